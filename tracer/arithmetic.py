@@ -1,0 +1,107 @@
+"""Floor 1: the arithmetic of sizes. Every size formula of torch stands here, once.
+
+Each function works on one axis at a time and is written with ``+ - * //``, comparisons and the three
+primitives :func:`minimum`, :func:`choose` and :func:`floor_scale`, so that the same function takes an
+``int``, a numpy array of all sizes at once, or a symbol (:class:`tracer.symbol.Size`). A formula does not
+judge its arguments: what torch refuses stands in the operations' ``requirements``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tracer.symbol import Condition, Size
+
+Dim = Any
+"""One dimension: an int, an array of ints, or a symbolic Size. Formulas never branch on it."""
+
+Holds = Any
+"""A comparison of dims: a bool, an array of bools, or a Condition. Join with ``&`` and ``|``, never ``and``."""
+
+
+def minimum(a: Dim, b: Dim) -> Dim:
+    """The smaller of two dims."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a if a < b else b
+    if isinstance(a, Size):
+        return a.minimum(b)
+    if isinstance(b, Size):
+        return b.minimum(a)
+    import numpy
+
+    return numpy.minimum(a, b)
+
+
+def maximum(a: Dim, b: Dim) -> Dim:
+    """The larger of two dims."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a if a > b else b
+    return a + b - minimum(a, b)
+
+
+def choose(holds: Holds, then: Dim, otherwise: Dim) -> Dim:
+    """``then`` where the condition holds, ``otherwise`` elsewhere."""
+    if isinstance(holds, (bool, int)):
+        return then if holds else otherwise
+    if isinstance(holds, Condition):
+        if then is otherwise or (isinstance(then, int) and isinstance(otherwise, int) and then == otherwise):
+            return then
+        return next(iter(holds.sizes())).space.atom("choose", holds, then, otherwise)
+    import numpy
+
+    return numpy.where(holds, then, otherwise)
+
+
+def floor_scale(n: Dim, factor: float) -> Dim:
+    """floor(n * factor) in IEEE double arithmetic, as torch's interpolate computes it."""
+    if isinstance(n, int):
+        return math.floor(n * factor)
+    if isinstance(n, Size):
+        return n.scale(factor)
+    import numpy
+
+    return numpy.floor(n * factor).astype(numpy.int64)
+
+
+def ceil_div(a: Dim, b: int) -> Dim:
+    """a / b rounded up, b > 0."""
+    return -(-a // b)
+
+
+def dilated(kernel: int, dilation: int) -> int:
+    """The extent of a dilated kernel: dilation * (kernel - 1) + 1."""
+    return dilation * (kernel - 1) + 1
+
+
+def conv_size(n: Dim, kernel: int, stride: int, padding: int, dilation: int) -> Dim:
+    """Output size of a convolution; ``padding`` is the sum of both sides.
+
+    Source: torch.nn.Conv2d, "Shape".
+    """
+    return (n + padding - dilated(kernel, dilation)) // stride + 1
+
+
+def transposed_size(n: Dim, kernel: int, stride: int, padding: int, dilation: int, output_padding: Dim) -> Dim:
+    """Output size of a transposed convolution; ``padding`` is one side's.
+
+    Source: torch.nn.ConvTranspose2d, "Shape".
+    """
+    return (n - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1
+
+
+def pool_size(n: Dim, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> Dim:
+    """Output size of a pooling; ``padding`` is one side's.
+
+    With ``ceil_mode`` the last window is dropped where it would start in the right padding, that is where
+    (out - 1) * stride >= n + padding. Source: ATen/native/Pool.h, pooling_output_shape.
+    """
+    room = n + 2 * padding - dilated(kernel, dilation)
+    if not ceil_mode:
+        return room // stride + 1
+    return minimum(ceil_div(room, stride) + 1, ceil_div(n + padding, stride))
+
+
+def broadcast_size(a: Dim, b: Dim) -> Dim:
+    """The size two dims broadcast to, where they do: the other one where one is 1."""
+    return choose(a == 1, b, a)

@@ -1,0 +1,59 @@
+"""Floor 0: what the tool says about a config, and where.
+
+Everything that finds a fault makes a :class:`Diagnostic`; nothing here prints, formats or exits.
+Lines and columns are 1-based; the end of a span is exclusive.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Severity = Literal["error", "warning"]
+
+
+class Span(msgspec.Struct, frozen=True, order=True):
+    """A stretch of source text: 1-based line and column, the end exclusive."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+class Related(msgspec.Struct, frozen=True):
+    """The other end of a problem: a second place and what it has to do with it."""
+
+    message: str
+    span: Span
+
+
+class Diagnostic(msgspec.Struct, frozen=True):
+    """One fault: a fixed code, one sentence, the place, and what can be done."""
+
+    code: str
+    message: str
+    span: Span | None = None
+    severity: Severity = "error"
+    path: str = "<string>"
+    hint: str | None = None
+    related: tuple[Related, ...] = ()
+
+    @property
+    def order(self) -> tuple[str, int, int, str]:
+        """The order of reports: path, line, column, code."""
+        span = self.span
+        return (self.path, span.line if span else 0, span.column if span else 0, self.code)
+
+    def __str__(self) -> str:
+        place = f"{self.path}:{self.span.line}:{self.span.column}" if self.span else self.path
+        return f"{place}: {self.severity}[{self.code}] {self.message}"
+
+
+class TracerError(Exception):
+    """Raised when a config cannot be loaded; ``diagnostics`` holds every fault found."""
+
+    def __init__(self, diagnostics: list[Diagnostic]) -> None:
+        self.diagnostics = sorted(diagnostics, key=lambda d: d.order)
+        super().__init__("\n".join(str(d) for d in self.diagnostics))

@@ -1,0 +1,168 @@
+"""Floor 2: what an operation is.
+
+One operation is one class: its name is the torch class, its fields are torch's arguments and at once the
+YAML keys, the JSON Schema and the ``tracer ops`` page. To add one, write the class in the file of its family
+and decorate it with :func:`operation`; nothing else changes.
+
+Shapes are tuples of dims in torch's order. ``shape`` never judges and never branches on a dim; what torch
+refuses is yielded by ``legal`` (wrong whatever the input) and ``requirements`` (wrong for this input).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
+
+import msgspec
+
+from tracer.arithmetic import Dim, Holds
+
+Shape = tuple[Dim, ...]
+"""A tensor's shape in torch's order, for instance (N, C, H, W)."""
+
+Ints = int | tuple[int, ...]
+"""An int for every axis, or one int per axis."""
+
+NodeName = Annotated[str, msgspec.Meta(description="the name of a node")]
+"""A size or indices taken from another node at run time: an edge of the graph too."""
+
+MAX_INT = 2**31 - 1
+
+
+class Requirement(NamedTuple):
+    """A condition that must hold, and what to say where it doesn't."""
+
+    holds: Holds
+    """A bool, an array of bools, or a Condition."""
+    code: str
+    """The diagnostic's code, T2xx for arguments and T3xx for shapes."""
+    field: str | None
+    """The argument at fault (None: the operation itself, or its input)."""
+    message: str | Callable[[], str]
+    """One sentence; a callable is asked only where the condition fails."""
+    hint: str | None = None
+
+
+Requirements = Iterator[Requirement]
+
+
+class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base of every operation, the built-in ones and a user's own."""
+
+    arity: ClassVar[tuple[int, int | None]] = (1, 1)
+    """Least and largest number of inputs (None: no limit). Node-valued arguments don't count."""
+    node_fields: ClassVar[tuple[str, ...]] = ()
+    """Arguments that may name a node; that node's shape reaches the methods under the argument's name."""
+    solvable: ClassVar[frozenset[str]] = frozenset()
+    """Arguments that may be ``auto``."""
+    torch_name: ClassVar[str | None] = None
+    """The torch.nn class that computes it; None where a function does. Set by :func:`operation`."""
+
+    def legal(self) -> Requirements:
+        """What torch refuses whatever the input: a value's range, a tuple's length."""
+        return iter(())
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        """What torch refuses for inputs of these shapes, in the order in which it should be reported.
+
+        Only the first one that does not hold is reported, so a later one may rely on the earlier.
+        """
+        return iter(())
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        """The output's shape, for inputs that meet the requirements."""
+        return x[0]
+
+    def losses(self, *x: Shape, **sizes: Shape) -> Requirements:
+        """What holds where nothing is lost: no row dropped by a stride, no uneven crop (T501, T502)."""
+        return iter(())
+
+    def parameters(self, *x: Shape) -> Dim:
+        """Number of learnable parameters."""
+        return 0
+
+    def macs(self, y: Shape, *x: Shape) -> Dim:
+        """Multiply-accumulate operations of one forward pass: torch's FlopCounterMode counts two FLOPs each."""
+        return 0
+
+    def window(self, axis: int, *x: Shape) -> Window | None:
+        """Which input positions an output position sees along one spatial axis; None: all of them."""
+        return POINTWISE
+
+
+class Window(NamedTuple):
+    """Along one axis: an output position sees ``extent`` input positions and moves by ``up``/``down`` of them."""
+
+    extent: int
+    """Number of input positions seen, the largest over output positions."""
+    down: int = 1
+    """Input positions per output position (the stride)."""
+    up: int = 1
+    """Output positions per input position (a transposed convolution's stride, a resize's factor)."""
+
+
+POINTWISE = Window(1)
+
+registry: dict[str, type[Op]] = {}
+"""Every operation by its name in YAML."""
+
+T = TypeVar("T", bound=type[Op])
+
+
+def operation(cls: T) -> T:
+    """Register an operation under its class name. A second one of that name is refused."""
+    if cls.__name__ in registry:
+        raise ValueError(f"the operation {cls.__name__} is registered twice")
+    registry[cls.__name__] = cls
+    return cls
+
+
+def per_axis(value: Ints, axes: int) -> tuple[int, ...]:
+    """One value per axis from an int, a tuple of one per axis, or a tuple of one for all."""
+    if isinstance(value, tuple):
+        return value if len(value) == axes else value * axes
+    return (value,) * axes
+
+
+def in_range(field: str, value: Any, least: int, largest: int = MAX_INT) -> Requirement:
+    """Every number of an int-or-tuple argument lies in [least, largest]."""
+    numbers = value if isinstance(value, tuple) else (value,)
+    bad = [v for v in numbers if v is not None and not least <= v <= largest]
+
+    def message() -> str:
+        bound = f"at least {least}" if bad[0] < least else f"at most {largest}"
+        return f"{field} is {written(value)}; torch needs {bound}"
+
+    return Requirement(not bad, "T202", field, message)
+
+
+def has_length(field: str, value: Any, *lengths: int) -> Requirement:
+    """A tuple argument has one of these lengths (an int stands for every axis)."""
+    good = not isinstance(value, tuple) or len(value) in lengths
+
+    def message() -> str:
+        wanted = " or ".join(map(str, lengths))
+        return f"{field} has {len(value)} values, {written(value)}; it takes an integer or {wanted} values"
+
+    return Requirement(good, "T203", field, message)
+
+
+def has_rank(x: Shape, *ranks: int, batched: str = "") -> Requirement:
+    """The input has one of these numbers of dims."""
+    return Requirement(
+        len(x) in ranks,
+        "T303",
+        None,
+        lambda: f"takes an input of {' or '.join(map(str, ranks))} dims{batched}; {written(x)} has {len(x)}",
+    )
+
+
+def written(value: Any) -> str:
+    """A value or shape as it stands in YAML: [1, 64, 8, 8], true, null."""
+    if isinstance(value, (tuple, list)):
+        return f"[{', '.join(written(v) for v in value)}]"
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)

@@ -1,0 +1,340 @@
+"""Convolutions and transposed convolutions, 1d to 3d."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from tracer.arithmetic import Dim, choose, conv_size, dilated, transposed_size
+from tracer.ops.base import (
+    Ints,
+    NodeName,
+    Op,
+    Requirement,
+    Requirements,
+    Shape,
+    Window,
+    has_length,
+    has_rank,
+    in_range,
+    operation,
+    per_axis,
+    written,
+)
+
+PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
+
+
+def product(values: tuple[Dim, ...]) -> Dim:
+    """The product of dims; 1 for none."""
+    total: Dim = 1
+    for value in values:
+        total = total * value
+    return total
+
+
+class Convolving(Op, kw_only=True):
+    """What convolutions and transposed convolutions share: channels, groups, kernel."""
+
+    axes: ClassVar[int]
+    solvable = frozenset({"kernel_size", "stride", "padding", "dilation", "output_padding"})
+
+    in_channels: int | None = None
+    out_channels: int
+    kernel_size: Ints
+    stride: Ints = 1
+    groups: int = 1
+    bias: bool = True
+    dilation: Ints = 1
+    padding_mode: PaddingMode = "zeros"
+    device: str | None = None
+    dtype: str | None = None
+
+    def legal(self) -> Requirements:
+        yield has_length("kernel_size", self.kernel_size, self.axes)
+        yield in_range("kernel_size", self.kernel_size, 1)
+        yield has_length("stride", self.stride, 1, self.axes)
+        yield in_range("stride", self.stride, 1)
+        yield has_length("dilation", self.dilation, 1, self.axes)
+        yield in_range("dilation", self.dilation, 1)
+        yield in_range("groups", self.groups, 1)
+        yield in_range("out_channels", self.out_channels, 1)
+        if self.in_channels is not None:
+            yield in_range("in_channels", self.in_channels, 1)
+            yield self._grouped("in_channels", self.in_channels)
+        yield self._grouped("out_channels", self.out_channels)
+
+    def _grouped(self, field: str, channels: Dim) -> Requirement:
+        return Requirement(
+            channels % self.groups == 0,
+            "T205",
+            "groups",
+            lambda: f"{channels} {field} do not divide into {self.groups} groups",
+        )
+
+    def _accepts(self, x: Shape) -> Requirements:
+        """Rank, channels and groups of the input."""
+        yield has_rank(x, self.axes + 1, self.axes + 2)
+        channels, declared = x[-self.axes - 1], self.in_channels
+        if declared is not None:
+            yield Requirement(
+                channels == declared,
+                "T204",
+                "in_channels",
+                lambda: f"in_channels is {declared}, but the input {written(x)} has {channels} channels",
+            )
+        else:
+            yield self._grouped("in_channels", channels)
+            yield Requirement(channels >= 1, "T204", None, lambda: f"the input {written(x)} has no channels")
+
+    def parameters(self, *x: Shape) -> Dim:
+        channels = x[0][-self.axes - 1]
+        weights = channels * self.out_channels * product(per_axis(self.kernel_size, self.axes)) // self.groups
+        return weights + (self.out_channels if self.bias else 0)
+
+
+def _not_empty(x: Shape, axis: int, batch: Dim) -> Requirement:
+    n = x[axis]
+    return Requirement((n >= 1) | (batch == 0), "T302", None, lambda: f"the input {written(x)} is empty")
+
+
+class Conv(Convolving, kw_only=True):
+    """Convolution: slides a kernel over the input, out = (n + 2·padding − dilation·(kernel − 1) − 1) // stride + 1."""
+
+    padding: Ints | Literal["same", "valid"] = 0
+
+    def legal(self) -> Requirements:
+        yield from super().legal()
+        if isinstance(self.padding, str):
+            strided = any(s != 1 for s in per_axis(self.stride, self.axes))
+            yield Requirement(
+                self.padding == "valid" or not strided,
+                "T202",
+                "padding",
+                lambda: f"padding: same needs stride 1; the stride is {written(self.stride)}",
+                "give the padding as a number: kernel_size // 2 halves an even size with stride 2",
+            )
+            return
+        lengths = (1, self.axes) if self.padding_mode == "zeros" else (self.axes,)
+        yield has_length("padding", self.padding, *lengths)
+        if self.padding_mode == "zeros":
+            yield in_range("padding", self.padding, 0)
+
+    def paddings(self) -> list[tuple[int, int]]:
+        """(left, right) per axis; ``same`` puts the odd one to the right."""
+        if self.padding == "valid":
+            return [(0, 0)] * self.axes
+        if self.padding == "same":
+            kernels, dilations = per_axis(self.kernel_size, self.axes), per_axis(self.dilation, self.axes)
+            totals = [d * (k - 1) for k, d in zip(kernels, dilations)]
+            return [(t // 2, t - t // 2) for t in totals]
+        return [(p, p) for p in per_axis(self.padding, self.axes)]  # type: ignore[arg-type]
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        yield from self._accepts(x0)
+        axes = self.axes
+        batch = x0[0] if len(x0) == axes + 2 else 1
+        kernels, dilations = per_axis(self.kernel_size, axes), per_axis(self.dilation, axes)
+        for i, (left, right) in enumerate(self.paddings()):
+            n = x0[i - axes]
+            if self.padding_mode != "zeros":
+                yield from self._padded_by_mode(n, left, right, x0)
+            yield _not_empty(x0, i - axes, batch)
+            padded, extent = n + left + right, dilated(kernels[i], dilations[i])
+            yield Requirement(
+                padded >= extent,
+                "T302",
+                "kernel_size",
+                lambda: f"the kernel spans {extent}, but the input {written(x0)} is {padded} there, padding included",
+            )
+
+    def _padded_by_mode(self, n: Dim, left: int, right: int, x: Shape) -> Requirements:
+        largest = max(left, right)
+        if self.padding_mode == "replicate":
+            return
+        circular = self.padding_mode == "circular"
+        yield Requirement(
+            n >= largest if circular else n > largest,
+            "T306",
+            "padding",
+            lambda: f"{self.padding_mode} padding of {largest} needs an input of at least "
+            f"{largest if circular else largest + 1}; {written(x)} has {n}",
+        )
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        (x0,) = x
+        axes = self.axes
+        strides = per_axis(self.stride, axes)
+        kernels, dilations = per_axis(self.kernel_size, axes), per_axis(self.dilation, axes)
+        spatial = tuple(
+            conv_size(x0[i - axes], kernels[i], strides[i], left + right, dilations[i])
+            for i, (left, right) in enumerate(self.paddings())
+        )
+        return (*x0[: -axes - 1], self.out_channels, *spatial)
+
+    def losses(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        axes = self.axes
+        strides = per_axis(self.stride, axes)
+        kernels, dilations = per_axis(self.kernel_size, axes), per_axis(self.dilation, axes)
+        for i, (left, right) in enumerate(self.paddings()):
+            if strides[i] > 1:
+                rest = (x0[i - axes] + left + right - dilated(kernels[i], dilations[i])) % strides[i]
+                yield dropped_rows(rest, i - axes, x0)
+
+    def macs(self, y: Shape, *x: Shape) -> Dim:
+        channels = x[0][-self.axes - 1]
+        return product(y) * (channels // self.groups) * product(per_axis(self.kernel_size, self.axes))
+
+    def window(self, axis: int, *x: Shape) -> Window | None:
+        kernel, dilation = per_axis(self.kernel_size, self.axes)[axis], per_axis(self.dilation, self.axes)[axis]
+        return Window(dilated(kernel, dilation), down=per_axis(self.stride, self.axes)[axis])
+
+
+def dropped_rows(rest: Dim, axis: int, x: Shape) -> Requirement:
+    """T501: the last ``rest`` rows of the (padded) axis are seen by no window."""
+    return Requirement(
+        rest == 0,
+        "T501",
+        "stride",
+        lambda: f"the stride leaves the last {rest} of {x[axis]} (padding included) in dim {len(x) + axis} unseen",
+    )
+
+
+class ConvTranspose(Convolving, kw_only=True):
+    """Transposed convolution, the decoder's learned upsampling.
+
+    out = (n − 1)·stride − 2·padding + dilation·(kernel − 1) + output_padding + 1.
+    """
+
+    node_fields = ("output_size",)
+
+    padding: Ints = 0
+    output_padding: Ints = 0
+    output_size: NodeName | None = None
+
+    def legal(self) -> Requirements:
+        yield from super().legal()
+        yield has_length("padding", self.padding, 1, self.axes)
+        yield in_range("padding", self.padding, 0)
+        yield has_length("output_padding", self.output_padding, 1, self.axes)
+        yield in_range("output_padding", self.output_padding, 0)
+        yield Requirement(
+            self.padding_mode == "zeros",
+            "T202",
+            "padding_mode",
+            lambda: f"a transposed convolution takes padding_mode zeros only, not {self.padding_mode}",
+        )
+
+    def _size(self, n: Dim, i: int, output_padding: int) -> Dim:
+        axes = self.axes
+        return transposed_size(
+            n,
+            per_axis(self.kernel_size, axes)[i],
+            per_axis(self.stride, axes)[i],
+            per_axis(self.padding, axes)[i],
+            per_axis(self.dilation, axes)[i],
+            output_padding,
+        )
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        yield from self._accepts(x0)
+        axes = self.axes
+        batch = x0[0] if len(x0) == axes + 2 else 1
+        wanted = sizes.get("output_size")
+        strides, dilations = per_axis(self.stride, axes), per_axis(self.dilation, axes)
+        if wanted is not None:
+            yield Requirement(
+                len(wanted) >= axes,
+                "T303",
+                "output_size",
+                lambda: f"output_size needs {axes} spatial sizes; {written(wanted)} has {len(wanted)} dims",
+            )
+        for i in range(axes):
+            n = x0[i - axes]
+            yield _not_empty(x0, i - axes, batch)
+            if wanted is not None:
+                least, want = self._size(n, i, 0), wanted[i - axes]
+                most = least + strides[i] - 1
+                yield Requirement(
+                    (want >= least) & (want <= most),
+                    "T301",
+                    "output_size",
+                    lambda: f"makes {least}..{most} from {n}, but output_size asks for {want}",
+                )
+                continue
+            extra, limit = per_axis(self.output_padding, axes)[i], max(strides[i], dilations[i])
+            yield Requirement(
+                (batch == 0) | (extra < limit),
+                "T206",
+                "output_padding",
+                lambda: f"output_padding is {extra}; torch needs it smaller than the stride or the dilation "
+                f"({strides[i]} and {dilations[i]})",
+            )
+            out = self._size(n, i, extra)
+            yield Requirement(
+                out >= 1, "T302", None, lambda: f"the output size is {out} from {n} in dim {len(x0) + i - axes}"
+            )
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        (x0,) = x
+        axes = self.axes
+        wanted = sizes.get("output_size")
+        if wanted is not None:
+            spatial = wanted[-axes:]
+        else:
+            extra = per_axis(self.output_padding, axes)
+            spatial = tuple(self._size(x0[i - axes], i, extra[i]) for i in range(axes))
+        return (*x0[: -axes - 1], self.out_channels, *spatial)
+
+    def macs(self, y: Shape, *x: Shape) -> Dim:
+        positions = product(x[0])  # every input position meets the whole kernel
+        return positions * self.out_channels // self.groups * product(per_axis(self.kernel_size, self.axes))
+
+    def window(self, axis: int, *x: Shape) -> Window | None:
+        kernel, dilation = per_axis(self.kernel_size, self.axes)[axis], per_axis(self.dilation, self.axes)[axis]
+        stride = per_axis(self.stride, self.axes)[axis]
+        return Window(dilation * (kernel - 1) // stride + 1, up=stride)
+
+
+@operation
+class Conv1d(Conv):
+    """1-D convolution over [N, C, L]."""
+
+    axes = 1
+
+
+@operation
+class Conv2d(Conv):
+    """2-D convolution over [N, C, H, W]."""
+
+    axes = 2
+
+
+@operation
+class Conv3d(Conv):
+    """3-D convolution over [N, C, D, H, W]."""
+
+    axes = 3
+
+
+@operation
+class ConvTranspose1d(ConvTranspose):
+    """1-D transposed convolution over [N, C, L]."""
+
+    axes = 1
+
+
+@operation
+class ConvTranspose2d(ConvTranspose):
+    """2-D transposed convolution over [N, C, H, W]: the decoder's learned upsampling."""
+
+    axes = 2
+
+
+@operation
+class ConvTranspose3d(ConvTranspose):
+    """3-D transposed convolution over [N, C, D, H, W]."""
+
+    axes = 3

@@ -1,0 +1,184 @@
+"""Floor 2: symbolic sizes compiled to a flat program that is applied to many input sizes.
+
+Parse once, compile once, then apply: a program is a list of instructions over slots, run by a loop of a few
+lines, on ints (one input size) or on numpy arrays (all sizes at once). It holds integers only and never code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from tracer.arithmetic import Dim, Holds, choose, floor_scale, minimum
+from tracer.symbol import Condition, Size, SizeLike, Space
+
+AFFINE, FLOORDIV, POLYNOMIAL, MINIMUM, QUOTIENT, SCALE, CHOOSE = range(7)
+
+Instruction = tuple[Any, ...]
+
+
+class Program:
+    """Computes sizes from the values of the symbols; each size has a slot in the list of values.
+
+    Slots 0..len(symbols)-1 hold the symbols' values. Instructions are grouped by kind, in an order in which
+    every argument comes before its use.
+    """
+
+    def __init__(self, space: Space, symbols: Sequence[str]) -> None:
+        self.space = space
+        self.symbols = tuple(symbols)
+        self._slot_of_atom: dict[int, int] = {}
+        self._slot_of_size: dict[int, int] = {}
+        self._slot_of_constant: dict[int, int] = {}
+        self._keep: list[Size] = []  # ids stay unique while the size lives
+        self._instructions: list[tuple[int, Instruction]] = []
+        self._groups: list[tuple[int, list[Instruction]]] | None = None
+        for slot, name in enumerate(self.symbols):
+            (monomial, _), *_ = space.symbol(name).terms
+            self._slot_of_atom[monomial[0]] = slot
+        self.length = len(self.symbols)
+
+    def slot(self, size: SizeLike) -> int:
+        """The slot that holds a size after a run; adds the instructions for it where they are missing."""
+        if isinstance(size, int):
+            slot = self._slot_of_constant.get(size)
+            if slot is None:
+                slot = self._slot_of_constant[size] = self._emit(AFFINE, (0, 0, size))
+            return slot
+        slot = self._slot_of_size.get(id(size))
+        if slot is None:
+            self._need_atoms(size)
+            slot = self._slot_of_size[id(size)] = self._emit_size(size)
+            self._keep.append(size)
+        return slot
+
+    def _emit(self, kind: int, instruction: Instruction) -> int:
+        self._groups = None
+        self._instructions.append((kind, instruction))
+        self.length += 1
+        return self.length - 1
+
+    def _emit_size(self, size: Size) -> int:
+        terms, constant = size.terms, size.constant
+        if len(terms) == 1 and len(terms[0][0]) == 1:
+            (atom,), factor = terms[0]
+            if factor == 1 and constant == 0:
+                return self._slot_of_atom[atom]
+            return self._emit(AFFINE, (self._slot_of_atom[atom], factor, constant))
+        products = tuple((factor, tuple(self._slot_of_atom[a] for a in monomial)) for monomial, factor in terms)
+        return self._emit(POLYNOMIAL, (products, constant))
+
+    def _need_atoms(self, size: Size) -> None:
+        """Emit every atom under a size, deepest first. Atoms are numbered after their arguments."""
+        atoms = self.space.atoms
+        missing: set[int] = set()
+        pending = [a for monomial, _ in size.terms for a in monomial]
+        while pending:
+            index = pending.pop()
+            if index in self._slot_of_atom or index in missing:
+                continue
+            missing.add(index)
+            for below in _sizes_in(atoms[index].arguments):
+                pending.extend(a for monomial, _ in below.terms for a in monomial)
+        for index in sorted(missing):
+            self._slot_of_atom[index] = self._emit_atom(index)
+
+    def _emit_atom(self, index: int) -> int:
+        atom = self.space.atoms[index]
+        arguments = atom.arguments
+        if atom.function == "symbol":
+            raise KeyError(arguments[0])
+        if atom.function == "floordiv":
+            numerator, divisor = arguments
+            if isinstance(numerator, Size) and isinstance(divisor, int):
+                terms = numerator.terms
+                if len(terms) == 1 and len(terms[0][0]) == 1:
+                    (inner,), factor = terms[0]
+                    return self._emit(FLOORDIV, (self._slot_of_atom[inner], factor, numerator.constant, divisor))
+            return self._emit(QUOTIENT, (self.slot(numerator), self.slot(divisor)))
+        if atom.function == "minimum":
+            return self._emit(MINIMUM, (self.slot(arguments[0]), self.slot(arguments[1])))
+        if atom.function == "scale":
+            return self._emit(SCALE, (self.slot(arguments[0]), arguments[1]))
+        condition, then, otherwise = arguments
+        for below in condition.sizes():
+            self.slot(below)
+        return self._emit(CHOOSE, (condition, self.slot(then), self.slot(otherwise)))
+
+    def groups(self) -> list[tuple[int, list[Instruction]]]:
+        """The instructions in order, as runs of one kind."""
+        if self._groups is None:
+            self._groups = [(kind, [i for _, i in run]) for kind, run in groupby(self._instructions, lambda i: i[0])]
+        return self._groups
+
+    def run(self, values: Mapping[str, Dim]) -> list[Dim]:
+        """The value of every slot, for the given values of the symbols (ints or arrays)."""
+        v: list[Dim] = [values[name] for name in self.symbols]
+        append = v.append
+        for kind, instructions in self.groups():
+            if kind == AFFINE:
+                for source, factor, constant in instructions:
+                    append(v[source] * factor + constant if factor else constant)
+            elif kind == FLOORDIV:
+                for source, factor, constant, divisor in instructions:
+                    append((v[source] * factor + constant) // divisor)
+            else:
+                for instruction in instructions:
+                    append(self._value(kind, instruction, v))
+        return v
+
+    def _value(self, kind: int, instruction: Instruction, v: list[Dim]) -> Dim:
+        first, second = instruction[:2]
+        if kind == POLYNOMIAL:
+            total = second
+            for factor, slots in first:
+                for slot in slots:
+                    factor = factor * v[slot]
+                total = total + factor
+            return total
+        if kind == MINIMUM:
+            return minimum(v[first], v[second])
+        if kind == QUOTIENT:
+            # A divisor of zero is refused by a requirement; the value behind it is never shown.
+            return v[first] // maximum_one(v[second])
+        if kind == SCALE:
+            return floor_scale(v[first], second)
+        return choose(self.truth(first, v), v[second], v[instruction[2]])
+
+    def truth(self, condition: Condition, v: list[Dim]) -> Holds:
+        """A condition's truth after a run; its sizes must have slots."""
+        return condition.evaluate(lambda size: v[self._slot_of_size[id(size)]])
+
+    def watch(self, condition: Condition) -> Condition:
+        """Give every size of a condition a slot, so that :meth:`truth` can judge it."""
+        for size in condition.sizes():
+            self.slot(size)
+        return condition
+
+
+def maximum_one(divisor: Dim) -> Dim:
+    """The divisor, or 1 where it is 0."""
+    return choose(divisor == 0, 1, divisor)
+
+
+def _sizes_in(arguments: Iterable[Any]) -> Iterable[Size]:
+    for argument in arguments:
+        if isinstance(argument, Size):
+            yield argument
+        elif isinstance(argument, Condition):
+            yield from argument.sizes()
+
+
+def substitute(sizes: Iterable[SizeLike | Condition | bool], values: Mapping[str, Dim]) -> list[Any]:
+    """Values of sizes and truths of conditions, for given values of all symbols."""
+    wanted = list(sizes)
+    first = next((s for s in wanted if isinstance(s, (Size, Condition))), None)
+    if first is None:
+        return wanted
+    space = first.space if isinstance(first, Size) else next(iter(first.sizes())).space
+    program = Program(space, list(values))
+    plan = [program.watch(s) if isinstance(s, Condition) else program.slot(s) for s in wanted if not isinstance(s, bool)]
+    v = program.run(values)
+    results = iter([program.truth(p, v) if isinstance(p, Condition) else v[p] for p in plan])
+    return [s if isinstance(s, bool) else next(results) for s in wanted]

@@ -1,0 +1,291 @@
+"""Floor 0: sizes that are not numbers yet.
+
+A :class:`Size` is a polynomial with integer coefficients over *atoms*: the symbols of a config
+(``H``) and what the size formulas make of them (``(H + 1) // 2``). Sizes are interned, so two
+formulas that always agree are one object, and a merge of such sizes is proven without a number.
+A comparison of sizes gives a :class:`Condition`, which has no truth value: no formula may branch on it.
+
+This file knows nothing of operations or networks. :mod:`tracer.recipe` turns sizes into a program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Union
+
+SizeLike = Union[int, "Size"]
+Monomial = tuple[int, ...]
+Terms = tuple[tuple[Monomial, int], ...]
+
+
+class Atom:
+    """An indivisible size: a symbol, or a function of other sizes that is not a polynomial."""
+
+    __slots__ = ("arguments", "function", "index")
+
+    def __init__(self, index: int, function: str, arguments: tuple[Any, ...]) -> None:
+        self.index = index
+        self.function = function  # symbol | floordiv | minimum | choose | scale
+        self.arguments = arguments
+
+    def __repr__(self) -> str:
+        first, *rest = self.arguments
+        if self.function == "symbol":
+            return str(first)
+        if self.function == "floordiv":
+            return f"({first!r}) // {rest[0]!r}"
+        return f"{self.function}({', '.join(map(repr, self.arguments))})"
+
+
+class Space:
+    """The symbols of one network and every size made of them."""
+
+    def __init__(self) -> None:
+        self.atoms: list[Atom] = []
+        self._atom_of: dict[tuple[Any, ...], Atom] = {}
+        self._size_of: dict[tuple[Terms, int], Size] = {}
+
+    def symbol(self, name: str) -> Size:
+        """The size that stands for the symbol ``name``."""
+        return self.atom("symbol", name)
+
+    def atom(self, function: str, *arguments: Any) -> Size:
+        """The size ``function(*arguments)``, made once."""
+        key = (function, *(_identity(argument) for argument in arguments))
+        atom = self._atom_of.get(key)
+        if atom is None:
+            atom = self._atom_of[key] = Atom(len(self.atoms), function, arguments)
+            self.atoms.append(atom)
+        return self.interned((((atom.index,), 1),), 0)
+
+    def size(self, coefficients: dict[Monomial, int]) -> SizeLike:
+        """The polynomial with these coefficients (the empty monomial is the constant)."""
+        constant = coefficients.pop((), 0)
+        terms = tuple(sorted((m, c) for m, c in coefficients.items() if c))
+        return self.interned(terms, constant) if terms else constant
+
+    def interned(self, terms: Terms, constant: int) -> Size:
+        key = (terms, constant)
+        found = self._size_of.get(key)
+        if found is None:
+            found = self._size_of[key] = Size(self, terms, constant)
+        return found
+
+
+def _identity(value: Any) -> Any:
+    return id(value) if isinstance(value, (Size, Condition)) else value
+
+
+class Size:
+    """A size as a polynomial over atoms; supports ``+ - * // %`` and comparisons."""
+
+    __slots__ = ("constant", "space", "terms")
+
+    def __init__(self, space: Space, terms: Terms, constant: int) -> None:
+        self.space = space
+        self.terms = terms
+        self.constant = constant
+
+    def __repr__(self) -> str:
+        atoms = self.space.atoms
+        text = ""
+        for monomial, factor in self.terms:
+            product = "*".join(
+                f"({a!r})" if a.function == "floordiv" and (len(monomial) > 1 or abs(factor) != 1) else repr(a)
+                for a in (atoms[i] for i in monomial)
+            )
+            sign = ("-" if factor < 0 else "") if not text else (" - " if factor < 0 else " + ")
+            text += sign + (product if abs(factor) == 1 else f"{abs(factor)}*{product}")
+        if self.constant:
+            text += f" {'-' if self.constant < 0 else '+'} {abs(self.constant)}"
+        return text
+
+    def _combine(self, other: SizeLike, sign: int) -> SizeLike:
+        if isinstance(other, int):
+            return self.space.interned(self.terms, self.constant + sign * other)
+        total = dict(self.terms)
+        for monomial, factor in other.terms:
+            total[monomial] = total.get(monomial, 0) + sign * factor
+        total[()] = self.constant + sign * other.constant
+        return self.space.size(total)
+
+    def __add__(self, other: SizeLike) -> SizeLike:
+        return self._combine(other, 1)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: SizeLike) -> SizeLike:
+        return self._combine(other, -1)
+
+    def __rsub__(self, other: int) -> SizeLike:
+        return -self + other
+
+    def __neg__(self) -> SizeLike:
+        return self * -1
+
+    def __mul__(self, other: SizeLike) -> SizeLike:
+        if isinstance(other, int):
+            if other == 0:
+                return 0
+            return self.space.interned(tuple((m, c * other) for m, c in self.terms), self.constant * other)
+        total: dict[Monomial, int] = {}
+        for m1, c1 in (*self.terms, ((), self.constant)):
+            for m2, c2 in (*other.terms, ((), other.constant)):
+                monomial = tuple(sorted(m1 + m2))
+                total[monomial] = total.get(monomial, 0) + c1 * c2
+        return self.space.size(total)
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, other: SizeLike) -> SizeLike:
+        if isinstance(other, int):
+            return self._floordiv_int(other)
+        exact = self._exact_quotient(other)
+        return self.space.atom("floordiv", self, other) if exact is None else exact
+
+    def __rfloordiv__(self, other: int) -> SizeLike:
+        return self.space.atom("floordiv", other, self)
+
+    def _floordiv_int(self, divisor: int) -> SizeLike:
+        if divisor == 1:
+            return self
+        if divisor <= 0:
+            raise ZeroDivisionError("a size is divided by a positive number only")
+        # (d*q + r) // d == q + r // d, and a floor of a floor is one floor.
+        whole: dict[Monomial, int] = {}
+        rest: dict[Monomial, int] = {}
+        for monomial, factor in self.terms:
+            if factor % divisor == 0:
+                whole[monomial] = factor // divisor
+            else:
+                rest[monomial] = factor
+        quotient, remainder = divmod(self.constant, divisor)
+        if not rest:
+            whole[()] = quotient
+            return self.space.size(whole)
+        inner = self.space.interned(tuple(sorted(rest.items())), remainder)
+        if len(inner.terms) == 1 and len(inner.terms[0][0]) == 1 and inner.terms[0][1] == 1:
+            atom = self.space.atoms[inner.terms[0][0][0]]
+            if atom.function == "floordiv" and isinstance(atom.arguments[1], int):
+                numerator, first = atom.arguments
+                folded = (numerator + remainder * first) // (first * divisor)
+                return folded + self.space.size({**whole, (): quotient})  # type: ignore[no-any-return]
+        floor = self.space.atom("floordiv", inner, divisor)
+        return floor + self.space.size({**whole, (): quotient})
+
+    def _exact_quotient(self, other: Size) -> SizeLike | None:
+        """self / other where other is one monomial that divides every term."""
+        if self is other:
+            return 1
+        if other.constant or len(other.terms) != 1:
+            return None
+        divisor, factor = other.terms[0]
+        total: dict[Monomial, int] = {}
+        for monomial, coefficient in (*self.terms, ((), self.constant)):
+            if coefficient == 0:
+                continue
+            left = list(monomial)
+            for atom in divisor:
+                if atom not in left:
+                    return None
+                left.remove(atom)
+            if coefficient % factor:
+                return None
+            total[tuple(left)] = coefficient // factor
+        return self.space.size(total)
+
+    def __mod__(self, other: SizeLike) -> SizeLike:
+        return self - (self // other) * other
+
+    def minimum(self, other: SizeLike) -> SizeLike:
+        difference = self - other
+        if isinstance(difference, int):
+            return self if difference <= 0 else other
+        return self.space.atom("minimum", self, other)
+
+    def scale(self, factor: float) -> SizeLike:
+        """floor(self * factor) in double arithmetic."""
+        if factor == int(factor):
+            return self * int(factor)
+        return self.space.atom("scale", self, factor)
+
+    def __ge__(self, other: SizeLike) -> Condition | bool:
+        return compare("ge", self - other)
+
+    def __le__(self, other: SizeLike) -> Condition | bool:
+        return compare("ge", other - self)
+
+    def __gt__(self, other: SizeLike) -> Condition | bool:
+        return compare("ge", self - other - 1)
+
+    def __lt__(self, other: SizeLike) -> Condition | bool:
+        return compare("ge", other - self - 1)
+
+    def __eq__(self, other: object) -> Any:
+        return compare("eq", self - other) if isinstance(other, (int, Size)) else NotImplemented
+
+    def __ne__(self, other: object) -> Any:
+        return compare("ne", self - other) if isinstance(other, (int, Size)) else NotImplemented
+
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"the size {self!r} is not a number yet: no formula may branch on it")
+
+
+def compare(relation: str, difference: SizeLike) -> Condition | bool:
+    """The condition that ``difference`` is >= 0 (ge), == 0 (eq) or != 0 (ne)."""
+    if isinstance(difference, int):
+        return difference >= 0 if relation == "ge" else (difference == 0) is (relation == "eq")
+    return Condition(relation, (difference,))
+
+
+class Condition:
+    """A comparison of sizes, or several joined by ``&`` and ``|``."""
+
+    __slots__ = ("parts", "relation")
+
+    def __init__(self, relation: str, parts: tuple[Any, ...]) -> None:
+        self.relation = relation  # ge | eq | ne | and | or
+        self.parts = parts
+
+    def __and__(self, other: Condition | bool) -> Condition | bool:
+        if isinstance(other, Condition):
+            return Condition("and", (self, other))
+        return self if other else False
+
+    __rand__ = __and__
+
+    def __or__(self, other: Condition | bool) -> Condition | bool:
+        if isinstance(other, Condition):
+            return Condition("or", (self, other))
+        return True if other else self
+
+    __ror__ = __or__
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"the condition {self!r} has no truth value yet: no formula may branch on it")
+
+    def __repr__(self) -> str:
+        if self.relation in ("and", "or"):
+            return "(" + f" {self.relation} ".join(map(repr, self.parts)) + ")"
+        return f"{self.parts[0]!r} {({'ge': '>=', 'eq': '==', 'ne': '!='})[self.relation]} 0"
+
+    def sizes(self) -> Iterable[Size]:
+        """Every size that the condition compares with zero."""
+        for part in self.parts:
+            if isinstance(part, Condition):
+                yield from part.sizes()
+            else:
+                yield part
+
+    def evaluate(self, value: Callable[[Size], Any]) -> Any:
+        """The truth of the condition for given values (ints, or arrays of all sizes at once)."""
+        if self.relation == "and":
+            return self.parts[0].evaluate(value) & self.parts[1].evaluate(value)
+        if self.relation == "or":
+            return self.parts[0].evaluate(value) | self.parts[1].evaluate(value)
+        size = value(self.parts[0])
+        if self.relation == "ge":
+            return size >= 0
+        return size == 0 if self.relation == "eq" else size != 0
