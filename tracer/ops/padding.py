@@ -1,0 +1,345 @@
+"""Padding modules, 1d to 3d: constant, zero, reflection, replication and circular; negative pads crop.
+
+torch lists the amounts last axis first: (left, right, top, bottom, front, back), and lets the tuple's length,
+not the module's name, say how many axes are padded: ``ReflectionPad2d([1, 1])`` pads the last axis only.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+from tracer.arithmetic import Holds
+from tracer.ops.base import (
+    MAX_INT,
+    Ints,
+    Op,
+    Requirement,
+    Requirements,
+    Shape,
+    has_length,
+    has_rank,
+    in_range,
+    operation,
+    written,
+)
+
+MAX_FLOAT = 3.4028234663852886e38
+"""The largest finite float of 32 bits, torch's default type."""
+
+
+class Padding(Op, kw_only=True):
+    """Adds rows before and after each axis (a negative amount removes them): out = n + before + after."""
+
+    axes: ClassVar[int]
+    solvable = frozenset({"padding"})
+
+    padding: Ints
+
+    def legal(self) -> Requirements:
+        yield in_range("padding", self.padding, -MAX_INT)
+
+    def amounts(self) -> list[tuple[int, int]]:
+        """(before, after) of each padded axis, first axis first; the last belongs to the last dim."""
+        padding = self.padding if isinstance(self.padding, tuple) else (self.padding,) * (2 * self.axes)
+        return list(zip(padding[::2], padding[1::2]))[::-1]
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        (x0,) = x
+        amounts = self.amounts()
+        lead = len(x0) - len(amounts)
+        return (*x0[:lead], *(n + before + after for n, (before, after) in zip(x0[lead:], amounts)))
+
+    def losses(self, *x: Shape, **sizes: Shape) -> Requirements:
+        for before, after in self.amounts():
+            yield Requirement(
+                before == after or (before >= 0 and after >= 0),
+                "T502",
+                "padding",
+                f"the crop is uneven: {before} before and {after} after",
+            )
+
+
+class ConstantPadding(Padding, kw_only=True):
+    """Pads with one number. Takes any rank, as long as there are as many dims as the padding has pairs."""
+
+    def legal(self) -> Requirements:
+        if isinstance(self.padding, tuple):
+            yield Requirement(
+                len(self.padding) % 2 == 0,
+                "T203",
+                "padding",
+                lambda: (
+                    f"padding has {len(self.padding)} values, {written(self.padding)}; "  # type: ignore[arg-type]
+                    f"it takes an integer or a pair per axis, last axis first"
+                ),
+            )
+        yield from super().legal()
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        amounts = self.amounts()
+        lead = len(x0) - len(amounts)
+        yield Requirement(
+            lead >= 0,
+            "T303",
+            None,
+            lambda: f"pads {len(amounts)} dims; {written(x0)} has {len(x0)}",
+        )
+        if lead < 0:
+            return
+        for n, (before, after) in zip(x0[lead:], amounts):
+            removed = -min(before, 0) - min(after, 0)
+            # The crop comes first: what a positive amount adds does not make up for it.
+            yield Requirement(
+                n >= removed,
+                "T302",
+                "padding",
+                lambda: f"padding of {before} and {after} removes {removed} of {n} in {written(x0)}",
+            )
+
+
+class BorderPadding(Padding, kw_only=True):
+    """Pads with the input's own rows; two, four or six amounts pad one, two or three axes."""
+
+    def legal(self) -> Requirements:
+        yield has_length("padding", self.padding, 2, 4, 6)
+        yield from super().legal()
+
+    def _not_empty(self, x: Shape, lead: int) -> Requirements:
+        """Only the batch may be empty."""
+        for n in x[lead - 1 :]:
+            yield Requirement(n >= 1, "T302", None, lambda: f"the input {written(x)} is empty")
+
+    def _not_emptied(self, x: Shape, lead: int) -> Requirements:
+        """The result: at least 1 on a single axis; of several axes some, but not all, may come out as 0."""
+        outs = self.shape(x)[lead:]
+        some: Holds = False
+        for n, out in zip(x[lead:], outs):
+            some = some | (out >= 1)
+            yield Requirement(
+                out >= (1 if len(outs) == 1 else 0),
+                "T302",
+                "padding",
+                lambda: f"the output size is {out} from {n}",
+            )
+        yield Requirement(some, "T302", "padding", lambda: f"nothing is left of {written(x)}: {written(outs)}")
+
+
+class ReflectionPadding(BorderPadding, kw_only=True):
+    """Pads by mirroring at the first and last row, which are not repeated: each amount < n."""
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        amounts = self.amounts()
+        yield has_rank(x0, len(amounts) + 1, len(amounts) + 2)
+        lead = len(x0) - len(amounts)
+        yield from self._not_empty(x0, lead)
+        for n, pair in zip(x0[lead:], amounts):
+            largest = max(pair)
+            yield Requirement(
+                n > largest,
+                "T306",
+                "padding",
+                lambda: f"reflection by {largest} needs an input of at least {largest + 1}; {written(x0)} has {n}",
+            )
+        yield from self._not_emptied(x0, lead)
+
+
+class ReplicationPadding(BorderPadding, kw_only=True):
+    """Pads by repeating the first and last row."""
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        amounts = self.amounts()
+        yield has_rank(x0, len(amounts) + 1, len(amounts) + 2)
+        lead = len(x0) - len(amounts)
+        yield from self._not_empty(x0, lead)
+        yield from self._not_emptied(x0, lead)
+
+
+class CircularPadding(BorderPadding, kw_only=True):
+    """Pads with the rows of the other end: each amount <= n."""
+
+    def legal(self) -> Requirements:
+        yield from super().legal()
+        pairs = len(self.amounts())
+        yield Requirement(
+            abs(pairs - self.axes) <= 1,
+            "T203",
+            "padding",
+            lambda: f"padding has {pairs} pairs; it takes {self.axes}",
+        )
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        amounts = self.amounts()
+        pairs, axes = len(amounts), self.axes
+        yield has_rank(x0, *sorted({pairs + 1, pairs + 2} & {axes + 1, axes + 2}))
+        lead = len(x0) - pairs
+        for i, (n, (before, after)) in enumerate(zip(x0[lead:], amounts)):
+            largest = max(before, after)
+            yield Requirement(
+                n >= largest,
+                "T306",
+                "padding",
+                lambda: f"circular padding of {largest} needs an input of at least {largest}; {written(x0)} has {n}",
+            )
+            yield Requirement(
+                n + before + after >= 0,
+                "T302",
+                "padding",
+                lambda: f"the output size is {n + before + after} from {n}",
+            )
+            if min(before, after) < 0 < largest:
+                yield Requirement(
+                    self._mixed(x0, lead + i, before, after),
+                    "T306",
+                    "padding",
+                    lambda: (
+                        f"torch cannot wrap {before} and {after} around an input of {n}: "
+                        f"the rows it copies overlap the rows it writes"
+                    ),
+                    "crop and pad in two steps",
+                )
+
+    def _mixed(self, x: Shape, dim: int, before: int, after: int) -> Holds:
+        """Whether torch's copies work where one side is cropped by ``cropped`` and the other padded by ``padded``.
+
+        torch copies what is left of the input, then the padded side from the result's other end. Where the crop
+        leaves 1..padded - 1 rows these two ranges of the result overlap, which torch notices only where they lie
+        in one piece of memory: every dim before is 1, and none is 0. Where the crop is longer than the input, a
+        negative index of the slice counts from the end. Source: ATen/native/PadNd.cpp, _pad_circular.
+        """
+        n, out = x[dim], self.shape(x)
+        padded, cropped = max(before, after), -min(before, after)
+        left = n - cropped
+        apart: Holds = (left <= 0) | (left >= padded)
+        for d in out[:dim]:
+            apart = apart | (d != 1)
+        for d in out[dim + 1 :]:
+            apart = apart | (d == 0)
+        overlong = cropped >= 2 * n - 1 if before > 0 else 2 * out[dim] <= padded
+        return ((left >= 0) & apart) | ((left < 0) & overlong)
+
+
+class ConstantPad(ConstantPadding, kw_only=True):
+    """Pads with ``value``; null is 0."""
+
+    value: float | None
+
+    def legal(self) -> Requirements:
+        yield from super().legal()
+        fills = any(amount > 0 for pair in self.amounts() for amount in pair)
+        finite = self.value is not None and math.isfinite(self.value)
+        yield Requirement(
+            not fills or not finite or abs(self.value) <= MAX_FLOAT,  # type: ignore[arg-type]
+            "T202",
+            "value",
+            lambda: f"value is {self.value}; a float of 32 bits holds at most {MAX_FLOAT}",
+        )
+
+
+@operation
+class ZeroPad1d(ConstantPadding):
+    """Zeros on both ends of the last axis, [left, right]; negative amounts crop."""
+
+    axes = 1
+
+
+@operation
+class ZeroPad2d(ConstantPadding):
+    """Zeros around an image, [left, right, top, bottom]; negative amounts crop."""
+
+    axes = 2
+
+
+@operation
+class ZeroPad3d(ConstantPadding):
+    """Zeros around a volume, [left, right, top, bottom, front, back]; negative amounts crop."""
+
+    axes = 3
+
+
+@operation
+class ConstantPad1d(ConstantPad):
+    """A number on both ends of the last axis, [left, right]; negative amounts crop."""
+
+    axes = 1
+
+
+@operation
+class ConstantPad2d(ConstantPad):
+    """A number around an image, [left, right, top, bottom]; negative amounts crop."""
+
+    axes = 2
+
+
+@operation
+class ConstantPad3d(ConstantPad):
+    """A number around a volume, [left, right, top, bottom, front, back]; negative amounts crop."""
+
+    axes = 3
+
+
+@operation
+class ReflectionPad1d(ReflectionPadding):
+    """Mirrors the last axis at its ends, [left, right], each smaller than the input."""
+
+    axes = 1
+
+
+@operation
+class ReflectionPad2d(ReflectionPadding):
+    """Mirrors an image at its border, [left, right, top, bottom], each smaller than the input."""
+
+    axes = 2
+
+
+@operation
+class ReflectionPad3d(ReflectionPadding):
+    """Mirrors a volume at its border, [left, right, top, bottom, front, back], each smaller than the input."""
+
+    axes = 3
+
+
+@operation
+class ReplicationPad1d(ReplicationPadding):
+    """Repeats the first and last value, [left, right]."""
+
+    axes = 1
+
+
+@operation
+class ReplicationPad2d(ReplicationPadding):
+    """Repeats an image's border, [left, right, top, bottom]."""
+
+    axes = 2
+
+
+@operation
+class ReplicationPad3d(ReplicationPadding):
+    """Repeats a volume's border, [left, right, top, bottom, front, back]."""
+
+    axes = 3
+
+
+@operation
+class CircularPad1d(CircularPadding):
+    """Wraps the last axis around, [left, right], each at most the input."""
+
+    axes = 1
+
+
+@operation
+class CircularPad2d(CircularPadding):
+    """Wraps an image around, [left, right, top, bottom], each at most the input."""
+
+    axes = 2
+
+
+@operation
+class CircularPad3d(CircularPadding):
+    """Wraps a volume around, [left, right, top, bottom, front, back], each at most the input."""
+
+    axes = 3
