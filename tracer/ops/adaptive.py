@@ -1,0 +1,255 @@
+"""Pooling to a given output size: adaptive pooling, 1d to 3d, and fractional max pooling."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from tracer.arithmetic import Dim, Holds, floor_scale, maximum
+from tracer.ops.base import (
+    MAX_INT,
+    POINTWISE,
+    Ints,
+    Op,
+    Requirement,
+    Requirements,
+    Shape,
+    Window,
+    has_length,
+    has_rank,
+    in_range,
+    operation,
+    per_axis,
+    written,
+)
+from tracer.ops.pooling import holds_values
+
+
+class AdaptivePool(Op, kw_only=True):
+    """What the adaptive pools share: the output size is the argument; null keeps the input's."""
+
+    axes: ClassVar[int]
+    solvable = frozenset({"output_size"})
+
+    output_size: int | tuple[int | None, ...]
+
+    def legal(self) -> Requirements:
+        yield has_length("output_size", self.output_size, self.axes)
+        yield in_range("output_size", self.output_size, 0)
+
+    def _wanted(self) -> tuple[int | None, ...]:
+        return self.output_size if isinstance(self.output_size, tuple) else (self.output_size,) * self.axes
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        (x0,) = x
+        spatial = (n if want is None else want for want, n in zip(self._wanted(), x0[-self.axes :]))
+        return (*x0[: -self.axes], *spatial)
+
+    def window(self, axis: int, *x: Shape) -> Window | None:
+        return POINTWISE if self._wanted()[axis] is None else None
+
+
+class AdaptiveMaxPool(AdaptivePool, kw_only=True):
+    """Adaptive max pooling: output i sees the input from floor(i·n / out) to ceil((i + 1)·n / out)."""
+
+    return_indices: bool = False
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        yield has_rank(x0, self.axes + 1, self.axes + 2)
+        yield from holds_values(x0, self.axes, 1)
+
+
+class AdaptiveAvgPool(AdaptivePool, kw_only=True):
+    """Adaptive average pooling: output i sees the input from floor(i·n / out) to ceil((i + 1)·n / out).
+
+    An output of 1 everywhere (global average pooling) is a plain mean in torch, which takes more inputs.
+    """
+
+    def _is_mean(self, x: Shape) -> Holds:
+        """The output is 1 on every axis."""
+        holds: Holds = True
+        for size in self.shape(x)[-self.axes :]:
+            holds = holds & (size == 1)
+        return holds
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        axes = self.axes
+        least = axes if isinstance(self.output_size, int) else axes + 1
+        yield Requirement(
+            len(x0) >= least,
+            "T303",
+            None,
+            lambda: f"takes an input of at least {least} dims; {written(x0)} has {len(x0)}",
+        )
+        if len(x0) < least:
+            return
+        mean = self._is_mean(x0)
+        yield has_rank(x0, axes + 1, axes + 2)._replace(holds=(len(x0) in (axes + 1, axes + 2)) | mean)
+        for requirement in holds_values(x0, axes, self._first_checked(x0)):
+            yield requirement._replace(holds=requirement.holds | mean)
+
+    def _first_checked(self, x: Shape) -> int:
+        """The first dim that must not be 0: torch looks at the spatial ones only."""
+        return len(x) - self.axes
+
+
+class FractionalMaxPool(Op, kw_only=True):
+    """Fractional max pooling: windows of one size at pseudo-random steps, to a given size or ratio.
+
+    out = output_size, or int(n · output_ratio).
+    """
+
+    axes: ClassVar[int]
+    least_kernel: ClassVar[int]
+    spare: ClassVar[int]
+    """Rows that the input must have beyond out + kernel − 1."""
+    longer_ratio: ClassVar[bool]
+    """A ratio of more values than axes is accepted (and the rest ignored)."""
+    solvable = frozenset({"kernel_size", "output_size"})
+
+    kernel_size: Ints
+    output_size: Ints | None = None
+    output_ratio: float | tuple[float, ...] | None = None
+    return_indices: bool = False
+    _random_samples: None = None
+
+    def legal(self) -> Requirements:
+        yield Requirement(
+            self.output_size is not None or self.output_ratio is not None,
+            "T201",
+            "output_size",
+            "needs an output_size or an output_ratio",
+        )
+        yield Requirement(
+            self.output_size is None or self.output_ratio is None,
+            "T202",
+            "output_ratio",
+            "takes an output_size or an output_ratio, not both",
+        )
+        yield has_length("kernel_size", self.kernel_size, self.axes)
+        yield in_range("kernel_size", self.kernel_size, self.least_kernel)
+        if self.output_size is not None:
+            yield has_length("output_size", self.output_size, self.axes)
+            yield in_range("output_size", self.output_size, 0)
+        if self.output_ratio is not None:
+            yield from self._legal_ratio(self.output_ratio)
+
+    def _legal_ratio(self, ratio: float | tuple[float, ...]) -> Requirements:
+        if not (self.longer_ratio and isinstance(ratio, tuple) and len(ratio) > self.axes):
+            yield has_length("output_ratio", ratio, self.axes)
+        yield Requirement(
+            all(0 < r < 1 for r in self._ratios(ratio)),
+            "T202",
+            "output_ratio",
+            lambda: f"output_ratio is {written(ratio)}; torch needs it between 0 and 1, both excluded",
+        )
+
+    def _ratios(self, ratio: float | tuple[float, ...]) -> tuple[float, ...]:
+        return ratio[: self.axes] if isinstance(ratio, tuple) else (ratio,) * self.axes
+
+    def _size(self, n: Dim, i: int) -> Dim:
+        if self.output_size is not None:
+            return per_axis(self.output_size, self.axes)[i]
+        assert self.output_ratio is not None  # `legal` asks for one of the two
+        return floor_scale(n, self._ratios(self.output_ratio)[i])
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        axes = self.axes
+        yield has_rank(x0, axes + 1, axes + 2)
+        yield from holds_values(x0, axes, 1)
+        for i in range(axes):
+            n, kernel = x0[i - axes], per_axis(self.kernel_size, axes)[i]
+            out = self._size(n, i)
+            least = out + kernel - 1 + self.spare
+            yield Requirement(
+                n >= least,
+                "T302",
+                "kernel_size" if self.output_size is None else "output_size",
+                lambda: f"{out} windows of {kernel} need an input of at least {least}; {written(x0)} has {n} there",
+            )
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        (x0,) = x
+        axes = self.axes
+        return (*x0[:-axes], *(self._size(x0[i - axes], i) for i in range(axes)))
+
+    def window(self, axis: int, *x: Shape) -> Window | None:
+        """The first window starts at 0 and the last at n − kernel: on average a step of (n − kernel) / (out − 1)."""
+        n, kernel = x[0][axis - self.axes], per_axis(self.kernel_size, self.axes)[axis]
+        return Window(kernel, down=maximum(n - kernel, 1), up=maximum(self._size(n, axis) - 1, 1))
+
+
+@operation
+class AdaptiveMaxPool1d(AdaptiveMaxPool):
+    """1-D adaptive max pooling over [N, C, L]."""
+
+    axes = 1
+
+    output_size: Ints
+
+
+@operation
+class AdaptiveMaxPool2d(AdaptiveMaxPool):
+    """2-D adaptive max pooling over [N, C, H, W]."""
+
+    axes = 2
+
+
+@operation
+class AdaptiveMaxPool3d(AdaptiveMaxPool):
+    """3-D adaptive max pooling over [N, C, D, H, W]."""
+
+    axes = 3
+
+
+@operation
+class AdaptiveAvgPool1d(AdaptiveAvgPool):
+    """1-D adaptive average pooling over [N, C, L]."""
+
+    axes = 1
+
+    output_size: Ints
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        yield has_rank(x[0], 2, 3)
+        yield from super().requirements(*x, **sizes)
+
+
+@operation
+class AdaptiveAvgPool2d(AdaptiveAvgPool):
+    """2-D adaptive average pooling over [N, C, H, W]: 1 is global average pooling, several make a pyramid."""
+
+    axes = 2
+
+
+@operation
+class AdaptiveAvgPool3d(AdaptiveAvgPool):
+    """3-D adaptive average pooling over [N, C, D, H, W]."""
+
+    axes = 3
+
+    def _first_checked(self, x: Shape) -> int:
+        """In 3-D torch looks at every dim but the first."""
+        return 1
+
+
+@operation
+class FractionalMaxPool2d(FractionalMaxPool):
+    """2-D fractional max pooling over [N, C, H, W]."""
+
+    axes = 2
+    least_kernel = -MAX_INT  # torch checks no more than that the windows fit
+    spare = 0
+    longer_ratio = False
+
+
+@operation
+class FractionalMaxPool3d(FractionalMaxPool):
+    """3-D fractional max pooling over [N, C, D, H, W]."""
+
+    axes = 3
+    least_kernel = 1
+    spare = 1
+    longer_ratio = True

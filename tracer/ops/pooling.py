@@ -1,0 +1,310 @@
+"""Pooling by a sliding window: max, average and power-average, 1d to 3d."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+from tracer.arithmetic import Dim, dilated, pool_size
+from tracer.ops.base import (
+    Ints,
+    Op,
+    Requirement,
+    Requirements,
+    Shape,
+    Window,
+    has_length,
+    has_rank,
+    in_range,
+    operation,
+    per_axis,
+    written,
+)
+
+
+def holds_values(x: Shape, axes: int, first: int) -> Requirements:
+    """The input's dims from ``first`` on are not 0: there is a channel and something to look at."""
+    for dim in range(first, len(x)):
+        if dim == len(x) - axes - 1:
+            yield Requirement(x[dim] >= 1, "T204", None, lambda: f"the input {written(x)} has no channels")
+        else:
+            yield Requirement(x[dim] >= 1, "T302", None, lambda: f"the input {written(x)} is empty")
+
+
+class Pooling(Op, kw_only=True):
+    """What the sliding pools share: a kernel that moves by its own size unless a stride is given."""
+
+    axes: ClassVar[int]
+    solvable = frozenset({"kernel_size", "stride", "ceil_mode"})
+
+    kernel_size: Ints
+    stride: Ints | None = None
+    ceil_mode: bool = False
+
+    def kernels(self) -> tuple[int, ...]:
+        return per_axis(self.kernel_size, self.axes)
+
+    def strides(self) -> tuple[int, ...]:
+        """The stride per axis; null and the empty list both stand for the kernel's size."""
+        if self.stride is None or self.stride == ():
+            return self.kernels()
+        return per_axis(self.stride, self.axes)
+
+    def paddings(self) -> tuple[int, ...]:
+        return (0,) * self.axes
+
+    def dilations(self) -> tuple[int, ...]:
+        return (1,) * self.axes
+
+    def needs_whole_kernel(self) -> bool:
+        """The input must be as large as the kernel without its padding, ``ceil_mode`` or not."""
+        return False
+
+    def legal(self) -> Requirements:
+        yield self._kernel_length()
+        yield in_range("kernel_size", self.kernel_size, 1)
+        if self.stride is not None and self.stride != ():
+            yield has_length("stride", self.stride, 1, self.axes)
+            yield in_range("stride", self.stride, 1)
+
+    def _kernel_length(self) -> Requirement:
+        return has_length("kernel_size", self.kernel_size, 1, self.axes)
+
+    def _legal_padding(self, padding: Ints) -> Requirements:
+        """Padding of at most half the kernel, not counting dilation."""
+        yield has_length("padding", padding, 1, self.axes)
+        yield in_range("padding", padding, 0)
+        for pad, kernel in zip(per_axis(padding, self.axes), self.kernels()):
+            yield Requirement(
+                pad <= kernel // 2,
+                "T202",
+                "padding",
+                lambda: (
+                    f"padding is {written(padding)}; torch allows at most half the kernel, {kernel // 2}, "
+                    f"for a kernel of {kernel}"
+                ),
+            )
+
+    def _size(self, n: Dim, i: int) -> Dim:
+        kernel, stride, padding, dilation = self._window(i)
+        return pool_size(n, kernel, stride, padding, dilation, self.ceil_mode)
+
+    def _window(self, i: int) -> tuple[int, int, int, int]:
+        """Kernel, stride, padding and dilation of one axis."""
+        return self.kernels()[i], self.strides()[i], self.paddings()[i], self.dilations()[i]
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        axes = self.axes
+        yield has_rank(x0, axes + 1, axes + 2)
+        yield from holds_values(x0, axes, len(x0) - axes - 1)
+        for i in range(axes):
+            kernel, _, padding, dilation = self._window(i)
+            n, extent = x0[i - axes], dilated(kernel, dilation)
+            if self.needs_whole_kernel():
+                yield Requirement(
+                    n >= kernel,
+                    "T302",
+                    "kernel_size",
+                    lambda: (
+                        f"the kernel is {kernel}, but the input {written(x0)} is {n} there, and here torch "
+                        "does not count the padding"
+                    ),
+                )
+            yield Requirement(
+                self._size(n, i) >= 1,
+                "T302",
+                "kernel_size",
+                lambda: (
+                    f"the kernel spans {extent}, but the input {written(x0)} is {n + 2 * padding} there, "
+                    "padding included"
+                ),
+            )
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        (x0,) = x
+        axes = self.axes
+        return (*x0[:-axes], *(self._size(x0[i - axes], i) for i in range(axes)))
+
+    def losses(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        axes = self.axes
+        for i in range(axes):
+            kernel, stride, padding, dilation = self._window(i)
+            n, extent = x0[i - axes], dilated(kernel, dilation)
+            if self.ceil_mode and stride > extent:  # only such a stride steps over the last rows
+                rest = n + padding - (self._size(n, i) - 1) * stride - extent
+                yield Requirement(
+                    rest <= 0,
+                    "T501",
+                    "stride",
+                    lambda: f"the stride leaves the last {rest} of {n} in dim {len(x0) + i - axes} unseen",
+                )
+            elif not self.ceil_mode and stride > 1:
+                rest = (n + 2 * padding - extent) % stride
+                yield Requirement(
+                    rest == 0,
+                    "T501",
+                    "stride",
+                    lambda: (
+                        f"the stride leaves the last {rest} of {n} (padding included) "
+                        f"in dim {len(x0) + i - axes} unseen"
+                    ),
+                    "ceil_mode: true gives them a window of their own" if extent >= stride else None,
+                )
+
+    def window(self, axis: int, *x: Shape) -> Window | None:
+        kernel, stride, _, dilation = self._window(axis)
+        return Window(dilated(kernel, dilation), down=stride)
+
+
+class MaxPool(Pooling, kw_only=True):
+    """Max pooling: out = (n + 2·padding − dilation·(kernel − 1) − 1) // stride + 1; with ceil_mode rounded up."""
+
+    solvable = Pooling.solvable | {"padding", "dilation"}
+
+    padding: Ints = 0
+    dilation: Ints = 1
+    return_indices: bool = False
+
+    def paddings(self) -> tuple[int, ...]:
+        return per_axis(self.padding, self.axes)
+
+    def dilations(self) -> tuple[int, ...]:
+        return per_axis(self.dilation, self.axes)
+
+    def legal(self) -> Requirements:
+        yield from super().legal()
+        yield has_length("dilation", self.dilation, 1, self.axes)
+        yield in_range("dilation", self.dilation, 1)
+        yield from self._legal_padding(self.padding)
+
+
+class AvgPool(Pooling, kw_only=True):
+    """Average pooling: out = (n + 2·padding − kernel) // stride + 1; with ceil_mode rounded up."""
+
+    solvable = Pooling.solvable | {"padding"}
+
+    padding: Ints = 0
+    count_include_pad: bool = True
+
+    def paddings(self) -> tuple[int, ...]:
+        return per_axis(self.padding, self.axes)
+
+    def legal(self) -> Requirements:
+        yield from super().legal()
+        yield from self._legal_padding(self.padding)
+
+
+class DividedAvgPool(AvgPool, kw_only=True):
+    """Average pooling whose divisor may be given."""
+
+    divisor_override: int | None = None
+
+    def legal(self) -> Requirements:
+        yield from super().legal()
+        divisor = self.divisor_override
+        yield Requirement(
+            divisor is None or (divisor != 0 and -(2**63) <= divisor < 2**63),
+            "T202",
+            "divisor_override",
+            lambda: f"divisor_override is {divisor}; torch needs a 64-bit integer other than 0",
+        )
+
+
+class LPPool(Pooling, kw_only=True):
+    """Power-average pooling, (sum of x^p)^(1/p) over each window: out = (n − kernel) // stride + 1."""
+
+    norm_type: float
+
+    def legal(self) -> Requirements:
+        yield from super().legal()
+        yield Requirement(
+            self.norm_type != 0, "T202", "norm_type", "norm_type is 0; the root 1 / norm_type needs another number"
+        )
+
+    def _kernel_length(self) -> Requirement:
+        return has_length("kernel_size", self.kernel_size, self.axes)
+
+    def _is_max(self) -> bool:
+        """An infinite norm is the maximum: torch runs max pooling, with its rules."""
+        return math.isinf(self.norm_type)
+
+
+@operation
+class MaxPool1d(MaxPool):
+    """1-D max pooling over [N, C, L]."""
+
+    axes = 1
+
+
+@operation
+class MaxPool2d(MaxPool):
+    """2-D max pooling over [N, C, H, W]: the encoder's downsampling."""
+
+    axes = 2
+
+
+@operation
+class MaxPool3d(MaxPool):
+    """3-D max pooling over [N, C, D, H, W]."""
+
+    axes = 3
+
+
+@operation
+class AvgPool1d(AvgPool):
+    """1-D average pooling over [N, C, L]."""
+
+    axes = 1
+
+
+@operation
+class AvgPool2d(DividedAvgPool):
+    """2-D average pooling over [N, C, H, W]."""
+
+    axes = 2
+
+
+@operation
+class AvgPool3d(DividedAvgPool):
+    """3-D average pooling over [N, C, D, H, W]; the input must be as large as the kernel before padding."""
+
+    axes = 3
+
+    def needs_whole_kernel(self) -> bool:
+        return True
+
+
+@operation
+class LPPool1d(LPPool):
+    """1-D power-average pooling over [N, C, L]; the kernel is an integer, not a list."""
+
+    axes = 1
+
+    def _kernel_length(self) -> Requirement:
+        if self._is_max():
+            return super()._kernel_length()
+        return Requirement(
+            not isinstance(self.kernel_size, tuple),
+            "T203",
+            "kernel_size",
+            lambda: f"kernel_size is {written(self.kernel_size)}; it takes an integer, not a list",
+        )
+
+
+@operation
+class LPPool2d(LPPool):
+    """2-D power-average pooling over [N, C, H, W]."""
+
+    axes = 2
+
+
+@operation
+class LPPool3d(LPPool):
+    """3-D power-average pooling over [N, C, D, H, W]; the input must be as large as the kernel."""
+
+    axes = 3
+
+    def needs_whole_kernel(self) -> bool:
+        return not self._is_max()

@@ -1,0 +1,149 @@
+"""Max unpooling: the decoder puts values back where the encoder's max pooling found them, 1d to 3d."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from tracer.arithmetic import Dim, Holds
+from tracer.ops.base import (
+    MAX_INT,
+    Ints,
+    NodeName,
+    Op,
+    Requirement,
+    Requirements,
+    Shape,
+    Window,
+    has_length,
+    has_rank,
+    in_range,
+    operation,
+    written,
+)
+from tracer.ops.pooling import holds_values
+
+
+class MaxUnpool(Op, kw_only=True):
+    """Max unpooling with the indices of a max pool; out = (n − 1)·stride − 2·padding + kernel, or ``output_size``."""
+
+    axes: ClassVar[int]
+    node_fields = ("indices", "output_size")
+    solvable = frozenset({"kernel_size", "stride", "padding"})
+
+    kernel_size: Ints
+    stride: Ints | None = None
+    padding: Ints = 0
+    indices: NodeName
+    output_size: NodeName | None = None
+
+    def legal(self) -> Requirements:
+        # torch takes any numbers whose output is not negative.
+        yield has_length("kernel_size", self.kernel_size, self.axes)
+        yield in_range("kernel_size", self.kernel_size, -MAX_INT)
+        if self.stride is not None:
+            yield self._has_length("stride", self.stride)
+            yield in_range("stride", self.stride, -MAX_INT)
+        yield self._has_length("padding", self.padding)
+        yield in_range("padding", self.padding, -MAX_INT)
+
+    def _has_length(self, field: str, value: Ints) -> Requirement:
+        """One value per axis; torch ignores those after."""
+        required = has_length(field, value, self.axes)
+        return required._replace(holds=not isinstance(value, tuple) or len(value) >= self.axes)
+
+    def _per_axis(self, value: Ints) -> tuple[int, ...]:
+        return value[: self.axes] if isinstance(value, tuple) else (value,) * self.axes
+
+    def _strides(self) -> tuple[int, ...]:
+        return self._per_axis(self.kernel_size if self.stride is None else self.stride)
+
+    def _default(self, n: Dim, i: int) -> Dim:
+        """The size without ``output_size``."""
+        kernel, padding = self._per_axis(self.kernel_size)[i], self._per_axis(self.padding)[i]
+        return (n - 1) * self._strides()[i] - 2 * padding + kernel
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        axes = self.axes
+        yield has_rank(x0, axes + 1, axes + 2)
+        yield from holds_values(x0, axes, 1)
+        yield _same(x0, sizes["indices"])
+        wanted = sizes.get("output_size")
+        if wanted is not None:
+            yield Requirement(
+                len(wanted) in (axes, axes + 2),
+                "T303",
+                "output_size",
+                lambda: f"output_size takes a node of {axes + 2} dims; {written(wanted)} has {len(wanted)}",
+            )
+        for i, out in enumerate(self.shape(*x, **sizes)[-axes:]):
+            n, stride = x0[i - axes], self._strides()[i]
+            if wanted is not None:
+                default = self._default(n, i)
+                yield Requirement(
+                    (out > default - stride) & (out < default + stride),
+                    "T301",
+                    "output_size",
+                    lambda: (
+                        f"makes {default - stride + 1}..{default + stride - 1} from {n}, but output_size asks for {out}"
+                    ),
+                )
+            yield Requirement(
+                out >= 0,
+                "T302",
+                None,
+                lambda: f"the output size is {out} from {n} in dim {len(x0) + i - axes}",
+            )
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        (x0,) = x
+        axes = self.axes
+        wanted = sizes.get("output_size")
+        if wanted is not None:
+            return (*x0[:-axes], *wanted[-axes:])
+        return (*x0[:-axes], *(self._default(x0[i - axes], i) for i in range(axes)))
+
+    def window(self, axis: int, *x: Shape) -> Window | None:
+        kernel, stride = self._per_axis(self.kernel_size)[axis], max(self._strides()[axis], 1)
+        return Window(max(kernel - 1, 0) // stride + 1, up=stride)
+
+
+def _same(x: Shape, indices: Shape) -> Requirement:
+    """One index for each value."""
+    holds: Holds = len(x) == len(indices)
+    for n, m in zip(x, indices):
+        holds = holds & (n == m)
+    return Requirement(
+        holds,
+        "T301",
+        "indices",
+        lambda: f"the indices have the shape {written(indices)}, the input {written(x)}; torch needs them equal",
+    )
+
+
+@operation
+class MaxUnpool1d(MaxUnpool):
+    """1-D max unpooling over [N, C, L]."""
+
+    axes = 1
+
+
+@operation
+class MaxUnpool2d(MaxUnpool):
+    """2-D max unpooling over [N, C, H, W]: SegNet's upsampling."""
+
+    axes = 2
+
+
+@operation
+class MaxUnpool3d(MaxUnpool):
+    """3-D max unpooling over [N, C, D, H, W]; here torch wants a stride of at least 1."""
+
+    axes = 3
+
+    def legal(self) -> Requirements:
+        yield from super().legal()
+        yield in_range("stride", self.kernel_size if self.stride is None else self.stride, 1)
+
+    def _has_length(self, field: str, value: Ints) -> Requirement:
+        return has_length(field, value, self.axes)
