@@ -29,8 +29,8 @@ def pad_case(draw: Draw, op: str) -> Case:
     if op.startswith("Constant") and draw(st.integers(0, 9)):
         arguments["value"] = draw(st.floats() | st.sampled_from([0, 1.5, None, "1"]))
     padded = length // 2 if isinstance(padding, list) else axes
-    sizes = st.integers(1, 6) if draw(st.booleans()) else st.integers(0, 6)
-    lead = draw(st.sampled_from([(1, 1), (2, 1), (1, 2), (2,), (1,), (0, 1), (0,), (1, 0), (), (1, 1, 1)]))
+    sizes = draw(st.sampled_from([st.integers(4, 8), st.integers(1, 6), st.integers(0, 3)]))
+    lead = draw(st.sampled_from([(1, 1), (2, 1), (1, 2), (2,), (1,)] * 2 + [(0, 1), (0,), (1, 0), (), (1, 1, 1)]))
     spatial = draw(st.lists(sizes, min_size=padded, max_size=padded))
     return Case(op, arguments, ((*lead, *spatial),))
 

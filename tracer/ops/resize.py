@@ -1,0 +1,241 @@
+"""Resizing by interpolation: Upsample and its two fixed forms, and torch.nn.functional.interpolate.
+
+The size is floor(n · scale_factor) in double arithmetic (``tracer.arithmetic.floor_scale``), or ``size`` itself.
+There is no unbatched form: torch takes the second dim for channels whatever the rank.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+from tracer.arithmetic import Dim, floor_scale
+from tracer.ops.base import (
+    MAX_INT,
+    POINTWISE,
+    Ints,
+    NodeName,
+    Op,
+    Requirement,
+    Requirements,
+    Shape,
+    Window,
+    has_rank,
+    in_range,
+    operation,
+    written,
+)
+
+Factors = float | tuple[float, ...]
+"""A scale factor for every axis, or one per axis."""
+
+Mode = Literal["nearest", "linear", "bilinear", "bicubic", "trilinear", "area", "nearest-exact"]
+
+RANKS: dict[str, tuple[int, ...]] = {
+    "linear": (3,),
+    "bilinear": (4,),
+    "bicubic": (4,),
+    "lanczos": (4,),
+    "trilinear": (5,),
+}
+"""The ranks that a mode takes; the others take (3, 4, 5)."""
+
+REACH = {"linear": 1, "bilinear": 1, "trilinear": 1, "bicubic": 2, "lanczos": 3}
+"""Input positions to each side that an output position sees; nearest sees one position."""
+
+
+class How(NamedTuple):
+    """The settings of one interpolation."""
+
+    mode: str
+    align_corners: bool | None = None
+    recompute: bool | None = None
+    antialias: bool = False
+
+
+class Resizing(Op, kw_only=True):
+    """out = size, or floor(n · scale_factor); exactly one of the two is given."""
+
+    node_fields = ("size",)
+
+    size: Ints | NodeName | None = None
+    scale_factor: Factors | None = None
+
+    def how(self) -> How:
+        """The settings of this interpolation."""
+        return How("nearest")
+
+    def factors(self) -> Factors | None:
+        """The scale factor in use. torch's modules take the number 0 for none."""
+        return None if self.scale_factor == 0 else self.scale_factor
+
+    def legal(self) -> Requirements:
+        factors, (mode, align_corners, recompute, antialias) = self.factors(), self.how()
+        yield Requirement(
+            self.size is not None or factors is not None,
+            "T201",
+            "scale_factor",
+            lambda: "needs size or scale_factor" + ("; a scale_factor of 0 counts as none" * (self.scale_factor == 0)),
+        )
+        yield Requirement(
+            self.size is None or factors is None,
+            "T202",
+            "scale_factor",
+            "takes size or scale_factor, not both",
+        )
+        yield Requirement(
+            align_corners is None or mode not in ("nearest", "nearest-exact", "area"),
+            "T202",
+            "align_corners",
+            lambda: f"align_corners has no meaning for mode {mode}; leave it out",
+        )
+        yield Requirement(
+            not recompute or self.size is None,
+            "T202",
+            "recompute_scale_factor",
+            "recompute_scale_factor needs a scale_factor, not a size",
+        )
+        yield Requirement(
+            not antialias or mode in ("bilinear", "bicubic", "lanczos"),
+            "T202",
+            "antialias",
+            lambda: f"antialias works for the modes bilinear, bicubic and lanczos, not {mode}",
+        )
+        yield Requirement(
+            mode != "lanczos" or (antialias and not align_corners),
+            "T202",
+            "mode",
+            "mode lanczos needs antialias: true and takes no align_corners",
+        )
+        if factors is not None:
+            bad = [f for f in (factors if isinstance(factors, tuple) else (factors,)) if not abs(f) <= MAX_INT]
+            yield Requirement(
+                not bad,
+                "T202",
+                "scale_factor",
+                lambda: f"scale_factor is {written(factors)}; it must be a number of at most {MAX_INT}",
+            )
+        if self.size is not None and not isinstance(self.size, str):
+            yield in_range("size", self.size, 0 if mode == "area" else 1)
+
+    def _spatial(self, x: Shape, **sizes: Shape) -> Shape:
+        """The output's spatial sizes."""
+        factors = self.factors()
+        if factors is not None:
+            each = factors if isinstance(factors, tuple) else (factors,) * (len(x) - 2)
+            return tuple(_scaled(n, factor) for n, factor in zip(x[2:], each))
+        if isinstance(self.size, str):
+            return sizes["size"][2:]
+        return self.size if isinstance(self.size, tuple) else (self.size,) * (len(x) - 2)
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        mode, axes = self.how().mode, len(x0) - 2
+        yield has_rank(x0, *RANKS.get(mode, (3, 4, 5)), batched=f" in mode {mode}")
+        if self.size is None:
+            field, given = "scale_factor", self.factors()
+        else:
+            field, given = "size", sizes["size"][2:] if isinstance(self.size, str) else self.size
+        if isinstance(given, tuple):
+            yield Requirement(
+                len(given) == axes,
+                "T203",
+                field,
+                lambda: f"{field} has {len(given)} values, {written(given)}; {written(x0)} has {axes} spatial dims",
+            )
+        # torch's pooling, which mode area is, looks at the channels of volumes only, and may return nothing.
+        least = 0 if mode == "area" else 1
+        if mode != "area" or axes == 3:
+            yield Requirement(x0[1] >= 1, "T302", None, lambda: f"the input {written(x0)} has no channels")
+        for n, out in zip(x0[2:], self._spatial(x0, **sizes)):
+            yield Requirement(n >= 1, "T302", None, lambda: f"the input {written(x0)} is empty")
+            yield Requirement(
+                out >= least,
+                "T302",
+                field,
+                lambda: f"the output size is {out} from {n}; torch needs at least {least}",
+            )
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        (x0,) = x
+        return (*x0[:2], *self._spatial(x0, **sizes))
+
+    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
+        (x0,) = x
+        factors = self.factors()
+        if factors is not None:
+            factor = factors[axis] if isinstance(factors, tuple) else factors
+            # 0.5 is 1/2, 0.333333 is 1/3: what was meant, not the double's 53 bits.
+            ratio = Fraction(factor).limit_denominator(1000)
+        else:
+            if isinstance(self.size, str) and "size" not in sizes:
+                return None
+            n, out = x0[axis + 2], self._spatial(x0, **sizes)[axis]
+            if not isinstance(n, int) or not isinstance(out, int) or n < 1:
+                return None
+            ratio = Fraction(out, n)
+        if ratio <= 0:
+            return None
+        return _window(self.how(), ratio.numerator, ratio.denominator)
+
+
+def _scaled(n: Dim, factor: float) -> Dim:
+    """n · factor, the fraction cut off: torch cuts towards 0, which a negative factor in mode area shows."""
+    return floor_scale(n, factor) if factor >= 0 else -floor_scale(n, -factor)
+
+
+def _window(how: How, up: int, down: int) -> Window:
+    """What an output position sees where ``down`` input positions become ``up``, two coprime numbers."""
+    if up == down:
+        return POINTWISE
+    if how.mode == "area":
+        # From floor(i·down/up) to ceil((i + 1)·down/up): widest where i·down leaves the rest up - 1.
+        return Window((down + 2 * up - 2) // up, down, up)
+    reach = REACH.get(how.mode)
+    if reach is None:
+        return Window(1, down, up)
+    if how.antialias and down > up:
+        return Window(math.ceil(Fraction(2 * reach * down, up)), down, up)
+    return Window(2 * reach, down, up)
+
+
+@operation
+class Upsample(Resizing, kw_only=True):
+    """Resizes [N, C, ...] by interpolation: out = floor(n · scale_factor), or size, which may name a node."""
+
+    mode: Mode = "nearest"
+    align_corners: bool | None = None
+    recompute_scale_factor: bool | None = None
+
+    def how(self) -> How:
+        return How(self.mode, self.align_corners, self.recompute_scale_factor)
+
+
+@operation
+class Interpolate(Resizing, kw_only=True):
+    """torch.nn.functional.interpolate: out = floor(n · scale_factor), or size, which may name a node."""
+
+    mode: Mode | Literal["lanczos"] = "nearest"
+    align_corners: bool | None = None
+    recompute_scale_factor: bool | None = None
+    antialias: bool = False
+
+    def how(self) -> How:
+        return How(self.mode, self.align_corners, self.recompute_scale_factor, self.antialias)
+
+    def factors(self) -> Factors | None:
+        return self.scale_factor
+
+
+@operation
+class UpsamplingNearest2d(Resizing, kw_only=True):
+    """Repeats each position: out = floor(n · scale_factor), or size. Takes 3-d and 5-d tensors too, as torch does."""
+
+
+@operation
+class UpsamplingBilinear2d(Resizing, kw_only=True):
+    """Bilinear interpolation of [N, C, H, W] with aligned corners: out = floor(n · scale_factor), or size."""
+
+    def how(self) -> How:
+        return How("bilinear", align_corners=True)

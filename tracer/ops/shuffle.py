@@ -1,0 +1,249 @@
+"""Rearrangements between channels and space: pixel and channel shuffles, and sliding blocks as columns.
+
+No value is computed: PixelShuffle is the last step of a sub-pixel decoder, Unfold and Fold cut patches and
+put them together again.
+"""
+
+from __future__ import annotations
+
+from tracer.arithmetic import Dim, Holds, choose, conv_size, dilated
+from tracer.ops.base import (
+    Ints,
+    Op,
+    Requirement,
+    Requirements,
+    Shape,
+    Window,
+    has_length,
+    has_rank,
+    in_range,
+    operation,
+    per_axis,
+    written,
+)
+from tracer.symbol import Size
+
+
+def _image(x: Shape) -> Requirement:
+    """Any leading dims, then channels, height and width."""
+    return Requirement(
+        len(x) >= 3, "T303", None, lambda: f"takes an input of 3 dims or more; {written(x)} has {len(x)}"
+    )
+
+
+@operation
+class PixelShuffle(Op, kw_only=True):
+    """Channels to space, the sub-pixel upsampling: [C·r², H, W] to [C, H·r, W·r]."""
+
+    upscale_factor: int
+
+    def legal(self) -> Requirements:
+        yield in_range("upscale_factor", self.upscale_factor, 1)
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        yield _image(x0)
+        channels, square = x0[-3], self.upscale_factor**2
+        yield Requirement(
+            channels % square == 0,
+            "T204",
+            "upscale_factor",
+            lambda: f"{channels} channels do not divide by upscale_factor² = {square}",
+            f"give the layer before it a multiple of {square} channels",
+        )
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        *lead, channels, height, width = x[0]
+        factor = self.upscale_factor
+        return (*lead, channels // factor**2, height * factor, width * factor)
+
+    def window(self, axis: int, *x: Shape) -> Window | None:
+        return Window(1, up=self.upscale_factor)
+
+
+@operation
+class PixelUnshuffle(Op, kw_only=True):
+    """Space to channels, PixelShuffle undone: [C, H, W] to [C·r², H / r, W / r]."""
+
+    downscale_factor: int
+
+    def legal(self) -> Requirements:
+        yield in_range("downscale_factor", self.downscale_factor, 1)
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        yield _image(x0)
+        factor = self.downscale_factor
+        for n in x0[-2:]:
+            yield Requirement(
+                n % factor == 0,
+                "T302",
+                "downscale_factor",
+                lambda: f"{n} in {written(x0)} does not divide by downscale_factor {factor}",
+            )
+        for n in x0:
+            if isinstance(n, Size):
+                yield Requirement(n >= 1, "T302", None, lambda: f"the input {written(x0)} is empty")
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        """torch returns an empty input as it is.
+
+        A dim that is a symbol is at least 1 (a requirement says so): a formula that asked whether one dim is 0
+        would couple height to width for every other size.
+        """
+        (x0,) = x
+        *lead, channels, height, width = x0
+        factor = self.downscale_factor
+        empty: Holds = False
+        for n in x0:
+            if not isinstance(n, Size):
+                empty = empty | (n == 0)
+        return (
+            *lead,
+            choose(empty, channels, channels * factor**2),
+            choose(empty, height, height // factor),
+            choose(empty, width, width // factor),
+        )
+
+    def window(self, axis: int, *x: Shape) -> Window | None:
+        return Window(self.downscale_factor, down=self.downscale_factor)
+
+
+@operation
+class ChannelShuffle(Op, kw_only=True):
+    """Interleaves the channels of groups, so that grouped convolutions see each other's: the shape stays."""
+
+    groups: int
+
+    def legal(self) -> Requirements:
+        yield in_range("groups", self.groups, 1)
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        yield _image(x0)
+        channels = x0[1]
+        yield Requirement(
+            channels % self.groups == 0,
+            "T205",
+            "groups",
+            lambda: f"{channels} channels do not divide into {self.groups} groups",
+        )
+
+
+class Blocks(Op, kw_only=True):
+    """What Unfold and Fold share: the grid of sliding blocks."""
+
+    kernel_size: Ints
+    dilation: Ints = 1
+    padding: Ints = 0
+    stride: Ints = 1
+
+    def legal(self) -> Requirements:
+        for field, value, least in (
+            ("kernel_size", self.kernel_size, 1),
+            ("dilation", self.dilation, 1),
+            ("padding", self.padding, 0),
+            ("stride", self.stride, 1),
+        ):
+            yield has_length(field, value, 2)
+            yield in_range(field, value, least)
+
+    def area(self) -> int:
+        """Positions of one block."""
+        height, width = per_axis(self.kernel_size, 2)
+        return height * width
+
+    def grid(self, image: Shape) -> Shape:
+        """Number of blocks along height and width of an image of this (height, width)."""
+        kernels, strides = per_axis(self.kernel_size, 2), per_axis(self.stride, 2)
+        paddings, dilations = per_axis(self.padding, 2), per_axis(self.dilation, 2)
+        return tuple(conv_size(image[i], kernels[i], strides[i], 2 * paddings[i], dilations[i]) for i in (0, 1))
+
+    def fits(self, image: Shape) -> Requirements:
+        """At least one block lies in the padded image."""
+        kernels, paddings, dilations = (per_axis(v, 2) for v in (self.kernel_size, self.padding, self.dilation))
+        for i, n in enumerate(image):
+            extent, padded = dilated(kernels[i], dilations[i]), n + 2 * paddings[i]
+            yield Requirement(
+                padded >= extent,
+                "T302",
+                "kernel_size",
+                lambda: f"the kernel spans {extent}, but {written(image)} is {padded} there, padding included",
+            )
+
+    def window(self, axis: int, *x: Shape) -> Window | None:
+        return None
+
+
+@operation
+class Unfold(Blocks, kw_only=True):
+    """Cuts an image into sliding blocks, a column each: [N, C, H, W] to [N, C·kernel area, number of blocks]."""
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        yield has_rank(x0, 3, 4)
+        for n in x0[-3:]:
+            yield Requirement(n >= 1, "T302", None, lambda: f"the input {written(x0)} is empty")
+        yield from self.fits(x0[-2:])
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        *lead, channels, height, width = x[0]
+        rows, columns = self.grid((height, width))
+        return (*lead, channels * self.area(), rows * columns)
+
+    def losses(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        kernels, strides = per_axis(self.kernel_size, 2), per_axis(self.stride, 2)
+        paddings, dilations = per_axis(self.padding, 2), per_axis(self.dilation, 2)
+        for i, n in enumerate(x0[-2:]):
+            rest = (n + 2 * paddings[i] - dilated(kernels[i], dilations[i])) % strides[i]
+            yield Requirement(
+                rest == 0,
+                "T501",
+                "stride",
+                lambda: f"the stride leaves the last {rest} of {n} (padding included) unseen",
+            )
+
+
+@operation
+class Fold(Blocks, kw_only=True):
+    """Adds columns up as sliding blocks of an image, Unfold undone: [N, C·kernel area, blocks] to [N, C, H, W]."""
+
+    output_size: Ints
+
+    def legal(self) -> Requirements:
+        yield has_length("output_size", self.output_size, 2)
+        yield in_range("output_size", self.output_size, 1)
+        yield from super().legal()
+        yield from self.fits(self.image())
+
+    def image(self) -> tuple[int, ...]:
+        """The output's (height, width)."""
+        return per_axis(self.output_size, 2)
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        yield has_rank(x0, 2, 3)
+        channels, length = x0[-2:]
+        rows, columns = self.grid(self.image())
+        blocks: Dim = rows * columns
+        yield Requirement(
+            length == blocks,
+            "T302",
+            "output_size",
+            lambda: (
+                f"output_size {written(self.image())} has {rows}·{columns} = {blocks} blocks; "
+                f"the input {written(x0)} has {length}"
+            ),
+        )
+        yield Requirement(channels >= 1, "T302", None, lambda: f"the input {written(x0)} is empty")
+        yield Requirement(
+            channels % self.area() == 0,
+            "T204",
+            "kernel_size",
+            lambda: f"{channels} channels do not divide by the kernel's {self.area()} positions",
+        )
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        *lead, channels, _ = x[0]
+        return (*lead, channels // self.area(), *self.image())
