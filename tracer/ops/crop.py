@@ -1,0 +1,200 @@
+"""Operations that cut: centre crops (unpadded U-Net skips), crops by amounts, and slices along one dim."""
+
+from __future__ import annotations
+
+from tracer.arithmetic import Dim, conv_size, maximum, minimum
+from tracer.ops.base import (
+    MAX_INT,
+    POINTWISE,
+    Ints,
+    NodeName,
+    Op,
+    Requirement,
+    Requirements,
+    Shape,
+    Window,
+    in_range,
+    operation,
+    written,
+)
+from tracer.ops.rearrange import in_rank, wrapped
+
+
+def has_spatial_dims(x: Shape) -> Requirement:
+    """There is something to crop: dims from 2 on."""
+    return Requirement(
+        len(x) >= 3,
+        "T303",
+        None,
+        lambda: f"crops the dims from 2 on, so it takes an input of at least 3 dims; {written(x)} has {len(x)}",
+    )
+
+
+def even_crop(field: str, have: Dim, want: Dim, dim: int) -> Requirement:
+    """T502: the crop takes as much from either side."""
+    return Requirement(
+        (have - want) % 2 == 0,
+        "T502",
+        field,
+        lambda: f"the crop from {have} to {want} in dim {dim} is uneven: {(have - want) // 2} before, one more after",
+    )
+
+
+@operation
+class CenterCrop(Op, kw_only=True):
+    """Cuts the middle out, at (have - want) // 2 on each axis: the skip of an unpadded U-Net.
+
+    ``size`` is an int for every dim from 2 on, a list for the last dims, or the node whose sizes from dim 2 on
+    are taken (it has as many dims as the input).
+    """
+
+    node_fields = ("size",)
+
+    size: Ints | NodeName
+
+    def legal(self) -> Requirements:
+        if not isinstance(self.size, str):
+            yield in_range("size", self.size, 0)
+            yield Requirement(self.size != (), "T203", "size", "size is empty; it takes an integer, a list or a node")
+
+    def _wanted(self, x: Shape, sizes: dict[str, Shape]) -> dict[int, Dim]:
+        """The size wanted of each dim that is cropped."""
+        if isinstance(self.size, tuple):
+            return {len(x) - len(self.size) + i: n for i, n in enumerate(self.size)}
+        if isinstance(self.size, int):
+            return dict.fromkeys(range(2, len(x)), self.size)
+        return {dim: sizes["size"][dim] for dim in range(2, len(x))}
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        if isinstance(self.size, tuple):
+            count = len(self.size)
+            yield Requirement(
+                count <= len(x0),
+                "T203",
+                "size",
+                lambda: f"size has {count} values; the input {written(x0)} has {len(x0)}",
+            )
+        else:
+            yield has_spatial_dims(x0)
+        if isinstance(self.size, str):
+            model = sizes["size"]
+            yield Requirement(
+                len(model) == len(x0),
+                "T303",
+                "size",
+                lambda: f"{self.size} has {len(model)} dims, {written(model)}; the input {written(x0)} has {len(x0)}",
+            )
+        for dim, want in self._wanted(x0, sizes).items():
+            have = x0[dim]
+            yield Requirement(
+                want <= have,
+                "T302",
+                "size",
+                lambda: f"cannot crop {have} in dim {dim} to {want}: a crop does not enlarge",
+            )
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        (x0,) = x
+        wanted = self._wanted(x0, sizes)
+        return tuple(wanted.get(dim, n) for dim, n in enumerate(x0))
+
+    def losses(self, *x: Shape, **sizes: Shape) -> Requirements:
+        for dim, want in self._wanted(x[0], sizes).items():
+            yield even_crop("size", x[0][dim], want, dim)
+
+
+@operation
+class Crop(Op, kw_only=True):
+    """Cuts given amounts off every spatial axis (the dims from 2 on): n - before - after.
+
+    ``crop`` is an int for both sides of every axis, a list of one int per axis for both of its sides ([top and
+    bottom, left and right]), or a list of two per axis in F.pad's order: the last axis first, [left, right, top,
+    bottom]. It is F.pad with the amounts negated.
+    """
+
+    crop: Ints
+
+    def legal(self) -> Requirements:
+        yield in_range("crop", self.crop, 0)
+
+    def _amounts(self, axes: int) -> list[tuple[int, int]]:
+        """(before, after) per axis."""
+        if isinstance(self.crop, int):
+            return [(self.crop, self.crop)] * axes
+        if len(self.crop) == axes:
+            return [(c, c) for c in self.crop]
+        return list(zip(self.crop[::2], self.crop[1::2]))[::-1]
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        yield has_spatial_dims(x0)
+        axes = len(x0) - 2
+        yield Requirement(
+            isinstance(self.crop, int) or len(self.crop) in (axes, 2 * axes),
+            "T203",
+            "crop",
+            lambda: f"crop {written(self.crop)} takes an integer, {axes} values or {2 * axes} for {axes} spatial axes",
+        )
+        for dim, (before, after) in enumerate(self._amounts(axes), 2):
+            yield Requirement(
+                x0[dim] >= before + after,
+                "T302",
+                "crop",
+                lambda: f"cannot cut {before} + {after} off {x0[dim]} in dim {dim}",
+            )
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        (x0,) = x
+        cut = self._amounts(len(x0) - 2)
+        return (*x0[:2], *(n - before - after for n, (before, after) in zip(x0[2:], cut)))
+
+
+@operation
+class Slice(Op, kw_only=True):
+    """start:stop:step along one dim, as Python slices: negative ones count from the end, and all are clamped.
+
+    ``stop: null`` is the end. The result has (stop - start - 1) // step + 1 elements, none where stop <= start.
+    """
+
+    dim: int
+    start: int = 0
+    stop: int | None = None
+    step: int = 1
+
+    def legal(self) -> Requirements:
+        yield in_range("step", self.step, 1)
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        yield Requirement(len(x[0]) >= 1, "T303", None, "takes an input of at least 1 dim, not a scalar")
+        yield in_rank("dim", self.dim, len(x[0]))
+
+    def _length(self, n: Dim) -> Dim:
+        """stop - start, clamped. Without a cut or a maximum more than the arguments' signs need."""
+        start = clamped(self.start, n)
+        if self.stop is None:
+            return n - start
+        if (self.start < 0) == (self.stop < 0):  # the clamps keep their order, whatever n is
+            return clamped(self.stop, n) - start if self.start < self.stop else 0
+        if self.start == 0:
+            return clamped(self.stop, n)
+        return maximum(clamped(self.stop, n) - start, 0)
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        (x0,) = x
+        dim = wrapped(self.dim, len(x0))
+        taken = conv_size(self._length(x0[dim]), kernel=1, stride=self.step, padding=0, dilation=1)
+        return (*x0[:dim], taken, *x0[dim + 1 :])
+
+    def window(self, axis: int, *x: Shape) -> Window | None:
+        along = wrapped(self.dim, len(x[0])) == axis + 2
+        return Window(1, down=self.step) if along else POINTWISE
+
+
+def clamped(position: int, n: Dim) -> Dim:
+    """A slice's position in 0..n. One beyond any dim, such as torch's 2**63 - 1 for the end, is the largest."""
+    if position == 0:
+        return 0
+    if position > 0:
+        return minimum(n, min(position, MAX_INT))
+    return n - minimum(n, min(-position, MAX_INT))

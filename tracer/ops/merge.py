@@ -1,0 +1,365 @@
+"""Merges: where skips meet the decoder. Concatenation, stacking, broadcasting arithmetic, matrix products.
+
+The first input is the decoder's. Messages number inputs from 1, so that the reader finds the producers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import combinations
+from typing import ClassVar, Literal
+
+from tracer.arithmetic import Dim, broadcast_size
+from tracer.ops.base import (
+    POINTWISE,
+    Op,
+    Requirement,
+    Requirements,
+    Shape,
+    Window,
+    operation,
+    written,
+)
+from tracer.ops.crop import even_crop
+from tracer.ops.rearrange import in_rank, wrapped
+
+CLOSE = "make the sizes meet (output_padding, padding), or set align: crop, pad or resize"
+
+
+def differ(dim: int, a: Dim, i: int, b: Dim, j: int, why: str = "") -> str:
+    """The fact behind T301."""
+    return f"sizes differ in dim {dim}: {a} from input {i}, {b} from input {j}{why}"
+
+
+def same_rank(x: tuple[Shape, ...]) -> Requirements:
+    """Every input has as many dims as the first."""
+    for i, other in enumerate(x[1:], 2):
+        yield Requirement(
+            len(other) == len(x[0]),
+            "T301",
+            None,
+            lambda: (
+                f"numbers of dims differ: {written(x[0])} from input 1 has {len(x[0])}, "
+                f"{written(other)} from input {i} has {len(other)}"
+            ),
+        )
+
+
+def broadcast(a: Dim, b: Dim) -> Dim:
+    """The size two dims broadcast to. A number that is not 1 decides it even against a symbol."""
+    if isinstance(b, int):
+        return a if b == 1 else b
+    return broadcast_size(a, b)
+
+
+def padded(x: tuple[Shape, ...]) -> list[Shape]:
+    """Shapes filled up with leading ones to the largest rank, as broadcasting reads them."""
+    rank = max(map(len, x))
+    return [(1,) * (rank - len(shape)) + tuple(shape) for shape in x]
+
+
+def broadcast_shape(x: tuple[Shape, ...]) -> Shape:
+    """The shape that these shapes broadcast to."""
+    y: Shape = ()
+    for shape in x:
+        a, b = padded((y, shape))
+        y = tuple(map(broadcast, a, b))
+    return y
+
+
+def broadcastable(x: tuple[Shape, ...], hint: str | None = None, trailing: int = 0) -> Requirements:
+    """In every dim, any two inputs agree or one of them is 1. ``trailing`` dims were left out behind."""
+    same = len(set(map(len, x))) == 1
+    full = padded(x)
+    rank = len(full[0])
+    for dim in range(rank):
+        shown = dim if same and not trailing else dim - rank - trailing
+        for (i, a), (j, b) in combinations([(i, shape[dim]) for i, shape in enumerate(full, 1)], 2):
+            yield Requirement(
+                (a == b) | (a == 1) | (b == 1),
+                "T301",
+                None,
+                lambda: differ(shown, a, i, b, j),
+                hint or (CLOSE if dim >= 2 else None),
+            )
+
+
+class Merge(Op, kw_only=True):
+    """What merges share: the alignment of their inputs' spatial sizes (the dims from 2 on).
+
+    ``align: crop`` cuts every other input to the first's size at (have - want) // 2; ``pad`` fills the first with
+    zeros to the others' size, diff // 2 before and the rest after; ``resize`` interpolates the first (nearest) to
+    the others' size. All need inputs of as many dims.
+    """
+
+    arity: ClassVar[tuple[int, int | None]] = (1, None)
+
+    align: Literal["none", "crop", "pad", "resize"] = "none"
+
+    def spatial(self, rank: int) -> tuple[int, ...]:
+        """The dims that are aligned."""
+        return tuple(range(2, rank))
+
+    def aligned(self, *x: Shape) -> tuple[Shape, ...]:
+        """The inputs' shapes after the alignment."""
+        if self.align == "none" or len(x) == 1:
+            return x
+        axes = self.spatial(len(x[0]))
+        model = x[0] if self.align == "crop" else x[1]
+        changed = range(1, len(x)) if self.align == "crop" else range(1)
+        return tuple(
+            tuple(model[d] if d in axes else n for d, n in enumerate(shape)) if i in changed else shape
+            for i, shape in enumerate(x)
+        )
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        yield from self._structure(x)
+        if self.align != "none" and len(x) > 1:
+            yield from same_rank(x)
+            yield from self._alignable(x)
+        yield from self._meet(self.aligned(*x))
+
+    def _structure(self, x: tuple[Shape, ...]) -> Requirements:
+        """What must hold of ranks before dims are looked at."""
+        return iter(())
+
+    def _meet(self, x: tuple[Shape, ...]) -> Requirements:
+        """What must hold of the aligned inputs."""
+        return iter(())
+
+    def _alignable(self, x: tuple[Shape, ...]) -> Requirements:
+        for (i, other), dim in self._pairs(x):
+            a, b = x[0][dim], other[dim]
+            if self.align == "crop":
+                yield Requirement(
+                    a <= b,
+                    "T301",
+                    "align",
+                    lambda: differ(dim, a, 1, b, i, "; align: crop does not enlarge"),
+                    "align: pad or resize enlarges the first input",
+                )
+                continue
+            target = x[1][dim]
+            yield Requirement(
+                target == b,
+                "T301",
+                "align",
+                lambda: differ(dim, target, 2, b, i, f"; align: {self.align} takes one size from all but the first"),
+            )
+            if self.align == "pad":
+                yield Requirement(
+                    a <= b,
+                    "T301",
+                    "align",
+                    lambda: differ(dim, a, 1, b, i, "; align: pad does not shrink the first"),
+                    "align: crop cuts the other inputs, align: resize takes any size",
+                )
+        if self.align == "resize":
+            yield from self._resizable(x[0], x[1])
+
+    def _resizable(self, first: Shape, model: Shape) -> Requirements:
+        """What torch's interpolate asks of [N, C, spatial...]. [C, spatial...] gets a batch of 1 for it."""
+        axes = self.spatial(len(first))
+        yield Requirement(
+            1 <= len(first) - lead(axes) <= 3,
+            "T303",
+            "align",
+            lambda: f"align: resize takes 1 to 3 spatial dims; input 1 {written(first)} has {len(first) - lead(axes)}",
+        )
+        for dim in range(lead(axes) - 1, len(first)):
+            least_of = [first[dim], model[dim]] if dim in axes else [first[dim]]
+            for n in least_of:
+                yield Requirement(
+                    n >= 1, "T302", "align", lambda: f"align: resize cannot make {written(model)} from {written(first)}"
+                )
+
+    def _pairs(self, x: tuple[Shape, ...]) -> Iterator[tuple[tuple[int, Shape], int]]:
+        for dim in self.spatial(len(x[0])):
+            for i, other in enumerate(x[1:], 2):
+                yield (i, other), dim
+
+    def losses(self, *x: Shape, **sizes: Shape) -> Requirements:
+        if self.align == "crop":
+            for (_, other), dim in self._pairs(x):
+                yield even_crop("align", other[dim], x[0][dim], dim)
+
+
+def lead(axes: tuple[int, ...]) -> int:
+    """The dims before the spatial ones: 2, or 1 where the input is [C, spatial...]."""
+    return min(axes[0], 2) if axes else 2
+
+
+@operation
+class Concat(Merge, kw_only=True):
+    """Joins its inputs along ``dim`` (channels), the skip of a U-Net: torch.cat. Every other dim must agree.
+
+    With ``dim: 0`` the inputs count as unbatched, [C, spatial...], and ``align`` starts at dim 1; otherwise at dim
+    2. The joined dim itself is never aligned. As in torch, an input of shape [0] beside others is left out.
+    """
+
+    dim: int = 1
+
+    def spatial(self, rank: int) -> tuple[int, ...]:
+        joined = wrapped(self.dim, rank)
+        return tuple(dim for dim in range(min(joined + 1, 2), rank) if dim != joined)
+
+    def _structure(self, x: tuple[Shape, ...]) -> Requirements:
+        for i, shape in enumerate(x, 1):
+            yield Requirement(len(shape) >= 1, "T303", None, lambda: f"input {i} is a scalar; it takes at least 1 dim")
+        kept = _not_vectors(x)
+        if kept:
+            yield in_rank("dim", self.dim, len(x[kept[0]]), f"input {kept[0] + 1}")
+        elif not -1 <= self.dim <= 0:
+            nothing = in_rank("dim", self.dim, 1, "input 1")
+            yield nothing._replace(holds=sum(n for (n,) in x) == 0)
+
+    def _meet(self, x: tuple[Shape, ...]) -> Requirements:
+        kept = _not_vectors(x)
+        if not kept:
+            return
+        first = kept[0]
+        joined = wrapped(self.dim, len(x[first]))
+        for i, shape in enumerate(x):
+            fact = f"numbers of dims differ: {written(x[first])} from input {first + 1} has {len(x[first])}, "
+            yield Requirement(
+                len(shape) == len(x[first]) if len(shape) != 1 else shape[0] == 0,
+                "T301",
+                None,
+                lambda: f"{fact}{written(shape)} from input {i + 1} has {len(shape)}",
+            )
+        for dim in range(len(x[first])):
+            for i in kept[1:]:
+                a, b = x[first][dim], x[i][dim]
+                if dim != joined:
+                    yield Requirement(
+                        a == b,
+                        "T301",
+                        None,
+                        lambda: differ(dim, a, first + 1, b, i + 1),
+                        CLOSE if dim in self.spatial(len(x[first])) else None,
+                    )
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        kept = _not_vectors(x)
+        joining = [x[i] for i in kept] if kept else list(x)
+        first = self.aligned(*joining)[0]
+        joined = wrapped(self.dim, len(first)) if kept else 0
+        return (*first[:joined], sum(shape[joined] for shape in joining), *first[joined + 1 :])
+
+    def window(self, axis: int, *x: Shape) -> Window | None:
+        return None if wrapped(self.dim, len(x[0])) == axis + 2 else POINTWISE
+
+
+def _not_vectors(x: tuple[Shape, ...]) -> list[int]:
+    """The inputs that have other than 1 dim: beside them torch.cat takes no vector but the empty one."""
+    return [i for i, shape in enumerate(x) if len(shape) != 1]
+
+
+@operation
+class Stack(Merge, kw_only=True):
+    """Puts its inputs side by side along a new dim ``dim``: torch.stack. All shapes must agree."""
+
+    dim: int = 0
+
+    def _structure(self, x: tuple[Shape, ...]) -> Requirements:
+        yield from same_rank(x)
+        yield in_rank("dim", self.dim, len(x[0]) + 1, "the result")
+
+    def _meet(self, x: tuple[Shape, ...]) -> Requirements:
+        for dim, a in enumerate(x[0]):
+            for i, other in enumerate(x[1:], 2):
+                b = other[dim]
+                yield Requirement(a == b, "T301", None, lambda: differ(dim, a, 1, b, i), CLOSE if dim >= 2 else None)
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        first = self.aligned(*x)[0]
+        dim = wrapped(self.dim, len(first) + 1)
+        return (*first[:dim], len(x), *first[dim:])
+
+    def window(self, axis: int, *x: Shape) -> Window | None:
+        return POINTWISE if wrapped(self.dim, len(x[0]) + 1) > axis + 2 else None
+
+
+class Elementwise(Merge, kw_only=True):
+    """What arithmetic on several inputs shares: they broadcast, a size of 1 against n included."""
+
+    arity: ClassVar[tuple[int, int | None]] = (2, None)
+
+    def _meet(self, x: tuple[Shape, ...]) -> Requirements:
+        yield from broadcastable(x)
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        return broadcast_shape(self.aligned(*x))
+
+
+@operation
+class Add(Elementwise):
+    """The sum of its inputs, the skip of a residual block."""
+
+
+@operation
+class Sub(Elementwise):
+    """The first input less the second."""
+
+    arity = (2, 2)
+
+
+@operation
+class Mul(Elementwise):
+    """The product of its inputs, an attention gate."""
+
+
+@operation
+class Div(Elementwise):
+    """The first input divided by the second."""
+
+    arity = (2, 2)
+
+
+@operation
+class Maximum(Elementwise):
+    """The largest of its inputs, element by element."""
+
+
+@operation
+class Minimum(Elementwise):
+    """The smallest of its inputs, element by element."""
+
+
+@operation
+class MatMul(Op, kw_only=True):
+    """The matrix product of the last two dims, [.., n, k] by [.., k, m]; the dims before them broadcast.
+
+    A vector on the left is a row, on the right a column, and the dim added for it is dropped. As torch's
+    FlopCounterMode, ``macs`` leaves out products with a vector on the right (mv and dot).
+    """
+
+    arity = (2, 2)
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        for i, shape in enumerate(x, 1):
+            yield Requirement(len(shape) >= 1, "T303", None, lambda: f"input {i} is a scalar; it takes at least 1 dim")
+        a, b = x
+        inner, row = a[-1], b[-2:][0]
+        yield Requirement(
+            inner == row,
+            "T301",
+            None,
+            lambda: (
+                f"inner sizes differ: {inner} in the last dim of input 1 {written(a)}, "
+                f"{row} in dim {len(b[-2:]) * -1} of input 2 {written(b)}"
+            ),
+        )
+        yield from broadcastable((a[:-2], b[:-2]), trailing=2)
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        a, b = x
+        return (*broadcast_shape((a[:-2], b[:-2])), *a[-2:-1], *(b[-1:] if len(b) > 1 else ()))
+
+    def macs(self, y: Shape, *x: Shape) -> Dim:
+        a, b = x
+        return math.prod(y) * a[-1] if len(b) > 1 else 0
+
+    def window(self, axis: int, *x: Shape) -> Window | None:
+        return None

@@ -1,0 +1,412 @@
+"""Operations that rearrange elements or reduce whole dims: reshape, permute, squeeze, chunk, mean.
+
+They move no window over the input, so their arguments are dims of torch's order (negative ones count from the
+end) and their formulas are products and quotients of dims.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import msgspec
+
+from tracer.arithmetic import Dim, ceil_div, maximum, minimum
+from tracer.ops.base import (
+    POINTWISE,
+    Op,
+    Requirement,
+    Requirements,
+    Shape,
+    Window,
+    in_range,
+    operation,
+    written,
+)
+from tracer.symbol import Size
+
+Floating = Literal["float16", "bfloat16", "float32", "float64", "complex64", "complex128"]
+Numeric = Literal[Floating, "bool", "uint8", "int8", "int16", "int32", "int64"]
+
+
+def wrapped(dim: int, rank: int) -> int:
+    """The dim counted from the front. A scalar has the dims -1 and 0, as in torch."""
+    return dim + max(rank, 1) if dim < 0 else dim
+
+
+def in_rank(field: str, dim: int, rank: int, input_: str = "the input") -> Requirement:
+    """A dim argument lies in torch's range for a tensor of this rank."""
+    reach = max(rank, 1)
+    return Requirement(
+        -reach <= dim < reach,
+        "T202",
+        field,
+        lambda: f"{field} is {dim}; torch takes {-reach}..{reach - 1} as {input_} has {rank} dims",
+    )
+
+
+def distinct_dims(field: str, dims: tuple[int, ...], rank: int) -> Requirements:
+    """Every dim of a list is in range and none is named twice."""
+    for dim in dims:
+        yield in_rank(field, dim, rank)
+    yield Requirement(
+        len({wrapped(dim, rank) for dim in dims}) == len(dims),
+        "T202",
+        field,
+        lambda: f"{field} {written(dims)} names a dim of the {rank} twice",
+    )
+
+
+def spatial_dim_kept(axis: int, dims: set[int]) -> Window | None:
+    """Pointwise along a spatial axis (counted behind batch and channels) unless its dim is one of ``dims``.
+
+    Those are reduced or moved to another place, so the axis is none of the result's.
+    """
+    return None if axis + 2 in dims else POINTWISE
+
+
+@operation
+class Chunk(Op, kw_only=True):
+    """One chunk of torch.chunk, written ``NODE[i]``: splits channels into branches (channel split, q/k/v).
+
+    A chunk has ceil(n / chunks) elements of the dim, the last one what is left. torch makes fewer chunks than
+    asked where the dim runs out before: 4 in 3 chunks are 2 and 2.
+    """
+
+    chunks: int
+    dim: int = 0
+    index: int | None = None
+    """Which chunk this node is."""
+
+    def legal(self) -> Requirements:
+        yield in_range("chunks", self.chunks, 1)
+        yield Requirement(
+            self.index is not None,
+            "T202",
+            "index",
+            lambda: f"makes {self.chunks} tensors, and a node takes one of them",
+            "name the chunk in brackets where it is used: NODE[0] is the first",
+        )
+        yield Requirement(
+            self.index is None or 0 <= self.index < self.chunks,
+            "T202",
+            "index",
+            lambda: f"index is {self.index}; {self.chunks} chunks are numbered 0..{self.chunks - 1}",
+        )
+
+    def _start(self, n: Dim) -> tuple[Dim, Dim]:
+        """Where the chunk starts, and the size of a full one."""
+        full = ceil_div(n, self.chunks)
+        return full * (0 if self.index is None else self.index), full
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        yield Requirement(len(x0) >= 1, "T303", None, "takes an input of at least 1 dim, not a scalar")
+        yield in_rank("dim", self.dim, len(x0))
+        n = x0[self.dim]
+        start, full = self._start(n)
+        # An empty dim gives all the chunks, each of them empty.
+        yield Requirement(
+            (start < n) | (n == 0) if self.index else True,
+            "T302",
+            "chunks",
+            lambda: (
+                f"torch makes only {ceil_div(n, full)} chunks, of {full} each, from {n} in dim {self.dim}; "
+                f"there is no chunk {self.index}"
+            ),
+        )
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        (x0,) = x
+        dim = wrapped(self.dim, len(x0))
+        start, full = self._start(x0[dim])
+        return (*x0[:dim], minimum(full, x0[dim] - start), *x0[dim + 1 :])
+
+
+@operation
+class Flatten(Op, kw_only=True):
+    """Joins the dims start_dim..end_dim into their product: from feature maps to a classifier. A scalar gives [1]."""
+
+    start_dim: int = 1
+    end_dim: int = -1
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        rank = len(x[0])
+        yield in_rank("start_dim", self.start_dim, rank)
+        yield in_rank("end_dim", self.end_dim, rank)
+        yield Requirement(
+            wrapped(self.start_dim, rank) <= wrapped(self.end_dim, rank),
+            "T202",
+            "start_dim",
+            lambda: f"start_dim {self.start_dim} comes after end_dim {self.end_dim} in an input of {rank} dims",
+        )
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        (x0,) = x
+        start, end = wrapped(self.start_dim, len(x0)), wrapped(self.end_dim, len(x0))
+        return (*x0[:start], math.prod(x0[start : end + 1]), *x0[end + 1 :])
+
+    def window(self, axis: int, *x: Shape) -> Window | None:
+        start, end = wrapped(self.start_dim, len(x[0])), wrapped(self.end_dim, len(x[0]))
+        return spatial_dim_kept(axis, set(range(start, len(x[0]))) if start < end else set())
+
+
+def is_open(size: Dim) -> bool:
+    """The literal -1, the one size that is inferred from the others. A dim expression is never open."""
+    return isinstance(size, int) and size == -1
+
+
+def open_sizes(field: str, sizes: tuple[Dim, ...]) -> Requirements:
+    """Literal sizes are -1 or more, and at most one is inferred."""
+    yield in_range(field, tuple(s for s in sizes if isinstance(s, int)), -1)
+    yield Requirement(
+        sum(map(is_open, sizes)) <= 1,
+        "T202",
+        field,
+        lambda: f"{field} {written(sizes)} leaves more than one size open; torch infers one",
+    )
+
+
+def fits(field: str, sizes: tuple[Dim, ...], total: Dim, what: str) -> Requirements:
+    """``total`` elements fill these sizes, one of which may be open. Source: ATen/InferSize.h, infer_size_impl."""
+    for size in sizes:
+        if not isinstance(size, int):
+            yield Requirement(
+                size >= 0, "T202", field, lambda: f"{field} {written(sizes)} asks for a negative size, {size}"
+            )
+    known = math.prod(size for size in sizes if not is_open(size))
+    if not any(map(is_open, sizes)):
+        yield Requirement(
+            known == total,
+            "T302",
+            field,
+            lambda: f"{field} {written(sizes)} has {known} elements, but {what} has {total}",
+        )
+        return
+    yield Requirement(
+        known != 0,
+        "T302",
+        field,
+        lambda: f"{field} {written(sizes)} leaves -1 open beside a 0, where any size would do",
+    )
+    yield Requirement(
+        total - total // divisor(known) * known == 0,
+        "T302",
+        field,
+        lambda: f"{field} {written(sizes)} needs a multiple of {known} elements, but {what} has {total}",
+    )
+
+
+def divisor(known: Dim) -> Dim:
+    """``known``, or 1 where it is 0 and a requirement has failed before. Symbols stay as they are, to cancel out."""
+    return known if isinstance(known, Size) else maximum(known, 1)
+
+
+def filled(sizes: tuple[Dim, ...], total: Dim) -> Shape:
+    """The sizes with the open one inferred from the total."""
+    known = math.prod(size for size in sizes if not is_open(size))
+    return tuple(total // divisor(known) if is_open(size) else size for size in sizes)
+
+
+@operation
+class Unflatten(Op, kw_only=True):
+    """Splits one dim into several whose product it is; one of them may be -1: tokens back to a map."""
+
+    dim: int
+    unflattened_size: tuple[int, ...]
+
+    def legal(self) -> Requirements:
+        yield Requirement(
+            len(self.unflattened_size) >= 1, "T203", "unflattened_size", "unflattened_size is empty; torch needs a size"
+        )
+        yield from open_sizes("unflattened_size", self.unflattened_size)
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        yield Requirement(len(x0) >= 1, "T303", None, "takes an input of at least 1 dim, not a scalar")
+        yield in_rank("dim", self.dim, len(x0))
+        yield from fits("unflattened_size", self.unflattened_size, x0[self.dim], f"dim {self.dim} of {written(x0)}")
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        (x0,) = x
+        dim = wrapped(self.dim, len(x0))
+        return (*x0[:dim], *filled(self.unflattened_size, x0[dim]), *x0[dim + 1 :])
+
+    def window(self, axis: int, *x: Shape) -> Window | None:
+        dim = wrapped(self.dim, len(x[0]))
+        several = len(self.unflattened_size) > 1
+        return spatial_dim_kept(axis, set(range(dim, len(x[0]))) if several else set())
+
+
+@operation
+class Reshape(Op, kw_only=True):
+    """The same elements in other dims, whose product must stay; one may be -1 and is inferred. 0 means 0.
+
+    An element may be a dim expression (``${H // 16}``), which is a symbolic size while symbols are traced: only
+    the literal -1 is open.
+    """
+
+    dim_fields = ("shape",)
+
+    shape_: tuple[int, ...] = msgspec.field(name="shape")
+    """The YAML key is ``shape``; the attribute isn't, as every operation has a method of that name."""
+
+    def legal(self) -> Requirements:
+        yield from open_sizes("shape", self.shape_)
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        yield from fits("shape", self.shape_, math.prod(x[0]), f"the input {written(x[0])}")
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        return filled(self.shape_, math.prod(x[0]))
+
+    def window(self, axis: int, *x: Shape) -> Window | None:
+        return None
+
+
+@operation
+class Permute(Op, kw_only=True):
+    """Puts the dims in another order: output dim i is input dim dims[i]."""
+
+    dims: tuple[int, ...]
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        rank = len(x[0])
+        yield Requirement(
+            len(self.dims) == rank,
+            "T203",
+            "dims",
+            lambda: f"dims {written(self.dims)} names {len(self.dims)} dims; the input {written(x[0])} has {rank}",
+        )
+        yield from distinct_dims("dims", self.dims, rank)
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        return tuple(x[0][dim] for dim in self.dims)
+
+    def window(self, axis: int, *x: Shape) -> Window | None:
+        moved = {i for i, dim in enumerate(self.dims) if wrapped(dim, len(x[0])) != i}
+        return spatial_dim_kept(axis, moved)
+
+
+@operation
+class Transpose(Op, kw_only=True):
+    """Exchanges two dims."""
+
+    dim0: int
+    dim1: int
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        yield in_rank("dim0", self.dim0, len(x[0]))
+        yield in_rank("dim1", self.dim1, len(x[0]))
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        y = list(x[0])
+        if y:  # a scalar is its own transpose
+            y[self.dim0], y[self.dim1] = y[self.dim1], y[self.dim0]
+        return tuple(y)
+
+    def window(self, axis: int, *x: Shape) -> Window | None:
+        pair = {wrapped(self.dim0, len(x[0])), wrapped(self.dim1, len(x[0]))}
+        return spatial_dim_kept(axis, pair if len(pair) == 2 else set())
+
+
+@operation
+class Squeeze(Op, kw_only=True):
+    """Drops dims of size 1: those of ``dim`` (others than 1 stay, as in torch), or all of them with null.
+
+    Whether a dim is dropped depends on its size, so that the rank of the result would. Here a dim that is the
+    integer 1 is dropped, and a dim that is not a number yet must differ from 1: where torch would drop it, the
+    operation is refused. That is the one place where a set of sizes leaves out a size that torch runs.
+    """
+
+    dim: int | tuple[int, ...] | None = None
+
+    def _asked(self, rank: int) -> tuple[int, ...]:
+        if self.dim is None:
+            return tuple(range(rank))
+        return self.dim if isinstance(self.dim, tuple) else (self.dim,)
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        asked = self._asked(len(x0))
+        yield from distinct_dims("dim", asked, len(x0))
+        for dim in asked:
+            if x0 and not isinstance(x0[dim], int):
+                yield Requirement(
+                    x0[dim] != 1,
+                    "T303",
+                    "dim",
+                    lambda: f"dim {dim} of {written(x0)} can be 1, and would then be dropped",
+                    "give the dims to drop in dim",
+                )
+
+    def _dropped(self, x: Shape) -> set[int]:
+        asked = {wrapped(dim, len(x)) for dim in self._asked(len(x))}
+        return {i for i, n in enumerate(x) if i in asked and isinstance(n, int) and n == 1}
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        dropped = self._dropped(x[0])
+        return tuple(n for i, n in enumerate(x[0]) if i not in dropped)
+
+    def window(self, axis: int, *x: Shape) -> Window | None:
+        first = min(self._dropped(x[0]), default=len(x[0]))
+        return spatial_dim_kept(axis, set(range(first, len(x[0]))))
+
+
+@operation
+class Unsqueeze(Op, kw_only=True):
+    """Inserts a dim of size 1 before dim ``dim`` of the input (a negative one counts from the result's end)."""
+
+    dim: int
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        yield in_rank("dim", self.dim, len(x[0]) + 1, "the result")
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        (x0,) = x
+        dim = wrapped(self.dim, len(x0) + 1)
+        return (*x0[:dim], 1, *x0[dim:])
+
+    def window(self, axis: int, *x: Shape) -> Window | None:
+        return spatial_dim_kept(axis, set(range(wrapped(self.dim, len(x[0]) + 1), len(x[0]) + 1)))
+
+
+class Reduction(Op, kw_only=True):
+    """What reductions share: the dims they reduce (null or [] is all of them), kept as 1 with ``keepdim``."""
+
+    dim: int | tuple[int, ...] | None = None
+    keepdim: bool = False
+
+    def _dims(self, rank: int) -> tuple[int, ...]:
+        if self.dim is None or self.dim == ():
+            return tuple(range(rank))
+        return self.dim if isinstance(self.dim, tuple) else (self.dim,)
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        yield from distinct_dims("dim", self._dims(len(x[0])), len(x[0]))
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        (x0,) = x
+        reduced = {wrapped(dim, len(x0)) for dim in self._dims(len(x0))}
+        if self.keepdim:
+            return tuple(1 if i in reduced else n for i, n in enumerate(x0))
+        return tuple(n for i, n in enumerate(x0) if i not in reduced)
+
+    def window(self, axis: int, *x: Shape) -> Window | None:
+        reduced = {wrapped(dim, len(x[0])) for dim in self._dims(len(x[0]))}
+        moved = set() if self.keepdim else set(range(min(reduced, default=len(x[0])), len(x[0])))
+        return spatial_dim_kept(axis, reduced | moved)
+
+
+@operation
+class Mean(Reduction, kw_only=True):
+    """The mean over dims, for instance global average pooling with dim: [2, 3]."""
+
+    dtype: Floating | None = None
+
+
+@operation
+class Sum(Reduction, kw_only=True):
+    """The sum over dims."""
+
+    dtype: Numeric | None = None
