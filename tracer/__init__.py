@@ -1,0 +1,31 @@
+"""Shapes of encoder/decoder networks: check, trace and design U-Nets from YAML, without torch.
+
+    import tracer
+    net = tracer.load("configs/unet_2015.yaml", base=32)
+    net.trace(H=572, W=572).shapes["enc1"]      # (1, 32, 568, 568)
+    tracer.check("configs/unet_2015.yaml")      # a list of diagnostics; empty is good
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tracer.api import Net, check, checks, load, loads
+    from tracer.diagnostics import Diagnostic, Span, TracerError
+
+__version__ = "0.1.0"
+
+_HOME = {
+    **dict.fromkeys(("Net", "check", "checks", "load", "loads"), "tracer.api"),
+    **dict.fromkeys(("Diagnostic", "Span", "TracerError"), "tracer.diagnostics"),
+}
+
+__all__ = ["Diagnostic", "Net", "Span", "TracerError", "check", "checks", "load", "loads"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that ``import tracer`` costs nothing."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'tracer' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOME[name]), name)

@@ -53,10 +53,15 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Least and largest number of inputs (None: no limit). Node-valued arguments don't count."""
     node_fields: ClassVar[tuple[str, ...]] = ()
     """Arguments that may name a node; that node's shape reaches the methods under the argument's name."""
+    dim_fields: ClassVar[tuple[str, ...]] = ()
+    """Arguments whose items may be dims written over the input's symbols, such as ``H // 2``."""
     solvable: ClassVar[frozenset[str]] = frozenset()
     """Arguments that may be ``auto``."""
-    torch_name: ClassVar[str | None] = None
-    """The torch.nn class that computes it; None where a function does. Set by :func:`operation`."""
+
+    @classmethod
+    def least_value(cls, field: str) -> int:
+        """The least value that torch takes for a solvable argument."""
+        return 0 if field in ("padding", "output_padding") else 1
 
     def legal(self) -> Requirements:
         """What torch refuses whatever the input: a value's range, a tuple's length."""
@@ -157,6 +162,24 @@ def has_rank(x: Shape, *ranks: int, batched: str = "") -> Requirement:
     )
 
 
+def no_dropped_rows(x: Shape, dim: int, extent: int, stride: int, padding: tuple[int, int]) -> Requirement:
+    """T501: a strided window reaches the end of dim ``dim`` (negative).
+
+    Padding that no window reaches is no loss, and neither are rows between windows that lie apart (a 1x1
+    convolution of stride 2 skips every other row anyway).
+    """
+    left, right = padding
+    rest = (x[dim] + left + right - extent) % stride
+    slack = right + max(stride - extent, 0)
+
+    def message() -> str:
+        lost = rest - slack
+        rows = "row" if lost == 1 else f"{lost} rows"
+        return f"the stride {stride} drops the last {rows} of {x[dim]} in dim {len(x) + dim}"
+
+    return Requirement(rest <= slack, "T501", "stride", message)
+
+
 def written(value: Any) -> str:
     """A value or shape as it stands in YAML: [1, 64, 8, 8], true, null."""
     if isinstance(value, (tuple, list)):
@@ -166,3 +189,13 @@ def written(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
+
+
+def given_arguments(op: Op) -> dict[str, Any]:
+    """The arguments of an operation that differ from torch's defaults, for display and JSON."""
+    found: dict[str, Any] = {}
+    for field in msgspec.structs.fields(type(op)):
+        value = getattr(op, field.name)
+        if field.default is msgspec.NODEFAULT or value != field.default:
+            found[field.name] = value
+    return found

@@ -16,6 +16,7 @@ from tracer.ops.base import (
     has_length,
     has_rank,
     in_range,
+    no_dropped_rows,
     operation,
     per_axis,
     written,
@@ -179,8 +180,7 @@ class Conv(Convolving, kw_only=True):
         kernels, dilations = per_axis(self.kernel_size, axes), per_axis(self.dilation, axes)
         for i, (left, right) in enumerate(self.paddings()):
             if strides[i] > 1:
-                rest = (x0[i - axes] + left + right - dilated(kernels[i], dilations[i])) % strides[i]
-                yield dropped_rows(rest, i - axes, x0)
+                yield no_dropped_rows(x0, i - axes, dilated(kernels[i], dilations[i]), strides[i], (left, right))
 
     def macs(self, y: Shape, *x: Shape) -> Dim:
         channels = x[0][-self.axes - 1]
@@ -189,16 +189,6 @@ class Conv(Convolving, kw_only=True):
     def window(self, axis: int, *x: Shape) -> Window | None:
         kernel, dilation = per_axis(self.kernel_size, self.axes)[axis], per_axis(self.dilation, self.axes)[axis]
         return Window(dilated(kernel, dilation), down=per_axis(self.stride, self.axes)[axis])
-
-
-def dropped_rows(rest: Dim, axis: int, x: Shape) -> Requirement:
-    """T501: the last ``rest`` rows of the (padded) axis are seen by no window."""
-    return Requirement(
-        rest == 0,
-        "T501",
-        "stride",
-        lambda: f"the stride leaves the last {rest} of {x[axis]} (padding included) in dim {len(x) + axis} unseen",
-    )
 
 
 class ConvTranspose(Convolving, kw_only=True):

@@ -1,0 +1,83 @@
+"""Floor 9: the command line, one file per command. The only place that prints or exits.
+
+Exit codes: 0 clean, 1 findings, 2 bad usage or unreadable file, 3 internal error. Results go to standard
+output, everything else to standard error. A command's module is imported when the command is called.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from tracer import __version__
+
+COMMANDS = {
+    "check": "Validate configs: source, graph, arguments, shapes, skips, design.",
+    "trace": "The shape of every node, with parameters, MACs, memory and receptive field.",
+    "explain": "A diagnostic's manual page.",
+    "ops": "The operations and their arguments.",
+    "schema": "The JSON Schemas of the language and of the answers.",
+}
+
+
+class Commands(click.Group):
+    """Finds a command's module when it is called for, so that each imports only what it uses."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"tracer.commands.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0] if args else ""
+        if name and name not in COMMANDS and not name.startswith("-"):
+            import difflib
+
+            close = difflib.get_close_matches(name, COMMANDS, 1)
+            hint = f" Did you mean {close[0]!r}?" if close else f" Commands: {', '.join(COMMANDS)}."
+            raise click.UsageError(f"No such command {name!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tracer")
+def cli() -> None:
+    """Shapes of encoder/decoder networks, from YAML, by PyTorch's formulas, without torch."""
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Exit as exit_:
+        code = exit_.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        code = 130
+    except BrokenPipeError:
+        # The reader has gone (`tracer trace ... | head`): nothing is left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:
+        if os.environ.get("TRACER_DEBUG"):
+            raise
+        click.echo(f"internal error: {type(error).__name__}: {error}", err=True)
+        click.echo("this is a fault of tracer; TRACER_DEBUG=1 shows where", err=True)
+        code = 3
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,128 @@
+"""``tracer check``: everything wrong with any number of configs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from tracer.commands.options import (
+    Overrides,
+    colour_option,
+    find_configs,
+    network_options,
+    open_net,
+    shown,
+    source_of,
+    use_colour,
+)
+from tracer.diagnostics import Diagnostic, TracerError
+from tracer.rules import judge
+
+PARALLEL = 48
+"""From this many files on, several processes pay for their start."""
+
+Result = tuple[list[Diagnostic], str, bool]
+"""Diagnostics, the source if there are any, and whether the file could be read."""
+
+
+def check_one(path: str, overrides: Overrides) -> Result:
+    """Check one file; never raises on bad input."""
+    text = ""
+    try:
+        text = source_of(path)
+        found = judge(open_net(text, path, overrides))
+    except TracerError as error:
+        found = error.diagnostics
+    except OSError as error:
+        return [Diagnostic("T001", f"cannot be read: {error.strerror or error}", path=shown(path))], "", False
+    return found, text if found else "", True
+
+
+def _check_many(paths: list[str], overrides: Overrides) -> Iterator[Result]:
+    import os
+
+    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if len(paths) < PARALLEL or workers < 2 or "-" in paths:
+        for path in paths:
+            yield check_one(path, overrides)
+        return
+    import multiprocessing
+    from functools import partial
+
+    methods = multiprocessing.get_all_start_methods()
+    context: Any = multiprocessing.get_context("fork" if "fork" in methods else None)
+    with context.Pool(workers) as pool:
+        yield from pool.imap(partial(check_one, overrides=overrides), paths, chunksize=max(1, min(32, len(paths) // 16)))
+
+
+def _with_progress(results: Iterator[Result], count: int) -> Iterator[Result]:
+    """A progress bar on standard error, where that is a terminal and there is something to wait for."""
+    if count < PARALLEL or not sys.stderr.isatty():
+        yield from results
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(results, "checking", total=count, console=Console(stderr=True), transient=True)
+
+
+@click.command("check")
+@click.argument("configs", nargs=-1, required=True)
+@network_options
+@click.option("--strict", is_flag=True, help="Warnings count as findings.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["full", "concise", "json", "sarif", "github"]),
+    default="full",
+    help="How to report.",
+)
+@colour_option
+def command(
+    configs: tuple[str, ...],
+    sets: tuple[str, ...],
+    sizes: tuple[str, ...],
+    inputs: tuple[str, ...],
+    strict: bool,
+    format_: str,
+    color: str,
+) -> None:
+    """Validate CONFIGS: files, directories (searched for *.yaml and *.yml), or - for standard input."""
+    overrides = Overrides(sets, sizes, inputs)
+    paths = find_configs(configs)
+    found: list[Diagnostic] = []
+    sources: dict[str, str] = {}
+    unreadable = False
+    for path, (diagnostics, text, readable) in zip(paths, _with_progress(_check_many(paths, overrides), len(paths))):
+        found += diagnostics
+        sources[shown(path)] = text
+        unreadable = unreadable or not readable
+    found.sort(key=lambda d: d.order)
+    click.echo(_report(found, sources, format_, use_colour(color)), nl=False)
+    if format_ in ("full", "concise"):
+        from tracer.views.report import summary
+
+        click.echo(summary(found, len(paths)), err=True)
+    failing = any(d.severity == "error" or strict for d in found)
+    raise click.exceptions.Exit(2 if unreadable else 1 if failing else 0)
+
+
+def _report(found: list[Diagnostic], sources: dict[str, str], format_: str, colour: bool) -> str:
+    if format_ == "json":
+        from tracer.views.answers import check_answer, to_json
+
+        return to_json(check_answer(found))
+    if format_ == "sarif":
+        from tracer.views.answers import to_json
+        from tracer.views.sarif import sarif
+
+        return to_json(sarif(found))
+    from tracer.views import report
+
+    if format_ == "github":
+        return report.github(found)
+    paint = (lambda text, fg: click.style(text, bold=True) if fg == "bold" else click.style(text, fg=fg, bold=True)) if colour else report.plain
+    return report.concise(found, paint) if format_ == "concise" else report.full(found, sources, paint)

@@ -1,0 +1,118 @@
+"""Floor 9: what the commands share: options, files, colours."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from tracer.api import Net, read_bytes
+from tracer.diagnostics import Diagnostic, TracerError
+from tracer.network.values import value_of
+from tracer.source.tree import Fault, compose, decode
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Overrides:
+    """``--set``, ``--size`` and ``--input``, read."""
+
+    def __init__(self, sets: tuple[str, ...], sizes: tuple[str, ...], inputs: tuple[str, ...]) -> None:
+        self.params = dict(self._param(item) for item in sets)
+        self.sizes = {name: n for item in sizes for name, n in self._sizes(item)}
+        self.inputs = dict(self._input(item) for item in inputs)
+
+    @staticmethod
+    def _param(item: str) -> tuple[str, Any]:
+        name, sign, text = item.partition("=")
+        if not sign or not name:
+            raise click.BadParameter(f"{item!r} is not PARAM=VALUE", param_hint="--set")
+        try:
+            return name, value_of(compose(text or "''"), {})
+        except Fault as fault:
+            raise click.BadParameter(f"{item!r}: {fault.message}", param_hint="--set") from None
+
+    @staticmethod
+    def _sizes(item: str) -> list[tuple[str, int]]:
+        found = []
+        for part in item.split(","):
+            name, sign, text = part.partition("=")
+            if not sign or not name or not text.isdecimal() or len(text) > 18:
+                raise click.BadParameter(f"{part!r} is not SYMBOL=N", param_hint="--size")
+            found.append((name.strip(), int(text)))
+        return found
+
+    @staticmethod
+    def _input(item: str) -> tuple[str, tuple[int, ...]]:
+        name, _, text = item.rpartition("=")
+        dims = text.strip("[]() ").split(",")
+        if not all(d.strip().isdecimal() and len(d.strip()) <= 18 for d in dims):
+            raise click.BadParameter(f"{item!r} is not a shape such as 1,3,512,512", param_hint="--input")
+        return name, tuple(int(d) for d in dims)
+
+
+def network_options(command: F) -> F:
+    """``--set``, ``--size`` and ``--input``."""
+    for option in (
+        click.option("--input", "inputs", multiple=True, metavar="SHAPE", help="An input's shape: 1,3,512,512."),
+        click.option("--size", "sizes", multiple=True, metavar="SYMBOL=N", help="A symbol's size: H=512,W=640."),
+        click.option("--set", "sets", multiple=True, metavar="PARAM=VALUE", help="A param's value: base=32."),
+    ):
+        command = option(command)
+    return command
+
+
+def colour_option(command: F) -> F:
+    """``--color auto|always|never``."""
+    return click.option(
+        "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours in the output."
+    )(command)
+
+
+def use_colour(choice: str) -> bool:
+    """Whether to colour standard output; NO_COLOR is honoured."""
+    if choice != "auto":
+        return choice == "always"
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def find_configs(paths: tuple[str, ...]) -> list[str]:
+    """Files as given, directories searched for *.yaml and *.yml; ``-`` is standard input."""
+    found: list[str] = []
+    for path in paths:
+        if path != "-" and Path(path).is_dir():
+            inside = sorted(str(p) for p in Path(path).rglob("*") if p.suffix in (".yaml", ".yml") and p.is_file())
+            if not inside:
+                raise click.UsageError(f"no *.yaml or *.yml in {path}")
+            found += inside
+        else:
+            found.append(path)
+    return list(dict.fromkeys(found))
+
+
+def source_of(path: str) -> str:
+    """The text of a config. Raises OSError, and :class:`TracerError` where it is not text."""
+    raw = sys.stdin.buffer.read() if path == "-" else read_bytes(path)
+    try:
+        return decode(raw)
+    except Fault as fault:
+        raise TracerError([Diagnostic(fault.code, fault.message, fault.span, path=shown(path))]) from None
+
+
+def shown(path: str) -> str:
+    """A path as it stands in a report."""
+    return "<stdin>" if path == "-" else path
+
+
+def open_net(text: str, path: str, overrides: Overrides) -> Net:
+    """Load a config with the command line's overrides. Raises TracerError and click.UsageError."""
+    from tracer.api import load_text
+
+    try:
+        return load_text(text, shown(path), overrides.params, overrides.sizes, overrides.inputs)
+    except ValueError as error:
+        raise click.UsageError(f"{shown(path)}: {error}") from None

@@ -1,0 +1,59 @@
+"""Floor 6: which part of the input a node sees: its receptive field and effective stride, per axis."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import msgspec
+
+from tracer.network.records import Node
+from tracer.trace import Trace
+
+
+class Field(msgspec.Struct, frozen=True):
+    """Along one axis, in input pixels: the largest extent that a position sees, and the step between positions."""
+
+    extent: int | None
+    """None: the whole input."""
+    stride: Fraction
+
+
+def fields(trace: Trace) -> dict[str, tuple[Field, ...]]:
+    """The receptive field of every traced node, per spatial axis of the first input; the largest over paths.
+
+    Sizes of a resize or a transposed convolution step by fractions, so the extent is rounded up to whole pixels.
+    Source of the recurrence: Araujo, Norris, Sim, "Computing Receptive Fields of Convolutional Neural Networks",
+    Distill 2019.
+    """
+    found: dict[str, tuple[Field, ...]] = {}
+    exact: dict[str, list[tuple[Fraction | None, Fraction]]] = {}
+    for node in trace.network.nodes:
+        y = trace.shapes[node.name]
+        if y is None:
+            continue
+        exact[node.name] = [(Fraction(1), Fraction(1))] * max(len(y) - 2, 0) if node.is_input else _after(trace, node, exact)
+        found[node.name] = tuple(
+            Field(None if extent is None else -(-extent.numerator // extent.denominator), stride)
+            for extent, stride in exact[node.name]
+        )
+    return found
+
+
+def _after(
+    trace: Trace, node: Node, exact: dict[str, list[tuple[Fraction | None, Fraction]]]
+) -> list[tuple[Fraction | None, Fraction]]:
+    op = trace.ops[node.index]
+    before = [exact.get(source.name, []) for source in node.inputs]
+    axes = min((len(b) for b in before), default=0)
+    inputs = [trace.shapes[source.name] or () for source in node.inputs]
+    result = []
+    for axis in range(axes):
+        extents = [b[axis][0] for b in before]
+        stride = max(b[axis][1] for b in before)
+        window = op.window(axis, *inputs) if op is not None else None
+        if window is None or None in extents:
+            result.append((None, stride))
+            continue
+        widest = max(e for e in extents if e is not None)
+        result.append((widest + (window.extent - 1) * stride, stride * window.down / window.up))
+    return result  # type: ignore[return-value]

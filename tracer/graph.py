@@ -1,0 +1,138 @@
+"""Floor 4: the network as a graph: execution order, cycles, and networkx.
+
+Order is deterministic: the file's order wherever every input stands before its use, and otherwise the
+topological order that stays nearest to it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tracer.diagnostics import Diagnostic, Related, TracerError
+from tracer.network.records import Network, Node
+
+if TYPE_CHECKING:
+    import networkx
+
+
+def arrange(network: Network) -> None:
+    """Put the nodes in execution order and check the graph.
+
+    Raises :class:`TracerError` for a cycle (T103) and a wrong number of inputs (T106); a node without use (T105)
+    becomes a warning of the network.
+    """
+    for index, node in enumerate(network.nodes):
+        node.index = index
+    if any(source.index >= node.index for node in network.nodes for source in sources(node)):
+        network.nodes = _sorted(network)
+        for index, node in enumerate(network.nodes):
+            node.index = index
+    found = [d for node in network.nodes if (d := _wrong_arity(network, node))]
+    if found:
+        raise TracerError(found)
+    network.diagnostics.extend(_without_use(network))
+
+
+def sources(node: Node) -> list[Node]:
+    """The nodes that a node reads: its inputs, then those that give an argument."""
+    return [*node.inputs, *node.operands.values()] if node.operands else node.inputs
+
+
+def _sorted(network: Network) -> list[Node]:
+    import networkx
+
+    graph = networkx.DiGraph()
+    graph.add_nodes_from(range(len(network.nodes)))
+    graph.add_edges_from((source.index, node.index) for node in network.nodes for source in sources(node))
+    try:
+        return [network.nodes[i] for i in networkx.lexicographical_topological_sort(graph)]
+    except networkx.NetworkXUnfeasible:
+        edges = networkx.find_cycle(graph)
+    path = [network.nodes[a] for a, _ in edges]
+    first = min(range(len(path)), key=lambda i: path[i].index)
+    path = path[first:] + path[:first]
+    chain = " -> ".join(node.name for node in (*path, path[0]))
+    raise TracerError(
+        [
+            Diagnostic(
+                "T103",
+                f"the graph has a cycle: {chain}",
+                path[0].span,
+                path=network.path,
+                related=tuple(Related(f"{node.name} stands here", node.span) for node in path[1:]),
+            )
+        ]
+    )
+
+
+def _wrong_arity(network: Network, node: Node) -> Diagnostic | None:
+    if node.op is None:
+        return None
+    least, most = type(node.op).arity
+    count = len(node.inputs)
+    if least <= count and (most is None or count <= most):
+        return None
+    if most is None:
+        wanted = f"at least {least}"
+    else:
+        wanted = str(least) if least == most else f"{least} to {most}"
+    hint = f"write `from: [{node.inputs[0].name}, ...]`" if count == 1 else None
+    message = f"{node.op_name} takes {wanted} input{'s' if wanted != '1' else ''}, not {count}"
+    declared = node.declaration.inputs
+    from tracer.source.tree import span_of
+
+    span = span_of(declared[0]) if declared else node.span_for(None)
+    return Diagnostic("T106", message, span, path=network.path, hint=hint, related=node.use_places())
+
+
+def _without_use(network: Network) -> list[Diagnostic]:
+    """T105: nodes that nothing reads and that are no output; once for each declaration."""
+    used = {id(source) for node in network.nodes for source in sources(node)}
+    used.update(id(node) for node in network.outputs.values())
+    found: dict[int, Diagnostic] = {}
+    for node in network.nodes:
+        if id(node) in used or id(node.declaration) in found:
+            continue
+        found[id(node.declaration)] = Diagnostic(
+            "T105",
+            f"nothing uses {node.name}, and it is no output",
+            node.span,
+            "warning",
+            network.path,
+            "remove it, or name it under `output`",
+            node.use_places(),
+        )
+    return list(found.values())
+
+
+def digraph(network: Network, shapes: dict[str, Any] | None = None) -> networkx.DiGraph[str]:
+    """The network as ``networkx.DiGraph``.
+
+    Nodes carry ``op``, ``section``, ``span``, ``args``, ``input_shapes`` and ``shape``. Edges carry ``position``,
+    the input's position (or the argument's name, for a size taken from a node), and ``positions``, all of them.
+    """
+    import networkx
+
+    from tracer.ops.base import given_arguments
+
+    shapes = shapes or {}
+    graph: networkx.DiGraph[str] = networkx.DiGraph(name=network.name or "")
+    for node in network.nodes:
+        graph.add_node(
+            node.name,
+            op=node.op_name,
+            section=node.section,
+            span=node.span,
+            args=given_arguments(node.op) if node.op is not None else {},
+            input_shapes=[shapes.get(source.name) for source in node.inputs],
+            shape=shapes.get(node.name),
+        )
+    for node in network.nodes:
+        positions: dict[str, list[int | str]] = {}
+        for position, source in enumerate(node.inputs):
+            positions.setdefault(source.name, []).append(position)
+        for field, source in node.operands.items():
+            positions.setdefault(source.name, []).append(field)
+        for name, places in positions.items():
+            graph.add_edge(name, node.name, position=places[0], positions=tuple(places))
+    return graph

@@ -1,0 +1,151 @@
+"""Floor 3: the declared network: its nodes, symbols and contracts, each with its place in the source."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+from yaml.nodes import Node as YamlNode
+from yaml.nodes import ScalarNode
+
+from tracer.diagnostics import Diagnostic, Related, Span
+from tracer.ops.base import Op
+from tracer.source.expressions import Expression
+from tracer.source.tree import Entries, span_of
+
+DimPattern = int | str | Expression | None
+"""A dim as declared: a number, a symbol's name, an expression over symbols, or None for any (``_``)."""
+
+
+class Declaration:
+    """One ``name: {op: ..., ...}`` of the file. A block's declaration stands for every use of the block."""
+
+    __slots__ = ("arguments", "constant", "expect", "inputs", "key", "name", "op", "repeat", "value")
+
+    def __init__(self, name: str, key: ScalarNode, value: YamlNode, op: ScalarNode, arguments: Entries) -> None:
+        self.name = name
+        self.key = key
+        self.value = value
+        self.op = op
+        self.arguments = arguments
+        """The operation's or block's arguments: name -> (key, value)."""
+        self.inputs: list[ScalarNode] | None = None
+        """The names under ``from``; None where it is left out."""
+        self.expect: YamlNode | None = None
+        self.repeat: YamlNode | None = None
+        self.constant: Any = None
+        """What the expansion makes of it, kept where no expression takes part."""
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """An ``auto``: one integer that the planner finds, for one argument of one node on one axis."""
+
+    field: str
+    axis: int | None
+    """None where one value serves every axis or the argument has none."""
+    least: int | None
+    largest: int | None
+    """The domain as declared; None where the operation's own applies."""
+
+
+class Node:
+    """One node of the expanded network: an input or one operation."""
+
+    __slots__ = (
+        "declaration", "dim_fields", "expect", "index", "inputs", "name", "op", "op_name",
+        "operands", "pattern", "section", "unknowns", "uses",
+    )  # fmt: skip
+
+    index: int
+    __hash__ = object.__hash__
+
+    INPUT: ClassVar[str] = "Input"
+
+    def __init__(self, name: str, op_name: str, section: str, declaration: Declaration, uses: tuple[Declaration, ...]):
+        self.index = -1
+        self.name = name
+        self.op_name = op_name
+        self.section = section
+        self.declaration = declaration
+        self.uses = uses
+        """The block uses around it, outermost first."""
+        self.op: Op | None = None
+        """None for an input, and where the declaration is at fault."""
+        self.inputs: list[Node] = []
+        self.operands: dict[str, Node] = {}
+        """Nodes that give an argument at run time (``output_size``, ``size``, ``indices``)."""
+        self.expect: tuple[tuple[DimPattern, ...], YamlNode] | None = None
+        self.pattern: tuple[DimPattern, ...] = ()
+        """An input's declared shape."""
+        self.unknowns: tuple[Unknown, ...] = ()
+        self.dim_fields: dict[str, tuple[DimPattern, ...]] = {}
+        """Arguments with dims written as expressions over symbols."""
+
+    @property
+    def is_input(self) -> bool:
+        return self.op_name == self.INPUT
+
+    @property
+    def span(self) -> Span:
+        """Where the node is declared: its name in the file."""
+        return span_of(self.declaration.key)
+
+    def span_for(self, field: str | None) -> Span:
+        """Where an argument stands; the operation's name where it is left out."""
+        declaration = self.declaration
+        if field is not None and field in declaration.arguments:
+            return span_of(declaration.arguments[field][1])
+        return span_of(declaration.op)
+
+    def use_places(self) -> tuple[Related, ...]:
+        """The block uses that this node comes from, innermost first."""
+        return tuple(
+            Related(f"in the block used as {use.name!r} here", span_of(use.key)) for use in reversed(self.uses)
+        )
+
+    def __repr__(self) -> str:
+        return f"<Node {self.name} {self.op_name}>"
+
+
+class Network(msgspec.Struct):
+    """A whole declared network, expanded: nodes in execution order, inputs included."""
+
+    path: str
+    name: str | None
+    description: str | None
+    nodes: list[Node]
+    """In execution order."""
+    names: dict[str, Node]
+    """Every name that a shape can be asked for, a block's name included (it stands for its last node)."""
+    symbols: dict[str, Span]
+    """The symbols of the inputs, in order of appearance."""
+    sizes: dict[str, Any]
+    """The declared ``sizes``: an int, a list, or a SizeRange, by symbol."""
+    size_spans: dict[str, Span]
+    outputs: dict[str, Node]
+    """The network's outputs by their declared name."""
+    output_expect: dict[str, tuple[tuple[DimPattern, ...], YamlNode]]
+    params: dict[str, Any]
+    diagnostics: list[Diagnostic]
+    """Warnings found while loading."""
+    ignored: dict[int, frozenset[str]]
+    """Codes that a ``# tracer: ignore[...]`` comment silences, by line."""
+
+    def defaults(self) -> dict[str, int]:
+        """The size of every symbol in a single trace: the fixed value, the list's first, or ``min``."""
+        return {symbol: first_size(value) for symbol, value in self.sizes.items() if symbol in self.symbols}
+
+
+class SizeRange(msgspec.Struct, frozen=True):
+    """``{min, max, step}``: every size min, min + step, ... that is <= max (None: without end)."""
+
+    least: int
+    largest: int | None
+    step: int
+
+
+def first_size(value: int | tuple[int, ...] | SizeRange) -> int:
+    """The size that a single trace uses."""
+    if isinstance(value, SizeRange):
+        return value.least
+    return value[0] if isinstance(value, tuple) else value

@@ -1,0 +1,33 @@
+"""Floor 2: operations by name: the built-in families, and those of installed packages."""
+
+from __future__ import annotations
+
+from tracer.ops.base import Op, registry
+
+_installed = False
+
+
+def find_operation(name: str) -> type[Op] | None:
+    """The operation of this name; installed packages (entry points ``tracer.ops``) are asked last."""
+    found = registry.get(name)
+    if found is None and not _installed:
+        _load_installed()
+        found = registry.get(name)
+    return found
+
+
+def operation_names() -> list[str]:
+    """The names of all operations, sorted."""
+    return sorted(registry)
+
+
+def _load_installed() -> None:
+    """Import what installed packages register; an entry point names an operation class or a module of them."""
+    global _installed
+    _installed = True
+    from importlib.metadata import entry_points
+
+    for entry in entry_points(group="tracer.ops"):
+        found = entry.load()
+        if isinstance(found, type) and issubclass(found, Op) and found.__name__ not in registry:
+            registry[found.__name__] = found

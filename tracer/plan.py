@@ -1,0 +1,283 @@
+"""Floor 6: values for every ``auto``, for one set of input sizes.
+
+Each unknown becomes a symbol, the network is traced on symbols once, and what torch requires and the config
+expects becomes conditions on the unknowns. Conditions that share no unknown are solved apart (each axis for
+itself). Within a part the search is complete: depth first in the order of the nodes, a condition judged as soon
+as its unknowns have values, so it finds the least-cost solution or proves that there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from tracer.diagnostics import Diagnostic, Related
+from tracer.network.records import Network, Node, Unknown
+from tracer.ops.base import Op, Requirement, per_axis
+from tracer.recipe import Program
+from tracer.symbol import Condition, Size, Space
+from tracer.trace import Ops, Recipe, declared_ops, trace
+
+STEPS = 2_000_000
+"""Values tried before a search gives up; it then says so instead of answering."""
+
+
+class Variable(msgspec.Struct):
+    """One integer to find."""
+
+    name: str
+    nodes: list[Node]
+    domain: range
+    default: int
+    """torch's default, from which the cost of a value is its distance."""
+
+
+class Solution(msgspec.Struct, frozen=True):
+    """The answer for one set of sizes."""
+
+    feasible: bool
+    assignments: dict[str, tuple[int, ...]]
+    """``"up4.output_padding": (1, 0)``, one value per axis."""
+    cost: int
+    ops: Ops
+    """Every node's operation with its values filled in (where infeasible: with the least ones)."""
+    diagnostics: list[Diagnostic]
+
+
+def plan_one(network: Network, sizes: Mapping[str, int]) -> Solution:
+    """Solve every ``auto`` for one set of sizes. Exact: infeasible means that no assignment exists."""
+    ops = declared_ops(network)
+    if not any(node.unknowns for node in network.nodes) or any(s not in sizes for s in network.symbols):
+        return Solution(True, {}, 0, ops, [])
+    space = Space()
+    variables: dict[str, Variable] = {}
+    open_ops: Ops = list(ops)
+    for node, op in zip(network.nodes, ops):
+        if node.unknowns and op is not None:
+            open_ops[node.index] = _opened(node, op, space, variables)
+    conditions, failed = _conditions(network, open_ops, sizes, space)
+    if failed is not None:
+        return _unsolved(network, sizes, ops, variables, failed)
+    values, culprit = _solve(space, variables, conditions)
+    if values is None:
+        return _unsolved(network, sizes, ops, variables, culprit)
+    solved: Ops = list(ops)
+    assignments: dict[str, tuple[int, ...]] = {}
+    for node, op in zip(network.nodes, ops):
+        if node.unknowns and op is not None:
+            fields = _filled(node, op, values)
+            solved[node.index] = msgspec.structs.replace(op, **fields)
+            for field, value in fields.items():
+                assignments[f"{node.name}.{field}"] = tuple(int(v) for v in _as_tuple(value))
+    cost = sum(abs(values[name] - variable.default) for name, variable in variables.items())
+    return Solution(True, assignments, cost, solved, [])
+
+
+def _as_tuple(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _axes(op: Op) -> int:
+    return int(getattr(op, "axes", 1))
+
+
+def _variable_name(node: Node, unknown: Unknown, axis: int) -> str:
+    """One ``auto`` in a block is one unknown for all uses, unless it is written per use."""
+    declaration = node.declaration
+    written = declaration.arguments[unknown.field][1]
+    per_use = "${" in getattr(written, "value", "")
+    where = node.name if per_use or not node.uses else f"{id(declaration)}"
+    return f"{where}.{unknown.field}.{axis}"
+
+
+def _opened(node: Node, op: Op, space: Space, variables: dict[str, Variable]) -> Op:
+    """The operation with symbols in place of its unknowns."""
+    return msgspec.structs.replace(
+        op,
+        **_with_unknowns(node, op, lambda unknown, axis: _symbol(node, op, unknown, axis, space, variables)),
+    )
+
+
+def _filled(node: Node, op: Op, values: Mapping[str, int]) -> dict[str, Any]:
+    return _with_unknowns(node, op, lambda unknown, axis: values[_variable_name(node, unknown, axis)])
+
+
+def _with_unknowns(node: Node, op: Op, value_for: Any) -> dict[str, Any]:
+    """New values of the arguments that hold an ``auto``."""
+    fields: dict[str, Any] = {}
+    for unknown in node.unknowns:
+        field = unknown.field
+        current = fields.get(field, getattr(op, field))
+        if field == "ceil_mode":
+            fields[field] = bool(value_for(unknown, 0)) if not isinstance(value_for(unknown, 0), Size) else False
+        elif unknown.axis is None:
+            fields[field] = tuple(value_for(unknown, axis) for axis in range(_axes(op)))
+        else:
+            items = list(per_axis(current, _axes(op)))
+            items[unknown.axis] = value_for(unknown, unknown.axis)
+            fields[field] = tuple(items)
+    return fields
+
+
+def _symbol(
+    node: Node, op: Op, unknown: Unknown, axis: int, space: Space, variables: dict[str, Variable]
+) -> Size:
+    name = _variable_name(node, unknown, axis)
+    if name not in variables:
+        domain = _domain(op, unknown, axis)
+        default = 0 if unknown.field in ("padding", "output_padding") else 1
+        variables[name] = Variable(name, [], domain, default)
+    variables[name].nodes.append(node)
+    return space.symbol(name)
+
+
+def _domain(op: Op, unknown: Unknown, axis: int) -> range:
+    """The values that an unknown may take: the declared ones, or those that torch allows."""
+    if unknown.least is not None and unknown.largest is not None:
+        return range(unknown.least, unknown.largest + 1)
+    axes = _axes(op)
+    if unknown.field == "output_padding":
+        strides, dilations = per_axis(op.stride, axes), per_axis(op.dilation, axes)  # type: ignore[attr-defined]
+        numbers = [n for n in (strides[axis], dilations[axis]) if isinstance(n, int)]
+        return range(max(numbers, default=1))
+    least = type(op).least_value(unknown.field)
+    return range(least, least + 16)
+
+
+def _conditions(
+    network: Network, ops: Ops, sizes: Mapping[str, int], space: Space
+) -> tuple[list[tuple[Condition, Node, Requirement | None]], tuple[Node, Requirement | None] | None]:
+    """What must hold of the unknowns; or the node that fails whatever they are."""
+    recipe = Recipe(network, ops, dict(sizes), space)
+    return recipe.conditions, None if recipe.sound else recipe.failed
+
+
+def _solve(
+    space: Space, variables: dict[str, Variable], conditions: Sequence[tuple[Condition, Node, Requirement | None]]
+) -> tuple[dict[str, int] | None, tuple[Node, Requirement | None] | None]:
+    """The least-cost values, part by part; or None and the condition that the search failed at last."""
+    names = list(variables)
+    rank = {name: i for i, name in enumerate(names)}
+    supports = [(sorted({rank[s] for s in _support(c)}), c, node, req) for c, node, req in conditions]
+    program = Program(space, names)
+    for _, condition, _, _ in supports:
+        program.watch(condition)
+    values: dict[str, int] = {}
+    for part in _parts(len(names), [s for s, *_ in supports]):
+        found, culprit = _search(program, [variables[names[i]] for i in part], part, supports, names)
+        if found is None:
+            return None, culprit
+        values.update(found)
+    return values, None
+
+
+def _support(condition: Condition) -> set[str]:
+    """The symbols that a condition depends on."""
+    found: set[str] = set()
+    pending: list[Any] = list(condition.sizes())
+    seen: set[int] = set()
+    while pending:
+        size = pending.pop()
+        for monomial, _ in size.terms:
+            for index in monomial:
+                if index in seen:
+                    continue
+                seen.add(index)
+                atom = size.space.atoms[index]
+                if atom.function == "symbol":
+                    found.add(atom.arguments[0])
+                for argument in atom.arguments:
+                    if isinstance(argument, Size):
+                        pending.append(argument)
+                    elif isinstance(argument, Condition):
+                        pending.extend(argument.sizes())
+    return found
+
+
+def _parts(count: int, supports: list[list[int]]) -> list[list[int]]:
+    """Groups of unknowns that share conditions, each in order."""
+    leader = list(range(count))
+
+    def find(i: int) -> int:
+        while leader[i] != i:
+            leader[i] = leader[leader[i]]
+            i = leader[i]
+        return i
+
+    for support in supports:
+        for i in support[1:]:
+            leader[find(i)] = find(support[0])
+    groups: dict[int, list[int]] = {}
+    for i in range(count):
+        groups.setdefault(find(i), []).append(i)
+    return list(groups.values())
+
+
+def _search(
+    program: Program, variables: list[Variable], part: list[int], supports: Sequence[Any], names: list[str]
+) -> tuple[dict[str, int] | None, Any]:
+    """Depth first over one part, cheapest values first, cut by the best cost so far."""
+    last = {index: depth for depth, index in enumerate(part)}
+    ready: list[list[Any]] = [[] for _ in part]
+    for support, condition, node, requirement in supports:
+        if support and support[0] in last:
+            ready[max(last[i] for i in support)].append((condition, node, requirement))
+    orders = [sorted(v.domain, key=lambda n, v=v: (abs(n - v.default), n)) for v in variables]  # type: ignore[misc]
+    current = {name: (program_default.domain.start) for name, program_default in zip((names[i] for i in part), variables)}
+    values = dict.fromkeys(names, 0) | current
+    best: dict[str, int] | None = None
+    best_cost = 0
+    culprit: tuple[int, Any] = (-1, None)
+    steps = 0
+    stack = [iter(orders[0])]
+    costs = [0]
+    while stack:
+        depth = len(stack) - 1
+        value = next(stack[-1], None)
+        if value is None:
+            stack.pop()
+            costs.pop()
+            continue
+        steps += 1
+        if steps > STEPS:
+            raise OverflowError("the search for values is too large")
+        name = names[part[depth]]
+        cost = costs[-1] + abs(value - variables[depth].default)
+        if best is not None and cost >= best_cost:
+            stack.pop()  # values come cheapest first, so the rest costs no less
+            costs.pop()
+            continue
+        values[name] = value
+        v = program.run(values)
+        broken = next((c for c in ready[depth] if not program.truth(c[0], v)), None)
+        if broken is not None:
+            if depth >= culprit[0]:
+                culprit = (depth, broken[1:])
+            continue
+        if depth + 1 == len(part):
+            best, best_cost = {names[i]: values[names[i]] for i in part}, cost
+            continue
+        stack.append(iter(orders[depth + 1]))
+        costs.append(cost)
+    return best, culprit[1]
+
+
+def _unsolved(
+    network: Network, sizes: Mapping[str, int], ops: Ops, variables: dict[str, Variable], culprit: Any
+) -> Solution:
+    """T401 at the node whose requirement no assignment meets, with what it would take."""
+    del variables
+    nodes = [node for node in network.nodes if node.unknowns]
+    result = trace(network, sizes, ops)
+    node, _ = culprit if culprit is not None else (nodes[0], None)
+    facts = next((d for d in result.diagnostics if d.message.startswith(f"{node.name}: ")), None)
+    fact = facts or (result.diagnostics[0] if result.diagnostics else None)
+    detail = f"; with the least values, {fact.message}" if fact else ""
+    related = [Related(f"{n.name} has an auto here", n.span_for(n.unknowns[0].field)) for n in nodes[:8]]
+    message = f"no values of the autos make {node.name} fit{detail}"
+    diagnostic = Diagnostic(
+        "T401", message, node.span_for(None), path=network.path, related=(*(fact.related if fact else ()), *related)
+    )
+    return Solution(False, {}, 0, ops, [diagnostic])

@@ -1,0 +1,376 @@
+"""Floor 1: the language inside ``${...}`` and of dims: names, numbers, lists and arithmetic.
+
+A parser of its own grammar turns a text into closures once (cached by text); applying them never reaches
+Python's evaluator. Results, exponents and lists are bounded. The same expression works on ints and on
+symbolic sizes, so that ``expect: [N, 8, H // 2, W // 2]`` can be proven.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from tracer.arithmetic import maximum, minimum
+from tracer.source import limits
+
+Scope = Mapping[str, Any]
+Compute = Callable[[Scope], Any]
+
+
+class ExpressionError(Exception):
+    """What is wrong with an expression, in one sentence."""
+
+
+class UnknownName(ExpressionError):
+    """The expression uses a name that its scope doesn't have."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"unknown name {name!r}")
+        self.name = name
+
+
+class Expression:
+    """A parsed expression: apply it to a scope with ``compute``."""
+
+    __slots__ = ("compute", "names", "text")
+
+    def __init__(self, text: str, compute: Compute, names: frozenset[str]) -> None:
+        self.text = text
+        self.compute = compute
+        self.names = names
+
+    def __repr__(self) -> str:
+        return f"Expression({self.text!r})"
+
+    def __call__(self, scope: Scope) -> Any:
+        """The value. Raises :class:`ExpressionError`."""
+        try:
+            return bounded(self.compute(scope))
+        except ZeroDivisionError:
+            raise ExpressionError("division by zero") from None
+        except (TypeError, ValueError, OverflowError, IndexError) as error:
+            raise ExpressionError(str(error)) from None
+
+
+_TOKEN = re.compile(
+    r"\s*(?:(?P<number>(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?)|(?P<name>[A-Za-z_]\w*)"
+    r"|(?P<text>'[^']*'|\"[^\"]*\")|(?P<sign>\*\*|//|==|!=|<=|>=|[-+*/%<>()\[\],]))"
+)
+_WORDS = {"if", "else", "and", "or", "not"}
+_CONSTANTS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
+
+
+@lru_cache(maxsize=4096)
+def parse(text: str) -> Expression:
+    """Parse an expression. Raises :class:`ExpressionError`."""
+    if len(text) > limits.EXPRESSION:
+        raise ExpressionError(f"longer than {limits.EXPRESSION} characters")
+    parser = _Parser(text)
+    compute = parser.ternary()
+    if parser.token[1]:
+        raise ExpressionError(f"unexpected {parser.token[1]!r} in {text.strip()!r}")
+    return Expression(text, compute, frozenset(parser.names))
+
+
+class _Parser:
+    """Recursive descent, one method per level of precedence, lowest first."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.position = 0
+        self.depth = 0
+        self.names: set[str] = set()
+        self.token = ("", "")
+        self.advance()
+
+    def advance(self) -> str:
+        """Move to the next token; returns the current one's text."""
+        text = self.token[1]
+        rest = self.text[self.position :]
+        if not rest.strip():
+            self.token = ("end", "")
+            return text
+        match = _TOKEN.match(self.text, self.position)
+        if not match:
+            raise ExpressionError(f"unexpected {rest.strip()[0]!r} in {self.text.strip()!r}")
+        self.position = match.end()
+        kind = match.lastgroup or ""
+        word = match[kind]
+        self.token = ("sign" if word in _WORDS and kind == "name" else kind, word)
+        return text
+
+    def take(self, *signs: str) -> str | None:
+        """Consume the current token if it is one of these."""
+        if self.token[0] == "sign" and self.token[1] in signs:
+            return self.advance()
+        return None
+
+    def need(self, sign: str) -> None:
+        if not self.take(sign):
+            found = repr(self.token[1]) if self.token[1] else "the end"
+            raise ExpressionError(f"expected {sign!r} but found {found} in {self.text.strip()!r}")
+
+    def ternary(self) -> Compute:
+        self.depth += 1
+        if self.depth > limits.EXPRESSION_DEPTH:
+            raise ExpressionError(f"nested deeper than {limits.EXPRESSION_DEPTH} levels")
+        then = self.disjunction()
+        if self.take("if"):
+            condition = self.disjunction()
+            self.need("else")
+            otherwise = self.ternary()
+            self.depth -= 1
+            return lambda s: then(s) if condition(s) else otherwise(s)
+        self.depth -= 1
+        return then
+
+    def disjunction(self) -> Compute:
+        left = self.conjunction()
+        while self.take("or"):
+            left = (lambda a, b: lambda s: a(s) or b(s))(left, self.conjunction())
+        return left
+
+    def conjunction(self) -> Compute:
+        left = self.negation()
+        while self.take("and"):
+            left = (lambda a, b: lambda s: a(s) and b(s))(left, self.negation())
+        return left
+
+    def negation(self) -> Compute:
+        if self.take("not"):
+            inner = self._deeper(self.negation)
+            return lambda s: not inner(s)
+        return self.comparison()
+
+    def comparison(self) -> Compute:
+        left = self.sum()
+        sign = self.take("==", "!=", "<", "<=", ">", ">=")
+        if not sign:
+            return left
+        compare, right = _COMPARE[sign], self.sum()
+        if self.token[1] in _COMPARE:
+            raise ExpressionError(f"comparisons are not chained; join two with `and` in {self.text.strip()!r}")
+        return lambda s: compare(left(s), right(s))
+
+    def sum(self) -> Compute:
+        left = self.term()
+        while sign := self.take("+", "-"):
+            left = (lambda f, a, b: lambda s: f(a(s), b(s)))(_ARITHMETIC[sign], left, self.term())
+        return left
+
+    def term(self) -> Compute:
+        left = self.unary()
+        while sign := self.take("*", "/", "//", "%"):
+            left = (lambda f, a, b: lambda s: f(a(s), b(s)))(_ARITHMETIC[sign], left, self.unary())
+        return left
+
+    def unary(self) -> Compute:
+        if sign := self.take("-", "+"):
+            inner = self._deeper(self.unary)
+            return (lambda s: -_number(inner(s))) if sign == "-" else (lambda s: +_number(inner(s)))
+        return self.power()
+
+    def power(self) -> Compute:
+        base = self.subscript()
+        if self.take("**"):
+            exponent = self._deeper(self.unary)
+            return lambda s: _power(base(s), exponent(s))
+        return base
+
+    def _deeper(self, level: Callable[[], Compute]) -> Compute:
+        self.depth += 1
+        if self.depth > limits.EXPRESSION_DEPTH:
+            raise ExpressionError(f"nested deeper than {limits.EXPRESSION_DEPTH} levels")
+        inner = level()
+        self.depth -= 1
+        return inner
+
+    def subscript(self) -> Compute:
+        value = self.atom()
+        while self.take("["):
+            index = self.ternary()
+            self.need("]")
+            value = (lambda v, i: lambda s: _item(v(s), i(s)))(value, index)
+        return value
+
+    def atom(self) -> Compute:
+        kind, word = self.token
+        if kind == "number":
+            self.advance()
+            number = _literal(word)
+            return lambda s: number
+        if kind == "text":
+            self.advance()
+            return lambda s: word[1:-1]
+        if kind == "name":
+            self.advance()
+            return self._call(word) if self.token[1] == "(" and word in _FUNCTIONS else self._name(word)
+        if self.take("("):
+            inner = self.ternary()
+            self.need(")")
+            return inner
+        if self.take("["):
+            items = self._items("]")
+            return lambda s: [item(s) for item in items]
+        found = repr(word) if word else "the end"
+        raise ExpressionError(f"expected a value but found {found} in {self.text.strip()!r}")
+
+    def _items(self, close: str) -> list[Compute]:
+        items: list[Compute] = []
+        while not self.take(close):
+            items.append(self.ternary())
+            if not self.take(","):
+                self.need(close)
+                break
+        return items
+
+    def _call(self, name: str) -> Compute:
+        self.need("(")
+        arguments, function = self._items(")"), _FUNCTIONS[name]
+        return lambda s: function(*[argument(s) for argument in arguments])
+
+    def _name(self, name: str) -> Compute:
+        if name in _CONSTANTS:
+            return lambda s: _CONSTANTS[name]
+        self.names.add(name)
+
+        def look_up(scope: Scope) -> Any:
+            try:
+                return scope[name]
+            except KeyError:
+                raise UnknownName(name) from None
+
+        return look_up
+
+
+def _literal(word: str) -> int | float:
+    if not word.isdigit():
+        return float(word)
+    if len(word) > limits.DIGITS:
+        raise ExpressionError(f"a number of {len(word)} digits is out of range")
+    return int(word)
+
+
+def bounded(value: Any) -> Any:
+    """The value itself; raises when a number or list is out of bounds."""
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int):
+        if not -limits.INTEGER <= value <= limits.INTEGER:
+            raise ExpressionError("the result is out of range: more than 63 bits")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise ExpressionError("the result is not a finite number")
+    elif isinstance(value, (list, tuple, str)) and len(value) > limits.LIST:
+        raise ExpressionError(f"the result is longer than {limits.LIST}")
+    return value
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, (bool, str, list, tuple)) or value is None:
+        raise ExpressionError(f"{_kind(value)} is not a number")
+    return value
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"the text {value!r}" if isinstance(value, str) else "a list"
+
+
+def _listed(value: Any) -> bool:
+    return isinstance(value, (list, tuple))
+
+
+def _add(a: Any, b: Any) -> Any:
+    if _listed(a) and _listed(b):
+        return bounded([*a, *b])
+    return bounded(_number(a) + _number(b))
+
+
+def _multiply(a: Any, b: Any) -> Any:
+    if _listed(b):
+        a, b = b, a
+    if _listed(a):
+        if not isinstance(b, int) or isinstance(b, bool) or b < 0 or len(a) * b > limits.LIST:
+            raise ExpressionError(f"a list times {b} is out of range")
+        return list(a) * b
+    return bounded(_number(a) * _number(b))
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    base, exponent = _number(base), _number(exponent)
+    if isinstance(base, float) or isinstance(exponent, float) or exponent < 0:
+        result = float(base) ** float(exponent)
+        if isinstance(result, complex):
+            raise ExpressionError("the result is not a real number")
+        return bounded(result)
+    if exponent > 1024 or (isinstance(base, int) and abs(base) > 1 and abs(base).bit_length() * exponent > 4096):
+        raise ExpressionError("the power is out of range")
+    result = 1
+    for _ in range(exponent):
+        result = bounded(result * base)
+    return result
+
+
+def _item(value: Any, index: Any) -> Any:
+    if not _listed(value):
+        raise ExpressionError(f"{_kind(value) if isinstance(value, (str, bool)) else value} has no items")
+    if not isinstance(index, int) or isinstance(index, bool):
+        raise ExpressionError("an index must be an integer")
+    if not -len(value) <= index < len(value):
+        raise ExpressionError(f"index {index} is outside a list of {len(value)}")
+    return value[index]
+
+
+def _round(value: Any, digits: Any = None) -> Any:
+    return round(_number(value), digits) if digits is not None else round(_number(value))
+
+
+def _extreme(choose: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    def of(*values: Any) -> Any:
+        items = values[0] if len(values) == 1 and _listed(values[0]) else values
+        if not items:
+            raise ExpressionError("min and max need at least one value")
+        best = _number(items[0])
+        for item in items[1:]:
+            numbers = isinstance(best, float) or isinstance(_number(item), float)
+            best = (min(best, item) if choose is minimum else max(best, item)) if numbers else choose(best, item)
+        return best
+
+    return of
+
+
+def _length(value: Any) -> int:
+    if not _listed(value):
+        raise ExpressionError("len takes a list")
+    return len(value)
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "min": _extreme(minimum),
+    "max": _extreme(maximum),
+    "len": _length,
+    "round": _round,
+}
+_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
+    "+": _add,
+    "-": lambda a, b: bounded(_number(a) - _number(b)),
+    "*": _multiply,
+    "/": lambda a, b: bounded(_number(a) / _number(b)),
+    "//": lambda a, b: bounded(_number(a) // _number(b)),
+    "%": lambda a, b: bounded(_number(a) % _number(b)),
+}
+_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "<": lambda a, b: _number(a) < _number(b),
+    "<=": lambda a, b: _number(a) <= _number(b),
+    ">": lambda a, b: _number(a) > _number(b),
+    ">=": lambda a, b: _number(a) >= _number(b),
+}

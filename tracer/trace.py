@@ -1,0 +1,412 @@
+"""Floor 5: a network and the sizes of its symbols to the shape of every node.
+
+The first trace of a network runs the formulas on ints and says what fails. Later traces apply a recipe: the
+formulas run once on symbols, compiled to a flat program (:mod:`tracer.recipe`). A recipe's conditions are
+sufficient ones; where one fails, the ints decide and say why. No printing, no torch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tracer.arithmetic import Dim
+from tracer.diagnostics import Diagnostic, Related
+from tracer.graph import digraph
+from tracer.network.records import DimPattern, Network, Node
+from tracer.ops.base import Op, Requirement, Shape, written
+from tracer.recipe import Program
+from tracer.source import limits
+from tracer.source.expressions import Expression, ExpressionError, UnknownName
+from tracer.source.tree import span_of
+from tracer.symbol import Condition, Size, Space
+
+if TYPE_CHECKING:
+    import networkx
+
+Ops = list[Op | None]
+"""One operation per node, in execution order, with every ``auto`` filled in."""
+
+
+class Shapes(dict[str, tuple[int, ...] | None]):
+    """Shapes by node name; a block's name stands for its last node."""
+
+    __slots__ = ("_names",)
+
+    def __init__(self, shapes: Any, names: Mapping[str, Node]) -> None:
+        super().__init__(shapes)
+        self._names = names
+
+    def __missing__(self, name: str) -> tuple[int, ...] | None:
+        node = self._names.get(name)
+        if node is None:
+            raise KeyError(name)
+        return self[node.name]
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or name in self._names
+
+
+class Trace:
+    """The shapes of one network for one set of input sizes."""
+
+    def __init__(
+        self, network: Network, ops: Ops, sizes: dict[str, int], shapes: Shapes, diagnostics: list[Diagnostic]
+    ) -> None:
+        self.network = network
+        self.ops = ops
+        self.sizes = sizes
+        self.shapes = shapes
+        """``shapes["enc1"] == (1, 64, 568, 568)``; None where a node could not be traced."""
+        self.diagnostics = diagnostics
+        """What torch refuses and which expectations are not met; empty where the network runs."""
+
+    @property
+    def graph(self) -> networkx.DiGraph[str]:
+        """The network as networkx.DiGraph, with the shapes of this trace."""
+        return digraph(self.network, self.shapes)
+
+    @property
+    def outputs(self) -> dict[str, tuple[int, ...] | None]:
+        """The shapes of the network's outputs."""
+        return {name: self.shapes[node.name] for name, node in self.network.outputs.items()}
+
+    def input_shapes(self, node: Node) -> list[tuple[int, ...] | None]:
+        """The shapes of a node's inputs."""
+        shapes = self.shapes
+        return [shapes[source.name] for source in node.inputs]
+
+    def traced(self) -> Iterator[tuple[Node, Op, tuple[Shape, ...], dict[str, Shape], Shape]]:
+        """Every operation that has a shape: node, operation, input shapes, sizes from nodes, output shape."""
+        shapes = self.shapes
+        for node, op in zip(self.network.nodes, self.ops):
+            y = shapes[node.name]
+            if op is not None and y is not None:
+                sizes = {field: shapes[source.name] for field, source in node.operands.items()}
+                yield node, op, tuple(shapes[source.name] for source in node.inputs), sizes, y  # type: ignore[misc]
+
+
+def declared_ops(network: Network) -> Ops:
+    """The operations as declared."""
+    return [node.op for node in network.nodes]
+
+
+def dim_value(dim: DimPattern, sizes: Mapping[str, Dim]) -> Dim:
+    """A declared dim's value. Raises :class:`ExpressionError` for a symbol that has none."""
+    if isinstance(dim, str):
+        try:
+            return sizes[dim]
+        except KeyError:
+            raise UnknownName(dim) from None
+    return dim(sizes) if isinstance(dim, Expression) else dim
+
+
+def trace(network: Network, sizes: Mapping[str, int], ops: Ops | None = None) -> Trace:
+    """The shape of every node for these sizes of the symbols, on ints; never raises on a wrong network."""
+    tracer = _Tracer(network, dict(sizes), ops or declared_ops(network))
+    shapes = tracer.run()
+    return Trace(network, tracer.ops, tracer.sizes, Shapes(shapes, network.names), tracer.diagnostics)
+
+
+class _Tracer:
+    """One walk over the nodes on ints."""
+
+    def __init__(self, network: Network, sizes: dict[str, int], ops: Ops) -> None:
+        self.network = network
+        self.sizes = sizes
+        self.ops = ops
+        self.diagnostics: list[Diagnostic] = []
+        self.shapes: dict[str, Shape | None] = {}
+
+    def run(self) -> dict[str, Shape | None]:
+        shapes, ops = self.shapes, self.ops
+        missing = self._missing_sizes()
+        for index, node in enumerate(self.network.nodes):
+            if node.op_name == Node.INPUT:
+                shapes[node.name] = None if missing else tuple(dim_value(d, self.sizes) for d in node.pattern)
+                continue
+            op = ops[index]
+            inputs = [shapes[source.name] for source in node.inputs]
+            y: Shape | None = None
+            if op is not None and None not in inputs:
+                if node.dim_fields:
+                    op = self._with_dims(node, op)
+                y = self._apply(node, op, inputs) if op is not None else None  # type: ignore[arg-type]
+            shapes[node.name] = y
+            if y is not None and node.expect is not None:
+                self._expect(node, node.expect, y, None)
+        for name, expected in self.network.output_expect.items():
+            node = self.network.outputs[name]
+            y = shapes[node.name]
+            if y is not None:
+                self._expect(node, expected, y, name)
+        return shapes
+
+    def _missing_sizes(self) -> bool:
+        missing = [symbol for symbol in self.network.symbols if symbol not in self.sizes]
+        for symbol in missing:
+            span = self.network.symbols[symbol]
+            hint = f"add `sizes: {{{symbol}: ...}}` or give --size {symbol}=..."
+            self._report("T201", f"the symbol {symbol} has no size", span, hint)
+        return bool(missing)
+
+    def _report(self, code: str, message: str, span: Any, hint: str | None = None, related: Any = ()) -> None:
+        self.diagnostics.append(
+            Diagnostic(code, message, span, path=self.network.path, hint=hint, related=tuple(related))
+        )
+
+    def _with_dims(self, node: Node, op: Op) -> Op | None:
+        """The operation with its dims over symbols computed."""
+        try:
+            values = {f: tuple(dim_value(d, self.sizes) for d in dims) for f, dims in node.dim_fields.items()}
+        except ExpressionError as error:
+            field = next(iter(node.dim_fields))
+            self._report("T005", str(error), node.span_for(field), None, node.use_places())
+            return None
+        op = msgspec.structs.replace(op, **values)
+        self.ops = [*self.ops[: node.index], op, *self.ops[node.index + 1 :]]
+        return op
+
+    def _apply(self, node: Node, op: Op, inputs: list[Shape]) -> Shape | None:
+        given: dict[str, Shape] = {}
+        for field, source in node.operands.items():
+            size = self.shapes[source.name]
+            if size is None:
+                return None
+            given[field] = size
+        for requirement in op.requirements(*inputs, **given):
+            if not requirement[0]:
+                self.diagnostics.append(refusal(self.network.path, node, requirement, inputs))
+                return None
+        y = op.shape(*inputs, **given)
+        if y and max(y) > limits.INTEGER:
+            self._report("T006", f"a dim of {written(y)} has more than 63 bits", node.span, None, node.use_places())
+            return None
+        return y
+
+    def _expect(self, node: Node, expected: Any, y: Shape, output: str | None) -> None:
+        pattern, at = expected
+        problem = mismatch(pattern, y, self.sizes)
+        if problem:
+            what = f"the output {output}" if output else node.name
+            message = f"{what} has the shape {written(y)}; {problem}"
+            related = [] if output is None else [Related(f"{node.name} stands here", node.span)]
+            self._report("T304", message, span_of(at), None, (*related, *node.use_places()))
+
+
+def mismatch(pattern: tuple[DimPattern, ...], y: Shape, sizes: Mapping[str, int]) -> str | None:
+    """What differs between a shape and its declared pattern; None where nothing does."""
+    if len(pattern) != len(y):
+        return f"{len(pattern)} dims are expected, not {len(y)}"
+    wrong = []
+    for position, (dim, n) in enumerate(zip(pattern, y)):
+        if dim is None:
+            continue
+        try:
+            want = dim_value(dim, sizes)
+        except ExpressionError as error:
+            return str(error)
+        if want != n:
+            source = f"{dim.text} = " if isinstance(dim, Expression) else f"{dim} = " if isinstance(dim, str) else ""
+            wrong.append(f"dim {position} is expected to be {source}{want}, not {n}")
+    return "; ".join(wrong) or None
+
+
+_INPUT = re.compile(r"\binput (\d+)\b")
+
+
+def refusal(path: str, node: Node, requirement: Requirement, inputs: list[Shape]) -> Diagnostic:
+    """The diagnostic of a requirement that does not hold: the argument's place, and the producers'."""
+    message = requirement.message if isinstance(requirement.message, str) else requirement.message()
+    names = [source.name for source in node.inputs]
+
+    def named(match: re.Match[str]) -> str:
+        index = int(match[1]) - 1
+        return names[index] if index < len(names) else match[0]
+
+    related: list[Related] = []
+    operand = node.operands.get(requirement.field or "")
+    if len(node.inputs) > 1:
+        message = _INPUT.sub(named, message)
+        related += [
+            Related(f"{source.name} gives {written(shape)} here", source.span)
+            for source, shape in zip(node.inputs, inputs)
+        ]
+    elif operand is not None:
+        related.append(Related(f"{operand.name} stands here", operand.span))
+    if not node.uses:
+        message = f"{node.name}: {message}"
+    else:
+        message = f"{node.name}: {message}"
+        related += node.use_places()
+    return Diagnostic(
+        requirement.code,
+        message,
+        node.span_for(requirement.field),
+        path=path,
+        hint=requirement.hint,
+        related=tuple(related),
+    )
+
+
+class Recipe:
+    """A network's shapes as a program over its symbols, for one set of operations.
+
+    ``sizes`` gives some or all symbols a number from the start; operations may hold symbols in their arguments
+    (the planner's unknowns).
+    """
+
+    def __init__(
+        self, network: Network, ops: Ops, sizes: Mapping[str, int] | None = None, space: Space | None = None
+    ) -> None:
+        self.network = network
+        self.ops = ops
+        space = space or Space()
+        self.program = Program(space, list(network.symbols) or [""])
+        self.conditions: list[tuple[Condition, Node, Requirement | None]] = []
+        """Everything that torch requires and that is expected, with the node it belongs to."""
+        self.losses: list[tuple[Condition | bool, Node, Requirement]] = []
+        self.sizes: dict[str, Dim] = {symbol: space.symbol(symbol) for symbol in network.symbols} | dict(sizes or {})
+        self.failed: tuple[Node, Requirement | None] | None = None
+        """The node that fails whatever the symbols are, where one does."""
+        self.unique: list[Shape] = []
+        """Each distinct symbolic shape once."""
+        self.shape_of: list[int] = []
+        """The index into ``unique`` of every node."""
+        self.sound = self._compile()
+        """False where the network fails whatever the sizes, or an operation takes no symbols."""
+
+    def _compile(self) -> bool:
+        memo: dict[Any, int] = {}
+        indexes: dict[Any, int] = {}
+        network = self.network
+
+        def interned(shape: Shape) -> int:
+            key = tuple([d if d.__class__ is int else (id(d),) for d in shape])
+            index = indexes.get(key)
+            if index is None:
+                index = indexes[key] = len(self.unique)
+                self.unique.append(shape)
+            return index
+
+        shape_of = self.shape_of
+        for node, op in zip(network.nodes, self.ops):
+            if node.op_name == Node.INPUT:
+                shape_of.append(interned(tuple(dim_value(d, self.sizes) for d in node.pattern)))
+                continue
+            if op is None:
+                return False
+            key = (id(op), *[shape_of[source.index] for source in node.inputs])
+            index = memo.get(key) if not (node.operands or node.dim_fields) else None
+            if index is None:
+                try:
+                    shape = self._symbolic(node, op)
+                except (TypeError, ExpressionError):
+                    return False
+                if shape is None:
+                    return False
+                index = memo[key] = interned(shape)
+            shape_of.append(index)
+            if node.expect is not None and not self._expected(node, node.expect[0], self.unique[index]):
+                return False
+        return all(
+            self._expected(network.outputs[name], pattern, self.unique[shape_of[network.outputs[name].index]])
+            for name, (pattern, _) in network.output_expect.items()
+        )
+
+    def _symbolic(self, node: Node, op: Op) -> Shape | None:
+        inputs = [self.unique[self.shape_of[source.index]] for source in node.inputs]
+        given = {field: self.unique[self.shape_of[source.index]] for field, source in node.operands.items()}
+        if node.dim_fields:
+            values = {f: tuple(dim_value(d, self.sizes) for d in dims) for f, dims in node.dim_fields.items()}
+            op = msgspec.structs.replace(op, **values)
+        for requirement in op.requirements(*inputs, **given):
+            holds = requirement.holds
+            if isinstance(holds, Condition):
+                self.conditions.append((holds, node, requirement))
+            elif not holds:
+                self.failed = (node, requirement)
+                return None
+        return op.shape(*inputs, **given)
+
+    def _expected(self, node: Node, pattern: tuple[DimPattern, ...], y: Shape) -> bool:
+        self.failed = (node, None)
+        if len(pattern) != len(y):
+            return False
+        for dim, n in zip(pattern, y):
+            if dim is None:
+                continue
+            holds = dim_value(dim, self.sizes) == n
+            if isinstance(holds, Condition):
+                self.conditions.append((holds, node, None))
+            elif not holds:
+                return False
+        self.failed = None
+        return True
+
+    def lower(self) -> None:
+        """Make it ready to apply: turn shapes into slots, and conditions into few and cheap sufficient ones."""
+        program = self.program
+        self.getters = [_getter([program.slot(d) for d in shape]) for shape in self.unique]
+        least: dict[int, int] = {}
+        zero: set[int] = set()
+        self._nonzero: set[int] = set()
+        for condition, _, _ in self.conditions:
+            self._watch(condition, least, zero)
+        self._least = list(least.items())
+        self._zero = list(zero)
+        self.names = [node.name for node in self.network.nodes]
+
+    def _watch(self, condition: Any, least: dict[int, int], zero: set[int]) -> None:
+        if isinstance(condition, bool):
+            return
+        if condition.relation == "and":
+            for part in condition.parts:
+                self._watch(part, least, zero)
+            return
+        if condition.relation == "or":  # the first part is enough; where it fails, the ints decide
+            self._watch(condition.parts[0], least, zero)
+            return
+        size: Size = condition.parts[0]
+        if condition.relation == "eq":
+            zero.add(self.program.slot(size))
+        elif condition.relation == "ne":
+            self._nonzero.add(self.program.slot(size))
+        else:
+            slot, bound = self._bound(size)
+            least[slot] = max(bound, least.get(slot, bound))
+
+    def _bound(self, size: Size) -> tuple[int, int]:
+        """``size >= 0`` as a least value of a slot; conditions on one atom share its slot."""
+        ((monomial, factor), *more) = size.terms
+        if more or factor < 0:
+            return self.program.slot(size), 0
+        atom = size.space.interned(((monomial, 1),), 0)
+        return self.program.slot(atom), -(size.constant // factor)
+
+    def apply(self, sizes: Mapping[str, int]) -> Shapes | None:
+        """The shapes for these sizes; None where a condition fails and the ints must say what."""
+        v = self.program.run(sizes if self.network.symbols else {"": 0})
+        for slot, bound in self._least:
+            if v[slot] < bound:
+                return None
+        for slot in self._zero:
+            if v[slot] != 0:
+                return None
+        for slot in self._nonzero:
+            if v[slot] == 0:
+                return None
+        if max(v) > limits.INTEGER:
+            return None
+        shapes = [getter(v) for getter in self.getters]
+        return Shapes(zip(self.names, map(shapes.__getitem__, self.shape_of)), self.network.names)
+
+
+def _getter(slots: list[int]) -> Any:
+    if len(slots) > 1:
+        return itemgetter(*slots)
+    return (lambda v: (v[slots[0]],)) if slots else (lambda v: ())

@@ -1,0 +1,167 @@
+"""Floor 8: the records behind every JSON answer. Their JSON Schemas are made from these classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tracer.cost import costs, total
+from tracer.diagnostics import Diagnostic
+from tracer.geometry import fields
+from tracer.network.records import Node
+from tracer.ops.base import given_arguments
+from tracer.trace import Trace
+
+FORMAT_VERSION = "1.0"
+
+
+class Position(msgspec.Struct, frozen=True):
+    """1-based."""
+
+    line: int
+    column: int
+
+
+class Range(msgspec.Struct, frozen=True):
+    """A stretch of source text, its end exclusive."""
+
+    start: Position
+    end: Position
+
+
+class RelatedPlace(msgspec.Struct, frozen=True):
+    """The other end of a problem."""
+
+    path: str
+    message: str
+    range: Range
+
+
+class DiagnosticAnswer(msgspec.Struct, frozen=True):
+    """One diagnostic. ``range`` is null where a fault has no place, such as a missing file."""
+
+    path: str
+    code: str
+    severity: str
+    message: str
+    hint: str | None
+    range: Range | None
+    related: list[RelatedPlace]
+
+
+class CheckAnswer(msgspec.Struct, frozen=True):
+    """The answer of ``tracer check``."""
+
+    format_version: str
+    valid: bool
+    error_count: int
+    warning_count: int
+    diagnostics: list[DiagnosticAnswer]
+
+
+class NodeAnswer(msgspec.Struct, frozen=True):
+    """One node of a trace; its shape is null where it could not be traced."""
+
+    name: str
+    op: str
+    section: str
+    line: int
+    column: int
+    inputs: list[str]
+    input_shapes: list[list[int] | None]
+    shape: list[int] | None
+    args: dict[str, Any]
+    params: int | None
+    macs: int | None
+    memory: int | None
+    """Bytes of the output."""
+    receptive_field: list[int | None] | None
+    """Per spatial axis, in input pixels; null along an axis: the whole input."""
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """Sums over the nodes that have a shape."""
+
+    nodes: int
+    params: int
+    macs: int
+    memory: int
+
+
+class TraceAnswer(msgspec.Struct, frozen=True):
+    """The answer of ``tracer trace``. Nodes are in execution order and include the inputs."""
+
+    format_version: str
+    name: str | None
+    path: str
+    sizes: dict[str, int]
+    nodes: list[NodeAnswer]
+    outputs: dict[str, list[int] | None]
+    totals: Totals
+    diagnostics: list[DiagnosticAnswer]
+
+
+def _range(span: Any) -> Range | None:
+    if span is None:
+        return None
+    return Range(Position(span.line, span.column), Position(span.end_line, span.end_column))
+
+
+def diagnostic_answer(d: Diagnostic) -> DiagnosticAnswer:
+    """A diagnostic as it stands in JSON."""
+    related = [RelatedPlace(d.path, r.message, place) for r in d.related if (place := _range(r.span))]
+    return DiagnosticAnswer(d.path, d.code, d.severity, d.message, d.hint, _range(d.span), related)
+
+
+def check_answer(found: list[Diagnostic]) -> CheckAnswer:
+    """The JSON answer for the diagnostics of any number of files."""
+    errors = sum(d.severity == "error" for d in found)
+    return CheckAnswer(FORMAT_VERSION, errors == 0, errors, len(found) - errors, [diagnostic_answer(d) for d in found])
+
+
+def _list(shape: Any) -> list[int] | None:
+    return None if shape is None else list(shape)
+
+
+def trace_answer(trace: Trace, found: list[Diagnostic], dtype: str = "float32") -> TraceAnswer:
+    """The JSON answer for one trace; ``found`` is everything to say about the network."""
+    network = trace.network
+    priced, seen = costs(trace, dtype), fields(trace)
+
+    def answer(node: Node) -> NodeAnswer:
+        cost, field, op = priced.get(node.name), seen.get(node.name), trace.ops[node.index]
+        args: dict[str, Any] = given_arguments(op) if op is not None else {}
+        args.update({name: source.name for name, source in node.operands.items()})
+        return NodeAnswer(
+            name=node.name,
+            op=node.op_name,
+            section=node.section,
+            line=node.span.line,
+            column=node.span.column,
+            inputs=[source.name for source in node.inputs],
+            input_shapes=[_list(shape) for shape in trace.input_shapes(node)],
+            shape=_list(trace.shapes[node.name]),
+            args=args,
+            params=cost.params if cost else None,
+            macs=cost.macs if cost else None,
+            memory=cost.memory if cost else None,
+            receptive_field=[f.extent for f in field] if field is not None else None,
+        )
+
+    whole = total(priced)
+    return TraceAnswer(
+        format_version=FORMAT_VERSION,
+        name=network.name,
+        path=network.path,
+        sizes={symbol: trace.sizes[symbol] for symbol in network.symbols if symbol in trace.sizes},
+        nodes=[answer(node) for node in network.nodes],
+        outputs={name: _list(shape) for name, shape in trace.outputs.items()},
+        totals=Totals(len(network.nodes), whole.params, whole.macs, whole.memory),
+        diagnostics=[diagnostic_answer(d) for d in found],
+    )
+
+
+def to_json(answer: Any) -> str:
+    """Indented JSON with a fixed order of keys."""
+    return msgspec.json.format(msgspec.json.encode(answer), indent=2).decode() + "\n"

@@ -1,0 +1,106 @@
+"""Floor 8: diagnostics as text: with the source and carets, one line each, or as GitHub's workflow commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tracer.diagnostics import Diagnostic, Span
+
+Paint = Callable[[str, str], str]
+"""Colours a text: paint("error[T301]", "red")."""
+
+
+def plain(text: str, colour: str) -> str:
+    """No colour."""
+    return text
+
+
+def place(d: Diagnostic) -> str:
+    return f"{d.path}:{d.span.line}:{d.span.column}" if d.span else d.path
+
+
+def concise(found: Sequence[Diagnostic], paint: Paint = plain) -> str:
+    """One line each: ``path:line:column: error[T301] message``."""
+    return "".join(f"{place(d)}: {_label(d, paint)} {printable(d.message)}\n" for d in found)
+
+
+def _label(d: Diagnostic, paint: Paint) -> str:
+    return paint(f"{d.severity}[{d.code}]", "red" if d.severity == "error" else "yellow")
+
+
+def printable(text: str) -> str:
+    """One line, control characters made visible, so that a config cannot drive the terminal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def full(found: Sequence[Diagnostic], sources: dict[str, str], paint: Paint = plain) -> str:
+    """Each with its line of source, carets under the place, the other places and a hint."""
+    blocks = []
+    for d in found:
+        lines = sources.get(d.path, "").splitlines()
+        block = [f"{paint(place(d), 'bold')}: {_label(d, paint)} {printable(d.message)}"]
+        if d.span:
+            block += _snippet(d.span, lines, paint)
+        for related in d.related:
+            text = _line(lines, related.span.line).strip()
+            block.append(f"  {paint('=', 'blue')} line {related.span.line}: {printable(related.message)}: {_shortened(text)}")
+        if d.hint:
+            block.append(f"  {paint('hint:', 'cyan')} {printable(d.hint)}")
+        blocks.append("\n".join(block) + "\n")
+    return "\n".join(blocks)
+
+
+def _line(lines: list[str], number: int) -> str:
+    return printable(lines[number - 1].replace("\t", " ")) if 0 < number <= len(lines) else ""
+
+
+def _shortened(text: str, width: int = 72) -> str:
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def _snippet(span: Span, lines: list[str], paint: Paint) -> list[str]:
+    text = _line(lines, span.line)
+    if not text:
+        return []
+    width = 100
+    start = span.column - 1
+    length = max((span.end_column if span.end_line == span.line else len(text) + 1) - span.column, 1)
+    shift = max(start - width // 2, 0) if len(text) > width else 0
+    shown = text[shift : shift + width]
+    carets = " " * (start - shift) + "^" * max(min(length, len(shown) - (start - shift)), 1)
+    gutter = " " * len(str(span.line))
+    bar = paint("|", "blue")
+    return [f" {span.line} {bar} {shown}", f" {gutter} {bar} {paint(carets, 'red')}"]
+
+
+def github(found: Sequence[Diagnostic]) -> str:
+    """GitHub's workflow commands, which annotate a pull request."""
+    lines = []
+    for d in found:
+        where = f"file={_property(d.path)}"
+        if d.span:
+            where += f",line={d.span.line},col={d.span.column},endLine={d.span.end_line}"
+            if d.span.end_line == d.span.line:
+                where += f",endColumn={d.span.end_column}"
+        text = d.message + (f"\nhint: {d.hint}" if d.hint else "")
+        lines.append(f"::{d.severity} {where},title={d.code}::{_data(text)}\n")
+    return "".join(lines)
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def summary(found: Sequence[Diagnostic], files: int) -> str:
+    """One line at the end: what was checked and found."""
+    errors = sum(d.severity == "error" for d in found)
+    warnings = len(found) - errors
+    checked = f"{files} file{'s' if files != 1 else ''} checked"
+    if not found:
+        return f"{checked}: no problems found"
+    parts = [f"{n} {word}{'s' if n != 1 else ''}" for n, word in ((errors, "error"), (warnings, "warning")) if n]
+    return f"{checked}: {' and '.join(parts)}"

@@ -1,0 +1,228 @@
+"""Floor 8: a trace as the table that a designer reads, and as markdown and CSV.
+
+Blocks are folded to one row at a depth: 1 shows the names of the file, 2 what is inside of their blocks, and so
+on. A folded row has its last node's shape and the sums of its costs.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tracer.cost import Cost, costs, total
+from tracer.geometry import Field, fields
+from tracer.network.records import Declaration, Node
+from tracer.trace import Trace
+from tracer.views.report import printable
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One line of the table: a node, or a folded block."""
+
+    name: str
+    level: int
+    op: str
+    section: str
+    skips: tuple[str, ...]
+    """The nodes it reads, besides the row before it."""
+    shape: tuple[int, ...] | None
+    cost: Cost
+    field: tuple[Field, ...]
+    failed: bool
+
+
+def _levels(node: Node) -> list[tuple[str, Declaration, bool]]:
+    """The parts of a dotted name, each with its declaration; True for a part that is a repeat's index."""
+    parts = node.name.split(".")
+    found: list[tuple[str, Declaration, bool]] = []
+    position = 0
+    for declaration in (*node.uses, node.declaration):
+        found.append((parts[position], declaration, False))
+        position += 1
+        if declaration.repeat is not None and position < len(parts):
+            found.append((parts[position], declaration, True))
+            position += 1
+    return found
+
+
+def rows(trace: Trace, depth: int | None) -> list[Row]:
+    """The rows at a depth; None unfolds everything."""
+    priced, seen = costs(trace), fields(trace)
+    groups: dict[str, list[Node]] = {}
+    for node in trace.network.nodes:
+        levels = _levels(node)
+        cut = len(levels) if depth is None else min(depth, len(levels))
+        groups.setdefault(".".join(part for part, _, _ in levels[:cut]), []).append(node)
+    row_of = {node.name: name for name, nodes in groups.items() for node in nodes}
+    found: list[Row] = []
+    previous = ""
+    failing = _failing(trace)
+    for name, nodes in groups.items():
+        last = nodes[-1]
+        shape = trace.shapes[last.name]
+        sources: dict[str, None] = {}
+        for node in nodes:
+            for source in (*node.inputs, *node.operands.values()):
+                if row_of[source.name] != name:
+                    sources[row_of[source.name]] = None
+        only_previous = list(sources) == [previous]
+        found.append(
+            Row(
+                name=name,
+                level=name.count(".") if depth != 1 else 0,
+                op=_label(nodes, name),
+                section=last.section,
+                skips=() if only_previous or not sources else tuple(s for s in sources),
+                shape=shape,
+                cost=total({n.name: priced[n.name] for n in nodes if n.name in priced}),
+                field=seen.get(last.name, ()),
+                failed=any(n.name in failing for n in nodes),
+            )
+        )
+        previous = name
+    return found
+
+
+def _failing(trace: Trace) -> set[str]:
+    """The nodes that are at fault themselves: their inputs have shapes and they have none."""
+    return {
+        node.name
+        for node in trace.network.nodes
+        if trace.shapes[node.name] is None and None not in trace.input_shapes(node)
+    }
+
+
+def _label(nodes: list[Node], name: str) -> str:
+    node = nodes[0]
+    parts = name.count(".") + 1
+    levels = _levels(node)
+    _, declaration, is_index = levels[min(parts, len(levels)) - 1]
+    if node.is_input or (len(levels) == parts and declaration is node.declaration):
+        return node.op_name
+    label = str(declaration.op.value)
+    if declaration.repeat is not None and not is_index:
+        copies = len({_levels(n)[parts][0] for n in nodes if len(_levels(n)) > parts})
+        return f"{label} ×{copies}"
+    return label
+
+
+def short(number: int) -> str:
+    """A count with three digits: 31.0 M."""
+    value = float(number)
+    for unit in ("", " K", " M", " G", " T"):
+        if value < 999.5 or unit == " T":
+            return f"{number}" if not unit else f"{value:.{max(0, 3 - len(str(int(value))))}f}{unit}"
+        value /= 1000
+    raise AssertionError
+
+
+def short_bytes(number: int) -> str:
+    """Bytes in binary units: 78.9 MiB."""
+    value = float(number)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if value < 1000 or unit == "TiB":
+            return f"{number} B" if unit == "B" else f"{value:.{max(0, 3 - len(str(int(value))))}f} {unit}"
+        value /= 1024
+    raise AssertionError
+
+
+def field_text(field: Sequence[Field]) -> str:
+    """A receptive field: 187, 23×45, or all."""
+    extents = ["all" if f.extent is None else str(f.extent) for f in field]
+    return extents[0] if len(set(extents)) == 1 else "×".join(extents)
+
+
+def _aligned(found: Sequence[Row]) -> list[str]:
+    """Shapes with each dim in a column of its own, so that a size can be followed down the table."""
+    width: dict[tuple[int, int], int] = {}
+    for row in found:
+        for i, n in enumerate(row.shape or ()):
+            key = (len(row.shape or ()), i)
+            width[key] = max(width.get(key, 0), len(str(n)))
+    texts = []
+    for row in found:
+        if row.shape is None:
+            texts.append("does not fit" if row.failed else "?")
+        else:
+            texts.append(" × ".join(str(n).rjust(width[len(row.shape), i]) for i, n in enumerate(row.shape)))
+    return texts
+
+
+def table(trace: Trace, depth: int | None) -> RenderableType:
+    """The table for a terminal."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    found = rows(trace, depth)
+    network = trace.network
+    sizes = "  ".join(f"{symbol}={trace.sizes[symbol]}" for symbol in network.symbols if symbol in trace.sizes)
+    title = Text(f"{printable(network.name or network.path)}   {sizes}".rstrip(), style="bold")
+    grid = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_footer=True)
+    whole = total(costs(trace))
+    grid.add_column("node", footer=f"{len(network.nodes)} nodes", no_wrap=True)
+    grid.add_column("operation", no_wrap=True)
+    grid.add_column("output", no_wrap=True)
+    grid.add_column("from", style="cyan", overflow="fold")
+    grid.add_column("params", justify="right", footer=short(whole.params), no_wrap=True)
+    grid.add_column("MACs", justify="right", footer=short(whole.macs), no_wrap=True)
+    grid.add_column("memory", justify="right", footer=short_bytes(whole.memory), no_wrap=True)
+    grid.add_column("field", justify="right", no_wrap=True)
+    section = None
+    for row, shape in zip(found, _aligned(found)):
+        if row.section != section and row.section != "input":
+            grid.add_row(Text(row.section, style="bold magenta"))
+        section = row.section
+        name = row.name.rsplit(".", 1)[-1] if row.level else row.name
+        style = "red" if row.failed else "dim" if row.shape is None else ""
+        grid.add_row(
+            Text("  " * (row.level + (row.section != "input")) + printable(name)),
+            Text(printable(row.op)),
+            Text(shape, style=style),
+            Text(printable("← " + ", ".join(row.skips))) if row.skips else "",
+            short(row.cost.params) if row.cost.params else "",
+            short(row.cost.macs) if row.cost.macs else "",
+            short_bytes(row.cost.memory) if row.shape is not None else "",
+            field_text(row.field) if row.field and row.section != "input" else "",
+        )
+    return grid
+
+
+HEADER = ("section", "node", "operation", "from", "shape", "params", "macs", "memory", "receptive_field")
+
+
+def _cells(row: Row) -> list[Any]:
+    shape = "" if row.shape is None else "×".join(map(str, row.shape))
+    skips = ", ".join(row.skips)
+    return [
+        row.section, row.name, row.op, skips, shape, row.cost.params, row.cost.macs, row.cost.memory, field_text(row.field) if row.field else "",
+    ]  # fmt: skip
+
+
+def to_csv(trace: Trace, depth: int | None) -> str:
+    """Comma-separated, one line per row, numbers in full."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(HEADER)
+    writer.writerows(_cells(row) for row in rows(trace, depth))
+    return out.getvalue()
+
+
+def to_markdown(trace: Trace, depth: int | None) -> str:
+    """A table for a pull request."""
+
+    def cell(value: Any) -> str:
+        return printable(str(value)).replace("|", "\\|").replace("<", "&lt;")
+
+    lines = ["| " + " | ".join(HEADER) + " |", "| " + " | ".join("---" for _ in HEADER) + " |"]
+    lines += ["| " + " | ".join(cell(c) for c in _cells(row)) + " |" for row in rows(trace, depth)]
+    whole = total(costs(trace))
+    lines.append(f"| total | {len(trace.network.nodes)} nodes | | | | {whole.params} | {whole.macs} | {whole.memory} | |")
+    return "\n".join(lines) + "\n"
