@@ -64,6 +64,7 @@ class Trace:
         """``shapes["enc1"] == (1, 64, 568, 568)``; None where a node could not be traced."""
         self.diagnostics = diagnostics
         """What torch refuses and which expectations are not met; empty where the network runs."""
+        self._lost: list[tuple[Node, Requirement]] | None = None
 
     @property
     def graph(self) -> networkx.DiGraph[str]:
@@ -88,6 +89,22 @@ class Trace:
             if op is not None and y is not None:
                 sizes = {field: shapes[source.name] for field, source in node.operands.items()}
                 yield node, op, tuple(shapes[source.name] for source in node.inputs), sizes, y  # type: ignore[misc]
+
+
+    def lost(self) -> list[tuple[Node, Requirement]]:
+        """What is dropped or cropped unevenly (the operations' ``losses`` that do not hold)."""
+        if self._lost is None:
+            known: dict[Any, list[Requirement]] = {}
+            self._lost = []
+            for node, op, inputs, sizes, _ in self.traced():
+                if type(op).losses is Op.losses:
+                    continue
+                key = (id(op), inputs, tuple(sizes.items()))
+                failed = known.get(key)
+                if failed is None:
+                    failed = known[key] = [r for r in op.losses(*inputs, **sizes) if not r.holds]
+                self._lost += [(node, requirement) for requirement in failed]
+        return self._lost
 
 
 def declared_ops(network: Network) -> Ops:
@@ -121,6 +138,8 @@ class _Tracer:
         self.ops = ops
         self.diagnostics: list[Diagnostic] = []
         self.shapes: dict[str, Shape | None] = {}
+        self.known: dict[Any, Shape] = {}
+        """Shapes by operation and input shapes: equal layers are computed once."""
 
     def run(self) -> dict[str, Shape | None]:
         shapes, ops = self.shapes, self.ops
@@ -178,6 +197,9 @@ class _Tracer:
             if size is None:
                 return None
             given[field] = size
+        key = (id(op), *inputs)
+        if not given and key in self.known:
+            return self.known[key]
         for requirement in op.requirements(*inputs, **given):
             if not requirement[0]:
                 self.diagnostics.append(refusal(self.network.path, node, requirement, inputs))
@@ -186,6 +208,8 @@ class _Tracer:
         if y and max(y) > limits.INTEGER:
             self._report("T006", f"a dim of {written(y)} has more than 63 bits", node.span, None, node.use_places())
             return None
+        if not given:
+            self.known[key] = y
         return y
 
     def _expect(self, node: Node, expected: Any, y: Shape, output: str | None) -> None:

@@ -98,7 +98,7 @@ def related(draw: Draw, shape: tuple[int, ...], free: int | None, ones: bool) ->
     for i in range(len(other)):
         if ones and draw(st.integers(0, 3)) == 0:
             other[i] = 1
-        if draw(st.integers(0, 24)) == 0:
+        if draw(st.integers(0, 4 if ones else 24)) == 0:
             other[i] = draw(dims)
     kind = draw(st.integers(0, 19))
     if kind == 0 or (ones and kind < 6):

@@ -75,6 +75,8 @@ class Expansion:
         self.blocks: dict[str, Block] = {}
         self.params: dict[str, Any] = {}
         self.block_uses = 0
+        self.records: dict[Any, Op] = {}
+        """Operations already made and judged, by class and arguments: equal layers share one record."""
 
     def fault(self, fault: Fault, uses: Uses = ()) -> None:
         self.faults.append((fault, uses))
@@ -484,12 +486,13 @@ class Expansion:
                 )
             _refuse_huge(value, node)
             values[word] = value
-        op = operation_record(cls, values, declaration)
-        for requirement in op.legal():
-            if not requirement.holds and not (unknowns and requirement.field in {u.field for u in unknowns}):
-                message = requirement.message if isinstance(requirement.message, str) else requirement.message()
-                given = declaration.arguments.get(requirement.field or "")
-                raise Fault(requirement.code, message, given[1] if given else declaration.op, requirement.hint)
+        key = (cls, *[(word, _typed(value)) for word, value in values.items()])
+        op = None if unknowns else self.records.get(key)
+        if op is None:
+            op = operation_record(cls, values, declaration)
+            _refuse_illegal(op, declaration, {u.field for u in unknowns})
+            if not unknowns:
+                self.records[key] = op
         made = (cls, op, tuple(unknowns), dim_fields, operands)
         if constant:
             declaration.constant = made
@@ -601,6 +604,22 @@ class Expansion:
             if id(part) not in used
         }
         self.nodes = [node for node in self.nodes if id(node) not in unused]
+
+
+def _typed(value: Any) -> Any:
+    """A value with its types, so that 1, 1.0 and true are three."""
+    if value.__class__ is tuple:
+        return tuple([_typed(item) for item in value])
+    return (value.__class__, value)
+
+
+def _refuse_illegal(op: Op, declaration: Declaration, unknown: set[str]) -> None:
+    """Raise the first argument that torch refuses whatever the input; those still to be found are not judged."""
+    for requirement in op.legal():
+        if not requirement.holds and requirement.field not in unknown:
+            message = requirement.message if isinstance(requirement.message, str) else requirement.message()
+            given = declaration.arguments.get(requirement.field or "")
+            raise Fault(requirement.code, message, given[1] if given else declaration.op, requirement.hint)
 
 
 def _has_expression(node: YamlNode) -> bool:

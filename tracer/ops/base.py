@@ -129,8 +129,14 @@ def per_axis(value: Ints, axes: int) -> tuple[int, ...]:
     return (value,) * axes
 
 
+HOLDS = Requirement(True, "", None, "")
+"""A requirement that is met, for the common case."""
+
+
 def in_range(field: str, value: Any, least: int, largest: int = MAX_INT) -> Requirement:
     """Every number of an int-or-tuple argument lies in [least, largest]."""
+    if value.__class__ is int and least <= value <= largest:
+        return HOLDS
     numbers = value if isinstance(value, tuple) else (value,)
     bad = [v for v in numbers if v is not None and not least <= v <= largest]
 
@@ -143,19 +149,22 @@ def in_range(field: str, value: Any, least: int, largest: int = MAX_INT) -> Requ
 
 def has_length(field: str, value: Any, *lengths: int) -> Requirement:
     """A tuple argument has one of these lengths (an int stands for every axis)."""
-    good = not isinstance(value, tuple) or len(value) in lengths
+    if not isinstance(value, tuple) or len(value) in lengths:
+        return HOLDS
 
     def message() -> str:
         wanted = " or ".join(map(str, lengths))
         return f"{field} has {len(value)} values, {written(value)}; it takes an integer or {wanted} values"
 
-    return Requirement(good, "T203", field, message)
+    return Requirement(False, "T203", field, message)
 
 
 def has_rank(x: Shape, *ranks: int, batched: str = "") -> Requirement:
     """The input has one of these numbers of dims."""
+    if len(x) in ranks:
+        return HOLDS
     return Requirement(
-        len(x) in ranks,
+        False,
         "T303",
         None,
         lambda: f"takes an input of {' or '.join(map(str, ranks))} dims{batched}; {written(x)} has {len(x)}",

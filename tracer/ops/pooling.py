@@ -16,6 +16,7 @@ from tracer.ops.base import (
     has_length,
     has_rank,
     in_range,
+    no_dropped_rows,
     operation,
     per_axis,
     written,
@@ -128,30 +129,13 @@ class Pooling(Op, kw_only=True):
 
     def losses(self, *x: Shape, **sizes: Shape) -> Requirements:
         (x0,) = x
-        axes = self.axes
-        for i in range(axes):
+        if self.ceil_mode:  # the last rows have a window, or lie between windows that lie apart
+            return
+        for i in range(self.axes):
             kernel, stride, padding, dilation = self._window(i)
-            n, extent = x0[i - axes], dilated(kernel, dilation)
-            if self.ceil_mode and stride > extent:  # only such a stride steps over the last rows
-                rest = n + padding - (self._size(n, i) - 1) * stride - extent
-                yield Requirement(
-                    rest <= 0,
-                    "T501",
-                    "stride",
-                    lambda: f"the stride leaves the last {rest} of {n} in dim {len(x0) + i - axes} unseen",
-                )
-            elif not self.ceil_mode and stride > 1:
-                rest = (n + 2 * padding - extent) % stride
-                yield Requirement(
-                    rest == 0,
-                    "T501",
-                    "stride",
-                    lambda: (
-                        f"the stride leaves the last {rest} of {n} (padding included) "
-                        f"in dim {len(x0) + i - axes} unseen"
-                    ),
-                    "ceil_mode: true gives them a window of their own" if extent >= stride else None,
-                )
+            if stride > 1:
+                dropped = no_dropped_rows(x0, i - self.axes, dilated(kernel, dilation), stride, (padding, padding))
+                yield dropped._replace(hint="ceil_mode: true gives the last rows a window of their own")
 
     def window(self, axis: int, *x: Shape) -> Window | None:
         kernel, stride, _, dilation = self._window(axis)

@@ -10,7 +10,7 @@ import math
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
-from tracer.arithmetic import Dim, floor_scale
+from tracer.arithmetic import Dim, Holds, floor_scale
 from tracer.ops.base import (
     MAX_INT,
     POINTWISE,
@@ -144,12 +144,19 @@ class Resizing(Op, kw_only=True):
                 field,
                 lambda: f"{field} has {len(given)} values, {written(given)}; {written(x0)} has {axes} spatial dims",
             )
-        # torch's pooling, which mode area is, looks at the channels of volumes only, and may return nothing.
-        least = 0 if mode == "area" else 1
-        if mode != "area" or axes == 3:
-            yield Requirement(x0[1] >= 1, "T302", None, lambda: f"the input {written(x0)} has no channels")
-        for n, out in zip(x0[2:], self._spatial(x0, **sizes)):
-            yield Requirement(n >= 1, "T302", None, lambda: f"the input {written(x0)} is empty")
+        outs = self._spatial(x0, **sizes)
+        # Mode area is adaptive pooling: it looks at the channels of volumes only, it may return nothing, and to a
+        # size of 1 it is a mean, which even an empty input has. (A factor makes 0 of 0, never 1.)
+        area = mode == "area"
+        mean: Holds = area
+        for out in outs:
+            mean = mean & (out == 1)
+        if not area or axes == 3:
+            yield Requirement((x0[1] >= 1) | mean, "T302", None, lambda: f"the input {written(x0)} has no channels")
+        least = 0 if area else 1
+        for n, out in zip(x0[2:], outs):
+            holds = n >= 1 if self.size is None else (n >= 1) | mean
+            yield Requirement(holds, "T302", None, lambda: f"the input {written(x0)} is empty")
             yield Requirement(
                 out >= least,
                 "T302",

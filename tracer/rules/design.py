@@ -29,14 +29,13 @@ def warning(trace: Trace, node: Node, code: str, message: str, field: str | None
 
 def _lost(trace: Trace, code: str) -> Iterator[tuple[Node, str, str | None, str | None]]:
     """What the operations' ``losses`` of one code say, one line per node."""
-    for node, op, inputs, sizes, _ in trace.traced():
-        messages, field, hint = [], None, None
-        for requirement in op.losses(*inputs, **sizes):
-            if requirement.code == code and not requirement.holds:
-                messages.append(requirement.message if isinstance(requirement.message, str) else requirement.message())
-                field, hint = requirement.field, requirement.hint
-        if messages:
-            yield node, "; ".join(dict.fromkeys(messages)), field, hint
+    found: dict[str, tuple[Node, list[str], str | None, str | None]] = {}
+    for node, requirement in trace.lost():
+        if requirement.code == code:
+            text = requirement.message if isinstance(requirement.message, str) else requirement.message()
+            found.setdefault(node.name, (node, [], requirement.field, requirement.hint))[1].append(text)
+    for node, messages, field, hint in found.values():
+        yield node, "; ".join(dict.fromkeys(messages)), field, hint
 
 
 @rule("T501", "rows dropped by a stride", severity="warning")
