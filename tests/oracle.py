@@ -20,8 +20,15 @@ from tracer.recipe import substitute
 from tracer.symbol import Condition, Size, Space
 
 REFUSALS = (
-    RuntimeError, ValueError, TypeError, AssertionError, IndexError, NotImplementedError, ZeroDivisionError, OverflowError,
-)  # fmt: skip
+    RuntimeError,
+    ValueError,
+    TypeError,
+    AssertionError,
+    IndexError,
+    NotImplementedError,
+    ZeroDivisionError,
+    OverflowError,
+)
 
 
 class Case(NamedTuple):
@@ -127,4 +134,15 @@ def macs_agree(case: Case, build: Callable[[Case], Any] = nn_module) -> None:
     assert op.macs(ours(case), *case.shapes) * 2 == counter.get_total_flops(), case
 
 
-__all__ = ["Case", "Condition", "Refused", "Size", "agree", "macs_agree", "nn_module", "ours", "parameters_agree", "torchs"]
+__all__ = [
+    "Case",
+    "Condition",
+    "Refused",
+    "Size",
+    "agree",
+    "macs_agree",
+    "nn_module",
+    "ours",
+    "parameters_agree",
+    "torchs",
+]

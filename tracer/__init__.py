@@ -1,9 +1,9 @@
 """Shapes of encoder/decoder networks: check, trace and design U-Nets from YAML, without torch.
 
-    import tracer
-    net = tracer.load("configs/unet_2015.yaml", base=32)
-    net.trace(H=572, W=572).shapes["enc1"]      # (1, 32, 568, 568)
-    tracer.check("configs/unet_2015.yaml")      # a list of diagnostics; empty is good
+import tracer
+net = tracer.load("configs/unet_2015.yaml", base=32)
+net.trace(H=572, W=572).shapes["enc1"]      # (1, 32, 568, 568)
+tracer.check("configs/unet_2015.yaml")      # a list of diagnostics; empty is good
 """
 
 from typing import TYPE_CHECKING, Any

@@ -31,7 +31,9 @@ def fields(trace: Trace) -> dict[str, tuple[Field, ...]]:
         y = trace.shapes[node.name]
         if y is None:
             continue
-        exact[node.name] = [(Fraction(1), Fraction(1))] * max(len(y) - 2, 0) if node.is_input else _after(trace, node, exact)
+        exact[node.name] = (
+            [(Fraction(1), Fraction(1))] * max(len(y) - 2, 0) if node.is_input else _after(trace, node, exact)
+        )
         found[node.name] = tuple(
             Field(None if extent is None else -(-extent.numerator // extent.denominator), stride)
             for extent, stride in exact[node.name]
@@ -46,7 +48,7 @@ def _after(
     before = [exact.get(source.name, []) for source in node.inputs]
     axes = min((len(b) for b in before), default=0)
     inputs = [trace.shapes[source.name] or () for source in node.inputs]
-    result = []
+    result: list[tuple[Fraction | None, Fraction]] = []
     for axis in range(axes):
         extents = [b[axis][0] for b in before]
         stride = max(b[axis][1] for b in before)
@@ -56,4 +58,4 @@ def _after(
             continue
         widest = max(e for e in extents if e is not None)
         result.append((widest + (window.extent - 1) * stride, stride * window.down / window.up))
-    return result  # type: ignore[return-value]
+    return result

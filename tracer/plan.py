@@ -15,7 +15,7 @@ import msgspec
 
 from tracer.diagnostics import Diagnostic, Related
 from tracer.network.records import Network, Node, Unknown
-from tracer.ops.base import Op, Requirement, per_axis
+from tracer.ops.base import Op, Requirement, per_axis, with_arguments
 from tracer.recipe import Program
 from tracer.symbol import Condition, Size, Space
 from tracer.trace import Ops, Recipe, declared_ops, trace
@@ -68,7 +68,7 @@ def plan_one(network: Network, sizes: Mapping[str, int]) -> Solution:
     for node, op in zip(network.nodes, ops):
         if node.unknowns and op is not None:
             fields = _filled(node, op, values)
-            solved[node.index] = msgspec.structs.replace(op, **fields)
+            solved[node.index] = with_arguments(op, fields)
             for field, value in fields.items():
                 assignments[f"{node.name}.{field}"] = tuple(int(v) for v in _as_tuple(value))
     cost = sum(abs(values[name] - variable.default) for name, variable in variables.items())
@@ -94,10 +94,8 @@ def _variable_name(node: Node, unknown: Unknown, axis: int) -> str:
 
 def _opened(node: Node, op: Op, space: Space, variables: dict[str, Variable]) -> Op:
     """The operation with symbols in place of its unknowns."""
-    return msgspec.structs.replace(
-        op,
-        **_with_unknowns(node, op, lambda unknown, axis: _symbol(node, op, unknown, axis, space, variables)),
-    )
+    symbol = _with_unknowns(node, op, lambda unknown, axis: _symbol(node, op, unknown, axis, space, variables))
+    return with_arguments(op, symbol)
 
 
 def _filled(node: Node, op: Op, values: Mapping[str, int]) -> dict[str, Any]:
@@ -121,9 +119,7 @@ def _with_unknowns(node: Node, op: Op, value_for: Any) -> dict[str, Any]:
     return fields
 
 
-def _symbol(
-    node: Node, op: Op, unknown: Unknown, axis: int, space: Space, variables: dict[str, Variable]
-) -> Size:
+def _symbol(node: Node, op: Op, unknown: Unknown, axis: int, space: Space, variables: dict[str, Variable]) -> Size:
     name = _variable_name(node, unknown, axis)
     if name not in variables:
         domain = _domain(op, unknown, axis)
@@ -225,7 +221,9 @@ def _search(
         if support and support[0] in last:
             ready[max(last[i] for i in support)].append((condition, node, requirement))
     orders = [sorted(v.domain, key=lambda n, v=v: (abs(n - v.default), n)) for v in variables]  # type: ignore[misc]
-    current = {name: (program_default.domain.start) for name, program_default in zip((names[i] for i in part), variables)}
+    current = {
+        name: (program_default.domain.start) for name, program_default in zip((names[i] for i in part), variables)
+    }
     values = dict.fromkeys(names, 0) | current
     best: dict[str, int] | None = None
     best_cost = 0

@@ -178,7 +178,9 @@ def substitute(sizes: Iterable[SizeLike | Condition | bool], values: Mapping[str
         return wanted
     space = first.space if isinstance(first, Size) else next(iter(first.sizes())).space
     program = Program(space, list(values))
-    plan = [program.watch(s) if isinstance(s, Condition) else program.slot(s) for s in wanted if not isinstance(s, bool)]
+    plan = [
+        program.watch(s) if isinstance(s, Condition) else program.slot(s) for s in wanted if not isinstance(s, bool)
+    ]
     v = program.run(values)
     results = iter([program.truth(p, v) if isinstance(p, Condition) else v[p] for p in plan])
     return [s if isinstance(s, bool) else next(results) for s in wanted]

@@ -12,13 +12,11 @@ from collections.abc import Iterator, Mapping
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from tracer.arithmetic import Dim
 from tracer.diagnostics import Diagnostic, Related
 from tracer.graph import digraph
 from tracer.network.records import DimPattern, Network, Node
-from tracer.ops.base import Op, Requirement, Shape, written
+from tracer.ops.base import Op, Requirement, Shape, with_arguments, written
 from tracer.recipe import Program
 from tracer.source import limits
 from tracer.source.expressions import Expression, ExpressionError, UnknownName
@@ -89,7 +87,6 @@ class Trace:
             if op is not None and y is not None:
                 sizes = {field: shapes[source.name] for field, source in node.operands.items()}
                 yield node, op, tuple(shapes[source.name] for source in node.inputs), sizes, y  # type: ignore[misc]
-
 
     def lost(self) -> list[tuple[Node, Requirement]]:
         """What is dropped or cropped unevenly (the operations' ``losses`` that do not hold)."""
@@ -186,7 +183,7 @@ class _Tracer:
             field = next(iter(node.dim_fields))
             self._report("T005", str(error), node.span_for(field), None, node.use_places())
             return None
-        op = msgspec.structs.replace(op, **values)
+        op = with_arguments(op, values)
         self.ops = [*self.ops[: node.index], op, *self.ops[node.index + 1 :]]
         return op
 
@@ -347,7 +344,7 @@ class Recipe:
         given = {field: self.unique[self.shape_of[source.index]] for field, source in node.operands.items()}
         if node.dim_fields:
             values = {f: tuple(dim_value(d, self.sizes) for d in dims) for f, dims in node.dim_fields.items()}
-            op = msgspec.structs.replace(op, **values)
+            op = with_arguments(op, values)
         for requirement in op.requirements(*inputs, **given):
             holds = requirement.holds
             if isinstance(holds, Condition):

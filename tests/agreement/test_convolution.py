@@ -15,6 +15,8 @@ from tests.oracle import Case, Refused, agree, macs_agree, nn_module, ours, para
 CONV = ["Conv1d", "Conv2d", "Conv3d"]
 TRANSPOSED = ["ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
 
+MODES = st.sampled_from(["zeros", "reflect", "replicate", "circular", "odd"])
+
 small = st.integers(1, 4) | st.sampled_from([1, 2, 3, 0])
 
 
@@ -38,7 +40,7 @@ def conv_case(draw: Draw, op: str) -> Case:
     axes = int(op[-2])
     arguments, channels = shared_arguments(draw, axes)
     maybe(draw, arguments, "padding", ints(axes, st.integers(-1, 4), (1,)) | st.sampled_from(["same", "valid", "full"]))
-    maybe(draw, arguments, "padding_mode", st.sampled_from(["zeros", "reflect", "replicate", "circular", "odd"]), often=3)
+    maybe(draw, arguments, "padding_mode", MODES, often=3)
     return Case(op, arguments, (image(draw, axes, channels, st.integers(0, 9)),))
 
 
@@ -106,4 +108,5 @@ def test_the_numbers_of_a_known_layer() -> None:
     """k3 s2 p1 with output_padding 1 doubles: (31 - 1)*2 - 2 + 2 + 1 + 1 = 62."""
     arguments = {"in_channels": 4, "out_channels": 2, "kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1}
     case = Case("ConvTranspose2d", arguments, ((1, 4, 31, 31),))
-    assert ours(case) == (1, 2, 62, 62) == tuple(torch.nn.ConvTranspose2d(4, 2, 3, 2, 1, 1)(torch.zeros(1, 4, 31, 31)).shape)
+    theirs = torch.nn.ConvTranspose2d(4, 2, 3, 2, 1, 1)(torch.zeros(1, 4, 31, 31))
+    assert ours(case) == (1, 2, 62, 62) == tuple(theirs.shape)

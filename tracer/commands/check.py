@@ -55,7 +55,9 @@ def _check_many(paths: list[str], overrides: Overrides) -> Iterator[Result]:
     methods = multiprocessing.get_all_start_methods()
     context: Any = multiprocessing.get_context("fork" if "fork" in methods else None)
     with context.Pool(workers) as pool:
-        yield from pool.imap(partial(check_one, overrides=overrides), paths, chunksize=max(1, min(32, len(paths) // 16)))
+        yield from pool.imap(
+            partial(check_one, overrides=overrides), paths, chunksize=max(1, min(32, len(paths) // 16))
+        )
 
 
 def _with_progress(results: Iterator[Result], count: int) -> Iterator[Result]:
@@ -124,5 +126,9 @@ def _report(found: list[Diagnostic], sources: dict[str, str], format_: str, colo
 
     if format_ == "github":
         return report.github(found)
-    paint = (lambda text, fg: click.style(text, bold=True) if fg == "bold" else click.style(text, fg=fg, bold=True)) if colour else report.plain
+    paint = (
+        (lambda text, fg: click.style(text, bold=True) if fg == "bold" else click.style(text, fg=fg, bold=True))
+        if colour
+        else report.plain
+    )
     return report.concise(found, paint) if format_ == "concise" else report.full(found, sources, paint)

@@ -20,7 +20,7 @@ from tracer.rules import judge
 from tracer.views import report
 
 
-class Depth(click.ParamType):
+class Depth(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     """A number of levels, or ``all``."""
 
     name = "depth"
@@ -30,7 +30,7 @@ class Depth(click.ParamType):
             return None
         if isinstance(value, int) or (isinstance(value, str) and value.isdecimal() and 1 <= int(value) <= 99):
             return int(value)
-        self.fail(f"{value!r} is neither a number from 1 nor 'all'", param, ctx)
+        return self.fail(f"{value!r} is neither a number from 1 nor 'all'", param, ctx)
 
 
 @click.command("trace")
@@ -80,7 +80,10 @@ def command(
         from tracer.views.table import table
 
         console = Console(
-            force_terminal=colour or None, no_color=not colour, width=None if sys.stdout.isatty() else 160, highlight=False
+            force_terminal=colour or None,
+            no_color=not colour,
+            width=None if sys.stdout.isatty() else 160,
+            highlight=False,
         )
         console.print(table(trace, depth))
         click.echo(report.full(found, {shown(config): text}), nl=False, err=True)

@@ -59,7 +59,9 @@ def declaration(name: str, key: ScalarNode, value: YamlNode) -> Declaration:
     checked_name(key, "a node")
     if isinstance(value, ScalarNode):
         if not value.value and not value.style:
-            raise Fault("T201", f"{name} needs an operation", key, f"write `{name}: ReLU` or `{name}: {{op: ..., ...}}`")
+            raise Fault(
+                "T201", f"{name} needs an operation", key, f"write `{name}: ReLU` or `{name}: {{op: ..., ...}}`"
+            )
         text(value, "an operation")
         return Declaration(name, key, value, value, {})
     if not isinstance(value, MappingNode):

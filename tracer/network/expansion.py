@@ -12,7 +12,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 from yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from yaml.nodes import Node as YamlNode
 
@@ -30,7 +29,7 @@ from tracer.network.values import (
     unknown_of,
     value_of,
 )
-from tracer.ops.base import Op, registry
+from tracer.ops.base import Op, registry, with_arguments
 from tracer.ops.registry import find_operation, operation_names
 from tracer.source import limits
 from tracer.source.expressions import Expression
@@ -212,7 +211,11 @@ class Expansion:
         return found
 
     def _read_sizes(
-        self, entry: tuple[ScalarNode, YamlNode] | None, symbols: dict[str, Span], sizes: dict[str, Any], spans: dict[str, Span]
+        self,
+        entry: tuple[ScalarNode, YamlNode] | None,
+        symbols: dict[str, Span],
+        sizes: dict[str, Any],
+        spans: dict[str, Span],
     ) -> None:
         for name, (key, value) in entries(mapping(entry[1], "`sizes`")).items() if entry else ():
             try:
@@ -384,19 +387,19 @@ class Expansion:
         node.op, node.unknowns, node.dim_fields = op, unknowns, dim_fields
         if declaration.expect is not None:
             node.expect = (shape_pattern(declaration.expect, scope, "`expect`", any_dim=True), declaration.expect)
-        if getattr(op, "chunks", None) is not None and getattr(op, "index", 0) is None:
-            return self._place_chunks(node, op, inputs, prefix)
+        if cls.several is not None and "index" not in declaration.arguments:
+            return self._place_chunks(node, op, getattr(op, cls.several), inputs, prefix)
         self._add(node)
         self.pending.append((node, inputs, operands, prefix))  # type: ignore[arg-type]
         self.targets[name] = node
         return node
 
-    def _place_chunks(self, node: Node, op: Any, inputs: list[Target | None], prefix: str) -> Target:
+    def _place_chunks(self, node: Node, op: Op, count: int, inputs: list[Target | None], prefix: str) -> Target:
         """A Chunk is one node per chunk: ``name[0]``, ``name[1]``, ..."""
         chunks = Chunks()
-        for index in range(op.chunks):
+        for index in range(count):
             part = Node(f"{node.name}[{index}]", node.op_name, node.section, node.declaration, node.uses)
-            part.op, part.expect = msgspec.structs.replace(op, index=index), node.expect
+            part.op, part.expect = with_arguments(op, {"index": index}), node.expect
             self._add(part)
             self.pending.append((part, inputs, {}, prefix))  # type: ignore[arg-type]
             self.targets[part.name] = part
@@ -454,7 +457,9 @@ class Expansion:
             values[word] = value_of(default, {**self.params, **values})
             if values[word] is None:
                 related = (Related("declared without a default here", span_of(key)),)
-                raise Fault("T201", f"the block {block.name} needs {word}", declaration.op, f"add `{word}: ...`", related)
+                raise Fault(
+                    "T201", f"the block {block.name} needs {word}", declaration.op, f"add `{word}: ...`", related
+                )
         return values
 
     def _make(self, op_name: Any, declaration: Declaration, scope: Scope) -> Made:
@@ -468,7 +473,7 @@ class Expansion:
         unknowns: list[Unknown] = []
         dim_fields: dict[str, tuple[DimPattern, ...]] = {}
         operands: dict[str, ScalarNode] = {}
-        for word, (key, node) in declaration.arguments.items():
+        for word, (_, node) in declaration.arguments.items():
             value = value_of(node, scope)
             constant = constant and not _has_expression(node)
             if word in cls.node_fields and isinstance(value, str):
@@ -476,7 +481,7 @@ class Expansion:
             elif word in cls.dim_fields and isinstance(value, tuple) and any(isinstance(v, str) for v in value):
                 dim_fields[word] = self._dims(value, node)
                 value = tuple(1 if isinstance(v, str) else v for v in value)
-            elif type(value) is str and value.startswith("auto") and word in cls.__struct_fields__:
+            elif type(value) is str and value.startswith("auto") and word in cls.__struct_encode_fields__:
                 value = self._unknown(cls, word, value, node, unknowns)
             elif type(value) is tuple and any(type(v) is str and v.startswith("auto") for v in value):
                 items = node.value if isinstance(node, SequenceNode) else [node] * len(value)
@@ -486,6 +491,8 @@ class Expansion:
                 )
             _refuse_huge(value, node)
             values[word] = value
+        if cls.several is not None:
+            values.setdefault("index", 0)
         key = (cls, *[(word, _typed(value)) for word, value in values.items()])
         op = None if unknowns else self.records.get(key)
         if op is None:
@@ -513,8 +520,10 @@ class Expansion:
         if unknown is None:
             return value
         if word not in cls.solvable:
-            solvable = ", ".join(sorted(cls.solvable & set(cls.__struct_fields__))) or "no argument"
-            raise Fault("T004", f"{word} of {cls.__name__} cannot be auto", node, f"{cls.__name__} can solve {solvable}")
+            solvable = ", ".join(sorted(cls.solvable & set(cls.__struct_encode_fields__))) or "no argument"
+            raise Fault(
+                "T004", f"{word} of {cls.__name__} cannot be auto", node, f"{cls.__name__} can solve {solvable}"
+            )
         unknowns.append(unknown)
         if word == "ceil_mode":
             return False

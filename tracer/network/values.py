@@ -32,7 +32,9 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     lower = {word.lower(): word for word in words}
     if name.lower() in lower:
         return lower[name.lower()]
-    found = difflib.get_close_matches(name, words, 1, 0.6) or difflib.get_close_matches(name.lower(), list(lower), 1, 0.6)
+    found = difflib.get_close_matches(name, words, 1, 0.6) or difflib.get_close_matches(
+        name.lower(), list(lower), 1, 0.6
+    )
     return lower.get(found[0], found[0]) if found else None
 
 
@@ -183,7 +185,7 @@ def operation_record(cls: type[Op], arguments: dict[str, Any], declaration: Decl
 
 
 def _record_fault(cls: type[Op], declaration: Declaration, problem: str) -> Fault:
-    fields = cls.__struct_fields__
+    fields = cls.__struct_encode_fields__
     op_name = cls.__name__
     for name, (key, _) in declaration.arguments.items():
         if name not in fields:
@@ -210,7 +212,9 @@ def _type_fault(cls: type[Op], field: str, what: str, at: YamlNode) -> Fault:
         numeric = "" if what.startswith("Invalid") and not _takes_numbers(cls, field) else "a number or "
         value = at.value if isinstance(at, ScalarNode) else ""
         match = nearest(value, choices)
-        return Fault("T202", f"{field} is {given}; it takes {numeric}{words}", at, f"did you mean {match!r}?" if match else None)
+        return Fault(
+            "T202", f"{field} is {given}; it takes {numeric}{words}", at, f"did you mean {match!r}?" if match else None
+        )
     if expected:
         wanted = " or ".join(_WORDS.get(kind.strip(), kind.strip()) for kind in expected[1].split("|"))
         code = "T203" if "length" in what else "T004"
@@ -225,7 +229,7 @@ def _type_fault(cls: type[Op], field: str, what: str, at: YamlNode) -> Fault:
 
 
 def _takes_numbers(cls: type[Op], field: str) -> bool:
-    found = {f.name: f for f in msgspec.inspect.type_info(cls).fields}[field]  # type: ignore[attr-defined]
+    found = {f.encode_name: f for f in msgspec.inspect.type_info(cls).fields}[field]  # type: ignore[attr-defined]
     kinds = found.type.types if isinstance(found.type, msgspec.inspect.UnionType) else (found.type,)
     return any(isinstance(k, (msgspec.inspect.IntType, msgspec.inspect.FloatType)) for k in kinds)
 
@@ -235,7 +239,7 @@ def allowed_words(cls: type[Op], field: str) -> list[str]:
     import msgspec.inspect as inspect
 
     for found in inspect.type_info(cls).fields:  # type: ignore[attr-defined]
-        if found.name == field:
+        if found.encode_name == field:
             kinds = found.type.types if isinstance(found.type, inspect.UnionType) else (found.type,)
             return [str(v) for k in kinds if isinstance(k, inspect.LiteralType) for v in k.values]
     return []

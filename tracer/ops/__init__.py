@@ -1,12 +1,41 @@
 """Floor 2: the operations, a file per family. ``registry`` finds each by its name in YAML."""
 
-from importlib import import_module
-
+from tracer.ops import (
+    activation,
+    adaptive,
+    attention,
+    convolution,
+    crop,
+    dropout,
+    linear,
+    merge,
+    normalization,
+    padding,
+    pooling,
+    rearrange,
+    resize,
+    shuffle,
+    unpooling,
+)
 from tracer.ops.base import Op, Requirement, Shape, Window, registry
 
-import pkgutil
-for _m in ("convolution","pooling","adaptive","unpooling","resize","padding","shuffle","normalization","activation","dropout","linear","attention","merge","crop","rearrange"):
-    try: import_module(f"tracer.ops.{_m}")
-    except ModuleNotFoundError as e: pass
+FAMILIES = (
+    convolution,
+    pooling,
+    adaptive,
+    unpooling,
+    resize,
+    shuffle,
+    padding,
+    crop,
+    merge,
+    rearrange,
+    linear,
+    attention,
+    normalization,
+    activation,
+    dropout,
+)
+"""The files of operations, in the order in which they are shown."""
 
-__all__ = ["Op", "Requirement", "Shape", "Window", "registry"]
+__all__ = ["FAMILIES", "Op", "Requirement", "Shape", "Window", "registry"]

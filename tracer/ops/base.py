@@ -57,6 +57,8 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Arguments whose items may be dims written over the input's symbols, such as ``H // 2``."""
     solvable: ClassVar[frozenset[str]] = frozenset()
     """Arguments that may be ``auto``."""
+    several: ClassVar[str | None] = None
+    """The argument that says how many tensors it makes; a node is one of them, by the argument ``index``."""
 
     @classmethod
     def least_value(cls, field: str) -> int:
@@ -206,5 +208,12 @@ def given_arguments(op: Op) -> dict[str, Any]:
     for field in msgspec.structs.fields(type(op)):
         value = getattr(op, field.name)
         if field.default is msgspec.NODEFAULT or value != field.default:
-            found[field.name] = value
+            found[field.encode_name] = value
     return found
+
+
+def with_arguments(op: Op, arguments: dict[str, Any]) -> Op:
+    """The operation with some arguments replaced, by their names in YAML. Nothing is checked."""
+    cls = type(op)
+    attribute = dict(zip(cls.__struct_encode_fields__, cls.__struct_fields__))
+    return msgspec.structs.replace(op, **{attribute[name]: value for name, value in arguments.items()})

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from tracer.arithmetic import Dim, choose, conv_size, dilated, transposed_size
+from tracer.arithmetic import Dim, conv_size, dilated, transposed_size
 from tracer.ops.base import (
     Ints,
     NodeName,
@@ -128,7 +128,7 @@ class Conv(Convolving, kw_only=True):
             kernels, dilations = per_axis(self.kernel_size, self.axes), per_axis(self.dilation, self.axes)
             totals = [d * (k - 1) for k, d in zip(kernels, dilations)]
             return [(t // 2, t - t // 2) for t in totals]
-        return [(p, p) for p in per_axis(self.padding, self.axes)]  # type: ignore[arg-type]
+        return [(p, p) for p in per_axis(self.padding, self.axes)]
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         (x0,) = x
@@ -158,8 +158,10 @@ class Conv(Convolving, kw_only=True):
             n >= largest if circular else n > largest,
             "T306",
             "padding",
-            lambda: f"{self.padding_mode} padding of {largest} needs an input of at least "
-            f"{largest if circular else largest + 1}; {written(x)} has {n}",
+            lambda: (
+                f"{self.padding_mode} padding of {largest} needs an input of at least "
+                f"{largest if circular else largest + 1}; {written(x)} has {n}"
+            ),
         )
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
@@ -259,8 +261,10 @@ class ConvTranspose(Convolving, kw_only=True):
                 (batch == 0) | (extra < limit),
                 "T206",
                 "output_padding",
-                lambda: f"output_padding is {extra}; torch needs it smaller than the stride or the dilation "
-                f"({strides[i]} and {dilations[i]})",
+                lambda: (
+                    f"output_padding is {extra}; torch needs it smaller than the stride or the dilation "
+                    f"({strides[i]} and {dilations[i]})"
+                ),
             )
             out = self._size(n, i, extra)
             yield Requirement(

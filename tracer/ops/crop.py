@@ -49,6 +49,7 @@ class CenterCrop(Op, kw_only=True):
     """
 
     node_fields = ("size",)
+    dim_fields = ("size",)
 
     size: Ints | NodeName
 

@@ -73,6 +73,8 @@ class Chunk(Op, kw_only=True):
     asked where the dim runs out before: 4 in 3 chunks are 2 and 2.
     """
 
+    several = "chunks"
+
     chunks: int
     dim: int = 0
     index: int | None = None

@@ -58,6 +58,7 @@ class Resizing(Op, kw_only=True):
     """out = size, or floor(n · scale_factor); exactly one of the two is given."""
 
     node_fields = ("size",)
+    dim_fields = ("size",)
 
     size: Ints | NodeName | None = None
     scale_factor: Factors | None = None

@@ -14,7 +14,9 @@ from tracer.trace import Trace
 AXES = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
 
 
-def warning(trace: Trace, node: Node, code: str, message: str, field: str | None, hint: str | None = None) -> Diagnostic:
+def warning(
+    trace: Trace, node: Node, code: str, message: str, field: str | None, hint: str | None = None
+) -> Diagnostic:
     """A warning at a node's argument, with the block uses it came through."""
     return Diagnostic(
         code,

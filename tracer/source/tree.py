@@ -8,7 +8,7 @@ of the text that they stand for. A fault is raised as :class:`Fault`, with its p
 from __future__ import annotations
 
 import re
-from typing import Any, Union
+from typing import Any
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -16,7 +16,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from tracer.diagnostics import Related, Span
 from tracer.source import limits
 
-Scalar = Union[None, bool, int, float, str]
+Scalar = bool | int | float | str | None
 Entries = dict[str, tuple[ScalarNode, Node]]
 
 
@@ -112,7 +112,7 @@ def compose(text: str) -> Node:
         raise Fault("T006", "nested too deeply", None) from None
     if root is None:
         raise Fault("T004", "the file is empty; a network needs `input` and `layers`", Span(1, 1, 1, 2))
-    return root
+    return root  # type: ignore[no-any-return]
 
 
 def _syntax_fault(text: str, error: yaml.MarkedYAMLError) -> Fault:
@@ -195,7 +195,9 @@ def entries(node: MappingNode) -> Entries:
         elif name in found:
             first = found[name][0]
             related = (Related("first given here", span_of(first)),)
-            raise Fault("T002", f"duplicate key {name!r}: line {first.start_mark.line + 1} has it too", key, None, related)
+            raise Fault(
+                "T002", f"duplicate key {name!r}: line {first.start_mark.line + 1} has it too", key, None, related
+            )
         else:
             found[name] = (key, value)
     for source in merges:
@@ -227,7 +229,7 @@ def described(node: Node) -> str:
     """What a node is, in a message: the text 'abc', the number 3, a list, a mapping."""
     if isinstance(node, SequenceNode):
         return "a list"
-    if isinstance(node, MappingNode):
+    if not isinstance(node, ScalarNode):
         return "a mapping"
     text = node.value if len(node.value) <= 40 else node.value[:37] + "..."
     if node.style:

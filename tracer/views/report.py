@@ -43,7 +43,9 @@ def full(found: Sequence[Diagnostic], sources: dict[str, str], paint: Paint = pl
             block += _snippet(d.span, lines, paint)
         for related in d.related:
             text = _line(lines, related.span.line).strip()
-            block.append(f"  {paint('=', 'blue')} line {related.span.line}: {printable(related.message)}: {_shortened(text)}")
+            block.append(
+                f"  {paint('=', 'blue')} line {related.span.line}: {printable(related.message)}: {_shortened(text)}"
+            )
         if d.hint:
             block.append(f"  {paint('hint:', 'cyan')} {printable(d.hint)}")
         blocks.append("\n".join(block) + "\n")

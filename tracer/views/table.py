@@ -200,9 +200,9 @@ HEADER = ("section", "node", "operation", "from", "shape", "params", "macs", "me
 
 def _cells(row: Row) -> list[Any]:
     shape = "" if row.shape is None else "×".join(map(str, row.shape))
-    skips = ", ".join(row.skips)
+    skips, field = ", ".join(row.skips), field_text(row.field) if row.field else ""
     return [
-        row.section, row.name, row.op, skips, shape, row.cost.params, row.cost.macs, row.cost.memory, field_text(row.field) if row.field else "",
+        row.section, row.name, row.op, skips, shape, row.cost.params, row.cost.macs, row.cost.memory, field,
     ]  # fmt: skip
 
 
@@ -224,5 +224,7 @@ def to_markdown(trace: Trace, depth: int | None) -> str:
     lines = ["| " + " | ".join(HEADER) + " |", "| " + " | ".join("---" for _ in HEADER) + " |"]
     lines += ["| " + " | ".join(cell(c) for c in _cells(row)) + " |" for row in rows(trace, depth)]
     whole = total(costs(trace))
-    lines.append(f"| total | {len(trace.network.nodes)} nodes | | | | {whole.params} | {whole.macs} | {whole.memory} | |")
+    lines.append(
+        f"| total | {len(trace.network.nodes)} nodes | | | | {whole.params} | {whole.macs} | {whole.memory} | |"
+    )
     return "\n".join(lines) + "\n"
