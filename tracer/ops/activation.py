@@ -1,0 +1,364 @@
+"""Activations. Most work on each element of any shape, a scalar included; a few look along a dim.
+
+Their numbers are meant for the values, not for the shape, but torch judges some of them at the call: it turns
+them into the input's type, float32 here, and refuses what overflows it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from tracer.arithmetic import Dim
+from tracer.ops.base import (
+    POINTWISE,
+    Op,
+    Requirement,
+    Requirements,
+    Shape,
+    Window,
+    has_rank,
+    in_range,
+    operation,
+    written,
+)
+
+FLOAT32_MAX = (2 - 2**-23) * 2.0**127
+
+
+def fits_float32(field: str, value: float) -> Requirement:
+    """The number can be a float32; infinities and NaN can."""
+    return Requirement(
+        not FLOAT32_MAX < abs(value) < math.inf,
+        "T202",
+        field,
+        lambda: f"{field} is {value}, beyond the largest float32, {FLOAT32_MAX:.4g}",
+    )
+
+
+def has_dim(dim: int, x: Shape) -> Requirement:
+    """The input has the dim, counted from the front or, negative, from the back; a scalar counts as one dim."""
+    rank = max(1, len(x))
+    return Requirement(
+        -rank <= dim < rank,
+        "T202",
+        "dim",
+        lambda: f"dim is {dim}; for the input {written(x)} it lies between {-rank} and {rank - 1}",
+    )
+
+
+def window_along(dim: int, axis: int, x: Shape) -> Window | None:
+    """All positions along the dim that the operation works on ([N, C, spatial...]), one elsewhere."""
+    return None if x and dim % len(x) == axis + 2 else POINTWISE
+
+
+@operation
+class Threshold(Op, kw_only=True):
+    """x where x > threshold, else value."""
+
+    threshold: float
+    value: float
+    inplace: bool = False
+
+    def legal(self) -> Requirements:
+        yield fits_float32("threshold", self.threshold)
+        yield fits_float32("value", self.value)
+
+
+@operation
+class ReLU(Op, kw_only=True):
+    """max(0, x)."""
+
+    inplace: bool = False
+
+
+@operation
+class RReLU(Op, kw_only=True):
+    """x where x >= 0, else a·x with a random slope from lower..upper in training and their mean in eval."""
+
+    lower: float = 1.0 / 8
+    upper: float = 1.0 / 3
+    inplace: bool = False
+
+    def legal(self) -> Requirements:
+        if not self.inplace:  # torch's in-place form takes infinite slopes
+            for field, slope in (("lower", self.lower), ("upper", self.upper)):
+                yield Requirement(
+                    math.isfinite(slope), "T202", field, lambda: f"{field} is {slope}; torch needs a finite slope"
+                )
+        yield Requirement(
+            self.lower <= self.upper, "T202", "lower", lambda: f"lower is {self.lower}, more than upper, {self.upper}"
+        )
+        yield fits_float32("lower", (self.lower + self.upper) / 2)
+
+
+@operation
+class Hardtanh(Op, kw_only=True):
+    """x clipped to min_val..max_val; min_value and max_value are torch's old names of these and go first."""
+
+    min_val: float = -1.0
+    max_val: float = 1.0
+    inplace: bool = False
+    min_value: float | None = None
+    max_value: float | None = None
+
+    def legal(self) -> Requirements:
+        low, least = ("min_val", self.min_val) if self.min_value is None else ("min_value", self.min_value)
+        high, most = ("max_val", self.max_val) if self.max_value is None else ("max_value", self.max_value)
+        yield Requirement(
+            not most <= least, "T202", high, lambda: f"{high} is {most}; torch needs more than {low}, {least}"
+        )
+        yield fits_float32(low, least)
+        yield fits_float32(high, most)
+
+
+@operation
+class ReLU6(Op, kw_only=True):
+    """x clipped to 0..6."""
+
+    inplace: bool = False
+
+
+@operation
+class Sigmoid(Op):
+    """1 / (1 + exp(−x))."""
+
+
+@operation
+class Hardsigmoid(Op, kw_only=True):
+    """x / 6 + 1/2 clipped to 0..1."""
+
+    inplace: bool = False
+
+
+@operation
+class Tanh(Op):
+    """tanh(x)."""
+
+
+@operation
+class SiLU(Op, kw_only=True):
+    """x · sigmoid(x), also known as swish."""
+
+    inplace: bool = False
+
+
+@operation
+class Mish(Op, kw_only=True):
+    """x · tanh(softplus(x))."""
+
+    inplace: bool = False
+
+
+@operation
+class Hardswish(Op, kw_only=True):
+    """x · hardsigmoid(x)."""
+
+    inplace: bool = False
+
+
+@operation
+class ELU(Op, kw_only=True):
+    """x where x > 0, else alpha · (exp(x) − 1)."""
+
+    alpha: float = 1.0
+    inplace: bool = False
+
+    def legal(self) -> Requirements:
+        yield fits_float32("alpha", self.alpha)
+
+
+@operation
+class CELU(Op, kw_only=True):
+    """max(0, x) + min(0, alpha · (exp(x / alpha) − 1))."""
+
+    alpha: float = 1.0
+    inplace: bool = False
+
+    def legal(self) -> Requirements:
+        yield Requirement(self.alpha != 0, "T202", "alpha", "alpha is 0; torch divides by it")
+        if self.alpha == 0:
+            return
+        yield fits_float32("alpha", self.alpha)
+        inverse = 1 / self.alpha  # torch computes with it; as a double it may overflow to infinity, which passes
+        yield Requirement(
+            fits_float32("alpha", inverse).holds,
+            "T202",
+            "alpha",
+            lambda: f"alpha is {self.alpha}; 1 / alpha is beyond the largest float32, {FLOAT32_MAX:.4g}",
+        )
+
+
+@operation
+class SELU(Op, kw_only=True):
+    """ELU with the scale and alpha that keep mean 0 and variance 1."""
+
+    inplace: bool = False
+
+
+@operation
+class GLU(Op, kw_only=True):
+    """Gated linear unit: the first half of a dim times the sigmoid of the second. That dim is halved."""
+
+    dim: int = -1
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        yield Requirement(len(x0) >= 1, "T303", None, "halves a dim; the input is a scalar, []")
+        yield has_dim(self.dim, x0)
+        n = x0[self.dim]
+        yield Requirement(n % 2 == 0, "T302", "dim", lambda: f"halves dim {self.dim} of {written(x0)}, but {n} is odd")
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        (x0,) = x
+        halved = self.dim % len(x0)
+        return (*x0[:halved], x0[halved] // 2, *x0[halved + 1 :])
+
+    def window(self, axis: int, *x: Shape) -> Window | None:
+        return window_along(self.dim, axis, x[0])
+
+
+@operation
+class GELU(Op, kw_only=True):
+    """x · Φ(x) with the normal distribution's Φ, exactly or by tanh."""
+
+    approximate: Literal["none", "tanh"] = "none"
+
+
+@operation
+class Hardshrink(Op, kw_only=True):
+    """x where |x| > lambd, else 0."""
+
+    lambd: float = 0.5
+
+    def legal(self) -> Requirements:
+        yield fits_float32("lambd", self.lambd)
+
+
+@operation
+class LeakyReLU(Op, kw_only=True):
+    """x where x > 0, else negative_slope · x."""
+
+    negative_slope: float = 1e-2
+    inplace: bool = False
+
+    def legal(self) -> Requirements:
+        yield fits_float32("negative_slope", self.negative_slope)
+
+
+@operation
+class LogSigmoid(Op):
+    """log(sigmoid(x))."""
+
+
+@operation
+class Softplus(Op, kw_only=True):
+    """log(1 + exp(beta · x)) / beta, and x itself where beta · x > threshold."""
+
+    beta: float = 1.0
+    threshold: float = 20.0
+
+    def legal(self) -> Requirements:
+        yield fits_float32("beta", self.beta)
+        yield fits_float32("threshold", self.threshold)
+
+
+@operation
+class Softshrink(Op, kw_only=True):
+    """x − lambd where x > lambd, x + lambd where x < −lambd, else 0."""
+
+    lambd: float = 0.5
+
+    def legal(self) -> Requirements:
+        yield Requirement(
+            0 <= self.lambd <= FLOAT32_MAX,
+            "T202",
+            "lambd",
+            lambda: f"lambd is {self.lambd}; torch needs a finite float32 of at least 0",
+        )
+
+
+@operation
+class PReLU(Op, kw_only=True):
+    """x where x > 0, else a·x with a learnable slope, one for all or one for each channel (dim 1)."""
+
+    num_parameters: int = 1
+    init: float = 0.25
+    device: str | None = None
+    dtype: str | None = None
+
+    def legal(self) -> Requirements:
+        yield in_range("num_parameters", self.num_parameters, 0)
+        yield fits_float32("init", self.init)
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        if self.num_parameters == 1:
+            return
+        yield Requirement(
+            len(x0) >= 1,
+            "T303",
+            "num_parameters",
+            lambda: f"num_parameters is {self.num_parameters}, but the input is a scalar, []",
+        )
+        channels = x0[1] if len(x0) >= 2 else 1
+        yield Requirement(
+            channels == self.num_parameters,
+            "T204",
+            "num_parameters",
+            lambda: f"num_parameters is {self.num_parameters}, but the input {written(x0)} has {channels} channels",
+            "one parameter serves any number of channels",
+        )
+
+    def parameters(self, *x: Shape) -> Dim:
+        return self.num_parameters
+
+
+@operation
+class Softsign(Op):
+    """x / (1 + |x|)."""
+
+
+@operation
+class Tanhshrink(Op):
+    """x − tanh(x)."""
+
+
+class SoftmaxAlong(Op, kw_only=True):
+    """What softmax, softmin and log-softmax share: the dim whose slices sum to one.
+
+    Without a dim torch takes the first for inputs of 0, 1 and 3 dims and the second for others, and warns.
+    """
+
+    dim: int | None = None
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        if self.dim is not None:
+            yield has_dim(self.dim, x[0])
+
+    def window(self, axis: int, *x: Shape) -> Window | None:
+        first = len(x[0]) in (0, 1, 3)
+        return window_along((0 if first else 1) if self.dim is None else self.dim, axis, x[0])
+
+
+@operation
+class Softmin(SoftmaxAlong):
+    """exp(−x) / Σ exp(−x) along a dim."""
+
+
+@operation
+class Softmax(SoftmaxAlong):
+    """exp(x) / Σ exp(x) along a dim."""
+
+
+@operation
+class Softmax2d(Op):
+    """Softmax over the channels of [N, C, H, W] or [C, H, W]."""
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        yield has_rank(x[0], 3, 4)
+
+
+@operation
+class LogSoftmax(SoftmaxAlong):
+    """log(softmax(x)) along a dim."""

@@ -1,0 +1,119 @@
+"""Attention over a sequence."""
+
+from __future__ import annotations
+
+from tracer.arithmetic import Dim
+from tracer.ops.base import Op, Requirement, Requirements, Shape, Window, has_rank, in_range, operation, written
+
+
+@operation
+class MultiheadAttention(Op, kw_only=True):
+    """Multi-head attention: each position of the query takes a weighted mean of the values.
+
+    Inputs are [L, N, E], with ``batch_first`` [N, L, E], or [L, E]. One input is self-attention; two are a query
+    and the memory that gives both keys and values; three are query, key and value. The result is the attention
+    output, of the query's shape, and not the weights.
+
+    MACs are those of a forward pass in training, as FlopCounterMode counts them: four projections and two
+    products of query and key positions for every head. In eval mode without gradients torch takes one fused
+    kernel for batch-first self-attention with an even number of heads, for which FlopCounterMode counts nothing.
+    """
+
+    arity = (1, 3)
+
+    embed_dim: int | None = None
+    num_heads: int
+    dropout: float = 0.0
+    bias: bool = True
+    add_bias_kv: bool = False
+    add_zero_attn: bool = False
+    kdim: int | None = None
+    vdim: int | None = None
+    batch_first: bool = False
+    device: str | None = None
+    dtype: str | None = None
+
+    def legal(self) -> Requirements:
+        yield in_range("num_heads", self.num_heads, 1)
+        if self.embed_dim is not None:
+            yield in_range("embed_dim", self.embed_dim, 1)
+            yield self._divides(self.embed_dim)
+        for field, features in (("kdim", self.kdim), ("vdim", self.vdim)):
+            if features is not None:
+                yield in_range(field, features, 0)
+
+    def _divides(self, features: Dim) -> Requirement:
+        return Requirement(
+            features % self.num_heads == 0,
+            "T205",
+            "num_heads",
+            lambda: f"{features} features do not divide into {self.num_heads} heads",
+        )
+
+    def _sequences(self, x: tuple[Shape, ...]) -> tuple[tuple[Dim, Dim, Dim], ...]:
+        """(positions, samples, features) of query, key and value."""
+        query, key, value = x if len(x) == 3 else (x[0], x[-1], x[-1])
+        return self._sequence(query), self._sequence(key), self._sequence(value)
+
+    def _sequence(self, x: Shape) -> tuple[Dim, Dim, Dim]:
+        if len(x) == 2:
+            return x[0], 1, x[1]
+        return (x[1], x[0], x[2]) if self.batch_first else (x[0], x[1], x[2])
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        yield has_rank(x[0], 2, 3)
+        for other in x[1:]:
+            yield Requirement(
+                len(other) == len(x[0]),
+                "T303",
+                None,
+                lambda: f"the query {written(x[0])} and {written(other)} differ in their number of dims",
+            )
+        (_, samples, features), key, value = self._sequences(x)
+        if self.embed_dim is None:
+            yield Requirement(features >= 1, "T204", None, lambda: f"the input {written(x[0])} has no features")
+            yield self._divides(features)
+        else:
+            yield self._has_features("embed_dim", self.embed_dim, features, x[0])
+        for field, declared, have, shape in (
+            ("kdim", self.kdim, key[2], x[-2] if len(x) == 3 else x[-1]),
+            ("vdim", self.vdim, value[2], x[-1]),
+        ):
+            yield self._has_features(field, features if declared is None else declared, have, shape)
+        yield Requirement(
+            (key[0] == value[0]) & (key[1] == value[1]),
+            "T301",
+            None,
+            lambda: f"the key {written(x[-2])} and the value {written(x[-1])} differ before their features",
+        )
+        yield Requirement(
+            # torch compares them by laying the keys out anew, which no key at all never fails.
+            (samples == key[1]) | ((key[0] == 0) & (not self.add_bias_kv)),
+            "T301",
+            None,
+            lambda: f"the query {written(x[0])} has {samples} samples, but the key {written(x[-1])} has {key[1]}",
+        )
+
+    def _has_features(self, field: str, declared: Dim, have: Dim, x: Shape) -> Requirement:
+        return Requirement(
+            have == declared,
+            "T204",
+            field,
+            lambda: f"{field} is {declared}, but the input {written(x)} has {have} features",
+        )
+
+    def parameters(self, *x: Shape) -> Dim:
+        features = x[0][-1]
+        keys = features if self.kdim is None else self.kdim
+        values = features if self.vdim is None else self.vdim
+        weights = features * (2 * features + keys + values)
+        return weights + (4 * features if self.bias else 0) + (2 * features if self.add_bias_kv else 0)
+
+    def macs(self, y: Shape, *x: Shape) -> Dim:
+        (queries, samples, features), (keys, _, key_features), (_, _, value_features) = self._sequences(x)
+        projected = queries * 2 * features + keys * (key_features + value_features)
+        seen = keys + self.add_bias_kv + self.add_zero_attn
+        return samples * features * (projected + 2 * queries * seen)
+
+    def window(self, axis: int, *x: Shape) -> Window | None:
+        return None

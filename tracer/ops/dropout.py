@@ -1,0 +1,48 @@
+"""Dropouts: they keep the shape, and in eval mode the values too."""
+
+from __future__ import annotations
+
+from tracer.ops.base import Op, Requirement, Requirements, Shape, has_rank, operation
+
+
+class Dropping(Op, kw_only=True):
+    """What dropouts share: the probability of a zero."""
+
+    p: float = 0.5
+    inplace: bool = False
+
+    def legal(self) -> Requirements:
+        yield Requirement(0 <= self.p <= 1, "T202", "p", lambda: f"p is {self.p}; a probability lies between 0 and 1")
+
+
+@operation
+class Dropout(Dropping):
+    """Sets each element to zero with probability p in training; any shape."""
+
+
+@operation
+class Dropout1d(Dropping):
+    """Sets whole channels of [N, C, L] or [C, L] to zero in training; the one whose rank torch checks."""
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        yield has_rank(x[0], 2, 3)
+
+
+@operation
+class Dropout2d(Dropping):
+    """Sets whole channels of [N, C, H, W] to zero in training; on other ranks than 3 and 4 torch only warns."""
+
+
+@operation
+class Dropout3d(Dropping):
+    """Sets whole channels of [N, C, D, H, W] to zero in training; on other ranks than 4 and 5 torch only warns."""
+
+
+@operation
+class AlphaDropout(Dropping):
+    """Dropout that keeps mean and variance, for networks of SELU; any shape."""
+
+
+@operation
+class FeatureAlphaDropout(Dropping):
+    """Alpha dropout of whole channels, over [N, C, ...]; in eval mode torch takes any shape."""

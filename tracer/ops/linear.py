@@ -1,0 +1,121 @@
+"""Identity, and the linear maps of the last dim."""
+
+from __future__ import annotations
+
+from math import prod
+
+from tracer.arithmetic import Dim
+from tracer.ops.base import POINTWISE, Op, Requirement, Requirements, Shape, Window, in_range, operation, written
+
+
+def has_features(field: str, declared: int | None, x: Shape) -> Requirements:
+    """The input is no scalar, and its last dim has the declared size."""
+    yield Requirement(len(x) >= 1, "T303", None, "takes an input of at least 1 dim; the input is a scalar, []")
+    if declared is not None:
+        yield Requirement(
+            x[-1] == declared,
+            "T204",
+            field,
+            lambda: f"{field} is {declared}, but the last dim of the input {written(x)} is {x[-1]}",
+        )
+
+
+def window_of_last_dim(axis: int, x: Shape) -> Window | None:
+    """Along the last dim of [N, C, spatial...] a linear map sees everything, elsewhere one position."""
+    return None if axis + 3 == len(x) else POINTWISE
+
+
+@operation
+class Identity(Op):
+    """Returns its input: a place to hang a name or a skip on."""
+
+
+@operation
+class Linear(Op, kw_only=True):
+    """Linear map of the last dim, y = x·Wᵀ + b: [..., in_features] to [..., out_features]."""
+
+    in_features: int | None = None
+    out_features: int
+    bias: bool = True
+    device: str | None = None
+    dtype: str | None = None
+
+    def legal(self) -> Requirements:
+        if self.in_features is not None:
+            yield in_range("in_features", self.in_features, 0)
+        yield in_range("out_features", self.out_features, 0)
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        yield from has_features("in_features", self.in_features, x[0])
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        return (*x[0][:-1], self.out_features)
+
+    def parameters(self, *x: Shape) -> Dim:
+        return (x[0][-1] + self.bias) * self.out_features
+
+    def macs(self, y: Shape, *x: Shape) -> Dim:
+        return prod(x[0]) * self.out_features
+
+    def window(self, axis: int, *x: Shape) -> Window | None:
+        return window_of_last_dim(axis, x[0])
+
+
+@operation
+class Bilinear(Op, kw_only=True):
+    """Bilinear map of two inputs' last dims, y = x1ᵀ·W·x2 + b; their other dims must be the same.
+
+    Its MACs are 0: FlopCounterMode has no formula for it, and torch is the judge.
+    """
+
+    arity = (2, 2)
+
+    in1_features: int | None = None
+    in2_features: int | None = None
+    out_features: int
+    bias: bool = True
+    device: str | None = None
+    dtype: str | None = None
+
+    def legal(self) -> Requirements:
+        for field, declared in (("in1_features", self.in1_features), ("in2_features", self.in2_features)):
+            if declared is not None:
+                yield in_range(field, declared, 1)
+        yield in_range("out_features", self.out_features, 0)
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        first, second = x
+        yield from has_features("in1_features", self.in1_features, first)
+        yield from has_features("in2_features", self.in2_features, second)
+        yield Requirement(
+            (first[-1] >= 1) & (second[-1] >= 1),
+            "T302",
+            None,
+            lambda: f"the inputs {written(first)} and {written(second)} need features in their last dims",
+        )
+        yield Requirement(
+            len(first) == len(second),
+            "T303",
+            None,
+            lambda: (
+                f"the inputs {written(first)} and {written(second)} have {len(first)} and {len(second)} dims; "
+                "torch needs the same number"
+            ),
+        )
+        for a, b in zip(first[:-1], second[:-1]):
+            yield Requirement(
+                a == b,
+                "T301",
+                None,
+                lambda: f"the inputs {written(first)} and {written(second)} differ before the last dim: {a} and {b}",
+            )
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        return (*x[0][:-1], self.out_features)
+
+    def parameters(self, *x: Shape) -> Dim:
+        first, second = x
+        return (first[-1] * second[-1] + self.bias) * self.out_features
+
+    def window(self, axis: int, *x: Shape) -> Window | None:
+        return window_of_last_dim(axis, x[0])

@@ -1,0 +1,369 @@
+"""Normalizations: batch, instance, group, layer, root-mean-square and local response.
+
+None of them changes a shape; what differs is which inputs torch refuses. Eval mode is the judge: a batch norm
+then reads its running statistics, while group, layer and RMS norms (and whatever keeps no running statistics)
+compute theirs from the input. A normalization rescales a position by statistics, so its window is one position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import reduce
+from math import prod
+from operator import or_
+from typing import ClassVar
+
+from tracer.arithmetic import Dim, Holds
+from tracer.ops.base import MAX_INT, Ints, Op, Requirement, Requirements, Shape, has_rank, in_range, operation, written
+
+
+def any_holds(conditions: Iterable[Holds]) -> Holds:
+    """Whether one of the conditions holds. Dim by dim, so that no axis is multiplied with another."""
+    return reduce(or_, conditions, False)
+
+
+def is_empty(x: Shape) -> Holds:
+    """Whether a tensor of this shape has no elements."""
+    return any_holds(n == 0 for n in x)
+
+
+def has_least_rank(x: Shape, least: int) -> Requirement:
+    """The input has this many dims or more."""
+    return Requirement(
+        len(x) >= least,
+        "T303",
+        None,
+        lambda: f"takes an input of at least {least} dims; {written(x)} has {len(x)}",
+    )
+
+
+def channels_match(field: str, declared: int, channels: Dim, x: Shape, passes: Holds = False) -> Requirement:
+    """The input has the declared number of channels, or torch passes it all the same."""
+    return Requirement(
+        (channels == declared) | passes,
+        "T204",
+        field,
+        lambda: f"{field} is {declared}, but the input {written(x)} has {channels} channels",
+    )
+
+
+class ChannelNorm(Op, kw_only=True):
+    """What batch and instance norms share: a scale, a shift and running statistics per channel."""
+
+    num_features: int | None = None
+    eps: float = 1e-5
+    momentum: float | None = 0.1
+    affine: bool = True
+    track_running_stats: bool = True
+    device: str | None = None
+    dtype: str | None = None
+    bias: bool = True
+
+    def legal(self) -> Requirements:
+        # With neither weights nor statistics torch never looks at num_features, not even at its sign.
+        if self.num_features is not None and (self.affine or self.track_running_stats):
+            yield in_range("num_features", self.num_features, 1 if self.affine else 0)
+
+    def _channels(self, x: Shape) -> Dim:
+        return x[1]
+
+    def parameters(self, *x: Shape) -> Dim:
+        channels = self._channels(x[0]) if self.num_features is None else self.num_features
+        return channels * (1 + self.bias) if self.affine else 0
+
+
+class BatchNorm(ChannelNorm, kw_only=True):
+    """Batch normalization: (x − mean) / sqrt(var + eps) · weight + bias, by channel over batch and space."""
+
+    ranks: ClassVar[tuple[int, ...]]
+
+    def legal(self) -> Requirements:
+        yield from super().legal()
+        bad = self.eps < 0 or (self.eps == 0 and not self.track_running_stats)
+        yield Requirement(
+            not bad,
+            "T202",
+            "eps",
+            lambda: f"eps is {self.eps}; torch needs {'at least' if self.track_running_stats else 'more than'} 0",
+        )
+
+    def _accepts(self, x: Shape) -> Requirements:
+        yield has_rank(x, *self.ranks)
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        yield from self._accepts(x0)
+        if self.num_features is None:
+            if self.affine:  # torch reads the first weight, whatever the input
+                yield Requirement(x0[1] >= 1, "T204", None, lambda: f"the input {written(x0)} has no channels")
+        elif self.affine or self.track_running_stats:
+            yield channels_match("num_features", self.num_features, x0[1], x0, passes=is_empty(x0))
+        if not self.track_running_stats:
+            yield Requirement(
+                any_holds(n != 1 for n in (x0[0], *x0[2:])),
+                "T302",
+                "track_running_stats",
+                lambda: (
+                    f"the input {written(x0)} has a single value per channel to take the statistics from; "
+                    "torch needs more than one"
+                ),
+                "keep running statistics (track_running_stats: true)",
+            )
+
+
+@operation
+class BatchNorm1d(BatchNorm):
+    """Batch normalization over [N, C] or [N, C, L]; there is no unbatched form."""
+
+    ranks = (2, 3)
+
+
+@operation
+class BatchNorm2d(BatchNorm):
+    """Batch normalization over [N, C, H, W]; there is no unbatched form."""
+
+    ranks = (4,)
+
+
+@operation
+class BatchNorm3d(BatchNorm):
+    """Batch normalization over [N, C, D, H, W]; there is no unbatched form."""
+
+    ranks = (5,)
+
+
+@operation
+class SyncBatchNorm(BatchNorm, kw_only=True):
+    """Batch normalization whose training statistics are taken over all processes, over [N, C, ...] of any rank."""
+
+    process_group: None = None
+    """torch's default group; a config cannot name another."""
+
+    def _accepts(self, x: Shape) -> Requirements:
+        yield has_least_rank(x, 2)
+        yield Requirement(x[1] >= 1, "T204", None, lambda: f"the input {written(x)} has no channels")
+
+
+class InstanceNorm(ChannelNorm, kw_only=True):
+    """Instance normalization: (x − mean) / sqrt(var + eps), by sample and channel over space."""
+
+    axes: ClassVar[int]
+
+    affine: bool = False
+    track_running_stats: bool = False
+
+    def _channels(self, x: Shape) -> Dim:
+        return x[-self.axes - 1]
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        axes, declared = self.axes, self.num_features
+        yield has_rank(x0, axes + 1, axes + 2)
+        channels = self._channels(x0)
+        if declared is not None and (self.affine or self.track_running_stats):
+            # Without weights an empty input returns before torch compares the statistics with it.
+            yield channels_match("num_features", declared, channels, x0, passes=False if self.affine else is_empty(x0))
+        if not self.track_running_stats:
+            yield Requirement(
+                any_holds(n != 1 for n in x0[-axes:]),
+                "T302",
+                "track_running_stats",
+                lambda: (
+                    f"the input {written(x0)} has a single position per channel to take the statistics from; "
+                    "torch needs more than one"
+                ),
+            )
+        if self.affine:  # torch repeats the weights for each sample and reads the first one
+            samples = x0[0] if len(x0) == axes + 2 else 1
+            yield Requirement(
+                (samples >= 1) & (channels >= 1),
+                "T302",
+                "affine",
+                lambda: f"the input {written(x0)} has no sample or no channel, which torch refuses with affine: true",
+            )
+
+
+@operation
+class InstanceNorm1d(InstanceNorm):
+    """Instance normalization over [N, C, L] or [C, L]."""
+
+    axes = 1
+
+
+@operation
+class InstanceNorm2d(InstanceNorm):
+    """Instance normalization over [N, C, H, W] or [C, H, W]."""
+
+    axes = 2
+
+
+@operation
+class InstanceNorm3d(InstanceNorm):
+    """Instance normalization over [N, C, D, H, W] or [C, D, H, W]."""
+
+    axes = 3
+
+
+@operation
+class GroupNorm(Op, kw_only=True):
+    """Group normalization: statistics by sample and group of num_channels / num_groups channels, over [N, C, ...]."""
+
+    num_groups: int
+    num_channels: int | None = None
+    eps: float = 1e-5
+    affine: bool = True
+    device: str | None = None
+    dtype: str | None = None
+    bias: bool = True
+
+    def legal(self) -> Requirements:
+        yield in_range("num_groups", self.num_groups, 1)
+        if self.num_channels is not None:
+            if self.affine:
+                yield in_range("num_channels", self.num_channels, 0)
+            yield self._grouped("num_channels", self.num_channels)
+
+    def _grouped(self, what: str, channels: Dim) -> Requirement:
+        return Requirement(
+            channels % self.num_groups == 0,
+            "T205",
+            "num_groups",
+            lambda: f"{channels} {what} do not divide into {self.num_groups} groups",
+        )
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        yield has_least_rank(x0, 2)
+        batch, channels, *space = x0
+        if self.num_channels is not None and self.affine:
+            yield channels_match("num_channels", self.num_channels, channels, x0)
+        yield self._grouped("channels", channels)
+        values = batch * channels // self.num_groups  # torch counts the samples' values together
+        yield Requirement(
+            any_holds(n != 1 for n in (values, *space)),
+            "T302",
+            "num_groups",
+            lambda: f"the input {written(x0)} has a single value per group; torch needs more than one, in eval too",
+            "take fewer groups",
+        )
+
+    def parameters(self, *x: Shape) -> Dim:
+        channels = x[0][1] if self.num_channels is None else self.num_channels
+        return channels * (1 + self.bias) if self.affine else 0
+
+
+class TrailingNorm(Op, kw_only=True):
+    """What layer and RMS norms share: the last dims of the input are normalized together.
+
+    Without a ``normalized_shape`` it is the input's last dim.
+    """
+
+    normalized_shape: Ints | None = None
+
+    def _normalized(self, x: Shape) -> Shape:
+        if self.normalized_shape is None:
+            return x[-1:]
+        return self.normalized_shape if isinstance(self.normalized_shape, tuple) else (self.normalized_shape,)
+
+    def legal(self) -> Requirements:
+        if self.normalized_shape is None:
+            return
+        yield Requirement(
+            self.normalized_shape != (),
+            "T203",
+            "normalized_shape",
+            "normalized_shape is []; torch needs at least one size",
+        )
+        yield in_range("normalized_shape", self.normalized_shape, 0)
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        if self.normalized_shape is None:
+            yield has_least_rank(x0, 1)
+            return
+        normalized = self._normalized(x0)
+        yield has_least_rank(x0, len(normalized))
+        last = x0[len(x0) - len(normalized) :]
+        for have, declared in zip(last, normalized):
+            yield Requirement(
+                have == declared,
+                "T204",
+                "normalized_shape",
+                lambda: (
+                    f"normalized_shape is {written(self.normalized_shape)}, but the input {written(x0)} "
+                    f"ends in {written(last)}"
+                ),
+            )
+
+
+@operation
+class LayerNorm(TrailingNorm, kw_only=True):
+    """Layer normalization: (x − mean) / sqrt(var + eps) · weight + bias over the last dims."""
+
+    eps: float = 1e-5
+    elementwise_affine: bool = True
+    bias: bool = True
+    device: str | None = None
+    dtype: str | None = None
+
+    def parameters(self, *x: Shape) -> Dim:
+        return prod(self._normalized(x[0])) * (1 + self.bias) if self.elementwise_affine else 0
+
+
+@operation
+class RMSNorm(TrailingNorm, kw_only=True):
+    """Root-mean-square normalization: x / sqrt(mean(x²) + eps) · weight over the last dims."""
+
+    eps: float | None = None
+    elementwise_affine: bool = True
+    device: str | None = None
+    dtype: str | None = None
+
+    def parameters(self, *x: Shape) -> Dim:
+        return prod(self._normalized(x[0])) if self.elementwise_affine else 0
+
+
+@operation
+class LocalResponseNorm(Op, kw_only=True):
+    """Local response normalization: divides by the squares of ``size`` neighbouring channels, over [N, C, ...]."""
+
+    size: int
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 1.0
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        yield has_least_rank(x0, 3)
+        yield Requirement(
+            (1 <= self.size <= MAX_INT) | is_empty(x0),  # torch returns an empty input before it looks at the size
+            "T202",
+            "size",
+            lambda: f"size is {self.size}; torch needs at least 1 and at most {MAX_INT}",
+        )
+
+
+@operation
+class CrossMapLRN2d(Op, kw_only=True):
+    """Local response normalization over [N, C, H, W], as Caffe and Torch7 computed it."""
+
+    size: int
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 1.0
+
+    def legal(self) -> Requirements:
+        yield in_range("size", self.size, -MAX_INT)
+        yield Requirement(self.size != 0, "T202", "size", "size is 0; torch divides by it")
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        yield has_rank(x0, 4)
+        yield Requirement(x0[1] >= 1, "T204", None, lambda: f"the input {written(x0)} has no channels")
+        # torch's loop over the channels starts (size + 1) / 2 of them ahead, and leaves the tensor below -2.
+        yield Requirement(
+            (self.size >= -2) | (x0[1] == 1),
+            "T202",
+            "size",
+            lambda: f"size is {self.size}; torch needs at least -2 for {x0[1]} channels",
+        )
