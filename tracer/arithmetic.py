@@ -74,12 +74,12 @@ def dilated(kernel: int, dilation: int) -> int:
     return dilation * (kernel - 1) + 1
 
 
-def conv_size(n: Dim, kernel: int, stride: int, padding: int, dilation: int) -> Dim:
-    """Output size of a convolution; ``padding`` is the sum of both sides.
+def conv_size(n: Dim, extent: int, stride: int, padding: int) -> Dim:
+    """Output size of a convolution; ``extent`` is the dilated kernel's, ``padding`` the sum of both sides.
 
     Source: torch.nn.Conv2d, "Shape".
     """
-    return (n + padding - dilated(kernel, dilation)) // stride + 1
+    return (n + padding - extent) // stride + 1
 
 
 def transposed_size(n: Dim, kernel: int, stride: int, padding: int, dilation: int, output_padding: Dim) -> Dim:

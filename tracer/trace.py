@@ -8,13 +8,14 @@ sufficient ones; where one fails, the ints decide and say why. No printing, no t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from tracer.arithmetic import Dim
 from tracer.diagnostics import Diagnostic, Related
 from tracer.graph import digraph
+from tracer.memo import Memo
 from tracer.network.records import DimPattern, Network, Node
 from tracer.ops.base import Op, Requirement, Shape, with_arguments, written
 from tracer.recipe import Program
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
 
 Ops = list[Op | None]
 """One operation per node, in execution order, with every ``auto`` filled in."""
+
+
+_accepted: Memo[tuple[Op, Shape]] = Memo(65_536)
+"""The output shape by operation and input shapes: equal layers are judged once."""
+
+_losses: Memo[tuple[Op, list[Requirement]]] = Memo(16_384)
+"""What is lost, by operation and input shapes."""
 
 
 class Shapes(dict[str, tuple[int, ...] | None]):
@@ -79,28 +87,26 @@ class Trace:
         shapes = self.shapes
         return [shapes[source.name] for source in node.inputs]
 
-    def traced(self) -> Iterator[tuple[Node, Op, tuple[Shape, ...], dict[str, Shape], Shape]]:
-        """Every operation that has a shape: node, operation, input shapes, sizes from nodes, output shape."""
+    def traced(
+        self, wanted: Callable[[Op], bool] = lambda op: True
+    ) -> Iterator[tuple[Node, Op, tuple[Shape, ...], dict[str, Shape], Shape]]:
+        """Every wanted operation that has a shape: node, operation, input shapes, sizes from nodes, output shape."""
         shapes = self.shapes
         for node, op in zip(self.network.nodes, self.ops):
-            y = shapes[node.name]
-            if op is not None and y is not None:
+            if op is not None and wanted(op) and (y := shapes[node.name]) is not None:
                 sizes = {field: shapes[source.name] for field, source in node.operands.items()}
                 yield node, op, tuple(shapes[source.name] for source in node.inputs), sizes, y  # type: ignore[misc]
 
     def lost(self) -> list[tuple[Node, Requirement]]:
         """What is dropped or cropped unevenly (the operations' ``losses`` that do not hold)."""
         if self._lost is None:
-            known: dict[Any, list[Requirement]] = {}
             self._lost = []
-            for node, op, inputs, sizes, _ in self.traced():
-                if type(op).losses is Op.losses:
-                    continue
+            for node, op, inputs, sizes, _ in self.traced(lambda op: type(op).losses is not Op.losses):
                 key = (id(op), inputs, tuple(sizes.items()))
-                failed = known.get(key)
-                if failed is None:
-                    failed = known[key] = [r for r in op.losses(*inputs, **sizes) if not r.holds]
-                self._lost += [(node, requirement) for requirement in failed]
+                known = _losses.get(key)
+                if known is None:
+                    known = _losses[key] = (op, [r for r in op.losses(*inputs, **sizes) if not r.holds])
+                self._lost += [(node, requirement) for requirement in known[1]]
         return self._lost
 
 
@@ -135,8 +141,6 @@ class _Tracer:
         self.ops = ops
         self.diagnostics: list[Diagnostic] = []
         self.shapes: dict[str, Shape | None] = {}
-        self.known: dict[Any, Shape] = {}
-        """Shapes by operation and input shapes: equal layers are computed once."""
 
     def run(self) -> dict[str, Shape | None]:
         shapes, ops = self.shapes, self.ops
@@ -195,8 +199,9 @@ class _Tracer:
                 return None
             given[field] = size
         key = (id(op), *inputs)
-        if not given and key in self.known:
-            return self.known[key]
+        known = _accepted.get(key)
+        if known is not None and not given:
+            return known[1]
         for requirement in op.requirements(*inputs, **given):
             if not requirement[0]:
                 self.diagnostics.append(refusal(self.network.path, node, requirement, inputs))
@@ -206,7 +211,7 @@ class _Tracer:
             self._report("T006", f"a dim of {written(y)} has more than 63 bits", node.span, None, node.use_places())
             return None
         if not given:
-            self.known[key] = y
+            _accepted[key] = (op, y)
         return y
 
     def _expect(self, node: Node, expected: Any, y: Shape, output: str | None) -> None:

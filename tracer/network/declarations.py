@@ -36,6 +36,8 @@ class Block:
 def checked_name(key: ScalarNode, what: str) -> str:
     """A name that can stand in ``from`` and in torch's state dict."""
     name: str = key.value
+    if name.isidentifier() and name != "_":
+        return name
     if _BAD_NAME.search(name):
         raise Fault("T004", f"{name!r} cannot name {what}: no spaces, dots, commas, brackets or $", key)
     return name

@@ -19,6 +19,7 @@ from tracer.diagnostics import Diagnostic, Related, Span, TracerError
 from tracer.network import declarations
 from tracer.network.declarations import SECTIONS, TOP_LEVEL, Block
 from tracer.network.records import Declaration, DimPattern, Network, Node, SizeRange, Unknown
+from tracer.memo import Memo
 from tracer.network.values import (
     did_you_mean,
     interpolated,
@@ -62,6 +63,13 @@ Target = Node | Reference | Chunks
 Made = tuple[type[Op], Op, tuple[Unknown, ...], dict[str, tuple[DimPattern, ...]], dict[str, ScalarNode]]
 
 
+_literal: Memo[Made] = Memo(4096)
+"""What declarations without expressions make, by their text: equal layers are made once."""
+
+_records: Memo[Op] = Memo(4096)
+"""Operations already made and judged, by class and arguments: equal layers share one record."""
+
+
 class Expansion:
     """The state of one file's expansion."""
 
@@ -74,8 +82,6 @@ class Expansion:
         self.blocks: dict[str, Block] = {}
         self.params: dict[str, Any] = {}
         self.block_uses = 0
-        self.records: dict[Any, Op] = {}
-        """Operations already made and judged, by class and arguments: equal layers share one record."""
 
     def fault(self, fault: Fault, uses: Uses = ()) -> None:
         self.faults.append((fault, uses))
@@ -378,7 +384,12 @@ class Expansion:
             return self._place_block(block, declaration, name, scope, section, uses, inputs)
         made: Made | None = declaration.constant
         if made is None:
-            made = self._make(op_name, declaration, scope)
+            key = _literal_key(op_name, declaration)
+            made = _literal.get(key) if key else None
+            if made is None:
+                made = self._make(op_name, declaration, scope)
+                if key and not (made[2] or made[3] or made[4]):
+                    _literal[key] = made
         cls, op, unknowns, dim_fields, operands = made
         if inputs == [None]:
             hint = "with several inputs, the first node names its own"
@@ -476,6 +487,10 @@ class Expansion:
         for word, (_, node) in declaration.arguments.items():
             value = value_of(node, scope)
             constant = constant and not _has_expression(node)
+            if value.__class__ is int:
+                values[word] = value
+                if -limits.INTEGER <= value <= limits.INTEGER:
+                    continue
             if word in cls.node_fields and isinstance(value, str):
                 operands[word] = ScalarNode(node.tag, value, node.start_mark, node.end_mark)
             elif word in cls.dim_fields and isinstance(value, tuple) and any(isinstance(v, str) for v in value):
@@ -494,12 +509,12 @@ class Expansion:
         if cls.several is not None:
             values.setdefault("index", 0)
         key = (cls, *[(word, _typed(value)) for word, value in values.items()])
-        op = None if unknowns else self.records.get(key)
+        op = None if unknowns else _records.get(key)
         if op is None:
             op = operation_record(cls, values, declaration)
             _refuse_illegal(op, declaration, {u.field for u in unknowns})
             if not unknowns:
-                self.records[key] = op
+                _records[key] = op
         made = (cls, op, tuple(unknowns), dim_fields, operands)
         if constant:
             declaration.constant = made
@@ -534,6 +549,9 @@ class Expansion:
     def _resolve(self) -> None:
         """Turn every name under ``from`` into its node."""
         for node, targets, operands, prefix in self.pending:
+            if len(targets) == 1 and targets[0].__class__ is Node and not operands:
+                node.inputs = targets  # type: ignore[assignment]
+                continue
             sources = [self._resolved(target) for target in targets]
             given = {word: self._resolved(Reference(prefix, at, node.uses)) for word, at in operands.items()}
             if None in sources or None in given.values():
@@ -589,6 +607,8 @@ class Expansion:
     def _final(self, name: str) -> Node | None:
         """The node that a name stands for, without recording a fault."""
         target = self.targets.get(name)
+        if target.__class__ is Node:
+            return target  # type: ignore[return-value]
         for _ in range(limits.BLOCK_DEPTH + 2):
             if isinstance(target, Node):
                 return target
@@ -613,6 +633,16 @@ class Expansion:
             if id(part) not in used
         }
         self.nodes = [node for node in self.nodes if id(node) not in unused]
+
+
+def _literal_key(op_name: Any, declaration: Declaration) -> tuple[Any, ...] | None:
+    """A declaration's text where it decides what is made: scalars only, and no expression."""
+    key: list[Any] = [op_name]
+    for word, (_, node) in declaration.arguments.items():
+        if node.__class__ is not ScalarNode or "${" in node.value:
+            return None
+        key += (word, node.value, node.style, node.tag if node.tag.__class__ is str else None)
+    return tuple(key)
 
 
 def _typed(value: Any) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -62,15 +63,22 @@ def interpolated(node: ScalarNode, scope: Mapping[str, Any]) -> Any:
     text: str = node.value
     if "${" not in text:
         return scalar(node)
-    whole = _WHOLE.match(text)
-    if whole:
-        return evaluate(whole[1], scope, node)
+    whole = whole_expression(text)
+    if whole is not None:
+        return evaluate(whole, scope, node)
     result = _PART.sub(lambda m: _text_of(evaluate(m[1], scope, node), node), text)
     if "${" in result:
         raise Fault("T005", f"an expression is not closed in {text!r}", node)
     if len(result) > limits.LIST:
         raise Fault("T006", f"the text is longer than {limits.LIST} characters", node)
     return result
+
+
+@lru_cache(maxsize=4096)
+def whole_expression(text: str) -> str | None:
+    """What stands in a text that is one ``${...}``; None for another text."""
+    match = _WHOLE.match(text)
+    return match[1] if match else None
 
 
 def _text_of(value: Any, node: ScalarNode) -> str:
@@ -100,10 +108,9 @@ def _collected(node: YamlNode, scope: Mapping[str, Any], count: list[int], depth
 
 def text(node: YamlNode, what: str) -> str:
     """A plain text such as a name."""
-    if not isinstance(node, ScalarNode) or not isinstance(scalar(node), str):
+    if not isinstance(node, ScalarNode) or scalar(node).__class__ is not str:
         raise Fault("T004", f"{what} must be a text, not {described(node)}", node)
-    refuse_tag(node)
-    return str(node.value)
+    return node.value  # type: ignore[no-any-return]
 
 
 def mapping(node: YamlNode, what: str) -> MappingNode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import ClassVar, Literal
 
 from tracer.arithmetic import Dim, conv_size, dilated, transposed_size
@@ -62,7 +63,8 @@ class Convolving(Op, kw_only=True):
         if self.in_channels is not None:
             yield in_range("in_channels", self.in_channels, 1)
             yield self._grouped("in_channels", self.in_channels)
-        yield self._grouped("out_channels", self.out_channels)
+        if self.groups != 1:
+            yield self._grouped("out_channels", self.out_channels)
 
     def _grouped(self, field: str, channels: Dim) -> Requirement:
         return Requirement(
@@ -74,18 +76,21 @@ class Convolving(Op, kw_only=True):
 
     def _accepts(self, x: Shape) -> Requirements:
         """Rank, channels and groups of the input."""
-        yield has_rank(x, self.axes + 1, self.axes + 2)
+        if not self.axes < len(x) <= self.axes + 2:
+            yield has_rank(x, self.axes + 1, self.axes + 2)
         channels, declared = x[-self.axes - 1], self.in_channels
-        if declared is not None:
+        if declared is None:
+            if self.groups != 1:
+                yield self._grouped("in_channels", channels)
+            if (some := channels >= 1) is not True:
+                yield Requirement(some, "T204", None, lambda: f"the input {written(x)} has no channels")
+        elif (same := channels == declared) is not True:
             yield Requirement(
-                channels == declared,
+                same,
                 "T204",
                 "in_channels",
                 lambda: f"in_channels is {declared}, but the input {written(x)} has {channels} channels",
             )
-        else:
-            yield self._grouped("in_channels", channels)
-            yield Requirement(channels >= 1, "T204", None, lambda: f"the input {written(x)} has no channels")
 
     def parameters(self, *x: Shape) -> Dim:
         channels = x[0][-self.axes - 1]
@@ -120,34 +125,30 @@ class Conv(Convolving, kw_only=True):
         if self.padding_mode == "zeros":
             yield in_range("padding", self.padding, 0)
 
-    def paddings(self) -> list[tuple[int, int]]:
-        """(left, right) per axis; ``same`` puts the odd one to the right."""
-        if self.padding == "valid":
-            return [(0, 0)] * self.axes
-        if self.padding == "same":
-            kernels, dilations = per_axis(self.kernel_size, self.axes), per_axis(self.dilation, self.axes)
-            totals = [d * (k - 1) for k, d in zip(kernels, dilations)]
-            return [(t // 2, t - t // 2) for t in totals]
-        return [(p, p) for p in per_axis(self.padding, self.axes)]
+    def _windows(self) -> tuple[tuple[int, int, int, int], ...]:
+        return conv_windows(self.axes, self.kernel_size, self.stride, self.padding, self.dilation)
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        # A check that holds as a plain bool is skipped rather than yielded: convolutions are what a trace spends
+        # its time on. Symbols and arrays never are `True`, so they always reach the caller.
         (x0,) = x
         yield from self._accepts(x0)
         axes = self.axes
         batch = x0[0] if len(x0) == axes + 2 else 1
-        kernels, dilations = per_axis(self.kernel_size, axes), per_axis(self.dilation, axes)
-        for i, (left, right) in enumerate(self.paddings()):
+        for i, (extent, _, left, right) in enumerate(self._windows()):
             n = x0[i - axes]
             if self.padding_mode != "zeros":
                 yield from self._padded_by_mode(n, left, right, x0)
-            yield _not_empty(x0, i - axes, batch)
-            padded, extent = n + left + right, dilated(kernels[i], dilations[i])
-            yield Requirement(
-                padded >= extent,
-                "T302",
-                "kernel_size",
-                lambda: f"the kernel spans {extent}, but the input {written(x0)} is {padded} there, padding included",
-            )
+            if (n >= 1) is not True:
+                yield _not_empty(x0, i - axes, batch)
+            padded = n + left + right
+            if (reaches := padded >= extent) is not True:
+                yield Requirement(
+                    reaches,
+                    "T302",
+                    "kernel_size",
+                    lambda: f"the kernel spans {extent}, but the input {written(x0)} is {padded} there, with padding",
+                )
 
     def _padded_by_mode(self, n: Dim, left: int, right: int, x: Shape) -> Requirements:
         largest = max(left, right)
@@ -167,30 +168,42 @@ class Conv(Convolving, kw_only=True):
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         (x0,) = x
         axes = self.axes
-        strides = per_axis(self.stride, axes)
-        kernels, dilations = per_axis(self.kernel_size, axes), per_axis(self.dilation, axes)
-        spatial = tuple(
-            conv_size(x0[i - axes], kernels[i], strides[i], left + right, dilations[i])
-            for i, (left, right) in enumerate(self.paddings())
-        )
+        spatial = [
+            conv_size(x0[i - axes], extent, stride, left + right)
+            for i, (extent, stride, left, right) in enumerate(self._windows())
+        ]
         return (*x0[: -axes - 1], self.out_channels, *spatial)
 
     def losses(self, *x: Shape, **sizes: Shape) -> Requirements:
-        (x0,) = x
-        axes = self.axes
-        strides = per_axis(self.stride, axes)
-        kernels, dilations = per_axis(self.kernel_size, axes), per_axis(self.dilation, axes)
-        for i, (left, right) in enumerate(self.paddings()):
-            if strides[i] > 1:
-                yield no_dropped_rows(x0, i - axes, dilated(kernels[i], dilations[i]), strides[i], (left, right))
+        for i, (extent, stride, left, right) in enumerate(self._windows()):
+            if stride != 1:
+                yield no_dropped_rows(x[0], i - self.axes, extent, stride, (left, right))
 
     def macs(self, y: Shape, *x: Shape) -> Dim:
         channels = x[0][-self.axes - 1]
         return product(y) * (channels // self.groups) * product(per_axis(self.kernel_size, self.axes))
 
     def window(self, axis: int, *x: Shape) -> Window | None:
-        kernel, dilation = per_axis(self.kernel_size, self.axes)[axis], per_axis(self.dilation, self.axes)[axis]
-        return Window(dilated(kernel, dilation), down=per_axis(self.stride, self.axes)[axis])
+        extent, stride, _, _ = self._windows()[axis]
+        return Window(extent, down=stride)
+
+
+@lru_cache(maxsize=4096)
+def conv_windows(
+    axes: int, kernel_size: Ints, stride: Ints, padding: Ints | str, dilation: Ints
+) -> tuple[tuple[int, int, int, int], ...]:
+    """Per axis: the dilated kernel's extent, the stride, and the padding left and right.
+
+    ``same`` puts the odd one to the right.
+    """
+    extents = [dilated(k, d) for k, d in zip(per_axis(kernel_size, axes), per_axis(dilation, axes))]
+    if padding == "same":
+        sides = [((e - 1) // 2, e - 1 - (e - 1) // 2) for e in extents]
+    elif isinstance(padding, str):
+        sides = [(0, 0)] * axes
+    else:
+        sides = [(p, p) for p in per_axis(padding, axes)]
+    return tuple((e, s, *side) for e, s, side in zip(extents, per_axis(stride, axes), sides))
 
 
 class ConvTranspose(Convolving, kw_only=True):
@@ -245,7 +258,8 @@ class ConvTranspose(Convolving, kw_only=True):
             )
         for i in range(axes):
             n = x0[i - axes]
-            yield _not_empty(x0, i - axes, batch)
+            if (n >= 1) is not True:
+                yield _not_empty(x0, i - axes, batch)
             if wanted is not None:
                 least, want = self._size(n, i, 0), wanted[i - axes]
                 most = least + strides[i] - 1

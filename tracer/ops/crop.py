@@ -184,7 +184,7 @@ class Slice(Op, kw_only=True):
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         (x0,) = x
         dim = wrapped(self.dim, len(x0))
-        taken = conv_size(self._length(x0[dim]), kernel=1, stride=self.step, padding=0, dilation=1)
+        taken = conv_size(self._length(x0[dim]), extent=1, stride=self.step, padding=0)
         return (*x0[:dim], taken, *x0[dim + 1 :])
 
     def window(self, axis: int, *x: Shape) -> Window | None:

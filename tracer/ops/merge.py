@@ -206,7 +206,8 @@ class Concat(Merge, kw_only=True):
 
     def _structure(self, x: tuple[Shape, ...]) -> Requirements:
         for i, shape in enumerate(x, 1):
-            yield Requirement(len(shape) >= 1, "T303", None, lambda: f"input {i} is a scalar; it takes at least 1 dim")
+            if not shape:
+                yield Requirement(False, "T303", None, lambda: f"input {i} is a scalar; it takes at least 1 dim")
         kept = _not_vectors(x)
         if kept:
             yield in_rank("dim", self.dim, len(x[kept[0]]), f"input {kept[0] + 1}")
@@ -220,25 +221,22 @@ class Concat(Merge, kw_only=True):
             return
         first = kept[0]
         joined = wrapped(self.dim, len(x[first]))
+        rank = len(x[first])
         for i, shape in enumerate(x):
-            fact = f"numbers of dims differ: {written(x[first])} from input {first + 1} has {len(x[first])}, "
-            yield Requirement(
-                len(shape) == len(x[first]) if len(shape) != 1 else shape[0] == 0,
-                "T301",
-                None,
-                lambda: f"{fact}{written(shape)} from input {i + 1} has {len(shape)}",
-            )
-        for dim in range(len(x[first])):
+            if len(shape) != rank:
+                yield Requirement(
+                    shape[0] == 0 if len(shape) == 1 else False,
+                    "T301",
+                    None,
+                    lambda: f"numbers of dims differ: {written(x[first])} from input {first + 1} has {rank}, "
+                    f"{written(shape)} from input {i + 1} has {len(shape)}",
+                )
+        for dim in range(rank):
             for i in kept[1:]:
                 a, b = x[first][dim], x[i][dim]
-                if dim != joined:
-                    yield Requirement(
-                        a == b,
-                        "T301",
-                        None,
-                        lambda: differ(dim, a, first + 1, b, i + 1),
-                        CLOSE if dim in self.spatial(len(x[first])) else None,
-                    )
+                if dim != joined and (same := a == b) is not True:
+                    hint = CLOSE if dim in self.spatial(rank) else None
+                    yield Requirement(same, "T301", None, lambda: differ(dim, a, first + 1, b, i + 1), hint)
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         kept = _not_vectors(x)

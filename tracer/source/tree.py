@@ -7,6 +7,7 @@ of the text that they stand for. A fault is raised as :class:`Fault`, with its p
 
 from __future__ import annotations
 
+import operator
 import re
 from typing import Any
 
@@ -51,15 +52,27 @@ _CParser: Any = yaml.cyaml.CParser  # type: ignore[attr-defined]
 
 
 class _Composer(_CParser):  # type: ignore[misc]
-    """Composes without PyYAML's own resolver, and counts while it does."""
+    """Composes without PyYAML's own resolver.
+
+    The parser calls these hooks for every node, so they are functions of C that do nothing of use: what
+    ``resolve`` returns is the tag of a node without one, here a slice, and never a text.
+    """
+
+    resolve = slice
+    descend_resolver = staticmethod(operator.is_)
+    ascend_resolver = staticmethod([].clear)
 
     def __init__(self, text: str) -> None:
         _CParser.__init__(self, text)
+
+
+class _GuardedComposer(_Composer):
+    """Counts depth and nodes while it composes: for texts that could nest or grow without bound."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
         self.depth = 0
         self.count = 0
-
-    def resolve(self, kind: type, value: Any, implicit: Any) -> None:
-        """No tag: what is not tagged in the text stays untagged."""
 
     def descend_resolver(self, parent: Node | None, index: Any) -> None:
         self.depth += 1
@@ -72,6 +85,9 @@ class _Composer(_CParser):  # type: ignore[misc]
     def ascend_resolver(self) -> None:
         self.depth -= 1
 
+
+SAFE_OPENINGS = 4000
+"""A text with fewer openings than this cannot nest deep enough to exhaust the parser's stack."""
 
 # What YAML's reader refuses, found here so that the place is exact.
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -102,8 +118,11 @@ def compose(text: str) -> Node:
     bad = _UNPRINTABLE.search(text)
     if bad:
         raise Fault("T001", f"the character U+{ord(bad[0]):04X} is not allowed in YAML", _place(text, bad.start()))
+    # Every level of nesting takes one of these characters, or a column of indentation.
+    openings = sum(map(text.count, "[{-?"))
+    composer = _Composer if openings + len(text) / 64 < SAFE_OPENINGS else _GuardedComposer
     try:
-        root = _Composer(text).get_single_node()
+        root = composer(text).get_single_node()
     except yaml.MarkedYAMLError as error:
         raise _syntax_fault(text, error) from None
     except yaml.YAMLError as error:
@@ -143,12 +162,12 @@ _TAGS = {"tag:yaml.org,2002:" + kind for kind in ("str", "int", "float", "bool",
 def scalar(node: ScalarNode) -> Scalar:
     """A scalar's value by YAML 1.2's core schema; quoted and block scalars are texts."""
     text: str = node.value
-    if node.tag is not None:
+    if node.tag.__class__ is str:
         return _tagged(node)
     if node.style:
         return text
     if text[:1] in _NUMERIC_START and text:
-        return _number(text, node)
+        return int(text) if text.isascii() and text.isdecimal() and text[0] != "0" and len(text) < 19 else _number(text, node)
     return _SPECIAL.get(text, text)
 
 
@@ -176,18 +195,17 @@ def _tagged(node: ScalarNode) -> Scalar:
 
 def refuse_tag(node: Node) -> None:
     """Only YAML's own plain types may be named by a tag."""
-    if node.tag is not None and node.tag not in _TAGS:
+    if node.tag.__class__ is str and node.tag not in _TAGS:
         raise Fault("T001", f"the tag {node.tag!r} is not allowed: a config makes no objects", node)
 
 
 def entries(node: MappingNode) -> Entries:
     """A mapping's keys and values, merge keys expanded; T002 for a key that stands twice."""
-    if node.tag is not None:
-        refuse_tag(node)
+    refuse_tag(node)
     found: Entries = {}
     merges: list[Node] = []
     for key, value in node.value:
-        if not isinstance(key, ScalarNode):
+        if key.__class__ is not ScalarNode:
             raise Fault("T004", "a key must be a plain text", key)
         name = key.value
         if name == "<<" and not key.style:
