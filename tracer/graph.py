@@ -27,7 +27,7 @@ def arrange(network: Network) -> None:
         network.nodes = _sorted(network)
         for index, node in enumerate(network.nodes):
             node.index = index
-    found = [d for node in network.nodes if (d := _wrong_arity(network, node))]
+    found = [d for node in network.nodes if (d := _wrong_arity(network, node) or _wrong_indices(network, node))]
     if found:
         raise TracerError(found)
     network.diagnostics.extend(_without_use(network))
@@ -83,6 +83,20 @@ def _wrong_arity(network: Network, node: Node) -> Diagnostic | None:
 
     span = span_of(declared[0]) if declared else node.span_for(None)
     return Diagnostic("T106", message, span, path=network.path, hint=hint, related=node.use_places())
+
+
+def _wrong_indices(network: Network, node: Node) -> Diagnostic | None:
+    """Only a max pooling gives indices."""
+    source = node.operands.get("indices")
+    if source is None or source.op is None or "return_indices" in type(source.op).__struct_fields__:
+        return None
+    return Diagnostic(
+        "T202",
+        f"{node.name}: indices must name a max pooling; {source.name} is a {source.op_name}",
+        node.span_for("indices"),
+        path=network.path,
+        related=(Related(f"{source.name} stands here", source.span), *node.use_places()),
+    )
 
 
 def _without_use(network: Network) -> list[Diagnostic]:

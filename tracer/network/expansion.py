@@ -16,10 +16,10 @@ from yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from yaml.nodes import Node as YamlNode
 
 from tracer.diagnostics import Diagnostic, Related, Span, TracerError
+from tracer.memo import Memo
 from tracer.network import declarations
 from tracer.network.declarations import SECTIONS, TOP_LEVEL, Block
 from tracer.network.records import Declaration, DimPattern, Network, Node, SizeRange, Unknown
-from tracer.memo import Memo
 from tracer.network.values import (
     did_you_mean,
     interpolated,
@@ -608,7 +608,7 @@ class Expansion:
         """The node that a name stands for, without recording a fault."""
         target = self.targets.get(name)
         if target.__class__ is Node:
-            return target  # type: ignore[return-value]
+            return target
         for _ in range(limits.BLOCK_DEPTH + 2):
             if isinstance(target, Node):
                 return target

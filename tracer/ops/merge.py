@@ -228,8 +228,10 @@ class Concat(Merge, kw_only=True):
                     shape[0] == 0 if len(shape) == 1 else False,
                     "T301",
                     None,
-                    lambda: f"numbers of dims differ: {written(x[first])} from input {first + 1} has {rank}, "
-                    f"{written(shape)} from input {i + 1} has {len(shape)}",
+                    lambda: (
+                        f"numbers of dims differ: {written(x[first])} from input {first + 1} has {rank}, "
+                        f"{written(shape)} from input {i + 1} has {len(shape)}"
+                    ),
                 )
         for dim in range(rank):
             for i in kept[1:]:

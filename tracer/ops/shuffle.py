@@ -157,7 +157,8 @@ class Blocks(Op, kw_only=True):
         """Number of blocks along height and width of an image of this (height, width)."""
         kernels, strides = per_axis(self.kernel_size, 2), per_axis(self.stride, 2)
         paddings, dilations = per_axis(self.padding, 2), per_axis(self.dilation, 2)
-        return tuple(conv_size(image[i], dilated(kernels[i], dilations[i]), strides[i], 2 * paddings[i]) for i in (0, 1))
+        extents = [dilated(kernel, dilation) for kernel, dilation in zip(kernels, dilations)]
+        return tuple(conv_size(image[i], extents[i], strides[i], 2 * paddings[i]) for i in (0, 1))
 
     def fits(self, image: Shape) -> Requirements:
         """At least one block lies in the padded image."""

@@ -58,9 +58,9 @@ class _Composer(_CParser):  # type: ignore[misc]
     ``resolve`` returns is the tag of a node without one, here a slice, and never a text.
     """
 
-    resolve = slice
-    descend_resolver = staticmethod(operator.is_)
-    ascend_resolver = staticmethod([].clear)
+    resolve: Any = slice
+    descend_resolver: Any = staticmethod(operator.is_)
+    ascend_resolver: Any = staticmethod([].clear)
 
     def __init__(self, text: str) -> None:
         _CParser.__init__(self, text)
@@ -167,7 +167,8 @@ def scalar(node: ScalarNode) -> Scalar:
     if node.style:
         return text
     if text[:1] in _NUMERIC_START and text:
-        return int(text) if text.isascii() and text.isdecimal() and text[0] != "0" and len(text) < 19 else _number(text, node)
+        plain = text.isascii() and text.isdecimal() and text[0] != "0" and len(text) < 19
+        return int(text) if plain else _number(text, node)
     return _SPECIAL.get(text, text)
 
 

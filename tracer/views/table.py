@@ -76,7 +76,7 @@ def rows(trace: Trace, depth: int | None) -> list[Row]:
         found.append(
             Row(
                 name=name,
-                level=name.count(".") if depth != 1 else 0,
+                level=name.count("."),
                 op=_label(nodes, name),
                 section=last.section,
                 skips=() if only_previous or not sources else tuple(s for s in sources),
@@ -176,11 +176,18 @@ def table(trace: Trace, depth: int | None) -> RenderableType:
     grid.add_column("memory", justify="right", footer=short_bytes(whole.memory), no_wrap=True)
     grid.add_column("field", justify="right", no_wrap=True)
     section = None
+    inside: list[str] = []
     for row, shape in zip(found, _aligned(found)):
         if row.section != section and row.section != "input":
             grid.add_row(Text(row.section, style="bold magenta"))
+            inside = []
         section = row.section
-        name = row.name.rsplit(".", 1)[-1] if row.level else row.name
+        *around, name = row.name.split(".")
+        for level, part in enumerate(around):
+            if inside[level : level + 1] != [part]:
+                inside = [*inside[:level], part]
+                grid.add_row(Text("  " * (level + 1) + printable(part), style="bold"))
+        inside = around
         style = "red" if row.failed else "dim" if row.shape is None else ""
         grid.add_row(
             Text("  " * (row.level + (row.section != "input")) + printable(name)),

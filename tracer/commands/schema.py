@@ -1,0 +1,20 @@
+"""``tracer schema``: the JSON Schemas of the config language and of the JSON answers."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("schema")
+@click.argument("which", type=click.Choice(["language", "trace", "check"]), default="language")
+def command(which: str) -> None:
+    """Print a JSON Schema: of the config language (for editors), or of a command's JSON answer."""
+    from tracer.views.answers import CheckAnswer, TraceAnswer, to_json
+    from tracer.views.schema import answer_schema, language_schema
+
+    schemas = {
+        "language": language_schema,
+        "trace": lambda: answer_schema(TraceAnswer),
+        "check": lambda: answer_schema(CheckAnswer),
+    }
+    click.echo(to_json(schemas[which]()), nl=False)

@@ -1,0 +1,102 @@
+"""Floor 8: the operations as text: one page each, and the tables of all."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any, get_type_hints
+
+import msgspec
+
+from tracer.ops import FAMILIES
+from tracer.ops.base import Op, registry, written
+
+
+def families() -> Iterator[tuple[str, str, list[type[Op]]]]:
+    """Each family's title, what it is for, and its operations in the file's order; installed ones last."""
+    told: set[str] = set()
+    for module in FAMILIES:
+        members = [cls for cls in registry.values() if cls.__module__ == module.__name__]
+        told.update(cls.__name__ for cls in members)
+        yield _title(module), _first_sentence(module), members
+    others = [cls for name, cls in registry.items() if name not in told]
+    if others:
+        yield "installed", "operations of installed packages", others
+
+
+def _title(module: ModuleType) -> str:
+    return module.__name__.rsplit(".", 1)[-1]
+
+
+def _first_sentence(thing: Any) -> str:
+    """The first sentence of a docstring, without its full stop."""
+    text = " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
+    return re.split(r"\.(?:\s|$)", text, maxsplit=1)[0]
+
+
+def signature(cls: type[Op]) -> list[tuple[str, str, str]]:
+    """An operation's arguments: name, type, and default (``required`` where there is none)."""
+    hints = get_type_hints(cls, include_extras=True)
+    found = []
+    for field in msgspec.structs.fields(cls):
+        default = "required" if field.required else written(field.default)
+        found.append((field.encode_name, type_text(hints.get(field.name, field.type)), default))
+    return sorted(found, key=lambda row: row[2] != "required")
+
+
+def type_text(hint: Any) -> str:
+    """A type in YAML's words."""
+    text = str(hint) if not isinstance(hint, type) else hint.__name__
+    if "NoneType" in text and isinstance(hint, type):
+        return "null"
+    arguments = getattr(hint, "__args__", ())
+    origin = str(getattr(hint, "__origin__", ""))
+    if "Literal" in origin:
+        return " | ".join(map(str, arguments))
+    if getattr(hint, "__metadata__", None):
+        return "node"
+    if "tuple" in origin:
+        return "list of " + type_text(arguments[0])
+    if arguments:
+        return " | ".join(type_text(argument) for argument in arguments)
+    return {"str": "text", "bool": "true | false", "NoneType": "null", "float": "number", "int": "int"}.get(text, text)
+
+
+def page(cls: type[Op]) -> str:
+    """An operation's page: what it is for, its arguments, what may be solved or taken from nodes."""
+    documented = next((c for c in cls.__mro__ if c is not Op and issubclass(c, Op) and c.__doc__), cls)
+    parents = [c for c in cls.__mro__[1:] if issubclass(c, Op) and c is not Op and c.__doc__]
+    lines = [cls.__name__, "", inspect.getdoc(documented) or ""]
+    lines += ["", inspect.getdoc(parents[0]) or ""] if parents else []
+    rows = signature(cls)
+    widths = [max(len(row[i]) for row in rows) for i in range(2)] if rows else [0, 0]
+    lines += ["", "Arguments:"] if rows else ["", "No arguments."]
+    lines += [f"  {name.ljust(widths[0])}  {kind.ljust(widths[1])}  {default}" for name, kind, default in rows]
+    least, most = cls.arity
+    inputs = str(least) if least == most else f"{least} or more" if most is None else f"{least} to {most}"
+    lines += ["", f"Inputs: {inputs}"]
+    names = {row[0] for row in rows}
+    if cls.solvable & names:
+        lines.append(f"May be auto: {', '.join(sorted(cls.solvable & names))}")
+    if cls.node_fields:
+        lines.append(f"May name a node: {', '.join(cls.node_fields)}")
+    return "\n".join(lines) + "\n"
+
+
+def listing() -> str:
+    """All operations, by family."""
+    blocks = []
+    for title, purpose, members in families():
+        names = ", ".join(cls.__name__ for cls in members)
+        blocks.append(f"{title}: {purpose}\n  {names}\n")
+    return "\n".join(blocks)
+
+
+def markdown_table() -> str:
+    """The README's table of operations."""
+    lines = ["| family | operations |", "| --- | --- |"]
+    for title, _, members in families():
+        lines.append(f"| {title} | {', '.join(f'`{cls.__name__}`' for cls in members)} |")
+    return "\n".join(lines) + "\n"
