@@ -48,11 +48,12 @@ def _after(
     before = [exact.get(source.name, []) for source in node.inputs]
     axes = min((len(b) for b in before), default=0)
     inputs = [trace.shapes[source.name] or () for source in node.inputs]
+    sizes = {field: trace.shapes[source.name] or () for field, source in node.operands.items()}
     result: list[tuple[Fraction | None, Fraction]] = []
     for axis in range(axes):
         extents = [b[axis][0] for b in before]
         stride = max(b[axis][1] for b in before)
-        window = op.window(axis, *inputs) if op is not None else None
+        window = op.window(axis, *inputs, **sizes) if op is not None else None
         if window is None or None in extents:
             result.append((None, stride))
             continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 
@@ -12,9 +14,6 @@ def command(which: str) -> None:
     from tracer.views.answers import CheckAnswer, TraceAnswer, to_json
     from tracer.views.schema import answer_schema, language_schema
 
-    schemas = {
-        "language": language_schema,
-        "trace": lambda: answer_schema(TraceAnswer),
-        "check": lambda: answer_schema(CheckAnswer),
-    }
-    click.echo(to_json(schemas[which]()), nl=False)
+    answers: dict[str, Any] = {"trace": TraceAnswer, "check": CheckAnswer}
+    schema = language_schema() if which == "language" else answer_schema(answers[which])
+    click.echo(to_json(schema), nl=False)

@@ -214,7 +214,7 @@ class GLU(Op, kw_only=True):
         halved = self.dim % len(x0)
         return (*x0[:halved], x0[halved] // 2, *x0[halved + 1 :])
 
-    def window(self, axis: int, *x: Shape) -> Window | None:
+    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
         return window_along(self.dim, axis, x[0])
 
 
@@ -336,7 +336,7 @@ class SoftmaxAlong(Op, kw_only=True):
         if self.dim is not None:
             yield has_dim(self.dim, x[0])
 
-    def window(self, axis: int, *x: Shape) -> Window | None:
+    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
         first = len(x[0]) in (0, 1, 3)
         return window_along((0 if first else 1) if self.dim is None else self.dim, axis, x[0])
 

@@ -44,7 +44,7 @@ class AdaptivePool(Op, kw_only=True):
         spatial = (n if want is None else want for want, n in zip(self._wanted(), x0[-self.axes :]))
         return (*x0[: -self.axes], *spatial)
 
-    def window(self, axis: int, *x: Shape) -> Window | None:
+    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
         return POINTWISE if self._wanted()[axis] is None else None
 
 
@@ -175,7 +175,7 @@ class FractionalMaxPool(Op, kw_only=True):
         axes = self.axes
         return (*x0[:-axes], *(self._size(x0[i - axes], i) for i in range(axes)))
 
-    def window(self, axis: int, *x: Shape) -> Window | None:
+    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
         """The first window starts at 0 and the last at n − kernel: on average a step of (n − kernel) / (out − 1)."""
         n, kernel = x[0][axis - self.axes], per_axis(self.kernel_size, self.axes)[axis]
         return Window(kernel, down=maximum(n - kernel, 1), up=maximum(self._size(n, axis) - 1, 1))

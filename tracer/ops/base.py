@@ -92,7 +92,7 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Multiply-accumulate operations of one forward pass: torch's FlopCounterMode counts two FLOPs each."""
         return 0
 
-    def window(self, axis: int, *x: Shape) -> Window | None:
+    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
         """Which input positions an output position sees along one spatial axis; None: all of them."""
         return POINTWISE
 

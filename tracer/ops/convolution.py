@@ -183,7 +183,7 @@ class Conv(Convolving, kw_only=True):
         channels = x[0][-self.axes - 1]
         return product(y) * (channels // self.groups) * product(per_axis(self.kernel_size, self.axes))
 
-    def window(self, axis: int, *x: Shape) -> Window | None:
+    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
         extent, stride, _, _ = self._windows()[axis]
         return Window(extent, down=stride)
 
@@ -300,7 +300,7 @@ class ConvTranspose(Convolving, kw_only=True):
         positions = product(x[0])  # every input position meets the whole kernel
         return positions * self.out_channels // self.groups * product(per_axis(self.kernel_size, self.axes))
 
-    def window(self, axis: int, *x: Shape) -> Window | None:
+    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
         kernel, dilation = per_axis(self.kernel_size, self.axes)[axis], per_axis(self.dilation, self.axes)[axis]
         stride = per_axis(self.stride, self.axes)[axis]
         return Window(dilation * (kernel - 1) // stride + 1, up=stride)

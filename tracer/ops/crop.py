@@ -187,7 +187,7 @@ class Slice(Op, kw_only=True):
         taken = conv_size(self._length(x0[dim]), extent=1, stride=self.step, padding=0)
         return (*x0[:dim], taken, *x0[dim + 1 :])
 
-    def window(self, axis: int, *x: Shape) -> Window | None:
+    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
         along = wrapped(self.dim, len(x[0])) == axis + 2
         return Window(1, down=self.step) if along else POINTWISE
 

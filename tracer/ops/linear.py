@@ -57,7 +57,7 @@ class Linear(Op, kw_only=True):
     def macs(self, y: Shape, *x: Shape) -> Dim:
         return prod(x[0]) * self.out_features
 
-    def window(self, axis: int, *x: Shape) -> Window | None:
+    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
         return window_of_last_dim(axis, x[0])
 
 
@@ -117,5 +117,5 @@ class Bilinear(Op, kw_only=True):
         first, second = x
         return (first[-1] * second[-1] + self.bias) * self.out_features
 
-    def window(self, axis: int, *x: Shape) -> Window | None:
+    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
         return window_of_last_dim(axis, x[0])

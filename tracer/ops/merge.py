@@ -247,7 +247,7 @@ class Concat(Merge, kw_only=True):
         joined = wrapped(self.dim, len(first)) if kept else 0
         return (*first[:joined], sum(shape[joined] for shape in joining), *first[joined + 1 :])
 
-    def window(self, axis: int, *x: Shape) -> Window | None:
+    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
         return None if wrapped(self.dim, len(x[0])) == axis + 2 else POINTWISE
 
 
@@ -277,7 +277,7 @@ class Stack(Merge, kw_only=True):
         dim = wrapped(self.dim, len(first) + 1)
         return (*first[:dim], len(x), *first[dim:])
 
-    def window(self, axis: int, *x: Shape) -> Window | None:
+    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
         return POINTWISE if wrapped(self.dim, len(x[0]) + 1) > axis + 2 else None
 
 
@@ -361,5 +361,5 @@ class MatMul(Op, kw_only=True):
         a, b = x
         return math.prod(y) * a[-1] if len(b) > 1 else 0
 
-    def window(self, axis: int, *x: Shape) -> Window | None:
+    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
         return None

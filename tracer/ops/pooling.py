@@ -137,7 +137,7 @@ class Pooling(Op, kw_only=True):
                 dropped = no_dropped_rows(x0, i - self.axes, dilated(kernel, dilation), stride, (padding, padding))
                 yield dropped._replace(hint="ceil_mode: true gives the last rows a window of their own")
 
-    def window(self, axis: int, *x: Shape) -> Window | None:
+    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
         kernel, stride, _, dilation = self._window(axis)
         return Window(dilated(kernel, dilation), down=stride)
 

@@ -148,7 +148,7 @@ class Flatten(Op, kw_only=True):
         start, end = wrapped(self.start_dim, len(x0)), wrapped(self.end_dim, len(x0))
         return (*x0[:start], math.prod(x0[start : end + 1]), *x0[end + 1 :])
 
-    def window(self, axis: int, *x: Shape) -> Window | None:
+    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
         start, end = wrapped(self.start_dim, len(x[0])), wrapped(self.end_dim, len(x[0]))
         return spatial_dim_kept(axis, set(range(start, len(x[0]))) if start < end else set())
 
@@ -234,7 +234,7 @@ class Unflatten(Op, kw_only=True):
         dim = wrapped(self.dim, len(x0))
         return (*x0[:dim], *filled(self.unflattened_size, x0[dim]), *x0[dim + 1 :])
 
-    def window(self, axis: int, *x: Shape) -> Window | None:
+    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
         dim = wrapped(self.dim, len(x[0]))
         several = len(self.unflattened_size) > 1
         return spatial_dim_kept(axis, set(range(dim, len(x[0]))) if several else set())
@@ -262,7 +262,7 @@ class Reshape(Op, kw_only=True):
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         return filled(self.shape_, math.prod(x[0]))
 
-    def window(self, axis: int, *x: Shape) -> Window | None:
+    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
         return None
 
 
@@ -285,7 +285,7 @@ class Permute(Op, kw_only=True):
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         return tuple(x[0][dim] for dim in self.dims)
 
-    def window(self, axis: int, *x: Shape) -> Window | None:
+    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
         moved = {i for i, dim in enumerate(self.dims) if wrapped(dim, len(x[0])) != i}
         return spatial_dim_kept(axis, moved)
 
@@ -307,7 +307,7 @@ class Transpose(Op, kw_only=True):
             y[self.dim0], y[self.dim1] = y[self.dim1], y[self.dim0]
         return tuple(y)
 
-    def window(self, axis: int, *x: Shape) -> Window | None:
+    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
         pair = {wrapped(self.dim0, len(x[0])), wrapped(self.dim1, len(x[0]))}
         return spatial_dim_kept(axis, pair if len(pair) == 2 else set())
 
@@ -350,7 +350,7 @@ class Squeeze(Op, kw_only=True):
         dropped = self._dropped(x[0])
         return tuple(n for i, n in enumerate(x[0]) if i not in dropped)
 
-    def window(self, axis: int, *x: Shape) -> Window | None:
+    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
         first = min(self._dropped(x[0]), default=len(x[0]))
         return spatial_dim_kept(axis, set(range(first, len(x[0]))))
 
@@ -369,7 +369,7 @@ class Unsqueeze(Op, kw_only=True):
         dim = wrapped(self.dim, len(x0) + 1)
         return (*x0[:dim], 1, *x0[dim:])
 
-    def window(self, axis: int, *x: Shape) -> Window | None:
+    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
         return spatial_dim_kept(axis, set(range(wrapped(self.dim, len(x[0]) + 1), len(x[0]) + 1)))
 
 
@@ -394,7 +394,7 @@ class Reduction(Op, kw_only=True):
             return tuple(1 if i in reduced else n for i, n in enumerate(x0))
         return tuple(n for i, n in enumerate(x0) if i not in reduced)
 
-    def window(self, axis: int, *x: Shape) -> Window | None:
+    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
         reduced = {wrapped(dim, len(x[0])) for dim in self._dims(len(x[0]))}
         moved = set() if self.keepdim else set(range(min(reduced, default=len(x[0])), len(x[0])))
         return spatial_dim_kept(axis, reduced | moved)

@@ -57,7 +57,7 @@ class PixelShuffle(Op, kw_only=True):
         factor = self.upscale_factor
         return (*lead, channels // factor**2, height * factor, width * factor)
 
-    def window(self, axis: int, *x: Shape) -> Window | None:
+    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
         return Window(1, up=self.upscale_factor)
 
 
@@ -105,7 +105,7 @@ class PixelUnshuffle(Op, kw_only=True):
             choose(empty, width, width // factor),
         )
 
-    def window(self, axis: int, *x: Shape) -> Window | None:
+    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
         return Window(self.downscale_factor, down=self.downscale_factor)
 
 
@@ -172,7 +172,7 @@ class Blocks(Op, kw_only=True):
                 lambda: f"the kernel spans {extent}, but {written(image)} is {padded} there, padding included",
             )
 
-    def window(self, axis: int, *x: Shape) -> Window | None:
+    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
         return None
 
 

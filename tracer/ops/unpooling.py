@@ -103,7 +103,7 @@ class MaxUnpool(Op, kw_only=True):
             return (*x0[:-axes], *wanted[-axes:])
         return (*x0[:-axes], *(self._default(x0[i - axes], i) for i in range(axes)))
 
-    def window(self, axis: int, *x: Shape) -> Window | None:
+    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
         kernel, stride = self._per_axis(self.kernel_size)[axis], max(self._strides()[axis], 1)
         return Window(max(kernel - 1, 0) // stride + 1, up=stride)
 

@@ -49,9 +49,7 @@ def signature(cls: type[Op]) -> list[tuple[str, str, str]]:
 def type_text(hint: Any) -> str:
     """A type in YAML's words."""
     text = str(hint) if not isinstance(hint, type) else hint.__name__
-    if "NoneType" in text and isinstance(hint, type):
-        return "null"
-    arguments = getattr(hint, "__args__", ())
+    arguments: tuple[Any, ...] = getattr(hint, "__args__", ())
     origin = str(getattr(hint, "__origin__", ""))
     if "Literal" in origin:
         return " | ".join(map(str, arguments))

@@ -12,10 +12,17 @@ from tracer.ops.registry import find_operation, operation_names
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-EXPRESSION = {"type": "string", "pattern": r"\$\{.*\}", "description": "an expression, ${...}"}
-AUTO = {"type": "string", "pattern": r"^auto(\(-?\d+\.\.-?\d+\))?$", "description": "solved by the planner"}
+EXPRESSION: dict[str, Any] = {"type": "string", "pattern": r"\$\{.*\}", "description": "an expression, ${...}"}
+AUTO: dict[str, Any] = {
+    "type": "string",
+    "pattern": r"^auto(\(-?\d+\.\.-?\d+\))?$",
+    "description": "solved by the planner",
+}
 NAME = {"type": "string", "pattern": r"^[^\s.\[\]{}$,]+$"}
-REFERENCE = {"type": "string", "description": "a node's name, enc1.conv1 inside a block, name[i] of a Chunk"}
+REFERENCE: dict[str, Any] = {
+    "type": "string",
+    "description": "a node's name, enc1.conv1 inside a block, name[i] of a Chunk",
+}
 
 
 def answer_schema(record: type[msgspec.Struct]) -> dict[str, Any]:
@@ -30,7 +37,7 @@ def language_schema() -> dict[str, Any]:
     conditions = []
     for cls in records:
         schema = components[cls.__name__]
-        properties = {
+        properties: dict[str, Any] = {
             name: {"anyOf": [_described(prop), EXPRESSION, *_also(cls, name)]}
             for name, prop in schema["properties"].items()
         }
