@@ -2,35 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tracer.diagnostics import Diagnostic, Related
 from tracer.network.records import SizeRange
+from tracer.trace import Ops, Recipe, trace
 
 if TYPE_CHECKING:
     from tracer.api import Net
 
 MOST = 100_000
-"""Sizes of one symbol that are tried one by one."""
+"""Sizes of one symbol that are tried; of a range without end the first so many."""
+
+FEW = 64
+"""Up to so many sizes are traced one by one; more are computed at once, as arrays."""
 
 
 def not_every_size(net: Net) -> Iterator[Diagnostic]:
-    """T305 for each symbol: the smallest size in ``sizes`` that fails, the others at their defaults, and what fails."""
+    """T305 for each symbol: the smallest size in ``sizes`` that fails, the others at their first, and what fails.
+
+    One set of values for the ``auto`` arguments, the first size's, has to serve every size.
+    """
     network = net.network
+    defaults = network.defaults()
+    ops = net.plan(defaults).ops
     for symbol, declared in network.sizes.items():
         if isinstance(declared, int) or symbol not in network.symbols:
             continue
-        if isinstance(declared, SizeRange):
-            last = declared.largest if declared.largest is not None else declared.least + MOST * declared.step
-            sizes = range(declared.least, min(last + 1, declared.least + MOST * declared.step), declared.step)
-        else:
-            sizes = sorted(declared)  # type: ignore[assignment]
-        for size in sizes:
-            result = net.trace(**{symbol: size})
-            if result.diagnostics:
-                first = result.diagnostics[0]
-                related = (Related(f"{first.code} {first.message}", first.span),) if first.span else ()
-                message = f"{symbol} = {size} does not work: {first.message}"
-                yield Diagnostic("T305", message, network.size_spans[symbol], path=network.path, related=related)
-                break
+        sizes = _tried(declared)
+        size = _smallest_failing(net, ops, symbol, sizes)
+        if size is None:
+            continue
+        first = trace(network, {**defaults, symbol: size}, ops).diagnostics[0]
+        related = (Related(f"{first.code} {first.message}", first.span),) if first.span else ()
+        message = f"{symbol} = {size} does not work: {first.message}"
+        yield Diagnostic("T305", message, network.size_spans[symbol], path=network.path, related=related)
+
+
+def _tried(declared: tuple[int, ...] | SizeRange) -> Sequence[int]:
+    if not isinstance(declared, SizeRange):
+        return sorted(set(declared))
+    end = declared.least + MOST * declared.step
+    return range(declared.least, end if declared.largest is None else min(declared.largest + 1, end), declared.step)
+
+
+def _smallest_failing(net: Net, ops: Ops, symbol: str, sizes: Sequence[int]) -> int | None:
+    """The smallest of these sizes that breaks a condition; None where all work."""
+    network, defaults = net.network, net.network.defaults()
+    if len(sizes) > FEW:
+        recipe = Recipe(network, ops, {name: n for name, n in defaults.items() if name != symbol})
+        if recipe.sound:
+            return _first_broken(recipe, symbol, sizes)
+    return next((n for n in sizes if trace(network, {**defaults, symbol: n}, ops).diagnostics), None)
+
+
+def _first_broken(recipe: Recipe, symbol: str, sizes: Sequence[int]) -> int | None:
+    """All sizes at once, as arrays."""
+    import numpy
+
+    program = recipe.program
+    conditions = [program.watch(condition) for condition, _, _ in recipe.conditions]
+    values = {name: numpy.zeros(len(sizes), numpy.int64) for name in program.symbols}
+    values[symbol] = numpy.asarray(sizes, numpy.int64)
+    slots = program.run(values)
+    works = numpy.ones(len(sizes), bool)
+    for condition in conditions:
+        works &= program.truth(condition, slots)
+    return None if works.all() else int(sizes[int(works.argmin())])
