@@ -85,7 +85,7 @@ def command(
             width=None if sys.stdout.isatty() else 160,
             highlight=False,
         )
-        console.print(table(trace, depth))
+        console.print(table(trace, depth, net.plan(trace.sizes).assignments))
         click.echo(report.full(found, {shown(config): text}), nl=False, err=True)
     else:
         from tracer.views.table import to_csv, to_markdown

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,6 +16,7 @@ import msgspec
 from tracer.cost import Cost, costs, total
 from tracer.geometry import Field, fields
 from tracer.network.records import Declaration, Node
+from tracer.ops.base import written
 from tracer.trace import Trace
 from tracer.views.report import printable
 
@@ -155,8 +156,8 @@ def _aligned(found: Sequence[Row]) -> list[str]:
     return texts
 
 
-def table(trace: Trace, depth: int | None) -> RenderableType:
-    """The table for a terminal."""
+def table(trace: Trace, depth: int | None, solved: Mapping[str, tuple[int, ...]]) -> RenderableType:
+    """The table for a terminal; ``solved`` are the values of the ``auto`` arguments, told below it."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -199,6 +200,9 @@ def table(trace: Trace, depth: int | None) -> RenderableType:
             short_bytes(row.cost.memory) if row.shape is not None else "",
             field_text(row.field) if row.field and row.section != "input" else "",
         )
+    if solved:
+        values = ", ".join(f"{printable(name)} = {written(value)}" for name, value in solved.items())
+        grid.caption, grid.caption_justify = Text(f"solved: {values}", style=""), "left"
     return grid
 
 
