@@ -134,6 +134,20 @@ def test_center_crop_takes_the_rest_from_the_end() -> None:
     assert loss.message() == "the crop from 5 to 2 in dim 2 is uneven: 1 before, one more after"
 
 
+def test_center_crop_to_dims_over_symbols() -> None:
+    """The size may be an expression over the input's symbols; where that is negative, it is refused."""
+    from tracer.recipe import substitute
+    from tracer.symbol import Space
+
+    h = Space().symbol("H")
+    op = registry["CenterCrop"](size=(h - 4, 8))
+    assert op.shape((1, 1, h, h)) == (1, 1, h - 4, 8)
+    holds = [r.holds for r in op.requirements((1, 1, h, h))]
+    assert [all(substitute(holds, {"H": n})) for n in (3, 4, 7, 8, 9)] == [False, False, False, True, True]
+    refused = [r.code for r in registry["CenterCrop"](size=(-1, 0)).requirements((1, 1, 3, 3)) if not r.holds]
+    assert refused == ["T202"]
+
+
 def test_center_crop_does_not_enlarge() -> None:
     answer = ours(Case("CenterCrop", {"size": [4, 6]}, ((1, 1, 5, 5),)))
     assert answer == Refused("T302", "cannot crop 5 in dim 3 to 6: a crop does not enlarge")

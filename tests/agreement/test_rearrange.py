@@ -236,6 +236,8 @@ def test_reshape_by_dim_expressions() -> None:
     assert judged[-1] is True, "the products are one polynomial"
     closed = registry["Reshape"](shape_=(h - 5, 2))
     assert not all(substitute([r.holds for r in closed.requirements((8,))], {"N": 1, "H": 4, "W": 1}))
+    negative = registry["Reshape"](shape_=(-2, -4))
+    assert next(negative.requirements((8,))).holds is False, "a dim expression that comes out below -1"
 
 
 def test_reshape_names_the_numbers() -> None:

@@ -88,6 +88,9 @@ class CenterCrop(Op, kw_only=True):
             )
         for dim, want in self._wanted(x0, sizes).items():
             have = x0[dim]
+            yield Requirement(  # a dim expression is a number only here
+                want >= 0, "T202", "size", lambda: f"size is {want} in dim {dim}; it needs at least 0"
+            )
             yield Requirement(
                 want <= have,
                 "T302",

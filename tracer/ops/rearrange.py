@@ -172,7 +172,7 @@ def open_sizes(field: str, sizes: tuple[Dim, ...]) -> Requirements:
 def fits(field: str, sizes: tuple[Dim, ...], total: Dim, what: str) -> Requirements:
     """``total`` elements fill these sizes, one of which may be open. Source: ATen/InferSize.h, infer_size_impl."""
     for size in sizes:
-        if not isinstance(size, int):
+        if not is_open(size):  # a dim expression is a number only here
             yield Requirement(
                 size >= 0, "T202", field, lambda: f"{field} {written(sizes)} asks for a negative size, {size}"
             )
