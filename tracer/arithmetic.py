@@ -90,16 +90,19 @@ def transposed_size(n: Dim, kernel: int, stride: int, padding: int, dilation: in
     return (n - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1
 
 
-def pool_size(n: Dim, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> Dim:
+def pool_size(n: Dim, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool | Size) -> Dim:
     """Output size of a pooling; ``padding`` is one side's.
 
     With ``ceil_mode`` the last window is dropped where it would start in the right padding, that is where
-    (out - 1) * stride >= n + padding. Source: ATen/native/Pool.h, pooling_output_shape.
+    (out - 1) * stride >= n + padding. It may be a symbol, 0 or 1, while a plan is made.
+    Source: ATen/native/Pool.h, pooling_output_shape.
     """
     room = n + 2 * padding - dilated(kernel, dilation)
-    if not ceil_mode:
-        return room // stride + 1
-    return minimum(ceil_div(room, stride) + 1, ceil_div(n + padding, stride))
+    floor = room // stride + 1
+    if ceil_mode is False:
+        return floor
+    ceil = minimum(ceil_div(room, stride) + 1, ceil_div(n + padding, stride))
+    return choose(ceil_mode == 1, ceil, floor)
 
 
 def broadcast_size(a: Dim, b: Dim) -> Dim:

@@ -8,6 +8,8 @@ as its unknowns have values, so it finds the least-cost solution or proves that 
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,8 +22,15 @@ from tracer.recipe import Program
 from tracer.symbol import Condition, Size, Space
 from tracer.trace import Ops, Recipe, declared_ops, trace
 
-STEPS = 2_000_000
+COMBINATIONS = 10_000
+"""Combinations that are tried where an operation takes no symbols."""
+
+STEPS = 20_000
 """Values tried before a search gives up; it then says so instead of answering."""
+
+
+class TooLarge(Exception):
+    """The search has more values to try than it may."""
 
 
 class Variable(msgspec.Struct):
@@ -57,20 +66,25 @@ def plan_one(network: Network, sizes: Mapping[str, int]) -> Solution:
     for node, op in zip(network.nodes, ops):
         if node.unknowns and op is not None:
             open_ops[node.index] = _opened(node, op, space, variables)
-    conditions, failed = _conditions(network, open_ops, sizes, space)
-    if failed is not None:
-        return _unsolved(network, sizes, ops, variables, failed)
-    values, culprit = _solve(space, variables, conditions)
+    recipe = Recipe(network, open_ops, dict(sizes), space)
+    values: dict[str, int] | None = None
+    culprit: Any = recipe.failed
+    try:
+        if recipe.sound:
+            values, culprit = _solve(space, variables, recipe.conditions)
+        elif recipe.failed is None:
+            values = _enumerated(network, sizes, ops, variables)
+    except TooLarge:
+        return Solution(False, {}, 0, ops, [_too_large(network)])
     if values is None:
         return _unsolved(network, sizes, ops, variables, culprit)
-    solved: Ops = list(ops)
+    solved = _filled_ops(network, ops, values)
     assignments: dict[str, tuple[int, ...]] = {}
     for node, op in zip(network.nodes, ops):
         if node.unknowns and op is not None:
             fields = _filled(node, op, values)
-            solved[node.index] = with_arguments(op, fields)
             for field, value in fields.items():
-                assignments[f"{node.name}.{field}"] = tuple(int(v) for v in _as_tuple(value))
+                assignments[f"{node.name}.{field}"] = _as_tuple(value)
     cost = sum(abs(values[name] - variable.default) for name, variable in variables.items())
     return Solution(True, assignments, cost, solved, [])
 
@@ -109,11 +123,12 @@ def _with_unknowns(node: Node, op: Op, value_for: Any) -> dict[str, Any]:
         field = unknown.field
         current = fields.get(field, getattr(op, field))
         if field == "ceil_mode":
-            fields[field] = bool(value_for(unknown, 0)) if not isinstance(value_for(unknown, 0), Size) else False
+            value = value_for(unknown, 0)
+            fields[field] = value if isinstance(value, Size) else bool(value)
         elif unknown.axis is None:
-            fields[field] = tuple(value_for(unknown, axis) for axis in range(_axes(op)))
+            fields[field] = tuple(value_for(unknown, axis) for axis in range(type(op).value_count(field)))
         else:
-            items = list(per_axis(current, _axes(op)))
+            items = list(current)
             items[unknown.axis] = value_for(unknown, unknown.axis)
             fields[field] = tuple(items)
     return fields
@@ -123,7 +138,7 @@ def _symbol(node: Node, op: Op, unknown: Unknown, axis: int, space: Space, varia
     name = _variable_name(node, unknown, axis)
     if name not in variables:
         domain = _domain(op, unknown, axis)
-        default = 0 if unknown.field in ("padding", "output_padding") else 1
+        default = 0 if unknown.field in ("padding", "output_padding", "ceil_mode") else 1
         variables[name] = Variable(name, [], domain, default)
     variables[name].nodes.append(node)
     return space.symbol(name)
@@ -134,6 +149,8 @@ def _domain(op: Op, unknown: Unknown, axis: int) -> range:
     if unknown.least is not None and unknown.largest is not None:
         return range(unknown.least, unknown.largest + 1)
     axes = _axes(op)
+    if unknown.field == "ceil_mode":
+        return range(2)
     if unknown.field == "output_padding":
         strides, dilations = per_axis(op.stride, axes), per_axis(op.dilation, axes)  # type: ignore[attr-defined]
         numbers = [n for n in (strides[axis], dilations[axis]) if isinstance(n, int)]
@@ -142,12 +159,28 @@ def _domain(op: Op, unknown: Unknown, axis: int) -> range:
     return range(least, least + 16)
 
 
-def _conditions(
-    network: Network, ops: Ops, sizes: Mapping[str, int], space: Space
-) -> tuple[list[tuple[Condition, Node, Requirement | None]], tuple[Node, Requirement | None] | None]:
-    """What must hold of the unknowns; or the node that fails whatever they are."""
-    recipe = Recipe(network, ops, dict(sizes), space)
-    return recipe.conditions, None if recipe.sound else recipe.failed
+def _filled_ops(network: Network, ops: Ops, values: Mapping[str, int]) -> Ops:
+    """Every node's operation with its values filled in."""
+    solved: Ops = list(ops)
+    for node, op in zip(network.nodes, ops):
+        if node.unknowns and op is not None:
+            solved[node.index] = with_arguments(op, _filled(node, op, values))
+    return solved
+
+
+def _enumerated(
+    network: Network, sizes: Mapping[str, int], ops: Ops, variables: dict[str, Variable]
+) -> dict[str, int] | None:
+    """Every combination on ints, cheapest first: for networks with an operation that takes no symbols."""
+    if math.prod(len(v.domain) for v in variables.values()) > COMBINATIONS:
+        raise TooLarge
+    costs = [{value: abs(value - v.default) for value in v.domain} for v in variables.values()]
+    combinations = itertools.product(*(v.domain for v in variables.values()))
+    for chosen in sorted(combinations, key=lambda c: sum(cost[n] for cost, n in zip(costs, c))):
+        values = dict(zip(variables, chosen))
+        if not trace(network, sizes, _filled_ops(network, ops, values)).diagnostics:
+            return values
+    return None
 
 
 def _solve(
@@ -240,7 +273,7 @@ def _search(
             continue
         steps += 1
         if steps > STEPS:
-            raise OverflowError("the search for values is too large")
+            raise TooLarge
         name = names[part[depth]]
         cost = costs[-1] + abs(value - variables[depth].default)
         if best is not None and cost >= best_cost:
@@ -260,6 +293,18 @@ def _search(
         stack.append(iter(orders[depth + 1]))
         costs.append(cost)
     return best, culprit[1]
+
+
+def _too_large(network: Network) -> Diagnostic:
+    first = next(node for node in network.nodes if node.unknowns)
+    return Diagnostic(
+        "T006",
+        "the autos have too many values to search",
+        first.span_for(first.unknowns[0].field),
+        path=network.path,
+        hint="narrow their domains: auto(LEAST..LARGEST)",
+        related=first.use_places(),
+    )
 
 
 def _unsolved(

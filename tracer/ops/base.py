@@ -65,6 +65,11 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The least value that torch takes for a solvable argument."""
         return 0 if field in ("padding", "output_padding") else 1
 
+    @classmethod
+    def value_count(cls, field: str) -> int:
+        """How many values a solvable argument has when written out: one per axis."""
+        return getattr(cls, "axes", 1)
+
     def legal(self) -> Requirements:
         """What torch refuses whatever the input: a value's range, a tuple's length."""
         return iter(())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-from tracer.arithmetic import Holds
+from tracer.arithmetic import Holds, maximum, minimum
 from tracer.ops.base import (
     MAX_INT,
     Ints,
@@ -33,6 +33,10 @@ class Padding(Op, kw_only=True):
 
     axes: ClassVar[int]
     solvable = frozenset({"padding"})
+
+    @classmethod
+    def value_count(cls, field: str) -> int:
+        return 2 * cls.axes  # one per side
 
     padding: Ints
 
@@ -89,7 +93,7 @@ class ConstantPadding(Padding, kw_only=True):
         if lead < 0:
             return
         for n, (before, after) in zip(x0[lead:], amounts):
-            removed = -min(before, 0) - min(after, 0)
+            removed = -minimum(before, 0) - minimum(after, 0)
             # The crop comes first: what a positive amount adds does not make up for it.
             yield Requirement(
                 n >= removed,
@@ -136,7 +140,7 @@ class ReflectionPadding(BorderPadding, kw_only=True):
         lead = len(x0) - len(amounts)
         yield from self._not_empty(x0, lead)
         for n, pair in zip(x0[lead:], amounts):
-            largest = max(pair)
+            largest = maximum(*pair)
             yield Requirement(
                 n > largest,
                 "T306",
