@@ -66,7 +66,7 @@ def floor_scale(n: Dim, factor: float) -> Dim:
 
 def ceil_div(a: Dim, b: int) -> Dim:
     """a / b rounded up, b > 0."""
-    return -(-a // b)
+    return (a + b - 1) // b
 
 
 def dilated(kernel: int, dilation: int) -> int:

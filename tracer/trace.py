@@ -105,7 +105,7 @@ class Trace:
                 key = (id(op), inputs, tuple(sizes.items()))
                 known = _losses.get(key)
                 if known is None:
-                    known = _losses[key] = (op, [r for r in op.losses(*inputs, **sizes) if not r.holds])
+                    known = _losses[key] = (op, [said(r) for r in op.losses(*inputs, **sizes) if not r.holds])
                 self._lost += [(node, requirement) for requirement in known[1]]
         return self._lost
 
@@ -138,7 +138,7 @@ class _Tracer:
     def __init__(self, network: Network, sizes: dict[str, int], ops: Ops) -> None:
         self.network = network
         self.sizes = sizes
-        self.ops = ops
+        self.ops = list(ops)
         self.diagnostics: list[Diagnostic] = []
         self.shapes: dict[str, Shape | None] = {}
 
@@ -181,14 +181,20 @@ class _Tracer:
 
     def _with_dims(self, node: Node, op: Op) -> Op | None:
         """The operation with its dims over symbols computed."""
-        try:
-            values = {f: tuple(dim_value(d, self.sizes) for d in dims) for f, dims in node.dim_fields.items()}
-        except ExpressionError as error:
-            field = next(iter(node.dim_fields))
-            self._report("T005", str(error), node.span_for(field), None, node.use_places())
-            return None
-        op = with_arguments(op, values)
-        self.ops = [*self.ops[: node.index], op, *self.ops[node.index + 1 :]]
+        values: dict[str, Any] = {}
+        for field, dims in node.dim_fields.items():
+            try:
+                values[field] = tuple(dim_value(d, self.sizes) for d in dims)
+            except ExpressionError as error:
+                self._report("T005", str(error), node.span_for(field), None, node.use_places())
+                return None
+            for dim, n in zip(dims, values[field]):
+                if dim.__class__ is not int and (n.__class__ is not int or n < 0):
+                    text = dim.text if isinstance(dim, Expression) else dim
+                    message = f"{node.name}: the dim {text} is {n}; it must be a whole number from 0 on"
+                    self._report("T202", message, node.span_for(field), None, node.use_places())
+                    return None
+        self.ops[node.index] = op = with_arguments(op, values)
         return op
 
     def _apply(self, node: Node, op: Op, inputs: list[Shape]) -> Shape | None:
@@ -242,12 +248,18 @@ def mismatch(pattern: tuple[DimPattern, ...], y: Shape, sizes: Mapping[str, int]
     return "; ".join(wrong) or None
 
 
+def said(requirement: Requirement) -> Requirement:
+    """The requirement with its message as text: a callable must be asked before its generator moves on."""
+    message = requirement.message
+    return requirement if isinstance(message, str) else requirement._replace(message=message())
+
+
 _INPUT = re.compile(r"\binput (\d+)\b")
 
 
 def refusal(path: str, node: Node, requirement: Requirement, inputs: list[Shape]) -> Diagnostic:
     """The diagnostic of a requirement that does not hold: the argument's place, and the producers'."""
-    message = requirement.message if isinstance(requirement.message, str) else requirement.message()
+    message = str(said(requirement).message)
     names = [source.name for source in node.inputs]
 
     def named(match: re.Match[str]) -> str:
@@ -350,6 +362,14 @@ class Recipe:
         if node.dim_fields:
             values = {f: tuple(dim_value(d, self.sizes) for d in dims) for f, dims in node.dim_fields.items()}
             op = with_arguments(op, values)
+            pairs = [pair for field, dims in node.dim_fields.items() for pair in zip(dims, values[field])]
+            for n in [n for dim, n in pairs if dim.__class__ is not int]:
+                if isinstance(n, float):
+                    return None
+                if isinstance(holds := n >= 0, Condition):
+                    self.conditions.append((holds, node, None))
+                elif not holds:
+                    return None
         for requirement in op.requirements(*inputs, **given):
             holds = requirement.holds
             if isinstance(holds, Condition):

@@ -34,8 +34,7 @@ def _lost(trace: Trace, code: str) -> Iterator[tuple[Node, str, str | None, str 
     found: dict[str, tuple[Node, list[str], str | None, str | None]] = {}
     for node, requirement in trace.lost():
         if requirement.code == code:
-            text = requirement.message if isinstance(requirement.message, str) else requirement.message()
-            found.setdefault(node.name, (node, [], requirement.field, requirement.hint))[1].append(text)
+            found.setdefault(node.name, (node, [], requirement.field, requirement.hint))[1].append(str(requirement.message))
     for node, messages, field, hint in found.values():
         yield node, "; ".join(dict.fromkeys(messages)), field, hint
 
