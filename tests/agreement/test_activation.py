@@ -17,6 +17,8 @@ from tests.agreement.draws import Draw
 from tests.oracle import Case, Refused, agree, ours, parameters_agree
 from tracer.ops.base import registry
 
+pytestmark = pytest.mark.filterwarnings("ignore:keyword argument:FutureWarning")
+
 ACTIVATIONS = [name for name in torch.nn.modules.activation.__all__ if name != "MultiheadAttention"]
 DROPOUTS = torch.nn.modules.dropout.__all__
 
@@ -36,14 +38,14 @@ edges = st.sampled_from([NAN, INF, -INF, LARGEST, -LARGEST, 3.4028235e38, -1e39,
 def case_of(draw: Draw, op: str) -> Case:
     """Every argument of torch's class, given in about half of the cases; a shape of any rank."""
     arguments: dict[str, Any] = {}
-    if (op, True) != ("GLU", draw(st.booleans())):
-        for field, parameter in inspect.signature(getattr(torch.nn, op)).parameters.items():
-            if field in ("args", "kwargs", "device", "dtype"):
-                continue
-            if parameter.default is inspect.Parameter.empty or draw(st.booleans()):
-                arguments[field] = draw(values.get(field, st.one_of(numbers, numbers, edges)))
+    for field, parameter in inspect.signature(getattr(torch.nn, op)).parameters.items():
+        if field in ("args", "kwargs", "device", "dtype"):
+            continue
+        if parameter.default is inspect.Parameter.empty or draw(st.booleans()):
+            arguments[field] = draw(values.get(field, numbers | edges))
     sizes = st.sampled_from([2, 2, 3, 4, 6, 1, 0])
-    return Case(op, arguments, (tuple(draw(st.lists(sizes, max_size=5))),))
+    ranks = {"Dropout1d": (2, 3), "Softmax2d": (3, 4)}.get(op, (0, 5)) if draw(st.integers(1, 3)) > 1 else (0, 5)
+    return Case(op, arguments, (tuple(draw(st.lists(sizes, min_size=ranks[0], max_size=ranks[1]))),))
 
 
 @pytest.mark.parametrize("op", ACTIVATIONS + DROPOUTS)

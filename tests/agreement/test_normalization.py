@@ -49,9 +49,9 @@ def by_channel_case(draw: Draw, op: str) -> Case:
 
 @st.composite
 def group_case(draw: Draw, op: str) -> Case:
-    channels = draw(st.sampled_from([4, 4, 6, 1, 0]))
-    arguments: dict[str, Any] = {"num_groups": draw(st.sampled_from([1, 2, 2, 4, 3, 6, 0, -1, -2]))}
-    arguments["num_channels"] = draw(st.sampled_from([channels] * 6 + [1, 2, 6, 0, -4]))
+    channels = draw(st.sampled_from([4, 4, 4, 6, 6, 1, 0]))
+    arguments: dict[str, Any] = {"num_groups": draw(st.sampled_from([1, 1, 1, 2, 2, 2, 2, 4, 4, 3, 6, 0, -1, -2]))}
+    arguments["num_channels"] = draw(st.sampled_from([channels] * 16 + [1, 2, 6, 0, -4]))
     maybe(draw, arguments, "affine", st.booleans())
     maybe(draw, arguments, "bias", st.booleans(), often=3)
     maybe(draw, arguments, "eps", epsilons, often=4)
@@ -60,11 +60,13 @@ def group_case(draw: Draw, op: str) -> Case:
 
 @st.composite
 def trailing_case(draw: Draw, op: str) -> Case:
-    shape = tuple(draw(st.lists(st.sampled_from([1, 2, 3, 0]), max_size=4)))
+    shape = tuple(
+        draw(st.lists(st.sampled_from([1, 2, 3, 0]), min_size=draw(st.sampled_from([0, 1, 2, 2, 3])), max_size=4))
+    )
     sizes = st.sampled_from([1, 2, 3, 0, -1])
     last = len(shape) - draw(st.integers(1, 3))
     own = st.sampled_from([*([shape[-1]] if shape else []), list(shape[max(0, last) :])])
-    arguments: dict[str, Any] = {"normalized_shape": draw(st.one_of(own, own, own, sizes, st.lists(sizes, max_size=3)))}
+    arguments: dict[str, Any] = {"normalized_shape": draw(st.one_of(*[own] * 8, sizes, st.lists(sizes, max_size=3)))}
     maybe(draw, arguments, "elementwise_affine", st.booleans())
     maybe(draw, arguments, "eps", epsilons, often=4)
     if op == "LayerNorm":
