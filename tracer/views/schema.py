@@ -12,14 +12,17 @@ from tracer.ops.registry import find_operation, operation_names
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-EXPRESSION: dict[str, Any] = {"type": "string", "pattern": r"\$\{.*\}", "description": "an expression, ${...}"}
-AUTO: dict[str, Any] = {
-    "type": "string",
-    "pattern": r"^auto(\(-?\d+\.\.-?\d+\))?$",
-    "description": "solved by the planner",
+SHARED: dict[str, Any] = {
+    "expression": {"type": "string", "pattern": r"\$\{.*\}", "description": "an expression, ${...}"},
+    "auto": {"type": "string", "pattern": r"^auto(\(-?\d+\.\.-?\d+\))?$", "description": "solved by the planner"},
+    "reference": {"type": "string", "description": "a node's name, enc1.conv1 inside a block, name[i] of a Chunk"},
+    "autos": {"type": "array", "items": {"anyOf": [{"type": "integer"}, {"type": "string"}]}},
+    "values": {"type": "array", "items": {"anyOf": [{"type": ["number", "null"]}, {"type": "string"}]}},
 }
+EXPRESSION: dict[str, Any] = {"$ref": "#/$defs/expression"}
+AUTO: dict[str, Any] = {"$ref": "#/$defs/auto"}
+REFERENCE: dict[str, Any] = {"$ref": "#/$defs/reference"}
 NAME = {"type": "string", "pattern": r"^[^\s.\[\]{}$,]+$"}
-REFERENCE: dict[str, Any] = {
     "type": "string",
     "description": "a node's name, enc1.conv1 inside a block, name[i] of a Chunk",
 }
@@ -33,7 +36,7 @@ def answer_schema(record: type[msgspec.Struct]) -> dict[str, Any]:
 def language_schema() -> dict[str, Any]:
     """The JSON Schema of a config, for editors: keys, sections, and every operation's arguments."""
     records = [cls for name in operation_names() if (cls := find_operation(name)) is not None]
-    schemas, components = msgspec.json.schema_components(records, ref_template="#/$defs/{name}")
+    _, components = msgspec.json.schema_components(records, ref_template="#/$defs/{name}")
     conditions = []
     for cls in records:
         schema = components[cls.__name__]
@@ -41,7 +44,7 @@ def language_schema() -> dict[str, Any]:
             name: {"anyOf": [_described(prop), EXPRESSION, *_also(cls, name)]}
             for name, prop in schema["properties"].items()
         }
-        properties.update({"op": {"const": cls.__name__}, **_common()})
+        properties.update({"op": True, **dict.fromkeys(_common(), True)})
         conditions.append(
             {
                 "if": {"properties": {"op": {"const": cls.__name__}}, "required": ["op"]},
@@ -53,7 +56,6 @@ def language_schema() -> dict[str, Any]:
                 },
             }
         )
-    del schemas
     return {"$schema": DIALECT, "title": "tracer config", **_top(), "$defs": _definitions(conditions)}
 
 
@@ -66,13 +68,13 @@ def _also(cls: type[Op], name: str) -> list[dict[str, Any]]:
     """What an argument takes besides its own type: ``auto``, a node, dims over symbols."""
     found: list[dict[str, Any]] = []
     if name in cls.solvable:
-        found += [AUTO, {"type": "array", "items": {"anyOf": [{"type": "integer"}, AUTO, EXPRESSION]}}]
+        found += [AUTO, {"$ref": "#/$defs/autos"}]
     if name in cls.node_fields:
         found.append(REFERENCE)
     if name in cls.dim_fields:
         found.append({"$ref": "#/$defs/shape"})
     if not found:
-        found.append({"type": "array", "items": {"anyOf": [{"type": ["number", "null"]}, EXPRESSION]}})
+        found.append({"$ref": "#/$defs/values"})
     return found
 
 
@@ -87,6 +89,7 @@ def _common() -> dict[str, Any]:
 def _definitions(conditions: list[dict[str, Any]]) -> dict[str, Any]:
     words = [find_operation(name) for name in operation_names()]
     return {
+        **SHARED,
         "dim": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string"}]},
         "shape": {"anyOf": [{"type": "array", "items": {"$ref": "#/$defs/dim"}}, EXPRESSION]},
         "node": {
