@@ -23,9 +23,6 @@ EXPRESSION: dict[str, Any] = {"$ref": "#/$defs/expression"}
 AUTO: dict[str, Any] = {"$ref": "#/$defs/auto"}
 REFERENCE: dict[str, Any] = {"$ref": "#/$defs/reference"}
 NAME = {"type": "string", "pattern": r"^[^\s.\[\]{}$,]+$"}
-    "type": "string",
-    "description": "a node's name, enc1.conv1 inside a block, name[i] of a Chunk",
-}
 
 
 def answer_schema(record: type[msgspec.Struct]) -> dict[str, Any]:
