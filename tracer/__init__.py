@@ -9,13 +9,15 @@ tracer.check("configs/unet_2015.yaml")      # a list of diagnostics; empty is go
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tracer.api import Net, check, checks, load, loads
+    from tracer.api import check, checks, load, loads
     from tracer.diagnostics import Diagnostic, Span, TracerError
+    from tracer.net import Net
 
 __version__ = "0.1.0"
 
 _HOME = {
-    **dict.fromkeys(("Net", "check", "checks", "load", "loads"), "tracer.api"),
+    **dict.fromkeys(("check", "checks", "load", "loads"), "tracer.api"),
+    "Net": "tracer.net",
     **dict.fromkeys(("Diagnostic", "Span", "TracerError"), "tracer.diagnostics"),
 }
 

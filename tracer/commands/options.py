@@ -1,4 +1,4 @@
-"""Floor 9: what the commands share: options, files, colours."""
+"""Floor 10: what the commands share: options, files, colours."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 
 import click
 
-from tracer.api import Net, read_bytes
+from tracer.api import read_bytes
 from tracer.diagnostics import Diagnostic, TracerError
+from tracer.net import Net
 from tracer.network.values import value_of
 from tracer.source.tree import Fault, compose, decode
 

@@ -1,14 +1,10 @@
-"""Floor 7: the rules, a file per range of codes, and the judge that asks them all."""
+"""Floor 8: the rules, a file per range of codes, and the judge that asks them all."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tracer.diagnostics import Diagnostic
+from tracer.net import Net
 from tracer.rules.design import design_rules
-
-if TYPE_CHECKING:
-    from tracer.api import Net
 
 
 def judge(net: Net) -> list[Diagnostic]:

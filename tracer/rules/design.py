@@ -1,4 +1,4 @@
-"""Floor 7: T5xx, warnings about designs that run but lose, shift or tile something."""
+"""Floor 8: T5xx, warnings about designs that run but lose, shift or tile something."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def _lost(trace: Trace, code: str) -> Iterator[tuple[Node, str, str | None, str 
     found: dict[str, tuple[Node, list[str], str | None, str | None]] = {}
     for node, requirement in trace.lost():
         if requirement.code == code:
-            found.setdefault(node.name, (node, [], requirement.field, requirement.hint))[1].append(str(requirement.message))
+            found.setdefault(node.name, (node, [], requirement.field, requirement.hint))[1].append(
+                str(requirement.message)
+            )
     for node, messages, field, hint in found.values():
         yield node, "; ".join(dict.fromkeys(messages)), field, hint
 

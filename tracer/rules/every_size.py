@@ -1,16 +1,13 @@
-"""Floor 7: T305, a size in ``sizes`` that the network does not take."""
+"""Floor 8: T305, a size in ``sizes`` that the network does not take."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from tracer.diagnostics import Diagnostic, Related
+from tracer.net import Net
 from tracer.network.records import SizeRange
 from tracer.trace import Ops, Recipe, trace
-
-if TYPE_CHECKING:
-    from tracer.api import Net
 
 MOST = 100_000
 """Sizes of one symbol that are tried; of a range without end the first so many."""

@@ -1,4 +1,4 @@
-"""Floor 7: what a rule is. One rule is one function, and its docstring is its manual page.
+"""Floor 8: what a rule is. One rule is one function, and its docstring is its manual page.
 
 The page has a paragraph or more, then a ``Bad:`` and a ``Good:`` config, indented. The tests run both: the bad
 one must give the code, the good one must be clean.
