@@ -13,7 +13,7 @@ from typing import Any
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.graph import arrange
 from tracer.net import Net
-from tracer.network.expansion import expand
+from tracer.network.reading import read_network
 from tracer.network.records import Network
 from tracer.source.tree import Fault, decode
 
@@ -38,7 +38,7 @@ def load_text(
     An input's shape is found by its name; the empty name stands for the only input. Raises TracerError, and
     ValueError for a param, symbol or input that the config doesn't have.
     """
-    network = expand(text, path, params)
+    network = read_network(text, path, params)
     for name, shape in (inputs or {}).items():
         replace_input(network, name, shape)
     for symbol, size in (sizes or {}).items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import msgspec
@@ -20,7 +21,7 @@ DimPattern = int | str | Expression | None
 class Declaration:
     """One ``name: {op: ..., ...}`` of the file. A block's declaration stands for every use of the block."""
 
-    __slots__ = ("arguments", "constant", "expect", "inputs", "key", "name", "op", "repeat", "value")
+    __slots__ = ("arguments", "expect", "inputs", "key", "name", "op", "repeat", "value")
 
     def __init__(self, name: str, key: ScalarNode, value: YamlNode, op: ScalarNode, arguments: Entries) -> None:
         self.name = name
@@ -33,8 +34,6 @@ class Declaration:
         """The names under ``from``; None where it is left out."""
         self.expect: YamlNode | None = None
         self.repeat: YamlNode | None = None
-        self.constant: Any = None
-        """What the expansion makes of it, kept where no expression takes part."""
 
 
 class Unknown(msgspec.Struct, frozen=True):
@@ -78,7 +77,7 @@ class Node:
         self.pattern: tuple[DimPattern, ...] = ()
         """An input's declared shape."""
         self.unknowns: tuple[Unknown, ...] = ()
-        self.dim_fields: dict[str, tuple[DimPattern, ...]] = {}
+        self.dim_fields: Mapping[str, tuple[DimPattern, ...]] = {}
         """Arguments with dims written as expressions over symbols."""
 
     @property

@@ -1,0 +1,146 @@
+"""Floor 3: a declaration to the record of its operation, its arguments read, checked and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from yaml.nodes import Node as YamlNode
+from yaml.nodes import ScalarNode, SequenceNode
+
+from tracer.memo import Memo
+from tracer.network.records import Declaration, DimPattern, Unknown
+from tracer.network.values import did_you_mean, operation_record, unknown_of, value_of
+from tracer.ops.base import Op
+from tracer.ops.registry import find_operation, operation_names
+from tracer.source import limits
+from tracer.source.expressions import ExpressionError, parse
+from tracer.source.tree import Fault
+
+
+class Made(NamedTuple):
+    """What a declaration makes."""
+
+    op: Op
+    unknowns: tuple[Unknown, ...] = ()
+    """Its ``auto`` arguments; the record holds their least values meanwhile."""
+    dim_fields: Mapping[str, tuple[DimPattern, ...]] = {}
+    """Arguments with dims over symbols; the record holds ones meanwhile."""
+    operands: Mapping[str, ScalarNode] = {}
+    """Arguments that name a node."""
+
+
+_literal: Memo[Made] = Memo(4096)
+"""What declarations without expressions make, by their text: equal layers are made once."""
+
+_records: Memo[Op] = Memo(4096)
+"""Operations already made and judged, by class and arguments: equal layers share one record."""
+
+
+def make(op_name: Any, declaration: Declaration, scope: Mapping[str, Any], blocks: Mapping[str, Any]) -> Made:
+    """The operation of a declaration. Raises :class:`Fault` (T003 to T006, T101, T2xx) at the argument at fault."""
+    key = _literal_key(op_name, declaration)
+    made = _literal.get(key) if key else None
+    if made is None:
+        made = _made(op_name, declaration, scope, blocks)
+        if key and not (made.unknowns or made.dim_fields or made.operands):
+            _literal[key] = made
+    return made
+
+
+def _made(op_name: Any, declaration: Declaration, scope: Mapping[str, Any], blocks: Mapping[str, Any]) -> Made:
+    cls = find_operation(op_name) if isinstance(op_name, str) else None
+    if cls is None:
+        hint = did_you_mean(str(op_name), [*blocks, *operation_names()])
+        raise Fault("T101", f"unknown operation {op_name!r}", declaration.op, hint)
+    values: dict[str, Any] = {}
+    unknowns: list[Unknown] = []
+    dim_fields: dict[str, tuple[DimPattern, ...]] = {}
+    operands: dict[str, ScalarNode] = {}
+    for word, (_, node) in declaration.arguments.items():
+        value = value_of(node, scope)
+        if value.__class__ is str:
+            if word in cls.node_fields:
+                operands[word] = ScalarNode(node.tag, value, node.start_mark, node.end_mark)
+            elif value.startswith("auto") and word in cls.__struct_encode_fields__:
+                value = _placeholder(cls, word, value, node, unknowns)
+        elif value.__class__ is tuple and any(item.__class__ is str for item in value):
+            if word in cls.dim_fields:
+                dim_fields[word] = _dims(value, node)
+                value = tuple(1 if isinstance(item, str) else item for item in value)
+            else:
+                items = node.value if isinstance(node, SequenceNode) else [node] * len(value)
+                value = tuple(_placeholder(cls, word, v, items[i], unknowns, i) for i, v in enumerate(value))
+        _refuse_huge(value, node)
+        values[word] = value
+    if cls.several is not None:
+        values.setdefault("index", 0)
+    key = (cls, *[(word, _typed(value)) for word, value in values.items()])
+    op = None if unknowns else _records.get(key)
+    if op is None:
+        op = operation_record(cls, values, declaration)
+        _refuse_illegal(op, declaration, {u.field for u in unknowns})
+        if not unknowns:
+            _records[key] = op
+    return Made(op, tuple(unknowns), dim_fields, operands)
+
+
+def _dims(value: tuple[Any, ...], node: YamlNode) -> tuple[DimPattern, ...]:
+    try:
+        return tuple(parse(v) if isinstance(v, str) else v for v in value)
+    except ExpressionError as error:
+        raise Fault("T005", str(error), node) from None
+
+
+def _placeholder(
+    cls: type[Op], word: str, value: Any, node: YamlNode, unknowns: list[Unknown], axis: int | None = None
+) -> Any:
+    """The value that stands for an ``auto`` until it is solved; any other value as it is."""
+    unknown = unknown_of(value, word, axis, node)
+    if unknown is None:
+        return value
+    if word not in cls.solvable:
+        solvable = ", ".join(sorted(cls.solvable & set(cls.__struct_encode_fields__))) or "no argument"
+        raise Fault("T004", f"{word} of {cls.__name__} cannot be auto", node, f"{cls.__name__} can solve {solvable}")
+    unknowns.append(unknown)
+    if word == "ceil_mode":
+        return False
+    return unknown.least if unknown.least is not None else cls.least_value(word)
+
+
+def _literal_key(op_name: Any, declaration: Declaration) -> tuple[Any, ...] | None:
+    """A declaration's text where it decides what is made: scalars only, and no expression."""
+    key: list[Any] = [op_name]
+    for word, (_, node) in declaration.arguments.items():
+        if node.__class__ is not ScalarNode or "${" in node.value:
+            return None
+        key += (word, node.value, node.style, node.tag if node.tag.__class__ is str else None)
+    return tuple(key)
+
+
+def _typed(value: Any) -> Any:
+    """A value with its types, so that 1, 1.0 and true are three."""
+    if value.__class__ is tuple:
+        return tuple([_typed(item) for item in value])
+    return (value.__class__, value)
+
+
+def _refuse_illegal(op: Op, declaration: Declaration, unknown: set[str]) -> None:
+    """Raise the first argument that torch refuses whatever the input; those still to be found are not judged."""
+    for requirement in op.legal():
+        if not requirement.holds and requirement.field not in unknown:
+            message = requirement.message if isinstance(requirement.message, str) else requirement.message()
+            given = declaration.arguments.get(requirement.field or "")
+            raise Fault(requirement.code, message, given[1] if given else declaration.op, requirement.hint)
+
+
+def _refuse_huge(value: Any, node: YamlNode) -> None:
+    """No argument of torch takes an integer of more than 63 bits, or NaN."""
+    if isinstance(value, tuple):
+        for item in value:
+            _refuse_huge(item, node)
+    elif isinstance(value, int):
+        if not -limits.INTEGER <= value <= limits.INTEGER:
+            raise Fault("T202", f"{value} is out of range: more than 63 bits", node)
+    elif value != value:
+        raise Fault("T202", "NaN is not a value for a network", node)

@@ -1,0 +1,259 @@
+"""Floor 3: a config's text to the declared network, key by key.
+
+All faults of a file are collected: what one key says wrong doesn't keep the others from being read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from yaml.nodes import MappingNode, ScalarNode, SequenceNode
+from yaml.nodes import Node as YamlNode
+
+from tracer.diagnostics import Span, TracerError
+from tracer.network import declarations
+from tracer.network.declarations import SECTIONS, TOP_LEVEL, Block
+from tracer.network.expansion import Expansion
+from tracer.network.faults import Faults
+from tracer.network.names import Reference, Target
+from tracer.network.records import Declaration, Network, Node, SizeRange
+from tracer.network.values import did_you_mean, mapping, shape_pattern, value_of
+from tracer.ops.base import registry
+from tracer.source import limits
+from tracer.source.tree import Fault, compose, described, entries, scalar, span_of
+
+Entry = tuple[ScalarNode, YamlNode]
+
+_IGNORE = re.compile(r"#\s*tracer:\s*ignore\[([^\]]*)\]")
+
+
+def read_network(source: str, path: str = "<string>", overrides: Mapping[str, Any] | None = None) -> Network:
+    """The expanded network of a config's text, nodes in the file's order.
+
+    Raises :class:`TracerError` with every T0xx, T1xx and T2xx fault that the text shows, and ``ValueError`` for
+    an override of a param that the config doesn't have.
+    """
+    return _Reader(path).read(source, overrides or {})
+
+
+def ignored_codes(source: str) -> dict[int, frozenset[str]]:
+    """The codes silenced by ``# tracer: ignore[T504, T505]``, by line."""
+    if "tracer:" not in source:
+        return {}
+    found = {}
+    for number, line in enumerate(source.splitlines(), 1):
+        match = _IGNORE.search(line)
+        if match:
+            found[number] = frozenset(code.strip() for code in match[1].split(","))
+    return found
+
+
+class _Reader:
+    """The state while one file is read."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.faults = Faults(path)
+        self.blocks: dict[str, Block] = {}
+        self.params: dict[str, Any] = {}
+        self.expansion = Expansion(self.faults, self.blocks, self.params)
+
+    def read(self, source: str, overrides: Mapping[str, Any]) -> Network:
+        """The network of a config's text. Raises :class:`TracerError`."""
+        try:
+            root = compose(source)
+            top = entries(mapping(root, "a config"))
+        except Fault as fault:
+            raise TracerError([self.faults.diagnostic(fault)]) from None
+        for word, (key, _) in top.items():
+            if word not in TOP_LEVEL:
+                self.faults.add(Fault("T003", f"unknown key {word!r}", key, did_you_mean(word, TOP_LEVEL)))
+        self.faults.guard(self._read_params, top.get("params"), overrides)
+        self.faults.guard(self._read_blocks, top.get("blocks"))
+        inputs = self.faults.guard(self._read_inputs, top.get("input"), root) or []
+        symbols = self._symbols(inputs)
+        sizes: dict[str, Any] = {}
+        spans: dict[str, Span] = {}
+        self.faults.guard(self._read_sizes, top.get("sizes"), symbols, sizes, spans)
+        previous: Target | None = inputs[0] if len(inputs) == 1 else None
+        for section in top:
+            if section in SECTIONS:
+                previous = self.faults.guard(self._read_section, section, top[section], previous) or previous
+        if not any(section in top for section in SECTIONS):
+            self.faults.add(
+                Fault("T201", "the network has no layers", span_of(root), f"add one of {', '.join(SECTIONS)}")
+            )
+        nodes = self.expansion.nodes = self.expansion.names.resolve(self.expansion.nodes)
+        outputs, expected = self.faults.guard(self._read_output, top.get("output")) or ({}, {})
+        if not outputs and "output" not in top and nodes and not nodes[-1].is_input:
+            outputs = {nodes[-1].name: nodes[-1]}
+        found = self.faults.diagnostics()
+        if found:
+            raise TracerError(found)
+        names = self.expansion.names
+        return Network(
+            path=self.path,
+            name=self.faults.guard(self._read_text, top.get("name"), "name"),
+            description=self.faults.guard(self._read_text, top.get("description"), "description"),
+            nodes=nodes,
+            names={name: node for name in names.targets if (node := names.final(name)) is not None},
+            symbols=symbols,
+            sizes=sizes,
+            size_spans=spans,
+            outputs=outputs,
+            output_expect=expected,
+            params=self.params,
+            diagnostics=[],
+            ignored=ignored_codes(source),
+        )
+
+    def _read_text(self, entry: Entry | None, what: str) -> str | None:
+        if entry is None:
+            return None
+        if not isinstance(entry[1], ScalarNode):
+            raise Fault("T004", f"`{what}` must be a text, not {described(entry[1])}", entry[1])
+        return str(entry[1].value)
+
+    def _read_params(self, entry: Entry | None, overrides: Mapping[str, Any]) -> None:
+        declared = entries(mapping(entry[1], "`params`")) if entry else {}
+        for name in overrides:
+            if name not in declared:
+                known = f"; known: {', '.join(declared)}" if declared else ": the config has no params"
+                raise ValueError(f"no param is called {name!r}{known}")
+        for name, (key, value) in declared.items():
+            if not name.isidentifier():
+                self.faults.add(Fault("T004", f"{name!r} cannot name a param: letters, digits and _ only", key))
+                continue
+            try:
+                self.params[name] = overrides[name] if name in overrides else value_of(value, self.params)
+            except Fault as fault:
+                self.faults.add(fault)
+
+    def _read_blocks(self, entry: Entry | None) -> None:
+        if entry is None:
+            return
+        for name, (key, value) in entries(mapping(entry[1], "`blocks`")).items():
+            inner: list[Fault] = []
+            try:
+                self.blocks[name] = declarations.block(name, key, value, inner)
+                if name in registry:
+                    raise Fault("T104", f"the block {name!r} has the name of an operation", key)
+            except Fault as fault:
+                self.faults.add(fault)
+            for one in inner:
+                self.faults.add(one)
+
+    def _read_inputs(self, entry: Entry | None, root: YamlNode) -> list[Node]:
+        if entry is None:
+            raise Fault("T201", "the network has no `input`", Span(1, 1, 1, 2), "add `input: [N, 3, H, W]`")
+        key, value = entry
+        shapes: dict[str, Entry] = {"input": (key, value)}
+        if isinstance(value, MappingNode):
+            shapes = entries(value)
+            if not shapes:
+                raise Fault("T004", "`input` names no input", value)
+        made = []
+        for name, (at, shape) in shapes.items():
+            declarations.checked_name(at, "an input")
+            node = Node(name, Node.INPUT, "input", Declaration(name, at, shape, at, {}), ())
+            node.pattern = shape_pattern(shape, self.params, "an input's shape", any_dim=False)
+            self.expansion.add(node)
+            self.expansion.names.targets[name] = node
+            made.append(node)
+        return made
+
+    def _symbols(self, inputs: list[Node]) -> dict[str, Span]:
+        """The symbols of all inputs, in order of appearance, with their places."""
+        found: dict[str, Span] = {}
+        for node in inputs:
+            shape = node.declaration.value
+            items = shape.value if isinstance(shape, SequenceNode) else [shape] * len(node.pattern)
+            for dim, item in zip(node.pattern, items):
+                if isinstance(dim, str):
+                    found.setdefault(dim, span_of(item))
+        return found
+
+    def _read_sizes(
+        self,
+        entry: Entry | None,
+        symbols: dict[str, Span],
+        sizes: dict[str, Any],
+        spans: dict[str, Span],
+    ) -> None:
+        for name, (key, value) in entries(mapping(entry[1], "`sizes`")).items() if entry else ():
+            try:
+                if name not in symbols and symbols:
+                    hint = did_you_mean(name, symbols)
+                    raise Fault("T003", f"`sizes` names {name!r}, which is no symbol of the input", key, hint)
+                sizes[name] = self._size(value)
+                spans[name] = span_of(value)
+            except Fault as fault:
+                self.faults.add(fault)
+
+    def _size(self, node: YamlNode) -> Any:
+        if isinstance(node, MappingNode):
+            return self._size_range(node)
+        value = value_of(node, self.params)
+        values = value if isinstance(value, tuple) else (value,)
+        for item in values:
+            if isinstance(item, bool) or not isinstance(item, int):
+                raise Fault("T004", "a size is an integer, a list of integers or {min, max, step}", node)
+            if not 0 <= item <= limits.INTEGER:
+                raise Fault("T202", f"a size must be between 0 and 2**63 - 1, not {item}", node)
+        if not values:
+            raise Fault("T202", "the list of sizes is empty", node)
+        return value
+
+    def _size_range(self, node: MappingNode) -> SizeRange:
+        found = entries(node)
+        numbers: dict[str, int | None] = {"min": 1, "max": None, "step": 1}
+        for word, (key, value) in found.items():
+            if word not in numbers:
+                raise Fault("T003", f"a range of sizes has no key {word!r}", key, did_you_mean(word, numbers))
+            number = value_of(value, self.params)
+            if number is None and word == "max":
+                continue
+            if isinstance(number, bool) or not isinstance(number, int):
+                raise Fault("T004", f"`{word}` must be an integer, not {described(value)}", value)
+            if not (0 if word != "step" else 1) <= number <= limits.INTEGER:
+                raise Fault("T202", f"`{word}` is {number}, out of range", value)
+            numbers[word] = number
+        if "min" not in found:
+            raise Fault("T201", "a range of sizes needs `min`", node)
+        least, largest, step = numbers["min"], numbers["max"], numbers["step"]
+        assert least is not None and step is not None
+        if largest is not None and largest < least:
+            raise Fault("T202", f"the range of sizes is empty: max {largest} is below min {least}", node)
+        return SizeRange(least, largest, step)
+
+    def _read_section(self, section: str, entry: Entry, previous: Target | None) -> Target | None:
+        value = entry[1]
+        if isinstance(value, ScalarNode) and value.value == "":
+            return previous
+        faults: list[Fault] = []
+        declared = list(declarations.layers(value, f"`{section}`", faults))
+        for fault in faults:
+            self.faults.add(fault)
+        return self.expansion.expand(declared, "", self.params, section, (), previous)
+
+    def _read_output(self, entry: Entry | None) -> tuple[dict[str, Node], dict[str, Any]]:
+        if entry is None:
+            return {}, {}
+        value = entry[1]
+        outputs: dict[str, Node] = {}
+        expected: dict[str, Any] = {}
+        names: list[tuple[ScalarNode, YamlNode | None]]
+        if isinstance(value, MappingNode):
+            names = list(entries(value).values())
+        else:
+            names = [(name, None) for name in declarations.references(value)]
+        for at, shape in names:
+            node = self.expansion.names.resolved(Reference("", at, ()))
+            if node is None:
+                continue
+            outputs[at.value] = node
+            if shape is not None and not (isinstance(shape, ScalarNode) and scalar(shape) is None):
+                expected[at.value] = (shape_pattern(shape, self.params, "an output's shape", any_dim=True), shape)
+        return outputs, expected
