@@ -339,3 +339,35 @@ def test_an_unknown_operation_names_the_nearest(what: str) -> None:
     found = one(f"input: [1, 3, 8, 8]\nlayers:\n  {what}\n")
     assert found.code == "T101"
     assert found.hint == "did you mean 'Conv2d'?"
+
+
+def test_an_expectation_is_missed_once() -> None:
+    """Later expectations that fail because of an earlier one are not told again; other branches are."""
+    text = """\
+        input: [1, 3, H, 8]
+        sizes: {H: 9}
+        layers:
+          a: {op: MaxPool2d, kernel_size: 2, ceil_mode: true, expect: [_, _, H // 2, 4]}
+          b: {op: ReLU, expect: [_, _, H // 2, 4]}
+          c: {op: ReLU, from: input, expect: [_, _, 7, _]}
+        output: {b: [_, _, H // 2, 4], c: [1, 3, _, _]}
+        """
+    assert [place(d) for d in faults(text)] == [("T304", 4, 63), ("T304", 6, 38)]
+
+
+def test_dims_over_symbols_as_arguments() -> None:
+    """Reshape, size lists and Slice take expressions over the symbols; a negative dim is refused at its place."""
+    text = """\
+        input: [N, 4, H, W]
+        sizes: {N: 2, H: {min: 4, max: 400}, W: 6}
+        layers:
+          pad: {op: ZeroPad2d, padding: 3}
+          cut: {op: Slice, dim: 2, start: 3, stop: "H + 3"}
+          up: {op: Interpolate, size: ["2 * H", W]}
+          flat: {op: Reshape, shape: [N, 4, "2 * H * W"], expect: [N, 4, 12 * H]}
+        """
+    assert faults(text) == []
+    assert shapes(text)["cut"] == (2, 4, 4, 12)
+    found = one(text.replace("2 * H *", "H - 5 *"))
+    assert place(found) == ("T202", 7, 30)
+    assert "the dim H - 5 * W is -26" in found.message

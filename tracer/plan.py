@@ -29,6 +29,9 @@ STEPS = 20_000
 """Values tried before a search gives up; it then says so instead of answering."""
 
 
+SHARED = "an auto in a block is one unknown for all its uses; as an argument of the block it is solved for each use"
+
+
 class TooLarge(Exception):
     """The search has more values to try than it may."""
 
@@ -311,7 +314,6 @@ def _unsolved(
     network: Network, sizes: Mapping[str, int], ops: Ops, variables: dict[str, Variable], culprit: Any
 ) -> Solution:
     """T401 at the node whose requirement no assignment meets, with what it would take."""
-    del variables
     nodes = [node for node in network.nodes if node.unknowns]
     result = trace(network, sizes, ops)
     node, _ = culprit if culprit is not None else (nodes[0], None)
@@ -320,7 +322,13 @@ def _unsolved(
     detail = f"; with the least values, {fact.message}" if fact else ""
     related = [Related(f"{n.name} has an auto here", n.span_for(n.unknowns[0].field)) for n in nodes[:8]]
     message = f"no values of the autos make {node.name} fit{detail}"
+    shared = any(len(variable.nodes) > 1 for variable in variables.values())
     diagnostic = Diagnostic(
-        "T401", message, node.span_for(None), path=network.path, related=(*(fact.related if fact else ()), *related)
+        "T401",
+        message,
+        node.span_for(None),
+        path=network.path,
+        hint=SHARED if shared else None,
+        related=(*(fact.related if fact else ()), *related),
     )
     return Solution(False, {}, 0, ops, [diagnostic])

@@ -125,6 +125,16 @@ def dim_value(dim: DimPattern, sizes: Mapping[str, Dim]) -> Dim:
     return dim(sizes) if isinstance(dim, Expression) else dim
 
 
+def dims_value(dims: DimPattern | tuple[DimPattern, ...], sizes: Mapping[str, Dim]) -> Any:
+    """The value of an argument that is a dim, or a list of dims."""
+    return tuple(dim_value(d, sizes) for d in dims) if isinstance(dims, tuple) else dim_value(dims, sizes)
+
+
+def dim_pairs(dims: DimPattern | tuple[DimPattern, ...], values: Any) -> list[tuple[DimPattern, Dim]]:
+    """Each declared dim with its value."""
+    return list(zip(dims, values)) if isinstance(dims, tuple) else [(dims, values)]
+
+
 def trace(network: Network, sizes: Mapping[str, int], ops: Ops | None = None) -> Trace:
     """The shape of every node for these sizes of the symbols, on ints; never raises on a wrong network."""
     tracer = _Tracer(network, dict(sizes), ops or declared_ops(network))
@@ -140,6 +150,8 @@ class _Tracer:
         self.sizes = sizes
         self.ops = list(ops)
         self.diagnostics: list[Diagnostic] = []
+        self.doubted: set[str] = set()
+        """Nodes whose expectation is not met, and what follows from them."""
         self.shapes: dict[str, Shape | None] = {}
 
     def run(self) -> dict[str, Shape | None]:
@@ -157,12 +169,14 @@ class _Tracer:
                     op = self._with_dims(node, op)
                 y = self._apply(node, op, inputs) if op is not None else None  # type: ignore[arg-type]
             shapes[node.name] = y
-            if y is not None and node.expect is not None:
+            if self.doubted and any(source.name in self.doubted for source in node.inputs):
+                self.doubted.add(node.name)  # what is unexpected here follows from there
+            elif y is not None and node.expect is not None:
                 self._expect(node, node.expect, y, None)
         for name, expected in self.network.output_expect.items():
             node = self.network.outputs[name]
             y = shapes[node.name]
-            if y is not None:
+            if y is not None and node.name not in self.doubted:
                 self._expect(node, expected, y, name)
         return shapes
 
@@ -184,11 +198,11 @@ class _Tracer:
         values: dict[str, Any] = {}
         for field, dims in node.dim_fields.items():
             try:
-                values[field] = tuple(dim_value(d, self.sizes) for d in dims)
+                values[field] = dims_value(dims, self.sizes)
             except ExpressionError as error:
                 self._report("T005", str(error), node.span_for(field), None, node.use_places())
                 return None
-            for dim, n in zip(dims, values[field]):
+            for dim, n in dim_pairs(dims, values[field]):
                 if dim.__class__ is not int and (n.__class__ is not int or n < 0):
                     text = dim.text if isinstance(dim, Expression) else dim
                     message = f"{node.name}: the dim {text} is {n}; it must be a whole number from 0 on"
@@ -228,6 +242,7 @@ class _Tracer:
             message = f"{what} has the shape {written(y)}; {problem}"
             related = [] if output is None else [Related(f"{node.name} stands here", node.span)]
             self._report("T304", message, span_of(at), None, (*related, *node.use_places()))
+            self.doubted.add(node.name)
 
 
 def mismatch(pattern: tuple[DimPattern, ...], y: Shape, sizes: Mapping[str, int]) -> str | None:
@@ -360,9 +375,9 @@ class Recipe:
         inputs = [self.unique[self.shape_of[source.index]] for source in node.inputs]
         given = {field: self.unique[self.shape_of[source.index]] for field, source in node.operands.items()}
         if node.dim_fields:
-            values = {f: tuple(dim_value(d, self.sizes) for d in dims) for f, dims in node.dim_fields.items()}
+            values = {field: dims_value(dims, self.sizes) for field, dims in node.dim_fields.items()}
             op = with_arguments(op, values)
-            pairs = [pair for field, dims in node.dim_fields.items() for pair in zip(dims, values[field])]
+            pairs = [pair for field, dims in node.dim_fields.items() for pair in dim_pairs(dims, values[field])]
             for n in [n for dim, n in pairs if dim.__class__ is not int]:
                 if isinstance(n, float):
                     return None

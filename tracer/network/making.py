@@ -24,7 +24,7 @@ class Made(NamedTuple):
     op: Op
     unknowns: tuple[Unknown, ...] = ()
     """Its ``auto`` arguments; the record holds their least values meanwhile."""
-    dim_fields: Mapping[str, tuple[DimPattern, ...]] = {}
+    dim_fields: Mapping[str, DimPattern | tuple[DimPattern, ...]] = {}
     """Arguments with dims over symbols; the record holds ones meanwhile."""
     operands: Mapping[str, ScalarNode] = {}
     """Arguments that name a node."""
@@ -55,13 +55,16 @@ def _made(op_name: Any, declaration: Declaration, scope: Mapping[str, Any], bloc
         raise Fault("T101", f"unknown operation {op_name!r}", declaration.op, hint)
     values: dict[str, Any] = {}
     unknowns: list[Unknown] = []
-    dim_fields: dict[str, tuple[DimPattern, ...]] = {}
+    dim_fields: dict[str, DimPattern | tuple[DimPattern, ...]] = {}
     operands: dict[str, ScalarNode] = {}
     for word, (_, node) in declaration.arguments.items():
         value = value_of(node, scope)
         if value.__class__ is str:
             if word in cls.node_fields:
                 operands[word] = ScalarNode(node.tag, value, node.start_mark, node.end_mark)
+            elif word in cls.dim_fields:
+                dim_fields[word] = _dims((value,), node)[0]
+                value = 0
             elif value.startswith("auto") and word in cls.__struct_encode_fields__:
                 value = _placeholder(cls, word, value, node, unknowns)
         elif value.__class__ is tuple and any(item.__class__ is str for item in value):

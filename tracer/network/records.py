@@ -77,7 +77,7 @@ class Node:
         self.pattern: tuple[DimPattern, ...] = ()
         """An input's declared shape."""
         self.unknowns: tuple[Unknown, ...] = ()
-        self.dim_fields: Mapping[str, tuple[DimPattern, ...]] = {}
+        self.dim_fields: Mapping[str, DimPattern | tuple[DimPattern, ...]] = {}
         """Arguments with dims written as expressions over symbols."""
 
     @property

@@ -54,7 +54,7 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     node_fields: ClassVar[tuple[str, ...]] = ()
     """Arguments that may name a node; that node's shape reaches the methods under the argument's name."""
     dim_fields: ClassVar[tuple[str, ...]] = ()
-    """Arguments whose items may be dims written over the input's symbols, such as ``H // 2``."""
+    """Arguments that are, or list, dims which may be written over the input's symbols, such as ``H // 2``."""
     solvable: ClassVar[frozenset[str]] = frozenset()
     """Arguments that may be ``auto``."""
     several: ClassVar[str | None] = None
@@ -87,6 +87,13 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def losses(self, *x: Shape, **sizes: Shape) -> Requirements:
         """What holds where nothing is lost: no row dropped by a stride, no uneven crop (T501, T502)."""
+        return iter(())
+
+    def cautions(self, *x: Shape, **sizes: Shape) -> Requirements:
+        """What holds where every backend and the training mode take these inputs too (T506, T507).
+
+        Asked only of inputs that meet the requirements: the judge of those is eval mode on the CPU.
+        """
         return iter(())
 
     def parameters(self, *x: Shape) -> Dim:

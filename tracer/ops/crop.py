@@ -18,6 +18,7 @@ from tracer.ops.base import (
     written,
 )
 from tracer.ops.rearrange import in_rank, wrapped
+from tracer.symbol import Size
 
 
 def has_spatial_dims(x: Shape) -> Requirement:
@@ -159,7 +160,10 @@ class Slice(Op, kw_only=True):
     """start:stop:step along one dim, as Python slices: negative ones count from the end, and all are clamped.
 
     ``stop: null`` is the end. The result has (stop - start - 1) // step + 1 elements, none where stop <= start.
+    Both may be dims over the input's symbols, such as ``H + 31``, which count from the beginning.
     """
+
+    dim_fields = ("start", "stop")
 
     dim: int
     start: int = 0
@@ -178,6 +182,8 @@ class Slice(Op, kw_only=True):
         start = clamped(self.start, n)
         if self.stop is None:
             return n - start
+        if isinstance(self.start, Size) or isinstance(self.stop, Size):
+            return maximum(clamped(self.stop, n) - start, 0)
         if (self.start < 0) == (self.stop < 0):  # the clamps keep their order, whatever n is
             return clamped(self.stop, n) - start if self.start < self.stop else 0
         if self.start == 0:
@@ -195,8 +201,10 @@ class Slice(Op, kw_only=True):
         return Window(1, down=self.step) if along else POINTWISE
 
 
-def clamped(position: int, n: Dim) -> Dim:
+def clamped(position: int | Size, n: Dim) -> Dim:
     """A slice's position in 0..n. One beyond any dim, such as torch's 2**63 - 1 for the end, is the largest."""
+    if isinstance(position, Size):  # a dim over symbols: never negative
+        return minimum(n, position)
     if position == 0:
         return 0
     if position > 0:
