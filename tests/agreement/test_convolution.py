@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.agreement.draws import Draw, image, ints, maybe
-from tests.oracle import Case, Refused, agree, macs_agree, nn_module, ours, parameters_agree
+from tests.oracle import Case, Refused, agree, macs_agree, nn_module, ours, parameters_agree, torchs
 
 CONV = ["Conv1d", "Conv2d", "Conv3d"]
 TRANSPOSED = ["ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
@@ -62,6 +62,18 @@ def costs_agree(case: Case) -> None:
         macs_agree(case)
 
 
+def empties(case: Case) -> bool:
+    """Whether an output of exactly 0 comes out, which depends on the CPU's path (T506)."""
+    answer = ours(case)
+    return not isinstance(answer, Refused) and 0 in answer[-int(case.op[-2]) :]
+
+
+def agree_or_refuse(case: Case, build: Any = nn_module) -> None:
+    """torch refuses, or gives our shape."""
+    theirs = torchs(build, case)
+    assert isinstance(theirs, Refused) or theirs == ours(case), case
+
+
 @pytest.mark.parametrize("op", CONV)
 def test_conv(op: str) -> None:
     @given(conv_case(op))
@@ -76,8 +88,11 @@ def test_conv(op: str) -> None:
 def test_transposed(op: str) -> None:
     @given(transposed_case(op))
     def run(case: Case) -> None:
-        agree(case)
-        costs_agree(case)
+        if empties(case):
+            agree_or_refuse(case)
+        else:
+            agree(case)
+            costs_agree(case)
 
     run()
 
@@ -99,7 +114,10 @@ def test_output_size_at_the_call(op: str) -> None:
 
     @given(case_of())
     def run(case: Case) -> None:
-        agree(case, build)
+        if empties(case):
+            agree_or_refuse(case, build)
+        else:
+            agree(case, build)
 
     run()
 

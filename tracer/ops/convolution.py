@@ -282,7 +282,7 @@ class ConvTranspose(Convolving, kw_only=True):
             )
             out = self._size(n, i, extra)
             yield Requirement(
-                out >= 1, "T302", None, lambda: f"the output size is {out} from {n} in dim {len(x0) + i - axes}"
+                out >= 0, "T302", None, lambda: f"the output size is {out} from {n} in dim {len(x0) + i - axes}"
             )
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
@@ -295,6 +295,19 @@ class ConvTranspose(Convolving, kw_only=True):
             extra = per_axis(self.output_padding, axes)
             spatial = tuple(self._size(x0[i - axes], i, extra[i]) for i in range(axes))
         return (*x0[: -axes - 1], self.out_channels, *spatial)
+
+    def cautions(self, *x: Shape, **sizes: Shape) -> Requirements:
+        # oneDNN returns an empty tensor; the CPU's plain path and the meta device refuse. Which one is taken depends
+        # on the batch, the groups, the kernel and the number of threads, so neither verdict would hold.
+        (x0,) = x
+        for dim, out in enumerate(self.shape(*x, **sizes)[-self.axes :], len(x0) - self.axes):
+            yield Requirement(
+                out >= 1,
+                "T506",
+                "padding",
+                lambda: f"the output size is 0 from {x0[dim]} in dim {dim}, which some backends of torch refuse",
+                "lessen the padding, or feed a larger input",
+            )
 
     def macs(self, y: Shape, *x: Shape) -> Dim:
         positions = product(x[0])  # every input position meets the whole kernel

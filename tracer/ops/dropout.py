@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tracer.ops.base import Op, Requirement, Requirements, Shape, has_rank, operation
+from typing import ClassVar
+
+from tracer.ops.base import Op, Requirement, Requirements, Shape, has_rank, operation, written
 
 
 class Dropping(Op, kw_only=True):
@@ -13,6 +15,23 @@ class Dropping(Op, kw_only=True):
 
     def legal(self) -> Requirements:
         yield Requirement(0 <= self.p <= 1, "T202", "p", lambda: f"p is {self.p}; a probability lies between 0 and 1")
+
+
+class DroppingChannels(Dropping, kw_only=True):
+    """What dropouts of whole channels share: torch looks for the channels in training only."""
+
+    least_rank: ClassVar[int] = 2
+
+    def cautions(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        drops = 0 < self.p < 1 and x0 != (0,)
+        yield Requirement(
+            not drops or len(x0) >= self.least_rank,
+            "T507",
+            None,
+            lambda: f"{written(x0)} has no dim of channels, which torch refuses in training",
+            "Dropout drops single values, of any shape",
+        )
 
 
 @operation
@@ -29,13 +48,15 @@ class Dropout1d(Dropping):
 
 
 @operation
-class Dropout2d(Dropping):
+class Dropout2d(DroppingChannels):
     """Sets whole channels of [N, C, H, W] to zero in training; on other ranks than 3 and 4 torch only warns."""
 
 
 @operation
-class Dropout3d(Dropping):
+class Dropout3d(DroppingChannels):
     """Sets whole channels of [N, C, D, H, W] to zero in training; on other ranks than 4 and 5 torch only warns."""
+
+    least_rank = 1  # torch puts a batch of 1 before any input that has none
 
 
 @operation
@@ -44,5 +65,5 @@ class AlphaDropout(Dropping):
 
 
 @operation
-class FeatureAlphaDropout(Dropping):
+class FeatureAlphaDropout(DroppingChannels):
     """Alpha dropout of whole channels, over [N, C, ...]; in eval mode torch takes any shape."""

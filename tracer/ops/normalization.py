@@ -110,6 +110,19 @@ class BatchNorm(ChannelNorm, kw_only=True):
                 "keep running statistics (track_running_stats: true)",
             )
 
+    def cautions(self, *x: Shape, **sizes: Shape) -> Requirements:
+        if not self.track_running_stats:  # then eval mode refuses the same
+            return
+        (x0,) = x
+        yield Requirement(
+            any_holds(n != 1 for n in (x0[0], *x0[2:])),
+            "T507",
+            None,
+            lambda: f"{written(x0)} has a single value per channel, which torch refuses in training",
+            "train with a batch of 2 or more, or with a larger input",
+        )
+        yield Requirement(self.eps != 0, "T507", "eps", "eps is 0, which torch refuses in training")
+
 
 @operation
 class BatchNorm1d(BatchNorm):
@@ -142,6 +155,10 @@ class SyncBatchNorm(BatchNorm, kw_only=True):
     def _accepts(self, x: Shape) -> Requirements:
         yield has_least_rank(x, 2)
         yield Requirement(x[1] >= 1, "T204", None, lambda: f"the input {written(x)} has no channels")
+
+    def cautions(self, *x: Shape, **sizes: Shape) -> Requirements:
+        # Among several processes a single value each is enough, and that is what this operation is for.
+        return iter(())
 
 
 class InstanceNorm(ChannelNorm, kw_only=True):
@@ -181,6 +198,18 @@ class InstanceNorm(ChannelNorm, kw_only=True):
                 "affine",
                 lambda: f"the input {written(x0)} has no sample or no channel, which torch refuses with affine: true",
             )
+
+    def cautions(self, *x: Shape, **sizes: Shape) -> Requirements:
+        if not self.track_running_stats:  # then eval mode refuses the same
+            return
+        (x0,) = x
+        yield Requirement(
+            any_holds(n != 1 for n in x0[-self.axes :]),
+            "T507",
+            None,
+            lambda: f"{written(x0)} has a single position per channel, which torch refuses in training",
+            "train with a larger input, or normalize before the last pooling",
+        )
 
 
 @operation
