@@ -1,17 +1,19 @@
-"""Floor 8: T5xx, warnings about designs that run but lose, shift or tile something."""
+"""Floor 8: T5xx, warnings about designs that run but lose, shift or tile something, or run in one place only."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tracer.diagnostics import Diagnostic, Related
+from tracer.memo import Memo
 from tracer.network.records import Node
-from tracer.ops.base import per_axis, written
+from tracer.ops.base import Op, Requirement, per_axis, written
 from tracer.ops.convolution import ConvTranspose
 from tracer.rules.rule import rule
-from tracer.trace import Trace
+from tracer.trace import Trace, said
 
-AXES = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
+_cautions: Memo[tuple[Op, list[Requirement]]] = Memo(16_384)
+"""What is refused elsewhere, by operation and input shapes: equal layers are judged once."""
 
 
 def warning(
@@ -29,24 +31,36 @@ def warning(
     )
 
 
-def _lost(trace: Trace, code: str) -> Iterator[tuple[Node, str, str | None, str | None]]:
-    """What the operations' ``losses`` of one code say, one line per node."""
-    found: dict[str, tuple[Node, list[str], str | None, str | None]] = {}
-    for node, requirement in trace.lost():
+def cautioned(trace: Trace) -> Iterator[tuple[Node, Requirement]]:
+    """What other backends or the training mode refuse (the operations' ``cautions`` that do not hold)."""
+    for node, op, inputs, sizes, _ in trace.traced(lambda op: type(op).cautions is not Op.cautions):
+        key = (id(op), inputs, tuple(sizes.items()))
+        known = _cautions.get(key)
+        if known is None:
+            known = _cautions[key] = (op, [said(r) for r in op.cautions(*inputs, **sizes) if not r.holds])
+        yield from ((node, requirement) for requirement in known[1])
+
+
+def by_node(
+    trace: Trace, code: str, found: Iterable[tuple[Node, Requirement]], hint: str | None = None
+) -> Iterator[Diagnostic]:
+    """One warning for each node that fails requirements of this code, its axes joined."""
+    failed: dict[str, tuple[Node, list[Requirement]]] = {}
+    for node, requirement in found:
         if requirement.code == code:
-            found.setdefault(node.name, (node, [], requirement.field, requirement.hint))[1].append(
-                str(requirement.message)
-            )
-    for node, messages, field, hint in found.values():
-        yield node, "; ".join(dict.fromkeys(messages)), field, hint
+            failed.setdefault(node.name, (node, []))[1].append(requirement)
+    for node, requirements in failed.values():
+        message = "; ".join(dict.fromkeys(str(r.message) for r in requirements))
+        yield warning(trace, node, code, message, requirements[0].field, requirements[0].hint or hint)
 
 
 @rule("T501", "rows dropped by a stride", severity="warning")
 def rows_dropped(trace: Trace) -> Iterator[Diagnostic]:
     """A strided convolution or pooling whose last window does not reach the end of its input.
 
-    With stride s, floor division drops up to s - 1 rows and columns: they never reach any output, and the
-    decoder later comes out smaller than the skip. Choose an input size that divides, pad, or use ceil_mode.
+    With stride s, floor division drops up to s - 1 rows and columns: they reach no output, and the decoder comes
+    out smaller than the skip. Choose an input size that divides, pad, or use ``ceil_mode: true``. Where the loss is
+    meant, because the up-layer restores the size by ``output_padding``, silence the line.
 
     Bad:
         input: [1, 8, 63, 63]
@@ -58,16 +72,15 @@ def rows_dropped(trace: Trace) -> Iterator[Diagnostic]:
         layers:
           pool: {op: MaxPool2d, kernel_size: 2}
     """
-    for node, message, field, _ in _lost(trace, "T501"):
-        yield warning(trace, node, "T501", message, field, "choose a size that the stride divides, or pad")
+    return by_node(trace, "T501", trace.lost(), "choose a size that the stride divides, or pad")
 
 
 @rule("T502", "uneven crop", severity="warning")
 def uneven_crop(trace: Trace) -> Iterator[Diagnostic]:
     """A centre crop that cannot cut the same on both sides.
 
-    Where the difference between the two sizes is odd, one side loses a pixel more than the other, and the
-    skip's features are shifted by half a pixel against the decoder's.
+    Where the difference between the two sizes is odd, one side loses a pixel more than the other, and the skip's
+    features lie half a pixel beside the decoder's. Choose an input size for which the difference is even.
 
     Bad:
         input: [1, 8, 65, 65]
@@ -79,8 +92,7 @@ def uneven_crop(trace: Trace) -> Iterator[Diagnostic]:
         layers:
           crop: {op: CenterCrop, size: 61}
     """
-    for node, message, field, hint in _lost(trace, "T502"):
-        yield warning(trace, node, "T502", message, field, hint)
+    return by_node(trace, "T502", trace.lost(), "choose sizes whose difference is even")
 
 
 @rule("T504", "checkerboard: kernel not divisible by stride", severity="warning")
@@ -88,7 +100,8 @@ def checkerboard(trace: Trace) -> Iterator[Diagnostic]:
     """A transposed convolution whose kernel is not a multiple of its stride.
 
     Neighbouring output pixels then get different numbers of taps, which shows as a checkerboard in the output
-    (Odena et al., "Deconvolution and Checkerboard Artifacts", Distill 2016). Kernel 2 or 4 with stride 2 is even.
+    (Odena et al., "Deconvolution and Checkerboard Artifacts", Distill 2016). Kernel 2 or 4 with stride 2 is even;
+    so is an Upsample with a convolution behind it.
 
     Bad:
         input: [1, 8, 32, 32]
@@ -117,21 +130,22 @@ def output_differs(trace: Trace) -> Iterator[Diagnostic]:
     """A decoder whose output is not of the input's size, where nothing says that it should not be.
 
     The net runs, but the prediction cannot be laid over the input: 127 comes out as 128. Say what you want with
-    ``expect`` on the last node (or a shape under ``output``), or mend the decoder.
+    ``expect`` on the last node (or a shape under ``output``), or mend the decoder. Only networks with a section
+    ``decoder`` are asked.
 
     Bad:
         input: [1, 3, 30, 30]
         encoder:
-          down: {op: Conv2d, out_channels: 8, kernel_size: 3, stride: 2}
+          down: {op: Conv2d, out_channels: 8, kernel_size: 2, stride: 2}
         decoder:
-          up: {op: ConvTranspose2d, out_channels: 3, kernel_size: 2, stride: 2}
+          up: {op: ConvTranspose2d, out_channels: 3, kernel_size: 4, stride: 2}
 
     Good:
         input: [1, 3, 30, 30]
         encoder:
           down: {op: Conv2d, out_channels: 8, kernel_size: 2, stride: 2}
         decoder:
-          up: {op: ConvTranspose2d, out_channels: 3, kernel_size: 2, stride: 2}
+          up: {op: ConvTranspose2d, out_channels: 3, kernel_size: 4, stride: 2, padding: 1}
     """
     network = trace.network
     first = network.nodes[0]
@@ -154,4 +168,48 @@ def output_differs(trace: Trace) -> Iterator[Diagnostic]:
             )  # fmt: skip
 
 
-design_rules = (rows_dropped, uneven_crop, checkerboard, output_differs)
+@rule("T506", "legal in one backend only", severity="warning")
+def one_backend_only(trace: Trace) -> Iterator[Diagnostic]:
+    """torch takes it on some backends and refuses it on others: a transposed convolution whose output is empty.
+
+    Where padding cuts away exactly what the kernel makes, the size is 0. The CPU's fast path (oneDNN) returns an
+    empty tensor, its plain path and the meta device refuse, and which path is taken depends on batch size, groups
+    and threads. No such network is wanted: lessen ``padding``, or feed a larger input.
+
+    Bad:
+        input: [2, 8, 2, 2]
+        layers:
+          up: {op: ConvTranspose2d, out_channels: 4, kernel_size: 2, stride: 2, padding: 2}
+
+    Good:
+        input: [2, 8, 2, 2]
+        layers:
+          up: {op: ConvTranspose2d, out_channels: 4, kernel_size: 2, stride: 2, padding: 1}
+    """
+    return by_node(trace, "T506", cautioned(trace))
+
+
+@rule("T507", "refused in training mode only", severity="warning")
+def training_refuses(trace: Trace) -> Iterator[Diagnostic]:
+    """The network runs in eval mode and stops in the first training step.
+
+    Batch norms take their statistics from the batch in training, and torch refuses a single value per channel: a
+    batch of 1 whose map has shrunk to 1 x 1, as under a global pooling. Train with a batch of 2 or more, or leave
+    the norm out there. Instance norms that keep statistics refuse a single position, whatever the batch.
+
+    Bad:
+        input: [1, 8, 32, 32]
+        layers:
+          pool: {op: AdaptiveAvgPool2d, output_size: 1}
+          norm: BatchNorm2d
+
+    Good:
+        input: [2, 8, 32, 32]
+        layers:
+          pool: {op: AdaptiveAvgPool2d, output_size: 1}
+          norm: BatchNorm2d
+    """
+    return by_node(trace, "T507", cautioned(trace))
+
+
+design_rules = (rows_dropped, uneven_crop, checkerboard, output_differs, one_backend_only, training_refuses)

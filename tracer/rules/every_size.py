@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from tracer.diagnostics import Diagnostic, Related
 from tracer.net import Net
 from tracer.network.records import SizeRange
+from tracer.rules.rule import rule
 from tracer.trace import Ops, Recipe, trace
 
 MOST = 100_000
@@ -16,10 +17,32 @@ FEW = 64
 """Up to so many sizes are traced one by one; more are computed at once, as arrays."""
 
 
+@rule("T305", "not every size in `sizes` works")
 def not_every_size(net: Net) -> Iterator[Diagnostic]:
-    """T305 for each symbol: the smallest size in ``sizes`` that fails, the others at their first, and what fails.
+    """``sizes`` promises sizes that the network does not take: the smallest that fails is named, and what it breaks.
 
-    One set of values for the ``auto`` arguments, the first size's, has to serve every size.
+    A list of sizes, or ``{min, max, step}``, says what will be fed to the network, and each has to pass every merge
+    and every ``expect``. Each symbol is tried with the others at their first size. One set of values for the ``auto``
+    arguments, the first size's, has to serve all. Promise less (a ``step`` of the network's total stride), or make
+    the merges take any size: ``output_size: NODE``, ``align``.
+
+    Bad:
+        input: [1, 8, H, 64]
+        sizes: {H: {min: 32, max: 64, step: 1}}
+        encoder:
+          down: {op: Conv2d, out_channels: 8, kernel_size: 2, stride: 2}
+        decoder:
+          up: {op: ConvTranspose2d, out_channels: 8, kernel_size: 2, stride: 2}
+          sum: {op: Add, from: [up, input]}
+
+    Good:
+        input: [1, 8, H, 64]
+        sizes: {H: {min: 32, max: 64, step: 2}}
+        encoder:
+          down: {op: Conv2d, out_channels: 8, kernel_size: 2, stride: 2}
+        decoder:
+          up: {op: ConvTranspose2d, out_channels: 8, kernel_size: 2, stride: 2}
+          sum: {op: Add, from: [up, input]}
     """
     network = net.network
     defaults = network.defaults()

@@ -7,7 +7,7 @@ from typing import Any
 
 from tracer import __version__
 from tracer.diagnostics import Diagnostic, Span
-from tracer.rules.rule import rules
+from tracer.rules.manual import manual
 
 
 def sarif(found: Sequence[Diagnostic]) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def sarif(found: Sequence[Diagnostic]) -> dict[str, Any]:
 
 
 def _rule(code: str) -> dict[str, Any]:
-    rule = rules.get(code)
+    rule = manual().get(code)
     if rule is None:
         return {"id": code}
     return {

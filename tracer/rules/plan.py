@@ -1,0 +1,31 @@
+"""Floor 8: T4xx, pages of what the planner says of ``auto``."""
+
+from __future__ import annotations
+
+from tracer.rules.rule import page
+
+
+@page("T401", "no assignment exists", found="planning")
+def no_assignment() -> None:
+    """No values of the ``auto`` arguments make every merge meet and every ``expect`` hold. That is proven, not guessed.
+
+    The search is complete: every value that torch allows, or that ``auto(LEAST..LARGEST)`` lists, is ruled out. An
+    ``output_padding`` adds at most ``stride - 1`` rows, so it cannot fill a larger gap: make ``kernel_size`` or
+    ``padding`` auto as well, or let the merge crop, pad or resize.
+
+    Bad:
+        input: [1, 8, 36, 36]
+        encoder:
+          down: {op: Conv2d, out_channels: 8, kernel_size: 2, stride: 2}
+        decoder:
+          up: {op: ConvTranspose2d, out_channels: 8, kernel_size: 2, stride: 2, padding: 2, output_padding: auto}
+          sum: {op: Add, from: [up, input]}
+
+    Good:
+        input: [1, 8, 36, 36]
+        encoder:
+          down: {op: Conv2d, out_channels: 8, kernel_size: 2, stride: 2}
+        decoder:
+          up: {op: ConvTranspose2d, out_channels: 8, kernel_size: 2, stride: 2, padding: auto, output_padding: auto}
+          sum: {op: Add, from: [up, input]}
+    """
