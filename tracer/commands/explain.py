@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from os.path import commonprefix
+
 import click
 
 
@@ -9,7 +12,6 @@ import click
 @click.argument("code", required=False)
 def command(code: str | None) -> None:
     """Show the manual page of CODE, with a bad and a good config; without CODE, list all codes."""
-    from tracer.network.values import did_you_mean
     from tracer.rules.manual import manual
     from tracer.views.manual import explained, listing
 
@@ -18,6 +20,14 @@ def command(code: str | None) -> None:
         return
     rule = manual().get(code.upper())
     if rule is None:
-        hint = did_you_mean(code.upper(), manual()) or "`tracer explain` lists the codes"
+        hint = _nearest(code.upper(), manual()) or "`tracer explain` lists the codes"
         raise click.UsageError(f"no diagnostic has the code {code!r}; {hint}")
     click.echo(explained(rule), nl=False)
+
+
+def _nearest(code: str, codes: Collection[str]) -> str | None:
+    """The nearest code, one of the same range first."""
+    from tracer.network.values import did_you_mean
+
+    shared = {known: len(commonprefix((known, code))) for known in codes}
+    return did_you_mean(code, [known for known in codes if shared[known] == max(shared.values())])

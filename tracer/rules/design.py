@@ -170,7 +170,7 @@ def output_differs(trace: Trace) -> Iterator[Diagnostic]:
 
 @rule("T506", "legal in one backend only", severity="warning")
 def one_backend_only(trace: Trace) -> Iterator[Diagnostic]:
-    """torch takes it on some backends and refuses it on others: a transposed convolution whose output is empty.
+    """Some backends of torch take it and others refuse: a transposed convolution whose output is empty.
 
     Where padding cuts away exactly what the kernel makes, the size is 0. The CPU's fast path (oneDNN) returns an
     empty tensor, its plain path and the meta device refuse, and which path is taken depends on batch size, groups

@@ -35,8 +35,8 @@ class Rule(NamedTuple):
 
     @property
     def page(self) -> str:
-        """The manual page: the function's docstring."""
-        return inspect.cleandoc(self.function.__doc__ or "")
+        """The manual page: the function's docstring, as plain text."""
+        return inspect.cleandoc(self.function.__doc__ or "").replace("``", "`")
 
     def example(self, which: Literal["Bad", "Good"]) -> str:
         """The ``Bad`` or ``Good`` config of the page."""
