@@ -95,6 +95,36 @@ def uneven_crop(trace: Trace) -> Iterator[Diagnostic]:
     return by_node(trace, "T502", trace.lost(), "choose sizes whose difference is even")
 
 
+@rule("T503", "skip misaligned in space", severity="warning")
+def unpooled_elsewhere(trace: Trace) -> Iterator[Diagnostic]:
+    """A max unpooling whose output is not of the size that was pooled.
+
+    The indices of a max pooling count positions in its input, row by row. In an output of another width the same
+    numbers are other positions, so values land elsewhere, and an index beyond the end is refused while running,
+    depending on the data. Give the unpooling the size back that was pooled: `output_size: NODE`.
+
+    Bad:
+        input: [1, 8, 8, 9]
+        layers:
+          pool: {op: MaxPool2d, kernel_size: 2}  # tracer: ignore[T501]
+          unpool: {op: MaxUnpool2d, kernel_size: 2, indices: pool}
+
+    Good:
+        input: [1, 8, 8, 9]
+        layers:
+          pool: {op: MaxPool2d, kernel_size: 2}  # tracer: ignore[T501]
+          unpool: {op: MaxUnpool2d, kernel_size: 2, indices: pool, output_size: input}
+    """
+    for node, op, _, _, y in trace.traced(lambda op: "indices" in op.node_fields):
+        pool = node.operands["indices"]
+        pooled = trace.shapes[pool.inputs[0].name]
+        axes = int(getattr(op, "axes", 0))
+        if pooled is not None and pooled[-axes:] != y[-axes:]:
+            message = f"{pool.name} pooled a map of {written(pooled[-axes:])}, this makes {written(y[-axes:])}"
+            hint = f"output_size: {pool.inputs[0].name} gives the pooled size back"
+            yield warning(trace, node, "T503", message, "indices", hint)
+
+
 @rule("T504", "checkerboard: kernel not divisible by stride", severity="warning")
 def checkerboard(trace: Trace) -> Iterator[Diagnostic]:
     """A transposed convolution whose kernel is not a multiple of its stride.
@@ -212,4 +242,12 @@ def training_refuses(trace: Trace) -> Iterator[Diagnostic]:
     return by_node(trace, "T507", cautioned(trace))
 
 
-design_rules = (rows_dropped, uneven_crop, checkerboard, output_differs, one_backend_only, training_refuses)
+design_rules = (
+    rows_dropped,
+    uneven_crop,
+    unpooled_elsewhere,
+    checkerboard,
+    output_differs,
+    one_backend_only,
+    training_refuses,
+)
