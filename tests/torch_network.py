@@ -145,8 +145,8 @@ def layer_of(
         if name == "Interpolate" and shapes:
             arguments["size"] = shapes["size"][2:]
         elif shapes:
-            arguments |= node.operands  # that it names a node is what the function asks
-            arguments = {word: a.name if isinstance(a, Node) else a for word, a in arguments.items()}
+            arguments |= {word: source.name for word, source in node.operands.items()}
+        arguments = {word: list(value) if isinstance(value, tuple) else value for word, value in arguments.items()}
         return FUNCTIONS[name](Case(name, arguments, (), shapes)), None
     arguments = inferred(name, x) | arguments
     if "size" in operands:
