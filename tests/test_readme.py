@@ -68,7 +68,6 @@ def with_outputs(text: str, place: Path) -> str:
 def with_tables(text: str) -> str:
     """The README with its generated tables."""
     from tracer.views.manual import diagnostics_table
-
     from tracer.views.operations import markdown_table
 
     made = {"operations": markdown_table, "diagnostics": diagnostics_table}

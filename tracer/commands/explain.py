@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from os.path import commonprefix
 
 import click
 
@@ -29,5 +28,5 @@ def _nearest(code: str, codes: Collection[str]) -> str | None:
     """The nearest code, one of the same range first."""
     from tracer.network.values import did_you_mean
 
-    shared = {known: len(commonprefix((known, code))) for known in codes}
-    return did_you_mean(code, [known for known in codes if shared[known] == max(shared.values())])
+    same_range = [known for known in codes if known[:2] == code[:2]]
+    return did_you_mean(code, same_range or list(codes))
