@@ -86,7 +86,7 @@ def test_all_sizes_at_once_equal_each() -> None:
             strict = any(op in drawn.text for op in STRICTER)
             assert recipe.failed is None or strict or all(t.diagnostics for t in traces), (recipe.failed, drawn)
             return
-        conditions = [recipe.program.watch(condition) for condition, _, _ in recipe.conditions]
+        conditions = [recipe.program.watch(condition) for condition, _ in recipe.conditions]
         slots = [[recipe.program.slot(d) for d in shape] for shape in recipe.unique]
         v = recipe.program.run(
             {name: numpy.full(len(tried), n) for name, n in fixed.items()} | {symbol: numpy.array(tried)}

@@ -17,7 +17,7 @@ import msgspec
 
 from tracer.diagnostics import Diagnostic, Related
 from tracer.network.records import Network, Node, Unknown
-from tracer.ops.base import Op, Requirement, per_axis, with_arguments
+from tracer.ops.base import Op, per_axis, with_arguments
 from tracer.recipe import Program
 from tracer.symbol import Condition, Size, Space
 from tracer.trace import Ops, Recipe, declared_ops, trace
@@ -71,7 +71,7 @@ def plan_one(network: Network, sizes: Mapping[str, int]) -> Solution:
             open_ops[node.index] = _opened(node, op, space, variables)
     recipe = Recipe(network, open_ops, dict(sizes), space)
     values: dict[str, int] | None = None
-    culprit: Any = recipe.failed
+    culprit = recipe.failed
     try:
         if recipe.sound:
             values, culprit = _solve(space, variables, recipe.conditions)
@@ -187,14 +187,14 @@ def _enumerated(
 
 
 def _solve(
-    space: Space, variables: dict[str, Variable], conditions: Sequence[tuple[Condition, Node, Requirement | None]]
-) -> tuple[dict[str, int] | None, tuple[Node, Requirement | None] | None]:
-    """The least-cost values, part by part; or None and the condition that the search failed at last."""
+    space: Space, variables: dict[str, Variable], conditions: Sequence[tuple[Condition, Node]]
+) -> tuple[dict[str, int] | None, Node | None]:
+    """The least-cost values, part by part; or None and the node whose condition the search failed at last."""
     names = list(variables)
     rank = {name: i for i, name in enumerate(names)}
-    supports = [(sorted({rank[s] for s in _support(c)}), c, node, req) for c, node, req in conditions]
+    supports = [(sorted({rank[s] for s in _support(c)}), c, node) for c, node in conditions]
     program = Program(space, names)
-    for _, condition, _, _ in supports:
+    for _, condition, _ in supports:
         program.watch(condition)
     values: dict[str, int] = {}
     for part in _parts(len(names), [s for s, *_ in supports]):
@@ -249,13 +249,13 @@ def _parts(count: int, supports: list[list[int]]) -> list[list[int]]:
 
 def _search(
     program: Program, variables: list[Variable], part: list[int], supports: Sequence[Any], names: list[str]
-) -> tuple[dict[str, int] | None, Any]:
+) -> tuple[dict[str, int] | None, Node | None]:
     """Depth first over one part, cheapest values first, cut by the best cost so far."""
     last = {index: depth for depth, index in enumerate(part)}
     ready: list[list[Any]] = [[] for _ in part]
-    for support, condition, node, requirement in supports:
+    for support, condition, node in supports:
         if support and support[0] in last:
-            ready[max(last[i] for i in support)].append((condition, node, requirement))
+            ready[max(last[i] for i in support)].append((condition, node))
     orders = [sorted(v.domain, key=lambda n, v=v: (abs(n - v.default), n)) for v in variables]  # type: ignore[misc]
     current = {
         name: (program_default.domain.start) for name, program_default in zip((names[i] for i in part), variables)
@@ -263,7 +263,7 @@ def _search(
     values = dict.fromkeys(names, 0) | current
     best: dict[str, int] | None = None
     best_cost = 0
-    culprit: tuple[int, Any] = (-1, None)
+    culprit: tuple[int, Node | None] = (-1, None)
     steps = 0
     stack = [iter(orders[0])]
     costs = [0]
@@ -288,7 +288,7 @@ def _search(
         broken = next((c for c in ready[depth] if not program.truth(c[0], v)), None)
         if broken is not None:
             if depth >= culprit[0]:
-                culprit = (depth, broken[1:])
+                culprit = (depth, broken[1])
             continue
         if depth + 1 == len(part):
             best, best_cost = {names[i]: values[names[i]] for i in part}, cost
@@ -311,12 +311,12 @@ def _too_large(network: Network) -> Diagnostic:
 
 
 def _unsolved(
-    network: Network, sizes: Mapping[str, int], ops: Ops, variables: dict[str, Variable], culprit: Any
+    network: Network, sizes: Mapping[str, int], ops: Ops, variables: dict[str, Variable], culprit: Node | None
 ) -> Solution:
     """T401 at the node whose requirement no assignment meets, with what it would take."""
     nodes = [node for node in network.nodes if node.unknowns]
     result = trace(network, sizes, ops)
-    node, _ = culprit if culprit is not None else (nodes[0], None)
+    node = culprit or nodes[0]
     facts = next((d for d in result.diagnostics if d.message.startswith(f"{node.name}: ")), None)
     fact = facts or (result.diagnostics[0] if result.diagnostics else None)
     detail = f"; with the least values, {fact.message}" if fact else ""

@@ -16,6 +16,7 @@ from tracer.symbol import Condition, Size, SizeLike, Space
 AFFINE, FLOORDIV, POLYNOMIAL, MINIMUM, QUOTIENT, SCALE, CHOOSE = range(7)
 
 Instruction = tuple[Any, ...]
+Group = tuple[int, list[Instruction]]
 
 
 class Program:
@@ -33,7 +34,7 @@ class Program:
         self._slot_of_constant: dict[int, int] = {}
         self._keep: list[Size] = []  # ids stay unique while the size lives
         self._instructions: list[tuple[int, Instruction]] = []
-        self._groups: list[tuple[int, list[Instruction]]] | None = None
+        self._groups: list[Group] | None = None
         for slot, name in enumerate(self.symbols):
             (monomial, _), *_ = space.symbol(name).terms
             self._slot_of_atom[monomial[0]] = slot
@@ -106,26 +107,34 @@ class Program:
             self.slot(below)
         return self._emit(CHOOSE, (condition, self.slot(then), self.slot(otherwise)))
 
-    def groups(self) -> list[tuple[int, list[Instruction]]]:
-        """The instructions in order, as runs of one kind."""
+    def groups(self) -> list[Group]:
+        """The instructions in order, as runs of one kind; affine ones also of one source and factor."""
         if self._groups is None:
-            self._groups = [(kind, [i for _, i in run]) for kind, run in groupby(self._instructions, lambda i: i[0])]
+            self._groups = []
+            for (kind, source, factor), run in groupby(self._instructions, _run_of):
+                instructions = [instruction for _, instruction in run]
+                if kind == AFFINE:
+                    instructions = [(source, factor, [constant for _, _, constant in instructions])]
+                self._groups.append((kind, instructions))
         return self._groups
 
     def run(self, values: Mapping[str, Dim]) -> list[Dim]:
         """The value of every slot, for the given values of the symbols (ints or arrays)."""
         v: list[Dim] = [values[name] for name in self.symbols]
-        append = v.append
         for kind, instructions in self.groups():
             if kind == AFFINE:
-                for source, factor, constant in instructions:
-                    append(v[source] * factor + constant if factor else constant)
+                ((source, factor, constants),) = instructions
+                if factor:
+                    n = v[source] * factor
+                    v += [n + constant for constant in constants]
+                else:
+                    v += constants
             elif kind == FLOORDIV:
                 for source, factor, constant, divisor in instructions:
-                    append((v[source] * factor + constant) // divisor)
+                    v.append((v[source] * factor + constant) // divisor)
             else:
                 for instruction in instructions:
-                    append(self._value(kind, instruction, v))
+                    v.append(self._value(kind, instruction, v))
         return v
 
     def _value(self, kind: int, instruction: Instruction, v: list[Dim]) -> Dim:
@@ -155,6 +164,12 @@ class Program:
         for size in condition.sizes():
             self.slot(size)
         return condition
+
+
+def _run_of(emitted: tuple[int, Instruction]) -> tuple[int, Any, Any]:
+    """What the instructions of one run share."""
+    kind, instruction = emitted
+    return (kind, instruction[0], instruction[1]) if kind == AFFINE else (kind, None, None)
 
 
 def maximum_one(divisor: Dim) -> Dim:

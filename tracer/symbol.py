@@ -10,6 +10,7 @@ This file knows nothing of operations or networks. :mod:`tracer.recipe` turns si
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, Union
 
@@ -43,7 +44,7 @@ class Space:
     def __init__(self) -> None:
         self.atoms: list[Atom] = []
         self._atom_of: dict[tuple[Any, ...], Atom] = {}
-        self._size_of: dict[tuple[Terms, int], Size] = {}
+        self._by_constant: dict[Terms, dict[int, Size]] = {}
 
     def symbol(self, name: str) -> Size:
         """The size that stands for the symbol ``name``."""
@@ -65,26 +66,34 @@ class Space:
         return self.interned(terms, constant) if terms else constant
 
     def interned(self, terms: Terms, constant: int) -> Size:
-        key = (terms, constant)
-        found = self._size_of.get(key)
+        """The size of these terms and this constant, made once."""
+        siblings = self._by_constant.get(terms)
+        if siblings is None:
+            siblings = self._by_constant[terms] = {}
+        found = siblings.get(constant)
         if found is None:
-            found = self._size_of[key] = Size(self, terms, constant)
+            found = siblings[constant] = Size(self, terms, constant, siblings)
         return found
 
 
 def _identity(value: Any) -> Any:
-    return id(value) if isinstance(value, (Size, Condition)) else value
+    """What makes two arguments of an atom the same: sizes are interned, conditions are not."""
+    if isinstance(value, Condition):
+        return (value.relation, *map(_identity, value.parts))
+    return id(value) if isinstance(value, Size) else value
 
 
 class Size:
     """A size as a polynomial over atoms; supports ``+ - * // %`` and comparisons."""
 
-    __slots__ = ("constant", "space", "terms")
+    __slots__ = ("constant", "siblings", "space", "terms")
 
-    def __init__(self, space: Space, terms: Terms, constant: int) -> None:
+    def __init__(self, space: Space, terms: Terms, constant: int, siblings: dict[int, Size]) -> None:
         self.space = space
         self.terms = terms
         self.constant = constant
+        self.siblings = siblings
+        """The sizes of the same terms by their constant: adding a number is one look-up."""
 
     def __repr__(self) -> str:
         atoms = self.space.atoms
@@ -100,9 +109,17 @@ class Size:
             text += f" {'-' if self.constant < 0 else '+'} {abs(self.constant)}"
         return text
 
-    def _combine(self, other: SizeLike, sign: int) -> SizeLike:
-        if isinstance(other, int):
-            return self.space.interned(self.terms, self.constant + sign * other)
+    def _moved(self, by: int) -> Size:
+        """self + by."""
+        constant = self.constant + by
+        found = self.siblings.get(constant)
+        if found is None:
+            found = self.siblings[constant] = Size(self.space, self.terms, constant, self.siblings)
+        return found
+
+    def _combine(self, other: Size, sign: int) -> SizeLike:
+        if self.siblings is other.siblings and sign < 0:
+            return self.constant - other.constant
         total = dict(self.terms)
         for monomial, factor in other.terms:
             total[monomial] = total.get(monomial, 0) + sign * factor
@@ -110,12 +127,12 @@ class Size:
         return self.space.size(total)
 
     def __add__(self, other: SizeLike) -> SizeLike:
-        return self._combine(other, 1)
+        return self._moved(other) if isinstance(other, int) else self._combine(other, 1)
 
     __radd__ = __add__
 
     def __sub__(self, other: SizeLike) -> SizeLike:
-        return self._combine(other, -1)
+        return self._moved(-other) if isinstance(other, int) else self._combine(other, -1)
 
     def __rsub__(self, other: int) -> SizeLike:
         return -self + other
@@ -234,9 +251,18 @@ class Size:
 
 
 def compare(relation: str, difference: SizeLike) -> Condition | bool:
-    """The condition that ``difference`` is >= 0 (ge), == 0 (eq) or != 0 (ne)."""
+    """The condition that ``difference`` is >= 0 (ge), == 0 (eq) or != 0 (ne); decided where it always or never is."""
     if isinstance(difference, int):
         return difference >= 0 if relation == "ge" else (difference == 0) is (relation == "eq")
+    terms = difference.terms
+    common = terms[0][1] if len(terms) == 1 else math.gcd(*[factor for _, factor in terms])
+    if common not in (1, -1):
+        # g*p + c >= 0 is p + c // g >= 0, and g*p + c == 0 has no solution where g does not divide c.
+        common = abs(common)
+        if relation != "ge" and difference.constant % common:
+            return relation == "ne"
+        reduced = tuple([(monomial, factor // common) for monomial, factor in terms])
+        difference = difference.space.interned(reduced, difference.constant // common)
     return Condition(relation, (difference,))
 
 

@@ -8,7 +8,8 @@ sufficient ones; where one fails, the ints decide and say why. No printing, no t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain, repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -320,11 +321,10 @@ class Recipe:
         self.ops = ops
         space = space or Space()
         self.program = Program(space, list(network.symbols) or [""])
-        self.conditions: list[tuple[Condition, Node, Requirement | None]] = []
+        self.conditions: list[tuple[Condition, Node]] = []
         """Everything that torch requires and that is expected, with the node it belongs to."""
-        self.losses: list[tuple[Condition | bool, Node, Requirement]] = []
         self.sizes: dict[str, Dim] = {symbol: space.symbol(symbol) for symbol in network.symbols} | dict(sizes or {})
-        self.failed: tuple[Node, Requirement | None] | None = None
+        self.failed: Node | None = None
         """The node that fails whatever the symbols are, where one does."""
         self.unique: list[Shape] = []
         """Each distinct symbolic shape once."""
@@ -382,20 +382,20 @@ class Recipe:
                 if isinstance(n, float):
                     return None
                 if isinstance(holds := n >= 0, Condition):
-                    self.conditions.append((holds, node, None))
+                    self.conditions.append((holds, node))
                 elif not holds:
                     return None
         for requirement in op.requirements(*inputs, **given):
             holds = requirement.holds
             if isinstance(holds, Condition):
-                self.conditions.append((holds, node, requirement))
+                self.conditions.append((holds, node))
             elif not holds:
-                self.failed = (node, requirement)
+                self.failed = node
                 return None
         return op.shape(*inputs, **given)
 
     def _expected(self, node: Node, pattern: tuple[DimPattern, ...], y: Shape) -> bool:
-        self.failed = (node, None)
+        self.failed = node
         if len(pattern) != len(y):
             return False
         for dim, n in zip(pattern, y):
@@ -403,57 +403,59 @@ class Recipe:
                 continue
             holds = dim_value(dim, self.sizes) == n
             if isinstance(holds, Condition):
-                self.conditions.append((holds, node, None))
+                self.conditions.append((holds, node))
             elif not holds:
                 return False
         self.failed = None
         return True
 
     def lower(self) -> None:
-        """Make it ready to apply: turn shapes into slots, and conditions into few and cheap sufficient ones."""
+        """Make it ready to apply: turn shapes into columns of slots, and conditions into few sufficient ones."""
         program = self.program
-        self.getters = [_getter([program.slot(d) for d in shape]) for shape in self.unique]
-        least: dict[int, int] = {}
-        zero: set[int] = set()
-        self._nonzero: set[int] = set()
-        for condition, _, _ in self.conditions:
-            self._watch(condition, least, zero)
-        self._least = list(least.items())
-        self._zero = list(zero)
+        ranks: dict[int, list[int]] = {}
+        for index, shape in enumerate(self.unique):
+            ranks.setdefault(len(shape), []).append(index)
+        # Column by column, so that the instructions of one axis stand together.
+        self._columns = [
+            [_column([program.slot(self.unique[index][axis]) for index in indexes]) for axis in range(rank)]
+            for rank, indexes in ranks.items()
+        ]
+        position = {index: i for i, index in enumerate(chain.from_iterable(ranks.values()))}
+        self._pick = _picker([position[index] for index in self.shape_of])
+        self._strictest: dict[int, Size] = {}
+        self._equal: dict[int, Size] = {}
+        self._unequal: dict[int, Size] = {}
+        for condition, _ in self.conditions:
+            self._watch(condition)
+        self._least = [program.slot(size) for size in self._strictest.values()]
+        self._zero = [program.slot(size) for size in self._equal.values()]
+        self._nonzero = [program.slot(size) for size in self._unequal.values()]
         self.names = [node.name for node in self.network.nodes]
 
-    def _watch(self, condition: Any, least: dict[int, int], zero: set[int]) -> None:
+    def _watch(self, condition: Condition | bool) -> None:
+        """Sort a condition to its like. Of those that ask ``p + c >= 0`` of one p, the least c decides."""
         if isinstance(condition, bool):
             return
         if condition.relation == "and":
             for part in condition.parts:
-                self._watch(part, least, zero)
+                self._watch(part)
             return
         if condition.relation == "or":  # the first part is enough; where it fails, the ints decide
-            self._watch(condition.parts[0], least, zero)
+            self._watch(condition.parts[0])
             return
         size: Size = condition.parts[0]
-        if condition.relation == "eq":
-            zero.add(self.program.slot(size))
-        elif condition.relation == "ne":
-            self._nonzero.add(self.program.slot(size))
+        if condition.relation == "ge":
+            known = self._strictest.get(id(size.siblings))
+            if known is None or size.constant < known.constant:
+                self._strictest[id(size.siblings)] = size
         else:
-            slot, bound = self._bound(size)
-            least[slot] = max(bound, least.get(slot, bound))
-
-    def _bound(self, size: Size) -> tuple[int, int]:
-        """``size >= 0`` as a least value of a slot; conditions on one atom share its slot."""
-        ((monomial, factor), *more) = size.terms
-        if more or factor < 0:
-            return self.program.slot(size), 0
-        atom = size.space.interned(((monomial, 1),), 0)
-        return self.program.slot(atom), -(size.constant // factor)
+            (self._equal if condition.relation == "eq" else self._unequal)[id(size)] = size
 
     def apply(self, sizes: Mapping[str, int]) -> Shapes | None:
         """The shapes for these sizes; None where a condition fails and the ints must say what."""
         v = self.program.run(sizes if self.network.symbols else {"": 0})
-        for slot, bound in self._least:
-            if v[slot] < bound:
+        for slot in self._least:
+            if v[slot] < 0:
                 return None
         for slot in self._zero:
             if v[slot] != 0:
@@ -463,11 +465,21 @@ class Recipe:
                 return None
         if max(v) > limits.INTEGER:
             return None
-        shapes = [getter(v) for getter in self.getters]
-        return Shapes(zip(self.names, map(shapes.__getitem__, self.shape_of)), self.network.names)
+        shapes: list[Shape] = []
+        for columns in self._columns:
+            shapes += zip(*[column(v) for column in columns]) if columns else [()]
+        return Shapes(zip(self.names, self._pick(shapes)), self.network.names)
 
 
-def _getter(slots: list[int]) -> Any:
-    if len(slots) > 1:
+def _column(slots: list[int]) -> Callable[[list[Dim]], Iterable[Dim]]:
+    """One axis of several shapes, read from the slots."""
+    if len(set(slots)) > 1:
         return itemgetter(*slots)
-    return (lambda v: (v[slots[0]],)) if slots else (lambda v: ())
+    return lambda v: repeat(v[slots[0]], len(slots))
+
+
+def _picker(positions: list[int]) -> Callable[[list[Shape]], Iterable[Shape]]:
+    """Every node's shape, from the distinct ones."""
+    if positions == list(range(len(positions))):
+        return lambda shapes: shapes
+    return _column(positions)

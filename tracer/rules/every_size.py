@@ -55,9 +55,16 @@ def not_every_size(net: Net) -> Iterator[Diagnostic]:
         if size is None:
             continue
         first = trace(network, {**defaults, symbol: size}, ops).diagnostics[0]
-        related = (Related(f"{first.code} {first.message}", first.span),) if first.span else ()
+        related = (Related(f"{first.code} is raised here", first.span),) if first.span else ()
         message = f"{symbol} = {size} does not work: {first.message}"
-        yield Diagnostic("T305", message, network.size_spans[symbol], path=network.path, related=related)
+        yield Diagnostic(
+            "T305",
+            message,
+            network.size_spans[symbol],
+            path=network.path,
+            hint=first.hint,
+            related=(*related, *first.related),
+        )
 
 
 def _tried(declared: tuple[int, ...] | SizeRange) -> Sequence[int]:
@@ -82,7 +89,7 @@ def _first_broken(recipe: Recipe, symbol: str, sizes: Sequence[int]) -> int | No
     import numpy
 
     program = recipe.program
-    conditions = [program.watch(condition) for condition, _, _ in recipe.conditions]
+    conditions = [program.watch(condition) for condition, _ in recipe.conditions]
     values = {name: numpy.zeros(len(sizes), numpy.int64) for name in program.symbols}
     values[symbol] = numpy.asarray(sizes, numpy.int64)
     slots = program.run(values)
