@@ -135,7 +135,7 @@ def test_a_block_with_two_inputs() -> None:
         """
     assert shapes(text)["use.b"] == (1, 4, 8, 8)
     wrong = one(text.replace("from: [guide, image]", "from: guide"))
-    assert place(wrong) == ("T106", 9, 3)
+    assert place(wrong) == ("T106", 9, 25)
 
 
 def test_several_inputs_need_a_name() -> None:

@@ -6,6 +6,7 @@ topological order that stays nearest to it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tracer.diagnostics import Diagnostic, Related, TracerError
@@ -113,13 +114,13 @@ def _without_use(network: Network) -> list[Diagnostic]:
             node.span,
             "warning",
             network.path,
-            "remove it, or name it under `output`",
+            "name it under `from` of the node that should read it, or under `output`, or remove it",
             node.use_places(),
         )
     return list(found.values())
 
 
-def digraph(network: Network, shapes: dict[str, Any] | None = None) -> networkx.DiGraph[str]:
+def digraph(network: Network, shapes: Mapping[str, Any] | None = None) -> networkx.DiGraph[str]:
     """The network as ``networkx.DiGraph``.
 
     Nodes carry ``op``, ``section``, ``span``, ``args``, ``input_shapes`` and ``shape``. Edges carry ``position``,
@@ -129,7 +130,7 @@ def digraph(network: Network, shapes: dict[str, Any] | None = None) -> networkx.
 
     from tracer.ops.base import given_arguments
 
-    shapes = shapes or {}
+    shapes = {} if shapes is None else shapes
     graph: networkx.DiGraph[str] = networkx.DiGraph(name=network.name or "")
     for node in network.nodes:
         graph.add_node(

@@ -114,14 +114,14 @@ def test_the_numbers_of_known_pools(arguments: dict[str, Any], n: int, size: int
             {"kernel_size": 5, "padding": 1},
             (1, 1, 2, 9),
             "T302",
-            "the kernel spans 5, but the input [1, 1, 2, 9] is 4 there, padding included",
+            "the kernel spans 5, but the input [1, 1, 2, 9] is 4 in dim 2, padding included",
         ),
         (
             "AvgPool3d",
             {"kernel_size": 4, "padding": 2, "ceil_mode": True},
             (1, 1, 3, 9, 9),
             "T302",
-            "the kernel is 4, but the input [1, 1, 3, 9, 9] is 3 there, and here torch does not count the padding",
+            "the kernel is 4, but the input [1, 1, 3, 9, 9] is 3 in dim 2; here torch does not count the padding",
         ),
         (
             "LPPool1d",

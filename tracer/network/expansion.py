@@ -48,7 +48,7 @@ class Expansion:
         for declaration in declared:
             name = prefix + declaration.name
             if name in self.names.targets:
-                self.faults.add(Fault("T104", f"the name {declaration.name!r} is taken", declaration.key), uses)
+                self.faults.add(self._taken(declaration, name), uses)
                 continue
             try:
                 previous = self._place(declaration, name, prefix, scope, section, uses, previous)
@@ -58,6 +58,18 @@ class Expansion:
                 self.faults.add(fault, uses)
                 previous = self._add_faulty(name, section, declaration, uses)
         return previous
+
+    def _taken(self, declaration: Declaration, name: str) -> Fault:
+        """T104, with the place that took the name."""
+        for node in self.nodes:
+            if node.name == name or node.name.startswith((name + ".", name + "[")):
+                for first in (*node.uses, node.declaration):
+                    if first.name == declaration.name:
+                        span = span_of(first.key)
+                        message = f"the name {declaration.name!r} is taken: line {span.line} has it too"
+                        related = (Related("first given here", span),)
+                        return Fault("T104", message, declaration.key, related=related)
+        return Fault("T104", f"the name {declaration.name!r} is taken", declaration.key)
 
     def _add_faulty(self, name: str, section: str, declaration: Declaration, uses: Uses) -> Target:
         node = Node(name, "?", section, declaration, uses)
@@ -167,7 +179,8 @@ class Expansion:
         if len(inputs) != len(block.inputs):
             wanted = ", ".join(block.inputs)
             message = f"the block {block.name} takes {len(block.inputs)} inputs ({wanted}), not {len(inputs)}"
-            raise Fault("T106", message, declaration.key)
+            at = declaration.inputs[0] if declaration.inputs else declaration.key
+            raise Fault("T106", message, at, "name them under `from`, in that order")
         if None in inputs:
             raise Fault("T201", f"{declaration.name} needs `from`", declaration.key, "with several inputs, name one")
         arguments = self._block_arguments(block, declaration, scope)

@@ -51,8 +51,7 @@ def make(op_name: Any, declaration: Declaration, scope: Mapping[str, Any], block
 def _made(op_name: Any, declaration: Declaration, scope: Mapping[str, Any], blocks: Mapping[str, Any]) -> Made:
     cls = find_operation(op_name) if isinstance(op_name, str) else None
     if cls is None:
-        hint = did_you_mean(str(op_name), [*blocks, *operation_names()])
-        raise Fault("T101", f"unknown operation {op_name!r}", declaration.op, hint)
+        raise Fault("T101", f"unknown operation {op_name!r}", declaration.op, _known_operation(str(op_name), blocks))
     values: dict[str, Any] = {}
     unknowns: list[Unknown] = []
     dim_fields: dict[str, DimPattern | tuple[DimPattern, ...]] = {}
@@ -86,6 +85,15 @@ def _made(op_name: Any, declaration: Declaration, scope: Mapping[str, Any], bloc
         if not unknowns:
             _records[key] = op
     return Made(op, tuple(unknowns), dim_fields, operands)
+
+
+def _known_operation(name: str, blocks: Mapping[str, Any]) -> str:
+    """The hint for an unknown operation: its 1d, 2d and 3d forms, or the nearest name."""
+    known = operation_names()
+    forms = [form for form in known if form[:-2].lower() == name.lower() and form[-1] == "d"]
+    if forms:
+        return f"there are {', '.join(forms)}"
+    return did_you_mean(name, [*blocks, *known]) or "`tracer ops` lists the operations"
 
 
 def _dims(value: tuple[Any, ...], node: YamlNode) -> tuple[DimPattern, ...]:

@@ -90,6 +90,7 @@ class Convolving(Op, kw_only=True):
                 "T204",
                 "in_channels",
                 lambda: f"in_channels is {declared}, but the input {written(x)} has {channels} channels",
+                "leave in_channels out to take the input's",
             )
 
     def parameters(self, *x: Shape) -> Dim:
@@ -147,7 +148,10 @@ class Conv(Convolving, kw_only=True):
                     reaches,
                     "T302",
                     "kernel_size",
-                    lambda: f"the kernel spans {extent}, but the input {written(x0)} is {padded} there, with padding",
+                    lambda: (
+                        f"the kernel spans {extent}, but the input {written(x0)} is {padded} in dim "
+                        f"{len(x0) + i - axes}, padding included"
+                    ),
                 )
 
     def _padded_by_mode(self, n: Dim, left: int, right: int, x: Shape) -> Requirements:
@@ -282,7 +286,11 @@ class ConvTranspose(Convolving, kw_only=True):
             )
             out = self._size(n, i, extra)
             yield Requirement(
-                out >= 0, "T302", None, lambda: f"the output size is {out} from {n} in dim {len(x0) + i - axes}"
+                out >= 0,
+                "T302",
+                "padding",
+                lambda: f"the output size is {out} from {n} in dim {len(x0) + i - axes}",
+                "lessen the padding, or feed a larger input",
             )
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:

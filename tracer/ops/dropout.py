@@ -29,7 +29,7 @@ class DroppingChannels(Dropping, kw_only=True):
             not drops or len(x0) >= self.least_rank,
             "T507",
             None,
-            lambda: f"{written(x0)} has no dim of channels, which torch refuses in training",
+            lambda: f"the input {written(x0)} has no dim of channels, which torch refuses in training",
             "Dropout drops single values, of any shape",
         )
 

@@ -24,7 +24,8 @@ from tracer.ops.base import (
 from tracer.ops.crop import even_crop
 from tracer.ops.rearrange import in_rank, wrapped
 
-CLOSE = "make the sizes meet (output_padding, padding), or set align: crop, pad or resize"
+CLOSE = "make the sizes meet (output_padding: auto on the up-layer, padding), or set align: crop, pad or resize"
+WIDTHS = "a convolution with kernel_size 1 gives one input the other's channels; Concat joins different ones"
 
 
 def differ(dim: int, a: Dim, i: int, b: Dim, j: int, why: str = "") -> str:
@@ -81,7 +82,7 @@ def broadcastable(x: tuple[Shape, ...], hint: str | None = None, trailing: int =
                 "T301",
                 None,
                 lambda: differ(shown, a, i, b, j),
-                hint or (CLOSE if dim >= 2 else None),
+                hint or (CLOSE if dim >= 2 else WIDTHS if dim == 1 and same else None),
             )
 
 

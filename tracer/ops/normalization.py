@@ -44,6 +44,7 @@ def channels_match(field: str, declared: int, channels: Dim, x: Shape, passes: H
         "T204",
         field,
         lambda: f"{field} is {declared}, but the input {written(x)} has {channels} channels",
+        f"leave {field} out to take the input's",
     )
 
 
@@ -118,7 +119,7 @@ class BatchNorm(ChannelNorm, kw_only=True):
             any_holds(n != 1 for n in (x0[0], *x0[2:])),
             "T507",
             None,
-            lambda: f"{written(x0)} has a single value per channel, which torch refuses in training",
+            lambda: f"the input {written(x0)} has a single value per channel, which torch refuses in training",
             "train with a batch of 2 or more, or with a larger input",
         )
         yield Requirement(self.eps != 0, "T507", "eps", "eps is 0, which torch refuses in training")
@@ -207,7 +208,7 @@ class InstanceNorm(ChannelNorm, kw_only=True):
             any_holds(n != 1 for n in x0[-self.axes :]),
             "T507",
             None,
-            lambda: f"{written(x0)} has a single position per channel, which torch refuses in training",
+            lambda: f"the input {written(x0)} has a single position per channel, which torch refuses in training",
             "train with a larger input, or normalize before the last pooling",
         )
 

@@ -108,8 +108,8 @@ class Pooling(Op, kw_only=True):
                     "T302",
                     "kernel_size",
                     lambda: (
-                        f"the kernel is {kernel}, but the input {written(x0)} is {n} there, and here torch "
-                        "does not count the padding"
+                        f"the kernel is {kernel}, but the input {written(x0)} is {n} in dim {len(x0) + i - axes}; "
+                        "here torch does not count the padding"
                     ),
                 )
             yield Requirement(
@@ -117,8 +117,8 @@ class Pooling(Op, kw_only=True):
                 "T302",
                 "kernel_size",
                 lambda: (
-                    f"the kernel spans {extent}, but the input {written(x0)} is {n + 2 * padding} there, "
-                    "padding included"
+                    f"the kernel spans {extent}, but the input {written(x0)} is {n + 2 * padding} in dim "
+                    f"{len(x0) + i - axes}, padding included"
                 ),
             )
 

@@ -52,7 +52,7 @@ def output_size_below_one() -> None:
 
 @page("T303", "rank not accepted", found="tracing")
 def rank_not_accepted() -> None:
-    """The input has another number of dims than the operation takes, or a ``dim`` is not among them.
+    """The input has another number of dims than the operation takes.
 
     Shapes are torch's, [N, C, spatial...]. Convolutions and pools take the unbatched [C, spatial...] too, batch norms
     and resizing do not. Between feature maps and a Linear layer stands a Flatten or a Reshape.
