@@ -77,13 +77,24 @@ def _wrong_arity(network: Network, node: Node) -> Diagnostic | None:
         wanted = f"at least {least}"
     else:
         wanted = str(least) if least == most else f"{least} to {most}"
-    hint = f"write `from: [{node.inputs[0].name}, ...]`" if count == 1 else None
+    hint = _named_inputs(node) if count == 1 else None
     message = f"{node.op_name} takes {wanted} input{'s' if wanted != '1' else ''}, not {count}"
     declared = node.declaration.inputs
     from tracer.source.tree import span_of
 
     span = span_of(declared[0]) if declared else node.span_for(None)
     return Diagnostic("T106", message, span, path=network.path, hint=hint, related=node.use_places())
+
+
+def _named_inputs(node: Node) -> str:
+    """The hint that more inputs are wanted, with the first as the declaration can call it."""
+    declaration = node.declaration
+    name, prefix = node.inputs[0].name, node.name[: node.name.rindex(declaration.name)]
+    if declaration.inputs:
+        name = prefix + str(declaration.inputs[0].value)
+    if not name.startswith(prefix):  # the input of the block around it, which has a name of its own there
+        return "name all of its inputs under `from`"
+    return f"write `from: [{name[len(prefix) :]}, ...]`"
 
 
 def _wrong_indices(network: Network, node: Node) -> Diagnostic | None:

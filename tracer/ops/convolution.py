@@ -307,13 +307,13 @@ class ConvTranspose(Convolving, kw_only=True):
     def cautions(self, *x: Shape, **sizes: Shape) -> Requirements:
         # oneDNN returns an empty tensor; the CPU's plain path and the meta device refuse. Which one is taken depends
         # on the batch, the groups, the kernel and the number of threads, so neither verdict would hold.
-        (x0,) = x
-        for dim, out in enumerate(self.shape(*x, **sizes)[-self.axes :], len(x0) - self.axes):
+        y = self.shape(*x, **sizes)
+        for out in y[-self.axes :]:
             yield Requirement(
                 out >= 1,
                 "T506",
                 "padding",
-                lambda: f"the output size is 0 from {x0[dim]} in dim {dim}, which some backends of torch refuse",
+                lambda: f"the output {written(y)} is empty, which some backends of torch refuse",
                 "lessen the padding, or feed a larger input",
             )
 

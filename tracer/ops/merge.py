@@ -82,8 +82,13 @@ def broadcastable(x: tuple[Shape, ...], hint: str | None = None, trailing: int =
                 "T301",
                 None,
                 lambda: differ(shown, a, i, b, j),
-                hint or (CLOSE if dim >= 2 else WIDTHS if dim == 1 and same else None),
+                hint or _advice(dim, same and not trailing),
             )
+
+
+def _advice(dim: int, plain: bool) -> str | None:
+    """What can be done where sizes differ in this dim of [N, C, spatial...]."""
+    return {0: None, 1: WIDTHS}.get(dim, CLOSE) if plain else None
 
 
 class Merge(Op, kw_only=True):

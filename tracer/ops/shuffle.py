@@ -17,6 +17,7 @@ from tracer.ops.base import (
     has_length,
     has_rank,
     in_range,
+    no_dropped_rows,
     operation,
     per_axis,
     written,
@@ -196,14 +197,9 @@ class Unfold(Blocks, kw_only=True):
         (x0,) = x
         kernels, strides = per_axis(self.kernel_size, 2), per_axis(self.stride, 2)
         paddings, dilations = per_axis(self.padding, 2), per_axis(self.dilation, 2)
-        for i, n in enumerate(x0[-2:]):
-            rest = (n + 2 * paddings[i] - dilated(kernels[i], dilations[i])) % strides[i]
-            yield Requirement(
-                rest == 0,
-                "T501",
-                "stride",
-                lambda: f"the stride leaves the last {rest} of {n} (padding included) unseen",
-            )
+        for i, padding in enumerate(paddings):
+            extent = dilated(kernels[i], dilations[i])
+            yield no_dropped_rows(x0, i - 2, extent, strides[i], (padding, padding))
 
 
 @operation

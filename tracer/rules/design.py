@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from tracer.diagnostics import Diagnostic, Related
@@ -41,6 +42,22 @@ def cautioned(trace: Trace) -> Iterator[tuple[Node, Requirement]]:
         yield from ((node, requirement) for requirement in known[1])
 
 
+_DIM = re.compile(r"\bin dim (\d+)")
+
+
+def joined(messages: list[str]) -> str:
+    """Messages as one; those that differ in the dim only name their dims together."""
+    dims: dict[tuple[str, ...], list[str]] = {}
+    for message in messages:
+        before, *found = _DIM.split(message, maxsplit=1)
+        dims.setdefault((before, *found[1:]), []).extend(found[:1])
+    texts = []
+    for (before, *after), (*others, last) in ((key, found or [""]) for key, found in dims.items()):
+        where = f"in dims {', '.join(others)} and {last}" if others else f"in dim {last}"
+        texts.append(before + where + after[0] if after else before)
+    return "; ".join(texts)
+
+
 def by_node(
     trace: Trace, code: str, found: Iterable[tuple[Node, Requirement]], hint: str | None = None
 ) -> Iterator[Diagnostic]:
@@ -50,7 +67,7 @@ def by_node(
         if requirement.code == code:
             failed.setdefault(node.name, (node, []))[1].append(requirement)
     for node, requirements in failed.values():
-        message = "; ".join(dict.fromkeys(str(r.message) for r in requirements))
+        message = joined([str(r.message) for r in requirements])
         yield warning(trace, node, code, message, requirements[0].field, requirements[0].hint or hint)
 
 
