@@ -16,6 +16,7 @@ class Net:
 
     def __init__(self, network: Network) -> None:
         self.network = network
+        self._open = any(node.unknowns for node in network.nodes)
         self._plans: dict[tuple[tuple[str, int], ...], Solution] = {}
         self._recipe: Recipe | None = None
         self._traces = 0
@@ -43,9 +44,7 @@ class Net:
 
     def plan(self, sizes: Mapping[str, int]) -> Solution:
         """The values of every ``auto`` for these sizes."""
-        if not any(node.unknowns for node in self.network.nodes):
-            return plan_one(self.network, sizes)
-        key = tuple(sorted(sizes.items()))
+        key = tuple(sorted(sizes.items())) if self._open else ()
         if key not in self._plans:
             self._plans[key] = plan_one(self.network, sizes)
         return self._plans[key]

@@ -8,8 +8,8 @@ sufficient ones; where one fails, the ints decide and say why. No printing, no t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain, repeat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -39,35 +39,51 @@ _losses: Memo[tuple[Op, list[Requirement]]] = Memo(16_384)
 """What is lost, by operation and input shapes."""
 
 
-class Shapes(dict[str, tuple[int, ...] | None]):
-    """Shapes by node name; a block's name stands for its last node."""
+class Shapes(Mapping[str, tuple[int, ...] | None]):
+    """Shapes by node name; a block's name stands for its last node.
 
-    __slots__ = ("_names",)
+    A view: the names belong to the network, so that tracing a large one again costs its sizes only.
+    """
 
-    def __init__(self, shapes: Any, names: Mapping[str, Node]) -> None:
-        super().__init__(shapes)
-        self._names = names
+    __slots__ = ("_by_index", "_network")
 
-    def __missing__(self, name: str) -> tuple[int, ...] | None:
-        node = self._names.get(name)
-        if node is None:
+    def __init__(self, network: Network, by_index: Sequence[tuple[int, ...] | None]) -> None:
+        self._network = network
+        self._by_index = by_index
+
+    def __getitem__(self, name: str) -> tuple[int, ...] | None:
+        index = self._network.names[name].index
+        if index < 0:  # a chunk that nothing uses
             raise KeyError(name)
-        return self[node.name]
+        return self._by_index[index]
 
-    def __contains__(self, name: object) -> bool:
-        return super().__contains__(name) or name in self._names
+    def __iter__(self) -> Iterator[str]:
+        return (node.name for node in self._network.nodes)
+
+    def __len__(self) -> int:
+        return len(self._by_index)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
 
 
 class Trace:
     """The shapes of one network for one set of input sizes."""
 
     def __init__(
-        self, network: Network, ops: Ops, sizes: dict[str, int], shapes: Shapes, diagnostics: list[Diagnostic]
+        self,
+        network: Network,
+        ops: Ops,
+        sizes: dict[str, int],
+        shapes: Sequence[tuple[int, ...] | None],
+        diagnostics: list[Diagnostic],
     ) -> None:
         self.network = network
         self.ops = ops
         self.sizes = sizes
-        self.shapes = shapes
+        self.by_index = shapes
+        """The shape of every node, in execution order."""
+        self.shapes = Shapes(network, shapes)
         """``shapes["enc1"] == (1, 64, 568, 568)``; None where a node could not be traced."""
         self.diagnostics = diagnostics
         """What torch refuses and which expectations are not met; empty where the network runs."""
@@ -81,22 +97,22 @@ class Trace:
     @property
     def outputs(self) -> dict[str, tuple[int, ...] | None]:
         """The shapes of the network's outputs."""
-        return {name: self.shapes[node.name] for name, node in self.network.outputs.items()}
+        return {name: self.by_index[node.index] for name, node in self.network.outputs.items()}
 
     def input_shapes(self, node: Node) -> list[tuple[int, ...] | None]:
         """The shapes of a node's inputs."""
-        shapes = self.shapes
-        return [shapes[source.name] for source in node.inputs]
+        shapes = self.by_index
+        return [shapes[source.index] for source in node.inputs]
 
     def traced(
         self, wanted: Callable[[Op], bool] = lambda op: True
     ) -> Iterator[tuple[Node, Op, tuple[Shape, ...], dict[str, Shape], Shape]]:
         """Every wanted operation that has a shape: node, operation, input shapes, sizes from nodes, output shape."""
-        shapes = self.shapes
-        for node, op in zip(self.network.nodes, self.ops):
-            if op is not None and wanted(op) and (y := shapes[node.name]) is not None:
-                sizes = {field: shapes[source.name] for field, source in node.operands.items()}
-                yield node, op, tuple(shapes[source.name] for source in node.inputs), sizes, y  # type: ignore[misc]
+        shapes = self.by_index
+        for node, op, y in zip(self.network.nodes, self.ops, shapes):
+            if op is not None and y is not None and wanted(op):
+                sizes = {field: shapes[source.index] for field, source in node.operands.items()}
+                yield node, op, tuple([shapes[source.index] for source in node.inputs]), sizes, y  # type: ignore[misc]
 
     def lost(self) -> list[tuple[Node, Requirement]]:
         """What is dropped or cropped unevenly (the operations' ``losses`` that do not hold)."""
@@ -123,7 +139,10 @@ def dim_value(dim: DimPattern, sizes: Mapping[str, Dim]) -> Dim:
             return sizes[dim]
         except KeyError:
             raise UnknownName(dim) from None
-    return dim(sizes) if isinstance(dim, Expression) else dim
+    if isinstance(dim, Expression):
+        value = dim(sizes)
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+    return dim
 
 
 def dims_value(dims: DimPattern | tuple[DimPattern, ...], sizes: Mapping[str, Dim]) -> Any:
@@ -140,7 +159,7 @@ def trace(network: Network, sizes: Mapping[str, int], ops: Ops | None = None) ->
     """The shape of every node for these sizes of the symbols, on ints; never raises on a wrong network."""
     tracer = _Tracer(network, dict(sizes), ops or declared_ops(network))
     shapes = tracer.run()
-    return Trace(network, tracer.ops, tracer.sizes, Shapes(shapes, network.names), tracer.diagnostics)
+    return Trace(network, tracer.ops, tracer.sizes, shapes, tracer.diagnostics)
 
 
 class _Tracer:
@@ -153,30 +172,30 @@ class _Tracer:
         self.diagnostics: list[Diagnostic] = []
         self.doubted: set[str] = set()
         """Nodes whose expectation is not met, and what follows from them."""
-        self.shapes: dict[str, Shape | None] = {}
+        self.shapes: list[Shape | None] = []
 
-    def run(self) -> dict[str, Shape | None]:
+    def run(self) -> list[Shape | None]:
         shapes, ops = self.shapes, self.ops
         missing = self._missing_sizes()
         for index, node in enumerate(self.network.nodes):
             if node.op_name == Node.INPUT:
-                shapes[node.name] = None if missing else tuple(dim_value(d, self.sizes) for d in node.pattern)
+                shapes.append(None if missing else tuple(dim_value(d, self.sizes) for d in node.pattern))
                 continue
             op = ops[index]
-            inputs = [shapes[source.name] for source in node.inputs]
+            inputs = [shapes[source.index] for source in node.inputs]
             y: Shape | None = None
             if op is not None and None not in inputs:
                 if node.dim_fields:
                     op = self._with_dims(node, op)
                 y = self._apply(node, op, inputs) if op is not None else None  # type: ignore[arg-type]
-            shapes[node.name] = y
+            shapes.append(y)
             if self.doubted and any(source.name in self.doubted for source in node.inputs):
                 self.doubted.add(node.name)  # what is unexpected here follows from there
             elif y is not None and node.expect is not None:
                 self._expect(node, node.expect, y, None)
         for name, expected in self.network.output_expect.items():
             node = self.network.outputs[name]
-            y = shapes[node.name]
+            y = shapes[node.index]
             if y is not None and node.name not in self.doubted:
                 self._expect(node, expected, y, name)
         return shapes
@@ -215,7 +234,7 @@ class _Tracer:
     def _apply(self, node: Node, op: Op, inputs: list[Shape]) -> Shape | None:
         given: dict[str, Shape] = {}
         for field, source in node.operands.items():
-            size = self.shapes[source.name]
+            size = self.shapes[source.index]
             if size is None:
                 return None
             given[field] = size
@@ -225,7 +244,7 @@ class _Tracer:
             return known[1]
         for requirement in op.requirements(*inputs, **given):
             if not requirement[0]:
-                self.diagnostics.append(refusal(self.network.path, node, requirement, inputs))
+                self.diagnostics.append(refusal(self.network.path, node, requirement, inputs, given))
                 return None
         y = op.shape(*inputs, **given)
         if y and max(y) > limits.INTEGER:
@@ -237,17 +256,24 @@ class _Tracer:
 
     def _expect(self, node: Node, expected: Any, y: Shape, output: str | None) -> None:
         pattern, at = expected
-        problem = mismatch(pattern, y, self.sizes)
+        what = f"the output {output}" if output else node.name
+        related = [] if output is None else [Related(f"{node.name} stands here", node.span)]
+        try:
+            problem = mismatch(pattern, y, self.sizes)
+        except ExpressionError as error:
+            self._report("T005", f"{what}: {error}", span_of(at), None, (*related, *node.use_places()))
+            return
         if problem:
-            what = f"the output {output}" if output else node.name
             message = f"{what} has the shape {written(y)}; {problem}"
-            related = [] if output is None else [Related(f"{node.name} stands here", node.span)]
             self._report("T304", message, span_of(at), None, (*related, *node.use_places()))
             self.doubted.add(node.name)
 
 
 def mismatch(pattern: tuple[DimPattern, ...], y: Shape, sizes: Mapping[str, int]) -> str | None:
-    """What differs between a shape and its declared pattern; None where nothing does."""
+    """What differs between a shape and its declared pattern; None where nothing does.
+
+    Raises :class:`ExpressionError` for a dim that has no value.
+    """
     if len(pattern) != len(y):
         return f"{len(pattern)} dims are expected, not {len(y)}"
     wrong = []
@@ -257,7 +283,9 @@ def mismatch(pattern: tuple[DimPattern, ...], y: Shape, sizes: Mapping[str, int]
         try:
             want = dim_value(dim, sizes)
         except ExpressionError as error:
-            return str(error)
+            raise ExpressionError(f"the dim {getattr(dim, 'text', dim)}: {error}") from None
+        if want.__class__ not in (int, float):
+            raise ExpressionError(f"the dim {getattr(dim, 'text', dim)} is {written(want)}; a size is a number")
         if want != n:
             source = f"{dim.text} = " if isinstance(dim, Expression) else f"{dim} = " if isinstance(dim, str) else ""
             wrong.append(f"dim {position} is expected to be {source}{want}, not {n}")
@@ -273,37 +301,30 @@ def said(requirement: Requirement) -> Requirement:
 _INPUT = re.compile(r"\binput (\d+)\b")
 
 
-def refusal(path: str, node: Node, requirement: Requirement, inputs: list[Shape]) -> Diagnostic:
-    """The diagnostic of a requirement that does not hold: the argument's place, and the producers'."""
+def refusal(
+    path: str, node: Node, requirement: Requirement, inputs: list[Shape], given: Mapping[str, Shape]
+) -> Diagnostic:
+    """The diagnostic of a requirement that does not hold: the argument's place, and the producers'.
+
+    Where the message numbers inputs, they are named instead, and only they are shown.
+    """
     message = str(said(requirement).message)
-    names = [source.name for source in node.inputs]
-
-    def named(match: re.Match[str]) -> str:
-        index = int(match[1]) - 1
-        return names[index] if index < len(names) else match[0]
-
-    related: list[Related] = []
+    sources = list(zip(node.inputs, inputs))
     operand = node.operands.get(requirement.field or "")
-    if len(node.inputs) > 1:
-        message = _INPUT.sub(named, message)
-        related += [
-            Related(f"{source.name} gives {written(shape)} here", source.span)
-            for source, shape in zip(node.inputs, inputs)
-        ]
-    elif operand is not None:
-        related.append(Related(f"{operand.name} stands here", operand.span))
-    if not node.uses:
-        message = f"{node.name}: {message}"
+    if len(sources) > 1:
+        numbered = {int(number) for number in _INPUT.findall(message)} & set(range(1, len(sources) + 1))
+        message = _INPUT.sub(lambda m: sources[int(m[1]) - 1][0].name if int(m[1]) in numbered else m[0], message)
+        sources = [source for number, source in enumerate(sources, 1) if not numbered or number in numbered]
     else:
-        message = f"{node.name}: {message}"
-        related += node.use_places()
+        sources = [(operand, given[requirement.field or ""])] if operand is not None else []
+    related = [Related(f"{source.name} gives {written(shape)} here", source.span) for source, shape in sources]
     return Diagnostic(
         requirement.code,
-        message,
+        f"{node.name}: {message}",
         node.span_for(requirement.field),
         path=path,
         hint=requirement.hint,
-        related=tuple(related),
+        related=(*dict.fromkeys(related), *node.use_places()),
     )
 
 
@@ -401,7 +422,11 @@ class Recipe:
         for dim, n in zip(pattern, y):
             if dim is None:
                 continue
-            holds = dim_value(dim, self.sizes) == n
+            try:
+                holds = dim_value(dim, self.sizes) == n
+            except ExpressionError:  # the ints decide
+                self.failed = None
+                return False
             if isinstance(holds, Condition):
                 self.conditions.append((holds, node))
             elif not holds:
@@ -430,7 +455,6 @@ class Recipe:
         self._least = [program.slot(size) for size in self._strictest.values()]
         self._zero = [program.slot(size) for size in self._equal.values()]
         self._nonzero = [program.slot(size) for size in self._unequal.values()]
-        self.names = [node.name for node in self.network.nodes]
 
     def _watch(self, condition: Condition | bool) -> None:
         """Sort a condition to its like. Of those that ask ``p + c >= 0`` of one p, the least c decides."""
@@ -451,8 +475,8 @@ class Recipe:
         else:
             (self._equal if condition.relation == "eq" else self._unequal)[id(size)] = size
 
-    def apply(self, sizes: Mapping[str, int]) -> Shapes | None:
-        """The shapes for these sizes; None where a condition fails and the ints must say what."""
+    def apply(self, sizes: Mapping[str, int]) -> Sequence[Shape] | None:
+        """Every node's shape for these sizes; None where a condition fails and the ints must say what."""
         v = self.program.run(sizes if self.network.symbols else {"": 0})
         for slot in self._least:
             if v[slot] < 0:
@@ -468,17 +492,17 @@ class Recipe:
         shapes: list[Shape] = []
         for columns in self._columns:
             shapes += zip(*[column(v) for column in columns]) if columns else [()]
-        return Shapes(zip(self.names, self._pick(shapes)), self.network.names)
+        return self._pick(shapes)
 
 
-def _column(slots: list[int]) -> Callable[[list[Dim]], Iterable[Dim]]:
+def _column(slots: list[int]) -> Callable[[list[Dim]], Sequence[Dim]]:
     """One axis of several shapes, read from the slots."""
     if len(set(slots)) > 1:
         return itemgetter(*slots)
-    return lambda v: repeat(v[slots[0]], len(slots))
+    return lambda v: (v[slots[0]],) * len(slots)
 
 
-def _picker(positions: list[int]) -> Callable[[list[Shape]], Iterable[Shape]]:
+def _picker(positions: list[int]) -> Callable[[list[Shape]], Sequence[Shape]]:
     """Every node's shape, from the distinct ones."""
     if positions == list(range(len(positions))):
         return lambda shapes: shapes
