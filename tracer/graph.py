@@ -7,7 +7,6 @@ topological order that stays nearest to it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tracer.diagnostics import Diagnostic, Related, TracerError
