@@ -28,6 +28,9 @@ ELEMENTS = 300_000
 """A node with more elements is not drawn."""
 
 DEPTH = {1: 5, 2: 5, 3: 3}
+AUTO = ("output_padding", "padding", "kernel_size", "dilation", "ceil_mode")
+"""Arguments that are left to be solved where an operation lets them."""
+
 ACTIVATIONS = ("ReLU", "LeakyReLU", "GELU", "Sigmoid", "Softplus", "Tanh", "Identity", "Dropout")
 
 
@@ -70,8 +73,10 @@ def quoted(name: str) -> str:
 class Sketch:
     """A network while it is drawn."""
 
-    def __init__(self, draw: Draw) -> None:
+    def __init__(self, draw: Draw, combinations: int = 0) -> None:
         self.draw = draw
+        self.combinations = combinations
+        """How many combinations of values the arguments written as ``auto`` may have together; 0 for no auto."""
         self.axes: int = self.pick([1, 2, 2, 2, 3])
         self.batched: bool = self.pick([True, True, True, False])
         self.lines: list[str] = []
@@ -180,7 +185,8 @@ class Sketch:
         if y is None and not self.one_in(12):
             return False
         index = arguments.get("index")
-        parts = [f"op: {op}", *(f"{word}: {written(value)}" for word, value in arguments.items() if word != "index")]
+        shown = arguments if operands or not self.combinations else self.opened(op, arguments)
+        parts = [f"op: {op}", *(f"{word}: {written(value)}" for word, value in shown.items() if word != "index")]
         parts += [f"{word}: {quoted(name)}" for word, name in operands.items()]
         if sources is not None or self.above != self.last:
             read = [quoted(name) for name in names]
@@ -201,6 +207,31 @@ class Sketch:
         self.above = "" if index is not None else name
         self.last = name
         return True
+
+    def opened(self, op: str, arguments: Arguments) -> Arguments:
+        """The arguments with some written as ``auto``; the values drawn are a solution, as far as this node goes."""
+        record = registry[op]
+        fields = [field for field in AUTO if field in record.solvable and field in record.__struct_fields__]
+        if "kernel_size" not in fields or not self.one_in(2) or isinstance(arguments.get("padding"), str):
+            return arguments
+        if "output_padding" in fields:
+            fields += ["output_padding"] * 6
+        shown = dict(arguments)
+        for field in dict.fromkeys([self.pick(fields), self.pick(fields)]):
+            value = arguments.get(field, 0 if "padding" in field else 1)
+            values = value if isinstance(value, list) else [value] * self.axes
+            if field == "ceil_mode":
+                text, choices, free = "auto", 2, [True]
+            else:
+                least, most = min(values) - self.pick([0, 1, 2]), max(values) + self.pick([0, 0, 1])
+                least = max(least, record.least_value(field))
+                free = [self.axes == 1 or not self.one_in(4) for _ in values]
+                plain = field == "output_padding" and not self.one_in(4)
+                text, choices = "auto" if plain else f"auto({least}..{most})", 3 if plain else most + 1 - least
+            if choices ** sum(free) <= self.combinations and any(free):
+                self.combinations //= choices ** sum(free)
+                shown[field] = text if all(free) else [text if f else n for f, n in zip(free, values)]
+        return shown
 
     def use(self, block: str, layers: str, y: Shape, arguments: Arguments) -> None:
         """Write a use of a block whose output has the shape y."""
@@ -547,4 +578,19 @@ def networks(draw: Draw) -> Drawn:
     s.pick([encoder_decoder, encoder_decoder, graph])(s)
     if not s.lines:
         s.put("Identity", {})
+    return s.drawn()
+
+
+@st.composite
+def networks_to_solve(draw: Draw) -> Drawn:
+    """An encoder and decoder with ``auto`` arguments, of at most 600 combinations, and an output that may not be met.
+
+    A third of the networks get other sizes than those that were followed.
+    """
+    s = Sketch(draw, combinations=600)
+    encoder_decoder(s)
+    wanted = [n + 1 if s.one_in(12) else s.pick([n, "_"]) for n in s.shape]
+    s.lines.append(f"end: {{op: Identity, from: {quoted(s.last)}, expect: {written(wanted)}}}")
+    if s.one_in(3):
+        s.sizes = {symbol: n + s.pick([0, 1, 2, -1]) for symbol, n in s.sizes.items()}
     return s.drawn()

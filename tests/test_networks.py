@@ -5,16 +5,25 @@ Later traces go through the compiled recipe, and many sizes at once through arra
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
+from collections.abc import Iterator, Mapping
 
 import numpy
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
 import tracer
-from tests.drawn_networks import Drawn, networks
+from tests.drawn_networks import Drawn, networks, networks_to_solve
 from tests.torch_network import run
-from tracer.trace import Recipe, trace
+from tracer.network.records import Node
+from tracer.ops.base import Op, with_arguments
+from tracer.trace import Recipe, Trace, trace
+
+
+def has_empty_output(mine: Trace) -> bool:
+    """A transposed convolution gives nothing: whether torch takes that depends on the backend it chooses."""
+    return any("ConvTranspose" in node.op_name and 0 in (mine.shapes[node.name] or ()) for node in mine.network.nodes)
 
 
 @given(networks())
@@ -105,3 +114,78 @@ def test_all_sizes_at_once_equal_each() -> None:
 
     compare()
     assert min(judged[True], judged[False]) * 8 > judged.total(), judged
+
+
+Slot = tuple[Node, str, int]
+"""One integer to find: of a node's argument, on one axis."""
+
+
+def slots_of(net: tracer.Net) -> dict[Slot, range]:
+    """Every integer that an ``auto`` leaves open, with the values to try: for output_padding more than torch takes."""
+    found: dict[Slot, range] = {}
+    for node in net.network.nodes:
+        for unknown in node.unknowns:
+            axes = range(type(node.op).value_count(unknown.field)) if unknown.axis is None else (unknown.axis,)
+            domain = range(4) if unknown.least is None else range(unknown.least, unknown.largest + 1)
+            for axis in axes if unknown.field != "ceil_mode" else (0,):
+                found[node, unknown.field, axis] = range(2) if unknown.field == "ceil_mode" else domain
+    return found
+
+
+def filled(net: tracer.Net, values: Mapping[Slot, int]) -> list[Op | None]:
+    """The operations with these values."""
+    ops = [node.op for node in net.network.nodes]
+    for (node, field, axis), value in values.items():
+        op = ops[node.index]
+        if field == "ceil_mode":
+            ops[node.index] = with_arguments(op, {field: bool(value)})
+            continue
+        per_axis = getattr(op, field)
+        per_axis = list(per_axis if isinstance(per_axis, tuple) else (per_axis,) * type(op).value_count(field))
+        per_axis[axis] = value
+        ops[node.index] = with_arguments(op, {field: tuple(per_axis)})
+    return ops
+
+
+def solutions(net: tracer.Net, sizes: dict[str, int]) -> Iterator[tuple[int, list[int], list[Op | None]]]:
+    """Every assignment with which the network runs: its cost, the distances from torch's defaults, the operations.
+
+    An argument without a default counts from 1.
+    """
+    slots = slots_of(net)
+    for chosen in itertools.product(*slots.values()):
+        ops = filled(net, dict(zip(slots, chosen)))
+        legal = all(r.holds for node in {slot[0] for slot in slots} for r in ops[node.index].legal())
+        if legal and not trace(net.network, sizes, ops).diagnostics:
+            distances = [
+                value - (field in ("kernel_size", "dilation", "stride")) for (_, field, _), value in zip(slots, chosen)
+            ]
+            yield sum(distances), distances, ops
+
+
+def test_auto_is_solved_where_a_solution_exists() -> None:
+    """The planner finds values iff trying all of them does, with the least cost, ties to the first node's default.
+
+    What it finds runs in torch.
+    """
+    feasible: Counter[bool] = Counter()
+
+    @given(networks_to_solve().filter(lambda drawn: "auto" in drawn.text))
+    def compare(drawn: Drawn) -> None:
+        net = tracer.loads(drawn.text)
+        best = min(solutions(net, drawn.sizes), key=lambda found: found[:2], default=None)
+        plan = net.plan(drawn.sizes)
+        feasible[plan.feasible] += 1
+        assert plan.feasible == (best is not None), (drawn, best, plan)
+        mine = net.trace(**drawn.sizes)
+        if best is None:
+            assert any(d.code == "T401" for d in mine.diagnostics) or not plan.diagnostics, drawn
+            return
+        assert plan.cost == best[0], (drawn, best, plan.assignments)
+        assert plan.ops == best[2], (drawn, best, plan.assignments)
+        assume(not has_empty_output(mine))
+        torchs = run(net, drawn.sizes, plan.ops)
+        assert not torchs.refused and torchs.shapes == dict(mine.shapes), (drawn, plan.assignments, torchs.refused)
+
+    compare()
+    assert min(feasible[True], feasible[False]) * 6 > feasible.total(), feasible
