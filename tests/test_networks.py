@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import numpy
+import pytest
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
@@ -143,7 +144,7 @@ def filled(net: tracer.Net, values: Mapping[Slot, int]) -> list[Op | None]:
         per_axis = getattr(op, field)
         per_axis = list(per_axis if isinstance(per_axis, tuple) else (per_axis,) * type(op).value_count(field))
         per_axis[axis] = value
-        ops[node.index] = with_arguments(op, {field: tuple(per_axis)})
+        ops[node.index] = with_arguments(op, {field: tuple(per_axis) if len(per_axis) > 1 else value})
     return ops
 
 
@@ -189,3 +190,38 @@ def test_auto_is_solved_where_a_solution_exists() -> None:
 
     compare()
     assert min(feasible[True], feasible[False]) * 6 > feasible.total(), feasible
+
+
+@pytest.mark.parametrize(
+    ("layer", "solved"),
+    [
+        # A padding of 2 needs a kernel of 4: half the kernel is the limit of every pool.
+        ("{op: MaxPool2d, kernel_size: auto(2..4), padding: 2}", {"kernel_size": (4, 4)}),
+        ("{op: MaxPool2d, kernel_size: 2, stride: 1, padding: auto(0..4), expect: [1, 1, 12, 12]}", None),
+        ("{op: MaxPool2d, kernel_size: 2, stride: 1, padding: auto(0..4), expect: [1, 1, 10, 8]}", {"padding": (1, 0)}),
+        # same takes no other stride, which is judged when the module is made.
+        (
+            "{op: Conv2d, out_channels: 1, kernel_size: 3, padding: same, stride: auto(1..2), expect: [1, 1, 5, 5]}",
+            None,
+        ),
+        ("{op: ConstantPad2d, value: 1, padding: auto(-2..3), expect: [1, 1, 11, 9]}", {"padding": (0, 0, 0, 2)}),
+    ],
+)
+def test_auto_keeps_to_what_torch_makes(layer: str, solved: dict[str, tuple[int, ...]] | None) -> None:
+    """Limits between a solved argument and the others are torch's, those of the module's making included."""
+    net = tracer.loads(f"input: [1, 1, 9, 9]\nlayers:\n  a: {layer}\n")
+    plan = net.plan({})
+    assert plan.feasible == (solved is not None)
+    if solved is not None:
+        assert plan.assignments == {f"a.{field}": value for field, value in solved.items()}
+        assert run(net, {}, plan.ops).shapes == dict(net.trace().shapes)
+
+
+def test_auto_of_a_single_axis_is_a_number() -> None:
+    """torch's LPPool1d takes no list."""
+    net = tracer.loads(
+        "input: [1, 1, 9]\nlayers:\n  a: {op: LPPool1d, norm_type: 2, kernel_size: auto(1..3), expect: [1, 1, 4]}\n"
+    )
+    plan = net.plan({})
+    assert plan.assignments == {"a.kernel_size": (2,)}
+    assert run(net, {}, plan.ops).shapes["a"] == (1, 1, 4)

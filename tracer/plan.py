@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from tracer.diagnostics import Diagnostic, Related
+from tracer.network.making import solved_arguments
 from tracer.network.records import Network, Node, Unknown
 from tracer.ops.base import Op, per_axis, with_arguments
 from tracer.recipe import Program
@@ -73,8 +74,9 @@ def plan_one(network: Network, sizes: Mapping[str, int]) -> Solution:
     values: dict[str, int] | None = None
     culprit = recipe.failed
     try:
-        if recipe.sound:
-            values, culprit = _solve(space, variables, recipe.conditions)
+        legality = _legality(network, open_ops)
+        if recipe.sound and legality is not None:
+            values, culprit = _solve(space, variables, legality + recipe.conditions)
         elif recipe.failed is None:
             values = _enumerated(network, sizes, ops, variables)
     except TooLarge:
@@ -111,30 +113,31 @@ def _variable_name(node: Node, unknown: Unknown, axis: int) -> str:
 
 def _opened(node: Node, op: Op, space: Space, variables: dict[str, Variable]) -> Op:
     """The operation with symbols in place of its unknowns."""
-    symbol = _with_unknowns(node, op, lambda unknown, axis: _symbol(node, op, unknown, axis, space, variables))
-    return with_arguments(op, symbol)
+    return with_arguments(
+        op,
+        solved_arguments(op, node.unknowns, lambda u, axis: _symbol(node, op, u, axis, space, variables)),
+    )
 
 
 def _filled(node: Node, op: Op, values: Mapping[str, int]) -> dict[str, Any]:
-    return _with_unknowns(node, op, lambda unknown, axis: values[_variable_name(node, unknown, axis)])
+    return solved_arguments(op, node.unknowns, lambda unknown, axis: values[_variable_name(node, unknown, axis)])
 
 
-def _with_unknowns(node: Node, op: Op, value_for: Any) -> dict[str, Any]:
-    """New values of the arguments that hold an ``auto``."""
-    fields: dict[str, Any] = {}
-    for unknown in node.unknowns:
-        field = unknown.field
-        current = fields.get(field, getattr(op, field))
-        if field == "ceil_mode":
-            value = value_for(unknown, 0)
-            fields[field] = value if isinstance(value, Size) else bool(value)
-        elif unknown.axis is None:
-            fields[field] = tuple(value_for(unknown, axis) for axis in range(type(op).value_count(field)))
-        else:
-            items = list(current)
-            items[unknown.axis] = value_for(unknown, unknown.axis)
-            fields[field] = tuple(items)
-    return fields
+def _legality(network: Network, ops: Ops) -> list[tuple[Condition, Node]] | None:
+    """What torch asks of the values themselves, whatever the input; None where an operation takes no symbols."""
+    found: list[tuple[Condition, Node]] = []
+    try:
+        for node in network.nodes:
+            if node.unknowns:
+                found += [(r.holds, node) for r in ops[node.index].legal() if isinstance(r.holds, Condition)]  # type: ignore[union-attr]
+    except TypeError:
+        return None
+    return found
+
+
+def _is_legal(network: Network, ops: Ops) -> bool:
+    """Whether torch makes the modules whose values were filled in."""
+    return all(r.holds for node in network.nodes if node.unknowns for r in ops[node.index].legal())  # type: ignore[union-attr]
 
 
 def _symbol(node: Node, op: Op, unknown: Unknown, axis: int, space: Space, variables: dict[str, Variable]) -> Size:
@@ -181,7 +184,8 @@ def _enumerated(
     combinations = itertools.product(*(v.domain for v in variables.values()))
     for chosen in sorted(combinations, key=lambda c: sum(cost[n] for cost, n in zip(costs, c))):
         values = dict(zip(variables, chosen))
-        if not trace(network, sizes, _filled_ops(network, ops, values)).diagnostics:
+        filled = _filled_ops(network, ops, values)
+        if _is_legal(network, filled) and not trace(network, sizes, filled).diagnostics:
             return values
     return None
 

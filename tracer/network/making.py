@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from yaml.nodes import Node as YamlNode
@@ -11,11 +11,12 @@ from yaml.nodes import ScalarNode, SequenceNode
 from tracer.memo import Memo
 from tracer.network.records import Declaration, DimPattern, Unknown
 from tracer.network.values import did_you_mean, operation_record, unknown_of, value_of
-from tracer.ops.base import Op
+from tracer.ops.base import Op, with_arguments
 from tracer.ops.registry import find_operation, operation_names
 from tracer.source import limits
 from tracer.source.expressions import ExpressionError, parse
 from tracer.source.tree import Fault
+from tracer.symbol import Condition, Size, Space
 
 
 class Made(NamedTuple):
@@ -81,7 +82,7 @@ def _made(op_name: Any, declaration: Declaration, scope: Mapping[str, Any], bloc
     op = None if unknowns else _records.get(key)
     if op is None:
         op = operation_record(cls, values, declaration)
-        _refuse_illegal(op, declaration, {u.field for u in unknowns})
+        _refuse_illegal(op, declaration, unknowns)
         if not unknowns:
             _records[key] = op
     return Made(op, tuple(unknowns), dim_fields, operands)
@@ -136,10 +137,41 @@ def _typed(value: Any) -> Any:
     return (value.__class__, value)
 
 
-def _refuse_illegal(op: Op, declaration: Declaration, unknown: set[str]) -> None:
-    """Raise the first argument that torch refuses whatever the input; those still to be found are not judged."""
-    for requirement in op.legal():
-        if not requirement.holds and requirement.field not in unknown:
+def solved_arguments(
+    op: Op, unknowns: Iterable[Unknown], value_for: Callable[[Unknown, int], int | Size]
+) -> dict[str, Any]:
+    """The arguments that hold an ``auto``, with the value that ``value_for`` gives for each unknown and axis."""
+    found: dict[str, Any] = {}
+    for unknown in unknowns:
+        field = unknown.field
+        count = type(op).value_count(field)
+        if field == "ceil_mode":
+            value = value_for(unknown, 0)
+            found[field] = value if isinstance(value, Size) else bool(value)
+        elif unknown.axis is not None:
+            items = list(found.get(field, getattr(op, field)))
+            items[unknown.axis] = value_for(unknown, unknown.axis)
+            found[field] = tuple(items)
+        else:  # of a single axis a number: torch's LPPool1d takes no list
+            values = tuple(value_for(unknown, axis) for axis in range(count))
+            found[field] = values if count > 1 else values[0]
+    return found
+
+
+def _refuse_illegal(op: Op, declaration: Declaration, unknowns: list[Unknown]) -> None:
+    """Raise the first argument that torch refuses whatever the input, and whatever an ``auto`` comes out as."""
+    if unknowns:
+        space = Space()
+        op = with_arguments(op, solved_arguments(op, unknowns, lambda u, axis: space.symbol(f"{u.field} {axis}")))
+    requirements = op.legal()
+    while True:
+        try:
+            requirement = next(requirements, None)
+        except TypeError:  # an operation that takes no symbols: the planner judges it with numbers
+            return
+        if requirement is None:
+            return
+        if not isinstance(requirement.holds, Condition) and not requirement.holds:
             message = requirement.message if isinstance(requirement.message, str) else requirement.message()
             given = declaration.arguments.get(requirement.field or "")
             raise Fault(requirement.code, message, given[1] if given else declaration.op, requirement.hint)

@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
 import msgspec
 
 from tracer.arithmetic import Dim, Holds
+from tracer.symbol import Size
 
 Shape = tuple[Dim, ...]
 """A tensor's shape in torch's order, for instance (N, C, H, W)."""
@@ -152,13 +153,17 @@ def in_range(field: str, value: Any, least: int, largest: int = MAX_INT) -> Requ
     if value.__class__ is int and least <= value <= largest:
         return HOLDS
     numbers = value if isinstance(value, tuple) else (value,)
-    bad = [v for v in numbers if v is not None and not least <= v <= largest]
+    bad = [v for v in numbers if isinstance(v, (int, float)) and not least <= v <= largest]
+    holds: Holds = not bad
+    for v in numbers:
+        if isinstance(v, Size):  # an auto that is being solved
+            holds = holds & (v >= least) & (v <= largest)
 
     def message() -> str:
         bound = f"at least {least}" if bad[0] < least else f"at most {largest}"
         return f"{field} is {written(value)}; torch needs {bound}"
 
-    return Requirement(not bad, "T202", field, message)
+    return Requirement(holds, "T202", field, message)
 
 
 def has_length(field: str, value: Any, *lengths: int) -> Requirement:

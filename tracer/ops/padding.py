@@ -234,10 +234,9 @@ class ConstantPad(ConstantPadding, kw_only=True):
 
     def legal(self) -> Requirements:
         yield from super().legal()
-        fills = any(amount > 0 for pair in self.amounts() for amount in pair)
-        finite = self.value is not None and math.isfinite(self.value)
+        fits = self.value is None or not math.isfinite(self.value) or abs(self.value) <= MAX_FLOAT
         yield Requirement(
-            not fills or not finite or abs(self.value) <= MAX_FLOAT,  # type: ignore[arg-type]
+            fits or not any(amount > 0 for pair in self.amounts() for amount in pair),
             "T202",
             "value",
             lambda: f"value is {self.value}; a float of 32 bits holds at most {MAX_FLOAT}",
