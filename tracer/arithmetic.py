@@ -79,7 +79,7 @@ def conv_size(n: Dim, extent: int, stride: int, padding: int) -> Dim:
 
     Source: torch.nn.Conv2d, "Shape".
     """
-    return (n + padding - extent) // stride + 1
+    return (n + (padding - extent)) // stride + 1
 
 
 def transposed_size(n: Dim, kernel: int, stride: int, padding: int, dilation: int, output_padding: Dim) -> Dim:

@@ -8,7 +8,7 @@ from typing import Any
 from tracer.diagnostics import Diagnostic
 from tracer.network.records import Network
 from tracer.plan import Solution, plan_one
-from tracer.trace import Recipe, Trace, trace
+from tracer.trace import CompiledRecipe, Trace, trace
 
 
 class Net:
@@ -18,7 +18,7 @@ class Net:
         self.network = network
         self._open = any(node.unknowns for node in network.nodes)
         self._plans: dict[tuple[tuple[str, int], ...], Solution] = {}
-        self._recipe: Recipe | None = None
+        self._recipe: CompiledRecipe | None = None
         self._traces = 0
         self._first: Trace | None = None
 
@@ -81,9 +81,7 @@ class Net:
     def _applied(self, values: dict[str, int], solution: Solution) -> Trace | None:
         """The trace by the recipe, compiled once; None where the ints must decide."""
         if self._recipe is None:
-            self._recipe = Recipe(self.network, solution.ops)
-            if self._recipe.sound:
-                self._recipe.lower()
+            self._recipe = CompiledRecipe(self.network, solution.ops)
         if not self._recipe.sound or len(values) < len(self.network.symbols):
             return None
         shapes = self._recipe.apply(values)

@@ -30,9 +30,10 @@ class Program:
         self.space = space
         self.symbols = tuple(symbols)
         self._slot_of_atom: dict[int, int] = {}
-        self._slot_of_size: dict[int, int] = {}
+        self._slot_of_size: dict[Size, int] = {}
         self._slot_of_constant: dict[int, int] = {}
-        self._keep: list[Size] = []  # ids stay unique while the size lives
+        self._base: dict[int, tuple[int, int]] = {}
+        """A slot and a factor by the sizes' terms: sizes that differ by a constant are affine in one slot."""
         self._instructions: list[tuple[int, Instruction]] = []
         self._groups: list[Group] | None = None
         for slot, name in enumerate(self.symbols):
@@ -47,11 +48,14 @@ class Program:
             if slot is None:
                 slot = self._slot_of_constant[size] = self._emit(AFFINE, (0, 0, size))
             return slot
-        slot = self._slot_of_size.get(id(size))
+        slot = self._slot_of_size.get(size)
         if slot is None:
-            self._need_atoms(size)
-            slot = self._slot_of_size[id(size)] = self._emit_size(size)
-            self._keep.append(size)
+            source, factor = self._base.get(id(size.siblings)) or self._based(size)
+            if factor == 1 and size.constant == 0:
+                slot = source
+            else:
+                slot = self._emit(AFFINE, (source, factor, size.constant))
+            self._slot_of_size[size] = slot
         return slot
 
     def _emit(self, kind: int, instruction: Instruction) -> int:
@@ -60,15 +64,18 @@ class Program:
         self.length += 1
         return self.length - 1
 
-    def _emit_size(self, size: Size) -> int:
-        terms, constant = size.terms, size.constant
+    def _based(self, size: Size) -> tuple[int, int]:
+        """The slot and the factor that a size and its siblings are made of."""
+        self._need_atoms(size)
+        terms, slot_of = size.terms, self._slot_of_atom
         if len(terms) == 1 and len(terms[0][0]) == 1:
             (atom,), factor = terms[0]
-            if factor == 1 and constant == 0:
-                return self._slot_of_atom[atom]
-            return self._emit(AFFINE, (self._slot_of_atom[atom], factor, constant))
-        products = tuple((factor, tuple(self._slot_of_atom[a] for a in monomial)) for monomial, factor in terms)
-        return self._emit(POLYNOMIAL, (products, constant))
+            base = (slot_of[atom], factor)
+        else:
+            products = tuple((factor, tuple(slot_of[a] for a in monomial)) for monomial, factor in terms)
+            base = (self._emit(POLYNOMIAL, (products, 0)), 1)
+        self._base[id(size.siblings)] = base
+        return base
 
     def _need_atoms(self, size: Size) -> None:
         """Emit every atom under a size, deepest first. Atoms are numbered after their arguments."""
@@ -157,7 +164,7 @@ class Program:
 
     def truth(self, condition: Condition, v: list[Dim]) -> Holds:
         """A condition's truth after a run; its sizes must have slots."""
-        return condition.evaluate(lambda size: v[self._slot_of_size[id(size)]])
+        return condition.evaluate(lambda size: v[self._slot_of_size[size]])
 
     def watch(self, condition: Condition) -> Condition:
         """Give every size of a condition a slot, so that :meth:`truth` can judge it."""

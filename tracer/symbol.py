@@ -44,7 +44,7 @@ class Space:
     def __init__(self) -> None:
         self.atoms: list[Atom] = []
         self._atom_of: dict[tuple[Any, ...], Atom] = {}
-        self._by_constant: dict[Terms, dict[int, Size]] = {}
+        self._siblings: dict[Terms, Siblings] = {}
 
     def symbol(self, name: str) -> Size:
         """The size that stands for the symbol ``name``."""
@@ -67,13 +67,10 @@ class Space:
 
     def interned(self, terms: Terms, constant: int) -> Size:
         """The size of these terms and this constant, made once."""
-        siblings = self._by_constant.get(terms)
+        siblings = self._siblings.get(terms)
         if siblings is None:
-            siblings = self._by_constant[terms] = {}
-        found = siblings.get(constant)
-        if found is None:
-            found = siblings[constant] = Size(self, terms, constant, siblings)
-        return found
+            siblings = self._siblings[terms] = Siblings(self, terms)
+        return siblings.size(constant)
 
 
 def _identity(value: Any) -> Any:
@@ -83,17 +80,36 @@ def _identity(value: Any) -> Any:
     return id(value) if isinstance(value, Size) else value
 
 
+class Siblings(dict[int, "Size"]):
+    """The sizes of the same terms by their constant: adding a number to a size is one look-up."""
+
+    __slots__ = ("common", "space", "terms")
+
+    def __init__(self, space: Space, terms: Terms) -> None:
+        super().__init__()
+        self.space = space
+        self.terms = terms
+        self.common = math.gcd(*[factor for _, factor in terms])
+        """The greatest common divisor of the factors."""
+
+    def size(self, constant: int) -> Size:
+        """The one with this constant, made once."""
+        found = self.get(constant)
+        if found is None:
+            found = self[constant] = Size(self.space, self.terms, constant, self)
+        return found
+
+
 class Size:
     """A size as a polynomial over atoms; supports ``+ - * // %`` and comparisons."""
 
     __slots__ = ("constant", "siblings", "space", "terms")
 
-    def __init__(self, space: Space, terms: Terms, constant: int, siblings: dict[int, Size]) -> None:
+    def __init__(self, space: Space, terms: Terms, constant: int, siblings: Siblings) -> None:
         self.space = space
         self.terms = terms
         self.constant = constant
         self.siblings = siblings
-        """The sizes of the same terms by their constant: adding a number is one look-up."""
 
     def __repr__(self) -> str:
         atoms = self.space.atoms
@@ -109,14 +125,6 @@ class Size:
             text += f" {'-' if self.constant < 0 else '+'} {abs(self.constant)}"
         return text
 
-    def _moved(self, by: int) -> Size:
-        """self + by."""
-        constant = self.constant + by
-        found = self.siblings.get(constant)
-        if found is None:
-            found = self.siblings[constant] = Size(self.space, self.terms, constant, self.siblings)
-        return found
-
     def _combine(self, other: Size, sign: int) -> SizeLike:
         if self.siblings is other.siblings and sign < 0:
             return self.constant - other.constant
@@ -127,12 +135,16 @@ class Size:
         return self.space.size(total)
 
     def __add__(self, other: SizeLike) -> SizeLike:
-        return self._moved(other) if isinstance(other, int) else self._combine(other, 1)
+        if isinstance(other, Size):
+            return self._combine(other, 1)
+        return self.siblings.size(self.constant + other)
 
     __radd__ = __add__
 
     def __sub__(self, other: SizeLike) -> SizeLike:
-        return self._moved(-other) if isinstance(other, int) else self._combine(other, -1)
+        if isinstance(other, Size):
+            return self._combine(other, -1)
+        return self.siblings.size(self.constant - other)
 
     def __rsub__(self, other: int) -> SizeLike:
         return -self + other
@@ -156,7 +168,7 @@ class Size:
 
     def __floordiv__(self, other: SizeLike) -> SizeLike:
         if isinstance(other, int):
-            return self._floordiv_int(other)
+            return self if other == 1 else self._floordiv_int(other)
         exact = self._exact_quotient(other)
         return self.space.atom("floordiv", self, other) if exact is None else exact
 
@@ -164,8 +176,6 @@ class Size:
         return self.space.atom("floordiv", other, self)
 
     def _floordiv_int(self, divisor: int) -> SizeLike:
-        if divisor == 1:
-            return self
         if divisor <= 0:
             raise ZeroDivisionError("a size is divided by a positive number only")
         # (d*q + r) // d == q + r // d, and a floor of a floor is one floor.
@@ -227,19 +237,23 @@ class Size:
         return self.space.atom("scale", self, factor)
 
     def __ge__(self, other: SizeLike) -> Condition | bool:
-        return compare("ge", self - other)
+        if isinstance(other, Size):
+            return compare("ge", self._combine(other, -1))
+        return compare("ge", self.siblings.size(self.constant - other))
 
     def __le__(self, other: SizeLike) -> Condition | bool:
         return compare("ge", other - self)
 
     def __gt__(self, other: SizeLike) -> Condition | bool:
-        return compare("ge", self - other - 1)
+        return self >= other + 1
 
     def __lt__(self, other: SizeLike) -> Condition | bool:
         return compare("ge", other - self - 1)
 
     def __eq__(self, other: object) -> Any:
-        return compare("eq", self - other) if isinstance(other, (int, Size)) else NotImplemented
+        if isinstance(other, int):
+            return compare("eq", self.siblings.size(self.constant - other))
+        return compare("eq", self - other) if isinstance(other, Size) else NotImplemented
 
     def __ne__(self, other: object) -> Any:
         return compare("ne", self - other) if isinstance(other, (int, Size)) else NotImplemented
@@ -254,14 +268,12 @@ def compare(relation: str, difference: SizeLike) -> Condition | bool:
     """The condition that ``difference`` is >= 0 (ge), == 0 (eq) or != 0 (ne); decided where it always or never is."""
     if isinstance(difference, int):
         return difference >= 0 if relation == "ge" else (difference == 0) is (relation == "eq")
-    terms = difference.terms
-    common = terms[0][1] if len(terms) == 1 else math.gcd(*[factor for _, factor in terms])
-    if common not in (1, -1):
+    common = difference.siblings.common
+    if common != 1:
         # g*p + c >= 0 is p + c // g >= 0, and g*p + c == 0 has no solution where g does not divide c.
-        common = abs(common)
         if relation != "ge" and difference.constant % common:
             return relation == "ne"
-        reduced = tuple([(monomial, factor // common) for monomial, factor in terms])
+        reduced = tuple([(monomial, factor // common) for monomial, factor in difference.terms])
         difference = difference.space.interned(reduced, difference.constant // common)
     return Condition(relation, (difference,))
 

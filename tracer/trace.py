@@ -23,7 +23,7 @@ from tracer.recipe import Program
 from tracer.source import limits
 from tracer.source.expressions import Expression, ExpressionError, UnknownName
 from tracer.source.tree import span_of
-from tracer.symbol import Condition, Size, Space
+from tracer.symbol import Condition, Size, Space, Terms
 
 if TYPE_CHECKING:
     import networkx
@@ -340,7 +340,7 @@ class Recipe:
     ) -> None:
         self.network = network
         self.ops = ops
-        space = space or Space()
+        self.space = space = space or Space()
         self.program = Program(space, list(network.symbols) or [""])
         self.conditions: list[tuple[Condition, Node]] = []
         """Everything that torch requires and that is expected, with the node it belongs to."""
@@ -403,13 +403,13 @@ class Recipe:
                 if isinstance(n, float):
                     return None
                 if isinstance(holds := n >= 0, Condition):
-                    self.conditions.append((holds, node))
+                    self._require(holds, node)
                 elif not holds:
                     return None
         for requirement in op.requirements(*inputs, **given):
             holds = requirement.holds
             if isinstance(holds, Condition):
-                self.conditions.append((holds, node))
+                self._require(holds, node)
             elif not holds:
                 self.failed = node
                 return None
@@ -428,52 +428,60 @@ class Recipe:
                 self.failed = None
                 return False
             if isinstance(holds, Condition):
-                self.conditions.append((holds, node))
+                self._require(holds, node)
             elif not holds:
                 return False
         self.failed = None
         return True
 
-    def lower(self) -> None:
-        """Make it ready to apply: turn shapes into columns of slots, and conditions into few sufficient ones."""
-        program = self.program
+    def _require(self, condition: Condition, node: Node) -> None:
+        self.conditions.append((condition, node))
+
+
+class CompiledRecipe(Recipe):
+    """A recipe that is only applied: of its conditions it keeps few and cheap ones, which are sufficient together.
+
+    Of those that ask ``p + c >= 0`` of one p, the least c decides. Of alternatives the first stands for all.
+    """
+
+    def __init__(self, network: Network, ops: Ops) -> None:
+        self._strictest: dict[Terms, int] = {}
+        self._equal: set[Size] = set()
+        self._unequal: set[Size] = set()
+        super().__init__(network, ops)
+        if self.sound:
+            self._lower()
+
+    def _require(self, condition: Condition, node: Node) -> None:
+        while condition.relation == "or":
+            condition = condition.parts[0]
+        if condition.relation == "and":
+            for part in condition.parts:
+                self._require(part, node)
+            return
+        size: Size = condition.parts[0]
+        if condition.relation == "ge":
+            least = self._strictest.get(size.terms)
+            if least is None or size.constant < least:
+                self._strictest[size.terms] = size.constant
+        else:
+            (self._equal if condition.relation == "eq" else self._unequal).add(size)
+
+    def _lower(self) -> None:
+        """Turn shapes into columns of slots: column by column, so that the instructions of one axis stand together."""
+        slot = self.program.slot
         ranks: dict[int, list[int]] = {}
         for index, shape in enumerate(self.unique):
             ranks.setdefault(len(shape), []).append(index)
-        # Column by column, so that the instructions of one axis stand together.
         self._columns = [
-            [_column([program.slot(self.unique[index][axis]) for index in indexes]) for axis in range(rank)]
+            [_column([slot(self.unique[index][axis]) for index in indexes]) for axis in range(rank)]
             for rank, indexes in ranks.items()
         ]
         position = {index: i for i, index in enumerate(chain.from_iterable(ranks.values()))}
         self._pick = _picker([position[index] for index in self.shape_of])
-        self._strictest: dict[int, Size] = {}
-        self._equal: dict[int, Size] = {}
-        self._unequal: dict[int, Size] = {}
-        for condition, _ in self.conditions:
-            self._watch(condition)
-        self._least = [program.slot(size) for size in self._strictest.values()]
-        self._zero = [program.slot(size) for size in self._equal.values()]
-        self._nonzero = [program.slot(size) for size in self._unequal.values()]
-
-    def _watch(self, condition: Condition | bool) -> None:
-        """Sort a condition to its like. Of those that ask ``p + c >= 0`` of one p, the least c decides."""
-        if isinstance(condition, bool):
-            return
-        if condition.relation == "and":
-            for part in condition.parts:
-                self._watch(part)
-            return
-        if condition.relation == "or":  # the first part is enough; where it fails, the ints decide
-            self._watch(condition.parts[0])
-            return
-        size: Size = condition.parts[0]
-        if condition.relation == "ge":
-            known = self._strictest.get(id(size.siblings))
-            if known is None or size.constant < known.constant:
-                self._strictest[id(size.siblings)] = size
-        else:
-            (self._equal if condition.relation == "eq" else self._unequal)[id(size)] = size
+        self._least = [slot(self.space.interned(terms, constant)) for terms, constant in self._strictest.items()]
+        self._zero = [slot(size) for size in self._equal]
+        self._nonzero = [slot(size) for size in self._unequal]
 
     def apply(self, sizes: Mapping[str, int]) -> Sequence[Shape] | None:
         """Every node's shape for these sizes; None where a condition fails and the ints must say what."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import ClassVar, Literal
 
-from tracer.arithmetic import Dim, conv_size, dilated, transposed_size
+from tracer.arithmetic import Dim, Holds, conv_size, dilated, transposed_size
 from tracer.ops.base import (
     Ints,
     NodeName,
@@ -99,9 +99,8 @@ class Convolving(Op, kw_only=True):
         return weights + (self.out_channels if self.bias else 0)
 
 
-def _not_empty(x: Shape, axis: int, batch: Dim) -> Requirement:
-    n = x[axis]
-    return Requirement((n >= 1) | (batch == 0), "T302", None, lambda: f"the input {written(x)} is empty")
+def _not_empty(x: Shape, filled: Holds, no_batch: Holds) -> Requirement:
+    return Requirement(filled | no_batch, "T302", None, lambda: f"the input {written(x)} is empty")
 
 
 class Conv(Convolving, kw_only=True):
@@ -135,21 +134,20 @@ class Conv(Convolving, kw_only=True):
         (x0,) = x
         yield from self._accepts(x0)
         axes = self.axes
-        batch = x0[0] if len(x0) == axes + 2 else 1
+        no_batch = x0[0] == 0 if len(x0) == axes + 2 else False
         for i, (extent, _, left, right) in enumerate(self._windows()):
             n = x0[i - axes]
             if self.padding_mode != "zeros":
                 yield from self._padded_by_mode(n, left, right, x0)
-            if (n >= 1) is not True:
-                yield _not_empty(x0, i - axes, batch)
-            padded = n + left + right
-            if (reaches := padded >= extent) is not True:
+            if (filled := n >= 1) is not True:
+                yield _not_empty(x0, filled, no_batch)
+            if (reaches := n >= extent - left - right) is not True:
                 yield Requirement(
                     reaches,
                     "T302",
                     "kernel_size",
                     lambda: (
-                        f"the kernel spans {extent}, but the input {written(x0)} is {padded} in dim "
+                        f"the kernel spans {extent}, but the input {written(x0)} is {n + left + right} in dim "
                         f"{len(x0) + i - axes}, padding included"
                     ),
                 )
@@ -251,6 +249,7 @@ class ConvTranspose(Convolving, kw_only=True):
         yield from self._accepts(x0)
         axes = self.axes
         batch = x0[0] if len(x0) == axes + 2 else 1
+        no_batch = batch == 0
         wanted = sizes.get("output_size")
         strides, dilations = per_axis(self.stride, axes), per_axis(self.dilation, axes)
         if wanted is not None:
@@ -262,8 +261,8 @@ class ConvTranspose(Convolving, kw_only=True):
             )
         for i in range(axes):
             n = x0[i - axes]
-            if (n >= 1) is not True:
-                yield _not_empty(x0, i - axes, batch)
+            if (filled := n >= 1) is not True:
+                yield _not_empty(x0, filled, no_batch)
             if wanted is not None:
                 least, want = self._size(n, i, 0), wanted[i - axes]
                 most = least + strides[i] - 1
@@ -276,7 +275,7 @@ class ConvTranspose(Convolving, kw_only=True):
                 continue
             extra, limit = per_axis(self.output_padding, axes)[i], max(strides[i], dilations[i])
             yield Requirement(
-                (batch == 0) | (extra < limit),
+                no_batch | (extra < limit),
                 "T206",
                 "output_padding",
                 lambda: (
