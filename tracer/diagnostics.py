@@ -13,6 +13,18 @@ import msgspec
 Severity = Literal["error", "warning"]
 
 
+LONGEST = 400
+"""Characters of a message or hint, which may quote what a config says; of a longer one the middle is left out."""
+
+
+def shortened(text: str, most: int = LONGEST) -> str:
+    """The text, or its beginning and end where it has more than ``most`` characters."""
+    if len(text) <= most:
+        return text
+    end = most // 3
+    return f"{text[: most - end - 5]} ... {text[-end:]}"
+
+
 class Span(msgspec.Struct, frozen=True, order=True):
     """A stretch of source text: 1-based line and column, the end exclusive."""
 
@@ -39,6 +51,11 @@ class Diagnostic(msgspec.Struct, frozen=True):
     path: str = "<string>"
     hint: str | None = None
     related: tuple[Related, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.message) > LONGEST or len(self.hint or "") > LONGEST:
+            msgspec.structs.force_setattr(self, "message", shortened(self.message))
+            msgspec.structs.force_setattr(self, "hint", self.hint and shortened(self.hint))
 
     @property
     def order(self) -> tuple[str, int, int, str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from tracer.arithmetic import maximum, minimum
 from tracer.source import limits
+from tracer.symbol import Size
 
 Scope = Mapping[str, Any]
 Compute = Callable[[Scope], Any]
@@ -30,6 +31,14 @@ class UnknownName(ExpressionError):
     def __init__(self, name: str) -> None:
         super().__init__(f"unknown name {name!r}")
         self.name = name
+
+
+class Unread(ExpressionError):
+    """The expression uses a value that could not be read; that fault is told already."""
+
+
+FAULTY = object()
+"""Stands in a scope for a value that could not be read."""
 
 
 class Expression:
@@ -48,15 +57,17 @@ class Expression:
     def __call__(self, scope: Scope) -> Any:
         """The value. Raises :class:`ExpressionError`."""
         try:
-            return bounded(self.compute(scope))
+            return _frozen(bounded(self.compute(scope)))
         except ZeroDivisionError:
             raise ExpressionError("division by zero") from None
-        except (TypeError, ValueError, OverflowError, IndexError) as error:
+        except OverflowError:
+            raise ExpressionError("the result is out of range") from None
+        except (TypeError, ValueError, AttributeError) as error:  # what a symbol cannot do
             raise ExpressionError(str(error)) from None
 
 
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?)|(?P<name>[A-Za-z_]\w*)"
+    r"\s*(?:(?P<number>(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?)|(?P<name>[^\W\d]\w*)"
     r"|(?P<text>'[^']*'|\"[^\"]*\")|(?P<sign>\*\*|//|==|!=|<=|>=|[-+*/%<>()\[\],]))"
 )
 _WORDS = {"if", "else", "and", "or", "not"}
@@ -128,16 +139,47 @@ class _Parser:
         return then
 
     def disjunction(self) -> Compute:
-        left = self.conjunction()
-        while self.take("or"):
-            left = (lambda a, b: lambda s: a(s) or b(s))(left, self.conjunction())
-        return left
+        return self._until(True, "or", self.conjunction)
 
     def conjunction(self) -> Compute:
-        left = self.negation()
-        while self.take("and"):
-            left = (lambda a, b: lambda s: a(s) and b(s))(left, self.negation())
-        return left
+        return self._until(False, "and", self.negation)
+
+    def _until(self, decided: bool, word: str, level: Callable[[], Compute]) -> Compute:
+        """Operands of ``or`` or ``and``: the value of the first that decides, those behind it not computed."""
+        operands = [level()]
+        while self.take(word):
+            operands.append(level())
+        if len(operands) == 1:
+            return operands[0]
+
+        def joined(scope: Scope) -> Any:
+            value = None
+            for operand in operands:
+                value = operand(scope)
+                if bool(value) is decided:
+                    break
+            return value
+
+        return joined
+
+    def _chain(self, level: Callable[[], Compute], functions: Mapping[str, Callable[[Any, Any], Any]]) -> Compute:
+        """Operands of one level, joined from the left: a loop, so that a long sum is not a deep one."""
+        first, steps = level(), []
+        while sign := self.take(*functions):
+            steps.append((functions[sign], level()))
+        if not steps:
+            return first
+        if len(steps) == 1:
+            ((function, second),) = steps
+            return lambda s: function(first(s), second(s))
+
+        def joined(scope: Scope) -> Any:
+            value = first(scope)
+            for function, operand in steps:
+                value = function(value, operand(scope))
+            return value
+
+        return joined
 
     def negation(self) -> Compute:
         if self.take("not"):
@@ -156,16 +198,10 @@ class _Parser:
         return lambda s: compare(left(s), right(s))
 
     def sum(self) -> Compute:
-        left = self.term()
-        while sign := self.take("+", "-"):
-            left = (lambda f, a, b: lambda s: f(a(s), b(s)))(_ARITHMETIC[sign], left, self.term())
-        return left
+        return self._chain(self.term, _SUM)
 
     def term(self) -> Compute:
-        left = self.unary()
-        while sign := self.take("*", "/", "//", "%"):
-            left = (lambda f, a, b: lambda s: f(a(s), b(s)))(_ARITHMETIC[sign], left, self.unary())
-        return left
+        return self._chain(self.unary, _PRODUCT)
 
     def unary(self) -> Compute:
         if sign := self.take("-", "+"):
@@ -189,12 +225,20 @@ class _Parser:
         return inner
 
     def subscript(self) -> Compute:
-        value = self.atom()
+        value, indexes = self.atom(), []
         while self.take("["):
-            index = self.ternary()
+            indexes.append(self.ternary())
             self.need("]")
-            value = (lambda v, i: lambda s: _item(v(s), i(s)))(value, index)
-        return value
+        if not indexes:
+            return value
+
+        def item(scope: Scope) -> Any:
+            found = value(scope)
+            for index in indexes:
+                found = _item(found, index(scope))
+            return found
+
+        return item
 
     def atom(self) -> Compute:
         kind, word = self.token
@@ -214,7 +258,7 @@ class _Parser:
             return inner
         if self.take("["):
             items = self._items("]")
-            return lambda s: [item(s) for item in items]
+            return lambda s: bounded([item(s) for item in items])
         found = repr(word) if word else "the end"
         raise ExpressionError(f"expected a value but found {found} in {self.text.strip()!r}")
 
@@ -239,9 +283,12 @@ class _Parser:
 
         def look_up(scope: Scope) -> Any:
             try:
-                return scope[name]
+                value = scope[name]
             except KeyError:
                 raise UnknownName(name) from None
+            if value is FAULTY:
+                raise Unread(name)
+            return value
 
         return look_up
 
@@ -264,9 +311,33 @@ def bounded(value: Any) -> Any:
     elif isinstance(value, float):
         if not math.isfinite(value):
             raise ExpressionError("the result is not a finite number")
-    elif isinstance(value, (list, tuple, str)) and len(value) > limits.LIST:
-        raise ExpressionError(f"the result is longer than {limits.LIST}")
+    elif isinstance(value, str):
+        if len(value) > limits.TEXT:
+            raise ExpressionError(f"the result is longer than {limits.TEXT} characters")
+    elif isinstance(value, Size):
+        if len(value.terms) > limits.TERMS:
+            raise ExpressionError(f"the result has more than {limits.TERMS} terms")
+    elif isinstance(value, (list, tuple)) and _count(value, 0) > limits.LIST:
+        raise ExpressionError(f"the result has more than {limits.LIST} values")
     return value
+
+
+def _count(value: list[Any] | tuple[Any, ...], depth: int) -> int:
+    """The number of values in a list of lists; counts no further than the limit, and never deep."""
+    if depth > limits.EXPRESSION_DEPTH:
+        raise ExpressionError(f"the result is nested deeper than {limits.EXPRESSION_DEPTH} levels")
+    count = len(value)
+    for item in value:
+        if count > limits.LIST:
+            break
+        if isinstance(item, (list, tuple)):
+            count += _count(item, depth + 1)
+    return count
+
+
+def _frozen(value: Any) -> Any:
+    """A list as a tuple of tuples, as the lists of YAML are read."""
+    return tuple([_frozen(item) for item in value]) if isinstance(value, (list, tuple)) else value
 
 
 def _number(value: Any) -> Any:
@@ -281,6 +352,10 @@ def _kind(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return f"the text {value!r}" if isinstance(value, str) else "a list"
+
+
+def _written(value: Any) -> str:
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else _kind(value)
 
 
 def _listed(value: Any) -> bool:
@@ -298,8 +373,8 @@ def _multiply(a: Any, b: Any) -> Any:
         a, b = b, a
     if _listed(a):
         if not isinstance(b, int) or isinstance(b, bool) or b < 0 or len(a) * b > limits.LIST:
-            raise ExpressionError(f"a list times {b} is out of range")
-        return list(a) * b
+            raise ExpressionError(f"a list times {_written(b)} is out of range")
+        return bounded(list(a) * b)
     return bounded(_number(a) * _number(b))
 
 
@@ -320,7 +395,7 @@ def _power(base: Any, exponent: Any) -> Any:
 
 def _item(value: Any, index: Any) -> Any:
     if not _listed(value):
-        raise ExpressionError(f"{_kind(value) if isinstance(value, (str, bool)) else value} has no items")
+        raise ExpressionError(f"{_written(value)} has no items")
     if not isinstance(index, int) or isinstance(index, bool):
         raise ExpressionError("an index must be an integer")
     if not -len(value) <= index < len(value):
@@ -328,8 +403,13 @@ def _item(value: Any, index: Any) -> Any:
     return value[index]
 
 
-def _round(value: Any, digits: Any = None) -> Any:
-    return round(_number(value), digits) if digits is not None else round(_number(value))
+def _round(*values: Any) -> Any:
+    if len(values) not in (1, 2):
+        raise ExpressionError("round takes a number, and the number of digits to keep")
+    number, *digits = map(_number, values)
+    if digits and (not isinstance(digits[0], int) or abs(digits[0]) > limits.DIGITS):
+        raise ExpressionError(f"round keeps between -{limits.DIGITS} and {limits.DIGITS} digits, not {digits[0]}")
+    return bounded(round(number, *digits))
 
 
 def _extreme(choose: Callable[[Any, Any], Any]) -> Callable[..., Any]:
@@ -346,10 +426,10 @@ def _extreme(choose: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     return of
 
 
-def _length(value: Any) -> int:
-    if not _listed(value):
+def _length(*values: Any) -> int:
+    if len(values) != 1 or not _listed(values[0]):
         raise ExpressionError("len takes a list")
-    return len(value)
+    return len(values[0])
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -358,9 +438,11 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "len": _length,
     "round": _round,
 }
-_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
+_SUM: dict[str, Callable[[Any, Any], Any]] = {
     "+": _add,
     "-": lambda a, b: bounded(_number(a) - _number(b)),
+}
+_PRODUCT: dict[str, Callable[[Any, Any], Any]] = {
     "*": _multiply,
     "/": lambda a, b: bounded(_number(a) / _number(b)),
     "//": lambda a, b: bounded(_number(a) // _number(b)),

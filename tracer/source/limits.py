@@ -6,20 +6,35 @@ FILE_BYTES = 8 * 2**20
 DEPTH = 40
 """Nesting of YAML collections."""
 
-YAML_NODES = 2_000_000
+YAML_NODES = 200_000
 """Scalars and collections in one file."""
 
-VALUES = 20_000
-"""Numbers and texts in one argument, aliases followed."""
+SEPARATORS = 1_000_000
+"""Commas, colons, line ends and openings in one file: so many stand between more values than a file may have."""
 
-GRAPH_NODES = 250_000
+MERGED_KEYS = 100_000
+"""Keys that merge keys (``<<``) bring in, all together."""
+
+VALUES = 20_000
+"""Numbers and texts in one value, aliases followed."""
+
+ARGUMENT = 1_000
+"""Numbers and texts in one argument of an operation."""
+
+GRAPH_NODES = 150_000
 """Nodes of the expanded network."""
+
+EDGES = 1_000_000
+"""Edges of the expanded network."""
+
+NAMES = 1_000
+"""Params of a config, arguments of a block."""
 
 BLOCK_DEPTH = 24
 """Blocks used inside blocks."""
 
-BLOCK_USES = 250_000
-"""Block uses in the expanded network, those of empty blocks included."""
+BLOCK_USES = 100_000
+"""Block uses in the expanded network, one inside of another."""
 
 DIGITS = 30
 """Digits of a number."""
@@ -33,8 +48,20 @@ EXPRESSION_DEPTH = 40
 INTEGER = 2**63 - 1
 """Absolute value of an integer."""
 
-LIST = 10_000
-"""Length of a list that an expression makes."""
+LIST = 1_000
+"""Values in a list that an expression makes, those of lists inside of it included."""
+
+TEXT = 10_000
+"""Characters of a text that expressions make."""
+
+TERMS = 100
+"""Terms of a polynomial over symbols that an expression makes."""
 
 DIMS = 64
 """Dims of an input or of an expectation."""
+
+CHUNKS = 1_000
+"""Parts that a Chunk is asked for."""
+
+FAULTS = 200
+"""Faults of one file that are told; further ones wait until these are mended."""

@@ -40,6 +40,13 @@ class Fault(Exception):
         self.related = related
 
 
+class Follows(Fault):
+    """What follows from a fault that is told already: it is raised like one, and not told."""
+
+    def __init__(self, at: Node) -> None:
+        super().__init__("", "", at)
+
+
 def span_of(node: Node) -> Span:
     """Where a node stands; a block collection is shown by its first line."""
     start, end = node.start_mark, node.end_mark or node.start_mark  # a collection that is still open has no end
@@ -96,7 +103,7 @@ _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U000100
 def decode(raw: bytes) -> str:
     """The text of a file: UTF-8, with or without a byte order mark."""
     if len(raw) > limits.FILE_BYTES:
-        raise Fault("T006", f"the file has more than {limits.FILE_BYTES >> 20} MiB", None)
+        raise Fault("T006", f"the file has more than {limits.FILE_BYTES >> 20} MiB", Span(1, 1, 1, 2))
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -106,43 +113,58 @@ def decode(raw: bytes) -> str:
 
 
 def _place(text: str, index: int) -> Span:
-    line = text.count("\n", 0, index)
-    column = index - (text.rfind("\n", 0, index) + 1)
-    return Span(line + 1, column + 1, line + 1, column + 2)
+    lines = (text[:index] + "|").splitlines()
+    return Span(len(lines), len(lines[-1]), len(lines), len(lines[-1]) + 1)
 
 
 def compose(text: str) -> Node:
     """The root node of a document. Raises :class:`Fault` (T001, T006)."""
     if len(text) > limits.FILE_BYTES:
-        raise Fault("T006", f"the text has more than {limits.FILE_BYTES >> 20} MiB", None)
+        raise Fault("T006", f"the text has more than {limits.FILE_BYTES >> 20} MiB", Span(1, 1, 1, 2))
     bad = _UNPRINTABLE.search(text)
     if bad:
         raise Fault("T001", f"the character U+{ord(bad[0]):04X} is not allowed in YAML", _place(text, bad.start()))
-    # Every level of nesting takes one of these characters, or a column of indentation.
+    # Every level of nesting takes one of these characters, or a column of indentation; every value one of these or
+    # a separator.
     openings = sum(map(text.count, "[{-?"))
-    composer = _Composer if openings + len(text) / 64 < SAFE_OPENINGS else _GuardedComposer
+    values = openings + sum(map(text.count, ",:\n"))
+    if values > limits.SEPARATORS:
+        raise Fault("T006", f"more than {limits.SEPARATORS} separators in one file", Span(1, 1, 1, 2))
+    safe = openings + len(text) / 64 < SAFE_OPENINGS and values < limits.YAML_NODES
     try:
-        root = composer(text).get_single_node()
+        root = (_Composer if safe else _GuardedComposer)(text).get_single_node()
     except yaml.MarkedYAMLError as error:
         raise _syntax_fault(text, error) from None
     except yaml.YAMLError as error:
         raise Fault("T001", f"YAML syntax: {error}", Span(1, 1, 1, 2)) from None
     except RecursionError:
-        raise Fault("T006", "nested too deeply", None) from None
-    if root is None:
+        raise Fault("T006", "nested too deeply", Span(1, 1, 1, 2)) from None
+    if root is None or (isinstance(root, ScalarNode) and not root.value and not root.style):
         raise Fault("T004", "the file is empty; a network needs `input` and `layers`", Span(1, 1, 1, 2))
+    if "<<" in text:
+        _expand_merge_keys(root)
     return root  # type: ignore[no-any-return]
 
 
 def _syntax_fault(text: str, error: yaml.MarkedYAMLError) -> Fault:
     mark = error.problem_mark or error.context_mark
     span = Span(mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 2) if mark else None
-    problem = error.problem or "unreadable"
-    message = f"YAML syntax: {problem}" + (f" {error.context}" if error.context else "")
     hint = None
     if mark and re.search(r"(?<![\"'])\$\{", "".join(text.splitlines()[mark.line : mark.line + 1])):
         hint = 'inside { } or [ ], an expression needs quotes: "${...}"'
-    return Fault("T001", message, span, hint)
+    if mark and text[mark.index : mark.index + 1] == "\t":
+        return Fault("T001", "YAML syntax: a tab cannot indent", span, "use spaces")
+    return Fault("T001", f"YAML syntax: {_problem(error)}", span, hint)
+
+
+def _problem(error: yaml.MarkedYAMLError) -> str:
+    """The parser's problem and its context in the order in which they read."""
+    problem, context = error.problem or "unreadable", error.context or ""
+    if context.startswith("expected a single document"):
+        return "the file has several documents; a config is one"
+    if "duplicate anchor" in context:
+        return "an anchor of this name stands before"
+    return f"{problem} {context}".strip()
 
 
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9_]*)\Z")
@@ -156,7 +178,8 @@ _SPECIAL: dict[str, Scalar] = {
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
 _NUMERIC_START = frozenset("0123456789+-.")
-_TAGS = {"tag:yaml.org,2002:" + kind for kind in ("str", "int", "float", "bool", "null", "seq", "map")}
+_TEXT_TAG = "tag:yaml.org,2002:str"
+_KINDS: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool, "null": type(None)}
 
 
 def scalar(node: ScalarNode) -> Scalar:
@@ -189,59 +212,121 @@ def _number(text: str, node: ScalarNode) -> Scalar:
 
 def _tagged(node: ScalarNode) -> Scalar:
     refuse_tag(node)
-    if node.tag == "tag:yaml.org,2002:str":
+    if node.tag == _TEXT_TAG:
         return str(node.value)
-    return scalar(ScalarNode(None, node.value, node.start_mark, node.end_mark, None))  # type: ignore[arg-type]
+    value = scalar(ScalarNode(None, node.value, node.start_mark, node.end_mark, None))  # type: ignore[arg-type]
+    kind = node.tag.rpartition(":")[2]
+    if kind == "float" and value.__class__ is int:
+        return float(value)
+    if value.__class__ is not _KINDS[kind]:
+        raise Fault("T004", f"{node.value!r} is not what its tag !!{kind} says", node)
+    return value
 
 
 def refuse_tag(node: Node) -> None:
-    """Only YAML's own plain types may be named by a tag."""
-    if node.tag.__class__ is str and node.tag not in _TAGS:
+    """Only YAML's own plain types may be named by a tag, each on its own kind of node."""
+    if node.tag.__class__ is not str:
+        return
+    prefix, _, kind = node.tag.rpartition(":")
+    wanted = {"seq": SequenceNode, "map": MappingNode}.get(kind, ScalarNode)
+    if prefix != "tag:yaml.org,2002" or kind not in (*_KINDS, "seq", "map"):
         raise Fault("T001", f"the tag {node.tag!r} is not allowed: a config makes no objects", node)
+    if not isinstance(node, wanted):
+        raise Fault("T004", f"{described(node)} is not what its tag !!{kind} says", node)
 
 
-def entries(node: MappingNode) -> Entries:
-    """A mapping's keys and values, merge keys expanded; T002 for a key that stands twice."""
+def entries(node: MappingNode, faults: list[Fault] | None = None) -> Entries:
+    """A mapping's keys and values. A key that stands twice, or is no text, is a fault (T002, T004).
+
+    With ``faults`` it is recorded there and left out; without, it is raised.
+    """
     refuse_tag(node)
     found: Entries = {}
-    merges: list[Node] = []
     for key, value in node.value:
-        if key.__class__ is not ScalarNode:
-            raise Fault("T004", "a key must be a plain text", key)
-        name = key.value
-        if name == "<<" and not key.style:
-            merges.append(value)
-        elif name in found:
-            first = found[name][0]
-            related = (Related("first given here", span_of(first)),)
-            raise Fault(
-                "T002", f"duplicate key {name!r}: line {first.start_mark.line + 1} has it too", key, None, related
-            )
-        else:
-            found[name] = (key, value)
-    for source in merges:
-        for merged in source.value if isinstance(source, SequenceNode) else [source]:
-            if not isinstance(merged, MappingNode) or merged is node:
-                raise Fault("T004", "a merge key (<<) takes a mapping, or a list of them", merged)
-            for name, entry in _merged(merged, 0).items():
-                found.setdefault(name, entry)
-    return found
-
-
-def _merged(node: MappingNode, depth: int) -> Entries:
-    """A merged mapping's entries; a mapping that merges itself is refused by its depth."""
-    if depth > limits.DEPTH:
-        raise Fault("T006", "merge keys that merge each other", node)
-    found: Entries = {}
-    for key, value in node.value:
-        if isinstance(key, ScalarNode) and key.value == "<<" and not key.style:
-            for merged in value.value if isinstance(value, SequenceNode) else [value]:
-                if isinstance(merged, MappingNode):
-                    for name, entry in _merged(merged, depth + 1).items():
-                        found.setdefault(name, entry)
-        elif isinstance(key, ScalarNode):
+        fault = _wrong_key(key, found)
+        if fault is None:
             found[key.value] = (key, value)
+        elif faults is None:
+            raise fault
+        else:
+            faults.append(fault)
     return found
+
+
+def _wrong_key(key: Node, found: Entries) -> Fault | None:
+    if key.__class__ is not ScalarNode:
+        return Fault("T004", "a key must be a plain text", key)
+    name = key.value
+    if key.tag.__class__ is str and key.tag != _TEXT_TAG:
+        return Fault("T001", f"the tag {key.tag!r} is not allowed on a key", key)
+    if name in _SPECIAL and not key.style:
+        return Fault("T004", f"a key must be a text, not {name or 'nothing'}", key)
+    if name in found:
+        first = found[name][0]
+        related = (Related("first given here", span_of(first)),)
+        return Fault("T002", f"duplicate key {name!r}: line {first.start_mark.line + 1} has it too", key, None, related)
+    return None
+
+
+def _expand_merge_keys(root: Node) -> None:
+    """Replace every merge key (``<<``) by what it brings in: a mapping's own keys win, then the earlier source."""
+    budget = _Merges()
+    pending, seen = [root], {id(root)}
+    while pending:
+        node = pending.pop()
+        if isinstance(node, MappingNode):
+            budget.expand(node, 0)
+        for child in node.value if isinstance(node, SequenceNode) else _children(node):
+            if id(child) not in seen and not isinstance(child, ScalarNode):
+                seen.add(id(child))
+                pending.append(child)
+
+
+def _children(node: Node) -> list[Node]:
+    return [part for pair in node.value for part in pair] if isinstance(node, MappingNode) else []
+
+
+class _Merges:
+    """The merge keys of one file: how much they have brought in, and which mappings are done."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.done: dict[int, bool] = {}
+
+    def expand(self, node: MappingNode, depth: int) -> None:
+        own = [pair for pair in node.value if not _is_merge_key(pair[0])]
+        if len(own) == len(node.value) or self.done.get(id(node)):
+            return
+        if id(node) in self.done or depth > limits.DEPTH:
+            raise Fault("T006", "merge keys that merge each other", node)
+        self.done[id(node)] = False
+        names = {key.value for key, _ in own if isinstance(key, ScalarNode)}
+        for key, source in node.value:
+            if _is_merge_key(key):
+                for merged in source.value if isinstance(source, SequenceNode) else [source]:
+                    own += self._brought_in(merged, names, depth)
+        node.value = own
+        self.done[id(node)] = True
+
+    def _brought_in(self, merged: Node, names: set[str], depth: int) -> list[tuple[Node, Node]]:
+        if not isinstance(merged, MappingNode):
+            raise Fault("T004", "a merge key (<<) takes a mapping, or a list of them", merged)
+        self.expand(merged, depth + 1)
+        self.count += len(merged.value) + 1
+        if self.count > limits.MERGED_KEYS:
+            raise Fault("T006", f"merge keys bring in more than {limits.MERGED_KEYS} keys", merged)
+        new = [(k, v) for k, v in merged.value if not isinstance(k, ScalarNode) or k.value not in names]
+        names.update(k.value for k, _ in new if isinstance(k, ScalarNode))
+        return new
+
+
+def _is_merge_key(key: Node) -> bool:
+    return isinstance(key, ScalarNode) and key.value == "<<" and not key.style
+
+
+def is_nothing(node: Node) -> bool:
+    """Whether a key has no value, or null."""
+    return isinstance(node, ScalarNode) and scalar(node) is None
 
 
 def described(node: Node) -> str:
