@@ -10,7 +10,8 @@ from yaml.nodes import Node as YamlNode
 
 from tracer.network.records import Declaration
 from tracer.network.values import did_you_mean, mapping, text
-from tracer.source.tree import Entries, Fault, described, entries, refuse_tag
+from tracer.source import limits
+from tracer.source.tree import Entries, Fault, described, entries, is_nothing, refuse_tag
 
 SECTIONS = ("encoder", "bottleneck", "decoder", "head", "layers")
 TOP_LEVEL = ("name", "description", "params", "input", "sizes", "blocks", *SECTIONS, "output")
@@ -38,20 +39,23 @@ def checked_name(key: ScalarNode, what: str) -> str:
     name: str = key.value
     if name.isidentifier() and name != "_":
         return name
-    if _BAD_NAME.search(name):
+    if _BAD_NAME.search(name) or not name.isprintable():
         raise Fault("T004", f"{name!r} cannot name {what}: no spaces, dots, commas, brackets or $", key)
     return name
 
 
-def references(node: YamlNode) -> list[ScalarNode]:
-    """The names under ``from``: one, or a list of them."""
+def references(node: YamlNode, key: str = "from") -> list[ScalarNode]:
+    """The names under ``from`` (or another key): one, or a list of them."""
     items = node.value if isinstance(node, SequenceNode) else [node]
     refuse_tag(node)
     if not items:
-        raise Fault("T106", "`from` is empty; leave it out to take the node before", node)
+        without = "; leave it out to take the node before" if key == "from" else ""
+        raise Fault("T106", f"`{key}` is empty{without}", node)
     for item in items:
         if not isinstance(item, ScalarNode) or not item.value:
-            raise Fault("T004", f"`from` takes a node's name or a list of names, not {described(item)}", item)
+            raise Fault("T004", f"`{key}` takes a node's name or a list of names, not {described(item)}", item)
+        if "${" in item.value:
+            raise Fault("T004", f"`{key}` takes names; no expression stands there", item)
         refuse_tag(item)
     return list(items)
 
@@ -59,6 +63,7 @@ def references(node: YamlNode) -> list[ScalarNode]:
 def declaration(name: str, key: ScalarNode, value: YamlNode) -> Declaration:
     """Read ``name: Op`` or ``name: {op: Op, ...}``."""
     checked_name(key, "a node")
+    refuse_tag(value)
     if isinstance(value, ScalarNode):
         if not value.value and not value.style:
             raise Fault(
@@ -87,12 +92,15 @@ def declaration(name: str, key: ScalarNode, value: YamlNode) -> Declaration:
 
 
 def layers(node: YamlNode, what: str, faults: list[Fault]) -> Iterator[Declaration]:
-    """The declarations of a section or block, in the file's order; a faulty one is recorded and left out."""
-    for name, (key, value) in entries(mapping(node, what)).items():
+    """The declarations of a section or block, in the file's order; the faults of the faulty ones are recorded."""
+    for name, (key, value) in entries(mapping(node, what), faults).items():
         try:
             yield declaration(name, key, value)
         except Fault as fault:
             faults.append(fault)
+            faulty = Declaration(name, key, value, key, {})
+            faulty.faulty = True
+            yield faulty
 
 
 def block(name: str, key: ScalarNode, value: YamlNode, faults: list[Fault]) -> Block:
@@ -105,11 +113,16 @@ def block(name: str, key: ScalarNode, value: YamlNode, faults: list[Fault]) -> B
     if "layers" not in found:
         raise Fault("T201", f"the block {name} has no `layers`", key)
     arguments: Entries = {}
-    if "args" in found and not _is_nothing(found["args"][1]):
+    if "args" in found and not is_nothing(found["args"][1]):
         arguments = entries(mapping(found["args"][1], "`args`"))
+        if len(arguments) > limits.NAMES:
+            raise Fault("T006", f"the block {name} has more than {limits.NAMES} arguments", found["args"][0])
+        for word, (at, _) in arguments.items():
+            if not word.isidentifier() or word in NODE_KEYS:
+                raise Fault("T004", f"{word!r} cannot name an argument of a block", at)
     inputs = ["input"]
     if "inputs" in found:
-        names = references(found["inputs"][1])
+        names = references(found["inputs"][1], "inputs")
         inputs = [checked_name(item, "an input") for item in names]
         if len(set(inputs)) < len(inputs):
             raise Fault("T104", f"the block {name} names an input twice", found["inputs"][1])
@@ -120,10 +133,6 @@ def block(name: str, key: ScalarNode, value: YamlNode, faults: list[Fault]) -> B
     if not found["layers"][1].value:
         raise Fault("T004", f"the block {name} has no layers", found["layers"][0])
     return Block(name, key, arguments, inputs, declared)
-
-
-def _is_nothing(node: YamlNode) -> bool:
-    return isinstance(node, ScalarNode) and node.value == "" and not node.style
 
 
 __all__ = ["SECTIONS", "TOP_LEVEL", "Block", "block", "checked_name", "declaration", "layers", "references"]

@@ -6,23 +6,28 @@ without an operation, so that nothing that follows from it is reported again.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from yaml.nodes import Node as YamlNode
 
-from tracer.diagnostics import Related
+from tracer.diagnostics import Related, shortened
+from tracer.network.counting import BlockSizes
 from tracer.network.declarations import Block
 from tracer.network.faults import Faults, Uses
 from tracer.network.making import make
 from tracer.network.names import Chunks, Names, Reference, Target
 from tracer.network.records import Declaration, Node
 from tracer.network.values import did_you_mean, interpolated, shape_pattern, value_of
-from tracer.ops.base import Op, with_arguments
+from tracer.ops.base import Op, with_arguments, written
 from tracer.source import limits
-from tracer.source.tree import Fault, described, span_of
+from tracer.source.tree import Fault, Follows, described, span_of
 
 Scope = Mapping[str, Any]
+
+TRIES = 8
+"""A declaration that was at fault so often, in as many uses of its block, is not tried again."""
 
 
 class Expansion:
@@ -33,13 +38,33 @@ class Expansion:
         self.names = Names(faults)
         self.nodes: list[Node] = []
         self.blocks = blocks
+        self.faulty_blocks: set[str] = set()
+        """Blocks whose fault is told; what uses them is not judged."""
         self.params = params
         self.block_uses = 0
+        self._failures: Counter[int] = Counter()
+        """How often each declaration was found at fault."""
+        self._sizes = BlockSizes(blocks, faults)
 
     def add(self, node: Node) -> None:
+        """Add a node. Raises :class:`Enough` where there are too many."""
         self.nodes.append(node)
         if len(self.nodes) > limits.GRAPH_NODES:
-            raise Fault("T006", f"the network has more than {limits.GRAPH_NODES} nodes", node.declaration.key)
+            message = f"the network has more than {limits.GRAPH_NODES} nodes"
+            self.faults.stop(Fault("T006", message, node.declaration.key), node.uses)
+
+    def refuse_too_many(self, declared: list[Declaration]) -> None:
+        """Stop at the declaration that makes the network too large, before its nodes are made.
+
+        Counts what can be counted without expanding: a ``repeat`` that a block's arguments decide counts as one.
+        """
+        count = len(self.nodes)
+        for declaration in declared:
+            nodes = self._sizes.of(declaration, self.params)
+            count += nodes
+            if count > limits.GRAPH_NODES and not self._sizes.circular:
+                message = f"the network has more than {limits.GRAPH_NODES} nodes; {declaration.name} makes {nodes}"
+                self.faults.stop(Fault("T006", message, declaration.key))
 
     def expand(
         self, declared: list[Declaration], prefix: str, scope: Scope, section: str, uses: Uses, previous: Target | None
@@ -51,12 +76,13 @@ class Expansion:
                 self.faults.add(self._taken(declaration, name), uses)
                 continue
             try:
+                if declaration.faulty or self._failures[id(declaration)] >= TRIES:
+                    raise Follows(declaration.key)
                 previous = self._place(declaration, name, prefix, scope, section, uses, previous)
             except Fault as fault:
-                if fault.code == "T006":
-                    raise
+                self._failures[id(declaration)] += 1
                 self.faults.add(fault, uses)
-                previous = self._add_faulty(name, section, declaration, uses)
+                previous = self.add_faulty(name, section, declaration, uses)
         return previous
 
     def _taken(self, declaration: Declaration, name: str) -> Fault:
@@ -71,8 +97,9 @@ class Expansion:
                         return Fault("T104", message, declaration.key, related=related)
         return Fault("T104", f"the name {declaration.name!r} is taken", declaration.key)
 
-    def _add_faulty(self, name: str, section: str, declaration: Declaration, uses: Uses) -> Target:
-        node = Node(name, "?", section, declaration, uses)
+    def add_faulty(self, name: str, section: str, declaration: Declaration, uses: Uses) -> Node:
+        """A node in the place of one whose fault is told."""
+        node = Node(name, Node.FAULTY, section, declaration, uses)
         self.add(node)
         self.names.targets[name] = node
         return node
@@ -96,9 +123,10 @@ class Expansion:
         if declaration.repeat is None:
             return self._place_once(declaration, name, prefix, scope, section, uses, inputs)
         last: Target | None = None
-        for index in range(self._repeat(declaration.repeat, scope)):
-            copy = f"{name}.{index}"
-            last = self._place_once(declaration, copy, prefix, {**scope, "index": index}, section, uses, inputs)
+        inner = dict(scope)
+        for inner["index"] in range(self._repeat(declaration.repeat, scope)):
+            copy = f"{name}.{inner['index']}"
+            last = self._place_once(declaration, copy, prefix, inner, section, uses, inputs)
             inputs = [last, *inputs[1:]]
         assert last is not None
         self.names.targets[name] = last
@@ -127,9 +155,14 @@ class Expansion:
         op_name = declaration.op.value
         if "${" in op_name:
             op_name = interpolated(declaration.op, scope)
-        block = self.blocks.get(op_name) if isinstance(op_name, str) else None
+            if op_name.__class__ is not str:
+                shown = f"{shortened(written(op_name), 80)}, the value of {shortened(declaration.op.value, 80)}"
+                raise Fault("T004", f"`op` must be a text, not {shown}", declaration.op)
+        block = self.blocks.get(op_name)
         if block is not None:
             return self._place_block(block, declaration, name, scope, section, uses, inputs)
+        if op_name in self.faulty_blocks:
+            raise Follows(declaration.op)
         made = make(op_name, declaration, scope, self.blocks)
         if inputs == [None]:
             hint = "with several inputs, the first node names its own"
@@ -148,6 +181,9 @@ class Expansion:
 
     def _place_chunks(self, node: Node, op: Op, count: int, inputs: list[Target | None], prefix: str) -> Target:
         """A Chunk is one node per chunk: ``name[0]``, ``name[1]``, ..."""
+        if count > limits.CHUNKS:
+            message = f"{node.declaration.name} makes {count} outputs; at most {limits.CHUNKS} can be told apart"
+            raise Fault("T006", message, node.span_for(type(op).several))
         chunks = Chunks()
         for index in range(count):
             part = Node(f"{node.name}[{index}]", node.op_name, node.section, node.declaration, node.uses)
@@ -171,11 +207,16 @@ class Expansion:
     ) -> Target:
         self.block_uses += 1
         inner_uses = (*uses, declaration)
+        if block.name in self._sizes.circular:
+            raise Follows(declaration.op)
         if any(use.op.value == declaration.op.value for use in uses):
             chain = " -> ".join([*(use.op.value for use in uses), block.name])
             raise Fault("T103", f"the block {block.name} uses itself: {chain}", declaration.op)
-        if len(inner_uses) > limits.BLOCK_DEPTH or self.block_uses > limits.BLOCK_USES:
-            raise Fault("T006", "blocks are used inside blocks too often", declaration.op)
+        if len(inner_uses) > limits.BLOCK_DEPTH:
+            raise Fault("T006", f"blocks are used inside blocks, more than {limits.BLOCK_DEPTH} deep", declaration.op)
+        if self.block_uses > limits.BLOCK_USES:
+            message = f"blocks are used more than {limits.BLOCK_USES} times"
+            self.faults.stop(Fault("T006", message, declaration.op), uses)
         if len(inputs) != len(block.inputs):
             wanted = ", ".join(block.inputs)
             message = f"the block {block.name} takes {len(block.inputs)} inputs ({wanted}), not {len(inputs)}"
@@ -183,31 +224,32 @@ class Expansion:
             raise Fault("T106", message, at, "name them under `from`, in that order")
         if None in inputs:
             raise Fault("T201", f"{declaration.name} needs `from`", declaration.key, "with several inputs, name one")
-        arguments = self._block_arguments(block, declaration, scope)
+        inner_scope = self._block_scope(block, declaration, scope)
         prefix = name + "."
         for inner, target in zip(block.inputs, inputs):
             self.names.targets[prefix + inner] = target  # type: ignore[assignment]
         first = inputs[0] if len(inputs) == 1 else None
-        last = self.expand(block.layers, prefix, {**self.params, **arguments}, section, inner_uses, first)
+        last = self.expand(block.layers, prefix, inner_scope, section, inner_uses, first)
         if last is None or last is first:  # every layer was at fault
-            return self._add_faulty(name, section, declaration, uses)
+            return self.add_faulty(name, section, declaration, uses)
         if declaration.expect is not None and isinstance(last, Node):
             last.expect = (shape_pattern(declaration.expect, scope, "`expect`", any_dim=True), declaration.expect)
         self.names.targets[name] = last
         return last
 
-    def _block_arguments(self, block: Block, declaration: Declaration, scope: Scope) -> dict[str, Any]:
+    def _block_scope(self, block: Block, declaration: Declaration, scope: Scope) -> dict[str, Any]:
+        """What the names in a block's expressions stand for: the params, and the block's arguments."""
         for word, (key, _) in declaration.arguments.items():
             if word not in block.arguments:
                 hint = did_you_mean(word, block.arguments)
                 raise Fault("T003", f"the block {block.name} has no argument {word!r}", key, hint)
-        values: dict[str, Any] = {}
+        values = dict(self.params)
         for word, (key, default) in block.arguments.items():
             given = declaration.arguments.get(word)
             if given is not None:
                 values[word] = value_of(given[1], scope)
                 continue
-            values[word] = value_of(default, {**self.params, **values})
+            values[word] = value_of(default, values)
             if values[word] is None:
                 related = (Related("declared without a default here", span_of(key)),)
                 raise Fault(

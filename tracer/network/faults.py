@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from tracer.diagnostics import Diagnostic, Related
 from tracer.network.records import Declaration
-from tracer.source.tree import Fault, span_of
+from tracer.source import limits
+from tracer.source.tree import Fault, Follows, span_of
 
 Uses = tuple[Declaration, ...]
 """The block uses around a place, outermost first."""
@@ -15,16 +16,43 @@ Uses = tuple[Declaration, ...]
 T = TypeVar("T")
 
 
+class Enough(Exception):
+    """The file is read no further: it is too large, or has too many faults."""
+
+
 class Faults:
     """Collects faults; a block's fault is reported once, for the block's first use."""
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._found: list[tuple[Fault, Uses]] = []
+        self._found: dict[Any, tuple[Fault, Uses]] = {}
+        self._muted: set[str] = set()
 
     def add(self, fault: Fault, uses: Uses = ()) -> None:
-        """Record a fault."""
-        self._found.append((fault, uses))
+        """Record a fault. Raises :class:`Enough` where there are too many."""
+        if isinstance(fault, Follows) or fault.code in self._muted:
+            return
+        key = (fault.code, fault.span)
+        if key in self._found and fault.span is not None:
+            return
+        if len(self._found) >= limits.FAULTS:
+            message = f"more than {limits.FAULTS} faults; the others are told when these are mended"
+            self.stop(Fault("T006", message, fault.span))
+        self._found[key] = (fault, uses)
+
+    def stop(self, fault: Fault, uses: Uses = ()) -> NoReturn:
+        """Record a last fault and raise :class:`Enough`."""
+        self._found[(fault.code, fault.span)] = (fault, uses)
+        raise Enough
+
+    @property
+    def none(self) -> bool:
+        """Whether no fault was found so far."""
+        return not self._found
+
+    def mute(self, *codes: str) -> None:
+        """Tell no more faults of these codes: they would follow from one that is told."""
+        self._muted.update(codes)
 
     def guard(self, step: Callable[..., T], *arguments: Any) -> T | None:
         """Run one step; a fault in it is recorded, and the answer is None."""
@@ -36,12 +64,7 @@ class Faults:
 
     def diagnostics(self) -> list[Diagnostic]:
         """Every fault once."""
-        seen: dict[Any, Diagnostic] = {}
-        for fault, uses in self._found:
-            key = (fault.code, fault.span)
-            if key not in seen or fault.span is None:
-                seen[key] = self.diagnostic(fault, uses)
-        return list(seen.values())
+        return [self.diagnostic(fault, uses) for fault, uses in self._found.values()]
 
     def diagnostic(self, fault: Fault, uses: Uses = ()) -> Diagnostic:
         """A fault with its file and the block uses it came through, innermost first."""

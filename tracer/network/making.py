@@ -59,6 +59,8 @@ def _made(op_name: Any, declaration: Declaration, scope: Mapping[str, Any], bloc
     operands: dict[str, ScalarNode] = {}
     for word, (_, node) in declaration.arguments.items():
         value = value_of(node, scope)
+        if value.__class__ is tuple and len(value) > limits.ARGUMENT:
+            raise Fault("T006", f"{word} has {len(value)} values; an argument has at most {limits.ARGUMENT}", node)
         if value.__class__ is str:
             if word in cls.node_fields:
                 operands[word] = ScalarNode(node.tag, value, node.start_mark, node.end_mark)
@@ -114,10 +116,13 @@ def _placeholder(
     if word not in cls.solvable:
         solvable = ", ".join(sorted(cls.solvable & set(cls.__struct_encode_fields__))) or "no argument"
         raise Fault("T004", f"{word} of {cls.__name__} cannot be auto", node, f"{cls.__name__} can solve {solvable}")
+    least = cls.least_value(word)
+    if unknown.least is not None and unknown.least < least:
+        raise Fault("T202", f"{value} begins at {unknown.least}; {word} is at least {least}", node)
     unknowns.append(unknown)
     if word == "ceil_mode":
         return False
-    return unknown.least if unknown.least is not None else cls.least_value(word)
+    return unknown.least if unknown.least is not None else max(least, 0)
 
 
 def _literal_key(op_name: Any, declaration: Declaration) -> tuple[Any, ...] | None:

@@ -6,11 +6,12 @@ import re
 
 from yaml.nodes import ScalarNode
 
+from tracer.diagnostics import Related
 from tracer.network.faults import Faults, Uses
 from tracer.network.records import Node
 from tracer.network.values import did_you_mean
 from tracer.source import limits
-from tracer.source.tree import Fault
+from tracer.source.tree import Fault, span_of
 
 _CHUNK = re.compile(r"(.+)\[(\d{1,6})\]\Z")
 
@@ -41,9 +42,16 @@ class Names:
         self.faults = faults
         self.targets: dict[str, Target] = {}
         self._waiting: list[tuple[Node, list[Target], dict[str, ScalarNode], str]] = []
+        self._edges = 0
+        self._told: set[int] = set()
+        """References in the text that were looked up in vain, by id."""
 
     def connect(self, node: Node, targets: list[Target], operands: dict[str, ScalarNode], prefix: str) -> None:
         """Note what a node reads, to be resolved when every name is known."""
+        self._edges += len(targets)
+        if self._edges > limits.EDGES:
+            message = f"the network has more than {limits.EDGES} edges"
+            self.faults.stop(Fault("T006", message, node.declaration.key), node.uses)
         self._waiting.append((node, targets, operands, prefix))
 
     def resolve(self, nodes: list[Node]) -> list[Node]:
@@ -61,23 +69,36 @@ class Names:
         return self._without_unused_chunks(nodes)
 
     def resolved(self, target: Target) -> Node | None:
+        """The node that a target stands for at last; None where there is none, which is recorded."""
         at: Reference | None = None
-        for _ in range(limits.BLOCK_DEPTH + 2):
-            if isinstance(target, Node):
-                return target
-            if isinstance(target, Chunks):
-                return self._whole_chunk(target, at)
+        passed: dict[Reference, None] = {}
+        while isinstance(target, Reference):
             at = target
+            if at in passed:
+                self._refuse_circle(list(passed), at)
+                return None
+            passed[at] = None
             found = self._look_up(at)
             if found is None:
                 return None
             target = found
-        return None
+        return self._whole_chunk(target, at) if isinstance(target, Chunks) else target
+
+    def _refuse_circle(self, passed: list[Reference], at: Reference) -> None:
+        """Inputs of blocks that stand for each other, and for no node."""
+        circle = passed[passed.index(at) :]
+        first = min(circle, key=lambda r: r.at.start_mark.index)
+        chain = " -> ".join(f"{r.prefix}{r.text}" for r in (*circle, at))
+        related = tuple(Related(f"{r.text} stands here", span_of(r.at)) for r in circle if r is not first)
+        self.faults.add(Fault("T103", f"the graph has a cycle: {chain}", first.at, None, related), first.uses)
 
     def _look_up(self, at: Reference) -> Target | None:
         found = self.targets.get(at.prefix + at.text)
         if found is not None:
             return found
+        if id(at.at) in self._told or self._inside_faulty(at):
+            return None
+        self._told.add(id(at.at))
         hint: str | None
         if at.prefix and at.text in self.targets:
             hint = "a block sees its own layers and `input` only; pass the node in by `inputs`"
@@ -94,6 +115,13 @@ class Names:
         self.faults.add(Fault("T102", message, at.at, hint), at.uses)
         return None
 
+    def _inside_faulty(self, at: Reference) -> bool:
+        """Whether the name is one inside of a block, or of a Chunk, whose own fault is told."""
+        name = at.text.partition("[")[0]
+        parts = name.split(".")
+        around = (self.targets.get(at.prefix + ".".join(parts[:count])) for count in range(1, len(parts) + 1))
+        return any(isinstance(target, Node) and target.is_faulty for target in around)
+
     def _whole_chunk(self, chunks: Chunks, at: Reference | None) -> Node | None:
         if len(chunks) == 1:
             return chunks[0]
@@ -107,17 +135,9 @@ class Names:
     def final(self, name: str) -> Node | None:
         """The node that a name stands for, without recording a fault."""
         target = self.targets.get(name)
-        if target.__class__ is Node:
-            return target
-        for _ in range(limits.BLOCK_DEPTH + 2):
-            if isinstance(target, Node):
-                return target
-            if isinstance(target, Chunks):
-                return target[0]
-            if not isinstance(target, Reference):
-                return None
+        while isinstance(target, Reference):  # no circle: every reference is resolved by now
             target = self.targets.get(target.prefix + target.text)
-        return None
+        return target[0] if isinstance(target, Chunks) else target
 
     def _without_unused_chunks(self, nodes: list[Node]) -> list[Node]:
         """torch may return fewer chunks than asked for; only those that are used must exist."""

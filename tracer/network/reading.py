@@ -6,8 +6,8 @@ All faults of a file are collected: what one key says wrong doesn't keep the oth
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 from yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from yaml.nodes import Node as YamlNode
@@ -16,14 +16,16 @@ from tracer.diagnostics import Span, TracerError
 from tracer.network import declarations
 from tracer.network.declarations import SECTIONS, TOP_LEVEL, Block
 from tracer.network.expansion import Expansion
-from tracer.network.faults import Faults
+from tracer.network.faults import Enough, Faults
 from tracer.network.names import Reference, Target
-from tracer.network.records import Declaration, Network, Node, SizeRange
+from tracer.network.records import Declaration, DimPattern, Network, Node, SizeRange
 from tracer.network.values import did_you_mean, mapping, shape_pattern, value_of
 from tracer.ops.base import registry
 from tracer.source import limits
-from tracer.source.tree import Fault, compose, described, entries, scalar, span_of
+from tracer.source.expressions import FAULTY, Expression
+from tracer.source.tree import Fault, compose, described, entries, is_nothing, refuse_tag, scalar, span_of
 
+T = TypeVar("T")
 Entry = tuple[ScalarNode, YamlNode]
 
 _IGNORE = re.compile(r"#\s*tracer:\s*ignore\[([^\]]*)\]")
@@ -63,40 +65,57 @@ class _Reader:
     def read(self, source: str, overrides: Mapping[str, Any]) -> Network:
         """The network of a config's text. Raises :class:`TracerError`."""
         try:
-            root = compose(source)
-            top = entries(mapping(root, "a config"))
+            network = self._network(source, overrides)
         except Fault as fault:
             raise TracerError([self.faults.diagnostic(fault)]) from None
+        except Enough:
+            raise TracerError(self.faults.diagnostics()) from None
+        found = self.faults.diagnostics()
+        if found:
+            raise TracerError(found)
+        return network
+
+    def _network(self, source: str, overrides: Mapping[str, Any]) -> Network:
+        root = compose(source)
+        doubled: list[Fault] = []
+        top = entries(mapping(root, "a config"), doubled)
+        self._add_all(doubled)
+        if doubled:
+            self.faults.mute("T005", "T101", "T102")
         for word, (key, _) in top.items():
             if word not in TOP_LEVEL:
                 self.faults.add(Fault("T003", f"unknown key {word!r}", key, did_you_mean(word, TOP_LEVEL)))
-        self.faults.guard(self._read_params, top.get("params"), overrides)
-        self.faults.guard(self._read_blocks, top.get("blocks"))
-        inputs = self.faults.guard(self._read_inputs, top.get("input"), root) or []
+        self._guarded("T005", self._read_params, top.get("params"), overrides)
+        self._guarded("T101", self._read_blocks, top.get("blocks"))
+        name = self.faults.guard(self._read_text, top.get("name"), "name")
+        description = self.faults.guard(self._read_text, top.get("description"), "description")
+        inputs = self.faults.guard(self._read_inputs, top.get("input")) or [self._faulty_input(root)]
         symbols = self._symbols(inputs)
         sizes: dict[str, Any] = {}
         spans: dict[str, Span] = {}
-        self.faults.guard(self._read_sizes, top.get("sizes"), symbols, sizes, spans)
+        known = None if any(node.is_faulty for node in inputs) else symbols
+        self.faults.guard(self._read_sizes, top.get("sizes"), known, sizes, spans)
         previous: Target | None = inputs[0] if len(inputs) == 1 else None
         for section in top:
             if section in SECTIONS:
-                previous = self.faults.guard(self._read_section, section, top[section], previous) or previous
-        if not any(section in top for section in SECTIONS):
-            self.faults.add(
-                Fault("T201", "the network has no layers", span_of(root), f"add one of {', '.join(SECTIONS)}")
-            )
+                previous = self._guarded("T102", self._read_section, section, top[section], previous) or previous
+        if self.faults.none and len(self.expansion.nodes) == len(inputs):
+            first = next((key for section, (key, _) in top.items() if section in SECTIONS), root)
+            words = ", ".join(SECTIONS)
+            self.faults.add(Fault("T201", "the network has no layers", span_of(first), f"they stand under {words}"))
         nodes = self.expansion.nodes = self.expansion.names.resolve(self.expansion.nodes)
         outputs, expected = self.faults.guard(self._read_output, top.get("output")) or ({}, {})
         if not outputs and "output" not in top and nodes and not nodes[-1].is_input:
             outputs = {nodes[-1].name: nodes[-1]}
-        found = self.faults.diagnostics()
-        if found:
-            raise TracerError(found)
+        if known is not None:
+            self._refuse_unknown_symbols(nodes, expected, symbols)
         names = self.expansion.names
+        if not self.faults.none:
+            names.targets.clear()
         return Network(
             path=self.path,
-            name=self.faults.guard(self._read_text, top.get("name"), "name"),
-            description=self.faults.guard(self._read_text, top.get("description"), "description"),
+            name=name,
+            description=description,
             nodes=nodes,
             names={name: node for name in names.targets if (node := names.final(name)) is not None},
             symbols=symbols,
@@ -109,15 +128,33 @@ class _Reader:
             ignored=ignored_codes(source),
         )
 
+    def _guarded(self, follows: str, step: Callable[..., T], *arguments: Any) -> T | None:
+        """Run one step; where it fails as a whole, faults of the code ``follows`` would follow from that."""
+        try:
+            return step(*arguments)
+        except Fault as fault:
+            self.faults.add(fault)
+            self.faults.mute(follows)
+            return None
+
+    def _add_all(self, found: list[Fault]) -> None:
+        for fault in found:
+            self.faults.add(fault)
+
     def _read_text(self, entry: Entry | None, what: str) -> str | None:
         if entry is None:
             return None
         if not isinstance(entry[1], ScalarNode):
             raise Fault("T004", f"`{what}` must be a text, not {described(entry[1])}", entry[1])
+        refuse_tag(entry[1])
         return str(entry[1].value)
 
     def _read_params(self, entry: Entry | None, overrides: Mapping[str, Any]) -> None:
-        declared = entries(mapping(entry[1], "`params`")) if entry else {}
+        doubled: list[Fault] = []
+        declared = entries(mapping(entry[1], "`params`"), doubled) if entry and not is_nothing(entry[1]) else {}
+        self._add_all(doubled)
+        if entry and len(declared) > limits.NAMES:
+            raise Fault("T006", f"the config has more than {limits.NAMES} params", entry[0])
         for name in overrides:
             if name not in declared:
                 known = f"; known: {', '.join(declared)}" if declared else ": the config has no params"
@@ -126,43 +163,61 @@ class _Reader:
             if not name.isidentifier():
                 self.faults.add(Fault("T004", f"{name!r} cannot name a param: letters, digits and _ only", key))
                 continue
+            self.params[name] = FAULTY
+            if name in overrides:
+                self.params[name] = overrides[name]
+                continue
             try:
-                self.params[name] = overrides[name] if name in overrides else value_of(value, self.params)
+                self.params[name] = value_of(value, self.params)
             except Fault as fault:
                 self.faults.add(fault)
 
     def _read_blocks(self, entry: Entry | None) -> None:
-        if entry is None:
+        if entry is None or is_nothing(entry[1]):
             return
-        for name, (key, value) in entries(mapping(entry[1], "`blocks`")).items():
-            inner: list[Fault] = []
+        found: list[Fault] = []
+        for name, (key, value) in entries(mapping(entry[1], "`blocks`"), found).items():
             try:
-                self.blocks[name] = declarations.block(name, key, value, inner)
                 if name in registry:
                     raise Fault("T104", f"the block {name!r} has the name of an operation", key)
+                self.blocks[name] = declarations.block(name, key, value, found)
             except Fault as fault:
                 self.faults.add(fault)
-            for one in inner:
-                self.faults.add(one)
+                self.expansion.faulty_blocks.add(name)
+        self._add_all(found)
 
-    def _read_inputs(self, entry: Entry | None, root: YamlNode) -> list[Node]:
+    def _faulty_input(self, root: YamlNode) -> Node:
+        """Stands for inputs that could not be read, so that nothing that follows from that is told."""
+        self.faults.mute("T102")
+        key = ScalarNode(None, "input", root.start_mark, root.start_mark)  # type: ignore[arg-type]
+        return self.expansion.add_faulty("input", "input", Declaration("input", key, root, key, {}), ())
+
+    def _read_inputs(self, entry: Entry | None) -> list[Node]:
         if entry is None:
             raise Fault("T201", "the network has no `input`", Span(1, 1, 1, 2), "add `input: [N, 3, H, W]`")
         key, value = entry
         shapes: dict[str, Entry] = {"input": (key, value)}
         if isinstance(value, MappingNode):
-            shapes = entries(value)
+            found: list[Fault] = []
+            shapes = entries(value, found)
+            self._add_all(found)
             if not shapes:
                 raise Fault("T004", "`input` names no input", value)
-        made = []
-        for name, (at, shape) in shapes.items():
+        return [self._read_input(name, at, shape) for name, (at, shape) in shapes.items()]
+
+    def _read_input(self, name: str, at: ScalarNode, shape: YamlNode) -> Node:
+        declaration = Declaration(name, at, shape, at, {})
+        try:
             declarations.checked_name(at, "an input")
-            node = Node(name, Node.INPUT, "input", Declaration(name, at, shape, at, {}), ())
-            node.pattern = shape_pattern(shape, self.params, "an input's shape", any_dim=False)
-            self.expansion.add(node)
-            self.expansion.names.targets[name] = node
-            made.append(node)
-        return made
+            pattern = shape_pattern(shape, self.params, "an input's shape", any_dim=False)
+        except Fault as fault:
+            self.faults.add(fault)
+            return self.expansion.add_faulty(name, "input", declaration, ())
+        node = Node(name, Node.INPUT, "input", declaration, ())
+        node.pattern = pattern
+        self.expansion.add(node)
+        self.expansion.names.targets[name] = node
+        return node
 
     def _symbols(self, inputs: list[Node]) -> dict[str, Span]:
         """The symbols of all inputs, in order of appearance, with their places."""
@@ -178,13 +233,19 @@ class _Reader:
     def _read_sizes(
         self,
         entry: Entry | None,
-        symbols: dict[str, Span],
+        symbols: Mapping[str, Span] | None,
         sizes: dict[str, Any],
         spans: dict[str, Span],
     ) -> None:
-        for name, (key, value) in entries(mapping(entry[1], "`sizes`")).items() if entry else ():
+        """Read ``sizes``; ``symbols`` is None where the input could not be read."""
+        if entry is None or is_nothing(entry[1]):
+            return
+        doubled: list[Fault] = []
+        declared = entries(mapping(entry[1], "`sizes`"), doubled)
+        self._add_all(doubled)
+        for name, (key, value) in declared.items():
             try:
-                if name not in symbols and symbols:
+                if symbols is not None and name not in symbols:
                     hint = did_you_mean(name, symbols)
                     raise Fault("T003", f"`sizes` names {name!r}, which is no symbol of the input", key, hint)
                 sizes[name] = self._size(value)
@@ -214,7 +275,7 @@ class _Reader:
                 raise Fault("T003", f"a range of sizes has no key {word!r}", key, did_you_mean(word, numbers))
             number = value_of(value, self.params)
             if number is None and word == "max":
-                continue
+                continue  # without end, as if it were left out
             if isinstance(number, bool) or not isinstance(number, int):
                 raise Fault("T004", f"`{word}` must be an integer, not {described(value)}", value)
             if not (0 if word != "step" else 1) <= number <= limits.INTEGER:
@@ -230,12 +291,12 @@ class _Reader:
 
     def _read_section(self, section: str, entry: Entry, previous: Target | None) -> Target | None:
         value = entry[1]
-        if isinstance(value, ScalarNode) and value.value == "":
+        if is_nothing(value):
             return previous
         faults: list[Fault] = []
         declared = list(declarations.layers(value, f"`{section}`", faults))
-        for fault in faults:
-            self.faults.add(fault)
+        self._add_all(faults)
+        self.expansion.refuse_too_many(declared)
         return self.expansion.expand(declared, "", self.params, section, (), previous)
 
     def _read_output(self, entry: Entry | None) -> tuple[dict[str, Node], dict[str, Any]]:
@@ -247,8 +308,10 @@ class _Reader:
         names: list[tuple[ScalarNode, YamlNode | None]]
         if isinstance(value, MappingNode):
             names = list(entries(value).values())
+            if not names:
+                raise Fault("T106", "`output` is empty; leave it out to take the last node", value)
         else:
-            names = [(name, None) for name in declarations.references(value)]
+            names = [(name, None) for name in declarations.references(value, "output")]
         for at, shape in names:
             node = self.expansion.names.resolved(Reference("", at, ()))
             if node is None:
@@ -257,3 +320,16 @@ class _Reader:
             if shape is not None and not (isinstance(shape, ScalarNode) and scalar(shape) is None):
                 expected[at.value] = (shape_pattern(shape, self.params, "an output's shape", any_dim=True), shape)
         return outputs, expected
+
+    def _refuse_unknown_symbols(
+        self, nodes: Iterable[Node], outputs: Mapping[str, tuple[tuple[DimPattern, ...], YamlNode]], symbols: Any
+    ) -> None:
+        """T005 for an expectation over a symbol that no input has."""
+        expected = [(node.expect, node.uses) for node in nodes if node.expect is not None]
+        for (pattern, at), uses in [*expected, *((found, ()) for found in outputs.values())]:
+            items = at.value if isinstance(at, SequenceNode) else [at] * len(pattern)
+            for dim, item in zip(pattern, items):
+                names = dim.names if isinstance(dim, Expression) else {dim} if isinstance(dim, str) else ()
+                for name in sorted(set(names) - set(symbols)):
+                    message = f"{name!r} is no symbol of the input, so nothing says what size is expected"
+                    self.faults.add(Fault("T005", message, item, did_you_mean(name, symbols)), uses)

@@ -21,7 +21,7 @@ DimPattern = int | str | Expression | None
 class Declaration:
     """One ``name: {op: ..., ...}`` of the file. A block's declaration stands for every use of the block."""
 
-    __slots__ = ("arguments", "expect", "inputs", "key", "name", "op", "repeat", "value")
+    __slots__ = ("arguments", "expect", "faulty", "inputs", "key", "name", "op", "repeat", "value")
 
     def __init__(self, name: str, key: ScalarNode, value: YamlNode, op: ScalarNode, arguments: Entries) -> None:
         self.name = name
@@ -34,6 +34,8 @@ class Declaration:
         """The names under ``from``; None where it is left out."""
         self.expect: YamlNode | None = None
         self.repeat: YamlNode | None = None
+        self.faulty = False
+        """Its fault is told; it makes a node without an operation."""
 
 
 class Unknown(msgspec.Struct, frozen=True):
@@ -79,6 +81,13 @@ class Node:
         self.unknowns: tuple[Unknown, ...] = ()
         self.dim_fields: Mapping[str, DimPattern | tuple[DimPattern, ...]] = {}
         """Arguments with dims written as expressions over symbols."""
+
+    FAULTY: ClassVar[str] = "?"
+    """The operation's name where the declaration is at fault."""
+
+    @property
+    def is_faulty(self) -> bool:
+        return self.op_name == self.FAULTY
 
     @property
     def is_input(self) -> bool:

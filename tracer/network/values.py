@@ -15,15 +15,15 @@ import msgspec
 from yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from yaml.nodes import Node as YamlNode
 
+from tracer.diagnostics import shortened
 from tracer.network.records import Declaration, DimPattern, Unknown
-from tracer.ops.base import Op
+from tracer.ops.base import Op, written
 from tracer.source import limits
-from tracer.source.expressions import ExpressionError, UnknownName, bounded, parse
-from tracer.source.tree import Fault, described, refuse_tag, scalar, span_of
+from tracer.source.expressions import ExpressionError, UnknownName, Unread, bounded, parse
+from tracer.source.tree import Fault, Follows, described, refuse_tag, scalar, span_of
 
 _WHOLE = re.compile(r"\s*\$\{([^{}]*)\}\s*\Z")
 _PART = re.compile(r"\$\{([^{}]*)\}")
-_NAME = re.compile(r"[A-Za-z_]\w*\Z")
 _AUTO = re.compile(r"auto(?:\(\s*(-?\d{1,9})\s*\.\.\s*(-?\d{1,9})\s*\))?\Z")
 
 
@@ -33,6 +33,8 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     lower = {word.lower(): word for word in words}
     if name.lower() in lower:
         return lower[name.lower()]
+    if len(name) > 80 or len(words) > 2000:  # comparing them would take longer than reading the config
+        return None
     found = difflib.get_close_matches(name, words, 1, 0.6) or difflib.get_close_matches(
         name.lower(), list(lower), 1, 0.6
     )
@@ -52,10 +54,13 @@ def evaluate(text: str, scope: Mapping[str, Any], at: YamlNode) -> Any:
     """The value of an expression's text."""
     try:
         return parse(text)(scope)
+    except Unread:
+        raise Follows(at) from None
     except UnknownName as error:
-        raise Fault("T005", f"{error} in ${{{text}}}", at, did_you_mean(error.name, scope)) from None
+        message = f"{error} in ${{{shortened(text, 80)}}}"
+        raise Fault("T005", message, at, did_you_mean(error.name, scope)) from None
     except ExpressionError as error:
-        raise Fault("T005", f"${{{text}}}: {error}", at) from None
+        raise Fault("T005", f"${{{shortened(text, 80)}}}: {error}", at) from None
 
 
 def interpolated(node: ScalarNode, scope: Mapping[str, Any]) -> Any:
@@ -68,9 +73,9 @@ def interpolated(node: ScalarNode, scope: Mapping[str, Any]) -> Any:
         return evaluate(whole, scope, node)
     result = _PART.sub(lambda m: _text_of(evaluate(m[1], scope, node), node), text)
     if "${" in result:
-        raise Fault("T005", f"an expression is not closed in {text!r}", node)
-    if len(result) > limits.LIST:
-        raise Fault("T006", f"the text is longer than {limits.LIST} characters", node)
+        raise Fault("T005", f"an expression is not closed in {shortened(text, 80)!r}", node)
+    if len(result) > limits.TEXT:
+        raise Fault("T006", f"the text is longer than {limits.TEXT} characters", node)
     return result
 
 
@@ -83,7 +88,7 @@ def whole_expression(text: str) -> str | None:
 
 def _text_of(value: Any, node: ScalarNode) -> str:
     if isinstance(value, (list, tuple)):
-        raise Fault("T005", f"a list cannot stand inside a text, in {node.value!r}", node)
+        raise Fault("T005", f"a list cannot stand inside a text, in {shortened(node.value, 80)!r}", node)
     return str(value)
 
 
@@ -91,19 +96,30 @@ def value_of(node: YamlNode, scope: Mapping[str, Any]) -> Any:
     """An argument's value: a scalar, or a tuple (of tuples) from a list."""
     if isinstance(node, ScalarNode):
         return interpolated(node, scope)
-    return _collected(node, scope, [0], 0)
+    return _Collector(node, scope).value(node, 0)
 
 
-def _collected(node: YamlNode, scope: Mapping[str, Any], count: list[int], depth: int) -> Any:
-    count[0] += 1
-    if count[0] > limits.VALUES or depth > limits.DEPTH:
-        raise Fault("T006", f"the value has more than {limits.VALUES} parts, aliases followed", node)
-    if isinstance(node, ScalarNode):
-        return interpolated(node, scope)
-    if isinstance(node, SequenceNode):
-        refuse_tag(node)
-        return tuple(_collected(item, scope, count, depth + 1) for item in node.value)
-    raise Fault("T004", "a mapping is not a value here", node)
+class _Collector:
+    """A list's values; counts them, as aliases could make a short text a list without end."""
+
+    def __init__(self, whole: YamlNode, scope: Mapping[str, Any]) -> None:
+        self.whole = whole
+        self.scope = scope
+        self.count = 0
+
+    def value(self, node: YamlNode, depth: int) -> Any:
+        self.count += 1
+        if self.count > limits.VALUES or depth > limits.DEPTH:
+            message = f"the value has more than {limits.VALUES} parts, aliases followed"
+            if depth > limits.DEPTH:
+                message = f"the value is nested deeper than {limits.DEPTH} levels, aliases followed"
+            raise Fault("T006", message, self.whole)
+        if isinstance(node, ScalarNode):
+            return interpolated(node, self.scope)
+        if isinstance(node, SequenceNode):
+            refuse_tag(node)
+            return tuple([self.value(item, depth + 1) for item in node.value])
+        raise Fault("T004", "a mapping is not a value here", node)
 
 
 def text(node: YamlNode, what: str) -> str:
@@ -149,16 +165,24 @@ def _dim(value: Any, node: YamlNode, any_dim: bool) -> DimPattern:
         if value.is_integer() and "${" in getattr(node, "value", ""):
             return int(value)
         raise Fault("T004", f"a dim must be a whole number, not {value}", node)
-    if any_dim and value == "_":
-        return None
-    if _NAME.match(value):
+    if value == "_":
+        if any_dim:
+            return None
+        raise Fault("T004", "`_` stands for any size in an expectation; an input's dim needs a name or a number", node)
+    if value.isidentifier():
         return str(value)
     if not any_dim:
         raise Fault("T004", f"a dim of an input must be a number or a symbol, not {described(node)}", node)
     try:
-        return parse(value)
+        expression = parse(value)
+        constant = None if expression.names else expression({})
     except ExpressionError as error:
         raise Fault("T005", str(error), node) from None
+    if expression.names:
+        return expression
+    if constant.__class__ is not int:
+        raise Fault("T005", f"a dim must be a whole number; {shortened(value, 80)} is {written(constant)}", node)
+    return _dim(constant, node, any_dim)
 
 
 def unknown_of(value: Any, field: str, axis: int | None, at: YamlNode) -> Unknown | None:
@@ -188,10 +212,10 @@ def operation_record(cls: type[Op], arguments: dict[str, Any], declaration: Decl
     try:
         return msgspec.convert(arguments, cls)
     except msgspec.ValidationError as error:
-        raise _record_fault(cls, declaration, str(error)) from None
+        raise _record_fault(cls, declaration, str(error), arguments) from None
 
 
-def _record_fault(cls: type[Op], declaration: Declaration, problem: str) -> Fault:
+def _record_fault(cls: type[Op], declaration: Declaration, problem: str, arguments: dict[str, Any]) -> Fault:
     fields = cls.__struct_encode_fields__
     op_name = cls.__name__
     for name, (key, _) in declaration.arguments.items():
@@ -207,11 +231,15 @@ def _record_fault(cls: type[Op], declaration: Declaration, problem: str) -> Faul
     if match and match["index"] and isinstance(at, SequenceNode):
         position = int(match["index"][1:].split("]")[0])
         at = at.value[position] if position < len(at.value) else at
-    return _type_fault(cls, field, what, at)
+    given = described(at)
+    if isinstance(at, ScalarNode) and "${" in at.value:
+        value = arguments.get(field)
+        shown = f"the text {value!r}" if isinstance(value, str) else written(value)
+        given = f"{shortened(shown, 80)}, the value of {shortened(at.value, 80)}"
+    return _type_fault(cls, field, what, at, given)
 
 
-def _type_fault(cls: type[Op], field: str, what: str, at: YamlNode) -> Fault:
-    given = described(at) if not (isinstance(at, ScalarNode) and "${" in at.value) else f"the value of {at.value}"
+def _type_fault(cls: type[Op], field: str, what: str, at: YamlNode, given: str) -> Fault:
     choices = allowed_words(cls, field)
     expected = re.match(r"Expected `([^`]*)`, got `(\w+)`", what)
     if what.startswith("Invalid enum value") or (choices and expected and expected[2] == "str"):
