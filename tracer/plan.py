@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -161,7 +161,7 @@ def _domain(op: Op, unknown: Unknown, axis: int) -> range:
         strides, dilations = per_axis(op.stride, axes), per_axis(op.dilation, axes)  # type: ignore[attr-defined]
         numbers = [n for n in (strides[axis], dilations[axis]) if isinstance(n, int)]
         return range(max(numbers, default=1))
-    least = type(op).least_value(unknown.field)
+    least = max(type(op).least_value(unknown.field), 0)
     return range(least, least + 16)
 
 
@@ -251,6 +251,17 @@ def _parts(count: int, supports: list[list[int]]) -> list[list[int]]:
     return list(groups.values())
 
 
+def _cheapest_first(variable: Variable) -> Iterator[int]:
+    """The domain's values by their distance from the default, the lower of two first; a large domain is not built."""
+    domain, default = variable.domain, variable.default
+    start = min(max(default, domain.start), domain.stop - 1)
+    yield start
+    for distance in range(1, len(domain)):
+        for value in (start - distance, start + distance):
+            if value in domain:
+                yield value
+
+
 def _search(
     program: Program, variables: list[Variable], part: list[int], supports: Sequence[Any], names: list[str]
 ) -> tuple[dict[str, int] | None, Node | None]:
@@ -260,7 +271,6 @@ def _search(
     for support, condition, node in supports:
         if support and support[0] in last:
             ready[max(last[i] for i in support)].append((condition, node))
-    orders = [sorted(v.domain, key=lambda n, v=v: (abs(n - v.default), n)) for v in variables]  # type: ignore[misc]
     current = {
         name: (program_default.domain.start) for name, program_default in zip((names[i] for i in part), variables)
     }
@@ -269,7 +279,7 @@ def _search(
     best_cost = 0
     culprit: tuple[int, Node | None] = (-1, None)
     steps = 0
-    stack = [iter(orders[0])]
+    stack = [_cheapest_first(variables[0])]
     costs = [0]
     while stack:
         depth = len(stack) - 1
@@ -297,7 +307,7 @@ def _search(
         if depth + 1 == len(part):
             best, best_cost = {names[i]: values[names[i]] for i in part}, cost
             continue
-        stack.append(iter(orders[depth + 1]))
+        stack.append(_cheapest_first(variables[depth + 1]))
         costs.append(cost)
     return best, culprit[1]
 

@@ -35,6 +35,10 @@ class Padding(Op, kw_only=True):
     solvable = frozenset({"padding"})
 
     @classmethod
+    def least_value(cls, field: str) -> int:
+        return -MAX_INT  # a negative amount crops
+
+    @classmethod
     def value_count(cls, field: str) -> int:
         return 2 * cls.axes  # one per side
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator, Sequence
 
 from tracer.diagnostics import Diagnostic, Related
 from tracer.net import Net
 from tracer.network.records import SizeRange
+from tracer.recipe import Program
 from tracer.rules.rule import rule
+from tracer.source import limits
 from tracer.trace import Ops, Recipe, trace
 
 MOST = 100_000
 """Sizes of one symbol that are tried; of a range without end the first so many."""
+
+STEPS = 100_000
+"""Nodes that are traced on ints for sizes that arrays cannot hold, or formulas that take no arrays."""
+
+LARGE = 2**46
+"""Sizes up to this one stay in 64 bits while formulas multiply them by strides."""
 
 FEW = 64
 """Up to so many sizes are traced one by one; more are computed at once, as arrays."""
@@ -70,8 +79,8 @@ def not_every_size(net: Net) -> Iterator[Diagnostic]:
 def _tried(declared: tuple[int, ...] | SizeRange) -> Sequence[int]:
     if not isinstance(declared, SizeRange):
         return sorted(set(declared))
-    end = declared.least + MOST * declared.step
-    return range(declared.least, end if declared.largest is None else min(declared.largest + 1, end), declared.step)
+    last = limits.INTEGER if declared.largest is None else declared.largest
+    return range(declared.least, min(last + 1, declared.least + MOST * declared.step), declared.step)
 
 
 def _smallest_failing(net: Net, ops: Ops, symbol: str, sizes: Sequence[int]) -> int | None:
@@ -80,8 +89,32 @@ def _smallest_failing(net: Net, ops: Ops, symbol: str, sizes: Sequence[int]) -> 
     if len(sizes) > FEW:
         recipe = Recipe(network, ops, {name: n for name, n in defaults.items() if name != symbol})
         if recipe.sound:
-            return _first_broken(recipe, symbol, sizes)
+            small = _small(recipe, symbol, sizes)
+            try:
+                broken = _first_broken(recipe, symbol, sizes[:small]) if small else None
+            except OverflowError:  # a number of the formulas has more than 64 bits
+                small, broken = 0, None
+            if broken is not None:
+                return broken
+            sizes = sizes[small:]
+        sizes = sizes[: max(FEW, STEPS // len(network.nodes))]
     return next((n for n in sizes if trace(network, {**defaults, symbol: n}, ops).diagnostics), None)
+
+
+def _small(recipe: Recipe, symbol: str, sizes: Sequence[int]) -> int:
+    """How many of the sizes, from the least on, can be computed in 64 bits: formulas grow with the size."""
+    program = Program(recipe.program.space, recipe.program.symbols)
+    for condition, _ in recipe.conditions:
+        program.watch(condition)
+    for shape in recipe.unique:
+        for dim in shape:
+            program.slot(dim)
+
+    def large(size: int) -> bool:
+        slots = program.run({**dict.fromkeys(program.symbols, 0), symbol: size})
+        return bool(max(slots) > LARGE or min(slots) < -LARGE)
+
+    return bisect.bisect_left(sizes, True, key=large) if large(sizes[-1]) else len(sizes)
 
 
 def _first_broken(recipe: Recipe, symbol: str, sizes: Sequence[int]) -> int | None:
