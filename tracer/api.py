@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from tracer.diagnostics import Diagnostic, TracerError
@@ -87,11 +88,28 @@ def load(path: str | os.PathLike[str], /, **params: Any) -> Net:
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """A file's bytes, at most one more than a config may have."""
+    """A file's bytes, at most one more than a config may have. Raises OSError."""
     from tracer.source.limits import FILE_BYTES
 
-    with Path(path).open("rb") as file:
-        return file.read(FILE_BYTES + 1)
+    if "\0" in os.fsdecode(path):
+        raise OSError(errno.EINVAL, "no file has a name with a null character", path)
+    with open(path, "rb", opener=_opened_at_once) as file:
+        start = b""
+        if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
+            try:
+                start = os.read(file.fileno(), FILE_BYTES + 1)
+                if not start:
+                    raise OSError(errno.EPIPE, "it is a pipe that nothing writes to", os.fspath(path))
+            except BlockingIOError:
+                pass  # someone writes, and has not written yet
+        if hasattr(os, "set_blocking"):
+            os.set_blocking(file.fileno(), True)
+        return start + file.read(FILE_BYTES + 1 - len(start))
+
+
+def _opened_at_once(path: str, flags: int) -> int:
+    """A descriptor of the file; opening a pipe does not wait for one who writes to it."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def check(path: str | os.PathLike[str], /, **params: Any) -> list[Diagnostic]:

@@ -6,6 +6,7 @@ output, everything else to standard error. A command's module is imported when t
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from importlib import import_module
@@ -58,8 +59,16 @@ def cli() -> None:
     """Shapes of encoder/decoder networks, from YAML, by PyTorch's formulas, without torch."""
 
 
+def _print_any_character() -> None:
+    """Pipes and files get UTF-8 whatever the locale, as JSON asks for; a terminal shows what it can."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
+
+
 def main() -> None:
     """Run the command line and exit with its code."""
+    _print_any_character()
     try:
         code = cli.main(standalone_mode=False)
     except click.exceptions.Exit as exit_:

@@ -16,6 +16,7 @@ from tracer.commands.options import (
     open_net,
     shown,
     source_of,
+    unreadable,
     use_colour,
 )
 from tracer.diagnostics import Diagnostic, TracerError
@@ -37,7 +38,7 @@ def check_one(path: str, overrides: Overrides) -> Result:
     except TracerError as error:
         found = error.diagnostics
     except OSError as error:
-        return [Diagnostic("T001", f"cannot be read: {error.strerror or error}", path=shown(path))], "", False
+        return [unreadable(path, error)], "", False
     return found, text if found else "", True
 
 
@@ -97,11 +98,11 @@ def command(
     paths = find_configs(configs)
     found: list[Diagnostic] = []
     sources: dict[str, str] = {}
-    unreadable = False
+    all_readable = True
     for path, (diagnostics, text, readable) in zip(paths, _with_progress(_check_many(paths, overrides), len(paths))):
         found += diagnostics
         sources[shown(path)] = text
-        unreadable = unreadable or not readable
+        all_readable = all_readable and readable
     found.sort(key=lambda d: d.order)
     click.echo(_report(found, sources, format_, use_colour(color)), nl=False)
     if format_ in ("full", "concise"):
@@ -109,7 +110,7 @@ def command(
 
         click.echo(summary(found, len(paths)), err=True)
     failing = any(d.severity == "error" or strict for d in found)
-    raise click.exceptions.Exit(2 if unreadable else 1 if failing else 0)
+    raise click.exceptions.Exit(2 if not all_readable else 1 if failing else 0)
 
 
 def _report(found: list[Diagnostic], sources: dict[str, str], format_: str, colour: bool) -> str:

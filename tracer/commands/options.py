@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from tracer.api import read_bytes
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.net import Net
 from tracer.network.values import value_of
+from tracer.source import limits
 from tracer.source.tree import Fault, compose, decode
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -85,7 +87,7 @@ def find_configs(paths: tuple[str, ...]) -> list[str]:
     """Files as given, directories searched for *.yaml and *.yml; ``-`` is standard input."""
     found: list[str] = []
     for path in paths:
-        if path != "-" and Path(path).is_dir():
+        if path not in ("", "-") and Path(path).is_dir():
             inside = sorted(str(p) for p in Path(path).rglob("*") if p.suffix in (".yaml", ".yml") and p.is_file())
             if not inside:
                 raise click.UsageError(f"no *.yaml or *.yml in {path}")
@@ -97,16 +99,28 @@ def find_configs(paths: tuple[str, ...]) -> list[str]:
 
 def source_of(path: str) -> str:
     """The text of a config. Raises OSError, and :class:`TracerError` where it is not text."""
-    raw = sys.stdin.buffer.read() if path == "-" else read_bytes(path)
+    raw = _standard_input() if path == "-" else read_bytes(path)
     try:
         return decode(raw)
     except Fault as fault:
         raise TracerError([Diagnostic(fault.code, fault.message, fault.span, path=shown(path))]) from None
 
 
+def _standard_input() -> bytes:
+    """What stands on standard input, at most one byte more than a config may have."""
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, "standard input is closed")
+    return sys.stdin.buffer.read(limits.FILE_BYTES + 1)
+
+
+def unreadable(path: str, error: OSError) -> Diagnostic:
+    """What to say about a file that cannot be read."""
+    return Diagnostic("T001", f"cannot be read: {error.strerror or error}", path=shown(path))
+
+
 def shown(path: str) -> str:
-    """A path as it stands in a report."""
-    return "<stdin>" if path == "-" else path
+    """A path as it stands in a report: bytes of a name that are no UTF-8 are replaced."""
+    return "<stdin>" if path == "-" else os.fsencode(path).decode("utf-8", "replace")
 
 
 def open_net(text: str, path: str, overrides: Overrides) -> Net:

@@ -13,6 +13,7 @@ from tracer.commands.options import (
     open_net,
     shown,
     source_of,
+    unreadable,
     use_colour,
 )
 from tracer.diagnostics import Diagnostic, TracerError
@@ -64,7 +65,8 @@ def command(
         text = source_of(config)
         net = open_net(text, config, overrides)
     except OSError as error:
-        raise click.UsageError(f"{config}: cannot be read: {error.strerror or error}") from None
+        _complain([unreadable(config, error)], text, config, format_)
+        raise click.exceptions.Exit(2) from None
     except TracerError as error:
         _complain(error.diagnostics, text, config, format_)
         raise click.exceptions.Exit(1) from None
