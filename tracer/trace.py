@@ -340,7 +340,7 @@ class Recipe:
     ) -> None:
         self.network = network
         self.ops = ops
-        self.space = space = space or Space()
+        space = space or Space()
         self.program = Program(space, list(network.symbols) or [""])
         self.conditions: list[tuple[Condition, Node]] = []
         """Everything that torch requires and that is expected, with the node it belongs to."""
@@ -479,7 +479,7 @@ class CompiledRecipe(Recipe):
         ]
         position = {index: i for i, index in enumerate(chain.from_iterable(ranks.values()))}
         self._pick = _picker([position[index] for index in self.shape_of])
-        self._least = [slot(self.space.interned(terms, constant)) for terms, constant in self._strictest.items()]
+        self._least = [slot(self.program.space.interned(terms, constant)) for terms, constant in self._strictest.items()]
         self._zero = [slot(size) for size in self._equal]
         self._nonzero = [slot(size) for size in self._unequal]
 
