@@ -108,4 +108,4 @@ def test_empty_outputs_of_transposed_convolutions(axes: int) -> None:
             assert accepted(case, "meta") == (not due), case
             assert accepted(case, "cpu") == (not due or batch == 0), case
             seen.add((due, batch))
-    assert seen == set(product((False, True), (0, 1, 2)))
+    assert seen == set(product((False, True), (0, 1, 2))) - {(True, 1)}  # a single item is refused

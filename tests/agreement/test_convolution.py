@@ -68,6 +68,12 @@ def empties(case: Case) -> bool:
     return not isinstance(answer, Refused) and 0 in answer[-int(case.op[-2]) :]
 
 
+def stricter(case: Case) -> bool:
+    """An argument out of range is told whatever the input; torch does not look at some for an empty batch."""
+    answer = ours(case)
+    return isinstance(answer, Refused) and answer.code == "T202" and case.shapes[0][:1] == (0,)
+
+
 def agree_or_refuse(case: Case, build: Any = nn_module) -> None:
     """torch refuses, or gives our shape."""
     theirs = torchs(build, case)
@@ -78,8 +84,9 @@ def agree_or_refuse(case: Case, build: Any = nn_module) -> None:
 def test_conv(op: str) -> None:
     @given(conv_case(op))
     def run(case: Case) -> None:
-        agree(case)
-        costs_agree(case)
+        if not stricter(case):
+            agree(case)
+            costs_agree(case)
 
     run()
 
@@ -90,7 +97,7 @@ def test_transposed(op: str) -> None:
     def run(case: Case) -> None:
         if empties(case):
             agree_or_refuse(case)
-        else:
+        elif not stricter(case):
             agree(case)
             costs_agree(case)
 
@@ -116,7 +123,7 @@ def test_output_size_at_the_call(op: str) -> None:
     def run(case: Case) -> None:
         if empties(case):
             agree_or_refuse(case, build)
-        else:
+        elif not stricter(case):
             agree(case, build)
 
     run()

@@ -244,6 +244,18 @@ class ConvTranspose(Convolving, kw_only=True):
             output_padding,
         )
 
+    def _may_be_empty(self, batch: Dim) -> Holds:
+        """Whether an output of 0 passes: where the CPU takes oneDNN's path, and always for an empty batch.
+
+        Source: ATen/native/Convolution.cpp, use_mkldnn. Left out: its path for inputs of more than 20,480 elements,
+        which would couple the axes, and that a single thread takes the other path for 1x1 kernels.
+        """
+        strides, kernels = per_axis(self.stride, self.axes), per_axis(self.kernel_size, self.axes)
+        if any(extra >= stride for extra, stride in zip(per_axis(self.output_padding, self.axes), strides)):
+            return batch == 0
+        large = self.axes > 1 and min(kernels[-2:]) > 3
+        return True if self.groups > 1 or large else batch != 1
+
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         (x0,) = x
         yield from self._accepts(x0)
@@ -285,7 +297,7 @@ class ConvTranspose(Convolving, kw_only=True):
             )
             out = self._size(n, i, extra)
             yield Requirement(
-                out >= 0,
+                (out >= 1) | ((out == 0) & self._may_be_empty(batch)),
                 "T302",
                 "padding",
                 lambda: f"the output size is {out} from {n} in dim {len(x0) + i - axes}",
