@@ -1,1 +1,1 @@
-"""Floor 1: the text of a config: YAML with positions, expressions, limits."""
+"""Floor 2: the text of a config: YAML with positions, expressions, limits."""

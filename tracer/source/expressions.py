@@ -1,4 +1,4 @@
-"""Floor 1: the language inside ``${...}`` and of dims: names, numbers, lists and arithmetic.
+"""Floor 2: the language inside ``${...}`` and of dims: names, numbers, lists and arithmetic.
 
 A parser of its own grammar turns a text into closures once (cached by text); applying them never reaches
 Python's evaluator. Results, exponents and lists are bounded. The same expression works on ints and on

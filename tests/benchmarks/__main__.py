@@ -1,0 +1,242 @@
+"""How fast it is, as ratios measured in one run: ``python -m tests.benchmarks [whole|inside|again|tools|many]``.
+
+Nothing here is timed by a test: machines are noisy. Each comparison alternates A B A B and prints the median of the
+ratios, with the limit that the project sets itself where there is one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+import tracer
+from tests.benchmarks.networks import CHAINS, UNETS, flat_unet
+
+ROOT = Path(__file__).parent.parent.parent
+COMPOSE = "import sys, yaml, networkx\nfor p in sys.argv[1:]:\n    yaml.compose(open(p), Loader=yaml.CSafeLoader)"
+COMPOSE_ONLY = COMPOSE.replace(", networkx", "")
+
+Row = tuple[str, str, str]
+
+
+def seconds(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def ratios(a: Callable[[], object], b: Callable[[], object], runs: int) -> tuple[float, float, float]:
+    """Median of a/b pair by pair, and the medians of both in seconds; one warm-up each."""
+    a(), b()
+    pairs = [(seconds(a), seconds(b)) for _ in range(runs)]
+    return (
+        statistics.median(x / y for x, y in pairs),
+        statistics.median(x for x, _ in pairs),
+        statistics.median(y for _, y in pairs),
+    )
+
+
+def process(*command: str) -> Callable[[], object]:
+    """A whole Python process; its output is thrown away, its exit code must be 0."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return lambda: subprocess.run([sys.executable, *command], env=environment, check=True, capture_output=True)
+
+
+def peak_mib(*command: str) -> float:
+    """Peak memory of one process, measured by a child of its own."""
+    watch = (
+        "import resource, subprocess, sys\n"
+        "subprocess.run([sys.executable, *sys.argv[1:]], check=True, capture_output=True)\n"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", watch, *command], env=environment, check=True, capture_output=True, text=True
+    )
+    return int(done.stdout) / (1024 if sys.platform != "darwin" else 2**20)
+
+
+def whole(place: Path) -> Iterator[Row]:
+    """(a) a whole process: check against importing yaml and networkx and composing the same file."""
+    for name, text in UNETS.items():
+        path = str(place / f"{name}.yaml")
+        Path(path).write_text(text())
+        ratio, a, b = ratios(process("-m", "tracer", "check", path), process("-c", COMPOSE, path), 9)
+        yield (
+            f"check, 67 layers, {name}",
+            f"{ratio:.2f} x yaml + networkx + compose (limit 1.3)",
+            f"{a:.3f} s / {b:.3f} s",
+        )
+        yield f"peak memory, {name}", f"{peak_mib('-m', 'tracer', 'check', path):.0f} MiB (limit 60)", ""
+
+
+def inside(place: Path) -> Iterator[Row]:
+    """(b) in process: load and check against yaml.compose with the C loader alone."""
+    for name, make in UNETS.items():
+        text = make()
+        ratio, a, b = ratios(
+            lambda text=text: tracer.checks(text),  # type: ignore[misc]
+            lambda text=text: yaml.compose(text, Loader=yaml.CSafeLoader),  # type: ignore[misc]
+            101,
+        )
+        yield (
+            f"load + check, 67 layers, {name}",
+            f"{ratio:.2f} x compose (limit 2)",
+            f"{a * 1e3:.2f} / {b * 1e3:.2f} ms",
+        )
+
+
+def again(place: Path) -> Iterator[Row]:
+    """(c) tracing a loaded network again for another size."""
+    for nodes in (1_000, 10_000, 100_000):
+        for name, make in CHAINS.items():
+            net = tracer.loads(make(nodes))
+            size = net.network.defaults()["H"]
+            net.trace(H=size + 4)
+            sizes = iter(range(size + 8, size + 4000, 4))
+            times = [seconds(lambda net=net, sizes=sizes: net.trace(H=next(sizes)).shapes) for _ in range(7)]  # type: ignore[misc]
+            trace = net.trace(H=next(sizes))
+            read = seconds(lambda trace=trace: dict(trace.shapes.items()))  # type: ignore[misc]
+            count = len(net.network.nodes)
+            micro = statistics.median(times) / count * 1e6
+            yield (
+                f"again, {count:,} nodes, {name}",
+                f"{micro:.3f} us a node (limit 1)",
+                f"reading every shape: {read / count * 1e6:.3f} us a node",
+            )
+
+
+TORCH_UNET = """
+import torch
+from torch import nn
+
+def double(i, o):
+    layers = []
+    for a in (i, o):
+        layers += [nn.Conv2d(a, o, 3, padding=1, bias=False), nn.BatchNorm2d(o), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
+
+class UNet(nn.Module):
+    def __init__(self, base=64, levels=4):
+        super().__init__()
+        widths = [base << i for i in range(levels + 1)]
+        self.enc = nn.ModuleList(double(a, b) for a, b in zip([3, *widths], widths))
+        self.pool = nn.MaxPool2d(2)
+        self.up = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, 2) for w in reversed(widths[:-1]))
+        self.dec = nn.ModuleList(double(2 * w, w) for w in reversed(widths[:-1]))
+        self.head = nn.Conv2d(base, 2, 1)
+
+    def forward(self, x):
+        skips = []
+        for block in self.enc[:-1]:
+            x = block(x)
+            skips.append(x)
+            x = self.pool(x)
+        x = self.enc[-1](x)
+        for up, dec in zip(self.up, self.dec):
+            x = dec(torch.cat([up(x), skips.pop()], 1))
+        return self.head(x)
+
+def build():
+    with torch.device("meta"):
+        return UNet().eval()
+"""
+
+
+def tools(place: Path) -> Iterator[Row]:
+    """(d) beside what people use today, cold (whole process) and warm; what is not installed is left out."""
+    path = place / "unet.yaml"
+    path.write_text(flat_unet())
+    (place / "unet_module.py").write_text(TORCH_UNET)
+    try:
+        import torch
+    except ImportError:
+        yield "meta-device forward", "torch is not installed", ""
+        return
+    forward = (
+        f"import sys; sys.path.insert(0, {str(place)!r})\nimport torch, unet_module\n"
+        "with torch.no_grad(): unet_module.build()(torch.empty(1, 3, 512, 512, device='meta'))"
+    )
+    check = process("-m", "tracer", "check", str(path))
+    ratio, a, b = ratios(process("-c", forward), check, 3)
+    yield "cold meta-device forward", f"{ratio:.1f} x tracer check", f"{a:.2f} s / {b:.2f} s"
+    sys.path.insert(0, str(place))
+    build = importlib.import_module("unet_module").build
+    module = build()
+    net = tracer.loads(path.read_text())
+    net.trace(H=528)
+    sizes = iter(range(512, 10**9, 16))
+
+    def run() -> None:
+        with torch.no_grad():
+            module(torch.empty(1, 3, next(sizes), 512, device="meta"))
+
+    ratio, a, b = ratios(run, lambda: net.trace(H=next(sizes)).shapes, 21)
+    yield (
+        "warm meta-device forward",
+        f"{ratio:.0f} x tracing again",
+        f"{a * 1e6 / 67:.1f} / {b * 1e6 / 67:.2f} us a layer",
+    )
+    ratio, a, b = ratios(build, lambda: tracer.loads(path.read_text()), 5)
+    yield "building the module on meta", f"{ratio:.1f} x loading the config", f"{a * 1e3:.1f} / {b * 1e3:.1f} ms"
+    yield from _torchinfo(module, net)
+
+
+def _torchinfo(module: object, net: tracer.Net) -> Iterator[Row]:
+    try:
+        import torchinfo
+    except ImportError:
+        yield "torchinfo", "is not installed", ""
+        return
+    sizes = iter(range(512, 10**9, 16))
+    ratio, a, b = ratios(
+        lambda: torchinfo.summary(module, (1, 3, next(sizes), 512), device="meta", verbose=0),
+        lambda: net.trace(H=next(sizes)).shapes,
+        5,
+    )
+    yield "warm torchinfo", f"{ratio:.0f} x tracing again", f"{a * 1e6 / 67:.1f} / {b * 1e6 / 67:.2f} us a layer"
+
+
+def many(place: Path) -> Iterator[Row]:
+    """(e) a thousand files: check on all processors against one process that only composes them."""
+    folder = place / "many"
+    folder.mkdir()
+    for i in range(1000):
+        (folder / f"net{i:04}.yaml").write_text(flat_unet(base=16 + i % 64, name=f"net{i}"))
+    paths = [str(p) for p in sorted(folder.iterdir())]
+    ratio, a, b = ratios(process("-m", "tracer", "check", str(folder)), process("-c", COMPOSE_ONLY, *paths), 3)
+    yield "check of 1,000 files", f"{ratio:.2f} x composing them", f"{1000 / a:.0f} / {1000 / b:.0f} files a second"
+
+
+GROUPS = {"whole": whole, "inside": inside, "again": again, "tools": tools, "many": many}
+
+
+def main() -> None:
+    chosen = sys.argv[1:] or list(GROUPS)
+    console = Console()
+    for name in chosen:
+        group = GROUPS[name]
+        table = Table(
+            "what", "ratio or time", "medians", title=f"{name}: {(group.__doc__ or '').strip()}", title_justify="left"
+        )
+        with tempfile.TemporaryDirectory() as place:
+            for row in group(Path(place)):
+                table.add_row(*row)
+        console.print(table)
+    console.print(f"peak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()
