@@ -149,7 +149,7 @@ class Sketch:
 
     def evaluated(self, value: Any) -> Any:
         """An argument with its dims over symbols as numbers."""
-        if isinstance(value, list):
+        if isinstance(value, (list, tuple)):
             return tuple(self.evaluated(v) for v in value)
         if isinstance(value, str) and any(symbol in value for symbol in self.sizes):
             return eval(value, {}, dict(self.sizes))
@@ -336,8 +336,9 @@ def crop(s: Sketch) -> bool:
     if kind == "CenterCrop":
         size = [s.dim(max(n - s.pick([0, 1, 2, 3]), 0)) for n in s.shape[-s.axes :]]
         return s.put("CenterCrop", {"size": s.pick([size, 4, 1])})
-    arguments = {"dim": s.pick([-1, -2, 2, 1]), "start": s.pick([0, 1, -4, -9, 2])}
-    return s.put("Slice", arguments | s.some(stop=lambda: s.pick([5, -1, 40, None]), step=lambda: s.pick([1, 2, 3])))
+    arguments = {"dim": s.pick([-1, -2, 2, 1]), "start": s.pick([0, 1, -4, -9, s.dim(2), s.dim(9)])}
+    stops = [5, -1, 40, None, s.dim(7), s.dim(s.shape[-1])]
+    return s.put("Slice", arguments | s.some(stop=lambda: s.pick(stops), step=lambda: s.pick([1, 2, 3])))
 
 
 def normalization(s: Sketch) -> bool:

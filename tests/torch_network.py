@@ -22,9 +22,8 @@ from tests.agreement.test_crop import center_crop, crop, slice_
 from tests.agreement.test_merge import torch_merge
 from tests.agreement.test_rearrange import chunk, function, squeeze
 from tests.oracle import REFUSALS, Case
-from tracer.network.records import Node
+from tracer.network.records import DimPattern, Node
 from tracer.ops.base import Op, given_arguments
-from tracer.source.expressions import Expression
 
 Shape = tuple[int, ...]
 Layer = Callable[..., torch.Tensor | tuple[torch.Tensor, torch.Tensor]]
@@ -135,10 +134,7 @@ def layer_of(
     """
     arguments = {word: value for word, value in given_arguments(op).items() if word not in operands}
     for word, dims in node.dim_fields.items():
-        arguments[word] = tuple(
-            sizes[d] if isinstance(d, str) else eval(d.text, {}, dict(sizes)) if isinstance(d, Expression) else d
-            for d in dims
-        )
+        arguments[word] = tuple(dim_of(d, sizes) for d in dims) if isinstance(dims, tuple) else dim_of(dims, sizes)
     name = node.op_name
     if name in FUNCTIONS:
         shapes = {field: tuple(tensor.shape) for field, tensor in operands.items()}
@@ -168,6 +164,16 @@ def layer_of(
     elif name == "MultiheadAttention":
         call = partial(attention, module)
     return call, module
+
+
+def dim_of(dim: DimPattern, sizes: Mapping[str, int]) -> Any:
+    """A dim over the symbols, by Python; the language takes whole numbers from 0 on."""
+    if isinstance(dim, int) or dim is None:
+        return dim
+    n = sizes[dim] if isinstance(dim, str) else eval(dim.text, {}, dict(sizes))
+    if not isinstance(n, int) or n < 0:
+        raise ValueError(f"the dim {dim} is {n}")
+    return n
 
 
 def attention(module: torch.nn.Module, *x: torch.Tensor) -> torch.Tensor:
