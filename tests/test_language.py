@@ -371,3 +371,32 @@ def test_dims_over_symbols_as_arguments() -> None:
     found = one(text.replace("2 * H *", "H - 5 *"))
     assert place(found) == ("T202", 7, 30)
     assert "the dim H - 5 * W is -26" in found.message
+
+
+def test_receptive_fields_of_unbatched_inputs() -> None:
+    """Without a batch the spatial dims begin one earlier; the windows of an axis stay with that axis."""
+    from tracer.geometry import fields
+
+    layers = """\
+        layers:
+          a: {op: Conv2d, out_channels: 4, kernel_size: [3, 5]}
+          b: {op: MaxPool2d, kernel_size: [2, 1]}
+          c: {op: Slice, dim: -1, step: 2}
+        """
+    for shape in ("[4, 20, 20]", "[1, 4, 20, 20]"):
+        found = fields(net(f"        input: {shape}\n{layers}").trace())
+        assert [f.extent for f in found["c"]] == [4, 5]
+        assert [f.stride for f in found["c"]] == [2, 2]
+    trace = net("        input: [2, 2, 2, 2, 6, 6]\n        layers: {a: {op: AdaptiveAvgPool2d, output_size: 1}}").trace()
+    assert [f.extent for f in fields(trace)["a"]] == [1, 1, None, None]
+
+
+def test_a_wrong_number_of_inputs_in_a_block_is_told_once() -> None:
+    """Like every fault of a block: at its place, for its first use."""
+    found = one("""\
+        input: [1, 4, 8, 8]
+        blocks: {b: {layers: {a: {op: ReLU, from: [input, input]}}}}
+        layers: {x: b, y: b}
+        """)
+    assert place(found) == ("T106", 2, 44)
+    assert [r.span.line for r in found.related] == [3]

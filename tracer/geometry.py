@@ -7,6 +7,7 @@ from fractions import Fraction
 import msgspec
 
 from tracer.network.records import Node
+from tracer.ops.base import POINTWISE, Op, Window
 from tracer.trace import Trace
 
 
@@ -27,12 +28,13 @@ def fields(trace: Trace) -> dict[str, tuple[Field, ...]]:
     """
     found: dict[str, tuple[Field, ...]] = {}
     exact: dict[str, list[tuple[Fraction | None, Fraction]]] = {}
+    lead = _leading_dims(trace)
     for node in trace.network.nodes:
         y = trace.shapes[node.name]
         if y is None:
             continue
         exact[node.name] = (
-            [(Fraction(1), Fraction(1))] * max(len(y) - 2, 0) if node.is_input else _after(trace, node, exact)
+            [(Fraction(1), Fraction(1))] * max(len(y) - lead, 0) if node.is_input else _after(trace, node, exact, lead)
         )
         found[node.name] = tuple(
             Field(None if extent is None else -(-extent.numerator // extent.denominator), stride)
@@ -41,8 +43,26 @@ def fields(trace: Trace) -> dict[str, tuple[Field, ...]]:
     return found
 
 
+def _leading_dims(trace: Trace) -> int:
+    """How many dims stand before the spatial ones: channels and batch, or channels alone for an unbatched input."""
+    for _, op, inputs, _, _ in trace.traced(lambda op: type(op).window is not Op.window):
+        axes = getattr(type(op), "axes", None)
+        if axes is not None:
+            return 1 if len(inputs[0]) == axes + 1 else 2
+    return 2
+
+
+def _window(op: Op, dim: int, inputs: list[tuple[int, ...]], sizes: dict[str, tuple[int, ...]]) -> Window | None:
+    """What an operation sees along a dim: windows lie over the last ``axes`` dims, others count from dim 2."""
+    axes = getattr(type(op), "axes", None)
+    if axes is None or type(op).window is Op.window:
+        return op.window(dim - 2, *inputs, **sizes)
+    axis = dim - (len(inputs[0]) - axes)
+    return op.window(axis, *inputs, **sizes) if 0 <= axis < axes else POINTWISE
+
+
 def _after(
-    trace: Trace, node: Node, exact: dict[str, list[tuple[Fraction | None, Fraction]]]
+    trace: Trace, node: Node, exact: dict[str, list[tuple[Fraction | None, Fraction]]], lead: int
 ) -> list[tuple[Fraction | None, Fraction]]:
     op = trace.ops[node.index]
     before = [exact.get(source.name, []) for source in node.inputs]
@@ -53,7 +73,7 @@ def _after(
     for axis in range(axes):
         extents = [b[axis][0] for b in before]
         stride = max(b[axis][1] for b in before)
-        window = op.window(axis, *inputs, **sizes) if op is not None else None
+        window = _window(op, lead + axis, inputs, sizes) if op is not None else None
         if window is None or None in extents:
             result.append((None, stride))
             continue

@@ -30,7 +30,8 @@ def arrange(network: Network) -> None:
             node.index = index
     found = [d for node in network.nodes if (d := _wrong_arity(network, node) or _wrong_indices(network, node))]
     if found:
-        raise TracerError(found)
+        first_uses = {(d.code, d.span): d for d in reversed(found)}  # a block's fault is told once
+        raise TracerError(list(first_uses.values()))
     network.diagnostics.extend(_without_use(network))
 
 
