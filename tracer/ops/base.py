@@ -11,6 +11,7 @@ refuses is yielded by ``legal`` (wrong whatever the input) and ``requirements`` 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
 
 import msgspec
@@ -220,10 +221,16 @@ def written(value: Any) -> str:
     return str(value)
 
 
+@cache
+def _fields(cls: type[Op]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """The fields of a class; msgspec works them out anew each time, which takes longer than a trace."""
+    return msgspec.structs.fields(cls)
+
+
 def given_arguments(op: Op) -> dict[str, Any]:
     """The arguments of an operation that differ from torch's defaults, for display and JSON."""
     found: dict[str, Any] = {}
-    for field in msgspec.structs.fields(type(op)):
+    for field in _fields(type(op)):
         value = getattr(op, field.name)
         if field.default is msgspec.NODEFAULT or value != field.default:
             found[field.encode_name] = value
