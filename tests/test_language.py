@@ -387,8 +387,8 @@ def test_receptive_fields_of_unbatched_inputs() -> None:
         found = fields(net(f"        input: {shape}\n{layers}").trace())
         assert [f.extent for f in found["c"]] == [4, 5]
         assert [f.stride for f in found["c"]] == [2, 2]
-    trace = net("        input: [2, 2, 2, 2, 6, 6]\n        layers: {a: {op: AdaptiveAvgPool2d, output_size: 1}}").trace()
-    assert [f.extent for f in fields(trace)["a"]] == [1, 1, None, None]
+    mean = net("input: [2, 2, 2, 2, 6, 6]\nlayers: {a: {op: AdaptiveAvgPool2d, output_size: 1}}")
+    assert [f.extent for f in fields(mean.trace())["a"]] == [1, 1, None, None]
 
 
 def test_a_wrong_number_of_inputs_in_a_block_is_told_once() -> None:
