@@ -32,11 +32,20 @@ Ops = list[Op | None]
 """One operation per node, in execution order, with every ``auto`` filled in."""
 
 
-_accepted: Memo[tuple[Op, Shape]] = Memo(65_536)
-"""The output shape by operation and input shapes: equal layers are judged once."""
+class Accepted:
+    """What is known of an operation on inputs that it takes."""
 
-_losses: Memo[tuple[Op, list[Requirement]]] = Memo(16_384)
-"""What is lost, by operation and input shapes."""
+    __slots__ = ("op", "remarks", "shape")
+
+    def __init__(self, op: Op, shape: Shape) -> None:
+        self.op = op
+        self.shape = shape
+        self.remarks: list[Requirement] | None = None
+        """The losses and cautions that do not hold; None until they are asked for."""
+
+
+_accepted: Memo[Accepted] = Memo(65_536)
+"""By operation and input shapes: equal layers are judged once."""
 
 
 class Shapes(Mapping[str, tuple[int, ...] | None]):
@@ -77,6 +86,7 @@ class Trace:
         sizes: dict[str, int],
         shapes: Sequence[tuple[int, ...] | None],
         diagnostics: list[Diagnostic],
+        accepted: Sequence[Accepted | None] = (),
     ) -> None:
         self.network = network
         self.ops = ops
@@ -87,7 +97,8 @@ class Trace:
         """``shapes["enc1"] == (1, 64, 568, 568)``; None where a node could not be traced."""
         self.diagnostics = diagnostics
         """What torch refuses and which expectations are not met; empty where the network runs."""
-        self._lost: list[tuple[Node, Requirement]] | None = None
+        self._accepted = accepted
+        self._remarks: list[tuple[Node, Requirement]] | None = None
 
     @property
     def graph(self) -> networkx.DiGraph[str]:
@@ -114,17 +125,35 @@ class Trace:
                 sizes = {field: shapes[source.index] for field, source in node.operands.items()}
                 yield node, op, tuple([shapes[source.index] for source in node.inputs]), sizes, y  # type: ignore[misc]
 
+    def remarks(self) -> list[tuple[Node, Requirement]]:
+        """The operations' ``losses`` and ``cautions`` that do not hold."""
+        if self._remarks is None:
+            self._remarks = []
+            for node, accepted in zip(self.network.nodes, self._accepted or self._looked_up()):
+                if accepted is None:
+                    continue
+                if accepted.remarks is None:
+                    accepted.remarks = self._remarks_of(node, accepted.op)
+                if accepted.remarks:
+                    self._remarks += [(node, requirement) for requirement in accepted.remarks]
+        return self._remarks
+
+    def _looked_up(self) -> Iterator[Accepted | None]:
+        for node, op, y in zip(self.network.nodes, self.ops, self.by_index):
+            if op is None or y is None:
+                yield None
+            else:
+                known = None if node.operands else _accepted.get((id(op), *self.input_shapes(node)))
+                yield known or Accepted(op, y)
+
+    def _remarks_of(self, node: Node, op: Op) -> list[Requirement]:
+        inputs: Any = self.input_shapes(node)
+        sizes: Any = {field: self.by_index[source.index] for field, source in node.operands.items()}
+        return [said(r) for r in chain(op.losses(*inputs, **sizes), op.cautions(*inputs, **sizes)) if not r.holds]
+
     def lost(self) -> list[tuple[Node, Requirement]]:
         """What is dropped or cropped unevenly (the operations' ``losses`` that do not hold)."""
-        if self._lost is None:
-            self._lost = []
-            for node, op, inputs, sizes, _ in self.traced(lambda op: type(op).losses is not Op.losses):
-                key = (id(op), inputs, tuple(sizes.items()))
-                known = _losses.get(key)
-                if known is None:
-                    known = _losses[key] = (op, [said(r) for r in op.losses(*inputs, **sizes) if not r.holds])
-                self._lost += [(node, requirement) for requirement in known[1]]
-        return self._lost
+        return [(node, requirement) for node, requirement in self.remarks() if requirement.code in ("T501", "T502")]
 
 
 def declared_ops(network: Network) -> Ops:
@@ -159,7 +188,7 @@ def trace(network: Network, sizes: Mapping[str, int], ops: Ops | None = None) ->
     """The shape of every node for these sizes of the symbols, on ints; never raises on a wrong network."""
     tracer = _Tracer(network, dict(sizes), ops or declared_ops(network))
     shapes = tracer.run()
-    return Trace(network, tracer.ops, tracer.sizes, shapes, tracer.diagnostics)
+    return Trace(network, tracer.ops, tracer.sizes, shapes, tracer.diagnostics, tracer.accepted)
 
 
 class _Tracer:
@@ -173,22 +202,25 @@ class _Tracer:
         self.doubted: set[str] = set()
         """Nodes whose expectation is not met, and what follows from them."""
         self.shapes: list[Shape | None] = []
+        self.accepted: list[Accepted | None] = []
 
     def run(self) -> list[Shape | None]:
         shapes, ops = self.shapes, self.ops
         missing = self._missing_sizes()
         for index, node in enumerate(self.network.nodes):
+            accepted: Accepted | None = None
             if node.op_name == Node.INPUT:
-                shapes.append(None if missing else tuple(dim_value(d, self.sizes) for d in node.pattern))
-                continue
-            op = ops[index]
-            inputs = [shapes[source.index] for source in node.inputs]
-            y: Shape | None = None
-            if op is not None and None not in inputs:
-                if node.dim_fields:
-                    op = self._with_dims(node, op)
-                y = self._apply(node, op, inputs) if op is not None else None  # type: ignore[arg-type]
+                y = None if missing else tuple(dim_value(d, self.sizes) for d in node.pattern)
+            else:
+                op = ops[index]
+                inputs = [shapes[source.index] for source in node.inputs]
+                if op is not None and None not in inputs:
+                    if node.dim_fields:
+                        op = self._with_dims(node, op)
+                    accepted = self._apply(node, op, inputs) if op is not None else None  # type: ignore[arg-type]
+                y = None if accepted is None else accepted.shape
             shapes.append(y)
+            self.accepted.append(accepted)
             if self.doubted and any(source.name in self.doubted for source in node.inputs):
                 self.doubted.add(node.name)  # what is unexpected here follows from there
             elif y is not None and node.expect is not None:
@@ -231,17 +263,17 @@ class _Tracer:
         self.ops[node.index] = op = with_arguments(op, values)
         return op
 
-    def _apply(self, node: Node, op: Op, inputs: list[Shape]) -> Shape | None:
-        given: dict[str, Shape] = {}
-        for field, source in node.operands.items():
-            size = self.shapes[source.index]
-            if size is None:
-                return None
-            given[field] = size
+    def _apply(self, node: Node, op: Op, inputs: list[Shape]) -> Accepted | None:
         key = (id(op), *inputs)
-        known = _accepted.get(key)
-        if known is not None and not given:
-            return known[1]
+        given: dict[str, Shape] = {}
+        if node.operands:
+            for field, source in node.operands.items():
+                size = self.shapes[source.index]
+                if size is None:
+                    return None
+                given[field] = size
+        elif (known := _accepted.get(key)) is not None:
+            return known
         for requirement in op.requirements(*inputs, **given):
             if not requirement[0]:
                 self.diagnostics.append(refusal(self.network.path, node, requirement, inputs, given))
@@ -250,9 +282,10 @@ class _Tracer:
         if y and max(y) > limits.INTEGER:
             self._report("T006", f"a dim of {written(y)} has more than 63 bits", node.span, None, node.use_places())
             return None
+        accepted = Accepted(op, y)
         if not given:
-            _accepted[key] = (op, y)
-        return y
+            _accepted[key] = accepted
+        return accepted
 
     def _expect(self, node: Node, expected: Any, y: Shape, output: str | None) -> None:
         pattern, at = expected
@@ -479,7 +512,9 @@ class CompiledRecipe(Recipe):
         ]
         position = {index: i for i, index in enumerate(chain.from_iterable(ranks.values()))}
         self._pick = _picker([position[index] for index in self.shape_of])
-        self._least = [slot(self.program.space.interned(terms, constant)) for terms, constant in self._strictest.items()]
+        self._least = [
+            slot(self.program.space.interned(terms, constant)) for terms, constant in self._strictest.items()
+        ]
         self._zero = [slot(size) for size in self._equal]
         self._nonzero = [slot(size) for size in self._unequal]
 

@@ -44,6 +44,7 @@ class Expansion:
         self.block_uses = 0
         self._failures: Counter[int] = Counter()
         """How often each declaration was found at fault."""
+        self._given_up: set[int] = set()
         self._sizes = BlockSizes(blocks, faults)
 
     def add(self, node: Node) -> None:
@@ -76,11 +77,13 @@ class Expansion:
                 self.faults.add(self._taken(declaration, name), uses)
                 continue
             try:
-                if declaration.faulty or self._failures[id(declaration)] >= TRIES:
+                if declaration.faulty or id(declaration) in self._given_up:
                     raise Follows(declaration.key)
                 previous = self._place(declaration, name, prefix, scope, section, uses, previous)
             except Fault as fault:
                 self._failures[id(declaration)] += 1
+                if self._failures[id(declaration)] >= TRIES:
+                    self._given_up.add(id(declaration))
                 self.faults.add(fault, uses)
                 previous = self.add_faulty(name, section, declaration, uses)
         return previous
@@ -164,7 +167,7 @@ class Expansion:
         if op_name in self.faulty_blocks:
             raise Follows(declaration.op)
         made = make(op_name, declaration, scope, self.blocks)
-        if inputs == [None]:
+        if inputs[0] is None:
             hint = "with several inputs, the first node names its own"
             raise Fault("T201", f"{declaration.name} needs `from`", declaration.key, hint)
         op, several = made.op, type(made.op).several
@@ -175,7 +178,7 @@ class Expansion:
         if several is not None and "index" not in declaration.arguments:
             return self._place_chunks(node, op, getattr(op, several), inputs, prefix)
         self.add(node)
-        self.names.connect(node, inputs, dict(made.operands), prefix)  # type: ignore[arg-type]
+        self.names.connect(node, inputs, made.operands, prefix)  # type: ignore[arg-type]
         self.names.targets[name] = node
         return node
 

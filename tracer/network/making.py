@@ -32,27 +32,32 @@ class Made(NamedTuple):
 
 
 _literal: Memo[Made] = Memo(4096)
-"""What declarations without expressions make, by their text: equal layers are made once."""
+"""What declarations make, by their text and the values of its expressions: equal layers are made once."""
 
 _records: Memo[Op] = Memo(4096)
 """Operations already made and judged, by class and arguments: equal layers share one record."""
 
 
-def make(op_name: Any, declaration: Declaration, scope: Mapping[str, Any], blocks: Mapping[str, Any]) -> Made:
+def make(op_name: str, declaration: Declaration, scope: Mapping[str, Any], blocks: Mapping[str, Any]) -> Made:
     """The operation of a declaration. Raises :class:`Fault` (T003 to T006, T101, T2xx) at the argument at fault."""
-    key = _literal_key(op_name, declaration)
+    made: Made | None = declaration.made
+    if made is not None:
+        return made
+    cls = find_operation(op_name)
+    if cls is None:
+        raise Fault("T101", f"unknown operation {op_name!r}", declaration.op, _known_operation(op_name, blocks))
+    key = _literal_key(cls, declaration, scope)
     made = _literal.get(key) if key else None
     if made is None:
-        made = _made(op_name, declaration, scope, blocks)
+        made = _made(cls, declaration, scope)
         if key and not (made.unknowns or made.dim_fields or made.operands):
             _literal[key] = made
+    if key and len(key) == 2 and op_name is declaration.op.value:
+        declaration.made = made
     return made
 
 
-def _made(op_name: Any, declaration: Declaration, scope: Mapping[str, Any], blocks: Mapping[str, Any]) -> Made:
-    cls = find_operation(op_name) if isinstance(op_name, str) else None
-    if cls is None:
-        raise Fault("T101", f"unknown operation {op_name!r}", declaration.op, _known_operation(str(op_name), blocks))
+def _made(cls: type[Op], declaration: Declaration, scope: Mapping[str, Any]) -> Made:
     values: dict[str, Any] = {}
     unknowns: list[Unknown] = []
     dim_fields: dict[str, DimPattern | tuple[DimPattern, ...]] = {}
@@ -125,14 +130,28 @@ def _placeholder(
     return unknown.least if unknown.least is not None else max(least, 0)
 
 
-def _literal_key(op_name: Any, declaration: Declaration) -> tuple[Any, ...] | None:
-    """A declaration's text where it decides what is made: scalars only, and no expression."""
-    key: list[Any] = [op_name]
+def _literal_key(cls: type[Op], declaration: Declaration, scope: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    """What decides what is made: the arguments' texts, and values in the place of expressions. None for lists."""
+    if declaration.literal is None:
+        declaration.literal = _texts(declaration)
+    texts, expressions = declaration.literal
+    if texts is None:
+        return None
+    return (cls, texts, *[_typed(value_of(node, scope)) for node in expressions]) if expressions else (cls, texts)
+
+
+def _texts(declaration: Declaration) -> tuple[tuple[Any, ...] | None, list[YamlNode]]:
+    key: list[Any] = []
+    expressions: list[YamlNode] = []
     for word, (_, node) in declaration.arguments.items():
-        if node.__class__ is not ScalarNode or "${" in node.value:
-            return None
-        key += (word, node.value, node.style, node.tag if node.tag.__class__ is str else None)
-    return tuple(key)
+        if node.__class__ is not ScalarNode:
+            return None, []
+        if "${" in node.value:
+            expressions.append(node)
+            key.append(word)
+        else:
+            key += (word, node.value, node.style, node.tag if node.tag.__class__ is str else None)
+    return tuple(key), expressions
 
 
 def _typed(value: Any) -> Any:

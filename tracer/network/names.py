@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from yaml.nodes import ScalarNode
 
@@ -41,25 +42,25 @@ class Names:
     def __init__(self, faults: Faults) -> None:
         self.faults = faults
         self.targets: dict[str, Target] = {}
-        self._waiting: list[tuple[Node, list[Target], dict[str, ScalarNode], str]] = []
+        self._waiting: list[tuple[Node, list[Target], Mapping[str, ScalarNode], str]] = []
         self._edges = 0
         self._told: set[int] = set()
         """References in the text that were looked up in vain, by id."""
 
-    def connect(self, node: Node, targets: list[Target], operands: dict[str, ScalarNode], prefix: str) -> None:
-        """Note what a node reads, to be resolved when every name is known."""
+    def connect(self, node: Node, targets: list[Target], operands: Mapping[str, ScalarNode], prefix: str) -> None:
+        """Note what a node reads: names are resolved when all are known."""
         self._edges += len(targets)
         if self._edges > limits.EDGES:
             message = f"the network has more than {limits.EDGES} edges"
             self.faults.stop(Fault("T006", message, node.declaration.key), node.uses)
-        self._waiting.append((node, targets, operands, prefix))
+        if len(targets) == 1 and targets[0].__class__ is Node and not operands:
+            node.inputs = targets  # type: ignore[assignment]
+        else:
+            self._waiting.append((node, targets, operands, prefix))
 
     def resolve(self, nodes: list[Node]) -> list[Node]:
         """Turn every name under ``from`` into its node; returns the nodes that stay."""
         for node, targets, operands, prefix in self._waiting:
-            if len(targets) == 1 and targets[0].__class__ is Node and not operands:
-                node.inputs = targets  # type: ignore[assignment]
-                continue
             sources = [self.resolved(target) for target in targets]
             given = {word: self.resolved(Reference(prefix, at, node.uses)) for word, at in operands.items()}
             if None in sources or None in given.values():
@@ -132,9 +133,16 @@ class Names:
         self.faults.add(Fault("T106", message, where, f"write `from: {name}[0]`"), uses)
         return None
 
-    def final(self, name: str) -> Node | None:
-        """The node that a name stands for, without recording a fault."""
-        target = self.targets.get(name)
+    def finals(self) -> dict[str, Node]:
+        """The node that each name stands for, without recording a fault."""
+        found = {}
+        for name, target in self.targets.items():
+            node = target if isinstance(target, Node) else self._final(target)
+            if node is not None:
+                found[name] = node
+        return found
+
+    def _final(self, target: Target | None) -> Node | None:
         while isinstance(target, Reference):  # no circle: every reference is resolved by now
             target = self.targets.get(target.prefix + target.text)
         return target[0] if isinstance(target, Chunks) else target

@@ -117,7 +117,7 @@ class _Reader:
             name=name,
             description=description,
             nodes=nodes,
-            names={name: node for name in names.targets if (node := names.final(name)) is not None},
+            names=names.finals(),
             symbols=symbols,
             sizes=sizes,
             size_spans=spans,

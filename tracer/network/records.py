@@ -21,7 +21,7 @@ DimPattern = int | str | Expression | None
 class Declaration:
     """One ``name: {op: ..., ...}`` of the file. A block's declaration stands for every use of the block."""
 
-    __slots__ = ("arguments", "expect", "faulty", "inputs", "key", "name", "op", "repeat", "value")
+    __slots__ = ("arguments", "expect", "faulty", "inputs", "key", "literal", "made", "name", "op", "repeat", "value")
 
     def __init__(self, name: str, key: ScalarNode, value: YamlNode, op: ScalarNode, arguments: Entries) -> None:
         self.name = name
@@ -34,6 +34,10 @@ class Declaration:
         """The names under ``from``; None where it is left out."""
         self.expect: YamlNode | None = None
         self.repeat: YamlNode | None = None
+        self.literal: tuple[tuple[Any, ...] | None, list[YamlNode]] | None = None
+        """The arguments' texts and the expressions among them, once they are read: see ``making``."""
+        self.made: Any = None
+        """What it makes in every use of its block, where no expression takes part."""
         self.faulty = False
         """Its fault is told; it makes a node without an operation."""
 

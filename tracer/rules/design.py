@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from tracer.diagnostics import Diagnostic, Related
-from tracer.memo import Memo
 from tracer.network.records import Node
-from tracer.ops.base import Op, Requirement, per_axis, written
+from tracer.ops.base import Requirement, per_axis, written
 from tracer.ops.convolution import ConvTranspose
 from tracer.rules.rule import rule
-from tracer.trace import Trace, said
-
-_cautions: Memo[tuple[Op, list[Requirement]]] = Memo(16_384)
-"""What is refused elsewhere, by operation and input shapes: equal layers are judged once."""
+from tracer.trace import Trace
 
 
 def warning(
@@ -30,16 +26,6 @@ def warning(
         hint,
         node.use_places(),
     )
-
-
-def cautioned(trace: Trace) -> Iterator[tuple[Node, Requirement]]:
-    """What other backends or the training mode refuse (the operations' ``cautions`` that do not hold)."""
-    for node, op, inputs, sizes, _ in trace.traced(lambda op: type(op).cautions is not Op.cautions):
-        key = (id(op), inputs, tuple(sizes.items()))
-        known = _cautions.get(key)
-        if known is None:
-            known = _cautions[key] = (op, [said(r) for r in op.cautions(*inputs, **sizes) if not r.holds])
-        yield from ((node, requirement) for requirement in known[1])
 
 
 _DIM = re.compile(r"\bin dim (\d+)")
@@ -58,12 +44,10 @@ def joined(messages: list[str]) -> str:
     return "; ".join(texts)
 
 
-def by_node(
-    trace: Trace, code: str, found: Iterable[tuple[Node, Requirement]], hint: str | None = None
-) -> Iterator[Diagnostic]:
-    """One warning for each node that fails requirements of this code, its axes joined."""
+def by_node(trace: Trace, code: str, hint: str | None = None) -> Iterator[Diagnostic]:
+    """One warning for each node with remarks of this code, its axes joined."""
     failed: dict[str, tuple[Node, list[Requirement]]] = {}
-    for node, requirement in found:
+    for node, requirement in trace.remarks():
         if requirement.code == code:
             failed.setdefault(node.name, (node, []))[1].append(requirement)
     for node, requirements in failed.values():
@@ -89,7 +73,7 @@ def rows_dropped(trace: Trace) -> Iterator[Diagnostic]:
         layers:
           pool: {op: MaxPool2d, kernel_size: 2}
     """
-    return by_node(trace, "T501", trace.lost(), "choose a size that the stride divides, or pad")
+    return by_node(trace, "T501", "choose a size that the stride divides, or pad")
 
 
 @rule("T502", "uneven crop", severity="warning")
@@ -109,7 +93,7 @@ def uneven_crop(trace: Trace) -> Iterator[Diagnostic]:
         layers:
           crop: {op: CenterCrop, size: 61}
     """
-    return by_node(trace, "T502", trace.lost(), "choose sizes whose difference is even")
+    return by_node(trace, "T502", "choose sizes whose difference is even")
 
 
 @rule("T503", "skip misaligned in space", severity="warning")
@@ -132,9 +116,11 @@ def unpooled_elsewhere(trace: Trace) -> Iterator[Diagnostic]:
           pool: {op: MaxPool2d, kernel_size: 2}  # tracer: ignore[T501]
           unpool: {op: MaxUnpool2d, kernel_size: 2, indices: pool, output_size: input}
     """
-    for node, op, _, _, y in trace.traced(lambda op: "indices" in op.node_fields):
-        pool = node.operands["indices"]
-        pooled = trace.shapes[pool.inputs[0].name]
+    for node, op, y in zip(trace.network.nodes, trace.ops, trace.by_index):
+        pool = node.operands.get("indices") if node.operands else None
+        if pool is None or y is None:
+            continue
+        pooled = trace.by_index[pool.inputs[0].index]
         axes = int(getattr(op, "axes", 0))
         if pooled is not None and pooled[-axes:] != y[-axes:]:
             message = f"{pool.name} pooled a map of {written(pooled[-axes:])}, this makes {written(y[-axes:])}"
@@ -233,7 +219,7 @@ def one_backend_only(trace: Trace) -> Iterator[Diagnostic]:
         layers:
           up: {op: ConvTranspose2d, out_channels: 4, kernel_size: 2, stride: 2, padding: 1}
     """
-    return by_node(trace, "T506", cautioned(trace))
+    return by_node(trace, "T506")
 
 
 @rule("T507", "refused in training mode only", severity="warning")
@@ -256,7 +242,7 @@ def training_refuses(trace: Trace) -> Iterator[Diagnostic]:
           pool: {op: AdaptiveAvgPool2d, output_size: 1}
           norm: BatchNorm2d
     """
-    return by_node(trace, "T507", cautioned(trace))
+    return by_node(trace, "T507")
 
 
 design_rules = (

@@ -243,29 +243,29 @@ def entries(node: MappingNode, faults: list[Fault] | None = None) -> Entries:
     refuse_tag(node)
     found: Entries = {}
     for key, value in node.value:
+        if key.__class__ is ScalarNode and (key.tag.__class__ is not str or key.tag == _TEXT_TAG):
+            name = key.value
+            if name not in found and (name not in _SPECIAL or key.style):
+                found[name] = (key, value)
+                continue
         fault = _wrong_key(key, found)
-        if fault is None:
-            found[key.value] = (key, value)
-        elif faults is None:
+        if faults is None:
             raise fault
-        else:
-            faults.append(fault)
+        faults.append(fault)
     return found
 
 
-def _wrong_key(key: Node, found: Entries) -> Fault | None:
+def _wrong_key(key: Node, found: Entries) -> Fault:
     if key.__class__ is not ScalarNode:
         return Fault("T004", "a key must be a plain text", key)
     name = key.value
     if key.tag.__class__ is str and key.tag != _TEXT_TAG:
         return Fault("T001", f"the tag {key.tag!r} is not allowed on a key", key)
-    if name in _SPECIAL and not key.style:
-        return Fault("T004", f"a key must be a text, not {name or 'nothing'}", key)
     if name in found:
         first = found[name][0]
         related = (Related("first given here", span_of(first)),)
         return Fault("T002", f"duplicate key {name!r}: line {first.start_mark.line + 1} has it too", key, None, related)
-    return None
+    return Fault("T004", f"a key must be a text, not {name or 'nothing'}", key)
 
 
 def _expand_merge_keys(root: Node) -> None:
