@@ -25,6 +25,11 @@ def shortened(text: str, most: int = LONGEST) -> str:
     return f"{text[: most - end - 5]} ... {text[-end:]}"
 
 
+def printable(text: str) -> str:
+    """One line, control characters made visible, so that a config cannot drive the terminal."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 class Span(msgspec.Struct, frozen=True, order=True):
     """A stretch of source text: 1-based line and column, the end exclusive."""
 
@@ -53,9 +58,10 @@ class Diagnostic(msgspec.Struct, frozen=True):
     related: tuple[Related, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(self.message) > LONGEST or len(self.hint or "") > LONGEST:
-            msgspec.structs.force_setattr(self, "message", shortened(self.message))
-            msgspec.structs.force_setattr(self, "hint", self.hint and shortened(self.hint))
+        for field in ("message", "hint"):
+            text = getattr(self, field)
+            if text is not None and (len(text) > LONGEST or not text.isprintable()):
+                msgspec.structs.force_setattr(self, field, shortened(printable(text)))
 
     @property
     def order(self) -> tuple[str, int, int, str]:

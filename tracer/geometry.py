@@ -22,7 +22,8 @@ class Field(msgspec.Struct, frozen=True):
 def fields(trace: Trace) -> dict[str, tuple[Field, ...]]:
     """The receptive field of every traced node, per spatial axis of the first input; the largest over paths.
 
-    Sizes of a resize or a transposed convolution step by fractions, so the extent is rounded up to whole pixels.
+    Behind a resize or a transposed convolution, positions see different extents and step by fractions: the extent is
+    then rounded up to whole pixels, and right to one step of the map that was enlarged.
     Source of the recurrence: Araujo, Norris, Sim, "Computing Receptive Fields of Convolutional Neural Networks",
     Distill 2019.
     """

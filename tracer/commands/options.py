@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from tracer.api import read_bytes
-from tracer.diagnostics import Diagnostic, TracerError
+from tracer.diagnostics import Diagnostic, TracerError, printable
 from tracer.net import Net
 from tracer.network.values import value_of
 from tracer.source import limits
@@ -119,8 +119,8 @@ def unreadable(path: str, error: OSError) -> Diagnostic:
 
 
 def shown(path: str) -> str:
-    """A path as it stands in a report: bytes of a name that are no UTF-8 are replaced."""
-    return "<stdin>" if path == "-" else os.fsencode(path).decode("utf-8", "replace")
+    """A path as it stands in a report: one line, and bytes of a name that are no UTF-8 are replaced."""
+    return "<stdin>" if path == "-" else printable(os.fsencode(path).decode("utf-8", "replace"))
 
 
 def open_net(text: str, path: str, overrides: Overrides) -> Net:

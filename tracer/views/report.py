@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tracer.diagnostics import Diagnostic, Span
+from tracer.diagnostics import Diagnostic, Span, printable
 
 Paint = Callable[[str, str], str]
 """Colours a text: paint("error[T301]", "red")."""
@@ -26,11 +26,6 @@ def concise(found: Sequence[Diagnostic], paint: Paint = plain) -> str:
 
 def _label(d: Diagnostic, paint: Paint) -> str:
     return paint(f"{d.severity}[{d.code}]", "red" if d.severity == "error" else "yellow")
-
-
-def printable(text: str) -> str:
-    """One line, control characters made visible, so that a config cannot drive the terminal."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def full(found: Sequence[Diagnostic], sources: dict[str, str], paint: Paint = plain) -> str:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tracer.cost import Cost, costs, total
+from tracer.diagnostics import printable
 from tracer.geometry import Field, fields
 from tracer.network.records import Declaration, Node
 from tracer.ops.base import written
 from tracer.trace import Trace
-from tracer.views.report import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
