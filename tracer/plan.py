@@ -277,7 +277,8 @@ def _search(
     values = dict.fromkeys(names, 0) | current
     best: dict[str, int] | None = None
     best_cost = 0
-    culprit: tuple[int, Node | None] = (-1, None)
+    culprit: tuple[int, int, Node | None] = (-1, -1, None)
+    """How far the search came: the depth, and the last node whose condition broke there."""
     steps = 0
     stack = [_cheapest_first(variables[0])]
     costs = [0]
@@ -301,15 +302,14 @@ def _search(
         v = program.run(values)
         broken = next((c for c in ready[depth] if not program.truth(c[0], v)), None)
         if broken is not None:
-            if depth >= culprit[0]:
-                culprit = (depth, broken[1])
+            culprit = max(culprit, (depth, broken[1].index, broken[1]), key=lambda reached: reached[:2])
             continue
         if depth + 1 == len(part):
             best, best_cost = {names[i]: values[names[i]] for i in part}, cost
             continue
         stack.append(_cheapest_first(variables[depth + 1]))
         costs.append(cost)
-    return best, culprit[1]
+    return best, culprit[2]
 
 
 def _too_large(network: Network) -> Diagnostic:

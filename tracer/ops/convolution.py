@@ -251,10 +251,13 @@ class ConvTranspose(Convolving, kw_only=True):
         which would couple the axes, and that a single thread takes the other path for 1x1 kernels.
         """
         strides, kernels = per_axis(self.stride, self.axes), per_axis(self.kernel_size, self.axes)
-        if any(extra >= stride for extra, stride in zip(per_axis(self.output_padding, self.axes), strides)):
-            return batch == 0
-        large = self.axes > 1 and min(kernels[-2:]) > 3
-        return True if self.groups > 1 or large else batch != 1
+        # An output_padding may be a symbol while a plan is made, and so may a kernel: joined, not branched on.
+        path: Holds = (batch != 1) | (self.groups > 1)
+        if self.axes > 1:
+            path = path | ((kernels[-1] > 3) & (kernels[-2] > 3))
+        for extra, stride in zip(per_axis(self.output_padding, self.axes), strides):
+            path = path & (extra < stride)
+        return (batch == 0) | path
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         (x0,) = x
