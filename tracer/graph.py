@@ -22,9 +22,17 @@ def arrange(network: Network) -> None:
     Raises :class:`TracerError` for a cycle (T103) and a wrong number of inputs (T106); a node without use (T105)
     becomes a warning of the network.
     """
-    for index, node in enumerate(network.nodes):
+    nodes = network.nodes
+    for index, node in enumerate(nodes):
         node.index = index
-    if any(source.index >= node.index for node in network.nodes for source in sources(node)):
+    used = {node.index for node in network.outputs.values()}
+    in_order = True
+    for node in nodes:
+        for source in sources(node) if node.operands else node.inputs:
+            used.add(source.index)
+            in_order = in_order and source.index < node.index
+    unused = [node for node in nodes if node.index not in used] if len(used) < len(nodes) else []
+    if not in_order:
         network.nodes = _sorted(network)
         for index, node in enumerate(network.nodes):
             node.index = index
@@ -32,7 +40,7 @@ def arrange(network: Network) -> None:
     if found:
         first_uses = {(d.code, d.span): d for d in reversed(found)}  # a block's fault is told once
         raise TracerError(list(first_uses.values()))
-    network.diagnostics.extend(_without_use(network))
+    network.diagnostics.extend(_without_use(network, unused))
 
 
 def sources(node: Node) -> list[Node]:
@@ -112,13 +120,11 @@ def _wrong_indices(network: Network, node: Node) -> Diagnostic | None:
     )
 
 
-def _without_use(network: Network) -> list[Diagnostic]:
+def _without_use(network: Network, unused: list[Node]) -> list[Diagnostic]:
     """T105: nodes that nothing reads and that are no output; once for each declaration."""
-    used = {id(source) for node in network.nodes for source in sources(node)}
-    used.update(id(node) for node in network.outputs.values())
     found: dict[int, Diagnostic] = {}
-    for node in network.nodes:
-        if id(node) in used or id(node.declaration) in found:
+    for node in sorted(unused, key=lambda node: node.index):
+        if id(node.declaration) in found:
             continue
         found[id(node.declaration)] = Diagnostic(
             "T105",

@@ -121,21 +121,24 @@ def compose(text: str) -> Node:
     """The root node of a document. Raises :class:`Fault` (T001, T006)."""
     if len(text) > limits.FILE_BYTES:
         raise Fault("T006", f"the text has more than {limits.FILE_BYTES >> 20} MiB", Span(1, 1, 1, 2))
-    bad = _UNPRINTABLE.search(text)
-    if bad:
-        raise Fault("T001", f"the character U+{ord(bad[0]):04X} is not allowed in YAML", _place(text, bad.start()))
+    if not text.isascii():  # of those that are, the parser refuses the same
+        _refuse_unprintable(text)
     # Every level of nesting takes one of these characters, or a column of indentation; every value one of these or
     # a separator.
-    openings = sum(map(text.count, "[{-?"))
-    values = openings + sum(map(text.count, ",:\n"))
+    openings = values = len(text)
+    if openings >= SAFE_OPENINGS // 2:
+        openings = sum(map(text.count, "[{-?"))
+        values = openings + sum(map(text.count, ",:\n"))
     if values > limits.SEPARATORS:
         raise Fault("T006", f"more than {limits.SEPARATORS} separators in one file", Span(1, 1, 1, 2))
     safe = openings + len(text) / 64 < SAFE_OPENINGS and values < limits.YAML_NODES
     try:
         root = (_Composer if safe else _GuardedComposer)(text).get_single_node()
     except yaml.MarkedYAMLError as error:
+        _refuse_unprintable(text)
         raise _syntax_fault(text, error) from None
     except yaml.YAMLError as error:
+        _refuse_unprintable(text)
         raise Fault("T001", f"YAML syntax: {error}", Span(1, 1, 1, 2)) from None
     except RecursionError:
         raise Fault("T006", "nested too deeply", Span(1, 1, 1, 2)) from None
@@ -144,6 +147,12 @@ def compose(text: str) -> Node:
     if "<<" in text:
         _expand_merge_keys(root)
     return root  # type: ignore[no-any-return]
+
+
+def _refuse_unprintable(text: str) -> None:
+    bad = _UNPRINTABLE.search(text)
+    if bad:
+        raise Fault("T001", f"the character U+{ord(bad[0]):04X} is not allowed in YAML", _place(text, bad.start()))
 
 
 def _syntax_fault(text: str, error: yaml.MarkedYAMLError) -> Fault:
