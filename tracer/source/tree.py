@@ -93,8 +93,9 @@ class _GuardedComposer(_Composer):
         self.depth -= 1
 
 
-SAFE_OPENINGS = 4000
-"""A text with fewer openings than this cannot nest deep enough to exhaust the parser's stack."""
+SAFE_OPENINGS = 900
+"""A text with fewer openings than this cannot nest deep enough to exhaust the parser's stack. (Nesting by indentation
+takes 1 + 2 + ... + depth characters, so the square root of twice the length bounds it.)"""
 
 # What YAML's reader refuses, found here so that the place is exact.
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -125,13 +126,13 @@ def compose(text: str) -> Node:
         _refuse_unprintable(text)
     # Every level of nesting takes one of these characters, or a column of indentation; every value one of these or
     # a separator.
-    openings = values = len(text)
-    if openings >= SAFE_OPENINGS // 2:
+    openings = values = len(text)  # at most
+    if openings > SAFE_OPENINGS // 2:
         openings = sum(map(text.count, "[{-?"))
         values = openings + sum(map(text.count, ",:\n"))
     if values > limits.SEPARATORS:
         raise Fault("T006", f"more than {limits.SEPARATORS} separators in one file", Span(1, 1, 1, 2))
-    safe = openings + len(text) / 64 < SAFE_OPENINGS and values < limits.YAML_NODES
+    safe = openings + (2 * len(text)) ** 0.5 < SAFE_OPENINGS and values < limits.YAML_NODES
     try:
         root = (_Composer if safe else _GuardedComposer)(text).get_single_node()
     except yaml.MarkedYAMLError as error:
@@ -142,7 +143,8 @@ def compose(text: str) -> Node:
         raise Fault("T001", f"YAML syntax: {error}", Span(1, 1, 1, 2)) from None
     except RecursionError:
         raise Fault("T006", "nested too deeply", Span(1, 1, 1, 2)) from None
-    if root is None or (isinstance(root, ScalarNode) and not root.value and not root.style):
+    nothing = isinstance(root, ScalarNode) and not root.value and not root.style and root.tag.__class__ is not str
+    if root is None or nothing:
         raise Fault("T004", "the file is empty; a network needs `input` and `layers`", Span(1, 1, 1, 2))
     if "<<" in text:
         _expand_merge_keys(root)
@@ -161,6 +163,8 @@ def _syntax_fault(text: str, error: yaml.MarkedYAMLError) -> Fault:
     hint = None
     if mark and re.search(r"(?<![\"'])\$\{", "".join(text.splitlines()[mark.line : mark.line + 1])):
         hint = 'inside { } or [ ], an expression needs quotes: "${...}"'
+    if "nesting" in (error.problem or ""):  # the scanner reads ahead of the guard, and has a limit of its own
+        return Fault("T006", f"nested deeper than {limits.DEPTH} levels", span)
     if mark and text[mark.index : mark.index + 1] == "\t":
         return Fault("T001", "YAML syntax: a tab cannot indent", span, "use spaces")
     return Fault("T001", f"YAML syntax: {_problem(error)}", span, hint)
