@@ -83,6 +83,11 @@ def main() -> None:
         # The reader has gone (`tracer trace ... | head`): nothing is left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        # Files are read where their errors are told; what is left is an output that takes no more.
+        click.echo(f"cannot write: {error.strerror or error}", err=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 2
     except Exception as error:
         if os.environ.get("TRACER_DEBUG"):
             raise

@@ -104,7 +104,8 @@ def command(
         sources[shown(path)] = text
         all_readable = all_readable and readable
     found.sort(key=lambda d: d.order)
-    click.echo(_report(found, sources, format_, use_colour(color)), nl=False)
+    colour = use_colour(color)
+    click.echo(_report(found, sources, format_, colour), nl=False, color=colour)
     if format_ in ("full", "concise"):
         from tracer.views.report import summary
 

@@ -7,12 +7,12 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 
 from tracer.api import read_bytes
-from tracer.diagnostics import Diagnostic, TracerError, printable
+from tracer.diagnostics import Diagnostic, TracerError, printable, shortened
 from tracer.net import Net
 from tracer.network.values import value_of
 from tracer.source import limits
@@ -33,19 +33,19 @@ class Overrides:
     def _param(item: str) -> tuple[str, Any]:
         name, sign, text = item.partition("=")
         if not sign or not name:
-            raise click.BadParameter(f"{item!r} is not PARAM=VALUE", param_hint="--set")
+            raise click.BadParameter(f"{shortened(item, 60)!r} is not PARAM=VALUE", param_hint="--set")
         try:
             return name, value_of(compose(text or "''"), {})
         except Fault as fault:
-            raise click.BadParameter(f"{item!r}: {fault.message}", param_hint="--set") from None
+            raise click.BadParameter(f"{shortened(item, 60)!r}: {fault.message}", param_hint="--set") from None
 
     @staticmethod
     def _sizes(item: str) -> list[tuple[str, int]]:
         found = []
         for part in item.split(","):
             name, sign, text = part.partition("=")
-            if not sign or not name or not text.isdecimal() or len(text) > 18:
-                raise click.BadParameter(f"{part!r} is not SYMBOL=N", param_hint="--size")
+            if not sign or not name or not _is_size(text):
+                raise click.BadParameter(f"{shortened(part, 60)!r} is not SYMBOL=N", param_hint="--size")
             found.append((name.strip(), int(text)))
         return found
 
@@ -53,9 +53,15 @@ class Overrides:
     def _input(item: str) -> tuple[str, tuple[int, ...]]:
         name, _, text = item.rpartition("=")
         dims = text.strip("[]() ").split(",")
-        if not all(d.strip().isdecimal() and len(d.strip()) <= 18 for d in dims):
-            raise click.BadParameter(f"{item!r} is not a shape such as 1,3,512,512", param_hint="--input")
+        if not all(_is_size(d.strip()) for d in dims):
+            raise click.BadParameter(
+                f"{shortened(item, 60)!r} is not a shape such as 1,3,512,512", param_hint="--input"
+            )
         return name, tuple(int(d) for d in dims)
+
+
+def _is_size(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 18
 
 
 def network_options(command: F) -> F:
@@ -80,7 +86,12 @@ def use_colour(choice: str) -> bool:
     """Whether to colour standard output; NO_COLOR is honoured."""
     if choice != "auto":
         return choice == "always"
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return is_terminal(sys.stdout) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether somebody looks at it; a closed stream is None."""
+    return stream is not None and stream.isatty()
 
 
 def find_configs(paths: tuple[str, ...]) -> list[str]:

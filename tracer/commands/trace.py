@@ -9,6 +9,7 @@ import click
 from tracer.commands.options import (
     Overrides,
     colour_option,
+    is_terminal,
     network_options,
     open_net,
     shown,
@@ -82,9 +83,9 @@ def command(
         from tracer.views.table import table
 
         console = Console(
-            force_terminal=colour or None,
-            no_color=not colour,
-            width=None if sys.stdout.isatty() else 160,
+            force_terminal=colour,
+            color_system="standard" if colour else None,
+            width=None if is_terminal(sys.stdout) else 160,
             highlight=False,
         )
         console.print(table(trace, depth, net.plan(trace.sizes).assignments))
