@@ -7,6 +7,7 @@ topological order that stays nearest to it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from tracer.diagnostics import Diagnostic, Related, TracerError
@@ -27,20 +28,30 @@ def arrange(network: Network) -> None:
         node.index = index
     used = {node.index for node in network.outputs.values()}
     in_order = True
+    suspect: list[Node] = []
     for node in nodes:
         for source in sources(node) if node.operands else node.inputs:
             used.add(source.index)
-            in_order = in_order and source.index < node.index
+            if source.index >= node.index:
+                in_order = False
+        if node.op is not None:
+            least, most = node.op.arity
+            if node.operands or len(node.inputs) < least or (most is not None and len(node.inputs) > most):
+                suspect.append(node)
     unused = [node for node in nodes if node.index not in used] if len(used) < len(nodes) else []
     if not in_order:
         network.nodes = _sorted(network)
         for index, node in enumerate(network.nodes):
             node.index = index
-    found = [d for node in network.nodes if (d := _wrong_arity(network, node) or _wrong_indices(network, node))]
+    suspect.sort(key=by_index)
+    found = [d for node in suspect if (d := _wrong_arity(network, node) or _wrong_indices(network, node))]
     if found:
         first_uses = {(d.code, d.span): d for d in reversed(found)}  # a block's fault is told once
         raise TracerError(list(first_uses.values()))
     network.diagnostics.extend(_without_use(network, unused))
+
+
+by_index = attrgetter("index")
 
 
 def sources(node: Node) -> list[Node]:
@@ -78,7 +89,7 @@ def _sorted(network: Network) -> list[Node]:
 def _wrong_arity(network: Network, node: Node) -> Diagnostic | None:
     if node.op is None:
         return None
-    least, most = type(node.op).arity
+    least, most = node.op.arity
     count = len(node.inputs)
     if least <= count and (most is None or count <= most):
         return None
@@ -123,7 +134,7 @@ def _wrong_indices(network: Network, node: Node) -> Diagnostic | None:
 def _without_use(network: Network, unused: list[Node]) -> list[Diagnostic]:
     """T105: nodes that nothing reads and that are no output; once for each declaration."""
     found: dict[int, Diagnostic] = {}
-    for node in sorted(unused, key=lambda node: node.index):
+    for node in sorted(unused, key=by_index):
         if id(node.declaration) in found:
             continue
         found[id(node.declaration)] = Diagnostic(

@@ -217,7 +217,10 @@ class _Tracer:
                 if op is not None and None not in inputs:
                     if node.dim_fields:
                         op = self._with_dims(node, op)
-                    accepted = self._apply(node, op, inputs) if op is not None else None  # type: ignore[arg-type]
+                    if not node.operands:
+                        accepted = _accepted.get((id(op), *inputs))
+                    if accepted is None and op is not None:
+                        accepted = self._apply(node, op, inputs)  # type: ignore[arg-type]
                 y = None if accepted is None else accepted.shape
             shapes.append(y)
             self.accepted.append(accepted)
@@ -264,16 +267,12 @@ class _Tracer:
         return op
 
     def _apply(self, node: Node, op: Op, inputs: list[Shape]) -> Accepted | None:
-        key = (id(op), *inputs)
         given: dict[str, Shape] = {}
-        if node.operands:
-            for field, source in node.operands.items():
-                size = self.shapes[source.index]
-                if size is None:
-                    return None
-                given[field] = size
-        elif (known := _accepted.get(key)) is not None:
-            return known
+        for field, source in node.operands.items():
+            size = self.shapes[source.index]
+            if size is None:
+                return None
+            given[field] = size
         for requirement in op.requirements(*inputs, **given):
             if not requirement[0]:
                 self.diagnostics.append(refusal(self.network.path, node, requirement, inputs, given))
@@ -284,6 +283,7 @@ class _Tracer:
             return None
         accepted = Accepted(op, y)
         if not given:
+            key = (id(op), *inputs)
             _accepted[key] = accepted
         return accepted
 

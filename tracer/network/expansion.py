@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from yaml.nodes import Node as YamlNode
+from yaml.nodes import ScalarNode
 
 from tracer.diagnostics import Related, shortened
 from tracer.network.counting import BlockSizes
@@ -79,7 +80,9 @@ class Expansion:
             try:
                 if declaration.faulty or id(declaration) in self._given_up:
                     raise Follows(declaration.key)
-                previous = self._place(declaration, name, prefix, scope, section, uses, previous)
+                inputs = [previous] if declaration.inputs is None else self._named(declaration.inputs, prefix, uses)
+                place = self._place if declaration.repeat is None else self._place_copies
+                previous = place(declaration, name, prefix, scope, section, uses, inputs)
             except Fault as fault:
                 self._failures[id(declaration)] += 1
                 if self._failures[id(declaration)] >= TRIES:
@@ -107,7 +110,11 @@ class Expansion:
         self.names.targets[name] = node
         return node
 
-    def _place(
+    @staticmethod
+    def _named(names: list[ScalarNode], prefix: str, uses: Uses) -> list[Target | None]:
+        return [Reference(prefix, at, uses) for at in names]
+
+    def _place_copies(
         self,
         declaration: Declaration,
         name: str,
@@ -115,21 +122,15 @@ class Expansion:
         scope: Scope,
         section: str,
         uses: Uses,
-        previous: Target | None,
+        inputs: list[Target | None],
     ) -> Target:
-        """Add one declaration's nodes: an operation's, a block's, or the copies of ``repeat``."""
-        inputs: list[Target | None]
-        if declaration.inputs is None:
-            inputs = [previous]
-        else:
-            inputs = [Reference(prefix, at, uses) for at in declaration.inputs]
-        if declaration.repeat is None:
-            return self._place_once(declaration, name, prefix, scope, section, uses, inputs)
+        """Add the nodes of a declaration with ``repeat``, in a chain."""
+        assert declaration.repeat is not None
         last: Target | None = None
         inner = dict(scope)
         for inner["index"] in range(self._repeat(declaration.repeat, scope)):
             copy = f"{name}.{inner['index']}"
-            last = self._place_once(declaration, copy, prefix, inner, section, uses, inputs)
+            last = self._place(declaration, copy, prefix, inner, section, uses, inputs)
             inputs = [last, *inputs[1:]]
         assert last is not None
         self.names.targets[name] = last
@@ -145,7 +146,7 @@ class Expansion:
             raise Fault("T006", f"`repeat` is {times}; a network has at most {limits.GRAPH_NODES} nodes", node)
         return times
 
-    def _place_once(
+    def _place(
         self,
         declaration: Declaration,
         name: str,
@@ -155,18 +156,21 @@ class Expansion:
         uses: Uses,
         inputs: list[Target | None],
     ) -> Target:
-        op_name = declaration.op.value
-        if "${" in op_name:
-            op_name = interpolated(declaration.op, scope)
-            if op_name.__class__ is not str:
-                shown = f"{shortened(written(op_name), 80)}, the value of {shortened(declaration.op.value, 80)}"
-                raise Fault("T004", f"`op` must be a text, not {shown}", declaration.op)
-        block = self.blocks.get(op_name)
-        if block is not None:
-            return self._place_block(block, declaration, name, scope, section, uses, inputs)
-        if op_name in self.faulty_blocks:
-            raise Follows(declaration.op)
-        made = make(op_name, declaration, scope, self.blocks)
+        """Add one declaration's nodes: an operation's or a block's."""
+        made = declaration.made
+        if made is None:
+            op_name = declaration.op.value
+            if "${" in op_name:
+                op_name = interpolated(declaration.op, scope)
+                if op_name.__class__ is not str:
+                    shown = f"{shortened(written(op_name), 80)}, the value of {shortened(declaration.op.value, 80)}"
+                    raise Fault("T004", f"`op` must be a text, not {shown}", declaration.op)
+            block = self.blocks.get(op_name)
+            if block is not None:
+                return self._place_block(block, declaration, name, scope, section, uses, inputs)
+            if op_name in self.faulty_blocks:
+                raise Follows(declaration.op)
+            made = make(op_name, declaration, scope, self.blocks)
         if inputs[0] is None:
             hint = "with several inputs, the first node names its own"
             raise Fault("T201", f"{declaration.name} needs `from`", declaration.key, hint)

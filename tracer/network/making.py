@@ -40,9 +40,6 @@ _records: Memo[Op] = Memo(4096)
 
 def make(op_name: str, declaration: Declaration, scope: Mapping[str, Any], blocks: Mapping[str, Any]) -> Made:
     """The operation of a declaration. Raises :class:`Fault` (T003 to T006, T101, T2xx) at the argument at fault."""
-    made: Made | None = declaration.made
-    if made is not None:
-        return made
     cls = find_operation(op_name)
     if cls is None:
         raise Fault("T101", f"unknown operation {op_name!r}", declaration.op, _known_operation(op_name, blocks))

@@ -18,6 +18,9 @@ DimPattern = int | str | Expression | None
 """A dim as declared: a number, a symbol's name, an expression over symbols, or None for any (``_``)."""
 
 
+NOTHING: Mapping[str, Any] = {}
+
+
 class Declaration:
     """One ``name: {op: ..., ...}`` of the file. A block's declaration stands for every use of the block."""
 
@@ -77,13 +80,13 @@ class Node:
         self.op: Op | None = None
         """None for an input, and where the declaration is at fault."""
         self.inputs: list[Node] = []
-        self.operands: dict[str, Node] = {}
+        self.operands: Mapping[str, Node] = NOTHING
         """Nodes that give an argument at run time (``output_size``, ``size``, ``indices``)."""
         self.expect: tuple[tuple[DimPattern, ...], YamlNode] | None = None
         self.pattern: tuple[DimPattern, ...] = ()
         """An input's declared shape."""
         self.unknowns: tuple[Unknown, ...] = ()
-        self.dim_fields: Mapping[str, DimPattern | tuple[DimPattern, ...]] = {}
+        self.dim_fields: Mapping[str, DimPattern | tuple[DimPattern, ...]] = NOTHING
         """Arguments with dims written as expressions over symbols."""
 
     FAULTY: ClassVar[str] = "?"

@@ -19,7 +19,7 @@ from tracer.diagnostics import shortened
 from tracer.network.records import Declaration, DimPattern, Unknown
 from tracer.ops.base import Op, written
 from tracer.source import limits
-from tracer.source.expressions import ExpressionError, UnknownName, Unread, bounded, parse
+from tracer.source.expressions import Expression, ExpressionError, UnknownName, Unread, bounded, parse
 from tracer.source.tree import Fault, Follows, described, refuse_tag, scalar, span_of
 
 _WHOLE = re.compile(r"\s*\$\{([^{}]*)\}\s*\Z")
@@ -54,13 +54,16 @@ def evaluate(text: str, scope: Mapping[str, Any], at: YamlNode) -> Any:
     """The value of an expression's text."""
     try:
         return parse(text)(scope)
-    except Unread:
-        raise Follows(at) from None
-    except UnknownName as error:
-        message = f"{error} in ${{{shortened(text, 80)}}}"
-        raise Fault("T005", message, at, did_you_mean(error.name, scope)) from None
     except ExpressionError as error:
-        raise Fault("T005", f"${{{shortened(text, 80)}}}: {error}", at) from None
+        raise _expression_fault(error, text, scope, at) from None
+
+
+def _expression_fault(error: ExpressionError, text: str, scope: Mapping[str, Any], at: YamlNode) -> Fault:
+    if isinstance(error, Unread):
+        return Follows(at)
+    if isinstance(error, UnknownName):
+        return Fault("T005", f"{error} in ${{{shortened(text, 80)}}}", at, did_you_mean(error.name, scope))
+    return Fault("T005", f"${{{shortened(text, 80)}}}: {error}", at)
 
 
 def interpolated(node: ScalarNode, scope: Mapping[str, Any]) -> Any:
@@ -68,9 +71,12 @@ def interpolated(node: ScalarNode, scope: Mapping[str, Any]) -> Any:
     text: str = node.value
     if "${" not in text:
         return scalar(node)
-    whole = whole_expression(text)
-    if whole is not None:
-        return evaluate(whole, scope, node)
+    try:
+        whole = _whole_expression(text)
+        if whole is not None:
+            return whole(scope)
+    except ExpressionError as error:
+        raise _expression_fault(error, _WHOLE.sub(r"\1", text), scope, node) from None
     result = _PART.sub(lambda m: _text_of(evaluate(m[1], scope, node), node), text)
     if "${" in result:
         raise Fault("T005", f"an expression is not closed in {shortened(text, 80)!r}", node)
@@ -80,10 +86,10 @@ def interpolated(node: ScalarNode, scope: Mapping[str, Any]) -> Any:
 
 
 @lru_cache(maxsize=4096)
-def whole_expression(text: str) -> str | None:
-    """What stands in a text that is one ``${...}``; None for another text."""
+def _whole_expression(text: str) -> Expression | None:
+    """What stands in a text that is one ``${...}``; None for another text. Raises :class:`ExpressionError`."""
     match = _WHOLE.match(text)
-    return match[1] if match else None
+    return parse(match[1]) if match else None
 
 
 def _text_of(value: Any, node: ScalarNode) -> str:

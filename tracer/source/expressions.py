@@ -57,7 +57,8 @@ class Expression:
     def __call__(self, scope: Scope) -> Any:
         """The value. Raises :class:`ExpressionError`."""
         try:
-            return _frozen(bounded(self.compute(scope)))
+            value = bounded(self.compute(scope))
+            return value if value.__class__ is int else _frozen(value)
         except ZeroDivisionError:
             raise ExpressionError("division by zero") from None
         except OverflowError:
@@ -303,7 +304,9 @@ def _literal(word: str) -> int | float:
 
 def bounded(value: Any) -> Any:
     """The value itself; raises when a number or list is out of bounds."""
-    if isinstance(value, bool) or value is None:
+    if (value.__class__ is int and -limits.INTEGER <= value <= limits.INTEGER) or value is None:
+        return value
+    if isinstance(value, bool):
         return value
     if isinstance(value, int):
         if not -limits.INTEGER <= value <= limits.INTEGER:
@@ -363,12 +366,16 @@ def _listed(value: Any) -> bool:
 
 
 def _add(a: Any, b: Any) -> Any:
+    if a.__class__ is int and b.__class__ is int:
+        return bounded(a + b)
     if _listed(a) and _listed(b):
         return bounded([*a, *b])
     return bounded(_number(a) + _number(b))
 
 
 def _multiply(a: Any, b: Any) -> Any:
+    if a.__class__ is int and b.__class__ is int:
+        return bounded(a * b)
     if _listed(b):
         a, b = b, a
     if _listed(a):
