@@ -142,19 +142,26 @@ def test_refusals() -> None:
 @pytest.mark.parametrize(
     ("arguments", "want"),
     [
-        ({"scale_factor": 2}, Window(1, 1, 2)),
-        ({"scale_factor": 0.5}, Window(1, 2, 1)),
-        ({"scale_factor": 2, "mode": "bilinear"}, Window(2, 1, 2)),
-        ({"scale_factor": 2.5, "mode": "bicubic"}, Window(4, 2, 5)),
+        ({"scale_factor": 2}, Window(1, 1, 2, (-1, 4))),
+        ({"scale_factor": 0.5}, Window(1, 2, 1, (0, 2))),
+        ({"scale_factor": 2, "mode": "bilinear"}, Window(2, 1, 2, (-1, 4))),
+        ({"scale_factor": 2.5, "mode": "bicubic"}, Window(4, 2, 5, (-3, 10))),
         ({"scale_factor": 1, "mode": "bilinear"}, Window(1)),
-        ({"scale_factor": 1 / 3, "mode": "area"}, Window(3, 3, 1)),
-        ({"scale_factor": 2 / 3, "mode": "area"}, Window(2, 3, 2)),
-        ({"scale_factor": 0.25, "mode": "bilinear", "antialias": True}, Window(8, 4, 1)),
-        ({"size": 32, "mode": "bilinear"}, Window(2, 1, 4)),
+        ({"scale_factor": 1 / 3, "mode": "area"}, Window(3, 3, 1, (3, 2), (4, 1))),
+        ({"scale_factor": 2 / 3, "mode": "area"}, Window(2, 3, 2, (3, 10), (8, 5))),
+        ({"scale_factor": 0.25, "mode": "bilinear", "antialias": True}, Window(8, 4, 1, (3, 2))),
+        ({"size": 32, "mode": "bilinear"}, Window(2, 1, 4, (-3, 8))),
+        ({"size": 16, "mode": "bilinear", "align_corners": True}, Window(2, 1, 2, (0, 1), (7, 15))),
+        ({"scale_factor": 2, "mode": "bilinear", "align_corners": True}, Window(2, 1, 2, (0, 1), (7, 15))),
+        ({"size": 1, "mode": "bilinear", "align_corners": True}, Window(2, 8, 1, (0, 1), (7, 1))),
+        ({"size": 1, "mode": "area"}, None),
+        ({"scale_factor": 0.25, "mode": "nearest-exact"}, Window(1, 4, 1, (4, 2))),
+        ({"scale_factor": 1 / 3, "mode": "nearest-exact"}, Window(1, 3, 1, (2, 2))),
+        ({"scale_factor": 0.3, "mode": "linear", "recompute_scale_factor": True}, Window(2, 10, 3, (3, 2), (4, 1))),
         ({"size": "node"}, None),
     ],
 )
 def test_window(arguments: dict[str, Any], want: Window | None) -> None:
     """What an output position sees, and by how much it moves."""
     op = msgspec.convert(arguments, registry["Interpolate"])
-    assert op.window(0, (1, 1, 8, 8)) == want
+    assert op.window(2, (1, 1, 8, 8)) == want

@@ -129,7 +129,9 @@ def test_messages() -> None:
 
 
 def test_windows_and_losses() -> None:
-    assert tracer.ops.shuffle.PixelShuffle(upscale_factor=3).window(0) == Window(1, up=3)
-    assert tracer.ops.shuffle.PixelUnshuffle(downscale_factor=3).window(0) == Window(3, down=3)
+    x = (1, 9, 6, 6)
+    assert tracer.ops.shuffle.PixelShuffle(upscale_factor=3).window(2, x) == Window(1, up=3, first=(-2, 6))
+    assert tracer.ops.shuffle.PixelUnshuffle(downscale_factor=3).window(3, x) == Window(3, down=3, first=(2, 2))
+    assert tracer.ops.shuffle.PixelUnshuffle(downscale_factor=3).window(1, x) == Window(1)
     unfold = msgspec.convert({"kernel_size": 3, "stride": 2}, registry["Unfold"])
     assert [loss.holds for loss in unfold.losses((1, 1, 7, 8))] == [True, False]

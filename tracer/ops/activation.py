@@ -47,9 +47,9 @@ def has_dim(dim: int, x: Shape) -> Requirement:
     )
 
 
-def window_along(dim: int, axis: int, x: Shape) -> Window | None:
-    """All positions along the dim that the operation works on ([N, C, spatial...]), one elsewhere."""
-    return None if x and dim % len(x) == axis + 2 else POINTWISE
+def window_along(worked_on: int, dim: int, x: Shape) -> Window | None:
+    """All positions along the dim that the operation works on, one elsewhere."""
+    return None if x and worked_on % len(x) == dim else POINTWISE
 
 
 @operation
@@ -215,8 +215,8 @@ class GLU(Op, kw_only=True):
         halved = self.dim % len(x0)
         return (*x0[:halved], x0[halved] // 2, *x0[halved + 1 :])
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
-        return window_along(self.dim, axis, x[0])
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
+        return window_along(self.dim, dim, x[0])
 
 
 @operation
@@ -337,9 +337,9 @@ class SoftmaxAlong(Op, kw_only=True):
         if self.dim is not None:
             yield has_dim(self.dim, x[0])
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         first = len(x[0]) in (0, 1, 3)
-        return window_along((0 if first else 1) if self.dim is None else self.dim, axis, x[0])
+        return window_along((0 if first else 1) if self.dim is None else self.dim, dim, x[0])
 
 
 @operation

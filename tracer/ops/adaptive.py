@@ -14,6 +14,7 @@ from tracer.ops.base import (
     Requirements,
     Shape,
     Window,
+    half_pixel,
     has_length,
     has_rank,
     in_range,
@@ -44,8 +45,16 @@ class AdaptivePool(Op, kw_only=True):
         spatial = (n if want is None else want for want, n in zip(self._wanted(), x0[-self.axes :]))
         return (*x0[: -self.axes], *spatial)
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
-        return POINTWISE if self._wanted()[axis] is None else None
+    def leading_dims(self, *x: Shape) -> int | None:
+        return len(x[0]) - self.axes
+
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
+        """Cells share the input edge to edge. A single one sees all of it, and so does an empty output."""
+        axis = dim - len(x[0]) + self.axes
+        cells = self._wanted()[axis] if axis >= 0 else None
+        if cells is None:
+            return POINTWISE
+        return half_pixel(None, x[0][dim], cells) if cells > 1 else None
 
 
 class AdaptiveMaxPool(AdaptivePool, kw_only=True):
@@ -175,10 +184,19 @@ class FractionalMaxPool(Op, kw_only=True):
         axes = self.axes
         return (*x0[:-axes], *(self._size(x0[i - axes], i) for i in range(axes)))
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
-        """The first window starts at 0 and the last at n − kernel: on average a step of (n − kernel) / (out − 1)."""
-        n, kernel = x[0][axis - self.axes], per_axis(self.kernel_size, self.axes)[axis]
-        return Window(kernel, down=maximum(n - kernel, 1), up=maximum(self._size(n, axis) - 1, 1))
+    def leading_dims(self, *x: Shape) -> int | None:
+        return len(x[0]) - self.axes
+
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
+        """The first window starts at 0 and the last at n − kernel: on average a step of (n − kernel) / (out − 1).
+
+        Where those between start is drawn anew for each run.
+        """
+        axis = dim - len(x[0]) + self.axes
+        if axis < 0:
+            return POINTWISE
+        n, kernel = x[0][dim], per_axis(self.kernel_size, self.axes)[axis]
+        return Window(kernel, maximum(n - kernel, 1), maximum(self._size(n, axis) - 1, 1), first=None)
 
 
 @operation

@@ -115,5 +115,5 @@ class MultiheadAttention(Op, kw_only=True):
         seen = keys + self.add_bias_kv + self.add_zero_attn
         return samples * features * (projected + 2 * queries * seen)
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         return None

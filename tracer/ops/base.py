@@ -59,6 +59,10 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Arguments that are, or list, dims which may be written over the input's symbols, such as ``H // 2``."""
     solvable: ClassVar[frozenset[str]] = frozenset()
     """Arguments that may be ``auto``."""
+    narrower: ClassVar[bool] = False
+    """For dims that are symbols it requires more than torch does, so that its formulas hold."""
+    fixed_window: ClassVar[bool] = False
+    """Whether ``window`` asks no more of the inputs than the first one's number of dims."""
     several: ClassVar[str | None] = None
     """The argument that says how many tensors it makes; a node is one of them, by the argument ``index``."""
 
@@ -106,23 +110,61 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Multiply-accumulate operations of one forward pass: torch's FlopCounterMode counts two FLOPs each."""
         return 0
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
-        """Which input positions an output position sees along one spatial axis; None: all of them."""
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
+        """Which input positions an output position sees along a dim of ``x[0]`` and of the output.
+
+        None: all of them, or the dim is another one in the output. Never branches on a dim.
+        """
         return POINTWISE
+
+    def aligned_window(self, i: int, dim: int, *x: Shape) -> Window:
+        """How input ``i`` is placed along one of its dims before the inputs are merged."""
+        return POINTWISE
+
+    def leading_dims(self, *x: Shape) -> int | None:
+        """How many dims stand before the spatial ones: 2, or 1 for an unbatched input; None where any rank is taken."""
+        return None
 
 
 class Window(NamedTuple):
-    """Along one axis: an output position sees ``extent`` input positions and moves by ``up``/``down`` of them."""
+    """Along one dim: which input positions an output position sees.
 
-    extent: int
-    """Number of input positions seen, the largest over output positions."""
-    down: int = 1
+    Output position j is centred at the input position j · ``down``/``up`` + ``first``. Where positions see different
+    numbers of others, or different sides of them, this is the mean over one period of them.
+    """
+
+    extent: int | None
+    """Number of input positions seen, the largest over output positions; None: all of them."""
+    down: Dim = 1
     """Input positions per output position (the stride)."""
-    up: int = 1
+    up: Dim = 1
     """Output positions per input position (a transposed convolution's stride, a resize's factor)."""
+    first: tuple[Dim, Dim] | None = (0, 1)
+    """The centre of output position 0, as numerator and denominator (> 0); None: the centres lie on no grid."""
+    step: tuple[Dim, Dim] | None = None
+    """What the centres move by, where that is not ``down``/``up`` for every size (a resize that aligns corners)."""
 
 
 POINTWISE = Window(1)
+
+
+def sliding(extent: int, stride: int, left: int) -> Window:
+    """A window that moves by ``stride`` and starts at -``left``: its middle is (extent - 1) / 2 further."""
+    return Window(extent, stride, 1, (extent - 1 - 2 * left, 2))
+
+
+def spreading(extent: int, stride: int, left: int, seen: int) -> Window:
+    """The transpose of a sliding window: it puts an input position i at the outputs around i · stride, less ``left``.
+
+    An output position sees at most ``seen`` of the input's.
+    """
+    return Window(seen, 1, stride, (2 * left - (extent - 1), 2 * stride))
+
+
+def half_pixel(extent: int | None, down: Dim, up: Dim) -> Window:
+    """``down`` input positions share the room of ``up`` output positions, edge to edge: (j + 1/2) · down/up - 1/2."""
+    return Window(extent, down, up, (down - up, 2 * up))
+
 
 registry: dict[str, type[Op]] = {}
 """Every operation by its name in YAML."""

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from tracer.arithmetic import Dim, Holds, conv_size, dilated, transposed_size
 from tracer.ops.base import (
+    POINTWISE,
     Ints,
     NodeName,
     Op,
@@ -20,6 +21,8 @@ from tracer.ops.base import (
     no_dropped_rows,
     operation,
     per_axis,
+    sliding,
+    spreading,
     written,
 )
 
@@ -38,6 +41,7 @@ class Convolving(Op, kw_only=True):
     """What convolutions and transposed convolutions share: channels, groups, kernel."""
 
     axes: ClassVar[int]
+    fixed_window = True
     solvable = frozenset({"kernel_size", "stride", "padding", "dilation", "output_padding"})
 
     in_channels: int | None = None
@@ -92,6 +96,9 @@ class Convolving(Op, kw_only=True):
                 lambda: f"in_channels is {declared}, but the input {written(x)} has {channels} channels",
                 "leave in_channels out to take the input's",
             )
+
+    def leading_dims(self, *x: Shape) -> int | None:
+        return len(x[0]) - self.axes
 
     def parameters(self, *x: Shape) -> Dim:
         channels = x[0][-self.axes - 1]
@@ -185,9 +192,12 @@ class Conv(Convolving, kw_only=True):
         channels = x[0][-self.axes - 1]
         return product(y) * (channels // self.groups) * product(per_axis(self.kernel_size, self.axes))
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
-        extent, stride, _, _ = self._windows()[axis]
-        return Window(extent, down=stride)
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
+        axis = dim - len(x[0]) + self.axes
+        if axis < 0:
+            return POINTWISE
+        extent, stride, left, _ = self._windows()[axis]
+        return sliding(extent, stride, left)
 
 
 @lru_cache(maxsize=4096)
@@ -335,10 +345,14 @@ class ConvTranspose(Convolving, kw_only=True):
         positions = product(x[0])  # every input position meets the whole kernel
         return positions * self.out_channels // self.groups * product(per_axis(self.kernel_size, self.axes))
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
-        kernel, dilation = per_axis(self.kernel_size, self.axes)[axis], per_axis(self.dilation, self.axes)[axis]
-        stride = per_axis(self.stride, self.axes)[axis]
-        return Window(dilation * (kernel - 1) // stride + 1, up=stride)
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
+        axis = dim - len(x[0]) + self.axes
+        if axis < 0:
+            return POINTWISE
+        arguments = (self.kernel_size, self.dilation, self.stride, self.padding)
+        kernel, dilation, stride, padding = (per_axis(argument, self.axes)[axis] for argument in arguments)
+        extent = dilated(kernel, dilation)
+        return spreading(extent, stride, padding, (extent - 1) // stride + 1)
 
 
 @operation

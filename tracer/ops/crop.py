@@ -41,6 +41,11 @@ def even_crop(field: str, have: Dim, want: Dim, dim: int) -> Requirement:
     )
 
 
+def cut(before: Dim, step: int = 1) -> Window:
+    """Every ``step``-th position from ``before`` on (negative: so many are put before the first)."""
+    return Window(1, step, 1, (before, 1))
+
+
 @operation
 class CenterCrop(Op, kw_only=True):
     """Cuts the middle out, at (have - want) // 2 on each axis: the skip of an unpadded U-Net.
@@ -108,6 +113,10 @@ class CenterCrop(Op, kw_only=True):
         for dim, want in self._wanted(x[0], sizes).items():
             yield even_crop("size", x[0][dim], want, dim)
 
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
+        want = self._wanted(x[0], sizes).get(dim)
+        return POINTWISE if want is None else cut((x[0][dim] - want) // 2)
+
 
 @operation
 class Crop(Op, kw_only=True):
@@ -154,6 +163,9 @@ class Crop(Op, kw_only=True):
         cut = self._amounts(len(x0) - 2)
         return (*x0[:2], *(n - before - after for n, (before, after) in zip(x0[2:], cut)))
 
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
+        return cut(self._amounts(len(x[0]) - 2)[dim - 2][0]) if dim >= 2 else POINTWISE
+
 
 @operation
 class Slice(Op, kw_only=True):
@@ -196,9 +208,10 @@ class Slice(Op, kw_only=True):
         taken = conv_size(self._length(x0[dim]), extent=1, stride=self.step, padding=0)
         return (*x0[:dim], taken, *x0[dim + 1 :])
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
-        along = wrapped(self.dim, len(x[0])) == axis + 2
-        return Window(1, down=self.step) if along else POINTWISE
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
+        if wrapped(self.dim, len(x[0])) != dim:
+            return POINTWISE
+        return cut(clamped(self.start, x[0][dim]), self.step)
 
 
 def clamped(position: int | Size, n: Dim) -> Dim:

@@ -20,9 +20,9 @@ def has_features(field: str, declared: int | None, x: Shape) -> Requirements:
         )
 
 
-def window_of_last_dim(axis: int, x: Shape) -> Window | None:
-    """Along the last dim of [N, C, spatial...] a linear map sees everything, elsewhere one position."""
-    return None if axis + 3 == len(x) else POINTWISE
+def window_of_last_dim(dim: int, x: Shape) -> Window | None:
+    """Along the last dim a linear map sees everything, elsewhere one position."""
+    return None if dim + 1 == len(x) else POINTWISE
 
 
 @operation
@@ -57,8 +57,8 @@ class Linear(Op, kw_only=True):
     def macs(self, y: Shape, *x: Shape) -> Dim:
         return prod(x[0]) * self.out_features
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
-        return window_of_last_dim(axis, x[0])
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
+        return window_of_last_dim(dim, x[0])
 
 
 @operation
@@ -117,5 +117,5 @@ class Bilinear(Op, kw_only=True):
         first, second = x
         return (first[-1] * second[-1] + self.bias) * self.out_features
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
-        return window_of_last_dim(axis, x[0])
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
+        return window_of_last_dim(dim, x[0])

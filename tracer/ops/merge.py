@@ -21,8 +21,9 @@ from tracer.ops.base import (
     operation,
     written,
 )
-from tracer.ops.crop import even_crop
+from tracer.ops.crop import cut, even_crop
 from tracer.ops.rearrange import in_rank, wrapped
+from tracer.ops.resize import How, resized
 
 CLOSE = "make the sizes meet (output_padding: auto on the up-layer, padding), or set align: crop, pad or resize"
 WIDTHS = "a convolution with kernel_size 1 gives one input the other's channels; Concat joins different ones"
@@ -107,6 +108,10 @@ class Merge(Op, kw_only=True):
         """The dims that are aligned."""
         return tuple(range(2, rank))
 
+    def joined(self, rank: int) -> int | None:
+        """The dim along which the inputs are put one behind the other."""
+        return None
+
     def aligned(self, *x: Shape) -> tuple[Shape, ...]:
         """The inputs' shapes after the alignment."""
         if self.align == "none" or len(x) == 1:
@@ -185,6 +190,16 @@ class Merge(Op, kw_only=True):
             for i, other in enumerate(x[1:], 2):
                 yield (i, other), dim
 
+    def aligned_window(self, i: int, dim: int, *x: Shape) -> Window:
+        if self.align == "none" or len(x) == 1 or dim not in self.spatial(len(x[0])):
+            return POINTWISE
+        if self.align == "crop":
+            return cut((x[i][dim] - x[0][dim]) // 2) if i else POINTWISE
+        if i:
+            return POINTWISE
+        have, want = x[0][dim], x[1][dim]
+        return cut(-((want - have) // 2)) if self.align == "pad" else resized(How("nearest"), have, want)
+
     def losses(self, *x: Shape, **sizes: Shape) -> Requirements:
         if self.align == "crop":
             for (_, other), dim in self._pairs(x):
@@ -205,6 +220,9 @@ class Concat(Merge, kw_only=True):
     """
 
     dim: int = 1
+
+    def joined(self, rank: int) -> int | None:
+        return wrapped(self.dim, rank)
 
     def spatial(self, rank: int) -> tuple[int, ...]:
         joined = wrapped(self.dim, rank)
@@ -253,8 +271,8 @@ class Concat(Merge, kw_only=True):
         joined = wrapped(self.dim, len(first)) if kept else 0
         return (*first[:joined], sum(shape[joined] for shape in joining), *first[joined + 1 :])
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
-        return None if wrapped(self.dim, len(x[0])) == axis + 2 else POINTWISE
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
+        return None if wrapped(self.dim, len(x[0])) == dim else POINTWISE
 
 
 def _not_vectors(x: tuple[Shape, ...]) -> list[int]:
@@ -283,8 +301,8 @@ class Stack(Merge, kw_only=True):
         dim = wrapped(self.dim, len(first) + 1)
         return (*first[:dim], len(x), *first[dim:])
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
-        return POINTWISE if wrapped(self.dim, len(x[0]) + 1) > axis + 2 else None
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
+        return POINTWISE if wrapped(self.dim, len(x[0]) + 1) > dim else None
 
 
 class Elementwise(Merge, kw_only=True):
@@ -367,5 +385,5 @@ class MatMul(Op, kw_only=True):
         a, b = x
         return math.prod(y) * a[-1] if len(b) > 1 else 0
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         return None

@@ -12,11 +12,13 @@ from typing import ClassVar
 from tracer.arithmetic import Holds, maximum, minimum
 from tracer.ops.base import (
     MAX_INT,
+    POINTWISE,
     Ints,
     Op,
     Requirement,
     Requirements,
     Shape,
+    Window,
     has_length,
     has_rank,
     in_range,
@@ -57,6 +59,11 @@ class Padding(Op, kw_only=True):
         amounts = self.amounts()
         lead = len(x0) - len(amounts)
         return (*x0[:lead], *(n + before + after for n, (before, after) in zip(x0[lead:], amounts)))
+
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
+        amounts = self.amounts()
+        axis = dim - len(x[0]) + len(amounts)
+        return Window(1, first=(-amounts[axis][0], 1)) if axis >= 0 else POINTWISE
 
     def losses(self, *x: Shape, **sizes: Shape) -> Requirements:
         for before, after in self.amounts():
@@ -109,6 +116,9 @@ class ConstantPadding(Padding, kw_only=True):
 
 class BorderPadding(Padding, kw_only=True):
     """Pads with the input's own rows; two, four or six amounts pad one, two or three axes."""
+
+    def leading_dims(self, *x: Shape) -> int | None:
+        return len(x[0]) - len(self.amounts())
 
     def legal(self) -> Requirements:
         yield has_length("padding", self.padding, 2, 4, 6)

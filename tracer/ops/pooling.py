@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from tracer.arithmetic import Dim, dilated, pool_size
 from tracer.ops.base import (
+    POINTWISE,
     Ints,
     Op,
     Requirement,
@@ -19,6 +20,7 @@ from tracer.ops.base import (
     no_dropped_rows,
     operation,
     per_axis,
+    sliding,
     written,
 )
 
@@ -36,6 +38,7 @@ class Pooling(Op, kw_only=True):
     """What the sliding pools share: a kernel that moves by its own size unless a stride is given."""
 
     axes: ClassVar[int]
+    fixed_window = True
     solvable = frozenset({"kernel_size", "stride", "ceil_mode"})
 
     kernel_size: Ints
@@ -137,9 +140,15 @@ class Pooling(Op, kw_only=True):
                 dropped = no_dropped_rows(x0, i - self.axes, dilated(kernel, dilation), stride, (padding, padding))
                 yield dropped._replace(hint="ceil_mode: true gives the last rows a window of their own")
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
-        kernel, stride, _, dilation = self._window(axis)
-        return Window(dilated(kernel, dilation), down=stride)
+    def leading_dims(self, *x: Shape) -> int | None:
+        return len(x[0]) - self.axes
+
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
+        axis = dim - len(x[0]) + self.axes
+        if axis < 0:
+            return POINTWISE
+        kernel, stride, padding, dilation = self._window(axis)
+        return sliding(dilated(kernel, dilation), stride, padding)
 
 
 class MaxPool(Pooling, kw_only=True):

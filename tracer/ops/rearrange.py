@@ -57,12 +57,9 @@ def distinct_dims(field: str, dims: tuple[int, ...], rank: int) -> Requirements:
     )
 
 
-def spatial_dim_kept(axis: int, dims: set[int]) -> Window | None:
-    """Pointwise along a spatial axis (counted behind batch and channels) unless its dim is one of ``dims``.
-
-    Those are reduced or moved to another place, so the axis is none of the result's.
-    """
-    return None if axis + 2 in dims else POINTWISE
+def dim_kept(dim: int, dims: set[int]) -> Window | None:
+    """Pointwise along a dim unless it is one of ``dims``, which are reduced or moved to another place."""
+    return None if dim in dims else POINTWISE
 
 
 @operation
@@ -124,6 +121,10 @@ class Chunk(Op, kw_only=True):
         start, full = self._start(x0[dim])
         return (*x0[:dim], minimum(full, x0[dim] - start), *x0[dim + 1 :])
 
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
+        along = wrapped(self.dim, len(x[0])) == dim
+        return Window(1, first=(self._start(x[0][dim])[0], 1)) if along else POINTWISE
+
 
 @operation
 class Flatten(Op, kw_only=True):
@@ -148,9 +149,9 @@ class Flatten(Op, kw_only=True):
         start, end = wrapped(self.start_dim, len(x0)), wrapped(self.end_dim, len(x0))
         return (*x0[:start], math.prod(x0[start : end + 1]), *x0[end + 1 :])
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         start, end = wrapped(self.start_dim, len(x[0])), wrapped(self.end_dim, len(x[0]))
-        return spatial_dim_kept(axis, set(range(start, len(x[0]))) if start < end else set())
+        return dim_kept(dim, set(range(start, len(x[0]))) if start < end else set())
 
 
 def is_open(size: Dim) -> bool:
@@ -234,10 +235,10 @@ class Unflatten(Op, kw_only=True):
         dim = wrapped(self.dim, len(x0))
         return (*x0[:dim], *filled(self.unflattened_size, x0[dim]), *x0[dim + 1 :])
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
-        dim = wrapped(self.dim, len(x[0]))
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
+        split = wrapped(self.dim, len(x[0]))
         several = len(self.unflattened_size) > 1
-        return spatial_dim_kept(axis, set(range(dim, len(x[0]))) if several else set())
+        return dim_kept(dim, set(range(split, len(x[0]))) if several else set())
 
 
 @operation
@@ -262,7 +263,7 @@ class Reshape(Op, kw_only=True):
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         return filled(self.shape_, math.prod(x[0]))
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         return None
 
 
@@ -285,9 +286,9 @@ class Permute(Op, kw_only=True):
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         return tuple(x[0][dim] for dim in self.dims)
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         moved = {i for i, dim in enumerate(self.dims) if wrapped(dim, len(x[0])) != i}
-        return spatial_dim_kept(axis, moved)
+        return dim_kept(dim, moved)
 
 
 @operation
@@ -307,9 +308,9 @@ class Transpose(Op, kw_only=True):
             y[self.dim0], y[self.dim1] = y[self.dim1], y[self.dim0]
         return tuple(y)
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         pair = {wrapped(self.dim0, len(x[0])), wrapped(self.dim1, len(x[0]))}
-        return spatial_dim_kept(axis, pair if len(pair) == 2 else set())
+        return dim_kept(dim, pair if len(pair) == 2 else set())
 
 
 @operation
@@ -318,8 +319,10 @@ class Squeeze(Op, kw_only=True):
 
     Whether a dim is dropped depends on its size, so that the rank of the result would. Here a dim that is the
     integer 1 is dropped, and a dim that is not a number yet must differ from 1: where torch would drop it, the
-    operation is refused. That is the one place where a set of sizes leaves out a size that torch runs.
+    operation is refused.
     """
+
+    narrower = True
 
     dim: int | tuple[int, ...] | None = None
 
@@ -350,9 +353,9 @@ class Squeeze(Op, kw_only=True):
         dropped = self._dropped(x[0])
         return tuple(n for i, n in enumerate(x[0]) if i not in dropped)
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         first = min(self._dropped(x[0]), default=len(x[0]))
-        return spatial_dim_kept(axis, set(range(first, len(x[0]))))
+        return dim_kept(dim, set(range(first, len(x[0]))))
 
 
 @operation
@@ -369,8 +372,8 @@ class Unsqueeze(Op, kw_only=True):
         dim = wrapped(self.dim, len(x0) + 1)
         return (*x0[:dim], 1, *x0[dim:])
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
-        return spatial_dim_kept(axis, set(range(wrapped(self.dim, len(x[0]) + 1), len(x[0]) + 1)))
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
+        return dim_kept(dim, set(range(wrapped(self.dim, len(x[0]) + 1), len(x[0]) + 1)))
 
 
 class Reduction(Op, kw_only=True):
@@ -394,10 +397,10 @@ class Reduction(Op, kw_only=True):
             return tuple(1 if i in reduced else n for i, n in enumerate(x0))
         return tuple(n for i, n in enumerate(x0) if i not in reduced)
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         reduced = {wrapped(dim, len(x[0])) for dim in self._dims(len(x[0]))}
         moved = set() if self.keepdim else set(range(min(reduced, default=len(x[0])), len(x[0])))
-        return spatial_dim_kept(axis, reduced | moved)
+        return dim_kept(dim, reduced | moved)
 
 
 @operation

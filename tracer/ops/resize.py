@@ -10,7 +10,7 @@ import math
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
-from tracer.arithmetic import Dim, Holds, floor_scale
+from tracer.arithmetic import Dim, Holds, choose, floor_scale, maximum, minimum
 from tracer.ops.base import (
     MAX_INT,
     POINTWISE,
@@ -169,23 +169,29 @@ class Resizing(Op, kw_only=True):
         (x0,) = x
         return (*x0[:2], *self._spatial(x0, **sizes))
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         (x0,) = x
-        factors = self.factors()
-        if factors is not None:
-            factor = factors[axis] if isinstance(factors, tuple) else factors
-            # 0.5 is 1/2, 0.333333 is 1/3: what was meant, not the double's 53 bits.
-            ratio = Fraction(factor).limit_denominator(1000)
-        else:
-            if isinstance(self.size, str) and "size" not in sizes:
-                return None
-            n, out = x0[axis + 2], self._spatial(x0, **sizes)[axis]
-            if not isinstance(n, int) or not isinstance(out, int) or n < 1:
-                return None
-            ratio = Fraction(out, n)
+        if dim < 2:
+            return POINTWISE
+        if isinstance(self.size, str) and "size" not in sizes:
+            return None
+        factors, how = self.factors(), self.how()
+        n, out = x0[dim], self._spatial(x0, **sizes)[dim - 2]
+        if how.mode == "area" and self.size is not None and isinstance(out, int) and out == 1:
+            return None  # the mean of everything
+        if factors is None:
+            return resized(how, n, out)
+        # 0.5 is 1/2, 0.333333 is 1/3: what was meant, not the double's 53 bits.
+        ratio = Fraction(factors[dim - 2] if isinstance(factors, tuple) else factors).limit_denominator(1000)
         if ratio <= 0:
             return None
-        return _window(self.how(), ratio.numerator, ratio.denominator)
+        nominal = resized(how, ratio.denominator, ratio.numerator)
+        if not (how.align_corners or how.recompute or how.mode == "area"):
+            return nominal
+        # torch goes by the sizes here, which is another factor where floor(n · scale_factor) cuts something off.
+        exact = resized(how, n, out)
+        step = exact.step or (exact.down, exact.up)
+        return nominal._replace(first=exact.first, step=step)
 
 
 def _scaled(n: Dim, factor: float) -> Dim:
@@ -193,19 +199,64 @@ def _scaled(n: Dim, factor: float) -> Dim:
     return floor_scale(n, factor) if factor >= 0 else -floor_scale(n, -factor)
 
 
-def _window(how: How, up: int, down: int) -> Window:
-    """What an output position sees where ``down`` input positions become ``up``, two coprime numbers."""
-    if up == down:
+def resized(how: How, n: Dim, out: Dim) -> Window:
+    """What an output position sees where ``n`` input positions become ``out``.
+
+    Source: ATen/native/UpSample.h, area_pixel_compute_source_index and nearest_neighbor_compute_source_index.
+    """
+    if isinstance(n, int) and isinstance(out, int):
+        if n < 1 or out < 1:
+            return Window(1, first=None)
+        common = math.gcd(n, out)
+        down, up = n // common, out // common
+        if up == down:
+            return POINTWISE
+        extent: int | None = _extent(how, down, up)
+    elif (n == out) is True:
         return POINTWISE
+    else:
+        down, up = n, out
+        extent = 2 * REACH[how.mode] if how.mode in REACH and not how.antialias else None
+    if how.align_corners:
+        return _corners_aligned(how, n, out)._replace(extent=extent, down=down, up=up)
+    return Window(extent, down, up, _first(how.mode, down, up))
+
+
+def _extent(how: How, down: int, up: int) -> int:
+    """Positions seen where ``down`` input positions become ``up``, two coprime numbers."""
     if how.mode == "area":
         # From floor(i·down/up) to ceil((i + 1)·down/up): widest where i·down leaves the rest up - 1.
-        return Window((down + 2 * up - 2) // up, down, up)
+        return (down + 2 * up - 2) // up
     reach = REACH.get(how.mode)
     if reach is None:
-        return Window(1, down, up)
-    if how.antialias and down > up:
-        return Window(math.ceil(Fraction(2 * reach * down, up)), down, up)
-    return Window(2 * reach, down, up)
+        return 1
+    return math.ceil(Fraction(2 * reach * down, up)) if how.antialias and down > up else 2 * reach
+
+
+def _first(mode: str, down: Dim, up: Dim) -> tuple[Dim, Dim]:
+    """The centre of the first output position, where corners are not aligned.
+
+    ``nearest`` takes floor(j · down/up), of coprime numbers on average (1 - up) / (2 · up) further; where one size is
+    a symbol it is taken that the larger one is a multiple of the other. ``nearest-exact`` takes floor((j + 1/2) ·
+    down/up), which is the half-pixel place, except that an even ``down`` has no middle.
+    """
+    whole = isinstance(down, int) and isinstance(up, int)
+    if mode == "nearest":
+        return ((1 if whole else minimum(down, up)) - up, 2 * up)
+    if mode == "nearest-exact":
+        if whole:
+            return (down - up + (down % 2 == 0), 2 * up)
+        return (choose(down % (2 * up) == 0, down, down - up), 2 * up)
+    return (down - up, 2 * up)
+
+
+def _corners_aligned(how: How, n: Dim, out: Dim) -> Window:
+    """The first and the last output position lie on the input's: a step of (n - 1) / (out - 1).
+
+    With antialias, torch takes that step and still counts from the edge.
+    """
+    down, up = n - 1, maximum(out - 1, 1)
+    return Window(None, first=(down - up, 2 * up) if how.antialias else (0, 1), step=(down, up))
 
 
 @operation

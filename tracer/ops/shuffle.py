@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from tracer.arithmetic import Dim, Holds, choose, conv_size, dilated
 from tracer.ops.base import (
+    POINTWISE,
     Ints,
     Op,
     Requirement,
     Requirements,
     Shape,
     Window,
+    half_pixel,
     has_length,
     has_rank,
     in_range,
@@ -58,13 +60,15 @@ class PixelShuffle(Op, kw_only=True):
         factor = self.upscale_factor
         return (*lead, channels // factor**2, height * factor, width * factor)
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
-        return Window(1, up=self.upscale_factor)
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
+        return half_pixel(1, 1, self.upscale_factor) if dim >= len(x[0]) - 2 else POINTWISE
 
 
 @operation
 class PixelUnshuffle(Op, kw_only=True):
     """Space to channels, PixelShuffle undone: [C, H, W] to [C·r², H / r, W / r]."""
+
+    narrower = True
 
     downscale_factor: int
 
@@ -106,8 +110,9 @@ class PixelUnshuffle(Op, kw_only=True):
             choose(empty, width, width // factor),
         )
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
-        return Window(self.downscale_factor, down=self.downscale_factor)
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
+        factor = self.downscale_factor
+        return half_pixel(factor, factor, 1) if dim >= len(x[0]) - 2 else POINTWISE
 
 
 @operation
@@ -173,7 +178,7 @@ class Blocks(Op, kw_only=True):
                 lambda: f"the kernel spans {extent}, but {written(image)} is {padded} there, padding included",
             )
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         return None
 
 

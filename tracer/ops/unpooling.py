@@ -7,6 +7,7 @@ from typing import ClassVar
 from tracer.arithmetic import Dim, Holds
 from tracer.ops.base import (
     MAX_INT,
+    POINTWISE,
     Ints,
     NodeName,
     Op,
@@ -18,6 +19,7 @@ from tracer.ops.base import (
     has_rank,
     in_range,
     operation,
+    spreading,
     written,
 )
 from tracer.ops.pooling import holds_values
@@ -103,9 +105,17 @@ class MaxUnpool(Op, kw_only=True):
             return (*x0[:-axes], *wanted[-axes:])
         return (*x0[:-axes], *(self._default(x0[i - axes], i) for i in range(axes)))
 
-    def window(self, axis: int, *x: Shape, **sizes: Shape) -> Window | None:
+    def leading_dims(self, *x: Shape) -> int | None:
+        return len(x[0]) - self.axes
+
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
+        """The windows of the pooling that it undoes; a value lies somewhere in its window, on average in the middle."""
+        axis = dim - len(x[0]) + self.axes
+        if axis < 0:
+            return POINTWISE
         kernel, stride = self._per_axis(self.kernel_size)[axis], max(self._strides()[axis], 1)
-        return Window(max(kernel - 1, 0) // stride + 1, up=stride)
+        window = spreading(kernel, stride, self._per_axis(self.padding)[axis], max(kernel - 1, 0) // stride + 1)
+        return window if self._strides()[axis] == stride else window._replace(first=None)
 
 
 def _same(x: Shape, indices: Shape) -> Requirement:
