@@ -154,7 +154,7 @@ def test_refusals() -> None:
         ({"size": 16, "mode": "bilinear", "align_corners": True}, Window(2, 1, 2, (0, 1), (7, 15))),
         ({"scale_factor": 2, "mode": "bilinear", "align_corners": True}, Window(2, 1, 2, (0, 1), (7, 15))),
         ({"size": 1, "mode": "bilinear", "align_corners": True}, Window(2, 8, 1, (0, 1), (7, 1))),
-        ({"size": 1, "mode": "area"}, None),
+        ({"size": 1, "mode": "area"}, Window(8, 8, 1, (7, 2))),
         ({"scale_factor": 0.25, "mode": "nearest-exact"}, Window(1, 4, 1, (4, 2))),
         ({"scale_factor": 1 / 3, "mode": "nearest-exact"}, Window(1, 3, 1, (2, 2))),
         ({"scale_factor": 0.3, "mode": "linear", "recompute_scale_factor": True}, Window(2, 10, 3, (3, 2), (4, 1))),

@@ -177,8 +177,6 @@ class Resizing(Op, kw_only=True):
             return None
         factors, how = self.factors(), self.how()
         n, out = x0[dim], self._spatial(x0, **sizes)[dim - 2]
-        if how.mode == "area" and self.size is not None and isinstance(out, int) and out == 1:
-            return None  # the mean of everything
         if factors is None:
             return resized(how, n, out)
         # 0.5 is 1/2, 0.333333 is 1/3: what was meant, not the double's 53 bits.
@@ -246,7 +244,8 @@ def _first(mode: str, down: Dim, up: Dim) -> tuple[Dim, Dim]:
     if mode == "nearest-exact":
         if whole:
             return (down - up + (down % 2 == 0), 2 * up)
-        return (choose(down % (2 * up) == 0, down, down - up), 2 * up)
+        twice = 2 * up
+        return (choose(down // twice * twice == down, down, down - up), twice)
     return (down - up, 2 * up)
 
 

@@ -1,14 +1,17 @@
-"""Floor 8: T5xx, warnings about designs that run but lose, shift or tile something, or run in one place only."""
+"""Floor 10: T5xx, warnings about designs that run but lose, shift or tile something, or run in one place only."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from tracer.diagnostics import Diagnostic, Related
 from tracer.network.records import Node
 from tracer.ops.base import Requirement, per_axis, written
 from tracer.ops.convolution import ConvTranspose
+from tracer.rules.misaligned import advice, apart, fact, producers
 from tracer.rules.rule import rule
 from tracer.trace import Trace
 
@@ -97,25 +100,47 @@ def uneven_crop(trace: Trace) -> Iterator[Diagnostic]:
 
 
 @rule("T503", "skip misaligned in space", severity="warning")
-def unpooled_elsewhere(trace: Trace) -> Iterator[Diagnostic]:
-    """A max unpooling whose output is not of the size that was pooled.
+def misaligned(trace: Trace) -> Iterator[Diagnostic]:
+    """Two maps are merged position by position that do not show the same places of the input.
 
-    The indices of a max pooling count positions in its input, row by row. In an output of another width the same
-    numbers are other positions, so values land elsewhere, and an index beyond the end is refused while running,
-    depending on the data. Give the unpooling the size back that was pooled: `output_size: NODE`.
+    Each layer centres its positions somewhere: a 2 x 2 pooling and a resize between pixels, an odd kernel with half of
+    it as padding on them. Followed through the network that gives every map a stride and an offset in input pixels.
+    Where they differ at a merge, the skip's details are laid beside the decoder's, by a distance or by one that grows
+    across the map, as with `align_corners: true`. Training can make up for part of it. Where it is meant, silence the
+    line.
+
+    A max unpooling whose output is not of the size that was pooled is told here too: the indices count positions row
+    by row, and in another width the same numbers are other positions. `output_size: NODE` gives the size back.
 
     Bad:
-        input: [1, 8, 8, 9]
-        layers:
-          pool: {op: MaxPool2d, kernel_size: 2}  # tracer: ignore[T501]
-          unpool: {op: MaxUnpool2d, kernel_size: 2, indices: pool}
+        input: [1, 8, 64, 64]
+        encoder:
+          enc1: {op: Conv2d, out_channels: 8, kernel_size: 3, padding: 1}
+          pool1: {op: MaxPool2d, kernel_size: 2}
+        decoder:
+          up1: {op: Upsample, scale_factor: 2, mode: bilinear, align_corners: true}
+          cat1: {op: Concat, from: [up1, enc1]}
 
     Good:
-        input: [1, 8, 8, 9]
-        layers:
-          pool: {op: MaxPool2d, kernel_size: 2}  # tracer: ignore[T501]
-          unpool: {op: MaxUnpool2d, kernel_size: 2, indices: pool, output_size: input}
+        input: [1, 8, 64, 64]
+        encoder:
+          enc1: {op: Conv2d, out_channels: 8, kernel_size: 3, padding: 1}
+          pool1: {op: MaxPool2d, kernel_size: 2}
+        decoder:
+          up1: {op: Upsample, scale_factor: 2, mode: bilinear}
+          cat1: {op: Concat, from: [up1, enc1]}
     """
+    yield from _unpooled_elsewhere(trace)
+    for found in apart(trace):
+        node = found[0].node
+        message = joined([fact(trace, meeting) for meeting in found])
+        field = "align" if getattr(node.op, "align", "none") != "none" else None
+        told = warning(trace, node, "T503", message, field, advice(trace, found[0]))
+        yield replace(told, related=(*producers(trace, found), *told.related))
+
+
+def _unpooled_elsewhere(trace: Trace) -> Iterator[Diagnostic]:
+    """A max unpooling whose output is not of the size that was pooled."""
     for node, op, y in zip(trace.network.nodes, trace.ops, trace.by_index):
         pool = node.operands.get("indices") if node.operands else None
         if pool is None or y is None:
@@ -248,7 +273,7 @@ def training_refuses(trace: Trace) -> Iterator[Diagnostic]:
 design_rules = (
     rows_dropped,
     uneven_crop,
-    unpooled_elsewhere,
+    misaligned,
     checkerboard,
     output_differs,
     one_backend_only,
