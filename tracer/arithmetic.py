@@ -47,10 +47,15 @@ def choose(holds: Holds, then: Dim, otherwise: Dim) -> Dim:
     if isinstance(holds, Condition):
         if then is otherwise or (isinstance(then, int) and isinstance(otherwise, int) and then == otherwise):
             return then
-        return next(iter(holds.sizes())).space.atom("choose", holds, then, otherwise)
+        return holds.space.atom("choose", holds, then, otherwise)
     import numpy
 
     return numpy.where(holds, then, otherwise)
+
+
+def at_least_one(divisor: Dim) -> Dim:
+    """The divisor, or 1 where it is 0: a requirement refuses it there, and the value behind it is never shown."""
+    return choose(divisor == 0, 1, divisor)
 
 
 def floor_scale(n: Dim, factor: float) -> Dim:

@@ -1,4 +1,4 @@
-"""Floor 7: a loaded network, which traces itself for any sizes."""
+"""Floor 9: a loaded network, which traces itself for any sizes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 from tracer.diagnostics import Diagnostic
 from tracer.network.records import Network
-from tracer.plan import Solution, plan_one
+from tracer.planning.solution import Solution
+from tracer.planning.solving import plan_one
 from tracer.trace import CompiledRecipe, Trace, trace
 
 

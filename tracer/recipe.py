@@ -6,11 +6,11 @@ lines, on ints (one input size) or on numpy arrays (all sizes at once). It holds
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from tracer.arithmetic import Dim, Holds, choose, floor_scale, minimum
+from tracer.arithmetic import Dim, Holds, at_least_one, choose, floor_scale, minimum
 from tracer.symbol import Condition, Size, SizeLike, Space
 
 AFFINE, FLOORDIV, POLYNOMIAL, MINIMUM, QUOTIENT, SCALE, CHOOSE = range(7)
@@ -66,7 +66,8 @@ class Program:
 
     def _based(self, size: Size) -> tuple[int, int]:
         """The slot and the factor that a size and its siblings are made of."""
-        self._need_atoms(size)
+        for index in self.space.atoms_under(size, self._slot_of_atom):
+            self._slot_of_atom[index] = self._emit_atom(index)
         terms, slot_of = size.terms, self._slot_of_atom
         if len(terms) == 1 and len(terms[0][0]) == 1:
             (atom,), factor = terms[0]
@@ -76,21 +77,6 @@ class Program:
             base = (self._emit(POLYNOMIAL, (products, 0)), 1)
         self._base[id(size.siblings)] = base
         return base
-
-    def _need_atoms(self, size: Size) -> None:
-        """Emit every atom under a size, deepest first. Atoms are numbered after their arguments."""
-        atoms = self.space.atoms
-        missing: set[int] = set()
-        pending = [a for monomial, _ in size.terms for a in monomial]
-        while pending:
-            index = pending.pop()
-            if index in self._slot_of_atom or index in missing:
-                continue
-            missing.add(index)
-            for below in _sizes_in(atoms[index].arguments):
-                pending.extend(a for monomial, _ in below.terms for a in monomial)
-        for index in sorted(missing):
-            self._slot_of_atom[index] = self._emit_atom(index)
 
     def _emit_atom(self, index: int) -> int:
         atom = self.space.atoms[index]
@@ -141,11 +127,39 @@ class Program:
                     v.append((v[source] * factor + constant) // divisor)
             else:
                 for instruction in instructions:
-                    v.append(self._value(kind, instruction, v))
+                    v.append(self.value(kind, instruction, v))
         return v
 
-    def _value(self, kind: int, instruction: Instruction, v: list[Dim]) -> Dim:
+    @property
+    def computed(self) -> int:
+        """How many slots are computed."""
+        return len(self._instructions)
+
+    def steps(self) -> Iterator[tuple[int, int, Instruction]]:
+        """The instructions one by one: the slot that each fills, its kind, and itself."""
+        for slot, (kind, instruction) in enumerate(self._instructions, len(self.symbols)):
+            yield slot, kind, instruction
+
+    def reads(self, kind: int, instruction: Instruction) -> list[int]:
+        """The slots that an instruction reads."""
+        if kind == AFFINE:
+            return [instruction[0]] if instruction[1] else []
+        if kind in (FLOORDIV, SCALE):
+            return [instruction[0]]
+        if kind == POLYNOMIAL:
+            return [slot for _, slots in instruction[0] for slot in slots]
+        if kind == CHOOSE:
+            condition, *branches = instruction
+            return [*(self._slot_of_size[size] for size in condition.sizes()), *branches]
+        return list(instruction)
+
+    def value(self, kind: int, instruction: Instruction, v: Sequence[Dim]) -> Dim:
+        """What one instruction gives."""
         first, second = instruction[:2]
+        if kind == AFFINE:
+            return v[first] * second + instruction[2] if second else instruction[2]
+        if kind == FLOORDIV:
+            return (v[first] * second + instruction[2]) // instruction[3]
         if kind == POLYNOMIAL:
             total = second
             for factor, slots in first:
@@ -157,12 +171,12 @@ class Program:
             return minimum(v[first], v[second])
         if kind == QUOTIENT:
             # A divisor of zero is refused by a requirement; the value behind it is never shown.
-            return v[first] // maximum_one(v[second])
+            return v[first] // at_least_one(v[second])
         if kind == SCALE:
             return floor_scale(v[first], second)
         return choose(self.truth(first, v), v[second], v[instruction[2]])
 
-    def truth(self, condition: Condition, v: list[Dim]) -> Holds:
+    def truth(self, condition: Condition, v: Sequence[Dim]) -> Holds:
         """A condition's truth after a run; its sizes must have slots."""
         return condition.evaluate(lambda size: v[self._slot_of_size[size]])
 
@@ -179,27 +193,13 @@ def _run_of(emitted: tuple[int, Instruction]) -> tuple[int, Any, Any]:
     return (kind, instruction[0], instruction[1]) if kind == AFFINE else (kind, None, None)
 
 
-def maximum_one(divisor: Dim) -> Dim:
-    """The divisor, or 1 where it is 0."""
-    return choose(divisor == 0, 1, divisor)
-
-
-def _sizes_in(arguments: Iterable[Any]) -> Iterable[Size]:
-    for argument in arguments:
-        if isinstance(argument, Size):
-            yield argument
-        elif isinstance(argument, Condition):
-            yield from argument.sizes()
-
-
 def substitute(sizes: Iterable[SizeLike | Condition | bool], values: Mapping[str, Dim]) -> list[Any]:
     """Values of sizes and truths of conditions, for given values of all symbols."""
     wanted = list(sizes)
     first = next((s for s in wanted if isinstance(s, (Size, Condition))), None)
     if first is None:
         return wanted
-    space = first.space if isinstance(first, Size) else next(iter(first.sizes())).space
-    program = Program(space, list(values))
+    program = Program(first.space, list(values))
     plan = [
         program.watch(s) if isinstance(s, Condition) else program.slot(s) for s in wanted if not isinstance(s, bool)
     ]

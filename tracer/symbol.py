@@ -11,7 +11,7 @@ This file knows nothing of operations or networks. :mod:`tracer.recipe` turns si
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any, Union
 
 SizeLike = Union[int, "Size"]
@@ -34,8 +34,13 @@ class Atom:
         if self.function == "symbol":
             return str(first)
         if self.function == "floordiv":
-            return f"({first!r}) // {rest[0]!r}"
+            numerator, divisor = repr(first), repr(rest[0])
+            return f"{_grouped(numerator)} // {_grouped(divisor)}"
         return f"{self.function}({', '.join(map(repr, self.arguments))})"
+
+
+def _grouped(text: str) -> str:
+    return text if text.isalnum() else f"({text})"
 
 
 class Space:
@@ -45,6 +50,7 @@ class Space:
         self.atoms: list[Atom] = []
         self._atom_of: dict[tuple[Any, ...], Atom] = {}
         self._siblings: dict[Terms, Siblings] = {}
+        self._support: dict[int, frozenset[str]] = {}
 
     def symbol(self, name: str) -> Size:
         """The size that stands for the symbol ``name``."""
@@ -52,7 +58,7 @@ class Space:
 
     def atom(self, function: str, *arguments: Any) -> Size:
         """The size ``function(*arguments)``, made once."""
-        key = (function, *(_identity(argument) for argument in arguments))
+        key = (function, *(identity(argument) for argument in arguments))
         atom = self._atom_of.get(key)
         if atom is None:
             atom = self._atom_of[key] = Atom(len(self.atoms), function, arguments)
@@ -65,6 +71,32 @@ class Space:
         terms = tuple(sorted((m, c) for m, c in coefficients.items() if c))
         return self.interned(terms, constant) if terms else constant
 
+    def support(self, of: SizeLike | Condition | bool) -> frozenset[str]:
+        """The symbols that a size or condition depends on."""
+        if isinstance(of, int):
+            return NOTHING
+        if isinstance(of, Condition):
+            return NOTHING.union(*[self.support(part) for part in of.parts])
+        known = self._support
+        for index in self.atoms_under(of, known):
+            atom = self.atoms[index]
+            own = frozenset([atom.arguments[0]]) if atom.function == "symbol" else NOTHING
+            known[index] = own.union(*[self.support(size) for size in sizes_in(atom.arguments)])
+        return NOTHING.union(*[known[index] for monomial, _ in of.terms for index in monomial])
+
+    def atoms_under(self, size: Size, known: Container[int]) -> list[int]:
+        """The atoms that a size is made of and that are not known yet, each behind those it is made of."""
+        missing: set[int] = set()
+        pending = [a for monomial, _ in size.terms for a in monomial]
+        while pending:
+            index = pending.pop()
+            if index in known or index in missing:
+                continue
+            missing.add(index)
+            for below in sizes_in(self.atoms[index].arguments):
+                pending.extend(a for monomial, _ in below.terms for a in monomial)
+        return sorted(missing)  # an atom is numbered after its arguments
+
     def interned(self, terms: Terms, constant: int) -> Size:
         """The size of these terms and this constant, made once."""
         siblings = self._siblings.get(terms)
@@ -73,10 +105,22 @@ class Space:
         return siblings.size(constant)
 
 
-def _identity(value: Any) -> Any:
+NOTHING: frozenset[str] = frozenset()
+
+
+def sizes_in(arguments: Iterable[Any]) -> Iterable[Size]:
+    """The sizes among an atom's arguments, those inside of conditions included."""
+    for argument in arguments:
+        if isinstance(argument, Size):
+            yield argument
+        elif isinstance(argument, Condition):
+            yield from argument.sizes()
+
+
+def identity(value: Any) -> Any:
     """What makes two arguments of an atom the same: sizes are interned, conditions are not."""
     if isinstance(value, Condition):
-        return (value.relation, *map(_identity, value.parts))
+        return (value.relation, *map(identity, value.parts))
     return id(value) if isinstance(value, Size) else value
 
 
@@ -116,7 +160,7 @@ class Size:
         text = ""
         for monomial, factor in self.terms:
             product = "*".join(
-                f"({a!r})" if a.function == "floordiv" and (len(monomial) > 1 or abs(factor) != 1) else repr(a)
+                f"({a!r})" if a.function == "floordiv" and (len(monomial) > 1 or factor != 1) else repr(a)
                 for a in (atoms[i] for i in monomial)
             )
             sign = ("-" if factor < 0 else "") if not text else (" - " if factor < 0 else " + ")
@@ -275,7 +319,25 @@ def compare(relation: str, difference: SizeLike) -> Condition | bool:
             return relation == "ne"
         reduced = tuple([(monomial, factor // common) for monomial, factor in difference.terms])
         difference = difference.space.interned(reduced, difference.constant // common)
+    if relation != "ge" and not difference.constant and (divided := _without_common_atom(difference)):
+        # a*p is 0 where one of them is.
+        rest, factor = (compare(relation, part) for part in divided)
+        return rest | factor if relation == "eq" else rest & factor
     return Condition(relation, (difference,))
+
+
+def _without_common_atom(size: Size) -> tuple[SizeLike, Size] | None:
+    """The size over an atom that all of its terms have, and that atom."""
+    common = set(size.terms[0][0]).intersection(*[monomial for monomial, _ in size.terms[1:]])
+    if not common or (len(size.terms) == 1 and len(size.terms[0][0]) == 1):
+        return None
+    atom = min(common)
+    divided: dict[Monomial, int] = {}
+    for monomial, factor in size.terms:
+        rest = list(monomial)
+        rest.remove(atom)
+        divided[tuple(rest)] = factor
+    return size.space.size(divided), size.space.interned((((atom,), 1),), 0)
 
 
 class Condition:
@@ -307,7 +369,29 @@ class Condition:
     def __repr__(self) -> str:
         if self.relation in ("and", "or"):
             return "(" + f" {self.relation} ".join(map(repr, self.parts)) + ")"
-        return f"{self.parts[0]!r} {({'ge': '>=', 'eq': '==', 'ne': '!='})[self.relation]} 0"
+        size: Size = self.parts[0]
+        relation = {"ge": ">=", "eq": "==", "ne": "!="}[self.relation]
+        parts: list[dict[Monomial, int]] = [{}, {}]
+        for monomial, factor in (*size.terms, ((), size.constant)):
+            parts[factor < 0][monomial] = abs(factor)
+        left, right = (size.space.size(part) for part in parts)
+        if isinstance(left, int) and not isinstance(right, int):
+            left, right, relation = right, left, relation.replace(">", "<")
+        return f"{left!r} {relation} {right!r}"
+
+    @property
+    def space(self) -> Space:
+        """The space of its sizes."""
+        part: Any = self.parts[0]
+        return part.space  # type: ignore[no-any-return]
+
+    def conjuncts(self) -> Iterable[Condition]:
+        """The conditions that it joins by ``and``."""
+        if self.relation == "and":
+            for part in self.parts:
+                yield from part.conjuncts()
+        else:
+            yield self
 
     def sizes(self) -> Iterable[Size]:
         """Every size that the condition compares with zero."""

@@ -365,14 +365,23 @@ class Recipe:
     """A network's shapes as a program over its symbols, for one set of operations.
 
     ``sizes`` gives some or all symbols a number from the start; operations may hold symbols in their arguments
-    (the planner's unknowns).
+    (the planner's unknowns). Without ``contracts`` expectations are left out: what torch takes is not what a config
+    promises.
     """
 
     def __init__(
-        self, network: Network, ops: Ops, sizes: Mapping[str, int] | None = None, space: Space | None = None
+        self,
+        network: Network,
+        ops: Ops,
+        sizes: Mapping[str, int] | None = None,
+        space: Space | None = None,
+        *,
+        contracts: bool = True,
     ) -> None:
         self.network = network
-        self.ops = ops
+        self.ops = list(ops)
+        """With dims over symbols in their place."""
+        self.contracts = contracts
         space = space or Space()
         self.program = Program(space, list(network.symbols) or [""])
         self.conditions: list[tuple[Condition, Node]] = []
@@ -418,9 +427,10 @@ class Recipe:
                     return False
                 index = memo[key] = interned(shape)
             shape_of.append(index)
-            if node.expect is not None and not self._expected(node, node.expect[0], self.unique[index]):
+            expect = node.expect if self.contracts else None
+            if expect is not None and not self._expected(node, expect[0], self.unique[index]):
                 return False
-        return all(
+        return not self.contracts or all(
             self._expected(network.outputs[name], pattern, self.unique[shape_of[network.outputs[name].index]])
             for name, (pattern, _) in network.output_expect.items()
         )
@@ -430,7 +440,7 @@ class Recipe:
         given = {field: self.unique[self.shape_of[source.index]] for field, source in node.operands.items()}
         if node.dim_fields:
             values = {field: dims_value(dims, self.sizes) for field, dims in node.dim_fields.items()}
-            op = with_arguments(op, values)
+            self.ops[node.index] = op = with_arguments(op, values)
             pairs = [pair for field, dims in node.dim_fields.items() for pair in dim_pairs(dims, values[field])]
             for n in [n for dim, n in pairs if dim.__class__ is not int]:
                 if isinstance(n, float):
@@ -469,6 +479,11 @@ class Recipe:
 
     def _require(self, condition: Condition, node: Node) -> None:
         self.conditions.append((condition, node))
+
+    @property
+    def shapes(self) -> list[Shape]:
+        """The symbolic shape of every node; as far as the first that fails."""
+        return [self.unique[index] for index in self.shape_of]
 
 
 class CompiledRecipe(Recipe):

@@ -1,4 +1,4 @@
-"""Floor 10: what the commands share: options, files, colours."""
+"""Floor 13: what the commands share: options, files, colours."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, TextIO, TypeVar
 
 import click
 
-from tracer.api import read_bytes
 from tracer.diagnostics import Diagnostic, TracerError, printable, shortened
+from tracer.loading import load_text, read_bytes
 from tracer.net import Net
 from tracer.network.values import value_of
 from tracer.source import limits
@@ -136,8 +136,6 @@ def shown(path: str) -> str:
 
 def open_net(text: str, path: str, overrides: Overrides) -> Net:
     """Load a config with the command line's overrides. Raises TracerError and click.UsageError."""
-    from tracer.api import load_text
-
     try:
         return load_text(text, shown(path), overrides.params, overrides.sizes, overrides.inputs)
     except ValueError as error:

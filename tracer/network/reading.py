@@ -124,8 +124,10 @@ class _Reader:
             outputs=outputs,
             output_expect=expected,
             params=self.params,
+            blocks=self.blocks,
             diagnostics=[],
             ignored=ignored_codes(source),
+            source=source,
         )
 
     def _guarded(self, follows: str, step: Callable[..., T], *arguments: Any) -> T | None:

@@ -141,10 +141,14 @@ class Network(msgspec.Struct):
     """The network's outputs by their declared name."""
     output_expect: dict[str, tuple[tuple[DimPattern, ...], YamlNode]]
     params: dict[str, Any]
+    blocks: Mapping[str, Any]
+    """The declared blocks (:class:`tracer.network.declarations.Block`) by name."""
     diagnostics: list[Diagnostic]
     """Warnings found while loading."""
     ignored: dict[int, frozenset[str]]
     """Codes that a ``# tracer: ignore[...]`` comment silences, by line."""
+    source: str
+    """The config's text."""
 
     def defaults(self) -> dict[str, int]:
         """The size of every symbol in a single trace: the fixed value, the list's first, or ``min``."""

@@ -150,7 +150,8 @@ POINTWISE = Window(1)
 
 def sliding(extent: int, stride: int, left: int) -> Window:
     """A window that moves by ``stride`` and starts at -``left``: its middle is (extent - 1) / 2 further."""
-    return Window(extent, stride, 1, (extent - 1 - 2 * left, 2))
+    middle = extent - 1 - 2 * left
+    return Window(extent, stride, 1, (middle, 2)) if middle else Window(extent, stride)
 
 
 def spreading(extent: int, stride: int, left: int, seen: int) -> Window:

@@ -1,4 +1,4 @@
-"""Floor 8: T305, a size in ``sizes`` that the network does not take."""
+"""Floor 10: T305, a size in ``sizes`` that the network does not take."""
 
 from __future__ import annotations
 

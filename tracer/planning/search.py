@@ -1,0 +1,422 @@
+"""Floor 8: the least-cost values of integer unknowns that meet conditions, or the proof that there are none.
+
+Conditions that share no unknown are solved apart (each axis for itself). Within a part the search is complete: depth
+first in the order of the nodes, a condition judged as soon as its unknowns have values. Two things keep it small
+without losing a solution. What follows depends only on the sizes that are still in use, so a state that has been
+there before is looked up, with its least cost and its number of solutions. And size functions are bounded: where the
+bounds of what is still open cannot meet a condition, or meet them all, nothing below is tried.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tracer.network.records import Node
+from tracer.recipe import AFFINE, CHOOSE, FLOORDIV, MINIMUM, POLYNOMIAL, QUOTIENT, SCALE, Program
+from tracer.symbol import Condition, Space
+
+STEPS = 200_000
+"""Values tried before a search gives up; it then says so instead of answering."""
+
+Ask = tuple[Condition, Node]
+"""A condition on the unknowns, and the node that it belongs to."""
+
+
+class TooManyValues(Exception):
+    """The search has more values to try than it may."""
+
+
+class Variable(msgspec.Struct):
+    """One integer to find."""
+
+    name: str
+    domain: range
+    default: int
+    """torch's default, from which the cost of a value is its distance."""
+    nodes: list[Node] = msgspec.field(default_factory=list)
+    """The nodes that use it."""
+
+    def cheapest_first(self) -> Iterator[int]:
+        """The values by their distance from the default, the lower of two first; a large domain is not built."""
+        start = min(max(self.default, self.domain.start), self.domain.stop - 1)
+        yield start
+        for distance in range(1, len(self.domain)):
+            for value in (start - distance, start + distance):
+                if value in self.domain:
+                    yield value
+
+
+class Broken(NamedTuple):
+    """Where a search that found nothing came furthest."""
+
+    condition: Condition
+    node: Node
+    values: dict[str, int]
+    """The unknowns' values then, as far as they were chosen, and the values of the other parts."""
+
+
+class Found(NamedTuple):
+    """The answer of a search."""
+
+    values: dict[str, int] | None
+    """None: no values meet the conditions."""
+    solutions: int
+    """How many assignments do."""
+    broken: Broken | None
+    parts: list[Part]
+
+
+def solve(space: Space, variables: Mapping[str, Variable], asks: Sequence[Ask]) -> Found:
+    """The least-cost values, part by part. Raises :class:`TooManyValues`."""
+    names = list(variables)
+    rank = {name: i for i, name in enumerate(names)}
+    asks = _open([(part, node) for condition, node in asks for part in condition.conjuncts()], space, variables)
+    supports = [sorted(rank[name] for name in space.support(condition)) for condition, _ in asks]
+    values: dict[str, int] = {}
+    solutions, parts = 1, []
+    broken: Broken | None = None
+    for indexes in _connected(len(names), supports):
+        members = set(indexes)
+        own = [ask for ask, support in zip(asks, supports) if support and support[0] in members]
+        part = Part(space, [variables[names[i]] for i in indexes], own)
+        best = part.solve()
+        solutions *= part.solutions
+        parts.append(part)
+        if best is None and part.broken is not None:
+            broken = broken or part.broken
+            best = part.broken.values
+        values.update(best or {})
+    if broken is not None or not solutions:
+        return Found(None, 0, broken and broken._replace(values=values), [])
+    return Found(values, solutions, None, parts)
+
+
+def _open(asks: list[Ask], space: Space, variables: Mapping[str, Variable]) -> list[Ask]:
+    """The conditions that do not hold whatever the values are."""
+    program = Program(space, list(variables))
+    for condition, _ in asks:
+        program.watch(condition)
+    bounds = Bounds(program, [0] * (len(variables) + program.computed))
+    for slot, variable in enumerate(variables.values()):
+        bounds.open(slot, variable.domain)
+    for slot, kind, instruction in program.steps():
+        bounds.step(slot, kind, instruction)
+    return [ask for ask in asks if bounds.truth(ask[0]) is not True]
+
+
+def _connected(count: int, supports: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Groups of unknowns that share conditions, each in order."""
+    leader = list(range(count))
+
+    def find(i: int) -> int:
+        while leader[i] != i:
+            leader[i] = leader[leader[i]]
+            i = leader[i]
+        return i
+
+    for support in supports:
+        for i in support[1:]:
+            leader[find(i)] = find(support[0])
+    groups: dict[int, list[int]] = {}
+    for i in range(count):
+        groups.setdefault(find(i), []).append(i)
+    return list(groups.values())
+
+
+Key = tuple[int, ...]
+
+
+class State(NamedTuple):
+    """What is known of the unknowns from one depth on, for one set of sizes in use."""
+
+    cost: int
+    solutions: int
+    choices: list[tuple[int, Key]] | None
+    """The values that lead to a solution, the best first, each with the state that follows. None: all values do."""
+
+
+class Level(NamedTuple):
+    """What is computed and judged once an unknown has a value."""
+
+    variable: Variable
+    steps: list[tuple[int, int, Any]]
+    """Slot, kind and instruction."""
+    conditions: list[Ask]
+    live: tuple[int, ...]
+    """The slots that later levels use, this one's and earlier ones'."""
+
+
+class Part:
+    """Unknowns that share conditions."""
+
+    def __init__(self, space: Space, variables: list[Variable], asks: Sequence[Ask]) -> None:
+        self.variables = variables
+        self.program = Program(space, [v.name for v in variables])
+        for condition, _ in asks:
+            self.program.watch(condition)
+        self.values: list[Any] = [v.domain.start for v in variables] + [0] * self.program.computed
+        self.levels = self._levels(asks)
+        self.states: list[dict[Key, State | None]] = [{} for _ in variables]
+        self.broken: Broken | None = None
+        self._deepest = -1
+        self._steps = 0
+
+    def _levels(self, asks: Sequence[Ask]) -> list[Level]:
+        count = len(self.variables)
+        depth = list(range(count)) + [-1] * self.program.computed
+        uses = [-1] * len(depth)
+        """The last level that reads a slot."""
+        steps: list[list[tuple[int, int, Any]]] = [[] for _ in range(count)]
+        for slot, kind, instruction in self._small_steps(depth):
+            reads = self.program.reads(kind, instruction)
+            at = max((depth[r] for r in reads), default=-1)
+            if slot == len(depth):
+                depth.append(at)
+                uses.append(-1)
+            depth[slot] = at
+            if at < 0:
+                self.values[slot] = self.program.value(kind, instruction, self.values)
+                continue
+            steps[at].append((slot, kind, instruction))
+            for r in reads:
+                uses[r] = max(uses[r], at)
+        conditions: list[list[Ask]] = [[] for _ in range(count)]
+        for ask in asks:
+            slots = [self.program.slot(size) for size in ask[0].sizes()]
+            at = max(depth[s] for s in slots)
+            conditions[at].append(ask)
+            for s in slots:
+                uses[s] = max(uses[s], at)
+        live = [tuple(s for s, (d, u) in enumerate(zip(depth, uses)) if 0 <= d <= level < u) for level in range(count)]
+        return [Level(*level) for level in zip(self.variables, steps, conditions, live)]
+
+    def _small_steps(self, depth: Sequence[int]) -> Iterator[tuple[int, int, Any]]:
+        """The program's steps, with a sum over unknowns of several levels cut into one sum a level.
+
+        What a chain of layers adds up to is then one number at each level, and the same states are met again.
+        """
+        for slot, kind, instruction in self.program.steps():
+            if kind == POLYNOMIAL:
+                products, constant = instruction
+                by_level: dict[int, list[Any]] = {}
+                for product in products:
+                    by_level.setdefault(max(depth[s] for s in product[1]), []).append(product)
+                *earlier, last = sorted(by_level)
+                sum_so_far: list[Any] = []
+                for level in earlier:
+                    self.values.append(0)
+                    partial = len(self.values) - 1
+                    yield partial, POLYNOMIAL, (tuple(sum_so_far + by_level[level]), 0)
+                    sum_so_far = [(1, (partial,))]
+                instruction = (tuple(sum_so_far + by_level[last]), constant)
+            yield slot, kind, instruction
+
+    def solve(self) -> dict[str, int] | None:
+        """The least-cost values, ties to the first unknowns' cheapest; None where there are none."""
+        root = self._explored()
+        self.solutions = root.solutions if root else 0
+        return next(self.assignments(), None) if root else None
+
+    def assignments(self) -> Iterator[dict[str, int]]:
+        """Every solution, the least-cost one first; the others in no order of cost. After :meth:`solve`."""
+        names = [v.name for v in self.variables]
+
+        def below(depth: int, key: Key) -> Iterator[list[int]]:
+            if depth == len(names):
+                yield []
+                return
+            state = self.states[depth][key]
+            assert state is not None
+            if state.choices is None:
+                yield from map(list, itertools.product(*(v.cheapest_first() for v in self.variables[depth:])))
+                return
+            for value, following in state.choices:
+                for rest in below(depth + 1, following):
+                    yield [value, *rest]
+
+        for chosen in below(0, ()):
+            yield dict(zip(names, chosen))
+
+    def _explored(self) -> State | None:
+        """The root's state: a walk with a stack of its own, as there may be more unknowns than Python's stack holds."""
+        stack = [_Frame(0, (), self.levels[0].variable)]
+        result: State | None = None
+        while True:
+            frame = stack[-1]
+            following = self._next(frame)
+            if following is not None:
+                stack.append(_Frame(frame.depth + 1, following, self.levels[frame.depth + 1].variable))
+                continue
+            result = self.states[frame.depth][frame.key] = frame.state()
+            stack.pop()
+            if not stack:
+                return result
+            stack[-1].add(result)
+
+    def _next(self, frame: _Frame) -> Key | None:
+        """Go through the values of a frame's unknown; stops at a state that is not known yet, and returns its key."""
+        level = self.levels[frame.depth]
+        v, last = self.values, frame.depth + 1 == len(self.levels)
+        for value in frame.untried:
+            self._steps += 1
+            if self._steps > STEPS:
+                raise TooManyValues
+            v[frame.depth] = frame.value = value
+            for slot, kind, instruction in level.steps:
+                v[slot] = self.program.value(kind, instruction, v)
+            if not self._meets(frame.depth, level.conditions):
+                continue
+            frame.following = key = tuple([v[slot] for slot in level.live])
+            if last:
+                frame.add(_SOLVED)
+                continue
+            known = self.states[frame.depth + 1]
+            if key not in known:
+                met = None if len(known) < 2 else self._are_met(frame.depth)
+                if met is None:
+                    return key
+                known[key] = self._free(frame.depth + 1) if met else None
+            frame.add(known[key])
+        return None
+
+    def _free(self, depth: int) -> State:
+        """What is known where no condition is left."""
+        rest = self.variables[depth:]
+        cost = sum(abs(next(v.cheapest_first()) - v.default) for v in rest)
+        return State(cost, math.prod(len(v.domain) for v in rest), None)
+
+    def _meets(self, depth: int, asks: list[Ask]) -> bool:
+        for condition, node in asks:
+            if not self.program.truth(condition, self.values):
+                if (depth, node.index) > (self._deepest, self.broken.node.index if self.broken else -1):
+                    self._deepest = depth
+                    names = [v.name for v in self.variables[: depth + 1]]
+                    self.broken = Broken(condition, node, dict(zip(names, self.values)))
+                return False
+        return True
+
+    def _are_met(self, depth: int) -> bool | None:
+        """Whether the conditions behind this depth are met by all values, by none (one of them is not), or by some."""
+        bounds = Bounds(self.program, self.values)
+        always = True
+        for later in range(depth + 1, len(self.levels)):
+            level = self.levels[later]
+            bounds.open(later, level.variable.domain)
+            for slot, kind, instruction in level.steps:
+                bounds.step(slot, kind, instruction)
+            for condition, _ in level.conditions:
+                holds = bounds.truth(condition)
+                if holds is False:
+                    return False
+                always = always and holds is True
+        return True if always else None
+
+
+_SOLVED = State(0, 1, [])
+
+
+class _Frame:
+    """One unknown of a walk: what has been found with the values tried so far."""
+
+    __slots__ = ("best", "choices", "count", "depth", "following", "key", "untried", "value", "variable")
+
+    def __init__(self, depth: int, key: Key, variable: Variable) -> None:
+        self.depth = depth
+        self.key = key
+        self.variable = variable
+        self.untried = variable.cheapest_first()
+        self.value = 0
+        self.following: Key = ()
+        self.count = 0
+        self.best = 0
+        self.choices: list[tuple[int, Key]] = []
+
+    def add(self, found: State | None) -> None:
+        """What follows from the value last tried."""
+        if found is None:
+            return
+        cost = found.cost + abs(self.value - self.variable.default)
+        choice = (self.value, self.following)
+        self.count += found.solutions
+        if not self.choices or cost < self.best:  # of equal ones the earlier is nearer to the default
+            self.best = cost
+            self.choices.insert(0, choice)
+        else:
+            self.choices.append(choice)
+
+    def state(self) -> State | None:
+        return State(self.best, self.count, self.choices) if self.choices else None
+
+
+class Bounds:
+    """Least and largest values of slots, some of which are open; all formulas are monotone in each argument."""
+
+    def __init__(self, program: Program, values: Sequence[Any]) -> None:
+        self.program = program
+        self.lower = list(values)
+        self.upper = list(values)
+
+    def open(self, slot: int, domain: range) -> None:
+        self.lower[slot], self.upper[slot] = domain.start, domain.stop - 1
+
+    def step(self, slot: int, kind: int, instruction: Any) -> None:
+        """The bounds of one more slot."""
+        lower, upper = self.lower, self.upper
+        if kind in (AFFINE, FLOORDIV, SCALE):
+            ends = (
+                self.program.value(kind, instruction, lower),
+                self.program.value(kind, instruction, upper),
+            )
+        elif kind == MINIMUM:
+            first, second = instruction
+            ends = (min(lower[first], lower[second]), min(upper[first], upper[second]))
+        elif kind == POLYNOMIAL:
+            ends = self._polynomial(*instruction)
+        elif kind == QUOTIENT:
+            first, second = instruction
+            divisors = (max(lower[second], 1), max(upper[second], 1))
+            ends = _corners([n // d for n in (lower[first], upper[first]) for d in divisors])
+        else:
+            assert kind == CHOOSE
+            ends = self._choice(*instruction)
+        lower[slot], upper[slot] = min(ends), max(ends)
+
+    def _polynomial(self, products: Any, constant: int) -> tuple[int, int]:
+        least = most = constant
+        for factor, slots in products:
+            ends = (factor, factor)
+            for slot in slots:
+                ends = _corners([a * b for a in ends for b in (self.lower[slot], self.upper[slot])])
+            least, most = least + ends[0], most + ends[1]
+        return least, most
+
+    def _choice(self, condition: Condition, then: int, otherwise: int) -> tuple[int, int]:
+        truth = self.truth(condition)
+        slots = [then, otherwise] if truth is None else [then if truth else otherwise]
+        return min(self.lower[s] for s in slots), max(self.upper[s] for s in slots)
+
+    def truth(self, condition: Condition) -> bool | None:
+        """Whether a condition always or never holds; None where that is open."""
+        if condition.relation in ("and", "or"):
+            parts = [self.truth(part) for part in condition.parts]
+            deciding = condition.relation == "or"
+            if deciding in parts:
+                return deciding
+            return None if None in parts else not deciding
+        slot = self.program.slot(condition.parts[0])
+        least, most = self.lower[slot], self.upper[slot]
+        if condition.relation == "ge":
+            return True if least >= 0 else False if most < 0 else None
+        equal = condition.relation == "eq"
+        if not least <= 0 <= most:
+            return not equal
+        return equal if least == most else None
+
+
+def _corners(values: list[int]) -> tuple[int, int]:
+    return min(values), max(values)

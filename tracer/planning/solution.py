@@ -1,0 +1,36 @@
+"""Floor 8: what a plan is."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tracer.diagnostics import Diagnostic
+from tracer.size_set import SizeSet
+from tracer.trace import Ops
+
+
+class Served(msgspec.Struct, frozen=True):
+    """One assignment, and the sizes that it serves."""
+
+    assignments: dict[str, tuple[int, ...]]
+    sizes: dict[str, SizeSet]
+    """By symbol, among the sizes that are promised."""
+
+
+class Solution(msgspec.Struct, frozen=True):
+    """Values for every ``auto``."""
+
+    feasible: bool
+    assignments: dict[str, tuple[int, ...]]
+    """``"up4.output_padding": (1, 0)``, one value per axis."""
+    cost: int
+    """The sum of the distances from torch's defaults."""
+    ops: Ops
+    """Every node's operation with its values filled in (where infeasible: with the least ones)."""
+    diagnostics: list[Diagnostic]
+    solutions: int = 1
+    """How many assignments there are."""
+    capped: bool = False
+    """There may be fewer than ``solutions``: so many serve the sizes that were tried, and not all were proven."""
+    served: tuple[Served, ...] = ()
+    """Where no assignment serves every size: which serves which, the one that serves the most first."""

@@ -1,0 +1,324 @@
+"""Floor 7: the exact sets of input sizes that a network takes, per axis, for every integer.
+
+The network is traced on symbols once. What torch requires, what loses nothing and where grids coincide are conditions
+on sizes; those of one symbol are decided by :mod:`tracer.periodic`. No sampling: a set is a proof. Where a condition
+ties two symbols together, the set of each is the one with the others at their declared sizes (or the next that they
+take by themselves), and the tie is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from tracer.geometry import meetings
+from tracer.network.records import Network, Node
+from tracer.periodic import Analysis, Aperiodic, Decided, always, decide
+from tracer.size_set import NONE, SizeSet, of_members
+from tracer.substitution import Substitution
+from tracer.symbol import Condition, Size, SizeLike, identity
+from tracer.trace import Ops, Recipe, trace
+
+Ask = tuple[Condition | bool, Node, Collection[str]]
+"""A condition, the node that it belongs to, and the symbols that it judges where it is decided."""
+
+TRACED = 256
+"""Sizes that are traced one by one, where formulas take no symbols."""
+
+
+class Axis(msgspec.Struct, frozen=True):
+    """The sizes of one symbol."""
+
+    runs: SizeSet
+    """torch raises nothing."""
+    lossless: SizeSet
+    """... and no strided operation drops a row, no crop is uneven."""
+    aligned: SizeSet
+    """... and at every merge the inputs' sampling grids coincide."""
+    below: int | None = None
+    """Decided below this size only, as a formula has no period; None: for every size."""
+
+
+class Coupling(msgspec.Struct, frozen=True):
+    """A condition that ties several symbols together."""
+
+    symbols: tuple[str, ...]
+    constraint: str
+    """``(H // 32)*(W // 32) == 49``."""
+    node: str
+
+
+class WorkingSizes(msgspec.Struct, frozen=True):
+    """The sets of every symbol of the input."""
+
+    axes: dict[str, Axis]
+    couplings: list[Coupling]
+
+
+def working_sizes(network: Network, ops: Ops, sizes: Mapping[str, int]) -> WorkingSizes:
+    """The sets of every symbol; ``sizes`` are the declared ones, for axes that are tied together.
+
+    Raises :class:`tracer.size_set.TooLarge` where a set repeats later than is computed.
+    """
+    recipe = Recipe(network, ops, contracts=False)
+    if not recipe.sound:
+        if recipe.failed is not None:
+            return WorkingSizes(dict.fromkeys(network.symbols, Axis(NONE, NONE, NONE)), [])
+        return WorkingSizes({symbol: _traced(network, ops, sizes, symbol) for symbol in network.symbols}, [])
+    run = Asked(recipe, sizes).of((condition, node, ()) for condition, node in recipe.conditions)
+    asks = [run, run.of(_losses(recipe)), run.of(_alignments(recipe))]
+    found = {s: decide([kind.about(s) for kind in asks], s, run.analysis) for s in network.symbols}
+    axes = {}
+    for symbol, (runs, lossless, aligned) in found.items():
+        if any(type(op).narrower for op in ops if op is not None):
+            others = {s: (r.sizes.nearest(sizes.get(s, 1)) or (1,))[0] for s, (r, *_) in found.items()}
+            runs = _widened(network, ops, others, symbol, runs)
+        bounds = [d.below for d in (runs, lossless, aligned) if d.below is not None]
+        axes[symbol] = Axis(runs.sizes, lossless.sizes, aligned.sizes, min(bounds, default=None))
+    return WorkingSizes(axes, run.couplings(network.symbols))
+
+
+def promised_sizes(network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str) -> Decided | None:
+    """The sizes of one symbol that run and meet every expectation, the others at ``sizes``.
+
+    None where the formulas take no symbols. Raises TooLarge.
+    """
+    fixed = {name: n for name, n in sizes.items() if name != symbol}
+    recipe = Recipe(network, ops, fixed)
+    if not recipe.sound:
+        return Decided(NONE, None) if recipe.failed is not None else None
+    (found,) = decide([[condition for condition, _ in recipe.conditions]], symbol, Analysis(recipe.program.space))
+    if any(type(op).narrower for op in ops if op is not None):
+        found = _widened(network, ops, sizes, symbol, found)
+    return found
+
+
+class Asked:
+    """Conditions of one kind, by the symbols that they depend on."""
+
+    def __init__(self, recipe: Recipe, sizes: Mapping[str, int], analysis: Analysis | None = None) -> None:
+        self.recipe = recipe
+        self.declared = sizes
+        self.analysis = analysis or Analysis(recipe.program.space)
+        self.alone: dict[str, list[Condition]] = {}
+        self.tied: list[tuple[Condition, Node, frozenset[str]]] = []
+        self.impossible: set[str] = set()
+        """Symbols for which a condition never holds."""
+        self._holds: dict[Any, bool] = {}
+        self._own: dict[str, SizeSet] = {}
+        self._fixed: dict[str, int] | None = None
+
+    def of(self, asks: Iterable[Ask]) -> Asked:
+        """These conditions."""
+        found = Asked(self.recipe, self.fixed(), self.analysis)
+        seen = set()
+        for whole, node, symbols in asks:
+            if isinstance(whole, bool):
+                found.impossible.update(() if whole else symbols)
+                continue
+            for condition in whole.conjuncts():
+                key = identity(condition)
+                if key not in seen:
+                    seen.add(key)
+                    found._add(condition, node)
+        return found
+
+    def _add(self, condition: Condition, node: Node) -> None:
+        support = self.analysis.space.support(condition)
+        if len(support) == 1:
+            self.alone.setdefault(next(iter(support)), []).append(condition)
+        else:
+            self.tied.append((condition, node, support))
+
+    def about(self, symbol: str) -> Iterator[Condition | bool]:
+        """The conditions on one symbol, the others at their :meth:`fixed` sizes where they are tied to it."""
+        if symbol in self.impossible:
+            yield False
+        yield from self.alone.get(symbol, ())
+        others = {name: n for name, n in self.fixed().items() if name != symbol}
+        replaced = Substitution(self.analysis.space, others)
+        for condition, _, symbols in self.tied:
+            if symbol in symbols and symbols <= {*others, symbol}:
+                yield replaced.condition(condition)
+
+    def fixed(self) -> dict[str, int]:
+        """For each symbol the size next to the declared one that it takes by itself: at which others are asked."""
+        if self._fixed is None:
+            tied = {symbol for _, _, symbols in self.tied for symbol in symbols}
+            self._fixed = dict(self.declared)
+            for symbol in tied & set(self._fixed):
+                self._fixed[symbol] = next(iter(self.own(symbol).nearest(self._fixed[symbol])), self._fixed[symbol])
+        return self._fixed
+
+    def couplings(self, symbols: Collection[str]) -> list[Coupling]:
+        """The conditions that do not hold for every combination of sizes that the symbols take by themselves.
+
+        An alternative that an empty axis makes true (``H >= 1 or N == 0``) is no tie for anyone but an empty batch.
+        """
+        found: dict[str, Coupling] = {}
+        space = self.analysis.space
+        for condition, node, _ in self.tied:
+            kept = _of_filled(condition)
+            support = space.support(kept)
+            if len(support) < 2 or self._always(kept):
+                continue
+            constraint = repr(kept)
+            found.setdefault(constraint, Coupling(tuple(s for s in symbols if s in support), constraint, node.name))
+        return list(found.values())
+
+    def _always(self, condition: Condition | bool) -> bool:
+        """Whether it holds for every combination of sizes, by alternatives of one symbol each."""
+        if isinstance(condition, bool):
+            return condition
+        if condition.relation == "and":
+            return all(map(self._always, condition.parts))
+        if condition.relation == "or":
+            return any(map(self._always, condition.parts))
+        key = identity(condition)
+        if key not in self._holds:
+            support = self.analysis.space.support(condition)
+            (symbol,) = support if len(support) == 1 else ("",)
+            self._holds[key] = bool(symbol) and always(condition, symbol, self.own(symbol), self.analysis)
+        return self._holds[key]
+
+    def own(self, symbol: str) -> SizeSet:
+        """The sizes that a symbol takes by itself."""
+        if symbol not in self._own:
+            self._own[symbol] = decide([self.alone.get(symbol, ())], symbol, self.analysis)[0].sizes
+        return self._own[symbol]
+
+
+def _of_filled(condition: Condition | bool) -> Condition | bool:
+    """The condition where no symbol is 0."""
+    if isinstance(condition, bool):
+        return condition
+    if condition.relation in ("and", "or"):
+        a, b = map(_of_filled, condition.parts)
+        return a & b if condition.relation == "and" else a | b
+    size = condition.parts[0]
+    is_symbol = not size.constant and len(size.terms) == 1 and len(size.terms[0][0]) == 1
+    if is_symbol and size.space.atoms[size.terms[0][0][0]].function == "symbol" and condition.relation != "ge":
+        return bool(condition.relation == "ne")
+    return condition
+
+
+def _losses(recipe: Recipe) -> Iterable[Ask]:
+    """What holds where nothing is dropped or cropped unevenly."""
+    shapes, nodes = recipe.shapes, recipe.network.nodes
+    asked: set[Any] = set()
+    for node, op in zip(nodes, recipe.ops):
+        if op is None:
+            continue
+        key = (id(op), *[recipe.shape_of[source.index] for source in (*node.inputs, *node.operands.values())])
+        if key in asked:
+            continue
+        asked.add(key)
+        inputs = [shapes[source.index] for source in node.inputs]
+        given = {field: shapes[source.index] for field, source in node.operands.items()}
+        for requirement in op.losses(*inputs, **given):
+            yield requirement.holds, node, recipe.network.symbols
+
+
+def _alignments(recipe: Recipe) -> Iterable[Ask]:
+    """What holds where the grids of every merge coincide."""
+    shapes, space = recipe.shapes, recipe.program.space
+    for meeting in meetings(recipe.network, recipe.ops, shapes):
+        size = shapes[meeting.node.index][meeting.dim]
+        # Along a dim of a fixed size, no symbol's sizes are aligned.
+        yield meeting.holds, meeting.node, space.support(size) or recipe.network.symbols
+
+
+def _traced(network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str) -> Axis:
+    """By tracing size after size on ints, where an operation takes no symbols."""
+    import numpy
+
+    truth = numpy.zeros((3, TRACED + 1), bool)
+    for n in range(TRACED):
+        found = trace(network, {**sizes, symbol: n}, ops)
+        if all(d.code == "T304" for d in found.diagnostics) and None not in found.by_index:
+            truth[0, n] = True
+            truth[1, n] = not found.lost()
+            truth[2, n] = truth[1, n] and all(m.holds for m in meetings(network, found.ops, found.by_index))
+    runs, lossless, aligned = (of_members(row, 1) for row in truth)
+    return Axis(runs, lossless, aligned, TRACED)
+
+
+def _widened(network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str, found: Decided) -> Decided:
+    """With the sizes that an operation refuses for a symbol and takes as a number, as far as the set is irregular."""
+    import numpy
+
+    start = found.sizes.start
+    if start > TRACED:
+        return found
+    truth = found.sizes.mask(numpy.arange(start + found.sizes.modulus))
+    for n in range(start):
+        if not truth[n]:
+            diagnostics = trace(network, {**sizes, symbol: n}, ops).diagnostics
+            truth[n] = all(d.code == "T304" for d in diagnostics)
+    return Decided(of_members(truth, found.sizes.modulus), found.below)
+
+
+class Form(msgspec.Struct, frozen=True):
+    """The shapes of all nodes for one class of sizes, ``modulus * k + remainder``."""
+
+    modulus: int
+    remainder: int
+    least: int
+    """The least k."""
+    shapes: dict[str, tuple[SizeLike, ...]]
+    """By node: dims are numbers or sizes over ``k``."""
+
+    @property
+    def size(self) -> str:
+        """``16k + 12``."""
+        return f"{self.modulus}k + {self.remainder}" if self.remainder else f"{self.modulus}k"
+
+
+def forms(
+    network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str, found: SizeSet, most: int = 4
+) -> list[Form]:
+    """The shape of every node over k, for up to ``most`` residue classes of a set; the other symbols as declared."""
+    recipe = Recipe(network, ops, {name: n for name, n in sizes.items() if name != symbol}, contracts=False)
+    if not recipe.sound:
+        return []
+    space = recipe.program.space
+    analysis, k = Analysis(space), space.symbol("k")
+    result = []
+    for residue in found.residues[:most]:
+        least = found.at_least(found.start)
+        assert least is not None
+        least += (residue - least) % found.modulus
+        replaced = Substitution(space, {symbol: k * found.modulus + residue})
+        written = [tuple(_affine(replaced.size(d), analysis) for d in shape) for shape in recipe.unique]
+        shapes = {node.name: written[index] for node, index in zip(network.nodes, recipe.shape_of)}
+        result.append(Form(found.modulus, residue, least // found.modulus, shapes))
+    return result
+
+
+def _affine(size: SizeLike, analysis: Analysis) -> SizeLike:
+    """A size as a·k + b, where it is one for all large k: minima and choices that are decided drop out."""
+    if isinstance(size, int) or all(
+        len(monomial) == 1 and size.space.atoms[monomial[0]].function == "symbol" for monomial, _ in size.terms
+    ):
+        return size
+    try:
+        growth = analysis.growth(size)
+    except Aperiodic:
+        return size
+    if growth.period != 1:
+        return size
+    value: Any = Substitution(size.space, {"k": growth.since}).size(size)
+    k: Size = size.space.symbol("k")
+    slope = int(growth.slope)
+    return _plus(k * slope, value - slope * growth.since)
+
+
+def _plus(a: SizeLike, b: int) -> SizeLike:
+    return a + b
+
+
+def written_dim(dim: SizeLike) -> str:
+    """A dim over k as in a table: ``2k + 1``."""
+    return repr(dim).replace("*k", "k") if isinstance(dim, Size) else str(dim)
