@@ -1,4 +1,4 @@
-"""Floor 12: the Python interface: functions that load and check networks.
+"""Floor 13: the Python interface: functions that load and check networks.
 
 ``import tracer`` gives the names of this file; each imports what it needs when it is used.
 """

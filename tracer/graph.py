@@ -59,6 +59,26 @@ def sources(node: Node) -> list[Node]:
     return [*node.inputs, *node.operands.values()] if node.operands else node.inputs
 
 
+def consumers(network: Network) -> dict[int, list[Node]]:
+    """The nodes that read each node, by its index."""
+    found: dict[int, list[Node]] = {}
+    for node in network.nodes:
+        for source in sources(node):
+            found.setdefault(source.index, []).append(node)
+    return found
+
+
+def skip_of(node: Node, readers: Mapping[int, list[Node]]) -> Node | None:
+    """The skip that an up-layer's map meets: the other input of the first merge behind it. None where there is none."""
+    seen, at = {node.index}, node
+    while len(following := readers.get(at.index, [])) == 1:
+        at = following[0]
+        if len(at.inputs) > 1:
+            return next((source for source in at.inputs if source.index not in seen), None)
+        seen.add(at.index)
+    return None
+
+
 def _sorted(network: Network) -> list[Node]:
     import networkx
 

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from tracer.diagnostics import Diagnostic
-from tracer.network.records import Network
+from tracer.network.records import Network, first_size
+from tracer.planning.all_sizes import plan_all
+from tracer.planning.promises import is_set
 from tracer.planning.solution import Solution
-from tracer.planning.solving import plan_one
-from tracer.trace import CompiledRecipe, Trace, trace
+from tracer.planning.solving import is_open, plan_one
+from tracer.trace import CompiledRecipe, Trace, declared_ops, trace
+from tracer.working_sizes import WorkingSizes, with_every_dim_open, working_sizes
 
 
 class Net:
@@ -17,7 +20,7 @@ class Net:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self._open = any(node.unknowns for node in network.nodes)
+        self._open = is_open(network)
         self._plans: dict[tuple[tuple[str, int], ...], Solution] = {}
         self._recipe: CompiledRecipe | None = None
         self._traces = 0
@@ -43,12 +46,35 @@ class Net:
         """The network as networkx.DiGraph, traced with its declared sizes."""
         return self.trace().graph
 
-    def plan(self, sizes: Mapping[str, int]) -> Solution:
-        """The values of every ``auto`` for these sizes."""
-        key = tuple(sorted(sizes.items())) if self._open else ()
+    def plan(self, sizes: Mapping[str, int] | None = None) -> Solution:
+        """The values of every ``auto``: one assignment for all sizes that the config promises.
+
+        ``sizes`` gives some symbols one size instead.
+        """
+        if not self._open:
+            return self._plans.setdefault((), Solution(True, {}, 0, declared_ops(self.network), []))
+        fixed = sizes or {}
+        key = tuple(sorted(fixed.items()))
         if key not in self._plans:
-            self._plans[key] = plan_one(self.network, sizes)
+            known = {symbol: n for symbol, n in self.network.sizes.items() if symbol in self.network.symbols}
+            promises = {**known, **fixed}
+            several = any(is_set(promise) for promise in promises.values())
+            first = {symbol: first_size(promise) for symbol, promise in promises.items()}
+            complete = all(symbol in promises for symbol in self.network.symbols)
+            every = several and complete
+            self._plans[key] = plan_all(self.network, promises) if every else plan_one(self.network, first)
         return self._plans[key]
+
+    def sizes(self, *, every_dim: bool = False) -> WorkingSizes:
+        """The exact sets of input sizes that run, run losslessly, and run aligned.
+
+        With ``every_dim`` the dims that are numbers are asked as if they were symbols. Raises
+        :class:`tracer.size_set.TooLarge` where a set repeats later than is computed.
+        """
+        network, ops = self.network, self.plan().ops
+        if every_dim:
+            network = with_every_dim_open(network)
+        return working_sizes(network, ops, network.defaults())
 
     def trace(self, **sizes: int) -> Trace:
         """Shapes for the declared sizes, with some replaced: ``net.trace(H=572, W=572)``.
@@ -66,7 +92,7 @@ class Net:
         values = {**network.defaults(), **sizes}
         if not sizes and self._first is not None:
             return self._first
-        solution = self.plan(values)
+        solution = self.plan(sizes)
         self._traces += 1
         if self._traces > 1 and not solution.assignments and solution.feasible:
             found = self._applied(values, solution)

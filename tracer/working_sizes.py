@@ -9,6 +9,7 @@ take by themselves), and the tie is told.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from copy import copy
 from typing import Any
 
 import msgspec
@@ -78,6 +79,23 @@ def working_sizes(network: Network, ops: Ops, sizes: Mapping[str, int]) -> Worki
         bounds = [d.below for d in (runs, lossless, aligned) if d.below is not None]
         axes[symbol] = Axis(runs.sizes, lossless.sizes, aligned.sizes, min(bounds, default=None))
     return WorkingSizes(axes, run.couplings(network.symbols))
+
+
+def with_every_dim_open(network: Network) -> Network:
+    """The network with a symbol, ``input[2]``, for every dim of its inputs that is a number."""
+    opened = msgspec.structs.replace(
+        network, symbols=dict(network.symbols), sizes=dict(network.sizes), nodes=list(network.nodes)
+    )
+    for node in network.nodes:
+        if not node.is_input:
+            continue
+        opened.nodes[node.index] = twin = copy(node)
+        names = [f"{node.name}[{dim}]" for dim in range(len(node.pattern))]
+        for name, n in zip(names, node.pattern):
+            if isinstance(n, int):
+                opened.symbols[name], opened.sizes[name] = node.span, n
+        twin.pattern = tuple([name if isinstance(n, int) else n for name, n in zip(names, node.pattern)])
+    return opened
 
 
 def promised_sizes(network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str) -> Decided | None:

@@ -1,4 +1,4 @@
-"""Floor 13: what the commands share: options, files, colours."""
+"""Floor 14: what the commands share: options, files, colours."""
 
 from __future__ import annotations
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tracer.diagnostics import Diagnostic, Related
+from tracer.graph import consumers, skip_of
 from tracer.network.records import Network, Node
+from tracer.ops.base import written
+from tracer.planning.promises import Promise
 from tracer.planning.search import Broken, Variable
+from tracer.planning.solution import Served
 from tracer.planning.unknowns import Unknowns
 from tracer.trace import Trace, dim_value, trace
 
@@ -27,6 +31,42 @@ def too_many_values(network: Network) -> Diagnostic:
         hint="narrow their domains: auto(LEAST..LARGEST)",
         related=first.use_places(),
     )
+
+
+def no_common_values(
+    unknowns: Unknowns, sets: Mapping[str, Promise], samples: Sequence[Mapping[str, int]], served: Sequence[Served]
+) -> Diagnostic:
+    """T402: every size has values of its own, and no values serve all of them."""
+    network = unknowns.network
+    symbols = " and ".join(sets)
+    shown = [_sentence(one, len(sets) > 1) for one in served[:4]]
+    more = f"; and {len(served) - 4} more" if len(served) > 4 else ""
+    table = f": {'; '.join(shown)}{more}" if shown else ""
+    example = " and ".join(", ".join(f"{s} = {n}" for s, n in sample.items()) for sample in samples[-2:])
+    hints, readers = [], consumers(network)
+    for node in unknowns.nodes():
+        takes_size = node.op is not None and "output_size" in node.op.node_fields
+        skip = skip_of(node, readers) if takes_size else None
+        if skip is not None and any(u.field == "output_padding" for u in node.unknowns):
+            hints.append(f"`output_size: {skip.name}` on {node.name}")
+    hint = f"sizes taken at run time serve all: {', '.join(hints[:4])}" if hints else None
+    first = unknowns.nodes()[0]
+    return Diagnostic(
+        "T402",
+        f"no values of the autos serve every {symbols} of `sizes` (not even {example}){table}",
+        network.size_spans[next(iter(sets))],
+        path=network.path,
+        hint=hint or "promise fewer sizes, or let the merges align: crop, pad or resize",
+        related=tuple(
+            Related(f"{n.name} has an auto here", n.span_for(n.unknowns[0].field)) for n in _nearest(unknowns, first, 8)
+        ),
+    )
+
+
+def _sentence(one: Served, several: bool) -> str:
+    values = ", ".join(f"{name} {written(value)}" for name, value in one.assignments.items())
+    sizes = " and ".join(served.written(symbol) for symbol, served in one.sizes.items())
+    return f"{values} serves {sizes}"
 
 
 def unsolved(unknowns: Unknowns, sizes: Mapping[str, int], broken: Broken | None, failed: Node | None) -> Diagnostic:

@@ -70,6 +70,11 @@ class Found(NamedTuple):
     broken: Broken | None
     parts: list[Part]
 
+    def assignments(self) -> Iterator[dict[str, int]]:
+        """Every solution, the least-cost one first."""
+        for chosen in itertools.product(*(list(part.assignments()) for part in self.parts)):
+            yield {name: value for part in chosen for name, value in part.items()}
+
 
 def solve(space: Space, variables: Mapping[str, Variable], asks: Sequence[Ask]) -> Found:
     """The least-cost values, part by part. Raises :class:`TooManyValues`."""

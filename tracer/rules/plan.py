@@ -29,3 +29,31 @@ def no_assignment() -> None:
           up: {op: ConvTranspose2d, out_channels: 8, kernel_size: 2, stride: 2, padding: auto, output_padding: auto}
           sum: {op: Add, from: [up, input]}
     """
+
+
+@page("T402", "no single assignment serves every size", found="planning")
+def no_common_assignment() -> None:
+    """Each size that ``sizes`` promises has values for the ``auto`` arguments, and no values serve all of them.
+
+    An ``output_padding`` is one number for every input. A stride of 2 halves 31 and 32 both to 16, so the way back
+    needs 0 for one and 1 for the other: the report tells which values serve which sizes. Where all have to be served,
+    give the up-layer its size at run time (``output_size: NODE``), let the merge align, or promise sizes of one class.
+
+    Bad:
+        input: [1, 8, H, 32]
+        sizes: {H: [31, 32]}
+        encoder:
+          down: {op: Conv2d, out_channels: 8, kernel_size: 3, stride: 2, padding: 1}
+        decoder:
+          up: {op: ConvTranspose2d, out_channels: 8, kernel_size: 4, stride: 2, padding: auto, output_padding: auto}
+          sum: {op: Add, from: [up, input]}
+
+    Good:
+        input: [1, 8, H, 32]
+        sizes: {H: [30, 32]}
+        encoder:
+          down: {op: Conv2d, out_channels: 8, kernel_size: 3, stride: 2, padding: 1}
+        decoder:
+          up: {op: ConvTranspose2d, out_channels: 8, kernel_size: 3, stride: 2, padding: auto, output_padding: auto}
+          sum: {op: Add, from: [up, input]}
+    """

@@ -1,4 +1,4 @@
-"""Floor 12: the records behind every JSON answer. Their JSON Schemas are made from these classes."""
+"""Floor 13: the records behind every JSON answer. Their JSON Schemas are made from these classes."""
 
 from __future__ import annotations
 

@@ -1,0 +1,133 @@
+"""Floor 8: one assignment for every size that ``sizes`` promises, with proof; or which assignment serves which.
+
+The least-cost values for a few sizes are found first, and the exact set of what they serve is computed. The smallest
+promised size that they leave out joins the few, and so on: the values that serve all are the least-cost ones, and
+where the few have no common values, nobody has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tracer.network.records import Network, first_size
+from tracer.planning.promises import Promise, first_missing, is_set, members, promised_set
+from tracer.planning.proof import no_common_values, too_many_values
+from tracer.planning.search import Found, TooManyValues
+from tracer.planning.solution import Served, Solution
+from tracer.planning.solving import Problem, is_open, plan_one, solution_of
+from tracer.size_set import NONE, TooLarge
+from tracer.trace import Ops
+from tracer.working_sizes import promised_sizes
+
+SAMPLES = 64
+"""Sizes that are solved together before a plan for all of them is given up."""
+
+COUNTED = 64
+"""Assignments that are proven one by one to count those that serve every size."""
+
+TABLE = 64
+"""Sizes that are solved one by one for the table of which assignment serves which."""
+
+
+def plan_all(network: Network, promises: Mapping[str, Promise]) -> Solution:
+    """Solve every ``auto`` for every promised size of every symbol, the others at their first sizes.
+
+    Infeasible with T401 where one size has no values at all, with T402 where all have and no values serve them all.
+    """
+    first = {symbol: first_size(promise) for symbol, promise in promises.items()}
+    sets = {symbol: promise for symbol, promise in promises.items() if is_set(promise)}
+    alone = plan_one(network, first)
+    if not sets or not is_open(network) or not alone.feasible:
+        return alone
+    problem = Problem(network, {symbol: n for symbol, n in first.items() if symbol not in sets})
+    if not problem.symbolic:
+        return alone  # formulas take no symbols: what the values leave out is found size by size
+    return _Every(problem, sets, first).plan()
+
+
+class _Every:
+    """The search for one assignment."""
+
+    def __init__(self, problem: Problem, sets: Mapping[str, Promise], first: Mapping[str, int]) -> None:
+        self.problem = problem
+        self.network = problem.network
+        self.sets = sets
+        self.first = first
+        self.samples = [{symbol: first[symbol] for symbol in sets}]
+
+    def plan(self) -> Solution:
+        try:
+            while len(self.samples) <= SAMPLES:
+                found = self.problem.solve(self.samples)
+                if found.values is None:
+                    return self._refused()
+                missing = self._missing(self.problem.unknowns.solved_ops(found.values))
+                if missing is None:
+                    solutions, capped = self._counted(found)
+                    return solution_of(self.problem.unknowns, found.values, solutions, capped)
+                self.samples.append(missing)
+        except (TooManyValues, TooLarge):
+            pass
+        return Solution(False, {}, 0, self.problem.unknowns.ops, [too_many_values(self.network)], 0)
+
+    def _missing(self, ops: Ops) -> dict[str, int] | None:
+        """The smallest sizes that an assignment does not serve; None where it serves all."""
+        for symbol, promise in self.sets.items():
+            served = promised_sizes(self.network, ops, self.first, symbol)
+            if served is None:
+                return None
+            n = first_missing(promise, served.sizes, served.below)
+            if n is not None:
+                return {**self.samples[0], symbol: n}
+        return None
+
+    def _counted(self, found: Found) -> tuple[int, bool]:
+        """How many assignments serve every size: proven one by one where they are few."""
+        if found.solutions > COUNTED or len(found.parts) == 0:
+            return found.solutions, found.solutions > 1
+        count = 0
+        for values in found.assignments():
+            count += self._missing(self.problem.unknowns.solved_ops(values)) is None
+        return count, False
+
+    def _refused(self) -> Solution:
+        """T401 for a size that has no values, T402 where each has."""
+        for sample in self.samples:
+            alone = plan_one(self.network, {**self.first, **sample})
+            if not alone.feasible:
+                return alone
+        served = self._table()
+        alone = plan_one(self.network, self.first)
+        diagnostic = no_common_values(self.problem.unknowns, self.sets, self.samples, served)
+        return Solution(False, alone.assignments, alone.cost, alone.ops, [diagnostic], 0, served=tuple(served))
+
+    def _table(self) -> list[Served]:
+        """Which assignment serves which sizes, the one that serves the most first."""
+        found: dict[Any, Served] = {}
+        for symbol, promise in self.sets.items():
+            for _, n in zip(range(TABLE), members(promise)):
+                sizes = {**self.first, symbol: n}
+                if any(all(sizes[s] in one.sizes[s] for s in self.sets) for one in found.values()):
+                    continue
+                solution = plan_one(self.network, sizes)
+                if solution.feasible:
+                    key = tuple(solution.assignments.items())
+                    found[key] = Served(solution.assignments, self._served(solution.ops, sizes))
+        return sorted(found.values(), key=self._share, reverse=True)
+
+    def _served(self, ops: Ops, sizes: Mapping[str, int]) -> dict[str, Any]:
+        found = {}
+        for symbol, promise in self.sets.items():
+            served = promised_sizes(self.network, ops, sizes, symbol)
+            found[symbol] = NONE if served is None else served.sizes & promised_set(promise)
+        return found
+
+    def _share(self, one: Served) -> tuple[float, int]:
+        """How much of the promised sizes an assignment serves."""
+        share, count = 1.0, 0
+        for symbol, served in one.sizes.items():
+            whole = promised_set(self.sets[symbol])
+            share *= served.density / whole.density if whole.residues else 1.0
+            count += len(served.finite)
+        return share, count
