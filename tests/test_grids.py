@@ -23,7 +23,7 @@ from tests.drawn_networks import Drawn, networks
 from tests.torch_network import layer_of
 from tracer.geometry import Grid, Ratio, grids, meetings, reduced
 from tracer.recipe import substitute
-from tracer.symbol import Space
+from tracer.symbol import Condition, Space
 from tracer.trace import Recipe
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
@@ -567,7 +567,9 @@ def test_ratios_of_sizes() -> None:
     """They are compared by cross-multiplying: a bool where that decides it, else a condition."""
     space = Space()
     n, m = space.symbol("n"), space.symbol("m")
-    assert reduced(4 * n, 6 * m) == Ratio(2 * n, 3 * m)
+    assert reduced(4 * n, 6 * m) == (2 * n, 3 * m)
     assert Ratio(n, m).equals(Ratio(2 * n, 2 * m)) is True
-    assert repr(Ratio(n, m).equals(Ratio(1, 2))) == "2*n - m == 0"
+    half = Ratio(n, m).equals(Ratio(1, 2))
+    assert isinstance(half, Condition)
+    assert [substitute([half], {"n": 3, "m": twice}) for twice in (6, 7)] == [[True], [False]]
     assert reduced(6, 4) == (3, 2)

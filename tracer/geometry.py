@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tracer.arithmetic import Dim, Holds
+from tracer.memo import Memo
 from tracer.network.records import Network, Node
 from tracer.ops.base import POINTWISE, Op, Shape, Window, with_arguments
 from tracer.ops.merge import Merge
@@ -35,36 +36,14 @@ class Field(msgspec.Struct, frozen=True):
 
 
 class Ratio(NamedTuple):
-    """A ratio of ints or sizes; the denominator is positive."""
+    """A ratio of ints, in lowest terms, or of sizes; the denominator is positive."""
 
     numerator: Dim
     denominator: Dim = 1
 
-    def plus(self, other: Ratio) -> Ratio:
-        """The sum."""
-        (a, b), (c, d) = self, other
-        return reduced(a + c, b) if b is d else reduced(a * d + c * b, b * d)
-
-    def times(self, numerator: Dim, denominator: Dim) -> Ratio:
-        """The product with another ratio."""
-        return reduced(self[0] * numerator, self[1] * denominator)
-
     def equals(self, other: Ratio) -> Holds:
         """Whether both are the same number: a bool, or a condition on sizes."""
         return self.numerator * other.denominator == other.numerator * self.denominator
-
-
-def reduced(numerator: Dim, denominator: Dim) -> Ratio:
-    """The ratio in lowest terms; of sizes, without the integer factors that all of their terms have in common."""
-    if numerator.__class__ is int and denominator.__class__ is int:
-        common = gcd(numerator, denominator)
-    else:
-        common = gcd(_content(numerator), _content(denominator))
-    return Ratio(numerator, denominator) if common <= 1 else Ratio(numerator // common, denominator // common)
-
-
-def _content(n: Dim) -> int:
-    return gcd(n.siblings.common, n.constant) if isinstance(n, Size) else n
 
 
 class Grid(NamedTuple):
@@ -75,22 +54,8 @@ class Grid(NamedTuple):
 
     def equals(self, other: Grid) -> Holds:
         """Whether every position lies at the same place in both."""
-        if self is other:
-            return True
         return self.stride.equals(other.stride) & self.offset.equals(other.offset)
 
-    def through(self, window: Window) -> Grid | None:
-        """The grid behind a window."""
-        if window is POINTWISE:
-            return self
-        if window.first is None:
-            return None
-        step = window.step or (window.down, window.up)
-        return Grid(self.stride.times(*step), self.offset.plus(self.stride.times(*window.first)))
-
-
-PIXELS = Grid(Ratio(1), Ratio(0))
-"""The input's own."""
 
 Grids = tuple[Grid | None, ...]
 """One for each dim of a shape; None where there is no grid."""
@@ -111,12 +76,49 @@ class Meeting(NamedTuple):
     """Whether the grids are the same, position by position: a bool, or a condition where sizes are symbols."""
 
 
-class Placed(NamedTuple):
-    """Where a node's positions lie."""
+Place = tuple[Dim, Dim, Dim, Dim]
+"""A grid while it is worked out: the stride's and the offset's numerator and denominator. Plain tuples of ints are made
+quickly, and the garbage collector leaves them alone."""
 
-    grids: Grids
-    enlarged: bool
-    """By an up-layer, since the input or the last merge with a map that was not."""
+Placed = tuple[tuple[Place | None, ...], bool]
+"""Where a node's positions lie, and whether an up-layer has enlarged its map since the input or since the last merge
+with one that was not."""
+
+Met = tuple[int, int, int, tuple[Grid, Grid], Holds]
+"""A meeting without its node."""
+
+PIXELS: Place = (1, 1, 0, 1)
+"""The input's own."""
+
+
+def _grid(place: Place) -> Grid:
+    return Grid(Ratio(*place[:2]), Ratio(*place[2:]))
+
+
+def _through(place: Place, window: Window) -> Place | None:
+    """The places behind a window."""
+    _, down, up, first, step = window
+    if first is None:
+        return None
+    stride, unit, offset, part = place
+    if first[0].__class__ is not int or first[0]:
+        n, d = reduced(stride * first[0], unit * first[1])
+        offset, part = reduced(offset + n, d) if d is part else reduced(offset * d + n * part, d * part)
+    if step is not None:
+        down, up = step
+    if down is not up:  # small ints are one object, and so are equal sizes
+        stride, unit = reduced(stride * down, unit * up)
+    return stride, unit, offset, part
+
+
+def reduced(numerator: Dim, denominator: Dim) -> tuple[Dim, Dim]:
+    """A ratio in lowest terms; of sizes, without the integer factors that all of their terms have in common."""
+    common = gcd(_content(numerator), _content(denominator))
+    return (numerator, denominator) if common <= 1 else (numerator // common, denominator // common)
+
+
+def _content(n: Dim) -> int:
+    return n if n.__class__ is int else gcd(n.siblings.common, n.constant)
 
 
 def grids(network: Network, ops: Ops, shapes: Shapes) -> list[Grids | None]:
@@ -125,43 +127,79 @@ def grids(network: Network, ops: Ops, shapes: Shapes) -> list[Grids | None]:
     Inputs have stride 1 and offset 0 along their spatial dims. Behind a merge, that input's grid goes on which no
     up-layer has enlarged, the skip's (the last of several): so one misaligned merge makes no other look misaligned.
     """
-    return [None if placed is None else placed.grids for placed in _places(network, ops, shapes)]
+    known: dict[int, Grids] = {}  # by the id of the places, which `found` keeps
+    found = _places(network, ops, shapes, _memory(network, shapes))
+    for placed in found:
+        if placed is not None and id(placed) not in known:
+            known[id(placed)] = tuple([None if place is None else _grid(place) for place in placed[0]])
+    return [None if placed is None else known[id(placed)] for placed in found]
 
 
-def _places(network: Network, ops: Ops, shapes: Shapes) -> list[Placed | None]:
-    """Equal places are one object, and equal layers on equal maps are asked once."""
+class Memory(NamedTuple):
+    """Equal layers on equal maps are asked once, and equal places are one object.
+
+    A value holds the operations and places whose ids are its key, so that no id is another's.
+    """
+
+    windows: dict[tuple[int, int], tuple[Op, list[Window | None], bool]]
+    """By operation and rank, of those whose windows are fixed; and whether they leave everything in its place."""
+    placed: dict[Any, tuple[Placed, Op, list[Placed]]]
+    """By operation, inputs and, where the windows are not fixed, their shapes."""
+    met: dict[Any, tuple[list[Met], Op, list[Placed]]]
+    distinct: dict[Placed, Placed]
+
+    def one(self, placed: Placed) -> Placed:
+        """The object that stands for equal places."""
+        known = self.distinct.get(placed)
+        if known is None:
+            known = self.distinct[placed] = placed
+        return known
+
+
+_of_ints = Memory(Memo(4096), Memo(4096), Memo(4096), Memo(4096))
+
+
+def _memory(network: Network, shapes: Shapes) -> Memory:
+    """The one for ints lasts; sizes of one network say nothing to another."""
+    for node, y in zip(network.nodes, shapes):
+        if node.is_input and any(isinstance(n, Size) for n in y or ()):
+            return Memory({}, {}, {}, {})
+    return _of_ints
+
+
+def _places(network: Network, ops: Ops, shapes: Shapes, memory: Memory) -> list[Placed | None]:
     lead = _leading_dims(network, ops, shapes)
     found: list[Placed | None] = []
-    memo: dict[Any, Placed] = {}
-    distinct: dict[Placed, Placed] = {}
-    windows: dict[tuple[int, int], list[Window | None]] = {}
     symbols: dict[str, Dim] = {}
     for node, op, y in zip(network.nodes, ops, shapes):
         if y is None or (op is None and not node.is_input):
             found.append(None)
             continue
         if op is None:
-            spatial = (PIXELS,) * max(len(y) - lead, 0)
-            placed = Placed((None,) * (len(y) - len(spatial)) + spatial, False)
             symbols.update((d, n) for d, n in zip(node.pattern, y) if isinstance(d, str))
-            found.append(distinct.setdefault(placed, placed))
+            spatial = max(len(y) - lead, 0)
+            found.append(memory.one(((None,) * (len(y) - spatial) + (PIXELS,) * spatial, False)))
             continue
         before: list[Any] = [found[source.index] for source in node.inputs]
-        if len(before) == 1 and type(op).window is Op.window and len(before[0].grids) == len(y):
+        if len(before) == 1 and type(op).window is Op.window and len(before[0][0]) == len(y):
             found.append(before[0])
+            continue
+        if op.fixed_window and len(before) == 1:
+            key: Any = (id(op), id(before[0]))
+            known = memory.placed.get(key)
+            if known is None:
+                known = memory.placed[key] = _fixed(op, before[0], memory), op, before
+            found.append(known[0])
             continue
         x: list[Any] = [shapes[source.index] for source in node.inputs]
         if node.dim_fields or node.operands:
-            placed = _placed(*_evaluated(node, op, shapes, symbols), x, before, y)
-            found.append(distinct.setdefault(placed, placed))
+            found.append(memory.one(_placed(*_evaluated(node, op, shapes, symbols), x, before, y)))
             continue
-        fixed = op.fixed_window and len(before) == 1
-        key = (id(op), id(before[0])) if fixed else (id(op), *map(id, before), *x)
-        known = memo.get(key)
+        key = (id(op), *map(id, before), *x)
+        known = memory.placed.get(key)
         if known is None:
-            placed = _fixed(op, x[0], before[0], windows) if fixed else _placed(op, {}, x, before, y)
-            memo[key] = known = distinct.setdefault(placed, placed)
-        found.append(known)
+            known = memory.placed[key] = memory.one(_placed(op, {}, x, before, y)), op, before
+        found.append(known[0])
     return found
 
 
@@ -184,54 +222,56 @@ def _evaluated(node: Node, op: Op, shapes: Shapes, symbols: Mapping[str, Dim]) -
 
 def _placed(op: Op, given: dict[str, Shape], x: list[Shape], before: list[Placed], y: Shape) -> Placed:
     """Where an operation's output lies."""
-    rank = max(len(own.grids) for own in before) if isinstance(op, Merge) else 0
-    result: list[Grid | None] = []
+    rank = max(len(own) for own, _ in before) if isinstance(op, Merge) else 0
+    result: list[Place | None] = []
     enlarged = False
     for dim, out in enumerate(y):
-        grid, was_enlarged = _arriving(op, x, before, dim, rank, out)
-        window = None if grid is None else op.window(dim, *x, **given)
-        result.append(None if grid is None or window is None else grid.through(window))
+        place, was_enlarged = _arriving(op, x, before, dim, rank, out)
+        window = None if place is None else op.window(dim, *x, **given)
+        result.append(None if place is None or window is None else _through(place, window))
         enlarged |= was_enlarged or (window is not None and not _is_one(window.up))
-    return Placed(tuple(result), enlarged)
+    return tuple(result), enlarged
 
 
-def _fixed(op: Op, x: Shape, before: Placed, windows: dict[tuple[int, int], list[Window | None]]) -> Placed:
-    """Where the output of an operation lies that keeps its dims and has the same windows for every size."""
-    key = (id(op), len(x))
-    known = windows.get(key)
+def _fixed(op: Op, before: Placed, memory: Memory) -> Placed:
+    """Where the output of an operation lies whose windows ask for the input's rank only."""
+    own, enlarged = before
+    key = (id(op), len(own))
+    known = memory.windows.get(key)
     if known is None:
-        known = windows[key] = [op.window(dim, x) for dim in range(len(x))]
-    result: list[Grid | None] = []
-    enlarged = before.enlarged
-    last: tuple[Grid | None, Window | None] = (None, None)
-    for grid, window in zip(before.grids, known):
-        if grid is None or window is None:
+        windows = [op.window(dim, (1,) * len(own)) for dim in range(len(own))]
+        known = memory.windows[key] = op, windows, all(w is not None and w[1:] == POINTWISE[1:] for w in windows)
+    if known[2]:
+        return before
+    result: list[Place | None] = []
+    last, over, moved = None, None, None
+    for place, window in zip(own, known[1]):
+        if place is None or window is None:
             result.append(None)
-        elif grid is last[0] and window == last[1]:  # height and width mostly are alike
-            result.append(result[-1])
-        else:
-            result.append(grid.through(window))
-            enlarged |= not _is_one(window.up)
-            last = grid, window
-    return Placed(tuple(result), enlarged)
+            continue
+        if place is not last or window != over:  # height and width mostly are alike
+            last, over, moved = place, window, _through(place, window)
+            enlarged = enlarged or not _is_one(window.up)
+        result.append(moved)
+    return memory.one((tuple(result), enlarged))
 
 
-def _arriving(op: Op, x: list[Shape], before: list[Placed], dim: int, rank: int, out: Dim) -> tuple[Grid | None, bool]:
-    """The grid along a dim (counted as in the largest rank, where that is given) that goes on behind the operation.
+def _arriving(op: Op, x: list[Shape], before: list[Placed], dim: int, rank: int, out: Dim) -> tuple[Place | None, bool]:
+    """The places along a dim (counted as in the largest rank, where that is given) that go on behind the operation.
 
-    Of the inputs that have one: rather not a row that is repeated, rather one that was not enlarged, and the last.
+    Of the inputs that have some: rather not a row that is repeated, rather one that was not enlarged, and the last.
     """
-    found: list[tuple[bool, bool, int, Grid]] = []
+    found: list[tuple[bool, bool, int, Place]] = []
     for i, (own, enlarged) in enumerate(before):
         at = dim - rank + len(own) if rank else dim
-        grid = own[at] if 0 <= at < len(own) else None
-        grid = None if grid is None else grid.through(op.aligned_window(i, at, *x))
-        if grid is not None:
-            found.append((_is_broadcast(x[i][at], out), enlarged, -i, grid))
+        place = own[at] if 0 <= at < len(own) else None
+        place = None if place is None else _through(place, op.aligned_window(i, at, *x))
+        if place is not None:
+            found.append((_is_broadcast(x[i][at], out), enlarged, -i, place))
     if not found:
         return None, False
-    _, enlarged, _, grid = min(found, key=lambda one: one[:3])
-    return grid, enlarged
+    _, enlarged, _, place = min(found, key=lambda one: one[:3])
+    return place, enlarged
 
 
 def _is_one(n: Dim) -> bool:
@@ -250,22 +290,22 @@ def meetings(network: Network, ops: Ops, shapes: Shapes) -> Iterator[Meeting]:
     A map of one row that is repeated over several does not lie where they do, unless it has no grid, as behind a global
     pooling. The dim along which a concatenation joins is left out.
     """
-    found = _places(network, ops, shapes)
-    memo: dict[Any, list[tuple[int, int, int, tuple[Grid, Grid], Holds]]] = {}
+    memory = _memory(network, shapes)
+    found = _places(network, ops, shapes, memory)
     for node, op, placed in zip(network.nodes, ops, found):
         if placed is None or len(node.inputs) < 2 or not isinstance(op, Merge):
             continue
         before: list[Any] = [found[source.index] for source in node.inputs]
         x: list[Any] = [shapes[source.index] for source in node.inputs]
-        key = (id(op), *[id(own.grids) for own in before], *x)
-        met = memo.get(key)
-        if met is None:
-            met = memo[key] = list(_met(op, x, [own.grids for own in before]))
-        for meeting in met:
+        key = (id(op), *map(id, before), *x)
+        known = memory.met.get(key)
+        if known is None:
+            known = memory.met[key] = list(_met(op, x, [own for own, _ in before])), op, before
+        for meeting in known[0]:
             yield Meeting(node, *meeting)
 
 
-def _met(op: Merge, x: list[Shape], before: list[Grids]) -> Iterator[tuple[int, int, int, tuple[Grid, Grid], Holds]]:
+def _met(op: Merge, x: list[Shape], before: list[tuple[Place | None, ...]]) -> Iterator[Met]:
     rank = max(map(len, before))
     sizes = op.aligned(*x)
     for dim in range(rank):
@@ -274,10 +314,11 @@ def _met(op: Merge, x: list[Shape], before: list[Grids]) -> Iterator[tuple[int, 
         first: tuple[int, Grid, Dim] | None = None
         for i, own in enumerate(before):
             at = dim - rank + len(own)
-            grid = own[at] if at >= 0 else None
-            grid = None if grid is None else grid.through(op.aligned_window(i, at, *x))
-            if grid is None:
+            place = own[at] if at >= 0 else None
+            place = None if place is None else _through(place, op.aligned_window(i, at, *x))
+            if place is None:
                 continue
+            grid = _grid(place)
             if first is None:
                 first = i, grid, sizes[i][at]
                 continue
