@@ -124,7 +124,7 @@ def test_an_unreadable_file_beside_others(here: Path) -> None:
 @pytest.mark.parametrize("command", FORMATS)
 def test_an_internal_error_is_3(here: Path, command: str) -> None:
     """A fault of the tool itself is told in two lines on standard error; TRACER_DEBUG shows where it is."""
-    script = "import tracer.net as n; n.plan_one = None; from tracer.commands import main; main()"
+    script = "import tracer.net as n; n.trace = None; from tracer.commands import main; main()"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     arguments = [sys.executable, "-c", script, command, "clean.yaml"]
     done = subprocess.run(arguments, capture_output=True, text=True, env=environment, check=False)

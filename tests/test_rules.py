@@ -107,7 +107,7 @@ def test_explain_without_a_code_lists_all() -> None:
     ("code", "hint"),
     [
         ("T3O1", "did you mean 'T301'?"),
-        ("t402", "did you mean 'T401'?"),
+        ("t4o1", "did you mean 'T401'?"),
         ("t5xx", "known here: T501, T502, T503"),
         ("nonsense", "`tracer explain` lists the codes"),
     ],

@@ -9,19 +9,23 @@ tracer.check("configs/unet_2015.yaml")      # a list of diagnostics; empty is go
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tracer.api import check, checks, load, loads
+    from tracer.api import check, checks, load, loads, plan, sizes
     from tracer.diagnostics import Diagnostic, Span, TracerError
     from tracer.net import Net
+    from tracer.size_set import SizeSet
 
 __version__ = "0.1.0"
 
 _HOME = {
-    **dict.fromkeys(("check", "checks", "load", "loads"), "tracer.api"),
+    **dict.fromkeys(("check", "checks", "load", "loads", "plan", "sizes"), "tracer.api"),
     "Net": "tracer.net",
+    "SizeSet": "tracer.size_set",
     **dict.fromkeys(("Diagnostic", "Span", "TracerError"), "tracer.diagnostics"),
 }
 
-__all__ = ["Diagnostic", "Net", "Span", "TracerError", "check", "checks", "load", "loads"]
+__all__ = [
+    "Diagnostic", "Net", "SizeSet", "Span", "TracerError", "check", "checks", "load", "loads", "plan", "sizes",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

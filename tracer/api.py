@@ -11,7 +11,10 @@ from typing import Any
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.loading import load_text, read_bytes
 from tracer.net import Net
+from tracer.repairs import Plan
+from tracer.size_set import TooLarge
 from tracer.source.tree import Fault, decode
+from tracer.working_sizes import WorkingSizes
 
 
 def loads(text: str, path: str = "<string>", /, **params: Any) -> Net:
@@ -32,6 +35,25 @@ def load(path: str | os.PathLike[str], /, **params: Any) -> Net:
     except Fault as fault:
         raise TracerError([Diagnostic(fault.code, fault.message, fault.span, path=str(path))]) from None
     return loads(text, str(path), **params)
+
+
+def plan(net: Net, /) -> Plan:
+    """Values for every ``auto``: one assignment for every size that the config promises.
+
+    Never raises on a wrong network: ``feasible`` is false then, ``diagnostics`` say why, ``repairs`` what would help.
+    """
+    return Plan(net)
+
+
+def sizes(net: Net, /, *, all: bool = False) -> WorkingSizes:
+    """The exact sets of input sizes, per symbol: ``sizes(net).axes["H"].runs``; with ``all`` of every fixed dim too.
+
+    Raises :class:`TracerError` (T006) where a set repeats later than is computed.
+    """
+    try:
+        return net.sizes(every_dim=all)
+    except TooLarge as error:
+        raise TracerError([Diagnostic("T006", str(error), None, path=net.network.path)]) from None
 
 
 def check(path: str | os.PathLike[str], /, **params: Any) -> list[Diagnostic]:

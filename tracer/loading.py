@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from tracer.diagnostics import TracerError
@@ -37,6 +38,7 @@ def load_text(
         network.sizes[symbol] = size
     arrange(network)
     net = Net(network)
+    net.reloaded = partial(load_text, path=path, params=params, sizes=sizes, inputs=inputs)
     if all(symbol in network.sizes for symbol in network.symbols):
         early = [d for d in net.trace().diagnostics if d.code < "T3"]
         if early:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tracer.diagnostics import Diagnostic
@@ -11,8 +11,13 @@ from tracer.planning.all_sizes import plan_all
 from tracer.planning.promises import is_set
 from tracer.planning.solution import Solution
 from tracer.planning.solving import is_open, plan_one
+from tracer.size_set import SizeSet
 from tracer.trace import CompiledRecipe, Trace, declared_ops, trace
-from tracer.working_sizes import WorkingSizes, with_every_dim_open, working_sizes
+from tracer.working_sizes import Form, WorkingSizes, forms, with_every_dim_open, working_sizes
+
+
+def _unloadable(text: str) -> Net:
+    raise TypeError("the network was not loaded from a text")
 
 
 class Net:
@@ -25,6 +30,8 @@ class Net:
         self._recipe: CompiledRecipe | None = None
         self._traces = 0
         self._first: Trace | None = None
+        self.reloaded: Callable[[str], Net] = _unloadable
+        """Loads an edited text with the params, sizes and inputs that this network was loaded with."""
 
     @property
     def name(self) -> str | None:
@@ -75,6 +82,12 @@ class Net:
         if every_dim:
             network = with_every_dim_open(network)
         return working_sizes(network, ops, network.defaults())
+
+    def forms(self, sets: Mapping[str, SizeSet], *, every_dim: bool = False) -> dict[str, list[Form]]:
+        """For the first residue classes of each symbol's set, the shape of every node over k."""
+        network = with_every_dim_open(self.network) if every_dim else self.network
+        sizes, ops = network.defaults(), self.plan().ops
+        return {symbol: forms(network, ops, sizes, symbol, found) for symbol, found in sets.items()}
 
     def trace(self, **sizes: int) -> Trace:
         """Shapes for the declared sizes, with some replaced: ``net.trace(H=572, W=572)``.

@@ -76,6 +76,8 @@ def working_sizes(network: Network, ops: Ops, sizes: Mapping[str, int]) -> Worki
         if any(type(op).narrower for op in ops if op is not None):
             others = {s: (r.sizes.nearest(sizes.get(s, 1)) or (1,))[0] for s, (r, *_) in found.items()}
             runs = _widened(network, ops, others, symbol, runs)
+        if any(op.grid_needs_numbers() for op in ops if op is not None):
+            aligned = _confirmed(network, ops, run.fixed(), symbol, aligned)
         bounds = [d.below for d in (runs, lossless, aligned) if d.below is not None]
         axes[symbol] = Axis(runs.sizes, lossless.sizes, aligned.sizes, min(bounds, default=None))
     return WorkingSizes(axes, run.couplings(network.symbols))
@@ -278,6 +280,34 @@ def _widened(network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str, 
     return Decided(of_members(truth, found.sizes.modulus), found.below)
 
 
+def _confirmed(network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str, found: Decided) -> Decided:
+    """Without the sizes whose grids differ as numbers: one of each class is asked, as the ratio of its grids is one."""
+    import numpy
+
+    def differs(n: int) -> bool:
+        traced = trace(network, {**sizes, symbol: n}, ops)
+        held = [m for m in meetings(network, traced.ops, traced.by_index) if _judges(m, recipe, symbol)]
+        return not all(m.holds for m in held)
+
+    recipe = Recipe(network, ops, {s: n for s, n in sizes.items() if s != symbol}, contracts=False)
+    members, (finite, start, modulus, residues) = found.sizes, msgspec.structs.astuple(found.sizes)
+    if not recipe.sound or len(finite) + len(residues) > TRACED:
+        return found
+    truth = members.mask(numpy.arange(start + modulus))
+    for n in finite:
+        truth[n] = not differs(n)
+    for residue in residues:
+        first = start + (residue - start) % modulus
+        truth[first] = not differs(first + modulus)
+    return Decided(of_members(truth, modulus), found.below)
+
+
+def _judges(meeting: Any, recipe: Recipe, symbol: str) -> bool:
+    """Whether a merge meets along a dim of this symbol."""
+    size = recipe.shapes[meeting.node.index][meeting.dim]
+    return not isinstance(size, int) and symbol in size.space.support(size)
+
+
 class Form(msgspec.Struct, frozen=True):
     """The shapes of all nodes for one class of sizes, ``modulus * k + remainder``."""
 
@@ -291,7 +321,8 @@ class Form(msgspec.Struct, frozen=True):
     @property
     def size(self) -> str:
         """``16k + 12``."""
-        return f"{self.modulus}k + {self.remainder}" if self.remainder else f"{self.modulus}k"
+        k = f"{self.modulus}k" if self.modulus > 1 else "k"
+        return f"{k} + {self.remainder}" if self.remainder else k
 
 
 def forms(

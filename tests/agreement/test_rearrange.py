@@ -218,7 +218,7 @@ def test_squeeze_of_a_symbol_that_may_be_one() -> None:
     h = Space().symbol("H")
     (requirement,) = [r for r in op.requirements((1, 8, 1, h)) if r.holds is not True]
     assert requirement.code == "T303"
-    assert repr(requirement.holds) == "H - 1 != 0"
+    assert repr(requirement.holds) == "H != 1"
     assert op.shape((1, 1, h)) == (h,)
     *_, requirement = op.requirements((1, numpy.array([1, 2, 3])))
     assert requirement.holds.tolist() == [False, True, True]

@@ -18,6 +18,8 @@ from tracer import __version__
 COMMANDS = {
     "check": "Validate configs: source, graph, arguments, shapes, skips, design.",
     "trace": "The shape of every node, with parameters, MACs, memory and receptive field.",
+    "plan": "Solve every auto; where skips cannot meet, say why and what would repair it.",
+    "sizes": "The exact set of input sizes that run, run losslessly, and run aligned.",
     "explain": "A diagnostic's manual page.",
     "ops": "The operations and their arguments.",
     "schema": "The JSON Schemas of the language and of the answers.",

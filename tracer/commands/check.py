@@ -128,9 +128,5 @@ def _report(found: list[Diagnostic], sources: dict[str, str], format_: str, colo
 
     if format_ == "github":
         return report.github(found)
-    paint = (
-        (lambda text, fg: click.style(text, bold=True) if fg == "bold" else click.style(text, fg=fg, bold=True))
-        if colour
-        else report.plain
-    )
+    paint = report.painted if colour else report.plain
     return report.concise(found, paint) if format_ == "concise" else report.full(found, sources, paint)

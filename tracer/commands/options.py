@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
@@ -17,6 +17,9 @@ from tracer.net import Net
 from tracer.network.values import value_of
 from tracer.source import limits
 from tracer.source.tree import Fault, compose, decode
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -82,6 +85,26 @@ def colour_option(command: F) -> F:
     )(command)
 
 
+def depth_option(command: F) -> F:
+    """``--depth N|all``."""
+    return click.option(
+        "--depth", type=Depth(), default=1, show_default=True, help="Levels of blocks to unfold, or all."
+    )(command)
+
+
+class Depth(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """A number of levels, or ``all``."""
+
+    name = "depth"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        if value == "all" or value is None:
+            return None
+        if isinstance(value, int) or (isinstance(value, str) and value.isdecimal() and 1 <= int(value) <= 99):
+            return int(value)
+        return self.fail(f"{value!r} is neither a number from 1 nor 'all'", param, ctx)
+
+
 def use_colour(choice: str) -> bool:
     """Whether to colour standard output; NO_COLOR is honoured."""
     if choice != "auto":
@@ -92,6 +115,18 @@ def use_colour(choice: str) -> bool:
 def is_terminal(stream: TextIO | None) -> bool:
     """Whether somebody looks at it; a closed stream is None."""
     return stream is not None and stream.isatty()
+
+
+def console_for(colour: bool) -> Console:
+    """Where tables are printed: as wide as the terminal, or 160 characters in a file."""
+    from rich.console import Console
+
+    return Console(
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        width=None if is_terminal(sys.stdout) else 160,
+        highlight=False,
+    )
 
 
 def find_configs(paths: tuple[str, ...]) -> list[str]:
@@ -140,3 +175,17 @@ def open_net(text: str, path: str, overrides: Overrides) -> Net:
         return load_text(text, shown(path), overrides.params, overrides.sizes, overrides.inputs)
     except ValueError as error:
         raise click.UsageError(f"{shown(path)}: {error}") from None
+
+
+def loaded(config: str, overrides: Overrides, complain: Callable[[list[Diagnostic], str], None]) -> tuple[str, Net]:
+    """A config's text and network. Where it cannot be read or loaded, what is wrong is told, and the command ends."""
+    text = ""
+    try:
+        text = source_of(config)
+        return text, open_net(text, config, overrides)
+    except OSError as error:
+        complain([unreadable(config, error)], text)
+        raise click.exceptions.Exit(2) from None
+    except TracerError as error:
+        complain(error.diagnostics, text)
+        raise click.exceptions.Exit(1) from None

@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 
 import click
 
 from tracer.commands.options import (
     Overrides,
     colour_option,
-    is_terminal,
+    console_for,
+    depth_option,
+    loaded,
     network_options,
-    open_net,
     shown,
-    source_of,
-    unreadable,
     use_colour,
 )
-from tracer.diagnostics import Diagnostic, TracerError
+from tracer.diagnostics import Diagnostic
 from tracer.rules import judge
 from tracer.views import report
-
-
-class Depth(click.ParamType):  # type: ignore[type-arg, unused-ignore]
-    """A number of levels, or ``all``."""
-
-    name = "depth"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
-        if value == "all" or value is None:
-            return None
-        if isinstance(value, int) or (isinstance(value, str) and value.isdecimal() and 1 <= int(value) <= 99):
-            return int(value)
-        return self.fail(f"{value!r} is neither a number from 1 nor 'all'", param, ctx)
 
 
 @click.command("trace")
@@ -46,7 +32,7 @@ class Depth(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     default="table",
     help="How to show it.",
 )
-@click.option("--depth", type=Depth(), default=1, show_default=True, help="Levels of blocks to unfold, or all.")
+@depth_option
 @colour_option
 def command(
     config: str,
@@ -61,16 +47,7 @@ def command(
     """Show the shape of every node of CONFIG (- for standard input)."""
     overrides = Overrides(sets, sizes, inputs)
     colour = use_colour(color)
-    text = ""
-    try:
-        text = source_of(config)
-        net = open_net(text, config, overrides)
-    except OSError as error:
-        _complain([unreadable(config, error)], text, config, format_)
-        raise click.exceptions.Exit(2) from None
-    except TracerError as error:
-        _complain(error.diagnostics, text, config, format_)
-        raise click.exceptions.Exit(1) from None
+    text, net = loaded(config, overrides, partial(_complain, config=config, format_=format_))
     found = judge(net)
     trace = net.trace()
     if format_ == "json":
@@ -78,17 +55,9 @@ def command(
 
         click.echo(to_json(trace_answer(trace, found)), nl=False)
     elif format_ == "table":
-        from rich.console import Console
-
         from tracer.views.table import table
 
-        console = Console(
-            force_terminal=colour,
-            color_system="standard" if colour else None,
-            width=None if is_terminal(sys.stdout) else 160,
-            highlight=False,
-        )
-        console.print(table(trace, depth, net.plan(trace.sizes).assignments))
+        console_for(colour).print(table(trace, depth, net.plan().assignments))
         click.echo(report.full(found, {shown(config): text}), nl=False, err=True)
     else:
         from tracer.views.table import to_csv, to_markdown
@@ -99,7 +68,7 @@ def command(
     raise click.exceptions.Exit(1 if failing else 0)
 
 
-def _complain(found: list[Diagnostic], text: str, config: str, format_: str) -> None:
+def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) -> None:
     """A config that could not be loaded: in JSON the answer still has its diagnostics."""
     if format_ == "json":
         from tracer.views.answers import FORMAT_VERSION, Totals, TraceAnswer, diagnostic_answer, to_json

@@ -149,6 +149,8 @@ class Network(msgspec.Struct):
     """Codes that a ``# tracer: ignore[...]`` comment silences, by line."""
     source: str
     """The config's text."""
+    preferred: dict[tuple[str, str], Any] = {}
+    """Values of solvable arguments, by node and argument, that cost nothing; elsewhere torch's defaults do."""
 
     def defaults(self) -> dict[str, int]:
         """The size of every symbol in a single trace: the fixed value, the list's first, or ``min``."""

@@ -121,6 +121,10 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """How input ``i`` is placed along one of its dims before the inputs are merged."""
         return POINTWISE
 
+    def grid_needs_numbers(self) -> bool:
+        """Whether the grid behind it is exact for dims that are numbers only, and for symbols where sizes divide."""
+        return False
+
     def leading_dims(self, *x: Shape) -> int | None:
         """How many dims stand before the spatial ones: 2, or 1 for an unbatched input; None where any rank is taken."""
         return None

@@ -108,6 +108,9 @@ class Merge(Op, kw_only=True):
         """The dims that are aligned."""
         return tuple(range(2, rank))
 
+    def grid_needs_numbers(self) -> bool:
+        return self.align == "resize"
+
     def joined(self, rank: int) -> int | None:
         """The dim along which the inputs are put one behind the other."""
         return None

@@ -67,6 +67,9 @@ class Resizing(Op, kw_only=True):
         """The settings of this interpolation."""
         return How("nearest")
 
+    def grid_needs_numbers(self) -> bool:
+        return self.size is not None and self.how().mode.startswith("nearest")
+
     def factors(self) -> Factors | None:
         """The scale factor in use. torch's modules take the number 0 for none."""
         return None if self.scale_factor == 0 else self.scale_factor

@@ -12,6 +12,10 @@ Promise = int | tuple[int, ...] | SizeRange
 """One symbol's entry under ``sizes``."""
 
 
+FEW = 1_000
+"""Up to so many sizes are compared one by one."""
+
+
 def is_set(promise: Promise) -> bool:
     """Whether it names more than one size."""
     if isinstance(promise, SizeRange):
@@ -47,7 +51,10 @@ def first_missing(promise: Promise, served: SizeSet, below: int | None = None) -
         end = below
         if promise.largest is None or promise.largest >= below:
             raise TooLarge(f"the sizes have no period that could be shown; they are known below {below} only")
-    if (end - promise.least) // promise.step > MODULUS:
+    asked = range(promise.least, end, promise.step)
+    if len(asked) <= FEW:
+        return next((n for n in asked if n not in served), None)
+    if len(asked) > MODULUS or end > 2**62:
         raise TooLarge(f"the sizes repeat every {served.modulus}; at most {MODULUS} are compared")
     for start in range(promise.least, end, promise.step * 65_536):
         sizes = numpy.arange(start, min(start + promise.step * 65_536, end), promise.step)

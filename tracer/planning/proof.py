@@ -20,6 +20,10 @@ SHARED = "an auto in a block is one unknown for all its uses; as an argument of 
 WIDER = "make kernel_size or padding auto as well, or let the merge align: crop, pad or resize"
 
 
+SHOWN = 2
+"""Assignments that T402 tells in its message."""
+
+
 def too_many_values(network: Network) -> Diagnostic:
     """T006: the search is out of bounds."""
     first = next(node for node in network.nodes if node.unknowns)
@@ -39,8 +43,8 @@ def no_common_values(
     """T402: every size has values of its own, and no values serve all of them."""
     network = unknowns.network
     symbols = " and ".join(sets)
-    shown = [_sentence(one, len(sets) > 1) for one in served[:4]]
-    more = f"; and {len(served) - 4} more" if len(served) > 4 else ""
+    shown = [_sentence(one) for one in served[:SHOWN]]
+    more = f"; {len(served) - SHOWN} more serve others (`tracer plan` lists them)" if len(served) > SHOWN else ""
     table = f": {'; '.join(shown)}{more}" if shown else ""
     example = " and ".join(", ".join(f"{s} = {n}" for s, n in sample.items()) for sample in samples[-2:])
     hints, readers = [], consumers(network)
@@ -53,7 +57,7 @@ def no_common_values(
     first = unknowns.nodes()[0]
     return Diagnostic(
         "T402",
-        f"no values of the autos serve every {symbols} of `sizes` (not even {example}){table}",
+        f"no values of the autos serve every {symbols} of `sizes`, as {example} have none in common{table}",
         network.size_spans[next(iter(sets))],
         path=network.path,
         hint=hint or "promise fewer sizes, or let the merges align: crop, pad or resize",
@@ -63,7 +67,7 @@ def no_common_values(
     )
 
 
-def _sentence(one: Served, several: bool) -> str:
+def _sentence(one: Served) -> str:
     values = ", ".join(f"{name} {written(value)}" for name, value in one.assignments.items())
     sizes = " and ".join(served.written(symbol) for symbol, served in one.sizes.items())
     return f"{values} serves {sizes}"

@@ -23,6 +23,9 @@ from tracer.symbol import Condition, Space
 STEPS = 200_000
 """Values tried before a search gives up; it then says so instead of answering."""
 
+COUNTED = 1_000
+"""Of an unknown with more values than these, those that cost more than the best one found are not counted."""
+
 Ask = tuple[Condition, Node]
 """A condition on the unknowns, and the node that it belongs to."""
 
@@ -168,6 +171,8 @@ class Part:
         self.levels = self._levels(asks)
         self.states: list[dict[Key, State | None]] = [{} for _ in variables]
         self.broken: Broken | None = None
+        self.capped = False
+        """Not all solutions are counted."""
         self._deepest = -1
         self._steps = 0
 
@@ -267,7 +272,11 @@ class Part:
         """Go through the values of a frame's unknown; stops at a state that is not known yet, and returns its key."""
         level = self.levels[frame.depth]
         v, last = self.values, frame.depth + 1 == len(self.levels)
+        large = len(level.variable.domain) > COUNTED
         for value in frame.untried:
+            if large and frame.choices and abs(value - level.variable.default) > frame.best:
+                self.capped = True  # the rest costs more
+                return None
             self._steps += 1
             if self._steps > STEPS:
                 raise TooManyValues

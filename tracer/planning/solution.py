@@ -31,6 +31,7 @@ class Solution(msgspec.Struct, frozen=True):
     solutions: int = 1
     """How many assignments there are."""
     capped: bool = False
-    """There may be fewer than ``solutions``: so many serve the sizes that were tried, and not all were proven."""
+    """``solutions`` is not exact: of unknowns with many values the dearer ones are not counted, and of many assignments
+    for many sizes not each is proven."""
     served: tuple[Served, ...] = ()
     """Where no assignment serves every size: which serves which, the one that serves the most first."""

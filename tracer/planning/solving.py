@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from tracer.network.records import Network
 from tracer.ops.base import Op
 from tracer.planning.proof import too_many_values, unsolved
-from tracer.planning.search import Ask, Broken, Found, TooManyValues, solve
+from tracer.planning.search import Ask, Broken, Found, Part, TooManyValues, solve
 from tracer.planning.solution import Solution
 from tracer.planning.unknowns import Unknowns
 from tracer.substitution import Substitution
@@ -67,17 +67,17 @@ def plan_one(network: Network, sizes: Mapping[str, int]) -> Solution:
     problem = Problem(network, sizes)
     broken: Broken | None = None
     values: Mapping[str, int] | None = None
-    solutions = 0
+    solutions, parts = 0, list[Part]()
     try:
         if problem.symbolic:
-            values, solutions, broken, _ = problem.solve()
+            values, solutions, broken, parts = problem.solve()
         if values is None and (problem.strict or (not problem.symbolic and problem.recipe.failed is None)):
             values, solutions = enumerated(problem)
     except TooManyValues:
         return Solution(False, {}, 0, ops, [too_many_values(network)], 0)
     if values is None:
         return Solution(False, {}, 0, ops, [unsolved(problem.unknowns, sizes, broken, problem.recipe.failed)], 0)
-    return solution_of(problem.unknowns, values, solutions)
+    return solution_of(problem.unknowns, values, solutions, any(part.capped for part in parts))
 
 
 def is_open(network: Network) -> bool:

@@ -97,6 +97,8 @@ class Unknowns:
         domain = domain_of(op, unknown, node.unknowns, axis)
         if variable is None:
             default = DEFAULTS.get(unknown.field, 1)
+            if (present := self.network.preferred.get((node.name, unknown.field))) is not None:
+                default = int(present[axis] if isinstance(present, tuple) and axis < len(present) else present)
             variable = self.variables[name] = Variable(name, domain, default)
         else:  # one value for several layers: each takes what all take
             start, stop = max(variable.domain.start, domain.start), min(variable.domain.stop, domain.stop)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import islice
 
 from tracer.diagnostics import Diagnostic, Related
 from tracer.net import Net
+from tracer.network.records import SizeRange
 from tracer.planning.promises import Promise, first_missing, is_set, members
 from tracer.rules.rule import rule
 from tracer.size_set import TooLarge
@@ -86,9 +88,23 @@ def _smallest_failing(net: Net, ops: Ops, symbol: str, promise: Promise) -> int 
         except TooLarge:
             served = None
         if served is not None:
-            return first_missing(promise, served.sizes, served.below)
+            missing = first_missing(promise, served.sizes, served.below)
+            return _first_too_large(net, ops, symbol, promise) if missing is None else missing
         few = list(islice(members(promise), max(FEW, STEPS // len(network.nodes)) + 1))
     failing = next((n for n in few if trace(network, {**defaults, symbol: n}, ops).diagnostics), None)
     if failing is None and next(islice(members(promise), len(few), None), None) is not None:
         raise TooLarge(f"a formula takes no symbols, and only the sizes up to {few[-1]} were tried")
     return failing
+
+
+def _first_too_large(net: Net, ops: Ops, symbol: str, promise: Promise) -> int | None:
+    """The smallest size of a range for which a dim has more than 63 bits; dims grow with the size."""
+    if not isinstance(promise, SizeRange) or promise.largest is None:
+        return None
+    network, defaults = net.network, net.network.defaults()
+    sizes = range(promise.least, promise.largest + 1, promise.step)
+
+    def refused(n: int) -> bool:
+        return bool(trace(network, {**defaults, symbol: n}, ops).diagnostics)
+
+    return sizes[bisect_left(sizes, True, key=refused)] if refused(sizes[-1]) else None

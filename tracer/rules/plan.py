@@ -35,25 +35,25 @@ def no_assignment() -> None:
 def no_common_assignment() -> None:
     """Each size that ``sizes`` promises has values for the ``auto`` arguments, and no values serve all of them.
 
-    An ``output_padding`` is one number for every input. A stride of 2 halves 31 and 32 both to 16, so the way back
+    An ``output_padding`` is one number for every input. A stride of 2 halves 32 and 33 both to 16, so the way back
     needs 0 for one and 1 for the other: the report tells which values serve which sizes. Where all have to be served,
     give the up-layer its size at run time (``output_size: NODE``), let the merge align, or promise sizes of one class.
 
     Bad:
         input: [1, 8, H, 32]
-        sizes: {H: [31, 32]}
+        sizes: {H: [32, 33]}
         encoder:
-          down: {op: Conv2d, out_channels: 8, kernel_size: 3, stride: 2, padding: 1}
+          pool: {op: MaxPool2d, kernel_size: 2}
         decoder:
-          up: {op: ConvTranspose2d, out_channels: 8, kernel_size: 4, stride: 2, padding: auto, output_padding: auto}
+          up: {op: ConvTranspose2d, out_channels: 8, kernel_size: 2, stride: 2, output_padding: auto}
           sum: {op: Add, from: [up, input]}
 
     Good:
         input: [1, 8, H, 32]
-        sizes: {H: [30, 32]}
+        sizes: {H: [32, 34]}
         encoder:
-          down: {op: Conv2d, out_channels: 8, kernel_size: 3, stride: 2, padding: 1}
+          pool: {op: MaxPool2d, kernel_size: 2}
         decoder:
-          up: {op: ConvTranspose2d, out_channels: 8, kernel_size: 3, stride: 2, padding: auto, output_padding: auto}
+          up: {op: ConvTranspose2d, out_channels: 8, kernel_size: 2, stride: 2, output_padding: auto}
           sum: {op: Add, from: [up, input]}
     """

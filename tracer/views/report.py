@@ -15,6 +15,13 @@ def plain(text: str, colour: str) -> str:
     return text
 
 
+def painted(text: str, colour: str) -> str:
+    """Bold, and coloured for a terminal."""
+    import click
+
+    return click.style(text, bold=True) if colour == "bold" else click.style(text, fg=colour, bold=True)
+
+
 def place(d: Diagnostic) -> str:
     return f"{d.path}:{d.span.line}:{d.span.column}" if d.span else d.path
 

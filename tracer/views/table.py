@@ -16,7 +16,7 @@ import msgspec
 from tracer.cost import Cost, costs, total
 from tracer.diagnostics import printable
 from tracer.geometry import Field, fields
-from tracer.network.records import Declaration, Node
+from tracer.network.records import Declaration, Network, Node
 from tracer.ops.base import written
 from tracer.trace import Trace
 
@@ -53,14 +53,25 @@ def _levels(node: Node) -> list[tuple[str, Declaration, bool]]:
     return found
 
 
-def rows(trace: Trace, depth: int | None) -> list[Row]:
-    """The rows at a depth; None unfolds everything."""
-    priced, seen = costs(trace), fields(trace)
+def _groups(network: Network, depth: int | None) -> dict[str, list[Node]]:
+    """The nodes of each row at a depth; None unfolds everything."""
     groups: dict[str, list[Node]] = {}
-    for node in trace.network.nodes:
+    for node in network.nodes:
         levels = _levels(node)
         cut = len(levels) if depth is None else min(depth, len(levels))
         groups.setdefault(".".join(part for part, _, _ in levels[:cut]), []).append(node)
+    return groups
+
+
+def folded(network: Network, depth: int | None) -> dict[str, str]:
+    """The rows at a depth, each with the last node of it."""
+    return {name: nodes[-1].name for name, nodes in _groups(network, depth).items()}
+
+
+def rows(trace: Trace, depth: int | None) -> list[Row]:
+    """The rows at a depth; None unfolds everything."""
+    priced, seen = costs(trace), fields(trace)
+    groups = _groups(trace.network, depth)
     row_of = {node.name: name for name, nodes in groups.items() for node in nodes}
     found: list[Row] = []
     previous = ""

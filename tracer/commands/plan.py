@@ -1,0 +1,124 @@
+"""``tracer plan``: values for every auto, or what would repair the network; in the file, where asked."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tracer.commands.options import Overrides, colour_option, loaded, network_options, shown, use_colour
+from tracer.diagnostics import Diagnostic
+from tracer.loading import read_bytes
+from tracer.source.files import encoded, replace_file, unified_diff
+from tracer.source.written import EditError
+from tracer.views import report
+
+if TYPE_CHECKING:
+    from tracer.repairs import Plan
+
+
+@click.command("plan")
+@click.argument("config")
+@network_options
+@click.option("--write", is_flag=True, help="Write the solved values into the file.")
+@click.option("--fix", is_flag=True, help="Where the network does not close, apply the best safe repair to the file.")
+@click.option("--diff", is_flag=True, help="Show the edit of --write or --fix as a diff; the file stays as it is.")
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", help="How to show it.")
+@colour_option
+def command(
+    config: str,
+    sets: tuple[str, ...],
+    sizes: tuple[str, ...],
+    inputs: tuple[str, ...],
+    write: bool,
+    fix: bool,
+    diff: bool,
+    format_: str,
+    color: str,
+) -> None:
+    """Solve every auto of CONFIG, exactly; where the skips cannot meet, say why and list repairs.
+
+    Exit code 1 where the network does not close and no repair was asked for or found.
+    """
+    if config == "-" and (write or fix) and not diff:
+        raise click.UsageError("standard input cannot be edited; --diff shows the edit")
+    overrides = Overrides(sets, sizes, inputs)
+    text, net = loaded(config, overrides, partial(_complain, config=config, format_=format_))
+    from tracer.repairs import Plan
+
+    plan = Plan(net)
+    edited = _edited(plan, fix, config) if write or fix or diff else None
+    if diff:
+        click.echo(unified_diff(text, edited if edited is not None else text, shown(config)), nl=False)
+    else:
+        _show(plan, text, config, format_, use_colour(color))
+        if edited is not None and edited != text:
+            _replace(config, text, edited)
+    raise click.exceptions.Exit(0 if plan.feasible or edited is not None else 1)
+
+
+def _edited(plan: Plan, fix: bool, config: str) -> str | None:
+    """The text with the plan, or with a repair; None where there is neither."""
+    try:
+        if plan.feasible:
+            written = plan.written()
+            for note in written.notes:
+                click.echo(note, err=True)
+            return written.text
+    except EditError as error:
+        click.echo(f"{shown(config)}: nothing is written: {error}", err=True)
+        raise click.exceptions.Exit(1) from None
+    if not fix:
+        click.echo("nothing is written: the network does not close", err=True)
+        return None
+    repair = next((repair for repair in plan.repairs if repair.safe), None)
+    if repair is None:
+        click.echo("nothing is written: no repair is safe (values of auto and output_padding only)", err=True)
+        return None
+    click.echo(f"repaired: {repair.title}", err=True)
+    return repair.text
+
+
+def _replace(config: str, text: str, edited: str) -> None:
+    """Put the edited text in the file's place, unless somebody has changed it meanwhile."""
+    try:
+        raw = read_bytes(config)
+        if raw.decode("utf-8-sig") != text:
+            raise EditError("the file has changed meanwhile")
+        replace_file(Path(config), raw, encoded(edited, raw))
+    except (EditError, UnicodeDecodeError) as error:
+        click.echo(f"{shown(config)}: nothing is written: {error}", err=True)
+        raise click.exceptions.Exit(1) from None
+    except OSError as error:
+        click.echo(f"{shown(config)}: nothing is written: {error.strerror or error}", err=True)
+        raise click.exceptions.Exit(2) from None
+    click.echo(f"written: {shown(config)}", err=True)
+
+
+def _show(plan: Plan, text: str, config: str, format_: str, colour: bool) -> None:
+    from tracer.views.plan import plan_answer, plan_text
+
+    if format_ == "json":
+        from tracer.views.answers import to_json
+
+        click.echo(to_json(plan_answer(plan)), nl=False)
+        return
+    paint = report.painted if colour else report.plain
+    click.echo(report.full(plan.diagnostics, {shown(config): text}, paint), nl=False, color=colour)
+    if plan.diagnostics:
+        click.echo()
+    click.echo(plan_text(plan), nl=False)
+
+
+def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) -> None:
+    """A config that could not be loaded: in JSON the answer still has its diagnostics."""
+    if format_ == "json":
+        from tracer.views.answers import diagnostic_answer, to_json
+        from tracer.views.plan import PlanAnswer
+
+        answers = [diagnostic_answer(d) for d in found]
+        click.echo(to_json(PlanAnswer("1.0", False, {}, 0, 0, False, [], [], answers)), nl=False)
+    else:
+        click.echo(report.full(found, {shown(config): text}), nl=False, err=True)

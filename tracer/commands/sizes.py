@@ -1,0 +1,76 @@
+"""``tracer sizes``: the exact set of input sizes that work."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import click
+
+from tracer.commands.options import (
+    Overrides,
+    colour_option,
+    console_for,
+    depth_option,
+    loaded,
+    network_options,
+    shown,
+    use_colour,
+)
+from tracer.diagnostics import Diagnostic, TracerError
+from tracer.views import report
+
+
+@click.command("sizes")
+@click.argument("config")
+@network_options
+@click.option("--near", type=click.IntRange(0, 10**9), metavar="N", help="Also the members of each set nearest to N.")
+@click.option("--all", "every_dim", is_flag=True, help="Ask dims that are numbers as if they were symbols.")
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", help="How to show it.")
+@depth_option
+@colour_option
+def command(
+    config: str,
+    sets: tuple[str, ...],
+    sizes: tuple[str, ...],
+    inputs: tuple[str, ...],
+    near: int | None,
+    every_dim: bool,
+    format_: str,
+    depth: int | None,
+    color: str,
+) -> None:
+    """The sizes of each symbol of CONFIG that run, that lose nothing, and whose skips are aligned; with proof.
+
+    Exit code 1 where some symbol has no size that runs.
+    """
+    overrides = Overrides(sets, sizes, inputs)
+    complain = partial(_complain, config=config, format_=format_)
+    text, net = loaded(config, overrides, complain)
+    from tracer.api import sizes as sizes_of
+    from tracer.views.sizes import narrowest, sizes_answer, sizes_table
+
+    try:
+        found = sizes_of(net, all=every_dim)
+    except TracerError as error:
+        complain(error.diagnostics, text)
+        raise click.exceptions.Exit(1) from None
+    forms = net.forms({symbol: narrowest(axis)[1] for symbol, axis in found.axes.items()}, every_dim=every_dim)
+    if format_ == "json":
+        from tracer.views.answers import to_json
+
+        click.echo(to_json(sizes_answer(found, forms, near)), nl=False)
+    else:
+        console = console_for(use_colour(color))
+        for part in sizes_table(net, found, forms, near, depth):
+            console.print(part)
+    raise click.exceptions.Exit(0 if all(axis.runs for axis in found.axes.values()) else 1)
+
+
+def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) -> None:
+    """A config that could not be loaded: the answer in JSON has no axes."""
+    if format_ == "json":
+        from tracer.views.answers import to_json
+        from tracer.views.sizes import SizesAnswer
+
+        click.echo(to_json(SizesAnswer("1.0", {}, [])), nl=False)
+    click.echo(report.full(found, {shown(config): text}), nl=False, err=True)

@@ -1,0 +1,117 @@
+"""Floor 13: a plan and its repairs as text and as the JSON answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tracer.diagnostics import printable
+from tracer.ops.base import written
+from tracer.repairs import Changes, Plan, Repair, RepairEdit
+from tracer.views.answers import FORMAT_VERSION, DiagnosticAnswer, diagnostic_answer
+from tracer.views.sizes import SetAnswer
+from tracer.views.table import short
+
+
+class RepairAnswer(msgspec.Struct, frozen=True):
+    """One way to make the network close."""
+
+    title: str
+    safe: bool
+    """Only values of ``auto`` and ``output_padding`` change."""
+    edits: list[RepairEdit]
+    changes: Changes
+
+
+class ServedAnswer(msgspec.Struct, frozen=True):
+    """One assignment and the promised sizes that it serves."""
+
+    assignments: dict[str, list[Any]]
+    sizes: dict[str, SetAnswer]
+
+
+class PlanAnswer(msgspec.Struct, frozen=True):
+    """The answer of ``tracer plan``."""
+
+    format_version: str
+    feasible: bool
+    """Every ``auto`` has a value, and the network closes for every promised size."""
+    assignments: dict[str, list[Any]]
+    """``"up4.output_padding": [1, 0]``, one value per spatial axis."""
+    cost: int
+    """The sum of the distances from torch's defaults."""
+    solutions: int
+    """How many assignments there are."""
+    solutions_capped: bool
+    """``solutions`` is not exact: not all values were counted, or not each assignment was proven for every size."""
+    served: list[ServedAnswer]
+    """Where no assignment serves every size: which serves which."""
+    repairs: list[RepairAnswer]
+    diagnostics: list[DiagnosticAnswer]
+
+
+def plan_answer(plan: Plan) -> PlanAnswer:
+    """The JSON answer."""
+    served = [
+        ServedAnswer(
+            {name: list(value) for name, value in one.assignments.items()},
+            {s: SetAnswer(list(v.finite), v.start, v.modulus, list(v.residues)) for s, v in one.sizes.items()},
+        )
+        for one in plan.served
+    ]
+    return PlanAnswer(
+        format_version=FORMAT_VERSION,
+        feasible=plan.feasible,
+        assignments={name: list(value) for name, value in plan.assignments.items()},
+        cost=plan.cost,
+        solutions=plan.solutions,
+        solutions_capped=plan.capped,
+        served=served,
+        repairs=[RepairAnswer(r.title, r.safe, r.edits, r.changes) for r in plan.repairs],
+        diagnostics=[diagnostic_answer(d) for d in plan.diagnostics],
+    )
+
+
+def plan_text(plan: Plan) -> str:
+    """What was solved; where nothing serves, which assignment serves which sizes, and the repairs."""
+    lines: list[str] = []
+    if plan.feasible and not plan.assignments:
+        lines.append("nothing to solve: the network closes as it is")
+    elif plan.feasible:
+        lines += [f"{name} = {written(value)}" for name, value in plan.assignments.items()]
+        count = f"about {plan.solutions}" if plan.capped else str(plan.solutions)
+        many = "the only assignment" if plan.solutions == 1 else f"the least-cost one of {count} assignments"
+        lines.append(f"{many}; distance from torch's defaults: {plan.cost}")
+    if plan.served:
+        lines.append("which values serve which sizes:")
+        for one in plan.served:
+            values = ", ".join(f"{name} {written(value)}" for name, value in one.assignments.items())
+            sizes = "; ".join(found.written(symbol) for symbol, found in one.sizes.items())
+            lines.append(f"  {sizes}: {values}")
+    if not plan.feasible:
+        lines += _repairs(plan.repairs)
+    return "".join(printable(line) + "\n" for line in lines)
+
+
+def _repairs(found: list[Repair]) -> list[str]:
+    if not found:
+        return ["no repair was found"]
+    lines = ["repairs, the one that changes least first:"]
+    for number, repair in enumerate(found, 1):
+        lines.append(f"  {number}. {repair.title}{' (safe)' if repair.safe else ''}")
+        lines += [f"     {edit.path}: {written(edit.value)}" for edit in repair.edits]
+        lines.append(f"     then: {_effect(repair.changes)}")
+    return lines
+
+
+def _effect(changes: Changes) -> str:
+    parts = [f"{name} {written(shape)}" for name, shape in changes.outputs.items()]
+    for what, value, difference in (
+        ("params", changes.params, changes.params_difference),
+        ("MACs", changes.macs, changes.macs_difference),
+    ):
+        sign = "" if difference is None else " (as before)" if not difference else f" ({difference:+})"
+        parts.append(f"{short(value)} {what}{sign}")
+    sizes = [text for text in changes.sizes.values() if not text.startswith("any ")]
+    return ", ".join([*parts, *(["runs for " + "; ".join(sizes)] if sizes else [])])

@@ -1,0 +1,182 @@
+"""Floor 13: the exact sets of input sizes as text and as the JSON answer, with every node's shape over k."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tracer.diagnostics import printable
+from tracer.net import Net
+from tracer.size_set import SizeSet
+from tracer.views.answers import FORMAT_VERSION
+from tracer.views.table import folded
+from tracer.working_sizes import Axis, Form, WorkingSizes, written_dim
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+SETS = ("runs", "lossless", "aligned")
+
+
+class SetAnswer(msgspec.Struct, frozen=True):
+    """The sizes in ``finite``, all below ``start``, and every size >= ``start`` with a remainder in ``residues``."""
+
+    finite: list[int]
+    start: int
+    modulus: int
+    residues: list[int]
+
+
+class FormAnswer(msgspec.Struct, frozen=True):
+    """Every node's shape for sizes ``modulus * k + remainder``, k >= ``least``; dims over k as texts."""
+
+    modulus: int
+    remainder: int
+    least: int
+    shapes: dict[str, list[int | str]]
+
+
+class AxisAnswer(msgspec.Struct, frozen=True):
+    """The sizes of one symbol that torch takes, that lose nothing, and whose skips are aligned."""
+
+    runs: SetAnswer
+    lossless: SetAnswer
+    aligned: SetAnswer
+    decided_below: int | None
+    """The sets are known below this size only; null: for every size."""
+    forms: list[FormAnswer]
+    """For the first classes of the narrowest set that is not finite."""
+    nearest: dict[str, list[int]] | None
+    """With ``--near``: the members of each set next to that size."""
+
+
+class CouplingAnswer(msgspec.Struct, frozen=True):
+    """A constraint that ties symbols together: each one's set is the one with the others at their declared sizes."""
+
+    symbols: list[str]
+    constraint: str
+    node: str
+
+
+class SizesAnswer(msgspec.Struct, frozen=True):
+    """The answer of ``tracer sizes``."""
+
+    format_version: str
+    axes: dict[str, AxisAnswer]
+    coupled: list[CouplingAnswer]
+
+
+def _set(found: SizeSet) -> SetAnswer:
+    return SetAnswer(list(found.finite), found.start, found.modulus, list(found.residues))
+
+
+def _nearest(axis: Axis, near: int) -> dict[str, list[int]]:
+    return {kind: list(getattr(axis, kind).nearest(near)) for kind in SETS}
+
+
+def narrowest(axis: Axis) -> tuple[str, SizeSet]:
+    """The narrowest set that goes on for ever, by its name; the set of sizes that run where none does."""
+    for kind in reversed(SETS):
+        found: SizeSet = getattr(axis, kind)
+        if not found.is_finite:
+            return kind, found
+    return "runs", axis.runs
+
+
+def sizes_answer(found: WorkingSizes, forms: Mapping[str, list[Form]], near: int | None) -> SizesAnswer:
+    """The JSON answer."""
+    axes = {
+        symbol: AxisAnswer(
+            runs=_set(axis.runs),
+            lossless=_set(axis.lossless),
+            aligned=_set(axis.aligned),
+            decided_below=axis.below,
+            forms=[_form(form) for form in forms[symbol]],
+            nearest=None if near is None else _nearest(axis, near),
+        )
+        for symbol, axis in found.axes.items()
+    }
+    coupled = [CouplingAnswer(list(c.symbols), c.constraint, c.node) for c in found.couplings]
+    return SizesAnswer(FORMAT_VERSION, axes, coupled)
+
+
+def _form(form: Form) -> FormAnswer:
+    shapes = {
+        name: [dim if isinstance(dim, int) else written_dim(dim) for dim in shape]
+        for name, shape in form.shapes.items()
+    }
+    return FormAnswer(form.modulus, form.remainder, form.least, shapes)
+
+
+def sizes_table(
+    net: Net, found: WorkingSizes, forms: Mapping[str, list[Form]], near: int | None, depth: int | None
+) -> list[RenderableType]:
+    """The sets, what ties them, and the shape of every node over k, for a terminal."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    sizes = net.network.defaults()
+    shown = "  ".join(f"{symbol}={n}" for symbol, n in sizes.items())
+    title = Text(f"{printable(net.name or net.network.path)}   {shown}".rstrip(), style="bold")
+    grid = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    grid.add_column("axis", no_wrap=True)
+    grid.add_column("set", no_wrap=True)
+    grid.add_column("sizes", overflow="fold")
+    if near is not None:
+        grid.add_column(f"nearest to {near}")
+    for symbol, axis in found.axes.items():
+        for i, kind in enumerate(SETS):
+            members: SizeSet = getattr(axis, kind)
+            cells: list[Any] = [
+                symbol if not i else "",
+                kind,
+                Text(members.written(symbol), style="" if members else "red"),
+            ]
+            if near is not None:
+                cells.append(", ".join(map(str, members.nearest(near))))
+            grid.add_row(*cells)
+        if axis.below is not None:
+            grid.add_row("", "", f"(known below {axis.below} only: a resize has no period)")
+    parts: list[RenderableType] = [grid]
+    for coupling in found.couplings:
+        names = " and ".join(coupling.symbols)
+        parts.append(Text(printable(f"{names} are tied by {coupling.node}: {coupling.constraint}")))
+    table = _forms_table(net, found, forms, depth)
+    return [*parts, table] if table is not None else parts
+
+
+def _forms_table(
+    net: Net, found: WorkingSizes, forms: Mapping[str, list[Form]], depth: int | None
+) -> RenderableType | None:
+    """One column for each axis and its first class of sizes; rows as in ``tracer trace``."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    columns = [(symbol, forms[symbol][0]) for symbol in found.axes if forms[symbol] and _varies(forms[symbol][0])]
+    if not columns:
+        return None
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    grid.add_column("node", no_wrap=True)
+    for symbol, form in columns:
+        kind = narrowest(found.axes[symbol])[0]
+        grid.add_column(f"{symbol} = {form.size}\nk >= {form.least}, {kind}", no_wrap=True)
+    for name, last in folded(net.network, depth).items():
+        cells = [Text(_varying(form.shapes[last])) for _, form in columns]
+        grid.add_row(Text(printable(name)), *cells)
+    return grid
+
+
+def _varies(form: Form) -> bool:
+    """Whether anything but k itself comes out: the size of a batch does not have to be shown."""
+    dims = {written_dim(d) for shape in form.shapes.values() for d in shape if not isinstance(d, int)}
+    return form.modulus > 1 or bool(dims - {"k"})
+
+
+def _varying(shape: tuple[object, ...]) -> str:
+    """The dims of a shape that depend on k."""
+    dims = [written_dim(dim) for dim in shape if not isinstance(dim, int)]  # type: ignore[arg-type]
+    return " × ".join(dims) if dims else "-"
