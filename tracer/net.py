@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tracer.diagnostics import Diagnostic
-from tracer.network.records import Network, first_size
-from tracer.planning.all_sizes import plan_all
-from tracer.planning.promises import is_set
+from tracer.network.records import Network, first_size, is_set
 from tracer.planning.solution import Solution
-from tracer.planning.solving import is_open, plan_one
 from tracer.size_set import SizeSet
 from tracer.trace import CompiledRecipe, Trace, declared_ops, trace
-from tracer.working_sizes import Form, WorkingSizes, forms, with_every_dim_open, working_sizes
+
+if TYPE_CHECKING:
+    from tracer.working_sizes import Form, WorkingSizes
 
 
 def _unloadable(text: str) -> Net:
@@ -25,7 +24,7 @@ class Net:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self._open = is_open(network)
+        self._open = any(node.unknowns for node in network.nodes)
         self._plans: dict[tuple[tuple[str, int], ...], Solution] = {}
         self._recipe: CompiledRecipe | None = None
         self._traces = 0
@@ -63,6 +62,9 @@ class Net:
         fixed = sizes or {}
         key = tuple(sorted(fixed.items()))
         if key not in self._plans:
+            from tracer.planning.all_sizes import plan_all
+            from tracer.planning.solving import plan_one
+
             known = {symbol: n for symbol, n in self.network.sizes.items() if symbol in self.network.symbols}
             promises = {**known, **fixed}
             several = any(is_set(promise) for promise in promises.values())
@@ -78,6 +80,8 @@ class Net:
         With ``every_dim`` the dims that are numbers are asked as if they were symbols. Raises
         :class:`tracer.size_set.TooLarge` where a set repeats later than is computed.
         """
+        from tracer.working_sizes import with_every_dim_open, working_sizes
+
         network, ops = self.network, self.plan().ops
         if every_dim:
             network = with_every_dim_open(network)
@@ -85,6 +89,8 @@ class Net:
 
     def forms(self, sets: Mapping[str, SizeSet], *, every_dim: bool = False) -> dict[str, list[Form]]:
         """For the first residue classes of each symbol's set, the shape of every node over k."""
+        from tracer.working_sizes import forms, with_every_dim_open
+
         network = with_every_dim_open(self.network) if every_dim else self.network
         sizes, ops = network.defaults(), self.plan().ops
         return {symbol: forms(network, ops, sizes, symbol, found) for symbol, found in sets.items()}

@@ -16,12 +16,12 @@ from tracer.cost import costs, total
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.graph import consumers, skip_of
 from tracer.net import Net
-from tracer.network.records import Network, Node, SizeRange
+from tracer.network.records import Network, Node, SizeRange, is_set
 from tracer.ops.base import Op, per_axis, written
 from tracer.ops.convolution import ConvTranspose
 from tracer.ops.merge import Merge
 from tracer.ops.pooling import Pooling
-from tracer.planning.promises import first_missing, is_set
+from tracer.planning.promises import first_missing
 from tracer.rules import judge
 from tracer.size_set import SizeSet, TooLarge
 from tracer.source.edits import Edit, EditError, edited

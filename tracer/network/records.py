@@ -165,8 +165,19 @@ class SizeRange(msgspec.Struct, frozen=True):
     step: int
 
 
-def first_size(value: int | tuple[int, ...] | SizeRange) -> int:
+def first_size(value: Promise) -> int:
     """The size that a single trace uses."""
     if isinstance(value, SizeRange):
         return value.least
     return value[0] if isinstance(value, tuple) else value
+
+
+Promise = int | tuple[int, ...] | SizeRange
+"""One symbol's entry under ``sizes``."""
+
+
+def is_set(promise: Promise) -> bool:
+    """Whether it names more than one size."""
+    if isinstance(promise, SizeRange):
+        return promise.largest is None or promise.largest - promise.least >= promise.step
+    return isinstance(promise, tuple) and len(set(promise)) > 1

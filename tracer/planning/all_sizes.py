@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tracer.network.records import Network, first_size
-from tracer.planning.promises import Promise, first_missing, is_set, members, promised_set
+from tracer.network.records import Network, Promise, first_size, is_set
+from tracer.planning.promises import first_missing, members, promised_set
 from tracer.planning.proof import no_common_values, too_many_values
 from tracer.planning.search import Found, TooManyValues
 from tracer.planning.solution import Served, Solution

@@ -5,22 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from tracer.network.records import SizeRange
+from tracer.network.records import Promise, SizeRange
 from tracer.size_set import MODULUS, NONE, SizeSet, TooLarge
-
-Promise = int | tuple[int, ...] | SizeRange
-"""One symbol's entry under ``sizes``."""
-
 
 FEW = 1_000
 """Up to so many sizes are compared one by one."""
-
-
-def is_set(promise: Promise) -> bool:
-    """Whether it names more than one size."""
-    if isinstance(promise, SizeRange):
-        return promise.largest is None or promise.largest - promise.least >= promise.step
-    return isinstance(promise, tuple) and len(set(promise)) > 1
 
 
 def members(promise: Promise) -> Iterator[int]:

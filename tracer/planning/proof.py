@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 from tracer.diagnostics import Diagnostic, Related
 from tracer.graph import consumers, skip_of
-from tracer.network.records import Network, Node
+from tracer.network.records import Network, Node, Promise
 from tracer.ops.base import written
-from tracer.planning.promises import Promise
 from tracer.planning.search import Broken, Variable
 from tracer.planning.solution import Served
 from tracer.planning.unknowns import Unknowns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tracer.diagnostics import Diagnostic
 from tracer.net import Net
+from tracer.network.records import is_set
 from tracer.rules.design import design_rules
 
 
@@ -12,7 +13,7 @@ def judge(net: Net) -> list[Diagnostic]:
     network = net.network
     trace = net.trace()
     found = [*network.diagnostics, *trace.diagnostics]
-    if not trace.diagnostics:
+    if not trace.diagnostics and any(map(is_set, network.sizes.values())):
         from tracer.rules.every_size import not_every_size
 
         found.extend(not_every_size(net))

@@ -8,8 +8,8 @@ from itertools import islice
 
 from tracer.diagnostics import Diagnostic, Related
 from tracer.net import Net
-from tracer.network.records import SizeRange
-from tracer.planning.promises import Promise, first_missing, is_set, members
+from tracer.network.records import Promise, SizeRange, is_set
+from tracer.planning.promises import first_missing, members
 from tracer.rules.rule import rule
 from tracer.size_set import TooLarge
 from tracer.trace import Ops, trace
