@@ -89,9 +89,11 @@ def repairs(net: Net) -> list[Repair]:
 
 
 def _rank(repair: Repair) -> tuple[Any, ...]:
-    """Safe ones first, then by the number of values, then by what they cost."""
+    """Safe ones first; other input sizes last; then by the number of values, then by what they cost."""
     changes = repair.changes
-    return (not repair.safe, changes.values, abs(changes.params_difference or 0), abs(changes.macs_difference or 0))
+    of_sizes = any(edit.path.startswith(("sizes.", "input.")) for edit in repair.edits)
+    costs_more = (abs(changes.params_difference or 0), abs(changes.macs_difference or 0))
+    return (not repair.safe, of_sizes, changes.values, *costs_more)
 
 
 Candidate = tuple[str, list[Edit]]
@@ -281,7 +283,8 @@ class _Finder:
             above += more
         for edits in (below, above):
             if edits:
-                yield f"input sizes: {', '.join(f'{_dotted(e)} = {written(e.value)}' for e in edits)}", edits
+                shown = [f"{_dotted(e).removeprefix('sizes.')} = {written(e.value)}" for e in edits]
+                yield f"input sizes: {', '.join(shown)}", edits
 
     def _nearest_working(self, network: Network, ops: Any, first: Mapping[str, int], but: str) -> dict[str, int]:
         """The other symbols at the sizes next to the present ones that work by themselves."""

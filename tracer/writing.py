@@ -89,7 +89,7 @@ def _of_shared_texts(
     for path, value in wanted.items():
         if path in done:
             continue
-        sharing = [other for other in shared_places(source, path) if other in wanted]
+        sharing = [other for other in _sharing(source, path) if other in wanted]
         done.update((path, *sharing))
         if sharing and all(wanted[other] == value for other in sharing):
             names = [name for other in (path, *sharing) for name in users[other]]
@@ -101,6 +101,14 @@ def _of_shared_texts(
         if len(users[path]) > 1:
             notes.append(f"{'.'.join(map(str, path))} is shared by {', '.join(users[path])}")
     return list(edits.values()), notes
+
+
+def _sharing(source: str, path: Path) -> list[Path]:
+    """The places that share the text at a path; none where nothing is written there yet."""
+    try:
+        return shared_places(source, path)
+    except EditError:
+        return []
 
 
 def _refuse_other_network(again: Net, network: Network, ops: Ops) -> None:
