@@ -1,4 +1,4 @@
-"""How fast it is, as ratios measured in one run: ``python -m tests.benchmarks [whole|inside|again|tools|many]``.
+"""How fast it is, as ratios measured in one run: ``python -m tests.benchmarks [whole|inside|again|tools|...]``.
 
 Nothing here is timed by a test: machines are noisy. Each comparison alternates A B A B and prints the median of the
 ratios, with the limit that the project sets itself where there is one.
@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 import tracer
-from tests.benchmarks.networks import CHAINS, UNETS, flat_unet
+from tests.benchmarks.networks import CHAINS, UNETS, flat_unet, unknowns
 
 ROOT = Path(__file__).parent.parent.parent
 COMPOSE = "import sys, yaml, networkx\nfor p in sys.argv[1:]:\n    yaml.compose(open(p), Loader=yaml.CSafeLoader)"
@@ -220,7 +220,83 @@ def many(place: Path) -> Iterator[Row]:
     yield "check of 1,000 files", f"{ratio:.2f} x composing them", f"{1000 / a:.0f} / {1000 / b:.0f} files a second"
 
 
-GROUPS = {"whole": whole, "inside": inside, "again": again, "tools": tools, "many": many}
+def sets(place: Path) -> Iterator[Row]:
+    """(f) exact sets of input sizes, against a forward on the meta device for each size."""
+    import numpy
+
+    path = ROOT / "configs" / "unet_padded.yaml"
+    million = numpy.arange(1, 1_000_001)
+    times = []
+    for _ in range(7):
+        net = tracer.load(path)
+        net.trace()
+        times.append(seconds(lambda net=net: [axis.runs.mask(million) for axis in net.sizes().axes.values()]))  # type: ignore[misc]
+    yield "padded U-Net, 1..1,000,000 per axis", f"{statistics.median(times) * 1e3:.1f} ms (limit 100)", ""
+    slowest: list[tuple[float, str]] = []
+    for config in sorted((ROOT / "configs").glob("*.yaml")):
+        net = tracer.load(config)
+        net.trace()
+        slowest.append((statistics.median(seconds(net.sizes) for _ in range(5)), config.stem))
+    worst, name = max(slowest)
+    typical = statistics.median(found for found, _ in slowest)
+    yield (
+        f"the sets of a config, at worst ({name})",
+        f"{worst * 1e3:.1f} ms (limit 50)",
+        f"median {typical * 1e3:.1f} ms",
+    )
+    try:
+        import torch
+    except ImportError:
+        yield "meta-device forwards", "torch is not installed", ""
+        return
+    (place / "unet_module.py").write_text(TORCH_UNET)
+    sys.path.insert(0, str(place))
+    module = importlib.import_module("unet_module").build()
+    works = []
+
+    def forwards() -> None:
+        with torch.no_grad():
+            for size in range(64, 1025):
+                try:
+                    module(torch.empty(1, 3, size, 512, device="meta"))
+                    works.append(size)
+                except RuntimeError:
+                    pass
+
+    text = flat_unet()
+    tried = seconds(forwards)
+    solved = statistics.median(seconds(lambda: tracer.loads(text).sizes()) for _ in range(7))
+    runs = tracer.loads(text).sizes().axes["H"].runs
+    same = works == list(runs.between(64, 1024))
+    yield (
+        "a forward for each size 64..1024, one axis",
+        f"{tried / solved:.0f} x loading the config and its sets of all sizes and axes",
+        f"{tried:.2f} s / {solved * 1e3:.1f} ms; {'the same sizes' if same else 'OTHER SIZES'}",
+    )
+
+
+def plans(place: Path) -> Iterator[Row]:
+    """(g) plans after loading: least-cost values, the count of all, or the proof that there are none."""
+    cases = {
+        "5 levels, 10 autos, 2 axes": (unknowns(5, 2, 572), 5),
+        "12 levels, 24 autos, 3 axes": (unknowns(12, 3, 5000), 200),
+        "12 levels, 24 autos, 3 axes, one merge": (unknowns(12, 3, 5000, merges=False), 200),
+        "12 levels, 24 autos, 3 axes, unsatisfiable": (unknowns(12, 3, 5000, off=3), 500),
+        "12 levels, 24 autos, 3 axes, unsatisfiable at the end": (unknowns(12, 3, 5000, off=0), 500),
+    }
+    for name, (text, limit) in cases.items():
+        times = []
+        for _ in range(5):
+            network = tracer.loads(text).network
+            times.append(seconds(lambda network=network: tracer.Net(network).plan()))  # type: ignore[misc]
+        plan = tracer.loads(text).plan()
+        found = f"{plan.solutions:,} solutions" if plan.feasible else "none"
+        yield name, f"{statistics.median(times) * 1e3:.1f} ms (limit {limit})", found
+
+
+GROUPS = {
+    "whole": whole, "inside": inside, "again": again, "tools": tools, "many": many, "sets": sets, "plans": plans,
+}  # fmt: skip
 
 
 def main() -> None:
