@@ -65,6 +65,9 @@ def test_unet_2015_loses_nothing_at_16k_plus_12() -> None:
     """The least is 188, which gives 4; the others drop rows or crop unevenly."""
     net = config("unet_2015")
     assert [n for n in range(1, 600) if lossless(net.trace(H=n))] == list(range(188, 600, 16))
+    axis = tracer.sizes(net).axes["H"]
+    assert axis.lossless == axis.aligned and axis.lossless.written("H") == "H = 16k + 12, k >= 11"
+    assert axis.runs.written("H") == "H >= 188"
     assert net.trace(H=188, W=188).shapes["logits"] == (1, 2, 4, 4)
 
 
@@ -85,6 +88,7 @@ def test_unet_3d() -> None:
     assert [n for n in ran if lossless(net.trace(W=n))] == list(range(92, 160, 8))
     for n in range(92, 160, 8):
         assert (net.trace(W=n).shapes["logits"] or ())[-1] == n - 88
+    assert {axis.lossless.written("n") for axis in tracer.sizes(net).axes.values()} == {"any n", "n = 8k + 4, k >= 11"}
 
 
 def test_vnet() -> None:
@@ -126,6 +130,23 @@ def test_fcn_crops_its_score(kernel: int, stride: int, start: int, from_: int, s
         """)
     assert net.trace().shapes["upscore"] == (1, 21, size, size)
     assert net.trace().shapes["score"] == (1, 21, 500, 500)
+
+
+@pytest.mark.parametrize(
+    ("line", "total", "start"),
+    [("crop: 5", 10, 5), ("crop: 9", 18, 9), ("crop: [31, 37, 31, 37]", 68, 31)],
+    ids=["pool4", "pool3", "score"],
+)
+def test_fcn_crops_where_the_grids_meet(line: str, total: int, start: int) -> None:
+    """Of the offsets that fit, only the authors' line the maps up: with others no input size is aligned.
+
+    The last one brings the score's grid back to the input's, which a merge with the input asks for.
+    """
+    text = (CONFIGS / "fcn8s.yaml").read_text("utf-8") + "  with_input: {op: Concat, from: [score, input]}\n"
+    for before in range(total + 1):
+        cut = f"crop: [{before}, {total - before}, {before}, {total - before}]"
+        axis = tracer.sizes(tracer.loads(text.replace(line, cut))).axes["H"]
+        assert axis.runs and bool(axis.aligned) == (before == start), before
 
 
 # --- generators, discriminators, light and nested nets -------------------------------------------------------
@@ -228,6 +249,43 @@ def test_nnunet_plans(patch: tuple[int, ...], strides: list[tuple[int, ...]], bo
     assert not trace.diagnostics
     assert (trace.shapes[f"stage{len(strides)}"] or ())[2:] == bottleneck
     assert (trace.shapes["cat1"] or ())[2:] == patch
+
+
+# --- sets of sizes -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("unet_padded", "n = 16k, k >= 1"),
+        ("resnet34_unet", "n = 32k, k >= 1, or n = 32k + 31, k >= 0"),
+        ("fcn8s", "n = 32k + 19..26, k >= 0"),
+        ("pix2pix_unet256", "n = 256k or 256k + 1, k >= 1"),
+        ("u2net_small", "n >= 1"),
+    ],
+)
+def test_sizes_that_run(name: str, text: str) -> None:
+    """Of both axes; 32m and 32m - 1 for ResNet-34, while what resizes to its skips takes every size."""
+    axes = tracer.sizes(config(name)).axes
+    assert [axes[symbol].runs.written("n") for symbol in ("H", "W")] == [text, text]
+
+
+def test_monai_unet_takes_63_and_turns_it_into_64() -> None:
+    """MONAI's UNet of depth 5 (k3 s2 p1 down, k3 s2 p1 with output_padding 1 up) takes 16m and 16m - 1."""
+    net = tracer.loads(family(4, [1] * 4))
+    runs_ = tracer.sizes(net).axes["L"].runs
+    assert [n for n in range(1, 100) if n in runs_] == [n for n in range(1, 100) if runs(net.trace(L=n))]
+    text = family(4, [1] * 4).replace("from: [up1, input]", "from: [up1]")
+    assert tracer.sizes(tracer.loads(text)).axes["L"].runs.written("L") == "L = 16k, k >= 1, or L = 16k + 15, k >= 0"
+    assert tracer.loads(text).trace(L=63).shapes["up1"] == (1, 1, 64)
+
+
+def test_broadcasting_adds_isolated_sizes() -> None:
+    """A c3 s2 p1 / t3 additive U-Net takes 1, 2, 3, 5, 9, 17, 33: a map of one position adds to anything."""
+    text = family(6, [0] * 6).replace("op: Concat", "op: Add")
+    axis = tracer.sizes(tracer.loads(text)).axes["L"].runs
+    assert [n for n in range(70) if n in axis] == [1, 2, 3, 5, 9, 17, 33, 65]
+    assert (axis.modulus, axis.residues) == (64, (1,))
 
 
 # --- output_padding by auto ----------------------------------------------------------------------------------

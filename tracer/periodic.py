@@ -89,6 +89,26 @@ def always(condition: Condition, symbol: str, sizes: SizeSet, analysis: Analysis
         return False
 
 
+def always_from(condition: Condition, least: int, analysis: Analysis) -> bool:
+    """Whether a condition is shown to hold for every size from ``least`` on; False also where that takes more work."""
+    try:
+        eventual = analysis.eventually(condition)
+    except Aperiodic:
+        return False
+    return bool(eventual.holds) and eventual.since <= least
+
+
+def none_below(conditions: Iterable[Condition], analysis: Analysis) -> int:
+    """A size below which the conditions are never all met."""
+    least = 0
+    for condition in conditions:
+        try:
+            least = max(least, analysis.eventually(condition).never_before)
+        except Aperiodic:
+            continue
+    return least
+
+
 Group = list[Condition]
 
 

@@ -16,7 +16,8 @@ import msgspec
 
 from tracer.geometry import meetings
 from tracer.network.records import Network, Node
-from tracer.periodic import Analysis, Aperiodic, Decided, always, decide
+from tracer.periodic import Analysis, Aperiodic, Decided, always, always_from, decide, none_below
+from tracer.recipe import substitute
 from tracer.size_set import NONE, SizeSet, of_members
 from tracer.substitution import Substitution
 from tracer.symbol import Condition, Size, SizeLike, identity
@@ -128,6 +129,7 @@ class Asked:
         """Symbols for which a condition never holds."""
         self._holds: dict[Any, bool] = {}
         self._own: dict[str, SizeSet] = {}
+        self._floors: dict[str, int] = {}
         self._fixed: dict[str, int] | None = None
 
     def of(self, asks: Iterable[Ask]) -> Asked:
@@ -169,7 +171,9 @@ class Asked:
             tied = {symbol for _, _, symbols in self.tied for symbol in symbols}
             self._fixed = dict(self.declared)
             for symbol in tied & set(self._fixed):
-                self._fixed[symbol] = next(iter(self.own(symbol).nearest(self._fixed[symbol])), self._fixed[symbol])
+                declared = self._fixed[symbol]
+                if not all(substitute(self.alone.get(symbol, ()), {symbol: declared})):
+                    self._fixed[symbol] = next(iter(self.own(symbol).nearest(declared)), declared)
         return self._fixed
 
     def couplings(self, symbols: Collection[str]) -> list[Coupling]:
@@ -200,8 +204,17 @@ class Asked:
         if key not in self._holds:
             support = self.analysis.space.support(condition)
             (symbol,) = support if len(support) == 1 else ("",)
-            self._holds[key] = bool(symbol) and always(condition, symbol, self.own(symbol), self.analysis)
+            self._holds[key] = bool(symbol) and (
+                always_from(condition, self._floor(symbol), self.analysis)
+                or always(condition, symbol, self.own(symbol), self.analysis)
+            )
         return self._holds[key]
+
+    def _floor(self, symbol: str) -> int:
+        """A size below which a symbol takes none by itself: less than its set, and less work."""
+        if symbol not in self._floors:
+            self._floors[symbol] = none_below(self.alone.get(symbol, ()), self.analysis)
+        return self._floors[symbol]
 
     def own(self, symbol: str) -> SizeSet:
         """The sizes that a symbol takes by itself."""
