@@ -26,6 +26,7 @@ from tracer.rules import judge
 from tracer.size_set import SizeSet, TooLarge
 from tracer.source.edits import Edit, EditError, edited
 from tracer.source.tree import Fault
+from tracer.trace import Trace
 from tracer.working_sizes import promised_sizes, with_every_dim_open
 from tracer.writing import Written, path_of, written_plan
 
@@ -38,6 +39,8 @@ class Changes(msgspec.Struct, frozen=True):
 
     values: int
     """How many values of the config it changes."""
+    nodes: list[str]
+    """The nodes that it changes: more than values where a block or an alias is shared."""
     params: int
     macs: int
     params_difference: int | None
@@ -142,6 +145,7 @@ class _Finder:
         before = self.cost
         changes = Changes(
             values=len(edits),
+            nodes=self._changed_nodes(net, trace),
             params=after.params,
             macs=after.macs,
             params_difference=None if before is None else after.params - before.params,
@@ -152,6 +156,19 @@ class _Finder:
         safe = all(self._is_safe(edit) for edit in edits)
         shown = [RepairEdit(".".join(map(str, edit.path)), edit.value) for edit in edits]
         return Repair(title, safe, shown, changes, text)
+
+    def _changed_nodes(self, net: Net, trace: Trace) -> list[str]:
+        """The nodes whose arguments differ."""
+        before = {
+            node.name: (op, {field: source.name for field, source in node.operands.items()})
+            for node, op in zip(self.network.nodes, self.trace.ops)
+        }
+        found = []
+        for node, op in zip(net.network.nodes, trace.ops):
+            now = (op, {field: source.name for field, source in node.operands.items()})
+            if before.get(node.name) != now:
+                found.append(node.name)
+        return found
 
     def _is_safe(self, edit: Edit) -> bool:
         return "output_padding" in edit.path or any(

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 @network_options
 @click.option("--write", is_flag=True, help="Write the solved values into the file.")
 @click.option("--fix", is_flag=True, help="Where the network does not close, apply the best safe repair to the file.")
-@click.option("--diff", is_flag=True, help="Show the edit of --write or --fix as a diff; the file stays as it is.")
+@click.option("--repair", type=click.IntRange(1, 999), metavar="N", help="Apply repair N of the list to the file.")
+@click.option("--diff", is_flag=True, help="Show the edit as a diff; the file stays as it is.")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", help="How to show it.")
 @colour_option
 def command(
@@ -34,6 +35,7 @@ def command(
     inputs: tuple[str, ...],
     write: bool,
     fix: bool,
+    repair: int | None,
     diff: bool,
     format_: str,
     color: str,
@@ -42,14 +44,17 @@ def command(
 
     Exit code 1 where the network does not close and no repair was asked for or found.
     """
-    if config == "-" and (write or fix) and not diff:
+    if repair is not None and fix:
+        raise click.UsageError("--fix is the best safe repair, --repair N one of the list; give one of them")
+    edits = write or fix or repair is not None
+    if config == "-" and edits and not diff:
         raise click.UsageError("standard input cannot be edited; --diff shows the edit")
     overrides = Overrides(sets, sizes, inputs)
     text, net = loaded(config, overrides, partial(_complain, config=config, format_=format_))
     from tracer.repairs import Plan
 
     plan = Plan(net)
-    edited = _edited(plan, fix, config) if write or fix or diff else None
+    edited = _edited(plan, fix, repair, config) if edits or diff else None
     if diff:
         click.echo(unified_diff(text, edited if edited is not None else text, shown(config)), nl=False)
     else:
@@ -59,7 +64,7 @@ def command(
     raise click.exceptions.Exit(0 if plan.feasible or edited is not None else 1)
 
 
-def _edited(plan: Plan, fix: bool, config: str) -> str | None:
+def _edited(plan: Plan, fix: bool, number: int | None, config: str) -> str | None:
     """The text with the plan, or with a repair; None where there is neither."""
     try:
         if plan.feasible:
@@ -70,13 +75,20 @@ def _edited(plan: Plan, fix: bool, config: str) -> str | None:
     except EditError as error:
         click.echo(f"{shown(config)}: nothing is written: {error}", err=True)
         raise click.exceptions.Exit(1) from None
-    if not fix:
-        click.echo("nothing is written: the network does not close", err=True)
+    if number is not None:
+        if number > len(plan.repairs):
+            raise click.UsageError(f"--repair {number}: there are {len(plan.repairs)} repairs")
+        repair = plan.repairs[number - 1]
+    elif not fix:
+        click.echo("nothing is written: the network does not close; --fix or --repair N repairs it", err=True)
         return None
-    repair = next((repair for repair in plan.repairs if repair.safe), None)
-    if repair is None:
-        click.echo("nothing is written: no repair is safe (values of auto and output_padding only)", err=True)
-        return None
+    else:
+        safe = [repair for repair in plan.repairs if repair.safe]
+        if not safe:
+            others = "; --repair N applies one of the others" if plan.repairs else ""
+            click.echo(f"nothing is written: no repair is safe (auto and output_padding only){others}", err=True)
+            return None
+        repair = safe[0]
     click.echo(f"repaired: {repair.title}", err=True)
     return repair.text
 

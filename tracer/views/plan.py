@@ -101,6 +101,8 @@ def _repairs(found: list[Repair]) -> list[str]:
     for number, repair in enumerate(found, 1):
         lines.append(f"  {number}. {repair.title}{' (safe)' if repair.safe else ''}")
         lines += [f"     {edit.path}: {written(edit.value)}" for edit in repair.edits]
+        if len(repair.changes.nodes) > repair.changes.values:
+            lines.append(f"     changes {', '.join(repair.changes.nodes)}")
         lines.append(f"     then: {_effect(repair.changes)}")
     return lines
 
