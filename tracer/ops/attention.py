@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from tracer.arithmetic import Dim
 from tracer.ops.base import Op, Requirement, Requirements, Shape, Window, has_rank, in_range, operation, written
+from tracer.ops.calls import Item, Own, Tensor, Term
 
 
 @operation
@@ -101,6 +105,13 @@ class MultiheadAttention(Op, kw_only=True):
             field,
             lambda: f"{field} is {declared}, but the input {written(x)} has {have} features",
         )
+
+    def inferred(self, *x: Shape) -> dict[str, Any]:
+        return {"embed_dim": x[0][-1]}
+
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        query, key, value = x if len(x) == 3 else (x[0], x[-1], x[-1])
+        return Item(Own([query, key, value]), 0)
 
     def parameters(self, *x: Shape) -> Dim:
         features = x[0][-1]

@@ -10,13 +10,14 @@ refuses is yielded by ``legal`` (wrong whatever the input) and ``requirements`` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
 
 import msgspec
 
 from tracer.arithmetic import Dim, Holds
+from tracer.ops.calls import Own, Tensor, Term
 from tracer.symbol import Size
 
 Shape = tuple[Dim, ...]
@@ -101,6 +102,17 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Asked only of inputs that meet the requirements: the judge of those is eval mode on the CPU.
         """
         return iter(())
+
+    def inferred(self, *x: Shape) -> dict[str, Any]:
+        """The arguments that torch needs and that the inputs give where they are left out."""
+        return {}
+
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        """How torch computes it, of its inputs and of the nodes that give an argument: by its own torch.nn module.
+
+        Arguments that are dims over symbols are terms here.
+        """
+        return Own(x)
 
     def parameters(self, *x: Shape) -> Dim:
         """Number of learnable parameters."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from tracer.arithmetic import Dim, Holds, conv_size, dilated, transposed_size
 from tracer.ops.base import (
@@ -25,6 +26,7 @@ from tracer.ops.base import (
     spreading,
     written,
 )
+from tracer.ops.calls import Own, Tensor, Term
 
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 
@@ -99,6 +101,9 @@ class Convolving(Op, kw_only=True):
 
     def leading_dims(self, *x: Shape) -> int | None:
         return len(x[0]) - self.axes
+
+    def inferred(self, *x: Shape) -> dict[str, Any]:
+        return {"in_channels": x[0][-self.axes - 1]}
 
     def parameters(self, *x: Shape) -> Dim:
         channels = x[0][-self.axes - 1]
@@ -327,6 +332,12 @@ class ConvTranspose(Convolving, kw_only=True):
             extra = per_axis(self.output_padding, axes)
             spatial = tuple(self._size(x0[i - axes], i, extra[i]) for i in range(axes))
         return (*x0[: -axes - 1], self.out_channels, *spatial)
+
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        model = given.get("output_size")
+        if model is None:
+            return Own(x)
+        return Own(x, {"output_size": [model.size(model.rank - self.axes + i) for i in range(self.axes)]})
 
     def cautions(self, *x: Shape, **sizes: Shape) -> Requirements:
         # oneDNN returns an empty tensor; the CPU's plain path and the meta device refuse. Which one is taken depends

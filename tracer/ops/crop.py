@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from tracer.arithmetic import Dim, conv_size, maximum, minimum
 from tracer.ops.base import (
     MAX_INT,
@@ -17,6 +20,7 @@ from tracer.ops.base import (
     operation,
     written,
 )
+from tracer.ops.calls import Sliced, Tensor, Term, centre_cropped, zero_padded
 from tracer.ops.rearrange import in_rank, wrapped
 from tracer.symbol import Size
 
@@ -109,6 +113,17 @@ class CenterCrop(Op, kw_only=True):
         wanted = self._wanted(x0, sizes)
         return tuple(wanted.get(dim, n) for dim, n in enumerate(x0))
 
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        (x0,) = x
+        wanted: dict[int, Any]
+        if "size" in given:
+            wanted = {dim: given["size"].size(dim) for dim in range(2, x0.rank)}
+        elif isinstance(self.size, tuple):
+            wanted = {x0.rank - len(self.size) + i: n for i, n in enumerate(self.size)}
+        else:
+            wanted = dict.fromkeys(range(2, x0.rank), self.size)
+        return centre_cropped(x0, wanted)
+
     def losses(self, *x: Shape, **sizes: Shape) -> Requirements:
         for dim, want in self._wanted(x[0], sizes).items():
             yield even_crop("size", x[0][dim], want, dim)
@@ -163,6 +178,10 @@ class Crop(Op, kw_only=True):
         cut = self._amounts(len(x0) - 2)
         return (*x0[:2], *(n - before - after for n, (before, after) in zip(x0[2:], cut)))
 
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        amounts = self._amounts(x[0].rank - 2)
+        return zero_padded(x[0], {dim: (-before, -after) for dim, (before, after) in enumerate(amounts, 2)})
+
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         return cut(self._amounts(len(x[0]) - 2)[dim - 2][0]) if dim >= 2 else POINTWISE
 
@@ -207,6 +226,9 @@ class Slice(Op, kw_only=True):
         dim = wrapped(self.dim, len(x0))
         taken = conv_size(self._length(x0[dim]), extent=1, stride=self.step, padding=0)
         return (*x0[:dim], taken, *x0[dim + 1 :])
+
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        return Sliced(x[0], wrapped(self.dim, x[0].rank), self.start, self.stop, self.step)
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         if wrapped(self.dim, len(x[0])) != dim:

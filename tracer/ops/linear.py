@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 from tracer.arithmetic import Dim
 from tracer.ops.base import POINTWISE, Op, Requirement, Requirements, Shape, Window, in_range, operation, written
@@ -50,6 +51,9 @@ class Linear(Op, kw_only=True):
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         return (*x[0][:-1], self.out_features)
+
+    def inferred(self, *x: Shape) -> dict[str, Any]:
+        return {"in_features": x[0][-1]}
 
     def parameters(self, *x: Shape) -> Dim:
         return (x[0][-1] + self.bias) * self.out_features
@@ -112,6 +116,9 @@ class Bilinear(Op, kw_only=True):
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         return (*x[0][:-1], self.out_features)
+
+    def inferred(self, *x: Shape) -> dict[str, Any]:
+        return {"in1_features": x[0][-1], "in2_features": x[1][-1]}
 
     def parameters(self, *x: Shape) -> Dim:
         first, second = x

@@ -6,7 +6,7 @@ The first input is the decoder's. Messages number inputs from 1, so that the rea
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import ClassVar, Literal
 
@@ -21,6 +21,7 @@ from tracer.ops.base import (
     operation,
     written,
 )
+from tracer.ops.calls import Call, Tensor, Term, centre_cropped, interpolated, zero_padded
 from tracer.ops.crop import cut, even_crop
 from tracer.ops.rearrange import in_rank, wrapped
 from tracer.ops.resize import How, resized
@@ -133,6 +134,24 @@ class Merge(Op, kw_only=True):
             yield from same_rank(x)
             yield from self._alignable(x)
         yield from self._meet(self.aligned(*x))
+
+    def placed(self, x: Sequence[Tensor]) -> list[Tensor]:
+        """The inputs' tensors after the alignment."""
+        first, *others = x
+        if self.align == "none" or not others:
+            return [first, *others]
+        axes = self.spatial(first.rank)
+        if self.align == "crop":
+            return [first, *(centre_cropped(other, {d: first.size(d) for d in axes}) for other in others)]
+        model = others[0]
+        if self.align == "pad":
+            rest = {d: model.size(d) - first.size(d) for d in axes}
+            return [zero_padded(first, {d: (r // 2, r - r // 2) for d, r in rest.items()}), *others]
+        unbatched = lead(axes) == 1
+        batched = Tensor(Call("torch.unsqueeze", (first, 0)), first.rank + 1) if unbatched else first
+        size = [model.size(d) if d in axes else first.size(d) for d in range(lead(axes), first.rank)]
+        enlarged = interpolated(batched, size, {})
+        return [Tensor(Call("torch.squeeze", (enlarged, 0)), first.rank) if unbatched else enlarged, *others]
 
     def _structure(self, x: tuple[Shape, ...]) -> Requirements:
         """What must hold of ranks before dims are looked at."""
@@ -274,6 +293,9 @@ class Concat(Merge, kw_only=True):
         joined = wrapped(self.dim, len(first)) if kept else 0
         return (*first[:joined], sum(shape[joined] for shape in joining), *first[joined + 1 :])
 
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        return Call("torch.cat", (self.placed(x), self.dim))
+
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         return None if wrapped(self.dim, len(x[0])) == dim else POINTWISE
 
@@ -304,6 +326,9 @@ class Stack(Merge, kw_only=True):
         dim = wrapped(self.dim, len(first) + 1)
         return (*first[:dim], len(x), *first[dim:])
 
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        return Call("torch.stack", (self.placed(x), self.dim))
+
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         return POINTWISE if wrapped(self.dim, len(x[0]) + 1) > dim else None
 
@@ -312,6 +337,15 @@ class Elementwise(Merge, kw_only=True):
     """What arithmetic on several inputs shares: they broadcast, a size of 1 against n included."""
 
     arity: ClassVar[tuple[int, int | None]] = (2, None)
+    function: ClassVar[str]
+    """torch's function of two tensors."""
+
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        first, *others = self.placed(x)
+        rank = max(tensor.rank for tensor in x)
+        for other in others:
+            first = Tensor(Call(self.function, (first, other)), rank)
+        return first
 
     def _meet(self, x: tuple[Shape, ...]) -> Requirements:
         yield from broadcastable(x)
@@ -324,11 +358,14 @@ class Elementwise(Merge, kw_only=True):
 class Add(Elementwise):
     """The sum of its inputs, the skip of a residual block."""
 
+    function = "operator.add"
+
 
 @operation
 class Sub(Elementwise):
     """The first input less the second."""
 
+    function = "operator.sub"
     arity = (2, 2)
 
 
@@ -336,11 +373,14 @@ class Sub(Elementwise):
 class Mul(Elementwise):
     """The product of its inputs, an attention gate."""
 
+    function = "operator.mul"
+
 
 @operation
 class Div(Elementwise):
     """The first input divided by the second."""
 
+    function = "operator.truediv"
     arity = (2, 2)
 
 
@@ -348,10 +388,14 @@ class Div(Elementwise):
 class Maximum(Elementwise):
     """The largest of its inputs, element by element."""
 
+    function = "torch.maximum"
+
 
 @operation
 class Minimum(Elementwise):
     """The smallest of its inputs, element by element."""
+
+    function = "torch.minimum"
 
 
 @operation
@@ -383,6 +427,9 @@ class MatMul(Op, kw_only=True):
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         a, b = x
         return (*broadcast_shape((a[:-2], b[:-2])), *a[-2:-1], *(b[-1:] if len(b) > 1 else ()))
+
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        return Call("torch.matmul", x)
 
     def macs(self, y: Shape, *x: Shape) -> Dim:
         a, b = x

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import reduce
 from math import prod
 from operator import or_
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tracer.arithmetic import Dim, Holds
 from tracer.ops.base import MAX_INT, Ints, Op, Requirement, Requirements, Shape, has_rank, in_range, operation, written
@@ -67,6 +67,9 @@ class ChannelNorm(Op, kw_only=True):
 
     def _channels(self, x: Shape) -> Dim:
         return x[1]
+
+    def inferred(self, *x: Shape) -> dict[str, Any]:
+        return {"num_features": self._channels(x[0])}
 
     def parameters(self, *x: Shape) -> Dim:
         channels = self._channels(x[0]) if self.num_features is None else self.num_features
@@ -277,6 +280,9 @@ class GroupNorm(Op, kw_only=True):
             "take fewer groups",
         )
 
+    def inferred(self, *x: Shape) -> dict[str, Any]:
+        return {"num_channels": x[0][1]}
+
     def parameters(self, *x: Shape) -> Dim:
         channels = x[0][1] if self.num_channels is None else self.num_channels
         return channels * (1 + self.bias) if self.affine else 0
@@ -289,6 +295,9 @@ class TrailingNorm(Op, kw_only=True):
     """
 
     normalized_shape: Ints | None = None
+
+    def inferred(self, *x: Shape) -> dict[str, Any]:
+        return {"normalized_shape": x[0][-1]}
 
     def _normalized(self, x: Shape) -> Shape:
         if self.normalized_shape is None:

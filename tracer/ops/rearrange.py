@@ -7,7 +7,8 @@ end) and their formulas are products and quotients of dims.
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -23,6 +24,7 @@ from tracer.ops.base import (
     operation,
     written,
 )
+from tracer.ops.calls import Call, Dtype, Item, Tensor, Term
 from tracer.symbol import Size
 
 Floating = Literal["float16", "bfloat16", "float32", "float64", "complex64", "complex128"]
@@ -120,6 +122,9 @@ class Chunk(Op, kw_only=True):
         dim = wrapped(self.dim, len(x0))
         start, full = self._start(x0[dim])
         return (*x0[:dim], minimum(full, x0[dim] - start), *x0[dim + 1 :])
+
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        return Item(Call("torch.chunk", (x[0], self.chunks, self.dim)), self.index or 0)
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         along = wrapped(self.dim, len(x[0])) == dim
@@ -263,6 +268,9 @@ class Reshape(Op, kw_only=True):
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         return filled(self.shape_, math.prod(x[0]))
 
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        return Call("torch.reshape", (x[0], list(self.shape_)))
+
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         return None
 
@@ -286,6 +294,9 @@ class Permute(Op, kw_only=True):
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         return tuple(x[0][dim] for dim in self.dims)
 
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        return Call("torch.permute", (x[0], list(self.dims)))
+
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         moved = {i for i, dim in enumerate(self.dims) if wrapped(dim, len(x[0])) != i}
         return dim_kept(dim, moved)
@@ -307,6 +318,9 @@ class Transpose(Op, kw_only=True):
         if y:  # a scalar is its own transpose
             y[self.dim0], y[self.dim1] = y[self.dim1], y[self.dim0]
         return tuple(y)
+
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        return Call("torch.transpose", (x[0], self.dim0, self.dim1))
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         pair = {wrapped(self.dim0, len(x[0])), wrapped(self.dim1, len(x[0]))}
@@ -353,6 +367,10 @@ class Squeeze(Op, kw_only=True):
         dropped = self._dropped(x[0])
         return tuple(n for i, n in enumerate(x[0]) if i not in dropped)
 
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        dims = [list(self.dim) if isinstance(self.dim, tuple) else self.dim] if self.dim is not None else []
+        return Call("torch.squeeze", (x[0], *dims))
+
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         first = min(self._dropped(x[0]), default=len(x[0]))
         return dim_kept(dim, set(range(first, len(x[0]))))
@@ -372,12 +390,17 @@ class Unsqueeze(Op, kw_only=True):
         dim = wrapped(self.dim, len(x0) + 1)
         return (*x0[:dim], 1, *x0[dim:])
 
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        return Call("torch.unsqueeze", (x[0], self.dim))
+
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         return dim_kept(dim, set(range(wrapped(self.dim, len(x[0]) + 1), len(x[0]) + 1)))
 
 
 class Reduction(Op, kw_only=True):
     """What reductions share: the dims they reduce (null or [] is all of them), kept as 1 with ``keepdim``."""
+
+    function: ClassVar[str]
 
     dim: int | tuple[int, ...] | None = None
     keepdim: bool = False
@@ -397,6 +420,11 @@ class Reduction(Op, kw_only=True):
             return tuple(1 if i in reduced else n for i, n in enumerate(x0))
         return tuple(n for i, n in enumerate(x0) if i not in reduced)
 
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        dtype = getattr(self, "dtype", None)
+        keywords = {} if dtype is None else {"dtype": Dtype(dtype)}
+        return Call(self.function, (x[0], list(self._dims(x[0].rank)), self.keepdim), keywords)
+
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         reduced = {wrapped(dim, len(x[0])) for dim in self._dims(len(x[0]))}
         moved = set() if self.keepdim else set(range(min(reduced, default=len(x[0])), len(x[0])))
@@ -407,11 +435,15 @@ class Reduction(Op, kw_only=True):
 class Mean(Reduction, kw_only=True):
     """The mean over dims, for instance global average pooling with dim: [2, 3]."""
 
+    function = "torch.mean"
+
     dtype: Floating | None = None
 
 
 @operation
 class Sum(Reduction, kw_only=True):
     """The sum over dims."""
+
+    function = "torch.sum"
 
     dtype: Numeric | None = None

@@ -7,8 +7,9 @@ There is no unbatched form: torch takes the second dim for channels whatever the
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from tracer.arithmetic import Dim, Holds, choose, floor_scale, maximum, minimum
 from tracer.ops.base import (
@@ -26,6 +27,7 @@ from tracer.ops.base import (
     operation,
     written,
 )
+from tracer.ops.calls import Call, Own, Tensor, Term, interpolated
 
 Factors = float | tuple[float, ...]
 """A scale factor for every axis, or one per axis."""
@@ -52,6 +54,16 @@ class How(NamedTuple):
     align_corners: bool | None = None
     recompute: bool | None = None
     antialias: bool = False
+
+    def keywords(self) -> dict[str, Any]:
+        """As torch.nn.functional.interpolate takes them, where they are no defaults."""
+        given = {
+            "mode": self.mode if self.mode != "nearest" else None,
+            "align_corners": self.align_corners,
+            "recompute_scale_factor": self.recompute,
+            "antialias": self.antialias or None,
+        }
+        return {word: value for word, value in given.items() if value is not None}
 
 
 class Resizing(Op, kw_only=True):
@@ -172,6 +184,22 @@ class Resizing(Op, kw_only=True):
         (x0,) = x
         return (*x0[:2], *self._spatial(x0, **sizes))
 
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        (x0,) = x
+        if "size" in given:
+            size: list[Any] = [given["size"].size(dim) for dim in range(2, x0.rank)]
+        elif isinstance(self.size, tuple) and any(isinstance(n, Term) for n in self.size):
+            size = list(self.size)
+        elif isinstance(self.size, Term):
+            size = [self.size] * (x0.rank - 2)
+        else:
+            return self.plain_call(x0)
+        return interpolated(x0, size, self.how().keywords())
+
+    def plain_call(self, x: Tensor) -> Term:
+        """Where the size is known before the network runs."""
+        return Own([x])
+
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         (x0,) = x
         if dim < 2:
@@ -287,6 +315,11 @@ class Interpolate(Resizing, kw_only=True):
 
     def factors(self) -> Factors | None:
         return self.scale_factor
+
+    def plain_call(self, x: Tensor) -> Term:
+        sizes = {"size": self.size, "scale_factor": self.scale_factor}
+        chosen = {word: value for word, value in sizes.items() if value is not None}
+        return Call("torch.nn.functional.interpolate", (x,), {**chosen, **self.how().keywords()})
 
 
 @operation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from tracer.arithmetic import Dim, Holds
@@ -22,6 +23,7 @@ from tracer.ops.base import (
     spreading,
     written,
 )
+from tracer.ops.calls import Own, Tensor, Term
 from tracer.ops.pooling import holds_values
 
 
@@ -107,6 +109,13 @@ class MaxUnpool(Op, kw_only=True):
 
     def leading_dims(self, *x: Shape) -> int | None:
         return len(x[0]) - self.axes
+
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        model = given.get("output_size")
+        keywords = {}
+        if model is not None:
+            keywords["output_size"] = [model.size(model.rank - self.axes + i) for i in range(self.axes)]
+        return Own([*x, given["indices"]], keywords)
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         """The windows of the pooling that it undoes; a value lies somewhere in its window, on average in the middle."""
