@@ -1,4 +1,4 @@
-"""Floor 13: the Python interface: functions that load and check networks.
+"""Floor 14: the Python interface: functions that load and check networks.
 
 ``import tracer`` gives the names of this file; each imports what it needs when it is used.
 """
@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.loading import load_text, read_bytes
@@ -15,6 +15,9 @@ from tracer.repairs import Plan
 from tracer.size_set import TooLarge
 from tracer.source.tree import Fault, decode
 from tracer.working_sizes import WorkingSizes
+
+if TYPE_CHECKING:
+    import torch
 
 
 def loads(text: str, path: str = "<string>", /, **params: Any) -> Net:
@@ -54,6 +57,18 @@ def sizes(net: Net, /, *, all: bool = False) -> WorkingSizes:
         return net.sizes(every_dim=all)
     except TooLarge as error:
         raise TracerError([Diagnostic("T006", str(error), None, path=net.network.path)]) from None
+
+
+def build(net: Net, /, device: str | None = None) -> torch.nn.Module:
+    """The network as a torch.nn.Module, every ``auto`` planned first; needs torch.
+
+    Its state dict keys mirror the config's names (``enc1.conv1.weight``). It takes the inputs in the config's order
+    and returns the output, or a dict by name where there are several. Raises :class:`TracerError` where the network
+    does not close.
+    """
+    from tracer.torch_bridge.building import build
+
+    return build(net, device)
 
 
 def check(path: str | os.PathLike[str], /, **params: Any) -> list[Diagnostic]:

@@ -1,4 +1,4 @@
-"""Floor 14: the command line, one file per command. The only place that prints or exits.
+"""Floor 15: the command line, one file per command. The only place that prints or exits.
 
 Exit codes: 0 clean, 1 findings, 2 bad usage or unreadable file, 3 internal error. Results go to standard
 output, everything else to standard error. A command's module is imported when the command is called.
@@ -20,6 +20,7 @@ COMMANDS = {
     "trace": "The shape of every node, with parameters, MACs, memory and receptive field.",
     "plan": "Solve every auto; where skips cannot meet, say why and what would repair it.",
     "sizes": "The exact set of input sizes that run, run losslessly, and run aligned.",
+    "verify": "Build the network with torch and compare every node, for several sizes.",
     "explain": "A diagnostic's manual page.",
     "ops": "The operations and their arguments.",
     "schema": "The JSON Schemas of the language and of the answers.",

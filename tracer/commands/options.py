@@ -1,4 +1,4 @@
-"""Floor 14: what the commands share: options, files, colours."""
+"""Floor 15: what the commands share: options, files, colours."""
 
 from __future__ import annotations
 
@@ -83,6 +83,15 @@ def colour_option(command: F) -> F:
     return click.option(
         "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours in the output."
     )(command)
+
+
+def need_torch() -> None:
+    """End the command where torch is not installed, with the command that installs it."""
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        click.echo("this command needs torch: pip install 'tracer[torch]'", err=True)
+        raise click.exceptions.Exit(2)
 
 
 def depth_option(command: F) -> F:

@@ -6,16 +6,19 @@ from typing import Any
 
 import click
 
+ANSWERS = ("trace", "check", "plan", "sizes", "verify")
+
 
 @click.command("schema")
-@click.argument("which", type=click.Choice(["language", "trace", "check", "plan", "sizes"]), default="language")
+@click.argument("which", type=click.Choice(["language", *ANSWERS]), default="language")
 def command(which: str) -> None:
     """Print a JSON Schema: of the config language (for editors), or of a command's JSON answer."""
     from tracer.views.answers import CheckAnswer, TraceAnswer, to_json
     from tracer.views.plan import PlanAnswer
     from tracer.views.schema import answer_schema, language_schema
     from tracer.views.sizes import SizesAnswer
+    from tracer.views.verify import VerifyAnswer
 
-    answers: dict[str, Any] = {"trace": TraceAnswer, "check": CheckAnswer, "plan": PlanAnswer, "sizes": SizesAnswer}
-    schema = language_schema() if which == "language" else answer_schema(answers[which])
+    records: tuple[Any, ...] = (TraceAnswer, CheckAnswer, PlanAnswer, SizesAnswer, VerifyAnswer)
+    schema = language_schema() if which == "language" else answer_schema(dict(zip(ANSWERS, records))[which])
     click.echo(to_json(schema), nl=False)

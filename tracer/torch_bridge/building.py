@@ -25,7 +25,10 @@ from tracer.symbol import Size, Space
 from tracer.trace import Trace, dims_value
 
 NODE = "tracer"
-"""The key in a graph node's ``meta`` under which the name of the config's node stands."""
+"""The key in a graph node's ``meta`` under which the name of the config's node stands whose result it is."""
+
+OWNER = "tracer_owner"
+"""The same for every graph node that belongs to a node of the config."""
 
 
 def build(net: Net, device: str | None = None) -> fx.GraphModule:
@@ -91,8 +94,8 @@ class _Lowering:
 
     def value(self) -> fx.Node:
         """The node of the graph that holds the result."""
-        builder, node = self.builder, self.node
-        op = self.op
+        builder, node, op = self.builder, self.node, self.op
+        before = len(builder.graph.nodes)
         if node.dim_fields:
             sizes: dict[str, Any] = {symbol: builder.space.symbol(symbol) for symbol in builder.symbols}
             values = {field: dims_value(dims, sizes) for field, dims in node.dim_fields.items()}
@@ -109,7 +112,11 @@ class _Lowering:
             if node.index in builder.unpooled:
                 indices = builder.graph.call_function(operator.getitem, (pair, 1))
                 builder.indices[node.index] = Tensor(indices, len(builder.trace.by_index[node.index] or ()))
-        result.meta[NODE] = node.name
+        for one in list(builder.graph.nodes)[before:]:
+            one.meta[OWNER] = node.name
+        if NODE in result.meta:  # a merge of one input is that input
+            result = builder.graph.call_function(torch.clone, (result,))
+        result.meta[NODE] = result.meta[OWNER] = node.name
         return result  # type: ignore[no-any-return]
 
     def _terms(self, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Floor 13: the records behind every JSON answer. Their JSON Schemas are made from these classes."""
+"""Floor 14: the records behind every JSON answer. Their JSON Schemas are made from these classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 13: a plan and its repairs as text and as the JSON answer."""
+"""Floor 14: a plan and its repairs as text and as the JSON answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 13: the exact sets of input sizes as text and as the JSON answer, with every node's shape over k."""
+"""Floor 14: the exact sets of input sizes as text and as the JSON answer, with every node's shape over k."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 13: a trace as the table that a designer reads, and as markdown and CSV.
+"""Floor 14: a trace as the table that a designer reads, and as markdown and CSV.
 
 Blocks are folded to one row at a depth: 1 shows the names of the file, 2 what is inside of their blocks, and so
 on. A folded row has its last node's shape and the sums of its costs.

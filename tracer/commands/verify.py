@@ -1,0 +1,94 @@
+"""``tracer verify``: the built torch module against the traced shapes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tracer.commands.options import (
+    Overrides,
+    colour_option,
+    console_for,
+    is_terminal,
+    loaded,
+    need_torch,
+    network_options,
+    shown,
+    use_colour,
+)
+from tracer.diagnostics import Diagnostic, TracerError
+from tracer.views import report
+
+if TYPE_CHECKING:
+    from tracer.torch_bridge.comparison import Comparison
+
+
+@click.command("verify")
+@click.argument("config")
+@network_options
+@click.option("--count", type=click.IntRange(0, 1000), default=8, show_default=True, help="Other sizes to compare.")
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", help="How to show it.")
+@colour_option
+def command(
+    config: str,
+    sets: tuple[str, ...],
+    sizes: tuple[str, ...],
+    inputs: tuple[str, ...],
+    count: int,
+    format_: str,
+    color: str,
+) -> None:
+    """Build CONFIG with torch and compare every node, for sizes that run and for sizes that don't.
+
+    Exit code 1 where the network does not close, 3 where torch disagrees: that is a fault of tracer.
+    """
+    need_torch()
+    overrides = Overrides(sets, sizes, inputs)
+    complain = partial(_complain, config=config, format_=format_)
+    text, net = loaded(config, overrides, complain)
+    from tracer.torch_bridge.verifying import verify
+
+    try:
+        found = list(verify(net, count, _with_progress))
+    except TracerError as error:
+        complain(error.diagnostics, text)
+        raise click.exceptions.Exit(1) from None
+    _show(found, net.params, text, format_, use_colour(color))
+    raise click.exceptions.Exit(3 if any(one.differences for one in found) else 0)
+
+
+def _with_progress(forwards: list[Any]) -> Iterator[Any]:
+    """A progress bar on standard error, where that is a terminal."""
+    if not is_terminal(sys.stderr):
+        return iter(forwards)
+    from rich.console import Console
+    from rich.progress import track
+
+    return iter(track(forwards, "comparing", console=Console(stderr=True), transient=True))
+
+
+def _show(found: list[Comparison], params: dict[str, Any], text: str, format_: str, colour: bool) -> None:
+    from tracer.views.verify import disagreement, verify_answer, verify_table
+
+    if format_ == "json":
+        from tracer.views.answers import to_json
+
+        click.echo(to_json(verify_answer(found)), nl=False)
+    else:
+        console_for(colour).print(verify_table(found))
+    if any(one.differences for one in found):
+        click.echo(disagreement(found, params, text), nl=False, err=True)
+
+
+def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) -> None:
+    """A config that could not be loaded, or does not close: the answer in JSON compares nothing."""
+    if format_ == "json":
+        from tracer.views.answers import to_json
+        from tracer.views.verify import verify_answer
+
+        click.echo(to_json(verify_answer([])), nl=False)
+    click.echo(report.full(found, {shown(config): text}), nl=False, err=True)
