@@ -89,7 +89,7 @@ class _Lowering:
         self.builder = builder
         self.node = node
         self.op = op
-        self.path = ".".join(_attribute(part) for part in node.name.split("."))
+        self.path = ".".join(attribute(part) for part in node.name.split("."))
         self.made = False
 
     def value(self) -> fx.Node:
@@ -198,6 +198,16 @@ class _Lowering:
         )
 
 
+def inferred_arguments(mine: Trace) -> dict[str, dict[str, Any]]:
+    """The arguments that each module takes from the traced shapes: what is built for others has other weights."""
+    found: dict[str, dict[str, Any]] = {}
+    for node, op, inputs, _, _ in mine.traced():
+        own = {word: value for word, value in op.inferred(*inputs).items() if getattr(op, word) is None}
+        if own:
+            found[node.name] = own
+    return found
+
+
 def module_of(node: Node, op: Op, trace: Trace, unpooled: bool = False) -> torch.nn.Module | None:
     """The torch.nn module of an operation, its inferred arguments taken from the traced shapes; None for a function."""
     cls = getattr(torch.nn, type(op).__name__, None)
@@ -232,7 +242,7 @@ def identifier(name: str) -> str:
     return f"{text}_" if keyword.iskeyword(text) else text if text.isidentifier() else f"_{text}"
 
 
-def _attribute(part: str) -> str:
+def attribute(part: str) -> str:
     """A part of a name that a module can hold: one of Python's words or of torch's own gets an underscore."""
     taken = keyword.iskeyword(part) or part in ("graph", "code", "training") or hasattr(fx.GraphModule, part)
     return f"{part}_" if taken else part
