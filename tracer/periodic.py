@@ -409,7 +409,7 @@ def _literal(relation: str, growth: Growth, condition: Condition) -> Eventually:
 
 
 def exact_ratio(factor: float, what: Any) -> Fraction:
-    """The fraction whose products, floored, are those of the double ``factor`` for every size below 2**40.
+    """The fraction whose products, floored, are those of the double ``factor`` for every size up to 2**32.
 
     A double above its fraction never falls short of a whole number that the fraction reaches; one below it by at
     most 2**-54 of its value is rounded to it. Others round down or not as the size has it. Raises Aperiodic.
@@ -420,6 +420,8 @@ def exact_ratio(factor: float, what: Any) -> Fraction:
         if abs(exact - ratio) > exact * Fraction(1, 2**52):
             ratio = exact.limit_denominator(denominator)
     short = ratio - exact
-    if factor <= 0 or abs(short) > exact * Fraction(1, 2**52) or short * 2**54 > ratio:
+    # A product that is no whole number lies 1 / denominator from the next: rounding must not bridge that.
+    too_fine = ratio.denominator * max(exact, Fraction(1)) > 2**19
+    if factor <= 0 or too_fine or abs(short) > exact * Fraction(1, 2**52) or short * 2**54 > ratio:
         raise Aperiodic(f"{what!r} is computed in floating point")
     return ratio

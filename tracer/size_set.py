@@ -138,9 +138,9 @@ class SizeSet(msgspec.Struct, frozen=True):
         single, classes = list(self.finite), dict[int, list[str]]()
         for first, last in _runs(self.residues, self.modulus):
             k = -(-(self.start - first) // self.modulus)
-            classes.setdefault(max(k, 0), []).append(_form(self.modulus, first, last))
+            classes.setdefault(k, []).append(_form(self.modulus, first, last))
             # A run that the start cuts is listed as far as it belongs to the set.
-            single += range(self.start, self.modulus * (k - 1) + last + 1) if k > 0 else ()
+            single += range(self.start, self.modulus * (k - 1) + last + 1)
         texts = [f"{symbol} = {_listed(sorted(single))}"] if single else []
         for k, found in classes.items():
             shown = found if len(found) <= 8 else [*found[:4], f"... {found[-1]} ({len(self.residues)} in all)"]
