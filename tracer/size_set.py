@@ -245,5 +245,4 @@ def _combined(a: SizeSet, b: SizeSet, join: Any) -> SizeSet:
 def refuse_large(modulus: int, start: int) -> None:
     """Raise :class:`TooLarge` where a set would be decided beyond what is computed."""
     if modulus + start > MODULUS:
-        what = f"repeat every {modulus} sizes" if modulus >= start else f"settle at {start}"
-        raise TooLarge(f"the sizes {what}; at most {MODULUS} are computed")
+        raise TooLarge(f"the sizes repeat every {modulus}, from {start} on; at most {MODULUS} are computed")

@@ -319,6 +319,10 @@ def compare(relation: str, difference: SizeLike) -> Condition | bool:
             return relation == "ne"
         reduced = tuple([(monomial, factor // common) for monomial, factor in difference.terms])
         difference = difference.space.interned(reduced, difference.constant // common)
+    if relation != "ge" and difference.terms[0][1] < 0:  # a == b and b == a are one condition
+        difference = difference.space.interned(
+            tuple([(monomial, -factor) for monomial, factor in difference.terms]), -difference.constant
+        )
     if relation != "ge" and not difference.constant and (divided := _without_common_atom(difference)):
         # a*p is 0 where one of them is.
         rest, factor = (compare(relation, part) for part in divided)
