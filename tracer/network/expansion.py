@@ -128,10 +128,15 @@ class Expansion:
         assert declaration.repeat is not None
         last: Target | None = None
         inner = dict(scope)
-        for inner["index"] in range(self._repeat(declaration.repeat, scope)):
-            copy = f"{name}.{inner['index']}"
-            last = self._place(declaration, copy, prefix, inner, section, uses, inputs)
-            inputs = [last, *inputs[1:]]
+        times, expect = self._repeat(declaration.repeat, scope), declaration.expect
+        try:
+            for inner["index"] in range(times):
+                declaration.expect = expect if inner["index"] == times - 1 else None  # the last copy's
+                copy = f"{name}.{inner['index']}"
+                last = self._place(declaration, copy, prefix, inner, section, uses, inputs)
+                inputs = [last, *inputs[1:]]
+        finally:
+            declaration.expect = expect
         assert last is not None
         self.names.targets[name] = last
         return last

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
-from tracer.arithmetic import Dim, Holds, conv_size, dilated, transposed_size
+from tracer.arithmetic import Dim, Holds, conv_size, dilated, maximum, transposed_size
 from tracer.ops.base import (
     POINTWISE,
     Ints,
@@ -303,7 +303,7 @@ class ConvTranspose(Convolving, kw_only=True):
                     lambda: f"makes {least}..{most} from {n}, but output_size asks for {want}",
                 )
                 continue
-            extra, limit = per_axis(self.output_padding, axes)[i], max(strides[i], dilations[i])
+            extra, limit = per_axis(self.output_padding, axes)[i], maximum(strides[i], dilations[i])
             yield Requirement(
                 no_batch | (extra < limit),
                 "T206",

@@ -8,6 +8,7 @@ where the few have no common values, nobody has.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from tracer.network.records import Network, Promise, first_size, is_set
@@ -15,9 +16,9 @@ from tracer.planning.promises import first_missing, members, promised_set
 from tracer.planning.proof import no_common_values, too_many_values
 from tracer.planning.search import Found, TooManyValues
 from tracer.planning.solution import Served, Solution
-from tracer.planning.solving import Problem, is_open, plan_one, solution_of
+from tracer.planning.solving import Problem, enumerated, is_open, plan_one, solution_of
 from tracer.size_set import NONE, TooLarge
-from tracer.trace import Ops
+from tracer.trace import Ops, trace
 from tracer.working_sizes import promised_sizes
 
 SAMPLES = 64
@@ -25,6 +26,9 @@ SAMPLES = 64
 
 COUNTED = 64
 """Assignments that are proven one by one to count those that serve every size."""
+
+TRIED = 1_000
+"""Sizes that are traced one by one, where formulas take no symbols."""
 
 TABLE = 64
 """Sizes that are solved one by one for the table of which assignment serves which."""
@@ -41,8 +45,6 @@ def plan_all(network: Network, promises: Mapping[str, Promise]) -> Solution:
     if not sets or not is_open(network) or not alone.feasible:
         return alone
     problem = Problem(network, {symbol: n for symbol, n in first.items() if symbol not in sets})
-    if not problem.symbolic:
-        return alone  # formulas take no symbols: what the values leave out is found size by size
     return _Every(problem, sets, first).plan()
 
 
@@ -59,7 +61,7 @@ class _Every:
     def plan(self) -> Solution:
         try:
             while len(self.samples) <= SAMPLES:
-                found = self.problem.solve(self.samples)
+                found = self._common()
                 if found.values is None:
                     return self._refused()
                 missing = self._missing(self.problem.unknowns.solved_ops(found.values))
@@ -71,13 +73,24 @@ class _Every:
             pass
         return Solution(False, {}, 0, self.problem.unknowns.ops, [too_many_values(self.network)], 0)
 
+    def _common(self) -> Found:
+        """Values that serve the samples; tried one by one where formulas take no symbols."""
+        if self.problem.symbolic and not self.problem.strict:
+            return self.problem.solve(self.samples)
+        values, count = enumerated(self.problem, self.samples)
+        return Found(values, count, None, [])
+
     def _missing(self, ops: Ops) -> dict[str, int] | None:
         """The smallest sizes that an assignment does not serve; None where it serves all."""
         for symbol, promise in self.sets.items():
             served = promised_sizes(self.network, ops, self.first, symbol)
-            if served is None:
-                return None
-            n = first_missing(promise, served.sizes, served.below)
+            if served is not None:
+                n = first_missing(promise, served.sizes, served.below)
+            else:
+                few = list(islice(members(promise), TRIED + 1))
+                if len(few) > TRIED:
+                    raise TooLarge(f"{symbol} has more than {TRIED} sizes, and a formula takes no symbols")
+                n = next((n for n in few if trace(self.network, {**self.first, symbol: n}, ops).diagnostics), None)
             if n is not None:
                 return {**self.samples[0], symbol: n}
         return None

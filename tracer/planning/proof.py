@@ -80,7 +80,8 @@ def unsolved(unknowns: Unknowns, sizes: Mapping[str, int], broken: Broken | None
     node = broken.node if broken else failed or unknowns.nodes()[0]
     result = trace(network, sizes, unknowns.solved_ops(values))
     fact = next((d for d in result.diagnostics if _is_about(d, node)), None) or next(iter(result.diagnostics), None)
-    detail = f": {fact.message}" if fact else ""
+    about = ": " if fact and _is_about(fact, node) else "; with the nearest values, "
+    detail = f"{about}{fact.message}" if fact else ""
     reach = _reach(unknowns, sizes, broken, values, result) if broken else None
     if reach is not None:
         detail = f": {reach.sentence()}"
@@ -132,7 +133,8 @@ class _Reach(NamedTuple):
         text = f"{names} {verb} {_span(self.least, self.most)} from {self.source}, {self.other} {self.wanted}"
         allowed = {field: _span(domain.start, domain.stop - 1) for field, domain in self.domains.items()}
         if self.needed is None:
-            return f"{text}; {' and '.join(f'{field} {span}' for field, span in allowed.items())} do not reach it"
+            ranges = " and ".join(f"{field} {span}" for field, span in allowed.items())
+            return f"{text}; {ranges} {'does' if len(allowed) == 1 else 'do'} not reach it"
         ((field, span),) = allowed.items()
         return f"{text}; it would take {field} {self.needed}, {self.by} allows {span}"
 

@@ -98,8 +98,11 @@ def solution_of(unknowns: Unknowns, values: Mapping[str, int], solutions: int, c
     )
 
 
-def enumerated(problem: Problem) -> tuple[dict[str, int] | None, int]:
-    """Every combination on ints, cheapest first: for networks with an operation that takes no symbols."""
+def enumerated(problem: Problem, samples: Sequence[Mapping[str, int]] = ({},)) -> tuple[dict[str, int] | None, int]:
+    """Every combination on ints, cheapest first: for networks with an operation that takes no symbols.
+
+    The values have to serve every sample of the open sizes.
+    """
     variables = problem.unknowns.variables
     if math.prod(len(v.domain) for v in variables.values()) > COMBINATIONS:
         raise TooManyValues
@@ -110,7 +113,8 @@ def enumerated(problem: Problem) -> tuple[dict[str, int] | None, int]:
     for chosen in sorted(combinations, key=lambda c: sum(cost[n] for cost, n in zip(costs, c))):
         values = dict(zip(variables, chosen))
         filled: list[Op | None] = problem.unknowns.solved_ops(values)
-        if problem.unknowns.is_legal(filled) and not trace(problem.network, problem.sizes, filled).diagnostics:
+        traces = (trace(problem.network, {**problem.sizes, **sample}, filled) for sample in samples)
+        if problem.unknowns.is_legal(filled) and not any(found.diagnostics for found in traces):
             best = best or values
             count += 1
     return best, count
