@@ -13,12 +13,11 @@ import tracer
 from tests.drawn_networks import Drawn, networks
 from tests.test_networks import STRICTER, has_empty_output
 from tests.torch_network import run
-from tracer.geometry import meetings
 from tracer.net import Net
 from tracer.size_set import SizeSet, TooLarge
 from tracer.substitution import Substitution
 from tracer.trace import Trace, declared_ops, trace
-from tracer.working_sizes import TRACED, WorkingSizes, forms, working_sizes
+from tracer.working_sizes import TRACED, WorkingSizes, forms, is_aligned, working_sizes
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
 
@@ -71,7 +70,7 @@ def test_sets_are_what_each_size_says() -> None:
                 if all(size in found.axes[name].lossless for name, size in others.items()):
                     assert (n in axis.lossless) == lossless, (symbol, n, others, found, drawn, mine.lost())
                     seen[f"lossless {lossless}"] += 1
-                aligned = lossless and all(m.holds for m in meetings(net.network, mine.ops, mine.by_index))
+                aligned = lossless and is_aligned(mine)
                 if all(size in found.axes[name].aligned for name, size in others.items()):
                     assert (n in axis.aligned) == aligned, (symbol, n, others, found, drawn)
                     seen[f"aligned {aligned}"] += 1

@@ -326,6 +326,31 @@ def _met(op: Merge, x: list[Shape], before: list[tuple[Place | None, ...]]) -> I
             yield dim, j, i, (other, grid), other.equals(grid) & (n == sizes[i][at])
 
 
+class Unpooling(NamedTuple):
+    """A max unpooling along one dim: whether it gives back the size that was pooled."""
+
+    node: Node
+    pool: Node
+    dim: int
+    holds: Holds
+
+
+def unpoolings(network: Network, shapes: Shapes) -> Iterator[Unpooling]:
+    """Every max unpooling, per spatial dim.
+
+    Indices count positions of the pooled map, row by row: in an output of another size they are other positions, or
+    none at all.
+    """
+    for node in network.nodes:
+        pool = node.operands.get("indices") if node.operands else None
+        if pool is None:
+            continue
+        y, pooled = shapes[node.index], shapes[pool.inputs[0].index]
+        if y is not None and pooled is not None:
+            for dim in range(len(y) - int(getattr(node.op, "axes", 0)), len(y)):
+                yield Unpooling(node, pool, dim, pooled[dim] == y[dim])
+
+
 def fields(trace: Trace) -> dict[str, tuple[Field, ...]]:
     """The receptive field of every traced node, per spatial axis of the first input; the largest over paths.
 

@@ -14,14 +14,14 @@ from typing import Any
 
 import msgspec
 
-from tracer.geometry import meetings
+from tracer.geometry import meetings, unpoolings
 from tracer.network.records import Network, Node
 from tracer.periodic import Analysis, Aperiodic, Decided, always, always_from, decide, none_below
 from tracer.recipe import substitute
 from tracer.size_set import NONE, SizeSet, of_members
 from tracer.substitution import Substitution
 from tracer.symbol import Condition, Size, SizeLike, identity
-from tracer.trace import Ops, Recipe, trace
+from tracer.trace import Ops, Recipe, Trace, trace
 
 Ask = tuple[Condition | bool, Node, Collection[str]]
 """A condition, the node that it belongs to, and the symbols that it judges where it is decided."""
@@ -255,12 +255,15 @@ def _losses(recipe: Recipe) -> Iterable[Ask]:
 
 
 def _alignments(recipe: Recipe) -> Iterable[Ask]:
-    """What holds where the grids of every merge coincide."""
+    """What holds where the grids of every merge coincide, and every unpooling gives the pooled size back."""
     shapes, space = recipe.shapes, recipe.program.space
     for meeting in meetings(recipe.network, recipe.ops, shapes):
         size = shapes[meeting.node.index][meeting.dim]
         # Along a dim of a fixed size, no symbol's sizes are aligned.
         yield meeting.holds, meeting.node, space.support(size) or recipe.network.symbols
+    for unpooling in unpoolings(recipe.network, shapes):
+        size = shapes[unpooling.node.index][unpooling.dim]
+        yield unpooling.holds, unpooling.node, space.support(size) or recipe.network.symbols
 
 
 def _traced(network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str) -> Axis:
@@ -273,20 +276,26 @@ def _traced(network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str) -
         if all(d.code == "T304" for d in found.diagnostics) and None not in found.by_index:
             truth[0, n] = True
             truth[1, n] = not found.lost()
-            truth[2, n] = truth[1, n] and all(m.holds for m in meetings(network, found.ops, found.by_index))
+            truth[2, n] = truth[1, n] and is_aligned(found)
     runs, lossless, aligned = (of_members(row, 1) for row in truth)
     return Axis(runs, lossless, aligned, TRACED)
 
 
+def is_aligned(found: Trace) -> bool:
+    """Whether the grids of every merge coincide, and every unpooling gives the pooled size back."""
+    network, shapes = found.network, found.by_index
+    return all(m.holds for m in meetings(network, found.ops, shapes)) and all(
+        u.holds for u in unpoolings(network, shapes)
+    )
+
+
 def _widened(network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str, found: Decided) -> Decided:
-    """With the sizes that an operation refuses for a symbol and takes as a number, as far as the set is irregular."""
+    """With the small sizes that an operation refuses for a symbol and takes as a number."""
     import numpy
 
-    start = found.sizes.start
-    if start > TRACED:
-        return found
+    start = max(found.sizes.start, TRACED)
     truth = found.sizes.mask(numpy.arange(start + found.sizes.modulus))
-    for n in range(start):
+    for n in range(TRACED):
         if not truth[n]:
             diagnostics = trace(network, {**sizes, symbol: n}, ops).diagnostics
             truth[n] = all(d.code == "T304" for d in diagnostics)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from tracer.diagnostics import Diagnostic, Related
+from tracer.geometry import unpoolings
 from tracer.network.records import Node
 from tracer.ops.base import Requirement, per_axis, written
 from tracer.ops.convolution import ConvTranspose
@@ -141,16 +142,16 @@ def misaligned(trace: Trace) -> Iterator[Diagnostic]:
 
 def _unpooled_elsewhere(trace: Trace) -> Iterator[Diagnostic]:
     """A max unpooling whose output is not of the size that was pooled."""
-    for node, op, y in zip(trace.network.nodes, trace.ops, trace.by_index):
-        pool = node.operands.get("indices") if node.operands else None
-        if pool is None or y is None:
+    told: set[str] = set()
+    for node, pool, _, holds in unpoolings(trace.network, trace.by_index):
+        if holds or node.name in told:
             continue
-        pooled = trace.by_index[pool.inputs[0].index]
-        axes = int(getattr(op, "axes", 0))
-        if pooled is not None and pooled[-axes:] != y[-axes:]:
-            message = f"{pool.name} pooled a map of {written(pooled[-axes:])}, this makes {written(y[-axes:])}"
-            hint = f"output_size: {pool.inputs[0].name} gives the pooled size back"
-            yield warning(trace, node, "T503", message, "indices", hint)
+        told.add(node.name)
+        axes = int(getattr(node.op, "axes", 0))
+        y, pooled = trace.by_index[node.index] or (), trace.by_index[pool.inputs[0].index] or ()
+        message = f"{pool.name} pooled a map of {written(pooled[-axes:])}, this makes {written(y[-axes:])}"
+        hint = f"output_size: {pool.inputs[0].name} gives the pooled size back"
+        yield warning(trace, node, "T503", message, "indices", hint)
 
 
 @rule("T504", "checkerboard: kernel not divisible by stride", severity="warning")
