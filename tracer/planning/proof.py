@@ -52,7 +52,8 @@ def no_common_values(
         skip = skip_of(node, readers) if takes_size else None
         if skip is not None and any(u.field == "output_padding" for u in node.unknowns):
             hints.append(f"`output_size: {skip.name}` on {node.name}")
-    hint = f"sizes taken at run time serve all: {', '.join(hints[:4])}" if hints else None
+    shown_hints = ", ".join(hints[:4]) + (", ..." if len(hints) > 4 else "")
+    hint = f"sizes taken at run time may serve all (`tracer plan` tries it): {shown_hints}" if hints else None
     first = unknowns.nodes()[0]
     return Diagnostic(
         "T402",

@@ -21,7 +21,7 @@ from tracer.recipe import AFFINE, CHOOSE, FLOORDIV, MINIMUM, POLYNOMIAL, QUOTIEN
 from tracer.symbol import Condition, Space
 
 STEPS = 200_000
-"""Values tried before a search gives up; it then says so instead of answering."""
+"""Values tried, and levels bounded, before a search gives up; it then says so instead of answering."""
 
 COUNTED = 1_000
 """Of an unknown with more values than these, those that cost more than the best one found are not counted."""
@@ -317,6 +317,7 @@ class Part:
     def _are_met(self, depth: int) -> bool | None:
         """Whether the conditions behind this depth are met by all values, by none (one of them is not), or by some."""
         bounds = Bounds(self.program, self.values)
+        self._steps += len(self.levels) - depth
         always = True
         for later in range(depth + 1, len(self.levels)):
             level = self.levels[later]
