@@ -24,7 +24,7 @@ from tests.torch_network import layer_of
 from tracer.geometry import Grid, Ratio, grids, meetings, reduced
 from tracer.recipe import substitute
 from tracer.symbol import Condition, Space
-from tracer.trace import Recipe
+from tracer.symbolic_trace import Recipe
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
 

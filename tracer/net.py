@@ -9,7 +9,8 @@ from tracer.diagnostics import Diagnostic
 from tracer.network.records import Network, first_size, is_set
 from tracer.planning.solution import Solution
 from tracer.size_set import SizeSet
-from tracer.trace import CompiledRecipe, Trace, declared_ops, trace
+from tracer.symbolic_trace import CompiledRecipe
+from tracer.trace import Trace, declared_ops, trace
 
 if TYPE_CHECKING:
     from tracer.working_sizes import Form, WorkingSizes

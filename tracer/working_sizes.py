@@ -21,7 +21,8 @@ from tracer.recipe import substitute
 from tracer.size_set import NONE, SizeSet, of_members
 from tracer.substitution import Substitution
 from tracer.symbol import Condition, Size, SizeLike, identity
-from tracer.trace import Ops, Recipe, Trace, trace
+from tracer.symbolic_trace import Recipe
+from tracer.trace import Ops, Trace, trace
 
 Ask = tuple[Condition | bool, Node, Collection[str]]
 """A condition, the node that it belongs to, and the symbols that it judges where it is decided."""

@@ -18,7 +18,8 @@ from tracer.planning.solution import Solution
 from tracer.planning.unknowns import Unknowns
 from tracer.substitution import Substitution
 from tracer.symbol import Condition, Space
-from tracer.trace import Ops, Recipe, declared_ops, trace
+from tracer.symbolic_trace import Recipe
+from tracer.trace import Ops, declared_ops, trace
 
 COMBINATIONS = 10_000
 """Combinations that are tried where an operation takes no symbols."""
