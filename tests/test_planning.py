@@ -294,7 +294,7 @@ def test_one_assignment_for_all_promised_sizes() -> None:
             kinds["none for one"] += 1
 
     compare()
-    assert min(kinds["one for all"], kinds["none for one"]) * 12 > kinds.total() and kinds["none for all"], kinds
+    assert min(kinds["one for all"], kinds["none for one"]) > 5, kinds
 
 
 def family(levels: int, size: str) -> str:

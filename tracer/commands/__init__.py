@@ -21,6 +21,7 @@ COMMANDS = {
     "plan": "Solve every auto; where skips cannot meet, say why and what would repair it.",
     "sizes": "The exact set of input sizes that run, run losslessly, and run aligned.",
     "verify": "Build the network with torch and compare every node, for several sizes.",
+    "export": "The network as the source of a torch module.",
     "explain": "A diagnostic's manual page.",
     "ops": "The operations and their arguments.",
     "schema": "The JSON Schemas of the language and of the answers.",

@@ -109,9 +109,10 @@ def narrow(x: Tensor, dim: int, start: Any, length: Any) -> Tensor:
 
 def centre_cropped(x: Tensor, wanted: Mapping[int, Any]) -> Tensor:
     """The middle of each dim, cut at (have - want) // 2."""
+    cropped = x
     for dim, want in wanted.items():
-        x = narrow(x, dim, (x.size(dim) - want) // 2, want)
-    return x
+        cropped = narrow(cropped, dim, (x.size(dim) - want) // 2, want)
+    return cropped
 
 
 def zero_padded(x: Tensor, amounts: Mapping[int, tuple[Any, Any]]) -> Tensor:
