@@ -9,7 +9,7 @@ tracer.check("configs/unet_2015.yaml")      # a list of diagnostics; empty is go
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tracer.api import build, check, checks, load, loads, plan, sizes
+    from tracer.api import build, check, checks, from_module, load, loads, plan, sizes
     from tracer.diagnostics import Diagnostic, Span, TracerError
     from tracer.net import Net
     from tracer.size_set import SizeSet
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 _HOME = {
-    **dict.fromkeys(("build", "check", "checks", "load", "loads", "plan", "sizes"), "tracer.api"),
+    **dict.fromkeys(("build", "check", "checks", "from_module", "load", "loads", "plan", "sizes"), "tracer.api"),
     "Net": "tracer.net",
     "SizeSet": "tracer.size_set",
     **dict.fromkeys(("Diagnostic", "Span", "TracerError"), "tracer.diagnostics"),
 }
 
 __all__ = [
-    "Diagnostic", "Net", "SizeSet", "Span", "TracerError", "build", "check", "checks", "load", "loads", "plan", "sizes",
+    "Diagnostic", "Net", "SizeSet", "Span", "TracerError",
+    "build", "check", "checks", "from_module", "load", "loads", "plan", "sizes",
 ]  # fmt: skip
 
 

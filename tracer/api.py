@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracer.diagnostics import Diagnostic, TracerError
@@ -69,6 +70,17 @@ def build(net: Net, /, device: str | None = None) -> torch.nn.Module:
     from tracer.torch_bridge.building import build
 
     return build(net, device)
+
+
+def from_module(module: torch.nn.Module, /, *shapes: Sequence[int]) -> Net:
+    """The network of a torch module, for inputs of these shapes; its spatial dims become symbols. Needs torch.
+
+    ``from_module(model, (1, 3, 512, 512)).to_yaml()`` is its config. Raises
+    :class:`tracer.torch_bridge.importing.Unrepresentable`, which names what has no place in a config.
+    """
+    from tracer.torch_bridge.importing import from_module
+
+    return from_module(module, *shapes)
 
 
 def check(path: str | os.PathLike[str], /, **params: Any) -> list[Diagnostic]:

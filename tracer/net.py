@@ -53,6 +53,10 @@ class Net:
         """The network as networkx.DiGraph, traced with its declared sizes."""
         return self.trace().graph
 
+    def to_yaml(self) -> str:
+        """The config's text."""
+        return self.network.source
+
     def plan(self, sizes: Mapping[str, int] | None = None) -> Solution:
         """The values of every ``auto``: one assignment for all sizes that the config promises.
 
