@@ -382,6 +382,7 @@ def _after(
     op = trace.ops[node.index]
     before = [exact.get(source.name, []) for source in node.inputs]
     axes = min((len(b) for b in before), default=0)
+    axes = min(axes, max(len(trace.shapes[node.name] or ()) - lead, 0))
     inputs = [trace.shapes[source.name] or () for source in node.inputs]
     sizes = {field: trace.shapes[source.name] or () for field, source in node.operands.items()}
     result: list[tuple[Fraction | None, Fraction]] = []

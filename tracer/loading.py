@@ -22,6 +22,7 @@ def load_text(
     params: Mapping[str, Any],
     sizes: Mapping[str, int] | None = None,
     inputs: Mapping[str, tuple[int, ...]] | None = None,
+    tabled: bool = True,
 ) -> Net:
     """A network from a config's text, with params, symbols' sizes and inputs' shapes replaced.
 
@@ -37,7 +38,7 @@ def load_text(
             raise ValueError(f"the input has no symbol {symbol!r}; its symbols: {known}")
         network.sizes[symbol] = size
     arrange(network)
-    net = Net(network)
+    net = Net(network, tabled=tabled)
     net.reloaded = partial(load_text, path=path, params=params, sizes=sizes, inputs=inputs)
     if all(symbol in network.sizes for symbol in network.symbols):
         early = [d for d in net.trace().diagnostics if d.code < "T3"]

@@ -21,16 +21,20 @@ def _unloadable(text: str) -> Net:
 
 
 class Net:
-    """A loaded network. Made by :func:`load` and :func:`loads`."""
+    """A loaded network. Made by :func:`load` and :func:`loads`.
 
-    def __init__(self, network: Network) -> None:
+    Without ``tabled``, a plan that no values serve does not say which assignments serve which sizes, and costs less.
+    """
+
+    def __init__(self, network: Network, *, tabled: bool = True) -> None:
         self.network = network
+        self._tabled = tabled
         self._open = any(node.unknowns for node in network.nodes)
         self._plans: dict[tuple[tuple[str, int], ...], Solution] = {}
         self._recipe: CompiledRecipe | None = None
         self._traces = 0
         self._first: Trace | None = None
-        self.reloaded: Callable[[str], Net] = _unloadable
+        self.reloaded: Callable[..., Net] = _unloadable
         """Loads an edited text with the params, sizes and inputs that this network was loaded with."""
 
     @property
@@ -76,7 +80,9 @@ class Net:
             first = {symbol: first_size(promise) for symbol, promise in promises.items()}
             complete = all(symbol in promises for symbol in self.network.symbols)
             every = several and complete
-            self._plans[key] = plan_all(self.network, promises) if every else plan_one(self.network, first)
+            self._plans[key] = (
+                plan_all(self.network, promises, self._tabled) if every else plan_one(self.network, first)
+            )
         return self._plans[key]
 
     def sizes(self, *, every_dim: bool = False) -> WorkingSizes:

@@ -178,7 +178,7 @@ class _Finder:
     def _loaded(self, edits: list[Edit]) -> tuple[str | None, Net | None]:
         try:
             text = edited(self.source, edits)
-            return text, self.net.reloaded(text)
+            return text, self.net.reloaded(text, tabled=False)
         except (EditError, TracerError, ValueError, Fault):
             return None, None
 
@@ -218,7 +218,7 @@ class _Finder:
         if not opened or net is None:
             return
         net.network.preferred = preferred
-        solution = Net(net.network).plan()
+        solution = Net(net.network, tabled=False).plan()
         if not solution.feasible:
             return
         try:

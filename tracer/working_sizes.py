@@ -8,7 +8,7 @@ take by themselves), and the tie is told.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from typing import Any
 
@@ -18,7 +18,7 @@ from tracer.geometry import meetings, unpoolings
 from tracer.network.records import Network, Node
 from tracer.periodic import Analysis, Aperiodic, Decided, always, always_from, decide, none_below
 from tracer.recipe import substitute
-from tracer.size_set import NONE, SizeSet, of_members
+from tracer.size_set import NONE, SizeSet, TooLarge, of_members
 from tracer.substitution import Substitution
 from tracer.symbol import Condition, Size, SizeLike, identity
 from tracer.symbolic_trace import Recipe
@@ -29,6 +29,9 @@ Ask = tuple[Condition | bool, Node, Collection[str]]
 
 TRACED = 256
 """Sizes that are traced one by one, where formulas take no symbols."""
+
+STEPS = 100_000
+"""Nodes that are traced one by one at most, where a set has to be widened."""
 
 
 class Axis(msgspec.Struct, frozen=True):
@@ -76,8 +79,7 @@ def working_sizes(network: Network, ops: Ops, sizes: Mapping[str, int]) -> Worki
     axes = {}
     for symbol, (runs, lossless, aligned) in found.items():
         if any(type(op).narrower for op in ops if op is not None):
-            others = {s: (r.sizes.nearest(sizes.get(s, 1)) or (1,))[0] for s, (r, *_) in found.items()}
-            runs = _widened(network, ops, others, symbol, runs)
+            runs, lossless, aligned = _widened(network, ops, run.fixed(), symbol, (runs, lossless, aligned))
         if any(op.grid_needs_numbers() for op in ops if op is not None):
             aligned = _confirmed(network, ops, run.fixed(), symbol, aligned)
         bounds = [d.below for d in (runs, lossless, aligned) if d.below is not None]
@@ -102,6 +104,15 @@ def with_every_dim_open(network: Network) -> Network:
     return opened
 
 
+def ties(network: Network, ops: Ops, sizes: Mapping[str, int]) -> list[Coupling]:
+    """What ties several symbols together, expectations included; none where the formulas take no symbols."""
+    recipe = Recipe(network, ops)
+    if not recipe.sound:
+        return []
+    asked = Asked(recipe, sizes).of((condition, node, ()) for condition, node in recipe.conditions)
+    return asked.couplings(network.symbols) if asked.tied else []
+
+
 def promised_sizes(network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str) -> Decided | None:
     """The sizes of one symbol that run and meet every expectation, the others at ``sizes``.
 
@@ -113,7 +124,7 @@ def promised_sizes(network: Network, ops: Ops, sizes: Mapping[str, int], symbol:
         return Decided(NONE, None) if recipe.failed is not None else None
     (found,) = decide([[condition for condition, _ in recipe.conditions]], symbol, Analysis(recipe.program.space))
     if any(type(op).narrower for op in ops if op is not None):
-        found = _widened(network, ops, sizes, symbol, found)
+        (found,) = _widened(network, ops, sizes, symbol, [found])
     return found
 
 
@@ -273,11 +284,7 @@ def _traced(network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str) -
 
     truth = numpy.zeros((3, TRACED + 1), bool)
     for n in range(TRACED):
-        found = trace(network, {**sizes, symbol: n}, ops)
-        if all(d.code == "T304" for d in found.diagnostics) and None not in found.by_index:
-            truth[0, n] = True
-            truth[1, n] = not found.lost()
-            truth[2, n] = truth[1, n] and is_aligned(found)
+        truth[:, n] = list(_judged(trace(network, {**sizes, symbol: n}, ops)))
     runs, lossless, aligned = (of_members(row, 1) for row in truth)
     return Axis(runs, lossless, aligned, TRACED)
 
@@ -290,17 +297,36 @@ def is_aligned(found: Trace) -> bool:
     )
 
 
-def _widened(network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str, found: Decided) -> Decided:
-    """With the small sizes that an operation refuses for a symbol and takes as a number."""
+def _widened(
+    network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str, found: Sequence[Decided]
+) -> list[Decided]:
+    """With the small sizes that an operation refuses for a symbol and takes as a number: of *runs*, and of more.
+
+    They stand below the size from which *runs* repeats: behind it, a dim that may be 1 has grown. Raises TooLarge
+    where those are too many to trace.
+    """
     import numpy
 
-    start = max(found.sizes.start, TRACED)
-    truth = found.sizes.mask(numpy.arange(start + found.sizes.modulus))
-    for n in range(TRACED):
-        if not truth[n]:
-            diagnostics = trace(network, {**sizes, symbol: n}, ops).diagnostics
-            truth[n] = all(d.code == "T304" for d in diagnostics)
-    return Decided(of_members(truth, found.sizes.modulus), found.below)
+    runs = found[0].sizes
+    until = max(runs.start, TRACED)
+    if until * len(network.nodes) > STEPS:
+        raise TooLarge(f"the sizes of {symbol} below {until} would have to be traced one by one")
+    taken = runs.mask(numpy.arange(until))
+    truths = [d.sizes.mask(numpy.arange(max(until, d.sizes.start) + d.sizes.modulus)) for d in found]
+    for n in range(until):
+        if not taken[n]:
+            for truth, holds in zip(truths, _judged(trace(network, {**sizes, symbol: n}, ops))):
+                truth[n] = holds
+    return [Decided(of_members(truth, d.sizes.modulus), d.below) for truth, d in zip(truths, found)]
+
+
+def _judged(found: Trace) -> Iterator[bool]:
+    """Whether the sizes of a trace run, are lossless, and are aligned."""
+    holds = all(d.code == "T304" for d in found.diagnostics) and None not in found.by_index
+    yield holds
+    holds = holds and not found.lost()
+    yield holds
+    yield holds and is_aligned(found)
 
 
 def _confirmed(network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str, found: Decided) -> Decided:
@@ -337,7 +363,7 @@ class Form(msgspec.Struct, frozen=True):
     modulus: int
     remainder: int
     least: int
-    """The least k."""
+    """The least k of the set from which on all shapes are these."""
     shapes: dict[str, tuple[SizeLike, ...]]
     """By node: dims are numbers or sizes over ``k``."""
 
@@ -357,16 +383,30 @@ def forms(
         return []
     space = recipe.program.space
     analysis, k = Analysis(space), space.symbol("k")
+    narrower = any(type(op).narrower for op in ops if op is not None)
     result = []
     for residue in found.residues[:most]:
         least = found.at_least(found.start)
         assert least is not None
-        least += (residue - least) % found.modulus
+        least = (least + (residue - least) % found.modulus) // found.modulus
         replaced = Substitution(space, {symbol: k * found.modulus + residue})
-        written = [tuple(_affine(replaced.size(d), analysis) for d in shape) for shape in recipe.unique]
+        written = []
+        for shape in recipe.unique:
+            dims = [replaced.size(d) for d in shape]
+            written.append(tuple(_affine(d, analysis) for d in dims))
+            least = max([least, *(_since(form, d, least, analysis) for form, d in zip(written[-1], dims))])
         shapes = {node.name: written[index] for node, index in zip(network.nodes, recipe.shape_of)}
-        result.append(Form(found.modulus, residue, least // found.modulus, shapes))
+        form = Form(found.modulus, residue, least, shapes)
+        while narrower and form.least < least + TRACED and not _is_traced(form, network, ops, sizes, symbol):
+            form = msgspec.structs.replace(form, least=form.least + 1)
+        result.append(form)
     return result
+
+
+def _is_traced(form: Form, network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str) -> bool:
+    """Whether a form has the ranks of the network traced at its least size: a dim of 1 may be squeezed there."""
+    traced = trace(network, {**sizes, symbol: form.modulus * form.least + form.remainder}, ops)
+    return all(len(shape) == len(traced.shapes[name] or ()) for name, shape in form.shapes.items())
 
 
 def _affine(size: SizeLike, analysis: Analysis) -> SizeLike:
@@ -385,6 +425,19 @@ def _affine(size: SizeLike, analysis: Analysis) -> SizeLike:
     k: Size = size.space.symbol("k")
     slope = int(growth.slope)
     return _plus(k * slope, value - slope * growth.since)
+
+
+def _since(form: SizeLike, size: SizeLike, least: int, analysis: Analysis) -> int:
+    """The k from which on, down to ``least``, a size has its affine form."""
+    if form is size or isinstance(size, int):
+        return least
+    since = analysis.growth(size).since
+    while since > least:
+        replaced = Substitution(size.space, {"k": since - 1})
+        if replaced.size(size) != replaced.size(form):
+            break
+        since -= 1
+    return since
 
 
 def _plus(a: SizeLike, b: int) -> SizeLike:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from yaml.nodes import SequenceNode
 
+from tracer.diagnostics import TracerError
 from tracer.net import Net
 from tracer.network.records import Declaration, Network, Node
 from tracer.ops.base import Op, written
@@ -64,7 +65,11 @@ def written_plan(net: Net, ops: Ops) -> Written:
                 users.setdefault(path, []).append(node.name)
     edits, notes = _of_shared_texts(network.source, wanted, users)
     text = edited(network.source, edits)
-    _refuse_other_network(net.reloaded(text), network, ops)
+    try:
+        again = net.reloaded(text)
+    except TracerError as error:
+        raise EditError(f"the edited text could not be read: {error.diagnostics[0].message}") from None
+    _refuse_other_network(again, network, ops)
     return Written(text, edits, notes)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,8 +56,12 @@ def command(
 
     plan = Plan(net)
     edited = _edited(plan, fix, repair, config) if edits or diff else None
+    if edited is not None and (sets or sizes or inputs):
+        _refuse_broken(text, edited, config)
     if diff:
-        click.echo(unified_diff(text, edited if edited is not None else text, shown(config)), nl=False)
+        mark = "\ufeff" if config != "-" and read_bytes(config).startswith(BOM_UTF8) else ""
+        after = edited if edited is not None else text
+        click.echo(unified_diff(mark + text, mark + after, shown(config)), nl=False)
     else:
         _show(plan, text, config, format_, use_colour(color))
         if edited is not None and edited != text:
@@ -91,6 +96,23 @@ def _edited(plan: Plan, fix: bool, number: int | None, config: str) -> str | Non
         repair = safe[0]
     click.echo(f"repaired: {repair.title}", err=True)
     return repair.text
+
+
+def _refuse_broken(text: str, edited: str, config: str) -> None:
+    """What was solved for other sizes than the file's must not break the file as it stands."""
+    from tracer.api import checks
+
+    def errors(config_text: str) -> list[str]:
+        return [d.message for d in checks(config_text) if d.severity == "error"]
+
+    broken = errors(edited)
+    if broken and not errors(text):
+        click.echo(
+            f"{shown(config)}: nothing is written: the file would not close by itself any more, at the sizes, inputs "
+            f"and params that it declares: {broken[0]}",
+            err=True,
+        )
+        raise click.exceptions.Exit(1)
 
 
 def _replace(config: str, text: str, edited: str) -> None:

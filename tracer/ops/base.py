@@ -72,6 +72,10 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The least value that torch takes for a solvable argument."""
         return 0 if field in ("padding", "output_padding") else 1
 
+    def default_value(self, field: str, axis: int, open_fields: frozenset[str]) -> int:
+        """torch's default of a solvable argument, where the arguments in ``open_fields`` have no value yet."""
+        return 0 if field in ("padding", "output_padding", "ceil_mode") else 1
+
     @classmethod
     def value_count(cls, field: str) -> int:
         """How many values a solvable argument has when written out: one per axis."""

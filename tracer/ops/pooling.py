@@ -54,6 +54,12 @@ class Pooling(Op, kw_only=True):
             return self.kernels()
         return per_axis(self.stride, self.axes)
 
+    def default_value(self, field: str, axis: int, open_fields: frozenset[str]) -> int:
+        """The stride's is the kernel's size."""
+        if field == "stride" and "kernel_size" not in open_fields:
+            return self.kernels()[axis]
+        return super().default_value(field, axis, open_fields)
+
     def paddings(self) -> tuple[int, ...]:
         return (0,) * self.axes
 

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from tracer.network.records import Network, Promise, first_size, is_set
-from tracer.planning.promises import first_missing, members, promised_set
+from tracer.planning.promises import failing_together, first_missing, members, promised_set
 from tracer.planning.proof import no_common_values, too_many_values
 from tracer.planning.search import Found, TooManyValues
 from tracer.planning.solution import Served, Solution
@@ -34,10 +34,11 @@ TABLE = 64
 """Sizes that are solved one by one for the table of which assignment serves which."""
 
 
-def plan_all(network: Network, promises: Mapping[str, Promise]) -> Solution:
+def plan_all(network: Network, promises: Mapping[str, Promise], tabled: bool = True) -> Solution:
     """Solve every ``auto`` for every promised size of every symbol, the others at their first sizes.
 
-    Infeasible with T401 where one size has no values at all, with T402 where all have and no values serve them all.
+    Infeasible with T401 where one size has no values at all, with T402 where all have and no values serve them all;
+    ``tabled``: with the table of which assignment serves which sizes.
     """
     first = {symbol: first_size(promise) for symbol, promise in promises.items()}
     sets = {symbol: promise for symbol, promise in promises.items() if is_set(promise)}
@@ -45,13 +46,14 @@ def plan_all(network: Network, promises: Mapping[str, Promise]) -> Solution:
     if not sets or not is_open(network) or not alone.feasible:
         return alone
     problem = Problem(network, {symbol: n for symbol, n in first.items() if symbol not in sets})
-    return _Every(problem, sets, first).plan()
+    return _Every(problem, sets, first, tabled).plan()
 
 
 class _Every:
     """The search for one assignment."""
 
-    def __init__(self, problem: Problem, sets: Mapping[str, Promise], first: Mapping[str, int]) -> None:
+    def __init__(self, problem: Problem, sets: Mapping[str, Promise], first: Mapping[str, int], tabled: bool) -> None:
+        self.tabled = tabled
         self.problem = problem
         self.network = problem.network
         self.sets = sets
@@ -93,7 +95,8 @@ class _Every:
                 n = next((n for n in few if trace(self.network, {**self.first, symbol: n}, ops).diagnostics), None)
             if n is not None:
                 return {**self.samples[0], symbol: n}
-        return None
+        together = failing_together(self.network, ops, self.first, self.sets)
+        return None if together is None else {**self.samples[0], **together}
 
     def _counted(self, found: Found) -> tuple[int, bool]:
         """How many assignments serve every size: proven one by one where they are few."""
@@ -110,7 +113,7 @@ class _Every:
             alone = plan_one(self.network, {**self.first, **sample})
             if not alone.feasible:
                 return alone
-        served = self._table()
+        served = self._table() if self.tabled else []
         alone = plan_one(self.network, self.first)
         diagnostic = no_common_values(self.problem.unknowns, self.sets, self.samples, served)
         return Solution(False, alone.assignments, alone.cost, alone.ops, [diagnostic], 0, served=tuple(served))

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import islice, product
 
-from tracer.network.records import Promise, SizeRange
+from tracer.network.records import Network, Promise, SizeRange
 from tracer.size_set import MODULUS, NONE, SizeSet, TooLarge
+from tracer.trace import Ops, trace
+from tracer.working_sizes import ties
 
 FEW = 1_000
 """Up to so many sizes are compared one by one."""
+
+TOGETHER = 400
+"""Up to so many combinations of sizes of tied symbols are traced."""
+
+STEPS = 40_000
+"""Nodes that are traced for them at most."""
 
 
 def members(promise: Promise) -> Iterator[int]:
@@ -37,9 +46,10 @@ def first_missing(promise: Promise, served: SizeSet, below: int | None = None) -
     if promise.largest is not None:
         end = min(end, promise.largest + 1)
     if below is not None and end > below:
-        end = below
-        if promise.largest is None or promise.largest >= below:
+        missing = next((n for n in range(promise.least, below, promise.step) if n not in served), None)
+        if missing is None and (promise.largest is None or promise.largest >= below):
             raise TooLarge(f"the sizes have no period that could be shown; they are known below {below} only")
+        return missing
     asked = range(promise.least, end, promise.step)
     if len(asked) <= FEW:
         return next((n for n in asked if n not in served), None)
@@ -50,6 +60,27 @@ def first_missing(promise: Promise, served: SizeSet, below: int | None = None) -
         has = served.mask(sizes)
         if not has.all():
             return int(sizes[int(has.argmin())])
+    return None
+
+
+def failing_together(
+    network: Network, ops: Ops, first: Mapping[str, int], sets: Mapping[str, Promise]
+) -> dict[str, int] | None:
+    """Promised sizes of symbols that an operation ties together, which fail as a combination.
+
+    None where no symbols are tied, or the first :data:`TOGETHER` combinations work. Raises :class:`TooLarge`.
+    """
+    if len(sets) < 2:
+        return None
+    tied = {tuple(s for s in tie.symbols if s in sets) for tie in ties(network, ops, first)}
+    for symbols in sorted(tied):
+        if len(symbols) < 2:
+            continue
+        most = max(2, int(min(TOGETHER, STEPS // len(network.nodes)) ** (1 / len(symbols))))
+        for sizes in product(*[list(islice(members(sets[symbol]), most)) for symbol in symbols]):
+            together = dict(zip(symbols, sizes))
+            if trace(network, {**first, **together}, ops).diagnostics:
+                return together
     return None
 
 

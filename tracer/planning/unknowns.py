@@ -22,9 +22,6 @@ from tracer.planning.search import Ask, Variable
 from tracer.symbol import Condition, Size, Space
 from tracer.trace import Ops
 
-DEFAULTS = {"padding": 0, "output_padding": 0, "ceil_mode": 0}
-"""torch's default of a solvable argument, where it is not 1."""
-
 WIDTH = 16
 """Values of an argument whose ``auto`` names no domain and which torch does not bound."""
 
@@ -96,7 +93,8 @@ class Unknowns:
         variable = self.variables.get(name)
         domain = domain_of(op, unknown, node.unknowns, axis)
         if variable is None:
-            default = DEFAULTS.get(unknown.field, 1)
+            open_fields = frozenset(other.field for other in node.unknowns)
+            default = op.default_value(unknown.field, axis, open_fields)
             if (present := self.network.preferred.get((node.name, unknown.field))) is not None:
                 default = int(present[axis] if isinstance(present, tuple) and axis < len(present) else present)
             variable = self.variables[name] = Variable(name, domain, default)

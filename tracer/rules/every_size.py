@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from tracer.diagnostics import Diagnostic, Related
 from tracer.net import Net
 from tracer.network.records import Promise, SizeRange, is_set
-from tracer.planning.promises import first_missing, members
+from tracer.planning.promises import failing_together, first_missing, members
 from tracer.rules.rule import rule
 from tracer.size_set import TooLarge
 from tracer.trace import Ops, trace
@@ -28,8 +28,9 @@ def not_every_size(net: Net) -> Iterator[Diagnostic]:
 
     A list of sizes, or ``{min, max, step}``, says what will be fed to the network, and each has to pass every merge
     and every ``expect``. That is proven, not sampled: without ``max``, for every size without end. Each symbol is asked
-    with the others at their first size. Promise less (a ``step`` of the network's total stride), or make the merges
-    take any size: ``output_size: NODE``, ``align``.
+    with the others at their first size; of symbols that an operation ties together (Flatten, a fixed width behind
+    it), up to 400 combinations are asked as well. Promise less (a ``step`` of the network's total stride), or make the
+    merges take any size: ``output_size: NODE``, ``align``.
 
     Bad:
         input: [1, 8, H, 64]
@@ -52,30 +53,41 @@ def not_every_size(net: Net) -> Iterator[Diagnostic]:
     network = net.network
     defaults = network.defaults()
     ops = net.plan().ops
-    for symbol, promise in network.sizes.items():
-        if symbol not in network.symbols or not is_set(promise):
-            continue
+    sets = {symbol: p for symbol, p in network.sizes.items() if symbol in network.symbols and is_set(p)}
+    failed = False
+    for symbol, promise in sets.items():
         span = network.size_spans[symbol]
         try:
             size = _smallest_failing(net, ops, symbol, promise)
         except TooLarge as error:
             hint = "give `max`, or a list of sizes"
+            failed = True
             yield Diagnostic(
                 "T006", f"{symbol}: not proven for every size: {error}", span, path=network.path, hint=hint
             )
             continue
         if size is None:
             continue
-        first = trace(network, {**defaults, symbol: size}, ops).diagnostics[0]
-        related = (Related(f"{first.code} is raised here", first.span),) if first.span else ()
-        yield Diagnostic(
-            "T305",
-            f"{symbol} = {size} does not work: {first.message}",
-            span,
-            path=network.path,
-            hint=first.hint,
-            related=(*related, *first.related),
-        )
+        failed = True
+        yield _failure(net, ops, {symbol: size})
+    together = None if failed else failing_together(network, ops, defaults, sets)
+    if together is not None:
+        yield _failure(net, ops, together)
+
+
+def _failure(net: Net, ops: Ops, sizes: Mapping[str, int]) -> Diagnostic:
+    """T305 for some sizes, the others at their first."""
+    network = net.network
+    first = trace(network, {**network.defaults(), **sizes}, ops).diagnostics[0]
+    related = (Related(f"{first.code} is raised here", first.span),) if first.span else ()
+    return Diagnostic(
+        "T305",
+        f"{', '.join(f'{symbol} = {n}' for symbol, n in sizes.items())} does not work: {first.message}",
+        network.size_spans[next(iter(sizes))],
+        path=network.path,
+        hint=first.hint,
+        related=(*related, *first.related),
+    )
 
 
 def _smallest_failing(net: Net, ops: Ops, symbol: str, promise: Promise) -> int | None:
@@ -85,10 +97,10 @@ def _smallest_failing(net: Net, ops: Ops, symbol: str, promise: Promise) -> int 
     if len(few) > FEW:
         try:
             served = promised_sizes(network, ops, defaults, symbol)
+            missing = None if served is None else first_missing(promise, served.sizes, served.below)
         except TooLarge:
             served = None
         if served is not None:
-            missing = first_missing(promise, served.sizes, served.below)
             return _first_too_large(net, ops, symbol, promise) if missing is None else missing
         few = list(islice(members(promise), max(FEW, STEPS // len(network.nodes)) + 1))
     failing = next((n for n in few if trace(network, {**defaults, symbol: n}, ops).diagnostics), None)
