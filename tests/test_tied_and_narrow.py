@@ -136,3 +136,24 @@ def test_a_pool_behind_flatten_has_a_field() -> None:
     from tracer.geometry import fields
 
     assert len(fields(tracer.loads(text).trace())["p"]) == 1
+
+
+def test_a_size_without_values_is_t401_whichever_of_the_list_it_is() -> None:
+    """L = 9 and L = 14 have values, and none in common; L = 17 has none at all, which says more."""
+    text = """
+input: [1, 2, L]
+sizes: {L: [9, 17, 14]}
+layers:
+  e0: ReLU
+  d0: {op: Conv1d, out_channels: 2, kernel_size: auto(1..4), stride: 2, padding: 2}
+  e1: ReLU
+  d1: {op: Conv1d, out_channels: 2, kernel_size: 3, stride: 3}
+  u1: {op: ConvTranspose1d, out_channels: 2, kernel_size: 4, stride: 2, padding: 1}
+  c1: {op: Add, from: [u1, e1], align: crop}
+  r1: {op: Conv1d, out_channels: 2, kernel_size: 3, padding: 1}
+  u0: {op: ConvTranspose1d, out_channels: 2, kernel_size: 2, stride: 2, dilation: 2, output_padding: auto}
+  c0: {op: Concat, from: [u0, e0]}
+"""
+    found = [d for d in tracer.checks(text) if d.severity == "error"]
+    assert [d.code for d in found] == ["T401"] and "e0 is 17" in found[0].message
+    assert [d.code for d in tracer.checks(text.replace("17, ", "")) if d.severity == "error"] == ["T402"]

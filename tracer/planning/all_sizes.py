@@ -113,13 +113,18 @@ class _Every:
             alone = plan_one(self.network, {**self.first, **sample})
             if not alone.feasible:
                 return alone
-        served = self._table() if self.tabled else []
+        served: list[Served] = []
+        if self.tabled:
+            table = self._table()
+            if isinstance(table, Solution):
+                return table
+            served = table
         alone = plan_one(self.network, self.first)
         diagnostic = no_common_values(self.problem.unknowns, self.sets, self.samples, served)
         return Solution(False, alone.assignments, alone.cost, alone.ops, [diagnostic], 0, served=tuple(served))
 
-    def _table(self) -> list[Served]:
-        """Which assignment serves which sizes, the one that serves the most first."""
+    def _table(self) -> list[Served] | Solution:
+        """Which assignment serves which sizes, the one that serves the most first; or T401 for a size without any."""
         found: dict[Any, Served] = {}
         for symbol, promise in self.sets.items():
             for _, n in zip(range(TABLE), members(promise)):
@@ -127,9 +132,10 @@ class _Every:
                 if any(all(sizes[s] in one.sizes[s] for s in self.sets) for one in found.values()):
                     continue
                 solution = plan_one(self.network, sizes)
-                if solution.feasible:
-                    key = tuple(solution.assignments.items())
-                    found[key] = Served(solution.assignments, self._served(solution.ops, sizes))
+                if not solution.feasible:
+                    return solution
+                key = tuple(solution.assignments.items())
+                found[key] = Served(solution.assignments, self._served(solution.ops, sizes))
         return sorted(found.values(), key=self._share, reverse=True)
 
     def _served(self, ops: Ops, sizes: Mapping[str, int]) -> dict[str, Any]:
