@@ -157,3 +157,13 @@ layers:
     found = [d for d in tracer.checks(text) if d.severity == "error"]
     assert [d.code for d in found] == ["T401"] and "e0 is 17" in found[0].message
     assert [d.code for d in tracer.checks(text.replace("17, ", "")) if d.severity == "error"] == ["T402"]
+
+
+def test_defaults_that_serve_need_no_search() -> None:
+    """80 unknowns before one expectation are more than are searched; nothing costs less than the defaults."""
+    layer = "{op: Conv1d, out_channels: 2, kernel_size: auto(1..9), padding: auto(0..4)}"
+    layers = "".join(f"  c{i}: {layer}\n" for i in range(40))
+    text = f"input: [1, 2, 64]\nlayers:\n{layers}  last: {{op: ReLU, expect: [1, 2, 64]}}\n"
+    solution = tracer.loads(text).plan()
+    assert (solution.feasible, solution.cost, solution.capped) == (True, 0, True)
+    assert tracer.checks(text) == []

@@ -75,10 +75,25 @@ def plan_one(network: Network, sizes: Mapping[str, int]) -> Solution:
         if values is None and (problem.strict or (not problem.symbolic and problem.recipe.failed is None)):
             values, solutions = enumerated(problem)
     except TooManyValues:
-        return Solution(False, {}, 0, ops, [too_many_values(network)], 0)
+        values = _defaults(problem)
+        if values is None:
+            return Solution(False, {}, 0, ops, [too_many_values(network)], 0)
+        return solution_of(problem.unknowns, values, 1, capped=True)
     if values is None:
         return Solution(False, {}, 0, ops, [unsolved(problem.unknowns, sizes, broken, problem.recipe.failed)], 0)
     return solution_of(problem.unknowns, values, solutions, any(part.capped for part in parts))
+
+
+def _defaults(problem: Problem) -> Mapping[str, int] | None:
+    """torch's defaults, where they serve: nothing costs less, however many values a search would have to try."""
+    variables = problem.unknowns.variables
+    values = {name: variable.default for name, variable in variables.items()}
+    if any(values[name] not in variable.domain for name, variable in variables.items()):
+        return None
+    filled = problem.unknowns.solved_ops(values)
+    if not problem.unknowns.is_legal(filled) or trace(problem.network, problem.sizes, filled).diagnostics:
+        return None
+    return values
 
 
 def is_open(network: Network) -> bool:
