@@ -69,22 +69,55 @@ def working_sizes(network: Network, ops: Ops, sizes: Mapping[str, int]) -> Worki
     Raises :class:`tracer.size_set.TooLarge` where a set repeats later than is computed.
     """
     recipe = Recipe(network, ops, contracts=False)
+    if _runs_as_numbers_only(recipe, ops, sizes):
+        axes: dict[str, Axis] = {}
+        for symbol in network.symbols:
+            others = {name: n for name, n in sizes.items() if name != symbol}
+            axes |= _sets(Recipe(network, ops, others, contracts=False), ops, sizes, [symbol]).axes
+        return WorkingSizes(axes, _sets(recipe, ops, sizes, []).couplings)
+    return _sets(recipe, ops, sizes, network.symbols)
+
+
+def _sets(recipe: Recipe, ops: Ops, sizes: Mapping[str, int], symbols: Collection[str]) -> WorkingSizes:
+    """The sets of some symbols of a recipe."""
+    network = recipe.network
     if not recipe.sound:
         if recipe.failed is not None:
-            return WorkingSizes(dict.fromkeys(network.symbols, Axis(NONE, NONE, NONE)), [])
-        return WorkingSizes({symbol: _traced(network, ops, sizes, symbol) for symbol in network.symbols}, [])
+            none = (Decided(NONE, None),) * 3
+            return WorkingSizes({symbol: _axis(_widened(network, ops, sizes, symbol, none)) for symbol in symbols}, [])
+        return WorkingSizes({symbol: _traced(network, ops, sizes, symbol) for symbol in symbols}, [])
     run = Asked(recipe, sizes).of((condition, node, ()) for condition, node in recipe.conditions)
     asks = [run, run.of(_losses(recipe)), run.of(_alignments(recipe))]
-    found = {s: decide([kind.about(s) for kind in asks], s, run.analysis) for s in network.symbols}
     axes = {}
-    for symbol, (runs, lossless, aligned) in found.items():
-        if any(type(op).narrower for op in ops if op is not None):
-            runs, lossless, aligned = _widened(network, ops, run.fixed(), symbol, (runs, lossless, aligned))
+    for symbol, found in {s: decide([kind.about(s) for kind in asks], s, run.analysis) for s in symbols}.items():
+        runs, lossless, aligned = _widened(network, ops, run.fixed(), symbol, found)
         if any(op.grid_needs_numbers() for op in ops if op is not None):
             aligned = _confirmed(network, ops, run.fixed(), symbol, aligned)
-        bounds = [d.below for d in (runs, lossless, aligned) if d.below is not None]
-        axes[symbol] = Axis(runs.sizes, lossless.sizes, aligned.sizes, min(bounds, default=None))
+        axes[symbol] = _axis([runs, lossless, aligned])
     return WorkingSizes(axes, run.couplings(network.symbols))
+
+
+def _axis(found: Sequence[Decided]) -> Axis:
+    runs, lossless, aligned = [d.sizes for d in found]
+    return Axis(runs, lossless, aligned, min([d.below for d in found if d.below is not None], default=None))
+
+
+def _is_narrower(ops: Ops) -> bool:
+    """Whether an operation takes less of symbols than of numbers."""
+    return any(type(op).narrower for op in ops if op is not None)
+
+
+def _runs_as_numbers_only(recipe: Recipe, ops: Ops, sizes: Mapping[str, int]) -> bool:
+    """Whether the declared sizes run though symbols in their place don't, as a dim of 1 is squeezed there.
+
+    Each symbol is then asked with the others as numbers: what follows has another rank.
+    """
+    network = recipe.network
+    if not _is_narrower(ops) or any(symbol not in sizes for symbol in network.symbols):
+        return False
+    if recipe.sound and all(substitute([condition for condition, _ in recipe.conditions], sizes)):
+        return False
+    return next(iter(_judged(trace(network, sizes, ops))))
 
 
 def with_every_dim_open(network: Network) -> Network:
@@ -120,12 +153,11 @@ def promised_sizes(network: Network, ops: Ops, sizes: Mapping[str, int], symbol:
     """
     fixed = {name: n for name, n in sizes.items() if name != symbol}
     recipe = Recipe(network, ops, fixed)
-    if not recipe.sound:
-        return Decided(NONE, None) if recipe.failed is not None else None
-    (found,) = decide([[condition for condition, _ in recipe.conditions]], symbol, Analysis(recipe.program.space))
-    if any(type(op).narrower for op in ops if op is not None):
-        (found,) = _widened(network, ops, sizes, symbol, [found])
-    return found
+    if not recipe.sound and recipe.failed is None:
+        return None
+    conditions = [condition for condition, _ in recipe.conditions] if recipe.sound else [False]
+    found = decide([conditions], symbol, Analysis(recipe.program.space))
+    return _widened(network, ops, sizes, symbol, found, contracts=True)[0]
 
 
 class Asked:
@@ -298,15 +330,23 @@ def is_aligned(found: Trace) -> bool:
 
 
 def _widened(
-    network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str, found: Sequence[Decided]
+    network: Network,
+    ops: Ops,
+    sizes: Mapping[str, int],
+    symbol: str,
+    found: Sequence[Decided],
+    *,
+    contracts: bool = False,
 ) -> list[Decided]:
     """With the small sizes that an operation refuses for a symbol and takes as a number: of *runs*, and of more.
 
-    They stand below the size from which *runs* repeats: behind it, a dim that may be 1 has grown. Raises TooLarge
-    where those are too many to trace.
+    They stand below the size from which *runs* repeats: behind it, a dim that may be 1 has grown. With ``contracts``
+    they have to meet every expectation. Raises TooLarge where those are too many to trace.
     """
     import numpy
 
+    if not _is_narrower(ops) or any(name not in sizes for name in network.symbols if name != symbol):
+        return list(found)
     runs = found[0].sizes
     until = max(runs.start, TRACED)
     if until * len(network.nodes) > STEPS:
@@ -315,7 +355,10 @@ def _widened(
     truths = [d.sizes.mask(numpy.arange(max(until, d.sizes.start) + d.sizes.modulus)) for d in found]
     for n in range(until):
         if not taken[n]:
-            for truth, holds in zip(truths, _judged(trace(network, {**sizes, symbol: n}, ops))):
+            traced = trace(network, {**sizes, symbol: n}, ops)
+            if contracts and traced.diagnostics:
+                continue
+            for truth, holds in zip(truths, _judged(traced)):
                 truth[n] = holds
     return [Decided(of_members(truth, d.sizes.modulus), d.below) for truth, d in zip(truths, found)]
 
@@ -383,10 +426,13 @@ def forms(
         return []
     space = recipe.program.space
     analysis, k = Analysis(space), space.symbol("k")
-    narrower = any(type(op).narrower for op in ops if op is not None)
+    squeezed = NONE
+    if _is_narrower(ops):
+        squeezed = found - decide([[condition for condition, _ in recipe.conditions]], symbol, analysis)[0].sizes
     result = []
     for residue in found.residues[:most]:
-        least = found.at_least(found.start)
+        # Where a dim of 1 is squeezed, the ranks are others.
+        least = found.at_least(max([found.start, *(n + 1 for n in squeezed.finite if n % found.modulus == residue)]))
         assert least is not None
         least = (least + (residue - least) % found.modulus) // found.modulus
         replaced = Substitution(space, {symbol: k * found.modulus + residue})
@@ -396,17 +442,8 @@ def forms(
             written.append(tuple(_affine(d, analysis) for d in dims))
             least = max([least, *(_since(form, d, least, analysis) for form, d in zip(written[-1], dims))])
         shapes = {node.name: written[index] for node, index in zip(network.nodes, recipe.shape_of)}
-        form = Form(found.modulus, residue, least, shapes)
-        while narrower and form.least < least + TRACED and not _is_traced(form, network, ops, sizes, symbol):
-            form = msgspec.structs.replace(form, least=form.least + 1)
-        result.append(form)
+        result.append(Form(found.modulus, residue, least, shapes))
     return result
-
-
-def _is_traced(form: Form, network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str) -> bool:
-    """Whether a form has the ranks of the network traced at its least size: a dim of 1 may be squeezed there."""
-    traced = trace(network, {**sizes, symbol: form.modulus * form.least + form.remainder}, ops)
-    return all(len(shape) == len(traced.shapes[name] or ()) for name, shape in form.shapes.items())
 
 
 def _affine(size: SizeLike, analysis: Analysis) -> SizeLike:
