@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -15,12 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tracer
-from tests.drawn_networks import networks_to_solve
-from tests.test_networks import has_empty_output
+from tests.drawn_networks import Drawn, networks_to_solve
+from tests.test_networks import filled, has_empty_output, slots_of
 from tests.torch_network import run
 from tracer.cost import costs, total
 from tracer.repairs import faults_of, repairs
 from tracer.source.edits import EditError
+from tracer.trace import trace
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -149,6 +152,120 @@ def test_configs_with_their_values_written(path: Path) -> None:
     old, new = net.network.source.splitlines(), written.text.splitlines()
     assert len(old) == len(new)
     assert all(a == b for a, b in zip(old, new) if "auto" not in a and "{op: up," not in a)
+
+
+def test_the_values_of_any_plan_are_written() -> None:
+    """They stand where the autos stood, and every other byte stays: comments with the word, line ends."""
+    seen: Counter[str] = Counter()
+
+    @given(networks_to_solve().filter(lambda drawn: "auto" in drawn.text), st.sampled_from(["\n", "\r\n"]))
+    def check(drawn: Drawn, end: str) -> None:
+        lines = [f"{line}  # auto é" for line in drawn.text.splitlines()]
+        text = end.join([*lines, f"sizes: {drawn.sizes}".replace("'", ""), ""])
+        try:
+            net = tracer.loads(text)
+        except tracer.TracerError:  # a layer that fits no input
+            return
+        plan = tracer.plan(net)
+        seen[f"feasible {plan.feasible}"] += 1
+        if not plan.feasible:
+            return
+        written = plan.written().text
+        again = tracer.loads(written)
+        assert not any(node.unknowns for node in again.network.nodes)
+        assert dict(again.trace().shapes) == dict(net.trace().shapes)
+        kept = map(re.escape, re.split(r"(?<!# )auto(?:\(-?\d+\.\.-?\d+\))?", text))
+        assert re.fullmatch(r"(?:true|false|-?\d+|\[[-\d, ]+\])".join(kept), written), (text, written)
+
+    check()
+    assert min(seen.values()) * 5 > seen.total() > 60, seen
+
+
+@st.composite
+def sharing(draw: st.DrawFn) -> str:
+    """Up-layers that share the text of their autos: by a block, its arguments, an alias or a merge key."""
+    levels = draw(st.integers(2, 3))
+    style = draw(
+        st.sampled_from(["block", "argument", "default", "expression", "nested", "list", "alias", "merge", "value"])
+    )
+    kernel = draw(st.sampled_from(["2", "3, padding: 1", "auto(2..3)"]))
+    layer = f"op: ConvTranspose1d, out_channels: 1, kernel_size: {kernel}, stride: 2, output_padding: "
+    auto = draw(st.sampled_from(["auto", "auto(0..1)", "[auto]"]))
+    inside = {"block": auto, "expression": '"${extra if extra else 0}"', "list": '["${extra}"]'}.get(
+        style, '"${extra}"'
+    )
+    default = {"default": "auto", "nested": draw(st.sampled_from(["auto", "0"]))}.get(style, "0")
+    blocks = f"blocks:\n  up: {{args: {{extra: {default}}}, layers: {{u: {{{layer}{inside}}}}}}}\n"
+    if style == "nested":
+        blocks += f"  outer: {{args: {{more: {draw(st.sampled_from(['auto', '1']))}}}, layers: "
+        blocks += '{v: {op: up, extra: "${more}"}}}\n'
+    lines = [f"  d{i}: {{op: MaxPool1d, kernel_size: 2}}" for i in range(levels)]
+    for i in reversed(range(levels)):
+        first = i == levels - 1
+        given = f"{{op: up, extra: {draw(st.sampled_from(['auto', 'auto', '0', '1']))}}}"
+        outer = ["{op: outer}", "{op: outer, more: auto}", "{op: up, extra: auto}", "{op: outer, more: 0}"]
+        use = {
+            "block": "{op: up}",
+            "default": draw(st.sampled_from(["{op: up}", "{op: up, extra: 1}"])),
+            "nested": draw(st.sampled_from(outer)),
+            "alias": f"&up {{{layer}{auto}}}" if first else "*up",
+            "merge": f"&up {{{layer}{auto}}}" if first else "{<<: *up}",
+            "value": f"{{{layer}{f'&x {auto}' if first else '*x'}}}",
+        }
+        lines.append(f"  u{i}: {use.get(style, given)}")
+        if draw(st.integers(0, 4)):
+            lines.append(f"  m{i}: {{op: Add, from: [u{i}, {f'd{i - 1}' if i else 'input'}]}}")
+    head = f"input: [1, 1, {draw(st.integers(20, 60))}]\n"
+    return head + (blocks if style not in ("alias", "merge", "value") else "") + "layers:\n" + "\n".join(lines) + "\n"
+
+
+def test_texts_that_layers_share() -> None:
+    """A block's auto is one value for all uses, an argument's one for each; so is an alias's.
+
+    What trying every combination finds is found, and it is written so that it is read again as planned. Refused are
+    only texts inside of blocks that would have to stand for two values.
+    """
+    seen: Counter[str] = Counter()
+
+    @given(sharing())
+    def check(text: str) -> None:
+        net = tracer.loads(text)
+        plan, slots = tracer.plan(net), slots_of(net)
+        fits = 0
+        for chosen in itertools.product(*slots.values()):
+            values: dict[tuple[str, str], int] = {}
+            for (node, field, _), value in zip(slots, chosen):
+                one = "blocks" in text and (
+                    field == "kernel_size" or "output_padding: auto" in text.partition("\nlay")[0]
+                )
+                one = one or ("blocks" in text and "output_padding: [auto" in text.partition("\nlay")[0])
+                if values.setdefault(("" if one else node.name, field), value) != value:
+                    break
+            else:
+                ops = filled(net, dict(zip(slots, chosen)))
+                legal = all(r.holds for node in {slot[0] for slot in slots} for r in ops[node.index].legal())  # type: ignore[union-attr]
+                fits += legal and not trace(net.network, {}, ops).diagnostics
+        assert plan.feasible == (fits > 0) and (not slots or plan.solutions == fits), (text, plan.assignments, fits)
+        if not plan.feasible:
+            seen["infeasible"] += 1
+            return
+        assert run(net, {}, plan.ops).shapes == dict(net.trace().shapes)
+        try:
+            written = plan.written()
+        except EditError as error:
+            assert "blocks:" in text and "the text of its auto also stands for another value" in str(error), (
+                text,
+                error,
+            )
+            seen["refused"] += 1
+            return
+        again = tracer.loads(written.text)
+        assert not any(node.unknowns for node in again.network.nodes)
+        assert dict(again.trace().shapes) == dict(net.trace().shapes), (text, written.text)
+        seen["written"] += 1
+
+    check()
+    assert min(seen["infeasible"], seen["refused"], seen["written"]) * 20 > seen.total(), seen
 
 
 BASE = """\

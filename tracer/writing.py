@@ -51,6 +51,7 @@ def written_plan(net: Net, ops: Ops) -> Written:
     network = net.network
     wanted: dict[Path, Any] = {}
     users: dict[Path, list[str]] = {}
+    lists: dict[Path, Any] = {}
     for node in network.nodes:
         for field in dict.fromkeys(unknown.field for unknown in node.unknowns):
             place = place_of(network, node, field)
@@ -62,8 +63,11 @@ def written_plan(net: Net, ops: Ops) -> Written:
                         "value; write the auto where each node or block use can have its own"
                     )
                 wanted[path] = part
+                if isinstance(path[-1], int):
+                    lists[path[:-1]] = value
                 users.setdefault(path, []).append(node.name)
     edits, notes = _of_shared_texts(network.source, wanted, users)
+    edits = _with_whole_lists(network.source, edits, lists)
     text = edited(network.source, edits)
     try:
         again = net.reloaded(text)
@@ -106,6 +110,20 @@ def _of_shared_texts(
         if len(users[path]) > 1:
             notes.append(f"{'.'.join(map(str, path))} is shared by {', '.join(users[path])}")
     return list(edits.values()), notes
+
+
+def _with_whole_lists(source: str, edits: list[Edit], lists: Mapping[Path, Any]) -> list[Edit]:
+    """The edits, with a list written whole where its items stand elsewhere: behind an alias or a merge key."""
+
+    def is_elsewhere(edit: Edit) -> bool:
+        try:
+            edited(source, [edit])
+        except EditError:
+            return True
+        return False
+
+    whole = dict.fromkeys(e.path[:-1] for e in edits if e.path[:-1] in lists and is_elsewhere(e))
+    return [*(e for e in edits if e.path[:-1] not in whole), *(Edit(path, lists[path]) for path in whole)]
 
 
 def _sharing(source: str, path: Path) -> list[Path]:

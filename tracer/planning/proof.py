@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -145,7 +146,10 @@ def _span(least: int, most: int) -> str:
 
 
 ENDS = 8
-"""Unknowns whose least and largest values are combined to find what layers can make."""
+"""Unknowns whose values are combined to find what layers can make."""
+
+COMBINED = 256
+"""Combinations of all their values that are traced at most; of more, those of the least and largest ones."""
 
 
 def _reach(
@@ -170,10 +174,10 @@ def _reach(
     wanted = _wanted(broken.node, moving, dim, result, sizes)
     if source is None or now is None or dim is None or wanted is None or dim >= len(source):
         return None
-    traces = [
-        trace(unknowns.network, sizes, unknowns.solved_ops({**values, **dict(zip(own, ends))}))
-        for ends in itertools.product(*({v.domain.start, v.domain.stop - 1} for v in own.values()))
-    ]
+    few = math.prod(len(v.domain) for v in own.values()) <= COMBINED
+    choices = [v.domain if few else {v.domain.start, v.domain.stop - 1} for v in own.values()]
+    filled = [unknowns.solved_ops({**values, **dict(zip(own, chosen))}) for chosen in itertools.product(*choices)]
+    traces = [trace(unknowns.network, sizes, ops) for ops in filled if unknowns.is_legal(ops)]
     made = [shape[dim] for t in traces if (shape := t.by_index[end.index]) is not None]
     other, size = wanted
     domains = {_field(name): variable.domain for name, variable in own.items()}
