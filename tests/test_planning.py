@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 import re
 from collections import Counter
@@ -128,13 +129,118 @@ def test_a_chain_without_merges_is_solved_at_once() -> None:
 def test_a_search_out_of_bounds_is_told() -> None:
     """Unknowns that stay tied in every combination are refused, not answered wrongly."""
     space = Space()
-    variables = {f"x{i}": Variable(f"x{i}", range(60), 0) for i in range(6)}
-    symbols = [space.symbol(name) for name in variables]
+    variables = {f"x{i}": Variable(f"x{i}", range(1, 61), 1) for i in range(6)}
     product: Any = 1
-    for symbol in symbols:
-        product = product * (symbol * symbol + 7 * symbol + 3)
+    for name in variables:
+        product = product * space.symbol(name)
     with pytest.raises(TooManyValues):
         solve(space, variables, [(product == 10**9 + 7, NODE)])
+
+
+# --- the arguments of a layer --------------------------------------------------------------------------------------
+
+
+ARGUMENTS = {"kernel_size": (1, 4), "stride": (1, 3), "padding": (0, 2), "dilation": (1, 2)}
+
+
+@st.composite
+def layers_to_fit(draw: st.DrawFn) -> str:
+    """A layer or two in 1d to 3d, with autos of any argument, per axis too, and an output that may not be met."""
+    axes, combinations, lines = draw(st.integers(1, 3)), 300, []
+
+    def value(field: str, values: int) -> str:
+        """A number, or an auto that stands for so many of them."""
+        nonlocal combinations
+        least = draw(st.integers(*ARGUMENTS[field]))
+        most = draw(st.integers(least, ARGUMENTS[field][1]))
+        count = (most - least + 1) ** values
+        if draw(st.booleans()) or count > combinations:
+            return str(least)
+        combinations //= count
+        return f"auto({least}..{most})"
+
+    for i in range(draw(st.integers(1, 2))):
+        op = draw(st.sampled_from(["Conv", "ConvTranspose", "MaxPool", "AvgPool"]))
+        parts = [f"op: {op}{axes}d", *(["out_channels: 1"] if "Conv" in op else [])]
+        for field in ARGUMENTS:
+            if (op == "AvgPool" and field == "dilation") or (field != "kernel_size" and draw(st.booleans())):
+                continue
+            each = axes > 1 and draw(st.booleans())
+            text = f"[{', '.join(value(field, 1) for _ in range(axes))}]" if each else value(field, axes)
+            parts.append(f"{field}: {text}")
+        if op == "MaxPool" and combinations >= 2 and draw(st.booleans()):
+            combinations //= 2
+            parts.append("ceil_mode: auto")
+        if op == "ConvTranspose" and combinations >= 3**axes and draw(st.booleans()):
+            combinations //= 3**axes
+            parts.append("output_padding: auto")
+        lines.append(f"  l{i}: {{{', '.join(parts)}}}")
+    wanted = draw(st.lists(st.sampled_from([*["_"] * 16, *map(str, range(1, 9))]), min_size=axes, max_size=axes))
+    have = draw(st.lists(st.integers(3, 12), min_size=axes, max_size=axes))
+    lines.append(f"  end: {{op: Identity, expect: [1, 1, {', '.join(wanted)}]}}")
+    return f"input: [1, 1, {', '.join(map(str, have))}]\nlayers:\n" + "\n".join(lines) + "\n"
+
+
+def distances(slots: Any, values: Any) -> list[int]:
+    """From torch's defaults; a pool's stride is its kernel's size, where that is known."""
+    found = []
+    for (node, field, axis), value in zip(slots, values):
+        default = 0 if field in ("padding", "output_padding", "ceil_mode") else 1
+        if (
+            field == "stride"
+            and "Pool" in node.op_name
+            and not any(n is node and f == "kernel_size" for n, f, _ in slots)
+        ):
+            kernel = node.op.kernel_size
+            default = kernel[axis] if isinstance(kernel, tuple) else kernel
+        found.append(abs(value - default))
+    return found
+
+
+def chosen_by(slots: Any, assignments: Any) -> tuple[int, ...]:
+    """An assignment's value for every slot."""
+    return tuple(int(assignments[f"{node.name}.{field}"][axis]) for node, field, axis in slots)
+
+
+def is_legal(slots: Any, ops: Any) -> bool:
+    return all(r.holds for node in {slot[0] for slot in slots} for r in ops[node.index].legal())
+
+
+def test_any_argument_is_solved() -> None:
+    """Of layers with autos of any kind: feasible, the values, their cost and count are those of trying all.
+
+    What is found runs in torch.
+    """
+    feasible: Counter[bool] = Counter()
+
+    @given(layers_to_fit().filter(lambda text: "auto" in text))
+    def compare(text: str) -> None:
+        try:
+            net = tracer.loads(text)
+        except tracer.TracerError:  # a layer that no values make
+            return
+        slots = slots_of(net)
+        fit = []
+        for chosen in itertools.product(*slots.values()):
+            ops = filled(net, dict(zip(slots, chosen)))
+            if is_legal(slots, ops) and not trace(net.network, {}, ops).diagnostics:
+                fit.append(distances(slots, chosen))
+        plan = net.plan({})
+        feasible[plan.feasible] += 1
+        assert (plan.solutions, plan.feasible) == (len(fit), bool(fit)) or plan.capped, (text, plan, len(fit))
+        if not fit:
+            assert [d.code for d in plan.diagnostics] == ["T401"], plan
+            return
+        best = min(fit, key=lambda each: (sum(each), each))
+        found = distances(slots, chosen_by(slots, plan.assignments))
+        assert (plan.cost, found) == (sum(best), best), (text, plan.assignments)
+        mine = net.trace()
+        if not has_empty_output(mine):
+            torchs = run(net, {}, plan.ops)
+            assert not torchs.refused and torchs.shapes == dict(mine.shapes), (text, plan.assignments, torchs.refused)
+
+    compare()
+    assert min(feasible[True], feasible[False]) * 5 > feasible.total() > 60, feasible
 
 
 # --- where an auto stands ------------------------------------------------------------------------------------------
@@ -295,6 +401,80 @@ def test_one_assignment_for_all_promised_sizes() -> None:
 
     compare()
     assert min(kinds["one for all"], kinds["none for one"]) > 5, kinds
+
+
+FIRST = 60
+"""So many sizes of a promise without end are tried: more than the strides drawn have residues."""
+
+
+@st.composite
+def endless(draw: st.DrawFn) -> tuple[str, int, int]:
+    """Down and up again with autos, for sizes without end: the least, and the step."""
+    levels = draw(st.integers(1, 3))
+    downs = [
+        "MaxPool1d, kernel_size: 2",
+        "MaxPool1d, kernel_size: 2, ceil_mode: true",
+        "MaxPool1d, kernel_size: 2, ceil_mode: auto",
+        "Conv1d, out_channels: 1, kernel_size: 3, stride: 2, padding: 1",
+        "Conv1d, out_channels: 1, kernel_size: 3, stride: 2, padding: auto(0..1)",
+    ]
+    ups = [
+        "kernel_size: 2, stride: 2",
+        "kernel_size: 2, stride: 2, output_padding: auto",
+        "kernel_size: 2, stride: auto(1..3)",
+        "kernel_size: auto(1..4), stride: 2",
+        "kernel_size: 3, stride: 2, padding: 1, output_padding: auto",
+        "kernel_size: 3, stride: 2, padding: auto(0..1), output_padding: auto(0..1)",
+    ]
+    lines = [f"  d{i}: {{op: {draw(st.sampled_from(downs))}}}" for i in range(levels)]
+    for i in reversed(range(levels)):
+        op, align = draw(st.sampled_from(["Concat", "Add"])), draw(st.sampled_from(["", "", "", ", align: crop"]))
+        lines.append(f"  u{i}: {{op: ConvTranspose1d, out_channels: 1, {draw(st.sampled_from(ups))}}}")
+        lines.append(f"  m{i}: {{op: {op}, from: [u{i}, {f'd{i - 1}' if i else 'input'}]{align}}}")
+    step = draw(st.sampled_from([1, 2, 2**levels, 2**levels, 2**levels, 12]))
+    return "input: [1, 1, L]\nlayers:\n" + "\n".join(lines) + "\n", draw(st.integers(1, 24)), step
+
+
+def test_one_assignment_for_sizes_without_end() -> None:
+    """What is proven for all sizes holds for the first ones, and where nothing is found, trying finds nothing either.
+
+    Which assignment serves which sizes (T402) is what each size says.
+    """
+    kinds: Counter[str] = Counter()
+
+    @given(endless().filter(lambda drawn: "auto" in drawn[0]))
+    def compare(drawn: tuple[str, int, int]) -> None:
+        text, least, step = drawn
+        try:
+            net = tracer.loads(f"{text}sizes: {{L: {{min: {least}, step: {step}}}}}\n")
+        except tracer.TracerError:  # a layer that fits no input
+            return
+        slots = slots_of(net)
+        assume(math.prod(len(domain) for domain in slots.values()) <= 64)
+        wanted = range(least, least + step * FIRST, step)
+        serving: dict[tuple[int, ...], set[int]] = {}
+        for chosen in itertools.product(*slots.values()):
+            ops = filled(net, dict(zip(slots, chosen)))
+            legal = is_legal(slots, ops)
+            serving[chosen] = {n for n in wanted if legal and not trace(net.network, {"L": n}, ops).diagnostics}
+        common = [chosen for chosen, served in serving.items() if len(served) == FIRST]
+        plan = net.plan()
+        if common:
+            best = min((distances(slots, chosen) for chosen in common), key=lambda each: (sum(each), each))
+            assert plan.feasible and plan.cost == sum(best), (drawn, plan, common)
+            assert chosen_by(slots, plan.assignments) in common, (drawn, plan, common)
+            assert plan.capped or plan.solutions == len(common), (drawn, plan, common)
+            kinds["one for all"] += 1
+            return
+        every = set().union(*serving.values()) == set(wanted)
+        assert [d.code for d in plan.diagnostics] == (["T402"] if every else ["T401"]), (drawn, plan)
+        kinds["none for all" if every else "none for one"] += 1
+        for one in plan.served:
+            served = {n for n in wanted if n in one.sizes["L"]}
+            assert served == serving[chosen_by(slots, one.assignments)], (drawn, one)
+
+    compare()
+    assert min(kinds["one for all"], kinds["none for all"], kinds["none for one"]) > 5, kinds
 
 
 def family(levels: int, size: str) -> str:
