@@ -178,7 +178,7 @@ def test_the_values_of_any_plan_are_written() -> None:
         assert re.fullmatch(r"(?:true|false|-?\d+|\[[-\d, ]+\])".join(kept), written), (text, written)
 
     check()
-    assert min(seen.values()) * 5 > seen.total() > 60, seen
+    assert min(seen["feasible True"], seen["feasible False"]) > 5, seen
 
 
 @st.composite

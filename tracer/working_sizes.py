@@ -212,10 +212,8 @@ class Asked:
     def fixed(self) -> dict[str, int]:
         """For each symbol the size next to the declared one that it takes by itself: at which others are asked."""
         if self._fixed is None:
-            tied = {symbol for _, _, symbols in self.tied for symbol in symbols}
             self._fixed = dict(self.declared)
-            for symbol in tied & set(self._fixed):
-                declared = self._fixed[symbol]
+            for symbol, declared in self.declared.items():
                 if not all(substitute(self.alone.get(symbol, ()), {symbol: declared})):
                     self._fixed[symbol] = next(iter(self.own(symbol).nearest(declared)), declared)
         return self._fixed
