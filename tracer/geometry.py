@@ -380,7 +380,7 @@ def _after(
     trace: Trace, node: Node, exact: dict[str, list[tuple[Fraction | None, Fraction]]], lead: int
 ) -> list[tuple[Fraction | None, Fraction]]:
     op = trace.ops[node.index]
-    before = [exact.get(source.name, []) for source in node.inputs]
+    before = [exact.get(source.name, []) for source in node.inputs if source.is_input or source.inputs]
     axes = min((len(b) for b in before), default=0)
     axes = min(axes, max(len(trace.shapes[node.name] or ()) - lead, 0))
     inputs = [trace.shapes[source.name] or () for source in node.inputs]

@@ -176,7 +176,9 @@ class Expansion:
             if op_name in self.faulty_blocks:
                 raise Follows(declaration.op)
             made = make(op_name, declaration, scope, self.blocks)
-        if inputs[0] is None:
+        if declaration.inputs is None and type(made.op).arity[1] == 0:
+            inputs = []
+        if inputs[:1] == [None]:
             hint = "with several inputs, the first node names its own"
             raise Fault("T201", f"{declaration.name} needs `from`", declaration.key, hint)
         op, several = made.op, type(made.op).several

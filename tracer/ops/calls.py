@@ -76,6 +76,14 @@ class Own(Term):
         self.keywords = keywords or {}
 
 
+class Learned(Term):
+    """A tensor that the module has: a parameter, or a buffer where it is not learned."""
+
+    def __init__(self, shape: Sequence[int], learned: bool) -> None:
+        self.shape = tuple(shape)
+        self.learned = learned
+
+
 class Item(Term):
     """One of several things that a call gives: ``value[index]``."""
 

@@ -447,3 +447,28 @@ class Sum(Reduction, kw_only=True):
     function = "torch.sum"
 
     dtype: Numeric | None = None
+
+
+class Extreme(Reduction, kw_only=True):
+    """What the largest and the smallest element share: there is none of an empty dim."""
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        yield from super().requirements(*x, **sizes)
+        for dim in self._dims(len(x[0])):
+            if x[0]:
+                n = x[0][dim]
+                yield Requirement(n >= 1, "T302", "dim", lambda: f"dim {dim} of {written(x[0])} is empty")
+
+
+@operation
+class Amax(Extreme):
+    """The largest element over dims, for instance global max pooling with dim: [2, 3]."""
+
+    function = "torch.amax"
+
+
+@operation
+class Amin(Extreme):
+    """The smallest element over dims."""
+
+    function = "torch.amin"

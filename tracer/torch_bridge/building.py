@@ -20,7 +20,7 @@ from tracer.diagnostics import Diagnostic, TracerError
 from tracer.net import Net
 from tracer.network.records import Node
 from tracer.ops.base import Op, given_arguments, with_arguments
-from tracer.ops.calls import Call, DimOf, Dtype, Item, Own, Sliced, Tensor, Term
+from tracer.ops.calls import Call, DimOf, Dtype, Item, Learned, Own, Sliced, Tensor, Term
 from tracer.symbol import Size, Space
 from tracer.trace import Trace, dims_value
 
@@ -163,6 +163,9 @@ class _Lowering:
             self._make()
             keywords = {word: self._lowered(value) for word, value in term.keywords.items()}
             return graph.call_module(self.path, tuple(self._lowered(term.arguments)), keywords)
+        if isinstance(term, Learned):
+            self._place(learned(term))
+            return graph.get_attr(self.path)
         if isinstance(term, Item):
             return graph.call_function(operator.getitem, (self._lowered(term.value), term.index))
         if isinstance(term, Sliced):
@@ -183,13 +186,22 @@ class _Lowering:
         module = module_of(self.node, self.op, self.builder.trace, self.node.index in self.builder.unpooled)
         if module is None:
             raise self._refused(f"{self.node.op_name} is no module of torch.nn; its class has no method `call`")
+        self._place(module)
+
+    def _place(self, module: torch.nn.Module | torch.Tensor) -> None:
+        """Add a module, a parameter or a buffer at the place that the node's name says."""
         place = self.builder.root
         *around, last = self.path.split(".")
         for part in around:
             if part not in place._modules:
                 place.add_module(part, torch.nn.Module())
             place = place.get_submodule(part)
-        place.add_module(last, module)
+        if isinstance(module, torch.nn.Module):
+            place.add_module(last, module)
+        elif isinstance(module, torch.nn.Parameter):
+            place.register_parameter(last, module)
+        else:
+            place.register_buffer(last, module)
 
     def _refused(self, message: str) -> TracerError:
         node = self.node
@@ -222,6 +234,12 @@ def module_of(node: Node, op: Op, trace: Trace, unpooled: bool = False) -> torch
     if unpooled:
         arguments["return_indices"] = True
     return cls(**arguments)  # type: ignore[no-any-return]
+
+
+def learned(term: Learned) -> torch.Tensor:
+    """The tensor of a parameter or buffer, drawn as torch draws embeddings."""
+    made = torch.randn(term.shape) * 0.02
+    return torch.nn.Parameter(made) if term.learned else made
 
 
 FUNCTIONS: Mapping[str, Any] = {"operator": operator, "builtins": __import__("builtins"), "torch": torch}

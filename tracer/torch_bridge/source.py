@@ -14,7 +14,7 @@ from tracer.diagnostics import Diagnostic, TracerError, printable
 from tracer.net import Net
 from tracer.network.records import Node
 from tracer.ops.base import given_arguments, with_arguments, written
-from tracer.ops.calls import Call, DimOf, Dtype, Item, Own, Sliced, Tensor
+from tracer.ops.calls import Call, DimOf, Dtype, Item, Learned, Own, Sliced, Tensor, Term
 from tracer.size_set import TooLarge
 from tracer.symbol import Size, Space
 from tracer.torch_bridge.building import attribute, identifier
@@ -243,6 +243,8 @@ class _File:
                 return _listed(name, copies)
             return [_assignment(name, self._constructed(child, f"{name}.", named))]
         made = self._constructed(child, f"{name}.", named)
+        if not made and isinstance(term := _term(self, child), Learned):
+            return [_registered(name, term)]
         return [_assignment(name, made)] if made else []
 
     def _constructed(self, child: Module | Node, prefix: str, named: Mapping[str, str]) -> str:
@@ -285,13 +287,18 @@ def _nn() -> Any:
 
 def _makes_module(file: _File, node: Node) -> bool:
     """Whether the operation calls a torch.nn module of its own."""
-    op: Any = file.trace.ops[node.index]
     if not hasattr(_nn(), node.op_name):
         return False
+    term = _term(file, node)
+    return isinstance(term.value if isinstance(term, Item) else term, Own)
+
+
+def _term(file: _File, node: Node) -> Term:
+    """What torch calls for a node."""
+    op: Any = file.trace.ops[node.index]
     ranks = [len(shape or ()) for shape in file.trace.input_shapes(node)]
     given = {field: Tensor(None, len(file.trace.by_index[s.index] or ())) for field, s in node.operands.items()}
-    term = op.call([Tensor(None, rank) for rank in ranks], given)
-    return isinstance(term.value if isinstance(term, Item) else term, Own)
+    return op.call([Tensor(None, rank) for rank in ranks], given)  # type: ignore[no-any-return]
 
 
 def _plain(name: str) -> bool:
@@ -315,6 +322,16 @@ def _assignment(name: str, made: str) -> str:
     if _plain(name):
         return f"        {_target(name)} = {made}"
     return f"        self.add_module({attribute(name)!r}, {made})"
+
+
+def _registered(name: str, term: Learned) -> str:
+    """The line that makes a parameter or a buffer."""
+    drawn = f"torch.randn({_literal(term.shape)}) * 0.02"
+    if not term.learned:
+        return f"        self.register_buffer({attribute(name)!r}, {drawn})"
+    if _plain(name):
+        return f"        {_target(name)} = nn.Parameter({drawn})"
+    return f"        self.register_parameter({attribute(name)!r}, nn.Parameter({drawn}))"
 
 
 def _literal(value: Any) -> str:
@@ -451,6 +468,8 @@ class _Body:
             return f"{self._text(term.tensor, True)}.shape[{term.dim}]"
         if isinstance(term, Own):
             return f"{self.callee}({self._list(term.arguments, term.keywords)})"
+        if isinstance(term, Learned):
+            return self.callee.replace("self.get_submodule(", "getattr(self, ")
         if isinstance(term, Item):
             return f"{self._text(term.value, True)}[{term.index}]"
         if isinstance(term, Sliced):

@@ -1,0 +1,125 @@
+"""Arithmetic with numbers, functions of each element, and learned tensors: what stands between modules in a forward."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from tracer.arithmetic import Dim
+from tracer.ops.activation import fits_float32
+from tracer.ops.base import POINTWISE, Op, Requirement, Requirements, Shape, Window, in_range, operation, written
+from tracer.ops.calls import Call, Learned, Tensor, Term
+from tracer.ops.merge import padded
+
+Function = Literal[
+    "abs", "ceil", "cos", "erf", "exp", "expm1", "floor", "log", "log1p", "log2", "neg", "reciprocal", "round",
+    "rsqrt", "sign", "sin", "sqrt", "square", "tan",
+]  # fmt: skip
+
+
+@operation
+class Scale(Op, kw_only=True):
+    """x · factor + offset, with numbers that are not learned: q / sqrt(d), 2x - 1."""
+
+    factor: float = 1.0
+    offset: float = 0.0
+
+    def legal(self) -> Requirements:
+        yield fits_float32("factor", self.factor)
+        yield fits_float32("offset", self.offset)
+
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        (x0,) = x
+        if self.factor == 1 and self.offset == 0:
+            return Call("torch.clone", (x0,))
+        scaled: Tensor = x0 if self.factor == 1 else Tensor(Call("operator.mul", (x0, self.factor)), x0.rank)
+        return scaled if self.offset == 0 else Call("operator.add", (scaled, self.offset))
+
+
+@operation
+class Pointwise(Op, kw_only=True):
+    """A function of each element: torch.exp, torch.abs, torch.rsqrt, ..."""
+
+    function: Function
+
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        return Call(f"torch.{self.function}", x)
+
+
+@operation
+class Expand(Op, kw_only=True):
+    """Repeats dims of size 1, as broadcasting does: torch.broadcast_to. -1 keeps a dim's size.
+
+    Sizes beyond the input's number of dims stand before its dims. They may be dims over the input's symbols.
+    """
+
+    dim_fields = ("shape",)
+
+    shape_: tuple[int, ...] = msgspec.field(name="shape")
+
+    def legal(self) -> Requirements:
+        yield in_range("shape", tuple(n for n in self.shape_ if isinstance(n, int)), -1)
+
+    def _kept(self, n: Dim) -> bool:
+        return isinstance(n, int) and n == -1
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        rank = len(self.shape_)
+        yield Requirement(
+            rank >= len(x0), "T203", "shape", lambda: f"shape has {rank} values; the input {written(x0)} has {len(x0)}"
+        )
+        for n in self.shape_[: rank - len(x0)]:
+            yield Requirement(
+                not self._kept(n),
+                "T202",
+                "shape",
+                lambda: f"shape {written(self.shape_)} keeps a dim that {written(x0)} does not have",
+            )
+        for want, have in zip(self.shape_[rank - len(x0) :], x0):
+            if not self._kept(want):
+                yield Requirement(
+                    (have == 1) | (have == want),
+                    "T302",
+                    "shape",
+                    lambda: f"cannot expand {have} in {written(x0)} to {want}: only dims of size 1 are repeated",
+                )
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        (own,) = padded((x[0], self.shape_))[:1]
+        return tuple(have if self._kept(want) else want for want, have in zip(self.shape_, own))
+
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        return Call("torch.broadcast_to", (x[0], list(self.shape_)))
+
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
+        before = len(self.shape_) - len(x[0])
+        return POINTWISE if not before else None
+
+
+@operation
+class Parameter(Op, kw_only=True):
+    """A tensor that no input gives: learned (a positional embedding, a scale per channel), or constant."""
+
+    arity = (0, 0)
+
+    shape_: tuple[int, ...] = msgspec.field(name="shape")
+    learned: bool = True
+
+    def legal(self) -> Requirements:
+        yield in_range("shape", self.shape_, 0)
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        return self.shape_
+
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        return Learned(self.shape_, self.learned)
+
+    def parameters(self, *x: Shape) -> Dim:
+        return math.prod(self.shape_) if self.learned else 0
+
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
+        return None

@@ -1,0 +1,240 @@
+"""Floor 13: a module's forward, run once on tensors without data, and every step of it recorded.
+
+The user's own Python runs, so that whatever decides there, by sizes or by anything else but a tensor's values, decides
+as it always does. Tensors are on the meta device; a torch function that is called with one of them is looked up in
+:mod:`tracer.torch_bridge.functions`, and a torch.nn module becomes its operation. Sizes are read as
+:class:`tracer.importing.run_time_sizes.RunTimeSize`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import linecache
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from tracer.importing.recording import Recording, Scope, Unrepresentable, Value
+from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize
+from tracer.torch_bridge import functions
+from tracer.torch_bridge.modules import arguments_of, operation_of
+
+OURS = (os.path.dirname(torch.__file__) + os.sep, os.path.dirname(os.path.dirname(__file__)) + os.sep)
+"""Files whose lines are no place in the user's source."""
+
+
+def record(module: torch.nn.Module, shapes: Sequence[Sequence[int]], batch: bool) -> Recording:
+    """The steps of a module's forward for inputs of these shapes.
+
+    With ``batch`` the first dim is a symbol too. Raises :class:`Unrepresentable`, or what the module raises.
+    """
+    return Forward(module, batch).run(shapes)
+
+
+class Forward(TorchFunctionMode):
+    """One run of a module."""
+
+    def __init__(self, module: torch.nn.Module, batch: bool) -> None:
+        super().__init__()
+        self.module = module
+        self.batch = batch
+        self.recording = Recording(place)
+        self.calls = itertools.count()
+        self.names = {id(part): name for name, part in module.named_modules()}
+        self.made_of_sizes: dict[int, tuple[Any, str]] = {}
+        """Tensors that were made at run time, of sizes of the input, and where."""
+        self.values: dict[int, tuple[torch.Tensor, Value]] = {}
+        """What each tensor of the forward is; the tensors are kept, so that no other gets their identity."""
+        self.constants: dict[int, Value] = {}
+        self.indices: dict[int, tuple[torch.Tensor, Value]] = {}
+        """Which max pooling gave the indices."""
+
+    def run(self, shapes: Sequence[Sequence[int]]) -> Recording:
+        tensors = [self._input(f"input{i}" if i > 1 else "input", shape) for i, shape in enumerate(shapes, 1)]
+        with _calls_of(self), torch.no_grad(), self:
+            result = self.module(*tensors)
+        outputs = self._outputs(result, "")
+        if not outputs:
+            raise Unrepresentable(f"{type(self.module).__name__} returns no tensor that depends on its input")
+        self.recording.outputs = outputs
+        return self.recording
+
+    def _input(self, name: str, shape: Sequence[int]) -> torch.Tensor:
+        if not self.batch or len(shape) < 2:
+            value = self.recording.input(name, shape)
+        else:
+            from tracer.importing.recording import AXES
+
+            axes = AXES.get(len(shape), ())
+            opened = {0: "N", **dict(enumerate(axes, len(shape) - len(axes)))}
+            value = self.recording.input(name, shape, opened)
+        return self.tensor(value)
+
+    def _outputs(self, result: Any, name: str) -> dict[str, Value]:
+        if isinstance(result, torch.Tensor):
+            value = self.value(result)
+            return {} if value is None else {name or "output": value}
+        parts: Iterator[tuple[str, Any]]
+        if isinstance(result, Mapping):
+            parts = ((str(key), part) for key, part in result.items())
+        elif isinstance(result, (list, tuple)):
+            parts = ((str(i), part) for i, part in enumerate(result))
+        elif result is None or isinstance(result, (int, float, str)):
+            return {}
+        elif hasattr(result, "__dict__"):
+            parts = iter(vars(result).items())
+        else:
+            raise Unrepresentable(f"the forward returns {type(result).__name__}: no tensor, list or dict of tensors")
+        found: dict[str, Value] = {}
+        for key, part in parts:
+            found |= self._outputs(part, f"{name}_{key}" if name else key)
+        return found
+
+    # --- tensors -----------------------------------------------------------------------------------------------------
+
+    def tensor(self, value: Value, like: torch.dtype = torch.float32) -> torch.Tensor:
+        """A tensor without data that stands for a value."""
+        with torch._C.DisableTorchFunctionSubclass():
+            made = torch.empty(value.shape, device="meta", dtype=like)
+        self.values[id(made)] = (made, value)
+        return made
+
+    def value(self, tensor: Any) -> Value | None:
+        """What a tensor is, where it depends on the input."""
+        known = self.values.get(id(tensor))
+        return known[1] if known else None
+
+    def become(self, tensor: torch.Tensor, value: Value) -> torch.Tensor:
+        """A tensor that was changed in place."""
+        self.values[id(tensor)] = (tensor, value)
+        return tensor
+
+    def operand(self, value: Any) -> Value:
+        """A tensor as the source of a step: one of the forward's, or a parameter or constant of the module."""
+        if isinstance(value, Value):
+            return value
+        known = self.value(value)
+        if known is not None:
+            return known
+        if id(value) in self.made_of_sizes:
+            raise self.recording.refused(f"a tensor is used that was made at run time ({self.made_of_sizes[id(value)][1]})")
+        if not isinstance(value, torch.Tensor):
+            raise self.recording.refused(f"{value!r} is no tensor")
+        if id(value) not in self.constants:
+            self.constants[id(value)] = self.recording.add(
+                "Parameter", [], {"shape": tuple(value.shape)}, self._parameter(value), owner=value
+            )
+        return self.constants[id(value)]
+
+    def _parameter(self, value: torch.Tensor) -> str:
+        for name, known in itertools.chain(self.module.named_parameters(), self.module.named_buffers()):
+            if known is value:
+                return name.replace(".", "_")
+        return "constant"
+
+    # --- calls -------------------------------------------------------------------------------------------------------
+
+    def called(self, module: torch.nn.Module, original: Any, args: Any, kwargs: Any) -> Any:
+        """A module is called: an operation, or a part with steps of its own."""
+        depends = any(self.value(a) is not None for a in _tensors((args, kwargs)))
+        path = self.names.get(id(module))
+        label = (path or type(module).__name__).rpartition(".")[2]
+        if depends and (found := operation_of(module)) is not None:
+            return self._operation(module, found, label, args, kwargs)
+        if module is self.module:
+            return original(module, *args, **kwargs)
+        self.recording.scopes.append(Scope(self._within(path, label), type(module).__name__, next(self.calls)))
+        try:
+            return original(module, *args, **kwargs)
+        finally:
+            self.recording.scopes.pop()
+
+    def _within(self, path: str | None, label: str) -> str:
+        """A module's name in the part that calls it: ``layers.0`` where no module stands between."""
+        if path is None:
+            return label
+        around = ".".join(scope.name for scope in self.recording.scopes)
+        return path[len(around) + 1 :] if around and path.startswith(f"{around}.") else path if not around else label
+
+    def _operation(self, module: torch.nn.Module, op_name: str, label: str, args: Any, kwargs: Any) -> Any:
+        recording = self.recording
+        path = self.names.get(id(module))
+        label = self._within(path, label)
+        if module._forward_hooks or module._forward_pre_hooks and not _is_reparametrized(module):
+            raise recording.refused(f"{label} ({type(module).__name__}) has hooks, which may do anything")
+        call = functions.ModuleCall(self, module, op_name, label, args, kwargs)
+        handler = functions.MODULES.get(op_name, functions.plain_module)
+        return handler(call, arguments_of(module, op_name))
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        given = list(_tensors((args, kwargs)))
+        if any(id(t) in self.values for t in given):
+            return functions.call(self, func, args, kwargs)
+        result = func(*args, **kwargs)
+        made = next((self.made_of_sizes[id(t)][1] for t in given if id(t) in self.made_of_sizes), None)
+        if made is None and any(isinstance(n, (RunTimeSize, RunTimeQuotient)) for n in _flat((args, kwargs))):
+            made = place()
+        if made is not None:
+            for tensor in _tensors(result):
+                self.made_of_sizes[id(tensor)] = (tensor, made)
+        return result
+
+
+def _is_reparametrized(module: torch.nn.Module) -> bool:
+    """Whether all that its hooks do is to compute its weights: torch's weight_norm and spectral_norm."""
+    return all(type(hook).__module__.startswith("torch.nn.utils.") for hook in module._forward_pre_hooks.values())
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    if isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _flat(part)
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from _flat(part)
+    elif isinstance(value, slice):
+        yield from (value.start, value.stop, value.step)
+    else:
+        yield value
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    return (part for part in _flat(value) if isinstance(part, torch.Tensor))
+
+
+@contextmanager
+def _calls_of(forward: Forward) -> Iterator[None]:
+    """Calls of modules go to the forward while it runs."""
+    original = torch.nn.Module.__call__
+
+    def call(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+        return forward.called(module, original, args, kwargs)
+
+    torch.nn.Module.__call__ = call  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        torch.nn.Module.__call__ = original  # type: ignore[method-assign]
+
+
+def place() -> str:
+    """The line of the user's source that runs now: ``net.py:12 `x = self.up(x)` ``."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and (frame.f_code.co_filename.startswith(OURS) or frame.f_code.co_filename.startswith("<")):
+        frame = frame.f_back
+    if frame is None:
+        return ""
+    return line_of(frame.f_code.co_filename, frame.f_lineno)
+
+
+def line_of(path: str, number: int) -> str:
+    """A line of a source file, with its text."""
+    text = linecache.getline(path, number).strip()
+    return f"{path}:{number} `{text}`" if text else f"{path}:{number}"
