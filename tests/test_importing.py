@@ -7,83 +7,27 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - the field's name for it
-from torch import nn
+from torch import Tensor, nn
 
 import tracer
-from tracer.torch_bridge.importing import Unrepresentable
+from tests.modules_to_import import MODULES, Unet
+from tracer.torch_bridge.importing import Unrepresentable, read_module
 
 
-class Basic(nn.Module):
-    """A residual block as in torchvision."""
-
-    def __init__(self, i: int, o: int, stride: int) -> None:
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(i, o, 3, stride, 1, bias=False), nn.BatchNorm2d(o)
-        self.conv2, self.bn2 = nn.Conv2d(o, o, 3, 1, 1, bias=False), nn.BatchNorm2d(o)
-        self.relu = nn.ReLU(inplace=True)
-        self.down = nn.Sequential(nn.Conv2d(i, o, 1, stride), nn.BatchNorm2d(o)) if stride > 1 else None
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
-        y += x if self.down is None else self.down(x)
-        return self.relu(y)
+def tensors(result: Any) -> list[Tensor]:
+    """All tensors that a forward gives, in order."""
+    if isinstance(result, Tensor):
+        return [result]
+    return [t for part in (result.values() if isinstance(result, dict) else result) for t in tensors(part)]
 
 
-class ResNet(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 4, 7, 2, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(3, 2, 1))
-        self.layers = nn.Sequential(Basic(4, 4, 1), Basic(4, 8, 2), Basic(8, 8, 1))
-        self.pool, self.fc = nn.AdaptiveAvgPool2d(1), nn.Linear(8, 5)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.fc(torch.flatten(self.pool(self.layers(self.stem(x))), 1))
-
-
-class Interpolating(nn.Module):
-    """A decoder that resizes to its skips at run time."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.a, self.b = nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 4, 3, 2, 1)
-        self.c = nn.Conv2d(8, 2, 1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        a = F.relu(self.a(x))
-        b = self.b(a).relu()
-        y = torch.cat([F.interpolate(b, size=a.shape[-2:], mode="bilinear", align_corners=False), a], dim=1)
-        h, w = x.size(2), x.size(3)
-        return torch.sigmoid(F.interpolate(self.c(y), (h, w)))
-
-
-class Gated(nn.Module):
-    """Chunks, functional pools and pads, means, keyword arguments."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.a, self.up = nn.Conv2d(3, 8, 3, padding="same"), nn.ConvTranspose2d(4, 4, 2, 2)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        value, gate = self.a(x).chunk(2, dim=1)
-        y = F.max_pool2d(value * gate.sigmoid(), 2)
-        y = F.pad(self.up(y), [1, 0, 0, 1])
-        return y - y.mean(dim=(2, 3), keepdim=True)
-
-
-class Unet(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.e1, self.e2, self.mid = (nn.Conv2d(i, o, 3, padding=1) for i, o in ((1, 4), (4, 8), (8, 8)))
-        self.pool, self.up2, self.up1 = nn.MaxPool2d(2), nn.ConvTranspose2d(8, 8, 2, 2), nn.ConvTranspose2d(16, 4, 2, 2)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        e1 = self.e1(x)
-        e2 = self.e2(self.pool(e1))
-        d2 = torch.cat((self.up2(self.mid(self.pool(e2))), e2), 1)
-        return torch.cat((self.up1(d2), e1), 1)
-
-
-MODULES = {"resnet": (ResNet, 3), "interpolating": (Interpolating, 3), "gated": (Gated, 3), "unet": (Unet, 1)}
+def shapes_of(module: nn.Module, *shape: int) -> list[tuple[int, ...]] | None:
+    """What a module gives for an input of a shape; None where it raises."""
+    try:
+        with torch.no_grad():
+            return [tuple(t.shape) for t in tensors(module(torch.zeros(shape)))]
+    except (RuntimeError, ValueError):
+        return None
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -92,16 +36,15 @@ def test_every_size_is_the_modules(name: str) -> None:
     make, channels = MODULES[name]
     module = make().eval()
     net = tracer.from_module(module, (1, channels, 64, 48))
-    runs = tracer.sizes(net).axes["H"].runs
-    for n in range(1, 81):
-        try:
-            with torch.no_grad():
-                want: Any = tuple(module(torch.zeros(1, channels, n, 48)).shape)
-        except RuntimeError:
-            want = None
-        mine = net.trace(H=n)
-        found = None if mine.diagnostics else next(iter(mine.outputs.values()))
-        assert found == want and (n in runs) == (want is not None), n
+    axes = tracer.sizes(net).axes
+    for symbol, shape in (("H", lambda n: (n, 48)), ("W", lambda n: (64, n))):
+        for n in range(1, 81):
+            want = shapes_of(module, 1, channels, *shape(n))
+            mine = net.trace(**{symbol: n})
+            found = None if mine.diagnostics else list(mine.outputs.values())
+            assert found == want and (n in axes[symbol].runs) == (want is not None), (symbol, n)
+    mine = net.trace(N=3, H=70, W=50)
+    assert shapes_of(module, 3, channels, 70, 50) == (None if mine.diagnostics else list(mine.outputs.values()))
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -110,69 +53,202 @@ def test_outputs_are_the_modules(name: str) -> None:
     make, channels = MODULES[name]
     torch.manual_seed(0)
     module = make().eval()
-    net = tracer.loads(tracer.from_module(module, (1, channels, 64, 48)).to_yaml())
-    built: Any = tracer.build(net).eval()
-    weights = {
-        key.rpartition(".")[0].replace(".", "_") + "." + key.rpartition(".")[2]: v
-        for key, v in module.state_dict().items()
-    }
-    built.load_state_dict(weights)
-    x = torch.randn(2, channels, 64, 48)[:1]
-    with torch.no_grad():
-        assert torch.allclose(built(x), module(x), atol=1e-6)
+    imported = read_module(module, (1, channels, 64, 48))
+    built: Any = tracer.build(tracer.loads(imported.net.to_yaml())).eval()
+    built.load_state_dict(imported.state_dict())
+    for shape in ((2, channels, 64, 48), (1, channels, 68, 48), (1, channels, 65, 51)):
+        if shapes_of(module, *shape) is None:
+            continue
+        x = torch.randn(shape)
+        with torch.no_grad():
+            for mine, want in zip(tensors(built(x)), tensors(module(x)), strict=True):
+                assert torch.allclose(mine, want, atol=1e-5), shape
+
+
+def test_repeated_parts_are_blocks() -> None:
+    """What differs becomes an argument, and names are those of the modules."""
+    make, channels = MODULES["resizing"]
+    text = tracer.from_module(make(), (1, channels, 64, 48)).to_yaml()
+    assert (
+        text
+        == """name: ResizingUnet
+input: [N, 3, H, W]
+sizes: {N: 1, H: 64, W: 48}
+
+blocks:
+  DoubleConv:
+    args: {out_channels: null}
+    layers:
+      double_conv_0: {op: Conv2d, out_channels: "${out_channels}", kernel_size: 3, padding: 1}
+      double_conv_1: {op: ReLU, inplace: true}
+      double_conv_2: {op: Conv2d, out_channels: "${out_channels}", kernel_size: 1}
+
+layers:
+  downs_0: {op: DoubleConv, out_channels: 4}
+  pool: {op: MaxPool2d, kernel_size: 2, stride: 2}
+  downs_1: {op: DoubleConv, out_channels: 8}
+  pool_1: {op: MaxPool2d, kernel_size: 2, stride: 2}
+  bottleneck: {op: DoubleConv, out_channels: 16}
+  ups_0: {op: ConvTranspose2d, out_channels: 8, kernel_size: 2, stride: 2}
+  interpolate: {op: Interpolate, size: downs_1}
+  concat: {op: Concat, from: [downs_1, interpolate]}
+  ups_1: {op: DoubleConv, out_channels: 8}
+  ups_2: {op: ConvTranspose2d, out_channels: 4, kernel_size: 2, stride: 2}
+  interpolate_1: {op: Interpolate, size: downs_0}
+  concat_1: {op: Concat, from: [downs_0, interpolate_1]}
+  ups_3: {op: DoubleConv, out_channels: 4}
+output: ups_3
+"""
+    )
+
+
+def test_several_inputs() -> None:
+    """Inputs of one size share its symbol; others have their own."""
+
+    class Guided(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Conv2d(3, 4, 1), nn.Conv2d(1, 4, 1)
+
+        def forward(self, image: Tensor, mask: Tensor, small: Tensor) -> Tensor:
+            small = F.interpolate(small, size=image.shape[-2:])
+            return torch.cat([self.a(image) * self.b(mask), small], 1)
+
+    net = tracer.from_module(Guided(), (1, 3, 32, 40), (1, 1, 32, 40), (1, 2, 8, 10))
+    assert net.network.symbols.keys() == {"N", "H", "W", "H_input3", "W_input3"}
+    assert net.trace(H=33, W=9, H_input3=5, W_input3=4).outputs == {"concat": (1, 6, 33, 9)}
 
 
 class Branching(nn.Module):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return x if x.sum() > 0 else -x
 
 
 class Odd(nn.Module):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return torch.cumsum(x, 1)
 
 
-class Sized(nn.Module):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return F.interpolate(x, size=(x.shape[2] // 2, 4))
+class Lost(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.interpolate(x, size=(round(x.shape[2] * 0.57), 4))
 
 
-class Weighted(nn.Module):
+class Frozen(nn.Module):
+    """The number of layers follows the size."""
+
     def __init__(self) -> None:
         super().__init__()
-        self.gamma = nn.Parameter(torch.ones(1))
+        self.conv = nn.Conv2d(3, 3, 3, 2, 1)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x * self.gamma
+    def forward(self, x: Tensor) -> Tensor:
+        for _ in range(x.shape[2] // 4):
+            x = self.conv(x)
+        return x
+
+
+class Cast(nn.Module):
+    """A size that Python's int() takes out of sight."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.interpolate(x, size=(int(x.shape[2]) * 2, 8))
+
+
+class Ways(nn.Module):
+    """Another activation for large inputs."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x) if x.shape[2] > 40 else torch.tanh(x)
+
+
+class Both(nn.Module):
+    """Height and width decide together."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x) if x.shape[2] > x.shape[3] else torch.tanh(x)
+
+
+class Coordinates(nn.Module):
+    """Makes a tensor of the input's size."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        ys = torch.linspace(-1, 1, x.shape[2]).view(1, 1, -1, 1).expand(1, 1, -1, x.shape[3])
+        return torch.cat([x, ys], 1)
+
+
+class Failing(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.missing(x)
 
 
 @pytest.mark.parametrize(
     ("module", "said"),
     [
-        (
-            Branching(),
-            r"torch.fx cannot trace Branching: symbolically traced variables cannot be used as inputs to control flow",
-        ),
-        (Odd(), r"cumsum \(cumsum\).*test_importing.py.*it has no operation in a config"),
-        (Sized(), r"arithmetic on sizes that are read at run time"),
-        (Weighted(), r"a parameter or constant is used outside of a module"),
-        (nn.Sequential(nn.Conv2d(4, 2, 1)), r"expected input\[1, 3, 8, 8\] to have 4 channels"),
+        (Branching(), r"test_importing.py:\d+ `return x if x.sum\(\) > 0 else -x`: the values of a tensor decide here"),
+        (Odd(), r"test_importing.py:\d+ `return torch.cumsum\(x, 1\)`: cumsum has no operation in a config"),
+        (Lost(), r"`return F.interpolate.*: the size 5 is computed from the input's in a way that cannot be followed"),
+        (Frozen(), r"at N=1 H=\d+ W=\d+ it gives .*, and its config would give .*: some number follows the input's size unseen"),
+        (Cast(), r"at N=1 H=\d+ W=\d+ it gives .*, and its config would give .*: some number follows the input's size unseen"),
+        (Ways(), r"`return torch.relu.*`: for H = \d+ it takes another way, which differs in more than numbers"),
+        (Both(), r"`return torch.relu.*: H and W decide together"),
+        (Coordinates(), r"return torch.cat.*: a tensor is used that was made at run time \(.*ys = torch.linspace"),
+        (Failing(), r"Failing raises AttributeError at .*test_importing.py:\d+ `return self.missing\(x\)`: "),
+        (nn.Sequential(nn.Conv2d(4, 2, 1)), r"Conv2d: in_channels is 4, but the input \[1, 3, 8, 8\] has 3 channels"),
+        (nn.Sequential(nn.LSTM(8, 8)), r"no operation in a config"),
     ],
-    ids=["branch", "function", "sizes", "parameter", "input"],
-)
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
+)  # fmt: skip
 def test_what_has_no_place_is_named(module: nn.Module, said: str) -> None:
-    """One sentence with the step and its line; nothing is guessed."""
+    """One sentence with the line; nothing is guessed."""
+    shape = (4, 3, 8) if isinstance(module, nn.Sequential) and isinstance(module[0], nn.LSTM) else (1, 3, 8, 8)
     with pytest.raises(Unrepresentable, match=said):
-        tracer.from_module(module, (1, 3, 8, 8))
+        tracer.from_module(module, shape)
 
 
-def test_too_many_shapes_and_the_modules_mode() -> None:
-    """A shape too many is told, one too few as well, and a training module stays one."""
-    module = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.Dropout()).train()
+def test_a_refused_size_that_no_config_refuses() -> None:
+    """A module that raises where its layers would run: no config says that."""
+
+    class Strict(Unet):
+        def forward(self, x: Tensor) -> Tensor:
+            if x.shape[2] % 8 != 0:
+                raise ValueError("multiples of 8")
+            return super().forward(x)
+
+    with pytest.raises(Unrepresentable, match=r"multiples of 8; for H = 4 no config can say that"):
+        tracer.from_module(Strict(), (1, 1, 64, 64))
+
+
+def test_the_modules_mode_and_shapes() -> None:
+    """A shape too many or too few is told, and a training module stays one."""
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Dropout()).train()
     module[1].eval()
-    with pytest.raises(Unrepresentable, match="takes 1 inputs, and 2 shapes are given"):
+    with pytest.raises(Unrepresentable, match="Sequential raises TypeError"):
         tracer.from_module(module, (1, 3, 9, 9), (1, 3))
-    with pytest.raises(Unrepresentable, match="input"):
+    with pytest.raises(Unrepresentable, match="Sequential raises TypeError"):
         tracer.from_module(module)
     tracer.from_module(module, (1, 3, 9, 9))
     assert [part.training for part in module.modules()] == [True, True, False]
+
+
+def test_changes_in_place() -> None:
+    """What a module changes in place is changed for those who read it later."""
+
+    class Inplace(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.relu = nn.Conv2d(3, 3, 3, padding=1), nn.ReLU(inplace=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.conv(x)
+            z = self.relu(y)
+            y += z
+            return torch.cat([y, z.mul_(2)], 1)
+
+    torch.manual_seed(0)
+    module = Inplace().eval()
+    imported = read_module(module, (1, 3, 8, 8))
+    built: Any = tracer.build(imported.net).eval()
+    built.load_state_dict(imported.state_dict())
+    x = torch.randn(1, 3, 8, 8)
+    with torch.no_grad():
+        assert torch.allclose(built(x), module(x), atol=1e-6)

@@ -102,7 +102,10 @@ class Recipe:
         if node.dim_fields:
             values = {field: dims_value(dims, self.sizes) for field, dims in node.dim_fields.items()}
             self.ops[node.index] = op = with_arguments(op, values)
-            pairs = [pair for field, dims in node.dim_fields.items() for pair in dim_pairs(dims, values[field])]
+            unsigned = [
+                (dims, values[field]) for field, dims in node.dim_fields.items() if field not in op.signed_fields
+            ]
+            pairs = [pair for dims, value in unsigned for pair in dim_pairs(dims, value)]
             for n in [n for dim, n in pairs if dim.__class__ is not int]:
                 if isinstance(n, float):
                     return None

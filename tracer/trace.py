@@ -16,7 +16,7 @@ from tracer.diagnostics import Diagnostic, Related
 from tracer.graph import digraph
 from tracer.memo import Memo
 from tracer.network.records import DimPattern, Network, Node
-from tracer.ops.base import Op, Requirement, Shape, with_arguments, written
+from tracer.ops.base import MAX_INT, Op, Requirement, Shape, with_arguments, written
 from tracer.source import limits
 from tracer.source.expressions import Expression, ExpressionError, UnknownName
 from tracer.source.tree import span_of
@@ -254,9 +254,11 @@ class _Tracer:
                 self._report("T005", str(error), node.span_for(field), None, node.use_places())
                 return None
             for dim, n in dim_pairs(dims, values[field]):
-                if dim.__class__ is not int and (n.__class__ is not int or n < 0):
+                least = -MAX_INT if field in op.signed_fields else 0
+                if dim.__class__ is not int and (n.__class__ is not int or n < least):
                     text = dim.text if isinstance(dim, Expression) else dim
-                    message = f"{node.name}: the dim {text} is {n}; it must be a whole number from 0 on"
+                    wanted = "a whole number" if least else "a whole number from 0 on"
+                    message = f"{node.name}: the dim {text} is {n}; it must be {wanted}"
                     self._report("T202", message, node.span_for(field), None, node.use_places())
                     return None
         self.ops[node.index] = op = with_arguments(op, values)

@@ -74,14 +74,21 @@ class Step:
 
 
 class Recording:
-    """The steps of a network for inputs of some shapes."""
+    """The steps of a network for inputs of some shapes; ``sizes`` gives some of their symbols another size."""
 
-    def __init__(self, place: Callable[[], str] = lambda: "") -> None:
-        self.space = Space()
+    def __init__(
+        self,
+        place: Callable[[], str] = lambda: "",
+        space: Space | None = None,
+        sizes: Mapping[str, int] | None = None,
+    ) -> None:
+        self.space = space or Space()
         self.place = place
         """Where in the program's source it is now."""
         self.guards = Guards(self.space, place)
         self.symbols: dict[str, int] = {}
+        self._other_sizes = dict(sizes or {})
+        self._read_at: dict[str, int] = {}
         self.inputs: dict[str, Value] = {}
         self.steps: list[Step] = []
         self.outputs: dict[str, Value] = {}
@@ -97,17 +104,18 @@ class Recording:
 
     def input(self, name: str, shape: Sequence[int], open_dims: Mapping[int, str] | None = None) -> Value:
         """One more input. ``open_dims`` are its symbols; by default those of its spatial dims."""
-        shape = tuple(shape)
+        numbers = list(shape)
         if open_dims is None:
             names = AXES.get(len(shape), ())
             open_dims = dict(enumerate(names, len(shape) - len(names)))
         sizes: list[SizeLike] = list(shape)
         for dim, symbol in open_dims.items():
-            if self.symbols.setdefault(symbol, shape[dim]) != shape[dim]:
+            if self._read_at.setdefault(symbol, shape[dim]) != shape[dim]:
                 symbol = f"{symbol}_{name}"
-                self.symbols[symbol] = shape[dim]
+                self._read_at[symbol] = shape[dim]
+            self.symbols[symbol] = numbers[dim] = self._other_sizes.get(symbol, shape[dim])
             sizes[dim] = self.space.symbol(symbol)
-        value = Value(self._named(name), shape, tuple(sizes))
+        value = Value(self.free(name), tuple(numbers), tuple(sizes))
         self.inputs[value.name] = value
         return value
 
@@ -142,7 +150,7 @@ class Recording:
             raise self.refused(f"the number of dims that {op_name} makes depends on the input's size")
         inferred = op.inferred(*[value.sizes for value in sources])
         written = {w: v for w, v in given.items() if not (w in inferred and _same(v, inferred[w]))}
-        name = self._named(self._label(label or op_name.lower()))
+        name = self.free(self._label(label or op_name.lower()))
         value = Value(name, y, tuple(sizes))
         step = Step(name, op, tuple(sources), written, value, tuple(self.scopes), label or op_name.lower())
         step.owner = owner
@@ -160,7 +168,7 @@ class Recording:
         for index in range(made):
             op = with_arguments(step.op, {"index": index})
             sizes = op.shape(source.sizes)
-            parts.append(Value(f"{whole.name}[{index}]", op.shape(source.shape), tuple(sizes)))  # type: ignore[arg-type]
+            parts.append(Value(f"{whole.name}[{index}]", op.shape(source.shape), tuple(sizes)))
         return parts
 
     def _shape(self, op: Op, shapes: Sequence[Shape], given: Mapping[str, Shape]) -> tuple[int, ...]:
@@ -171,12 +179,12 @@ class Recording:
         least, most = type(op).arity
         if len(shapes) < least or (most is not None and len(shapes) > most):
             raise self.refused(f"{type(op).__name__} takes another number of tensors than {len(shapes)}")
-        return op.shape(*shapes, **given)  # type: ignore[return-value]
+        return op.shape(*shapes, **given)
 
     def _label(self, label: str) -> str:
         return "_".join([*(scope.name for scope in self.scopes), label]).replace(".", "_")
 
-    def _named(self, name: str) -> str:
+    def free(self, name: str) -> str:
         """The name, with a number where it is taken."""
         found, count = name, 0
         while found in self._names:
@@ -211,7 +219,9 @@ class Recording:
         values = [step.value for step in self.steps]
         for value in (*sources.values(), *self.inputs.values(), *values):
             spatial = value.sizes[lead:]
-            same = len(value.sizes) == lead + len(wanted) and all(a is b or a == b is True for a, b in zip(spatial, wanted))
+            same = len(value.sizes) == lead + len(wanted) and all(
+                a is b or a == b is True for a, b in zip(spatial, wanted)
+            )
             if same and "[" not in value.name:
                 return value
         return tuple(sizes)
@@ -245,7 +255,5 @@ def _number(value: Any) -> Any:
 def _size(value: Any) -> Dim | tuple[Dim, ...] | None:
     """An argument with sizes over symbols in the place of the numbers."""
     if isinstance(value, (tuple, list)):
-        return tuple(map(_size, value))  # type: ignore[arg-type]
+        return tuple(map(_size, value))
     return value.size if isinstance(value, RunTimeSize) else value
-
-

@@ -47,9 +47,12 @@ def negated(condition: Condition) -> Condition | bool:
         a, b = (negated(part) for part in condition.parts)
         return a | b if condition.relation == "and" else a & b
     size: Size = condition.parts[0]
+    opposite: Condition | bool
     if condition.relation == "ge":
-        return -1 - size >= 0  # type: ignore[no-any-return]
-    return size != 0 if condition.relation == "eq" else size == 0  # type: ignore[no-any-return]
+        opposite = -1 - size >= 0
+    else:
+        opposite = size != 0 if condition.relation == "eq" else size == 0
+    return opposite
 
 
 COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
@@ -57,10 +60,10 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 
 
-def _size_of(value: Any, space: Space) -> SizeLike | None:
+def _size_of(value: Any, guards: Guards) -> SizeLike | None:
     """What an operand is over the symbols; None where that is not known."""
     if isinstance(value, RunTimeSize):
-        return value.size if value.guards.space is space else None
+        return value.size if value.guards is guards else None  # it may come from an earlier run, by a cache
     return int(value) if isinstance(value, int) else None
 
 
@@ -82,7 +85,7 @@ class RunTimeSize(int):
     def _made(self, number: Any, compute: Callable[..., Any], *operands: Any) -> Any:
         if number is NotImplemented or not isinstance(number, int):
             return number
-        sizes = [_size_of(operand, self.guards.space) for operand in operands]
+        sizes = [_size_of(operand, self.guards) for operand in operands]
         found = None
         if None not in sizes:
             try:
@@ -177,11 +180,11 @@ class RunTimeSize(int):
 
     __ceil__ = __trunc__ = __floor__
 
-    def __round__(self, digits: int | None = None) -> Any:
+    def __round__(self, digits: Any = None) -> Any:
         return self
 
     def __bool__(self) -> bool:
-        return self != 0
+        return bool(self != 0)
 
     def __hash__(self) -> int:
         return int.__hash__(self)
@@ -191,7 +194,7 @@ class RunTimeSize(int):
         outcome = getattr(int, f"__{name}__")(self, other)
         if outcome is NotImplemented:
             return outcome
-        mine, others = self.size, _size_of(other, self.guards.space)
+        mine, others = self.size, _size_of(other, self.guards)
         return self.guards.note(None if mine is None or others is None else compare(mine, others), outcome)
 
     def __lt__(self, other: Any) -> Any:
@@ -262,7 +265,7 @@ class RunTimeQuotient(float):
 
     def __add__(self, other: Any) -> Any:
         number = float.__add__(self, other)
-        size = _size_of(other, self.guards.space)
+        size = _size_of(other, self.guards)
         if number is NotImplemented or self.numerator is None or size is None:
             return RunTimeQuotient(number, None, 1, self.guards) if number is not NotImplemented else number
         return RunTimeQuotient(number, self.numerator + size * self.denominator, self.denominator, self.guards)
@@ -297,7 +300,7 @@ class RunTimeQuotient(float):
     def __trunc__(self) -> Any:
         return self.__floor__() if float.__ge__(self, 0) else RunTimeSize(float.__trunc__(self), None, self.guards)
 
-    def __round__(self, digits: int | None = None) -> Any:
+    def __round__(self, digits: Any = None) -> Any:
         if digits is not None:
             return RunTimeQuotient(float.__round__(self, digits), None, 1, self.guards)
         return RunTimeSize(float.__round__(self), None, self.guards)
@@ -309,7 +312,7 @@ class RunTimeQuotient(float):
         return self.guards.note(self.numerator % self.denominator == 0, float.is_integer(self))
 
     def __bool__(self) -> bool:
-        return self != 0
+        return bool(self != 0)
 
     def __hash__(self) -> int:
         return float.__hash__(self)
@@ -322,7 +325,7 @@ class RunTimeQuotient(float):
         numerator, denominator = (
             (other.numerator, other.denominator)
             if isinstance(other, RunTimeQuotient)
-            else (_size_of(other, self.guards.space), 1)
+            else (_size_of(other, self.guards), 1)
         )
         if isinstance(other, float) and not isinstance(other, RunTimeQuotient) and other == other // 1:
             numerator = int(other)

@@ -105,7 +105,7 @@ class _Writer:
         if symbols:
             lines.append(f"sizes: {{{', '.join(f'{s}: {n}' for s, n in symbols.items())}}}")
         names = {word: word for word in recording.inputs}
-        layers = self._lines(self.root, names, next(iter(recording.inputs), None))
+        layers = self._lines(self.root, names, _only(list(recording.inputs)))
         for block in self.blocks:
             lines += ["", "blocks:"] if block is self.blocks[0] else [""]
             lines += [f"  {block.name}:"]
@@ -122,6 +122,7 @@ class _Writer:
     # --- blocks ------------------------------------------------------------------------------------------------------
 
     def _find_blocks(self) -> None:
+        self._wrapped = {id(p.items[0]) for p in self._all(self.root) if len(p.items) == 1}
         groups: dict[Any, list[Part]] = {}
         for part in self._all(self.root):
             part.key = self._key(part)
@@ -131,7 +132,7 @@ class _Writer:
         for parts in groups.values():
             first = parts[0]
             assert first.scope is not None
-            if len(parts) < 2 or sum(1 for _ in first.steps()) < 2:
+            if len(parts) < 2 or sum(1 for _ in first.steps()) < 2 or all(id(part) in self._wrapped for part in parts):
                 continue
             arguments = self._arguments(parts)
             if len(arguments) > MOST_ARGUMENTS:
@@ -146,7 +147,7 @@ class _Writer:
         for block in self.blocks:
             inputs = block.inputs or ["input"]
             names = {_base(v): n for v, n in zip(self._externals(block.parts[0]), inputs)}
-            block.lines = self._lines(block.parts[0], names, inputs[0])
+            block.lines = self._lines(block.parts[0], names, _only(inputs))
 
     def _all(self, part: Part) -> Iterator[Part]:
         """Every part inside of a part, inner ones first."""
@@ -217,7 +218,7 @@ class _Writer:
             op_name, sources = _called(item) if isinstance(item, Step) else (item.block.name, self._externals(item))
             refs = [names[_base(v)] + v.name[len(_base(v)) :] for v in sources]
             entries = [f"op: {op_name}"]
-            if refs != [before]:
+            if refs and refs != [before]:
                 entries.append(f"from: {_listed(refs)}")
             for word, values in _columns(items).items():
                 entries.append(f"{word}: {self._written(values, names, part.block)}")
@@ -275,6 +276,11 @@ class _Writer:
         if block is not None and not _is_fixed(values[0]) and not all(_alike(v, values[0]) for v in values):
             return quoted("${" + next(w for w, known in block.arguments.items() if _all_alike(values, known)) + "}")
         return _text(values[0])
+
+
+def _only(inputs: Sequence[str]) -> str | None:
+    """What the first layer reads where it names nothing: the input, where there is one."""
+    return inputs[0] if len(inputs) == 1 else None
 
 
 def _alone(item: Part | Step) -> tuple[Part | Step]:

@@ -66,13 +66,13 @@ def _made(cls: type[Op], declaration: Declaration, scope: Mapping[str, Any]) -> 
         if value.__class__ is str:
             if word in cls.node_fields:
                 operands[word] = ScalarNode(node.tag, value, node.start_mark, node.end_mark)
-            elif word in cls.dim_fields:
+            elif word in cls.dim_fields and not _is_auto(cls, word, value):
                 dim_fields[word] = _dims((value,), node)[0]
                 value = 0
             elif value.startswith("auto") and word in cls.__struct_encode_fields__:
                 value = _placeholder(cls, word, value, node, unknowns)
         elif value.__class__ is tuple and any(item.__class__ is str for item in value):
-            if word in cls.dim_fields:
+            if word in cls.dim_fields and not any(_is_auto(cls, word, item) for item in value):
                 dim_fields[word] = _dims(value, node)
                 value = tuple(1 if isinstance(item, str) else item for item in value)
             else:
@@ -90,6 +90,10 @@ def _made(cls: type[Op], declaration: Declaration, scope: Mapping[str, Any]) -> 
         if not unknowns:
             _records[key] = op
     return Made(op, tuple(unknowns), dim_fields, operands)
+
+
+def _is_auto(cls: type[Op], word: str, value: Any) -> bool:
+    return word in cls.solvable and value.__class__ is str and value.startswith("auto")
 
 
 def _known_operation(name: str, blocks: Mapping[str, Any]) -> str:

@@ -58,6 +58,8 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Arguments that may name a node; that node's shape reaches the methods under the argument's name."""
     dim_fields: ClassVar[tuple[str, ...]] = ()
     """Arguments that are, or list, dims which may be written over the input's symbols, such as ``H // 2``."""
+    signed_fields: ClassVar[tuple[str, ...]] = ()
+    """Of those, the ones whose dims may be negative: amounts, not sizes."""
     solvable: ClassVar[frozenset[str]] = frozenset()
     """Arguments that may be ``auto``."""
     narrower: ClassVar[bool] = False

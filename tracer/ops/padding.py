@@ -7,7 +7,8 @@ not the module's name, say how many axes are padded: ``ReflectionPad2d([1, 1])``
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from tracer.arithmetic import Holds, maximum, minimum
 from tracer.ops.base import (
@@ -25,15 +26,21 @@ from tracer.ops.base import (
     operation,
     written,
 )
+from tracer.ops.calls import Call, Own, Tensor, Term
 
 MAX_FLOAT = 3.4028234663852886e38
 """The largest finite float of 32 bits, torch's default type."""
 
 
 class Padding(Op, kw_only=True):
-    """Adds rows before and after each axis (a negative amount removes them): out = n + before + after."""
+    """Adds rows before and after each axis (a negative amount removes them): out = n + before + after.
+
+    Amounts may be written over the input's symbols, such as ``H % 2``; not those of circular padding.
+    """
 
     axes: ClassVar[int]
+    dim_fields: ClassVar[tuple[str, ...]] = ("padding",)
+    signed_fields = ("padding",)
     solvable = frozenset({"padding"})
 
     @classmethod
@@ -60,6 +67,16 @@ class Padding(Op, kw_only=True):
         lead = len(x0) - len(amounts)
         return (*x0[:lead], *(n + before + after for n, (before, after) in zip(x0[lead:], amounts)))
 
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        padding = self.padding if isinstance(self.padding, tuple) else (self.padding,) * (2 * self.axes)
+        if not any(isinstance(n, Term) for n in padding):
+            return Own(x)
+        return Call("torch.nn.functional.pad", (x[0], list(padding)), self.keywords())
+
+    def keywords(self) -> dict[str, Any]:
+        """What torch's function is told beside the amounts."""
+        return {}
+
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         amounts = self.amounts()
         axis = dim - len(x[0]) + len(amounts)
@@ -68,7 +85,7 @@ class Padding(Op, kw_only=True):
     def losses(self, *x: Shape, **sizes: Shape) -> Requirements:
         for before, after in self.amounts():
             yield Requirement(
-                before == after or (before >= 0 and after >= 0),
+                (before == after) | ((before >= 0) & (after >= 0)),
                 "T502",
                 "padding",
                 f"the crop is uneven: {before} before and {after} after",
@@ -147,6 +164,9 @@ class BorderPadding(Padding, kw_only=True):
 class ReflectionPadding(BorderPadding, kw_only=True):
     """Pads by mirroring at the first and last row, which are not repeated: each amount < n."""
 
+    def keywords(self) -> dict[str, Any]:
+        return {"mode": "reflect"}
+
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         (x0,) = x
         amounts = self.amounts()
@@ -167,6 +187,9 @@ class ReflectionPadding(BorderPadding, kw_only=True):
 class ReplicationPadding(BorderPadding, kw_only=True):
     """Pads by repeating the first and last row."""
 
+    def keywords(self) -> dict[str, Any]:
+        return {"mode": "replicate"}
+
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         (x0,) = x
         amounts = self.amounts()
@@ -178,6 +201,8 @@ class ReplicationPadding(BorderPadding, kw_only=True):
 
 class CircularPadding(BorderPadding, kw_only=True):
     """Pads with the rows of the other end: each amount <= n."""
+
+    dim_fields: ClassVar[tuple[str, ...]] = ()
 
     def legal(self) -> Requirements:
         yield from super().legal()
@@ -245,6 +270,9 @@ class ConstantPad(ConstantPadding, kw_only=True):
     """Pads with ``value``; null is 0."""
 
     value: float | None
+
+    def keywords(self) -> dict[str, Any]:
+        return {"value": self.value}
 
     def legal(self) -> Requirements:
         yield from super().legal()

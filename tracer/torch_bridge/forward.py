@@ -20,8 +20,9 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from tracer.importing.recording import Recording, Scope, Unrepresentable, Value
+from tracer.importing.recording import AXES, Recording, Scope, Unrepresentable, Value
 from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize
+from tracer.symbol import Space
 from tracer.torch_bridge import functions
 from tracer.torch_bridge.modules import arguments_of, operation_of
 
@@ -29,26 +30,23 @@ OURS = (os.path.dirname(torch.__file__) + os.sep, os.path.dirname(os.path.dirnam
 """Files whose lines are no place in the user's source."""
 
 
-def record(module: torch.nn.Module, shapes: Sequence[Sequence[int]], batch: bool) -> Recording:
-    """The steps of a module's forward for inputs of these shapes.
-
-    With ``batch`` the first dim is a symbol too. Raises :class:`Unrepresentable`, or what the module raises.
-    """
-    return Forward(module, batch).run(shapes)
-
-
 class Forward(TorchFunctionMode):
-    """One run of a module."""
+    """One run of a module: :meth:`run` gives its steps.
 
-    def __init__(self, module: torch.nn.Module, batch: bool) -> None:
+    With ``batch`` the first dim of an input is a symbol too. ``sizes`` gives some symbols another size.
+    """
+
+    def __init__(self, module: torch.nn.Module, batch: bool, space: Space, sizes: Mapping[str, int]) -> None:
         super().__init__()
         self.module = module
         self.batch = batch
-        self.recording = Recording(place)
+        self.recording = Recording(place, space, sizes)
         self.calls = itertools.count()
         self.names = {id(part): name for name, part in module.named_modules()}
         self.made_of_sizes: dict[int, tuple[Any, str]] = {}
         """Tensors that were made at run time, of sizes of the input, and where."""
+        self.zeros: dict[int, tuple[Any, tuple[Any, ...]]] = {}
+        """Those of them that are nothing but zeros, and their sizes."""
         self.values: dict[int, tuple[torch.Tensor, Value]] = {}
         """What each tensor of the forward is; the tensors are kept, so that no other gets their identity."""
         self.constants: dict[int, Value] = {}
@@ -56,6 +54,7 @@ class Forward(TorchFunctionMode):
         """Which max pooling gave the indices."""
 
     def run(self, shapes: Sequence[Sequence[int]]) -> Recording:
+        """The steps for inputs of these shapes. Raises :class:`Unrepresentable`, or what the module raises."""
         tensors = [self._input(f"input{i}" if i > 1 else "input", shape) for i, shape in enumerate(shapes, 1)]
         with _calls_of(self), torch.no_grad(), self:
             result = self.module(*tensors)
@@ -69,8 +68,6 @@ class Forward(TorchFunctionMode):
         if not self.batch or len(shape) < 2:
             value = self.recording.input(name, shape)
         else:
-            from tracer.importing.recording import AXES
-
             axes = AXES.get(len(shape), ())
             opened = {0: "N", **dict(enumerate(axes, len(shape) - len(axes)))}
             value = self.recording.input(name, shape, opened)
@@ -123,7 +120,9 @@ class Forward(TorchFunctionMode):
         if known is not None:
             return known
         if id(value) in self.made_of_sizes:
-            raise self.recording.refused(f"a tensor is used that was made at run time ({self.made_of_sizes[id(value)][1]})")
+            raise self.recording.refused(
+                f"a tensor is used that was made at run time ({self.made_of_sizes[id(value)][1]})"
+            )
         if not isinstance(value, torch.Tensor):
             raise self.recording.refused(f"{value!r} is no tensor")
         if id(value) not in self.constants:
@@ -166,7 +165,7 @@ class Forward(TorchFunctionMode):
         recording = self.recording
         path = self.names.get(id(module))
         label = self._within(path, label)
-        if module._forward_hooks or module._forward_pre_hooks and not _is_reparametrized(module):
+        if module._forward_hooks or (module._forward_pre_hooks and not _is_reparametrized(module)):
             raise recording.refused(f"{label} ({type(module).__name__}) has hooks, which may do anything")
         call = functions.ModuleCall(self, module, op_name, label, args, kwargs)
         handler = functions.MODULES.get(op_name, functions.plain_module)
@@ -177,13 +176,22 @@ class Forward(TorchFunctionMode):
         given = list(_tensors((args, kwargs)))
         if any(id(t) in self.values for t in given):
             return functions.call(self, func, args, kwargs)
-        result = func(*args, **kwargs)
         made = next((self.made_of_sizes[id(t)][1] for t in given if id(t) in self.made_of_sizes), None)
         if made is None and any(isinstance(n, (RunTimeSize, RunTimeQuotient)) for n in _flat((args, kwargs))):
+            if given and functions.has_handler(func):  # a parameter that is expanded or resized to the input
+                return functions.call(self, func, args, kwargs)
             made = place()
+        if made is not None and functions.name_of(func) in functions.VALUES:
+            raise self.recording.refused("the values of a tensor decide here, which no config can say")
+        result = func(*args, **kwargs)
         if made is not None:
             for tensor in _tensors(result):
                 self.made_of_sizes[id(tensor)] = (tensor, made)
+            if getattr(func, "__name__", "") == "zeros" and not given:
+                self.zeros[id(result)] = (
+                    result,
+                    tuple(args[0] if len(args) == 1 and isinstance(args[0], (list, tuple)) else args),
+                )
         return result
 
 

@@ -1,7 +1,7 @@
 """Floor 13: what torch's functions, tensor methods and modules are as operations, one handler each.
 
-A handler is found by the function's name: torch.relu, torch.nn.functional.relu, Tensor.relu and Tensor.relu_ are one. What
-has no handler is refused by name.
+A handler is found by the function's name: torch.relu, torch.nn.functional.relu, Tensor.relu and Tensor.relu_ are one.
+What has no handler is refused by name.
 """
 
 from __future__ import annotations
@@ -57,6 +57,13 @@ class Call:
     def made(self, value: Value) -> torch.Tensor:
         return self.forward.tensor(value)
 
+    def unknown(self, shape: Sequence[int]) -> torch.Tensor:
+        """A tensor that is no step's; to use it is refused."""
+        with torch._C.DisableTorchFunctionSubclass():
+            made = torch.empty(tuple(map(int, shape)), device="meta")
+        self.forward.made_of_sizes[id(made)] = (made, self.recording.place())
+        return made
+
     def sizes(self, sizes: Any) -> tuple[Any, ...]:
         """Sizes that are an argument; refused where it is not known how one was computed."""
         found = tuple(sizes) if isinstance(sizes, (list, tuple)) else (sizes,)
@@ -101,6 +108,11 @@ def call(forward: Forward, func: Any, args: Sequence[Any], kwargs: Mapping[str, 
     return result
 
 
+def has_handler(func: Any) -> bool:
+    """Whether a function is an operation."""
+    return name_of(func) in HANDLERS
+
+
 def name_of(func: Any) -> str:
     """The name that a function is looked up by; a property's is its own."""
     name: str = getattr(func, "__name__", str(func))
@@ -124,21 +136,21 @@ PLAIN = {
 
 @handles(".shape")
 def _shape(call: Call) -> Any:
-    return torch.Size.__new__(Sizes, call.recording.dims(call.value(call.args[0])))
+    return tuple.__new__(Sizes, call.recording.dims(call.value(call.args[0])))
 
 
-class Sizes(torch.Size):
-    """A tensor's shape: torch's own type, that keeps its numbers as they are when it is sliced or joined."""
+class Sizes(tuple[Any, ...]):
+    """A tensor's shape, as torch.Size: that one takes no numbers that know where they come from."""
 
     def __getitem__(self, index: Any) -> Any:
         found = tuple.__getitem__(self, index)
-        return torch.Size.__new__(Sizes, found) if isinstance(index, slice) else found
+        return tuple.__new__(Sizes, found) if isinstance(index, slice) else found
 
     def __add__(self, other: Any) -> Any:
-        return torch.Size.__new__(Sizes, tuple.__add__(self, tuple(other)))
+        return tuple.__new__(Sizes, tuple.__add__(self, tuple(other)))
 
     def __radd__(self, other: Any) -> Any:
-        return torch.Size.__new__(Sizes, (*other, *self))
+        return tuple.__new__(Sizes, (*other, *self))
 
     def numel(self) -> Any:
         """How many elements there are."""
@@ -150,7 +162,7 @@ def _size(call: Call) -> Any:
     words = call.bound("input dim", dim=None)
     value = call.value(words["input"])
     if words["dim"] is None:
-        return torch.Size.__new__(Sizes, call.recording.dims(value))
+        return tuple.__new__(Sizes, call.recording.dims(value))
     return call.recording.size(value, words["dim"])
 
 
@@ -169,21 +181,21 @@ def _length(call: Call) -> int:
     return call.value(call.args[0]).shape[0]
 
 
-@handles("__bool__", "item", "tolist", "numpy", "__float__", "__int__", "__index__", "__array__", "nonzero", "equal",
-         "allclose", "__contains__", "is_nonzero")  # fmt: skip
+VALUES = ("__bool__", "item", "tolist", "numpy", "__float__", "__int__", "__index__", "__array__", "nonzero", "equal",
+          "allclose", "__contains__", "is_nonzero")  # fmt: skip
+"""What takes a tensor's values out of torch."""
+
+
+@handles(*VALUES)
 def _values(call: Call) -> Any:
     raise call.refused("the values of a tensor decide here, which no config can say")
 
 
-@handles("zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "new_zeros", "new_ones",
-         "new_empty", "new_full", "new_tensor")  # fmt: skip
+@handles("gt", "lt", "ge", "le", "eq", "ne", "isnan", "isinf", "isfinite", "any", "all", "logical_not", "logical_and",
+         "logical_or", "argmax", "argmin", "zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like",
+         "new_zeros", "new_ones", "new_empty", "new_full", "new_tensor")  # fmt: skip
 def _fresh(call: Call) -> Any:
-    from tracer.torch_bridge.forward import place
-
-    with torch._C.DisableTorchFunctionSubclass():
-        made = torch.empty([int(n) for n in call.value(call.args[0]).shape], device="meta")
-    call.forward.made_of_sizes[id(made)] = (made, place())
-    return made
+    return call.unknown(call.value(call.args[0]).shape)
 
 
 # --- what changes nothing --------------------------------------------------------------------------------------------
@@ -244,13 +256,17 @@ POINTWISE = {name: name for name in Function.__args__} | {"negative": "neg", "ab
 
 @handles(*POINTWISE)
 def _pointwise(call: Call) -> torch.Tensor:
-    return call.add("Pointwise", [call.args[0]], {"function": POINTWISE[call.name.rstrip("_") if call.name not in POINTWISE else call.name]})
+    return call.add(
+        "Pointwise",
+        [call.args[0]],
+        {"function": POINTWISE[call.name.rstrip("_") if call.name not in POINTWISE else call.name]},
+    )
 
 
 @handles("pow", "__pow__")
 def _power(call: Call) -> torch.Tensor:
     words = call.bound("input exponent")
-    function = {2: "square", 0.5: "sqrt", -0.5: "rsqrt", -1: "reciprocal"}.get(_number(words["exponent"]))
+    function = {2: "square", 0.5: "sqrt", -0.5: "rsqrt", -1: "reciprocal"}.get(_number(words["exponent"]) or 0)
     if function is None:
         raise call.refused(f"the power {words['exponent']!r}")
     return call.add("Pointwise", [words["input"]], {"function": function})
@@ -324,8 +340,24 @@ def _reversed_quotient(call: Call) -> torch.Tensor:
 @handles("cat", "concat", "concatenate")
 def _concat(call: Call) -> torch.Tensor:
     words = call.bound("tensors dim", dim=0)
-    dim = words["dim"]
-    return call.add("Concat", list(words["tensors"]), {} if dim == 1 else {"dim": dim})
+    dim, tensors = words["dim"], list(words["tensors"])
+    zeros = [call.forward.zeros.get(id(tensor)) for tensor in tensors]
+    if len(tensors) == 2 and zeros.count(None) == 1:
+        return _padded_with(call, tensors, dim, 0 if zeros[0] else 1, (zeros[0] or zeros[1] or ((), ()))[1])
+    return call.add("Concat", tensors, {} if dim == 1 else {"dim": dim})
+
+
+def _padded_with(call: Call, tensors: Sequence[Any], dim: int, which: int, sizes: tuple[Any, ...]) -> torch.Tensor:
+    """Zeros before or behind a tensor."""
+    value = call.value(tensors[1 - which])
+    rank = len(value.shape)
+    dim %= rank
+    if len(sizes) != rank or not all(d == dim or _is_size(n, value, d) for d, n in enumerate(sizes)):
+        raise call.refused("zeros are joined that are not of the other tensor's size")
+    (count,) = call.sizes(sizes[dim])
+    padding: list[Any] = [0] * (2 * (rank - dim))
+    padding[-2 + which] = count
+    return call.add(f"ZeroPad{min(rank - dim, 3)}d", [value], {"padding": tuple(padding)})
 
 
 @handles("stack")
@@ -342,7 +374,9 @@ def _matmul(call: Call) -> torch.Tensor:
 
 @handles("scaled_dot_product_attention")
 def _attention(call: Call) -> torch.Tensor:
-    words = call.bound("query key value attn_mask dropout_p is_causal scale", attn_mask=None, dropout_p=0.0, is_causal=False)
+    words = call.bound(
+        "query key value attn_mask dropout_p is_causal scale", attn_mask=None, dropout_p=0.0, is_causal=False
+    )
     if words["attn_mask"] is not None or words["is_causal"] or words["dropout_p"] or words.get("enable_gqa"):
         raise call.refused("attention with a mask or dropout")
     query, key, value = words["query"], words["key"], words["value"]
@@ -391,8 +425,8 @@ def _unflatten(call: Call) -> torch.Tensor:
 @handles("permute")
 def _permute(call: Call) -> torch.Tensor:
     x, *rest = call.args
-    dims = rest or list(call.kwargs.values())
-    dims = dims[0] if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims
+    given = rest or list(call.kwargs.values())
+    dims = given[0] if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
     return call.add("Permute", [x], {"dims": tuple(dims)})
 
 
@@ -485,7 +519,9 @@ def _is_zero(n: Any) -> bool:
 def _is_size(n: Any, value: Value, dim: int) -> bool:
     """Whether it is the size of the dim, for every size of the input."""
     size = n.size if isinstance(n, RunTimeSize) else n
-    return size is value.sizes[dim] or (isinstance(size, int) and isinstance(value.sizes[dim], int) and size == value.sizes[dim])
+    return size is value.sizes[dim] or (
+        isinstance(size, int) and isinstance(value.sizes[dim], int) and size == value.sizes[dim]
+    )
 
 
 @handles("unbind", "__iter__")
@@ -631,15 +667,15 @@ def _extreme(call: Call) -> Any:
         return call.add(op_name, [words["input"]])
     arguments = {"dim": words["dim"], **({"keepdim": True} if words["keepdim"] else {})}
     found = call.add(op_name, [words["input"]], arguments)
-    kind = getattr(torch.return_types, call.name)
-    return kind((found, found))
+    return getattr(torch.return_types, call.name)((found, call.unknown(call.value(found).shape)))
 
 
 # --- modules' functions ----------------------------------------------------------------------------------------------
 
+SLIDING = "input kernel_size stride padding"
 WINDOWS = {
-    **{f"max_pool{d}d": (f"MaxPool{d}d", "input kernel_size stride padding dilation ceil_mode return_indices") for d in (1, 2, 3)},
-    **{f"avg_pool{d}d": (f"AvgPool{d}d", "input kernel_size stride padding ceil_mode count_include_pad divisor_override") for d in (1, 2, 3)},
+    **{f"max_pool{d}d": (f"MaxPool{d}d", f"{SLIDING} dilation ceil_mode return_indices") for d in (1, 2, 3)},
+    **{f"avg_pool{d}d": (f"AvgPool{d}d", f"{SLIDING} ceil_mode count_include_pad divisor_override") for d in (1, 2, 3)},
     **{f"lp_pool{d}d": (f"LPPool{d}d", "input norm_type kernel_size stride ceil_mode") for d in (1, 2, 3)},
     **{f"adaptive_avg_pool{d}d": (f"AdaptiveAvgPool{d}d", "input output_size") for d in (1, 2, 3)},
     **{f"adaptive_max_pool{d}d": (f"AdaptiveMaxPool{d}d", "input output_size return_indices") for d in (1, 2, 3)},
@@ -674,7 +710,9 @@ def _same(value: Any, default: Any) -> bool:
 @handles("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "conv_transpose")
 def _convolution(call: Call) -> torch.Tensor:
     transposed = "transpose" in call.name
-    names = "input weight bias stride padding " + ("output_padding groups dilation" if transposed else "dilation groups")
+    names = "input weight bias stride padding " + (
+        "output_padding groups dilation" if transposed else "dilation groups"
+    )
     words = call.bound(names, bias=None, stride=1, padding=0, groups=1, dilation=1, output_padding=0)
     weight = words["weight"]
     if call.forward.value(weight) is not None:
@@ -784,7 +822,11 @@ def _interpolate(call: Call) -> torch.Tensor:
         axes = len(value.shape) - 2
         sizes = call.sizes(words["size"])
         wanted = call.recording.target(sizes * axes if len(sizes) == 1 else sizes, 2)
-        arguments["size"] = _uniform(wanted) if isinstance(wanted, tuple) and not isinstance(wanted, Value) and _plain(wanted) else wanted
+        arguments["size"] = (
+            _uniform(wanted)
+            if isinstance(wanted, tuple) and not isinstance(wanted, Value) and _plain(wanted)
+            else wanted
+        )
     if words["scale_factor"] is not None:
         factor = words["scale_factor"]
         factor = tuple(factor) if isinstance(factor, (tuple, list)) else factor

@@ -17,7 +17,7 @@ def operation_of(module: torch.nn.Module) -> str | None:
     """The operation that a module is: a class of torch.nn, or one made from it that leaves its forward alone."""
     for cls in type(module).__mro__:
         if cls.__module__.startswith("torch.nn.modules.") and find_operation(cls.__name__) is not None:
-            return cls.__name__ if type(module).forward is cls.forward else None
+            return cls.__name__ if type(module).forward is getattr(cls, "forward", None) else None
     return None
 
 
@@ -28,11 +28,11 @@ def arguments_of(module: torch.nn.Module, op_name: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for field in msgspec.structs.fields(cls):
         word = field.encode_name
-        if word in UNSAID or word in cls.node_fields and not _is_number(getattr(module, word, None)):
-            continue
-        if not hasattr(module, word):
+        if word in UNSAID or not hasattr(module, word):
             continue
         value = getattr(module, word)
+        if word in cls.node_fields and not _is_number(value):
+            continue
         if isinstance(value, torch.Tensor) or (value is None and isinstance(field.default, bool)):
             value = value is not None
         if isinstance(value, (tuple, list)):

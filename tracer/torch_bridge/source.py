@@ -296,6 +296,11 @@ def _makes_module(file: _File, node: Node) -> bool:
 def _term(file: _File, node: Node) -> Term:
     """What torch calls for a node."""
     op: Any = file.trace.ops[node.index]
+    if node.dim_fields:
+        size = DimOf(Tensor(None, 1), 0)
+        op = with_arguments(
+            op, {w: (size,) * len(d) if isinstance(d, tuple) else size for w, d in node.dim_fields.items()}
+        )
     ranks = [len(shape or ()) for shape in file.trace.input_shapes(node)]
     given = {field: Tensor(None, len(file.trace.by_index[s.index] or ())) for field, s in node.operands.items()}
     return op.call([Tensor(None, rank) for rank in ranks], given)  # type: ignore[no-any-return]
