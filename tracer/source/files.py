@@ -51,17 +51,35 @@ def replace_file(path: str | os.PathLike[str], old: bytes, new: bytes) -> None:
     """
     target = os.path.realpath(path)
     _refuse_changed(target, old)
-    if not os.access(target, os.W_OK):  # a directory's permission would be enough to replace it
+    _replace(target, path, new, old)
+
+
+def write_file(path: str | os.PathLike[str], new: bytes) -> None:
+    """Write a file at once, whether there is one of that name or not: never a part of it, whatever fails."""
+    target = os.path.realpath(path)
+    if os.path.lexists(target):
+        with open(target, "rb") as file:
+            old = file.read()
+        replace_file(path, old, new)
+    else:
+        _replace(target, path, new, None)
+
+
+def _replace(target: str, path: str | os.PathLike[str], new: bytes, old: bytes | None) -> None:
+    """Put the bytes beside the file, then in its place; ``old`` are those that it has, None where there is no file."""
+    if old is not None and not os.access(target, os.W_OK):  # a directory's permission would be enough to replace it
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
     directory = os.path.dirname(target)
     temporary = os.path.join(directory, f".tracer-{secrets.token_hex(8)}.tmp")
     try:  # the name is known before the file is there, so that no interrupt can leave it behind
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if old is not None else 0o666)
         with _closing(handle):
             _write(handle, new)
-            _keep_attributes(target, handle)
+            if old is not None:
+                _keep_attributes(target, handle)
             os.fsync(handle)
-        _refuse_changed(target, old)
+        if old is not None:
+            _refuse_changed(target, old)
         os.replace(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -56,7 +56,8 @@ class Forward(TorchFunctionMode):
     def run(self, shapes: Sequence[Sequence[int]]) -> Recording:
         """The steps for inputs of these shapes. Raises :class:`Unrepresentable`, or what the module raises."""
         tensors = [self._input(f"input{i}" if i > 1 else "input", shape) for i, shape in enumerate(shapes, 1)]
-        with _calls_of(self), torch.no_grad(), self:
+        no_grad: Any = torch.no_grad
+        with _calls_of(self), no_grad(), self:
             result = self.module(*tensors)
         outputs = self._outputs(result, "")
         if not outputs:

@@ -281,7 +281,7 @@ MERGES = {
 
 def _number(value: Any) -> float | None:
     """A plain number; a tensor of no dims with a value is one as well."""
-    if isinstance(value, bool) or isinstance(value, RunTimeSize):
+    if isinstance(value, (bool, RunTimeSize)):
         return None
     if isinstance(value, (int, float)):
         return value
