@@ -181,14 +181,17 @@ class Failing(nn.Module):
         return self.missing(x)
 
 
+UNSEEN = r"at N=1 H=\d+ W=\d+ it gives .*, and its config would give .*: some number follows the input's size unseen"
+
+
 @pytest.mark.parametrize(
     ("module", "said"),
     [
         (Branching(), r"test_importing.py:\d+ `return x if x.sum\(\) > 0 else -x`: the values of a tensor decide here"),
         (Odd(), r"test_importing.py:\d+ `return torch.cumsum\(x, 1\)`: cumsum has no operation in a config"),
         (Lost(), r"`return F.interpolate.*: the size 5 is computed from the input's in a way that cannot be followed"),
-        (Frozen(), r"at N=1 H=\d+ W=\d+ it gives .*, and its config would give .*: some number follows the input's size unseen"),
-        (Cast(), r"at N=1 H=\d+ W=\d+ it gives .*, and its config would give .*: some number follows the input's size unseen"),
+        (Frozen(), UNSEEN),
+        (Cast(), UNSEEN),
         (Ways(), r"`return torch.relu.*`: for H = \d+ it takes another way, which differs in more than numbers"),
         (Both(), r"`return torch.relu.*: H and W decide together"),
         (Coordinates(), r"return torch.cat.*: a tensor is used that was made at run time \(.*ys = torch.linspace"),

@@ -22,10 +22,15 @@ COMMANDS = {
     "sizes": "The exact set of input sizes that run, run losslessly, and run aligned.",
     "verify": "Build the network with torch and compare every node, for several sizes.",
     "export": "The network as the source of a torch module.",
+    "import": "A config from a torch module or an ONNX file.",
     "explain": "A diagnostic's manual page.",
     "ops": "The operations and their arguments.",
     "schema": "The JSON Schemas of the language and of the answers.",
 }
+
+
+MODULES = {"import": "import_"}
+"""The files of commands whose name Python has taken."""
 
 
 class Commands(click.Group):
@@ -37,7 +42,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"tracer.commands.{cmd_name}").command
+        command: click.Command = import_module(f"tracer.commands.{MODULES.get(cmd_name, cmd_name)}").command
         return command
 
     def resolve_command(

@@ -30,7 +30,7 @@ class Overrides:
     def __init__(self, sets: tuple[str, ...], sizes: tuple[str, ...], inputs: tuple[str, ...]) -> None:
         self.params = dict(self._param(item) for item in sets)
         self.sizes = {name: n for item in sizes for name, n in self._sizes(item)}
-        self.inputs = dict(self._input(item) for item in inputs)
+        self.inputs = dict(self.input_of(item) for item in inputs)
 
     @staticmethod
     def _param(item: str) -> tuple[str, Any]:
@@ -53,7 +53,8 @@ class Overrides:
         return found
 
     @staticmethod
-    def _input(item: str) -> tuple[str, tuple[int, ...]]:
+    def input_of(item: str) -> tuple[str, tuple[int, ...]]:
+        """An input's name (empty where none is given) and its shape."""
         name, _, text = item.rpartition("=")
         dims = text.strip("[]() ").split(",")
         if not all(_is_size(d.strip()) for d in dims):
@@ -87,10 +88,15 @@ def colour_option(command: F) -> F:
 
 def need_torch() -> None:
     """End the command where torch is not installed, with the command that installs it."""
+    need("torch", "torch")
+
+
+def need(package: str, extra: str) -> None:
+    """End the command where a package is not installed, with the command that installs it."""
     from importlib.util import find_spec
 
-    if find_spec("torch") is None:
-        click.echo("this command needs torch: pip install 'tracer[torch]'", err=True)
+    if find_spec(package) is None:
+        click.echo(f"this command needs {package}: pip install 'tracer[{extra}]'", err=True)
         raise click.exceptions.Exit(2)
 
 

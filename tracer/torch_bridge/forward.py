@@ -247,3 +247,15 @@ def line_of(path: str, number: int) -> str:
     """A line of a source file, with its text."""
     text = linecache.getline(path, number).strip()
     return f"{path}:{number} `{text}`" if text else f"{path}:{number}"
+
+
+def raised(who: str, error: BaseException) -> str:
+    """What the user's code raised, and the last line of it that the error went through."""
+    traceback, where = error.__traceback__, ""
+    while traceback is not None:
+        path = traceback.tb_frame.f_code.co_filename
+        if not path.startswith(OURS) and not path.startswith("<"):
+            where = f" at {line_of(path, traceback.tb_lineno)}"
+        traceback = traceback.tb_next
+    said = (str(error).splitlines() or [""])[0]
+    return f"{who} raises {type(error).__name__}{where}" + (f": {said}" if said else "")

@@ -192,8 +192,8 @@ def _values(call: Call) -> Any:
 
 
 @handles("gt", "lt", "ge", "le", "eq", "ne", "isnan", "isinf", "isfinite", "any", "all", "logical_not", "logical_and",
-         "logical_or", "argmax", "argmin", "zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like",
-         "new_zeros", "new_ones", "new_empty", "new_full", "new_tensor")  # fmt: skip
+         "logical_or", "argmax", "argmin", "zeros_like", "ones_like", "empty_like", "full_like", "rand_like",
+         "randn_like", "new_zeros", "new_ones", "new_empty", "new_full", "new_tensor")  # fmt: skip
 def _fresh(call: Call) -> Any:
     return call.unknown(call.value(call.args[0]).shape)
 

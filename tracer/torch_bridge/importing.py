@@ -20,7 +20,7 @@ from tracer.loading import load_text
 from tracer.net import Net
 from tracer.ops.base import written
 from tracer.symbol import Space
-from tracer.torch_bridge.forward import Forward, line_of
+from tracer.torch_bridge.forward import Forward, raised
 
 CHECKED = 8
 """Other sizes for which the config is compared with the module."""
@@ -136,18 +136,4 @@ def record(
     except Unrepresentable:
         raise
     except Exception as error:
-        raise Unrepresentable(_raised(module, error)) from error
-
-
-def _raised(module: torch.nn.Module, error: Exception) -> str:
-    """What a module raised, and the last line of the user's source that it went through."""
-    from tracer.torch_bridge.forward import OURS
-
-    traceback, where = error.__traceback__, ""
-    while traceback is not None:
-        path = traceback.tb_frame.f_code.co_filename
-        if not path.startswith(OURS) and not path.startswith("<"):
-            where = f" at {line_of(path, traceback.tb_lineno)}"
-        traceback = traceback.tb_next
-    said = (str(error).splitlines() or [""])[0]
-    return f"{type(module).__name__} raises {type(error).__name__}{where}: {said}"
+        raise Unrepresentable(raised(type(module).__name__, error)) from error

@@ -1,0 +1,82 @@
+"""``tracer import``: a config from a network that exists elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from tracer.commands.options import Overrides, need, shown
+from tracer.importing.recording import Unrepresentable
+from tracer.source.files import write_file
+from tracer.source.written import EditError
+
+if TYPE_CHECKING:
+    from tracer.net import Net
+
+
+@click.command("import")
+@click.argument("source")
+@click.option("--arg", "arguments", multiple=True, metavar="NAME=VALUE", help="An argument of the factory: depth=5.")
+@click.option("--input", "inputs", multiple=True, metavar="SHAPE", help="An input's shape, in order: 1,3,512,512.")
+@click.option("--name", help="The network's name in the config; otherwise the class of the module.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="The file to write; otherwise standard output.")
+def command(
+    source: str, arguments: tuple[str, ...], inputs: tuple[str, ...], name: str | None, output: str | None
+) -> None:
+    """Write the config of SOURCE: a torch module, as package.module:callable, or an ONNX file.
+
+    The callable is a class or function that makes the module, called with every --arg; it is run, and so is the
+    module's forward, on tensors without data. An ONNX file is only read.
+    """
+    overrides = Overrides(arguments, (), ())
+    shapes = dict(Overrides.input_of(item) for item in inputs)
+    try:
+        if source.lower().endswith(".onnx"):
+            net = _from_onnx(source, shapes, name, bool(arguments))
+        else:
+            net = _from_module(source, overrides, inputs, name)
+    except Unrepresentable as error:
+        click.echo(f"{shown(source)}: nothing is imported: {error}", err=True)
+        raise click.exceptions.Exit(1) from None
+    text = net.to_yaml()
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        write_file(output, text.encode("utf-8"))
+    except (OSError, EditError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        click.echo(f"{shown(output)}: cannot write: {reason}", err=True)
+        raise click.exceptions.Exit(2) from None
+    click.echo(f"written: {shown(output)}", err=True)
+
+
+def _from_module(source: str, overrides: Overrides, inputs: tuple[str, ...], name: str | None) -> Net:
+    package, colon, path = source.partition(":")
+    if not colon or not all(part.isidentifier() for part in [*package.split("."), *path.split(".")]):
+        raise click.UsageError(f"{shown(source)!r} is neither package.module:callable nor the name of an .onnx file")
+    if not inputs:
+        raise click.UsageError("say the input's shape: --input 1,3,512,512 (one --input for each of several)")
+    need("torch", "torch")
+    with contextlib.redirect_stdout(sys.stderr):  # what the user's code prints is no part of the config
+        from tracer.torch_bridge.factory import module_from
+        from tracer.torch_bridge.importing import from_module
+
+        shapes = [Overrides.input_of(item)[1] for item in inputs]
+        return from_module(module_from(source, overrides.params), *shapes, name=name)
+
+
+def _from_onnx(source: str, shapes: dict[str, tuple[int, ...]], name: str | None, with_arguments: bool) -> Net:
+    if with_arguments:
+        raise click.UsageError("an ONNX file takes no --arg")
+    need("onnx", "onnx")
+    from tracer.importing.onnx_file import read_onnx
+
+    try:
+        return read_onnx(source, shapes, name).net
+    except OSError as error:
+        click.echo(f"{shown(source)}: cannot be read: {error.strerror or error}", err=True)
+        raise click.exceptions.Exit(2) from None
