@@ -208,16 +208,48 @@ def test_what_has_no_place_is_named(module: nn.Module, said: str) -> None:
         tracer.from_module(module, shape)
 
 
-def test_a_refused_size_that_no_config_refuses() -> None:
-    """A module that raises where its layers would run: no config says that."""
+SIZES = {
+    "8*(H // 8)": lambda n: n % 8 == 0,
+    "64": lambda n: n == 64,
+    "H - min(H, 32) + 32": lambda n: n >= 32,
+    "min(H, 70)": lambda n: n <= 70,
+    "8*((H + 4) // 8) - 4": lambda n: n % 8 == 4,
+}
+
+
+@pytest.mark.parametrize("wanted", SIZES)
+def test_sizes_that_a_module_refuses_itself(wanted: str) -> None:
+    """They are refused by the config too."""
 
     class Strict(Unet):
         def forward(self, x: Tensor) -> Tensor:
-            if x.shape[2] % 8 != 0:
-                raise ValueError("multiples of 8")
+            if not SIZES[wanted](x.shape[2]):
+                raise ValueError("another size")
             return super().forward(x)
 
-    with pytest.raises(Unrepresentable, match=r"multiples of 8; for H = 4 no config can say that"):
+    module = Strict().eval()
+    net = tracer.from_module(module, (1, 1, 68 if "+ 4)" in wanted else 64, 64))
+    assert f"checked: {{op: Require, shape: [-1, -1, {wanted}, -1]}}" in net.to_yaml().replace('"', "")
+    runs = tracer.sizes(net).axes["H"].runs
+    built = tracer.build(net)
+    for n in range(1, 100):
+        assert (
+            (n in runs) == (shapes_of(module, 1, 1, n, 64) is not None) == (shapes_of(built, 1, 1, n, 64) is not None)
+        )
+
+
+def test_a_refusal_that_no_config_can_say() -> None:
+    """It is named."""
+
+    class Strict(Unet):
+        def forward(self, x: Tensor) -> Tensor:
+            if x.shape[2] in (68, 72):
+                raise ValueError("not these")
+            return super().forward(x)
+
+    with pytest.raises(
+        Unrepresentable, match=r"`raise ValueError\(.not these.\)`: not these; no config can say that of H"
+    ):
         tracer.from_module(Strict(), (1, 1, 64, 64))
 
 

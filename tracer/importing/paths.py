@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from tracer.arithmetic import maximum, minimum
 from tracer.importing.recording import Recording, Step, Unrepresentable, Value
 from tracer.importing.run_time_sizes import Guard, RunTimeSize, negated
 from tracer.ops.base import with_arguments
@@ -31,6 +32,9 @@ FILLED = SizeSet((), 1, 1, (0,))
 MOST_WAYS = 100
 """Ways that are tried before a program is given up."""
 
+FAILURES = 4
+"""Sizes that fail in an operation, until all that decide alike are taken to."""
+
 NEAR = 160
 """Sizes that are looked at for one that decides otherwise."""
 
@@ -41,6 +45,50 @@ class Refusal(NamedTuple):
     symbol: str
     sizes: SizeSet
     said: str
+    by_operation: bool
+    """An operation refuses them, which the config's must do too."""
+
+
+def required(recording: Recording, refusals: Sequence[Refusal]) -> dict[str, int]:
+    """For each symbol of the refusals the size that it must be, over itself: ``H // 32 * 32`` for multiples.
+
+    Raises :class:`Unrepresentable` where no such size says it.
+    """
+    found: dict[str, int] = {}
+    for symbol in dict.fromkeys(one.symbol for one in refusals):
+        own = [one for one in refusals if one.symbol == symbol]
+        taken = FILLED
+        for one in own:
+            taken = taken - one.sizes
+        size = _only(recording.space.symbol(symbol), taken)
+        if size is None:
+            raise Unrepresentable(f"{own[0].said}; no config can say that of {symbol}")
+        if isinstance(size, Size):
+            size = RunTimeSize(recording.symbols[symbol], size, recording.guards)
+        found[symbol] = size
+    return found
+
+
+def _only(symbol: Size, taken: SizeSet) -> SizeLike | None:
+    """A size that the symbol equals for these sizes from 1 on, and for no others."""
+    if not taken.residues:
+        if taken.finite == tuple(range(1, len(taken.finite) + 1)):
+            size: SizeLike = minimum(symbol, len(taken.finite))
+            return size
+        return taken.finite[0] if len(taken.finite) == 1 else None
+    least = taken.least
+    assert least is not None
+    (residue, *others) = taken.residues
+    whole: SizeLike = symbol if taken.modulus == 1 else (symbol - residue) // taken.modulus * taken.modulus + residue
+    first = residue if residue else taken.modulus
+    if others or taken != FILLED & _class(taken.modulus, residue, least):
+        return None
+    return whole if least <= first else maximum(whole, least)
+
+
+def _class(modulus: int, residue: int, least: int) -> SizeSet:
+    """The sizes of a residue class from one on."""
+    return SizeSet((), 0, modulus, (residue,)) - SizeSet(tuple(range(least)), least, 1, ())
 
 
 class Merged(NamedTuple):
@@ -67,6 +115,8 @@ class _Ways:
         """What must still hold for the steps to be the program's."""
         self.settled: set[Any] = set()
         self.refused: list[Refusal] = []
+        self.failed: dict[Any, set[int]] = {}
+        self.tried: set[tuple[str, int]] = set()
         self._note(first.guards.made)
 
     def _note(self, guards: Sequence[Guard]) -> None:
@@ -119,10 +169,14 @@ class _Ways:
         if not conditions:
             return None
         left = FILLED - self._sizes(conditions, symbol)
+        for one in self.refused:
+            if one.symbol == symbol:
+                left = left - one.sizes
         if not left:
             return None
         here = self.first.symbols[symbol]
         near = [n for n in range(max(here - NEAR, 1), here + NEAR) if n in left] or list(left.nearest(here))
+        near = [n for n in near if (symbol, n) not in self.tried]
         if not near:
             return None
 
@@ -130,7 +184,10 @@ class _Ways:
 
         truths = substitute(conditions, {symbol: numpy.array(near)})
         flipped = numpy.sum([1 - numpy.broadcast_to(numpy.asarray(truth, int), len(near)) for truth in truths], axis=0)
-        return min(zip(flipped.tolist(), [abs(n - here) for n in near], near))[-1]
+        few = [n for count, n in zip(flipped.tolist(), near) if count == flipped.min()]
+        few.sort(key=lambda n: (n < here, abs(n - here)))  # a larger size rather: small ones fail for other reasons
+        failures = sum(1 for name, _ in self.tried if name == symbol) % FAILURES
+        return few[failures * len(few) // FAILURES]
 
     def _try(self, symbol: str, size: int) -> None:
         """Record one more size, and take it in."""
@@ -139,9 +196,14 @@ class _Ways:
         try:
             other = self.run({symbol: size})
         except Unrepresentable as error:
-            sizes = FILLED & self._sizes([negated(c) for c in flipped], symbol)
-            self.refused.append(Refusal(symbol, sizes, str(error)))
-            self._settle(flipped)
+            held = [guard.holds for guard in error.guards if guard.holds is not None]
+            if len(held) < len(error.guards):
+                raise
+            if error.by_operation:
+                self._failed(symbol, size, flipped, str(error))
+            else:
+                sizes = FILLED & self._sizes(self._about(symbol, held), symbol)
+                self.refused.append(Refusal(symbol, sizes, str(error), False))
             return
         _Merge(self, other, flipped, symbol).merge()
         self._settle(flipped)
@@ -152,6 +214,16 @@ class _Ways:
                 holds = None if guard.holds is None else either | guard.holds
                 if not isinstance(holds, bool):
                     self._note([Guard(holds, guard.place)])
+
+    def _failed(self, symbol: str, size: int, flipped: Sequence[Condition], said: str) -> None:
+        """An operation refuses a size that decides otherwise: after some, all such sizes are taken to be."""
+        key = (symbol, *map(identity, flipped))
+        failed = self.failed.setdefault(key, set())
+        failed.add(size)
+        self.tried.add((symbol, size))
+        if len(failed) >= FAILURES:
+            sizes = FILLED & self._sizes([negated(c) for c in flipped], symbol)
+            self.refused.append(Refusal(symbol, sizes, said, True))
 
     def _settle(self, conditions: Sequence[Condition]) -> None:
         for condition in conditions:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tracer.arithmetic import Dim
-from tracer.importing.run_time_sizes import Guards, RunTimeSize
+from tracer.importing.run_time_sizes import Guard, Guards, RunTimeSize
 from tracer.ops.base import Op, Shape, with_arguments
 from tracer.ops.registry import find_operation
 from tracer.symbol import SizeLike, Space
@@ -23,6 +23,11 @@ AXES: Mapping[int, tuple[str, ...]] = {3: ("L",), 4: ("H", "W"), 5: ("D", "H", "
 
 class Unrepresentable(Exception):
     """Something in a network has no place in a config; the message names it and where it stands."""
+
+    guards: Sequence[Guard] = ()
+    """What the program had compared before."""
+    by_operation = False
+    """An operation refuses its input, as the config's will."""
 
 
 class Value(NamedTuple):
@@ -175,7 +180,9 @@ class Recording:
         for requirement in [*op.legal(), *op.requirements(*shapes, **given)]:
             if not requirement.holds:
                 message = requirement.message if isinstance(requirement.message, str) else requirement.message()
-                raise self.refused(f"{type(op).__name__}: {message}")
+                refused = self.refused(f"{type(op).__name__}: {message}")
+                refused.by_operation = True
+                raise refused
         least, most = type(op).arity
         if len(shapes) < least or (most is not None and len(shapes) > most):
             raise self.refused(f"{type(op).__name__} takes another number of tensors than {len(shapes)}")
@@ -192,6 +199,23 @@ class Recording:
             found = f"{name}_{count}"
         self._names.add(found)
         return found
+
+    def require(self, sizes: Mapping[str, int]) -> None:
+        """Let the first input with each of these symbols pass only where it has this size."""
+        left = dict(sizes)
+        for value in list(self.inputs.values()):
+            of = {dim: left.pop(_symbol(n)) for dim, n in enumerate(value.sizes) if _symbol(n) in left}
+            if not of:
+                continue
+            steps, self.steps, self.scopes = self.steps, [], []
+            checked = self.add(
+                "Require", [value], {"shape": [of.get(d, -1) for d in range(len(value.shape))]}, "checked"
+            )
+            for step in steps:
+                step.sources = tuple(checked if source == value else source for source in step.sources)
+                step.arguments = {w: checked if v == value else v for w, v in step.arguments.items()}
+            self.steps += steps
+            self.outputs = {word: checked if v == value else v for word, v in self.outputs.items()}
 
     # --- sizes -------------------------------------------------------------------------------------------------------
 
@@ -231,6 +255,10 @@ class Recording:
         for n in sizes:
             if isinstance(n, RunTimeSize) and (n.size is None or n.guards is not self.guards):
                 raise self.refused(f"the size {int(n)} is computed from the input's in a way that cannot be followed")
+
+
+def _symbol(size: SizeLike) -> str:
+    return str(size)
 
 
 def _same(value: Any, inferred: Any) -> bool:

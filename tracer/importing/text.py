@@ -201,7 +201,7 @@ class _Writer:
                     continue
                 name = word
                 if name in found:
-                    name = f"{steps[0].label}_{word}".replace(".", "_")
+                    name = re.sub(r"\W", "_", f"{word}_{steps[0].label}")
                 while name in found:
                     name += "_"
                 found[name] = values

@@ -11,8 +11,9 @@ import msgspec
 from tracer.arithmetic import Dim
 from tracer.ops.activation import fits_float32
 from tracer.ops.base import POINTWISE, Op, Requirement, Requirements, Shape, Window, in_range, operation, written
-from tracer.ops.calls import Call, Learned, Tensor, Term
+from tracer.ops.calls import Call, Learned, Tensor, Term, narrow
 from tracer.ops.merge import padded
+from tracer.ops.rearrange import is_open
 
 Function = Literal[
     "abs", "ceil", "cos", "erf", "exp", "expm1", "floor", "log", "log1p", "log2", "neg", "reciprocal", "round",
@@ -63,9 +64,6 @@ class Expand(Op, kw_only=True):
     def legal(self) -> Requirements:
         yield in_range("shape", tuple(n for n in self.shape_ if isinstance(n, int)), -1)
 
-    def _kept(self, n: Dim) -> bool:
-        return isinstance(n, int) and n == -1
-
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         (x0,) = x
         rank = len(self.shape_)
@@ -74,13 +72,13 @@ class Expand(Op, kw_only=True):
         )
         for n in self.shape_[: rank - len(x0)]:
             yield Requirement(
-                not self._kept(n),
+                not is_open(n),
                 "T202",
                 "shape",
                 lambda: f"shape {written(self.shape_)} keeps a dim that {written(x0)} does not have",
             )
         for want, have in zip(self.shape_[rank - len(x0) :], x0):
-            if not self._kept(want):
+            if not is_open(want):
                 yield Requirement(
                     (have == 1) | (have == want),
                     "T302",
@@ -90,7 +88,7 @@ class Expand(Op, kw_only=True):
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         (own,) = padded((x[0], self.shape_))[:1]
-        return tuple(have if self._kept(want) else want for want, have in zip(self.shape_, own))
+        return tuple(have if is_open(want) else want for want, have in zip(self.shape_, own))
 
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
         return Call("torch.broadcast_to", (x[0], list(self.shape_)))
@@ -98,6 +96,42 @@ class Expand(Op, kw_only=True):
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         before = len(self.shape_) - len(x[0])
         return POINTWISE if not before else None
+
+
+@operation
+class Require(Op, kw_only=True):
+    """Passes its input on where it has these sizes, and refuses others: a model that checks its input.
+
+    -1 stands for any size. Dims over the input's symbols say more: ``H // 32 * 32`` is a multiple of 32, and
+    ``max(H, 32)`` is at least 32. In torch a cut to these sizes refuses smaller ones, and a reshape back larger ones.
+    """
+
+    dim_fields = ("shape",)
+
+    shape_: tuple[int, ...] = msgspec.field(name="shape")
+
+    def legal(self) -> Requirements:
+        yield in_range("shape", tuple(n for n in self.shape_ if isinstance(n, int)), -1)
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        rank = len(self.shape_)
+        yield Requirement(
+            rank == len(x0), "T203", "shape", lambda: f"shape has {rank} values; the input {written(x0)} has {len(x0)}"
+        )
+        for dim, (want, have) in enumerate(zip(self.shape_, x0)):
+            if not is_open(want):
+                yield Requirement(
+                    have == want, "T302", "shape", lambda: f"dim {dim} of {written(x0)} is {have}; it has to be {want}"
+                )
+
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        (x0,) = x
+        kept = x0
+        for dim, n in enumerate(self.shape_):
+            if not is_open(n):
+                kept = narrow(kept, dim, 0, n)
+        return Call("torch.reshape", (kept, [x0.size(dim) for dim in range(x0.rank)]))
 
 
 @operation

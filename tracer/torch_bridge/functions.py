@@ -388,6 +388,57 @@ def _attention(call: Call) -> torch.Tensor:
     return call.add("MatMul", [weights, value])
 
 
+@handles("einsum")
+def _einsum(call: Call) -> torch.Tensor:
+    equation, *operands = call.args
+    tensors = list(operands[0]) if len(operands) == 1 and isinstance(operands[0], (list, tuple)) else operands
+    inputs, arrow, output = equation.replace(" ", "").partition("->")
+    terms = inputs.split(",")
+    if not arrow or "." in equation or len(terms) != len(tensors) or len(terms) > 2:
+        raise call.refused(f"einsum of {equation!r}")
+    if any(len(set(term)) < len(term) for term in [*terms, output]):
+        raise call.refused(f"einsum of {equation!r}: a letter stands twice in one term")
+    values = [call.value(t) for t in tensors]
+    for i, term in enumerate(terms):  # letters of one term only that are not in the output are summed
+        alone = [d for d, c in enumerate(term) if c not in output and c not in "".join(terms[:i] + terms[i + 1 :])]
+        if alone:
+            values[i] = call.value(call.add("Sum", [values[i]], {"dim": tuple(alone)}))
+            terms[i] = "".join(c for d, c in enumerate(term) if d not in alone)
+    if len(values) == 1:
+        return call.made(_ordered(call, values[0], terms[0], output))
+    return call.made(_contracted(call, values, terms, output))
+
+
+def _ordered(call: Call, value: Value, letters: str, wanted: str) -> Value:
+    """The dims in the wanted order."""
+    if letters == wanted:
+        return value
+    return call.value(call.add("Permute", [value], {"dims": tuple(letters.index(c) for c in wanted)}))
+
+
+def _contracted(call: Call, values: Sequence[Value], terms: Sequence[str], output: str) -> Value:
+    """Two tensors as one matrix product: dims of both that stay are its batch, those that don't are summed."""
+    a, b = terms
+    batch = "".join(c for c in a if c in b and c in output)
+    summed = "".join(c for c in a if c in b and c not in output)
+    rows, columns = "".join(c for c in a if c not in b), "".join(c for c in b if c not in a)
+    sizes = {c: n for term, value in zip(terms, values) for c, n in zip(term, call.recording.dims(value))}
+
+    def matrix(value: Value, letters: str, first: str, second: str) -> Value:
+        ordered = _ordered(call, value, letters, batch + first + second)
+        if len(first) == len(second) == 1:
+            return ordered
+        shape = [*(sizes[c] for c in batch), *(math.prod(sizes[c] for c in group) for group in (first, second))]
+        return call.value(call.add("Reshape", [ordered], {"shape": tuple(shape)}))
+
+    left, right = matrix(values[0], a, rows, summed), matrix(values[1], b, summed, columns)
+    made = call.value(call.add("MatMul", [left, right]))
+    if not len(rows) == len(columns) == 1:
+        shape = tuple(sizes[c] for c in batch + rows + columns)
+        made = call.value(call.add("Reshape", [made], {"shape": shape}))
+    return _ordered(call, made, batch + rows + columns, output)
+
+
 # --- rearrangements --------------------------------------------------------------------------------------------------
 
 
@@ -655,6 +706,47 @@ def _reduction(call: Call) -> torch.Tensor:
     if words["keepdim"]:
         arguments["keepdim"] = True
     return call.add(REDUCTIONS[call.name], [words["input"]], arguments)
+
+
+@handles("norm", "linalg_norm", "linalg_vector_norm", "vector_norm")
+def _norm(call: Call) -> torch.Tensor:
+    words = call.bound("input p dim keepdim", p=2, dim=None, keepdim=False)
+    if words.get("ord", words["p"]) not in (2, 2.0, "fro", None):
+        raise call.refused(f"the norm {words.get('ord', words['p'])!r}")
+    squares = call.add("Pointwise", [words["input"]], {"function": "square"})
+    arguments = {w: words[w] for w in ("dim", "keepdim") if words[w] not in (None, False)}
+    arguments = {w: tuple(v) if isinstance(v, list) else v for w, v in arguments.items()}
+    return call.add("Pointwise", [call.add("Sum", [squares], arguments)], {"function": "sqrt"})
+
+
+@handles("normalize")
+def _normalize(call: Call) -> torch.Tensor:
+    words = call.bound("input p dim eps", p=2.0, dim=1, eps=1e-12)
+    if words["p"] != 2:
+        raise call.refused(f"normalize by the norm {words['p']!r}")
+    squares = call.add("Pointwise", [words["input"]], {"function": "square"})
+    total = call.add("Sum", [squares], {"dim": words["dim"], "keepdim": True})
+    length = call.add("Pointwise", [total], {"function": "sqrt"})
+    least = call.add("Hardtanh", [length], {"min_val": float(words["eps"]), "max_val": math.inf})
+    return call.add("Div", [words["input"], least])
+
+
+@handles("roll")
+def _roll(call: Call) -> torch.Tensor:
+    words = call.bound("input shifts dims", dims=None)
+    value = call.value(words["input"])
+    shifts, dims = (v if isinstance(v, (tuple, list)) else (v,) for v in (words["shifts"], words["dims"]))
+    if words["dims"] is None or not _plain(shifts):
+        raise call.refused("a roll of the flattened tensor, or by the input's size")
+    for shift, dim in zip(shifts, dims):
+        dim %= len(value.shape)
+        if not isinstance(value.sizes[dim], int) and shift:
+            raise call.refused("a roll along a dim of the input's size")
+        if shift := shift % max(value.shape[dim], 1):
+            parts = [{"start": value.shape[dim] - shift}, {"stop": value.shape[dim] - shift}]
+            sliced = [call.add("Slice", [value], {"dim": dim, **part}) for part in parts]
+            value = call.value(call.add("Concat", sliced, {} if dim == 1 else {"dim": dim}))
+    return call.made(value)
 
 
 @handles("max", "min")

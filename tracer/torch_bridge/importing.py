@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from tracer.importing.paths import one_of
+from tracer.importing.paths import one_of, required
 from tracer.importing.recording import Recording, Step, Unrepresentable
 from tracer.importing.text import config
 from tracer.loading import load_text
@@ -74,8 +74,11 @@ def read_module(module: torch.nn.Module, *shapes: Sequence[int], name: str | Non
     try:
         try:
             return _read(module, shapes, name, True)
-        except Unrepresentable:
-            return _read(module, shapes, name, False)
+        except Unrepresentable as refused:
+            try:
+                return _read(module, shapes, name, False)  # a batch of one may be squeezed
+            except Unrepresentable:
+                raise refused from None
     finally:
         for part, training in modes:
             part.training = training
@@ -88,7 +91,12 @@ def _read(module: torch.nn.Module, shapes: Sequence[Sequence[int]], name: str | 
         return record(module, shapes, batch, sizes, space)
 
     recording, refused = one_of(run)
-    text, names = config(recording, name or type(module).__name__)
+    title = name or type(module).__name__
+    net = load_text(config(recording, title).text, "<module>", {})
+    unsaid = [one for one in refused if not one.by_operation and net.sizes().axes[one.symbol].runs & one.sizes]
+    if unsaid:
+        recording.require(required(recording, unsaid))
+    text, names = config(recording, title)
     net = load_text(text, "<module>", {})
     _agree(net, run, recording.symbols, refused)
     return Imported(net, {names[step.name]: step for step in recording.steps if step.owner is not None})
@@ -99,7 +107,7 @@ def _agree(net: Net, run: Callable[[Mapping[str, int]], Recording], symbols: Map
 
     What it refuses has to be refused; for a few other sizes, drawn but always the same, it is run once more.
     """
-    for symbol, sizes, said in refused:
+    for symbol, sizes, said, _ in refused:
         taken = net.sizes().axes[symbol].runs & sizes
         if taken:
             raise Unrepresentable(f"{said}; for {symbol} = {taken.least} no config can say that")
@@ -131,9 +139,13 @@ def record(
 
     Raises :class:`Unrepresentable` for what has no place in a config, and for what the module raises.
     """
+    forward = Forward(module, batch, space, sizes)
     try:
-        return Forward(module, batch, space, sizes).run(shapes)
-    except Unrepresentable:
+        return forward.run(shapes)
+    except Unrepresentable as refused:
+        refused.guards = forward.recording.guards.made
         raise
     except Exception as error:
-        raise Unrepresentable(raised(type(module).__name__, error)) from error
+        own = Unrepresentable(raised(type(module).__name__, error))
+        own.guards = forward.recording.guards.made
+        raise own from error
