@@ -20,11 +20,11 @@ from tracer.torch_bridge.importing import read_module
 pytest.importorskip("monai")
 pytest.importorskip("dynamic_network_architectures")
 
-from dynamic_network_architectures.architectures.unet import (  # noqa: E402
+from dynamic_network_architectures.architectures.unet import (
     PlainConvUNet,
     ResidualEncoderUNet,
 )
-from monai.networks import nets  # noqa: E402
+from monai.networks import nets
 
 SIDE = {1: 64, 2: 64, 3: 32}
 """The size at which nets of so many spatial dims are imported."""

@@ -72,15 +72,16 @@ def build(net: Net, /, device: str | None = None) -> torch.nn.Module:
     return build(net, device)
 
 
-def from_module(module: torch.nn.Module, /, *shapes: Sequence[int]) -> Net:
-    """The network of a torch module, for inputs of these shapes; its spatial dims become symbols. Needs torch.
+def from_module(module: torch.nn.Module, /, *shapes: Sequence[int], fixed: bool = False) -> Net:
+    """The network of a torch module, for inputs of these shapes; its batch and its spatial dims become symbols.
 
-    ``from_module(model, (1, 3, 512, 512)).to_yaml()`` is its config. Raises
+    Needs torch. ``from_module(model, (1, 3, 512, 512)).to_yaml()`` is its config. With ``fixed`` all dims stay numbers,
+    and the config says nothing of other sizes. Raises
     :class:`tracer.torch_bridge.importing.Unrepresentable`, which names what has no place in a config.
     """
     from tracer.torch_bridge.importing import from_module
 
-    return from_module(module, *shapes)
+    return from_module(module, *shapes, fixed=fixed)
 
 
 def check(path: str | os.PathLike[str], /, **params: Any) -> list[Diagnostic]:

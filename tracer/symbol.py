@@ -36,7 +36,10 @@ class Atom:
         if self.function == "floordiv":
             numerator, divisor = repr(first), repr(rest[0])
             return f"{_grouped(numerator)} // {_grouped(divisor)}"
-        return f"{self.function}({', '.join(map(repr, self.arguments))})"
+        if self.function == "choose":
+            return f"({rest[0]!r} if {first!r} else {rest[1]!r})"
+        name = "min" if self.function == "minimum" else self.function
+        return f"{name}({', '.join(map(repr, self.arguments))})"
 
 
 def _grouped(text: str) -> str:

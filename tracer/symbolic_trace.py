@@ -106,7 +106,7 @@ class Recipe:
                 (dims, values[field]) for field, dims in node.dim_fields.items() if field not in op.signed_fields
             ]
             pairs = [pair for dims, value in unsigned for pair in dim_pairs(dims, value)]
-            for n in [n for dim, n in pairs if dim.__class__ is not int]:
+            for n in [n for dim, n in pairs if dim is not None and dim.__class__ is not int]:
                 if isinstance(n, float):
                     return None
                 if isinstance(holds := n >= 0, Condition):

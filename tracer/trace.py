@@ -255,7 +255,7 @@ class _Tracer:
                 return None
             for dim, n in dim_pairs(dims, values[field]):
                 least = -MAX_INT if field in op.signed_fields else 0
-                if dim.__class__ is not int and (n.__class__ is not int or n < least):
+                if dim is not None and dim.__class__ is not int and (n.__class__ is not int or n < least):
                     text = dim.text if isinstance(dim, Expression) else dim
                     wanted = "a whole number" if least else "a whole number from 0 on"
                     message = f"{node.name}: the dim {text} is {n}; it must be {wanted}"

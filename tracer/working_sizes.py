@@ -84,13 +84,13 @@ def _sets(recipe: Recipe, ops: Ops, sizes: Mapping[str, int], symbols: Collectio
     if not recipe.sound:
         if recipe.failed is not None:
             none = (Decided(NONE, None),) * 3
-            return WorkingSizes({symbol: _axis(_widened(network, ops, sizes, symbol, none)) for symbol in symbols}, [])
+            return WorkingSizes({symbol: _axis(_widened(recipe, ops, sizes, symbol, none)) for symbol in symbols}, [])
         return WorkingSizes({symbol: _traced(network, ops, sizes, symbol) for symbol in symbols}, [])
     run = Asked(recipe, sizes).of((condition, node, ()) for condition, node in recipe.conditions)
     asks = [run, run.of(_losses(recipe)), run.of(_alignments(recipe))]
     axes = {}
     for symbol, found in {s: decide([kind.about(s) for kind in asks], s, run.analysis) for s in symbols}.items():
-        runs, lossless, aligned = _widened(network, ops, run.fixed(), symbol, found)
+        runs, lossless, aligned = _widened(recipe, ops, run.fixed(), symbol, found)
         if any(op.grid_needs_numbers() for op in ops if op is not None):
             aligned = _confirmed(network, ops, run.fixed(), symbol, aligned)
         axes[symbol] = _axis([runs, lossless, aligned])
@@ -102,9 +102,15 @@ def _axis(found: Sequence[Decided]) -> Axis:
     return Axis(runs, lossless, aligned, min([d.below for d in found if d.below is not None], default=None))
 
 
-def _is_narrower(ops: Ops) -> bool:
-    """Whether an operation takes less of symbols than of numbers."""
-    return any(type(op).narrower for op in ops if op is not None)
+def _is_narrower(recipe: Recipe) -> bool:
+    """Whether an operation takes less of the symbols that it has here than of numbers."""
+    shapes = recipe.shapes
+    for node, op in zip(recipe.network.nodes, recipe.ops):
+        if op is not None and type(op).narrower:
+            sources = [source.index for source in node.inputs]
+            if max(sources) >= len(shapes) or op.narrows(*[shapes[index] for index in sources]):
+                return True
+    return False
 
 
 def _runs_as_numbers_only(recipe: Recipe, ops: Ops, sizes: Mapping[str, int]) -> bool:
@@ -113,7 +119,7 @@ def _runs_as_numbers_only(recipe: Recipe, ops: Ops, sizes: Mapping[str, int]) ->
     Each symbol is then asked with the others as numbers: what follows has another rank.
     """
     network = recipe.network
-    if not _is_narrower(ops) or any(symbol not in sizes for symbol in network.symbols):
+    if not _is_narrower(recipe) or any(symbol not in sizes for symbol in network.symbols):
         return False
     if recipe.sound and all(substitute([condition for condition, _ in recipe.conditions], sizes)):
         return False
@@ -157,7 +163,7 @@ def promised_sizes(network: Network, ops: Ops, sizes: Mapping[str, int], symbol:
         return None
     conditions = [condition for condition, _ in recipe.conditions] if recipe.sound else [False]
     found = decide([conditions], symbol, Analysis(recipe.program.space))
-    return _widened(network, ops, sizes, symbol, found, contracts=True)[0]
+    return _widened(recipe, ops, sizes, symbol, found, contracts=True)[0]
 
 
 class Asked:
@@ -328,7 +334,7 @@ def is_aligned(found: Trace) -> bool:
 
 
 def _widened(
-    network: Network,
+    recipe: Recipe,
     ops: Ops,
     sizes: Mapping[str, int],
     symbol: str,
@@ -343,9 +349,9 @@ def _widened(
     """
     import numpy
 
-    if not _is_narrower(ops) or any(name not in sizes for name in network.symbols if name != symbol):
+    if not _is_narrower(recipe) or any(name not in sizes for name in recipe.network.symbols if name != symbol):
         return list(found)
-    runs = found[0].sizes
+    network, runs = recipe.network, found[0].sizes
     until = max(runs.start, TRACED)
     if until * len(network.nodes) > STEPS:
         raise TooLarge(f"the sizes of {symbol} below {until} would have to be traced one by one")
@@ -425,7 +431,7 @@ def forms(
     space = recipe.program.space
     analysis, k = Analysis(space), space.symbol("k")
     squeezed = NONE
-    if _is_narrower(ops):
+    if _is_narrower(recipe):
         squeezed = found - decide([[condition for condition, _ in recipe.conditions]], symbol, analysis)[0].sizes
     result = []
     for residue in found.residues[:most]:

@@ -21,10 +21,16 @@ if TYPE_CHECKING:
 @click.argument("source")
 @click.option("--arg", "arguments", multiple=True, metavar="NAME=VALUE", help="An argument of the factory: depth=5.")
 @click.option("--input", "inputs", multiple=True, metavar="SHAPE", help="An input's shape, in order: 1,3,512,512.")
+@click.option("--fixed", is_flag=True, help="Keep the sizes as numbers: right for this size, silent about others.")
 @click.option("--name", help="The network's name in the config; otherwise the class of the module.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="The file to write; otherwise standard output.")
 def command(
-    source: str, arguments: tuple[str, ...], inputs: tuple[str, ...], name: str | None, output: str | None
+    source: str,
+    arguments: tuple[str, ...],
+    inputs: tuple[str, ...],
+    fixed: bool,
+    name: str | None,
+    output: str | None,
 ) -> None:
     """Write the config of SOURCE: a torch module, as package.module:callable, or an ONNX file.
 
@@ -37,7 +43,7 @@ def command(
         if source.lower().endswith(".onnx"):
             net = _from_onnx(source, shapes, name, bool(arguments))
         else:
-            net = _from_module(source, overrides, inputs, name)
+            net = _from_module(source, overrides, inputs, name, fixed)
     except Unrepresentable as error:
         click.echo(f"{shown(source)}: nothing is imported: {error}", err=True)
         raise click.exceptions.Exit(1) from None
@@ -54,7 +60,7 @@ def command(
     click.echo(f"written: {shown(output)}", err=True)
 
 
-def _from_module(source: str, overrides: Overrides, inputs: tuple[str, ...], name: str | None) -> Net:
+def _from_module(source: str, overrides: Overrides, inputs: tuple[str, ...], name: str | None, fixed: bool) -> Net:
     package, colon, path = source.partition(":")
     if not colon or not all(part.isidentifier() for part in [*package.split("."), *path.split(".")]):
         raise click.UsageError(f"{shown(source)!r} is neither package.module:callable nor the name of an .onnx file")
@@ -66,7 +72,7 @@ def _from_module(source: str, overrides: Overrides, inputs: tuple[str, ...], nam
         from tracer.torch_bridge.importing import from_module
 
         shapes = [Overrides.input_of(item)[1] for item in inputs]
-        return from_module(module_from(source, overrides.params), *shapes, name=name)
+        return from_module(module_from(source, overrides.params), *shapes, name=name, fixed=fixed)
 
 
 def _from_onnx(source: str, shapes: dict[str, tuple[int, ...]], name: str | None, with_arguments: bool) -> Net:

@@ -72,10 +72,11 @@ def required(recording: Recording, refusals: Sequence[Refusal]) -> dict[str, int
 def _only(symbol: Size, taken: SizeSet) -> SizeLike | None:
     """A size that the symbol equals for these sizes from 1 on, and for no others."""
     if not taken.residues:
-        if taken.finite == tuple(range(1, len(taken.finite) + 1)):
-            size: SizeLike = minimum(symbol, len(taken.finite))
-            return size
-        return taken.finite[0] if len(taken.finite) == 1 else None
+        first, last = taken.finite[0] if taken else 0, taken.finite[-1] if taken else -1
+        if not taken or taken.finite != tuple(range(first, last + 1)):
+            return None
+        most: SizeLike = minimum(symbol, last)
+        return first if first == last else most if first == 1 else maximum(most, first)
     least = taken.least
     assert least is not None
     (residue, *others) = taken.residues
@@ -138,13 +139,11 @@ class _Ways:
                 self._try(symbol, size)
             else:
                 raise Unrepresentable(f"{next(iter(self.open.values())).place}: another way for each of too many sizes")
-        for guard in self.open.values():
-            assert guard.holds is not None
-            support = self.space.support(guard.holds)
-            if len(support) > 1:
-                raise Unrepresentable(
-                    f"{guard.place}: {' and '.join(sorted(support))} decide together ({guard.holds!r})"
-                )
+        for _ in range(MOST_WAYS):
+            together = [g for g in self.open.values() if g.holds is not None and len(self.space.support(g.holds)) > 1]
+            if not together:
+                break
+            self._try_together(together[0])
         recording = self.first
         recording.steps, recording.outputs = self.steps, self.outputs
         return Merged(recording, self.refused)
@@ -189,13 +188,38 @@ class _Ways:
         failures = sum(1 for name, _ in self.tried if name == symbol) % FAILURES
         return few[failures * len(few) // FAILURES]
 
+    def _try_together(self, guard: Guard) -> None:
+        """Record sizes of several symbols for which a guard does not hold: one of its alternatives for each symbol."""
+        assert guard.holds is not None
+        sizes: dict[str, int] = {}
+        for part in _alternatives(guard.holds):
+            support = self.space.support(part)
+            symbol = next(iter(support))
+            if len(support) > 1 or symbol in sizes:
+                names = " and ".join(sorted(self.space.support(guard.holds)))
+                raise Unrepresentable(f"{guard.place}: {names} decide together ({guard.holds!r})")
+            refused = FILLED - self._sizes([part], symbol)
+            near = refused.nearest(self.first.symbols[symbol])
+            if not near:
+                self._settle([guard.holds])
+                return
+            sizes[symbol] = near[-1]
+        self._take(sizes, [guard.holds])
+
     def _try(self, symbol: str, size: int) -> None:
         """Record one more size, and take it in."""
         conditions = self._about(symbol, [guard.holds for guard in self.open.values()])
         flipped = [c for c, holds in zip(conditions, substitute(conditions, {symbol: size})) if not holds]
+        self._take({symbol: size}, flipped)
+
+    def _take(self, sizes: Mapping[str, int], flipped: Sequence[Condition]) -> None:
+        (symbol, size), *others = sizes.items()
         try:
-            other = self.run({symbol: size})
+            other = self.run(sizes)
         except Unrepresentable as error:
+            if others:
+                names = " and ".join(f"{name} = {n}" for name, n in sizes.items())
+                raise Unrepresentable(f"{error}; that is for {names}, which decide together") from None
             held = [guard.holds for guard in error.guards if guard.holds is not None]
             if len(held) < len(error.guards):
                 raise
@@ -205,7 +229,7 @@ class _Ways:
                 sizes = FILLED & self._sizes(self._about(symbol, held), symbol)
                 self.refused.append(Refusal(symbol, sizes, str(error), False))
             return
-        _Merge(self, other, flipped, symbol).merge()
+        _Merge(self, other, flipped, sizes).merge()
         self._settle(flipped)
         either = flipped[0]
         known = {*self.open, *self.settled, *(identity(negated(c)) for c in flipped)}
@@ -248,14 +272,23 @@ class _Ways:
         return self._sizes([whole], symbol) >= FILLED
 
 
+def _alternatives(condition: Condition) -> Iterator[Condition]:
+    """The conditions that it joins by ``or``."""
+    if condition.relation == "or":
+        for part in condition.parts:
+            yield from _alternatives(part)
+    else:
+        yield condition
+
+
 class _Merge:
     """One more recording taken into the steps."""
 
-    def __init__(self, ways: _Ways, other: Recording, flipped: Sequence[Condition], symbol: str) -> None:
+    def __init__(self, ways: _Ways, other: Recording, flipped: Sequence[Condition], sizes: Mapping[str, int]) -> None:
         self.ways = ways
         self.other = other
         self.flipped = flipped
-        self.symbol = symbol
+        self.at = " ".join(f"{symbol} = {n}" for symbol, n in sizes.items())
         self.mine = [g.holds for g in ways.open.values() if g.holds is not None]
         """What holds where the steps so far are the program's."""
         self.theirs = [g.holds for g in other.guards.made if g.holds is not None]
@@ -295,8 +328,7 @@ class _Merge:
 
     def _refused(self, why: str) -> Unrepresentable:
         place = self.ways.place_of(self.flipped[0])
-        size = self.other.symbols[self.symbol]
-        return Unrepresentable(f"{place}: for {self.symbol} = {size} {why}")
+        return Unrepresentable(f"{place}: for {self.at} {why}")
 
     # --- steps -------------------------------------------------------------------------------------------------------
 

@@ -244,7 +244,7 @@ class Recording:
         for value in (*sources.values(), *self.inputs.values(), *values):
             spatial = value.sizes[lead:]
             same = len(value.sizes) == lead + len(wanted) and all(
-                a is b or a == b is True for a, b in zip(spatial, wanted)
+                a is b or (a == b) is True for a, b in zip(spatial, wanted)
             )
             if same and "[" not in value.name:
                 return value

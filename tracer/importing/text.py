@@ -382,7 +382,7 @@ def _plain(value: Any) -> Any:
 
 def expression(size: SizeLike | None) -> str:
     """A size over the symbols as a dim of a config: ``(H + 1) // 2``."""
-    text = repr(size).replace("minimum(", "min(")
-    if size is None or re.search(r"choose\(|scale\(", text):
+    text = repr(size)
+    if size is None or "scale(" in text:
         raise Unrepresentable(f"the size {text} is no expression that a config can have")
     return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from tracer.arithmetic import Dim, Holds, floor_scale, maximum
@@ -22,6 +23,7 @@ from tracer.ops.base import (
     per_axis,
     written,
 )
+from tracer.ops.calls import Call, Own, Tensor, Term
 from tracer.ops.pooling import holds_values
 
 
@@ -29,9 +31,19 @@ class AdaptivePool(Op, kw_only=True):
     """What the adaptive pools share: the output size is the argument; null keeps the input's."""
 
     axes: ClassVar[int]
+    dim_fields = ("output_size",)
     solvable = frozenset({"output_size"})
+    function: ClassVar[str]
+    """torch's function of the input and the output size, where that is known when the network runs only."""
 
     output_size: int | tuple[int | None, ...]
+
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        wanted = self._wanted()
+        if not any(isinstance(n, Term) for n in wanted):
+            return Own(x)
+        sizes = [x[0].size(x[0].rank - self.axes + i) if n is None else n for i, n in enumerate(wanted)]
+        return Call(f"torch.nn.functional.{self.function}_pool{self.axes}d", (x[0], sizes))
 
     def legal(self) -> Requirements:
         yield has_length("output_size", self.output_size, self.axes)
@@ -54,11 +66,15 @@ class AdaptivePool(Op, kw_only=True):
         cells = self._wanted()[axis] if axis >= 0 else None
         if cells is None:
             return POINTWISE
-        return half_pixel(None, x[0][dim], cells) if cells > 1 else None
+        if isinstance(cells, int):
+            return half_pixel(None, x[0][dim], cells) if cells > 1 else None
+        return half_pixel(None, x[0][dim], cells)
 
 
 class AdaptiveMaxPool(AdaptivePool, kw_only=True):
     """Adaptive max pooling: output i sees the input from floor(i·n / out) to ceil((i + 1)·n / out)."""
+
+    function = "adaptive_max"
 
     return_indices: bool = False
 
@@ -73,6 +89,8 @@ class AdaptiveAvgPool(AdaptivePool, kw_only=True):
 
     An output of 1 everywhere (global average pooling) is a plain mean in torch, which takes more inputs.
     """
+
+    function = "adaptive_avg"
 
     def _is_mean(self, x: Shape) -> Holds:
         """The output is 1 on every axis."""

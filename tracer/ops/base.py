@@ -69,6 +69,10 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     several: ClassVar[str | None] = None
     """The argument that says how many tensors it makes; a node is one of them, by the argument ``index``."""
 
+    def narrows(self, *x: Shape) -> bool:
+        """Whether it requires more than torch does of inputs with these symbols; asked where ``narrower`` says so."""
+        return any(isinstance(n, Size) for shape in x for n in shape)
+
     @classmethod
     def least_value(cls, field: str) -> int:
         """The least value that torch takes for a solvable argument."""

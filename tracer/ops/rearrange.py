@@ -340,6 +340,10 @@ class Squeeze(Op, kw_only=True):
 
     dim: int | tuple[int, ...] | None = None
 
+    def narrows(self, *x: Shape) -> bool:
+        (x0,) = x
+        return any(isinstance(x0[dim], Size) for dim in self._asked(len(x0)) if -len(x0) <= dim < len(x0))
+
     def _asked(self, rank: int) -> tuple[int, ...]:
         if self.dim is None:
             return tuple(range(rank))

@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from tracer.arithmetic import maximum, minimum
+from tracer.arithmetic import choose, maximum, minimum
 from tracer.source import limits
-from tracer.symbol import Size
+from tracer.symbol import Condition, Size
 
 Scope = Mapping[str, Any]
 Compute = Callable[[Scope], Any]
@@ -135,7 +135,14 @@ class _Parser:
             self.need("else")
             otherwise = self.ternary()
             self.depth -= 1
-            return lambda s: then(s) if condition(s) else otherwise(s)
+
+            def chosen(s: Scope) -> Any:
+                decided = condition(s)
+                if isinstance(decided, Condition):
+                    return choose(decided, then(s), otherwise(s))
+                return then(s) if decided else otherwise(s)
+
+            return chosen
         self.depth -= 1
         return then
 
@@ -154,9 +161,14 @@ class _Parser:
             return operands[0]
 
         def joined(scope: Scope) -> Any:
-            value = None
+            value: Any = None
             for operand in operands:
-                value = operand(scope)
+                one = operand(scope)
+                if isinstance(one, Condition) or isinstance(value, Condition):
+                    joins = value is not None
+                    value = (value | one if decided else value & one) if joins else one
+                    continue
+                value = one
                 if bool(value) is decided:
                     break
             return value

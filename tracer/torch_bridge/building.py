@@ -10,7 +10,7 @@ from __future__ import annotations
 import keyword
 import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -21,7 +21,7 @@ from tracer.net import Net
 from tracer.network.records import Node
 from tracer.ops.base import Op, given_arguments, with_arguments
 from tracer.ops.calls import Call, DimOf, Dtype, Item, Learned, Own, Sliced, Tensor, Term
-from tracer.symbol import Size, Space
+from tracer.symbol import Condition, Size, Space
 from tracer.trace import Trace, dims_value
 
 NODE = "tracer"
@@ -140,6 +140,8 @@ class _Lowering:
         first, *rest = atom.arguments
         if atom.function == "symbol":
             return self.builder.symbols[first]
+        if atom.function == "choose":
+            return Call("torch.sym_ite", (condition_term(first, self._terms), *map(self._terms, rest)))
         a, b = self._terms(first), self._terms(rest[0])
         if atom.function == "floordiv":
             return a // b
@@ -208,6 +210,13 @@ class _Lowering:
         return TracerError(
             [Diagnostic("T101", message, node.span, path=self.builder.network.path, related=node.use_places())]
         )
+
+
+def condition_term(condition: Condition, terms: Callable[[Any], Any]) -> Any:
+    """A condition on sizes, to be read off the tensors when the network runs."""
+    if condition.relation in ("and", "or"):
+        return Call(f"operator.{condition.relation}_", [condition_term(part, terms) for part in condition.parts])
+    return Call(f"operator.{condition.relation}", (terms(condition.parts[0]), 0))
 
 
 def inferred_arguments(mine: Trace) -> dict[str, dict[str, Any]]:

@@ -8,11 +8,12 @@ as it always does. Tensors are on the meta device; a torch function that is call
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import linecache
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -26,20 +27,42 @@ from tracer.symbol import Space
 from tracer.torch_bridge import functions
 from tracer.torch_bridge.modules import arguments_of, operation_of
 
-OURS = (os.path.dirname(torch.__file__) + os.sep, os.path.dirname(os.path.dirname(__file__)) + os.sep)
+OURS = tuple(
+    os.path.dirname(path) + os.sep for path in (torch.__file__, os.path.dirname(__file__), importlib.__file__)
+)
 """Files whose lines are no place in the user's source."""
+
+
+OpenDims = Callable[[int], Mapping[int, str]]
+"""The symbols of an input with so many dims, by dim."""
+
+
+def spatial_dims(rank: int) -> Mapping[int, str]:
+    """Its spatial dims are symbols."""
+    names = AXES.get(rank, ())
+    return dict(enumerate(names, rank - len(names)))
+
+
+def batch_and_spatial_dims(rank: int) -> Mapping[int, str]:
+    """Its first dim is a symbol too."""
+    return {0: "N", **spatial_dims(rank)} if rank >= 2 else {}
+
+
+def no_dims(rank: int) -> Mapping[int, str]:
+    """All of them are numbers."""
+    return {}
 
 
 class Forward(TorchFunctionMode):
     """One run of a module: :meth:`run` gives its steps.
 
-    With ``batch`` the first dim of an input is a symbol too. ``sizes`` gives some symbols another size.
+    ``open_dims`` are the symbols of the inputs' dims. ``sizes`` gives some symbols another size.
     """
 
-    def __init__(self, module: torch.nn.Module, batch: bool, space: Space, sizes: Mapping[str, int]) -> None:
+    def __init__(self, module: torch.nn.Module, open_dims: OpenDims, space: Space, sizes: Mapping[str, int]) -> None:
         super().__init__()
         self.module = module
-        self.batch = batch
+        self.open_dims = open_dims
         self.recording = Recording(place, space, sizes)
         self.calls = itertools.count()
         self.names = {id(part): name for name, part in module.named_modules()}
@@ -66,13 +89,7 @@ class Forward(TorchFunctionMode):
         return self.recording
 
     def _input(self, name: str, shape: Sequence[int]) -> torch.Tensor:
-        if not self.batch or len(shape) < 2:
-            value = self.recording.input(name, shape)
-        else:
-            axes = AXES.get(len(shape), ())
-            opened = {0: "N", **dict(enumerate(axes, len(shape) - len(axes)))}
-            value = self.recording.input(name, shape, opened)
-        return self.tensor(value)
+        return self.tensor(self.recording.input(name, shape, self.open_dims(len(shape))))
 
     def _outputs(self, result: Any, name: str) -> dict[str, Value]:
         if isinstance(result, torch.Tensor):
@@ -169,7 +186,7 @@ class Forward(TorchFunctionMode):
         if module._forward_hooks or (module._forward_pre_hooks and not _is_reparametrized(module)):
             raise recording.refused(f"{label} ({type(module).__name__}) has hooks, which may do anything")
         call = functions.ModuleCall(self, module, op_name, label, args, kwargs)
-        handler = functions.MODULES.get(op_name, functions.plain_module)
+        handler: Any = functions.MODULES.get(op_name, functions.plain_module)
         return handler(call, arguments_of(module, op_name))
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -91,6 +91,8 @@ def handles(*names: str) -> Callable[[Handler], Handler]:
 def call(forward: Forward, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """What a function gives, called with tensors of the forward."""
     name = name_of(func)
+    if name in ASIDE:
+        return ASIDE[name]
     if name in PLAIN:
         return func(*args, **kwargs)
     made = Call(forward, name, args, kwargs)
@@ -123,13 +125,15 @@ def name_of(func: Any) -> str:
 
 IN_PLACE = {"__iadd__": "add", "__isub__": "sub", "__imul__": "mul", "__itruediv__": "div"}
 PLAIN = {
-    ".dtype", ".device", ".layout", ".is_cuda", ".is_meta", ".is_sparse", ".is_quantized", ".is_mkldnn", ".is_nested",
-    ".requires_grad", ".grad_fn", ".is_leaf", ".names", ".is_cpu", ".is_mps", ".is_xpu", ".grad", ".itemsize",
-    "is_floating_point", "is_complex", "is_contiguous", "get_device", "element_size", "requires_grad_", "type",
+    ".dtype", ".layout", ".is_sparse", ".is_quantized", ".is_mkldnn", ".is_nested",
+    ".requires_grad", ".grad_fn", ".is_leaf", ".names", ".is_mps", ".is_xpu", ".grad", ".itemsize",
+    "is_floating_point", "is_complex", "is_contiguous", "element_size", "requires_grad_", "type",
     "_is_view", "retain_grad", "is_inference", "is_same_size", "__hash__", "__repr__", "__format__", "data_ptr",
     "result_type", "storage_offset", "is_pinned", "register_hook", "is_neg", "is_conj", "is_tensor",
 }  # fmt: skip
 """What says nothing of sizes or values."""
+ASIDE = {".device": torch.device("cpu"), ".is_cuda": False, ".is_meta": False, ".is_cpu": True, "get_device": -1}
+"""What a tensor without data says of its place: as if it were the module's."""
 
 # --- sizes -----------------------------------------------------------------------------------------------------------
 
@@ -372,19 +376,49 @@ def _matmul(call: Call) -> torch.Tensor:
     return call.add("MatMul", [words["input"], words.get("other", words.get("mat2"))])
 
 
+@handles("addcmul", "addcdiv")
+def _add_product(call: Call) -> torch.Tensor:
+    words = call.bound("input tensor1 tensor2 value", value=1)
+    joined = call.add("Mul" if call.name.startswith("addcmul") else "Div", [words["tensor1"], words["tensor2"]])
+    if words["value"] != 1:
+        joined = call.add("Scale", [joined], {"factor": float(words["value"])})
+    return call.add("Add", [words["input"], joined])
+
+
+@handles("addmm", "baddbmm", "addbmm")
+def _add_matmul(call: Call) -> torch.Tensor:
+    words = call.bound("input batch1 batch2 beta alpha", beta=1, alpha=1)
+    factors = [words.get(new, words.get(old)) for new, old in (("mat1", "batch1"), ("mat2", "batch2"))]
+    product = call.add("MatMul", factors)
+    if call.name.startswith("addbmm"):
+        raise call.refused("addbmm")
+    if words["alpha"] != 1:
+        product = call.add("Scale", [product], {"factor": float(words["alpha"])})
+    if words["beta"] == 0:
+        return product
+    own = (
+        words["input"] if words["beta"] == 1 else call.add("Scale", [words["input"]], {"factor": float(words["beta"])})
+    )
+    return call.add("Add", [own, product])
+
+
 @handles("scaled_dot_product_attention")
 def _attention(call: Call) -> torch.Tensor:
     words = call.bound(
         "query key value attn_mask dropout_p is_causal scale", attn_mask=None, dropout_p=0.0, is_causal=False
     )
-    if words["attn_mask"] is not None or words["is_causal"] or words["dropout_p"] or words.get("enable_gqa"):
-        raise call.refused("attention with a mask or dropout")
+    mask = words["attn_mask"]
+    if words["is_causal"] or words["dropout_p"] or words.get("enable_gqa"):
+        raise call.refused("attention that is causal, grouped or with dropout")
+    if mask is not None and not mask.is_floating_point():
+        raise call.refused("attention with a mask of truth values")
     query, key, value = words["query"], words["key"], words["value"]
     scale = words.get("scale")
     features = call.value(query).shape[-1]
     scaled = call.add("Scale", [query], {"factor": float(1 / math.sqrt(features) if scale is None else scale)})
     turned = call.add("Transpose", [key], {"dim0": -2, "dim1": -1})
-    weights = call.add("Softmax", [call.add("MatMul", [scaled, turned])], {"dim": -1})
+    logits = call.add("MatMul", [scaled, turned])
+    weights = call.add("Softmax", [logits if mask is None else call.add("Add", [logits, mask])], {"dim": -1})
     return call.add("MatMul", [weights, value])
 
 

@@ -13,14 +13,23 @@ from typing import Any, NamedTuple
 
 import torch
 
+from tracer.diagnostics import TracerError
 from tracer.importing.paths import one_of, required
 from tracer.importing.recording import Recording, Step, Unrepresentable
 from tracer.importing.text import config
 from tracer.loading import load_text
 from tracer.net import Net
 from tracer.ops.base import written
+from tracer.size_set import TooLarge
 from tracer.symbol import Space
-from tracer.torch_bridge.forward import Forward, raised
+from tracer.torch_bridge.forward import (
+    Forward,
+    OpenDims,
+    batch_and_spatial_dims,
+    no_dims,
+    raised,
+    spatial_dims,
+)
 
 CHECKED = 8
 """Other sizes for which the config is compared with the module."""
@@ -59,24 +68,29 @@ def _weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     return found | {word: getattr(module, word) for word in computed}
 
 
-def from_module(module: torch.nn.Module, *shapes: Sequence[int], name: str | None = None) -> Net:
+def from_module(module: torch.nn.Module, *shapes: Sequence[int], name: str | None = None, fixed: bool = False) -> Net:
     """The network of a module, for inputs of these shapes; its batch and its spatial dims become symbols.
 
-    Raises :class:`Unrepresentable` where something cannot be represented.
+    With ``fixed`` they stay numbers, and the config says nothing of other sizes. Raises :class:`Unrepresentable` where
+    something cannot be represented.
     """
-    return read_module(module, *shapes, name=name).net
+    return read_module(module, *shapes, name=name, fixed=fixed).net
 
 
-def read_module(module: torch.nn.Module, *shapes: Sequence[int], name: str | None = None) -> Imported:
+def read_module(
+    module: torch.nn.Module, *shapes: Sequence[int], name: str | None = None, fixed: bool = False
+) -> Imported:
     """The same, with where the module's weights are. The module is left in the mode that it is in."""
     modes = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
+        if fixed:
+            return _read(module, shapes, name, no_dims)
         try:
-            return _read(module, shapes, name, True)
+            return _read(module, shapes, name, batch_and_spatial_dims)
         except Unrepresentable as refused:
             try:
-                return _read(module, shapes, name, False)  # a batch of one may be squeezed
+                return _read(module, shapes, name, spatial_dims)  # a batch of one may be squeezed
             except Unrepresentable:
                 raise refused from None
     finally:
@@ -84,21 +98,26 @@ def read_module(module: torch.nn.Module, *shapes: Sequence[int], name: str | Non
             part.training = training
 
 
-def _read(module: torch.nn.Module, shapes: Sequence[Sequence[int]], name: str | None, batch: bool) -> Imported:
+def _read(module: torch.nn.Module, shapes: Sequence[Sequence[int]], name: str | None, open_dims: OpenDims) -> Imported:
     space = Space()
 
     def run(sizes: Mapping[str, int]) -> Recording:
-        return record(module, shapes, batch, sizes, space)
+        return record(module, shapes, open_dims, sizes, space)
 
     recording, refused = one_of(run)
     title = name or type(module).__name__
-    net = load_text(config(recording, title).text, "<module>", {})
-    unsaid = [one for one in refused if not one.by_operation and net.sizes().axes[one.symbol].runs & one.sizes]
-    if unsaid:
-        recording.require(required(recording, unsaid))
-    text, names = config(recording, title)
-    net = load_text(text, "<module>", {})
-    _agree(net, run, recording.symbols, refused)
+    try:
+        net = load_text(config(recording, title).text, "<module>", {})
+        unsaid = [one for one in refused if not one.by_operation and net.sizes().axes[one.symbol].runs & one.sizes]
+        if unsaid:
+            recording.require(required(recording, unsaid))
+        text, names = config(recording, title)
+        net = load_text(text, "<module>", {})
+        _agree(net, run, recording.symbols, refused)
+    except TracerError as error:
+        raise Unrepresentable(f"what comes out is no config: {error.diagnostics[0].message}") from error
+    except TooLarge as error:
+        raise Unrepresentable(str(error)) from error
     return Imported(net, {names[step.name]: step for step in recording.steps if step.owner is not None})
 
 
@@ -133,13 +152,17 @@ def _said(shapes: Sequence[Sequence[int] | None] | None) -> str:
 
 
 def record(
-    module: torch.nn.Module, shapes: Sequence[Sequence[int]], batch: bool, sizes: Mapping[str, int], space: Space
+    module: torch.nn.Module,
+    shapes: Sequence[Sequence[int]],
+    open_dims: OpenDims,
+    sizes: Mapping[str, int],
+    space: Space,
 ) -> Recording:
     """The steps of a module's forward for inputs of these shapes, some of their symbols at other sizes.
 
     Raises :class:`Unrepresentable` for what has no place in a config, and for what the module raises.
     """
-    forward = Forward(module, batch, space, sizes)
+    forward = Forward(module, open_dims, space, sizes)
     try:
         return forward.run(shapes)
     except Unrepresentable as refused:

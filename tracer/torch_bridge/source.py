@@ -17,10 +17,13 @@ from tracer.ops.base import given_arguments, with_arguments, written
 from tracer.ops.calls import Call, DimOf, Dtype, Item, Learned, Own, Sliced, Tensor, Term
 from tracer.size_set import TooLarge
 from tracer.symbol import Size, Space
-from tracer.torch_bridge.building import attribute, identifier
+from tracer.torch_bridge.building import attribute, condition_term, identifier
 from tracer.trace import dims_value
 
-OPERATORS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//"}
+OPERATORS = {
+    "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "ge": ">=", "eq": "==", "ne": "!=",
+    "and_": "&", "or_": "|",
+}  # fmt: skip
 TAKEN = {"self", "torch", "nn", "F"}
 
 Key = tuple[int, bool]
@@ -462,6 +465,8 @@ class _Body:
         if atom.function == "symbol":
             node, dim = self.file.symbols[first]
             return self._tensor(node).size(dim)
+        if atom.function == "choose":
+            return Call("torch.sym_ite", (condition_term(first, self._terms), *map(self._terms, rest)))
         a, b = self._terms(first), self._terms(rest[0])
         return a // b if atom.function == "floordiv" else Call("builtins.min", (a, b))
 
