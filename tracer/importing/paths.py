@@ -191,14 +191,16 @@ class _Ways:
     def _try_together(self, guard: Guard) -> None:
         """Record sizes of several symbols for which a guard does not hold: one of its alternatives for each symbol."""
         assert guard.holds is not None
-        sizes: dict[str, int] = {}
+        alternatives: dict[str, Condition | bool] = {}
         for part in _alternatives(guard.holds):
-            support = self.space.support(part)
-            symbol = next(iter(support))
-            if len(support) > 1 or symbol in sizes:
+            (symbol, *more) = self.space.support(part)
+            if more:
                 names = " and ".join(sorted(self.space.support(guard.holds)))
                 raise Unrepresentable(f"{guard.place}: {names} decide together ({guard.holds!r})")
-            refused = FILLED - self._sizes([part], symbol)
+            alternatives[symbol] = alternatives.get(symbol, False) | part
+        sizes: dict[str, int] = {}
+        for symbol, any_of in alternatives.items():
+            refused = FILLED - self._sizes([any_of], symbol)
             near = refused.nearest(self.first.symbols[symbol])
             if not near:
                 self._settle([guard.holds])

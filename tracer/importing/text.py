@@ -10,7 +10,10 @@ from tracer.importing.recording import Recording, Scope, Step, Unrepresentable, 
 from tracer.importing.run_time_sizes import RunTimeSize
 from tracer.ops.registry import find_operation
 from tracer.source.written import quoted, written_value
-from tracer.symbol import SizeLike
+from tracer.symbol import Size, SizeLike, sizes_in
+
+LONGEST = 100
+"""Atoms of an expression that is still written."""
 
 MOST_ARGUMENTS = 8
 """A block with more arguments than this is no easier to read than its layers."""
@@ -380,8 +383,24 @@ def _plain(value: Any) -> Any:
     return expression(value.size) if isinstance(value, RunTimeSize) else value
 
 
+def _length(size: Size, known: dict[int, int]) -> int:
+    """How many atoms an expression has when it is written out."""
+    total = 0
+    for monomial, _ in size.terms:
+        for index in monomial:
+            if index not in known:
+                arguments = size.space.atoms[index].arguments
+                known[index] = 1 + sum(_length(inner, known) for inner in sizes_in(arguments))
+            total += known[index]
+    return total
+
+
 def expression(size: SizeLike | None) -> str:
     """A size over the symbols as a dim of a config: ``(H + 1) // 2``."""
+    if isinstance(size, Size) and _length(size, {}) > LONGEST:
+        raise Unrepresentable(
+            f"a size is needed whose expression over {' and '.join(sorted(size.space.support(size)))} is too long"
+        )
     text = repr(size)
     if size is None or "scale(" in text:
         raise Unrepresentable(f"the size {text} is no expression that a config can have")

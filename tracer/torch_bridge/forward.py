@@ -27,9 +27,7 @@ from tracer.symbol import Space
 from tracer.torch_bridge import functions
 from tracer.torch_bridge.modules import arguments_of, operation_of
 
-OURS = tuple(
-    os.path.dirname(path) + os.sep for path in (torch.__file__, os.path.dirname(__file__), importlib.__file__)
-)
+OURS = tuple(os.path.dirname(path) + os.sep for path in (torch.__file__, os.path.dirname(__file__), importlib.__file__))
 """Files whose lines are no place in the user's source."""
 
 
