@@ -38,6 +38,8 @@ def function(name: str) -> Callable[[Case], Callable[..., Any]]:
             arguments["dtype"] = arguments["dtype"] and getattr(torch, arguments["dtype"])
         if name in ("mean", "sum"):
             arguments.setdefault("dim", None)
+        if name in ("amax", "amin") and arguments.get("dim", ()) is None:
+            arguments["dim"] = ()
         return lambda x: getattr(torch, name)(x, **arguments)
 
     return build
@@ -158,13 +160,9 @@ def reduce_case(draw: Draw, op: str) -> Case:
     if draw(st.integers(0, 7)):
         arguments["dim"] = some_dims(draw, len(shape))
     maybe(draw, arguments, "keepdim", st.booleans())
-    maybe(
-        draw,
-        arguments,
-        "dtype",
-        st.sampled_from([None, "float16", "bfloat16", "float64", "complex64", "int32", "bool"]),
-        4,
-    )
+    types = st.sampled_from([None, "float16", "bfloat16", "float64", "complex64", "int32", "bool"])
+    if op in ("Mean", "Sum"):
+        maybe(draw, arguments, "dtype", types, 4)
     return Case(op, arguments, (shape,))
 
 
@@ -178,6 +176,8 @@ CASES: dict[str, tuple[Any, Callable[[Case], Callable[..., Any]]]] = {
     "Unsqueeze": (unsqueeze_case(), function("unsqueeze")),
     "Mean": (reduce_case("Mean"), function("mean")),
     "Sum": (reduce_case("Sum"), function("sum")),
+    "Amax": (reduce_case("Amax"), function("amax")),
+    "Amin": (reduce_case("Amin"), function("amin")),
 }
 
 
