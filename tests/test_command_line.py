@@ -649,3 +649,33 @@ def test_ops_and_schema_and_explain() -> None:
     assert "T301" in run("explain").stdout and "Bad" in run("explain", "t301").stdout
     done = run("explain", "T399")
     assert done.exit_code == 2 and "T399" in done.stderr
+
+
+def test_a_name_given_twice(here: Path) -> None:
+    """Two values for one name are no usage; the same one twice is."""
+    for arguments, said in (
+        (["--size", "H=32,H=64"], "Error: Invalid value for --size: H is given twice: 32 and 64"),
+        (
+            ["--set", "base=8", "--set", "base=[1, 2]"],
+            "Error: Invalid value for --set: base is given twice: 8 and [1, 2]",
+        ),
+        (
+            ["--input", "1,3,8,8", "--input", "1,3,9,9"],
+            "--input: the input is given twice: [1, 3, 8, 8] and [1, 3, 9, 9]",
+        ),
+    ):
+        result = run("trace", "clean.yaml", *arguments)
+        assert result.exit_code == 2 and said in result.stderr
+    assert run("trace", "clean.yaml", "--size", "H=32", "--size", "H=32").exit_code == 0
+
+
+def test_sizes_of_a_network_that_never_runs(here: Path) -> None:
+    """No size is in the sets; standard error says what stops the declared ones."""
+    (here / "never.yaml").write_text(
+        "input: [1, 3, H, W]\nsizes: {H: 8, W: 8}\nlayers:\n"
+        "  a: {op: Conv2d, out_channels: 4, kernel_size: 3}\n  b: {op: Add, from: [a, input]}\n",
+        "utf-8",
+    )
+    result = run("sizes", "never.yaml", "--format", "json")
+    assert result.exit_code == 1 and json.loads(result.stdout)["axes"]["H"]["runs"]["residues"] == []
+    assert result.stderr.startswith("never.yaml:5:11: error[T301] b: sizes differ in dim 1: 4 from a, 3 from input\n")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from hypothesis import settings
 
 from tests.oracle import Case, Refused, ours
 from tests.test_module_tables import tables
@@ -138,9 +139,12 @@ def declared(op: str, weights: list[tuple[int, ...]], groups: int) -> dict[str, 
 def answers() -> Iterator[tuple[Case, tuple[int, ...]]]:
     """Every sample's case, and the shape of what torch makes of it; a chunk each."""
     tables()  # what op_db imports is prepared there
+    profile = settings.get_current_profile_name()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from torch.testing._internal.common_methods_invocations import op_db
+
+        settings.load_profile(profile)
 
         for info in op_db:
             for sample in info.sample_inputs("cpu", torch.float32) if info.name in FUNCTIONS else ():

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
+from hypothesis import settings
 
 import tracer
 from tests.oracle import REFUSALS
@@ -36,13 +37,19 @@ class Sample(NamedTuple):
 
 
 def tables() -> tuple[Any, Any]:
-    """torch's tables. They import expecttest, but only for the base class of test cases that are not run here."""
+    """torch's tables.
+
+    They import expecttest, but only for the base class of test cases that are not run here. What they import loads
+    hypothesis' profile of torch's own tests, which draws ten cases: ours is put back.
+    """
+    profile = settings.get_current_profile_name()
     if "expecttest" not in sys.modules:
         sys.modules["expecttest"] = types.ModuleType("expecttest")
         sys.modules["expecttest"].TestCase = unittest.TestCase  # type: ignore[attr-defined]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from torch.testing._internal import common_modules, common_nn
+    settings.load_profile(profile)
     return common_modules, common_nn
 
 

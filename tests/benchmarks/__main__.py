@@ -7,6 +7,7 @@ ratios, with the limit that the project sets itself where there is one.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import resource
 import statistics
@@ -294,8 +295,57 @@ def plans(place: Path) -> Iterator[Row]:
         yield name, f"{statistics.median(times) * 1e3:.1f} ms (limit {limit})", found
 
 
+def bridge(place: Path) -> Iterator[Row]:
+    """(h) the torch bridge: building against the same module by hand, importing against trying sizes."""
+    if importlib.util.find_spec("torch") is None:
+        yield "build", "torch is not installed", ""
+        return
+    (place / "unet_module.py").write_text(TORCH_UNET)
+    sys.path.insert(0, str(place))
+    by_hand = importlib.import_module("unet_module").build
+    net = tracer.loads(flat_unet())
+    net.trace()
+    ratio, a, b = ratios(lambda: tracer.build(net, "meta"), by_hand, 7)
+    yield "build on meta, 67 layers", f"{ratio:.2f} x the same module by hand", f"{a * 1e3:.1f} / {b * 1e3:.1f} ms"
+    yield from _imported("the U-Net by hand", by_hand(), 3)
+    try:
+        from monai.networks.nets import UNet
+    except ImportError:
+        yield "MONAI's UNet", "is not installed (extra zoo)", ""
+        return
+    yield from _imported("MONAI's UNet", UNet(2, 1, 2, (16, 32, 64, 128, 256), (2, 2, 2, 2), num_res_units=2).eval(), 1)
+
+
+def _imported(name: str, module: object, channels: int) -> Iterator[Row]:
+    """Import and sets, against a forward on the meta device for each of 270 sizes."""
+    import torch
+
+    works: list[int] = []
+    on_meta = module.to("meta")  # type: ignore[attr-defined]
+
+    def forwards() -> None:
+        works.clear()
+        with torch.no_grad():
+            for size in range(31, 301):
+                try:
+                    on_meta(torch.empty(1, channels, size, 64, device="meta"))
+                    works.append(size)
+                except RuntimeError:
+                    pass
+
+    runs = tracer.sizes(tracer.from_module(module, (1, channels, 64, 64))).axes["H"].runs  # type: ignore[arg-type]
+    ratio, a, b = ratios(
+        forwards,
+        lambda: tracer.sizes(tracer.from_module(module, (1, channels, 64, 64))),  # type: ignore[arg-type]
+        3,
+    )
+    same = "the same sizes" if works == list(runs.between(31, 300)) else "OTHER SIZES"
+    yield f"270 meta forwards, {name}", f"{ratio:.1f} x import + sets of all sizes", f"{a:.2f} / {b:.3f} s; {same}"
+
+
 GROUPS = {
     "whole": whole, "inside": inside, "again": again, "tools": tools, "many": many, "sets": sets, "plans": plans,
+    "bridge": bridge,
 }  # fmt: skip
 
 

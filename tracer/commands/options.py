@@ -15,6 +15,7 @@ from tracer.diagnostics import Diagnostic, TracerError, printable, shortened
 from tracer.loading import load_text, read_bytes
 from tracer.net import Net
 from tracer.network.values import value_of
+from tracer.ops.base import written
 from tracer.source import limits
 from tracer.source.tree import Fault, compose, decode
 
@@ -28,9 +29,9 @@ class Overrides:
     """``--set``, ``--size`` and ``--input``, read."""
 
     def __init__(self, sets: tuple[str, ...], sizes: tuple[str, ...], inputs: tuple[str, ...]) -> None:
-        self.params = dict(self._param(item) for item in sets)
-        self.sizes = {name: n for item in sizes for name, n in self._sizes(item)}
-        self.inputs = dict(self.input_of(item) for item in inputs)
+        self.params = _once([self._param(item) for item in sets], "--set")
+        self.sizes = _once([pair for item in sizes for pair in self._sizes(item)], "--size")
+        self.inputs = _once([self.input_of(item) for item in inputs], "--input")
 
     @staticmethod
     def _param(item: str) -> tuple[str, Any]:
@@ -62,6 +63,17 @@ class Overrides:
                 f"{shortened(item, 60)!r} is not a shape such as 1,3,512,512", param_hint="--input"
             )
         return name, tuple(int(d) for d in dims)
+
+
+def _once(pairs: list[tuple[str, Any]], option: str) -> dict[str, Any]:
+    """Values by name; refused where one name has two."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found and found[name] != value:
+            first, second = (shortened(written(v), 40) for v in (found[name], value))
+            raise click.BadParameter(f"{name or 'the input'} is given twice: {first} and {second}", param_hint=option)
+        found[name] = value
+    return found
 
 
 def _is_size(text: str) -> bool:

@@ -41,7 +41,7 @@ def command(
 ) -> None:
     """The sizes of each symbol of CONFIG that run, that lose nothing, and whose skips are aligned; with proof.
 
-    Exit code 1 where some symbol has no size that runs.
+    Exit code 1 where some symbol has no size that runs; standard error then has what stops the declared ones.
     """
     overrides = Overrides(sets, sizes, inputs)
     complain = partial(_complain, config=config, format_=format_)
@@ -63,7 +63,12 @@ def command(
         console = console_for(use_colour(color))
         for part in sizes_table(net, found, forms, near, depth):
             console.print(part)
-    raise click.exceptions.Exit(0 if all(axis.runs for axis in found.axes.values()) else 1)
+    if all(axis.runs for axis in found.axes.values()):
+        return
+    known = {symbol for symbol in net.symbols if symbol in net.network.sizes}
+    if known == set(net.symbols):  # what stops it at the declared sizes, as one of the reasons
+        click.echo(report.full(net.trace().diagnostics, {shown(config): text}), nl=False, err=True)
+    raise click.exceptions.Exit(1)
 
 
 def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) -> None:

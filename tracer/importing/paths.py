@@ -228,8 +228,8 @@ class _Ways:
             if error.by_operation:
                 self._failed(symbol, size, flipped, str(error))
             else:
-                sizes = FILLED & self._sizes(self._about(symbol, held), symbol)
-                self.refused.append(Refusal(symbol, sizes, str(error), False))
+                refused = FILLED & self._sizes(self._about(symbol, held), symbol)
+                self.refused.append(Refusal(symbol, refused, str(error), False))
             return
         _Merge(self, other, flipped, sizes).merge()
         self._settle(flipped)

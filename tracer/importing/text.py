@@ -269,8 +269,7 @@ class _Writer:
         else:
             assert item.scope is not None
             words = [scope.name for scope in scopes[start : calls.index(item.scope.call) + 1]]
-        name = re.sub(r"\W", "_", "_".join(words))
-        return name
+        return re.sub(r"\W", "_", "_".join(words))
 
     def _written(self, values: Sequence[Any], names: dict[str, str], block: Block | None) -> str:
         """An argument's value, or the block's argument that it is in every part."""
