@@ -7,20 +7,14 @@ has no place in a config is named with its line; nothing is guessed.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 
-from tracer.diagnostics import TracerError
-from tracer.importing.paths import one_of, required
+from tracer.importing.reading import network_of
 from tracer.importing.recording import Recording, Step, Unrepresentable
-from tracer.importing.text import config
-from tracer.loading import load_text
 from tracer.net import Net
-from tracer.ops.base import written
-from tracer.size_set import TooLarge
 from tracer.symbol import Space
 from tracer.torch_bridge.forward import (
     Forward,
@@ -30,9 +24,6 @@ from tracer.torch_bridge.forward import (
     raised,
     spatial_dims,
 )
-
-CHECKED = 8
-"""Other sizes for which the config is compared with the module."""
 
 __all__ = ["Imported", "Unrepresentable", "from_module", "read_module"]
 
@@ -104,51 +95,8 @@ def _read(module: torch.nn.Module, shapes: Sequence[Sequence[int]], name: str | 
     def run(sizes: Mapping[str, int]) -> Recording:
         return record(module, shapes, open_dims, sizes, space)
 
-    recording, refused = one_of(run)
-    title = name or type(module).__name__
-    try:
-        net = load_text(config(recording, title).text, "<module>", {})
-        unsaid = [one for one in refused if not one.by_operation and net.sizes().axes[one.symbol].runs & one.sizes]
-        if unsaid:
-            recording.require(required(recording, unsaid))
-        text, names = config(recording, title)
-        net = load_text(text, "<module>", {})
-        _agree(net, run, recording.symbols, refused)
-    except TracerError as error:
-        raise Unrepresentable(f"what comes out is no config: {error.diagnostics[0].message}") from error
-    except TooLarge as error:
-        raise Unrepresentable(str(error)) from error
-    return Imported(net, {names[step.name]: step for step in recording.steps if step.owner is not None})
-
-
-def _agree(net: Net, run: Callable[[Mapping[str, int]], Recording], symbols: Mapping[str, int], refused: Any) -> None:
-    """Raise :class:`Unrepresentable` where the module says something else than the config.
-
-    What it refuses has to be refused; for a few other sizes, drawn but always the same, it is run once more.
-    """
-    for symbol, sizes, said, _ in refused:
-        taken = net.sizes().axes[symbol].runs & sizes
-        if taken:
-            raise Unrepresentable(f"{said}; for {symbol} = {taken.least} no config can say that")
-    draw = random.Random(0)
-    for _ in range(CHECKED):
-        other = {s: max(1, n + draw.randint(-n // 2, n // 2)) if draw.random() < 0.7 else n for s, n in symbols.items()}
-        try:
-            outputs: Any = [value.shape for value in run(other).outputs.values()]
-        except Unrepresentable:
-            outputs = None
-        trace = net.trace(**other)
-        mine = None if trace.diagnostics else list(trace.outputs.values())
-        if mine != outputs:
-            at = " ".join(f"{symbol}={n}" for symbol, n in other.items())
-            raise Unrepresentable(
-                f"at {at} it gives {_said(outputs)}, and its config would give {_said(mine)}: "
-                "some number follows the input's size unseen, through int(), range() or a cache"
-            )
-
-
-def _said(shapes: Sequence[Sequence[int] | None] | None) -> str:
-    return "an error" if shapes is None else ", ".join(map(written, shapes))
+    net, steps = network_of(run, name or type(module).__name__, "<module>")
+    return Imported(net, {name: step for name, step in steps.items() if step.owner is not None})
 
 
 def record(
