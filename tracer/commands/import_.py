@@ -82,7 +82,7 @@ def _from_onnx(source: str, shapes: dict[str, tuple[int, ...]], name: str | None
     from tracer.importing.onnx_file import read_onnx
 
     try:
-        return read_onnx(source, shapes, name).net
+        return read_onnx(source, shapes, name)
     except OSError as error:
         click.echo(f"{shown(source)}: cannot be read: {error.strerror or error}", err=True)
         raise click.exceptions.Exit(2) from None

@@ -1,4 +1,4 @@
-"""Floor 12: a program's recordings as a loaded network, compared with the program at other sizes before it is given out."""
+"""Floor 12: a program's recordings as a loaded network, compared with the program at other sizes first."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ has no place in a config is named with its line; nothing is guessed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
