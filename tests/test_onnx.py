@@ -313,3 +313,54 @@ def test_weights_in_another_file(tmp_path: Path) -> None:
     onnx.save(made, tmp_path / "net.onnx")
     (tmp_path / "data.bin").unlink()
     assert read_onnx(str(tmp_path / "net.onnx")).trace(H=9, W=9).outputs["conv"] == (1, 4, 7, 7)
+
+
+# --- export ----------------------------------------------------------------------------------------------------------
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize(
+    ("config", "params", "dims"),
+    [
+        ("unet_padded", ["base=2"], ["N", 1, "16*_H", "16*_W"]),
+        ("unet_2015", ["base=2"], ["N", 1, "H", "W"]),
+        ("conv_autoencoder", [], ["N", 1, "H", "W"]),
+        ("espcn", [], ["N", 1, "H", "W"]),
+    ],
+)
+def test_exported_configs(
+    config: str, params: list[str], dims: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is valid, keeps the symbols open for what runs, and read again it has the config's shapes."""
+    monkeypatch.chdir(tmp_path)
+    sets = [word for param in params for word in ("--set", param)]
+    result = CliRunner().invoke(cli, ["export", str(ROOT / "configs" / f"{config}.yaml"), "-o", "net.onnx", *sets])
+    assert (result.exit_code, result.stderr) == (0, "written: net.onnx\n"), result.stderr
+    made = onnx.load("net.onnx")
+    onnx.checker.check_model(made)
+    net = tracer.load(ROOT / "configs" / f"{config}.yaml", **({"base": 2} if params else {}))
+    found = [d.dim_value or d.dim_param for d in made.graph.input[0].type.tensor_type.shape.dim]
+    assert [str(n).replace(" ", "") for n in found] == [str(n) for n in dims]
+    shapes = [shape for node, shape in zip(net.network.nodes, net.trace().by_index) if node.is_input]
+    again = read_onnx("net.onnx", {made.graph.input[0].name: shapes[0]})
+    assert list(again.trace().outputs.values()) == list(net.trace().outputs.values())
+
+
+def test_export_says_what_it_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that does not close, no place to write, and sizes that torch's exporter does not keep open."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.yaml").write_text(
+        "input: [1, 3, 8, 8]\nlayers:\n  c: {op: Conv2d, out_channels: 2, kernel_size: 9}\n"
+    )
+    result = CliRunner().invoke(cli, ["export", "net.yaml", "-o", "net.onnx"])
+    assert result.exit_code == 1 and "net.yaml:3:" in result.stderr and not (tmp_path / "net.onnx").exists()
+    result = CliRunner().invoke(cli, ["export", "net.yaml", "--to", "onnx"])
+    assert result.exit_code == 2 and result.stderr.endswith("Error: say where to write the model: -o NAME.onnx\n")
+    (tmp_path / "net.yaml").write_text(
+        "input: [1, 3, H, 8]\nsizes: {H: 8}\nlayers:\n"
+        "  f: Flatten\n  l: {op: Linear, in_features: 192, out_features: 2}\n"
+    )
+    result = CliRunner().invoke(cli, ["export", "net.yaml", "-o", "net.onnx"])
+    assert (result.exit_code, result.stderr) == (0, "written: net.onnx\n")
+    assert onnx.load("net.onnx").graph.input[0].type.tensor_type.shape.dim[2].dim_value == 8

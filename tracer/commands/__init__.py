@@ -21,7 +21,7 @@ COMMANDS = {
     "plan": "Solve every auto; where skips cannot meet, say why and what would repair it.",
     "sizes": "The exact set of input sizes that run, run losslessly, and run aligned.",
     "verify": "Build the network with torch and compare every node, for several sizes.",
-    "export": "The network as the source of a torch module.",
+    "export": "The network as the source of a torch module, or as an ONNX model.",
     "import": "A config from a torch module or an ONNX file.",
     "explain": "A diagnostic's manual page.",
     "ops": "The operations and their arguments.",

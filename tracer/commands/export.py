@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from tracer.commands.options import Overrides, loaded, need_torch, network_options, shown
+from tracer.commands.options import Overrides, loaded, need, network_options, shown
 from tracer.diagnostics import Diagnostic, TracerError
+from tracer.source.files import write_file
+from tracer.source.written import EditError
 from tracer.views import report
 
-ENDINGS = {".py": "torch"}
+if TYPE_CHECKING:
+    from tracer.net import Net
+
+ENDINGS = {".py": "torch", ".onnx": "onnx"}
 """What a file's ending stands for."""
 
 
 @click.command("export")
 @click.argument("config")
 @network_options
-@click.option("--to", type=click.Choice(["torch"]), help="torch: one Python file that needs only torch.")
+@click.option(
+    "--to", type=click.Choice(["torch", "onnx"]), help="torch: one Python file that needs only torch. onnx: a model."
+)
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="The file to write; otherwise standard output.")
 def command(
     config: str,
@@ -28,29 +36,59 @@ def command(
     to: str | None,
     output: str | None,
 ) -> None:
-    """Write CONFIG as the source of a torch module: classes for its blocks, names from the config."""
-    if (to or ENDINGS.get(Path(output or "").suffix)) is None:
-        raise click.UsageError("say what to write: --to torch, or -o NAME.py")
-    need_torch()
+    """Write CONFIG as the source of a torch module, or as an ONNX model with torch's initial weights.
+
+    An ONNX model keeps the config's symbols open where torch's exporter can; what onnx infers of it, and what is read
+    of it again, is compared with the trace. Exit code 3 where they differ.
+    """
+    kind = to or ENDINGS.get(Path(output or "").suffix)
+    if kind is None:
+        raise click.UsageError("say what to write: --to torch, -o NAME.py or -o NAME.onnx")
+    if kind == "onnx" and output is None:
+        raise click.UsageError("say where to write the model: -o NAME.onnx")
+    need("torch", "torch")
+    if kind == "onnx":
+        need("onnx", "onnx")
+        need("onnxscript", "onnx")
     overrides = Overrides(sets, sizes, inputs)
     complain = partial(_complain, config=config)
     text, net = loaded(config, overrides, complain)
-    from tracer.torch_bridge.source import torch_source
-
     try:
-        source = torch_source(net)
+        content, code = _onnx(net) if kind == "onnx" else (_source(net), 0)
     except TracerError as error:
         complain(error.diagnostics, text)
         raise click.exceptions.Exit(1) from None
     if output is None:
-        click.echo(source, nl=False)
+        click.echo(content, nl=False)
         return
     try:
-        Path(output).write_text(source, "utf-8")
-    except OSError as error:
-        click.echo(f"{shown(output)}: cannot write: {error.strerror or error}", err=True)
+        write_file(output, content)
+    except (OSError, EditError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        click.echo(f"{shown(output)}: cannot write: {reason}", err=True)
         raise click.exceptions.Exit(2) from None
     click.echo(f"written: {shown(output)}", err=True)
+    raise click.exceptions.Exit(code)
+
+
+def _source(net: Net) -> bytes:
+    from tracer.torch_bridge.source import torch_source
+
+    return torch_source(net).encode("utf-8")
+
+
+def _onnx(net: Net) -> tuple[bytes, int]:
+    """The model, and the exit code; what is to be said of it goes to standard error."""
+    from tracer.torch_bridge.onnx_export import onnx_export
+
+    exported = onnx_export(net)
+    if exported.fixed:
+        click.echo(f"its sizes are fixed, as torch's exporter does not keep them open: {exported.fixed}", err=True)
+    if exported.unread:
+        click.echo(f"not compared by reading it again: {exported.unread}", err=True)
+    for difference in exported.differences:
+        click.echo(f"differs from the trace: {difference}", err=True)
+    return exported.model, 3 if exported.differences else 0
 
 
 def _complain(found: list[Diagnostic], text: str, *, config: str) -> None:

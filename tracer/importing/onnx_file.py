@@ -86,6 +86,12 @@ def _first(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
+class Unread(NamedTuple):
+    """An output of a node that no operation of a config gives."""
+
+    what: str
+
+
 class Graph:
     """One walk over the nodes."""
 
@@ -164,9 +170,14 @@ class Graph:
             missing = [name for name, value in zip(node.input, given) if name and value is None]
             if missing:
                 raise self.recording.refused(f"there is no {missing[0]}, which it reads")
+            unread = next((value for value in given if isinstance(value, Unread)), None)
+            if unread is not None:
+                raise self.recording.refused(f"it reads {unread.what}, which no config can give it")
             made = self._made(node, given)
             results = made if isinstance(made, (list, tuple)) and not isinstance(made, Value) else [made]
             self.known |= {name: value for name, value in zip(node.output, results) if name}
+            for name in node.output[len(results) :]:
+                self.known[name] = Unread(f"another output of {node.op_type}")
 
     def _made(self, node: Any, given: Sequence[Any]) -> Any:
         import onnx
