@@ -176,6 +176,25 @@ class Coordinates(nn.Module):
         return torch.cat([x, ys], 1)
 
 
+class Shared(nn.Module):
+    """Reads a view of what was changed in place."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x * 2
+        first = y[:, :1]
+        y.add_(1)
+        return torch.cat([first, y], 1)
+
+
+class Viewed(nn.Module):
+    """Changes a view in place."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x * 2
+        y[:, :1].mul_(3)
+        return y
+
+
 class Failing(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.missing(x)
@@ -195,6 +214,8 @@ UNSEEN = r"at N=1 H=\d+ W=\d+ it gives .*, and its config would give .*: some nu
         (Ways(), r"`return torch.relu.*`: for H = \d+ it takes another way, which differs in more than numbers"),
         (Both(), r"`return torch.relu.*: H and W decide together"),
         (Coordinates(), r"return torch.cat.*: a tensor is used that was made at run time \(.*ys = torch.linspace"),
+        (Shared(), r"`return torch.cat.*: it shares memory with a tensor that was changed in place \(.*`y.add_\(1\)`"),
+        (Viewed(), r"it shares memory with a tensor that was changed in place \(.*`y\[:, :1\].mul_\(3\)`"),
         (Failing(), r"Failing raises AttributeError at .*test_importing.py:\d+ `return self.missing\(x\)`: "),
         (nn.Sequential(nn.Conv2d(4, 2, 1)), r"Conv2d: in_channels is 4, but the input \[1, 3, 8, 8\] has 3 channels"),
         (nn.Sequential(nn.LSTM(8, 8)), r"no operation in a config"),
@@ -271,13 +292,14 @@ def test_changes_in_place() -> None:
     class Inplace(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.conv, self.relu = nn.Conv2d(3, 3, 3, padding=1), nn.ReLU(inplace=True)
+            self.conv, self.relu, self.drop = nn.Conv2d(3, 3, 3, padding=1), nn.ReLU(inplace=True), nn.Dropout()
 
         def forward(self, x: Tensor) -> Tensor:
             y = self.conv(x)
-            z = self.relu(y)
+            z = self.relu(self.drop(y))
             y += z
-            return torch.cat([y, z.mul_(2)], 1)
+            w = F.leaky_relu(y.detach(), 0.2, True)
+            return torch.cat([y, z.mul_(2), w], 1)
 
     torch.manual_seed(0)
     module = Inplace().eval()

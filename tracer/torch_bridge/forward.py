@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.overrides import TorchFunctionMode
@@ -29,6 +29,14 @@ from tracer.torch_bridge.modules import arguments_of, operation_of
 
 OURS = tuple(os.path.dirname(path) + os.sep for path in (torch.__file__, os.path.dirname(__file__), importlib.__file__))
 """Files whose lines are no place in the user's source."""
+
+
+class Memory(NamedTuple):
+    """Tensors of one memory, by their identity."""
+
+    whole: dict[int, torch.Tensor]
+    """Those that have all of it, in the same places."""
+    views: dict[int, torch.Tensor]
 
 
 OpenDims = Callable[[int], Mapping[int, str]]
@@ -71,6 +79,10 @@ class Forward(TorchFunctionMode):
         self.values: dict[int, tuple[torch.Tensor, Value]] = {}
         """What each tensor of the forward is; the tensors are kept, so that no other gets their identity."""
         self.constants: dict[int, Value] = {}
+        self.memory: dict[int, Memory] = {}
+        """Tensors that share memory."""
+        self.stale: dict[int, str] = {}
+        """Tensors whose memory was changed through another one, and where."""
         self.indices: dict[int, tuple[torch.Tensor, Value]] = {}
         """Which max pooling gave the indices."""
 
@@ -91,8 +103,7 @@ class Forward(TorchFunctionMode):
 
     def _outputs(self, result: Any, name: str) -> dict[str, Value]:
         if isinstance(result, torch.Tensor):
-            value = self.value(result)
-            return {} if value is None else {name or "output": value}
+            return {} if self.value(result) is None else {name or "output": self.operand(result)}
         parts: Iterator[tuple[str, Any]]
         if isinstance(result, Mapping):
             parts = ((str(key), part) for key, part in result.items())
@@ -123,15 +134,30 @@ class Forward(TorchFunctionMode):
         known = self.values.get(id(tensor))
         return known[1] if known else None
 
+    def share(self, tensor: torch.Tensor, other: torch.Tensor, *, whole: bool) -> None:
+        """Note that ``other`` has the memory of a tensor: all of it in the same places (``whole``), or a view of it."""
+        memory = self.memory.setdefault(id(tensor), Memory({id(tensor): tensor}, {}))
+        (memory.whole if whole and id(tensor) in memory.whole else memory.views)[id(other)] = other
+        self.memory[id(other)] = memory
+
     def become(self, tensor: torch.Tensor, value: Value) -> torch.Tensor:
-        """A tensor that was changed in place."""
-        self.values[id(tensor)] = (tensor, value)
+        """A tensor changed in place: others that are it are changed too, views of it are not known any more."""
+        memory = self.memory.get(id(tensor), Memory({id(tensor): tensor}, {}))
+        same = memory.whole if id(tensor) in memory.whole else {id(tensor): tensor}
+        for key, other in same.items():
+            self.values[key] = (other, value)
+        for key in {*memory.whole, *memory.views} - {*same}:
+            self.stale[key] = place()
         return tensor
 
     def operand(self, value: Any) -> Value:
         """A tensor as the source of a step: one of the forward's, or a parameter or constant of the module."""
         if isinstance(value, Value):
             return value
+        if id(value) in self.stale:
+            raise self.recording.refused(
+                f"it shares memory with a tensor that was changed in place ({self.stale[id(value)]})"
+            )
         known = self.value(value)
         if known is not None:
             return known

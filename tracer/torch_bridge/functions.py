@@ -31,6 +31,13 @@ class Call:
         self.name = name
         self.args = tuple(args)
         self.kwargs = dict(kwargs)
+        self.in_place = self.kwargs.get("inplace") is True
+        """Whether the first tensor is changed."""
+
+    @property
+    def first(self) -> Any:
+        """The tensor that it is called with first."""
+        return self.args[0] if self.args else self.kwargs.get("input")
 
     def bound(self, names: str, **defaults: Any) -> dict[str, Any]:
         """The arguments by name. Refused where there are others than these."""
@@ -44,6 +51,10 @@ class Call:
 
     def refused(self, why: str) -> Unrepresentable:
         return self.recording.refused(why)
+
+    def known(self, tensor: Any) -> Value:
+        """What a tensor of the forward is, for its sizes only."""
+        return self.forward.value(tensor) or self.value(tensor)
 
     def value(self, tensor: Any) -> Value:
         return self.forward.operand(tensor)
@@ -102,12 +113,26 @@ def call(forward: Forward, func: Any, args: Sequence[Any], kwargs: Mapping[str, 
     if handler is None:
         raise made.refused(f"{name} has no operation in a config")
     result = handler(made)
-    inplace = in_place or made.kwargs.get("inplace") is True
-    if inplace and isinstance(result, torch.Tensor):
+    if (in_place or made.in_place) and isinstance(result, torch.Tensor):
         value = forward.value(result)
         assert value is not None
-        return forward.become(args[0], value)
+        return forward.become(made.first, value)
+    if name in VIEWS or name in SAME:
+        for other in result if isinstance(result, tuple) else [result]:
+            if isinstance(other, torch.Tensor) and isinstance(made.first, torch.Tensor):
+                whole = name in SAME or forward.value(other) == forward.value(made.first)
+                forward.share(made.first, other, whole=whole)
     return result
+
+
+VIEWS = {
+    "__getitem__", "view", "view_as", "reshape", "reshape_as", "flatten", "unflatten", "permute", "movedim", "moveaxis",
+    "transpose", "swapaxes", "swapdims", "t", ".T", ".mT", ".H", ".mH", "squeeze", "unsqueeze", "chunk", "split",
+    "split_with_sizes", "narrow", "select", "unbind", "expand", "expand_as", "broadcast_to",
+}  # fmt: skip
+"""What gives tensors that share memory with the one they are made of, or may."""
+SAME = {"contiguous", "detach", "to", "type_as", "float", "cpu", ".data", "alias", "requires_grad", "dropout"}
+"""What gives a tensor as it is, or may."""
 
 
 def has_handler(func: Any) -> bool:
@@ -140,7 +165,7 @@ ASIDE = {".device": torch.device("cpu"), ".is_cuda": False, ".is_meta": False, "
 
 @handles(".shape")
 def _shape(call: Call) -> Any:
-    return tuple.__new__(Sizes, call.recording.dims(call.value(call.args[0])))
+    return tuple.__new__(Sizes, call.recording.dims(call.known(call.args[0])))
 
 
 class Sizes(tuple[Any, ...]):
@@ -164,7 +189,7 @@ class Sizes(tuple[Any, ...]):
 @handles("size")
 def _size(call: Call) -> Any:
     words = call.bound("input dim", dim=None)
-    value = call.value(words["input"])
+    value = call.known(words["input"])
     if words["dim"] is None:
         return tuple.__new__(Sizes, call.recording.dims(value))
     return call.recording.size(value, words["dim"])
@@ -172,7 +197,7 @@ def _size(call: Call) -> Any:
 
 @handles("dim", "ndimension", ".ndim")
 def _rank(call: Call) -> int:
-    return len(call.value(call.args[0]).shape)
+    return len(call.known(call.args[0]).shape)
 
 
 @handles("numel", "nelement")
@@ -216,6 +241,7 @@ def _dropout(call: Call) -> torch.Tensor:
     words = call.bound("input p training inplace", training=True)
     if words["training"]:
         raise call.refused(f"{call.name} draws at random in eval mode too")
+    call.in_place |= words.get("inplace") is True
     return call.made(call.value(words["input"]))
 
 
@@ -238,7 +264,8 @@ def _activation(call: Call) -> torch.Tensor:
     assert cls is not None
     fields = {f.encode_name: f.default for f in msgspec.structs.fields(cls)}
     words = call.bound(" ".join(["input", *fields]))
-    for word in ("inplace", "_stacklevel", "dtype"):
+    call.in_place |= words.pop("inplace", False) is True
+    for word in ("_stacklevel", "dtype"):
         words.pop(word, None)
     x = words.pop("input")
     return call.add(op_name, [x], {w: v for w, v in words.items() if w not in fields or v != fields[w]})
@@ -1014,7 +1041,12 @@ def plain_module(call: ModuleCall, arguments: dict[str, Any]) -> torch.Tensor:
     given = [*call.args, *call.kwargs.values()]
     if not all(isinstance(one, torch.Tensor) for one in given):
         raise call.refused(f"{call.label} ({call.name}) is called with more than tensors")
-    return call.add_module(given, arguments)
+    made = call.add_module(given, arguments)
+    if call.name in ("Identity", "Flatten", "Unflatten") or call.name.endswith(
+        ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d")
+    ):
+        call.forward.share(given[0], made, whole=call.name not in ("Flatten", "Unflatten"))
+    return made
 
 
 def _pooled(call: ModuleCall, arguments: dict[str, Any]) -> Any:
