@@ -19,6 +19,10 @@ Monomial = tuple[int, ...]
 Terms = tuple[tuple[Monomial, int], ...]
 
 
+DYADIC = 2**12
+"""The largest numerator and denominator of a factor that is a fraction of floats."""
+
+
 class Atom:
     """An indivisible size: a symbol, or a function of other sizes that is not a polynomial."""
 
@@ -278,9 +282,10 @@ class Size:
         return self.space.atom("minimum", self, other)
 
     def scale(self, factor: float) -> SizeLike:
-        """floor(self * factor) in double arithmetic."""
-        if factor == int(factor):
-            return self * int(factor)
+        """floor(self * factor) in double arithmetic, which is exact for 1.5 or 0.25 and sizes below 2**40."""
+        above, below = float(factor).as_integer_ratio()
+        if 0 < above <= DYADIC and below <= DYADIC:
+            return self * above // below
         return self.space.atom("scale", self, factor)
 
     def __ge__(self, other: SizeLike) -> Condition | bool:

@@ -32,6 +32,9 @@ FILLED = SizeSet((), 1, 1, (0,))
 MOST_WAYS = 100
 """Ways that are tried before a program is given up."""
 
+AHEAD = 4
+"""Steps that are looked at for one that comes later."""
+
 FAILURES = 4
 """Sizes that fail in an operation, until all that decide alike are taken to."""
 
@@ -313,7 +316,7 @@ class _Merge:
             if a is not None and b is not None and self._same(a, b):
                 self._keep(a, b)
                 i, j = i + 1, j + 1
-            elif b is not None and self._is_removable(b) and not (a is not None and self._is_removable(a)):
+            elif b is not None and self._is_removable(b) and self._comes_later(a, theirs[j + 1 : j + AHEAD]):
                 self._insert(b)
                 j += 1
             elif a is not None and self._is_removable(a):
@@ -340,6 +343,7 @@ class _Merge:
             and a.label == b.label
             and [s.name for s in a.scopes] == [s.name for s in b.scopes]
             and len(a.sources) == len(b.sources)
+            and (not isinstance(a.op, Slice) or a.arguments["dim"] == b.arguments["dim"])
             and all(map(self._alike, a.sources, b.sources))
             and all(self._node_alike(a.arguments.get(w), b.arguments.get(w)) for w in {*a.arguments, *b.arguments})
         )
@@ -416,6 +420,12 @@ class _Merge:
         self.skipped[step.name] = source
         self.behind[before] = self.behind[source] = step.name
         self._require_identity(step, self.theirs)
+
+    def _comes_later(self, a: Step | None, following: Sequence[Step]) -> bool:
+        """Whether a step of those so far can wait: it stays, or one like it follows."""
+        if a is None or not self._is_removable(a):
+            return True
+        return any(type(a.op) is type(b.op) and a.arguments.get("dim") == b.arguments.get("dim") for b in following)
 
     def _is_removable(self, step: Step) -> bool:
         """Whether it may change nothing: a resize to its own size, padding with nothing, a slice of everything."""
@@ -497,6 +507,8 @@ class _Merge:
 
     def _fitted(self, step: Step, arguments: dict[str, Any], source: Value) -> dict[str, Any]:
         """Arguments of a step that is left out elsewhere, such that they change nothing there."""
+        if isinstance(step.op, Slice):
+            return self._fitted_slice(step, arguments, source)
         if not isinstance(step.op, Padding):
             return arguments
         padding = arguments["padding"]
@@ -504,15 +516,33 @@ class _Merge:
         spread = padding if isinstance(padding, tuple) else (padding,) * count
         return {**arguments, "padding": tuple(self._combined(0, n, step) for n in spread)}
 
+    def _fitted_slice(self, step: Step, arguments: dict[str, Any], source: Value) -> dict[str, Any]:
+        """A slice that takes everything where it is left out."""
+        whole = self._run_time(source.sizes[arguments["dim"]])
+
+        def from_start(n: Any) -> Any:
+            return whole + n if not isinstance(n, RunTimeSize) and n < 0 else n
+
+        found = dict(arguments)
+        if "start" in arguments:
+            found["start"] = self._combined(0, from_start(arguments["start"]), step)
+        if arguments.get("stop") is not None:
+            found["stop"] = self._combined(whole, from_start(arguments["stop"]), step)
+        return found
+
     def _candidates(self, a: SizeLike, b: SizeLike) -> Iterator[SizeLike]:
         yield b
         yield a
+        if isinstance(a, Size) or isinstance(b, Size):
+            yield minimum(a, b)
+            yield maximum(a, b)
         for condition in self.flipped:
             if condition.relation in ("eq", "ne"):
                 difference: Size = condition.parts[0]
                 for base in (a, b):
-                    yield base + difference
-                    yield base - difference
+                    for change in (difference, difference - difference.constant):
+                        yield base + change
+                        yield base - change
         for one, other in ((b, a), (a, b)):
             if isinstance(one, Size):
                 (here,) = substitute([one - other], self.ways.first.symbols)
