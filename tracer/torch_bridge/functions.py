@@ -117,11 +117,26 @@ def call(forward: Forward, func: Any, args: Sequence[Any], kwargs: Mapping[str, 
         value = forward.value(result)
         assert value is not None
         return forward.become(made.first, value)
+    if name in VIEWS:
+        result = _strided(forward, result, func(*args, **kwargs))
     if name in VIEWS or name in SAME:
         for other in result if isinstance(result, tuple) else [result]:
             if isinstance(other, torch.Tensor) and isinstance(made.first, torch.Tensor):
                 whole = name in SAME or forward.value(other) == forward.value(made.first)
                 forward.share(made.first, other, whole=whole)
+    return result
+
+
+def _strided(forward: Forward, result: Any, views: Any) -> Any:
+    """The tensors as torch's own views, which know their strides: ``view`` refuses some of them."""
+    if isinstance(result, torch.Tensor) and isinstance(views, torch.Tensor):
+        value = forward.value(result)
+        if value is None or tuple(views.shape) != value.shape:
+            return result
+        forward.values[id(views)] = (views, value)
+        return views
+    if isinstance(result, tuple) and isinstance(views, (tuple, list)) and len(result) == len(views):
+        return tuple(_strided(forward, one, view) for one, view in zip(result, views))
     return result
 
 
