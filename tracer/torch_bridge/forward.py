@@ -2,7 +2,7 @@
 
 The user's own Python runs, so that whatever decides there, by sizes or by anything else but a tensor's values, decides
 as it always does. Tensors are on the meta device; a torch function that is called with one of them is looked up in
-:mod:`tracer.torch_bridge.functions`, and a torch.nn module becomes its operation. Sizes are read as
+:mod:`tracer.torch_bridge.calls`, and a torch.nn module becomes its operation. Sizes are read as
 :class:`tracer.importing.run_time_sizes.RunTimeSize`.
 """
 
@@ -24,8 +24,18 @@ from torch.overrides import TorchFunctionMode
 from tracer.importing.recording import AXES, Recording, Scope, Unrepresentable, Value
 from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize
 from tracer.symbol import Space
-from tracer.torch_bridge import functions
+from tracer.torch_bridge import (
+    calls,
+    calls_of_dims,
+    calls_of_elements,
+    calls_of_layers,
+    calls_of_modules,
+    calls_of_sizes,
+)
 from tracer.torch_bridge.modules import arguments_of, operation_of
+
+HANDLERS = (calls_of_dims, calls_of_elements, calls_of_layers, calls_of_sizes)
+"""The files whose handlers are registered when they are imported."""
 
 OURS = tuple(os.path.dirname(path) + os.sep for path in (torch.__file__, os.path.dirname(__file__), importlib.__file__))
 """Files whose lines are no place in the user's source."""
@@ -209,21 +219,21 @@ class Forward(TorchFunctionMode):
         label = self._within(path, label)
         if module._forward_hooks or (module._forward_pre_hooks and not _is_reparametrized(module)):
             raise recording.refused(f"{label} ({type(module).__name__}) has hooks, which may do anything")
-        call = functions.ModuleCall(self, module, op_name, label, args, kwargs)
-        handler: Any = functions.MODULES.get(op_name, functions.plain_module)
+        call = calls_of_modules.ModuleCall(self, module, op_name, label, args, kwargs)
+        handler: Any = calls_of_modules.MODULES.get(op_name, calls_of_modules.plain_module)
         return handler(call, arguments_of(module, op_name))
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         given = list(_tensors((args, kwargs)))
         if any(id(t) in self.values for t in given):
-            return functions.call(self, func, args, kwargs)
+            return calls.call(self, func, args, kwargs)
         made = next((self.made_of_sizes[id(t)][1] for t in given if id(t) in self.made_of_sizes), None)
         if made is None and any(isinstance(n, (RunTimeSize, RunTimeQuotient)) for n in _flat((args, kwargs))):
-            if given and functions.has_handler(func):  # a parameter that is expanded or resized to the input
-                return functions.call(self, func, args, kwargs)
+            if given and calls.has_handler(func):  # a parameter that is expanded or resized to the input
+                return calls.call(self, func, args, kwargs)
             made = place()
-        if made is not None and functions.name_of(func) in functions.VALUES:
+        if made is not None and calls.name_of(func) in calls_of_sizes.VALUES:
             raise self.recording.refused("the values of a tensor decide here, which no config can say")
         result = func(*args, **kwargs)
         if made is not None:
