@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tracer.diagnostics import printable
+from tracer.folding import folded
 from tracer.net import Net
 from tracer.size_set import SizeSet
 from tracer.views.answers import FORMAT_VERSION
-from tracer.views.table import folded
 from tracer.working_sizes import Axis, Form, WorkingSizes, written_dim
 
 if TYPE_CHECKING:

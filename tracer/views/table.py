@@ -15,8 +15,8 @@ import msgspec
 
 from tracer.cost import Cost, costs, total
 from tracer.diagnostics import printable
+from tracer.folding import groups, label
 from tracer.geometry import Field, fields
-from tracer.network.records import Declaration, Network, Node
 from tracer.ops.base import written
 from tracer.trace import Trace
 
@@ -39,44 +39,15 @@ class Row(msgspec.Struct, frozen=True):
     failed: bool
 
 
-def _levels(node: Node) -> list[tuple[str, Declaration, bool]]:
-    """The parts of a dotted name, each with its declaration; True for a part that is a repeat's index."""
-    parts = node.name.split(".")
-    found: list[tuple[str, Declaration, bool]] = []
-    position = 0
-    for declaration in (*node.uses, node.declaration):
-        found.append((parts[position], declaration, False))
-        position += 1
-        if declaration.repeat is not None and position < len(parts):
-            found.append((parts[position], declaration, True))
-            position += 1
-    return found
-
-
-def _groups(network: Network, depth: int | None) -> dict[str, list[Node]]:
-    """The nodes of each row at a depth; None unfolds everything."""
-    groups: dict[str, list[Node]] = {}
-    for node in network.nodes:
-        levels = _levels(node)
-        cut = len(levels) if depth is None else min(depth, len(levels))
-        groups.setdefault(".".join(part for part, _, _ in levels[:cut]), []).append(node)
-    return groups
-
-
-def folded(network: Network, depth: int | None) -> dict[str, str]:
-    """The rows at a depth, each with the last node of it."""
-    return {name: nodes[-1].name for name, nodes in _groups(network, depth).items()}
-
-
 def rows(trace: Trace, depth: int | None) -> list[Row]:
     """The rows at a depth; None unfolds everything."""
     priced, seen = costs(trace), fields(trace)
-    groups = _groups(trace.network, depth)
-    row_of = {node.name: name for name, nodes in groups.items() for node in nodes}
+    members = groups(trace.network, depth)
+    row_of = {node.name: name for name, nodes in members.items() for node in nodes}
     found: list[Row] = []
     previous = ""
     failing = _failing(trace)
-    for name, nodes in groups.items():
+    for name, nodes in members.items():
         last = nodes[-1]
         shape = trace.shapes[last.name]
         sources: dict[str, None] = {}
@@ -89,7 +60,7 @@ def rows(trace: Trace, depth: int | None) -> list[Row]:
             Row(
                 name=name,
                 level=name.count("."),
-                op=_label(nodes, name),
+                op=label(nodes, name),
                 section=last.section,
                 skips=() if only_previous or not sources else tuple(s for s in sources),
                 shape=shape,
@@ -109,20 +80,6 @@ def _failing(trace: Trace) -> set[str]:
         for node in trace.network.nodes
         if trace.shapes[node.name] is None and None not in trace.input_shapes(node)
     }
-
-
-def _label(nodes: list[Node], name: str) -> str:
-    node = nodes[0]
-    parts = name.count(".") + 1
-    levels = _levels(node)
-    _, declaration, is_index = levels[min(parts, len(levels)) - 1]
-    if node.is_input or (len(levels) == parts and declaration is node.declaration):
-        return node.op_name
-    label = str(declaration.op.value)
-    if declaration.repeat is not None and not is_index:
-        copies = len({_levels(n)[parts][0] for n in nodes if len(_levels(n)) > parts})
-        return f"{label} ×{copies}"
-    return label
 
 
 def short(number: int) -> str:
