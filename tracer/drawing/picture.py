@@ -1,0 +1,161 @@
+"""What a picture shows: a box for each node or folded block, and an arrow for each map that one hands to another.
+
+Sizes, positions and formats are others' business: :mod:`tracer.drawing.layout` places the boxes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from math import prod
+from typing import Literal
+
+import msgspec
+
+from tracer.diagnostics import Diagnostic
+from tracer.folding import groups, label
+from tracer.geometry import Grids, grids
+from tracer.network.records import Network, Node
+from tracer.ops.merge import Merge
+from tracer.trace import Trace
+
+Kind = Literal["input", "down", "up", "merge", "level"]
+"""What a box does to its map: takes it in, makes it coarser or finer, joins several, or keeps its resolution."""
+
+
+class Box(msgspec.Struct, frozen=True):
+    """A node, or a folded block."""
+
+    name: str
+    op: str
+    """The operation's name, or the block's."""
+    section: str
+    kind: Kind
+    nodes: tuple[int, ...]
+    """The indexes of its nodes, in execution order."""
+    shape: tuple[int, ...] | None
+    """Its last node's; None where it could not be traced."""
+    stride: Fraction | None
+    """Input pixels per position, multiplied over the spatial axes; None where the map lies on no grid."""
+    output: bool
+    problems: tuple[Diagnostic, ...]
+
+    @property
+    def wrong(self) -> bool:
+        """Whether an error is its own."""
+        return any(d.severity == "error" for d in self.problems)
+
+
+class Arrow(msgspec.Struct, frozen=True):
+    """A map that one box hands to another."""
+
+    source: int
+    """The box's number."""
+    target: int
+    node: int
+    """The index of the node that makes the map."""
+    reader: int
+    """The index of the node that reads it."""
+    argument: str | None
+    """The argument that takes the map's size or indices; None where the map itself is read."""
+    shape: tuple[int, ...] | None
+    wrong: bool
+    """Whether it is an input of a node that refuses its inputs' sizes."""
+
+
+class Picture(msgspec.Struct, frozen=True):
+    """The boxes in execution order, and the arrows between them."""
+
+    title: str
+    boxes: tuple[Box, ...]
+    arrows: tuple[Arrow, ...]
+
+
+def picture(trace: Trace, found: Sequence[Diagnostic] = (), depth: int | None = 1) -> Picture:
+    """The picture of a traced network, its blocks folded at a depth (None: unfolded).
+
+    ``found`` is what is said of it: an error stands at the box of the node that its message names first.
+    """
+    network = trace.network
+    members = groups(network, depth)
+    box_of = {node.index: number for number, nodes in enumerate(members.values()) for node in nodes}
+    said = _by_box(network, found, box_of)
+    strides = [_stride(own) for own in grids(network, trace.ops, trace.by_index)]
+    outputs = {node.index for node in network.outputs.values()}
+    boxes = tuple(
+        Box(
+            name=name,
+            op=label(nodes, name),
+            section=nodes[-1].section,
+            kind=_kind(nodes, strides),
+            nodes=tuple(node.index for node in nodes),
+            shape=trace.by_index[nodes[-1].index],
+            stride=strides[nodes[-1].index],
+            output=any(node.index in outputs for node in nodes),
+            problems=tuple(said.get(number, ())),
+        )
+        for number, (name, nodes) in enumerate(members.items())
+    )
+    wrong = {node.index for node in network.nodes if _is_at_fault(trace, node)}
+    return Picture(network.name or "network", boxes, tuple(_arrows(trace, box_of, wrong)))
+
+
+def _arrows(trace: Trace, box_of: dict[int, int], wrong: set[int]) -> Iterable[Arrow]:
+    seen: set[tuple[int, int, str | None]] = set()
+    for node in trace.network.nodes:
+        for argument, source in (*((None, s) for s in node.inputs), *node.operands.items()):
+            key = (source.index, node.index, argument)
+            a, b = box_of[source.index], box_of[node.index]
+            if a == b or key in seen:
+                continue
+            seen.add(key)
+            shape = trace.by_index[source.index]
+            yield Arrow(a, b, source.index, node.index, argument, shape, node.index in wrong)
+
+
+def _is_at_fault(trace: Trace, node: Node) -> bool:
+    """Whether it has no shape although what it reads has."""
+    shapes = trace.by_index
+    sources = (*node.inputs, *node.operands.values())
+    return shapes[node.index] is None and all(shapes[source.index] is not None for source in sources)
+
+
+_NAMED = re.compile(r"[^\s:]+")
+
+
+def _by_box(network: Network, found: Iterable[Diagnostic], box_of: dict[int, int]) -> dict[int, list[Diagnostic]]:
+    """What is said of each box: a message begins with the node's name, or else the place is a node's."""
+    by_name = {node.name: node.index for node in network.nodes}
+    by_line: dict[int, int] = {}
+    for node in network.nodes:
+        by_line.setdefault(node.span.line, node.index)
+    said: dict[int, list[Diagnostic]] = {}
+    for diagnostic in found:
+        match = _NAMED.match(diagnostic.message)
+        index = by_name.get(match[0]) if match else None
+        if index is None and diagnostic.span is not None:
+            index = by_line.get(diagnostic.span.line)
+        if index is not None:
+            said.setdefault(box_of[index], []).append(diagnostic)
+    return said
+
+
+def _stride(own: Grids | None) -> Fraction | None:
+    """The stride over the axes together, of those that lie on a grid."""
+    steps = [Fraction(g.stride.numerator, g.stride.denominator) for g in own or () if g is not None]
+    return prod(steps, start=Fraction(1)) if steps else None
+
+
+def _kind(nodes: list[Node], strides: Sequence[Fraction | None]) -> Kind:
+    first, last = nodes[0], nodes[-1]
+    if first.is_input:
+        return "input"
+    if len(nodes) == 1 and isinstance(last.op, Merge) and len(last.inputs) > 1:
+        return "merge"
+    before = [strides[source.index] for source in first.inputs]
+    known = [stride for stride in before if stride is not None]
+    after = strides[last.index]
+    if not known or after is None or after == known[0]:
+        return "level"
+    return "down" if after > known[0] else "up"

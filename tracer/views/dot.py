@@ -1,0 +1,44 @@
+"""Floor 14: a picture in the dot language, for Graphviz."""
+
+from __future__ import annotations
+
+from tracer.diagnostics import printable
+from tracer.drawing.picture import Box, Picture
+from tracer.views.svg import LIGHT, shape_text
+
+
+def dot(picture: Picture) -> str:
+    """The picture as the text of a digraph, one cluster for each section."""
+    lines = [f"digraph {_text(picture.title)} {{", '  node [shape=box, style="rounded,filled"];']
+    sections: dict[str, list[int]] = {}
+    for number, box in enumerate(picture.boxes):
+        sections.setdefault(box.section, []).append(number)
+    for section, numbers in sections.items():
+        if section:
+            lines.append(f"  subgraph {_text('cluster_' + section)} {{")
+            lines.append(f"    label={_text(section)};")
+        lines += [f"    {_box(number, picture.boxes[number])}" for number in numbers]
+        if section:
+            lines.append("  }")
+    for arrow in picture.arrows:
+        given = []
+        if arrow.argument:
+            given += ["style=dashed", f"label={_text(arrow.argument)}"]
+        if arrow.wrong:
+            given += [f'color="{LIGHT["wrong"]}"', f"headlabel={_text(shape_text(arrow.shape))}"]
+        attributes = f" [{', '.join(given)}]" if given else ""
+        lines.append(f"  n{arrow.source} -> n{arrow.target}{attributes};")
+    return "\n".join(lines) + "\n}\n"
+
+
+def _box(number: int, box: Box) -> str:
+    fill = LIGHT["wrongfill" if box.wrong else box.kind]
+    label = "\\n".join(_text(line)[1:-1] for line in (box.name, box.op, shape_text(box.shape)))
+    edge = f', color="{LIGHT["wrong"]}"' if box.wrong else ""
+    return f'n{number} [label="{label}", fillcolor="{fill}"{edge}];'
+
+
+def _text(text: str) -> str:
+    """A quoted string of dot: only the quote and the backslash have a meaning there."""
+    escaped = printable(text).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
