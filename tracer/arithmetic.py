@@ -2,8 +2,9 @@
 
 Each function works on one axis at a time and is written with ``+ - * //``, comparisons and the three
 primitives :func:`minimum`, :func:`choose` and :func:`floor_scale`, so that the same function takes an
-``int``, a numpy array of all sizes at once, or a symbol (:class:`tracer.symbol.Size`). A formula does not
-judge its arguments: what torch refuses stands in the operations' ``requirements``.
+``int``, a numpy array of all sizes at once, a symbol (:class:`tracer.symbol.Size`), or a number that writes
+down what is done with it (:class:`tracer.worked.Worked`). A formula does not judge its arguments: what torch
+refuses stands in the operations' ``requirements``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import math
 from typing import Any
 
 from tracer.symbol import Condition, Size
+from tracer.worked import Worked, WorkedCondition
 
 Dim = Any
 """One dimension: an int, an array of ints, or a symbolic Size. Formulas never branch on it."""
@@ -24,9 +26,9 @@ def minimum(a: Dim, b: Dim) -> Dim:
     """The smaller of two dims."""
     if isinstance(a, int) and isinstance(b, int):
         return a if a < b else b
-    if isinstance(a, Size):
+    if isinstance(a, (Size, Worked)):
         return a.minimum(b)
-    if isinstance(b, Size):
+    if isinstance(b, (Size, Worked)):
         return b.minimum(a)
     import numpy
 
@@ -48,6 +50,8 @@ def choose(holds: Holds, then: Dim, otherwise: Dim) -> Dim:
         if then is otherwise or (isinstance(then, int) and isinstance(otherwise, int) and then == otherwise):
             return then
         return holds.space.atom("choose", holds, then, otherwise)
+    if isinstance(holds, WorkedCondition):
+        return holds.choose(then, otherwise)
     import numpy
 
     return numpy.where(holds, then, otherwise)
@@ -62,7 +66,7 @@ def floor_scale(n: Dim, factor: float) -> Dim:
     """floor(n * factor) in IEEE double arithmetic, as torch's interpolate computes it."""
     if isinstance(n, int):
         return math.floor(n * factor)
-    if isinstance(n, Size):
+    if isinstance(n, (Size, Worked)):
         return n.scale(factor)
     import numpy
 

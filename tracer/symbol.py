@@ -58,6 +58,8 @@ class Space:
         self._atom_of: dict[tuple[Any, ...], Atom] = {}
         self._siblings: dict[Terms, Siblings] = {}
         self._support: dict[int, frozenset[str]] = {}
+        self.written: Callable[[Size], str] | None = None
+        """How its sizes are written, where not as expressions over the symbols."""
 
     def symbol(self, name: str) -> Size:
         """The size that stands for the symbol ``name``."""
@@ -163,6 +165,8 @@ class Size:
         self.siblings = siblings
 
     def __repr__(self) -> str:
+        if self.space.written is not None:
+            return self.space.written(self)
         atoms = self.space.atoms
         text = ""
         for monomial, factor in self.terms:
@@ -274,6 +278,15 @@ class Size:
 
     def __mod__(self, other: SizeLike) -> SizeLike:
         return self - (self // other) * other
+
+    def __rmod__(self, other: int) -> SizeLike:
+        return other - (other // self) * self
+
+    def __pow__(self, exponent: int) -> SizeLike:
+        power: SizeLike = 1
+        for _ in range(exponent):
+            power = power * self
+        return power
 
     def minimum(self, other: SizeLike) -> SizeLike:
         difference = self - other

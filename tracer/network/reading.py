@@ -60,6 +60,8 @@ class _Reader:
         self.faults = Faults(path)
         self.blocks: dict[str, Block] = {}
         self.params: dict[str, Any] = {}
+        self.declared: dict[str, YamlNode] = {}
+        """The params' values as they are written, where nothing overrides them."""
         self.expansion = Expansion(self.faults, self.blocks, self.params)
 
     def read(self, source: str, overrides: Mapping[str, Any]) -> Network:
@@ -124,6 +126,7 @@ class _Reader:
             outputs=outputs,
             output_expect=expected,
             params=self.params,
+            param_values=self.declared,
             blocks=self.blocks,
             diagnostics=[],
             ignored=ignored_codes(source),
@@ -171,6 +174,7 @@ class _Reader:
                 continue
             try:
                 self.params[name] = value_of(value, self.params)
+                self.declared[name] = value
             except Fault as fault:
                 self.faults.add(fault)
 

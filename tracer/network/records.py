@@ -141,6 +141,8 @@ class Network(msgspec.Struct):
     """The network's outputs by their declared name."""
     output_expect: dict[str, tuple[tuple[DimPattern, ...], YamlNode]]
     params: dict[str, Any]
+    param_values: Mapping[str, YamlNode]
+    """The params' values as they are written, of those that are not overridden."""
     blocks: Mapping[str, Any]
     """The declared blocks (:class:`tracer.network.declarations.Block`) by name."""
     diagnostics: list[Diagnostic]

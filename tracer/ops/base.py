@@ -230,7 +230,7 @@ def in_range(field: str, value: Any, least: int, largest: int = MAX_INT) -> Requ
             holds = holds & (v >= least) & (v <= largest)
 
     def message() -> str:
-        bound = f"at least {least}" if bad[0] < least else f"at most {largest}"
+        bound = f"at least {least}" if not bad or bad[0] < least else f"at most {largest}"
         return f"{field} is {written(value)}; torch needs {bound}"
 
     return Requirement(holds, "T202", field, message)

@@ -69,8 +69,12 @@ class Convolving(Op, kw_only=True):
         if self.in_channels is not None:
             yield in_range("in_channels", self.in_channels, 1)
             yield self._grouped("in_channels", self.in_channels)
-        if self.groups != 1:
+        if not self._is_whole():
             yield self._grouped("out_channels", self.out_channels)
+
+    def _is_whole(self) -> bool:
+        """Whether every output channel sees every input channel."""
+        return self.groups.__class__ is int and self.groups == 1
 
     def _grouped(self, field: str, channels: Dim) -> Requirement:
         return Requirement(
@@ -86,7 +90,7 @@ class Convolving(Op, kw_only=True):
             yield has_rank(x, self.axes + 1, self.axes + 2)
         channels, declared = x[-self.axes - 1], self.in_channels
         if declared is None:
-            if self.groups != 1:
+            if not self._is_whole():
                 yield self._grouped("in_channels", channels)
             if (some := channels >= 1) is not True:
                 yield Requirement(some, "T204", None, lambda: f"the input {written(x)} has no channels")

@@ -1,0 +1,298 @@
+"""One walk over a network's nodes on symbols, written down as a program.
+
+The formulas are the operations' own; nothing here computes a size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from tracer.arithmetic import Dim
+from tracer.geometry import grids
+from tracer.live.choices import choices
+from tracer.live.records import Ask, Choice, Live, LiveNode, Truth
+from tracer.net import Net
+from tracer.network.records import DimPattern, Node
+from tracer.open_params import NotOpen, OpenParams
+from tracer.ops.base import Op, Requirement, Shape, with_arguments, written
+from tracer.planning.unknowns import Unknowns
+from tracer.recipe import Program
+from tracer.source.expressions import ExpressionError
+from tracer.symbol import Condition, Size, Space
+from tracer.trace import Ops, dim_pairs, dim_value, dims_value, refusal
+from tracer.worked import Worked
+
+Asked = tuple[Any, str, str, str, str | None, bool]
+"""An ask whose condition is not JSON yet."""
+
+MEANT = {"T501": "a stride drops rows at the end", "T502": "a crop is uneven"}
+"""What is lost, where the exact words depend on numbers."""
+
+
+class Writer:
+    """The program of a network with some params open. Raises :class:`NotOpen` where they cannot be."""
+
+    def __init__(self, net: Net, params: Mapping[str, int]) -> None:
+        self.network = net.network
+        self.params = dict(params)
+        space = Space()
+        opened = {name: space.symbol(f"param {name}") for name in params}
+        self.opened = OpenParams(net.network, opened) if params else None
+        self.first_sizes = {symbol: net.network.defaults().get(symbol, 64) for symbol in net.network.symbols}
+        self.choices: list[Choice] = []
+        self.planned = True
+        ops = self._ops(net.plan().ops)
+        names = [*net.network.symbols, *(f"param {name}" for name in params)]
+        if any(node.unknowns for node in net.network.nodes) and len(net.network.defaults()) == len(net.network.symbols):
+            self.choices, self.planned = choices(net)
+            unknowns = Unknowns(net.network, ops, space)
+            ops = unknowns.open_ops
+            names += unknowns.variables
+        self.program = Program(space, names or [""])
+        space.written = lambda size: f"⟦{self.program.slot(size)}⟧"
+        self.sizes: dict[str, Dim] = {symbol: space.symbol(symbol) for symbol in net.network.symbols}
+        self.ops: Ops = []
+        self.shapes: list[Shape | None] = []
+        self.asked: list[list[Asked]] = []
+        """What must hold, by node, in the order in which it is told."""
+        self.unknown: set[int] = set()
+        """The nodes whose formulas take no symbols."""
+        for node, op in zip(net.network.nodes, ops):
+            self._walk(node, op)
+        for name, (pattern, at) in net.network.output_expect.items():
+            node = net.network.outputs[name]
+            self.asked[node.index] += self._expected(node, pattern, at, f"the output {name}")
+        self._watch()
+
+    def _ops(self, ops: Ops) -> Ops:
+        if self.opened is None:
+            return ops
+        return [op if op is None else self.opened.op(node, op) for node, op in zip(self.network.nodes, ops)]
+
+    def _watch(self) -> None:
+        """Give every shape and condition its slots."""
+        for shape in self.shapes:
+            for n in shape or ():
+                self.program.slot(n)
+        for asked in self.asked:
+            for holds, *_ in asked:
+                if isinstance(holds, Condition):
+                    self.program.watch(holds)
+
+    def apply(self, values: Mapping[str, int]) -> tuple[list[Any], bool]:
+        """The shape of every node for values of the symbols and params, and whether anything is refused.
+
+        A shape is Ellipsis where the program cannot say.
+        """
+        sizes = {symbol: values[symbol] for symbol in self.network.symbols}
+        chosen = [choice.value(sizes) for choice in self.choices]
+        v = self.program.run(dict(zip(self.program.symbols, [*values.values(), *chosen] or [0])))
+        found: list[Any] = []
+        refused = False
+        for node, shape, asked in zip(self.network.nodes, self.shapes, self.asked):
+            before = [found[source.index] for source in (*node.inputs, *node.operands.values())]
+            if None in before or Ellipsis in before or node.index in self.unknown:
+                found.append(None if None in before else Ellipsis)
+                continue
+            failing = [ask for ask in asked if ask[2] == "error" and ask[1] != "T304" and not self._holds(ask[0], v)]
+            refused |= bool(failing)
+            if failing or shape is None:
+                found.append(Ellipsis if failing and failing[0][5] else None)
+            else:
+                found.append(tuple(n if n.__class__ is int else v[self.program.slot(n)] for n in shape))
+        return found, refused
+
+    def _holds(self, holds: Any, v: Sequence[int]) -> bool:
+        return bool(self.program.truth(holds, v)) if isinstance(holds, Condition) else bool(holds)
+
+    def written(self) -> Live:
+        """The whole program as records."""
+        placed = self._grids()
+        nodes = [self._node(node, placed[node.index]) for node in self.network.nodes]
+        steps = [
+            [kind, *(self._truth(part) if isinstance(part, Condition) else part for part in step)]
+            for _, kind, step in self.program.steps()
+        ]
+        return Live(self.first_sizes, self.params, {}, self.choices, self.planned, steps, nodes)
+
+    def _node(self, node: Node, placed: list[list[int] | None]) -> LiveNode:
+        op, y, slot = self.ops[node.index], self.shapes[node.index], self.program.slot
+        asks = [Ask(self._truth(ask[0]), *ask[1:]) for ask in self.asked[node.index]]
+        if op is None or y is None:
+            shape = None if y is None else [slot(n) for n in y]
+            return LiveNode(shape, asks, None, None, placed, [], node.index in self.unknown)
+        x = self._inputs(node)
+        params, macs = self._count(lambda: op.parameters(*x)), self._count(lambda: op.macs(y, *x))
+        return LiveNode([slot(n) for n in y], asks, params, macs, placed, self._working(node, op, y), False)
+
+    def _truth(self, holds: Any) -> Truth:
+        if not isinstance(holds, Condition):
+            return bool(holds)
+        if holds.relation in ("and", "or"):
+            return [holds.relation, *map(self._truth, holds.parts)]
+        return [holds.relation, self.program.slot(holds.parts[0])]
+
+    def _inputs(self, node: Node) -> list[Any]:
+        return [self.shapes[source.index] for source in node.inputs]
+
+    def _given(self, node: Node) -> dict[str, Any]:
+        return {field: self.shapes[source.index] for field, source in node.operands.items()}
+
+    def _walk(self, node: Node, op: Op | None) -> None:
+        """Add one node: its shape, and what must hold."""
+        asked: list[Asked] = []
+        y: Shape | None = None
+        try:
+            if node.is_input:
+                y = self._declared(node)
+            elif op is not None:
+                y, op = self._applied(node, op, asked)
+        except (TypeError, ExpressionError, ZeroDivisionError) as error:
+            if self.params:
+                raise NotOpen(f"{node.name}: {error}") from None
+            self.unknown.add(node.index)
+        self.ops.append(op)
+        self.shapes.append(y)
+        if y is not None and node.expect is not None:
+            asked += self._expected(node, *node.expect, node.name)
+        if y is not None and op is not None:
+            asked += self._remarks(node, op)
+        self.asked.append(asked)
+
+    def _declared(self, node: Node) -> Shape:
+        pattern: tuple[Any, ...] = node.pattern
+        if self.opened is not None:
+            pattern = self.opened.pattern(node, node.declaration.value, node.pattern)
+        return tuple(d if isinstance(d, Size) else dim_value(d, self.sizes) for d in pattern)
+
+    def _applied(self, node: Node, op: Op, asked: list[Asked]) -> tuple[Shape | None, Op]:
+        """The node's shape, its requirements asked; None behind what fails, and where it fails whatever the sizes."""
+        inputs, given = self._inputs(node), self._given(node)
+        if None in inputs or None in given.values():
+            return None, op
+        if node.dim_fields:
+            dims = node.dim_fields if self.opened is None else {f: self.opened.dims(node, f) for f in node.dim_fields}
+            values = {field: dims_value(d, self.sizes) for field, d in dims.items()}
+            op = with_arguments(op, values)
+            asked += self._whole(node, op, values)
+        narrow = type(op).narrower and op.narrows(*inputs)
+        for requirement in chain(op.legal() if self.params else (), op.requirements(*inputs, **given)):
+            if isinstance(requirement.holds, Condition):
+                asked.append(self._refusal(node, requirement, inputs, given, narrow))
+            elif not requirement.holds:
+                asked.append(self._refusal(node, requirement, inputs, given, False))
+                return None, op
+        return op.shape(*inputs, **given), op
+
+    def _whole(self, node: Node, op: Op, values: Mapping[str, Any]) -> Iterator[Asked]:
+        """A dim over symbols must be a whole number from 0 on."""
+        for field, dims in node.dim_fields.items():
+            for dim, n in dim_pairs(dims, values[field]):
+                if isinstance(n, float):
+                    raise TypeError("a dim is a fraction")
+                if isinstance(n, Size) and field not in op.signed_fields:
+                    text = getattr(dim, "text", dim)
+                    message = f"{node.name}: the dim {text} is {n}; it must be a whole number from 0 on"
+                    yield n >= 0, "T202", "error", message, None, False
+
+    def _refusal(
+        self, node: Node, requirement: Requirement, inputs: list[Any], given: dict[str, Any], narrow: bool
+    ) -> Asked:
+        try:
+            said = refusal(self.network.path, node, requirement, inputs, given)
+            message, hint = said.message, said.hint
+        except TypeError:  # its words depend on numbers
+            shapes = ", ".join(written(shape) for shape in inputs)
+            message, hint = f"{node.name}: {node.op_name} does not take {shapes}", requirement.hint
+        return requirement.holds, requirement.code, "error", message, hint, narrow
+
+    def _remarks(self, node: Node, op: Op) -> Iterable[Asked]:
+        """What is lost, and what other backends and the training mode do not take."""
+        x, given = self._inputs(node), self._given(node)
+        found: list[Asked] = []
+        try:
+            for remark in chain(op.losses(*x, **given), op.cautions(*x, **given)):
+                if isinstance(remark.holds, Condition):
+                    found.append((remark.holds, remark.code, "warning", self._remark(node, remark), remark.hint, False))
+        except TypeError:  # it asks for numbers
+            pass
+        return found
+
+    @staticmethod
+    def _remark(node: Node, remark: Requirement) -> str:
+        try:
+            text = remark.message if isinstance(remark.message, str) else remark.message()
+        except TypeError:
+            text = MEANT.get(remark.code, "not everywhere is this taken")
+        return f"{node.name}: {text}"
+
+    def _expected(self, node: Node, pattern: tuple[DimPattern, ...], at: Any, what: str) -> Iterable[Asked]:
+        y = self.shapes[node.index]
+        if y is None:
+            return
+        dims: tuple[Any, ...] = pattern if self.opened is None else self.opened.pattern(node, at, pattern)
+        if len(dims) != len(y):
+            message = f"{what} has the shape {written(y)}; {len(dims)} dims are expected, not {len(y)}"
+            yield False, "T304", "error", message, None, False
+            return
+        for position, (dim, n) in enumerate(zip(dims, y)):
+            want = dim
+            if dim is None:
+                continue
+            if not isinstance(dim, Size):
+                try:
+                    want = dim_value(dim, self.sizes)
+                except ExpressionError:  # numbers decide
+                    continue
+            holds = want == n
+            if isinstance(holds, Condition) or not holds:
+                message = f"{what} has the shape {written(y)}; dim {position} is expected to be {want}, not {n}"
+                yield holds, "T304", "error", message, None, False
+
+    def _count(self, count: Callable[[], Dim]) -> int | None:
+        try:
+            return self.program.slot(count())
+        except TypeError:
+            return None
+
+    def _grids(self) -> list[list[list[int] | None]]:
+        try:
+            found = grids(self.network, self.ops, self.shapes)
+        except TypeError:  # an argument that is open decides where positions lie
+            return [[] for _ in self.ops]
+        slot = self.program.slot
+        return [
+            [] if own is None else [None if g is None else [slot(n) for ratio in g for n in ratio] for g in own]
+            for own in found
+        ]
+
+    def _working(self, node: Node, op: Op, y: Shape) -> list[str | None]:
+        """The arithmetic of every dim that is more than a number or an input's dim."""
+
+        def worked(shape: Any) -> tuple[Worked, ...]:
+            return tuple(Worked(f"⟦{self.program.slot(n)}⟧") for n in shape)
+
+        inputs = [worked(shape) for shape in self._inputs(node)]
+        given = {field: worked(shape) for field, shape in self._given(node).items()}
+        for arguments in (self._arguments(op), {}):
+            try:
+                found = with_arguments(op, arguments).shape(*inputs, **given)
+            except (TypeError, ValueError, AttributeError):  # what a number that is only written cannot do
+                continue
+            return [str(n) if isinstance(n, Worked) and " " in str(n) else None for n in found]
+        return []
+
+    def _arguments(self, op: Op) -> dict[str, Any]:
+        """The arguments that decide sizes, as they are written."""
+
+        def worked(value: Any) -> Any:
+            if isinstance(value, tuple):
+                return tuple(map(worked, value))
+            if isinstance(value, Size):
+                return Worked(f"⟦{self.program.slot(value)}⟧")
+            return Worked(value) if value.__class__ is int else value
+
+        names = dict(zip(op.__struct_encode_fields__, op.__struct_fields__))
+        return {field: worked(getattr(op, names[field])) for field in op.solvable if field in names}

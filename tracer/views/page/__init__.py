@@ -1,0 +1,268 @@
+"""Floor 14: the interactive page of a network: one HTML file that asks nothing of the network.
+
+The page holds the program of :mod:`tracer.live`, pictures, and the texts that do not change with sizes; ``program.js``
+runs the program, ``page.js`` shows what comes out. Text from a config reaches the page escaped or as JSON in a block
+that no browser runs, and the content security policy allows the page's own script and style alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import inspect
+from collections.abc import Sequence
+from functools import cache
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+
+from tracer.cost import DTYPE_BYTES
+from tracer.diagnostics import Diagnostic, printable
+from tracer.drawing.layout import layout
+from tracer.drawing.picture import Picture, picture
+from tracer.folding import deepest
+from tracer.geometry import fields
+from tracer.live import Live, live
+from tracer.net import Net
+from tracer.ops.base import Op, given_arguments, written
+from tracer.repairs import repairs
+from tracer.size_set import TooLarge
+from tracer.trace import Trace
+from tracer.views.svg import drawn, style
+
+DRAWN = 1200
+"""Boxes that one picture of a page may have; what unfolds to more is folded."""
+
+
+class PageNode(msgspec.Struct, frozen=True):
+    """What a page says of a node whatever the sizes are."""
+
+    name: str
+    op: str
+    section: str
+    line: int
+    args: str
+    about: str
+    """The first sentence of the operation's documentation, with its formula."""
+    inputs: list[int]
+    operands: dict[str, int]
+    field: list[int | None]
+    """The receptive field per spatial axis, in input pixels; None: the whole input."""
+    steady: bool
+    """Whether the receptive field is the same for every size."""
+
+
+class PagePicture(msgspec.Struct, frozen=True):
+    """One drawing: the nodes of its boxes, and what its arrows connect."""
+
+    depth: int
+    boxes: list[list[int]]
+    names: list[str]
+    arrows: list[list[int]]
+    """Source box, target box, the node that makes the map, the node that reads it."""
+
+
+class Remark(msgspec.Struct, frozen=True):
+    """A diagnostic of the config as it stands."""
+
+    code: str
+    severity: str
+    message: str
+    hint: str | None
+    line: int | None
+
+
+class PageData(msgspec.Struct, frozen=True):
+    """Everything that the script reads."""
+
+    title: str
+    path: str
+    live: Live
+    nodes: list[PageNode]
+    outputs: dict[str, int]
+    pictures: list[PagePicture]
+    sets: dict[str, dict[str, str]]
+    """Per symbol: the sizes that run, run losslessly and run aligned, as text, with the params as they stand."""
+    repairs: list[str]
+    remarks: list[Remark]
+    element: int
+    """Bytes of one value."""
+    follows: bool
+    """Whether a server tells of changes."""
+
+
+def page(
+    net: Net | None, found: Sequence[Diagnostic], source: str = "", *, live: bool = False, stale: bool = False
+) -> str:
+    """The page of a network and of what is said of its config now.
+
+    Without a network it shows the diagnostics alone. ``live``: a server at ``/events`` tells when to load again;
+    ``stale``: the picture is that of an earlier text.
+    """
+    title = "tracer" if net is None else net.name or "network"
+    told = _told(found, stale or net is None)
+    if net is None:
+        body = f'<main class="alone">{told}</main>'
+        data: Any = {"follows": live, "title": title, "path": "", "nodes": None}
+    else:
+        trace = net.trace()
+        drawings = _drawings(trace, found)
+        data = _data(net, trace, found, drawings, live)
+        body = told + _body(drawings)
+    return _document(title, body, msgspec.json.encode(data).decode())
+
+
+def _document(title: str, body: str, data: str) -> str:
+    sheet = asset("page.css") + style("svg")
+    script = asset("program.js") + asset("page.js")
+    policy = (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(sheet)}'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    inert = data.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(printable(title))}</title>\n<style>{sheet}</style>\n</head>\n<body>\n{body}\n"
+        f'<script type="application/json" id="data">{inert}</script>\n<script>{script}</script>\n</body>\n</html>\n'
+    )
+
+
+@cache
+def asset(name: str) -> str:
+    """A file of this folder."""
+    return (files(__name__) / name).read_text("utf-8")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _told(found: Sequence[Diagnostic], stale: bool) -> str:
+    """What is wrong with a text of which there is no picture."""
+    if not stale:
+        return ""
+    items = "".join(
+        f"<li><b>{escape(d.severity)} {escape(d.code)}</b> {_place(d)}{escape(d.message)}"
+        f"{f'<br><small>{escape(d.hint)}</small>' if d.hint else ''}</li>"
+        for d in found
+    )
+    return (
+        '<section class="told" role="alert"><h2>The file as it stands cannot be drawn</h2>'
+        f"<p>Below is the last picture that could be made.</p><ul>{items}</ul></section>"
+    )
+
+
+def _place(diagnostic: Diagnostic) -> str:
+    span = diagnostic.span
+    return f"line {span.line}: " if span is not None else ""
+
+
+def _drawings(trace: Trace, found: Sequence[Diagnostic]) -> list[tuple[int, Picture]]:
+    """The pictures at every depth that has few enough boxes, at least the first."""
+    drawings: list[tuple[int, Picture]] = []
+    for depth in range(1, deepest(trace.network) + 1):
+        one = picture(trace, found, depth)
+        if drawings and (len(one.boxes) > DRAWN or len(one.boxes) == len(drawings[-1][1].boxes)):
+            break
+        drawings.append((depth, one))
+    return drawings
+
+
+def _body(drawings: list[tuple[int, Picture]]) -> str:
+    pictures = []
+    for number, (depth, one) in enumerate(drawings):
+        placed = layout(one)
+        pictures.append(
+            f'<svg data-picture="{number}" viewBox="0 0 {placed.width} {placed.height}" width="{placed.width}" '
+            f'height="{placed.height}" role="group" aria-label="the network, blocks unfolded {depth - 1} times"'
+            f"{' hidden' if number else ''}>{drawn(one, placed)}</svg>"
+        )
+    return asset("page.html").replace("<!-- pictures -->", "".join(pictures))
+
+
+def _data(
+    net: Net, trace: Trace, found: Sequence[Diagnostic], drawings: list[tuple[int, Picture]], follows: bool
+) -> PageData:
+    network = net.network
+    return PageData(
+        title=net.name or "network",
+        path=network.path,
+        live=live(net),
+        nodes=_nodes(trace),
+        outputs={name: node.index for name, node in network.outputs.items()},
+        pictures=[
+            PagePicture(
+                depth,
+                [list(box.nodes) for box in one.boxes],
+                [box.name for box in one.boxes],
+                [[a.source, a.target, a.node, a.reader] for a in one.arrows],
+            )
+            for depth, one in drawings
+        ],
+        sets=_sets(net),
+        repairs=_repairs(net, found),
+        remarks=[Remark(d.code, d.severity, d.message, d.hint, d.span.line if d.span else None) for d in found],
+        element=DTYPE_BYTES["float32"],
+        follows=follows,
+    )
+
+
+def _nodes(trace: Trace) -> list[PageNode]:
+    seen = fields(trace)
+    steady: set[int] = set()
+    nodes = []
+    for node, op in zip(trace.network.nodes, trace.ops):
+        plain = (
+            op is None or op.fixed_window or (type(op).window is Op.window and getattr(op, "align", "none") == "none")
+        )
+        if plain and all(source.index in steady for source in node.inputs):
+            steady.add(node.index)
+        nodes.append(
+            PageNode(
+                name=node.name,
+                op=node.op_name,
+                section=node.section,
+                line=node.span.line,
+                args="" if op is None else ", ".join(f"{k}: {written(v)}" for k, v in given_arguments(op).items()),
+                about="" if op is None else _about(op),
+                inputs=[source.index for source in node.inputs],
+                operands={field: source.index for field, source in node.operands.items()},
+                field=[one.extent for one in seen.get(node.name, ())],
+                steady=node.index in steady,
+            )
+        )
+    return nodes
+
+
+@cache
+def _about_class(cls: type) -> str:
+    text = inspect.cleandoc(cls.__doc__ or "").split("\n\n")
+    return " ".join(" ".join(text[:2]).split()).replace("``", "")
+
+
+def _about(op: Op) -> str:
+    for cls in type(op).__mro__:
+        if cls.__doc__ and "out = " in cls.__doc__:
+            return _about_class(cls)
+    return _about_class(type(op))
+
+
+def _sets(net: Net) -> dict[str, dict[str, str]]:
+    try:
+        axes = net.sizes().axes
+    except TooLarge:
+        return {}
+    return {
+        symbol: {kind: getattr(axis, kind).written(symbol) for kind in ("runs", "lossless", "aligned")}
+        for symbol, axis in axes.items()
+    }
+
+
+def _repairs(net: Net, found: Sequence[Diagnostic]) -> list[str]:
+    if not any(d.severity == "error" and d.code in ("T301", "T304", "T401", "T402") for d in found):
+        return []
+    return [repair.title for repair in repairs(net)]

@@ -1,0 +1,98 @@
+"use strict";
+// Runs the program of sizes that Python wrote: the instructions of tracer/recipe.py, on numbers.
+// Sizes below 2**53 are exact; floor division rounds down, as in Python.
+
+class Program {
+  constructor(live) {
+    this.live = live;
+    this.symbols = Object.keys(live.symbols);
+    this.params = Object.keys(live.params);
+  }
+
+  // The value of every slot, for sizes and params by their names.
+  run(values) {
+    const live = this.live, v = [];
+    for (const name of this.symbols) v.push(values[name]);
+    for (const name of this.params) v.push(values[name]);
+    for (const choice of live.choices) v.push(this.chosen(choice, values));
+    if (!v.length) v.push(0);
+    for (const step of live.steps) v.push(this.value(step, v));
+    return v;
+  }
+
+  chosen(choice, values) {
+    return choice.symbol === null ? choice.values[0] : choice.values[values[choice.symbol] % choice.values.length];
+  }
+
+  value(step, v) {
+    switch (step[0]) {
+      case 0: return step[2] ? v[step[1]] * step[2] + step[3] : step[3];
+      case 1: return Math.floor((v[step[1]] * step[2] + step[3]) / step[4]);
+      case 2: {
+        let total = step[2];
+        for (const [factor, slots] of step[1]) {
+          let product = factor;
+          for (const slot of slots) product *= v[slot];
+          total += product;
+        }
+        return total;
+      }
+      case 3: return Math.min(v[step[1]], v[step[2]]);
+      case 4: return Math.floor(v[step[1]] / (v[step[2]] || 1));
+      case 5: return Math.floor(v[step[1]] * step[2]);
+      case 6: return this.truth(step[1], v) ? v[step[2]] : v[step[3]];
+      default: throw new Error(`unknown instruction ${step[0]}`);
+    }
+  }
+
+  truth(holds, v) {
+    if (typeof holds === "boolean") return holds;
+    const [relation, a, b] = holds;
+    switch (relation) {
+      case "ge": return v[a] >= 0;
+      case "eq": return v[a] === 0;
+      case "ne": return v[a] !== 0;
+      case "and": return this.truth(a, v) && this.truth(b, v);
+      default: return this.truth(a, v) || this.truth(b, v);
+    }
+  }
+
+  // Every node's shape and what is wrong with it. `state`: ok, wrong, blocked (something before it is wrong), unknown.
+  // A slot with a value that no Python program would get to (a node before it fails) is never shown.
+  trace(values, nodes, words = true) {
+    const v = this.run(values), found = [];
+    let wrong = 0;
+    this.live.nodes.forEach((node, index) => {
+      const before = [...nodes[index].inputs, ...Object.values(nodes[index].operands)].map((i) => found[i].state);
+      let state = "ok", problems = [];
+      if (before.includes("wrong") || before.includes("blocked")) state = "blocked";
+      else if (node.unknown || before.includes("unknown")) state = "unknown";
+      else {
+        for (const ask of node.asks) {
+          if (this.truth(ask.holds, v)) continue;
+          if (ask.severity === "error" && ask.narrow) { state = "unknown"; break; }
+          if (ask.severity === "error" && ask.code !== "T304") {
+            state = "wrong";
+            problems = [this.problem(index, ask, v, words)];
+            break;
+          }
+          problems.push(this.problem(index, ask, v, words));
+        }
+        if (state === "ok" && node.shape === null) state = "blocked";
+      }
+      if (problems.some((problem) => problem.severity === "error")) wrong += 1;
+      const shape = state === "ok" ? node.shape.map((slot) => v[slot]) : null;
+      found.push({ state, shape, problems });
+    });
+    return { v, nodes: found, wrong, unknown: found.filter((one) => one.state === "unknown").length };
+  }
+
+  problem(node, ask, v, words) {
+    return { node, code: ask.code, severity: ask.severity, message: words ? this.text(ask.message, v) : "", hint: ask.hint };
+  }
+
+  // A text with the values of its slots in their places.
+  text(template, v) {
+    return template.replace(/⟦(\d+)⟧/g, (_, slot) => String(v[slot]).replace("-", "−"));
+  }
+}
