@@ -28,8 +28,9 @@ from tracer.live import Live, live
 from tracer.net import Net
 from tracer.ops.base import Op, given_arguments, written
 from tracer.repairs import repairs
-from tracer.size_set import TooLarge
+from tracer.size_set import SizeSet, TooLarge
 from tracer.trace import Trace
+from tracer.views.sizes import SETS
 from tracer.views.svg import drawn, style
 
 DRAWN = 1200
@@ -74,6 +75,16 @@ class Remark(msgspec.Struct, frozen=True):
     line: int | None
 
 
+class PageSet(msgspec.Struct, frozen=True):
+    """A set of sizes, and as text."""
+
+    text: str
+    finite: list[int]
+    start: int
+    modulus: int
+    residues: list[int]
+
+
 class PageData(msgspec.Struct, frozen=True):
     """Everything that the script reads."""
 
@@ -83,8 +94,8 @@ class PageData(msgspec.Struct, frozen=True):
     nodes: list[PageNode]
     outputs: dict[str, int]
     pictures: list[PagePicture]
-    sets: dict[str, dict[str, str]]
-    """Per symbol: the sizes that run, run losslessly and run aligned, as text, with the params as they stand."""
+    sets: dict[str, dict[str, PageSet]]
+    """Per symbol: the sizes that run, run losslessly and run aligned, with the params as they stand."""
     repairs: list[str]
     remarks: list[Remark]
     element: int
@@ -251,15 +262,16 @@ def _about(op: Op) -> str:
     return _about_class(type(op))
 
 
-def _sets(net: Net) -> dict[str, dict[str, str]]:
+def _sets(net: Net) -> dict[str, dict[str, PageSet]]:
     try:
         axes = net.sizes().axes
     except TooLarge:
         return {}
-    return {
-        symbol: {kind: getattr(axis, kind).written(symbol) for kind in ("runs", "lossless", "aligned")}
-        for symbol, axis in axes.items()
-    }
+    return {symbol: {kind: _set(symbol, getattr(axis, kind)) for kind in SETS} for symbol, axis in axes.items()}
+
+
+def _set(symbol: str, found: SizeSet) -> PageSet:
+    return PageSet(found.written(symbol), list(found.finite), found.start, found.modulus, list(found.residues))
 
 
 def _repairs(net: Net, found: Sequence[Diagnostic]) -> list[str]:

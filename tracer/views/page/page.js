@@ -73,7 +73,8 @@
     const label = make("label", { htmlFor: id, textContent: name });
     const texts = data.sets[name];
     const box = make("div", { className: "control" }, label, number, make("div", { className: "range" }, range, marks), near);
-    if (texts) box.append(make("small", { textContent: `runs: ${texts.runs}`, title: `lossless: ${texts.lossless}\naligned: ${texts.aligned}` }));
+    if (texts) box.append(make("small", { textContent: `runs: ${texts.runs.text}`,
+      title: `runs: ${texts.runs.text}\nlossless: ${texts.lossless.text}\naligned: ${texts.aligned.text}` }));
     number.addEventListener("input", () => set(name, number.valueAsNumber));
     range.addEventListener("input", () => set(name, range.valueAsNumber));
     $("#controls").append(box);
@@ -136,10 +137,40 @@
       if (focused && buttons.length) buttons[0].focus();
     }
   }
+  // Where no single symbol makes it run: the nearest sizes of all of them together, by their sets.
+  const member = (set, n) => (n < set.start ? set.finite.includes(n) : set.residues.includes(n % set.modulus));
+  function together() {
+    for (const kind of ["lossless", "runs"]) {
+      const found = {};
+      for (const name of program.symbols) {
+        const own = data.sets[name]?.[kind];
+        for (let away = 0; own && away <= 1024 && !(name in found); away += 1) {
+          if (values[name] - away >= 1 && member(own, values[name] - away)) found[name] = values[name] - away;
+          else if (member(own, values[name] + away)) found[name] = values[name] + away;
+        }
+      }
+      const all = { ...values, ...found };
+      const traced = program.trace(all, nodes, false);
+      if (Object.keys(found).length && !traced.unknown && traced.nodes.every((one) => one.state !== "wrong")) return found;
+    }
+    return null;
+  }
+  const offer = make("div", { className: "control", id: "together", hidden: true });
+  $("#controls").append(offer);
+  function showTogether() {
+    const found = works(program.symbols[0] ?? program.params[0], values[program.symbols[0] ?? program.params[0]]) ? null : together();
+    offer.hidden = found === null;
+    if (found === null) return;
+    const text = Object.entries(found).filter(([name, n]) => n !== values[name]).map(([name, n]) => `${name} = ${n}`).join(", ");
+    offer.hidden = text === "";
+    offer.replaceChildren(make("label", { textContent: "runs" }), make("div", { className: "near" }, make("button", {
+      type: "button", textContent: text, onclick: () => { for (const [name, n] of Object.entries(found)) set(name, n); },
+    })));
+  }
   let later = 0;
   function afterwards() {
     clearTimeout(later);
-    later = setTimeout(() => { showNear(); mark(); }, 120);
+    later = setTimeout(() => { showNear(); showTogether(); mark(); }, 120);
   }
 
   // --- the picture ------------------------------------------------------------------------------------------------
