@@ -26,6 +26,12 @@ class NotOpen(Exception):
     """The network's structure, or an argument that is no number, follows from a param."""
 
 
+def follows(network: Network, name: str) -> bool:
+    """Whether a param's value is computed from others."""
+    declared = network.param_values.get(name)
+    return declared is not None and _has_expression(declared)
+
+
 class OpenParams:
     """A network with symbols in the place of some of its params. Every method raises :class:`NotOpen`."""
 
@@ -39,11 +45,10 @@ class OpenParams:
         """The params' values; those that are computed from others follow."""
         scope: Scope = {}
         for name, value in self.network.params.items():
-            declared = self.network.param_values.get(name)
             if name in symbols:
                 scope[name] = symbols[name]
-            elif declared is not None and _has_expression(declared):
-                scope[name] = _value(declared, scope)
+            elif follows(self.network, name):
+                scope[name] = _value(self.network.param_values[name], scope)
             else:
                 scope[name] = value
         return scope

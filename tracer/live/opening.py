@@ -11,7 +11,7 @@ from tracer.diagnostics import TracerError
 from tracer.live.records import Live
 from tracer.live.writer import Writer
 from tracer.net import Net
-from tracer.open_params import NotOpen
+from tracer.open_params import NotOpen, follows
 
 CHECKED = (1, 2, 3, 5, 8, 12, 16, 24, 32, 48, 64, 100)
 """Values at which an open param is compared with the network that is loaded with it."""
@@ -19,7 +19,9 @@ CHECKED = (1, 2, 3, 5, 8, 12, 16, 24, 32, 48, 64, 100)
 
 def live(net: Net) -> Live:
     """The program of a network. Params that decide more than numbers keep their values."""
-    numbers = {name: n for name, n in net.network.params.items() if n.__class__ is int}
+    whole = {name: n for name, n in net.network.params.items() if n.__class__ is int}
+    numbers = {name: n for name, n in whole.items() if not follows(net.network, name)}
+    following = dict.fromkeys(whole.keys() - numbers, "it follows other params")
     reasons = _reasons(net, numbers)
     if reasons:
         fixed = {name: reason for name in numbers if (reason := _reasons(net, {name: numbers[name]}).get(name))}
@@ -27,7 +29,7 @@ def live(net: Net) -> Live:
         together = _reasons(net, numbers)
         reasons = {**fixed, **dict.fromkeys(numbers, "it goes together with another param")} if together else fixed
         numbers = {} if together else numbers
-    return msgspec.structs.replace(Writer(net, numbers).written(), fixed=reasons)
+    return msgspec.structs.replace(Writer(net, numbers).written(), fixed=following | reasons)
 
 
 def _reasons(net: Net, numbers: Mapping[str, int]) -> dict[str, str]:

@@ -42,6 +42,8 @@ class Writer:
         self.opened = OpenParams(net.network, opened) if params else None
         self.first_sizes = {symbol: net.network.defaults().get(symbol, 64) for symbol in net.network.symbols}
         self.choices: list[Choice] = []
+        self._unknowns: list[str] = []
+        """The choices' symbols."""
         self.planned = True
         ops = self._ops(net.plan().ops)
         names = [*net.network.symbols, *(f"param {name}" for name in params)]
@@ -49,7 +51,8 @@ class Writer:
             self.choices, self.planned = choices(net)
             unknowns = Unknowns(net.network, ops, space)
             ops = unknowns.open_ops
-            names += unknowns.variables
+            self._unknowns = list(unknowns.variables)
+            names += self._unknowns
         self.program = Program(space, names or [""])
         space.written = lambda size: f"⟦{self.program.slot(size)}⟧"
         self.sizes: dict[str, Dim] = {symbol: space.symbol(symbol) for symbol in net.network.symbols}
@@ -82,13 +85,13 @@ class Writer:
                     self.program.watch(holds)
 
     def apply(self, values: Mapping[str, int]) -> tuple[list[Any], bool]:
-        """The shape of every node for values of the symbols and params, and whether anything is refused.
+        """The shape of every node for values of the symbols and params (``param NAME``), and whether one is refused.
 
         A shape is Ellipsis where the program cannot say.
         """
         sizes = {symbol: values[symbol] for symbol in self.network.symbols}
-        chosen = [choice.value(sizes) for choice in self.choices]
-        v = self.program.run(dict(zip(self.program.symbols, [*values.values(), *chosen] or [0])))
+        chosen = {name: choice.value(sizes) for name, choice in zip(self._unknowns, self.choices)}
+        v = self.program.run({"": 0, **values, **chosen})
         found: list[Any] = []
         refused = False
         for node, shape, asked in zip(self.network.nodes, self.shapes, self.asked):
