@@ -1,6 +1,6 @@
 """What a page is given of a network: a program of size operations, and what its slots mean.
 
-Every record is JSON. Texts that show sizes have slots in them, written ``⟦7⟧``.
+Every record is JSON. Texts that show sizes have slots in them, written ``⟦7⟧``, or ``⟦7/8⟧`` for a ratio of two.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 
 from tracer.arithmetic import Dim
-from tracer.geometry import grids
+from tracer.geometry import Meeting, Ratio, grids, meetings
 from tracer.live.choices import choices
 from tracer.live.records import Ask, Choice, Live, LiveNode, Truth
 from tracer.net import Net
@@ -67,6 +67,8 @@ class Writer:
         for name, (pattern, at) in net.network.output_expect.items():
             node = net.network.outputs[name]
             self.asked[node.index] += self._expected(node, pattern, at, f"the output {name}")
+        for number, asked in self._apart():
+            self.asked[number].append(asked)
         self._watch()
 
     def _ops(self, ops: Ops) -> Ops:
@@ -253,6 +255,44 @@ class Writer:
             if isinstance(holds, Condition) or not holds:
                 message = f"{what} has the shape {written(y)}; dim {position} is expected to be {want}, not {n}"
                 yield holds, "T304", "error", message, None, False
+
+    def _apart(self) -> Iterator[tuple[int, Asked]]:
+        """T503: at every merge, that the inputs' positions lie at the same places; by the merge's number."""
+        try:
+            found = list(meetings(self.network, self.ops, self.shapes))
+        except TypeError:  # an argument that is open decides where positions lie
+            return
+        for meeting in found:
+            own, other = meeting.grids
+            for holds, fact in (
+                (own.stride.equals(other.stride), self._steps),
+                (own.offset.equals(other.offset), self._offsets),
+            ):
+                if isinstance(holds, Condition) or not holds:
+                    yield meeting.node.index, (holds, "T503", "warning", fact(meeting), None, False)
+
+    def _steps(self, meeting: Meeting) -> str:
+        first, second = (meeting.node.inputs[i].name for i in (meeting.first, meeting.second))
+        own, other = (self._ratio(grid.stride) for grid in meeting.grids)
+        return (
+            f"{meeting.node.name}: a position of {first} is {own} input pixels wide, one of {second} {other}, "
+            f"in dim {meeting.dim}"
+        )
+
+    def _offsets(self, meeting: Meeting) -> str:
+        first, second = (meeting.node.inputs[i].name for i in (meeting.first, meeting.second))
+        own, other = (grid.offset for grid in meeting.grids)
+        aside = Ratio(
+            own.numerator * other.denominator - other.numerator * own.denominator, own.denominator * other.denominator
+        )
+        return (
+            f"{meeting.node.name}: {first} begins {self._ratio(aside)} input pixels behind {second} "
+            f"(at {self._ratio(own)} and {self._ratio(other)}) in dim {meeting.dim}"
+        )
+
+    def _ratio(self, ratio: Ratio) -> str:
+        """A ratio as it stands in a text: the page divides."""
+        return f"⟦{self.program.slot(ratio.numerator)}/{self.program.slot(ratio.denominator)}⟧"
 
     def _count(self, count: Callable[[], Dim]) -> int | None:
         try:

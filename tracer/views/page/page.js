@@ -34,10 +34,6 @@
     return `${unit ? n.toFixed(Math.max(0, 3 - String(Math.floor(n)).length)) : n}${units[unit]}`;
   }
   const bytes = (n) => short(n, [" B", " KiB", " MiB", " GiB", " TiB"], 1024);
-  function ratio(n, d) {
-    const exact = n / d;
-    return Number.isInteger(exact) ? String(exact) : String(Math.round(exact * 1000) / 1000);
-  }
   const size = (shape) => (shape === null ? 0 : shape.reduce((a, b) => a * b, 1) * data.element);
   const slot = (number) => (number === null ? null : traced.v[number]);
 

@@ -2,6 +2,12 @@
 // Runs the program of sizes that Python wrote: the instructions of tracer/recipe.py, on numbers.
 // Sizes below 2**53 are exact; floor division rounds down, as in Python.
 
+// A ratio as people write it.
+function ratio(n, d) {
+  const exact = n / d;
+  return Number.isInteger(exact) ? String(exact) : String(Math.round(exact * 1000) / 1000);
+}
+
 class Program {
   constructor(live) {
     this.live = live;
@@ -93,6 +99,6 @@ class Program {
 
   // A text with the values of its slots in their places.
   text(template, v) {
-    return template.replace(/⟦(\d+)⟧/g, (_, slot) => String(v[slot]).replace("-", "−"));
+    return template.replace(/⟦(\d+)(?:\/(\d+))?⟧/g, (_, n, d) => ratio(v[n], d ? v[d] : 1).replace("-", "−"));
   }
 }
