@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def sound(drawn: Picture, placed: Layout) -> None:
             on_side = x in (place.x, place.right) and place.y <= y <= place.bottom
             on_end = y in (place.y, place.bottom) and place.x <= x <= place.right
             assert on_side or on_end, (drawn.boxes[arrow.source].name, drawn.boxes[arrow.target].name)
-        for (x0, y0), (x1, y1) in zip(route, route[1:]):
+        for (x0, y0), (x1, y1) in pairwise(route):
             assert x0 == x1 or y0 == y1
             assert min(x0, x1) >= -1 and max(x0, x1) <= placed.width
 
@@ -92,7 +93,7 @@ def unet(name: str) -> Net:
 
 @pytest.mark.parametrize("name", ["unet_2015", "unet3d", "linknet", "attention_unet", "resnet34_unet", "vnet"])
 def test_the_u(name: str) -> None:
-    """The encoder goes down the left, the decoder up the right, the bottleneck is lowest and between, skips go across."""
+    """The encoder goes down the left, the decoder up the right, the bottleneck is lowest, between; skips go across."""
     drawn = picture(unet(name).trace())
     found = sides(drawn)
     assert found is not None
@@ -131,7 +132,7 @@ def test_wider_and_higher() -> None:
 
 
 def test_errors_stand_where_they_are() -> None:
-    """The merge that does not close is red, both sizes stand on its arms, and what is wrong stands under the picture."""
+    """The merge that does not close is red, with both sizes on its arms, and what is wrong stands under the picture."""
     net = tracer.loads(BROKEN)
     drawn = picture(net.trace(), judge(net))
     assert [box.name for box in drawn.boxes if box.wrong] == ["cat2"]

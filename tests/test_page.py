@@ -204,7 +204,8 @@ def test_the_plan_by_residue(browser: Any, tmp_path: Path) -> None:
     assert tab.locator("#planner table[data-symbol=H] tbody tr").count() == 4
     for n in (28, 29, 30, 31, 41):
         tab.get_by_label("H", exact=True).fill(str(n))
-        playwright.expect(tab.locator("#verdict")).to_have_text("runs")
+        playwright.expect(tab.locator("#planner table[data-symbol=H] tr.now td").first).to_have_text(str(n % 4))
+        assert tab.locator("#verdict").inner_text() == "runs"
         planned = net.plan({"N": 1, "H": n, "W": 64}).assignments
         now = tab.locator("#planner table[data-symbol=H] tr.now td").all_inner_texts()
         assert now == [str(n % 4), str(planned["u2.output_padding"][0]), str(planned["u1.output_padding"][0])]

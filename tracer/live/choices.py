@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import random
+from collections.abc import Iterator
+from itertools import chain, islice
 
 from tracer.geometry import grids
 from tracer.live.records import Choice
@@ -15,57 +18,100 @@ from tracer.symbol import Space
 PERIOD = 512
 """The largest number of residues that are tabulated."""
 
-TRIED = 8
+SOUGHT = 200
+"""Sizes that are tried for one that has a plan."""
+
+SMALLER = 48
+"""Up to this size of each symbol the table is compared with the planner."""
+
+TRIED = 16
 """Sizes at which the table is compared with the planner."""
 
 
 def choices(net: Net) -> tuple[list[Choice], bool]:
     """The value of every ``auto`` of a network whose symbols have sizes, and whether they follow the sizes.
 
-    Each is taken to follow one symbol, with the period that the strides give; that is tried at other sizes. Where it
-    is not so, the values are those of the sizes now.
+    An ``output_padding`` makes up for the rest of a division, so it is taken to follow one symbol with the period that
+    the strides give; that is tried at other sizes. Where it is not so, and where another argument is open, the values
+    are those of the sizes now.
     """
     network, now = net.network, net.network.defaults()
-    first = _values(network, now)
-    steady = [Choice(name, None, [value]) for name, value in first.items()]
+    least = {name: value for name, (value, _) in _values(network, now, solved=False).items()}
     period = _period(net)
-    if not first or period > PERIOD:
-        return steady, not first
-    rows: dict[str, list[dict[str, int]]] = {}
+    present = _solved(network, now) or least
+    steady = [Choice(name, None, [present[name]], n) for name, n in least.items()]
+    start = _solvable(network, now, period) if period <= PERIOD and _only_rests(network) else None
+    if start is None:
+        return steady, not least
+    rows: dict[str, list[dict[str, int] | None]] = {}
     for symbol in network.symbols:
-        start = -(-max(now[symbol], 4 * period) // period) * period
-        rows[symbol] = [_values(network, {**now, symbol: start + r}) for r in range(period)]
+        first = -(-max(start[symbol], 4 * period) // period) * period
+        rows[symbol] = [_solved(network, {**start, symbol: first + r}) for r in range(period)]
+        if not any(rows[symbol]):
+            return steady, False
     found = []
-    for name, value in first.items():
-        deciding = [s for s, of in rows.items() if len({row[name] for row in of}) > 1]
+    at_start = _solved(network, start) or least
+    for name, n in least.items():
+        deciding = [s for s, of in rows.items() if len({row[name] for row in of if row}) > 1]
+        values = [row[name] if row else n for row in rows[deciding[0]]] if deciding else [at_start[name]]
+        found.append(Choice(name, deciding[0] if deciding else None, values, n))
         if len(deciding) > 1:
             return steady, False
-        values = [row[name] for row in rows[deciding[0]]] if deciding else [value]
-        found.append(Choice(name, deciding[0] if deciding else None, values))
-    for k in range(TRIED):
-        sizes = {symbol: n + (2 * k + 1) * (7 * i + 3) for i, (symbol, n) in enumerate(now.items())}
-        if _values(network, sizes) != {choice.name: choice.value(sizes) for choice in found}:
+    alone = ({**start, symbol: n} for symbol in network.symbols for n in range(1, min(start[symbol], SMALLER)))
+    for sizes in chain(alone, islice(_elsewhere(start, period), TRIED)):
+        planned = _solved(network, sizes)
+        if planned and planned != {choice.name: choice.value(sizes) for choice in found}:
             return steady, False
     return found, True
 
 
-def _values(network: Network, sizes: dict[str, int]) -> dict[str, int]:
-    """The value of every unknown for these sizes, in the order of :class:`Unknowns`, by a name that people read."""
-    solution = plan_one(network, sizes)
+def _only_rests(network: Network) -> bool:
+    """Whether every ``auto`` is an output_padding."""
+    return all(unknown.field == "output_padding" for node in network.nodes for unknown in node.unknowns)
+
+
+def _solvable(network: Network, now: dict[str, int], period: int) -> dict[str, int] | None:
+    """Sizes near the present ones that have a plan; None where none was found."""
+    for sizes in chain([now], islice(_elsewhere(now, period), SOUGHT)):
+        if _solved(network, sizes):
+            return sizes
+    return None
+
+
+def _elsewhere(sizes: dict[str, int], period: int) -> Iterator[dict[str, int]]:
+    """Other sizes, without end: every residue comes, in every combination sooner or later."""
+    draw = random.Random(0)
+    while True:
+        yield {symbol: max(1, n + draw.randint(-period // 2, 2 * period)) for symbol, n in sizes.items()}
+
+
+def _solved(network: Network, sizes: dict[str, int]) -> dict[str, int] | None:
+    """The value of every unknown for these sizes; None where there is no plan."""
+    found = _values(network, sizes, solved=True)
+    return {name: value for name, (value, _) in found.items()} if all(ok for _, ok in found.values()) else None
+
+
+def _values(network: Network, sizes: dict[str, int], *, solved: bool) -> dict[str, tuple[int, bool]]:
+    """The value of every unknown, in the order of :class:`Unknowns`, by a name that people read.
+
+    ``solved``: as planned for these sizes, and whether there is a plan; otherwise the values that stand in without one.
+    """
+    solution = plan_one(network, sizes) if solved else None
+    ops = [node.op for node in network.nodes] if solution is None else solution.ops
     unknowns = Unknowns(network, [node.op for node in network.nodes], Space())
-    labels: dict[str, tuple[str, int]] = {}
+    labels: dict[str, tuple[str, tuple[int, bool]]] = {}
     for node in unknowns.nodes():
-        op = solution.ops[node.index]
+        op = ops[node.index]
         assert op is not None
         names = dict(zip(op.__struct_encode_fields__, op.__struct_fields__))
         for unknown in node.unknowns:
             value = getattr(op, names[unknown.field])
             axes = range(type(op).value_count(unknown.field)) if unknown.axis is None else (unknown.axis,)
             for axis in axes if unknown.field != "ceil_mode" else (0,):
-                one = value[axis] if isinstance(value, tuple) else value
-                labels.setdefault(
-                    unknowns.name(node, unknown, axis), (f"{node.name}.{unknown.field}[{axis}]", int(one))
-                )
+                one = int(value[axis] if isinstance(value, tuple) else value)
+                key = unknowns.name(node, unknown, axis)
+                label = f"{node.name}.{unknown.field}[{axis}]"
+                labels.setdefault(key, (label, (one, solution is not None and solution.feasible)))
     return dict(labels[name] for name in unknowns.variables)
 
 

@@ -93,21 +93,31 @@ class Writer:
         """
         sizes = {symbol: values[symbol] for symbol in self.network.symbols}
         chosen = {name: choice.value(sizes) for name, choice in zip(self._unknowns, self.choices)}
-        v = self.program.run({"": 0, **values, **chosen})
+        found, refused, closes = self._run({"": 0, **values, **chosen})
+        if closes or not chosen:
+            return found, refused
+        least = {name: choice.least for name, choice in zip(self._unknowns, self.choices)}
+        return self._run({"": 0, **values, **least})[:2]
+
+    def _run(self, values: Mapping[str, int]) -> tuple[list[Any], bool, bool]:
+        """The shapes, whether a node refuses its input, and whether all is as it is expected too."""
+        v = self.program.run(values)
         found: list[Any] = []
-        refused = False
+        refused, met = False, True
         for node, shape, asked in zip(self.network.nodes, self.shapes, self.asked):
             before = [found[source.index] for source in (*node.inputs, *node.operands.values())]
             if None in before or Ellipsis in before or node.index in self.unknown:
                 found.append(None if None in before else Ellipsis)
                 continue
-            failing = [ask for ask in asked if ask[2] == "error" and ask[1] != "T304" and not self._holds(ask[0], v)]
+            wrong = [ask for ask in asked if ask[2] == "error" and not self._holds(ask[0], v)]
+            failing = [ask for ask in wrong if ask[1] != "T304"]
+            met = met and not wrong
             refused |= bool(failing)
             if failing or shape is None:
                 found.append(Ellipsis if failing and failing[0][5] else None)
             else:
                 found.append(tuple(n if n.__class__ is int else v[self.program.slot(n)] for n in shape))
-        return found, refused
+        return found, refused, met
 
     def _holds(self, holds: Any, v: Sequence[int]) -> bool:
         return bool(self.program.truth(holds, v)) if isinstance(holds, Condition) else bool(holds)
