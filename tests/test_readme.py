@@ -83,6 +83,22 @@ def test_outputs_and_tables_are_fresh(place: Path, request: pytest.FixtureReques
     assert fresh == README.read_text("utf-8")
 
 
+PICTURE = re.compile(r"^!\[[^]]*\]\((configs/pictures/(\w+)\.svg)\)$", re.MULTILINE)
+
+
+def test_pictures_are_fresh(place: Path, request: pytest.FixtureRequest) -> None:
+    """The README's pictures are what `tracer draw` makes of the configs of their names."""
+    pictures = PICTURE.findall(README.read_text("utf-8"))
+    assert len(pictures) == 2
+    for path, name in pictures:
+        config = f"{name}.yaml" if (place / f"{name}.yaml").exists() else f"configs/{name}.yaml"
+        done = run(f"tracer draw {config} -o drawn.svg", place)
+        assert done.returncode in (0, 1), done.stderr
+        if request.config.getoption("--refresh"):
+            (ROOT / path).write_bytes((place / "drawn.svg").read_bytes())
+        assert (ROOT / path).read_bytes() == (place / "drawn.svg").read_bytes()
+
+
 def test_every_command_runs(place: Path) -> None:
     """The lines of the ``bash`` blocks exit with 0; installing and the tests themselves are CI's to run."""
     lines = [line for block in blocks("bash") for line in block.splitlines() if line.strip()]

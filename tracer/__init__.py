@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tracer.net import Net
     from tracer.size_set import SizeSet
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 _HOME = {
     **dict.fromkeys(("build", "check", "checks", "from_module", "load", "loads", "plan", "sizes"), "tracer.api"),
