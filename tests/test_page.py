@@ -112,6 +112,22 @@ def test_params_are_pythons(browser: Any, tmp_path: Path) -> None:
     shown.close()
 
 
+def test_params_that_decide_the_layers(browser: Any, tmp_path: Path) -> None:
+    """Another number of copies is another sheet, with the sizes carried over; the way back is there too."""
+    path = CONFIGS / "srresnet.yaml"
+    net = tracer.load(path)
+    shown = opened(browser, tmp_path, net)
+    tab = shown.tab
+    tab.get_by_label("W", exact=True).fill("20")
+    for doublings in (1, 3, 2):
+        tab.get_by_label("doublings", exact=True).select_option(label=str(doublings))
+        other = tracer.load(path, doublings=doublings).trace(W=20)
+        shapes = tab.evaluate("tracer.trace().nodes.map(one => one.shape)")
+        assert shapes == [list(y or ()) for y in other.by_index]
+        assert tab.locator("tbody tr").count() >= len(shapes)
+    shown.close()
+
+
 def test_a_typed_size_updates_everything(browser: Any, tmp_path: Path) -> None:
     """Typing a size changes boxes, rows, totals, the verdict and the address of what is wrong."""
     net = tracer.loads(BROKEN)

@@ -10,16 +10,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
-from typing import Any
 
 import msgspec
 
 from tracer.cost import DTYPE_BYTES
-from tracer.diagnostics import Diagnostic, printable
+from tracer.diagnostics import Diagnostic, TracerError, printable
 from tracer.drawing.layout import layout
 from tracer.drawing.picture import Picture, picture
 from tracer.folding import deepest
@@ -28,10 +27,15 @@ from tracer.live import Live, live
 from tracer.net import Net
 from tracer.ops.base import Op, given_arguments, written
 from tracer.repairs import repairs
+from tracer.rules import judge
 from tracer.size_set import SizeSet, TooLarge
 from tracer.trace import Trace
 from tracer.views.sizes import SETS
 from tracer.views.svg import drawn, style
+
+NEAR, SHEETS, LARGEST = 2, 8, 600
+"""For params that decide what layers there are: how far their values go from the present one, how many sheets a page
+has beside the first, and of how many nodes."""
 
 DRAWN = 1200
 """Boxes that one picture of a page may have; what unfolds to more is folded."""
@@ -85,11 +89,12 @@ class PageSet(msgspec.Struct, frozen=True):
     residues: list[int]
 
 
-class PageData(msgspec.Struct, frozen=True):
-    """Everything that the script reads."""
+class Sheet(msgspec.Struct, frozen=True):
+    """A network with its layers: the config's as it stands, or those of another value of a param that decides them."""
 
-    title: str
-    path: str
+    param: str | None
+    value: int | None
+    """What differs from the config; None for the first sheet."""
     live: Live
     nodes: list[PageNode]
     outputs: dict[str, int]
@@ -98,6 +103,16 @@ class PageData(msgspec.Struct, frozen=True):
     """Per symbol: the sizes that run, run losslessly and run aligned, with the params as they stand."""
     repairs: list[str]
     remarks: list[Remark]
+
+
+class PageData(msgspec.Struct, frozen=True):
+    """Everything that the script reads."""
+
+    title: str
+    path: str
+    numbers: dict[str, int]
+    """The params that are whole numbers, as the config has them."""
+    sheets: list[Sheet]
     element: int
     """Bytes of one value."""
     follows: bool
@@ -115,13 +130,17 @@ def page(
     title = "tracer" if net is None else net.name or "network"
     told = _told(found, stale or net is None)
     if net is None:
-        body = f'<main class="alone">{told}</main>'
-        data: Any = {"follows": live, "title": title, "path": "", "nodes": None}
+        body, sheets = f'<main class="alone">{told}</main>', []
     else:
-        trace = net.trace()
-        drawings = _drawings(trace, found)
-        data = _data(net, trace, found, drawings, live)
-        body = told + _body(drawings)
+        drawings = _drawings(net.trace(), found)
+        sheets = [_sheet(net, found, drawings, None, None)]
+        others = list(_other_layers(net, sheets[0].live))
+        sheets += [sheet for sheet, _ in others]
+        body = told + asset("page.html").replace("<!-- pictures -->", _svgs(drawings))
+        body += "".join(f'<template data-sheet="{n}">{_svgs(own)}</template>' for n, (_, own) in enumerate(others, 1))
+    path, params = ("", {}) if net is None else (net.network.path, net.params)
+    numbers = {name: n for name, n in params.items() if n.__class__ is int}
+    data = PageData(title, path, numbers, sheets, DTYPE_BYTES["float32"], live)
     return _document(title, body, msgspec.json.encode(data).decode())
 
 
@@ -183,7 +202,7 @@ def _drawings(trace: Trace, found: Sequence[Diagnostic]) -> list[tuple[int, Pict
     return drawings
 
 
-def _body(drawings: list[tuple[int, Picture]]) -> str:
+def _svgs(drawings: list[tuple[int, Picture]]) -> str:
     pictures = []
     for number, (depth, one) in enumerate(drawings):
         placed = layout(one)
@@ -192,18 +211,36 @@ def _body(drawings: list[tuple[int, Picture]]) -> str:
             f'height="{placed.height}" role="group" aria-label="the network, blocks unfolded {depth - 1} times"'
             f"{' hidden' if number else ''}>{drawn(one, placed)}</svg>"
         )
-    return asset("page.html").replace("<!-- pictures -->", "".join(pictures))
+    return "".join(pictures)
 
 
-def _data(
-    net: Net, trace: Trace, found: Sequence[Diagnostic], drawings: list[tuple[int, Picture]], follows: bool
-) -> PageData:
+def _other_layers(net: Net, own: Live) -> Iterator[tuple[Sheet, list[tuple[int, Picture]]]]:
+    """The sheets of the values near the present one, for params that decide what layers there are."""
     network = net.network
-    return PageData(
-        title=net.name or "network",
-        path=network.path,
+    given = {name: n for name, n in network.params.items() if name not in network.param_values}
+    room = SHEETS
+    for name in own.fixed:
+        now = network.params[name]
+        for value in (n for d in range(1, NEAR + 1) for n in (now - d, now + d) if n >= 1 and room):
+            try:
+                other = net.reloaded(network.source, params={**given, name: value})
+            except TracerError:
+                continue
+            if len(other.network.nodes) <= LARGEST and len(network.nodes) <= LARGEST:
+                drawings = _drawings(other.trace(), judge(other))
+                yield _sheet(other, judge(other), drawings, name, value), drawings
+                room -= 1
+
+
+def _sheet(
+    net: Net, found: Sequence[Diagnostic], drawings: list[tuple[int, Picture]], param: str | None, value: int | None
+) -> Sheet:
+    network = net.network
+    return Sheet(
+        param=param,
+        value=value,
         live=live(net),
-        nodes=_nodes(trace),
+        nodes=_nodes(net.trace()),
         outputs={name: node.index for name, node in network.outputs.items()},
         pictures=[
             PagePicture(
@@ -217,8 +254,6 @@ def _data(
         sets=_sets(net),
         repairs=_repairs(net, found),
         remarks=[Remark(d.code, d.severity, d.message, d.hint, d.span.line if d.span else None) for d in found],
-        element=DTYPE_BYTES["float32"],
-        follows=follows,
     )
 
 
