@@ -166,15 +166,14 @@ def test_valid_sizes_are_one_click_away(browser: Any, tmp_path: Path) -> None:
     playwright.expect(tab.locator("#verdict")).to_have_text("runs")
     assert tab.get_by_label("H", exact=True).input_value() == "96"
     runs = tracer.sizes(net).axes["H"].runs
-    tab.wait_for_function(
-        "() => { const c = document.querySelectorAll('canvas')[1];"
-        " return c.getContext('2d').getImageData(503, 0, 1, 1).data[3] > 0; }"
-    )
-    marked = tab.evaluate(
+    marks = (
         "() => { const c = document.querySelectorAll('canvas')[1];"
         " const d = c.getContext('2d').getImageData(0, 0, c.width, 1).data;"
         " return [...Array(c.width).keys()].filter(i => d[4 * i + 3] > 0).map(i => i + 1); }"
     )
+    tab.wait_for_timeout(300)  # the marks of the size before are gone
+    tab.wait_for_function(f"() => ({marks})().length > 100")
+    marked = tab.evaluate(marks)
     assert marked == [n for n in range(1, marked[-1] + 1) if n in runs]
     assert len(marked) > 50
     shown.close()
