@@ -6,6 +6,7 @@ arguments, shape) in execution order were renamed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -146,7 +147,7 @@ def _compared(what: str, old: Any, new: Any, *, always: bool = False) -> list[Di
 
 
 def is_same(old: Any, new: Any) -> bool:
-    """Whether two values would be written alike: 1, 1.0 and true are three, and NaN is itself."""
+    """Whether two values would be written alike: 1, 1.0 and true are three."""
     return old is new or repr(old) == repr(new)
 
 
@@ -184,5 +185,9 @@ def declared_dims(dims: DimPattern | tuple[DimPattern, ...], free: str | None = 
 
 
 def plain(value: Any) -> Any:
-    """A value of a config with lists in place of tuples, as in JSON."""
-    return [plain(item) for item in value] if isinstance(value, (tuple, list)) else value
+    """A value of a config as JSON has it: lists in place of tuples, and YAML's words for infinity."""
+    if isinstance(value, (tuple, list)):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and math.isinf(value):
+        return ".inf" if value > 0 else "-.inf"
+    return value
