@@ -125,6 +125,17 @@ def test_a_renamed_block_is_its_nodes_renamed() -> None:
     assert names and not (found.changed or found.added or found.removed or any(c.differences for c in found.renamed))
 
 
+def test_renamed_nodes_of_another_size() -> None:
+    """Where sizes have changed too, a renamed node is one that does the same to the same nodes."""
+    found = of(NET, re.sub(r"\b(act|up|cat)\b", r"my_\1", NET).replace("H: 32", "H: 48"))
+    assert [(c.old_name, c.name) for c in found.renamed] == [(n, f"my_{n}") for n in ("act", "up", "cat")]
+    assert not (found.added or found.removed)
+    assert {d.what for c in found.renamed for d in c.differences} == {"shape", "memory"}
+    moved = NET.replace("  act: ReLU\n", "").replace("act", "enc") + "  after: ReLU\n"
+    found = of(NET, moved)
+    assert [n.name for n in found.removed] == ["act"] and [n.name for n in found.added] == ["after"]
+
+
 def test_changed_channels() -> None:
     """The argument at its node, shapes and costs where they follow, and sums that are the networks' own."""
     found = of(NET, edited("base: 8", "base: 16"))
@@ -222,6 +233,8 @@ def test_planned_values() -> None:
     assert [(d.what, d.old, d.new) for d in found.autos] == [("up.output_padding", [1, 1], [0, 1])]
     assert set(changes(found)["up"]) == {"shape", "memory"}  # the auto is as it was
     assert of(solved, re.sub(r"\bup\b", "rise", solved)).autos == []
+    found = of(solved, re.sub(r"\bup\b", "rise", solved).replace("H: 64", "H: 63"))
+    assert [(d.what, d.old, d.new) for d in found.autos] == [("rise.output_padding", [1, 1], [0, 1])]
     found = of(solved, edited("output_padding: auto", "output_padding: [auto, auto(1..1)]", solved))
     assert changes(found)["up"] == {"arguments.output_padding": ("auto", ["auto", "auto(1..1)"])}
     assert found.autos == []
@@ -285,6 +298,8 @@ def test_findings_of_one_network_only() -> None:
     assert of(warned, re.sub(r"\bdown\b", "pool", warned)).found == []
     unused = edited("  last:", "  idle: ReLU\n  last:").replace("kernel_size: 1}", "kernel_size: 1, from: cat}")
     assert [d.code for d in of(NET, unused).found] == ["T105"]
+    quoted = [edited("H: 32", "H: 33").replace("down", name) for name in ("'a\"(b'", "'c\"(d'")]
+    assert of(*quoted).found == of(*quoted).gone == []
     again = of(unused, re.sub(r"\bidle\b", "lazy", unused))
     assert again.found == again.gone == [] and [c.name for c in again.renamed] == ["lazy"]
 
@@ -314,7 +329,7 @@ def mirrored(found: Comparison) -> Any:
         names = swap if "old_name" in value else {k: v for k, v in swap.items() if k != "name"}
         return {names.get(key, key): turned(item) for key, item in sorted(value.items())}
 
-    answer = turned(answered(found))
+    answer = turned(json.loads(to_json(compare_answer(found))))
     for total in answer["totals"]:
         total["difference"] = None if total["difference"] is None else -total["difference"]
         del total["percent"]
@@ -331,7 +346,7 @@ def ordered(found: Comparison) -> Any:
             return {key: sorted_lists(item) for key, item in sorted(value.items())}
         return value
 
-    answer = answered(found)
+    answer = json.loads(to_json(compare_answer(found)))
     for total in answer["totals"]:
         del total["percent"]
     return sorted_lists(answer)
@@ -354,7 +369,6 @@ def test_comparing_backwards_tells_the_mirror_image(a: Drawn, b: Drawn) -> None:
     x, y = loaded(a.text, a.sizes), loaded(b.text, b.sizes)
     there, back = tracer.compare(x, y), tracer.compare(y, x)
     assert canonical(mirrored(there)) == canonical(ordered(back))
-    assert answered(there) == answered(tracer.compare(x, y))
 
 
 def lines_of(text: str) -> list[re.Match[str]]:

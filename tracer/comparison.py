@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET
 
 from tracer.cost import costs, total
-from tracer.diagnostics import Diagnostic
+from tracer.diagnostics import LONGEST, Diagnostic
 from tracer.matching import Difference, NodeChange, NodeState, declared_dims, is_same, matched, plain
 from tracer.net import Net
 from tracer.network.records import Promise, SizeRange
@@ -104,7 +104,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Given:
-    """One of two networks that are compared: a network and its findings, or what kept it from being loaded."""
+    """One of two networks that are compared: a network, or the findings that kept it from being loaded."""
 
     def __init__(self, path: str, net: Net | None, findings: Sequence[Diagnostic] | None = None) -> None:
         self.path = path
@@ -266,7 +266,10 @@ def _sets(old: Mapping[str, Axis], new: Mapping[str, Axis]) -> list[SetDifferenc
 
 def _below(sizes: SizeSet, below: int | None) -> SizeSet:
     """The sizes that are known: those below a size, or all."""
-    return sizes if below is None else sizes & SizeSet(tuple(range(below)), below, 1, ())
+    if below is None:
+        return sizes
+    finite = tuple(sizes.between(0, below - 1))
+    return SizeSet(finite, finite[-1] + 1 if finite else 0, 1, ())
 
 
 def _without(sizes: SizeSet | None, others: SizeSet | None) -> SizeSet | None:
@@ -289,7 +292,7 @@ def _ties(old: WorkingSizes, new: WorkingSizes) -> list[Difference]:
 def _finding_differences(
     old: Sequence[Diagnostic], new: Sequence[Diagnostic], names: Mapping[str, str], nodes: Container[str]
 ) -> tuple[list[Diagnostic], list[Diagnostic]]:
-    """The findings that only one network has: by code and node, or by code and message where it names no node.
+    """The findings that only one network has: by code and the first node that is named, or by code and message.
 
     What is said of a node may change in its numbers and is the same finding.
     """
@@ -311,11 +314,26 @@ def _by_subject(
     """Findings by code and what they are about, each with its message under the new names."""
     found: dict[tuple[str, str], list[tuple[str, Diagnostic]]] = {}
     for d in findings:
-        message = _WORD.sub(lambda m: names.get(m[0], m[0]), d.message) if names else d.message
-        head, colon, _ = message.partition(": ")
-        subject = head if colon and head in nodes else message
+        head, colon, rest = d.message.partition(": ")
+        head = names.get(head, head)
+        first, rest = ([head, colon], rest) if head in nodes else ([], d.message)
+        words = [*first, *[_renamed(word, names) for word in _WORDS.split(rest)]]
+        message = "".join(words)
+        subject = next((word for word in words if word in nodes), message)
+        if subject is message and len(d.message) >= LONGEST:  # of a long message the middle is left out
+            subject = message.partition(": ")[0]
         found.setdefault((d.code, subject), []).append((message, d))
     return found
+
+
+_WORDS = re.compile(r"(: |[\s,;'\"]+)")
+"""What stands between the names of a message."""
+
+
+def _renamed(word: str, names: Mapping[str, str]) -> str:
+    """A word of a message: a node's new name, also where one of its arguments is named (``up2.output_padding``)."""
+    node, dot, field = word.rpartition(".")
+    return names.get(word) or (names[node] + dot + field if node in names else word)
 
 
 def _left(findings: Iterable[tuple[str, Diagnostic]], alike: Counter[str]) -> list[Diagnostic]:
@@ -327,7 +345,3 @@ def _left(findings: Iterable[tuple[str, Diagnostic]], alike: Counter[str]) -> li
         else:
             left.append(d)
     return left
-
-
-_WORD = re.compile(r"[^\s,;:'\"()]+")
-"""A name in a message."""

@@ -1,7 +1,8 @@
 """Floor 7: which nodes of two traced networks are the same, and what differs in them. No sizes, no findings.
 
 Nodes are the same where their names are; of the others, those of a longest common subsequence of (operation,
-arguments, shape) in execution order were renamed.
+arguments, shape) in execution order were renamed. Where sizes have changed too, so were those of the same operation
+and arguments that read the same nodes.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ def matched(old: Trace, new: Trace) -> Matched:
     places = common_subsequence([d.key for d in first], [d.key for d in second])
     renamed = {mine[j if turned else i].name: yours[i if turned else j].name for i, j in places}
     names = {name: name for name in before if name in after} | renamed
+    _match_readers([d for d in mine if d.name not in names], yours, names)
     pairs = [
         NodeChange(name, names[name], state.changes(after[names[name]], names))
         for name, state in before.items()
@@ -90,6 +92,19 @@ def matched(old: Trace, new: Trace) -> Matched:
         removed=[d.state for name, d in before.items() if name not in names],
         pairs=pairs,
     )
+
+
+def _match_readers(mine: list[_Described], yours: list[_Described], names: dict[str, str]) -> None:
+    """Add the nodes that are called otherwise, have another shape, and do the same to the same nodes."""
+    taken = set(names.values())
+    free: dict[Any, list[str]] = {}
+    for d in reversed(yours):
+        if d.name not in taken:
+            free.setdefault((d.key[:-1], *d.sources), []).append(d.name)
+    for d in mine:
+        found = free.get((d.key[:-1], *[names.get(source) for source in d.sources]))
+        if found:
+            names[d.name] = found.pop()
 
 
 def _described(trace: Trace) -> dict[str, _Described]:
@@ -124,6 +139,7 @@ class _Described:
         arguments = {name: "" if name in self.operands else value for name, value in self.state.arguments.items()}
         self.key = (node.op_name, repr(arguments), repr(shape))
         self.order = (self.key, self.name)
+        self.sources = [*self.state.inputs, *self.operands.values()]
 
     def changes(self, other: _Described, names: Mapping[str, str]) -> list[Difference]:
         """What differs from the node that it has become."""

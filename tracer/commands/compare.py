@@ -117,8 +117,10 @@ def _show(found: Comparison, format_: str, colour: bool) -> None:
 
         click.echo(compare_markdown(found), nl=False)
     else:
+        from rich.text import Text
+
         from tracer.views.comparison import compare_table
 
         console = console_for(colour)
         for part in compare_table(found):
-            console.print(part)
+            console.print(part, soft_wrap=isinstance(part, Text))

@@ -17,6 +17,8 @@ class NoRevision(Exception):
 
 def committed(path: str, revision: str = "HEAD") -> bytes:
     """The bytes of a file on disk as a revision has them. Raises :class:`NoRevision`."""
+    if "\0" in path:
+        raise NoRevision("no file has a name with a null character")
     place, name = os.path.split(os.path.realpath(path))
     return show(revision, f"./{name}", place)
 

@@ -154,7 +154,8 @@ def _findings_text(found: Comparison) -> str:
     for word, findings in (("new", found.found), ("gone", found.gone)):
         for severity in ("error", "warning"):
             n = sum(d.severity == severity for d in findings)
-            parts += [f"{n} {word} {severity}{'s' if n > 1 else ''}"] if n else []
+            kind = severity if n == 1 else f"{severity}s"
+            parts += [f"{n} new {kind}" if word == "new" else f"{n} {kind} gone"] if n else []
     return ", ".join(parts)
 
 
@@ -214,7 +215,7 @@ def node_cells(change: NodeChange, costs: Sequence[str]) -> list[str]:
             cells["shape"] = f"{shape_text(d.old)} → {shape_text(d.new)}"
         elif d.what in cells:
             old, new = both(d.what, *[None if n is msgspec.UNSET else n for n in (d.old, d.new)])
-            cells[d.what] = f"{old} → {new}"
+            cells[d.what] = f"{old} → {new}" if d.old or d.new else ""  # of no shape there is no cost
         elif d.what == "operation":
             words.append(f"{d.old} → {d.new}")
         else:
