@@ -22,10 +22,11 @@ from markdown_it import MarkdownIt
 import tracer
 from tests.drawn_networks import Drawn, networks, networks_to_solve
 from tracer.commands import cli
-from tracer.comparison import Comparison
+from tracer.comparison import Comparison, Given, compared
 from tracer.cost import costs
 from tracer.loading import load_text
 from tracer.net import Net
+from tracer.rules.manual import manual
 from tracer.source import limits
 from tracer.subsequence import common_subsequence
 from tracer.views.answers import to_json
@@ -304,6 +305,28 @@ def test_findings_of_one_network_only() -> None:
     assert again.found == again.gone == [] and [c.name for c in again.renamed] == ["lazy"]
 
 
+@pytest.mark.parametrize("code", manual())
+def test_every_rule_is_found_and_gone(code: str) -> None:
+    """From the good config of a rule's page to its bad one the code is new, and back it is gone."""
+    texts = [manual()[code].example(which) for which in ("Good", "Bad")]  # type: ignore[arg-type]
+    good, bad = [read(text) for text in texts]
+    there, back = compared(good, bad), compared(bad, good)
+    assert code in {d.code for d in there.found} and code in {d.code for d in back.gone}
+    assert canonical(mirrored(there)) == canonical(ordered(back))
+    for found in (there, back, compared(bad, read(texts[1]))):
+        assert answered(found)["b"]["errors"] >= len(found.new_errors)
+        assert Read(compare_markdown(found)).tags <= PLAIN
+    assert not found.differs
+
+
+def read(text: str) -> Given:
+    """A config as the command reads it: what does not load has its findings only."""
+    try:
+        return Given("F", load_text(text, "F", {}, faulty=True))
+    except tracer.TracerError as error:
+        return Given("F", None, error.diagnostics)
+
+
 # --- drawn networks --------------------------------------------------------------------------------------------------
 
 
@@ -329,7 +352,15 @@ def mirrored(found: Comparison) -> Any:
         names = swap if "old_name" in value else {k: v for k, v in swap.items() if k != "name"}
         return {names.get(key, key): turned(item) for key, item in sorted(value.items())}
 
-    answer = turned(json.loads(to_json(compare_answer(found))))
+    plain = json.loads(to_json(compare_answer(found)))
+    before = {c.name: c.old_name for c in found.renamed}  # entries of both stand under the new names
+    for entry in plain["autos"]:
+        node, _, field = entry["what"].rpartition(".")
+        entry["what"] = f"{before.get(node, node)}.{field}"
+    for entry in plain["outputs"]:
+        if "old" in entry and "new" in entry:
+            entry["what"] = before.get(entry["what"], entry["what"])
+    answer = turned(plain)
     for total in answer["totals"]:
         total["difference"] = None if total["difference"] is None else -total["difference"]
         del total["percent"]

@@ -247,7 +247,8 @@ def _outputs(a: Net, b: Net, names: Mapping[str, str]) -> list[Difference]:
     for name in dict.fromkeys((*old, *new)):
         (was, then), (value, now) = old.get(name, (UNSET, UNSET)), new.get(name, (UNSET, UNSET))
         if not is_same(then, now):
-            found.append(Difference(name, was, value))
+            own = was["node"] if value is UNSET and name == then["node"] else name
+            found.append(Difference(own, was, value))
     return found
 
 
