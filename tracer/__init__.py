@@ -9,7 +9,7 @@ tracer.check("configs/unet_2015.yaml")      # a list of diagnostics; empty is go
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tracer.api import build, check, checks, from_module, load, loads, plan, sizes
+    from tracer.api import build, check, checks, compare, from_module, load, loads, plan, sizes
     from tracer.diagnostics import Diagnostic, Span, TracerError
     from tracer.net import Net
     from tracer.size_set import SizeSet
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 __version__ = "0.4.0"
 
 _HOME = {
-    **dict.fromkeys(("build", "check", "checks", "from_module", "load", "loads", "plan", "sizes"), "tracer.api"),
+    **dict.fromkeys(
+        ("build", "check", "checks", "compare", "from_module", "load", "loads", "plan", "sizes"), "tracer.api"
+    ),
     "Net": "tracer.net",
     "SizeSet": "tracer.size_set",
     **dict.fromkeys(("Diagnostic", "Span", "TracerError"), "tracer.diagnostics"),
@@ -25,7 +27,7 @@ _HOME = {
 
 __all__ = [
     "Diagnostic", "Net", "SizeSet", "Span", "TracerError",
-    "build", "check", "checks", "from_module", "load", "loads", "plan", "sizes",
+    "build", "check", "checks", "compare", "from_module", "load", "loads", "plan", "sizes",
 ]  # fmt: skip
 
 

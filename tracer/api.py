@@ -20,6 +20,8 @@ from tracer.working_sizes import WorkingSizes
 if TYPE_CHECKING:
     import torch
 
+    from tracer.comparison import Comparison
+
 
 def loads(text: str, path: str = "<string>", /, **params: Any) -> Net:
     """A network from a config's text; keyword arguments replace params.
@@ -58,6 +60,16 @@ def sizes(net: Net, /, *, all: bool = False) -> WorkingSizes:
         return net.sizes(every_dim=all)
     except TooLarge as error:
         raise TracerError([Diagnostic("T006", str(error), None, path=net.network.path)]) from None
+
+
+def compare(a: Net, b: Net, /) -> Comparison:
+    """What differs between two networks: nodes, shapes, costs, sets of sizes, findings, each traced at its own sizes.
+
+    Never raises on a wrong network: it is compared as far as it goes. ``differs`` is false where nothing does.
+    """
+    from tracer.comparison import compare
+
+    return compare(a, b)
 
 
 def build(net: Net, /, device: str | None = None) -> torch.nn.Module:

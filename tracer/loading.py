@@ -23,11 +23,13 @@ def load_text(
     sizes: Mapping[str, int] | None = None,
     inputs: Mapping[str, tuple[int, ...]] | None = None,
     tabled: bool = True,
+    faulty: bool = False,
 ) -> Net:
     """A network from a config's text, with params, symbols' sizes and inputs' shapes replaced.
 
-    An input's shape is found by its name; the empty name stands for the only input. Raises TracerError, and
-    ValueError for a param, symbol or input that the config doesn't have.
+    An input's shape is found by its name; the empty name stands for the only input. With ``faulty`` a network is given
+    although its trace finds wrong arguments (T2xx). Raises TracerError, and ValueError for a param, symbol or input
+    that the config doesn't have.
     """
     network = read_network(text, path, params)
     for name, shape in (inputs or {}).items():
@@ -40,7 +42,7 @@ def load_text(
     arrange(network)
     net = Net(network, tabled=tabled)
     net.reloaded = partial(load_text, path=path, params=params, sizes=sizes, inputs=inputs)
-    if all(symbol in network.sizes for symbol in network.symbols):
+    if not faulty and all(symbol in network.sizes for symbol in network.symbols):
         early = [d for d in net.trace().diagnostics if d.code < "T3"]
         if early:
             raise TracerError(early)

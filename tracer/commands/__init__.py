@@ -21,6 +21,7 @@ COMMANDS = {
     "plan": "Solve every auto; where skips cannot meet, say why and what would repair it.",
     "sizes": "The exact set of input sizes that run, run losslessly, and run aligned.",
     "draw": "The picture of a network: SVG, PNG, mermaid, dot, or an interactive page.",
+    "compare": "What differs between two configs, or two revisions of one.",
     "verify": "Build the network with torch and compare every node, for several sizes.",
     "export": "The network as the source of a torch module, or as an ONNX model.",
     "import": "A config from a torch module or an ONNX file.",

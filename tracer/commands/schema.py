@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-ANSWERS = ("trace", "check", "plan", "sizes", "verify")
+ANSWERS = ("trace", "check", "plan", "sizes", "verify", "compare")
 
 
 @click.command("schema")
@@ -14,11 +14,12 @@ ANSWERS = ("trace", "check", "plan", "sizes", "verify")
 def command(which: str) -> None:
     """Print a JSON Schema: of the config language (for editors), or of a command's JSON answer."""
     from tracer.views.answers import CheckAnswer, TraceAnswer, to_json
+    from tracer.views.comparison import CompareAnswer
     from tracer.views.plan import PlanAnswer
     from tracer.views.schema import answer_schema, language_schema
     from tracer.views.sizes import SizesAnswer
     from tracer.views.verify import VerifyAnswer
 
-    records: tuple[Any, ...] = (TraceAnswer, CheckAnswer, PlanAnswer, SizesAnswer, VerifyAnswer)
+    records: tuple[Any, ...] = (TraceAnswer, CheckAnswer, PlanAnswer, SizesAnswer, VerifyAnswer, CompareAnswer)
     schema = language_schema() if which == "language" else answer_schema(dict(zip(ANSWERS, records))[which])
     click.echo(to_json(schema), nl=False)

@@ -1,0 +1,126 @@
+"""``tracer compare``: what differs between two configs, or two revisions of one."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from tracer.commands.options import (
+    Overrides,
+    colour_option,
+    console_for,
+    network_options,
+    open_net,
+    shown,
+    source_of,
+    use_colour,
+)
+from tracer.diagnostics import Diagnostic, TracerError
+from tracer.source.revisions import NoRevision, committed, show
+from tracer.source.tree import Fault, decode
+
+if TYPE_CHECKING:
+    from tracer.comparison import Comparison, Given
+
+
+@click.command("compare")
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="[B]", required=False)
+@network_options
+@click.option("--strict", is_flag=True, help="New warnings count as findings.")
+@click.option("--exit-code", "as_diff", is_flag=True, help="Exit code 1 where anything differs.")
+@click.option(
+    "--format", "format_", type=click.Choice(["table", "json", "markdown"]), default="table", help="How to show it."
+)
+@colour_option
+def command(
+    a: str,
+    b: str | None,
+    sets: tuple[str, ...],
+    sizes: tuple[str, ...],
+    inputs: tuple[str, ...],
+    strict: bool,
+    as_diff: bool,
+    format_: str,
+    color: str,
+) -> None:
+    """What differs between the configs A and B: nodes, shapes, costs, sizes that work, findings.
+
+    Each is a file, - for standard input (one of them), or REV:PATH of a git repository, as git reads it. A file alone
+    is compared with what HEAD has of it. Exit code 1 where B has errors that A doesn't have.
+    """
+    if b is None and (a == "-" or _is_revision(a)):
+        raise click.UsageError(f"{shown(a)} is compared with another config: name B too")
+    if a == b == "-":
+        raise click.UsageError("standard input is one config; the other one is a file or REV:PATH")
+    overrides = Overrides(sets, sizes, inputs)
+    old, old_is_read = _given(a, overrides, is_committed=b is None)
+    new, new_is_read = _given(a if b is None else b, overrides)
+    from tracer.comparison import compared
+
+    found = compared(old, new)
+    is_read = old_is_read and new_is_read
+    if is_read or format_ == "json":
+        _show(found, format_, use_colour(color))
+    if not is_read:
+        raise click.exceptions.Exit(2)
+    failing = found.found if strict else found.new_errors
+    raise click.exceptions.Exit(1 if failing or (as_diff and found.differs) else 0)
+
+
+def _is_revision(config: str) -> bool:
+    """Whether it is REV:PATH, and no file is called so."""
+    return ":" in config and not os.path.lexists(config.replace("\0", ""))
+
+
+def _given(config: str, overrides: Overrides, *, is_committed: bool = False) -> tuple[Given, bool]:
+    """One of the two, and whether it could be read; where not, that is told."""
+    from tracer.comparison import Given
+
+    label = shown(f"HEAD:{config}" if is_committed else config)
+    try:
+        text = _text(config, label, is_committed)
+        return Given(label, open_net(text, label, overrides, faulty=True)), True
+    except (NoRevision, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        message = f"cannot be read: {reason}"
+        click.echo(f"{label}: {message}", err=True)
+        return Given(label, None, [Diagnostic("T001", message, path=label)]), False
+    except TracerError as error:
+        return Given(label, None, error.diagnostics), True
+
+
+def _text(config: str, label: str, is_committed: bool) -> str:
+    """The text of a file or a revision. Raises OSError, NoRevision and TracerError."""
+    if is_committed:
+        raw = committed(config)
+    elif _is_revision(config):
+        raw = show(*config.split(":", 1))
+    else:
+        return source_of(config)
+    try:
+        return decode(raw)
+    except Fault as fault:
+        raise TracerError([Diagnostic(fault.code, fault.message, fault.span, path=label)]) from None
+
+
+def _show(found: Comparison, format_: str, colour: bool) -> None:
+    if format_ == "json":
+        from tracer.views.answers import to_json
+        from tracer.views.comparison import compare_answer
+
+        click.echo(to_json(compare_answer(found)), nl=False)
+    elif format_ == "markdown":
+        from tracer.views.pull_request import compare_markdown
+
+        click.echo(compare_markdown(found), nl=False)
+    else:
+        from rich.text import Text
+
+        from tracer.views.comparison import compare_table
+
+        console = console_for(colour)
+        for part in compare_table(found):
+            console.print(part, soft_wrap=isinstance(part, Text))
