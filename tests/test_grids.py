@@ -23,6 +23,7 @@ from tests.drawn_networks import Drawn, networks
 from tests.torch_network import layer_of
 from tracer.geometry import Grid, Ratio, grids, meetings, reduced
 from tracer.recipe import substitute
+from tracer.size_set import TooLarge
 from tracer.symbol import Condition, Space
 from tracer.symbolic_trace import Recipe
 
@@ -573,3 +574,17 @@ def test_ratios_of_sizes() -> None:
     assert isinstance(half, Condition)
     assert [substitute([half], {"n": 3, "m": twice}) for twice in (6, 7)] == [[True], [False]]
     assert reduced(6, 4) == (3, 2)
+
+
+def test_offsets_that_cannot_be_written_down() -> None:
+    """Resizes that align corners and do not undo each other multiply: told in time, and the net is still traced."""
+    layers = "".join(
+        f"  a{k}: {{op: Interpolate, mode: linear, align_corners: true, size: ['L * {k + 2} + {k}']}}\n"
+        f"  c{k}: {{op: Conv1d, out_channels: 2, kernel_size: 3}}\n"
+        for k in range(14)
+    )
+    text = f"input: [1, 2, L]\nsizes: {{L: 9}}\nlayers:\n{layers}  end: {{op: Add, from: [c13, c13]}}\n"
+    net = tracer.loads(text)
+    with pytest.raises(TooLarge):
+        net.sizes()
+    assert net.trace().shapes["end"] == (1, 2, 9 * 15 + 13 - 2)

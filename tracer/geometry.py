@@ -20,6 +20,7 @@ from tracer.memo import Memo
 from tracer.network.records import Network, Node
 from tracer.ops.base import POINTWISE, Op, Shape, Window, with_arguments
 from tracer.ops.merge import Merge
+from tracer.size_set import TooLarge
 from tracer.symbol import Size
 from tracer.trace import Ops, Trace, dims_value
 
@@ -87,6 +88,9 @@ with one that was not."""
 Met = tuple[int, int, int, tuple[Grid, Grid], Holds]
 """A meeting without its node."""
 
+TERMS = 400
+"""Of an offset over symbols; resizes that align corners multiply them where they do not undo each other."""
+
 PIXELS: Place = (1, 1, 0, 1)
 """The input's own."""
 
@@ -96,7 +100,7 @@ def _grid(place: Place) -> Grid:
 
 
 def _through(place: Place, window: Window) -> Place | None:
-    """The places behind a window."""
+    """The places behind a window. Raises :class:`TooLarge` where they cannot be written down."""
     _, down, up, first, step = window
     if first is None:
         return None
@@ -104,6 +108,8 @@ def _through(place: Place, window: Window) -> Place | None:
     if first[0].__class__ is not int or first[0]:
         n, d = reduced(stride * first[0], unit * first[1])
         offset, part = reduced(offset + n, d) if d is part else reduced(offset * d + n * part, d * part)
+        if offset.__class__ is Size and len(offset.terms) > TERMS:
+            raise TooLarge("where the positions lie is too long an expression over the sizes")
     if step is not None:
         down, up = step
     if down is not up:  # small ints are one object, and so are equal sizes

@@ -19,6 +19,7 @@ from tracer.open_params import NotOpen, OpenParams
 from tracer.ops.base import Op, Requirement, Shape, with_arguments, written
 from tracer.planning.unknowns import Unknowns
 from tracer.recipe import Program
+from tracer.size_set import TooLarge
 from tracer.source.expressions import ExpressionError
 from tracer.symbol import Condition, Size, Space
 from tracer.trace import Ops, dim_pairs, dim_value, dims_value, refusal
@@ -270,7 +271,7 @@ class Writer:
         """T503: at every merge, that the inputs' positions lie at the same places; by the merge's number."""
         try:
             found = list(meetings(self.network, self.ops, self.shapes))
-        except TypeError:  # an argument that is open decides where positions lie
+        except (TypeError, TooLarge):  # an open argument decides where positions lie, or they are not written down
             return
         for meeting in found:
             own, other = meeting.grids
@@ -313,7 +314,7 @@ class Writer:
     def _grids(self) -> list[list[list[int] | None]]:
         try:
             found = grids(self.network, self.ops, self.shapes)
-        except TypeError:  # an argument that is open decides where positions lie
+        except (TypeError, TooLarge):
             return [[] for _ in self.ops]
         slot = self.program.slot
         return [
