@@ -1,4 +1,4 @@
-"""How fast it is, as ratios measured in one run: ``python -m tests.benchmarks [whole|inside|again|tools|...]``.
+"""How fast it is, as ratios measured in one run: ``python -m tests.benchmarks [whole|inside|again|tools|drawing|...]``.
 
 Nothing here is timed by a test: machines are noisy. Each comparison alternates A B A B and prints the median of the
 ratios, with the limit that the project sets itself where there is one.
@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 import tracer
-from tests.benchmarks.networks import CHAINS, UNETS, flat_unet, unknowns
+from tests.benchmarks.networks import CHAINS, UNETS, flat_unet, stacked_unets, unknowns
 
 ROOT = Path(__file__).parent.parent.parent
 COMPOSE = "import sys, yaml, networkx\nfor p in sys.argv[1:]:\n    yaml.compose(open(p), Loader=yaml.CSafeLoader)"
@@ -343,9 +343,34 @@ def _imported(name: str, module: object, channels: int) -> Iterator[Row]:
     yield f"270 meta forwards, {name}", f"{ratio:.1f} x import + sets of all sizes", f"{a:.2f} / {b:.3f} s; {same}"
 
 
+def drawing(place: Path) -> Iterator[Row]:
+    """(i) pictures and pages of loaded networks, against loading and tracing their texts."""
+    from tracer.drawing.picture import picture
+    from tracer.rules import judge
+    from tracer.views.page import page
+    from tracer.views.svg import svg
+
+    texts = {"60 layers, flat": flat_unet(), "2,000 nodes": stacked_unets(2000)}
+    for name, text in texts.items():
+        net = tracer.loads(text)
+        found = judge(net)
+        runs = 5 if len(net.network.nodes) > 1000 else 15
+        for what, draw in {
+            "SVG, unfolded": lambda net=net, found=found: svg(picture(net.trace(), found, None)),
+            "page": lambda net=net, found=found: page(net, found),
+        }.items():
+            ratio, a, b = ratios(draw, lambda text=text: tracer.loads(text).trace(), runs)
+            made = len(draw()) / 1024
+            yield (
+                f"{what} of {name}",
+                f"{ratio:.1f} x load and trace",
+                f"{a * 1e3:.1f} ms, {b * 1e3:.1f} ms, {made:.0f} KiB",
+            )
+
+
 GROUPS = {
     "whole": whole, "inside": inside, "again": again, "tools": tools, "many": many, "sets": sets, "plans": plans,
-    "bridge": bridge,
+    "bridge": bridge, "drawing": drawing,
 }  # fmt: skip
 
 
