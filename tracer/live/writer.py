@@ -275,9 +275,11 @@ class Writer:
             return
         for meeting in found:
             own, other = meeting.grids
+            a, b = own.stride, other.stride
+            differ = a.numerator * b.denominator != b.numerator * a.denominator
             for holds, fact in (
-                (own.stride.equals(other.stride), self._steps),
-                (own.offset.equals(other.offset), self._offsets),
+                (a.equals(b), self._steps),
+                (own.offset.equals(other.offset) | differ, self._offsets),  # of unlike steps the steps say enough
             ):
                 if isinstance(holds, Condition) or not holds:
                     yield meeting.node.index, (holds, "T503", "warning", fact(meeting), None, False)
