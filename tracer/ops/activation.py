@@ -7,11 +7,15 @@ them into the input's type, float32 here, and refuses what overflows it.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from math import prod
 from typing import Literal
 
 from tracer.arithmetic import Dim
 from tracer.ops.base import (
+    NOTHING_KEPT,
     POINTWISE,
+    Kept,
     Op,
     Requirement,
     Requirements,
@@ -52,8 +56,35 @@ def window_along(worked_on: int, dim: int, x: Shape) -> Window | None:
     return None if x and worked_on % len(x) == dim else POINTWISE
 
 
+class Activation(Op, kw_only=True):
+    """What functions of each element share: they may write over their input."""
+
+    inplace: bool = False
+
+    def passes_on(self, training: bool) -> bool:
+        return self.inplace
+
+
+class Copying(Activation, kw_only=True):
+    """Those whose derivative asks for the input: in place torch keeps a copy of it."""
+
+    keeps = "input"
+
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        return Kept(values=prod(y)) if self.inplace and any(needs) else super().kept(y, needs, *x)
+
+
+class Inverting(Activation, kw_only=True):
+    """Those whose derivative can do with the output: in place torch keeps that."""
+
+    keeps = "input"
+
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        return Kept(output=True) if self.inplace and any(needs) else super().kept(y, needs, *x)
+
+
 @operation
-class Threshold(Op, kw_only=True):
+class Threshold(Copying, kw_only=True):
     """x where x > threshold, else value."""
 
     threshold: float
@@ -66,14 +97,16 @@ class Threshold(Op, kw_only=True):
 
 
 @operation
-class ReLU(Op, kw_only=True):
+class ReLU(Activation, kw_only=True):
     """max(0, x)."""
+
+    keeps = "output"
 
     inplace: bool = False
 
 
 @operation
-class RReLU(Op, kw_only=True):
+class RReLU(Activation, kw_only=True):
     """x where x >= 0, else a·x with a random slope from lower..upper in training and their mean in eval."""
 
     lower: float = 1.0 / 8
@@ -91,9 +124,12 @@ class RReLU(Op, kw_only=True):
         )
         yield fits_float32("lower", (self.lower + self.upper) / 2)
 
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        return Kept((0,), values=prod(y)) if any(needs) else NOTHING_KEPT  # the slopes
+
 
 @operation
-class Hardtanh(Op, kw_only=True):
+class Hardtanh(Copying, kw_only=True):
     """x clipped to min_val..max_val; min_value and max_value are torch's old names of these and go first."""
 
     min_val: float = -1.0
@@ -114,7 +150,7 @@ class Hardtanh(Op, kw_only=True):
 
 
 @operation
-class ReLU6(Op, kw_only=True):
+class ReLU6(Copying, kw_only=True):
     """x clipped to 0..6."""
 
     inplace: bool = False
@@ -124,9 +160,11 @@ class ReLU6(Op, kw_only=True):
 class Sigmoid(Op):
     """1 / (1 + exp(−x))."""
 
+    keeps = "output"
+
 
 @operation
-class Hardsigmoid(Op, kw_only=True):
+class Hardsigmoid(Copying, kw_only=True):
     """x / 6 + 1/2 clipped to 0..1."""
 
     inplace: bool = False
@@ -136,30 +174,32 @@ class Hardsigmoid(Op, kw_only=True):
 class Tanh(Op):
     """tanh(x)."""
 
+    keeps = "output"
+
 
 @operation
-class SiLU(Op, kw_only=True):
+class SiLU(Copying, kw_only=True):
     """x · sigmoid(x), also known as swish."""
 
     inplace: bool = False
 
 
 @operation
-class Mish(Op, kw_only=True):
+class Mish(Copying, kw_only=True):
     """x · tanh(softplus(x))."""
 
     inplace: bool = False
 
 
 @operation
-class Hardswish(Op, kw_only=True):
+class Hardswish(Copying, kw_only=True):
     """x · hardsigmoid(x)."""
 
     inplace: bool = False
 
 
 @operation
-class ELU(Op, kw_only=True):
+class ELU(Inverting, kw_only=True):
     """x where x > 0, else alpha · (exp(x) − 1)."""
 
     alpha: float = 1.0
@@ -170,7 +210,7 @@ class ELU(Op, kw_only=True):
 
 
 @operation
-class CELU(Op, kw_only=True):
+class CELU(Inverting, kw_only=True):
     """max(0, x) + min(0, alpha · (exp(x / alpha) − 1))."""
 
     alpha: float = 1.0
@@ -191,7 +231,7 @@ class CELU(Op, kw_only=True):
 
 
 @operation
-class SELU(Op, kw_only=True):
+class SELU(Inverting, kw_only=True):
     """ELU with the scale and alpha that keep mean 0 and variance 1."""
 
     inplace: bool = False
@@ -200,6 +240,8 @@ class SELU(Op, kw_only=True):
 @operation
 class GLU(Op, kw_only=True):
     """Gated linear unit: the first half of a dim times the sigmoid of the second. That dim is halved."""
+
+    keeps = "input"
 
     dim: int = -1
 
@@ -223,12 +265,16 @@ class GLU(Op, kw_only=True):
 class GELU(Op, kw_only=True):
     """x · Φ(x) with the normal distribution's Φ, exactly or by tanh."""
 
+    keeps = "input"
+
     approximate: Literal["none", "tanh"] = "none"
 
 
 @operation
 class Hardshrink(Op, kw_only=True):
     """x where |x| > lambd, else 0."""
+
+    keeps = "input"
 
     lambd: float = 0.5
 
@@ -237,7 +283,7 @@ class Hardshrink(Op, kw_only=True):
 
 
 @operation
-class LeakyReLU(Op, kw_only=True):
+class LeakyReLU(Inverting, kw_only=True):
     """x where x > 0, else negative_slope · x."""
 
     negative_slope: float = 1e-2
@@ -251,10 +297,15 @@ class LeakyReLU(Op, kw_only=True):
 class LogSigmoid(Op):
     """log(sigmoid(x))."""
 
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        return Kept((0,), values=prod(y)) if any(needs) else NOTHING_KEPT
+
 
 @operation
 class Softplus(Op, kw_only=True):
     """log(1 + exp(beta · x)) / beta, and x itself where beta · x > threshold."""
+
+    keeps = "input"
 
     beta: float = 1.0
     threshold: float = 20.0
@@ -267,6 +318,8 @@ class Softplus(Op, kw_only=True):
 @operation
 class Softshrink(Op, kw_only=True):
     """x − lambd where x > lambd, x + lambd where x < −lambd, else 0."""
+
+    keeps = "input"
 
     lambd: float = 0.5
 
@@ -314,15 +367,24 @@ class PReLU(Op, kw_only=True):
     def parameters(self, *x: Shape) -> Dim:
         return self.num_parameters
 
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        return Kept((0,))  # for the slopes' gradient, whatever the input needs
+
 
 @operation
 class Softsign(Op):
     """x / (1 + |x|)."""
 
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        return Kept((0,), values=prod(y)) if any(needs) else NOTHING_KEPT  # 1 + |x|
+
 
 @operation
 class Tanhshrink(Op):
     """x − tanh(x)."""
+
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        return Kept(values=prod(y)) if any(needs) else NOTHING_KEPT  # tanh(x)
 
 
 class SoftmaxAlong(Op, kw_only=True):
@@ -330,6 +392,8 @@ class SoftmaxAlong(Op, kw_only=True):
 
     Without a dim torch takes the first for inputs of 0, 1 and 3 dims and the second for others, and warns.
     """
+
+    keeps = "output"
 
     dim: int | None = None
 
@@ -355,6 +419,8 @@ class Softmax(SoftmaxAlong):
 @operation
 class Softmax2d(Op):
     """Softmax over the channels of [N, C, H, W] or [C, H, W]."""
+
+    keeps = "output"
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         yield has_rank(x[0], 3, 4)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import ClassVar
 
 from tracer.arithmetic import Dim, Holds, floor_scale, maximum
 from tracer.ops.base import (
     MAX_INT,
+    NOTHING_KEPT,
     POINTWISE,
     Ints,
+    Kept,
     Op,
     Requirement,
     Requirements,
@@ -83,6 +86,9 @@ class AdaptiveMaxPool(AdaptivePool, kw_only=True):
         yield has_rank(x0, self.axes + 1, self.axes + 2)
         yield from holds_values(x0, self.axes, 1)
 
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        return Kept((0,), indices=prod(y)) if any(needs) else NOTHING_KEPT
+
 
 class AdaptiveAvgPool(AdaptivePool, kw_only=True):
     """Adaptive average pooling: output i sees the input from floor(i·n / out) to ceil((i + 1)·n / out).
@@ -119,6 +125,10 @@ class AdaptiveAvgPool(AdaptivePool, kw_only=True):
     def _first_checked(self, x: Shape) -> int:
         """The first dim that must not be 0: torch looks at the spatial ones only."""
         return len(x) - self.axes
+
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        mean = all(isinstance(n, int) and n == 1 for n in y[-self.axes :])
+        return Kept((0,)) if any(needs) and not mean else NOTHING_KEPT
 
 
 class FractionalMaxPool(Op, kw_only=True):
@@ -215,6 +225,9 @@ class FractionalMaxPool(Op, kw_only=True):
             return POINTWISE
         n, kernel = x[0][dim], per_axis(self.kernel_size, self.axes)[axis]
         return Window(kernel, maximum(n - kernel, 1), maximum(self._size(n, axis) - 1, 1), first=None)
+
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        return Kept((0,), indices=prod(y)) if any(needs) else NOTHING_KEPT
 
 
 @operation

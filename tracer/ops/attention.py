@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tracer.arithmetic import Dim
-from tracer.ops.base import Op, Requirement, Requirements, Shape, Window, has_rank, in_range, operation, written
+from tracer.ops.base import Kept, Op, Requirement, Requirements, Shape, Window, has_rank, in_range, operation, written
 from tracer.ops.calls import Item, Own, Tensor, Term
 
 
@@ -128,3 +128,21 @@ class MultiheadAttention(Op, kw_only=True):
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         return None
+
+    def beside(self, y: Shape, *x: Shape) -> Dim:
+        (queries, samples, _), (keys, _, _), _ = self._sequences(x)
+        return samples * queries * (keys + self.add_bias_kv + self.add_zero_attn)  # the heads' mean weights
+
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        # The inputs in torch's order of dims, the projections, the scaled query, the weights, and what they make.
+        (queries, samples, features), (keys, _, key_features), (_, _, value_features) = self._sequences(x)
+        seen = keys + self.add_bias_kv + self.add_zero_attn
+        projected = samples * features * (queries + 2 * seen)
+        weights = samples * self.num_heads * queries * seen
+        made = projected + samples * queries * features * 2 + weights * (1 + (self.dropout > 0))
+        if not self.batch_first or len(x[0]) == 2:
+            return Kept(tuple(range(len(x))), values=made)
+        turned = samples * queries * x[0][-1]
+        if len(x) > 1:
+            turned = turned + samples * keys * (key_features + (value_features if len(x) == 3 else 0))
+        return Kept(values=made + turned)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -49,6 +49,21 @@ class Requirement(NamedTuple):
 Requirements = Iterator[Requirement]
 
 
+class Kept(NamedTuple):
+    """What autograd keeps of an operation from a forward pass in training to the backward pass."""
+
+    inputs: tuple[int, ...] = ()
+    """The numbers of the inputs that are kept, from 0."""
+    output: bool = False
+    values: Dim = 0
+    """Further numbers of the maps' type: statistics, masks, what stands between the input and the output."""
+    indices: Dim = 0
+    """Further 64-bit integers."""
+
+
+NOTHING_KEPT = Kept()
+
+
 class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The base of every operation, the built-in ones and a user's own."""
 
@@ -66,6 +81,8 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """For dims that are symbols it requires more than torch does, so that its formulas hold."""
     fixed_window: ClassVar[bool] = False
     """Whether ``window`` asks no more of the inputs than the first one's number of dims."""
+    keeps: ClassVar[Literal["nothing", "input", "output"]] = "nothing"
+    """What autograd keeps where its input needs a gradient; where it keeps more, ``kept`` says so."""
     several: ClassVar[str | None] = None
     """The argument that says how many tensors it makes; a node is one of them, by the argument ``index``."""
 
@@ -130,6 +147,27 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def macs(self, y: Shape, *x: Shape) -> Dim:
         """Multiply-accumulate operations of one forward pass: torch's FlopCounterMode counts two FLOPs each."""
+        return 0
+
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        """What autograd keeps, on the CPU; ``needs``: which inputs need a gradient."""
+        if not any(needs) or self.keeps == "nothing":
+            return NOTHING_KEPT
+        return Kept(output=True) if self.keeps == "output" else Kept((0,))
+
+    def passes_on(self, training: bool) -> bool:
+        """Whether its output is the input's own memory, written anew or not at all."""
+        return False
+
+    def viewed(self, x: Shape, strides: Shape, y: Shape) -> Shape | None:
+        """The strides of the output where it is a view of the input, in elements; None where it is a map of its own.
+
+        Asked with ints only.
+        """
+        return None
+
+    def beside(self, y: Shape, *x: Shape) -> Dim:
+        """How many numbers torch's call gives beside the output, which nobody reads."""
         return 0
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:

@@ -10,6 +10,7 @@ from tracer.arithmetic import Dim, Holds, conv_size, dilated, maximum, transpose
 from tracer.ops.base import (
     POINTWISE,
     Ints,
+    Kept,
     NodeName,
     Op,
     Requirement,
@@ -208,6 +209,19 @@ class Conv(Convolving, kw_only=True):
         extent, stride, left, _ = self._windows()[axis]
         return sliding(extent, stride, left)
 
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        # What it slides over: torch pads into a map of its own, except with as many zeros on either side.
+        x0, sides = x[0], [(left, right) for _, _, left, right in self._windows()]
+        spatial = x0[-self.axes :]
+        if self.padding_mode != "zeros":
+            padded = [n + left + right for n, (left, right) in zip(spatial, sides)]
+            both = needs[0] and self.padding_mode != "circular"
+            return Kept((0,) if both else (), values=product((*x0[: -self.axes], *padded)))
+        if all(left == right for left, right in sides):
+            return Kept((0,))
+        padded = [n + abs(right - left) for n, (left, right) in zip(spatial, sides)]
+        return Kept(values=product((*x0[: -self.axes], *padded)))
+
 
 @lru_cache(maxsize=4096)
 def conv_windows(
@@ -368,6 +382,9 @@ class ConvTranspose(Convolving, kw_only=True):
         kernel, dilation, stride, padding = (per_axis(argument, self.axes)[axis] for argument in arguments)
         extent = dilated(kernel, dilation)
         return spreading(extent, stride, padding, (extent - 1) // stride + 1)
+
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        return Kept((0,))
 
 
 @operation

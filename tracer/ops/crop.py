@@ -132,6 +132,9 @@ class CenterCrop(Op, kw_only=True):
         want = self._wanted(x[0], sizes).get(dim)
         return POINTWISE if want is None else cut((x[0][dim] - want) // 2)
 
+    def viewed(self, x: Shape, strides: Shape, y: Shape) -> Shape | None:
+        return strides
+
 
 @operation
 class Crop(Op, kw_only=True):
@@ -234,6 +237,10 @@ class Slice(Op, kw_only=True):
         if wrapped(self.dim, len(x[0])) != dim:
             return POINTWISE
         return cut(clamped(self.start, x[0][dim]), self.step)
+
+    def viewed(self, x: Shape, strides: Shape, y: Shape) -> Shape | None:
+        dim = wrapped(self.dim, len(x))
+        return tuple(stride * self.step if i == dim else stride for i, stride in enumerate(strides))
 
 
 def clamped(position: int | Size, n: Dim) -> Dim:

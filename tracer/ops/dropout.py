@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
 from typing import ClassVar
 
-from tracer.ops.base import Op, Requirement, Requirements, Shape, has_rank, operation, written
+from tracer.arithmetic import Dim
+from tracer.ops.base import NOTHING_KEPT, Kept, Op, Requirement, Requirements, Shape, has_rank, operation, written
 
 
 class Dropping(Op, kw_only=True):
@@ -16,11 +19,26 @@ class Dropping(Op, kw_only=True):
     def legal(self) -> Requirements:
         yield Requirement(0 <= self.p <= 1, "T202", "p", lambda: f"p is {self.p}; a probability lies between 0 and 1")
 
+    def passes_on(self, training: bool) -> bool:
+        return self.inplace or self.p == 0 or not training
+
+    def _mask(self, y: Shape) -> Dim:
+        """How many numbers are drawn: one for each element."""
+        return prod(y)
+
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        if not any(needs) or self.p == 0:
+            return NOTHING_KEPT
+        return Kept(values=1 if self.p == 1 else self._mask(y))
+
 
 class DroppingChannels(Dropping, kw_only=True):
     """What dropouts of whole channels share: torch looks for the channels in training only."""
 
     least_rank: ClassVar[int] = 2
+
+    def _mask(self, y: Shape) -> Dim:
+        return prod(y[:2])
 
     def cautions(self, *x: Shape, **sizes: Shape) -> Requirements:
         (x0,) = x
@@ -42,6 +60,9 @@ class Dropout(Dropping):
 @operation
 class Dropout1d(Dropping):
     """Sets whole channels of [N, C, L] or [C, L] to zero in training; the one whose rank torch checks."""
+
+    def _mask(self, y: Shape) -> Dim:
+        return prod(y[:-1])
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         yield has_rank(x[0], 2, 3)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
 from tracer.arithmetic import Dim
-from tracer.ops.base import POINTWISE, Op, Requirement, Requirements, Shape, Window, in_range, operation, written
+from tracer.ops.base import POINTWISE, Kept, Op, Requirement, Requirements, Shape, Window, in_range, operation, written
 
 
 def has_features(field: str, declared: int | None, x: Shape) -> Requirements:
@@ -29,6 +30,9 @@ def window_of_last_dim(dim: int, x: Shape) -> Window | None:
 @operation
 class Identity(Op):
     """Returns its input: a place to hang a name or a skip on."""
+
+    def passes_on(self, training: bool) -> bool:
+        return True
 
 
 @operation
@@ -63,6 +67,9 @@ class Linear(Op, kw_only=True):
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         return window_of_last_dim(dim, x[0])
+
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        return Kept((0,))
 
 
 @operation
@@ -126,3 +133,6 @@ class Bilinear(Op, kw_only=True):
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         return window_of_last_dim(dim, x[0])
+
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        return Kept((0, 1))

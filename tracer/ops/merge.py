@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 from tracer.arithmetic import Dim, broadcast_size
 from tracer.ops.base import (
     POINTWISE,
+    Kept,
     Op,
     Requirement,
     Requirements,
@@ -227,6 +228,12 @@ class Merge(Op, kw_only=True):
             for (_, other), dim in self._pairs(x):
                 yield even_crop("align", other[dim], x[0][dim], dim)
 
+    def made_first(self, y: Shape, *x: Shape) -> list[Dim]:
+        """How many numbers the maps have that are made on the way to the output, in order: an enlarged first input."""
+        if self.align in ("none", "crop") or len(x) == 1:
+            return []
+        return [math.prod(self.aligned(*x)[0])]
+
 
 def lead(axes: tuple[int, ...]) -> int:
     """The dims before the spatial ones: 2, or 1 where the input is [C, spatial...]."""
@@ -353,6 +360,32 @@ class Elementwise(Merge, kw_only=True):
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         return broadcast_shape(self.aligned(*x))
 
+    def made_first(self, y: Shape, *x: Shape) -> list[Dim]:
+        shapes = self.aligned(*x)
+        joined = [math.prod(broadcast_shape(shapes[: i + 1])) for i in range(1, len(shapes) - 1)]
+        return super().made_first(y, *x) + joined
+
+    def operands_kept(self, first: bool, second: bool) -> tuple[bool, bool]:
+        """Which of two operands autograd keeps, by which of them need a gradient."""
+        return False, False
+
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        shapes = self.aligned(*x)
+        left: int | None = 0 if self.align in ("none", "crop") else None  # None: a map made on the way
+        size, left_needs = math.prod(shapes[0]), needs[0]
+        inputs: list[int] = []
+        values: Dim = 0
+        for i in range(1, len(x)):
+            keep_left, keep_right = self.operands_kept(left_needs, needs[i])
+            if keep_left and left is None:
+                values = values + size
+            elif keep_left and left is not None:
+                inputs.append(left)
+            if keep_right:
+                inputs.append(i)
+            left, size, left_needs = None, math.prod(broadcast_shape(shapes[: i + 1])), left_needs or needs[i]
+        return Kept(tuple(inputs), values=values)
+
 
 @operation
 class Add(Elementwise):
@@ -375,6 +408,9 @@ class Mul(Elementwise):
 
     function = "operator.mul"
 
+    def operands_kept(self, first: bool, second: bool) -> tuple[bool, bool]:
+        return second, first
+
 
 @operation
 class Div(Elementwise):
@@ -383,6 +419,9 @@ class Div(Elementwise):
     function = "operator.truediv"
     arity = (2, 2)
 
+    def operands_kept(self, first: bool, second: bool) -> tuple[bool, bool]:
+        return second, first or second
+
 
 @operation
 class Maximum(Elementwise):
@@ -390,12 +429,18 @@ class Maximum(Elementwise):
 
     function = "torch.maximum"
 
+    def operands_kept(self, first: bool, second: bool) -> tuple[bool, bool]:
+        return (first or second,) * 2
+
 
 @operation
 class Minimum(Elementwise):
     """The smallest of its inputs, element by element."""
 
     function = "torch.minimum"
+
+    def operands_kept(self, first: bool, second: bool) -> tuple[bool, bool]:
+        return (first or second,) * 2
 
 
 @operation
@@ -437,3 +482,6 @@ class MatMul(Op, kw_only=True):
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         return None
+
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        return Kept((0,) * needs[1] + (1,) * needs[0])

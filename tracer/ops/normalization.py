@@ -7,14 +7,27 @@ compute theirs from the input. A normalization rescales a position by statistics
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from math import prod
 from operator import or_
 from typing import Any, ClassVar
 
 from tracer.arithmetic import Dim, Holds
-from tracer.ops.base import MAX_INT, Ints, Op, Requirement, Requirements, Shape, has_rank, in_range, operation, written
+from tracer.ops.base import (
+    MAX_INT,
+    NOTHING_KEPT,
+    Ints,
+    Kept,
+    Op,
+    Requirement,
+    Requirements,
+    Shape,
+    has_rank,
+    in_range,
+    operation,
+    written,
+)
 
 
 def any_holds(conditions: Iterable[Holds]) -> Holds:
@@ -127,6 +140,10 @@ class BatchNorm(ChannelNorm, kw_only=True):
         )
         yield Requirement(self.eps != 0, "T507", "eps", "eps is 0, which torch refuses in training")
 
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        # Its input, and each channel's mean and deviation.
+        return Kept((0,), values=2 * x[0][1]) if self.affine or any(needs) else NOTHING_KEPT
+
 
 @operation
 class BatchNorm1d(BatchNorm):
@@ -215,6 +232,14 @@ class InstanceNorm(ChannelNorm, kw_only=True):
             "train with a larger input, or normalize before the last pooling",
         )
 
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        # As a batch norm over samples and channels together, for which torch repeats weights and statistics.
+        if not self.affine and not any(needs):
+            return NOTHING_KEPT
+        samples = x[0][0] if len(x[0]) == self.axes + 2 else 1
+        rows = 2 + self.affine + 2 * self.track_running_stats
+        return Kept((0,), values=rows * samples * self._channels(x[0]))
+
 
 @operation
 class InstanceNorm1d(InstanceNorm):
@@ -287,6 +312,9 @@ class GroupNorm(Op, kw_only=True):
         channels = x[0][1] if self.num_channels is None else self.num_channels
         return channels * (1 + self.bias) if self.affine else 0
 
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        return Kept((0,), values=2 * x[0][0] * self.num_groups) if self.affine or any(needs) else NOTHING_KEPT
+
 
 class TrailingNorm(Op, kw_only=True):
     """What layer and RMS norms share: the last dims of the input are normalized together.
@@ -348,6 +376,10 @@ class LayerNorm(TrailingNorm, kw_only=True):
     def parameters(self, *x: Shape) -> Dim:
         return prod(self._normalized(x[0])) * (1 + self.bias) if self.elementwise_affine else 0
 
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        leading = prod(x[0][: len(x[0]) - len(self._normalized(x[0]))])
+        return Kept((0,), values=2 * leading) if self.elementwise_affine or any(needs) else NOTHING_KEPT
+
 
 @operation
 class RMSNorm(TrailingNorm, kw_only=True):
@@ -360,6 +392,11 @@ class RMSNorm(TrailingNorm, kw_only=True):
 
     def parameters(self, *x: Shape) -> Dim:
         return prod(self._normalized(x[0])) if self.elementwise_affine else 0
+
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        leading = prod(x[0][: len(x[0]) - len(self._normalized(x[0]))]) if any(needs) else 0
+        normalized = prod(y) if self.elementwise_affine else 0
+        return Kept((0,) if any(needs) else (), values=leading + normalized)
 
 
 @operation
@@ -380,6 +417,13 @@ class LocalResponseNorm(Op, kw_only=True):
             "size",
             lambda: f"size is {self.size}; torch needs at least 1 and at most {MAX_INT}",
         )
+
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        # The squares with zeros around their channels, and the divisor before and after its power.
+        if not any(needs):
+            return NOTHING_KEPT
+        n, channels, *space = x[0]
+        return Kept((0,), values=2 * prod(y) + n * (channels + self.size - 1) * prod(space))
 
 
 @operation
@@ -406,3 +450,6 @@ class CrossMapLRN2d(Op, kw_only=True):
             "size",
             lambda: f"size is {self.size}; torch needs at least -2 for {x0[1]} channels",
         )
+
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        return Kept((0,), output=True) if any(needs) else NOTHING_KEPT

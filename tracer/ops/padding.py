@@ -164,6 +164,8 @@ class BorderPadding(Padding, kw_only=True):
 class ReflectionPadding(BorderPadding, kw_only=True):
     """Pads by mirroring at the first and last row, which are not repeated: each amount < n."""
 
+    keeps = "input"
+
     def keywords(self) -> dict[str, Any]:
         return {"mode": "reflect"}
 
@@ -186,6 +188,8 @@ class ReflectionPadding(BorderPadding, kw_only=True):
 
 class ReplicationPadding(BorderPadding, kw_only=True):
     """Pads by repeating the first and last row."""
+
+    keeps = "input"
 
     def keywords(self) -> dict[str, Any]:
         return {"mode": "replicate"}

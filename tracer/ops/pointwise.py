@@ -10,7 +10,19 @@ import msgspec
 
 from tracer.arithmetic import Dim
 from tracer.ops.activation import fits_float32
-from tracer.ops.base import POINTWISE, Op, Requirement, Requirements, Shape, Window, in_range, operation, written
+from tracer.ops.base import (
+    NOTHING_KEPT,
+    POINTWISE,
+    Kept,
+    Op,
+    Requirement,
+    Requirements,
+    Shape,
+    Window,
+    in_range,
+    operation,
+    written,
+)
 from tracer.ops.calls import Call, Learned, Tensor, Term, narrow
 from tracer.ops.merge import padded
 from tracer.ops.rearrange import is_open
@@ -48,6 +60,12 @@ class Pointwise(Op, kw_only=True):
 
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
         return Call(f"torch.{self.function}", x)
+
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        if not any(needs) or self.function in ("ceil", "floor", "neg", "round", "sign"):
+            return NOTHING_KEPT
+        of_output = self.function in ("exp", "expm1", "reciprocal", "rsqrt", "sqrt", "tan")
+        return Kept(output=True) if of_output else Kept((0,))
 
 
 @operation
@@ -97,6 +115,11 @@ class Expand(Op, kw_only=True):
         before = len(self.shape_) - len(x[0])
         return POINTWISE if not before else None
 
+    def viewed(self, x: Shape, strides: Shape, y: Shape) -> Shape | None:
+        before = len(y) - len(x)
+        own = [0 if have == 1 != want else stride for have, want, stride in zip(x, y[before:], strides)]
+        return (*[0] * before, *own)
+
 
 @operation
 class Require(Op, kw_only=True):
@@ -132,6 +155,9 @@ class Require(Op, kw_only=True):
             if not is_open(n):
                 kept = narrow(kept, dim, 0, n)
         return Call("torch.reshape", (kept, [x0.size(dim) for dim in range(x0.rank)]))
+
+    def viewed(self, x: Shape, strides: Shape, y: Shape) -> Shape | None:
+        return strides
 
 
 @operation

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from math import prod
 from typing import ClassVar
 
 from tracer.arithmetic import Dim, dilated, pool_size
 from tracer.ops.base import (
+    NOTHING_KEPT,
     POINTWISE,
     Ints,
+    Kept,
     Op,
     Requirement,
     Requirements,
@@ -178,10 +182,14 @@ class MaxPool(Pooling, kw_only=True):
         yield in_range("dilation", self.dilation, 1)
         yield from self._legal_padding(self.padding)
 
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        return Kept((0,), indices=prod(y)) if any(needs) else NOTHING_KEPT
+
 
 class AvgPool(Pooling, kw_only=True):
     """Average pooling: out = (n + 2·padding − kernel) // stride + 1; with ceil_mode rounded up."""
 
+    keeps = "input"
     solvable = Pooling.solvable | {"padding"}
 
     padding: Ints = 0
@@ -228,6 +236,14 @@ class LPPool(Pooling, kw_only=True):
     def _is_max(self) -> bool:
         """An infinite norm is the maximum: torch runs max pooling, with its rules."""
         return math.isinf(self.norm_type)
+
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        if not any(needs):
+            return NOTHING_KEPT
+        if self._is_max():
+            return Kept((0,), indices=prod(y))
+        # The powers, and of their means: the signs, what is positive, that times the kernel's size, and themselves.
+        return Kept((0,), values=prod(x[0]) + 4 * prod(y))
 
 
 @operation

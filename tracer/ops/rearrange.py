@@ -14,7 +14,9 @@ import msgspec
 
 from tracer.arithmetic import Dim, ceil_div, maximum, minimum
 from tracer.ops.base import (
+    NOTHING_KEPT,
     POINTWISE,
+    Kept,
     Op,
     Requirement,
     Requirements,
@@ -130,6 +132,9 @@ class Chunk(Op, kw_only=True):
         along = wrapped(self.dim, len(x[0])) == dim
         return Window(1, first=(self._start(x[0][dim])[0], 1)) if along else POINTWISE
 
+    def viewed(self, x: Shape, strides: Shape, y: Shape) -> Shape | None:
+        return strides
+
 
 @operation
 class Flatten(Op, kw_only=True):
@@ -157,6 +162,9 @@ class Flatten(Op, kw_only=True):
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         start, end = wrapped(self.start_dim, len(x[0])), wrapped(self.end_dim, len(x[0]))
         return dim_kept(dim, set(range(start, len(x[0]))) if start < end else set())
+
+    def viewed(self, x: Shape, strides: Shape, y: Shape) -> Shape | None:
+        return regrouped(x, strides, y)
 
 
 def is_open(size: Dim) -> bool:
@@ -216,6 +224,41 @@ def filled(sizes: tuple[Dim, ...], total: Dim) -> Shape:
     return tuple(total // divisor(known) if is_open(size) else size for size in sizes)
 
 
+def regrouped(x: Shape, strides: Shape, y: Shape) -> Shape | None:
+    """The strides of a tensor's elements in other dims; None where they cannot be had without a copy.
+
+    Dims of the input that lie one behind the other in memory can be split anew; an output dim must not reach across
+    two such groups. Source: ATen/TensorUtils.cpp, computeStride.
+    """
+    if 0 in x:
+        return contiguous(y)
+    found: list[int] = []
+    left = list(y)
+    elements = 1
+    for dim in range(len(x) - 1, -1, -1):
+        if elements == 1:
+            step = strides[dim]
+        elements *= x[dim]
+        if dim and (x[dim - 1] == 1 or strides[dim - 1] == elements * step):
+            continue
+        filled_up = 1
+        while left and (filled_up < elements or left[-1] == 1):
+            found.append(filled_up * step)
+            filled_up *= left.pop()
+        if filled_up != elements:
+            return None
+        elements = 1
+    return (*[1] * len(left), *reversed(found)) if all(n == 1 for n in left) else None
+
+
+def contiguous(x: Shape) -> Shape:
+    """The strides of a map of its own, the last dim first in memory."""
+    strides = [1]
+    for n in reversed(x[1:]):
+        strides.append(strides[-1] * max(n, 1))
+    return tuple(reversed(strides))[: len(x)]
+
+
 @operation
 class Unflatten(Op, kw_only=True):
     """Splits one dim into several whose product it is; one of them may be -1: tokens back to a map."""
@@ -244,6 +287,9 @@ class Unflatten(Op, kw_only=True):
         split = wrapped(self.dim, len(x[0]))
         several = len(self.unflattened_size) > 1
         return dim_kept(dim, set(range(split, len(x[0]))) if several else set())
+
+    def viewed(self, x: Shape, strides: Shape, y: Shape) -> Shape | None:
+        return regrouped(x, strides, y)
 
 
 @operation
@@ -274,6 +320,9 @@ class Reshape(Op, kw_only=True):
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         return None
 
+    def viewed(self, x: Shape, strides: Shape, y: Shape) -> Shape | None:
+        return regrouped(x, strides, y)
+
 
 @operation
 class Permute(Op, kw_only=True):
@@ -301,6 +350,9 @@ class Permute(Op, kw_only=True):
         moved = {i for i, dim in enumerate(self.dims) if wrapped(dim, len(x[0])) != i}
         return dim_kept(dim, moved)
 
+    def viewed(self, x: Shape, strides: Shape, y: Shape) -> Shape | None:
+        return tuple(strides[dim] for dim in self.dims)
+
 
 @operation
 class Transpose(Op, kw_only=True):
@@ -325,6 +377,12 @@ class Transpose(Op, kw_only=True):
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         pair = {wrapped(self.dim0, len(x[0])), wrapped(self.dim1, len(x[0]))}
         return dim_kept(dim, pair if len(pair) == 2 else set())
+
+    def viewed(self, x: Shape, strides: Shape, y: Shape) -> Shape | None:
+        moved = list(strides)
+        if moved:
+            moved[self.dim0], moved[self.dim1] = moved[self.dim1], moved[self.dim0]
+        return tuple(moved)
 
 
 @operation
@@ -379,6 +437,10 @@ class Squeeze(Op, kw_only=True):
         first = min(self._dropped(x[0]), default=len(x[0]))
         return dim_kept(dim, set(range(first, len(x[0]))))
 
+    def viewed(self, x: Shape, strides: Shape, y: Shape) -> Shape | None:
+        dropped = self._dropped(x)
+        return tuple(stride for i, stride in enumerate(strides) if i not in dropped)
+
 
 @operation
 class Unsqueeze(Op, kw_only=True):
@@ -399,6 +461,10 @@ class Unsqueeze(Op, kw_only=True):
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         return dim_kept(dim, set(range(wrapped(self.dim, len(x[0]) + 1), len(x[0]) + 1)))
+
+    def viewed(self, x: Shape, strides: Shape, y: Shape) -> Shape | None:
+        dim = wrapped(self.dim, len(x) + 1)
+        return (*strides[:dim], 1 if dim == len(x) else x[dim] * strides[dim], *strides[dim:])
 
 
 class Reduction(Op, kw_only=True):
@@ -462,6 +528,9 @@ class Extreme(Reduction, kw_only=True):
             if x[0]:
                 n = x[0][dim]
                 yield Requirement(n >= 1, "T302", "dim", lambda: f"dim {dim} of {written(x[0])} is empty")
+
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        return Kept((0,), output=True) if any(needs) else NOTHING_KEPT
 
 
 @operation

@@ -14,8 +14,10 @@ from typing import Any, Literal, NamedTuple
 from tracer.arithmetic import Dim, Holds, choose, floor_scale, maximum, minimum
 from tracer.ops.base import (
     MAX_INT,
+    NOTHING_KEPT,
     POINTWISE,
     Ints,
+    Kept,
     NodeName,
     Op,
     Requirement,
@@ -221,6 +223,12 @@ class Resizing(Op, kw_only=True):
         exact = resized(how, n, out)
         step = exact.step or (exact.down, exact.up)
         return nominal._replace(first=exact.first, step=step)
+
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        # Areas are an adaptive average pooling, of which torch keeps nothing where it is the mean of all.
+        spatial = y[2:]
+        mean = all(isinstance(n, int) and n == 1 for n in spatial)
+        return Kept((0,)) if any(needs) and self.how().mode == "area" and not mean else NOTHING_KEPT
 
 
 def _scaled(n: Dim, factor: float) -> Dim:
