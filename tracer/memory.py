@@ -34,7 +34,7 @@ class Memory(msgspec.Struct, frozen=True):
     training: int
     """What autograd keeps from a forward pass in training to the backward pass, each storage once."""
     inference: int
-    """The most that is alive at once without autograd, from a map's making to its last reader."""
+    """The most that is alive at once without autograd, from a map's making to its last reader; inputs to the end."""
     peak: str
     """The node at which that is."""
 
@@ -124,9 +124,12 @@ def _steps(trace: Trace, width: int) -> Iterator[Step]:
     owner = Owners(trace, training=False).of
     pooled = {node.operands["indices"].index for node in trace.network.nodes if "indices" in node.operands}
     for node, op, x, y in _traced(trace):
-        reads: list[Storage] = [(owner[source.index], MAP) for source in (*node.inputs, *node.operands.values())]
-        if "indices" in node.operands:
-            reads.append((node.operands["indices"].index, INDICES))
+        reads: list[Storage] = [(owner[source.index], MAP) for source in node.inputs]
+        for field, source in node.operands.items():
+            if field == "indices":
+                reads.append((source.index, INDICES))
+            else:  # its size alone is asked for, before the call
+                yield Step(node, [(owner[source.index], MAP)], {})
         own: dict[Storage, int] = {}
         if owner[node.index] == node.index and (op is None or node_has_own(op)):
             own[node.index, MAP] = prod(y) * width
@@ -151,7 +154,8 @@ def _peak(trace: Trace, width: int) -> tuple[int, str]:
         for storage in (*step.reads, *step.makes):
             last[storage] = number
     owner = Owners(trace, training=False).of
-    for node in trace.network.outputs.values():
+    held = [*trace.network.outputs.values(), *(node for node in trace.network.nodes if node.is_input)]
+    for node in held:  # the caller has the inputs, and gets the outputs
         last[owner[node.index], MAP] = len(steps)
     alive: dict[Storage, int] = {}
     total, most, at = 0, -1, ""
