@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 import tracer
 from tests.drawn_networks import networks
+from tracer.cost import costs, total
 from tracer.diagnostics import TracerError
+from tracer.largest import largest
 from tracer.memory import memory
 from tracer.net import Net
 from tracer.torch_bridge.building import build
-from tracer.trace import Trace
+from tracer.trace import Trace, trace
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -83,13 +85,13 @@ def compared(net: Net, device: str = "meta") -> tuple[tuple[int, int], tuple[int
 
     The peak is taken on the meta device: on the CPU a kernel may give a map more room than it has elements.
     """
-    trace = net.trace()
-    ours = memory(trace)
+    traced = net.trace()
+    ours = memory(traced)
     assert ours is not None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        kept = saved(build(net, device), inputs(trace, device))
-        return (ours.training, kept), (ours.inference, peak(build(net, "meta"), inputs(trace, "meta")))
+        kept = saved(build(net, device), inputs(traced, device))
+        return (ours.training, kept), (ours.inference, peak(build(net, "meta"), inputs(traced, "meta")))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
@@ -112,16 +114,47 @@ def test_drawn_networks(data: st.DataObject) -> None:
         return
     if not comparable(net):
         return
-    unpools = any(node.op_name.startswith("MaxUnpool") for node in net.network.nodes)  # zeros are no indices
-    kept, peaked = compared(net, "meta" if unpools else "cpu")
+    # On the CPU zeros are no indices, and a transposed convolution in 3-D may take more room than its output has.
+    only_meta = any(node.op_name.startswith(("MaxUnpool", "ConvTranspose3d")) for node in net.network.nodes)
+    kept, peaked = compared(net, "meta" if only_meta else "cpu")
     assert kept[0] == kept[1], case
     assert peaked[0] == peaked[1], case
 
 
 def comparable(net: Net) -> bool:
     """Whether it runs, in training too, makes nothing that nobody reads, and no map is empty."""
-    trace = net.trace()
-    if trace.diagnostics or any(y is None or 0 in y for y in trace.by_index):
+    traced = net.trace()
+    if traced.diagnostics or any(y is None or 0 in y for y in traced.by_index):
         return False
-    codes = {d.code for d in net.network.diagnostics} | {remark.code for _, remark in trace.remarks()}
+    codes = {d.code for d in net.network.diagnostics} | {remark.code for _, remark in traced.remarks()}
     return not codes & {"T105", "T507"}
+
+
+@pytest.mark.parametrize("name", ["unet_padded", "unet_2015", "conv_autoencoder", "u2net_small", "resnet34_unet"])
+@pytest.mark.parametrize("budget", [2**26, 2**28, 10**9])
+def test_the_largest_that_fits(name: str, budget: int) -> None:
+    """The size that is told fits and the next ones of the set do not; None where the smallest does not."""
+    net = tracer.load(CONFIGS[0].parent / f"{name}.yaml")
+    found = largest(net, budget)
+    params = 4 * total(costs(net.trace())).params
+    axes, now, ops = net.sizes().axes, net.network.defaults(), net.plan().ops
+
+    def needed(symbol: str, n: int, training: bool) -> int:
+        held = memory(trace(net.network, {**now, symbol: n}, ops))
+        assert held is not None
+        return held.training + 2 * params if training else held.inference + params
+
+    for symbol, axis in axes.items():
+        for training, sizes in ((False, found.inference), (True, found.training)):
+            n = sizes[symbol]
+            if n is None:
+                least = axis.runs.at_least(1)
+                assert least is None or needed(symbol, least, training) > budget
+                continue
+            assert n in axis.runs
+            assert needed(symbol, n, training) <= budget
+            for _ in range(5):
+                following = axis.runs.at_least(n + 1)
+                assert following is not None
+                n = following
+                assert needed(symbol, n, training) > budget

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -117,6 +118,22 @@ def depth_option(command: F) -> F:
     return click.option(
         "--depth", type=Depth(), default=1, show_default=True, help="Levels of blocks to unfold, or all."
     )(command)
+
+
+_BYTES = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*([kMGT]?)(i?)B", re.IGNORECASE)
+
+
+class Bytes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """An amount of memory: 8GiB, 500MB, 1.5 GiB."""
+
+    name = "bytes"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        match = _BYTES.fullmatch(str(value).strip())
+        if match is None:
+            return self.fail(f"{shortened(str(value), 60)!r} is no amount of memory such as 8GiB or 500MB", param, ctx)
+        power = " KMGT".index(match[2].upper() or " ")
+        return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
 
 
 class Depth(click.ParamType):  # type: ignore[type-arg, unused-ignore]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
 from tracer.commands.options import (
+    Bytes,
     Overrides,
     colour_option,
     console_for,
@@ -16,9 +18,14 @@ from tracer.commands.options import (
     shown,
     use_colour,
 )
+from tracer.cost import DTYPE_BYTES
 from tracer.diagnostics import Diagnostic
+from tracer.net import Net
 from tracer.rules import judge
 from tracer.views import report
+
+if TYPE_CHECKING:
+    from tracer.largest import Largest
 
 
 @click.command("trace")
@@ -32,6 +39,10 @@ from tracer.views import report
     default="table",
     help="How to show it.",
 )
+@click.option(
+    "--dtype", type=click.Choice(list(DTYPE_BYTES)), default="float32", show_default=True, help="The type of the maps."
+)
+@click.option("--memory", "budget", type=Bytes(), metavar="BYTES", help="Tell the largest sizes that fit: 8GiB, 500MB.")
 @depth_option
 @colour_option
 def command(
@@ -41,31 +52,49 @@ def command(
     inputs: tuple[str, ...],
     strict: bool,
     format_: str,
+    dtype: str,
+    budget: int | None,
     depth: int | None,
     color: str,
 ) -> None:
-    """Show the shape of every node of CONFIG (- for standard input)."""
+    """Show the shape of every node of CONFIG (- for standard input).
+
+    Below the table stand what training keeps for the backward pass and where a run peaks; with --memory the largest
+    sizes, of those that run, with which the network fits.
+    """
     overrides = Overrides(sets, sizes, inputs)
     colour = use_colour(color)
     text, net = loaded(config, overrides, partial(_complain, config=config, format_=format_))
     found = judge(net)
     trace = net.trace()
+    fitting = None if budget is None else _largest(net, budget, dtype)
     if format_ == "json":
         from tracer.views.answers import to_json, trace_answer
 
-        click.echo(to_json(trace_answer(trace, found)), nl=False)
+        click.echo(to_json(trace_answer(trace, found, dtype, fitting)), nl=False)
     elif format_ == "table":
-        from tracer.views.table import table
+        from tracer.views.table import memory_text, table
 
-        console_for(colour).print(table(trace, depth, net.plan().assignments))
+        below = memory_text(trace, dtype, budget, fitting)
+        console_for(colour).print(table(trace, depth, net.plan().assignments, dtype), *[below] * bool(below), sep="")
         click.echo(report.full(found, {shown(config): text}), nl=False, err=True)
     else:
         from tracer.views.table import to_csv, to_markdown
 
-        click.echo((to_csv if format_ == "csv" else to_markdown)(trace, depth), nl=False)
+        click.echo((to_csv if format_ == "csv" else to_markdown)(trace, depth, dtype), nl=False)
         click.echo(report.concise(found), nl=False, err=True)
     failing = any(d.severity == "error" or strict for d in found)
     raise click.exceptions.Exit(1 if failing else 0)
+
+
+def _largest(net: Net, budget: int, dtype: str) -> Largest:
+    from tracer.largest import largest
+    from tracer.size_set import TooLarge
+
+    try:
+        return largest(net, budget, dtype)
+    except TooLarge as error:
+        raise click.UsageError(f"--memory: {error}") from None
 
 
 def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) -> None:
@@ -74,7 +103,9 @@ def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) 
         from tracer.views.answers import FORMAT_VERSION, Totals, TraceAnswer, diagnostic_answer, to_json
 
         answers = [diagnostic_answer(d) for d in found]
-        answer = TraceAnswer(FORMAT_VERSION, None, shown(config), {}, [], {}, Totals(0, 0, 0, 0), answers)
+        answer = TraceAnswer(
+            FORMAT_VERSION, None, shown(config), {}, [], {}, Totals(0, 0, 0, 0, None, None, None), answers
+        )
         click.echo(to_json(answer), nl=False)
     else:
         click.echo(report.full(found, {shown(config): text}), nl=False, err=True)

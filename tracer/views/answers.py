@@ -9,6 +9,8 @@ import msgspec
 from tracer.cost import costs, total
 from tracer.diagnostics import Diagnostic
 from tracer.geometry import fields
+from tracer.largest import Largest
+from tracer.memory import memory
 from tracer.network.records import Node
 from tracer.ops.base import given_arguments
 from tracer.trace import Trace
@@ -87,6 +89,11 @@ class Totals(msgspec.Struct, frozen=True):
     params: int
     macs: int
     memory: int
+    training_memory: int | None
+    """Bytes that autograd keeps from forward to backward; null where a node has no shape."""
+    inference_peak: int | None
+    """The most bytes of maps that are alive at once without autograd."""
+    peak_node: str | None
 
 
 class TraceAnswer(msgspec.Struct, frozen=True):
@@ -100,6 +107,8 @@ class TraceAnswer(msgspec.Struct, frozen=True):
     outputs: dict[str, list[int] | None]
     totals: Totals
     diagnostics: list[DiagnosticAnswer]
+    largest: Largest | None = None
+    """The largest sizes that fit in the memory that was asked for."""
 
 
 def _range(span: Any) -> Range | None:
@@ -124,7 +133,9 @@ def _list(shape: Any) -> list[int] | None:
     return None if shape is None else list(shape)
 
 
-def trace_answer(trace: Trace, found: list[Diagnostic], dtype: str = "float32") -> TraceAnswer:
+def trace_answer(
+    trace: Trace, found: list[Diagnostic], dtype: str = "float32", largest: Largest | None = None
+) -> TraceAnswer:
     """The JSON answer for one trace; ``found`` is everything to say about the network."""
     network = trace.network
     priced, seen = costs(trace, dtype), fields(trace)
@@ -149,7 +160,8 @@ def trace_answer(trace: Trace, found: list[Diagnostic], dtype: str = "float32") 
             receptive_field=[f.extent for f in field] if field is not None else None,
         )
 
-    whole = total(priced)
+    whole, held = total(priced), memory(trace, dtype)
+    kept, peak, at = (None, None, None) if held is None else (held.training, held.inference, held.peak)
     return TraceAnswer(
         format_version=FORMAT_VERSION,
         name=network.name,
@@ -157,8 +169,9 @@ def trace_answer(trace: Trace, found: list[Diagnostic], dtype: str = "float32") 
         sizes={symbol: trace.sizes[symbol] for symbol in network.symbols if symbol in trace.sizes},
         nodes=[answer(node) for node in network.nodes],
         outputs={name: _list(shape) for name, shape in trace.outputs.items()},
-        totals=Totals(len(network.nodes), whole.params, whole.macs, whole.memory),
+        totals=Totals(len(network.nodes), whole.params, whole.macs, whole.memory, kept, peak, at),
         diagnostics=[diagnostic_answer(d) for d in found],
+        largest=largest,
     )
 
 

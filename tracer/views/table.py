@@ -17,6 +17,8 @@ from tracer.cost import Cost, costs, total
 from tracer.diagnostics import printable
 from tracer.folding import groups, label
 from tracer.geometry import Field, fields
+from tracer.largest import Largest
+from tracer.memory import memory
 from tracer.ops.base import written
 from tracer.trace import Trace
 
@@ -39,9 +41,9 @@ class Row(msgspec.Struct, frozen=True):
     failed: bool
 
 
-def rows(trace: Trace, depth: int | None) -> list[Row]:
+def rows(trace: Trace, depth: int | None, dtype: str = "float32") -> list[Row]:
     """The rows at a depth; None unfolds everything."""
-    priced, seen = costs(trace), fields(trace)
+    priced, seen = costs(trace, dtype), fields(trace)
     members = groups(trace.network, depth)
     row_of = {node.name: name for name, nodes in members.items() for node in nodes}
     found: list[Row] = []
@@ -124,18 +126,20 @@ def _aligned(found: Sequence[Row]) -> list[str]:
     return texts
 
 
-def table(trace: Trace, depth: int | None, solved: Mapping[str, tuple[int, ...]]) -> RenderableType:
+def table(
+    trace: Trace, depth: int | None, solved: Mapping[str, tuple[int, ...]], dtype: str = "float32"
+) -> RenderableType:
     """The table for a terminal; ``solved`` are the values of the ``auto`` arguments, told below it."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    found = rows(trace, depth)
+    found = rows(trace, depth, dtype)
     network = trace.network
     sizes = "  ".join(f"{symbol}={trace.sizes[symbol]}" for symbol in network.symbols if symbol in trace.sizes)
     title = Text(f"{printable(network.name or network.path)}   {sizes}".rstrip(), style="bold")
     grid = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_footer=True)
-    whole = total(costs(trace))
+    whole = total(costs(trace, dtype))
     grid.add_column("node", footer=f"{len(network.nodes)} nodes", no_wrap=True)
     grid.add_column("operation", no_wrap=True)
     grid.add_column("output", no_wrap=True)
@@ -174,6 +178,22 @@ def table(trace: Trace, depth: int | None, solved: Mapping[str, tuple[int, ...]]
     return grid
 
 
+def memory_text(trace: Trace, dtype: str, budget: int | None, fitting: Largest | None) -> str:
+    """What stands below the table: what training keeps, where a run peaks, and the largest sizes that fit."""
+    held = memory(trace, dtype)
+    if held is None:
+        return ""
+    lines = [
+        f"training keeps {short_bytes(held.training)} for the backward pass; "
+        f"a run without it peaks at {short_bytes(held.inference)}, at {printable(held.peak)}"
+    ]
+    if fitting is not None and budget is not None:
+        for what, sizes in (("a run", fitting.inference), ("training", fitting.training)):
+            told = ", ".join(f"{name} = {'none' if n is None else n}" for name, n in sizes.items())
+            lines.append(f"in {short_bytes(budget)}, parameters included, {what} takes at most {told or 'these sizes'}")
+    return "\n".join(f" {line}" for line in lines)
+
+
 HEADER = ("section", "node", "operation", "from", "shape", "params", "macs", "memory", "receptive_field")
 
 
@@ -185,16 +205,16 @@ def _cells(row: Row) -> list[Any]:
     ]  # fmt: skip
 
 
-def to_csv(trace: Trace, depth: int | None) -> str:
+def to_csv(trace: Trace, depth: int | None, dtype: str = "float32") -> str:
     """Comma-separated, one line per row, numbers in full."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(HEADER)
-    writer.writerows(_cells(row) for row in rows(trace, depth))
+    writer.writerows(_cells(row) for row in rows(trace, depth, dtype))
     return out.getvalue()
 
 
-def to_markdown(trace: Trace, depth: int | None) -> str:
+def to_markdown(trace: Trace, depth: int | None, dtype: str = "float32") -> str:
     """A table for a pull request."""
 
     def cell(value: Any) -> str:
@@ -202,7 +222,7 @@ def to_markdown(trace: Trace, depth: int | None) -> str:
 
     lines = ["| " + " | ".join(HEADER) + " |", "| " + " | ".join("---" for _ in HEADER) + " |"]
     lines += ["| " + " | ".join(cell(c) for c in _cells(row)) + " |" for row in rows(trace, depth)]
-    whole = total(costs(trace))
+    whole = total(costs(trace, dtype))
     lines.append(
         f"| total | {len(trace.network.nodes)} nodes | | | | {whole.params} | {whole.macs} | {whole.memory} | |"
     )

@@ -1,0 +1,98 @@
+"""Floor 10: the largest input that fits in a given memory, among the sizes that run.
+
+A run needs its parameters and the most that is alive at once; training needs the parameters, their gradients and what
+autograd keeps, but no optimizer's state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from tracer.cost import DTYPE_BYTES, costs, total
+from tracer.memory import memory
+from tracer.net import Net
+from tracer.size_set import SizeSet
+from tracer.trace import trace
+
+MOST = 2**31 - 1
+"""The largest size that is asked."""
+
+BEHIND = 64
+"""Sizes behind the largest that are tried too: where sizes round up and down, a larger input may need less."""
+
+Fits = Callable[[int], bool]
+
+
+class Largest(msgspec.Struct, frozen=True):
+    """By symbol, and ``H = W`` for the spatial ones together; None where no size fits."""
+
+    inference: dict[str, int | None]
+    training: dict[str, int | None]
+
+
+def largest(net: Net, budget: int, dtype: str = "float32") -> Largest:
+    """The largest sizes of each symbol, the others at theirs, with which the network fits in ``budget`` bytes.
+
+    Exact where the memory does not fall behind the next 64 sizes. Raises :class:`tracer.size_set.TooLarge` where the
+    set of sizes that run repeats later than is computed.
+    """
+    axes, now = net.sizes().axes, net.network.defaults()
+    asked = {symbol: ([symbol], axis.runs) for symbol, axis in axes.items()}
+    spatial = _spatial(net)
+    if len(spatial) > 1:
+        together = axes[spatial[0]].runs
+        for symbol in spatial[1:]:
+            together = together & axes[symbol].runs
+        asked[" = ".join(spatial)] = (spatial, together)
+    ops = net.plan().ops
+
+    def fits(symbols: list[str], training: bool) -> Fits:
+        def at(n: int) -> bool:
+            traced = trace(net.network, {**now, **dict.fromkeys(symbols, n)}, ops)
+            found = memory(traced, dtype)
+            if found is None:
+                return False
+            params = total(costs(traced, dtype)).params * DTYPE_BYTES[dtype]
+            return (found.training + 2 * params if training else found.inference + params) <= budget
+
+        return at
+
+    return Largest(*({name: _last(runs, fits(s, mode)) for name, (s, runs) in asked.items()} for mode in (False, True)))
+
+
+def _spatial(net: Net) -> list[str]:
+    """The symbols behind batch and channels, of the inputs."""
+    inputs = [node.pattern for node in net.network.nodes if node.is_input]
+    return list(dict.fromkeys(dim for pattern in inputs for dim in pattern[2:] if isinstance(dim, str)))
+
+
+def _last(sizes: SizeSet, fits: Fits) -> int | None:
+    """The largest member that fits."""
+    low = sizes.at_least(1)
+    if low is None or not fits(low):
+        return None
+    high = 2 * low
+    while high <= MOST and (n := sizes.at_least(high)) is not None and fits(n):
+        low, high = n, 2 * n
+    high = min(high, MOST)
+    while True:  # low fits; nothing known above high does
+        middle = sizes.at_least((low + high) // 2)
+        if middle is None or middle > high:
+            middle = sizes.at_most(high)
+        if middle is None or middle <= low:
+            break
+        if fits(middle):
+            low = middle
+        else:
+            high = middle - 1
+    n = low
+    for _ in range(BEHIND):
+        following = sizes.at_least(n + 1)
+        if following is None or following > MOST:
+            break
+        n = following
+        if fits(n):
+            low = n
+    return low
