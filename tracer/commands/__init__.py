@@ -21,6 +21,8 @@ COMMANDS = {
     "plan": "Solve every auto; where skips cannot meet, say why and what would repair it.",
     "sizes": "The exact set of input sizes that run, run losslessly, and run aligned.",
     "draw": "The picture of a network: SVG, PNG, mermaid, dot, or an interactive page.",
+    "serve": "The interactive page, following the file as it is edited.",
+    "watch": "Table and diagnostics in the terminal, following the file.",
     "compare": "What differs between two configs, or two revisions of one.",
     "verify": "Build the network with torch and compare every node, for several sizes.",
     "export": "The network as the source of a torch module, or as an ONNX model.",

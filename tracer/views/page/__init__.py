@@ -115,16 +115,14 @@ class PageData(msgspec.Struct, frozen=True):
     sheets: list[Sheet]
     element: int
     """Bytes of one value."""
-    follows: bool
-    """Whether a server tells of changes."""
+    events: str | None
+    """Where a server tells of changes."""
 
 
-def page(
-    net: Net | None, found: Sequence[Diagnostic], source: str = "", *, live: bool = False, stale: bool = False
-) -> str:
+def page(net: Net | None, found: Sequence[Diagnostic], *, events: str | None = None, stale: bool = False) -> str:
     """The page of a network and of what is said of its config now.
 
-    Without a network it shows the diagnostics alone. ``live``: a server at ``/events`` tells when to load again;
+    Without a network it shows the diagnostics alone. ``events``: where a server tells when to load again;
     ``stale``: the picture is that of an earlier text.
     """
     title = "tracer" if net is None else net.name or "network"
@@ -140,7 +138,7 @@ def page(
         body += "".join(f'<template data-sheet="{n}">{_svgs(own)}</template>' for n, (_, own) in enumerate(others, 1))
     path, params = ("", {}) if net is None else (net.network.path, net.params)
     numbers = {name: n for name, n in params.items() if n.__class__ is int}
-    data = PageData(title, path, numbers, sheets, DTYPE_BYTES["float32"], live)
+    data = PageData(title, path, numbers, sheets, DTYPE_BYTES["float32"], events)
     return _document(title, body, msgspec.json.encode(data).decode())
 
 

@@ -3,8 +3,8 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   let keep = () => {};
-  if (data.follows) {
-    new EventSource("/events").addEventListener("change", () => { keep(); location.reload(); });
+  if (data.events) {
+    new EventSource(data.events).addEventListener("change", () => { keep(); location.reload(); });
   }
   if (!data.sheets.length) return;
 
@@ -441,7 +441,7 @@
 
   // After a change of the file: what was set and seen stays, where the config did not change it itself.
   let kept = null;
-  if (data.follows) try { kept = JSON.parse(sessionStorage.getItem(KEPT)); } catch { /* no storage here */ }
+  if (data.events) try { kept = JSON.parse(sessionStorage.getItem(KEPT)); } catch { /* no storage here */ }
   const first = kept !== null && kept.number < data.sheets.length ? kept.number : 0, before = {};
   if (kept !== null) {
     const { symbols, params } = data.sheets[first].live, now = { ...symbols, ...params };

@@ -1,0 +1,198 @@
+"""``tracer serve``: the page of a config that follows its file, for this machine alone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tracer.commands.following import Reading, changes_of, read, refuse_unfollowable
+from tracer.commands.options import Overrides, need, network_options, shown
+from tracer.net import Net
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+LOOPBACK = "127.0.0.1"
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+ALIVE = 15.0
+"""Seconds after which a client that waits is told that the server is still there."""
+
+
+@click.command("serve")
+@click.argument("config")
+@network_options
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; 0 takes a free one.")
+@click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
+def command(
+    config: str, sets: tuple[str, ...], sizes: tuple[str, ...], inputs: tuple[str, ...], port: int, opens: bool
+) -> None:
+    """Show CONFIG as a page that follows the file: save it in any editor, and the page is new.
+
+    A file that is broken shows what is wrong beside the last good picture. The page is for this machine: the server
+    listens on the loopback address, and answers to its own names alone. Ctrl-C ends it.
+    """
+    for package in ("starlette", "uvicorn", "watchfiles"):
+        need(package, "serve")
+    overrides = Overrides(sets, sizes, inputs)
+    refuse_unfollowable(config)
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((LOOPBACK, port))
+    except OSError as error:
+        click.echo(f"cannot listen on port {port}: {error.strerror or error}", err=True)
+        raise click.exceptions.Exit(2) from None
+    address = f"http://{LOOPBACK}:{listening.getsockname()[1]}/"
+    click.echo(f"{shown(config)}: {address}", err=True)
+    if opens:
+        click.launch(address)
+    _run(Page(config, overrides), listening)
+
+
+def _run(page: Page, listening: socket.socket) -> None:
+    import uvicorn
+
+    port = listening.getsockname()[1]
+    settings = uvicorn.Config(application(page, port), log_level="critical", timeout_graceful_shutdown=1, lifespan="on")
+    server = uvicorn.Server(settings)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=[listening])
+
+
+class Page:
+    """The page of a file as it stands, made when it is asked for."""
+
+    def __init__(self, path: str, overrides: Overrides) -> None:
+        self.path = path
+        self.overrides = overrides
+        self.changed = asyncio.Event()
+        """Set and replaced at each change: who waits needs no queue."""
+        self.version = 0
+        """How often the file has changed: a page that has seen fewer changes loads again."""
+        self.waiting = 0
+        """How many clients wait for a change."""
+        self._good: Net | None = None
+        self._html: str | None = None
+        self._lock = asyncio.Lock()
+
+    def change(self) -> None:
+        """The file has changed."""
+        self._html = None
+        self.version += 1
+        event, self.changed = self.changed, asyncio.Event()
+        event.set()
+
+    async def html(self) -> str:
+        """The page; made once for each change, outside of the event loop."""
+        async with self._lock:
+            while self._html is None:
+                version = self.version
+                made = await asyncio.to_thread(self._made, version)
+                if version == self.version:  # the file stayed as it was read
+                    self._html = made
+            return self._html
+
+    def _made(self, version: int) -> str:
+        from tracer.views.page import page
+
+        reading: Reading = read(self.path, self.overrides)
+        if reading.net is not None:
+            self._good = reading.net
+        return page(self._good, reading.found, events=f"/events?seen={version}", stale=reading.net is None)
+
+    async def follow(self) -> None:
+        """Tell of changes until the server ends; a folder that is gone is looked for again."""
+        while True:
+            with contextlib.suppress(OSError):
+                async for _ in changes_of(self.path):
+                    self.change()
+            await asyncio.sleep(1)
+            self.change()
+
+    async def events(self, seen: str) -> AsyncIterator[str]:
+        """Server-sent events: one for each change since the one that was seen, and a comment now and then."""
+        self.waiting += 1
+        try:
+            yield "retry: 500\n\n"
+            if seen != str(self.version):
+                yield "event: change\ndata: \n\n"
+            while True:
+                try:
+                    await asyncio.wait_for(self.changed.wait(), ALIVE)
+                    yield "event: change\ndata: \n\n"
+                except asyncio.TimeoutError:
+                    yield ": alive\n\n"
+        finally:
+            self.waiting -= 1
+
+
+def application(page: Page, port: int) -> Starlette:
+    """The server's two addresses, / and /events."""
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.responses import HTMLResponse, StreamingResponse
+    from starlette.routing import Route
+
+    async def root(request: Request) -> Response:
+        return HTMLResponse(await page.html(), headers=HEADERS)
+
+    async def events(request: Request) -> Response:
+        return StreamingResponse(
+            page.events(request.query_params.get("seen", "")), media_type="text/event-stream", headers=HEADERS
+        )
+
+    @contextlib.asynccontextmanager
+    async def following(app: Starlette) -> AsyncIterator[None]:
+        task = asyncio.create_task(page.follow())
+        yield
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    routes = [Route("/", root), Route("/events", events)]
+    return Starlette(routes=routes, middleware=[Middleware(Loopback, port=port)], lifespan=following)
+
+
+Message = dict[str, Any]
+
+
+class Loopback:
+    """Answers to the loopback's own names only: a page from elsewhere has no business here.
+
+    A name that somebody lets point to this machine (DNS rebinding) stands in the Host header.
+    """
+
+    def __init__(self, app: Any, port: int) -> None:
+        self.app = app
+        names = ("localhost", LOOPBACK, "[::1]")
+        self.hosts = {f"{name}:{port}" for name in names}
+        self.origins = {f"http://{host}" for host in self.hosts}
+
+    async def __call__(
+        self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+    ) -> None:
+        if scope["type"] == "http":
+            headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+            wrong_host = headers.get(b"host", "").lower() not in self.hosts
+            wrong_origin = b"origin" in headers and headers[b"origin"].lower() not in self.origins
+            if wrong_host or wrong_origin:
+                from starlette.responses import PlainTextResponse
+
+                await PlainTextResponse("this server answers to localhost only\n", 403, HEADERS)(scope, receive, send)  # type: ignore[arg-type]
+                return
+        await self.app(scope, receive, send)
