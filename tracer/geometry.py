@@ -1,4 +1,4 @@
-"""Floor 6: where in the input a node's positions lie and what they see: sampling grids and receptive fields, per dim.
+"""Floor 6: where in the input a node's positions lie: sampling grids, per dim.
 
 Position j of a map is centred at offset + j · stride, in input pixels. The places follow from the operations' arguments
 exactly, as ratios of integers, or of sizes where the input's are symbols; weights move none. Where an operation treats
@@ -9,11 +9,8 @@ its positions see all of the input, or where another dim's values are spread ove
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from fractions import Fraction
 from math import gcd
 from typing import Any, NamedTuple
-
-import msgspec
 
 from tracer.arithmetic import Dim, Holds
 from tracer.memo import Memo
@@ -22,18 +19,10 @@ from tracer.ops.base import POINTWISE, Op, Shape, Window, with_arguments
 from tracer.ops.merge import Merge
 from tracer.size_set import TooLarge
 from tracer.symbol import Size
-from tracer.trace import Ops, Trace, dims_value
+from tracer.trace import Ops, dims_value
 
 Shapes = Sequence[Shape | None]
 """The shape of every node, in execution order: of ints, or of symbolic sizes."""
-
-
-class Field(msgspec.Struct, frozen=True):
-    """Along one axis, in input pixels: the largest extent that a position sees, and the step between positions."""
-
-    extent: int | None
-    """None: the whole input."""
-    stride: Fraction
 
 
 class Ratio(NamedTuple):
@@ -174,7 +163,7 @@ def _memory(network: Network, shapes: Shapes) -> Memory:
 
 
 def _places(network: Network, ops: Ops, shapes: Shapes, memory: Memory) -> list[Placed | None]:
-    lead = _leading_dims(network, ops, shapes)
+    lead = leading_dims(network, ops, shapes)
     found: list[Placed | None] = []
     symbols: dict[str, Dim] = {}
     for node, op, y in zip(network.nodes, ops, shapes):
@@ -209,7 +198,7 @@ def _places(network: Network, ops: Ops, shapes: Shapes, memory: Memory) -> list[
     return found
 
 
-def _leading_dims(network: Network, ops: Ops, shapes: Shapes) -> int:
+def leading_dims(network: Network, ops: Ops, shapes: Shapes) -> int:
     """How many dims stand before the spatial ones: channels and batch, or channels alone for an unbatched input."""
     for node, op, y in zip(network.nodes, ops, shapes):
         if op is not None and y is not None and type(op).leading_dims is not Op.leading_dims:
@@ -355,50 +344,3 @@ def unpoolings(network: Network, shapes: Shapes) -> Iterator[Unpooling]:
         if y is not None and pooled is not None:
             for dim in range(len(y) - int(getattr(node.op, "axes", 0)), len(y)):
                 yield Unpooling(node, pool, dim, pooled[dim] == y[dim])
-
-
-def fields(trace: Trace) -> dict[str, tuple[Field, ...]]:
-    """The receptive field of every traced node, per spatial axis of the first input; the largest over paths.
-
-    Behind a resize or a transposed convolution, positions see different extents and step by fractions: the extent is
-    then rounded up to whole pixels, and right to one step of the map that was enlarged.
-    Source of the recurrence: Araujo, Norris, Sim, "Computing Receptive Fields of Convolutional Neural Networks",
-    Distill 2019.
-    """
-    found: dict[str, tuple[Field, ...]] = {}
-    exact: dict[str, list[tuple[Fraction | None, Fraction]]] = {}
-    lead = _leading_dims(trace.network, trace.ops, trace.by_index)
-    for node in trace.network.nodes:
-        y = trace.shapes[node.name]
-        if y is None:
-            continue
-        exact[node.name] = (
-            [(Fraction(1), Fraction(1))] * max(len(y) - lead, 0) if node.is_input else _after(trace, node, exact, lead)
-        )
-        found[node.name] = tuple(
-            Field(None if extent is None else -(-extent.numerator // extent.denominator), stride)
-            for extent, stride in exact[node.name]
-        )
-    return found
-
-
-def _after(
-    trace: Trace, node: Node, exact: dict[str, list[tuple[Fraction | None, Fraction]]], lead: int
-) -> list[tuple[Fraction | None, Fraction]]:
-    op = trace.ops[node.index]
-    before = [exact.get(source.name, []) for source in node.inputs if source.is_input or source.inputs]
-    axes = min((len(b) for b in before), default=0)
-    axes = min(axes, max(len(trace.shapes[node.name] or ()) - lead, 0))
-    inputs = [trace.shapes[source.name] or () for source in node.inputs]
-    sizes = {field: trace.shapes[source.name] or () for field, source in node.operands.items()}
-    result: list[tuple[Fraction | None, Fraction]] = []
-    for axis in range(axes):
-        extents = [b[axis][0] for b in before]
-        stride = max(b[axis][1] for b in before)
-        window = op.window(lead + axis, *inputs, **sizes) if op is not None else None
-        if window is None or window.extent is None or None in extents:
-            result.append((None, stride))
-            continue
-        widest = max(e for e in extents if e is not None)
-        result.append((widest + (window.extent - 1) * stride, stride * window.down / window.up))
-    return result

@@ -16,6 +16,7 @@ from tracer.ops.base import (
     Op,
     Requirement,
     Requirements,
+    Seen,
     Shape,
     Window,
     half_pixel,
@@ -24,6 +25,7 @@ from tracer.ops.base import (
     in_range,
     operation,
     per_axis,
+    seen_by_cells,
     written,
 )
 from tracer.ops.calls import Call, Own, Tensor, Term
@@ -72,6 +74,13 @@ class AdaptivePool(Op, kw_only=True):
         if isinstance(cells, int):
             return half_pixel(None, x[0][dim], cells) if cells > 1 else None
         return half_pixel(None, x[0][dim], cells)
+
+    def sees(self, dim: int, *x: Shape, **sizes: Shape) -> Seen | None:
+        axis = dim - len(x[0]) + self.axes
+        cells = self._wanted()[axis] if axis >= 0 else None
+        if cells is None:
+            return super().sees(dim, *x, **sizes)
+        return seen_by_cells(x[0][dim], cells) if cells > 1 else None
 
 
 class AdaptiveMaxPool(AdaptivePool, kw_only=True):

@@ -10,7 +10,9 @@ refuses is yielded by ``legal`` (wrong whatever the input) and ``requirements`` 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
 
@@ -177,6 +179,14 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """
         return POINTWISE
 
+    def sees(self, dim: int, *x: Shape, **sizes: Shape) -> Seen | None:
+        """The input positions along a dim that each output position is made of, borders ignored; None: all of them.
+
+        Asked with ints only.
+        """
+        window = self.window(dim, *x, **sizes)
+        return None if window is None else seen_through(window)
+
     def aligned_window(self, i: int, dim: int, *x: Shape) -> Window:
         """How input ``i`` is placed along one of its dims before the inputs are merged."""
         return POINTWISE
@@ -212,6 +222,42 @@ class Window(NamedTuple):
 POINTWISE = Window(1)
 
 
+class Seen(NamedTuple):
+    """Along one dim, exactly: output position j is made of the input positions ``first[j]``..``last[j]``.
+
+    So for the first few; a turn later everything is ``by`` further. Nothing is seen where ``first`` is beyond ``last``.
+    """
+
+    first: tuple[int, ...]
+    last: tuple[int, ...]
+    by: int
+    gap: int = 1
+    """From one position that is seen to the next: a dilation leaves some out."""
+
+
+def seen_through(window: Window) -> Seen | None:
+    """What a window with fixed steps sees: ``extent`` positions around its centres."""
+    if window.extent is None:
+        return None
+    step = Fraction(window.down, window.up)
+    start = Fraction(*(window.first or (window.extent - 1, 2))) - Fraction(window.extent - 1, 2)
+    turn = step.denominator
+    first = tuple(math.floor(start + j * step + Fraction(1, 2)) if turn > 1 else math.floor(start) for j in range(turn))
+    return Seen(first, tuple(a + window.extent - 1 for a in first), step.numerator)
+
+
+def seen_by_spreading(kernel: int, stride: int, left: int, dilation: int = 1) -> Seen:
+    """The transpose of a sliding window: input i reaches the outputs i · stride - left + dilation · (0..kernel - 1)."""
+    first, last = [], []
+    for j in range(stride):
+        reaching = [
+            (j + left - dilation * t) // stride for t in range(kernel) if (j + left - dilation * t) % stride == 0
+        ]
+        first.append(min(reaching, default=0))
+        last.append(max(reaching, default=-1))
+    return Seen(tuple(first), tuple(last), 1, dilation // math.gcd(dilation, stride))
+
+
 def sliding(extent: int, stride: int, left: int) -> Window:
     """A window that moves by ``stride`` and starts at -``left``: its middle is (extent - 1) / 2 further."""
     middle = extent - 1 - 2 * left
@@ -224,6 +270,14 @@ def spreading(extent: int, stride: int, left: int, seen: int) -> Window:
     An output position sees at most ``seen`` of the input's.
     """
     return Window(seen, 1, stride, (2 * left - (extent - 1), 2 * stride))
+
+
+def seen_by_cells(n: int, cells: int) -> Seen:
+    """``n`` positions in cells: the i-th from floor(i · n/cells) to ceil((i + 1) · n/cells)."""
+    step = Fraction(n, cells)
+    turn = range(step.denominator)
+    last = tuple(math.ceil((i + 1) * step) - 1 for i in turn)
+    return Seen(tuple(math.floor(i * step) for i in turn), last, step.numerator)
 
 
 def half_pixel(extent: int | None, down: Dim, up: Dim) -> Window:

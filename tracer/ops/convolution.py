@@ -15,6 +15,7 @@ from tracer.ops.base import (
     Op,
     Requirement,
     Requirements,
+    Seen,
     Shape,
     Window,
     has_length,
@@ -23,6 +24,7 @@ from tracer.ops.base import (
     no_dropped_rows,
     operation,
     per_axis,
+    seen_by_spreading,
     sliding,
     spreading,
     written,
@@ -209,6 +211,10 @@ class Conv(Convolving, kw_only=True):
         extent, stride, left, _ = self._windows()[axis]
         return sliding(extent, stride, left)
 
+    def sees(self, dim: int, *x: Shape, **sizes: Shape) -> Seen | None:
+        seen, axis = super().sees(dim, *x, **sizes), dim - len(x[0]) + self.axes
+        return seen if seen is None or axis < 0 else seen._replace(gap=per_axis(self.dilation, self.axes)[axis])
+
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         # What it slides over: torch pads into a map of its own, except with as many zeros on either side.
         x0, sides = x[0], [(left, right) for _, _, left, right in self._windows()]
@@ -378,10 +384,29 @@ class ConvTranspose(Convolving, kw_only=True):
         axis = dim - len(x[0]) + self.axes
         if axis < 0:
             return POINTWISE
-        arguments = (self.kernel_size, self.dilation, self.stride, self.padding)
-        kernel, dilation, stride, padding = (per_axis(argument, self.axes)[axis] for argument in arguments)
+        kernel, stride, padding, dilation = self._spread(axis)
         extent = dilated(kernel, dilation)
         return spreading(extent, stride, padding, (extent - 1) // stride + 1)
+
+    def sees(self, dim: int, *x: Shape, **sizes: Shape) -> Seen | None:
+        axis = dim - len(x[0]) + self.axes
+        if axis < 0:
+            return super().sees(dim, *x, **sizes)
+        kernel, stride, padding, dilation = self._spread(axis)
+        return seen_by_spreading(kernel, stride, padding, dilation)
+
+    def _spread(self, axis: int) -> tuple[int, int, int, int]:
+        """Kernel, stride, padding and dilation of one axis."""
+        kernel, stride, padding, dilation = (
+            per_axis(argument, self.axes)[axis]
+            for argument in (self.kernel_size, self.stride, self.padding, self.dilation)
+        )
+        return kernel, stride, padding, dilation
+
+    def taps(self, axis: int) -> tuple[int, ...]:
+        """How many of the kernel's taps make each output position: of the first ``stride`` ones, then in turn."""
+        kernel, stride, padding, dilation = self._spread(axis)
+        return tuple(sum((j + padding - dilation * t) % stride == 0 for t in range(kernel)) for j in range(stride))
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         return Kept((0,))

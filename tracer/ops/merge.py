@@ -17,15 +17,17 @@ from tracer.ops.base import (
     Op,
     Requirement,
     Requirements,
+    Seen,
     Shape,
     Window,
     operation,
+    seen_through,
     written,
 )
 from tracer.ops.calls import Call, Tensor, Term, centre_cropped, interpolated, zero_padded
 from tracer.ops.crop import cut, even_crop
 from tracer.ops.rearrange import in_rank, wrapped
-from tracer.ops.resize import How, resized
+from tracer.ops.resize import How, resized, seen_resized
 
 CLOSE = "make the sizes meet (output_padding: auto on the up-layer, padding), or set align: crop, pad or resize"
 WIDTHS = "a convolution with kernel_size 1 gives one input the other's channels; Concat joins different ones"
@@ -222,6 +224,12 @@ class Merge(Op, kw_only=True):
             return POINTWISE
         have, want = x[0][dim], x[1][dim]
         return cut(-((want - have) // 2)) if self.align == "pad" else resized(How("nearest"), have, want)
+
+    def aligned_sees(self, i: int, dim: int, *x: Shape) -> Seen | None:
+        """Which positions of input ``i`` its aligned map is made of."""
+        if self.align == "resize" and not i and len(x) > 1 and dim in self.spatial(len(x[0])):
+            return seen_resized(How("nearest"), x[0][dim], x[1][dim])
+        return seen_through(self.aligned_window(i, dim, *x))
 
     def losses(self, *x: Shape, **sizes: Shape) -> Requirements:
         if self.align == "crop":

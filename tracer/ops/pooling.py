@@ -16,6 +16,7 @@ from tracer.ops.base import (
     Op,
     Requirement,
     Requirements,
+    Seen,
     Shape,
     Window,
     has_length,
@@ -159,6 +160,10 @@ class Pooling(Op, kw_only=True):
             return POINTWISE
         kernel, stride, padding, dilation = self._window(axis)
         return sliding(dilated(kernel, dilation), stride, padding)
+
+    def sees(self, dim: int, *x: Shape, **sizes: Shape) -> Seen | None:
+        seen, axis = super().sees(dim, *x, **sizes), dim - len(x[0]) + self.axes
+        return seen if seen is None or axis < 0 else seen._replace(gap=self.dilations()[axis])
 
 
 class MaxPool(Pooling, kw_only=True):

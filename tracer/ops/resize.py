@@ -22,11 +22,13 @@ from tracer.ops.base import (
     Op,
     Requirement,
     Requirements,
+    Seen,
     Shape,
     Window,
     has_rank,
     in_range,
     operation,
+    seen_by_cells,
     written,
 )
 from tracer.ops.calls import Call, Own, Tensor, Term, interpolated
@@ -224,6 +226,17 @@ class Resizing(Op, kw_only=True):
         step = exact.step or (exact.down, exact.up)
         return nominal._replace(first=exact.first, step=step)
 
+    def sees(self, dim: int, *x: Shape, **sizes: Shape) -> Seen | None:
+        (x0,) = x
+        if dim < 2 or (isinstance(self.size, str) and "size" not in sizes):
+            return super().sees(dim, *x, **sizes)
+        n, out, how = x0[dim], self._spatial(x0, **sizes)[dim - 2], self.how()
+        factors = self.factors()
+        if factors is None or how.recompute or how.align_corners or how.mode == "area":
+            return seen_resized(how, n, out)
+        ratio = Fraction(factors[dim - 2] if isinstance(factors, tuple) else factors).limit_denominator(1000)
+        return seen_resized(how, ratio.denominator, ratio.numerator) if ratio > 0 else None
+
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         # Areas are an adaptive average pooling, of which torch keeps nothing where it is the mean of all.
         spatial = y[2:]
@@ -257,6 +270,34 @@ def resized(how: How, n: Dim, out: Dim) -> Window:
     if how.align_corners:
         return _corners_aligned(how, n, out)._replace(extent=extent, down=down, up=up)
     return Window(extent, down, up, _first(how.mode, down, up))
+
+
+def seen_resized(how: How, n: int, out: int) -> Seen | None:
+    """What each output position is made of where ``n`` positions become ``out``, by the sources of ``resized``."""
+    if n < 1 or out < 1:
+        return None
+    if how.mode == "area":
+        return seen_by_cells(n, out)
+    corners = how.align_corners and not how.antialias
+    step = Fraction(n - 1, max(out - 1, 1)) if how.align_corners else Fraction(n, out)
+    if step == 0:
+        return None
+    first, last = [], []
+    for j in range(step.denominator):
+        centre = j * step if corners else (j + Fraction(1, 2)) * step - Fraction(1, 2)
+        if how.mode not in REACH:
+            a = math.floor(j * step) if how.mode == "nearest" else math.floor((j + Fraction(1, 2)) * step)
+            b = a
+        elif how.antialias:
+            reach = REACH[how.mode] * max(step, Fraction(1))
+            a, b = math.floor(centre - reach) + 1, math.ceil(centre + reach) - 1
+        else:
+            whole = centre.denominator == 1  # on a position the others weigh nothing
+            a = math.floor(centre) - (0 if whole else REACH[how.mode] - 1)
+            b = math.floor(centre) + (0 if whole else REACH[how.mode])
+        first.append(a)
+        last.append(b)
+    return Seen(tuple(first), tuple(last), step.numerator)
 
 
 def _extent(how: How, down: int, up: int) -> int:

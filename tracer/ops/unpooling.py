@@ -14,12 +14,14 @@ from tracer.ops.base import (
     Op,
     Requirement,
     Requirements,
+    Seen,
     Shape,
     Window,
     has_length,
     has_rank,
     in_range,
     operation,
+    seen_by_spreading,
     spreading,
     written,
 )
@@ -125,6 +127,13 @@ class MaxUnpool(Op, kw_only=True):
         kernel, stride = self._per_axis(self.kernel_size)[axis], max(self._strides()[axis], 1)
         window = spreading(kernel, stride, self._per_axis(self.padding)[axis], max(kernel - 1, 0) // stride + 1)
         return window if self._strides()[axis] == stride else window._replace(first=None)
+
+    def sees(self, dim: int, *x: Shape, **sizes: Shape) -> Seen | None:
+        axis = dim - len(x[0]) + self.axes
+        if axis < 0:
+            return super().sees(dim, *x, **sizes)
+        kernel, stride = max(self._per_axis(self.kernel_size)[axis], 1), max(self._strides()[axis], 1)
+        return seen_by_spreading(kernel, stride, self._per_axis(self.padding)[axis])
 
 
 def _same(x: Shape, indices: Shape) -> Requirement:

@@ -179,9 +179,25 @@ def checkerboard(trace: Trace) -> Iterator[Diagnostic]:
         kernels, strides = per_axis(op.kernel_size, op.axes), per_axis(op.stride, op.axes)
         if any(k % s for k, s in zip(kernels, strides)):
             told.add(id(node.declaration))
-            message = f"kernel_size {written(op.kernel_size)} is not divisible by stride {written(op.stride)}"
+            message = (
+                f"kernel_size {written(op.kernel_size)} is not divisible by stride {written(op.stride)}: {_taps(op)}"
+            )
             hint = "a kernel of twice the stride covers every output pixel evenly"
             yield warning(trace, node, "T504", message, "kernel_size", hint)
+
+
+def _taps(op: ConvTranspose) -> str:
+    """Which output positions get how many taps, per axis; axes that are alike once."""
+    found: dict[str, list[int]] = {}
+    for axis in range(op.axes):
+        counts = op.taps(axis)
+        if len(set(counts)) > 1:
+            turns = ", ".join(map(str, counts[:8])) + (", ..." if len(counts) > 8 else "")
+            found.setdefault(turns, []).append(axis)
+    parts = [f"positions 0, 1, ... take {turns} taps in turn" for turns in found]
+    if len(parts) == 1:
+        return parts[0]
+    return "; ".join(f"{part} along axis {', '.join(map(str, axes))}" for part, axes in zip(parts, found.values()))
 
 
 @rule("T505", "output size differs from input size", severity="warning")

@@ -8,11 +8,11 @@ import msgspec
 
 from tracer.cost import costs, total
 from tracer.diagnostics import Diagnostic
-from tracer.geometry import fields
 from tracer.largest import Largest
 from tracer.memory import memory
 from tracer.network.records import Node
 from tracer.ops.base import given_arguments
+from tracer.receptive_field import Field, fields
 from tracer.trace import Trace
 
 FORMAT_VERSION = "1.0"
@@ -62,6 +62,19 @@ class CheckAnswer(msgspec.Struct, frozen=True):
     diagnostics: list[DiagnosticAnswer]
 
 
+class AxisGeometry(msgspec.Struct, frozen=True):
+    """Where a map's positions lie along one axis, and what they see, in input pixels; ratios as ``3/2``."""
+
+    extent: int | None
+    """From the first to the last pixel that a position sees, the most over positions and paths; null: all of them."""
+    smallest: int | None
+    """The same along the path that sees least."""
+    stride: str
+    """From a position to the next."""
+    offset: str | None
+    """The place of the first position; null where positions lie on no grid."""
+
+
 class NodeAnswer(msgspec.Struct, frozen=True):
     """One node of a trace; its shape is null where it could not be traced."""
 
@@ -80,6 +93,8 @@ class NodeAnswer(msgspec.Struct, frozen=True):
     """Bytes of the output."""
     receptive_field: list[int | None] | None
     """Per spatial axis, in input pixels; null along an axis: the whole input."""
+    geometry: list[AxisGeometry] | None
+    """Per spatial axis, exactly."""
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -133,6 +148,12 @@ def _list(shape: Any) -> list[int] | None:
     return None if shape is None else list(shape)
 
 
+def _axis(field: Field) -> AxisGeometry:
+    return AxisGeometry(
+        field.extent, field.smallest, str(field.stride), None if field.offset is None else str(field.offset)
+    )
+
+
 def trace_answer(
     trace: Trace, found: list[Diagnostic], dtype: str = "float32", largest: Largest | None = None
 ) -> TraceAnswer:
@@ -158,6 +179,7 @@ def trace_answer(
             macs=cost.macs if cost else None,
             memory=cost.memory if cost else None,
             receptive_field=[f.extent for f in field] if field is not None else None,
+            geometry=[_axis(f) for f in field] if field is not None else None,
         )
 
     whole, held = total(priced), memory(trace, dtype)

@@ -16,10 +16,10 @@ import msgspec
 from tracer.cost import Cost, costs, total
 from tracer.diagnostics import printable
 from tracer.folding import groups, label
-from tracer.geometry import Field, fields
 from tracer.largest import Largest
 from tracer.memory import memory
 from tracer.ops.base import written
+from tracer.receptive_field import Field, fields
 from tracer.trace import Trace
 
 if TYPE_CHECKING:

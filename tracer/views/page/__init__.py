@@ -22,10 +22,10 @@ from tracer.diagnostics import Diagnostic, TracerError, printable
 from tracer.drawing.layout import layout
 from tracer.drawing.picture import Picture, picture
 from tracer.folding import deepest
-from tracer.geometry import fields
 from tracer.live import Live, live
 from tracer.net import Net
 from tracer.ops.base import Op, given_arguments, written
+from tracer.receptive_field import fields
 from tracer.repairs import repairs
 from tracer.rules import judge
 from tracer.size_set import SizeSet, TooLarge

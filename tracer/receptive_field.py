@@ -1,0 +1,250 @@
+"""Floor 7: what every position of a map sees of the input, exactly, per spatial axis.
+
+Where an operation treats its positions in turns, so do the maps behind it: what position j sees is known for the
+positions of one turn, and a turn later everything is so many input pixels further. Borders are ignored: a position in
+a padding counts as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from math import gcd
+from typing import NamedTuple
+
+import msgspec
+
+from tracer.geometry import Grids, grids, leading_dims
+from tracer.memo import Memo
+from tracer.network.records import Node
+from tracer.ops.base import Op, Seen, Shape
+from tracer.ops.merge import Merge
+from tracer.trace import Trace
+
+TURN = 4096
+"""Positions of the longest turn that is followed."""
+
+NOBODY = 2**60
+"""Where a position begins that sees nothing; what lies beyond half of it is none."""
+
+
+class Field(msgspec.Struct, frozen=True):
+    """Along one axis, in input pixels."""
+
+    extent: int | None
+    """From the first to the last pixel that a position sees, the most over positions and paths; None: all of them."""
+    smallest: int | None
+    """The same along the path that sees least; None where every path sees all."""
+    stride: Fraction
+    """From a position to the next."""
+    offset: Fraction | None
+    """The place of position 0; None where positions lie on no grid."""
+
+
+class Reach(NamedTuple):
+    """The first and the last pixel that each position of a turn sees, and how much further a turn later.
+
+    Without a turn (``by`` None) these are all the positions that there are.
+    """
+
+    low: tuple[int, ...]
+    high: tuple[int, ...]
+    by: int | None
+
+    def extent(self, n: int) -> int:
+        """The most pixels that one of ``n`` positions sees."""
+        pairs = zip(self.low[: max(n, 1)], self.high)
+        return max((high - low + 1 for low, high in pairs if low < NOBODY // 2), default=0)
+
+
+Paths = tuple[Reach | None, Reach | None]
+"""What is seen along all paths together, and along the one that sees least; None: everything."""
+
+PIXEL = Reach((0,), (0,), 1)
+
+_known: Memo[tuple[Paths, Op, list[Paths]]] = Memo(16_384)
+"""By operation, inputs and axis, which are kept so that no id is another's: equal layers are asked once."""
+
+
+def fields(trace: Trace) -> dict[str, tuple[Field, ...]]:
+    """The receptive field of every traced node, per spatial axis of its map."""
+    lead = leading_dims(trace.network, trace.ops, trace.by_index)
+    placed = grids(trace.network, trace.ops, trace.by_index)
+    found: dict[str, tuple[Field, ...]] = {}
+    paths: list[list[Paths]] = []
+    strides: list[list[Fraction]] = []
+    made: dict[tuple[object, ...], tuple[Field, ...]] = {}
+    for node, op, y in zip(trace.network.nodes, trace.ops, trace.by_index):
+        if y is None or (op is None and not node.is_input):
+            paths.append([])
+            strides.append([])
+            continue
+        own = _of_node(trace, node, op, y, lead, paths)
+        grid = placed[node.index]
+        key = (id(grid), *map(id, (reach for pair in own for reach in pair)), *y)
+        paths.append(own)
+        before = [strides[source.index] for source in node.inputs]
+        strides.append([_stride(grid, lead, axis, before) for axis in range(len(own))])
+        if key not in made or grid is None:
+            made[key] = tuple(_field(pair, grid, lead + i, strides[-1][i], y[lead + i]) for i, pair in enumerate(own))
+        found[node.name] = made[key]
+    return found
+
+
+def _of_node(
+    trace: Trace,
+    node: Node,
+    op: Op | None,
+    y: Shape,
+    lead: int,
+    paths: Sequence[list[Paths]],
+) -> list[Paths]:
+    """What a node's positions see, per spatial axis."""
+    if op is None:
+        return [(PIXEL, PIXEL)] * max(len(y) - lead, 0)
+    before = [paths[source.index] for source in node.inputs]
+    axes = min((len(own) for own in before), default=0)
+    axes = min(axes, max(len(y) - lead, 0))
+    if len(before) == 1 and type(op).window is Op.window and type(op).sees is Op.sees and not isinstance(op, Merge):
+        return before[0][:axes]
+    inputs: list[Shape] = [trace.by_index[source.index] or () for source in node.inputs]
+    sizes = {field: trace.by_index[source.index] or () for field, source in node.operands.items()}
+    found = []
+    for axis in range(axes):
+        each = [own[axis] for own in before]
+        key = (id(op), axis, *map(id, (reach for pair in each for reach in pair)), *inputs, *sizes.values())
+        known = _known.get(key)
+        if known is None:
+            known = _known[key] = _through(op, lead + axis, inputs, sizes, each, y[lead + axis]), op, each
+        found.append(known[0])
+    return found
+
+
+def _through(op: Op, dim: int, x: list[Shape], sizes: dict[str, Shape], before: list[Paths], n: int) -> Paths:
+    """What is seen behind an operation: the inputs' positions together, and those of the input that sees least."""
+    seen = op.sees(dim, *x, **sizes)
+    if seen is None:
+        return None, None
+    if len(before) == 1:
+        whole, least = before[0]
+    else:
+        arriving = [
+            [_composed(op.aligned_sees(i, dim, *x) if isinstance(op, Merge) else POINT, reach, n) for reach in pair]
+            for i, pair in enumerate(before)
+        ]
+        whole = _union([pair[0] for pair in arriving], n)
+        known = [pair[1] for pair in arriving if pair[1] is not None]
+        least = min(known, key=lambda reach: reach.extent(n), default=None)
+    behind = _composed(seen, whole, n)
+    return behind, behind if least is whole else _composed(seen, least, n)
+
+
+POINT = Seen((0,), (0,), 1)
+
+
+def _composed(seen: Seen | None, reach: Reach | None, n: int) -> Reach | None:
+    """What is seen through one operation, by ``n`` positions, of what its input sees."""
+    if seen is None or reach is None:
+        return None
+    if reach.by is None:
+        return _explicit([(seen, reach)], n)
+    if len(seen.first) == len(reach.low) == 1:
+        return _single(seen, reach)
+    turn = len(reach.low)
+    repeats = turn // gcd(seen.by, turn)
+    if len(seen.first) * repeats > TURN:
+        return _explicit([(seen, reach)], n)
+    pairs = [_through_one(seen, reach, j) for j in range(len(seen.first) * repeats)]
+    low, high = tuple([a for a, _ in pairs]), tuple([b for _, b in pairs])
+    return _shortest(Reach(low, high, seen.by * repeats * reach.by // turn))
+
+
+def _explicit(paths: Sequence[tuple[Seen, Reach]], n: int) -> Reach | None:
+    """What each of ``n`` positions sees along several paths together, position by position."""
+    if n > TURN:
+        return None
+    low, high = [], []
+    for j in range(n):
+        pairs = [_through_one(seen, reach, j) for seen, reach in paths]
+        low.append(min(a for a, _ in pairs))
+        high.append(max(b for _, b in pairs))
+    return Reach(tuple(low), tuple(high), None)
+
+
+def _through_one(seen: Seen, reach: Reach, j: int) -> tuple[int, int]:
+    """What output position j sees through one operation."""
+    turns, place = divmod(j, len(seen.first))
+    further = turns * seen.by
+    pairs = [_of(reach, i) for i in range(seen.first[place] + further, seen.last[place] + further + 1, seen.gap)]
+    return min((a for a, _ in pairs), default=NOBODY), max((b for _, b in pairs), default=-NOBODY)
+
+
+def _of(reach: Reach, position: int) -> tuple[int, int]:
+    """The first and the last pixel that one position sees."""
+    if reach.by is None:
+        inside = 0 <= position < len(reach.low)
+        return (reach.low[position], reach.high[position]) if inside else (NOBODY, -NOBODY)
+    turns, place = divmod(position, len(reach.low))
+    low, high = reach.low[place], reach.high[place]
+    return (low, high) if low == NOBODY else (low + turns * reach.by, high + turns * reach.by)
+
+
+def _single(seen: Seen, reach: Reach) -> Reach:
+    """The same where every position is treated alike."""
+    if seen == POINT:
+        return reach
+    ((first,), (last,), step, _), ((low,), (high,), by) = seen, reach
+    assert by is not None
+    if first > last:
+        return Reach((NOBODY,), (-NOBODY,), step * by)
+    return Reach((low + first * by,), (high + last * by,), step * by)
+
+
+def _shortest(reach: Reach) -> Reach:
+    """The same with its shortest turn."""
+    turn = len(reach.low)
+    if reach.by is None:
+        return reach
+    for part in range(1, turn // 2 + 1):
+        if turn % part == 0 and reach.by * part % turn == 0:
+            short = Reach(reach.low[:part], reach.high[:part], reach.by * part // turn)
+            if all(_of(short, j) == (reach.low[j], reach.high[j]) for j in range(part, turn)):
+                return short
+    return reach
+
+
+def _union(reaches: Sequence[Reach | None], n: int) -> Reach | None:
+    """What ``n`` positions see along several paths together."""
+    first, *others = reaches
+    if first is None:
+        return None
+    for other in others:
+        if other is None:
+            return None
+        if other is first or other == first:
+            continue
+        turn = len(first.low) * len(other.low) // gcd(len(first.low), len(other.low))
+        drifting = first.by is None or other.by is None or first.by * len(other.low) != other.by * len(first.low)
+        if turn > TURN or drifting:
+            first = _explicit([(POINT, first), (POINT, other)], n)
+            if first is None:
+                return None
+            continue
+        assert first.by is not None
+        both = [(_of(first, j), _of(other, j)) for j in range(turn)]
+        low, high = tuple([min(a[0], b[0]) for a, b in both]), tuple([max(a[1], b[1]) for a, b in both])
+        first = _shortest(Reach(low, high, first.by * turn // len(first.low)))
+    return first
+
+
+def _stride(grid: Grids | None, lead: int, axis: int, before: Sequence[Sequence[Fraction]]) -> Fraction:
+    own = grid[lead + axis] if grid is not None and lead + axis < len(grid) else None
+    if own is not None:
+        return Fraction(*own.stride)
+    return max((strides[axis] for strides in before if axis < len(strides)), default=Fraction(1))
+
+
+def _field(pair: Paths, grid: Grids | None, dim: int, stride: Fraction, n: int) -> Field:
+    own = grid[dim] if grid is not None and dim < len(grid) else None
+    extent, smallest = (None if reach is None else reach.extent(n) for reach in pair)
+    return Field(extent, smallest, stride, None if own is None else Fraction(*own.offset))
