@@ -14,7 +14,7 @@ import pytest
 
 import tracer
 from tests.torch_network import run
-from tracer.geometry import fields
+from tracer.receptive_field import fields
 from tracer.trace import Trace
 
 CONFIGS = Path(__file__).parent.parent / "configs"

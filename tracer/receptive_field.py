@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from math import gcd
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -62,8 +62,13 @@ Paths = tuple[Reach | None, Reach | None]
 
 PIXEL = Reach((0,), (0,), 1)
 
-_known: Memo[tuple[Paths, Op, list[Paths]]] = Memo(16_384)
-"""By operation, inputs and axis, which are kept so that no id is another's: equal layers are asked once."""
+_known: Memo[tuple[Paths, Any]] = Memo(16_384)
+"""By operation, dim and what the inputs see: equal layers are asked once. What the ids are of is kept along."""
+
+_seen: Memo[tuple[Seen | None, Op]] = Memo(4096)
+"""By operation and dim, of those whose windows are fixed."""
+
+_fields: Memo[tuple[Field, Paths]] = Memo(4096)
 
 
 def fields(trace: Trace) -> dict[str, tuple[Field, ...]]:
@@ -72,71 +77,79 @@ def fields(trace: Trace) -> dict[str, tuple[Field, ...]]:
     placed = grids(trace.network, trace.ops, trace.by_index)
     found: dict[str, tuple[Field, ...]] = {}
     paths: list[list[Paths]] = []
-    strides: list[list[Fraction]] = []
-    made: dict[tuple[object, ...], tuple[Field, ...]] = {}
+    made: list[tuple[Field, ...]] = []
     for node, op, y in zip(trace.network.nodes, trace.ops, trace.by_index):
         if y is None or (op is None and not node.is_input):
             paths.append([])
-            strides.append([])
+            made.append(())
             continue
-        own = _of_node(trace, node, op, y, lead, paths)
-        grid = placed[node.index]
-        key = (id(grid), *map(id, (reach for pair in own for reach in pair)), *y)
-        paths.append(own)
-        before = [strides[source.index] for source in node.inputs]
-        strides.append([_stride(grid, lead, axis, before) for axis in range(len(own))])
-        if key not in made or grid is None:
-            made[key] = tuple(_field(pair, grid, lead + i, strides[-1][i], y[lead + i]) for i, pair in enumerate(own))
-        found[node.name] = made[key]
+        first = node.inputs[0].index if node.inputs else -1
+        if len(node.inputs) == 1 and op is not None and _is_plain(op) and len(y) == lead + len(paths[first]):
+            paths.append(paths[first])
+            made.append(made[first])
+        else:
+            own = _of_node(trace, node, op, y, lead, paths)
+            paths.append(own)
+            made.append(tuple(_field(pair, placed[node.index], lead + i, y, node, made) for i, pair in enumerate(own)))
+        found[node.name] = made[-1]
     return found
 
 
-def _of_node(
-    trace: Trace,
-    node: Node,
-    op: Op | None,
-    y: Shape,
-    lead: int,
-    paths: Sequence[list[Paths]],
-) -> list[Paths]:
+def _is_plain(op: Op) -> bool:
+    """Whether every position is made of the one at its place."""
+    return type(op).window is Op.window and type(op).sees is Op.sees and not isinstance(op, Merge)
+
+
+def _of_node(trace: Trace, node: Node, op: Op | None, y: Shape, lead: int, paths: Sequence[list[Paths]]) -> list[Paths]:
     """What a node's positions see, per spatial axis."""
     if op is None:
         return [(PIXEL, PIXEL)] * max(len(y) - lead, 0)
     before = [paths[source.index] for source in node.inputs]
-    axes = min((len(own) for own in before), default=0)
-    axes = min(axes, max(len(y) - lead, 0))
-    if len(before) == 1 and type(op).window is Op.window and type(op).sees is Op.sees and not isinstance(op, Merge):
-        return before[0][:axes]
+    axes = min(min((len(own) for own in before), default=0), max(len(y) - lead, 0))
     inputs: list[Shape] = [trace.by_index[source.index] or () for source in node.inputs]
     sizes = {field: trace.by_index[source.index] or () for field, source in node.operands.items()}
     found = []
     for axis in range(axes):
+        dim, n = lead + axis, y[lead + axis]
         each = [own[axis] for own in before]
-        key = (id(op), axis, *map(id, (reach for pair in each for reach in pair)), *inputs, *sizes.values())
+        if len(before) == 1:
+            seen = _seen_by(op, dim, inputs, sizes)
+            key: tuple[object, ...] = (seen, *map(id, each[0]), n)
+        else:
+            seen = None
+            key = (id(op), dim, *map(id, (reach for pair in each for reach in pair)), *inputs, *sizes.values())
         known = _known.get(key)
         if known is None:
-            known = _known[key] = _through(op, lead + axis, inputs, sizes, each, y[lead + axis]), op, each
+            reached = _behind(seen, *each[0], n) if len(each) == 1 else _merged(op, dim, inputs, sizes, each, n)
+            known = _known[key] = reached, (op, each)
         found.append(known[0])
     return found
 
 
-def _through(op: Op, dim: int, x: list[Shape], sizes: dict[str, Shape], before: list[Paths], n: int) -> Paths:
-    """What is seen behind an operation: the inputs' positions together, and those of the input that sees least."""
-    seen = op.sees(dim, *x, **sizes)
-    if seen is None:
-        return None, None
-    if len(before) == 1:
-        whole, least = before[0]
-    else:
-        arriving = [
-            [_composed(op.aligned_sees(i, dim, *x) if isinstance(op, Merge) else POINT, reach, n) for reach in pair]
-            for i, pair in enumerate(before)
-        ]
-        whole = _union([pair[0] for pair in arriving], n)
-        known = [pair[1] for pair in arriving if pair[1] is not None]
-        least = min(known, key=lambda reach: reach.extent(n), default=None)
+def _seen_by(op: Op, dim: int, x: list[Shape], sizes: dict[str, Shape]) -> Seen | None:
+    if not op.fixed_window or len(x) != 1:
+        return op.sees(dim, *x, **sizes)
+    known = _seen.get((id(op), dim, len(x[0])))
+    if known is None:
+        known = _seen[id(op), dim, len(x[0])] = op.sees(dim, *x, **sizes), op
+    return known[0]
+
+
+def _behind(seen: Seen | None, whole: Reach | None, least: Reach | None, n: int) -> Paths:
+    """What is seen through one operation of both kinds of paths."""
     behind = _composed(seen, whole, n)
     return behind, behind if least is whole else _composed(seen, least, n)
+
+
+def _merged(op: Op, dim: int, x: list[Shape], sizes: dict[str, Shape], before: list[Paths], n: int) -> Paths:
+    """What is seen behind several inputs: their positions together, and those of the input that sees least."""
+    arriving = [
+        [_composed(op.aligned_sees(i, dim, *x) if isinstance(op, Merge) else POINT, reach, n) for reach in pair]
+        for i, pair in enumerate(before)
+    ]
+    known = [pair[1] for pair in arriving if pair[1] is not None]
+    least = min(known, key=lambda reach: reach.extent(n), default=None)
+    return _behind(op.sees(dim, *x, **sizes), _union([pair[0] for pair in arriving], n), least, n)
 
 
 POINT = Seen((0,), (0,), 1)
@@ -154,8 +167,13 @@ def _composed(seen: Seen | None, reach: Reach | None, n: int) -> Reach | None:
     repeats = turn // gcd(seen.by, turn)
     if len(seen.first) * repeats > TURN:
         return _explicit([(seen, reach)], n)
-    pairs = [_through_one(seen, reach, j) for j in range(len(seen.first) * repeats)]
-    low, high = tuple([a for a, _ in pairs]), tuple([b for _, b in pairs])
+    further = range(0, max(seen.by * repeats, 1), max(seen.by, 1))
+    spans = [(a + more, b + more) for more in further for a, b in zip(seen.first, seen.last)]
+    start = min(a for a, _ in spans)
+    pairs = [_of(reach, i) for i in range(start, max(max(b for _, b in spans), start) + 1)]
+    lows, highs = [a for a, _ in pairs], [b for _, b in pairs]
+    low = tuple([min(lows[a - start : b - start + 1 : seen.gap], default=NOBODY) for a, b in spans])
+    high = tuple([max(highs[a - start : b - start + 1 : seen.gap], default=-NOBODY) for a, b in spans])
     return _shortest(Reach(low, high, seen.by * repeats * reach.by // turn))
 
 
@@ -237,14 +255,19 @@ def _union(reaches: Sequence[Reach | None], n: int) -> Reach | None:
     return first
 
 
-def _stride(grid: Grids | None, lead: int, axis: int, before: Sequence[Sequence[Fraction]]) -> Fraction:
-    own = grid[lead + axis] if grid is not None and lead + axis < len(grid) else None
-    if own is not None:
-        return Fraction(*own.stride)
-    return max((strides[axis] for strides in before if axis < len(strides)), default=Fraction(1))
-
-
-def _field(pair: Paths, grid: Grids | None, dim: int, stride: Fraction, n: int) -> Field:
+def _field(pair: Paths, grid: Grids | None, dim: int, y: Shape, node: Node, made: Sequence[tuple[Field, ...]]) -> Field:
+    """The record of one axis; without a grid the stride of the inputs goes on, the widest."""
     own = grid[dim] if grid is not None and dim < len(grid) else None
+    n = y[dim]
+    if own is not None:
+        known = _fields.get((own, *map(id, pair), n))
+        if known is not None:
+            return known[0]
     extent, smallest = (None if reach is None else reach.extent(n) for reach in pair)
-    return Field(extent, smallest, stride, None if own is None else Fraction(*own.offset))
+    if own is not None:
+        field = Field(extent, smallest, Fraction(*own.stride), Fraction(*own.offset))
+        _fields[own, id(pair[0]), id(pair[1]), n] = field, pair
+        return field
+    axis = dim - len(y)
+    before = [made[source.index] for source in node.inputs]
+    return Field(extent, smallest, max((f[axis].stride for f in before if len(f) >= -axis), default=Fraction(1)), None)

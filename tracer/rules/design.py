@@ -195,7 +195,7 @@ def _taps(op: ConvTranspose) -> str:
             turns = ", ".join(map(str, counts[:8])) + (", ..." if len(counts) > 8 else "")
             found.setdefault(turns, []).append(axis)
     parts = [f"positions 0, 1, ... take {turns} taps in turn" for turns in found]
-    if len(parts) == 1:
+    if len(parts) == 1 and sum(map(len, found.values())) == op.axes:
         return parts[0]
     return "; ".join(f"{part} along axis {', '.join(map(str, axes))}" for part, axes in zip(parts, found.values()))
 
