@@ -178,3 +178,17 @@ def test_taps_of_a_transposed_convolution(kernel: int, stride: int, padding: int
     turn = op.taps(0)  # type: ignore[attr-defined]
     first = 20 * stride  # away from the borders
     assert counts[first : first + 3 * stride] == list(turn) * 3
+
+
+def test_what_is_not_followed_is_not_told() -> None:
+    """Paths of unlike strides over very many positions: no extent, and not the whole input either."""
+    net = tracer.loads(
+        "input: [1, 1, L]\nsizes: {L: 20000}\nlayers:\n"
+        "  a: {op: Conv1d, out_channels: 1, kernel_size: 3, padding: 1}\n  d: {op: MaxPool1d, kernel_size: 2}\n"
+        "  u: {op: Upsample, scale_factor: 2, mode: linear, align_corners: true}\n  c: {op: Add, from: [u, a]}\n"
+        "  g: {op: AdaptiveAvgPool1d, output_size: 1}\n"
+    )
+    found = fields(net.trace())
+    assert (found["c"][0].extent, found["c"][0].computed) == (None, False)
+    assert (found["g"][0].extent, found["g"][0].computed) == (None, True)
+    assert fields(net.trace(L=300))["c"][0].extent == 6

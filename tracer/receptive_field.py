@@ -32,13 +32,16 @@ class Field(msgspec.Struct, frozen=True):
     """Along one axis, in input pixels."""
 
     extent: int | None
-    """From the first to the last pixel that a position sees, the most over positions and paths; None: all of them."""
+    """From the first to the last pixel that a position sees, the most over positions and paths; None: all of them, or
+    not computed."""
     smallest: int | None
     """The same along the path that sees least; None where every path sees all."""
     stride: Fraction
     """From a position to the next."""
     offset: Fraction | None
     """The place of position 0; None where positions lie on no grid."""
+    computed: bool = True
+    """False where paths of unlike strides drift apart over more positions than are followed one by one."""
 
 
 class Reach(NamedTuple):
@@ -61,6 +64,9 @@ Paths = tuple[Reach | None, Reach | None]
 """What is seen along all paths together, and along the one that sees least; None: everything."""
 
 PIXEL = Reach((0,), (0,), 1)
+
+UNKNOWN = Reach((), (), None)
+"""What is not computed, and what lies behind it."""
 
 _known: Memo[tuple[Paths, Any]] = Memo(16_384)
 """By operation, dim and what the inputs see: equal layers are asked once. What the ids are of is kept along."""
@@ -147,7 +153,7 @@ def _merged(op: Op, dim: int, x: list[Shape], sizes: dict[str, Shape], before: l
         [_composed(op.aligned_sees(i, dim, *x) if isinstance(op, Merge) else POINT, reach, n) for reach in pair]
         for i, pair in enumerate(before)
     ]
-    known = [pair[1] for pair in arriving if pair[1] is not None]
+    known = [pair[1] for pair in arriving if pair[1] is not None and pair[1] is not UNKNOWN]
     least = min(known, key=lambda reach: reach.extent(n), default=None)
     return _behind(op.sees(dim, *x, **sizes), _union([pair[0] for pair in arriving], n), least, n)
 
@@ -159,6 +165,8 @@ def _composed(seen: Seen | None, reach: Reach | None, n: int) -> Reach | None:
     """What is seen through one operation, by ``n`` positions, of what its input sees."""
     if seen is None or reach is None:
         return None
+    if reach is UNKNOWN:
+        return UNKNOWN
     if reach.by is None:
         return _explicit([(seen, reach)], n)
     if len(seen.first) == len(reach.low) == 1:
@@ -170,17 +178,29 @@ def _composed(seen: Seen | None, reach: Reach | None, n: int) -> Reach | None:
     further = range(0, max(seen.by * repeats, 1), max(seen.by, 1))
     spans = [(a + more, b + more) for more in further for a, b in zip(seen.first, seen.last)]
     start = min(a for a, _ in spans)
-    pairs = [_of(reach, i) for i in range(start, max(max(b for _, b in spans), start) + 1)]
-    lows, highs = [a for a, _ in pairs], [b for _, b in pairs]
+    lows, highs = _stretch(reach, start, max(max(b for _, b in spans), start) + 1)
     low = tuple([min(lows[a - start : b - start + 1 : seen.gap], default=NOBODY) for a, b in spans])
     high = tuple([max(highs[a - start : b - start + 1 : seen.gap], default=-NOBODY) for a, b in spans])
     return _shortest(Reach(low, high, seen.by * repeats * reach.by // turn))
 
 
-def _explicit(paths: Sequence[tuple[Seen, Reach]], n: int) -> Reach | None:
+def _stretch(reach: Reach, start: int, stop: int) -> tuple[list[int], list[int]]:
+    """The first and the last pixels that the positions from ``start`` to before ``stop`` see."""
+    low, high, by = reach
+    assert by is not None
+    turn = len(low)
+    if turn == 1:
+        if low[0] == NOBODY:
+            return [NOBODY] * (stop - start), [-NOBODY] * (stop - start)
+        return [low[0] + i * by for i in range(start, stop)], [high[0] + i * by for i in range(start, stop)]
+    pairs = [_of(reach, i) for i in range(start, stop)]
+    return [a for a, _ in pairs], [b for _, b in pairs]
+
+
+def _explicit(paths: Sequence[tuple[Seen, Reach]], n: int) -> Reach:
     """What each of ``n`` positions sees along several paths together, position by position."""
     if n > TURN:
-        return None
+        return UNKNOWN
     low, high = [], []
     for j in range(n):
         pairs = [_through_one(seen, reach, j) for seen, reach in paths]
@@ -233,20 +253,21 @@ def _shortest(reach: Reach) -> Reach:
 
 def _union(reaches: Sequence[Reach | None], n: int) -> Reach | None:
     """What ``n`` positions see along several paths together."""
-    first, *others = reaches
-    if first is None:
+    known = [reach for reach in reaches if reach is not None]
+    if len(known) < len(reaches):
         return None
+    if any(reach is UNKNOWN for reach in known):
+        return UNKNOWN
+    first, *others = known
     for other in others:
-        if other is None:
-            return None
+        if first is UNKNOWN:
+            break
         if other is first or other == first:
             continue
         turn = len(first.low) * len(other.low) // gcd(len(first.low), len(other.low))
         drifting = first.by is None or other.by is None or first.by * len(other.low) != other.by * len(first.low)
         if turn > TURN or drifting:
             first = _explicit([(POINT, first), (POINT, other)], n)
-            if first is None:
-                return None
             continue
         assert first.by is not None
         both = [(_of(first, j), _of(other, j)) for j in range(turn)]
@@ -263,11 +284,13 @@ def _field(pair: Paths, grid: Grids | None, dim: int, y: Shape, node: Node, made
         known = _fields.get((own, *map(id, pair), n))
         if known is not None:
             return known[0]
-    extent, smallest = (None if reach is None else reach.extent(n) for reach in pair)
+    extent, smallest = (None if reach is None or reach is UNKNOWN else reach.extent(n) for reach in pair)
+    computed = UNKNOWN not in pair
     if own is not None:
-        field = Field(extent, smallest, Fraction(*own.stride), Fraction(*own.offset))
+        field = Field(extent, smallest, Fraction(*own.stride), Fraction(*own.offset), computed)
         _fields[own, id(pair[0]), id(pair[1]), n] = field, pair
         return field
     axis = dim - len(y)
     before = [made[source.index] for source in node.inputs]
-    return Field(extent, smallest, max((f[axis].stride for f in before if len(f) >= -axis), default=Fraction(1)), None)
+    stride = max((f[axis].stride for f in before if len(f) >= -axis), default=Fraction(1))
+    return Field(extent, smallest, stride, None, computed)

@@ -237,13 +237,17 @@ class Seen(NamedTuple):
 
 def seen_through(window: Window) -> Seen | None:
     """What a window with fixed steps sees: ``extent`` positions around its centres."""
-    if window.extent is None:
+    extent, down, up, first, _ = window
+    if extent is None:
         return None
-    step = Fraction(window.down, window.up)
-    start = Fraction(*(window.first or (window.extent - 1, 2))) - Fraction(window.extent - 1, 2)
-    turn = step.denominator
-    first = tuple(math.floor(start + j * step + Fraction(1, 2)) if turn > 1 else math.floor(start) for j in range(turn))
-    return Seen(first, tuple(a + window.extent - 1 for a in first), step.numerator)
+    n, d = first or (extent - 1, 2)
+    if up == 1:
+        start = (2 * n - (extent - 1) * d) // (2 * d)
+        return Seen((start,), (start + extent - 1,), down)
+    step = Fraction(down, up)
+    begin = Fraction(n, d) - Fraction(extent - 2, 2)
+    starts = tuple(math.floor(begin + j * step) for j in range(step.denominator))
+    return Seen(starts, tuple(a + extent - 1 for a in starts), step.numerator)
 
 
 def seen_by_spreading(kernel: int, stride: int, left: int, dilation: int = 1) -> Seen:

@@ -73,6 +73,8 @@ class AxisGeometry(msgspec.Struct, frozen=True):
     """From a position to the next."""
     offset: str | None
     """The place of the first position; null where positions lie on no grid."""
+    computed: bool
+    """False where paths of unlike strides drift apart over too many positions to follow: the extent is not known."""
 
 
 class NodeAnswer(msgspec.Struct, frozen=True):
@@ -150,7 +152,11 @@ def _list(shape: Any) -> list[int] | None:
 
 def _axis(field: Field) -> AxisGeometry:
     return AxisGeometry(
-        field.extent, field.smallest, str(field.stride), None if field.offset is None else str(field.offset)
+        field.extent,
+        field.smallest,
+        str(field.stride),
+        None if field.offset is None else str(field.offset),
+        field.computed,
     )
 
 

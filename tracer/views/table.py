@@ -104,9 +104,15 @@ def short_bytes(number: int) -> str:
     raise AssertionError
 
 
+def _extent(field: Field) -> str:
+    if field.extent is not None:
+        return str(field.extent)
+    return "all" if field.computed else "?"
+
+
 def field_text(field: Sequence[Field]) -> str:
     """A receptive field: 187, 23×45, or all."""
-    extents = ["all" if f.extent is None else str(f.extent) for f in field]
+    extents = [_extent(f) for f in field]
     return extents[0] if len(set(extents)) == 1 else "×".join(extents)
 
 

@@ -54,7 +54,7 @@ class PageNode(msgspec.Struct, frozen=True):
     inputs: list[int]
     operands: dict[str, int]
     field: list[int | None]
-    """The receptive field per spatial axis, in input pixels; None: the whole input."""
+    """The receptive field per spatial axis, in input pixels; None: the whole input, -1: not computed."""
     steady: bool
     """Whether the receptive field is the same for every size."""
 
@@ -275,7 +275,7 @@ def _nodes(trace: Trace) -> list[PageNode]:
                 about="" if op is None else _about(op),
                 inputs=[source.index for source in node.inputs],
                 operands={field: source.index for field, source in node.operands.items()},
-                field=[one.extent for one in seen.get(node.name, ())],
+                field=[one.extent if one.computed else -1 for one in seen.get(node.name, ())],
                 steady=node.index in steady,
             )
         )

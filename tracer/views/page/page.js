@@ -318,7 +318,7 @@
     function field(index) {
       const node = nodes[index];
       if (!node.field.length) return "";
-      const text = [...new Set(node.field.map((n) => (n === null ? "whole input" : String(n))))].join(" × ");
+      const text = [...new Set(node.field.map((n) => (n === null ? "whole input" : n < 0 ? "?" : String(n))))].join(" × ");
       const moved = Object.keys(values).some((name) => values[name] !== at[name]);
       return node.steady || !moved ? text : `${text} (at ${Object.entries(sheet.live.symbols).map(([s, n]) => `${s}=${n}`).join(", ")})`;
     }
