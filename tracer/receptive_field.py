@@ -17,12 +17,9 @@ import msgspec
 from tracer.geometry import Grids, grids, leading_dims
 from tracer.memo import Memo
 from tracer.network.records import Node
-from tracer.ops.base import Op, Seen, Shape
+from tracer.ops.base import TURN, Op, Seen, Shape
 from tracer.ops.merge import Merge
 from tracer.trace import Trace
-
-TURN = 4096
-"""Positions of the longest turn that is followed."""
 
 NOBODY = 2**60
 """Where a position begins that sees nothing; what lies beyond half of it is none."""
@@ -165,7 +162,7 @@ def _composed(seen: Seen | None, reach: Reach | None, n: int) -> Reach | None:
     """What is seen through one operation, by ``n`` positions, of what its input sees."""
     if seen is None or reach is None:
         return None
-    if reach is UNKNOWN:
+    if reach is UNKNOWN or not seen.first:
         return UNKNOWN
     if reach.by is None:
         return _explicit([(seen, reach)], n)

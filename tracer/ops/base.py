@@ -235,6 +235,13 @@ class Seen(NamedTuple):
     """From one position that is seen to the next: a dilation leaves some out."""
 
 
+TURN = 4096
+"""Positions of the longest turn that is followed."""
+
+NOT_FOLLOWED = Seen((), (), 0)
+"""The turn is longer."""
+
+
 def seen_through(window: Window) -> Seen | None:
     """What a window with fixed steps sees: ``extent`` positions around its centres."""
     extent, down, up, first, _ = window
@@ -245,6 +252,8 @@ def seen_through(window: Window) -> Seen | None:
         start = (2 * n - (extent - 1) * d) // (2 * d)
         return Seen((start,), (start + extent - 1,), down)
     step = Fraction(down, up)
+    if step.denominator > TURN:
+        return NOT_FOLLOWED
     begin = Fraction(n, d) - Fraction(extent - 2, 2)
     starts = tuple(math.floor(begin + j * step) for j in range(step.denominator))
     return Seen(starts, tuple(a + extent - 1 for a in starts), step.numerator)
@@ -252,6 +261,8 @@ def seen_through(window: Window) -> Seen | None:
 
 def seen_by_spreading(kernel: int, stride: int, left: int, dilation: int = 1) -> Seen:
     """The transpose of a sliding window: input i reaches the outputs i · stride - left + dilation · (0..kernel - 1)."""
+    if stride > TURN or kernel > TURN:
+        return NOT_FOLLOWED
     first, last = [], []
     for j in range(stride):
         reaching = [
@@ -279,6 +290,8 @@ def spreading(extent: int, stride: int, left: int, seen: int) -> Window:
 def seen_by_cells(n: int, cells: int) -> Seen:
     """``n`` positions in cells: the i-th from floor(i · n/cells) to ceil((i + 1) · n/cells)."""
     step = Fraction(n, cells)
+    if step.denominator > TURN:
+        return NOT_FOLLOWED
     turn = range(step.denominator)
     last = tuple(math.ceil((i + 1) * step) - 1 for i in turn)
     return Seen(tuple(math.floor(i * step) for i in turn), last, step.numerator)

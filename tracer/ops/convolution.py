@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from math import gcd
 from typing import Any, ClassVar, Literal
 
 from tracer.arithmetic import Dim, Holds, conv_size, dilated, maximum, transposed_size
@@ -403,10 +404,18 @@ class ConvTranspose(Convolving, kw_only=True):
         )
         return kernel, stride, padding, dilation
 
-    def taps(self, axis: int) -> tuple[int, ...]:
-        """How many of the kernel's taps make each output position: of the first ``stride`` ones, then in turn."""
+    def taps(self, axis: int, positions: int | None = None) -> tuple[int, ...]:
+        """How many taps make each of the first output positions, borders ignored; after ``stride`` ones again."""
         kernel, stride, padding, dilation = self._spread(axis)
-        return tuple(sum((j + padding - dilation * t) % stride == 0 for t in range(kernel)) for j in range(stride))
+        common = gcd(dilation, stride)
+        apart = stride // common  # taps that reach one position
+        inverse = pow(dilation // common, -1, apart) if apart > 1 else 0
+        counts = []
+        for j in range(stride if positions is None else min(positions, stride)):
+            first, rest = divmod(j + padding, common)
+            first = first * inverse % apart
+            counts.append(0 if rest or first >= kernel else (kernel - 1 - first) // apart + 1)
+        return tuple(counts)
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         return Kept((0,))

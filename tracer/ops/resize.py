@@ -14,8 +14,10 @@ from typing import Any, Literal, NamedTuple
 from tracer.arithmetic import Dim, Holds, choose, floor_scale, maximum, minimum
 from tracer.ops.base import (
     MAX_INT,
+    NOT_FOLLOWED,
     NOTHING_KEPT,
     POINTWISE,
+    TURN,
     Ints,
     Kept,
     NodeName,
@@ -282,6 +284,8 @@ def seen_resized(how: How, n: int, out: int) -> Seen | None:
     step = Fraction(n - 1, max(out - 1, 1)) if how.align_corners else Fraction(n, out)
     if step == 0:
         return None
+    if step.denominator > TURN:
+        return NOT_FOLLOWED
     first, last = [], []
     for j in range(step.denominator):
         centre = j * step if corners else (j + Fraction(1, 2)) * step - Fraction(1, 2)

@@ -190,9 +190,9 @@ def _taps(op: ConvTranspose) -> str:
     """Which output positions get how many taps, per axis; axes that are alike once."""
     found: dict[str, list[int]] = {}
     for axis in range(op.axes):
-        counts = op.taps(axis)
-        if len(set(counts)) > 1:
-            turns = ", ".join(map(str, counts[:8])) + (", ..." if len(counts) > 8 else "")
+        stride = per_axis(op.stride, op.axes)[axis]
+        if per_axis(op.kernel_size, op.axes)[axis] % stride:
+            turns = ", ".join(map(str, op.taps(axis, 8))) + (", ..." if stride > 8 else "")
             found.setdefault(turns, []).append(axis)
     parts = [f"positions 0, 1, ... take {turns} taps in turn" for turns in found]
     if len(parts) == 1 and sum(map(len, found.values())) == op.axes:
