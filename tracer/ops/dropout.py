@@ -79,6 +79,9 @@ class Dropout3d(DroppingChannels):
 
     least_rank = 1  # torch puts a batch of 1 before any input that has none
 
+    def _mask(self, y: Shape) -> Dim:
+        return prod(y[:2]) if len(y) == 5 else y[0]
+
 
 @operation
 class AlphaDropout(Dropping):

@@ -245,8 +245,8 @@ class LPPool(Pooling, kw_only=True):
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         if not any(needs):
             return NOTHING_KEPT
-        if self._is_max():
-            return Kept((0,), indices=prod(y))
+        if self._is_max():  # of the absolute values, a map of their own
+            return Kept((0,), values=prod(x[0]), indices=prod(y))
         # The powers, and of their means: the signs, what is positive, that times the kernel's size, and themselves.
         return Kept((0,), values=prod(x[0]) + 4 * prod(y))
 
