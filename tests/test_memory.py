@@ -20,6 +20,7 @@ from tracer.memory import memory
 from tracer.net import Net
 from tracer.torch_bridge.building import build
 from tracer.trace import Trace, trace
+from tracer.views.table import to_csv, to_markdown
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -107,9 +108,8 @@ def test_configs(path: Path) -> None:
 def test_drawn_networks(data: st.DataObject) -> None:
     """Networks of any operations: what training keeps on the CPU, and the peak of a run, are torch's."""
     case = data.draw(networks())
-    declared = f"sizes: {{{', '.join(f'{s}: {n}' for s, n in case.sizes.items())}}}\n"
     try:
-        net = tracer.loads(case.text + declared)
+        net = tracer.loads(case.declared)
     except TracerError:
         return
     if not comparable(net):
@@ -158,3 +158,12 @@ def test_the_largest_that_fits(name: str, budget: int) -> None:
                 assert following is not None
                 n = following
                 assert needed(symbol, n, training) > budget
+
+
+def test_every_form_of_the_table_counts_in_the_type_that_is_asked_for() -> None:
+    """In float16 every map has half the bytes, in CSV and in markdown, the rows and their total."""
+    net = tracer.loads("input: [1, 2, 4, 4]\nlayers: {a: {op: Conv2d, out_channels: 3, kernel_size: 1}}\n")
+    for write in (to_csv, to_markdown):
+        assert "192" in write(net.trace(), 1) and "192" not in write(net.trace(), 1, "float16")
+        assert "96" in write(net.trace(), 1, "float16")
+    assert "| 160 |" in to_markdown(net.trace(), 1, "float16")

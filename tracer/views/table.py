@@ -16,7 +16,6 @@ import msgspec
 from tracer.cost import Cost, costs, total
 from tracer.diagnostics import printable
 from tracer.folding import groups, label
-from tracer.largest import Largest
 from tracer.memory import memory
 from tracer.ops.base import written
 from tracer.receptive_field import Field, fields
@@ -24,6 +23,8 @@ from tracer.trace import Trace
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from tracer.largest import Largest
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -227,7 +228,7 @@ def to_markdown(trace: Trace, depth: int | None, dtype: str = "float32") -> str:
         return printable(str(value)).replace("|", "\\|").replace("<", "&lt;")
 
     lines = ["| " + " | ".join(HEADER) + " |", "| " + " | ".join("---" for _ in HEADER) + " |"]
-    lines += ["| " + " | ".join(cell(c) for c in _cells(row)) + " |" for row in rows(trace, depth)]
+    lines += ["| " + " | ".join(cell(c) for c in _cells(row)) + " |" for row in rows(trace, depth, dtype)]
     whole = total(costs(trace, dtype))
     lines.append(
         f"| total | {len(trace.network.nodes)} nodes | | | | {whole.params} | {whole.macs} | {whole.memory} | |"
