@@ -40,6 +40,11 @@ class Drawn(NamedTuple):
     text: str
     sizes: dict[str, int]
 
+    @property
+    def declared(self) -> str:
+        """The config with its sizes."""
+        return f"{self.text}sizes: {{{', '.join(f'{s}: {n}' for s, n in self.sizes.items())}}}\n"
+
     def __repr__(self) -> str:
         return f"{self.sizes}\n{self.text}"
 

@@ -73,9 +73,8 @@ def test_configs_at_every_depth(path: Path) -> None:
 def test_drawn_networks(data: st.DataObject) -> None:
     """Graphs of any operations, those that fail included, are drawn soundly at every depth."""
     case = data.draw(networks())
-    declared = f"sizes: {{{', '.join(f'{s}: {n}' for s, n in case.sizes.items())}}}\n"
     try:
-        net = tracer.loads(case.text + declared)
+        net = tracer.loads(case.declared)
     except TracerError:
         return
     found = judge(net)

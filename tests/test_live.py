@@ -44,6 +44,19 @@ decoder:
 head:
   logits: {op: Conv2d, out_channels: "${classes}", kernel_size: 1, expect: [N, "${classes}", H, W]}
 """
+OPEN = """
+name: open
+input: [N, 1, H, W]
+sizes: {N: 1, H: 64, W: 64}
+encoder:
+  d1: {op: Conv2d, out_channels: 4, kernel_size: 3, stride: 2, padding: 1}
+  d2: {op: Conv2d, out_channels: 4, kernel_size: 3, stride: 2, padding: 1}
+decoder:
+  u2: {op: ConvTranspose2d, out_channels: 4, kernel_size: 3, stride: 2, padding: 1, output_padding: auto}
+  c2: {op: Concat, from: [u2, d1]}
+  u1: {op: ConvTranspose2d, out_channels: 4, kernel_size: 3, stride: 2, padding: 1, output_padding: auto}
+  c1: {op: Concat, from: [u1, input]}
+"""
 
 
 def agrees(net: Net, writer: Writer, sizes: dict[str, int], params: dict[str, int], text: str = "") -> int:
@@ -121,9 +134,8 @@ def _near(case: Drawn, draw: Any) -> dict[str, int]:
 def test_drawn_networks(data: st.DataObject, solved: bool) -> None:
     """For networks of any operations, with and without autos: the program's shapes are the trace's."""
     case = data.draw(networks_to_solve() if solved else networks())
-    declared = f"sizes: {{{', '.join(f'{s}: {n}' for s, n in case.sizes.items())}}}\n"
     try:
-        net = tracer.loads(case.text + declared)
+        net = tracer.loads(case.declared)
     except TracerError:
         return
     found = live(net)
@@ -174,19 +186,7 @@ def test_arithmetic_reads_as_in_a_book() -> None:
 
 def test_choices_follow_the_planner() -> None:
     """The table of autos by residue gives, at every size, what a plan for that size gives."""
-    text = """
-input: [N, 1, H, W]
-sizes: {N: 1, H: 64, W: 64}
-encoder:
-  d1: {op: Conv2d, out_channels: 4, kernel_size: 3, stride: 2, padding: 1}
-  d2: {op: Conv2d, out_channels: 4, kernel_size: 3, stride: 2, padding: 1}
-decoder:
-  u2: {op: ConvTranspose2d, out_channels: 4, kernel_size: 3, stride: 2, padding: 1, output_padding: auto}
-  c2: {op: Concat, from: [u2, d1]}
-  u1: {op: ConvTranspose2d, out_channels: 4, kernel_size: 3, stride: 2, padding: 1, output_padding: auto}
-  c1: {op: Concat, from: [u1, input]}
-"""
-    net = tracer.loads(text)
+    net = tracer.loads(OPEN)
     found = live(net)
     assert found.planned
     assert [choice.symbol for choice in found.choices] == ["H", "W", "H", "W"]

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import tracer
+from tests.test_live import OPEN
 from tracer.net import Net
 from tracer.rules import judge
 from tracer.views.page import page
@@ -194,21 +195,6 @@ def test_details_of_a_node(browser: Any, tmp_path: Path) -> None:
     tab.locator("tbody tr", has=tab.locator("td", has_text="enc1.conv2")).first.hover()
     assert "(570 + 2·0 − 1·(3 − 1) − 1) // 1 + 1 = 568" in tab.locator("#details").inner_text()
     shown.close()
-
-
-OPEN = """
-name: open
-input: [N, 1, H, W]
-sizes: {N: 1, H: 64, W: 64}
-encoder:
-  d1: {op: Conv2d, out_channels: 4, kernel_size: 3, stride: 2, padding: 1}
-  d2: {op: Conv2d, out_channels: 4, kernel_size: 3, stride: 2, padding: 1}
-decoder:
-  u2: {op: ConvTranspose2d, out_channels: 4, kernel_size: 3, stride: 2, padding: 1, output_padding: auto}
-  c2: {op: Concat, from: [u2, d1]}
-  u1: {op: ConvTranspose2d, out_channels: 4, kernel_size: 3, stride: 2, padding: 1, output_padding: auto}
-  c1: {op: Concat, from: [u1, input]}
-"""
 
 
 def test_the_plan_by_residue(browser: Any, tmp_path: Path) -> None:

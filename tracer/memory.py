@@ -6,7 +6,7 @@ CPU in the maps' own type; what a kernel needs while it runs is not among them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import NamedTuple
 
@@ -48,25 +48,23 @@ def memory(trace: Trace, dtype: str = "float32") -> Memory | None:
     return Memory(_kept(trace, width), peak, node)
 
 
-class Owners:
-    """Whose storage every map lies in."""
-
-    def __init__(self, trace: Trace, *, training: bool) -> None:
-        self.of: list[int] = []
-        """The index of the node that made it."""
-        strides: list[Shape] = []
-        shapes = trace.by_index
-        for node, op, y in zip(trace.network.nodes, trace.ops, shapes):
-            assert y is not None
-            own, step = node.index, contiguous(y)
-            if op is not None and node.inputs:
-                source = node.inputs[0].index
-                if op.passes_on(training):
-                    own, step = self.of[source], strides[source]
-                elif (view := op.viewed(shapes[source] or (), strides[source], y)) is not None:
-                    own, step = self.of[source], view
-            self.of.append(own)
-            strides.append(step)
+def _owners(trace: Trace, *, training: bool) -> list[int]:
+    """For every map the index of the node in whose storage it lies."""
+    found: list[int] = []
+    strides: list[Shape] = []
+    shapes = trace.by_index
+    for node, op, y in zip(trace.network.nodes, trace.ops, shapes):
+        assert y is not None
+        own, step = node.index, contiguous(y)
+        if op is not None and node.inputs:
+            source = node.inputs[0].index
+            if op.passes_on(training):
+                own, step = found[source], strides[source]
+            elif (view := op.viewed(shapes[source] or (), strides[source], y)) is not None:
+                own, step = found[source], view
+        found.append(own)
+        strides.append(step)
+    return found
 
 
 def _traced(trace: Trace) -> Iterator[tuple[Node, Op | None, list[Shape], Shape]]:
@@ -77,7 +75,7 @@ def _traced(trace: Trace) -> Iterator[tuple[Node, Op | None, list[Shape], Shape]
 
 def _kept(trace: Trace, width: int) -> int:
     """What autograd keeps. A map needs a gradient behind the first parameter."""
-    owner = Owners(trace, training=True).of
+    owner = _owners(trace, training=True)
     needs: list[bool] = []
     storages: set[Storage] = set()
     numbers = indices = 0
@@ -101,12 +99,12 @@ def _kept(trace: Trace, width: int) -> int:
         op, y = trace.ops[index], trace.by_index[index] or ()
         if what == INDICES:
             indices += prod(y)
-        elif op is None or node_has_own(op):
+        elif op is None or _makes_map(op):
             numbers += prod(y)
     return numbers * width + indices * INDEX_BYTES
 
 
-def node_has_own(op: Op) -> bool:
+def _makes_map(op: Op) -> bool:
     """Whether its output is a map, and no tensor of the module's."""
     return op.arity != (0, 0)
 
@@ -119,9 +117,8 @@ class Step(NamedTuple):
     makes: dict[Storage, int]
 
 
-def _steps(trace: Trace, width: int) -> Iterator[Step]:
+def _steps(trace: Trace, owner: Sequence[int], width: int) -> Iterator[Step]:
     """The calls of a run without autograd, in order."""
-    owner = Owners(trace, training=False).of
     pooled = {node.operands["indices"].index for node in trace.network.nodes if "indices" in node.operands}
     for node, op, x, y in _traced(trace):
         reads: list[Storage] = [(owner[source.index], MAP) for source in node.inputs]
@@ -131,7 +128,7 @@ def _steps(trace: Trace, width: int) -> Iterator[Step]:
             else:  # its size alone is asked for, before the call
                 yield Step(node, [(owner[source.index], MAP)], {})
         own: dict[Storage, int] = {}
-        if owner[node.index] == node.index and (op is None or node_has_own(op)):
+        if owner[node.index] == node.index and (op is None or _makes_map(op)):
             own[node.index, MAP] = prod(y) * width
         if node.index in pooled:
             own[node.index, INDICES] = prod(y) * INDEX_BYTES
@@ -148,12 +145,12 @@ def _steps(trace: Trace, width: int) -> Iterator[Step]:
 
 def _peak(trace: Trace, width: int) -> tuple[int, str]:
     """The most that is alive at once, and the node that is run then."""
-    steps = list(_steps(trace, width))
+    owner = _owners(trace, training=False)
+    steps = list(_steps(trace, owner, width))
     last: dict[Storage, int] = {}
     for number, step in enumerate(steps):
         for storage in (*step.reads, *step.makes):
             last[storage] = number
-    owner = Owners(trace, training=False).of
     held = [*trace.network.outputs.values(), *(node for node in trace.network.nodes if node.is_input)]
     for node in held:  # the caller has the inputs, and gets the outputs
         last[owner[node.index], MAP] = len(steps)

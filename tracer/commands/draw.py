@@ -7,13 +7,10 @@ from pathlib import Path
 
 import click
 
-from tracer.commands.options import Overrides, depth_option, loaded, need, network_options, shown
+from tracer.commands.options import Overrides, complain, depth_option, loaded, need, network_options, write_output
 from tracer.diagnostics import Diagnostic
 from tracer.net import Net
 from tracer.rules import judge
-from tracer.source.files import write_file
-from tracer.source.written import EditError
-from tracer.views import report
 
 ENDINGS = {
     ".svg": "svg", ".html": "html", ".htm": "html", ".png": "png", ".mmd": "mermaid", ".dot": "dot", ".gv": "dot",
@@ -52,22 +49,11 @@ def command(
             raise click.UsageError("say where to write the pixels: -o NAME.png")
         need("resvg_py", "png")
     overrides = Overrides(sets, sizes, inputs)
-    text, net = loaded(config, overrides, partial(_complain, config=config))
+    text, net = loaded(config, overrides, partial(complain, config=config))
     found = judge(net)
-    _complain(found, text, config=config)
-    content = content_of(kind, net, found, depth)
-    code = 1 if any(d.severity == "error" for d in found) else 0
-    if output is None:
-        click.echo(content, nl=False)
-        raise click.exceptions.Exit(code)
-    try:
-        write_file(output, content)
-    except (OSError, EditError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        click.echo(f"{shown(output)}: cannot write: {reason}", err=True)
-        raise click.exceptions.Exit(2) from None
-    click.echo(f"written: {shown(output)}", err=True)
-    raise click.exceptions.Exit(code)
+    complain(found, text, config=config)
+    write_output(output, content_of(kind, net, found, depth))
+    raise click.exceptions.Exit(1 if any(d.severity == "error" for d in found) else 0)
 
 
 def content_of(kind: str, net: Net, found: list[Diagnostic], depth: int | None) -> bytes:
@@ -94,7 +80,3 @@ def content_of(kind: str, net: Net, found: list[Diagnostic], depth: int | None) 
 
         return bytes(resvg_py.svg_to_bytes(svg_string=svg(drawn)))
     return svg(drawn).encode()
-
-
-def _complain(found: list[Diagnostic], text: str, *, config: str) -> None:
-    click.echo(report.full(found, {shown(config): text}), nl=False, err=True)

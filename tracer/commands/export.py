@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracer.commands.options import Overrides, loaded, need, network_options, shown
-from tracer.diagnostics import Diagnostic, TracerError
-from tracer.source.files import write_file
-from tracer.source.written import EditError
-from tracer.views import report
+from tracer.commands.options import Overrides, complain, loaded, need, network_options, write_output
+from tracer.diagnostics import TracerError
 
 if TYPE_CHECKING:
     from tracer.net import Net
@@ -51,23 +48,13 @@ def command(
         need("onnx", "onnx")
         need("onnxscript", "onnx")
     overrides = Overrides(sets, sizes, inputs)
-    complain = partial(_complain, config=config)
-    text, net = loaded(config, overrides, complain)
+    text, net = loaded(config, overrides, partial(complain, config=config))
     try:
         content, code = _onnx(net) if kind == "onnx" else (_source(net), 0)
     except TracerError as error:
-        complain(error.diagnostics, text)
+        complain(error.diagnostics, text, config=config)
         raise click.exceptions.Exit(1) from None
-    if output is None:
-        click.echo(content, nl=False)
-        return
-    try:
-        write_file(output, content)
-    except (OSError, EditError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        click.echo(f"{shown(output)}: cannot write: {reason}", err=True)
-        raise click.exceptions.Exit(2) from None
-    click.echo(f"written: {shown(output)}", err=True)
+    write_output(output, content)
     raise click.exceptions.Exit(code)
 
 
@@ -89,7 +76,3 @@ def _onnx(net: Net) -> tuple[bytes, int]:
     for difference in exported.differences:
         click.echo(f"differs from the trace: {difference}", err=True)
     return exported.model, 3 if exported.differences else 0
-
-
-def _complain(found: list[Diagnostic], text: str, *, config: str) -> None:
-    click.echo(report.full(found, {shown(config): text}), nl=False, err=True)

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracer.commands.options import Overrides, need, shown
+from tracer.commands.options import Overrides, need, shown, write_output
 from tracer.importing.recording import Unrepresentable
-from tracer.source.files import write_file
-from tracer.source.written import EditError
 
 if TYPE_CHECKING:
     from tracer.net import Net
@@ -47,17 +45,7 @@ def command(
     except Unrepresentable as error:
         click.echo(f"{shown(source)}: nothing is imported: {error}", err=True)
         raise click.exceptions.Exit(1) from None
-    text = net.to_yaml()
-    if output is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        write_file(output, text.encode("utf-8"))
-    except (OSError, EditError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        click.echo(f"{shown(output)}: cannot write: {reason}", err=True)
-        raise click.exceptions.Exit(2) from None
-    click.echo(f"written: {shown(output)}", err=True)
+    write_output(output, net.to_yaml().encode("utf-8"))
 
 
 def _from_module(source: str, overrides: Overrides, inputs: tuple[str, ...], name: str | None, fixed: bool) -> Net:

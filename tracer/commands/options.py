@@ -224,6 +224,30 @@ def open_net(text: str, path: str, overrides: Overrides, *, faulty: bool = False
         raise click.UsageError(f"{shown(path)}: {error}") from None
 
 
+def write_output(output: str | None, content: bytes) -> None:
+    """Write a command's result to a file, or to standard output. Where the file takes nothing, the command ends."""
+    if output is None:
+        click.echo(content, nl=False)
+        return
+    from tracer.source.files import write_file
+    from tracer.source.written import EditError
+
+    try:
+        write_file(output, content)
+    except (OSError, EditError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        click.echo(f"{shown(output)}: cannot write: {reason}", err=True)
+        raise click.exceptions.Exit(2) from None
+    click.echo(f"written: {shown(output)}", err=True)
+
+
+def complain(found: list[Diagnostic], text: str, *, config: str) -> None:
+    """Tell what is wrong with a config on standard error."""
+    from tracer.views import report
+
+    click.echo(report.full(found, {shown(config): text}), nl=False, err=True)
+
+
 def loaded(config: str, overrides: Overrides, complain: Callable[[list[Diagnostic], str], None]) -> tuple[str, Net]:
     """A config's text and network. Where it cannot be read or loaded, what is wrong is told, and the command ends."""
     text = ""

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from tracer.arithmetic import maximum, minimum
 from tracer.importing.recording import Recording, Step, Unrepresentable, Value
 from tracer.importing.run_time_sizes import Guard, RunTimeSize, negated
-from tracer.ops.base import with_arguments
+from tracer.ops.base import argument, with_arguments
 from tracer.ops.crop import Slice
 from tracer.ops.padding import Padding
 from tracer.ops.resize import Resizing
@@ -559,8 +559,7 @@ class _Merge:
 def _argument(step: Step, word: str) -> Any:
     if word in step.arguments:
         return step.arguments[word]
-    cls = type(step.op)
-    return getattr(step.op, dict(zip(cls.__struct_encode_fields__, cls.__struct_fields__))[word])
+    return argument(step.op, word)
 
 
 def _size(value: Any) -> Any:

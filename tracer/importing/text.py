@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from tracer.importing.recording import Recording, Scope, Step, Unrepresentable, Value
 from tracer.importing.run_time_sizes import RunTimeSize
+from tracer.ops.base import argument
 from tracer.ops.registry import find_operation
 from tracer.source.written import quoted, written_value
 from tracer.symbol import Size, SizeLike, sizes_in
@@ -332,9 +333,7 @@ def _argument(step: Step, word: str) -> Any:
     """An argument as it is written, or torch's default."""
     if word in step.arguments:
         return step.arguments[word]
-    cls = type(step.op)
-    attribute = dict(zip(cls.__struct_encode_fields__, cls.__struct_fields__))[word]
-    return getattr(step.op, attribute)
+    return argument(step.op, word)
 
 
 def _is_fixed(value: Any) -> bool:

@@ -11,6 +11,7 @@ from tracer.geometry import grids
 from tracer.live.records import Choice
 from tracer.net import Net
 from tracer.network.records import Network
+from tracer.ops.base import argument
 from tracer.planning.solving import plan_one
 from tracer.planning.unknowns import Unknowns
 from tracer.symbol import Space
@@ -28,7 +29,16 @@ TRIED = 16
 """Sizes at which the table is compared with the planner."""
 
 
-def choices(net: Net) -> tuple[list[Choice], bool]:
+Table = tuple[list[Choice], bool]
+"""The choices of a network, and whether they follow the sizes."""
+
+
+def is_planned(net: Net) -> bool:
+    """Whether the network leaves something open and every symbol has a size to plan it for."""
+    return any(node.unknowns for node in net.network.nodes) and len(net.network.defaults()) == len(net.network.symbols)
+
+
+def choices(net: Net) -> Table:
     """The value of every ``auto`` of a network whose symbols have sizes, and whether they follow the sizes.
 
     An ``output_padding`` makes up for the rest of a division, so it is taken to follow one symbol with the period that
@@ -103,9 +113,8 @@ def _values(network: Network, sizes: dict[str, int], *, solved: bool) -> dict[st
     for node in unknowns.nodes():
         op = ops[node.index]
         assert op is not None
-        names = dict(zip(op.__struct_encode_fields__, op.__struct_fields__))
         for unknown in node.unknowns:
-            value = getattr(op, names[unknown.field])
+            value = argument(op, unknown.field)
             axes = range(type(op).value_count(unknown.field)) if unknown.axis is None else (unknown.axis,)
             for axis in axes if unknown.field != "ceil_mode" else (0,):
                 one = int(value[axis] if isinstance(value, tuple) else value)

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from tracer.diagnostics import TracerError
+from tracer.live.choices import Table, choices, is_planned
 from tracer.live.records import Live
 from tracer.live.writer import Writer
 from tracer.net import Net
@@ -19,27 +20,31 @@ CHECKED = (1, 2, 3, 5, 8, 12, 16, 24, 32, 48, 64, 100)
 
 def live(net: Net) -> Live:
     """The program of a network. Params that decide more than numbers keep their values."""
+    table = choices(net) if is_planned(net) else None
     whole = {name: n for name, n in net.network.params.items() if n.__class__ is int}
     numbers = {name: n for name, n in whole.items() if not follows(net.network, name)}
     following = dict.fromkeys(whole.keys() - numbers, "it follows other params")
-    reasons = _reasons(net, numbers)
+    writer, reasons = _opened(net, numbers, table)
     if reasons:
-        fixed = {name: reason for name in numbers if (reason := _reasons(net, {name: numbers[name]}).get(name))}
-        numbers = {name: n for name, n in numbers.items() if name not in fixed}
-        together = _reasons(net, numbers)
-        reasons = {**fixed, **dict.fromkeys(numbers, "it goes together with another param")} if together else fixed
-        numbers = {} if together else numbers
-    return msgspec.structs.replace(Writer(net, numbers).written(), fixed=following | reasons)
+        alone = {name: _opened(net, {name: n}, table)[1].get(name) for name, n in numbers.items()}
+        reasons = {name: reason for name, reason in alone.items() if reason}
+        numbers = {name: n for name, n in numbers.items() if name not in reasons}
+        writer, together = _opened(net, numbers, table)
+        if together:
+            reasons |= dict.fromkeys(numbers, "it goes together with another param")
+            writer = None
+    return msgspec.structs.replace((writer or Writer(net, {}, table)).written(), fixed=following | reasons)
 
 
-def _reasons(net: Net, numbers: Mapping[str, int]) -> dict[str, str]:
-    """The params with which the program and the config differ, and why; all of them where there is no program."""
-    if not numbers:
-        return {}
+def _opened(net: Net, numbers: Mapping[str, int], table: Table | None) -> tuple[Writer | None, dict[str, str]]:
+    """The program with these params open, and why it is not what the config says, by param.
+
+    Where there is no program, that is so of all of them.
+    """
     try:
-        writer = Writer(net, numbers)
+        writer = Writer(net, numbers, table)
     except NotOpen as problem:
-        return dict.fromkeys(numbers, str(problem))
+        return None, dict.fromkeys(numbers, str(problem))
     found = {}
     for name, now in numbers.items():
         for value in sorted({*CHECKED, now - 1, now + 1, 2 * now} - {now}):
@@ -47,7 +52,7 @@ def _reasons(net: Net, numbers: Mapping[str, int]) -> dict[str, str]:
             if reason:
                 found[name] = reason
                 break
-    return found
+    return writer, found
 
 
 def _differs(net: Net, writer: Writer, params: dict[str, int], name: str) -> str | None:

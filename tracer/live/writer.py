@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from tracer.arithmetic import Dim
 from tracer.geometry import Meeting, Ratio, grids, meetings
-from tracer.live.choices import choices
+from tracer.live.choices import Table, choices, is_planned
 from tracer.live.records import Ask, Choice, Live, LiveNode, Truth
 from tracer.net import Net
 from tracer.network.records import DimPattern, Node
 from tracer.open_params import NotOpen, OpenParams
-from tracer.ops.base import Op, Requirement, Shape, with_arguments, written
+from tracer.ops.base import Op, Requirement, Shape, argument, with_arguments, written
 from tracer.planning.unknowns import Unknowns
 from tracer.recipe import Program
 from tracer.size_set import TooLarge
@@ -25,8 +25,25 @@ from tracer.symbol import Condition, Size, Space
 from tracer.trace import Ops, dim_pairs, dim_value, dims_value, refusal
 from tracer.worked import Worked
 
-Asked = tuple[Any, str, str, str, str | None, bool]
-"""An ask whose condition is not JSON yet."""
+
+class Asked(NamedTuple):
+    """An ask whose condition is not JSON yet."""
+
+    holds: Any
+    code: str
+    severity: str
+    message: str
+    hint: str | None = None
+    narrow: bool = False
+
+
+def _error(holds: Any, code: str, message: str) -> Asked:
+    return Asked(holds, code, "error", message)
+
+
+def _warning(holds: Any, code: str, message: str, hint: str | None = None) -> Asked:
+    return Asked(holds, code, "warning", message, hint)
+
 
 MEANT = {"T501": "a stride drops rows at the end", "T502": "a crop is uneven"}
 """What is lost, where the exact words depend on numbers."""
@@ -35,7 +52,8 @@ MEANT = {"T501": "a stride drops rows at the end", "T502": "a crop is uneven"}
 class Writer:
     """The program of a network with some params open. Raises :class:`NotOpen` where they cannot be."""
 
-    def __init__(self, net: Net, params: Mapping[str, int]) -> None:
+    def __init__(self, net: Net, params: Mapping[str, int], table: Table | None = None) -> None:
+        """``table``: the network's choices, where they are known already."""
         self.network = net.network
         self.params = dict(params)
         space = Space()
@@ -48,8 +66,8 @@ class Writer:
         self.planned = True
         ops = self._ops(net.plan().ops)
         names = [*net.network.symbols, *(f"param {name}" for name in params)]
-        if any(node.unknowns for node in net.network.nodes) and len(net.network.defaults()) == len(net.network.symbols):
-            self.choices, self.planned = choices(net)
+        if is_planned(net):
+            self.choices, self.planned = choices(net) if table is None else table
             unknowns = Unknowns(net.network, ops, space)
             ops = unknowns.open_ops
             self._unknowns = list(unknowns.variables)
@@ -83,9 +101,9 @@ class Writer:
             for n in shape or ():
                 self.program.slot(n)
         for asked in self.asked:
-            for holds, *_ in asked:
-                if isinstance(holds, Condition):
-                    self.program.watch(holds)
+            for ask in asked:
+                if isinstance(ask.holds, Condition):
+                    self.program.watch(ask.holds)
 
     def apply(self, values: Mapping[str, int]) -> tuple[list[Any], bool]:
         """The shape of every node for values of the symbols and params (``param NAME``), and whether one is refused.
@@ -110,12 +128,12 @@ class Writer:
             if None in before or Ellipsis in before or node.index in self.unknown:
                 found.append(None if None in before else Ellipsis)
                 continue
-            wrong = [ask for ask in asked if ask[2] == "error" and not self._holds(ask[0], v)]
-            failing = [ask for ask in wrong if ask[1] != "T304"]
+            wrong = [ask for ask in asked if ask.severity == "error" and not self._holds(ask.holds, v)]
+            failing = [ask for ask in wrong if ask.code != "T304"]
             met = met and not wrong
             refused |= bool(failing)
             if failing or shape is None:
-                found.append(Ellipsis if failing and failing[0][5] else None)
+                found.append(Ellipsis if failing and failing[0].narrow else None)
             else:
                 found.append(tuple(n if n.__class__ is int else v[self.program.slot(n)] for n in shape))
         return found, refused, met
@@ -135,7 +153,7 @@ class Writer:
 
     def _node(self, node: Node, placed: list[list[int] | None]) -> LiveNode:
         op, y, slot = self.ops[node.index], self.shapes[node.index], self.program.slot
-        asks = [Ask(self._truth(ask[0]), *ask[1:]) for ask in self.asked[node.index]]
+        asks = [Ask(self._truth(ask.holds), *ask[1:]) for ask in self.asked[node.index]]
         if op is None or y is None:
             shape = None if y is None else [slot(n) for n in y]
             return LiveNode(shape, asks, None, None, placed, [], node.index in self.unknown)
@@ -211,7 +229,7 @@ class Writer:
                 if isinstance(n, Size) and field not in op.signed_fields:
                     text = getattr(dim, "text", dim)
                     message = f"{node.name}: the dim {text} is {n}; it must be a whole number from 0 on"
-                    yield n >= 0, "T202", "error", message, None, False
+                    yield _error(n >= 0, "T202", message)
 
     def _refusal(
         self, node: Node, requirement: Requirement, inputs: list[Any], given: dict[str, Any], narrow: bool
@@ -222,7 +240,7 @@ class Writer:
         except TypeError:  # its words depend on numbers
             shapes = ", ".join(written(shape) for shape in inputs)
             message, hint = f"{node.name}: {node.op_name} does not take {shapes}", requirement.hint
-        return requirement.holds, requirement.code, "error", message, hint, narrow
+        return Asked(requirement.holds, requirement.code, "error", message, hint, narrow)
 
     def _remarks(self, node: Node, op: Op) -> Iterable[Asked]:
         """What is lost, and what other backends and the training mode do not take."""
@@ -231,7 +249,7 @@ class Writer:
         try:
             for remark in chain(op.losses(*x, **given), op.cautions(*x, **given)):
                 if isinstance(remark.holds, Condition):
-                    found.append((remark.holds, remark.code, "warning", self._remark(node, remark), remark.hint, False))
+                    found.append(_warning(remark.holds, remark.code, self._remark(node, remark), remark.hint))
         except TypeError:  # it asks for numbers
             pass
         return found
@@ -251,7 +269,7 @@ class Writer:
         dims: tuple[Any, ...] = pattern if self.opened is None else self.opened.pattern(node, at, pattern)
         if len(dims) != len(y):
             message = f"{what} has the shape {written(y)}; {len(dims)} dims are expected, not {len(y)}"
-            yield False, "T304", "error", message, None, False
+            yield _error(False, "T304", message)
             return
         for position, (dim, n) in enumerate(zip(dims, y)):
             want = dim
@@ -265,7 +283,7 @@ class Writer:
             holds = want == n
             if isinstance(holds, Condition) or not holds:
                 message = f"{what} has the shape {written(y)}; dim {position} is expected to be {want}, not {n}"
-                yield holds, "T304", "error", message, None, False
+                yield _error(holds, "T304", message)
 
     def _apart(self) -> Iterator[tuple[int, Asked]]:
         """T503: at every merge, that the inputs' positions lie at the same places; by the merge's number."""
@@ -282,7 +300,7 @@ class Writer:
                 (own.offset.equals(other.offset) | differ, self._offsets),  # of unlike steps the steps say enough
             ):
                 if isinstance(holds, Condition) or not holds:
-                    yield meeting.node.index, (holds, "T503", "warning", fact(meeting), None, False)
+                    yield meeting.node.index, _warning(holds, "T503", fact(meeting))
 
     def _steps(self, meeting: Meeting) -> str:
         first, second = (meeting.node.inputs[i].name for i in (meeting.first, meeting.second))
@@ -350,5 +368,4 @@ class Writer:
                 return Worked(f"⟦{self.program.slot(value)}⟧")
             return Worked(value) if value.__class__ is int else value
 
-        names = dict(zip(op.__struct_encode_fields__, op.__struct_fields__))
-        return {field: worked(getattr(op, names[field])) for field in op.solvable if field in names}
+        return {field: worked(argument(op, field)) for field in op.solvable if field in op.__struct_encode_fields__}

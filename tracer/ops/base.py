@@ -415,6 +415,12 @@ def given_arguments(op: Op) -> dict[str, Any]:
     return found
 
 
+def argument(op: Op, name: str) -> Any:
+    """The value of an argument, by its name in YAML."""
+    cls = type(op)
+    return getattr(op, cls.__struct_fields__[cls.__struct_encode_fields__.index(name)])
+
+
 def with_arguments(op: Op, arguments: dict[str, Any]) -> Op:
     """The operation with some arguments replaced, by their names in YAML. Nothing is checked."""
     cls = type(op)

@@ -216,8 +216,7 @@ class Resizing(Op, kw_only=True):
         n, out = x0[dim], self._spatial(x0, **sizes)[dim - 2]
         if factors is None:
             return resized(how, n, out)
-        # 0.5 is 1/2, 0.333333 is 1/3: what was meant, not the double's 53 bits.
-        ratio = Fraction(factors[dim - 2] if isinstance(factors, tuple) else factors).limit_denominator(1000)
+        ratio = _meant(factors, dim)
         if ratio <= 0:
             return None
         nominal = resized(how, ratio.denominator, ratio.numerator)
@@ -236,7 +235,7 @@ class Resizing(Op, kw_only=True):
         factors = self.factors()
         if factors is None or how.recompute or how.align_corners or how.mode == "area":
             return seen_resized(how, n, out)
-        ratio = Fraction(factors[dim - 2] if isinstance(factors, tuple) else factors).limit_denominator(1000)
+        ratio = _meant(factors, dim)
         return seen_resized(how, ratio.denominator, ratio.numerator) if ratio > 0 else None
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
@@ -244,6 +243,11 @@ class Resizing(Op, kw_only=True):
         spatial = y[2:]
         mean = all(isinstance(n, int) and n == 1 for n in spatial)
         return Kept((0,)) if any(needs) and self.how().mode == "area" and not mean else NOTHING_KEPT
+
+
+def _meant(factors: Factors, dim: int) -> Fraction:
+    """A dim's factor: 0.5 is 1/2, 0.333333 is 1/3; what was meant, not the double's 53 bits."""
+    return Fraction(factors[dim - 2] if isinstance(factors, tuple) else factors).limit_denominator(1000)
 
 
 def _scaled(n: Dim, factor: float) -> Dim:

@@ -46,7 +46,6 @@ class PageNode(msgspec.Struct, frozen=True):
 
     name: str
     op: str
-    section: str
     line: int
     args: str
     about: str
@@ -97,7 +96,6 @@ class Sheet(msgspec.Struct, frozen=True):
     """What differs from the config; None for the first sheet."""
     live: Live
     nodes: list[PageNode]
-    outputs: dict[str, int]
     pictures: list[PagePicture]
     sets: dict[str, dict[str, PageSet]]
     """Per symbol: the sizes that run, run losslessly and run aligned, with the params as they stand."""
@@ -126,7 +124,7 @@ def page(net: Net | None, found: Sequence[Diagnostic], *, events: str | None = N
     ``stale``: the picture is that of an earlier text.
     """
     title = "tracer" if net is None else net.name or "network"
-    told = _told(found, stale or net is None)
+    told = _told(found, has_picture=net is not None) if stale or net is None else ""
     if net is None:
         body, sheets = f'<main class="alone">{told}</main>', []
     else:
@@ -169,10 +167,9 @@ def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _told(found: Sequence[Diagnostic], stale: bool) -> str:
-    """What is wrong with a text of which there is no picture."""
-    if not stale:
-        return ""
+def _told(found: Sequence[Diagnostic], *, has_picture: bool) -> str:
+    """What is wrong with a text of which there is no picture, beside that of an earlier one."""
+    last = "<p>Below is the last picture that could be made.</p>" if has_picture else ""
     items = "".join(
         f"<li><b>{escape(d.severity)} {escape(d.code)}</b> {_place(d)}{escape(d.message)}"
         f"{f'<br><small>{escape(d.hint)}</small>' if d.hint else ''}</li>"
@@ -180,7 +177,7 @@ def _told(found: Sequence[Diagnostic], stale: bool) -> str:
     )
     return (
         '<section class="told" role="alert"><h2>The file as it stands cannot be drawn</h2>'
-        f"<p>Below is the last picture that could be made.</p><ul>{items}</ul></section>"
+        f"{last}<ul>{items}</ul></section>"
     )
 
 
@@ -225,21 +222,20 @@ def _other_layers(net: Net, own: Live) -> Iterator[tuple[Sheet, list[tuple[int, 
             except TracerError:
                 continue
             if len(other.network.nodes) <= LARGEST and len(network.nodes) <= LARGEST:
-                drawings = _drawings(other.trace(), judge(other))
-                yield _sheet(other, judge(other), drawings, name, value), drawings
+                found = judge(other)
+                drawings = _drawings(other.trace(), found)
+                yield _sheet(other, found, drawings, name, value), drawings
                 room -= 1
 
 
 def _sheet(
     net: Net, found: Sequence[Diagnostic], drawings: list[tuple[int, Picture]], param: str | None, value: int | None
 ) -> Sheet:
-    network = net.network
     return Sheet(
         param=param,
         value=value,
         live=live(net),
         nodes=_nodes(net.trace()),
-        outputs={name: node.index for name, node in network.outputs.items()},
         pictures=[
             PagePicture(
                 depth,
@@ -269,7 +265,6 @@ def _nodes(trace: Trace) -> list[PageNode]:
             PageNode(
                 name=node.name,
                 op=node.op_name,
-                section=node.section,
                 line=node.span.line,
                 args="" if op is None else ", ".join(f"{k}: {written(v)}" for k, v in given_arguments(op).items()),
                 about="" if op is None else _about(op),
