@@ -167,3 +167,16 @@ def test_every_form_of_the_table_counts_in_the_type_that_is_asked_for() -> None:
         assert "192" in write(net.trace(), 1) and "192" not in write(net.trace(), 1, "float16")
         assert "96" in write(net.trace(), 1, "float16")
     assert "| 160 |" in to_markdown(net.trace(), 1, "float16")
+
+
+@pytest.mark.parametrize("shape", ["[8]", "[2, 8]", "[2, 3, 8]"])
+@pytest.mark.parametrize("op", ["Add", "Mul"])
+def test_an_alignment_along_no_dims(shape: str, op: str) -> None:
+    """Without spatial dims there is nothing to pad: the network is built, and no map is made on the way."""
+    text = f"input: {shape}\nlayers:\n  a: Sigmoid\n  b: {{op: {op}, from: [a, input, a], align: pad}}\n"
+    net = tracer.loads(text)
+    x = torch.rand(net.trace().shapes["input"])
+    a = torch.sigmoid(x)
+    assert torch.equal(tracer.build(net)(x), a + x + a if op == "Add" else a * x * a)
+    kept, peaked = compared(net, "cpu")
+    assert kept[0] == kept[1] and peaked[0] == peaked[1]

@@ -134,10 +134,10 @@ def _steps(trace: Trace, owner: Sequence[int], width: int) -> Iterator[Step]:
             own[node.index, INDICES] = prod(y) * INDEX_BYTES
         if op is not None and (more := op.beside(y, *x)):
             own[node.index, MADE] = more * width
-        made = op.made_first(y, *x) if isinstance(op, Merge) else []
+        made, enlarges = (op.made_first(y, *x), op.enlarges_first(*x)) if isinstance(op, Merge) else ([], False)
         for number, size in enumerate(made):
             part: Storage = (node.index, f"{MADE} {number}")
-            taken = reads[:1] if number == 0 and op.align in ("pad", "resize") else reads[:2]  # type: ignore[union-attr]
+            taken = reads[:1] if number == 0 and enlarges else reads[:2]
             yield Step(node, taken, {part: size * width})
             reads = [part, *reads[len(taken) :]]
         yield Step(node, reads, own)

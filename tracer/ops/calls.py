@@ -125,6 +125,8 @@ def centre_cropped(x: Tensor, wanted: Mapping[int, Any]) -> Tensor:
 
 def zero_padded(x: Tensor, amounts: Mapping[int, tuple[Any, Any]]) -> Tensor:
     """Zeros before and after each dim; torch.nn.functional.pad lists the last dim first."""
+    if not amounts:
+        return x
     order: list[Any] = []
     for dim in range(x.rank - 1, min(amounts) - 1, -1):
         order += amounts.get(dim, (0, 0))

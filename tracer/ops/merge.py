@@ -236,11 +236,13 @@ class Merge(Op, kw_only=True):
             for (_, other), dim in self._pairs(x):
                 yield even_crop("align", other[dim], x[0][dim], dim)
 
+    def enlarges_first(self, *x: Shape) -> bool:
+        """Whether the alignment makes a map of the first input: along some dims, to the others' size."""
+        return self.align in ("pad", "resize") and len(x) > 1 and bool(self.spatial(len(x[0])))
+
     def made_first(self, y: Shape, *x: Shape) -> list[Dim]:
         """How many numbers the maps have that are made on the way to the output, in order: an enlarged first input."""
-        if self.align in ("none", "crop") or len(x) == 1:
-            return []
-        return [math.prod(self.aligned(*x)[0])]
+        return [math.prod(self.aligned(*x)[0])] if self.enlarges_first(*x) else []
 
 
 def lead(axes: tuple[int, ...]) -> int:
@@ -379,7 +381,7 @@ class Elementwise(Merge, kw_only=True):
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         shapes = self.aligned(*x)
-        left: int | None = 0 if self.align in ("none", "crop") else None  # None: a map made on the way
+        left: int | None = None if self.enlarges_first(*x) else 0  # None: a map made on the way
         size, left_needs = math.prod(shapes[0]), needs[0]
         inputs: list[int] = []
         values: Dim = 0
