@@ -14,6 +14,7 @@ import pytest
 
 import tracer
 from tests.test_live import OPEN
+from tracer.memory import Memory, memory
 from tracer.net import Net
 from tracer.rules import judge
 from tracer.views.page import page
@@ -74,6 +75,19 @@ class Opened:
             values,
         )
 
+    def memory(self, values: dict[str, int]) -> Memory | None:
+        """What the page says of the network's memory, where every node has a shape."""
+        found = self.tab.evaluate(
+            """values => {
+                const traced = tracer.program.trace({...tracer.values, ...values}, tracer.nodes);
+                const fits = traced.nodes.every(one => one.state === "ok");
+                const held = fits ? tracer.program.memory(traced.v, 4) : null;
+                return held && [held.training, held.peak, tracer.nodes[held.at].name];
+            }""",
+            values,
+        )
+        return None if found is None else Memory(*found)
+
     def close(self) -> None:
         """Nothing was asked of the network, and no fault was said."""
         self.tab.close()
@@ -87,7 +101,7 @@ def opened(browser: Any, tmp_path: Path, net: Net, **options: Any) -> Opened:
 
 @pytest.mark.parametrize("name", SHOWN)
 def test_every_shape_is_pythons(browser: Any, tmp_path: Path, name: str) -> None:
-    """For dozens of sizes: each node's shape in the browser is the one that Python traces, or none in both."""
+    """For dozens of sizes: each node's shape in the browser is the one that Python traces, and so is the memory."""
     net = tracer.load(CONFIGS / f"{name}.yaml")
     shown = opened(browser, tmp_path, net)
     draw = random.Random(name)
@@ -100,6 +114,8 @@ def test_every_shape_is_pythons(browser: Any, tmp_path: Path, name: str) -> None
         theirs = shown.shapes(sizes)
         for node, a, b in zip(net.network.nodes, ours.by_index, theirs):
             assert (None if a is None else list(a)) == b, f"{node.name} at {sizes}"
+        if name != "conv_tasnet":  # what is a view there, sizes decide
+            assert shown.memory(sizes) == memory(ours), sizes
     shown.close()
 
 
@@ -110,6 +126,7 @@ def test_params_are_pythons(browser: Any, tmp_path: Path) -> None:
     for base in (1, 8, 24, 96):
         other = tracer.load(CONFIGS / "unet_padded.yaml", base=base).trace()
         assert shown.shapes({"base": base}) == [list(y or ()) for y in other.by_index]
+        assert shown.memory({"base": base}) == memory(other)
     shown.close()
 
 

@@ -111,6 +111,11 @@ class Trace:
         shapes = self.by_index
         return [shapes[source.index] for source in node.inputs]
 
+    def is_refused(self, node: Node) -> bool:
+        """Whether a node is at fault itself: it has no shape, although all that it reads has."""
+        sources = (*node.inputs, *node.operands.values())
+        return self.by_index[node.index] is None and all(self.by_index[s.index] is not None for s in sources)
+
     def traced(
         self, wanted: Callable[[Op], bool] = lambda op: True
     ) -> Iterator[tuple[Node, Op, tuple[Shape, ...], dict[str, Shape], Shape]]:

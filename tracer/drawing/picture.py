@@ -97,7 +97,7 @@ def picture(trace: Trace, found: Sequence[Diagnostic] = (), depth: int | None = 
         )
         for number, (name, nodes) in enumerate(members.items())
     )
-    wrong = {node.index for node in network.nodes if _is_at_fault(trace, node)}
+    wrong = {node.index for node in network.nodes if trace.is_refused(node)}
     return Picture(network.name or "network", boxes, tuple(_arrows(trace, box_of, wrong)))
 
 
@@ -112,13 +112,6 @@ def _arrows(trace: Trace, box_of: dict[int, int], wrong: set[int]) -> Iterable[A
             seen.add(key)
             shape = trace.by_index[source.index]
             yield Arrow(a, b, source.index, node.index, argument, shape, node.index in wrong)
-
-
-def _is_at_fault(trace: Trace, node: Node) -> bool:
-    """Whether it has no shape although what it reads has."""
-    shapes = trace.by_index
-    sources = (*node.inputs, *node.operands.values())
-    return shapes[node.index] is None and all(shapes[source.index] is not None for source in sources)
 
 
 _NAMED = re.compile(r"[^\s:]+")

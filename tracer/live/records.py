@@ -42,6 +42,21 @@ class LiveNode(msgspec.Struct, frozen=True):
     """Its formula takes no symbols."""
 
 
+class LiveStep(msgspec.Struct, frozen=True, array_like=True):
+    """One step of a run: slots of how many values it makes and frees; negative ones, less one, are of indices."""
+
+    node: int
+    made: list[int]
+    freed: list[int]
+
+
+class Memories(msgspec.Struct, frozen=True):
+    """What training keeps, and what a run without it makes and frees, in the same slots."""
+
+    kept: list[int]
+    steps: list[LiveStep]
+
+
 class Choice(msgspec.Struct, frozen=True):
     """An ``auto``, and which value it has for which size."""
 
@@ -74,3 +89,5 @@ class Live(msgspec.Struct, frozen=True):
     steps: list[list[Any]]
     """The instructions of :mod:`tracer.recipe`, each computing the next slot."""
     nodes: list[LiveNode]
+    memories: Memories | None
+    """None where a node has no shape, or sizes decide what is kept."""

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from tracer.arithmetic import Dim
 from tracer.geometry import Meeting, Ratio, grids, meetings
 from tracer.live.choices import Table, choices, is_planned
-from tracer.live.records import Ask, Choice, Live, LiveNode, Truth
+from tracer.live.records import Ask, Choice, Live, LiveNode, LiveStep, Memories, Truth
+from tracer.memory import Part, ledger
 from tracer.net import Net
 from tracer.network.records import DimPattern, Node
 from tracer.open_params import NotOpen, OpenParams
@@ -145,11 +146,12 @@ class Writer:
         """The whole program as records."""
         placed = self._grids()
         nodes = [self._node(node, placed[node.index]) for node in self.network.nodes]
+        memories = self._memories()
         steps = [
             [kind, *(self._truth(part) if isinstance(part, Condition) else part for part in step)]
             for _, kind, step in self.program.steps()
         ]
-        return Live(self.first_sizes, self.params, {}, self.choices, self.planned, steps, nodes)
+        return Live(self.first_sizes, self.params, {}, self.choices, self.planned, steps, nodes, memories)
 
     def _node(self, node: Node, placed: list[list[int] | None]) -> LiveNode:
         op, y, slot = self.ops[node.index], self.shapes[node.index], self.program.slot
@@ -341,6 +343,21 @@ class Writer:
             [] if own is None else [None if g is None else [slot(n) for ratio in g for n in ratio] for g in own]
             for own in found
         ]
+
+    def _memories(self) -> Memories | None:
+        if self.unknown or None in self.shapes:
+            return None
+        try:
+            found = ledger(self.network, self.ops, self.shapes)
+        except TypeError:  # numbers decide
+            return None
+
+        def slots(parts: list[Part]) -> list[int]:
+            own = [self.program.slot(part.count) for part in parts]
+            return [-slot - 1 if part.indices else slot for slot, part in zip(own, parts)]
+
+        steps = [LiveStep(node, slots(made), slots(freed)) for node, made, freed in found.steps]
+        return Memories(slots(found.kept), steps)
 
     def _working(self, node: Node, op: Op, y: Shape) -> list[str | None]:
         """The arithmetic of every dim that is more than a number or an input's dim."""

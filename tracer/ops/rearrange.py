@@ -252,10 +252,10 @@ def regrouped(x: Shape, strides: Shape, y: Shape) -> Shape | None:
 
 
 def contiguous(x: Shape) -> Shape:
-    """The strides of a map of its own, the last dim first in memory."""
-    strides = [1]
+    """The strides of a map of its own, the last dim first in memory. An empty dim counts as 1; a symbol is not 0."""
+    strides: list[Dim] = [1]
     for n in reversed(x[1:]):
-        strides.append(strides[-1] * max(n, 1))
+        strides.append(strides[-1] * (n if isinstance(n, Size) else max(n, 1)))
     return tuple(reversed(strides))[: len(x)]
 
 

@@ -49,7 +49,6 @@ def rows(trace: Trace, depth: int | None, dtype: str = "float32") -> list[Row]:
     row_of = {node.name: name for name, nodes in members.items() for node in nodes}
     found: list[Row] = []
     previous = ""
-    failing = _failing(trace)
     for name, nodes in members.items():
         last = nodes[-1]
         shape = trace.shapes[last.name]
@@ -69,20 +68,11 @@ def rows(trace: Trace, depth: int | None, dtype: str = "float32") -> list[Row]:
                 shape=shape,
                 cost=total({n.name: priced[n.name] for n in nodes if n.name in priced}),
                 field=seen.get(last.name, ()),
-                failed=any(n.name in failing for n in nodes),
+                failed=any(map(trace.is_refused, nodes)),
             )
         )
         previous = name
     return found
-
-
-def _failing(trace: Trace) -> set[str]:
-    """The nodes that are at fault themselves: their inputs have shapes and they have none."""
-    return {
-        node.name
-        for node in trace.network.nodes
-        if trace.shapes[node.name] is None and None not in trace.input_shapes(node)
-    }
 
 
 def short(number: int) -> str:

@@ -414,7 +414,9 @@
         [2, 4, 5, 6, 7].forEach((cell, n) => { if (cells[cell].textContent !== texts[n]) cells[cell].textContent = texts[n]; });
         row.className = `${isWrong(now) ? "wrong" : now.state === "ok" ? "" : "blocked"}${index === view.chosen ? " chosen" : ""}`;
       });
-      $("#totals").textContent = `${nodes.length} nodes, ${short(params)} params, ${short(macs)} MACs, ${bytes(memory)} of feature maps`;
+      const held = traced.nodes.every((one) => one.state === "ok") ? program.memory(traced.v, data.element) : null;
+      $("#totals").textContent = `${nodes.length} nodes, ${short(params)} params, ${short(macs)} MACs, ${bytes(memory)} of feature maps`
+        + (held === null ? "" : `; training keeps ${bytes(held.training)}, a run without it peaks at ${bytes(held.peak)}, at ${nodes[held.at].name}`);
     }
     function updateProblems() {
       const found = traced.nodes.flatMap((one) => one.problems);

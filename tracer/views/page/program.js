@@ -8,6 +8,8 @@ function ratio(n, d) {
   return Number.isInteger(exact) ? String(exact) : String(Math.round(exact * 1000) / 1000);
 }
 
+const INDEX_BYTES = 8;
+
 class Program {
   constructor(live) {
     this.live = live;
@@ -97,6 +99,20 @@ class Program {
       found.push({ state, shape, problems });
     });
     return { v, nodes: found, wrong, unknown: found.filter((one) => one.state === "unknown").length };
+  }
+
+  // What training keeps and where a run without it peaks, in bytes; null where nobody knows.
+  memory(v, element) {
+    const { memories } = this.live;
+    if (memories === null) return null;
+    const bytes = (slots) => slots.reduce((total, n) => total + (n < 0 ? v[-n - 1] * INDEX_BYTES : v[n] * element), 0);
+    let alive = 0, peak = -1, at = 0;
+    for (const [node, made, freed] of memories.steps) {
+      alive += bytes(made);
+      if (alive > peak) { peak = alive; at = node; }
+      alive -= bytes(freed);
+    }
+    return { training: bytes(memories.kept), peak, at };
   }
 
   problem(node, ask, v, words) {
