@@ -20,6 +20,7 @@ COMMANDS = {
     "trace": "The shape of every node, with parameters, MACs, memory and receptive field.",
     "plan": "Solve every auto; where skips cannot meet, say why and what would repair it.",
     "sizes": "The exact set of input sizes that run, run losslessly, and run aligned.",
+    "design": "Write a config: the decoder for an encoder, or a network of a known family.",
     "draw": "The picture of a network: SVG, PNG, mermaid, dot, or an interactive page.",
     "serve": "The interactive page, following the file as it is edited.",
     "watch": "Table and diagnostics in the terminal, following the file.",

@@ -35,17 +35,23 @@ def command(
     The callable is a class or function that makes the module, called with every --arg; it is run, and so is the
     module's forward, on tensors without data. An ONNX file is only read.
     """
+    net = imported(source, arguments, inputs, name, fixed)
+    write_output(output, net.to_yaml().encode("utf-8"))
+
+
+def imported(
+    source: str, arguments: tuple[str, ...], inputs: tuple[str, ...], name: str | None = None, fixed: bool = False
+) -> Net:
+    """The network of a torch module or an ONNX file; where nothing can be imported, the command ends."""
     overrides = Overrides(arguments, (), ())
     shapes = dict(Overrides.input_of(item) for item in inputs)
     try:
         if source.lower().endswith(".onnx"):
-            net = _from_onnx(source, shapes, name, bool(arguments))
-        else:
-            net = _from_module(source, overrides, inputs, name, fixed)
+            return _from_onnx(source, shapes, name, bool(arguments))
+        return _from_module(source, overrides, inputs, name, fixed)
     except Unrepresentable as error:
         click.echo(f"{shown(source)}: nothing is imported: {error}", err=True)
         raise click.exceptions.Exit(1) from None
-    write_output(output, net.to_yaml().encode("utf-8"))
 
 
 def _from_module(source: str, overrides: Overrides, inputs: tuple[str, ...], name: str | None, fixed: bool) -> Net:

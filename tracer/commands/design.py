@@ -1,0 +1,145 @@
+"""``tracer design``: writes a config: the decoder for an encoder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tracer.commands.options import Overrides, complain, loaded, network_options, shown, write_output
+from tracer.design.style import ACTIVATIONS, MERGES, NORMS, UPS
+
+if TYPE_CHECKING:
+    from tracer.net import Net
+
+
+class Whole(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """Whole numbers from 1 on, separated by commas."""
+
+    name = "numbers"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        parts = str(value).split(",")
+        if not all(part.strip().isdecimal() and 1 <= int(part) < 10**6 for part in parts):
+            return self.fail(f"{value!r} is no list of numbers such as 64,128", param, ctx)
+        return tuple(map(int, parts))
+
+
+@click.group("design", context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """Write a config: the decoder for an encoder, or a whole network of a known family."""
+
+
+def style_options(function: Any) -> Any:
+    """What every design is made of."""
+    for option in (
+        click.option("-o", "--output", type=click.Path(dir_okay=False), help="The file to write; or standard output."),
+        click.option("--classes", type=click.IntRange(1, 10**6), default=2, show_default=True, help="Of the head."),
+        click.option(
+            "--activation", type=click.Choice(ACTIVATIONS, case_sensitive=False), default="ReLU", show_default=True
+        ),
+        click.option("--norm", type=click.Choice(NORMS), default="batch", show_default=True),
+        click.option(
+            "--up", type=click.Choice(UPS), default="transpose", show_default=True, help="The decoder's up-layers."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+@command.command("decoder")
+@click.argument("encoder")
+@click.option("--skips", metavar="NODE,...", help="The nodes to tap; otherwise the last node of each resolution.")
+@click.option("--merge", type=click.Choice(MERGES), default="concat", show_default=True, help="How skips are joined.")
+@click.option("--channels", type=Whole(), metavar="N,...", help="Per level, the coarsest first; otherwise the skips'.")
+@click.option("--convs", type=click.IntRange(1, 8), default=2, show_default=True, help="Convolutions of each level.")
+@click.option("--arg", "arguments", multiple=True, metavar="NAME=VALUE", help="An argument of a torch factory.")
+@style_options
+@network_options
+def decoder_command(
+    encoder: str,
+    skips: str | None,
+    merge: Any,
+    channels: tuple[int, ...] | None,
+    convs: int,
+    arguments: tuple[str, ...],
+    up: Any,
+    norm: str,
+    activation: str,
+    classes: int,
+    output: str | None,
+    sets: tuple[str, ...],
+    sizes: tuple[str, ...],
+    inputs: tuple[str, ...],
+) -> None:
+    """Write ENCODER with a decoder behind it whose every merge closes, for all of the encoder's sizes.
+
+    ENCODER is a config, a torch module as package.module:callable (with --input), or an ONNX file. What was chosen and
+    why goes to standard error, and so does what the checker says of the result.
+    """
+    from tracer.design.appended import encoder_alone
+    from tracer.design.decoder import Wish, decoder
+    from tracer.design.taps import Undesignable
+    from tracer.design.taps import encoder as tapped
+
+    net = _encoder(encoder, Overrides(sets, sizes, inputs), inputs, arguments)
+    wish = Wish(up, merge, channels or (), convs, norm, activation, classes)
+    names = None if skips is None else [name.strip() for name in skips.split(",") if name.strip()]
+    try:
+        found = decoder(tapped(encoder_alone(net, names or ()), names), wish)
+    except Undesignable as error:
+        click.echo(f"{shown(encoder)}: no decoder is written: {error}", err=True)
+        raise click.exceptions.Exit(1) from None
+    for reason in found.reasons:
+        click.echo(f"  {reason}", err=True)
+    finish(found.text, output, Overrides((), (), ()))
+
+
+def _encoder(encoder: str, overrides: Overrides, inputs: tuple[str, ...], arguments: tuple[str, ...]) -> Net:
+    """The encoder's network; where it cannot be had, the command ends."""
+    package, colon, path = encoder.partition(":")
+    is_module = bool(colon) and all(part.isidentifier() for part in [*package.split("."), *path.split(".")])
+    if is_module or encoder.lower().endswith(".onnx"):
+        from tracer.commands.import_ import imported
+
+        net = imported(encoder, arguments, inputs)
+        return net.reloaded(net.to_yaml(), params=overrides.params, sizes=overrides.sizes, inputs={})
+    if arguments:
+        raise click.UsageError("--arg is for a torch factory: package.module:callable")
+    return loaded(encoder, overrides, lambda found, text: complain(found, text, config=encoder))[1]
+
+
+def finish(text: str, output: str | None, overrides: Overrides) -> None:
+    """Have the checker judge a designed config, write it, and end with 1 where it found errors."""
+    from tracer.commands.options import open_net
+    from tracer.diagnostics import TracerError
+    from tracer.rules import judge
+
+    name = output or "<design>"
+    try:
+        net = open_net(text, name, overrides)
+        said = judge(net)
+    except TracerError as error:
+        said = error.diagnostics
+    write_output(output, text.encode("utf-8"))
+    if said:
+        complain(said, text, config=name)
+    errors = [d for d in said if d.severity == "error"]
+    if errors:
+        raise click.exceptions.Exit(1)
+    click.echo(_proof(net) + ("" if said else "; no problems found"), err=True)
+
+
+def _proof(net: Net) -> str:
+    """What is proven of the sizes."""
+    from tracer.size_set import TooLarge
+
+    try:
+        axes = net.sizes().axes
+    except TooLarge:
+        return "checked for its sizes"
+    told = [f"{symbol}: runs for {own.runs.written(symbol)}, aligned for {own.aligned.written(symbol)}"
+            for symbol, own in axes.items() if symbol != "N"]  # fmt: skip
+    return "; ".join(told) or "checked for its sizes"

@@ -1,0 +1,196 @@
+"""An encoder's text with a decoder behind it: what the taps need stays as it stands, comments included."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from yaml.nodes import MappingNode, ScalarNode
+from yaml.nodes import Node as YamlNode
+
+from tracer.design.sheet import BlockText, Layer
+from tracer.design.style import unused
+from tracer.design.taps import Undesignable
+from tracer.net import Net
+from tracer.network.declarations import SECTIONS
+from tracer.network.reading import read_network
+from tracer.network.records import Network, Node
+from tracer.ops.registry import find_operation
+from tracer.source.edits import Edit, edited
+from tracer.source.tree import compose
+
+
+def encoder_alone(net: Net, skips: Sequence[str] = ()) -> Net:
+    """The network without its sections ``decoder`` and ``head``, where it has others and no skip is named in them.
+
+    A network that has a decoder already is an encoder too: its decoder may not even close.
+    """
+    sections = {node.section for node in net.network.nodes if not node.is_input}
+    named = {net.network.names[name].section for name in skips if name in net.network.names}
+    if not sections - AFTER or not sections & AFTER or named & AFTER:
+        return net
+    source = net.network.source.removeprefix("\ufeff")
+    kept = [own for word, _, own in _chunks(source) if word not in ("decoder", "head", "output")]
+    return net.reloaded("".join(kept))
+
+
+AFTER = {"decoder", "head"}
+"""The sections behind an encoder."""
+
+
+def _chunks(source: str) -> list[tuple[str, YamlNode | None, str]]:
+    """A config's top-level keys with their values and lines, what stands before the first one with the empty key."""
+    root = compose(source)
+    if not isinstance(root, MappingNode) or root.flow_style:
+        raise Undesignable("the encoder's config is one flow mapping; write its keys on lines of their own")
+    lines = source.splitlines(keepends=True)
+    starts = [key.start_mark.line for key, _ in root.value]
+    found: list[tuple[str, YamlNode | None, str]] = [("", None, "".join(lines[: starts[0]]))]
+    for (key, value), start, end in zip(root.value, starts, [*starts[1:], len(lines)]):
+        own = "".join(lines[start:end])
+        found.append((key.value, value, own if own.endswith("\n") else own + "\n"))
+    return found
+
+
+class Appended:
+    """The parts of an encoder's config that stay, and the names that are taken."""
+
+    def __init__(self, net: Net, wanted: Sequence[Node]) -> None:
+        self.network = net.network
+        self.chunks = _chunks(self.network.source.removeprefix("\ufeff"))
+        self.needed, self.used = _declarations(wanted)
+        self.nodes = {name.split(".")[0] for name in net.network.names}
+        self.blocks = set(self.used)
+        self.params: dict[str, Any] = {}
+
+    def unused_node(self, name: str) -> str:
+        """A name for a node that none has; it is taken from now on."""
+        found = unused(name, lambda one: one in self.nodes)
+        self.nodes.add(found)
+        return found
+
+    def unused_block(self, name: str) -> str:
+        """A name for a block that none has."""
+        found = unused(name, lambda one: one in self.blocks or find_operation(one) is not None)
+        self.blocks.add(found)
+        return found
+
+    def param(self, name: str, value: int) -> str:
+        """A param of this value, as it is written in an argument; one of that name that nothing reads is taken."""
+        kept = "".join(self._kept_chunk(*chunk) for chunk in self.chunks if chunk[0] != "params")
+
+        def is_taken(one: str) -> bool:
+            reads = re.compile(rf"\$\{{[^}}]*\b{one}\b")
+            return one in self.network.params and reads.search(kept + self._derived(one)) is not None
+
+        own = unused(name, is_taken)
+        self.params[own] = value
+        return f"${{{own}}}"
+
+    def _derived(self, name: str) -> str:
+        """What the other params are computed of."""
+        values = {other: node for other, node in self.network.param_values.items() if other != name}
+        return "".join(node.value for node in values.values() if isinstance(node, ScalarNode))
+
+    def _kept_chunk(self, word: str, value: YamlNode | None, own: str) -> str:
+        """What stays of a top-level key's lines."""
+        if word in SECTIONS:
+            return _kept(value, own, self.needed)
+        if word == "blocks":
+            return _kept(value, own, self.used)
+        return "" if word == "output" else own
+
+    def with_decoder(
+        self, blocks: Sequence[BlockText], layers: Sequence[Layer], head: Sequence[Layer], reasons: Sequence[str]
+    ) -> str:
+        """The whole config. Raises :class:`Undesignable` for a config in one flow mapping."""
+        added = "".join(f"{line}\n" for block in blocks for line in block.lines())
+        placed = False
+        found: list[str] = []
+        sections: list[str] = []
+        for word, value, own in self.chunks:
+            kept = self._kept_chunk(word, value, own)
+            if not kept:
+                continue
+            if word in SECTIONS:
+                if not placed:
+                    found.append(f"blocks:\n{added}\n")
+                    placed = True
+                name = word if word in ("encoder", "bottleneck") else "bottleneck" if sections else "encoder"
+                if name in sections:  # two sections become one
+                    kept = kept.partition("\n")[2]
+                elif name != word:
+                    kept = re.sub(rf"^(['\"]?){word}\1", name, kept, count=1)
+                sections.append(name)
+            elif word == "blocks":
+                placed = True
+                if isinstance(value, MappingNode) and not value.flow_style:
+                    kept = kept.rstrip("\n") + "\n" + _indented(added, value) + "\n"
+                else:
+                    raise Undesignable("the encoder's blocks are one flow mapping; write them on lines of their own")
+            found.append(kept)
+        text = "".join(found).rstrip("\n") + "\n"
+        text += "\n" + "".join(f"# {line}\n" for line in reasons)
+        text += "decoder:\n" + "".join(f"  {layer.text()}\n" for layer in layers)
+        text += "\nhead:\n" + "".join(f"  {layer.text()}\n" for layer in head)
+        edits = [Edit(("params", name), value) for name, value in self.params.items()]
+        edits += [Edit(("params", name), _value(value)) for name, value in _given(self.network).items()]
+        edits += [Edit(("sizes", symbol), n) for symbol, n in self._replaced_sizes().items()]
+        return edited(text, edits)
+
+    def _replaced_sizes(self) -> dict[str, int]:
+        """The sizes that the caller gave, where they are not the declared ones."""
+        declared = read_network(self.network.source, self.network.path, _given(self.network)).sizes
+        return {s: n for s, n in self.network.sizes.items() if declared.get(s) != n and isinstance(n, int)}
+
+
+def _kept(section: YamlNode | None, own: str, needed: set[str]) -> str:
+    """A section's or the blocks' lines without the entries that are not needed; none where nothing is left."""
+    if not isinstance(section, MappingNode) or not section.value:
+        return ""
+    start = section.value[0][0].start_mark.line
+    keys = [(key.value, key.start_mark.line) for key, _ in section.value if isinstance(key, ScalarNode)]
+    if not any(name in needed for name, _ in keys):
+        return ""
+    lines = own.splitlines(keepends=True)
+    if section.flow_style or len({line for _, line in keys}) < len(keys):
+        return own
+    before = next(i for i, line in enumerate(lines) if i and line.lstrip() and not line.lstrip().startswith("#"))
+    found = lines[:before]
+    for (name, line), until in zip(keys, [*(line for _, line in keys[1:]), len(lines) + start - before]):
+        if name in needed or name == "<<":
+            found += lines[line - start + before : until - start + before]
+    return "".join(found)
+
+
+def _given(network: Network) -> dict[str, Any]:
+    """The params that the caller replaced."""
+    return {name: value for name, value in network.params.items() if name not in network.param_values}
+
+
+def _value(value: Any) -> Any:
+    return tuple(map(_value, value)) if isinstance(value, list | tuple) else value
+
+
+def _indented(text: str, blocks: MappingNode) -> str:
+    """Blocks with the indentation of those that are there."""
+    column = blocks.value[0][0].start_mark.column
+    return text if column == 2 else "".join(" " * (column - 2) + line for line in text.splitlines(keepends=True))
+
+
+def _declarations(wanted: Sequence[Node]) -> tuple[set[str], set[str]]:
+    """The names under the sections that the wanted nodes are made of, and the blocks that these use."""
+    found: set[str] = set()
+    used: set[str] = set()
+    seen: set[int] = set()
+    pending = list(wanted)
+    while pending:
+        node = pending.pop()
+        if node.index in seen:
+            continue
+        seen.add(node.index)
+        found.add((node.uses[0] if node.uses else node.declaration).name)
+        used.update(use.op.value for use in node.uses)
+        pending += [*node.inputs, *node.operands.values()]
+    return found, used

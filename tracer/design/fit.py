@@ -1,0 +1,130 @@
+"""How an up-layer brings a map onto a finer one: the arithmetic of sizes and places, per axis.
+
+Write r for the ratio of the strides. A map of m positions is spread to r · m finer ones; its position 0 then stands at
+(r - 1)/2, in positions of the finer map. It has to stand at ``centre``, where the skip's grid has it. The skip has
+(m - 1) · r + 2 · centre + 1 + ``rest`` positions: ``rest`` is what the encoder's strides rounded away, and what
+``output_padding`` is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from math import floor
+from typing import Any, NamedTuple
+
+from tracer.arithmetic import Dim
+
+BORDER = 2
+"""Where the skip reaches so many positions beyond the decoder's map, the skip is cropped; below, the map is padded."""
+
+
+class Place(NamedTuple):
+    """A map along one axis: its grid in input pixels, and how many positions it has."""
+
+    stride: Fraction
+    offset: Fraction
+    sizes: tuple[int, ...]
+    """For each of the input sizes that are looked at."""
+    written: Dim
+    """The same for any size: a number or an expression over the symbols."""
+
+
+class Step(NamedTuple):
+    """What one axis needs to get from one map to a finer one."""
+
+    ratio: int
+    centre: Fraction
+    crop: int
+    """Positions of the skip's either side that the decoder's map does not reach."""
+    rest: tuple[int, ...]
+    written: Dim
+
+    @property
+    def aside(self) -> Fraction:
+        """How far, in the finer map's positions, a plain spreading stands before where it should."""
+        return self.centre - Fraction(self.ratio - 1, 2)
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether all sizes need the same."""
+        return len(set(self.rest)) == 1
+
+
+class Spreading(NamedTuple):
+    """A transposed convolution that does all along one axis."""
+
+    kernel: int
+    padding: int
+
+
+class Shift(NamedTuple):
+    """A convolution behind a plain spreading, and the padding before it (negative: cut off)."""
+
+    kernel: int
+    left: int
+    right: int | str
+    """A number, or an expression over the symbols."""
+
+
+def step(coarse: Place, fine: Place, *, may_crop: bool) -> Step | None:
+    """The step from one map to another; None where no whole number of positions lies between two."""
+    ratio = coarse.stride / fine.stride
+    centre = (coarse.offset - fine.offset) / fine.stride
+    if ratio.denominator != 1 or (2 * centre).denominator != 1:
+        return None
+    r = ratio.numerator
+    beyond = centre - Fraction(r - 1, 2)
+    crop = floor(beyond) if may_crop and beyond >= BORDER else 0
+    whole = int(2 * centre)
+    rest = tuple(t - (m - 1) * r - whole - 1 for m, t in zip(coarse.sizes, fine.sizes))
+    return Step(r, centre - crop, crop, rest, fine.written - (coarse.written - 1) * r - whole - 1)
+
+
+def reached(fine: Place, taken: Step) -> Place:
+    """Where the decoder's map is after the step: on the finer map, without what is cropped off that."""
+    crop = taken.crop
+    sizes = tuple(n - 2 * crop for n in fine.sizes)
+    return Place(fine.stride, fine.offset + crop * fine.stride, sizes, fine.written - 2 * crop)
+
+
+def spreading(taken: Step) -> Spreading | None:
+    """The least kernel that the stride divides and that stands where it should; None where there is none.
+
+    A kernel k with padding p puts position 0 at (k - 1)/2 - p.
+    """
+    r, centre = taken.ratio, taken.centre
+    if not all(0 <= n < r for n in taken.rest):
+        return None
+    for kernel in (r, 2 * r, 3 * r, 4 * r):
+        padding = Fraction(kernel - 1, 2) - centre
+        if padding.denominator == 1 and padding >= 0:
+            return Spreading(kernel, padding.numerator)
+    return None
+
+
+def shift(taken: Step) -> Shift:
+    """The convolution that brings a plain spreading where it should be, of the least kernel from 2 on.
+
+    A kernel k behind ``left`` zeros moves position j to j + (k - 1)/2 - left.
+    """
+    aside = taken.aside
+    kernel = 3 if aside.denominator == 1 else 2
+    if Fraction(kernel - 1, 2) + aside < 0:
+        kernel = int(1 - 2 * aside)
+    left = int(Fraction(kernel - 1, 2) + aside)
+    if taken.is_steady:
+        return Shift(kernel, left, left + taken.rest[0])
+    return Shift(kernel, left, str(left + taken.written))
+
+
+def is_plain(steps: Sequence[Step]) -> bool:
+    """Whether a plain spreading is all that is needed on every axis."""
+    return all(not taken.aside and set(taken.rest) == {0} for taken in steps)
+
+
+def padded(shifts: Sequence[Shift]) -> tuple[Any, tuple[Any, ...] | None]:
+    """A convolution's own padding, or the amounts of a padding layer in torch's order, the last axis first."""
+    if all(one.left == one.right and one.left >= 0 for one in shifts):
+        return tuple(one.left for one in shifts), None
+    return None, tuple(n for one in reversed(shifts) for n in (one.left, one.right))
