@@ -180,6 +180,20 @@ class Size:
             text += f" {'-' if self.constant < 0 else '+'} {abs(self.constant)}"
         return text
 
+    def length(self) -> int:
+        """How many atoms its expression has when it is written out."""
+        return self._length({})
+
+    def _length(self, known: dict[int, int]) -> int:
+        total = 0
+        for monomial, _ in self.terms:
+            for index in monomial:
+                if index not in known:
+                    arguments = self.space.atoms[index].arguments
+                    known[index] = 1 + sum(inner._length(known) for inner in sizes_in(arguments))
+                total += known[index]
+        return total
+
     def _combine(self, other: Size, sign: int) -> SizeLike:
         if self.siblings is other.siblings and sign < 0:
             return self.constant - other.constant

@@ -11,7 +11,19 @@ import msgspec
 
 from tracer.arithmetic import Dim
 from tracer.design.appended import Appended
-from tracer.design.fit import Place, Step, is_plain, padded, reached, shift, spreading, step
+from tracer.design.fit import (
+    LONGEST,
+    READABLE,
+    Place,
+    Step,
+    is_plain,
+    padded,
+    reached,
+    shift,
+    spreading,
+    step,
+    writable,
+)
 from tracer.design.sheet import BlockText, Layer
 from tracer.design.style import Style, Up, conv_block, gate_block, one_or_all
 from tracer.design.taps import Encoder, Tap, Undesignable
@@ -128,7 +140,11 @@ class _Designer:
     def _shape(self, channels: Any, sizes: Sequence[Dim]) -> tuple[Any, ...]:
         batch = tuple(self.encoder.source.node.pattern[: self.encoder.lead - 1])
         kept = tuple(d if isinstance(d, str | int) else "_" for d in batch)
-        return (*kept, channels, *(n if n.__class__ is int else str(n) for n in sizes))
+        return (
+            *kept,
+            channels,
+            *(n if n.__class__ is int else str(n) if writable(n, READABLE) else "_" for n in sizes),
+        )
 
     def _ups(
         self, number: int, tap: Tap, places: tuple[Place, ...] | None, before: str, arriving: int, channels: int
@@ -139,12 +155,14 @@ class _Designer:
         if places is not None and tap.places is not None:
             found = [step(a, b, may_crop=not is_last) for a, b in zip(places, tap.places)]
             steps = [one for one in found if one is not None] if None not in found else None
+            if steps is not None and not all(one.is_steady or writable(one.written, LONGEST) for one in steps):
+                steps = None
         name = self.text.unused_node(f"up{number}")
         if steps is None:
             self._say(
                 name,
-                f"{tap.name} lies on no grid that a whole stride leads to, so its size is taken from it as it runs; "
-                "their positions do not coincide",
+                f"{tap.name} lies on no grid that a whole stride leads to from size to size, so its size is taken from "
+                "it as it runs; their positions need not coincide",
             )
             self.places = tap.places
             resize = Layer(name, "Interpolate", {"size": tap.name, "mode": self.style.smooth}, (before,))
@@ -225,6 +243,7 @@ class _Designer:
         conv = self.text.unused_node(f"onto{number}")
         if amounts is not None:
             pad = self.text.unused_node(f"pad{number}")
+            amounts = tuple(n if isinstance(n, int) else str(n) for n in amounts)
             yield Layer(pad, f"ZeroPad{self.style.dims}d", {"padding": amounts})
         kernel = one_or_all([one.kernel for one in shifts])
         padding: dict[str, Any] = {"padding": one_or_all(own)} if own and any(own) else {}

@@ -14,6 +14,10 @@ from math import floor
 from typing import Any, NamedTuple
 
 from tracer.arithmetic import Dim
+from tracer.symbol import Size
+
+READABLE, LONGEST = 12, 100
+"""Floor divisions and symbols of an expression that says what comes out, and of one that a padding needs."""
 
 BORDER = 2
 """Where the skip reaches so many positions beyond the decoder's map, the skip is cropped; below, the map is padded."""
@@ -59,11 +63,11 @@ class Spreading(NamedTuple):
 
 
 class Shift(NamedTuple):
-    """A convolution behind a plain spreading, and the padding before it (negative: cut off)."""
+    """A convolution behind a plain spreading, and the zeros before it."""
 
     kernel: int
     left: int
-    right: int | str
+    right: Dim
     """A number, or an expression over the symbols."""
 
 
@@ -110,12 +114,13 @@ def shift(taken: Step) -> Shift:
     """
     aside = taken.aside
     kernel = 3 if aside.denominator == 1 else 2
-    if Fraction(kernel - 1, 2) + aside < 0:
-        kernel = int(1 - 2 * aside)
+    least = aside + min(0, *taken.rest)
+    if Fraction(kernel - 1, 2) + least < 0:  # nothing is cut off: a wider kernel reaches as far
+        kernel = int(1 - 2 * least)
     left = int(Fraction(kernel - 1, 2) + aside)
     if taken.is_steady:
         return Shift(kernel, left, left + taken.rest[0])
-    return Shift(kernel, left, str(left + taken.written))
+    return Shift(kernel, left, left + taken.written)
 
 
 def is_plain(steps: Sequence[Step]) -> bool:
@@ -123,8 +128,13 @@ def is_plain(steps: Sequence[Step]) -> bool:
     return all(not taken.aside and set(taken.rest) == {0} for taken in steps)
 
 
+def writable(size: Dim, longest: int) -> bool:
+    """Whether a size is an expression that a config can have, and no longer."""
+    return not isinstance(size, Size) or (size.length() <= longest and "scale(" not in repr(size))
+
+
 def padded(shifts: Sequence[Shift]) -> tuple[Any, tuple[Any, ...] | None]:
     """A convolution's own padding, or the amounts of a padding layer in torch's order, the last axis first."""
-    if all(one.left == one.right and one.left >= 0 for one in shifts):
+    if all(one.right.__class__ is int and one.left == one.right >= 0 for one in shifts):
         return tuple(one.left for one in shifts), None
     return None, tuple(n for one in reversed(shifts) for n in (one.left, one.right))

@@ -11,7 +11,7 @@ from tracer.importing.run_time_sizes import RunTimeSize
 from tracer.ops.base import argument
 from tracer.ops.registry import find_operation
 from tracer.source.written import quoted, written_value
-from tracer.symbol import Size, SizeLike, sizes_in
+from tracer.symbol import Size, SizeLike
 
 LONGEST = 100
 """Atoms of an expression that is still written."""
@@ -381,21 +381,9 @@ def _plain(value: Any) -> Any:
     return expression(value.size) if isinstance(value, RunTimeSize) else value
 
 
-def _length(size: Size, known: dict[int, int]) -> int:
-    """How many atoms an expression has when it is written out."""
-    total = 0
-    for monomial, _ in size.terms:
-        for index in monomial:
-            if index not in known:
-                arguments = size.space.atoms[index].arguments
-                known[index] = 1 + sum(_length(inner, known) for inner in sizes_in(arguments))
-            total += known[index]
-    return total
-
-
 def expression(size: SizeLike | None) -> str:
     """A size over the symbols as a dim of a config: ``(H + 1) // 2``."""
-    if isinstance(size, Size) and _length(size, {}) > LONGEST:
+    if isinstance(size, Size) and size.length() > LONGEST:
         raise Unrepresentable(
             f"a size is needed whose expression over {' and '.join(sorted(size.space.support(size)))} is too long"
         )
