@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 import tracer
 from tracer.design.appended import encoder_alone
 from tracer.design.decoder import Wish, decoder
+from tracer.design.families import Plan, families, sizes_for
 from tracer.design.style import MERGES, UPS
 from tracer.design.taps import Undesignable, encoder
 from tracer.net import Net
@@ -106,5 +109,42 @@ def test_every_config_gets_another_decoder(path: Path, up: Any) -> None:
         assert said(made, alone) == []
 
 
-UNDESIGNABLE = {"dcgan_generator", "ddpm_unet", "espcn", "fsrcnn", "srresnet"}
-"""Those that only enlarge, and the one with two inputs."""
+UNDESIGNABLE = {"dcgan_generator", "ddpm_unet", "espcn", "fsrcnn", "hrnet", "mobilenetv2_unet", "srresnet"}
+"""Those that only enlarge, the one with two inputs, and those whose contracts want multiples of 8."""
+
+
+@pytest.mark.parametrize("name", families)
+@pytest.mark.parametrize("up", UPS)
+def test_every_family(name: str, up: Any) -> None:
+    """In 1 to 3 dims, shallow and deep, at sizes that divide and that do not: nothing is amiss."""
+    for dims, depth, more in itertools.product((1, 2, 3), (1, 3), (0, 1, 5)):
+        plan = Plan(dims=dims, depth=depth, base=4, up=up, norm=("batch", "instance", "group")[more % 3])
+        plan = replace(plan, sizes=dict.fromkeys(plan.symbols, 40 + more))
+        if up == "pixelshuffle" and dims != 2:
+            with pytest.raises(Undesignable, match="PixelShuffle takes maps of 2 spatial dims"):
+                families[name](plan)
+            continue
+        net = tracer.loads(families[name](plan).text)
+        assert [d for d in judge(net) if d.severity == "error" or d.code in AMISS] == []
+        assert net.trace().outputs["logits"] == (1, 2, *[40 + more] * dims)
+        wider = net.reloaded(net.to_yaml(), params={"base": 8, "classes": 3}).trace()
+        assert wider.outputs["logits"] == (1, 3, *[40 + more] * dims)
+
+
+def test_the_published_unet() -> None:
+    """An output of 388 without padding is the network of 2015: 572 in, crops of 4, 16, 40 and 88."""
+    plan, told = sizes_for("unet", Plan(padded=False, norm="none"), {"H": 388, "W": 388})
+    assert (plan.sizes, told) == ({"H": 572, "W": 572}, [])
+    net = tracer.loads(families["unet"](plan).text)
+    published = tracer.load(CONFIGS[0].parent / "unet_2015.yaml")
+    theirs = [y for node, y in zip(published.network.nodes, published.trace().by_index) if "drop" not in node.name]
+    assert list(net.trace().by_index) == theirs
+    assert net.sizes().axes == published.sizes().axes
+    assert {d.code for d in judge(net)} == set()
+
+
+def test_output_sizes_that_no_input_gives() -> None:
+    """The least output that is large enough is taken, and told."""
+    plan, told = sizes_for("unet", Plan(padded=False, depth=3, base=4), {"H": 260, "W": 256})
+    assert plan.sizes == {"H": 348, "W": 348}
+    assert told == ["W = 348 gives 260, the least from 256 on that loses nothing"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from tracer.commands.options import Overrides, complain, loaded, network_options, shown, write_output
 from tracer.design.style import ACTIVATIONS, MERGES, NORMS, UPS
@@ -85,7 +86,7 @@ def decoder_command(
     from tracer.design.taps import encoder as tapped
 
     net = _encoder(encoder, Overrides(sets, sizes, inputs), inputs, arguments)
-    wish = Wish(up, merge, channels or (), convs, norm, activation, classes)
+    wish = Wish(up, merge, channels or (), convs, norm=norm, activation=activation, classes=classes)
     names = None if skips is None else [name.strip() for name in skips.split(",") if name.strip()]
     try:
         found = decoder(tapped(encoder_alone(net, names or ()), names), wish)
@@ -95,6 +96,86 @@ def decoder_command(
     for reason in found.reasons:
         click.echo(f"  {reason}", err=True)
     finish(found.text, output, Overrides((), (), ()))
+
+
+class Sizes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """One size for every axis, or one for each symbol: 256, H=500,W=375."""
+
+    name = "sizes"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for part in str(value).split(","):
+            symbol, sign, text = part.rpartition("=")
+            if not text.strip().isdecimal() or not 1 <= int(text) < 10**9 or bool(sign) != bool(symbol.strip()):
+                return self.fail(f"{value!r} is neither a size such as 256 nor sizes such as H=500,W=375", param, ctx)
+            found[symbol.strip()] = int(text)
+        return found
+
+
+DEFAULT_SIZE = {1: 4096, 2: 256, 3: 64}
+
+
+def _add_family(name: str) -> None:
+    from tracer.design.families import Family, Plan, families, sizes_for
+    from tracer.design.taps import Undesignable
+
+    function: Family = families[name]
+    summary = " ".join((function.__doc__ or "").split())
+
+    @command.command(name, help=f"Write a {summary}", short_help=summary.partition(":")[2].strip())
+    @click.option("--dims", type=click.IntRange(1, 3), default=2, show_default=True, help="Spatial axes.")
+    @click.option("--depth", type=click.IntRange(1, 12), default=4, show_default=True, help="Halvings of the size.")
+    @click.option("--base", type=click.IntRange(1, 4096), default=64, show_default=True, help="First channels.")
+    @click.option("--in-channels", type=click.IntRange(1, 10**6), default=1, show_default=True)
+    @click.option("--padding", type=click.Choice(["same", "valid"]), default="same", help="Of the convolutions.")
+    @click.option("--size", type=Sizes(), metavar="N|SYMBOL=N,...", help="The input's size: 256, or H=500,W=375.")
+    @click.option(
+        "--output-size", type=Sizes(), metavar="N|SYMBOL=N,...", help="The output's; the input's is found for it."
+    )
+    @style_options
+    def design(
+        dims: int,
+        depth: int,
+        base: int,
+        in_channels: int,
+        padding: str,
+        size: dict[str, int] | None,
+        output_size: dict[str, int] | None,
+        up: Any,
+        norm: str,
+        activation: str,
+        classes: int,
+        output: str | None,
+    ) -> None:
+        plan = Plan(
+            dims=dims, depth=depth, base=base, up=up, norm=norm, activation=activation,
+            in_channels=in_channels, classes=classes, padded=padding == "same",
+        )  # fmt: skip
+        given = _per_symbol(size or {"": DEFAULT_SIZE[dims]}, plan.symbols, "--size")
+        told: list[str] = []
+        try:
+            if output_size is not None:
+                if size is not None:
+                    raise click.UsageError("give --size or --output-size, not both")
+                plan, told = sizes_for(name, plan, _per_symbol(output_size, plan.symbols, "--output-size"))
+            else:
+                plan = msgspec.structs.replace(plan, sizes=given)
+            found = function(plan)
+        except Undesignable as error:
+            click.echo(f"{name}: nothing is written: {error}", err=True)
+            raise click.exceptions.Exit(1) from None
+        for line in (*found.reasons, *told):
+            click.echo(f"  {line}", err=True)
+        finish(found.text, output, Overrides((), (), ()))
+
+
+def _per_symbol(sizes: dict[str, int], symbols: tuple[str, ...], option: str) -> dict[str, int]:
+    if set(sizes) == {""}:
+        return dict.fromkeys(symbols, sizes[""])
+    if set(sizes) != set(symbols):
+        raise click.BadParameter(f"give one size, or one for each of {', '.join(symbols)}", param_hint=option)
+    return {symbol: sizes[symbol] for symbol in symbols}
 
 
 def _encoder(encoder: str, overrides: Overrides, inputs: tuple[str, ...], arguments: tuple[str, ...]) -> Net:
@@ -143,3 +224,13 @@ def _proof(net: Net) -> str:
     told = [f"{symbol}: runs for {own.runs.written(symbol)}, aligned for {own.aligned.written(symbol)}"
             for symbol, own in axes.items() if symbol != "N"]  # fmt: skip
     return "; ".join(told) or "checked for its sizes"
+
+
+def _add_families() -> None:
+    from tracer.design.families import families
+
+    for name in families:
+        _add_family(name)
+
+
+_add_families()

@@ -87,9 +87,13 @@ def step(coarse: Place, fine: Place, *, may_crop: bool) -> Step | None:
 
 def reached(fine: Place, taken: Step) -> Place:
     """Where the decoder's map is after the step: on the finer map, without what is cropped off that."""
-    crop = taken.crop
-    sizes = tuple(n - 2 * crop for n in fine.sizes)
-    return Place(fine.stride, fine.offset + crop * fine.stride, sizes, fine.written - 2 * crop)
+    return narrowed(fine, taken.crop)
+
+
+def narrowed(place: Place, cut: int) -> Place:
+    """A map behind unpadded layers that cut so many positions off either side."""
+    sizes = tuple(n - 2 * cut for n in place.sizes)
+    return Place(place.stride, place.offset + cut * place.stride, sizes, place.written - 2 * cut)
 
 
 def spreading(taken: Step) -> Spreading | None:

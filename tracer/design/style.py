@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -72,7 +73,10 @@ def conv_block(style: Style, name: str, count: int = 2, kernel: Any = 3, padding
 
 
 def residual_block(style: Style, name: str, count: int = 2, kernel: Any = 3, padding: Any = 1) -> BlockText:
-    """Convolutions in a row and a 1x1 shortcut around them."""
+    """Convolutions in a row and a 1x1 shortcut around them.
+
+    He, Zhang, Ren, Sun: "Deep Residual Learning for Image Recognition", CVPR 2016.
+    """
     *convs, _ = style.convs(count, kernel, padding)
     shortcut = style.conv("shortcut", "${channels}", 1, ("input",), bias=False)
     add = Layer("add", "Add", {}, (convs[-1].name, "shortcut"))
@@ -94,6 +98,20 @@ def gate_block(style: Style, name: str) -> BlockText:
         Layer("gated", "Mul", {}, ("weight", "skip")),
     ]
     return BlockText(name, layers, {"channels": None}, ("signal", "skip"))
+
+
+def times(channels: Channels, factor: int) -> Channels:
+    """So many times as many channels."""
+    return channels * factor if isinstance(channels, int) else f"${{{factor} * ({channels[2:-1]})}}"
+
+
+def divided(channels: Channels, divisor: int) -> Channels:
+    """An integer part of the channels, at least 1."""
+    product = re.fullmatch(r"\$\{(\w+) \* (\d+)\}", str(channels))
+    if product and int(product[2]) % divisor == 0:
+        factor = int(product[2]) // divisor
+        return f"${{{product[1]}}}" if factor == 1 else f"${{{product[1]} * {factor}}}"
+    return max(channels // divisor, 1) if isinstance(channels, int) else f"${{max({channels[2:-1]} // {divisor}, 1)}}"
 
 
 def unused(name: str, taken: Callable[[str], bool]) -> str:

@@ -1,0 +1,284 @@
+"""Families of encoder/decoder networks: the encoder of each as a sheet, and the decoder that the designer gives it.
+
+A family is one function that says what its levels are made of. The decoder's up-layers, and what aligns them, follow
+from the encoder's strides, as for any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from tracer.design.appended import Appended, encoder_alone
+from tracer.design.decoder import Decoder, Merge, Reasons, Wish, decoder
+from tracer.design.fit import Place
+from tracer.design.lifting import Lifter, Target
+from tracer.design.sheet import BlockText, Layer, Sheet
+from tracer.design.style import Channels, Style, Up, conv_block, residual_block
+from tracer.design.taps import Undesignable, encoder
+from tracer.loading import load_text
+from tracer.net import Net
+from tracer.size_set import TooLarge
+
+AXES = "DHW"
+UNPADDED = ("unet", "attention-unet")
+"""Families that exist without padding too."""
+MOST = 1 << 16
+"""Channels of the deepest level."""
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked of a family."""
+
+    dims: int = 2
+    depth: int = 4
+    """Times that the size is halved."""
+    base: int = 64
+    """Channels of the first level; they double at each."""
+    up: Up = "transpose"
+    norm: str = "batch"
+    activation: str = "ReLU"
+    in_channels: int = 1
+    classes: int = 2
+    padded: bool = True
+    """Whether convolutions keep the size."""
+    sizes: Mapping[str, int] = {}
+    """The input's, by symbol."""
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The spatial ones."""
+        return ("L",) if self.dims == 1 else tuple(AXES[3 - self.dims :])
+
+
+Family = Callable[[Plan], Decoder]
+families: dict[str, Family] = {}
+"""Every family by its name on the command line."""
+
+
+def family(name: str) -> Callable[[Family], Family]:
+    """Register a family. A second one of that name is refused."""
+
+    def register(function: Family) -> Family:
+        if name in families:
+            raise ValueError(f"the family {name} is registered twice")
+        families[name] = function
+        return function
+
+    return register
+
+
+@family("unet")
+def unet(plan: Plan) -> Decoder:
+    """U-Net: double convolutions, max pooling, concatenated skips.
+
+    Ronneberger, Fischer, Brox: "U-Net: Convolutional Networks for Biomedical Image Segmentation", MICCAI 2015.
+    """
+    return _decoded("unet", unet, plan, _pooled(plan), block="double_conv")
+
+
+@family("attention-unet")
+def attention_unet(plan: Plan) -> Decoder:
+    """Attention U-Net: a U-Net whose skips are weighted by a gate of the decoder's map.
+
+    Oktay et al.: "Attention U-Net: Learning Where to Look for the Pancreas", MIDL 2018.
+    """
+    return _decoded("attention-unet", attention_unet, plan, _pooled(plan), block="double_conv", merge="attention")
+
+
+@family("resunet")
+def resunet(plan: Plan) -> Decoder:
+    """ResUNet: residual units, the first of each level with stride 2 in place of a pooling, concatenated skips.
+
+    Zhang, Liu, Wang: "Road Extraction by Deep Residual U-Net", IEEE GRSL 2018.
+    """
+    return _decoded("resunet", resunet, plan, _strided(plan), block="unit")
+
+
+@family("linknet")
+def linknet(plan: Plan) -> Decoder:
+    """LinkNet: a residual encoder of strided units, skips added to the decoder's maps.
+
+    Chaurasia, Culurciello: "LinkNet: Exploiting Encoder Representations for Efficient Semantic Segmentation",
+    VCIP 2017.
+    """
+    return _decoded("linknet", linknet, plan, _strided(plan), merge="add", convs=1)
+
+
+@family("vnet")
+def vnet(plan: Plan) -> Decoder:
+    """V-Net: residual stages of convolutions of kernel 5, strided convolutions of kernel 2 between them.
+
+    Milletari, Navab, Ahmadi: "V-Net: Fully Convolutional Neural Networks for Volumetric Medical Image Segmentation",
+    3DV 2016.
+    """
+    style = _style(plan)
+    stage = residual_block(style, "stage", 2, 5, 2)
+    encoding: list[Layer] = []
+    for level in range(plan.depth + 1):
+        if level:
+            encoding.append(style.conv(f"down{level}", _wide(level), 2, stride=2))
+        encoding.append(Layer(_name(level, plan), "stage", {"channels": _wide(level)}))
+    return _decoded("vnet", vnet, plan, _Encoding([stage], encoding), block="stage")
+
+
+@family("unetpp")
+def unetpp(plan: Plan) -> Decoder:
+    """UNet++: between encoder and decoder nodes at every level, each reading all before it and the one below.
+
+    Zhou et al.: "UNet++: A Nested U-Net Architecture for Medical Image Segmentation", DLMIA 2018.
+    """
+    return _nested(plan, _sheet("unetpp", unetpp, plan, _pooled(plan)))
+
+
+class _Encoding(msgspec.Struct, frozen=True):
+    blocks: list[BlockText]
+    layers: list[Layer]
+
+
+def _style(plan: Plan) -> Style:
+    return Style(plan.dims, plan.norm, plan.activation)
+
+
+def _wide(level: int) -> Channels:
+    """The channels of a level, as they are written."""
+    return "${base}" if level == 0 else f"${{base * {2**level}}}"
+
+
+def _name(level: int, plan: Plan) -> str:
+    return "mid" if level == plan.depth else f"enc{level + 1}"
+
+
+def _pooled(plan: Plan) -> _Encoding:
+    """Double convolutions with a max pooling between them."""
+    stage = conv_block(_style(plan), "double_conv", 2, 3, 1 if plan.padded else 0)
+    layers = []
+    for level in range(plan.depth + 1):
+        if level:
+            layers.append(Layer(f"pool{level}", f"MaxPool{plan.dims}d", {"kernel_size": 2}))
+        layers.append(Layer(_name(level, plan), "double_conv", {"channels": _wide(level)}))
+    return _Encoding([stage], layers)
+
+
+def _strided(plan: Plan) -> _Encoding:
+    """Residual units, the first of each further level with stride 2."""
+    style = _style(plan)
+    *convs, _ = style.convs(2, 3, 1)
+    strided = [msgspec.structs.replace(convs[0], arguments={**convs[0].arguments, "stride": "${stride}"}), *convs[1:]]
+    shortcut = style.conv("shortcut", "${channels}", 1, ("input",), stride="${stride}", bias=False)
+    add = Layer("add", "Add", {}, (convs[-1].name, "shortcut"))
+    unit = BlockText("unit", [*strided, shortcut, add, style.act()], {"channels": None, "stride": 1})
+    layers = []
+    for level in range(plan.depth + 1):
+        stride = {"stride": 2} if level else {}
+        layers.append(Layer(_name(level, plan), "unit", {"channels": _wide(level), **stride}))
+    return _Encoding([unit], layers)
+
+
+def _sheet(name: str, about: Family, plan: Plan, encoding: _Encoding) -> Sheet:
+    if not plan.padded and name not in UNPADDED:
+        raise Undesignable(f"{name} keeps its sizes; without padding there are {', '.join(UNPADDED)}")
+    if plan.base << plan.depth > MOST:
+        raise Undesignable(
+            f"{plan.base} channels doubled {plan.depth} times are {plan.base << plan.depth}; at most {MOST} are written"
+        )
+    *layers, middle = encoding.layers
+    sizes = {"N": 1, **plan.sizes}
+    return Sheet(
+        name=name,
+        about=[line.strip() for line in (about.__doc__ or "").strip().splitlines()],
+        params={"in_channels": plan.in_channels, "base": plan.base, "classes": plan.classes},
+        input=("N", "${in_channels}", *plan.symbols),
+        sizes=sizes,
+        blocks=encoding.blocks,
+        sections={"encoder": layers, "bottleneck": [middle]},
+    )
+
+
+def _decoded(
+    name: str,
+    about: Family,
+    plan: Plan,
+    encoding: _Encoding,
+    *,
+    merge: Merge = "concat",
+    block: str | None = None,
+    convs: int = 2,
+) -> Decoder:
+    net = load_text(_sheet(name, about, plan, encoding).text(), f"<{name}>", {})
+    wish = Wish(
+        up=plan.up,
+        merge=merge,
+        channels=tuple(_wide(level) for level in range(plan.depth - 1, -1, -1)),
+        convs=convs,
+        block=block,
+        norm=plan.norm,
+        activation=plan.activation,
+        classes=plan.classes,
+        padded=plan.padded,
+    )
+    skips = [_name(level, plan) for level in range(plan.depth + 1)]
+    return decoder(encoder(net, skips), wish)
+
+
+def _nested(plan: Plan, sheet: Sheet) -> Decoder:
+    """The nodes x{level}_{column} above an encoder, from the first column on."""
+    net = load_text(sheet.text(), "<unetpp>", {})
+    taps = encoder(net, [_name(level, plan) for level in range(plan.depth + 1)]).taps
+    text = Appended(net, [tap.node for tap in taps])
+    reasons = Reasons()
+    style = _style(plan)
+    lifter = Lifter(style, plan.up, text.unused_node, reasons.say)
+    grown: list[list[str]] = [[tap.name] for tap in taps]
+    places: list[tuple[Place, ...] | None] = [tap.places for tap in taps]
+    layers: list[Layer] = []
+    for column in range(1, plan.depth + 1):
+        for level in range(plan.depth - column + 1):
+            target = Target(taps[level].name, places[level], may_crop=False)
+            below = grown[level + 1][column - 1]
+            number = f"{level}_{column}"
+            lifted = lifter.onto(target, places[level + 1], below, _wide(level + 1), _wide(level), number)
+            layers += lifted.layers
+            merge = Layer(text.unused_node(f"cat{number}"), "Concat", {}, (layers[-1].name, *grown[level]))
+            node = Layer(text.unused_node(f"x{number}"), "double_conv", {"channels": _wide(level)})
+            layers += [merge, node]
+            grown[level].append(node.name)
+    shape = ("N", "${classes}", *plan.symbols)
+    head = style.conv("logits", text.param("classes", plan.classes), 1, expect=shape)
+    return Decoder(text.with_decoder([], layers, [head], reasons.lines()), reasons.told())
+
+
+def sizes_for(name: str, plan: Plan, wanted: Mapping[str, int]) -> tuple[Plan, list[str]]:
+    """The plan with the least input sizes whose outputs are at least as large as wanted, and nothing lost on the way.
+
+    Also what is to be said where an output is larger than wanted. Raises :class:`Undesignable` where none is found.
+    """
+    unit = 1 << plan.depth
+    large = {symbol: (-(-n // unit) + 32) * unit for symbol, n in wanted.items()}
+    try:
+        encoding = encoder_alone(_loaded(name, plan, large)).sizes().axes  # what it loses no decoder gives back
+        exact = {s: next(n for n in range(size, 4 * size) if n in encoding[s].lossless) for s, size in large.items()}
+        net = _loaded(name, plan, exact)
+        axes = net.sizes().axes
+    except TooLarge as error:
+        raise Undesignable(f"the sizes of this network are not computed: {error}") from None
+    sizes, told = {}, []
+    for axis, symbol in enumerate(plan.symbols):
+        working = axes[symbol].lossless
+        n = wanted[symbol]
+        for size in range(n, n + 65536):
+            if size in working:
+                y = next(iter(net.trace(**{symbol: size}).outputs.values()))
+                if y is not None and y[2 + axis] >= n:
+                    break
+        else:
+            raise Undesignable(f"no input of up to {n + 65535} gives an output of {n} along {symbol}")
+        if y[2 + axis] != n:
+            told.append(f"{symbol} = {size} gives {y[2 + axis]}, the least from {n} on that loses nothing")
+        sizes[symbol] = size
+    return msgspec.structs.replace(plan, sizes=sizes), told
+
+
+def _loaded(name: str, plan: Plan, sizes: Mapping[str, int]) -> Net:
+    return load_text(families[name](msgspec.structs.replace(plan, sizes=sizes)).text, f"<{name}>", {})
