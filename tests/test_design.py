@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 import tracer
+from tracer.cost import costs, total
 from tracer.design.appended import encoder_alone
 from tracer.design.decoder import Wish, decoder
 from tracer.design.families import Plan, families, sizes_for
+from tracer.design.nnunet import REFERENCE, Asked, Planned, plan
 from tracer.design.style import MERGES, UPS
 from tracer.design.taps import Undesignable, encoder
+from tracer.memory import memory
 from tracer.net import Net
 from tracer.rules import judge
 
@@ -148,3 +151,59 @@ def test_output_sizes_that_no_input_gives() -> None:
     plan, told = sizes_for("unet", Plan(padded=False, depth=3, base=4), {"H": 260, "W": 256})
     assert plan.sizes == {"H": 348, "W": 348}
     assert told == ["W = 348 gives 260, the least from 256 on that loses nothing"]
+
+
+PUBLISHED = [
+    ((80, 192, 160), [(2, 2, 2)] * 4 + [(1, 2, 2)], (5, 6, 5)),  # Lung, 3d_fullres
+    ((128, 128, 128), [(2, 2, 2)] * 5, (4, 4, 4)),  # PET-CT, 3d_fullres
+    ((448, 448), [(2, 2)] * 6, (7, 7)),  # PET-CT, 2d
+    ((40, 56, 40), [(2, 2, 2)] * 3, (5, 7, 5)),  # Hippocampus, 3d_fullres
+]
+"""Patches, strides after the first stage, and bottlenecks of nnU-Net's published plans."""
+
+LUNG = (252, 512, 512), (1.244979977607727, 0.78515625, 0.78515625)
+PET_CT = (326, 400, 400), (3.0, 2.0364201068878174, 2.0364201068878174)
+"""Median shapes and spacings in the same plans."""
+
+
+def planned(shape: Any, spacing: Any, rule: Any = "memory", memory: int = 8 * 2**30) -> Planned:
+    return plan(Asked(shape=shape, spacing=spacing, memory=memory, batch=REFERENCE[len(shape)][1], rule=rule))
+
+
+@pytest.mark.parametrize(("patch", "strides", "bottleneck"), PUBLISHED)
+def test_topologies_of_published_plans(patch: Any, strides: Any, bottleneck: Any) -> None:
+    """A published patch gives the published strides and bottleneck, and fits in the published 8 GB by both measures."""
+    for rule in ("memory", "nnunet"):
+        found = planned(patch, (1.0,) * len(patch), rule).topology
+        assert (found.patch, list(found.strides[1:]), found.bottleneck) == (patch, strides, bottleneck)
+
+
+def test_patches_of_published_plans() -> None:
+    """From the median shapes, nnU-Net's own estimate gives the published patches."""
+    assert planned(*LUNG, "nnunet", 8 * 10**9).topology.patch == (80, 192, 160)
+    assert planned(*PET_CT, "nnunet", 8 * 10**9).topology.patch == (128, 128, 128)
+    assert planned(PET_CT[0][1:], PET_CT[1][1:], "nnunet", 8 * 10**9).topology.patch == (448, 448)
+    assert planned((36, 50, 35), (1.0, 1.0, 1.0), "nnunet", 8 * 10**9).topology.patch == (40, 56, 40)
+
+
+def test_anisotropy() -> None:
+    """Along a coarse axis kernels and strides are 1 until the others are as coarse."""
+    found = planned((80, 192, 160), (3.0, 1.0, 1.0))
+    assert found.topology.strides[1:3] == ((1, 2, 2), (2, 2, 2))
+    assert found.topology.kernels[:2] == ((1, 3, 3), (3, 3, 3))
+    net = tracer.loads(found.text)
+    assert judge(net) == []
+    assert "there the patch would be shrunk further" in found.told[2]
+
+
+def test_a_budget_is_met() -> None:
+    """The patch shrinks until what training keeps fits, and no further; what nothing meets is said by how much."""
+    for budget in (2**28, 2**30, 3 * 2**30):
+        found = planned(*LUNG, memory=budget)
+        net = tracer.loads(found.text)
+        held = memory(net.trace(), "float16")
+        assert held is not None
+        assert 0.6 * budget < held.training + 12 * total(costs(net.trace(), "float16")).params <= budget
+        assert [d for d in judge(net) if d.severity == "error"] == []
+    with pytest.raises(Undesignable, match=r"no patch fits: even .* takes .* GiB, .* GiB more than there is"):
+        planned(*LUNG, memory=2**16)

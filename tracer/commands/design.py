@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from tracer.commands.options import Overrides, complain, loaded, network_options, shown, write_output
+from tracer.commands.options import Bytes, Overrides, complain, loaded, network_options, shown, write_output
+from tracer.cost import DTYPE_BYTES
 from tracer.design.style import ACTIVATIONS, MERGES, NORMS, UPS
 
 if TYPE_CHECKING:
@@ -111,6 +112,71 @@ class Sizes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
                 return self.fail(f"{value!r} is neither a size such as 256 nor sizes such as H=500,W=375", param, ctx)
             found[symbol.strip()] = int(text)
         return found
+
+
+class Spacing(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """Distances between voxels, separated by commas."""
+
+    name = "spacing"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        try:
+            found = tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            found = ()
+        if not found or not all(1e-6 <= gap <= 1e6 for gap in found):
+            return self.fail(f"{value!r} is no spacing such as 3,1,1", param, ctx)
+        return found
+
+
+@command.command("nnunet")
+@click.option("--shape", type=Whole(), required=True, metavar="D,H,W", help="The images' median shape.")
+@click.option("--spacing", type=Spacing(), required=True, metavar="D,H,W", help="Their median spacing.")
+@click.option("--memory", type=Bytes(), default="8GiB", show_default=True, help="What training may take.")
+@click.option("--batch", type=click.IntRange(1, 4096), help="Samples; otherwise 2 in 3-D and 12 in 2-D, as nnU-Net's.")
+@click.option("--dtype", type=click.Choice(sorted(DTYPE_BYTES)), default="float16", show_default=True, help="Of maps.")
+@click.option(
+    "--rule", type=click.Choice(["memory", "nnunet"]), default="memory", show_default=True,
+    help="What has to fit: the bytes of training, or nnU-Net's own estimate.",
+)  # fmt: skip
+@click.option("--in-channels", type=click.IntRange(1, 10**6), default=1, show_default=True)
+@click.option("--classes", type=click.IntRange(1, 10**6), default=2, show_default=True)
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="The file to write; otherwise standard output.")
+def nnunet_command(
+    shape: tuple[int, ...],
+    spacing: tuple[float, ...],
+    memory: int,
+    batch: int | None,
+    dtype: str,
+    rule: Any,
+    in_channels: int,
+    classes: int,
+    output: str | None,
+) -> None:
+    """Write a plan in the way of nnU-Net, of the images' median shape and spacing.
+
+    An axis is halved while it keeps 4 positions and its spacing is within a factor of 2 of the finest; kernels are 1
+    along an axis until then. The patch is shrunk until training fits in the memory.
+    """
+    from tracer.design.nnunet import REFERENCE, Asked, plan
+    from tracer.design.taps import Undesignable
+
+    if len(shape) not in (2, 3) or len(spacing) != len(shape):
+        raise click.UsageError(
+            f"--shape has {len(shape)} axes and --spacing {len(spacing)}; plans are for 2 or 3 of both"
+        )
+    asked = Asked(
+        shape=shape, spacing=spacing, memory=memory, batch=batch or REFERENCE[len(shape)][1], dtype=dtype,
+        rule=rule, in_channels=in_channels, classes=classes,
+    )  # fmt: skip
+    try:
+        found = plan(asked)
+    except Undesignable as error:
+        click.echo(f"nnunet: nothing is written: {error}", err=True)
+        raise click.exceptions.Exit(1) from None
+    for line in found.told:
+        click.echo(f"  {line}", err=True)
+    finish(found.text, output, Overrides((), (), ()))
 
 
 DEFAULT_SIZE = {1: 4096, 2: 256, 3: 64}

@@ -34,7 +34,7 @@ class Style(msgspec.Struct, frozen=True):
         return ("linear", "bilinear", "trilinear")[self.dims - 1]
 
     def conv(
-        self, name: str, channels: Channels, kernel: Any = 3, inputs: tuple[str, ...] = (), **arguments: Any
+        self, name: str, channels: Channels, kernel: Any = 3, inputs: tuple[str, ...] = (), /, **arguments: Any
     ) -> Layer:
         """A convolution; ``padding``, ``stride`` and ``bias`` where they are not torch's defaults."""
         return Layer(name, f"Conv{self.dims}d", {"out_channels": channels, "kernel_size": kernel, **arguments}, inputs)

@@ -1,0 +1,264 @@
+"""A plan in the way of nnU-Net: topology from shape and spacing, the patch shrunk until it fits in memory.
+
+The rules are those of Isensee et al., "nnU-Net: a self-configuring method for deep learning-based biomedical image
+segmentation", Nature Methods 18, 2021, as its second version plans: an axis is halved while it is long enough and its
+spacing within a factor of 2 of the finest; a kernel is 1 along an axis until its spacing is, and 3 from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil, prod
+from typing import Literal
+
+import msgspec
+
+from tracer.cost import costs, total
+from tracer.design.sheet import BlockText, Layer, Sheet
+from tracer.design.style import Style, one_or_all
+from tracer.design.taps import Undesignable
+from tracer.loading import load_text
+from tracer.memory import memory
+
+SMALLEST = 4
+"""Positions that an axis keeps at least."""
+BASE, MOST = 32, {2: 512, 3: 320}
+"""Channels of the first stage, and the most, by spatial axes."""
+BEGIN = {2: 2048, 3: 256}
+"""The edge of the first patch, a cube in space of as many voxels, before the median shape cuts it."""
+REFERENCE = {2: (85_000_000, 12), 3: (560_000_000, 2)}
+"""nnU-Net's estimate that fits in 8 GB: values of the convolutions' outputs for one sample, and the batch of it."""
+REFERENCE_BYTES = 8 * 10**9
+OPTIMIZER = 12
+"""Bytes for each parameter in training: itself, its gradient and its momentum, in float32."""
+
+Rule = Literal["memory", "nnunet"]
+
+
+class Topology(msgspec.Struct, frozen=True):
+    """Strides and kernels of every stage, per axis."""
+
+    patch: tuple[int, ...]
+    """Padded to a multiple of the strides' products."""
+    strides: tuple[tuple[int, ...], ...]
+    kernels: tuple[tuple[int, ...], ...]
+
+    @property
+    def multiple(self) -> tuple[int, ...]:
+        """What divides the patch, per axis."""
+        return tuple(prod(own) for own in zip(*self.strides))
+
+    @property
+    def bottleneck(self) -> tuple[int, ...]:
+        """The coarsest map's sizes."""
+        return tuple(n // m for n, m in zip(self.patch, self.multiple))
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a plan is for."""
+
+    shape: tuple[int, ...]
+    """The images' median."""
+    spacing: tuple[float, ...]
+    memory: int
+    """Bytes."""
+    batch: int = 2
+    dtype: str = "float16"
+    in_channels: int = 1
+    classes: int = 2
+    rule: Rule = "memory"
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """A plan's config, and what is to be said of it."""
+
+    text: str
+    topology: Topology
+    told: list[str]
+
+
+def topology(patch: Sequence[int], spacing: Sequence[float]) -> Topology:
+    """Strides and kernels for a patch."""
+    axes = range(len(patch))
+    sizes, gaps = list(patch), list(spacing)
+    kernel = [1] * len(patch)
+    strides, kernels = [(1,) * len(patch)], []
+    while True:
+        long = [i for i in axes if sizes[i] >= 2 * SMALLEST]
+        if not long:
+            break
+        finest = min(gaps[i] for i in long)
+        halved = [i for i in long if gaps[i] / finest < 2]
+        if len(halved) == 1 and sizes[halved[0]] < 3 * SMALLEST:
+            break
+        kernel = [3 if k == 3 or gaps[i] / min(gaps) < 2 else 1 for i, k in zip(axes, kernel)]
+        kernels.append(tuple(kernel))
+        strides.append(tuple(2 if i in halved else 1 for i in axes))
+        for i in halved:
+            gaps[i] *= 2
+            sizes[i] = ceil(sizes[i] / 2)
+    kernels.append((3,) * len(patch))
+    multiple = [prod(own) for own in zip(*strides)]
+    padded = tuple(-(-n // m) * m for n, m in zip(patch, multiple))
+    return Topology(padded, tuple(strides), tuple(kernels))
+
+
+def first_patch(shape: Sequence[int], spacing: Sequence[float]) -> list[int]:
+    """The patch that is tried first: of one extent in space along every axis, and no longer than the images."""
+    dims = len(shape)
+    inverse = [1 / gap for gap in spacing]
+    scale = (BEGIN[dims] ** dims / prod(inverse)) ** (1 / dims)
+    return [max(1, min(round(one * scale), n)) for one, n in zip(inverse, shape)]
+
+
+def channels(stage: int, dims: int) -> int:
+    """The channels of a stage."""
+    return min(BASE << stage, MOST[dims])
+
+
+def estimate(found: Topology, classes: int) -> int:
+    """nnU-Net's own measure: values of the outputs of all convolutions, for one sample."""
+    dims = len(found.patch)
+    sizes = list(found.patch)
+    values, maps = 0, []
+    for stage, stride in enumerate(found.strides):
+        sizes = [n // s for n, s in zip(sizes, stride)]
+        maps.append(prod(sizes))
+        values += 2 * channels(stage, dims) * maps[-1]
+    for stage in range(len(maps) - 1):
+        values += (3 * channels(stage, dims) + classes) * maps[stage]
+    return values
+
+
+def plan(asked: Asked) -> Planned:
+    """The plan whose patch is the first that fits. Raises :class:`Undesignable` where none does."""
+    spacing = asked.spacing
+    found = topology(first_patch(asked.shape, spacing), spacing)
+    shrunk = 0
+    while not _fits(found, asked):
+        axis = max(range(len(found.patch)), key=lambda i: (found.patch[i] / asked.shape[i], i))
+        patch = list(found.patch)
+        patch[axis] -= found.multiple[axis]
+        if patch[axis] < min(SMALLEST, asked.shape[axis]):
+            raise Undesignable(
+                f"no patch fits: even {_by(found.patch)} takes {_amount(_needed(found, asked))}, "
+                f"{_amount(_needed(found, asked) - asked.memory)} more than there is"
+            )
+        smaller = topology(patch, spacing)
+        patch[axis] = found.patch[axis] - smaller.multiple[axis]
+        found = topology(patch, spacing)
+        shrunk += 1
+    return Planned(_sheet(found, asked).text(), found, _told(found, asked, shrunk))
+
+
+def _needed(found: Topology, asked: Asked) -> int:
+    """Bytes by the rule that decides."""
+    if asked.rule == "nnunet":
+        reference, batch = REFERENCE[len(found.patch)]
+        return int(estimate(found, asked.classes) * asked.batch * REFERENCE_BYTES / (reference * batch))
+    return _training(found, asked)
+
+
+def _fits(found: Topology, asked: Asked) -> bool:
+    return _needed(found, asked) <= asked.memory
+
+
+def _training(found: Topology, asked: Asked) -> int:
+    """Bytes in training: what autograd keeps, and the parameters with gradient and momentum."""
+    trace = load_text(_sheet(found, asked).text(), "<nnunet>", {}).trace()
+    held = memory(trace, asked.dtype)
+    if held is None:
+        raise Undesignable(f"a patch of {_by(found.patch)} does not trace: {trace.diagnostics[0].message}")
+    return held.training + OPTIMIZER * total(costs(trace, asked.dtype)).params
+
+
+def _told(found: Topology, asked: Asked, shrunk: int) -> list[str]:
+    own, theirs = _training(found, asked), estimate(found, asked.classes)
+    reference, batch = REFERENCE[len(found.patch)]
+    allowed = reference * batch * asked.memory / REFERENCE_BYTES / asked.batch
+    verdict = "the same patch passes there" if theirs <= allowed else "there the patch would be shrunk further"
+    strides = ", ".join(map(_by, found.strides[1:]))
+    return [
+        f"patch {_by(found.patch)}, strides {strides or 'none'}, bottleneck {_by(found.bottleneck)}"
+        + (f"; shrunk {shrunk} times to fit" if shrunk else ""),
+        f"training keeps {_amount(own)} with a batch of {asked.batch} in {asked.dtype}, of {_amount(asked.memory)}: "
+        "the maps that autograd keeps, and 12 bytes for each parameter (weight, gradient, momentum)",
+        f"nnU-Net does not count bytes but the values that its convolutions put out for one sample, {theirs:,} here, "
+        f"and takes {reference:,} with a batch of {batch} for 8 GB: norms, activations, concatenations and parameters "
+        f"are not among them; for this memory and batch its limit is {int(allowed):,}, so {verdict}",
+    ]
+
+
+def _by(numbers: Sequence[int]) -> str:
+    return "x".join(map(str, numbers))
+
+
+def _amount(n: float) -> str:
+    return f"{n / 2**30:.2f} GiB"
+
+
+def _sheet(found: Topology, asked: Asked) -> Sheet:
+    """The config: a stage of two convolutions per resolution, the first one strided, and a head at every level."""
+    dims = len(found.patch)
+    style = Style(dims, "instance", "LeakyReLU")
+    symbols = "DHW"[3 - dims :]
+    convs: list[Layer] = []
+    for suffix in ("1", "2"):
+        strided = {"stride": "${stride}"} if suffix == "1" else {}
+        convs.append(style.conv(f"conv{suffix}", "${channels}", "${kernel}", padding="${padding}", **strided))
+        convs += [*style.norms(suffix), style.act(suffix)]
+    stage = BlockText("stage", convs, {"channels": None, "kernel": 3, "padding": 1, "stride": 1})
+
+    def level(name: str, number: int, **more: object) -> Layer:
+        arguments: dict[str, object] = {"channels": channels(number, dims)}
+        kernel = one_or_all(found.kernels[number])
+        if kernel != 3:
+            arguments |= {"kernel": kernel, "padding": one_or_all([k // 2 for k in found.kernels[number]])}
+        return Layer(name, "stage", {**arguments, **more})
+
+    last = len(found.strides) - 1
+    encoder = []
+    for number, stride in enumerate(found.strides):
+        name = f"enc{number + 1}" if number < last else "bottom"
+        encoder.append(level(name, number, **({"stride": one_or_all(stride)} if number else {})))
+    decoder: list[Layer] = []
+    heads, output = [], {}
+    before = "bottom"
+    for number in range(last - 1, -1, -1):
+        ratio = one_or_all(found.strides[number + 1])
+        up = {"out_channels": channels(number, dims), "kernel_size": ratio, "stride": ratio}
+        decoder += [
+            Layer(f"up{number + 1}", f"ConvTranspose{dims}d", up, (before,)),
+            Layer(f"cat{number + 1}", "Concat", {}, (f"up{number + 1}", f"enc{number + 1}"), _IGNORED),
+            level(f"dec{number + 1}", number),
+        ]
+        before = f"dec{number + 1}"
+        heads.append(style.conv(f"seg{number + 1}", "${classes}", 1, (before,)))
+    for head in reversed(heads):
+        output[head.name] = ("N", "${classes}", *["_"] * dims)
+    if heads:
+        output[heads[-1].name] = ("N", "${classes}", *symbols)
+    return Sheet(
+        name="nnunet",
+        about=[
+            "A plan in the way of nnU-Net (Isensee et al., Nature Methods 18, 2021).",
+            "",
+            f"Median shape {_by(asked.shape)}, spacing {'x'.join(f'{gap:g}' for gap in asked.spacing)}: "
+            f"patch {_by(found.patch)},",
+            f"bottleneck {_by(found.bottleneck)}. Each decoder level has a head (deep supervision).",
+        ],
+        params={"in_channels": asked.in_channels, "classes": asked.classes},
+        input=("N", "${in_channels}", *symbols),
+        sizes={"N": asked.batch, **dict(zip(symbols, found.patch))},
+        blocks=[stage],
+        sections={
+            "encoder": encoder[:-1] or encoder,
+            "bottleneck": encoder[-1:] if last else [],
+            "decoder": decoder,
+            "head": heads,
+        },
+        output=output,
+    )
+
+
+_IGNORED = "tracer: ignore[T503]: kernel 2 up, kernel 3 down, as nnU-Net has it"
