@@ -37,6 +37,8 @@ class Field(msgspec.Struct, frozen=True):
     """From a position to the next."""
     offset: Fraction | None
     """The place of position 0; None where positions lie on no grid."""
+    turn: int | None = None
+    """Positions from which on the extent is the same, whatever the map's size; None where that decides."""
     computed: bool = True
     """False where paths of unlike strides drift apart over more positions than are followed one by one."""
 
@@ -283,11 +285,13 @@ def _field(pair: Paths, grid: Grids | None, dim: int, y: Shape, node: Node, made
             return known[0]
     extent, smallest = (None if reach is None or reach is UNKNOWN else reach.extent(n) for reach in pair)
     computed = UNKNOWN not in pair
+    whole = pair[0]
+    turn = 1 if whole is None else len(whole.low) if whole.by is not None else None
     if own is not None:
-        field = Field(extent, smallest, Fraction(*own.stride), Fraction(*own.offset), computed)
+        field = Field(extent, smallest, Fraction(*own.stride), Fraction(*own.offset), turn, computed)
         _fields[own, id(pair[0]), id(pair[1]), n] = field, pair
         return field
     axis = dim - len(y)
     before = [made[source.index] for source in node.inputs]
     stride = max((f[axis].stride for f in before if len(f) >= -axis), default=Fraction(1))
-    return Field(extent, smallest, stride, None, computed)
+    return Field(extent, smallest, stride, None, turn, computed)

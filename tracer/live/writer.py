@@ -250,7 +250,7 @@ class Writer:
         found: list[Asked] = []
         try:
             for remark in chain(op.losses(*x, **given), op.cautions(*x, **given)):
-                if isinstance(remark.holds, Condition):
+                if isinstance(remark.holds, Condition) or not remark.holds:
                     found.append(_warning(remark.holds, remark.code, self._remark(node, remark), remark.hint))
         except TypeError:  # it asks for numbers
             pass

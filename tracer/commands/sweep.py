@@ -1,0 +1,348 @@
+"""``tracer sweep``: every combination of params and sizes, checked, planned and costed."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from tracer.commands.options import (
+    Overrides,
+    colour_option,
+    complain,
+    console_for,
+    is_terminal,
+    need,
+    shown,
+    source_of,
+    unreadable,
+    use_colour,
+)
+from tracer.cost import DTYPE_BYTES
+from tracer.diagnostics import TracerError, shortened
+
+if TYPE_CHECKING:
+    from tracer.sweep.axes import Axis
+    from tracer.sweep.journal import Columns, Journal
+    from tracer.sweep.study import Study
+
+CONFIRMED = 5_000_000
+"""Rows from which on a sweep is asked for twice."""
+
+SHOWN = 20
+"""Rows of the table at the end."""
+
+OBJECTIVES = "macs,memory,params,receptive_field"
+"""And the sizes that are varied: a design that takes a larger input is not beaten by one that costs less for a smaller.
+"""
+
+
+@click.command("sweep")
+@click.argument("config", required=False)
+@click.option("--family", help="Design the networks of a family in place of CONFIG: unet, linknet, ...")
+@click.option("--vary", "varied", multiple=True, metavar="NAME=VALUES", help="A param's values: 16,32,64 or 3..7.")
+@click.option(
+    "--size", "sizes", multiple=True, metavar="SYMBOL=VALUES", help="A symbol's sizes: H=64..512:32; H=W=... ties two."
+)
+@click.option("--set", "sets", multiple=True, metavar="PARAM=VALUE", help="A param's value in all rows.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="rows.parquet, .csv or .jsonl; otherwise none.")
+@click.option("--overwrite", is_flag=True, help="Replace the output where it is there already.")
+@click.option("--where", metavar="EXPRESSION", help='Which rows compete at the end: "macs < 5e9 and aligned".')
+@click.option(
+    "--objectives", metavar="COLUMN,...", help=f"What they compete in; otherwise {OBJECTIVES} and the varied sizes."
+)
+@click.option("--top", type=click.IntRange(1, 10_000), default=SHOWN, show_default=True, help="Rows of the table.")
+@click.option("--plot", type=click.Path(dir_okay=False), help="A picture of the rows: .svg, .png or .pdf.")
+@click.option("--dtype", type=click.Choice(sorted(DTYPE_BYTES)), default="float32", show_default=True, help="Of maps.")
+@click.option("--workers", type=click.IntRange(1, 1024), help="Processes; otherwise one for each core.")
+@click.option("--dask", metavar="ADDRESS", help="A running Dask scheduler whose workers compute: tcp://host:8786.")
+@click.option("--yes", is_flag=True, help="Do not ask, however many rows there are.")
+@colour_option
+def command(
+    config: str | None,
+    family: str | None,
+    varied: tuple[str, ...],
+    sizes: tuple[str, ...],
+    sets: tuple[str, ...],
+    output: str | None,
+    overwrite: bool,
+    where: str | None,
+    objectives: str | None,
+    top: int,
+    plot: str | None,
+    dtype: str,
+    workers: int | None,
+    dask: str | None,
+    yes: bool,
+    color: str,
+) -> None:
+    """Check, plan and cost CONFIG for every combination of --vary and --size.
+
+    Rows go to the output, params that decide the structure turning slowest, sizes fastest. A sweep that is interrupted
+    goes on where it was when the same command is given again. At the end stand the designs that no other beats.
+    """
+    from tracer.sweep.axes import Unvaried
+    from tracer.sweep.study import config_study, family_study
+
+    if (config is None) == (family is None):
+        raise click.UsageError("give a CONFIG, or --family NAME")
+    axes = _axes(varied, sizes)
+    params = Overrides(sets, (), ()).params
+    try:
+        if family is not None:
+            study = family_study(_family(family), params, {}, axes, dtype)
+        else:
+            assert config is not None
+            study = config_study(_text(config), shown(config), params, {}, axes, dtype)
+    except Unvaried as error:
+        raise click.UsageError(str(error)) from None
+    except TracerError as error:
+        complain(error.diagnostics, _text(str(config)), config=str(config))
+        raise click.exceptions.Exit(1) from None
+    condition = _condition(where, study)
+    measures = _objectives(objectives, study)
+    _check_output(output, plot, overwrite)
+    if dask is not None:
+        need("distributed", "sweep")
+    _confirm(study, yes)
+    with _Place(output, study) as journal:
+        _run(study, journal, workers or os.cpu_count() or 1, dask)
+        if output is not None:
+            _write(Path(output), study, journal)
+        _end(study, journal, condition, measures, top, plot, use_colour(color))
+        journal.remove()
+
+
+class _Place:
+    """Where finished tasks are kept while a sweep runs: beside the output, or in a file that nobody sees."""
+
+    def __init__(self, output: str | None, study: Study) -> None:
+        self.output, self.study = output, study
+
+    def __enter__(self) -> Journal:
+        from tempfile import mkstemp
+
+        from tracer.sweep.journal import Journal, OtherSweep
+
+        if self.output is None:
+            handle, name = mkstemp(prefix="tracer-sweep-")
+            os.close(handle)
+            self.path = Path(name)
+        else:
+            self.path = Path(f"{self.output}.partial")
+        try:
+            self.journal = Journal(self.path, self.study.key())
+        except OtherSweep as error:
+            _fail(f"{error}; delete it, or choose another --output")
+        except OSError as error:
+            _fail(f"{shown(str(self.path))}: cannot write: {error.strerror or error}")
+        return self.journal
+
+    def __exit__(self, *reason: object) -> None:
+        self.journal.close()
+        if self.output is None:
+            self.path.unlink(missing_ok=True)
+
+
+def _fail(message: str) -> NoReturn:
+    click.echo(message, err=True)
+    raise click.exceptions.Exit(2)
+
+
+def _text(config: str) -> str:
+    try:
+        return source_of(config)
+    except OSError as error:
+        complain([unreadable(config, error)], "", config=config)
+        raise click.exceptions.Exit(2) from None
+
+
+def _family(name: str) -> str:
+    from tracer.design.families import families
+    from tracer.network.values import did_you_mean
+
+    if name not in families:
+        raise click.UsageError(f"no family is called {name!r}; {did_you_mean(name, families)}")
+    return name
+
+
+def _axes(varied: Sequence[str], sizes: Sequence[str]) -> list[Axis]:
+    from tracer.sweep.axes import Unvaried, axis
+
+    found: list[Axis] = []
+    for kind, items in (("param", varied), ("size", sizes)):
+        for item in items:
+            for part in [item] if kind == "param" else re.split(r",(?=\s*[^\W\d]\w*\s*=)", item):
+                *names, text = part.split("=") if kind == "size" else part.partition("=")[::2]
+                names = [name.strip() for name in names]
+                if not names or not all(name.isidentifier() for name in names) or not text.strip():
+                    option = "--vary" if kind == "param" else "--size"
+                    raise click.BadParameter(f"{shortened(part, 60)!r} is not NAME=VALUES", param_hint=option)
+                try:
+                    found.append(axis(kind, names, text))  # type: ignore[arg-type]
+                except Unvaried as error:
+                    raise click.UsageError(str(error)) from None
+    named = [name for one in found for name in one.names]
+    for name in named:
+        if named.count(name) > 1:
+            raise click.UsageError(f"{name} is varied twice")
+    return found
+
+
+def _condition(where: str | None, study: Study) -> Any:
+    """The parsed expression of --where, its names checked."""
+    from tracer.source.expressions import ExpressionError, parse
+    from tracer.sweep.table_files import kinds
+
+    if where is None:
+        return None
+    try:
+        found = parse(where)
+    except ExpressionError as error:
+        raise click.BadParameter(str(error), param_hint="--where") from None
+    unknown = sorted(found.names - set(kinds(study)))
+    if unknown:
+        columns = ", ".join(kinds(study))
+        raise click.BadParameter(f"no column is called {unknown[0]!r}; columns: {columns}", param_hint="--where")
+    return found
+
+
+def _objectives(text: str | None, study: Study) -> list[str]:
+    from tracer.sweep.table_files import kinds
+
+    names = [name.strip() for name in (text or OBJECTIVES).split(",") if name.strip()]
+    if text is None:
+        names += [name for axis in study.axes if axis.kind == "size" and len(axis) > 1 for name in axis.names[:1]]
+    known = [name for name, kind in kinds(study).items() if kind in (int, float)]
+    for name in names:
+        if name not in known:
+            raise click.BadParameter(f"{name!r} is no number; columns: {', '.join(known)}", param_hint="--objectives")
+    if not names:
+        raise click.BadParameter("name at least one column", param_hint="--objectives")
+    return list(dict.fromkeys(names))
+
+
+def _check_output(output: str | None, plot: str | None, overwrite: bool) -> None:
+    from tracer.sweep.table_files import WRITERS
+
+    if output is not None:
+        ending = Path(output).suffix.lower()
+        if ending not in WRITERS:
+            raise click.UsageError(f"{shown(output)}: rows are written as {', '.join(WRITERS)}")
+        if Path(output).exists() and not overwrite:
+            raise click.UsageError(f"{shown(output)} is there already; --overwrite replaces it")
+        if not Path(output).absolute().parent.is_dir():
+            raise click.UsageError(f"{shown(output)}: there is no such folder")
+        if ending == ".parquet":
+            need("pyarrow", "sweep")
+    if plot is not None:
+        if Path(plot).suffix.lower() not in (".svg", ".png", ".pdf"):
+            raise click.UsageError(f"{shown(plot)}: a picture is .svg, .png or .pdf")
+        need("matplotlib", "sweep")
+
+
+def _confirm(study: Study, yes: bool) -> None:
+    count = study.rows
+    if count <= CONFIRMED or yes:
+        return
+    said = f"this sweep has {count:,} rows"
+    if sys.stdin is None or not sys.stdin.isatty():
+        _fail(f"{said}; --yes runs sweeps of more than {CONFIRMED:,}")
+    if not click.confirm(f"{said}; run it?", err=True):
+        raise click.Abort
+
+
+def _run(study: Study, journal: Journal, workers: int, dask: str | None) -> None:
+    """Compute what is not done yet. However that ends, what is done stays."""
+    from tracer.sweep.running import Lost, locally, on_dask
+
+    done = journal.done
+    before = sum(study.task(number).stop - study.task(number).start for number in done)
+    if before:
+        click.echo(f"{before:,} of {study.rows:,} rows are done already", err=True)
+    pending = (task.number for task in study.tasks() if task.number not in done)
+    left = study.task_count - len(done)
+    made = on_dask(study, pending, dask) if dask else locally(study, pending, min(workers, max(left, 1)))
+    finished = before
+    try:
+        for number, columns in _shown(made, study.rows, before):
+            journal.add(number, columns)
+            finished += study.task(number).stop - study.task(number).start
+    except Lost as error:
+        _kept(journal, finished, study.rows)
+        _fail(str(error))
+    except KeyboardInterrupt:
+        _kept(journal, finished, study.rows)
+        raise click.Abort from None
+
+
+def _kept(journal: Journal, finished: int, rows: int) -> None:
+    if not journal.path.name.startswith("tracer-sweep-"):
+        said = f"{finished:,} of {rows:,} rows are kept in {shown(str(journal.path))}"
+        click.echo(f"{said}; the same command goes on from there", err=True)
+
+
+def _shown(made: Iterator[tuple[int, Columns]], rows: int, before: int) -> Iterator[tuple[int, Columns]]:
+    """The same, with a bar on a terminal that says how far it is."""
+    from tracer.sweep.table_files import rows_in
+
+    if not is_terminal(sys.stderr):
+        yield from made
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    bar = Progress(
+        TextColumn("rows"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=Console(stderr=True), transient=True,
+    )  # fmt: skip
+    with bar:
+        task = bar.add_task("rows", total=rows, completed=before)
+        for number, columns in made:
+            yield number, columns
+            bar.advance(task, rows_in(columns))
+
+
+def _write(output: Path, study: Study, journal: Journal) -> None:
+    from tracer.sweep.table_files import write_rows
+
+    try:
+        write_rows(output, study, (record.columns for record in journal.records()))
+    except OSError as error:
+        _fail(f"{shown(str(output))}: cannot write: {error.strerror or error}")
+    click.echo(f"written: {shown(str(output))}, {study.rows:,} rows", err=True)
+
+
+def _end(
+    study: Study, journal: Journal, condition: Any, measures: list[str], top: int, plot: str | None, colour: bool
+) -> None:
+    """The table of the designs that no other beats, and the picture."""
+    from tracer.sweep.competing import competing
+    from tracer.sweep.table_files import kinds
+    from tracer.views import sweep as view
+
+    larger = study.larger_is_better
+    found = competing((record.columns for record in journal.records()), list(kinds(study)), condition, measures, larger)
+    for line in found.told:
+        click.echo(line, err=True)
+    if not found.rows:
+        click.echo(f"none of {study.rows:,} rows competes", err=True)
+        return
+    names = [*study.names, *measures, *(["lossless", "aligned"] if "aligned" not in measures else [])]
+    best = [found.rows[i] for i in found.best]
+    title = f"{len(best):,} of {len(found.rows):,} competing rows are not beaten in {', '.join(measures)}"
+    if len(best) > top:
+        title += f"; the first {top} of them"
+    console_for(colour).print(view.table(title, list(dict.fromkeys(names)), best[:top]))
+    if plot is not None:
+        columns = {name: [row[name] for row in found.rows] for name in measures}
+        try:
+            view.plot(Path(plot), columns, found.best, larger)
+        except OSError as error:
+            _fail(f"{shown(plot)}: cannot write: {error.strerror or error}")
+        click.echo(f"written: {shown(plot)}", err=True)

@@ -1,0 +1,155 @@
+"""The rows of a task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tracer.design.taps import Undesignable
+from tracer.diagnostics import TracerError
+from tracer.net import Net
+from tracer.open_params import NotOpen
+from tracer.sweep.axes import count
+from tracer.sweep.exact import Row, exact_row
+from tracer.sweep.study import ROWS, Study, Task, shown
+from tracer.sweep.vectorised import Columns, Vectorised
+
+COMPARED = 3
+"""Rows of each task that are computed both ways."""
+
+KEPT = 256
+"""Networks of other params that are kept while a task is computed."""
+
+_programs: dict[tuple[str, int], Vectorised | None] = {}
+"""The program of the last structural combination: its tasks follow each other."""
+
+
+def evaluate(study: Study, number: int) -> Columns:
+    """The columns of a task: what is varied, then :data:`ROWS`."""
+    task = study.task(number)
+    rows = task.stop - task.start
+    inner = _inner(study, task)
+    columns: Columns = {name: _constant(shown(value), rows) for name, value in study.fixed(task).items()}
+    columns |= inner
+    return columns | _Rows(study, task, inner).computed()
+
+
+class _Rows:
+    """The rows of one task while they are computed."""
+
+    def __init__(self, study: Study, task: Task, inner: Columns) -> None:
+        self.study, self.task, self.inner = study, task, inner
+        self.count = task.stop - task.start
+        self.params = [name for axis in study.numeric if axis.kind == "param" for name in axis.names]
+        self.symbols = [name for axis in study.numeric if axis.kind == "size" for name in axis.names]
+        self.nets: dict[tuple[int, ...], Net | str] = {}
+        """By the params' values: the network, or the code of what is wrong with it."""
+
+    def computed(self) -> Columns:
+        found = self._together()
+        if found is None:
+            columns, unsaid = _empty(self.count), np.ones(self.count, bool)
+        else:
+            columns, unsaid = found
+        for i in np.flatnonzero(unsaid):
+            self._set(columns, int(i), self._exact(int(i)))
+        return columns
+
+    def _together(self) -> tuple[Columns, Any] | None:
+        """All rows at once, and those of which that says nothing; None where it cannot be done, or is not exact."""
+        key = (self.study.key(), self.task.outer)
+        if key not in _programs:
+            _programs.clear()
+            _programs[key] = self._program()
+        program = _programs[key]
+        if program is None:
+            return None
+        known = program.writer.network.defaults()
+        values: dict[str, Any] = {symbol: np.array([n]) for symbol, n in known.items()}
+        values |= {symbol: self.inner[symbol] for symbol in self.symbols}
+        values |= {f"param {name}": self.inner[name] for name in self.params}
+        found = program.rows(values, self.count)
+        if not program.is_steady and found.columns and found.columns["valid"].any():
+            i = int(np.argmax(found.columns["valid"]))
+            net = self._net(i)
+            if isinstance(net, str):  # the program was wrong to say that it runs
+                return None
+            program.learn(net.trace(**{**net.network.defaults(), **self._sizes(i)}))
+            found = program.rows(values, self.count)
+        if not found.columns:
+            return None
+        columns = _empty(self.count)
+        for name, column in found.columns.items():
+            columns[name] = np.ma.array(column, copy=True)
+        for i in {0, self.count // 2, self.count - 1}:
+            if not found.unsaid[i]:
+                exact = self._exact(i)
+                if {name: self._get(columns, i, name) for name in ROWS} != {name: exact.get(name) for name in ROWS}:
+                    return None
+        return columns, found.unsaid
+
+    def _program(self) -> Vectorised | None:
+        net = self._net(0)
+        if isinstance(net, str):
+            return None
+        try:
+            return Vectorised(net, {name: int(self.inner[name][0]) for name in self.params}, self.study.dtype)
+        except NotOpen:
+            return None
+
+    def _sizes(self, i: int) -> dict[str, int]:
+        return {symbol: int(self.inner[symbol][i]) for symbol in self.symbols}
+
+    def _net(self, i: int) -> Net | str:
+        key = tuple(int(self.inner[name][i]) for name in self.params)
+        if key not in self.nets:
+            if len(self.nets) > KEPT:
+                self.nets.clear()
+            try:
+                self.nets[key] = self.study.network(self.task, dict(zip(self.params, key)), self._sizes(i))
+            except TracerError as error:
+                self.nets[key] = error.diagnostics[0].code
+            except (Undesignable, ValueError):
+                self.nets[key] = "design"
+        return self.nets[key]
+
+    def _exact(self, i: int) -> Row:
+        net = self._net(i)
+        if isinstance(net, str):
+            return {"valid": False, "error": net}
+        return exact_row(net, {**net.network.defaults(), **self._sizes(i)}, self.study.dtype)
+
+    @staticmethod
+    def _get(columns: Columns, i: int, name: str) -> Any:
+        value = columns[name][i]
+        if value is np.ma.masked:
+            return None
+        return value if isinstance(value, str) else value.item()
+
+    @staticmethod
+    def _set(columns: Columns, i: int, row: Row) -> None:
+        for name in ROWS:
+            value = row.get(name)
+            columns[name][i] = np.ma.masked if value is None else value
+
+
+def _empty(rows: int) -> Columns:
+    kinds: dict[str, Any] = {"valid": bool, "lossless": bool, "aligned": bool, "error": object}
+    return {name: np.ma.array(np.zeros(rows, kinds.get(name, np.int64)), mask=True) for name in ROWS}
+
+
+def _inner(study: Study, task: Task) -> Columns:
+    """The values of the numeric axes in every row."""
+    found: Columns = {}
+    numbers = np.arange(task.start, task.stop, dtype=np.int64)
+    for i, axis in enumerate(study.numeric):
+        place = numbers // count(study.numeric[i + 1 :]) % len(axis)
+        values = axis.start + place * axis.step if axis.values is None else np.array(axis.values, np.int64)[place]
+        found.update(dict.fromkeys(axis.names, values))
+    return found
+
+
+def _constant(value: Any, rows: int) -> Any:
+    kind = object if isinstance(value, str) or value is None else None
+    return np.full(rows, value, kind)

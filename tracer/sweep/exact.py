@@ -1,0 +1,60 @@
+"""One row as the tracer itself says it: for networks that no program of numbers can stand for, and to compare with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tracer.cost import costs, total
+from tracer.geometry import meetings
+from tracer.memory import memory
+from tracer.net import Net
+from tracer.receptive_field import fields
+from tracer.size_set import TooLarge
+from tracer.trace import Trace
+
+Row = dict[str, Any]
+
+
+def exact_row(net: Net, sizes: Mapping[str, int], dtype: str) -> Row:
+    """The columns of one combination of sizes."""
+    trace = net.trace(**sizes)
+    if trace.diagnostics:
+        return {"valid": False, "error": trace.diagnostics[0].code}
+    held, cost = memory(trace, dtype), total(costs(trace, dtype))
+    assert held is not None
+    lossless = all(remark.code not in ("T501", "T502") for _, remark in trace.remarks())
+    return {
+        "valid": True,
+        "lossless": lossless,
+        "aligned": lossless and _meets(trace),
+        "macs": cost.macs,
+        "params": cost.params,
+        "memory": cost.memory,
+        "training": held.training,
+        "inference": held.inference,
+        "receptive_field": receptive_field(trace),
+    }
+
+
+def _meets(trace: Trace) -> bool | None:
+    try:
+        return all(bool(meeting.holds) for meeting in meetings(trace.network, trace.ops, trace.by_index))
+    except TooLarge:
+        return None
+
+
+def receptive_field(trace: Trace) -> int | None:
+    """Of the first output, along the axis where it is largest; None where that is the whole input, or not computed."""
+    first = next(iter(trace.network.outputs.values()))
+    extents = [field.extent for field in fields(trace).get(first.name, ())]
+    known = [extent for extent in extents if extent is not None]
+    return max(known) if known and len(known) == len(extents) else None
+
+
+def turns(trace: Trace) -> list[int] | None:
+    """Of the first output, from how many positions on its field is the same, per axis; None where sizes decide."""
+    first = next(iter(trace.network.outputs.values()))
+    found = [field.turn for field in fields(trace).get(first.name, ())]
+    known = [turn for turn in found if turn is not None]
+    return known if known and len(known) == len(found) else None

@@ -1,0 +1,104 @@
+"""Who computes the tasks: this process, processes beside it, or the workers of a Dask scheduler."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from typing import Any
+
+from tracer.sweep.evaluate import evaluate
+from tracer.sweep.journal import Columns
+from tracer.sweep.study import Study
+from tracer.sweep.table_files import packed
+
+AHEAD = 4
+"""Tasks that wait for each worker."""
+
+CONNECT = 10
+"""Seconds to wait for a scheduler."""
+
+RETRIES = 8
+"""Workers that may die over one task."""
+
+Done = tuple[int, Columns]
+
+
+class Lost(Exception):
+    """Nobody is left to compute; what is done is done."""
+
+
+def rows(study: Study, number: int) -> Columns:
+    """The rows of a task, as lists."""
+    return packed(evaluate(study, number))
+
+
+def locally(study: Study, tasks: Iterable[int], workers: int) -> Iterator[Done]:
+    """The tasks' rows as they are done, computed by so many processes. Raises :class:`Lost`."""
+    if workers == 1:
+        yield from ((number, rows(study, number)) for number in tasks)
+        return
+    pending = iter(tasks)
+    pool = ProcessPoolExecutor(workers, initializer=_leave_interrupts)
+    try:
+        running: dict[Future[Columns], int] = {}
+        while True:
+            for number in islice(pending, AHEAD * workers - len(running)):
+                running[pool.submit(rows, study, number)] = number
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future.result()
+    except BrokenProcessPool:
+        raise Lost("a worker process was killed") from None
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C is for the process that started them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def on_dask(study: Study, tasks: Iterable[int], address: str) -> Iterator[Done]:
+    """The tasks' rows as they are done, by the workers of a running scheduler. Raises :class:`Lost`."""
+    import logging
+
+    import distributed
+
+    dask: Any = distributed  # its functions have no types
+    for name in ("distributed", "distributed.client", "distributed.comm", "distributed.batched", "distributed.core"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what is wrong is told below
+    try:
+        client = dask.Client(address, timeout=CONNECT, set_as_default=False)
+    except (OSError, ValueError, TypeError) as error:
+        raise Lost(f"no scheduler answers at {address}: {_said(error)}") from None
+    pending = iter(tasks)
+    try:
+        ahead = AHEAD * max(len(client.nthreads()), 1)
+
+        def submitted() -> list[Any]:
+            return [
+                client.submit(rows, study, number, key=f"tracer-{study.key()}-{number}", retries=RETRIES)
+                for number in islice(pending, ahead)
+            ]
+
+        running = dask.as_completed(submitted(), with_results=False)
+        ahead = 1
+        for future in running:
+            number = int(str(future.key).rpartition("-")[2])
+            yield number, future.result()
+            running.update(submitted())
+            future.release()
+    except GeneratorExit:
+        raise
+    except Exception as error:
+        raise Lost(f"the scheduler at {address} is lost: {_said(error)}") from None
+    finally:
+        client.close(timeout=1)
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}{f': {error}' if str(error) else ''}".splitlines()[0]

@@ -1,0 +1,218 @@
+"""A sweep: which network, what is varied, and how its rows are cut into tasks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+
+from tracer.design.families import Plan, families
+from tracer.live.opening import live
+from tracer.live.writer import Writer
+from tracer.loading import load_text
+from tracer.net import Net
+from tracer.ops.base import argument, written
+from tracer.size_set import TooLarge
+from tracer.source.tree import Fault
+from tracer.source.written import EditError
+from tracer.sweep.axes import Axis, Unvaried, count, digits
+from tracer.symbol import Size
+
+CHUNK = 8192
+"""Rows of one task, at most."""
+
+CHANNELS = {
+    *("in_channels", "out_channels", "in_features", "out_features"),
+    *("num_features", "num_channels", "num_groups", "groups"),
+}
+"""Arguments that move no position of a map."""
+
+ROWS = "valid", "error", "lossless", "aligned", "macs", "params", "memory", "training", "inference", "receptive_field"
+"""The columns behind what is varied."""
+
+
+class Task(NamedTuple):
+    """A run of rows with one value for each axis that decides the structure."""
+
+    number: int
+    first: int
+    """The row that it begins with."""
+    outer: int
+    """The combination of the structural axes."""
+    start: int
+    stop: int
+    """The combinations of the others."""
+
+
+class Study(msgspec.Struct, frozen=True):
+    """A sweep. The structural axes turn slowest: a network is loaded once for each of their combinations."""
+
+    source: str
+    """The config's text, or a family's name."""
+    path: str
+    is_family: bool
+    params: Mapping[str, Any]
+    sizes: Mapping[str, int]
+    structural: tuple[Axis, ...]
+    numeric: tuple[Axis, ...]
+    """Axes whose values are numbers of one network: params that are open, and sizes."""
+    dtype: str = "float32"
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """All, the structural ones first."""
+        return (*self.structural, *self.numeric)
+
+    @property
+    def names(self) -> list[str]:
+        """What is varied, as the columns are called."""
+        return [name for axis in self.axes for name in axis.names]
+
+    @property
+    def larger_is_better(self) -> set[str]:
+        """The columns of which more is wanted: what is seen, and the input that is taken."""
+        return {"receptive_field", *(name for axis in self.axes if axis.kind == "size" for name in axis.names)}
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return count(self.axes)
+
+    def key(self) -> str:
+        """What tells this sweep from any other."""
+        return hashlib.sha256(msgspec.json.encode((3, self))).hexdigest()[:24]
+
+    @property
+    def task_count(self) -> int:
+        """How many tasks there are."""
+        return count(self.structural) * self._chunks()
+
+    def _chunks(self) -> int:
+        return -(-count(self.numeric) // CHUNK)
+
+    def task(self, number: int) -> Task:
+        """A task by its number."""
+        inner = count(self.numeric)
+        outer, chunk = divmod(number, self._chunks())
+        start, stop = chunk * CHUNK, min(chunk * CHUNK + CHUNK, inner)
+        return Task(number, outer * inner + start, outer, start, stop)
+
+    def tasks(self) -> Iterator[Task]:
+        """All tasks, in the order of their rows."""
+        return map(self.task, range(self.task_count))
+
+    def fixed(self, task: Task) -> dict[str, Any]:
+        """The values of the structural axes."""
+        chosen = digits(self.structural, task.outer)
+        return {name: axis[i] for axis, i in zip(self.structural, chosen) for name in axis.names}
+
+    def network(self, task: Task, params: Mapping[str, Any], sizes: Mapping[str, int]) -> Net:
+        """The network of a task with values of the numeric axes.
+
+        Raises TracerError, ValueError and Undesignable for values that it does not take.
+        """
+        given = {**self.params, **self.fixed(task), **params}
+        if self.is_family:
+            return family_net(self.source, given, self.sizes, self.numeric)
+        return load_text(self.source, self.path, given, {**self.sizes, **sizes})
+
+
+def family_net(name: str, params: Mapping[str, Any], sizes: Mapping[str, int], numeric: tuple[Axis, ...]) -> Net:
+    """A network of a family that serves all sizes of the sweep."""
+    try:
+        plan = msgspec.convert({**params, "sizes": {}}, Plan)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from None
+    promised: dict[str, Any] = dict(sizes)
+    for axis in numeric:
+        first, last = axis[0], axis[len(axis) - 1]
+        listed = (first,) if len(axis) == 1 else {"min": first, "max": last, "step": axis.step}
+        promised.update(dict.fromkeys(axis.names, axis.values if axis.values is not None else listed))
+    symbols = plan.symbols
+    unknown = [symbol for symbol in promised if symbol not in (*symbols, "N")]
+    if unknown:
+        raise ValueError(f"the input has no symbol {unknown[0]!r}; its symbols: N, {', '.join(symbols)}")
+    missing = [symbol for symbol in symbols if symbol not in promised]
+    if missing:
+        raise ValueError(f"{name} needs a size for {', '.join(missing)}: --size {missing[0]}=256")
+    return load_text(families[name](replace(plan, sizes=promised)).text, f"<{name}>", {})
+
+
+def config_study(
+    text: str, path: str, params: Mapping[str, Any], sizes: Mapping[str, int], axes: list[Axis], dtype: str
+) -> Study:
+    """The sweep of a config. Raises TracerError where it cannot be loaded, :class:`Unvaried` for an unknown name."""
+    first = {name: axis[0] for axis in axes if axis.kind == "param" for name in axis.names}
+    starts = {name: axis[0] for axis in axes if axis.kind == "size" for name in axis.names}
+    try:
+        net = load_text(text, path, {**params, **first}, {**sizes, **starts})
+    except ValueError as error:
+        raise Unvaried(str(error)) from None
+    missing = [symbol for symbol in net.symbols if symbol not in net.network.defaults()]
+    if missing:
+        raise Unvaried(f"the size of {missing[0]} is not known: --size {missing[0]}=64..512:32")
+    opened = _open(net, [axis for axis in axes if axis.kind == "param" and axis.is_whole])
+    numeric = [axis for axis in axes if axis.kind == "size" or axis in opened]
+    return Study(
+        source=text,
+        path=path,
+        is_family=False,
+        params=params,
+        sizes=sizes,
+        structural=tuple(axis for axis in axes if axis not in numeric),
+        numeric=tuple(numeric),
+        dtype=dtype,
+    )
+
+
+def family_study(name: str, params: Mapping[str, Any], sizes: Mapping[str, int], axes: list[Axis], dtype: str) -> Study:
+    """The sweep of a family. Raises :class:`Unvaried` for what is no option of it."""
+    known = [field for field in Plan.__struct_fields__ if field != "sizes"]
+    for word in (*params, *(name for axis in axes if axis.kind == "param" for name in axis.names)):
+        if word not in known:
+            raise Unvaried(f"a family has no {word!r}; it has {', '.join(known)}")
+    return Study(
+        source=name,
+        path=f"<{name}>",
+        is_family=True,
+        params=params,
+        sizes=sizes,
+        structural=tuple(axis for axis in axes if axis.kind == "param"),
+        numeric=tuple(axis for axis in axes if axis.kind == "size"),
+        dtype=dtype,
+    )
+
+
+def _open(net: Net, axes: list[Axis]) -> list[Axis]:
+    """Of params, those that stand for a number wherever they are read, and move no window."""
+    if not axes:
+        return []
+    try:
+        params = live(net).params
+        params = {name: n for name, n in params.items() if any(name in axis.names for axis in axes)}
+        moving = _moving(Writer(net, params)) if params else set()
+    except (TypeError, TooLarge, Fault, EditError):
+        return []
+    return [axis for axis in axes if set(axis.names) <= set(params) - moving]
+
+
+def _moving(writer: Writer) -> set[str]:
+    """The open params that decide more than numbers of channels: which positions are seen, or how many there are."""
+    found: set[str] = set()
+    for op in writer.ops:
+        if op is None:
+            continue
+        for field in set(op.__struct_encode_fields__) - CHANNELS:
+            value = argument(op, field)
+            for one in value if isinstance(value, tuple) else (value,):
+                if isinstance(one, Size):
+                    found |= {word.removeprefix("param ") for word in one.space.support(one)}
+    return found
+
+
+def shown(value: Any) -> Any:
+    """A value as it stands in a table: numbers and texts as they are, others as in YAML."""
+    return value if value is None or isinstance(value, int | float | str) else written(value)

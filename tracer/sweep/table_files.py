@@ -1,0 +1,126 @@
+"""The rows of a sweep as a file: Parquet, CSV or JSON lines, by the name's ending; there when it is whole."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tracer.sweep.axes import Axis
+from tracer.sweep.journal import Columns
+from tracer.sweep.study import Study, shown
+
+BATCH = 1 << 17
+"""Rows of one group in a Parquet file."""
+
+Kind = type[int] | type[float] | type[bool] | type[str]
+
+KINDS: dict[str, Kind] = {"valid": bool, "error": str, "lossless": bool, "aligned": bool}
+
+
+def kinds(study: Study) -> dict[str, Kind]:
+    """The type of every column, in order."""
+    from tracer.sweep.study import ROWS
+
+    found = {name: _kind(axis) for axis in study.axes for name in axis.names}
+    return found | {name: KINDS.get(name, int) for name in ROWS}
+
+
+def _kind(axis: Axis) -> Kind:
+    types = {type(shown(axis[i])) for i in range(len(axis))} if axis.values is not None else {int}
+    if types <= {int}:
+        return int
+    if types <= {int, float}:
+        return float
+    return bool if types == {bool} else str
+
+
+def typed(columns: Columns, of: Mapping[str, Kind]) -> Columns:
+    """Columns with the values of a mixed one as texts."""
+    return {
+        name: [None if value is None else kind(value) for value in columns[name]]
+        if kind in (str, float)
+        else columns[name]
+        for name, kind in of.items()
+    }
+
+
+def write_parquet(path: Path, of: Mapping[str, Kind], tables: Iterator[Columns]) -> None:
+    """One Parquet file of all rows."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string()}
+    schema = pa.schema([(name, types[kind]) for name, kind in of.items()])
+    with pq.ParquetWriter(path, schema) as writer:
+        waiting: list[Any] = []
+        for columns in tables:
+            waiting.append(pa.table(typed(columns, of), schema=schema))
+            if sum(len(one) for one in waiting) >= BATCH:
+                writer.write_table(pa.concat_tables(waiting).combine_chunks())
+                waiting = []
+        if waiting:
+            writer.write_table(pa.concat_tables(waiting).combine_chunks())
+
+
+def write_csv(path: Path, of: Mapping[str, Kind], tables: Iterator[Columns]) -> None:
+    """Comma-separated, a header first; what is not known is empty."""
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(of)
+        for columns in tables:
+            own = typed(columns, of)
+            writer.writerows(zip(*(map(_cell, own[name]) for name in of)))
+
+
+def _cell(value: Any) -> Any:
+    return ("true" if value else "false") if isinstance(value, bool) else value
+
+
+def write_json_lines(path: Path, of: Mapping[str, Kind], tables: Iterator[Columns]) -> None:
+    """One JSON object to a line."""
+    encode = msgspec.json.Encoder().encode
+    with open(path, "wb") as file:
+        for columns in tables:
+            own = typed(columns, of)
+            for row in zip(*(own[name] for name in of)):
+                file.write(encode(dict(zip(of, row))) + b"\n")
+
+
+Writer = Callable[[Path, Mapping[str, Kind], Iterator[Columns]], None]
+
+WRITERS: dict[str, Writer] = {
+    ".parquet": write_parquet,
+    ".csv": write_csv,
+    ".jsonl": write_json_lines,
+}
+"""By the ending of the file's name."""
+
+
+def write_rows(path: Path, study: Study, tables: Iterator[Columns]) -> None:
+    """Write all rows; the file is there when it is whole. Raises OSError."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        WRITERS[path.suffix.lower()](beside, kinds(study), tables)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def packed(columns: Mapping[str, Any]) -> Columns:
+    """Columns of arrays as lists, None where nothing is known."""
+    return {name: values.tolist() for name, values in columns.items()}
+
+
+def rows_in(columns: Columns) -> int:
+    """How many rows there are."""
+    return len(next(iter(columns.values()), ()))
+
+
+def names_of(study: Study) -> Sequence[str]:
+    """The columns' names."""
+    return list(kinds(study))
