@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,9 +24,13 @@ class Competition(NamedTuple):
 
 
 def competing(
-    tables: Iterator[Columns], names: Sequence[str], where: Expression | None, by: Sequence[str]
+    tables: Iterator[Columns],
+    names: Sequence[str],
+    where: Expression | None,
+    by: Sequence[str],
+    larger: Container[str],
 ) -> Competition:
-    """The competition of all valid rows that meet a condition, in some measures."""
+    """The competition of all valid rows that meet a condition, in the measures ``by``; of some the larger is better."""
     rows: list[dict[str, Any]] = []
     known: dict[tuple[Any, ...], bool] = {}
     unjudged = 0
