@@ -8,10 +8,11 @@ import numpy as np
 
 from tracer.design.taps import Undesignable
 from tracer.diagnostics import TracerError
+from tracer.memo import Memo
 from tracer.net import Net
 from tracer.open_params import NotOpen
 from tracer.sweep.axes import count
-from tracer.sweep.exact import Row, exact_row
+from tracer.sweep.exact import Row, exact_row, receptive_field, spatial_symbols
 from tracer.sweep.study import ROWS, Study, Task, shown
 from tracer.sweep.vectorised import Columns, Vectorised
 
@@ -23,6 +24,9 @@ KEPT = 256
 
 _programs: dict[tuple[str, int], Vectorised | None] = {}
 """The program of the last structural combination: its tasks follow each other."""
+
+_fields: Memo[tuple[int | None]] = Memo(65_536)
+"""The receptive field by study, structure and spatial sizes."""
 
 
 def evaluate(study: Study, number: int) -> Columns:
@@ -82,6 +86,9 @@ class _Rows:
         columns = _empty(self.count)
         for name, column in found.columns.items():
             columns[name] = np.ma.array(column, copy=True)
+        for place in np.flatnonzero(found.unseen):
+            seen = self._seen(int(place))
+            columns["receptive_field"][place] = np.ma.masked if seen is None else seen
         for i in {0, self.count // 2, self.count - 1}:
             if not found.unsaid[i]:
                 exact = self._exact(i)
@@ -97,6 +104,16 @@ class _Rows:
             return Vectorised(net, {name: int(self.inner[name][0]) for name in self.params}, self.study.dtype)
         except NotOpen:
             return None
+
+    def _seen(self, i: int) -> int | None:
+        """The receptive field of a valid row: sizes decide it, and no open param."""
+        net, sizes = self._net(i), self._sizes(i)
+        assert not isinstance(net, str)
+        spatial = spatial_symbols(net)
+        key = (self.study.key(), self.task.outer, *(n for symbol, n in sizes.items() if symbol in spatial))
+        if key not in _fields:
+            _fields[key] = (receptive_field(net.trace(**{**net.network.defaults(), **sizes})),)
+        return _fields[key][0]
 
     def _sizes(self, i: int) -> dict[str, int]:
         return {symbol: int(self.inner[symbol][i]) for symbol in self.symbols}

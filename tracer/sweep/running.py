@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
+from multiprocessing import parent_process
+from threading import Thread
 from typing import Any
 
 from tracer.sweep.evaluate import evaluate
@@ -41,7 +44,7 @@ def locally(study: Study, tasks: Iterable[int], workers: int) -> Iterator[Done]:
         yield from ((number, rows(study, number)) for number in tasks)
         return
     pending = iter(tasks)
-    pool = ProcessPoolExecutor(workers, initializer=_leave_interrupts)
+    pool = ProcessPoolExecutor(workers, initializer=_begin)
     try:
         running: dict[Future[Columns], int] = {}
         while True:
@@ -57,9 +60,16 @@ def locally(study: Study, tasks: Iterable[int], workers: int) -> Iterator[Done]:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _leave_interrupts() -> None:
-    """Ctrl-C is for the process that started them."""
+def _begin() -> None:
+    """Leave Ctrl-C to the process that started this one, and end with it, however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with, args=(parent_process(),), daemon=True).start()
+
+
+def _end_with(parent: Any) -> None:
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def on_dask(study: Study, tasks: Iterable[int], address: str) -> Iterator[Done]:
@@ -85,7 +95,7 @@ def on_dask(study: Study, tasks: Iterable[int], address: str) -> Iterator[Done]:
                 for number in islice(pending, ahead)
             ]
 
-        running = dask.as_completed(submitted(), with_results=False)
+        running = dask.as_completed(submitted(), loop=client.loop)
         ahead = 1
         for future in running:
             number = int(str(future.key).rpartition("-")[2])

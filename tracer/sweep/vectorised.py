@@ -29,10 +29,11 @@ Columns = dict[str, Array]
 
 
 class Found(NamedTuple):
-    """Columns, and the rows of which they say nothing."""
+    """Columns, the rows of which they say nothing, and those of which they do not say the receptive field."""
 
     columns: Columns
     unsaid: Array
+    unseen: Array
 
 
 class Vectorised:
@@ -88,7 +89,7 @@ class Vectorised:
         """The columns for arrays of symbols' sizes and params (``param NAME``)."""
         most = {name: int(np.max(array)) for name, array in values.items()}
         if any(abs(int(n)) > LARGEST for n in self._numbers(self._run(most)).values()):
-            return Found({}, np.ones(count, bool))
+            return Found({}, np.ones(count, bool), np.zeros(count, bool))
         v = self._run(values)
         code, codes, unsaid = np.zeros(count, np.int8), [""], np.zeros(count, bool)
         lossless, aligned = np.ones(count, bool), np.ones(count, bool)
@@ -109,10 +110,9 @@ class Vectorised:
         valid = code == 0
         if self.writer.choices:  # whether another plan closes, the planner says
             unsaid |= ~valid
-        if not self.is_steady:
-            unsaid |= valid
+        unseen = valid & (not self.is_steady)
         for n, least in self.positions:
-            unsaid |= valid & np.broadcast_to(self._value(n, v) < least, count)
+            unseen |= valid & np.broadcast_to(self._value(n, v) < least, count)
         columns: Columns = {
             "valid": valid,
             "error": np.ma.array(np.array(codes, object)[code], mask=valid),
@@ -121,9 +121,9 @@ class Vectorised:
         }
         for name, numbers in self._numbers(v).items():
             columns[name] = np.ma.array(np.broadcast_to(numbers, count), mask=~valid)
-        unseen = ~valid if self.field is not None else np.ones(count, bool)
-        columns["receptive_field"] = np.ma.array(np.full(count, self.field or 0), mask=unseen)
-        return Found(columns, unsaid)
+        hidden = ~valid if self.field is not None else np.ones(count, bool)
+        columns["receptive_field"] = np.ma.array(np.full(count, self.field or 0), mask=hidden)
+        return Found(columns, unsaid, unseen & ~unsaid)
 
     def _run(self, values: Mapping[str, Any]) -> list[Any]:
         writer = self.writer
