@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tracer.net import Net
     from tracer.size_set import SizeSet
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 
 _HOME = {
     **dict.fromkeys(

@@ -60,7 +60,8 @@ class Appended:
         self.network = net.network
         self.chunks = _chunks(self.network.source.removeprefix("\ufeff"))
         self.needed, self.used = _declarations(wanted)
-        self.nodes = {name.split(".")[0] for name in net.network.names}
+        inputs = {node.name for node in net.network.nodes if node.is_input}
+        self.nodes = self.needed | inputs
         self.blocks = set(self.used)
         self.params: dict[str, Any] = {}
 
