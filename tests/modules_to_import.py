@@ -466,3 +466,16 @@ MODULES: dict[str, tuple[Callable[[], Any], int]] = {
     "multiple": (PadToMultiple, 3), "if needed": (PadIfNeeded, 3), "vit": (Vit, 3), "fpn": (Fpn, 3),
     "unet": (Unet, 1), "checked": (Checked, 1),
 }  # fmt: skip
+
+
+class Encoder(nn.Module):
+    """A classifier: strided convolutions, a pooling of all, a linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 7, 2, 3), nn.ReLU())
+        self.deep = nn.Sequential(nn.Conv2d(8, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 32, 2, 2), nn.ReLU())
+        self.head = nn.Linear(32, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.deep(self.stem(x)).mean((2, 3)))  # type: ignore[no-any-return]

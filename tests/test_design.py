@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 import tracer
+from tracer.commands.design import command
 from tracer.cost import costs, total
 from tracer.design.appended import encoder_alone
 from tracer.design.decoder import Wish, decoder
@@ -207,3 +210,105 @@ def test_a_budget_is_met() -> None:
         assert [d for d in judge(net) if d.severity == "error"] == []
     with pytest.raises(Undesignable, match=r"no patch fits: even .* takes .* GiB, .* GiB more than there is"):
         planned(*LUNG, memory=2**16)
+
+
+def run_design(*arguments: str) -> Result:
+    return CliRunner().invoke(command, list(arguments))
+
+
+SMALL = """
+input: [N, 3, H, W]
+sizes: {N: 1, H: 30, W: 41}
+encoder:
+  a: {op: Conv2d, out_channels: 4, kernel_size: 3, padding: 1}  # the first
+  b: {op: Conv2d, out_channels: 8, kernel_size: 3, stride: 2, padding: 1}
+  c: {op: MaxPool2d, kernel_size: 3, stride: 3}
+  unused: {op: Conv2d, out_channels: 9, kernel_size: 3}
+  flat: Flatten
+head:
+  logits: {op: Linear, out_features: 10}
+output: logits
+"""
+
+
+@pytest.mark.parametrize("up", UPS)
+@pytest.mark.parametrize("merge", MERGES)
+def test_torch_runs_what_is_designed(up: Any, merge: Any) -> None:
+    """The module that is built gives every shape that is traced, at every promised size."""
+    text = SMALL.replace("H: 30", "H: [30, 31, 32, 36]")
+    net = designed(tracer.loads(text), Wish(up=up, merge=merge, norm="none"), ["a", "b", "c"])
+    module = tracer.build(net)
+    for height in (30, 31, 32, 36):
+        assert module(torch.zeros(1, 3, height, 41)).shape == (1, 2, height, 41)
+    assert all(d.code == "T501" for d in judge(net))
+
+
+def test_the_encoders_text_stays(tmp_path: Path) -> None:
+    """Comments and layers that the taps need stay as they stand; what they do not need goes, and its names are free."""
+    path, out = tmp_path / "small.yaml", tmp_path / "out.yaml"
+    path.write_text(SMALL, "utf-8")
+    done = run_design("decoder", str(path), "--skips", "a,b,c", "--size", "H=32", "-o", str(out))
+    assert done.exit_code == 0, done.output
+    text = out.read_text("utf-8")
+    for line in SMALL.splitlines()[4:7]:
+        assert line in text
+    assert "unused" not in text and "Flatten" not in text and "sizes: {N: 1, H: 32, W: 41}" in text
+    net = tracer.load(out)
+    assert net.trace().outputs == {"logits": (1, 2, 32, 41)}
+    again = run_design("decoder", str(out), "--merge", "add")
+    assert again.exit_code == 0 and "merge2: {op: Add" in again.output and again.output.count("decoder:\n") == 1
+
+
+def test_an_imported_encoder(tmp_path: Path) -> None:
+    """A torch module is an encoder too."""
+    done = run_design(
+        "decoder", "tests.modules_to_import:Encoder", "--input", "1,3,61,64", "-o", str(tmp_path / "x.yaml")
+    )
+    assert done.exit_code == 0, done.output
+    net = tracer.load(tmp_path / "x.yaml")
+    assert net.trace().outputs["logits"] == (1, 2, 61, 64)
+    assert said(net, net) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("decoder", "{small}", "--skips", "a,bb"), 1, "the encoder has no node 'bb'; did you mean 'b'?"),
+        (
+            ("decoder", "{small}", "--skips", "a,flat"),
+            1,
+            "it is no map over the input's axes",
+        ),
+        (("decoder", "{small}", "--skips", "a,input"), 1, "a and input have one resolution"),
+        (("decoder", "{small}", "--channels", "8"), 1, "1 channel counts are given; the decoder has 2 levels: b, a"),
+        (("decoder", "{small}", "--channels", "8,x"), 2, "'8,x' is no list of numbers"),
+        (("decoder", "{small}", "--size", "Q=8"), 2, "the input has no symbol 'Q'"),
+        (("decoder", "{small}", "--size", "H=2"), 1, "the encoder does not trace: c: the kernel spans 3, but the input"),
+        (("decoder", "nowhere.yaml"), 2, "cannot be read"),
+        (("decoder", "{flow}"), 1, "the encoder's config is one flow mapping"),
+        (("decoder", "{two}"), 1, "the encoder has 2 inputs"),
+        (("unet", "--size", "H=8"), 2, "give one size, or one for each of H, W"),
+        (("unet", "--size", "8,8"), 2, "is neither a size such as 256"),
+        (("unet", "--size", "8", "--depth", "12"), 1, "channels doubled 12 times"),
+        (("unet", "--size", "3"), 1, "the encoder does not trace"),
+        (("vnet", "--padding", "valid"), 1, "vnet keeps its sizes; without padding there are unet, attention-unet"),
+        (("unet", "--dims", "3", "--up", "pixelshuffle"), 1, "PixelShuffle takes maps of 2 spatial dims; these have 3"),
+        (("nnunet", "--shape", "64,64", "--spacing", "1,1,1"), 2, "plans are for 2 or 3 of both"),
+        (("nnunet", "--shape", "64,64", "--spacing", "1,0"), 2, "'1,0' is no spacing"),
+        (("nnunet", "--shape", "64,64", "--spacing", "1,1", "--memory", "1kB"), 1, "more than there is"),
+        (("nonet",), 2, "No such command"),
+    ],
+)
+def test_bad_wishes(arguments: tuple[str, ...], code: int, told: str, tmp_path: Path) -> None:
+    """Each is told in a sentence, and nothing is written."""
+    texts = {
+        "small": SMALL,
+        "flow": "{input: [1, 3, 8, 8], layers: {a: {op: MaxPool2d, kernel_size: 2}}}",
+        "two": "input: {x: [1, 3, 8, 8], y: [1, 3, 8, 8]}\nlayers:\n  a: {op: Add, from: [x, y]}\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / f"{name}.yaml").write_text(text, "utf-8")
+    given = [argument.format(**{name: tmp_path / f"{name}.yaml" for name in texts}) for argument in arguments]
+    done = run_design(*given, "-o", str(tmp_path / "out.yaml"))
+    assert (done.exit_code, told in done.output) == (code, True), done.output
+    assert not (tmp_path / "out.yaml").exists()

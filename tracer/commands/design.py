@@ -108,7 +108,12 @@ class Sizes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         found: dict[str, int] = {}
         for part in str(value).split(","):
             symbol, sign, text = part.rpartition("=")
-            if not text.strip().isdecimal() or not 1 <= int(text) < 10**9 or bool(sign) != bool(symbol.strip()):
+            if (
+                not text.strip().isdecimal()
+                or not 1 <= int(text) < 10**9
+                or bool(sign) != bool(symbol.strip())
+                or symbol.strip() in found
+            ):
                 return self.fail(f"{value!r} is neither a size such as 256 nor sizes such as H=500,W=375", param, ctx)
             found[symbol.strip()] = int(text)
         return found
