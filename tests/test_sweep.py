@@ -253,6 +253,16 @@ def test_the_best_of_those_that_compete() -> None:
     assert "1 of 2 competing rows are not beaten in receptive_field, params" in only.output
     none = run(PADDED, "--size", "H=W=64", "--where", "params < 10")
     assert none.exit_code == 0 and "none of 1 rows competes" in none.output
+    least = "params < 10: the least of the valid rows is 31,030,658, off by 3.10306e+07"
+    assert least in none.output
+
+
+def test_families_without_sizes() -> None:
+    """A family has sizes of its own, by its number of axes; what cannot be designed is a row too."""
+    axes = [axis("param", ["dims"], "1,2,3"), axis("param", ["up"], "transpose,pixelshuffle")]
+    rows = columns_of(family_study("unet", {"depth": 2, "base": 2}, {}, axes, "float32"))
+    assert rows["error"] == [None, "design", None, None, None, "design"]
+    assert rows["memory"][0] < rows["memory"][2] < rows["memory"][4]
 
 
 @pytest.mark.parametrize("ending", ["svg", "png", "pdf"])

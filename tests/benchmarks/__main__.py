@@ -1,4 +1,4 @@
-"""How fast it is, as ratios measured in one run: ``python -m tests.benchmarks [whole|inside|again|tools|drawing|...]``.
+"""How fast it is, as ratios measured in one run: ``python -m tests.benchmarks [whole|inside|again|tools|sweeps|...]``.
 
 Nothing here is timed by a test: machines are noisy. Each comparison alternates A B A B and prints the median of the
 ratios, with the limit that the project sets itself where there is one.
@@ -368,9 +368,54 @@ def drawing(place: Path) -> Iterator[Row]:
             )
 
 
+def sweeps(place: Path) -> Iterator[Row]:
+    """(j) a million combinations of the padded U-Net: rows per second, here and on Dask, against forwards on meta."""
+    import torch
+    from distributed import LocalCluster
+
+    from tracer.sweep.axes import axis
+    from tracer.sweep.evaluate import evaluate
+    from tracer.sweep.study import config_study
+
+    config = str(ROOT / "configs" / "unet_padded.yaml")
+    varied = ["--vary", "base=8..64:4", "--vary", "classes=2,3,4", "--size", "H=64..1024:8", "--size", "W=64..1500:8"]
+    command = ["-m", "tracer", "sweep", config, *varied, "--where", "false", "--overwrite"]
+    axes = [axis("param", ["base"], "8..64:4"), axis("size", ["H"], "64..1024:8"), axis("size", ["W"], "64..1500:8")]
+    study = config_study(Path(config).read_text("utf-8"), config, {}, {}, axes, "float32")
+    rows = 15 * 3 * 121 * 180
+
+    def forwards(count: int = 40) -> None:
+        with torch.device("meta"):
+            module = tracer.build(tracer.load(config))
+            for i in range(count):
+                module(torch.empty(1, 1, 64 + 16 * i, 64, device="meta"))
+
+    forwards(2)
+    meta = 40 / seconds(forwards)
+    evaluate(study, 0)
+    task = study.task(1)
+    inside = (task.stop - task.start) / min(seconds(lambda: evaluate(study, 1)) for _ in range(5))
+    yield "in one process, no file", f"{inside / meta:,.0f} x forwards on meta", f"{inside:,.0f} rows a second"
+    here = rows / seconds(process(*command, "-o", str(place / "a.parquet")))
+    yield (
+        f"{rows:,} rows to Parquet, {os.cpu_count()} processes",
+        f"{here / meta:,.0f} x forwards on meta",
+        f"{here:,.0f} / {meta:,.0f} rows a second",
+    )
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        address = cluster.scheduler_address
+        dask = rows / seconds(process(*command, "-o", str(place / "b.parquet"), "--dask", address))
+    same = (place / "a.parquet").read_bytes() == (place / "b.parquet").read_bytes()
+    yield (
+        "the same by two Dask workers",
+        f"{dask / meta:,.0f} x forwards on meta",
+        f"{dask:,.0f} rows a second; {'the same file' if same else 'ANOTHER FILE'}",
+    )
+
+
 GROUPS = {
     "whole": whole, "inside": inside, "again": again, "tools": tools, "many": many, "sets": sets, "plans": plans,
-    "bridge": bridge, "drawing": drawing,
+    "bridge": bridge, "drawing": drawing, "sweeps": sweeps,
 }  # fmt: skip
 
 

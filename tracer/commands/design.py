@@ -184,11 +184,8 @@ def nnunet_command(
     finish(found.text, output, Overrides((), (), ()))
 
 
-DEFAULT_SIZE = {1: 4096, 2: 256, 3: 64}
-
-
 def _add_family(name: str) -> None:
-    from tracer.design.families import Family, Plan, families, sizes_for
+    from tracer.design.families import DEFAULT_SIZE, Family, Plan, families, sizes_for
     from tracer.design.taps import Undesignable
 
     function: Family = families[name]

@@ -22,6 +22,8 @@ from tracer.net import Net
 from tracer.size_set import TooLarge
 
 AXES = "DHW"
+DEFAULT_SIZE = {1: 4096, 2: 256, 3: 64}
+"""Of every spatial axis, by their number."""
 UNPADDED = ("unet", "attention-unet")
 """Families that exist without padding too."""
 MOST = 1 << 16

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from tracer.design.families import Plan, families
+from tracer.design.families import DEFAULT_SIZE, Plan, families
 from tracer.live.opening import live
 from tracer.live.writer import Writer
 from tracer.loading import load_text
@@ -135,9 +135,7 @@ def family_net(name: str, params: Mapping[str, Any], sizes: Mapping[str, int], n
     unknown = [symbol for symbol in promised if symbol not in (*symbols, "N")]
     if unknown:
         raise ValueError(f"the input has no symbol {unknown[0]!r}; its symbols: N, {', '.join(symbols)}")
-    missing = [symbol for symbol in symbols if symbol not in promised]
-    if missing:
-        raise ValueError(f"{name} needs a size for {', '.join(missing)}: --size {missing[0]}=256")
+    promised = dict.fromkeys(symbols, DEFAULT_SIZE[plan.dims]) | promised
     return load_text(families[name](replace(plan, sizes=promised)).text, f"<{name}>", {})
 
 
