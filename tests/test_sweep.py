@@ -269,6 +269,8 @@ def test_families_without_sizes() -> None:
 def test_the_picture(tmp_path: Path, ending: str) -> None:
     """A picture of the format that its name says."""
     picture = tmp_path / f"front.{ending}"
+    whole = str(CONFIGS / "deeplabv3plus.yaml")  # a global pooling: its output sees the whole input
+    assert run(whole, "--size", "H=W=129,257", "--plot", str(picture)).exit_code == 0
     done = run(PADDED, "--vary", "base=8,16", "--size", "H=W=64..256:16", "--plot", str(picture))
     assert done.exit_code == 0, done.output
     start = {"svg": b"<?xml", "png": b"\x89PNG", "pdf": b"%PDF"}[ending]

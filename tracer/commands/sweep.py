@@ -323,26 +323,27 @@ def _end(
 ) -> None:
     """The table of the designs that no other beats, and the picture."""
     from tracer.sweep.competing import competing
-    from tracer.sweep.table_files import kinds
     from tracer.views import sweep as view
 
+    def tables() -> Iterator[Columns]:
+        return (record.columns for record in journal.records())
+
     larger = study.larger_is_better
-    found = competing((record.columns for record in journal.records()), list(kinds(study)), condition, measures, larger)
+    found = competing(tables, condition, measures, larger)
     for line in found.told:
         click.echo(line, err=True)
-    if not found.rows:
+    if not found.best:
         click.echo(f"none of {study.rows:,} rows competes", err=True)
         return
-    names = [*study.names, *measures, *(["lossless", "aligned"] if "aligned" not in measures else [])]
-    best = [found.rows[i] for i in found.best]
-    title = f"{len(best):,} of {len(found.rows):,} competing rows are not beaten in {', '.join(measures)}"
-    if len(best) > top:
+    count, best = len(found.measures[measures[0]]), len(found.best)
+    title = f"{best:,} of {count:,} competing rows are not beaten in {', '.join(measures)}"
+    if best > top:
         title += f"; the first {top} of them"
-    console_for(colour).print(view.table(title, list(dict.fromkeys(names)), best[:top]))
+    names = dict.fromkeys([*study.names, *measures, "lossless", "aligned"])
+    console_for(colour).print(view.table(title, list(names), found.rows[:top]))
     if plot is not None:
-        columns = {name: [row[name] for row in found.rows] for name in measures}
         try:
-            view.plot(Path(plot), columns, found.best, larger)
+            view.plot(Path(plot), found.measures, found.best, larger)
         except OSError as error:
             _fail(f"{shown(plot)}: cannot write: {error.strerror or error}")
         click.echo(f"written: {shown(plot)}", err=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,84 +17,104 @@ WHOLE = 2**62
 
 
 class Competition(NamedTuple):
-    """The rows that compete, and the numbers of those that no other beats, by the first measure."""
+    """The measures of the rows that compete, and those of them that no other beats, by the first measure."""
 
-    rows: list[dict[str, Any]]
+    measures: dict[str, list[Any]]
     best: list[int]
+    """Which of the competing rows."""
+    rows: list[dict[str, Any]]
+    """These rows whole."""
     told: list[str]
 
 
 def competing(
-    tables: Iterator[Columns],
-    names: Sequence[str],
+    tables: Callable[[], Iterator[Columns]],
     where: Expression | None,
     by: Sequence[str],
     larger: Container[str],
 ) -> Competition:
     """The competition of all valid rows that meet a condition, in the measures ``by``; of some the larger is better."""
-    rows: list[dict[str, Any]] = []
-    misses = _Misses(where)
-    known: dict[tuple[Any, ...], bool] = {}
-    unjudged = 0
-    reason = ""
-    used = sorted(where.names) if where is not None else []
-    for columns in tables:
-        for values in zip(*(columns[name] for name in names)):
-            row = dict(zip(names, values))
-            if not row["valid"]:
-                continue
-            if where is not None:
-                key = tuple([row[name] for name in used])
-                meets = known.get(key)
-                if meets is None:
-                    try:
-                        meets = bool(where(row))
-                    except ExpressionError as error:
-                        meets, reason = False, str(error)
-                        unjudged += 1
-                    known[key] = meets
-                if not meets:
-                    misses.add(row)
-                    continue
-            rows.append(row)
-    told = [f"--where cannot be asked of {unjudged:,} kinds of rows: {reason}"] if unjudged else []
-    if not rows:
-        return Competition([], [], [*told, *misses.told()])
-    measures = [np.array([_measured(row[name], name in larger) for row in rows]) for name in by]
-    best = sorted(front(measures).tolist(), key=lambda i: tuple(m[i] for m in measures))
-    return Competition(rows, best, told)
+    asked = _Asked(where)
+    measures: dict[str, list[Any]] = {name: [] for name in by}
+    places: list[tuple[int, int]] = []
+    for number, columns in enumerate(tables()):
+        taken = [i for i, valid in enumerate(columns["valid"]) if valid and asked.is_met(columns, i)]
+        places += [(number, i) for i in taken]
+        for name, found in measures.items():
+            values = columns[name]
+            found += [values[i] for i in taken]
+    if not places:
+        return Competition(measures, [], [], asked.told(nobody=True))
+    ordered = {name: np.array([_measured(n, name in larger) for n in values]) for name, values in measures.items()}
+    shared_first = sorted(ordered, key=lambda name: name not in larger)
+    best = front([ordered[name] for name in shared_first]).tolist()
+    best.sort(key=lambda i: tuple(values[i] for values in ordered.values()))
+    return Competition(measures, best, _rows(tables(), [places[i] for i in best]), asked.told(nobody=False))
 
 
-_BOUND = re.compile(r"\b([^\W\d]\w*)\s*(<=?|>=?)\s*(\d[\d.]*(?:e[-+]?\d+)?)", re.IGNORECASE)
-
-
-class _Misses:
-    """How near the rows come to the bounds of a condition that none of them meets."""
-
-    def __init__(self, where: Expression | None) -> None:
-        self.bounds = [] if where is None else [(m[1], m[2], m[3]) for m in _BOUND.finditer(where.text)]
-        self.nearest: dict[int, Any] = {}
-
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Note a valid row that does not meet the condition."""
-        for i, (name, sign, _) in enumerate(self.bounds):
-            value = row.get(name)
-            if isinstance(value, int | float):
-                choose = min if sign[0] == "<" else max
-                self.nearest[i] = choose(self.nearest.get(i, value), value)
-
-    def told(self) -> list[str]:
-        """For each bound that no row keeps, the nearest value, and by how much it misses."""
-        found = []
-        for i, value in self.nearest.items():
-            name, sign, text = self.bounds[i]
-            over = value - float(text) if sign[0] == "<" else float(text) - value
-            if over > 0 or (over == 0 and len(sign) == 1):
-                most = "least" if sign[0] == "<" else "largest"
-                found.append(f"{name} {sign} {text}: the {most} of the valid rows is {value:,}, off by {over:,.6g}")
-        return found
+def _rows(tables: Iterator[Columns], places: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
+    """Whole rows, in the order of their places as given."""
+    wanted: dict[int, list[tuple[int, int]]] = {}
+    for order, (table, row) in enumerate(places):
+        wanted.setdefault(table, []).append((order, row))
+    found: list[dict[str, Any]] = [{}] * len(places)
+    for number, columns in enumerate(tables):
+        for order, row in wanted.get(number, ()):
+            found[order] = {name: values[row] for name, values in columns.items()}
+    return found
 
 
 def _measured(value: Any, larger: bool) -> Any:
     """The smaller, the better."""
     return -(WHOLE if value is None else value) if larger else value
+
+
+_BOUND = re.compile(r"\b([^\W\d]\w*)\s*(<=?|>=?)\s*(\d[\d.]*(?:e[-+]?\d+)?)", re.IGNORECASE)
+
+
+class _Asked:
+    """A condition that is asked of rows, and how near they come to the bounds in it."""
+
+    def __init__(self, where: Expression | None) -> None:
+        self.where = where
+        self.names = sorted(where.names) if where is not None else []
+        self.bounds = [] if where is None else [(m[1], m[2], m[3]) for m in _BOUND.finditer(where.text)]
+        self.known: dict[tuple[Any, ...], bool] = {}
+        self.unjudged, self.reason = 0, ""
+
+    def is_met(self, columns: Columns, i: int) -> bool:
+        """Whether a row meets it. One of which it cannot be asked does not."""
+        if self.where is None:
+            return True
+        key = tuple([columns[name][i] for name in self.names])
+        met = self.known.get(key)
+        if met is None:
+            try:
+                met = bool(self.where(dict(zip(self.names, key))))
+            except ExpressionError as error:
+                met, self.reason = False, str(error)
+                self.unjudged += 1
+            self.known[key] = met
+        return met
+
+    def told(self, *, nobody: bool) -> list[str]:
+        """What is to be said: rows of which it could not be asked, and where nobody meets it, the nearest misses."""
+        found = [f"--where cannot be asked of {self.unjudged:,} kinds of rows: {self.reason}"] if self.unjudged else []
+        for name, sign, text in self.bounds if nobody else ():
+            if name in self.names:
+                place = self.names.index(name)
+                values = [key[place] for key in self.known if isinstance(key[place], int | float)]
+                found += _miss(name, sign, text, values)
+        return found
+
+
+def _miss(name: str, sign: str, text: str, values: Sequence[Any]) -> list[str]:
+    """By how much all values miss a bound, where they do."""
+    if not values:
+        return []
+    nearest = min(values) if sign[0] == "<" else max(values)
+    over = nearest - float(text) if sign[0] == "<" else float(text) - nearest
+    if over < 0 or (over == 0 and len(sign) == 2):
+        return []
+    most = "least" if sign[0] == "<" else "largest"
+    return [f"{name} {sign} {text}: the {most} of the valid rows is {nearest:,}, off by {over:,.6g}"]

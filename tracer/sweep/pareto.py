@@ -7,19 +7,33 @@ from typing import Any
 
 import numpy as np
 
+CHUNK = 512
+"""Rows that are compared among themselves before the rest is."""
+
 
 def front(measures: Sequence[Any]) -> Any:
     """The rows that no other row is as good as in every measure and better in one; all smaller is better.
 
-    Rows that are alike are all in it, or none.
+    Rows that are alike are all in it, or none. It is quick where measures that many rows share come first.
     """
-    table = np.column_stack(measures)
-    distinct, which = np.unique(table, axis=0, return_inverse=True)
-    kept = np.zeros(len(distinct), bool)
-    left = np.arange(len(distinct))  # sorted by the first measure, then the next
-    points = distinct
-    while len(left):
-        kept[left[0]] = True  # the first of those that are left is beaten by none of them
-        beaten = (points >= points[0]).all(axis=1)
-        left, points = left[~beaten], points[~beaten]
+    points, which = np.unique(np.column_stack(measures), axis=0, return_inverse=True)
+    numbers = np.arange(len(points))
+    while True:  # neighbours share their first measures: most rows are beaten by one near them
+        left = np.concatenate([_unbeaten(points, numbers[i : i + CHUNK]) for i in range(0, len(numbers), CHUNK)])
+        if len(left) > 0.8 * len(numbers):
+            break
+        numbers = left
+    kept = np.zeros(len(points), bool)
+    kept[_unbeaten(points, left)] = True
     return np.flatnonzero(kept[which.reshape(-1)])
+
+
+def _unbeaten(points: Any, numbers: Any) -> Any:
+    """The front of some distinct points, which are in the order of their measures: none is beaten by a later one."""
+    found = []
+    own = points[numbers]
+    while len(numbers):
+        found.append(numbers[0])
+        rest = ~(own >= own[0]).all(axis=1)
+        numbers, own = numbers[rest], own[rest]
+    return np.array(found, np.int64)

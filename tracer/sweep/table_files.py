@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import msgspec
 
 from tracer.sweep.axes import Axis
 from tracer.sweep.journal import Columns
-from tracer.sweep.study import Study, shown
+from tracer.sweep.study import ROWS, Study, shown
 
 BATCH = 1 << 17
 """Rows of one group in a Parquet file."""
@@ -24,8 +24,6 @@ KINDS: dict[str, Kind] = {"valid": bool, "error": str, "lossless": bool, "aligne
 
 def kinds(study: Study) -> dict[str, Kind]:
     """The type of every column, in order."""
-    from tracer.sweep.study import ROWS
-
     found = {name: _kind(axis) for axis in study.axes for name in axis.names}
     return found | {name: KINDS.get(name, int) for name in ROWS}
 
@@ -119,8 +117,3 @@ def packed(columns: Mapping[str, Any]) -> Columns:
 def rows_in(columns: Columns) -> int:
     """How many rows there are."""
     return len(next(iter(columns.values()), ()))
-
-
-def names_of(study: Study) -> Sequence[str]:
-    """The columns' names."""
-    return list(kinds(study))

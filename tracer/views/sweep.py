@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,25 +45,27 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]])
 def plot(path: Path, measures: Mapping[str, Sequence[float]], best: Sequence[int], larger: Container[str]) -> None:
     """Every measure against the first one, the rows of ``best`` marked; the format is the name's ending.
 
-    Raises OSError, and ValueError for an ending that is no format.
+    What is None is left out. Raises OSError, and ValueError for an ending that is no format.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    first, *others = measures
-    count = len(measures[first])
+    drawn = {name: [math.nan if n is None else n for n in values] for name, values in measures.items()}
+    first, *others = drawn
+    count = len(drawn[first])
     step = max(1, -(-count // POINTS))
     figure = Figure(figsize=(4.6 * max(len(others), 1), 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, max(len(others), 1), squeeze=False)[0]
     for panel, name in zip(axes, others or [first]):
-        x, y = measures[first], measures[name]
+        x, y = drawn[first], drawn[name]
         panel.scatter(x[::step], y[::step], s=6, color="#9aa7b1", linewidths=0, label="designs", rasterized=True)
         panel.scatter([x[i] for i in best], [y[i] for i in best], s=18, color="#c2410c", label="not beaten")
         for axis, word in ((panel.xaxis, first), (panel.yaxis, name)):
             direction = "larger is better" if word in larger else "smaller is better"
             axis.set_label_text(f"{word.replace('_', ' ')}{', bytes' if word in BYTES else ''} ({direction})")
-            if min(measures[word], default=0) > 0:
+            known = [n for n in drawn[word] if not math.isnan(n)]
+            if known and min(known) > 0:
                 axis._set_axes_scale("log")
         panel.grid(alpha=0.3)
     axes[0].legend(loc="best", frameon=False)
