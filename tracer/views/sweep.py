@@ -51,7 +51,7 @@ def plot(path: Path, measures: Mapping[str, Sequence[float]], best: Sequence[int
     from matplotlib.figure import Figure
 
     drawn = {name: [math.nan if n is None else n for n in values] for name, values in measures.items()}
-    first, *others = drawn
+    first, *others = [name for name, values in drawn.items() if not all(map(math.isnan, values))] or list(drawn)
     count = len(drawn[first])
     step = max(1, -(-count // POINTS))
     figure = Figure(figsize=(4.6 * max(len(others), 1), 4.2), layout="constrained")
