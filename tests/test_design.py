@@ -245,6 +245,18 @@ def test_torch_runs_what_is_designed(up: Any, merge: Any) -> None:
     assert all(d.code == "T501" for d in judge(net))
 
 
+def test_without_a_batch() -> None:
+    """[C, H, W] is decoded too; norms over a batch are refused."""
+    text = SMALL.replace("input: [N, 3, H, W]", "input: {image: [3, H, W]}").replace("N: 1, ", "")
+    for merge in MERGES:
+        net = designed(tracer.loads(text), Wish(merge=merge, norm="instance"), ["a", "b", "c"])
+        assert net.trace().outputs == {"logits": (2, 30, 41)}
+        assert tracer.build(net)(torch.zeros(3, 30, 41)).shape == (2, 30, 41)
+        assert all(d.code == "T501" for d in judge(net))
+    with pytest.raises(Undesignable, match="a batch norm takes no maps without a batch"):
+        designed(tracer.loads(text), Wish(), ["a", "b", "c"])
+
+
 def test_the_encoders_text_stays(tmp_path: Path) -> None:
     """Comments and layers that the taps need stay as they stand; what they do not need goes, and its names are free."""
     path, out = tmp_path / "small.yaml", tmp_path / "out.yaml"

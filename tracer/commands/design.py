@@ -289,8 +289,17 @@ def _proof(net: Net) -> str:
         axes = net.sizes().axes
     except TooLarge:
         return "checked for its sizes"
-    told = [f"{symbol}: runs for {own.runs.written(symbol)}, aligned for {own.aligned.written(symbol)}"
-            for symbol, own in axes.items() if symbol != "N"]  # fmt: skip
+    told = []
+    for symbol, own in axes.items():
+        if symbol == "N":
+            continue
+        runs = f"{symbol}: runs for {own.runs.written(symbol)}"
+        if own.aligned == own.runs:
+            told.append(f"{runs}, aligned")
+        elif not own.lossless:
+            told.append(f"{runs}, where rows are dropped")
+        else:
+            told.append(f"{runs}, aligned for {own.aligned.written(symbol)}")
     return "; ".join(told) or "checked for its sizes"
 
 

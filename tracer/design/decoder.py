@@ -97,6 +97,8 @@ class _Designer:
                 f"{len(wish.channels)} channel counts are given; the decoder has {len(levels)} levels: "
                 + ", ".join(tap.name for tap in levels)
             )
+        if self.encoder.lead == 1 and wish.norm in ("batch", "group"):
+            raise Undesignable(f"a {wish.norm} norm takes no maps without a batch; --norm instance or none does")
         layers: list[Layer] = []
         self.places: Places = self.deepest.places
         before = self.deepest.name
@@ -119,7 +121,7 @@ class _Designer:
         yield from lifted.layers
         last, skip = lifted.layers[-1].name, tap.name
         if not is_last:
-            align = {"align": "crop"} if lifted.cropped else {}
+            align: dict[str, Any] = {"align": "crop"} if lifted.cropped else {}
             if merge == "attention":
                 if lifted.cropped:
                     skip, align = self.text.unused_node(f"crop{number}"), {}
@@ -128,7 +130,8 @@ class _Designer:
                 yield Layer(gate, self.gate.name, {"channels": divided(made, 2)}, (last, skip))
                 skip = gate
             kind = "Add" if merge == "add" else "Concat"
-            yield Layer(self.text.unused_node(f"merge{number}"), kind, align, (last, skip))
+            unbatched = {"dim": 0} if kind == "Concat" and self.encoder.lead == 1 else {}
+            yield Layer(self.text.unused_node(f"merge{number}"), kind, {**unbatched, **align}, (last, skip))
         self.places = lifted.places
         if self.places is not None and not self.wish.padded:
             cut = [self.wish.convs * (k // 2) for k in self.kernels]
