@@ -273,6 +273,38 @@ def test_the_encoders_text_stays(tmp_path: Path) -> None:
     assert again.exit_code == 0 and "merge2: {op: Add" in again.output and again.output.count("decoder:\n") == 1
 
 
+ANCHORED = """
+input: [N, 3, H, W]
+sizes: {N: 1, H: 30, W: 40}
+blocks:
+  old: &stage
+    layers:
+      x: {op: Conv2d, out_channels: 4, kernel_size: 3, padding: 1}
+  unread: {layers: {x: ReLU}}
+  new: *stage
+layers:
+  side: &conv {op: Conv2d, out_channels: 4, kernel_size: 3, padding: 1}
+  a: {<<: *conv, from: input}
+  b: new
+  c: {op: MaxPool2d, kernel_size: 2}
+  flat: Flatten
+"""
+
+
+@pytest.mark.parametrize("breaks", ["\n", "\r\n"])
+def test_anchors_of_what_is_left_out(breaks: str) -> None:
+    """A layer or block that no skip needs stays where what is kept refers to its anchor."""
+    text = ANCHORED.replace("\n", breaks)
+    net = designed(tracer.loads(text), Wish(norm="none"))
+    made = net.to_yaml()
+    assert "side: &conv" in made and "old: &stage" in made and "unread" not in made and "flat" not in made
+    assert net.trace().outputs == {"logits": (1, 2, 30, 40)}
+    assert [d.code for d in judge(net)] == ["T105"]
+    flow = "{" + ", ".join(line.strip() for line in ANCHORED.split("layers:\n")[-1].splitlines()) + "}"
+    whole = "input: [N, 3, H, W]\nsizes: {N: 1, H: 30, W: 40}\nlayers: " + flow.replace("b: new, ", "") + "\n"
+    assert designed(tracer.loads(whole), Wish(norm="none")).trace().outputs == {"logits": (1, 2, 30, 40)}
+
+
 def test_an_imported_encoder(tmp_path: Path) -> None:
     """A torch module is an encoder too."""
     done = run_design(
@@ -307,6 +339,8 @@ def test_an_imported_encoder(tmp_path: Path) -> None:
         (("decoder", "{two}"), 1, "the encoder has 2 inputs"),
         (("unet", "--size", "H=8"), 2, "give one size, or one for each of H, W"),
         (("unet", "--size", "8,8"), 2, "is neither a size such as 256"),
+        (("unet", "--size", "1" * 5000), 2, "is neither a size such as 256"),
+        (("nnunet", "--shape", "1" * 5000, "--spacing", "1,1"), 2, "is no list of numbers such as 64,128"),
         (("unet", "--size", "8", "--depth", "12"), 1, "channels doubled 12 times"),
         (("unet", "--size", "3"), 1, "the encoder does not trace"),
         (("vnet", "--padding", "valid"), 1, "vnet keeps its sizes; without padding there are unet, attention-unet"),

@@ -300,10 +300,15 @@ def test_the_picture(tmp_path: Path, ending: str) -> None:
         (("--family", "unet", "--vary", "deep=3"), 2, "a family has no 'deep'"),
         ((), 2, "give a CONFIG, or --family NAME"),
         (("nowhere.yaml",), 2, "cannot be read"),
+        (("{bytes}", "--size", "H=8"), 1, "error[T001] not UTF-8: byte 0xff at offset 0"),
     ],
 )
-def test_bad_input(arguments: tuple[str, ...], code: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_input(
+    arguments: tuple[str, ...], code: int, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Each is told in a sentence, before anything is computed."""
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe")
+    arguments = tuple(argument.replace("{bytes}", str(tmp_path / "bytes.yaml")) for argument in arguments)
     monkeypatch.setattr("tracer.sweep.running.CONNECT", 1)
     done = run(*arguments)
     assert (done.exit_code, said in done.output) == (code, True), done.output

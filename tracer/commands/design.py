@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from tracer.commands.options import Bytes, Overrides, complain, loaded, network_options, shown, write_output
+from tracer.commands.options import (
+    Bytes,
+    Overrides,
+    complain,
+    is_size,
+    loaded,
+    network_options,
+    shown,
+    write_output,
+)
 from tracer.cost import DTYPE_BYTES
 from tracer.design.style import ACTIVATIONS, MERGES, NORMS, UPS
+from tracer.diagnostics import shortened
 
 if TYPE_CHECKING:
     from tracer.net import Net
@@ -23,9 +33,9 @@ class Whole(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
         if isinstance(value, tuple):
             return value
-        parts = str(value).split(",")
-        if not all(part.strip().isdecimal() and 1 <= int(part) < 10**6 for part in parts):
-            return self.fail(f"{value!r} is no list of numbers such as 64,128", param, ctx)
+        parts = [part.strip() for part in str(value).split(",")]
+        if not all(is_size(part) and 1 <= int(part) < 10**6 for part in parts):
+            return self.fail(f"{shortened(str(value), 60)!r} is no list of numbers such as 64,128", param, ctx)
         return tuple(map(int, parts))
 
 
@@ -109,12 +119,16 @@ class Sizes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         for part in str(value).split(","):
             symbol, sign, text = part.rpartition("=")
             if (
-                not text.strip().isdecimal()
+                not is_size(text.strip())
                 or not 1 <= int(text) < 10**9
                 or bool(sign) != bool(symbol.strip())
                 or symbol.strip() in found
             ):
-                return self.fail(f"{value!r} is neither a size such as 256 nor sizes such as H=500,W=375", param, ctx)
+                return self.fail(
+                    f"{shortened(str(value), 60)!r} is neither a size such as 256 nor sizes such as H=500,W=375",
+                    param,
+                    ctx,
+                )
             found[symbol.strip()] = int(text)
         return found
 
@@ -130,7 +144,7 @@ class Spacing(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         except ValueError:
             found = ()
         if not found or not all(1e-6 <= gap <= 1e6 for gap in found):
-            return self.fail(f"{value!r} is no spacing such as 3,1,1", param, ctx)
+            return self.fail(f"{shortened(str(value), 60)!r} is no spacing such as 3,1,1", param, ctx)
         return found
 
 

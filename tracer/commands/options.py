@@ -49,7 +49,7 @@ class Overrides:
         found = []
         for part in item.split(","):
             name, sign, text = part.partition("=")
-            if not sign or not name or not _is_size(text):
+            if not sign or not name or not is_size(text):
                 raise click.BadParameter(f"{shortened(part, 60)!r} is not SYMBOL=N", param_hint="--size")
             found.append((name.strip(), int(text)))
         return found
@@ -59,7 +59,7 @@ class Overrides:
         """An input's name (empty where none is given) and its shape."""
         name, _, text = item.rpartition("=")
         dims = text.strip("[]() ").split(",")
-        if not all(_is_size(d.strip()) for d in dims):
+        if not all(is_size(d.strip()) for d in dims):
             raise click.BadParameter(
                 f"{shortened(item, 60)!r} is not a shape such as 1,3,512,512", param_hint="--input"
             )
@@ -77,7 +77,8 @@ def _once(pairs: list[tuple[str, Any]], option: str) -> dict[str, Any]:
     return found
 
 
-def _is_size(text: str) -> bool:
+def is_size(text: str) -> bool:
+    """Whether a text is a size: decimal digits, and few enough of them."""
     return text.isascii() and text.isdecimal() and len(text) <= 18
 
 
@@ -248,15 +249,23 @@ def complain(found: list[Diagnostic], text: str, *, config: str) -> None:
     click.echo(report.full(found, {shown(config): text}), nl=False, err=True)
 
 
+def text_of(config: str, complain: Callable[[list[Diagnostic], str], None]) -> str:
+    """A config's text. Where it cannot be read, what is wrong is told, and the command ends."""
+    try:
+        return source_of(config)
+    except OSError as error:
+        complain([unreadable(config, error)], "")
+        raise click.exceptions.Exit(2) from None
+    except TracerError as error:
+        complain(error.diagnostics, "")
+        raise click.exceptions.Exit(1) from None
+
+
 def loaded(config: str, overrides: Overrides, complain: Callable[[list[Diagnostic], str], None]) -> tuple[str, Net]:
     """A config's text and network. Where it cannot be read or loaded, what is wrong is told, and the command ends."""
-    text = ""
+    text = text_of(config, complain)
     try:
-        text = source_of(config)
         return text, open_net(text, config, overrides)
-    except OSError as error:
-        complain([unreadable(config, error)], text)
-        raise click.exceptions.Exit(2) from None
     except TracerError as error:
         complain(error.diagnostics, text)
         raise click.exceptions.Exit(1) from None

@@ -19,12 +19,11 @@ from tracer.commands.options import (
     is_terminal,
     need,
     shown,
-    source_of,
-    unreadable,
+    text_of,
     use_colour,
 )
 from tracer.cost import DTYPE_BYTES
-from tracer.diagnostics import TracerError, shortened
+from tracer.diagnostics import Diagnostic, TracerError, shortened
 
 if TYPE_CHECKING:
     from tracer.sweep.axes import Axis
@@ -93,16 +92,20 @@ def command(
         raise click.UsageError("give a CONFIG, or --family NAME")
     axes = _axes(varied, sizes)
     params = Overrides(sets, (), ()).params
+
+    def told(found: list[Diagnostic], text: str) -> None:
+        complain(found, text, config=str(config))
+
+    text = "" if config is None else text_of(config, told)
     try:
         if family is not None:
             study = family_study(_family(family), params, {}, axes, dtype)
         else:
-            assert config is not None
-            study = config_study(_text(config), shown(config), params, {}, axes, dtype)
+            study = config_study(text, shown(str(config)), params, {}, axes, dtype)
     except Unvaried as error:
         raise click.UsageError(str(error)) from None
     except TracerError as error:
-        complain(error.diagnostics, _text(str(config)), config=str(config))
+        told(error.diagnostics, text)
         raise click.exceptions.Exit(1) from None
     condition = _condition(where, study)
     measures = _objectives(objectives, study)
@@ -152,14 +155,6 @@ class _Place:
 def _fail(message: str) -> NoReturn:
     click.echo(message, err=True)
     raise click.exceptions.Exit(2)
-
-
-def _text(config: str) -> str:
-    try:
-        return source_of(config)
-    except OSError as error:
-        complain([unreadable(config, error)], "", config=config)
-        raise click.exceptions.Exit(2) from None
 
 
 def _family(name: str) -> str:

@@ -12,12 +12,13 @@ from yaml.nodes import Node as YamlNode
 from tracer.design.sheet import BlockText, Layer
 from tracer.design.style import unused
 from tracer.design.taps import Undesignable
+from tracer.diagnostics import TracerError
 from tracer.net import Net
 from tracer.network.declarations import SECTIONS
 from tracer.network.reading import read_network
 from tracer.network.records import Network, Node
 from tracer.ops.registry import find_operation
-from tracer.source.edits import Edit, edited
+from tracer.source.edits import Edit, EditError, edited
 from tracer.source.tree import compose
 
 
@@ -32,7 +33,10 @@ def encoder_alone(net: Net, skips: Sequence[str] = ()) -> Net:
         return net
     source = net.network.source.removeprefix("\ufeff")
     kept = [own for word, _, own in _chunks(source) if word not in ("decoder", "head", "output")]
-    return net.reloaded("".join(kept))
+    try:
+        return net.reloaded("".join(kept))
+    except TracerError:  # something before them needs what stands there
+        return net
 
 
 AFTER = {"decoder", "head"}
@@ -60,10 +64,32 @@ class Appended:
         self.network = net.network
         self.chunks = _chunks(self.network.source.removeprefix("\ufeff"))
         self.needed, self.used = _declarations(wanted)
+        self._keep_anchors()
         inputs = {node.name for node in net.network.nodes if node.is_input}
         self.nodes = self.needed | inputs
         self.blocks = set(self.used)
         self.params: dict[str, Any] = {}
+
+    def _keep_anchors(self) -> None:
+        """What no tap needs stays too where it has an anchor that something kept refers to."""
+        entries = [
+            (word, name, text)
+            for word, value, own in self.chunks
+            if word in SECTIONS or word == "blocks"
+            for name, text in _entries(value, own)
+        ]
+        while True:
+            kept = "".join(self._kept_chunk(*chunk) for chunk in self.chunks)
+            read = set(_ALIAS.findall(kept))
+            held = {(word, name) for word, name, text in entries if read & set(_ANCHOR.findall(text))}
+            more = {(word, name) for word, name in held if name not in self._wanted(word)}
+            if not more:
+                return
+            for word, name in more:
+                self._wanted(word).add(name)
+
+    def _wanted(self, word: str) -> set[str]:
+        return self.used if word == "blocks" else self.needed
 
     def unused_node(self, name: str) -> str:
         """A name for a node that none has; it is taken from now on."""
@@ -96,10 +122,8 @@ class Appended:
 
     def _kept_chunk(self, word: str, value: YamlNode | None, own: str) -> str:
         """What stays of a top-level key's lines."""
-        if word in SECTIONS:
-            return _kept(value, own, self.needed)
-        if word == "blocks":
-            return _kept(value, own, self.used)
+        if word in SECTIONS or word == "blocks":
+            return _kept(value, own, self._wanted(word))
         return "" if word == "output" else own
 
     def with_decoder(
@@ -138,7 +162,10 @@ class Appended:
         edits = [Edit(("params", name), value) for name, value in self.params.items()]
         edits += [Edit(("params", name), _value(value)) for name, value in _given(self.network).items()]
         edits += [Edit(("sizes", symbol), n) for symbol, n in self._replaced_sizes().items()]
-        return edited(text, edits)
+        try:
+            return edited(text, edits)
+        except EditError as error:
+            raise Undesignable(f"the encoder's text cannot be gone on with: {error}") from None
 
     def _replaced_sizes(self) -> dict[str, int]:
         """The sizes that the caller gave, where they are not the declared ones."""
@@ -146,23 +173,35 @@ class Appended:
         return {s: n for s, n in self.network.sizes.items() if declared.get(s) != n and isinstance(n, int)}
 
 
+_ANCHOR, _ALIAS = re.compile(r"&([^\s,\[\]{}]+)"), re.compile(r"\*([^\s,\[\]{}:]+)")
+"""As they look; what only looks so, in a text or comment, keeps a little more than is needed."""
+
+
 def _kept(section: YamlNode | None, own: str, needed: set[str]) -> str:
     """A section's or the blocks' lines without the entries that are not needed; none where nothing is left."""
-    if not isinstance(section, MappingNode) or not section.value:
+    entries = _entries(section, own)
+    if not any(name in needed for name, _ in entries):
         return ""
-    start = section.value[0][0].start_mark.line
-    keys = [(key.value, key.start_mark.line) for key, _ in section.value if isinstance(key, ScalarNode)]
-    if not any(name in needed for name, _ in keys):
-        return ""
-    lines = own.splitlines(keepends=True)
-    if section.flow_style or len({line for _, line in keys}) < len(keys):
+    head = len(own) - sum(len(text) for _, text in entries)
+    if head <= 0:
         return own
-    before = next(i for i, line in enumerate(lines) if i and line.lstrip() and not line.lstrip().startswith("#"))
-    found = lines[:before]
-    for (name, line), until in zip(keys, [*(line for _, line in keys[1:]), len(lines) + start - before]):
-        if name in needed or name == "<<":
-            found += lines[line - start + before : until - start + before]
-    return "".join(found)
+    return own[:head] + "".join(text for name, text in entries if name in needed or name == "<<")
+
+
+def _entries(section: YamlNode | None, own: str) -> list[tuple[str, str]]:
+    """The entries of a section or of the blocks, each with its lines, to the end.
+
+    Where some share a line they cannot be told apart, and each has all lines.
+    """
+    if not isinstance(section, MappingNode) or not section.value:
+        return []
+    keys = [(key.value, key.start_mark.line) for key, _ in section.value if isinstance(key, ScalarNode)]
+    if section.flow_style or len({line for _, line in keys}) < len(keys):
+        return [(name, own) for name, _ in keys]
+    lines = own.splitlines(keepends=True)
+    first = next(i for i, line in enumerate(lines) if i and line.lstrip() and not line.lstrip().startswith("#"))
+    starts = [line - keys[0][1] + first for _, line in keys]
+    return [(name, "".join(lines[start:end])) for (name, _), start, end in zip(keys, starts, [*starts[1:], len(lines)])]
 
 
 def _given(network: Network) -> dict[str, Any]:
