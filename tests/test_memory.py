@@ -180,3 +180,11 @@ def test_an_alignment_along_no_dims(shape: str, op: str) -> None:
     assert torch.equal(tracer.build(net)(x), a + x + a if op == "Add" else a * x * a)
     kept, peaked = compared(net, "cpu")
     assert kept[0] == kept[1] and peaked[0] == peaked[1]
+
+
+def test_the_largest_input_without_a_batch() -> None:
+    """The spatial symbols of [C, H, W] are H and W, together too."""
+    net = tracer.loads(
+        "input: [3, H, W]\nsizes: {H: 8, W: 8}\nlayers:\n  a: {op: Conv2d, out_channels: 2, kernel_size: 1}\n"
+    )
+    assert set(largest(net, 100_000).inference) == {"H", "W", "H = W"}

@@ -19,7 +19,7 @@ from tracer.ops.base import POINTWISE, Op, Shape, Window, with_arguments
 from tracer.ops.merge import Merge
 from tracer.size_set import TooLarge
 from tracer.symbol import Size
-from tracer.trace import Ops, dims_value
+from tracer.trace import Ops, Trace, dims_value
 
 Shapes = Sequence[Shape | None]
 """The shape of every node, in execution order: of ints, or of symbolic sizes."""
@@ -206,6 +206,13 @@ def leading_dims(network: Network, ops: Ops, shapes: Shapes) -> int:
             if dims is not None:
                 return 1 if dims == 1 else 2
     return 2
+
+
+def spatial_symbols(trace: Trace) -> list[str]:
+    """The symbols in the inputs' spatial dims, in order of appearance."""
+    lead = leading_dims(trace.network, trace.ops, trace.by_index)
+    patterns = [node.pattern[lead:] for node in trace.network.nodes if node.is_input]
+    return list(dict.fromkeys(dim for pattern in patterns for dim in pattern if isinstance(dim, str)))
 
 
 def _evaluated(node: Node, op: Op, shapes: Shapes, symbols: Mapping[str, Dim]) -> tuple[Op, dict[str, Shape]]:

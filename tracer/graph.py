@@ -6,7 +6,7 @@ topological order that stays nearest to it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +57,18 @@ by_index = attrgetter("index")
 def sources(node: Node) -> list[Node]:
     """The nodes that a node reads: its inputs, then those that give an argument."""
     return [*node.inputs, *node.operands.values()] if node.operands else node.inputs
+
+
+def made_of(nodes: Iterable[Node]) -> list[Node]:
+    """The nodes that some are made of, themselves included."""
+    found: dict[int, Node] = {}
+    pending = list(nodes)
+    while pending:
+        node = pending.pop()
+        if node.index not in found:
+            found[node.index] = node
+            pending += sources(node)
+    return list(found.values())
 
 
 def consumers(network: Network) -> dict[int, list[Node]]:

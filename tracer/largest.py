@@ -11,6 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from tracer.cost import DTYPE_BYTES, costs, total
+from tracer.geometry import spatial_symbols
 from tracer.memory import memory
 from tracer.net import Net
 from tracer.size_set import SizeSet
@@ -40,7 +41,7 @@ def largest(net: Net, budget: int, dtype: str = "float32") -> Largest:
     """
     axes, now = net.sizes().axes, net.network.defaults()
     asked = {symbol: ([symbol], axis.runs) for symbol, axis in axes.items()}
-    spatial = _spatial(net)
+    spatial = spatial_symbols(net.trace())
     if len(spatial) > 1:
         together = axes[spatial[0]].runs
         for symbol in spatial[1:]:
@@ -60,12 +61,6 @@ def largest(net: Net, budget: int, dtype: str = "float32") -> Largest:
         return at
 
     return Largest(*({name: _last(runs, fits(s, mode)) for name, (s, runs) in asked.items()} for mode in (False, True)))
-
-
-def _spatial(net: Net) -> list[str]:
-    """The symbols behind batch and channels, of the inputs."""
-    inputs = [node.pattern for node in net.network.nodes if node.is_input]
-    return list(dict.fromkeys(dim for pattern in inputs for dim in pattern[2:] if isinstance(dim, str)))
 
 
 def _last(sizes: SizeSet, fits: Fits) -> int | None:

@@ -6,8 +6,9 @@ CPU in the maps' own type; what a kernel needs while it runs is not among them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import prod
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -57,7 +58,7 @@ class Step(NamedTuple):
 
 
 class Ledger(NamedTuple):
-    """What is kept and made and freed, on ints or on symbols."""
+    """What is kept and made and freed, on ints, arrays of them, or symbols."""
 
     kept: list[Part]
     """What autograd keeps, each storage once."""
@@ -66,17 +67,23 @@ class Ledger(NamedTuple):
     def training(self, width: int) -> Dim:
         return sum(_bytes(part, width) for part in self.kept)
 
-    def inference(self, width: int) -> tuple[int, int]:
-        """The most that is alive at once, and the number of the node that is run then. On ints."""
-        total, most, at = 0, -1, 0
+    def alive(self, width: int) -> Iterator[tuple[int, Any]]:
+        """The bytes that are alive while each step runs, with the number of its node."""
+        total: Any = 0
         for node, made, freed in self.steps:
             for part in made:
-                total += _bytes(part, width)
-            if total > most:
-                most, at = total, node
+                total = total + _bytes(part, width)
+            yield node, total
             for part in freed:
-                total -= _bytes(part, width)
-        return most, at
+                total = total - _bytes(part, width)
+
+    def evaluated(self, value: Callable[[Dim], Any]) -> Ledger:
+        """The same with every count's value."""
+
+        def parts(of: list[Part]) -> list[Part]:
+            return [Part(value(part.count), part.indices) for part in of]
+
+        return Ledger(parts(self.kept), [Step(node, parts(made), parts(freed)) for node, made, freed in self.steps])
 
 
 def _bytes(part: Part, width: int) -> Any:
@@ -89,7 +96,7 @@ def memory(trace: Trace, dtype: str = "float32") -> Memory | None:
         return None
     width = DTYPE_BYTES[dtype]
     found = ledger(trace.network, trace.ops, trace.by_index)
-    peak, node = found.inference(width)
+    node, peak = max(found.alive(width), key=itemgetter(1))
     return Memory(found.training(width), peak, trace.network.nodes[node].name)
 
 

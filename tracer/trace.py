@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracer.arithmetic import Dim
 from tracer.diagnostics import Diagnostic, Related
-from tracer.graph import digraph
+from tracer.graph import digraph, sources
 from tracer.memo import Memo
 from tracer.network.records import DimPattern, Network, Node
 from tracer.ops.base import MAX_INT, Op, Requirement, Shape, with_arguments, written
@@ -113,8 +113,7 @@ class Trace:
 
     def is_refused(self, node: Node) -> bool:
         """Whether a node is at fault itself: it has no shape, although all that it reads has."""
-        sources = (*node.inputs, *node.operands.values())
-        return self.by_index[node.index] is None and all(self.by_index[s.index] is not None for s in sources)
+        return self.by_index[node.index] is None and all(self.by_index[s.index] is not None for s in sources(node))
 
     def traced(
         self, wanted: Callable[[Op], bool] = lambda op: True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -93,20 +94,17 @@ def decoder_command(
     """
     from tracer.design.appended import encoder_alone
     from tracer.design.decoder import Wish, decoder
-    from tracer.design.taps import Undesignable
     from tracer.design.taps import encoder as tapped
 
     net = _encoder(encoder, Overrides(sets, sizes, inputs), inputs, arguments)
     wish = Wish(up, merge, channels or (), convs, norm=norm, activation=activation, classes=classes)
     names = None if skips is None else [name.strip() for name in skips.split(",") if name.strip()]
-    try:
+
+    def designed() -> tuple[str, list[str]]:
         found = decoder(tapped(encoder_alone(net, names or ()), names), wish)
-    except Undesignable as error:
-        click.echo(f"{shown(encoder)}: no decoder is written: {error}", err=True)
-        raise click.exceptions.Exit(1) from None
-    for reason in found.reasons:
-        click.echo(f"  {reason}", err=True)
-    finish(found.text, output, Overrides((), (), ()))
+        return found.text, found.reasons
+
+    _write(designed, f"{shown(encoder)}: no decoder is written", output)
 
 
 class Sizes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
@@ -178,7 +176,6 @@ def nnunet_command(
     along an axis until then. The patch is shrunk until training fits in the memory.
     """
     from tracer.design.nnunet import REFERENCE, Asked, plan
-    from tracer.design.taps import Undesignable
 
     if len(shape) not in (2, 3) or len(spacing) != len(shape):
         raise click.UsageError(
@@ -188,19 +185,16 @@ def nnunet_command(
         shape=shape, spacing=spacing, memory=memory, batch=batch or REFERENCE[len(shape)][1], dtype=dtype,
         rule=rule, in_channels=in_channels, classes=classes,
     )  # fmt: skip
-    try:
+
+    def designed() -> tuple[str, list[str]]:
         found = plan(asked)
-    except Undesignable as error:
-        click.echo(f"nnunet: nothing is written: {error}", err=True)
-        raise click.exceptions.Exit(1) from None
-    for line in found.told:
-        click.echo(f"  {line}", err=True)
-    finish(found.text, output, Overrides((), (), ()))
+        return found.text, found.told
+
+    _write(designed, "nnunet: nothing is written", output)
 
 
 def _add_family(name: str) -> None:
     from tracer.design.families import DEFAULT_SIZE, Family, Plan, families, sizes_for
-    from tracer.design.taps import Undesignable
 
     function: Family = families[name]
     summary = " ".join((function.__doc__ or "").split())
@@ -234,22 +228,20 @@ def _add_family(name: str) -> None:
             dims=dims, depth=depth, base=base, up=up, norm=norm, activation=activation,
             in_channels=in_channels, classes=classes, padded=padding == "same",
         )  # fmt: skip
-        given = _per_symbol(size or {"": DEFAULT_SIZE[dims]}, plan.symbols, "--size")
-        told: list[str] = []
-        try:
-            if output_size is not None:
-                if size is not None:
-                    raise click.UsageError("give --size or --output-size, not both")
-                plan, told = sizes_for(name, plan, _per_symbol(output_size, plan.symbols, "--output-size"))
-            else:
-                plan = msgspec.structs.replace(plan, sizes=given)
-            found = function(plan)
-        except Undesignable as error:
-            click.echo(f"{name}: nothing is written: {error}", err=True)
-            raise click.exceptions.Exit(1) from None
-        for line in (*found.reasons, *told):
-            click.echo(f"  {line}", err=True)
-        finish(found.text, output, Overrides((), (), ()))
+        if size is not None and output_size is not None:
+            raise click.UsageError("give --size or --output-size, not both")
+        wanted, option = (size, "--size") if output_size is None else (output_size, "--output-size")
+        sizes = _per_symbol(wanted or {"": DEFAULT_SIZE[dims]}, plan.symbols, option)
+
+        def designed() -> tuple[str, list[str]]:
+            if output_size is None:
+                found = function(msgspec.structs.replace(plan, sizes=sizes))
+                return found.text, found.reasons
+            whole, told = sizes_for(name, plan, sizes)
+            found = function(whole)
+            return found.text, [*found.reasons, *told]
+
+        _write(designed, f"{name}: nothing is written", output)
 
 
 def _per_symbol(sizes: dict[str, int], symbols: tuple[str, ...], option: str) -> dict[str, int]:
@@ -262,11 +254,9 @@ def _per_symbol(sizes: dict[str, int], symbols: tuple[str, ...], option: str) ->
 
 def _encoder(encoder: str, overrides: Overrides, inputs: tuple[str, ...], arguments: tuple[str, ...]) -> Net:
     """The encoder's network; where it cannot be had, the command ends."""
-    package, colon, path = encoder.partition(":")
-    is_module = bool(colon) and all(part.isidentifier() for part in [*package.split("."), *path.split(".")])
-    if is_module or encoder.lower().endswith(".onnx"):
-        from tracer.commands.import_ import imported
+    from tracer.commands.import_ import imported, is_factory
 
+    if is_factory(encoder) or encoder.lower().endswith(".onnx"):
         net = imported(encoder, arguments, inputs)
         return net.reloaded(net.to_yaml(), params=overrides.params, sizes=overrides.sizes, inputs={})
     if arguments:
@@ -274,29 +264,40 @@ def _encoder(encoder: str, overrides: Overrides, inputs: tuple[str, ...], argume
     return loaded(encoder, overrides, lambda found, text: complain(found, text, config=encoder))[1]
 
 
-def finish(text: str, output: str | None, overrides: Overrides) -> None:
-    """Have the checker judge a designed config, write it, and end with 1 where it found errors."""
+def _write(designed: Callable[[], tuple[str, list[str]]], otherwise: str, output: str | None) -> None:
+    """Have the checker judge a designed config, and write it with what is to be said of it.
+
+    The command ends with 1 where nothing can be designed, and where the checker finds errors.
+    """
     from tracer.commands.options import open_net
+    from tracer.design.taps import Undesignable
     from tracer.diagnostics import TracerError
     from tracer.rules import judge
 
+    try:
+        text, told = designed()
+    except Undesignable as error:
+        click.echo(f"{otherwise}: {error}", err=True)
+        raise click.exceptions.Exit(1) from None
+    for line in told:
+        click.echo(f"  {line}", err=True)
     name = output or "<design>"
     try:
-        net = open_net(text, name, overrides)
+        net = open_net(text, name, Overrides((), (), ()))
         said = judge(net)
     except TracerError as error:
         said = error.diagnostics
     write_output(output, text.encode("utf-8"))
     if said:
         complain(said, text, config=name)
-    errors = [d for d in said if d.severity == "error"]
-    if errors:
+    if any(d.severity == "error" for d in said):
         raise click.exceptions.Exit(1)
     click.echo(_proof(net) + ("" if said else "; no problems found"), err=True)
 
 
 def _proof(net: Net) -> str:
     """What is proven of the sizes."""
+    from tracer.geometry import spatial_symbols
     from tracer.size_set import TooLarge
 
     try:
@@ -304,9 +305,8 @@ def _proof(net: Net) -> str:
     except TooLarge:
         return "checked for its sizes"
     told = []
-    for symbol, own in axes.items():
-        if symbol == "N":
-            continue
+    for symbol in spatial_symbols(net.trace()):
+        own = axes[symbol]
         runs = f"{symbol}: runs for {own.runs.written(symbol)}"
         if own.aligned == own.runs:
             told.append(f"{runs}, aligned")

@@ -54,9 +54,14 @@ def imported(
         raise click.exceptions.Exit(1) from None
 
 
-def _from_module(source: str, overrides: Overrides, inputs: tuple[str, ...], name: str | None, fixed: bool) -> Net:
+def is_factory(source: str) -> bool:
+    """Whether it is written as package.module:callable."""
     package, colon, path = source.partition(":")
-    if not colon or not all(part.isidentifier() for part in [*package.split("."), *path.split(".")]):
+    return bool(colon) and all(part.isidentifier() for part in [*package.split("."), *path.split(".")])
+
+
+def _from_module(source: str, overrides: Overrides, inputs: tuple[str, ...], name: str | None, fixed: bool) -> Net:
+    if not is_factory(source):
         raise click.UsageError(f"{shown(source)!r} is neither package.module:callable nor the name of an .onnx file")
     if not inputs:
         raise click.UsageError("say the input's shape: --input 1,3,512,512 (one --input for each of several)")

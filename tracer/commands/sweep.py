@@ -114,7 +114,7 @@ def command(
         need("distributed", "sweep")
     _confirm(study, yes)
     with _Place(output, study) as journal:
-        _run(study, journal, workers or os.cpu_count() or 1, dask)
+        _run(study, journal, workers or os.cpu_count() or 1, dask, keeps=output is not None)
         if output is not None:
             _write(Path(output), study, journal)
         _end(study, journal, condition, measures, top, plot, use_colour(color))
@@ -252,12 +252,12 @@ def _confirm(study: Study, yes: bool) -> None:
         raise click.Abort
 
 
-def _run(study: Study, journal: Journal, workers: int, dask: str | None) -> None:
+def _run(study: Study, journal: Journal, workers: int, dask: str | None, *, keeps: bool) -> None:
     """Compute what is not done yet. However that ends, what is done stays."""
     from tracer.sweep.running import Lost, locally, on_dask
 
     done = journal.done
-    before = sum(study.task(number).stop - study.task(number).start for number in done)
+    before = sum(len(study.task(number)) for number in done)
     if before:
         click.echo(f"{before:,} of {study.rows:,} rows are done already", err=True)
     pending = (task.number for task in study.tasks() if task.number not in done)
@@ -267,19 +267,14 @@ def _run(study: Study, journal: Journal, workers: int, dask: str | None) -> None
     try:
         for number, columns in _shown(made, study.rows, before):
             journal.add(number, columns)
-            finished += study.task(number).stop - study.task(number).start
-    except Lost as error:
-        _kept(journal, finished, study.rows)
-        _fail(str(error))
-    except KeyboardInterrupt:
-        _kept(journal, finished, study.rows)
+            finished += len(study.task(number))
+    except (Lost, KeyboardInterrupt) as end:
+        if keeps:
+            said = f"{finished:,} of {study.rows:,} rows are kept in {shown(str(journal.path))}"
+            click.echo(f"{said}; the same command goes on from there", err=True)
+        if isinstance(end, Lost):
+            _fail(str(end))
         raise click.Abort from None
-
-
-def _kept(journal: Journal, finished: int, rows: int) -> None:
-    if not journal.path.name.startswith("tracer-sweep-"):
-        said = f"{finished:,} of {rows:,} rows are kept in {shown(str(journal.path))}"
-        click.echo(f"{said}; the same command goes on from there", err=True)
 
 
 def _shown(made: Iterator[tuple[int, Columns]], rows: int, before: int) -> Iterator[tuple[int, Columns]]:

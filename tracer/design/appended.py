@@ -13,10 +13,11 @@ from tracer.design.sheet import BlockText, Layer
 from tracer.design.style import unused
 from tracer.design.taps import Undesignable
 from tracer.diagnostics import TracerError
+from tracer.graph import made_of
 from tracer.net import Net
 from tracer.network.declarations import SECTIONS
 from tracer.network.reading import read_network
-from tracer.network.records import Network, Node
+from tracer.network.records import Node
 from tracer.ops.registry import find_operation
 from tracer.source.edits import Edit, EditError, edited
 from tracer.source.tree import compose
@@ -63,7 +64,9 @@ class Appended:
     def __init__(self, net: Net, wanted: Sequence[Node]) -> None:
         self.network = net.network
         self.chunks = _chunks(self.network.source.removeprefix("\ufeff"))
-        self.needed, self.used = _declarations(wanted)
+        needed = made_of(wanted)
+        self.needed = {(node.uses[0] if node.uses else node.declaration).name for node in needed}
+        self.used = {use.op.value for node in needed for use in node.uses}
         self._keep_anchors()
         inputs = {node.name for node in net.network.nodes if node.is_input}
         self.nodes = self.needed | inputs
@@ -160,7 +163,7 @@ class Appended:
         text += "decoder:\n" + "".join(f"  {layer.text()}\n" for layer in layers)
         text += "\nhead:\n" + "".join(f"  {layer.text()}\n" for layer in head)
         edits = [Edit(("params", name), value) for name, value in self.params.items()]
-        edits += [Edit(("params", name), _value(value)) for name, value in _given(self.network).items()]
+        edits += [Edit(("params", name), _value(value)) for name, value in self.network.given_params.items()]
         edits += [Edit(("sizes", symbol), n) for symbol, n in self._replaced_sizes().items()]
         try:
             return edited(text, edits)
@@ -169,7 +172,7 @@ class Appended:
 
     def _replaced_sizes(self) -> dict[str, int]:
         """The sizes that the caller gave, where they are not the declared ones."""
-        declared = read_network(self.network.source, self.network.path, _given(self.network)).sizes
+        declared = read_network(self.network.source, self.network.path, self.network.given_params).sizes
         return {s: n for s, n in self.network.sizes.items() if declared.get(s) != n and isinstance(n, int)}
 
 
@@ -204,11 +207,6 @@ def _entries(section: YamlNode | None, own: str) -> list[tuple[str, str]]:
     return [(name, "".join(lines[start:end])) for (name, _), start, end in zip(keys, starts, [*starts[1:], len(lines)])]
 
 
-def _given(network: Network) -> dict[str, Any]:
-    """The params that the caller replaced."""
-    return {name: value for name, value in network.params.items() if name not in network.param_values}
-
-
 def _value(value: Any) -> Any:
     return tuple(map(_value, value)) if isinstance(value, list | tuple) else value
 
@@ -217,20 +215,3 @@ def _indented(text: str, blocks: MappingNode) -> str:
     """Blocks with the indentation of those that are there."""
     column = blocks.value[0][0].start_mark.column
     return text if column == 2 else "".join(" " * (column - 2) + line for line in text.splitlines(keepends=True))
-
-
-def _declarations(wanted: Sequence[Node]) -> tuple[set[str], set[str]]:
-    """The names under the sections that the wanted nodes are made of, and the blocks that these use."""
-    found: set[str] = set()
-    used: set[str] = set()
-    seen: set[int] = set()
-    pending = list(wanted)
-    while pending:
-        node = pending.pop()
-        if node.index in seen:
-            continue
-        seen.add(node.index)
-        found.add((node.uses[0] if node.uses else node.declaration).name)
-        used.update(use.op.value for use in node.uses)
-        pending += [*node.inputs, *node.operands.values()]
-    return found, used

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import prod
 from textwrap import wrap
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -13,10 +13,8 @@ from tracer.design.appended import Appended
 from tracer.design.fit import READABLE, narrowed, writable
 from tracer.design.lifting import Lifter, Places, Target
 from tracer.design.sheet import BlockText, Layer
-from tracer.design.style import Channels, Style, Up, conv_block, divided, gate_block, one_or_all
+from tracer.design.style import Channels, Merge, Style, Up, conv_block, divided, gate_block, one_or_all
 from tracer.design.taps import Encoder, Tap, Undesignable
-
-Merge = Literal["concat", "add", "attention"]
 
 
 class Wish(msgspec.Struct, frozen=True):

@@ -7,15 +7,16 @@ from the encoder's strides, as for any other.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
 from tracer.design.appended import Appended, encoder_alone
-from tracer.design.decoder import Decoder, Merge, Reasons, Wish, decoder
+from tracer.design.decoder import Decoder, Reasons, Wish, decoder
 from tracer.design.fit import Place
 from tracer.design.lifting import Lifter, Target
 from tracer.design.sheet import BlockText, Layer, Sheet
-from tracer.design.style import Channels, Style, Up, conv_block, residual_block
+from tracer.design.style import Channels, Merge, Style, Up, conv_block, residual_block
 from tracer.design.taps import Undesignable, encoder
 from tracer.loading import load_text
 from tracer.net import Net
@@ -45,8 +46,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     classes: int = 2
     padded: bool = True
     """Whether convolutions keep the size."""
-    sizes: Mapping[str, int] = {}
-    """The input's, by symbol."""
+    sizes: Mapping[str, Any] = {}
+    """The input's, by symbol: what a config's ``sizes`` takes."""
 
     @property
     def symbols(self) -> tuple[str, ...]:

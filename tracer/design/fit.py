@@ -85,13 +85,8 @@ def step(coarse: Place, fine: Place, *, may_crop: bool) -> Step | None:
     return Step(r, centre - crop, crop, rest, fine.written - (coarse.written - 1) * r - whole - 1)
 
 
-def reached(fine: Place, taken: Step) -> Place:
-    """Where the decoder's map is after the step: on the finer map, without what is cropped off that."""
-    return narrowed(fine, taken.crop)
-
-
 def narrowed(place: Place, cut: int) -> Place:
-    """A map behind unpadded layers that cut so many positions off either side."""
+    """A map without so many positions at either side: cropped, or behind unpadded layers."""
     sizes = tuple(n - 2 * cut for n in place.sizes)
     return Place(place.stride, place.offset + cut * place.stride, sizes, place.written - 2 * cut)
 

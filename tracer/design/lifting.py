@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from tracer.design.fit import LONGEST, Place, Step, is_plain, padded, reached, shift, spreading, step, writable
+from tracer.design.fit import LONGEST, Place, Step, is_plain, narrowed, padded, shift, spreading, step, writable
 from tracer.design.sheet import Layer
-from tracer.design.style import Channels, Style, Up, one_or_all, times
+from tracer.design.style import Channels, Style, Up, by, one_or_all, times
 from tracer.design.taps import Undesignable
 
 Places = tuple[Place, ...] | None
@@ -72,7 +72,7 @@ class Lifter:
         layers = self._spread(name, steps, before, channels, target.name, cropped)
         if layers is None:
             layers = list(self._shifted(name, steps, before, arriving, channels, number))
-        return Lifted(layers, cropped, tuple(reached(place, one) for place, one in zip(target.places, steps)))
+        return Lifted(layers, cropped, tuple(narrowed(place, one.crop) for place, one in zip(target.places, steps)))
 
     @staticmethod
     def _steps(places: Places, target: Target) -> list[Step] | None:
@@ -109,7 +109,7 @@ class Lifter:
             rest = "its size is the skip's" if not cropped else "an even crop is left"
         self.say(
             name,
-            f"a transposed convolution of kernel {_axes(kernel)} and stride {_axes(stride)} lies on the skip's grid, "
+            f"a transposed convolution of kernel {by(kernel)} and stride {by(stride)} lies on the skip's grid, "
             f"its kernel divisible by its stride (no checkerboard); {rest}",
         )
         return [Layer(name, f"ConvTranspose{self.style.dims}d", arguments, (before,))]
@@ -125,7 +125,7 @@ class Lifter:
             yield Layer(name, f"ConvTranspose{self.style.dims}d", arguments, (before,))
         elif self.up == "pixelshuffle":
             if not isinstance(ratio, int):
-                raise Undesignable(f"PixelShuffle enlarges both axes alike; {name} has to by {_axes(ratio)}")
+                raise Undesignable(f"PixelShuffle enlarges both axes alike; {name} has to by {by(ratio)}")
             yield self.style.conv(self.name(f"wide{number}"), times(channels, ratio**2), 3, (before,), padding=1)
             yield Layer(name, "PixelShuffle", {"upscale_factor": ratio})
         else:
@@ -134,7 +134,7 @@ class Lifter:
             yield Layer(name, "Upsample", {"scale_factor": factor, "mode": mode}, (before,))
             have = arriving
         if plain and have == channels:
-            self.say(name, f"spread by {_axes(ratio)} it lies on the skip, in size and place")
+            self.say(name, f"spread by {by(ratio)} it lies on the skip, in size and place")
             return
         shifts = [shift(one) for one in steps]
         own, amounts = padded(shifts)
@@ -145,20 +145,14 @@ class Lifter:
         padding: dict[str, Any] = {"padding": one_or_all(own)} if own and any(own) else {}
         yield self.style.conv(self.name(f"onto{number}"), channels, kernel, **padding)
         if plain:
-            self.say(name, f"spread by {_axes(ratio)} it lies on the skip; a convolution brings its channels")
+            self.say(name, f"spread by {by(ratio)} it lies on the skip; a convolution brings its channels")
         elif not any(one.aside for one in steps):
-            self.say(
-                name, f"spread by {_axes(ratio)} it lies on the skip's grid; padding behind it gives the skip's size"
-            )
+            self.say(name, f"spread by {by(ratio)} it lies on the skip's grid; padding behind it gives the skip's size")
         else:
             beside = " and ".join(dict.fromkeys(str(abs(one.aside)) for one in steps))
             self.say(
                 name,
-                f"spread by {_axes(ratio)} alone it would lie {beside} positions beside the skip, whose grid is that "
-                f"of the encoder's strides; a convolution of kernel {_axes(kernel)} brings it there without a "
+                f"spread by {by(ratio)} alone it would lie {beside} positions beside the skip, whose grid is that "
+                f"of the encoder's strides; a convolution of kernel {by(kernel)} brings it there without a "
                 "checkerboard, and the padding before that gives the skip's size",
             )
-
-
-def _axes(values: int | tuple[int, ...]) -> str:
-    return str(values) if isinstance(values, int) else "x".join(map(str, values))

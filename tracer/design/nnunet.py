@@ -15,7 +15,7 @@ import msgspec
 
 from tracer.cost import costs, total
 from tracer.design.sheet import BlockText, Layer, Sheet
-from tracer.design.style import Style, one_or_all
+from tracer.design.style import Style, by, one_or_all
 from tracer.design.taps import Undesignable
 from tracer.loading import load_text
 from tracer.memory import memory
@@ -141,7 +141,7 @@ def plan(asked: Asked) -> Planned:
         patch[axis] -= found.multiple[axis]
         if patch[axis] < min(SMALLEST, asked.shape[axis]):
             raise Undesignable(
-                f"no patch fits: even {_by(found.patch)} takes {_amount(_needed(found, asked))}, "
+                f"no patch fits: even {by(found.patch)} takes {_amount(_needed(found, asked))}, "
                 f"{_amount(_needed(found, asked) - asked.memory)} more than there is"
             )
         smaller = topology(patch, spacing)
@@ -168,7 +168,7 @@ def _training(found: Topology, asked: Asked) -> int:
     trace = load_text(_sheet(found, asked).text(), "<nnunet>", {}).trace()
     held = memory(trace, asked.dtype)
     if held is None:
-        raise Undesignable(f"a patch of {_by(found.patch)} does not trace: {trace.diagnostics[0].message}")
+        raise Undesignable(f"a patch of {by(found.patch)} does not trace: {trace.diagnostics[0].message}")
     return held.training + OPTIMIZER * total(costs(trace, asked.dtype)).params
 
 
@@ -177,9 +177,9 @@ def _told(found: Topology, asked: Asked, shrunk: int) -> list[str]:
     reference, batch = REFERENCE[len(found.patch)]
     allowed = reference * batch * asked.memory / REFERENCE_BYTES / asked.batch
     verdict = "the same patch passes there" if theirs <= allowed else "there the patch would be shrunk further"
-    strides = ", ".join(map(_by, found.strides[1:]))
+    strides = ", ".join(map(by, found.strides[1:]))
     return [
-        f"patch {_by(found.patch)}, strides {strides or 'none'}, bottleneck {_by(found.bottleneck)}"
+        f"patch {by(found.patch)}, strides {strides or 'none'}, bottleneck {by(found.bottleneck)}"
         + (f"; shrunk {shrunk} times to fit" if shrunk else ""),
         f"training keeps {_amount(own)} with a batch of {asked.batch} in {asked.dtype}, of {_amount(asked.memory)}: "
         "the maps that autograd keeps, and 12 bytes for each parameter (weight, gradient, momentum)",
@@ -187,10 +187,6 @@ def _told(found: Topology, asked: Asked, shrunk: int) -> list[str]:
         f"and takes {reference:,} with a batch of {batch} for 8 GB: norms, activations, concatenations and parameters "
         f"are not among them; for this memory and batch its limit is {int(allowed):,}, so {verdict}",
     ]
-
-
-def _by(numbers: Sequence[int]) -> str:
-    return "x".join(map(str, numbers))
 
 
 def _amount(n: float) -> str:
@@ -243,9 +239,9 @@ def _sheet(found: Topology, asked: Asked) -> Sheet:
         about=[
             "A plan in the way of nnU-Net (Isensee et al., Nature Methods 18, 2021).",
             "",
-            f"Median shape {_by(asked.shape)}, spacing {'x'.join(f'{gap:g}' for gap in asked.spacing)}: "
-            f"patch {_by(found.patch)},",
-            f"bottleneck {_by(found.bottleneck)}. Each decoder level has a head (deep supervision).",
+            f"Median shape {by(asked.shape)}, spacing {'x'.join(f'{gap:g}' for gap in asked.spacing)}: "
+            f"patch {by(found.patch)},",
+            f"bottleneck {by(found.bottleneck)}. Each decoder level has a head (deep supervision).",
         ],
         params={"in_channels": asked.in_channels, "classes": asked.classes},
         input=("N", "${in_channels}", *symbols),

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
 from tracer.design.sheet import BlockText, Layer
 
-UPS = ("transpose", "bilinear", "nearest", "pixelshuffle")
-MERGES = ("concat", "add", "attention")
 NORMS = ("batch", "instance", "group", "none")
 ACTIVATIONS = ("ReLU", "LeakyReLU", "PReLU", "ELU", "GELU", "SiLU", "Mish")
 
 Up = Literal["transpose", "bilinear", "nearest", "pixelshuffle"]
+Merge = Literal["concat", "add", "attention"]
+UPS, MERGES = get_args(Up), get_args(Merge)
 Channels = int | str
 """A number, or ``${...}``."""
 
@@ -127,3 +127,8 @@ def unused(name: str, taken: Callable[[str], bool]) -> str:
 def one_or_all(values: Sequence[int]) -> int | tuple[int, ...]:
     """One value for all axes where they are the same."""
     return values[0] if len(set(values)) == 1 else tuple(values)
+
+
+def by(values: int | Sequence[int]) -> str:
+    """One number, or one per axis: 2x1x1."""
+    return str(values) if isinstance(values, int) else "x".join(map(str, values))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import islice, pairwise
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tracer.arithmetic import Dim
 from tracer.design.fit import Place
 from tracer.geometry import grids, leading_dims
+from tracer.graph import made_of
 from tracer.net import Net
-from tracer.network.records import Node, SizeRange, is_set
+from tracer.network.records import Node, is_set
 from tracer.network.values import nearest
+from tracer.planning.promises import members
 from tracer.symbolic_trace import Recipe
 
 LOOKED_AT = 128
@@ -85,21 +87,9 @@ def encoder(net: Net, skips: Sequence[str] | None) -> Encoder:
     return Encoder(net, lead, dims, taps, source)
 
 
-def _before(node: Node) -> set[int]:
-    """The nodes that a node is made of, itself included."""
-    found: set[int] = set()
-    pending = [node]
-    while pending:
-        one = pending.pop()
-        if one.index not in found:
-            found.add(one.index)
-            pending += [*one.inputs, *one.operands.values()]
-    return found
-
-
 def _last_of_each(deepest: Tap, spatial: Sequence[Tap]) -> list[Tap]:
     """The last map of each finer resolution on the way to the coarsest."""
-    way = _before(deepest.node)
+    way = {node.index for node in made_of([deepest.node])}
     last: dict[tuple[Fraction, ...], Tap] = {}
     for tap in spatial:
         if tap.node.index in way and tap.strides != deepest.strides:
@@ -139,18 +129,8 @@ def settings(net: Net) -> list[dict[str, int]]:
     found = [first]
     for symbol, promise in net.network.sizes.items():
         if symbol in first and is_set(promise):
-            found += [{**first, symbol: n} for n in islice(_promised(promise), 1, LOOKED_AT)]
+            found += [{**first, symbol: n} for n in islice(members(promise), LOOKED_AT) if n != first[symbol]]
     return found
-
-
-def _promised(promise: Any) -> Iterator[int]:
-    if isinstance(promise, SizeRange):
-        n = promise.least
-        while promise.largest is None or n <= promise.largest:
-            yield n
-            n += promise.step
-    else:
-        yield from promise
 
 
 class _Places:

@@ -59,10 +59,9 @@ def _differs(net: Net, writer: Writer, params: dict[str, int], name: str) -> str
     """How the program and the config differ with these params."""
     network = net.network
     sizes = writer.first_sizes
-    given = {name: n for name, n in network.params.items() if name not in network.param_values}
     shapes, refused = writer.apply({**sizes, **{f"param {p}": n for p, n in params.items()}})
     try:
-        loaded = net.reloaded(network.source, params={**given, name: params[name]})
+        loaded = net.reloaded(network.source, params={**network.given_params, name: params[name]})
     except TracerError:
         return None if refused else f"{name}: {params[name]} is refused"
     trace = loaded.trace(**sizes)

@@ -62,7 +62,7 @@ class Writer:
         self.opened = OpenParams(net.network, opened) if params else None
         self.first_sizes = {symbol: net.network.defaults().get(symbol, 64) for symbol in net.network.symbols}
         self.choices: list[Choice] = []
-        self._unknowns: list[str] = []
+        self.unknowns: list[str] = []
         """The choices' symbols."""
         self.planned = True
         ops = self._ops(net.plan().ops)
@@ -71,8 +71,8 @@ class Writer:
             self.choices, self.planned = choices(net) if table is None else table
             unknowns = Unknowns(net.network, ops, space)
             ops = unknowns.open_ops
-            self._unknowns = list(unknowns.variables)
-            names += self._unknowns
+            self.unknowns = list(unknowns.variables)
+            names += self.unknowns
         self.program = Program(space, names or [""])
         space.written = lambda size: f"⟦{self.program.slot(size)}⟧"
         self.sizes: dict[str, Dim] = {symbol: space.symbol(symbol) for symbol in net.network.symbols}
@@ -112,11 +112,11 @@ class Writer:
         A shape is Ellipsis where the program cannot say.
         """
         sizes = {symbol: values[symbol] for symbol in self.network.symbols}
-        chosen = {name: choice.value(sizes) for name, choice in zip(self._unknowns, self.choices)}
+        chosen = {name: choice.value(sizes) for name, choice in zip(self.unknowns, self.choices)}
         found, refused, closes = self._run({"": 0, **values, **chosen})
         if closes or not chosen:
             return found, refused
-        least = {name: choice.least for name, choice in zip(self._unknowns, self.choices)}
+        least = {name: choice.least for name, choice in zip(self.unknowns, self.choices)}
         return self._run({"": 0, **values, **least})[:2]
 
     def _run(self, values: Mapping[str, int]) -> tuple[list[Any], bool, bool]:

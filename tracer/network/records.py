@@ -154,6 +154,11 @@ class Network(msgspec.Struct):
     preferred: dict[tuple[str, str], Any] = {}
     """Values of solvable arguments, by node and argument, that cost nothing; elsewhere torch's defaults do."""
 
+    @property
+    def given_params(self) -> dict[str, Any]:
+        """The params that whoever loaded it replaced."""
+        return {name: value for name, value in self.params.items() if name not in self.param_values}
+
     def defaults(self) -> dict[str, int]:
         """The size of every symbol in a single trace: the fixed value, the list's first, or ``min``."""
         return {symbol: first_size(value) for symbol, value in self.sizes.items() if symbol in self.symbols}

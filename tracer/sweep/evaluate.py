@@ -8,16 +8,14 @@ import numpy as np
 
 from tracer.design.taps import Undesignable
 from tracer.diagnostics import TracerError
+from tracer.geometry import spatial_symbols
 from tracer.memo import Memo
 from tracer.net import Net
 from tracer.open_params import NotOpen
 from tracer.sweep.axes import count
-from tracer.sweep.exact import Row, exact_row, receptive_field, spatial_symbols
+from tracer.sweep.exact import Row, exact_row, receptive_field
 from tracer.sweep.study import ROWS, Study, Task, shown
 from tracer.sweep.vectorised import Columns, Vectorised
-
-COMPARED = 3
-"""Rows of each task that are computed both ways."""
 
 KEPT = 256
 """Networks of other params that are kept while a task is computed."""
@@ -32,9 +30,8 @@ _fields: Memo[tuple[int | None]] = Memo(65_536)
 def evaluate(study: Study, number: int) -> Columns:
     """The columns of a task: what is varied, then :data:`ROWS`."""
     task = study.task(number)
-    rows = task.stop - task.start
     inner = _inner(study, task)
-    columns: Columns = {name: _constant(shown(value), rows) for name, value in study.fixed(task).items()}
+    columns: Columns = {name: _constant(shown(value), len(task)) for name, value in study.fixed(task).items()}
     columns |= inner
     return columns | _Rows(study, task, inner).computed()
 
@@ -44,9 +41,13 @@ class _Rows:
 
     def __init__(self, study: Study, task: Task, inner: Columns) -> None:
         self.study, self.task, self.inner = study, task, inner
-        self.count = task.stop - task.start
+        self.count = len(task)
+        self.place = (study.key(), task.outer)
+        """The study and the combination of its structural axes."""
         self.params = [name for axis in study.numeric if axis.kind == "param" for name in axis.names]
         self.symbols = [name for axis in study.numeric if axis.kind == "size" for name in axis.names]
+        self.spatial: list[str] | None = None
+        """The symbols that the receptive field can follow, once they are asked for."""
         self.nets: dict[tuple[int, ...], Net | str] = {}
         """By the params' values: the network, or the code of what is wrong with it."""
 
@@ -62,11 +63,10 @@ class _Rows:
 
     def _together(self) -> tuple[Columns, Any] | None:
         """All rows at once, and those of which that says nothing; None where it cannot be done, or is not exact."""
-        key = (self.study.key(), self.task.outer)
-        if key not in _programs:
+        if self.place not in _programs:
             _programs.clear()
-            _programs[key] = self._program()
-        program = _programs[key]
+            _programs[self.place] = self._program()
+        program = _programs[self.place]
         if program is None:
             return None
         known = program.writer.network.defaults()
@@ -109,8 +109,9 @@ class _Rows:
         """The receptive field of a valid row: sizes decide it, and no open param."""
         net, sizes = self._net(i), self._sizes(i)
         assert not isinstance(net, str)
-        spatial = spatial_symbols(net)
-        key = (self.study.key(), self.task.outer, *(n for symbol, n in sizes.items() if symbol in spatial))
+        if self.spatial is None:
+            self.spatial = spatial_symbols(net.trace())
+        key = (*self.place, *(n for symbol, n in sizes.items() if symbol in self.spatial))
         if key not in _fields:
             _fields[key] = (receptive_field(net.trace(**{**net.network.defaults(), **sizes})),)
         return _fields[key][0]

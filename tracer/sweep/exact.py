@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tracer.cost import costs, total
-from tracer.geometry import leading_dims, meetings
+from tracer.geometry import meetings
 from tracer.memory import memory
 from tracer.net import Net
 from tracer.receptive_field import fields
@@ -58,11 +58,3 @@ def turns(trace: Trace) -> list[int] | None:
     found = [field.turn for field in fields(trace).get(first.name, ())]
     known = [turn for turn in found if turn is not None]
     return known if known and len(known) == len(found) else None
-
-
-def spatial_symbols(net: Net) -> set[str]:
-    """The symbols that stand in the inputs' spatial dims."""
-    trace = net.trace()
-    lead = leading_dims(net.network, trace.ops, trace.by_index)
-    inputs = [node for node in net.network.nodes if node.is_input]
-    return {dim for node in inputs for dim in node.pattern[lead:] if isinstance(dim, str)}

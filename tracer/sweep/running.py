@@ -85,13 +85,13 @@ def on_dask(study: Study, tasks: Iterable[int], address: str) -> Iterator[Done]:
         client = dask.Client(address, timeout=CONNECT, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         raise Lost(f"no scheduler answers at {address}: {_said(error)}") from None
-    pending = iter(tasks)
+    pending, sweep = iter(tasks), study.key()
     try:
         ahead = AHEAD * max(len(client.nthreads()), 1)
 
         def submitted() -> list[Any]:
             return [
-                client.submit(rows, study, number, key=f"tracer-{study.key()}-{number}", retries=RETRIES)
+                client.submit(rows, study, number, key=f"tracer-{sweep}-{number}", retries=RETRIES)
                 for number in islice(pending, ahead)
             ]
 
@@ -102,8 +102,6 @@ def on_dask(study: Study, tasks: Iterable[int], address: str) -> Iterator[Done]:
             yield number, future.result()
             running.update(submitted())
             future.release()
-    except GeneratorExit:
-        raise
     except Exception as error:
         raise Lost(f"the scheduler at {address} is lost: {_said(error)}") from None
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -34,17 +34,18 @@ ROWS = "valid", "error", "lossless", "aligned", "macs", "params", "memory", "tra
 """The columns behind what is varied."""
 
 
-class Task(NamedTuple):
+class Task(msgspec.Struct, frozen=True):
     """A run of rows with one value for each axis that decides the structure."""
 
     number: int
-    first: int
-    """The row that it begins with."""
     outer: int
     """The combination of the structural axes."""
     start: int
     stop: int
     """The combinations of the others."""
+
+    def __len__(self) -> int:
+        return self.stop - self.start
 
 
 class Study(msgspec.Struct, frozen=True):
@@ -98,7 +99,7 @@ class Study(msgspec.Struct, frozen=True):
         inner = count(self.numeric)
         outer, chunk = divmod(number, self._chunks())
         start, stop = chunk * CHUNK, min(chunk * CHUNK + CHUNK, inner)
-        return Task(number, outer * inner + start, outer, start, stop)
+        return Task(number, outer, start, stop)
 
     def tasks(self) -> Iterator[Task]:
         """All tasks, in the order of their rows."""

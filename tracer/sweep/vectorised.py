@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from tracer.cost import DTYPE_BYTES
 from tracer.geometry import leading_dims
 from tracer.live.choices import Table, choices, is_planned
 from tracer.live.writer import Writer
-from tracer.memory import INDEX_BYTES, Ledger, Part, ledger
+from tracer.memory import Ledger, ledger
 from tracer.net import Net
 from tracer.open_params import NotOpen
 from tracer.ops.base import Op
@@ -58,9 +59,9 @@ class Vectorised:
         """Sizes, each with the least one for which the field is known."""
         self.is_steady = False
         """Whether the field is known, and the same for all larger sizes."""
-        parts = [*self.ledger.kept, *(part for step in self.ledger.steps for part in (*step.made, *step.freed))]
-        for size in (*self.parameters, *self.macs, *(part.count for part in parts)):
+        for size in (*self.parameters, *self.macs):
             writer.program.slot(size)
+        self.ledger.evaluated(writer.program.slot)
 
     def learn(self, example: Trace) -> None:
         """Take the receptive field from a trace that runs, where sizes do not decide it."""
@@ -131,18 +132,14 @@ class Vectorised:
             name: np.array(choice.values)[values[choice.symbol] % len(choice.values)]
             if choice.symbol is not None
             else choice.values[0]
-            for name, choice in zip(writer._unknowns, writer.choices)
+            for name, choice in zip(writer.unknowns, writer.choices)
         }
         return writer.program.run({"": 0, **values, **chosen})
 
     def _numbers(self, v: Sequence[Any]) -> dict[str, Any]:
         """The costs after a run: numbers, or arrays of them."""
-        alive: Any = 0
-        peak: Any = 0
-        for _, made, freed in self.ledger.steps:
-            alive = alive + self._bytes(made, v)
-            peak = np.maximum(peak, alive)
-            alive = alive - self._bytes(freed, v)
+        held = self.ledger.evaluated(lambda count: self._value(count, v))
+        alive = [total for _, total in held.alive(self.width)]
         volumes: Any = 0
         for shape in self.writer.shapes:
             volume: Any = 1
@@ -153,20 +150,14 @@ class Vectorised:
             "macs": self._total(self.macs, v),
             "params": self._total(self.parameters, v),
             "memory": volumes * self.width,
-            "training": self._bytes(self.ledger.kept, v),
-            "inference": peak,
+            "training": held.training(self.width),
+            "inference": reduce(np.maximum, alive) if alive else 0,
         }
 
     def _total(self, sizes: Iterable[Any], v: Sequence[Any]) -> Any:
         total: Any = 0
         for size in sizes:
             total = total + self._value(size, v)
-        return total
-
-    def _bytes(self, parts: Iterable[Part], v: Sequence[Any]) -> Any:
-        total: Any = 0
-        for part in parts:
-            total = total + self._value(part.count, v) * (INDEX_BYTES if part.indices else self.width)
         return total
 
     def _value(self, size: Any, v: Sequence[Any]) -> Any:

@@ -212,13 +212,12 @@ def _svgs(drawings: list[tuple[int, Picture]]) -> str:
 def _other_layers(net: Net, own: Live) -> Iterator[tuple[Sheet, list[tuple[int, Picture]]]]:
     """The sheets of the values near the present one, for params that decide what layers there are."""
     network = net.network
-    given = {name: n for name, n in network.params.items() if name not in network.param_values}
     room = SHEETS
     for name in own.fixed:
         now = network.params[name]
         for value in (n for d in range(1, NEAR + 1) for n in (now - d, now + d) if n >= 1 and room):
             try:
-                other = net.reloaded(network.source, params={**given, name: value})
+                other = net.reloaded(network.source, params={**network.given_params, name: value})
             except TracerError:
                 continue
             if len(other.network.nodes) <= LARGEST and len(network.nodes) <= LARGEST:
