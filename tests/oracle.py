@@ -16,8 +16,8 @@ import numpy
 import torch
 
 from tracer.ops import registry
-from tracer.recipe import substitute
-from tracer.symbol import Condition, Size, Space
+from tracer.sizing.program import substitute
+from tracer.sizing.symbol import Condition, Size, Space
 
 REFUSALS = (
     RuntimeError,

@@ -17,10 +17,10 @@ from hypothesis import assume, event, given
 import tracer
 from tests.drawn_networks import Drawn, networks
 from tests.test_networks import has_empty_output
-from tracer.cost import costs, total
+from tracer.costs.operations import costs, total
+from tracer.shapes.trace import trace
 from tracer.torch_bridge.building import attribute, build, identifier
 from tracer.torch_bridge.verifying import compared, drawn, fits, verify
-from tracer.trace import trace
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
 every_config = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

@@ -22,13 +22,13 @@ from markdown_it import MarkdownIt
 import tracer
 from tests.drawn_networks import Drawn, networks, networks_to_solve
 from tracer.commands import cli
-from tracer.comparison import Comparison, Given, compared
-from tracer.cost import costs
+from tracer.comparing.comparison import Comparison, Given, compared
+from tracer.comparing.subsequence import common_subsequence
+from tracer.costs.operations import costs
 from tracer.loading import load_text
 from tracer.net import Net
 from tracer.rules.manual import manual
 from tracer.source import limits
-from tracer.subsequence import common_subsequence
 from tracer.views.answers import to_json
 from tracer.views.comparison import CompareAnswer, compare_answer
 from tracer.views.pull_request import compare_markdown

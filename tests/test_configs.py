@@ -16,7 +16,7 @@ from click.testing import CliRunner
 import tracer
 from tests.torch_network import run
 from tracer.commands import cli
-from tracer.cost import costs, total
+from tracer.costs.operations import costs, total
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
 every_config = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

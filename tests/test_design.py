@@ -15,14 +15,14 @@ from msgspec.structs import replace
 
 import tracer
 from tracer.commands.design import command
-from tracer.cost import costs, total
+from tracer.costs.memory import memory
+from tracer.costs.operations import costs, total
 from tracer.design.appended import encoder_alone
 from tracer.design.decoder import Wish, decoder
 from tracer.design.families import Plan, families, sizes_for
 from tracer.design.nnunet import REFERENCE, Asked, Planned, plan
 from tracer.design.style import MERGES, UPS
 from tracer.design.taps import Undesignable, encoder
-from tracer.memory import memory
 from tracer.net import Net
 from tracer.rules import judge
 

@@ -20,8 +20,8 @@ from tracer.diagnostics import TracerError
 from tracer.drawing.layout import Layout, Place, layout
 from tracer.drawing.picture import Picture, picture
 from tracer.drawing.u_shape import BOTTOM, LEFT, RIGHT, sides
-from tracer.folding import deepest
 from tracer.net import Net
+from tracer.network.folding import deepest
 from tracer.rules import judge
 from tracer.views.dot import dot
 from tracer.views.mermaid import mermaid

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 import tracer
 from tests.agreement.draws import Draw
 from tests.torch_network import layer_of
+from tracer.geometry.receptive_field import fields
 from tracer.ops.base import registry
-from tracer.receptive_field import fields
 
 LENGTH = 400
 

@@ -21,11 +21,11 @@ import tracer
 from tests.agreement.draws import Draw
 from tests.drawn_networks import Drawn, networks
 from tests.torch_network import layer_of
-from tracer.geometry import Grid, Ratio, grids, meetings, reduced
-from tracer.recipe import substitute
-from tracer.size_set import TooLarge
-from tracer.symbol import Condition, Space
-from tracer.symbolic_trace import Recipe
+from tracer.geometry.grids import Grid, Ratio, grids, meetings, reduced
+from tracer.shapes.recipe import Recipe
+from tracer.sizing.program import substitute
+from tracer.sizing.size_set import TooLarge
+from tracer.sizing.symbol import Condition, Space
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
 

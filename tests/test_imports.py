@@ -65,7 +65,7 @@ def loaded_by(*arguments: str) -> set[str]:
 def test_check_imports_only_what_it_uses() -> None:
     """No torch, numpy, rich or networkx for a config that doesn't need them; no manual pages either."""
     loaded = loaded_by("check", "configs/unet_2015.yaml")
-    assert "tracer.trace" in loaded
+    assert "tracer.shapes.trace" in loaded
     assert not loaded & {"torch", "numpy", "rich", "networkx", "tracer.rules.manual", "multiprocessing"}
 
 

@@ -375,7 +375,7 @@ def test_dims_over_symbols_as_arguments() -> None:
 
 def test_receptive_fields_of_unbatched_inputs() -> None:
     """Without a batch the spatial dims begin one earlier; the windows of an axis stay with that axis."""
-    from tracer.receptive_field import fields
+    from tracer.geometry.receptive_field import fields
 
     layers = """\
         layers:

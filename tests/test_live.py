@@ -19,7 +19,7 @@ from tracer.live import live
 from tracer.live.writer import Writer
 from tracer.net import Net
 from tracer.ops.base import with_arguments
-from tracer.worked import Worked
+from tracer.sizing.worked import Worked
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
 PARAMS = """

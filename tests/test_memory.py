@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 import tracer
 from tests.drawn_networks import networks
-from tracer.cost import costs, total
+from tracer.costs.memory import memory
+from tracer.costs.operations import costs, total
 from tracer.diagnostics import TracerError
 from tracer.largest import largest
-from tracer.memory import memory
 from tracer.net import Net
+from tracer.shapes.trace import Trace, trace
 from tracer.torch_bridge.building import build
-from tracer.trace import Trace, trace
 from tracer.views.table import to_csv, to_markdown
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))

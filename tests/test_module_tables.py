@@ -113,7 +113,7 @@ def torchs(one: Sample) -> tuple[tuple[int, ...], int] | None:
 
 def ours(text: str) -> tuple[tuple[int, ...], int] | None:
     """The traced shape and the parameters."""
-    from tracer.cost import costs
+    from tracer.costs.operations import costs
 
     try:
         trace = tracer.loads(text).trace()

@@ -19,8 +19,8 @@ from tests.drawn_networks import Drawn, networks, networks_to_solve
 from tests.torch_network import run
 from tracer.network.records import Node
 from tracer.ops.base import Op, with_arguments
-from tracer.symbolic_trace import Recipe
-from tracer.trace import Trace, trace
+from tracer.shapes.recipe import Recipe
+from tracer.shapes.trace import Trace, trace
 
 
 def has_empty_output(mine: Trace) -> bool:

@@ -21,8 +21,8 @@ import tracer
 from tests.modules_to_import import MODULES
 from tests.test_importing import shapes_of
 from tracer.commands import cli
-from tracer.importing.onnx_file import read_onnx
 from tracer.importing.recording import Unrepresentable
+from tracer.onnx_bridge.reading import read_onnx
 
 BRANCHING = {"resizing", "replicating", "if needed", "same", "segnet"}
 """An export keeps the way that one size takes, and has no max unpooling."""

@@ -14,7 +14,7 @@ import pytest
 
 import tracer
 from tests.test_live import OPEN
-from tracer.memory import Memory, memory
+from tracer.costs.memory import Memory, memory
 from tracer.net import Net
 from tracer.rules import judge
 from tracer.views.page import page

@@ -12,12 +12,20 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tracer.arithmetic import choose, floor_scale, maximum, minimum
-from tracer.periodic import Analysis, Aperiodic, always, always_from, decide, exact_ratio, none_below
-from tracer.recipe import substitute
-from tracer.size_set import EVERY, TooLarge
-from tracer.substitution import Substitution
-from tracer.symbol import Condition, Size, Space
+from tracer.sizing.arithmetic import choose, floor_scale, maximum, minimum
+from tracer.sizing.periodic import (
+    Analysis,
+    Aperiodic,
+    always,
+    always_from,
+    decide,
+    exact_ratio,
+    none_below,
+)
+from tracer.sizing.program import substitute
+from tracer.sizing.size_set import EVERY, TooLarge
+from tracer.sizing.substitution import Substitution
+from tracer.sizing.symbol import Condition, Size, Space
 
 N = 700
 

@@ -22,10 +22,10 @@ from tracer.network.records import SizeRange
 from tracer.planning.promises import first_missing, members, promised_set
 from tracer.planning.search import TooManyValues, Variable, solve
 from tracer.planning.solving import plan_one
-from tracer.recipe import substitute
-from tracer.size_set import EVERY, SizeSet
-from tracer.symbol import Condition, Space
-from tracer.trace import trace
+from tracer.shapes.trace import trace
+from tracer.sizing.program import substitute
+from tracer.sizing.size_set import EVERY, SizeSet
+from tracer.sizing.symbol import Condition, Space
 
 
 def test_solutions_are_counted() -> None:

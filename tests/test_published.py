@@ -14,8 +14,8 @@ import pytest
 
 import tracer
 from tests.torch_network import run
-from tracer.receptive_field import fields
-from tracer.trace import Trace
+from tracer.geometry.receptive_field import fields
+from tracer.shapes.trace import Trace
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 

@@ -20,10 +20,10 @@ import tracer
 from tests.drawn_networks import Drawn, networks_to_solve
 from tests.test_networks import filled, has_empty_output, slots_of
 from tests.torch_network import run
-from tracer.cost import costs, total
-from tracer.repairs import faults_of, repairs
+from tracer.costs.operations import costs, total
+from tracer.repairing.repairs import faults_of, repairs
+from tracer.shapes.trace import trace
 from tracer.source.edits import EditError
-from tracer.trace import trace
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracer.size_set import EVERY, MODULUS, NONE, SizeSet, TooLarge, of_members
+from tracer.sizing.size_set import EVERY, MODULUS, NONE, SizeSet, TooLarge, of_members
 
 FAR = 400
 

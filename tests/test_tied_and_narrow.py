@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 import tracer
 from tracer.commands import cli
-from tracer.substitution import Substitution
+from tracer.sizing.substitution import Substitution
 
 UNSHUFFLED = """
 input: [1, 2, H, W]
@@ -133,7 +133,7 @@ def test_a_diff_keeps_the_byte_order_mark(tmp_path: Path) -> None:
 def test_a_pool_behind_flatten_has_a_field() -> None:
     """A dim less than the input's has no axis of its own to ask."""
     text = "input: [1, 2, 5, 5]\nlayers:\n  f: {op: Flatten, start_dim: 2}\n  p: {op: MaxPool1d, kernel_size: 2}\n"
-    from tracer.receptive_field import fields
+    from tracer.geometry.receptive_field import fields
 
     assert len(fields(tracer.loads(text).trace())["p"]) == 1
 

@@ -14,10 +14,17 @@ from tests.drawn_networks import Drawn, networks
 from tests.test_networks import STRICTER, has_empty_output
 from tests.torch_network import run
 from tracer.net import Net
-from tracer.size_set import SizeSet, TooLarge
-from tracer.substitution import Substitution
-from tracer.trace import Trace, declared_ops, trace
-from tracer.working_sizes import TRACED, WorkingSizes, forms, is_aligned, with_every_dim_open, working_sizes
+from tracer.planning.working_sizes import (
+    TRACED,
+    WorkingSizes,
+    forms,
+    is_aligned,
+    with_every_dim_open,
+    working_sizes,
+)
+from tracer.shapes.trace import Trace, declared_ops, trace
+from tracer.sizing.size_set import SizeSet, TooLarge
+from tracer.sizing.substitution import Substitution
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
 

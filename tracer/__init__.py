@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tracer.api import build, check, checks, compare, from_module, load, loads, plan, sizes
     from tracer.diagnostics import Diagnostic, Span, TracerError
     from tracer.net import Net
-    from tracer.size_set import SizeSet
+    from tracer.sizing.size_set import SizeSet
 
 __version__ = "0.5.0"
 
@@ -21,7 +21,7 @@ _HOME = {
         ("build", "check", "checks", "compare", "from_module", "load", "loads", "plan", "sizes"), "tracer.api"
     ),
     "Net": "tracer.net",
-    "SizeSet": "tracer.size_set",
+    "SizeSet": "tracer.sizing.size_set",
     **dict.fromkeys(("Diagnostic", "Span", "TracerError"), "tracer.diagnostics"),
 }
 

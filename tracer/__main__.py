@@ -1,4 +1,4 @@
-"""Floor 15: ``python -m tracer`` and the ``tracer`` command."""
+"""``python -m tracer`` and the ``tracer`` command."""
 
 from tracer.commands import main
 

@@ -1,4 +1,4 @@
-"""Floor 14: the Python interface: functions that load and check networks.
+"""The Python interface: functions that load and check networks.
 
 ``import tracer`` gives the names of this file; each imports what it needs when it is used.
 """
@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.loading import load_text, read_bytes
 from tracer.net import Net
-from tracer.repairs import Plan
-from tracer.size_set import TooLarge
+from tracer.planning.working_sizes import WorkingSizes
+from tracer.repairing.repairs import Plan
+from tracer.sizing.size_set import TooLarge
 from tracer.source.tree import Fault, decode
-from tracer.working_sizes import WorkingSizes
 
 if TYPE_CHECKING:
     import torch
 
-    from tracer.comparison import Comparison
+    from tracer.comparing.comparison import Comparison
 
 
 def loads(text: str, path: str = "<string>", /, **params: Any) -> Net:
@@ -67,7 +67,7 @@ def compare(a: Net, b: Net, /) -> Comparison:
 
     Never raises on a wrong network: it is compared as far as it goes. ``differs`` is false where nothing does.
     """
-    from tracer.comparison import compare
+    from tracer.comparing.comparison import compare
 
     return compare(a, b)
 

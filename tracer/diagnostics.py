@@ -1,4 +1,4 @@
-"""Floor 0: what the tool says about a config, and where.
+"""What the tool says about a config, and where.
 
 Everything that finds a fault makes a :class:`Diagnostic`; nothing here prints, formats or exits.
 Lines and columns are 1-based; the end of a span is exclusive.

@@ -1,4 +1,4 @@
-"""Floor 10: the largest input that fits in a given memory, among the sizes that run.
+"""The largest input that fits in a given memory, among the sizes that run.
 
 A run needs its parameters and the most that is alive at once; training needs the parameters, their gradients and what
 autograd keeps, but no optimizer's state.
@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 import msgspec
 
-from tracer.cost import DTYPE_BYTES, costs, total
-from tracer.geometry import spatial_symbols
-from tracer.memory import memory
+from tracer.costs.memory import memory
+from tracer.costs.operations import DTYPE_BYTES, costs, total
+from tracer.geometry.grids import spatial_symbols
 from tracer.net import Net
-from tracer.size_set import SizeSet
-from tracer.trace import trace
+from tracer.shapes.trace import trace
+from tracer.sizing.size_set import SizeSet
 
 MOST = 2**31 - 1
 """The largest size that is asked."""
@@ -36,7 +36,7 @@ class Largest(msgspec.Struct, frozen=True):
 def largest(net: Net, budget: int, dtype: str = "float32") -> Largest:
     """The largest sizes of each symbol, the others at theirs, with which the network fits in ``budget`` bytes.
 
-    Exact where the memory does not fall behind the next 64 sizes. Raises :class:`tracer.size_set.TooLarge` where the
+    Exact where the memory does not fall behind the next 64 sizes. Raises :class:`tracer.sizing.size_set.TooLarge` where the
     set of sizes that run repeats later than is computed.
     """
     axes, now = net.sizes().axes, net.network.defaults()

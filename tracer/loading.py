@@ -1,4 +1,4 @@
-"""Floor 10: a config's text, and what the caller replaces in it, to a loaded network."""
+"""A config's text, and what the caller replaces in it, to a loaded network."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any
 
 from tracer.diagnostics import TracerError
-from tracer.graph import arrange
 from tracer.net import Net
+from tracer.network.graph import arrange
 from tracer.network.reading import read_network
 from tracer.network.records import Network
 

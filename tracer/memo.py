@@ -1,4 +1,4 @@
-"""Floor 0: what was worked out once is not worked out again, within bounds."""
+"""What was worked out once is not worked out again, within bounds."""
 
 from __future__ import annotations
 

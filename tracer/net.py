@@ -1,4 +1,4 @@
-"""Floor 9: a loaded network, which traces itself for any sizes."""
+"""A loaded network, which traces itself for any sizes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from tracer.diagnostics import Diagnostic
 from tracer.network.records import Network, first_size, is_set
 from tracer.planning.solution import Solution
-from tracer.size_set import SizeSet
-from tracer.symbolic_trace import CompiledRecipe
-from tracer.trace import Trace, declared_ops, trace
+from tracer.shapes.recipe import CompiledRecipe
+from tracer.shapes.trace import Trace, declared_ops, trace
+from tracer.sizing.size_set import SizeSet
 
 if TYPE_CHECKING:
-    from tracer.working_sizes import Form, WorkingSizes
+    from tracer.planning.working_sizes import Form, WorkingSizes
 
 
 def _unloadable(text: str) -> Net:
@@ -89,9 +89,9 @@ class Net:
         """The exact sets of input sizes that run, run losslessly, and run aligned.
 
         With ``every_dim`` the dims that are numbers are asked as if they were symbols. Raises
-        :class:`tracer.size_set.TooLarge` where a set repeats later than is computed.
+        :class:`tracer.sizing.size_set.TooLarge` where a set repeats later than is computed.
         """
-        from tracer.working_sizes import with_every_dim_open, working_sizes
+        from tracer.planning.working_sizes import with_every_dim_open, working_sizes
 
         network, ops = self.network, self.plan().ops
         if every_dim:
@@ -100,7 +100,7 @@ class Net:
 
     def forms(self, sets: Mapping[str, SizeSet], *, every_dim: bool = False) -> dict[str, list[Form]]:
         """For the first residue classes of each symbol's set, the shape of every node over k."""
-        from tracer.working_sizes import forms, with_every_dim_open
+        from tracer.planning.working_sizes import forms, with_every_dim_open
 
         network = with_every_dim_open(self.network) if every_dim else self.network
         sizes, ops = network.defaults(), self.plan().ops

@@ -136,8 +136,8 @@ def test_center_crop_takes_the_rest_from_the_end() -> None:
 
 def test_center_crop_to_dims_over_symbols() -> None:
     """The size may be an expression over the input's symbols; where that is negative, it is refused."""
-    from tracer.recipe import substitute
-    from tracer.symbol import Space
+    from tracer.sizing.program import substitute
+    from tracer.sizing.symbol import Space
 
     h = Space().symbol("H")
     op = registry["CenterCrop"](size=(h - 4, 8))
@@ -161,7 +161,7 @@ def test_the_forms_of_crop(amounts: Any, size: tuple[int, int]) -> None:
 
 def test_a_slice_from_the_end_needs_no_choice() -> None:
     """x[:, :, -4:] of H rows is min(H, 4), and x[:, :, ::2] is (H + 1) // 2."""
-    from tracer.symbol import Space
+    from tracer.sizing.symbol import Space
 
     h = Space().symbol("H")
     last = msgspec.convert({"dim": 2, "start": -4}, registry["Slice"])

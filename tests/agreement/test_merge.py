@@ -240,7 +240,7 @@ def test_an_uneven_crop_is_a_loss() -> None:
 
 def test_a_gate_of_one_keeps_the_symbol() -> None:
     """[N, C, H, W] * [N, C, 1, 1] is the first shape itself, so that a later skip is proven."""
-    from tracer.symbol import Space
+    from tracer.sizing.symbol import Space
 
     h, w = map(Space().symbol, "HW")
     op = msgspec.convert({}, registry["Mul"])

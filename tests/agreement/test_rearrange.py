@@ -17,8 +17,8 @@ import tracer.ops.rearrange  # noqa: F401 - registers the operations
 from tests.agreement.draws import Draw, maybe
 from tests.oracle import Case, Refused, agree, nn_module, ours, torchs
 from tracer.ops import registry
-from tracer.recipe import substitute
-from tracer.symbol import Space
+from tracer.sizing.program import substitute
+from tracer.sizing.symbol import Space
 
 sizes = st.sampled_from([0, 1, 1, 2, 2, 3, 4, 6])
 dims = st.sampled_from([0, 1, 1, 2, 2, 3, -1, -2, -3]) | st.integers(-6, 5)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 import tracer.ops.resize  # noqa: F401 - registers the operations
 from tests.agreement.draws import Draw, maybe
 from tests.oracle import Case, Refused, agree, nn_module, ours, parameters_agree
-from tracer.arithmetic import floor_scale
 from tracer.ops import Window, registry
+from tracer.sizing.arithmetic import floor_scale
 
 OPS = ["Upsample", "Interpolate", "UpsamplingNearest2d", "UpsamplingBilinear2d"]
 RANK_OF = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3, "lanczos": 2}

@@ -1,4 +1,4 @@
-"""Floor 15: the command line, one file per command. The only place that prints or exits.
+"""The command line, one file per command. The only place that prints or exits.
 
 Exit codes: 0 clean, 1 findings, 2 bad usage or unreadable file, 3 internal error. Results go to standard
 output, everything else to standard error. A command's module is imported when the command is called.

@@ -22,7 +22,7 @@ from tracer.source.revisions import NoRevision, committed, show
 from tracer.source.tree import Fault, decode
 
 if TYPE_CHECKING:
-    from tracer.comparison import Comparison, Given
+    from tracer.comparing.comparison import Comparison, Given
 
 
 @click.command("compare")
@@ -58,7 +58,7 @@ def command(
     overrides = Overrides(sets, sizes, inputs)
     old, old_is_read = _given(a, overrides, is_committed=b is None)
     new, new_is_read = _given(a if b is None else b, overrides)
-    from tracer.comparison import compared
+    from tracer.comparing.comparison import compared
 
     found = compared(old, new)
     is_read = old_is_read and new_is_read
@@ -77,7 +77,7 @@ def _is_revision(config: str) -> bool:
 
 def _given(config: str, overrides: Overrides, *, is_committed: bool = False) -> tuple[Given, bool]:
     """One of the two, and whether it could be read; where not, that is told."""
-    from tracer.comparison import Given
+    from tracer.comparing.comparison import Given
 
     label = shown(f"HEAD:{config}" if is_committed else config)
     try:

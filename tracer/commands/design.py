@@ -18,7 +18,7 @@ from tracer.commands.options import (
     shown,
     write_output,
 )
-from tracer.cost import DTYPE_BYTES
+from tracer.costs.operations import DTYPE_BYTES
 from tracer.design.style import ACTIVATIONS, MERGES, NORMS, UPS
 from tracer.diagnostics import shortened
 
@@ -297,8 +297,8 @@ def _write(designed: Callable[[], tuple[str, list[str]]], otherwise: str, output
 
 def _proof(net: Net) -> str:
     """What is proven of the sizes."""
-    from tracer.geometry import spatial_symbols
-    from tracer.size_set import TooLarge
+    from tracer.geometry.grids import spatial_symbols
+    from tracer.sizing.size_set import TooLarge
 
     try:
         axes = net.sizes().axes

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import click
 
-from tracer.commands.options import Overrides, complain, depth_option, loaded, need, network_options, write_output
+from tracer.commands.options import (
+    Overrides,
+    complain,
+    depth_option,
+    loaded,
+    need,
+    network_options,
+    write_output,
+)
 from tracer.diagnostics import Diagnostic
 from tracer.net import Net
 from tracer.rules import judge

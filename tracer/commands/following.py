@@ -1,4 +1,4 @@
-"""Floor 15: a config's file that is read anew whenever it changes: what ``serve`` and ``watch`` share."""
+"""A config's file that is read anew whenever it changes: what ``serve`` and ``watch`` share."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def _from_onnx(source: str, shapes: dict[str, tuple[int, ...]], name: str | None
     if with_arguments:
         raise click.UsageError("an ONNX file takes no --arg")
     need("onnx", "onnx")
-    from tracer.importing.onnx_file import read_onnx
+    from tracer.onnx_bridge.reading import read_onnx
 
     try:
         return read_onnx(source, shapes, name)

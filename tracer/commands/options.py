@@ -1,4 +1,4 @@
-"""Floor 15: what the commands share: options, files, colours."""
+"""What the commands share: options, files, colours."""
 
 from __future__ import annotations
 

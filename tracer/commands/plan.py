@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracer.commands.options import Overrides, colour_option, loaded, network_options, shown, use_colour
+from tracer.commands.options import (
+    Overrides,
+    colour_option,
+    loaded,
+    network_options,
+    shown,
+    use_colour,
+)
 from tracer.diagnostics import Diagnostic
 from tracer.loading import read_bytes
 from tracer.source.files import encoded, replace_file, unified_diff
@@ -17,7 +24,7 @@ from tracer.source.written import EditError
 from tracer.views import report
 
 if TYPE_CHECKING:
-    from tracer.repairs import Plan
+    from tracer.repairing.repairs import Plan
 
 
 @click.command("plan")
@@ -52,7 +59,7 @@ def command(
         raise click.UsageError("standard input cannot be edited; --diff shows the edit")
     overrides = Overrides(sets, sizes, inputs)
     text, net = loaded(config, overrides, partial(_complain, config=config, format_=format_))
-    from tracer.repairs import Plan
+    from tracer.repairing.repairs import Plan
 
     plan = Plan(net)
     edited = _edited(plan, fix, repair, config) if edits or diff else None

@@ -22,7 +22,7 @@ from tracer.commands.options import (
     text_of,
     use_colour,
 )
-from tracer.cost import DTYPE_BYTES
+from tracer.costs.operations import DTYPE_BYTES
 from tracer.diagnostics import Diagnostic, TracerError, shortened
 
 if TYPE_CHECKING:
@@ -285,7 +285,13 @@ def _shown(made: Iterator[tuple[int, Columns]], rows: int, before: int) -> Itera
         yield from made
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     bar = Progress(
         TextColumn("rows"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),

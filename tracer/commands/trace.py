@@ -18,7 +18,7 @@ from tracer.commands.options import (
     shown,
     use_colour,
 )
-from tracer.cost import DTYPE_BYTES
+from tracer.costs.operations import DTYPE_BYTES
 from tracer.diagnostics import Diagnostic
 from tracer.net import Net
 from tracer.rules import judge
@@ -89,7 +89,7 @@ def command(
 
 def _largest(net: Net, budget: int, dtype: str) -> Largest:
     from tracer.largest import largest
-    from tracer.size_set import TooLarge
+    from tracer.sizing.size_set import TooLarge
 
     try:
         return largest(net, budget, dtype)
@@ -100,7 +100,13 @@ def _largest(net: Net, budget: int, dtype: str) -> Largest:
 def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) -> None:
     """A config that could not be loaded: in JSON the answer still has its diagnostics."""
     if format_ == "json":
-        from tracer.views.answers import FORMAT_VERSION, Totals, TraceAnswer, diagnostic_answer, to_json
+        from tracer.views.answers import (
+            FORMAT_VERSION,
+            Totals,
+            TraceAnswer,
+            diagnostic_answer,
+            to_json,
+        )
 
         answers = [diagnostic_answer(d) for d in found]
         answer = TraceAnswer(

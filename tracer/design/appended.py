@@ -13,9 +13,9 @@ from tracer.design.sheet import BlockText, Layer
 from tracer.design.style import unused
 from tracer.design.taps import Undesignable
 from tracer.diagnostics import TracerError
-from tracer.graph import made_of
 from tracer.net import Net
 from tracer.network.declarations import SECTIONS
+from tracer.network.graph import made_of
 from tracer.network.reading import read_network
 from tracer.network.records import Node
 from tracer.ops.registry import find_operation

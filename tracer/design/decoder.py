@@ -13,7 +13,16 @@ from tracer.design.appended import Appended
 from tracer.design.fit import READABLE, narrowed, writable
 from tracer.design.lifting import Lifter, Places, Target
 from tracer.design.sheet import BlockText, Layer
-from tracer.design.style import Channels, Merge, Style, Up, conv_block, divided, gate_block, one_or_all
+from tracer.design.style import (
+    Channels,
+    Merge,
+    Style,
+    Up,
+    conv_block,
+    divided,
+    gate_block,
+    one_or_all,
+)
 from tracer.design.taps import Encoder, Tap, Undesignable
 
 

@@ -20,7 +20,7 @@ from tracer.design.style import Channels, Merge, Style, Up, conv_block, residual
 from tracer.design.taps import Undesignable, encoder
 from tracer.loading import load_text
 from tracer.net import Net
-from tracer.size_set import TooLarge
+from tracer.sizing.size_set import TooLarge
 
 AXES = "DHW"
 DEFAULT_SIZE = {1: 4096, 2: 256, 3: 64}

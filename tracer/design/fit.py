@@ -13,8 +13,8 @@ from fractions import Fraction
 from math import floor
 from typing import Any, NamedTuple
 
-from tracer.arithmetic import Dim
-from tracer.symbol import Size
+from tracer.sizing.arithmetic import Dim
+from tracer.sizing.symbol import Size
 
 READABLE, LONGEST = 12, 100
 """Floor divisions and symbols of an expression that says what comes out, and of one that a padding needs."""

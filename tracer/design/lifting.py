@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from tracer.design.fit import LONGEST, Place, Step, is_plain, narrowed, padded, shift, spreading, step, writable
+from tracer.design.fit import (
+    LONGEST,
+    Place,
+    Step,
+    is_plain,
+    narrowed,
+    padded,
+    shift,
+    spreading,
+    step,
+    writable,
+)
 from tracer.design.sheet import Layer
 from tracer.design.style import Channels, Style, Up, by, one_or_all, times
 from tracer.design.taps import Undesignable

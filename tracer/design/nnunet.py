@@ -13,12 +13,12 @@ from typing import Literal
 
 import msgspec
 
-from tracer.cost import costs, total
+from tracer.costs.memory import memory
+from tracer.costs.operations import costs, total
 from tracer.design.sheet import BlockText, Layer, Sheet
 from tracer.design.style import Style, by, one_or_all
 from tracer.design.taps import Undesignable
 from tracer.loading import load_text
-from tracer.memory import memory
 
 SMALLEST = 4
 """Positions that an axis keeps at least."""

@@ -8,15 +8,15 @@ from itertools import islice, pairwise
 from math import prod
 from typing import NamedTuple
 
-from tracer.arithmetic import Dim
 from tracer.design.fit import Place
-from tracer.geometry import grids, leading_dims
-from tracer.graph import made_of
+from tracer.geometry.grids import grids, leading_dims
 from tracer.net import Net
+from tracer.network.graph import made_of
 from tracer.network.records import Node, is_set
 from tracer.network.values import nearest
 from tracer.planning.promises import members
-from tracer.symbolic_trace import Recipe
+from tracer.shapes.recipe import Recipe
+from tracer.sizing.arithmetic import Dim
 
 LOOKED_AT = 128
 """Promised sizes of one symbol that are looked at; the checker has the last word on all of them."""

@@ -1,1 +1,1 @@
-"""Floor 13: the picture of a network: its boxes and arrows, and where they stand. No format, no colours."""
+"""The picture of a network: its boxes and arrows, and where they stand. No format, no colours."""

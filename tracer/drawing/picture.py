@@ -14,11 +14,11 @@ from typing import Literal
 import msgspec
 
 from tracer.diagnostics import Diagnostic
-from tracer.folding import groups, label
-from tracer.geometry import Grids, grids
+from tracer.geometry.grids import Grids, grids
+from tracer.network.folding import groups, label
 from tracer.network.records import Network, Node
 from tracer.ops.merge import Merge
-from tracer.trace import Trace
+from tracer.shapes.trace import Trace
 
 Kind = Literal["input", "down", "up", "merge", "level"]
 """What a box does to its map: takes it in, makes it coarser or finer, joins several, or keeps its resolution."""

@@ -1,1 +1,1 @@
-"""Floor 12: networks that exist elsewhere, step by step, as configs. Knows nothing of torch or ONNX."""
+"""Networks that exist elsewhere, step by step, as configs. Knows nothing of torch or ONNX."""

@@ -1,4 +1,4 @@
-"""Floor 12: the ways that a program takes, by the size of its input, made one.
+"""The ways that a program takes, by the size of its input, made one.
 
 A program that compares sizes (``if up.shape != skip.shape: ...``) may take another way for other sizes. Each
 recording knows what it compared, so a size that decides otherwise can be found, and recorded too. Recordings that
@@ -11,17 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tracer.arithmetic import maximum, minimum
 from tracer.importing.recording import Recording, Step, Unrepresentable, Value
 from tracer.importing.run_time_sizes import Guard, RunTimeSize, negated
 from tracer.ops.base import argument, with_arguments
 from tracer.ops.crop import Slice
 from tracer.ops.padding import Padding
 from tracer.ops.resize import Resizing
-from tracer.periodic import Analysis, Aperiodic, decide
-from tracer.recipe import substitute
-from tracer.size_set import SizeSet, TooLarge
-from tracer.symbol import Condition, Size, SizeLike, identity
+from tracer.sizing.arithmetic import maximum, minimum
+from tracer.sizing.periodic import Analysis, Aperiodic, decide
+from tracer.sizing.program import substitute
+from tracer.sizing.size_set import SizeSet, TooLarge
+from tracer.sizing.symbol import Condition, Size, SizeLike, identity
 
 Run = Callable[[Mapping[str, int]], Recording]
 """Records the program, some symbols at other sizes than those it is read at."""

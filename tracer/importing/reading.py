@@ -1,4 +1,4 @@
-"""Floor 12: a program's recordings as a loaded network, compared with the program at other sizes first."""
+"""A program's recordings as a loaded network, compared with the program at other sizes first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tracer.importing.text import config
 from tracer.loading import load_text
 from tracer.net import Net
 from tracer.ops.base import written
-from tracer.size_set import TooLarge
+from tracer.sizing.size_set import TooLarge
 
 CHECKED = 8
 """Other sizes for which the config is compared with the program."""

@@ -1,4 +1,4 @@
-"""Floor 12: a network as it is read: its steps, each judged and traced when it is added, and the sizes between them.
+"""A network as it is read: its steps, each judged and traced when it is added, and the sizes between them.
 
 A step is an operation of a config. Its shapes are known as numbers, for the input sizes that it is read at, and over
 the symbols of the inputs.
@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tracer.arithmetic import Dim
 from tracer.importing.run_time_sizes import Guard, Guards, RunTimeSize
 from tracer.ops.base import Op, Shape, with_arguments
 from tracer.ops.registry import find_operation
-from tracer.symbol import SizeLike, Space
+from tracer.sizing.arithmetic import Dim
+from tracer.sizing.symbol import SizeLike, Space
 
 AXES: Mapping[int, tuple[str, ...]] = {3: ("L",), 4: ("H", "W"), 5: ("D", "H", "W")}
 """What the spatial dims of an input are called, by its number of dims."""

@@ -1,4 +1,4 @@
-"""Floor 12: sizes that a program reads off its tensors, and what it computes of them.
+"""Sizes that a program reads off its tensors, and what it computes of them.
 
 A :class:`RunTimeSize` is the int that the program sees, and beside it the same size over the symbols of the input. What
 it is compared with is noted: another size may take another way there.
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from tracer.symbol import Condition, Size, SizeLike, Space
+from tracer.sizing.symbol import Condition, Size, SizeLike, Space
 
 
 class Guard(NamedTuple):

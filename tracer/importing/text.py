@@ -1,4 +1,4 @@
-"""Floor 12: a recording as the text of a config, its repeated parts as blocks."""
+"""A recording as the text of a config, its repeated parts as blocks."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tracer.importing.recording import Recording, Scope, Step, Unrepresentable, 
 from tracer.importing.run_time_sizes import RunTimeSize
 from tracer.ops.base import argument
 from tracer.ops.registry import find_operation
+from tracer.sizing.symbol import Size, SizeLike
 from tracer.source.written import quoted, written_value
-from tracer.symbol import Size, SizeLike
 
 LONGEST = 100
 """Atoms of an expression that is still written."""

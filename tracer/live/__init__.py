@@ -1,4 +1,4 @@
-"""Floor 11: a network as one flat program over its symbols and params, which another language can run."""
+"""A network as one flat program over its symbols and params, which another language can run."""
 
 from __future__ import annotations
 

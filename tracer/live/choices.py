@@ -7,14 +7,14 @@ import random
 from collections.abc import Iterator
 from itertools import chain, islice
 
-from tracer.geometry import grids
+from tracer.geometry.grids import grids
 from tracer.live.records import Choice
 from tracer.net import Net
 from tracer.network.records import Network
 from tracer.ops.base import argument
 from tracer.planning.solving import plan_one
 from tracer.planning.unknowns import Unknowns
-from tracer.symbol import Space
+from tracer.sizing.symbol import Space
 
 PERIOD = 512
 """The largest number of residues that are tabulated."""

@@ -12,7 +12,7 @@ from tracer.live.choices import Table, choices, is_planned
 from tracer.live.records import Live
 from tracer.live.writer import Writer
 from tracer.net import Net
-from tracer.open_params import NotOpen, follows
+from tracer.network.open_params import NotOpen, follows
 
 CHECKED = (1, 2, 3, 5, 8, 12, 16, 24, 32, 48, 64, 100)
 """Values at which an open param is compared with the network that is loaded with it."""

@@ -87,7 +87,7 @@ class Live(msgspec.Struct, frozen=True):
     planned: bool
     """Whether the choices follow the sizes; otherwise they are those of the sizes now."""
     steps: list[list[Any]]
-    """The instructions of :mod:`tracer.recipe`, each computing the next slot."""
+    """The instructions of :mod:`tracer.sizing.program`, each computing the next slot."""
     nodes: list[LiveNode]
     memories: Memories | None
     """None where a node has no shape, or sizes decide what is kept."""

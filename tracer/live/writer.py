@@ -9,22 +9,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
-from tracer.arithmetic import Dim
-from tracer.geometry import Meeting, Ratio, grids, meetings
+from tracer.costs.memory import Part, ledger
+from tracer.geometry.grids import Meeting, Ratio, grids, meetings
 from tracer.live.choices import Table, choices, is_planned
 from tracer.live.records import Ask, Choice, Live, LiveNode, LiveStep, Memories, Truth
-from tracer.memory import Part, ledger
 from tracer.net import Net
+from tracer.network.open_params import NotOpen, OpenParams
 from tracer.network.records import DimPattern, Node
-from tracer.open_params import NotOpen, OpenParams
 from tracer.ops.base import Op, Requirement, Shape, argument, with_arguments, written
 from tracer.planning.unknowns import Unknowns
-from tracer.recipe import Program
-from tracer.size_set import TooLarge
+from tracer.shapes.trace import Ops, dim_pairs, dim_value, dims_value, refusal
+from tracer.sizing.arithmetic import Dim
+from tracer.sizing.program import Program
+from tracer.sizing.size_set import TooLarge
+from tracer.sizing.symbol import Condition, Size, Space
+from tracer.sizing.worked import Worked
 from tracer.source.expressions import ExpressionError
-from tracer.symbol import Condition, Size, Space
-from tracer.trace import Ops, dim_pairs, dim_value, dims_value, refusal
-from tracer.worked import Worked
 
 
 class Asked(NamedTuple):

@@ -1,1 +1,1 @@
-"""Floor 3: the declared network: a config read, its blocks unrolled, its names resolved."""
+"""The declared network: a config read, its blocks unrolled, its names resolved."""

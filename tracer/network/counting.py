@@ -1,4 +1,4 @@
-"""Floor 3: how many nodes declarations make, counted before they are made; blocks that use themselves."""
+"""How many nodes declarations make, counted before they are made; blocks that use themselves."""
 
 from __future__ import annotations
 

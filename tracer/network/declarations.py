@@ -1,4 +1,4 @@
-"""Floor 3: the parts of a config as written, before anything is expanded: nodes, blocks, sections."""
+"""The parts of a config as written, before anything is expanded: nodes, blocks, sections."""
 
 from __future__ import annotations
 

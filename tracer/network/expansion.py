@@ -1,4 +1,4 @@
-"""Floor 3: sections and blocks unrolled to nodes.
+"""Sections and blocks unrolled to nodes.
 
 Every node keeps its declaration and the chain of block uses it came from. A faulty one stays in the network
 without an operation, so that nothing that follows from it is reported again.

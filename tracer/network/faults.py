@@ -1,4 +1,4 @@
-"""Floor 3: the faults of one file, collected while the rest is still read."""
+"""The faults of one file, collected while the rest is still read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 3: a declaration to the record of its operation, its arguments read, checked and judged."""
+"""A declaration to the record of its operation, its arguments read, checked and judged."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tracer.network.records import Declaration, DimPattern, Unknown
 from tracer.network.values import did_you_mean, operation_record, unknown_of, value_of
 from tracer.ops.base import Op, with_arguments
 from tracer.ops.registry import find_operation, operation_names
+from tracer.sizing.symbol import Condition, Size, Space
 from tracer.source import limits
 from tracer.source.expressions import ExpressionError, parse
 from tracer.source.tree import Fault
-from tracer.symbol import Condition, Size, Space
 
 
 class Made(NamedTuple):

@@ -1,4 +1,4 @@
-"""Floor 3: what the names under ``from`` stand for: nodes, blocks' inputs and last nodes, chunks."""
+"""What the names under ``from`` stand for: nodes, blocks' inputs and last nodes, chunks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 3: a config's text to the declared network, key by key.
+"""A config's text to the declared network, key by key.
 
 All faults of a file are collected: what one key says wrong doesn't keep the others from being read.
 """
@@ -23,7 +23,16 @@ from tracer.network.values import did_you_mean, mapping, shape_pattern, value_of
 from tracer.ops.base import registry
 from tracer.source import limits
 from tracer.source.expressions import FAULTY, Expression
-from tracer.source.tree import Fault, compose, described, entries, is_nothing, refuse_tag, scalar, span_of
+from tracer.source.tree import (
+    Fault,
+    compose,
+    described,
+    entries,
+    is_nothing,
+    refuse_tag,
+    scalar,
+    span_of,
+)
 
 T = TypeVar("T")
 Entry = tuple[ScalarNode, YamlNode]

@@ -1,4 +1,4 @@
-"""Floor 3: the declared network: its nodes, symbols and contracts, each with its place in the source."""
+"""The declared network: its nodes, symbols and contracts, each with its place in the source."""
 
 from __future__ import annotations
 

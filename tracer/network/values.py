@@ -1,4 +1,4 @@
-"""Floor 3: YAML nodes to typed values: interpolation, dims, ``auto``, and records of operations.
+"""YAML nodes to typed values: interpolation, dims, ``auto``, and records of operations.
 
 Every function raises :class:`tracer.source.tree.Fault` with the place of what is wrong.
 """
@@ -19,7 +19,14 @@ from tracer.diagnostics import shortened
 from tracer.network.records import Declaration, DimPattern, Unknown
 from tracer.ops.base import Op, written
 from tracer.source import limits
-from tracer.source.expressions import Expression, ExpressionError, UnknownName, Unread, bounded, parse
+from tracer.source.expressions import (
+    Expression,
+    ExpressionError,
+    UnknownName,
+    Unread,
+    bounded,
+    parse,
+)
 from tracer.source.tree import Fault, Follows, described, refuse_tag, scalar, span_of
 
 _WHOLE = re.compile(r"\s*\$\{([^{}]*)\}\s*\Z")

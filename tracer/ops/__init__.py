@@ -1,4 +1,4 @@
-"""Floor 2: the operations, a file per family. ``registry`` finds each by its name in YAML."""
+"""The operations, a file per family. ``registry`` finds each by its name in YAML."""
 
 from tracer.ops import (
     activation,

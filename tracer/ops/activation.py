@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from math import prod
 from typing import Literal
 
-from tracer.arithmetic import Dim
 from tracer.ops.base import (
     NOTHING_KEPT,
     POINTWISE,
@@ -26,6 +25,7 @@ from tracer.ops.base import (
     operation,
     written,
 )
+from tracer.sizing.arithmetic import Dim
 
 FLOAT32_MAX = (2 - 2**-23) * 2.0**127
 

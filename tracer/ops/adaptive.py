@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import ClassVar
 
-from tracer.arithmetic import Dim, Holds, floor_scale, maximum
 from tracer.ops.base import (
     MAX_INT,
     NOTHING_KEPT,
@@ -30,6 +29,7 @@ from tracer.ops.base import (
 )
 from tracer.ops.calls import Call, Own, Tensor, Term
 from tracer.ops.pooling import holds_values
+from tracer.sizing.arithmetic import Dim, Holds, floor_scale, maximum
 
 
 class AdaptivePool(Op, kw_only=True):

@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tracer.arithmetic import Dim
-from tracer.ops.base import Kept, Op, Requirement, Requirements, Shape, Window, has_rank, in_range, operation, written
+from tracer.ops.base import (
+    Kept,
+    Op,
+    Requirement,
+    Requirements,
+    Shape,
+    Window,
+    has_rank,
+    in_range,
+    operation,
+    written,
+)
 from tracer.ops.calls import Item, Own, Tensor, Term
+from tracer.sizing.arithmetic import Dim
 
 
 @operation

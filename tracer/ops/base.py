@@ -1,4 +1,4 @@
-"""Floor 2: what an operation is.
+"""What an operation is.
 
 One operation is one class: its name is the torch class, its fields are torch's arguments and at once the
 YAML keys, the JSON Schema and the ``tracer ops`` page. To add one, write the class in the file of its family
@@ -18,9 +18,9 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import msgspec
 
-from tracer.arithmetic import Dim, Holds
 from tracer.ops.calls import Own, Tensor, Term
-from tracer.symbol import Size
+from tracer.sizing.arithmetic import Dim, Holds
+from tracer.sizing.symbol import Size
 
 Shape = tuple[Dim, ...]
 """A tensor's shape in torch's order, for instance (N, C, H, W)."""

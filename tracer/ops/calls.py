@@ -1,4 +1,4 @@
-"""Floor 2: how torch computes an operation, as terms that know nothing of torch.
+"""How torch computes an operation, as terms that know nothing of torch.
 
 A term is a tensor, a number known at run time (a dim of a tensor), or a call of a torch function by its name. The
 torch bridge turns the same terms into a graph and into the source of a module; nothing here is ever evaluated as code.

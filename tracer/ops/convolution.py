@@ -7,7 +7,6 @@ from functools import lru_cache
 from math import gcd
 from typing import Any, ClassVar, Literal
 
-from tracer.arithmetic import Dim, Holds, conv_size, dilated, maximum, transposed_size
 from tracer.ops.base import (
     POINTWISE,
     Ints,
@@ -31,6 +30,7 @@ from tracer.ops.base import (
     written,
 )
 from tracer.ops.calls import Own, Tensor, Term
+from tracer.sizing.arithmetic import Dim, Holds, conv_size, dilated, maximum, transposed_size
 
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 

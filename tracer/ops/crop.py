@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tracer.arithmetic import Dim, conv_size, maximum, minimum
 from tracer.ops.base import (
     MAX_INT,
     POINTWISE,
@@ -22,7 +21,8 @@ from tracer.ops.base import (
 )
 from tracer.ops.calls import Sliced, Tensor, Term, centre_cropped, zero_padded
 from tracer.ops.rearrange import in_rank, wrapped
-from tracer.symbol import Size
+from tracer.sizing.arithmetic import Dim, conv_size, maximum, minimum
+from tracer.sizing.symbol import Size
 
 
 def has_spatial_dims(x: Shape) -> Requirement:

@@ -6,8 +6,18 @@ from collections.abc import Sequence
 from math import prod
 from typing import ClassVar
 
-from tracer.arithmetic import Dim
-from tracer.ops.base import NOTHING_KEPT, Kept, Op, Requirement, Requirements, Shape, has_rank, operation, written
+from tracer.ops.base import (
+    NOTHING_KEPT,
+    Kept,
+    Op,
+    Requirement,
+    Requirements,
+    Shape,
+    has_rank,
+    operation,
+    written,
+)
+from tracer.sizing.arithmetic import Dim
 
 
 class Dropping(Op, kw_only=True):

@@ -6,8 +6,19 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from tracer.arithmetic import Dim
-from tracer.ops.base import POINTWISE, Kept, Op, Requirement, Requirements, Shape, Window, in_range, operation, written
+from tracer.ops.base import (
+    POINTWISE,
+    Kept,
+    Op,
+    Requirement,
+    Requirements,
+    Shape,
+    Window,
+    in_range,
+    operation,
+    written,
+)
+from tracer.sizing.arithmetic import Dim
 
 
 def has_features(field: str, declared: int | None, x: Shape) -> Requirements:

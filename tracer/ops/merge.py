@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import ClassVar, Literal
 
-from tracer.arithmetic import Dim, broadcast_size
 from tracer.ops.base import (
     POINTWISE,
     Kept,
@@ -28,6 +27,7 @@ from tracer.ops.calls import Call, Tensor, Term, centre_cropped, interpolated, z
 from tracer.ops.crop import cut, even_crop
 from tracer.ops.rearrange import in_rank, wrapped
 from tracer.ops.resize import How, resized, seen_resized
+from tracer.sizing.arithmetic import Dim, broadcast_size
 
 CLOSE = "make the sizes meet (output_padding: auto on the up-layer, padding), or set align: crop, pad or resize"
 WIDTHS = "a convolution with kernel_size 1 gives one input the other's channels; Concat joins different ones"

@@ -13,7 +13,6 @@ from math import prod
 from operator import or_
 from typing import Any, ClassVar
 
-from tracer.arithmetic import Dim, Holds
 from tracer.ops.base import (
     MAX_INT,
     NOTHING_KEPT,
@@ -28,6 +27,7 @@ from tracer.ops.base import (
     operation,
     written,
 )
+from tracer.sizing.arithmetic import Dim, Holds
 
 
 def any_holds(conditions: Iterable[Holds]) -> Holds:

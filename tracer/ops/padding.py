@@ -10,7 +10,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from tracer.arithmetic import Holds, maximum, minimum
 from tracer.ops.base import (
     MAX_INT,
     POINTWISE,
@@ -27,6 +26,7 @@ from tracer.ops.base import (
     written,
 )
 from tracer.ops.calls import Call, Own, Tensor, Term
+from tracer.sizing.arithmetic import Holds, maximum, minimum
 
 MAX_FLOAT = 3.4028234663852886e38
 """The largest finite float of 32 bits, torch's default type."""

@@ -8,7 +8,6 @@ from typing import Literal
 
 import msgspec
 
-from tracer.arithmetic import Dim
 from tracer.ops.activation import fits_float32
 from tracer.ops.base import (
     NOTHING_KEPT,
@@ -26,6 +25,7 @@ from tracer.ops.base import (
 from tracer.ops.calls import Call, Learned, Tensor, Term, narrow
 from tracer.ops.merge import padded
 from tracer.ops.rearrange import is_open
+from tracer.sizing.arithmetic import Dim
 
 Function = Literal[
     "abs", "ceil", "cos", "erf", "exp", "expm1", "floor", "log", "log1p", "log2", "neg", "reciprocal", "round",

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from math import prod
 from typing import ClassVar
 
-from tracer.arithmetic import Dim, dilated, pool_size
 from tracer.ops.base import (
     NOTHING_KEPT,
     POINTWISE,
@@ -28,6 +27,7 @@ from tracer.ops.base import (
     sliding,
     written,
 )
+from tracer.sizing.arithmetic import Dim, dilated, pool_size
 
 
 def holds_values(x: Shape, axes: int, first: int) -> Requirements:

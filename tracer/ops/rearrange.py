@@ -12,7 +12,6 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from tracer.arithmetic import Dim, ceil_div, maximum, minimum
 from tracer.ops.base import (
     NOTHING_KEPT,
     POINTWISE,
@@ -27,7 +26,8 @@ from tracer.ops.base import (
     written,
 )
 from tracer.ops.calls import Call, Dtype, Item, Tensor, Term
-from tracer.symbol import Size
+from tracer.sizing.arithmetic import Dim, ceil_div, maximum, minimum
+from tracer.sizing.symbol import Size
 
 Floating = Literal["float16", "bfloat16", "float32", "float64", "complex64", "complex128"]
 Numeric = Literal[Floating, "bool", "uint8", "int8", "int16", "int32", "int64"]

@@ -1,4 +1,4 @@
-"""Floor 2: operations by name: the built-in families, and those of installed packages."""
+"""Operations by name: the built-in families, and those of installed packages."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Resizing by interpolation: Upsample and its two fixed forms, and torch.nn.functional.interpolate.
 
-The size is floor(n · scale_factor) in double arithmetic (``tracer.arithmetic.floor_scale``), or ``size`` itself.
+The size is floor(n · scale_factor) in double arithmetic (``tracer.sizing.arithmetic.floor_scale``), or ``size`` itself.
 There is no unbatched form: torch takes the second dim for channels whatever the rank.
 """
 
@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
-from tracer.arithmetic import Dim, Holds, choose, floor_scale, maximum, minimum
 from tracer.ops.base import (
     MAX_INT,
     NOT_FOLLOWED,
@@ -34,6 +33,7 @@ from tracer.ops.base import (
     written,
 )
 from tracer.ops.calls import Call, Own, Tensor, Term, interpolated
+from tracer.sizing.arithmetic import Dim, Holds, choose, floor_scale, maximum, minimum
 
 Factors = float | tuple[float, ...]
 """A scale factor for every axis, or one per axis."""

@@ -6,7 +6,6 @@ put them together again.
 
 from __future__ import annotations
 
-from tracer.arithmetic import Dim, Holds, choose, conv_size, dilated
 from tracer.ops.base import (
     POINTWISE,
     Ints,
@@ -24,7 +23,8 @@ from tracer.ops.base import (
     per_axis,
     written,
 )
-from tracer.symbol import Size
+from tracer.sizing.arithmetic import Dim, Holds, choose, conv_size, dilated
+from tracer.sizing.symbol import Size
 
 
 def _image(x: Shape) -> Requirement:

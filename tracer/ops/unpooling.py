@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from tracer.arithmetic import Dim, Holds
 from tracer.ops.base import (
     MAX_INT,
     POINTWISE,
@@ -27,6 +26,7 @@ from tracer.ops.base import (
 )
 from tracer.ops.calls import Own, Tensor, Term
 from tracer.ops.pooling import holds_values
+from tracer.sizing.arithmetic import Dim, Holds
 
 
 class MaxUnpool(Op, kw_only=True):

@@ -1,1 +1,1 @@
-"""Floor 8: values for every ``auto``: an exact search, for one set of input sizes or for all that are promised."""
+"""Values for every ``auto``: an exact search, for one set of input sizes or for all that are promised."""

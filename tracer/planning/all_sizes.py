@@ -1,4 +1,4 @@
-"""Floor 8: one assignment for every size that ``sizes`` promises, with proof; or which assignment serves which.
+"""One assignment for every size that ``sizes`` promises, with proof; or which assignment serves which.
 
 The least-cost values for a few sizes are found first, and the exact set of what they serve is computed. The smallest
 promised size that they leave out joins the few, and so on: the values that serve all are the least-cost ones, and
@@ -12,14 +12,14 @@ from itertools import islice
 from typing import Any
 
 from tracer.network.records import Network, Promise, first_size, is_set
+from tracer.planning.explanation import no_common_values, too_many_values
 from tracer.planning.promises import failing_together, first_missing, members, promised_set
-from tracer.planning.proof import no_common_values, too_many_values
 from tracer.planning.search import Found, TooManyValues
 from tracer.planning.solution import Served, Solution
 from tracer.planning.solving import Problem, enumerated, is_open, plan_one, solution_of
-from tracer.size_set import NONE, TooLarge
-from tracer.trace import Ops, trace
-from tracer.working_sizes import promised_sizes
+from tracer.planning.working_sizes import promised_sizes
+from tracer.shapes.trace import Ops, trace
+from tracer.sizing.size_set import NONE, TooLarge
 
 SAMPLES = 64
 """Sizes that are solved together before a plan for all of them is given up."""

@@ -1,4 +1,4 @@
-"""Floor 8: what ``sizes`` promises, against what an assignment serves."""
+"""What ``sizes`` promises, against what an assignment serves."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from itertools import islice, product
 
 from tracer.network.records import Network, Promise, SizeRange
-from tracer.size_set import MODULUS, NONE, SizeSet, TooLarge
-from tracer.trace import Ops, trace
-from tracer.working_sizes import ties
+from tracer.planning.working_sizes import ties
+from tracer.shapes.trace import Ops, trace
+from tracer.sizing.size_set import MODULUS, NONE, SizeSet, TooLarge
 
 FEW = 1_000
 """Up to so many sizes are compared one by one."""

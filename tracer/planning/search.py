@@ -1,4 +1,4 @@
-"""Floor 8: the least-cost values of integer unknowns that meet conditions, or the proof that there are none.
+"""The least-cost values of integer unknowns that meet conditions, or the proof that there are none.
 
 Conditions that share no unknown are solved apart (each axis for itself). Within a part the search is complete: depth
 first in the order of the nodes, a condition judged as soon as its unknowns have values. Two things keep it small
@@ -17,8 +17,17 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tracer.network.records import Node
-from tracer.recipe import AFFINE, CHOOSE, FLOORDIV, MINIMUM, POLYNOMIAL, QUOTIENT, SCALE, Program
-from tracer.symbol import Condition, Space
+from tracer.sizing.program import (
+    AFFINE,
+    CHOOSE,
+    FLOORDIV,
+    MINIMUM,
+    POLYNOMIAL,
+    QUOTIENT,
+    SCALE,
+    Program,
+)
+from tracer.sizing.symbol import Condition, Space
 
 STEPS = 200_000
 """Values tried, and levels bounded, before a search gives up; it then says so instead of answering."""

@@ -1,12 +1,12 @@
-"""Floor 8: what a plan is."""
+"""What a plan is."""
 
 from __future__ import annotations
 
 import msgspec
 
 from tracer.diagnostics import Diagnostic
-from tracer.size_set import SizeSet
-from tracer.trace import Ops
+from tracer.shapes.trace import Ops
+from tracer.sizing.size_set import SizeSet
 
 
 class Served(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Floor 8: the network's conditions on its unknowns, and the plan for one set of input sizes.
+"""The network's conditions on its unknowns, and the plan for one set of input sizes.
 
 Each unknown becomes a symbol, the network is traced on symbols once, and what torch requires and the config expects
 becomes conditions on the unknowns.
@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 
 from tracer.network.records import Network
 from tracer.ops.base import Op
-from tracer.planning.proof import too_many_values, unsolved
+from tracer.planning.explanation import too_many_values, unsolved
 from tracer.planning.search import Ask, Broken, Found, Part, TooManyValues, solve
 from tracer.planning.solution import Solution
 from tracer.planning.unknowns import Unknowns
-from tracer.substitution import Substitution
-from tracer.symbol import Condition, Space
-from tracer.symbolic_trace import Recipe
-from tracer.trace import Ops, declared_ops, trace
+from tracer.shapes.recipe import Recipe
+from tracer.shapes.trace import Ops, declared_ops, trace
+from tracer.sizing.substitution import Substitution
+from tracer.sizing.symbol import Condition, Space
 
 COMBINATIONS = 10_000
 """Combinations that are tried where an operation takes no symbols."""

@@ -1,4 +1,4 @@
-"""Floor 8: which integers a network leaves open, and its operations with values for them.
+"""Which integers a network leaves open, and its operations with values for them.
 
 An ``auto`` is one unknown for each axis and for each place where a value could be written instead: a block's ``auto``
 is one for all of the block's uses, unless it comes in by an argument of the block.
@@ -19,8 +19,8 @@ from tracer.network.making import solved_arguments
 from tracer.network.records import Declaration, Network, Node, Unknown
 from tracer.ops.base import Op, per_axis, with_arguments
 from tracer.planning.search import Ask, Variable
-from tracer.symbol import Condition, Size, Space
-from tracer.trace import Ops
+from tracer.shapes.trace import Ops
+from tracer.sizing.symbol import Condition, Size, Space
 
 WIDTH = 16
 """Values of an argument whose ``auto`` names no domain and which torch does not bound."""

@@ -1,4 +1,4 @@
-"""Floor 10: the rules, a file per range of codes, and the judge that asks them all."""
+"""The rules, a file per range of codes, and the judge that asks them all."""
 
 from __future__ import annotations
 

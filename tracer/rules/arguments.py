@@ -1,4 +1,4 @@
-"""Floor 10: T2xx, pages of the faults of an operation's arguments."""
+"""T2xx, pages of the faults of an operation's arguments."""
 
 from __future__ import annotations
 

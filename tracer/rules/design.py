@@ -1,4 +1,4 @@
-"""Floor 10: T5xx, warnings about designs that run but lose, shift or tile something, or run in one place only."""
+"""T5xx, warnings about designs that run but lose, shift or tile something, or run in one place only."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from tracer.diagnostics import Diagnostic, Related
-from tracer.geometry import unpoolings
+from tracer.geometry.grids import unpoolings
 from tracer.network.records import Node
 from tracer.ops.base import Requirement, per_axis, written
 from tracer.ops.convolution import ConvTranspose
 from tracer.rules.misaligned import advice, apart, fact, producers
 from tracer.rules.rule import rule
-from tracer.trace import Trace
+from tracer.shapes.trace import Trace
 
 
 def warning(

@@ -1,4 +1,4 @@
-"""Floor 10: T305, a size in ``sizes`` that the network does not take."""
+"""T305, a size in ``sizes`` that the network does not take."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tracer.diagnostics import Diagnostic, Related
 from tracer.net import Net
 from tracer.network.records import Promise, SizeRange, is_set
 from tracer.planning.promises import failing_together, first_missing, members
+from tracer.planning.working_sizes import promised_sizes
 from tracer.rules.rule import rule
-from tracer.size_set import TooLarge
-from tracer.trace import Ops, trace
-from tracer.working_sizes import promised_sizes
+from tracer.shapes.trace import Ops, trace
+from tracer.sizing.size_set import TooLarge
 
 STEPS = 100_000
 """Nodes that are traced on ints, where formulas take no symbols."""

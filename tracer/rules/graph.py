@@ -1,4 +1,4 @@
-"""Floor 10: T1xx, pages of the faults of the graph: operations, names, edges."""
+"""T1xx, pages of the faults of the graph: operations, names, edges."""
 
 from __future__ import annotations
 

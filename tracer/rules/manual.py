@@ -1,4 +1,4 @@
-"""Floor 10: every rule with its page. ``check`` does without: only those who show pages import this file."""
+"""Every rule with its page. ``check`` does without: only those who show pages import this file."""
 
 from __future__ import annotations
 

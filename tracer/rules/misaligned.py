@@ -1,4 +1,4 @@
-"""Floor 10: what T503 says of two maps that meet and do not lie on one grid: the fact in numbers, and what to do."""
+"""What T503 says of two maps that meet and do not lie on one grid: the fact in numbers, and what to do."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from fractions import Fraction
 from typing import Any
 
 from tracer.diagnostics import Related
-from tracer.geometry import Meeting, meetings
+from tracer.geometry.grids import Meeting, meetings
 from tracer.network.records import Node
 from tracer.ops.base import Op, written
 from tracer.ops.crop import Crop
 from tracer.ops.resize import Resizing
-from tracer.trace import Trace
+from tracer.shapes.trace import Trace
 
 HALVED = {"crop": "cuts half of what is too much off either end", "pad": "puts half of what is missing at either end"}
 """What an alignment does to both ends, where rows are missing at one."""

@@ -1,4 +1,4 @@
-"""Floor 10: T4xx, pages of what the planner says of ``auto``."""
+"""T4xx, pages of what the planner says of ``auto``."""
 
 from __future__ import annotations
 

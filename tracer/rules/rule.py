@@ -1,4 +1,4 @@
-"""Floor 10: what a rule is. One rule is one function, and its docstring is its manual page.
+"""What a rule is. One rule is one function, and its docstring is its manual page.
 
 The page has a paragraph or two, then a ``Bad:`` and a ``Good:`` config, indented. The tests run both: the bad
 one must give the code and no other error, the good one must be clean even under ``--strict``.

@@ -1,4 +1,4 @@
-"""Floor 10: T3xx, pages of the faults that show in shapes. T305 stands beside its search, in ``every_size.py``."""
+"""T3xx, pages of the faults that show in shapes. T305 stands beside its search, in ``every_size.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 10: T0xx, pages of the faults of a config's text and of its schema."""
+"""T0xx, pages of the faults of a config's text and of its schema."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Floor 2: the text of a config: YAML with positions, expressions, limits."""
+"""The text of a config: YAML with positions, expressions, limits."""

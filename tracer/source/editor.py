@@ -1,4 +1,4 @@
-"""Floor 2: which characters of a text change for an edit, in the style of the place.
+"""Which characters of a text change for an edit, in the style of the place.
 
 Values are replaced where they stand; new keys are collected, so that several of one mapping come together. What
 comes out is compared with the text before by ``edits``, which is the only caller.

@@ -1,4 +1,4 @@
-"""Floor 2: edits of a config's text that keep everything else: comments, layout, quotes, anchors, line ends.
+"""Edits of a config's text that keep everything else: comments, layout, quotes, anchors, line ends.
 
 An edit names a place by its path and gives it a value; what is written there is replaced, and nothing around it.
 Every edited text is composed again and compared with the one before, value by value, before it is handed back.

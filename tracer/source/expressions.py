@@ -1,4 +1,4 @@
-"""Floor 2: the language inside ``${...}`` and of dims: names, numbers, lists and arithmetic.
+"""The language inside ``${...}`` and of dims: names, numbers, lists and arithmetic.
 
 A parser of its own grammar turns a text into closures once (cached by text); applying them never reaches
 Python's evaluator. Results, exponents and lists are bounded. The same expression works on ints and on
@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from tracer.arithmetic import choose, maximum, minimum
+from tracer.sizing.arithmetic import choose, maximum, minimum
+from tracer.sizing.symbol import Condition, Size
 from tracer.source import limits
-from tracer.symbol import Condition, Size
 
 Scope = Mapping[str, Any]
 Compute = Callable[[Scope], Any]

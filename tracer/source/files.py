@@ -1,4 +1,4 @@
-"""Floor 2: a config's file on disk: its edited bytes, how they differ, and the file replaced by them at once."""
+"""A config's file on disk: its edited bytes, how they differ, and the file replaced by them at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 2: how large a config may be. Everything above is refused with T006, never attempted."""
+"""How large a config may be. Everything above is refused with T006, never attempted."""
 
 FILE_BYTES = 8 * 2**20
 """Bytes of one config file."""

@@ -1,4 +1,4 @@
-"""Floor 2: where each value of a config stands in its text, aliases and merge keys as written.
+"""Where each value of a config stands in its text, aliases and merge keys as written.
 
 :func:`tracer.source.tree.compose` answers what a config says; here is which characters say it. A :class:`Piece` is
 one stretch of text; an alias is a piece of its own, and a merge key an ordinary pair. Nothing here changes a text.
@@ -11,7 +11,13 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 import yaml
-from yaml.events import AliasEvent, MappingEndEvent, ScalarEvent, SequenceEndEvent, SequenceStartEvent
+from yaml.events import (
+    AliasEvent,
+    MappingEndEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
 
 from tracer.diagnostics import printable, shortened
 from tracer.source import limits

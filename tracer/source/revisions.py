@@ -1,4 +1,4 @@
-"""Floor 2: a file as a revision of its git repository has it. git is asked, by a list of arguments and no shell."""
+"""A file as a revision of its git repository has it. git is asked, by a list of arguments and no shell."""
 
 from __future__ import annotations
 

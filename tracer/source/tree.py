@@ -1,4 +1,4 @@
-"""Floor 2: YAML text to nodes that keep their positions.
+"""YAML text to nodes that keep their positions.
 
 PyYAML's C parser composes the tree; nothing is constructed, so no tag can make an object. Values are read by
 YAML 1.2's core rules (``1e-5`` is a number, ``no`` is a text). Merge keys and aliases keep the position

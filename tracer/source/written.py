@@ -1,4 +1,4 @@
-"""Floor 2: values as text: what stands in a config for a number, a text, a list.
+"""Values as text: what stands in a config for a number, a text, a list.
 
 The text is right in a block as well as inside ``[ ]`` and ``{ }``, and says the same to a reader of YAML 1.2's core
 schema and to :func:`tracer.source.tree.scalar`. What reads is in ``tree``.

@@ -8,10 +8,10 @@ import numpy as np
 
 from tracer.design.taps import Undesignable
 from tracer.diagnostics import TracerError
-from tracer.geometry import spatial_symbols
+from tracer.geometry.grids import spatial_symbols
 from tracer.memo import Memo
 from tracer.net import Net
-from tracer.open_params import NotOpen
+from tracer.network.open_params import NotOpen
 from tracer.sweep.axes import count
 from tracer.sweep.exact import Row, exact_row, receptive_field
 from tracer.sweep.study import ROWS, Study, Task, shown

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tracer.cost import costs, total
-from tracer.geometry import meetings
-from tracer.memory import memory
+from tracer.costs.memory import memory
+from tracer.costs.operations import costs, total
+from tracer.geometry.grids import meetings
+from tracer.geometry.receptive_field import fields
 from tracer.net import Net
-from tracer.receptive_field import fields
-from tracer.size_set import TooLarge
-from tracer.trace import Trace
+from tracer.shapes.trace import Trace
+from tracer.sizing.size_set import TooLarge
 
 Row = dict[str, Any]
 

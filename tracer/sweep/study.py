@@ -15,11 +15,11 @@ from tracer.live.writer import Writer
 from tracer.loading import load_text
 from tracer.net import Net
 from tracer.ops.base import argument, written
-from tracer.size_set import TooLarge
+from tracer.sizing.size_set import TooLarge
+from tracer.sizing.symbol import Size
 from tracer.source.tree import Fault
 from tracer.source.written import EditError
 from tracer.sweep.axes import Axis, Unvaried, count, digits
-from tracer.symbol import Size
 
 CHUNK = 8192
 """Rows of one task, at most."""

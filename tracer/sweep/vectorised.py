@@ -8,19 +8,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tracer.cost import DTYPE_BYTES
-from tracer.geometry import leading_dims
+from tracer.costs.memory import Ledger, ledger
+from tracer.costs.operations import DTYPE_BYTES
+from tracer.geometry.grids import leading_dims
 from tracer.live.choices import Table, choices, is_planned
 from tracer.live.writer import Writer
-from tracer.memory import Ledger, ledger
 from tracer.net import Net
-from tracer.open_params import NotOpen
+from tracer.network.open_params import NotOpen
 from tracer.ops.base import Op
 from tracer.ops.merge import Merge
-from tracer.size_set import TooLarge
+from tracer.shapes.trace import Trace
+from tracer.sizing.size_set import TooLarge
+from tracer.sizing.symbol import Condition, Size
 from tracer.sweep.exact import receptive_field, turns
-from tracer.symbol import Condition, Size
-from tracer.trace import Trace
 
 LARGEST = 2**58
 """Above this no array of 64-bit integers is trusted."""

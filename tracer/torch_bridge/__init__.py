@@ -1,1 +1,1 @@
-"""Floor 13: torch: networks built as modules, and compared with them. The only place that imports torch."""
+"""Torch: networks built as modules, and compared with them. The only place that imports torch."""

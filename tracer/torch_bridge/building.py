@@ -1,4 +1,4 @@
-"""Floor 13: a loaded network as a torch.nn.Module.
+"""A loaded network as a torch.nn.Module.
 
 The module is a torch.fx.GraphModule made from the network's nodes: readable ``.code``, state dict keys that mirror the
 names of the config (``enc1.conv1.weight``), scriptable and exportable. What torch calls for a node is what the
@@ -21,8 +21,8 @@ from tracer.net import Net
 from tracer.network.records import Node
 from tracer.ops.base import Op, given_arguments, with_arguments
 from tracer.ops.calls import Call, DimOf, Dtype, Item, Learned, Own, Sliced, Tensor, Term
-from tracer.symbol import Condition, Size, Space
-from tracer.trace import Trace, dims_value
+from tracer.shapes.trace import Trace, dims_value
+from tracer.sizing.symbol import Condition, Size, Space
 
 NODE = "tracer"
 """The key in a graph node's ``meta`` under which the name of the config's node stands whose result it is."""

@@ -1,4 +1,4 @@
-"""Floor 13: a torch function that is called with a tensor of the forward, and the handler that makes it an operation.
+"""A torch function that is called with a tensor of the forward, and the handler that makes it an operation.
 
 A handler is found by the function's name: torch.relu, torch.nn.functional.relu, Tensor.relu and Tensor.relu_ are one.
 The handlers stand in the files ``calls_of_*.py``. What has none is refused by name.

@@ -1,4 +1,4 @@
-"""Floor 13: functions that move, cut, repeat or reduce dims."""
+"""Functions that move, cut, repeat or reduce dims."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 13: functions of each element, and of several tensors: activations, arithmetic, joins and products."""
+"""Functions of each element, and of several tensors: activations, arithmetic, joins and products."""
 
 from __future__ import annotations
 

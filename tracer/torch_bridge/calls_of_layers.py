@@ -1,4 +1,4 @@
-"""Floor 13: layers that are called as functions: convolutions, norms, pools, resizes, padding."""
+"""Layers that are called as functions: convolutions, norms, pools, resizes, padding."""
 
 from __future__ import annotations
 

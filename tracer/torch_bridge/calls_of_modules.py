@@ -1,4 +1,4 @@
-"""Floor 13: modules of torch.nn that are called."""
+"""Modules of torch.nn that are called."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 13: what is asked of a tensor and what leaves it as it is: sizes, values, copies."""
+"""What is asked of a tensor and what leaves it as it is: sizes, values, copies."""
 
 from __future__ import annotations
 

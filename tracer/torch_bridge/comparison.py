@@ -1,4 +1,4 @@
-"""Floor 13: what a comparison with torch found; this file does without torch."""
+"""What a comparison with torch found; this file does without torch."""
 
 from __future__ import annotations
 

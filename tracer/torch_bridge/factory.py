@@ -1,4 +1,4 @@
-"""Floor 13: the module that ``package.module:callable`` makes. The only place that runs code which a user names."""
+"""The module that ``package.module:callable`` makes. The only place that runs code which a user names."""
 
 from __future__ import annotations
 

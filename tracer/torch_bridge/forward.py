@@ -1,4 +1,4 @@
-"""Floor 13: a module's forward, run once on tensors without data, and every step of it recorded.
+"""A module's forward, run once on tensors without data, and every step of it recorded.
 
 The user's own Python runs, so that whatever decides there, by sizes or by anything else but a tensor's values, decides
 as it always does. Tensors are on the meta device; a torch function that is called with one of them is looked up in
@@ -23,7 +23,7 @@ from torch.overrides import TorchFunctionMode
 
 from tracer.importing.recording import AXES, Recording, Scope, Unrepresentable, Value
 from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize
-from tracer.symbol import Space
+from tracer.sizing.symbol import Space
 from tracer.torch_bridge import (
     calls,
     calls_of_dims,

@@ -1,4 +1,4 @@
-"""Floor 13: a torch module as a config.
+"""A torch module as a config.
 
 Its forward is run on tensors without data and recorded (:mod:`tracer.torch_bridge.forward`). Where it decides by a
 size, it is run again for sizes that decide otherwise, and the runs are made one (:mod:`tracer.importing.paths`). What
@@ -15,7 +15,7 @@ import torch
 from tracer.importing.reading import network_of
 from tracer.importing.recording import Recording, Step, Unrepresentable
 from tracer.net import Net
-from tracer.symbol import Space
+from tracer.sizing.symbol import Space
 from tracer.torch_bridge.forward import (
     Forward,
     OpenDims,

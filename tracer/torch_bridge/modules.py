@@ -1,4 +1,4 @@
-"""Floor 13: which modules are operations, and the arguments that they were made with."""
+"""Which modules are operations, and the arguments that they were made with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 13: a network as an ONNX file, by torch's exporter, compared with what onnx infers and reads of it."""
+"""A network as an ONNX file, by torch's exporter, compared with what onnx infers and reads of it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 import torch
 
 from tracer.diagnostics import Diagnostic, TracerError
-from tracer.importing.onnx_file import read_onnx
 from tracer.importing.recording import Unrepresentable
 from tracer.net import Net
+from tracer.onnx_bridge.reading import read_onnx
 from tracer.ops.base import written
-from tracer.size_set import SizeSet, TooLarge
+from tracer.shapes.trace import trace
+from tracer.sizing.size_set import SizeSet, TooLarge
 from tracer.torch_bridge.building import build
-from tracer.trace import trace
 
 
 class Exported(NamedTuple):

@@ -1,4 +1,4 @@
-"""Floor 13: a network as the source of one Python file that needs only torch.
+"""A network as the source of one Python file that needs only torch.
 
 A block of the config becomes a class and a use of it an attribute, so that state dict keys are the config's names.
 Numbers in which the uses of a block differ become arguments of its class. What torch calls is what the operations say
@@ -15,10 +15,10 @@ from tracer.net import Net
 from tracer.network.records import Node
 from tracer.ops.base import given_arguments, with_arguments, written
 from tracer.ops.calls import Call, DimOf, Dtype, Item, Learned, Own, Sliced, Tensor, Term
-from tracer.size_set import TooLarge
-from tracer.symbol import Size, Space
+from tracer.shapes.trace import dims_value
+from tracer.sizing.size_set import TooLarge
+from tracer.sizing.symbol import Size, Space
 from tracer.torch_bridge.building import attribute, condition_term, identifier
-from tracer.trace import dims_value
 
 OPERATORS = {
     "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "ge": ">=", "eq": "==", "ne": "!=",

@@ -1,4 +1,4 @@
-"""Floor 13: a network's traced shapes against those of the built module, node by node, for several sizes.
+"""A network's traced shapes against those of the built module, node by node, for several sizes.
 
 Sizes are taken from inside and outside of the set that runs. The meta device carries no values, so any size can be
 compared on it; what torch refuses is asked of the CPU, which refuses more, where the forward is cheap enough.
@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch import fx
 
-from tracer.cost import costs, total
+from tracer.costs.operations import costs, total
 from tracer.net import Net
-from tracer.size_set import SizeSet, TooLarge
+from tracer.shapes.trace import Trace, trace
+from tracer.sizing.size_set import SizeSet, TooLarge
 from tracer.torch_bridge.building import NODE, OWNER, build, inferred_arguments
 from tracer.torch_bridge.comparison import Comparison, Difference
-from tracer.trace import Trace, trace
 
 MACS = 2e9
 """Multiply-accumulates that one forward on the CPU may take."""

@@ -1,4 +1,4 @@
-"""Floor 14: the records behind every JSON answer. Their JSON Schemas are made from these classes."""
+"""The records behind every JSON answer. Their JSON Schemas are made from these classes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Any
 
 import msgspec
 
-from tracer.cost import costs, total
+from tracer.costs.memory import memory
+from tracer.costs.operations import costs, total
 from tracer.diagnostics import Diagnostic
+from tracer.geometry.receptive_field import Field, fields
 from tracer.largest import Largest
-from tracer.memory import memory
 from tracer.network.records import Node
 from tracer.ops.base import given_arguments
-from tracer.receptive_field import Field, fields
-from tracer.trace import Trace
+from tracer.shapes.trace import Trace
 
 FORMAT_VERSION = "1.0"
 

@@ -1,4 +1,4 @@
-"""Floor 14: what differs between two networks, as a table and as the JSON answer."""
+"""What differs between two networks, as a table and as the JSON answer."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tracer.comparison import Comparison, SetDifference, Side, TotalDifference
+from tracer.comparing.comparison import Comparison, SetDifference, Side, TotalDifference
+from tracer.comparing.matching import Difference, NodeChange, NodeState
 from tracer.diagnostics import Diagnostic, printable
-from tracer.matching import Difference, NodeChange, NodeState
 from tracer.ops.base import written
-from tracer.size_set import SizeSet
+from tracer.sizing.size_set import SizeSet
 from tracer.views.answers import FORMAT_VERSION, DiagnosticAnswer, diagnostic_answer
 from tracer.views.sizes import SetAnswer
 from tracer.views.table import short, short_bytes

@@ -1,4 +1,4 @@
-"""Floor 14: a picture in the dot language, for Graphviz."""
+"""A picture in the dot language, for Graphviz."""
 
 from __future__ import annotations
 

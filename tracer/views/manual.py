@@ -1,4 +1,4 @@
-"""Floor 14: the manual of diagnostics as text: one page each, the list of codes, and the README's table."""
+"""The manual of diagnostics as text: one page each, the list of codes, and the README's table."""
 
 from __future__ import annotations
 

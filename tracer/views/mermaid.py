@@ -1,4 +1,4 @@
-"""Floor 14: a picture as a mermaid flowchart, for markdown that draws it."""
+"""A picture as a mermaid flowchart, for markdown that draws it."""
 
 from __future__ import annotations
 

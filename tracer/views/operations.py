@@ -1,4 +1,4 @@
-"""Floor 14: the operations as text: one page each, and the tables of all."""
+"""The operations as text: one page each, and the tables of all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 14: a plan and its repairs as text and as the JSON answer."""
+"""A plan and its repairs as text and as the JSON answer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 from tracer.diagnostics import printable
 from tracer.ops.base import written
-from tracer.repairs import Changes, Plan, Repair, RepairEdit
+from tracer.repairing.repairs import Changes, Plan, Repair, RepairEdit
 from tracer.views.answers import FORMAT_VERSION, DiagnosticAnswer, diagnostic_answer
 from tracer.views.sizes import SetAnswer
 from tracer.views.table import short

@@ -1,4 +1,4 @@
-"""Floor 14: what differs between two networks, as markdown for a comment on a pull request.
+"""What differs between two networks, as markdown for a comment on a pull request.
 
 Whatever a config says stands in ``<code>``, where nobody is mentioned and nothing is linked, and each character that
 markdown or HTML could read is a reference to it, so that no name becomes markup.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from tracer.comparison import Comparison
+from tracer.comparing.comparison import Comparison
 from tracer.diagnostics import printable
 from tracer.views.comparison import (
     both,

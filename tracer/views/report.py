@@ -1,4 +1,4 @@
-"""Floor 14: diagnostics as text: with the source and carets, one line each, or as GitHub's workflow commands."""
+"""Diagnostics as text: with the source and carets, one line each, or as GitHub's workflow commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 14: diagnostics as SARIF 2.1.0, which code-scanning services read."""
+"""Diagnostics as SARIF 2.1.0, which code-scanning services read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 14: JSON Schemas: of the config language, made from the operations' records, and of the answers."""
+"""JSON Schemas: of the config language, made from the operations' records, and of the answers."""
 
 from __future__ import annotations
 

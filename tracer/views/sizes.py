@@ -1,4 +1,4 @@
-"""Floor 14: the exact sets of input sizes as text and as the JSON answer, with every node's shape over k."""
+"""The exact sets of input sizes as text and as the JSON answer, with every node's shape over k."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tracer.diagnostics import printable
-from tracer.folding import folded
 from tracer.net import Net
-from tracer.size_set import SizeSet
+from tracer.network.folding import folded
+from tracer.planning.working_sizes import Axis, Form, WorkingSizes, written_dim
+from tracer.sizing.size_set import SizeSet
 from tracer.views.answers import FORMAT_VERSION
-from tracer.working_sizes import Axis, Form, WorkingSizes, written_dim
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

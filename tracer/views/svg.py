@@ -1,4 +1,4 @@
-"""Floor 14: a placed picture as SVG. Colours follow the reader's light or dark scheme.
+"""A placed picture as SVG. Colours follow the reader's light or dark scheme.
 
 Text from a config is escaped wherever it stands; nothing of it becomes markup. The file needs nothing else: no
 script, no font, no image.

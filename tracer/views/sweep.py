@@ -1,4 +1,4 @@
-"""Floor 14: the designs of a sweep that no other beats: a table, and a picture of their measures."""
+"""The designs of a sweep that no other beats: a table, and a picture of their measures."""
 
 from __future__ import annotations
 

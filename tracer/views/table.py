@@ -1,4 +1,4 @@
-"""Floor 14: a trace as the table that a designer reads, and as markdown and CSV.
+"""A trace as the table that a designer reads, and as markdown and CSV.
 
 Blocks are folded to one row at a depth: 1 shows the names of the file, 2 what is inside of their blocks, and so
 on. A folded row has its last node's shape and the sums of its costs.
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tracer.cost import Cost, costs, total
+from tracer.costs.memory import memory
+from tracer.costs.operations import Cost, costs, total
 from tracer.diagnostics import printable
-from tracer.folding import groups, label
-from tracer.memory import memory
+from tracer.geometry.receptive_field import Field, fields
+from tracer.network.folding import groups, label
 from tracer.ops.base import written
-from tracer.receptive_field import Field, fields
-from tracer.trace import Trace
+from tracer.shapes.trace import Trace
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -1,4 +1,4 @@
-"""Floor 14: what torch made of a network beside what was traced, as a table, as JSON, and as a report to send."""
+"""What torch made of a network beside what was traced, as a table, as JSON, and as a report to send."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 14: the interactive page of a network: one HTML file that asks nothing of the network.
+"""The interactive page of a network: one HTML file that asks nothing of the network.
 
 The page holds the program of :mod:`tracer.live`, pictures, and the texts that do not change with sizes; ``program.js``
 runs the program, ``page.js`` shows what comes out. Text from a config reaches the page escaped or as JSON in a block
@@ -17,19 +17,19 @@ from importlib.resources import files
 
 import msgspec
 
-from tracer.cost import DTYPE_BYTES
+from tracer.costs.operations import DTYPE_BYTES
 from tracer.diagnostics import Diagnostic, TracerError, printable
 from tracer.drawing.layout import layout
 from tracer.drawing.picture import Picture, picture
-from tracer.folding import deepest
+from tracer.geometry.receptive_field import fields
 from tracer.live import Live, live
 from tracer.net import Net
+from tracer.network.folding import deepest
 from tracer.ops.base import Op, given_arguments, written
-from tracer.receptive_field import fields
-from tracer.repairs import repairs
+from tracer.repairing.repairs import repairs
 from tracer.rules import judge
-from tracer.size_set import SizeSet, TooLarge
-from tracer.trace import Trace
+from tracer.shapes.trace import Trace
+from tracer.sizing.size_set import SizeSet, TooLarge
 from tracer.views.sizes import SETS
 from tracer.views.svg import drawn, style
 

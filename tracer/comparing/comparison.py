@@ -1,0 +1,356 @@
+"""What differs between two networks: nodes, costs, sizes that work, findings. It reads and prints nothing.
+
+:mod:`tracer.comparing.matching` says which nodes are the same. ``compare(a, b)`` and ``compare(b, a)`` tell the same, mirrored.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from tracer.comparing.matching import (
+    Difference,
+    NodeChange,
+    NodeState,
+    declared_dims,
+    is_same,
+    matched,
+    plain,
+)
+from tracer.costs.operations import costs, total
+from tracer.diagnostics import LONGEST, Diagnostic
+from tracer.net import Net
+from tracer.network.records import Promise, SizeRange
+from tracer.planning.working_sizes import Axis, WorkingSizes
+from tracer.rules import judge
+from tracer.sizing.size_set import SizeSet, TooLarge
+
+SETS = ("runs", "lossless", "aligned")
+
+
+class TotalDifference(msgspec.Struct, frozen=True):
+    """One sum over the nodes that have a shape; null where a network could not be loaded."""
+
+    what: str
+    old: int | None
+    new: int | None
+    difference: int | None
+    percent: float | None
+    """Of the old sum; null where that is 0."""
+
+
+class SetDifference(msgspec.Struct, frozen=True):
+    """One set of sizes of one symbol; null where the network doesn't have the symbol."""
+
+    symbol: str
+    kind: str
+    """``runs``, ``lossless`` or ``aligned``."""
+    old: SizeSet | None
+    new: SizeSet | None
+    gained: SizeSet | None
+    """The sizes of ``new`` that are not in ``old``; null where there is one set only, or they repeat too late."""
+    lost: SizeSet | None
+    below: int | None
+    """The sets are known, and compared, below this size only; null: for every size."""
+
+
+class Side(msgspec.Struct, frozen=True):
+    """What is said of one of the two networks by itself."""
+
+    path: str
+    name: str | None
+    loaded: bool
+    complete: bool
+    """Every node has a shape."""
+    errors: int
+    warnings: int
+    sizes_unknown: str | None
+    """Why its sets of sizes are not compared."""
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """What differs between two networks, the old one and the new one."""
+
+    a: Side
+    b: Side
+    totals: list[TotalDifference]
+    """All of them, those that are equal included."""
+    added: list[NodeState] = []
+    removed: list[NodeState] = []
+    renamed: list[NodeChange] = []
+    """With what else changed in them."""
+    changed: list[NodeChange] = []
+    params: list[Difference] = []
+    symbols: list[Difference] = []
+    """The symbols of the inputs, with what ``sizes`` says of each."""
+    outputs: list[Difference] = []
+    autos: list[Difference] = []
+    """Planned values, by ``node.argument``."""
+    sizes: list[SetDifference] = []
+    ties: list[Difference] = []
+    """Constraints that tie symbols together, in one network only."""
+    gone: list[Diagnostic] = []
+    """Findings of the old network that the new one doesn't have."""
+    found: list[Diagnostic] = []
+    """Findings of the new network that the old one doesn't have."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything does."""
+        lists = [getattr(self, field) for field in self.__struct_fields__ if field not in ("a", "b", "totals")]
+        return self.a.loaded != self.b.loaded or any(lists) or any(t.old != t.new for t in self.totals)
+
+    @property
+    def new_errors(self) -> list[Diagnostic]:
+        """The errors that only the new network has."""
+        return [d for d in self.found if d.severity == "error"]
+
+
+class Given:
+    """One of two networks that are compared: a network, or the findings that kept it from being loaded."""
+
+    def __init__(self, path: str, net: Net | None, findings: Sequence[Diagnostic] | None = None) -> None:
+        self.path = path
+        self.net = net
+        if findings is None:
+            findings = judge(net) if net is not None else ()
+        self.findings = list(findings)
+        self.sizes_unknown: str | None = None
+
+    def side(self) -> Side:
+        """What is said of it by itself."""
+        net, errors = self.net, sum(d.severity == "error" for d in self.findings)
+        return Side(
+            path=self.path,
+            name=net.name if net is not None else None,
+            loaded=net is not None,
+            complete=net is not None and None not in net.trace().by_index,
+            errors=errors,
+            warnings=len(self.findings) - errors,
+            sizes_unknown=self.sizes_unknown,
+        )
+
+    def sets(self) -> WorkingSizes | None:
+        """The sets of sizes; None where they repeat later than is computed."""
+        assert self.net is not None
+        try:
+            return self.net.sizes()
+        except TooLarge as error:
+            self.sizes_unknown = str(error)
+            return None
+
+
+def compare(a: Net, b: Net) -> Comparison:
+    """What differs between two networks, each traced at its declared sizes."""
+    return compared(Given(a.network.path, a), Given(b.network.path, b))
+
+
+def compared(a: Given, b: Given) -> Comparison:
+    """What differs, as far as both go: of a network that could not be loaded only its findings are compared."""
+    totals = _totals(a.net, b.net)
+    if a.net is None or b.net is None:
+        gone, found = _finding_differences(a.findings, b.findings, {}, ())
+        return Comparison(a=a.side(), b=b.side(), totals=totals, gone=gone, found=found)
+    nodes = matched(a.net.trace(), b.net.trace())
+    names = nodes.names
+    told = [pair for pair in nodes.pairs if pair.differences]
+    symbols = _differences(_symbols(a.net), _symbols(b.net))
+    autos = _differences(_autos(a.net, names), _autos(b.net, {}))
+    sizes: list[SetDifference] = []
+    ties: list[Difference] = []
+    # Sets take a while, and follow from the nodes and the declared sizes.
+    if nodes.added or nodes.removed or told or symbols or autos:
+        old, new = a.sets(), b.sets()
+        if old is not None and new is not None:
+            sizes, ties = _sets(old.axes, new.axes), _ties(old, new)
+    gone, found = _finding_differences(a.findings, b.findings, names, {*names.values()})
+    return Comparison(
+        a=a.side(),
+        b=b.side(),
+        totals=totals,
+        added=nodes.added,
+        removed=nodes.removed,
+        renamed=[pair for pair in nodes.pairs if pair.old_name != pair.name],
+        changed=[pair for pair in told if pair.old_name == pair.name],
+        params=_differences(_params(a.net), _params(b.net)),
+        symbols=symbols,
+        outputs=_outputs(a.net, b.net, names),
+        autos=autos,
+        sizes=sizes,
+        ties=ties,
+        gone=gone,
+        found=found,
+    )
+
+
+def _totals(a: Net | None, b: Net | None) -> list[TotalDifference]:
+    """Every sum that a network has, side by side."""
+
+    def sums(net: Net | None) -> dict[str, int]:
+        if net is None:
+            return {}
+        return {"nodes": len(net.network.nodes), **msgspec.structs.asdict(total(costs(net.trace())))}
+
+    old, new = sums(a), sums(b)
+    return [_total(what, old.get(what), new.get(what)) for what in dict.fromkeys((*old, *new))]
+
+
+def _total(what: str, old: int | None, new: int | None) -> TotalDifference:
+    if old is None or new is None:
+        return TotalDifference(what, old, new, None, None)
+    return TotalDifference(what, old, new, new - old, 100 * (new - old) / old if old else None)
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Difference]:
+    """The entries that are not the same in both."""
+    pairs = [(what, old.get(what, UNSET), new.get(what, UNSET)) for what in dict.fromkeys((*old, *new))]
+    return [Difference(*pair) for pair in pairs if not is_same(*pair[1:])]
+
+
+def _params(net: Net) -> dict[str, Any]:
+    return {name: plain(value) for name, value in net.params.items()}
+
+
+def _symbols(net: Net) -> dict[str, Any]:
+    """What ``sizes`` says of each symbol; None where it says nothing."""
+    return {symbol: _promise(net.network.sizes.get(symbol)) for symbol in net.symbols}
+
+
+def _promise(promise: Promise | None) -> Any:
+    if isinstance(promise, SizeRange):
+        return {"min": promise.least, "max": promise.largest, "step": promise.step}
+    return plain(promise)
+
+
+def _autos(net: Net, names: Mapping[str, str]) -> dict[str, Any]:
+    """The planned values, under the new names of the nodes."""
+    found = {}
+    for place, value in net.plan().assignments.items():
+        node, _, field = place.rpartition(".")
+        found[f"{names.get(node, node)}.{field}"] = plain(value)
+    return found
+
+
+def _outputs(a: Net, b: Net, names: Mapping[str, str]) -> list[Difference]:
+    """Outputs that are another node or expect another shape. One that is called as its node is renamed with it."""
+
+    def declared(net: Net, names: Mapping[str, str]) -> dict[str, tuple[Any, Any]]:
+        found = {}
+        for name, node in net.network.outputs.items():
+            expected = net.network.output_expect.get(name)
+            value: dict[str, Any] = {"node": node.name}
+            if expected is not None:
+                value["expect"] = declared_dims(expected[0])
+            now = names.get(node.name, node.name)
+            found[now if name == node.name else name] = (value, {**value, "node": now})
+        return found
+
+    old, new = declared(a, names), declared(b, {})
+    found = []
+    for name in dict.fromkeys((*old, *new)):
+        (was, then), (value, now) = old.get(name, (UNSET, UNSET)), new.get(name, (UNSET, UNSET))
+        if not is_same(then, now):
+            own = was["node"] if value is UNSET and name == then["node"] else name
+            found.append(Difference(own, was, value))
+    return found
+
+
+def _sets(old: Mapping[str, Axis], new: Mapping[str, Axis]) -> list[SetDifference]:
+    """The sets of every symbol that are not the same in both."""
+    found = []
+    for symbol in dict.fromkeys((*old, *new)):
+        axes = old.get(symbol), new.get(symbol)
+        below = min([axis.below for axis in axes if axis is not None and axis.below is not None], default=None)
+        for kind in SETS:
+            was, now = [None if axis is None else _below(getattr(axis, kind), below) for axis in axes]
+            if was != now:
+                found.append(SetDifference(symbol, kind, was, now, _without(now, was), _without(was, now), below))
+    return found
+
+
+def _below(sizes: SizeSet, below: int | None) -> SizeSet:
+    """The sizes that are known: those below a size, or all."""
+    if below is None:
+        return sizes
+    finite = tuple(sizes.between(0, below - 1))
+    return SizeSet(finite, finite[-1] + 1 if finite else 0, 1, ())
+
+
+def _without(sizes: SizeSet | None, others: SizeSet | None) -> SizeSet | None:
+    """The sizes that others don't have; None where there is nothing to compare, or they repeat too late."""
+    if sizes is None or others is None:
+        return None
+    try:
+        return sizes - others
+    except TooLarge:
+        return None
+
+
+def _ties(old: WorkingSizes, new: WorkingSizes) -> list[Difference]:
+    """What ties symbols together in one network only."""
+    was, now = [{tie.constraint: " and ".join(tie.symbols) for tie in sizes.couplings} for sizes in (old, new)]
+    gone = [Difference(symbols, old=constraint) for constraint, symbols in was.items() if constraint not in now]
+    return gone + [Difference(symbols, new=constraint) for constraint, symbols in now.items() if constraint not in was]
+
+
+def _finding_differences(
+    old: Sequence[Diagnostic], new: Sequence[Diagnostic], names: Mapping[str, str], nodes: Container[str]
+) -> tuple[list[Diagnostic], list[Diagnostic]]:
+    """The findings that only one network has: by code and the first node that is named, or by code and message.
+
+    What is said of a node may change in its numbers and is the same finding.
+    """
+    gone, found = [], []
+    was, now = _by_subject(old, names, nodes), _by_subject(new, {}, nodes)
+    for subject in dict.fromkeys((*was, *now)):
+        mine, yours = was.get(subject, []), now.get(subject, [])
+        alike = Counter(text for text, _ in mine) & Counter(text for text, _ in yours)
+        before, after = _left(mine, alike.copy()), _left(yours, alike)
+        shared = min(len(before), len(after))
+        gone += before[shared:]
+        found += after[shared:]
+    return sorted(gone, key=lambda d: d.order), sorted(found, key=lambda d: d.order)
+
+
+def _by_subject(
+    findings: Iterable[Diagnostic], names: Mapping[str, str], nodes: Container[str]
+) -> dict[tuple[str, str], list[tuple[str, Diagnostic]]]:
+    """Findings by code and what they are about, each with its message under the new names."""
+    found: dict[tuple[str, str], list[tuple[str, Diagnostic]]] = {}
+    for d in findings:
+        head, colon, rest = d.message.partition(": ")
+        head = names.get(head, head)
+        first, rest = ([head, colon], rest) if head in nodes else ([], d.message)
+        words = [*first, *[_renamed(word, names) for word in _WORDS.split(rest)]]
+        message = "".join(words)
+        subject = next((word for word in words if word in nodes), message)
+        if subject is message and len(d.message) >= LONGEST:  # of a long message the middle is left out
+            subject = message.partition(": ")[0]
+        found.setdefault((d.code, subject), []).append((message, d))
+    return found
+
+
+_WORDS = re.compile(r"(: |[\s,;'\"]+)")
+"""What stands between the names of a message."""
+
+
+def _renamed(word: str, names: Mapping[str, str]) -> str:
+    """A word of a message: a node's new name, also where one of its arguments is named (``up2.output_padding``)."""
+    node, dot, field = word.rpartition(".")
+    return names.get(word) or (names[node] + dot + field if node in names else word)
+
+
+def _left(findings: Iterable[tuple[str, Diagnostic]], alike: Counter[str]) -> list[Diagnostic]:
+    """The findings without those whose message the other network has too."""
+    left = []
+    for message, d in findings:
+        if alike[message] > 0:
+            alike[message] -= 1
+        else:
+            left.append(d)
+    return left

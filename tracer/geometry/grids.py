@@ -1,0 +1,353 @@
+"""Where in the input a node's positions lie: sampling grids, per dim.
+
+Position j of a map is centred at offset + j · stride, in input pixels. The places follow from the operations' arguments
+exactly, as ratios of integers, or of sizes where the input's are symbols; weights move none. Where an operation treats
+its positions in turns (a transposed convolution, a resize), the grid is the mean over a turn. A dim has no grid where
+its positions see all of the input, or where another dim's values are spread over it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import gcd
+from typing import Any, NamedTuple
+
+from tracer.memo import Memo
+from tracer.network.records import Network, Node
+from tracer.ops.base import POINTWISE, Op, Shape, Window, with_arguments
+from tracer.ops.merge import Merge
+from tracer.shapes.trace import Ops, Trace, dims_value
+from tracer.sizing.arithmetic import Dim, Holds
+from tracer.sizing.size_set import TooLarge
+from tracer.sizing.symbol import Size
+
+Shapes = Sequence[Shape | None]
+"""The shape of every node, in execution order: of ints, or of symbolic sizes."""
+
+
+class Ratio(NamedTuple):
+    """A ratio of ints, in lowest terms, or of sizes; the denominator is positive."""
+
+    numerator: Dim
+    denominator: Dim = 1
+
+    def equals(self, other: Ratio) -> Holds:
+        """Whether both are the same number: a bool, or a condition on sizes."""
+        return self.numerator * other.denominator == other.numerator * self.denominator
+
+
+class Grid(NamedTuple):
+    """Along one dim, in input pixels: the step between positions, and the place of the first."""
+
+    stride: Ratio
+    offset: Ratio
+
+    def equals(self, other: Grid) -> Holds:
+        """Whether every position lies at the same place in both."""
+        return self.stride.equals(other.stride) & self.offset.equals(other.offset)
+
+
+Grids = tuple[Grid | None, ...]
+"""One for each dim of a shape; None where there is no grid."""
+
+
+class Meeting(NamedTuple):
+    """Two inputs of a merge along a dim where both have a grid."""
+
+    node: Node
+    dim: int
+    """Counted as broadcasting does, in the largest rank of the inputs."""
+    first: int
+    second: int
+    """The inputs' numbers, from 0."""
+    grids: tuple[Grid, Grid]
+    """As they are merged, that is behind the alignment."""
+    holds: Holds
+    """Whether the grids are the same, position by position: a bool, or a condition where sizes are symbols."""
+
+
+Place = tuple[Dim, Dim, Dim, Dim]
+"""A grid while it is worked out: the stride's and the offset's numerator and denominator. Plain tuples of ints are made
+quickly, and the garbage collector leaves them alone."""
+
+Placed = tuple[tuple[Place | None, ...], bool]
+"""Where a node's positions lie, and whether an up-layer has enlarged its map since the input or since the last merge
+with one that was not."""
+
+Met = tuple[int, int, int, tuple[Grid, Grid], Holds]
+"""A meeting without its node."""
+
+TERMS = 400
+"""Of an offset over symbols; resizes that align corners multiply them where they do not undo each other."""
+
+PIXELS: Place = (1, 1, 0, 1)
+"""The input's own."""
+
+
+def _grid(place: Place) -> Grid:
+    return Grid(Ratio(*place[:2]), Ratio(*place[2:]))
+
+
+def _through(place: Place, window: Window) -> Place | None:
+    """The places behind a window. Raises :class:`TooLarge` where they cannot be written down."""
+    _, down, up, first, step = window
+    if first is None:
+        return None
+    stride, unit, offset, part = place
+    if first[0].__class__ is not int or first[0]:
+        n, d = reduced(stride * first[0], unit * first[1])
+        offset, part = reduced(offset + n, d) if d is part else reduced(offset * d + n * part, d * part)
+        if offset.__class__ is Size and len(offset.terms) > TERMS:
+            raise TooLarge("where the positions lie is too long an expression over the sizes")
+    if step is not None:
+        down, up = step
+    if down is not up:  # small ints are one object, and so are equal sizes
+        stride, unit = reduced(stride * down, unit * up)
+    return stride, unit, offset, part
+
+
+def reduced(numerator: Dim, denominator: Dim) -> tuple[Dim, Dim]:
+    """A ratio in lowest terms; of sizes, without the integer factors that all of their terms have in common."""
+    common = gcd(_content(numerator), _content(denominator))
+    return (numerator, denominator) if common <= 1 else (numerator // common, denominator // common)
+
+
+def _content(n: Dim) -> int:
+    return n if n.__class__ is int else gcd(n.siblings.common, n.constant)
+
+
+def grids(network: Network, ops: Ops, shapes: Shapes) -> list[Grids | None]:
+    """The sampling grid of every node in execution order, per dim of its shape; None for a node without a shape.
+
+    Inputs have stride 1 and offset 0 along their spatial dims. Behind a merge, that input's grid goes on which no
+    up-layer has enlarged, the skip's (the last of several): so one misaligned merge makes no other look misaligned.
+    """
+    known: dict[int, Grids] = {}  # by the id of the places, which `found` keeps
+    found = _places(network, ops, shapes, _memory(network, shapes))
+    for placed in found:
+        if placed is not None and id(placed) not in known:
+            known[id(placed)] = tuple([None if place is None else _grid(place) for place in placed[0]])
+    return [None if placed is None else known[id(placed)] for placed in found]
+
+
+class Memory(NamedTuple):
+    """Equal layers on equal maps are asked once, and equal places are one object.
+
+    A value holds the operations and places whose ids are its key, so that no id is another's.
+    """
+
+    windows: dict[tuple[int, int], tuple[Op, list[Window | None], bool]]
+    """By operation and rank, of those whose windows are fixed; and whether they leave everything in its place."""
+    placed: dict[Any, tuple[Placed, Op, list[Placed]]]
+    """By operation, inputs and, where the windows are not fixed, their shapes."""
+    met: dict[Any, tuple[list[Met], Op, list[Placed]]]
+    distinct: dict[Placed, Placed]
+
+    def one(self, placed: Placed) -> Placed:
+        """The object that stands for equal places."""
+        known = self.distinct.get(placed)
+        if known is None:
+            known = self.distinct[placed] = placed
+        return known
+
+
+_of_ints = Memory(Memo(4096), Memo(4096), Memo(4096), Memo(4096))
+
+
+def _memory(network: Network, shapes: Shapes) -> Memory:
+    """The one for ints lasts; sizes of one network say nothing to another."""
+    for node, y in zip(network.nodes, shapes):
+        if node.is_input and any(isinstance(n, Size) for n in y or ()):
+            return Memory({}, {}, {}, {})
+    return _of_ints
+
+
+def _places(network: Network, ops: Ops, shapes: Shapes, memory: Memory) -> list[Placed | None]:
+    lead = leading_dims(network, ops, shapes)
+    found: list[Placed | None] = []
+    symbols: dict[str, Dim] = {}
+    for node, op, y in zip(network.nodes, ops, shapes):
+        if y is None or (op is None and not node.is_input):
+            found.append(None)
+            continue
+        if op is None:
+            symbols.update((d, n) for d, n in zip(node.pattern, y) if isinstance(d, str))
+            spatial = max(len(y) - lead, 0)
+            found.append(memory.one(((None,) * (len(y) - spatial) + (PIXELS,) * spatial, False)))
+            continue
+        before: list[Any] = [found[source.index] for source in node.inputs]
+        if len(before) == 1 and type(op).window is Op.window and len(before[0][0]) == len(y):
+            found.append(before[0])
+            continue
+        if op.fixed_window and len(before) == 1:
+            key: Any = (id(op), id(before[0]))
+            known = memory.placed.get(key)
+            if known is None:
+                known = memory.placed[key] = _fixed(op, before[0], memory), op, before
+            found.append(known[0])
+            continue
+        x: list[Any] = [shapes[source.index] for source in node.inputs]
+        if node.dim_fields or node.operands:
+            found.append(memory.one(_placed(*_evaluated(node, op, shapes, symbols), x, before, y)))
+            continue
+        key = (id(op), *map(id, before), *x)
+        known = memory.placed.get(key)
+        if known is None:
+            known = memory.placed[key] = memory.one(_placed(op, {}, x, before, y)), op, before
+        found.append(known[0])
+    return found
+
+
+def leading_dims(network: Network, ops: Ops, shapes: Shapes) -> int:
+    """How many dims stand before the spatial ones: channels and batch, or channels alone for an unbatched input."""
+    for node, op, y in zip(network.nodes, ops, shapes):
+        if op is not None and y is not None and type(op).leading_dims is not Op.leading_dims:
+            dims = op.leading_dims(*[shapes[source.index] or () for source in node.inputs])
+            if dims is not None:
+                return 1 if dims == 1 else 2
+    return 2
+
+
+def spatial_symbols(trace: Trace) -> list[str]:
+    """The symbols in the inputs' spatial dims, in order of appearance."""
+    lead = leading_dims(trace.network, trace.ops, trace.by_index)
+    patterns = [node.pattern[lead:] for node in trace.network.nodes if node.is_input]
+    return list(dict.fromkeys(dim for pattern in patterns for dim in pattern if isinstance(dim, str)))
+
+
+def _evaluated(node: Node, op: Op, shapes: Shapes, symbols: Mapping[str, Dim]) -> tuple[Op, dict[str, Shape]]:
+    """The operation with its dims over symbols computed, and the shapes behind its arguments that name nodes."""
+    if node.dim_fields:
+        op = with_arguments(op, {field: dims_value(dims, symbols) for field, dims in node.dim_fields.items()})
+    return op, {field: shapes[source.index] or () for field, source in node.operands.items()}
+
+
+def _placed(op: Op, given: dict[str, Shape], x: list[Shape], before: list[Placed], y: Shape) -> Placed:
+    """Where an operation's output lies."""
+    rank = max(len(own) for own, _ in before) if isinstance(op, Merge) else 0
+    result: list[Place | None] = []
+    enlarged = False
+    for dim, out in enumerate(y):
+        place, was_enlarged = _arriving(op, x, before, dim, rank, out)
+        window = None if place is None else op.window(dim, *x, **given)
+        result.append(None if place is None or window is None else _through(place, window))
+        enlarged |= was_enlarged or (window is not None and not _is_one(window.up))
+    return tuple(result), enlarged
+
+
+def _fixed(op: Op, before: Placed, memory: Memory) -> Placed:
+    """Where the output of an operation lies whose windows ask for the input's rank only."""
+    own, enlarged = before
+    key = (id(op), len(own))
+    known = memory.windows.get(key)
+    if known is None:
+        windows = [op.window(dim, (1,) * len(own)) for dim in range(len(own))]
+        known = memory.windows[key] = op, windows, all(w is not None and w[1:] == POINTWISE[1:] for w in windows)
+    if known[2]:
+        return before
+    result: list[Place | None] = []
+    last, over, moved = None, None, None
+    for place, window in zip(own, known[1]):
+        if place is None or window is None:
+            result.append(None)
+            continue
+        if place is not last or window != over:  # height and width mostly are alike
+            last, over, moved = place, window, _through(place, window)
+            enlarged = enlarged or not _is_one(window.up)
+        result.append(moved)
+    return memory.one((tuple(result), enlarged))
+
+
+def _arriving(op: Op, x: list[Shape], before: list[Placed], dim: int, rank: int, out: Dim) -> tuple[Place | None, bool]:
+    """The places along a dim (counted as in the largest rank, where that is given) that go on behind the operation.
+
+    Of the inputs that have some: rather not a row that is repeated, rather one that was not enlarged, and the last.
+    """
+    found: list[tuple[bool, bool, int, Place]] = []
+    for i, (own, enlarged) in enumerate(before):
+        at = dim - rank + len(own) if rank else dim
+        place = own[at] if 0 <= at < len(own) else None
+        place = None if place is None else _through(place, op.aligned_window(i, at, *x))
+        if place is not None:
+            found.append((_is_broadcast(x[i][at], out), enlarged, -i, place))
+    if not found:
+        return None, False
+    _, enlarged, _, place = min(found, key=lambda one: one[:3])
+    return place, enlarged
+
+
+def _is_one(n: Dim) -> bool:
+    """Whether a dim is known to be 1."""
+    return isinstance(n, int) and n == 1
+
+
+def _is_broadcast(n: Dim, out: Dim) -> bool:
+    """Whether a map of one row is known to be repeated over several."""
+    return _is_one(n) and isinstance(out, int) and out != 1
+
+
+def meetings(network: Network, ops: Ops, shapes: Shapes) -> Iterator[Meeting]:
+    """Every merge of inputs, per dim, of the first that has a grid there with each other one.
+
+    A map of one row that is repeated over several does not lie where they do, unless it has no grid, as behind a global
+    pooling. The dim along which a concatenation joins is left out.
+    """
+    memory = _memory(network, shapes)
+    found = _places(network, ops, shapes, memory)
+    for node, op, placed in zip(network.nodes, ops, found):
+        if placed is None or len(node.inputs) < 2 or not isinstance(op, Merge):
+            continue
+        before: list[Any] = [found[source.index] for source in node.inputs]
+        x: list[Any] = [shapes[source.index] for source in node.inputs]
+        key = (id(op), *map(id, before), *x)
+        known = memory.met.get(key)
+        if known is None:
+            known = memory.met[key] = list(_met(op, x, [own for own, _ in before])), op, before
+        for meeting in known[0]:
+            yield Meeting(node, *meeting)
+
+
+def _met(op: Merge, x: list[Shape], before: list[tuple[Place | None, ...]]) -> Iterator[Met]:
+    rank = max(map(len, before))
+    sizes = op.aligned(*x)
+    for dim in range(rank):
+        if dim == op.joined(rank):
+            continue
+        first: tuple[int, Grid, Dim] | None = None
+        for i, own in enumerate(before):
+            at = dim - rank + len(own)
+            place = own[at] if at >= 0 else None
+            place = None if place is None else _through(place, op.aligned_window(i, at, *x))
+            if place is None:
+                continue
+            grid = _grid(place)
+            if first is None:
+                first = i, grid, sizes[i][at]
+                continue
+            j, other, n = first
+            yield dim, j, i, (other, grid), other.equals(grid) & (n == sizes[i][at])
+
+
+class Unpooling(NamedTuple):
+    """A max unpooling along one dim: whether it gives back the size that was pooled."""
+
+    node: Node
+    pool: Node
+    dim: int
+    holds: Holds
+
+
+def unpoolings(network: Network, shapes: Shapes) -> Iterator[Unpooling]:
+    """Every max unpooling, per spatial dim.
+
+    Indices count positions of the pooled map, row by row: in an output of another size they are other positions, or
+    none at all.
+    """
+    for node in network.nodes:
+        pool = node.operands.get("indices") if node.operands else None
+        if pool is None:
+            continue
+        y, pooled = shapes[node.index], shapes[pool.inputs[0].index]
+        if y is not None and pooled is not None:
+            for dim in range(len(y) - int(getattr(node.op, "axes", 0)), len(y)):
+                yield Unpooling(node, pool, dim, pooled[dim] == y[dim])

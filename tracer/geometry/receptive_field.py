@@ -1,0 +1,297 @@
+"""What every position of a map sees of the input, exactly, per spatial axis.
+
+Where an operation treats its positions in turns, so do the maps behind it: what position j sees is known for the
+positions of one turn, and a turn later everything is so many input pixels further. Borders are ignored: a position in
+a padding counts as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from math import gcd
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tracer.geometry.grids import Grids, grids, leading_dims
+from tracer.memo import Memo
+from tracer.network.records import Node
+from tracer.ops.base import TURN, Op, Seen, Shape
+from tracer.ops.merge import Merge
+from tracer.shapes.trace import Trace
+
+NOBODY = 2**60
+"""Where a position begins that sees nothing; what lies beyond half of it is none."""
+
+
+class Field(msgspec.Struct, frozen=True):
+    """Along one axis, in input pixels."""
+
+    extent: int | None
+    """From the first to the last pixel that a position sees, the most over positions and paths; None: all of them, or
+    not computed."""
+    smallest: int | None
+    """The same along the path that sees least; None where every path sees all."""
+    stride: Fraction
+    """From a position to the next."""
+    offset: Fraction | None
+    """The place of position 0; None where positions lie on no grid."""
+    turn: int | None = None
+    """Positions from which on the extent is the same, whatever the map's size; None where that decides."""
+    computed: bool = True
+    """False where paths of unlike strides drift apart over more positions than are followed one by one."""
+
+
+class Reach(NamedTuple):
+    """The first and the last pixel that each position of a turn sees, and how much further a turn later.
+
+    Without a turn (``by`` None) these are all the positions that there are.
+    """
+
+    low: tuple[int, ...]
+    high: tuple[int, ...]
+    by: int | None
+
+    def extent(self, n: int) -> int:
+        """The most pixels that one of ``n`` positions sees."""
+        pairs = zip(self.low[: max(n, 1)], self.high)
+        return max((high - low + 1 for low, high in pairs if low < NOBODY // 2), default=0)
+
+
+Paths = tuple[Reach | None, Reach | None]
+"""What is seen along all paths together, and along the one that sees least; None: everything."""
+
+PIXEL = Reach((0,), (0,), 1)
+
+UNKNOWN = Reach((), (), None)
+"""What is not computed, and what lies behind it."""
+
+_known: Memo[tuple[Paths, Any]] = Memo(16_384)
+"""By operation, dim and what the inputs see: equal layers are asked once. What the ids are of is kept along."""
+
+_seen: Memo[tuple[Seen | None, Op]] = Memo(4096)
+"""By operation and dim, of those whose windows are fixed."""
+
+_fields: Memo[tuple[Field, Paths]] = Memo(4096)
+
+
+def fields(trace: Trace) -> dict[str, tuple[Field, ...]]:
+    """The receptive field of every traced node, per spatial axis of its map."""
+    lead = leading_dims(trace.network, trace.ops, trace.by_index)
+    placed = grids(trace.network, trace.ops, trace.by_index)
+    found: dict[str, tuple[Field, ...]] = {}
+    paths: list[list[Paths]] = []
+    made: list[tuple[Field, ...]] = []
+    for node, op, y in zip(trace.network.nodes, trace.ops, trace.by_index):
+        if y is None or (op is None and not node.is_input):
+            paths.append([])
+            made.append(())
+            continue
+        first = node.inputs[0].index if node.inputs else -1
+        if len(node.inputs) == 1 and op is not None and _is_plain(op) and len(y) == lead + len(paths[first]):
+            paths.append(paths[first])
+            made.append(made[first])
+        else:
+            own = _of_node(trace, node, op, y, lead, paths)
+            paths.append(own)
+            made.append(tuple(_field(pair, placed[node.index], lead + i, y, node, made) for i, pair in enumerate(own)))
+        found[node.name] = made[-1]
+    return found
+
+
+def _is_plain(op: Op) -> bool:
+    """Whether every position is made of the one at its place."""
+    return type(op).window is Op.window and type(op).sees is Op.sees and not isinstance(op, Merge)
+
+
+def _of_node(trace: Trace, node: Node, op: Op | None, y: Shape, lead: int, paths: Sequence[list[Paths]]) -> list[Paths]:
+    """What a node's positions see, per spatial axis."""
+    if op is None:
+        return [(PIXEL, PIXEL)] * max(len(y) - lead, 0)
+    before = [paths[source.index] for source in node.inputs]
+    axes = min(min((len(own) for own in before), default=0), max(len(y) - lead, 0))
+    inputs: list[Shape] = [trace.by_index[source.index] or () for source in node.inputs]
+    sizes = {field: trace.by_index[source.index] or () for field, source in node.operands.items()}
+    found = []
+    for axis in range(axes):
+        dim, n = lead + axis, y[lead + axis]
+        each = [own[axis] for own in before]
+        if len(before) == 1:
+            seen = _seen_by(op, dim, inputs, sizes)
+            key: tuple[object, ...] = (seen, *map(id, each[0]), n)
+        else:
+            seen = None
+            key = (id(op), dim, *map(id, (reach for pair in each for reach in pair)), *inputs, *sizes.values())
+        known = _known.get(key)
+        if known is None:
+            reached = _behind(seen, *each[0], n) if len(each) == 1 else _merged(op, dim, inputs, sizes, each, n)
+            known = _known[key] = reached, (op, each)
+        found.append(known[0])
+    return found
+
+
+def _seen_by(op: Op, dim: int, x: list[Shape], sizes: dict[str, Shape]) -> Seen | None:
+    if not op.fixed_window or len(x) != 1:
+        return op.sees(dim, *x, **sizes)
+    known = _seen.get((id(op), dim, len(x[0])))
+    if known is None:
+        known = _seen[id(op), dim, len(x[0])] = op.sees(dim, *x, **sizes), op
+    return known[0]
+
+
+def _behind(seen: Seen | None, whole: Reach | None, least: Reach | None, n: int) -> Paths:
+    """What is seen through one operation of both kinds of paths."""
+    behind = _composed(seen, whole, n)
+    return behind, behind if least is whole else _composed(seen, least, n)
+
+
+def _merged(op: Op, dim: int, x: list[Shape], sizes: dict[str, Shape], before: list[Paths], n: int) -> Paths:
+    """What is seen behind several inputs: their positions together, and those of the input that sees least."""
+    arriving = [
+        [_composed(op.aligned_sees(i, dim, *x) if isinstance(op, Merge) else POINT, reach, n) for reach in pair]
+        for i, pair in enumerate(before)
+    ]
+    known = [pair[1] for pair in arriving if pair[1] is not None and pair[1] is not UNKNOWN]
+    least = min(known, key=lambda reach: reach.extent(n), default=None)
+    return _behind(op.sees(dim, *x, **sizes), _union([pair[0] for pair in arriving], n), least, n)
+
+
+POINT = Seen((0,), (0,), 1)
+
+
+def _composed(seen: Seen | None, reach: Reach | None, n: int) -> Reach | None:
+    """What is seen through one operation, by ``n`` positions, of what its input sees."""
+    if seen is None or reach is None:
+        return None
+    if reach is UNKNOWN or not seen.first:
+        return UNKNOWN
+    if reach.by is None:
+        return _explicit([(seen, reach)], n)
+    if len(seen.first) == len(reach.low) == 1:
+        return _single(seen, reach)
+    turn = len(reach.low)
+    repeats = turn // gcd(seen.by, turn)
+    if len(seen.first) * repeats > TURN:
+        return _explicit([(seen, reach)], n)
+    further = range(0, max(seen.by * repeats, 1), max(seen.by, 1))
+    spans = [(a + more, b + more) for more in further for a, b in zip(seen.first, seen.last)]
+    start = min(a for a, _ in spans)
+    lows, highs = _stretch(reach, start, max(max(b for _, b in spans), start) + 1)
+    low = tuple([min(lows[a - start : b - start + 1 : seen.gap], default=NOBODY) for a, b in spans])
+    high = tuple([max(highs[a - start : b - start + 1 : seen.gap], default=-NOBODY) for a, b in spans])
+    return _shortest(Reach(low, high, seen.by * repeats * reach.by // turn))
+
+
+def _stretch(reach: Reach, start: int, stop: int) -> tuple[list[int], list[int]]:
+    """The first and the last pixels that the positions from ``start`` to before ``stop`` see."""
+    low, high, by = reach
+    assert by is not None
+    turn = len(low)
+    if turn == 1:
+        if low[0] == NOBODY:
+            return [NOBODY] * (stop - start), [-NOBODY] * (stop - start)
+        return [low[0] + i * by for i in range(start, stop)], [high[0] + i * by for i in range(start, stop)]
+    pairs = [_of(reach, i) for i in range(start, stop)]
+    return [a for a, _ in pairs], [b for _, b in pairs]
+
+
+def _explicit(paths: Sequence[tuple[Seen, Reach]], n: int) -> Reach:
+    """What each of ``n`` positions sees along several paths together, position by position."""
+    if n > TURN:
+        return UNKNOWN
+    low, high = [], []
+    for j in range(n):
+        pairs = [_through_one(seen, reach, j) for seen, reach in paths]
+        low.append(min(a for a, _ in pairs))
+        high.append(max(b for _, b in pairs))
+    return Reach(tuple(low), tuple(high), None)
+
+
+def _through_one(seen: Seen, reach: Reach, j: int) -> tuple[int, int]:
+    """What output position j sees through one operation."""
+    turns, place = divmod(j, len(seen.first))
+    further = turns * seen.by
+    pairs = [_of(reach, i) for i in range(seen.first[place] + further, seen.last[place] + further + 1, seen.gap)]
+    return min((a for a, _ in pairs), default=NOBODY), max((b for _, b in pairs), default=-NOBODY)
+
+
+def _of(reach: Reach, position: int) -> tuple[int, int]:
+    """The first and the last pixel that one position sees."""
+    if reach.by is None:
+        inside = 0 <= position < len(reach.low)
+        return (reach.low[position], reach.high[position]) if inside else (NOBODY, -NOBODY)
+    turns, place = divmod(position, len(reach.low))
+    low, high = reach.low[place], reach.high[place]
+    return (low, high) if low == NOBODY else (low + turns * reach.by, high + turns * reach.by)
+
+
+def _single(seen: Seen, reach: Reach) -> Reach:
+    """The same where every position is treated alike."""
+    if seen == POINT:
+        return reach
+    ((first,), (last,), step, _), ((low,), (high,), by) = seen, reach
+    assert by is not None
+    if first > last:
+        return Reach((NOBODY,), (-NOBODY,), step * by)
+    return Reach((low + first * by,), (high + last * by,), step * by)
+
+
+def _shortest(reach: Reach) -> Reach:
+    """The same with its shortest turn."""
+    turn = len(reach.low)
+    if reach.by is None:
+        return reach
+    for part in range(1, turn // 2 + 1):
+        if turn % part == 0 and reach.by * part % turn == 0:
+            short = Reach(reach.low[:part], reach.high[:part], reach.by * part // turn)
+            if all(_of(short, j) == (reach.low[j], reach.high[j]) for j in range(part, turn)):
+                return short
+    return reach
+
+
+def _union(reaches: Sequence[Reach | None], n: int) -> Reach | None:
+    """What ``n`` positions see along several paths together."""
+    known = [reach for reach in reaches if reach is not None]
+    if len(known) < len(reaches):
+        return None
+    if any(reach is UNKNOWN for reach in known):
+        return UNKNOWN
+    first, *others = known
+    for other in others:
+        if first is UNKNOWN:
+            break
+        if other is first or other == first:
+            continue
+        turn = len(first.low) * len(other.low) // gcd(len(first.low), len(other.low))
+        drifting = first.by is None or other.by is None or first.by * len(other.low) != other.by * len(first.low)
+        if turn > TURN or drifting:
+            first = _explicit([(POINT, first), (POINT, other)], n)
+            continue
+        assert first.by is not None
+        both = [(_of(first, j), _of(other, j)) for j in range(turn)]
+        low, high = tuple([min(a[0], b[0]) for a, b in both]), tuple([max(a[1], b[1]) for a, b in both])
+        first = _shortest(Reach(low, high, first.by * turn // len(first.low)))
+    return first
+
+
+def _field(pair: Paths, grid: Grids | None, dim: int, y: Shape, node: Node, made: Sequence[tuple[Field, ...]]) -> Field:
+    """The record of one axis; without a grid the stride of the inputs goes on, the widest."""
+    own = grid[dim] if grid is not None and dim < len(grid) else None
+    n = y[dim]
+    if own is not None:
+        known = _fields.get((own, *map(id, pair), n))
+        if known is not None:
+            return known[0]
+    extent, smallest = (None if reach is None or reach is UNKNOWN else reach.extent(n) for reach in pair)
+    computed = UNKNOWN not in pair
+    whole = pair[0]
+    turn = 1 if whole is None else len(whole.low) if whole.by is not None else None
+    if own is not None:
+        field = Field(extent, smallest, Fraction(*own.stride), Fraction(*own.offset), turn, computed)
+        _fields[own, id(pair[0]), id(pair[1]), n] = field, pair
+        return field
+    axis = dim - len(y)
+    before = [made[source.index] for source in node.inputs]
+    stride = max((f[axis].stride for f in before if len(f) >= -axis), default=Fraction(1))
+    return Field(extent, smallest, stride, None, turn, computed)

@@ -1,0 +1,498 @@
+"""The exact sets of input sizes that a network takes, per axis, for every integer.
+
+The network is traced on symbols once. What torch requires, what loses nothing and where grids coincide are conditions
+on sizes; those of one symbol are decided by :mod:`tracer.sizing.periodic`. No sampling: a set is a proof. Where a condition
+ties two symbols together, the set of each is the one with the others at their declared sizes (or the next that they
+take by themselves), and the tie is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from copy import copy
+from typing import Any
+
+import msgspec
+
+from tracer.geometry.grids import meetings, unpoolings
+from tracer.network.records import Network, Node
+from tracer.shapes.recipe import Recipe
+from tracer.shapes.trace import Ops, Trace, trace
+from tracer.sizing.periodic import (
+    Analysis,
+    Aperiodic,
+    Decided,
+    always,
+    always_from,
+    decide,
+    none_below,
+)
+from tracer.sizing.program import substitute
+from tracer.sizing.size_set import NONE, SizeSet, TooLarge, of_members
+from tracer.sizing.substitution import Substitution
+from tracer.sizing.symbol import Condition, Size, SizeLike, identity
+
+Ask = tuple[Condition | bool, Node, Collection[str]]
+"""A condition, the node that it belongs to, and the symbols that it judges where it is decided."""
+
+TRACED = 256
+"""Sizes that are traced one by one, where formulas take no symbols."""
+
+STEPS = 100_000
+"""Nodes that are traced one by one at most, where a set has to be widened."""
+
+
+class Axis(msgspec.Struct, frozen=True):
+    """The sizes of one symbol."""
+
+    runs: SizeSet
+    """torch raises nothing."""
+    lossless: SizeSet
+    """... and no strided operation drops a row, no crop is uneven."""
+    aligned: SizeSet
+    """... and at every merge the inputs' sampling grids coincide."""
+    below: int | None = None
+    """Decided below this size only, as a formula has no period; None: for every size."""
+
+
+class Coupling(msgspec.Struct, frozen=True):
+    """A condition that ties several symbols together."""
+
+    symbols: tuple[str, ...]
+    constraint: str
+    """``(H // 32)*(W // 32) == 49``."""
+    node: str
+
+
+class WorkingSizes(msgspec.Struct, frozen=True):
+    """The sets of every symbol of the input."""
+
+    axes: dict[str, Axis]
+    couplings: list[Coupling]
+
+
+def working_sizes(network: Network, ops: Ops, sizes: Mapping[str, int]) -> WorkingSizes:
+    """The sets of every symbol; ``sizes`` are the declared ones, for axes that are tied together.
+
+    Raises :class:`tracer.sizing.size_set.TooLarge` where a set repeats later than is computed.
+    """
+    recipe = Recipe(network, ops, contracts=False)
+    if _runs_as_numbers_only(recipe, ops, sizes):
+        axes: dict[str, Axis] = {}
+        for symbol in network.symbols:
+            others = {name: n for name, n in sizes.items() if name != symbol}
+            axes |= _sets(Recipe(network, ops, others, contracts=False), ops, sizes, [symbol]).axes
+        return WorkingSizes(axes, _sets(recipe, ops, sizes, []).couplings)
+    return _sets(recipe, ops, sizes, network.symbols)
+
+
+def _sets(recipe: Recipe, ops: Ops, sizes: Mapping[str, int], symbols: Collection[str]) -> WorkingSizes:
+    """The sets of some symbols of a recipe."""
+    network = recipe.network
+    if not recipe.sound:
+        if recipe.failed is not None:
+            none = (Decided(NONE, None),) * 3
+            return WorkingSizes({symbol: _axis(_widened(recipe, ops, sizes, symbol, none)) for symbol in symbols}, [])
+        return WorkingSizes({symbol: _traced(network, ops, sizes, symbol) for symbol in symbols}, [])
+    run = Asked(recipe, sizes).of((condition, node, ()) for condition, node in recipe.conditions)
+    asks = [run, run.of(_losses(recipe)), run.of(_alignments(recipe))]
+    axes = {}
+    for symbol, found in {s: decide([kind.about(s) for kind in asks], s, run.analysis) for s in symbols}.items():
+        runs, lossless, aligned = _widened(recipe, ops, run.fixed(), symbol, found)
+        if any(op.grid_needs_numbers() for op in ops if op is not None):
+            aligned = _confirmed(network, ops, run.fixed(), symbol, aligned)
+        axes[symbol] = _axis([runs, lossless, aligned])
+    return WorkingSizes(axes, run.couplings(network.symbols))
+
+
+def _axis(found: Sequence[Decided]) -> Axis:
+    runs, lossless, aligned = [d.sizes for d in found]
+    return Axis(runs, lossless, aligned, min([d.below for d in found if d.below is not None], default=None))
+
+
+def _is_narrower(recipe: Recipe) -> bool:
+    """Whether an operation takes less of the symbols that it has here than of numbers."""
+    shapes = recipe.shapes
+    for node, op in zip(recipe.network.nodes, recipe.ops):
+        if op is not None and type(op).narrower:
+            sources = [source.index for source in node.inputs]
+            if max(sources) >= len(shapes) or op.narrows(*[shapes[index] for index in sources]):
+                return True
+    return False
+
+
+def _runs_as_numbers_only(recipe: Recipe, ops: Ops, sizes: Mapping[str, int]) -> bool:
+    """Whether the declared sizes run though symbols in their place don't, as a dim of 1 is squeezed there.
+
+    Each symbol is then asked with the others as numbers: what follows has another rank.
+    """
+    network = recipe.network
+    if not _is_narrower(recipe) or any(symbol not in sizes for symbol in network.symbols):
+        return False
+    if recipe.sound and all(substitute([condition for condition, _ in recipe.conditions], sizes)):
+        return False
+    return next(iter(_judged(trace(network, sizes, ops))))
+
+
+def with_every_dim_open(network: Network) -> Network:
+    """The network with a symbol, ``input[2]``, for every dim of its inputs that is a number."""
+    opened = msgspec.structs.replace(
+        network, symbols=dict(network.symbols), sizes=dict(network.sizes), nodes=list(network.nodes)
+    )
+    for node in network.nodes:
+        if not node.is_input:
+            continue
+        opened.nodes[node.index] = twin = copy(node)
+        names = [f"{node.name}[{dim}]" for dim in range(len(node.pattern))]
+        for name, n in zip(names, node.pattern):
+            if isinstance(n, int):
+                opened.symbols[name], opened.sizes[name] = node.span, n
+        twin.pattern = tuple([name if isinstance(n, int) else n for name, n in zip(names, node.pattern)])
+    return opened
+
+
+def ties(network: Network, ops: Ops, sizes: Mapping[str, int]) -> list[Coupling]:
+    """What ties several symbols together, expectations included; none where the formulas take no symbols."""
+    recipe = Recipe(network, ops)
+    if not recipe.sound:
+        return []
+    asked = Asked(recipe, sizes).of((condition, node, ()) for condition, node in recipe.conditions)
+    return asked.couplings(network.symbols) if asked.tied else []
+
+
+def promised_sizes(network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str) -> Decided | None:
+    """The sizes of one symbol that run and meet every expectation, the others at ``sizes``.
+
+    None where the formulas take no symbols. Raises TooLarge.
+    """
+    fixed = {name: n for name, n in sizes.items() if name != symbol}
+    recipe = Recipe(network, ops, fixed)
+    if not recipe.sound and recipe.failed is None:
+        return None
+    conditions = [condition for condition, _ in recipe.conditions] if recipe.sound else [False]
+    found = decide([conditions], symbol, Analysis(recipe.program.space))
+    return _widened(recipe, ops, sizes, symbol, found, contracts=True)[0]
+
+
+class Asked:
+    """Conditions of one kind, by the symbols that they depend on."""
+
+    def __init__(self, recipe: Recipe, sizes: Mapping[str, int], analysis: Analysis | None = None) -> None:
+        self.recipe = recipe
+        self.declared = sizes
+        self.analysis = analysis or Analysis(recipe.program.space)
+        self.alone: dict[str, list[Condition]] = {}
+        self.tied: list[tuple[Condition, Node, frozenset[str]]] = []
+        self.impossible: set[str] = set()
+        """Symbols for which a condition never holds."""
+        self._holds: dict[Any, bool] = {}
+        self._own: dict[str, SizeSet] = {}
+        self._floors: dict[str, int] = {}
+        self._fixed: dict[str, int] | None = None
+
+    def of(self, asks: Iterable[Ask]) -> Asked:
+        """These conditions."""
+        found = Asked(self.recipe, self.fixed(), self.analysis)
+        seen = set()
+        for whole, node, symbols in asks:
+            if isinstance(whole, bool):
+                found.impossible.update(() if whole else symbols)
+                continue
+            for condition in whole.conjuncts():
+                key = identity(condition)
+                if key not in seen:
+                    seen.add(key)
+                    found._add(condition, node)
+        return found
+
+    def _add(self, condition: Condition, node: Node) -> None:
+        support = self.analysis.space.support(condition)
+        if len(support) == 1:
+            self.alone.setdefault(next(iter(support)), []).append(condition)
+        else:
+            self.tied.append((condition, node, support))
+
+    def about(self, symbol: str) -> Iterator[Condition | bool]:
+        """The conditions on one symbol, the others at their :meth:`fixed` sizes where they are tied to it."""
+        if symbol in self.impossible:
+            yield False
+        yield from self.alone.get(symbol, ())
+        others = {name: n for name, n in self.fixed().items() if name != symbol}
+        replaced = Substitution(self.analysis.space, others)
+        for condition, _, symbols in self.tied:
+            if symbol in symbols and symbols <= {*others, symbol}:
+                yield replaced.condition(condition)
+
+    def fixed(self) -> dict[str, int]:
+        """For each symbol the size next to the declared one that it takes by itself: at which others are asked."""
+        if self._fixed is None:
+            self._fixed = dict(self.declared)
+            for symbol, declared in self.declared.items():
+                if not all(substitute(self.alone.get(symbol, ()), {symbol: declared})):
+                    self._fixed[symbol] = next(iter(self.own(symbol).nearest(declared)), declared)
+        return self._fixed
+
+    def couplings(self, symbols: Collection[str]) -> list[Coupling]:
+        """The conditions that do not hold for every combination of sizes that the symbols take by themselves.
+
+        An alternative that an empty axis makes true (``H >= 1 or N == 0``) is no tie for anyone but an empty batch.
+        """
+        found: dict[str, Coupling] = {}
+        space = self.analysis.space
+        for condition, node, _ in self.tied:
+            kept = _of_filled(condition)
+            support = space.support(kept)
+            if len(support) < 2 or self._always(kept):
+                continue
+            constraint = repr(kept)
+            found.setdefault(constraint, Coupling(tuple(s for s in symbols if s in support), constraint, node.name))
+        return list(found.values())
+
+    def _always(self, condition: Condition | bool) -> bool:
+        """Whether it holds for every combination of sizes, by alternatives of one symbol each."""
+        if isinstance(condition, bool):
+            return condition
+        if condition.relation == "and":
+            return all(map(self._always, condition.parts))
+        if condition.relation == "or":
+            return any(map(self._always, condition.parts))
+        key = identity(condition)
+        if key not in self._holds:
+            support = self.analysis.space.support(condition)
+            (symbol,) = support if len(support) == 1 else ("",)
+            self._holds[key] = bool(symbol) and (
+                always_from(condition, self._floor(symbol), self.analysis)
+                or always(condition, symbol, self.own(symbol), self.analysis)
+            )
+        return self._holds[key]
+
+    def _floor(self, symbol: str) -> int:
+        """A size below which a symbol takes none by itself: less than its set, and less work."""
+        if symbol not in self._floors:
+            self._floors[symbol] = none_below(self.alone.get(symbol, ()), self.analysis)
+        return self._floors[symbol]
+
+    def own(self, symbol: str) -> SizeSet:
+        """The sizes that a symbol takes by itself."""
+        if symbol not in self._own:
+            self._own[symbol] = decide([self.alone.get(symbol, ())], symbol, self.analysis)[0].sizes
+        return self._own[symbol]
+
+
+def _of_filled(condition: Condition | bool) -> Condition | bool:
+    """The condition where no symbol is 0."""
+    if isinstance(condition, bool):
+        return condition
+    if condition.relation in ("and", "or"):
+        a, b = map(_of_filled, condition.parts)
+        return a & b if condition.relation == "and" else a | b
+    size = condition.parts[0]
+    is_symbol = not size.constant and len(size.terms) == 1 and len(size.terms[0][0]) == 1
+    if is_symbol and size.space.atoms[size.terms[0][0][0]].function == "symbol" and condition.relation != "ge":
+        return bool(condition.relation == "ne")
+    return condition
+
+
+def _losses(recipe: Recipe) -> Iterable[Ask]:
+    """What holds where nothing is dropped or cropped unevenly."""
+    shapes, nodes = recipe.shapes, recipe.network.nodes
+    asked: set[Any] = set()
+    for node, op in zip(nodes, recipe.ops):
+        if op is None:
+            continue
+        key = (id(op), *[recipe.shape_of[source.index] for source in (*node.inputs, *node.operands.values())])
+        if key in asked:
+            continue
+        asked.add(key)
+        inputs = [shapes[source.index] for source in node.inputs]
+        given = {field: shapes[source.index] for field, source in node.operands.items()}
+        for requirement in op.losses(*inputs, **given):
+            yield requirement.holds, node, recipe.network.symbols
+
+
+def _alignments(recipe: Recipe) -> Iterable[Ask]:
+    """What holds where the grids of every merge coincide, and every unpooling gives the pooled size back."""
+    shapes, space = recipe.shapes, recipe.program.space
+    for meeting in meetings(recipe.network, recipe.ops, shapes):
+        size = shapes[meeting.node.index][meeting.dim]
+        # Along a dim of a fixed size, no symbol's sizes are aligned.
+        yield meeting.holds, meeting.node, space.support(size) or recipe.network.symbols
+    for unpooling in unpoolings(recipe.network, shapes):
+        size = shapes[unpooling.node.index][unpooling.dim]
+        yield unpooling.holds, unpooling.node, space.support(size) or recipe.network.symbols
+
+
+def _traced(network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str) -> Axis:
+    """By tracing size after size on ints, where an operation takes no symbols."""
+    import numpy
+
+    truth = numpy.zeros((3, TRACED + 1), bool)
+    for n in range(TRACED):
+        truth[:, n] = list(_judged(trace(network, {**sizes, symbol: n}, ops)))
+    runs, lossless, aligned = (of_members(row, 1) for row in truth)
+    return Axis(runs, lossless, aligned, TRACED)
+
+
+def is_aligned(found: Trace) -> bool:
+    """Whether the grids of every merge coincide, and every unpooling gives the pooled size back."""
+    network, shapes = found.network, found.by_index
+    return all(m.holds for m in meetings(network, found.ops, shapes)) and all(
+        u.holds for u in unpoolings(network, shapes)
+    )
+
+
+def _widened(
+    recipe: Recipe,
+    ops: Ops,
+    sizes: Mapping[str, int],
+    symbol: str,
+    found: Sequence[Decided],
+    *,
+    contracts: bool = False,
+) -> list[Decided]:
+    """With the small sizes that an operation refuses for a symbol and takes as a number: of *runs*, and of more.
+
+    They stand below the size from which *runs* repeats: behind it, a dim that may be 1 has grown. With ``contracts``
+    they have to meet every expectation. Raises TooLarge where those are too many to trace.
+    """
+    import numpy
+
+    if not _is_narrower(recipe) or any(name not in sizes for name in recipe.network.symbols if name != symbol):
+        return list(found)
+    network, runs = recipe.network, found[0].sizes
+    until = max(runs.start, TRACED)
+    if until * len(network.nodes) > STEPS:
+        raise TooLarge(f"the sizes of {symbol} below {until} would have to be traced one by one")
+    taken = runs.mask(numpy.arange(until))
+    truths = [d.sizes.mask(numpy.arange(max(until, d.sizes.start) + d.sizes.modulus)) for d in found]
+    for n in range(until):
+        if not taken[n]:
+            traced = trace(network, {**sizes, symbol: n}, ops)
+            if contracts and traced.diagnostics:
+                continue
+            for truth, holds in zip(truths, _judged(traced)):
+                truth[n] = holds
+    return [Decided(of_members(truth, d.sizes.modulus), d.below) for truth, d in zip(truths, found)]
+
+
+def _judged(found: Trace) -> Iterator[bool]:
+    """Whether the sizes of a trace run, are lossless, and are aligned."""
+    holds = all(d.code == "T304" for d in found.diagnostics) and None not in found.by_index
+    yield holds
+    holds = holds and not found.lost()
+    yield holds
+    yield holds and is_aligned(found)
+
+
+def _confirmed(network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str, found: Decided) -> Decided:
+    """Without the sizes whose grids differ as numbers: one of each class is asked, as the ratio of its grids is one."""
+    import numpy
+
+    def differs(n: int) -> bool:
+        traced = trace(network, {**sizes, symbol: n}, ops)
+        held = [m for m in meetings(network, traced.ops, traced.by_index) if _judges(m, recipe, symbol)]
+        return not all(m.holds for m in held)
+
+    recipe = Recipe(network, ops, {s: n for s, n in sizes.items() if s != symbol}, contracts=False)
+    members, (finite, start, modulus, residues) = found.sizes, msgspec.structs.astuple(found.sizes)
+    if not recipe.sound or len(finite) + len(residues) > TRACED:
+        return found
+    truth = members.mask(numpy.arange(start + modulus))
+    for n in finite:
+        truth[n] = not differs(n)
+    for residue in residues:
+        first = start + (residue - start) % modulus
+        truth[first] = not differs(first + modulus)
+    return Decided(of_members(truth, modulus), found.below)
+
+
+def _judges(meeting: Any, recipe: Recipe, symbol: str) -> bool:
+    """Whether a merge meets along a dim of this symbol."""
+    size = recipe.shapes[meeting.node.index][meeting.dim]
+    return not isinstance(size, int) and symbol in size.space.support(size)
+
+
+class Form(msgspec.Struct, frozen=True):
+    """The shapes of all nodes for one class of sizes, ``modulus * k + remainder``."""
+
+    modulus: int
+    remainder: int
+    least: int
+    """The least k of the set from which on all shapes are these."""
+    shapes: dict[str, tuple[SizeLike, ...]]
+    """By node: dims are numbers or sizes over ``k``."""
+
+    @property
+    def size(self) -> str:
+        """``16k + 12``."""
+        k = f"{self.modulus}k" if self.modulus > 1 else "k"
+        return f"{k} + {self.remainder}" if self.remainder else k
+
+
+def forms(
+    network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str, found: SizeSet, most: int = 4
+) -> list[Form]:
+    """The shape of every node over k, for up to ``most`` residue classes of a set; the other symbols as declared."""
+    recipe = Recipe(network, ops, {name: n for name, n in sizes.items() if name != symbol}, contracts=False)
+    if not recipe.sound:
+        return []
+    space = recipe.program.space
+    analysis, k = Analysis(space), space.symbol("k")
+    squeezed = NONE
+    if _is_narrower(recipe):
+        squeezed = found - decide([[condition for condition, _ in recipe.conditions]], symbol, analysis)[0].sizes
+    result = []
+    for residue in found.residues[:most]:
+        # Where a dim of 1 is squeezed, the ranks are others.
+        least = found.at_least(max([found.start, *(n + 1 for n in squeezed.finite if n % found.modulus == residue)]))
+        assert least is not None
+        least = (least + (residue - least) % found.modulus) // found.modulus
+        replaced = Substitution(space, {symbol: k * found.modulus + residue})
+        written = []
+        for shape in recipe.unique:
+            dims = [replaced.size(d) for d in shape]
+            written.append(tuple(_affine(d, analysis) for d in dims))
+            least = max([least, *(_since(form, d, least, analysis) for form, d in zip(written[-1], dims))])
+        shapes = {node.name: written[index] for node, index in zip(network.nodes, recipe.shape_of)}
+        result.append(Form(found.modulus, residue, least, shapes))
+    return result
+
+
+def _affine(size: SizeLike, analysis: Analysis) -> SizeLike:
+    """A size as a·k + b, where it is one for all large k: minima and choices that are decided drop out."""
+    if isinstance(size, int) or all(
+        len(monomial) == 1 and size.space.atoms[monomial[0]].function == "symbol" for monomial, _ in size.terms
+    ):
+        return size
+    try:
+        growth = analysis.growth(size)
+    except Aperiodic:
+        return size
+    if growth.period != 1:
+        return size
+    value: Any = Substitution(size.space, {"k": growth.since}).size(size)
+    k: Size = size.space.symbol("k")
+    slope = int(growth.slope)
+    return _plus(k * slope, value - slope * growth.since)
+
+
+def _since(form: SizeLike, size: SizeLike, least: int, analysis: Analysis) -> int:
+    """The k from which on, down to ``least``, a size has its affine form."""
+    if form is size or isinstance(size, int):
+        return least
+    since = analysis.growth(size).since
+    while since > least:
+        replaced = Substitution(size.space, {"k": since - 1})
+        if replaced.size(size) != replaced.size(form):
+            break
+        since -= 1
+    return since
+
+
+def _plus(a: SizeLike, b: int) -> SizeLike:
+    return a + b
+
+
+def written_dim(dim: SizeLike) -> str:
+    """A dim over k as in a table: ``2k + 1``."""
+    return repr(dim).replace("*k", "k") if isinstance(dim, Size) else str(dim)

@@ -1,0 +1,414 @@
+"""What would make a network close, each repair tried on the config's text before it is offered.
+
+A repair is a few edits. The edited text is loaded and traced again: only what then closes is offered, with what it
+does to parameters, MACs, outputs and the sizes that work. Repairs are ranked by how little they change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from tracer.costs.operations import costs, total
+from tracer.diagnostics import Diagnostic, TracerError
+from tracer.net import Net
+from tracer.network.graph import consumers, skip_of
+from tracer.network.records import Network, Node, SizeRange, is_set
+from tracer.ops.base import Op, per_axis, written
+from tracer.ops.convolution import ConvTranspose
+from tracer.ops.merge import Merge
+from tracer.ops.pooling import Pooling
+from tracer.planning.promises import first_missing
+from tracer.planning.working_sizes import promised_sizes, with_every_dim_open
+from tracer.repairing.writing import Written, path_of, written_plan
+from tracer.rules import judge
+from tracer.shapes.trace import Trace
+from tracer.sizing.size_set import SizeSet, TooLarge
+from tracer.source.edits import Edit, EditError, edited
+from tracer.source.tree import Fault
+
+ROUNDS = 16
+"""Merges that are aligned, or up-layers that are sized, one after the other, before a repair is given up."""
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """What a repair does."""
+
+    values: int
+    """How many values of the config it changes."""
+    nodes: list[str]
+    """The nodes that it changes: more than values where a block or an alias is shared."""
+    params: int
+    macs: int
+    params_difference: int | None
+    """Against the network as it is; None where that could not be traced to its end."""
+    macs_difference: int | None
+    outputs: dict[str, list[int]]
+    """The shapes that come out."""
+    sizes: dict[str, str]
+    """The input sizes that run then, per symbol."""
+
+
+class RepairEdit(msgspec.Struct, frozen=True):
+    """One value of the config."""
+
+    path: str
+    """Keys from the document's root: ``decoder.up4.output_padding``."""
+    value: Any
+
+
+class Repair(msgspec.Struct, frozen=True):
+    """One way to make the network close."""
+
+    title: str
+    safe: bool
+    """It changes values of ``auto`` and ``output_padding`` only."""
+    edits: list[RepairEdit]
+    changes: Changes
+    text: str
+    """The config's text with the edits made."""
+
+
+def faults_of(net: Net) -> list[Diagnostic]:
+    """The errors that a repair has to take away."""
+    return [d for d in judge(net) if d.severity == "error"]
+
+
+def repairs(net: Net) -> list[Repair]:
+    """Every repair that was found to close the network, the one that changes least first; empty where it closes."""
+    if not faults_of(net) or not net.network.source:
+        return []
+    finder = _Finder(net)
+    found: dict[str, Repair] = {}
+    for order, (title, edits) in enumerate(finder.candidates()):
+        repair = finder.tried(title, edits)
+        if repair is not None and repair.text not in found:
+            found[repair.text] = repair
+        assert order < 1000
+    return sorted(found.values(), key=_rank)
+
+
+def _rank(repair: Repair) -> tuple[Any, ...]:
+    """Safe ones first; other input sizes last; then by the number of values, then by what they cost."""
+    changes = repair.changes
+    of_sizes = any(edit.path.startswith(("sizes.", "input.")) for edit in repair.edits)
+    costs_more = (abs(changes.params_difference or 0), abs(changes.macs_difference or 0))
+    return (not repair.safe, of_sizes, changes.values, *costs_more)
+
+
+Candidate = tuple[str, list[Edit]]
+
+
+class _Finder:
+    """Makes and tries edits of one network's text."""
+
+    def __init__(self, net: Net) -> None:
+        self.net = net
+        self.network: Network = net.network
+        self.source = net.network.source
+        self.trace = net.trace()
+        complete = None not in self.trace.by_index
+        self.cost = total(costs(self.trace)) if complete else None
+        self.readers = consumers(self.network)
+
+    def candidates(self) -> Iterator[Candidate]:
+        """Edits that may close the network, those that change little first."""
+        ups = [node for node in self.network.nodes if isinstance(node.op, ConvTranspose) and not node.operands]
+        near = [node for node in ups if self._leads_to_fault(node)] or ups
+        for layers in {tuple(node.index for node in some): some for some in (near, ups)}.values():
+            yield from self._solved("output_padding", layers, {"output_padding": None})
+        yield from self._solved_sizes(near, ups)
+        for mode in ("crop", "pad", "resize"):
+            yield from self._aligned(mode)
+        pools = [node for node in self.network.nodes if isinstance(node.op, Pooling) and not node.op.ceil_mode]
+        yield from self._solved("ceil_mode", pools, {"ceil_mode": None})
+        for fields in (("padding",), ("kernel_size",), ("kernel_size", "padding"), ("stride",)):
+            yield from self._solved(" and ".join(fields), near, {**dict.fromkeys(fields), "output_padding": None})
+        yield from self._other_sizes()
+
+    # --- trying ---------------------------------------------------------------------------------------------------
+
+    def tried(self, title: str, edits: list[Edit]) -> Repair | None:
+        """The repair, where the edited text closes."""
+        text, net = self._loaded(edits)
+        if net is None or text is None or faults_of(net):
+            return None
+        trace = net.trace()
+        after = total(costs(trace))
+        try:
+            sets = {symbol: axis.runs.written(symbol) for symbol, axis in net.sizes().axes.items()}
+        except TooLarge:
+            sets = {}
+        before = self.cost
+        changes = Changes(
+            values=len(edits),
+            nodes=self._changed_nodes(net, trace),
+            params=after.params,
+            macs=after.macs,
+            params_difference=None if before is None else after.params - before.params,
+            macs_difference=None if before is None else after.macs - before.macs,
+            outputs={name: list(shape) for name, shape in trace.outputs.items() if shape is not None},
+            sizes=sets,
+        )
+        safe = all(self._is_safe(edit) for edit in edits)
+        shown = [RepairEdit(".".join(map(str, edit.path)), edit.value) for edit in edits]
+        return Repair(title, safe, shown, changes, text)
+
+    def _changed_nodes(self, net: Net, trace: Trace) -> list[str]:
+        """The nodes whose arguments differ."""
+        before = {
+            node.name: (op, {field: source.name for field, source in node.operands.items()})
+            for node, op in zip(self.network.nodes, self.trace.ops)
+        }
+        found = []
+        for node, op in zip(net.network.nodes, trace.ops):
+            now = (op, {field: source.name for field, source in node.operands.items()})
+            if before.get(node.name) != now:
+                found.append(node.name)
+        return found
+
+    def _is_safe(self, edit: Edit) -> bool:
+        return "output_padding" in edit.path or any(
+            edit.path in _paths(node, u.field) for node in self.network.nodes for u in node.unknowns
+        )
+
+    def _loaded(self, edits: list[Edit]) -> tuple[str | None, Net | None]:
+        try:
+            text = edited(self.source, edits)
+            return text, self.net.reloaded(text, tabled=False)
+        except (EditError, TracerError, ValueError, Fault):
+            return None, None
+
+    def _leads_to_fault(self, node: Node) -> bool:
+        """Whether the first merge behind an up-layer is at fault."""
+        at, seen = node, {node.index}
+        while len(following := self.readers.get(at.index, [])) == 1:
+            at = following[0]
+            if at.index in seen:
+                return False
+            seen.add(at.index)
+            if self.trace.by_index[at.index] is None or any(d.span == at.span_for(None) for d in self._faults()):
+                return True
+            if len(at.inputs) > 1:
+                return False
+        return False
+
+    def _faults(self) -> list[Diagnostic]:
+        return self.trace.diagnostics
+
+    # --- values that the planner finds ------------------------------------------------------------------------------
+
+    def _solved(self, what: str, layers: list[Node], fields: Mapping[str, None]) -> Iterator[Candidate]:
+        """Open some arguments of some layers, and let the planner find the values next to the present ones."""
+        opened: dict[Any, Edit] = {}
+        preferred: dict[tuple[str, str], Any] = {}
+        present: dict[Any, Any] = {}
+        for node in layers:
+            op = node.op
+            for field in fields:
+                if op is None or field not in op.solvable or any(u.field == field for u in node.unknowns):
+                    continue
+                path = (*path_of_argument(node), field)
+                opened[path] = Edit(path, self._domain(op, field))
+                preferred[node.name, field] = present[path] = getattr(op, field)
+        _, net = self._loaded(list(opened.values()))
+        if not opened or net is None:
+            return
+        net.network.preferred = preferred
+        solution = Net(net.network, tabled=False).plan()
+        if not solution.feasible:
+            return
+        try:
+            plan = written_plan(net, solution.ops)
+        except EditError:
+            return
+        # What was auto before stays so, and so does what has its value already.
+        edits = [e for e in plan.edits if e.path in opened and not _stands(present[e.path], e.value)]
+        if edits:
+            yield f"{what} of {_named(edits)}", edits
+
+    @staticmethod
+    def _domain(op: Op, field: str) -> Any:
+        """The values that are worth a try: those next to the present one."""
+        if field in ("output_padding", "ceil_mode"):
+            return "auto"
+        axes = int(getattr(op, "axes", 1))
+        values = per_axis(getattr(op, field), axes)
+        least = max(min(values) - 2, type(op).least_value(field))
+        return f"auto({least}..{max(values) + 3})"
+
+    # --- sizes at run time, and merges that align -------------------------------------------------------------------
+
+    def _solved_sizes(self, near: list[Node], ups: list[Node]) -> Iterator[Candidate]:
+        """``output_size: NODE`` on the up-layers that lead to a fault, and on all."""
+        for layers in {tuple(node.index for node in some): some for some in (near, ups)}.values():
+            edits: dict[Any, Edit] = {}
+            for node in layers:
+                skip = skip_of(node, self.readers)
+                name = None if skip is None else self._name_for(skip, node)
+                if name is not None:
+                    path = (*path_of_argument(node), "output_size")
+                    edits[path] = Edit(path, name)
+            found = list(edits.values())
+            if found:
+                yield f"output_size of {_named(found)}, taken from the skip at run time", found
+
+    def _name_for(self, wanted: Node, reader: Node) -> str | None:
+        """What a node is called where another one stands; None where no name reaches it."""
+        prefix = reader.name[: len(reader.name) - len(reader.declaration.name)] if reader.uses else ""
+        names = [n for n, node in self.network.names.items() if node is wanted and n.startswith(prefix)]
+        local = [n[len(prefix) :] for n in names if not prefix or "." not in n[len(prefix) :]]
+        return min(local, key=lambda n: (n.count("."), len(n)), default=None)
+
+    def _aligned(self, mode: str) -> Iterator[Candidate]:
+        """``align`` on every merge that does not close, from the first on."""
+        edits: dict[Any, Edit] = {}
+        net: Net | None = self.net
+        for _ in range(ROUNDS):
+            merge = None if net is None else _failing_merge(net)
+            if merge is None:
+                break
+            path = (*path_of_argument(merge), "align")
+            if path in edits:
+                return
+            edits[path] = Edit(path, mode)
+            _, net = self._loaded(list(edits.values()))
+        found = list(edits.values())
+        if found:
+            yield f"align: {mode} at {_named(found)}", found
+
+    # --- other input sizes ------------------------------------------------------------------------------------------
+
+    def _other_sizes(self) -> Iterator[Candidate]:
+        """The nearest sizes that work, below and above; for promised ranges the class of sizes that all work."""
+        network = with_every_dim_open(self.network)
+        ops, first = self.net.plan().ops, network.defaults()
+        below: list[Edit] = []
+        above: list[Edit] = []
+        for symbol in network.symbols:
+            try:
+                found = promised_sizes(network, ops, self._nearest_working(network, ops, first, symbol), symbol)
+                if found is None or not found.sizes:
+                    return
+                less, more = self._size_edits(symbol, found.sizes, first[symbol], found.below)
+            except (TooLarge, KeyError):
+                return
+            below += less
+            above += more
+        for edits in (below, above):
+            if edits:
+                shown = [f"{_dotted(e).removeprefix('sizes.')} = {written(e.value)}" for e in edits]
+                yield f"input sizes: {', '.join(shown)}", edits
+
+    def _nearest_working(self, network: Network, ops: Any, first: Mapping[str, int], but: str) -> dict[str, int]:
+        """The other symbols at the sizes next to the present ones that work by themselves."""
+        if self._working is None:
+            axes = self.net.sizes(every_dim=True).axes
+            self._working = {s: (axes[s].runs.nearest(n) or (n,))[0] for s, n in first.items() if s in axes}
+        return {**first, **{s: n for s, n in self._working.items() if s != but}}
+
+    _working: dict[str, int] | None = None
+
+    def _size_edits(self, symbol: str, works: SizeSet, size: int, known: int | None) -> tuple[list[Edit], list[Edit]]:
+        promise = self.network.sizes.get(symbol)
+        if isinstance(promise, SizeRange):
+            return (self._range_edits(symbol, promise, works, known),) * 2
+        if isinstance(promise, tuple) and is_set(promise):
+            kept = tuple(n for n in promise if n in works)
+            edits = [Edit(("sizes", symbol), kept)] if kept and kept != promise else []
+            return edits, edits
+        if size in works:
+            return [], []
+        path: tuple[str | int, ...] = ("sizes", symbol)
+        if "[" in symbol:
+            name, dim = symbol[:-1].rsplit("[", 1)
+            inputs = [node for node in self.network.nodes if node.is_input]
+            single = len(inputs) == 1 and inputs[0].name == "input"
+            path = ("input", int(dim)) if single else ("input", name, int(dim))
+        less, more = works.at_most(size), works.at_least(size)
+        return [Edit(path, n) for n in (less,) if n], [Edit(path, n) for n in (more,) if n is not None]
+
+    @staticmethod
+    def _range_edits(symbol: str, promise: SizeRange, works: SizeSet, known: int | None) -> list[Edit]:
+        """A step of the period, from the first size that works."""
+        if first_missing(promise, works, known) is None:
+            return []
+        least = works.at_least(promise.least)
+        while least is not None and works.residues and least < works.start:
+            least = works.at_least(least + 1)
+        if least is None or not works.residues:
+            return []
+        step = works.modulus
+        if promise.step % step == 0:
+            step = promise.step
+        edits = [Edit(("sizes", symbol, "min"), least)] if least != promise.least else []
+        return [*edits, Edit(("sizes", symbol, "step"), step)] if step != promise.step else edits
+
+
+def _failing_merge(net: Net) -> Node | None:
+    """The first merge whose inputs differ."""
+    shapes = net.trace().by_index
+    for node in net.network.nodes:
+        if isinstance(node.op, Merge) and shapes[node.index] is None and None not in net.trace().input_shapes(node):
+            return node if node.op.align == "none" else None
+    return None
+
+
+def path_of_argument(node: Node) -> tuple[str | int, ...]:
+    """Where a node's arguments stand."""
+    return path_of(node, node.declaration)
+
+
+def _paths(node: Node, field: str) -> list[tuple[str | int, ...]]:
+    path = (*path_of_argument(node), field)
+    return [path, *((*path, axis) for axis in range(6))]
+
+
+def _stands(present: Any, value: Any) -> bool:
+    """Whether two values are the same, a number standing for one per axis."""
+    if isinstance(present, tuple) and not isinstance(value, tuple):
+        return set(present) == {value}
+    if isinstance(value, tuple) and not isinstance(present, tuple):
+        return set(value) == {present}
+    return bool(present == value)
+
+
+def _named(edits: list[Edit]) -> str:
+    names = [str(edit.path[-2]) for edit in edits]
+    return ", ".join(dict.fromkeys(names))
+
+
+def _dotted(edit: Edit) -> str:
+    return ".".join(map(str, edit.path))
+
+
+class Plan:
+    """What :func:`tracer.plan` answers: values for every ``auto``, or why there are none and what would help."""
+
+    def __init__(self, net: Net) -> None:
+        solution = net.plan()
+        self.net = net
+        self.diagnostics = faults_of(net)
+        """The errors that are left; empty where the plan is feasible."""
+        self.feasible = solution.feasible and not self.diagnostics
+        """Every ``auto`` has a value, and the network closes for every size that it promises."""
+        self.assignments: dict[str, tuple[Any, ...]] = solution.assignments if solution.feasible else {}
+        """``"up4.output_padding": (1, 0)``, one value per spatial axis."""
+        self.cost = solution.cost
+        self.solutions = solution.solutions
+        self.capped = solution.capped
+        self.served = solution.served
+        """Where no assignment serves every promised size: which serves which, the one that serves the most first."""
+        self.ops = solution.ops
+
+    @cached_property
+    def repairs(self) -> list[Repair]:
+        """What would make the network close, the least change first; each was loaded and traced again."""
+        return [] if self.feasible else repairs(self.net)
+
+    def written(self) -> Written:
+        """The config's text with the solved values in place of every ``auto``. Raises EditError."""
+        return written_plan(self.net, self.ops)

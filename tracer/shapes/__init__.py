@@ -1,0 +1,1 @@
+"""A network and the sizes of its symbols to the shape of every node."""

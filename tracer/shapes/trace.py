@@ -1,0 +1,363 @@
+"""A network and the sizes of its symbols to the shape of every node.
+
+The formulas run on ints, and what fails is said. :mod:`tracer.shapes.recipe` runs them on symbols. No printing, no
+torch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from tracer.diagnostics import Diagnostic, Related
+from tracer.memo import Memo
+from tracer.network.graph import digraph, sources
+from tracer.network.records import DimPattern, Network, Node
+from tracer.ops.base import MAX_INT, Op, Requirement, Shape, with_arguments, written
+from tracer.sizing.arithmetic import Dim
+from tracer.source import limits
+from tracer.source.expressions import Expression, ExpressionError, UnknownName
+from tracer.source.tree import span_of
+
+if TYPE_CHECKING:
+    import networkx
+
+Ops = list[Op | None]
+"""One operation per node, in execution order, with every ``auto`` filled in."""
+
+
+class Accepted:
+    """What is known of an operation on inputs that it takes."""
+
+    __slots__ = ("op", "remarks", "shape")
+
+    def __init__(self, op: Op, shape: Shape) -> None:
+        self.op = op
+        self.shape = shape
+        self.remarks: list[Requirement] | None = None
+        """The losses and cautions that do not hold; None until they are asked for."""
+
+
+_accepted: Memo[Accepted] = Memo(65_536)
+"""By operation and input shapes: equal layers are judged once."""
+
+
+class Shapes(Mapping[str, tuple[int, ...] | None]):
+    """Shapes by node name; a block's name stands for its last node.
+
+    A view: the names belong to the network, so that tracing a large one again costs its sizes only.
+    """
+
+    __slots__ = ("_by_index", "_network")
+
+    def __init__(self, network: Network, by_index: Sequence[tuple[int, ...] | None]) -> None:
+        self._network = network
+        self._by_index = by_index
+
+    def __getitem__(self, name: str) -> tuple[int, ...] | None:
+        index = self._network.names[name].index
+        if index < 0:  # a chunk that nothing uses
+            raise KeyError(name)
+        return self._by_index[index]
+
+    def __iter__(self) -> Iterator[str]:
+        return (node.name for node in self._network.nodes)
+
+    def __len__(self) -> int:
+        return len(self._by_index)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+class Trace:
+    """The shapes of one network for one set of input sizes."""
+
+    def __init__(
+        self,
+        network: Network,
+        ops: Ops,
+        sizes: dict[str, int],
+        shapes: Sequence[tuple[int, ...] | None],
+        diagnostics: list[Diagnostic],
+        accepted: Sequence[Accepted | None] = (),
+    ) -> None:
+        self.network = network
+        self.ops = ops
+        self.sizes = sizes
+        self.by_index = shapes
+        """The shape of every node, in execution order."""
+        self.shapes = Shapes(network, shapes)
+        """``shapes["enc1"] == (1, 64, 568, 568)``; None where a node could not be traced."""
+        self.diagnostics = diagnostics
+        """What torch refuses and which expectations are not met; empty where the network runs."""
+        self._accepted = accepted
+        self._remarks: list[tuple[Node, Requirement]] | None = None
+
+    @property
+    def graph(self) -> networkx.DiGraph[str]:
+        """The network as networkx.DiGraph, with the shapes of this trace."""
+        return digraph(self.network, self.shapes)
+
+    @property
+    def outputs(self) -> dict[str, tuple[int, ...] | None]:
+        """The shapes of the network's outputs."""
+        return {name: self.by_index[node.index] for name, node in self.network.outputs.items()}
+
+    def input_shapes(self, node: Node) -> list[tuple[int, ...] | None]:
+        """The shapes of a node's inputs."""
+        shapes = self.by_index
+        return [shapes[source.index] for source in node.inputs]
+
+    def is_refused(self, node: Node) -> bool:
+        """Whether a node is at fault itself: it has no shape, although all that it reads has."""
+        return self.by_index[node.index] is None and all(self.by_index[s.index] is not None for s in sources(node))
+
+    def traced(
+        self, wanted: Callable[[Op], bool] = lambda op: True
+    ) -> Iterator[tuple[Node, Op, tuple[Shape, ...], dict[str, Shape], Shape]]:
+        """Every wanted operation that has a shape: node, operation, input shapes, sizes from nodes, output shape."""
+        shapes = self.by_index
+        for node, op, y in zip(self.network.nodes, self.ops, shapes):
+            if op is not None and y is not None and wanted(op):
+                sizes = {field: shapes[source.index] for field, source in node.operands.items()}
+                yield node, op, tuple([shapes[source.index] for source in node.inputs]), sizes, y  # type: ignore[misc]
+
+    def remarks(self) -> list[tuple[Node, Requirement]]:
+        """The operations' ``losses`` and ``cautions`` that do not hold."""
+        if self._remarks is None:
+            self._remarks = []
+            for node, accepted in zip(self.network.nodes, self._accepted or self._looked_up()):
+                if accepted is None:
+                    continue
+                if accepted.remarks is None:
+                    accepted.remarks = self._remarks_of(node, accepted.op)
+                if accepted.remarks:
+                    self._remarks += [(node, requirement) for requirement in accepted.remarks]
+        return self._remarks
+
+    def _looked_up(self) -> Iterator[Accepted | None]:
+        for node, op, y in zip(self.network.nodes, self.ops, self.by_index):
+            if op is None or y is None:
+                yield None
+            else:
+                known = None if node.operands else _accepted.get((id(op), *self.input_shapes(node)))
+                yield known or Accepted(op, y)
+
+    def _remarks_of(self, node: Node, op: Op) -> list[Requirement]:
+        inputs: Any = self.input_shapes(node)
+        sizes: Any = {field: self.by_index[source.index] for field, source in node.operands.items()}
+        return [said(r) for r in chain(op.losses(*inputs, **sizes), op.cautions(*inputs, **sizes)) if not r.holds]
+
+    def lost(self) -> list[tuple[Node, Requirement]]:
+        """What is dropped or cropped unevenly (the operations' ``losses`` that do not hold)."""
+        return [(node, requirement) for node, requirement in self.remarks() if requirement.code in ("T501", "T502")]
+
+
+def declared_ops(network: Network) -> Ops:
+    """The operations as declared."""
+    return [node.op for node in network.nodes]
+
+
+def dim_value(dim: DimPattern, sizes: Mapping[str, Dim]) -> Dim:
+    """A declared dim's value. Raises :class:`ExpressionError` for a symbol that has none."""
+    if isinstance(dim, str):
+        try:
+            return sizes[dim]
+        except KeyError:
+            raise UnknownName(dim) from None
+    if isinstance(dim, Expression):
+        value = dim(sizes)
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+    return dim
+
+
+def dims_value(dims: DimPattern | tuple[DimPattern, ...], sizes: Mapping[str, Dim]) -> Any:
+    """The value of an argument that is a dim, or a list of dims."""
+    return tuple(dim_value(d, sizes) for d in dims) if isinstance(dims, tuple) else dim_value(dims, sizes)
+
+
+def dim_pairs(dims: DimPattern | tuple[DimPattern, ...], values: Any) -> list[tuple[DimPattern, Dim]]:
+    """Each declared dim with its value."""
+    return list(zip(dims, values)) if isinstance(dims, tuple) else [(dims, values)]
+
+
+def trace(network: Network, sizes: Mapping[str, int], ops: Ops | None = None) -> Trace:
+    """The shape of every node for these sizes of the symbols, on ints; never raises on a wrong network."""
+    tracer = _Tracer(network, dict(sizes), ops or declared_ops(network))
+    shapes = tracer.run()
+    return Trace(network, tracer.ops, tracer.sizes, shapes, tracer.diagnostics, tracer.accepted)
+
+
+class _Tracer:
+    """One walk over the nodes on ints."""
+
+    def __init__(self, network: Network, sizes: dict[str, int], ops: Ops) -> None:
+        self.network = network
+        self.sizes = sizes
+        self.ops = list(ops)
+        self.diagnostics: list[Diagnostic] = []
+        self.doubted: set[str] = set()
+        """Nodes whose expectation is not met, and what follows from them."""
+        self.shapes: list[Shape | None] = []
+        self.accepted: list[Accepted | None] = []
+
+    def run(self) -> list[Shape | None]:
+        shapes, ops = self.shapes, self.ops
+        missing = self._missing_sizes()
+        for index, node in enumerate(self.network.nodes):
+            accepted: Accepted | None = None
+            if node.op_name == Node.INPUT:
+                y = None if missing else tuple(dim_value(d, self.sizes) for d in node.pattern)
+            else:
+                op = ops[index]
+                inputs = [shapes[source.index] for source in node.inputs]
+                if op is not None and None not in inputs:
+                    if node.dim_fields:
+                        op = self._with_dims(node, op)
+                    if not node.operands:
+                        accepted = _accepted.get((id(op), *inputs))
+                    if accepted is None and op is not None:
+                        accepted = self._apply(node, op, inputs)  # type: ignore[arg-type]
+                y = None if accepted is None else accepted.shape
+            shapes.append(y)
+            self.accepted.append(accepted)
+            if self.doubted and any(source.name in self.doubted for source in node.inputs):
+                self.doubted.add(node.name)  # what is unexpected here follows from there
+            elif y is not None and node.expect is not None:
+                self._expect(node, node.expect, y, None)
+        for name, expected in self.network.output_expect.items():
+            node = self.network.outputs[name]
+            y = shapes[node.index]
+            if y is not None and node.name not in self.doubted:
+                self._expect(node, expected, y, name)
+        return shapes
+
+    def _missing_sizes(self) -> bool:
+        missing = [symbol for symbol in self.network.symbols if symbol not in self.sizes]
+        for symbol in missing:
+            span = self.network.symbols[symbol]
+            hint = f"add `sizes: {{{symbol}: ...}}` or give --size {symbol}=..."
+            self._report("T201", f"the symbol {symbol} has no size", span, hint)
+        return bool(missing)
+
+    def _report(self, code: str, message: str, span: Any, hint: str | None = None, related: Any = ()) -> None:
+        self.diagnostics.append(
+            Diagnostic(code, message, span, path=self.network.path, hint=hint, related=tuple(related))
+        )
+
+    def _with_dims(self, node: Node, op: Op) -> Op | None:
+        """The operation with its dims over symbols computed."""
+        values: dict[str, Any] = {}
+        for field, dims in node.dim_fields.items():
+            try:
+                values[field] = dims_value(dims, self.sizes)
+            except ExpressionError as error:
+                self._report("T005", str(error), node.span_for(field), None, node.use_places())
+                return None
+            for dim, n in dim_pairs(dims, values[field]):
+                least = -MAX_INT if field in op.signed_fields else 0
+                if dim is not None and dim.__class__ is not int and (n.__class__ is not int or n < least):
+                    text = dim.text if isinstance(dim, Expression) else dim
+                    wanted = "a whole number" if least else "a whole number from 0 on"
+                    message = f"{node.name}: the dim {text} is {n}; it must be {wanted}"
+                    self._report("T202", message, node.span_for(field), None, node.use_places())
+                    return None
+        self.ops[node.index] = op = with_arguments(op, values)
+        return op
+
+    def _apply(self, node: Node, op: Op, inputs: list[Shape]) -> Accepted | None:
+        given: dict[str, Shape] = {}
+        for field, source in node.operands.items():
+            size = self.shapes[source.index]
+            if size is None:
+                return None
+            given[field] = size
+        for requirement in op.requirements(*inputs, **given):
+            if not requirement[0]:
+                self.diagnostics.append(refusal(self.network.path, node, requirement, inputs, given))
+                return None
+        y = op.shape(*inputs, **given)
+        if y and max(y) > limits.INTEGER:
+            self._report("T006", f"a dim of {written(y)} has more than 63 bits", node.span, None, node.use_places())
+            return None
+        accepted = Accepted(op, y)
+        if not given:
+            key = (id(op), *inputs)
+            _accepted[key] = accepted
+        return accepted
+
+    def _expect(self, node: Node, expected: Any, y: Shape, output: str | None) -> None:
+        pattern, at = expected
+        what = f"the output {output}" if output else node.name
+        related = [] if output is None else [Related(f"{node.name} stands here", node.span)]
+        try:
+            problem = mismatch(pattern, y, self.sizes)
+        except ExpressionError as error:
+            self._report("T005", f"{what}: {error}", span_of(at), None, (*related, *node.use_places()))
+            return
+        if problem:
+            message = f"{what} has the shape {written(y)}; {problem}"
+            self._report("T304", message, span_of(at), None, (*related, *node.use_places()))
+            self.doubted.add(node.name)
+
+
+def mismatch(pattern: tuple[DimPattern, ...], y: Shape, sizes: Mapping[str, int]) -> str | None:
+    """What differs between a shape and its declared pattern; None where nothing does.
+
+    Raises :class:`ExpressionError` for a dim that has no value.
+    """
+    if len(pattern) != len(y):
+        return f"{len(pattern)} dims are expected, not {len(y)}"
+    wrong = []
+    for position, (dim, n) in enumerate(zip(pattern, y)):
+        if dim is None:
+            continue
+        try:
+            want = dim_value(dim, sizes)
+        except ExpressionError as error:
+            raise ExpressionError(f"the dim {getattr(dim, 'text', dim)}: {error}") from None
+        if want.__class__ not in (int, float):
+            raise ExpressionError(f"the dim {getattr(dim, 'text', dim)} is {written(want)}; a size is a number")
+        if want != n:
+            source = f"{dim.text} = " if isinstance(dim, Expression) else f"{dim} = " if isinstance(dim, str) else ""
+            wrong.append(f"dim {position} is expected to be {source}{want}, not {n}")
+    return "; ".join(wrong) or None
+
+
+def said(requirement: Requirement) -> Requirement:
+    """The requirement with its message as text: a callable must be asked before its generator moves on."""
+    message = requirement.message
+    return requirement if isinstance(message, str) else requirement._replace(message=message())
+
+
+_INPUT = re.compile(r"\binput (\d+)\b")
+
+
+def refusal(
+    path: str, node: Node, requirement: Requirement, inputs: list[Shape], given: Mapping[str, Shape]
+) -> Diagnostic:
+    """The diagnostic of a requirement that does not hold: the argument's place, and the producers'.
+
+    Where the message numbers inputs, they are named instead, and only they are shown.
+    """
+    message = str(said(requirement).message)
+    sources = list(zip(node.inputs, inputs))
+    operand = node.operands.get(requirement.field or "")
+    if len(sources) > 1:
+        numbered = {int(number) for number in _INPUT.findall(message)} & set(range(1, len(sources) + 1))
+        message = _INPUT.sub(lambda m: sources[int(m[1]) - 1][0].name if int(m[1]) in numbered else m[0], message)
+        sources = [source for number, source in enumerate(sources, 1) if not numbered or number in numbered]
+    else:
+        sources = [(operand, given[requirement.field or ""])] if operand is not None else []
+    related = [Related(f"{source.name} gives {written(shape)} here", source.span) for source, shape in sources]
+    return Diagnostic(
+        requirement.code,
+        f"{node.name}: {message}",
+        node.span_for(requirement.field),
+        path=path,
+        hint=requirement.hint,
+        related=(*dict.fromkeys(related), *node.use_places()),
+    )

@@ -1,0 +1,208 @@
+"""Symbolic sizes compiled to a flat program that is applied to many input sizes.
+
+Parse once, compile once, then apply: a program is a list of instructions over slots, run by a loop of a few
+lines, on ints (one input size) or on numpy arrays (all sizes at once). It holds integers only and never code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from tracer.sizing.arithmetic import Dim, Holds, at_least_one, choose, floor_scale, minimum
+from tracer.sizing.symbol import Condition, Size, SizeLike, Space
+
+AFFINE, FLOORDIV, POLYNOMIAL, MINIMUM, QUOTIENT, SCALE, CHOOSE = range(7)
+
+Instruction = tuple[Any, ...]
+Group = tuple[int, list[Instruction]]
+
+
+class Program:
+    """Computes sizes from the values of the symbols; each size has a slot in the list of values.
+
+    Slots 0..len(symbols)-1 hold the symbols' values. Instructions are grouped by kind, in an order in which
+    every argument comes before its use.
+    """
+
+    def __init__(self, space: Space, symbols: Sequence[str]) -> None:
+        self.space = space
+        self.symbols = tuple(symbols)
+        self._slot_of_atom: dict[int, int] = {}
+        self._slot_of_size: dict[Size, int] = {}
+        self._slot_of_constant: dict[int, int] = {}
+        self._base: dict[int, tuple[int, int]] = {}
+        """A slot and a factor by the sizes' terms: sizes that differ by a constant are affine in one slot."""
+        self._instructions: list[tuple[int, Instruction]] = []
+        self._groups: list[Group] | None = None
+        for slot, name in enumerate(self.symbols):
+            (monomial, _), *_ = space.symbol(name).terms
+            self._slot_of_atom[monomial[0]] = slot
+        self.length = len(self.symbols)
+
+    def slot(self, size: SizeLike) -> int:
+        """The slot that holds a size after a run; adds the instructions for it where they are missing."""
+        if isinstance(size, int):
+            slot = self._slot_of_constant.get(size)
+            if slot is None:
+                slot = self._slot_of_constant[size] = self._emit(AFFINE, (0, 0, size))
+            return slot
+        slot = self._slot_of_size.get(size)
+        if slot is None:
+            source, factor = self._base.get(id(size.siblings)) or self._based(size)
+            if factor == 1 and size.constant == 0:
+                slot = source
+            else:
+                slot = self._emit(AFFINE, (source, factor, size.constant))
+            self._slot_of_size[size] = slot
+        return slot
+
+    def _emit(self, kind: int, instruction: Instruction) -> int:
+        self._groups = None
+        self._instructions.append((kind, instruction))
+        self.length += 1
+        return self.length - 1
+
+    def _based(self, size: Size) -> tuple[int, int]:
+        """The slot and the factor that a size and its siblings are made of."""
+        for index in self.space.atoms_under(size, self._slot_of_atom):
+            self._slot_of_atom[index] = self._emit_atom(index)
+        terms, slot_of = size.terms, self._slot_of_atom
+        if len(terms) == 1 and len(terms[0][0]) == 1:
+            (atom,), factor = terms[0]
+            base = (slot_of[atom], factor)
+        else:
+            products = tuple((factor, tuple(slot_of[a] for a in monomial)) for monomial, factor in terms)
+            base = (self._emit(POLYNOMIAL, (products, 0)), 1)
+        self._base[id(size.siblings)] = base
+        return base
+
+    def _emit_atom(self, index: int) -> int:
+        atom = self.space.atoms[index]
+        arguments = atom.arguments
+        if atom.function == "symbol":
+            raise KeyError(arguments[0])
+        if atom.function == "floordiv":
+            numerator, divisor = arguments
+            if isinstance(numerator, Size) and isinstance(divisor, int):
+                terms = numerator.terms
+                if len(terms) == 1 and len(terms[0][0]) == 1:
+                    (inner,), factor = terms[0]
+                    return self._emit(FLOORDIV, (self._slot_of_atom[inner], factor, numerator.constant, divisor))
+            return self._emit(QUOTIENT, (self.slot(numerator), self.slot(divisor)))
+        if atom.function == "minimum":
+            return self._emit(MINIMUM, (self.slot(arguments[0]), self.slot(arguments[1])))
+        if atom.function == "scale":
+            return self._emit(SCALE, (self.slot(arguments[0]), arguments[1]))
+        condition, then, otherwise = arguments
+        for below in condition.sizes():
+            self.slot(below)
+        return self._emit(CHOOSE, (condition, self.slot(then), self.slot(otherwise)))
+
+    def groups(self) -> list[Group]:
+        """The instructions in order, as runs of one kind; affine ones also of one source and factor."""
+        if self._groups is None:
+            self._groups = []
+            for (kind, source, factor), run in groupby(self._instructions, _run_of):
+                instructions = [instruction for _, instruction in run]
+                if kind == AFFINE:
+                    instructions = [(source, factor, [constant for _, _, constant in instructions])]
+                self._groups.append((kind, instructions))
+        return self._groups
+
+    def run(self, values: Mapping[str, Dim]) -> list[Dim]:
+        """The value of every slot, for the given values of the symbols (ints or arrays)."""
+        v: list[Dim] = [values[name] for name in self.symbols]
+        for kind, instructions in self.groups():
+            if kind == AFFINE:
+                ((source, factor, constants),) = instructions
+                if factor:
+                    n = v[source] * factor
+                    v += [n + constant for constant in constants]
+                else:
+                    v += constants
+            elif kind == FLOORDIV:
+                for source, factor, constant, divisor in instructions:
+                    v.append((v[source] * factor + constant) // divisor)
+            else:
+                for instruction in instructions:
+                    v.append(self.value(kind, instruction, v))
+        return v
+
+    @property
+    def computed(self) -> int:
+        """How many slots are computed."""
+        return len(self._instructions)
+
+    def steps(self) -> Iterator[tuple[int, int, Instruction]]:
+        """The instructions one by one: the slot that each fills, its kind, and itself."""
+        for slot, (kind, instruction) in enumerate(self._instructions, len(self.symbols)):
+            yield slot, kind, instruction
+
+    def reads(self, kind: int, instruction: Instruction) -> list[int]:
+        """The slots that an instruction reads."""
+        if kind == AFFINE:
+            return [instruction[0]] if instruction[1] else []
+        if kind in (FLOORDIV, SCALE):
+            return [instruction[0]]
+        if kind == POLYNOMIAL:
+            return [slot for _, slots in instruction[0] for slot in slots]
+        if kind == CHOOSE:
+            condition, *branches = instruction
+            return [*(self._slot_of_size[size] for size in condition.sizes()), *branches]
+        return list(instruction)
+
+    def value(self, kind: int, instruction: Instruction, v: Sequence[Dim]) -> Dim:
+        """What one instruction gives."""
+        first, second = instruction[:2]
+        if kind == AFFINE:
+            return v[first] * second + instruction[2] if second else instruction[2]
+        if kind == FLOORDIV:
+            return (v[first] * second + instruction[2]) // instruction[3]
+        if kind == POLYNOMIAL:
+            total = second
+            for factor, slots in first:
+                for slot in slots:
+                    factor = factor * v[slot]
+                total = total + factor
+            return total
+        if kind == MINIMUM:
+            return minimum(v[first], v[second])
+        if kind == QUOTIENT:
+            # A divisor of zero is refused by a requirement; the value behind it is never shown.
+            return v[first] // at_least_one(v[second])
+        if kind == SCALE:
+            return floor_scale(v[first], second)
+        return choose(self.truth(first, v), v[second], v[instruction[2]])
+
+    def truth(self, condition: Condition, v: Sequence[Dim]) -> Holds:
+        """A condition's truth after a run; its sizes must have slots."""
+        return condition.evaluate(lambda size: v[self._slot_of_size[size]])
+
+    def watch(self, condition: Condition) -> Condition:
+        """Give every size of a condition a slot, so that :meth:`truth` can judge it."""
+        for size in condition.sizes():
+            self.slot(size)
+        return condition
+
+
+def _run_of(emitted: tuple[int, Instruction]) -> tuple[int, Any, Any]:
+    """What the instructions of one run share."""
+    kind, instruction = emitted
+    return (kind, instruction[0], instruction[1]) if kind == AFFINE else (kind, None, None)
+
+
+def substitute(sizes: Iterable[SizeLike | Condition | bool], values: Mapping[str, Dim]) -> list[Any]:
+    """Values of sizes and truths of conditions, for given values of all symbols."""
+    wanted = list(sizes)
+    first = next((s for s in wanted if isinstance(s, (Size, Condition))), None)
+    if first is None:
+        return wanted
+    program = Program(first.space, list(values))
+    plan = [
+        program.watch(s) if isinstance(s, Condition) else program.slot(s) for s in wanted if not isinstance(s, bool)
+    ]
+    v = program.run(values)
+    results = iter([program.truth(p, v) if isinstance(p, Condition) else v[p] for p in plan])
+    return [s if isinstance(s, bool) else next(results) for s in wanted]

@@ -1,0 +1,248 @@
+"""A set of sizes that is exact for every integer from 0 on.
+
+Size functions of strides are eventually periodic, so the sizes that a network takes are a finite list and, from some
+size on, residue classes of one modulus. This file knows sets only: :mod:`tracer.sizing.periodic` says when a condition is
+periodic, :mod:`tracer.planning.working_sizes` asks it of a network.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    import numpy
+
+MODULUS = 8_000_000
+"""The largest modulus that is computed."""
+
+
+class TooLarge(Exception):
+    """The set repeats later than sizes are computed; the message says when."""
+
+
+class SizeSet(msgspec.Struct, frozen=True):
+    """The sizes in ``finite``, all below ``start``, and every size >= ``start`` with a remainder in ``residues``.
+
+    Always in canonical form: the least ``modulus``, then the least ``start``; residues sorted. Two sets are equal
+    where their fields are. Without a periodic part ``modulus`` is 1 and ``residues`` is empty.
+    """
+
+    finite: tuple[int, ...]
+    start: int
+    modulus: int
+    residues: tuple[int, ...]
+
+    def __contains__(self, size: object) -> bool:
+        if not isinstance(size, int) or size < 0:
+            return False
+        if size >= self.start:
+            return _within(size % self.modulus, self.residues)
+        return _within(size, self.finite)
+
+    def __bool__(self) -> bool:
+        return bool(self.finite or self.residues)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether only finitely many sizes belong to it."""
+        return not self.residues
+
+    @property
+    def density(self) -> float:
+        """The share of the large sizes that belong to it."""
+        return len(self.residues) / self.modulus
+
+    @property
+    def least(self) -> int | None:
+        """The smallest size; None where there is none."""
+        return self.at_least(0)
+
+    def at_least(self, size: int) -> int | None:
+        """The smallest member >= ``size``; None where there is none."""
+        size = max(size, 0)
+        place = bisect_left(self.finite, size)
+        if place < len(self.finite):
+            return self.finite[place]
+        if not self.residues:
+            return None
+        size = max(size, self.start)
+        place = bisect_left(self.residues, size % self.modulus)
+        base = size - size % self.modulus
+        if place < len(self.residues):
+            return base + self.residues[place]
+        return base + self.modulus + self.residues[0]
+
+    def at_most(self, size: int) -> int | None:
+        """The largest member <= ``size``; None where there is none."""
+        if self.residues and size >= self.start:
+            base = size - size % self.modulus
+            place = bisect_left(self.residues, size % self.modulus + 1)
+            found = base + self.residues[place - 1] if place else base - self.modulus + self.residues[-1]
+            if found >= self.start:
+                return found
+        place = bisect_left(self.finite, size + 1)
+        return self.finite[place - 1] if place else None
+
+    def nearest(self, size: int) -> tuple[int, ...]:
+        """The members next to ``size``, the nearer one first (the smaller of two as near); itself, where it is one."""
+        if size in self:
+            return (size,)
+        found = [n for n in (self.at_most(size), self.at_least(size)) if n is not None]
+        return tuple(sorted(found, key=lambda n: (abs(n - size), n)))
+
+    def mask(self, sizes: numpy.ndarray[Any, Any]) -> numpy.ndarray[Any, Any]:
+        """Which sizes of an array (integers from 0 on) belong to it, all at once."""
+        import numpy
+
+        pattern = numpy.zeros(self.modulus, bool)
+        pattern[list(self.residues)] = True
+        found: numpy.ndarray[Any, Any] = pattern[sizes % self.modulus]
+        if self.start:
+            small = numpy.zeros(self.start, bool)
+            small[list(self.finite)] = True
+            below = sizes < self.start
+            found[below] = small[sizes[below]]
+        return found
+
+    def between(self, least: int, most: int) -> Iterator[int]:
+        """The members from ``least`` to ``most``, both included, in order."""
+        n = self.at_least(least)
+        while n is not None and n <= most:
+            yield n
+            n = self.at_least(n + 1)
+
+    def __and__(self, other: SizeSet) -> SizeSet:
+        return _combined(self, other, lambda a, b: a & b)
+
+    def __or__(self, other: SizeSet) -> SizeSet:
+        return _combined(self, other, lambda a, b: a | b)
+
+    def __sub__(self, other: SizeSet) -> SizeSet:
+        return _combined(self, other, lambda a, b: a & ~b)
+
+    def __le__(self, other: SizeSet) -> bool:
+        return not self - other
+
+    def written(self, symbol: str = "n") -> str:
+        """As a person writes it: ``H = 16k + 12, k >= 11``."""
+        if not self:
+            return f"no {symbol}"
+        if self.modulus == 1 and self.residues:
+            forms = [f"{symbol} >= {self.start}" if self.start else f"any {symbol}"]
+            return ", or ".join([f"{symbol} = {_listed(self.finite)}", *forms] if self.finite else forms)
+        single, classes = list(self.finite), dict[int, list[str]]()
+        for first, last in _runs(self.residues, self.modulus):
+            k = -(-(self.start - first) // self.modulus)
+            classes.setdefault(k, []).append(_form(self.modulus, first, last))
+            # A run that the start cuts is listed as far as it belongs to the set.
+            single += range(self.start, self.modulus * (k - 1) + last + 1)
+        texts = [f"{symbol} = {_listed(sorted(single))}"] if single else []
+        for k, found in classes.items():
+            shown = found if len(found) <= 8 else [*found[:4], f"... {found[-1]} ({len(self.residues)} in all)"]
+            texts.append(f"{symbol} = {' or '.join(shown)}, k >= {k}")
+        return ", or ".join(texts)
+
+
+def _within(value: int, numbers: Sequence[int]) -> bool:
+    place = bisect_left(numbers, value)
+    return place < len(numbers) and numbers[place] == value
+
+
+def _runs(residues: Sequence[int], modulus: int) -> list[tuple[int, int]]:
+    """Neighbouring residues, three or more, as (first, last); the last may lie beyond the modulus. Others alone."""
+    runs: list[list[int]] = []
+    for residue in residues:
+        if runs and runs[-1][1] == residue - 1:
+            runs[-1][1] = residue
+        else:
+            runs.append([residue, residue])
+    if len(runs) > 1 and runs[0][0] == 0 and runs[-1][1] == modulus - 1:
+        wrapped = [runs[-1][0], modulus + runs[0][1]]
+        if wrapped[1] - wrapped[0] >= 2:
+            runs = [*runs[1:-1], wrapped]
+    found: list[tuple[int, int]] = []
+    for first, last in runs:
+        found += [(first, last)] if last - first >= 2 else [(n, n) for n in range(first, last + 1)]
+    return found
+
+
+def _form(modulus: int, first: int, last: int) -> str:
+    text = f"{modulus}k + {first}" if first else f"{modulus}k"
+    return text if first == last else f"{modulus}k + {first}..{last}"
+
+
+def _listed(numbers: Sequence[int], most: int = 12) -> str:
+    """Numbers in order, three or more neighbours as 5..9, the middle of many left out."""
+    runs: list[list[int]] = []
+    for n in numbers:
+        if runs and runs[-1][1] == n - 1:
+            runs[-1][1] = n
+        else:
+            runs.append([n, n])
+    texts: list[str] = []
+    for first, last in runs:
+        texts += [f"{first}..{last}"] if last - first >= 2 else map(str, range(first, last + 1))
+    return ", ".join(texts if len(texts) <= most else [*texts[: most - 2], "...", texts[-1]])
+
+
+EVERY = SizeSet((), 0, 1, (0,))
+"""Every size from 0 on."""
+
+NONE = SizeSet((), 0, 1, ())
+"""No size."""
+
+
+def of_members(truth: numpy.ndarray[Any, Any], period: int) -> SizeSet:
+    """The set whose first members are where ``truth`` holds, and whose last ``period`` entries repeat for ever."""
+    import numpy
+
+    start = len(truth) - period
+    pattern = _least_period(numpy.roll(truth[start:], start % period))
+    modulus = len(pattern)
+    if not pattern.any():
+        finite = numpy.flatnonzero(truth)
+        last = int(finite[-1]) + 1 if len(finite) else 0
+        return SizeSet(tuple(finite.tolist()), last, 1, ())
+    different = numpy.flatnonzero(truth[:start] != pattern[numpy.arange(start) % modulus])
+    start = int(different[-1]) + 1 if len(different) else 0
+    return SizeSet(
+        tuple(numpy.flatnonzero(truth[:start]).tolist()), start, modulus, tuple(numpy.flatnonzero(pattern).tolist())
+    )
+
+
+def _least_period(pattern: numpy.ndarray[Any, Any]) -> numpy.ndarray[Any, Any]:
+    """The shortest pattern that repeats to this one, whose length is divided by prime after prime."""
+    rest, prime = len(pattern), 2
+    while rest > 1:
+        if prime * prime > rest:
+            prime = rest
+        while rest % prime == 0:
+            rest //= prime
+            parts = pattern.reshape(prime, -1)
+            if (parts == parts[0]).all():
+                pattern = parts[0]
+        prime += 1
+    return pattern
+
+
+def _combined(a: SizeSet, b: SizeSet, join: Any) -> SizeSet:
+    if a == b and join(True, True):
+        return a
+    modulus = math.lcm(a.modulus, b.modulus)
+    start = max(a.start, b.start)
+    refuse_large(modulus, start)
+    import numpy
+
+    sizes = numpy.arange(start + modulus)
+    return of_members(join(a.mask(sizes), b.mask(sizes)), modulus)
+
+
+def refuse_large(modulus: int, start: int) -> None:
+    """Raise :class:`TooLarge` where a set would be decided beyond what is computed."""
+    if modulus + start > MODULUS:
+        raise TooLarge(f"the sizes repeat every {modulus}, from {start} on; at most {MODULUS} are computed")

@@ -1,0 +1,55 @@
+"""Sizes and conditions with some of their symbols replaced, by numbers or by other sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tracer.sizing.arithmetic import at_least_one, choose, floor_scale, minimum
+from tracer.sizing.symbol import Condition, SizeLike, Space, compare
+
+
+class Substitution:
+    """Replaces symbols of one space; what it has worked out for one size serves the others."""
+
+    def __init__(self, space: Space, values: Mapping[str, SizeLike]) -> None:
+        self.space = space
+        self.values = values
+        self._of_atom: dict[int, SizeLike] = {}
+
+    def size(self, size: SizeLike) -> SizeLike:
+        """The size with the symbols replaced."""
+        if isinstance(size, int) or self.space.support(size).isdisjoint(self.values):
+            return size
+        for index in self.space.atoms_under(size, self._of_atom):
+            self._of_atom[index] = self._atom(index)
+        total: Any = size.constant
+        for monomial, factor in size.terms:
+            product: Any = factor
+            for index in monomial:
+                product = product * self._of_atom[index]
+            total = total + product
+        return total  # type: ignore[no-any-return]
+
+    def _atom(self, index: int) -> Any:
+        atom = self.space.atoms[index]
+        first, *rest = atom.arguments
+        if atom.function == "symbol":
+            return self.values.get(first, self.space.symbol(first))
+        if atom.function == "floordiv":
+            divisor: Any = self.size(rest[0])
+            return self.size(first) // (at_least_one(divisor) if isinstance(divisor, int) else divisor)
+        if atom.function == "minimum":
+            return minimum(self.size(first), self.size(rest[0]))
+        if atom.function == "scale":
+            return floor_scale(self.size(first), rest[0])
+        return choose(self.condition(first), self.size(rest[0]), self.size(rest[1]))
+
+    def condition(self, condition: Condition | bool) -> Condition | bool:
+        """The condition with the symbols replaced; a bool where that decides it."""
+        if isinstance(condition, bool):
+            return condition
+        if condition.relation in ("and", "or"):
+            a, b = (self.condition(part) for part in condition.parts)
+            return a & b if condition.relation == "and" else a | b
+        return compare(condition.relation, self.size(condition.parts[0]))

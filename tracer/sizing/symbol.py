@@ -1,0 +1,452 @@
+"""Sizes that are not numbers yet.
+
+A :class:`Size` is a polynomial with integer coefficients over *atoms*: the symbols of a config
+(``H``) and what the size formulas make of them (``(H + 1) // 2``). Sizes are interned, so two
+formulas that always agree are one object, and a merge of such sizes is proven without a number.
+A comparison of sizes gives a :class:`Condition`, which has no truth value: no formula may branch on it.
+
+This file knows nothing of operations or networks. :mod:`tracer.sizing.program` turns sizes into a program.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Container, Iterable
+from typing import Any, Union
+
+SizeLike = Union[int, "Size"]
+Monomial = tuple[int, ...]
+Terms = tuple[tuple[Monomial, int], ...]
+
+
+DYADIC = 2**12
+"""The largest numerator and denominator of a factor that is a fraction of floats."""
+
+
+class Atom:
+    """An indivisible size: a symbol, or a function of other sizes that is not a polynomial."""
+
+    __slots__ = ("arguments", "function", "index")
+
+    def __init__(self, index: int, function: str, arguments: tuple[Any, ...]) -> None:
+        self.index = index
+        self.function = function  # symbol | floordiv | minimum | choose | scale
+        self.arguments = arguments
+
+    def __repr__(self) -> str:
+        first, *rest = self.arguments
+        if self.function == "symbol":
+            return str(first)
+        if self.function == "floordiv":
+            numerator, divisor = repr(first), repr(rest[0])
+            return f"{_grouped(numerator)} // {_grouped(divisor)}"
+        if self.function == "choose":
+            return f"({rest[0]!r} if {first!r} else {rest[1]!r})"
+        name = "min" if self.function == "minimum" else self.function
+        return f"{name}({', '.join(map(repr, self.arguments))})"
+
+
+def _grouped(text: str) -> str:
+    return text if text.isalnum() else f"({text})"
+
+
+class Space:
+    """The symbols of one network and every size made of them."""
+
+    def __init__(self) -> None:
+        self.atoms: list[Atom] = []
+        self._atom_of: dict[tuple[Any, ...], Atom] = {}
+        self._siblings: dict[Terms, Siblings] = {}
+        self._support: dict[int, frozenset[str]] = {}
+        self.written: Callable[[Size], str] | None = None
+        """How its sizes are written, where not as expressions over the symbols."""
+
+    def symbol(self, name: str) -> Size:
+        """The size that stands for the symbol ``name``."""
+        return self.atom("symbol", name)
+
+    def atom(self, function: str, *arguments: Any) -> Size:
+        """The size ``function(*arguments)``, made once."""
+        key = (function, *(identity(argument) for argument in arguments))
+        atom = self._atom_of.get(key)
+        if atom is None:
+            atom = self._atom_of[key] = Atom(len(self.atoms), function, arguments)
+            self.atoms.append(atom)
+        return self.interned((((atom.index,), 1),), 0)
+
+    def size(self, coefficients: dict[Monomial, int]) -> SizeLike:
+        """The polynomial with these coefficients (the empty monomial is the constant)."""
+        constant = coefficients.pop((), 0)
+        terms = tuple(sorted((m, c) for m, c in coefficients.items() if c))
+        return self.interned(terms, constant) if terms else constant
+
+    def support(self, of: SizeLike | Condition | bool) -> frozenset[str]:
+        """The symbols that a size or condition depends on."""
+        if isinstance(of, int):
+            return NOTHING
+        if isinstance(of, Condition):
+            return NOTHING.union(*[self.support(part) for part in of.parts])
+        known = self._support
+        for index in self.atoms_under(of, known):
+            atom = self.atoms[index]
+            own = frozenset([atom.arguments[0]]) if atom.function == "symbol" else NOTHING
+            known[index] = own.union(*[self.support(size) for size in sizes_in(atom.arguments)])
+        return NOTHING.union(*[known[index] for monomial, _ in of.terms for index in monomial])
+
+    def atoms_under(self, size: Size, known: Container[int]) -> list[int]:
+        """The atoms that a size is made of and that are not known yet, each behind those it is made of."""
+        missing: set[int] = set()
+        pending = [a for monomial, _ in size.terms for a in monomial]
+        while pending:
+            index = pending.pop()
+            if index in known or index in missing:
+                continue
+            missing.add(index)
+            for below in sizes_in(self.atoms[index].arguments):
+                pending.extend(a for monomial, _ in below.terms for a in monomial)
+        return sorted(missing)  # an atom is numbered after its arguments
+
+    def interned(self, terms: Terms, constant: int) -> Size:
+        """The size of these terms and this constant, made once."""
+        siblings = self._siblings.get(terms)
+        if siblings is None:
+            siblings = self._siblings[terms] = Siblings(self, terms)
+        return siblings.size(constant)
+
+
+NOTHING: frozenset[str] = frozenset()
+
+
+def sizes_in(arguments: Iterable[Any]) -> Iterable[Size]:
+    """The sizes among an atom's arguments, those inside of conditions included."""
+    for argument in arguments:
+        if isinstance(argument, Size):
+            yield argument
+        elif isinstance(argument, Condition):
+            yield from argument.sizes()
+
+
+def identity(value: Any) -> Any:
+    """What makes two arguments of an atom the same: sizes are interned, conditions are not."""
+    if isinstance(value, Condition):
+        return (value.relation, *map(identity, value.parts))
+    return id(value) if isinstance(value, Size) else value
+
+
+class Siblings(dict[int, "Size"]):
+    """The sizes of the same terms by their constant: adding a number to a size is one look-up."""
+
+    __slots__ = ("common", "space", "terms")
+
+    def __init__(self, space: Space, terms: Terms) -> None:
+        super().__init__()
+        self.space = space
+        self.terms = terms
+        self.common = math.gcd(*[factor for _, factor in terms])
+        """The greatest common divisor of the factors."""
+
+    def size(self, constant: int) -> Size:
+        """The one with this constant, made once."""
+        found = self.get(constant)
+        if found is None:
+            found = self[constant] = Size(self.space, self.terms, constant, self)
+        return found
+
+
+class Size:
+    """A size as a polynomial over atoms; supports ``+ - * // %`` and comparisons."""
+
+    __slots__ = ("constant", "siblings", "space", "terms")
+
+    def __init__(self, space: Space, terms: Terms, constant: int, siblings: Siblings) -> None:
+        self.space = space
+        self.terms = terms
+        self.constant = constant
+        self.siblings = siblings
+
+    def __repr__(self) -> str:
+        if self.space.written is not None:
+            return self.space.written(self)
+        atoms = self.space.atoms
+        text = ""
+        for monomial, factor in self.terms:
+            product = "*".join(
+                f"({a!r})" if a.function == "floordiv" and (len(monomial) > 1 or factor != 1) else repr(a)
+                for a in (atoms[i] for i in monomial)
+            )
+            sign = ("-" if factor < 0 else "") if not text else (" - " if factor < 0 else " + ")
+            text += sign + (product if abs(factor) == 1 else f"{abs(factor)}*{product}")
+        if self.constant:
+            text += f" {'-' if self.constant < 0 else '+'} {abs(self.constant)}"
+        return text
+
+    def length(self) -> int:
+        """How many atoms its expression has when it is written out."""
+        return self._length({})
+
+    def _length(self, known: dict[int, int]) -> int:
+        total = 0
+        for monomial, _ in self.terms:
+            for index in monomial:
+                if index not in known:
+                    arguments = self.space.atoms[index].arguments
+                    known[index] = 1 + sum(inner._length(known) for inner in sizes_in(arguments))
+                total += known[index]
+        return total
+
+    def _combine(self, other: Size, sign: int) -> SizeLike:
+        if self.siblings is other.siblings and sign < 0:
+            return self.constant - other.constant
+        total = dict(self.terms)
+        for monomial, factor in other.terms:
+            total[monomial] = total.get(monomial, 0) + sign * factor
+        total[()] = self.constant + sign * other.constant
+        return self.space.size(total)
+
+    def __add__(self, other: SizeLike) -> SizeLike:
+        if isinstance(other, Size):
+            return self._combine(other, 1)
+        return self.siblings.size(self.constant + other)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: SizeLike) -> SizeLike:
+        if isinstance(other, Size):
+            return self._combine(other, -1)
+        return self.siblings.size(self.constant - other)
+
+    def __rsub__(self, other: int) -> SizeLike:
+        return -self + other
+
+    def __neg__(self) -> SizeLike:
+        return self * -1
+
+    def __mul__(self, other: SizeLike) -> SizeLike:
+        if isinstance(other, int):
+            if other == 0:
+                return 0
+            return self.space.interned(tuple((m, c * other) for m, c in self.terms), self.constant * other)
+        total: dict[Monomial, int] = {}
+        for m1, c1 in (*self.terms, ((), self.constant)):
+            for m2, c2 in (*other.terms, ((), other.constant)):
+                monomial = tuple(sorted(m1 + m2))
+                total[monomial] = total.get(monomial, 0) + c1 * c2
+        return self.space.size(total)
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, other: SizeLike) -> SizeLike:
+        if isinstance(other, int):
+            return self if other == 1 else self._floordiv_int(other)
+        exact = self._exact_quotient(other)
+        return self.space.atom("floordiv", self, other) if exact is None else exact
+
+    def __rfloordiv__(self, other: int) -> SizeLike:
+        return self.space.atom("floordiv", other, self)
+
+    def _floordiv_int(self, divisor: int) -> SizeLike:
+        if divisor <= 0:
+            raise ZeroDivisionError("a size is divided by a positive number only")
+        # (d*q + r) // d == q + r // d, and a floor of a floor is one floor.
+        whole: dict[Monomial, int] = {}
+        rest: dict[Monomial, int] = {}
+        for monomial, factor in self.terms:
+            if factor % divisor == 0:
+                whole[monomial] = factor // divisor
+            else:
+                rest[monomial] = factor
+        quotient, remainder = divmod(self.constant, divisor)
+        if not rest:
+            whole[()] = quotient
+            return self.space.size(whole)
+        inner = self.space.interned(tuple(sorted(rest.items())), remainder)
+        if len(inner.terms) == 1 and len(inner.terms[0][0]) == 1 and inner.terms[0][1] == 1:
+            atom = self.space.atoms[inner.terms[0][0][0]]
+            if atom.function == "floordiv" and isinstance(atom.arguments[1], int):
+                numerator, first = atom.arguments
+                folded = (numerator + remainder * first) // (first * divisor)
+                return folded + self.space.size({**whole, (): quotient})  # type: ignore[no-any-return]
+        floor = self.space.atom("floordiv", inner, divisor)
+        return floor + self.space.size({**whole, (): quotient})
+
+    def _exact_quotient(self, other: Size) -> SizeLike | None:
+        """self / other where other is one monomial that divides every term."""
+        if self is other:
+            return 1
+        if other.constant or len(other.terms) != 1:
+            return None
+        divisor, factor = other.terms[0]
+        total: dict[Monomial, int] = {}
+        for monomial, coefficient in (*self.terms, ((), self.constant)):
+            if coefficient == 0:
+                continue
+            left = list(monomial)
+            for atom in divisor:
+                if atom not in left:
+                    return None
+                left.remove(atom)
+            if coefficient % factor:
+                return None
+            total[tuple(left)] = coefficient // factor
+        return self.space.size(total)
+
+    def __mod__(self, other: SizeLike) -> SizeLike:
+        return self - (self // other) * other
+
+    def __rmod__(self, other: int) -> SizeLike:
+        return other - (other // self) * self
+
+    def __pow__(self, exponent: int) -> SizeLike:
+        power: SizeLike = 1
+        for _ in range(exponent):
+            power = power * self
+        return power
+
+    def minimum(self, other: SizeLike) -> SizeLike:
+        difference = self - other
+        if isinstance(difference, int):
+            return self if difference <= 0 else other
+        return self.space.atom("minimum", self, other)
+
+    def scale(self, factor: float) -> SizeLike:
+        """floor(self * factor) in double arithmetic, which is exact for 1.5 or 0.25 and sizes below 2**40."""
+        above, below = float(factor).as_integer_ratio()
+        if 0 < above <= DYADIC and below <= DYADIC:
+            return self * above // below
+        return self.space.atom("scale", self, factor)
+
+    def __ge__(self, other: SizeLike) -> Condition | bool:
+        if isinstance(other, Size):
+            return compare("ge", self._combine(other, -1))
+        return compare("ge", self.siblings.size(self.constant - other))
+
+    def __le__(self, other: SizeLike) -> Condition | bool:
+        return compare("ge", other - self)
+
+    def __gt__(self, other: SizeLike) -> Condition | bool:
+        return self >= other + 1
+
+    def __lt__(self, other: SizeLike) -> Condition | bool:
+        return compare("ge", other - self - 1)
+
+    def __eq__(self, other: object) -> Any:
+        if isinstance(other, int):
+            return compare("eq", self.siblings.size(self.constant - other))
+        return compare("eq", self - other) if isinstance(other, Size) else NotImplemented
+
+    def __ne__(self, other: object) -> Any:
+        return compare("ne", self - other) if isinstance(other, (int, Size)) else NotImplemented
+
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"the size {self!r} is not a number yet: no formula may branch on it")
+
+
+def compare(relation: str, difference: SizeLike) -> Condition | bool:
+    """The condition that ``difference`` is >= 0 (ge), == 0 (eq) or != 0 (ne); decided where it always or never is."""
+    if isinstance(difference, int):
+        return difference >= 0 if relation == "ge" else (difference == 0) is (relation == "eq")
+    common = difference.siblings.common
+    if common != 1:
+        # g*p + c >= 0 is p + c // g >= 0, and g*p + c == 0 has no solution where g does not divide c.
+        if relation != "ge" and difference.constant % common:
+            return relation == "ne"
+        reduced = tuple([(monomial, factor // common) for monomial, factor in difference.terms])
+        difference = difference.space.interned(reduced, difference.constant // common)
+    if relation != "ge" and difference.terms[0][1] < 0:  # a == b and b == a are one condition
+        difference = difference.space.interned(
+            tuple([(monomial, -factor) for monomial, factor in difference.terms]), -difference.constant
+        )
+    if relation != "ge" and not difference.constant and (divided := _without_common_atom(difference)):
+        # a*p is 0 where one of them is.
+        rest, factor = (compare(relation, part) for part in divided)
+        return rest | factor if relation == "eq" else rest & factor
+    return Condition(relation, (difference,))
+
+
+def _without_common_atom(size: Size) -> tuple[SizeLike, Size] | None:
+    """The size over an atom that all of its terms have, and that atom."""
+    common = set(size.terms[0][0]).intersection(*[monomial for monomial, _ in size.terms[1:]])
+    if not common or (len(size.terms) == 1 and len(size.terms[0][0]) == 1):
+        return None
+    atom = min(common)
+    divided: dict[Monomial, int] = {}
+    for monomial, factor in size.terms:
+        rest = list(monomial)
+        rest.remove(atom)
+        divided[tuple(rest)] = factor
+    return size.space.size(divided), size.space.interned((((atom,), 1),), 0)
+
+
+class Condition:
+    """A comparison of sizes, or several joined by ``&`` and ``|``."""
+
+    __slots__ = ("parts", "relation")
+
+    def __init__(self, relation: str, parts: tuple[Any, ...]) -> None:
+        self.relation = relation  # ge | eq | ne | and | or
+        self.parts = parts
+
+    def __and__(self, other: Condition | bool) -> Condition | bool:
+        if isinstance(other, Condition):
+            return Condition("and", (self, other))
+        return self if other else False
+
+    __rand__ = __and__
+
+    def __or__(self, other: Condition | bool) -> Condition | bool:
+        if isinstance(other, Condition):
+            return Condition("or", (self, other))
+        return True if other else self
+
+    __ror__ = __or__
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"the condition {self!r} has no truth value yet: no formula may branch on it")
+
+    def __repr__(self) -> str:
+        if self.relation in ("and", "or"):
+            return "(" + f" {self.relation} ".join(map(repr, self.parts)) + ")"
+        size: Size = self.parts[0]
+        relation = {"ge": ">=", "eq": "==", "ne": "!="}[self.relation]
+        parts: list[dict[Monomial, int]] = [{}, {}]
+        for monomial, factor in (*size.terms, ((), size.constant)):
+            parts[factor < 0][monomial] = abs(factor)
+        left, right = (size.space.size(part) for part in parts)
+        if isinstance(left, int) and not isinstance(right, int):
+            left, right, relation = right, left, relation.replace(">", "<")
+        return f"{left!r} {relation} {right!r}"
+
+    @property
+    def space(self) -> Space:
+        """The space of its sizes."""
+        part: Any = self.parts[0]
+        return part.space  # type: ignore[no-any-return]
+
+    def conjuncts(self) -> Iterable[Condition]:
+        """The conditions that it joins by ``and``."""
+        if self.relation == "and":
+            for part in self.parts:
+                yield from part.conjuncts()
+        else:
+            yield self
+
+    def sizes(self) -> Iterable[Size]:
+        """Every size that the condition compares with zero."""
+        for part in self.parts:
+            if isinstance(part, Condition):
+                yield from part.sizes()
+            else:
+                yield part
+
+    def evaluate(self, value: Callable[[Size], Any]) -> Any:
+        """The truth of the condition for given values (ints, or arrays of all sizes at once)."""
+        if self.relation == "and":
+            return self.parts[0].evaluate(value) & self.parts[1].evaluate(value)
+        if self.relation == "or":
+            return self.parts[0].evaluate(value) | self.parts[1].evaluate(value)
+        size = value(self.parts[0])
+        if self.relation == "ge":
+            return size >= 0
+        return size == 0 if self.relation == "eq" else size != 0
