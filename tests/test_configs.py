@@ -14,11 +14,12 @@ import pytest
 from click.testing import CliRunner
 
 import tracer
-from tests.torch_network import run
+from tests import ROOT
+from tests.drawn.torch_network import run
 from tracer.commands import cli
 from tracer.costs.operations import costs, total
 
-CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 every_config = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 
 WIDTHS = ("base", "features", "filters", "width")
@@ -89,7 +90,9 @@ def test_is_planned(path: Path) -> None:
     """Every ``auto`` has a value, for the declared size."""
     net = tracer.load(path)
     plan = net.plan(net.network.defaults())
-    open_fields = {f"{node.name}.{unknown.field}" for node in net.network.nodes for unknown in node.unknowns}
+    open_fields = {
+        f"{node.name}.{unknown.field}" for node in net.network.nodes for unknown in node.unknowns
+    }
     assert plan.feasible
     assert set(plan.assignments) == open_fields
 

@@ -1,28 +1,56 @@
-"""The stair: a file imports only from floors below its own, and a command imports only what it uses."""
+"""Imports go down, in no circle, and a command imports only what it uses."""
 
 from __future__ import annotations
 
 import ast
-import re
 import subprocess
 import sys
 from pathlib import Path
 
+import networkx
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "tracer"
+from tests import ROOT
+
+PACKAGE = ROOT / "tracer"
 FILES = sorted(PACKAGE.rglob("*.py"))
 ENTRY = {PACKAGE / "__init__.py", PACKAGE / "__main__.py"}
 """The package's own names and the command: they stand above every floor."""
 
 
+ORDER = """
+    diagnostics memo
+    sizing
+    source
+    ops
+    network
+    shapes
+    geometry
+    costs
+    planning
+    net loading largest
+    rules
+    repairing
+    comparing
+    design
+    live
+    importing
+    sweep
+    onnx_bridge
+    torch_bridge
+    drawing
+    views
+    api
+    commands
+"""
+"""The packages and files of the first level, each above those that it may import."""
+
+FLOOR = {name: number for number, name in enumerate(ORDER.split())}
+
+
 def floor(path: Path) -> int:
-    """The floor that a file's docstring states; a package's first file states it for the others."""
-    for candidate in (path, path.parent / "__init__.py"):
-        match = re.match(r"Floor (\d+):", ast.get_docstring(ast.parse(candidate.read_text("utf-8"))) or "")
-        if match:
-            return int(match[1])
-    raise AssertionError(f"{path} states no floor")
+    """The place of a file's package in the order."""
+    return FLOOR[path.relative_to(PACKAGE).parts[0].removesuffix(".py")]
 
 
 def imported(path: Path) -> set[Path]:
@@ -37,17 +65,26 @@ def imported(path: Path) -> set[Path]:
         for name in names:
             if name.split(".")[0] == "tracer":
                 place = PACKAGE.parent / name.replace(".", "/")
-                found |= {p for p in (place.with_suffix(".py"), place / "__init__.py") if p.is_file()}
+                found |= {
+                    p for p in (place.with_suffix(".py"), place / "__init__.py") if p.is_file()
+                }
     return found - ENTRY - {path}
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if p not in ENTRY], ids=lambda p: str(p.relative_to(PACKAGE)))
+@pytest.mark.parametrize(
+    "path", [p for p in FILES if p not in ENTRY], ids=lambda p: str(p.relative_to(PACKAGE))
+)
 def test_imports_go_down(path: Path) -> None:
-    """Imports only go down; siblings on a floor don't import each other, but for files of one package."""
+    """A file imports only from packages below its own, and from its own."""
     for other in imported(path):
-        ours, theirs = (place.relative_to(PACKAGE).parts for place in (path, other))
-        same_package = ours[0] == theirs[0]
-        assert floor(other) < floor(path) or same_package, f"{path.name} imports {other.relative_to(PACKAGE)}"
+        assert floor(other) <= floor(path), f"{path.name} imports {other.relative_to(PACKAGE)}"
+
+
+def test_no_circles() -> None:
+    """No file imports itself by way of others, imports for types and those inside of functions included."""
+    graph = networkx.DiGraph((path, other) for path in FILES for other in imported(path))
+    circles = [part for part in networkx.strongly_connected_components(graph) if len(part) > 1]
+    assert not circles, [[str(path.relative_to(PACKAGE)) for path in part] for part in circles]
 
 
 def loaded_by(*arguments: str) -> set[str]:
@@ -57,7 +94,11 @@ def loaded_by(*arguments: str) -> set[str]:
         "try: main()\nexcept SystemExit: pass\nprint(*sys.modules, file=sys.stderr)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=PACKAGE.parent, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, *arguments],
+        cwd=PACKAGE.parent,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return set(done.stderr.split())
 
@@ -66,7 +107,14 @@ def test_check_imports_only_what_it_uses() -> None:
     """No torch, numpy, rich or networkx for a config that doesn't need them; no manual pages either."""
     loaded = loaded_by("check", "configs/unet_2015.yaml")
     assert "tracer.shapes.trace" in loaded
-    assert not loaded & {"torch", "numpy", "rich", "networkx", "tracer.rules.manual", "multiprocessing"}
+    assert not loaded & {
+        "torch",
+        "numpy",
+        "rich",
+        "networkx",
+        "tracer.rules.manual",
+        "multiprocessing",
+    }
 
 
 def test_trace_imports_no_torch() -> None:
@@ -78,8 +126,9 @@ def test_trace_imports_no_torch() -> None:
 
 def test_the_package_itself_is_free() -> None:
     """``import tracer`` loads none of its parts."""
-    code = (
-        "import sys, tracer; print(*[m for m in sys.modules if m.startswith(('tracer.', 'torch', 'yaml', 'msgspec'))])"
+    heavy = "('tracer.', 'torch', 'yaml', 'msgspec')"
+    code = f"import sys, tracer; print(*[m for m in sys.modules if m.startswith({heavy})])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PACKAGE.parent, capture_output=True, text=True, check=True
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

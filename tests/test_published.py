@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import itertools
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tracer
-from tests.torch_network import run
+from tests import ROOT
+from tests.drawn.torch_network import run
 from tracer.geometry.receptive_field import fields
 from tracer.shapes.trace import Trace
 
-CONFIGS = Path(__file__).parent.parent / "configs"
+CONFIGS = ROOT / "configs"
 
 
 def config(name: str, **params: Any) -> tracer.Net:
@@ -88,7 +88,10 @@ def test_unet_3d() -> None:
     assert [n for n in ran if lossless(net.trace(W=n))] == list(range(92, 160, 8))
     for n in range(92, 160, 8):
         assert (net.trace(W=n).shapes["logits"] or ())[-1] == n - 88
-    assert {axis.lossless.written("n") for axis in tracer.sizes(net).axes.values()} == {"any n", "n = 8k + 4, k >= 11"}
+    assert {axis.lossless.written("n") for axis in tracer.sizes(net).axes.values()} == {
+        "any n",
+        "n = 8k + 4, k >= 11",
+    }
 
 
 def test_vnet() -> None:
@@ -142,7 +145,9 @@ def test_fcn_crops_where_the_grids_meet(line: str, total: int, start: int) -> No
 
     The last one brings the score's grid back to the input's, which a merge with the input asks for.
     """
-    text = (CONFIGS / "fcn8s.yaml").read_text("utf-8") + "  with_input: {op: Concat, from: [score, input]}\n"
+    text = (CONFIGS / "fcn8s.yaml").read_text(
+        "utf-8"
+    ) + "  with_input: {op: Concat, from: [score, input]}\n"
     for before in range(total + 1):
         cut = f"crop: [{before}, {total - before}, {before}, {total - before}]"
         axis = tracer.sizes(tracer.loads(text.replace(line, cut))).axes["H"]
@@ -154,8 +159,22 @@ def test_fcn_crops_where_the_grids_meet(line: str, total: int, start: int) -> No
 
 def test_dcgan() -> None:
     """1 4 8 16 32 64, and back."""
-    assert sizes_of(config("dcgan_generator").trace(), "Input", "ConvTranspose2d") == [1, 4, 8, 16, 32, 64]
-    assert sizes_of(config("dcgan_discriminator").trace(), "Input", "Conv2d") == [64, 32, 16, 8, 4, 1]
+    assert sizes_of(config("dcgan_generator").trace(), "Input", "ConvTranspose2d") == [
+        1,
+        4,
+        8,
+        16,
+        32,
+        64,
+    ]
+    assert sizes_of(config("dcgan_discriminator").trace(), "Input", "Conv2d") == [
+        64,
+        32,
+        16,
+        8,
+        4,
+        1,
+    ]
 
 
 def test_pix2pix() -> None:
@@ -178,10 +197,13 @@ def test_enet() -> None:
     assert sizes_of(trace, "MaxPool2d") == [256, 128, 64]
     assert sizes_of(trace, "ConvTranspose2d") == [128, 256, 512]
     last = (
-        "{op: ConvTranspose2d, out_channels: 20, kernel_size: 3, stride: 2, padding: 1, output_padding: auto, expect: "
+        "{op: ConvTranspose2d, out_channels: 20, kernel_size: 3, stride: 2, padding: 1, "
+        "output_padding: auto, expect: "
     )
     for n, value in ((511, 0), (512, 1)):
-        net = tracer.loads(f"input: [1, 16, 256, 256]\nlayers:\n  last: {last}[1, 20, {n}, {n}]}}\n")
+        net = tracer.loads(
+            f"input: [1, 16, 256, 256]\nlayers:\n  last: {last}[1, 20, {n}, {n}]}}\n"
+        )
         assert net.plan({}).assignments == {"last.output_padding": (value, value)}
 
 
@@ -193,7 +215,9 @@ def test_u2net() -> None:
     for n in (1, 2, 31, 33, 319):
         trace = net.trace(H=n, W=n)
         assert not trace.diagnostics
-        assert [(trace.shapes[name] or ())[-1] for name in stages] == [math.ceil(n / 2**i) for i in range(6)]
+        assert [(trace.shapes[name] or ())[-1] for name in stages] == [
+            math.ceil(n / 2**i) for i in range(6)
+        ]
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -224,7 +248,9 @@ def nnunet(patch: tuple[int, ...], strides: list[tuple[int, ...]]) -> str:
     d = f"{len(patch)}d"
     lines = [f"stage0: {{op: Conv{d}, out_channels: 2, kernel_size: 3, padding: 1}}"]
     for i, stride in enumerate(strides, 1):
-        lines.append(f"stage{i}: {{op: Conv{d}, out_channels: 2, kernel_size: 3, padding: 1, stride: {list(stride)}}}")
+        lines.append(
+            f"stage{i}: {{op: Conv{d}, out_channels: 2, kernel_size: 3, padding: 1, stride: {list(stride)}}}"
+        )
     for i, stride in reversed(list(enumerate(strides, 1))):
         lines.append(
             f"up{i}: {{op: ConvTranspose{d}, out_channels: 2, kernel_size: {list(stride)}, stride: {list(stride)}}}"
@@ -243,7 +269,9 @@ def nnunet(patch: tuple[int, ...], strides: list[tuple[int, ...]]) -> str:
     ],
     ids=["Lung 3d", "PET-CT 3d", "PET-CT 2d", "Hippocampus 3d"],
 )
-def test_nnunet_plans(patch: tuple[int, ...], strides: list[tuple[int, ...]], bottleneck: tuple[int, ...]) -> None:
+def test_nnunet_plans(
+    patch: tuple[int, ...], strides: list[tuple[int, ...]], bottleneck: tuple[int, ...]
+) -> None:
     """Patch sizes, strides and bottlenecks of published plans files; every skip meets its up-layer."""
     trace = tracer.loads(nnunet(patch, strides)).trace()
     assert not trace.diagnostics
@@ -274,9 +302,14 @@ def test_monai_unet_takes_63_and_turns_it_into_64() -> None:
     """MONAI's UNet of depth 5 (k3 s2 p1 down, k3 s2 p1 with output_padding 1 up) takes 16m and 16m - 1."""
     net = tracer.loads(family(4, [1] * 4))
     runs_ = tracer.sizes(net).axes["L"].runs
-    assert [n for n in range(1, 100) if n in runs_] == [n for n in range(1, 100) if runs(net.trace(L=n))]
+    assert [n for n in range(1, 100) if n in runs_] == [
+        n for n in range(1, 100) if runs(net.trace(L=n))
+    ]
     text = family(4, [1] * 4).replace("from: [up1, input]", "from: [up1]")
-    assert tracer.sizes(tracer.loads(text)).axes["L"].runs.written("L") == "L = 16k, k >= 1, or L = 16k + 15, k >= 0"
+    assert (
+        tracer.sizes(tracer.loads(text)).axes["L"].runs.written("L")
+        == "L = 16k, k >= 1, or L = 16k + 15, k >= 0"
+    )
     assert tracer.loads(text).trace(L=63).shapes["up1"] == (1, 1, 64)
 
 
@@ -294,7 +327,8 @@ def test_broadcasting_adds_isolated_sizes() -> None:
 def family(levels: int, values: list[Any]) -> str:
     """k3 s2 p1 convolutions down, transposed ones up, skips concatenated."""
     lines = [
-        f"down{i}: {{op: Conv1d, out_channels: 1, kernel_size: 3, stride: 2, padding: 1}}" for i in range(1, levels + 1)
+        f"down{i}: {{op: Conv1d, out_channels: 1, kernel_size: 3, stride: 2, padding: 1}}"
+        for i in range(1, levels + 1)
     ]
     for level, value in zip(range(levels, 0, -1), values):
         skip = "input" if level == 1 else f"down{level - 1}"
@@ -333,7 +367,12 @@ def test_strided_convolutions_round_up_where_pools_round_down() -> None:
     """225 at stride 32: 8 in a ResNet, 7 behind VGG's pools."""
     assert (config("resnet34_unet").trace(H=225).shapes["layer4"] or ())[2] == 8
     pools = "".join(f"  pool{i}: {{op: MaxPool2d, kernel_size: 2}}\n" for i in range(1, 6))
-    assert tracer.loads(f"input: [1, 3, 225, 225]\nlayers:\n{pools}").trace().shapes["pool5"] == (1, 3, 7, 7)
+    assert tracer.loads(f"input: [1, 3, 225, 225]\nlayers:\n{pools}").trace().shapes["pool5"] == (
+        1,
+        3,
+        7,
+        7,
+    )
 
 
 # --- failures that users reported ----------------------------------------------------------------------------
@@ -365,11 +404,18 @@ TRANSPOSED = "{op: ConvTranspose2d, out_channels: 2, kernel_size: 2, stride: 2}"
     ("text", "have", "want"),
     [
         pytest.param(unet(4, 358, POOL, DOUBLED), "88 from up3", "89 from enc3", id="keras 19964"),
-        pytest.param(unet(2, 170, POOL, TRANSPOSED), "84 from up2", "85 from enc2", id="retina-unet 25"),
         pytest.param(
-            unet(5, 197, STRIDED, DOUBLED, stem=True), "14 from up5", "13 from enc5", id="segmentation_models 1"
+            unet(2, 170, POOL, TRANSPOSED), "84 from up2", "85 from enc2", id="retina-unet 25"
         ),
-        pytest.param(unet(5, 129, STRIDED, DOUBLED, stem=True), "10 from up5", "9 from enc5", id="smp 545"),
+        pytest.param(
+            unet(5, 197, STRIDED, DOUBLED, stem=True),
+            "14 from up5",
+            "13 from enc5",
+            id="segmentation_models 1",
+        ),
+        pytest.param(
+            unet(5, 129, STRIDED, DOUBLED, stem=True), "10 from up5", "9 from enc5", id="smp 545"
+        ),
         pytest.param(unet(3, 62, POOL, TRANSPOSED), "14 from up3", "15 from enc3", id="depth 3"),
     ],
 )

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests import ROOT
+
 README = ROOT / "README.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 GENERATED = re.compile(r"<!-- (\w+) -->\n.*?<!-- end -->", re.DOTALL)
@@ -42,9 +43,21 @@ def run(command: str, place: Path) -> subprocess.CompletedProcess[str]:
     script = tools / "tracer"
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tracer "$@"\n')
     script.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "COLUMNS": "120"}
+    environment = {
+        **os.environ,
+        "PATH": f"{tools}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "COLUMNS": "120",
+    }
     return subprocess.run(
-        command, shell=True, cwd=place, env=environment, text=True, capture_output=True, timeout=120, check=False
+        command,
+        shell=True,
+        cwd=place,
+        env=environment,
+        text=True,
+        capture_output=True,
+        timeout=120,
+        check=False,
     )
 
 
@@ -58,7 +71,9 @@ def with_outputs(text: str, place: Path) -> str:
         for line in match[2].splitlines():
             if line.startswith("$ "):
                 done = run(line[2:], place)
-                output = "\n".join(part.rstrip() for part in (done.stdout + done.stderr).splitlines())
+                output = "\n".join(
+                    part.rstrip() for part in (done.stdout + done.stderr).splitlines()
+                )
                 parts.append(line + "\n" + (output.strip("\n") + "\n" if output.strip() else ""))
         return "```console\n" + "".join(parts) + "```"
 
@@ -113,6 +128,9 @@ def test_the_python_runs(place: Path) -> None:
     """The Python of the README runs as it stands."""
     for text in blocks("python"):
         done = subprocess.run(
-            [sys.executable, "-c", text], cwd=place, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False
+            [sys.executable, "-c", text],
+            cwd=place,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            check=False,
         )
         assert done.returncode == 0

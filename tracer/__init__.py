@@ -18,7 +18,8 @@ __version__ = "0.5.0"
 
 _HOME = {
     **dict.fromkeys(
-        ("build", "check", "checks", "compare", "from_module", "load", "loads", "plan", "sizes"), "tracer.api"
+        ("build", "check", "checks", "compare", "from_module", "load", "loads", "plan", "sizes"),
+        "tracer.api",
     ),
     "Net": "tracer.net",
     "SizeSet": "tracer.sizing.size_set",

@@ -39,7 +39,9 @@ def load(path: str | os.PathLike[str], /, **params: Any) -> Net:
     try:
         text = decode(read_bytes(path))
     except Fault as fault:
-        raise TracerError([Diagnostic(fault.code, fault.message, fault.span, path=str(path))]) from None
+        raise TracerError(
+            [Diagnostic(fault.code, fault.message, fault.span, path=str(path))]
+        ) from None
     return loads(text, str(path), **params)
 
 
@@ -105,7 +107,9 @@ def check(path: str | os.PathLike[str], /, **params: Any) -> list[Diagnostic]:
     except TracerError as error:
         return error.diagnostics
     except OSError as error:
-        return [Diagnostic("T001", f"cannot be read: {error.strerror or error}", None, path=str(path))]
+        return [
+            Diagnostic("T001", f"cannot be read: {error.strerror or error}", None, path=str(path))
+        ]
 
 
 def checks(text: str, path: str = "<string>", /, **params: Any) -> list[Diagnostic]:

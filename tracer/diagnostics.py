@@ -27,7 +27,11 @@ def shortened(text: str, most: int = LONGEST) -> str:
 
 def printable(text: str) -> str:
     """One line, control characters made visible, so that a config cannot drive the terminal."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return (
+        text
+        if text.isprintable()
+        else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    )
 
 
 class Span(msgspec.Struct, frozen=True, order=True):

@@ -36,8 +36,8 @@ class Largest(msgspec.Struct, frozen=True):
 def largest(net: Net, budget: int, dtype: str = "float32") -> Largest:
     """The largest sizes of each symbol, the others at theirs, with which the network fits in ``budget`` bytes.
 
-    Exact where the memory does not fall behind the next 64 sizes. Raises :class:`tracer.sizing.size_set.TooLarge` where the
-    set of sizes that run repeats later than is computed.
+    Exact where the memory does not fall behind the next 64 sizes. Raises
+    :class:`tracer.sizing.size_set.TooLarge` where the set of sizes that run repeats later than is computed.
     """
     axes, now = net.sizes().axes, net.network.defaults()
     asked = {symbol: ([symbol], axis.runs) for symbol, axis in axes.items()}
@@ -60,7 +60,12 @@ def largest(net: Net, budget: int, dtype: str = "float32") -> Largest:
 
         return at
 
-    return Largest(*({name: _last(runs, fits(s, mode)) for name, (s, runs) in asked.items()} for mode in (False, True)))
+    return Largest(
+        *(
+            {name: _last(runs, fits(s, mode)) for name, (s, runs) in asked.items()}
+            for mode in (False, True)
+        )
+    )
 
 
 def _last(sizes: SizeSet, fits: Fits) -> int | None:

@@ -55,7 +55,11 @@ def replace_input(network: Network, name: str, shape: tuple[int, ...]) -> None:
     chosen = [node for node in inputs if node.name == name] if name else inputs
     if len(chosen) != 1:
         known = ", ".join(node.name for node in inputs)
-        raise ValueError(f"no input is called {name!r}; inputs: {known}" if name else f"which input? write {known}=...")
+        raise ValueError(
+            f"no input is called {name!r}; inputs: {known}"
+            if name
+            else f"which input? write {known}=..."
+        )
     node = chosen[0]
     if len(node.pattern) == len(shape):
         for dim, n in zip(node.pattern, shape):
@@ -63,7 +67,9 @@ def replace_input(network: Network, name: str, shape: tuple[int, ...]) -> None:
                 network.sizes[dim] = n
         node.pattern = tuple(d if isinstance(d, str) else n for d, n in zip(node.pattern, shape))
         if any(network.sizes[d] != n for d, n in zip(node.pattern, shape) if isinstance(d, str)):
-            raise ValueError(f"one symbol of the input would need two sizes in {','.join(map(str, shape))}")
+            raise ValueError(
+                f"one symbol of the input would need two sizes in {','.join(map(str, shape))}"
+            )
     else:
         node.pattern = shape
 
@@ -80,7 +86,9 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
             try:
                 start = os.read(file.fileno(), FILE_BYTES + 1)
                 if not start:
-                    raise OSError(errno.EPIPE, "it is a pipe that nothing writes to", os.fspath(path))
+                    raise OSError(
+                        errno.EPIPE, "it is a pipe that nothing writes to", os.fspath(path)
+                    )
             except BlockingIOError:
                 pass  # someone writes, and has not written yet
         if hasattr(os, "set_blocking"):

@@ -74,14 +74,20 @@ class Net:
             from tracer.planning.all_sizes import plan_all
             from tracer.planning.solving import plan_one
 
-            known = {symbol: n for symbol, n in self.network.sizes.items() if symbol in self.network.symbols}
+            known = {
+                symbol: n
+                for symbol, n in self.network.sizes.items()
+                if symbol in self.network.symbols
+            }
             promises = {**known, **fixed}
             several = any(is_set(promise) for promise in promises.values())
             first = {symbol: first_size(promise) for symbol, promise in promises.items()}
             complete = all(symbol in promises for symbol in self.network.symbols)
             every = several and complete
             self._plans[key] = (
-                plan_all(self.network, promises, self._tabled) if every else plan_one(self.network, first)
+                plan_all(self.network, promises, self._tabled)
+                if every
+                else plan_one(self.network, first)
             )
         return self._plans[key]
 
@@ -98,7 +104,9 @@ class Net:
             network = with_every_dim_open(network)
         return working_sizes(network, ops, network.defaults())
 
-    def forms(self, sets: Mapping[str, SizeSet], *, every_dim: bool = False) -> dict[str, list[Form]]:
+    def forms(
+        self, sets: Mapping[str, SizeSet], *, every_dim: bool = False
+    ) -> dict[str, list[Form]]:
         """For the first residue classes of each symbol's set, the shape of every node over k."""
         from tracer.planning.working_sizes import forms, with_every_dim_open
 
@@ -118,7 +126,9 @@ class Net:
                 known = ", ".join(network.symbols) or "none"
                 raise ValueError(f"the input has no symbol {symbol!r}; its symbols: {known}")
             if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 2**63:
-                raise ValueError(f"the size of {symbol} must be an integer between 0 and 2**63 - 1, not {size!r}")
+                raise ValueError(
+                    f"the size of {symbol} must be an integer between 0 and 2**63 - 1, not {size!r}"
+                )
         values = {**network.defaults(), **sizes}
         if not sizes and self._first is not None:
             return self._first
@@ -130,7 +140,10 @@ class Net:
                 return found
         result = trace(network, values, solution.ops)
         if not solution.feasible:
-            result.diagnostics = [*solution.diagnostics, *_independent(result.diagnostics, solution)]
+            result.diagnostics = [
+                *solution.diagnostics,
+                *_independent(result.diagnostics, solution),
+            ]
         if not sizes:
             self._first = result
         return result

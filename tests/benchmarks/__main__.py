@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.table import Table
 
 import tracer
+from tests import ROOT
 from tests.benchmarks.networks import CHAINS, UNETS, flat_unet, stacked_unets, unknowns
 
-ROOT = Path(__file__).parent.parent.parent
 COMPOSE = "import sys, yaml, networkx\nfor p in sys.argv[1:]:\n    yaml.compose(open(p), Loader=yaml.CSafeLoader)"
 COMPOSE_ONLY = COMPOSE.replace(", networkx", "")
 
@@ -38,7 +38,9 @@ def seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def ratios(a: Callable[[], object], b: Callable[[], object], runs: int) -> tuple[float, float, float]:
+def ratios(
+    a: Callable[[], object], b: Callable[[], object], runs: int
+) -> tuple[float, float, float]:
     """Median of a/b pair by pair, and the medians of both in seconds; one warm-up each."""
     a(), b()
     pairs = [(seconds(a), seconds(b)) for _ in range(runs)]
@@ -52,7 +54,9 @@ def ratios(a: Callable[[], object], b: Callable[[], object], runs: int) -> tuple
 def process(*command: str) -> Callable[[], object]:
     """A whole Python process; its output is thrown away, its exit code must be 0."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return lambda: subprocess.run([sys.executable, *command], env=environment, check=True, capture_output=True)
+    return lambda: subprocess.run(
+        [sys.executable, *command], env=environment, check=True, capture_output=True
+    )
 
 
 def peak_mib(*command: str) -> float:
@@ -64,7 +68,11 @@ def peak_mib(*command: str) -> float:
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, "-c", watch, *command], env=environment, check=True, capture_output=True, text=True
+        [sys.executable, "-c", watch, *command],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     return int(done.stdout) / (1024 if sys.platform != "darwin" else 2**20)
 
@@ -74,13 +82,19 @@ def whole(place: Path) -> Iterator[Row]:
     for name, text in UNETS.items():
         path = str(place / f"{name}.yaml")
         Path(path).write_text(text())
-        ratio, a, b = ratios(process("-m", "tracer", "check", path), process("-c", COMPOSE, path), 9)
+        ratio, a, b = ratios(
+            process("-m", "tracer", "check", path), process("-c", COMPOSE, path), 9
+        )
         yield (
             f"check, 67 layers, {name}",
             f"{ratio:.2f} x yaml + networkx + compose (limit 1.3)",
             f"{a:.3f} s / {b:.3f} s",
         )
-        yield f"peak memory, {name}", f"{peak_mib('-m', 'tracer', 'check', path):.0f} MiB (limit 60)", ""
+        yield (
+            f"peak memory, {name}",
+            f"{peak_mib('-m', 'tracer', 'check', path):.0f} MiB (limit 60)",
+            "",
+        )
 
 
 def inside(place: Path) -> Iterator[Row]:
@@ -107,7 +121,10 @@ def again(place: Path) -> Iterator[Row]:
             size = net.network.defaults()["H"]
             net.trace(H=size + 4)
             sizes = iter(range(size + 8, size + 4000, 4))
-            times = [seconds(lambda net=net, sizes=sizes: net.trace(H=next(sizes)).shapes) for _ in range(7)]  # type: ignore[misc]
+            times = [
+                seconds(lambda net=net, sizes=sizes: net.trace(H=next(sizes)).shapes)
+                for _ in range(7)
+            ]  # type: ignore[misc]
             trace = net.trace(H=next(sizes))
             read = seconds(lambda trace=trace: dict(trace.shapes.items()))  # type: ignore[misc]
             count = len(net.network.nodes)
@@ -191,7 +208,11 @@ def tools(place: Path) -> Iterator[Row]:
         f"{a * 1e6 / 67:.1f} / {b * 1e6 / 67:.2f} us a layer",
     )
     ratio, a, b = ratios(build, lambda: tracer.loads(path.read_text()), 5)
-    yield "building the module on meta", f"{ratio:.1f} x loading the config", f"{a * 1e3:.1f} / {b * 1e3:.1f} ms"
+    yield (
+        "building the module on meta",
+        f"{ratio:.1f} x loading the config",
+        f"{a * 1e3:.1f} / {b * 1e3:.1f} ms",
+    )
     yield from _torchinfo(module, net)
 
 
@@ -207,7 +228,11 @@ def _torchinfo(module: object, net: tracer.Net) -> Iterator[Row]:
         lambda: net.trace(H=next(sizes)).shapes,
         5,
     )
-    yield "warm torchinfo", f"{ratio:.0f} x tracing again", f"{a * 1e6 / 67:.1f} / {b * 1e6 / 67:.2f} us a layer"
+    yield (
+        "warm torchinfo",
+        f"{ratio:.0f} x tracing again",
+        f"{a * 1e6 / 67:.1f} / {b * 1e6 / 67:.2f} us a layer",
+    )
 
 
 def many(place: Path) -> Iterator[Row]:
@@ -217,8 +242,14 @@ def many(place: Path) -> Iterator[Row]:
     for i in range(1000):
         (folder / f"net{i:04}.yaml").write_text(flat_unet(base=16 + i % 64, name=f"net{i}"))
     paths = [str(p) for p in sorted(folder.iterdir())]
-    ratio, a, b = ratios(process("-m", "tracer", "check", str(folder)), process("-c", COMPOSE_ONLY, *paths), 3)
-    yield "check of 1,000 files", f"{ratio:.2f} x composing them", f"{1000 / a:.0f} / {1000 / b:.0f} files a second"
+    ratio, a, b = ratios(
+        process("-m", "tracer", "check", str(folder)), process("-c", COMPOSE_ONLY, *paths), 3
+    )
+    yield (
+        "check of 1,000 files",
+        f"{ratio:.2f} x composing them",
+        f"{1000 / a:.0f} / {1000 / b:.0f} files a second",
+    )
 
 
 def sets(place: Path) -> Iterator[Row]:
@@ -231,8 +262,14 @@ def sets(place: Path) -> Iterator[Row]:
     for _ in range(7):
         net = tracer.load(path)
         net.trace()
-        times.append(seconds(lambda net=net: [axis.runs.mask(million) for axis in net.sizes().axes.values()]))  # type: ignore[misc]
-    yield "padded U-Net, 1..1,000,000 per axis", f"{statistics.median(times) * 1e3:.1f} ms (limit 100)", ""
+        times.append(
+            seconds(lambda net=net: [axis.runs.mask(million) for axis in net.sizes().axes.values()])
+        )  # type: ignore[misc]
+    yield (
+        "padded U-Net, 1..1,000,000 per axis",
+        f"{statistics.median(times) * 1e3:.1f} ms (limit 100)",
+        "",
+    )
     slowest: list[tuple[float, str]] = []
     for config in sorted((ROOT / "configs").glob("*.yaml")):
         net = tracer.load(config)
@@ -283,7 +320,10 @@ def plans(place: Path) -> Iterator[Row]:
         "12 levels, 24 autos, 3 axes": (unknowns(12, 3, 5000), 200),
         "12 levels, 24 autos, 3 axes, one merge": (unknowns(12, 3, 5000, merges=False), 200),
         "12 levels, 24 autos, 3 axes, unsatisfiable": (unknowns(12, 3, 5000, off=3), 500),
-        "12 levels, 24 autos, 3 axes, unsatisfiable at the end": (unknowns(12, 3, 5000, off=0), 500),
+        "12 levels, 24 autos, 3 axes, unsatisfiable at the end": (
+            unknowns(12, 3, 5000, off=0),
+            500,
+        ),
     }
     for name, (text, limit) in cases.items():
         times = []
@@ -306,14 +346,22 @@ def bridge(place: Path) -> Iterator[Row]:
     net = tracer.loads(flat_unet())
     net.trace()
     ratio, a, b = ratios(lambda: tracer.build(net, "meta"), by_hand, 7)
-    yield "build on meta, 67 layers", f"{ratio:.2f} x the same module by hand", f"{a * 1e3:.1f} / {b * 1e3:.1f} ms"
+    yield (
+        "build on meta, 67 layers",
+        f"{ratio:.2f} x the same module by hand",
+        f"{a * 1e3:.1f} / {b * 1e3:.1f} ms",
+    )
     yield from _imported("the U-Net by hand", by_hand(), 3)
     try:
         from monai.networks.nets import UNet
     except ImportError:
         yield "MONAI's UNet", "is not installed (extra zoo)", ""
         return
-    yield from _imported("MONAI's UNet", UNet(2, 1, 2, (16, 32, 64, 128, 256), (2, 2, 2, 2), num_res_units=2).eval(), 1)
+    yield from _imported(
+        "MONAI's UNet",
+        UNet(2, 1, 2, (16, 32, 64, 128, 256), (2, 2, 2, 2), num_res_units=2).eval(),
+        1,
+    )
 
 
 def _imported(name: str, module: object, channels: int) -> Iterator[Row]:
@@ -340,7 +388,11 @@ def _imported(name: str, module: object, channels: int) -> Iterator[Row]:
         3,
     )
     same = "the same sizes" if works == list(runs.between(31, 300)) else "OTHER SIZES"
-    yield f"270 meta forwards, {name}", f"{ratio:.1f} x import + sets of all sizes", f"{a:.2f} / {b:.3f} s; {same}"
+    yield (
+        f"270 meta forwards, {name}",
+        f"{ratio:.1f} x import + sets of all sizes",
+        f"{a:.2f} / {b:.3f} s; {same}",
+    )
 
 
 def drawing(place: Path) -> Iterator[Row]:
@@ -378,9 +430,22 @@ def sweeps(place: Path) -> Iterator[Row]:
     from tracer.sweep.study import config_study
 
     config = str(ROOT / "configs" / "unet_padded.yaml")
-    varied = ["--vary", "base=8..64:4", "--vary", "classes=2,3,4", "--size", "H=64..1024:8", "--size", "W=64..1500:8"]
+    varied = [
+        "--vary",
+        "base=8..64:4",
+        "--vary",
+        "classes=2,3,4",
+        "--size",
+        "H=64..1024:8",
+        "--size",
+        "W=64..1500:8",
+    ]
     command = ["-m", "tracer", "sweep", config, *varied, "--where", "false", "--overwrite"]
-    axes = [axis("param", ["base"], "8..64:4"), axis("size", ["H"], "64..1024:8"), axis("size", ["W"], "64..1500:8")]
+    axes = [
+        axis("param", ["base"], "8..64:4"),
+        axis("size", ["H"], "64..1024:8"),
+        axis("size", ["W"], "64..1500:8"),
+    ]
     study = config_study(Path(config).read_text("utf-8"), config, {}, {}, axes, "float32")
     rows = 15 * 3 * 121 * 180
 
@@ -395,7 +460,11 @@ def sweeps(place: Path) -> Iterator[Row]:
     evaluate(study, 0)
     task = study.task(1)
     inside = (task.stop - task.start) / min(seconds(lambda: evaluate(study, 1)) for _ in range(5))
-    yield "in one process, no file", f"{inside / meta:,.0f} x forwards on meta", f"{inside:,.0f} rows a second"
+    yield (
+        "in one process, no file",
+        f"{inside / meta:,.0f} x forwards on meta",
+        f"{inside:,.0f} rows a second",
+    )
     here = rows / seconds(process(*command, "-o", str(place / "a.parquet")))
     yield (
         f"{rows:,} rows to Parquet, {os.cpu_count()} processes",
@@ -425,13 +494,19 @@ def main() -> None:
     for name in chosen:
         group = GROUPS[name]
         table = Table(
-            "what", "ratio or time", "medians", title=f"{name}: {(group.__doc__ or '').strip()}", title_justify="left"
+            "what",
+            "ratio or time",
+            "medians",
+            title=f"{name}: {(group.__doc__ or '').strip()}",
+            title_justify="left",
         )
         with tempfile.TemporaryDirectory() as place:
             for row in group(Path(place)):
                 table.add_row(*row)
         console.print(table)
-    console.print(f"peak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+    console.print(
+        f"peak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB"
+    )
 
 
 if __name__ == "__main__":

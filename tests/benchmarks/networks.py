@@ -147,7 +147,9 @@ CHAINS = {
 }
 
 
-def unknowns(levels: int, dims: int, size: int, *, merges: bool = True, off: int | None = None) -> str:
+def unknowns(
+    levels: int, dims: int, size: int, *, merges: bool = True, off: int | None = None
+) -> str:
     """Levels of strided convolutions and as many transposed ones, each with two autos on every axis.
 
     Without ``merges`` only the last meets a skip, so that all the autos decide one size together. ``off``: the level
@@ -157,7 +159,9 @@ def unknowns(levels: int, dims: int, size: int, *, merges: bool = True, off: int
     lines = [f"input: [1, 1, {spatial}]", "encoder:"]
     for i in range(levels):
         lines.append(f"  enc{i}: {{op: Conv{dims}d, out_channels: 2, kernel_size: 3, padding: 1}}")
-        lines.append(f"  down{i}: {{op: Conv{dims}d, out_channels: 2, kernel_size: 3, stride: 2, padding: 1}}")
+        lines.append(
+            f"  down{i}: {{op: Conv{dims}d, out_channels: 2, kernel_size: 3, stride: 2, padding: 1}}"
+        )
     lines.append("decoder:")
     for i in reversed(range(levels)):
         lines.append(
@@ -165,7 +169,11 @@ def unknowns(levels: int, dims: int, size: int, *, merges: bool = True, off: int
             "output_padding: auto}"
         )
         if i == off:
-            lines.append(f"  wide{i}: {{op: Conv{dims}d, out_channels: 2, kernel_size: 1, padding: 5}}")
+            lines.append(
+                f"  wide{i}: {{op: Conv{dims}d, out_channels: 2, kernel_size: 1, padding: 5}}"
+            )
         if merges or i == 0:
-            lines.append(f"  cat{i}: {{op: Concat, from: [{'wide' if i == off else 'up'}{i}, enc{i}]}}")
+            lines.append(
+                f"  cat{i}: {{op: Concat, from: [{'wide' if i == off else 'up'}{i}, enc{i}]}}"
+            )
     return "\n".join(lines) + "\n"

@@ -48,7 +48,9 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"tracer.commands.{MODULES.get(cmd_name, cmd_name)}").command
+        command: click.Command = import_module(
+            f"tracer.commands.{MODULES.get(cmd_name, cmd_name)}"
+        ).command
         return command
 
     def resolve_command(
@@ -78,7 +80,9 @@ def _print_any_character() -> None:
     """Pipes and files get UTF-8 whatever the locale, as JSON asks for; a terminal shows what it can."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
+            stream.reconfigure(
+                encoding=None if stream.isatty() else "utf-8", errors="backslashreplace"
+            )
 
 
 def main() -> None:

@@ -45,7 +45,9 @@ def check_one(path: str, overrides: Overrides) -> Result:
 def _check_many(paths: list[str], overrides: Overrides) -> Iterator[Result]:
     import os
 
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     if len(paths) < PARALLEL or workers < 2 or "-" in paths:
         for path in paths:
             yield check_one(path, overrides)
@@ -57,7 +59,9 @@ def _check_many(paths: list[str], overrides: Overrides) -> Iterator[Result]:
     context: Any = multiprocessing.get_context("fork" if "fork" in methods else None)
     with context.Pool(workers) as pool:
         yield from pool.imap(
-            partial(check_one, overrides=overrides), paths, chunksize=max(1, min(32, len(paths) // 16))
+            partial(check_one, overrides=overrides),
+            paths,
+            chunksize=max(1, min(32, len(paths) // 16)),
         )
 
 
@@ -99,7 +103,9 @@ def command(
     found: list[Diagnostic] = []
     sources: dict[str, str] = {}
     all_readable = True
-    for path, (diagnostics, text, readable) in zip(paths, _with_progress(_check_many(paths, overrides), len(paths))):
+    for path, (diagnostics, text, readable) in zip(
+        paths, _with_progress(_check_many(paths, overrides), len(paths))
+    ):
         found += diagnostics
         sources[shown(path)] = text
         all_readable = all_readable and readable
@@ -129,4 +135,6 @@ def _report(found: list[Diagnostic], sources: dict[str, str], format_: str, colo
     if format_ == "github":
         return report.github(found)
     paint = report.painted if colour else report.plain
-    return report.concise(found, paint) if format_ == "concise" else report.full(found, sources, paint)
+    return (
+        report.concise(found, paint) if format_ == "concise" else report.full(found, sources, paint)
+    )

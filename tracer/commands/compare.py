@@ -32,7 +32,11 @@ if TYPE_CHECKING:
 @click.option("--strict", is_flag=True, help="New warnings count as findings.")
 @click.option("--exit-code", "as_diff", is_flag=True, help="Exit code 1 where anything differs.")
 @click.option(
-    "--format", "format_", type=click.Choice(["table", "json", "markdown"]), default="table", help="How to show it."
+    "--format",
+    "format_",
+    type=click.Choice(["table", "json", "markdown"]),
+    default="table",
+    help="How to show it.",
 )
 @colour_option
 def command(

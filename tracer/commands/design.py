@@ -31,12 +31,16 @@ class Whole(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 
     name = "numbers"
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
         if isinstance(value, tuple):
             return value
         parts = [part.strip() for part in str(value).split(",")]
         if not all(is_size(part) and 1 <= int(part) < 10**6 for part in parts):
-            return self.fail(f"{shortened(str(value), 60)!r} is no list of numbers such as 64,128", param, ctx)
+            return self.fail(
+                f"{shortened(str(value), 60)!r} is no list of numbers such as 64,128", param, ctx
+            )
         return tuple(map(int, parts))
 
 
@@ -48,14 +52,32 @@ def command() -> None:
 def style_options(function: Any) -> Any:
     """What every design is made of."""
     for option in (
-        click.option("-o", "--output", type=click.Path(dir_okay=False), help="The file to write; or standard output."),
-        click.option("--classes", type=click.IntRange(1, 10**6), default=2, show_default=True, help="Of the head."),
         click.option(
-            "--activation", type=click.Choice(ACTIVATIONS, case_sensitive=False), default="ReLU", show_default=True
+            "-o",
+            "--output",
+            type=click.Path(dir_okay=False),
+            help="The file to write; or standard output.",
+        ),
+        click.option(
+            "--classes",
+            type=click.IntRange(1, 10**6),
+            default=2,
+            show_default=True,
+            help="Of the head.",
+        ),
+        click.option(
+            "--activation",
+            type=click.Choice(ACTIVATIONS, case_sensitive=False),
+            default="ReLU",
+            show_default=True,
         ),
         click.option("--norm", type=click.Choice(NORMS), default="batch", show_default=True),
         click.option(
-            "--up", type=click.Choice(UPS), default="transpose", show_default=True, help="The decoder's up-layers."
+            "--up",
+            type=click.Choice(UPS),
+            default="transpose",
+            show_default=True,
+            help="The decoder's up-layers.",
         ),
     ):
         function = option(function)
@@ -64,11 +86,38 @@ def style_options(function: Any) -> Any:
 
 @command.command("decoder")
 @click.argument("encoder")
-@click.option("--skips", metavar="NODE,...", help="The nodes to tap; otherwise the last node of each resolution.")
-@click.option("--merge", type=click.Choice(MERGES), default="concat", show_default=True, help="How skips are joined.")
-@click.option("--channels", type=Whole(), metavar="N,...", help="Per level, the coarsest first; otherwise the skips'.")
-@click.option("--convs", type=click.IntRange(1, 8), default=2, show_default=True, help="Convolutions of each level.")
-@click.option("--arg", "arguments", multiple=True, metavar="NAME=VALUE", help="An argument of a torch factory.")
+@click.option(
+    "--skips",
+    metavar="NODE,...",
+    help="The nodes to tap; otherwise the last node of each resolution.",
+)
+@click.option(
+    "--merge",
+    type=click.Choice(MERGES),
+    default="concat",
+    show_default=True,
+    help="How skips are joined.",
+)
+@click.option(
+    "--channels",
+    type=Whole(),
+    metavar="N,...",
+    help="Per level, the coarsest first; otherwise the skips'.",
+)
+@click.option(
+    "--convs",
+    type=click.IntRange(1, 8),
+    default=2,
+    show_default=True,
+    help="Convolutions of each level.",
+)
+@click.option(
+    "--arg",
+    "arguments",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An argument of a torch factory.",
+)
 @style_options
 @network_options
 def decoder_command(
@@ -112,7 +161,9 @@ class Sizes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 
     name = "sizes"
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, int]:
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str, int]:
         found: dict[str, int] = {}
         for part in str(value).split(","):
             symbol, sign, text = part.rpartition("=")
@@ -136,29 +187,54 @@ class Spacing(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 
     name = "spacing"
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
         try:
             found = tuple(float(part) for part in str(value).split(","))
         except ValueError:
             found = ()
         if not found or not all(1e-6 <= gap <= 1e6 for gap in found):
-            return self.fail(f"{shortened(str(value), 60)!r} is no spacing such as 3,1,1", param, ctx)
+            return self.fail(
+                f"{shortened(str(value), 60)!r} is no spacing such as 3,1,1", param, ctx
+            )
         return found
 
 
 @command.command("nnunet")
-@click.option("--shape", type=Whole(), required=True, metavar="D,H,W", help="The images' median shape.")
-@click.option("--spacing", type=Spacing(), required=True, metavar="D,H,W", help="Their median spacing.")
-@click.option("--memory", type=Bytes(), default="8GiB", show_default=True, help="What training may take.")
-@click.option("--batch", type=click.IntRange(1, 4096), help="Samples; otherwise 2 in 3-D and 12 in 2-D, as nnU-Net's.")
-@click.option("--dtype", type=click.Choice(sorted(DTYPE_BYTES)), default="float16", show_default=True, help="Of maps.")
+@click.option(
+    "--shape", type=Whole(), required=True, metavar="D,H,W", help="The images' median shape."
+)
+@click.option(
+    "--spacing", type=Spacing(), required=True, metavar="D,H,W", help="Their median spacing."
+)
+@click.option(
+    "--memory", type=Bytes(), default="8GiB", show_default=True, help="What training may take."
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1, 4096),
+    help="Samples; otherwise 2 in 3-D and 12 in 2-D, as nnU-Net's.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(sorted(DTYPE_BYTES)),
+    default="float16",
+    show_default=True,
+    help="Of maps.",
+)
 @click.option(
     "--rule", type=click.Choice(["memory", "nnunet"]), default="memory", show_default=True,
     help="What has to fit: the bytes of training, or nnU-Net's own estimate.",
 )  # fmt: skip
 @click.option("--in-channels", type=click.IntRange(1, 10**6), default=1, show_default=True)
 @click.option("--classes", type=click.IntRange(1, 10**6), default=2, show_default=True)
-@click.option("-o", "--output", type=click.Path(dir_okay=False), help="The file to write; otherwise standard output.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False),
+    help="The file to write; otherwise standard output.",
+)
 def nnunet_command(
     shape: tuple[int, ...],
     spacing: tuple[float, ...],
@@ -200,14 +276,41 @@ def _add_family(name: str) -> None:
     summary = " ".join((function.__doc__ or "").split())
 
     @command.command(name, help=f"Write a {summary}", short_help=summary.partition(":")[2].strip())
-    @click.option("--dims", type=click.IntRange(1, 3), default=2, show_default=True, help="Spatial axes.")
-    @click.option("--depth", type=click.IntRange(1, 12), default=4, show_default=True, help="Halvings of the size.")
-    @click.option("--base", type=click.IntRange(1, 4096), default=64, show_default=True, help="First channels.")
-    @click.option("--in-channels", type=click.IntRange(1, 10**6), default=1, show_default=True)
-    @click.option("--padding", type=click.Choice(["same", "valid"]), default="same", help="Of the convolutions.")
-    @click.option("--size", type=Sizes(), metavar="N|SYMBOL=N,...", help="The input's size: 256, or H=500,W=375.")
     @click.option(
-        "--output-size", type=Sizes(), metavar="N|SYMBOL=N,...", help="The output's; the input's is found for it."
+        "--dims", type=click.IntRange(1, 3), default=2, show_default=True, help="Spatial axes."
+    )
+    @click.option(
+        "--depth",
+        type=click.IntRange(1, 12),
+        default=4,
+        show_default=True,
+        help="Halvings of the size.",
+    )
+    @click.option(
+        "--base",
+        type=click.IntRange(1, 4096),
+        default=64,
+        show_default=True,
+        help="First channels.",
+    )
+    @click.option("--in-channels", type=click.IntRange(1, 10**6), default=1, show_default=True)
+    @click.option(
+        "--padding",
+        type=click.Choice(["same", "valid"]),
+        default="same",
+        help="Of the convolutions.",
+    )
+    @click.option(
+        "--size",
+        type=Sizes(),
+        metavar="N|SYMBOL=N,...",
+        help="The input's size: 256, or H=500,W=375.",
+    )
+    @click.option(
+        "--output-size",
+        type=Sizes(),
+        metavar="N|SYMBOL=N,...",
+        help="The output's; the input's is found for it.",
     )
     @style_options
     def design(
@@ -248,23 +351,31 @@ def _per_symbol(sizes: dict[str, int], symbols: tuple[str, ...], option: str) ->
     if set(sizes) == {""}:
         return dict.fromkeys(symbols, sizes[""])
     if set(sizes) != set(symbols):
-        raise click.BadParameter(f"give one size, or one for each of {', '.join(symbols)}", param_hint=option)
+        raise click.BadParameter(
+            f"give one size, or one for each of {', '.join(symbols)}", param_hint=option
+        )
     return {symbol: sizes[symbol] for symbol in symbols}
 
 
-def _encoder(encoder: str, overrides: Overrides, inputs: tuple[str, ...], arguments: tuple[str, ...]) -> Net:
+def _encoder(
+    encoder: str, overrides: Overrides, inputs: tuple[str, ...], arguments: tuple[str, ...]
+) -> Net:
     """The encoder's network; where it cannot be had, the command ends."""
     from tracer.commands.import_ import imported, is_factory
 
     if is_factory(encoder) or encoder.lower().endswith(".onnx"):
         net = imported(encoder, arguments, inputs)
-        return net.reloaded(net.to_yaml(), params=overrides.params, sizes=overrides.sizes, inputs={})
+        return net.reloaded(
+            net.to_yaml(), params=overrides.params, sizes=overrides.sizes, inputs={}
+        )
     if arguments:
         raise click.UsageError("--arg is for a torch factory: package.module:callable")
     return loaded(encoder, overrides, lambda found, text: complain(found, text, config=encoder))[1]
 
 
-def _write(designed: Callable[[], tuple[str, list[str]]], otherwise: str, output: str | None) -> None:
+def _write(
+    designed: Callable[[], tuple[str, list[str]]], otherwise: str, output: str | None
+) -> None:
     """Have the checker judge a designed config, and write it with what is to be said of it.
 
     The command ends with 1 where nothing can be designed, and where the checker finds errors.

@@ -34,7 +34,12 @@ ENDINGS = {
     type=click.Choice(["svg", "html", "png", "mermaid", "dot"]),
     help="svg: a picture. html: an interactive page in one file. png: pixels. mermaid, dot: for other tools.",
 )
-@click.option("-o", "--output", type=click.Path(dir_okay=False), help="The file to write; otherwise standard output.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False),
+    help="The file to write; otherwise standard output.",
+)
 @depth_option
 def command(
     config: str,
@@ -51,7 +56,9 @@ def command(
     """
     kind = to or ("svg" if output is None else ENDINGS.get(Path(output).suffix.lower()))
     if kind is None:
-        raise click.UsageError(f"say what to draw: -o NAME with one of {', '.join(ENDINGS)}, or --to")
+        raise click.UsageError(
+            f"say what to draw: -o NAME with one of {', '.join(ENDINGS)}, or --to"
+        )
     if kind == "png":
         if output is None:
             raise click.UsageError("say where to write the pixels: -o NAME.png")

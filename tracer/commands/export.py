@@ -22,9 +22,16 @@ ENDINGS = {".py": "torch", ".onnx": "onnx"}
 @click.argument("config")
 @network_options
 @click.option(
-    "--to", type=click.Choice(["torch", "onnx"]), help="torch: one Python file that needs only torch. onnx: a model."
+    "--to",
+    type=click.Choice(["torch", "onnx"]),
+    help="torch: one Python file that needs only torch. onnx: a model.",
 )
-@click.option("-o", "--output", type=click.Path(dir_okay=False), help="The file to write; otherwise standard output.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False),
+    help="The file to write; otherwise standard output.",
+)
 def command(
     config: str,
     sets: tuple[str, ...],
@@ -70,7 +77,10 @@ def _onnx(net: Net) -> tuple[bytes, int]:
 
     exported = onnx_export(net)
     if exported.fixed:
-        click.echo(f"its sizes are fixed, as torch's exporter does not keep them open: {exported.fixed}", err=True)
+        click.echo(
+            f"its sizes are fixed, as torch's exporter does not keep them open: {exported.fixed}",
+            err=True,
+        )
     if exported.unread:
         click.echo(f"not compared by reading it again: {exported.unread}", err=True)
     for difference in exported.differences:

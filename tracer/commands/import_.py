@@ -17,11 +17,32 @@ if TYPE_CHECKING:
 
 @click.command("import")
 @click.argument("source")
-@click.option("--arg", "arguments", multiple=True, metavar="NAME=VALUE", help="An argument of the factory: depth=5.")
-@click.option("--input", "inputs", multiple=True, metavar="SHAPE", help="An input's shape, in order: 1,3,512,512.")
-@click.option("--fixed", is_flag=True, help="Keep the sizes as numbers: right for this size, silent about others.")
+@click.option(
+    "--arg",
+    "arguments",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An argument of the factory: depth=5.",
+)
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="SHAPE",
+    help="An input's shape, in order: 1,3,512,512.",
+)
+@click.option(
+    "--fixed",
+    is_flag=True,
+    help="Keep the sizes as numbers: right for this size, silent about others.",
+)
 @click.option("--name", help="The network's name in the config; otherwise the class of the module.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False), help="The file to write; otherwise standard output.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False),
+    help="The file to write; otherwise standard output.",
+)
 def command(
     source: str,
     arguments: tuple[str, ...],
@@ -40,7 +61,11 @@ def command(
 
 
 def imported(
-    source: str, arguments: tuple[str, ...], inputs: tuple[str, ...], name: str | None = None, fixed: bool = False
+    source: str,
+    arguments: tuple[str, ...],
+    inputs: tuple[str, ...],
+    name: str | None = None,
+    fixed: bool = False,
 ) -> Net:
     """The network of a torch module or an ONNX file; where nothing can be imported, the command ends."""
     overrides = Overrides(arguments, (), ())
@@ -57,16 +82,26 @@ def imported(
 def is_factory(source: str) -> bool:
     """Whether it is written as package.module:callable."""
     package, colon, path = source.partition(":")
-    return bool(colon) and all(part.isidentifier() for part in [*package.split("."), *path.split(".")])
+    return bool(colon) and all(
+        part.isidentifier() for part in [*package.split("."), *path.split(".")]
+    )
 
 
-def _from_module(source: str, overrides: Overrides, inputs: tuple[str, ...], name: str | None, fixed: bool) -> Net:
+def _from_module(
+    source: str, overrides: Overrides, inputs: tuple[str, ...], name: str | None, fixed: bool
+) -> Net:
     if not is_factory(source):
-        raise click.UsageError(f"{shown(source)!r} is neither package.module:callable nor the name of an .onnx file")
+        raise click.UsageError(
+            f"{shown(source)!r} is neither package.module:callable nor the name of an .onnx file"
+        )
     if not inputs:
-        raise click.UsageError("say the input's shape: --input 1,3,512,512 (one --input for each of several)")
+        raise click.UsageError(
+            "say the input's shape: --input 1,3,512,512 (one --input for each of several)"
+        )
     need("torch", "torch")
-    with contextlib.redirect_stdout(sys.stderr):  # what the user's code prints is no part of the config
+    with contextlib.redirect_stdout(
+        sys.stderr
+    ):  # what the user's code prints is no part of the config
         from tracer.torch_bridge.factory import module_from
         from tracer.torch_bridge.importing import from_module
 
@@ -74,7 +109,9 @@ def _from_module(source: str, overrides: Overrides, inputs: tuple[str, ...], nam
         return from_module(module_from(source, overrides.params), *shapes, name=name, fixed=fixed)
 
 
-def _from_onnx(source: str, shapes: dict[str, tuple[int, ...]], name: str | None, with_arguments: bool) -> Net:
+def _from_onnx(
+    source: str, shapes: dict[str, tuple[int, ...]], name: str | None, with_arguments: bool
+) -> Net:
     if with_arguments:
         raise click.UsageError("an ONNX file takes no --arg")
     need("onnx", "onnx")

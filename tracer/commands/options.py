@@ -29,7 +29,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Overrides:
     """``--set``, ``--size`` and ``--input``, read."""
 
-    def __init__(self, sets: tuple[str, ...], sizes: tuple[str, ...], inputs: tuple[str, ...]) -> None:
+    def __init__(
+        self, sets: tuple[str, ...], sizes: tuple[str, ...], inputs: tuple[str, ...]
+    ) -> None:
         self.params = _once([self._param(item) for item in sets], "--set")
         self.sizes = _once([pair for item in sizes for pair in self._sizes(item)], "--size")
         self.inputs = _once([self.input_of(item) for item in inputs], "--input")
@@ -38,11 +40,15 @@ class Overrides:
     def _param(item: str) -> tuple[str, Any]:
         name, sign, text = item.partition("=")
         if not sign or not name:
-            raise click.BadParameter(f"{shortened(item, 60)!r} is not PARAM=VALUE", param_hint="--set")
+            raise click.BadParameter(
+                f"{shortened(item, 60)!r} is not PARAM=VALUE", param_hint="--set"
+            )
         try:
             return name, value_of(compose(text or "''"), {})
         except Fault as fault:
-            raise click.BadParameter(f"{shortened(item, 60)!r}: {fault.message}", param_hint="--set") from None
+            raise click.BadParameter(
+                f"{shortened(item, 60)!r}: {fault.message}", param_hint="--set"
+            ) from None
 
     @staticmethod
     def _sizes(item: str) -> list[tuple[str, int]]:
@@ -50,7 +56,9 @@ class Overrides:
         for part in item.split(","):
             name, sign, text = part.partition("=")
             if not sign or not name or not is_size(text):
-                raise click.BadParameter(f"{shortened(part, 60)!r} is not SYMBOL=N", param_hint="--size")
+                raise click.BadParameter(
+                    f"{shortened(part, 60)!r} is not SYMBOL=N", param_hint="--size"
+                )
             found.append((name.strip(), int(text)))
         return found
 
@@ -72,7 +80,9 @@ def _once(pairs: list[tuple[str, Any]], option: str) -> dict[str, Any]:
     for name, value in pairs:
         if name in found and found[name] != value:
             first, second = (shortened(written(v), 40) for v in (found[name], value))
-            raise click.BadParameter(f"{name or 'the input'} is given twice: {first} and {second}", param_hint=option)
+            raise click.BadParameter(
+                f"{name or 'the input'} is given twice: {first} and {second}", param_hint=option
+            )
         found[name] = value
     return found
 
@@ -85,9 +95,23 @@ def is_size(text: str) -> bool:
 def network_options(command: F) -> F:
     """``--set``, ``--size`` and ``--input``."""
     for option in (
-        click.option("--input", "inputs", multiple=True, metavar="SHAPE", help="An input's shape: 1,3,512,512."),
-        click.option("--size", "sizes", multiple=True, metavar="SYMBOL=N", help="A symbol's size: H=512,W=640."),
-        click.option("--set", "sets", multiple=True, metavar="PARAM=VALUE", help="A param's value: base=32."),
+        click.option(
+            "--input",
+            "inputs",
+            multiple=True,
+            metavar="SHAPE",
+            help="An input's shape: 1,3,512,512.",
+        ),
+        click.option(
+            "--size",
+            "sizes",
+            multiple=True,
+            metavar="SYMBOL=N",
+            help="A symbol's size: H=512,W=640.",
+        ),
+        click.option(
+            "--set", "sets", multiple=True, metavar="PARAM=VALUE", help="A param's value: base=32."
+        ),
     ):
         command = option(command)
     return command
@@ -96,7 +120,10 @@ def network_options(command: F) -> F:
 def colour_option(command: F) -> F:
     """``--color auto|always|never``."""
     return click.option(
-        "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours in the output."
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        help="Colours in the output.",
     )(command)
 
 
@@ -117,7 +144,11 @@ def need(package: str, extra: str) -> None:
 def depth_option(command: F) -> F:
     """``--depth N|all``."""
     return click.option(
-        "--depth", type=Depth(), default=1, show_default=True, help="Levels of blocks to unfold, or all."
+        "--depth",
+        type=Depth(),
+        default=1,
+        show_default=True,
+        help="Levels of blocks to unfold, or all.",
     )(command)
 
 
@@ -129,10 +160,16 @@ class Bytes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 
     name = "bytes"
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
         match = _BYTES.fullmatch(str(value).strip())
         if match is None:
-            return self.fail(f"{shortened(str(value), 60)!r} is no amount of memory such as 8GiB or 500MB", param, ctx)
+            return self.fail(
+                f"{shortened(str(value), 60)!r} is no amount of memory such as 8GiB or 500MB",
+                param,
+                ctx,
+            )
         power = " KMGT".index(match[2].upper() or " ")
         return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
 
@@ -142,10 +179,14 @@ class Depth(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 
     name = "depth"
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
         if value == "all" or value is None:
             return None
-        if isinstance(value, int) or (isinstance(value, str) and value.isdecimal() and 1 <= int(value) <= 99):
+        if isinstance(value, int) or (
+            isinstance(value, str) and value.isdecimal() and 1 <= int(value) <= 99
+        ):
             return int(value)
         return self.fail(f"{value!r} is neither a number from 1 nor 'all'", param, ctx)
 
@@ -154,7 +195,11 @@ def use_colour(choice: str) -> bool:
     """Whether to colour standard output; NO_COLOR is honoured."""
     if choice != "auto":
         return choice == "always"
-    return is_terminal(sys.stdout) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return (
+        is_terminal(sys.stdout)
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM") != "dumb"
+    )
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -179,7 +224,11 @@ def find_configs(paths: tuple[str, ...]) -> list[str]:
     found: list[str] = []
     for path in paths:
         if path not in ("", "-") and Path(path).is_dir():
-            inside = sorted(str(p) for p in Path(path).rglob("*") if p.suffix in (".yaml", ".yml") and p.is_file())
+            inside = sorted(
+                str(p)
+                for p in Path(path).rglob("*")
+                if p.suffix in (".yaml", ".yml") and p.is_file()
+            )
             if not inside:
                 raise click.UsageError(f"no *.yaml or *.yml in {path}")
             found += inside
@@ -194,7 +243,9 @@ def source_of(path: str) -> str:
     try:
         return decode(raw)
     except Fault as fault:
-        raise TracerError([Diagnostic(fault.code, fault.message, fault.span, path=shown(path))]) from None
+        raise TracerError(
+            [Diagnostic(fault.code, fault.message, fault.span, path=shown(path))]
+        ) from None
 
 
 def _standard_input() -> bytes:
@@ -220,7 +271,9 @@ def open_net(text: str, path: str, overrides: Overrides, *, faulty: bool = False
     With ``faulty`` also one whose trace finds wrong arguments.
     """
     try:
-        return load_text(text, shown(path), overrides.params, overrides.sizes, overrides.inputs, faulty=faulty)
+        return load_text(
+            text, shown(path), overrides.params, overrides.sizes, overrides.inputs, faulty=faulty
+        )
     except ValueError as error:
         raise click.UsageError(f"{shown(path)}: {error}") from None
 
@@ -261,7 +314,9 @@ def text_of(config: str, complain: Callable[[list[Diagnostic], str], None]) -> s
         raise click.exceptions.Exit(1) from None
 
 
-def loaded(config: str, overrides: Overrides, complain: Callable[[list[Diagnostic], str], None]) -> tuple[str, Net]:
+def loaded(
+    config: str, overrides: Overrides, complain: Callable[[list[Diagnostic], str], None]
+) -> tuple[str, Net]:
     """A config's text and network. Where it cannot be read or loaded, what is wrong is told, and the command ends."""
     text = text_of(config, complain)
     try:

@@ -31,10 +31,25 @@ if TYPE_CHECKING:
 @click.argument("config")
 @network_options
 @click.option("--write", is_flag=True, help="Write the solved values into the file.")
-@click.option("--fix", is_flag=True, help="Where the network does not close, apply the best safe repair to the file.")
-@click.option("--repair", type=click.IntRange(1, 999), metavar="N", help="Apply repair N of the list to the file.")
+@click.option(
+    "--fix",
+    is_flag=True,
+    help="Where the network does not close, apply the best safe repair to the file.",
+)
+@click.option(
+    "--repair",
+    type=click.IntRange(1, 999),
+    metavar="N",
+    help="Apply repair N of the list to the file.",
+)
 @click.option("--diff", is_flag=True, help="Show the edit as a diff; the file stays as it is.")
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", help="How to show it.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="How to show it.",
+)
 @colour_option
 def command(
     config: str,
@@ -53,7 +68,9 @@ def command(
     Exit code 1 where the network does not close and no repair was asked for or found.
     """
     if repair is not None and fix:
-        raise click.UsageError("--fix is the best safe repair, --repair N one of the list; give one of them")
+        raise click.UsageError(
+            "--fix is the best safe repair, --repair N one of the list; give one of them"
+        )
     edits = write or fix or repair is not None
     if config == "-" and edits and not diff:
         raise click.UsageError("standard input cannot be edited; --diff shows the edit")
@@ -92,13 +109,19 @@ def _edited(plan: Plan, fix: bool, number: int | None, config: str) -> str | Non
             raise click.UsageError(f"--repair {number}: there are {len(plan.repairs)} repairs")
         repair = plan.repairs[number - 1]
     elif not fix:
-        click.echo("nothing is written: the network does not close; --fix or --repair N repairs it", err=True)
+        click.echo(
+            "nothing is written: the network does not close; --fix or --repair N repairs it",
+            err=True,
+        )
         return None
     else:
         safe = [repair for repair in plan.repairs if repair.safe]
         if not safe:
             others = "; --repair N applies one of the others" if plan.repairs else ""
-            click.echo(f"nothing is written: no repair is safe (auto and output_padding only){others}", err=True)
+            click.echo(
+                f"nothing is written: no repair is safe (auto and output_padding only){others}",
+                err=True,
+            )
             return None
         repair = safe[0]
     click.echo(f"repaired: {repair.title}", err=True)

@@ -20,6 +20,17 @@ def command(which: str) -> None:
     from tracer.views.sizes import SizesAnswer
     from tracer.views.verify import VerifyAnswer
 
-    records: tuple[Any, ...] = (TraceAnswer, CheckAnswer, PlanAnswer, SizesAnswer, VerifyAnswer, CompareAnswer)
-    schema = language_schema() if which == "language" else answer_schema(dict(zip(ANSWERS, records))[which])
+    records: tuple[Any, ...] = (
+        TraceAnswer,
+        CheckAnswer,
+        PlanAnswer,
+        SizesAnswer,
+        VerifyAnswer,
+        CompareAnswer,
+    )
+    schema = (
+        language_schema()
+        if which == "language"
+        else answer_schema(dict(zip(ANSWERS, records))[which])
+    )
     click.echo(to_json(schema), nl=False)

@@ -36,10 +36,17 @@ ALIVE = 15.0
 @click.command("serve")
 @click.argument("config")
 @network_options
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; 0 takes a free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="The port; 0 takes a free one."
+)
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 def command(
-    config: str, sets: tuple[str, ...], sizes: tuple[str, ...], inputs: tuple[str, ...], port: int, opens: bool
+    config: str,
+    sets: tuple[str, ...],
+    sizes: tuple[str, ...],
+    inputs: tuple[str, ...],
+    port: int,
+    opens: bool,
 ) -> None:
     """Show CONFIG as a page that follows the file: save it in any editor, and the page is new.
 
@@ -68,7 +75,9 @@ def _run(page: Page, listening: socket.socket) -> None:
     import uvicorn
 
     port = listening.getsockname()[1]
-    settings = uvicorn.Config(application(page, port), log_level="critical", timeout_graceful_shutdown=1, lifespan="on")
+    settings = uvicorn.Config(
+        application(page, port), log_level="critical", timeout_graceful_shutdown=1, lifespan="on"
+    )
     server = uvicorn.Server(settings)
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listening])
@@ -113,7 +122,9 @@ class Page:
         reading: Reading = read(self.path, self.overrides)
         if reading.net is not None:
             self._good = reading.net
-        return page(self._good, reading.found, events=f"/events?seen={version}", stale=reading.net is None)
+        return page(
+            self._good, reading.found, events=f"/events?seen={version}", stale=reading.net is None
+        )
 
     async def follow(self) -> None:
         """Tell of changes until the server ends; a folder that is gone is looked for again."""
@@ -153,7 +164,9 @@ def application(page: Page, port: int) -> Starlette:
 
     async def events(request: Request) -> Response:
         return StreamingResponse(
-            page.events(request.query_params.get("seen", "")), media_type="text/event-stream", headers=HEADERS
+            page.events(request.query_params.get("seen", "")),
+            media_type="text/event-stream",
+            headers=HEADERS,
         )
 
     @contextlib.asynccontextmanager
@@ -165,7 +178,9 @@ def application(page: Page, port: int) -> Starlette:
             await task
 
     routes = [Route("/", root), Route("/events", events)]
-    return Starlette(routes=routes, middleware=[Middleware(Loopback, port=port)], lifespan=following)
+    return Starlette(
+        routes=routes, middleware=[Middleware(Loopback, port=port)], lifespan=following
+    )
 
 
 Message = dict[str, Any]
@@ -184,7 +199,10 @@ class Loopback:
         self.origins = {f"http://{host}" for host in self.hosts}
 
     async def __call__(
-        self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+        self,
+        scope: Message,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
     ) -> None:
         if scope["type"] == "http":
             headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
@@ -193,6 +211,7 @@ class Loopback:
             if wrong_host or wrong_origin:
                 from starlette.responses import PlainTextResponse
 
-                await PlainTextResponse("this server answers to localhost only\n", 403, HEADERS)(scope, receive, send)  # type: ignore[arg-type]
+                refused = PlainTextResponse("this server answers to localhost only\n", 403, HEADERS)
+                await refused(scope, receive, send)  # type: ignore[arg-type]
                 return
         await self.app(scope, receive, send)

@@ -23,9 +23,22 @@ from tracer.views import report
 @click.command("sizes")
 @click.argument("config")
 @network_options
-@click.option("--near", type=click.IntRange(0, 10**9), metavar="N", help="Also the members of each set nearest to N.")
-@click.option("--all", "every_dim", is_flag=True, help="Ask dims that are numbers as if they were symbols.")
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", help="How to show it.")
+@click.option(
+    "--near",
+    type=click.IntRange(0, 10**9),
+    metavar="N",
+    help="Also the members of each set nearest to N.",
+)
+@click.option(
+    "--all", "every_dim", is_flag=True, help="Ask dims that are numbers as if they were symbols."
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="How to show it.",
+)
 @depth_option
 @colour_option
 def command(
@@ -54,7 +67,9 @@ def command(
     except TracerError as error:
         complain(error.diagnostics, text)
         raise click.exceptions.Exit(1) from None
-    forms = net.forms({symbol: narrowest(axis)[1] for symbol, axis in found.axes.items()}, every_dim=every_dim)
+    forms = net.forms(
+        {symbol: narrowest(axis)[1] for symbol, axis in found.axes.items()}, every_dim=every_dim
+    )
     if format_ == "json":
         from tracer.views.answers import to_json
 

@@ -43,23 +43,66 @@ OBJECTIVES = "macs,memory,params,receptive_field"
 
 @click.command("sweep")
 @click.argument("config", required=False)
-@click.option("--family", help="Design the networks of a family in place of CONFIG: unet, linknet, ...")
-@click.option("--vary", "varied", multiple=True, metavar="NAME=VALUES", help="A param's values: 16,32,64 or 3..7.")
 @click.option(
-    "--size", "sizes", multiple=True, metavar="SYMBOL=VALUES", help="A symbol's sizes: H=64..512:32; H=W=... ties two."
+    "--family", help="Design the networks of a family in place of CONFIG: unet, linknet, ..."
 )
-@click.option("--set", "sets", multiple=True, metavar="PARAM=VALUE", help="A param's value in all rows.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False), help="rows.parquet, .csv or .jsonl; otherwise none.")
+@click.option(
+    "--vary",
+    "varied",
+    multiple=True,
+    metavar="NAME=VALUES",
+    help="A param's values: 16,32,64 or 3..7.",
+)
+@click.option(
+    "--size",
+    "sizes",
+    multiple=True,
+    metavar="SYMBOL=VALUES",
+    help="A symbol's sizes: H=64..512:32; H=W=... ties two.",
+)
+@click.option(
+    "--set", "sets", multiple=True, metavar="PARAM=VALUE", help="A param's value in all rows."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False),
+    help="rows.parquet, .csv or .jsonl; otherwise none.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace the output where it is there already.")
-@click.option("--where", metavar="EXPRESSION", help='Which rows compete at the end: "macs < 5e9 and aligned".')
 @click.option(
-    "--objectives", metavar="COLUMN,...", help=f"What they compete in; otherwise {OBJECTIVES} and the varied sizes."
+    "--where", metavar="EXPRESSION", help='Which rows compete at the end: "macs < 5e9 and aligned".'
 )
-@click.option("--top", type=click.IntRange(1, 10_000), default=SHOWN, show_default=True, help="Rows of the table.")
-@click.option("--plot", type=click.Path(dir_okay=False), help="A picture of the rows: .svg, .png or .pdf.")
-@click.option("--dtype", type=click.Choice(sorted(DTYPE_BYTES)), default="float32", show_default=True, help="Of maps.")
-@click.option("--workers", type=click.IntRange(1, 1024), help="Processes; otherwise one for each core.")
-@click.option("--dask", metavar="ADDRESS", help="A running Dask scheduler whose workers compute: tcp://host:8786.")
+@click.option(
+    "--objectives",
+    metavar="COLUMN,...",
+    help=f"What they compete in; otherwise {OBJECTIVES} and the varied sizes.",
+)
+@click.option(
+    "--top",
+    type=click.IntRange(1, 10_000),
+    default=SHOWN,
+    show_default=True,
+    help="Rows of the table.",
+)
+@click.option(
+    "--plot", type=click.Path(dir_okay=False), help="A picture of the rows: .svg, .png or .pdf."
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(sorted(DTYPE_BYTES)),
+    default="float32",
+    show_default=True,
+    help="Of maps.",
+)
+@click.option(
+    "--workers", type=click.IntRange(1, 1024), help="Processes; otherwise one for each core."
+)
+@click.option(
+    "--dask",
+    metavar="ADDRESS",
+    help="A running Dask scheduler whose workers compute: tcp://host:8786.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask, however many rows there are.")
 @colour_option
 def command(
@@ -177,7 +220,9 @@ def _axes(varied: Sequence[str], sizes: Sequence[str]) -> list[Axis]:
                 names = [name.strip() for name in names]
                 if not names or not all(name.isidentifier() for name in names) or not text.strip():
                     option = "--vary" if kind == "param" else "--size"
-                    raise click.BadParameter(f"{shortened(part, 60)!r} is not NAME=VALUES", param_hint=option)
+                    raise click.BadParameter(
+                        f"{shortened(part, 60)!r} is not NAME=VALUES", param_hint=option
+                    )
                 try:
                     found.append(axis(kind, names, text))  # type: ignore[arg-type]
                 except Unvaried as error:
@@ -203,7 +248,9 @@ def _condition(where: str | None, study: Study) -> Any:
     unknown = sorted(found.names - set(kinds(study)))
     if unknown:
         columns = ", ".join(kinds(study))
-        raise click.BadParameter(f"no column is called {unknown[0]!r}; columns: {columns}", param_hint="--where")
+        raise click.BadParameter(
+            f"no column is called {unknown[0]!r}; columns: {columns}", param_hint="--where"
+        )
     return found
 
 
@@ -212,11 +259,18 @@ def _objectives(text: str | None, study: Study) -> list[str]:
 
     names = [name.strip() for name in (text or OBJECTIVES).split(",") if name.strip()]
     if text is None:
-        names += [name for axis in study.axes if axis.kind == "size" and len(axis) > 1 for name in axis.names[:1]]
+        names += [
+            name
+            for axis in study.axes
+            if axis.kind == "size" and len(axis) > 1
+            for name in axis.names[:1]
+        ]
     known = [name for name, kind in kinds(study).items() if kind in (int, float)]
     for name in names:
         if name not in known:
-            raise click.BadParameter(f"{name!r} is no number; columns: {', '.join(known)}", param_hint="--objectives")
+            raise click.BadParameter(
+                f"{name!r} is no number; columns: {', '.join(known)}", param_hint="--objectives"
+            )
     if not names:
         raise click.BadParameter("name at least one column", param_hint="--objectives")
     return list(dict.fromkeys(names))
@@ -262,7 +316,11 @@ def _run(study: Study, journal: Journal, workers: int, dask: str | None, *, keep
         click.echo(f"{before:,} of {study.rows:,} rows are done already", err=True)
     pending = (task.number for task in study.tasks() if task.number not in done)
     left = study.task_count - len(done)
-    made = on_dask(study, pending, dask) if dask else locally(study, pending, min(workers, max(left, 1)))
+    made = (
+        on_dask(study, pending, dask)
+        if dask
+        else locally(study, pending, min(workers, max(left, 1)))
+    )
     finished = before
     try:
         for number, columns in _shown(made, study.rows, before):
@@ -277,7 +335,9 @@ def _run(study: Study, journal: Journal, workers: int, dask: str | None, *, keep
         raise click.Abort from None
 
 
-def _shown(made: Iterator[tuple[int, Columns]], rows: int, before: int) -> Iterator[tuple[int, Columns]]:
+def _shown(
+    made: Iterator[tuple[int, Columns]], rows: int, before: int
+) -> Iterator[tuple[int, Columns]]:
     """The same, with a bar on a terminal that says how far it is."""
     from tracer.sweep.table_files import rows_in
 
@@ -315,7 +375,13 @@ def _write(output: Path, study: Study, journal: Journal) -> None:
 
 
 def _end(
-    study: Study, journal: Journal, condition: Any, measures: list[str], top: int, plot: str | None, colour: bool
+    study: Study,
+    journal: Journal,
+    condition: Any,
+    measures: list[str],
+    top: int,
+    plot: str | None,
+    colour: bool,
 ) -> None:
     """The table of the designs that no other beats, and the picture."""
     from tracer.sweep.competing import competing

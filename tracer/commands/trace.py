@@ -40,9 +40,19 @@ if TYPE_CHECKING:
     help="How to show it.",
 )
 @click.option(
-    "--dtype", type=click.Choice(list(DTYPE_BYTES)), default="float32", show_default=True, help="The type of the maps."
+    "--dtype",
+    type=click.Choice(list(DTYPE_BYTES)),
+    default="float32",
+    show_default=True,
+    help="The type of the maps.",
 )
-@click.option("--memory", "budget", type=Bytes(), metavar="BYTES", help="Tell the largest sizes that fit: 8GiB, 500MB.")
+@click.option(
+    "--memory",
+    "budget",
+    type=Bytes(),
+    metavar="BYTES",
+    help="Tell the largest sizes that fit: 8GiB, 500MB.",
+)
 @depth_option
 @colour_option
 def command(
@@ -76,7 +86,9 @@ def command(
         from tracer.views.table import memory_text, table
 
         below = memory_text(trace, dtype, budget, fitting)
-        console_for(colour).print(table(trace, depth, net.plan().assignments, dtype), *[below] * bool(below), sep="")
+        console_for(colour).print(
+            table(trace, depth, net.plan().assignments, dtype), *[below] * bool(below), sep=""
+        )
         click.echo(report.full(found, {shown(config): text}), nl=False, err=True)
     else:
         from tracer.views.table import to_csv, to_markdown
@@ -110,7 +122,14 @@ def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) 
 
         answers = [diagnostic_answer(d) for d in found]
         answer = TraceAnswer(
-            FORMAT_VERSION, None, shown(config), {}, [], {}, Totals(0, 0, 0, 0, None, None, None), answers
+            FORMAT_VERSION,
+            None,
+            shown(config),
+            {},
+            [],
+            {},
+            Totals(0, 0, 0, 0, None, None, None),
+            answers,
         )
         click.echo(to_json(answer), nl=False)
     else:

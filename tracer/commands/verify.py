@@ -30,8 +30,20 @@ if TYPE_CHECKING:
 @click.command("verify")
 @click.argument("config")
 @network_options
-@click.option("--count", type=click.IntRange(0, 1000), default=8, show_default=True, help="Other sizes to compare.")
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", help="How to show it.")
+@click.option(
+    "--count",
+    type=click.IntRange(0, 1000),
+    default=8,
+    show_default=True,
+    help="Other sizes to compare.",
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="How to show it.",
+)
 @colour_option
 def command(
     config: str,
@@ -71,7 +83,9 @@ def _with_progress(forwards: list[Any]) -> Iterator[Any]:
     return iter(track(forwards, "comparing", console=Console(stderr=True), transient=True))
 
 
-def _show(found: list[Comparison], params: dict[str, Any], text: str, format_: str, colour: bool) -> None:
+def _show(
+    found: list[Comparison], params: dict[str, Any], text: str, format_: str, colour: bool
+) -> None:
     from tracer.views.verify import disagreement, verify_answer, verify_table
 
     if format_ == "json":

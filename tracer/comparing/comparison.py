@@ -1,6 +1,7 @@
 """What differs between two networks: nodes, costs, sizes that work, findings. It reads and prints nothing.
 
-:mod:`tracer.comparing.matching` says which nodes are the same. ``compare(a, b)`` and ``compare(b, a)`` tell the same, mirrored.
+:mod:`tracer.comparing.matching` says which nodes are the same.
+``compare(a, b)`` and ``compare(b, a)`` give the same answer, mirrored.
 """
 
 from __future__ import annotations
@@ -102,8 +103,14 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def differs(self) -> bool:
         """Whether anything does."""
-        lists = [getattr(self, field) for field in self.__struct_fields__ if field not in ("a", "b", "totals")]
-        return self.a.loaded != self.b.loaded or any(lists) or any(t.old != t.new for t in self.totals)
+        lists = [
+            getattr(self, field)
+            for field in self.__struct_fields__
+            if field not in ("a", "b", "totals")
+        ]
+        return (
+            self.a.loaded != self.b.loaded or any(lists) or any(t.old != t.new for t in self.totals)
+        )
 
     @property
     def new_errors(self) -> list[Diagnostic]:
@@ -114,7 +121,9 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 class Given:
     """One of two networks that are compared: a network, or the findings that kept it from being loaded."""
 
-    def __init__(self, path: str, net: Net | None, findings: Sequence[Diagnostic] | None = None) -> None:
+    def __init__(
+        self, path: str, net: Net | None, findings: Sequence[Diagnostic] | None = None
+    ) -> None:
         self.path = path
         self.net = net
         if findings is None:
@@ -194,7 +203,10 @@ def _totals(a: Net | None, b: Net | None) -> list[TotalDifference]:
     def sums(net: Net | None) -> dict[str, int]:
         if net is None:
             return {}
-        return {"nodes": len(net.network.nodes), **msgspec.structs.asdict(total(costs(net.trace())))}
+        return {
+            "nodes": len(net.network.nodes),
+            **msgspec.structs.asdict(total(costs(net.trace()))),
+        }
 
     old, new = sums(a), sums(b)
     return [_total(what, old.get(what), new.get(what)) for what in dict.fromkeys((*old, *new))]
@@ -208,7 +220,9 @@ def _total(what: str, old: int | None, new: int | None) -> TotalDifference:
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Difference]:
     """The entries that are not the same in both."""
-    pairs = [(what, old.get(what, UNSET), new.get(what, UNSET)) for what in dict.fromkeys((*old, *new))]
+    pairs = [
+        (what, old.get(what, UNSET), new.get(what, UNSET)) for what in dict.fromkeys((*old, *new))
+    ]
     return [Difference(*pair) for pair in pairs if not is_same(*pair[1:])]
 
 
@@ -265,11 +279,20 @@ def _sets(old: Mapping[str, Axis], new: Mapping[str, Axis]) -> list[SetDifferenc
     found = []
     for symbol in dict.fromkeys((*old, *new)):
         axes = old.get(symbol), new.get(symbol)
-        below = min([axis.below for axis in axes if axis is not None and axis.below is not None], default=None)
+        below = min(
+            [axis.below for axis in axes if axis is not None and axis.below is not None],
+            default=None,
+        )
         for kind in SETS:
-            was, now = [None if axis is None else _below(getattr(axis, kind), below) for axis in axes]
+            was, now = [
+                None if axis is None else _below(getattr(axis, kind), below) for axis in axes
+            ]
             if was != now:
-                found.append(SetDifference(symbol, kind, was, now, _without(now, was), _without(was, now), below))
+                found.append(
+                    SetDifference(
+                        symbol, kind, was, now, _without(now, was), _without(was, now), below
+                    )
+                )
     return found
 
 
@@ -293,13 +316,27 @@ def _without(sizes: SizeSet | None, others: SizeSet | None) -> SizeSet | None:
 
 def _ties(old: WorkingSizes, new: WorkingSizes) -> list[Difference]:
     """What ties symbols together in one network only."""
-    was, now = [{tie.constraint: " and ".join(tie.symbols) for tie in sizes.couplings} for sizes in (old, new)]
-    gone = [Difference(symbols, old=constraint) for constraint, symbols in was.items() if constraint not in now]
-    return gone + [Difference(symbols, new=constraint) for constraint, symbols in now.items() if constraint not in was]
+    was, now = [
+        {tie.constraint: " and ".join(tie.symbols) for tie in sizes.couplings}
+        for sizes in (old, new)
+    ]
+    gone = [
+        Difference(symbols, old=constraint)
+        for constraint, symbols in was.items()
+        if constraint not in now
+    ]
+    return gone + [
+        Difference(symbols, new=constraint)
+        for constraint, symbols in now.items()
+        if constraint not in was
+    ]
 
 
 def _finding_differences(
-    old: Sequence[Diagnostic], new: Sequence[Diagnostic], names: Mapping[str, str], nodes: Container[str]
+    old: Sequence[Diagnostic],
+    new: Sequence[Diagnostic],
+    names: Mapping[str, str],
+    nodes: Container[str],
 ) -> tuple[list[Diagnostic], list[Diagnostic]]:
     """The findings that only one network has: by code and the first node that is named, or by code and message.
 
@@ -329,7 +366,9 @@ def _by_subject(
         words = [*first, *[_renamed(word, names) for word in _WORDS.split(rest)]]
         message = "".join(words)
         subject = next((word for word in words if word in nodes), message)
-        if subject is message and len(d.message) >= LONGEST:  # of a long message the middle is left out
+        if (
+            subject is message and len(d.message) >= LONGEST
+        ):  # of a long message the middle is left out
             subject = message.partition(": ")[0]
         found.setdefault((d.code, subject), []).append((message, d))
     return found

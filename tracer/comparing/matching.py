@@ -136,7 +136,10 @@ class _Described:
             costs=cost,
         )
         # Which nodes give an argument is no part of it: they may have been renamed.
-        arguments = {name: "" if name in self.operands else value for name, value in self.state.arguments.items()}
+        arguments = {
+            name: "" if name in self.operands else value
+            for name, value in self.state.arguments.items()
+        }
         self.key = (node.op_name, repr(arguments), repr(shape))
         self.order = (self.key, self.name)
         self.sources = [*self.state.inputs, *self.operands.values()]
@@ -144,7 +147,10 @@ class _Described:
     def changes(self, other: _Described, names: Mapping[str, str]) -> list[Difference]:
         """What differs from the node that it has become."""
         a, b = self.state, other.state
-        found = [*_compared("operation", a.operation, b.operation), *_compared("section", a.section, b.section)]
+        found = [
+            *_compared("operation", a.operation, b.operation),
+            *_compared("section", a.section, b.section),
+        ]
         for name in dict.fromkeys((*a.arguments, *b.arguments)):
             old, new = self.arguments.get(name, UNSET), other.arguments.get(name, UNSET)
             is_node = name in self.operands and name in other.operands
@@ -172,7 +178,10 @@ def _recorded(op: Op | None) -> dict[str, Any]:
     if op is None:
         return {}
     cls = type(op)
-    return {name: plain(getattr(op, field)) for name, field in zip(cls.__struct_encode_fields__, cls.__struct_fields__)}
+    return {
+        name: plain(getattr(op, field))
+        for name, field in zip(cls.__struct_encode_fields__, cls.__struct_fields__)
+    }
 
 
 def _written(node: Node) -> dict[str, Any]:
@@ -183,7 +192,9 @@ def _written(node: Node) -> dict[str, Any]:
         if unknown.axis is None:
             found[unknown.field] = text
         else:
-            found.setdefault(unknown.field, plain(getattr(node.op, unknown.field)))[unknown.axis] = text
+            found.setdefault(unknown.field, plain(getattr(node.op, unknown.field)))[
+                unknown.axis
+            ] = text
     found |= {field: declared_dims(dims, None) for field, dims in node.dim_fields.items()}
     found |= {field: source.name for field, source in node.operands.items()}
     if node.is_input:

@@ -83,7 +83,10 @@ class Ledger(NamedTuple):
         def parts(of: list[Part]) -> list[Part]:
             return [Part(value(part.count), part.indices) for part in of]
 
-        return Ledger(parts(self.kept), [Step(node, parts(made), parts(freed)) for node, made, freed in self.steps])
+        return Ledger(
+            parts(self.kept),
+            [Step(node, parts(made), parts(freed)) for node, made, freed in self.steps],
+        )
 
 
 def _bytes(part: Part, width: int) -> Any:
@@ -184,7 +187,9 @@ class Touch(NamedTuple):
 
 def _touched(network: Network, calls: Sequence[Call], owner: Sequence[int]) -> Iterator[Touch]:
     """The steps of a run without autograd, in order."""
-    pooled = {node.operands["indices"].index for node in network.nodes if "indices" in node.operands}
+    pooled = {
+        node.operands["indices"].index for node in network.nodes if "indices" in node.operands
+    }
     for node, op, x, y in calls:
         reads: list[Storage] = [(owner[source.index], MAP) for source in node.inputs]
         for field, source in node.operands.items():
@@ -201,7 +206,9 @@ def _touched(network: Network, calls: Sequence[Call], owner: Sequence[int]) -> I
             more = op.beside(y, *x)
             if more.__class__ is not int or more:
                 own[node.index, MADE] = Part(more)
-        made, enlarges = (op.made_first(y, *x), op.enlarges_first(*x)) if isinstance(op, Merge) else ([], False)
+        made, enlarges = (
+            (op.made_first(y, *x), op.enlarges_first(*x)) if isinstance(op, Merge) else ([], False)
+        )
         for number, size in enumerate(made):
             part: Storage = (node.index, f"{MADE} {number}")
             taken = reads[:1] if number == 0 and enlarges else reads[:2]
@@ -224,6 +231,12 @@ def _lives(network: Network, calls: Sequence[Call]) -> list[Step]:
     found = []
     for number, step in enumerate(touched):
         alive |= step.makes
-        done = dict.fromkeys(s for s in (*step.reads, *step.makes) if last[s] == number and s in alive)
-        found.append(Step(step.node.index, list(step.makes.values()), [alive.pop(storage) for storage in done]))
+        done = dict.fromkeys(
+            s for s in (*step.reads, *step.makes) if last[s] == number and s in alive
+        )
+        found.append(
+            Step(
+                step.node.index, list(step.makes.values()), [alive.pop(storage) for storage in done]
+            )
+        )
     return found

@@ -31,11 +31,15 @@ def costs(trace: Trace, dtype: str = "float32") -> dict[str, Cost]:
         if node.is_input and y is not None:
             found[node.name] = Cost(0, 0, math.prod(y) * width)
     for node, op, inputs, _, y in trace.traced():
-        found[node.name] = Cost(int(op.parameters(*inputs)), int(op.macs(y, *inputs)), math.prod(y) * width)
+        found[node.name] = Cost(
+            int(op.parameters(*inputs)), int(op.macs(y, *inputs)), math.prod(y) * width
+        )
     return found
 
 
 def total(found: dict[str, Cost]) -> Cost:
     """The sum over all nodes: memory is what a training forward pass makes, every feature map counted."""
     values = found.values()
-    return Cost(sum(c.params for c in values), sum(c.macs for c in values), sum(c.memory for c in values))
+    return Cost(
+        sum(c.params for c in values), sum(c.macs for c in values), sum(c.memory for c in values)
+    )

@@ -48,7 +48,9 @@ def _chunks(source: str) -> list[tuple[str, YamlNode | None, str]]:
     """A config's top-level keys with their values and lines, what stands before the first one with the empty key."""
     root = compose(source)
     if not isinstance(root, MappingNode) or root.flow_style:
-        raise Undesignable("the encoder's config is one flow mapping; write its keys on lines of their own")
+        raise Undesignable(
+            "the encoder's config is one flow mapping; write its keys on lines of their own"
+        )
     lines = source.splitlines(keepends=True)
     starts = [key.start_mark.line for key, _ in root.value]
     found: list[tuple[str, YamlNode | None, str]] = [("", None, "".join(lines[: starts[0]]))]
@@ -84,7 +86,9 @@ class Appended:
         while True:
             kept = "".join(self._kept_chunk(*chunk) for chunk in self.chunks)
             read = set(_ALIAS.findall(kept))
-            held = {(word, name) for word, name, text in entries if read & set(_ANCHOR.findall(text))}
+            held = {
+                (word, name) for word, name, text in entries if read & set(_ANCHOR.findall(text))
+            }
             more = {(word, name) for word, name in held if name not in self._wanted(word)}
             if not more:
                 return
@@ -112,7 +116,9 @@ class Appended:
 
         def is_taken(one: str) -> bool:
             reads = re.compile(rf"\$\{{[^}}]*\b{one}\b")
-            return one in self.network.params and reads.search(kept + self._derived(one)) is not None
+            return (
+                one in self.network.params and reads.search(kept + self._derived(one)) is not None
+            )
 
         own = unused(name, is_taken)
         self.params[own] = value
@@ -130,7 +136,11 @@ class Appended:
         return "" if word == "output" else own
 
     def with_decoder(
-        self, blocks: Sequence[BlockText], layers: Sequence[Layer], head: Sequence[Layer], reasons: Sequence[str]
+        self,
+        blocks: Sequence[BlockText],
+        layers: Sequence[Layer],
+        head: Sequence[Layer],
+        reasons: Sequence[str],
     ) -> str:
         """The whole config. Raises :class:`Undesignable` for a config in one flow mapping."""
         added = "".join(f"{line}\n" for block in blocks for line in block.lines())
@@ -145,7 +155,13 @@ class Appended:
                 if not placed:
                     found.append(f"blocks:\n{added}\n")
                     placed = True
-                name = word if word in ("encoder", "bottleneck") else "bottleneck" if sections else "encoder"
+                name = (
+                    word
+                    if word in ("encoder", "bottleneck")
+                    else "bottleneck"
+                    if sections
+                    else "encoder"
+                )
                 if name in sections:  # two sections become one
                     kept = kept.partition("\n")[2]
                 elif name != word:
@@ -156,14 +172,19 @@ class Appended:
                 if isinstance(value, MappingNode) and not value.flow_style:
                     kept = kept.rstrip("\n") + "\n" + _indented(added, value) + "\n"
                 else:
-                    raise Undesignable("the encoder's blocks are one flow mapping; write them on lines of their own")
+                    raise Undesignable(
+                        "the encoder's blocks are one flow mapping; write them on lines of their own"
+                    )
             found.append(kept)
         text = "".join(found).rstrip("\n") + "\n"
         text += "\n" + "".join(f"# {line}\n" for line in reasons)
         text += "decoder:\n" + "".join(f"  {layer.text()}\n" for layer in layers)
         text += "\nhead:\n" + "".join(f"  {layer.text()}\n" for layer in head)
         edits = [Edit(("params", name), value) for name, value in self.params.items()]
-        edits += [Edit(("params", name), _value(value)) for name, value in self.network.given_params.items()]
+        edits += [
+            Edit(("params", name), _value(value))
+            for name, value in self.network.given_params.items()
+        ]
         edits += [Edit(("sizes", symbol), n) for symbol, n in self._replaced_sizes().items()]
         try:
             return edited(text, edits)
@@ -172,8 +193,14 @@ class Appended:
 
     def _replaced_sizes(self) -> dict[str, int]:
         """The sizes that the caller gave, where they are not the declared ones."""
-        declared = read_network(self.network.source, self.network.path, self.network.given_params).sizes
-        return {s: n for s, n in self.network.sizes.items() if declared.get(s) != n and isinstance(n, int)}
+        declared = read_network(
+            self.network.source, self.network.path, self.network.given_params
+        ).sizes
+        return {
+            s: n
+            for s, n in self.network.sizes.items()
+            if declared.get(s) != n and isinstance(n, int)
+        }
 
 
 _ANCHOR, _ALIAS = re.compile(r"&([^\s,\[\]{}]+)"), re.compile(r"\*([^\s,\[\]{}:]+)")
@@ -198,13 +225,22 @@ def _entries(section: YamlNode | None, own: str) -> list[tuple[str, str]]:
     """
     if not isinstance(section, MappingNode) or not section.value:
         return []
-    keys = [(key.value, key.start_mark.line) for key, _ in section.value if isinstance(key, ScalarNode)]
+    keys = [
+        (key.value, key.start_mark.line) for key, _ in section.value if isinstance(key, ScalarNode)
+    ]
     if section.flow_style or len({line for _, line in keys}) < len(keys):
         return [(name, own) for name, _ in keys]
     lines = own.splitlines(keepends=True)
-    first = next(i for i, line in enumerate(lines) if i and line.lstrip() and not line.lstrip().startswith("#"))
+    first = next(
+        i
+        for i, line in enumerate(lines)
+        if i and line.lstrip() and not line.lstrip().startswith("#")
+    )
     starts = [line - keys[0][1] + first for _, line in keys]
-    return [(name, "".join(lines[start:end])) for (name, _), start, end in zip(keys, starts, [*starts[1:], len(lines)])]
+    return [
+        (name, "".join(lines[start:end]))
+        for (name, _), start, end in zip(keys, starts, [*starts[1:], len(lines)])
+    ]
 
 
 def _value(value: Any) -> Any:
@@ -214,4 +250,8 @@ def _value(value: Any) -> Any:
 def _indented(text: str, blocks: MappingNode) -> str:
     """Blocks with the indentation of those that are there."""
     column = blocks.value[0][0].start_mark.column
-    return text if column == 2 else "".join(" " * (column - 2) + line for line in text.splitlines(keepends=True))
+    return (
+        text
+        if column == 2
+        else "".join(" " * (column - 2) + line for line in text.splitlines(keepends=True))
+    )

@@ -67,7 +67,9 @@ class Reasons:
 
     def lines(self) -> list[str]:
         """The same as the lines of a comment."""
-        return [line for reason in self.told() for line in wrap(reason, 116, subsequent_indent="  ")]
+        return [
+            line for reason in self.told() for line in wrap(reason, 116, subsequent_indent="  ")
+        ]
 
 
 def decoder(found: Encoder, wish: Wish) -> Decoder:
@@ -88,7 +90,9 @@ class _Designer:
             self.levels.append(found.source)
         self.text = Appended(found.net, [tap.node for tap in found.taps])
         self.lifter = Lifter(self.style, wish.up, self.text.unused_node, self.reasons.say)
-        flat = [all(n == 1 for n in place.sizes) for place in self.deepest.places or ()] or [False] * found.dims
+        flat = [all(n == 1 for n in place.sizes) for place in self.deepest.places or ()] or [
+            False
+        ] * found.dims
         self.kernels = [1 if is_flat else wish.kernel for is_flat in flat]
         paddings = [k // 2 if wish.padded else 0 for k in self.kernels]
         padding = one_or_all(paddings) if any(paddings) else 0
@@ -105,7 +109,9 @@ class _Designer:
                 + ", ".join(tap.name for tap in levels)
             )
         if self.encoder.lead == 1 and wish.norm in ("batch", "group"):
-            raise Undesignable(f"a {wish.norm} norm takes no maps without a batch; --norm instance or none does")
+            raise Undesignable(
+                f"a {wish.norm} norm takes no maps without a batch; --norm instance or none does"
+            )
         layers: list[Layer] = []
         self.places: Places = self.deepest.places
         before = self.deepest.name
@@ -119,10 +125,16 @@ class _Designer:
     def _channels(self, tap: Tap, deeper: Any) -> Channels:
         return max(deeper // 2, 8) if tap is self.encoder.source else tap.channels
 
-    def _level(self, number: int, tap: Tap, before: str, arriving: Channels, channels: Channels) -> Iterator[Layer]:
+    def _level(
+        self, number: int, tap: Tap, before: str, arriving: Channels, channels: Channels
+    ) -> Iterator[Layer]:
         """The layers of one level: up, onto the skip, merged with it, and convolutions."""
         merge, is_last = self.wish.merge, tap is self.encoder.source
-        made = tap.channels if merge == "add" and not is_last and isinstance(channels, int) else channels
+        made = (
+            tap.channels
+            if merge == "add" and not is_last and isinstance(channels, int)
+            else channels
+        )
         target = Target(tap.name, tap.places, may_crop=not is_last)
         lifted = self.lifter.onto(target, self.places, before, arriving, made, number)
         yield from lifted.layers
@@ -138,7 +150,9 @@ class _Designer:
                 skip = gate
             kind = "Add" if merge == "add" else "Concat"
             unbatched = {"dim": 0} if kind == "Concat" and self.encoder.lead == 1 else {}
-            yield Layer(self.text.unused_node(f"merge{number}"), kind, {**unbatched, **align}, (last, skip))
+            yield Layer(
+                self.text.unused_node(f"merge{number}"), kind, {**unbatched, **align}, (last, skip)
+            )
         self.places = lifted.places
         if self.places is not None and not self.wish.padded:
             cut = [self.wish.convs * (k // 2) for k in self.kernels]
@@ -152,7 +166,9 @@ class _Designer:
         batch = tuple(self.encoder.source.node.pattern[: self.encoder.lead - 1])
         kept = tuple(d if isinstance(d, str | int) else "_" for d in batch)
         sizes = [place.written for place in self.places]
-        spatial = (n if n.__class__ is int else str(n) if writable(n, READABLE) else "_" for n in sizes)
+        spatial = (
+            n if n.__class__ is int else str(n) if writable(n, READABLE) else "_" for n in sizes
+        )
         return {"expect": (*kept, channels, *spatial)}
 
     def _written(self, layers: Sequence[Layer]) -> Decoder:
@@ -163,11 +179,17 @@ class _Designer:
         if any(layer.op == self.gate.name for layer in layers):
             blocks.append(self.gate)
         places, source = self.places, self.encoder.source.places
-        if places is not None and source is not None and any(a.sizes != b.sizes for a, b in zip(places, source)):
+        if (
+            places is not None
+            and source is not None
+            and any(a.sizes != b.sizes for a, b in zip(places, source))
+        ):
             missing = ", ".join(str(a.sizes[0] - b.sizes[0]) for a, b in zip(source, places))
             reason = f"the output is {missing} smaller than the input, which unpadded layers cut"
             self.reasons.say(head.name, reason)
-        return Decoder(text.with_decoder(blocks, layers, [head], self.reasons.lines()), self.reasons.told())
+        return Decoder(
+            text.with_decoder(blocks, layers, [head], self.reasons.lines()), self.reasons.told()
+        )
 
 
 def _counted(convs: int) -> str:

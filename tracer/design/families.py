@@ -87,7 +87,14 @@ def attention_unet(plan: Plan) -> Decoder:
 
     Oktay et al.: "Attention U-Net: Learning Where to Look for the Pancreas", MIDL 2018.
     """
-    return _decoded("attention-unet", attention_unet, plan, _pooled(plan), block="double_conv", merge="attention")
+    return _decoded(
+        "attention-unet",
+        attention_unet,
+        plan,
+        _pooled(plan),
+        block="double_conv",
+        merge="attention",
+    )
 
 
 @family("resunet")
@@ -168,10 +175,15 @@ def _strided(plan: Plan) -> _Encoding:
     """Residual units, the first of each further level with stride 2."""
     style = _style(plan)
     *convs, _ = style.convs(2, 3, 1)
-    strided = [msgspec.structs.replace(convs[0], arguments={**convs[0].arguments, "stride": "${stride}"}), *convs[1:]]
+    strided = [
+        msgspec.structs.replace(convs[0], arguments={**convs[0].arguments, "stride": "${stride}"}),
+        *convs[1:],
+    ]
     shortcut = style.conv("shortcut", "${channels}", 1, ("input",), stride="${stride}", bias=False)
     add = Layer("add", "Add", {}, (convs[-1].name, "shortcut"))
-    unit = BlockText("unit", [*strided, shortcut, add, style.act()], {"channels": None, "stride": 1})
+    unit = BlockText(
+        "unit", [*strided, shortcut, add, style.act()], {"channels": None, "stride": 1}
+    )
     layers = []
     for level in range(plan.depth + 1):
         stride = {"stride": 2} if level else {}
@@ -181,7 +193,9 @@ def _strided(plan: Plan) -> _Encoding:
 
 def _sheet(name: str, about: Family, plan: Plan, encoding: _Encoding) -> Sheet:
     if not plan.padded and name not in UNPADDED:
-        raise Undesignable(f"{name} keeps its sizes; without padding there are {', '.join(UNPADDED)}")
+        raise Undesignable(
+            f"{name} keeps its sizes; without padding there are {', '.join(UNPADDED)}"
+        )
     if plan.base << plan.depth > MOST:
         raise Undesignable(
             f"{plan.base} channels doubled {plan.depth} times are {plan.base << plan.depth}; at most {MOST} are written"
@@ -241,9 +255,13 @@ def _nested(plan: Plan, sheet: Sheet) -> Decoder:
             target = Target(taps[level].name, places[level], may_crop=False)
             below = grown[level + 1][column - 1]
             number = f"{level}_{column}"
-            lifted = lifter.onto(target, places[level + 1], below, _wide(level + 1), _wide(level), number)
+            lifted = lifter.onto(
+                target, places[level + 1], below, _wide(level + 1), _wide(level), number
+            )
             layers += lifted.layers
-            merge = Layer(text.unused_node(f"cat{number}"), "Concat", {}, (layers[-1].name, *grown[level]))
+            merge = Layer(
+                text.unused_node(f"cat{number}"), "Concat", {}, (layers[-1].name, *grown[level])
+            )
             node = Layer(text.unused_node(f"x{number}"), "double_conv", {"channels": _wide(level)})
             layers += [merge, node]
             grown[level].append(node.name)
@@ -260,8 +278,13 @@ def sizes_for(name: str, plan: Plan, wanted: Mapping[str, int]) -> tuple[Plan, l
     unit = 1 << plan.depth
     large = {symbol: (-(-n // unit) + 32) * unit for symbol, n in wanted.items()}
     try:
-        encoding = encoder_alone(_loaded(name, plan, large)).sizes().axes  # what it loses no decoder gives back
-        exact = {s: next(n for n in range(size, 4 * size) if n in encoding[s].lossless) for s, size in large.items()}
+        encoding = (
+            encoder_alone(_loaded(name, plan, large)).sizes().axes
+        )  # what it loses no decoder gives back
+        exact = {
+            s: next(n for n in range(size, 4 * size) if n in encoding[s].lossless)
+            for s, size in large.items()
+        }
         net = _loaded(name, plan, exact)
         axes = net.sizes().axes
     except TooLarge as error:
@@ -276,12 +299,18 @@ def sizes_for(name: str, plan: Plan, wanted: Mapping[str, int]) -> tuple[Plan, l
                 if y is not None and y[2 + axis] >= n:
                     break
         else:
-            raise Undesignable(f"no input of up to {n + 65535} gives an output of {n} along {symbol}")
+            raise Undesignable(
+                f"no input of up to {n + 65535} gives an output of {n} along {symbol}"
+            )
         if y[2 + axis] != n:
-            told.append(f"{symbol} = {size} gives {y[2 + axis]}, the least from {n} on that loses nothing")
+            told.append(
+                f"{symbol} = {size} gives {y[2 + axis]}, the least from {n} on that loses nothing"
+            )
         sizes[symbol] = size
     return msgspec.structs.replace(plan, sizes=sizes), told
 
 
 def _loaded(name: str, plan: Plan, sizes: Mapping[str, int]) -> Net:
-    return load_text(families[name](msgspec.structs.replace(plan, sizes=sizes)).text, f"<{name}>", {})
+    return load_text(
+        families[name](msgspec.structs.replace(plan, sizes=sizes)).text, f"<{name}>", {}
+    )

@@ -49,16 +49,26 @@ class Lifter:
     Raises :class:`Undesignable` for a kind that does not take so many spatial axes.
     """
 
-    def __init__(self, style: Style, up: Up, name: Callable[[str], str], say: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, style: Style, up: Up, name: Callable[[str], str], say: Callable[[str, str], None]
+    ) -> None:
         if up == "pixelshuffle" and style.dims != 2:
-            raise Undesignable(f"PixelShuffle takes maps of 2 spatial dims; these have {style.dims}")
+            raise Undesignable(
+                f"PixelShuffle takes maps of 2 spatial dims; these have {style.dims}"
+            )
         self.style = style
         self.up = up
         self.name = name
         self.say = say
 
     def onto(
-        self, target: Target, places: Places, before: str, arriving: Channels, channels: Channels, number: object
+        self,
+        target: Target,
+        places: Places,
+        before: str,
+        arriving: Channels,
+        channels: Channels,
+        number: object,
     ) -> Lifted:
         """The layers from the map of the node ``before`` onto the target. Raises :class:`Undesignable`.
 
@@ -72,29 +82,47 @@ class Lifter:
                 f"{target.name} lies on no grid that a whole stride leads to from size to size, so its size is taken "
                 "from it as it runs; their positions need not coincide",
             )
-            resize = Layer(name, "Interpolate", {"size": target.name, "mode": self.style.smooth}, (before,))
+            resize = Layer(
+                name, "Interpolate", {"size": target.name, "mode": self.style.smooth}, (before,)
+            )
             conv = self.style.conv(self.name(f"onto{number}"), channels, 3, padding=1)
             return Lifted([resize, conv], False, target.places)
         assert target.places is not None
         cropped = any(one.crop for one in steps)
         if cropped:
             cut = ", ".join(str(one.crop) for one in steps)
-            self.say(name, f"{target.name} reaches {cut} positions further on either side and is cropped")
+            self.say(
+                name, f"{target.name} reaches {cut} positions further on either side and is cropped"
+            )
         layers = self._spread(name, steps, before, channels, target.name, cropped)
         if layers is None:
             layers = list(self._shifted(name, steps, before, arriving, channels, number))
-        return Lifted(layers, cropped, tuple(narrowed(place, one.crop) for place, one in zip(target.places, steps)))
+        return Lifted(
+            layers,
+            cropped,
+            tuple(narrowed(place, one.crop) for place, one in zip(target.places, steps)),
+        )
 
     @staticmethod
     def _steps(places: Places, target: Target) -> list[Step] | None:
         if places is None or target.places is None:
             return None
         found = [step(a, b, may_crop=target.may_crop) for a, b in zip(places, target.places)]
-        steps = [one for one in found if one is not None and (one.is_steady or writable(one.written, LONGEST))]
+        steps = [
+            one
+            for one in found
+            if one is not None and (one.is_steady or writable(one.written, LONGEST))
+        ]
         return steps if len(steps) == len(found) else None
 
     def _spread(
-        self, name: str, steps: Sequence[Step], before: str, channels: Channels, skip: str, cropped: bool
+        self,
+        name: str,
+        steps: Sequence[Step],
+        before: str,
+        channels: Channels,
+        skip: str,
+        cropped: bool,
     ) -> list[Layer] | None:
         """One transposed convolution that does it all, where there is one."""
         if self.up != "transpose":
@@ -103,8 +131,15 @@ class Lifter:
         steady = all(one.is_steady for one in steps)
         if len(found) < len(steps) or (cropped and not steady):
             return None
-        kernel, stride = one_or_all([one.kernel for one in found]), one_or_all([one.ratio for one in steps])
-        arguments: dict[str, Any] = {"out_channels": channels, "kernel_size": kernel, "stride": stride}
+        kernel, stride = (
+            one_or_all([one.kernel for one in found]),
+            one_or_all([one.ratio for one in steps]),
+        )
+        arguments: dict[str, Any] = {
+            "out_channels": channels,
+            "kernel_size": kernel,
+            "stride": stride,
+        }
         if any(one.padding for one in found):
             arguments["padding"] = one_or_all([one.padding for one in found])
         if not steady:
@@ -126,7 +161,13 @@ class Lifter:
         return [Layer(name, f"ConvTranspose{self.style.dims}d", arguments, (before,))]
 
     def _shifted(
-        self, name: str, steps: Sequence[Step], before: str, arriving: Channels, channels: Channels, number: object
+        self,
+        name: str,
+        steps: Sequence[Step],
+        before: str,
+        arriving: Channels,
+        channels: Channels,
+        number: object,
     ) -> Iterator[Layer]:
         """A plain spreading, and where that lies beside the skip a convolution that brings it there."""
         ratio = one_or_all([one.ratio for one in steps])
@@ -136,8 +177,12 @@ class Lifter:
             yield Layer(name, f"ConvTranspose{self.style.dims}d", arguments, (before,))
         elif self.up == "pixelshuffle":
             if not isinstance(ratio, int):
-                raise Undesignable(f"PixelShuffle enlarges both axes alike; {name} has to by {by(ratio)}")
-            yield self.style.conv(self.name(f"wide{number}"), times(channels, ratio**2), 3, (before,), padding=1)
+                raise Undesignable(
+                    f"PixelShuffle enlarges both axes alike; {name} has to by {by(ratio)}"
+                )
+            yield self.style.conv(
+                self.name(f"wide{number}"), times(channels, ratio**2), 3, (before,), padding=1
+            )
             yield Layer(name, "PixelShuffle", {"upscale_factor": ratio})
         else:
             mode = "nearest" if self.up == "nearest" else self.style.smooth
@@ -151,14 +196,22 @@ class Lifter:
         own, amounts = padded(shifts)
         if amounts is not None:
             written = tuple(n if isinstance(n, int) else str(n) for n in amounts)
-            yield Layer(self.name(f"pad{number}"), f"ZeroPad{self.style.dims}d", {"padding": written})
+            yield Layer(
+                self.name(f"pad{number}"), f"ZeroPad{self.style.dims}d", {"padding": written}
+            )
         kernel = one_or_all([one.kernel for one in shifts])
         padding: dict[str, Any] = {"padding": one_or_all(own)} if own and any(own) else {}
         yield self.style.conv(self.name(f"onto{number}"), channels, kernel, **padding)
         if plain:
-            self.say(name, f"spread by {by(ratio)} it lies on the skip; a convolution brings its channels")
+            self.say(
+                name,
+                f"spread by {by(ratio)} it lies on the skip; a convolution brings its channels",
+            )
         elif not any(one.aside for one in steps):
-            self.say(name, f"spread by {by(ratio)} it lies on the skip's grid; padding behind it gives the skip's size")
+            self.say(
+                name,
+                f"spread by {by(ratio)} it lies on the skip's grid; padding behind it gives the skip's size",
+            )
         else:
             beside = " and ".join(dict.fromkeys(str(abs(one.aside)) for one in steps))
             self.say(

@@ -155,7 +155,9 @@ def _needed(found: Topology, asked: Asked) -> int:
     """Bytes by the rule that decides."""
     if asked.rule == "nnunet":
         reference, batch = REFERENCE[len(found.patch)]
-        return int(estimate(found, asked.classes) * asked.batch * REFERENCE_BYTES / (reference * batch))
+        return int(
+            estimate(found, asked.classes) * asked.batch * REFERENCE_BYTES / (reference * batch)
+        )
     return _training(found, asked)
 
 
@@ -168,7 +170,9 @@ def _training(found: Topology, asked: Asked) -> int:
     trace = load_text(_sheet(found, asked).text(), "<nnunet>", {}).trace()
     held = memory(trace, asked.dtype)
     if held is None:
-        raise Undesignable(f"a patch of {by(found.patch)} does not trace: {trace.diagnostics[0].message}")
+        raise Undesignable(
+            f"a patch of {by(found.patch)} does not trace: {trace.diagnostics[0].message}"
+        )
     return held.training + OPTIMIZER * total(costs(trace, asked.dtype)).params
 
 
@@ -176,7 +180,11 @@ def _told(found: Topology, asked: Asked, shrunk: int) -> list[str]:
     own, theirs = _training(found, asked), estimate(found, asked.classes)
     reference, batch = REFERENCE[len(found.patch)]
     allowed = reference * batch * asked.memory / REFERENCE_BYTES / asked.batch
-    verdict = "the same patch passes there" if theirs <= allowed else "there the patch would be shrunk further"
+    verdict = (
+        "the same patch passes there"
+        if theirs <= allowed
+        else "there the patch would be shrunk further"
+    )
     strides = ", ".join(map(by, found.strides[1:]))
     return [
         f"patch {by(found.patch)}, strides {strides or 'none'}, bottleneck {by(found.bottleneck)}"
@@ -201,7 +209,9 @@ def _sheet(found: Topology, asked: Asked) -> Sheet:
     convs: list[Layer] = []
     for suffix in ("1", "2"):
         strided = {"stride": "${stride}"} if suffix == "1" else {}
-        convs.append(style.conv(f"conv{suffix}", "${channels}", "${kernel}", padding="${padding}", **strided))
+        convs.append(
+            style.conv(f"conv{suffix}", "${channels}", "${kernel}", padding="${padding}", **strided)
+        )
         convs += [*style.norms(suffix), style.act(suffix)]
     stage = BlockText("stage", convs, {"channels": None, "kernel": 3, "padding": 1, "stride": 1})
 
@@ -209,7 +219,10 @@ def _sheet(found: Topology, asked: Asked) -> Sheet:
         arguments: dict[str, object] = {"channels": channels(number, dims)}
         kernel = one_or_all(found.kernels[number])
         if kernel != 3:
-            arguments |= {"kernel": kernel, "padding": one_or_all([k // 2 for k in found.kernels[number]])}
+            arguments |= {
+                "kernel": kernel,
+                "padding": one_or_all([k // 2 for k in found.kernels[number]]),
+            }
         return Layer(name, "stage", {**arguments, **more})
 
     last = len(found.strides) - 1
@@ -225,7 +238,9 @@ def _sheet(found: Topology, asked: Asked) -> Sheet:
         up = {"out_channels": channels(number, dims), "kernel_size": ratio, "stride": ratio}
         decoder += [
             Layer(f"up{number + 1}", f"ConvTranspose{dims}d", up, (before,)),
-            Layer(f"cat{number + 1}", "Concat", {}, (f"up{number + 1}", f"enc{number + 1}"), _IGNORED),
+            Layer(
+                f"cat{number + 1}", "Concat", {}, (f"up{number + 1}", f"enc{number + 1}"), _IGNORED
+            ),
             level(f"dec{number + 1}", number),
         ]
         before = f"dec{number + 1}"

@@ -26,7 +26,11 @@ class Layer(msgspec.Struct, frozen=True):
         if self.inputs:
             pairs.append(("from", self.inputs[0] if len(self.inputs) == 1 else self.inputs))  # type: ignore[arg-type]
         pairs += self.arguments.items()
-        said = self.op if len(pairs) == 1 else f"{{{', '.join(f'{k}: {written_value(v)}' for k, v in pairs)}}}"
+        said = (
+            self.op
+            if len(pairs) == 1
+            else f"{{{', '.join(f'{k}: {written_value(v)}' for k, v in pairs)}}}"
+        )
         return f"{self.name}: {said}" + (f"  # {self.comment}" if self.comment else "")
 
 
@@ -46,7 +50,9 @@ class BlockText(msgspec.Struct, frozen=True):
         if self.inputs:
             found.append(f"{indent * 2}inputs: [{', '.join(self.inputs)}]")
         if self.arguments:
-            given = ", ".join(f"{name}: {written_value(value)}" for name, value in self.arguments.items())
+            given = ", ".join(
+                f"{name}: {written_value(value)}" for name, value in self.arguments.items()
+            )
             found.append(f"{indent * 2}args: {{{given}}}")
         found.append(f"{indent * 2}layers:")
         return found + [f"{indent * 3}{layer.text()}" for layer in self.layers]
@@ -70,11 +76,15 @@ class Sheet(msgspec.Struct, frozen=True):
         lines = [f"# {line}".rstrip() for line in self.about]
         lines.append(f"name: {written_value(self.name)}")
         if self.params:
-            given = ", ".join(f"{name}: {written_value(value)}" for name, value in self.params.items())
+            given = ", ".join(
+                f"{name}: {written_value(value)}" for name, value in self.params.items()
+            )
             lines.append(f"params: {{{given}}}")
         lines.append(f"input: {written_value(self.input)}")
         if self.sizes:
-            given = ", ".join(f"{symbol}: {_promise(value)}" for symbol, value in self.sizes.items())
+            given = ", ".join(
+                f"{symbol}: {_promise(value)}" for symbol, value in self.sizes.items()
+            )
             lines.append(f"sizes: {{{given}}}")
         if self.blocks:
             lines += ["", "blocks:"]
@@ -84,7 +94,11 @@ class Sheet(msgspec.Struct, frozen=True):
             if layers:
                 lines += ["", f"{section}:", *(f"  {layer.text()}" for layer in layers)]
         if self.output:
-            lines += ["", "output:", *(f"  {name}: {written_value(shape)}" for name, shape in self.output.items())]
+            lines += [
+                "",
+                "output:",
+                *(f"  {name}: {written_value(shape)}" for name, shape in self.output.items()),
+            ]
         return "\n".join(lines) + "\n"
 
 

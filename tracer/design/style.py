@@ -34,10 +34,21 @@ class Style(msgspec.Struct, frozen=True):
         return ("linear", "bilinear", "trilinear")[self.dims - 1]
 
     def conv(
-        self, name: str, channels: Channels, kernel: Any = 3, inputs: tuple[str, ...] = (), /, **arguments: Any
+        self,
+        name: str,
+        channels: Channels,
+        kernel: Any = 3,
+        inputs: tuple[str, ...] = (),
+        /,
+        **arguments: Any,
     ) -> Layer:
         """A convolution; ``padding``, ``stride`` and ``bias`` where they are not torch's defaults."""
-        return Layer(name, f"Conv{self.dims}d", {"out_channels": channels, "kernel_size": kernel, **arguments}, inputs)
+        return Layer(
+            name,
+            f"Conv{self.dims}d",
+            {"out_channels": channels, "kernel_size": kernel, **arguments},
+            inputs,
+        )
 
     def norms(self, suffix: str = "", channels: str = "channels") -> list[Layer]:
         """The norm behind a convolution, if there is one. ``channels`` names what a block calls them."""
@@ -67,12 +78,16 @@ class Style(msgspec.Struct, frozen=True):
         return found
 
 
-def conv_block(style: Style, name: str, count: int = 2, kernel: Any = 3, padding: Any = 1) -> BlockText:
+def conv_block(
+    style: Style, name: str, count: int = 2, kernel: Any = 3, padding: Any = 1
+) -> BlockText:
     """Convolutions in a row: the double convolution of a U-Net."""
     return BlockText(name, style.convs(count, kernel, padding), {"channels": None})
 
 
-def residual_block(style: Style, name: str, count: int = 2, kernel: Any = 3, padding: Any = 1) -> BlockText:
+def residual_block(
+    style: Style, name: str, count: int = 2, kernel: Any = 3, padding: Any = 1
+) -> BlockText:
     """Convolutions in a row and a 1x1 shortcut around them.
 
     He, Zhang, Ren, Sun: "Deep Residual Learning for Image Recognition", CVPR 2016.
@@ -111,7 +126,11 @@ def divided(channels: Channels, divisor: int) -> Channels:
     if product and int(product[2]) % divisor == 0:
         factor = int(product[2]) // divisor
         return f"${{{product[1]}}}" if factor == 1 else f"${{{product[1]} * {factor}}}"
-    return max(channels // divisor, 1) if isinstance(channels, int) else f"${{max({channels[2:-1]} // {divisor}, 1)}}"
+    return (
+        max(channels // divisor, 1)
+        if isinstance(channels, int)
+        else f"${{max({channels[2:-1]} // {divisor}, 1)}}"
+    )
 
 
 def unused(name: str, taken: Callable[[str], bool]) -> str:

@@ -67,11 +67,17 @@ def encoder(net: Net, skips: Sequence[str] | None) -> Encoder:
     lead = leading_dims(net.network, trace.ops, trace.by_index)
     dims = len(trace.by_index[0] or ()) - lead
     if not 1 <= dims <= 3:
-        raise Undesignable(f"the input has {max(dims, 0)} spatial dims; a decoder is designed for 1 to 3")
+        raise Undesignable(
+            f"the input has {max(dims, 0)} spatial dims; a decoder is designed for 1 to 3"
+        )
     places = _Places(net, lead, dims)
     source = places.tap(inputs[0])
     assert source is not None
-    spatial = [tap for tap in map(places.tap, net.network.nodes) if tap is not None and not tap.node.is_input]
+    spatial = [
+        tap
+        for tap in map(places.tap, net.network.nodes)
+        if tap is not None and not tap.node.is_input
+    ]
     if not spatial:
         raise Undesignable("no node of the encoder has a map over the input's axes")
     coarsest = max(prod(tap.strides) for tap in spatial)
@@ -108,18 +114,27 @@ def _named(net: Net, skips: Sequence[str], places: _Places) -> list[Tap]:
         node = net.network.names.get(name)
         if node is None:
             close = nearest(name, net.network.names)
-            raise Undesignable(f"the encoder has no node {name!r}" + (f"; did you mean {close!r}?" if close else ""))
+            raise Undesignable(
+                f"the encoder has no node {name!r}"
+                + (f"; did you mean {close!r}?" if close else "")
+            )
         tap = places.tap(node)
         if tap is None:
             shape = net.trace().by_index[node.index]
-            raise Undesignable(f"{name} has the shape {list(shape or ())}: it is no map over the input's axes")
+            raise Undesignable(
+                f"{name} has the shape {list(shape or ())}: it is no map over the input's axes"
+            )
         found.append(tap._replace(name=name))
     found.sort(key=lambda tap: prod(tap.strides))
     for fine, coarse in pairwise(found):
         if fine.strides == coarse.strides:
-            raise Undesignable(f"{fine.name} and {coarse.name} have one resolution; a level of the decoder takes one")
+            raise Undesignable(
+                f"{fine.name} and {coarse.name} have one resolution; a level of the decoder takes one"
+            )
         if any(a > b for a, b in zip(fine.strides, coarse.strides)):
-            raise Undesignable(f"{fine.name} is finer than {coarse.name} along one axis and coarser along another")
+            raise Undesignable(
+                f"{fine.name} is finer than {coarse.name} along one axis and coarser along another"
+            )
     return found
 
 
@@ -129,7 +144,11 @@ def settings(net: Net) -> list[dict[str, int]]:
     found = [first]
     for symbol, promise in net.network.sizes.items():
         if symbol in first and is_set(promise):
-            found += [{**first, symbol: n} for n in islice(members(promise), LOOKED_AT) if n != first[symbol]]
+            found += [
+                {**first, symbol: n}
+                for n in islice(members(promise), LOOKED_AT)
+                if n != first[symbol]
+            ]
     return found
 
 
@@ -153,7 +172,12 @@ class _Places:
         """The node's map as a tap; None where it has other axes than the input, or sees all of it."""
         shapes = [trace.by_index[node.index] for trace in self.traces]
         y, placed = shapes[0], self.grids[0][node.index]
-        if y is None or placed is None or len(y) != self.lead + self.dims or None in placed[self.lead :]:
+        if (
+            y is None
+            or placed is None
+            or len(y) != self.lead + self.dims
+            or None in placed[self.lead :]
+        ):
             return None
         strides = tuple(Fraction(*grid.stride) for grid in placed[self.lead :] if grid is not None)
         places: list[Place] | None = []
@@ -163,7 +187,11 @@ class _Places:
                 places = None
                 break
             sizes = tuple((shape or ())[self.lead + axis] for shape in shapes)
-            places.append(Place(strides[axis], Fraction(*grid.offset), sizes, self._written(node, axis, sizes)))
+            places.append(
+                Place(
+                    strides[axis], Fraction(*grid.offset), sizes, self._written(node, axis, sizes)
+                )
+            )
         name = self.names.get(node.index, node.name)
         return Tap(node, name, y[self.lead - 1], None if places is None else tuple(places), strides)
 

@@ -39,7 +39,9 @@ def in_layers(picture: Picture) -> Layout:
             above[b].append(a)
             below[a].append(b)
     _order(layers, above, below)
-    extents = [extent(box) for box in picture.boxes] + [(LANE, 0)] * (item_count - len(picture.boxes))
+    extents = [extent(box) for box in picture.boxes] + [(LANE, 0)] * (
+        item_count - len(picture.boxes)
+    )
     centres = _centres(layers, above, below, extents)
     places, tops = _stacked(picture, layers, extents, centres)
     routes, width = _routes(picture, depth, chains, places, centres, tops)
@@ -58,7 +60,9 @@ def _depths(picture: Picture) -> list[int]:
     return depth
 
 
-def _chains(picture: Picture, depth: Sequence[int], layers: Layers) -> tuple[list[list[int] | None], int]:
+def _chains(
+    picture: Picture, depth: Sequence[int], layers: Layers
+) -> tuple[list[list[int] | None], int]:
     """Each arrow's items from layer to layer, stand-ins added to the layers; None for one that runs in a lane."""
     count = len(picture.boxes)
     chains: list[list[int] | None] = [None] * len(picture.arrows)
@@ -103,7 +107,10 @@ def _mean(values: Sequence[float], otherwise: float) -> float:
 
 
 def _centres(
-    layers: Layers, above: Sequence[Sequence[int]], below: Sequence[Sequence[int]], extents: Sequence[tuple[int, int]]
+    layers: Layers,
+    above: Sequence[Sequence[int]],
+    below: Sequence[Sequence[int]],
+    extents: Sequence[tuple[int, int]],
 ) -> list[float]:
     """The middle of every item: near its neighbours', as far as the order and the widths leave room."""
     centres = [0.0] * len(extents)
@@ -113,14 +120,19 @@ def _centres(
         down = sweep % 2 == 0
         for layer in layers if down else reversed(layers):
             neighbours = above if down else below
-            wanted = [_mean([centres[n] for n in neighbours[item]], centres[item]) for item in layer]
+            wanted = [
+                _mean([centres[n] for n in neighbours[item]], centres[item]) for item in layer
+            ]
             _spread(layer, wanted, extents, centres)
     least = min(centres[item] - extents[item][0] / 2 for layer in layers for item in layer)
     return [centre - least + CHANNEL / 2 for centre in centres]
 
 
 def _spread(
-    layer: Sequence[int], wanted: Sequence[float], extents: Sequence[tuple[int, int]], centres: list[float]
+    layer: Sequence[int],
+    wanted: Sequence[float],
+    extents: Sequence[tuple[int, int]],
+    centres: list[float],
 ) -> None:
     """The places nearest to the wanted ones that keep the order and the distances: blocks that touch move as one.
 
@@ -131,7 +143,9 @@ def _spread(
         if k:
             last = layer[k - 1]
             both_boxes = extents[last][1] and extents[item][1]
-            before += (extents[last][0] + extents[item][0]) / 2 + (CHANNEL / 2 if both_boxes else LANE)
+            before += (extents[last][0] + extents[item][0]) / 2 + (
+                CHANNEL / 2 if both_boxes else LANE
+            )
         room.append(before)
     pools: list[tuple[float, int]] = []
     for k, at in enumerate(wanted):
@@ -180,7 +194,14 @@ def _routes(
         a, b = places[arrow.source], places[arrow.target]
         chain = chains[k]
         if chain is None:
-            routes.append(((a.right, a.middle[1]), (width, a.middle[1]), (width, b.middle[1]), (b.right, b.middle[1])))
+            routes.append(
+                (
+                    (a.right, a.middle[1]),
+                    (width, a.middle[1]),
+                    (width, b.middle[1]),
+                    (b.right, b.middle[1]),
+                )
+            )
             width += LANE
             continue
         corners = [(a.middle[0], a.bottom)]

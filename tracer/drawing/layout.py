@@ -67,7 +67,11 @@ def extent(box: Box) -> tuple[int, int]:
     channels = shape[1] if len(shape) > 1 else 1
     positions = prod(shape[2:]) if len(shape) > 2 else 1
     width = NARROWEST + 9 * log2(max(channels, 1))
-    text = CHARACTER * max(len(box.name) + 2, len(box.op), 3 * len(shape) + sum(len(str(n)) for n in shape)) + 24
+    text = (
+        CHARACTER
+        * max(len(box.name) + 2, len(box.op), 3 * len(shape) + sum(len(str(n)) for n in shape))
+        + 24
+    )
     height = 50 + min(1.8 * log2(max(positions, 1)), 36)
     return _even(min(max(width, min(text, WIDEST)), WIDEST)), _even(height)
 

@@ -117,7 +117,9 @@ def _arrows(trace: Trace, box_of: dict[int, int], wrong: set[int]) -> Iterable[A
 _NAMED = re.compile(r"[^\s:]+")
 
 
-def _by_box(network: Network, found: Iterable[Diagnostic], box_of: dict[int, int]) -> dict[int, list[Diagnostic]]:
+def _by_box(
+    network: Network, found: Iterable[Diagnostic], box_of: dict[int, int]
+) -> dict[int, list[Diagnostic]]:
     """What is said of each box: a message begins with the node's name, or else the place is a node's."""
     by_name = {node.name: node.index for node in network.nodes}
     by_line: dict[int, int] = {}

@@ -36,7 +36,9 @@ def sides(picture: Picture) -> list[Side] | None:
     below = _reached(picture, bottom, forward=True) - bottom
     if not above or not below or above & below or not any(strides[i] < coarsest for i in below):
         return None
-    side_of = [LEFT if i in above else RIGHT if i in below else BETWEEN for i in range(len(strides))]
+    side_of = [
+        LEFT if i in above else RIGHT if i in below else BETWEEN for i in range(len(strides))
+    ]
     for i in bottom:
         side_of[i] = BOTTOM
     return list(zip(side_of, strides))
@@ -50,7 +52,9 @@ def _strides(picture: Picture) -> list[Fraction]:
         if arrow.argument is None and arrow.source < arrow.target:
             first.setdefault(arrow.target, arrow.source)
     for i, box in enumerate(picture.boxes):
-        found.append(box.stride if box.stride is not None else found[first[i]] if i in first else Fraction(1))
+        found.append(
+            box.stride if box.stride is not None else found[first[i]] if i in first else Fraction(1)
+        )
     return found
 
 
@@ -76,7 +80,10 @@ def in_a_u(picture: Picture, found: Sequence[Side]) -> Layout:
     places = _placed(picture, cells, found)
     routes = _routes(picture, places, found)
     return Layout(
-        max(place.right for place in places) + CHANNEL, max(place.bottom for place in places) + GAP, places, routes
+        max(place.right for place in places) + CHANNEL,
+        max(place.bottom for place in places) + GAP,
+        places,
+        routes,
     )
 
 
@@ -113,14 +120,23 @@ def _placed(picture: Picture, cells: Cells, found: Sequence[Side]) -> list[Place
             counts[side] = max(counts[side], len(rows))
         elif side != BOTTOM:
             counts[side] = max(counts[side], *map(len, rows))
-    at_bottom = max((len(row) for (side, _), rows in cells.items() if side == BOTTOM for row in rows), default=1)
+    at_bottom = max(
+        (len(row) for (side, _), rows in cells.items() if side == BOTTOM for row in rows), default=1
+    )
     counts[BETWEEN] = max(counts[BETWEEN], at_bottom)
-    starts = [CHANNEL, CHANNEL + counts[LEFT] * column, CHANNEL + (counts[LEFT] + counts[BETWEEN]) * column]
+    starts = [
+        CHANNEL,
+        CHANNEL + counts[LEFT] * column,
+        CHANNEL + (counts[LEFT] + counts[BETWEEN]) * column,
+    ]
 
     def placed(i: int, x: int, row: int) -> Place:
         width, height = extents[i]
         return Place(
-            x + (column - CHANNEL - width) // 2, row * pitch + GAP + (pitch - GAP - height) // 2, width, height
+            x + (column - CHANNEL - width) // 2,
+            row * pitch + GAP + (pitch - GAP - height) // 2,
+            width,
+            height,
         )
 
     places: dict[int, Place] = {}
@@ -149,7 +165,11 @@ def _placed(picture: Picture, cells: Cells, found: Sequence[Side]) -> list[Place
 
 
 def _level_with_merge(
-    picture: Picture, left: Sequence[Sequence[int]], right: Sequence[Sequence[int]], height: int, right_from: int
+    picture: Picture,
+    left: Sequence[Sequence[int]],
+    right: Sequence[Sequence[int]],
+    height: int,
+    right_from: int,
 ) -> int:
     """How far down the left side's rows begin, so that a skip and its merge stand at one height where there is room."""
     row_left = {i: r for r, row in enumerate(left) for i in row}
@@ -168,11 +188,23 @@ def _routes(picture: Picture, places: Sequence[Place], found: Sequence[Side]) ->
         (ax, ay), (bx, by) = a.middle, b.middle
         down = b.y >= a.bottom
         side_a, side_b = found[arrow.source][0], found[arrow.target][0]
-        if ax // 8 == bx // 8 or (side_a == side_b != BETWEEN and abs(ax - bx) < (a.width + b.width) // 2):
+        if ax // 8 == bx // 8 or (
+            side_a == side_b != BETWEEN and abs(ax - bx) < (a.width + b.width) // 2
+        ):
             routes.append(_in_column(places, a, b, down, lanes))
-        elif side_b == BOTTOM and side_a == LEFT and down and _free(places, (ax, a.bottom), (ax, by), (a, b)):
+        elif (
+            side_b == BOTTOM
+            and side_a == LEFT
+            and down
+            and _free(places, (ax, a.bottom), (ax, by), (a, b))
+        ):
             routes.append(((ax, a.bottom), (ax, by), (b.x, by)))
-        elif side_a == BOTTOM and side_b == RIGHT and not down and _free(places, (bx, ay), (bx, b.bottom), (a, b)):
+        elif (
+            side_a == BOTTOM
+            and side_b == RIGHT
+            and not down
+            and _free(places, (bx, ay), (bx, b.bottom), (a, b))
+        ):
             routes.append(((a.right, ay), (bx, ay), (bx, b.bottom)))
         elif bx > ax:
             routes.append(_across(places, a, b, lanes))
@@ -188,7 +220,9 @@ def _lane(lanes: dict[int, int], x: int) -> int:
     return lanes[x] % 6 * LANE
 
 
-def _in_column(places: Sequence[Place], a: Place, b: Place, down: bool, lanes: dict[int, int]) -> Route:
+def _in_column(
+    places: Sequence[Place], a: Place, b: Place, down: bool, lanes: dict[int, int]
+) -> Route:
     """Between boxes one above the other: straight, or around what stands between them."""
     start, end = (a.bottom, b.y) if down else (a.y, b.bottom)
     x = b.middle[0]
@@ -196,7 +230,12 @@ def _in_column(places: Sequence[Place], a: Place, b: Place, down: bool, lanes: d
         return ((x, start), (x, end))
     side = max(p.right for p in places if p.x <= max(a.right, b.right) and p.right >= min(a.x, b.x))
     turn = side + CHANNEL // 8 + _lane(lanes, side)
-    return ((a.right, a.middle[1]), (turn, a.middle[1]), (turn, b.middle[1]), (b.right, b.middle[1]))
+    return (
+        (a.right, a.middle[1]),
+        (turn, a.middle[1]),
+        (turn, b.middle[1]),
+        (b.right, b.middle[1]),
+    )
 
 
 def _across(places: Sequence[Place], a: Place, b: Place, lanes: dict[int, int]) -> Route:
@@ -212,7 +251,12 @@ def _across(places: Sequence[Place], a: Place, b: Place, lanes: dict[int, int]) 
     return ((a.right, ay), (out, ay), (out, level), (turn, level), (turn, by), (b.x, by))
 
 
-def _free(places: Sequence[Place], start: tuple[int, int], end: tuple[int, int], ends: tuple[Place, Place]) -> bool:
+def _free(
+    places: Sequence[Place], start: tuple[int, int], end: tuple[int, int], ends: tuple[Place, Place]
+) -> bool:
     """Whether a level or upright line crosses no box but those at its ends."""
     (x1, x2), (y1, y2) = sorted((start[0], end[0])), sorted((start[1], end[1]))
-    return not any(p.x <= x2 and p.right >= x1 and p.y <= y2 and p.bottom >= y1 and p not in ends for p in places)
+    return not any(
+        p.x <= x2 and p.right >= x1 and p.y <= y2 and p.bottom >= y1 and p not in ends
+        for p in places
+    )

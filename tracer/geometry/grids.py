@@ -96,7 +96,9 @@ def _through(place: Place, window: Window) -> Place | None:
     stride, unit, offset, part = place
     if first[0].__class__ is not int or first[0]:
         n, d = reduced(stride * first[0], unit * first[1])
-        offset, part = reduced(offset + n, d) if d is part else reduced(offset * d + n * part, d * part)
+        offset, part = (
+            reduced(offset + n, d) if d is part else reduced(offset * d + n * part, d * part)
+        )
         if offset.__class__ is Size and len(offset.terms) > TERMS:
             raise TooLarge("where the positions lie is too long an expression over the sizes")
     if step is not None:
@@ -126,7 +128,9 @@ def grids(network: Network, ops: Ops, shapes: Shapes) -> list[Grids | None]:
     found = _places(network, ops, shapes, _memory(network, shapes))
     for placed in found:
         if placed is not None and id(placed) not in known:
-            known[id(placed)] = tuple([None if place is None else _grid(place) for place in placed[0]])
+            known[id(placed)] = tuple(
+                [None if place is None else _grid(place) for place in placed[0]]
+            )
     return [None if placed is None else known[id(placed)] for placed in found]
 
 
@@ -212,17 +216,25 @@ def spatial_symbols(trace: Trace) -> list[str]:
     """The symbols in the inputs' spatial dims, in order of appearance."""
     lead = leading_dims(trace.network, trace.ops, trace.by_index)
     patterns = [node.pattern[lead:] for node in trace.network.nodes if node.is_input]
-    return list(dict.fromkeys(dim for pattern in patterns for dim in pattern if isinstance(dim, str)))
+    return list(
+        dict.fromkeys(dim for pattern in patterns for dim in pattern if isinstance(dim, str))
+    )
 
 
-def _evaluated(node: Node, op: Op, shapes: Shapes, symbols: Mapping[str, Dim]) -> tuple[Op, dict[str, Shape]]:
+def _evaluated(
+    node: Node, op: Op, shapes: Shapes, symbols: Mapping[str, Dim]
+) -> tuple[Op, dict[str, Shape]]:
     """The operation with its dims over symbols computed, and the shapes behind its arguments that name nodes."""
     if node.dim_fields:
-        op = with_arguments(op, {field: dims_value(dims, symbols) for field, dims in node.dim_fields.items()})
+        op = with_arguments(
+            op, {field: dims_value(dims, symbols) for field, dims in node.dim_fields.items()}
+        )
     return op, {field: shapes[source.index] or () for field, source in node.operands.items()}
 
 
-def _placed(op: Op, given: dict[str, Shape], x: list[Shape], before: list[Placed], y: Shape) -> Placed:
+def _placed(
+    op: Op, given: dict[str, Shape], x: list[Shape], before: list[Placed], y: Shape
+) -> Placed:
     """Where an operation's output lies."""
     rank = max(len(own) for own, _ in before) if isinstance(op, Merge) else 0
     result: list[Place | None] = []
@@ -242,7 +254,11 @@ def _fixed(op: Op, before: Placed, memory: Memory) -> Placed:
     known = memory.windows.get(key)
     if known is None:
         windows = [op.window(dim, (1,) * len(own)) for dim in range(len(own))]
-        known = memory.windows[key] = op, windows, all(w is not None and w[1:] == POINTWISE[1:] for w in windows)
+        known = memory.windows[key] = (
+            op,
+            windows,
+            all(w is not None and w[1:] == POINTWISE[1:] for w in windows),
+        )
     if known[2]:
         return before
     result: list[Place | None] = []
@@ -258,7 +274,9 @@ def _fixed(op: Op, before: Placed, memory: Memory) -> Placed:
     return memory.one((tuple(result), enlarged))
 
 
-def _arriving(op: Op, x: list[Shape], before: list[Placed], dim: int, rank: int, out: Dim) -> tuple[Place | None, bool]:
+def _arriving(
+    op: Op, x: list[Shape], before: list[Placed], dim: int, rank: int, out: Dim
+) -> tuple[Place | None, bool]:
     """The places along a dim (counted as in the largest rank, where that is given) that go on behind the operation.
 
     Of the inputs that have some: rather not a row that is repeated, rather one that was not enlarged, and the last.

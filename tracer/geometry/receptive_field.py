@@ -89,13 +89,23 @@ def fields(trace: Trace) -> dict[str, tuple[Field, ...]]:
             made.append(())
             continue
         first = node.inputs[0].index if node.inputs else -1
-        if len(node.inputs) == 1 and op is not None and _is_plain(op) and len(y) == lead + len(paths[first]):
+        if (
+            len(node.inputs) == 1
+            and op is not None
+            and _is_plain(op)
+            and len(y) == lead + len(paths[first])
+        ):
             paths.append(paths[first])
             made.append(made[first])
         else:
             own = _of_node(trace, node, op, y, lead, paths)
             paths.append(own)
-            made.append(tuple(_field(pair, placed[node.index], lead + i, y, node, made) for i, pair in enumerate(own)))
+            made.append(
+                tuple(
+                    _field(pair, placed[node.index], lead + i, y, node, made)
+                    for i, pair in enumerate(own)
+                )
+            )
         found[node.name] = made[-1]
     return found
 
@@ -105,7 +115,9 @@ def _is_plain(op: Op) -> bool:
     return type(op).window is Op.window and type(op).sees is Op.sees and not isinstance(op, Merge)
 
 
-def _of_node(trace: Trace, node: Node, op: Op | None, y: Shape, lead: int, paths: Sequence[list[Paths]]) -> list[Paths]:
+def _of_node(
+    trace: Trace, node: Node, op: Op | None, y: Shape, lead: int, paths: Sequence[list[Paths]]
+) -> list[Paths]:
     """What a node's positions see, per spatial axis."""
     if op is None:
         return [(PIXEL, PIXEL)] * max(len(y) - lead, 0)
@@ -122,10 +134,20 @@ def _of_node(trace: Trace, node: Node, op: Op | None, y: Shape, lead: int, paths
             key: tuple[object, ...] = (seen, *map(id, each[0]), n)
         else:
             seen = None
-            key = (id(op), dim, *map(id, (reach for pair in each for reach in pair)), *inputs, *sizes.values())
+            key = (
+                id(op),
+                dim,
+                *map(id, (reach for pair in each for reach in pair)),
+                *inputs,
+                *sizes.values(),
+            )
         known = _known.get(key)
         if known is None:
-            reached = _behind(seen, *each[0], n) if len(each) == 1 else _merged(op, dim, inputs, sizes, each, n)
+            reached = (
+                _behind(seen, *each[0], n)
+                if len(each) == 1
+                else _merged(op, dim, inputs, sizes, each, n)
+            )
             known = _known[key] = reached, (op, each)
         found.append(known[0])
     return found
@@ -146,10 +168,15 @@ def _behind(seen: Seen | None, whole: Reach | None, least: Reach | None, n: int)
     return behind, behind if least is whole else _composed(seen, least, n)
 
 
-def _merged(op: Op, dim: int, x: list[Shape], sizes: dict[str, Shape], before: list[Paths], n: int) -> Paths:
+def _merged(
+    op: Op, dim: int, x: list[Shape], sizes: dict[str, Shape], before: list[Paths], n: int
+) -> Paths:
     """What is seen behind several inputs: their positions together, and those of the input that sees least."""
     arriving = [
-        [_composed(op.aligned_sees(i, dim, *x) if isinstance(op, Merge) else POINT, reach, n) for reach in pair]
+        [
+            _composed(op.aligned_sees(i, dim, *x) if isinstance(op, Merge) else POINT, reach, n)
+            for reach in pair
+        ]
         for i, pair in enumerate(before)
     ]
     known = [pair[1] for pair in arriving if pair[1] is not None and pair[1] is not UNKNOWN]
@@ -179,7 +206,9 @@ def _composed(seen: Seen | None, reach: Reach | None, n: int) -> Reach | None:
     start = min(a for a, _ in spans)
     lows, highs = _stretch(reach, start, max(max(b for _, b in spans), start) + 1)
     low = tuple([min(lows[a - start : b - start + 1 : seen.gap], default=NOBODY) for a, b in spans])
-    high = tuple([max(highs[a - start : b - start + 1 : seen.gap], default=-NOBODY) for a, b in spans])
+    high = tuple(
+        [max(highs[a - start : b - start + 1 : seen.gap], default=-NOBODY) for a, b in spans]
+    )
     return _shortest(Reach(low, high, seen.by * repeats * reach.by // turn))
 
 
@@ -191,7 +220,9 @@ def _stretch(reach: Reach, start: int, stop: int) -> tuple[list[int], list[int]]
     if turn == 1:
         if low[0] == NOBODY:
             return [NOBODY] * (stop - start), [-NOBODY] * (stop - start)
-        return [low[0] + i * by for i in range(start, stop)], [high[0] + i * by for i in range(start, stop)]
+        return [low[0] + i * by for i in range(start, stop)], [
+            high[0] + i * by for i in range(start, stop)
+        ]
     pairs = [_of(reach, i) for i in range(start, stop)]
     return [a for a, _ in pairs], [b for _, b in pairs]
 
@@ -212,7 +243,10 @@ def _through_one(seen: Seen, reach: Reach, j: int) -> tuple[int, int]:
     """What output position j sees through one operation."""
     turns, place = divmod(j, len(seen.first))
     further = turns * seen.by
-    pairs = [_of(reach, i) for i in range(seen.first[place] + further, seen.last[place] + further + 1, seen.gap)]
+    pairs = [
+        _of(reach, i)
+        for i in range(seen.first[place] + further, seen.last[place] + further + 1, seen.gap)
+    ]
     return min((a for a, _ in pairs), default=NOBODY), max((b for _, b in pairs), default=-NOBODY)
 
 
@@ -264,18 +298,32 @@ def _union(reaches: Sequence[Reach | None], n: int) -> Reach | None:
         if other is first or other == first:
             continue
         turn = len(first.low) * len(other.low) // gcd(len(first.low), len(other.low))
-        drifting = first.by is None or other.by is None or first.by * len(other.low) != other.by * len(first.low)
+        drifting = (
+            first.by is None
+            or other.by is None
+            or first.by * len(other.low) != other.by * len(first.low)
+        )
         if turn > TURN or drifting:
             first = _explicit([(POINT, first), (POINT, other)], n)
             continue
         assert first.by is not None
         both = [(_of(first, j), _of(other, j)) for j in range(turn)]
-        low, high = tuple([min(a[0], b[0]) for a, b in both]), tuple([max(a[1], b[1]) for a, b in both])
+        low, high = (
+            tuple([min(a[0], b[0]) for a, b in both]),
+            tuple([max(a[1], b[1]) for a, b in both]),
+        )
         first = _shortest(Reach(low, high, first.by * turn // len(first.low)))
     return first
 
 
-def _field(pair: Paths, grid: Grids | None, dim: int, y: Shape, node: Node, made: Sequence[tuple[Field, ...]]) -> Field:
+def _field(
+    pair: Paths,
+    grid: Grids | None,
+    dim: int,
+    y: Shape,
+    node: Node,
+    made: Sequence[tuple[Field, ...]],
+) -> Field:
     """The record of one axis; without a grid the stride of the inputs goes on, the widest."""
     own = grid[dim] if grid is not None and dim < len(grid) else None
     n = y[dim]
@@ -283,12 +331,16 @@ def _field(pair: Paths, grid: Grids | None, dim: int, y: Shape, node: Node, made
         known = _fields.get((own, *map(id, pair), n))
         if known is not None:
             return known[0]
-    extent, smallest = (None if reach is None or reach is UNKNOWN else reach.extent(n) for reach in pair)
+    extent, smallest = (
+        None if reach is None or reach is UNKNOWN else reach.extent(n) for reach in pair
+    )
     computed = UNKNOWN not in pair
     whole = pair[0]
     turn = 1 if whole is None else len(whole.low) if whole.by is not None else None
     if own is not None:
-        field = Field(extent, smallest, Fraction(*own.stride), Fraction(*own.offset), turn, computed)
+        field = Field(
+            extent, smallest, Fraction(*own.stride), Fraction(*own.offset), turn, computed
+        )
         _fields[own, id(pair[0]), id(pair[1]), n] = field, pair
         return field
     axis = dim - len(y)

@@ -83,7 +83,11 @@ def _only(symbol: Size, taken: SizeSet) -> SizeLike | None:
     least = taken.least
     assert least is not None
     (residue, *others) = taken.residues
-    whole: SizeLike = symbol if taken.modulus == 1 else (symbol - residue) // taken.modulus * taken.modulus + residue
+    whole: SizeLike = (
+        symbol
+        if taken.modulus == 1
+        else (symbol - residue) // taken.modulus * taken.modulus + residue
+    )
     first = residue if residue else taken.modulus
     if others or taken != FILLED & _class(taken.modulus, residue, least):
         return None
@@ -141,9 +145,15 @@ class _Ways:
                     break
                 self._try(symbol, size)
             else:
-                raise Unrepresentable(f"{next(iter(self.open.values())).place}: another way for each of too many sizes")
+                raise Unrepresentable(
+                    f"{next(iter(self.open.values())).place}: another way for each of too many sizes"
+                )
         for _ in range(MOST_WAYS):
-            together = [g for g in self.open.values() if g.holds is not None and len(self.space.support(g.holds)) > 1]
+            together = [
+                g
+                for g in self.open.values()
+                if g.holds is not None and len(self.space.support(g.holds)) > 1
+            ]
             if not together:
                 break
             self._try_together(together[0])
@@ -160,9 +170,13 @@ class _Ways:
         try:
             (found,) = decide([conditions], symbol, Analysis(self.space))
         except (TooLarge, Aperiodic) as error:
-            raise Unrepresentable(f"the sizes for which it takes one way cannot be told: {error}") from None
+            raise Unrepresentable(
+                f"the sizes for which it takes one way cannot be told: {error}"
+            ) from None
         if found.below is not None:
-            raise Unrepresentable(f"the sizes for which it takes one way are not periodic: {conditions[0]!r}")
+            raise Unrepresentable(
+                f"the sizes for which it takes one way are not periodic: {conditions[0]!r}"
+            )
         return found.sizes
 
     def _undecided(self, symbol: str) -> int | None:
@@ -177,7 +191,9 @@ class _Ways:
         if not left:
             return None
         here = self.first.symbols[symbol]
-        near = [n for n in range(max(here - NEAR, 1), here + NEAR) if n in left] or list(left.nearest(here))
+        near = [n for n in range(max(here - NEAR, 1), here + NEAR) if n in left] or list(
+            left.nearest(here)
+        )
         near = [n for n in near if (symbol, n) not in self.tried]
         if not near:
             return None
@@ -185,9 +201,14 @@ class _Ways:
         import numpy
 
         truths = substitute(conditions, {symbol: numpy.array(near)})
-        flipped = numpy.sum([1 - numpy.broadcast_to(numpy.asarray(truth, int), len(near)) for truth in truths], axis=0)
+        flipped = numpy.sum(
+            [1 - numpy.broadcast_to(numpy.asarray(truth, int), len(near)) for truth in truths],
+            axis=0,
+        )
         few = [n for count, n in zip(flipped.tolist(), near) if count == flipped.min()]
-        few.sort(key=lambda n: (n < here, abs(n - here)))  # a larger size rather: small ones fail for other reasons
+        few.sort(
+            key=lambda n: (n < here, abs(n - here))
+        )  # a larger size rather: small ones fail for other reasons
         failures = sum(1 for name, _ in self.tried if name == symbol) % FAILURES
         return few[failures * len(few) // FAILURES]
 
@@ -214,7 +235,9 @@ class _Ways:
     def _try(self, symbol: str, size: int) -> None:
         """Record one more size, and take it in."""
         conditions = self._about(symbol, [guard.holds for guard in self.open.values()])
-        flipped = [c for c, holds in zip(conditions, substitute(conditions, {symbol: size})) if not holds]
+        flipped = [
+            c for c, holds in zip(conditions, substitute(conditions, {symbol: size})) if not holds
+        ]
         self._take({symbol: size}, flipped)
 
     def _take(self, sizes: Mapping[str, int], flipped: Sequence[Condition]) -> None:
@@ -224,7 +247,9 @@ class _Ways:
         except Unrepresentable as error:
             if others:
                 names = " and ".join(f"{name} = {n}" for name, n in sizes.items())
-                raise Unrepresentable(f"{error}; that is for {names}, which decide together") from None
+                raise Unrepresentable(
+                    f"{error}; that is for {names}, which decide together"
+                ) from None
             held = [guard.holds for guard in error.guards if guard.holds is not None]
             if len(held) < len(error.guards):
                 raise
@@ -239,7 +264,9 @@ class _Ways:
         either = flipped[0]
         known = {*self.open, *self.settled, *(identity(negated(c)) for c in flipped)}
         for guard in other.guards.made:
-            if guard.holds is None or any(identity(c) not in known for c in guard.holds.conjuncts()):
+            if guard.holds is None or any(
+                identity(c) not in known for c in guard.holds.conjuncts()
+            ):
                 holds = None if guard.holds is None else either | guard.holds
                 if not isinstance(holds, bool):
                     self._note([Guard(holds, guard.place)])
@@ -289,7 +316,9 @@ def _alternatives(condition: Condition) -> Iterator[Condition]:
 class _Merge:
     """One more recording taken into the steps."""
 
-    def __init__(self, ways: _Ways, other: Recording, flipped: Sequence[Condition], sizes: Mapping[str, int]) -> None:
+    def __init__(
+        self, ways: _Ways, other: Recording, flipped: Sequence[Condition], sizes: Mapping[str, int]
+    ) -> None:
         self.ways = ways
         self.other = other
         self.flipped = flipped
@@ -316,7 +345,11 @@ class _Merge:
             if a is not None and b is not None and self._same(a, b):
                 self._keep(a, b)
                 i, j = i + 1, j + 1
-            elif b is not None and self._is_removable(b) and self._comes_later(a, theirs[j + 1 : j + AHEAD]):
+            elif (
+                b is not None
+                and self._is_removable(b)
+                and self._comes_later(a, theirs[j + 1 : j + AHEAD])
+            ):
                 self._insert(b)
                 j += 1
             elif a is not None and self._is_removable(a):
@@ -325,7 +358,9 @@ class _Merge:
             else:
                 raise self._refused("it takes another way, which differs in more than numbers")
         outputs = {}
-        for (name, value), (other, theirs_value) in zip(ways.outputs.items(), self.other.outputs.items()):
+        for (name, value), (other, theirs_value) in zip(
+            ways.outputs.items(), self.other.outputs.items()
+        ):
             if name != other or not self._alike(value, theirs_value):
                 raise self._refused("it returns something else")
             outputs[name] = self.value[self._end(value.name, theirs_value)]
@@ -345,7 +380,10 @@ class _Merge:
             and len(a.sources) == len(b.sources)
             and (not isinstance(a.op, Slice) or a.arguments["dim"] == b.arguments["dim"])
             and all(map(self._alike, a.sources, b.sources))
-            and all(self._node_alike(a.arguments.get(w), b.arguments.get(w)) for w in {*a.arguments, *b.arguments})
+            and all(
+                self._node_alike(a.arguments.get(w), b.arguments.get(w))
+                for w in {*a.arguments, *b.arguments}
+            )
         )
 
     def _node_alike(self, a: Any, b: Any) -> bool:
@@ -404,16 +442,21 @@ class _Merge:
         if before is None or source is None:
             raise self._refused("it takes another way, which differs in more than numbers")
         arguments = {
-            w: self._now(i) if isinstance(v, Value) and (i := self._image(v)) else v for w, v in b.arguments.items()
+            w: self._now(i) if isinstance(v, Value) and (i := self._image(v)) else v
+            for w, v in b.arguments.items()
         }
-        step = self._append(b, [self._now(source)], self._fitted(b, arguments, self._now(source)), b, fresh=True)
+        step = self._append(
+            b, [self._now(source)], self._fitted(b, arguments, self._now(source)), b, fresh=True
+        )
         self.skipped[step.name] = source
         self.behind[before] = self.behind[source] = step.name
         self._require_identity(step, self.mine)
 
     def _leave(self, a: Step) -> None:
         """A step that only the steps so far have."""
-        arguments = {w: self._now(v.name) if isinstance(v, Value) else v for w, v in a.arguments.items()}
+        arguments = {
+            w: self._now(v.name) if isinstance(v, Value) else v for w, v in a.arguments.items()
+        }
         before = a.sources[0].name
         source = self.behind.get(before, before)
         step = self._append(a, [self._now(source)], arguments, None)
@@ -425,7 +468,10 @@ class _Merge:
         """Whether a step of those so far can wait: it stays, or one like it follows."""
         if a is None or not self._is_removable(a):
             return True
-        return any(type(a.op) is type(b.op) and a.arguments.get("dim") == b.arguments.get("dim") for b in following)
+        return any(
+            type(a.op) is type(b.op) and a.arguments.get("dim") == b.arguments.get("dim")
+            for b in following
+        )
 
     def _is_removable(self, step: Step) -> bool:
         """Whether it may change nothing: a resize to its own size, padding with nothing, a slice of everything."""
@@ -437,7 +483,9 @@ class _Merge:
         wanted: list[Any] = [a == b for a, b in zip(before, after)]
         if isinstance(step.op, Padding):
             padding = step.arguments["padding"]
-            wanted += [_size(n) == 0 for n in (padding if isinstance(padding, tuple) else (padding,))]
+            wanted += [
+                _size(n) == 0 for n in (padding if isinstance(padding, tuple) else (padding,))
+            ]
         if isinstance(step.op, Slice) and "start" in step.arguments:
             wanted.append(_size(step.arguments["start"]) == 0)
         for condition in wanted:
@@ -450,7 +498,9 @@ class _Merge:
         if isinstance(condition, bool):
             return condition
         support = self.ways.space.support(condition)
-        unless: list[Condition | bool] = [negated(h) for h in held if self.ways.space.support(h) == support]
+        unless: list[Condition | bool] = [
+            negated(h) for h in held if self.ways.space.support(h) == support
+        ]
         return self.ways.always([condition, *unless])
 
     def _append(
@@ -469,7 +519,9 @@ class _Merge:
         changed = {w: _sizes(v) for w, v in arguments.items() if not isinstance(v, Value)}
         given = {w: v for w, v in arguments.items() if isinstance(v, Value)}
         symbolic = with_arguments(op, changed)
-        sizes = symbolic.shape(*[s.sizes for s in sources], **{w: v.sizes for w, v in given.items()})
+        sizes = symbolic.shape(
+            *[s.sizes for s in sources], **{w: v.sizes for w, v in given.items()}
+        )
         shape = op.shape(*[s.shape for s in sources], **{w: v.shape for w, v in given.items()})
         value = Value(name, tuple(shape), tuple(sizes))
         made = Step(name, op, tuple(sources), arguments, value, step.scopes, step.label)
@@ -479,7 +531,10 @@ class _Merge:
         if type(op).several is not None:
             for index in range(getattr(op, type(op).several or "")):
                 part = with_arguments(op, {"index": index})
-                own = [tuple(part.shape(*[s.sizes for s in sources])), tuple(part.shape(*[s.shape for s in sources]))]
+                own = [
+                    tuple(part.shape(*[s.sizes for s in sources])),
+                    tuple(part.shape(*[s.shape for s in sources])),
+                ]
                 self.value[f"{name}[{index}]"] = Value(f"{name}[{index}]", own[1], own[0])
         if other is not None:
             self.image[other.name] = name
@@ -491,7 +546,9 @@ class _Merge:
         """What an argument is, that is ``a`` in the steps so far and ``b`` in the other recording."""
         if isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b):
             return tuple(self._combined(x, y, step) for x, y in zip(a, b))
-        if isinstance(a, tuple) != isinstance(b, tuple) and all(isinstance(n, (int, tuple)) for n in (a, b)):
+        if isinstance(a, tuple) != isinstance(b, tuple) and all(
+            isinstance(n, (int, tuple)) for n in (a, b)
+        ):
             longer = a if isinstance(a, tuple) else b
             spread = [n if isinstance(n, tuple) else (n,) * len(longer) for n in (a, b)]
             return self._combined(spread[0], spread[1], step)
@@ -499,11 +556,15 @@ class _Merge:
         if x is y or (x.__class__ is y.__class__ and not isinstance(x, Size) and x == y):
             return a
         if not isinstance(x, (int, Size)) or not isinstance(y, (int, Size)):
-            raise self._refused(f"an argument of {type(step.op).__name__} is {b!r} instead of {a!r}")
+            raise self._refused(
+                f"an argument of {type(step.op).__name__} is {b!r} instead of {a!r}"
+            )
         for size in self._candidates(x, y):
             if self._follows(size == x, self.mine) and self._follows(size == y, self.theirs):
                 return self._run_time(size)
-        raise self._refused(f"an argument of {type(step.op).__name__} is {int(b)} instead of {int(a)}")
+        raise self._refused(
+            f"an argument of {type(step.op).__name__} is {int(b)} instead of {int(a)}"
+        )
 
     def _fitted(self, step: Step, arguments: dict[str, Any], source: Value) -> dict[str, Any]:
         """Arguments of a step that is left out elsewhere, such that they change nothing there."""

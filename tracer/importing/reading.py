@@ -27,14 +27,20 @@ def network_of(run: Run, title: str, path: str) -> tuple[Net, dict[str, Step]]:
     recording, refused = one_of(run)
     try:
         net = load_text(config(recording, title).text, path, {})
-        unsaid = [one for one in refused if not one.by_operation and net.sizes().axes[one.symbol].runs & one.sizes]
+        unsaid = [
+            one
+            for one in refused
+            if not one.by_operation and net.sizes().axes[one.symbol].runs & one.sizes
+        ]
         if unsaid:
             recording.require(required(recording, unsaid))
         text, names = config(recording, title)
         net = load_text(text, path, {})
         _agree(net, run, recording.symbols, refused)
     except TracerError as error:
-        raise Unrepresentable(f"what comes out is no config: {error.diagnostics[0].message}") from error
+        raise Unrepresentable(
+            f"what comes out is no config: {error.diagnostics[0].message}"
+        ) from error
     except TooLarge as error:
         raise Unrepresentable(str(error)) from error
     return net, {names[step.name]: step for step in recording.steps}
@@ -51,7 +57,10 @@ def _agree(net: Net, run: Run, symbols: Mapping[str, int], refused: Sequence[Ref
             raise Unrepresentable(f"{said}; for {symbol} = {taken.least} no config can say that")
     draw = random.Random(0)
     for _ in range(CHECKED if symbols else 0):
-        other = {s: max(1, n + draw.randint(-n // 2, n // 2)) if draw.random() < 0.7 else n for s, n in symbols.items()}
+        other = {
+            s: max(1, n + draw.randint(-n // 2, n // 2)) if draw.random() < 0.7 else n
+            for s, n in symbols.items()
+        }
         try:
             outputs: Any = [value.shape for value in run(other).outputs.values()]
         except Unrepresentable:

@@ -107,7 +107,9 @@ class Recording:
         place = self.place()
         return Unrepresentable(f"{place}: {why}" if place else why)
 
-    def input(self, name: str, shape: Sequence[int], open_dims: Mapping[int, str] | None = None) -> Value:
+    def input(
+        self, name: str, shape: Sequence[int], open_dims: Mapping[int, str] | None = None
+    ) -> Value:
         """One more input. ``open_dims`` are its symbols; by default those of its spatial dims."""
         numbers = list(shape)
         if open_dims is None:
@@ -148,16 +150,22 @@ class Recording:
         changed = {word: _size(value) for word, value in given.items() if _is_open(value)}
         try:
             symbolic = with_arguments(op, changed) if changed else op
-            sizes = symbolic.shape(*[v.sizes for v in sources], **{w: v.sizes for w, v in operands.items()})
+            sizes = symbolic.shape(
+                *[v.sizes for v in sources], **{w: v.sizes for w, v in operands.items()}
+            )
         except (TypeError, ZeroDivisionError):
             raise self.refused(f"{op_name} cannot be followed for other sizes") from None
         if len(sizes) != len(y):
-            raise self.refused(f"the number of dims that {op_name} makes depends on the input's size")
+            raise self.refused(
+                f"the number of dims that {op_name} makes depends on the input's size"
+            )
         inferred = op.inferred(*[value.sizes for value in sources])
         written = {w: v for w, v in given.items() if not (w in inferred and _same(v, inferred[w]))}
         name = self.free(self._label(label or op_name.lower()))
         value = Value(name, y, tuple(sizes))
-        step = Step(name, op, tuple(sources), written, value, tuple(self.scopes), label or op_name.lower())
+        step = Step(
+            name, op, tuple(sources), written, value, tuple(self.scopes), label or op_name.lower()
+        )
         step.owner = owner
         self.steps.append(step)
         return value
@@ -176,16 +184,24 @@ class Recording:
             parts.append(Value(f"{whole.name}[{index}]", op.shape(source.shape), tuple(sizes)))
         return parts
 
-    def _shape(self, op: Op, shapes: Sequence[Shape], given: Mapping[str, Shape]) -> tuple[int, ...]:
+    def _shape(
+        self, op: Op, shapes: Sequence[Shape], given: Mapping[str, Shape]
+    ) -> tuple[int, ...]:
         for requirement in [*op.legal(), *op.requirements(*shapes, **given)]:
             if not requirement.holds:
-                message = requirement.message if isinstance(requirement.message, str) else requirement.message()
+                message = (
+                    requirement.message
+                    if isinstance(requirement.message, str)
+                    else requirement.message()
+                )
                 refused = self.refused(f"{type(op).__name__}: {message}")
                 refused.by_operation = True
                 raise refused
         least, most = type(op).arity
         if len(shapes) < least or (most is not None and len(shapes) > most):
-            raise self.refused(f"{type(op).__name__} takes another number of tensors than {len(shapes)}")
+            raise self.refused(
+                f"{type(op).__name__} takes another number of tensors than {len(shapes)}"
+            )
         return op.shape(*shapes, **given)
 
     def _label(self, label: str) -> str:
@@ -204,16 +220,25 @@ class Recording:
         """Let the first input with each of these symbols pass only where it has this size."""
         left = dict(sizes)
         for value in list(self.inputs.values()):
-            of = {dim: left.pop(_symbol(n)) for dim, n in enumerate(value.sizes) if _symbol(n) in left}
+            of = {
+                dim: left.pop(_symbol(n)) for dim, n in enumerate(value.sizes) if _symbol(n) in left
+            }
             if not of:
                 continue
             steps, self.steps, self.scopes = self.steps, [], []
             checked = self.add(
-                "Require", [value], {"shape": [of.get(d, -1) for d in range(len(value.shape))]}, "checked"
+                "Require",
+                [value],
+                {"shape": [of.get(d, -1) for d in range(len(value.shape))]},
+                "checked",
             )
             for step in steps:
-                step.sources = tuple(checked if source == value else source for source in step.sources)
-                step.arguments = {w: checked if v == value else v for w, v in step.arguments.items()}
+                step.sources = tuple(
+                    checked if source == value else source for source in step.sources
+                )
+                step.arguments = {
+                    w: checked if v == value else v for w, v in step.arguments.items()
+                }
             self.steps += steps
             self.outputs = {word: checked if v == value else v for word, v in self.outputs.items()}
 
@@ -238,7 +263,9 @@ class Recording:
         if not any(isinstance(n, RunTimeSize) for n in sizes):
             return tuple(sizes)
         self.known(sizes)
-        sources = {n.source[0].name: n.source[0] for n in sizes if isinstance(n, RunTimeSize) and n.source}
+        sources = {
+            n.source[0].name: n.source[0] for n in sizes if isinstance(n, RunTimeSize) and n.source
+        }
         wanted = [n.size if isinstance(n, RunTimeSize) else n for n in sizes]
         values = [step.value for step in self.steps]
         for value in (*sources.values(), *self.inputs.values(), *values):
@@ -254,7 +281,9 @@ class Recording:
         """Raise :class:`Unrepresentable` where a size is computed in a way that cannot be followed."""
         for n in sizes:
             if isinstance(n, RunTimeSize) and (n.size is None or n.guards is not self.guards):
-                raise self.refused(f"the size {int(n)} is computed from the input's in a way that cannot be followed")
+                raise self.refused(
+                    f"the size {int(n)} is computed from the input's in a way that cannot be followed"
+                )
 
 
 def _symbol(size: SizeLike) -> str:
@@ -262,7 +291,11 @@ def _symbol(size: SizeLike) -> str:
 
 
 def _same(value: Any, inferred: Any) -> bool:
-    return value.__class__ is inferred.__class__ and isinstance(value, (int, tuple)) and value == inferred
+    return (
+        value.__class__ is inferred.__class__
+        and isinstance(value, (int, tuple))
+        and value == inferred
+    )
 
 
 def _is_open(value: Any) -> bool:

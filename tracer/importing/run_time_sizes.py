@@ -63,7 +63,9 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
 def _size_of(value: Any, guards: Guards) -> SizeLike | None:
     """What an operand is over the symbols; None where that is not known."""
     if isinstance(value, RunTimeSize):
-        return value.size if value.guards is guards else None  # it may come from an earlier run, by a cache
+        return (
+            value.size if value.guards is guards else None
+        )  # it may come from an earlier run, by a cache
     return int(value) if isinstance(value, int) else None
 
 
@@ -76,7 +78,11 @@ class RunTimeSize(int):
     """The tensor and dim that it was read off, as long as nothing was computed."""
 
     def __new__(
-        cls, number: int, size: SizeLike | None, guards: Guards, source: tuple[Any, int] | None = None
+        cls,
+        number: int,
+        size: SizeLike | None,
+        guards: Guards,
+        source: tuple[Any, int] | None = None,
     ) -> RunTimeSize:
         made = super().__new__(cls, number)
         made.size, made.guards, made.source = size, guards, source
@@ -158,10 +164,18 @@ class RunTimeSize(int):
         return self._made(int.__pow__(self, other, modulo), _unknown)
 
     def __rshift__(self, other: Any) -> Any:
-        return self // 2**other if other.__class__ is int and 0 <= other < 64 else self._lost(int.__rshift__, other)
+        return (
+            self // 2**other
+            if other.__class__ is int and 0 <= other < 64
+            else self._lost(int.__rshift__, other)
+        )
 
     def __lshift__(self, other: Any) -> Any:
-        return self * 2**other if other.__class__ is int and 0 <= other < 64 else self._lost(int.__lshift__, other)
+        return (
+            self * 2**other
+            if other.__class__ is int and 0 <= other < 64
+            else self._lost(int.__lshift__, other)
+        )
 
     def __and__(self, other: Any) -> Any:
         return self % 2 if other.__class__ is int and other == 1 else self._lost(int.__and__, other)
@@ -195,7 +209,9 @@ class RunTimeSize(int):
         if outcome is NotImplemented:
             return outcome
         mine, others = self.size, _size_of(other, self.guards)
-        return self.guards.note(None if mine is None or others is None else compare(mine, others), outcome)
+        return self.guards.note(
+            None if mine is None or others is None else compare(mine, others), outcome
+        )
 
     def __lt__(self, other: Any) -> Any:
         return self._compared("lt", other)
@@ -230,7 +246,9 @@ class RunTimeQuotient(float):
     denominator: int
     guards: Guards
 
-    def __new__(cls, number: float, numerator: SizeLike | None, denominator: int, guards: Guards) -> RunTimeQuotient:
+    def __new__(
+        cls, number: float, numerator: SizeLike | None, denominator: int, guards: Guards
+    ) -> RunTimeQuotient:
         made = super().__new__(cls, number)
         made.numerator, made.denominator, made.guards = numerator, denominator, guards
         return made
@@ -240,16 +258,25 @@ class RunTimeQuotient(float):
         if number is NotImplemented:
             return number
         lost = RunTimeQuotient(number, None, 1, self.guards)
-        if self.numerator is None or not isinstance(factor, (int, float)) or isinstance(factor, RunTimeSize):
+        if (
+            self.numerator is None
+            or not isinstance(factor, (int, float))
+            or isinstance(factor, RunTimeSize)
+        ):
             return lost
-        if self.denominator & (self.denominator - 1):  # a third was rounded, and its triple may be less than the whole
+        if self.denominator & (
+            self.denominator - 1
+        ):  # a third was rounded, and its triple may be less than the whole
             return lost
         ratio = Fraction(factor)
         if invert:
             ratio = 1 / ratio
         if ratio <= 0 or ratio.numerator > 2**20 or ratio.denominator > 2**20:
             return lost
-        numerator, denominator = self.numerator * ratio.numerator, self.denominator * ratio.denominator
+        numerator, denominator = (
+            self.numerator * ratio.numerator,
+            self.denominator * ratio.denominator,
+        )
         return RunTimeQuotient(number, numerator, denominator, self.guards)
 
     def __mul__(self, other: Any) -> Any:
@@ -267,8 +294,14 @@ class RunTimeQuotient(float):
         number = float.__add__(self, other)
         size = _size_of(other, self.guards)
         if number is NotImplemented or self.numerator is None or size is None:
-            return RunTimeQuotient(number, None, 1, self.guards) if number is not NotImplemented else number
-        return RunTimeQuotient(number, self.numerator + size * self.denominator, self.denominator, self.guards)
+            return (
+                RunTimeQuotient(number, None, 1, self.guards)
+                if number is not NotImplemented
+                else number
+            )
+        return RunTimeQuotient(
+            number, self.numerator + size * self.denominator, self.denominator, self.guards
+        )
 
     __radd__ = __add__
 
@@ -298,7 +331,11 @@ class RunTimeQuotient(float):
         return self._whole(float.__ceil__(self), numerator)
 
     def __trunc__(self) -> Any:
-        return self.__floor__() if float.__ge__(self, 0) else RunTimeSize(float.__trunc__(self), None, self.guards)
+        return (
+            self.__floor__()
+            if float.__ge__(self, 0)
+            else RunTimeSize(float.__trunc__(self), None, self.guards)
+        )
 
     def __round__(self, digits: Any = None) -> Any:
         if digits is not None:
@@ -327,7 +364,11 @@ class RunTimeQuotient(float):
             if isinstance(other, RunTimeQuotient)
             else (_size_of(other, self.guards), 1)
         )
-        if isinstance(other, float) and not isinstance(other, RunTimeQuotient) and other == other // 1:
+        if (
+            isinstance(other, float)
+            and not isinstance(other, RunTimeQuotient)
+            and other == other // 1
+        ):
             numerator = int(other)
         if self.numerator is not None and numerator is not None:
             holds = COMPARISONS[name](self.numerator * denominator, numerator * self.denominator)

@@ -73,7 +73,9 @@ def _parts(steps: Sequence[Step], depth: int) -> list[Part | Step]:
             start += 1
             continue
         end = start
-        while end < len(steps) and steps[end].scopes[depth : depth + 1] == scopes[depth : depth + 1]:
+        while (
+            end < len(steps) and steps[end].scopes[depth : depth + 1] == scopes[depth : depth + 1]
+        ):
             end += 1
         found.append(Part(scopes[depth], _parts(steps[start:end], depth + 1)))
         start = end
@@ -97,13 +99,18 @@ class _Writer:
         recording = self.recording
         self._find_blocks()
         lines = [f"name: {written_value(name)}"]
-        patterns = {word: [_dim(n) for n in value.sizes] for word, value in recording.inputs.items()}
+        patterns = {
+            word: [_dim(n) for n in value.sizes] for word, value in recording.inputs.items()
+        }
         if len(patterns) == 1:
             ((only, pattern),) = patterns.items()
             shape = f"[{', '.join(pattern)}]"
             lines.append(f"input: {shape}" if only == "input" else f"input: {{{only}: {shape}}}")
         else:
-            lines += ["input:", *(f"  {word}: [{', '.join(pattern)}]" for word, pattern in patterns.items())]
+            lines += [
+                "input:",
+                *(f"  {word}: [{', '.join(pattern)}]" for word, pattern in patterns.items()),
+            ]
         used = {symbol for value in recording.inputs.values() for symbol in map(_dim, value.sizes)}
         symbols = {symbol: n for symbol, n in recording.symbols.items() if symbol in used}
         if symbols:
@@ -114,7 +121,9 @@ class _Writer:
             lines += ["", "blocks:"] if block is self.blocks[0] else [""]
             lines += [f"  {block.name}:"]
             if block.arguments:
-                lines.append(f"    args: {{{', '.join(f'{word}: null' for word in block.arguments)}}}")
+                lines.append(
+                    f"    args: {{{', '.join(f'{word}: null' for word in block.arguments)}}}"
+                )
             if block.inputs:
                 lines.append(f"    inputs: [{', '.join(block.inputs)}]")
             lines += ["    layers:", *(f"      {line}" for line in block.lines)]
@@ -136,7 +145,11 @@ class _Writer:
         for parts in groups.values():
             first = parts[0]
             assert first.scope is not None
-            if len(parts) < 2 or sum(1 for _ in first.steps()) < 2 or all(id(part) in self._wrapped for part in parts):
+            if (
+                len(parts) < 2
+                or sum(1 for _ in first.steps()) < 2
+                or all(id(part) in self._wrapped for part in parts)
+            ):
                 continue
             arguments = self._arguments(parts)
             if len(arguments) > MOST_ARGUMENTS:
@@ -144,7 +157,9 @@ class _Writer:
             block = Block(_free(re.sub(r"\W", "_", first.scope.kind), taken))
             block.arguments, block.parts = arguments, parts
             externals = self._externals(first)
-            block.inputs = [] if len(externals) == 1 else [f"x{i}" for i in range(1, len(externals) + 1)]
+            block.inputs = (
+                [] if len(externals) == 1 else [f"x{i}" for i in range(1, len(externals) + 1)]
+            )
             for part in parts:
                 part.block = block
             self.blocks.append(block)
@@ -168,7 +183,9 @@ class _Writer:
         if not externals or any("[" in value.name for value in self._externals(part)):
             return None
         for step in steps:
-            outer = [r for r in self._readers.get(step.name, []) if r is None or r.name not in inside]
+            outer = [
+                r for r in self._readers.get(step.name, []) if r is None or r.name not in inside
+            ]
             if outer and step is not steps[-1]:
                 return None  # what is read from outside is the last step
         shape: list[Any] = [part.scope and part.scope.kind]
@@ -178,9 +195,21 @@ class _Writer:
                 base = _base(value)
                 place = ("in", inside[base]) if base in inside else ("out", externals.index(base))
                 sources.append((place, value.name[len(base) :]))
-            fixed = [(w, "" if isinstance(v, Value) else _text(v)) for w, v in step.arguments.items() if _is_fixed(v)]
+            fixed = [
+                (w, "" if isinstance(v, Value) else _text(v))
+                for w, v in step.arguments.items()
+                if _is_fixed(v)
+            ]
             scopes = step.scopes[len(steps[0].scopes) - _depth_below(part, steps[0]) :]
-            shape.append((type(step.op), step.label, tuple(sources), tuple(fixed), tuple(s.name for s in scopes)))
+            shape.append(
+                (
+                    type(step.op),
+                    step.label,
+                    tuple(sources),
+                    tuple(fixed),
+                    tuple(s.name for s in scopes),
+                )
+            )
         return tuple(shape)
 
     def _externals(self, part: Part) -> list[Value]:
@@ -215,22 +244,34 @@ class _Writer:
         """The layers of a part, in its block or for the whole network; ``names`` are those of what it reads."""
         taken: set[str] = set(names.values())
         lines: list[str] = []
-        twins = zip(*(self._items(twin) for twin in part.block.parts)) if part.block else map(_alone, self._items(part))
+        twins = (
+            zip(*(self._items(twin) for twin in part.block.parts))
+            if part.block
+            else map(_alone, self._items(part))
+        )
         for items in twins:
             item = items[0]
             local = _free(self._local(item, part), taken)
-            op_name, sources = _called(item) if isinstance(item, Step) else (item.block.name, self._externals(item))
+            op_name, sources = (
+                _called(item)
+                if isinstance(item, Step)
+                else (item.block.name, self._externals(item))
+            )
             refs = [names[_base(v)] + v.name[len(_base(v)) :] for v in sources]
             entries = [f"op: {op_name}"]
             if refs and refs != [before]:
                 entries.append(f"from: {_listed(refs)}")
             for word, values in _columns(items).items():
                 entries.append(f"{word}: {self._written(values, names, part.block)}")
-            lines.append(f"{local}: {op_name}" if len(entries) == 1 else f"{local}: {{{', '.join(entries)}}}")
+            lines.append(
+                f"{local}: {op_name}" if len(entries) == 1 else f"{local}: {{{', '.join(entries)}}}"
+            )
             if isinstance(item, Step):
                 inner = {item.name: local}
             else:
-                inner = {s.name: f"{local}.{n}" for s, n in zip(item.steps(), self._inner_names(item))}
+                inner = {
+                    s.name: f"{local}.{n}" for s, n in zip(item.steps(), self._inner_names(item))
+                }
             if part.block is None:
                 self.names |= inner
             names |= inner
@@ -276,8 +317,16 @@ class _Writer:
         """An argument's value, or the block's argument that it is in every part."""
         if isinstance(values[0], Value):
             return names[_base(values[0])]
-        if block is not None and not _is_fixed(values[0]) and not all(_alike(v, values[0]) for v in values):
-            return quoted("${" + next(w for w, known in block.arguments.items() if _all_alike(values, known)) + "}")
+        if (
+            block is not None
+            and not _is_fixed(values[0])
+            and not all(_alike(v, values[0]) for v in values)
+        ):
+            return quoted(
+                "${"
+                + next(w for w, known in block.arguments.items() if _all_alike(values, known))
+                + "}"
+            )
         return _text(values[0])
 
 
@@ -298,7 +347,9 @@ def _columns(items: Sequence[Part | Step]) -> dict[str, list[Any]]:
     """The arguments of steps or of uses of a block that stand at one place of their parts, each with all its values."""
     found: dict[str, list[Any]] = {}
     for item in items:
-        for word in item.arguments if isinstance(item, Step) else item.block.arguments if item.block else ():
+        for word in (
+            item.arguments if isinstance(item, Step) else item.block.arguments if item.block else ()
+        ):
             found.setdefault(word, [_value(one, word) for one in items])
     return found
 
@@ -307,7 +358,9 @@ def _value(item: Part | Step, word: str) -> Any:
     if isinstance(item, Step):
         return _argument(item, word)
     assert item.block is not None
-    return item.block.arguments[word][next(i for i, part in enumerate(item.block.parts) if part is item)]
+    return item.block.arguments[word][
+        next(i for i, part in enumerate(item.block.parts) if part is item)
+    ]
 
 
 def _depth_below(part: Part, step: Step) -> int:

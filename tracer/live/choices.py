@@ -35,7 +35,9 @@ Table = tuple[list[Choice], bool]
 
 def is_planned(net: Net) -> bool:
     """Whether the network leaves something open and every symbol has a size to plan it for."""
-    return any(node.unknowns for node in net.network.nodes) and len(net.network.defaults()) == len(net.network.symbols)
+    return any(node.unknowns for node in net.network.nodes) and len(net.network.defaults()) == len(
+        net.network.symbols
+    )
 
 
 def choices(net: Net) -> Table:
@@ -63,11 +65,17 @@ def choices(net: Net) -> Table:
     at_start = _solved(network, start) or least
     for name, n in least.items():
         deciding = [s for s, of in rows.items() if len({row[name] for row in of if row}) > 1]
-        values = [row[name] if row else n for row in rows[deciding[0]]] if deciding else [at_start[name]]
+        values = (
+            [row[name] if row else n for row in rows[deciding[0]]] if deciding else [at_start[name]]
+        )
         found.append(Choice(name, deciding[0] if deciding else None, values, n))
         if len(deciding) > 1:
             return steady, False
-    alone = ({**start, symbol: n} for symbol in network.symbols for n in range(1, min(start[symbol], SMALLER)))
+    alone = (
+        {**start, symbol: n}
+        for symbol in network.symbols
+        for n in range(1, min(start[symbol], SMALLER))
+    )
     for sizes in chain(alone, islice(_elsewhere(start, period), TRIED)):
         planned = _solved(network, sizes)
         if planned and planned != {choice.name: choice.value(sizes) for choice in found}:
@@ -77,7 +85,9 @@ def choices(net: Net) -> Table:
 
 def _only_rests(network: Network) -> bool:
     """Whether every ``auto`` is an output_padding."""
-    return all(unknown.field == "output_padding" for node in network.nodes for unknown in node.unknowns)
+    return all(
+        unknown.field == "output_padding" for node in network.nodes for unknown in node.unknowns
+    )
 
 
 def _solvable(network: Network, now: dict[str, int], period: int) -> dict[str, int] | None:
@@ -92,16 +102,25 @@ def _elsewhere(sizes: dict[str, int], period: int) -> Iterator[dict[str, int]]:
     """Other sizes, without end: every residue comes, in every combination sooner or later."""
     draw = random.Random(0)
     while True:
-        yield {symbol: max(1, n + draw.randint(-period // 2, 2 * period)) for symbol, n in sizes.items()}
+        yield {
+            symbol: max(1, n + draw.randint(-period // 2, 2 * period))
+            for symbol, n in sizes.items()
+        }
 
 
 def _solved(network: Network, sizes: dict[str, int]) -> dict[str, int] | None:
     """The value of every unknown for these sizes; None where there is no plan."""
     found = _values(network, sizes, solved=True)
-    return {name: value for name, (value, _) in found.items()} if all(ok for _, ok in found.values()) else None
+    return (
+        {name: value for name, (value, _) in found.items()}
+        if all(ok for _, ok in found.values())
+        else None
+    )
 
 
-def _values(network: Network, sizes: dict[str, int], *, solved: bool) -> dict[str, tuple[int, bool]]:
+def _values(
+    network: Network, sizes: dict[str, int], *, solved: bool
+) -> dict[str, tuple[int, bool]]:
     """The value of every unknown, in the order of :class:`Unknowns`, by a name that people read.
 
     ``solved``: as planned for these sizes, and whether there is a plan; otherwise the values that stand in without one.
@@ -115,7 +134,11 @@ def _values(network: Network, sizes: dict[str, int], *, solved: bool) -> dict[st
         assert op is not None
         for unknown in node.unknowns:
             value = argument(op, unknown.field)
-            axes = range(type(op).value_count(unknown.field)) if unknown.axis is None else (unknown.axis,)
+            axes = (
+                range(type(op).value_count(unknown.field))
+                if unknown.axis is None
+                else (unknown.axis,)
+            )
             for axis in axes if unknown.field != "ceil_mode" else (0,):
                 one = int(value[axis] if isinstance(value, tuple) else value)
                 key = unknowns.name(node, unknown, axis)

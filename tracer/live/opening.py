@@ -33,10 +33,14 @@ def live(net: Net) -> Live:
         if together:
             reasons |= dict.fromkeys(numbers, "it goes together with another param")
             writer = None
-    return msgspec.structs.replace((writer or Writer(net, {}, table)).written(), fixed=following | reasons)
+    return msgspec.structs.replace(
+        (writer or Writer(net, {}, table)).written(), fixed=following | reasons
+    )
 
 
-def _opened(net: Net, numbers: Mapping[str, int], table: Table | None) -> tuple[Writer | None, dict[str, str]]:
+def _opened(
+    net: Net, numbers: Mapping[str, int], table: Table | None
+) -> tuple[Writer | None, dict[str, str]]:
     """The program with these params open, and why it is not what the config says, by param.
 
     Where there is no program, that is so of all of them.

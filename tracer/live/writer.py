@@ -60,7 +60,9 @@ class Writer:
         space = Space()
         opened = {name: space.symbol(f"param {name}") for name in params}
         self.opened = OpenParams(net.network, opened) if params else None
-        self.first_sizes = {symbol: net.network.defaults().get(symbol, 64) for symbol in net.network.symbols}
+        self.first_sizes = {
+            symbol: net.network.defaults().get(symbol, 64) for symbol in net.network.symbols
+        }
         self.choices: list[Choice] = []
         self.unknowns: list[str] = []
         """The choices' symbols."""
@@ -75,7 +77,9 @@ class Writer:
             names += self.unknowns
         self.program = Program(space, names or [""])
         space.written = lambda size: f"⟦{self.program.slot(size)}⟧"
-        self.sizes: dict[str, Dim] = {symbol: space.symbol(symbol) for symbol in net.network.symbols}
+        self.sizes: dict[str, Dim] = {
+            symbol: space.symbol(symbol) for symbol in net.network.symbols
+        }
         self.ops: Ops = []
         self.shapes: list[Shape | None] = []
         self.asked: list[list[Asked]] = []
@@ -94,7 +98,10 @@ class Writer:
     def _ops(self, ops: Ops) -> Ops:
         if self.opened is None:
             return ops
-        return [op if op is None else self.opened.op(node, op) for node, op in zip(self.network.nodes, ops)]
+        return [
+            op if op is None else self.opened.op(node, op)
+            for node, op in zip(self.network.nodes, ops)
+        ]
 
     def _watch(self) -> None:
         """Give every shape and condition its slots."""
@@ -129,14 +136,18 @@ class Writer:
             if None in before or Ellipsis in before or node.index in self.unknown:
                 found.append(None if None in before else Ellipsis)
                 continue
-            wrong = [ask for ask in asked if ask.severity == "error" and not self._holds(ask.holds, v)]
+            wrong = [
+                ask for ask in asked if ask.severity == "error" and not self._holds(ask.holds, v)
+            ]
             failing = [ask for ask in wrong if ask.code != "T304"]
             met = met and not wrong
             refused |= bool(failing)
             if failing or shape is None:
                 found.append(Ellipsis if failing and failing[0].narrow else None)
             else:
-                found.append(tuple(n if n.__class__ is int else v[self.program.slot(n)] for n in shape))
+                found.append(
+                    tuple(n if n.__class__ is int else v[self.program.slot(n)] for n in shape)
+                )
         return found, refused, met
 
     def _holds(self, holds: Any, v: Sequence[int]) -> bool:
@@ -151,7 +162,9 @@ class Writer:
             [kind, *(self._truth(part) if isinstance(part, Condition) else part for part in step)]
             for _, kind, step in self.program.steps()
         ]
-        return Live(self.first_sizes, self.params, {}, self.choices, self.planned, steps, nodes, memories)
+        return Live(
+            self.first_sizes, self.params, {}, self.choices, self.planned, steps, nodes, memories
+        )
 
     def _node(self, node: Node, placed: list[list[int] | None]) -> LiveNode:
         op, y, slot = self.ops[node.index], self.shapes[node.index], self.program.slot
@@ -161,7 +174,9 @@ class Writer:
             return LiveNode(shape, asks, None, None, placed, [], node.index in self.unknown)
         x = self._inputs(node)
         params, macs = self._count(lambda: op.parameters(*x)), self._count(lambda: op.macs(y, *x))
-        return LiveNode([slot(n) for n in y], asks, params, macs, placed, self._working(node, op, y), False)
+        return LiveNode(
+            [slot(n) for n in y], asks, params, macs, placed, self._working(node, op, y), False
+        )
 
     def _truth(self, holds: Any) -> Truth:
         if not isinstance(holds, Condition):
@@ -209,12 +224,18 @@ class Writer:
         if None in inputs or None in given.values():
             return None, op
         if node.dim_fields:
-            dims = node.dim_fields if self.opened is None else {f: self.opened.dims(node, f) for f in node.dim_fields}
+            dims = (
+                node.dim_fields
+                if self.opened is None
+                else {f: self.opened.dims(node, f) for f in node.dim_fields}
+            )
             values = {field: dims_value(d, self.sizes) for field, d in dims.items()}
             op = with_arguments(op, values)
             asked += self._whole(node, op, values)
         narrow = type(op).narrower and op.narrows(*inputs)
-        for requirement in chain(op.legal() if self.params else (), op.requirements(*inputs, **given)):
+        for requirement in chain(
+            op.legal() if self.params else (), op.requirements(*inputs, **given)
+        ):
             if isinstance(requirement.holds, Condition):
                 asked.append(self._refusal(node, requirement, inputs, given, narrow))
             elif not requirement.holds:
@@ -230,11 +251,18 @@ class Writer:
                     raise TypeError("a dim is a fraction")
                 if isinstance(n, Size) and field not in op.signed_fields:
                     text = getattr(dim, "text", dim)
-                    message = f"{node.name}: the dim {text} is {n}; it must be a whole number from 0 on"
+                    message = (
+                        f"{node.name}: the dim {text} is {n}; it must be a whole number from 0 on"
+                    )
                     yield _error(n >= 0, "T202", message)
 
     def _refusal(
-        self, node: Node, requirement: Requirement, inputs: list[Any], given: dict[str, Any], narrow: bool
+        self,
+        node: Node,
+        requirement: Requirement,
+        inputs: list[Any],
+        given: dict[str, Any],
+        narrow: bool,
     ) -> Asked:
         try:
             said = refusal(self.network.path, node, requirement, inputs, given)
@@ -251,7 +279,9 @@ class Writer:
         try:
             for remark in chain(op.losses(*x, **given), op.cautions(*x, **given)):
                 if isinstance(remark.holds, Condition) or not remark.holds:
-                    found.append(_warning(remark.holds, remark.code, self._remark(node, remark), remark.hint))
+                    found.append(
+                        _warning(remark.holds, remark.code, self._remark(node, remark), remark.hint)
+                    )
         except TypeError:  # it asks for numbers
             pass
         return found
@@ -264,13 +294,19 @@ class Writer:
             text = MEANT.get(remark.code, "not everywhere is this taken")
         return f"{node.name}: {text}"
 
-    def _expected(self, node: Node, pattern: tuple[DimPattern, ...], at: Any, what: str) -> Iterable[Asked]:
+    def _expected(
+        self, node: Node, pattern: tuple[DimPattern, ...], at: Any, what: str
+    ) -> Iterable[Asked]:
         y = self.shapes[node.index]
         if y is None:
             return
-        dims: tuple[Any, ...] = pattern if self.opened is None else self.opened.pattern(node, at, pattern)
+        dims: tuple[Any, ...] = (
+            pattern if self.opened is None else self.opened.pattern(node, at, pattern)
+        )
         if len(dims) != len(y):
-            message = f"{what} has the shape {written(y)}; {len(dims)} dims are expected, not {len(y)}"
+            message = (
+                f"{what} has the shape {written(y)}; {len(dims)} dims are expected, not {len(y)}"
+            )
             yield _error(False, "T304", message)
             return
         for position, (dim, n) in enumerate(zip(dims, y)):
@@ -291,7 +327,10 @@ class Writer:
         """T503: at every merge, that the inputs' positions lie at the same places; by the merge's number."""
         try:
             found = list(meetings(self.network, self.ops, self.shapes))
-        except (TypeError, TooLarge):  # an open argument decides where positions lie, or they are not written down
+        except (
+            TypeError,
+            TooLarge,
+        ):  # an open argument decides where positions lie, or they are not written down
             return
         for meeting in found:
             own, other = meeting.grids
@@ -299,7 +338,10 @@ class Writer:
             differ = a.numerator * b.denominator != b.numerator * a.denominator
             for holds, fact in (
                 (a.equals(b), self._steps),
-                (own.offset.equals(other.offset) | differ, self._offsets),  # of unlike steps the steps say enough
+                (
+                    own.offset.equals(other.offset) | differ,
+                    self._offsets,
+                ),  # of unlike steps the steps say enough
             ):
                 if isinstance(holds, Condition) or not holds:
                     yield meeting.node.index, _warning(holds, "T503", fact(meeting))
@@ -316,7 +358,8 @@ class Writer:
         first, second = (meeting.node.inputs[i].name for i in (meeting.first, meeting.second))
         own, other = (grid.offset for grid in meeting.grids)
         aside = Ratio(
-            own.numerator * other.denominator - other.numerator * own.denominator, own.denominator * other.denominator
+            own.numerator * other.denominator - other.numerator * own.denominator,
+            own.denominator * other.denominator,
         )
         return (
             f"{meeting.node.name}: {first} begins {self._ratio(aside)} input pixels behind {second} "
@@ -340,7 +383,9 @@ class Writer:
             return [[] for _ in self.ops]
         slot = self.program.slot
         return [
-            [] if own is None else [None if g is None else [slot(n) for ratio in g for n in ratio] for g in own]
+            []
+            if own is None
+            else [None if g is None else [slot(n) for ratio in g for n in ratio] for g in own]
             for own in found
         ]
 
@@ -370,7 +415,11 @@ class Writer:
         for arguments in (self._arguments(op), {}):
             try:
                 found = with_arguments(op, arguments).shape(*inputs, **given)
-            except (TypeError, ValueError, AttributeError):  # what a number that is only written cannot do
+            except (
+                TypeError,
+                ValueError,
+                AttributeError,
+            ):  # what a number that is only written cannot do
                 continue
             return [str(n) if isinstance(n, Worked) and " " in str(n) else None for n in found]
         return []
@@ -385,4 +434,8 @@ class Writer:
                 return Worked(f"⟦{self.program.slot(value)}⟧")
             return Worked(value) if value.__class__ is int else value
 
-        return {field: worked(argument(op, field)) for field in op.solvable if field in op.__struct_encode_fields__}
+        return {
+            field: worked(argument(op, field))
+            for field in op.solvable
+            if field in op.__struct_encode_fields__
+        }

@@ -28,9 +28,13 @@ class BlockSizes:
         """The number of nodes that a declaration makes, or fewer."""
         return self._of(declaration, scope, [])
 
-    def _of(self, declaration: Declaration, scope: Mapping[str, Any], around: list[Declaration]) -> int:
+    def _of(
+        self, declaration: Declaration, scope: Mapping[str, Any], around: list[Declaration]
+    ) -> int:
         block = self.blocks.get(declaration.op.value) if not declaration.faulty else None
-        return self._times(declaration, scope) * (1 if block is None else self._of_block(block, declaration, around))
+        return self._times(declaration, scope) * (
+            1 if block is None else self._of_block(block, declaration, around)
+        )
 
     def _of_block(self, block: Block, use: Declaration, around: list[Declaration]) -> int:
         uses = [*around, use]
@@ -40,13 +44,17 @@ class BlockSizes:
             self._refuse_circle(names[first:], uses[first:])
             return 1
         if block.name not in self._sizes and len(around) <= limits.BLOCK_DEPTH:
-            self._sizes[block.name] = sum(self._of(declaration, {}, uses) for declaration in block.layers)
+            self._sizes[block.name] = sum(
+                self._of(declaration, {}, uses) for declaration in block.layers
+            )
         return self._sizes.get(block.name, 1)
 
     def _refuse_circle(self, names: list[str], uses: list[Declaration]) -> None:
         if not self.circular.intersection(names):
             message = f"the block {names[0]} uses itself: {' -> '.join(names)}"
-            related = tuple(Related(f"{use.op.value} is used here", span_of(use.op)) for use in uses[:-1])
+            related = tuple(
+                Related(f"{use.op.value} is used here", span_of(use.op)) for use in uses[:-1]
+            )
             self.faults.add(Fault("T103", message, uses[-1].op, None, related))
         self.circular.update(names)
 

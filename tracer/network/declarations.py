@@ -26,7 +26,14 @@ class Block:
 
     __slots__ = ("arguments", "inputs", "key", "layers", "name")
 
-    def __init__(self, name: str, key: ScalarNode, arguments: Entries, inputs: list[str], layers: list[Declaration]):
+    def __init__(
+        self,
+        name: str,
+        key: ScalarNode,
+        arguments: Entries,
+        inputs: list[str],
+        layers: list[Declaration],
+    ):
         self.name = name
         self.key = key
         self.arguments = arguments
@@ -40,7 +47,9 @@ def checked_name(key: ScalarNode, what: str) -> str:
     if name.isidentifier() and name != "_":
         return name
     if _BAD_NAME.search(name) or not name.isprintable():
-        raise Fault("T004", f"{name!r} cannot name {what}: no spaces, dots, commas, brackets or $", key)
+        raise Fault(
+            "T004", f"{name!r} cannot name {what}: no spaces, dots, commas, brackets or $", key
+        )
     return name
 
 
@@ -53,7 +62,11 @@ def references(node: YamlNode, key: str = "from") -> list[ScalarNode]:
         raise Fault("T106", f"`{key}` is empty{without}", node)
     for item in items:
         if not isinstance(item, ScalarNode) or not item.value:
-            raise Fault("T004", f"`{key}` takes a node's name or a list of names, not {described(item)}", item)
+            raise Fault(
+                "T004",
+                f"`{key}` takes a node's name or a list of names, not {described(item)}",
+                item,
+            )
         if "${" in item.value:
             raise Fault("T004", f"`{key}` takes names; no expression stands there", item)
         refuse_tag(item)
@@ -67,16 +80,25 @@ def declaration(name: str, key: ScalarNode, value: YamlNode) -> Declaration:
     if isinstance(value, ScalarNode):
         if not value.value and not value.style:
             raise Fault(
-                "T201", f"{name} needs an operation", key, f"write `{name}: ReLU` or `{name}: {{op: ..., ...}}`"
+                "T201",
+                f"{name} needs an operation",
+                key,
+                f"write `{name}: ReLU` or `{name}: {{op: ..., ...}}`",
             )
         text(value, "an operation")
         return Declaration(name, key, value, value, {})
     if not isinstance(value, MappingNode):
-        raise Fault("T004", f"a node is an operation's name or a mapping with `op`, not {described(value)}", value)
+        raise Fault(
+            "T004",
+            f"a node is an operation's name or a mapping with `op`, not {described(value)}",
+            value,
+        )
     found = entries(value)
     op = found.pop("op", None)
     if op is None:
-        wrong = next((k for k in found if k.lower() in ("type", "kind", "module", "layer", "class")), None)
+        wrong = next(
+            (k for k in found if k.lower() in ("type", "kind", "module", "layer", "class")), None
+        )
         hint = f"did you mean `op` instead of {wrong!r}?" if wrong else "add `op: ...`"
         raise Fault("T201", f"{name} has no `op`", key, hint)
     text(op[1], "`op`")
@@ -116,7 +138,9 @@ def block(name: str, key: ScalarNode, value: YamlNode, faults: list[Fault]) -> B
     if "args" in found and not is_nothing(found["args"][1]):
         arguments = entries(mapping(found["args"][1], "`args`"))
         if len(arguments) > limits.NAMES:
-            raise Fault("T006", f"the block {name} has more than {limits.NAMES} arguments", found["args"][0])
+            raise Fault(
+                "T006", f"the block {name} has more than {limits.NAMES} arguments", found["args"][0]
+            )
         for word, (at, _) in arguments.items():
             if not word.isidentifier() or word in NODE_KEYS:
                 raise Fault("T004", f"{word!r} cannot name an argument of a block", at)
@@ -129,10 +153,21 @@ def block(name: str, key: ScalarNode, value: YamlNode, faults: list[Fault]) -> B
     declared = list(layers(found["layers"][1], f"`layers` of the block {name}", faults))
     for inner in declared:
         if inner.name in inputs:
-            faults.append(Fault("T104", f"{inner.name!r} is the name of the block's input", inner.key))
+            faults.append(
+                Fault("T104", f"{inner.name!r} is the name of the block's input", inner.key)
+            )
     if not found["layers"][1].value:
         raise Fault("T004", f"the block {name} has no layers", found["layers"][0])
     return Block(name, key, arguments, inputs, declared)
 
 
-__all__ = ["SECTIONS", "TOP_LEVEL", "Block", "block", "checked_name", "declaration", "layers", "references"]
+__all__ = [
+    "SECTIONS",
+    "TOP_LEVEL",
+    "Block",
+    "block",
+    "checked_name",
+    "declaration",
+    "layers",
+    "references",
+]

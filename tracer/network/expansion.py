@@ -69,7 +69,13 @@ class Expansion:
                 self.faults.stop(Fault("T006", message, declaration.key))
 
     def expand(
-        self, declared: list[Declaration], prefix: str, scope: Scope, section: str, uses: Uses, previous: Target | None
+        self,
+        declared: list[Declaration],
+        prefix: str,
+        scope: Scope,
+        section: str,
+        uses: Uses,
+        previous: Target | None,
     ) -> Target | None:
         """Add the nodes of a section or block; returns what its last name stands for."""
         for declaration in declared:
@@ -80,7 +86,11 @@ class Expansion:
             try:
                 if declaration.faulty or id(declaration) in self._given_up:
                     raise Follows(declaration.key)
-                inputs = [previous] if declaration.inputs is None else self._named(declaration.inputs, prefix, uses)
+                inputs = (
+                    [previous]
+                    if declaration.inputs is None
+                    else self._named(declaration.inputs, prefix, uses)
+                )
                 place = self._place if declaration.repeat is None else self._place_copies
                 previous = place(declaration, name, prefix, scope, section, uses, inputs)
             except Fault as fault:
@@ -98,7 +108,9 @@ class Expansion:
                 for first in (*node.uses, node.declaration):
                     if first.name == declaration.name:
                         span = span_of(first.key)
-                        message = f"the name {declaration.name!r} is taken: line {span.line} has it too"
+                        message = (
+                            f"the name {declaration.name!r} is taken: line {span.line} has it too"
+                        )
                         related = (Related("first given here", span),)
                         return Fault("T104", message, declaration.key, related=related)
         return Fault("T104", f"the name {declaration.name!r} is taken", declaration.key)
@@ -131,7 +143,9 @@ class Expansion:
         times, expect = self._repeat(declaration.repeat, scope), declaration.expect
         try:
             for inner["index"] in range(times):
-                declaration.expect = expect if inner["index"] == times - 1 else None  # the last copy's
+                declaration.expect = (
+                    expect if inner["index"] == times - 1 else None
+                )  # the last copy's
                 copy = f"{name}.{inner['index']}"
                 last = self._place(declaration, copy, prefix, inner, section, uses, inputs)
                 inputs = [last, *inputs[1:]]
@@ -148,7 +162,11 @@ class Expansion:
         if times < 1:
             raise Fault("T202", f"`repeat` is {times}; it takes 1 or more", node)
         if times > limits.GRAPH_NODES:
-            raise Fault("T006", f"`repeat` is {times}; a network has at most {limits.GRAPH_NODES} nodes", node)
+            raise Fault(
+                "T006",
+                f"`repeat` is {times}; a network has at most {limits.GRAPH_NODES} nodes",
+                node,
+            )
         return times
 
     def _place(
@@ -185,7 +203,10 @@ class Expansion:
         node = Node(name, type(op).__name__, section, declaration, uses)
         node.op, node.unknowns, node.dim_fields = op, made.unknowns, made.dim_fields
         if declaration.expect is not None:
-            node.expect = (shape_pattern(declaration.expect, scope, "`expect`", any_dim=True), declaration.expect)
+            node.expect = (
+                shape_pattern(declaration.expect, scope, "`expect`", any_dim=True),
+                declaration.expect,
+            )
         if several is not None and "index" not in declaration.arguments:
             return self._place_chunks(node, op, getattr(op, several), inputs, prefix)
         self.add(node)
@@ -193,14 +214,18 @@ class Expansion:
         self.names.targets[name] = node
         return node
 
-    def _place_chunks(self, node: Node, op: Op, count: int, inputs: list[Target | None], prefix: str) -> Target:
+    def _place_chunks(
+        self, node: Node, op: Op, count: int, inputs: list[Target | None], prefix: str
+    ) -> Target:
         """A Chunk is one node per chunk: ``name[0]``, ``name[1]``, ..."""
         if count > limits.CHUNKS:
             message = f"{node.declaration.name} makes {count} outputs; at most {limits.CHUNKS} can be told apart"
             raise Fault("T006", message, node.span_for(type(op).several))
         chunks = Chunks()
         for index in range(count):
-            part = Node(f"{node.name}[{index}]", node.op_name, node.section, node.declaration, node.uses)
+            part = Node(
+                f"{node.name}[{index}]", node.op_name, node.section, node.declaration, node.uses
+            )
             part.op, part.expect = with_arguments(op, {"index": index}), node.expect
             self.add(part)
             self.names.connect(part, inputs, {}, prefix)  # type: ignore[arg-type]
@@ -227,7 +252,11 @@ class Expansion:
             chain = " -> ".join([*(use.op.value for use in uses), block.name])
             raise Fault("T103", f"the block {block.name} uses itself: {chain}", declaration.op)
         if len(inner_uses) > limits.BLOCK_DEPTH:
-            raise Fault("T006", f"blocks are used inside blocks, more than {limits.BLOCK_DEPTH} deep", declaration.op)
+            raise Fault(
+                "T006",
+                f"blocks are used inside blocks, more than {limits.BLOCK_DEPTH} deep",
+                declaration.op,
+            )
         if self.block_uses > limits.BLOCK_USES:
             message = f"blocks are used more than {limits.BLOCK_USES} times"
             self.faults.stop(Fault("T006", message, declaration.op), uses)
@@ -237,7 +266,12 @@ class Expansion:
             at = declaration.inputs[0] if declaration.inputs else declaration.key
             raise Fault("T106", message, at, "name them under `from`, in that order")
         if None in inputs:
-            raise Fault("T201", f"{declaration.name} needs `from`", declaration.key, "with several inputs, name one")
+            raise Fault(
+                "T201",
+                f"{declaration.name} needs `from`",
+                declaration.key,
+                "with several inputs, name one",
+            )
         inner_scope = self._block_scope(block, declaration, scope)
         prefix = name + "."
         for inner, target in zip(block.inputs, inputs):
@@ -247,7 +281,10 @@ class Expansion:
         if last is None or last is first:  # every layer was at fault
             return self.add_faulty(name, section, declaration, uses)
         if declaration.expect is not None and isinstance(last, Node):
-            last.expect = (shape_pattern(declaration.expect, scope, "`expect`", any_dim=True), declaration.expect)
+            last.expect = (
+                shape_pattern(declaration.expect, scope, "`expect`", any_dim=True),
+                declaration.expect,
+            )
         self.names.targets[name] = last
         return last
 
@@ -267,6 +304,10 @@ class Expansion:
             if values[word] is None:
                 related = (Related("declared without a default here", span_of(key)),)
                 raise Fault(
-                    "T201", f"the block {block.name} needs {word}", declaration.op, f"add `{word}: ...`", related
+                    "T201",
+                    f"the block {block.name} needs {word}",
+                    declaration.op,
+                    f"add `{word}: ...`",
+                    related,
                 )
         return values

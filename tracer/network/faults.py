@@ -68,7 +68,10 @@ class Faults:
 
     def diagnostic(self, fault: Fault, uses: Uses = ()) -> Diagnostic:
         """A fault with its file and the block uses it came through, innermost first."""
-        places = (Related(f"in the block used as {use.name!r} here", span_of(use.key)) for use in reversed(uses))
+        places = (
+            Related(f"in the block used as {use.name!r} here", span_of(use.key))
+            for use in reversed(uses)
+        )
         return Diagnostic(
             code=fault.code,
             message=fault.message,

@@ -36,7 +36,11 @@ def arrange(network: Network) -> None:
                 in_order = False
         if node.op is not None:
             least, most = node.op.arity
-            if node.operands or len(node.inputs) < least or (most is not None and len(node.inputs) > most):
+            if (
+                node.operands
+                or len(node.inputs) < least
+                or (most is not None and len(node.inputs) > most)
+            ):
                 suspect.append(node)
     unused = [node for node in nodes if node.index not in used] if len(used) < len(nodes) else []
     if not in_order:
@@ -44,7 +48,9 @@ def arrange(network: Network) -> None:
         for index, node in enumerate(network.nodes):
             node.index = index
     suspect.sort(key=by_index)
-    found = [d for node in suspect if (d := _wrong_arity(network, node) or _wrong_indices(network, node))]
+    found = [
+        d for node in suspect if (d := _wrong_arity(network, node) or _wrong_indices(network, node))
+    ]
     if found:
         first_uses = {(d.code, d.span): d for d in reversed(found)}  # a block's fault is told once
         raise TracerError(list(first_uses.values()))
@@ -96,7 +102,9 @@ def _sorted(network: Network) -> list[Node]:
 
     graph = networkx.DiGraph()
     graph.add_nodes_from(range(len(network.nodes)))
-    graph.add_edges_from((source.index, node.index) for node in network.nodes for source in sources(node))
+    graph.add_edges_from(
+        (source.index, node.index) for node in network.nodes for source in sources(node)
+    )
     try:
         return [network.nodes[i] for i in networkx.lexicographical_topological_sort(graph)]
     except networkx.NetworkXUnfeasible:
@@ -135,7 +143,9 @@ def _wrong_arity(network: Network, node: Node) -> Diagnostic | None:
     from tracer.source.tree import span_of
 
     span = span_of(declared[0]) if declared else node.span_for(None)
-    return Diagnostic("T106", message, span, path=network.path, hint=hint, related=node.use_places())
+    return Diagnostic(
+        "T106", message, span, path=network.path, hint=hint, related=node.use_places()
+    )
 
 
 def _named_inputs(node: Node) -> str:
@@ -144,7 +154,9 @@ def _named_inputs(node: Node) -> str:
     name, prefix = node.inputs[0].name, node.name[: node.name.rindex(declaration.name)]
     if declaration.inputs:
         name = prefix + str(declaration.inputs[0].value)
-    if not name.startswith(prefix):  # the input of the block around it, which has a name of its own there
+    if not name.startswith(
+        prefix
+    ):  # the input of the block around it, which has a name of its own there
         return "name all of its inputs under `from`"
     return f"write `from: [{name[len(prefix) :]}, ...]`"
 

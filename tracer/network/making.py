@@ -38,11 +38,18 @@ _records: Memo[Op] = Memo(4096)
 """Operations already made and judged, by class and arguments: equal layers share one record."""
 
 
-def make(op_name: str, declaration: Declaration, scope: Mapping[str, Any], blocks: Mapping[str, Any]) -> Made:
+def make(
+    op_name: str, declaration: Declaration, scope: Mapping[str, Any], blocks: Mapping[str, Any]
+) -> Made:
     """The operation of a declaration. Raises :class:`Fault` (T003 to T006, T101, T2xx) at the argument at fault."""
     cls = find_operation(op_name)
     if cls is None:
-        raise Fault("T101", f"unknown operation {op_name!r}", declaration.op, _known_operation(op_name, blocks))
+        raise Fault(
+            "T101",
+            f"unknown operation {op_name!r}",
+            declaration.op,
+            _known_operation(op_name, blocks),
+        )
     key = _literal_key(cls, declaration, scope)
     made = _literal.get(key) if key else None
     if made is None:
@@ -62,7 +69,11 @@ def _made(cls: type[Op], declaration: Declaration, scope: Mapping[str, Any]) -> 
     for word, (_, node) in declaration.arguments.items():
         value = value_of(node, scope)
         if value.__class__ is tuple and len(value) > limits.ARGUMENT:
-            raise Fault("T006", f"{word} has {len(value)} values; an argument has at most {limits.ARGUMENT}", node)
+            raise Fault(
+                "T006",
+                f"{word} has {len(value)} values; an argument has at most {limits.ARGUMENT}",
+                node,
+            )
         if value.__class__ is str:
             if word in cls.node_fields:
                 operands[word] = ScalarNode(node.tag, value, node.start_mark, node.end_mark)
@@ -77,7 +88,9 @@ def _made(cls: type[Op], declaration: Declaration, scope: Mapping[str, Any]) -> 
                 value = tuple(1 if isinstance(item, str) else item for item in value)
             else:
                 items = node.value if isinstance(node, SequenceNode) else [node] * len(value)
-                value = tuple(_placeholder(cls, word, v, items[i], unknowns, i) for i, v in enumerate(value))
+                value = tuple(
+                    _placeholder(cls, word, v, items[i], unknowns, i) for i, v in enumerate(value)
+                )
         _refuse_huge(value, node)
         values[word] = value
     if cls.several is not None:
@@ -113,15 +126,27 @@ def _dims(value: tuple[Any, ...], node: YamlNode) -> tuple[DimPattern, ...]:
 
 
 def _placeholder(
-    cls: type[Op], word: str, value: Any, node: YamlNode, unknowns: list[Unknown], axis: int | None = None
+    cls: type[Op],
+    word: str,
+    value: Any,
+    node: YamlNode,
+    unknowns: list[Unknown],
+    axis: int | None = None,
 ) -> Any:
     """The value that stands for an ``auto`` until it is solved; any other value as it is."""
     unknown = unknown_of(value, word, axis, node)
     if unknown is None:
         return value
     if word not in cls.solvable:
-        solvable = ", ".join(sorted(cls.solvable & set(cls.__struct_encode_fields__))) or "no argument"
-        raise Fault("T004", f"{word} of {cls.__name__} cannot be auto", node, f"{cls.__name__} can solve {solvable}")
+        solvable = (
+            ", ".join(sorted(cls.solvable & set(cls.__struct_encode_fields__))) or "no argument"
+        )
+        raise Fault(
+            "T004",
+            f"{word} of {cls.__name__} cannot be auto",
+            node,
+            f"{cls.__name__} can solve {solvable}",
+        )
     least = cls.least_value(word)
     if unknown.least is not None and unknown.least < least:
         raise Fault("T202", f"{value} begins at {unknown.least}; {word} is at least {least}", node)
@@ -131,14 +156,20 @@ def _placeholder(
     return unknown.least if unknown.least is not None else max(least, 0)
 
 
-def _literal_key(cls: type[Op], declaration: Declaration, scope: Mapping[str, Any]) -> tuple[Any, ...] | None:
+def _literal_key(
+    cls: type[Op], declaration: Declaration, scope: Mapping[str, Any]
+) -> tuple[Any, ...] | None:
     """What decides what is made: the arguments' texts, and values in the place of expressions. None for lists."""
     if declaration.literal is None:
         declaration.literal = _texts(declaration)
     texts, expressions = declaration.literal
     if texts is None:
         return None
-    return (cls, texts, *[_typed(value_of(node, scope)) for node in expressions]) if expressions else (cls, texts)
+    return (
+        (cls, texts, *[_typed(value_of(node, scope)) for node in expressions])
+        if expressions
+        else (cls, texts)
+    )
 
 
 def _texts(declaration: Declaration) -> tuple[tuple[Any, ...] | None, list[YamlNode]]:
@@ -187,7 +218,9 @@ def _refuse_illegal(op: Op, declaration: Declaration, unknowns: list[Unknown]) -
     """Raise the first argument that torch refuses whatever the input, and whatever an ``auto`` comes out as."""
     if unknowns:
         space = Space()
-        op = with_arguments(op, solved_arguments(op, unknowns, lambda u, axis: space.symbol(f"{u.field} {axis}")))
+        op = with_arguments(
+            op, solved_arguments(op, unknowns, lambda u, axis: space.symbol(f"{u.field} {axis}"))
+        )
     requirements = op.legal()
     while True:
         try:
@@ -197,9 +230,15 @@ def _refuse_illegal(op: Op, declaration: Declaration, unknowns: list[Unknown]) -
         if requirement is None:
             return
         if not isinstance(requirement.holds, Condition) and not requirement.holds:
-            message = requirement.message if isinstance(requirement.message, str) else requirement.message()
+            message = (
+                requirement.message
+                if isinstance(requirement.message, str)
+                else requirement.message()
+            )
             given = declaration.arguments.get(requirement.field or "")
-            raise Fault(requirement.code, message, given[1] if given else declaration.op, requirement.hint)
+            raise Fault(
+                requirement.code, message, given[1] if given else declaration.op, requirement.hint
+            )
 
 
 def _refuse_huge(value: Any, node: YamlNode) -> None:

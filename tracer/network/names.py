@@ -47,7 +47,9 @@ class Names:
         self._told: set[int] = set()
         """References in the text that were looked up in vain, by id."""
 
-    def connect(self, node: Node, targets: list[Target], operands: Mapping[str, ScalarNode], prefix: str) -> None:
+    def connect(
+        self, node: Node, targets: list[Target], operands: Mapping[str, ScalarNode], prefix: str
+    ) -> None:
         """Note what a node reads: names are resolved when all are known."""
         self._edges += len(targets)
         if self._edges > limits.EDGES:
@@ -62,7 +64,10 @@ class Names:
         """Turn every name under ``from`` into its node; returns the nodes that stay."""
         for node, targets, operands, prefix in self._waiting:
             sources = [self.resolved(target) for target in targets]
-            given = {word: self.resolved(Reference(prefix, at, node.uses)) for word, at in operands.items()}
+            given = {
+                word: self.resolved(Reference(prefix, at, node.uses))
+                for word, at in operands.items()
+            }
             if None in sources or None in given.values():
                 node.op = None  # the fault is recorded; nothing that follows from it is reported
             node.inputs = [source for source in sources if source is not None]
@@ -90,8 +95,12 @@ class Names:
         circle = passed[passed.index(at) :]
         first = min(circle, key=lambda r: r.at.start_mark.index)
         chain = " -> ".join(f"{r.prefix}{r.text}" for r in (*circle, at))
-        related = tuple(Related(f"{r.text} stands here", span_of(r.at)) for r in circle if r is not first)
-        self.faults.add(Fault("T103", f"the graph has a cycle: {chain}", first.at, None, related), first.uses)
+        related = tuple(
+            Related(f"{r.text} stands here", span_of(r.at)) for r in circle if r is not first
+        )
+        self.faults.add(
+            Fault("T103", f"the graph has a cycle: {chain}", first.at, None, related), first.uses
+        )
 
     def _look_up(self, at: Reference) -> Target | None:
         found = self.targets.get(at.prefix + at.text)
@@ -120,7 +129,10 @@ class Names:
         """Whether the name is one inside of a block, or of a Chunk, whose own fault is told."""
         name = at.text.partition("[")[0]
         parts = name.split(".")
-        around = (self.targets.get(at.prefix + ".".join(parts[:count])) for count in range(1, len(parts) + 1))
+        around = (
+            self.targets.get(at.prefix + ".".join(parts[:count]))
+            for count in range(1, len(parts) + 1)
+        )
         return any(isinstance(target, Node) and target.is_faulty for target in around)
 
     def _whole_chunk(self, chunks: Chunks, at: Reference | None) -> Node | None:

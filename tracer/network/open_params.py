@@ -68,7 +68,9 @@ class OpenParams:
                 raise NotOpen(f"it is part of {word} at {node.name}")
         return with_arguments(op, changed) if changed else op
 
-    def pattern(self, node: Node, declared: YamlNode, pattern: tuple[DimPattern, ...]) -> tuple[Any, ...]:
+    def pattern(
+        self, node: Node, declared: YamlNode, pattern: tuple[DimPattern, ...]
+    ) -> tuple[Any, ...]:
         """An input's shape or an expectation, its dims over the open params."""
         return self._opened(node, declared, pattern, self._scopes_of(node, declared))
 
@@ -80,11 +82,17 @@ class OpenParams:
         return found if isinstance(dims, tuple) else found[0]
 
     def _opened(
-        self, node: Node, declared: YamlNode, pattern: tuple[DimPattern, ...], scopes: tuple[Scope, Scope]
+        self,
+        node: Node,
+        declared: YamlNode,
+        pattern: tuple[DimPattern, ...],
+        scopes: tuple[Scope, Scope],
     ) -> tuple[Any, ...]:
         opened, numbers = scopes
         if not isinstance(declared, SequenceNode):
-            if _has_expression(declared) and _differ(_value(declared, opened), _value(declared, numbers)):
+            if _has_expression(declared) and _differ(
+                _value(declared, opened), _value(declared, numbers)
+            ):
                 raise NotOpen(f"it decides the shape of {node.name}")
             return pattern
         found = list(pattern)
@@ -106,7 +114,9 @@ class OpenParams:
         parts = levels(node)
         key: tuple[Any, ...] = ()
         for place, (_, declaration, is_index) in enumerate(parts):
-            if is_index or (shape is not None and not any(d.expect is shape for _, d, _ in parts[place:])):
+            if is_index or (
+                shape is not None and not any(d.expect is shape for _, d, _ in parts[place:])
+            ):
                 continue
             index = None
             if place + 1 < len(parts) and parts[place + 1][2]:
@@ -125,7 +135,12 @@ class OpenParams:
         return opened, numbers
 
     def _entered(
-        self, declaration: Declaration, index: int | None, opened: Scope, numbers: Scope, outside: bool
+        self,
+        declaration: Declaration,
+        index: int | None,
+        opened: Scope,
+        numbers: Scope,
+        outside: bool,
     ) -> tuple[Scope, Scope]:
         """The scopes inside of a block's use; ``outside``: around the declaration's own arguments."""
         self._same_structure(declaration, opened, numbers)

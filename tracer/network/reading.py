@@ -40,7 +40,9 @@ Entry = tuple[ScalarNode, YamlNode]
 _IGNORE = re.compile(r"#\s*tracer:\s*ignore\[([^\]]*)\]")
 
 
-def read_network(source: str, path: str = "<string>", overrides: Mapping[str, Any] | None = None) -> Network:
+def read_network(
+    source: str, path: str = "<string>", overrides: Mapping[str, Any] | None = None
+) -> Network:
     """The expanded network of a config's text, nodes in the file's order.
 
     Raises :class:`TracerError` with every T0xx, T1xx and T2xx fault that the text shows, and ``ValueError`` for
@@ -95,12 +97,16 @@ class _Reader:
             self.faults.mute("T005", "T101", "T102")
         for word, (key, _) in top.items():
             if word not in TOP_LEVEL:
-                self.faults.add(Fault("T003", f"unknown key {word!r}", key, did_you_mean(word, TOP_LEVEL)))
+                self.faults.add(
+                    Fault("T003", f"unknown key {word!r}", key, did_you_mean(word, TOP_LEVEL))
+                )
         self._guarded("T005", self._read_params, top.get("params"), overrides)
         self._guarded("T101", self._read_blocks, top.get("blocks"))
         name = self.faults.guard(self._read_text, top.get("name"), "name")
         description = self.faults.guard(self._read_text, top.get("description"), "description")
-        inputs = self.faults.guard(self._read_inputs, top.get("input")) or [self._faulty_input(root)]
+        inputs = self.faults.guard(self._read_inputs, top.get("input")) or [
+            self._faulty_input(root)
+        ]
         symbols = self._symbols(inputs)
         sizes: dict[str, Any] = {}
         spans: dict[str, Span] = {}
@@ -109,11 +115,18 @@ class _Reader:
         previous: Target | None = inputs[0] if len(inputs) == 1 else None
         for section in top:
             if section in SECTIONS:
-                previous = self._guarded("T102", self._read_section, section, top[section], previous) or previous
+                previous = (
+                    self._guarded("T102", self._read_section, section, top[section], previous)
+                    or previous
+                )
         if self.faults.none and len(self.expansion.nodes) == len(inputs):
             first = next((key for section, (key, _) in top.items() if section in SECTIONS), root)
             words = ", ".join(SECTIONS)
-            self.faults.add(Fault("T201", "the network has no layers", span_of(first), f"they stand under {words}"))
+            self.faults.add(
+                Fault(
+                    "T201", "the network has no layers", span_of(first), f"they stand under {words}"
+                )
+            )
         nodes = self.expansion.nodes = self.expansion.names.resolve(self.expansion.nodes)
         outputs, expected = self.faults.guard(self._read_output, top.get("output")) or ({}, {})
         if not outputs and "output" not in top and nodes and not nodes[-1].is_input:
@@ -165,17 +178,25 @@ class _Reader:
 
     def _read_params(self, entry: Entry | None, overrides: Mapping[str, Any]) -> None:
         doubled: list[Fault] = []
-        declared = entries(mapping(entry[1], "`params`"), doubled) if entry and not is_nothing(entry[1]) else {}
+        declared = (
+            entries(mapping(entry[1], "`params`"), doubled)
+            if entry and not is_nothing(entry[1])
+            else {}
+        )
         self._add_all(doubled)
         if entry and len(declared) > limits.NAMES:
             raise Fault("T006", f"the config has more than {limits.NAMES} params", entry[0])
         for name in overrides:
             if name not in declared:
-                known = f"; known: {', '.join(declared)}" if declared else ": the config has no params"
+                known = (
+                    f"; known: {', '.join(declared)}" if declared else ": the config has no params"
+                )
                 raise ValueError(f"no param is called {name!r}{known}")
         for name, (key, value) in declared.items():
             if not name.isidentifier():
-                self.faults.add(Fault("T004", f"{name!r} cannot name a param: letters, digits and _ only", key))
+                self.faults.add(
+                    Fault("T004", f"{name!r} cannot name a param: letters, digits and _ only", key)
+                )
                 continue
             self.params[name] = FAULTY
             if name in overrides:
@@ -205,11 +226,15 @@ class _Reader:
         """Stands for inputs that could not be read, so that nothing that follows from that is told."""
         self.faults.mute("T102")
         key = ScalarNode(None, "input", root.start_mark, root.start_mark)  # type: ignore[arg-type]
-        return self.expansion.add_faulty("input", "input", Declaration("input", key, root, key, {}), ())
+        return self.expansion.add_faulty(
+            "input", "input", Declaration("input", key, root, key, {}), ()
+        )
 
     def _read_inputs(self, entry: Entry | None) -> list[Node]:
         if entry is None:
-            raise Fault("T201", "the network has no `input`", Span(1, 1, 1, 2), "add `input: [N, 3, H, W]`")
+            raise Fault(
+                "T201", "the network has no `input`", Span(1, 1, 1, 2), "add `input: [N, 3, H, W]`"
+            )
         key, value = entry
         shapes: dict[str, Entry] = {"input": (key, value)}
         if isinstance(value, MappingNode):
@@ -262,7 +287,12 @@ class _Reader:
             try:
                 if symbols is not None and name not in symbols:
                     hint = did_you_mean(name, symbols)
-                    raise Fault("T003", f"`sizes` names {name!r}, which is no symbol of the input", key, hint)
+                    raise Fault(
+                        "T003",
+                        f"`sizes` names {name!r}, which is no symbol of the input",
+                        key,
+                        hint,
+                    )
                 sizes[name] = self._size(value)
                 spans[name] = span_of(value)
             except Fault as fault:
@@ -275,7 +305,9 @@ class _Reader:
         values = value if isinstance(value, tuple) else (value,)
         for item in values:
             if isinstance(item, bool) or not isinstance(item, int):
-                raise Fault("T004", "a size is an integer, a list of integers or {min, max, step}", node)
+                raise Fault(
+                    "T004", "a size is an integer, a list of integers or {min, max, step}", node
+                )
             if not 0 <= item <= limits.INTEGER:
                 raise Fault("T202", f"a size must be between 0 and 2**63 - 1, not {item}", node)
         if not values:
@@ -287,7 +319,12 @@ class _Reader:
         numbers: dict[str, int | None] = {"min": 1, "max": None, "step": 1}
         for word, (key, value) in found.items():
             if word not in numbers:
-                raise Fault("T003", f"a range of sizes has no key {word!r}", key, did_you_mean(word, numbers))
+                raise Fault(
+                    "T003",
+                    f"a range of sizes has no key {word!r}",
+                    key,
+                    did_you_mean(word, numbers),
+                )
             number = value_of(value, self.params)
             if number is None and word == "max":
                 continue  # without end, as if it were left out
@@ -301,7 +338,9 @@ class _Reader:
         least, largest, step = numbers["min"], numbers["max"], numbers["step"]
         assert least is not None and step is not None
         if largest is not None and largest < least:
-            raise Fault("T202", f"the range of sizes is empty: max {largest} is below min {least}", node)
+            raise Fault(
+                "T202", f"the range of sizes is empty: max {largest} is below min {least}", node
+            )
         return SizeRange(least, largest, step)
 
     def _read_section(self, section: str, entry: Entry, previous: Target | None) -> Target | None:
@@ -333,18 +372,32 @@ class _Reader:
                 continue
             outputs[at.value] = node
             if shape is not None and not (isinstance(shape, ScalarNode) and scalar(shape) is None):
-                expected[at.value] = (shape_pattern(shape, self.params, "an output's shape", any_dim=True), shape)
+                expected[at.value] = (
+                    shape_pattern(shape, self.params, "an output's shape", any_dim=True),
+                    shape,
+                )
         return outputs, expected
 
     def _refuse_unknown_symbols(
-        self, nodes: Iterable[Node], outputs: Mapping[str, tuple[tuple[DimPattern, ...], YamlNode]], symbols: Any
+        self,
+        nodes: Iterable[Node],
+        outputs: Mapping[str, tuple[tuple[DimPattern, ...], YamlNode]],
+        symbols: Any,
     ) -> None:
         """T005 for an expectation over a symbol that no input has."""
         expected = [(node.expect, node.uses) for node in nodes if node.expect is not None]
         for (pattern, at), uses in [*expected, *((found, ()) for found in outputs.values())]:
             items = at.value if isinstance(at, SequenceNode) else [at] * len(pattern)
             for dim, item in zip(pattern, items):
-                names = dim.names if isinstance(dim, Expression) else {dim} if isinstance(dim, str) else ()
+                names = (
+                    dim.names
+                    if isinstance(dim, Expression)
+                    else {dim}
+                    if isinstance(dim, str)
+                    else ()
+                )
                 for name in sorted(set(names) - set(symbols)):
-                    message = f"{name!r} is no symbol of the input, so nothing says what size is expected"
+                    message = (
+                        f"{name!r} is no symbol of the input, so nothing says what size is expected"
+                    )
                     self.faults.add(Fault("T005", message, item, did_you_mean(name, symbols)), uses)

@@ -24,9 +24,23 @@ NOTHING: Mapping[str, Any] = {}
 class Declaration:
     """One ``name: {op: ..., ...}`` of the file. A block's declaration stands for every use of the block."""
 
-    __slots__ = ("arguments", "expect", "faulty", "inputs", "key", "literal", "made", "name", "op", "repeat", "value")
+    __slots__ = (
+        "arguments",
+        "expect",
+        "faulty",
+        "inputs",
+        "key",
+        "literal",
+        "made",
+        "name",
+        "op",
+        "repeat",
+        "value",
+    )
 
-    def __init__(self, name: str, key: ScalarNode, value: YamlNode, op: ScalarNode, arguments: Entries) -> None:
+    def __init__(
+        self, name: str, key: ScalarNode, value: YamlNode, op: ScalarNode, arguments: Entries
+    ) -> None:
         self.name = name
         self.key = key
         self.value = value
@@ -69,7 +83,14 @@ class Node:
 
     INPUT: ClassVar[str] = "Input"
 
-    def __init__(self, name: str, op_name: str, section: str, declaration: Declaration, uses: tuple[Declaration, ...]):
+    def __init__(
+        self,
+        name: str,
+        op_name: str,
+        section: str,
+        declaration: Declaration,
+        uses: tuple[Declaration, ...],
+    ):
         self.index = -1
         self.name = name
         self.op_name = op_name
@@ -115,7 +136,8 @@ class Node:
     def use_places(self) -> tuple[Related, ...]:
         """The block uses that this node comes from, innermost first."""
         return tuple(
-            Related(f"in the block used as {use.name!r} here", span_of(use.key)) for use in reversed(self.uses)
+            Related(f"in the block used as {use.name!r} here", span_of(use.key))
+            for use in reversed(self.uses)
         )
 
     def __repr__(self) -> str:
@@ -161,7 +183,11 @@ class Network(msgspec.Struct):
 
     def defaults(self) -> dict[str, int]:
         """The size of every symbol in a single trace: the fixed value, the list's first, or ``min``."""
-        return {symbol: first_size(value) for symbol, value in self.sizes.items() if symbol in self.symbols}
+        return {
+            symbol: first_size(value)
+            for symbol, value in self.sizes.items()
+            if symbol in self.symbols
+        }
 
 
 class SizeRange(msgspec.Struct, frozen=True):

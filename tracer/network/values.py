@@ -40,7 +40,9 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     lower = {word.lower(): word for word in words}
     if name.lower() in lower:
         return lower[name.lower()]
-    if len(name) > 80 or len(words) > 2000:  # comparing them would take longer than reading the config
+    if (
+        len(name) > 80 or len(words) > 2000
+    ):  # comparing them would take longer than reading the config
         return None
     found = difflib.get_close_matches(name, words, 1, 0.6) or difflib.get_close_matches(
         name.lower(), list(lower), 1, 0.6
@@ -65,11 +67,15 @@ def evaluate(text: str, scope: Mapping[str, Any], at: YamlNode) -> Any:
         raise _expression_fault(error, text, scope, at) from None
 
 
-def _expression_fault(error: ExpressionError, text: str, scope: Mapping[str, Any], at: YamlNode) -> Fault:
+def _expression_fault(
+    error: ExpressionError, text: str, scope: Mapping[str, Any], at: YamlNode
+) -> Fault:
     if isinstance(error, Unread):
         return Follows(at)
     if isinstance(error, UnknownName):
-        return Fault("T005", f"{error} in ${{{shortened(text, 80)}}}", at, did_you_mean(error.name, scope))
+        return Fault(
+            "T005", f"{error} in ${{{shortened(text, 80)}}}", at, did_you_mean(error.name, scope)
+        )
     return Fault("T005", f"${{{shortened(text, 80)}}}: {error}", at)
 
 
@@ -101,7 +107,9 @@ def _whole_expression(text: str) -> Expression | None:
 
 def _text_of(value: Any, node: ScalarNode) -> str:
     if isinstance(value, (list, tuple)):
-        raise Fault("T005", f"a list cannot stand inside a text, in {shortened(node.value, 80)!r}", node)
+        raise Fault(
+            "T005", f"a list cannot stand inside a text, in {shortened(node.value, 80)!r}", node
+        )
     return str(value)
 
 
@@ -148,28 +156,42 @@ def mapping(node: YamlNode, what: str) -> MappingNode:
     return node
 
 
-def shape_pattern(node: YamlNode, scope: Mapping[str, Any], what: str, *, any_dim: bool) -> tuple[DimPattern, ...]:
+def shape_pattern(
+    node: YamlNode, scope: Mapping[str, Any], what: str, *, any_dim: bool
+) -> tuple[DimPattern, ...]:
     """A declared shape: integers, symbols, expressions, and ``_`` in an expectation."""
     if isinstance(node, ScalarNode) and "${" in node.value:
         value = evaluate(match[1], scope, node) if (match := _WHOLE.match(node.value)) else None
         if isinstance(value, (list, tuple)):
             return tuple(_dim(v, node, any_dim) for v in value)
     if not isinstance(node, SequenceNode):
-        raise Fault("T004", f"{what} must be a list of dims such as [N, 3, H, W], not {described(node)}", node)
+        raise Fault(
+            "T004",
+            f"{what} must be a list of dims such as [N, 3, H, W], not {described(node)}",
+            node,
+        )
     refuse_tag(node)
     if len(node.value) > limits.DIMS:
         raise Fault("T006", f"{what} has more than {limits.DIMS} dims", node)
     dims = []
     for item in node.value:
         if not isinstance(item, ScalarNode):
-            raise Fault("T004", f"a dim must be a number, a symbol or an expression, not {described(item)}", item)
+            raise Fault(
+                "T004",
+                f"a dim must be a number, a symbol or an expression, not {described(item)}",
+                item,
+            )
         dims.append(_dim(interpolated(item, scope), item, any_dim))
     return tuple(dims)
 
 
 def _dim(value: Any, node: YamlNode, any_dim: bool) -> DimPattern:
     if isinstance(value, bool) or value is None or isinstance(value, (tuple, list)):
-        raise Fault("T004", f"a dim must be a number, a symbol or an expression, not {described(node)}", node)
+        raise Fault(
+            "T004",
+            f"a dim must be a number, a symbol or an expression, not {described(node)}",
+            node,
+        )
     if isinstance(value, int):
         if not 0 <= value <= limits.INTEGER:
             raise Fault("T202", f"a dim must be between 0 and 2**63 - 1, not {value}", node)
@@ -181,11 +203,17 @@ def _dim(value: Any, node: YamlNode, any_dim: bool) -> DimPattern:
     if value == "_":
         if any_dim:
             return None
-        raise Fault("T004", "`_` stands for any size in an expectation; an input's dim needs a name or a number", node)
+        raise Fault(
+            "T004",
+            "`_` stands for any size in an expectation; an input's dim needs a name or a number",
+            node,
+        )
     if value.isidentifier():
         return str(value)
     if not any_dim:
-        raise Fault("T004", f"a dim of an input must be a number or a symbol, not {described(node)}", node)
+        raise Fault(
+            "T004", f"a dim of an input must be a number or a symbol, not {described(node)}", node
+        )
     try:
         expression = parse(value)
         constant = None if expression.names else expression({})
@@ -194,7 +222,11 @@ def _dim(value: Any, node: YamlNode, any_dim: bool) -> DimPattern:
     if expression.names:
         return expression
     if constant.__class__ is not int:
-        raise Fault("T005", f"a dim must be a whole number; {shortened(value, 80)} is {written(constant)}", node)
+        raise Fault(
+            "T005",
+            f"a dim must be a whole number; {shortened(value, 80)} is {written(constant)}",
+            node,
+        )
     return _dim(constant, node, any_dim)
 
 
@@ -217,7 +249,9 @@ _WORDS = {
     "int": "an integer", "str": "a text", "bool": "true or false", "float": "a number", "array": "a list",
     "null": "null", "object": "a mapping",
 }  # fmt: skip
-_PATH = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<field>\w*)(?P<index>(?:\[\d+\])*).*`)?\Z", re.DOTALL)
+_PATH = re.compile(
+    r"(?P<what>.*?)(?: - at `\$\.?(?P<field>\w*)(?P<index>(?:\[\d+\])*).*`)?\Z", re.DOTALL
+)
 
 
 def operation_record(cls: type[Op], arguments: dict[str, Any], declaration: Declaration) -> Op:
@@ -228,15 +262,21 @@ def operation_record(cls: type[Op], arguments: dict[str, Any], declaration: Decl
         raise _record_fault(cls, declaration, str(error), arguments) from None
 
 
-def _record_fault(cls: type[Op], declaration: Declaration, problem: str, arguments: dict[str, Any]) -> Fault:
+def _record_fault(
+    cls: type[Op], declaration: Declaration, problem: str, arguments: dict[str, Any]
+) -> Fault:
     fields = cls.__struct_encode_fields__
     op_name = cls.__name__
     for name, (key, _) in declaration.arguments.items():
         if name not in fields:
-            return Fault("T003", f"{op_name} has no argument {name!r}", key, did_you_mean(name, fields))
+            return Fault(
+                "T003", f"{op_name} has no argument {name!r}", key, did_you_mean(name, fields)
+            )
     missing = re.search(r"missing required field `(\w+)`", problem)
     if missing:
-        return Fault("T201", f"{op_name} needs {missing[1]}", declaration.op, f"add `{missing[1]}: ...`")
+        return Fault(
+            "T201", f"{op_name} needs {missing[1]}", declaration.op, f"add `{missing[1]}: ...`"
+        )
     match = _PATH.match(problem)
     field = match["field"] if match else ""
     what = match["what"] if match else problem
@@ -257,17 +297,28 @@ def _type_fault(cls: type[Op], field: str, what: str, at: YamlNode, given: str) 
     expected = re.match(r"Expected `([^`]*)`, got `(\w+)`", what)
     if what.startswith("Invalid enum value") or (choices and expected and expected[2] == "str"):
         words = f"one of {', '.join(choices)}"
-        numeric = "" if what.startswith("Invalid") and not _takes_numbers(cls, field) else "a number or "
+        numeric = (
+            "" if what.startswith("Invalid") and not _takes_numbers(cls, field) else "a number or "
+        )
         value = at.value if isinstance(at, ScalarNode) else ""
         match = nearest(value, choices)
         return Fault(
-            "T202", f"{field} is {given}; it takes {numeric}{words}", at, f"did you mean {match!r}?" if match else None
+            "T202",
+            f"{field} is {given}; it takes {numeric}{words}",
+            at,
+            f"did you mean {match!r}?" if match else None,
         )
     if expected:
-        wanted = " or ".join(_WORDS.get(kind.strip(), kind.strip()) for kind in expected[1].split("|"))
+        wanted = " or ".join(
+            _WORDS.get(kind.strip(), kind.strip()) for kind in expected[1].split("|")
+        )
         code = "T203" if "length" in what else "T004"
         hint = None
-        if expected[1] == "bool" and isinstance(at, ScalarNode) and at.value.lower() in ("yes", "no", "on", "off"):
+        if (
+            expected[1] == "bool"
+            and isinstance(at, ScalarNode)
+            and at.value.lower() in ("yes", "no", "on", "off")
+        ):
             hint = "YAML 1.2 knows true and false only"
         return Fault(code, f"{field} must be {wanted}, not {given}", at, hint)
     length = re.match(r"Expected `array` of length (.*?), got (\d+)", what)

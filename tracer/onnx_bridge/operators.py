@@ -94,7 +94,9 @@ class Window:
         dims = call.recording.dims(call.x)[-len(self.kernel) :]
         for i, n in enumerate(dims):
             extent = (self.kernel[i] - 1) * self.dilation[i] + 1
-            missing: Any = ((n + self.stride[i] - 1) // self.stride[i] - 1) * self.stride[i] + extent - n
+            missing: Any = (
+                ((n + self.stride[i] - 1) // self.stride[i] - 1) * self.stride[i] + extent - n
+            )
             total = larger(missing, 0)
             less = total // 2
             self.before[i], self.after[i] = (less, total - less) if upper else (total - less, less)
@@ -142,7 +144,9 @@ def _convolution(call: Call) -> Value:
         arguments["bias"] = False
     x = call.x
     if not window.is_symmetric:
-        x = call.recording.add(f"ZeroPad{axes}d", [x], {"padding": tuple(window.padding())}, f"{call.label}_padding")
+        x = call.recording.add(
+            f"ZeroPad{axes}d", [x], {"padding": tuple(window.padding())}, f"{call.label}_padding"
+        )
     return call.add(f"Conv{axes}d", [x], arguments)
 
 
@@ -207,12 +211,16 @@ def _pool(call: Call) -> Value:
     if call.op_type == "LpPool":
         if any(window.before) or any(window.after):
             raise call.refused("LpPool with padding")
-        return call.add(f"LPPool{axes}d", [x], {"norm_type": float(call.attributes.get("p", 2)), **arguments})
+        return call.add(
+            f"LPPool{axes}d", [x], {"norm_type": float(call.attributes.get("p", 2)), **arguments}
+        )
     counted = bool(call.attributes.get("count_include_pad", 0))
     if not window.is_symmetric:
         if not counted:
             raise call.refused("AveragePool that leaves uneven padding out of its means")
-        x = call.recording.add(f"ZeroPad{axes}d", [x], {"padding": tuple(window.padding())}, f"{call.label}_padding")
+        x = call.recording.add(
+            f"ZeroPad{axes}d", [x], {"padding": tuple(window.padding())}, f"{call.label}_padding"
+        )
     elif not counted and "padding" in arguments:
         arguments["count_include_pad"] = False
     return call.add(f"AvgPool{axes}d", [x], arguments)
@@ -233,7 +241,9 @@ def _channel_norm(call: Call) -> Value:
     batch = call.op_type == "BatchNormalization"
     arguments: dict[str, Any] = {"num_features": call.shape(1)[0], **_epsilon(call)}
     return call.add(
-        f"{'Batch' if batch else 'Instance'}Norm{axes}d", [call.x], arguments | ({} if batch else {"affine": True})
+        f"{'Batch' if batch else 'Instance'}Norm{axes}d",
+        [call.x],
+        arguments | ({} if batch else {"affine": True}),
     )
 
 
@@ -244,7 +254,9 @@ def _epsilon(call: Call) -> dict[str, Any]:
 
 @handles("GroupNormalization")
 def _group_norm(call: Call) -> Value:
-    return call.add("GroupNorm", [call.x], {"num_groups": call.attributes["num_groups"], **_epsilon(call)})
+    return call.add(
+        "GroupNorm", [call.x], {"num_groups": call.attributes["num_groups"], **_epsilon(call)}
+    )
 
 
 @handles("LayerNormalization")
@@ -253,7 +265,10 @@ def _layer_norm(call: Call) -> Value:
     shape = call.shape(1)
     if len(shape) != len(call.x.shape) - axis:
         raise call.refused("LayerNormalization whose scale has another number of dims")
-    arguments: dict[str, Any] = {"normalized_shape": uniform(shape) if len(shape) == 1 else shape, **_epsilon(call)}
+    arguments: dict[str, Any] = {
+        "normalized_shape": uniform(shape) if len(shape) == 1 else shape,
+        **_epsilon(call),
+    }
     return call.add("LayerNorm", [call.x], arguments | ({} if call.has(2) else {"bias": False}))
 
 
@@ -261,7 +276,9 @@ def _layer_norm(call: Call) -> Value:
 def _local_norm(call: Call) -> Value:
     words = {"size": call.attributes["size"], "alpha": call.attributes.get("alpha", 1e-4)}
     more = {"beta": call.attributes.get("beta", 0.75), "k": call.attributes.get("bias", 1.0)}
-    return call.add("LocalResponseNorm", [call.x], {**words, **{w: round(float(v), 9) for w, v in more.items()}})
+    return call.add(
+        "LocalResponseNorm", [call.x], {**words, **{w: round(float(v), 9) for w, v in more.items()}}
+    )
 
 
 @handles("Gemm")
@@ -273,7 +290,9 @@ def _gemm(call: Call) -> Value:
     weight = call.shape(1)
     out, into = weight if call.attributes.get("transB", 0) else weight[::-1]
     return call.add(
-        "Linear", [call.x], {"in_features": into, "out_features": out, **({} if call.has(2) else {"bias": False})}
+        "Linear",
+        [call.x],
+        {"in_features": into, "out_features": out, **({} if call.has(2) else {"bias": False})},
     )
 
 
@@ -281,7 +300,9 @@ def _gemm(call: Call) -> Value:
 def _matmul(call: Call) -> Value:
     if call.is_tensor(0) and not call.is_tensor(1) and len(call.shape(1)) == 2:
         into, out = call.shape(1)
-        return call.add("Linear", [call.x], {"in_features": into, "out_features": out, "bias": False})
+        return call.add(
+            "Linear", [call.x], {"in_features": into, "out_features": out, "bias": False}
+        )
     return call.add("MatMul", [call.tensor(0), call.tensor(1)])
 
 
@@ -311,8 +332,13 @@ def _activation(call: Call) -> Value:
 
 @handles("Selu")
 def _selu(call: Call) -> Value:
-    alpha, gamma = call.attributes.get("alpha", 1.67326319), call.attributes.get("gamma", 1.05070102)
-    if not math.isclose(alpha, 1.67326319, rel_tol=1e-6) or not math.isclose(gamma, 1.05070102, rel_tol=1e-6):
+    alpha, gamma = (
+        call.attributes.get("alpha", 1.67326319),
+        call.attributes.get("gamma", 1.05070102),
+    )
+    if not math.isclose(alpha, 1.67326319, rel_tol=1e-6) or not math.isclose(
+        gamma, 1.05070102, rel_tol=1e-6
+    ):
         raise call.refused("Selu with factors of its own")
     return call.add("SELU", [call.x])
 
@@ -374,13 +400,23 @@ def _function(call: Call) -> Value:
 
 @handles("Pow")
 def _power(call: Call) -> Value:
-    function = {2.0: "square", 0.5: "sqrt", -0.5: "rsqrt", -1.0: "reciprocal"}.get(call.number(1) or 0.0)
+    function = {2.0: "square", 0.5: "sqrt", -0.5: "rsqrt", -1.0: "reciprocal"}.get(
+        call.number(1) or 0.0
+    )
     if function is None or not call.is_tensor(0):
         raise call.refused(f"the power {call.number(1)}")
     return call.add("Pointwise", [call.x], {"function": function})
 
 
-MERGES = {"Add": "Add", "Sub": "Sub", "Mul": "Mul", "Div": "Div", "Max": "Maximum", "Min": "Minimum", "Sum": "Add"}
+MERGES = {
+    "Add": "Add",
+    "Sub": "Sub",
+    "Mul": "Mul",
+    "Div": "Div",
+    "Max": "Maximum",
+    "Min": "Minimum",
+    "Sum": "Add",
+}
 
 
 @handles(*MERGES)
@@ -389,7 +425,11 @@ def _merge(call: Call) -> Value:
     if len(call.given) == 1:
         return call.x
     numbers = [call.number(i) for i in range(len(call.given))]
-    if len(call.given) == 2 and op_name in ("Add", "Sub", "Mul", "Div") and any(n is not None for n in numbers):
+    if (
+        len(call.given) == 2
+        and op_name in ("Add", "Sub", "Mul", "Div")
+        and any(n is not None for n in numbers)
+    ):
         return _with_number(call, op_name, numbers)
     return call.add(op_name, [call.tensor(i) for i in range(len(call.given))])
 
@@ -408,7 +448,11 @@ def _with_number(call: Call, op_name: str, numbers: Sequence[float | None]) -> V
     if op_name == "Div":
         x = call.add("Pointwise", [x], {"function": "reciprocal"})
         return x if left == 1 else call.add("Scale", [x], {"factor": left})
-    scaled = {"Add": {"offset": left}, "Sub": {"factor": -1.0, "offset": left}, "Mul": {"factor": left}}[op_name]
+    scaled = {
+        "Add": {"offset": left},
+        "Sub": {"factor": -1.0, "offset": left},
+        "Mul": {"factor": left},
+    }[op_name]
     return call.add("Scale", [x], scaled)
 
 
@@ -429,7 +473,11 @@ def _cast(call: Call) -> Value:
 
 @handles("Concat")
 def _concat(call: Call) -> Value:
-    axis = call.attributes["axis"] % len(call.x.shape) if call.is_tensor(0) else call.attributes["axis"]
+    axis = (
+        call.attributes["axis"] % len(call.x.shape)
+        if call.is_tensor(0)
+        else call.attributes["axis"]
+    )
     sources = [call.tensor(i) for i in range(len(call.given))]
     return call.add("Concat", sources, {} if axis == 1 else {"dim": axis})
 
@@ -532,7 +580,9 @@ def _flatten(call: Call) -> Value:
 @handles("Transpose")
 def _transpose(call: Call) -> Value:
     rank = len(call.x.shape)
-    return call.add("Permute", [call.x], {"dims": tuple(call.attributes.get("perm", reversed(range(rank))))})
+    return call.add(
+        "Permute", [call.x], {"dims": tuple(call.attributes.get("perm", reversed(range(rank))))}
+    )
 
 
 @handles("Squeeze")
@@ -587,7 +637,12 @@ def _tile(call: Call) -> Value:
     return x
 
 
-PADS = {"constant": "ConstantPad", "reflect": "ReflectionPad", "edge": "ReplicationPad", "wrap": "CircularPad"}
+PADS = {
+    "constant": "ConstantPad",
+    "reflect": "ReflectionPad",
+    "edge": "ReplicationPad",
+    "wrap": "CircularPad",
+}
 
 
 @handles("Pad")
@@ -599,18 +654,24 @@ def _pad(call: Call) -> Value:
         value = call.number(2)
     axes = [int(a) % len(x.shape) for a in call.sizes(3) or range(len(x.shape))]
     half = len(amounts) // 2
-    pairs: dict[int, tuple[Any, Any]] = {a: (amounts[i], amounts[half + i]) for i, a in enumerate(axes)}
+    pairs: dict[int, tuple[Any, Any]] = {
+        a: (amounts[i], amounts[half + i]) for i, a in enumerate(axes)
+    }
     used = [a for a, pair in pairs.items() if not all(is_int(n) and n == 0 for n in pair)]
     if not used:
         return x
     if mode not in PADS or value is None:
         raise call.refused(f"Pad in the mode {mode!r}")
-    padding = [n for dim in range(len(x.shape) - 1, min(used) - 1, -1) for n in pairs.get(dim, (0, 0))]
+    padding = [
+        n for dim in range(len(x.shape) - 1, min(used) - 1, -1) for n in pairs.get(dim, (0, 0))
+    ]
     name = PADS[mode] if mode != "constant" or value else "ZeroPad"
     if mode != "constant" and len(padding) // 2 > len(x.shape) - 2:
         raise call.refused(f"Pad of all dims in the mode {mode!r}")
     extra = {"value": float(value)} if name == "ConstantPad" else {}
-    return call.add(f"{name}{min(len(padding) // 2, 3)}d", [x], {"padding": uniform(padding), **extra})
+    return call.add(
+        f"{name}{min(len(padding) // 2, 3)}d", [x], {"padding": uniform(padding), **extra}
+    )
 
 
 @handles("DepthToSpace")
@@ -622,7 +683,12 @@ def _depth_to_space(call: Call) -> Value:
 
 # --- resizing --------------------------------------------------------------------------------------------------------
 
-MODES = {("linear", 1): "linear", ("linear", 2): "bilinear", ("linear", 3): "trilinear", ("cubic", 2): "bicubic"}
+MODES = {
+    ("linear", 1): "linear",
+    ("linear", 2): "bilinear",
+    ("linear", 3): "trilinear",
+    ("cubic", 2): "bicubic",
+}
 
 
 @handles("Resize", "Upsample")
@@ -633,7 +699,9 @@ def _resize(call: Call) -> Value:
     if call.op_type == "Upsample":
         scales, sizes = call.attributes.get("scales") or _floats(call, 1), None
     else:
-        scales, sizes = (_floats(call, 2), call.sizes(3)) if call.opset >= 11 else (_floats(call, 1), None)
+        scales, sizes = (
+            (_floats(call, 2), call.sizes(3)) if call.opset >= 11 else (_floats(call, 1), None)
+        )
     chosen = [int(a) % len(x.shape) for a in call.attributes.get("axes", range(len(x.shape)))]
     if sizes:
         if text(call.attributes.get("keep_aspect_ratio_policy"), "stretch") != "stretch":
@@ -644,7 +712,9 @@ def _resize(call: Call) -> Value:
         _refuse_lead(call, dims[:2])
         wanted = call.recording.target(dims[2:], 2)
         return call.add(
-            "Interpolate", [x], {"size": wanted if isinstance(wanted, Value) else uniform(wanted), **arguments}
+            "Interpolate",
+            [x],
+            {"size": wanted if isinstance(wanted, Value) else uniform(wanted), **arguments},
         )
     factors = [1.0] * len(x.shape)
     for axis, factor in zip(chosen, scales or []):
@@ -681,7 +751,11 @@ def _resize_how(call: Call, mode: str, axes: int) -> dict[str, Any]:
         if place in ("half_pixel", "pytorch_half_pixel") and how == "round_prefer_ceil":
             return {"mode": "nearest-exact"}
         raise call.refused(f"Resize to the nearest by {place} and {how}")
-    if (mode, axes) not in MODES or place not in ("half_pixel", "pytorch_half_pixel", "align_corners"):
+    if (mode, axes) not in MODES or place not in (
+        "half_pixel",
+        "pytorch_half_pixel",
+        "align_corners",
+    ):
         raise call.refused(f"Resize in the mode {mode} by {place} of {axes} axes")
     if mode == "cubic" and not math.isclose(call.attributes.get("cubic_coeff_a", -0.75), -0.75):
         raise call.refused("Resize by another cubic than torch's")
@@ -691,7 +765,12 @@ def _resize_how(call: Call, mode: str, axes: int) -> dict[str, Any]:
 
 # --- reductions ------------------------------------------------------------------------------------------------------
 
-REDUCTIONS: Mapping[str, str] = {"ReduceMean": "Mean", "ReduceSum": "Sum", "ReduceMax": "Amax", "ReduceMin": "Amin"}
+REDUCTIONS: Mapping[str, str] = {
+    "ReduceMean": "Mean",
+    "ReduceSum": "Sum",
+    "ReduceMax": "Amax",
+    "ReduceMin": "Amin",
+}
 
 
 @handles(*REDUCTIONS, "ReduceL2", "ReduceSumSquare")
@@ -705,4 +784,8 @@ def _reduction(call: Call) -> Value:
     if call.op_type in REDUCTIONS:
         return call.add(REDUCTIONS[call.op_type], [x], arguments)
     total = call.add("Sum", [call.add("Pointwise", [x], {"function": "square"})], arguments)
-    return total if call.op_type == "ReduceSumSquare" else call.add("Pointwise", [total], {"function": "sqrt"})
+    return (
+        total
+        if call.op_type == "ReduceSumSquare"
+        else call.add("Pointwise", [total], {"function": "sqrt"})
+    )

@@ -34,7 +34,9 @@ class Weight(NamedTuple):
         return tuple(self.proto.dims)
 
 
-def read_onnx(path: str, shapes: Mapping[str, Sequence[int]] | None = None, name: str | None = None) -> Net:
+def read_onnx(
+    path: str, shapes: Mapping[str, Sequence[int]] | None = None, name: str | None = None
+) -> Net:
     """The network of an ONNX file. ``shapes`` gives inputs a size, by their name; a single one by an empty name too.
 
     Dims that the file leaves open become symbols under the names that it gives them. Without ``shapes`` an open first
@@ -67,7 +69,9 @@ def _loaded(path: str) -> Any:
         if model.functions:
             model = inliner.inline_local_functions(model)
     except (DecodeError, ValueError, RuntimeError) as error:
-        raise Unrepresentable(f"it is no ONNX file, or a part of one only: {_first(error)}") from None
+        raise Unrepresentable(
+            f"it is no ONNX file, or a part of one only: {_first(error)}"
+        ) from None
     if not model.graph.node or not model.graph.output:
         raise Unrepresentable("it is no ONNX file, or a part of one only: there is no graph in it")
     return model
@@ -95,7 +99,13 @@ class Unread(NamedTuple):
 class Graph:
     """One walk over the nodes."""
 
-    def __init__(self, model: Any, shapes: Mapping[str, Sequence[int]], space: Space, sizes: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        model: Any,
+        shapes: Mapping[str, Sequence[int]],
+        space: Space,
+        sizes: Mapping[str, int],
+    ) -> None:
         self.model = model
         self.shapes = shapes
         self.recording = Recording(self._place, space, sizes)
@@ -115,7 +125,9 @@ class Graph:
     def run(self) -> Recording:
         graph = self.model.graph
         self.known |= {weight.name: Weight(weight) for weight in graph.initializer}
-        self.known |= {weight.values.name: Weight(weight.values) for weight in graph.sparse_initializer}
+        self.known |= {
+            weight.values.name: Weight(weight.values) for weight in graph.sparse_initializer
+        }
         inputs = [one for one in graph.input if one.name not in self.known]
         self._refuse_unknown_inputs([one.name for one in inputs])
         for one in inputs:
@@ -125,14 +137,18 @@ class Graph:
         for one in graph.output:
             value = self.known.get(one.name)
             if not isinstance(value, Value):
-                raise Unrepresentable(f"the output {one.name} is no tensor that depends on an input's values")
+                raise Unrepresentable(
+                    f"the output {one.name} is no tensor that depends on an input's values"
+                )
             self.recording.outputs[one.name] = value
         return self.recording
 
     def _refuse_unknown_inputs(self, names: Sequence[str]) -> None:
         for name in self.shapes:
             if name not in names and not (name == "" and len(names) == 1):
-                raise Unrepresentable(f"there is no input {name!r}; the inputs are {', '.join(names)}")
+                raise Unrepresentable(
+                    f"there is no input {name!r}; the inputs are {', '.join(names)}"
+                )
 
     def _input(self, one: Any, alone: bool) -> Value:
         tensor = one.type.tensor_type
@@ -174,7 +190,9 @@ class Graph:
             if unread is not None:
                 raise self.recording.refused(f"it reads {unread.what}, which no config can give it")
             made = self._made(node, given)
-            results = made if isinstance(made, (list, tuple)) and not isinstance(made, Value) else [made]
+            results = (
+                made if isinstance(made, (list, tuple)) and not isinstance(made, Value) else [made]
+            )
             self.known |= {name: value for name, value in zip(node.output, results) if name}
             for name in node.output[len(results) :]:
                 self.known[name] = Unread(f"another output of {node.op_type}")
@@ -202,8 +220,12 @@ class Graph:
     def _branch(self, condition: Any, attributes: Mapping[str, Any]) -> list[Any]:
         """An If whose condition is known: sizes decide, or a constant."""
         if isinstance(condition, Value):
-            raise self.recording.refused("the values of a tensor decide here, which no config can say")
-        taken = attributes["then_branch" if bool(self.array(condition).reshape(-1)[0]) else "else_branch"]
+            raise self.recording.refused(
+                "the values of a tensor decide here, which no config can say"
+            )
+        taken = attributes[
+            "then_branch" if bool(self.array(condition).reshape(-1)[0]) else "else_branch"
+        ]
         self.known |= {weight.name: Weight(weight) for weight in taken.initializer}
         self._walk(taken.node)
         return [self.known[one.name] for one in taken.output]
@@ -224,7 +246,9 @@ class Graph:
         try:
             return ReferenceEvaluator(model).run(None, values)
         except Exception as error:
-            raise self.recording.refused(f"its constants cannot be computed: {_first(error)}") from None
+            raise self.recording.refused(
+                f"its constants cannot be computed: {_first(error)}"
+            ) from None
 
     def array(self, value: Any) -> Any:
         """The data of a constant."""
@@ -233,7 +257,9 @@ class Graph:
         import onnx
 
         if value.proto.data_location == onnx.TensorProto.EXTERNAL:
-            raise self.recording.refused(f"the data of {value.proto.name} is in another file, and is needed here")
+            raise self.recording.refused(
+                f"the data of {value.proto.name} is in another file, and is needed here"
+            )
         return onnx.numpy_helper.to_array(value.proto)
 
     # --- names -------------------------------------------------------------------------------------------------------
@@ -286,7 +312,12 @@ class Call:
     """One node with tensors among its inputs."""
 
     def __init__(
-        self, graph: Graph, op_type: str, given: Sequence[Any], attributes: Mapping[str, Any], label: str
+        self,
+        graph: Graph,
+        op_type: str,
+        given: Sequence[Any],
+        attributes: Mapping[str, Any],
+        label: str,
     ) -> None:
         self.graph = graph
         self.recording = graph.recording
@@ -357,6 +388,8 @@ class Call:
         array = self.graph.array(value)
         return None if array.dtype == object and is_open(array) else float(array.reshape(-1)[0])
 
-    def add(self, op_name: str, sources: Sequence[Value], arguments: Mapping[str, Any] | None = None) -> Value:
+    def add(
+        self, op_name: str, sources: Sequence[Value], arguments: Mapping[str, Any] | None = None
+    ) -> Value:
         """One more step."""
         return self.recording.add(op_name, sources, arguments, self.label)

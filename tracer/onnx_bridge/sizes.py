@@ -40,7 +40,9 @@ def as_object(value: Any) -> Sizes:
 
 def is_open(value: Any) -> bool:
     """Whether an array has elements that depend on the input's size."""
-    return value.dtype == object and any(isinstance(n, (RunTimeSize, RunTimeQuotient)) for n in value.reshape(-1))
+    return value.dtype == object and any(
+        isinstance(n, (RunTimeSize, RunTimeQuotient)) for n in value.reshape(-1)
+    )
 
 
 def larger(a: Any, b: Any) -> Any:
@@ -136,10 +138,16 @@ def computed(op_type: str, given: Sequence[Any], attributes: Mapping[str, Any]) 
     if op_type == "Concat":
         return numpy.concatenate(arrays, attributes.get("axis", 0))
     if op_type == "Gather":
-        return as_object(numpy.asarray(numpy.take(arrays[0], given[1].astype(int), attributes.get("axis", 0)), object))
+        return as_object(
+            numpy.asarray(
+                numpy.take(arrays[0], given[1].astype(int), attributes.get("axis", 0)), object
+            )
+        )
     if op_type == "Slice":
         if "starts" in attributes:
-            return _sliced(arrays[0], attributes["starts"], attributes["ends"], attributes.get("axes"))
+            return _sliced(
+                arrays[0], attributes["starts"], attributes["ends"], attributes.get("axes")
+            )
         return _sliced(*arrays)
     if op_type in ("Squeeze", "Unsqueeze"):
         axes = attributes.get("axes", arrays[1] if len(arrays) > 1 else None)
@@ -147,10 +155,16 @@ def computed(op_type: str, given: Sequence[Any], attributes: Mapping[str, Any]) 
     if op_type == "Reshape":
         return arrays[0].reshape([int(n) for n in arrays[1]])
     if op_type in ("ReduceProd", "ReduceSum"):
-        joined: Any = math.prod(arrays[0].reshape(-1)) if op_type == "ReduceProd" else sum(arrays[0].reshape(-1))
+        joined: Any = (
+            math.prod(arrays[0].reshape(-1))
+            if op_type == "ReduceProd"
+            else sum(arrays[0].reshape(-1))
+        )
         return sizes_of([joined]) if attributes.get("keepdims", 1) else _scalar(joined)
     if op_type == "Transpose":
         return arrays[0].transpose(attributes.get("perm"))
     if op_type == "Expand":
-        return numpy.broadcast_to(arrays[0], numpy.broadcast_shapes(arrays[0].shape, tuple(map(int, arrays[1]))))
+        return numpy.broadcast_to(
+            arrays[0], numpy.broadcast_shapes(arrays[0].shape, tuple(map(int, arrays[1])))
+        )
     return None

@@ -117,10 +117,16 @@ class RReLU(Activation, kw_only=True):
         if not self.inplace:  # torch's in-place form takes infinite slopes
             for field, slope in (("lower", self.lower), ("upper", self.upper)):
                 yield Requirement(
-                    math.isfinite(slope), "T202", field, lambda: f"{field} is {slope}; torch needs a finite slope"
+                    math.isfinite(slope),
+                    "T202",
+                    field,
+                    lambda: f"{field} is {slope}; torch needs a finite slope",
                 )
         yield Requirement(
-            self.lower <= self.upper, "T202", "lower", lambda: f"lower is {self.lower}, more than upper, {self.upper}"
+            self.lower <= self.upper,
+            "T202",
+            "lower",
+            lambda: f"lower is {self.lower}, more than upper, {self.upper}",
         )
         yield fits_float32("lower", (self.lower + self.upper) / 2)
 
@@ -139,12 +145,21 @@ class Hardtanh(Copying, kw_only=True):
     max_value: float | None = None
 
     def legal(self) -> Requirements:
-        low, least = ("min_val", self.min_val) if self.min_value is None else ("min_value", self.min_value)
-        high, most = ("max_val", self.max_val) if self.max_value is None else ("max_value", self.max_value)
-        yield Requirement(
-            not most <= least, "T202", high, lambda: f"{high} is {most}; torch needs more than {low}, {least}"
+        low, least = (
+            ("min_val", self.min_val) if self.min_value is None else ("min_value", self.min_value)
         )
-        if not (math.isnan(least) or math.isnan(most)):  # with a NaN torch fills with NaN and reads no bound
+        high, most = (
+            ("max_val", self.max_val) if self.max_value is None else ("max_value", self.max_value)
+        )
+        yield Requirement(
+            not most <= least,
+            "T202",
+            high,
+            lambda: f"{high} is {most}; torch needs more than {low}, {least}",
+        )
+        if not (
+            math.isnan(least) or math.isnan(most)
+        ):  # with a NaN torch fills with NaN and reads no bound
             yield fits_float32(low, least)
             yield fits_float32(high, most)
 
@@ -221,12 +236,16 @@ class CELU(Inverting, kw_only=True):
         if self.alpha == 0:
             return
         yield fits_float32("alpha", self.alpha)
-        inverse = 1 / self.alpha  # torch computes with it; as a double it may overflow to infinity, which passes
+        inverse = (
+            1 / self.alpha
+        )  # torch computes with it; as a double it may overflow to infinity, which passes
         yield Requirement(
             fits_float32("alpha", inverse).holds,
             "T202",
             "alpha",
-            lambda: f"alpha is {self.alpha}; 1 / alpha is beyond the largest float32, {FLOAT32_MAX:.4g}",
+            lambda: (
+                f"alpha is {self.alpha}; 1 / alpha is beyond the largest float32, {FLOAT32_MAX:.4g}"
+            ),
         )
 
 
@@ -250,7 +269,12 @@ class GLU(Op, kw_only=True):
         yield Requirement(len(x0) >= 1, "T303", None, "halves a dim; the input is a scalar, []")
         yield has_dim(self.dim, x0)
         n = x0[self.dim]
-        yield Requirement(n % 2 == 0, "T302", "dim", lambda: f"halves dim {self.dim} of {written(x0)}, but {n} is odd")
+        yield Requirement(
+            n % 2 == 0,
+            "T302",
+            "dim",
+            lambda: f"halves dim {self.dim} of {written(x0)}, but {n} is odd",
+        )
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         (x0,) = x
@@ -360,7 +384,9 @@ class PReLU(Op, kw_only=True):
             channels == self.num_parameters,
             "T204",
             "num_parameters",
-            lambda: f"num_parameters is {self.num_parameters}, but the input {written(x0)} has {channels} channels",
+            lambda: (
+                f"num_parameters is {self.num_parameters}, but the input {written(x0)} has {channels} channels"
+            ),
             "one parameter serves any number of channels",
         )
 

@@ -47,7 +47,9 @@ class AdaptivePool(Op, kw_only=True):
         wanted = self._wanted()
         if not any(isinstance(n, Term) for n in wanted):
             return Own(x)
-        sizes = [x[0].size(x[0].rank - self.axes + i) if n is None else n for i, n in enumerate(wanted)]
+        sizes = [
+            x[0].size(x[0].rank - self.axes + i) if n is None else n for i, n in enumerate(wanted)
+        ]
         return Call(f"torch.nn.functional.{self.function}_pool{self.axes}d", (x[0], sizes))
 
     def legal(self) -> Requirements:
@@ -55,7 +57,11 @@ class AdaptivePool(Op, kw_only=True):
         yield in_range("output_size", self.output_size, 0)
 
     def _wanted(self) -> tuple[int | None, ...]:
-        return self.output_size if isinstance(self.output_size, tuple) else (self.output_size,) * self.axes
+        return (
+            self.output_size
+            if isinstance(self.output_size, tuple)
+            else (self.output_size,) * self.axes
+        )
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         (x0,) = x
@@ -127,7 +133,9 @@ class AdaptiveAvgPool(AdaptivePool, kw_only=True):
         if len(x0) < least:
             return
         mean = self._is_mean(x0)
-        yield has_rank(x0, axes + 1, axes + 2)._replace(holds=(len(x0) in (axes + 1, axes + 2)) | mean)
+        yield has_rank(x0, axes + 1, axes + 2)._replace(
+            holds=(len(x0) in (axes + 1, axes + 2)) | mean
+        )
         for requirement in holds_values(x0, axes, self._first_checked(x0)):
             yield requirement._replace(holds=requirement.holds | mean)
 
@@ -188,7 +196,9 @@ class FractionalMaxPool(Op, kw_only=True):
             all(0 < r < 1 for r in self._ratios(ratio)),
             "T202",
             "output_ratio",
-            lambda: f"output_ratio is {written(ratio)}; torch needs it between 0 and 1, both excluded",
+            lambda: (
+                f"output_ratio is {written(ratio)}; torch needs it between 0 and 1, both excluded"
+            ),
         )
 
     def _ratios(self, ratio: float | tuple[float, ...]) -> tuple[float, ...]:
@@ -213,7 +223,9 @@ class FractionalMaxPool(Op, kw_only=True):
                 n >= least,
                 "T302",
                 "kernel_size" if self.output_size is None else "output_size",
-                lambda: f"{out} windows of {kernel} need an input of at least {least}; {written(x0)} has {n} there",
+                lambda: (
+                    f"{out} windows of {kernel} need an input of at least {least}; {written(x0)} has {n} there"
+                ),
             )
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
@@ -233,7 +245,9 @@ class FractionalMaxPool(Op, kw_only=True):
         if axis < 0:
             return POINTWISE
         n, kernel = x[0][dim], per_axis(self.kernel_size, self.axes)[axis]
-        return Window(kernel, maximum(n - kernel, 1), maximum(self._size(n, axis) - 1, 1), first=None)
+        return Window(
+            kernel, maximum(n - kernel, 1), maximum(self._size(n, axis) - 1, 1), first=None
+        )
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         return Kept((0,), indices=prod(y)) if any(needs) else NOTHING_KEPT

@@ -82,11 +82,15 @@ class MultiheadAttention(Op, kw_only=True):
                 len(other) == len(x[0]),
                 "T303",
                 None,
-                lambda: f"the query {written(x[0])} and {written(other)} differ in their number of dims",
+                lambda: (
+                    f"the query {written(x[0])} and {written(other)} differ in their number of dims"
+                ),
             )
         (_, samples, features), key, value = self._sequences(x)
         if self.embed_dim is None:
-            yield Requirement(features >= 1, "T204", None, lambda: f"the input {written(x[0])} has no features")
+            yield Requirement(
+                features >= 1, "T204", None, lambda: f"the input {written(x[0])} has no features"
+            )
             yield self._divides(features)
         else:
             yield self._has_features("embed_dim", self.embed_dim, features, x[0])
@@ -99,14 +103,18 @@ class MultiheadAttention(Op, kw_only=True):
             (key[0] == value[0]) & (key[1] == value[1]),
             "T301",
             None,
-            lambda: f"the key {written(x[-2])} and the value {written(x[-1])} differ before their features",
+            lambda: (
+                f"the key {written(x[-2])} and the value {written(x[-1])} differ before their features"
+            ),
         )
         yield Requirement(
             # torch compares them by laying the keys out anew, which no key at all never fails.
             (samples == key[1]) | ((key[0] == 0) & (not self.add_bias_kv)),
             "T301",
             None,
-            lambda: f"the query {written(x[0])} has {samples} samples, but the key {written(x[-1])} has {key[1]}",
+            lambda: (
+                f"the query {written(x[0])} has {samples} samples, but the key {written(x[-1])} has {key[1]}"
+            ),
         )
 
     def _has_features(self, field: str, declared: Dim, have: Dim, x: Shape) -> Requirement:
@@ -129,10 +137,14 @@ class MultiheadAttention(Op, kw_only=True):
         keys = features if self.kdim is None else self.kdim
         values = features if self.vdim is None else self.vdim
         weights = features * (2 * features + keys + values)
-        return weights + (4 * features if self.bias else 0) + (2 * features if self.add_bias_kv else 0)
+        return (
+            weights + (4 * features if self.bias else 0) + (2 * features if self.add_bias_kv else 0)
+        )
 
     def macs(self, y: Shape, *x: Shape) -> Dim:
-        (queries, samples, features), (keys, _, key_features), (_, _, value_features) = self._sequences(x)
+        (queries, samples, features), (keys, _, key_features), (_, _, value_features) = (
+            self._sequences(x)
+        )
         projected = queries * 2 * features + keys * (key_features + value_features)
         seen = keys + self.add_bias_kv + self.add_zero_attn
         return samples * features * (projected + 2 * queries * seen)
@@ -142,11 +154,15 @@ class MultiheadAttention(Op, kw_only=True):
 
     def beside(self, y: Shape, *x: Shape) -> Dim:
         (queries, samples, _), (keys, _, _), _ = self._sequences(x)
-        return samples * queries * (keys + self.add_bias_kv + self.add_zero_attn)  # the heads' mean weights
+        return (
+            samples * queries * (keys + self.add_bias_kv + self.add_zero_attn)
+        )  # the heads' mean weights
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         # The inputs in torch's order of dims, the projections, the scaled query, the weights, and what they make.
-        (queries, samples, features), (keys, _, key_features), (_, _, value_features) = self._sequences(x)
+        (queries, samples, features), (keys, _, key_features), (_, _, value_features) = (
+            self._sequences(x)
+        )
         seen = keys + self.add_bias_kv + self.add_zero_attn
         projected = samples * features * (queries + 2 * seen)
         weights = samples * self.num_heads * queries * seen
@@ -155,5 +171,7 @@ class MultiheadAttention(Op, kw_only=True):
             return Kept(tuple(range(len(x))), values=made)
         turned = samples * queries * x[0][-1]
         if len(x) > 1:
-            turned = turned + samples * keys * (key_features + (value_features if len(x) == 3 else 0))
+            turned = turned + samples * keys * (
+                key_features + (value_features if len(x) == 3 else 0)
+            )
         return Kept(values=made + turned)

@@ -266,7 +266,9 @@ def seen_by_spreading(kernel: int, stride: int, left: int, dilation: int = 1) ->
     first, last = [], []
     for j in range(stride):
         reaching = [
-            (j + left - dilation * t) // stride for t in range(kernel) if (j + left - dilation * t) % stride == 0
+            (j + left - dilation * t) // stride
+            for t in range(kernel)
+            if (j + left - dilation * t) % stride == 0
         ]
         first.append(min(reaching, default=0))
         last.append(max(reaching, default=-1))
@@ -366,11 +368,15 @@ def has_rank(x: Shape, *ranks: int, batched: str = "") -> Requirement:
         False,
         "T303",
         None,
-        lambda: f"takes an input of {' or '.join(map(str, ranks))} dims{batched}; {written(x)} has {len(x)}",
+        lambda: (
+            f"takes an input of {' or '.join(map(str, ranks))} dims{batched}; {written(x)} has {len(x)}"
+        ),
     )
 
 
-def no_dropped_rows(x: Shape, dim: int, extent: int, stride: int, padding: tuple[int, int]) -> Requirement:
+def no_dropped_rows(
+    x: Shape, dim: int, extent: int, stride: int, padding: tuple[int, int]
+) -> Requirement:
     """T501: a strided window reaches the end of dim ``dim`` (negative).
 
     Padding that no window reaches is no loss, and neither are rows between windows that lie apart (a 1x1
@@ -425,4 +431,6 @@ def with_arguments(op: Op, arguments: dict[str, Any]) -> Op:
     """The operation with some arguments replaced, by their names in YAML. Nothing is checked."""
     cls = type(op)
     attribute = dict(zip(cls.__struct_encode_fields__, cls.__struct_fields__))
-    return msgspec.structs.replace(op, **{attribute[name]: value for name, value in arguments.items()})
+    return msgspec.structs.replace(
+        op, **{attribute[name]: value for name, value in arguments.items()}
+    )

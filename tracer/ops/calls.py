@@ -62,7 +62,9 @@ class DimOf(Term):
 class Call(Term):
     """``function(*arguments, **keywords)``; the function by its full name, such as ``torch.cat``."""
 
-    def __init__(self, function: str, arguments: Sequence[Any], keywords: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, function: str, arguments: Sequence[Any], keywords: dict[str, Any] | None = None
+    ) -> None:
         self.function = function
         self.arguments = tuple(arguments)
         self.keywords = keywords or {}

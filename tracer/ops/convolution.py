@@ -97,13 +97,17 @@ class Convolving(Op, kw_only=True):
             if not self._is_whole():
                 yield self._grouped("in_channels", channels)
             if (some := channels >= 1) is not True:
-                yield Requirement(some, "T204", None, lambda: f"the input {written(x)} has no channels")
+                yield Requirement(
+                    some, "T204", None, lambda: f"the input {written(x)} has no channels"
+                )
         elif (same := channels == declared) is not True:
             yield Requirement(
                 same,
                 "T204",
                 "in_channels",
-                lambda: f"in_channels is {declared}, but the input {written(x)} has {channels} channels",
+                lambda: (
+                    f"in_channels is {declared}, but the input {written(x)} has {channels} channels"
+                ),
                 "leave in_channels out to take the input's",
             )
 
@@ -115,7 +119,12 @@ class Convolving(Op, kw_only=True):
 
     def parameters(self, *x: Shape) -> Dim:
         channels = x[0][-self.axes - 1]
-        weights = channels * self.out_channels * product(per_axis(self.kernel_size, self.axes)) // self.groups
+        weights = (
+            channels
+            * self.out_channels
+            * product(per_axis(self.kernel_size, self.axes))
+            // self.groups
+        )
         return weights + (self.out_channels if self.bias else 0)
 
 
@@ -203,7 +212,9 @@ class Conv(Convolving, kw_only=True):
 
     def macs(self, y: Shape, *x: Shape) -> Dim:
         channels = x[0][-self.axes - 1]
-        return product(y) * (channels // self.groups) * product(per_axis(self.kernel_size, self.axes))
+        return (
+            product(y) * (channels // self.groups) * product(per_axis(self.kernel_size, self.axes))
+        )
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         axis = dim - len(x[0]) + self.axes
@@ -214,7 +225,11 @@ class Conv(Convolving, kw_only=True):
 
     def sees(self, dim: int, *x: Shape, **sizes: Shape) -> Seen | None:
         seen, axis = super().sees(dim, *x, **sizes), dim - len(x[0]) + self.axes
-        return seen if seen is None or axis < 0 else seen._replace(gap=per_axis(self.dilation, self.axes)[axis])
+        return (
+            seen
+            if seen is None or axis < 0
+            else seen._replace(gap=per_axis(self.dilation, self.axes)[axis])
+        )
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         # What it slides over: torch pads into a map of its own, except with as many zeros on either side.
@@ -270,7 +285,9 @@ class ConvTranspose(Convolving, kw_only=True):
             self.padding_mode == "zeros",
             "T202",
             "padding_mode",
-            lambda: f"a transposed convolution takes padding_mode zeros only, not {self.padding_mode}",
+            lambda: (
+                f"a transposed convolution takes padding_mode zeros only, not {self.padding_mode}"
+            ),
         )
 
     def _size(self, n: Dim, i: int, output_padding: int) -> Dim:
@@ -312,7 +329,9 @@ class ConvTranspose(Convolving, kw_only=True):
                 len(wanted) >= axes,
                 "T303",
                 "output_size",
-                lambda: f"output_size needs {axes} spatial sizes; {written(wanted)} has {len(wanted)} dims",
+                lambda: (
+                    f"output_size needs {axes} spatial sizes; {written(wanted)} has {len(wanted)} dims"
+                ),
             )
         for i in range(axes):
             n = x0[i - axes]
@@ -362,7 +381,9 @@ class ConvTranspose(Convolving, kw_only=True):
         model = given.get("output_size")
         if model is None:
             return Own(x)
-        return Own(x, {"output_size": [model.size(model.rank - self.axes + i) for i in range(self.axes)]})
+        return Own(
+            x, {"output_size": [model.size(model.rank - self.axes + i) for i in range(self.axes)]}
+        )
 
     def cautions(self, *x: Shape, **sizes: Shape) -> Requirements:
         # oneDNN returns an empty tensor; the CPU's plain path and the meta device refuse. Which one is taken depends
@@ -379,7 +400,12 @@ class ConvTranspose(Convolving, kw_only=True):
 
     def macs(self, y: Shape, *x: Shape) -> Dim:
         positions = product(x[0])  # every input position meets the whole kernel
-        return positions * self.out_channels // self.groups * product(per_axis(self.kernel_size, self.axes))
+        return (
+            positions
+            * self.out_channels
+            // self.groups
+            * product(per_axis(self.kernel_size, self.axes))
+        )
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         axis = dim - len(x[0]) + self.axes

@@ -31,7 +31,9 @@ def has_spatial_dims(x: Shape) -> Requirement:
         len(x) >= 3,
         "T303",
         None,
-        lambda: f"crops the dims from 2 on, so it takes an input of at least 3 dims; {written(x)} has {len(x)}",
+        lambda: (
+            f"crops the dims from 2 on, so it takes an input of at least 3 dims; {written(x)} has {len(x)}"
+        ),
     )
 
 
@@ -41,7 +43,9 @@ def even_crop(field: str, have: Dim, want: Dim, dim: int) -> Requirement:
         (have - want) % 2 == 0,
         "T502",
         field,
-        lambda: f"the crop from {have} to {want} in dim {dim} is uneven: {(have - want) // 2} before, one more after",
+        lambda: (
+            f"the crop from {have} to {want} in dim {dim} is uneven: {(have - want) // 2} before, one more after"
+        ),
     )
 
 
@@ -66,7 +70,12 @@ class CenterCrop(Op, kw_only=True):
     def legal(self) -> Requirements:
         if not isinstance(self.size, str):
             yield in_range("size", self.size, 0)
-            yield Requirement(self.size != (), "T203", "size", "size is empty; it takes an integer, a list or a node")
+            yield Requirement(
+                self.size != (),
+                "T203",
+                "size",
+                "size is empty; it takes an integer, a list or a node",
+            )
 
     def _wanted(self, x: Shape, sizes: dict[str, Shape]) -> dict[int, Dim]:
         """The size wanted of each dim that is cropped."""
@@ -94,12 +103,17 @@ class CenterCrop(Op, kw_only=True):
                 len(model) == len(x0),
                 "T303",
                 "size",
-                lambda: f"{self.size} has {len(model)} dims, {written(model)}; the input {written(x0)} has {len(x0)}",
+                lambda: (
+                    f"{self.size} has {len(model)} dims, {written(model)}; the input {written(x0)} has {len(x0)}"
+                ),
             )
         for dim, want in self._wanted(x0, sizes).items():
             have = x0[dim]
             yield Requirement(  # a dim expression is a number only here
-                want >= 0, "T202", "size", lambda: f"size is {want} in dim {dim}; it needs at least 0"
+                want >= 0,
+                "T202",
+                "size",
+                lambda: f"size is {want} in dim {dim}; it needs at least 0",
             )
             yield Requirement(
                 want <= have,
@@ -166,7 +180,9 @@ class Crop(Op, kw_only=True):
             isinstance(self.crop, int) or len(self.crop) in (axes, 2 * axes),
             "T203",
             "crop",
-            lambda: f"crop {written(self.crop)} takes an integer, {axes} values or {2 * axes} for {axes} spatial axes",
+            lambda: (
+                f"crop {written(self.crop)} takes an integer, {axes} values or {2 * axes} for {axes} spatial axes"
+            ),
         )
         for dim, (before, after) in enumerate(self._amounts(axes), 2):
             yield Requirement(
@@ -183,7 +199,9 @@ class Crop(Op, kw_only=True):
 
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
         amounts = self._amounts(x[0].rank - 2)
-        return zero_padded(x[0], {dim: (-before, -after) for dim, (before, after) in enumerate(amounts, 2)})
+        return zero_padded(
+            x[0], {dim: (-before, -after) for dim, (before, after) in enumerate(amounts, 2)}
+        )
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         return cut(self._amounts(len(x[0]) - 2)[dim - 2][0]) if dim >= 2 else POINTWISE
@@ -208,7 +226,9 @@ class Slice(Op, kw_only=True):
         yield in_range("step", self.step, 1)
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
-        yield Requirement(len(x[0]) >= 1, "T303", None, "takes an input of at least 1 dim, not a scalar")
+        yield Requirement(
+            len(x[0]) >= 1, "T303", None, "takes an input of at least 1 dim, not a scalar"
+        )
         yield in_rank("dim", self.dim, len(x[0]))
 
     def _length(self, n: Dim) -> Dim:

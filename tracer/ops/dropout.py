@@ -27,7 +27,12 @@ class Dropping(Op, kw_only=True):
     inplace: bool = False
 
     def legal(self) -> Requirements:
-        yield Requirement(0 <= self.p <= 1, "T202", "p", lambda: f"p is {self.p}; a probability lies between 0 and 1")
+        yield Requirement(
+            0 <= self.p <= 1,
+            "T202",
+            "p",
+            lambda: f"p is {self.p}; a probability lies between 0 and 1",
+        )
 
     def passes_on(self, training: bool) -> bool:
         return self.inplace or self.p == 0 or not training
@@ -57,7 +62,9 @@ class DroppingChannels(Dropping, kw_only=True):
             not drops or len(x0) >= self.least_rank,
             "T507",
             None,
-            lambda: f"the input {written(x0)} has no dim of channels, which torch refuses in training",
+            lambda: (
+                f"the input {written(x0)} has no dim of channels, which torch refuses in training"
+            ),
             "Dropout drops single values, of any shape",
         )
 

@@ -23,7 +23,9 @@ from tracer.sizing.arithmetic import Dim
 
 def has_features(field: str, declared: int | None, x: Shape) -> Requirements:
     """The input is no scalar, and its last dim has the declared size."""
-    yield Requirement(len(x) >= 1, "T303", None, "takes an input of at least 1 dim; the input is a scalar, []")
+    yield Requirement(
+        len(x) >= 1, "T303", None, "takes an input of at least 1 dim; the input is a scalar, []"
+    )
     if declared is not None:
         yield Requirement(
             x[-1] == declared,
@@ -100,7 +102,10 @@ class Bilinear(Op, kw_only=True):
     dtype: str | None = None
 
     def legal(self) -> Requirements:
-        for field, declared in (("in1_features", self.in1_features), ("in2_features", self.in2_features)):
+        for field, declared in (
+            ("in1_features", self.in1_features),
+            ("in2_features", self.in2_features),
+        ):
             if declared is not None:
                 yield in_range(field, declared, 1)
         yield in_range("out_features", self.out_features, 0)
@@ -113,7 +118,9 @@ class Bilinear(Op, kw_only=True):
             (first[-1] >= 1) & (second[-1] >= 1),
             "T302",
             None,
-            lambda: f"the inputs {written(first)} and {written(second)} need features in their last dims",
+            lambda: (
+                f"the inputs {written(first)} and {written(second)} need features in their last dims"
+            ),
         )
         yield Requirement(
             len(first) == len(second),
@@ -129,7 +136,9 @@ class Bilinear(Op, kw_only=True):
                 a == b,
                 "T301",
                 None,
-                lambda: f"the inputs {written(first)} and {written(second)} differ before the last dim: {a} and {b}",
+                lambda: (
+                    f"the inputs {written(first)} and {written(second)} differ before the last dim: {a} and {b}"
+                ),
             )
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:

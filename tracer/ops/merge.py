@@ -127,7 +127,9 @@ class Merge(Op, kw_only=True):
         model = x[0] if self.align == "crop" else x[1]
         changed = range(1, len(x)) if self.align == "crop" else range(1)
         return tuple(
-            tuple(model[d] if d in axes else n for d, n in enumerate(shape)) if i in changed else shape
+            tuple(model[d] if d in axes else n for d, n in enumerate(shape))
+            if i in changed
+            else shape
             for i, shape in enumerate(x)
         )
 
@@ -145,16 +147,26 @@ class Merge(Op, kw_only=True):
             return [first, *others]
         axes = self.spatial(first.rank)
         if self.align == "crop":
-            return [first, *(centre_cropped(other, {d: first.size(d) for d in axes}) for other in others)]
+            return [
+                first,
+                *(centre_cropped(other, {d: first.size(d) for d in axes}) for other in others),
+            ]
         model = others[0]
         if self.align == "pad":
             rest = {d: model.size(d) - first.size(d) for d in axes}
             return [zero_padded(first, {d: (r // 2, r - r // 2) for d, r in rest.items()}), *others]
         unbatched = lead(axes) == 1
-        batched = Tensor(Call("torch.unsqueeze", (first, 0)), first.rank + 1) if unbatched else first
-        size = [model.size(d) if d in axes else first.size(d) for d in range(lead(axes), first.rank)]
+        batched = (
+            Tensor(Call("torch.unsqueeze", (first, 0)), first.rank + 1) if unbatched else first
+        )
+        size = [
+            model.size(d) if d in axes else first.size(d) for d in range(lead(axes), first.rank)
+        ]
         enlarged = interpolated(batched, size, {})
-        return [Tensor(Call("torch.squeeze", (enlarged, 0)), first.rank) if unbatched else enlarged, *others]
+        return [
+            Tensor(Call("torch.squeeze", (enlarged, 0)), first.rank) if unbatched else enlarged,
+            *others,
+        ]
 
     def _structure(self, x: tuple[Shape, ...]) -> Requirements:
         """What must hold of ranks before dims are looked at."""
@@ -181,7 +193,14 @@ class Merge(Op, kw_only=True):
                 target == b,
                 "T301",
                 "align",
-                lambda: differ(dim, target, 2, b, i, f"; align: {self.align} takes one size from all but the first"),
+                lambda: differ(
+                    dim,
+                    target,
+                    2,
+                    b,
+                    i,
+                    f"; align: {self.align} takes one size from all but the first",
+                ),
             )
             if self.align == "pad":
                 yield Requirement(
@@ -201,13 +220,18 @@ class Merge(Op, kw_only=True):
             1 <= len(first) - lead(axes) <= 3,
             "T303",
             "align",
-            lambda: f"align: resize takes 1 to 3 spatial dims; input 1 {written(first)} has {len(first) - lead(axes)}",
+            lambda: (
+                f"align: resize takes 1 to 3 spatial dims; input 1 {written(first)} has {len(first) - lead(axes)}"
+            ),
         )
         for dim in range(lead(axes) - 1, len(first)):
             least_of = [first[dim], model[dim]] if dim in axes else [first[dim]]
             for n in least_of:
                 yield Requirement(
-                    n >= 1, "T302", "align", lambda: f"align: resize cannot make {written(model)} from {written(first)}"
+                    n >= 1,
+                    "T302",
+                    "align",
+                    lambda: f"align: resize cannot make {written(model)} from {written(first)}",
                 )
 
     def _pairs(self, x: tuple[Shape, ...]) -> Iterator[tuple[tuple[int, Shape], int]]:
@@ -223,7 +247,11 @@ class Merge(Op, kw_only=True):
         if i:
             return POINTWISE
         have, want = x[0][dim], x[1][dim]
-        return cut(-((want - have) // 2)) if self.align == "pad" else resized(How("nearest"), have, want)
+        return (
+            cut(-((want - have) // 2))
+            if self.align == "pad"
+            else resized(How("nearest"), have, want)
+        )
 
     def aligned_sees(self, i: int, dim: int, *x: Shape) -> Seen | None:
         """Which positions of input ``i`` its aligned map is made of."""
@@ -270,7 +298,9 @@ class Concat(Merge, kw_only=True):
     def _structure(self, x: tuple[Shape, ...]) -> Requirements:
         for i, shape in enumerate(x, 1):
             if not shape:
-                yield Requirement(False, "T303", None, lambda: f"input {i} is a scalar; it takes at least 1 dim")
+                yield Requirement(
+                    False, "T303", None, lambda: f"input {i} is a scalar; it takes at least 1 dim"
+                )
         kept = _not_vectors(x)
         if kept:
             yield in_rank("dim", self.dim, len(x[kept[0]]), f"input {kept[0] + 1}")
@@ -301,7 +331,9 @@ class Concat(Merge, kw_only=True):
                 a, b = x[first][dim], x[i][dim]
                 if dim != joined and (same := a == b) is not True:
                     hint = CLOSE if dim in self.spatial(rank) else None
-                    yield Requirement(same, "T301", None, lambda: differ(dim, a, first + 1, b, i + 1), hint)
+                    yield Requirement(
+                        same, "T301", None, lambda: differ(dim, a, first + 1, b, i + 1), hint
+                    )
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         kept = _not_vectors(x)
@@ -336,7 +368,13 @@ class Stack(Merge, kw_only=True):
         for dim, a in enumerate(x[0]):
             for i, other in enumerate(x[1:], 2):
                 b = other[dim]
-                yield Requirement(a == b, "T301", None, lambda: differ(dim, a, 1, b, i), CLOSE if dim >= 2 else None)
+                yield Requirement(
+                    a == b,
+                    "T301",
+                    None,
+                    lambda: differ(dim, a, 1, b, i),
+                    CLOSE if dim >= 2 else None,
+                )
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         first = self.aligned(*x)[0]
@@ -393,7 +431,11 @@ class Elementwise(Merge, kw_only=True):
                 inputs.append(left)
             if keep_right:
                 inputs.append(i)
-            left, size, left_needs = None, math.prod(broadcast_shape(shapes[: i + 1])), left_needs or needs[i]
+            left, size, left_needs = (
+                None,
+                math.prod(broadcast_shape(shapes[: i + 1])),
+                left_needs or needs[i],
+            )
         return Kept(tuple(inputs), values=values)
 
 
@@ -465,7 +507,12 @@ class MatMul(Op, kw_only=True):
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         for i, shape in enumerate(x, 1):
-            yield Requirement(len(shape) >= 1, "T303", None, lambda: f"input {i} is a scalar; it takes at least 1 dim")
+            yield Requirement(
+                len(shape) >= 1,
+                "T303",
+                None,
+                lambda: f"input {i} is a scalar; it takes at least 1 dim",
+            )
         a, b = x
         inner, row = a[-1], b[-2:][0]
         yield Requirement(

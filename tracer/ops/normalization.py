@@ -50,7 +50,9 @@ def has_least_rank(x: Shape, least: int) -> Requirement:
     )
 
 
-def channels_match(field: str, declared: int, channels: Dim, x: Shape, passes: Holds = False) -> Requirement:
+def channels_match(
+    field: str, declared: int, channels: Dim, x: Shape, passes: Holds = False
+) -> Requirement:
     """The input has the declared number of channels, or torch passes it all the same."""
     return Requirement(
         (channels == declared) | passes,
@@ -101,7 +103,9 @@ class BatchNorm(ChannelNorm, kw_only=True):
             not bad,
             "T202",
             "eps",
-            lambda: f"eps is {self.eps}; torch needs {'at least' if self.track_running_stats else 'more than'} 0",
+            lambda: (
+                f"eps is {self.eps}; torch needs {'at least' if self.track_running_stats else 'more than'} 0"
+            ),
         )
 
     def _accepts(self, x: Shape) -> Requirements:
@@ -112,7 +116,9 @@ class BatchNorm(ChannelNorm, kw_only=True):
         yield from self._accepts(x0)
         if self.num_features is None:
             if self.affine:  # torch reads the first weight, whatever the input
-                yield Requirement(x0[1] >= 1, "T204", None, lambda: f"the input {written(x0)} has no channels")
+                yield Requirement(
+                    x0[1] >= 1, "T204", None, lambda: f"the input {written(x0)} has no channels"
+                )
         elif self.affine or self.track_running_stats:
             yield channels_match("num_features", self.num_features, x0[1], x0, passes=is_empty(x0))
         if not self.track_running_stats:
@@ -135,7 +141,9 @@ class BatchNorm(ChannelNorm, kw_only=True):
             any_holds(n != 1 for n in (x0[0], *x0[2:])),
             "T507",
             None,
-            lambda: f"the input {written(x0)} has a single value per channel, which torch refuses in training",
+            lambda: (
+                f"the input {written(x0)} has a single value per channel, which torch refuses in training"
+            ),
             "train with a batch of 2 or more, or with a larger input",
         )
         yield Requirement(self.eps != 0, "T507", "eps", "eps is 0, which torch refuses in training")
@@ -175,7 +183,9 @@ class SyncBatchNorm(BatchNorm, kw_only=True):
 
     def _accepts(self, x: Shape) -> Requirements:
         yield has_least_rank(x, 2)
-        yield Requirement(x[1] >= 1, "T204", None, lambda: f"the input {written(x)} has no channels")
+        yield Requirement(
+            x[1] >= 1, "T204", None, lambda: f"the input {written(x)} has no channels"
+        )
 
     def cautions(self, *x: Shape, **sizes: Shape) -> Requirements:
         # Among several processes a single value each is enough, and that is what this operation is for.
@@ -200,7 +210,13 @@ class InstanceNorm(ChannelNorm, kw_only=True):
         channels = self._channels(x0)
         if declared is not None and (self.affine or self.track_running_stats):
             # Without weights an empty input returns before torch compares the statistics with it.
-            yield channels_match("num_features", declared, channels, x0, passes=False if self.affine else is_empty(x0))
+            yield channels_match(
+                "num_features",
+                declared,
+                channels,
+                x0,
+                passes=False if self.affine else is_empty(x0),
+            )
         if not self.track_running_stats:
             yield Requirement(
                 any_holds(n != 1 for n in x0[-axes:]),
@@ -217,7 +233,9 @@ class InstanceNorm(ChannelNorm, kw_only=True):
                 (samples >= 1) & (channels >= 1),
                 "T302",
                 "affine",
-                lambda: f"the input {written(x0)} has no sample or no channel, which torch refuses with affine: true",
+                lambda: (
+                    f"the input {written(x0)} has no sample or no channel, which torch refuses with affine: true"
+                ),
             )
 
     def cautions(self, *x: Shape, **sizes: Shape) -> Requirements:
@@ -228,7 +246,9 @@ class InstanceNorm(ChannelNorm, kw_only=True):
             any_holds(n != 1 for n in x0[-self.axes :]),
             "T507",
             None,
-            lambda: f"the input {written(x0)} has a single position per channel, which torch refuses in training",
+            lambda: (
+                f"the input {written(x0)} has a single position per channel, which torch refuses in training"
+            ),
             "train with a larger input, or normalize before the last pooling",
         )
 
@@ -301,7 +321,9 @@ class GroupNorm(Op, kw_only=True):
             any_holds(n != 1 for n in (values, *space)),
             "T302",
             "num_groups",
-            lambda: f"the input {written(x0)} has a single value per group; torch needs more than one, in eval too",
+            lambda: (
+                f"the input {written(x0)} has a single value per group; torch needs more than one, in eval too"
+            ),
             "take fewer groups",
         )
 
@@ -313,7 +335,11 @@ class GroupNorm(Op, kw_only=True):
         return channels * (1 + self.bias) if self.affine else 0
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
-        return Kept((0,), values=2 * x[0][0] * self.num_groups) if self.affine or any(needs) else NOTHING_KEPT
+        return (
+            Kept((0,), values=2 * x[0][0] * self.num_groups)
+            if self.affine or any(needs)
+            else NOTHING_KEPT
+        )
 
 
 class TrailingNorm(Op, kw_only=True):
@@ -330,7 +356,11 @@ class TrailingNorm(Op, kw_only=True):
     def _normalized(self, x: Shape) -> Shape:
         if self.normalized_shape is None:
             return x[-1:]
-        return self.normalized_shape if isinstance(self.normalized_shape, tuple) else (self.normalized_shape,)
+        return (
+            self.normalized_shape
+            if isinstance(self.normalized_shape, tuple)
+            else (self.normalized_shape,)
+        )
 
     def legal(self) -> Requirements:
         if self.normalized_shape is None:
@@ -378,7 +408,11 @@ class LayerNorm(TrailingNorm, kw_only=True):
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         leading = prod(x[0][: len(x[0]) - len(self._normalized(x[0]))])
-        return Kept((0,), values=2 * leading) if self.elementwise_affine or any(needs) else NOTHING_KEPT
+        return (
+            Kept((0,), values=2 * leading)
+            if self.elementwise_affine or any(needs)
+            else NOTHING_KEPT
+        )
 
 
 @operation
@@ -412,7 +446,8 @@ class LocalResponseNorm(Op, kw_only=True):
         (x0,) = x
         yield has_least_rank(x0, 3)
         yield Requirement(
-            (1 <= self.size <= MAX_INT) | is_empty(x0),  # torch returns an empty input before it looks at the size
+            (1 <= self.size <= MAX_INT)
+            | is_empty(x0),  # torch returns an empty input before it looks at the size
             "T202",
             "size",
             lambda: f"size is {self.size}; torch needs at least 1 and at most {MAX_INT}",
@@ -442,7 +477,9 @@ class CrossMapLRN2d(Op, kw_only=True):
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         (x0,) = x
         yield has_rank(x0, 4)
-        yield Requirement(x0[1] >= 1, "T204", None, lambda: f"the input {written(x0)} has no channels")
+        yield Requirement(
+            x0[1] >= 1, "T204", None, lambda: f"the input {written(x0)} has no channels"
+        )
         # torch's loop over the channels starts (size + 1) / 2 of them ahead, and leaves the tensor below -2.
         yield Requirement(
             (self.size >= -2) | (x0[1] == 1),

@@ -58,7 +58,9 @@ class Padding(Op, kw_only=True):
 
     def amounts(self) -> list[tuple[int, int]]:
         """(before, after) of each padded axis, first axis first; the last belongs to the last dim."""
-        padding = self.padding if isinstance(self.padding, tuple) else (self.padding,) * (2 * self.axes)
+        padding = (
+            self.padding if isinstance(self.padding, tuple) else (self.padding,) * (2 * self.axes)
+        )
         return list(zip(padding[::2], padding[1::2]))[::-1]
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
@@ -68,7 +70,9 @@ class Padding(Op, kw_only=True):
         return (*x0[:lead], *(n + before + after for n, (before, after) in zip(x0[lead:], amounts)))
 
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
-        padding = self.padding if isinstance(self.padding, tuple) else (self.padding,) * (2 * self.axes)
+        padding = (
+            self.padding if isinstance(self.padding, tuple) else (self.padding,) * (2 * self.axes)
+        )
         if not any(isinstance(n, Term) for n in padding):
             return Own(x)
         return Call("torch.nn.functional.pad", (x[0], list(padding)), self.keywords())
@@ -127,7 +131,9 @@ class ConstantPadding(Padding, kw_only=True):
                 n >= removed,
                 "T302",
                 "padding",
-                lambda: f"padding of {before} and {after} removes {removed} of {n} in {written(x0)}",
+                lambda: (
+                    f"padding of {before} and {after} removes {removed} of {n} in {written(x0)}"
+                ),
             )
 
 
@@ -158,7 +164,9 @@ class BorderPadding(Padding, kw_only=True):
                 "padding",
                 lambda: f"the output size is {out} from {n}",
             )
-        yield Requirement(some, "T302", "padding", lambda: f"nothing is left of {written(x)}: {written(outs)}")
+        yield Requirement(
+            some, "T302", "padding", lambda: f"nothing is left of {written(x)}: {written(outs)}"
+        )
 
 
 class ReflectionPadding(BorderPadding, kw_only=True):
@@ -181,7 +189,9 @@ class ReflectionPadding(BorderPadding, kw_only=True):
                 n > largest,
                 "T306",
                 "padding",
-                lambda: f"reflection by {largest} needs an input of at least {largest + 1}; {written(x0)} has {n}",
+                lambda: (
+                    f"reflection by {largest} needs an input of at least {largest + 1}; {written(x0)} has {n}"
+                ),
             )
         yield from self._not_emptied(x0, lead)
 
@@ -230,7 +240,9 @@ class CircularPadding(BorderPadding, kw_only=True):
                 n >= largest,
                 "T306",
                 "padding",
-                lambda: f"circular padding of {largest} needs an input of at least {largest}; {written(x0)} has {n}",
+                lambda: (
+                    f"circular padding of {largest} needs an input of at least {largest}; {written(x0)} has {n}"
+                ),
             )
             yield Requirement(
                 n + before + after >= 0,

@@ -48,7 +48,9 @@ class Scale(Op, kw_only=True):
         (x0,) = x
         if self.factor == 1 and self.offset == 0:
             return Call("torch.clone", (x0,))
-        scaled: Tensor = x0 if self.factor == 1 else Tensor(Call("operator.mul", (x0, self.factor)), x0.rank)
+        scaled: Tensor = (
+            x0 if self.factor == 1 else Tensor(Call("operator.mul", (x0, self.factor)), x0.rank)
+        )
         return scaled if self.offset == 0 else Call("operator.add", (scaled, self.offset))
 
 
@@ -86,14 +88,19 @@ class Expand(Op, kw_only=True):
         (x0,) = x
         rank = len(self.shape_)
         yield Requirement(
-            rank >= len(x0), "T203", "shape", lambda: f"shape has {rank} values; the input {written(x0)} has {len(x0)}"
+            rank >= len(x0),
+            "T203",
+            "shape",
+            lambda: f"shape has {rank} values; the input {written(x0)} has {len(x0)}",
         )
         for n in self.shape_[: rank - len(x0)]:
             yield Requirement(
                 not is_open(n),
                 "T202",
                 "shape",
-                lambda: f"shape {written(self.shape_)} keeps a dim that {written(x0)} does not have",
+                lambda: (
+                    f"shape {written(self.shape_)} keeps a dim that {written(x0)} does not have"
+                ),
             )
         for want, have in zip(self.shape_[rank - len(x0) :], x0):
             if not is_open(want):
@@ -101,7 +108,9 @@ class Expand(Op, kw_only=True):
                     (have == 1) | (have == want),
                     "T302",
                     "shape",
-                    lambda: f"cannot expand {have} in {written(x0)} to {want}: only dims of size 1 are repeated",
+                    lambda: (
+                        f"cannot expand {have} in {written(x0)} to {want}: only dims of size 1 are repeated"
+                    ),
                 )
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
@@ -117,7 +126,9 @@ class Expand(Op, kw_only=True):
 
     def viewed(self, x: Shape, strides: Shape, y: Shape) -> Shape | None:
         before = len(y) - len(x)
-        own = [0 if have == 1 != want else stride for have, want, stride in zip(x, y[before:], strides)]
+        own = [
+            0 if have == 1 != want else stride for have, want, stride in zip(x, y[before:], strides)
+        ]
         return (*[0] * before, *own)
 
 
@@ -140,12 +151,18 @@ class Require(Op, kw_only=True):
         (x0,) = x
         rank = len(self.shape_)
         yield Requirement(
-            rank == len(x0), "T203", "shape", lambda: f"shape has {rank} values; the input {written(x0)} has {len(x0)}"
+            rank == len(x0),
+            "T203",
+            "shape",
+            lambda: f"shape has {rank} values; the input {written(x0)} has {len(x0)}",
         )
         for dim, (want, have) in enumerate(zip(self.shape_, x0)):
             if not is_open(want):
                 yield Requirement(
-                    have == want, "T302", "shape", lambda: f"dim {dim} of {written(x0)} is {have}; it has to be {want}"
+                    have == want,
+                    "T302",
+                    "shape",
+                    lambda: f"dim {dim} of {written(x0)} is {have}; it has to be {want}",
                 )
 
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:

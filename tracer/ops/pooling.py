@@ -34,7 +34,9 @@ def holds_values(x: Shape, axes: int, first: int) -> Requirements:
     """The input's dims from ``first`` on are not 0: there is a channel and something to look at."""
     for dim in range(first, len(x)):
         if dim == len(x) - axes - 1:
-            yield Requirement(x[dim] >= 1, "T204", None, lambda: f"the input {written(x)} has no channels")
+            yield Requirement(
+                x[dim] >= 1, "T204", None, lambda: f"the input {written(x)} has no channels"
+            )
         else:
             yield Requirement(x[dim] >= 1, "T302", None, lambda: f"the input {written(x)} is empty")
 
@@ -148,8 +150,12 @@ class Pooling(Op, kw_only=True):
         for i in range(self.axes):
             kernel, stride, padding, dilation = self._window(i)
             if stride > 1:
-                dropped = no_dropped_rows(x0, i - self.axes, dilated(kernel, dilation), stride, (padding, padding))
-                yield dropped._replace(hint="ceil_mode: true gives the last rows a window of their own")
+                dropped = no_dropped_rows(
+                    x0, i - self.axes, dilated(kernel, dilation), stride, (padding, padding)
+                )
+                yield dropped._replace(
+                    hint="ceil_mode: true gives the last rows a window of their own"
+                )
 
     def leading_dims(self, *x: Shape) -> int | None:
         return len(x[0]) - self.axes
@@ -232,7 +238,10 @@ class LPPool(Pooling, kw_only=True):
     def legal(self) -> Requirements:
         yield from super().legal()
         yield Requirement(
-            self.norm_type != 0, "T202", "norm_type", "norm_type is 0; the root 1 / norm_type needs another number"
+            self.norm_type != 0,
+            "T202",
+            "norm_type",
+            "norm_type is 0; the root 1 / norm_type needs another number",
         )
 
     def _kernel_length(self) -> Requirement:

@@ -94,7 +94,9 @@ class Chunk(Op, kw_only=True):
             self.index is None or 0 <= self.index < self.chunks,
             "T202",
             "index",
-            lambda: f"index is {self.index}; {self.chunks} chunks are numbered 0..{self.chunks - 1}",
+            lambda: (
+                f"index is {self.index}; {self.chunks} chunks are numbered 0..{self.chunks - 1}"
+            ),
         )
 
     def _start(self, n: Dim) -> tuple[Dim, Dim]:
@@ -104,7 +106,9 @@ class Chunk(Op, kw_only=True):
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         (x0,) = x
-        yield Requirement(len(x0) >= 1, "T303", None, "takes an input of at least 1 dim, not a scalar")
+        yield Requirement(
+            len(x0) >= 1, "T303", None, "takes an input of at least 1 dim, not a scalar"
+        )
         yield in_rank("dim", self.dim, len(x0))
         n = x0[self.dim]
         start, full = self._start(n)
@@ -151,7 +155,9 @@ class Flatten(Op, kw_only=True):
             wrapped(self.start_dim, rank) <= wrapped(self.end_dim, rank),
             "T202",
             "start_dim",
-            lambda: f"start_dim {self.start_dim} comes after end_dim {self.end_dim} in an input of {rank} dims",
+            lambda: (
+                f"start_dim {self.start_dim} comes after end_dim {self.end_dim} in an input of {rank} dims"
+            ),
         )
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
@@ -188,7 +194,10 @@ def fits(field: str, sizes: tuple[Dim, ...], total: Dim, what: str) -> Requireme
     for size in sizes:
         if not is_open(size):  # a dim expression is a number only here
             yield Requirement(
-                size >= 0, "T202", field, lambda: f"{field} {written(sizes)} asks for a negative size, {size}"
+                size >= 0,
+                "T202",
+                field,
+                lambda: f"{field} {written(sizes)} asks for a negative size, {size}",
             )
     known = math.prod(size for size in sizes if not is_open(size))
     if not any(map(is_open, sizes)):
@@ -209,7 +218,9 @@ def fits(field: str, sizes: tuple[Dim, ...], total: Dim, what: str) -> Requireme
         total - total // divisor(known) * known == 0,
         "T302",
         field,
-        lambda: f"{field} {written(sizes)} needs a multiple of {known} elements, but {what} has {total}",
+        lambda: (
+            f"{field} {written(sizes)} needs a multiple of {known} elements, but {what} has {total}"
+        ),
     )
 
 
@@ -268,15 +279,25 @@ class Unflatten(Op, kw_only=True):
 
     def legal(self) -> Requirements:
         yield Requirement(
-            len(self.unflattened_size) >= 1, "T203", "unflattened_size", "unflattened_size is empty; torch needs a size"
+            len(self.unflattened_size) >= 1,
+            "T203",
+            "unflattened_size",
+            "unflattened_size is empty; torch needs a size",
         )
         yield from open_sizes("unflattened_size", self.unflattened_size)
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         (x0,) = x
-        yield Requirement(len(x0) >= 1, "T303", None, "takes an input of at least 1 dim, not a scalar")
+        yield Requirement(
+            len(x0) >= 1, "T303", None, "takes an input of at least 1 dim, not a scalar"
+        )
         yield in_rank("dim", self.dim, len(x0))
-        yield from fits("unflattened_size", self.unflattened_size, x0[self.dim], f"dim {self.dim} of {written(x0)}")
+        yield from fits(
+            "unflattened_size",
+            self.unflattened_size,
+            x0[self.dim],
+            f"dim {self.dim} of {written(x0)}",
+        )
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         (x0,) = x
@@ -336,7 +357,9 @@ class Permute(Op, kw_only=True):
             len(self.dims) == rank,
             "T203",
             "dims",
-            lambda: f"dims {written(self.dims)} names {len(self.dims)} dims; the input {written(x[0])} has {rank}",
+            lambda: (
+                f"dims {written(self.dims)} names {len(self.dims)} dims; the input {written(x[0])} has {rank}"
+            ),
         )
         yield from distinct_dims("dims", self.dims, rank)
 
@@ -400,7 +423,9 @@ class Squeeze(Op, kw_only=True):
 
     def narrows(self, *x: Shape) -> bool:
         (x0,) = x
-        return any(isinstance(x0[dim], Size) for dim in self._asked(len(x0)) if -len(x0) <= dim < len(x0))
+        return any(
+            isinstance(x0[dim], Size) for dim in self._asked(len(x0)) if -len(x0) <= dim < len(x0)
+        )
 
     def _asked(self, rank: int) -> tuple[int, ...]:
         if self.dim is None:
@@ -430,7 +455,11 @@ class Squeeze(Op, kw_only=True):
         return tuple(n for i, n in enumerate(x[0]) if i not in dropped)
 
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
-        dims = [list(self.dim) if isinstance(self.dim, tuple) else self.dim] if self.dim is not None else []
+        dims = (
+            [list(self.dim) if isinstance(self.dim, tuple) else self.dim]
+            if self.dim is not None
+            else []
+        )
         return Call("torch.squeeze", (x[0], *dims))
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
@@ -527,7 +556,9 @@ class Extreme(Reduction, kw_only=True):
         for dim in self._dims(len(x[0])):
             if x[0]:
                 n = x[0][dim]
-                yield Requirement(n >= 1, "T302", "dim", lambda: f"dim {dim} of {written(x[0])} is empty")
+                yield Requirement(
+                    n >= 1, "T302", "dim", lambda: f"dim {dim} of {written(x[0])} is empty"
+                )
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         return Kept((0,), output=True) if any(needs) else NOTHING_KEPT

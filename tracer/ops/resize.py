@@ -98,7 +98,10 @@ class Resizing(Op, kw_only=True):
             self.size is not None or factors is not None,
             "T201",
             "scale_factor",
-            lambda: "needs size or scale_factor" + ("; a scale_factor of 0 counts as none" * (self.scale_factor == 0)),
+            lambda: (
+                "needs size or scale_factor"
+                + ("; a scale_factor of 0 counts as none" * (self.scale_factor == 0))
+            ),
         )
         yield Requirement(
             self.size is None or factors is None,
@@ -131,12 +134,18 @@ class Resizing(Op, kw_only=True):
             "mode lanczos needs antialias: true and takes no align_corners",
         )
         if factors is not None:
-            bad = [f for f in (factors if isinstance(factors, tuple) else (factors,)) if not abs(f) <= MAX_INT]
+            bad = [
+                f
+                for f in (factors if isinstance(factors, tuple) else (factors,))
+                if not abs(f) <= MAX_INT
+            ]
             yield Requirement(
                 not bad,
                 "T202",
                 "scale_factor",
-                lambda: f"scale_factor is {written(factors)}; it must be a number of at most {MAX_INT}",
+                lambda: (
+                    f"scale_factor is {written(factors)}; it must be a number of at most {MAX_INT}"
+                ),
             )
         if self.size is not None and not isinstance(self.size, str):
             yield in_range("size", self.size, 0 if mode == "area" else 1)
@@ -164,7 +173,9 @@ class Resizing(Op, kw_only=True):
                 len(given) == axes,
                 "T203",
                 field,
-                lambda: f"{field} has {len(given)} values, {written(given)}; {written(x0)} has {axes} spatial dims",
+                lambda: (
+                    f"{field} has {len(given)} values, {written(given)}; {written(x0)} has {axes} spatial dims"
+                ),
             )
         outs = self._spatial(x0, **sizes)
         # Mode area is adaptive pooling: it looks at the channels of volumes only, it may return nothing, and to a
@@ -174,7 +185,12 @@ class Resizing(Op, kw_only=True):
         for out in outs:
             mean = mean & (out == 1)
         if not area or axes == 3:
-            yield Requirement((x0[1] >= 1) | mean, "T302", None, lambda: f"the input {written(x0)} has no channels")
+            yield Requirement(
+                (x0[1] >= 1) | mean,
+                "T302",
+                None,
+                lambda: f"the input {written(x0)} has no channels",
+            )
         least = 0 if area else 1
         for n, out in zip(x0[2:], outs):
             holds = n >= 1 if self.size is None else (n >= 1) | mean
@@ -247,7 +263,9 @@ class Resizing(Op, kw_only=True):
 
 def _meant(factors: Factors, dim: int) -> Fraction:
     """A dim's factor: 0.5 is 1/2, 0.333333 is 1/3; what was meant, not the double's 53 bits."""
-    return Fraction(factors[dim - 2] if isinstance(factors, tuple) else factors).limit_denominator(1000)
+    return Fraction(factors[dim - 2] if isinstance(factors, tuple) else factors).limit_denominator(
+        1000
+    )
 
 
 def _scaled(n: Dim, factor: float) -> Dim:
@@ -294,7 +312,11 @@ def seen_resized(how: How, n: int, out: int) -> Seen | None:
     for j in range(step.denominator):
         centre = j * step if corners else (j + Fraction(1, 2)) * step - Fraction(1, 2)
         if how.mode not in REACH:
-            a = math.floor(j * step) if how.mode == "nearest" else math.floor((j + Fraction(1, 2)) * step)
+            a = (
+                math.floor(j * step)
+                if how.mode == "nearest"
+                else math.floor((j + Fraction(1, 2)) * step)
+            )
             b = a
         elif how.antialias:
             reach = REACH[how.mode] * max(step, Fraction(1))

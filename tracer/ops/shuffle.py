@@ -30,7 +30,10 @@ from tracer.sizing.symbol import Size
 def _image(x: Shape) -> Requirement:
     """Any leading dims, then channels, height and width."""
     return Requirement(
-        len(x) >= 3, "T303", None, lambda: f"takes an input of 3 dims or more; {written(x)} has {len(x)}"
+        len(x) >= 3,
+        "T303",
+        None,
+        lambda: f"takes an input of 3 dims or more; {written(x)} has {len(x)}",
     )
 
 
@@ -168,14 +171,18 @@ class Blocks(Op, kw_only=True):
 
     def fits(self, image: Shape) -> Requirements:
         """At least one block lies in the padded image."""
-        kernels, paddings, dilations = (per_axis(v, 2) for v in (self.kernel_size, self.padding, self.dilation))
+        kernels, paddings, dilations = (
+            per_axis(v, 2) for v in (self.kernel_size, self.padding, self.dilation)
+        )
         for i, n in enumerate(image):
             extent, padded = dilated(kernels[i], dilations[i]), n + 2 * paddings[i]
             yield Requirement(
                 padded >= extent,
                 "T302",
                 "kernel_size",
-                lambda: f"the kernel spans {extent}, but {written(image)} is {padded} there, padding included",
+                lambda: (
+                    f"the kernel spans {extent}, but {written(image)} is {padded} there, padding included"
+                ),
             )
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:

@@ -80,7 +80,9 @@ class MaxUnpool(Op, kw_only=True):
                 len(wanted) in (axes, axes + 2),
                 "T303",
                 "output_size",
-                lambda: f"output_size takes a node of {axes + 2} dims; {written(wanted)} has {len(wanted)}",
+                lambda: (
+                    f"output_size takes a node of {axes + 2} dims; {written(wanted)} has {len(wanted)}"
+                ),
             )
         for i, out in enumerate(self.shape(*x, **sizes)[-axes:]):
             n, stride = x0[i - axes], self._strides()[i]
@@ -116,7 +118,9 @@ class MaxUnpool(Op, kw_only=True):
         model = given.get("output_size")
         keywords = {}
         if model is not None:
-            keywords["output_size"] = [model.size(model.rank - self.axes + i) for i in range(self.axes)]
+            keywords["output_size"] = [
+                model.size(model.rank - self.axes + i) for i in range(self.axes)
+            ]
         return Own([*x, given["indices"]], keywords)
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
@@ -125,14 +129,19 @@ class MaxUnpool(Op, kw_only=True):
         if axis < 0:
             return POINTWISE
         kernel, stride = self._per_axis(self.kernel_size)[axis], max(self._strides()[axis], 1)
-        window = spreading(kernel, stride, self._per_axis(self.padding)[axis], max(kernel - 1, 0) // stride + 1)
+        window = spreading(
+            kernel, stride, self._per_axis(self.padding)[axis], max(kernel - 1, 0) // stride + 1
+        )
         return window if self._strides()[axis] == stride else window._replace(first=None)
 
     def sees(self, dim: int, *x: Shape, **sizes: Shape) -> Seen | None:
         axis = dim - len(x[0]) + self.axes
         if axis < 0:
             return super().sees(dim, *x, **sizes)
-        kernel, stride = max(self._per_axis(self.kernel_size)[axis], 1), max(self._strides()[axis], 1)
+        kernel, stride = (
+            max(self._per_axis(self.kernel_size)[axis], 1),
+            max(self._strides()[axis], 1),
+        )
         return seen_by_spreading(kernel, stride, self._per_axis(self.padding)[axis])
 
 
@@ -145,7 +154,9 @@ def _same(x: Shape, indices: Shape) -> Requirement:
         holds,
         "T301",
         "indices",
-        lambda: f"the indices have the shape {written(indices)}, the input {written(x)}; torch needs them equal",
+        lambda: (
+            f"the indices have the shape {written(indices)}, the input {written(x)}; torch needs them equal"
+        ),
     )
 
 

@@ -52,7 +52,9 @@ def plan_all(network: Network, promises: Mapping[str, Promise], tabled: bool = T
 class _Every:
     """The search for one assignment."""
 
-    def __init__(self, problem: Problem, sets: Mapping[str, Promise], first: Mapping[str, int], tabled: bool) -> None:
+    def __init__(
+        self, problem: Problem, sets: Mapping[str, Promise], first: Mapping[str, int], tabled: bool
+    ) -> None:
         self.tabled = tabled
         self.problem = problem
         self.network = problem.network
@@ -91,8 +93,17 @@ class _Every:
             else:
                 few = list(islice(members(promise), TRIED + 1))
                 if len(few) > TRIED:
-                    raise TooLarge(f"{symbol} has more than {TRIED} sizes, and a formula takes no symbols")
-                n = next((n for n in few if trace(self.network, {**self.first, symbol: n}, ops).diagnostics), None)
+                    raise TooLarge(
+                        f"{symbol} has more than {TRIED} sizes, and a formula takes no symbols"
+                    )
+                n = next(
+                    (
+                        n
+                        for n in few
+                        if trace(self.network, {**self.first, symbol: n}, ops).diagnostics
+                    ),
+                    None,
+                )
             if n is not None:
                 return {**self.samples[0], symbol: n}
         together = failing_together(self.network, ops, self.first, self.sets)
@@ -121,7 +132,9 @@ class _Every:
             served = table
         alone = plan_one(self.network, self.first)
         diagnostic = no_common_values(self.problem.unknowns, self.sets, self.samples, served)
-        return Solution(False, alone.assignments, alone.cost, alone.ops, [diagnostic], 0, served=tuple(served))
+        return Solution(
+            False, alone.assignments, alone.cost, alone.ops, [diagnostic], 0, served=tuple(served)
+        )
 
     def _table(self) -> list[Served] | Solution:
         """Which assignment serves which sizes, the one that serves the most first; or T401 for a size without any."""

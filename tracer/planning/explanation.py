@@ -38,15 +38,24 @@ def too_many_values(network: Network) -> Diagnostic:
 
 
 def no_common_values(
-    unknowns: Unknowns, sets: Mapping[str, Promise], samples: Sequence[Mapping[str, int]], served: Sequence[Served]
+    unknowns: Unknowns,
+    sets: Mapping[str, Promise],
+    samples: Sequence[Mapping[str, int]],
+    served: Sequence[Served],
 ) -> Diagnostic:
     """T402: every size has values of its own, and no values serve all of them."""
     network = unknowns.network
     symbols = " and ".join(sets)
     shown = [_sentence(one) for one in served[:SHOWN]]
-    more = f"; {len(served) - SHOWN} more serve others (`tracer plan` lists them)" if len(served) > SHOWN else ""
+    more = (
+        f"; {len(served) - SHOWN} more serve others (`tracer plan` lists them)"
+        if len(served) > SHOWN
+        else ""
+    )
     table = f": {'; '.join(shown)}{more}" if shown else ""
-    example = " and ".join(", ".join(f"{s} = {n}" for s, n in sample.items()) for sample in samples[-2:])
+    example = " and ".join(
+        ", ".join(f"{s} = {n}" for s, n in sample.items()) for sample in samples[-2:]
+    )
     hints, readers = [], consumers(network)
     for node in unknowns.nodes():
         takes_size = node.op is not None and "output_size" in node.op.node_fields
@@ -54,7 +63,11 @@ def no_common_values(
         if skip is not None and any(u.field == "output_padding" for u in node.unknowns):
             hints.append(f"`output_size: {skip.name}` on {node.name}")
     shown_hints = ", ".join(hints[:4]) + (", ..." if len(hints) > 4 else "")
-    hint = f"sizes taken at run time may serve all (`tracer plan` tries it): {shown_hints}" if hints else None
+    hint = (
+        f"sizes taken at run time may serve all (`tracer plan` tries it): {shown_hints}"
+        if hints
+        else None
+    )
     first = unknowns.nodes()[0]
     return Diagnostic(
         "T402",
@@ -63,7 +76,8 @@ def no_common_values(
         path=network.path,
         hint=hint or "promise fewer sizes, or let the merges align: crop, pad or resize",
         related=tuple(
-            Related(f"{n.name} has an auto here", n.span_for(n.unknowns[0].field)) for n in _nearest(unknowns, first, 8)
+            Related(f"{n.name} has an auto here", n.span_for(n.unknowns[0].field))
+            for n in _nearest(unknowns, first, 8)
         ),
     )
 
@@ -74,20 +88,27 @@ def _sentence(one: Served) -> str:
     return f"{values} serves {sizes}"
 
 
-def unsolved(unknowns: Unknowns, sizes: Mapping[str, int], broken: Broken | None, failed: Node | None) -> Diagnostic:
+def unsolved(
+    unknowns: Unknowns, sizes: Mapping[str, int], broken: Broken | None, failed: Node | None
+) -> Diagnostic:
     """T401 at the node whose requirement no assignment meets, with what it would take."""
     network = unknowns.network
     start = {name: variable.domain.start for name, variable in unknowns.variables.items()}
     values = {**start, **(broken.values if broken else {})}
     node = broken.node if broken else failed or unknowns.nodes()[0]
     result = trace(network, sizes, unknowns.solved_ops(values))
-    fact = next((d for d in result.diagnostics if _is_about(d, node)), None) or next(iter(result.diagnostics), None)
+    fact = next((d for d in result.diagnostics if _is_about(d, node)), None) or next(
+        iter(result.diagnostics), None
+    )
     about = ": " if fact and _is_about(fact, node) else "; with the nearest values, "
     detail = f"{about}{fact.message}" if fact else ""
     reach = _reach(unknowns, sizes, broken, values, result) if broken else None
     if reach is not None:
         detail = f": {reach.sentence()}"
-    related = [Related(f"{n.name} has an auto here", n.span_for(n.unknowns[0].field)) for n in _nearest(unknowns, node)]
+    related = [
+        Related(f"{n.name} has an auto here", n.span_for(n.unknowns[0].field))
+        for n in _nearest(unknowns, node)
+    ]
     shared = any(len(variable.nodes) > 1 for variable in unknowns.variables.values())
     return Diagnostic(
         "T401",
@@ -133,7 +154,9 @@ class _Reach(NamedTuple):
         names = " and ".join(layer.name for layer in self.layers)
         verb = "makes" if len(self.layers) == 1 else "make"
         text = f"{names} {verb} {_span(self.least, self.most)} from {self.source}, {self.other} {self.wanted}"
-        allowed = {field: _span(domain.start, domain.stop - 1) for field, domain in self.domains.items()}
+        allowed = {
+            field: _span(domain.start, domain.stop - 1) for field, domain in self.domains.items()
+        }
         if self.needed is None:
             ranges = " and ".join(f"{field} {span}" for field, span in allowed.items())
             return f"{text}; {ranges} {'does' if len(allowed) == 1 else 'do'} not reach it"
@@ -153,15 +176,27 @@ COMBINED = 256
 
 
 def _reach(
-    unknowns: Unknowns, sizes: Mapping[str, int], broken: Broken, values: Mapping[str, int], result: Trace
+    unknowns: Unknowns,
+    sizes: Mapping[str, int],
+    broken: Broken,
+    values: Mapping[str, int],
+    result: Trace,
 ) -> _Reach | None:
     """What the layers between the last merge and the broken node can make; None where that is no such case."""
     support = unknowns.space.support(broken.condition)
-    arms = [_arm(node) for node in broken.node.inputs] if len(broken.node.inputs) > 1 else [_arm(broken.node)]
+    arms = (
+        [_arm(node) for node in broken.node.inputs]
+        if len(broken.node.inputs) > 1
+        else [_arm(broken.node)]
+    )
     own: dict[str, Variable] = {}
     moving = -1
     for number, arm in enumerate(arms):
-        found = {n: v for n, v in unknowns.variables.items() if n in support and any(x in arm for x in v.nodes)}
+        found = {
+            n: v
+            for n, v in unknowns.variables.items()
+            if n in support and any(x in arm for x in v.nodes)
+        }
         if found:
             moving, own = number, found
     if not own or len(own) > ENDS:
@@ -176,7 +211,10 @@ def _reach(
         return None
     few = math.prod(len(v.domain) for v in own.values()) <= COMBINED
     choices = [v.domain if few else {v.domain.start, v.domain.stop - 1} for v in own.values()]
-    filled = [unknowns.solved_ops({**values, **dict(zip(own, chosen))}) for chosen in itertools.product(*choices)]
+    filled = [
+        unknowns.solved_ops({**values, **dict(zip(own, chosen))})
+        for chosen in itertools.product(*choices)
+    ]
     traces = [trace(unknowns.network, sizes, ops) for ops in filled if unknowns.is_legal(ops)]
     made = [shape[dim] for t in traces if (shape := t.by_index[end.index]) is not None]
     other, size = wanted
@@ -186,7 +224,9 @@ def _reach(
         needed = values[next(iter(own))] + size - now[dim]
     if not made or (needed is not None and needed in domains["output_padding"]):
         return None  # it is another condition that this value breaks
-    declared = any(u.field in domains and u.least is not None for layer in layers for u in layer.unknowns)
+    declared = any(
+        u.field in domains and u.least is not None for layer in layers for u in layer.unknowns
+    )
     by = "its domain" if declared else "torch"
     return _Reach(layers, min(made), max(made), source[dim], other, size, domains, needed, by)
 
@@ -222,7 +262,10 @@ def _wanted(
             if number != moving and shape is not None and dim < len(shape):
                 return f"{source.name} is", shape[dim]
         return None
-    patterns = [node.expect, *(p for n, p in result.network.output_expect.items() if result.network.outputs[n] is node)]
+    patterns = [
+        node.expect,
+        *(p for n, p in result.network.output_expect.items() if result.network.outputs[n] is node),
+    ]
     for pattern in patterns:
         if pattern is not None and dim < len(pattern[0]) and pattern[0][dim] is not None:
             value = dim_value(pattern[0][dim], sizes)

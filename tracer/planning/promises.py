@@ -46,9 +46,13 @@ def first_missing(promise: Promise, served: SizeSet, below: int | None = None) -
     if promise.largest is not None:
         end = min(end, promise.largest + 1)
     if below is not None and end > below:
-        missing = next((n for n in range(promise.least, below, promise.step) if n not in served), None)
+        missing = next(
+            (n for n in range(promise.least, below, promise.step) if n not in served), None
+        )
         if missing is None and (promise.largest is None or promise.largest >= below):
-            raise TooLarge(f"the sizes have no period that could be shown; they are known below {below} only")
+            raise TooLarge(
+                f"the sizes have no period that could be shown; they are known below {below} only"
+            )
         return missing
     asked = range(promise.least, end, promise.step)
     if len(asked) <= FEW:

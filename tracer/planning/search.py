@@ -92,7 +92,11 @@ def solve(space: Space, variables: Mapping[str, Variable], asks: Sequence[Ask]) 
     """The least-cost values, part by part. Raises :class:`TooManyValues`."""
     names = list(variables)
     rank = {name: i for i, name in enumerate(names)}
-    asks = _open([(part, node) for condition, node in asks for part in condition.conjuncts()], space, variables)
+    asks = _open(
+        [(part, node) for condition, node in asks for part in condition.conjuncts()],
+        space,
+        variables,
+    )
     supports = [sorted(rank[name] for name in space.support(condition)) for condition, _ in asks]
     values: dict[str, int] = {}
     solutions, parts = 1, []
@@ -211,7 +215,10 @@ class Part:
             conditions[at].append(ask)
             for s in slots:
                 uses[s] = max(uses[s], at)
-        live = [tuple(s for s, (d, u) in enumerate(zip(depth, uses)) if 0 <= d <= level < u) for level in range(count)]
+        live = [
+            tuple(s for s, (d, u) in enumerate(zip(depth, uses)) if 0 <= d <= level < u)
+            for level in range(count)
+        ]
         return [Level(*level) for level in zip(self.variables, steps, conditions, live)]
 
     def _small_steps(self, depth: Sequence[int]) -> Iterator[tuple[int, int, Any]]:
@@ -252,7 +259,9 @@ class Part:
             state = self.states[depth][key]
             assert state is not None
             if state.choices is None:
-                yield from map(list, itertools.product(*(v.cheapest_first() for v in self.variables[depth:])))
+                yield from map(
+                    list, itertools.product(*(v.cheapest_first() for v in self.variables[depth:]))
+                )
                 return
             for value, following in state.choices:
                 for rest in below(depth + 1, following):
@@ -269,7 +278,9 @@ class Part:
             frame = stack[-1]
             following = self._next(frame)
             if following is not None:
-                stack.append(_Frame(frame.depth + 1, following, self.levels[frame.depth + 1].variable))
+                stack.append(
+                    _Frame(frame.depth + 1, following, self.levels[frame.depth + 1].variable)
+                )
                 continue
             result = self.states[frame.depth][frame.key] = frame.state()
             stack.pop()
@@ -316,7 +327,10 @@ class Part:
     def _meets(self, depth: int, asks: list[Ask]) -> bool:
         for condition, node in asks:
             if not self.program.truth(condition, self.values):
-                if (depth, node.index) > (self._deepest, self.broken.node.index if self.broken else -1):
+                if (depth, node.index) > (
+                    self._deepest,
+                    self.broken.node.index if self.broken else -1,
+                ):
                     self._deepest = depth
                     names = [v.name for v in self.variables[: depth + 1]]
                     self.broken = Broken(condition, node, dict(zip(names, self.values)))
@@ -347,7 +361,17 @@ _SOLVED = State(0, 1, [])
 class _Frame:
     """One unknown of a walk: what has been found with the values tried so far."""
 
-    __slots__ = ("best", "choices", "count", "depth", "following", "key", "untried", "value", "variable")
+    __slots__ = (
+        "best",
+        "choices",
+        "count",
+        "depth",
+        "following",
+        "key",
+        "untried",
+        "value",
+        "variable",
+    )
 
     def __init__(self, depth: int, key: Key, variable: Variable) -> None:
         self.depth = depth
@@ -367,7 +391,9 @@ class _Frame:
         cost = found.cost + abs(self.value - self.variable.default)
         choice = (self.value, self.following)
         self.count += found.solutions
-        if not self.choices or cost < self.best:  # of equal ones the earlier is nearer to the default
+        if (
+            not self.choices or cost < self.best
+        ):  # of equal ones the earlier is nearer to the default
             self.best = cost
             self.choices.insert(0, choice)
         else:

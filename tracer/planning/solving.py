@@ -72,7 +72,9 @@ def plan_one(network: Network, sizes: Mapping[str, int]) -> Solution:
     try:
         if problem.symbolic:
             values, solutions, broken, parts = problem.solve()
-        if values is None and (problem.strict or (not problem.symbolic and problem.recipe.failed is None)):
+        if values is None and (
+            problem.strict or (not problem.symbolic and problem.recipe.failed is None)
+        ):
             values, solutions = enumerated(problem)
     except TooManyValues:
         values = _defaults(problem)
@@ -80,7 +82,9 @@ def plan_one(network: Network, sizes: Mapping[str, int]) -> Solution:
             return Solution(False, {}, 0, ops, [too_many_values(network)], 0)
         return solution_of(problem.unknowns, values, 1, capped=True)
     if values is None:
-        return Solution(False, {}, 0, ops, [unsolved(problem.unknowns, sizes, broken, problem.recipe.failed)], 0)
+        return Solution(
+            False, {}, 0, ops, [unsolved(problem.unknowns, sizes, broken, problem.recipe.failed)], 0
+        )
     return solution_of(problem.unknowns, values, solutions, any(part.capped for part in parts))
 
 
@@ -91,7 +95,10 @@ def _defaults(problem: Problem) -> Mapping[str, int] | None:
     if any(values[name] not in variable.domain for name, variable in variables.items()):
         return None
     filled = problem.unknowns.solved_ops(values)
-    if not problem.unknowns.is_legal(filled) or trace(problem.network, problem.sizes, filled).diagnostics:
+    if (
+        not problem.unknowns.is_legal(filled)
+        or trace(problem.network, problem.sizes, filled).diagnostics
+    ):
         return None
     return values
 
@@ -101,7 +108,9 @@ def is_open(network: Network) -> bool:
     return any(node.unknowns for node in network.nodes)
 
 
-def solution_of(unknowns: Unknowns, values: Mapping[str, int], solutions: int, capped: bool = False) -> Solution:
+def solution_of(
+    unknowns: Unknowns, values: Mapping[str, int], solutions: int, capped: bool = False
+) -> Solution:
     """The plan with these values."""
     return Solution(
         True,
@@ -114,7 +123,9 @@ def solution_of(unknowns: Unknowns, values: Mapping[str, int], solutions: int, c
     )
 
 
-def enumerated(problem: Problem, samples: Sequence[Mapping[str, int]] = ({},)) -> tuple[dict[str, int] | None, int]:
+def enumerated(
+    problem: Problem, samples: Sequence[Mapping[str, int]] = ({},)
+) -> tuple[dict[str, int] | None, int]:
     """Every combination on ints, cheapest first: for networks with an operation that takes no symbols.
 
     The values have to serve every sample of the open sizes.

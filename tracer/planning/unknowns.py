@@ -41,7 +41,11 @@ def place_of(network: Network, node: Node, field: str) -> Place:
     """Where the ``auto`` of an argument is written: through arguments of blocks, as far out as it comes from."""
     declaration, uses, argument = node.declaration, list(node.uses), field
     value: YamlNode = declaration.arguments[field][1]
-    if uses and isinstance(value, SequenceNode) and any("${" in getattr(item, "value", "") for item in value.value):
+    if (
+        uses
+        and isinstance(value, SequenceNode)
+        and any("${" in getattr(item, "value", "") for item in value.value)
+    ):
         return Place(declaration, argument, shared=False)
     while isinstance(value, ScalarNode) and "${" in value.value:
         match = _NAME.match(value.value)
@@ -76,7 +80,11 @@ class Unknowns:
 
     def nodes(self) -> list[Node]:
         """The nodes that leave something open."""
-        return [node for node in self.network.nodes if node.unknowns and self.ops[node.index] is not None]
+        return [
+            node
+            for node in self.network.nodes
+            if node.unknowns and self.ops[node.index] is not None
+        ]
 
     def name(self, node: Node, unknown: Unknown, axis: int) -> str:
         """The unknown's name, unique in the network."""
@@ -96,10 +104,15 @@ class Unknowns:
             open_fields = frozenset(other.field for other in node.unknowns)
             default = op.default_value(unknown.field, axis, open_fields)
             if (present := self.network.preferred.get((node.name, unknown.field))) is not None:
-                default = int(present[axis] if isinstance(present, tuple) and axis < len(present) else present)
+                default = int(
+                    present[axis] if isinstance(present, tuple) and axis < len(present) else present
+                )
             variable = self.variables[name] = Variable(name, domain, default)
         else:  # one value for several layers: each takes what all take
-            start, stop = max(variable.domain.start, domain.start), min(variable.domain.stop, domain.stop)
+            start, stop = (
+                max(variable.domain.start, domain.start),
+                min(variable.domain.stop, domain.stop),
+            )
             variable.domain = range(start, max(stop, start + 1))
         variable.nodes.append(node)
         return self.space.symbol(name)
@@ -119,7 +132,9 @@ class Unknowns:
         """A node's open arguments with their values."""
         op = self.ops[node.index]
         assert op is not None
-        return solved_arguments(op, node.unknowns, lambda unknown, axis: values[self.name(node, unknown, axis)])
+        return solved_arguments(
+            op, node.unknowns, lambda unknown, axis: values[self.name(node, unknown, axis)]
+        )
 
     def solved_ops(self, values: Mapping[str, int]) -> Ops:
         """Every node's operation with its values filled in."""
@@ -142,7 +157,9 @@ class Unknowns:
 
     def cost(self, values: Mapping[str, int]) -> int:
         """The sum of the distances from torch's defaults."""
-        return sum(abs(values[name] - variable.default) for name, variable in self.variables.items())
+        return sum(
+            abs(values[name] - variable.default) for name, variable in self.variables.items()
+        )
 
 
 def domain_of(op: Op, unknown: Unknown, beside: tuple[Unknown, ...], axis: int) -> range:

@@ -1,9 +1,9 @@
 """The exact sets of input sizes that a network takes, per axis, for every integer.
 
 The network is traced on symbols once. What torch requires, what loses nothing and where grids coincide are conditions
-on sizes; those of one symbol are decided by :mod:`tracer.sizing.periodic`. No sampling: a set is a proof. Where a condition
-ties two symbols together, the set of each is the one with the others at their declared sizes (or the next that they
-take by themselves), and the tie is told.
+on sizes; those of one symbol are decided by :mod:`tracer.sizing.periodic`. No sampling: a set is a proof.
+Where a condition ties two symbols together, the set of each is the one with the others at their
+declared sizes (or the next that they take by themselves), and the tie is told.
 """
 
 from __future__ import annotations
@@ -86,18 +86,27 @@ def working_sizes(network: Network, ops: Ops, sizes: Mapping[str, int]) -> Worki
     return _sets(recipe, ops, sizes, network.symbols)
 
 
-def _sets(recipe: Recipe, ops: Ops, sizes: Mapping[str, int], symbols: Collection[str]) -> WorkingSizes:
+def _sets(
+    recipe: Recipe, ops: Ops, sizes: Mapping[str, int], symbols: Collection[str]
+) -> WorkingSizes:
     """The sets of some symbols of a recipe."""
     network = recipe.network
     if not recipe.sound:
         if recipe.failed is not None:
             none = (Decided(NONE, None),) * 3
-            return WorkingSizes({symbol: _axis(_widened(recipe, ops, sizes, symbol, none)) for symbol in symbols}, [])
-        return WorkingSizes({symbol: _traced(network, ops, sizes, symbol) for symbol in symbols}, [])
+            return WorkingSizes(
+                {symbol: _axis(_widened(recipe, ops, sizes, symbol, none)) for symbol in symbols},
+                [],
+            )
+        return WorkingSizes(
+            {symbol: _traced(network, ops, sizes, symbol) for symbol in symbols}, []
+        )
     run = Asked(recipe, sizes).of((condition, node, ()) for condition, node in recipe.conditions)
     asks = [run, run.of(_losses(recipe)), run.of(_alignments(recipe))]
     axes = {}
-    for symbol, found in {s: decide([kind.about(s) for kind in asks], s, run.analysis) for s in symbols}.items():
+    for symbol, found in {
+        s: decide([kind.about(s) for kind in asks], s, run.analysis) for s in symbols
+    }.items():
         runs, lossless, aligned = _widened(recipe, ops, run.fixed(), symbol, found)
         if any(op.grid_needs_numbers() for op in ops if op is not None):
             aligned = _confirmed(network, ops, run.fixed(), symbol, aligned)
@@ -107,7 +116,9 @@ def _sets(recipe: Recipe, ops: Ops, sizes: Mapping[str, int], symbols: Collectio
 
 def _axis(found: Sequence[Decided]) -> Axis:
     runs, lossless, aligned = [d.sizes for d in found]
-    return Axis(runs, lossless, aligned, min([d.below for d in found if d.below is not None], default=None))
+    return Axis(
+        runs, lossless, aligned, min([d.below for d in found if d.below is not None], default=None)
+    )
 
 
 def _is_narrower(recipe: Recipe) -> bool:
@@ -147,7 +158,9 @@ def with_every_dim_open(network: Network) -> Network:
         for name, n in zip(names, node.pattern):
             if isinstance(n, int):
                 opened.symbols[name], opened.sizes[name] = node.span, n
-        twin.pattern = tuple([name if isinstance(n, int) else n for name, n in zip(names, node.pattern)])
+        twin.pattern = tuple(
+            [name if isinstance(n, int) else n for name, n in zip(names, node.pattern)]
+        )
     return opened
 
 
@@ -160,7 +173,9 @@ def ties(network: Network, ops: Ops, sizes: Mapping[str, int]) -> list[Coupling]
     return asked.couplings(network.symbols) if asked.tied else []
 
 
-def promised_sizes(network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str) -> Decided | None:
+def promised_sizes(
+    network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str
+) -> Decided | None:
     """The sizes of one symbol that run and meet every expectation, the others at ``sizes``.
 
     None where the formulas take no symbols. Raises TooLarge.
@@ -177,7 +192,9 @@ def promised_sizes(network: Network, ops: Ops, sizes: Mapping[str, int], symbol:
 class Asked:
     """Conditions of one kind, by the symbols that they depend on."""
 
-    def __init__(self, recipe: Recipe, sizes: Mapping[str, int], analysis: Analysis | None = None) -> None:
+    def __init__(
+        self, recipe: Recipe, sizes: Mapping[str, int], analysis: Analysis | None = None
+    ) -> None:
         self.recipe = recipe
         self.declared = sizes
         self.analysis = analysis or Analysis(recipe.program.space)
@@ -245,7 +262,10 @@ class Asked:
             if len(support) < 2 or self._always(kept):
                 continue
             constraint = repr(kept)
-            found.setdefault(constraint, Coupling(tuple(s for s in symbols if s in support), constraint, node.name))
+            found.setdefault(
+                constraint,
+                Coupling(tuple(s for s in symbols if s in support), constraint, node.name),
+            )
         return list(found.values())
 
     def _always(self, condition: Condition | bool) -> bool:
@@ -288,7 +308,11 @@ def _of_filled(condition: Condition | bool) -> Condition | bool:
         return a & b if condition.relation == "and" else a | b
     size = condition.parts[0]
     is_symbol = not size.constant and len(size.terms) == 1 and len(size.terms[0][0]) == 1
-    if is_symbol and size.space.atoms[size.terms[0][0][0]].function == "symbol" and condition.relation != "ge":
+    if (
+        is_symbol
+        and size.space.atoms[size.terms[0][0][0]].function == "symbol"
+        and condition.relation != "ge"
+    ):
         return bool(condition.relation == "ne")
     return condition
 
@@ -300,7 +324,10 @@ def _losses(recipe: Recipe) -> Iterable[Ask]:
     for node, op in zip(nodes, recipe.ops):
         if op is None:
             continue
-        key = (id(op), *[recipe.shape_of[source.index] for source in (*node.inputs, *node.operands.values())])
+        key = (
+            id(op),
+            *[recipe.shape_of[source.index] for source in (*node.inputs, *node.operands.values())],
+        )
         if key in asked:
             continue
         asked.add(key)
@@ -357,14 +384,18 @@ def _widened(
     """
     import numpy
 
-    if not _is_narrower(recipe) or any(name not in sizes for name in recipe.network.symbols if name != symbol):
+    if not _is_narrower(recipe) or any(
+        name not in sizes for name in recipe.network.symbols if name != symbol
+    ):
         return list(found)
     network, runs = recipe.network, found[0].sizes
     until = max(runs.start, TRACED)
     if until * len(network.nodes) > STEPS:
         raise TooLarge(f"the sizes of {symbol} below {until} would have to be traced one by one")
     taken = runs.mask(numpy.arange(until))
-    truths = [d.sizes.mask(numpy.arange(max(until, d.sizes.start) + d.sizes.modulus)) for d in found]
+    truths = [
+        d.sizes.mask(numpy.arange(max(until, d.sizes.start) + d.sizes.modulus)) for d in found
+    ]
     for n in range(until):
         if not taken[n]:
             traced = trace(network, {**sizes, symbol: n}, ops)
@@ -384,13 +415,17 @@ def _judged(found: Trace) -> Iterator[bool]:
     yield holds and is_aligned(found)
 
 
-def _confirmed(network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str, found: Decided) -> Decided:
+def _confirmed(
+    network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str, found: Decided
+) -> Decided:
     """Without the sizes whose grids differ as numbers: one of each class is asked, as the ratio of its grids is one."""
     import numpy
 
     def differs(n: int) -> bool:
         traced = trace(network, {**sizes, symbol: n}, ops)
-        held = [m for m in meetings(network, traced.ops, traced.by_index) if _judges(m, recipe, symbol)]
+        held = [
+            m for m in meetings(network, traced.ops, traced.by_index) if _judges(m, recipe, symbol)
+        ]
         return not all(m.holds for m in held)
 
     recipe = Recipe(network, ops, {s: n for s, n in sizes.items() if s != symbol}, contracts=False)
@@ -433,18 +468,25 @@ def forms(
     network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str, found: SizeSet, most: int = 4
 ) -> list[Form]:
     """The shape of every node over k, for up to ``most`` residue classes of a set; the other symbols as declared."""
-    recipe = Recipe(network, ops, {name: n for name, n in sizes.items() if name != symbol}, contracts=False)
+    recipe = Recipe(
+        network, ops, {name: n for name, n in sizes.items() if name != symbol}, contracts=False
+    )
     if not recipe.sound:
         return []
     space = recipe.program.space
     analysis, k = Analysis(space), space.symbol("k")
     squeezed = NONE
     if _is_narrower(recipe):
-        squeezed = found - decide([[condition for condition, _ in recipe.conditions]], symbol, analysis)[0].sizes
+        squeezed = (
+            found
+            - decide([[condition for condition, _ in recipe.conditions]], symbol, analysis)[0].sizes
+        )
     result = []
     for residue in found.residues[:most]:
         # Where a dim of 1 is squeezed, the ranks are others.
-        least = found.at_least(max([found.start, *(n + 1 for n in squeezed.finite if n % found.modulus == residue)]))
+        least = found.at_least(
+            max([found.start, *(n + 1 for n in squeezed.finite if n % found.modulus == residue)])
+        )
         assert least is not None
         least = (least + (residue - least) % found.modulus) // found.modulus
         replaced = Substitution(space, {symbol: k * found.modulus + residue})
@@ -452,7 +494,9 @@ def forms(
         for shape in recipe.unique:
             dims = [replaced.size(d) for d in shape]
             written.append(tuple(_affine(d, analysis) for d in dims))
-            least = max([least, *(_since(form, d, least, analysis) for form, d in zip(written[-1], dims))])
+            least = max(
+                [least, *(_since(form, d, least, analysis) for form, d in zip(written[-1], dims))]
+            )
         shapes = {node.name: written[index] for node, index in zip(network.nodes, recipe.shape_of)}
         result.append(Form(found.modulus, residue, least, shapes))
     return result
@@ -461,7 +505,8 @@ def forms(
 def _affine(size: SizeLike, analysis: Analysis) -> SizeLike:
     """A size as a·k + b, where it is one for all large k: minima and choices that are decided drop out."""
     if isinstance(size, int) or all(
-        len(monomial) == 1 and size.space.atoms[monomial[0]].function == "symbol" for monomial, _ in size.terms
+        len(monomial) == 1 and size.space.atoms[monomial[0]].function == "symbol"
+        for monomial, _ in size.terms
     ):
         return size
     try:

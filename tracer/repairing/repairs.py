@@ -116,17 +116,27 @@ class _Finder:
 
     def candidates(self) -> Iterator[Candidate]:
         """Edits that may close the network, those that change little first."""
-        ups = [node for node in self.network.nodes if isinstance(node.op, ConvTranspose) and not node.operands]
+        ups = [
+            node
+            for node in self.network.nodes
+            if isinstance(node.op, ConvTranspose) and not node.operands
+        ]
         near = [node for node in ups if self._leads_to_fault(node)] or ups
         for layers in {tuple(node.index for node in some): some for some in (near, ups)}.values():
             yield from self._solved("output_padding", layers, {"output_padding": None})
         yield from self._solved_sizes(near, ups)
         for mode in ("crop", "pad", "resize"):
             yield from self._aligned(mode)
-        pools = [node for node in self.network.nodes if isinstance(node.op, Pooling) and not node.op.ceil_mode]
+        pools = [
+            node
+            for node in self.network.nodes
+            if isinstance(node.op, Pooling) and not node.op.ceil_mode
+        ]
         yield from self._solved("ceil_mode", pools, {"ceil_mode": None})
         for fields in (("padding",), ("kernel_size",), ("kernel_size", "padding"), ("stride",)):
-            yield from self._solved(" and ".join(fields), near, {**dict.fromkeys(fields), "output_padding": None})
+            yield from self._solved(
+                " and ".join(fields), near, {**dict.fromkeys(fields), "output_padding": None}
+            )
         yield from self._other_sizes()
 
     # --- trying ---------------------------------------------------------------------------------------------------
@@ -150,7 +160,9 @@ class _Finder:
             macs=after.macs,
             params_difference=None if before is None else after.params - before.params,
             macs_difference=None if before is None else after.macs - before.macs,
-            outputs={name: list(shape) for name, shape in trace.outputs.items() if shape is not None},
+            outputs={
+                name: list(shape) for name, shape in trace.outputs.items() if shape is not None
+            },
             sizes=sets,
         )
         safe = all(self._is_safe(edit) for edit in edits)
@@ -190,7 +202,9 @@ class _Finder:
             if at.index in seen:
                 return False
             seen.add(at.index)
-            if self.trace.by_index[at.index] is None or any(d.span == at.span_for(None) for d in self._faults()):
+            if self.trace.by_index[at.index] is None or any(
+                d.span == at.span_for(None) for d in self._faults()
+            ):
                 return True
             if len(at.inputs) > 1:
                 return False
@@ -201,7 +215,9 @@ class _Finder:
 
     # --- values that the planner finds ------------------------------------------------------------------------------
 
-    def _solved(self, what: str, layers: list[Node], fields: Mapping[str, None]) -> Iterator[Candidate]:
+    def _solved(
+        self, what: str, layers: list[Node], fields: Mapping[str, None]
+    ) -> Iterator[Candidate]:
         """Open some arguments of some layers, and let the planner find the values next to the present ones."""
         opened: dict[Any, Edit] = {}
         preferred: dict[tuple[str, str], Any] = {}
@@ -209,7 +225,11 @@ class _Finder:
         for node in layers:
             op = node.op
             for field in fields:
-                if op is None or field not in op.solvable or any(u.field == field for u in node.unknowns):
+                if (
+                    op is None
+                    or field not in op.solvable
+                    or any(u.field == field for u in node.unknowns)
+                ):
                     continue
                 path = (*path_of_argument(node), field)
                 opened[path] = Edit(path, self._domain(op, field))
@@ -226,7 +246,9 @@ class _Finder:
         except EditError:
             return
         # What was auto before stays so, and so does what has its value already.
-        edits = [e for e in plan.edits if e.path in opened and not _stands(present[e.path], e.value)]
+        edits = [
+            e for e in plan.edits if e.path in opened and not _stands(present[e.path], e.value)
+        ]
         if edits:
             yield f"{what} of {_named(edits)}", edits
 
@@ -258,8 +280,12 @@ class _Finder:
 
     def _name_for(self, wanted: Node, reader: Node) -> str | None:
         """What a node is called where another one stands; None where no name reaches it."""
-        prefix = reader.name[: len(reader.name) - len(reader.declaration.name)] if reader.uses else ""
-        names = [n for n, node in self.network.names.items() if node is wanted and n.startswith(prefix)]
+        prefix = (
+            reader.name[: len(reader.name) - len(reader.declaration.name)] if reader.uses else ""
+        )
+        names = [
+            n for n, node in self.network.names.items() if node is wanted and n.startswith(prefix)
+        ]
         local = [n[len(prefix) :] for n in names if not prefix or "." not in n[len(prefix) :]]
         return min(local, key=lambda n: (n.count("."), len(n)), default=None)
 
@@ -290,7 +316,9 @@ class _Finder:
         above: list[Edit] = []
         for symbol in network.symbols:
             try:
-                found = promised_sizes(network, ops, self._nearest_working(network, ops, first, symbol), symbol)
+                found = promised_sizes(
+                    network, ops, self._nearest_working(network, ops, first, symbol), symbol
+                )
                 if found is None or not found.sizes:
                     return
                 less, more = self._size_edits(symbol, found.sizes, first[symbol], found.below)
@@ -303,16 +331,22 @@ class _Finder:
                 shown = [f"{_dotted(e).removeprefix('sizes.')} = {written(e.value)}" for e in edits]
                 yield f"input sizes: {', '.join(shown)}", edits
 
-    def _nearest_working(self, network: Network, ops: Any, first: Mapping[str, int], but: str) -> dict[str, int]:
+    def _nearest_working(
+        self, network: Network, ops: Any, first: Mapping[str, int], but: str
+    ) -> dict[str, int]:
         """The other symbols at the sizes next to the present ones that work by themselves."""
         if self._working is None:
             axes = self.net.sizes(every_dim=True).axes
-            self._working = {s: (axes[s].runs.nearest(n) or (n,))[0] for s, n in first.items() if s in axes}
+            self._working = {
+                s: (axes[s].runs.nearest(n) or (n,))[0] for s, n in first.items() if s in axes
+            }
         return {**first, **{s: n for s, n in self._working.items() if s != but}}
 
     _working: dict[str, int] | None = None
 
-    def _size_edits(self, symbol: str, works: SizeSet, size: int, known: int | None) -> tuple[list[Edit], list[Edit]]:
+    def _size_edits(
+        self, symbol: str, works: SizeSet, size: int, known: int | None
+    ) -> tuple[list[Edit], list[Edit]]:
         promise = self.network.sizes.get(symbol)
         if isinstance(promise, SizeRange):
             return (self._range_edits(symbol, promise, works, known),) * 2
@@ -329,10 +363,14 @@ class _Finder:
             single = len(inputs) == 1 and inputs[0].name == "input"
             path = ("input", int(dim)) if single else ("input", name, int(dim))
         less, more = works.at_most(size), works.at_least(size)
-        return [Edit(path, n) for n in (less,) if n], [Edit(path, n) for n in (more,) if n is not None]
+        return [Edit(path, n) for n in (less,) if n], [
+            Edit(path, n) for n in (more,) if n is not None
+        ]
 
     @staticmethod
-    def _range_edits(symbol: str, promise: SizeRange, works: SizeSet, known: int | None) -> list[Edit]:
+    def _range_edits(
+        symbol: str, promise: SizeRange, works: SizeSet, known: int | None
+    ) -> list[Edit]:
         """A step of the period, from the first size that works."""
         if first_missing(promise, works, known) is None:
             return []
@@ -352,7 +390,11 @@ def _failing_merge(net: Net) -> Node | None:
     """The first merge whose inputs differ."""
     shapes = net.trace().by_index
     for node in net.network.nodes:
-        if isinstance(node.op, Merge) and shapes[node.index] is None and None not in net.trace().input_shapes(node):
+        if (
+            isinstance(node.op, Merge)
+            and shapes[node.index] is None
+            and None not in net.trace().input_shapes(node)
+        ):
             return node if node.op.align == "none" else None
     return None
 
@@ -395,7 +437,9 @@ class Plan:
         """The errors that are left; empty where the plan is feasible."""
         self.feasible = solution.feasible and not self.diagnostics
         """Every ``auto`` has a value, and the network closes for every size that it promises."""
-        self.assignments: dict[str, tuple[Any, ...]] = solution.assignments if solution.feasible else {}
+        self.assignments: dict[str, tuple[Any, ...]] = (
+            solution.assignments if solution.feasible else {}
+        )
         """``"up4.output_padding": (1, 0)``, one value per spatial axis."""
         self.cost = solution.cost
         self.solutions = solution.solutions

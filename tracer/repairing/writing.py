@@ -72,7 +72,9 @@ def written_plan(net: Net, ops: Ops) -> Written:
     try:
         again = net.reloaded(text)
     except TracerError as error:
-        raise EditError(f"the edited text could not be read: {error.diagnostics[0].message}") from None
+        raise EditError(
+            f"the edited text could not be read: {error.diagnostics[0].message}"
+        ) from None
     _refuse_other_network(again, network, ops)
     return Written(text, edits, notes)
 
@@ -82,7 +84,11 @@ def _parts(node: Node, place: Place, field: str, value: Any) -> list[tuple[Path,
     path = (*path_of(node, place.declaration), place.argument)
     at = place.declaration.arguments.get(place.argument)
     if at is not None and isinstance(at[1], SequenceNode):
-        return [((*path, u.axis), value[u.axis]) for u in node.unknowns if u.field == field and u.axis is not None]
+        return [
+            ((*path, u.axis), value[u.axis])
+            for u in node.unknowns
+            if u.field == field and u.axis is not None
+        ]
     if isinstance(value, tuple) and len(set(value)) == 1:
         value = value[0]
     return [(path, value)]
@@ -123,7 +129,10 @@ def _with_whole_lists(source: str, edits: list[Edit], lists: Mapping[Path, Any])
         return False
 
     whole = dict.fromkeys(e.path[:-1] for e in edits if e.path[:-1] in lists and is_elsewhere(e))
-    return [*(e for e in edits if e.path[:-1] not in whole), *(Edit(path, lists[path]) for path in whole)]
+    return [
+        *(e for e in edits if e.path[:-1] not in whole),
+        *(Edit(path, lists[path]) for path in whole),
+    ]
 
 
 def _sharing(source: str, path: Path) -> list[Path]:

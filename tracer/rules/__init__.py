@@ -27,4 +27,8 @@ def judge(net: Net) -> list[Diagnostic]:
 def is_ignored(diagnostic: Diagnostic, ignored: dict[int, frozenset[str]]) -> bool:
     """Whether a comment on its line silences a warning."""
     span = diagnostic.span
-    return diagnostic.severity == "warning" and span is not None and diagnostic.code in ignored.get(span.line, ())
+    return (
+        diagnostic.severity == "warning"
+        and span is not None
+        and diagnostic.code in ignored.get(span.line, ())
+    )

@@ -56,7 +56,9 @@ def by_node(trace: Trace, code: str, hint: str | None = None) -> Iterator[Diagno
             failed.setdefault(node.name, (node, []))[1].append(requirement)
     for node, requirements in failed.values():
         message = joined([str(r.message) for r in requirements])
-        yield warning(trace, node, code, message, requirements[0].field, requirements[0].hint or hint)
+        yield warning(
+            trace, node, code, message, requirements[0].field, requirements[0].hint or hint
+        )
 
 
 @rule("T501", "rows dropped by a stride", severity="warning")
@@ -179,9 +181,8 @@ def checkerboard(trace: Trace) -> Iterator[Diagnostic]:
         kernels, strides = per_axis(op.kernel_size, op.axes), per_axis(op.stride, op.axes)
         if any(k % s for k, s in zip(kernels, strides)):
             told.add(id(node.declaration))
-            message = (
-                f"kernel_size {written(op.kernel_size)} is not divisible by stride {written(op.stride)}: {_taps(op)}"
-            )
+            kernel, stride = written(op.kernel_size), written(op.stride)
+            message = f"kernel_size {kernel} is not divisible by stride {stride}: {_taps(op)}"
             hint = "a kernel of twice the stride covers every output pixel evenly"
             yield warning(trace, node, "T504", message, "kernel_size", hint)
 
@@ -197,7 +198,10 @@ def _taps(op: ConvTranspose) -> str:
     parts = [f"positions 0, 1, ... take {turns} taps in turn" for turns in found]
     if len(parts) == 1 and sum(map(len, found.values())) == op.axes:
         return parts[0]
-    return "; ".join(f"{part} along axis {', '.join(map(str, axes))}" for part, axes in zip(parts, found.values()))
+    return "; ".join(
+        f"{part} along axis {', '.join(map(str, axes))}"
+        for part, axes in zip(parts, found.values())
+    )
 
 
 @rule("T505", "output size differs from input size", severity="warning")
@@ -230,7 +234,12 @@ def output_differs(trace: Trace) -> Iterator[Diagnostic]:
     told: set[int] = set()
     for name, node in network.outputs.items():
         y = trace.shapes[node.name]
-        if y is None or node.expect is not None or name in network.output_expect or id(node) in told:
+        if (
+            y is None
+            or node.expect is not None
+            or name in network.output_expect
+            or id(node) in told
+        ):
             continue
         told.add(id(node))
         if len(y) == len(x) > 2 and y[2:] != x[2:]:

@@ -53,7 +53,9 @@ def not_every_size(net: Net) -> Iterator[Diagnostic]:
     network = net.network
     defaults = network.defaults()
     ops = net.plan().ops
-    sets = {symbol: p for symbol, p in network.sizes.items() if symbol in network.symbols and is_set(p)}
+    sets = {
+        symbol: p for symbol, p in network.sizes.items() if symbol in network.symbols and is_set(p)
+    }
     failed = False
     for symbol, promise in sets.items():
         span = network.size_spans[symbol]
@@ -63,7 +65,11 @@ def not_every_size(net: Net) -> Iterator[Diagnostic]:
             hint = "give `max`, or a list of sizes"
             failed = True
             yield Diagnostic(
-                "T006", f"{symbol}: not proven for every size: {error}", span, path=network.path, hint=hint
+                "T006",
+                f"{symbol}: not proven for every size: {error}",
+                span,
+                path=network.path,
+                hint=hint,
             )
             continue
         if size is None:
@@ -103,7 +109,9 @@ def _smallest_failing(net: Net, ops: Ops, symbol: str, promise: Promise) -> int 
         if served is not None:
             return _first_too_large(net, ops, symbol, promise) if missing is None else missing
         few = list(islice(members(promise), max(FEW, STEPS // len(network.nodes)) + 1))
-    failing = next((n for n in few if trace(network, {**defaults, symbol: n}, ops).diagnostics), None)
+    failing = next(
+        (n for n in few if trace(network, {**defaults, symbol: n}, ops).diagnostics), None
+    )
     if failing is None and next(islice(members(promise), len(few), None), None) is not None:
         raise TooLarge(f"a formula takes no symbols, and only the sizes up to {few[-1]} were tried")
     return failing

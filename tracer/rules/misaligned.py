@@ -14,7 +14,10 @@ from tracer.ops.crop import Crop
 from tracer.ops.resize import Resizing
 from tracer.shapes.trace import Trace
 
-HALVED = {"crop": "cuts half of what is too much off either end", "pad": "puts half of what is missing at either end"}
+HALVED = {
+    "crop": "cuts half of what is too much off either end",
+    "pad": "puts half of what is missing at either end",
+}
 """What an alignment does to both ends, where rows are missing at one."""
 
 
@@ -29,7 +32,10 @@ def apart(trace: Trace) -> Iterator[list[Meeting]]:
         if not meeting.holds and not _is_told(trace, meeting):
             of_node.setdefault(meeting.node.index, []).append(meeting)
     for found in of_node.values():
-        key = (id(found[0].node.declaration), *[(m.dim, m.first, m.second, *_beside(m)) for m in found])
+        key = (
+            id(found[0].node.declaration),
+            *[(m.dim, m.first, m.second, *_beside(m)) for m in found],
+        )
         if key not in told:
             told.add(key)
             yield found
@@ -40,7 +46,11 @@ def _is_told(trace: Trace, meeting: Meeting) -> bool:
     steps, shift = _beside(meeting)
     if steps != 1 or abs(shift) != Fraction(1, 2):
         return False
-    sources = [node for i in (meeting.first, meeting.second) for node, _ in _before(trace, meeting.node.inputs[i])]
+    sources = [
+        node
+        for i in (meeting.first, meeting.second)
+        for node, _ in _before(trace, meeting.node.inputs[i])
+    ]
     cropping = {meeting.node.index, *[node.index for node in sources]}
     return any(remark.code == "T502" and node.index in cropping for node, remark in trace.remarks())
 
@@ -74,10 +84,16 @@ def fact(trace: Trace, meeting: Meeting) -> str:
 
 def repeated(trace: Trace, meeting: Meeting) -> tuple[int, int] | None:
     """The sizes of the two, where one row of one is repeated over the other."""
-    shapes: Any = [trace.by_index[meeting.node.inputs[i].index] for i in (meeting.first, meeting.second)]
+    shapes: Any = [
+        trace.by_index[meeting.node.inputs[i].index] for i in (meeting.first, meeting.second)
+    ]
     rank = max(len(trace.by_index[source.index] or ()) for source in meeting.node.inputs)
     a, b = (shape[meeting.dim - rank + len(shape)] for shape in shapes)
-    return (a, b) if a != b and 1 in (a, b) and getattr(meeting.node.op, "align", "none") == "none" else None
+    return (
+        (a, b)
+        if a != b and 1 in (a, b) and getattr(meeting.node.op, "align", "none") == "none"
+        else None
+    )
 
 
 def pixels(n: Fraction) -> str:
@@ -94,7 +110,11 @@ def number(numerator: int, denominator: int) -> str:
         return f"about {float(exact):.3f}"
     whole, rest = divmod(abs(exact.numerator), exact.denominator)
     sign = "-" if exact < 0 else ""
-    return f"{sign}{whole} {rest}/{exact.denominator}" if whole else f"{sign}{rest}/{exact.denominator}"
+    return (
+        f"{sign}{whole} {rest}/{exact.denominator}"
+        if whole
+        else f"{sign}{rest}/{exact.denominator}"
+    )
 
 
 def producers(trace: Trace, found: list[Meeting]) -> tuple[Related, ...]:
@@ -102,7 +122,9 @@ def producers(trace: Trace, found: list[Meeting]) -> tuple[Related, ...]:
     node = found[0].node
     numbers = sorted({i for meeting in found for i in (meeting.first, meeting.second)})
     sources = [node.inputs[i] for i in numbers]
-    related = [Related(f"{s.name} gives {written(trace.by_index[s.index])} here", s.span) for s in sources]
+    related = [
+        Related(f"{s.name} gives {written(trace.by_index[s.index])} here", s.span) for s in sources
+    ]
     return tuple(dict.fromkeys(related))
 
 
@@ -111,10 +133,18 @@ def advice(trace: Trace, meeting: Meeting) -> str:
     if repeated(trace, meeting) is not None:
         return "global pooling (an adaptive pool to 1) is meant to be repeated; otherwise make the sizes meet"
     steps, shift = _beside(meeting)
-    layers = [layer for i in (meeting.first, meeting.second) for layer in _before(trace, meeting.node.inputs[i])]
-    corners = [node.name for node, op in layers if isinstance(op, Resizing) and op.how().align_corners]
+    layers = [
+        layer
+        for i in (meeting.first, meeting.second)
+        for layer in _before(trace, meeting.node.inputs[i])
+    ]
+    corners = [
+        node.name for node, op in layers if isinstance(op, Resizing) and op.how().align_corners
+    ]
     if corners and meeting.grids[0].stride != meeting.grids[1].stride:
-        return f"align_corners: false at {corners[0]} makes its step the factor by which it enlarges"
+        return (
+            f"align_corners: false at {corners[0]} makes its step the factor by which it enlarges"
+        )
     if steps != 1:
         return "enlarge by the factor by which the skip's map is larger: choose sizes that every stride divides"
     if shift.denominator != 1:
@@ -128,7 +158,9 @@ def advice(trace: Trace, meeting: Meeting) -> str:
     early, late = (meeting.first, meeting.second) if shift < 0 else (meeting.second, meeting.first)
     count = f"{rows} row{'' if rows == 1 else 's'}"
     for i, word in ((late, "fewer"), (early, "more")):
-        cropping = [node.name for node, op in _before(trace, meeting.node.inputs[i]) if isinstance(op, Crop)]
+        cropping = [
+            node.name for node, op in _before(trace, meeting.node.inputs[i]) if isinstance(op, Crop)
+        ]
         if cropping:
             return f"cut {count} {word} off the beginning at {cropping[0]}"
     return f"cut {count} off the beginning of {meeting.node.inputs[early].name}, or pad less there"

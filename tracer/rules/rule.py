@@ -53,7 +53,9 @@ class Rule(NamedTuple):
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def rule(code: str, title: str, *, severity: Severity = "error", found: Step = "judging") -> Callable[[F], F]:
+def rule(
+    code: str, title: str, *, severity: Severity = "error", found: Step = "judging"
+) -> Callable[[F], F]:
     """Register a function that finds a fault. A second one with the same code is refused."""
 
     def register(function: F) -> F:

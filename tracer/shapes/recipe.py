@@ -1,8 +1,8 @@
 """A network traced once on symbols, for any sizes.
 
 A :class:`Recipe` has the symbolic shape of every node, and as conditions all that torch requires and the config
-expects. Compiled to a flat program (:mod:`tracer.sizing.program`) it is what later traces apply: of its conditions it keeps
-sufficient ones, and where one fails, the ints decide and say why.
+expects. Compiled to a flat program (:mod:`tracer.sizing.program`) it is what later traces apply:
+of its conditions it keeps sufficient ones, and where one fails, the ints decide and say why.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ class Recipe:
         self.program = Program(space, list(network.symbols) or [""])
         self.conditions: list[tuple[Condition, Node]] = []
         """Everything that torch requires and that is expected, with the node it belongs to."""
-        self.sizes: dict[str, Dim] = {symbol: space.symbol(symbol) for symbol in network.symbols} | dict(sizes or {})
+        self.sizes: dict[str, Dim] = {
+            symbol: space.symbol(symbol) for symbol in network.symbols
+        } | dict(sizes or {})
         self.failed: Node | None = None
         """The node that fails whatever the symbols are, where one does."""
         self.unique: list[Shape] = []
@@ -92,18 +94,27 @@ class Recipe:
             if expect is not None and not self._expected(node, expect[0], self.unique[index]):
                 return False
         return not self.contracts or all(
-            self._expected(network.outputs[name], pattern, self.unique[shape_of[network.outputs[name].index]])
+            self._expected(
+                network.outputs[name], pattern, self.unique[shape_of[network.outputs[name].index]]
+            )
             for name, (pattern, _) in network.output_expect.items()
         )
 
     def _symbolic(self, node: Node, op: Op) -> Shape | None:
         inputs = [self.unique[self.shape_of[source.index]] for source in node.inputs]
-        given = {field: self.unique[self.shape_of[source.index]] for field, source in node.operands.items()}
+        given = {
+            field: self.unique[self.shape_of[source.index]]
+            for field, source in node.operands.items()
+        }
         if node.dim_fields:
-            values = {field: dims_value(dims, self.sizes) for field, dims in node.dim_fields.items()}
+            values = {
+                field: dims_value(dims, self.sizes) for field, dims in node.dim_fields.items()
+            }
             self.ops[node.index] = op = with_arguments(op, values)
             unsigned = [
-                (dims, values[field]) for field, dims in node.dim_fields.items() if field not in op.signed_fields
+                (dims, values[field])
+                for field, dims in node.dim_fields.items()
+                if field not in op.signed_fields
             ]
             pairs = [pair for dims, value in unsigned for pair in dim_pairs(dims, value)]
             for n in [n for dim, n in pairs if dim is not None and dim.__class__ is not int]:
@@ -192,7 +203,8 @@ class CompiledRecipe(Recipe):
         position = {index: i for i, index in enumerate(chain.from_iterable(ranks.values()))}
         self._pick = _picker([position[index] for index in self.shape_of])
         self._least = [
-            slot(self.program.space.interned(terms, constant)) for terms, constant in self._strictest.items()
+            slot(self.program.space.interned(terms, constant))
+            for terms, constant in self._strictest.items()
         ]
         self._zero = [slot(size) for size in self._equal]
         self._nonzero = [slot(size) for size in self._unequal]

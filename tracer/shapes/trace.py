@@ -113,7 +113,9 @@ class Trace:
 
     def is_refused(self, node: Node) -> bool:
         """Whether a node is at fault itself: it has no shape, although all that it reads has."""
-        return self.by_index[node.index] is None and all(self.by_index[s.index] is not None for s in sources(node))
+        return self.by_index[node.index] is None and all(
+            self.by_index[s.index] is not None for s in sources(node)
+        )
 
     def traced(
         self, wanted: Callable[[Op], bool] = lambda op: True
@@ -149,11 +151,19 @@ class Trace:
     def _remarks_of(self, node: Node, op: Op) -> list[Requirement]:
         inputs: Any = self.input_shapes(node)
         sizes: Any = {field: self.by_index[source.index] for field, source in node.operands.items()}
-        return [said(r) for r in chain(op.losses(*inputs, **sizes), op.cautions(*inputs, **sizes)) if not r.holds]
+        return [
+            said(r)
+            for r in chain(op.losses(*inputs, **sizes), op.cautions(*inputs, **sizes))
+            if not r.holds
+        ]
 
     def lost(self) -> list[tuple[Node, Requirement]]:
         """What is dropped or cropped unevenly (the operations' ``losses`` that do not hold)."""
-        return [(node, requirement) for node, requirement in self.remarks() if requirement.code in ("T501", "T502")]
+        return [
+            (node, requirement)
+            for node, requirement in self.remarks()
+            if requirement.code in ("T501", "T502")
+        ]
 
 
 def declared_ops(network: Network) -> Ops:
@@ -176,10 +186,16 @@ def dim_value(dim: DimPattern, sizes: Mapping[str, Dim]) -> Dim:
 
 def dims_value(dims: DimPattern | tuple[DimPattern, ...], sizes: Mapping[str, Dim]) -> Any:
     """The value of an argument that is a dim, or a list of dims."""
-    return tuple(dim_value(d, sizes) for d in dims) if isinstance(dims, tuple) else dim_value(dims, sizes)
+    return (
+        tuple(dim_value(d, sizes) for d in dims)
+        if isinstance(dims, tuple)
+        else dim_value(dims, sizes)
+    )
 
 
-def dim_pairs(dims: DimPattern | tuple[DimPattern, ...], values: Any) -> list[tuple[DimPattern, Dim]]:
+def dim_pairs(
+    dims: DimPattern | tuple[DimPattern, ...], values: Any
+) -> list[tuple[DimPattern, Dim]]:
     """Each declared dim with its value."""
     return list(zip(dims, values)) if isinstance(dims, tuple) else [(dims, values)]
 
@@ -243,9 +259,13 @@ class _Tracer:
             self._report("T201", f"the symbol {symbol} has no size", span, hint)
         return bool(missing)
 
-    def _report(self, code: str, message: str, span: Any, hint: str | None = None, related: Any = ()) -> None:
+    def _report(
+        self, code: str, message: str, span: Any, hint: str | None = None, related: Any = ()
+    ) -> None:
         self.diagnostics.append(
-            Diagnostic(code, message, span, path=self.network.path, hint=hint, related=tuple(related))
+            Diagnostic(
+                code, message, span, path=self.network.path, hint=hint, related=tuple(related)
+            )
         )
 
     def _with_dims(self, node: Node, op: Op) -> Op | None:
@@ -259,7 +279,11 @@ class _Tracer:
                 return None
             for dim, n in dim_pairs(dims, values[field]):
                 least = -MAX_INT if field in op.signed_fields else 0
-                if dim is not None and dim.__class__ is not int and (n.__class__ is not int or n < least):
+                if (
+                    dim is not None
+                    and dim.__class__ is not int
+                    and (n.__class__ is not int or n < least)
+                ):
                     text = dim.text if isinstance(dim, Expression) else dim
                     wanted = "a whole number" if least else "a whole number from 0 on"
                     message = f"{node.name}: the dim {text} is {n}; it must be {wanted}"
@@ -277,11 +301,19 @@ class _Tracer:
             given[field] = size
         for requirement in op.requirements(*inputs, **given):
             if not requirement[0]:
-                self.diagnostics.append(refusal(self.network.path, node, requirement, inputs, given))
+                self.diagnostics.append(
+                    refusal(self.network.path, node, requirement, inputs, given)
+                )
                 return None
         y = op.shape(*inputs, **given)
         if y and max(y) > limits.INTEGER:
-            self._report("T006", f"a dim of {written(y)} has more than 63 bits", node.span, None, node.use_places())
+            self._report(
+                "T006",
+                f"a dim of {written(y)} has more than 63 bits",
+                node.span,
+                None,
+                node.use_places(),
+            )
             return None
         accepted = Accepted(op, y)
         if not given:
@@ -296,7 +328,9 @@ class _Tracer:
         try:
             problem = mismatch(pattern, y, self.sizes)
         except ExpressionError as error:
-            self._report("T005", f"{what}: {error}", span_of(at), None, (*related, *node.use_places()))
+            self._report(
+                "T005", f"{what}: {error}", span_of(at), None, (*related, *node.use_places())
+            )
             return
         if problem:
             message = f"{what} has the shape {written(y)}; {problem}"
@@ -320,9 +354,17 @@ def mismatch(pattern: tuple[DimPattern, ...], y: Shape, sizes: Mapping[str, int]
         except ExpressionError as error:
             raise ExpressionError(f"the dim {getattr(dim, 'text', dim)}: {error}") from None
         if want.__class__ not in (int, float):
-            raise ExpressionError(f"the dim {getattr(dim, 'text', dim)} is {written(want)}; a size is a number")
+            raise ExpressionError(
+                f"the dim {getattr(dim, 'text', dim)} is {written(want)}; a size is a number"
+            )
         if want != n:
-            source = f"{dim.text} = " if isinstance(dim, Expression) else f"{dim} = " if isinstance(dim, str) else ""
+            source = (
+                f"{dim.text} = "
+                if isinstance(dim, Expression)
+                else f"{dim} = "
+                if isinstance(dim, str)
+                else ""
+            )
             wrong.append(f"dim {position} is expected to be {source}{want}, not {n}")
     return "; ".join(wrong) or None
 
@@ -347,12 +389,21 @@ def refusal(
     sources = list(zip(node.inputs, inputs))
     operand = node.operands.get(requirement.field or "")
     if len(sources) > 1:
-        numbered = {int(number) for number in _INPUT.findall(message)} & set(range(1, len(sources) + 1))
-        message = _INPUT.sub(lambda m: sources[int(m[1]) - 1][0].name if int(m[1]) in numbered else m[0], message)
-        sources = [source for number, source in enumerate(sources, 1) if not numbered or number in numbered]
+        numbered = {int(number) for number in _INPUT.findall(message)} & set(
+            range(1, len(sources) + 1)
+        )
+        message = _INPUT.sub(
+            lambda m: sources[int(m[1]) - 1][0].name if int(m[1]) in numbered else m[0], message
+        )
+        sources = [
+            source for number, source in enumerate(sources, 1) if not numbered or number in numbered
+        ]
     else:
         sources = [(operand, given[requirement.field or ""])] if operand is not None else []
-    related = [Related(f"{source.name} gives {written(shape)} here", source.span) for source, shape in sources]
+    related = [
+        Related(f"{source.name} gives {written(shape)} here", source.span)
+        for source, shape in sources
+    ]
     return Diagnostic(
         requirement.code,
         f"{node.name}: {message}",

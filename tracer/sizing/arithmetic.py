@@ -47,7 +47,9 @@ def choose(holds: Holds, then: Dim, otherwise: Dim) -> Dim:
     if isinstance(holds, (bool, int)):
         return then if holds else otherwise
     if isinstance(holds, Condition):
-        if then is otherwise or (isinstance(then, int) and isinstance(otherwise, int) and then == otherwise):
+        if then is otherwise or (
+            isinstance(then, int) and isinstance(otherwise, int) and then == otherwise
+        ):
             return then
         return holds.space.atom("choose", holds, then, otherwise)
     if isinstance(holds, WorkedCondition):
@@ -91,7 +93,9 @@ def conv_size(n: Dim, extent: int, stride: int, padding: int) -> Dim:
     return (n + (padding - extent)) // stride + 1
 
 
-def transposed_size(n: Dim, kernel: int, stride: int, padding: int, dilation: int, output_padding: Dim) -> Dim:
+def transposed_size(
+    n: Dim, kernel: int, stride: int, padding: int, dilation: int, output_padding: Dim
+) -> Dim:
     """Output size of a transposed convolution; ``padding`` is one side's.
 
     Source: torch.nn.ConvTranspose2d, "Shape".
@@ -99,7 +103,9 @@ def transposed_size(n: Dim, kernel: int, stride: int, padding: int, dilation: in
     return (n - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1
 
 
-def pool_size(n: Dim, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool | Size) -> Dim:
+def pool_size(
+    n: Dim, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool | Size
+) -> Dim:
     """Output size of a pooling; ``padding`` is one side's.
 
     With ``ceil_mode`` the last window is dropped where it would start in the right padding, that is where

@@ -84,7 +84,10 @@ def always(condition: Condition, symbol: str, sizes: SizeSet, analysis: Analysis
         eventual = analysis.eventually(condition)
         if eventual.holds is not None and eventual.since <= least:
             return eventual.holds
-        return eventual.holds is not False and sizes <= decide([[condition]], symbol, analysis)[0].sizes
+        return (
+            eventual.holds is not False
+            and sizes <= decide([[condition]], symbol, analysis)[0].sizes
+        )
     except (Aperiodic, TooLarge):
         return False
 
@@ -112,7 +115,9 @@ def none_below(conditions: Iterable[Condition], analysis: Analysis) -> int:
 Group = list[Condition]
 
 
-def decide(groups: Iterable[Iterable[Condition | bool]], symbol: str, analysis: Analysis) -> list[Decided]:
+def decide(
+    groups: Iterable[Iterable[Condition | bool]], symbol: str, analysis: Analysis
+) -> list[Decided]:
     """The sizes of ``symbol`` that meet all conditions of the first group, of the first two groups, and so on.
 
     The conditions depend on no other symbol. Raises :class:`TooLarge` where the first group's period is out of bounds.
@@ -153,7 +158,9 @@ def _decided(asked: list[Group], symbol: str, analysis: Analysis) -> list[Decide
 
 def _together(asked: list[Group], symbol: str, analysis: Analysis) -> list[Decided]:
     """All groups over one range of sizes."""
-    eventual = [[(condition, analysis.eventually(condition)) for condition in group] for group in asked]
+    eventual = [
+        [(condition, analysis.eventually(condition)) for condition in group] for group in asked
+    ]
     every = [e for group in eventual for _, e in group]
     start = max((e.since for e in every), default=0)
     period = math.lcm(*[e.period for e in every])
@@ -177,7 +184,9 @@ def _behind(first: Any, second: Any) -> numpy.ndarray[Any, Any]:
     return numpy.concatenate([numpy.asarray(first, bool), second])
 
 
-def _truth(asked: Sequence[Group], symbol: str, first: int, end: int) -> list[numpy.ndarray[Any, Any]]:
+def _truth(
+    asked: Sequence[Group], symbol: str, first: int, end: int
+) -> list[numpy.ndarray[Any, Any]]:
     """For each group whether its conditions and those of the groups before hold, from ``first`` to below ``end``."""
     import numpy
 
@@ -235,7 +244,9 @@ class Analysis:
         never = (min if deciding else max)((p.never_before for p in known), default=0)
         decided = [p for p in known if p.holds is deciding]
         if decided:  # one true alternative is enough, and so is one false requirement
-            return min(decided)._replace(never_before=0 if unknown is not None and deciding else never)
+            return min(decided)._replace(
+                never_before=0 if unknown is not None and deciding else never
+            )
         if unknown is not None:
             raise unknown
         since = max(p.since for p in known)
@@ -278,7 +289,9 @@ class Analysis:
         if atom.function == "minimum":
             return self._minimum(self.growth(first), self.growth(rest[0]), atom)
         if atom.function == "choose":
-            return self._choice(self.eventually(first), self.growth(rest[0]), self.growth(rest[1]), atom)
+            return self._choice(
+                self.eventually(first), self.growth(rest[0]), self.growth(rest[1]), atom
+            )
         raise Aperiodic(f"{atom!r} is a quotient of two sizes")
 
     def _minimum(self, a: Growth, b: Growth, atom: Any) -> Growth:
@@ -336,7 +349,11 @@ def _sum(a: Growth, b: Growth) -> Growth:
 
 def _scaled(a: Growth, factor: Fraction) -> Growth:
     lower, upper = tuple([c * factor for c in a.lower]), tuple([c * factor for c in a.upper])
-    return a._replace(lower=lower, upper=upper) if factor >= 0 else a._replace(lower=upper, upper=lower)
+    return (
+        a._replace(lower=lower, upper=upper)
+        if factor >= 0
+        else a._replace(lower=upper, upper=lower)
+    )
 
 
 def _product(a: Growth, b: Growth, size: Size) -> Growth:
@@ -361,7 +378,11 @@ def _multiplied(a: Polynomial, b: Polynomial) -> Polynomial:
 def _floor(a: Growth, ratio: Fraction) -> Growth:
     """floor(f * ratio), ratio > 0: a floor lies less than 1 below."""
     scaled = _scaled(a, ratio)
-    lower = _added(scaled.lower, (Fraction(1, ratio.denominator) - 1,)) if ratio.denominator > 1 else scaled.lower
+    lower = (
+        _added(scaled.lower, (Fraction(1, ratio.denominator) - 1,))
+        if ratio.denominator > 1
+        else scaled.lower
+    )
     period = None
     if a.period is not None:
         # f * ratio must grow by a whole number from period to period.
@@ -383,7 +404,8 @@ def nonnegative_from(polynomial: Polynomial) -> int | None:
         return max(-(rest[0] // leading), 0) if rest else 0
     degree = len(rest)
     largest = max(
-        (math.ceil((abs(c / leading)) ** Fraction(1, degree - i)) for i, c in enumerate(rest) if c), default=0
+        (math.ceil((abs(c / leading)) ** Fraction(1, degree - i)) for i, c in enumerate(rest) if c),
+        default=0,
     )
     return 2 * largest + 1
 
@@ -391,7 +413,9 @@ def nonnegative_from(polynomial: Polynomial) -> int | None:
 def _literal(relation: str, growth: Growth, condition: Condition) -> Eventually:
     """A comparison with 0."""
     since = growth.since
-    above = nonnegative_from(growth.lower if relation == "ge" else _added(growth.lower, (Fraction(-1),)))
+    above = nonnegative_from(
+        growth.lower if relation == "ge" else _added(growth.lower, (Fraction(-1),))
+    )
     if above is None and relation != "ge" and len(growth.lower) == 1 and growth.lower[0] > 0:
         above = 0
     if above is not None:

@@ -73,7 +73,9 @@ class Program:
             (atom,), factor = terms[0]
             base = (slot_of[atom], factor)
         else:
-            products = tuple((factor, tuple(slot_of[a] for a in monomial)) for monomial, factor in terms)
+            products = tuple(
+                (factor, tuple(slot_of[a] for a in monomial)) for monomial, factor in terms
+            )
             base = (self._emit(POLYNOMIAL, (products, 0)), 1)
         self._base[id(size.siblings)] = base
         return base
@@ -89,7 +91,9 @@ class Program:
                 terms = numerator.terms
                 if len(terms) == 1 and len(terms[0][0]) == 1:
                     (inner,), factor = terms[0]
-                    return self._emit(FLOORDIV, (self._slot_of_atom[inner], factor, numerator.constant, divisor))
+                    return self._emit(
+                        FLOORDIV, (self._slot_of_atom[inner], factor, numerator.constant, divisor)
+                    )
             return self._emit(QUOTIENT, (self.slot(numerator), self.slot(divisor)))
         if atom.function == "minimum":
             return self._emit(MINIMUM, (self.slot(arguments[0]), self.slot(arguments[1])))
@@ -193,7 +197,9 @@ def _run_of(emitted: tuple[int, Instruction]) -> tuple[int, Any, Any]:
     return (kind, instruction[0], instruction[1]) if kind == AFFINE else (kind, None, None)
 
 
-def substitute(sizes: Iterable[SizeLike | Condition | bool], values: Mapping[str, Dim]) -> list[Any]:
+def substitute(
+    sizes: Iterable[SizeLike | Condition | bool], values: Mapping[str, Dim]
+) -> list[Any]:
     """Values of sizes and truths of conditions, for given values of all symbols."""
     wanted = list(sizes)
     first = next((s for s in wanted if isinstance(s, (Size, Condition))), None)
@@ -201,7 +207,9 @@ def substitute(sizes: Iterable[SizeLike | Condition | bool], values: Mapping[str
         return wanted
     program = Program(first.space, list(values))
     plan = [
-        program.watch(s) if isinstance(s, Condition) else program.slot(s) for s in wanted if not isinstance(s, bool)
+        program.watch(s) if isinstance(s, Condition) else program.slot(s)
+        for s in wanted
+        if not isinstance(s, bool)
     ]
     v = program.run(values)
     results = iter([program.truth(p, v) if isinstance(p, Condition) else v[p] for p in plan])

@@ -1,8 +1,8 @@
 """A set of sizes that is exact for every integer from 0 on.
 
 Size functions of strides are eventually periodic, so the sizes that a network takes are a finite list and, from some
-size on, residue classes of one modulus. This file knows sets only: :mod:`tracer.sizing.periodic` says when a condition is
-periodic, :mod:`tracer.planning.working_sizes` asks it of a network.
+size on, residue classes of one modulus. This file knows sets only: :mod:`tracer.sizing.periodic` says when a
+condition is periodic, :mod:`tracer.planning.working_sizes` asks it of a network.
 """
 
 from __future__ import annotations
@@ -82,7 +82,11 @@ class SizeSet(msgspec.Struct, frozen=True):
         if self.residues and size >= self.start:
             base = size - size % self.modulus
             place = bisect_left(self.residues, size % self.modulus + 1)
-            found = base + self.residues[place - 1] if place else base - self.modulus + self.residues[-1]
+            found = (
+                base + self.residues[place - 1]
+                if place
+                else base - self.modulus + self.residues[-1]
+            )
             if found >= self.start:
                 return found
         place = bisect_left(self.finite, size + 1)
@@ -134,7 +138,9 @@ class SizeSet(msgspec.Struct, frozen=True):
             return f"no {symbol}"
         if self.modulus == 1 and self.residues:
             forms = [f"{symbol} >= {self.start}" if self.start else f"any {symbol}"]
-            return ", or ".join([f"{symbol} = {_listed(self.finite)}", *forms] if self.finite else forms)
+            return ", or ".join(
+                [f"{symbol} = {_listed(self.finite)}", *forms] if self.finite else forms
+            )
         single, classes = list(self.finite), dict[int, list[str]]()
         for first, last in _runs(self.residues, self.modulus):
             k = -(-(self.start - first) // self.modulus)
@@ -143,7 +149,11 @@ class SizeSet(msgspec.Struct, frozen=True):
             single += range(self.start, self.modulus * (k - 1) + last + 1)
         texts = [f"{symbol} = {_listed(sorted(single))}"] if single else []
         for k, found in classes.items():
-            shown = found if len(found) <= 8 else [*found[:4], f"... {found[-1]} ({len(self.residues)} in all)"]
+            shown = (
+                found
+                if len(found) <= 8
+                else [*found[:4], f"... {found[-1]} ({len(self.residues)} in all)"]
+            )
             texts.append(f"{symbol} = {' or '.join(shown)}, k >= {k}")
         return ", or ".join(texts)
 
@@ -211,7 +221,10 @@ def of_members(truth: numpy.ndarray[Any, Any], period: int) -> SizeSet:
     different = numpy.flatnonzero(truth[:start] != pattern[numpy.arange(start) % modulus])
     start = int(different[-1]) + 1 if len(different) else 0
     return SizeSet(
-        tuple(numpy.flatnonzero(truth[:start]).tolist()), start, modulus, tuple(numpy.flatnonzero(pattern).tolist())
+        tuple(numpy.flatnonzero(truth[:start]).tolist()),
+        start,
+        modulus,
+        tuple(numpy.flatnonzero(pattern).tolist()),
     )
 
 
@@ -245,4 +258,6 @@ def _combined(a: SizeSet, b: SizeSet, join: Any) -> SizeSet:
 def refuse_large(modulus: int, start: int) -> None:
     """Raise :class:`TooLarge` where a set would be decided beyond what is computed."""
     if modulus + start > MODULUS:
-        raise TooLarge(f"the sizes repeat every {modulus}, from {start} on; at most {MODULUS} are computed")
+        raise TooLarge(
+            f"the sizes repeat every {modulus}, from {start} on; at most {MODULUS} are computed"
+        )

@@ -38,7 +38,9 @@ class Substitution:
             return self.values.get(first, self.space.symbol(first))
         if atom.function == "floordiv":
             divisor: Any = self.size(rest[0])
-            return self.size(first) // (at_least_one(divisor) if isinstance(divisor, int) else divisor)
+            return self.size(first) // (
+                at_least_one(divisor) if isinstance(divisor, int) else divisor
+            )
         if atom.function == "minimum":
             return minimum(self.size(first), self.size(rest[0]))
         if atom.function == "scale":

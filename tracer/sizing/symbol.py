@@ -171,7 +171,9 @@ class Size:
         text = ""
         for monomial, factor in self.terms:
             product = "*".join(
-                f"({a!r})" if a.function == "floordiv" and (len(monomial) > 1 or factor != 1) else repr(a)
+                f"({a!r})"
+                if a.function == "floordiv" and (len(monomial) > 1 or factor != 1)
+                else repr(a)
                 for a in (atoms[i] for i in monomial)
             )
             sign = ("-" if factor < 0 else "") if not text else (" - " if factor < 0 else " + ")
@@ -225,7 +227,9 @@ class Size:
         if isinstance(other, int):
             if other == 0:
                 return 0
-            return self.space.interned(tuple((m, c * other) for m, c in self.terms), self.constant * other)
+            return self.space.interned(
+                tuple((m, c * other) for m, c in self.terms), self.constant * other
+            )
         total: dict[Monomial, int] = {}
         for m1, c1 in (*self.terms, ((), self.constant)):
             for m2, c2 in (*other.terms, ((), other.constant)):
@@ -356,9 +360,14 @@ def compare(relation: str, difference: SizeLike) -> Condition | bool:
         difference = difference.space.interned(reduced, difference.constant // common)
     if relation != "ge" and difference.terms[0][1] < 0:  # a == b and b == a are one condition
         difference = difference.space.interned(
-            tuple([(monomial, -factor) for monomial, factor in difference.terms]), -difference.constant
+            tuple([(monomial, -factor) for monomial, factor in difference.terms]),
+            -difference.constant,
         )
-    if relation != "ge" and not difference.constant and (divided := _without_common_atom(difference)):
+    if (
+        relation != "ge"
+        and not difference.constant
+        and (divided := _without_common_atom(difference))
+    ):
         # a*p is 0 where one of them is.
         rest, factor = (compare(relation, part) for part in divided)
         return rest | factor if relation == "eq" else rest & factor
@@ -403,7 +412,9 @@ class Condition:
     __ror__ = __or__
 
     def __bool__(self) -> bool:
-        raise TypeError(f"the condition {self!r} has no truth value yet: no formula may branch on it")
+        raise TypeError(
+            f"the condition {self!r} has no truth value yet: no formula may branch on it"
+        )
 
     def __repr__(self) -> str:
         if self.relation in ("and", "or"):

@@ -28,7 +28,11 @@ class Worked:
 
     def __repr__(self) -> str:
         (sign, text, _), *rest = self.terms
-        return ("−" if sign < 0 else "") + text + "".join(f" {'−' if s < 0 else '+'} {t}" for s, t, _ in rest)
+        return (
+            ("−" if sign < 0 else "")
+            + text
+            + "".join(f" {'−' if s < 0 else '+'} {t}" for s, t, _ in rest)
+        )
 
     def factor(self, *kinds: int) -> str:
         """The text as part of a product: in brackets, unless it is one term of these kinds."""
@@ -102,10 +106,18 @@ class Worked:
         return WorkedCondition(f"{self} < {_worked(other)}")
 
     def __eq__(self, other: object) -> Any:
-        return WorkedCondition(f"{self} = {_worked(other)}") if isinstance(other, (int, Worked)) else NotImplemented
+        return (
+            WorkedCondition(f"{self} = {_worked(other)}")
+            if isinstance(other, (int, Worked))
+            else NotImplemented
+        )
 
     def __ne__(self, other: object) -> Any:
-        return WorkedCondition(f"{self} ≠ {_worked(other)}") if isinstance(other, (int, Worked)) else NotImplemented
+        return (
+            WorkedCondition(f"{self} ≠ {_worked(other)}")
+            if isinstance(other, (int, Worked))
+            else NotImplemented
+        )
 
     __hash__ = object.__hash__
 
@@ -123,7 +135,9 @@ class WorkedCondition:
 
     def __and__(self, other: Any) -> Any:
         return (
-            WorkedCondition(f"{self.text} and {other.text}") if isinstance(other, WorkedCondition) else other and self
+            WorkedCondition(f"{self.text} and {other.text}")
+            if isinstance(other, WorkedCondition)
+            else other and self
         )
 
     __rand__ = __and__
@@ -145,4 +159,8 @@ class WorkedCondition:
 
 
 def _worked(value: Any) -> Worked:
-    return value if isinstance(value, Worked) else Worked(value if isinstance(value, int) else str(value))
+    return (
+        value
+        if isinstance(value, Worked)
+        else Worked(value if isinstance(value, int) else str(value))
+    )

@@ -44,7 +44,9 @@ class Editor:
     def change(self, path: Path, value: Value) -> None:
         """Record one edit; paths are looked up in the text as it was."""
         parent, step = self._parent(path), path[-1]
-        if parent is not None and (parent.kind == "list" or step.__class__ is int or step in parent.own()):
+        if parent is not None and (
+            parent.kind == "list" or step.__class__ is int or step in parent.own()
+        ):
             self._replace(self._child(parent, path, len(path) - 1), value)
             return
         pair = f"{written_value(step)}: {written_value(value)}"
@@ -78,14 +80,21 @@ class Editor:
         """What holds or gets the path's last key; None for a mapping that is missing at the top level."""
         here = self.root
         top = path[0]
-        if len(path) == 2 and here.kind == "mapping" and top.__class__ is str and top not in self.places.entries(here):
+        if (
+            len(path) == 2
+            and here.kind == "mapping"
+            and top.__class__ is str
+            and top not in self.places.entries(here)
+        ):
             if path[1].__class__ is int:
                 raise EditError(f"there is no {dotted(path)}")
             return None
         for depth in range(len(path) - 1):
             here = self._child(here, path, depth)
             if here.kind == "alias" and depth < len(path) - 2:
-                raise EditError(f"{dotted(path[: depth + 1])} is an alias: {dotted(path)} is written elsewhere")
+                raise EditError(
+                    f"{dotted(path[: depth + 1])} is an alias: {dotted(path)} is written elsewhere"
+                )
         return here
 
     def _child(self, here: Piece, path: Path, depth: int) -> Piece:
@@ -96,7 +105,9 @@ class Editor:
             if step in own:
                 return own[step]
             if step in self.places.entries(here):
-                raise EditError(f"{dotted(path[: depth + 1])} comes in by a merge key: it is written elsewhere")
+                raise EditError(
+                    f"{dotted(path[: depth + 1])} comes in by a merge key: it is written elsewhere"
+                )
         elif here.kind == "list" and step.__class__ is int and 0 <= int(step) < len(here.items):
             return here.items[int(step)]
         raise EditError(f"there is no {dotted(path[: depth + 1])}")
@@ -109,7 +120,12 @@ class Editor:
         if parent.target.kind == "mapping":
             return
         name = parent.target
-        fits = len(path) > 2 and name.kind == "scalar" and bool(name.value) and is_text(name.value, name.style)
+        fits = (
+            len(path) > 2
+            and name.kind == "scalar"
+            and bool(name.value)
+            and is_text(name.value, name.style)
+        )
         if parent.kind == "scalar":
             if parent.referred:
                 raise EditError(f"{place} has an anchor that is used elsewhere")
@@ -128,10 +144,17 @@ class Editor:
     def _write(self, start: int, end: int, text: str) -> None:
         """Write a value, apart from what stands before it."""
         before = self.source[start - 1 : start]
-        self._splice(start, end, text if before in ("", "[", "{", ",") or before.isspace() else f" {text}")
+        self._splice(
+            start, end, text if before in ("", "[", "{", ",") or before.isspace() else f" {text}"
+        )
 
     def _replace(self, piece: Piece, value: Value) -> None:
-        if isinstance(value, tuple) and piece.kind == "list" and value and len(value) == len(piece.items):
+        if (
+            isinstance(value, tuple)
+            and piece.kind == "list"
+            and value
+            and len(value) == len(piece.items)
+        ):
             for item, one in zip(piece.items, value):
                 self._replace(item, one)
             return
@@ -165,7 +188,9 @@ class Editor:
     # Keys
 
     def _add_missing(self) -> None:
-        pairs = [f"{written_value(key)}: {{{', '.join(inner)}}}" for key, inner in self.missing.items()]
+        pairs = [
+            f"{written_value(key)}: {{{', '.join(inner)}}}" for key, inner in self.missing.items()
+        ]
         given = self.root.own().get("input")
         if pairs and given is not None and not self.root.flow:
             self._add_lines(given, self._indent(self.root), pairs)
@@ -211,7 +236,9 @@ class Editor:
             lines = [f"{self._line_break(end)}{margin}{pair}" for pair in pairs]
             if not trailing:
                 self._splice(at, at, f"{space},", 0)
-            self._splice(end, end, "".join(line + "," for line in lines) if trailing else ",".join(lines), 1)
+            self._splice(
+                end, end, "".join(line + "," for line in lines) if trailing else ",".join(lines), 1
+            )
         elif trailing:
             self._splice(at, at, "".join(f" {pair}," for pair in pairs), 0)
         else:
@@ -223,7 +250,11 @@ class Editor:
         if found:
             return found[0]
         start = _line_start(self.source, index)
-        return "\r\n" if self.source[:start].endswith("\r\n") else self.source[start - 1 : start] or "\n"
+        return (
+            "\r\n"
+            if self.source[:start].endswith("\r\n")
+            else self.source[start - 1 : start] or "\n"
+        )
 
 
 def _line_start(text: str, index: int) -> int:

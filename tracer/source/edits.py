@@ -61,7 +61,9 @@ def _refuse_overlaps(edits: Sequence[Edit]) -> None:
     for edit in edits:
         for length in range(1, len(edit.path)):
             if edit.path[:length] in seen:
-                raise EditError(f"one edit changes {dotted(edit.path[:length])}, another {dotted(edit.path)} in it")
+                raise EditError(
+                    f"one edit changes {dotted(edit.path[:length])}, another {dotted(edit.path)} in it"
+                )
 
 
 Leaves = dict[Path, Node]
@@ -103,13 +105,23 @@ def _compare(before: Leaves, new: str, edits: Sequence[Edit]) -> None:
     except EditError as error:
         raise EditError(f"the edited text could not be read: {error}") from None
     places = Places(pieces(new))
-    changed = {path: edits[i].value for path, i in places.sharing([places.at(edit.path) for edit in edits])}
+    changed = {
+        path: edits[i].value for path, i in places.sharing([places.at(edit.path) for edit in edits])
+    }
     for path in changed:
-        stood = before.pop(path[:-1], None)  # an empty mapping, nothing, or an operation's name: now it has keys
+        stood = before.pop(
+            path[:-1], None
+        )  # an empty mapping, nothing, or an operation's name: now it has keys
         if isinstance(stood, ScalarNode) and not _says(stood, None):
             before[path[:-1] + ("op",)] = stood  # noqa: RUF005 mypy takes the other form for Python 3.11's
-    kept = {p: node for p, node in before.items() if not any(p[: i + 1] in changed for i in range(len(p)))}
-    wanted = {(*path, *inner): one for path, value in changed.items() for inner, one in _flat(value)}
+    kept = {
+        p: node
+        for p, node in before.items()
+        if not any(p[: i + 1] in changed for i in range(len(p)))
+    }
+    wanted = {
+        (*path, *inner): one for path, value in changed.items() for inner, one in _flat(value)
+    }
     for path in [*after, *kept, *wanted]:
         node = after.get(path)
         right = _says(node, wanted[path]) if path in wanted else _same(node, kept.get(path))
@@ -146,7 +158,9 @@ def _same(one: Node | None, other: Node | None) -> bool:
 
 
 def _tag(node: Node) -> str:
-    return node.tag if node.tag.__class__ is str else ""  # the composer puts something else for a missing one
+    return (
+        node.tag if node.tag.__class__ is str else ""
+    )  # the composer puts something else for a missing one
 
 
 __all__ = ["Edit", "EditError", "Value", "edited", "shared_places", "written_value"]

@@ -72,7 +72,14 @@ _TOKEN = re.compile(
     r"|(?P<text>'[^']*'|\"[^\"]*\")|(?P<sign>\*\*|//|==|!=|<=|>=|[-+*/%<>()\[\],]))"
 )
 _WORDS = {"if", "else", "and", "or", "not"}
-_CONSTANTS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
+_CONSTANTS = {
+    "true": True,
+    "false": False,
+    "null": None,
+    "True": True,
+    "False": False,
+    "None": None,
+}
 
 
 @lru_cache(maxsize=4096)
@@ -175,7 +182,9 @@ class _Parser:
 
         return joined
 
-    def _chain(self, level: Callable[[], Compute], functions: Mapping[str, Callable[[Any, Any], Any]]) -> Compute:
+    def _chain(
+        self, level: Callable[[], Compute], functions: Mapping[str, Callable[[Any, Any], Any]]
+    ) -> Compute:
         """Operands of one level, joined from the left: a loop, so that a long sum is not a deep one."""
         first, steps = level(), []
         while sign := self.take(*functions):
@@ -207,7 +216,9 @@ class _Parser:
             return left
         compare, right = _COMPARE[sign], self.sum()
         if self.token[1] in _COMPARE:
-            raise ExpressionError(f"comparisons are not chained; join two with `and` in {self.text.strip()!r}")
+            raise ExpressionError(
+                f"comparisons are not chained; join two with `and` in {self.text.strip()!r}"
+            )
         return lambda s: compare(left(s), right(s))
 
     def sum(self) -> Compute:
@@ -264,7 +275,11 @@ class _Parser:
             return lambda s: word[1:-1]
         if kind == "name":
             self.advance()
-            return self._call(word) if self.token[1] == "(" and word in _FUNCTIONS else self._name(word)
+            return (
+                self._call(word)
+                if self.token[1] == "(" and word in _FUNCTIONS
+                else self._name(word)
+            )
         if self.take("("):
             inner = self.ternary()
             self.need(")")
@@ -370,7 +385,11 @@ def _kind(value: Any) -> str:
 
 
 def _written(value: Any) -> str:
-    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else _kind(value)
+    return (
+        str(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+        else _kind(value)
+    )
 
 
 def _listed(value: Any) -> bool:
@@ -404,7 +423,9 @@ def _power(base: Any, exponent: Any) -> Any:
         if isinstance(result, complex):
             raise ExpressionError("the result is not a real number")
         return bounded(result)
-    if exponent > 1024 or (isinstance(base, int) and abs(base) > 1 and abs(base).bit_length() * exponent > 4096):
+    if exponent > 1024 or (
+        isinstance(base, int) and abs(base) > 1 and abs(base).bit_length() * exponent > 4096
+    ):
         raise ExpressionError("the power is out of range")
     result = 1
     for _ in range(exponent):
@@ -427,7 +448,9 @@ def _round(*values: Any) -> Any:
         raise ExpressionError("round takes a number, and the number of digits to keep")
     number, *digits = map(_number, values)
     if digits and (not isinstance(digits[0], int) or abs(digits[0]) > limits.DIGITS):
-        raise ExpressionError(f"round keeps between -{limits.DIGITS} and {limits.DIGITS} digits, not {digits[0]}")
+        raise ExpressionError(
+            f"round keeps between -{limits.DIGITS} and {limits.DIGITS} digits, not {digits[0]}"
+        )
     return bounded(round(number, *digits))
 
 
@@ -439,7 +462,11 @@ def _extreme(choose: Callable[[Any, Any], Any]) -> Callable[..., Any]:
         best = _number(items[0])
         for item in items[1:]:
             numbers = isinstance(best, float) or isinstance(_number(item), float)
-            best = (min(best, item) if choose is minimum else max(best, item)) if numbers else choose(best, item)
+            best = (
+                (min(best, item) if choose is minimum else max(best, item))
+                if numbers
+                else choose(best, item)
+            )
         return best
 
     return of

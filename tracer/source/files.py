@@ -29,7 +29,9 @@ def unified_diff(old: str, new: str, path: str) -> str:
     name = printable(path).lstrip("/")
     behind = "\t" if " " in name else ""  # else a name would end at its first space
     found = difflib.unified_diff(_lines(old), _lines(new), f"a/{name}{behind}", f"b/{name}{behind}")
-    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in found)
+    return "".join(
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in found
+    )
 
 
 def _lines(text: str) -> list[str]:
@@ -67,12 +69,16 @@ def write_file(path: str | os.PathLike[str], new: bytes) -> None:
 
 def _replace(target: str, path: str | os.PathLike[str], new: bytes, old: bytes | None) -> None:
     """Put the bytes beside the file, then in its place; ``old`` are those that it has, None where there is no file."""
-    if old is not None and not os.access(target, os.W_OK):  # a directory's permission would be enough to replace it
+    if old is not None and not os.access(
+        target, os.W_OK
+    ):  # a directory's permission would be enough to replace it
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
     directory = os.path.dirname(target)
     temporary = os.path.join(directory, f".tracer-{secrets.token_hex(8)}.tmp")
     try:  # the name is known before the file is there, so that no interrupt can leave it behind
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if old is not None else 0o666)
+        handle = os.open(
+            temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if old is not None else 0o666
+        )
         with _closing(handle):
             _write(handle, new)
             if old is not None:
@@ -90,7 +96,9 @@ def _replace(target: str, path: str | os.PathLike[str], new: bytes, old: bytes |
 
 def _refuse_changed(target: str, old: bytes) -> None:
     """Raises :class:`EditError` unless the file is a regular one with these bytes."""
-    if not stat.S_ISREG(os.stat(target).st_mode):  # before it is opened: a pipe would wait for a writer
+    if not stat.S_ISREG(
+        os.stat(target).st_mode
+    ):  # before it is opened: a pipe would wait for a writer
         raise EditError(f"{printable(target)} is not a regular file")
     with open(target, "rb") as file:
         if file.read(len(old) + 1) != old:

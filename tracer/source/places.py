@@ -79,7 +79,9 @@ class Piece:
     def own(self) -> dict[str, Piece]:
         """A mapping's own values by key, without those that merge keys bring in."""
         if self._own is None:
-            self._own = {key.target.value: value for key, value in self.pairs if not is_merge_key(key)}
+            self._own = {
+                key.target.value: value for key, value in self.pairs if not is_merge_key(key)
+            }
         return self._own
 
 
@@ -163,7 +165,9 @@ class _Reader:
     def _list(self, piece: Piece, flow: bool) -> None:
         piece.kind = "list"
         piece.flow = piece.braced = flow
-        piece.body = piece.end - 1 if flow or self.text[piece.end : piece.end + 1] != "-" else piece.end
+        piece.body = (
+            piece.end - 1 if flow or self.text[piece.end : piece.end + 1] != "-" else piece.end
+        )
         place = piece.body + 1
         while not isinstance(event := next(self.events), SequenceEndEvent):
             if not flow and piece.items:

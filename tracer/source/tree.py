@@ -49,7 +49,10 @@ class Follows(Fault):
 
 def span_of(node: Node) -> Span:
     """Where a node stands; a block collection is shown by its first line."""
-    start, end = node.start_mark, node.end_mark or node.start_mark  # a collection that is still open has no end
+    start, end = (
+        node.start_mark,
+        node.end_mark or node.start_mark,
+    )  # a collection that is still open has no end
     if end.line != start.line and not isinstance(node, ScalarNode):
         return Span(start.line + 1, start.column + 1, start.line + 1, start.column + 2)
     return Span(start.line + 1, start.column + 1, end.line + 1, end.column + 1)
@@ -104,7 +107,9 @@ _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U000100
 def decode(raw: bytes) -> str:
     """The text of a file: UTF-8, with or without a byte order mark."""
     if len(raw) > limits.FILE_BYTES:
-        raise Fault("T006", f"the file has more than {limits.FILE_BYTES >> 20} MiB", Span(1, 1, 1, 2))
+        raise Fault(
+            "T006", f"the file has more than {limits.FILE_BYTES >> 20} MiB", Span(1, 1, 1, 2)
+        )
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -121,7 +126,9 @@ def _place(text: str, index: int) -> Span:
 def compose(text: str) -> Node:
     """The root node of a document. Raises :class:`Fault` (T001, T006)."""
     if len(text) > limits.FILE_BYTES:
-        raise Fault("T006", f"the text has more than {limits.FILE_BYTES >> 20} MiB", Span(1, 1, 1, 2))
+        raise Fault(
+            "T006", f"the text has more than {limits.FILE_BYTES >> 20} MiB", Span(1, 1, 1, 2)
+        )
     if not text.isascii():  # of those that are, the parser refuses the same
         _refuse_unprintable(text)
     # Every level of nesting takes one of these characters, or a column of indentation; every value one of these or
@@ -131,7 +138,9 @@ def compose(text: str) -> Node:
         openings = sum(map(text.count, "[{-?"))
         values = openings + sum(map(text.count, ",:\n"))
     if values > limits.SEPARATORS:
-        raise Fault("T006", f"more than {limits.SEPARATORS} separators in one file", Span(1, 1, 1, 2))
+        raise Fault(
+            "T006", f"more than {limits.SEPARATORS} separators in one file", Span(1, 1, 1, 2)
+        )
     safe = openings + (2 * len(text)) ** 0.5 < SAFE_OPENINGS and values < limits.YAML_NODES
     try:
         root = (_Composer if safe else _GuardedComposer)(text).get_single_node()
@@ -143,9 +152,16 @@ def compose(text: str) -> Node:
         raise Fault("T001", f"YAML syntax: {error}", Span(1, 1, 1, 2)) from None
     except RecursionError:
         raise Fault("T006", "nested too deeply", Span(1, 1, 1, 2)) from None
-    nothing = isinstance(root, ScalarNode) and not root.value and not root.style and root.tag.__class__ is not str
+    nothing = (
+        isinstance(root, ScalarNode)
+        and not root.value
+        and not root.style
+        and root.tag.__class__ is not str
+    )
     if root is None or nothing:
-        raise Fault("T004", "the file is empty; a network needs `input` and `layers`", Span(1, 1, 1, 2))
+        raise Fault(
+            "T004", "the file is empty; a network needs `input` and `layers`", Span(1, 1, 1, 2)
+        )
     if "<<" in text:
         _expand_merge_keys(root)
     return root  # type: ignore[no-any-return]
@@ -154,7 +170,11 @@ def compose(text: str) -> Node:
 def _refuse_unprintable(text: str) -> None:
     bad = _UNPRINTABLE.search(text)
     if bad:
-        raise Fault("T001", f"the character U+{ord(bad[0]):04X} is not allowed in YAML", _place(text, bad.start()))
+        raise Fault(
+            "T001",
+            f"the character U+{ord(bad[0]):04X} is not allowed in YAML",
+            _place(text, bad.start()),
+        )
 
 
 def _syntax_fault(text: str, error: yaml.MarkedYAMLError) -> Fault:
@@ -163,7 +183,9 @@ def _syntax_fault(text: str, error: yaml.MarkedYAMLError) -> Fault:
     hint = None
     if mark and re.search(r"(?<![\"'])\$\{", "".join(text.splitlines()[mark.line : mark.line + 1])):
         hint = 'inside { } or [ ], an expression needs quotes: "${...}"'
-    if "nesting" in (error.problem or ""):  # the scanner reads ahead of the guard, and has a limit of its own
+    if "nesting" in (
+        error.problem or ""
+    ):  # the scanner reads ahead of the guard, and has a limit of its own
         return Fault("T006", f"nested deeper than {limits.DEPTH} levels", span)
     if mark and text[mark.index : mark.index + 1] == "\t":
         return Fault("T001", "YAML syntax: a tab cannot indent", span, "use spaces")
@@ -187,7 +209,11 @@ _SPECIAL: dict[str, Scalar] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
-    **{sign + text: float(sign + "inf") for sign in ("", "+", "-") for text in (".inf", ".Inf", ".INF")},
+    **{
+        sign + text: float(sign + "inf")
+        for sign in ("", "+", "-")
+        for text in (".inf", ".Inf", ".INF")
+    },
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
 _NUMERIC_START = frozenset("0123456789+-.")
@@ -277,7 +303,13 @@ def _wrong_key(key: Node, found: Entries) -> Fault:
     if name in found:
         first = found[name][0]
         related = (Related("first given here", span_of(first)),)
-        return Fault("T002", f"duplicate key {name!r}: line {first.start_mark.line + 1} has it too", key, None, related)
+        return Fault(
+            "T002",
+            f"duplicate key {name!r}: line {first.start_mark.line + 1} has it too",
+            key,
+            None,
+            related,
+        )
     return Fault("T004", f"a key must be a text, not {name or 'nothing'}", key)
 
 
@@ -328,7 +360,9 @@ class _Merges:
         self.count += len(merged.value) + 1
         if self.count > limits.MERGED_KEYS:
             raise Fault("T006", f"merge keys bring in more than {limits.MERGED_KEYS} keys", merged)
-        new = [(k, v) for k, v in merged.value if not isinstance(k, ScalarNode) or k.value not in names]
+        new = [
+            (k, v) for k, v in merged.value if not isinstance(k, ScalarNode) or k.value not in names
+        ]
         names.update(k.value for k, _ in new if isinstance(k, ScalarNode))
         return new
 

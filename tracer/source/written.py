@@ -80,7 +80,9 @@ def quoted(text: str, style: str = '"') -> str:
     """A text in quotes: double ones, or single ones where these are the ``style`` and nothing needs an escape."""
     if style == "'" and text.isprintable():
         return "'" + text.replace("'", "''") + "'"
-    return '"' + "".join(c if c.isprintable() and c not in '"\\' else _escaped(c) for c in text) + '"'
+    return (
+        '"' + "".join(c if c.isprintable() and c not in '"\\' else _escaped(c) for c in text) + '"'
+    )
 
 
 def _escaped(character: str) -> str:

@@ -72,7 +72,11 @@ def _checked(found: Axis) -> Axis:
     if len(found) > MOST:
         raise Unvaried(f"{name} has {len(found)} values")
     if found.kind == "size":
-        bad = found[0] if found.values is None else next((v for v in found.values if v.__class__ is not int), found[0])
+        bad = (
+            found[0]
+            if found.values is None
+            else next((v for v in found.values if v.__class__ is not int), found[0])
+        )
         if bad.__class__ is not int or bad < 0 or not found.is_whole:
             raise Unvaried(f"a size of {name} is {written(bad)}; sizes are integers from 0 on")
     return found

@@ -38,18 +38,25 @@ def competing(
     measures: dict[str, list[Any]] = {name: [] for name in by}
     places: list[tuple[int, int]] = []
     for number, columns in enumerate(tables()):
-        taken = [i for i, valid in enumerate(columns["valid"]) if valid and asked.is_met(columns, i)]
+        taken = [
+            i for i, valid in enumerate(columns["valid"]) if valid and asked.is_met(columns, i)
+        ]
         places += [(number, i) for i in taken]
         for name, found in measures.items():
             values = columns[name]
             found += [values[i] for i in taken]
     if not places:
         return Competition(measures, [], [], asked.told(nobody=True))
-    ordered = {name: np.array([_measured(n, name in larger) for n in values]) for name, values in measures.items()}
+    ordered = {
+        name: np.array([_measured(n, name in larger) for n in values])
+        for name, values in measures.items()
+    }
     shared_first = sorted(ordered, key=lambda name: name not in larger)
     best = front([ordered[name] for name in shared_first]).tolist()
     best.sort(key=lambda i: tuple(values[i] for values in ordered.values()))
-    return Competition(measures, best, _rows(tables(), [places[i] for i in best]), asked.told(nobody=False))
+    return Competition(
+        measures, best, _rows(tables(), [places[i] for i in best]), asked.told(nobody=False)
+    )
 
 
 def _rows(tables: Iterator[Columns], places: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
@@ -78,7 +85,9 @@ class _Asked:
     def __init__(self, where: Expression | None) -> None:
         self.where = where
         self.names = sorted(where.names) if where is not None else []
-        self.bounds = [] if where is None else [(m[1], m[2], m[3]) for m in _BOUND.finditer(where.text)]
+        self.bounds = (
+            [] if where is None else [(m[1], m[2], m[3]) for m in _BOUND.finditer(where.text)]
+        )
         self.known: dict[tuple[Any, ...], bool] = {}
         self.unjudged, self.reason = 0, ""
 
@@ -99,7 +108,11 @@ class _Asked:
 
     def told(self, *, nobody: bool) -> list[str]:
         """What is to be said: rows of which it could not be asked, and where nobody meets it, the nearest misses."""
-        found = [f"--where cannot be asked of {self.unjudged:,} kinds of rows: {self.reason}"] if self.unjudged else []
+        found = (
+            [f"--where cannot be asked of {self.unjudged:,} kinds of rows: {self.reason}"]
+            if self.unjudged
+            else []
+        )
         for name, sign, text in self.bounds if nobody else ():
             if name in self.names:
                 place = self.names.index(name)
@@ -117,4 +130,6 @@ def _miss(name: str, sign: str, text: str, values: Sequence[Any]) -> list[str]:
     if over < 0 or (over == 0 and len(sign) == 2):
         return []
     most = "least" if sign[0] == "<" else "largest"
-    return [f"{name} {sign} {text}: the {most} of the valid rows is {nearest:,}, off by {over:,.6g}"]
+    return [
+        f"{name} {sign} {text}: the {most} of the valid rows is {nearest:,}, off by {over:,.6g}"
+    ]

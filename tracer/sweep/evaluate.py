@@ -31,7 +31,9 @@ def evaluate(study: Study, number: int) -> Columns:
     """The columns of a task: what is varied, then :data:`ROWS`."""
     task = study.task(number)
     inner = _inner(study, task)
-    columns: Columns = {name: _constant(shown(value), len(task)) for name, value in study.fixed(task).items()}
+    columns: Columns = {
+        name: _constant(shown(value), len(task)) for name, value in study.fixed(task).items()
+    }
     columns |= inner
     return columns | _Rows(study, task, inner).computed()
 
@@ -44,8 +46,12 @@ class _Rows:
         self.count = len(task)
         self.place = (study.key(), task.outer)
         """The study and the combination of its structural axes."""
-        self.params = [name for axis in study.numeric if axis.kind == "param" for name in axis.names]
-        self.symbols = [name for axis in study.numeric if axis.kind == "size" for name in axis.names]
+        self.params = [
+            name for axis in study.numeric if axis.kind == "param" for name in axis.names
+        ]
+        self.symbols = [
+            name for axis in study.numeric if axis.kind == "size" for name in axis.names
+        ]
         self.spatial: list[str] | None = None
         """The symbols that the receptive field can follow, once they are asked for."""
         self.nets: dict[tuple[int, ...], Net | str] = {}
@@ -92,7 +98,9 @@ class _Rows:
         for i in {0, self.count // 2, self.count - 1}:
             if not found.unsaid[i]:
                 exact = self._exact(i)
-                if {name: self._get(columns, i, name) for name in ROWS} != {name: exact.get(name) for name in ROWS}:
+                if {name: self._get(columns, i, name) for name in ROWS} != {
+                    name: exact.get(name) for name in ROWS
+                }:
                     return None
         return columns, found.unsaid
 
@@ -101,7 +109,9 @@ class _Rows:
         if isinstance(net, str):
             return None
         try:
-            return Vectorised(net, {name: int(self.inner[name][0]) for name in self.params}, self.study.dtype)
+            return Vectorised(
+                net, {name: int(self.inner[name][0]) for name in self.params}, self.study.dtype
+            )
         except NotOpen:
             return None
 
@@ -125,7 +135,9 @@ class _Rows:
             if len(self.nets) > KEPT:
                 self.nets.clear()
             try:
-                self.nets[key] = self.study.network(self.task, dict(zip(self.params, key)), self._sizes(i))
+                self.nets[key] = self.study.network(
+                    self.task, dict(zip(self.params, key)), self._sizes(i)
+                )
             except TracerError as error:
                 self.nets[key] = error.diagnostics[0].code
             except (Undesignable, ValueError):
@@ -154,7 +166,9 @@ class _Rows:
 
 def _empty(rows: int) -> Columns:
     kinds: dict[str, Any] = {"valid": bool, "lossless": bool, "aligned": bool, "error": object}
-    return {name: np.ma.array(np.zeros(rows, kinds.get(name, np.int64)), mask=True) for name in ROWS}
+    return {
+        name: np.ma.array(np.zeros(rows, kinds.get(name, np.int64)), mask=True) for name in ROWS
+    }
 
 
 def _inner(study: Study, task: Task) -> Columns:
@@ -163,7 +177,11 @@ def _inner(study: Study, task: Task) -> Columns:
     numbers = np.arange(task.start, task.stop, dtype=np.int64)
     for i, axis in enumerate(study.numeric):
         place = numbers // count(study.numeric[i + 1 :]) % len(axis)
-        values = axis.start + place * axis.step if axis.values is None else np.array(axis.values, np.int64)[place]
+        values = (
+            axis.start + place * axis.step
+            if axis.values is None
+            else np.array(axis.values, np.int64)[place]
+        )
         found.update(dict.fromkeys(axis.names, values))
     return found
 

@@ -39,7 +39,9 @@ def exact_row(net: Net, sizes: Mapping[str, int], dtype: str) -> Row:
 
 def _meets(trace: Trace) -> bool | None:
     try:
-        return all(bool(meeting.holds) for meeting in meetings(trace.network, trace.ops, trace.by_index))
+        return all(
+            bool(meeting.holds) for meeting in meetings(trace.network, trace.ops, trace.by_index)
+        )
     except TooLarge:
         return None
 

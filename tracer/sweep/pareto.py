@@ -19,7 +19,9 @@ def front(measures: Sequence[Any]) -> Any:
     points, which = np.unique(np.column_stack(measures), axis=0, return_inverse=True)
     numbers = np.arange(len(points))
     while True:  # neighbours share their first measures: most rows are beaten by one near them
-        left = np.concatenate([_unbeaten(points, numbers[i : i + CHUNK]) for i in range(0, len(numbers), CHUNK)])
+        left = np.concatenate(
+            [_unbeaten(points, numbers[i : i + CHUNK]) for i in range(0, len(numbers), CHUNK)]
+        )
         if len(left) > 0.8 * len(numbers):
             break
         numbers = left

@@ -79,7 +79,13 @@ def on_dask(study: Study, tasks: Iterable[int], address: str) -> Iterator[Done]:
     import distributed
 
     dask: Any = distributed  # its functions have no types
-    for name in ("distributed", "distributed.client", "distributed.comm", "distributed.batched", "distributed.core"):
+    for name in (
+        "distributed",
+        "distributed.client",
+        "distributed.comm",
+        "distributed.batched",
+        "distributed.core",
+    ):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what is wrong is told below
     try:
         client = dask.Client(address, timeout=CONNECT, set_as_default=False)

@@ -30,7 +30,18 @@ CHANNELS = {
 }
 """Arguments that move no position of a map."""
 
-ROWS = "valid", "error", "lossless", "aligned", "macs", "params", "memory", "training", "inference", "receptive_field"
+ROWS = (
+    "valid",
+    "error",
+    "lossless",
+    "aligned",
+    "macs",
+    "params",
+    "memory",
+    "training",
+    "inference",
+    "receptive_field",
+)
 """The columns behind what is varied."""
 
 
@@ -75,7 +86,10 @@ class Study(msgspec.Struct, frozen=True):
     @property
     def larger_is_better(self) -> set[str]:
         """The columns of which more is wanted: what is seen, and the input that is taken."""
-        return {"receptive_field", *(name for axis in self.axes if axis.kind == "size" for name in axis.names)}
+        return {
+            "receptive_field",
+            *(name for axis in self.axes if axis.kind == "size" for name in axis.names),
+        }
 
     @property
     def rows(self) -> int:
@@ -121,7 +135,9 @@ class Study(msgspec.Struct, frozen=True):
         return load_text(self.source, self.path, given, {**self.sizes, **sizes})
 
 
-def family_net(name: str, params: Mapping[str, Any], sizes: Mapping[str, int], numeric: tuple[Axis, ...]) -> Net:
+def family_net(
+    name: str, params: Mapping[str, Any], sizes: Mapping[str, int], numeric: tuple[Axis, ...]
+) -> Net:
     """A network of a family that serves all sizes of the sweep."""
     try:
         plan = msgspec.convert({**params, "sizes": {}}, Plan)
@@ -131,17 +147,26 @@ def family_net(name: str, params: Mapping[str, Any], sizes: Mapping[str, int], n
     for axis in numeric:
         first, last = axis[0], axis[len(axis) - 1]
         listed = (first,) if len(axis) == 1 else {"min": first, "max": last, "step": axis.step}
-        promised.update(dict.fromkeys(axis.names, axis.values if axis.values is not None else listed))
+        promised.update(
+            dict.fromkeys(axis.names, axis.values if axis.values is not None else listed)
+        )
     symbols = plan.symbols
     unknown = [symbol for symbol in promised if symbol not in (*symbols, "N")]
     if unknown:
-        raise ValueError(f"the input has no symbol {unknown[0]!r}; its symbols: N, {', '.join(symbols)}")
+        raise ValueError(
+            f"the input has no symbol {unknown[0]!r}; its symbols: N, {', '.join(symbols)}"
+        )
     promised = dict.fromkeys(symbols, DEFAULT_SIZE[plan.dims]) | promised
     return load_text(families[name](replace(plan, sizes=promised)).text, f"<{name}>", {})
 
 
 def config_study(
-    text: str, path: str, params: Mapping[str, Any], sizes: Mapping[str, int], axes: list[Axis], dtype: str
+    text: str,
+    path: str,
+    params: Mapping[str, Any],
+    sizes: Mapping[str, int],
+    axes: list[Axis],
+    dtype: str,
 ) -> Study:
     """The sweep of a config. Raises TracerError where it cannot be loaded, :class:`Unvaried` for an unknown name."""
     first = {name: axis[0] for axis in axes if axis.kind == "param" for name in axis.names}
@@ -167,7 +192,9 @@ def config_study(
     )
 
 
-def family_study(name: str, params: Mapping[str, Any], sizes: Mapping[str, int], axes: list[Axis], dtype: str) -> Study:
+def family_study(
+    name: str, params: Mapping[str, Any], sizes: Mapping[str, int], axes: list[Axis], dtype: str
+) -> Study:
     """The sweep of a family. Raises :class:`Unvaried` for what is no option of it."""
     known = [field for field in Plan.__struct_fields__ if field != "sizes"]
     for word in (*params, *(name for axis in axes if axis.kind == "param" for name in axis.names)):

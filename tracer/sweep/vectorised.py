@@ -51,7 +51,9 @@ class Vectorised:
                 raise NotOpen("a node's formula takes no symbols")
             is_broken = None in writer.shapes  # whatever the numbers are
             self.parameters, self.macs = self._counts()
-            self.ledger = Ledger([], []) if is_broken else ledger(net.network, writer.ops, writer.shapes)
+            self.ledger = (
+                Ledger([], []) if is_broken else ledger(net.network, writer.ops, writer.shapes)
+            )
         except (TypeError, TooLarge) as error:
             raise NotOpen(str(error)) from None
         self.field: int | None = None

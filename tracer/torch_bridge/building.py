@@ -39,7 +39,10 @@ def build(net: Net, device: str | None = None) -> fx.GraphModule:
     """
     trace = net.trace()
     if trace.diagnostics or None in trace.by_index:
-        raise TracerError(trace.diagnostics or [Diagnostic("T201", "the network has no sizes", path=net.network.path)])
+        raise TracerError(
+            trace.diagnostics
+            or [Diagnostic("T201", "the network has no sizes", path=net.network.path)]
+        )
     with torch.device(device or "cpu"):
         return _Builder(net, trace).built()
 
@@ -55,7 +58,11 @@ class _Builder:
         self.tensors: dict[int, Tensor] = {}
         """What each node gives, by its index."""
         self.indices: dict[int, Tensor] = {}
-        self.unpooled = {node.operands["indices"].index for node in self.network.nodes if "indices" in node.operands}
+        self.unpooled = {
+            node.operands["indices"].index
+            for node in self.network.nodes
+            if "indices" in node.operands
+        }
         self.symbols: dict[str, Term] = {}
         self.space = Space()
 
@@ -67,11 +74,15 @@ class _Builder:
                 continue
             term = _Lowering(self, node, op).value()
             self.tensors[node.index] = Tensor(term, rank)
-        results = {name: self.tensors[node.index].value for name, node in self.network.outputs.items()}
+        results = {
+            name: self.tensors[node.index].value for name, node in self.network.outputs.items()
+        }
         self.graph.output(next(iter(results.values())) if len(results) == 1 else results)
         self.graph.lint()
         name = re.sub(r"\W", "_", self.network.name or "Network")
-        return fx.GraphModule(self.root, self.graph, class_name=name if name.isidentifier() else f"_{name}")
+        return fx.GraphModule(
+            self.root, self.graph, class_name=name if name.isidentifier() else f"_{name}"
+        )
 
     def _input(self, node: Node, rank: int) -> None:
         placeholder = self.graph.placeholder(identifier(node.name))
@@ -97,7 +108,9 @@ class _Lowering:
         builder, node, op = self.builder, self.node, self.op
         before = len(builder.graph.nodes)
         if node.dim_fields:
-            sizes: dict[str, Any] = {symbol: builder.space.symbol(symbol) for symbol in builder.symbols}
+            sizes: dict[str, Any] = {
+                symbol: builder.space.symbol(symbol) for symbol in builder.symbols
+            }
             values = {field: dims_value(dims, sizes) for field, dims in node.dim_fields.items()}
             op = with_arguments(op, {field: self._terms(value) for field, value in values.items()})
         x = [builder.tensors[source.index] for source in node.inputs]
@@ -111,7 +124,9 @@ class _Lowering:
             result = builder.graph.call_function(operator.getitem, (pair, 0))
             if node.index in builder.unpooled:
                 indices = builder.graph.call_function(operator.getitem, (pair, 1))
-                builder.indices[node.index] = Tensor(indices, len(builder.trace.by_index[node.index] or ()))
+                builder.indices[node.index] = Tensor(
+                    indices, len(builder.trace.by_index[node.index] or ())
+                )
         for one in list(builder.graph.nodes)[before:]:
             one.meta[OWNER] = node.name
         if NODE in result.meta:  # a merge of one input is that input
@@ -141,7 +156,9 @@ class _Lowering:
         if atom.function == "symbol":
             return self.builder.symbols[first]
         if atom.function == "choose":
-            return Call("torch.sym_ite", (condition_term(first, self._terms), *map(self._terms, rest)))
+            return Call(
+                "torch.sym_ite", (condition_term(first, self._terms), *map(self._terms, rest))
+            )
         a, b = self._terms(first), self._terms(rest[0])
         if atom.function == "floordiv":
             return a // b
@@ -160,7 +177,9 @@ class _Lowering:
             return graph.call_method("size", (self._lowered(term.tensor), term.dim))
         if isinstance(term, Call):
             keywords = {word: self._lowered(value) for word, value in term.keywords.items()}
-            return graph.call_function(function(term.function), tuple(self._lowered(term.arguments)), keywords)
+            return graph.call_function(
+                function(term.function), tuple(self._lowered(term.arguments)), keywords
+            )
         if isinstance(term, Own):
             self._make()
             keywords = {word: self._lowered(value) for word, value in term.keywords.items()}
@@ -178,16 +197,22 @@ class _Lowering:
         whole = slice(None, None, None)
         start, stop = self._lowered(term.start), self._lowered(term.stop)
         index = (*[whole] * term.dim, slice(start, stop, term.step))
-        return self.builder.graph.call_function(operator.getitem, (self._lowered(term.tensor), index))
+        return self.builder.graph.call_function(
+            operator.getitem, (self._lowered(term.tensor), index)
+        )
 
     def _make(self) -> None:
         """Add the operation's torch.nn module at the place that its name says."""
         if self.made:
             raise self._refused(f"{self.node.op_name} uses its module twice")
         self.made = True
-        module = module_of(self.node, self.op, self.builder.trace, self.node.index in self.builder.unpooled)
+        module = module_of(
+            self.node, self.op, self.builder.trace, self.node.index in self.builder.unpooled
+        )
         if module is None:
-            raise self._refused(f"{self.node.op_name} is no module of torch.nn; its class has no method `call`")
+            raise self._refused(
+                f"{self.node.op_name} is no module of torch.nn; its class has no method `call`"
+            )
         self._place(module)
 
     def _place(self, module: torch.nn.Module | torch.Tensor) -> None:
@@ -208,14 +233,25 @@ class _Lowering:
     def _refused(self, message: str) -> TracerError:
         node = self.node
         return TracerError(
-            [Diagnostic("T101", message, node.span, path=self.builder.network.path, related=node.use_places())]
+            [
+                Diagnostic(
+                    "T101",
+                    message,
+                    node.span,
+                    path=self.builder.network.path,
+                    related=node.use_places(),
+                )
+            ]
         )
 
 
 def condition_term(condition: Condition, terms: Callable[[Any], Any]) -> Any:
     """A condition on sizes, to be read off the tensors when the network runs."""
     if condition.relation in ("and", "or"):
-        return Call(f"operator.{condition.relation}_", [condition_term(part, terms) for part in condition.parts])
+        return Call(
+            f"operator.{condition.relation}_",
+            [condition_term(part, terms) for part in condition.parts],
+        )
     return Call(f"operator.{condition.relation}", (terms(condition.parts[0]), 0))
 
 
@@ -223,7 +259,9 @@ def inferred_arguments(mine: Trace) -> dict[str, dict[str, Any]]:
     """The arguments that each module takes from the traced shapes: what is built for others has other weights."""
     found: dict[str, dict[str, Any]] = {}
     for node, op, inputs, _, _ in mine.traced():
-        own = {word: value for word, value in op.inferred(*inputs).items() if getattr(op, word) is None}
+        own = {
+            word: value for word, value in op.inferred(*inputs).items() if getattr(op, word) is None
+        }
         if own:
             found[node.name] = own
     return found
@@ -235,8 +273,12 @@ def module_of(node: Node, op: Op, trace: Trace, unpooled: bool = False) -> torch
     if cls is None:
         return None
     inputs: Any = trace.input_shapes(node)
-    inferred = {word: value for word, value in op.inferred(*inputs).items() if getattr(op, word) is None}
-    given = {word: value for word, value in given_arguments(op).items() if word not in node.operands}
+    inferred = {
+        word: value for word, value in op.inferred(*inputs).items() if getattr(op, word) is None
+    }
+    given = {
+        word: value for word, value in given_arguments(op).items() if word not in node.operands
+    }
     arguments = {**inferred, **given}
     if isinstance(arguments.get("dtype"), str):
         arguments["dtype"] = getattr(torch, arguments["dtype"])
@@ -251,7 +293,11 @@ def learned(term: Learned) -> torch.Tensor:
     return torch.nn.Parameter(made) if term.learned else made
 
 
-FUNCTIONS: Mapping[str, Any] = {"operator": operator, "builtins": __import__("builtins"), "torch": torch}
+FUNCTIONS: Mapping[str, Any] = {
+    "operator": operator,
+    "builtins": __import__("builtins"),
+    "torch": torch,
+}
 
 
 def function(name: str) -> Any:
@@ -271,5 +317,9 @@ def identifier(name: str) -> str:
 
 def attribute(part: str) -> str:
     """A part of a name that a module can hold: one of Python's words or of torch's own gets an underscore."""
-    taken = keyword.iskeyword(part) or part in ("graph", "code", "training") or hasattr(fx.GraphModule, part)
+    taken = (
+        keyword.iskeyword(part)
+        or part in ("graph", "code", "training")
+        or hasattr(fx.GraphModule, part)
+    )
     return f"{part}_" if taken else part

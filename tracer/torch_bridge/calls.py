@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 class Call:
     """One call of a function, its arguments by the names that its handler gives them."""
 
-    def __init__(self, forward: Forward, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    def __init__(
+        self, forward: Forward, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> None:
         self.forward = forward
         self.recording: Recording = forward.recording
         self.name = name
@@ -44,7 +46,11 @@ class Call:
             raise self.refused(f"{self.name} is called with more arguments than are known")
         found = {**defaults, **dict(zip(words, self.args))}
         for word, value in self.kwargs.items():
-            found[{"axis": "dim", "x": "input", "keepdims": "keepdim", "self": "input"}.get(word, word)] = value
+            found[
+                {"axis": "dim", "x": "input", "keepdims": "keepdim", "self": "input"}.get(
+                    word, word
+                )
+            ] = value
         return found
 
     def refused(self, why: str) -> Unrepresentable:
@@ -58,10 +64,17 @@ class Call:
         return self.forward.operand(tensor)
 
     def add(
-        self, op_name: str, sources: Sequence[Any], arguments: Mapping[str, Any] | None = None, *, owner: Any = None
+        self,
+        op_name: str,
+        sources: Sequence[Any],
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        owner: Any = None,
     ) -> torch.Tensor:
         """One more step; the tensor that stands for what it makes."""
-        return self.made(self.recording.add(op_name, [*map(self.value, sources)], arguments, owner=owner))
+        return self.made(
+            self.recording.add(op_name, [*map(self.value, sources)], arguments, owner=owner)
+        )
 
     def made(self, value: Value) -> torch.Tensor:
         return self.forward.tensor(value)
@@ -107,7 +120,9 @@ def call(forward: Forward, func: Any, args: Sequence[Any], kwargs: Mapping[str, 
     made = Call(forward, name, args, kwargs)
     in_place = name.endswith("_") and not name.endswith("__") and name[:-1] in HANDLERS
     in_place |= name.startswith("__i") and name in IN_PLACE
-    handler = HANDLERS.get(name[:-1] if name.endswith("_") and in_place else IN_PLACE.get(name, name))
+    handler = HANDLERS.get(
+        name[:-1] if name.endswith("_") and in_place else IN_PLACE.get(name, name)
+    )
     if handler is None:
         raise made.refused(f"{name} has no operation in a config")
     result = handler(made)
@@ -144,7 +159,18 @@ VIEWS = {
     "split_with_sizes", "narrow", "select", "unbind", "expand", "expand_as", "broadcast_to",
 }  # fmt: skip
 """What gives tensors that share memory with the one they are made of, or may."""
-SAME = {"contiguous", "detach", "to", "type_as", "float", "cpu", ".data", "alias", "requires_grad", "dropout"}
+SAME = {
+    "contiguous",
+    "detach",
+    "to",
+    "type_as",
+    "float",
+    "cpu",
+    ".data",
+    "alias",
+    "requires_grad",
+    "dropout",
+}
 """What gives a tensor as it is, or may."""
 
 
@@ -170,7 +196,13 @@ PLAIN = {
     "result_type", "storage_offset", "is_pinned", "register_hook", "is_neg", "is_conj", "is_tensor",
 }  # fmt: skip
 """What says nothing of sizes or values."""
-ASIDE = {".device": torch.device("cpu"), ".is_cuda": False, ".is_meta": False, ".is_cpu": True, "get_device": -1}
+ASIDE = {
+    ".device": torch.device("cpu"),
+    ".is_cuda": False,
+    ".is_meta": False,
+    ".is_cpu": True,
+    "get_device": -1,
+}
 """What a tensor without data says of its place: as if it were the module's."""
 
 
@@ -202,6 +234,11 @@ def number_of(value: Any) -> float | None:
         return None
     if isinstance(value, (int, float)):
         return value
-    if isinstance(value, torch.Tensor) and value.device.type != "meta" and value.dim() == 0 and not value.requires_grad:
+    if (
+        isinstance(value, torch.Tensor)
+        and value.device.type != "meta"
+        and value.dim() == 0
+        and not value.requires_grad
+    ):
         return float(value)
     return None

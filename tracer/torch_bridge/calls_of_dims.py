@@ -31,7 +31,9 @@ def _reshape(call: Call) -> torch.Tensor:
 def _flatten(call: Call) -> torch.Tensor:
     words = call.bound("input start_dim end_dim", start_dim=0, end_dim=-1)
     x = words.pop("input")
-    return call.add("Flatten", [x], {w: v for w, v in words.items() if v != {"start_dim": 1, "end_dim": -1}[w]})
+    return call.add(
+        "Flatten", [x], {w: v for w, v in words.items() if v != {"start_dim": 1, "end_dim": -1}[w]}
+    )
 
 
 @handles("unflatten")
@@ -40,7 +42,9 @@ def _unflatten(call: Call) -> torch.Tensor:
     value = call.value(words["input"])
     sizes = call.sizes(words["sizes"])
     if not any(isinstance(n, RunTimeSize) for n in sizes):
-        return call.add("Unflatten", [words["input"]], {"dim": words["dim"], "unflattened_size": sizes})
+        return call.add(
+            "Unflatten", [words["input"]], {"dim": words["dim"], "unflattened_size": sizes}
+        )
     dims = call.recording.dims(value)
     dim = words["dim"] % len(dims)
     return call.add("Reshape", [words["input"]], {"shape": (*dims[:dim], *sizes, *dims[dim + 1 :])})
@@ -58,7 +62,10 @@ def _permute(call: Call) -> torch.Tensor:
 def _move(call: Call) -> torch.Tensor:
     words = call.bound("input source destination")
     rank = len(call.value(words["input"]).shape)
-    places = [words[w] if isinstance(words[w], (tuple, list)) else (words[w],) for w in ("source", "destination")]
+    places = [
+        words[w] if isinstance(words[w], (tuple, list)) else (words[w],)
+        for w in ("source", "destination")
+    ]
     source, destination = ([d % rank for d in dims] for dims in places)
     rest = iter(d for d in range(rank) if d not in source)
     order = [source[destination.index(i)] if i in destination else next(rest) for i in range(rank)]
@@ -84,7 +91,9 @@ def _turned(call: Call) -> torch.Tensor:
 @handles("squeeze")
 def _squeeze(call: Call) -> torch.Tensor:
     words = call.bound("input dim", dim=None)
-    return call.add("Squeeze", [words["input"]], {} if words["dim"] is None else {"dim": words["dim"]})
+    return call.add(
+        "Squeeze", [words["input"]], {} if words["dim"] is None else {"dim": words["dim"]}
+    )
 
 
 @handles("unsqueeze")
@@ -133,7 +142,9 @@ def _narrowed(call: Call, value: Value, dim: int, start: Any, stop: Any) -> torc
     if start == 0 and is_size(stop, value, dim):
         return call.made(value)
     arguments = {"dim": dim, "start": start, "stop": stop}
-    return call.add("Slice", [value], {w: v for w, v in arguments.items() if w != "start" or not is_zero(v)})
+    return call.add(
+        "Slice", [value], {w: v for w, v in arguments.items() if w != "start" or not is_zero(v)}
+    )
 
 
 @handles("unbind", "__iter__")
@@ -159,12 +170,18 @@ def _selected(call: Call, value: Value, dim: int, index: int) -> torch.Tensor:
     if isinstance(index, RunTimeSize):
         raise call.refused("a position that is computed from the input's size")
     if not -value.shape[dim] <= index < value.shape[dim]:
-        raise IndexError(f"index {index} is out of bounds for dimension {dim} with size {value.shape[dim]}")
+        raise IndexError(
+            f"index {index} is out of bounds for dimension {dim} with size {value.shape[dim]}"
+        )
     if isinstance(value.sizes[dim], int) and index < 0:
         index += value.shape[dim]
     stop = {} if index == -1 else {"stop": index + 1}
     whole = isinstance(value.sizes[dim], int) and value.sizes[dim] == 1
-    one = call.made(value) if whole else call.add("Slice", [value], {"dim": dim, "start": index, **stop})
+    one = (
+        call.made(value)
+        if whole
+        else call.add("Slice", [value], {"dim": dim, "start": index, **stop})
+    )
     shape = call.value(one)
     if not isinstance(shape.sizes[dim], int):
         sizes = call.recording.dims(shape)
@@ -200,7 +217,11 @@ def _item(call: Call) -> torch.Tensor:
 def _sliced(call: Call, value: Value, dim: int, part: slice) -> Value:
     start, stop, step = part.start, part.stop, part.step
     call.sizes([n for n in (start, stop, step) if n is not None])
-    if (start is None or is_zero(start)) and (stop is None or is_size(stop, value, dim)) and step in (None, 1):
+    if (
+        (start is None or is_zero(start))
+        and (stop is None or is_size(stop, value, dim))
+        and step in (None, 1)
+    ):
         return value
     if isinstance(step, RunTimeSize):
         raise call.refused("a step that is computed from the input's size")
@@ -223,9 +244,13 @@ def _expand(call: Call) -> torch.Tensor:
     if call.name == "expand_as":
         rest = [call.recording.dims(call.value(rest[0]))]
     given = rest or list(call.kwargs.values())
-    sizes = call.sizes(given[0] if len(given) == 1 and isinstance(given[0], (tuple, list)) else given)
+    sizes = call.sizes(
+        given[0] if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
+    )
     own = [None] * (len(sizes) - len(value.shape)) + list(range(len(value.shape)))
-    if all(d is not None and (_is_minus_one(n) or is_size(n, value, d)) for n, d in zip(sizes, own)):
+    if all(
+        d is not None and (_is_minus_one(n) or is_size(n, value, d)) for n, d in zip(sizes, own)
+    ):
         return call.made(value)
     return call.add("Expand", [value], {"shape": sizes})
 
@@ -239,7 +264,9 @@ def _repeat(call: Call) -> torch.Tensor:
     x, *rest = call.args
     value = call.value(x)
     given = rest or list(call.kwargs.values())
-    times = call.sizes(given[0] if len(given) == 1 and isinstance(given[0], (tuple, list)) else given)
+    times = call.sizes(
+        given[0] if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
+    )
     if any(isinstance(n, RunTimeSize) for n in times):
         raise call.refused("as many copies as the input's size gives")
     for _ in range(len(times) - len(value.shape)):
@@ -263,7 +290,9 @@ def _reduction(call: Call) -> torch.Tensor:
     words = call.bound("input dim keepdim", dim=None, keepdim=False)
     arguments: dict[str, Any] = {}
     if words["dim"] not in (None, ()):
-        arguments["dim"] = tuple(words["dim"]) if isinstance(words["dim"], (tuple, list)) else words["dim"]
+        arguments["dim"] = (
+            tuple(words["dim"]) if isinstance(words["dim"], (tuple, list)) else words["dim"]
+        )
     if words["keepdim"]:
         arguments["keepdim"] = True
     return call.add(REDUCTIONS[call.name], [words["input"]], arguments)
@@ -296,7 +325,9 @@ def _normalize(call: Call) -> torch.Tensor:
 def _roll(call: Call) -> torch.Tensor:
     words = call.bound("input shifts dims", dims=None)
     value = call.value(words["input"])
-    shifts, dims = (v if isinstance(v, (tuple, list)) else (v,) for v in (words["shifts"], words["dims"]))
+    shifts, dims = (
+        v if isinstance(v, (tuple, list)) else (v,) for v in (words["shifts"], words["dims"])
+    )
     if words["dims"] is None or not is_plain(shifts):
         raise call.refused("a roll of the flattened tensor, or by the input's size")
     for shift, dim in zip(shifts, dims):
@@ -315,7 +346,9 @@ def _extreme(call: Call) -> Any:
     words = call.bound("input dim keepdim", dim=None, keepdim=False)
     op_name = {"max": "Amax", "min": "Amin"}[call.name]
     if isinstance(words["dim"], torch.Tensor):
-        return call.add({"max": "Maximum", "min": "Minimum"}[call.name], [words["input"], words["dim"]])
+        return call.add(
+            {"max": "Maximum", "min": "Minimum"}[call.name], [words["input"], words["dim"]]
+        )
     if words["dim"] is None:
         return call.add(op_name, [words["input"]])
     arguments = {"dim": words["dim"], **({"keepdim": True} if words["keepdim"] else {})}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, get_args
 
 import msgspec
 import torch
@@ -13,10 +13,6 @@ from tracer.importing.recording import Value
 from tracer.ops.pointwise import Function
 from tracer.ops.registry import find_operation
 from tracer.torch_bridge.calls import Call, handles, is_size, number_of
-
-if TYPE_CHECKING:
-    pass
-
 
 ACTIVATIONS = {
     "relu": "ReLU", "relu6": "ReLU6", "leaky_relu": "LeakyReLU", "gelu": "GELU", "silu": "SiLU", "elu": "ELU",
@@ -39,12 +35,16 @@ def _activation(call: Call) -> torch.Tensor:
     for word in ("_stacklevel", "dtype"):
         words.pop(word, None)
     x = words.pop("input")
-    return call.add(op_name, [x], {w: v for w, v in words.items() if w not in fields or v != fields[w]})
+    return call.add(
+        op_name, [x], {w: v for w, v in words.items() if w not in fields or v != fields[w]}
+    )
 
 
 @handles("clamp", "clip", "clamp_min", "clamp_max")
 def _clamp(call: Call) -> torch.Tensor:
-    names = {"clamp_min": "input min", "clamp_max": "input max"}.get(call.name.rstrip("_"), "input min max")
+    names = {"clamp_min": "input min", "clamp_max": "input max"}.get(
+        call.name.rstrip("_"), "input min max"
+    )
     words = call.bound(names, min=None, max=None)
     low = -math.inf if words["min"] is None else words["min"]
     high = math.inf if words["max"] is None else words["max"]
@@ -53,7 +53,11 @@ def _clamp(call: Call) -> torch.Tensor:
     return call.add("Hardtanh", [words["input"]], {"min_val": float(low), "max_val": float(high)})
 
 
-POINTWISE = {name: name for name in Function.__args__} | {"negative": "neg", "absolute": "abs", "__neg__": "neg"}  # type: ignore[attr-defined]
+POINTWISE: dict[str, str] = {name: name for name in get_args(Function)} | {
+    "negative": "neg",
+    "absolute": "abs",
+    "__neg__": "neg",
+}
 
 
 @handles(*POINTWISE)
@@ -68,7 +72,9 @@ def _pointwise(call: Call) -> torch.Tensor:
 @handles("pow", "__pow__")
 def _power(call: Call) -> torch.Tensor:
     words = call.bound("input exponent")
-    function = {2: "square", 0.5: "sqrt", -0.5: "rsqrt", -1: "reciprocal"}.get(number_of(words["exponent"]) or 0)
+    function = {2: "square", 0.5: "sqrt", -0.5: "rsqrt", -1: "reciprocal"}.get(
+        number_of(words["exponent"]) or 0
+    )
     if function is None:
         raise call.refused(f"the power {words['exponent']!r}")
     return call.add("Pointwise", [words["input"]], {"function": function})
@@ -88,7 +94,11 @@ def _merge(call: Call) -> torch.Tensor:
     op_name = MERGES[call.name.rstrip("_") if call.name not in MERGES else call.name]
     if words["alpha"] != 1 or words.get("rounding_mode") is not None:
         raise call.refused(f"{call.name} with alpha or rounding_mode")
-    if isinstance(b, torch.Tensor) and call.forward.value(b) is None and (number := number_of(b)) is not None:
+    if (
+        isinstance(b, torch.Tensor)
+        and call.forward.value(b) is None
+        and (number := number_of(b)) is not None
+    ):
         b = number
     if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
         return call.add(op_name, [a, b])
@@ -134,11 +144,15 @@ def _concat(call: Call) -> torch.Tensor:
     dim, tensors = words["dim"], list(words["tensors"])
     zeros = [call.forward.zeros.get(id(tensor)) for tensor in tensors]
     if len(tensors) == 2 and zeros.count(None) == 1:
-        return _padded_with(call, tensors, dim, 0 if zeros[0] else 1, (zeros[0] or zeros[1] or ((), ()))[1])
+        return _padded_with(
+            call, tensors, dim, 0 if zeros[0] else 1, (zeros[0] or zeros[1] or ((), ()))[1]
+        )
     return call.add("Concat", tensors, {} if dim == 1 else {"dim": dim})
 
 
-def _padded_with(call: Call, tensors: Sequence[Any], dim: int, which: int, sizes: tuple[Any, ...]) -> torch.Tensor:
+def _padded_with(
+    call: Call, tensors: Sequence[Any], dim: int, which: int, sizes: tuple[Any, ...]
+) -> torch.Tensor:
     """Zeros before or behind a tensor."""
     value = call.value(tensors[1 - which])
     rank = len(value.shape)
@@ -166,7 +180,9 @@ def _matmul(call: Call) -> torch.Tensor:
 @handles("addcmul", "addcdiv")
 def _add_product(call: Call) -> torch.Tensor:
     words = call.bound("input tensor1 tensor2 value", value=1)
-    joined = call.add("Mul" if call.name.startswith("addcmul") else "Div", [words["tensor1"], words["tensor2"]])
+    joined = call.add(
+        "Mul" if call.name.startswith("addcmul") else "Div", [words["tensor1"], words["tensor2"]]
+    )
     if words["value"] != 1:
         joined = call.add("Scale", [joined], {"factor": float(words["value"])})
     return call.add("Add", [words["input"], joined])
@@ -175,7 +191,9 @@ def _add_product(call: Call) -> torch.Tensor:
 @handles("addmm", "baddbmm", "addbmm")
 def _add_matmul(call: Call) -> torch.Tensor:
     words = call.bound("input batch1 batch2 beta alpha", beta=1, alpha=1)
-    factors = [words.get(new, words.get(old)) for new, old in (("mat1", "batch1"), ("mat2", "batch2"))]
+    factors = [
+        words.get(new, words.get(old)) for new, old in (("mat1", "batch1"), ("mat2", "batch2"))
+    ]
     product = call.add("MatMul", factors)
     if call.name.startswith("addbmm"):
         raise call.refused("addbmm")
@@ -184,7 +202,9 @@ def _add_matmul(call: Call) -> torch.Tensor:
     if words["beta"] == 0:
         return product
     own = (
-        words["input"] if words["beta"] == 1 else call.add("Scale", [words["input"]], {"factor": float(words["beta"])})
+        words["input"]
+        if words["beta"] == 1
+        else call.add("Scale", [words["input"]], {"factor": float(words["beta"])})
     )
     return call.add("Add", [own, product])
 
@@ -192,7 +212,10 @@ def _add_matmul(call: Call) -> torch.Tensor:
 @handles("scaled_dot_product_attention")
 def _attention(call: Call) -> torch.Tensor:
     words = call.bound(
-        "query key value attn_mask dropout_p is_causal scale", attn_mask=None, dropout_p=0.0, is_causal=False
+        "query key value attn_mask dropout_p is_causal scale",
+        attn_mask=None,
+        dropout_p=0.0,
+        is_causal=False,
     )
     mask = words["attn_mask"]
     if words["is_causal"] or words["dropout_p"] or words.get("enable_gqa"):
@@ -202,17 +225,25 @@ def _attention(call: Call) -> torch.Tensor:
     query, key, value = words["query"], words["key"], words["value"]
     scale = words.get("scale")
     features = call.value(query).shape[-1]
-    scaled = call.add("Scale", [query], {"factor": float(1 / math.sqrt(features) if scale is None else scale)})
+    scaled = call.add(
+        "Scale", [query], {"factor": float(1 / math.sqrt(features) if scale is None else scale)}
+    )
     turned = call.add("Transpose", [key], {"dim0": -2, "dim1": -1})
     logits = call.add("MatMul", [scaled, turned])
-    weights = call.add("Softmax", [logits if mask is None else call.add("Add", [logits, mask])], {"dim": -1})
+    weights = call.add(
+        "Softmax", [logits if mask is None else call.add("Add", [logits, mask])], {"dim": -1}
+    )
     return call.add("MatMul", [weights, value])
 
 
 @handles("einsum")
 def _einsum(call: Call) -> torch.Tensor:
     equation, *operands = call.args
-    tensors = list(operands[0]) if len(operands) == 1 and isinstance(operands[0], (list, tuple)) else operands
+    tensors = (
+        list(operands[0])
+        if len(operands) == 1 and isinstance(operands[0], (list, tuple))
+        else operands
+    )
     inputs, arrow, output = equation.replace(" ", "").partition("->")
     terms = inputs.split(",")
     if not arrow or "." in equation or len(terms) != len(tensors) or len(terms) > 2:
@@ -220,8 +251,14 @@ def _einsum(call: Call) -> torch.Tensor:
     if any(len(set(term)) < len(term) for term in [*terms, output]):
         raise call.refused(f"einsum of {equation!r}: a letter stands twice in one term")
     values = [call.value(t) for t in tensors]
-    for i, term in enumerate(terms):  # letters of one term only that are not in the output are summed
-        alone = [d for d, c in enumerate(term) if c not in output and c not in "".join(terms[:i] + terms[i + 1 :])]
+    for i, term in enumerate(
+        terms
+    ):  # letters of one term only that are not in the output are summed
+        alone = [
+            d
+            for d, c in enumerate(term)
+            if c not in output and c not in "".join(terms[:i] + terms[i + 1 :])
+        ]
         if alone:
             values[i] = call.value(call.add("Sum", [values[i]], {"dim": tuple(alone)}))
             terms[i] = "".join(c for d, c in enumerate(term) if d not in alone)
@@ -234,7 +271,9 @@ def _ordered(call: Call, value: Value, letters: str, wanted: str) -> Value:
     """The dims in the wanted order."""
     if letters == wanted:
         return value
-    return call.value(call.add("Permute", [value], {"dims": tuple(letters.index(c) for c in wanted)}))
+    return call.value(
+        call.add("Permute", [value], {"dims": tuple(letters.index(c) for c in wanted)})
+    )
 
 
 def _contracted(call: Call, values: Sequence[Value], terms: Sequence[str], output: str) -> Value:
@@ -243,13 +282,18 @@ def _contracted(call: Call, values: Sequence[Value], terms: Sequence[str], outpu
     batch = "".join(c for c in a if c in b and c in output)
     summed = "".join(c for c in a if c in b and c not in output)
     rows, columns = "".join(c for c in a if c not in b), "".join(c for c in b if c not in a)
-    sizes = {c: n for term, value in zip(terms, values) for c, n in zip(term, call.recording.dims(value))}
+    sizes = {
+        c: n for term, value in zip(terms, values) for c, n in zip(term, call.recording.dims(value))
+    }
 
     def matrix(value: Value, letters: str, first: str, second: str) -> Value:
         ordered = _ordered(call, value, letters, batch + first + second)
         if len(first) == len(second) == 1:
             return ordered
-        shape = [*(sizes[c] for c in batch), *(math.prod(sizes[c] for c in group) for group in (first, second))]
+        shape = [
+            *(sizes[c] for c in batch),
+            *(math.prod(sizes[c] for c in group) for group in (first, second)),
+        ]
         return call.value(call.add("Reshape", [ordered], {"shape": tuple(shape)}))
 
     left, right = matrix(values[0], a, rows, summed), matrix(values[1], b, summed, columns)

@@ -44,20 +44,34 @@ def _window(call: Call) -> torch.Tensor:
         raise call.refused(f"{call.name} with return_indices; use its module")
     given = {w: tuple(v) if isinstance(v, list) else v for w, v in words.items() if v != ()}
     call.sizes([n for v in given.values() for n in (v if isinstance(v, tuple) else (v,))])
-    return call.add(op_name, [x], {w: v for w, v in given.items() if w not in defaults or not _same(v, defaults[w])})
+    return call.add(
+        op_name,
+        [x],
+        {w: v for w, v in given.items() if w not in defaults or not _same(v, defaults[w])},
+    )
 
 
 def _same(value: Any, default: Any) -> bool:
     return value.__class__ is default.__class__ and value == default
 
 
-@handles("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "conv_transpose")
+@handles(
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "conv_transpose",
+)
 def _convolution(call: Call) -> torch.Tensor:
     transposed = "transpose" in call.name
     names = "input weight bias stride padding " + (
         "output_padding groups dilation" if transposed else "dilation groups"
     )
-    words = call.bound(names, bias=None, stride=1, padding=0, groups=1, dilation=1, output_padding=0)
+    words = call.bound(
+        names, bias=None, stride=1, padding=0, groups=1, dilation=1, output_padding=0
+    )
     weight = words["weight"]
     if call.forward.value(weight) is not None:
         raise call.refused("a convolution whose kernel depends on the input")
@@ -70,7 +84,13 @@ def _convolution(call: Call) -> torch.Tensor:
         "kernel_size": uniform(shape[2:]),
     }
     defaults = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "output_padding": 0}
-    for word in ("stride", "padding", *(["output_padding"] if transposed else []), "dilation", "groups"):
+    for word in (
+        "stride",
+        "padding",
+        *(["output_padding"] if transposed else []),
+        "dilation",
+        "groups",
+    ):
         value = words[word]
         if not isinstance(value, str):
             value = uniform(value) if isinstance(value, (tuple, list)) else value
@@ -79,7 +99,9 @@ def _convolution(call: Call) -> torch.Tensor:
             arguments[word] = value
     if words["bias"] is None:
         arguments["bias"] = False
-    return call.add(op_name, [words["input"]], arguments, owner={"weight": weight, "bias": words["bias"]})
+    return call.add(
+        op_name, [words["input"]], arguments, owner={"weight": weight, "bias": words["bias"]}
+    )
 
 
 @handles("linear")
@@ -91,23 +113,37 @@ def _linear(call: Call) -> torch.Tensor:
     arguments: dict[str, Any] = {"in_features": weight.shape[1], "out_features": weight.shape[0]}
     if words["bias"] is None:
         arguments["bias"] = False
-    return call.add("Linear", [words["input"]], arguments, owner={"weight": weight, "bias": words["bias"]})
+    return call.add(
+        "Linear", [words["input"]], arguments, owner={"weight": weight, "bias": words["bias"]}
+    )
 
 
 @handles("batch_norm", "instance_norm")
 def _channel_norm(call: Call) -> torch.Tensor:
     batch = call.name == "batch_norm"
-    order = "weight bias training momentum eps" if batch else "weight bias use_input_stats momentum eps"
-    words = call.bound(f"input running_mean running_var {order}", running_mean=None, weight=None, bias=None, eps=1e-5)
+    order = (
+        "weight bias training momentum eps" if batch else "weight bias use_input_stats momentum eps"
+    )
+    words = call.bound(
+        f"input running_mean running_var {order}",
+        running_mean=None,
+        weight=None,
+        bias=None,
+        eps=1e-5,
+    )
     value = call.value(words["input"])
     axes = max(len(value.shape) - 2, 1)
     if words.get("training") if batch else words["running_mean"] is not None:
-        raise call.refused(f"{call.name} with the statistics of the batch" if batch else "running statistics")
+        raise call.refused(
+            f"{call.name} with the statistics of the batch" if batch else "running statistics"
+        )
     arguments: dict[str, Any] = {} if words["eps"] == 1e-5 else {"eps": words["eps"]}
     if (words["weight"] is None) is batch:
         arguments["affine"] = not batch
     owner = {w: words.get(w) for w in ("weight", "bias", "running_mean", "running_var")}
-    return call.add(f"{'Batch' if batch else 'Instance'}Norm{axes}d", [value], arguments, owner=owner)
+    return call.add(
+        f"{'Batch' if batch else 'Instance'}Norm{axes}d", [value], arguments, owner=owner
+    )
 
 
 @handles("group_norm")
@@ -118,13 +154,17 @@ def _group_norm(call: Call) -> torch.Tensor:
         arguments["eps"] = words["eps"]
     if words["weight"] is None:
         arguments["affine"] = False
-    return call.add("GroupNorm", [words["input"]], arguments, owner={w: words[w] for w in ("weight", "bias")})
+    return call.add(
+        "GroupNorm", [words["input"]], arguments, owner={w: words[w] for w in ("weight", "bias")}
+    )
 
 
 @handles("layer_norm", "rms_norm")
 def _trailing_norm(call: Call) -> torch.Tensor:
     layer = call.name == "layer_norm"
-    words = call.bound(f"input normalized_shape weight {'bias ' if layer else ''}eps", weight=None, bias=None)
+    words = call.bound(
+        f"input normalized_shape weight {'bias ' if layer else ''}eps", weight=None, bias=None
+    )
     shape = call.sizes(words["normalized_shape"])
     if any(isinstance(n, RunTimeSize) for n in shape):
         raise call.refused("a normalized_shape that is computed from the input's size")
@@ -136,7 +176,9 @@ def _trailing_norm(call: Call) -> torch.Tensor:
     elif layer and words["bias"] is None:
         arguments["bias"] = False
     op_name = "LayerNorm" if layer else "RMSNorm"
-    return call.add(op_name, [words["input"]], arguments, owner={w: words.get(w) for w in ("weight", "bias")})
+    return call.add(
+        op_name, [words["input"]], arguments, owner={w: words.get(w) for w in ("weight", "bias")}
+    )
 
 
 @handles("prelu")
@@ -150,7 +192,9 @@ def _prelu(call: Call) -> torch.Tensor:
 @handles("interpolate", "upsample", "upsample_nearest", "upsample_bilinear")
 def _interpolate(call: Call) -> torch.Tensor:
     words = call.bound(
-        "input size scale_factor mode align_corners recompute_scale_factor antialias", size=None, scale_factor=None
+        "input size scale_factor mode align_corners recompute_scale_factor antialias",
+        size=None,
+        scale_factor=None,
     )
     if call.name == "upsample_bilinear":
         words |= {"mode": "bilinear", "align_corners": True}
@@ -171,12 +215,20 @@ def _interpolate(call: Call) -> torch.Tensor:
         call.sizes(factor if isinstance(factor, tuple) else (factor,))
         arguments["scale_factor"] = factor
     for word in ("mode", "align_corners", "recompute_scale_factor", "antialias"):
-        if words.get(word) is not None and words[word] != {"mode": "nearest", "antialias": False}.get(word):
+        if words.get(word) is not None and words[word] != {
+            "mode": "nearest",
+            "antialias": False,
+        }.get(word):
             arguments[word] = words[word]
     return call.add("Interpolate", [value], arguments)
 
 
-PADS = {"constant": "ConstantPad", "reflect": "ReflectionPad", "replicate": "ReplicationPad", "circular": "CircularPad"}
+PADS = {
+    "constant": "ConstantPad",
+    "reflect": "ReflectionPad",
+    "replicate": "ReplicationPad",
+    "circular": "CircularPad",
+}
 
 
 @handles("pad")
@@ -189,7 +241,11 @@ def _pad(call: Call) -> torch.Tensor:
     if is_plain(pad) and not any(pad):
         return call.made(call.value(words["input"]))
     if words["mode"] == "constant" and value == 0:
-        return call.add(f"ZeroPad{axes}d", [words["input"]], {"padding": uniform(pad) if is_plain(pad) else pad})
+        return call.add(
+            f"ZeroPad{axes}d", [words["input"]], {"padding": uniform(pad) if is_plain(pad) else pad}
+        )
     extra = {"value": float(value)} if words["mode"] == "constant" else {}
     padding = uniform(pad) if is_plain(pad) else pad
-    return call.add(f"{PADS[words['mode']]}{axes}d", [words["input"]], {"padding": padding, **extra})
+    return call.add(
+        f"{PADS[words['mode']]}{axes}d", [words["input"]], {"padding": padding, **extra}
+    )

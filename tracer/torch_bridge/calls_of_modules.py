@@ -18,7 +18,13 @@ class ModuleCall(Call):
     """One call of a module that is an operation."""
 
     def __init__(
-        self, forward: Forward, module: torch.nn.Module, op_name: str, label: str, args: Any, kwargs: Any
+        self,
+        forward: Forward,
+        module: torch.nn.Module,
+        op_name: str,
+        label: str,
+        args: Any,
+        kwargs: Any,
     ) -> None:
         super().__init__(forward, op_name, args, kwargs)
         self.module = module
@@ -81,7 +87,9 @@ def _given_size(call: ModuleCall, output_size: Any) -> Any:
     sizes = call.sizes(output_size)[-axes:]
     wanted = call.recording.target(sizes, 2)
     if not isinstance(wanted, Value):
-        raise call.refused(f"{call.label} is given the output_size {tuple(map(int, sizes))}, which no tensor has")
+        raise call.refused(
+            f"{call.label} is given the output_size {tuple(map(int, sizes))}, which no tensor has"
+        )
     return wanted
 
 

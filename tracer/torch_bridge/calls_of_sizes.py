@@ -86,7 +86,15 @@ def _kept(call: Call) -> torch.Tensor:
     return call.made(call.value(call.args[0]))
 
 
-@handles("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_dropout", "feature_alpha_dropout")
+@handles(
+    "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
+    "alpha_dropout",
+    "feature_dropout",
+    "feature_alpha_dropout",
+)
 def _dropout(call: Call) -> torch.Tensor:
     words = call.bound("input p training inplace", training=True)
     if words["training"]:

@@ -27,7 +27,9 @@ def module_from(source: str, arguments: Mapping[str, Any]) -> torch.nn.Module:
             raise Unrepresentable(f"{source} is a module already; it takes no --arg")
         return made
     if not callable(made):
-        raise Unrepresentable(f"{source} is {type(made).__name__}, neither a torch module nor what makes one")
+        raise Unrepresentable(
+            f"{source} is {type(made).__name__}, neither a torch module nor what makes one"
+        )
     try:
         result = made(**arguments)
     except (Exception, SystemExit) as error:
@@ -45,7 +47,9 @@ def _imported(name: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            raise Unrepresentable(f"there is no Python module {error.name}, here or installed") from None
+            raise Unrepresentable(
+                f"there is no Python module {error.name}, here or installed"
+            ) from None
         raise Unrepresentable(raised(f"the import of {name}", error)) from error
     except (Exception, SystemExit) as error:
         raise Unrepresentable(raised(f"the import of {name}", error)) from error

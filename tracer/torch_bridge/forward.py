@@ -37,7 +37,10 @@ from tracer.torch_bridge.modules import arguments_of, operation_of
 HANDLERS = (calls_of_dims, calls_of_elements, calls_of_layers, calls_of_sizes)
 """The files whose handlers are registered when they are imported."""
 
-OURS = tuple(os.path.dirname(path) + os.sep for path in (torch.__file__, os.path.dirname(__file__), importlib.__file__))
+OURS = tuple(
+    os.path.dirname(path) + os.sep
+    for path in (torch.__file__, os.path.dirname(__file__), importlib.__file__)
+)
 """Files whose lines are no place in the user's source."""
 
 
@@ -75,7 +78,9 @@ class Forward(TorchFunctionMode):
     ``open_dims`` are the symbols of the inputs' dims. ``sizes`` gives some symbols another size.
     """
 
-    def __init__(self, module: torch.nn.Module, open_dims: OpenDims, space: Space, sizes: Mapping[str, int]) -> None:
+    def __init__(
+        self, module: torch.nn.Module, open_dims: OpenDims, space: Space, sizes: Mapping[str, int]
+    ) -> None:
         super().__init__()
         self.module = module
         self.open_dims = open_dims
@@ -98,13 +103,18 @@ class Forward(TorchFunctionMode):
 
     def run(self, shapes: Sequence[Sequence[int]]) -> Recording:
         """The steps for inputs of these shapes. Raises :class:`Unrepresentable`, or what the module raises."""
-        tensors = [self._input(f"input{i}" if i > 1 else "input", shape) for i, shape in enumerate(shapes, 1)]
+        tensors = [
+            self._input(f"input{i}" if i > 1 else "input", shape)
+            for i, shape in enumerate(shapes, 1)
+        ]
         no_grad: Any = torch.no_grad
         with _calls_of(self), no_grad(), self:
             result = self.module(*tensors)
         outputs = self._outputs(result, "")
         if not outputs:
-            raise Unrepresentable(f"{type(self.module).__name__} returns no tensor that depends on its input")
+            raise Unrepresentable(
+                f"{type(self.module).__name__} returns no tensor that depends on its input"
+            )
         self.recording.outputs = outputs
         return self.recording
 
@@ -124,7 +134,9 @@ class Forward(TorchFunctionMode):
         elif hasattr(result, "__dict__"):
             parts = iter(vars(result).items())
         else:
-            raise Unrepresentable(f"the forward returns {type(result).__name__}: no tensor, list or dict of tensors")
+            raise Unrepresentable(
+                f"the forward returns {type(result).__name__}: no tensor, list or dict of tensors"
+            )
         found: dict[str, Value] = {}
         for key, part in parts:
             found |= self._outputs(part, f"{name}_{key}" if name else key)
@@ -184,7 +196,9 @@ class Forward(TorchFunctionMode):
         return self.constants[id(value)]
 
     def _parameter(self, value: torch.Tensor) -> str:
-        for name, known in itertools.chain(self.module.named_parameters(), self.module.named_buffers()):
+        for name, known in itertools.chain(
+            self.module.named_parameters(), self.module.named_buffers()
+        ):
             if known is value:
                 return name.replace(".", "_")
         return "constant"
@@ -200,7 +214,9 @@ class Forward(TorchFunctionMode):
             return self._operation(module, found, label, args, kwargs)
         if module is self.module:
             return original(module, *args, **kwargs)
-        self.recording.scopes.append(Scope(self._within(path, label), type(module).__name__, next(self.calls)))
+        self.recording.scopes.append(
+            Scope(self._within(path, label), type(module).__name__, next(self.calls))
+        )
         try:
             return original(module, *args, **kwargs)
         finally:
@@ -211,14 +227,24 @@ class Forward(TorchFunctionMode):
         if path is None:
             return label
         around = ".".join(scope.name for scope in self.recording.scopes)
-        return path[len(around) + 1 :] if around and path.startswith(f"{around}.") else path if not around else label
+        return (
+            path[len(around) + 1 :]
+            if around and path.startswith(f"{around}.")
+            else path
+            if not around
+            else label
+        )
 
-    def _operation(self, module: torch.nn.Module, op_name: str, label: str, args: Any, kwargs: Any) -> Any:
+    def _operation(
+        self, module: torch.nn.Module, op_name: str, label: str, args: Any, kwargs: Any
+    ) -> Any:
         recording = self.recording
         path = self.names.get(id(module))
         label = self._within(path, label)
         if module._forward_hooks or (module._forward_pre_hooks and not _is_reparametrized(module)):
-            raise recording.refused(f"{label} ({type(module).__name__}) has hooks, which may do anything")
+            raise recording.refused(
+                f"{label} ({type(module).__name__}) has hooks, which may do anything"
+            )
         call = calls_of_modules.ModuleCall(self, module, op_name, label, args, kwargs)
         handler: Any = calls_of_modules.MODULES.get(op_name, calls_of_modules.plain_module)
         return handler(call, arguments_of(module, op_name))
@@ -228,13 +254,21 @@ class Forward(TorchFunctionMode):
         given = list(_tensors((args, kwargs)))
         if any(id(t) in self.values for t in given):
             return calls.call(self, func, args, kwargs)
-        made = next((self.made_of_sizes[id(t)][1] for t in given if id(t) in self.made_of_sizes), None)
-        if made is None and any(isinstance(n, (RunTimeSize, RunTimeQuotient)) for n in _flat((args, kwargs))):
-            if given and calls.has_handler(func):  # a parameter that is expanded or resized to the input
+        made = next(
+            (self.made_of_sizes[id(t)][1] for t in given if id(t) in self.made_of_sizes), None
+        )
+        if made is None and any(
+            isinstance(n, (RunTimeSize, RunTimeQuotient)) for n in _flat((args, kwargs))
+        ):
+            if given and calls.has_handler(
+                func
+            ):  # a parameter that is expanded or resized to the input
                 return calls.call(self, func, args, kwargs)
             made = place()
         if made is not None and calls.name_of(func) in calls_of_sizes.VALUES:
-            raise self.recording.refused("the values of a tensor decide here, which no config can say")
+            raise self.recording.refused(
+                "the values of a tensor decide here, which no config can say"
+            )
         result = func(*args, **kwargs)
         if made is not None:
             for tensor in _tensors(result):
@@ -242,14 +276,19 @@ class Forward(TorchFunctionMode):
             if getattr(func, "__name__", "") == "zeros" and not given:
                 self.zeros[id(result)] = (
                     result,
-                    tuple(args[0] if len(args) == 1 and isinstance(args[0], (list, tuple)) else args),
+                    tuple(
+                        args[0] if len(args) == 1 and isinstance(args[0], (list, tuple)) else args
+                    ),
                 )
         return result
 
 
 def _is_reparametrized(module: torch.nn.Module) -> bool:
     """Whether all that its hooks do is to compute its weights: torch's weight_norm and spectral_norm."""
-    return all(type(hook).__module__.startswith("torch.nn.utils.") for hook in module._forward_pre_hooks.values())
+    return all(
+        type(hook).__module__.startswith("torch.nn.utils.")
+        for hook in module._forward_pre_hooks.values()
+    )
 
 
 def _flat(value: Any) -> Iterator[Any]:
@@ -287,7 +326,9 @@ def _calls_of(forward: Forward) -> Iterator[None]:
 def place() -> str:
     """The line of the user's source that runs now: ``net.py:12 `x = self.up(x)` ``."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and (frame.f_code.co_filename.startswith(OURS) or frame.f_code.co_filename.startswith("<")):
+    while frame is not None and (
+        frame.f_code.co_filename.startswith(OURS) or frame.f_code.co_filename.startswith("<")
+    ):
         frame = frame.f_back
     if frame is None:
         return ""

@@ -44,7 +44,9 @@ class Imported(NamedTuple):
                 found[name] = owner
                 continue
             weights = owner if isinstance(owner, dict) else _weights(owner)
-            found |= {f"{name}.{word}": weight for word, weight in weights.items() if weight is not None}
+            found |= {
+                f"{name}.{word}": weight for word, weight in weights.items() if weight is not None
+            }
         return found
 
 
@@ -59,7 +61,9 @@ def _weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     return found | {word: getattr(module, word) for word in computed}
 
 
-def from_module(module: torch.nn.Module, *shapes: Sequence[int], name: str | None = None, fixed: bool = False) -> Net:
+def from_module(
+    module: torch.nn.Module, *shapes: Sequence[int], name: str | None = None, fixed: bool = False
+) -> Net:
     """The network of a module, for inputs of these shapes; its batch and its spatial dims become symbols.
 
     With ``fixed`` they stay numbers, and the config says nothing of other sizes. Raises :class:`Unrepresentable` where
@@ -89,7 +93,9 @@ def read_module(
             part.training = training
 
 
-def _read(module: torch.nn.Module, shapes: Sequence[Sequence[int]], name: str | None, open_dims: OpenDims) -> Imported:
+def _read(
+    module: torch.nn.Module, shapes: Sequence[Sequence[int]], name: str | None, open_dims: OpenDims
+) -> Imported:
     space = Space()
 
     def run(sizes: Mapping[str, int]) -> Recording:

@@ -16,7 +16,10 @@ UNSAID = ("device", "dtype")
 def operation_of(module: torch.nn.Module) -> str | None:
     """The operation that a module is: a class of torch.nn, or one made from it that leaves its forward alone."""
     for cls in type(module).__mro__:
-        if cls.__module__.startswith("torch.nn.modules.") and find_operation(cls.__name__) is not None:
+        if (
+            cls.__module__.startswith("torch.nn.modules.")
+            and find_operation(cls.__name__) is not None
+        ):
             return cls.__name__ if type(module).forward is getattr(cls, "forward", None) else None
     return None
 

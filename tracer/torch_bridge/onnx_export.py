@@ -44,7 +44,11 @@ def onnx_export(net: Net) -> Exported:
     inputs = tuple(torch.zeros(shape) for shape in _input_shapes(net))
     fixed = ""
     try:
-        model = _exported(module, inputs, _open_dims(net)) if net.symbols else _exported(module, inputs, None)
+        model = (
+            _exported(module, inputs, _open_dims(net))
+            if net.symbols
+            else _exported(module, inputs, None)
+        )
     except Exception as error:
         fixed = _first(error)
         try:
@@ -72,7 +76,11 @@ def _first(error: Exception) -> str:
 
 def _input_shapes(net: Net) -> list[tuple[int, ...]]:
     shapes = net.trace().by_index
-    return [shape for node, shape in zip(net.network.nodes, shapes) if node.is_input and shape is not None]
+    return [
+        shape
+        for node, shape in zip(net.network.nodes, shapes)
+        if node.is_input and shape is not None
+    ]
 
 
 def _open_dims(net: Net) -> tuple[dict[int, Any], ...]:
@@ -110,7 +118,9 @@ def _open_dim(symbol: str, runs: SizeSet | None) -> Any:
 def _exported(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], dims: Any) -> bytes:
     with _quiet(), tempfile.TemporaryDirectory() as place:
         path = Path(place) / "network.onnx"
-        program: Any = torch.onnx.export(module, inputs, dynamo=True, dynamic_shapes=dims, verbose=False, optimize=True)
+        program: Any = torch.onnx.export(
+            module, inputs, dynamo=True, dynamic_shapes=dims, verbose=False, optimize=True
+        )
         program.save(path, external_data=False)
         return path.read_bytes()
 
@@ -134,8 +144,13 @@ def _inferred_differences(model: bytes, outputs: Mapping[str, Any]) -> list[str]
     inferred = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(model))
     found = []
     for one, (name, shape) in zip(inferred.graph.output, outputs.items()):
-        dims = [dim.dim_value if dim.HasField("dim_value") else None for dim in one.type.tensor_type.shape.dim]
-        if len(dims) != len(shape) or any(n is not None and n != want for n, want in zip(dims, shape)):
+        dims = [
+            dim.dim_value if dim.HasField("dim_value") else None
+            for dim in one.type.tensor_type.shape.dim
+        ]
+        if len(dims) != len(shape) or any(
+            n is not None and n != want for n, want in zip(dims, shape)
+        ):
             theirs = written(["?" if n is None else n for n in dims])
             found.append(f"{name}: traced {written(shape)}, onnx infers {theirs}")
     return found

@@ -37,7 +37,10 @@ def torch_source(net: Net) -> str:
     """
     trace = net.trace()
     if trace.diagnostics or None in trace.by_index:
-        raise TracerError(trace.diagnostics or [Diagnostic("T201", "the network has no sizes", path=net.network.path)])
+        raise TracerError(
+            trace.diagnostics
+            or [Diagnostic("T201", "the network has no sizes", path=net.network.path)]
+        )
     return _File(net).text()
 
 
@@ -88,7 +91,9 @@ class _File:
                 name = ".".join(around[:depth])
                 if name not in modules:
                     modules[name] = Module(name, titles[depth - 1])
-                    modules[".".join(around[: depth - 1])].children[around[depth - 1]] = modules[name]
+                    modules[".".join(around[: depth - 1])].children[around[depth - 1]] = modules[
+                        name
+                    ]
             place[node.index] = ".".join(around)
             modules[".".join(around)].children[last] = node
         outputs = {node.index for node in self.network.outputs.values()}
@@ -103,7 +108,9 @@ class _File:
         return root
 
     @staticmethod
-    def _cross(modules: Mapping[str, Module], place: Mapping[int, str], key: Key, reader: str) -> None:
+    def _cross(
+        modules: Mapping[str, Module], place: Mapping[int, str], key: Key, reader: str
+    ) -> None:
         """Note the modules that a value leaves and enters on its way to a reader."""
         own = place[key[0]]
         while own and not (reader == own or reader.startswith(own + ".")):
@@ -138,7 +145,12 @@ class _File:
         try:
             axes = self.net.sizes().axes
             lines += (
-                ["Input sizes that run:", *(f"    {axis.runs.written(s)}" for s, axis in axes.items())] if axes else []
+                [
+                    "Input sizes that run:",
+                    *(f"    {axis.runs.written(s)}" for s, axis in axes.items()),
+                ]
+                if axes
+                else []
             )
         except TooLarge:
             pass
@@ -168,7 +180,14 @@ class _File:
             op = None if own and not node.operands else self.trace.ops[node.index]
             local = node.name[len(module.name) + 1 :]
             rows.append(
-                (local, node.op_name, tuple(self._arguments(node)), tuple(reads), repr(op), repr(node.dim_fields))
+                (
+                    local,
+                    node.op_name,
+                    tuple(self._arguments(node)),
+                    tuple(reads),
+                    repr(op),
+                    repr(node.dim_fields),
+                )
             )
         return (module.title, tuple(rows), tuple(index[r] for r in module.results))
 
@@ -182,7 +201,11 @@ class _File:
         """The name of a block's class, and the arguments with which this use makes it."""
         key = self._structure(module)
         if key not in self.classes:
-            uses = [m for m in self._all(self.root) if m.title == module.title and self._structure(m) == key]
+            uses = [
+                m
+                for m in self._all(self.root)
+                if m.title == module.title and self._structure(m) == key
+            ]
             name = self._class_name(module.title)
             self.classes[key] = name
             numbers = [self._numbers(use) for use in uses]
@@ -191,7 +214,11 @@ class _File:
             for place, vector in varying.items():
                 if len(set(map(repr, vector))) > 1 and vector not in parameters:
                     parameters[vector] = self._parameter(place, parameters.values())
-            named = {place: parameters[vector] for place, vector in varying.items() if vector in parameters}
+            named = {
+                place: parameters[vector]
+                for place, vector in varying.items()
+                if vector in parameters
+            }
             self.bodies.append(self._class(module, name, named))
             self.values[name] = list(named.items())
         name = self.classes[key]
@@ -209,7 +236,10 @@ class _File:
         return found
 
     def _class_name(self, title: str) -> str:
-        base = "".join(part[:1].upper() + part[1:] for part in identifier(title).split("_") if part) or "Block"
+        base = (
+            "".join(part[:1].upper() + part[1:] for part in identifier(title).split("_") if part)
+            or "Block"
+        )
         taken = {*self.classes.values(), "Network"}
         return next(n for n in (base, *(f"{base}{i}" for i in range(2, 10_000))) if n not in taken)
 
@@ -217,12 +247,17 @@ class _File:
     def _parameter(place: str, taken: Any) -> str:
         word = place.rpartition(".")[2]
         names = [word, identifier(place.replace(".", "_"))]
-        return next(n for n in (*names, *(f"{names[1]}_{i}" for i in range(2, 10_000))) if n not in taken)
+        return next(
+            n for n in (*names, *(f"{names[1]}_{i}" for i in range(2, 10_000))) if n not in taken
+        )
 
     def _class(self, module: Module, name: str, named: Mapping[str, str]) -> str:
         parameters = "".join(f", {word}" for word in dict.fromkeys(named.values()))
         about = (
-            [f'    """The block {printable(module.title)}; shapes are those of {module.name}."""', ""]
+            [
+                f'    """The block {printable(module.title)}; shapes are those of {module.name}."""',
+                "",
+            ]
             if module.name
             else []
         )
@@ -232,7 +267,11 @@ class _File:
             f"    def __init__(self{parameters}):",
             "        super().__init__()",
         ]
-        made = [line for child, item in module.children.items() for line in self._made(child, item, named)]
+        made = [
+            line
+            for child, item in module.children.items()
+            for line in self._made(child, item, named)
+        ]
         body = _Body(self, module)
         forward = body.lines()
         arguments = "".join(f", {body.names[source]}" for source in body.inputs)
@@ -242,7 +281,10 @@ class _File:
         """The line that makes a child."""
         if isinstance(child, Module):
             if child.title == "copies":
-                copies = [self._constructed(copy, f"{name}.{key}.", named) for key, copy in child.children.items()]
+                copies = [
+                    self._constructed(copy, f"{name}.{key}.", named)
+                    for key, copy in child.children.items()
+                ]
                 return _listed(name, copies)
             return [_assignment(name, self._constructed(child, f"{name}.", named))]
         made = self._constructed(child, f"{name}.", named)
@@ -258,7 +300,9 @@ class _File:
             return f"{name}({', '.join(words)})"
         if not _makes_module(self, child):
             return ""
-        words = [f"{w}={named.get(prefix + w, _literal(v))}" for w, v in self._arguments(child).items()]
+        words = [
+            f"{w}={named.get(prefix + w, _literal(v))}" for w, v in self._arguments(child).items()
+        ]
         return f"nn.{child.op_name}({', '.join(words)})"
 
     def _arguments(self, node: Node) -> dict[str, Any]:
@@ -269,7 +313,9 @@ class _File:
         inferred = op.inferred(*self.trace.input_shapes(node))
         arguments = {word: value for word, value in inferred.items() if getattr(op, word) is None}
         arguments.update({w: v for w, v in given_arguments(op).items() if w not in node.operands})
-        if any("indices" in n.operands and n.operands["indices"] is node for n in self.network.nodes):
+        if any(
+            "indices" in n.operands and n.operands["indices"] is node for n in self.network.nodes
+        ):
             arguments["return_indices"] = True
         if isinstance(arguments.get("dtype"), str):
             arguments["dtype"] = Dtype(arguments["dtype"])
@@ -302,10 +348,17 @@ def _term(file: _File, node: Node) -> Term:
     if node.dim_fields:
         size = DimOf(Tensor(None, 1), 0)
         op = with_arguments(
-            op, {w: (size,) * len(d) if isinstance(d, tuple) else size for w, d in node.dim_fields.items()}
+            op,
+            {
+                w: (size,) * len(d) if isinstance(d, tuple) else size
+                for w, d in node.dim_fields.items()
+            },
         )
     ranks = [len(shape or ()) for shape in file.trace.input_shapes(node)]
-    given = {field: Tensor(None, len(file.trace.by_index[s.index] or ())) for field, s in node.operands.items()}
+    given = {
+        field: Tensor(None, len(file.trace.by_index[s.index] or ()))
+        for field, s in node.operands.items()
+    }
     return op.call([Tensor(None, rank) for rank in ranks], given)  # type: ignore[no-any-return]
 
 
@@ -323,7 +376,11 @@ def _listed(name: str, copies: Sequence[str]) -> list[str]:
         return []
     start = f"{_target(name)} = " if _plain(name) else f"self.add_module({attribute(name)!r}, "
     end = "])" if _plain(name) else "]))"
-    return [f"        {start}nn.ModuleList([", *(f"            {copy}," for copy in copies), f"        {end}"]
+    return [
+        f"        {start}nn.ModuleList([",
+        *(f"            {copy}," for copy in copies),
+        f"        {end}",
+    ]
 
 
 def _assignment(name: str, made: str) -> str:
@@ -362,7 +419,11 @@ class _Body:
         self.before: list[str] = []
         """Lines that a node needs before its own."""
         nodes = file.network.nodes
-        self.inputs = module.inputs if module.name else [(node.index, False) for node in nodes if node.is_input]
+        self.inputs = (
+            module.inputs
+            if module.name
+            else [(node.index, False) for node in nodes if node.is_input]
+        )
         single = len(self.inputs) == 1 and module.name
         for index, is_indices in self.inputs:
             name = nodes[index].name.split(".")[-1] + "_indices" * is_indices
@@ -376,7 +437,11 @@ class _Body:
     def lines(self) -> list[str]:
         found: list[str] = []
         for name, child in self.module.children.items():
-            found += self._called(name, child) if isinstance(child, Module) else self._computed(name, child)
+            found += (
+                self._called(name, child)
+                if isinstance(child, Module)
+                else self._computed(name, child)
+            )
         return [f"        {line}" for line in [*found, f"return {self._returned()}"]]
 
     def _returned(self) -> str:
@@ -407,7 +472,9 @@ class _Body:
         nodes = self.file.network.nodes
         targets = []
         for index, is_indices in child.results:
-            last = nodes[index].name[len(child.name) + 1 :].replace(".", "_") + "_indices" * is_indices
+            last = (
+                nodes[index].name[len(child.name) + 1 :].replace(".", "_") + "_indices" * is_indices
+            )
             single = len(child.results) == 1
             self.names[index, is_indices] = self._fresh(label if single else f"{label}_{last}")
             targets.append(self.names[index, is_indices])
@@ -444,7 +511,9 @@ class _Body:
         return [*before, f"{target} = {text}  # {shape}"]
 
     def _tensor(self, source: Node) -> Tensor:
-        return Tensor(self.names[source.index, False], len(self.file.trace.by_index[source.index] or ()))
+        return Tensor(
+            self.names[source.index, False], len(self.file.trace.by_index[source.index] or ())
+        )
 
     def _terms(self, value: Any) -> Any:
         if isinstance(value, tuple):
@@ -466,7 +535,9 @@ class _Body:
             node, dim = self.file.symbols[first]
             return self._tensor(node).size(dim)
         if atom.function == "choose":
-            return Call("torch.sym_ite", (condition_term(first, self._terms), *map(self._terms, rest)))
+            return Call(
+                "torch.sym_ite", (condition_term(first, self._terms), *map(self._terms, rest))
+            )
         a, b = self._terms(first), self._terms(rest[0])
         return a // b if atom.function == "floordiv" else Call("builtins.min", (a, b))
 
@@ -483,7 +554,9 @@ class _Body:
         if isinstance(term, Item):
             return f"{self._text(term.value, True)}[{term.index}]"
         if isinstance(term, Sliced):
-            ends = [("" if end in (None, 0) else self._text(end)) for end in (term.start, term.stop)]
+            ends = [
+                ("" if end in (None, 0) else self._text(end)) for end in (term.start, term.stop)
+            ]
             step = f":{term.step}" if term.step != 1 else ""
             return f"{self._text(term.tensor, True)}[{':, ' * term.dim}{':'.join(ends)}{step}]"
         if isinstance(term, Call):
@@ -492,7 +565,9 @@ class _Body:
                 text = f" {OPERATORS[name]} ".join(self._text(a, True) for a in term.arguments)
                 return f"({text})" if inner else text
             short = {"torch.nn.functional": "F", "torch": "torch"}.get(package)
-            return f"{short + '.' if short else ''}{name}({self._list(term.arguments, term.keywords)})"
+            return (
+                f"{short + '.' if short else ''}{name}({self._list(term.arguments, term.keywords)})"
+            )
         if isinstance(term, (list, tuple)):
             return f"[{', '.join(map(self._text, term))}]"
         return _literal(term)

@@ -38,7 +38,9 @@ def verify(net: Net, count: int = 8, watch: Watch = iter) -> Iterator[Comparison
     """
     module = build(net, "meta").eval()
     ops = net.trace().ops
-    plans = [(sizes, trace(net.network, sizes, ops)) for sizes in [net.trace().sizes, *drawn(net, count)]]
+    plans = [
+        (sizes, trace(net.network, sizes, ops)) for sizes in [net.trace().sizes, *drawn(net, count)]
+    ]
     plans = [(sizes, mine) for sizes, mine in plans if fits(net.trace(), mine)]
     forwards = [("meta", module, sizes, mine) for sizes, mine in plans]
     cheap = [(sizes, mine) for sizes, mine in plans if _is_cheap(mine)] or _smallest(net, ops)
@@ -54,7 +56,9 @@ def fits(built: Trace, mine: Trace) -> bool:
     return all(here.get(name) == arguments for name, arguments in inferred_arguments(mine).items())
 
 
-def compared(module: fx.GraphModule, mine: Trace, device: str, sizes: Mapping[str, int]) -> Comparison:
+def compared(
+    module: fx.GraphModule, mine: Trace, device: str, sizes: Mapping[str, int]
+) -> Comparison:
     """One forward of a built module against a trace of the same operations."""
     network = mine.network
     recorder = _Recorder(module)
@@ -80,7 +84,10 @@ def compared(module: fx.GraphModule, mine: Trace, device: str, sizes: Mapping[st
 
 
 def _differences(
-    mine: Mapping[str, Any], torchs: Mapping[str, list[int]], refused: tuple[str, str] | None, device: str
+    mine: Mapping[str, Any],
+    torchs: Mapping[str, list[int]],
+    refused: tuple[str, str] | None,
+    device: str,
 ) -> Iterator[Difference]:
     """Torch stops at the first node that it refuses; on the meta device it refuses less than on the CPU."""
     for name, shape in mine.items():
@@ -163,6 +170,19 @@ def drawn(net: Net, count: int) -> list[dict[str, int]]:
 def _near(runs: SizeSet, declared: int) -> list[int]:
     """Members and others near the declared size and near the least one."""
     least = runs.least or 1
-    spots = {least, least + 1, max(least - 1, 1), declared, declared + 1, max(declared - 1, 1), declared // 2 + 1}
-    spots |= {n for base in (declared, declared // 2) for n in (runs.at_least(base + 1), runs.at_most(base - 1)) if n}
+    spots = {
+        least,
+        least + 1,
+        max(least - 1, 1),
+        declared,
+        declared + 1,
+        max(declared - 1, 1),
+        declared // 2 + 1,
+    }
+    spots |= {
+        n
+        for base in (declared, declared // 2)
+        for n in (runs.at_least(base + 1), runs.at_most(base - 1))
+        if n
+    }
     return sorted(spots)

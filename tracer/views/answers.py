@@ -136,14 +136,22 @@ def _range(span: Any) -> Range | None:
 
 def diagnostic_answer(d: Diagnostic) -> DiagnosticAnswer:
     """A diagnostic as it stands in JSON."""
-    related = [RelatedPlace(d.path, r.message, place) for r in d.related if (place := _range(r.span))]
+    related = [
+        RelatedPlace(d.path, r.message, place) for r in d.related if (place := _range(r.span))
+    ]
     return DiagnosticAnswer(d.path, d.code, d.severity, d.message, d.hint, _range(d.span), related)
 
 
 def check_answer(found: list[Diagnostic]) -> CheckAnswer:
     """The JSON answer for the diagnostics of any number of files."""
     errors = sum(d.severity == "error" for d in found)
-    return CheckAnswer(FORMAT_VERSION, errors == 0, errors, len(found) - errors, [diagnostic_answer(d) for d in found])
+    return CheckAnswer(
+        FORMAT_VERSION,
+        errors == 0,
+        errors,
+        len(found) - errors,
+        [diagnostic_answer(d) for d in found],
+    )
 
 
 def _list(shape: Any) -> list[int] | None:
@@ -189,7 +197,9 @@ def trace_answer(
         )
 
     whole, held = total(priced), memory(trace, dtype)
-    kept, peak, at = (None, None, None) if held is None else (held.training, held.inference, held.peak)
+    kept, peak, at = (
+        (None, None, None) if held is None else (held.training, held.inference, held.peak)
+    )
     return TraceAnswer(
         format_version=FORMAT_VERSION,
         name=network.name,

@@ -107,7 +107,11 @@ def _set_answer(one: SetDifference) -> SetDifferenceAnswer:
         if sizes is None:
             return None
         return WrittenSet(
-            list(sizes.finite), sizes.start, sizes.modulus, list(sizes.residues), sizes.written(one.symbol)
+            list(sizes.finite),
+            sizes.start,
+            sizes.modulus,
+            list(sizes.residues),
+            sizes.written(one.symbol),
         )
 
     return SetDifferenceAnswer(
@@ -139,7 +143,9 @@ def headline(found: Comparison) -> str:
     ]
     told = [f"{n} {word}" for n, word in counts if n]
     parts = [f"nodes: {', '.join(told)}"] if told else []
-    parts += [f"{title(t.what)} {signed(t)}" for t in found.totals if t.difference and t.what != "nodes"]
+    parts += [
+        f"{title(t.what)} {signed(t)}" for t in found.totals if t.difference and t.what != "nodes"
+    ]
     for sort in ("params", "symbols", "outputs", "autos"):
         n = len(getattr(found, sort))
         parts += [f"{n} declared {sort if n > 1 else sort[:-1]}"] if n else []
@@ -198,7 +204,9 @@ def value_text(value: Any) -> str:
     if value is msgspec.UNSET:
         return "-"
     if isinstance(value, dict):
-        return ", ".join(f"{key}: {written(item)}" for key, item in value.items() if item is not None)
+        return ", ".join(
+            f"{key}: {written(item)}" for key, item in value.items() if item is not None
+        )
     return written(value)
 
 
@@ -215,7 +223,9 @@ def node_cells(change: NodeChange, costs: Sequence[str]) -> list[str]:
             cells["shape"] = f"{shape_text(d.old)} → {shape_text(d.new)}"
         elif d.what in cells:
             old, new = both(d.what, *[None if n is msgspec.UNSET else n for n in (d.old, d.new)])
-            cells[d.what] = f"{old} → {new}" if d.old or d.new else ""  # of no shape there is no cost
+            cells[d.what] = (
+                f"{old} → {new}" if d.old or d.new else ""
+            )  # of no shape there is no cost
         elif d.what == "operation":
             words.append(f"{d.old} → {d.new}")
         else:
@@ -265,7 +275,11 @@ def value_rows(found: Comparison) -> list[tuple[str, str, str, str]]:
         ("auto", found.autos),
         ("tie", found.ties),
     )
-    return [(kind, d.what, value_text(d.old), value_text(d.new)) for kind, entries in kinds for d in entries]
+    return [
+        (kind, d.what, value_text(d.old), value_text(d.new))
+        for kind, entries in kinds
+        for d in entries
+    ]
 
 
 def set_rows(found: Comparison) -> list[list[str]]:
@@ -276,7 +290,9 @@ def set_rows(found: Comparison) -> list[list[str]]:
             "-" if sizes is None else sizes.written(one.symbol) if sizes or i < 2 else "none"
             for i, sizes in enumerate((one.old, one.new, one.gained, one.lost))
         ]
-        rows.append([one.symbol, one.kind if one.below is None else f"{one.kind} below {one.below}", *sets])
+        rows.append(
+            [one.symbol, one.kind if one.below is None else f"{one.kind} below {one.below}", *sets]
+        )
     return rows
 
 
@@ -285,7 +301,9 @@ def remarks(found: Comparison) -> list[str]:
     lines = []
     for side, label in ((found.a, "A"), (found.b, "B")):
         if side.loaded and not side.complete:
-            lines.append(f"{label} could not be traced to its end: its sums are those of the nodes that have a shape")
+            lines.append(
+                f"{label} could not be traced to its end: its sums are those of the nodes that have a shape"
+            )
         if side.sizes_unknown:
             lines.append(f"the sizes that work are not compared, {label}: {side.sizes_unknown}")
     return lines
@@ -302,7 +320,10 @@ def compare_table(found: Comparison) -> list[RenderableType]:
 
     parts: list[RenderableType] = []
     if found.differs:
-        parts += [Text(printable(f"{found.a.path} → {found.b.path}"), style="bold"), *_tables(found)]
+        parts += [
+            Text(printable(f"{found.a.path} → {found.b.path}"), style="bold"),
+            *_tables(found),
+        ]
     parts += [Text(printable(line), style="yellow") for line in remarks(found)]
     for word, findings, style in (("new", found.found, "red"), ("gone", found.gone, "green")):
         parts += [Text(printable(f"{word}: {finding_text(d)}"), style=style) for d in findings]

@@ -17,13 +17,19 @@ STEPS = {
 
 def explained(rule: Rule) -> str:
     """A rule's page as ``tracer explain`` shows it."""
-    silence = f"\n`# tracer: ignore[{rule.code}]` on its line silences it.\n" if rule.severity == "warning" else ""
+    silence = (
+        f"\n`# tracer: ignore[{rule.code}]` on its line silences it.\n"
+        if rule.severity == "warning"
+        else ""
+    )
     return f"{rule.code}: {rule.title}\n{rule.severity}, found {STEPS[rule.found]}\n\n{rule.page}\n{silence}"
 
 
 def listing() -> str:
     """Every code with its severity and title, a line each."""
-    return "".join(f"{rule.code}  {rule.severity.ljust(7)}  {rule.title}\n" for rule in manual().values())
+    return "".join(
+        f"{rule.code}  {rule.severity.ljust(7)}  {rule.title}\n" for rule in manual().values()
+    )
 
 
 def diagnostics_table() -> str:

@@ -28,10 +28,14 @@ def mermaid(picture: Picture) -> str:
         lines.append(f"  n{arrow.source} {line}{text} n{arrow.target}")
     failing = [f"n{n}" for n, box in enumerate(picture.boxes) if box.wrong]
     if failing:
-        lines.append(f"  classDef wrong fill:{LIGHT['wrongfill']},stroke:{LIGHT['wrong']},stroke-width:2px")
+        lines.append(
+            f"  classDef wrong fill:{LIGHT['wrongfill']},stroke:{LIGHT['wrong']},stroke-width:2px"
+        )
         lines.append(f"  class {','.join(failing)} wrong")
     if wrong:
-        lines.append(f"  linkStyle {','.join(map(str, wrong))} stroke:{LIGHT['wrong']},stroke-width:2px")
+        lines.append(
+            f"  linkStyle {','.join(map(str, wrong))} stroke:{LIGHT['wrong']},stroke-width:2px"
+        )
     return "\n".join(lines) + "\n"
 
 

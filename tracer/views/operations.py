@@ -59,21 +59,38 @@ def type_text(hint: Any) -> str:
         return "list of " + type_text(arguments[0])
     if arguments:
         return " | ".join(type_text(argument) for argument in arguments)
-    return {"str": "text", "bool": "true | false", "NoneType": "null", "float": "number", "int": "int"}.get(text, text)
+    return {
+        "str": "text",
+        "bool": "true | false",
+        "NoneType": "null",
+        "float": "number",
+        "int": "int",
+    }.get(text, text)
 
 
 def page(cls: type[Op]) -> str:
     """An operation's page: what it is for, its arguments, what may be solved or taken from nodes."""
-    documented = next((c for c in cls.__mro__ if c is not Op and issubclass(c, Op) and c.__doc__), cls)
+    documented = next(
+        (c for c in cls.__mro__ if c is not Op and issubclass(c, Op) and c.__doc__), cls
+    )
     parents = [c for c in cls.__mro__[1:] if issubclass(c, Op) and c is not Op and c.__doc__]
     lines = [cls.__name__, "", inspect.getdoc(documented) or ""]
     lines += ["", inspect.getdoc(parents[0]) or ""] if parents else []
     rows = signature(cls)
     widths = [max(len(row[i]) for row in rows) for i in range(2)] if rows else [0, 0]
     lines += ["", "Arguments:"] if rows else ["", "No arguments."]
-    lines += [f"  {name.ljust(widths[0])}  {kind.ljust(widths[1])}  {default}" for name, kind, default in rows]
+    lines += [
+        f"  {name.ljust(widths[0])}  {kind.ljust(widths[1])}  {default}"
+        for name, kind, default in rows
+    ]
     least, most = cls.arity
-    inputs = str(least) if least == most else f"{least} or more" if most is None else f"{least} to {most}"
+    inputs = (
+        str(least)
+        if least == most
+        else f"{least} or more"
+        if most is None
+        else f"{least} to {most}"
+    )
     lines += ["", f"Inputs: {inputs}"]
     names = {row[0] for row in rows}
     if cls.solvable & names:

@@ -56,7 +56,10 @@ def plan_answer(plan: Plan) -> PlanAnswer:
     served = [
         ServedAnswer(
             {name: list(value) for name, value in one.assignments.items()},
-            {s: SetAnswer(list(v.finite), v.start, v.modulus, list(v.residues)) for s, v in one.sizes.items()},
+            {
+                s: SetAnswer(list(v.finite), v.start, v.modulus, list(v.residues))
+                for s, v in one.sizes.items()
+            },
         )
         for one in plan.served
     ]
@@ -81,12 +84,18 @@ def plan_text(plan: Plan) -> str:
     elif plan.feasible:
         lines += [f"{name} = {written(value)}" for name, value in plan.assignments.items()]
         count = f"about {plan.solutions}" if plan.capped else str(plan.solutions)
-        many = "the only assignment" if plan.solutions == 1 else f"the least-cost one of {count} assignments"
+        many = (
+            "the only assignment"
+            if plan.solutions == 1
+            else f"the least-cost one of {count} assignments"
+        )
         lines.append(f"{many}; distance from torch's defaults: {plan.cost}")
     if plan.served:
         lines.append("which values serve which sizes:")
         for one in plan.served:
-            values = ", ".join(f"{name} {written(value)}" for name, value in one.assignments.items())
+            values = ", ".join(
+                f"{name} {written(value)}" for name, value in one.assignments.items()
+            )
             sizes = "; ".join(found.written(symbol) for symbol, found in one.sizes.items())
             lines.append(f"  {sizes}: {values}")
     if not plan.feasible:
@@ -113,7 +122,9 @@ def _effect(changes: Changes) -> str:
         ("params", changes.params, changes.params_difference),
         ("MACs", changes.macs, changes.macs_difference),
     ):
-        sign = "" if difference is None else " (as before)" if not difference else f" ({difference:+})"
+        sign = (
+            "" if difference is None else " (as before)" if not difference else f" ({difference:+})"
+        )
         parts.append(f"{short(value)} {what}{sign}")
     sizes = [text for text in changes.sizes.values() if not text.startswith("any ")]
     return ", ".join([*parts, *(["runs for " + "; ".join(sizes)] if sizes else [])])

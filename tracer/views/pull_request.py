@@ -26,7 +26,9 @@ from tracer.views.comparison import (
 LONGEST = 50_000
 """Characters of the rows of one list; a comment of GitHub's has at most 65,536."""
 
-_MARKUP = re.compile(r"[^\w \-.,=()/×→%+]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|(?<=www)\.", re.IGNORECASE)
+_MARKUP = re.compile(
+    r"[^\w \-.,=()/×→%+]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|(?<=www)\.", re.IGNORECASE
+)
 
 
 def code(text: str) -> str:
@@ -38,7 +40,11 @@ def code(text: str) -> str:
 
 def compare_markdown(found: Comparison) -> str:
     """A headline, the sums, what else differs, and the nodes in a list to unfold."""
-    path = code(found.b.path) if found.a.path == found.b.path else f"{code(found.a.path)} → {code(found.b.path)}"
+    path = (
+        code(found.b.path)
+        if found.a.path == found.b.path
+        else f"{code(found.a.path)} → {code(found.b.path)}"
+    )
     lines = [f"**tracer** {path}: {headline(found)}", ""]
     if not found.differs:
         return lines[0] + "\n"
@@ -50,7 +56,9 @@ def compare_markdown(found: Comparison) -> str:
         if findings:
             lines += _limited([f"- {word}: {code(finding_text(d))}" for d in findings], "")
     if sets := set_rows(found):
-        lines += _table(("axis", "set", "old", "new", "gained", "lost"), [[*map(code, cells)] for cells in sets])
+        lines += _table(
+            ("axis", "set", "old", "new", "gained", "lost"), [[*map(code, cells)] for cells in sets]
+        )
     if values := value_rows(found):
         rows = [[kind, *map(code, cells)] for kind, *cells in values]
         lines += _table(("", "name", "old", "new"), rows)

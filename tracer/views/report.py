@@ -19,7 +19,11 @@ def painted(text: str, colour: str) -> str:
     """Bold, and coloured for a terminal."""
     import click
 
-    return click.style(text, bold=True) if colour == "bold" else click.style(text, fg=colour, bold=True)
+    return (
+        click.style(text, bold=True)
+        if colour == "bold"
+        else click.style(text, fg=colour, bold=True)
+    )
 
 
 def place(d: Diagnostic) -> str:
@@ -68,7 +72,9 @@ def _snippet(span: Span, lines: list[str], paint: Paint) -> list[str]:
         return []
     width = 100
     start = span.column - 1
-    length = max((span.end_column if span.end_line == span.line else len(text) + 1) - span.column, 1)
+    length = max(
+        (span.end_column if span.end_line == span.line else len(text) + 1) - span.column, 1
+    )
     shift = max(start - width // 2, 0) if len(text) > width else 0
     shown = text[shift : shift + width]
     carets = " " * (start - shift) + "^" * max(min(length, len(shown) - (start - shift)), 1)
@@ -106,5 +112,9 @@ def summary(found: Sequence[Diagnostic], files: int) -> str:
     checked = f"{files} file{'s' if files != 1 else ''} checked"
     if not found:
         return f"{checked}: no problems found"
-    parts = [f"{n} {word}{'s' if n != 1 else ''}" for n, word in ((errors, "error"), (warnings, "warning")) if n]
+    parts = [
+        f"{n} {word}{'s' if n != 1 else ''}"
+        for n, word in ((errors, "error"), (warnings, "warning"))
+        if n
+    ]
     return f"{checked}: {' and '.join(parts)}"

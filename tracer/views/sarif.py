@@ -54,7 +54,8 @@ def _result(d: Diagnostic, index: int) -> dict[str, Any]:
     }
     if d.related:
         result["relatedLocations"] = [
-            {**_location(d.path, r.span), "id": i, "message": {"text": r.message}} for i, r in enumerate(d.related)
+            {**_location(d.path, r.span), "id": i, "message": {"text": r.message}}
+            for i, r in enumerate(d.related)
         ]
     return result
 

@@ -13,11 +13,25 @@ from tracer.ops.registry import find_operation, operation_names
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 SHARED: dict[str, Any] = {
-    "expression": {"type": "string", "pattern": r"\$\{.*\}", "description": "an expression, ${...}"},
-    "auto": {"type": "string", "pattern": r"^auto(\(-?\d+\.\.-?\d+\))?$", "description": "solved by the planner"},
-    "reference": {"type": "string", "description": "a node's name, enc1.conv1 inside a block, name[i] of a Chunk"},
+    "expression": {
+        "type": "string",
+        "pattern": r"\$\{.*\}",
+        "description": "an expression, ${...}",
+    },
+    "auto": {
+        "type": "string",
+        "pattern": r"^auto(\(-?\d+\.\.-?\d+\))?$",
+        "description": "solved by the planner",
+    },
+    "reference": {
+        "type": "string",
+        "description": "a node's name, enc1.conv1 inside a block, name[i] of a Chunk",
+    },
     "autos": {"type": "array", "items": {"anyOf": [{"type": "integer"}, {"type": "string"}]}},
-    "values": {"type": "array", "items": {"anyOf": [{"type": ["number", "null"]}, {"type": "string"}]}},
+    "values": {
+        "type": "array",
+        "items": {"anyOf": [{"type": ["number", "null"]}, {"type": "string"}]},
+    },
 }
 EXPRESSION: dict[str, Any] = {"$ref": "#/$defs/expression"}
 AUTO: dict[str, Any] = {"$ref": "#/$defs/auto"}
@@ -53,7 +67,12 @@ def language_schema() -> dict[str, Any]:
                 },
             }
         )
-    return {"$schema": DIALECT, "title": "tracer config", **_top(), "$defs": _definitions(conditions)}
+    return {
+        "$schema": DIALECT,
+        "title": "tracer config",
+        **_top(),
+        "$defs": _definitions(conditions),
+    }
 
 
 def _described(schema: dict[str, Any]) -> dict[str, Any]:
@@ -122,26 +141,51 @@ def _definitions(conditions: list[dict[str, Any]]) -> dict[str, Any]:
 def _top() -> dict[str, Any]:
     size = {"anyOf": [{"type": "integer", "minimum": 0}, EXPRESSION]}
     shape = {"$ref": "#/$defs/shape"}
-    bounds = {word: {"anyOf": [{"type": ["integer", "null"]}, EXPRESSION]} for word in ("min", "max", "step")}
-    interval = {"type": "object", "properties": bounds, "required": ["min"], "additionalProperties": False}
+    bounds = {
+        word: {"anyOf": [{"type": ["integer", "null"]}, EXPRESSION]}
+        for word in ("min", "max", "step")
+    }
+    interval = {
+        "type": "object",
+        "properties": bounds,
+        "required": ["min"],
+        "additionalProperties": False,
+    }
     return {
         "type": "object",
         "properties": {
             "name": {"type": "string"},
             "description": {"type": "string"},
             "params": {"type": "object", "propertyNames": {"pattern": r"^[A-Za-z_]\w*$"}},
-            "input": {"anyOf": [shape, {"type": "object", "additionalProperties": shape, "minProperties": 1}]},
+            "input": {
+                "anyOf": [
+                    shape,
+                    {"type": "object", "additionalProperties": shape, "minProperties": 1},
+                ]
+            },
             "sizes": {
                 "type": "object",
-                "additionalProperties": {"anyOf": [size, {"type": "array", "items": size, "minItems": 1}, interval]},
+                "additionalProperties": {
+                    "anyOf": [size, {"type": "array", "items": size, "minItems": 1}, interval]
+                },
             },
-            "blocks": {"type": "object", "propertyNames": NAME, "additionalProperties": {"$ref": "#/$defs/block"}},
-            **{section: {"anyOf": [{"$ref": "#/$defs/layers"}, {"type": "null"}]} for section in SECTIONS},
+            "blocks": {
+                "type": "object",
+                "propertyNames": NAME,
+                "additionalProperties": {"$ref": "#/$defs/block"},
+            },
+            **{
+                section: {"anyOf": [{"$ref": "#/$defs/layers"}, {"type": "null"}]}
+                for section in SECTIONS
+            },
             "output": {
                 "anyOf": [
                     REFERENCE,
                     {"type": "array", "items": REFERENCE, "minItems": 1},
-                    {"type": "object", "additionalProperties": {"anyOf": [shape, {"type": "null"}]}},
+                    {
+                        "type": "object",
+                        "additionalProperties": {"anyOf": [shape, {"type": "null"}]},
+                    },
                 ]
             },
         },

@@ -85,7 +85,9 @@ def narrowest(axis: Axis) -> tuple[str, SizeSet]:
     return "runs", axis.runs
 
 
-def sizes_answer(found: WorkingSizes, forms: Mapping[str, list[Form]], near: int | None) -> SizesAnswer:
+def sizes_answer(
+    found: WorkingSizes, forms: Mapping[str, list[Form]], near: int | None
+) -> SizesAnswer:
     """The JSON answer."""
     axes = {
         symbol: AxisAnswer(
@@ -111,7 +113,11 @@ def _form(form: Form) -> FormAnswer:
 
 
 def sizes_table(
-    net: Net, found: WorkingSizes, forms: Mapping[str, list[Form]], near: int | None, depth: int | None
+    net: Net,
+    found: WorkingSizes,
+    forms: Mapping[str, list[Form]],
+    near: int | None,
+    depth: int | None,
 ) -> list[RenderableType]:
     """The sets, what ties them, and the shape of every node over k, for a terminal."""
     from rich import box
@@ -156,7 +162,11 @@ def _forms_table(
     from rich.table import Table
     from rich.text import Text
 
-    columns = [(symbol, forms[symbol][0]) for symbol in found.axes if forms[symbol] and _varies(forms[symbol][0])]
+    columns = [
+        (symbol, forms[symbol][0])
+        for symbol in found.axes
+        if forms[symbol] and _varies(forms[symbol][0])
+    ]
     if not columns:
         return None
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -172,7 +182,9 @@ def _forms_table(
 
 def _varies(form: Form) -> bool:
     """Whether anything but k itself comes out: the size of a batch does not have to be shown."""
-    dims = {written_dim(d) for shape in form.shapes.values() for d in shape if not isinstance(d, int)}
+    dims = {
+        written_dim(d) for shape in form.shapes.values() for d in shape if not isinstance(d, int)
+    }
     return form.modulus > 1 or bool(dims - {"k"})
 
 

@@ -56,9 +56,15 @@ LINE = 18
 def svg(picture: Picture) -> str:
     """The picture as an SVG file, with what is wrong written under it."""
     placed = layout(picture)
-    notes = [(d.code, d.message) for box in picture.boxes for d in box.problems if d.severity == "error"]
+    notes = [
+        (d.code, d.message) for box in picture.boxes for d in box.problems if d.severity == "error"
+    ]
     height = placed.height + (len(notes) + 1) * LINE * bool(notes)
-    width = max(placed.width, *(CHARACTER * len(_note(*note)) + 32 for note in notes)) if notes else placed.width
+    width = (
+        max(placed.width, *(CHARACTER * len(_note(*note)) + 32 for note in notes))
+        if notes
+        else placed.width
+    )
     body = drawn(picture, placed)
     lines = "".join(
         f'<text class="note" x="16" y="{placed.height + LINE * (n + 1)}">{_text(_note(*note))}</text>'
@@ -106,9 +112,14 @@ def _rules(c: dict[str, str], root: str) -> str:
 
 def drawn(picture: Picture, placed: Layout) -> str:
     """The arrows and boxes, without the file around them; each carries its number, for a page to find it."""
-    arrows = [_arrow(n, picture, arrow, route) for n, (arrow, route) in enumerate(zip(picture.arrows, placed.routes))]
+    arrows = [
+        _arrow(n, picture, arrow, route)
+        for n, (arrow, route) in enumerate(zip(picture.arrows, placed.routes))
+    ]
     arrows.sort(key=lambda one: " wrong" in one.split(">", 1)[0])  # those at fault above the others
-    boxes = [_box(n, box, place) for n, (box, place) in enumerate(zip(picture.boxes, placed.places))]
+    boxes = [
+        _box(n, box, place) for n, (box, place) in enumerate(zip(picture.boxes, placed.places))
+    ]
     return "".join(("<g>\n", *arrows, "</g>\n<g>\n", *boxes, "</g>\n"))
 
 
@@ -116,7 +127,10 @@ def _box(number: int, box: Box, place: Place) -> str:
     x, y, width, height = place
     middle = x + width // 2
     classes = f"box {box.kind}{' wrong' if box.wrong else ''}{' output' if box.output else ''}"
-    details = [f"{box.name}: {box.op} {shape_text(box.shape)}", *(f"{d.code} {d.message}" for d in box.problems)]
+    details = [
+        f"{box.name}: {box.op} {shape_text(box.shape)}",
+        *(f"{d.code} {d.message}" for d in box.problems),
+    ]
     first = y + height // 2 - 11
     return (
         f'<g class="{classes}" data-box="{number}"><title>{_text(chr(10).join(map(printable, details)))}</title>'
@@ -130,7 +144,9 @@ def _box(number: int, box: Box, place: Place) -> str:
 def _arrow(number: int, picture: Picture, arrow: Arrow, route: Route) -> str:
     boxes = picture.boxes
     skips = boxes[arrow.target].kind == "merge" and arrow.target - arrow.source > 1
-    kind = ("wrong" if arrow.wrong else "skip" if skips else "") + (" size" if arrow.argument else "")
+    kind = ("wrong" if arrow.wrong else "skip" if skips else "") + (
+        " size" if arrow.argument else ""
+    )
     said = f"{boxes[arrow.source].name} to {boxes[arrow.target].name}" + (
         f" ({arrow.argument})" if arrow.argument else ""
     )

@@ -34,7 +34,9 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]])
     from rich.table import Table
     from rich.text import Text
 
-    grid = Table(title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    grid = Table(
+        title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+    )
     for name in columns:
         grid.add_column(Text(name.replace("_", " ")), justify="right", no_wrap=True)
     for row in rows:
@@ -42,7 +44,9 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]])
     return grid
 
 
-def plot(path: Path, measures: Mapping[str, Sequence[float]], best: Sequence[int], larger: Container[str]) -> None:
+def plot(
+    path: Path, measures: Mapping[str, Sequence[float]], best: Sequence[int], larger: Container[str]
+) -> None:
     """Every measure against the first one, the rows of ``best`` marked; the format is the name's ending.
 
     What is None is left out. Raises OSError, and ValueError for an ending that is no format.
@@ -50,8 +54,12 @@ def plot(path: Path, measures: Mapping[str, Sequence[float]], best: Sequence[int
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    drawn = {name: [math.nan if n is None else n for n in values] for name, values in measures.items()}
-    first, *others = [name for name, values in drawn.items() if not all(map(math.isnan, values))] or list(drawn)
+    drawn = {
+        name: [math.nan if n is None else n for n in values] for name, values in measures.items()
+    }
+    first, *others = [
+        name for name, values in drawn.items() if not all(map(math.isnan, values))
+    ] or list(drawn)
     count = len(drawn[first])
     step = max(1, -(-count // POINTS))
     figure = Figure(figsize=(4.6 * max(len(others), 1), 4.2), layout="constrained")
@@ -59,11 +67,23 @@ def plot(path: Path, measures: Mapping[str, Sequence[float]], best: Sequence[int
     axes = figure.subplots(1, max(len(others), 1), squeeze=False)[0]
     for panel, name in zip(axes, others or [first]):
         x, y = drawn[first], drawn[name]
-        panel.scatter(x[::step], y[::step], s=6, color="#9aa7b1", linewidths=0, label="designs", rasterized=True)
-        panel.scatter([x[i] for i in best], [y[i] for i in best], s=18, color="#c2410c", label="not beaten")
+        panel.scatter(
+            x[::step],
+            y[::step],
+            s=6,
+            color="#9aa7b1",
+            linewidths=0,
+            label="designs",
+            rasterized=True,
+        )
+        panel.scatter(
+            [x[i] for i in best], [y[i] for i in best], s=18, color="#c2410c", label="not beaten"
+        )
         for axis, word in ((panel.xaxis, first), (panel.yaxis, name)):
             direction = "larger is better" if word in larger else "smaller is better"
-            axis.set_label_text(f"{word.replace('_', ' ')}{', bytes' if word in BYTES else ''} ({direction})")
+            axis.set_label_text(
+                f"{word.replace('_', ' ')}{', bytes' if word in BYTES else ''} ({direction})"
+            )
             known = [n for n in drawn[word] if not math.isnan(n)]
             if known and min(known) > 0:
                 axis._set_axes_scale("log")

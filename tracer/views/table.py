@@ -80,7 +80,9 @@ def short(number: int) -> str:
     value = float(number)
     for unit in ("", " K", " M", " G", " T"):
         if value < 999.5 or unit == " T":
-            return f"{number}" if not unit else f"{value:.{max(0, 3 - len(str(int(value))))}f}{unit}"
+            return (
+                f"{number}" if not unit else f"{value:.{max(0, 3 - len(str(int(value))))}f}{unit}"
+            )
         value /= 1000
     raise AssertionError
 
@@ -90,7 +92,11 @@ def short_bytes(number: int) -> str:
     value = float(number)
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
         if value < 1000 or unit == "TiB":
-            return f"{number} B" if unit == "B" else f"{value:.{max(0, 3 - len(str(int(value))))}f} {unit}"
+            return (
+                f"{number} B"
+                if unit == "B"
+                else f"{value:.{max(0, 3 - len(str(int(value))))}f} {unit}"
+            )
         value /= 1024
     raise AssertionError
 
@@ -119,7 +125,9 @@ def _aligned(found: Sequence[Row]) -> list[str]:
         if row.shape is None:
             texts.append("does not fit" if row.failed else "?")
         else:
-            texts.append(" × ".join(str(n).rjust(width[len(row.shape), i]) for i, n in enumerate(row.shape)))
+            texts.append(
+                " × ".join(str(n).rjust(width[len(row.shape), i]) for i, n in enumerate(row.shape))
+            )
     return texts
 
 
@@ -133,9 +141,13 @@ def table(
 
     found = rows(trace, depth, dtype)
     network = trace.network
-    sizes = "  ".join(f"{symbol}={trace.sizes[symbol]}" for symbol in network.symbols if symbol in trace.sizes)
+    sizes = "  ".join(
+        f"{symbol}={trace.sizes[symbol]}" for symbol in network.symbols if symbol in trace.sizes
+    )
     title = Text(f"{printable(network.name or network.path)}   {sizes}".rstrip(), style="bold")
-    grid = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_footer=True)
+    grid = Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_footer=True
+    )
     whole = total(costs(trace, dtype))
     grid.add_column("node", footer=f"{len(network.nodes)} nodes", no_wrap=True)
     grid.add_column("operation", no_wrap=True)
@@ -170,7 +182,9 @@ def table(
             field_text(row.field) if row.field and row.section != "input" else "",
         )
     if solved:
-        values = ", ".join(f"{printable(name)} = {written(value)}" for name, value in solved.items())
+        values = ", ".join(
+            f"{printable(name)} = {written(value)}" for name, value in solved.items()
+        )
         grid.caption, grid.caption_justify = Text(f"solved: {values}", style=""), "left"
     return grid
 
@@ -187,11 +201,23 @@ def memory_text(trace: Trace, dtype: str, budget: int | None, fitting: Largest |
     if fitting is not None and budget is not None:
         for what, sizes in (("a run", fitting.inference), ("training", fitting.training)):
             told = ", ".join(f"{name} = {'none' if n is None else n}" for name, n in sizes.items())
-            lines.append(f"in {short_bytes(budget)}, parameters included, {what} takes at most {told or 'these sizes'}")
+            lines.append(
+                f"in {short_bytes(budget)}, parameters included, {what} takes at most {told or 'these sizes'}"
+            )
     return "\n".join(f" {line}" for line in lines)
 
 
-HEADER = ("section", "node", "operation", "from", "shape", "params", "macs", "memory", "receptive_field")
+HEADER = (
+    "section",
+    "node",
+    "operation",
+    "from",
+    "shape",
+    "params",
+    "macs",
+    "memory",
+    "receptive_field",
+)
 
 
 def _cells(row: Row) -> list[Any]:
@@ -218,7 +244,9 @@ def to_markdown(trace: Trace, depth: int | None, dtype: str = "float32") -> str:
         return printable(str(value)).replace("|", "\\|").replace("<", "&lt;")
 
     lines = ["| " + " | ".join(HEADER) + " |", "| " + " | ".join("---" for _ in HEADER) + " |"]
-    lines += ["| " + " | ".join(cell(c) for c in _cells(row)) + " |" for row in rows(trace, depth, dtype)]
+    lines += [
+        "| " + " | ".join(cell(c) for c in _cells(row)) + " |" for row in rows(trace, depth, dtype)
+    ]
     whole = total(costs(trace, dtype))
     lines.append(
         f"| total | {len(trace.network.nodes)} nodes | | | | {whole.params} | {whole.macs} | {whole.memory} | |"

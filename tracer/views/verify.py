@@ -27,7 +27,9 @@ class VerifyAnswer(msgspec.Struct, frozen=True):
 
 def verify_answer(found: Sequence[Comparison]) -> VerifyAnswer:
     """The JSON answer."""
-    return VerifyAnswer(FORMAT_VERSION, bool(found) and not any(one.differences for one in found), list(found))
+    return VerifyAnswer(
+        FORMAT_VERSION, bool(found) and not any(one.differences for one in found), list(found)
+    )
 
 
 def verify_table(found: Sequence[Comparison]) -> RenderableType:

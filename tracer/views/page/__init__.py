@@ -117,7 +117,9 @@ class PageData(msgspec.Struct, frozen=True):
     """Where a server tells of changes."""
 
 
-def page(net: Net | None, found: Sequence[Diagnostic], *, events: str | None = None, stale: bool = False) -> str:
+def page(
+    net: Net | None, found: Sequence[Diagnostic], *, events: str | None = None, stale: bool = False
+) -> str:
     """The page of a network and of what is said of its config now.
 
     Without a network it shows the diagnostics alone. ``events``: where a server tells when to load again;
@@ -133,7 +135,10 @@ def page(net: Net | None, found: Sequence[Diagnostic], *, events: str | None = N
         others = list(_other_layers(net, sheets[0].live))
         sheets += [sheet for sheet, _ in others]
         body = told + asset("page.html").replace("<!-- pictures -->", _svgs(drawings))
-        body += "".join(f'<template data-sheet="{n}">{_svgs(own)}</template>' for n, (_, own) in enumerate(others, 1))
+        body += "".join(
+            f'<template data-sheet="{n}">{_svgs(own)}</template>'
+            for n, (_, own) in enumerate(others, 1)
+        )
     path, params = ("", {}) if net is None else (net.network.path, net.params)
     numbers = {name: n for name, n in params.items() if n.__class__ is int}
     data = PageData(title, path, numbers, sheets, DTYPE_BYTES["float32"], events)
@@ -228,7 +233,11 @@ def _other_layers(net: Net, own: Live) -> Iterator[tuple[Sheet, list[tuple[int, 
 
 
 def _sheet(
-    net: Net, found: Sequence[Diagnostic], drawings: list[tuple[int, Picture]], param: str | None, value: int | None
+    net: Net,
+    found: Sequence[Diagnostic],
+    drawings: list[tuple[int, Picture]],
+    param: str | None,
+    value: int | None,
 ) -> Sheet:
     return Sheet(
         param=param,
@@ -246,7 +255,10 @@ def _sheet(
         ],
         sets=_sets(net),
         repairs=_repairs(net, found),
-        remarks=[Remark(d.code, d.severity, d.message, d.hint, d.span.line if d.span else None) for d in found],
+        remarks=[
+            Remark(d.code, d.severity, d.message, d.hint, d.span.line if d.span else None)
+            for d in found
+        ],
     )
 
 
@@ -256,7 +268,9 @@ def _nodes(trace: Trace) -> list[PageNode]:
     nodes = []
     for node, op in zip(trace.network.nodes, trace.ops):
         plain = (
-            op is None or op.fixed_window or (type(op).window is Op.window and getattr(op, "align", "none") == "none")
+            op is None
+            or op.fixed_window
+            or (type(op).window is Op.window and getattr(op, "align", "none") == "none")
         )
         if plain and all(source.index in steady for source in node.inputs):
             steady.add(node.index)
@@ -265,7 +279,9 @@ def _nodes(trace: Trace) -> list[PageNode]:
                 name=node.name,
                 op=node.op_name,
                 line=node.span.line,
-                args="" if op is None else ", ".join(f"{k}: {written(v)}" for k, v in given_arguments(op).items()),
+                args=""
+                if op is None
+                else ", ".join(f"{k}: {written(v)}" for k, v in given_arguments(op).items()),
                 about="" if op is None else _about(op),
                 inputs=[source.index for source in node.inputs],
                 operands={field: source.index for field, source in node.operands.items()},
@@ -294,11 +310,16 @@ def _sets(net: Net) -> dict[str, dict[str, PageSet]]:
         axes = net.sizes().axes
     except TooLarge:
         return {}
-    return {symbol: {kind: _set(symbol, getattr(axis, kind)) for kind in SETS} for symbol, axis in axes.items()}
+    return {
+        symbol: {kind: _set(symbol, getattr(axis, kind)) for kind in SETS}
+        for symbol, axis in axes.items()
+    }
 
 
 def _set(symbol: str, found: SizeSet) -> PageSet:
-    return PageSet(found.written(symbol), list(found.finite), found.start, found.modulus, list(found.residues))
+    return PageSet(
+        found.written(symbol), list(found.finite), found.start, found.modulus, list(found.residues)
+    )
 
 
 def _repairs(net: Net, found: Sequence[Diagnostic]) -> list[str]:

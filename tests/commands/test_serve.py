@@ -1,0 +1,288 @@
+"""The server and the watcher, as processes: the page is new when the file is, for this machine alone."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from tests import ROOT
+from tests.views.test_page import BROKEN, browser  # noqa: F401
+
+GOOD = (
+    "input: [N, 3, H, W]\nsizes: {N: 1, H: 32, W: 32}\n"
+    "layers:\n  first: {op: Conv2d, out_channels: 8, kernel_size: 3}\n"
+)
+
+
+def started(*arguments: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "tracer", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+    )  # fmt: skip
+
+
+class Server:
+    """A running server of one config."""
+
+    def __init__(self, config: Path) -> None:
+        self.config = config
+        self.process = started("serve", str(config))
+        assert self.process.stderr is not None
+        line = self.process.stderr.readline()
+        match = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
+        assert match, line
+        self.port = int(match[1])
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            try:
+                if self.get("/")[0] == 200:
+                    return
+            except OSError:
+                time.sleep(0.02)
+        raise AssertionError("the server does not answer")
+
+    def get(
+        self, path: str, method: str = "GET", **headers: str
+    ) -> tuple[int, dict[str, str], str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        found = answer.status, dict(answer.getheaders()), answer.read().decode()
+        connection.close()
+        return found
+
+    def listening(self, seen: str) -> tuple[http.client.HTTPConnection, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection.request("GET", f"/events?seen={seen}")
+        return connection, connection.getresponse()
+
+    def seen(self) -> str:
+        match = re.search(r"/events\?seen=(\d+)", self.get("/")[2])
+        assert match
+        return match[1]
+
+    def resident(self) -> int:
+        """Pages of memory."""
+        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    config = tmp_path / "net.yaml"
+    config.write_text(GOOD)
+    running = Server(config)
+    yield running
+    running.process.send_signal(signal.SIGINT)
+    assert running.process.wait(10) == 0
+    assert running.process.stderr is not None
+    assert running.process.stderr.read() == ""
+
+
+def next_change(answer: Any) -> float:
+    """When the next change was told."""
+    while True:
+        line = answer.readline().decode()
+        assert line, "the connection has ended"
+        if line.startswith("event: change"):
+            return time.monotonic()
+
+
+def replaced(path: Path, text: str) -> None:
+    """As editors do: a new file in the place of the old one."""
+    beside = path.with_suffix(".tmp")
+    beside.write_text(text)
+    os.replace(beside, path)
+
+
+@pytest.mark.parametrize("how", ["in place", "replaced"])
+def test_a_change_is_told_at_once(server: Server, how: str) -> None:
+    """Saving the file is told and the new page is there in less than 300 ms (the median of several)."""
+    took = []
+    connection, answer = server.listening(server.seen())
+    for k in range(7):
+        text = GOOD.replace("first", f"layer{k}")
+        start = time.monotonic()
+        if how == "replaced":
+            replaced(server.config, text)
+        else:
+            server.config.write_text(text)
+        next_change(answer)
+        deadline = time.monotonic() + 5
+        while f"layer{k}" not in server.get("/")[2] and time.monotonic() < deadline:
+            pass
+        took.append(time.monotonic() - start)
+        time.sleep(0.15)
+    connection.close()
+    assert sorted(took)[3] < 0.3
+
+
+def test_a_change_before_the_page_listens(server: Server) -> None:
+    """A page that has seen an earlier text is told when it begins to listen."""
+    seen = server.seen()
+    replaced(server.config, GOOD.replace("first", "second"))
+    deadline = time.monotonic() + 5
+    while server.seen() == seen and time.monotonic() < deadline:
+        time.sleep(0.02)
+    connection, answer = server.listening(seen)
+    next_change(answer)
+    connection.close()
+
+
+def test_a_broken_file_shows_the_last_picture(server: Server) -> None:
+    """What is wrong stands beside the last good picture; a file that is gone, or no text, too; and it comes back."""
+    for wrong, code in (
+        ("input: [1\n", "T001"),
+        (GOOD.replace("Conv2d", "Konv2d"), "T101"),
+        ("\x00", "T001"),
+    ):
+        replaced(server.config, wrong)
+        page = wait_for(server, code)
+        assert 'class="told"' in page and ">first<" in page
+    server.config.unlink()
+    assert ">first<" in wait_for(server, "cannot be read")
+    server.config.mkdir()
+    assert server.get("/")[0] == 200
+    server.config.rmdir()
+    replaced(server.config, GOOD.replace("first", "again"))
+    assert 'class="told"' not in wait_for(server, ">again<")
+
+
+def wait_for(server: Server, text: str) -> str:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        page = server.get("/")[2]
+        if text in page:
+            return page
+        time.sleep(0.03)
+    raise AssertionError(f"{text} does not appear")
+
+
+def test_only_this_machine(server: Server) -> None:
+    """Other names in the Host header, other origins, other addresses and methods are refused."""
+    assert server.get("/")[0] == 200
+    assert server.get("/", Host=f"localhost:{server.port}")[0] == 200
+    for host in (
+        "evil.example",
+        f"evil.example:{server.port}",
+        f"127.0.0.1:{server.port + 1}",
+        "localhost",
+        "",
+    ):
+        assert server.get("/", Host=host)[0] in (400, 403), host
+        assert server.get("/events", Host=host)[0] in (400, 403), host
+    assert server.get("/", Origin="http://evil.example")[0] == 403
+    for path in (
+        "/net.yaml",
+        "/../net.yaml",
+        "/static/x",
+        "//etc/passwd",
+        "/%2e%2e/etc/passwd",
+        "/index.html",
+    ):
+        assert server.get(path)[0] == 404, path
+    for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+        assert server.get("/", method)[0] == 405
+    status, headers, _ = server.get("/", "HEAD")
+    assert (
+        status == 200
+        and headers["cache-control"] == "no-store"
+        and headers["x-content-type-options"] == "nosniff"
+    )
+    with socket.socket() as other:
+        other.settimeout(1)
+        name = socket.gethostbyname(socket.gethostname())
+        if not name.startswith("127."):
+            assert other.connect_ex((name, server.port)) != 0
+
+
+def test_it_does_not_grow(server: Server) -> None:
+    """A thousand reloads, hundreds of changes, some of them broken, clients that never read or that go: no growth."""
+    idle = [server.listening("0")[0] for _ in range(20)]  # they never read
+    for k in range(60):
+        replaced(server.config, GOOD.replace("first", f"n{k}") if k % 3 else f"broken {k}: [")
+        server.get("/")
+    before = server.resident()
+    for k in range(1000):
+        if k % 4 == 0:
+            replaced(server.config, GOOD.replace("first", f"m{k}") if k % 3 else f"broken {k}: [")
+        if k % 10 == 0:
+            server.listening("0")[0].close()
+        assert server.get("/")[0] == 200
+    assert server.resident() - before < 12_000_000 // os.sysconf("SC_PAGE_SIZE")
+    for connection in idle:
+        connection.close()
+
+
+def test_the_page_follows(server: Server, browser: Any) -> None:  # noqa: F811
+    """In a browser: an edit refreshes the page, what was set stays, and a broken text shows beside the last picture."""
+    tab = browser.new_page()
+    tab.goto(f"http://127.0.0.1:{server.port}/")
+    tab.get_by_label("H", exact=True).fill("40")
+    replaced(server.config, GOOD.replace("first", "renamed"))
+    tab.wait_for_selector("text=renamed >> visible=true", timeout=5000)
+    assert tab.get_by_label("H", exact=True).input_value() == "40"
+    assert "8 × 38 × 30" in tab.locator("svg").first.text_content()
+    replaced(server.config, BROKEN.replace("MaxPool2d", "Pool").replace("Conv2d", "Konv2d"))
+    tab.wait_for_selector(".told", timeout=5000)
+    assert "T101" in tab.locator(".told").inner_text()
+    assert tab.locator("svg .box").count() == 2
+    tab.close()
+
+
+def test_bad_starts(tmp_path: Path) -> None:
+    """A file that is not there, standard input, a port that is taken: one message, exit code 2."""
+    config = tmp_path / "net.yaml"
+    config.write_text(GOOD)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        cases = [
+            ["serve", str(tmp_path / "none.yaml")],
+            ["serve", "-"],
+            ["serve", str(config), "--port", port],
+        ]
+        cases += [["watch", str(tmp_path / "none.yaml")], ["watch", "-"]]
+        for arguments in cases:
+            process = started(*arguments)
+            _, told = process.communicate(timeout=20)
+            assert process.returncode == 2, arguments
+            assert told and "Traceback" not in told
+
+
+def lines_until(stream: IO[str], text: str) -> str:
+    found = ""
+    while text not in found:
+        line = stream.readline()
+        assert line, found
+        found += line
+    return found
+
+
+def test_watch(tmp_path: Path) -> None:
+    """The table and what is wrong are printed at the start and for each change; Ctrl-C ends it with 0."""
+    config = tmp_path / "net.yaml"
+    config.write_text(GOOD)
+    process = started("watch", str(config))
+    assert process.stdout is not None and process.stderr is not None
+    assert "first" in lines_until(process.stdout, "no errors")
+    time.sleep(0.5)  # until the folder is watched
+    replaced(config, GOOD.replace("first", "second"))
+    assert "second" in lines_until(process.stdout, "no errors")
+    replaced(config, GOOD.replace("Conv2d", "Konv2d"))
+    assert "T101" in lines_until(process.stdout, "1 error")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 0
+    assert process.stderr.read() == ""

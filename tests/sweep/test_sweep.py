@@ -1,0 +1,439 @@
+"""Sweeps: every row is what the tracer says of it, none is lost or repeated, and the best are the best."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+
+import tracer
+from tests import ROOT
+from tracer.commands.sweep import command
+from tracer.sweep.axes import Unvaried, axis, count, digits
+from tracer.sweep.evaluate import evaluate
+from tracer.sweep.exact import exact_row
+from tracer.sweep.journal import Journal, OtherSweep
+from tracer.sweep.pareto import front
+from tracer.sweep.study import ROWS, Study, config_study, family_study
+from tracer.sweep.table_files import packed
+
+CONFIGS = ROOT / "configs"
+PADDED = str(CONFIGS / "unet_padded.yaml")
+SWEPT = [
+    "unet_padded", "unet_2015", "attention_unet", "conv_autoencoder", "conv_tasnet", "dcgan_generator", "enet", "espcn",
+    "fcn8s", "linknet", "segnet", "srresnet", "unet3d", "unetpp", "vnet", "wave_unet",
+]  # fmt: skip
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(command, list(arguments))
+
+
+def columns_of(study: Study) -> dict[str, list[Any]]:
+    """All rows of a study, computed here."""
+    found: dict[str, list[Any]] = {}
+    for task in study.tasks():
+        for name, values in packed(evaluate(study, task.number)).items():
+            found.setdefault(name, []).extend(values)
+    return found
+
+
+@pytest.mark.parametrize("name", SWEPT)
+def test_rows_are_the_tracers(name: str) -> None:
+    """Whatever is computed together is what a network that is loaded and traced for the row alone says."""
+    path = CONFIGS / f"{name}.yaml"
+    net = tracer.load(path)
+    draw = random.Random(name)
+    axes = []
+    for symbol, n in net.network.defaults().items():
+        near = (
+            {n, n + 1, n + draw.randint(2, 40), max(1, n - draw.randint(1, n // 2 + 1))}
+            if symbol != "N"
+            else {1, 2}
+        )
+        axes.append(axis("size", [symbol], ",".join(map(str, sorted(near)))))
+    numbers = {param: n for param, n in net.params.items() if n.__class__ is int}
+    axes += [axis("param", [param], f"{n},{n + 1}") for param, n in list(numbers.items())[:2]]
+    study = config_study(path.read_text("utf-8"), str(path), {}, {}, axes, "float16")
+    rows = columns_of(study)
+    assert len(rows["valid"]) == study.rows == count(axes)
+    for i in draw.sample(range(study.rows), min(study.rows, 40)):
+        params = {axis.names[0]: rows[axis.names[0]][i] for axis in axes if axis.kind == "param"}
+        sizes = {axis.names[0]: rows[axis.names[0]][i] for axis in axes if axis.kind == "size"}
+        try:
+            alone = tracer.load(path, **params)
+            expected = exact_row(alone, {**alone.network.defaults(), **sizes}, "float16")
+        except tracer.TracerError as error:
+            expected = {"valid": False, "error": error.diagnostics[0].code}
+        assert {name: rows[name][i] for name in ROWS} == {
+            name: expected.get(name) for name in ROWS
+        }, (params, sizes)
+
+
+def test_every_combination_once() -> None:
+    """The structural axes turn slowest, sizes fastest, and no combination is missing or twice."""
+    axes = [
+        axis("param", ["base"], "4,8"),
+        axis("param", ["depth"], "1..3"),
+        axis("size", ["H", "W"], "16..64:16"),
+        axis("size", ["N"], "1,3"),
+    ]
+    study = family_study("unet", {"classes": 5}, {}, axes, "float32")
+    rows = columns_of(study)
+    combinations = list(zip(rows["base"], rows["depth"], rows["H"], rows["W"], rows["N"]))
+    assert combinations == [
+        (b, d, h, h, n)
+        for b, d, h, n in itertools.product((4, 8), (1, 2, 3), (16, 32, 48, 64), (1, 3))
+    ]
+    assert all(rows["valid"]) and all(rows["aligned"])
+    assert [digits(axes, i) for i in (0, 1, 2, 8, 47)] == [
+        [0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0], [0, 1, 0, 0], [1, 2, 3, 1],
+    ]  # fmt: skip
+
+
+def test_families_serve_every_size() -> None:
+    """One design of a family meets all sizes of a sweep, those too that its depth does not divide."""
+    axes = [
+        axis("param", ["up"], "transpose,bilinear"),
+        axis("size", ["H"], "33..64"),
+        axis("size", ["W"], "40,41"),
+    ]
+    rows = columns_of(family_study("resunet", {"depth": 2, "base": 4}, {}, axes, "float32"))
+    assert all(rows["valid"]), set(rows["error"])
+    assert rows["up"] == ["transpose"] * 64 + ["bilinear"] * 64
+
+
+def test_files_hold_the_same_rows(tmp_path: Path) -> None:
+    """Parquet, CSV and JSON lines have the same rows, whoever computed them."""
+    sweep = [
+        PADDED,
+        "--vary",
+        "base=8,16",
+        "--size",
+        "H=16..256:8",
+        "--size",
+        "W=64,72",
+        "--size",
+        "N=1",
+    ]
+    for name, more in (
+        ("a.parquet", []),
+        ("b.csv", ["--workers", "2"]),
+        ("c.jsonl", ["--workers", "1"]),
+    ):
+        done = run(*sweep, "-o", str(tmp_path / name), *more)
+        assert done.exit_code == 0, done.output
+    rows = pq.read_table(tmp_path / "a.parquet").to_pylist()
+    assert len(rows) == 2 * 31 * 2
+    lines = [json.loads(line) for line in (tmp_path / "c.jsonl").read_text().splitlines()]
+    assert lines == rows
+    cells = list(csv.DictReader((tmp_path / "b.csv").read_text().splitlines()))
+    written = {None: "", True: "true", False: "false"}
+    assert cells == [
+        {k: written[v] if v is None or isinstance(v, bool) else str(v) for k, v in row.items()}
+        for row in rows
+    ]
+    assert {row["error"] for row in rows} == {None, "T301"}
+    assert os.listdir(tmp_path) == sorted(os.listdir(tmp_path)) or not list(
+        tmp_path.glob("*.partial")
+    )
+
+
+SLOW = [
+    "--family",
+    "unetpp",
+    "--vary",
+    "base=2..13",
+    "--vary",
+    "depth=2,3,4",
+    "--vary",
+    "up=transpose,bilinear",
+]
+SLOW += ["--size", "H=W=64,100,128"]
+
+
+def started(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tracer", "sweep", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def until(condition: Any, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_interrupted_and_resumed(tmp_path: Path, end: signal.Signals) -> None:
+    """However it ends, the same command goes on from there, and the rows are those of a sweep in one go."""
+    whole, broken = tmp_path / "whole.jsonl", tmp_path / "broken.jsonl"
+    assert run(*SLOW, "-o", str(whole), "--workers", "1").exit_code == 0
+    partial = tmp_path / "broken.jsonl.partial"
+    running = started(*SLOW, "-o", str(broken), "--workers", "2")
+    until(lambda: partial.exists() and partial.stat().st_size > 3000)
+    running.send_signal(end)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == (130 if end == signal.SIGINT else -signal.SIGKILL)
+    assert not broken.exists() and partial.exists()
+    if end == signal.SIGINT:
+        assert "rows are kept in" in said and "the same command goes on from there" in said
+    done = run(*SLOW, "-o", str(broken))
+    assert done.exit_code == 0 and "rows are done already" in done.output
+    assert broken.read_bytes() == whole.read_bytes()
+    assert not partial.exists()
+
+
+def test_a_torn_journal(tmp_path: Path) -> None:
+    """A record that is not whole is cut off, and its task is done again; another sweep's file is refused."""
+    journal = Journal(tmp_path / "j", "key")
+    for task in (0, 2, 1):
+        journal.add(task, {"a": [task, None], "b": ["x", True]})
+    journal.add(2, {"a": []})
+    journal.close()
+    size = (tmp_path / "j").stat().st_size
+    for cut in (1, 9, 20):
+        os.truncate(tmp_path / "j", size - cut)
+        journal = Journal(tmp_path / "j", "key")
+        assert journal.done == {0, 2}
+        journal.add(1, {"a": [1, None], "b": ["x", True]})
+        assert [record.columns["a"][0] for record in journal.records()] == [0, 1, 2]
+        journal.close()
+        assert (tmp_path / "j").stat().st_size == size
+    with pytest.raises(OtherSweep):
+        Journal(tmp_path / "j", "another")
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A real Dask scheduler with two worker processes, which the test may kill."""
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    place = tmp_path / "scheduler.json"
+    options = [
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--no-dashboard",
+        "--scheduler-file",
+        str(place),
+    ]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "distributed.cli.dask_scheduler", *options], **quiet
+        )
+    ]
+    try:
+        until(place.exists)
+        address = json.loads(place.read_text())["address"]
+        for _ in range(2):
+            worker = [
+                "distributed.cli.dask_worker",
+                address,
+                "--nthreads",
+                "1",
+                "--no-nanny",
+                "--no-dashboard",
+            ]
+            processes.append(
+                subprocess.Popen([sys.executable, "-m", *worker], cwd=tmp_path, **quiet)
+            )
+        yield address, processes
+    finally:
+        for one in processes:
+            one.kill()
+            one.wait()
+
+
+def test_dask_and_a_worker_that_dies(tmp_path: Path, scheduler: Any) -> None:
+    """The same rows in the same file, although one of two workers is killed mid-way."""
+    address, (_, first, _) = scheduler
+    whole, spread = tmp_path / "whole.parquet", tmp_path / "spread.parquet"
+    assert run(*SLOW, "-o", str(whole)).exit_code == 0
+    running = started(*SLOW, "-o", str(spread), "--dask", address)
+    partial = tmp_path / "spread.parquet.partial"
+    until(lambda: partial.exists() and partial.stat().st_size > 3000)
+    first.kill()
+    _, said = running.communicate(timeout=120)
+    assert running.returncode == 0, said
+    assert spread.read_bytes() == whole.read_bytes()
+
+
+def test_a_scheduler_that_dies(tmp_path: Path, scheduler: Any) -> None:
+    """It is said, what is done is kept, and local processes finish the rest."""
+    address, processes = scheduler
+    out = tmp_path / "rows.jsonl"
+    running = started(*SLOW, "-o", str(out), "--dask", address)
+    partial = tmp_path / "rows.jsonl.partial"
+    until(lambda: partial.exists() and partial.stat().st_size > 3000)
+    for one in processes:
+        one.kill()
+    _, said = running.communicate(timeout=120)
+    assert running.returncode == 2, said
+    assert (
+        f"the scheduler at {address} is lost" in said
+        and "rows are kept in" in said
+        and "Traceback" not in said
+    )
+    done = run(*SLOW, "-o", str(out))
+    assert done.exit_code == 0 and "rows are done already" in done.output
+    assert len(out.read_text().splitlines()) == 12 * 3 * 2 * 3
+
+
+def test_pareto_against_all_pairs() -> None:
+    """The front is what comparing every row with every other gives."""
+    draw = np.random.default_rng(0)
+    for rows, measures in ((1, 1), (50, 1), (200, 2), (300, 3), (200, 4)):
+        table = draw.integers(0, 12, (rows, measures))
+        expected = [
+            i
+            for i in range(rows)
+            if not any((row <= table[i]).all() and (row < table[i]).any() for row in table)
+        ]
+        assert front(list(table.T)).tolist() == expected
+
+
+def test_the_best_of_those_that_compete() -> None:
+    """--where asks every valid row; the table shows who is not beaten."""
+    done = run(
+        PADDED,
+        "--vary",
+        "base=8,16,32",
+        "--size",
+        "H=W=64..256:16",
+        "--where",
+        "macs < 1e9 and H >= 128",
+    )
+    assert done.exit_code == 0, done.output
+    first = done.output.splitlines()[0]
+    assert (
+        "9 of 11 competing rows are not beaten in macs, memory, params, receptive_field, H" in first
+    )
+    only = run(
+        PADDED, "--vary", "base=8,16", "--size", "H=W=64", "--objectives", "receptive_field,params"
+    )
+    assert "1 of 2 competing rows are not beaten in receptive_field, params" in only.output
+    none = run(PADDED, "--size", "H=W=64", "--where", "params < 10")
+    assert none.exit_code == 0 and "none of 1 rows competes" in none.output
+    least = "params < 10: the least of the valid rows is 31,030,658, off by 3.10306e+07"
+    assert least in none.output
+
+
+def test_families_without_sizes() -> None:
+    """A family has sizes of its own, by its number of axes; what cannot be designed is a row too."""
+    axes = [axis("param", ["dims"], "1,2,3"), axis("param", ["up"], "transpose,pixelshuffle")]
+    rows = columns_of(family_study("unet", {"depth": 2, "base": 2}, {}, axes, "float32"))
+    assert rows["error"] == [None, "design", None, None, None, "design"]
+    assert rows["memory"][0] < rows["memory"][2] < rows["memory"][4]
+
+
+@pytest.mark.parametrize("ending", ["svg", "png", "pdf"])
+def test_the_picture(tmp_path: Path, ending: str) -> None:
+    """A picture of the format that its name says."""
+    picture = tmp_path / f"front.{ending}"
+    whole = str(CONFIGS / "deeplabv3plus.yaml")  # a global pooling: its output sees the whole input
+    assert run(whole, "--size", "H=W=129,257", "--plot", str(picture)).exit_code == 0
+    done = run(PADDED, "--vary", "base=8,16", "--size", "H=W=64..256:16", "--plot", str(picture))
+    assert done.exit_code == 0, done.output
+    start = {"svg": b"<?xml", "png": b"\x89PNG", "pdf": b"%PDF"}[ending]
+    assert picture.read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ((PADDED, "--vary", "bse=8"), 2, "no param is called 'bse'"),
+        ((PADDED, "--size", "Q=8"), 2, "the input has no symbol 'Q'"),
+        ((PADDED, "--size", "H=64.."), 2, "H has no end: write H=64..LAST"),
+        ((PADDED, "--size", "H=64..32"), 2, "H=64..32 has no values"),
+        ((PADDED, "--size", "H=1.5"), 2, "a size of H is 1.5"),
+        ((PADDED, "--vary", "base=8,8"), 2, "base has a value twice"),
+        ((PADDED, "--vary", "base"), 2, "'base' is not NAME=VALUES"),
+        ((PADDED, "--vary", "base=8", "--vary", "base=9"), 2, "base is varied twice"),
+        (
+            (PADDED, "--vary", "base=1..100000", "--size", "H=1..100000"),
+            2,
+            "this sweep has 10,000,000,000 rows",
+        ),
+        ((PADDED, "--where", "macs <"), 2, "expected a value"),
+        ((PADDED, "--where", "flops < 3"), 2, "no column is called 'flops'"),
+        ((PADDED, "--objectives", "error"), 2, "'error' is no number"),
+        ((PADDED, "-o", "rows.xlsx"), 2, "rows are written as .parquet, .csv, .jsonl"),
+        ((PADDED, "--plot", "front.gif"), 2, "a picture is .svg, .png or .pdf"),
+        ((PADDED, "--dask", "tcp://127.0.0.1:9"), 2, "no scheduler answers at tcp://127.0.0.1:9"),
+        ((PADDED, "--dask", "nonsense://x"), 2, "no scheduler answers at nonsense://x"),
+        (("--family", "unett", "--size", "H=W=64"), 2, "did you mean 'unet'"),
+        (("--family", "unet", "--vary", "deep=3"), 2, "a family has no 'deep'"),
+        ((), 2, "give a CONFIG, or --family NAME"),
+        (("nowhere.yaml",), 2, "cannot be read"),
+        (("{bytes}", "--size", "H=8"), 1, "error[T001] not UTF-8: byte 0xff at offset 0"),
+    ],
+)
+def test_bad_input(
+    arguments: tuple[str, ...],
+    code: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Each is told in a sentence, before anything is computed."""
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe")
+    arguments = tuple(
+        argument.replace("{bytes}", str(tmp_path / "bytes.yaml")) for argument in arguments
+    )
+    monkeypatch.setattr("tracer.sweep.running.CONNECT", 1)
+    done = run(*arguments)
+    assert (done.exit_code, said in done.output) == (code, True), done.output
+
+
+def test_outputs_are_not_overwritten(tmp_path: Path) -> None:
+    """A file that is there stays, and so do the rows of another sweep."""
+    out = tmp_path / "rows.csv"
+    assert run(PADDED, "--size", "H=64", "-o", str(out)).exit_code == 0
+    assert (
+        "is there already; --overwrite replaces it"
+        in run(PADDED, "--size", "H=64", "-o", str(out)).output
+    )
+    assert run(PADDED, "--size", "H=64,80", "-o", str(out), "--overwrite").exit_code == 0
+    Journal(Path(f"{out}.partial"), "another").close()
+    refused = run(PADDED, "--size", "H=64,80", "-o", str(out), "--overwrite")
+    assert refused.exit_code == 2 and "holds the rows of another sweep" in refused.output
+
+
+def test_values_that_a_network_does_not_take() -> None:
+    """Rows whose network cannot be loaded or designed are rows too: they say why."""
+    net = "params: {k: 3, groups: 1}\ninput: [1, 4, H, 8]\nsizes: {H: 8}\nlayers:\n"
+    net += '  a: {op: Conv2d, out_channels: 4, kernel_size: "${k}", groups: "${groups}"}\n'
+    axes = [
+        axis("param", ["k"], "0,3,9"),
+        axis("param", ["groups"], "1,2,3"),
+        axis("size", ["H"], "4,8,12"),
+    ]
+    rows = columns_of(
+        config_study(net.replace("k: 3", "k: 3"), "x", {"k": 3}, {}, axes[1:], "float32")
+    )
+    assert rows["error"] == [None] * 6 + ["T205"] * 3
+    rows = columns_of(
+        config_study(net, "x", {}, {}, [axis("param", ["k"], "3,0,9"), axes[2]], "float32")
+    )
+    assert rows["error"] == [None] * 3 + ["T202"] * 3 + ["T302"] * 3
+    with pytest.raises(Unvaried, match="no param is called 'missing'"):
+        config_study(net, "x", {}, {}, [axis("param", ["missing"], "1")], "float32")

@@ -1,0 +1,94 @@
+"""JSON answers of plan, sizes and verify: each fits the schema that ships with it, and is the same every time."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+from click.testing import CliRunner
+
+from tests import ROOT
+from tracer.commands import cli
+
+CONFIGS = ROOT / "configs"
+MANY = """\
+input: [1, 3, H, 64]
+sizes: {H: {min: 32}}
+encoder:
+  enc: {op: Conv2d, out_channels: 4, kernel_size: 3, padding: 1}
+  down: {op: Conv2d, out_channels: 4, kernel_size: 3, stride: 2, padding: 1}
+decoder:
+  up: {op: ConvTranspose2d, out_channels: 4, kernel_size: 3, stride: 2, padding: 1, output_padding: auto}
+  cat: {op: Concat, from: [up, enc]}
+"""
+TEXTS = {
+    "solved": (CONFIGS / "conv_autoencoder.yaml").read_text("utf-8"),
+    "many": MANY,
+    "broken": MANY.replace(", output_padding: auto", ""),
+    "unloaded": "input: [1, 3\n",
+    "wrong": "input: [1, 3, H, 8]\nsizes: {H: 8}\nlayers: {a: {op: Conv2d, out_channels: 2, kernel_size: 9}}\n",
+    "unsized": "input: [1, 3, H, 8]\nlayers: {a: ReLU}\n",
+}
+
+
+def answer(command: str, text: str) -> tuple[int, Any]:
+    done = CliRunner().invoke(cli, [command, "-", "--format", "json"], input=text)
+    return done.exit_code, json.loads(done.stdout)
+
+
+def schema(command: str) -> Any:
+    return json.loads(CliRunner().invoke(cli, ["schema", command]).stdout)
+
+
+@pytest.mark.parametrize("command", ["plan", "sizes", "verify"])
+@pytest.mark.parametrize("name", TEXTS)
+def test_answers_fit_their_schemas(command: str, name: str) -> None:
+    """Whatever the config is like, there is an answer, and it is deterministic."""
+    code, found = answer(command, TEXTS[name])
+    jsonschema.validate(found, schema(command))
+    assert found["format_version"] == "1.0"
+    assert (code, found) == answer(command, TEXTS[name])
+
+
+def test_the_fields_of_a_plan() -> None:
+    """Values per axis, what serves which sizes, and repairs with edits and effects."""
+    code, found = answer("plan", TEXTS["solved"])
+    assert (
+        code == 0 and found["feasible"] and found["assignments"]["image.output_padding"] == [1, 1]
+    )
+    assert (found["solutions"], found["solutions_capped"], found["cost"], found["repairs"]) == (
+        1,
+        False,
+        4,
+        [],
+    )
+    code, found = answer("plan", MANY)
+    assert code == 1 and not found["feasible"] and found["assignments"] == {}
+    assert [d["code"] for d in found["diagnostics"]] == ["T402"]
+    assert [one["sizes"]["H"] for one in found["served"]] == [
+        {"finite": [], "start": 31, "modulus": 2, "residues": [0]},
+        {"finite": [], "start": 32, "modulus": 2, "residues": [1]},
+    ]
+    first = found["repairs"][0]
+    assert (
+        first["edits"] == [{"path": "decoder.up.output_size", "value": "enc"}] and not first["safe"]
+    )
+    assert first["changes"]["outputs"] == {"cat": [1, 8, 32, 64]} and first["changes"]["nodes"] == [
+        "up"
+    ]
+
+
+def test_the_fields_of_sizes() -> None:
+    """Canonical sets, forms over k, and nearest members."""
+    done = CliRunner().invoke(
+        cli, ["sizes", str(CONFIGS / "unet_2015.yaml"), "--format", "json", "--near", "500"]
+    )
+    axis = json.loads(done.stdout)["axes"]["H"]
+    assert axis["lossless"] == {"finite": [], "start": 173, "modulus": 16, "residues": [12]}
+    assert axis["runs"] == {"finite": [], "start": 188, "modulus": 1, "residues": [0]}
+    assert axis["nearest"] == {"runs": [500], "lossless": [492, 508], "aligned": [492, 508]}
+    (form,) = axis["forms"]
+    assert (form["modulus"], form["remainder"], form["least"]) == (16, 12, 11)
+    assert form["shapes"]["logits"] == [1, 2, "16k - 172", 388] and axis["decided_below"] is None
