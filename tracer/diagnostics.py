@@ -60,6 +60,8 @@ class Diagnostic(msgspec.Struct, frozen=True):
     path: str = "<string>"
     hint: str | None = None
     related: tuple[Related, ...] = ()
+    node: str | None = None
+    """The name of the node that it is about, as in the trace."""
 
     def __post_init__(self) -> None:
         for field in ("message", "hint"):

@@ -47,7 +47,7 @@ def grids_of(net: tracer.Net, **sizes: int) -> dict[str, list[Numbers | None]]:
     """The grids of every node by name, as fractions."""
     trace = net.trace(**sizes)
     assert not trace.diagnostics, trace.diagnostics
-    found = grids(net.network, trace.ops, trace.by_index)
+    found = grids(trace)
     return {
         node.name: [numbers(g) for g in own or ()] for node, own in zip(net.network.nodes, found)
     }
@@ -326,7 +326,7 @@ layers:
 """
     net = tracer.loads(text)
     trace = net.trace()
-    (meeting,) = meetings(net.network, trace.ops, trace.by_index)
+    (meeting,) = meetings(trace)
     assert (meeting.node.name, meeting.dim, meeting.first, meeting.second) == ("cat", 2, 0, 1)
     first, second = map(numbers, meeting.grids)
     assert first is not None
@@ -348,7 +348,7 @@ def doubtful(net: tracer.Net, trace: tracer.Trace, misaligned: set[str]) -> set[
     known of symbols: a nearest resize by 4 to 9 then lies where one by a whole factor would.
     """
     found: set[str] = set()
-    for node, op, x, _, y in trace.traced():
+    for node, op, x, _, y in trace.applied():
         uneven = False
         if node.op_name in ("Upsample", "Interpolate") or getattr(op, "align", "") == "resize":
             uneven = any(n % m and m % n for n, m in zip(x[0], y) if n and m) or 0 in y
@@ -367,16 +367,15 @@ def test_symbols_agree_with_numbers(drawn: Drawn) -> None:
     recipe = Recipe(net.network, [node.op for node in net.network.nodes])
     assume(recipe.sound and not trace.diagnostics)
     assume(all(substitute([condition for condition, _ in recipe.conditions], drawn.sizes)))
-    shapes = [recipe.unique[i] for i in recipe.shape_of]
-    ints = list(meetings(net.network, trace.ops, trace.by_index))
-    symbols = list(meetings(net.network, recipe.ops, shapes))
+    ints = list(meetings(trace))
+    symbols = list(meetings(recipe.traced))
     holds = substitute([meeting.holds for meeting in symbols], drawn.sizes)
     assert all(meeting.holds for meeting in ints) == all(holds)
     other = doubtful(net, trace, {meeting.node.name for meeting in ints if not meeting.holds})
     for node, mine, theirs in zip(
         net.network.nodes,
-        grids(net.network, trace.ops, trace.by_index),
-        grids(net.network, recipe.ops, shapes),
+        grids(trace),
+        grids(recipe.traced),
     ):
         if node.name in other:
             continue
@@ -471,7 +470,7 @@ def aligned(net: tracer.Net, **sizes: int) -> bool:
     """Whether the inputs of every merge lie on one grid."""
     trace = net.trace(**sizes)
     assert not trace.diagnostics, trace.diagnostics
-    return all(meeting.holds for meeting in meetings(net.network, trace.ops, trace.by_index))
+    return all(meeting.holds for meeting in meetings(trace))
 
 
 STEM = """  conv1: {op: Conv1d, out_channels: 1, kernel_size: 7, stride: 2, padding: 3}
@@ -580,10 +579,10 @@ def test_unet_2015_is_aligned_where_it_cuts_4_16_40_and_88() -> None:
             continue
         cuts = [
             (x[1][2] - x[0][2]) // 2
-            for node, _, x, _, _ in trace.traced()
+            for node, _, x, _, _ in trace.applied()
             if node.op_name == "Concat"
         ]
-        holds = all(meeting.holds for meeting in meetings(net.network, trace.ops, trace.by_index))
+        holds = all(meeting.holds for meeting in meetings(trace))
         assert holds == (cuts == [4, 16, 40, 88])
         assert holds or trace.lost()
         seen.add(holds)
@@ -616,7 +615,7 @@ def test_a_row_that_is_repeated() -> None:
     assert not aligned(tracer.loads(shrunk))
     assert grids_of(tracer.loads(shrunk))["sum"][2:] == [(1, 0), (1, 0)]
     net = tracer.loads(pooled)
-    assert list(meetings(net.network, net.trace().ops, net.trace().by_index)) == []
+    assert list(meetings(net.trace())) == []
     assert grids_of(net)["sum"][2:] == [(1, 0), (1, 0)]
 
 
@@ -630,9 +629,7 @@ def test_the_skips_grid_goes_on() -> None:
             + "  sum: {op: Concat, from: [cat, conv]}\n"
         )
         trace = net.trace()
-        failed = [
-            m.node.name for m in meetings(net.network, trace.ops, trace.by_index) if not m.holds
-        ]
+        failed = [m.node.name for m in meetings(trace) if not m.holds]
         assert failed == ["cat", "cat"]
         assert grids_of(net)["cat"][2:] == [(1, 0), (1, 0)]
 
@@ -642,7 +639,7 @@ def test_a_joined_dim_has_no_grid() -> None:
     net = tracer.loads(MERGED + "  cat: {op: Concat, dim: 2, from: [conv, input]}\n")
     assert grids_of(net)["cat"] == [None, None, None, (1, 0)]
     trace = net.trace()
-    assert [m.dim for m in meetings(net.network, trace.ops, trace.by_index)] == [3]
+    assert [m.dim for m in meetings(trace)] == [3]
 
 
 def test_ratios_of_sizes() -> None:

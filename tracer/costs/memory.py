@@ -18,7 +18,8 @@ from tracer.network.records import Network, Node
 from tracer.ops.base import Op, Shape
 from tracer.ops.merge import Merge
 from tracer.ops.rearrange import contiguous
-from tracer.shapes.trace import Ops, Trace
+from tracer.shapes.trace import Trace
+from tracer.shapes.traced import Traced
 from tracer.sizing.arithmetic import Dim
 
 INDEX_BYTES = 8
@@ -95,24 +96,21 @@ def _bytes(part: Part, width: int) -> Any:
 
 def memory(trace: Trace, dtype: str = "float32") -> Memory | None:
     """The memory of a traced network; None where a node could not be traced."""
-    if any(y is None for y in trace.by_index):
+    if not trace.is_complete:
         return None
     width = DTYPE_BYTES[dtype]
-    found = ledger(trace.network, trace.ops, trace.by_index)
+    found = ledger(trace)
     node, peak = max(found.alive(width), key=itemgetter(1))
     return Memory(found.training(width), peak, trace.network.nodes[node].name)
 
 
-def ledger(network: Network, ops: Ops, shapes: Sequence[Shape | None]) -> Ledger:
+def ledger(traced: Traced) -> Ledger:
     """The ledger of a network whose every node has a shape, of ints or of symbols.
 
     Raises TypeError where symbols do not decide what is a view or what is kept.
     """
-    calls = [
-        Call(node, op, [shapes[source.index] or () for source in node.inputs], y or ())
-        for node, op, y in zip(network.nodes, ops, shapes)
-    ]
-    return Ledger(_kept(calls), _lives(network, calls))
+    calls = [Call(v.node, v.op, v.inputs, v.shape or ()) for v in traced.walk()]
+    return Ledger(_kept(calls), _lives(traced.network, calls))
 
 
 class Call(NamedTuple):

@@ -30,7 +30,7 @@ def costs(trace: Trace, dtype: str = "float32") -> dict[str, Cost]:
         y = trace.shapes[node.name]
         if node.is_input and y is not None:
             found[node.name] = Cost(0, 0, math.prod(y) * width)
-    for node, op, inputs, _, y in trace.traced():
+    for node, op, inputs, _, y in trace.applied():
         found[node.name] = Cost(
             int(op.parameters(*inputs)), int(op.macs(y, *inputs)), math.prod(y) * width
         )

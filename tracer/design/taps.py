@@ -64,7 +64,7 @@ def encoder(net: Net, skips: Sequence[str] | None) -> Encoder:
     inputs = [node for node in net.network.nodes if node.is_input]
     if len(inputs) != 1:
         raise Undesignable(f"the encoder has {len(inputs)} inputs; a decoder is designed for one")
-    lead = leading_dims(net.network, trace.ops, trace.by_index)
+    lead = leading_dims(trace)
     dims = len(trace.by_index[0] or ()) - lead
     if not 1 <= dims <= 3:
         raise Undesignable(
@@ -159,7 +159,7 @@ class _Places:
         self.lead, self.dims = lead, dims
         self.network = net.network
         self.traces = [net.trace(**sizes) for sizes in settings(net)]
-        self.grids = [grids(net.network, trace.ops, trace.by_index) for trace in self.traces]
+        self.grids = [grids(trace) for trace in self.traces]
         recipe = Recipe(net.network, net.plan().ops, contracts=False)
         self.recipe = recipe if recipe.sound else None
         self.names: dict[int, str] = {}

@@ -81,7 +81,7 @@ def picture(trace: Trace, found: Sequence[Diagnostic] = (), depth: int | None = 
     members = groups(network, depth)
     box_of = {node.index: number for number, nodes in enumerate(members.values()) for node in nodes}
     said = _by_box(network, found, box_of)
-    strides = [_stride(own) for own in grids(network, trace.ops, trace.by_index)]
+    strides = [_stride(own) for own in grids(trace)]
     outputs = {node.index for node in network.outputs.values()}
     boxes = tuple(
         Box(

@@ -8,21 +8,19 @@ its positions see all of the input, or where another dim's values are spread ove
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from math import gcd
 from typing import Any, NamedTuple
 
 from tracer.memo import Memo
-from tracer.network.records import Network, Node
+from tracer.network.records import Node
 from tracer.ops.base import POINTWISE, Op, Shape, Window, with_arguments
 from tracer.ops.merge import Merge
-from tracer.shapes.trace import Ops, Trace, dims_value
+from tracer.shapes.trace import Trace, dims_value
+from tracer.shapes.traced import Traced
 from tracer.sizing.arithmetic import Dim, Holds
 from tracer.sizing.size_set import TooLarge
 from tracer.sizing.symbol import Size
-
-Shapes = Sequence[Shape | None]
-"""The shape of every node, in execution order: of ints, or of symbolic sizes."""
 
 
 class Ratio(NamedTuple):
@@ -118,14 +116,14 @@ def _content(n: Dim) -> int:
     return n if n.__class__ is int else gcd(n.siblings.common, n.constant)
 
 
-def grids(network: Network, ops: Ops, shapes: Shapes) -> list[Grids | None]:
+def grids(traced: Traced) -> list[Grids | None]:
     """The sampling grid of every node in execution order, per dim of its shape; None for a node without a shape.
 
     Inputs have stride 1 and offset 0 along their spatial dims. Behind a merge, that input's grid goes on which no
     up-layer has enlarged, the skip's (the last of several): so one misaligned merge makes no other look misaligned.
     """
     known: dict[int, Grids] = {}  # by the id of the places, which `found` keeps
-    found = _places(network, ops, shapes, _memory(network, shapes))
+    found = _places(traced, _memory(traced))
     for placed in found:
         if placed is not None and id(placed) not in known:
             known[id(placed)] = tuple(
@@ -158,19 +156,20 @@ class Memory(NamedTuple):
 _of_ints = Memory(Memo(4096), Memo(4096), Memo(4096), Memo(4096))
 
 
-def _memory(network: Network, shapes: Shapes) -> Memory:
-    """The one for ints lasts; sizes of one network say nothing to another."""
-    for node, y in zip(network.nodes, shapes):
-        if node.is_input and any(isinstance(n, Size) for n in y or ()):
+def _memory(traced: Traced) -> Memory:
+    """The shared cache for integer shapes, or a fresh one for symbolic shapes, which belong to one network."""
+    for visit in traced.walk():
+        if visit.node.is_input and any(isinstance(n, Size) for n in visit.shape or ()):
             return Memory({}, {}, {}, {})
     return _of_ints
 
 
-def _places(network: Network, ops: Ops, shapes: Shapes, memory: Memory) -> list[Placed | None]:
-    lead = leading_dims(network, ops, shapes)
+def _places(traced: Traced, memory: Memory) -> list[Placed | None]:
+    lead = leading_dims(traced)
     found: list[Placed | None] = []
     symbols: dict[str, Dim] = {}
-    for node, op, y in zip(network.nodes, ops, shapes):
+    for visit in traced.walk():
+        node, op, y = visit.node, visit.op, visit.shape
         if y is None or (op is None and not node.is_input):
             found.append(None)
             continue
@@ -190,9 +189,10 @@ def _places(network: Network, ops: Ops, shapes: Shapes, memory: Memory) -> list[
                 known = memory.placed[key] = _fixed(op, before[0], memory), op, before
             found.append(known[0])
             continue
-        x: list[Any] = [shapes[source.index] for source in node.inputs]
+        x = visit.inputs
         if node.dim_fields or node.operands:
-            found.append(memory.one(_placed(*_evaluated(node, op, shapes, symbols), x, before, y)))
+            op = _with_numbers(node, op, symbols)
+            found.append(memory.one(_placed(op, visit.sizes, x, before, y)))
             continue
         key = (id(op), *map(id, before), *x)
         known = memory.placed.get(key)
@@ -202,11 +202,14 @@ def _places(network: Network, ops: Ops, shapes: Shapes, memory: Memory) -> list[
     return found
 
 
-def leading_dims(network: Network, ops: Ops, shapes: Shapes) -> int:
+def leading_dims(traced: Traced) -> int:
     """How many dims stand before the spatial ones: channels and batch, or channels alone for an unbatched input."""
-    for node, op, y in zip(network.nodes, ops, shapes):
-        if op is not None and y is not None and type(op).leading_dims is not Op.leading_dims:
-            dims = op.leading_dims(*[shapes[source.index] or () for source in node.inputs])
+    for visit in traced.walk():
+        op = visit.op
+        if op is None or visit.shape is None:
+            continue
+        if type(op).leading_dims is not Op.leading_dims:
+            dims = op.leading_dims(*visit.inputs)
             if dims is not None:
                 return 1 if dims == 1 else 2
     return 2
@@ -214,22 +217,19 @@ def leading_dims(network: Network, ops: Ops, shapes: Shapes) -> int:
 
 def spatial_symbols(trace: Trace) -> list[str]:
     """The symbols in the inputs' spatial dims, in order of appearance."""
-    lead = leading_dims(trace.network, trace.ops, trace.by_index)
+    lead = leading_dims(trace)
     patterns = [node.pattern[lead:] for node in trace.network.nodes if node.is_input]
     return list(
         dict.fromkeys(dim for pattern in patterns for dim in pattern if isinstance(dim, str))
     )
 
 
-def _evaluated(
-    node: Node, op: Op, shapes: Shapes, symbols: Mapping[str, Dim]
-) -> tuple[Op, dict[str, Shape]]:
-    """The operation with its dims over symbols computed, and the shapes behind its arguments that name nodes."""
-    if node.dim_fields:
-        op = with_arguments(
-            op, {field: dims_value(dims, symbols) for field, dims in node.dim_fields.items()}
-        )
-    return op, {field: shapes[source.index] or () for field, source in node.operands.items()}
+def _with_numbers(node: Node, op: Op, symbols: Mapping[str, Dim]) -> Op:
+    """The operation with its dims over symbols computed."""
+    if not node.dim_fields:
+        return op
+    values = {field: dims_value(dims, symbols) for field, dims in node.dim_fields.items()}
+    return with_arguments(op, values)
 
 
 def _placed(
@@ -304,19 +304,20 @@ def _is_broadcast(n: Dim, out: Dim) -> bool:
     return _is_one(n) and isinstance(out, int) and out != 1
 
 
-def meetings(network: Network, ops: Ops, shapes: Shapes) -> Iterator[Meeting]:
+def meetings(traced: Traced) -> Iterator[Meeting]:
     """Every merge of inputs, per dim, of the first that has a grid there with each other one.
 
     A map of one row that is repeated over several does not lie where they do, unless it has no grid, as behind a global
     pooling. The dim along which a concatenation joins is left out.
     """
-    memory = _memory(network, shapes)
-    found = _places(network, ops, shapes, memory)
-    for node, op, placed in zip(network.nodes, ops, found):
+    memory = _memory(traced)
+    found = _places(traced, memory)
+    for visit, placed in zip(traced.walk(), found):
+        node, op = visit.node, visit.op
         if placed is None or len(node.inputs) < 2 or not isinstance(op, Merge):
             continue
         before: list[Any] = [found[source.index] for source in node.inputs]
-        x: list[Any] = [shapes[source.index] for source in node.inputs]
+        x = visit.inputs
         key = (id(op), *map(id, before), *x)
         known = memory.met.get(key)
         if known is None:
@@ -355,17 +356,18 @@ class Unpooling(NamedTuple):
     holds: Holds
 
 
-def unpoolings(network: Network, shapes: Shapes) -> Iterator[Unpooling]:
+def unpoolings(traced: Traced) -> Iterator[Unpooling]:
     """Every max unpooling, per spatial dim.
 
     Indices count positions of the pooled map, row by row: in an output of another size they are other positions, or
     none at all.
     """
-    for node in network.nodes:
+    for visit in traced.walk():
+        node, y = visit.node, visit.shape
         pool = node.operands.get("indices") if node.operands else None
         if pool is None:
             continue
-        y, pooled = shapes[node.index], shapes[pool.inputs[0].index]
+        pooled = traced.by_index[pool.inputs[0].index]
         if y is not None and pooled is not None:
             for dim in range(len(y) - int(getattr(node.op, "axes", 0)), len(y)):
                 yield Unpooling(node, pool, dim, pooled[dim] == y[dim])

@@ -78,8 +78,8 @@ _fields: Memo[tuple[Field, Paths]] = Memo(4096)
 
 def fields(trace: Trace) -> dict[str, tuple[Field, ...]]:
     """The receptive field of every traced node, per spatial axis of its map."""
-    lead = leading_dims(trace.network, trace.ops, trace.by_index)
-    placed = grids(trace.network, trace.ops, trace.by_index)
+    lead = leading_dims(trace)
+    placed = grids(trace)
     found: dict[str, tuple[Field, ...]] = {}
     paths: list[list[Paths]] = []
     made: list[tuple[Field, ...]] = []

@@ -150,5 +150,5 @@ def _values(
 def _period(net: Net) -> int:
     """A number of pixels after which every stride begins anew."""
     trace = net.trace()
-    found = grids(net.network, trace.ops, trace.by_index)
+    found = grids(trace)
     return math.lcm(1, *(g.stride.numerator for own in found if own for g in own if g is not None))

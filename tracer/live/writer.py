@@ -18,7 +18,8 @@ from tracer.network.open_params import NotOpen, OpenParams
 from tracer.network.records import DimPattern, Node
 from tracer.ops.base import Op, Requirement, Shape, argument, with_arguments, written
 from tracer.planning.unknowns import Unknowns
-from tracer.shapes.trace import Ops, dim_pairs, dim_value, dims_value, refusal
+from tracer.shapes.trace import dim_pairs, dim_value, dims_value, refusal
+from tracer.shapes.traced import Ops, Traced
 from tracer.sizing.arithmetic import Dim
 from tracer.sizing.program import Program
 from tracer.sizing.size_set import TooLarge
@@ -94,6 +95,11 @@ class Writer:
         for number, asked in self._apart():
             self.asked[number].append(asked)
         self._watch()
+
+    @property
+    def traced(self) -> Traced:
+        """The network with the shapes that the program computes."""
+        return Traced(self.network, self.ops, self.shapes)
 
     def _ops(self, ops: Ops) -> Ops:
         if self.opened is None:
@@ -326,7 +332,7 @@ class Writer:
     def _apart(self) -> Iterator[tuple[int, Asked]]:
         """T503: at every merge, that the inputs' positions lie at the same places; by the merge's number."""
         try:
-            found = list(meetings(self.network, self.ops, self.shapes))
+            found = list(meetings(self.traced))
         except (
             TypeError,
             TooLarge,
@@ -378,7 +384,7 @@ class Writer:
 
     def _grids(self) -> list[list[list[int] | None]]:
         try:
-            found = grids(self.network, self.ops, self.shapes)
+            found = grids(self.traced)
         except (TypeError, TooLarge):
             return [[] for _ in self.ops]
         slot = self.program.slot
@@ -393,7 +399,7 @@ class Writer:
         if self.unknown or None in self.shapes:
             return None
         try:
-            found = ledger(self.network, self.ops, self.shapes)
+            found = ledger(self.traced)
         except TypeError:  # numbers decide
             return None
 

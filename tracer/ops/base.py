@@ -46,6 +46,10 @@ class Requirement(NamedTuple):
     message: str | Callable[[], str]
     """One sentence; a callable is asked only where the condition fails."""
     hint: str | None = None
+    dim: int | None = None
+    """The dim that it is about, counted in the input's shape (a merge's in the longest one's)."""
+    inputs: tuple[int, ...] = ()
+    """The numbers of the inputs that it is about, from 0; none: all of them."""
 
 
 Requirements = Iterator[Requirement]

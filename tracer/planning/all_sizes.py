@@ -18,7 +18,8 @@ from tracer.planning.search import Found, TooManyValues
 from tracer.planning.solution import Served, Solution
 from tracer.planning.solving import Problem, enumerated, is_open, plan_one, solution_of
 from tracer.planning.working_sizes import promised_sizes
-from tracer.shapes.trace import Ops, trace
+from tracer.shapes.trace import trace
+from tracer.shapes.traced import Ops
 from tracer.sizing.size_set import NONE, TooLarge
 
 SAMPLES = 64

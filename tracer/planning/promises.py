@@ -8,7 +8,8 @@ from itertools import islice, product
 
 from tracer.network.records import Network, Promise, SizeRange
 from tracer.planning.working_sizes import ties
-from tracer.shapes.trace import Ops, trace
+from tracer.shapes.trace import trace
+from tracer.shapes.traced import Ops
 from tracer.sizing.size_set import MODULUS, NONE, SizeSet, TooLarge
 
 FEW = 1_000

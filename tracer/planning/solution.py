@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tracer.diagnostics import Diagnostic
-from tracer.shapes.trace import Ops
+from tracer.shapes.traced import Ops
 from tracer.sizing.size_set import SizeSet
 
 

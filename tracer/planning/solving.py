@@ -17,7 +17,8 @@ from tracer.planning.search import Ask, Broken, Found, Part, TooManyValues, solv
 from tracer.planning.solution import Solution
 from tracer.planning.unknowns import Unknowns
 from tracer.shapes.recipe import Recipe
-from tracer.shapes.trace import Ops, declared_ops, trace
+from tracer.shapes.trace import declared_ops, trace
+from tracer.shapes.traced import Ops
 from tracer.sizing.substitution import Substitution
 from tracer.sizing.symbol import Condition, Space
 

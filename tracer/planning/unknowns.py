@@ -19,7 +19,7 @@ from tracer.network.making import solved_arguments
 from tracer.network.records import Declaration, Network, Node, Unknown
 from tracer.ops.base import Op, per_axis, with_arguments
 from tracer.planning.search import Ask, Variable
-from tracer.shapes.trace import Ops
+from tracer.shapes.traced import Ops
 from tracer.sizing.symbol import Condition, Size, Space
 
 WIDTH = 16

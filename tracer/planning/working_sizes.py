@@ -17,7 +17,8 @@ import msgspec
 from tracer.geometry.grids import meetings, unpoolings
 from tracer.network.records import Network, Node
 from tracer.shapes.recipe import Recipe
-from tracer.shapes.trace import Ops, Trace, trace
+from tracer.shapes.trace import Trace, trace
+from tracer.shapes.traced import Ops
 from tracer.sizing.periodic import (
     Analysis,
     Aperiodic,
@@ -340,11 +341,11 @@ def _losses(recipe: Recipe) -> Iterable[Ask]:
 def _alignments(recipe: Recipe) -> Iterable[Ask]:
     """What holds where the grids of every merge coincide, and every unpooling gives the pooled size back."""
     shapes, space = recipe.shapes, recipe.program.space
-    for meeting in meetings(recipe.network, recipe.ops, shapes):
+    for meeting in meetings(recipe.traced):
         size = shapes[meeting.node.index][meeting.dim]
         # Along a dim of a fixed size, no symbol's sizes are aligned.
         yield meeting.holds, meeting.node, space.support(size) or recipe.network.symbols
-    for unpooling in unpoolings(recipe.network, shapes):
+    for unpooling in unpoolings(recipe.traced):
         size = shapes[unpooling.node.index][unpooling.dim]
         yield unpooling.holds, unpooling.node, space.support(size) or recipe.network.symbols
 
@@ -362,10 +363,7 @@ def _traced(network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str) -
 
 def is_aligned(found: Trace) -> bool:
     """Whether the grids of every merge coincide, and every unpooling gives the pooled size back."""
-    network, shapes = found.network, found.by_index
-    return all(m.holds for m in meetings(network, found.ops, shapes)) and all(
-        u.holds for u in unpoolings(network, shapes)
-    )
+    return all(m.holds for m in meetings(found)) and all(u.holds for u in unpoolings(found))
 
 
 def _widened(
@@ -423,9 +421,7 @@ def _confirmed(
 
     def differs(n: int) -> bool:
         traced = trace(network, {**sizes, symbol: n}, ops)
-        held = [
-            m for m in meetings(network, traced.ops, traced.by_index) if _judges(m, recipe, symbol)
-        ]
+        held = [m for m in meetings(traced) if _judges(m, recipe, symbol)]
         return not all(m.holds for m in held)
 
     recipe = Recipe(network, ops, {s: n for s, n in sizes.items() if s != symbol}, contracts=False)

@@ -16,7 +16,7 @@ from tracer.net import Net
 from tracer.network.records import Declaration, Network, Node
 from tracer.ops.base import Op, written
 from tracer.planning.unknowns import Place, place_of
-from tracer.shapes.trace import Ops
+from tracer.shapes.traced import Ops
 from tracer.source.edits import Edit, EditError, edited, shared_places
 
 Path = tuple[str | int, ...]

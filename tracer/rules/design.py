@@ -145,7 +145,7 @@ def misaligned(trace: Trace) -> Iterator[Diagnostic]:
 def _unpooled_elsewhere(trace: Trace) -> Iterator[Diagnostic]:
     """A max unpooling whose output is not of the size that was pooled."""
     told: set[str] = set()
-    for node, pool, _, holds in unpoolings(trace.network, trace.by_index):
+    for node, pool, _, holds in unpoolings(trace):
         if holds or node.name in told:
             continue
         told.add(node.name)

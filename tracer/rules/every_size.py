@@ -12,7 +12,8 @@ from tracer.network.records import Promise, SizeRange, is_set
 from tracer.planning.promises import failing_together, first_missing, members
 from tracer.planning.working_sizes import promised_sizes
 from tracer.rules.rule import rule
-from tracer.shapes.trace import Ops, trace
+from tracer.shapes.trace import trace
+from tracer.shapes.traced import Ops
 from tracer.sizing.size_set import TooLarge
 
 STEPS = 100_000

@@ -28,7 +28,7 @@ def apart(trace: Trace) -> Iterator[list[Meeting]]:
     """
     told: set[Any] = set()
     of_node: dict[int, list[Meeting]] = {}
-    for meeting in meetings(trace.network, trace.ops, trace.by_index):
+    for meeting in meetings(trace):
         if not meeting.holds and not _is_told(trace, meeting):
             of_node.setdefault(meeting.node.index, []).append(meeting)
     for found in of_node.values():

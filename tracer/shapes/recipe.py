@@ -14,7 +14,8 @@ from typing import Any
 
 from tracer.network.records import DimPattern, Network, Node
 from tracer.ops.base import Op, Shape, with_arguments
-from tracer.shapes.trace import Ops, dim_pairs, dim_value, dims_value
+from tracer.shapes.trace import dim_pairs, dim_value, dims_value
+from tracer.shapes.traced import Ops, Traced
 from tracer.sizing.arithmetic import Dim
 from tracer.sizing.program import Program
 from tracer.sizing.symbol import Condition, Size, Space, Terms
@@ -159,6 +160,12 @@ class Recipe:
     def shapes(self) -> list[Shape]:
         """The symbolic shape of every node; as far as the first that fails."""
         return [self.unique[index] for index in self.shape_of]
+
+    @property
+    def traced(self) -> Traced:
+        """The network with its symbolic shapes; those behind the first node that fails are None."""
+        missing = len(self.network.nodes) - len(self.shape_of)
+        return Traced(self.network, self.ops, [*self.shapes, *[None] * missing])
 
 
 class CompiledRecipe(Recipe):

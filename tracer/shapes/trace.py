@@ -7,7 +7,7 @@ torch.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from tracer.memo import Memo
 from tracer.network.graph import digraph, sources
 from tracer.network.records import DimPattern, Network, Node
 from tracer.ops.base import MAX_INT, Op, Requirement, Shape, with_arguments, written
+from tracer.shapes.traced import Ops, Traced, Visit
 from tracer.sizing.arithmetic import Dim
 from tracer.source import limits
 from tracer.source.expressions import Expression, ExpressionError, UnknownName
@@ -23,9 +24,6 @@ from tracer.source.tree import span_of
 
 if TYPE_CHECKING:
     import networkx
-
-Ops = list[Op | None]
-"""One operation per node, in execution order, with every ``auto`` filled in."""
 
 
 class Accepted:
@@ -72,7 +70,7 @@ class Shapes(Mapping[str, tuple[int, ...] | None]):
         return repr(dict(self))
 
 
-class Trace:
+class Trace(Traced):
     """The shapes of one network for one set of input sizes."""
 
     def __init__(
@@ -84,11 +82,8 @@ class Trace:
         diagnostics: list[Diagnostic],
         accepted: Sequence[Accepted | None] = (),
     ) -> None:
-        self.network = network
-        self.ops = ops
+        super().__init__(network, ops, shapes)
         self.sizes = sizes
-        self.by_index = shapes
-        """The shape of every node, in execution order."""
         self.shapes = Shapes(network, shapes)
         """``shapes["enc1"] == (1, 64, 568, 568)``; None where a node could not be traced."""
         self.diagnostics = diagnostics
@@ -117,45 +112,27 @@ class Trace:
             self.by_index[s.index] is not None for s in sources(node)
         )
 
-    def traced(
-        self, wanted: Callable[[Op], bool] = lambda op: True
-    ) -> Iterator[tuple[Node, Op, tuple[Shape, ...], dict[str, Shape], Shape]]:
-        """Every wanted operation that has a shape: node, operation, input shapes, sizes from nodes, output shape."""
-        shapes = self.by_index
-        for node, op, y in zip(self.network.nodes, self.ops, shapes):
-            if op is not None and y is not None and wanted(op):
-                sizes = {field: shapes[source.index] for field, source in node.operands.items()}
-                yield node, op, tuple([shapes[source.index] for source in node.inputs]), sizes, y  # type: ignore[misc]
-
     def remarks(self) -> list[tuple[Node, Requirement]]:
         """The operations' ``losses`` and ``cautions`` that do not hold."""
         if self._remarks is None:
             self._remarks = []
-            for node, accepted in zip(self.network.nodes, self._accepted or self._looked_up()):
+            for visit, accepted in zip(self.walk(), self._accepted or self._looked_up()):
                 if accepted is None:
                     continue
                 if accepted.remarks is None:
-                    accepted.remarks = self._remarks_of(node, accepted.op)
-                if accepted.remarks:
-                    self._remarks += [(node, requirement) for requirement in accepted.remarks]
+                    accepted.remarks = _remarks_of(visit, accepted.op)
+                self._remarks += [(visit.node, requirement) for requirement in accepted.remarks]
         return self._remarks
 
     def _looked_up(self) -> Iterator[Accepted | None]:
-        for node, op, y in zip(self.network.nodes, self.ops, self.by_index):
-            if op is None or y is None:
+        for visit in self.walk():
+            if visit.op is None or visit.shape is None:
                 yield None
             else:
-                known = None if node.operands else _accepted.get((id(op), *self.input_shapes(node)))
-                yield known or Accepted(op, y)
-
-    def _remarks_of(self, node: Node, op: Op) -> list[Requirement]:
-        inputs: Any = self.input_shapes(node)
-        sizes: Any = {field: self.by_index[source.index] for field, source in node.operands.items()}
-        return [
-            said(r)
-            for r in chain(op.losses(*inputs, **sizes), op.cautions(*inputs, **sizes))
-            if not r.holds
-        ]
+                known = None
+                if not visit.node.operands:
+                    known = _accepted.get((id(visit.op), *visit.inputs))
+                yield known or Accepted(visit.op, visit.shape)
 
     def lost(self) -> list[tuple[Node, Requirement]]:
         """What is dropped or cropped unevenly (the operations' ``losses`` that do not hold)."""
@@ -164,6 +141,13 @@ class Trace:
             for node, requirement in self.remarks()
             if requirement.code in ("T501", "T502")
         ]
+
+
+def _remarks_of(visit: Visit, op: Op) -> list[Requirement]:
+    """The ``losses`` and ``cautions`` of an operation that do not hold for a node's inputs."""
+    inputs, sizes = visit.inputs, visit.sizes
+    remarks = chain(op.losses(*inputs, **sizes), op.cautions(*inputs, **sizes))
+    return [said(remark) for remark in remarks if not remark.holds]
 
 
 def declared_ops(network: Network) -> Ops:

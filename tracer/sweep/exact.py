@@ -39,9 +39,7 @@ def exact_row(net: Net, sizes: Mapping[str, int], dtype: str) -> Row:
 
 def _meets(trace: Trace) -> bool | None:
     try:
-        return all(
-            bool(meeting.holds) for meeting in meetings(trace.network, trace.ops, trace.by_index)
-        )
+        return all(bool(meeting.holds) for meeting in meetings(trace))
     except TooLarge:
         return None
 

@@ -51,9 +51,7 @@ class Vectorised:
                 raise NotOpen("a node's formula takes no symbols")
             is_broken = None in writer.shapes  # whatever the numbers are
             self.parameters, self.macs = self._counts()
-            self.ledger = (
-                Ledger([], []) if is_broken else ledger(net.network, writer.ops, writer.shapes)
-            )
+            self.ledger = Ledger([], []) if is_broken else ledger(writer.traced)
         except (TypeError, TooLarge) as error:
             raise NotOpen(str(error)) from None
         self.field: int | None = None
@@ -71,7 +69,7 @@ class Vectorised:
         if turn is None or not all(map(_is_steady, self.writer.ops)):
             return
         shapes, output = self.writer.shapes, next(iter(example.network.outputs.values()))
-        lead = leading_dims(example.network, example.ops, example.by_index)
+        lead = leading_dims(example)
         self.field, self.is_steady = receptive_field(example), True
         self.positions = list(zip((shapes[output.index] or ())[lead:], turn))
         for node, op in zip(example.network.nodes, self.writer.ops):
@@ -80,12 +78,10 @@ class Vectorised:
                 self.positions += [(n, 2) for n in read if isinstance(n, Size)]
 
     def _counts(self) -> tuple[list[Any], list[Any]]:
-        writer, parameters, macs = self.writer, [], []
-        for node, op, y in zip(writer.network.nodes, writer.ops, writer.shapes):
-            if op is not None and y is not None:
-                x: list[Any] = [writer.shapes[source.index] for source in node.inputs]
-                parameters.append(op.parameters(*x))
-                macs.append(op.macs(y, *x))
+        parameters, macs = [], []
+        for applied in self.writer.traced.applied():
+            parameters.append(applied.op.parameters(*applied.inputs))
+            macs.append(applied.op.macs(applied.shape, *applied.inputs))
         return parameters, macs
 
     def rows(self, values: Mapping[str, Array], count: int) -> Found:

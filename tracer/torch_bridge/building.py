@@ -258,7 +258,7 @@ def condition_term(condition: Condition, terms: Callable[[Any], Any]) -> Any:
 def inferred_arguments(mine: Trace) -> dict[str, dict[str, Any]]:
     """The arguments that each module takes from the traced shapes: what is built for others has other weights."""
     found: dict[str, dict[str, Any]] = {}
-    for node, op, inputs, _, _ in mine.traced():
+    for node, op, inputs, _, _ in mine.applied():
         own = {
             word: value for word, value in op.inferred(*inputs).items() if getattr(op, word) is None
         }

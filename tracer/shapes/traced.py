@@ -1,0 +1,78 @@
+"""A network with its operations and the shape of every node, and the one walk over them.
+
+Geometry, receptive fields, memory, the exact sets, the page's program, the sweep and the views all
+take a :class:`Traced`: they read the same records, whether shapes are of ints or of symbols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from tracer.network.records import Network, Node
+from tracer.ops.base import Op, Shape
+
+Ops = list[Op | None]
+"""One operation per node, in execution order, with every ``auto`` filled in; None for an input."""
+
+
+class Visit:
+    """One node on a walk. Where an operation has a shape, so have all that it reads."""
+
+    __slots__ = ("node", "op", "shape", "traced")
+
+    def __init__(self, traced: Traced, node: Node, op: Op | None, shape: Shape | None) -> None:
+        self.traced = traced
+        self.node = node
+        self.op = op
+        self.shape = shape
+
+    @property
+    def inputs(self) -> list[Shape]:
+        """The shapes of its inputs; one that could not be traced is empty."""
+        by_index = self.traced.by_index
+        return [by_index[source.index] or () for source in self.node.inputs]
+
+    @property
+    def sizes(self) -> dict[str, Shape]:
+        """The shapes of the nodes that give an argument, by the argument's name."""
+        by_index = self.traced.by_index
+        operands = self.node.operands
+        return {field: by_index[source.index] or () for field, source in operands.items()}
+
+
+class Applied(NamedTuple):
+    """An operation that has a shape, with all that its methods take."""
+
+    node: Node
+    op: Op
+    inputs: list[Shape]
+    sizes: dict[str, Shape]
+    """The shapes of the nodes that give an argument, by the argument's name."""
+    shape: Shape
+
+
+class Traced:
+    """A network, its operations, and the shape of every node: of ints, or of sizes over symbols."""
+
+    def __init__(self, network: Network, ops: Ops, by_index: Sequence[Shape | None]) -> None:
+        self.network = network
+        self.ops = ops
+        self.by_index = by_index
+        """The shape of every node, in execution order; None where a node could not be traced."""
+
+    def walk(self) -> Iterator[Visit]:
+        """Every node in execution order, inputs and nodes without a shape included."""
+        for node, op, shape in zip(self.network.nodes, self.ops, self.by_index):
+            yield Visit(self, node, op, shape)
+
+    def applied(self) -> Iterator[Applied]:
+        """Every operation that has a shape, in execution order."""
+        for visit in self.walk():
+            if visit.op is not None and visit.shape is not None:
+                yield Applied(visit.node, visit.op, visit.inputs, visit.sizes, visit.shape)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every node has a shape."""
+        return None not in self.by_index
