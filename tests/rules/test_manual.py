@@ -31,6 +31,21 @@ def test_the_bad_config_gives_the_code_and_nothing_else(code: str) -> None:
     assert all(d.severity == MANUAL[code].severity and d.span is not None for d in found)
 
 
+NODES = {
+    "T103": "sum", "T105": "branch", "T106": "sum", "T204": "mix", "T205": "norm", "T206": "up",
+    "T301": "cat", "T302": "conv", "T303": "norm", "T304": "conv", "T305": None, "T306": "pad",
+    "T401": "sum", "T402": None, "T501": "pool", "T502": "crop", "T503": "cat1", "T504": "up",
+    "T505": "up", "T506": "up", "T507": "norm",
+}  # fmt: skip
+"""The node that each page's bad config is about; None where it is the promise under ``sizes``."""
+
+
+@pytest.mark.parametrize("code", NODES)
+def test_a_finding_knows_its_node(code: str) -> None:
+    """What is found once the nodes are known carries its node's name, which nobody has to read in the message."""
+    assert {d.node for d in tracer.checks(MANUAL[code].example("Bad"))} == {NODES[code]}
+
+
 @pytest.mark.parametrize("code", MANUAL)
 def test_the_good_config_is_clean(code: str) -> None:
     """A page's good config has no error and no warning."""

@@ -121,6 +121,7 @@ def _sorted(network: Network) -> list[Node]:
                 path[0].span,
                 path=network.path,
                 related=tuple(Related(f"{node.name} stands here", node.span) for node in path[1:]),
+                node=path[0].name,
             )
         ]
     )
@@ -144,7 +145,13 @@ def _wrong_arity(network: Network, node: Node) -> Diagnostic | None:
 
     span = span_of(declared[0]) if declared else node.span_for(None)
     return Diagnostic(
-        "T106", message, span, path=network.path, hint=hint, related=node.use_places()
+        "T106",
+        message,
+        span,
+        path=network.path,
+        hint=hint,
+        related=node.use_places(),
+        node=node.name,
     )
 
 
@@ -172,6 +179,7 @@ def _wrong_indices(network: Network, node: Node) -> Diagnostic | None:
         node.span_for("indices"),
         path=network.path,
         related=(Related(f"{source.name} stands here", source.span), *node.use_places()),
+        node=node.name,
     )
 
 
@@ -189,6 +197,7 @@ def _without_use(network: Network, unused: list[Node]) -> list[Diagnostic]:
             network.path,
             "name it under `from` of the node that should read it, or under `output`, or remove it",
             node.use_places(),
+            node.name,
         )
     return list(found.values())
 

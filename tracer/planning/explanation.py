@@ -34,6 +34,7 @@ def too_many_values(network: Network) -> Diagnostic:
         path=network.path,
         hint="narrow their domains: auto(LEAST..LARGEST)",
         related=first.use_places(),
+        node=first.name,
     )
 
 
@@ -97,10 +98,10 @@ def unsolved(
     values = {**start, **(broken.values if broken else {})}
     node = broken.node if broken else failed or unknowns.nodes()[0]
     result = trace(network, sizes, unknowns.solved_ops(values))
-    fact = next((d for d in result.diagnostics if _is_about(d, node)), None) or next(
+    fact = next((d for d in result.diagnostics if d.node == node.name), None) or next(
         iter(result.diagnostics), None
     )
-    about = ": " if fact and _is_about(fact, node) else "; with the nearest values, "
+    about = ": " if fact and fact.node == node.name else "; with the nearest values, "
     detail = f"{about}{fact.message}" if fact else ""
     reach = _reach(unknowns, sizes, broken, values, result) if broken else None
     if reach is not None:
@@ -117,11 +118,8 @@ def unsolved(
         path=network.path,
         hint=SHARED if shared else (WIDER if reach and reach.is_output_padding else None),
         related=(*dict.fromkeys((*(fact.related if fact else ()), *related)),),
+        node=node.name,
     )
-
-
-def _is_about(diagnostic: Diagnostic, node: Node) -> bool:
-    return diagnostic.message.startswith((f"{node.name}: ", f"{node.name} has "))
 
 
 def _nearest(unknowns: Unknowns, node: Node, most: int = 4) -> list[Node]:

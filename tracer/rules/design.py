@@ -29,6 +29,7 @@ def warning(
         trace.network.path,
         hint,
         node.use_places(),
+        node.name,
     )
 
 
@@ -248,7 +249,7 @@ def output_differs(trace: Trace) -> Iterator[Diagnostic]:
             found = warning(trace, node, "T505", message, None, hint)
             yield Diagnostic(
                 found.code, found.message, node.span, "warning", found.path, hint,
-                (Related("the input", first.span), *found.related),
+                (Related("the input", first.span), *found.related), node.name,
             )  # fmt: skip
 
 

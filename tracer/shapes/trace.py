@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from tracer.diagnostics import Diagnostic, Related
+from tracer.diagnostics import Diagnostic, Related, Span
 from tracer.memo import Memo
 from tracer.network.graph import digraph, sources
 from tracer.network.records import DimPattern, Network, Node
@@ -240,15 +240,29 @@ class _Tracer:
         for symbol in missing:
             span = self.network.symbols[symbol]
             hint = f"add `sizes: {{{symbol}: ...}}` or give --size {symbol}=..."
-            self._report("T201", f"the symbol {symbol} has no size", span, hint)
+            self._report("T201", f"the symbol {symbol} has no size", span, hint=hint)
         return bool(missing)
 
     def _report(
-        self, code: str, message: str, span: Any, hint: str | None = None, related: Any = ()
+        self,
+        code: str,
+        message: str,
+        span: Span | None,
+        node: Node | None = None,
+        hint: str | None = None,
+        related: Sequence[Related] = (),
     ) -> None:
+        """Add an error; of a node, with the block uses that it came through."""
+        name, uses = (None, ()) if node is None else (node.name, node.use_places())
         self.diagnostics.append(
             Diagnostic(
-                code, message, span, path=self.network.path, hint=hint, related=tuple(related)
+                code,
+                message,
+                span,
+                path=self.network.path,
+                hint=hint,
+                related=(*related, *uses),
+                node=name,
             )
         )
 
@@ -259,7 +273,7 @@ class _Tracer:
             try:
                 values[field] = dims_value(dims, self.sizes)
             except ExpressionError as error:
-                self._report("T005", str(error), node.span_for(field), None, node.use_places())
+                self._report("T005", str(error), node.span_for(field), node)
                 return None
             for dim, n in dim_pairs(dims, values[field]):
                 least = -MAX_INT if field in op.signed_fields else 0
@@ -271,7 +285,7 @@ class _Tracer:
                     text = dim.text if isinstance(dim, Expression) else dim
                     wanted = "a whole number" if least else "a whole number from 0 on"
                     message = f"{node.name}: the dim {text} is {n}; it must be {wanted}"
-                    self._report("T202", message, node.span_for(field), None, node.use_places())
+                    self._report("T202", message, node.span_for(field), node)
                     return None
         self.ops[node.index] = op = with_arguments(op, values)
         return op
@@ -291,13 +305,7 @@ class _Tracer:
                 return None
         y = op.shape(*inputs, **given)
         if y and max(y) > limits.INTEGER:
-            self._report(
-                "T006",
-                f"a dim of {written(y)} has more than 63 bits",
-                node.span,
-                None,
-                node.use_places(),
-            )
+            self._report("T006", f"a dim of {written(y)} has more than 63 bits", node.span, node)
             return None
         accepted = Accepted(op, y)
         if not given:
@@ -312,13 +320,11 @@ class _Tracer:
         try:
             problem = mismatch(pattern, y, self.sizes)
         except ExpressionError as error:
-            self._report(
-                "T005", f"{what}: {error}", span_of(at), None, (*related, *node.use_places())
-            )
+            self._report("T005", f"{what}: {error}", span_of(at), node, related=related)
             return
         if problem:
             message = f"{what} has the shape {written(y)}; {problem}"
-            self._report("T304", message, span_of(at), None, (*related, *node.use_places()))
+            self._report("T304", message, span_of(at), node, related=related)
             self.doubted.add(node.name)
 
 
@@ -395,4 +401,5 @@ def refusal(
         path=path,
         hint=requirement.hint,
         related=(*dict.fromkeys(related), *node.use_places()),
+        node=node.name,
     )
