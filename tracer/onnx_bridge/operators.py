@@ -8,33 +8,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy
 
 from tracer.importing.recording import Value
 from tracer.importing.run_time_sizes import RunTimeSize
+from tracer.onnx_bridge.calls import OnnxCall
 from tracer.onnx_bridge.sizes import larger, sizes_of
 from tracer.sizing.symbol import SizeLike
 
-if TYPE_CHECKING:
-    from tracer.onnx_bridge.reading import Call
-
-Handler = Callable[["Call"], Any]
+Handler = Callable[[OnnxCall], Any]
 TENSORS: dict[str, Handler] = {}
-"""By the operator's name."""
+"""The handlers by the operator's name."""
+
+MODULES: set[str] = set()
+"""Operators that are the whole of a module: their node is called as the module is."""
 
 END = 2**31 - 1
 """Slices end here or further on where they take all that is left."""
 
 
-def handles(*names: str) -> Callable[[Handler], Handler]:
-    """Register a handler for operators of these names."""
+def handles(*names: str, whole_module: bool = False) -> Callable[[Handler], Handler]:
+    """Register a handler for operators of these names.
+
+    ``whole_module`` where such a node is all that its module does (Conv, but not Add): the node gets the module's name.
+    """
 
     def register(handler: Handler) -> Handler:
         for name in names:
             assert name not in TENSORS, name
             TENSORS[name] = handler
+            if whole_module:
+                MODULES.add(name)
         return handler
 
     return register
@@ -60,23 +66,23 @@ def is_int(n: Any) -> bool:
 
 
 @handles("Shape")
-def _shape(call: Call) -> Any:
+def _shape(call: OnnxCall) -> Any:
     dims = call.recording.dims(call.x)
     return sizes_of(dims[call.attributes.get("start", 0) : call.attributes.get("end", len(dims))])
 
 
 @handles("Size")
-def _size(call: Call) -> Any:
+def _size(call: OnnxCall) -> Any:
     return sizes_of([math.prod(call.recording.dims(call.x))]).reshape(())
 
 
 # --- windows ---------------------------------------------------------------------------------------------------------
 
 
-class Window:
+class OnnxWindow:
     """The window of a convolution or pooling: its kernel, stride, dilation and padding per axis."""
 
-    def __init__(self, call: Call, kernel: Sequence[int]) -> None:
+    def __init__(self, call: OnnxCall, kernel: Sequence[int]) -> None:
         axes = len(kernel)
         self.kernel = list(kernel)
         self.stride = list(call.attributes.get("strides", [1] * axes))
@@ -89,7 +95,7 @@ class Window:
         if automatic.startswith("SAME"):
             self._same(call, automatic == "SAME_UPPER")
 
-    def _same(self, call: Call, upper: bool) -> None:
+    def _same(self, call: OnnxCall, upper: bool) -> None:
         """As many positions as strides: ceil(n / stride)."""
         dims = call.recording.dims(call.x)[-len(self.kernel) :]
         for i, n in enumerate(dims):
@@ -121,18 +127,18 @@ class Window:
         return found
 
 
-def _axes(call: Call) -> int:
+def _axes(call: OnnxCall) -> int:
     axes = len(call.x.shape) - 2
     if not 1 <= axes <= 3:
         raise call.refused(f"{call.op_type} of {len(call.x.shape)} dims")
     return axes
 
 
-@handles("Conv")
-def _convolution(call: Call) -> Value:
+@handles("Conv", whole_module=True)
+def _convolution(call: OnnxCall) -> Value:
     axes, weight = _axes(call), call.shape(1)
     group = call.attributes.get("group", 1)
-    window = Window(call, call.attributes.get("kernel_shape", weight[2:]))
+    window = OnnxWindow(call, call.attributes.get("kernel_shape", weight[2:]))
     arguments = {
         "in_channels": weight[1] * group,
         "out_channels": weight[0],
@@ -150,11 +156,11 @@ def _convolution(call: Call) -> Value:
     return call.add(f"Conv{axes}d", [x], arguments)
 
 
-@handles("ConvTranspose")
-def _transposed(call: Call) -> Value:
+@handles("ConvTranspose", whole_module=True)
+def _transposed(call: OnnxCall) -> Value:
     axes, weight = _axes(call), call.shape(1)
     group = call.attributes.get("group", 1)
-    window = Window.__new__(Window)
+    window = OnnxWindow.__new__(OnnxWindow)
     automatic = text(call.attributes.get("auto_pad"), "NOTSET")
     kernel = list(call.attributes.get("kernel_shape", weight[2:]))
     stride = list(call.attributes.get("strides", [1] * axes))
@@ -189,10 +195,11 @@ def _transposed(call: Call) -> Value:
     return call.recording.add(f"ZeroPad{axes}d", [made], {"padding": crop}, f"{call.label}_crop")
 
 
-@handles("MaxPool", "AveragePool", "LpPool")
-def _pool(call: Call) -> Value:
+@handles("LpPool")
+@handles("MaxPool", "AveragePool", whole_module=True)
+def _pool(call: OnnxCall) -> Value:
     axes = _axes(call)
-    window = Window(call, call.attributes["kernel_shape"])
+    window = OnnxWindow(call, call.attributes["kernel_shape"])
     arguments = window.arguments(not window.is_symmetric)
     if "stride" not in arguments and any(n != 1 for n in window.kernel):
         arguments["stride"] = 1  # torch's default is the kernel
@@ -226,8 +233,8 @@ def _pool(call: Call) -> Value:
     return call.add(f"AvgPool{axes}d", [x], arguments)
 
 
-@handles("GlobalAveragePool", "GlobalMaxPool")
-def _global_pool(call: Call) -> Value:
+@handles("GlobalAveragePool", "GlobalMaxPool", whole_module=True)
+def _global_pool(call: OnnxCall) -> Value:
     kind = "Avg" if call.op_type == "GlobalAveragePool" else "Max"
     return call.add(f"Adaptive{kind}Pool{_axes(call)}d", [call.x], {"output_size": 1})
 
@@ -235,8 +242,8 @@ def _global_pool(call: Call) -> Value:
 # --- norms, linear maps ----------------------------------------------------------------------------------------------
 
 
-@handles("BatchNormalization", "InstanceNormalization")
-def _channel_norm(call: Call) -> Value:
+@handles("BatchNormalization", "InstanceNormalization", whole_module=True)
+def _channel_norm(call: OnnxCall) -> Value:
     axes = max(len(call.x.shape) - 2, 1)
     batch = call.op_type == "BatchNormalization"
     arguments: dict[str, Any] = {"num_features": call.shape(1)[0], **_epsilon(call)}
@@ -247,20 +254,20 @@ def _channel_norm(call: Call) -> Value:
     )
 
 
-def _epsilon(call: Call) -> dict[str, Any]:
+def _epsilon(call: OnnxCall) -> dict[str, Any]:
     epsilon = round(float(call.attributes.get("epsilon", 1e-5)), 12)
     return {} if math.isclose(epsilon, 1e-5, rel_tol=1e-6) else {"eps": epsilon}
 
 
-@handles("GroupNormalization")
-def _group_norm(call: Call) -> Value:
+@handles("GroupNormalization", whole_module=True)
+def _group_norm(call: OnnxCall) -> Value:
     return call.add(
         "GroupNorm", [call.x], {"num_groups": call.attributes["num_groups"], **_epsilon(call)}
     )
 
 
-@handles("LayerNormalization")
-def _layer_norm(call: Call) -> Value:
+@handles("LayerNormalization", whole_module=True)
+def _layer_norm(call: OnnxCall) -> Value:
     axis = call.attributes.get("axis", -1) % len(call.x.shape)
     shape = call.shape(1)
     if len(shape) != len(call.x.shape) - axis:
@@ -273,7 +280,7 @@ def _layer_norm(call: Call) -> Value:
 
 
 @handles("LRN")
-def _local_norm(call: Call) -> Value:
+def _local_norm(call: OnnxCall) -> Value:
     words = {"size": call.attributes["size"], "alpha": call.attributes.get("alpha", 1e-4)}
     more = {"beta": call.attributes.get("beta", 0.75), "k": call.attributes.get("bias", 1.0)}
     return call.add(
@@ -281,8 +288,8 @@ def _local_norm(call: Call) -> Value:
     )
 
 
-@handles("Gemm")
-def _gemm(call: Call) -> Value:
+@handles("Gemm", whole_module=True)
+def _gemm(call: OnnxCall) -> Value:
     if call.attributes.get("transA", 0):
         raise call.refused("Gemm that turns its input")
     if call.is_tensor(1) or (call.is_tensor(2)):
@@ -297,7 +304,7 @@ def _gemm(call: Call) -> Value:
 
 
 @handles("MatMul")
-def _matmul(call: Call) -> Value:
+def _matmul(call: OnnxCall) -> Value:
     if call.is_tensor(0) and not call.is_tensor(1) and len(call.shape(1)) == 2:
         into, out = call.shape(1)
         return call.add(
@@ -318,7 +325,7 @@ ONNX_DEFAULTS = {"LeakyRelu": 0.01, "Elu": 1.0, "Celu": 1.0}
 
 
 @handles(*ACTIVATIONS)
-def _activation(call: Call) -> Value:
+def _activation(call: OnnxCall) -> Value:
     op_name, words = ACTIVATIONS[call.op_type]
     if call.op_type == "Swish" and call.attributes.get("alpha", 1.0) != 1.0:
         raise call.refused("Swish with a factor")
@@ -331,7 +338,7 @@ def _activation(call: Call) -> Value:
 
 
 @handles("Selu")
-def _selu(call: Call) -> Value:
+def _selu(call: OnnxCall) -> Value:
     alpha, gamma = (
         call.attributes.get("alpha", 1.67326319),
         call.attributes.get("gamma", 1.05070102),
@@ -344,7 +351,7 @@ def _selu(call: Call) -> Value:
 
 
 @handles("HardSigmoid")
-def _hard_sigmoid(call: Call) -> Value:
+def _hard_sigmoid(call: OnnxCall) -> Value:
     alpha, beta = call.attributes.get("alpha", 0.2), call.attributes.get("beta", 0.5)
     if math.isclose(alpha, 1 / 6, rel_tol=1e-5) and beta == 0.5:
         return call.add("Hardsigmoid", [call.x])
@@ -353,19 +360,19 @@ def _hard_sigmoid(call: Call) -> Value:
 
 
 @handles("Gelu")
-def _gelu(call: Call) -> Value:
+def _gelu(call: OnnxCall) -> Value:
     approximate = text(call.attributes.get("approximate"), "none")
     return call.add("GELU", [call.x], {} if approximate == "none" else {"approximate": approximate})
 
 
-@handles("PRelu")
-def _prelu(call: Call) -> Value:
+@handles("PRelu", whole_module=True)
+def _prelu(call: OnnxCall) -> Value:
     count = math.prod(call.shape(1))
     return call.add("PReLU", [call.x], {"num_parameters": count} if count != 1 else {})
 
 
 @handles("Clip")
-def _clip(call: Call) -> Value:
+def _clip(call: OnnxCall) -> Value:
     bounds = []
     for i, (word, default) in enumerate((("min", -math.inf), ("max", math.inf)), 1):
         given = call.attributes.get(word, call.number(i) if call.has(i) else default)
@@ -378,7 +385,7 @@ def _clip(call: Call) -> Value:
 
 
 @handles("Softmax", "LogSoftmax")
-def _softmax(call: Call) -> Value:
+def _softmax(call: OnnxCall) -> Value:
     rank = len(call.x.shape)
     axis = call.attributes.get("axis", -1 if call.opset >= 13 else 1) % rank
     if call.opset < 13 and axis != rank - 1:
@@ -394,12 +401,12 @@ FUNCTIONS = {
 
 
 @handles(*FUNCTIONS)
-def _function(call: Call) -> Value:
+def _function(call: OnnxCall) -> Value:
     return call.add("Pointwise", [call.x], {"function": FUNCTIONS[call.op_type]})
 
 
 @handles("Pow")
-def _power(call: Call) -> Value:
+def _power(call: OnnxCall) -> Value:
     function = {2.0: "square", 0.5: "sqrt", -0.5: "rsqrt", -1.0: "reciprocal"}.get(
         call.number(1) or 0.0
     )
@@ -420,7 +427,7 @@ MERGES = {
 
 
 @handles(*MERGES)
-def _merge(call: Call) -> Value:
+def _merge(call: OnnxCall) -> Value:
     op_name = MERGES[call.op_type]
     if len(call.given) == 1:
         return call.x
@@ -434,7 +441,7 @@ def _merge(call: Call) -> Value:
     return call.add(op_name, [call.tensor(i) for i in range(len(call.given))])
 
 
-def _with_number(call: Call, op_name: str, numbers: Sequence[float | None]) -> Value:
+def _with_number(call: OnnxCall, op_name: str, numbers: Sequence[float | None]) -> Value:
     """Arithmetic of a tensor and a number."""
     left, right = numbers
     if right is not None:
@@ -457,12 +464,12 @@ def _with_number(call: Call, op_name: str, numbers: Sequence[float | None]) -> V
 
 
 @handles("Identity", "Dropout")
-def _kept(call: Call) -> Value:
+def _kept(call: OnnxCall) -> Value:
     return call.x
 
 
 @handles("Cast", "CastLike")
-def _cast(call: Call) -> Value:
+def _cast(call: OnnxCall) -> Value:
     if call.op_type == "Cast" and call.attributes["to"] not in (1, 10, 11, 16):
         raise call.refused("a tensor is turned into integers or truth values")
     return call.x
@@ -472,7 +479,7 @@ def _cast(call: Call) -> Value:
 
 
 @handles("Concat")
-def _concat(call: Call) -> Value:
+def _concat(call: OnnxCall) -> Value:
     axis = (
         call.attributes["axis"] % len(call.x.shape)
         if call.is_tensor(0)
@@ -483,11 +490,11 @@ def _concat(call: Call) -> Value:
 
 
 @handles("Split")
-def _split(call: Call) -> list[Value]:
+def _split(call: OnnxCall) -> list[Value]:
     x, axis = call.x, call.attributes.get("axis", 0) % len(call.x.shape)
     sizes = call.sizes(1, "split")
     if sizes is None:
-        count = call.attributes.get("num_outputs", len(call.graph.node.output))
+        count = call.attributes.get("num_outputs", call.outputs)
         n = call.recording.size(x, axis)
         if not is_int(n):
             return call.recording.add_chunks(x, count, axis)
@@ -500,7 +507,7 @@ def _split(call: Call) -> list[Value]:
     return found
 
 
-def _cut(call: Call, x: Value, axis: int, start: Any, stop: Any, step: int = 1) -> Value:
+def _cut(call: OnnxCall, x: Value, axis: int, start: Any, stop: Any, step: int = 1) -> Value:
     """A slice of one dim; the tensor itself where it is all of it."""
     arguments: dict[str, Any] = {"dim": axis}
     if not (is_int(start) and start == 0):
@@ -519,7 +526,7 @@ def _same(n: Any, size: SizeLike) -> bool:
 
 
 @handles("Slice")
-def _slice(call: Call) -> Value:
+def _slice(call: OnnxCall) -> Value:
     x = call.x
     starts, ends = call.sizes(1, "starts"), call.sizes(2, "ends")
     assert starts is not None and ends is not None
@@ -538,7 +545,7 @@ def _slice(call: Call) -> Value:
 
 
 @handles("Gather")
-def _gather(call: Call) -> Value:
+def _gather(call: OnnxCall) -> Value:
     x, axis = call.x, call.attributes.get("axis", 0) % len(call.x.shape)
     indices = numpy.asarray(call.array(1)).astype(int)
     if indices.ndim == 0:
@@ -549,7 +556,7 @@ def _gather(call: Call) -> Value:
     return _cut(call, x, axis, flat[0], flat[-1] + 1)
 
 
-def _selected(call: Call, x: Value, axis: int, index: int) -> Value:
+def _selected(call: OnnxCall, x: Value, axis: int, index: int) -> Value:
     """One position of a dim, which is dropped."""
     one = _cut(call, x, axis, index, END if index == -1 else index + 1)
     if is_int(one.sizes[axis]):
@@ -559,7 +566,7 @@ def _selected(call: Call, x: Value, axis: int, index: int) -> Value:
 
 
 @handles("Reshape")
-def _reshape(call: Call) -> Value:
+def _reshape(call: OnnxCall) -> Value:
     sizes = call.sizes(1, "shape")
     assert sizes is not None
     if not call.attributes.get("allowzero", 0):
@@ -569,7 +576,7 @@ def _reshape(call: Call) -> Value:
 
 
 @handles("Flatten")
-def _flatten(call: Call) -> Value:
+def _flatten(call: OnnxCall) -> Value:
     axis = call.attributes.get("axis", 1) % (len(call.x.shape) + 1)
     if axis == 1 and len(call.x.shape) > 1:
         return call.add("Flatten", [call.x])
@@ -578,7 +585,7 @@ def _flatten(call: Call) -> Value:
 
 
 @handles("Transpose")
-def _transpose(call: Call) -> Value:
+def _transpose(call: OnnxCall) -> Value:
     rank = len(call.x.shape)
     return call.add(
         "Permute", [call.x], {"dims": tuple(call.attributes.get("perm", reversed(range(rank))))}
@@ -586,7 +593,7 @@ def _transpose(call: Call) -> Value:
 
 
 @handles("Squeeze")
-def _squeeze(call: Call) -> Value:
+def _squeeze(call: OnnxCall) -> Value:
     axes = call.sizes(1, "axes")
     if axes is None:
         return call.add("Squeeze", [call.x])
@@ -598,7 +605,7 @@ def _squeeze(call: Call) -> Value:
 
 
 @handles("Unsqueeze")
-def _unsqueeze(call: Call) -> Value:
+def _unsqueeze(call: OnnxCall) -> Value:
     x, axes = call.x, call.sizes(1, "axes")
     assert axes is not None
     rank = len(x.shape) + len(axes)
@@ -608,7 +615,7 @@ def _unsqueeze(call: Call) -> Value:
 
 
 @handles("Expand")
-def _expand(call: Call) -> Value:
+def _expand(call: OnnxCall) -> Value:
     x, sizes = call.x, call.sizes(1)
     assert sizes is not None
     before = len(sizes) - len(x.shape)
@@ -626,7 +633,7 @@ def _expand(call: Call) -> Value:
 
 
 @handles("Tile")
-def _tile(call: Call) -> Value:
+def _tile(call: OnnxCall) -> Value:
     x, times = call.x, call.sizes(1)
     assert times is not None
     for dim, n in enumerate(times):
@@ -646,7 +653,7 @@ PADS = {
 
 
 @handles("Pad")
-def _pad(call: Call) -> Value:
+def _pad(call: OnnxCall) -> Value:
     x, mode = call.x, text(call.attributes.get("mode"), "constant")
     amounts, value = call.sizes(1, "pads"), call.attributes.get("value", 0.0)
     assert amounts is not None
@@ -675,7 +682,7 @@ def _pad(call: Call) -> Value:
 
 
 @handles("DepthToSpace")
-def _depth_to_space(call: Call) -> Value:
+def _depth_to_space(call: OnnxCall) -> Value:
     if text(call.attributes.get("mode"), "DCR") != "CRD":
         raise call.refused("DepthToSpace in the mode DCR; torch's pixel shuffle is CRD")
     return call.add("PixelShuffle", [call.x], {"upscale_factor": call.attributes["blocksize"]})
@@ -692,7 +699,7 @@ MODES = {
 
 
 @handles("Resize", "Upsample")
-def _resize(call: Call) -> Value:
+def _resize(call: OnnxCall) -> Value:
     x, axes = call.x, _axes(call)
     mode = text(call.attributes.get("mode"), "nearest")
     arguments: dict[str, Any] = _resize_how(call, "linear" if mode == "bilinear" else mode, axes)
@@ -724,7 +731,7 @@ def _resize(call: Call) -> Value:
     return call.add("Interpolate", [x], {"scale_factor": uniform(factors[2:]), **arguments})
 
 
-def _floats(call: Call, index: int) -> list[float] | None:
+def _floats(call: OnnxCall, index: int) -> list[float] | None:
     array = call.array(index)
     if array is None or not array.size:
         return None
@@ -733,13 +740,13 @@ def _floats(call: Call, index: int) -> list[float] | None:
     return [float(n) for n in array.reshape(-1)]
 
 
-def _refuse_lead(call: Call, lead: Sequence[Any]) -> None:
+def _refuse_lead(call: OnnxCall, lead: Sequence[Any]) -> None:
     for n, size in zip(lead, call.x.sizes):
         if not _same(n, size):
             raise call.refused("Resize of the batch or of the channels")
 
 
-def _resize_how(call: Call, mode: str, axes: int) -> dict[str, Any]:
+def _resize_how(call: OnnxCall, mode: str, axes: int) -> dict[str, Any]:
     """The arguments of torch's interpolate that take the same positions."""
     place = text(call.attributes.get("coordinate_transformation_mode"), "half_pixel")
     if call.op_type == "Upsample" or call.opset < 11:
@@ -774,7 +781,7 @@ REDUCTIONS: Mapping[str, str] = {
 
 
 @handles(*REDUCTIONS, "ReduceL2", "ReduceSumSquare")
-def _reduction(call: Call) -> Value:
+def _reduction(call: OnnxCall) -> Value:
     x, axes = call.x, call.sizes(1, "axes")
     if not axes and call.attributes.get("noop_with_empty_axes", 0):
         return x

@@ -14,24 +14,15 @@ from typing import Any, NamedTuple
 from tracer.importing.reading import network_of
 from tracer.importing.recording import AXES, Recording, Scope, Unrepresentable, Value
 from tracer.net import Net
-from tracer.onnx_bridge.operators import TENSORS
-from tracer.onnx_bridge.sizes import as_object, computed, is_open
+from tracer.onnx_bridge.calls import OnnxCall, Weight, data_of
+from tracer.onnx_bridge.operators import MODULES, TENSORS
+from tracer.onnx_bridge.sizes import computed, is_open
 from tracer.sizing.symbol import Space
 
 SIDE = 64
 """The size of an open dim behind the first two, where none is given."""
 
 DOMAINS = ("", "ai.onnx")
-
-
-class Weight(NamedTuple):
-    """A constant whose data has not been looked at."""
-
-    proto: Any
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(self.proto.dims)
 
 
 def read_onnx(
@@ -90,7 +81,7 @@ def _first(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-class Unread(NamedTuple):
+class UnreadOutput(NamedTuple):
     """An output of a node that no operation of a config gives."""
 
     what: str
@@ -186,7 +177,7 @@ class Graph:
             missing = [name for name, value in zip(node.input, given) if name and value is None]
             if missing:
                 raise self.recording.refused(f"there is no {missing[0]}, which it reads")
-            unread = next((value for value in given if isinstance(value, Unread)), None)
+            unread = next((value for value in given if isinstance(value, UnreadOutput)), None)
             if unread is not None:
                 raise self.recording.refused(f"it reads {unread.what}, which no config can give it")
             made = self._made(node, given)
@@ -195,7 +186,7 @@ class Graph:
             )
             self.known |= {name: value for name, value in zip(node.output, results) if name}
             for name in node.output[len(results) :]:
-                self.known[name] = Unread(f"another output of {node.op_type}")
+                self.known[name] = UnreadOutput(f"another output of {node.op_type}")
 
     def _made(self, node: Any, given: Sequence[Any]) -> Any:
         import onnx
@@ -208,8 +199,11 @@ class Graph:
             if handler is None:
                 raise self.recording.refused(f"{node.op_type} has no operation in a config")
             self.recording.scopes, label = self._scopes(node)
-            return handler(Call(self, node.op_type, given, attributes, label))
-        arrays = [_settled(self.array(value)) for value in given]
+            call = OnnxCall(
+                self.recording, node.op_type, given, attributes, label, self.opset, len(node.output)
+            )
+            return handler(call)
+        arrays = [_settled(data_of(value, self.recording)) for value in given]
         if any(value is not None and value.dtype == object for value in arrays):
             made = computed(node.op_type, arrays, attributes)
             if made is None:
@@ -224,7 +218,9 @@ class Graph:
                 "the values of a tensor decide here, which no config can say"
             )
         taken = attributes[
-            "then_branch" if bool(self.array(condition).reshape(-1)[0]) else "else_branch"
+            "then_branch"
+            if bool(data_of(condition, self.recording).reshape(-1)[0])
+            else "else_branch"
         ]
         self.known |= {weight.name: Weight(weight) for weight in taken.initializer}
         self._walk(taken.node)
@@ -250,18 +246,6 @@ class Graph:
                 f"its constants cannot be computed: {_first(error)}"
             ) from None
 
-    def array(self, value: Any) -> Any:
-        """The data of a constant."""
-        if not isinstance(value, Weight):
-            return value
-        import onnx
-
-        if value.proto.data_location == onnx.TensorProto.EXTERNAL:
-            raise self.recording.refused(
-                f"the data of {value.proto.name} is in another file, and is needed here"
-            )
-        return onnx.numpy_helper.to_array(value.proto)
-
     # --- names -------------------------------------------------------------------------------------------------------
 
     def _scopes(self, node: Any) -> tuple[list[Scope], str]:
@@ -281,11 +265,7 @@ class Graph:
             before = part
         if not scopes:
             return [], re.sub(r"\W", "_", node.op_type.lower())
-        return scopes[:-1], scopes[-1].name if self._is_module(node) else node.op_type.lower()
-
-    def _is_module(self, node: Any) -> bool:
-        """Whether a node is all that its module does."""
-        return node.op_type in MODULES
+        return scopes[:-1], scopes[-1].name if node.op_type in MODULES else node.op_type.lower()
 
     def _path(self, node: Any) -> list[str]:
         metadata = {entry.key: entry.value for entry in node.metadata_props}
@@ -299,97 +279,3 @@ class Graph:
         if node.name.startswith("/"):
             return [part for part in node.name.split("/")[1:-1] if part]
         return []
-
-
-MODULES = {
-    "Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "BatchNormalization",
-    "InstanceNormalization", "GroupNormalization", "LayerNormalization", "Gemm", "PRelu",
-}  # fmt: skip
-"""Operators that are the whole of a module."""
-
-
-class Call:
-    """One node with tensors among its inputs."""
-
-    def __init__(
-        self,
-        graph: Graph,
-        op_type: str,
-        given: Sequence[Any],
-        attributes: Mapping[str, Any],
-        label: str,
-    ) -> None:
-        self.graph = graph
-        self.recording = graph.recording
-        self.op_type = op_type
-        self.given = list(given)
-        self.attributes = dict(attributes)
-        self.label = label
-        self.opset = graph.opset
-
-    def refused(self, why: str) -> Unrepresentable:
-        return self.recording.refused(why)
-
-    @property
-    def x(self) -> Value:
-        """The first input, a tensor."""
-        return self.tensor(0)
-
-    def has(self, index: int) -> bool:
-        """Whether an input is there."""
-        return index < len(self.given) and self.given[index] is not None
-
-    def tensor(self, index: int) -> Value:
-        """An input as a tensor; a constant becomes a parameter of the network."""
-        value = self.given[index]
-        if isinstance(value, Value):
-            return value
-        shape = tuple(value.shape)
-        if not isinstance(value, Weight) and is_open(value):
-            raise self.refused("sizes that are read at run time are used as a tensor")
-        return self.recording.add("Parameter", [], {"shape": shape}, "constant")
-
-    def is_tensor(self, index: int) -> bool:
-        return self.has(index) and isinstance(self.given[index], Value)
-
-    def shape(self, index: int) -> tuple[int, ...]:
-        """The shape of a weight."""
-        value = self.given[index]
-        if isinstance(value, Value):
-            raise self.refused("the weights depend on the input")
-        return tuple(value.shape)
-
-    def array(self, index: int) -> Any:
-        """A constant or sizes; None where the input is left out."""
-        if not self.has(index):
-            return None
-        if self.is_tensor(index):
-            raise self.refused("the values of a tensor decide here, which no config can say")
-        return self.graph.array(self.given[index])
-
-    def sizes(self, index: int, attribute: str = "") -> list[Any] | None:
-        """A list of sizes: an input, or an attribute in older files."""
-        if attribute in self.attributes:
-            return list(self.attributes[attribute])
-        value = self.array(index)
-        if value is None:
-            return None
-        found = list(as_object(value).reshape(-1))
-        self.recording.known(found)
-        return found
-
-    def number(self, index: int) -> float | None:
-        """A constant of one element."""
-        if not self.has(index) or self.is_tensor(index):
-            return None
-        value = self.given[index]
-        if any(n != 1 for n in value.shape):
-            return None
-        array = self.graph.array(value)
-        return None if array.dtype == object and is_open(array) else float(array.reshape(-1)[0])
-
-    def add(
-        self, op_name: str, sources: Sequence[Value], arguments: Mapping[str, Any] | None = None
-    ) -> Value:
-        """One more step."""
-        return self.recording.add(op_name, sources, arguments, self.label)

@@ -1,0 +1,132 @@
+"""One node of an ONNX graph that reads tensors, as its handler sees it, and the constants beside its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from tracer.importing.recording import Recording, Unrepresentable, Value
+from tracer.onnx_bridge.sizes import as_object, is_open
+
+
+class Weight(NamedTuple):
+    """A constant whose data has not been looked at."""
+
+    proto: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its sizes, which the file has beside the data."""
+        return tuple(self.proto.dims)
+
+
+def data_of(constant: Any, recording: Recording) -> Any:
+    """The data of a constant as an array; arrays and None are given back as they are.
+
+    Raises :class:`Unrepresentable`, with the recording's place, for data in another file.
+    """
+    if not isinstance(constant, Weight):
+        return constant
+
+    import onnx
+
+    if constant.proto.data_location == onnx.TensorProto.EXTERNAL:
+        raise recording.refused(
+            f"the data of {constant.proto.name} is in another file, and is needed here"
+        )
+    return onnx.numpy_helper.to_array(constant.proto)
+
+
+@dataclass(frozen=True)
+class OnnxCall:
+    """One node with tensors among its inputs."""
+
+    recording: Recording
+    """Where its handler adds steps."""
+    op_type: str
+    given: Sequence[Any]
+    """An input each: a Value, a constant (a Weight or an array), an array of sizes, None where it is left out."""
+    attributes: Mapping[str, Any]
+    label: str
+    """The name of its steps, in the module that it belongs to."""
+    opset: int
+    """The version of the operators in the file."""
+    outputs: int
+    """How many outputs the file reads of it."""
+
+    def refused(self, why: str) -> Unrepresentable:
+        """The error that says why, and at which node."""
+        return self.recording.refused(why)
+
+    def add(
+        self, op_name: str, sources: Sequence[Value], arguments: Mapping[str, Any] | None = None
+    ) -> Value:
+        """The value of one more step, under the node's name."""
+        return self.recording.add(op_name, sources, arguments, self.label)
+
+    # --- tensors -----------------------------------------------------------------------------------------------------
+
+    @property
+    def x(self) -> Value:
+        """The first input as a tensor."""
+        return self.tensor(0)
+
+    def has(self, index: int) -> bool:
+        """Whether an input is there: ONNX leaves out optional ones by an empty name."""
+        return index < len(self.given) and self.given[index] is not None
+
+    def is_tensor(self, index: int) -> bool:
+        """Whether an input is there and depends on the network's."""
+        return self.has(index) and isinstance(self.given[index], Value)
+
+    def tensor(self, index: int) -> Value:
+        """An input as a tensor; a constant becomes a parameter of the network."""
+        value = self.given[index]
+        if isinstance(value, Value):
+            return value
+
+        if not isinstance(value, Weight) and is_open(value):
+            raise self.refused("sizes that are read at run time are used as a tensor")
+        shape = tuple(value.shape)
+        return self.recording.add("Parameter", [], {"shape": shape}, "constant")
+
+    # --- constants ---------------------------------------------------------------------------------------------------
+
+    def shape(self, index: int) -> tuple[int, ...]:
+        """The shape of a weight. Its data is not looked at."""
+        value = self.given[index]
+        if isinstance(value, Value):
+            raise self.refused("the weights depend on the input")
+        return tuple(value.shape)
+
+    def array(self, index: int) -> Any:
+        """A constant or sizes; None where the input is left out."""
+        if not self.has(index):
+            return None
+        if self.is_tensor(index):
+            raise self.refused("the values of a tensor decide here, which no config can say")
+        return data_of(self.given[index], self.recording)
+
+    def sizes(self, index: int, attribute: str = "") -> list[Any] | None:
+        """A list of sizes: an input, or an attribute in older files; None where neither is there."""
+        if attribute in self.attributes:
+            return list(self.attributes[attribute])
+
+        value = self.array(index)
+        if value is None:
+            return None
+        found = list(as_object(value).reshape(-1))
+        self.recording.known(found)
+        return found
+
+    def number(self, index: int) -> float | None:
+        """A constant of one element; None for any other input, and where none is there."""
+        if not self.has(index) or self.is_tensor(index):
+            return None
+
+        value = self.given[index]
+        if any(n != 1 for n in value.shape):
+            return None
+        array = data_of(value, self.recording)
+        return None if is_open(array) else float(array.reshape(-1)[0])
