@@ -20,10 +20,10 @@ from tracer.costs.memory import memory
 from tracer.costs.operations import costs, total
 from tracer.design.appended import encoder_alone
 from tracer.design.decoder import Wish, decoder
-from tracer.design.families import Plan, families, sizes_for
-from tracer.design.nnunet import REFERENCE, Asked, Planned, plan
+from tracer.design.families import FamilyOptions, families, sizes_for
+from tracer.design.nnunet import REFERENCE, NnunetWish, Planned, plan
+from tracer.design.skips import Undesignable, encoder
 from tracer.design.style import MERGES, UPS
-from tracer.design.taps import Undesignable, encoder
 from tracer.net import Net
 from tracer.rules import judge
 
@@ -100,7 +100,7 @@ def test_any_encoder(text: str, up: Any, merge: Any, left_out: set[int]) -> None
     net = tracer.loads(text)
     if any(d.severity == "error" for d in judge(net)):
         return
-    *finer, last = [tap.name for tap in encoder(net, None).taps]
+    *finer, last = [tap.name for tap in encoder(net, None).maps]
     skips = [name for i, name in enumerate(finer) if i not in left_out] + [last]
     try:
         made = designed(net, Wish(up=up, merge=merge, norm="none"), skips)
@@ -144,7 +144,7 @@ UNDESIGNABLE = {
 def test_every_family(name: str, up: Any) -> None:
     """In 1 to 3 dims, shallow and deep, at sizes that divide and that do not: nothing is amiss."""
     for dims, depth, more in itertools.product((1, 2, 3), (1, 3), (0, 1, 5)):
-        plan = Plan(
+        plan = FamilyOptions(
             dims=dims, depth=depth, base=4, up=up, norm=("batch", "instance", "group")[more % 3]
         )
         plan = replace(plan, sizes=dict.fromkeys(plan.symbols, 40 + more))
@@ -161,7 +161,7 @@ def test_every_family(name: str, up: Any) -> None:
 
 def test_the_published_unet() -> None:
     """An output of 388 without padding is the network of 2015: 572 in, crops of 4, 16, 40 and 88."""
-    plan, told = sizes_for("unet", Plan(padded=False, norm="none"), {"H": 388, "W": 388})
+    plan, told = sizes_for("unet", FamilyOptions(padded=False, norm="none"), {"H": 388, "W": 388})
     assert (plan.sizes, told) == ({"H": 572, "W": 572}, [])
     net = tracer.loads(families["unet"](plan).text)
     published = tracer.load(CONFIGS[0].parent / "unet_2015.yaml")
@@ -177,7 +177,9 @@ def test_the_published_unet() -> None:
 
 def test_output_sizes_that_no_input_gives() -> None:
     """The least output that is large enough is taken, and told."""
-    plan, told = sizes_for("unet", Plan(padded=False, depth=3, base=4), {"H": 260, "W": 256})
+    plan, told = sizes_for(
+        "unet", FamilyOptions(padded=False, depth=3, base=4), {"H": 260, "W": 256}
+    )
     assert plan.sizes == {"H": 348, "W": 348}
     assert told == ["W = 348 gives 260, the least from 256 on that loses nothing"]
 
@@ -197,7 +199,7 @@ PET_CT = (326, 400, 400), (3.0, 2.0364201068878174, 2.0364201068878174)
 
 def planned(shape: Any, spacing: Any, rule: Any = "memory", memory: int = 8 * 2**30) -> Planned:
     return plan(
-        Asked(
+        NnunetWish(
             shape=shape, spacing=spacing, memory=memory, batch=REFERENCE[len(shape)][1], rule=rule
         )
     )

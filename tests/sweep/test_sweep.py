@@ -311,8 +311,8 @@ def test_pareto_against_all_pairs() -> None:
         assert front(list(table.T)).tolist() == expected
 
 
-def test_the_best_of_those_that_compete() -> None:
-    """--where asks every valid row; the table shows who is not beaten."""
+def test_the_pareto_front_of_the_rows_that_meet_where() -> None:
+    """Every valid row is compared that meets --where; the table shows the Pareto front of these."""
     done = run(
         PADDED,
         "--vary",
@@ -325,14 +325,14 @@ def test_the_best_of_those_that_compete() -> None:
     assert done.exit_code == 0, done.output
     first = done.output.splitlines()[0]
     assert (
-        "9 of 11 competing rows are not beaten in macs, memory, params, receptive_field, H" in first
+        "9 of 11 rows are on the Pareto front of macs, memory, params, receptive_field, H" in first
     )
     only = run(
         PADDED, "--vary", "base=8,16", "--size", "H=W=64", "--objectives", "receptive_field,params"
     )
-    assert "1 of 2 competing rows are not beaten in receptive_field, params" in only.output
+    assert "1 of 2 rows are on the Pareto front of receptive_field, params" in only.output
     none = run(PADDED, "--size", "H=W=64", "--where", "params < 10")
-    assert none.exit_code == 0 and "none of 1 rows competes" in none.output
+    assert none.exit_code == 0 and "no row meets --where" in none.output
     least = "params < 10: the least of the valid rows is 31,030,658, off by 3.10306e+07"
     assert least in none.output
 

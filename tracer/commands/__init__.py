@@ -21,7 +21,7 @@ COMMANDS = {
     "plan": "Solve every auto; where skips cannot meet, say why and what would repair it.",
     "sizes": "The exact set of input sizes that run, run losslessly, and run aligned.",
     "design": "Write a config: the decoder for an encoder, or a network of a known family.",
-    "sweep": "Every combination of params and sizes, checked and costed; the designs that no other beats.",
+    "sweep": "Every combination of params and sizes, checked and costed; their Pareto front.",
     "draw": "The picture of a network: SVG, PNG, mermaid, dot, or an interactive page.",
     "serve": "The interactive page, following the file as it is edited.",
     "watch": "Table and diagnostics in the terminal, following the file.",

@@ -143,7 +143,7 @@ def decoder_command(
     """
     from tracer.design.appended import encoder_alone
     from tracer.design.decoder import Wish, decoder
-    from tracer.design.taps import encoder as tapped
+    from tracer.design.skips import encoder as tapped
 
     net = _encoder(encoder, Overrides(sets, sizes, inputs), inputs, arguments)
     wish = Wish(up, merge, channels or (), convs, norm=norm, activation=activation, classes=classes)
@@ -251,26 +251,26 @@ def nnunet_command(
     An axis is halved while it keeps 4 positions and its spacing is within a factor of 2 of the finest; kernels are 1
     along an axis until then. The patch is shrunk until training fits in the memory.
     """
-    from tracer.design.nnunet import REFERENCE, Asked, plan
+    from tracer.design.nnunet import REFERENCE, NnunetWish, plan
 
     if len(shape) not in (2, 3) or len(spacing) != len(shape):
         raise click.UsageError(
             f"--shape has {len(shape)} axes and --spacing {len(spacing)}; plans are for 2 or 3 of both"
         )
-    asked = Asked(
+    wish = NnunetWish(
         shape=shape, spacing=spacing, memory=memory, batch=batch or REFERENCE[len(shape)][1], dtype=dtype,
         rule=rule, in_channels=in_channels, classes=classes,
     )  # fmt: skip
 
     def designed() -> tuple[str, list[str]]:
-        found = plan(asked)
+        found = plan(wish)
         return found.text, found.told
 
     _write(designed, "nnunet: nothing is written", output)
 
 
 def _add_family(name: str) -> None:
-    from tracer.design.families import DEFAULT_SIZE, Family, Plan, families, sizes_for
+    from tracer.design.families import DEFAULT_SIZE, Family, FamilyOptions, families, sizes_for
 
     function: Family = families[name]
     summary = " ".join((function.__doc__ or "").split())
@@ -327,7 +327,7 @@ def _add_family(name: str) -> None:
         classes: int,
         output: str | None,
     ) -> None:
-        plan = Plan(
+        plan = FamilyOptions(
             dims=dims, depth=depth, base=base, up=up, norm=norm, activation=activation,
             in_channels=in_channels, classes=classes, padded=padding == "same",
         )  # fmt: skip
@@ -381,7 +381,7 @@ def _write(
     The command ends with 1 where nothing can be designed, and where the checker finds errors.
     """
     from tracer.commands.options import open_net
-    from tracer.design.taps import Undesignable
+    from tracer.design.skips import Undesignable
     from tracer.diagnostics import TracerError
     from tracer.rules import judge
 

@@ -26,7 +26,7 @@ from tracer.costs.operations import DTYPE_BYTES
 from tracer.diagnostics import Diagnostic, TracerError, shortened
 
 if TYPE_CHECKING:
-    from tracer.sweep.axes import Axis
+    from tracer.sweep.axes import SweepAxis
     from tracer.sweep.journal import Columns, Journal
     from tracer.sweep.study import Study
 
@@ -71,12 +71,14 @@ OBJECTIVES = "macs,memory,params,receptive_field"
 )
 @click.option("--overwrite", is_flag=True, help="Replace the output where it is there already.")
 @click.option(
-    "--where", metavar="EXPRESSION", help='Which rows compete at the end: "macs < 5e9 and aligned".'
+    "--where",
+    metavar="EXPRESSION",
+    help='Which rows are compared at the end: "macs < 5e9 and aligned".',
 )
 @click.option(
     "--objectives",
     metavar="COLUMN,...",
-    help=f"What they compete in; otherwise {OBJECTIVES} and the varied sizes.",
+    help=f"What they are compared in; otherwise {OBJECTIVES} and the varied sizes.",
 )
 @click.option(
     "--top",
@@ -126,7 +128,7 @@ def command(
     """Check, plan and cost CONFIG for every combination of --vary and --size.
 
     Rows go to the output, params that decide the structure turning slowest, sizes fastest. A sweep that is interrupted
-    goes on where it was when the same command is given again. At the end stand the designs that no other beats.
+    goes on where it was when the same command is given again. At the end comes their Pareto front.
     """
     from tracer.sweep.axes import Unvaried
     from tracer.sweep.study import config_study, family_study
@@ -209,10 +211,10 @@ def _family(name: str) -> str:
     return name
 
 
-def _axes(varied: Sequence[str], sizes: Sequence[str]) -> list[Axis]:
+def _axes(varied: Sequence[str], sizes: Sequence[str]) -> list[SweepAxis]:
     from tracer.sweep.axes import Unvaried, axis
 
-    found: list[Axis] = []
+    found: list[SweepAxis] = []
     for kind, items in (("param", varied), ("size", sizes)):
         for item in items:
             for part in [item] if kind == "param" else re.split(r",(?=\s*[^\W\d]\w*\s*=)", item):
@@ -383,22 +385,22 @@ def _end(
     plot: str | None,
     colour: bool,
 ) -> None:
-    """The table of the designs that no other beats, and the picture."""
-    from tracer.sweep.competing import competing
+    """The table of the Pareto front, and the picture."""
+    from tracer.sweep.pareto_front import pareto_front
     from tracer.views import sweep as view
 
     def tables() -> Iterator[Columns]:
         return (record.columns for record in journal.records())
 
     larger = study.larger_is_better
-    found = competing(tables, condition, measures, larger)
-    for line in found.told:
+    found = pareto_front(tables, condition, measures, larger)
+    for line in found.notes:
         click.echo(line, err=True)
     if not found.best:
-        click.echo(f"none of {study.rows:,} rows competes", err=True)
+        click.echo("no row meets --where" if condition is not None else "no row is valid", err=True)
         return
     count, best = len(found.measures[measures[0]]), len(found.best)
-    title = f"{best:,} of {count:,} competing rows are not beaten in {', '.join(measures)}"
+    title = f"{best:,} of {count:,} rows are on the Pareto front of {', '.join(measures)}"
     if best > top:
         title += f"; the first {top} of them"
     names = dict.fromkeys([*study.names, *measures, "lossless", "aligned"])

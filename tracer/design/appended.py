@@ -9,9 +9,9 @@ from typing import Any
 from yaml.nodes import MappingNode, ScalarNode
 from yaml.nodes import Node as YamlNode
 
-from tracer.design.sheet import BlockText, Layer
+from tracer.design.config_text import BlockText, Layer
+from tracer.design.skips import Undesignable
 from tracer.design.style import unused
-from tracer.design.taps import Undesignable
 from tracer.diagnostics import TracerError
 from tracer.net import Net
 from tracer.network.declarations import SECTIONS
@@ -189,7 +189,7 @@ class Appended:
         try:
             return edited(text, edits)
         except EditError as error:
-            raise Undesignable(f"the encoder's text cannot be gone on with: {error}") from None
+            raise Undesignable(f"the decoder cannot be appended to this text: {error}") from None
 
     def _replaced_sizes(self) -> dict[str, int]:
         """The sizes that the caller gave, where they are not the declared ones."""

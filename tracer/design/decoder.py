@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from tracer.design.appended import Appended
+from tracer.design.config_text import BlockText, Layer
 from tracer.design.fit import READABLE, narrowed, writable
-from tracer.design.lifting import Lifter, Places, Target
-from tracer.design.sheet import BlockText, Layer
+from tracer.design.lifting import Lifter, MapAxes, Target
+from tracer.design.skips import Encoder, FeatureMap, Undesignable
 from tracer.design.style import (
     Channels,
     Merge,
@@ -23,7 +24,6 @@ from tracer.design.style import (
     gate_block,
     one_or_all,
 )
-from tracer.design.taps import Encoder, Tap, Undesignable
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -83,12 +83,12 @@ class _Designer:
         self.wish = wish
         self.style = Style(found.dims, wish.norm, wish.activation)
         self.reasons = Reasons()
-        *skips, self.deepest = found.taps
-        self.levels: list[Tap] = skips[::-1]
+        *skips, self.deepest = found.maps
+        self.levels: list[FeatureMap] = skips[::-1]
         """The skips, from the coarsest on, and the input where none has its resolution."""
         if not skips or prod(skips[0].strides) > 1:
             self.levels.append(found.source)
-        self.text = Appended(found.net, [tap.node for tap in found.taps])
+        self.text = Appended(found.net, [feature.node for feature in found.maps])
         self.lifter = Lifter(self.style, wish.up, self.text.unused_node, self.reasons.say)
         flat = [all(n == 1 for n in place.sizes) for place in self.deepest.places or ()] or [
             False
@@ -106,45 +106,45 @@ class _Designer:
         if wish.channels and len(wish.channels) != len(levels):
             raise Undesignable(
                 f"{len(wish.channels)} channel counts are given; the decoder has {len(levels)} levels: "
-                + ", ".join(tap.name for tap in levels)
+                + ", ".join(feature.name for feature in levels)
             )
         if self.encoder.lead == 1 and wish.norm in ("batch", "group"):
             raise Undesignable(
                 f"a {wish.norm} norm takes no maps without a batch; --norm instance or none does"
             )
         layers: list[Layer] = []
-        self.places: Places = self.deepest.places
+        self.places: MapAxes = self.deepest.places
         before = self.deepest.name
         channels: Channels = self.deepest.channels
-        for number, tap in enumerate(levels):
-            own = wish.channels[number] if wish.channels else self._channels(tap, channels)
-            layers += self._level(len(levels) - number, tap, before, channels, own)
+        for number, feature in enumerate(levels):
+            own = wish.channels[number] if wish.channels else self._channels(feature, channels)
+            layers += self._level(len(levels) - number, feature, before, channels, own)
             channels, before = own, layers[-1].name
         return self._written(layers)
 
-    def _channels(self, tap: Tap, deeper: Any) -> Channels:
-        return max(deeper // 2, 8) if tap is self.encoder.source else tap.channels
+    def _channels(self, feature: FeatureMap, deeper: Any) -> Channels:
+        return max(deeper // 2, 8) if feature is self.encoder.source else feature.channels
 
     def _level(
-        self, number: int, tap: Tap, before: str, arriving: Channels, channels: Channels
+        self, number: int, feature: FeatureMap, before: str, arriving: Channels, channels: Channels
     ) -> Iterator[Layer]:
         """The layers of one level: up, onto the skip, merged with it, and convolutions."""
-        merge, is_last = self.wish.merge, tap is self.encoder.source
+        merge, is_last = self.wish.merge, feature is self.encoder.source
         made = (
-            tap.channels
+            feature.channels
             if merge == "add" and not is_last and isinstance(channels, int)
             else channels
         )
-        target = Target(tap.name, tap.places, may_crop=not is_last)
+        target = Target(feature.name, feature.places, may_crop=not is_last)
         lifted = self.lifter.onto(target, self.places, before, arriving, made, number)
         yield from lifted.layers
-        last, skip = lifted.layers[-1].name, tap.name
+        last, skip = lifted.layers[-1].name, feature.name
         if not is_last:
             align: dict[str, Any] = {"align": "crop"} if lifted.cropped else {}
             if merge == "attention":
                 if lifted.cropped:
                     skip, align = self.text.unused_node(f"crop{number}"), {}
-                    yield Layer(skip, "CenterCrop", {"size": last}, (tap.name,))
+                    yield Layer(skip, "CenterCrop", {"size": last}, (feature.name,))
                 gate = self.text.unused_node(f"gate{number}")
                 yield Layer(gate, self.gate.name, {"channels": divided(made, 2)}, (last, skip))
                 skip = gate

@@ -23,7 +23,7 @@ BORDER = 2
 """Where the skip reaches so many positions beyond the decoder's map, the skip is cropped; below, the map is padded."""
 
 
-class Place(NamedTuple):
+class MapAxis(NamedTuple):
     """A map along one axis: its grid in input pixels, and how many positions it has."""
 
     stride: Fraction
@@ -34,7 +34,7 @@ class Place(NamedTuple):
     """The same for any size: a number or an expression over the symbols."""
 
 
-class Step(NamedTuple):
+class AxisLift(NamedTuple):
     """What one axis needs to get from one map to a finer one."""
 
     ratio: int
@@ -71,7 +71,7 @@ class Shift(NamedTuple):
     """A number, or an expression over the symbols."""
 
 
-def step(coarse: Place, fine: Place, *, may_crop: bool) -> Step | None:
+def step(coarse: MapAxis, fine: MapAxis, *, may_crop: bool) -> AxisLift | None:
     """The step from one map to another; None where no whole number of positions lies between two."""
     ratio = coarse.stride / fine.stride
     centre = (coarse.offset - fine.offset) / fine.stride
@@ -82,16 +82,18 @@ def step(coarse: Place, fine: Place, *, may_crop: bool) -> Step | None:
     crop = floor(beyond) if may_crop and beyond >= BORDER else 0
     whole = int(2 * centre)
     rest = tuple(t - (m - 1) * r - whole - 1 for m, t in zip(coarse.sizes, fine.sizes))
-    return Step(r, centre - crop, crop, rest, fine.written - (coarse.written - 1) * r - whole - 1)
+    return AxisLift(
+        r, centre - crop, crop, rest, fine.written - (coarse.written - 1) * r - whole - 1
+    )
 
 
-def narrowed(place: Place, cut: int) -> Place:
+def narrowed(place: MapAxis, cut: int) -> MapAxis:
     """A map without so many positions at either side: cropped, or behind unpadded layers."""
     sizes = tuple(n - 2 * cut for n in place.sizes)
-    return Place(place.stride, place.offset + cut * place.stride, sizes, place.written - 2 * cut)
+    return MapAxis(place.stride, place.offset + cut * place.stride, sizes, place.written - 2 * cut)
 
 
-def spreading(taken: Step) -> Spreading | None:
+def spreading(taken: AxisLift) -> Spreading | None:
     """The least kernel that the stride divides and that stands where it should; None where there is none.
 
     A kernel k with padding p puts position 0 at (k - 1)/2 - p.
@@ -106,7 +108,7 @@ def spreading(taken: Step) -> Spreading | None:
     return None
 
 
-def shift(taken: Step) -> Shift:
+def shift(taken: AxisLift) -> Shift:
     """The convolution that brings a plain spreading where it should be, of the least kernel from 2 on.
 
     A kernel k behind ``left`` zeros moves position j to j + (k - 1)/2 - left.
@@ -122,7 +124,7 @@ def shift(taken: Step) -> Shift:
     return Shift(kernel, left, left + taken.written)
 
 
-def is_plain(steps: Sequence[Step]) -> bool:
+def is_plain(steps: Sequence[AxisLift]) -> bool:
     """Whether a plain spreading is all that is needed on every axis."""
     return all(not taken.aside and set(taken.rest) == {0} for taken in steps)
 

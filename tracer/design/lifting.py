@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from tracer.design.config_text import Layer
 from tracer.design.fit import (
     LONGEST,
-    Place,
-    Step,
+    AxisLift,
+    MapAxis,
     is_plain,
     narrowed,
     padded,
@@ -17,11 +18,10 @@ from tracer.design.fit import (
     step,
     writable,
 )
-from tracer.design.sheet import Layer
+from tracer.design.skips import Undesignable
 from tracer.design.style import Channels, Style, Up, by, one_or_all, times
-from tracer.design.taps import Undesignable
 
-Places = tuple[Place, ...] | None
+MapAxes = tuple[MapAxis, ...] | None
 """Per spatial axis; None where a map lies on no grid that is known."""
 
 
@@ -29,7 +29,7 @@ class Target(NamedTuple):
     """The map that has to be met."""
 
     name: str
-    places: Places
+    places: MapAxes
     may_crop: bool
     """Whether it is cropped where it reaches far beyond; otherwise the other map is padded."""
 
@@ -40,7 +40,7 @@ class Lifted(NamedTuple):
     layers: list[Layer]
     cropped: bool
     """Whether the target has to be cropped to it."""
-    places: Places
+    places: MapAxes
 
 
 class Lifter:
@@ -64,7 +64,7 @@ class Lifter:
     def onto(
         self,
         target: Target,
-        places: Places,
+        places: MapAxes,
         before: str,
         arriving: Channels,
         channels: Channels,
@@ -104,7 +104,7 @@ class Lifter:
         )
 
     @staticmethod
-    def _steps(places: Places, target: Target) -> list[Step] | None:
+    def _steps(places: MapAxes, target: Target) -> list[AxisLift] | None:
         if places is None or target.places is None:
             return None
         found = [step(a, b, may_crop=target.may_crop) for a, b in zip(places, target.places)]
@@ -118,7 +118,7 @@ class Lifter:
     def _spread(
         self,
         name: str,
-        steps: Sequence[Step],
+        steps: Sequence[AxisLift],
         before: str,
         channels: Channels,
         skip: str,
@@ -163,7 +163,7 @@ class Lifter:
     def _shifted(
         self,
         name: str,
-        steps: Sequence[Step],
+        steps: Sequence[AxisLift],
         before: str,
         arriving: Channels,
         channels: Channels,

@@ -15,9 +15,9 @@ import msgspec
 
 from tracer.costs.memory import memory
 from tracer.costs.operations import costs, total
-from tracer.design.sheet import BlockText, Layer, Sheet
+from tracer.design.config_text import BlockText, ConfigText, Layer
+from tracer.design.skips import Undesignable
 from tracer.design.style import Style, by, one_or_all
-from tracer.design.taps import Undesignable
 from tracer.loading import load_text
 
 SMALLEST = 4
@@ -54,7 +54,7 @@ class Topology(msgspec.Struct, frozen=True):
         return tuple(n // m for n, m in zip(self.patch, self.multiple))
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class NnunetWish(msgspec.Struct, frozen=True, kw_only=True):
     """What a plan is for."""
 
     shape: tuple[int, ...]
@@ -130,56 +130,56 @@ def estimate(found: Topology, classes: int) -> int:
     return values
 
 
-def plan(asked: Asked) -> Planned:
+def plan(wish: NnunetWish) -> Planned:
     """The plan whose patch is the first that fits. Raises :class:`Undesignable` where none does."""
-    spacing = asked.spacing
-    found = topology(first_patch(asked.shape, spacing), spacing)
+    spacing = wish.spacing
+    found = topology(first_patch(wish.shape, spacing), spacing)
     shrunk = 0
-    while not _fits(found, asked):
-        axis = max(range(len(found.patch)), key=lambda i: (found.patch[i] / asked.shape[i], i))
+    while not _fits(found, wish):
+        axis = max(range(len(found.patch)), key=lambda i: (found.patch[i] / wish.shape[i], i))
         patch = list(found.patch)
         patch[axis] -= found.multiple[axis]
-        if patch[axis] < min(SMALLEST, asked.shape[axis]):
+        if patch[axis] < min(SMALLEST, wish.shape[axis]):
             raise Undesignable(
-                f"no patch fits: even {by(found.patch)} takes {_amount(_needed(found, asked))}, "
-                f"{_amount(_needed(found, asked) - asked.memory)} more than there is"
+                f"no patch fits: even {by(found.patch)} takes {_amount(_needed(found, wish))}, "
+                f"{_amount(_needed(found, wish) - wish.memory)} more than there is"
             )
         smaller = topology(patch, spacing)
         patch[axis] = found.patch[axis] - smaller.multiple[axis]
         found = topology(patch, spacing)
         shrunk += 1
-    return Planned(_sheet(found, asked).text(), found, _told(found, asked, shrunk))
+    return Planned(_sheet(found, wish).text(), found, _told(found, wish, shrunk))
 
 
-def _needed(found: Topology, asked: Asked) -> int:
+def _needed(found: Topology, wish: NnunetWish) -> int:
     """Bytes by the rule that decides."""
-    if asked.rule == "nnunet":
+    if wish.rule == "nnunet":
         reference, batch = REFERENCE[len(found.patch)]
         return int(
-            estimate(found, asked.classes) * asked.batch * REFERENCE_BYTES / (reference * batch)
+            estimate(found, wish.classes) * wish.batch * REFERENCE_BYTES / (reference * batch)
         )
-    return _training(found, asked)
+    return _training(found, wish)
 
 
-def _fits(found: Topology, asked: Asked) -> bool:
-    return _needed(found, asked) <= asked.memory
+def _fits(found: Topology, wish: NnunetWish) -> bool:
+    return _needed(found, wish) <= wish.memory
 
 
-def _training(found: Topology, asked: Asked) -> int:
+def _training(found: Topology, wish: NnunetWish) -> int:
     """Bytes in training: what autograd keeps, and the parameters with gradient and momentum."""
-    trace = load_text(_sheet(found, asked).text(), "<nnunet>", {}).trace()
-    held = memory(trace, asked.dtype)
+    trace = load_text(_sheet(found, wish).text(), "<nnunet>", {}).trace()
+    held = memory(trace, wish.dtype)
     if held is None:
         raise Undesignable(
             f"a patch of {by(found.patch)} does not trace: {trace.diagnostics[0].message}"
         )
-    return held.training + OPTIMIZER * total(costs(trace, asked.dtype)).params
+    return held.training + OPTIMIZER * total(costs(trace, wish.dtype)).params
 
 
-def _told(found: Topology, asked: Asked, shrunk: int) -> list[str]:
-    own, theirs = _training(found, asked), estimate(found, asked.classes)
+def _told(found: Topology, wish: NnunetWish, shrunk: int) -> list[str]:
+    own, theirs = _training(found, wish), estimate(found, wish.classes)
     reference, batch = REFERENCE[len(found.patch)]
-    allowed = reference * batch * asked.memory / REFERENCE_BYTES / asked.batch
+    allowed = reference * batch * wish.memory / REFERENCE_BYTES / wish.batch
     verdict = (
         "the same patch passes there"
         if theirs <= allowed
@@ -189,7 +189,7 @@ def _told(found: Topology, asked: Asked, shrunk: int) -> list[str]:
     return [
         f"patch {by(found.patch)}, strides {strides or 'none'}, bottleneck {by(found.bottleneck)}"
         + (f"; shrunk {shrunk} times to fit" if shrunk else ""),
-        f"training keeps {_amount(own)} with a batch of {asked.batch} in {asked.dtype}, of {_amount(asked.memory)}: "
+        f"training keeps {_amount(own)} with a batch of {wish.batch} in {wish.dtype}, of {_amount(wish.memory)}: "
         "the maps that autograd keeps, and 12 bytes for each parameter (weight, gradient, momentum)",
         f"nnU-Net does not count bytes but the values that its convolutions put out for one sample, {theirs:,} here, "
         f"and takes {reference:,} with a batch of {batch} for 8 GB: norms, activations, concatenations and parameters "
@@ -201,7 +201,7 @@ def _amount(n: float) -> str:
     return f"{n / 2**30:.2f} GiB"
 
 
-def _sheet(found: Topology, asked: Asked) -> Sheet:
+def _sheet(found: Topology, wish: NnunetWish) -> ConfigText:
     """The config: a stage of two convolutions per resolution, the first one strided, and a head at every level."""
     dims = len(found.patch)
     style = Style(dims, "instance", "LeakyReLU")
@@ -249,18 +249,18 @@ def _sheet(found: Topology, asked: Asked) -> Sheet:
         output[head.name] = ("N", "${classes}", *["_"] * dims)
     if heads:
         output[heads[-1].name] = ("N", "${classes}", *symbols)
-    return Sheet(
+    return ConfigText(
         name="nnunet",
         about=[
             "A plan in the way of nnU-Net (Isensee et al., Nature Methods 18, 2021).",
             "",
-            f"Median shape {by(asked.shape)}, spacing {'x'.join(f'{gap:g}' for gap in asked.spacing)}: "
+            f"Median shape {by(wish.shape)}, spacing {'x'.join(f'{gap:g}' for gap in wish.spacing)}: "
             f"patch {by(found.patch)},",
             f"bottleneck {by(found.bottleneck)}. Each decoder level has a head (deep supervision).",
         ],
-        params={"in_channels": asked.in_channels, "classes": asked.classes},
+        params={"in_channels": wish.in_channels, "classes": wish.classes},
         input=("N", "${in_channels}", *symbols),
-        sizes={"N": asked.batch, **dict(zip(symbols, found.patch))},
+        sizes={"N": wish.batch, **dict(zip(symbols, found.patch))},
         blocks=[stage],
         sections={
             "encoder": encoder[:-1] or encoder,

@@ -36,7 +36,7 @@ class Faults:
         if key in self._found and fault.span is not None:
             return
         if len(self._found) >= limits.FAULTS:
-            message = f"more than {limits.FAULTS} faults; the others are told when these are mended"
+            message = f"more than {limits.FAULTS} faults; fix these to see the rest"
             self.stop(Fault("T006", message, fault.span))
         self._found[key] = (fault, uses)
 

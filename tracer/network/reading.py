@@ -48,7 +48,7 @@ def read_network(
     Raises :class:`TracerError` with every T0xx, T1xx and T2xx fault that the text shows, and ``ValueError`` for
     an override of a param that the config doesn't have.
     """
-    return _Reader(path).read(source, overrides or {})
+    return _NetworkReader(path).read(source, overrides or {})
 
 
 def ignored_codes(source: str) -> dict[int, frozenset[str]]:
@@ -63,7 +63,7 @@ def ignored_codes(source: str) -> dict[int, frozenset[str]]:
     return found
 
 
-class _Reader:
+class _NetworkReader:
     """The state while one file is read."""
 
     def __init__(self, path: str) -> None:

@@ -23,7 +23,7 @@ from tracer.source.expressions import (
     Expression,
     ExpressionError,
     UnknownName,
-    Unread,
+    UnreadValue,
     bounded,
     parse,
 )
@@ -70,7 +70,7 @@ def evaluate(text: str, scope: Mapping[str, Any], at: YamlNode) -> Any:
 def _expression_fault(
     error: ExpressionError, text: str, scope: Mapping[str, Any], at: YamlNode
 ) -> Fault:
-    if isinstance(error, Unread):
+    if isinstance(error, UnreadValue):
         return Follows(at)
     if isinstance(error, UnknownName):
         return Fault(

@@ -33,7 +33,7 @@ class UnknownName(ExpressionError):
         self.name = name
 
 
-class Unread(ExpressionError):
+class UnreadValue(ExpressionError):
     """The expression uses a value that could not be read; that fault is told already."""
 
 
@@ -315,7 +315,7 @@ class _Parser:
             except KeyError:
                 raise UnknownName(name) from None
             if value is FAULTY:
-                raise Unread(name)
+                raise UnreadValue(name)
             return value
 
         return look_up

@@ -64,4 +64,4 @@ CHUNKS = 1_000
 """Parts that a Chunk is asked for."""
 
 FAULTS = 200
-"""Faults of one file that are told; further ones wait until these are mended."""
+"""Faults of one file that are reported; the rest is when these are fixed."""

@@ -102,7 +102,7 @@ def skipped(text: str, index: int) -> int:
 
 def pieces(text: str) -> Piece:
     """The root of a document whose text is known to compose: see :func:`composed`."""
-    return _Reader(text).root()
+    return _PieceReader(text).root()
 
 
 def composed(text: str) -> yaml.Node:
@@ -113,7 +113,7 @@ def composed(text: str) -> yaml.Node:
         raise EditError(fault.message) from None
 
 
-class _Reader:
+class _PieceReader:
     """The parser's events to pieces. The text is known to compose, so every alias has its anchor."""
 
     def __init__(self, text: str) -> None:

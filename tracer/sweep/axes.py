@@ -22,7 +22,7 @@ class Unvaried(ValueError):
     """What cannot be varied so."""
 
 
-class Axis(msgspec.Struct, frozen=True):
+class SweepAxis(msgspec.Struct, frozen=True):
     """One param, or one or several symbols of one size, with its values."""
 
     kind: Literal["param", "size"]
@@ -45,7 +45,7 @@ class Axis(msgspec.Struct, frozen=True):
         return self.values is None or all(value.__class__ is int for value in self.values)
 
 
-def axis(kind: Literal["param", "size"], names: Sequence[str], text: str) -> Axis:
+def axis(kind: Literal["param", "size"], names: Sequence[str], text: str) -> SweepAxis:
     """An axis as it is written: ``16,32,64``, ``3..7``, ``64..512:32``. Raises :class:`Unvaried`."""
     name = "=".join(names)
     match = _RANGE.match(text)
@@ -55,7 +55,7 @@ def axis(kind: Literal["param", "size"], names: Sequence[str], text: str) -> Axi
         start, end, step = int(match[1]), int(match[2]), int(match[3] or 1)
         if step == 0 or end < start:
             raise Unvaried(f"{name}={text.strip()} has no values")
-        return _checked(Axis(kind, tuple(names), None, start, step, (end - start) // step + 1))
+        return _checked(SweepAxis(kind, tuple(names), None, start, step, (end - start) // step + 1))
     try:
         values = value_of(compose(f"[{text}]"), {})
     except Fault as fault:
@@ -64,10 +64,10 @@ def axis(kind: Literal["param", "size"], names: Sequence[str], text: str) -> Axi
         raise Unvaried(f"{name} has no values")
     if len({written(value) for value in values}) < len(values):
         raise Unvaried(f"{name} has a value twice: {text}")
-    return _checked(Axis(kind, tuple(names), tuple(values)))
+    return _checked(SweepAxis(kind, tuple(names), tuple(values)))
 
 
-def _checked(found: Axis) -> Axis:
+def _checked(found: SweepAxis) -> SweepAxis:
     name = "=".join(found.names)
     if len(found) > MOST:
         raise Unvaried(f"{name} has {len(found)} values")
@@ -82,12 +82,12 @@ def _checked(found: Axis) -> Axis:
     return found
 
 
-def count(axes: Sequence[Axis]) -> int:
+def count(axes: Sequence[SweepAxis]) -> int:
     """The number of combinations."""
     return prod(map(len, axes))
 
 
-def digits(axes: Sequence[Axis], number: int) -> list[int]:
+def digits(axes: Sequence[SweepAxis], number: int) -> list[int]:
     """Which value of each axis a combination has; the last axis turns fastest."""
     found = []
     for one in reversed(axes):

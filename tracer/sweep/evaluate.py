@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tracer.design.taps import Undesignable
+from tracer.design.skips import Undesignable
 from tracer.diagnostics import TracerError
 from tracer.geometry.grids import spatial_symbols
 from tracer.memo import Memo

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from tracer.design.families import DEFAULT_SIZE, Plan, families
+from tracer.design.families import DEFAULT_SIZE, FamilyOptions, families
 from tracer.live.opening import live
 from tracer.live.writer import Writer
 from tracer.loading import load_text
@@ -19,7 +19,7 @@ from tracer.sizing.size_set import TooLarge
 from tracer.sizing.symbol import Size
 from tracer.source.tree import Fault
 from tracer.source.written import EditError
-from tracer.sweep.axes import Axis, Unvaried, count, digits
+from tracer.sweep.axes import SweepAxis, Unvaried, count, digits
 
 CHUNK = 8192
 """Rows of one task, at most."""
@@ -68,13 +68,13 @@ class Study(msgspec.Struct, frozen=True):
     is_family: bool
     params: Mapping[str, Any]
     sizes: Mapping[str, int]
-    structural: tuple[Axis, ...]
-    numeric: tuple[Axis, ...]
+    structural: tuple[SweepAxis, ...]
+    numeric: tuple[SweepAxis, ...]
     """Axes whose values are numbers of one network: params that are open, and sizes."""
     dtype: str = "float32"
 
     @property
-    def axes(self) -> tuple[Axis, ...]:
+    def axes(self) -> tuple[SweepAxis, ...]:
         """All, the structural ones first."""
         return (*self.structural, *self.numeric)
 
@@ -136,11 +136,11 @@ class Study(msgspec.Struct, frozen=True):
 
 
 def family_net(
-    name: str, params: Mapping[str, Any], sizes: Mapping[str, int], numeric: tuple[Axis, ...]
+    name: str, params: Mapping[str, Any], sizes: Mapping[str, int], numeric: tuple[SweepAxis, ...]
 ) -> Net:
     """A network of a family that serves all sizes of the sweep."""
     try:
-        plan = msgspec.convert({**params, "sizes": {}}, Plan)
+        options = msgspec.convert({**params, "sizes": {}}, FamilyOptions)
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from None
     promised: dict[str, Any] = dict(sizes)
@@ -150,14 +150,14 @@ def family_net(
         promised.update(
             dict.fromkeys(axis.names, axis.values if axis.values is not None else listed)
         )
-    symbols = plan.symbols
+    symbols = options.symbols
     unknown = [symbol for symbol in promised if symbol not in (*symbols, "N")]
     if unknown:
         raise ValueError(
             f"the input has no symbol {unknown[0]!r}; its symbols: N, {', '.join(symbols)}"
         )
-    promised = dict.fromkeys(symbols, DEFAULT_SIZE[plan.dims]) | promised
-    return load_text(families[name](replace(plan, sizes=promised)).text, f"<{name}>", {})
+    promised = dict.fromkeys(symbols, DEFAULT_SIZE[options.dims]) | promised
+    return load_text(families[name](replace(options, sizes=promised)).text, f"<{name}>", {})
 
 
 def config_study(
@@ -165,7 +165,7 @@ def config_study(
     path: str,
     params: Mapping[str, Any],
     sizes: Mapping[str, int],
-    axes: list[Axis],
+    axes: list[SweepAxis],
     dtype: str,
 ) -> Study:
     """The sweep of a config. Raises TracerError where it cannot be loaded, :class:`Unvaried` for an unknown name."""
@@ -193,10 +193,14 @@ def config_study(
 
 
 def family_study(
-    name: str, params: Mapping[str, Any], sizes: Mapping[str, int], axes: list[Axis], dtype: str
+    name: str,
+    params: Mapping[str, Any],
+    sizes: Mapping[str, int],
+    axes: list[SweepAxis],
+    dtype: str,
 ) -> Study:
     """The sweep of a family. Raises :class:`Unvaried` for what is no option of it."""
-    known = [field for field in Plan.__struct_fields__ if field != "sizes"]
+    known = [field for field in FamilyOptions.__struct_fields__ if field != "sizes"]
     for word in (*params, *(name for axis in axes if axis.kind == "param" for name in axis.names)):
         if word not in known:
             raise Unvaried(f"a family has no {word!r}; it has {', '.join(known)}")
@@ -212,7 +216,7 @@ def family_study(
     )
 
 
-def _open(net: Net, axes: list[Axis]) -> list[Axis]:
+def _open(net: Net, axes: list[SweepAxis]) -> list[SweepAxis]:
     """Of params, those that stand for a number wherever they are read, and move no window."""
     if not axes:
         return []

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from tracer.sweep.axes import Axis
+from tracer.sweep.axes import SweepAxis
 from tracer.sweep.journal import Columns
 from tracer.sweep.study import ROWS, Study, shown
 
@@ -28,7 +28,7 @@ def kinds(study: Study) -> dict[str, Kind]:
     return found | {name: KINDS.get(name, int) for name in ROWS}
 
 
-def _kind(axis: Axis) -> Kind:
+def _kind(axis: SweepAxis) -> Kind:
     types = {type(shown(axis[i])) for i in range(len(axis))} if axis.values is not None else {int}
     if types <= {int}:
         return int

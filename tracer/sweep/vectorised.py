@@ -29,7 +29,7 @@ Array = Any
 Columns = dict[str, Array]
 
 
-class Found(NamedTuple):
+class VectorisedRows(NamedTuple):
     """Columns, the rows of which they say nothing, and those of which they do not say the receptive field."""
 
     columns: Columns
@@ -84,11 +84,11 @@ class Vectorised:
             macs.append(applied.op.macs(applied.shape, *applied.inputs))
         return parameters, macs
 
-    def rows(self, values: Mapping[str, Array], count: int) -> Found:
+    def rows(self, values: Mapping[str, Array], count: int) -> VectorisedRows:
         """The columns for arrays of symbols' sizes and params (``param NAME``)."""
         most = {name: int(np.max(array)) for name, array in values.items()}
         if any(abs(int(n)) > LARGEST for n in self._numbers(self._run(most)).values()):
-            return Found({}, np.ones(count, bool), np.zeros(count, bool))
+            return VectorisedRows({}, np.ones(count, bool), np.zeros(count, bool))
         v = self._run(values)
         code, codes, unsaid = np.zeros(count, np.int8), [""], np.zeros(count, bool)
         lossless, aligned = np.ones(count, bool), np.ones(count, bool)
@@ -122,7 +122,7 @@ class Vectorised:
             columns[name] = np.ma.array(np.broadcast_to(numbers, count), mask=~valid)
         hidden = ~valid if self.field is not None else np.ones(count, bool)
         columns["receptive_field"] = np.ma.array(np.full(count, self.field or 0), mask=hidden)
-        return Found(columns, unsaid, unseen & ~unsaid)
+        return VectorisedRows(columns, unsaid, unseen & ~unsaid)
 
     def _run(self, values: Mapping[str, Any]) -> list[Any]:
         writer = self.writer

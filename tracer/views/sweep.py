@@ -1,4 +1,4 @@
-"""The designs of a sweep that no other beats: a table, and a picture of their measures."""
+"""The Pareto front of a sweep: a table, and a picture of their measures."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def plot(
             rasterized=True,
         )
         panel.scatter(
-            [x[i] for i in best], [y[i] for i in best], s=18, color="#c2410c", label="not beaten"
+            [x[i] for i in best], [y[i] for i in best], s=18, color="#c2410c", label="Pareto front"
         )
         for axis, word in ((panel.xaxis, first), (panel.yaxis, name)):
             direction = "larger is better" if word in larger else "smaller is better"

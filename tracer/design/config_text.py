@@ -58,7 +58,7 @@ class BlockText(msgspec.Struct, frozen=True):
         return found + [f"{indent * 3}{layer.text()}" for layer in self.layers]
 
 
-class Sheet(msgspec.Struct, frozen=True):
+class ConfigText(msgspec.Struct, frozen=True):
     """A whole config."""
 
     name: str

@@ -8,7 +8,7 @@ from itertools import islice, pairwise
 from math import prod
 from typing import NamedTuple
 
-from tracer.design.fit import Place
+from tracer.design.fit import MapAxis
 from tracer.geometry.grids import grids, leading_dims
 from tracer.net import Net
 from tracer.network.graph import made_of
@@ -26,14 +26,14 @@ class Undesignable(Exception):
     """No design meets what is asked for; the message says why, and by how much the closest misses."""
 
 
-class Tap(NamedTuple):
+class FeatureMap(NamedTuple):
     """A map that the decoder reads."""
 
     node: Node
     name: str
     """The shortest name that stands for it."""
     channels: int
-    places: tuple[Place, ...] | None
+    places: tuple[MapAxis, ...] | None
     """Per spatial axis; None where it lies on no grid that is the same for all sizes."""
     strides: tuple[Fraction, ...]
 
@@ -45,16 +45,16 @@ class Encoder(NamedTuple):
     lead: int
     """The dims before the spatial ones: 2, or 1 without a batch."""
     dims: int
-    taps: list[Tap]
+    maps: list[FeatureMap]
     """From the finest to the coarsest, which is the decoder's beginning."""
-    source: Tap
+    source: FeatureMap
     """The input."""
 
 
 def encoder(net: Net, skips: Sequence[str] | None) -> Encoder:
     """What a decoder for the network begins with.
 
-    ``skips`` names the nodes to tap; otherwise the last node of each resolution is, on the way to the coarsest map.
+    ``skips`` names the nodes to feature; otherwise the last node of each resolution is, on the way to the coarsest map.
     Raises :class:`Undesignable` where there is nothing to decode.
     """
     trace = net.trace()
@@ -70,45 +70,45 @@ def encoder(net: Net, skips: Sequence[str] | None) -> Encoder:
         raise Undesignable(
             f"the input has {max(dims, 0)} spatial dims; a decoder is designed for 1 to 3"
         )
-    places = _Places(net, lead, dims)
-    source = places.tap(inputs[0])
+    places = _FeatureMaps(net, lead, dims)
+    source = places.feature(inputs[0])
     assert source is not None
     spatial = [
-        tap
-        for tap in map(places.tap, net.network.nodes)
-        if tap is not None and not tap.node.is_input
+        feature
+        for feature in map(places.feature, net.network.nodes)
+        if feature is not None and not feature.node.is_input
     ]
     if not spatial:
         raise Undesignable("no node of the encoder has a map over the input's axes")
-    coarsest = max(prod(tap.strides) for tap in spatial)
-    deepest = [tap for tap in spatial if prod(tap.strides) == coarsest][-1]
+    coarsest = max(prod(feature.strides) for feature in spatial)
+    deepest = [feature for feature in spatial if prod(feature.strides) == coarsest][-1]
     if skips is None:
-        taps = [*_last_of_each(deepest, spatial), deepest]
+        maps = [*_last_of_each(deepest, spatial), deepest]
     else:
-        taps = _named(net, skips, places)
-        if prod(deepest.strides) > prod(taps[-1].strides):
-            taps.append(deepest)
-    if len(taps) < 2 and prod(taps[0].strides) == 1:
+        maps = _named(net, skips, places)
+        if prod(deepest.strides) > prod(maps[-1].strides):
+            maps.append(deepest)
+    if len(maps) < 2 and prod(maps[0].strides) == 1:
         raise Undesignable("the encoder keeps its resolution: there is nothing to decode")
-    return Encoder(net, lead, dims, taps, source)
+    return Encoder(net, lead, dims, maps, source)
 
 
-def _last_of_each(deepest: Tap, spatial: Sequence[Tap]) -> list[Tap]:
+def _last_of_each(deepest: FeatureMap, spatial: Sequence[FeatureMap]) -> list[FeatureMap]:
     """The last map of each finer resolution on the way to the coarsest."""
     way = {node.index for node in made_of([deepest.node])}
-    last: dict[tuple[Fraction, ...], Tap] = {}
-    for tap in spatial:
-        if tap.node.index in way and tap.strides != deepest.strides:
-            last.pop(tap.strides, None)
-            last[tap.strides] = tap
-    found: list[Tap] = []
-    for tap in sorted(last.values(), key=lambda tap: prod(tap.strides)):
-        if not found or all(a <= b for a, b in zip(found[-1].strides, tap.strides)):
-            found.append(tap)
+    last: dict[tuple[Fraction, ...], FeatureMap] = {}
+    for feature in spatial:
+        if feature.node.index in way and feature.strides != deepest.strides:
+            last.pop(feature.strides, None)
+            last[feature.strides] = feature
+    found: list[FeatureMap] = []
+    for feature in sorted(last.values(), key=lambda feature: prod(feature.strides)):
+        if not found or all(a <= b for a, b in zip(found[-1].strides, feature.strides)):
+            found.append(feature)
     return found
 
 
-def _named(net: Net, skips: Sequence[str], places: _Places) -> list[Tap]:
+def _named(net: Net, skips: Sequence[str], places: _FeatureMaps) -> list[FeatureMap]:
     found = []
     for name in dict.fromkeys(skips):
         node = net.network.names.get(name)
@@ -118,14 +118,14 @@ def _named(net: Net, skips: Sequence[str], places: _Places) -> list[Tap]:
                 f"the encoder has no node {name!r}"
                 + (f"; did you mean {close!r}?" if close else "")
             )
-        tap = places.tap(node)
-        if tap is None:
+        feature = places.feature(node)
+        if feature is None:
             shape = net.trace().by_index[node.index]
             raise Undesignable(
                 f"{name} has the shape {list(shape or ())}: it is no map over the input's axes"
             )
-        found.append(tap._replace(name=name))
-    found.sort(key=lambda tap: prod(tap.strides))
+        found.append(feature._replace(name=name))
+    found.sort(key=lambda feature: prod(feature.strides))
     for fine, coarse in pairwise(found):
         if fine.strides == coarse.strides:
             raise Undesignable(
@@ -152,7 +152,7 @@ def settings(net: Net) -> list[dict[str, int]]:
     return found
 
 
-class _Places:
+class _FeatureMaps:
     """Where the encoder's maps lie, for all sizes that are looked at."""
 
     def __init__(self, net: Net, lead: int, dims: int) -> None:
@@ -168,8 +168,8 @@ class _Places:
             if known is None or (name.count("."), len(name)) < (known.count("."), len(known)):
                 self.names[node.index] = name
 
-    def tap(self, node: Node) -> Tap | None:
-        """The node's map as a tap; None where it has other axes than the input, or sees all of it."""
+    def feature(self, node: Node) -> FeatureMap | None:
+        """The node's map as a feature; None where it has other axes than the input, or sees all of it."""
         shapes = [trace.by_index[node.index] for trace in self.traces]
         y, placed = shapes[0], self.grids[0][node.index]
         if (
@@ -180,7 +180,7 @@ class _Places:
         ):
             return None
         strides = tuple(Fraction(*grid.stride) for grid in placed[self.lead :] if grid is not None)
-        places: list[Place] | None = []
+        places: list[MapAxis] | None = []
         steady = all(own[node.index] == placed for own in self.grids) and None not in shapes
         for axis, grid in enumerate(placed[self.lead :]):
             if grid is None or not steady or places is None:
@@ -188,12 +188,14 @@ class _Places:
                 break
             sizes = tuple((shape or ())[self.lead + axis] for shape in shapes)
             places.append(
-                Place(
+                MapAxis(
                     strides[axis], Fraction(*grid.offset), sizes, self._written(node, axis, sizes)
                 )
             )
         name = self.names.get(node.index, node.name)
-        return Tap(node, name, y[self.lead - 1], None if places is None else tuple(places), strides)
+        return FeatureMap(
+            node, name, y[self.lead - 1], None if places is None else tuple(places), strides
+        )
 
     def _written(self, node: Node, axis: int, sizes: tuple[int, ...]) -> Dim:
         if self.recipe is None:

@@ -1,0 +1,182 @@
+"""The rows of a sweep that meet a condition, and which of them are on the Pareto front."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Container, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tracer.source.expressions import Expression, ExpressionError
+from tracer.sweep.journal import Columns
+from tracer.sweep.pareto import front
+
+WHOLE = 2**62
+"""In place of a receptive field that is the whole input while rows are compared."""
+
+
+class RowPlace(NamedTuple):
+    """A row by its table and its place in there."""
+
+    table: int
+    row: int
+
+
+class ParetoFront(NamedTuple):
+    """The measures of the rows that meet the condition, and those of them that no other beats."""
+
+    measures: dict[str, list[Any]]
+    """Of all rows that meet the condition."""
+    best: list[int]
+    """The places of the front in the measures, ordered by the first measure."""
+    rows: list[dict[str, Any]]
+    """The front's rows with all columns, in the order of ``best``."""
+    notes: list[str]
+    """Sentences for the user: where the condition could not be computed, and by how much all rows miss it."""
+
+
+def pareto_front(
+    tables: Callable[[], Iterator[Columns]],
+    where: Expression | None,
+    by: Sequence[str],
+    larger: Container[str],
+) -> ParetoFront:
+    """The Pareto front of all valid rows that meet ``where``, in the measures ``by``.
+
+    Smaller is better, of the measures in ``larger`` larger. ``tables`` is called twice: once to compare, once for the
+    rows of the front.
+    """
+    condition = _Condition(where)
+    measures: dict[str, list[Any]] = {name: [] for name in by}
+    places: list[RowPlace] = []
+
+    for number, columns in enumerate(tables()):
+        meeting = condition.rows_that_meet(columns)
+        places += [RowPlace(number, row) for row in meeting]
+        for name, found in measures.items():
+            values = columns[name]
+            found += [values[row] for row in meeting]
+
+    if not places:
+        return ParetoFront(measures, [], [], [*condition.failures(), *condition.misses()])
+
+    best = _best(measures, larger)
+    rows = _rows(tables(), [places[i] for i in best])
+    return ParetoFront(measures, best, rows, condition.failures())
+
+
+def _best(measures: dict[str, list[Any]], larger: Container[str]) -> list[int]:
+    """The places of the front, ordered by the measures."""
+    costs = {
+        name: np.array([_cost(value, name in larger) for value in values])
+        for name, values in measures.items()
+    }
+
+    # Sizes, of which larger is better, are shared by many rows: comparing them first is faster.
+    shared_first = sorted(costs, key=lambda name: name not in larger)
+    best: list[int] = front([costs[name] for name in shared_first]).tolist()
+    best.sort(key=lambda i: tuple(values[i] for values in costs.values()))
+    return best
+
+
+def _cost(value: Any, larger: bool) -> Any:
+    """A measure turned so that smaller is better."""
+    if not larger:
+        return value
+    return -WHOLE if value is None else -value
+
+
+def _rows(tables: Iterator[Columns], places: Sequence[RowPlace]) -> list[dict[str, Any]]:
+    """Rows with all their columns, in the order of their places as given."""
+    wanted: dict[int, list[tuple[int, int]]] = {}
+    for order, place in enumerate(places):
+        wanted.setdefault(place.table, []).append((order, place.row))
+
+    found: list[dict[str, Any]] = [{}] * len(places)
+    for number, columns in enumerate(tables):
+        for order, row in wanted.get(number, ()):
+            found[order] = {name: values[row] for name, values in columns.items()}
+    return found
+
+
+_BOUND = re.compile(r"\b([^\W\d]\w*)\s*(<=?|>=?)\s*(\d[\d.]*(?:e[-+]?\d+)?)", re.IGNORECASE)
+
+
+class Bound(NamedTuple):
+    """A comparison with a number in a condition, as it is written."""
+
+    name: str
+    sign: str
+    number: str
+
+    @property
+    def is_upper(self) -> bool:
+        return self.sign.startswith("<")
+
+
+class _Condition:
+    """A condition on rows, and how near they come to the bounds in it."""
+
+    def __init__(self, where: Expression | None) -> None:
+        self.where = where
+        self.names = sorted(where.names) if where is not None else []
+        self.known: dict[tuple[Any, ...], bool] = {}
+        """Whether it is met, by the values of its names."""
+        self.failed = 0
+        """For how many kinds of rows it could not be computed."""
+        self.reason = ""
+        """Of the last of them."""
+
+    def rows_that_meet(self, columns: Columns) -> list[int]:
+        """The valid rows that meet it. One for which it cannot be computed does not."""
+        valid = [row for row, is_valid in enumerate(columns["valid"]) if is_valid]
+        if self.where is None:
+            return valid
+        own = [columns[name] for name in self.names]
+        return [row for row in valid if self._is_met(tuple([values[row] for values in own]))]
+
+    def _is_met(self, values: tuple[Any, ...]) -> bool:
+        assert self.where is not None
+        met = self.known.get(values)
+        if met is None:
+            try:
+                met = bool(self.where(dict(zip(self.names, values))))
+            except ExpressionError as error:
+                met, self.reason = False, str(error)
+                self.failed += 1
+            self.known[values] = met
+        return met
+
+    def failures(self) -> list[str]:
+        """A sentence where it could not be computed for some rows."""
+        if not self.failed:
+            return []
+        return [f"--where cannot be asked of {self.failed:,} kinds of rows: {self.reason}"]
+
+    def misses(self) -> list[str]:
+        """A sentence for each of its bounds that all rows miss."""
+        found = [self._miss(bound) for bound in self._bounds() if bound.name in self.names]
+        return [sentence for sentence in found if sentence is not None]
+
+    def _bounds(self) -> list[Bound]:
+        text = "" if self.where is None else self.where.text
+        return [Bound(match[1], match[2], match[3]) for match in _BOUND.finditer(text)]
+
+    def _miss(self, bound: Bound) -> str | None:
+        """By how much all rows miss a bound; None where some meets it."""
+        place = self.names.index(bound.name)
+        values = [key[place] for key in self.known if isinstance(key[place], int | float)]
+        if not values:
+            return None
+
+        nearest = min(values) if bound.is_upper else max(values)
+        limit = float(bound.number)
+        over = nearest - limit if bound.is_upper else limit - nearest
+        includes_limit = bound.sign.endswith("=")
+        if over < 0 or (over == 0 and includes_limit):
+            return None
+
+        most = "least" if bound.is_upper else "largest"
+        condition = f"{bound.name} {bound.sign} {bound.number}"
+        return f"{condition}: the {most} of the valid rows is {nearest:,}, off by {over:,.6g}"
