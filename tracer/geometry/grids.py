@@ -133,17 +133,14 @@ def grids(traced: Traced) -> list[Grids | None]:
 
 
 class Memory(NamedTuple):
-    """Equal layers on equal maps are asked once, and equal places are one object.
+    """Equal layers on equal maps are asked once, and equal places are one object."""
 
-    A value holds the operations and places whose ids are its key, so that no id is another's.
-    """
-
-    windows: dict[tuple[int, int], tuple[Op, list[Window | None], bool]]
+    windows: Memo[tuple[list[Window | None], bool]]
     """By operation and rank, of those whose windows are fixed; and whether they leave everything in its place."""
-    placed: dict[Any, tuple[Placed, Op, list[Placed]]]
+    placed: Memo[Placed]
     """By operation, inputs and, where the windows are not fixed, their shapes."""
-    met: dict[Any, tuple[list[Met], Op, list[Placed]]]
-    distinct: dict[Placed, Placed]
+    met: Memo[list[Met]]
+    distinct: Memo[Placed]
 
     def one(self, placed: Placed) -> Placed:
         """The object that stands for equal places."""
@@ -153,14 +150,18 @@ class Memory(NamedTuple):
         return known
 
 
-_of_ints = Memory(Memo(4096), Memo(4096), Memo(4096), Memo(4096))
+def _fresh() -> Memory:
+    return Memory(Memo(4096), Memo(4096), Memo(4096), Memo(4096))
+
+
+_of_ints = _fresh()
 
 
 def _memory(traced: Traced) -> Memory:
     """The shared cache for integer shapes, or a fresh one for symbolic shapes, which belong to one network."""
     for visit in traced.walk():
         if visit.node.is_input and any(isinstance(n, Size) for n in visit.shape or ()):
-            return Memory({}, {}, {}, {})
+            return _fresh()
     return _of_ints
 
 
@@ -186,8 +187,8 @@ def _places(traced: Traced, memory: Memory) -> list[Placed | None]:
             key: Any = (id(op), id(before[0]))
             known = memory.placed.get(key)
             if known is None:
-                known = memory.placed[key] = _fixed(op, before[0], memory), op, before
-            found.append(known[0])
+                known = memory.placed.keep(key, _fixed(op, before[0], memory), op, before)
+            found.append(known)
             continue
         x = visit.inputs
         if node.dim_fields or node.operands:
@@ -197,8 +198,9 @@ def _places(traced: Traced, memory: Memory) -> list[Placed | None]:
         key = (id(op), *map(id, before), *x)
         known = memory.placed.get(key)
         if known is None:
-            known = memory.placed[key] = memory.one(_placed(op, {}, x, before, y)), op, before
-        found.append(known[0])
+            placed = memory.one(_placed(op, {}, x, before, y))
+            known = memory.placed.keep(key, placed, op, before)
+        found.append(known)
     return found
 
 
@@ -254,16 +256,14 @@ def _fixed(op: Op, before: Placed, memory: Memory) -> Placed:
     known = memory.windows.get(key)
     if known is None:
         windows = [op.window(dim, (1,) * len(own)) for dim in range(len(own))]
-        known = memory.windows[key] = (
-            op,
-            windows,
-            all(w is not None and w[1:] == POINTWISE[1:] for w in windows),
-        )
-    if known[2]:
+        stays = all(w is not None and w[1:] == POINTWISE[1:] for w in windows)
+        known = memory.windows.keep(key, (windows, stays), op)
+    windows, stays = known
+    if stays:
         return before
     result: list[Place | None] = []
     last, over, moved = None, None, None
-    for place, window in zip(own, known[1]):
+    for place, window in zip(own, windows):
         if place is None or window is None:
             result.append(None)
             continue
@@ -321,8 +321,9 @@ def meetings(traced: Traced) -> Iterator[Meeting]:
         key = (id(op), *map(id, before), *x)
         known = memory.met.get(key)
         if known is None:
-            known = memory.met[key] = list(_met(op, x, [own for own, _ in before])), op, before
-        for meeting in known[0]:
+            met = list(_met(op, x, [own for own, _ in before]))
+            known = memory.met.keep(key, met, op, before)
+        for meeting in known:
             yield Meeting(node, *meeting)
 
 

@@ -67,13 +67,17 @@ PIXEL = Reach((0,), (0,), 1)
 UNKNOWN = Reach((), (), None)
 """What is not computed, and what lies behind it."""
 
-_known: Memo[tuple[Paths, Any]] = Memo(16_384)
-"""By operation, dim and what the inputs see: equal layers are asked once. What the ids are of is kept along."""
+_known: Memo[Paths] = Memo(16_384)
+"""By operation, dim and what the inputs see: equal layers are asked once."""
 
-_seen: Memo[tuple[Seen | None, Op]] = Memo(4096)
+_seen: Memo[Seen | None] = Memo(4096)
 """By operation and dim, of those whose windows are fixed."""
 
-_fields: Memo[tuple[Field, Paths]] = Memo(4096)
+_MISSING: Any = object()
+"""In the place of what is not known yet, where None is a value."""
+
+_fields: Memo[Field] = Memo(4096)
+"""By grid, what is seen, and size."""
 
 
 def fields(trace: Trace) -> dict[str, tuple[Field, ...]]:
@@ -148,18 +152,19 @@ def _of_node(
                 if len(each) == 1
                 else _merged(op, dim, inputs, sizes, each, n)
             )
-            known = _known[key] = reached, (op, each)
-        found.append(known[0])
+            known = _known.keep(key, reached, op, each)
+        found.append(known)
     return found
 
 
 def _seen_by(op: Op, dim: int, x: list[Shape], sizes: dict[str, Shape]) -> Seen | None:
     if not op.fixed_window or len(x) != 1:
         return op.sees(dim, *x, **sizes)
-    known = _seen.get((id(op), dim, len(x[0])))
-    if known is None:
-        known = _seen[id(op), dim, len(x[0])] = op.sees(dim, *x, **sizes), op
-    return known[0]
+    key = (id(op), dim, len(x[0]))
+    known: Seen | None = _seen.get(key, _MISSING)
+    if known is _MISSING:
+        known = _seen.keep(key, op.sees(dim, *x, **sizes), op)
+    return known
 
 
 def _behind(seen: Seen | None, whole: Reach | None, least: Reach | None, n: int) -> Paths:
@@ -330,7 +335,7 @@ def _field(
     if own is not None:
         known = _fields.get((own, *map(id, pair), n))
         if known is not None:
-            return known[0]
+            return known
     extent, smallest = (
         None if reach is None or reach is UNKNOWN else reach.extent(n) for reach in pair
     )
@@ -341,8 +346,7 @@ def _field(
         field = Field(
             extent, smallest, Fraction(*own.stride), Fraction(*own.offset), turn, computed
         )
-        _fields[own, id(pair[0]), id(pair[1]), n] = field, pair
-        return field
+        return _fields.keep((own, *map(id, pair), n), field, pair)
     axis = dim - len(y)
     before = [made[source.index] for source in node.inputs]
     stride = max((f[axis].stride for f in before if len(f) >= -axis), default=Fraction(1))

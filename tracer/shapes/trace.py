@@ -39,7 +39,7 @@ class Accepted:
 
 
 _accepted: Memo[Accepted] = Memo(65_536)
-"""By operation and input shapes: equal layers are judged once."""
+"""By operation and input shapes: equal layers are judged once. A value holds the operation whose id is in its key."""
 
 
 class Shapes(Mapping[str, tuple[int, ...] | None]):

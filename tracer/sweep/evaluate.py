@@ -23,7 +23,7 @@ KEPT = 256
 _programs: dict[tuple[str, int], Vectorised | None] = {}
 """The program of the last structural combination: its tasks follow each other."""
 
-_fields: Memo[tuple[int | None]] = Memo(65_536)
+_fields: Memo[int | None] = Memo(65_536)
 """The receptive field by study, structure and spatial sizes."""
 
 
@@ -123,8 +123,8 @@ class _Rows:
             self.spatial = spatial_symbols(net.trace())
         key = (*self.place, *(n for symbol, n in sizes.items() if symbol in self.spatial))
         if key not in _fields:
-            _fields[key] = (receptive_field(net.trace(**{**net.network.defaults(), **sizes})),)
-        return _fields[key][0]
+            _fields[key] = receptive_field(net.trace(**{**net.network.defaults(), **sizes}))
+        return _fields[key]
 
     def _sizes(self, i: int) -> dict[str, int]:
         return {symbol: int(self.inner[symbol][i]) for symbol in self.symbols}
