@@ -56,8 +56,7 @@ def ours(case: Case) -> tuple[int, ...] | Refused:
         for requirement in source:
             assert isinstance(requirement.holds, (bool, int)), requirement
             if not requirement.holds:
-                message = requirement.message
-                return Refused(requirement.code, message if isinstance(message, str) else message())
+                return Refused(requirement.code, requirement.text())
     return op.shape(*case.shapes, **case.sizes)
 
 

@@ -143,7 +143,7 @@ def test_center_crop_takes_the_rest_from_the_end() -> None:
     (loss,) = op.losses((1, 1, 5))
     assert (loss.holds, loss.code, loss.field) == (False, "T502", "size")
     assert callable(loss.message)
-    assert loss.message() == "the crop from 5 to 2 in dim 2 is uneven: 1 before, one more after"
+    assert loss.text() == "the crop from 5 to 2 in dim 2 is uneven: 1 before, one more after"
 
 
 def test_center_crop_to_dims_over_symbols() -> None:

@@ -265,7 +265,7 @@ def test_an_uneven_crop_is_a_loss() -> None:
     (bad,) = [r for r in op.losses((1, 512, 56, 55), (1, 512, 64, 64)) if not r.holds]
     assert bad.code == "T502"
     assert callable(bad.message)
-    assert bad.message() == "the crop from 64 to 55 in dim 3 is uneven: 4 before, one more after"
+    assert bad.text() == "the crop from 64 to 55 in dim 3 is uneven: 4 before, one more after"
 
 
 def test_a_gate_of_one_keeps_the_symbol() -> None:

@@ -203,5 +203,5 @@ def test_what_a_loss_says() -> None:
     assert columns.holds
     assert (rows.holds, rows.code, rows.field) == (False, "T501", "stride")
     assert callable(rows.message)
-    assert rows.message() == "the stride 2 drops the last row of 5 in dim 2"
+    assert rows.text() == "the stride 2 drops the last row of 5 in dim 2"
     assert rows.hint == "ceil_mode: true gives the last rows a window of their own"

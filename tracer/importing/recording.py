@@ -7,6 +7,7 @@ the symbols of the inputs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
@@ -187,14 +188,9 @@ class Recording:
     def _shape(
         self, op: Op, shapes: Sequence[Shape], given: Mapping[str, Shape]
     ) -> tuple[int, ...]:
-        for requirement in [*op.legal(), *op.requirements(*shapes, **given)]:
+        for requirement in chain(op.legal(), op.requirements(*shapes, **given)):
             if not requirement.holds:
-                message = (
-                    requirement.message
-                    if isinstance(requirement.message, str)
-                    else requirement.message()
-                )
-                refused = self.refused(f"{type(op).__name__}: {message}")
+                refused = self.refused(f"{type(op).__name__}: {requirement.text()}")
                 refused.by_operation = True
                 raise refused
         least, most = type(op).arity

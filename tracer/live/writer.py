@@ -295,7 +295,7 @@ class Writer:
     @staticmethod
     def _remark(node: Node, remark: Requirement) -> str:
         try:
-            text = remark.message if isinstance(remark.message, str) else remark.message()
+            text = remark.text()
         except TypeError:
             text = MEANT.get(remark.code, "not everywhere is this taken")
         return f"{node.name}: {text}"

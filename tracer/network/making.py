@@ -230,14 +230,12 @@ def _refuse_illegal(op: Op, declaration: Declaration, unknowns: list[Unknown]) -
         if requirement is None:
             return
         if not isinstance(requirement.holds, Condition) and not requirement.holds:
-            message = (
-                requirement.message
-                if isinstance(requirement.message, str)
-                else requirement.message()
-            )
             given = declaration.arguments.get(requirement.field or "")
             raise Fault(
-                requirement.code, message, given[1] if given else declaration.op, requirement.hint
+                requirement.code,
+                requirement.text(),
+                given[1] if given else declaration.op,
+                requirement.hint,
             )
 
 

@@ -40,6 +40,16 @@ def fits_float32(field: str, value: float) -> Requirement:
     )
 
 
+def is_finite_slope(field: str, slope: float) -> Requirement:
+    """The slope is neither infinite nor NaN."""
+    return Requirement(
+        math.isfinite(slope),
+        "T202",
+        field,
+        lambda: f"{field} is {slope}; torch needs a finite slope",
+    )
+
+
 def has_dim(dim: int, x: Shape) -> Requirement:
     """The input has the dim, counted from the front or, negative, from the back; a scalar counts as one dim."""
     rank = max(1, len(x))
@@ -115,13 +125,8 @@ class RReLU(Activation, kw_only=True):
 
     def legal(self) -> Requirements:
         if not self.inplace:  # torch's in-place form takes infinite slopes
-            for field, slope in (("lower", self.lower), ("upper", self.upper)):
-                yield Requirement(
-                    math.isfinite(slope),
-                    "T202",
-                    field,
-                    lambda: f"{field} is {slope}; torch needs a finite slope",
-                )
+            yield is_finite_slope("lower", self.lower)
+            yield is_finite_slope("upper", self.upper)
         yield Requirement(
             self.lower <= self.upper,
             "T202",
@@ -274,6 +279,7 @@ class GLU(Op, kw_only=True):
             "T302",
             "dim",
             lambda: f"halves dim {self.dim} of {written(x0)}, but {n} is odd",
+            dim=self.dim % len(x0),
         )
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
@@ -388,6 +394,7 @@ class PReLU(Op, kw_only=True):
                 f"num_parameters is {self.num_parameters}, but the input {written(x0)} has {channels} channels"
             ),
             "one parameter serves any number of channels",
+            dim=1 if len(x0) >= 2 else None,
         )
 
     def parameters(self, *x: Shape) -> Dim:

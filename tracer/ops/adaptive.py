@@ -216,17 +216,23 @@ class FractionalMaxPool(Op, kw_only=True):
         yield has_rank(x0, axes + 1, axes + 2)
         yield from holds_values(x0, axes, 1)
         for i in range(axes):
-            n, kernel = x0[i - axes], per_axis(self.kernel_size, axes)[i]
-            out = self._size(n, i)
-            least = out + kernel - 1 + self.spare
-            yield Requirement(
-                n >= least,
-                "T302",
-                "kernel_size" if self.output_size is None else "output_size",
-                lambda: (
-                    f"{out} windows of {kernel} need an input of at least {least}; {written(x0)} has {n} there"
-                ),
-            )
+            yield self._has_room(x0, i)
+
+    def _has_room(self, x: Shape, i: int) -> Requirement:
+        """The windows along an axis lie side by side in the input."""
+        dim = len(x) - self.axes + i
+        n, kernel = x[dim], per_axis(self.kernel_size, self.axes)[i]
+        out = self._size(n, i)
+        least = out + kernel - 1 + self.spare
+        return Requirement(
+            n >= least,
+            "T302",
+            "kernel_size" if self.output_size is None else "output_size",
+            lambda: (
+                f"{out} windows of {kernel} need an input of at least {least}; {written(x)} has {n} there"
+            ),
+            dim=dim,
+        )
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         (x0,) = x

@@ -21,6 +21,43 @@ from tracer.ops.calls import Item, Own, Tensor, Term
 from tracer.sizing.arithmetic import Dim
 
 
+def _as_many_dims(x: Sequence[Shape], i: int) -> Requirement:
+    """Key or value have as many dims as the query."""
+    return Requirement(
+        len(x[i]) == len(x[0]),
+        "T303",
+        None,
+        lambda *_: f"the query {written(x[0])} and {written(x[i])} differ in their number of dims",
+        inputs=(0, i),
+    )
+
+
+def _has_some_features(query: Shape) -> Requirement:
+    return Requirement(
+        query[-1] >= 1,
+        "T204",
+        None,
+        lambda *_: f"the input {written(query)} has no features",
+        dim=len(query) - 1,
+        inputs=(0,),
+    )
+
+
+def _has_features(field: str, declared: Dim, x: Sequence[Shape], i: int) -> Requirement:
+    """Input ``i`` has the declared number of features, its last dim."""
+    shape = x[i]
+    return Requirement(
+        shape[-1] == declared,
+        "T204",
+        field,
+        lambda *_: (
+            f"{field} is {declared}, but the input {written(shape)} has {shape[-1]} features"
+        ),
+        dim=len(shape) - 1,
+        inputs=(i,),
+    )
+
+
 @operation
 class MultiheadAttention(Op, kw_only=True):
     """Multi-head attention: each position of the query takes a weighted mean of the values.
@@ -77,52 +114,35 @@ class MultiheadAttention(Op, kw_only=True):
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         yield has_rank(x[0], 2, 3)
-        for other in x[1:]:
-            yield Requirement(
-                len(other) == len(x[0]),
-                "T303",
-                None,
-                lambda: (
-                    f"the query {written(x[0])} and {written(other)} differ in their number of dims"
-                ),
-            )
+        for i in range(1, len(x)):
+            yield _as_many_dims(x, i)
         (_, samples, features), key, value = self._sequences(x)
         if self.embed_dim is None:
-            yield Requirement(
-                features >= 1, "T204", None, lambda: f"the input {written(x[0])} has no features"
-            )
+            yield _has_some_features(x[0])
             yield self._divides(features)
         else:
-            yield self._has_features("embed_dim", self.embed_dim, features, x[0])
-        for field, declared, have, shape in (
-            ("kdim", self.kdim, key[2], x[-2] if len(x) == 3 else x[-1]),
-            ("vdim", self.vdim, value[2], x[-1]),
-        ):
-            yield self._has_features(field, features if declared is None else declared, have, shape)
+            yield _has_features("embed_dim", self.embed_dim, x, 0)
+        last = len(x) - 1
+        yield _has_features("kdim", features if self.kdim is None else self.kdim, x, min(1, last))
+        yield _has_features("vdim", features if self.vdim is None else self.vdim, x, last)
         yield Requirement(
             (key[0] == value[0]) & (key[1] == value[1]),
             "T301",
             None,
-            lambda: (
+            lambda *_: (
                 f"the key {written(x[-2])} and the value {written(x[-1])} differ before their features"
             ),
+            inputs=(1, 2) if len(x) == 3 else (),
         )
         yield Requirement(
             # torch compares them by laying the keys out anew, which no key at all never fails.
             (samples == key[1]) | ((key[0] == 0) & (not self.add_bias_kv)),
             "T301",
             None,
-            lambda: (
+            lambda *_: (
                 f"the query {written(x[0])} has {samples} samples, but the key {written(x[-1])} has {key[1]}"
             ),
-        )
-
-    def _has_features(self, field: str, declared: Dim, have: Dim, x: Shape) -> Requirement:
-        return Requirement(
-            have == declared,
-            "T204",
-            field,
-            lambda: f"{field} is {declared}, but the input {written(x)} has {have} features",
+            inputs=(0, 1) if len(x) > 1 else (),
         )
 
     def inferred(self, *x: Shape) -> dict[str, Any]:

@@ -43,13 +43,23 @@ class Requirement(NamedTuple):
     """The diagnostic's code, T2xx for arguments and T3xx for shapes."""
     field: str | None
     """The argument at fault (None: the operation itself, or its input)."""
-    message: str | Callable[[], str]
-    """One sentence; a callable is asked only where the condition fails."""
+    message: str | Callable[..., str]
+    """One sentence. A callable runs only where the condition fails, and takes a name for each of ``inputs``."""
     hint: str | None = None
     dim: int | None = None
     """The dim that it is about, counted in the input's shape (a merge's in the longest one's)."""
     inputs: tuple[int, ...] = ()
     """The numbers of the inputs that it is about, from 0; none: all of them."""
+
+    def text(self, names: Sequence[str] = ()) -> str:
+        """The message; ``names`` are those of all inputs. Without them the first is called "input 1".
+
+        >>> Requirement(False, "T303", None, lambda name: f"{name} is a scalar", inputs=(1,)).text()
+        'input 2 is a scalar'
+        """
+        if isinstance(self.message, str):
+            return self.message
+        return self.message(*(names[i] if names else f"input {i + 1}" for i in self.inputs))
 
 
 Requirements = Iterator[Requirement]
@@ -378,10 +388,32 @@ def has_rank(x: Shape, *ranks: int, batched: str = "") -> Requirement:
     )
 
 
+def is_filled(x: Shape, dim: int, holds: Holds | None = None) -> Requirement:
+    """T302: a dim of the input is not 0; ``holds`` where more inputs than those pass."""
+    return Requirement(
+        x[dim] >= 1 if holds is None else holds,
+        "T302",
+        None,
+        lambda: f"the input {written(x)} is empty",
+        dim=dim,
+    )
+
+
+def has_channels(x: Shape, dim: int, holds: Holds | None = None) -> Requirement:
+    """T204: the dim of the channels is not 0; ``holds`` where more inputs than those pass."""
+    return Requirement(
+        x[dim] >= 1 if holds is None else holds,
+        "T204",
+        None,
+        lambda: f"the input {written(x)} has no channels",
+        dim=dim,
+    )
+
+
 def no_dropped_rows(
     x: Shape, dim: int, extent: int, stride: int, padding: tuple[int, int]
 ) -> Requirement:
-    """T501: a strided window reaches the end of dim ``dim`` (negative).
+    """T501: a strided window reaches the end of dim ``dim``.
 
     Padding that no window reaches is no loss, and neither are rows between windows that lie apart (a 1x1
     convolution of stride 2 skips every other row anyway).
@@ -393,9 +425,9 @@ def no_dropped_rows(
     def message() -> str:
         lost = rest - slack
         rows = "row" if lost == 1 else f"{lost} rows"
-        return f"the stride {stride} drops the last {rows} of {x[dim]} in dim {len(x) + dim}"
+        return f"the stride {stride} drops the last {rows} of {x[dim]} in dim {dim}"
 
-    return Requirement(rest <= slack, "T501", "stride", message)
+    return Requirement(rest <= slack, "T501", "stride", message, dim=dim)
 
 
 def written(value: Any) -> str:

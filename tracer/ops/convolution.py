@@ -18,9 +18,11 @@ from tracer.ops.base import (
     Seen,
     Shape,
     Window,
+    has_channels,
     has_length,
     has_rank,
     in_range,
+    is_filled,
     no_dropped_rows,
     operation,
     per_axis,
@@ -92,14 +94,13 @@ class Convolving(Op, kw_only=True):
         """Rank, channels and groups of the input."""
         if not self.axes < len(x) <= self.axes + 2:
             yield has_rank(x, self.axes + 1, self.axes + 2)
-        channels, declared = x[-self.axes - 1], self.in_channels
+        dim = len(x) - self.axes - 1
+        channels, declared = x[dim], self.in_channels
         if declared is None:
             if not self._is_whole():
-                yield self._grouped("in_channels", channels)
+                yield self._grouped("in_channels", channels)._replace(dim=dim)
             if (some := channels >= 1) is not True:
-                yield Requirement(
-                    some, "T204", None, lambda: f"the input {written(x)} has no channels"
-                )
+                yield has_channels(x, dim, some)
         elif (same := channels == declared) is not True:
             yield Requirement(
                 same,
@@ -109,6 +110,7 @@ class Convolving(Op, kw_only=True):
                     f"in_channels is {declared}, but the input {written(x)} has {channels} channels"
                 ),
                 "leave in_channels out to take the input's",
+                dim=dim,
             )
 
     def leading_dims(self, *x: Shape) -> int | None:
@@ -126,10 +128,6 @@ class Convolving(Op, kw_only=True):
             // self.groups
         )
         return weights + (self.out_channels if self.bias else 0)
-
-
-def _not_empty(x: Shape, filled: Holds, no_batch: Holds) -> Requirement:
-    return Requirement(filled | no_batch, "T302", None, lambda: f"the input {written(x)} is empty")
 
 
 class Conv(Convolving, kw_only=True):
@@ -164,36 +162,27 @@ class Conv(Convolving, kw_only=True):
         yield from self._accepts(x0)
         axes = self.axes
         no_batch = x0[0] == 0 if len(x0) == axes + 2 else False
-        for i, (extent, _, left, right) in enumerate(self._windows()):
-            n = x0[i - axes]
-            if self.padding_mode != "zeros":
-                yield from self._padded_by_mode(n, left, right, x0)
+        for dim, (extent, _, left, right) in enumerate(self._windows(), len(x0) - axes):
+            n = x0[dim]
+            if self.padding_mode in ("reflect", "circular"):
+                yield self._fits_mode(x0, dim, max(left, right))
             if (filled := n >= 1) is not True:
-                yield _not_empty(x0, filled, no_batch)
+                yield is_filled(x0, dim, filled | no_batch)
             if (reaches := n >= extent - left - right) is not True:
-                yield Requirement(
-                    reaches,
-                    "T302",
-                    "kernel_size",
-                    lambda: (
-                        f"the kernel spans {extent}, but the input {written(x0)} is {n + left + right} in dim "
-                        f"{len(x0) + i - axes}, padding included"
-                    ),
-                )
+                yield _reaches(x0, dim, extent, left + right, reaches)
 
-    def _padded_by_mode(self, n: Dim, left: int, right: int, x: Shape) -> Requirements:
-        largest = max(left, right)
-        if self.padding_mode == "replicate":
-            return
+    def _fits_mode(self, x: Shape, dim: int, largest: int) -> Requirement:
+        """The input has the rows that are mirrored or wrapped around."""
         circular = self.padding_mode == "circular"
-        yield Requirement(
-            n >= largest if circular else n > largest,
+        return Requirement(
+            x[dim] >= largest if circular else x[dim] > largest,
             "T306",
             "padding",
             lambda: (
                 f"{self.padding_mode} padding of {largest} needs an input of at least "
-                f"{largest if circular else largest + 1}; {written(x)} has {n}"
+                f"{largest if circular else largest + 1}; {written(x)} has {x[dim]}"
             ),
+            dim=dim,
         )
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
@@ -206,9 +195,10 @@ class Conv(Convolving, kw_only=True):
         return (*x0[: -axes - 1], self.out_channels, *spatial)
 
     def losses(self, *x: Shape, **sizes: Shape) -> Requirements:
-        for i, (extent, stride, left, right) in enumerate(self._windows()):
+        first = len(x[0]) - self.axes
+        for dim, (extent, stride, left, right) in enumerate(self._windows(), first):
             if stride != 1:
-                yield no_dropped_rows(x[0], i - self.axes, extent, stride, (left, right))
+                yield no_dropped_rows(x[0], dim, extent, stride, (left, right))
 
     def macs(self, y: Shape, *x: Shape) -> Dim:
         channels = x[0][-self.axes - 1]
@@ -243,6 +233,20 @@ class Conv(Convolving, kw_only=True):
             return Kept((0,))
         padded = [n + abs(right - left) for n, (left, right) in zip(spatial, sides)]
         return Kept(values=product((*x0[: -self.axes], *padded)))
+
+
+def _reaches(x: Shape, dim: int, extent: int, padding: int, holds: Holds) -> Requirement:
+    """The padded input is as large as the kernel: there is an output."""
+    return Requirement(
+        holds,
+        "T302",
+        "kernel_size",
+        lambda: (
+            f"the kernel spans {extent}, but the input {written(x)} is {x[dim] + padding} in dim "
+            f"{dim}, padding included"
+        ),
+        dim=dim,
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -323,7 +327,6 @@ class ConvTranspose(Convolving, kw_only=True):
         batch = x0[0] if len(x0) == axes + 2 else 1
         no_batch = batch == 0
         wanted = sizes.get("output_size")
-        strides, dilations = per_axis(self.stride, axes), per_axis(self.dilation, axes)
         if wanted is not None:
             yield Requirement(
                 len(wanted) >= axes,
@@ -334,37 +337,57 @@ class ConvTranspose(Convolving, kw_only=True):
                 ),
             )
         for i in range(axes):
-            n = x0[i - axes]
-            if (filled := n >= 1) is not True:
-                yield _not_empty(x0, filled, no_batch)
+            dim = len(x0) - axes + i
+            if (filled := x0[dim] >= 1) is not True:
+                yield is_filled(x0, dim, filled | no_batch)
             if wanted is not None:
-                least, want = self._size(n, i, 0), wanted[i - axes]
-                most = least + strides[i] - 1
-                yield Requirement(
-                    (want >= least) & (want <= most),
-                    "T301",
-                    "output_size",
-                    lambda: f"makes {least}..{most} from {n}, but output_size asks for {want}",
-                )
-                continue
-            extra, limit = per_axis(self.output_padding, axes)[i], maximum(strides[i], dilations[i])
-            yield Requirement(
-                no_batch | (extra < limit),
-                "T206",
-                "output_padding",
-                lambda: (
-                    f"output_padding is {extra}; torch needs it smaller than the stride or the dilation "
-                    f"({strides[i]} and {dilations[i]})"
-                ),
-            )
-            out = self._size(n, i, extra)
-            yield Requirement(
-                (out >= 1) | ((out == 0) & self._may_be_empty(batch)),
-                "T302",
-                "padding",
-                lambda: f"the output size is {out} from {n} in dim {len(x0) + i - axes}",
-                "lessen the padding, or feed a larger input",
-            )
+                yield self._can_make(x0, i, wanted[i - axes])
+            else:
+                yield self._fits_stride(x0, i, no_batch)
+                yield self._makes_output(x0, i, batch)
+
+    def _can_make(self, x: Shape, i: int, want: Dim) -> Requirement:
+        """Some output_padding makes the size wanted along an axis."""
+        dim = len(x) - self.axes + i
+        least = self._size(x[dim], i, 0)
+        most = least + per_axis(self.stride, self.axes)[i] - 1
+        return Requirement(
+            (want >= least) & (want <= most),
+            "T301",
+            "output_size",
+            lambda: f"makes {least}..{most} from {x[dim]}, but output_size asks for {want}",
+            dim=dim,
+        )
+
+    def _fits_stride(self, x: Shape, i: int, no_batch: Holds) -> Requirement:
+        """The output_padding of an axis is less than its stride or its dilation."""
+        extra, stride, dilation = (
+            per_axis(argument, self.axes)[i]
+            for argument in (self.output_padding, self.stride, self.dilation)
+        )
+        return Requirement(
+            no_batch | (extra < maximum(stride, dilation)),
+            "T206",
+            "output_padding",
+            lambda: (
+                f"output_padding is {extra}; torch needs it smaller than the stride or the dilation "
+                f"({stride} and {dilation})"
+            ),
+            dim=len(x) - self.axes + i,
+        )
+
+    def _makes_output(self, x: Shape, i: int, batch: Dim) -> Requirement:
+        """The output has a size of 1 or more along an axis, or torch takes that it is empty."""
+        dim = len(x) - self.axes + i
+        out = self._size(x[dim], i, per_axis(self.output_padding, self.axes)[i])
+        return Requirement(
+            (out >= 1) | ((out == 0) & self._may_be_empty(batch)),
+            "T302",
+            "padding",
+            lambda: f"the output size is {out} from {x[dim]} in dim {dim}",
+            "lessen the padding, or feed a larger input",
+            dim=dim,
+        )
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         (x0,) = x
@@ -389,13 +412,14 @@ class ConvTranspose(Convolving, kw_only=True):
         # oneDNN returns an empty tensor; the CPU's plain path and the meta device refuse. Which one is taken depends
         # on the batch, the groups, the kernel and the number of threads, so neither verdict would hold.
         y = self.shape(*x, **sizes)
-        for out in y[-self.axes :]:
+        for dim in range(len(y) - self.axes, len(y)):
             yield Requirement(
-                out >= 1,
+                y[dim] >= 1,
                 "T506",
                 "padding",
                 lambda: f"the output {written(y)} is empty, which some backends of torch refuse",
                 "lessen the padding, or feed a larger input",
+                dim=dim,
             )
 
     def macs(self, y: Shape, *x: Shape) -> Dim:

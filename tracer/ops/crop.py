@@ -37,15 +37,52 @@ def has_spatial_dims(x: Shape) -> Requirement:
     )
 
 
-def even_crop(field: str, have: Dim, want: Dim, dim: int) -> Requirement:
+def even_crop(
+    field: str, have: Dim, want: Dim, dim: int, inputs: tuple[int, ...] = ()
+) -> Requirement:
     """T502: the crop takes as much from either side."""
     return Requirement(
         (have - want) % 2 == 0,
         "T502",
         field,
-        lambda: (
+        lambda *_: (
             f"the crop from {have} to {want} in dim {dim} is uneven: {(have - want) // 2} before, one more after"
         ),
+        dim=dim,
+        inputs=inputs,
+    )
+
+
+def _is_size(want: Dim, dim: int) -> Requirement:
+    """The size wanted of a dim is not negative."""
+    return Requirement(
+        want >= 0,
+        "T202",
+        "size",
+        lambda: f"size is {want} in dim {dim}; it needs at least 0",
+        dim=dim,
+    )
+
+
+def _contains(have: Dim, want: Dim, dim: int) -> Requirement:
+    """A crop to the size wanted takes no more than there is."""
+    return Requirement(
+        want <= have,
+        "T302",
+        "size",
+        lambda: f"cannot crop {have} in dim {dim} to {want}: a crop does not enlarge",
+        dim=dim,
+    )
+
+
+def _has_rows(n: Dim, before: int, after: int, dim: int) -> Requirement:
+    """There are as many rows as are cut off."""
+    return Requirement(
+        n >= before + after,
+        "T302",
+        "crop",
+        lambda: f"cannot cut {before} + {after} off {n} in dim {dim}",
+        dim=dim,
     )
 
 
@@ -108,19 +145,9 @@ class CenterCrop(Op, kw_only=True):
                 ),
             )
         for dim, want in self._wanted(x0, sizes).items():
-            have = x0[dim]
-            yield Requirement(  # a dim expression is a number only here
-                want >= 0,
-                "T202",
-                "size",
-                lambda: f"size is {want} in dim {dim}; it needs at least 0",
-            )
-            yield Requirement(
-                want <= have,
-                "T302",
-                "size",
-                lambda: f"cannot crop {have} in dim {dim} to {want}: a crop does not enlarge",
-            )
+            # A dim expression is a number only here.
+            yield _is_size(want, dim)
+            yield _contains(x0[dim], want, dim)
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         (x0,) = x
@@ -185,12 +212,7 @@ class Crop(Op, kw_only=True):
             ),
         )
         for dim, (before, after) in enumerate(self._amounts(axes), 2):
-            yield Requirement(
-                x0[dim] >= before + after,
-                "T302",
-                "crop",
-                lambda: f"cannot cut {before} + {after} off {x0[dim]} in dim {dim}",
-            )
+            yield _has_rows(x0[dim], before, after, dim)
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         (x0,) = x

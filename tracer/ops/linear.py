@@ -21,18 +21,42 @@ from tracer.ops.base import (
 from tracer.sizing.arithmetic import Dim
 
 
-def has_features(field: str, declared: int | None, x: Shape) -> Requirements:
+def has_features(
+    field: str, declared: int | None, x: Shape, inputs: tuple[int, ...] = ()
+) -> Requirements:
     """The input is no scalar, and its last dim has the declared size."""
     yield Requirement(
-        len(x) >= 1, "T303", None, "takes an input of at least 1 dim; the input is a scalar, []"
+        len(x) >= 1,
+        "T303",
+        None,
+        "takes an input of at least 1 dim; the input is a scalar, []",
+        inputs=inputs,
     )
     if declared is not None:
         yield Requirement(
             x[-1] == declared,
             "T204",
             field,
-            lambda: f"{field} is {declared}, but the last dim of the input {written(x)} is {x[-1]}",
+            lambda *_: (
+                f"{field} is {declared}, but the last dim of the input {written(x)} is {x[-1]}"
+            ),
+            dim=len(x) - 1,
+            inputs=inputs,
         )
+
+
+def _agree(first: Shape, second: Shape, dim: int) -> Requirement:
+    """Both inputs have the same size in a dim before the last."""
+    return Requirement(
+        first[dim] == second[dim],
+        "T301",
+        None,
+        lambda: (
+            f"the inputs {written(first)} and {written(second)} differ before the last dim: "
+            f"{first[dim]} and {second[dim]}"
+        ),
+        dim=dim,
+    )
 
 
 def window_of_last_dim(dim: int, x: Shape) -> Window | None:
@@ -112,8 +136,8 @@ class Bilinear(Op, kw_only=True):
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         first, second = x
-        yield from has_features("in1_features", self.in1_features, first)
-        yield from has_features("in2_features", self.in2_features, second)
+        yield from has_features("in1_features", self.in1_features, first, inputs=(0,))
+        yield from has_features("in2_features", self.in2_features, second, inputs=(1,))
         yield Requirement(
             (first[-1] >= 1) & (second[-1] >= 1),
             "T302",
@@ -131,15 +155,8 @@ class Bilinear(Op, kw_only=True):
                 "torch needs the same number"
             ),
         )
-        for a, b in zip(first[:-1], second[:-1]):
-            yield Requirement(
-                a == b,
-                "T301",
-                None,
-                lambda: (
-                    f"the inputs {written(first)} and {written(second)} differ before the last dim: {a} and {b}"
-                ),
-            )
+        for dim in range(len(first) - 1):
+            yield _agree(first, second, dim)
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         return (*x[0][:-1], self.out_features)

@@ -1,6 +1,6 @@
 """Merges: where skips meet the decoder. Concatenation, stacking, broadcasting arithmetic, matrix products.
 
-The first input is the decoder's. Messages number inputs from 1, so that the reader finds the producers.
+The first input is the decoder's. Messages name the inputs that differ, so that the reader finds the producers.
 """
 
 from __future__ import annotations
@@ -27,29 +27,61 @@ from tracer.ops.calls import Call, Tensor, Term, centre_cropped, interpolated, z
 from tracer.ops.crop import cut, even_crop
 from tracer.ops.rearrange import in_rank, wrapped
 from tracer.ops.resize import How, resized, seen_resized
-from tracer.sizing.arithmetic import Dim, broadcast_size
+from tracer.sizing.arithmetic import Dim, Holds, broadcast_size
 
 CLOSE = "make the sizes meet (output_padding: auto on the up-layer, padding), or set align: crop, pad or resize"
 WIDTHS = "a convolution with kernel_size 1 gives one input the other's channels; Concat joins different ones"
 
 
-def differ(dim: int, a: Dim, i: int, b: Dim, j: int, why: str = "") -> str:
-    """The fact behind T301."""
-    return f"sizes differ in dim {dim}: {a} from input {i}, {b} from input {j}{why}"
+def agree(
+    dim: int,
+    sizes: tuple[Dim, Dim],
+    inputs: tuple[int, int],
+    hint: str | None = None,
+    *,
+    holds: Holds | None = None,
+    field: str | None = None,
+    why: str = "",
+    shown: int | None = None,
+) -> Requirement:
+    """T301: two inputs have the same size in a dim; ``holds`` where others pass too. ``shown``: the dim to name."""
+    a, b = sizes
+    return Requirement(
+        a == b if holds is None else holds,
+        "T301",
+        field,
+        lambda first, second: (
+            f"sizes differ in dim {dim if shown is None else shown}: {a} from {first}, {b} from {second}{why}"
+        ),
+        hint,
+        dim,
+        inputs,
+    )
 
 
-def same_rank(x: tuple[Shape, ...]) -> Requirements:
-    """Every input has as many dims as the first."""
-    for i, other in enumerate(x[1:], 2):
-        yield Requirement(
-            len(other) == len(x[0]),
-            "T301",
-            None,
-            lambda: (
-                f"numbers of dims differ: {written(x[0])} from input 1 has {len(x[0])}, "
-                f"{written(other)} from input {i} has {len(other)}"
-            ),
-        )
+def same_rank(x: Sequence[Shape], i: int, j: int, holds: Holds | None = None) -> Requirement:
+    """Two inputs have as many dims; ``holds`` where others pass too."""
+    return Requirement(
+        len(x[i]) == len(x[j]) if holds is None else holds,
+        "T301",
+        None,
+        lambda first, second: (
+            f"numbers of dims differ: {written(x[i])} from {first} has {len(x[i])}, "
+            f"{written(x[j])} from {second} has {len(x[j])}"
+        ),
+        inputs=(i, j),
+    )
+
+
+def no_scalar(x: Sequence[Shape], i: int) -> Requirement:
+    """An input has a dim."""
+    return Requirement(
+        len(x[i]) >= 1,
+        "T303",
+        None,
+        lambda name: f"{name} is a scalar; it takes at least 1 dim",
+        inputs=(i,),
+    )
 
 
 def broadcast(a: Dim, b: Dim) -> Dim:
@@ -81,14 +113,11 @@ def broadcastable(x: tuple[Shape, ...], hint: str | None = None, trailing: int =
     rank = len(full[0])
     for dim in range(rank):
         shown = dim if same and not trailing else dim - rank - trailing
-        for (i, a), (j, b) in combinations([(i, shape[dim]) for i, shape in enumerate(full, 1)], 2):
-            yield Requirement(
-                (a == b) | (a == 1) | (b == 1),
-                "T301",
-                None,
-                lambda: differ(shown, a, i, b, j),
-                hint or _advice(dim, same and not trailing),
-            )
+        for (i, a), (j, b) in combinations([(i, shape[dim]) for i, shape in enumerate(full)], 2):
+            holds = (a == b) | (a == 1) | (b == 1)
+            if holds is not True:
+                advice = hint or _advice(dim, same and not trailing)
+                yield agree(dim, (a, b), (i, j), advice, holds=holds, shown=shown)
 
 
 def _advice(dim: int, plain: bool) -> str | None:
@@ -136,7 +165,8 @@ class Merge(Op, kw_only=True):
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         yield from self._structure(x)
         if self.align != "none" and len(x) > 1:
-            yield from same_rank(x)
+            for i in range(1, len(x)):
+                yield same_rank(x, 0, i)
             yield from self._alignable(x)
         yield from self._meet(self.aligned(*x))
 
@@ -177,38 +207,30 @@ class Merge(Op, kw_only=True):
         return iter(())
 
     def _alignable(self, x: tuple[Shape, ...]) -> Requirements:
-        for (i, other), dim in self._pairs(x):
-            a, b = x[0][dim], other[dim]
+        for i, dim in self._pairs(x):
+            a, b = x[0][dim], x[i][dim]
             if self.align == "crop":
-                yield Requirement(
-                    a <= b,
-                    "T301",
-                    "align",
-                    lambda: differ(dim, a, 1, b, i, "; align: crop does not enlarge"),
+                yield agree(
+                    dim,
+                    (a, b),
+                    (0, i),
                     "align: pad or resize enlarges the first input",
+                    holds=a <= b,
+                    field="align",
+                    why="; align: crop does not enlarge",
                 )
                 continue
-            target = x[1][dim]
-            yield Requirement(
-                target == b,
-                "T301",
-                "align",
-                lambda: differ(
-                    dim,
-                    target,
-                    2,
-                    b,
-                    i,
-                    f"; align: {self.align} takes one size from all but the first",
-                ),
-            )
+            why = f"; align: {self.align} takes one size from all but the first"
+            yield agree(dim, (x[1][dim], b), (1, i), field="align", why=why)
             if self.align == "pad":
-                yield Requirement(
-                    a <= b,
-                    "T301",
-                    "align",
-                    lambda: differ(dim, a, 1, b, i, "; align: pad does not shrink the first"),
+                yield agree(
+                    dim,
+                    (a, b),
+                    (0, i),
                     "align: crop cuts the other inputs, align: resize takes any size",
+                    holds=a <= b,
+                    field="align",
+                    why="; align: pad does not shrink the first",
                 )
         if self.align == "resize":
             yield from self._resizable(x[0], x[1])
@@ -220,9 +242,10 @@ class Merge(Op, kw_only=True):
             1 <= len(first) - lead(axes) <= 3,
             "T303",
             "align",
-            lambda: (
-                f"align: resize takes 1 to 3 spatial dims; input 1 {written(first)} has {len(first) - lead(axes)}"
+            lambda name: (
+                f"align: resize takes 1 to 3 spatial dims; {name} {written(first)} has {len(first) - lead(axes)}"
             ),
+            inputs=(0,),
         )
         for dim in range(lead(axes) - 1, len(first)):
             least_of = [first[dim], model[dim]] if dim in axes else [first[dim]]
@@ -231,13 +254,16 @@ class Merge(Op, kw_only=True):
                     n >= 1,
                     "T302",
                     "align",
-                    lambda: f"align: resize cannot make {written(model)} from {written(first)}",
+                    lambda *_: f"align: resize cannot make {written(model)} from {written(first)}",
+                    dim=dim,
+                    inputs=(0, 1),
                 )
 
-    def _pairs(self, x: tuple[Shape, ...]) -> Iterator[tuple[tuple[int, Shape], int]]:
+    def _pairs(self, x: tuple[Shape, ...]) -> Iterator[tuple[int, int]]:
+        """Every input but the first, with every dim that is aligned."""
         for dim in self.spatial(len(x[0])):
-            for i, other in enumerate(x[1:], 2):
-                yield (i, other), dim
+            for i in range(1, len(x)):
+                yield i, dim
 
     def aligned_window(self, i: int, dim: int, *x: Shape) -> Window:
         if self.align == "none" or len(x) == 1 or dim not in self.spatial(len(x[0])):
@@ -261,8 +287,8 @@ class Merge(Op, kw_only=True):
 
     def losses(self, *x: Shape, **sizes: Shape) -> Requirements:
         if self.align == "crop":
-            for (_, other), dim in self._pairs(x):
-                yield even_crop("align", other[dim], x[0][dim], dim)
+            for i, dim in self._pairs(x):
+                yield even_crop("align", x[i][dim], x[0][dim], dim, inputs=(i,))
 
     def enlarges_first(self, *x: Shape) -> bool:
         """Whether the alignment makes a map of the first input: along some dims, to the others' size."""
@@ -296,16 +322,14 @@ class Concat(Merge, kw_only=True):
         return tuple(dim for dim in range(min(joined + 1, 2), rank) if dim != joined)
 
     def _structure(self, x: tuple[Shape, ...]) -> Requirements:
-        for i, shape in enumerate(x, 1):
+        for i, shape in enumerate(x):
             if not shape:
-                yield Requirement(
-                    False, "T303", None, lambda: f"input {i} is a scalar; it takes at least 1 dim"
-                )
+                yield no_scalar(x, i)
         kept = _not_vectors(x)
         if kept:
-            yield in_rank("dim", self.dim, len(x[kept[0]]), f"input {kept[0] + 1}")
+            yield in_rank("dim", self.dim, len(x[kept[0]]), inputs=(kept[0],))
         elif not -1 <= self.dim <= 0:
-            nothing = in_rank("dim", self.dim, 1, "input 1")
+            nothing = in_rank("dim", self.dim, 1, inputs=(0,))
             yield nothing._replace(holds=sum(n for (n,) in x) == 0)
 
     def _meet(self, x: tuple[Shape, ...]) -> Requirements:
@@ -317,23 +341,13 @@ class Concat(Merge, kw_only=True):
         rank = len(x[first])
         for i, shape in enumerate(x):
             if len(shape) != rank:
-                yield Requirement(
-                    shape[0] == 0 if len(shape) == 1 else False,
-                    "T301",
-                    None,
-                    lambda: (
-                        f"numbers of dims differ: {written(x[first])} from input {first + 1} has {rank}, "
-                        f"{written(shape)} from input {i + 1} has {len(shape)}"
-                    ),
-                )
+                yield same_rank(x, first, i, shape[0] == 0 if len(shape) == 1 else False)
         for dim in range(rank):
             for i in kept[1:]:
                 a, b = x[first][dim], x[i][dim]
                 if dim != joined and (same := a == b) is not True:
                     hint = CLOSE if dim in self.spatial(rank) else None
-                    yield Requirement(
-                        same, "T301", None, lambda: differ(dim, a, first + 1, b, i + 1), hint
-                    )
+                    yield agree(dim, (a, b), (first, i), hint, holds=same)
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         kept = _not_vectors(x)
@@ -361,20 +375,14 @@ class Stack(Merge, kw_only=True):
     dim: int = 0
 
     def _structure(self, x: tuple[Shape, ...]) -> Requirements:
-        yield from same_rank(x)
+        for i in range(1, len(x)):
+            yield same_rank(x, 0, i)
         yield in_rank("dim", self.dim, len(x[0]) + 1, "the result")
 
     def _meet(self, x: tuple[Shape, ...]) -> Requirements:
         for dim, a in enumerate(x[0]):
-            for i, other in enumerate(x[1:], 2):
-                b = other[dim]
-                yield Requirement(
-                    a == b,
-                    "T301",
-                    None,
-                    lambda: differ(dim, a, 1, b, i),
-                    CLOSE if dim >= 2 else None,
-                )
+            for i in range(1, len(x)):
+                yield agree(dim, (a, x[i][dim]), (0, i), CLOSE if dim >= 2 else None)
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         first = self.aligned(*x)[0]
@@ -506,23 +514,19 @@ class MatMul(Op, kw_only=True):
     arity = (2, 2)
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
-        for i, shape in enumerate(x, 1):
-            yield Requirement(
-                len(shape) >= 1,
-                "T303",
-                None,
-                lambda: f"input {i} is a scalar; it takes at least 1 dim",
-            )
+        for i in range(len(x)):
+            yield no_scalar(x, i)
         a, b = x
         inner, row = a[-1], b[-2:][0]
         yield Requirement(
             inner == row,
             "T301",
             None,
-            lambda: (
-                f"inner sizes differ: {inner} in the last dim of input 1 {written(a)}, "
-                f"{row} in dim {len(b[-2:]) * -1} of input 2 {written(b)}"
+            lambda first, second: (
+                f"inner sizes differ: {inner} in the last dim of {first} {written(a)}, "
+                f"{row} in dim {len(b[-2:]) * -1} of {second} {written(b)}"
             ),
+            inputs=(0, 1),
         )
         yield from broadcastable((a[:-2], b[:-2]), trailing=2)
 

@@ -22,6 +22,7 @@ from tracer.ops.base import (
     Requirement,
     Requirements,
     Shape,
+    has_channels,
     has_rank,
     in_range,
     operation,
@@ -51,15 +52,16 @@ def has_least_rank(x: Shape, least: int) -> Requirement:
 
 
 def channels_match(
-    field: str, declared: int, channels: Dim, x: Shape, passes: Holds = False
+    field: str, declared: int, x: Shape, dim: int, passes: Holds = False
 ) -> Requirement:
-    """The input has the declared number of channels, or torch passes it all the same."""
+    """The input has the declared number of channels in dim ``dim``, or torch passes it all the same."""
     return Requirement(
-        (channels == declared) | passes,
+        (x[dim] == declared) | passes,
         "T204",
         field,
-        lambda: f"{field} is {declared}, but the input {written(x)} has {channels} channels",
+        lambda: f"{field} is {declared}, but the input {written(x)} has {x[dim]} channels",
         f"leave {field} out to take the input's",
+        dim=dim,
     )
 
 
@@ -116,11 +118,9 @@ class BatchNorm(ChannelNorm, kw_only=True):
         yield from self._accepts(x0)
         if self.num_features is None:
             if self.affine:  # torch reads the first weight, whatever the input
-                yield Requirement(
-                    x0[1] >= 1, "T204", None, lambda: f"the input {written(x0)} has no channels"
-                )
+                yield has_channels(x0, 1)
         elif self.affine or self.track_running_stats:
-            yield channels_match("num_features", self.num_features, x0[1], x0, passes=is_empty(x0))
+            yield channels_match("num_features", self.num_features, x0, 1, passes=is_empty(x0))
         if not self.track_running_stats:
             yield Requirement(
                 any_holds(n != 1 for n in (x0[0], *x0[2:])),
@@ -183,9 +183,7 @@ class SyncBatchNorm(BatchNorm, kw_only=True):
 
     def _accepts(self, x: Shape) -> Requirements:
         yield has_least_rank(x, 2)
-        yield Requirement(
-            x[1] >= 1, "T204", None, lambda: f"the input {written(x)} has no channels"
-        )
+        yield has_channels(x, 1)
 
     def cautions(self, *x: Shape, **sizes: Shape) -> Requirements:
         # Among several processes a single value each is enough, and that is what this operation is for.
@@ -213,8 +211,8 @@ class InstanceNorm(ChannelNorm, kw_only=True):
             yield channels_match(
                 "num_features",
                 declared,
-                channels,
                 x0,
+                len(x0) - axes - 1,
                 passes=False if self.affine else is_empty(x0),
             )
         if not self.track_running_stats:
@@ -314,8 +312,8 @@ class GroupNorm(Op, kw_only=True):
         yield has_least_rank(x0, 2)
         batch, channels, *space = x0
         if self.num_channels is not None and self.affine:
-            yield channels_match("num_channels", self.num_channels, channels, x0)
-        yield self._grouped("channels", channels)
+            yield channels_match("num_channels", self.num_channels, x0, 1)
+        yield self._grouped("channels", channels)._replace(dim=1)
         values = batch * channels // self.num_groups  # torch counts the samples' values together
         yield Requirement(
             any_holds(n != 1 for n in (values, *space)),
@@ -380,16 +378,17 @@ class TrailingNorm(Op, kw_only=True):
             return
         normalized = self._normalized(x0)
         yield has_least_rank(x0, len(normalized))
-        last = x0[len(x0) - len(normalized) :]
-        for have, declared in zip(last, normalized):
+        first = len(x0) - len(normalized)
+        for dim, declared in enumerate(normalized, first):
             yield Requirement(
-                have == declared,
+                x0[dim] == declared,
                 "T204",
                 "normalized_shape",
                 lambda: (
                     f"normalized_shape is {written(self.normalized_shape)}, but the input {written(x0)} "
-                    f"ends in {written(last)}"
+                    f"ends in {written(x0[first:])}"
                 ),
+                dim=dim,
             )
 
 
@@ -477,15 +476,14 @@ class CrossMapLRN2d(Op, kw_only=True):
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         (x0,) = x
         yield has_rank(x0, 4)
-        yield Requirement(
-            x0[1] >= 1, "T204", None, lambda: f"the input {written(x0)} has no channels"
-        )
+        yield has_channels(x0, 1)
         # torch's loop over the channels starts (size + 1) / 2 of them ahead, and leaves the tensor below -2.
         yield Requirement(
             (self.size >= -2) | (x0[1] == 1),
             "T202",
             "size",
             lambda: f"size is {self.size}; torch needs at least -2 for {x0[1]} channels",
+            dim=1,
         )
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:

@@ -22,11 +22,12 @@ from tracer.ops.base import (
     has_length,
     has_rank,
     in_range,
+    is_filled,
     operation,
     written,
 )
 from tracer.ops.calls import Call, Own, Tensor, Term
-from tracer.sizing.arithmetic import Holds, maximum, minimum
+from tracer.sizing.arithmetic import Dim, Holds, maximum, minimum
 
 MAX_FLOAT = 3.4028234663852886e38
 """The largest finite float of 32 bits, torch's default type."""
@@ -87,12 +88,14 @@ class Padding(Op, kw_only=True):
         return Window(1, first=(-amounts[axis][0], 1)) if axis >= 0 else POINTWISE
 
     def losses(self, *x: Shape, **sizes: Shape) -> Requirements:
-        for before, after in self.amounts():
+        amounts = self.amounts()
+        for dim, (before, after) in enumerate(amounts, len(x[0]) - len(amounts)):
             yield Requirement(
                 (before == after) | ((before >= 0) & (after >= 0)),
                 "T502",
                 "padding",
                 f"the crop is uneven: {before} before and {after} after",
+                dim=dim,
             )
 
 
@@ -124,17 +127,34 @@ class ConstantPadding(Padding, kw_only=True):
         )
         if lead < 0:
             return
-        for n, (before, after) in zip(x0[lead:], amounts):
-            removed = -minimum(before, 0) - minimum(after, 0)
-            # The crop comes first: what a positive amount adds does not make up for it.
-            yield Requirement(
-                n >= removed,
-                "T302",
-                "padding",
-                lambda: (
-                    f"padding of {before} and {after} removes {removed} of {n} in {written(x0)}"
-                ),
-            )
+        for dim, (before, after) in enumerate(amounts, lead):
+            yield _leaves_some(x0, dim, before, after)
+
+
+def _leaves_some(x: Shape, dim: int, before: int, after: int) -> Requirement:
+    """Negative amounts remove no more rows than there are.
+
+    The crop comes first: what a positive amount adds does not make up for it.
+    """
+    removed = -minimum(before, 0) - minimum(after, 0)
+    return Requirement(
+        x[dim] >= removed,
+        "T302",
+        "padding",
+        lambda: f"padding of {before} and {after} removes {removed} of {x[dim]} in {written(x)}",
+        dim=dim,
+    )
+
+
+def _has_output(n: Dim, out: Dim, dim: int, least: int = 0) -> Requirement:
+    """The padded dim has at least this size."""
+    return Requirement(
+        out >= least,
+        "T302",
+        "padding",
+        lambda: f"the output size is {out} from {n}",
+        dim=dim,
+    )
 
 
 class BorderPadding(Padding, kw_only=True):
@@ -149,21 +169,16 @@ class BorderPadding(Padding, kw_only=True):
 
     def _not_empty(self, x: Shape, lead: int) -> Requirements:
         """Only the batch may be empty."""
-        for n in x[lead - 1 :]:
-            yield Requirement(n >= 1, "T302", None, lambda: f"the input {written(x)} is empty")
+        for dim in range(lead - 1, len(x)):
+            yield is_filled(x, dim)
 
     def _not_emptied(self, x: Shape, lead: int) -> Requirements:
         """The result: at least 1 on a single axis; of several axes some, but not all, may come out as 0."""
         outs = self.shape(x)[lead:]
         some: Holds = False
-        for n, out in zip(x[lead:], outs):
+        for dim, out in enumerate(outs, lead):
             some = some | (out >= 1)
-            yield Requirement(
-                out >= (1 if len(outs) == 1 else 0),
-                "T302",
-                "padding",
-                lambda: f"the output size is {out} from {n}",
-            )
+            yield _has_output(x[dim], out, dim, least=1 if len(outs) == 1 else 0)
         yield Requirement(
             some, "T302", "padding", lambda: f"nothing is left of {written(x)}: {written(outs)}"
         )
@@ -183,17 +198,22 @@ class ReflectionPadding(BorderPadding, kw_only=True):
         yield has_rank(x0, len(amounts) + 1, len(amounts) + 2)
         lead = len(x0) - len(amounts)
         yield from self._not_empty(x0, lead)
-        for n, pair in zip(x0[lead:], amounts):
-            largest = maximum(*pair)
-            yield Requirement(
-                n > largest,
-                "T306",
-                "padding",
-                lambda: (
-                    f"reflection by {largest} needs an input of at least {largest + 1}; {written(x0)} has {n}"
-                ),
-            )
+        for dim, (before, after) in enumerate(amounts, lead):
+            yield _can_mirror(x0, dim, maximum(before, after))
         yield from self._not_emptied(x0, lead)
+
+
+def _can_mirror(x: Shape, dim: int, largest: Dim) -> Requirement:
+    """There are as many rows behind the first and before the last as are mirrored."""
+    return Requirement(
+        x[dim] > largest,
+        "T306",
+        "padding",
+        lambda: (
+            f"reflection by {largest} needs an input of at least {largest + 1}; {written(x)} has {x[dim]}"
+        ),
+        dim=dim,
+    )
 
 
 class ReplicationPadding(BorderPadding, kw_only=True):
@@ -234,33 +254,25 @@ class CircularPadding(BorderPadding, kw_only=True):
         pairs, axes = len(amounts), self.axes
         yield has_rank(x0, *sorted({pairs + 1, pairs + 2} & {axes + 1, axes + 2}))
         lead = len(x0) - pairs
-        for i, (n, (before, after)) in enumerate(zip(x0[lead:], amounts)):
-            largest = max(before, after)
-            yield Requirement(
-                n >= largest,
-                "T306",
-                "padding",
-                lambda: (
-                    f"circular padding of {largest} needs an input of at least {largest}; {written(x0)} has {n}"
-                ),
-            )
-            yield Requirement(
-                n + before + after >= 0,
-                "T302",
-                "padding",
-                lambda: f"the output size is {n + before + after} from {n}",
-            )
-            if min(before, after) < 0 < largest:
-                yield Requirement(
-                    self._mixed(x0, lead + i, before, after),
-                    "T306",
-                    "padding",
-                    lambda: (
-                        f"torch cannot wrap {before} and {after} around an input of {n}: "
-                        f"the rows it copies overlap the rows it writes"
-                    ),
-                    "crop and pad in two steps",
-                )
+        for dim, (before, after) in enumerate(amounts, lead):
+            yield _can_wrap(x0, dim, max(before, after))
+            yield _has_output(x0[dim], x0[dim] + before + after, dim)
+            if min(before, after) < 0 < max(before, after):
+                yield self._copies_apart(x0, dim, before, after)
+
+    def _copies_apart(self, x: Shape, dim: int, before: int, after: int) -> Requirement:
+        """torch copies rows to others than it reads, where it crops one side and pads the other."""
+        return Requirement(
+            self._mixed(x, dim, before, after),
+            "T306",
+            "padding",
+            lambda: (
+                f"torch cannot wrap {before} and {after} around an input of {x[dim]}: "
+                f"the rows it copies overlap the rows it writes"
+            ),
+            "crop and pad in two steps",
+            dim=dim,
+        )
 
     def _mixed(self, x: Shape, dim: int, before: int, after: int) -> Holds:
         """Whether torch's copies work where one side is cropped by ``cropped`` and the other padded by ``padded``.
@@ -280,6 +292,19 @@ class CircularPadding(BorderPadding, kw_only=True):
             apart = apart | (d == 0)
         overlong = cropped >= 2 * n - 1 if before > 0 else 2 * out[dim] <= padded
         return ((left >= 0) & apart) | ((left < 0) & overlong)
+
+
+def _can_wrap(x: Shape, dim: int, largest: int) -> Requirement:
+    """There are as many rows as are wrapped around."""
+    return Requirement(
+        x[dim] >= largest,
+        "T306",
+        "padding",
+        lambda: (
+            f"circular padding of {largest} needs an input of at least {largest}; {written(x)} has {x[dim]}"
+        ),
+        dim=dim,
+    )
 
 
 class ConstantPad(ConstantPadding, kw_only=True):

@@ -70,6 +70,30 @@ class Pointwise(Op, kw_only=True):
         return Kept(output=True) if of_output else Kept((0,))
 
 
+def _repeats(x: Shape, dim: int, want: Dim) -> Requirement:
+    """A dim has the size wanted, or is 1 and repeated."""
+    return Requirement(
+        (x[dim] == 1) | (x[dim] == want),
+        "T302",
+        "shape",
+        lambda: (
+            f"cannot expand {x[dim]} in {written(x)} to {want}: only dims of size 1 are repeated"
+        ),
+        dim=dim,
+    )
+
+
+def _has_size(x: Shape, dim: int, want: Dim) -> Requirement:
+    """A dim has the size that a model requires."""
+    return Requirement(
+        x[dim] == want,
+        "T302",
+        "shape",
+        lambda: f"dim {dim} of {written(x)} is {x[dim]}; it has to be {want}",
+        dim=dim,
+    )
+
+
 @operation
 class Expand(Op, kw_only=True):
     """Repeats dims of size 1, as broadcasting does: torch.broadcast_to. -1 keeps a dim's size.
@@ -102,16 +126,9 @@ class Expand(Op, kw_only=True):
                     f"shape {written(self.shape_)} keeps a dim that {written(x0)} does not have"
                 ),
             )
-        for want, have in zip(self.shape_[rank - len(x0) :], x0):
+        for dim, want in enumerate(self.shape_[rank - len(x0) :]):
             if not is_open(want):
-                yield Requirement(
-                    (have == 1) | (have == want),
-                    "T302",
-                    "shape",
-                    lambda: (
-                        f"cannot expand {have} in {written(x0)} to {want}: only dims of size 1 are repeated"
-                    ),
-                )
+                yield _repeats(x0, dim, want)
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         (own,) = padded((x[0], self.shape_))[:1]
@@ -156,14 +173,9 @@ class Require(Op, kw_only=True):
             "shape",
             lambda: f"shape has {rank} values; the input {written(x0)} has {len(x0)}",
         )
-        for dim, (want, have) in enumerate(zip(self.shape_, x0)):
+        for dim, want in enumerate(self.shape_):
             if not is_open(want):
-                yield Requirement(
-                    have == want,
-                    "T302",
-                    "shape",
-                    lambda: f"dim {dim} of {written(x0)} is {have}; it has to be {want}",
-                )
+                yield _has_size(x0, dim, want)
 
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
         (x0,) = x

@@ -18,9 +18,11 @@ from tracer.ops.base import (
     Seen,
     Shape,
     Window,
+    has_channels,
     has_length,
     has_rank,
     in_range,
+    is_filled,
     no_dropped_rows,
     operation,
     per_axis,
@@ -33,12 +35,20 @@ from tracer.sizing.arithmetic import Dim, dilated, pool_size
 def holds_values(x: Shape, axes: int, first: int) -> Requirements:
     """The input's dims from ``first`` on are not 0: there is a channel and something to look at."""
     for dim in range(first, len(x)):
-        if dim == len(x) - axes - 1:
-            yield Requirement(
-                x[dim] >= 1, "T204", None, lambda: f"the input {written(x)} has no channels"
-            )
-        else:
-            yield Requirement(x[dim] >= 1, "T302", None, lambda: f"the input {written(x)} is empty")
+        yield has_channels(x, dim) if dim == len(x) - axes - 1 else is_filled(x, dim)
+
+
+def _at_most_half(padding: Ints, pad: int, kernel: int) -> Requirement:
+    """The padding of one axis is at most half its kernel."""
+    return Requirement(
+        pad <= kernel // 2,
+        "T202",
+        "padding",
+        lambda: (
+            f"padding is {written(padding)}; torch allows at most half the kernel, {kernel // 2}, "
+            f"for a kernel of {kernel}"
+        ),
+    )
 
 
 class Pooling(Op, kw_only=True):
@@ -92,15 +102,7 @@ class Pooling(Op, kw_only=True):
         yield has_length("padding", padding, 1, self.axes)
         yield in_range("padding", padding, 0)
         for pad, kernel in zip(per_axis(padding, self.axes), self.kernels()):
-            yield Requirement(
-                pad <= kernel // 2,
-                "T202",
-                "padding",
-                lambda: (
-                    f"padding is {written(padding)}; torch allows at most half the kernel, {kernel // 2}, "
-                    f"for a kernel of {kernel}"
-                ),
-            )
+            yield _at_most_half(padding, pad, kernel)
 
     def _size(self, n: Dim, i: int) -> Dim:
         kernel, stride, padding, dilation = self._window(i)
@@ -116,27 +118,38 @@ class Pooling(Op, kw_only=True):
         yield has_rank(x0, axes + 1, axes + 2)
         yield from holds_values(x0, axes, len(x0) - axes - 1)
         for i in range(axes):
-            kernel, _, padding, dilation = self._window(i)
-            n, extent = x0[i - axes], dilated(kernel, dilation)
             if self.needs_whole_kernel():
-                yield Requirement(
-                    n >= kernel,
-                    "T302",
-                    "kernel_size",
-                    lambda: (
-                        f"the kernel is {kernel}, but the input {written(x0)} is {n} in dim {len(x0) + i - axes}; "
-                        "here torch does not count the padding"
-                    ),
-                )
-            yield Requirement(
-                self._size(n, i) >= 1,
-                "T302",
-                "kernel_size",
-                lambda: (
-                    f"the kernel spans {extent}, but the input {written(x0)} is {n + 2 * padding} in dim "
-                    f"{len(x0) + i - axes}, padding included"
-                ),
-            )
+                yield self._reaches_unpadded(x0, i)
+            yield self._reaches(x0, i)
+
+    def _reaches_unpadded(self, x: Shape, i: int) -> Requirement:
+        """The input is as large as the kernel without its padding."""
+        dim, kernel = len(x) - self.axes + i, self.kernels()[i]
+        return Requirement(
+            x[dim] >= kernel,
+            "T302",
+            "kernel_size",
+            lambda: (
+                f"the kernel is {kernel}, but the input {written(x)} is {x[dim]} in dim {dim}; "
+                "here torch does not count the padding"
+            ),
+            dim=dim,
+        )
+
+    def _reaches(self, x: Shape, i: int) -> Requirement:
+        """The padded input is as large as the kernel: there is an output."""
+        dim = len(x) - self.axes + i
+        kernel, _, padding, dilation = self._window(i)
+        return Requirement(
+            self._size(x[dim], i) >= 1,
+            "T302",
+            "kernel_size",
+            lambda: (
+                f"the kernel spans {dilated(kernel, dilation)}, but the input {written(x)} is "
+                f"{x[dim] + 2 * padding} in dim {dim}, padding included"
+            ),
+            dim=dim,
+        )
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         (x0,) = x
@@ -151,7 +164,11 @@ class Pooling(Op, kw_only=True):
             kernel, stride, padding, dilation = self._window(i)
             if stride > 1:
                 dropped = no_dropped_rows(
-                    x0, i - self.axes, dilated(kernel, dilation), stride, (padding, padding)
+                    x0,
+                    len(x0) - self.axes + i,
+                    dilated(kernel, dilation),
+                    stride,
+                    (padding, padding),
                 )
                 yield dropped._replace(
                     hint="ceil_mode: true gives the last rows a window of their own"

@@ -38,14 +38,19 @@ def wrapped(dim: int, rank: int) -> int:
     return dim + max(rank, 1) if dim < 0 else dim
 
 
-def in_rank(field: str, dim: int, rank: int, input_: str = "the input") -> Requirement:
-    """A dim argument lies in torch's range for a tensor of this rank."""
+def in_rank(
+    field: str, dim: int, rank: int, what: str = "the input", inputs: tuple[int, ...] = ()
+) -> Requirement:
+    """A dim argument lies in torch's range for a tensor of this rank: ``what``, or the input that is named."""
     reach = max(rank, 1)
     return Requirement(
         -reach <= dim < reach,
         "T202",
         field,
-        lambda: f"{field} is {dim}; torch takes {-reach}..{reach - 1} as {input_} has {rank} dims",
+        lambda name=what: (
+            f"{field} is {dim}; torch takes {-reach}..{reach - 1} as {name} has {rank} dims"
+        ),
+        inputs=inputs,
     )
 
 
@@ -121,6 +126,7 @@ class Chunk(Op, kw_only=True):
                 f"torch makes only {ceil_div(n, full)} chunks, of {full} each, from {n} in dim {self.dim}; "
                 f"there is no chunk {self.index}"
             ),
+            dim=wrapped(self.dim, len(x0)),
         )
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
@@ -189,16 +195,21 @@ def open_sizes(field: str, sizes: tuple[Dim, ...]) -> Requirements:
     )
 
 
+def _not_negative(field: str, sizes: tuple[Dim, ...], size: Dim) -> Requirement:
+    """One of the sizes of an argument is 0 or more."""
+    return Requirement(
+        size >= 0,
+        "T202",
+        field,
+        lambda: f"{field} {written(sizes)} asks for a negative size, {size}",
+    )
+
+
 def fits(field: str, sizes: tuple[Dim, ...], total: Dim, what: str) -> Requirements:
     """``total`` elements fill these sizes, one of which may be open. Source: ATen/InferSize.h, infer_size_impl."""
     for size in sizes:
         if not is_open(size):  # a dim expression is a number only here
-            yield Requirement(
-                size >= 0,
-                "T202",
-                field,
-                lambda: f"{field} {written(sizes)} asks for a negative size, {size}",
-            )
+            yield _not_negative(field, sizes, size)
     known = math.prod(size for size in sizes if not is_open(size))
     if not any(map(is_open, sizes)):
         yield Requirement(
@@ -408,6 +419,18 @@ class Transpose(Op, kw_only=True):
         return tuple(moved)
 
 
+def _stays(x: Shape, dim: int) -> Requirement:
+    """A dim that is no number yet is not 1, where torch would drop it."""
+    return Requirement(
+        x[dim] != 1,
+        "T303",
+        "dim",
+        lambda: f"dim {dim} of {written(x)} can be 1, and would then be dropped",
+        "give the dims to drop in dim",
+        dim=wrapped(dim, len(x)),
+    )
+
+
 @operation
 class Squeeze(Op, kw_only=True):
     """Drops dims of size 1: those of ``dim`` (others than 1 stay, as in torch), or all of them with null.
@@ -438,13 +461,7 @@ class Squeeze(Op, kw_only=True):
         yield from distinct_dims("dim", asked, len(x0))
         for dim in asked:
             if x0 and not isinstance(x0[dim], int):
-                yield Requirement(
-                    x0[dim] != 1,
-                    "T303",
-                    "dim",
-                    lambda: f"dim {dim} of {written(x0)} can be 1, and would then be dropped",
-                    "give the dims to drop in dim",
-                )
+                yield _stays(x0, dim)
 
     def _dropped(self, x: Shape) -> set[int]:
         asked = {wrapped(dim, len(x)) for dim in self._asked(len(x))}
@@ -548,6 +565,17 @@ class Sum(Reduction, kw_only=True):
     dtype: Numeric | None = None
 
 
+def _has_elements(x: Shape, dim: int) -> Requirement:
+    """A dim that is reduced is not 0."""
+    return Requirement(
+        x[dim] >= 1,
+        "T302",
+        "dim",
+        lambda: f"dim {dim} of {written(x)} is empty",
+        dim=wrapped(dim, len(x)),
+    )
+
+
 class Extreme(Reduction, kw_only=True):
     """What the largest and the smallest element share: there is none of an empty dim."""
 
@@ -555,10 +583,7 @@ class Extreme(Reduction, kw_only=True):
         yield from super().requirements(*x, **sizes)
         for dim in self._dims(len(x[0])):
             if x[0]:
-                n = x[0][dim]
-                yield Requirement(
-                    n >= 1, "T302", "dim", lambda: f"dim {dim} of {written(x[0])} is empty"
-                )
+                yield _has_elements(x[0], dim)
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         return Kept((0,), output=True) if any(needs) else NOTHING_KEPT

@@ -28,6 +28,7 @@ from tracer.ops.base import (
     Window,
     has_rank,
     in_range,
+    is_filled,
     operation,
     seen_by_cells,
     written,
@@ -190,17 +191,13 @@ class Resizing(Op, kw_only=True):
                 "T302",
                 None,
                 lambda: f"the input {written(x0)} has no channels",
+                dim=1,
             )
         least = 0 if area else 1
-        for n, out in zip(x0[2:], outs):
-            holds = n >= 1 if self.size is None else (n >= 1) | mean
-            yield Requirement(holds, "T302", None, lambda: f"the input {written(x0)} is empty")
-            yield Requirement(
-                out >= least,
-                "T302",
-                field,
-                lambda: f"the output size is {out} from {n}; torch needs at least {least}",
-            )
+        for dim, out in enumerate(outs, 2):
+            n = x0[dim]
+            yield is_filled(x0, dim, n >= 1 if self.size is None else (n >= 1) | mean)
+            yield _has_output(field, n, out, least, dim)
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         (x0,) = x
@@ -259,6 +256,17 @@ class Resizing(Op, kw_only=True):
         spatial = y[2:]
         mean = all(isinstance(n, int) and n == 1 for n in spatial)
         return Kept((0,)) if any(needs) and self.how().mode == "area" and not mean else NOTHING_KEPT
+
+
+def _has_output(field: str, n: Dim, out: Dim, least: int, dim: int) -> Requirement:
+    """The resized dim has at least this size."""
+    return Requirement(
+        out >= least,
+        "T302",
+        field,
+        lambda: f"the output size is {out} from {n}; torch needs at least {least}",
+        dim=dim,
+    )
 
 
 def _meant(factors: Factors, dim: int) -> Fraction:

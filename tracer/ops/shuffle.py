@@ -18,6 +18,7 @@ from tracer.ops.base import (
     has_length,
     has_rank,
     in_range,
+    is_filled,
     no_dropped_rows,
     operation,
     per_axis,
@@ -56,6 +57,7 @@ class PixelShuffle(Op, kw_only=True):
             "upscale_factor",
             lambda: f"{channels} channels do not divide by upscale_factor² = {square}",
             f"give the layer before it a multiple of {square} channels",
+            dim=len(x0) - 3,
         )
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
@@ -81,17 +83,22 @@ class PixelUnshuffle(Op, kw_only=True):
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         (x0,) = x
         yield _image(x0)
-        factor = self.downscale_factor
-        for n in x0[-2:]:
-            yield Requirement(
-                n % factor == 0,
-                "T302",
-                "downscale_factor",
-                lambda: f"{n} in {written(x0)} does not divide by downscale_factor {factor}",
-            )
-        for n in x0:
+        for dim in (len(x0) - 2, len(x0) - 1):
+            yield self._divides(x0, dim)
+        for dim, n in enumerate(x0):
             if isinstance(n, Size):
-                yield Requirement(n >= 1, "T302", None, lambda: f"the input {written(x0)} is empty")
+                yield is_filled(x0, dim)
+
+    def _divides(self, x: Shape, dim: int) -> Requirement:
+        """Height or width is a multiple of the factor."""
+        factor = self.downscale_factor
+        return Requirement(
+            x[dim] % factor == 0,
+            "T302",
+            "downscale_factor",
+            lambda: f"{x[dim]} in {written(x)} does not divide by downscale_factor {factor}",
+            dim=dim,
+        )
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         """torch returns an empty input as it is.
@@ -136,6 +143,7 @@ class ChannelShuffle(Op, kw_only=True):
             "T205",
             "groups",
             lambda: f"{channels} channels do not divide into {self.groups} groups",
+            dim=1,
         )
 
 
@@ -175,18 +183,22 @@ class Blocks(Op, kw_only=True):
             per_axis(v, 2) for v in (self.kernel_size, self.padding, self.dilation)
         )
         for i, n in enumerate(image):
-            extent, padded = dilated(kernels[i], dilations[i]), n + 2 * paddings[i]
-            yield Requirement(
-                padded >= extent,
-                "T302",
-                "kernel_size",
-                lambda: (
-                    f"the kernel spans {extent}, but {written(image)} is {padded} there, padding included"
-                ),
-            )
+            yield _reaches(image, dilated(kernels[i], dilations[i]), n + 2 * paddings[i])
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         return None
+
+
+def _reaches(image: Shape, extent: int, padded: Dim) -> Requirement:
+    """A padded axis is as long as the kernel."""
+    return Requirement(
+        padded >= extent,
+        "T302",
+        "kernel_size",
+        lambda: (
+            f"the kernel spans {extent}, but {written(image)} is {padded} there, padding included"
+        ),
+    )
 
 
 @operation
@@ -196,9 +208,10 @@ class Unfold(Blocks, kw_only=True):
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         (x0,) = x
         yield has_rank(x0, 3, 4)
-        for n in x0[-3:]:
-            yield Requirement(n >= 1, "T302", None, lambda: f"the input {written(x0)} is empty")
-        yield from self.fits(x0[-2:])
+        for dim in range(len(x0) - 3, len(x0)):
+            yield is_filled(x0, dim)
+        for dim, fits in enumerate(self.fits(x0[-2:]), len(x0) - 2):
+            yield fits._replace(dim=dim)
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         *lead, channels, height, width = x[0]
@@ -211,7 +224,7 @@ class Unfold(Blocks, kw_only=True):
         paddings, dilations = per_axis(self.padding, 2), per_axis(self.dilation, 2)
         for i, padding in enumerate(paddings):
             extent = dilated(kernels[i], dilations[i])
-            yield no_dropped_rows(x0, i - 2, extent, strides[i], (padding, padding))
+            yield no_dropped_rows(x0, len(x0) - 2 + i, extent, strides[i], (padding, padding))
 
 
 @operation
@@ -244,13 +257,15 @@ class Fold(Blocks, kw_only=True):
                 f"output_size {written(self.image())} has {rows}·{columns} = {blocks} blocks; "
                 f"the input {written(x0)} has {length}"
             ),
+            dim=len(x0) - 1,
         )
-        yield Requirement(channels >= 1, "T302", None, lambda: f"the input {written(x0)} is empty")
+        yield is_filled(x0, len(x0) - 2)
         yield Requirement(
             channels % self.area() == 0,
             "T204",
             "kernel_size",
             lambda: f"{channels} channels do not divide by the kernel's {self.area()} positions",
+            dim=len(x0) - 2,
         )
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:

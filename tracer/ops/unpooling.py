@@ -85,23 +85,23 @@ class MaxUnpool(Op, kw_only=True):
                 ),
             )
         for i, out in enumerate(self.shape(*x, **sizes)[-axes:]):
-            n, stride = x0[i - axes], self._strides()[i]
             if wanted is not None:
-                default = self._default(n, i)
-                yield Requirement(
-                    (out > default - stride) & (out < default + stride),
-                    "T301",
-                    "output_size",
-                    lambda: (
-                        f"makes {default - stride + 1}..{default + stride - 1} from {n}, but output_size asks for {out}"
-                    ),
-                )
-            yield Requirement(
-                out >= 0,
-                "T302",
-                None,
-                lambda: f"the output size is {out} from {n} in dim {len(x0) + i - axes}",
-            )
+                yield self._can_make(x0, i, out)
+            yield _has_output(x0, len(x0) - axes + i, out)
+
+    def _can_make(self, x: Shape, i: int, out: Dim) -> Requirement:
+        """The size wanted along an axis is less than a stride away from the default."""
+        dim = len(x) - self.axes + i
+        default, stride = self._default(x[dim], i), self._strides()[i]
+        return Requirement(
+            (out > default - stride) & (out < default + stride),
+            "T301",
+            "output_size",
+            lambda: (
+                f"makes {default - stride + 1}..{default + stride - 1} from {x[dim]}, but output_size asks for {out}"
+            ),
+            dim=dim,
+        )
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         (x0,) = x
@@ -143,6 +143,17 @@ class MaxUnpool(Op, kw_only=True):
             max(self._strides()[axis], 1),
         )
         return seen_by_spreading(kernel, stride, self._per_axis(self.padding)[axis])
+
+
+def _has_output(x: Shape, dim: int, out: Dim) -> Requirement:
+    """The output size of a dim is not negative."""
+    return Requirement(
+        out >= 0,
+        "T302",
+        None,
+        lambda: f"the output size is {out} from {x[dim]} in dim {dim}",
+        dim=dim,
+    )
 
 
 def _same(x: Shape, indices: Shape) -> Requirement:

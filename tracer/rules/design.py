@@ -56,7 +56,7 @@ def by_node(trace: Trace, code: str, hint: str | None = None) -> Iterator[Diagno
         if requirement.code == code:
             failed.setdefault(node.name, (node, []))[1].append(requirement)
     for node, requirements in failed.values():
-        message = joined([str(r.message) for r in requirements])
+        message = joined([requirement.text() for requirement in requirements])
         yield warning(
             trace, node, code, message, requirements[0].field, requirements[0].hint or hint
         )

@@ -6,7 +6,6 @@ torch.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -147,7 +146,7 @@ def _remarks_of(visit: Visit, op: Op) -> list[Requirement]:
     """The ``losses`` and ``cautions`` of an operation that do not hold for a node's inputs."""
     inputs, sizes = visit.inputs, visit.sizes
     remarks = chain(op.losses(*inputs, **sizes), op.cautions(*inputs, **sizes))
-    return [said(remark) for remark in remarks if not remark.holds]
+    return [remark for remark in remarks if not remark.holds]
 
 
 def declared_ops(network: Network) -> Ops:
@@ -359,35 +358,19 @@ def mismatch(pattern: tuple[DimPattern, ...], y: Shape, sizes: Mapping[str, int]
     return "; ".join(wrong) or None
 
 
-def said(requirement: Requirement) -> Requirement:
-    """The requirement with its message as text: a callable must be asked before its generator moves on."""
-    message = requirement.message
-    return requirement if isinstance(message, str) else requirement._replace(message=message())
-
-
-_INPUT = re.compile(r"\binput (\d+)\b")
-
-
 def refusal(
     path: str, node: Node, requirement: Requirement, inputs: list[Shape], given: Mapping[str, Shape]
 ) -> Diagnostic:
     """The diagnostic of a requirement that does not hold: the argument's place, and the producers'.
 
-    Where the message numbers inputs, they are named instead, and only they are shown.
+    Of several inputs, those that the requirement is about are named and shown.
     """
-    message = str(said(requirement).message)
-    sources = list(zip(node.inputs, inputs))
+    several = len(inputs) > 1
+    message = requirement.text([source.name for source in node.inputs] if several else ())
     operand = node.operands.get(requirement.field or "")
-    if len(sources) > 1:
-        numbered = {int(number) for number in _INPUT.findall(message)} & set(
-            range(1, len(sources) + 1)
-        )
-        message = _INPUT.sub(
-            lambda m: sources[int(m[1]) - 1][0].name if int(m[1]) in numbered else m[0], message
-        )
-        sources = [
-            source for number, source in enumerate(sources, 1) if not numbered or number in numbered
-        ]
+    if several:
+        about = requirement.inputs or range(len(inputs))
+        sources = [(node.inputs[i], inputs[i]) for i in sorted(about)]
     else:
         sources = [(operand, given[requirement.field or ""])] if operand is not None else []
     related = [
