@@ -12,7 +12,7 @@ import torch
 
 from tracer.importing.recording import Unrepresentable
 from tracer.network.values import did_you_mean
-from tracer.torch_bridge.forward import raised
+from tracer.torch_bridge.places import raised
 
 
 def module_from(source: str, arguments: Mapping[str, Any]) -> torch.nn.Module:

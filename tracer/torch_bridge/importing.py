@@ -21,9 +21,9 @@ from tracer.torch_bridge.forward import (
     OpenDims,
     batch_and_spatial_dims,
     no_dims,
-    raised,
     spatial_dims,
 )
+from tracer.torch_bridge.places import raised
 
 __all__ = ["Imported", "Unrepresentable", "from_module", "read_module"]
 

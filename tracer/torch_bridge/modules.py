@@ -1,33 +1,50 @@
-"""Which modules are operations, and the arguments that they were made with."""
+"""The modules that are operations, and the arguments that they were made with."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import torch
 
+from tracer.ops.base import Op
 from tracer.ops.registry import find_operation
 
 UNSAID = ("device", "dtype")
 """Arguments that say where a module is, not what it is."""
 
 
-def operation_of(module: torch.nn.Module) -> str | None:
-    """The operation that a module is: a class of torch.nn, or one made from it that leaves its forward alone."""
+class ModuleOperation(NamedTuple):
+    """The operation that a module is."""
+
+    torch_class: type[torch.nn.Module]
+    """The class of torch.nn whose forward it has."""
+    operation: type[Op]
+
+    @property
+    def name(self) -> str:
+        """The name of the operation in a config."""
+        return self.operation.__name__
+
+
+def operation_of(module: torch.nn.Module) -> ModuleOperation | None:
+    """The operation of a module: of a class of torch.nn, or of one made from it that leaves its forward alone."""
     for cls in type(module).__mro__:
-        if (
-            cls.__module__.startswith("torch.nn.modules.")
-            and find_operation(cls.__name__) is not None
-        ):
-            return cls.__name__ if type(module).forward is getattr(cls, "forward", None) else None
+        operation = operation_of_class(cls)
+        if operation is not None:
+            keeps_forward = type(module).forward is getattr(cls, "forward", None)
+            return ModuleOperation(cls, operation) if keeps_forward else None
     return None
 
 
-def arguments_of(module: torch.nn.Module, op_name: str) -> dict[str, Any]:
+def operation_of_class(cls: type) -> type[Op] | None:
+    """The operation of a class of torch.nn: the two have one name."""
+    is_torchs = getattr(torch.nn, cls.__name__, None) is cls
+    return find_operation(cls.__name__) if is_torchs else None
+
+
+def arguments_of(module: torch.nn.Module, cls: type[Op]) -> dict[str, Any]:
     """The arguments with which a module of torch.nn was made, where they are not torch's defaults."""
-    cls = find_operation(op_name)
-    assert cls is not None
     found: dict[str, Any] = {}
     for field in msgspec.structs.fields(cls):
         word = field.encode_name

@@ -12,7 +12,7 @@ import torch
 from tracer.importing.recording import Value
 from tracer.ops.pointwise import Function
 from tracer.ops.registry import find_operation
-from tracer.torch_bridge.calls import Call, handles, is_size, number_of
+from tracer.torch_bridge.dispatch import TorchCall, handles, is_size, number_of
 
 ACTIVATIONS = {
     "relu": "ReLU", "relu6": "ReLU6", "leaky_relu": "LeakyReLU", "gelu": "GELU", "silu": "SiLU", "elu": "ELU",
@@ -25,8 +25,8 @@ ACTIVATIONS = {
 
 
 @handles(*ACTIVATIONS)
-def _activation(call: Call) -> torch.Tensor:
-    op_name = ACTIVATIONS[call.name.rstrip("_")]
+def _activation(call: TorchCall) -> torch.Tensor:
+    op_name = ACTIVATIONS[call.registered]
     cls = find_operation(op_name)
     assert cls is not None
     fields = {f.encode_name: f.default for f in msgspec.structs.fields(cls)}
@@ -41,9 +41,9 @@ def _activation(call: Call) -> torch.Tensor:
 
 
 @handles("clamp", "clip", "clamp_min", "clamp_max")
-def _clamp(call: Call) -> torch.Tensor:
+def _clamp(call: TorchCall) -> torch.Tensor:
     names = {"clamp_min": "input min", "clamp_max": "input max"}.get(
-        call.name.rstrip("_"), "input min max"
+        call.registered, "input min max"
     )
     words = call.bound(names, min=None, max=None)
     low = -math.inf if words["min"] is None else words["min"]
@@ -61,16 +61,12 @@ POINTWISE: dict[str, str] = {name: name for name in get_args(Function)} | {
 
 
 @handles(*POINTWISE)
-def _pointwise(call: Call) -> torch.Tensor:
-    return call.add(
-        "Pointwise",
-        [call.args[0]],
-        {"function": POINTWISE[call.name.rstrip("_") if call.name not in POINTWISE else call.name]},
-    )
+def _pointwise(call: TorchCall) -> torch.Tensor:
+    return call.add("Pointwise", [call.args[0]], {"function": POINTWISE[call.registered]})
 
 
 @handles("pow", "__pow__")
-def _power(call: Call) -> torch.Tensor:
+def _power(call: TorchCall) -> torch.Tensor:
     words = call.bound("input exponent")
     function = {2: "square", 0.5: "sqrt", -0.5: "rsqrt", -1: "reciprocal"}.get(
         number_of(words["exponent"]) or 0
@@ -88,15 +84,15 @@ MERGES = {
 
 
 @handles(*MERGES)
-def _merge(call: Call) -> torch.Tensor:
+def _merge(call: TorchCall) -> torch.Tensor:
     words = call.bound("input other alpha", alpha=1)
     a, b = words["input"], words["other"]
-    op_name = MERGES[call.name.rstrip("_") if call.name not in MERGES else call.name]
+    op_name = MERGES[call.registered]
     if words["alpha"] != 1 or words.get("rounding_mode") is not None:
         raise call.refused(f"{call.name} with alpha or rounding_mode")
     if (
         isinstance(b, torch.Tensor)
-        and call.forward.value(b) is None
+        and call.tensors.value(b) is None
         and (number := number_of(b)) is not None
     ):
         b = number
@@ -117,7 +113,7 @@ def _merge(call: Call) -> torch.Tensor:
 
 
 @handles("rsub", "__rsub__")
-def _reversed_difference(call: Call) -> torch.Tensor:
+def _reversed_difference(call: TorchCall) -> torch.Tensor:
     words = call.bound("input other alpha", alpha=1)
     number = number_of(words["other"])
     if number is None:
@@ -126,7 +122,7 @@ def _reversed_difference(call: Call) -> torch.Tensor:
 
 
 @handles("__rtruediv__", "__rdiv__")
-def _reversed_quotient(call: Call) -> torch.Tensor:
+def _reversed_quotient(call: TorchCall) -> torch.Tensor:
     x, other = call.args
     number = number_of(other)
     if number is None:
@@ -139,10 +135,10 @@ def _reversed_quotient(call: Call) -> torch.Tensor:
 
 
 @handles("cat", "concat", "concatenate")
-def _concat(call: Call) -> torch.Tensor:
+def _concat(call: TorchCall) -> torch.Tensor:
     words = call.bound("tensors dim", dim=0)
     dim, tensors = words["dim"], list(words["tensors"])
-    zeros = [call.forward.zeros.get(id(tensor)) for tensor in tensors]
+    zeros = [call.tensors.zeros.get(tensor) for tensor in tensors]
     if len(tensors) == 2 and zeros.count(None) == 1:
         return _padded_with(
             call, tensors, dim, 0 if zeros[0] else 1, (zeros[0] or zeros[1] or ((), ()))[1]
@@ -151,7 +147,7 @@ def _concat(call: Call) -> torch.Tensor:
 
 
 def _padded_with(
-    call: Call, tensors: Sequence[Any], dim: int, which: int, sizes: tuple[Any, ...]
+    call: TorchCall, tensors: Sequence[Any], dim: int, which: int, sizes: tuple[Any, ...]
 ) -> torch.Tensor:
     """Zeros before or behind a tensor."""
     value = call.value(tensors[1 - which])
@@ -166,19 +162,19 @@ def _padded_with(
 
 
 @handles("stack")
-def _stack(call: Call) -> torch.Tensor:
+def _stack(call: TorchCall) -> torch.Tensor:
     words = call.bound("tensors dim", dim=0)
     return call.add("Stack", list(words["tensors"]), {"dim": words["dim"]} if words["dim"] else {})
 
 
 @handles("matmul", "__matmul__", "bmm", "mm")
-def _matmul(call: Call) -> torch.Tensor:
+def _matmul(call: TorchCall) -> torch.Tensor:
     words = call.bound("input other")
     return call.add("MatMul", [words["input"], words.get("other", words.get("mat2"))])
 
 
 @handles("addcmul", "addcdiv")
-def _add_product(call: Call) -> torch.Tensor:
+def _add_product(call: TorchCall) -> torch.Tensor:
     words = call.bound("input tensor1 tensor2 value", value=1)
     joined = call.add(
         "Mul" if call.name.startswith("addcmul") else "Div", [words["tensor1"], words["tensor2"]]
@@ -189,7 +185,7 @@ def _add_product(call: Call) -> torch.Tensor:
 
 
 @handles("addmm", "baddbmm", "addbmm")
-def _add_matmul(call: Call) -> torch.Tensor:
+def _add_matmul(call: TorchCall) -> torch.Tensor:
     words = call.bound("input batch1 batch2 beta alpha", beta=1, alpha=1)
     factors = [
         words.get(new, words.get(old)) for new, old in (("mat1", "batch1"), ("mat2", "batch2"))
@@ -210,7 +206,7 @@ def _add_matmul(call: Call) -> torch.Tensor:
 
 
 @handles("scaled_dot_product_attention")
-def _attention(call: Call) -> torch.Tensor:
+def _attention(call: TorchCall) -> torch.Tensor:
     words = call.bound(
         "query key value attn_mask dropout_p is_causal scale",
         attn_mask=None,
@@ -237,7 +233,7 @@ def _attention(call: Call) -> torch.Tensor:
 
 
 @handles("einsum")
-def _einsum(call: Call) -> torch.Tensor:
+def _einsum(call: TorchCall) -> torch.Tensor:
     equation, *operands = call.args
     tensors = (
         list(operands[0])
@@ -267,7 +263,7 @@ def _einsum(call: Call) -> torch.Tensor:
     return call.made(_contracted(call, values, terms, output))
 
 
-def _ordered(call: Call, value: Value, letters: str, wanted: str) -> Value:
+def _ordered(call: TorchCall, value: Value, letters: str, wanted: str) -> Value:
     """The dims in the wanted order."""
     if letters == wanted:
         return value
@@ -276,7 +272,9 @@ def _ordered(call: Call, value: Value, letters: str, wanted: str) -> Value:
     )
 
 
-def _contracted(call: Call, values: Sequence[Value], terms: Sequence[str], output: str) -> Value:
+def _contracted(
+    call: TorchCall, values: Sequence[Value], terms: Sequence[str], output: str
+) -> Value:
     """Two tensors as one matrix product: dims of both that stay are its batch, those that don't are summed."""
     a, b = terms
     batch = "".join(c for c in a if c in b and c in output)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import torch
@@ -10,11 +10,7 @@ import torch
 from tracer.importing.recording import Value
 from tracer.importing.run_time_sizes import RunTimeSize
 from tracer.ops.registry import find_operation
-from tracer.torch_bridge.calls import Call, handles, is_plain, uniform
-
-if TYPE_CHECKING:
-    pass
-
+from tracer.torch_bridge.dispatch import TorchCall, handles, is_plain, uniform
 
 SLIDING = "input kernel_size stride padding"
 WINDOWS = {
@@ -33,7 +29,7 @@ WINDOWS = {
 
 
 @handles(*WINDOWS)
-def _window(call: Call) -> torch.Tensor:
+def _window(call: TorchCall) -> torch.Tensor:
     op_name, names = WINDOWS[call.name]
     words = call.bound(names)
     x = words.pop("input")
@@ -64,7 +60,7 @@ def _same(value: Any, default: Any) -> bool:
     "conv_transpose3d",
     "conv_transpose",
 )
-def _convolution(call: Call) -> torch.Tensor:
+def _convolution(call: TorchCall) -> torch.Tensor:
     transposed = "transpose" in call.name
     names = "input weight bias stride padding " + (
         "output_padding groups dilation" if transposed else "dilation groups"
@@ -73,7 +69,7 @@ def _convolution(call: Call) -> torch.Tensor:
         names, bias=None, stride=1, padding=0, groups=1, dilation=1, output_padding=0
     )
     weight = words["weight"]
-    if call.forward.value(weight) is not None:
+    if call.tensors.value(weight) is not None:
         raise call.refused("a convolution whose kernel depends on the input")
     axes = weight.dim() - 2
     op_name = f"Conv{'Transpose' if transposed else ''}{axes}d"
@@ -105,10 +101,10 @@ def _convolution(call: Call) -> torch.Tensor:
 
 
 @handles("linear")
-def _linear(call: Call) -> torch.Tensor:
+def _linear(call: TorchCall) -> torch.Tensor:
     words = call.bound("input weight bias", bias=None)
     weight = words["weight"]
-    if call.forward.value(weight) is not None:
+    if call.tensors.value(weight) is not None:
         raise call.refused("a linear map whose weights depend on the input")
     arguments: dict[str, Any] = {"in_features": weight.shape[1], "out_features": weight.shape[0]}
     if words["bias"] is None:
@@ -119,7 +115,7 @@ def _linear(call: Call) -> torch.Tensor:
 
 
 @handles("batch_norm", "instance_norm")
-def _channel_norm(call: Call) -> torch.Tensor:
+def _channel_norm(call: TorchCall) -> torch.Tensor:
     batch = call.name == "batch_norm"
     order = (
         "weight bias training momentum eps" if batch else "weight bias use_input_stats momentum eps"
@@ -147,7 +143,7 @@ def _channel_norm(call: Call) -> torch.Tensor:
 
 
 @handles("group_norm")
-def _group_norm(call: Call) -> torch.Tensor:
+def _group_norm(call: TorchCall) -> torch.Tensor:
     words = call.bound("input num_groups weight bias eps", weight=None, bias=None, eps=1e-5)
     arguments: dict[str, Any] = {"num_groups": words["num_groups"]}
     if words["eps"] != 1e-5:
@@ -160,7 +156,7 @@ def _group_norm(call: Call) -> torch.Tensor:
 
 
 @handles("layer_norm", "rms_norm")
-def _trailing_norm(call: Call) -> torch.Tensor:
+def _trailing_norm(call: TorchCall) -> torch.Tensor:
     layer = call.name == "layer_norm"
     words = call.bound(
         f"input normalized_shape weight {'bias ' if layer else ''}eps", weight=None, bias=None
@@ -182,7 +178,7 @@ def _trailing_norm(call: Call) -> torch.Tensor:
 
 
 @handles("prelu")
-def _prelu(call: Call) -> torch.Tensor:
+def _prelu(call: TorchCall) -> torch.Tensor:
     words = call.bound("input weight")
     count = words["weight"].numel()
     arguments = {"num_parameters": count} if count != 1 else {}
@@ -190,7 +186,7 @@ def _prelu(call: Call) -> torch.Tensor:
 
 
 @handles("interpolate", "upsample", "upsample_nearest", "upsample_bilinear")
-def _interpolate(call: Call) -> torch.Tensor:
+def _interpolate(call: TorchCall) -> torch.Tensor:
     words = call.bound(
         "input size scale_factor mode align_corners recompute_scale_factor antialias",
         size=None,
@@ -232,7 +228,7 @@ PADS = {
 
 
 @handles("pad")
-def _pad(call: Call) -> torch.Tensor:
+def _pad(call: TorchCall) -> torch.Tensor:
     words = call.bound("input pad mode value", mode="constant", value=None)
     pad, value = call.sizes(words["pad"]), words["value"] or 0
     axes = len(pad) // 2

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
-from tracer.torch_bridge.calls import Call, handles
-
-if TYPE_CHECKING:
-    pass
+from tracer.torch_bridge.dispatch import Sharing, TorchCall, handles
 
 
 @handles(".shape")
-def _shape(call: Call) -> Any:
+def _shape(call: TorchCall) -> Any:
     return tuple.__new__(Sizes, call.recording.dims(call.known(call.args[0])))
 
 
@@ -37,7 +34,7 @@ class Sizes(tuple[Any, ...]):
 
 
 @handles("size")
-def _size(call: Call) -> Any:
+def _size(call: TorchCall) -> Any:
     words = call.bound("input dim", dim=None)
     value = call.known(words["input"])
     if words["dim"] is None:
@@ -46,17 +43,17 @@ def _size(call: Call) -> Any:
 
 
 @handles("dim", "ndimension", ".ndim")
-def _rank(call: Call) -> int:
+def _rank(call: TorchCall) -> int:
     return len(call.known(call.args[0]).shape)
 
 
 @handles("numel", "nelement")
-def _numel(call: Call) -> Any:
+def _numel(call: TorchCall) -> Any:
     return math.prod(call.recording.dims(call.value(call.args[0])))
 
 
 @handles("__len__")
-def _length(call: Call) -> int:
+def _length(call: TorchCall) -> int:
     return call.value(call.args[0]).shape[0]
 
 
@@ -66,28 +63,29 @@ VALUES = ("__bool__", "item", "tolist", "numpy", "__float__", "__int__", "__inde
 
 
 @handles(*VALUES)
-def _values(call: Call) -> Any:
+def _values(call: TorchCall) -> Any:
     raise call.refused("the values of a tensor decide here, which no config can say")
 
 
 @handles("gt", "lt", "ge", "le", "eq", "ne", "isnan", "isinf", "isfinite", "any", "all", "logical_not", "logical_and",
          "logical_or", "argmax", "argmin", "zeros_like", "ones_like", "empty_like", "full_like", "rand_like",
          "randn_like", "new_zeros", "new_ones", "new_empty", "new_full", "new_tensor")  # fmt: skip
-def _fresh(call: Call) -> Any:
-    return call.unknown(call.value(call.args[0]).shape)
+def _fresh(call: TorchCall) -> Any:
+    return call.tensors.unknown(call.value(call.args[0]).shape)
 
 
 # --- what changes nothing --------------------------------------------------------------------------------------------
 
 
-@handles("contiguous", "clone", "detach", "float", "to", "type_as", "cpu", "cuda", "half", "double", "bfloat16",
-         ".data", "alias", "checkpoint", "requires_grad")  # fmt: skip
-def _kept(call: Call) -> torch.Tensor:
+@handles("clone", "cuda", "half", "double", "bfloat16", "checkpoint")
+@handles("contiguous", "detach", "float", "to", "type_as", "cpu", ".data", "alias", "requires_grad",
+         sharing=Sharing.WHOLE)  # fmt: skip
+def _kept(call: TorchCall) -> torch.Tensor:
     return call.made(call.value(call.args[0]))
 
 
+@handles("dropout", sharing=Sharing.WHOLE)
 @handles(
-    "dropout",
     "dropout1d",
     "dropout2d",
     "dropout3d",
@@ -95,7 +93,7 @@ def _kept(call: Call) -> torch.Tensor:
     "feature_dropout",
     "feature_alpha_dropout",
 )
-def _dropout(call: Call) -> torch.Tensor:
+def _dropout(call: TorchCall) -> torch.Tensor:
     words = call.bound("input p training inplace", training=True)
     if words["training"]:
         raise call.refused(f"{call.name} draws at random in eval mode too")

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from tracer.importing.recording import Value
 from tracer.importing.run_time_sizes import RunTimeSize
-from tracer.torch_bridge.calls import Call, handles, is_plain, is_size, is_zero
-
-if TYPE_CHECKING:
-    pass
+from tracer.torch_bridge.dispatch import Sharing, TorchCall, handles, is_plain, is_size, is_zero
 
 
-@handles("view", "reshape", "view_as", "reshape_as")
-def _reshape(call: Call) -> torch.Tensor:
+@handles("view", "reshape", "view_as", "reshape_as", sharing=Sharing.VIEW)
+def _reshape(call: TorchCall) -> torch.Tensor:
     x, *rest = call.args
     given = rest or list(call.kwargs.values())
     if len(given) == 1 and isinstance(given[0], torch.dtype):
@@ -27,8 +24,8 @@ def _reshape(call: Call) -> torch.Tensor:
     return call.add("Reshape", [x], {"shape": call.sizes(sizes)})
 
 
-@handles("flatten")
-def _flatten(call: Call) -> torch.Tensor:
+@handles("flatten", sharing=Sharing.VIEW)
+def _flatten(call: TorchCall) -> torch.Tensor:
     words = call.bound("input start_dim end_dim", start_dim=0, end_dim=-1)
     x = words.pop("input")
     return call.add(
@@ -36,8 +33,8 @@ def _flatten(call: Call) -> torch.Tensor:
     )
 
 
-@handles("unflatten")
-def _unflatten(call: Call) -> torch.Tensor:
+@handles("unflatten", sharing=Sharing.VIEW)
+def _unflatten(call: TorchCall) -> torch.Tensor:
     words = call.bound("input dim sizes")
     value = call.value(words["input"])
     sizes = call.sizes(words["sizes"])
@@ -50,16 +47,16 @@ def _unflatten(call: Call) -> torch.Tensor:
     return call.add("Reshape", [words["input"]], {"shape": (*dims[:dim], *sizes, *dims[dim + 1 :])})
 
 
-@handles("permute")
-def _permute(call: Call) -> torch.Tensor:
+@handles("permute", sharing=Sharing.VIEW)
+def _permute(call: TorchCall) -> torch.Tensor:
     x, *rest = call.args
     given = rest or list(call.kwargs.values())
     dims = given[0] if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
     return call.add("Permute", [x], {"dims": tuple(dims)})
 
 
-@handles("movedim", "moveaxis")
-def _move(call: Call) -> torch.Tensor:
+@handles("movedim", "moveaxis", sharing=Sharing.VIEW)
+def _move(call: TorchCall) -> torch.Tensor:
     words = call.bound("input source destination")
     rank = len(call.value(words["input"]).shape)
     places = [
@@ -72,14 +69,14 @@ def _move(call: Call) -> torch.Tensor:
     return call.add("Permute", [words["input"]], {"dims": tuple(order)})
 
 
-@handles("transpose", "swapaxes", "swapdims")
-def _transpose(call: Call) -> torch.Tensor:
+@handles("transpose", "swapaxes", "swapdims", sharing=Sharing.VIEW)
+def _transpose(call: TorchCall) -> torch.Tensor:
     words = call.bound("input dim0 dim1")
     return call.add("Transpose", [words["input"]], {"dim0": words["dim0"], "dim1": words["dim1"]})
 
 
-@handles("t", ".T", ".mT", ".H", ".mH")
-def _turned(call: Call) -> torch.Tensor:
+@handles("t", ".T", ".mT", ".H", ".mH", sharing=Sharing.VIEW)
+def _turned(call: TorchCall) -> torch.Tensor:
     x = call.value(call.args[0])
     if len(x.shape) < 2:
         return call.made(x)
@@ -88,29 +85,30 @@ def _turned(call: Call) -> torch.Tensor:
     return call.add("Transpose", [x], {"dim0": -2, "dim1": -1})
 
 
-@handles("squeeze")
-def _squeeze(call: Call) -> torch.Tensor:
+@handles("squeeze", sharing=Sharing.VIEW)
+def _squeeze(call: TorchCall) -> torch.Tensor:
     words = call.bound("input dim", dim=None)
     return call.add(
         "Squeeze", [words["input"]], {} if words["dim"] is None else {"dim": words["dim"]}
     )
 
 
-@handles("unsqueeze")
-def _unsqueeze(call: Call) -> torch.Tensor:
+@handles("unsqueeze", sharing=Sharing.VIEW)
+def _unsqueeze(call: TorchCall) -> torch.Tensor:
     words = call.bound("input dim")
     return call.add("Unsqueeze", [words["input"]], {"dim": words["dim"]})
 
 
-@handles("chunk")
-def _chunk(call: Call) -> tuple[torch.Tensor, ...]:
+@handles("chunk", sharing=Sharing.VIEW)
+def _chunk(call: TorchCall) -> tuple[torch.Tensor, ...]:
     words = call.bound("input chunks dim", dim=0)
     values = call.recording.add_chunks(call.value(words["input"]), words["chunks"], words["dim"])
     return tuple(map(call.made, values))
 
 
-@handles("split", "split_with_sizes", "tensor_split")
-def _split(call: Call) -> tuple[torch.Tensor, ...]:
+@handles("tensor_split")
+@handles("split", "split_with_sizes", sharing=Sharing.VIEW)
+def _split(call: TorchCall) -> tuple[torch.Tensor, ...]:
     words = call.bound("input split_size dim", dim=0)
     size = words.get("split_size_or_sections", words.get("split_sizes", words.get("split_size")))
     value, dim = call.value(words["input"]), words["dim"]
@@ -130,14 +128,14 @@ def _split(call: Call) -> tuple[torch.Tensor, ...]:
     return tuple(found)
 
 
-@handles("narrow")
-def _narrow(call: Call) -> torch.Tensor:
+@handles("narrow", sharing=Sharing.VIEW)
+def _narrow(call: TorchCall) -> torch.Tensor:
     words = call.bound("input dim start length")
     start, length = words["start"], words["length"]
     return _narrowed(call, call.value(words["input"]), words["dim"], start, start + length)
 
 
-def _narrowed(call: Call, value: Value, dim: int, start: Any, stop: Any) -> torch.Tensor:
+def _narrowed(call: TorchCall, value: Value, dim: int, start: Any, stop: Any) -> torch.Tensor:
     call.sizes((start, stop))
     if start == 0 and is_size(stop, value, dim):
         return call.made(value)
@@ -147,8 +145,9 @@ def _narrowed(call: Call, value: Value, dim: int, start: Any, stop: Any) -> torc
     )
 
 
-@handles("unbind", "__iter__")
-def _unbind(call: Call) -> Any:
+@handles("__iter__")
+@handles("unbind", sharing=Sharing.VIEW)
+def _unbind(call: TorchCall) -> Any:
     words = call.bound("input dim", dim=0)
     value, dim = call.value(words["input"]), words["dim"]
     if not isinstance(value.sizes[dim], int):
@@ -157,13 +156,13 @@ def _unbind(call: Call) -> Any:
     return iter(found) if call.name == "__iter__" else tuple(found)
 
 
-@handles("select")
-def _select(call: Call) -> torch.Tensor:
+@handles("select", sharing=Sharing.VIEW)
+def _select(call: TorchCall) -> torch.Tensor:
     words = call.bound("input dim index")
     return _selected(call, call.value(words["input"]), words["dim"], words["index"])
 
 
-def _selected(call: Call, value: Value, dim: int, index: int) -> torch.Tensor:
+def _selected(call: TorchCall, value: Value, dim: int, index: int) -> torch.Tensor:
     """One position of a dim, which is dropped."""
     dim %= len(value.shape)
     call.sizes((index,))
@@ -189,8 +188,8 @@ def _selected(call: Call, value: Value, dim: int, index: int) -> torch.Tensor:
     return call.add("Squeeze", [one], {"dim": dim})
 
 
-@handles("__getitem__")
-def _item(call: Call) -> torch.Tensor:
+@handles("__getitem__", sharing=Sharing.VIEW)
+def _item(call: TorchCall) -> torch.Tensor:
     tensor, index = call.args
     indices = list(index) if isinstance(index, tuple) else [index]
     value = call.value(tensor)
@@ -214,7 +213,7 @@ def _item(call: Call) -> torch.Tensor:
     return call.made(value)
 
 
-def _sliced(call: Call, value: Value, dim: int, part: slice) -> Value:
+def _sliced(call: TorchCall, value: Value, dim: int, part: slice) -> Value:
     start, stop, step = part.start, part.stop, part.step
     call.sizes([n for n in (start, stop, step) if n is not None])
     if (
@@ -237,8 +236,8 @@ def _sliced(call: Call, value: Value, dim: int, part: slice) -> Value:
     return call.value(call.add("Slice", [value], arguments))
 
 
-@handles("expand", "expand_as", "broadcast_to")
-def _expand(call: Call) -> torch.Tensor:
+@handles("expand", "expand_as", "broadcast_to", sharing=Sharing.VIEW)
+def _expand(call: TorchCall) -> torch.Tensor:
     x, *rest = call.args
     value = call.value(x)
     if call.name == "expand_as":
@@ -260,7 +259,7 @@ def _is_minus_one(n: Any) -> bool:
 
 
 @handles("repeat", "tile")
-def _repeat(call: Call) -> torch.Tensor:
+def _repeat(call: TorchCall) -> torch.Tensor:
     x, *rest = call.args
     value = call.value(x)
     given = rest or list(call.kwargs.values())
@@ -286,7 +285,7 @@ REDUCTIONS = {"mean": "Mean", "sum": "Sum", "amax": "Amax", "amin": "Amin"}
 
 
 @handles(*REDUCTIONS)
-def _reduction(call: Call) -> torch.Tensor:
+def _reduction(call: TorchCall) -> torch.Tensor:
     words = call.bound("input dim keepdim", dim=None, keepdim=False)
     arguments: dict[str, Any] = {}
     if words["dim"] not in (None, ()):
@@ -299,7 +298,7 @@ def _reduction(call: Call) -> torch.Tensor:
 
 
 @handles("norm", "linalg_norm", "linalg_vector_norm", "vector_norm")
-def _norm(call: Call) -> torch.Tensor:
+def _norm(call: TorchCall) -> torch.Tensor:
     words = call.bound("input p dim keepdim", p=2, dim=None, keepdim=False)
     if words.get("ord", words["p"]) not in (2, 2.0, "fro", None):
         raise call.refused(f"the norm {words.get('ord', words['p'])!r}")
@@ -310,7 +309,7 @@ def _norm(call: Call) -> torch.Tensor:
 
 
 @handles("normalize")
-def _normalize(call: Call) -> torch.Tensor:
+def _normalize(call: TorchCall) -> torch.Tensor:
     words = call.bound("input p dim eps", p=2.0, dim=1, eps=1e-12)
     if words["p"] != 2:
         raise call.refused(f"normalize by the norm {words['p']!r}")
@@ -322,7 +321,7 @@ def _normalize(call: Call) -> torch.Tensor:
 
 
 @handles("roll")
-def _roll(call: Call) -> torch.Tensor:
+def _roll(call: TorchCall) -> torch.Tensor:
     words = call.bound("input shifts dims", dims=None)
     value = call.value(words["input"])
     shifts, dims = (
@@ -342,7 +341,7 @@ def _roll(call: Call) -> torch.Tensor:
 
 
 @handles("max", "min")
-def _extreme(call: Call) -> Any:
+def _extreme(call: TorchCall) -> Any:
     words = call.bound("input dim keepdim", dim=None, keepdim=False)
     op_name = {"max": "Amax", "min": "Amin"}[call.name]
     if isinstance(words["dim"], torch.Tensor):
@@ -353,4 +352,6 @@ def _extreme(call: Call) -> Any:
         return call.add(op_name, [words["input"]])
     arguments = {"dim": words["dim"], **({"keepdim": True} if words["keepdim"] else {})}
     found = call.add(op_name, [words["input"]], arguments)
-    return getattr(torch.return_types, call.name)((found, call.unknown(call.value(found).shape)))
+    return getattr(torch.return_types, call.name)(
+        (found, call.tensors.unknown(call.value(found).shape))
+    )

@@ -1,0 +1,339 @@
+"""The table from torch's functions and modules to the handlers that make operations of them.
+
+A handler is found by the function's name: torch.relu, torch.nn.functional.relu, Tensor.relu and Tensor.relu_ are one.
+Handlers register themselves (:func:`handles`, :func:`handles_modules`) in the files of
+:mod:`tracer.torch_bridge.handlers`. What has none is refused by name.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+
+from tracer.importing.recording import Recording, Unrepresentable, Value
+from tracer.importing.run_time_sizes import RunTimeSize
+from tracer.torch_bridge.tensors import Tensors
+
+SPELLINGS = {"axis": "dim", "x": "input", "keepdims": "keepdim", "self": "input"}
+"""Other words that torch takes for an argument."""
+
+
+class TorchCall:
+    """One call of a function, its arguments by the names that its handler gives them."""
+
+    def __init__(
+        self,
+        tensors: Tensors,
+        name: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        *,
+        registered: str | None = None,
+    ) -> None:
+        self.tensors = tensors
+        self.recording: Recording = tensors.recording
+        self.name = name
+        """The name that it is called by, ``relu_``."""
+        self.registered = name if registered is None else registered
+        """The name that its handler is registered under, ``relu``."""
+        self.args = tuple(args)
+        self.kwargs = dict(kwargs)
+        self.in_place = self.kwargs.get("inplace") is True
+        """Whether the first tensor is changed."""
+
+    @property
+    def first(self) -> Any:
+        """The tensor that it is called with first."""
+        return self.args[0] if self.args else self.kwargs.get("input")
+
+    def bound(self, names: str, **defaults: Any) -> dict[str, Any]:
+        """The arguments by name. Refused where there are more than these, or an ``out``."""
+        words = names.split()
+        if self.kwargs.get("out") is not None:
+            raise self.refused(f"{self.name} writes into another tensor (out=)")
+        if len(self.args) > len(words):
+            raise self.refused(f"{self.name} is called with more arguments than are known")
+
+        positional = dict(zip(words, self.args))
+        by_keyword = {SPELLINGS.get(word, word): value for word, value in self.kwargs.items()}
+        return {**defaults, **positional, **by_keyword}
+
+    def refused(self, why: str) -> Unrepresentable:
+        """The error that says why, and at which line of the user's source."""
+        return self.recording.refused(why)
+
+    def value(self, tensor: Any) -> Value:
+        """The value of a tensor, as the source of a step."""
+        return self.tensors.operand(tensor)
+
+    def known(self, tensor: Any) -> Value:
+        """The value of a tensor whose sizes alone are read: its content may have been changed since."""
+        found = self.tensors.value(tensor)
+        return self.value(tensor) if found is None else found
+
+    def add(
+        self,
+        op_name: str,
+        sources: Sequence[Any],
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        owner: Any = None,
+    ) -> torch.Tensor:
+        """One more step; the tensor that stands for what it makes."""
+        values = [self.value(source) for source in sources]
+        return self.made(self.recording.add(op_name, values, arguments, owner=owner))
+
+    def made(self, value: Value) -> torch.Tensor:
+        """A new tensor that stands for a value."""
+        return self.tensors.tensor(value)
+
+    def sizes(self, sizes: Any) -> tuple[Any, ...]:
+        """Sizes that are an argument; refused where it is not known how one was computed."""
+        found = tuple(sizes) if isinstance(sizes, (list, tuple)) else (sizes,)
+        self.recording.known(found)
+        return found
+
+
+class ModuleCall(TorchCall):
+    """One call of a module that is an operation."""
+
+    def __init__(
+        self,
+        tensors: Tensors,
+        module: torch.nn.Module,
+        op_name: str,
+        label: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+    ) -> None:
+        super().__init__(tensors, op_name, args, kwargs)
+        self.module = module
+        self.label = label
+        """The module's name in the part that calls it."""
+
+    def add_module(self, sources: Sequence[Any], arguments: Mapping[str, Any]) -> torch.Tensor:
+        """The step; the module's weights are its own."""
+        values = [self.value(source) for source in sources]
+        made = self.recording.add(self.name, values, arguments, self.label, owner=self.module)
+        if getattr(self.module, "inplace", False):
+            return self.tensors.become(sources[0], made)
+        return self.made(made)
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+
+
+class Sharing(enum.Enum):
+    """Whether what a function gives may have the memory of its first tensor."""
+
+    NONE = "none"
+    VIEW = "a part of it, or all in another order"
+    WHOLE = "all of it, in the same places"
+
+
+class Handler(NamedTuple):
+    """What is done for a function of torch."""
+
+    run: Callable[[TorchCall], Any]
+    sharing: Sharing
+
+
+class ModuleHandler(NamedTuple):
+    """What is done for a class of torch.nn."""
+
+    run: Callable[[ModuleCall, dict[str, Any]], Any]
+    """Takes the arguments that the module was made with, too."""
+    sharing: Sharing
+
+
+HANDLERS: dict[str, Handler] = {}
+"""By the function's name."""
+
+MODULE_HANDLERS: dict[type[torch.nn.Module], ModuleHandler] = {}
+"""By the class of torch.nn; one that is not here is called with tensors only."""
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def handles(*names: str, sharing: Sharing = Sharing.NONE) -> Callable[[Function], Function]:
+    """Register a handler for functions of these names; a property's name begins with a dot."""
+
+    def register(run: Function) -> Function:
+        for name in names:
+            assert name not in HANDLERS, name
+            HANDLERS[name] = Handler(run, sharing)
+        return run
+
+    return register
+
+
+def handles_modules(
+    *classes: type[torch.nn.Module], sharing: Sharing = Sharing.NONE
+) -> Callable[[Function], Function]:
+    """Register a handler for modules of these classes of torch.nn."""
+
+    def register(run: Function) -> Function:
+        for cls in classes:
+            assert cls not in MODULE_HANDLERS, cls
+            MODULE_HANDLERS[cls] = ModuleHandler(run, sharing)
+        return run
+
+    return register
+
+
+def call(tensors: Tensors, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The result of a function that is called with tensors of the forward.
+
+    Raises :class:`Unrepresentable` for a function without a handler.
+    """
+    name = name_of(func)
+    if name in ASIDE:
+        return ASIDE[name]
+    if name in PLAIN:
+        return func(*args, **kwargs)
+
+    registered, changes_first = registered_name(name)
+    made = TorchCall(tensors, name, args, kwargs, registered=registered)
+    handler = HANDLERS.get(registered)
+    if handler is None:
+        raise made.refused(f"{name} has no operation in a config")
+
+    result = handler.run(made)
+    if (changes_first or made.in_place) and isinstance(result, torch.Tensor):
+        return tensors.become(made.first, tensors.values[result])
+    if handler.sharing is Sharing.VIEW:
+        result = _strided(tensors, result, func(*args, **kwargs))
+    if handler.sharing is not Sharing.NONE:
+        _share(tensors, made.first, result, handler.sharing)
+    return result
+
+
+def call_module(made: ModuleCall, cls: type[torch.nn.Module], arguments: dict[str, Any]) -> Any:
+    """The result of a module of this class of torch.nn, which was made with the arguments."""
+    handler = MODULE_HANDLERS.get(cls, ModuleHandler(with_tensors_only, Sharing.NONE))
+    result = handler.run(made, arguments)
+    if handler.sharing is not Sharing.NONE:
+        _share(made.tensors, made.first, result, handler.sharing)
+    return result
+
+
+def with_tensors_only(call: ModuleCall, arguments: dict[str, Any]) -> torch.Tensor:
+    """The step of a module that is called with tensors and nothing else."""
+    given = [*call.args, *call.kwargs.values()]
+    if not all(isinstance(one, torch.Tensor) for one in given):
+        raise call.refused(f"{call.label} ({call.name}) is called with more than tensors")
+    return call.add_module(given, arguments)
+
+
+def registered_name(name: str) -> tuple[str, bool]:
+    """The name that a function's handler is registered under, and whether it changes its first tensor.
+
+    >>> registered_name("relu_"), registered_name("__iadd__"), registered_name("__len__")
+    (('relu', True), ('add', True), ('__len__', False))
+    """
+    if name in IN_PLACE:
+        return IN_PLACE[name], True
+    if name.endswith("_") and not name.endswith("__") and name[:-1] in HANDLERS:
+        return name[:-1], True
+    return name, False
+
+
+def _share(tensors: Tensors, first: Any, result: Any, sharing: Sharing) -> None:
+    """Note that the results have the memory of the first tensor."""
+    if not isinstance(first, torch.Tensor):
+        return
+    for other in result if isinstance(result, tuple) else [result]:
+        if isinstance(other, torch.Tensor):
+            # A view that changes nothing (x[:]) is all of the tensor.
+            same = tensors.value(other) == tensors.value(first)
+            tensors.share(first, other, whole=same or sharing is Sharing.WHOLE)
+
+
+def _strided(tensors: Tensors, result: Any, views: Any) -> Any:
+    """The tensors as torch's own views, which know their strides: ``view`` refuses some of them."""
+    if isinstance(result, torch.Tensor) and isinstance(views, torch.Tensor):
+        value = tensors.value(result)
+        if value is None or tuple(views.shape) != value.shape:
+            return result
+        tensors.values[views] = value
+        return views
+
+    are_parts = isinstance(result, tuple) and isinstance(views, (tuple, list))
+    if are_parts and len(result) == len(views):
+        return tuple(_strided(tensors, one, view) for one, view in zip(result, views))
+    return result
+
+
+def has_handler(func: Any) -> bool:
+    """Whether a function is an operation."""
+    return name_of(func) in HANDLERS
+
+
+def name_of(func: Any) -> str:
+    """The name that a function is looked up by; a property's begins with a dot."""
+    name: str = getattr(func, "__name__", str(func))
+    if name == "__get__":
+        return f".{func.__self__.__name__}"
+    return name
+
+
+IN_PLACE = {"__iadd__": "add", "__isub__": "sub", "__imul__": "mul", "__itruediv__": "div"}
+"""Python's operators that change their first tensor, by their names."""
+
+PLAIN = {
+    ".dtype", ".layout", ".is_sparse", ".is_quantized", ".is_mkldnn", ".is_nested",
+    ".requires_grad", ".grad_fn", ".is_leaf", ".names", ".is_mps", ".is_xpu", ".grad", ".itemsize",
+    "is_floating_point", "is_complex", "is_contiguous", "element_size", "requires_grad_", "type",
+    "_is_view", "retain_grad", "is_inference", "is_same_size", "__hash__", "__repr__", "__format__", "data_ptr",
+    "result_type", "storage_offset", "is_pinned", "register_hook", "is_neg", "is_conj", "is_tensor",
+}  # fmt: skip
+"""Functions that say nothing of sizes or values."""
+
+ASIDE = {
+    ".device": torch.device("cpu"),
+    ".is_cuda": False,
+    ".is_meta": False,
+    ".is_cpu": True,
+    "get_device": -1,
+}
+"""What a tensor without data says of its place: as if it were the module's."""
+
+
+# --- arguments -------------------------------------------------------------------------------------------------------
+
+
+def is_zero(n: Any) -> bool:
+    """Whether it is 0 for every size of the input."""
+    return not isinstance(n, RunTimeSize) and n == 0
+
+
+def is_size(n: Any, value: Value, dim: int) -> bool:
+    """Whether it is the size of the dim, for every size of the input."""
+    size = n.size if isinstance(n, RunTimeSize) else n
+    own = value.sizes[dim]
+    return size is own or (isinstance(size, int) and isinstance(own, int) and size == own)
+
+
+def is_plain(values: Sequence[Any]) -> bool:
+    """Whether none of the numbers follows the input's sizes."""
+    return not any(isinstance(n, RunTimeSize) for n in values)
+
+
+def uniform(values: Sequence[int]) -> int | tuple[int, ...]:
+    """One number where all are the same."""
+    values = tuple(values)
+    return values[0] if len(values) == 1 or len(set(values)) == 1 else values
+
+
+def number_of(value: Any) -> float | None:
+    """A plain number; a tensor of no dims with a value is one as well."""
+    if isinstance(value, (bool, RunTimeSize)):
+        return None
+    if isinstance(value, (int, float)):
+        return value
+    if not isinstance(value, torch.Tensor) or value.device.type == "meta":
+        return None
+    return float(value) if value.dim() == 0 and not value.requires_grad else None

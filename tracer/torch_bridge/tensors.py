@@ -1,0 +1,160 @@
+"""What is known of the tensors of a forward that is recorded.
+
+Tensors are on the meta device: each stands for a value of the recording, shares memory with others, or was made at run
+time of the input's sizes. All that is known of one is found by its identity.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import torch
+
+from tracer.importing.recording import Recording, Value
+
+Fact = TypeVar("Fact")
+
+
+class ByIdentity(Generic[Fact]):
+    """Facts about objects, found by their identity.
+
+    The objects are kept, so that no later one gets the identity of one that is gone.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[int, tuple[Any, Fact]] = {}
+
+    def __contains__(self, thing: Any) -> bool:
+        return id(thing) in self._entries
+
+    def __getitem__(self, thing: Any) -> Fact:
+        return self._entries[id(thing)][1]
+
+    def __setitem__(self, thing: Any, fact: Fact) -> None:
+        self._entries[id(thing)] = (thing, fact)
+
+    def get(self, thing: Any) -> Fact | None:
+        """What is known of a thing; None where nothing is."""
+        entry = self._entries.get(id(thing))
+        return None if entry is None else entry[1]
+
+
+class SharedMemory(NamedTuple):
+    """Tensors of one memory, by their identity."""
+
+    whole: dict[int, torch.Tensor]
+    """Those that have all of it, in the same places."""
+    views: dict[int, torch.Tensor]
+    """Those that have a part of it, or have it in another order."""
+
+
+class Tensors:
+    """The tensors of one recorded forward of a module."""
+
+    def __init__(self, module: torch.nn.Module, recording: Recording) -> None:
+        self.module = module
+        self.recording = recording
+        self.values: ByIdentity[Value] = ByIdentity()
+        """The value that each tensor stands for, where it depends on the input."""
+        self.constants: ByIdentity[Value] = ByIdentity()
+        """The parameters, buffers and constants that were used so far."""
+        self.made_of_sizes: ByIdentity[str] = ByIdentity()
+        """Tensors that were made at run time, of sizes of the input: the line that made them."""
+        self.zeros: ByIdentity[tuple[Any, ...]] = ByIdentity()
+        """Those of them that hold nothing but zeros: their sizes."""
+        self.indices: ByIdentity[Value] = ByIdentity()
+        """Indices of a max pooling: the pooled value."""
+        self.memory: ByIdentity[SharedMemory] = ByIdentity()
+        self.stale: ByIdentity[str] = ByIdentity()
+        """Tensors whose memory was changed through another one: the line that did it."""
+
+    # --- what a tensor stands for ------------------------------------------------------------------------------------
+
+    def tensor(self, value: Value) -> torch.Tensor:
+        """A new tensor without data that stands for a value."""
+        made = empty(value.shape, torch.float32)
+        self.values[made] = value
+        return made
+
+    def unknown(self, shape: Sequence[int]) -> torch.Tensor:
+        """A new tensor that no step makes; to use it is refused."""
+        made = empty(shape, torch.float32)
+        self.made_of_sizes[made] = self.recording.place()
+        return made
+
+    def indices_of(self, pooled: Value) -> torch.Tensor:
+        """A new tensor for the indices that a max pooling gives beside its value."""
+        made = empty(pooled.shape, torch.int64)
+        self.indices[made] = pooled
+        return made
+
+    def value(self, tensor: Any) -> Value | None:
+        """The value that a tensor stands for; None where it does not depend on the input."""
+        return self.values.get(tensor)
+
+    def operand(self, source: Any) -> Value:
+        """The value of a step's source: a tensor of the forward, or a parameter or constant of the module.
+
+        Raises :class:`Unrepresentable` for a tensor whose content no step gives.
+        """
+        if isinstance(source, Value):
+            return source
+        if (changed := self.stale.get(source)) is not None:
+            raise self.recording.refused(
+                f"it shares memory with a tensor that was changed in place ({changed})"
+            )
+        if (known := self.value(source)) is not None:
+            return known
+        if (made := self.made_of_sizes.get(source)) is not None:
+            raise self.recording.refused(f"a tensor is used that was made at run time ({made})")
+        if not isinstance(source, torch.Tensor):
+            raise self.recording.refused(f"{source!r} is no tensor")
+        return self._constant(source)
+
+    def _constant(self, tensor: torch.Tensor) -> Value:
+        """The value of a parameter, buffer or constant: one step, however often it is used."""
+        known = self.constants.get(tensor)
+        if known is None:
+            arguments = {"shape": tuple(tensor.shape)}
+            label = self._name(tensor)
+            known = self.recording.add("Parameter", [], arguments, label, owner=tensor)
+            self.constants[tensor] = known
+        return known
+
+    def _name(self, tensor: torch.Tensor) -> str:
+        """The name of a parameter or buffer in the module."""
+        named = itertools.chain(self.module.named_parameters(), self.module.named_buffers())
+        found = (name for name, known in named if known is tensor)
+        return next(found, "constant").replace(".", "_")
+
+    # --- memory that tensors share -----------------------------------------------------------------------------------
+
+    def share(self, tensor: torch.Tensor, other: torch.Tensor, *, whole: bool) -> None:
+        """Note that ``other`` has the memory of a tensor: all of it in the same places (``whole``), or a view of it."""
+        memory = self._memory_of(tensor)
+        is_whole = whole and id(tensor) in memory.whole
+        (memory.whole if is_whole else memory.views)[id(other)] = other
+        self.memory[tensor] = self.memory[other] = memory
+
+    def become(self, tensor: torch.Tensor, value: Value) -> torch.Tensor:
+        """A tensor changed in place: others that are it are changed too, views of it are not known any more."""
+        memory = self._memory_of(tensor)
+        same = memory.whole if id(tensor) in memory.whole else {id(tensor): tensor}
+        for other in same.values():
+            self.values[other] = value
+
+        for key, other in {**memory.whole, **memory.views}.items():
+            if key not in same:
+                self.stale[other] = self.recording.place()
+        return tensor
+
+    def _memory_of(self, tensor: torch.Tensor) -> SharedMemory:
+        return self.memory.get(tensor) or SharedMemory({id(tensor): tensor}, {})
+
+
+def empty(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
+    """A tensor without data, made behind the back of the recording."""
+    with torch._C.DisableTorchFunctionSubclass():
+        return torch.empty(tuple(map(int, shape)), device="meta", dtype=dtype)
