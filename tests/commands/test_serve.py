@@ -16,8 +16,10 @@ from typing import IO, Any
 
 import pytest
 
-from tests import ROOT
-from tests.views.test_page import BROKEN, browser  # noqa: F401
+from tests import ROOT, extras
+from tests.drawn.texts import BROKEN
+
+extras.needs("serve")
 
 GOOD = (
     "input: [N, 3, H, W]\nsizes: {N: 1, H: 32, W: 32}\n"
@@ -225,7 +227,7 @@ def test_it_does_not_grow(server: Server) -> None:
         connection.close()
 
 
-def test_the_page_follows(server: Server, browser: Any) -> None:  # noqa: F811
+def test_the_page_follows(server: Server, browser: Any) -> None:
     """In a browser: an edit refreshes the page, what was set stays, and a broken text shows beside the last picture."""
     tab = browser.new_page()
     tab.goto(f"http://127.0.0.1:{server.port}/")

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tracer
-from tests import ROOT
+from tests import ROOT, extras
 from tests.drawn.networks import networks
-from tests.views.test_page import BROKEN, HOSTILE
+from tests.drawn.texts import BROKEN, HOSTILE
 from tracer.commands import cli
 from tracer.diagnostics import TracerError
 from tracer.drawing.layout import Layout, Place, layout
@@ -198,6 +198,8 @@ def test_hostile_names() -> None:
 )
 def test_the_command_writes(tmp_path: Path, ending: str, start: bytes) -> None:
     """Each ending gives its format; an error in the config is told, exit code 1, and the picture is written."""
+    if ending == "png":
+        extras.needs("png")
     config, target = tmp_path / "net.yaml", tmp_path / f"net.{ending}"
     config.write_text(BROKEN, "utf-8")
     done = CliRunner().invoke(cli, ["draw", str(config), "-o", str(target)])

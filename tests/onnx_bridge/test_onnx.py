@@ -9,21 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy
-import onnx
 import pytest
 import torch
 from click.testing import CliRunner
-from onnx import TensorProto, helper
-from onnx.reference import ReferenceEvaluator
 from torch import nn
 
 import tracer
-from tests import ROOT
+from tests import ROOT, extras
 from tests.drawn.modules import MODULES
 from tests.torch_bridge.test_importing import shapes_of
 from tracer.commands import cli
 from tracer.importing.recording import Unrepresentable
 from tracer.onnx_bridge.reading import read_onnx
+
+extras.needs("onnx")
+import onnx
+from onnx import TensorProto, helper
+from onnx.reference import ReferenceEvaluator
 
 BRANCHING = {"resizing", "replicating", "if needed", "same", "segnet"}
 """An export keeps the way that one size takes, and has no max unpooling."""

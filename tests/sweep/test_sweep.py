@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
 import tracer
-from tests import ROOT
+from tests import ROOT, extras
 from tracer.commands.sweep import command
 from tracer.sweep.axes import Unvaried, axis, count, digits
 from tracer.sweep.evaluate import evaluate
@@ -119,6 +118,7 @@ def test_families_serve_every_size() -> None:
 
 def test_files_hold_the_same_rows(tmp_path: Path) -> None:
     """Parquet, CSV and JSON lines have the same rows, whoever computed them."""
+    extras.needs("sweep")
     sweep = [
         PADDED,
         "--vary",
@@ -137,6 +137,8 @@ def test_files_hold_the_same_rows(tmp_path: Path) -> None:
     ):
         done = run(*sweep, "-o", str(tmp_path / name), *more)
         assert done.exit_code == 0, done.output
+    import pyarrow.parquet as pq
+
     rows = pq.read_table(tmp_path / "a.parquet").to_pylist()
     assert len(rows) == 2 * 31 * 2
     lines = [json.loads(line) for line in (tmp_path / "c.jsonl").read_text().splitlines()]
@@ -225,6 +227,7 @@ def test_a_torn_journal(tmp_path: Path) -> None:
 @pytest.fixture
 def scheduler(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """A real Dask scheduler with two worker processes, which the test may kill."""
+    extras.needs("sweep")
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     place = tmp_path / "scheduler.json"
     options = [
@@ -348,6 +351,7 @@ def test_families_without_sizes() -> None:
 @pytest.mark.parametrize("ending", ["svg", "png", "pdf"])
 def test_the_picture(tmp_path: Path, ending: str) -> None:
     """A picture of the format that its name says."""
+    extras.needs("sweep")
     picture = tmp_path / f"front.{ending}"
     whole = str(CONFIGS / "deeplabv3plus.yaml")  # a global pooling: its output sees the whole input
     assert run(whole, "--size", "H=W=129,257", "--plot", str(picture)).exit_code == 0

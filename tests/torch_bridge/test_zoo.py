@@ -14,11 +14,11 @@ import torch
 from torch import nn
 
 import tracer
+from tests import extras
 from tests.torch_bridge.test_importing import shapes_of, tensors
 from tracer.torch_bridge.importing import read_module
 
-pytest.importorskip("monai")
-pytest.importorskip("dynamic_network_architectures")
+extras.needs("zoo")
 
 from dynamic_network_architectures.architectures.unet import (
     PlainConvUNet,

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tracer
-from tests import ROOT
+from tests import ROOT, extras
+from tests.drawn.texts import BROKEN, HOSTILE
 from tests.live.test_live import OPEN
 from tracer.costs.memory import Memory, memory
 from tracer.net import Net
 from tracer.rules import judge
 from tracer.views.page import page
 
-playwright = pytest.importorskip("playwright.sync_api")
+extras.needs("page")
+from playwright import sync_api as playwright
 
 CONFIGS = ROOT / "configs"
 SHOWN = [
@@ -33,38 +32,6 @@ SHOWN = [
     "fcn8s",
     "vnet",
 ]
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-
-BROKEN = """
-name: broken
-input: [N, 1, H, W]
-sizes: {N: 1, H: 100, W: 96}
-encoder:
-  enc1: {op: Conv2d, out_channels: 16, kernel_size: 3, padding: 1}
-  down1: {op: Conv2d, out_channels: 32, kernel_size: 3, stride: 2, padding: 1}
-  down2: {op: Conv2d, out_channels: 64, kernel_size: 3, stride: 2, padding: 1}
-  down3: {op: Conv2d, out_channels: 64, kernel_size: 3, stride: 2, padding: 1}
-decoder:
-  up2: {op: ConvTranspose2d, out_channels: 32, kernel_size: 2, stride: 2}
-  cat2: {op: Concat, from: [up2, down2]}
-  up1: {op: ConvTranspose2d, out_channels: 16, kernel_size: 2, stride: 2}
-  cat1: {op: Concat, from: [up1, down1]}
-"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A headless Chromium; needed where the tests are the gate, and otherwise skipped where there is none."""
-    if CHROMIUM is None:
-        if os.environ.get("CI"):
-            pytest.fail("the page's tests need Chromium: apt-get install chromium")
-        pytest.skip("no Chromium")
-    with playwright.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 class Opened:
@@ -313,9 +280,6 @@ def test_light_dark_and_print(browser: Any, tmp_path: Path, scheme: str) -> None
     assert not shown.tab.locator(".tools").is_visible()
     assert shown.tab.locator("#listing").is_visible()
     shown.close()
-
-
-HOSTILE = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>\"'><svg onload=window.hacked=1>"
 
 
 def test_hostile_texts_stay_texts(browser: Any, tmp_path: Path) -> None:
