@@ -14,7 +14,7 @@ Severity = Literal["error", "warning"]
 
 
 LONGEST = 400
-"""Characters of a message or hint, which may quote what a config says; of a longer one the middle is left out."""
+"""Characters of a message or hint as it is printed: it may quote what a config says."""
 
 
 def shortened(text: str, most: int = LONGEST) -> str:
@@ -34,6 +34,15 @@ def printable(text: str) -> str:
     )
 
 
+def legible(text: str) -> str:
+    """A message or hint as it is printed: one line that fits a report, whatever it quotes of a config.
+
+    >>> legible("no layer is called '\\x1b[31mred'")
+    "no layer is called '\\\\x1b[31mred'"
+    """
+    return shortened(printable(text))
+
+
 class Span(msgspec.Struct, frozen=True, order=True):
     """A stretch of source text: 1-based line and column, the end exclusive."""
 
@@ -51,7 +60,10 @@ class Related(msgspec.Struct, frozen=True):
 
 
 class Diagnostic(msgspec.Struct, frozen=True):
-    """One fault: a fixed code, one sentence, the place, and what can be done."""
+    """One fault: a fixed code, one sentence, the place, and what can be done.
+
+    Message and hint may quote a config at any length; who prints them makes them :func:`legible`.
+    """
 
     code: str
     message: str
@@ -63,12 +75,6 @@ class Diagnostic(msgspec.Struct, frozen=True):
     node: str | None = None
     """The name of the node that it is about, as in the trace."""
 
-    def __post_init__(self) -> None:
-        for field in ("message", "hint"):
-            text = getattr(self, field)
-            if text is not None and (len(text) > LONGEST or not text.isprintable()):
-                msgspec.structs.force_setattr(self, field, shortened(printable(text)))
-
     @property
     def order(self) -> tuple[str, int, int, str]:
         """The order of reports: path, line, column, code."""
@@ -77,7 +83,7 @@ class Diagnostic(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         place = f"{self.path}:{self.span.line}:{self.span.column}" if self.span else self.path
-        return f"{place}: {self.severity}[{self.code}] {self.message}"
+        return f"{place}: {self.severity}[{self.code}] {legible(self.message)}"
 
 
 class TracerError(Exception):

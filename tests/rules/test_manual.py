@@ -13,7 +13,7 @@ from click.testing import CliRunner
 import tracer
 from tracer.commands import cli
 from tracer.rules.manual import manual
-from tracer.rules.rule import page, rules
+from tracer.rules.rule import page, rule, rules
 from tracer.views.manual import diagnostics_table, explained, listing
 from tracer.views.sarif import sarif
 
@@ -65,7 +65,7 @@ def test_every_code_that_is_raised_has_a_page_and_no_other() -> None:
     """The codes in the source, those of the pages' own declarations aside, are the manual's."""
     raised = set()
     for path in PACKAGE.rglob("*.py"):
-        text = re.sub(r"@(?:rule|page)\(\"T\d{3}\"", "", path.read_text("utf-8"))
+        text = re.sub(r"(?:rule|page)\(\s*\"T\d{3}\"", "", path.read_text("utf-8"))
         raised |= set(re.findall(r"\"(T\d{3})\"", text))
     assert raised == set(MANUAL)
 
@@ -79,7 +79,9 @@ def test_a_code_has_one_page() -> None:
     """A second registration of a code is refused, and changes nothing."""
     before = dict(rules)
     with pytest.raises(ValueError, match="T301 is registered twice"):
-        page("T301", "again", found="tracing")(lambda: None)
+        page("T301", "again", found="tracing", text="Bad:\n  a\nGood:\n  b")
+    with pytest.raises(ValueError, match="T501 is registered twice"):
+        rule("T501", "again")(lambda: None)
     assert rules == before
 
 

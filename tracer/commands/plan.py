@@ -17,7 +17,7 @@ from tracer.commands.options import (
     shown,
     use_colour,
 )
-from tracer.diagnostics import Diagnostic
+from tracer.diagnostics import Diagnostic, legible
 from tracer.loading import read_bytes
 from tracer.source.files import encoded, replace_file, unified_diff
 from tracer.source.written import EditError
@@ -133,7 +133,7 @@ def _refuse_broken(text: str, edited: str, config: str) -> None:
     from tracer.api import checks
 
     def errors(config_text: str) -> list[str]:
-        return [d.message for d in checks(config_text) if d.severity == "error"]
+        return [legible(d.message) for d in checks(config_text) if d.severity == "error"]
 
     broken = errors(edited)
     if broken and not errors(text):

@@ -6,9 +6,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -24,7 +23,7 @@ from tracer.comparing.matching import (
     plain,
 )
 from tracer.costs.operations import costs, total
-from tracer.diagnostics import LONGEST, Diagnostic
+from tracer.diagnostics import Diagnostic
 from tracer.net import Net
 from tracer.network.records import Promise, SizeRange
 from tracer.planning.working_sizes import Axis, WorkingSizes
@@ -163,7 +162,7 @@ def compared(a: Given, b: Given) -> Comparison:
     """What differs, as far as both go: of a network that could not be loaded only its findings are compared."""
     totals = _totals(a.net, b.net)
     if a.net is None or b.net is None:
-        gone, found = _finding_differences(a.findings, b.findings, {}, ())
+        gone, found = _finding_differences(a.findings, b.findings, {})
         return Comparison(a=a.side(), b=b.side(), totals=totals, gone=gone, found=found)
     nodes = matched(a.net.trace(), b.net.trace())
     names = nodes.names
@@ -177,7 +176,7 @@ def compared(a: Given, b: Given) -> Comparison:
         old, new = a.sets(), b.sets()
         if old is not None and new is not None:
             sizes, ties = _sets(old.axes, new.axes), _ties(old, new)
-    gone, found = _finding_differences(a.findings, b.findings, names, {*names.values()})
+    gone, found = _finding_differences(a.findings, b.findings, names)
     return Comparison(
         a=a.side(),
         b=b.side(),
@@ -333,63 +332,53 @@ def _ties(old: WorkingSizes, new: WorkingSizes) -> list[Difference]:
 
 
 def _finding_differences(
-    old: Sequence[Diagnostic],
-    new: Sequence[Diagnostic],
-    names: Mapping[str, str],
-    nodes: Container[str],
+    old: Sequence[Diagnostic], new: Sequence[Diagnostic], names: Mapping[str, str]
 ) -> tuple[list[Diagnostic], list[Diagnostic]]:
-    """The findings that only one network has: by code and the first node that is named, or by code and message.
+    """The findings that only the old network has, and those that only the new one has.
 
-    What is said of a node may change in its numbers and is the same finding.
+    A finding about a node is told apart by its code and node: its numbers, and the names of other
+    nodes in its words, may change.
     """
     gone, found = [], []
-    was, now = _by_subject(old, names, nodes), _by_subject(new, {}, nodes)
+    was, now = _by_subject(old, names), _by_subject(new, {})
     for subject in dict.fromkeys((*was, *now)):
         mine, yours = was.get(subject, []), now.get(subject, [])
-        alike = Counter(text for text, _ in mine) & Counter(text for text, _ in yours)
-        before, after = _left(mine, alike.copy()), _left(yours, alike)
+        alike = Counter(d.message for d in mine) & Counter(d.message for d in yours)
+        before = _without_alike(mine, alike.copy())
+        after = _without_alike(yours, alike)
+
+        # Of those that are left as many as both have are the same findings with other numbers.
         shared = min(len(before), len(after))
         gone += before[shared:]
         found += after[shared:]
+
     return sorted(gone, key=lambda d: d.order), sorted(found, key=lambda d: d.order)
 
 
+Subject = tuple[str, str | None, str | None]
+"""What tells findings apart: the code and the node, or the code and the message where they are about no node."""
+
+
 def _by_subject(
-    findings: Iterable[Diagnostic], names: Mapping[str, str], nodes: Container[str]
-) -> dict[tuple[str, str], list[tuple[str, Diagnostic]]]:
-    """Findings by code and what they are about, each with its message under the new names."""
-    found: dict[tuple[str, str], list[tuple[str, Diagnostic]]] = {}
+    findings: Iterable[Diagnostic], names: Mapping[str, str]
+) -> dict[Subject, list[Diagnostic]]:
+    """Findings by what they are about, nodes under their new names."""
+    found: dict[Subject, list[Diagnostic]] = {}
     for d in findings:
-        head, colon, rest = d.message.partition(": ")
-        head = names.get(head, head)
-        first, rest = ([head, colon], rest) if head in nodes else ([], d.message)
-        words = [*first, *[_renamed(word, names) for word in _WORDS.split(rest)]]
-        message = "".join(words)
-        subject = next((word for word in words if word in nodes), message)
-        if (
-            subject is message and len(d.message) >= LONGEST
-        ):  # of a long message the middle is left out
-            subject = message.partition(": ")[0]
-        found.setdefault((d.code, subject), []).append((message, d))
+        if d.node is None:
+            subject: Subject = (d.code, None, d.message)
+        else:
+            subject = (d.code, names.get(d.node, d.node), None)
+        found.setdefault(subject, []).append(d)
     return found
 
 
-_WORDS = re.compile(r"(: |[\s,;'\"]+)")
-"""What stands between the names of a message."""
-
-
-def _renamed(word: str, names: Mapping[str, str]) -> str:
-    """A word of a message: a node's new name, also where one of its arguments is named (``up2.output_padding``)."""
-    node, dot, field = word.rpartition(".")
-    return names.get(word) or (names[node] + dot + field if node in names else word)
-
-
-def _left(findings: Iterable[tuple[str, Diagnostic]], alike: Counter[str]) -> list[Diagnostic]:
+def _without_alike(findings: Iterable[Diagnostic], alike: Counter[str]) -> list[Diagnostic]:
     """The findings without those whose message the other network has too."""
     left = []
-    for message, d in findings:
-        if alike[message] > 0:
-            alike[message] -= 1
+    for d in findings:
+        if alike[d.message] > 0:
+            alike[d.message] -= 1
         else:
             left.append(d)
     return left

@@ -18,6 +18,7 @@ from tracer.costs.operations import costs, total
 from tracer.design.config_text import BlockText, ConfigText, Layer
 from tracer.design.skips import Undesignable
 from tracer.design.style import Style, by, one_or_all
+from tracer.diagnostics import legible
 from tracer.loading import load_text
 
 SMALLEST = 4
@@ -171,7 +172,7 @@ def _training(found: Topology, wish: NnunetWish) -> int:
     held = memory(trace, wish.dtype)
     if held is None:
         raise Undesignable(
-            f"a patch of {by(found.patch)} does not trace: {trace.diagnostics[0].message}"
+            f"a patch of {by(found.patch)} does not trace: {legible(trace.diagnostics[0].message)}"
         )
     return held.training + OPTIMIZER * total(costs(trace, wish.dtype)).params
 

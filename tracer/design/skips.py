@@ -9,6 +9,7 @@ from math import prod
 from typing import NamedTuple
 
 from tracer.design.fit import MapAxis
+from tracer.diagnostics import legible
 from tracer.geometry.grids import grids, leading_dims
 from tracer.net import Net
 from tracer.network.graph import made_of
@@ -60,7 +61,7 @@ def encoder(net: Net, skips: Sequence[str] | None) -> Encoder:
     trace = net.trace()
     if trace.diagnostics:
         first = trace.diagnostics[0]
-        raise Undesignable(f"the encoder does not trace: {first.message}")
+        raise Undesignable(f"the encoder does not trace: {legible(first.message)}")
     inputs = [node for node in net.network.nodes if node.is_input]
     if len(inputs) != 1:
         raise Undesignable(f"the encoder has {len(inputs)} inputs; a decoder is designed for one")

@@ -5,7 +5,6 @@ Sizes, positions and formats are others' business: :mod:`tracer.drawing.layout` 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from math import prod
@@ -19,6 +18,8 @@ from tracer.network.folding import groups, label
 from tracer.network.records import Network, Node
 from tracer.ops.merge import Merge
 from tracer.shapes.trace import Trace
+
+NOT_EVERY_SIZE = "T305"
 
 Kind = Literal["input", "down", "up", "merge", "level"]
 """What a box does to its map: takes it in, makes it coarser or finer, joins several, or keeps its resolution."""
@@ -75,7 +76,7 @@ class Picture(msgspec.Struct, frozen=True):
 def picture(trace: Trace, found: Sequence[Diagnostic] = (), depth: int | None = 1) -> Picture:
     """The picture of a traced network, its blocks folded at a depth (None: unfolded).
 
-    ``found`` is what is said of it: an error stands at the box of the node that its message names first.
+    ``found`` are its findings, each of which is a problem of the box of the node that it is about.
     """
     network = trace.network
     members = groups(network, depth)
@@ -114,26 +115,27 @@ def _arrows(trace: Trace, box_of: dict[int, int], wrong: set[int]) -> Iterable[A
             yield Arrow(a, b, source.index, node.index, argument, shape, node.index in wrong)
 
 
-_NAMED = re.compile(r"[^\s:]+")
-
-
 def _by_box(
     network: Network, found: Iterable[Diagnostic], box_of: dict[int, int]
 ) -> dict[int, list[Diagnostic]]:
-    """What is said of each box: a message begins with the node's name, or else the place is a node's."""
+    """The findings of each box: those about its nodes, and those about no node on the line of one."""
     by_name = {node.name: node.index for node in network.nodes}
     by_line: dict[int, int] = {}
     for node in network.nodes:
         by_line.setdefault(node.span.line, node.index)
-    said: dict[int, list[Diagnostic]] = {}
+
+    found_at: dict[int, list[Diagnostic]] = {}
     for diagnostic in found:
-        match = _NAMED.match(diagnostic.message)
-        index = by_name.get(match[0]) if match else None
+        # The size that T305 names is another one than the drawn one, where the node may be right.
+        if diagnostic.code == NOT_EVERY_SIZE:
+            continue
+
+        index = by_name.get(diagnostic.node or "")
         if index is None and diagnostic.span is not None:
             index = by_line.get(diagnostic.span.line)
         if index is not None:
-            said.setdefault(box_of[index], []).append(diagnostic)
-    return said
+            found_at.setdefault(box_of[index], []).append(diagnostic)
+    return found_at
 
 
 def _stride(own: Grids | None) -> Fraction | None:

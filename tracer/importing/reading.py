@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tracer.diagnostics import TracerError
+from tracer.diagnostics import TracerError, legible
 from tracer.importing.paths import Refusal, Run, one_of, required
 from tracer.importing.recording import Step, Unrepresentable
 from tracer.importing.text import config
@@ -39,7 +39,7 @@ def network_of(run: Run, title: str, path: str) -> tuple[Net, dict[str, Step]]:
         _agree(net, run, recording.symbols, refused)
     except TracerError as error:
         raise Unrepresentable(
-            f"what comes out is no config: {error.diagnostics[0].message}"
+            f"what comes out is no config: {legible(error.diagnostics[0].message)}"
         ) from error
     except TooLarge as error:
         raise Unrepresentable(str(error)) from error

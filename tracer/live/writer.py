@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from tracer.costs.memory import Part, ledger
+from tracer.diagnostics import legible
 from tracer.geometry.grids import Meeting, Ratio, grids, meetings
 from tracer.live.choices import Table, choices, is_planned
 from tracer.live.records import Ask, Choice, Live, LiveNode, LiveStep, Memories, Truth
@@ -272,7 +273,8 @@ class Writer:
     ) -> Asked:
         try:
             said = refusal(self.network.path, node, requirement, inputs, given)
-            message, hint = said.message, said.hint
+            message = legible(said.message)
+            hint = None if said.hint is None else legible(said.hint)
         except TypeError:  # its words depend on numbers
             shapes = ", ".join(written(shape) for shape in inputs)
             message, hint = f"{node.name}: {node.op_name} does not take {shapes}", requirement.hint

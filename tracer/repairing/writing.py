@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from yaml.nodes import SequenceNode
 
-from tracer.diagnostics import TracerError
+from tracer.diagnostics import TracerError, legible
 from tracer.net import Net
 from tracer.network.records import Declaration, Network, Node
 from tracer.ops.base import Op, written
@@ -73,7 +73,7 @@ def written_plan(net: Net, ops: Ops) -> Written:
         again = net.reloaded(text)
     except TracerError as error:
         raise EditError(
-            f"the edited text could not be read: {error.diagnostics[0].message}"
+            f"the edited text could not be read: {legible(error.diagnostics[0].message)}"
         ) from None
     _refuse_other_network(again, network, ops)
     return Written(text, edits, notes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
@@ -15,6 +15,23 @@ from tracer.ops.convolution import ConvTranspose
 from tracer.rules.misaligned import advice, apart, fact, producers
 from tracer.rules.rule import rule
 from tracer.shapes.trace import Trace
+
+
+Finding = Callable[[Trace], Iterator[Diagnostic]]
+"""What a design rule is: it looks at a traced network and yields its warnings."""
+
+design_rules: list[Finding] = []
+"""Every rule of this file, in the order of their codes."""
+
+
+def design_rule(code: str, title: str) -> Callable[[Finding], Finding]:
+    """Register a function of this file that finds warnings; its docstring is the page."""
+
+    def register(find: Finding) -> Finding:
+        design_rules.append(find)
+        return rule(code, title, severity="warning")(find)
+
+    return register
 
 
 def warning(
@@ -62,7 +79,7 @@ def by_node(trace: Trace, code: str, hint: str | None = None) -> Iterator[Diagno
         )
 
 
-@rule("T501", "rows dropped by a stride", severity="warning")
+@design_rule("T501", "rows dropped by a stride")
 def rows_dropped(trace: Trace) -> Iterator[Diagnostic]:
     """A strided convolution or pooling whose last window does not reach the end of its input.
 
@@ -83,7 +100,7 @@ def rows_dropped(trace: Trace) -> Iterator[Diagnostic]:
     return by_node(trace, "T501", "choose a size that the stride divides, or pad")
 
 
-@rule("T502", "uneven crop", severity="warning")
+@design_rule("T502", "uneven crop")
 def uneven_crop(trace: Trace) -> Iterator[Diagnostic]:
     """A centre crop that cannot cut the same on both sides.
 
@@ -103,7 +120,7 @@ def uneven_crop(trace: Trace) -> Iterator[Diagnostic]:
     return by_node(trace, "T502", "choose sizes whose difference is even")
 
 
-@rule("T503", "skip misaligned in space", severity="warning")
+@design_rule("T503", "skip misaligned in space")
 def misaligned(trace: Trace) -> Iterator[Diagnostic]:
     """Two maps are merged position by position that do not show the same places of the input.
 
@@ -157,7 +174,7 @@ def _unpooled_elsewhere(trace: Trace) -> Iterator[Diagnostic]:
         yield warning(trace, node, "T503", message, "indices", hint)
 
 
-@rule("T504", "checkerboard: kernel not divisible by stride", severity="warning")
+@design_rule("T504", "checkerboard: kernel not divisible by stride")
 def checkerboard(trace: Trace) -> Iterator[Diagnostic]:
     """A transposed convolution whose kernel is not a multiple of its stride.
 
@@ -205,7 +222,7 @@ def _taps(op: ConvTranspose) -> str:
     )
 
 
-@rule("T505", "output size differs from input size", severity="warning")
+@design_rule("T505", "output size differs from input size")
 def output_differs(trace: Trace) -> Iterator[Diagnostic]:
     """A decoder whose output is not of the input's size, where nothing says that it should not be.
 
@@ -253,7 +270,7 @@ def output_differs(trace: Trace) -> Iterator[Diagnostic]:
             )  # fmt: skip
 
 
-@rule("T506", "legal in one backend only", severity="warning")
+@design_rule("T506", "legal in one backend only")
 def one_backend_only(trace: Trace) -> Iterator[Diagnostic]:
     """Some backends of torch take it and others refuse: a transposed convolution whose output is empty.
 
@@ -274,7 +291,7 @@ def one_backend_only(trace: Trace) -> Iterator[Diagnostic]:
     return by_node(trace, "T506")
 
 
-@rule("T507", "refused in training mode only", severity="warning")
+@design_rule("T507", "refused in training mode only")
 def training_refuses(trace: Trace) -> Iterator[Diagnostic]:
     """The network runs in eval mode and stops in the first training step.
 
@@ -295,14 +312,3 @@ def training_refuses(trace: Trace) -> Iterator[Diagnostic]:
           norm: BatchNorm2d
     """
     return by_node(trace, "T507")
-
-
-design_rules = (
-    rows_dropped,
-    uneven_crop,
-    misaligned,
-    checkerboard,
-    output_differs,
-    one_backend_only,
-    training_refuses,
-)

@@ -94,6 +94,7 @@ def _failure(net: Net, ops: Ops, sizes: Mapping[str, int]) -> Diagnostic:
         path=network.path,
         hint=first.hint,
         related=(*related, *first.related),
+        node=first.node,
     )
 
 

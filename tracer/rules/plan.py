@@ -5,13 +5,16 @@ from __future__ import annotations
 from tracer.rules.rule import page
 
 
-@page("T401", "no assignment exists", found="planning")
-def no_assignment() -> None:
-    """No values of the ``auto`` arguments make every merge meet and every ``expect`` hold. That is proven, not guessed.
+page(
+    "T401",
+    "no assignment exists",
+    found="planning",
+    text="""
+    No values of the `auto` arguments make every merge meet and every `expect` hold. That is proven, not guessed.
 
-    The search is complete: every value that torch allows, or that ``auto(LEAST..LARGEST)`` lists, is ruled out. An
-    ``output_padding`` adds at most ``stride - 1`` rows, so it cannot fill a larger gap: make ``kernel_size`` or
-    ``padding`` auto as well, or let the merge crop, pad or resize.
+    The search is complete: every value that torch allows, or that `auto(LEAST..LARGEST)` lists, is ruled out. An
+    `output_padding` adds at most `stride - 1` rows, so it cannot fill a larger gap: make `kernel_size` or
+    `padding` auto as well, or let the merge crop, pad or resize.
 
     Bad:
         input: [1, 8, 36, 36]
@@ -28,16 +31,19 @@ def no_assignment() -> None:
         decoder:
           up: {op: ConvTranspose2d, out_channels: 8, kernel_size: 2, stride: 2, padding: auto, output_padding: auto}
           sum: {op: Add, from: [up, input]}
-    """
+    """,
+)
 
+page(
+    "T402",
+    "no single assignment serves every size",
+    found="planning",
+    text="""
+    Each size that `sizes` promises has values for the `auto` arguments, and no values serve all of them.
 
-@page("T402", "no single assignment serves every size", found="planning")
-def no_common_assignment() -> None:
-    """Each size that ``sizes`` promises has values for the ``auto`` arguments, and no values serve all of them.
-
-    An ``output_padding`` is one number for every input. A stride of 2 halves 32 and 33 both to 16, so the way back
+    An `output_padding` is one number for every input. A stride of 2 halves 32 and 33 both to 16, so the way back
     needs 0 for one and 1 for the other: the report tells which values serve which sizes. Where all have to be served,
-    give the up-layer its size at run time (``output_size: NODE``), let the merge align, or promise sizes of one class.
+    give the up-layer its size at run time (`output_size: NODE`), let the merge align, or promise sizes of one class.
 
     Bad:
         input: [1, 8, H, 32]
@@ -56,4 +62,5 @@ def no_common_assignment() -> None:
         decoder:
           up: {op: ConvTranspose2d, out_channels: 8, kernel_size: 2, stride: 2, output_padding: auto}
           sum: {op: Add, from: [up, input]}
-    """
+    """,
+)

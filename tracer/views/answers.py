@@ -8,7 +8,7 @@ import msgspec
 
 from tracer.costs.memory import memory
 from tracer.costs.operations import costs, total
-from tracer.diagnostics import Diagnostic
+from tracer.diagnostics import Diagnostic, legible
 from tracer.geometry.receptive_field import Field, fields
 from tracer.largest import Largest
 from tracer.network.records import Node
@@ -50,6 +50,8 @@ class DiagnosticAnswer(msgspec.Struct, frozen=True):
     hint: str | None
     range: Range | None
     related: list[RelatedPlace]
+    node: str | None
+    """The name of the node that it is about, as in the trace; null where it is about none."""
 
 
 class CheckAnswer(msgspec.Struct, frozen=True):
@@ -139,7 +141,16 @@ def diagnostic_answer(d: Diagnostic) -> DiagnosticAnswer:
     related = [
         RelatedPlace(d.path, r.message, place) for r in d.related if (place := _range(r.span))
     ]
-    return DiagnosticAnswer(d.path, d.code, d.severity, d.message, d.hint, _range(d.span), related)
+    return DiagnosticAnswer(
+        path=d.path,
+        code=d.code,
+        severity=d.severity,
+        message=legible(d.message),
+        hint=None if d.hint is None else legible(d.hint),
+        range=_range(d.span),
+        related=related,
+        node=d.node,
+    )
 
 
 def check_answer(found: list[Diagnostic]) -> CheckAnswer:

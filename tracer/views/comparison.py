@@ -9,7 +9,7 @@ import msgspec
 
 from tracer.comparing.comparison import Comparison, SetDifference, Side, TotalDifference
 from tracer.comparing.matching import Difference, NodeChange, NodeState
-from tracer.diagnostics import Diagnostic, printable
+from tracer.diagnostics import Diagnostic, legible, printable
 from tracer.ops.base import written
 from tracer.sizing.size_set import SizeSet
 from tracer.views.answers import FORMAT_VERSION, DiagnosticAnswer, diagnostic_answer
@@ -333,7 +333,7 @@ def compare_table(found: Comparison) -> list[RenderableType]:
 def finding_text(d: Diagnostic) -> str:
     """``error[T301] line 12: cat2: sizes differ``."""
     place = f" line {d.span.line}:" if d.span else ""
-    return f"{d.severity}[{d.code}]{place} {d.message}"
+    return f"{d.severity}[{d.code}]{place} {legible(d.message)}"
 
 
 def _tables(found: Comparison) -> Iterable[Table]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tracer.diagnostics import Diagnostic, Span, printable
+from tracer.diagnostics import Diagnostic, Span, legible, printable
 
 Paint = Callable[[str, str], str]
 """Colours a text: paint("error[T301]", "red")."""
@@ -32,7 +32,7 @@ def place(d: Diagnostic) -> str:
 
 def concise(found: Sequence[Diagnostic], paint: Paint = plain) -> str:
     """One line each: ``path:line:column: error[T301] message``."""
-    return "".join(f"{place(d)}: {_label(d, paint)} {printable(d.message)}\n" for d in found)
+    return "".join(f"{place(d)}: {_label(d, paint)} {legible(d.message)}\n" for d in found)
 
 
 def _label(d: Diagnostic, paint: Paint) -> str:
@@ -44,7 +44,7 @@ def full(found: Sequence[Diagnostic], sources: dict[str, str], paint: Paint = pl
     blocks = []
     for d in found:
         lines = sources.get(d.path, "").splitlines()
-        block = [f"{paint(place(d), 'bold')}: {_label(d, paint)} {printable(d.message)}"]
+        block = [f"{paint(place(d), 'bold')}: {_label(d, paint)} {legible(d.message)}"]
         if d.span:
             block += _snippet(d.span, lines, paint)
         for related in d.related:
@@ -53,7 +53,7 @@ def full(found: Sequence[Diagnostic], sources: dict[str, str], paint: Paint = pl
                 f"  {paint('=', 'blue')} line {related.span.line}: {printable(related.message)}: {_shortened(text)}"
             )
         if d.hint:
-            block.append(f"  {paint('hint:', 'cyan')} {printable(d.hint)}")
+            block.append(f"  {paint('hint:', 'cyan')} {legible(d.hint)}")
         blocks.append("\n".join(block) + "\n")
     return "\n".join(blocks)
 
@@ -92,7 +92,7 @@ def github(found: Sequence[Diagnostic]) -> str:
             where += f",line={d.span.line},col={d.span.column},endLine={d.span.end_line}"
             if d.span.end_line == d.span.line:
                 where += f",endColumn={d.span.end_column}"
-        text = d.message + (f"\nhint: {d.hint}" if d.hint else "")
+        text = legible(d.message) + (f"\nhint: {legible(d.hint)}" if d.hint else "")
         lines.append(f"::{d.severity} {where},title={d.code}::{_data(text)}\n")
     return "".join(lines)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tracer import __version__
-from tracer.diagnostics import Diagnostic, Span
+from tracer.diagnostics import Diagnostic, Span, legible
 from tracer.rules.manual import manual
 
 
@@ -45,11 +45,12 @@ def _rule(code: str) -> dict[str, Any]:
 
 
 def _result(d: Diagnostic, index: int) -> dict[str, Any]:
+    hint = f" (hint: {legible(d.hint)})" if d.hint else ""
     result: dict[str, Any] = {
         "ruleId": d.code,
         "ruleIndex": index,
         "level": d.severity,
-        "message": {"text": d.message + (f" (hint: {d.hint})" if d.hint else "")},
+        "message": {"text": legible(d.message) + hint},
         "locations": [_location(d.path, d.span)],
     }
     if d.related:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from tracer.diagnostics import printable, shortened
+from tracer.diagnostics import legible, printable, shortened
 from tracer.drawing.layout import CHARACTER, Layout, Place, Route, layout
 from tracer.drawing.picture import Arrow, Box, Picture
 
@@ -57,7 +57,10 @@ def svg(picture: Picture) -> str:
     """The picture as an SVG file, with what is wrong written under it."""
     placed = layout(picture)
     notes = [
-        (d.code, d.message) for box in picture.boxes for d in box.problems if d.severity == "error"
+        (d.code, legible(d.message))
+        for box in picture.boxes
+        for d in box.problems
+        if d.severity == "error"
     ]
     height = placed.height + (len(notes) + 1) * LINE * bool(notes)
     width = (
@@ -129,7 +132,7 @@ def _box(number: int, box: Box, place: Place) -> str:
     classes = f"box {box.kind}{' wrong' if box.wrong else ''}{' output' if box.output else ''}"
     details = [
         f"{box.name}: {box.op} {shape_text(box.shape)}",
-        *(f"{d.code} {d.message}" for d in box.problems),
+        *(f"{d.code} {legible(d.message)}" for d in box.problems),
     ]
     first = y + height // 2 - 11
     return (

@@ -18,7 +18,7 @@ from importlib.resources import files
 import msgspec
 
 from tracer.costs.operations import DTYPE_BYTES
-from tracer.diagnostics import Diagnostic, TracerError, printable
+from tracer.diagnostics import Diagnostic, TracerError, legible, printable
 from tracer.drawing.layout import layout
 from tracer.drawing.picture import Picture, picture
 from tracer.geometry.receptive_field import fields
@@ -176,8 +176,8 @@ def _told(found: Sequence[Diagnostic], *, has_picture: bool) -> str:
     """What is wrong with a text of which there is no picture, beside that of an earlier one."""
     last = "<p>Below is the last picture that could be made.</p>" if has_picture else ""
     items = "".join(
-        f"<li><b>{escape(d.severity)} {escape(d.code)}</b> {_place(d)}{escape(d.message)}"
-        f"{f'<br><small>{escape(d.hint)}</small>' if d.hint else ''}</li>"
+        f"<li><b>{escape(d.severity)} {escape(d.code)}</b> {_place(d)}{escape(legible(d.message))}"
+        f"{f'<br><small>{escape(legible(d.hint))}</small>' if d.hint else ''}</li>"
         for d in found
     )
     return (
@@ -256,7 +256,13 @@ def _sheet(
         sets=_sets(net),
         repairs=_repairs(net, found),
         remarks=[
-            Remark(d.code, d.severity, d.message, d.hint, d.span.line if d.span else None)
+            Remark(
+                d.code,
+                d.severity,
+                legible(d.message),
+                None if d.hint is None else legible(d.hint),
+                d.span.line if d.span else None,
+            )
             for d in found
         ],
     )
