@@ -722,6 +722,44 @@ def test_usage(here: Path, arguments: list[str]) -> None:
     assert (done.exit_code, done.stdout) == (2, "") and done.stderr.count("Error: ") == 1
 
 
+UNSOLVABLE = """\
+input: [1, 4, 9, 9]
+encoder:
+  values: {op: Conv2d, out_channels: 4, kernel_size: 3, padding: 1}
+  down: {op: Conv2d, out_channels: 4, kernel_size: 3, stride: 4}
+decoder:
+  up: {op: ConvTranspose2d, out_channels: 4, kernel_size: 2, stride: 2, output_padding: auto}
+  cat: {op: Concat, from: [up, values]}
+"""
+
+
+def test_a_node_called_by_a_word_of_a_message_is_renamed(here: Path) -> None:
+    """An error that both networks have is neither new nor gone, whatever words of it the names are."""
+    for name in ("v", "no", "autos", "cat2"):
+        (here / "old.yaml").write_text(UNSOLVABLE, "utf-8")
+        (here / "new.yaml").write_text(re.sub(r"\bvalues\b", name, UNSOLVABLE), "utf-8")
+        for files in (("old.yaml", "new.yaml"), ("new.yaml", "old.yaml")):
+            done = run(*files, "--format", "json")
+            answer = json.loads(done.stdout)
+            assert done.exit_code == 0, name
+            assert answer["diagnostics"] == {"old": [], "new": []}
+            assert len(answer["nodes"]["renamed"]) == 1
+            assert answer["a"]["errors"] == answer["b"]["errors"] == 1
+
+
+def test_the_same_fault_at_another_node_is_another_finding() -> None:
+    """What a message says of a node does not make it that node's finding."""
+    crop = edited("  last:", "  crop: {op: CenterCrop, size: 31}\n  last:")
+    moved = edited("  act: ReLU", "  act: ReLU\n  crop: {op: CenterCrop, size: 31}")
+    found = of(crop, moved)
+    assert [(d.code, d.node) for d in found.gone + found.found if d.code == "T502"] == []
+    other = crop.replace("crop", "trim").replace("size: 31", "size: 29")
+    gone, new = (
+        [(d.code, d.node) for d in one] for one in (of(crop, other).gone, of(crop, other).found)
+    )
+    assert gone == [("T502", "crop")] and new == [("T502", "trim")]
+
+
 def test_exit_codes(here: Path) -> None:
     """1 for new errors, with --strict for new warnings, with --exit-code for any difference."""
     codes = {

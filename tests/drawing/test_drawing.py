@@ -24,6 +24,7 @@ from tracer.drawing.u_shape import BOTTOM, LEFT, RIGHT, sides
 from tracer.net import Net
 from tracer.network.folding import deepest
 from tracer.rules import judge
+from tracer.rules.manual import manual
 from tracer.views.dot import dot
 from tracer.views.mermaid import mermaid
 from tracer.views.svg import svg
@@ -157,6 +158,34 @@ def test_errors_stand_where_they_are() -> None:
     assert len(red) == 4  # two lines and their tips
     assert "class n6 wrong" in mermaid(drawn)
     assert dot(drawn).count('headlabel="') == 2
+
+
+def test_an_error_is_drawn_at_its_node_whatever_others_are_called() -> None:
+    """A node whose name is a word of another's message is not red for it: names are no part of the message."""
+    for name in ("no", "none", "values", "needs", "from", "to", "of", "cannot", "closed"):
+        net = tracer.loads(UNSOLVABLE.format(name=name))
+        found = judge(net)
+        assert [d.code for d in found if d.severity == "error"] == ["T401"]
+        assert [box.name for box in picture(net.trace(), found).boxes if box.wrong] == ["cat"], name
+
+
+def test_a_size_that_is_not_drawn_makes_no_box_red() -> None:
+    """T305 names a node that fails at another size than the drawn one, where it is right."""
+    net = tracer.loads(manual()["T305"].example("Bad"))
+    found = judge(net)
+    assert [(d.code, d.node) for d in found] == [("T305", "sum")]
+    assert not any(box.problems for box in picture(net.trace(), found).boxes)
+
+
+UNSOLVABLE = """\
+input: [1, 4, 9, 9]
+encoder:
+  {name}: {{op: Conv2d, out_channels: 4, kernel_size: 3, padding: 1}}
+  down: {{op: Conv2d, out_channels: 4, kernel_size: 3, stride: 4}}
+decoder:
+  up: {{op: ConvTranspose2d, out_channels: 4, kernel_size: 2, stride: 2, output_padding: auto}}
+  cat: {{op: Concat, from: [up, {name}]}}
+"""
 
 
 def hostile_net() -> Net:

@@ -33,7 +33,7 @@ def test_the_bad_config_gives_the_code_and_nothing_else(code: str) -> None:
 
 NODES = {
     "T103": "sum", "T105": "branch", "T106": "sum", "T204": "mix", "T205": "norm", "T206": "up",
-    "T301": "cat", "T302": "conv", "T303": "norm", "T304": "conv", "T305": None, "T306": "pad",
+    "T301": "cat", "T302": "conv", "T303": "norm", "T304": "conv", "T305": "sum", "T306": "pad",
     "T401": "sum", "T402": None, "T501": "pool", "T502": "crop", "T503": "cat1", "T504": "up",
     "T505": "up", "T506": "up", "T507": "norm",
 }  # fmt: skip
@@ -189,13 +189,13 @@ def test_check_reads_no_pages() -> None:
 
 def test_sarif_describes_every_rule() -> None:
     """A SARIF rule has the page's title, first paragraph and severity, whichever floor found the fault."""
-    for code, rule in MANUAL.items():
-        driver = sarif(tracer.checks(rule.example("Bad")))["runs"][0]["tool"]["driver"]
+    for code, explained_rule in MANUAL.items():
+        driver = sarif(tracer.checks(explained_rule.example("Bad")))["runs"][0]["tool"]["driver"]
         (described,) = driver["rules"]
         assert described["id"] == code
-        assert described["shortDescription"] == {"text": rule.title}
-        assert described["fullDescription"]["text"] == rule.page.split("\n\n")[0]
-        assert described["defaultConfiguration"] == {"level": rule.severity}
+        assert described["shortDescription"] == {"text": explained_rule.title}
+        assert described["fullDescription"]["text"] == explained_rule.page.split("\n\n")[0]
+        assert described["defaultConfiguration"] == {"level": explained_rule.severity}
 
 
 def test_the_readmes_table() -> None:

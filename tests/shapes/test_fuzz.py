@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 import tracer
 from tests import ROOT
 from tests.drawn.networks import networks, networks_to_solve
+from tracer.diagnostics import legible
 from tracer.ops.registry import find_operation, operation_names
 from tracer.rules import judge
 from tracer.rules.manual import manual
@@ -64,7 +65,8 @@ def survives(text: str) -> str:
     for d in found:
         assert d.code in manual(), d
         assert d.severity in ("error", "warning")
-        assert d.message and "\n" not in d.message and len(d.message) <= 400, d
+        printed = legible(d.message)
+        assert d.message and printed.isprintable() and len(printed) <= 400, d
         assert d.span is not None, d
         for span in (d.span, *(r.span for r in d.related)):
             assert (1, 1) <= (span.line, span.column) <= (span.end_line, span.end_column), d

@@ -52,6 +52,17 @@ def test_answers_fit_their_schemas(command: str, name: str) -> None:
     assert (code, found) == answer(command, TEXTS[name])
 
 
+@pytest.mark.parametrize("command", ["check", "trace", "plan"])
+def test_diagnostics_name_their_node(command: str) -> None:
+    """Each carries ``node``: the name as in the trace, or null; the schema that ships requires it."""
+    found = answer(command, TEXTS["broken"])[1]["diagnostics"]
+    assert {(d["code"], d["node"]) for d in found if d["severity"] == "error"} == {("T301", "cat")}
+    assert [d["node"] for d in answer("check", TEXTS["unloaded"])[1]["diagnostics"]] == [None]
+    described = schema(command)["$defs"]["DiagnosticAnswer"]
+    assert "node" in described["required"]
+    assert described["properties"]["node"]["anyOf"] == [{"type": "string"}, {"type": "null"}]
+
+
 def test_the_fields_of_a_plan() -> None:
     """Values per axis, what serves which sizes, and repairs with edits and effects."""
     code, found = answer("plan", TEXTS["solved"])

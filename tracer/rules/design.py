@@ -16,7 +16,6 @@ from tracer.rules.misaligned import advice, apart, fact, producers
 from tracer.rules.rule import rule
 from tracer.shapes.trace import Trace
 
-
 Finding = Callable[[Trace], Iterator[Diagnostic]]
 """What a design rule is: it looks at a traced network and yields its warnings."""
 

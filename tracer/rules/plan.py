@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tracer.rules.rule import page
 
-
 page(
     "T401",
     "no assignment exists",
