@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
@@ -49,32 +48,49 @@ def warning(
     )
 
 
-_DIM = re.compile(r"\bin dim (\d+)")
+def in_dims(dims: Sequence[int]) -> str:
+    """Dims as messages name them.
+
+    >>> in_dims([2]), in_dims([2, 3, 4])
+    ('in dim 2', 'in dims 2, 3 and 4')
+    """
+    *others, last = map(str, dims)
+    return f"in dims {', '.join(others)} and {last}" if others else f"in dim {last}"
 
 
-def joined(messages: list[str]) -> str:
-    """Messages as one; those that differ in the dim only name their dims together."""
-    dims: dict[tuple[str, ...], list[str]] = {}
-    for message in messages:
-        before, *found = _DIM.split(message, maxsplit=1)
-        dims.setdefault((before, *found[1:]), []).extend(found[:1])
+def joined(facts: Iterable[tuple[str, int | None]]) -> str:
+    """Messages, each with the dim that it is about, as one; those that differ in the dim only name their dims together.
+
+    >>> joined([("drops a row in dim 2", 2), ("drops a row in dim 3", 3)])
+    'drops a row in dims 2 and 3'
+    """
+    dims_of: dict[tuple[str, str], list[int]] = {}
+    for message, dim in facts:
+        # Not every message names its dim.
+        if dim is None or in_dims([dim]) not in message:
+            dims_of.setdefault((message, ""), [])
+            continue
+        before, _, after = message.partition(in_dims([dim]))
+        dims_of.setdefault((before, after), []).append(dim)
+
     texts = []
-    for (before, *after), (*others, last) in ((key, found or [""]) for key, found in dims.items()):
-        where = f"in dims {', '.join(others)} and {last}" if others else f"in dim {last}"
-        texts.append(before + where + after[0] if after else before)
+    for (before, after), dims in dims_of.items():
+        texts.append(f"{before}{in_dims(dims)}{after}" if dims else before)
     return "; ".join(texts)
 
 
 def by_node(trace: Trace, code: str, hint: str | None = None) -> Iterator[Diagnostic]:
-    """One warning for each node with remarks of this code, its axes joined."""
-    failed: dict[str, tuple[Node, list[Requirement]]] = {}
-    for node, requirement in trace.remarks():
-        if requirement.code == code:
-            failed.setdefault(node.name, (node, []))[1].append(requirement)
-    for node, requirements in failed.values():
-        message = joined([requirement.text() for requirement in requirements])
+    """One warning for each node with remarks of this code, its dims joined."""
+    remarks_of: dict[int, list[Requirement]] = {}
+    for node, remark in trace.remarks():
+        if remark.code == code:
+            remarks_of.setdefault(node.index, []).append(remark)
+
+    for index, remarks in remarks_of.items():
+        message = joined((remark.text(), remark.dim) for remark in remarks)
+        first = remarks[0]
         yield warning(
-            trace, node, code, message, requirements[0].field, requirements[0].hint or hint
+            trace, trace.network.nodes[index], code, message, first.field, first.hint or hint
         )
 
 
@@ -153,7 +169,7 @@ def misaligned(trace: Trace) -> Iterator[Diagnostic]:
     yield from _unpooled_elsewhere(trace)
     for found in apart(trace):
         node = found[0].node
-        message = joined([fact(trace, meeting) for meeting in found])
+        message = joined((fact(trace, meeting), meeting.dim) for meeting in found)
         field = "align" if getattr(node.op, "align", "none") != "none" else None
         told = warning(trace, node, "T503", message, field, advice(trace, found[0]))
         yield replace(told, related=(*producers(trace, found), *told.related))
