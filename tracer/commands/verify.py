@@ -24,7 +24,7 @@ from tracer.diagnostics import Diagnostic, TracerError
 from tracer.views import report
 
 if TYPE_CHECKING:
-    from tracer.torch_bridge.comparison import Comparison
+    from tracer.torch_bridge.verification import Verification
 
 
 @click.command("verify")
@@ -84,7 +84,7 @@ def _with_progress(forwards: list[Any]) -> Iterator[Any]:
 
 
 def _show(
-    found: list[Comparison], params: dict[str, Any], text: str, format_: str, colour: bool
+    found: list[Verification], params: dict[str, Any], text: str, format_: str, colour: bool
 ) -> None:
     from tracer.views.verify import disagreement, verify_answer, verify_table
 

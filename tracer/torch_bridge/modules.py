@@ -43,6 +43,13 @@ def operation_of_class(cls: type) -> type[Op] | None:
     return find_operation(cls.__name__) if is_torchs else None
 
 
+def defaults_of(op_name: str) -> dict[str, Any]:
+    """The arguments of an operation with their defaults, NODEFAULT where there is none."""
+    cls = find_operation(op_name)
+    assert cls is not None
+    return {field.encode_name: field.default for field in msgspec.structs.fields(cls)}
+
+
 def arguments_of(module: torch.nn.Module, cls: type[Op]) -> dict[str, Any]:
     """The arguments with which a module of torch.nn was made, where they are not torch's defaults."""
     found: dict[str, Any] = {}
@@ -50,19 +57,29 @@ def arguments_of(module: torch.nn.Module, cls: type[Op]) -> dict[str, Any]:
         word = field.encode_name
         if word in UNSAID or not hasattr(module, word):
             continue
+
         value = getattr(module, word)
-        if word in cls.node_fields and not _is_number(value):
+        # What names a node in a config (a size, the indices) is given when the module is called.
+        if word in cls.node_fields and not _is_size(value):
             continue
-        if isinstance(value, torch.Tensor) or (value is None and isinstance(field.default, bool)):
-            value = value is not None
-        if isinstance(value, (tuple, list)):
-            value = tuple(value)
-            if len(set(value)) == 1 and len(value) == getattr(cls, "axes", 0):
-                value = value[0]
+
+        value = _as_written(value, field.default, getattr(cls, "axes", 0))
         if field.default is msgspec.NODEFAULT or value != field.default:
             found[word] = value
     return found
 
 
-def _is_number(value: Any) -> bool:
+def _as_written(value: Any, default: Any, axes: int) -> Any:
+    """A module's attribute as its argument: whether there is a bias, one number for all axes."""
+    is_missing = value is None and isinstance(default, bool)
+    if isinstance(value, torch.Tensor) or is_missing:
+        return value is not None
+    if not isinstance(value, (tuple, list)):
+        return value
+
+    several = tuple(value)
+    return several[0] if len(set(several)) == 1 and len(several) == axes else several
+
+
+def _is_size(value: Any) -> bool:
     return isinstance(value, (int, tuple, list)) and not isinstance(value, bool)

@@ -18,7 +18,7 @@ from tracer.net import Net
 from tracer.shapes.trace import Trace, trace
 from tracer.sizing.size_set import SizeSet, TooLarge
 from tracer.torch_bridge.building import NODE, OWNER, build, inferred_arguments
-from tracer.torch_bridge.comparison import Comparison, Difference
+from tracer.torch_bridge.verification import Mismatch, Verification
 
 MACS = 2e9
 """Multiply-accumulates that one forward on the CPU may take."""
@@ -30,7 +30,7 @@ BYTES = 2e9
 Watch = Callable[[list[Any]], Iterator[Any]]
 
 
-def verify(net: Net, count: int = 8, watch: Watch = iter) -> Iterator[Comparison]:
+def verify(net: Net, count: int = 8, watch: Watch = iter) -> Iterator[Verification]:
     """Compare a network for the traced sizes and for ``count`` others, inside and outside of the set that runs.
 
     ``watch`` sees the list of forwards before they run, for a progress bar. Raises TracerError where the network
@@ -58,7 +58,7 @@ def fits(built: Trace, mine: Trace) -> bool:
 
 def compared(
     module: fx.GraphModule, mine: Trace, device: str, sizes: Mapping[str, int]
-) -> Comparison:
+) -> Verification:
     """One forward of a built module against a trace of the same operations."""
     network = mine.network
     recorder = _Recorder(module)
@@ -74,7 +74,7 @@ def compared(
         except Exception as error:  # whatever torch raises is its refusal
             refused = (recorder.owner, f"{type(error).__name__}: {error}".splitlines()[0])
     shapes = {node.name: shape for node, shape in zip(network.nodes, mine.by_index)}
-    return Comparison(
+    return Verification(
         device,
         dict(sizes),
         None not in mine.by_index,
@@ -88,17 +88,17 @@ def _differences(
     torchs: Mapping[str, list[int]],
     refused: tuple[str, str] | None,
     device: str,
-) -> Iterator[Difference]:
+) -> Iterator[Mismatch]:
     """Torch stops at the first node that it refuses; on the meta device it refuses less than on the CPU."""
     for name, shape in mine.items():
         found = torchs.get(name)
         traced = None if shape is None else list(shape)
         if found is not None and traced is not None and found != traced:
-            yield Difference(name, traced, found, None)
+            yield Mismatch(name, traced, found, None)
         if found is not None and traced is None and device == "cpu":
-            yield Difference(name, None, found, None)
+            yield Mismatch(name, None, found, None)
     if refused is not None and mine.get(refused[0]) is not None:
-        yield Difference(refused[0], list(mine[refused[0]]), None, refused[1])
+        yield Mismatch(refused[0], list(mine[refused[0]]), None, refused[1])
 
 
 class _Recorder(fx.Interpreter):

@@ -9,7 +9,7 @@ import msgspec
 
 from tracer import __version__
 from tracer.ops.base import written
-from tracer.torch_bridge.comparison import Comparison
+from tracer.torch_bridge.verification import Verification
 from tracer.views.answers import FORMAT_VERSION
 
 if TYPE_CHECKING:
@@ -22,17 +22,17 @@ class VerifyAnswer(msgspec.Struct, frozen=True):
     format_version: str
     agrees: bool
     """Something was compared, and torch shares every shape and refusal."""
-    comparisons: list[Comparison]
+    comparisons: list[Verification]
 
 
-def verify_answer(found: Sequence[Comparison]) -> VerifyAnswer:
+def verify_answer(found: Sequence[Verification]) -> VerifyAnswer:
     """The JSON answer."""
     return VerifyAnswer(
         FORMAT_VERSION, bool(found) and not any(one.differences for one in found), list(found)
     )
 
 
-def verify_table(found: Sequence[Comparison]) -> RenderableType:
+def verify_table(found: Sequence[Verification]) -> RenderableType:
     """One row for each forward."""
     from rich import box
     from rich.table import Table
@@ -47,7 +47,7 @@ def verify_table(found: Sequence[Comparison]) -> RenderableType:
     return grid
 
 
-def disagreement(found: Sequence[Comparison], params: dict[str, Any], text: str) -> str:
+def disagreement(found: Sequence[Verification], params: dict[str, Any], text: str) -> str:
     """What to send to whoever keeps tracer: the versions, the differences and the config."""
     from importlib.metadata import version
 

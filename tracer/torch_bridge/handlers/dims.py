@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,60 +13,82 @@ from tracer.importing.run_time_sizes import RunTimeSize
 from tracer.torch_bridge.dispatch import Sharing, TorchCall, handles, is_plain, is_size, is_zero
 
 
-@handles("view", "reshape", "view_as", "reshape_as", sharing=Sharing.VIEW)
-def _reshape(call: TorchCall) -> torch.Tensor:
-    x, *rest = call.args
+def numbers_given(call: TorchCall) -> list[Any]:
+    """The numbers behind the tensor, given one by one or as one list: ``view(2, 3)``, ``view([2, 3])``."""
+    _, *rest = call.args
     given = rest or list(call.kwargs.values())
-    if len(given) == 1 and isinstance(given[0], torch.dtype):
+    is_list = len(given) == 1 and isinstance(given[0], (tuple, list))
+    return list(given[0]) if is_list else given
+
+
+def as_tuple(value: Any) -> tuple[Any, ...]:
+    """One number, or several, as a tuple."""
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+
+
+def along(dim: int) -> dict[str, int]:
+    """The argument ``dim`` of a Concat, where it is not the default."""
+    return {} if dim == 1 else {"dim": dim}
+
+
+# --- the same elements in another shape ------------------------------------------------------------------------------
+
+
+@handles("view", "reshape", sharing=Sharing.VIEW)
+def _reshape(call: TorchCall) -> torch.Tensor:
+    shape = numbers_given(call)
+    if len(shape) == 1 and isinstance(shape[0], torch.dtype):
         raise call.refused("a view as another type")
-    if call.name.endswith("_as"):
-        given = [call.recording.dims(call.value(given[0]))]
-    sizes = given[0] if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
-    return call.add("Reshape", [x], {"shape": call.sizes(sizes)})
+    return call.add("Reshape", [call.args[0]], {"shape": call.sizes(shape)})
+
+
+@handles("view_as", "reshape_as", sharing=Sharing.VIEW)
+def _reshape_as(call: TorchCall) -> torch.Tensor:
+    (other,) = numbers_given(call)
+    shape = call.recording.dims(call.value(other))
+    return call.add("Reshape", [call.args[0]], {"shape": call.sizes(shape)})
 
 
 @handles("flatten", sharing=Sharing.VIEW)
 def _flatten(call: TorchCall) -> torch.Tensor:
     words = call.bound("input start_dim end_dim", start_dim=0, end_dim=-1)
     x = words.pop("input")
-    return call.add(
-        "Flatten", [x], {w: v for w, v in words.items() if v != {"start_dim": 1, "end_dim": -1}[w]}
-    )
+    defaults = {"start_dim": 1, "end_dim": -1}
+    return call.add("Flatten", [x], {w: n for w, n in words.items() if n != defaults[w]})
 
 
 @handles("unflatten", sharing=Sharing.VIEW)
 def _unflatten(call: TorchCall) -> torch.Tensor:
     words = call.bound("input dim sizes")
-    value = call.value(words["input"])
+    x, dim = words["input"], words["dim"]
+    value = call.value(x)
     sizes = call.sizes(words["sizes"])
-    if not any(isinstance(n, RunTimeSize) for n in sizes):
-        return call.add(
-            "Unflatten", [words["input"]], {"dim": words["dim"], "unflattened_size": sizes}
-        )
+    if is_plain(sizes):
+        return call.add("Unflatten", [x], {"dim": dim, "unflattened_size": sizes})
+
     dims = call.recording.dims(value)
-    dim = words["dim"] % len(dims)
-    return call.add("Reshape", [words["input"]], {"shape": (*dims[:dim], *sizes, *dims[dim + 1 :])})
+    dim %= len(dims)
+    return call.add("Reshape", [x], {"shape": (*dims[:dim], *sizes, *dims[dim + 1 :])})
 
 
 @handles("permute", sharing=Sharing.VIEW)
 def _permute(call: TorchCall) -> torch.Tensor:
-    x, *rest = call.args
-    given = rest or list(call.kwargs.values())
-    dims = given[0] if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
-    return call.add("Permute", [x], {"dims": tuple(dims)})
+    return call.add("Permute", [call.args[0]], {"dims": tuple(numbers_given(call))})
 
 
 @handles("movedim", "moveaxis", sharing=Sharing.VIEW)
 def _move(call: TorchCall) -> torch.Tensor:
     words = call.bound("input source destination")
     rank = len(call.value(words["input"]).shape)
-    places = [
-        words[w] if isinstance(words[w], (tuple, list)) else (words[w],)
-        for w in ("source", "destination")
+    source = [dim % rank for dim in as_tuple(words["source"])]
+    destination = [dim % rank for dim in as_tuple(words["destination"])]
+
+    # The dims that are not named keep their order.
+    rest = iter(dim for dim in range(rank) if dim not in source)
+    order = [
+        source[destination.index(place)] if place in destination else next(rest)
+        for place in range(rank)
     ]
-    source, destination = ([d % rank for d in dims] for dims in places)
-    rest = iter(d for d in range(rank) if d not in source)
-    order = [source[destination.index(i)] if i in destination else next(rest) for i in range(rank)]
     return call.add("Permute", [words["input"]], {"dims": tuple(order)})
 
 
@@ -75,28 +98,37 @@ def _transpose(call: TorchCall) -> torch.Tensor:
     return call.add("Transpose", [words["input"]], {"dim0": words["dim0"], "dim1": words["dim1"]})
 
 
-@handles("t", ".T", ".mT", ".H", ".mH", sharing=Sharing.VIEW)
+@handles(".T", ".H", sharing=Sharing.VIEW)
+def _reversed(call: TorchCall) -> torch.Tensor:
+    x = call.value(call.args[0])
+    rank = len(x.shape)
+    if rank <= 2:
+        return _turned(call)
+    return call.add("Permute", [x], {"dims": tuple(reversed(range(rank)))})
+
+
+@handles("t", ".mT", ".mH", sharing=Sharing.VIEW)
 def _turned(call: TorchCall) -> torch.Tensor:
     x = call.value(call.args[0])
     if len(x.shape) < 2:
         return call.made(x)
-    if call.name in (".T", ".H") and len(x.shape) > 2:
-        return call.add("Permute", [x], {"dims": tuple(reversed(range(len(x.shape))))})
     return call.add("Transpose", [x], {"dim0": -2, "dim1": -1})
 
 
 @handles("squeeze", sharing=Sharing.VIEW)
 def _squeeze(call: TorchCall) -> torch.Tensor:
     words = call.bound("input dim", dim=None)
-    return call.add(
-        "Squeeze", [words["input"]], {} if words["dim"] is None else {"dim": words["dim"]}
-    )
+    arguments = {} if words["dim"] is None else {"dim": words["dim"]}
+    return call.add("Squeeze", [words["input"]], arguments)
 
 
 @handles("unsqueeze", sharing=Sharing.VIEW)
 def _unsqueeze(call: TorchCall) -> torch.Tensor:
     words = call.bound("input dim")
     return call.add("Unsqueeze", [words["input"]], {"dim": words["dim"]})
+
+
+# --- parts -----------------------------------------------------------------------------------------------------------
 
 
 @handles("chunk", sharing=Sharing.VIEW)
@@ -106,26 +138,34 @@ def _chunk(call: TorchCall) -> tuple[torch.Tensor, ...]:
     return tuple(map(call.made, values))
 
 
-@handles("tensor_split")
 @handles("split", "split_with_sizes", sharing=Sharing.VIEW)
 def _split(call: TorchCall) -> tuple[torch.Tensor, ...]:
     words = call.bound("input split_size dim", dim=0)
-    size = words.get("split_size_or_sections", words.get("split_sizes", words.get("split_size")))
+    names = ("split_size_or_sections", "split_sizes", "split_size")
+    given = next(words[name] for name in names if name in words)
     value, dim = call.value(words["input"]), words["dim"]
-    n = value.shape[dim]
-    if call.name == "tensor_split":
-        raise call.refused("tensor_split; use split or chunk")
-    if isinstance(size, int):
-        if isinstance(size, RunTimeSize) or not isinstance(value.sizes[dim], int):
-            raise call.refused("a split into as many parts as the input's size gives")
-        sizes = [min(size, n - start) for start in range(0, n, size)]
-    else:
-        sizes = list(call.sizes(size))
-    found, start = [], 0
-    for one in sizes:
-        found.append(_narrowed(call, value, dim, start, start + one))
-        start = start + one
-    return tuple(found)
+
+    parts, start = [], 0
+    for size in _sizes_of_parts(call, given, value, dim):
+        parts.append(_narrowed(call, value, dim, start, start + size))
+        start = start + size
+    return tuple(parts)
+
+
+def _sizes_of_parts(call: TorchCall, given: Any, value: Value, dim: int) -> list[Any]:
+    """The sizes into which a dim is split: those that are given, or one for all but the last."""
+    if not isinstance(given, int):
+        return list(call.sizes(given))
+    if isinstance(given, RunTimeSize) or not isinstance(value.sizes[dim], int):
+        raise call.refused("a split into as many parts as the input's size gives")
+
+    whole = value.shape[dim]
+    return [min(given, whole - start) for start in range(0, whole, given)]
+
+
+@handles("tensor_split")
+def _tensor_split(call: TorchCall) -> Any:
+    raise call.refused("tensor_split; use split or chunk")
 
 
 @handles("narrow", sharing=Sharing.VIEW)
@@ -136,24 +176,29 @@ def _narrow(call: TorchCall) -> torch.Tensor:
 
 
 def _narrowed(call: TorchCall, value: Value, dim: int, start: Any, stop: Any) -> torch.Tensor:
+    """The positions of a dim from ``start`` to before ``stop``."""
     call.sizes((start, stop))
     if start == 0 and is_size(stop, value, dim):
         return call.made(value)
+
     arguments = {"dim": dim, "start": start, "stop": stop}
-    return call.add(
-        "Slice", [value], {w: v for w, v in arguments.items() if w != "start" or not is_zero(v)}
-    )
+    if is_zero(start):
+        del arguments["start"]
+    return call.add("Slice", [value], arguments)
 
 
 @handles("__iter__")
+def _iterate(call: TorchCall) -> Any:
+    return iter(_unbind(call))
+
+
 @handles("unbind", sharing=Sharing.VIEW)
-def _unbind(call: TorchCall) -> Any:
+def _unbind(call: TorchCall) -> tuple[torch.Tensor, ...]:
     words = call.bound("input dim", dim=0)
     value, dim = call.value(words["input"]), words["dim"]
     if not isinstance(value.sizes[dim], int):
         raise call.refused("as many tensors as the input's size gives")
-    found = [_selected(call, value, dim, i) for i in range(value.shape[dim])]
-    return iter(found) if call.name == "__iter__" else tuple(found)
+    return tuple(_selected(call, value, dim, index) for index in range(value.shape[dim]))
 
 
 @handles("select", sharing=Sharing.VIEW)
@@ -172,34 +217,35 @@ def _selected(call: TorchCall, value: Value, dim: int, index: int) -> torch.Tens
         raise IndexError(
             f"index {index} is out of bounds for dimension {dim} with size {value.shape[dim]}"
         )
-    if isinstance(value.sizes[dim], int) and index < 0:
+
+    one = call.value(_one_position(call, value, dim, index))
+    if isinstance(one.sizes[dim], int):
+        return call.add("Squeeze", [one], {"dim": dim})
+
+    # The part's size is 1 here, but over the symbols it is not known to be: Squeeze would refuse it.
+    sizes = call.recording.dims(one)
+    return call.add("Reshape", [one], {"shape": (*sizes[:dim], *sizes[dim + 1 :])})
+
+
+def _one_position(call: TorchCall, value: Value, dim: int, index: int) -> torch.Tensor:
+    """One position of a dim, as a dim of size 1."""
+    size = value.sizes[dim]
+    if isinstance(size, int) and size == 1:
+        return call.made(value)
+    if isinstance(size, int) and index < 0:
         index += value.shape[dim]
+
     stop = {} if index == -1 else {"stop": index + 1}
-    whole = isinstance(value.sizes[dim], int) and value.sizes[dim] == 1
-    one = (
-        call.made(value)
-        if whole
-        else call.add("Slice", [value], {"dim": dim, "start": index, **stop})
-    )
-    shape = call.value(one)
-    if not isinstance(shape.sizes[dim], int):
-        sizes = call.recording.dims(shape)
-        return call.add("Reshape", [one], {"shape": (*sizes[:dim], *sizes[dim + 1 :])})
-    return call.add("Squeeze", [one], {"dim": dim})
+    return call.add("Slice", [value], {"dim": dim, "start": index, **stop})
 
 
 @handles("__getitem__", sharing=Sharing.VIEW)
 def _item(call: TorchCall) -> torch.Tensor:
     tensor, index = call.args
-    indices = list(index) if isinstance(index, tuple) else [index]
     value = call.value(tensor)
-    rank = len(value.shape)
-    used = sum(1 for i in indices if i is not None and i is not Ellipsis)
-    if any(i is Ellipsis for i in indices):
-        at = next(k for k, i in enumerate(indices) if i is Ellipsis)
-        indices[at : at + 1] = [slice(None)] * (rank - used)
+
     dim = 0
-    for one in indices:
+    for one in _indices(index, len(value.shape)):
         if one is None:
             value = call.value(call.add("Unsqueeze", [value], {"dim": dim}))
             dim += 1
@@ -213,70 +259,130 @@ def _item(call: TorchCall) -> torch.Tensor:
     return call.made(value)
 
 
+def _indices(index: Any, rank: int) -> list[Any]:
+    """The parts of an index, one for each dim that it names; an ellipsis stands for all dims that are left."""
+    parts = list(index) if isinstance(index, tuple) else [index]
+    ellipses = [place for place, part in enumerate(parts) if part is Ellipsis]
+    if not ellipses:
+        return parts
+
+    at = ellipses[0]
+    used = sum(1 for part in parts if part is not None and part is not Ellipsis)
+    parts[at : at + 1] = [slice(None)] * (rank - used)
+    return parts
+
+
 def _sliced(call: TorchCall, value: Value, dim: int, part: slice) -> Value:
-    start, stop, step = part.start, part.stop, part.step
-    call.sizes([n for n in (start, stop, step) if n is not None])
-    if (
-        (start is None or is_zero(start))
-        and (stop is None or is_size(stop, value, dim))
-        and step in (None, 1)
-    ):
+    """A slice of a dim; the value itself where the slice takes all of it."""
+    call.sizes([n for n in (part.start, part.stop, part.step) if n is not None])
+    if _takes_all(part, value, dim):
         return value
-    if isinstance(step, RunTimeSize):
+    if isinstance(part.step, RunTimeSize):
         raise call.refused("a step that is computed from the input's size")
+
     arguments: dict[str, Any] = {"dim": dim}
-    for word, n in (("start", start), ("stop", stop)):
-        if isinstance(n, RunTimeSize):
-            negative = n < 0  # noted: for other sizes it may count from the other end
-            n = n + call.recording.size(value, dim) if negative else n
-        if n is not None and not (word == "start" and is_zero(n)):
-            arguments[word] = n
-    if step not in (None, 1):
-        arguments["step"] = step
+    for word, end in (("start", part.start), ("stop", part.stop)):
+        position = _from_the_front(call, end, value, dim)
+        is_default = position is None or (word == "start" and is_zero(position))
+        if not is_default:
+            arguments[word] = position
+    if part.step not in (None, 1):
+        arguments["step"] = part.step
     return call.value(call.add("Slice", [value], arguments))
 
 
-@handles("expand", "expand_as", "broadcast_to", sharing=Sharing.VIEW)
+def _takes_all(part: slice, value: Value, dim: int) -> bool:
+    """Whether a slice takes the whole dim, for every size of the input."""
+    from_the_start = part.start is None or is_zero(part.start)
+    to_the_end = part.stop is None or is_size(part.stop, value, dim)
+    return from_the_start and to_the_end and part.step in (None, 1)
+
+
+def _from_the_front(call: TorchCall, end: Any, value: Value, dim: int) -> Any:
+    """The end of a slice; one that follows the input's size and is negative here is counted from the front.
+
+    The comparison with 0 is noted: for other sizes it may count from the other end.
+    """
+    if isinstance(end, RunTimeSize) and end < 0:
+        return end + call.recording.size(value, dim)
+    return end
+
+
+# --- copies ----------------------------------------------------------------------------------------------------------
+
+
+@handles("expand", "broadcast_to", sharing=Sharing.VIEW)
 def _expand(call: TorchCall) -> torch.Tensor:
-    x, *rest = call.args
-    value = call.value(x)
-    if call.name == "expand_as":
-        rest = [call.recording.dims(call.value(rest[0]))]
-    given = rest or list(call.kwargs.values())
-    sizes = call.sizes(
-        given[0] if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
+    value = call.value(call.args[0])
+    return _expanded(call, value, call.sizes(numbers_given(call)))
+
+
+@handles("expand_as", sharing=Sharing.VIEW)
+def _expand_as(call: TorchCall) -> torch.Tensor:
+    value = call.value(call.args[0])
+    (other,) = numbers_given(call)
+    return _expanded(call, value, call.sizes(call.recording.dims(call.value(other))))
+
+
+def _expanded(call: TorchCall, value: Value, sizes: tuple[Any, ...]) -> torch.Tensor:
+    """A value expanded to the sizes; the value itself where it has them already."""
+    has_them = len(sizes) == len(value.shape) and all(
+        _is_minus_one(n) or is_size(n, value, dim) for dim, n in enumerate(sizes)
     )
-    own = [None] * (len(sizes) - len(value.shape)) + list(range(len(value.shape)))
-    if all(
-        d is not None and (_is_minus_one(n) or is_size(n, value, d)) for n, d in zip(sizes, own)
-    ):
-        return call.made(value)
-    return call.add("Expand", [value], {"shape": sizes})
+    return call.made(value) if has_them else call.add("Expand", [value], {"shape": sizes})
 
 
 def _is_minus_one(n: Any) -> bool:
     return not isinstance(n, RunTimeSize) and n == -1
 
 
+MAX_COPIES = 256
+
+
 @handles("repeat", "tile")
 def _repeat(call: TorchCall) -> torch.Tensor:
-    x, *rest = call.args
-    value = call.value(x)
-    given = rest or list(call.kwargs.values())
-    times = call.sizes(
-        given[0] if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
-    )
-    if any(isinstance(n, RunTimeSize) for n in times):
+    value = call.value(call.args[0])
+    times = call.sizes(numbers_given(call))
+    if not is_plain(times):
         raise call.refused("as many copies as the input's size gives")
+
     for _ in range(len(times) - len(value.shape)):
         value = call.value(call.add("Unsqueeze", [value], {"dim": 0}))
-    lead = len(value.shape) - len(times)
-    for dim, n in enumerate(times, lead):
-        if n < 1 or n > 256:
-            raise call.refused(f"{n} copies")
-        if n > 1:
-            value = call.value(call.add("Concat", [value] * n, {} if dim == 1 else {"dim": dim}))
+
+    first = len(value.shape) - len(times)
+    for dim, count in enumerate(times, first):
+        if not 1 <= count <= MAX_COPIES:
+            raise call.refused(f"{count} copies")
+        if count > 1:
+            value = call.value(call.add("Concat", [value] * count, along(dim)))
     return call.made(value)
+
+
+@handles("roll")
+def _roll(call: TorchCall) -> torch.Tensor:
+    words = call.bound("input shifts dims", dims=None)
+    value = call.value(words["input"])
+    shifts, dims = as_tuple(words["shifts"]), as_tuple(words["dims"])
+    if words["dims"] is None or not is_plain(shifts):
+        raise call.refused("a roll of the flattened tensor, or by the input's size")
+
+    for shift, dim in zip(shifts, dims):
+        value = _rolled(call, value, dim % len(value.shape), shift)
+    return call.made(value)
+
+
+def _rolled(call: TorchCall, value: Value, dim: int, shift: int) -> Value:
+    """A value whose last ``shift`` positions of a dim are moved to its front."""
+    if not isinstance(value.sizes[dim], int) and shift:
+        raise call.refused("a roll along a dim of the input's size")
+    shift %= max(value.shape[dim], 1)
+    if shift == 0:
+        return value
+
+    cut = value.shape[dim] - shift
+    behind = call.add("Slice", [value], {"dim": dim, "start": cut})
+    before = call.add("Slice", [value], {"dim": dim, "stop": cut})
+    return call.value(call.add("Concat", [behind, before], along(dim)))
 
 
 # --- reductions ------------------------------------------------------------------------------------------------------
@@ -287,25 +393,30 @@ REDUCTIONS = {"mean": "Mean", "sum": "Sum", "amax": "Amax", "amin": "Amin"}
 @handles(*REDUCTIONS)
 def _reduction(call: TorchCall) -> torch.Tensor:
     words = call.bound("input dim keepdim", dim=None, keepdim=False)
+    dim = None if words["dim"] in (None, ()) else words["dim"]
+    return call.add(REDUCTIONS[call.name], [words["input"]], _reduced(dim, words["keepdim"]))
+
+
+def _reduced(dim: Any, keepdim: bool) -> Mapping[str, Any]:
+    """The arguments of a reduction, where they are not the defaults."""
     arguments: dict[str, Any] = {}
-    if words["dim"] not in (None, ()):
-        arguments["dim"] = (
-            tuple(words["dim"]) if isinstance(words["dim"], (tuple, list)) else words["dim"]
-        )
-    if words["keepdim"]:
+    if dim is not None:
+        arguments["dim"] = tuple(dim) if isinstance(dim, (tuple, list)) else dim
+    if keepdim:
         arguments["keepdim"] = True
-    return call.add(REDUCTIONS[call.name], [words["input"]], arguments)
+    return arguments
 
 
 @handles("norm", "linalg_norm", "linalg_vector_norm", "vector_norm")
 def _norm(call: TorchCall) -> torch.Tensor:
     words = call.bound("input p dim keepdim", p=2, dim=None, keepdim=False)
-    if words.get("ord", words["p"]) not in (2, 2.0, "fro", None):
-        raise call.refused(f"the norm {words.get('ord', words['p'])!r}")
+    order = words.get("ord", words["p"])
+    if order not in (2, 2.0, "fro", None):
+        raise call.refused(f"the norm {order!r}")
+
     squares = call.add("Pointwise", [words["input"]], {"function": "square"})
-    arguments = {w: words[w] for w in ("dim", "keepdim") if words[w] not in (None, False)}
-    arguments = {w: tuple(v) if isinstance(v, list) else v for w, v in arguments.items()}
-    return call.add("Pointwise", [call.add("Sum", [squares], arguments)], {"function": "sqrt"})
+    total = call.add("Sum", [squares], _reduced(words["dim"], words["keepdim"]))
+    return call.add("Pointwise", [total], {"function": "sqrt"})
 
 
 @handles("normalize")
@@ -313,6 +424,7 @@ def _normalize(call: TorchCall) -> torch.Tensor:
     words = call.bound("input p dim eps", p=2.0, dim=1, eps=1e-12)
     if words["p"] != 2:
         raise call.refused(f"normalize by the norm {words['p']!r}")
+
     squares = call.add("Pointwise", [words["input"]], {"function": "square"})
     total = call.add("Sum", [squares], {"dim": words["dim"], "keepdim": True})
     length = call.add("Pointwise", [total], {"function": "sqrt"})
@@ -320,38 +432,24 @@ def _normalize(call: TorchCall) -> torch.Tensor:
     return call.add("Div", [words["input"], least])
 
 
-@handles("roll")
-def _roll(call: TorchCall) -> torch.Tensor:
-    words = call.bound("input shifts dims", dims=None)
-    value = call.value(words["input"])
-    shifts, dims = (
-        v if isinstance(v, (tuple, list)) else (v,) for v in (words["shifts"], words["dims"])
-    )
-    if words["dims"] is None or not is_plain(shifts):
-        raise call.refused("a roll of the flattened tensor, or by the input's size")
-    for shift, dim in zip(shifts, dims):
-        dim %= len(value.shape)
-        if not isinstance(value.sizes[dim], int) and shift:
-            raise call.refused("a roll along a dim of the input's size")
-        if shift := shift % max(value.shape[dim], 1):
-            parts = [{"start": value.shape[dim] - shift}, {"stop": value.shape[dim] - shift}]
-            sliced = [call.add("Slice", [value], {"dim": dim, **part}) for part in parts]
-            value = call.value(call.add("Concat", sliced, {} if dim == 1 else {"dim": dim}))
-    return call.made(value)
+@handles("max")
+def _max(call: TorchCall) -> Any:
+    return _extreme(call, "Amax", "Maximum", torch.return_types.max)
 
 
-@handles("max", "min")
-def _extreme(call: TorchCall) -> Any:
+@handles("min")
+def _min(call: TorchCall) -> Any:
+    return _extreme(call, "Amin", "Minimum", torch.return_types.min)
+
+
+def _extreme(call: TorchCall, reduction: str, merge: str, pair: Any) -> Any:
+    """The largest or least: of two tensors, of a whole tensor, or along a dim as a pair with its unknown indices."""
     words = call.bound("input dim keepdim", dim=None, keepdim=False)
-    op_name = {"max": "Amax", "min": "Amin"}[call.name]
-    if isinstance(words["dim"], torch.Tensor):
-        return call.add(
-            {"max": "Maximum", "min": "Minimum"}[call.name], [words["input"], words["dim"]]
-        )
-    if words["dim"] is None:
-        return call.add(op_name, [words["input"]])
-    arguments = {"dim": words["dim"], **({"keepdim": True} if words["keepdim"] else {})}
-    found = call.add(op_name, [words["input"]], arguments)
-    return getattr(torch.return_types, call.name)(
-        (found, call.tensors.unknown(call.value(found).shape))
-    )
+    x, dim = words["input"], words["dim"]
+    if isinstance(dim, torch.Tensor):
+        return call.add(merge, [x, dim])
+    if dim is None:
+        return call.add(reduction, [x])
+
+    found = call.add(reduction, [x], _reduced(dim, words["keepdim"]))
+    return pair((found, call.tensors.unknown(call.value(found).shape)))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
 import torch
 
 from tracer.importing.recording import Value
-from tracer.importing.run_time_sizes import RunTimeSize
-from tracer.ops.registry import find_operation
 from tracer.torch_bridge.dispatch import TorchCall, handles, is_plain, uniform
+from tracer.torch_bridge.modules import defaults_of
+
+# --- windows ---------------------------------------------------------------------------------------------------------
 
 SLIDING = "input kernel_size stride padding"
 WINDOWS = {
@@ -26,6 +27,7 @@ WINDOWS = {
     "fold": ("Fold", "input output_size kernel_size dilation padding stride"),
     "local_response_norm": ("LocalResponseNorm", "input size alpha beta k"),
 }  # fmt: skip
+"""The operation of each function, and its arguments in torch's order."""
 
 
 @handles(*WINDOWS)
@@ -33,190 +35,245 @@ def _window(call: TorchCall) -> torch.Tensor:
     op_name, names = WINDOWS[call.name]
     words = call.bound(names)
     x = words.pop("input")
-    cls = find_operation(op_name)
-    assert cls is not None
-    defaults = {f.encode_name: f.default for f in msgspec.structs.fields(cls)}
     if words.pop("return_indices", False):
         raise call.refused(f"{call.name} with return_indices; use its module")
-    given = {w: tuple(v) if isinstance(v, list) else v for w, v in words.items() if v != ()}
-    call.sizes([n for v in given.values() for n in (v if isinstance(v, tuple) else (v,))])
-    return call.add(
-        op_name,
-        [x],
-        {w: v for w, v in given.items() if w not in defaults or not _same(v, defaults[w])},
-    )
+
+    # torch writes "as the kernel" as an empty stride.
+    given = {word: _known(call, value) for word, value in words.items() if value != ()}
+    return call.add(op_name, [x], _unlike(defaults_of(op_name), given))
 
 
-def _same(value: Any, default: Any) -> bool:
-    return value.__class__ is default.__class__ and value == default
+def _known(call: TorchCall, value: Any) -> Any:
+    """An argument, its list as a tuple; refused where it is not known how a size in it was computed."""
+    found = tuple(value) if isinstance(value, list) else value
+    call.sizes(found)
+    return found
 
 
-@handles(
-    "conv1d",
-    "conv2d",
-    "conv3d",
-    "conv_transpose1d",
-    "conv_transpose2d",
-    "conv_transpose3d",
-    "conv_transpose",
-)
-def _convolution(call: TorchCall) -> torch.Tensor:
-    transposed = "transpose" in call.name
-    names = "input weight bias stride padding " + (
-        "output_padding groups dilation" if transposed else "dilation groups"
-    )
-    words = call.bound(
-        names, bias=None, stride=1, padding=0, groups=1, dilation=1, output_padding=0
-    )
-    weight = words["weight"]
-    if call.tensors.value(weight) is not None:
-        raise call.refused("a convolution whose kernel depends on the input")
-    axes = weight.dim() - 2
-    op_name = f"Conv{'Transpose' if transposed else ''}{axes}d"
-    shape = tuple(weight.shape)
-    arguments: dict[str, Any] = {
-        "in_channels": shape[0] if transposed else shape[1] * words["groups"],
-        "out_channels": shape[1] * words["groups"] if transposed else shape[0],
-        "kernel_size": uniform(shape[2:]),
+def _unlike(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that are not the defaults; 1 is not True."""
+    return {
+        word: value
+        for word, value in given.items()
+        if word not in defaults
+        or type(value) is not type(defaults[word])
+        or value != defaults[word]
     }
-    defaults = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "output_padding": 0}
-    for word in (
-        "stride",
-        "padding",
-        *(["output_padding"] if transposed else []),
-        "dilation",
-        "groups",
-    ):
-        value = words[word]
-        if not isinstance(value, str):
-            value = uniform(value) if isinstance(value, (tuple, list)) else value
-        call.sizes(value if isinstance(value, tuple) else (value,))
-        if value != defaults[word]:
-            arguments[word] = value
-    if words["bias"] is None:
-        arguments["bias"] = False
-    return call.add(
-        op_name, [words["input"]], arguments, owner={"weight": weight, "bias": words["bias"]}
+
+
+# --- layers with weights ---------------------------------------------------------------------------------------------
+
+
+@handles("conv1d", "conv2d", "conv3d")
+def _convolution(call: TorchCall) -> torch.Tensor:
+    words = _words_of_convolution(call, "input weight bias stride padding dilation groups")
+    weight, groups = words["weight"], words.get("groups", 1)
+    channels = {"in_channels": weight.shape[1] * groups, "out_channels": weight.shape[0]}
+    sliding = _sliding(call, words, ("stride", "padding", "dilation", "groups"))
+    return _convolved(call, "Conv", words, {**channels, **sliding})
+
+
+@handles("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+def _transposed_convolution(call: TorchCall) -> torch.Tensor:
+    words = _words_of_convolution(
+        call, "input weight bias stride padding output_padding groups dilation"
     )
+    weight, groups = words["weight"], words.get("groups", 1)
+    channels = {"in_channels": weight.shape[0], "out_channels": weight.shape[1] * groups}
+    sliding = _sliding(call, words, ("stride", "padding", "output_padding", "dilation", "groups"))
+    return _convolved(call, "ConvTranspose", words, {**channels, **sliding})
+
+
+def _words_of_convolution(call: TorchCall, names: str) -> dict[str, Any]:
+    """The arguments by name; refused where the kernel is computed from the input."""
+    words = call.bound(names, bias=None)
+    if call.tensors.value(words["weight"]) is not None:
+        raise call.refused("a convolution whose kernel depends on the input")
+    return words
+
+
+SLIDING_DEFAULTS = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
+
+
+def _sliding(call: TorchCall, words: Mapping[str, Any], order: Sequence[str]) -> dict[str, Any]:
+    """The kernel, and how it slides where that is not the default."""
+    found: dict[str, Any] = {"kernel_size": uniform(words["weight"].shape[2:])}
+    for word in order:
+        value = words.get(word, SLIDING_DEFAULTS[word])
+        if isinstance(value, (tuple, list)):
+            value = uniform(value)
+        call.sizes(value)
+        if value != SLIDING_DEFAULTS[word]:
+            found[word] = value
+    return found
+
+
+def _convolved(
+    call: TorchCall, name: str, words: Mapping[str, Any], arguments: dict[str, Any]
+) -> torch.Tensor:
+    weight, bias = words["weight"], words["bias"]
+    if bias is None:
+        arguments["bias"] = False
+    axes = weight.dim() - 2
+    owner = {"weight": weight, "bias": bias}
+    return call.add(f"{name}{axes}d", [words["input"]], arguments, owner=owner)
 
 
 @handles("linear")
 def _linear(call: TorchCall) -> torch.Tensor:
     words = call.bound("input weight bias", bias=None)
-    weight = words["weight"]
+    weight, bias = words["weight"], words["bias"]
     if call.tensors.value(weight) is not None:
         raise call.refused("a linear map whose weights depend on the input")
+
     arguments: dict[str, Any] = {"in_features": weight.shape[1], "out_features": weight.shape[0]}
-    if words["bias"] is None:
+    if bias is None:
         arguments["bias"] = False
-    return call.add(
-        "Linear", [words["input"]], arguments, owner={"weight": weight, "bias": words["bias"]}
-    )
-
-
-@handles("batch_norm", "instance_norm")
-def _channel_norm(call: TorchCall) -> torch.Tensor:
-    batch = call.name == "batch_norm"
-    order = (
-        "weight bias training momentum eps" if batch else "weight bias use_input_stats momentum eps"
-    )
-    words = call.bound(
-        f"input running_mean running_var {order}",
-        running_mean=None,
-        weight=None,
-        bias=None,
-        eps=1e-5,
-    )
-    value = call.value(words["input"])
-    axes = max(len(value.shape) - 2, 1)
-    if words.get("training") if batch else words["running_mean"] is not None:
-        raise call.refused(
-            f"{call.name} with the statistics of the batch" if batch else "running statistics"
-        )
-    arguments: dict[str, Any] = {} if words["eps"] == 1e-5 else {"eps": words["eps"]}
-    if (words["weight"] is None) is batch:
-        arguments["affine"] = not batch
-    owner = {w: words.get(w) for w in ("weight", "bias", "running_mean", "running_var")}
-    return call.add(
-        f"{'Batch' if batch else 'Instance'}Norm{axes}d", [value], arguments, owner=owner
-    )
-
-
-@handles("group_norm")
-def _group_norm(call: TorchCall) -> torch.Tensor:
-    words = call.bound("input num_groups weight bias eps", weight=None, bias=None, eps=1e-5)
-    arguments: dict[str, Any] = {"num_groups": words["num_groups"]}
-    if words["eps"] != 1e-5:
-        arguments["eps"] = words["eps"]
-    if words["weight"] is None:
-        arguments["affine"] = False
-    return call.add(
-        "GroupNorm", [words["input"]], arguments, owner={w: words[w] for w in ("weight", "bias")}
-    )
-
-
-@handles("layer_norm", "rms_norm")
-def _trailing_norm(call: TorchCall) -> torch.Tensor:
-    layer = call.name == "layer_norm"
-    words = call.bound(
-        f"input normalized_shape weight {'bias ' if layer else ''}eps", weight=None, bias=None
-    )
-    shape = call.sizes(words["normalized_shape"])
-    if any(isinstance(n, RunTimeSize) for n in shape):
-        raise call.refused("a normalized_shape that is computed from the input's size")
-    arguments: dict[str, Any] = {"normalized_shape": shape[0] if len(shape) == 1 else shape}
-    if words.get("eps", 1e-5 if layer else None) != (1e-5 if layer else None):
-        arguments["eps"] = words["eps"]
-    if words["weight"] is None:
-        arguments["elementwise_affine"] = False
-    elif layer and words["bias"] is None:
-        arguments["bias"] = False
-    op_name = "LayerNorm" if layer else "RMSNorm"
-    return call.add(
-        op_name, [words["input"]], arguments, owner={w: words.get(w) for w in ("weight", "bias")}
-    )
+    owner = {"weight": weight, "bias": bias}
+    return call.add("Linear", [words["input"]], arguments, owner=owner)
 
 
 @handles("prelu")
 def _prelu(call: TorchCall) -> torch.Tensor:
     words = call.bound("input weight")
-    count = words["weight"].numel()
-    arguments = {"num_parameters": count} if count != 1 else {}
-    return call.add("PReLU", [words["input"]], arguments, owner={"weight": words["weight"]})
+    weight = words["weight"]
+    count = weight.numel()
+    arguments = {} if count == 1 else {"num_parameters": count}
+    return call.add("PReLU", [words["input"]], arguments, owner={"weight": weight})
 
 
-@handles("interpolate", "upsample", "upsample_nearest", "upsample_bilinear")
+# --- norms -----------------------------------------------------------------------------------------------------------
+
+STATISTICS = "input running_mean running_var weight bias"
+EPS = 1e-5
+"""torch's, for all norms but RMSNorm."""
+
+
+@handles("batch_norm")
+def _batch_norm(call: TorchCall) -> torch.Tensor:
+    words = _words_of_norm(call, f"{STATISTICS} training momentum eps")
+    if words.get("training"):
+        raise call.refused("batch_norm with the statistics of the batch")
+    without = {} if words["weight"] is not None else {"affine": False}
+    return _channel_norm(call, "BatchNorm", words, without)
+
+
+@handles("instance_norm")
+def _instance_norm(call: TorchCall) -> torch.Tensor:
+    words = _words_of_norm(call, f"{STATISTICS} use_input_stats momentum eps")
+    if words["running_mean"] is not None:
+        raise call.refused("running statistics")
+    # The only norm of torch that is not affine by default.
+    with_weights = {} if words["weight"] is None else {"affine": True}
+    return _channel_norm(call, "InstanceNorm", words, with_weights)
+
+
+def _words_of_norm(call: TorchCall, names: str) -> dict[str, Any]:
+    return call.bound(names, running_mean=None, weight=None, bias=None, eps=EPS)
+
+
+def _channel_norm(
+    call: TorchCall, name: str, words: Mapping[str, Any], affine: Mapping[str, bool]
+) -> torch.Tensor:
+    """The norm of each channel, for the number of spatial dims that the input has."""
+    value = call.value(words["input"])
+    axes = max(len(value.shape) - 2, 1)
+    eps = {} if words["eps"] == EPS else {"eps": words["eps"]}
+    owner = {word: words.get(word) for word in ("weight", "bias", "running_mean", "running_var")}
+    return call.add(f"{name}{axes}d", [value], {**eps, **affine}, owner=owner)
+
+
+@handles("group_norm")
+def _group_norm(call: TorchCall) -> torch.Tensor:
+    words = call.bound("input num_groups weight bias eps", weight=None, bias=None, eps=EPS)
+    arguments: dict[str, Any] = {"num_groups": words["num_groups"]}
+    if words["eps"] != EPS:
+        arguments["eps"] = words["eps"]
+    if words["weight"] is None:
+        arguments["affine"] = False
+    return call.add("GroupNorm", [words["input"]], arguments, owner=_weight_and_bias(words))
+
+
+@handles("layer_norm")
+def _layer_norm(call: TorchCall) -> torch.Tensor:
+    words = call.bound("input normalized_shape weight bias eps", weight=None, bias=None, eps=EPS)
+    arguments = _trailing_dims(call, words["normalized_shape"])
+    if words["eps"] != EPS:
+        arguments["eps"] = words["eps"]
+    if words["weight"] is None:
+        arguments["elementwise_affine"] = False
+    elif words["bias"] is None:
+        arguments["bias"] = False
+    return call.add("LayerNorm", [words["input"]], arguments, owner=_weight_and_bias(words))
+
+
+@handles("rms_norm")
+def _rms_norm(call: TorchCall) -> torch.Tensor:
+    words = call.bound("input normalized_shape weight eps", weight=None, eps=None)
+    arguments = _trailing_dims(call, words["normalized_shape"])
+    if words["eps"] is not None:
+        arguments["eps"] = words["eps"]
+    if words["weight"] is None:
+        arguments["elementwise_affine"] = False
+    return call.add("RMSNorm", [words["input"]], arguments, owner=_weight_and_bias(words))
+
+
+def _trailing_dims(call: TorchCall, normalized_shape: Any) -> dict[str, Any]:
+    """The argument ``normalized_shape``; one dim is a number."""
+    shape = call.sizes(normalized_shape)
+    if not is_plain(shape):
+        raise call.refused("a normalized_shape that is computed from the input's size")
+    return {"normalized_shape": shape[0] if len(shape) == 1 else shape}
+
+
+def _weight_and_bias(words: Mapping[str, Any]) -> dict[str, Any]:
+    return {word: words.get(word) for word in ("weight", "bias")}
+
+
+# --- resizing and padding --------------------------------------------------------------------------------------------
+
+RESIZE = "input size scale_factor mode align_corners recompute_scale_factor antialias"
+RESIZE_DEFAULTS = {
+    "mode": "nearest",
+    "align_corners": None,
+    "recompute_scale_factor": None,
+    "antialias": False,
+}
+
+
+@handles("interpolate", "upsample", "upsample_nearest")
 def _interpolate(call: TorchCall) -> torch.Tensor:
-    words = call.bound(
-        "input size scale_factor mode align_corners recompute_scale_factor antialias",
-        size=None,
-        scale_factor=None,
-    )
-    if call.name == "upsample_bilinear":
-        words |= {"mode": "bilinear", "align_corners": True}
+    return _resized(call, call.bound(RESIZE, size=None, scale_factor=None))
+
+
+@handles("upsample_bilinear")
+def _upsample_bilinear(call: TorchCall) -> torch.Tensor:
+    words = call.bound(RESIZE, size=None, scale_factor=None)
+    return _resized(call, {**words, "mode": "bilinear", "align_corners": True})
+
+
+def _resized(call: TorchCall, words: Mapping[str, Any]) -> torch.Tensor:
     value = call.value(words["input"])
     arguments: dict[str, Any] = {}
     if words["size"] is not None:
-        axes = len(value.shape) - 2
-        sizes = call.sizes(words["size"])
-        wanted = call.recording.target(sizes * axes if len(sizes) == 1 else sizes, 2)
-        arguments["size"] = (
-            uniform(wanted)
-            if isinstance(wanted, tuple) and not isinstance(wanted, Value) and is_plain(wanted)
-            else wanted
-        )
+        arguments["size"] = _wanted_size(call, words["size"], axes=len(value.shape) - 2)
     if words["scale_factor"] is not None:
-        factor = words["scale_factor"]
-        factor = tuple(factor) if isinstance(factor, (tuple, list)) else factor
-        call.sizes(factor if isinstance(factor, tuple) else (factor,))
-        arguments["scale_factor"] = factor
-    for word in ("mode", "align_corners", "recompute_scale_factor", "antialias"):
-        if words.get(word) is not None and words[word] != {
-            "mode": "nearest",
-            "antialias": False,
-        }.get(word):
-            arguments[word] = words[word]
+        arguments["scale_factor"] = _known(call, words["scale_factor"])
+
+    for word, default in RESIZE_DEFAULTS.items():
+        given = words.get(word)
+        if given is not None and given != default:
+            arguments[word] = given
     return call.add("Interpolate", [value], arguments)
+
+
+def _wanted_size(call: TorchCall, size: Any, axes: int) -> Any:
+    """The size to resize to: a number, one for each axis, or the node that has it."""
+    sizes = call.sizes(size)
+    wanted = call.recording.target(sizes * axes if len(sizes) == 1 else sizes, 2)
+    if isinstance(wanted, Value) or not isinstance(wanted, tuple):
+        return wanted
+    return _compact(wanted)
 
 
 PADS = {
@@ -225,23 +282,29 @@ PADS = {
     "replicate": "ReplicationPad",
     "circular": "CircularPad",
 }
+MAX_PADDED_DIMS = 3
 
 
 @handles("pad")
 def _pad(call: TorchCall) -> torch.Tensor:
     words = call.bound("input pad mode value", mode="constant", value=None)
-    pad, value = call.sizes(words["pad"]), words["value"] or 0
-    axes = len(pad) // 2
-    if words["mode"] not in PADS or not 1 <= axes <= 3 or len(pad) % 2:
-        raise call.refused(f"padding {axes} dims in the mode {words['mode']!r}")
-    if is_plain(pad) and not any(pad):
-        return call.made(call.value(words["input"]))
-    if words["mode"] == "constant" and value == 0:
-        return call.add(
-            f"ZeroPad{axes}d", [words["input"]], {"padding": uniform(pad) if is_plain(pad) else pad}
-        )
-    extra = {"value": float(value)} if words["mode"] == "constant" else {}
-    padding = uniform(pad) if is_plain(pad) else pad
-    return call.add(
-        f"{PADS[words['mode']]}{axes}d", [words["input"]], {"padding": padding, **extra}
-    )
+    x, mode, padding = words["input"], words["mode"], call.sizes(words["pad"])
+    axes = len(padding) // 2
+    if mode not in PADS or not 1 <= axes <= MAX_PADDED_DIMS or len(padding) % 2:
+        raise call.refused(f"padding {axes} dims in the mode {mode!r}")
+    if is_plain(padding) and not any(padding):
+        return call.made(call.value(x))
+
+    arguments: dict[str, Any] = {"padding": _compact(padding)}
+    if mode != "constant":
+        return call.add(f"{PADS[mode]}{axes}d", [x], arguments)
+
+    value = words["value"] or 0
+    if value == 0:
+        return call.add(f"ZeroPad{axes}d", [x], arguments)
+    return call.add(f"ConstantPad{axes}d", [x], {**arguments, "value": float(value)})
+
+
+def _compact(numbers: tuple[Any, ...]) -> Any:
+    """One number where all are the same, whatever the input's size."""
+    return uniform(numbers) if is_plain(numbers) else numbers

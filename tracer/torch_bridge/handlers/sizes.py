@@ -1,4 +1,4 @@
-"""What is asked of a tensor and what leaves it as it is: sizes, values, copies."""
+"""Questions about a tensor (its sizes, its values), and functions that leave it as it is."""
 
 from __future__ import annotations
 
@@ -10,35 +10,36 @@ import torch
 from tracer.torch_bridge.dispatch import Sharing, TorchCall, handles
 
 
-@handles(".shape")
-def _shape(call: TorchCall) -> Any:
-    return tuple.__new__(Sizes, call.recording.dims(call.known(call.args[0])))
-
-
-class Sizes(tuple[Any, ...]):
+class RunTimeShape(tuple[Any, ...]):
     """A tensor's shape, as torch.Size: that one takes no numbers that know where they come from."""
 
     def __getitem__(self, index: Any) -> Any:
-        found = tuple.__getitem__(self, index)
-        return tuple.__new__(Sizes, found) if isinstance(index, slice) else found
+        found = super().__getitem__(index)
+        return RunTimeShape(found) if isinstance(index, slice) else found
 
     def __add__(self, other: Any) -> Any:
-        return tuple.__new__(Sizes, tuple.__add__(self, tuple(other)))
+        return RunTimeShape((*self, *other))
 
     def __radd__(self, other: Any) -> Any:
-        return tuple.__new__(Sizes, (*other, *self))
+        return RunTimeShape((*other, *self))
 
     def numel(self) -> Any:
-        """How many elements there are."""
+        """The number of elements."""
         return math.prod(self)
+
+
+@handles(".shape")
+def _shape(call: TorchCall) -> Any:
+    return RunTimeShape(call.recording.dims(call.known(call.args[0])))
 
 
 @handles("size")
 def _size(call: TorchCall) -> Any:
     words = call.bound("input dim", dim=None)
     value = call.known(words["input"])
+
     if words["dim"] is None:
-        return tuple.__new__(Sizes, call.recording.dims(value))
+        return RunTimeShape(call.recording.dims(value))
     return call.recording.size(value, words["dim"])
 
 
@@ -57,9 +58,23 @@ def _length(call: TorchCall) -> int:
     return call.value(call.args[0]).shape[0]
 
 
-VALUES = ("__bool__", "item", "tolist", "numpy", "__float__", "__int__", "__index__", "__array__", "nonzero", "equal",
-          "allclose", "__contains__", "is_nonzero")  # fmt: skip
-"""What takes a tensor's values out of torch."""
+VALUES = (
+    "__bool__", "item", "tolist", "numpy", "__float__", "__int__", "__index__", "__array__", "nonzero", "equal",
+    "allclose", "__contains__", "is_nonzero",
+)  # fmt: skip
+"""Functions that take a tensor's values out of torch."""
+
+COMPUTED_VALUES = (
+    "gt", "lt", "ge", "le", "eq", "ne", "isnan", "isinf", "isfinite", "any", "all", "logical_not", "logical_and",
+    "logical_or", "argmax", "argmin",
+)  # fmt: skip
+"""Functions whose results no step gives; a program may make them without using them."""
+
+MADE_LIKE_OTHERS = (
+    "zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "new_zeros", "new_ones",
+    "new_empty", "new_full", "new_tensor",
+)  # fmt: skip
+"""Functions that make a tensor of another one's size or kind."""
 
 
 @handles(*VALUES)
@@ -67,35 +82,34 @@ def _values(call: TorchCall) -> Any:
     raise call.refused("the values of a tensor decide here, which no config can say")
 
 
-@handles("gt", "lt", "ge", "le", "eq", "ne", "isnan", "isinf", "isfinite", "any", "all", "logical_not", "logical_and",
-         "logical_or", "argmax", "argmin", "zeros_like", "ones_like", "empty_like", "full_like", "rand_like",
-         "randn_like", "new_zeros", "new_ones", "new_empty", "new_full", "new_tensor")  # fmt: skip
+@handles(*COMPUTED_VALUES, *MADE_LIKE_OTHERS)
 def _fresh(call: TorchCall) -> Any:
     return call.tensors.unknown(call.value(call.args[0]).shape)
 
 
 # --- what changes nothing --------------------------------------------------------------------------------------------
 
+COPIES = ("clone", "cuda", "half", "double", "bfloat16", "checkpoint")
+SAME_TENSORS = (
+    "contiguous", "detach", "float", "to", "type_as", "cpu", ".data", "alias", "requires_grad",
+)  # fmt: skip
+DROPOUTS = (
+    "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_dropout", "feature_alpha_dropout",
+)  # fmt: skip
 
-@handles("clone", "cuda", "half", "double", "bfloat16", "checkpoint")
-@handles("contiguous", "detach", "float", "to", "type_as", "cpu", ".data", "alias", "requires_grad",
-         sharing=Sharing.WHOLE)  # fmt: skip
+
+@handles(*COPIES)
+@handles(*SAME_TENSORS, sharing=Sharing.WHOLE)
 def _kept(call: TorchCall) -> torch.Tensor:
     return call.made(call.value(call.args[0]))
 
 
 @handles("dropout", sharing=Sharing.WHOLE)
-@handles(
-    "dropout1d",
-    "dropout2d",
-    "dropout3d",
-    "alpha_dropout",
-    "feature_dropout",
-    "feature_alpha_dropout",
-)
+@handles(*DROPOUTS)
 def _dropout(call: TorchCall) -> torch.Tensor:
     words = call.bound("input p training inplace", training=True)
     if words["training"]:
         raise call.refused(f"{call.name} draws at random in eval mode too")
+
     call.in_place |= words.get("inplace") is True
     return call.made(call.value(words["input"]))

@@ -1,0 +1,185 @@
+"""Products of matrices: matmul and its kin, attention, einsum."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+from tracer.importing.recording import Value
+from tracer.torch_bridge.dispatch import TorchCall, handles
+
+
+@handles("matmul", "__matmul__", "bmm", "mm")
+def _matmul(call: TorchCall) -> torch.Tensor:
+    words = call.bound("input other")
+    return call.add("MatMul", [words["input"], words.get("other", words.get("mat2"))])
+
+
+@handles("addcmul")
+def _add_product(call: TorchCall) -> torch.Tensor:
+    return _added_merge(call, "Mul")
+
+
+@handles("addcdiv")
+def _add_quotient(call: TorchCall) -> torch.Tensor:
+    return _added_merge(call, "Div")
+
+
+def _added_merge(call: TorchCall, op_name: str) -> torch.Tensor:
+    """A tensor plus the scaled product or quotient of two others."""
+    words = call.bound("input tensor1 tensor2 value", value=1)
+    joined = call.add(op_name, [words["tensor1"], words["tensor2"]])
+    return call.add("Add", [words["input"], _scaled(call, joined, words["value"])])
+
+
+@handles("addmm", "baddbmm")
+def _add_matmul(call: TorchCall) -> torch.Tensor:
+    words = call.bound("input batch1 batch2 beta alpha", beta=1, alpha=1)
+    left = words.get("mat1", words.get("batch1"))
+    right = words.get("mat2", words.get("batch2"))
+
+    product = _scaled(call, call.add("MatMul", [left, right]), words["alpha"])
+    if words["beta"] == 0:
+        return product
+    return call.add("Add", [_scaled(call, words["input"], words["beta"]), product])
+
+
+@handles("addbmm")
+def _add_summed_matmul(call: TorchCall) -> torch.Tensor:
+    raise call.refused("addbmm")
+
+
+def _scaled(call: TorchCall, tensor: Any, factor: float) -> Any:
+    if factor == 1:
+        return tensor
+    return call.add("Scale", [tensor], {"factor": float(factor)})
+
+
+@handles("scaled_dot_product_attention")
+def _attention(call: TorchCall) -> torch.Tensor:
+    words = call.bound(
+        "query key value attn_mask dropout_p is_causal scale",
+        attn_mask=None,
+        dropout_p=0.0,
+        is_causal=False,
+    )
+    mask = words["attn_mask"]
+    if words["is_causal"] or words["dropout_p"] or words.get("enable_gqa"):
+        raise call.refused("attention that is causal, grouped or with dropout")
+    if mask is not None and not mask.is_floating_point():
+        raise call.refused("attention with a mask of truth values")
+
+    query, scale = words["query"], words.get("scale")
+    if scale is None:
+        scale = 1 / math.sqrt(call.value(query).shape[-1])
+
+    scaled = call.add("Scale", [query], {"factor": float(scale)})
+    turned = call.add("Transpose", [words["key"]], {"dim0": -2, "dim1": -1})
+    logits = call.add("MatMul", [scaled, turned])
+    if mask is not None:
+        logits = call.add("Add", [logits, mask])
+
+    weights = call.add("Softmax", [logits], {"dim": -1})
+    return call.add("MatMul", [weights, words["value"]])
+
+
+# --- einsum ----------------------------------------------------------------------------------------------------------
+
+
+class Lettered(NamedTuple):
+    """A tensor whose dims have letters."""
+
+    value: Value
+    letters: str
+
+
+@handles("einsum")
+def _einsum(call: TorchCall) -> torch.Tensor:
+    equation, *operands = call.args
+    is_list = len(operands) == 1 and isinstance(operands[0], (list, tuple))
+    tensors = list(operands[0]) if is_list else operands
+    terms, output = _terms_of(call, equation, len(tensors))
+
+    # What only one term has and the output hasn't is summed first.
+    values = [call.value(tensor) for tensor in tensors]
+    terms_with_values = [
+        _without(call, Lettered(value, term), keep=output + "".join(terms[:i] + terms[i + 1 :]))
+        for i, (value, term) in enumerate(zip(values, terms))
+    ]
+    return call.made(_joined(call, terms_with_values, output))
+
+
+def _terms_of(call: TorchCall, equation: str, count: int) -> tuple[list[str], str]:
+    """The letters of each of ``count`` inputs, and those of the output."""
+    inputs, arrow, output = equation.replace(" ", "").partition("->")
+    terms = inputs.split(",")
+    if not arrow or "." in equation or len(terms) != count or len(terms) > 2:
+        raise call.refused(f"einsum of {equation!r}")
+    if any(len(set(term)) < len(term) for term in [*terms, output]):
+        raise call.refused(f"einsum of {equation!r}: a letter stands twice in one term")
+    return terms, output
+
+
+def _without(call: TorchCall, term: Lettered, keep: str) -> Lettered:
+    """A term, summed over the dims whose letters are not kept."""
+    alone = tuple(dim for dim, letter in enumerate(term.letters) if letter not in keep)
+    if not alone:
+        return term
+    summed = call.value(call.add("Sum", [term.value], {"dim": alone}))
+    return Lettered(summed, "".join(letter for letter in term.letters if letter in keep))
+
+
+def _joined(call: TorchCall, terms: Sequence[Lettered], output: str) -> Value:
+    """One term in the order of the output, or the product of two."""
+    if len(terms) == 1:
+        return _ordered(call, terms[0], output)
+    left, right = terms
+    return _contracted(call, left, right, output)
+
+
+def _ordered(call: TorchCall, term: Lettered, wanted: str) -> Value:
+    """The dims in the wanted order."""
+    if term.letters == wanted:
+        return term.value
+    dims = tuple(map(term.letters.index, wanted))
+    return call.value(call.add("Permute", [term.value], {"dims": dims}))
+
+
+def _contracted(call: TorchCall, a: Lettered, b: Lettered, output: str) -> Value:
+    """Two tensors as one matrix product: dims of both that stay are its batch, those that don't are summed."""
+    both = [letter for letter in a.letters if letter in b.letters]
+    batch = "".join(letter for letter in both if letter in output)
+    summed = "".join(letter for letter in both if letter not in output)
+    rows = "".join(letter for letter in a.letters if letter not in both)
+    columns = "".join(letter for letter in b.letters if letter not in both)
+
+    sizes = {**_sizes_by_letter(call, a), **_sizes_by_letter(call, b)}
+    left = _as_matrices(call, a, (batch, rows, summed), sizes)
+    right = _as_matrices(call, b, (batch, summed, columns), sizes)
+    made = call.value(call.add("MatMul", [left, right]))
+
+    if not len(rows) == len(columns) == 1:
+        shape = tuple(sizes[letter] for letter in batch + rows + columns)
+        made = call.value(call.add("Reshape", [made], {"shape": shape}))
+    return _ordered(call, Lettered(made, batch + rows + columns), output)
+
+
+def _as_matrices(
+    call: TorchCall, term: Lettered, groups: tuple[str, str, str], sizes: Mapping[str, Any]
+) -> Value:
+    """A batch of matrices. ``groups`` are the letters of the batch, the rows and the columns: each side is made one."""
+    batch, *sides = groups
+    ordered = _ordered(call, term, "".join(groups))
+    if all(len(side) == 1 for side in sides):
+        return ordered
+
+    matrix = [math.prod(sizes[letter] for letter in side) for side in sides]
+    shape = (*(sizes[letter] for letter in batch), *matrix)
+    return call.value(call.add("Reshape", [ordered], {"shape": shape}))
+
+
+def _sizes_by_letter(call: TorchCall, term: Lettered) -> dict[str, Any]:
+    return dict(zip(term.letters, call.recording.dims(term.value)))
