@@ -52,7 +52,7 @@ def _add_summed_matmul(call: TorchCall) -> torch.Tensor:
     raise call.refused("addbmm")
 
 
-def _scaled(call: TorchCall, tensor: Any, factor: float) -> Any:
+def _scaled(call: TorchCall, tensor: torch.Tensor, factor: float) -> torch.Tensor:
     if factor == 1:
         return tensor
     return call.add("Scale", [tensor], {"factor": float(factor)})
