@@ -1,4 +1,4 @@
-"""A network as it is read: its steps, each judged and traced when it is added, and the sizes between them.
+"""A network as it is read: its steps, each checked and traced when it is added, and the sizes between them.
 
 A step is an operation of a config. Its shapes are known as numbers, for the input sizes that it is read at, and over
 the symbols of the inputs.
@@ -6,77 +6,129 @@ the symbols of the inputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
 
-from tracer.importing.run_time_sizes import Guard, Guards, RunTimeSize
-from tracer.ops.base import Op, Shape, with_arguments
+from tracer.importing.run_time_sizes import (
+    Guard,
+    Guards,
+    RunTimeSize,
+    depends_on_input,
+    over_symbols,
+    same_size,
+)
+from tracer.ops.base import Op, Shape, argument, with_arguments
 from tracer.ops.registry import find_operation
-from tracer.sizing.arithmetic import Dim
 from tracer.sizing.symbol import SizeLike, Space
 
 AXES: Mapping[int, tuple[str, ...]] = {3: ("L",), 4: ("H", "W"), 5: ("D", "H", "W")}
-"""What the spatial dims of an input are called, by its number of dims."""
+"""The symbols of an input's spatial dims, by its number of dims."""
+
+
+def spatial_symbols(rank: int) -> dict[int, str]:
+    """The symbols of an input's spatial dims, by dim.
+
+    >>> spatial_symbols(4)
+    {2: 'H', 3: 'W'}
+    """
+    names = AXES.get(rank, ())
+    return dict(enumerate(names, rank - len(names)))
 
 
 class Unrepresentable(Exception):
-    """Something in a network has no place in a config; the message names it and where it stands."""
+    """Something in a network has no place in a config; the message names it and its place in the program.
 
-    guards: Sequence[Guard] = ()
-    """What the program had compared before."""
-    by_operation = False
-    """An operation refuses its input, as the config's will."""
+    ``guards`` are the comparisons that the program made before, and ``by_operation`` is set where an operation
+    refuses its input, as the config's will.
+    """
+
+    def __init__(
+        self, message: str, guards: Sequence[Guard] = (), *, by_operation: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.guards = guards
+        self.by_operation = by_operation
+
+    def after(self, guards: Sequence[Guard]) -> Unrepresentable:
+        """The same refusal, with the comparisons that the program made before it."""
+        return Unrepresentable(str(self), guards, by_operation=self.by_operation)
 
 
 class Value(NamedTuple):
-    """A tensor: what a step makes, or an input."""
+    """A tensor: the output of a step, or an input."""
 
-    name: str
-    """The node's name in the config, ``chunk[1]`` for one of several."""
+    node: str
+    """The name of the node that gives it."""
     shape: tuple[int, ...]
     sizes: tuple[SizeLike, ...]
     """The shape over the symbols."""
+    part: int | None = None
+    """Which of the node's outputs it is, where the node has several."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the config, ``chunk[1]`` for one of several."""
+        return self.name_by(self.node)
+
+    def name_by(self, node: str) -> str:
+        """Its name in a config where the node has another one."""
+        return node if self.part is None else f"{node}[{self.part}]"
 
 
 class Scope(NamedTuple):
-    """A part of the program that a step belongs to: one call of a module."""
+    """A part of the program that a step belongs to, and one call of it."""
 
     name: str
     """Its name beside the others of the part around it."""
     kind: str
-    """What it is called by those who wrote it: the module's class."""
+    """The name that its authors gave to all parts of its kind."""
     call: int
-    """Which call it is: no two have the same number."""
+    """The number of the call: no two have the same."""
 
 
+@dataclass(frozen=True, eq=False)
 class Step:
     """One operation."""
 
-    def __init__(
-        self,
-        name: str,
-        op: Op,
-        sources: tuple[Value, ...],
-        arguments: Mapping[str, Any],
-        value: Value,
-        scopes: tuple[Scope, ...],
-        label: str,
-    ) -> None:
-        self.name = name
-        self.op = op
-        """With numbers for sizes."""
-        self.sources = sources
-        self.arguments = arguments
-        """As they are written: numbers, sizes over symbols, values for nodes."""
-        self.value = value
-        self.scopes = scopes
-        self.label = label
-        """What it is called in its scope."""
-        self.owner: Any = None
-        """Whose weights it has."""
+    name: str
+    op: Op
+    """With numbers for sizes."""
+    sources: tuple[Value, ...]
+    arguments: Mapping[str, Any]
+    """As they are written: numbers, sizes over symbols, values for nodes."""
+    value: Value
+    """Its output; of several, the one that its operation has an index for."""
+    scopes: tuple[Scope, ...]
+    label: str
+    """Its name in its scope."""
+    owner: Any = None
+    """The object whose weights it has."""
+
+    def argument(self, word: str) -> Any:
+        """An argument as it is written, or the operation's default."""
+        return self.arguments[word] if word in self.arguments else argument(self.op, word)
+
+    def read(self) -> Iterator[Value]:
+        """The tensors that it reads, those that give it a size included."""
+        yield from self.sources
+        for value in self.arguments.values():
+            if isinstance(value, Value):
+                yield value
+
+    def reading(self, new: Value, old: Value) -> Step:
+        """The same step with another tensor in the place of one."""
+
+        def exchanged(value: Any) -> Any:
+            is_old = isinstance(value, Value) and value.name == old.name
+            return new if is_old else value
+
+        sources = tuple(map(exchanged, self.sources))
+        arguments = {word: exchanged(value) for word, value in self.arguments.items()}
+        return replace(self, sources=sources, arguments=arguments)
 
 
 class Recording:
@@ -93,36 +145,50 @@ class Recording:
         """Where in the program's source it is now."""
         self.guards = Guards(self.space, place)
         self.symbols: dict[str, int] = {}
-        self._other_sizes = dict(sizes or {})
-        self._read_at: dict[str, int] = {}
+        """Every symbol's size in this recording."""
         self.inputs: dict[str, Value] = {}
         self.steps: list[Step] = []
         self.outputs: dict[str, Value] = {}
         self.scopes: list[Scope] = []
+        """The parts of the program that it is in now, from the outermost one."""
+        self._other_sizes = dict(sizes or {})
+        self._read_at: dict[str, int] = {}
         self._names: set[str] = set()
+
+    def refused(self, why: str, *, by_operation: bool = False) -> Unrepresentable:
+        """The error that says why, and where."""
+        place = self.place()
+        message = f"{place}: {why}" if place else why
+        return Unrepresentable(message, self.guards.made, by_operation=by_operation)
+
+    def free(self, name: str) -> str:
+        """The name, with a number where it is taken. It is taken from now on."""
+        found, count = name, 0
+        while found in self._names:
+            count += 1
+            found = f"{name}_{count}"
+        self._names.add(found)
+        return found
 
     # --- what is added -----------------------------------------------------------------------------------------------
 
-    def refused(self, why: str) -> Unrepresentable:
-        """The error that says why, and where."""
-        place = self.place()
-        return Unrepresentable(f"{place}: {why}" if place else why)
+    def input(self, name: str, shape: Sequence[int], open_dims: Mapping[int, str]) -> Value:
+        """The value of one more input. ``open_dims`` are its symbols, by dim.
 
-    def input(
-        self, name: str, shape: Sequence[int], open_dims: Mapping[int, str] | None = None
-    ) -> Value:
-        """One more input. ``open_dims`` are its symbols; by default those of its spatial dims."""
-        numbers = list(shape)
-        if open_dims is None:
-            names = AXES.get(len(shape), ())
-            open_dims = dict(enumerate(names, len(shape) - len(names)))
+        A symbol that another input has at another size gets the input's name: ``H_mask``.
+        """
+        numbers: list[int] = list(shape)
         sizes: list[SizeLike] = list(shape)
+
         for dim, symbol in open_dims.items():
             if self._read_at.setdefault(symbol, shape[dim]) != shape[dim]:
                 symbol = f"{symbol}_{name}"
                 self._read_at[symbol] = shape[dim]
-            self.symbols[symbol] = numbers[dim] = self._other_sizes.get(symbol, shape[dim])
+
+            number = self._other_sizes.get(symbol, shape[dim])
+            self.symbols[symbol] = numbers[dim] = number
             sizes[dim] = self.space.symbol(symbol)
+
         value = Value(self.free(name), tuple(numbers), tuple(sizes))
         self.inputs[value.name] = value
         return value
@@ -136,172 +202,184 @@ class Recording:
         *,
         owner: Any = None,
     ) -> Value:
-        """One more step. Raises :class:`Unrepresentable` where the operation does not take what it is given."""
+        """The value of one more step. Raises :class:`Unrepresentable` where the operation refuses what it is given."""
         given = dict(arguments or {})
-        cls = find_operation(op_name)
-        if cls is None:
-            raise self.refused(f"there is no operation {op_name}")
-        operands = {word: value for word, value in given.items() if isinstance(value, Value)}
-        try:
-            op = msgspec.convert({word: _number(value) for word, value in given.items()}, cls)
-        except msgspec.ValidationError as error:
-            raise self.refused(f"{op_name}: {error}") from None
-        shapes = [value.shape for value in sources]
-        y = self._shape(op, shapes, {word: value.shape for word, value in operands.items()})
-        changed = {word: _size(value) for word, value in given.items() if _is_open(value)}
-        try:
-            symbolic = with_arguments(op, changed) if changed else op
-            sizes = symbolic.shape(
-                *[v.sizes for v in sources], **{w: v.sizes for w, v in operands.items()}
-            )
-        except (TypeError, ZeroDivisionError):
-            raise self.refused(f"{op_name} cannot be followed for other sizes") from None
-        if len(sizes) != len(y):
+        op = self._operation(op_name, given)
+
+        # The numbers first: what is refused for them has the better message.
+        shape = self._shape(op, sources, given)
+        sizes = self._sizes(op, sources, given)
+        if len(sizes) != len(shape):
             raise self.refused(
                 f"the number of dims that {op_name} makes depends on the input's size"
             )
-        inferred = op.inferred(*[value.sizes for value in sources])
-        written = {w: v for w, v in given.items() if not (w in inferred and _same(v, inferred[w]))}
-        name = self.free(self._label(label or op_name.lower()))
-        value = Value(name, y, tuple(sizes))
-        step = Step(
-            name, op, tuple(sources), written, value, tuple(self.scopes), label or op_name.lower()
-        )
-        step.owner = owner
-        self.steps.append(step)
+
+        label = label or op_name.lower()
+        scope_names = [scope.name for scope in self.scopes]
+        name = self.free("_".join([*scope_names, label]).replace(".", "_"))
+        value = Value(name, shape, sizes)
+
+        written = _without_inferred(op, sources, given)
+        scopes = tuple(self.scopes)
+        self.steps.append(Step(name, op, tuple(sources), written, value, scopes, label, owner))
         return value
 
     def add_chunks(self, source: Value, chunks: int, dim: int) -> list[Value]:
-        """The parts that torch.chunk makes."""
-        size = source.shape[dim]
-        made = -(-size // max(-(-size // chunks), 1)) if size else chunks
+        """The values of one more Chunk: equal parts along a dim, the last one smaller, and as few as are filled."""
         whole = self.add("Chunk", [source], {"chunks": chunks, "dim": dim, "index": 0}, "chunk")
-        step = self.steps[-1]
-        step.arguments = {"chunks": chunks, "dim": dim}
-        parts = []
-        for index in range(made):
-            op = with_arguments(step.op, {"index": index})
-            sizes = op.shape(source.sizes)
-            parts.append(Value(f"{whole.name}[{index}]", op.shape(source.shape), tuple(sizes)))
-        return parts
 
-    def _shape(
-        self, op: Op, shapes: Sequence[Shape], given: Mapping[str, Shape]
-    ) -> tuple[int, ...]:
-        for requirement in chain(op.legal(), op.requirements(*shapes, **given)):
-            if not requirement.holds:
-                refused = self.refused(f"{type(op).__name__}: {requirement.text()}")
-                refused.by_operation = True
-                raise refused
-        least, most = type(op).arity
-        if len(shapes) < least or (most is not None and len(shapes) > most):
-            raise self.refused(
-                f"{type(op).__name__} takes another number of tensors than {len(shapes)}"
-            )
-        return op.shape(*shapes, **given)
+        # The step is all of them, so that it is written without an index.
+        step = replace(self.steps[-1], arguments={"chunks": chunks, "dim": dim})
+        self.steps[-1] = step
 
-    def _label(self, label: str) -> str:
-        return "_".join([*(scope.name for scope in self.scopes), label]).replace(".", "_")
-
-    def free(self, name: str) -> str:
-        """The name, with a number where it is taken."""
-        found, count = name, 0
-        while found in self._names:
-            count += 1
-            found = f"{name}_{count}"
-        self._names.add(found)
-        return found
+        size = source.shape[dim]
+        largest = max(_ceiling(size, chunks), 1)
+        filled = _ceiling(size, largest) if size else chunks
+        return [part_of(step.op, whole.node, index, [source]) for index in range(filled)]
 
     def require(self, sizes: Mapping[str, int]) -> None:
         """Let the first input with each of these symbols pass only where it has this size."""
         left = dict(sizes)
         for value in list(self.inputs.values()):
-            of = {
-                dim: left.pop(_symbol(n)) for dim, n in enumerate(value.sizes) if _symbol(n) in left
-            }
-            if not of:
-                continue
-            steps, self.steps, self.scopes = self.steps, [], []
-            checked = self.add(
-                "Require",
-                [value],
-                {"shape": [of.get(d, -1) for d in range(len(value.shape))]},
-                "checked",
-            )
-            for step in steps:
-                step.sources = tuple(
-                    checked if source == value else source for source in step.sources
-                )
-                step.arguments = {
-                    w: checked if v == value else v for w, v in step.arguments.items()
-                }
-            self.steps += steps
-            self.outputs = {word: checked if v == value else v for word, v in self.outputs.items()}
+            symbols = [str(size) for size in value.sizes]
+            if not left.keys().isdisjoint(symbols):
+                self._check(value, [left.pop(symbol, -1) for symbol in symbols])
+
+    def _check(self, value: Value, shape: Sequence[int]) -> None:
+        """Put a Require before every step that reads an input."""
+        steps, self.steps, self.scopes = self.steps, [], []
+        checked = self.add("Require", [value], {"shape": shape}, "checked")
+
+        self.steps += [step.reading(checked, value) for step in steps]
+        for word, output in self.outputs.items():
+            if output.name == value.name:
+                self.outputs[word] = checked
+
+    # --- operations --------------------------------------------------------------------------------------------------
+
+    def _operation(self, op_name: str, given: Mapping[str, Any]) -> Op:
+        """The operation with numbers for sizes."""
+        cls = find_operation(op_name)
+        if cls is None:
+            raise self.refused(f"there is no operation {op_name}")
+        try:
+            return msgspec.convert(numbers_of(given), cls)
+        except msgspec.ValidationError as error:
+            raise self.refused(f"{op_name}: {error}") from None
+
+    def _shape(self, op: Op, sources: Sequence[Value], given: Mapping[str, Any]) -> tuple[int, ...]:
+        """The output's shape for this recording's sizes, where the operation takes its inputs."""
+        op_name = type(op).__name__
+        shapes = [value.shape for value in sources]
+        operands = {word: value.shape for word, value in _nodes(given).items()}
+
+        broken = _broken(op, shapes, operands)
+        if broken is not None:
+            raise self.refused(f"{op_name}: {broken}", by_operation=True)
+
+        least, most = type(op).arity
+        if len(shapes) < least or (most is not None and len(shapes) > most):
+            raise self.refused(f"{op_name} takes another number of tensors than {len(shapes)}")
+        return op.shape(*shapes, **operands)
+
+    def _sizes(
+        self, op: Op, sources: Sequence[Value], given: Mapping[str, Any]
+    ) -> tuple[SizeLike, ...]:
+        """The output's shape over the symbols."""
+        sizes = sizes_made(op, sources, given)
+        if sizes is None:
+            raise self.refused(f"{type(op).__name__} cannot be followed for other sizes")
+        return sizes
 
     # --- sizes -------------------------------------------------------------------------------------------------------
 
     def size(self, value: Value, dim: int) -> int:
         """The size of a dim as the program sees it."""
-        size = value.sizes[dim]
+        number, size = value.shape[dim], value.sizes[dim]
         if isinstance(size, int):
-            return value.shape[dim]
-        return RunTimeSize(value.shape[dim], size, self.guards, (value, dim % len(value.shape)))
+            return number
+        return RunTimeSize(number, size, self.guards, (value, dim % len(value.shape)))
 
     def dims(self, value: Value) -> tuple[int, ...]:
         """All sizes of a tensor as the program sees them."""
         return tuple(self.size(value, dim) for dim in range(len(value.shape)))
 
     def target(self, sizes: Sequence[int], lead: int) -> Any:
-        """The argument that asks for these spatial sizes: numbers, a node that has them, or sizes over the symbols.
+        """The argument for these spatial sizes: numbers, a node that has them, or sizes over the symbols.
 
         A node has ``lead`` dims before them.
         """
-        if not any(isinstance(n, RunTimeSize) for n in sizes):
+        if not any(map(depends_on_input, sizes)):
             return tuple(sizes)
         self.known(sizes)
-        sources = {
-            n.source[0].name: n.source[0] for n in sizes if isinstance(n, RunTimeSize) and n.source
-        }
-        wanted = [n.size if isinstance(n, RunTimeSize) else n for n in sizes]
-        values = [step.value for step in self.steps]
-        for value in (*sources.values(), *self.inputs.values(), *values):
+
+        for value in self._candidates(sizes):
             spatial = value.sizes[lead:]
-            same = len(value.sizes) == lead + len(wanted) and all(
-                a is b or (a == b) is True for a, b in zip(spatial, wanted)
-            )
-            if same and "[" not in value.name:
+            has_lead = len(value.sizes) == lead + len(sizes)
+            if has_lead and value.part is None and all(map(same_size, sizes, spatial)):
                 return value
         return tuple(sizes)
+
+    def _candidates(self, sizes: Sequence[int]) -> Iterator[Value]:
+        """The tensors that may have some sizes, those first that the sizes were read off."""
+        read_off: dict[str, Value] = {}
+        for n in sizes:
+            if isinstance(n, RunTimeSize) and n.source is not None:
+                value = n.source[0]
+                read_off[value.name] = value
+
+        yield from read_off.values()
+        yield from self.inputs.values()
+        for step in self.steps:
+            yield step.value
 
     def known(self, sizes: Sequence[Any]) -> None:
         """Raise :class:`Unrepresentable` where a size is computed in a way that cannot be followed."""
         for n in sizes:
-            if isinstance(n, RunTimeSize) and (n.size is None or n.guards is not self.guards):
+            if not isinstance(n, RunTimeSize):
+                continue
+            # By a cache, it may come from an earlier recording.
+            if n.size is None or n.guards is not self.guards:
                 raise self.refused(
                     f"the size {int(n)} is computed from the input's in a way that cannot be followed"
                 )
 
 
-def _symbol(size: SizeLike) -> str:
-    return str(size)
+# --- what an operation makes -----------------------------------------------------------------------------------------
 
 
-def _same(value: Any, inferred: Any) -> bool:
-    return (
-        value.__class__ is inferred.__class__
-        and isinstance(value, (int, tuple))
-        and value == inferred
-    )
+def sizes_made(
+    op: Op, sources: Sequence[Value], arguments: Mapping[str, Any]
+) -> tuple[SizeLike, ...] | None:
+    """The shape over the symbols that an operation makes; None where its formula has no answer on them.
+
+    ``op`` has numbers for sizes, ``arguments`` the sizes and the nodes that they are.
+    """
+    open_arguments = {
+        word: over_symbols(value) for word, value in arguments.items() if depends_on_input(value)
+    }
+    operands = {word: value.sizes for word, value in _nodes(arguments).items()}
+    try:
+        symbolic = with_arguments(op, open_arguments) if open_arguments else op
+        return tuple(symbolic.shape(*[value.sizes for value in sources], **operands))
+    except (TypeError, ZeroDivisionError):
+        return None
 
 
-def _is_open(value: Any) -> bool:
-    if isinstance(value, (tuple, list)):
-        return any(map(_is_open, value))
-    return isinstance(value, RunTimeSize)
+def part_of(op: Op, name: str, index: int, sources: Sequence[Value]) -> Value:
+    """One of the several outputs of a node: ``chunk[1]``."""
+    part = with_arguments(op, {"index": index})
+    shape = part.shape(*[source.shape for source in sources])
+    sizes = part.shape(*[source.sizes for source in sources])
+    return Value(name, tuple(shape), tuple(sizes), index)
+
+
+def numbers_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments with a number for every size, and a name for every node."""
+    return {word: _number(value) for word, value in arguments.items()}
 
 
 def _number(value: Any) -> Any:
-    """An argument with a number for every size, and a name for every node."""
     if isinstance(value, Value):
         return value.name
     if isinstance(value, (tuple, list)):
@@ -309,8 +387,36 @@ def _number(value: Any) -> Any:
     return int(value) if isinstance(value, RunTimeSize) else value
 
 
-def _size(value: Any) -> Dim | tuple[Dim, ...] | None:
-    """An argument with sizes over symbols in the place of the numbers."""
-    if isinstance(value, (tuple, list)):
-        return tuple(map(_size, value))
-    return value.size if isinstance(value, RunTimeSize) else value
+def _nodes(arguments: Mapping[str, Any]) -> dict[str, Value]:
+    """The arguments that are nodes."""
+    return {word: value for word, value in arguments.items() if isinstance(value, Value)}
+
+
+def _broken(op: Op, shapes: Sequence[Shape], operands: Mapping[str, Shape]) -> str | None:
+    """The message of the first requirement that an operation has and these shapes break."""
+    # What needs arguments that are legal comes after those that say so.
+    for requirement in chain(op.legal(), op.requirements(*shapes, **operands)):
+        if not requirement.holds:
+            return requirement.text()
+    return None
+
+
+def _without_inferred(op: Op, sources: Sequence[Value], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that have to be written: those that the operation does not infer from its inputs anyway."""
+    inferred = op.inferred(*[value.sizes for value in sources])
+    written = {}
+    for word, value in given.items():
+        if word not in inferred or not _is_inferred(value, inferred[word]):
+            written[word] = value
+    return written
+
+
+def _is_inferred(value: Any, inferred: Any) -> bool:
+    # By class: a bool is no int here, and a size that depends on the input's is written.
+    if type(value) is not type(inferred) or not isinstance(value, (int, tuple)):
+        return False
+    return bool(value == inferred)
+
+
+def _ceiling(a: int, b: int) -> int:
+    return -(-a // b)

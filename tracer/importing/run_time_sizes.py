@@ -1,13 +1,13 @@
 """Sizes that a program reads off its tensors, and what it computes of them.
 
-A :class:`RunTimeSize` is the int that the program sees, and beside it the same size over the symbols of the input. What
-it is compared with is noted: another size may take another way there.
+A :class:`RunTimeSize` is the int that the program sees, and beside it the same size over the symbols of the input. Its
+comparisons are noted: the program may take another path where another size decides them otherwise.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ class Guard(NamedTuple):
     holds: Condition | None
     """The condition that was true; None where it is not known what was compared."""
     place: str
-    """Where, in the program's source."""
+    """The line of the program's source."""
 
 
 class Guards:
@@ -33,11 +33,18 @@ class Guards:
         self.made: list[Guard] = []
 
     def note(self, condition: Condition | bool | None, outcome: bool) -> bool:
-        """Note what was compared, and give the outcome back."""
-        if not isinstance(condition, bool):
-            holds = condition if condition is None or outcome else negated(condition)
-            if not isinstance(holds, bool):
-                self.made.append(Guard(holds, self.place()))
+        """The outcome of a comparison, which is noted where other sizes may have another one.
+
+        ``condition`` is the comparison over the symbols; None where it is not known.
+        """
+        if isinstance(condition, bool):
+            return outcome
+
+        holds: Condition | bool | None = condition
+        if condition is not None and not outcome:
+            holds = negated(condition)
+        if not isinstance(holds, bool):
+            self.made.append(Guard(holds, self.place()))
         return outcome
 
 
@@ -46,13 +53,14 @@ def negated(condition: Condition) -> Condition | bool:
     if condition.relation in ("and", "or"):
         a, b = (negated(part) for part in condition.parts)
         return a | b if condition.relation == "and" else a & b
+
     size: Size = condition.parts[0]
-    opposite: Condition | bool
-    if condition.relation == "ge":
-        opposite = -1 - size >= 0
-    else:
-        opposite = size != 0 if condition.relation == "eq" else size == 0
-    return opposite
+    opposites: dict[str, Callable[[], Condition | bool]] = {
+        "ge": lambda: -1 - size >= 0,
+        "eq": lambda: size != 0,
+        "ne": lambda: size == 0,
+    }
+    return opposites[condition.relation]()
 
 
 COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
@@ -60,17 +68,8 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 
 
-def _size_of(value: Any, guards: Guards) -> SizeLike | None:
-    """What an operand is over the symbols; None where that is not known."""
-    if isinstance(value, RunTimeSize):
-        return (
-            value.size if value.guards is guards else None
-        )  # it may come from an earlier run, by a cache
-    return int(value) if isinstance(value, int) else None
-
-
 class RunTimeSize(int):
-    """A size that depends on the input's: its number, and what it is over the symbols (None: not known)."""
+    """A size that depends on the input's: its number, and the size over the symbols (None: not known)."""
 
     size: SizeLike | None
     guards: Guards
@@ -85,22 +84,35 @@ class RunTimeSize(int):
         source: tuple[Any, int] | None = None,
     ) -> RunTimeSize:
         made = super().__new__(cls, number)
-        made.size, made.guards, made.source = size, guards, source
+        made.size = size
+        made.guards = guards
+        made.source = source
         return made
 
+    # --- arithmetic --------------------------------------------------------------------------------------------------
+
     def _made(self, number: Any, compute: Callable[..., Any], *operands: Any) -> Any:
+        """The number that a computation gave the program, with the same computation over the symbols."""
+        # NotImplemented lets Python try the other operand; a float is followed no further.
         if number is NotImplemented or not isinstance(number, int):
             return number
-        sizes = [_size_of(operand, self.guards) for operand in operands]
+
         found = None
+        sizes = [_size_of(operand, self.guards) for operand in operands]
         if None not in sizes:
             try:
                 found = compute(*sizes)
             except (TypeError, ZeroDivisionError):
                 found = None
-        if found.__class__ is int:
+
+        # Over the symbols, H - H is a plain number too.
+        if type(found) is int:
             return int(number)
         return RunTimeSize(number, found, self.guards)
+
+    def _lost(self, number: Any) -> Any:
+        """A number whose size over the symbols is not known."""
+        return self._made(number, _unknown)
 
     def __add__(self, other: Any) -> Any:
         return self._made(int.__add__(self, other), operator.add, self, other)
@@ -156,38 +168,39 @@ class RunTimeSize(int):
         return self if self >= 0 else -self
 
     def __pow__(self, other: Any, modulo: Any = None) -> Any:
-        if modulo is None and other.__class__ is int and 0 <= other <= 4:
-            result: Any = 1
-            for _ in range(other):
-                result = self * result
-            return result
-        return self._made(int.__pow__(self, other, modulo), _unknown)
+        if modulo is not None or not _is_plain_int(other, LARGEST_POWER):
+            return self._lost(int.__pow__(self, other, modulo))
+
+        result: Any = 1
+        for _ in range(other):
+            result = self * result
+        return result
+
+    # --- bits --------------------------------------------------------------------------------------------------------
 
     def __rshift__(self, other: Any) -> Any:
-        return (
-            self // 2**other
-            if other.__class__ is int and 0 <= other < 64
-            else self._lost(int.__rshift__, other)
-        )
+        if _is_plain_int(other, LARGEST_SHIFT):
+            return self // 2**other
+        return self._lost(int.__rshift__(self, other))
 
     def __lshift__(self, other: Any) -> Any:
-        return (
-            self * 2**other
-            if other.__class__ is int and 0 <= other < 64
-            else self._lost(int.__lshift__, other)
-        )
+        if _is_plain_int(other, LARGEST_SHIFT):
+            return self * 2**other
+        return self._lost(int.__lshift__(self, other))
 
     def __and__(self, other: Any) -> Any:
-        return self % 2 if other.__class__ is int and other == 1 else self._lost(int.__and__, other)
+        # The lowest bit: programs ask by it whether a size is odd.
+        if type(other) is int and other == 1:
+            return self % 2
+        return self._lost(int.__and__(self, other))
 
     def __or__(self, other: Any) -> Any:
-        return self._lost(int.__or__, other)
+        return self._lost(int.__or__(self, other))
 
     def __xor__(self, other: Any) -> Any:
-        return self._lost(int.__xor__, other)
+        return self._lost(int.__xor__(self, other))
 
-    def _lost(self, compute: Callable[[int, Any], Any], other: Any) -> Any:
-        return self._made(compute(self, other), _unknown)
+    # --- conversions -------------------------------------------------------------------------------------------------
 
     def __floor__(self) -> Any:
         return self
@@ -203,15 +216,21 @@ class RunTimeSize(int):
     def __hash__(self) -> int:
         return int.__hash__(self)
 
+    def __reduce__(self) -> Any:
+        return int, (int(self),)
+
+    # --- comparisons -------------------------------------------------------------------------------------------------
+
     def _compared(self, name: str, other: Any) -> Any:
-        compare = COMPARISONS[name]
         outcome = getattr(int, f"__{name}__")(self, other)
         if outcome is NotImplemented:
             return outcome
-        mine, others = self.size, _size_of(other, self.guards)
-        return self.guards.note(
-            None if mine is None or others is None else compare(mine, others), outcome
-        )
+
+        condition = None
+        others = _size_of(other, self.guards)
+        if self.size is not None and others is not None:
+            condition = COMPARISONS[name](self.size, others)
+        return self.guards.note(condition, outcome)
 
     def __lt__(self, other: Any) -> Any:
         return self._compared("lt", other)
@@ -231,18 +250,37 @@ class RunTimeSize(int):
     def __ne__(self, other: object) -> Any:
         return self._compared("ne", other)
 
-    def __reduce__(self) -> Any:
-        return int, (int(self),)
+
+LARGEST_POWER = 4
+"""Higher powers of a size are in no network; their polynomials are long."""
+
+LARGEST_SHIFT = 63
+"""A size times more than 2^63 is none."""
+
+
+def _is_plain_int(value: Any, most: int) -> bool:
+    """Whether it is an int of the program's own, from 0 to ``most``."""
+    return type(value) is int and 0 <= value <= most
 
 
 def _unknown(*sizes: Any) -> None:
+    """The computation over the symbols of what has none."""
     raise TypeError
+
+
+def _size_of(value: Any, guards: Guards) -> SizeLike | None:
+    """An operand over the symbols; None where that is not known."""
+    if isinstance(value, RunTimeSize):
+        # By a cache, it may come from an earlier recording.
+        return value.size if value.guards is guards else None
+    return int(value) if isinstance(value, int) else None
 
 
 class RunTimeQuotient(float):
     """A size divided or scaled: a float for the program, and beside it a fraction of a size over the symbols."""
 
     numerator: SizeLike | None
+    """None where the fraction is not known."""
     denominator: int
     guards: Guards
 
@@ -250,58 +288,63 @@ class RunTimeQuotient(float):
         cls, number: float, numerator: SizeLike | None, denominator: int, guards: Guards
     ) -> RunTimeQuotient:
         made = super().__new__(cls, number)
-        made.numerator, made.denominator, made.guards = numerator, denominator, guards
+        made.numerator = numerator
+        made.denominator = denominator
+        made.guards = guards
         return made
 
-    def _scaled(self, number: Any, factor: Any, invert: bool) -> Any:
-        """Times or over a number. Exact where floats are: factors with a power of two below, whole divisors."""
+    def _lost(self, number: float) -> RunTimeQuotient:
+        """A float whose fraction is not known."""
+        return RunTimeQuotient(number, None, 1, self.guards)
+
+    # --- arithmetic --------------------------------------------------------------------------------------------------
+
+    def _scaled(self, number: Any, factor: Any, *, divide: bool) -> Any:
+        """Times or over a number, ``number`` being the float that comes out."""
         if number is NotImplemented:
             return number
-        lost = RunTimeQuotient(number, None, 1, self.guards)
-        if (
-            self.numerator is None
-            or not isinstance(factor, (int, float))
-            or isinstance(factor, RunTimeSize)
-        ):
-            return lost
-        if self.denominator & (
-            self.denominator - 1
-        ):  # a third was rounded, and its triple may be less than the whole
-            return lost
-        ratio = Fraction(factor)
-        if invert:
-            ratio = 1 / ratio
-        if ratio <= 0 or ratio.numerator > 2**20 or ratio.denominator > 2**20:
-            return lost
-        numerator, denominator = (
-            self.numerator * ratio.numerator,
-            self.denominator * ratio.denominator,
-        )
+        ratio = self._exact_ratio(factor, divide=divide)
+        if self.numerator is None or ratio is None:
+            return self._lost(number)
+
+        numerator = self.numerator * ratio.numerator
+        denominator = self.denominator * ratio.denominator
         return RunTimeQuotient(number, numerator, denominator, self.guards)
 
+    def _exact_ratio(self, factor: Any, *, divide: bool) -> Fraction | None:
+        """The factor as a fraction, where floats compute with it exactly; None where they round."""
+        if not isinstance(factor, (int, float)) or isinstance(factor, RunTimeSize):
+            return None
+
+        # A third was rounded, and its triple may be less than the whole.
+        if not _is_power_of_two(self.denominator):
+            return None
+
+        ratio = 1 / Fraction(factor) if divide else Fraction(factor)
+        is_exact = max(ratio.numerator, ratio.denominator) <= LARGEST_FACTOR
+        return ratio if ratio > 0 and is_exact else None
+
     def __mul__(self, other: Any) -> Any:
-        return self._scaled(float.__mul__(self, other), other, False)
+        return self._scaled(float.__mul__(self, other), other, divide=False)
 
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> Any:
-        return self._scaled(float.__truediv__(self, other), other, True)
+        return self._scaled(float.__truediv__(self, other), other, divide=True)
 
     def __floordiv__(self, other: Any) -> Any:
-        return self._scaled(float.__truediv__(self, other), other, True).__floor__()
+        return self._scaled(float.__truediv__(self, other), other, divide=True).__floor__()
 
     def __add__(self, other: Any) -> Any:
         number = float.__add__(self, other)
+        if number is NotImplemented:
+            return number
+
         size = _size_of(other, self.guards)
-        if number is NotImplemented or self.numerator is None or size is None:
-            return (
-                RunTimeQuotient(number, None, 1, self.guards)
-                if number is not NotImplemented
-                else number
-            )
-        return RunTimeQuotient(
-            number, self.numerator + size * self.denominator, self.denominator, self.guards
-        )
+        if self.numerator is None or size is None:
+            return self._lost(number)
+        numerator = self.numerator + size * self.denominator
+        return RunTimeQuotient(number, numerator, self.denominator, self.guards)
 
     __radd__ = __add__
 
@@ -309,44 +352,48 @@ class RunTimeQuotient(float):
         return self + -other
 
     def __rsub__(self, other: Any) -> Any:
-        return RunTimeQuotient(float.__rsub__(self, other), None, 1, self.guards)
+        return self._lost(float.__rsub__(self, other))
 
     def __rtruediv__(self, other: Any) -> Any:
-        return RunTimeQuotient(float.__rtruediv__(self, other), None, 1, self.guards)
+        return self._lost(float.__rtruediv__(self, other))
 
     def __neg__(self) -> Any:
-        return RunTimeQuotient(float.__neg__(self), None, 1, self.guards)
+        return self._lost(float.__neg__(self))
+
+    # --- conversions -------------------------------------------------------------------------------------------------
 
     def _whole(self, number: int, numerator: SizeLike | None) -> Any:
+        """The size that is ``numerator`` over the denominator, rounded down."""
         if numerator is None:
             return RunTimeSize(number, None, self.guards)
         size = numerator // self.denominator
-        return number if size.__class__ is int else RunTimeSize(number, size, self.guards)
+        return number if type(size) is int else RunTimeSize(number, size, self.guards)
 
     def __floor__(self) -> Any:
         return self._whole(float.__floor__(self), self.numerator)
 
     def __ceil__(self) -> Any:
-        numerator = None if self.numerator is None else self.numerator + (self.denominator - 1)
-        return self._whole(float.__ceil__(self), numerator)
+        number = float.__ceil__(self)
+        if self.numerator is None:
+            return self._whole(number, None)
+        return self._whole(number, self.numerator + (self.denominator - 1))
 
     def __trunc__(self) -> Any:
-        return (
-            self.__floor__()
-            if float.__ge__(self, 0)
-            else RunTimeSize(float.__trunc__(self), None, self.guards)
-        )
+        if float.__ge__(self, 0):
+            return self.__floor__()
+        return RunTimeSize(float.__trunc__(self), None, self.guards)
 
     def __round__(self, digits: Any = None) -> Any:
         if digits is not None:
-            return RunTimeQuotient(float.__round__(self, digits), None, 1, self.guards)
+            return self._lost(float.__round__(self, digits))
         return RunTimeSize(float.__round__(self), None, self.guards)
 
     def is_integer(self) -> bool:
-        """Whether it divides."""
-        if self.numerator is None:
-            return self.guards.note(None, float.is_integer(self))
-        return self.guards.note(self.numerator % self.denominator == 0, float.is_integer(self))
+        """Whether the size divides. It is noted, as a comparison is."""
+        divides = None
+        if self.numerator is not None:
+            divides = self.numerator % self.denominator == 0
+        return self.guards.note(divides, float.is_integer(self))
 
     def __bool__(self) -> bool:
         return bool(self != 0)
@@ -354,25 +401,28 @@ class RunTimeQuotient(float):
     def __hash__(self) -> int:
         return float.__hash__(self)
 
+    # --- comparisons -------------------------------------------------------------------------------------------------
+
     def _compared(self, name: str, other: Any) -> Any:
         outcome = getattr(float, f"__{name}__")(self, other)
         if outcome is NotImplemented:
             return outcome
-        holds = None
-        numerator, denominator = (
-            (other.numerator, other.denominator)
-            if isinstance(other, RunTimeQuotient)
-            else (_size_of(other, self.guards), 1)
-        )
-        if (
-            isinstance(other, float)
-            and not isinstance(other, RunTimeQuotient)
-            and other == other // 1
-        ):
-            numerator = int(other)
+
+        condition = None
+        numerator, denominator = self._fraction_of(other)
         if self.numerator is not None and numerator is not None:
-            holds = COMPARISONS[name](self.numerator * denominator, numerator * self.denominator)
-        return self.guards.note(holds, outcome)
+            # a/b < c/d is a*d < c*b, the denominators being above 0.
+            compare = COMPARISONS[name]
+            condition = compare(self.numerator * denominator, numerator * self.denominator)
+        return self.guards.note(condition, outcome)
+
+    def _fraction_of(self, other: Any) -> tuple[SizeLike | None, int]:
+        """The numerator and the denominator of an operand; no numerator where they are not known."""
+        if isinstance(other, RunTimeQuotient):
+            return other.numerator, other.denominator
+        if isinstance(other, float) and other == other // 1:
+            return int(other), 1
+        return _size_of(other, self.guards), 1
 
     def __lt__(self, other: Any) -> Any:
         return self._compared("lt", other)
@@ -391,3 +441,41 @@ class RunTimeQuotient(float):
 
     def __ne__(self, other: object) -> Any:
         return self._compared("ne", other)
+
+
+LARGEST_FACTOR = 2**20
+"""Numerators and denominators above it leave too few of a float's 53 bits for the size."""
+
+
+def _is_power_of_two(n: int) -> bool:
+    return n & (n - 1) == 0
+
+
+# --- arguments that have such sizes ----------------------------------------------------------------------------------
+
+
+def depends_on_input(value: Any) -> bool:
+    """Whether an argument is a size that depends on the input's, or has one in it."""
+    if isinstance(value, (tuple, list)):
+        return any(map(depends_on_input, value))
+    return isinstance(value, RunTimeSize)
+
+
+def over_symbols(value: Any) -> Any:
+    """An argument with sizes over the symbols in the place of numbers."""
+    if isinstance(value, (tuple, list)):
+        return tuple(map(over_symbols, value))
+    return value.size if isinstance(value, RunTimeSize) else value
+
+
+def same_size(n: Any, size: SizeLike) -> bool:
+    """Whether a size of the program is another one for every size of the input."""
+    own = over_symbols(n)
+    return own is size or (own == size) is True
+
+
+def uniform(values: Sequence[Any]) -> Any:
+    """One number where all are the same, which they are for every size of the input."""
+    is_open = any(map(depends_on_input, values))
+    is_one_number = not is_open and len(set(values)) == 1
+    return values[0] if is_one_number else tuple(values)

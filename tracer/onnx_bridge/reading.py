@@ -42,8 +42,7 @@ def read_onnx(
         try:
             return graph.run()
         except Unrepresentable as refused:
-            refused.guards = graph.recording.guards.made
-            raise
+            raise refused.after(graph.recording.guards.made) from refused
 
     return network_of(run, name or model.graph.name or "network", path)[0]
 

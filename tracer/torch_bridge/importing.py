@@ -25,6 +25,9 @@ from tracer.torch_bridge.forward import (
 )
 from tracer.torch_bridge.places import raised
 
+UNSEEN = ", through int(), range() or a cache"
+"""The ways in which Python takes a size out of sight."""
+
 __all__ = ["Imported", "Unrepresentable", "from_module", "read_module"]
 
 
@@ -101,7 +104,8 @@ def _read(
     def run(sizes: Mapping[str, int]) -> Recording:
         return record(module, shapes, open_dims, sizes, space)
 
-    net, steps = network_of(run, name or type(module).__name__, "<module>")
+    title = name or type(module).__name__
+    net, steps = network_of(run, title, "<module>", UNSEEN)
     return Imported(net, {name: step for name, step in steps.items() if step.owner is not None})
 
 
@@ -120,9 +124,7 @@ def record(
     try:
         return forward.run(shapes)
     except Unrepresentable as refused:
-        refused.guards = forward.recording.guards.made
-        raise
+        raise refused.after(forward.recording.guards.made) from refused
     except Exception as error:
-        own = Unrepresentable(raised(type(module).__name__, error))
-        own.guards = forward.recording.guards.made
-        raise own from error
+        message = raised(type(module).__name__, error)
+        raise Unrepresentable(message, forward.recording.guards.made) from error

@@ -1,0 +1,111 @@
+"""What a program decides by sizes, and for which sizes it decides alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from tracer.importing.recording import Unrepresentable
+from tracer.importing.run_time_sizes import Guard, negated
+from tracer.sizing.periodic import Analysis, Aperiodic, decide
+from tracer.sizing.size_set import SizeSet, TooLarge
+from tracer.sizing.symbol import Condition, Space, identity
+
+FILLED = SizeSet((), 1, 1, (0,))
+"""Every size but 0."""
+
+
+class Decision(NamedTuple):
+    """A condition that was true when the program compared it."""
+
+    holds: Condition
+    place: str
+    """The line of the program's source."""
+
+
+class Decisions:
+    """The conditions under which the steps recorded so far are the program's, in one space of symbols."""
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self.open: dict[Any, Decision] = {}
+        """Those that must hold, by their identity. For sizes where one doesn't, nothing is recorded yet."""
+        self._settled: set[Any] = set()
+
+    def note(self, guard: Guard) -> None:
+        """Let a comparison hold for the steps so far, unless they are settled to be right where it does not."""
+        if guard.holds is None:
+            raise Unrepresentable(
+                f"{guard.place}: a size is compared that is computed in a way that cannot be followed"
+            )
+        for condition in guard.holds.conjuncts():
+            key = identity(condition)
+            if key not in self._settled:
+                self.open.setdefault(key, Decision(condition, guard.place))
+
+    def settle(self, conditions: Iterable[Condition]) -> None:
+        """From now on the steps are right where these conditions don't hold, too."""
+        for condition in conditions:
+            key = identity(condition)
+            self._settled.add(key)
+            self.open.pop(key, None)
+
+    def knows(self, condition: Condition) -> bool:
+        """Whether a condition is open or settled."""
+        key = identity(condition)
+        return key in self.open or key in self._settled
+
+    # --- questions ---------------------------------------------------------------------------------------------------
+
+    def holding(self) -> list[Condition]:
+        """The open conditions."""
+        return [decision.holds for decision in self.open.values()]
+
+    def about(self, symbol: str, conditions: Iterable[Condition]) -> list[Condition]:
+        """Those of the conditions that depend on this symbol alone."""
+        return [one for one in conditions if self.space.support(one) == {symbol}]
+
+    def together(self) -> Decision | None:
+        """The first open decision that depends on several symbols."""
+        for decision in self.open.values():
+            if len(self.space.support(decision.holds)) > 1:
+                return decision
+        return None
+
+    def place_of(self, condition: Condition) -> str:
+        """Where an open condition was compared."""
+        return self.open[identity(condition)].place
+
+    def sizes_where(self, conditions: Sequence[Condition | bool], symbol: str) -> SizeSet:
+        """The sizes of the symbol for which all of the conditions hold, which depend on it alone."""
+        try:
+            (found,) = decide([conditions], symbol, Analysis(self.space))
+        except (TooLarge, Aperiodic) as error:
+            raise Unrepresentable(
+                f"the sizes for which it takes one way cannot be told: {error}"
+            ) from None
+
+        if found.below is not None:
+            raise Unrepresentable(
+                f"the sizes for which it takes one way are not periodic: {conditions[0]!r}"
+            )
+        return found.sizes
+
+    def follows(self, condition: Condition | bool, held: Iterable[Condition]) -> bool:
+        """Whether a condition is proven for all sizes from 1 on for which ``held`` holds.
+
+        Only one that depends on a single symbol is proven, from those of ``held`` that depend on it as well.
+        """
+        if isinstance(condition, bool):
+            return condition
+
+        support = self.space.support(condition)
+        either: Condition | bool = condition
+        for other in held:
+            if self.space.support(other) == support:
+                either = either | negated(other)
+
+        if isinstance(either, bool):
+            return either
+        symbol, *more = self.space.support(either)
+        return not more and self.sizes_where([either], symbol) >= FILLED
