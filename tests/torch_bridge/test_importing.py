@@ -217,7 +217,7 @@ UNSEEN = r"at N=1 H=\d+ W=\d+ it gives .*, and its config would give .*: some nu
         (Lost(), r"`return F.interpolate.*: the size 5 is computed from the input's in a way that cannot be followed"),
         (Frozen(), UNSEEN),
         (Cast(), UNSEEN),
-        (Ways(), r"`return torch.relu.*`: for H = \d+ it takes another way, which differs in more than numbers"),
+        (Ways(), r"`return torch.relu.*`: for H = \d+ the forward runs other layers; one config cannot describe both"),
         (Both(), r"`return torch.relu.*: H and W decide together"),
         (Coordinates(), r"return torch.cat.*: a tensor is used that was made at run time \(.*ys = torch.linspace"),
         (Shared(), r"`return torch.cat.*: it shares memory with a tensor that was changed in place \(.*`y.add_\(1\)`"),
