@@ -19,6 +19,7 @@ from tracer.diagnostics import TracerError
 from tracer.live import live
 from tracer.live.writer import Writer
 from tracer.net import Net
+from tracer.network.open_params import by_symbol
 from tracer.ops.base import with_arguments
 from tracer.sizing.worked import Worked
 
@@ -64,7 +65,7 @@ def agrees(
     net: Net, writer: Writer, sizes: dict[str, int], params: dict[str, int], text: str = ""
 ) -> int:
     """Assert that the program's shapes are the trace's; returns how many it could not say."""
-    shapes, _ = writer.apply({**sizes, **{f"param {name}": n for name, n in params.items()}})
+    shapes, _ = writer.apply({**sizes, **by_symbol(params)})
     trace = net.trace(**sizes)
     unsaid = 0
     for node, ours, theirs in zip(trace.network.nodes, shapes, trace.by_index):
@@ -107,9 +108,7 @@ def test_configs_at_any_params(path: Path) -> None:
             try:
                 other = tracer.load(path, **{name: value})
             except TracerError:
-                _, refused = writer.apply(
-                    {**found.symbols, **{f"param {p}": n for p, n in params.items()}}
-                )
+                _, refused = writer.apply({**found.symbols, **by_symbol(params)})
                 assert refused, f"{name}: {value}"
                 continue
             agrees(other, writer, found.symbols, params)
@@ -134,7 +133,7 @@ def test_params_are_open_where_they_are_numbers() -> None:
         try:
             other = tracer.loads(PARAMS, **params)
         except TracerError:
-            assert writer.apply({**sizes, **{f"param {p}": v for p, v in params.items()}})[1]
+            assert writer.apply({**sizes, **by_symbol(params)})[1]
             continue
         agrees(other, writer, sizes, params)
 

@@ -12,7 +12,7 @@ from tracer.live.choices import Table, choices, is_planned
 from tracer.live.records import Live
 from tracer.live.writer import Writer
 from tracer.net import Net
-from tracer.network.open_params import NotOpen, follows
+from tracer.network.open_params import NotOpen, by_symbol, follows
 
 CHECKED = (1, 2, 3, 5, 8, 12, 16, 24, 32, 48, 64, 100)
 """Values at which an open param is compared with the network that is loaded with it."""
@@ -63,7 +63,7 @@ def _differs(net: Net, writer: Writer, params: dict[str, int], name: str) -> str
     """How the program and the config differ with these params."""
     network = net.network
     sizes = writer.first_sizes
-    shapes, refused = writer.apply({**sizes, **{f"param {p}": n for p, n in params.items()}})
+    shapes, refused = writer.apply({**sizes, **by_symbol(params)})
     try:
         loaded = net.reloaded(network.source, params={**network.given_params, name: params[name]})
     except TracerError:

@@ -15,7 +15,7 @@ from tracer.geometry.grids import Meeting, Ratio, grids, meetings
 from tracer.live.choices import Table, choices, is_planned
 from tracer.live.records import Ask, Choice, Live, LiveNode, LiveStep, Memories, Truth
 from tracer.net import Net
-from tracer.network.open_params import NotOpen, OpenParams
+from tracer.network.open_params import NotOpen, OpenParams, open_param
 from tracer.network.records import DimPattern, Node
 from tracer.ops.base import Op, Requirement, Shape, argument, with_arguments, written
 from tracer.planning.unknowns import Unknowns
@@ -60,7 +60,8 @@ class Writer:
         self.network = net.network
         self.params = dict(params)
         space = Space()
-        opened = {name: space.symbol(f"param {name}") for name in params}
+        self.open_params = [open_param(name) for name in params]
+        opened = {param.name: space.symbol(param.symbol) for param in self.open_params}
         self.opened = OpenParams(net.network, opened) if params else None
         self.first_sizes = {
             symbol: net.network.defaults().get(symbol, 64) for symbol in net.network.symbols
@@ -70,7 +71,7 @@ class Writer:
         """The choices' symbols."""
         self.planned = True
         ops = self._ops(net.plan().ops)
-        names = [*net.network.symbols, *(f"param {name}" for name in params)]
+        names = [*net.network.symbols, *(param.symbol for param in self.open_params)]
         if is_planned(net):
             self.choices, self.planned = choices(net) if table is None else table
             unknowns = Unknowns(net.network, ops, space)
@@ -121,7 +122,7 @@ class Writer:
                     self.program.watch(ask.holds)
 
     def apply(self, values: Mapping[str, int]) -> tuple[list[Any], bool]:
-        """The shape of every node for values of the symbols and params (``param NAME``), and whether one is refused.
+        """The shape of every node for values of the symbols, the params' included, and whether one is refused.
 
         A shape is Ellipsis where the program cannot say.
         """

@@ -31,10 +31,11 @@ class BlockSizes:
     def _of(
         self, declaration: Declaration, scope: Mapping[str, Any], around: list[Declaration]
     ) -> int:
-        block = self.blocks.get(declaration.op.value) if not declaration.faulty else None
-        return self._times(declaration, scope) * (
-            1 if block is None else self._of_block(block, declaration, around)
-        )
+        times = self._times(declaration, scope)
+        block = None if declaration.faulty else self.blocks.get(declaration.op.value)
+        if block is None:
+            return times
+        return times * self._of_block(block, declaration, around)
 
     def _of_block(self, block: Block, use: Declaration, around: list[Declaration]) -> int:
         uses = [*around, use]
@@ -43,6 +44,7 @@ class BlockSizes:
             first = names.index(block.name)
             self._refuse_circle(names[first:], uses[first:])
             return 1
+
         if block.name not in self._sizes and len(around) <= limits.BLOCK_DEPTH:
             self._sizes[block.name] = sum(
                 self._of(declaration, {}, uses) for declaration in block.layers
@@ -65,5 +67,5 @@ class BlockSizes:
         try:
             times = value_of(declaration.repeat, scope)
         except Fault:
-            return 1  # it is told where the declaration is expanded
+            return 1  # it is reported where the declaration is expanded
         return times if times.__class__ is int and 1 <= times <= limits.GRAPH_NODES else 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import msgspec
 from yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from yaml.nodes import Node as YamlNode
 
@@ -18,38 +19,33 @@ TOP_LEVEL = ("name", "description", "params", "input", "sizes", "blocks", *SECTI
 BLOCK_KEYS = ("args", "inputs", "layers", "description")
 NODE_KEYS = ("op", "from", "expect", "repeat")
 
+_NOT_OP = ("type", "kind", "module", "layer", "class")
+"""What other tools call the operation."""
+
 _BAD_NAME = re.compile(r"[\s.\[\]{}$,\x00-\x1f\x7f]|\A_\Z|\A\Z")
 
+Entry = tuple[ScalarNode, YamlNode]
+"""A key and its value."""
 
-class Block:
+
+class Block(msgspec.Struct, frozen=True, eq=False):
     """A block of the file: its arguments' defaults, its inputs' names, its layers."""
 
-    __slots__ = ("arguments", "inputs", "key", "layers", "name")
-
-    def __init__(
-        self,
-        name: str,
-        key: ScalarNode,
-        arguments: Entries,
-        inputs: list[str],
-        layers: list[Declaration],
-    ):
-        self.name = name
-        self.key = key
-        self.arguments = arguments
-        self.inputs = inputs
-        self.layers = layers
+    name: str
+    key: ScalarNode
+    arguments: Entries
+    inputs: list[str]
+    layers: list[Declaration]
 
 
 def checked_name(key: ScalarNode, what: str) -> str:
-    """A name that can stand in ``from`` and in torch's state dict."""
+    """A name that ``from`` and torch's state dict take. Raises :class:`Fault` (T004) for another."""
     name: str = key.value
     if name.isidentifier() and name != "_":
         return name
     if _BAD_NAME.search(name) or not name.isprintable():
-        raise Fault(
-            "T004", f"{name!r} cannot name {what}: no spaces, dots, commas, brackets or $", key
-        )
+        message = f"{name!r} cannot name {what}: no spaces, dots, commas, brackets or $"
+        raise Fault("T004", message, key)
     return name
 
 
@@ -60,13 +56,11 @@ def references(node: YamlNode, key: str = "from") -> list[ScalarNode]:
     if not items:
         without = "; leave it out to take the node before" if key == "from" else ""
         raise Fault("T106", f"`{key}` is empty{without}", node)
+
     for item in items:
         if not isinstance(item, ScalarNode) or not item.value:
-            raise Fault(
-                "T004",
-                f"`{key}` takes a node's name or a list of names, not {described(item)}",
-                item,
-            )
+            message = f"`{key}` takes a node's name or a list of names, not {described(item)}"
+            raise Fault("T004", message, item)
         if "${" in item.value:
             raise Fault("T004", f"`{key}` takes names; no expression stands there", item)
         refuse_tag(item)
@@ -74,59 +68,71 @@ def references(node: YamlNode, key: str = "from") -> list[ScalarNode]:
 
 
 def declaration(name: str, key: ScalarNode, value: YamlNode) -> Declaration:
-    """Read ``name: Op`` or ``name: {op: Op, ...}``."""
+    """Read ``name: Op`` or ``name: {op: Op, ...}``. Raises :class:`Fault` (T002, T004, T106, T201)."""
     checked_name(key, "a node")
     refuse_tag(value)
     if isinstance(value, ScalarNode):
-        if not value.value and not value.style:
-            raise Fault(
-                "T201",
-                f"{name} needs an operation",
-                key,
-                f"write `{name}: ReLU` or `{name}: {{op: ..., ...}}`",
-            )
-        text(value, "an operation")
-        return Declaration(name, key, value, value, {})
+        return _plain(name, key, value)
     if not isinstance(value, MappingNode):
-        raise Fault(
-            "T004",
-            f"a node is an operation's name or a mapping with `op`, not {described(value)}",
-            value,
-        )
+        kind = described(value)
+        message = f"a node is an operation's name or a mapping with `op`, not {kind}"
+        raise Fault("T004", message, value)
+
     found = entries(value)
     op = found.pop("op", None)
     if op is None:
-        wrong = next(
-            (k for k in found if k.lower() in ("type", "kind", "module", "layer", "class")), None
-        )
-        hint = f"did you mean `op` instead of {wrong!r}?" if wrong else "add `op: ...`"
-        raise Fault("T201", f"{name} has no `op`", key, hint)
+        raise _without_op(name, key, found)
     text(op[1], "`op`")
-    declared = Declaration(name, key, value, op[1], found)  # type: ignore[arg-type]
+
     source = found.pop("from", None)
-    if source:
-        declared.inputs = references(source[1])
+    inputs = references(source[1]) if source else None
     expect = found.pop("expect", None)
-    declared.expect = expect[1] if expect else None
     repeat = found.pop("repeat", None)
-    declared.repeat = repeat[1] if repeat else None
-    return declared
+    return Declaration(
+        name,
+        key,
+        value,
+        op[1],  # type: ignore[arg-type]
+        arguments=found,
+        inputs=inputs,
+        expect=expect[1] if expect else None,
+        repeat=repeat[1] if repeat else None,
+    )
+
+
+def _plain(name: str, key: ScalarNode, op: ScalarNode) -> Declaration:
+    """``name: Op``."""
+    if not op.value and not op.style:
+        hint = f"write `{name}: ReLU` or `{name}: {{op: ..., ...}}`"
+        raise Fault("T201", f"{name} needs an operation", key, hint)
+    text(op, "an operation")
+    return Declaration(name, key, op, op, {})
+
+
+def _without_op(name: str, key: ScalarNode, found: Entries) -> Fault:
+    wrong = next((word for word in found if word.lower() in _NOT_OP), None)
+    hint = f"did you mean `op` instead of {wrong!r}?" if wrong else "add `op: ...`"
+    return Fault("T201", f"{name} has no `op`", key, hint)
 
 
 def layers(node: YamlNode, what: str, faults: list[Fault]) -> Iterator[Declaration]:
-    """The declarations of a section or block, in the file's order; the faults of the faulty ones are recorded."""
+    """The declarations of a section or block, in the file's order.
+
+    One that is at fault comes as a faulty one, and its fault goes to ``faults``.
+    """
     for name, (key, value) in entries(mapping(node, what), faults).items():
         try:
             yield declaration(name, key, value)
         except Fault as fault:
             faults.append(fault)
-            faulty = Declaration(name, key, value, key, {})
-            faulty.faulty = True
-            yield faulty
+            yield Declaration(name, key, value, key, {}, faulty=True)
 
 
 def block(name: str, key: ScalarNode, value: YamlNode, faults: list[Fault]) -> Block:
-    """Read one entry of ``blocks``."""
+    """Read one entry of ``blocks``; the faults of its layers go to ``faults``.
+
+    Raises :class:`Fault` (T003, T004, T006, T104, T106, T201) where there is no block to use.
+    """
     checked_name(key, "a block")
     found = entries(mapping(value, f"the block {name}"))
     for word, (at, _) in found.items():
@@ -134,40 +140,44 @@ def block(name: str, key: ScalarNode, value: YamlNode, faults: list[Fault]) -> B
             raise Fault("T003", f"a block has no key {word!r}", at, did_you_mean(word, BLOCK_KEYS))
     if "layers" not in found:
         raise Fault("T201", f"the block {name} has no `layers`", key)
-    arguments: Entries = {}
-    if "args" in found and not is_nothing(found["args"][1]):
-        arguments = entries(mapping(found["args"][1], "`args`"))
-        if len(arguments) > limits.NAMES:
-            raise Fault(
-                "T006", f"the block {name} has more than {limits.NAMES} arguments", found["args"][0]
-            )
-        for word, (at, _) in arguments.items():
-            if not word.isidentifier() or word in NODE_KEYS:
-                raise Fault("T004", f"{word!r} cannot name an argument of a block", at)
-    inputs = ["input"]
-    if "inputs" in found:
-        names = references(found["inputs"][1], "inputs")
-        inputs = [checked_name(item, "an input") for item in names]
-        if len(set(inputs)) < len(inputs):
-            raise Fault("T104", f"the block {name} names an input twice", found["inputs"][1])
-    declared = list(layers(found["layers"][1], f"`layers` of the block {name}", faults))
-    for inner in declared:
-        if inner.name in inputs:
-            faults.append(
-                Fault("T104", f"{inner.name!r} is the name of the block's input", inner.key)
-            )
-    if not found["layers"][1].value:
-        raise Fault("T004", f"the block {name} has no layers", found["layers"][0])
+
+    arguments = _block_arguments(name, found.get("args"))
+    inputs = _block_inputs(name, found.get("inputs"))
+    declared = _block_layers(name, found["layers"], inputs, faults)
     return Block(name, key, arguments, inputs, declared)
 
 
-__all__ = [
-    "SECTIONS",
-    "TOP_LEVEL",
-    "Block",
-    "block",
-    "checked_name",
-    "declaration",
-    "layers",
-    "references",
-]
+def _block_arguments(name: str, entry: Entry | None) -> Entries:
+    if entry is None or is_nothing(entry[1]):
+        return {}
+    arguments = entries(mapping(entry[1], "`args`"))
+    if len(arguments) > limits.NAMES:
+        message = f"the block {name} has more than {limits.NAMES} arguments"
+        raise Fault("T006", message, entry[0])
+    for word, (at, _) in arguments.items():
+        if not word.isidentifier() or word in NODE_KEYS:
+            raise Fault("T004", f"{word!r} cannot name an argument of a block", at)
+    return arguments
+
+
+def _block_inputs(name: str, entry: Entry | None) -> list[str]:
+    if entry is None:
+        return ["input"]
+    inputs = [checked_name(item, "an input") for item in references(entry[1], "inputs")]
+    if len(set(inputs)) < len(inputs):
+        raise Fault("T104", f"the block {name} names an input twice", entry[1])
+    return inputs
+
+
+def _block_layers(
+    name: str, entry: Entry, inputs: list[str], faults: list[Fault]
+) -> list[Declaration]:
+    key, value = entry
+    declared = list(layers(value, f"`layers` of the block {name}", faults))
+    for inner in declared:
+        if inner.name in inputs:
+            message = f"{inner.name!r} is the name of the block's input"
+            faults.append(Fault("T104", message, inner.key))
+    if not value.value:
+        raise Fault("T004", f"the block {name} has no layers", key)
+    return declared

@@ -8,27 +8,40 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from yaml.nodes import Node as YamlNode
-from yaml.nodes import ScalarNode
 
 from tracer.diagnostics import Related, shortened
 from tracer.network.counting import BlockSizes
 from tracer.network.declarations import Block
+from tracer.network.dims import shape_pattern
 from tracer.network.faults import Faults, Uses
-from tracer.network.making import make
+from tracer.network.making import Maker
 from tracer.network.names import Chunks, Names, Reference, Target
-from tracer.network.records import Declaration, Node
-from tracer.network.values import did_you_mean, interpolated, shape_pattern, value_of
-from tracer.ops.base import Op, with_arguments, written
+from tracer.network.records import Declaration, Expectation, Node
+from tracer.network.values import did_you_mean, interpolated, value_of
+from tracer.ops.base import with_arguments, written
 from tracer.source import limits
 from tracer.source.tree import Fault, Follows, described, span_of
 
 Scope = Mapping[str, Any]
+Inputs = list[Target | None]
+"""What a declaration reads; None in the place of a node before it where there is none."""
 
 TRIES = 8
 """A declaration that was at fault so often, in as many uses of its block, is not tried again."""
+
+
+class Around(NamedTuple):
+    """What is around the declarations of a section or of a block's use."""
+
+    section: str
+    scope: Scope
+    """The values of the names in expressions."""
+    prefix: str = ""
+    """What the nodes' names begin with."""
+    uses: Uses = ()
 
 
 class Expansion:
@@ -40,12 +53,12 @@ class Expansion:
         self.nodes: list[Node] = []
         self.blocks = blocks
         self.faulty_blocks: set[str] = set()
-        """Blocks whose fault is told; what uses them is not judged."""
+        """Blocks whose fault is reported; what uses them is not judged."""
         self.params = params
         self.block_uses = 0
-        self._failures: Counter[int] = Counter()
+        self._failures: Counter[Declaration] = Counter()
         """How often each declaration was found at fault."""
-        self._given_up: set[int] = set()
+        self._maker = Maker(blocks)
         self._sizes = BlockSizes(blocks, faults)
 
     def add(self, node: Node) -> None:
@@ -54,6 +67,13 @@ class Expansion:
         if len(self.nodes) > limits.GRAPH_NODES:
             message = f"the network has more than {limits.GRAPH_NODES} nodes"
             self.faults.stop(Fault("T006", message, node.declaration.key), node.uses)
+
+    def add_faulty(self, name: str, section: str, declaration: Declaration, uses: Uses) -> Node:
+        """A node in the place of one whose fault is reported."""
+        node = Node(name, Node.FAULTY, section, declaration, uses)
+        self.add(node)
+        self.names.targets[name] = node
+        return node
 
     def refuse_too_many(self, declared: list[Declaration]) -> None:
         """Stop at the declaration that makes the network too large, before its nodes are made.
@@ -69,245 +89,255 @@ class Expansion:
                 self.faults.stop(Fault("T006", message, declaration.key))
 
     def expand(
-        self,
-        declared: list[Declaration],
-        prefix: str,
-        scope: Scope,
-        section: str,
-        uses: Uses,
-        previous: Target | None,
+        self, declared: list[Declaration], around: Around, previous: Target | None
     ) -> Target | None:
         """Add the nodes of a section or block; returns what its last name stands for."""
         for declaration in declared:
-            name = prefix + declaration.name
+            name = around.prefix + declaration.name
             if name in self.names.targets:
-                self.faults.add(self._taken(declaration, name), uses)
+                self.faults.add(self._taken(declaration, name), around.uses)
                 continue
             try:
-                if declaration.faulty or id(declaration) in self._given_up:
+                if declaration.faulty or self._failures.get(declaration, 0) >= TRIES:
                     raise Follows(declaration.key)
-                inputs = (
-                    [previous]
-                    if declaration.inputs is None
-                    else self._named(declaration.inputs, prefix, uses)
-                )
-                place = self._place if declaration.repeat is None else self._place_copies
-                previous = place(declaration, name, prefix, scope, section, uses, inputs)
+                inputs = _inputs(declaration, around, previous)
+                place = self._place_one if declaration.repeat is None else self._place_copies
+                previous = place(declaration, name, around, inputs)
             except Fault as fault:
-                self._failures[id(declaration)] += 1
-                if self._failures[id(declaration)] >= TRIES:
-                    self._given_up.add(id(declaration))
-                self.faults.add(fault, uses)
-                previous = self.add_faulty(name, section, declaration, uses)
+                self._failures[declaration] += 1
+                self.faults.add(fault, around.uses, name)
+                previous = self.add_faulty(name, around.section, declaration, around.uses)
         return previous
 
     def _taken(self, declaration: Declaration, name: str) -> Fault:
         """T104, with the place that took the name."""
         for node in self.nodes:
-            if node.name == name or node.name.startswith((name + ".", name + "[")):
-                for first in (*node.uses, node.declaration):
-                    if first.name == declaration.name:
-                        span = span_of(first.key)
-                        message = (
-                            f"the name {declaration.name!r} is taken: line {span.line} has it too"
-                        )
-                        related = (Related("first given here", span),)
-                        return Fault("T104", message, declaration.key, related=related)
+            if node.name != name and not node.name.startswith((name + ".", name + "[")):
+                continue
+            for first in (*node.uses, node.declaration):
+                if first.name == declaration.name:
+                    span = span_of(first.key)
+                    message = f"the name {declaration.name!r} is taken: line {span.line} has it too"
+                    related = (Related("first given here", span),)
+                    return Fault("T104", message, declaration.key, related=related)
         return Fault("T104", f"the name {declaration.name!r} is taken", declaration.key)
 
-    def add_faulty(self, name: str, section: str, declaration: Declaration, uses: Uses) -> Node:
-        """A node in the place of one whose fault is told."""
-        node = Node(name, Node.FAULTY, section, declaration, uses)
-        self.add(node)
-        self.names.targets[name] = node
-        return node
-
-    @staticmethod
-    def _named(names: list[ScalarNode], prefix: str, uses: Uses) -> list[Target | None]:
-        return [Reference(prefix, at, uses) for at in names]
+    # Nodes of one declaration
 
     def _place_copies(
-        self,
-        declaration: Declaration,
-        name: str,
-        prefix: str,
-        scope: Scope,
-        section: str,
-        uses: Uses,
-        inputs: list[Target | None],
+        self, declaration: Declaration, name: str, around: Around, inputs: Inputs
     ) -> Target:
         """Add the nodes of a declaration with ``repeat``, in a chain."""
         assert declaration.repeat is not None
+        times = _repeat(declaration.repeat, around.scope)
+        inner = dict(around.scope)
+        around = around._replace(scope=inner)
+
         last: Target | None = None
-        inner = dict(scope)
-        times, expect = self._repeat(declaration.repeat, scope), declaration.expect
-        try:
-            for inner["index"] in range(times):
-                declaration.expect = (
-                    expect if inner["index"] == times - 1 else None
-                )  # the last copy's
-                copy = f"{name}.{inner['index']}"
-                last = self._place(declaration, copy, prefix, inner, section, uses, inputs)
-                inputs = [last, *inputs[1:]]
-        finally:
-            declaration.expect = expect
+        for index in range(times):
+            inner["index"] = index
+            is_last = index == times - 1
+            copy = f"{name}.{index}"
+            last = self._place(
+                declaration, copy, around, inputs, declaration.expect if is_last else None
+            )
+            inputs = [last, *inputs[1:]]
+
         assert last is not None
         self.names.targets[name] = last
         return last
 
-    def _repeat(self, node: YamlNode, scope: Scope) -> int:
-        times = value_of(node, scope)
-        if isinstance(times, bool) or not isinstance(times, int):
-            raise Fault("T004", f"`repeat` must be an integer, not {described(node)}", node)
-        if times < 1:
-            raise Fault("T202", f"`repeat` is {times}; it takes 1 or more", node)
-        if times > limits.GRAPH_NODES:
-            raise Fault(
-                "T006",
-                f"`repeat` is {times}; a network has at most {limits.GRAPH_NODES} nodes",
-                node,
-            )
-        return times
+    def _place_one(
+        self, declaration: Declaration, name: str, around: Around, inputs: Inputs
+    ) -> Target:
+        return self._place(declaration, name, around, inputs, declaration.expect)
 
     def _place(
         self,
         declaration: Declaration,
         name: str,
-        prefix: str,
-        scope: Scope,
-        section: str,
-        uses: Uses,
-        inputs: list[Target | None],
+        around: Around,
+        inputs: Inputs,
+        expect: YamlNode | None,
     ) -> Target:
-        """Add one declaration's nodes: an operation's or a block's."""
-        made = declaration.made
+        """Add one declaration's nodes: an operation's or a block's. ``expect`` is the shape that its last node has."""
+        made = self._maker.fixed.get(declaration)
         if made is None:
-            op_name = declaration.op.value
-            if "${" in op_name:
-                op_name = interpolated(declaration.op, scope)
-                if op_name.__class__ is not str:
-                    shown = f"{shortened(written(op_name), 80)}, the value of {shortened(declaration.op.value, 80)}"
-                    raise Fault("T004", f"`op` must be a text, not {shown}", declaration.op)
+            op_name = _op_name(declaration, around.scope)
             block = self.blocks.get(op_name)
             if block is not None:
-                return self._place_block(block, declaration, name, scope, section, uses, inputs)
+                return self._place_block(block, declaration, name, around, inputs, expect)
             if op_name in self.faulty_blocks:
                 raise Follows(declaration.op)
-            made = make(op_name, declaration, scope, self.blocks)
-        if declaration.inputs is None and type(made.op).arity[1] == 0:
+            made = self._maker.make(op_name, declaration, around.scope)
+
+        op, cls = made.op, type(made.op)
+        if declaration.inputs is None and cls.arity[1] == 0:
             inputs = []
-        if inputs[:1] == [None]:
+        if inputs and inputs[0] is None:
             hint = "with several inputs, the first node names its own"
             raise Fault("T201", f"{declaration.name} needs `from`", declaration.key, hint)
-        op, several = made.op, type(made.op).several
-        node = Node(name, type(op).__name__, section, declaration, uses)
-        node.op, node.unknowns, node.dim_fields = op, made.unknowns, made.dim_fields
-        if declaration.expect is not None:
-            node.expect = (
-                shape_pattern(declaration.expect, scope, "`expect`", any_dim=True),
-                declaration.expect,
-            )
-        if several is not None and "index" not in declaration.arguments:
-            return self._place_chunks(node, op, getattr(op, several), inputs, prefix)
+
+        node = Node(
+            name,
+            cls.__name__,
+            around.section,
+            declaration,
+            around.uses,
+            op,
+            (),
+            None if expect is None else _expectation(expect, around.scope),
+            made.unknowns,
+            made.dim_fields,
+        )
+        if cls.several is not None and "index" not in declaration.arguments:
+            return self._place_chunks(node, getattr(op, cls.several), inputs, around.prefix)
+
         self.add(node)
-        self.names.connect(node, inputs, made.operands, prefix)  # type: ignore[arg-type]
+        self.names.connect(node, inputs, made.operands, around.prefix)  # type: ignore[arg-type]
         self.names.targets[name] = node
         return node
 
-    def _place_chunks(
-        self, node: Node, op: Op, count: int, inputs: list[Target | None], prefix: str
-    ) -> Target:
+    def _place_chunks(self, whole: Node, count: int, inputs: Inputs, prefix: str) -> Target:
         """A Chunk is one node per chunk: ``name[0]``, ``name[1]``, ..."""
+        op = whole.op
+        assert op is not None
         if count > limits.CHUNKS:
-            message = f"{node.declaration.name} makes {count} outputs; at most {limits.CHUNKS} can be told apart"
-            raise Fault("T006", message, node.span_for(type(op).several))
+            message = f"{whole.declaration.name} makes {count} outputs; at most {limits.CHUNKS} can be told apart"
+            raise Fault("T006", message, whole.span_for(type(op).several))
+
         chunks = Chunks()
         for index in range(count):
             part = Node(
-                f"{node.name}[{index}]", node.op_name, node.section, node.declaration, node.uses
+                f"{whole.name}[{index}]",
+                whole.op_name,
+                whole.section,
+                whole.declaration,
+                whole.uses,
+                with_arguments(op, {"index": index}),
+                expect=whole.expect,
             )
-            part.op, part.expect = with_arguments(op, {"index": index}), node.expect
             self.add(part)
             self.names.connect(part, inputs, {}, prefix)  # type: ignore[arg-type]
             self.names.targets[part.name] = part
             chunks.append(part)
-        self.names.targets[node.name] = chunks
+
+        self.names.targets[whole.name] = chunks
         return chunks
+
+    # Blocks
 
     def _place_block(
         self,
         block: Block,
-        declaration: Declaration,
+        use: Declaration,
         name: str,
-        scope: Scope,
-        section: str,
-        uses: Uses,
-        inputs: list[Target | None],
+        around: Around,
+        inputs: Inputs,
+        expect: YamlNode | None,
     ) -> Target:
         self.block_uses += 1
-        inner_uses = (*uses, declaration)
-        if block.name in self._sizes.circular:
-            raise Follows(declaration.op)
-        if any(use.op.value == declaration.op.value for use in uses):
-            chain = " -> ".join([*(use.op.value for use in uses), block.name])
-            raise Fault("T103", f"the block {block.name} uses itself: {chain}", declaration.op)
-        if len(inner_uses) > limits.BLOCK_DEPTH:
-            raise Fault(
-                "T006",
-                f"blocks are used inside blocks, more than {limits.BLOCK_DEPTH} deep",
-                declaration.op,
-            )
-        if self.block_uses > limits.BLOCK_USES:
-            message = f"blocks are used more than {limits.BLOCK_USES} times"
-            self.faults.stop(Fault("T006", message, declaration.op), uses)
-        if len(inputs) != len(block.inputs):
-            wanted = ", ".join(block.inputs)
-            message = f"the block {block.name} takes {len(block.inputs)} inputs ({wanted}), not {len(inputs)}"
-            at = declaration.inputs[0] if declaration.inputs else declaration.key
-            raise Fault("T106", message, at, "name them under `from`, in that order")
-        if None in inputs:
-            raise Fault(
-                "T201",
-                f"{declaration.name} needs `from`",
-                declaration.key,
-                "with several inputs, name one",
-            )
-        inner_scope = self._block_scope(block, declaration, scope)
-        prefix = name + "."
+        self._refuse_nesting(block, use, around.uses)
+        self._refuse_inputs(block, use, inputs)
+
+        inside = Around(
+            around.section,
+            self._block_scope(block, use, around.scope),
+            name + ".",
+            (*around.uses, use),
+        )
         for inner, target in zip(block.inputs, inputs):
-            self.names.targets[prefix + inner] = target  # type: ignore[assignment]
+            self.names.targets[inside.prefix + inner] = target  # type: ignore[assignment]
+
         first = inputs[0] if len(inputs) == 1 else None
-        last = self.expand(block.layers, prefix, inner_scope, section, inner_uses, first)
+        last = self.expand(block.layers, inside, first)
         if last is None or last is first:  # every layer was at fault
-            return self.add_faulty(name, section, declaration, uses)
-        if declaration.expect is not None and isinstance(last, Node):
-            last.expect = (
-                shape_pattern(declaration.expect, scope, "`expect`", any_dim=True),
-                declaration.expect,
-            )
+            return self.add_faulty(name, around.section, use, around.uses)
+
+        if expect is not None and isinstance(last, Node):
+            last.expect = _expectation(expect, around.scope)
         self.names.targets[name] = last
         return last
 
-    def _block_scope(self, block: Block, declaration: Declaration, scope: Scope) -> dict[str, Any]:
-        """What the names in a block's expressions stand for: the params, and the block's arguments."""
-        for word, (key, _) in declaration.arguments.items():
+    def _refuse_nesting(self, block: Block, use: Declaration, uses: Uses) -> None:
+        """A block does not use itself, and blocks are not nested without bound."""
+        if block.name in self._sizes.circular:
+            raise Follows(use.op)
+        if any(outer.op.value == use.op.value for outer in uses):
+            chain = " -> ".join([*(outer.op.value for outer in uses), block.name])
+            raise Fault("T103", f"the block {block.name} uses itself: {chain}", use.op)
+        if len(uses) >= limits.BLOCK_DEPTH:
+            message = f"blocks are used inside blocks, more than {limits.BLOCK_DEPTH} deep"
+            raise Fault("T006", message, use.op)
+        if self.block_uses > limits.BLOCK_USES:
+            message = f"blocks are used more than {limits.BLOCK_USES} times"
+            self.faults.stop(Fault("T006", message, use.op), uses)
+
+    @staticmethod
+    def _refuse_inputs(block: Block, use: Declaration, inputs: Inputs) -> None:
+        """A block is given as many inputs as it has."""
+        if len(inputs) != len(block.inputs):
+            wanted = ", ".join(block.inputs)
+            message = f"the block {block.name} takes {len(block.inputs)} inputs ({wanted}), not {len(inputs)}"
+            at = use.inputs[0] if use.inputs else use.key
+            raise Fault("T106", message, at, "name them under `from`, in that order")
+        if None in inputs:
+            hint = "with several inputs, name one"
+            raise Fault("T201", f"{use.name} needs `from`", use.key, hint)
+
+    def _block_scope(self, block: Block, use: Declaration, scope: Scope) -> dict[str, Any]:
+        """The values of the names in a block's expressions: the params, and the block's arguments."""
+        for word, (key, _) in use.arguments.items():
             if word not in block.arguments:
                 hint = did_you_mean(word, block.arguments)
                 raise Fault("T003", f"the block {block.name} has no argument {word!r}", key, hint)
+
         values = dict(self.params)
         for word, (key, default) in block.arguments.items():
-            given = declaration.arguments.get(word)
+            given = use.arguments.get(word)
             if given is not None:
                 values[word] = value_of(given[1], scope)
                 continue
             values[word] = value_of(default, values)
             if values[word] is None:
                 related = (Related("declared without a default here", span_of(key)),)
-                raise Fault(
-                    "T201",
-                    f"the block {block.name} needs {word}",
-                    declaration.op,
-                    f"add `{word}: ...`",
-                    related,
-                )
+                message = f"the block {block.name} needs {word}"
+                raise Fault("T201", message, use.op, f"add `{word}: ...`", related)
         return values
+
+
+def _inputs(declaration: Declaration, around: Around, previous: Target | None) -> Inputs:
+    """The names under ``from``, or the node before."""
+    if declaration.inputs is None:
+        return [previous]
+    return [Reference(around.prefix, at, around.uses) for at in declaration.inputs]
+
+
+def _repeat(node: YamlNode, scope: Scope) -> int:
+    """How often a declaration is repeated."""
+    times = value_of(node, scope)
+    if isinstance(times, bool) or not isinstance(times, int):
+        raise Fault("T004", f"`repeat` must be an integer, not {described(node)}", node)
+    if times < 1:
+        raise Fault("T202", f"`repeat` is {times}; it takes 1 or more", node)
+    if times > limits.GRAPH_NODES:
+        message = f"`repeat` is {times}; a network has at most {limits.GRAPH_NODES} nodes"
+        raise Fault("T006", message, node)
+    return times
+
+
+def _op_name(declaration: Declaration, scope: Scope) -> str:
+    """The name of an operation or block, which an expression may give."""
+    at = declaration.op
+    text: str = at.value
+    if "${" not in text:
+        return text
+    name = interpolated(at, scope)
+    if isinstance(name, str):
+        return name
+    value = f"{shortened(written(name), 80)}, the value of {shortened(text, 80)}"
+    raise Fault("T004", f"`op` must be a text, not {value}", at)
+
+
+def _expectation(expect: YamlNode, scope: Scope) -> Expectation:
+    return shape_pattern(expect, scope, "`expect`", any_dim=True), expect

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from tracer.diagnostics import Diagnostic, Related
 from tracer.network.records import Declaration
@@ -20,15 +20,24 @@ class Enough(Exception):
     """The file is read no further: it is too large, or has too many faults."""
 
 
+class LocatedFault(NamedTuple):
+    """A fault, the block uses that it came through, and the node that it is about."""
+
+    fault: Fault
+    uses: Uses = ()
+    node: str | None = None
+    """The node's name in the network; None for what is about no single one."""
+
+
 class Faults:
     """Collects faults; a block's fault is reported once, for the block's first use."""
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._found: dict[Any, tuple[Fault, Uses]] = {}
+        self._found: dict[Any, LocatedFault] = {}
         self._muted: set[str] = set()
 
-    def add(self, fault: Fault, uses: Uses = ()) -> None:
+    def add(self, fault: Fault, uses: Uses = (), node: str | None = None) -> None:
         """Record a fault. Raises :class:`Enough` where there are too many."""
         if isinstance(fault, Follows) or fault.code in self._muted:
             return
@@ -38,20 +47,20 @@ class Faults:
         if len(self._found) >= limits.FAULTS:
             message = f"more than {limits.FAULTS} faults; fix these to see the rest"
             self.stop(Fault("T006", message, fault.span))
-        self._found[key] = (fault, uses)
+        self._found[key] = LocatedFault(fault, uses, node)
 
     def stop(self, fault: Fault, uses: Uses = ()) -> NoReturn:
         """Record a last fault and raise :class:`Enough`."""
-        self._found[(fault.code, fault.span)] = (fault, uses)
+        self._found[(fault.code, fault.span)] = LocatedFault(fault, uses)
         raise Enough
 
     @property
     def none(self) -> bool:
-        """Whether no fault was found so far."""
+        """True while no fault is found."""
         return not self._found
 
     def mute(self, *codes: str) -> None:
-        """Tell no more faults of these codes: they would follow from one that is told."""
+        """Report no more faults of these codes: they would follow from one that is reported."""
         self._muted.update(codes)
 
     def guard(self, step: Callable[..., T], *arguments: Any) -> T | None:
@@ -64,13 +73,14 @@ class Faults:
 
     def diagnostics(self) -> list[Diagnostic]:
         """Every fault once."""
-        return [self.diagnostic(fault, uses) for fault, uses in self._found.values()]
+        return [self.diagnostic(found) for found in self._found.values()]
 
-    def diagnostic(self, fault: Fault, uses: Uses = ()) -> Diagnostic:
+    def diagnostic(self, found: LocatedFault) -> Diagnostic:
         """A fault with its file and the block uses it came through, innermost first."""
+        fault = found.fault
         places = (
             Related(f"in the block used as {use.name!r} here", span_of(use.key))
-            for use in reversed(uses)
+            for use in reversed(found.uses)
         )
         return Diagnostic(
             code=fault.code,
@@ -79,4 +89,5 @@ class Faults:
             path=self.path,
             hint=fault.hint,
             related=(*fault.related, *places),
+            node=found.node,
         )

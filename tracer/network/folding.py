@@ -5,19 +5,30 @@ Depth 1 shows the names of the file, 2 what is inside of their blocks, and so on
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from tracer.network.records import Declaration, Network, Node
 
 
-def levels(node: Node) -> list[tuple[str, Declaration, bool]]:
-    """The parts of a dotted name, each with its declaration; True for a part that is a repeat's index."""
+class NamePart(NamedTuple):
+    """One part of a node's dotted name."""
+
+    text: str
+    declaration: Declaration
+    is_index: bool
+    """True for the number of a copy that ``repeat`` makes."""
+
+
+def levels(node: Node) -> list[NamePart]:
+    """The parts of a node's dotted name: ``stage.2.conv`` has three, the second an index of ``stage``."""
     parts = node.name.split(".")
-    found: list[tuple[str, Declaration, bool]] = []
+    found: list[NamePart] = []
     position = 0
     for declaration in (*node.uses, node.declaration):
-        found.append((parts[position], declaration, False))
+        found.append(NamePart(parts[position], declaration, False))
         position += 1
         if declaration.repeat is not None and position < len(parts):
-            found.append((parts[position], declaration, True))
+            found.append(NamePart(parts[position], declaration, True))
             position += 1
     return found
 
@@ -28,7 +39,8 @@ def groups(network: Network, depth: int | None) -> dict[str, list[Node]]:
     for node in network.nodes:
         parts = levels(node)
         cut = len(parts) if depth is None else min(depth, len(parts))
-        found.setdefault(".".join(part for part, _, _ in parts[:cut]), []).append(node)
+        name = ".".join(part.text for part in parts[:cut])
+        found.setdefault(name, []).append(node)
     return found
 
 
@@ -43,15 +55,18 @@ def deepest(network: Network) -> int:
 
 
 def label(nodes: list[Node], name: str) -> str:
-    """What a folded name is: its operation, or its block and how often that is repeated."""
+    """The operation of a folded name, or its block and how often that is repeated."""
     node = nodes[0]
-    parts = name.count(".") + 1
-    found = levels(node)
-    _, declaration, is_index = found[min(parts, len(found)) - 1]
-    if node.is_input or (len(found) == parts and declaration is node.declaration):
+    depth = name.count(".") + 1
+    parts = levels(node)
+    last = parts[min(depth, len(parts)) - 1]
+    declaration = last.declaration
+    if node.is_input or (len(parts) == depth and declaration is node.declaration):
         return node.op_name
+
     text = str(declaration.op.value)
-    if declaration.repeat is not None and not is_index:
-        copies = len({levels(n)[parts][0] for n in nodes if len(levels(n)) > parts})
-        return f"{text} ×{copies}"
-    return text
+    if declaration.repeat is None or last.is_index:
+        return text
+    inside = [levels(one) for one in nodes]
+    copies = {parts[depth].text for parts in inside if len(parts) > depth}
+    return f"{text} ×{len(copies)}"

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from yaml.nodes import Node as YamlNode
 from yaml.nodes import ScalarNode, SequenceNode
 
 from tracer.memo import Memo
+from tracer.network.misfits import operation_record
 from tracer.network.records import Declaration, DimPattern, Unknown
-from tracer.network.values import did_you_mean, operation_record, unknown_of, value_of
-from tracer.ops.base import Op, with_arguments
+from tracer.network.values import did_you_mean, unknown_of, value_of
+from tracer.ops.base import Op, Requirement, with_arguments
 from tracer.ops.registry import find_operation, operation_names
 from tracer.sizing.symbol import Condition, Size, Space
 from tracer.source import limits
 from tracer.source.expressions import ExpressionError, parse
 from tracer.source.tree import Fault
 
+Scope = Mapping[str, Any]
+
 
 class Made(NamedTuple):
-    """What a declaration makes."""
+    """What a declaration makes: an operation, and what is open in it."""
 
     op: Op
     unknowns: tuple[Unknown, ...] = ()
@@ -30,83 +33,88 @@ class Made(NamedTuple):
     operands: Mapping[str, ScalarNode] = {}
     """Arguments that name a node."""
 
+    @property
+    def is_closed(self) -> bool:
+        return not (self.unknowns or self.dim_fields or self.operands)
 
-_literal: Memo[Made] = Memo(4096)
+
+class Literals(NamedTuple):
+    """The arguments of a declaration as they are written."""
+
+    texts: tuple[Any, ...]
+    """Word, text, style and tag of each in turn; of an expression the word alone."""
+    expressions: list[ScalarNode]
+
+
+_by_text: Memo[Made] = Memo(4096)
 """What declarations make, by their text and the values of its expressions: equal layers are made once."""
 
 _records: Memo[Op] = Memo(4096)
 """Operations already made and judged, by class and arguments: equal layers share one record."""
 
 
-def make(
-    op_name: str, declaration: Declaration, scope: Mapping[str, Any], blocks: Mapping[str, Any]
-) -> Made:
-    """The operation of a declaration. Raises :class:`Fault` (T003 to T006, T101, T2xx) at the argument at fault."""
-    cls = find_operation(op_name)
-    if cls is None:
-        raise Fault(
-            "T101",
-            f"unknown operation {op_name!r}",
-            declaration.op,
-            _known_operation(op_name, blocks),
-        )
-    key = _literal_key(cls, declaration, scope)
-    made = _literal.get(key) if key else None
-    if made is None:
-        made = _made(cls, declaration, scope)
-        if key and not (made.unknowns or made.dim_fields or made.operands):
-            _literal[key] = made
-    if key and len(key) == 2 and op_name is declaration.op.value:
-        declaration.made = made
-    return made
+class Maker:
+    """Makes the operations of one network, each once for all uses of its block where no expression decides it."""
+
+    def __init__(self, blocks: Mapping[str, Any]) -> None:
+        self.blocks = blocks
+        self.fixed: dict[Declaration, Made] = {}
+        """What a declaration makes in every use of its block."""
+        self._literals: dict[Declaration, Literals | None] = {}
+
+    def make(self, op_name: str, declaration: Declaration, scope: Scope) -> Made:
+        """The operation of a declaration, called ``op_name`` in this use of its block.
+
+        Raises :class:`Fault` (T003 to T006, T101, T2xx) at the argument at fault.
+        """
+        cls = find_operation(op_name)
+        if cls is None:
+            message = f"unknown operation {op_name!r}"
+            raise Fault("T101", message, declaration.op, _known_operation(op_name, self.blocks))
+
+        literals = self._literals_of(declaration)
+        if literals is None:
+            return _made(cls, declaration, scope)
+
+        values = [_typed(value_of(node, scope)) for node in literals.expressions]
+        key = (cls, literals.texts, *values)
+        made = _by_text.get(key)
+        if made is None:
+            made = _made(cls, declaration, scope)
+            if made.is_closed:
+                _by_text[key] = made
+        if not literals.expressions and "${" not in declaration.op.value:
+            self.fixed[declaration] = made
+        return made
+
+    def _literals_of(self, declaration: Declaration) -> Literals | None:
+        """The arguments as they are written; None where one is a list."""
+        if declaration not in self._literals:
+            self._literals[declaration] = _literals(declaration)
+        return self._literals[declaration]
 
 
-def _made(cls: type[Op], declaration: Declaration, scope: Mapping[str, Any]) -> Made:
-    values: dict[str, Any] = {}
-    unknowns: list[Unknown] = []
-    dim_fields: dict[str, DimPattern | tuple[DimPattern, ...]] = {}
-    operands: dict[str, ScalarNode] = {}
+def _literals(declaration: Declaration) -> Literals | None:
+    texts: list[Any] = []
+    expressions: list[ScalarNode] = []
     for word, (_, node) in declaration.arguments.items():
-        value = value_of(node, scope)
-        if value.__class__ is tuple and len(value) > limits.ARGUMENT:
-            raise Fault(
-                "T006",
-                f"{word} has {len(value)} values; an argument has at most {limits.ARGUMENT}",
-                node,
-            )
-        if value.__class__ is str:
-            if word in cls.node_fields:
-                operands[word] = ScalarNode(node.tag, value, node.start_mark, node.end_mark)
-            elif word in cls.dim_fields and not _is_auto(cls, word, value):
-                dim_fields[word] = _dims((value,), node)[0]
-                value = 0
-            elif value.startswith("auto") and word in cls.__struct_encode_fields__:
-                value = _placeholder(cls, word, value, node, unknowns)
-        elif value.__class__ is tuple and any(item.__class__ is str for item in value):
-            if word in cls.dim_fields and not any(_is_auto(cls, word, item) for item in value):
-                dim_fields[word] = _dims(value, node)
-                value = tuple(1 if isinstance(item, str) else item for item in value)
-            else:
-                items = node.value if isinstance(node, SequenceNode) else [node] * len(value)
-                value = tuple(
-                    _placeholder(cls, word, v, items[i], unknowns, i) for i, v in enumerate(value)
-                )
-        _refuse_huge(value, node)
-        values[word] = value
-    if cls.several is not None:
-        values.setdefault("index", 0)
-    key = (cls, *[(word, _typed(value)) for word, value in values.items()])
-    op = None if unknowns else _records.get(key)
-    if op is None:
-        op = operation_record(cls, values, declaration)
-        _refuse_illegal(op, declaration, unknowns)
-        if not unknowns:
-            _records[key] = op
-    return Made(op, tuple(unknowns), dim_fields, operands)
+        if not isinstance(node, ScalarNode):
+            return None
+        if "${" in node.value:
+            expressions.append(node)
+            texts.append(word)
+        else:
+            # The composer puts something else than a text where there is no tag.
+            tag = node.tag if isinstance(node.tag, str) else None
+            texts += (word, node.value, node.style, tag)
+    return Literals(tuple(texts), expressions)
 
 
-def _is_auto(cls: type[Op], word: str, value: Any) -> bool:
-    return word in cls.solvable and value.__class__ is str and value.startswith("auto")
+def _typed(value: Any) -> Any:
+    """A value with its types, so that 1, 1.0 and true are three keys."""
+    if value.__class__ is tuple:
+        return tuple([_typed(item) for item in value])
+    return (value.__class__, value)
 
 
 def _known_operation(name: str, blocks: Mapping[str, Any]) -> str:
@@ -118,79 +126,116 @@ def _known_operation(name: str, blocks: Mapping[str, Any]) -> str:
     return did_you_mean(name, [*blocks, *known]) or "`tracer ops` lists the operations"
 
 
+def _made(cls: type[Op], declaration: Declaration, scope: Scope) -> Made:
+    found = _Arguments(cls)
+    for word, (_, node) in declaration.arguments.items():
+        found.read(word, value_of(node, scope), node)
+    if cls.several is not None:
+        found.values.setdefault("index", 0)
+
+    op = _record(found, declaration)
+    return Made(op, tuple(found.unknowns), found.dim_fields, found.operands)
+
+
+def _record(arguments: _Arguments, declaration: Declaration) -> Op:
+    """The operation's record, judged; the one that was made before where nothing in it is open."""
+    cls, unknowns = arguments.cls, arguments.unknowns
+    if unknowns:
+        op = operation_record(cls, arguments.values, declaration)
+        _refuse_illegal(_with_symbols(op, unknowns), declaration)
+        return op
+
+    key = (cls, *[(word, _typed(value)) for word, value in arguments.values.items()])
+    known = _records.get(key)
+    if known is None:
+        known = operation_record(cls, arguments.values, declaration)
+        _refuse_illegal(known, declaration)
+        _records[key] = known
+    return known
+
+
+class _Arguments:
+    """The arguments of one operation while they are read: the record's values, and what is open in them."""
+
+    def __init__(self, cls: type[Op]) -> None:
+        self.cls = cls
+        self.values: dict[str, Any] = {}
+        self.unknowns: list[Unknown] = []
+        self.dim_fields: dict[str, DimPattern | tuple[DimPattern, ...]] = {}
+        self.operands: dict[str, ScalarNode] = {}
+
+    def read(self, word: str, value: Any, node: YamlNode) -> None:
+        """Take one argument. Raises :class:`Fault` for a value that no operation takes."""
+        if isinstance(value, str):
+            value = self._from_text(word, value, node)
+        elif isinstance(value, tuple):
+            if len(value) > limits.ARGUMENT:
+                message = (
+                    f"{word} has {len(value)} values; an argument has at most {limits.ARGUMENT}"
+                )
+                raise Fault("T006", message, node)
+            if any(isinstance(item, str) for item in value):
+                value = self._from_texts(word, value, node)
+        _refuse_huge(value, node)
+        self.values[word] = value
+
+    def _from_text(self, word: str, text: str, node: YamlNode) -> Any:
+        """What the record holds for a text: itself, or a number in the place of one that is open."""
+        if word in self.cls.node_fields:
+            self.operands[word] = ScalarNode(node.tag, text, node.start_mark, node.end_mark)
+            return text
+        if word in self.cls.dim_fields and not self._is_auto(word, text):
+            self.dim_fields[word] = _dims((text,), node)[0]
+            return 0
+        if text.startswith("auto") and word in self.cls.__struct_encode_fields__:
+            return self._placeholder(word, text, node)
+        return text
+
+    def _from_texts(self, word: str, items: tuple[Any, ...], node: YamlNode) -> tuple[Any, ...]:
+        """The same for a list with texts in it."""
+        if word in self.cls.dim_fields and not any(self._is_auto(word, item) for item in items):
+            self.dim_fields[word] = _dims(items, node)
+            return tuple(1 if isinstance(item, str) else item for item in items)
+
+        places = node.value if isinstance(node, SequenceNode) else [node] * len(items)
+        return tuple(
+            self._placeholder(word, item, place, axis)
+            for axis, (item, place) in enumerate(zip(items, places))
+        )
+
+    def _is_auto(self, word: str, value: Any) -> bool:
+        return word in self.cls.solvable and isinstance(value, str) and value.startswith("auto")
+
+    def _placeholder(self, word: str, value: Any, node: YamlNode, axis: int | None = None) -> Any:
+        """The value in the place of an ``auto`` until it is solved; any other value as it is."""
+        unknown = unknown_of(value, word, axis, node)
+        if unknown is None:
+            return value
+        if word not in self.cls.solvable:
+            raise self._not_solvable(word, node)
+
+        least = self.cls.least_value(word)
+        if unknown.least is not None and unknown.least < least:
+            message = f"{value} begins at {unknown.least}; {word} is at least {least}"
+            raise Fault("T202", message, node)
+
+        self.unknowns.append(unknown)
+        if word == "ceil_mode":
+            return False
+        return unknown.least if unknown.least is not None else max(least, 0)
+
+    def _not_solvable(self, word: str, node: YamlNode) -> Fault:
+        name = self.cls.__name__
+        solvable = sorted(self.cls.solvable & set(self.cls.__struct_encode_fields__))
+        hint = f"{name} can solve {', '.join(solvable) or 'no argument'}"
+        return Fault("T004", f"{word} of {name} cannot be auto", node, hint)
+
+
 def _dims(value: tuple[Any, ...], node: YamlNode) -> tuple[DimPattern, ...]:
     try:
         return tuple(parse(v) if isinstance(v, str) else v for v in value)
     except ExpressionError as error:
         raise Fault("T005", str(error), node) from None
-
-
-def _placeholder(
-    cls: type[Op],
-    word: str,
-    value: Any,
-    node: YamlNode,
-    unknowns: list[Unknown],
-    axis: int | None = None,
-) -> Any:
-    """The value that stands for an ``auto`` until it is solved; any other value as it is."""
-    unknown = unknown_of(value, word, axis, node)
-    if unknown is None:
-        return value
-    if word not in cls.solvable:
-        solvable = (
-            ", ".join(sorted(cls.solvable & set(cls.__struct_encode_fields__))) or "no argument"
-        )
-        raise Fault(
-            "T004",
-            f"{word} of {cls.__name__} cannot be auto",
-            node,
-            f"{cls.__name__} can solve {solvable}",
-        )
-    least = cls.least_value(word)
-    if unknown.least is not None and unknown.least < least:
-        raise Fault("T202", f"{value} begins at {unknown.least}; {word} is at least {least}", node)
-    unknowns.append(unknown)
-    if word == "ceil_mode":
-        return False
-    return unknown.least if unknown.least is not None else max(least, 0)
-
-
-def _literal_key(
-    cls: type[Op], declaration: Declaration, scope: Mapping[str, Any]
-) -> tuple[Any, ...] | None:
-    """What decides what is made: the arguments' texts, and values in the place of expressions. None for lists."""
-    if declaration.literal is None:
-        declaration.literal = _texts(declaration)
-    texts, expressions = declaration.literal
-    if texts is None:
-        return None
-    return (
-        (cls, texts, *[_typed(value_of(node, scope)) for node in expressions])
-        if expressions
-        else (cls, texts)
-    )
-
-
-def _texts(declaration: Declaration) -> tuple[tuple[Any, ...] | None, list[YamlNode]]:
-    key: list[Any] = []
-    expressions: list[YamlNode] = []
-    for word, (_, node) in declaration.arguments.items():
-        if node.__class__ is not ScalarNode:
-            return None, []
-        if "${" in node.value:
-            expressions.append(node)
-            key.append(word)
-        else:
-            key += (word, node.value, node.style, node.tag if node.tag.__class__ is str else None)
-    return tuple(key), expressions
-
-
-def _typed(value: Any) -> Any:
-    """A value with its types, so that 1, 1.0 and true are three."""
-    if value.__class__ is tuple:
-        return tuple([_typed(item) for item in value])
-    return (value.__class__, value)
 
 
 def solved_arguments(
@@ -208,35 +253,43 @@ def solved_arguments(
             items = list(found.get(field, getattr(op, field)))
             items[unknown.axis] = value_for(unknown, unknown.axis)
             found[field] = tuple(items)
-        else:  # of a single axis a number: torch's LPPool1d takes no list
+        else:
+            # Of a single axis a number: torch's LPPool1d takes no list.
             values = tuple(value_for(unknown, axis) for axis in range(count))
             found[field] = values if count > 1 else values[0]
     return found
 
 
-def _refuse_illegal(op: Op, declaration: Declaration, unknowns: list[Unknown]) -> None:
-    """Raise the first argument that torch refuses whatever the input, and whatever an ``auto`` comes out as."""
-    if unknowns:
-        space = Space()
-        op = with_arguments(
-            op, solved_arguments(op, unknowns, lambda u, axis: space.symbol(f"{u.field} {axis}"))
-        )
+def _with_symbols(op: Op, unknowns: Iterable[Unknown]) -> Op:
+    """The operation with a symbol for every ``auto``, so that what is refused is refused whatever they come out as."""
+    space = Space()
+    arguments = solved_arguments(
+        op, unknowns, lambda unknown, axis: space.symbol(f"{unknown.field} {axis}")
+    )
+    return with_arguments(op, arguments)
+
+
+def _refuse_illegal(op: Op, declaration: Declaration) -> None:
+    """Raise the first argument that torch refuses whatever the input."""
+    for requirement in _decidable(op):
+        if isinstance(requirement.holds, Condition) or requirement.holds:
+            continue
+        given = declaration.arguments.get(requirement.field or "")
+        at = given[1] if given else declaration.op
+        raise Fault(requirement.code, requirement.text(), at, requirement.hint)
+
+
+def _decidable(op: Op) -> Iterator[Requirement]:
+    """What torch requires of the arguments, up to what takes no symbols: the planner judges that with numbers."""
     requirements = op.legal()
     while True:
         try:
             requirement = next(requirements, None)
-        except TypeError:  # an operation that takes no symbols: the planner judges it with numbers
+        except TypeError:
             return
         if requirement is None:
             return
-        if not isinstance(requirement.holds, Condition) and not requirement.holds:
-            given = declaration.arguments.get(requirement.field or "")
-            raise Fault(
-                requirement.code,
-                requirement.text(),
-                given[1] if given else declaration.op,
-                requirement.hint,
-            )
+        yield requirement
 
 
 def _refuse_huge(value: Any, node: YamlNode) -> None:

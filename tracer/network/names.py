@@ -1,9 +1,10 @@
-"""What the names under ``from`` stand for: nodes, blocks' inputs and last nodes, chunks."""
+"""The targets of the names under ``from``: nodes, blocks' inputs and last nodes, chunks."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from yaml.nodes import ScalarNode
 
@@ -30,10 +31,21 @@ class Reference:
 
 
 class Chunks(list["Node"]):
-    """What the name of a Chunk stands for: one node per chunk."""
+    """The nodes of a Chunk, one per chunk."""
 
 
 Target = Node | Reference | Chunks
+
+
+class Waiting(NamedTuple):
+    """A node, and what it reads, until all names are known."""
+
+    node: Node
+    targets: list[Target]
+    operands: Mapping[str, ScalarNode]
+    """Arguments that name a node."""
+    prefix: str
+    """Of the names in the operands."""
 
 
 class Names:
@@ -42,15 +54,15 @@ class Names:
     def __init__(self, faults: Faults) -> None:
         self.faults = faults
         self.targets: dict[str, Target] = {}
-        self._waiting: list[tuple[Node, list[Target], Mapping[str, ScalarNode], str]] = []
+        self._waiting: list[Waiting] = []
         self._edges = 0
-        self._told: set[int] = set()
+        self._missed: set[int] = set()
         """References in the text that were looked up in vain, by id."""
 
     def connect(
         self, node: Node, targets: list[Target], operands: Mapping[str, ScalarNode], prefix: str
     ) -> None:
-        """Note what a node reads: names are resolved when all are known."""
+        """Note what a node reads; names are resolved when all are known."""
         self._edges += len(targets)
         if self._edges > limits.EDGES:
             message = f"the network has more than {limits.EDGES} edges"
@@ -58,14 +70,14 @@ class Names:
         if len(targets) == 1 and targets[0].__class__ is Node and not operands:
             node.inputs = targets  # type: ignore[assignment]
         else:
-            self._waiting.append((node, targets, operands, prefix))
+            self._waiting.append(Waiting(node, targets, operands, prefix))
 
     def resolve(self, nodes: list[Node]) -> list[Node]:
         """Turn every name under ``from`` into its node; returns the nodes that stay."""
         for node, targets, operands, prefix in self._waiting:
-            sources = [self.resolved(target) for target in targets]
+            sources = [self.resolved(target, node) for target in targets]
             given = {
-                word: self.resolved(Reference(prefix, at, node.uses))
+                word: self.resolved(Reference(prefix, at, node.uses), node)
                 for word, at in operands.items()
             }
             if None in sources or None in given.values():
@@ -74,21 +86,27 @@ class Names:
             node.operands = {word: source for word, source in given.items() if source is not None}
         return self._without_unused_chunks(nodes)
 
-    def resolved(self, target: Target) -> Node | None:
-        """The node that a target stands for at last; None where there is none, which is recorded."""
+    def resolved(self, target: Target, reader: Node | None = None) -> Node | None:
+        """The node that a target stands for at last; None where there is none, which is recorded.
+
+        ``reader`` is the node that reads the target.
+        """
         at: Reference | None = None
+        about = reader
         passed: dict[Reference, None] = {}
         while isinstance(target, Reference):
+            if at is not None:  # a name passed into a block: it is written at the block's use
+                about = None
             at = target
             if at in passed:
                 self._refuse_circle(list(passed), at)
                 return None
             passed[at] = None
-            found = self._look_up(at)
+            found = self._look_up(at, about)
             if found is None:
                 return None
             target = found
-        return self._whole_chunk(target, at) if isinstance(target, Chunks) else target
+        return self._whole_chunk(target, at, about) if isinstance(target, Chunks) else target
 
     def _refuse_circle(self, passed: list[Reference], at: Reference) -> None:
         """Inputs of blocks that stand for each other, and for no node."""
@@ -102,31 +120,35 @@ class Names:
             Fault("T103", f"the graph has a cycle: {chain}", first.at, None, related), first.uses
         )
 
-    def _look_up(self, at: Reference) -> Target | None:
+    def _look_up(self, at: Reference, reader: Node | None) -> Target | None:
         found = self.targets.get(at.prefix + at.text)
-        if found is not None:
-            return found
-        if id(at.at) in self._told or self._inside_faulty(at):
-            return None
-        self._told.add(id(at.at))
-        hint: str | None
-        if at.prefix and at.text in self.targets:
-            hint = "a block sees its own layers and `input` only; pass the node in by `inputs`"
-        else:
-            local = [n[len(at.prefix) :] for n in self.targets if n.startswith(at.prefix)]
-            hint = did_you_mean(at.text, [n for n in local if at.prefix == "" or "." not in n])
+        if found is None and id(at.at) not in self._missed and not self._inside_faulty(at):
+            self._missed.add(id(at.at))
+            self.faults.add(self._unknown(at), at.uses, None if reader is None else reader.name)
+        return found
+
+    def _unknown(self, at: Reference) -> Fault:
         part = _CHUNK.match(at.text)
-        message = f"unknown node {at.text!r}"
         base = self.targets.get(at.prefix + part[1]) if part else None
+        if part is None or base is None:
+            return Fault("T102", f"unknown node {at.text!r}", at.at, self._hint(at))
         if isinstance(base, Chunks):
-            message, hint = f"{part[1]} has {len(base)} chunks, 0..{len(base) - 1}", None  # type: ignore[index]
-        elif base is not None:
-            message, hint = f"{part[1]} has one output; only a Chunk is indexed", None  # type: ignore[index]
-        self.faults.add(Fault("T102", message, at.at, hint), at.uses)
-        return None
+            message = f"{part[1]} has {len(base)} chunks, 0..{len(base) - 1}"
+        else:
+            message = f"{part[1]} has one output; only a Chunk is indexed"
+        return Fault("T102", message, at.at)
+
+    def _hint(self, at: Reference) -> str | None:
+        """The nearest of the names that can be read from there."""
+        if at.prefix and at.text in self.targets:
+            return "a block sees its own layers and `input` only; pass the node in by `inputs`"
+        local = [
+            name.removeprefix(at.prefix) for name in self.targets if name.startswith(at.prefix)
+        ]
+        return did_you_mean(at.text, [name for name in local if not at.prefix or "." not in name])
 
     def _inside_faulty(self, at: Reference) -> bool:
-        """Whether the name is one inside of a block, or of a Chunk, whose own fault is told."""
+        """True for a name inside of a block, or of a Chunk, whose own fault is reported."""
         name = at.text.partition("[")[0]
         parts = name.split(".")
         around = (
@@ -135,14 +157,17 @@ class Names:
         )
         return any(isinstance(target, Node) and target.is_faulty for target in around)
 
-    def _whole_chunk(self, chunks: Chunks, at: Reference | None) -> Node | None:
+    def _whole_chunk(
+        self, chunks: Chunks, at: Reference | None, reader: Node | None
+    ) -> Node | None:
         if len(chunks) == 1:
             return chunks[0]
         name = chunks[0].declaration.name
         where = at.at if at is not None else chunks[0].declaration.key
         uses = at.uses if at is not None else chunks[0].uses
         message = f"{name} is a Chunk with {len(chunks)} outputs; the node that takes it says which"
-        self.faults.add(Fault("T106", message, where, f"write `from: {name}[0]`"), uses)
+        fault = Fault("T106", message, where, f"write `from: {name}[0]`")
+        self.faults.add(fault, uses, None if reader is None else reader.name)
         return None
 
     def finals(self) -> dict[str, Node]:
@@ -161,15 +186,15 @@ class Names:
 
     def _without_unused_chunks(self, nodes: list[Node]) -> list[Node]:
         """torch may return fewer chunks than asked for; only those that are used must exist."""
-        families = [t for t in self.targets.values() if isinstance(t, Chunks)]
+        families = [target for target in self.targets.values() if isinstance(target, Chunks)]
         if not families:
             return nodes
-        used = {id(source) for node in nodes for source in (*node.inputs, *node.operands.values())}
-        unused = {
-            id(part)
-            for family in families
-            if any(id(part) in used for part in family)
-            for part in family
-            if id(part) not in used
-        }
-        return [node for node in nodes if id(node) not in unused]
+
+        read = {source for node in nodes for source in (*node.inputs, *node.operands.values())}
+        unused: set[Node] = set()
+        for family in families:
+            without_use = [part for part in family if part not in read]
+            # Where none is read, the Chunk itself is without use, which is a warning.
+            if len(without_use) < len(family):
+                unused.update(without_use)
+        return [node for node in nodes if node not in unused]

@@ -1,168 +1,217 @@
 """A network's arguments as expressions over its params, for params that have no number yet.
 
-The network was expanded with numbers. Its nodes' arguments are read again where they stand, with symbols in the place
-of some params, through the blocks that they come from. A param that decides what nodes there are cannot be open.
+The network was expanded with numbers. Its nodes' arguments are read again where they are written, with symbols in the
+place of some params, through the blocks that they come from. A param that decides what nodes there are cannot be open.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 from yaml.nodes import Node as YamlNode
 from yaml.nodes import ScalarNode, SequenceNode
 
-from tracer.network.folding import levels
+from tracer.network.folding import NamePart, levels
 from tracer.network.records import Declaration, DimPattern, Network, Node
 from tracer.network.values import interpolated, value_of
 from tracer.ops.base import Op, with_arguments
 from tracer.sizing.symbol import Condition, Size
 from tracer.source.tree import Fault
 
-Scope = dict[str, Any]
+Values = dict[str, Any]
+"""The values of the names in expressions."""
+
+V = TypeVar("V")
 
 
 class NotOpen(Exception):
     """The network's structure, or an argument that is no number, follows from a param."""
 
 
+class OpenParam(NamedTuple):
+    """A param without a number, and the symbol in its place."""
+
+    name: str
+    symbol: str
+    """The symbol's name, which no input's symbol can have."""
+
+
+def open_param(name: str) -> OpenParam:
+    """The open param of this name.
+
+    >>> open_param("base").symbol
+    'param base'
+    """
+    return OpenParam(name, f"param {name}")
+
+
+def by_symbol(values: Mapping[str, V]) -> dict[str, V]:
+    """Values of params, by the symbols in their place."""
+    return {open_param(name).symbol: value for name, value in values.items()}
+
+
 def follows(network: Network, name: str) -> bool:
-    """Whether a param's value is computed from others."""
+    """True for a param whose value is computed from others."""
     declared = network.param_values.get(name)
     return declared is not None and _has_expression(declared)
+
+
+class Scope(NamedTuple):
+    """The values of the names in a node's arguments."""
+
+    opened: Values
+    """With symbols in the place of the open params."""
+    numbers: Values
+    """With their numbers."""
+
+    def with_index(self, index: int) -> Scope:
+        """The same in one copy of a repeated declaration."""
+        return Scope({**self.opened, "index": index}, {**self.numbers, "index": index})
+
+    def value(self, node: YamlNode, refused: str) -> Any:
+        """A value where it is over the open params; None where it is the number that it was.
+
+        Raises :class:`NotOpen` with the reason ``refused`` where it follows from them and is no size.
+        """
+        value = _value(node, self.opened)
+        if _is_open(value):
+            return value
+        if value != _value(node, self.numbers):
+            raise NotOpen(refused)
+        return None
+
+    def refuse_open(self, node: YamlNode, refused: str) -> None:
+        """Raise :class:`NotOpen` where a value follows from an open param."""
+        if _has_expression(node) and self.value(node, refused) is not None:
+            raise NotOpen(refused)
 
 
 class OpenParams:
     """A network with symbols in the place of some of its params. Every method raises :class:`NotOpen`."""
 
     def __init__(self, network: Network, symbols: Mapping[str, Size]) -> None:
+        """``symbols``: by the params' names."""
         self.network = network
-        self.params = self._with(symbols)
-        self._numbers = dict(network.params)
-        self._scopes: dict[tuple[Any, ...], tuple[Scope, Scope]] = {}
-
-    def _with(self, symbols: Mapping[str, Size]) -> Scope:
-        """The params' values; those that are computed from others follow."""
-        scope: Scope = {}
-        for name, value in self.network.params.items():
-            if name in symbols:
-                scope[name] = symbols[name]
-            elif follows(self.network, name):
-                scope[name] = _value(self.network.param_values[name], scope)
-            else:
-                scope[name] = value
-        return scope
+        self.symbols = symbols
+        self._scopes: dict[tuple[Any, ...], Scope] = {}
+        """By the block uses and indices that lead there."""
 
     def op(self, node: Node, op: Op) -> Op:
         """A node's operation with its arguments over the open params."""
-        opened, numbers = self._scopes_of(node)
-        self._same_structure(node.declaration, opened, numbers)
+        scope = self._scope_of(node)
+        self._refuse_other_structure(node.declaration, scope)
+
         changed: dict[str, Any] = {}
-        for word, (_, value) in node.declaration.arguments.items():
-            if not _has_expression(value) or word in node.dim_fields:
+        for word, (_, written) in node.declaration.arguments.items():
+            if not _has_expression(written) or word in node.dim_fields:
                 continue
-            found = _value(value, opened)
-            if _is_open(found):
-                changed[word] = found
-            elif _differ(found, _value(value, numbers)):
-                raise NotOpen(f"it is part of {word} at {node.name}")
+            value = scope.value(written, f"it is part of {word} at {node.name}")
+            if value is not None:
+                changed[word] = value
         return with_arguments(op, changed) if changed else op
 
     def pattern(
         self, node: Node, declared: YamlNode, pattern: tuple[DimPattern, ...]
     ) -> tuple[Any, ...]:
         """An input's shape or an expectation, its dims over the open params."""
-        return self._opened(node, declared, pattern, self._scopes_of(node, declared))
+        return _opened_dims(node, declared, pattern, self._scope_of(node, declared))
 
     def dims(self, node: Node, field: str) -> DimPattern | tuple[Any, ...]:
         """An argument that is a dim over the input's symbols, or a list of dims, over the open params too."""
         dims, declared = node.dim_fields[field], node.declaration.arguments[field][1]
         pattern = dims if isinstance(dims, tuple) else (dims,)
-        found = self._opened(node, declared, pattern, self._scopes_of(node))
+        found = _opened_dims(node, declared, pattern, self._scope_of(node))
         return found if isinstance(dims, tuple) else found[0]
 
-    def _opened(
-        self,
-        node: Node,
-        declared: YamlNode,
-        pattern: tuple[DimPattern, ...],
-        scopes: tuple[Scope, Scope],
-    ) -> tuple[Any, ...]:
-        opened, numbers = scopes
-        if not isinstance(declared, SequenceNode):
-            if _has_expression(declared) and _differ(
-                _value(declared, opened), _value(declared, numbers)
-            ):
-                raise NotOpen(f"it decides the shape of {node.name}")
-            return pattern
-        found = list(pattern)
-        for position, item in enumerate(declared.value):
-            if _has_expression(item):
-                value = _value(item, opened)
-                if _is_open(value):
-                    found[position] = value
-                elif _differ(value, _value(item, numbers)):
-                    raise NotOpen(f"it is part of a dim of {node.name}")
-        return tuple(found)
+    def _outermost(self) -> Scope:
+        """The values of the params; those that are computed from others follow."""
+        known = self._scopes.get(())
+        if known is None:
+            opened: Values = {}
+            for name, value in self.network.params.items():
+                if name in self.symbols:
+                    opened[name] = self.symbols[name]
+                elif follows(self.network, name):
+                    opened[name] = _value(self.network.param_values[name], opened)
+                else:
+                    opened[name] = value
+            known = self._scopes[()] = Scope(opened, dict(self.network.params))
+        return known
 
-    def _scopes_of(self, node: Node, shape: YamlNode | None = None) -> tuple[Scope, Scope]:
-        """What the names in a node's arguments stand for, with the params open, and with their numbers.
+    def _scope_of(self, node: Node, shape: YamlNode | None = None) -> Scope:
+        """The scope of a node's arguments.
 
-        Of a shape: where it stands, at the node, at a use of a block around it, or outside of the layers.
+        Of a shape: the scope where it is written, at the node, at a use of a block around it, or outside of the layers.
         """
-        opened, numbers = self.params, self._numbers
-        parts = levels(node)
+        scope = self._outermost()
         key: tuple[Any, ...] = ()
-        for place, (_, declaration, is_index) in enumerate(parts):
-            if is_index or (
-                shape is not None and not any(d.expect is shape for _, d, _ in parts[place:])
-            ):
-                continue
-            index = None
-            if place + 1 < len(parts) and parts[place + 1][2]:
-                index = int(parts[place + 1][0])
-            key = (*key, id(declaration), index, shape is not None and declaration.expect is shape)
+        for declaration, index in _uses(levels(node), shape):
+            has_shape = shape is not None and declaration.expect is shape
+            key = (*key, declaration, index, has_shape)
             known = self._scopes.get(key)
             if known is None:
-                known = self._scopes[key] = self._entered(
-                    declaration,
-                    index,
-                    opened,
-                    numbers,
-                    declaration is node.declaration or declaration.expect is shape is not None,
-                )
-            opened, numbers = known
-        return opened, numbers
+                is_last = declaration is node.declaration or has_shape
+                known = self._entered(declaration, index, scope, is_last)
+                self._scopes[key] = known
+            scope = known
+        return scope
 
     def _entered(
-        self,
-        declaration: Declaration,
-        index: int | None,
-        opened: Scope,
-        numbers: Scope,
-        outside: bool,
-    ) -> tuple[Scope, Scope]:
-        """The scopes inside of a block's use; ``outside``: around the declaration's own arguments."""
-        self._same_structure(declaration, opened, numbers)
+        self, declaration: Declaration, index: int | None, scope: Scope, is_last: bool
+    ) -> Scope:
+        """The scope inside of a block's use; of the last declaration that of its own arguments."""
+        self._refuse_other_structure(declaration, scope)
         if index is not None:
-            opened, numbers = {**opened, "index": index}, {**numbers, "index": index}
-        if outside:
-            return opened, numbers
-        block = self.network.blocks[str(_value(declaration.op, numbers))]
-        inner = (dict(self.params), dict(self._numbers))
+            scope = scope.with_index(index)
+        if is_last:
+            return scope
+
+        block = self.network.blocks[str(_value(declaration.op, scope.numbers))]
+        params = self._outermost()
+        inner = Scope(dict(params.opened), dict(params.numbers))
         for word, (_, default) in block.arguments.items():
             given = declaration.arguments.get(word)
-            for scope, outer in zip(inner, (opened, numbers)):
-                scope[word] = _value(default, scope) if given is None else _value(given[1], outer)
+            for own, outer in zip(inner, scope):
+                own[word] = _value(default, own) if given is None else _value(given[1], outer)
         return inner
 
-    def _same_structure(self, declaration: Declaration, opened: Scope, numbers: Scope) -> None:
+    def _refuse_other_structure(self, declaration: Declaration, scope: Scope) -> None:
         """The operation and the number of copies must not follow from an open param."""
-        for value in (declaration.op, declaration.repeat):
-            if value is None or not _has_expression(value):
-                continue
-            if _differ(_value(value, opened), _value(value, numbers)):
-                raise NotOpen(f"it decides what {declaration.name} is")
+        refused = f"it decides what {declaration.name} is"
+        scope.refuse_open(declaration.op, refused)
+        if declaration.repeat is not None:
+            scope.refuse_open(declaration.repeat, refused)
+
+
+def _uses(
+    parts: list[NamePart], shape: YamlNode | None
+) -> Iterator[tuple[Declaration, int | None]]:
+    """The declarations that lead to a node, or to a shape at one of them, each with the index of its copy."""
+    for place, part in enumerate(parts):
+        if part.is_index:
+            continue
+        if shape is not None and not any(one.declaration.expect is shape for one in parts[place:]):
+            return
+        following = parts[place + 1] if place + 1 < len(parts) else None
+        index = int(following.text) if following is not None and following.is_index else None
+        yield part.declaration, index
+
+
+def _opened_dims(
+    node: Node, declared: YamlNode, pattern: tuple[DimPattern, ...], scope: Scope
+) -> tuple[Any, ...]:
+    if not isinstance(declared, SequenceNode):
+        scope.refuse_open(declared, f"it decides the shape of {node.name}")
+        return pattern
+
+    found: list[Any] = list(pattern)
+    for position, item in enumerate(declared.value):
+        if _has_expression(item):
+            value = scope.value(item, f"it is part of a dim of {node.name}")
+            if value is not None:
+                found[position] = value
+    return tuple(found)
 
 
 def _has_expression(value: YamlNode) -> bool:
@@ -175,21 +224,15 @@ def _is_open(value: Any) -> bool:
     return isinstance(value, Size) or (isinstance(value, tuple) and any(map(_is_open, value)))
 
 
-def _differ(opened: Any, number: Any) -> bool:
-    """Whether a value follows from an open param."""
-    return _is_open(opened) or bool(opened != number)
-
-
-def _value(node: YamlNode, scope: Scope) -> Any:
-    """A value, in which a symbol stands for itself and never for its text."""
+def _value(node: YamlNode, values: Values) -> Any:
+    """A value, in which a symbol stays a symbol and never becomes its text."""
     try:
-        value = interpolated(node, scope) if isinstance(node, ScalarNode) else value_of(node, scope)
+        value = (
+            interpolated(node, values) if isinstance(node, ScalarNode) else value_of(node, values)
+        )
     except (Fault, TypeError) as error:  # what a symbol cannot do
         raise NotOpen(str(error)) from None
-    if any(isinstance(part, Condition) for part in _parts(value)):
+    parts = value if isinstance(value, tuple) else (value,)
+    if any(isinstance(part, Condition) for part in parts):
         raise NotOpen("it is compared")
     return value
-
-
-def _parts(value: Any) -> Iterable[Any]:
-    return value if isinstance(value, tuple) else (value,)

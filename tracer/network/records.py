@@ -21,42 +21,21 @@ DimPattern = int | str | Expression | None
 NOTHING: Mapping[str, Any] = {}
 
 
-class Declaration:
-    """One ``name: {op: ..., ...}`` of the file. A block's declaration stands for every use of the block."""
+class Declaration(msgspec.Struct, frozen=True, eq=False):
+    """One ``name: {op: ..., ...}`` of the file, as written. A block's declaration serves all uses of the block."""
 
-    __slots__ = (
-        "arguments",
-        "expect",
-        "faulty",
-        "inputs",
-        "key",
-        "literal",
-        "made",
-        "name",
-        "op",
-        "repeat",
-        "value",
-    )
-
-    def __init__(
-        self, name: str, key: ScalarNode, value: YamlNode, op: ScalarNode, arguments: Entries
-    ) -> None:
-        self.name = name
-        self.key = key
-        self.value = value
-        self.op = op
-        self.arguments = arguments
-        """The operation's or block's arguments: name -> (key, value)."""
-        self.inputs: list[ScalarNode] | None = None
-        """The names under ``from``; None where it is left out."""
-        self.expect: YamlNode | None = None
-        self.repeat: YamlNode | None = None
-        self.literal: tuple[tuple[Any, ...] | None, list[YamlNode]] | None = None
-        """The arguments' texts and the expressions among them, once they are read: see ``making``."""
-        self.made: Any = None
-        """What it makes in every use of its block, where no expression takes part."""
-        self.faulty = False
-        """Its fault is told; it makes a node without an operation."""
+    name: str
+    key: ScalarNode
+    value: YamlNode
+    op: ScalarNode
+    arguments: Entries
+    """The operation's or block's arguments: name -> (key, value)."""
+    inputs: list[ScalarNode] | None = None
+    """The names under ``from``; None where it is left out."""
+    expect: YamlNode | None = None
+    repeat: YamlNode | None = None
+    faulty: bool = False
+    """Its fault is reported; it makes a node without an operation."""
 
 
 class Unknown(msgspec.Struct, frozen=True):
@@ -68,6 +47,10 @@ class Unknown(msgspec.Struct, frozen=True):
     least: int | None
     largest: int | None
     """The domain as declared; None where the operation's own applies."""
+
+
+Expectation = tuple[tuple[DimPattern, ...], YamlNode]
+"""A shape that is expected, and where it is written."""
 
 
 class Node:
@@ -90,6 +73,11 @@ class Node:
         section: str,
         declaration: Declaration,
         uses: tuple[Declaration, ...],
+        op: Op | None = None,
+        pattern: tuple[DimPattern, ...] = (),
+        expect: Expectation | None = None,
+        unknowns: tuple[Unknown, ...] = (),
+        dim_fields: Mapping[str, DimPattern | tuple[DimPattern, ...]] = NOTHING,
     ):
         self.index = -1
         self.name = name
@@ -98,16 +86,16 @@ class Node:
         self.declaration = declaration
         self.uses = uses
         """The block uses around it, outermost first."""
-        self.op: Op | None = None
+        self.op = op
         """None for an input, and where the declaration is at fault."""
         self.inputs: list[Node] = []
         self.operands: Mapping[str, Node] = NOTHING
         """Nodes that give an argument at run time (``output_size``, ``size``, ``indices``)."""
-        self.expect: tuple[tuple[DimPattern, ...], YamlNode] | None = None
-        self.pattern: tuple[DimPattern, ...] = ()
+        self.expect = expect
+        self.pattern = pattern
         """An input's declared shape."""
-        self.unknowns: tuple[Unknown, ...] = ()
-        self.dim_fields: Mapping[str, DimPattern | tuple[DimPattern, ...]] = NOTHING
+        self.unknowns = unknowns
+        self.dim_fields = dim_fields
         """Arguments with dims written as expressions over symbols."""
 
     FAULTY: ClassVar[str] = "?"
@@ -161,7 +149,7 @@ class Network(msgspec.Struct):
     size_spans: dict[str, Span]
     outputs: dict[str, Node]
     """The network's outputs by their declared name."""
-    output_expect: dict[str, tuple[tuple[DimPattern, ...], YamlNode]]
+    output_expect: dict[str, Expectation]
     params: dict[str, Any]
     param_values: Mapping[str, YamlNode]
     """The params' values as they are written, of those that are not overridden."""

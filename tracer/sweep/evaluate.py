@@ -11,7 +11,7 @@ from tracer.diagnostics import TracerError
 from tracer.geometry.grids import spatial_symbols
 from tracer.memo import Memo
 from tracer.net import Net
-from tracer.network.open_params import NotOpen
+from tracer.network.open_params import NotOpen, by_symbol
 from tracer.sweep.axes import count
 from tracer.sweep.exact import Row, exact_row, receptive_field
 from tracer.sweep.study import ROWS, Study, Task, shown
@@ -78,7 +78,7 @@ class _Rows:
         known = program.writer.network.defaults()
         values: dict[str, Any] = {symbol: np.array([n]) for symbol, n in known.items()}
         values |= {symbol: self.inner[symbol] for symbol in self.symbols}
-        values |= {f"param {name}": self.inner[name] for name in self.params}
+        values |= by_symbol({name: self.inner[name] for name in self.params})
         found = program.rows(values, self.count)
         if not program.is_steady and found.columns and found.columns["valid"].any():
             i = int(np.argmax(found.columns["valid"]))

@@ -231,16 +231,19 @@ def _open(net: Net, axes: list[SweepAxis]) -> list[SweepAxis]:
 
 def _moving(writer: Writer) -> set[str]:
     """The open params that decide more than numbers of channels: which positions are seen, or how many there are."""
-    found: set[str] = set()
+    support: set[str] = set()
     for op in writer.ops:
-        if op is None:
-            continue
-        for field in set(op.__struct_encode_fields__) - CHANNELS:
-            value = argument(op, field)
-            for one in value if isinstance(value, tuple) else (value,):
-                if isinstance(one, Size):
-                    found |= {word.removeprefix("param ") for word in one.space.support(one)}
-    return found
+        if op is not None:
+            for field in set(op.__struct_encode_fields__) - CHANNELS:
+                support |= _support(argument(op, field))
+    return {param.name for param in writer.open_params if param.symbol in support}
+
+
+def _support(value: Any) -> set[str]:
+    """The symbols in an argument's sizes."""
+    items = value if isinstance(value, tuple) else (value,)
+    sizes = [item for item in items if isinstance(item, Size)]
+    return {symbol for size in sizes for symbol in size.space.support(size)}
 
 
 def shown(value: Any) -> Any:
