@@ -93,10 +93,10 @@ def declaration(name: str, key: ScalarNode, value: YamlNode) -> Declaration:
         key,
         value,
         op[1],  # type: ignore[arg-type]
-        arguments=found,
-        inputs=inputs,
-        expect=expect[1] if expect else None,
-        repeat=repeat[1] if repeat else None,
+        found,
+        inputs,
+        expect[1] if expect else None,
+        repeat[1] if repeat else None,
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from yaml.nodes import Node as YamlNode
+from yaml.nodes import ScalarNode
 
 from tracer.diagnostics import Related, shortened
 from tracer.network.counting import BlockSizes
@@ -98,16 +99,22 @@ class Expansion:
                 self.faults.add(self._taken(declaration, name), around.uses)
                 continue
             try:
-                if declaration.faulty or self._failures.get(declaration, 0) >= TRIES:
+                if declaration.faulty or (self._failures and self._is_given_up(declaration)):
                     raise Follows(declaration.key)
-                inputs = _inputs(declaration, around, previous)
-                place = self._place_one if declaration.repeat is None else self._place_copies
-                previous = place(declaration, name, around, inputs)
+                names = declaration.inputs
+                inputs = [previous] if names is None else _references(names, around)
+                if declaration.repeat is None:
+                    previous = self._place(declaration, name, around, inputs, declaration.expect)
+                else:
+                    previous = self._place_copies(declaration, name, around, inputs)
             except Fault as fault:
                 self._failures[declaration] += 1
                 self.faults.add(fault, around.uses, name)
                 previous = self.add_faulty(name, around.section, declaration, around.uses)
         return previous
+
+    def _is_given_up(self, declaration: Declaration) -> bool:
+        return self._failures[declaration] >= TRIES
 
     def _taken(self, declaration: Declaration, name: str) -> Fault:
         """T104, with the place that took the name."""
@@ -147,11 +154,6 @@ class Expansion:
         self.names.targets[name] = last
         return last
 
-    def _place_one(
-        self, declaration: Declaration, name: str, around: Around, inputs: Inputs
-    ) -> Target:
-        return self._place(declaration, name, around, inputs, declaration.expect)
-
     def _place(
         self,
         declaration: Declaration,
@@ -163,7 +165,9 @@ class Expansion:
         """Add one declaration's nodes: an operation's or a block's. ``expect`` is the shape that its last node has."""
         made = self._maker.fixed.get(declaration)
         if made is None:
-            op_name = _op_name(declaration, around.scope)
+            op_name: str = declaration.op.value
+            if "${" in op_name:
+                op_name = _computed_name(declaration.op, around.scope)
             block = self.blocks.get(op_name)
             if block is not None:
                 return self._place_block(block, declaration, name, around, inputs, expect)
@@ -306,11 +310,8 @@ class Expansion:
         return values
 
 
-def _inputs(declaration: Declaration, around: Around, previous: Target | None) -> Inputs:
-    """The names under ``from``, or the node before."""
-    if declaration.inputs is None:
-        return [previous]
-    return [Reference(around.prefix, at, around.uses) for at in declaration.inputs]
+def _references(names: list[ScalarNode], around: Around) -> Inputs:
+    return [Reference(around.prefix, at, around.uses) for at in names]
 
 
 def _repeat(node: YamlNode, scope: Scope) -> int:
@@ -326,16 +327,12 @@ def _repeat(node: YamlNode, scope: Scope) -> int:
     return times
 
 
-def _op_name(declaration: Declaration, scope: Scope) -> str:
-    """The name of an operation or block, which an expression may give."""
-    at = declaration.op
-    text: str = at.value
-    if "${" not in text:
-        return text
+def _computed_name(at: ScalarNode, scope: Scope) -> str:
+    """The name of an operation or block that an expression gives."""
     name = interpolated(at, scope)
     if isinstance(name, str):
         return name
-    value = f"{shortened(written(name), 80)}, the value of {shortened(text, 80)}"
+    value = f"{shortened(written(name), 80)}, the value of {shortened(at.value, 80)}"
     raise Fault("T004", f"`op` must be a text, not {value}", at)
 
 

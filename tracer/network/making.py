@@ -41,8 +41,8 @@ class Made(NamedTuple):
 class Literals(NamedTuple):
     """The arguments of a declaration as they are written."""
 
-    texts: tuple[Any, ...]
-    """Word, text, style and tag of each in turn; of an expression the word alone."""
+    texts: tuple[Any, ...] | None
+    """Word, text, style and tag of each in turn; of an expression the word alone. None where one is a list."""
     expressions: list[ScalarNode]
 
 
@@ -60,7 +60,7 @@ class Maker:
         self.blocks = blocks
         self.fixed: dict[Declaration, Made] = {}
         """What a declaration makes in every use of its block."""
-        self._literals: dict[Declaration, Literals | None] = {}
+        self._literals: dict[Declaration, Literals] = {}
 
     def make(self, op_name: str, declaration: Declaration, scope: Scope) -> Made:
         """The operation of a declaration, called ``op_name`` in this use of its block.
@@ -72,34 +72,31 @@ class Maker:
             message = f"unknown operation {op_name!r}"
             raise Fault("T101", message, declaration.op, _known_operation(op_name, self.blocks))
 
-        literals = self._literals_of(declaration)
+        literals = self._literals.get(declaration)
         if literals is None:
+            literals = self._literals[declaration] = _literals(declaration)
+        texts, expressions = literals
+        if texts is None:
             return _made(cls, declaration, scope)
 
-        values = [_typed(value_of(node, scope)) for node in literals.expressions]
-        key = (cls, literals.texts, *values)
+        values = [_typed(value_of(node, scope)) for node in expressions]
+        key = (cls, texts, *values)
         made = _by_text.get(key)
         if made is None:
             made = _made(cls, declaration, scope)
             if made.is_closed:
                 _by_text[key] = made
-        if not literals.expressions and "${" not in declaration.op.value:
+        if not expressions and "${" not in declaration.op.value:
             self.fixed[declaration] = made
         return made
 
-    def _literals_of(self, declaration: Declaration) -> Literals | None:
-        """The arguments as they are written; None where one is a list."""
-        if declaration not in self._literals:
-            self._literals[declaration] = _literals(declaration)
-        return self._literals[declaration]
 
-
-def _literals(declaration: Declaration) -> Literals | None:
+def _literals(declaration: Declaration) -> Literals:
     texts: list[Any] = []
     expressions: list[ScalarNode] = []
     for word, (_, node) in declaration.arguments.items():
         if not isinstance(node, ScalarNode):
-            return None
+            return Literals(None, [])
         if "${" in node.value:
             expressions.append(node)
             texts.append(word)
