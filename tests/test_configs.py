@@ -89,11 +89,11 @@ def test_the_folder_is_clean() -> None:
 def test_is_planned(path: Path) -> None:
     """Every ``auto`` has a value, for the declared size."""
     net = tracer.load(path)
-    plan = net.plan(net.network.defaults())
+    plan = net.solution(net.network.defaults())
     open_fields = {
         f"{node.name}.{unknown.field}" for node in net.network.nodes for unknown in node.unknowns
     }
-    assert plan.feasible
+    assert plan.solved
     assert set(plan.assignments) == open_fields
 
 

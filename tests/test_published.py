@@ -204,7 +204,7 @@ def test_enet() -> None:
         net = tracer.loads(
             f"input: [1, 16, 256, 256]\nlayers:\n  last: {last}[1, 20, {n}, {n}]}}\n"
         )
-        assert net.plan({}).assignments == {"last.output_padding": (value, value)}
+        assert net.solution({}).assignments == {"last.output_padding": (value, value)}
 
 
 def test_u2net() -> None:
@@ -343,10 +343,10 @@ def test_output_padding_is_the_bits_of_the_size(levels: int) -> None:
     """Of k3 s2 p1 both ways, n has the one vector of the L bits of (n - 1) mod 2^L, the deepest level's the highest."""
     net = tracer.loads(family(levels, ["auto"] * levels))
     for n in range(1, 80):
-        plan = net.plan({"L": n})
+        plan = net.solution({"L": n})
         bits = [((n - 1) >> level) & 1 for level in range(levels - 1, -1, -1)]
         found = [plan.assignments[f"up{level}.output_padding"] for level in range(levels, 0, -1)]
-        assert plan.feasible and found == [(bit,) for bit in bits], n
+        assert plan.solved and found == [(bit,) for bit in bits], n
         assert plan.cost == sum(bits)
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tracer.api import build, check, checks, compare, from_module, load, loads, plan, sizes
     from tracer.diagnostics import Diagnostic, Span, TracerError
     from tracer.net import Net
+    from tracer.repairing.repairs import Plan
     from tracer.sizing.size_set import SizeSet
 
 __version__ = "0.5.0"
@@ -22,14 +23,20 @@ _HOME = {
         "tracer.api",
     ),
     "Net": "tracer.net",
+    "Plan": "tracer.repairing.repairs",
     "SizeSet": "tracer.sizing.size_set",
     **dict.fromkeys(("Diagnostic", "Span", "TracerError"), "tracer.diagnostics"),
 }
 
 __all__ = [
-    "Diagnostic", "Net", "SizeSet", "Span", "TracerError",
+    "Diagnostic", "Net", "Plan", "SizeSet", "Span", "TracerError",
     "build", "check", "checks", "compare", "from_module", "load", "loads", "plan", "sizes",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    """The public names, whether they are imported yet or not."""
+    return [*globals(), *__all__]
 
 
 def __getattr__(name: str) -> Any:

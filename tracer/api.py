@@ -6,15 +6,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.loading import load_text, read_bytes
 from tracer.net import Net
 from tracer.planning.working_sizes import WorkingSizes
-from tracer.repairing.repairs import Plan
-from tracer.sizing.size_set import TooLarge
+from tracer.repairing.repairs import Plan, plan_of
 from tracer.source.tree import Fault, decode
 
 if TYPE_CHECKING:
@@ -45,23 +44,31 @@ def load(path: str | os.PathLike[str], /, **params: Any) -> Net:
     return loads(text, str(path), **params)
 
 
-def plan(net: Net, /) -> Plan:
-    """Values for every ``auto``: one assignment for every size that the config promises.
+def plan(net: Net, /, sizes: Mapping[str, int] | None = None) -> Plan:
+    """Values for every ``auto``: one assignment for every size that the config promises; also ``net.plan()``.
 
-    Never raises on a wrong network: ``feasible`` is false then, ``diagnostics`` say why, ``repairs`` what would help.
+    ``sizes`` gives some symbols one size instead. Never raises on a wrong network: ``feasible`` is false then,
+    ``diagnostics`` say why, ``repairs`` what would help. Raises ValueError for a symbol that the input doesn't have.
+
+    >>> import tracer
+    >>> net = tracer.load("configs/conv_autoencoder.yaml")
+    >>> tracer.plan(net).assignments["dec2.conv.output_padding"]
+    (1, 1)
     """
-    return Plan(net)
+    return plan_of(net if sizes is None else net.with_sizes(sizes))
 
 
 def sizes(net: Net, /, *, all: bool = False) -> WorkingSizes:
-    """The exact sets of input sizes, per symbol: ``sizes(net).axes["H"].runs``; with ``all`` of every fixed dim too.
+    """The exact sets of input sizes, per symbol; with ``all`` of every fixed dim too. Also ``net.sizes()``.
 
     Raises :class:`TracerError` (T006) where a set repeats later than is computed.
+
+    >>> import tracer
+    >>> net = tracer.loads("input: [1, 3, H, 8]\\nsizes: {H: 8}\\nlayers: {down: {op: MaxPool2d, kernel_size: 2}}")
+    >>> print(tracer.sizes(net).axes["H"].lossless)
+    n = 2k, k >= 1
     """
-    try:
-        return net.sizes(every_dim=all)
-    except TooLarge as error:
-        raise TracerError([Diagnostic("T006", str(error), None, path=net.network.path)]) from None
+    return net.sizes(every_dim=all)
 
 
 def compare(a: Net, b: Net, /) -> Comparison:

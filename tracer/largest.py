@@ -39,7 +39,7 @@ def largest(net: Net, budget: int, dtype: str = "float32") -> Largest:
     Exact where the memory does not fall behind the next 64 sizes. Raises
     :class:`tracer.sizing.size_set.TooLarge` where the set of sizes that run repeats later than is computed.
     """
-    axes, now = net.sizes().axes, net.network.defaults()
+    axes, now = net.working_sizes().axes, net.network.defaults()
     asked = {symbol: ([symbol], axis.runs) for symbol, axis in axes.items()}
     spatial = spatial_symbols(net.trace())
     if len(spatial) > 1:
@@ -47,7 +47,7 @@ def largest(net: Net, budget: int, dtype: str = "float32") -> Largest:
         for symbol in spatial[1:]:
             together = together & axes[symbol].runs
         asked[" = ".join(spatial)] = (spatial, together)
-    ops = net.plan().ops
+    ops = net.solution().ops
 
     def fits(symbols: list[str], training: bool) -> Fits:
         def at(n: int) -> bool:

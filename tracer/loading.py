@@ -6,72 +6,107 @@ import errno
 import os
 import stat
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from tracer.diagnostics import TracerError
-from tracer.net import Net
+from tracer.net import Loading, Net, unknown_symbol
 from tracer.network.graph import arrange
 from tracer.network.reading import read_network
-from tracer.network.records import Network
+from tracer.network.records import Network, Node
+
+NONE: Mapping[str, Any] = {}
+"""Nothing is replaced."""
 
 
 def load_text(
     text: str,
     path: str,
     params: Mapping[str, Any],
-    sizes: Mapping[str, int] | None = None,
-    inputs: Mapping[str, tuple[int, ...]] | None = None,
-    tabled: bool = True,
-    faulty: bool = False,
+    sizes: Mapping[str, int] = NONE,
+    inputs: Mapping[str, tuple[int, ...]] = NONE,
+    *,
+    explain_plan: bool = True,
+    allow_argument_errors: bool = False,
 ) -> Net:
     """A network from a config's text, with params, symbols' sizes and inputs' shapes replaced.
 
-    An input's shape is found by its name; the empty name stands for the only input. With ``faulty`` a network is given
-    although its trace finds wrong arguments (T2xx). Raises TracerError, and ValueError for a param, symbol or input
-    that the config doesn't have.
+    An input's shape is found by its name; the empty name stands for the only input. With ``allow_argument_errors`` a
+    network is given although its trace finds wrong arguments (T2xx); ``explain_plan`` is that of :class:`Net`.
+    Raises TracerError, and ValueError for a param, symbol or input that the config doesn't have.
     """
     network = read_network(text, path, params)
-    for name, shape in (inputs or {}).items():
+    for name, shape in inputs.items():
         replace_input(network, name, shape)
-    for symbol, size in (sizes or {}).items():
+    for symbol, size in sizes.items():
         if symbol not in network.symbols:
-            known = ", ".join(network.symbols) or "none"
-            raise ValueError(f"the input has no symbol {symbol!r}; its symbols: {known}")
+            raise unknown_symbol(network, symbol)
         network.sizes[symbol] = size
     arrange(network)
-    net = Net(network, tabled=tabled)
-    net.reloaded = partial(load_text, path=path, params=params, sizes=sizes, inputs=inputs)
-    if not faulty and all(symbol in network.sizes for symbol in network.symbols):
-        early = [d for d in net.trace().diagnostics if d.code < "T3"]
+
+    net = Net(network, Loading(path, params, sizes, inputs), explain_plan=explain_plan)
+    if not allow_argument_errors and all(symbol in network.sizes for symbol in network.symbols):
+        early = [diagnostic for diagnostic in net.trace().diagnostics if diagnostic.code < "T3"]
         if early:
             raise TracerError(early)
     return net
 
 
+def reloaded(
+    net: Net,
+    text: str,
+    *,
+    params: Mapping[str, Any] | None = None,
+    sizes: Mapping[str, int] | None = None,
+    explain_plan: bool = True,
+) -> Net:
+    """The network of an edited text, loaded with what ``net`` was loaded with; params or sizes are others where given.
+
+    Raises as :func:`load_text` does, and TypeError where ``net`` was not loaded from a text.
+    """
+    before = net.loading
+    if before is None:
+        raise TypeError("the network was not loaded from a text")
+    return load_text(
+        text,
+        before.path,
+        before.params if params is None else params,
+        before.sizes if sizes is None else sizes,
+        before.inputs,
+        explain_plan=explain_plan,
+    )
+
+
 def replace_input(network: Network, name: str, shape: tuple[int, ...]) -> None:
-    """Give an input another shape: its symbols take the sizes, its fixed dims are replaced."""
+    """Give an input of a network that is just being loaded another shape.
+
+    Its symbols take the sizes, its fixed dims are replaced; another number of dims replaces them all. Raises
+    ValueError where there is no such input, or one symbol would need two sizes.
+    """
+    node = _input_called(network, name)
+    if len(node.pattern) != len(shape):
+        node.pattern = shape
+        return
+
+    symbols = [(dim, n) for dim, n in zip(node.pattern, shape) if isinstance(dim, str)]
+    network.sizes.update(symbols)
+    node.pattern = tuple(dim if isinstance(dim, str) else n for dim, n in zip(node.pattern, shape))
+    if any(network.sizes[symbol] != n for symbol, n in symbols):
+        raise ValueError(
+            f"one symbol of the input would need two sizes in {','.join(map(str, shape))}"
+        )
+
+
+def _input_called(network: Network, name: str) -> Node:
+    """The input of this name; the only one where the name is empty."""
     inputs = [node for node in network.nodes if node.is_input]
     chosen = [node for node in inputs if node.name == name] if name else inputs
-    if len(chosen) != 1:
-        known = ", ".join(node.name for node in inputs)
-        raise ValueError(
-            f"no input is called {name!r}; inputs: {known}"
-            if name
-            else f"which input? write {known}=..."
-        )
-    node = chosen[0]
-    if len(node.pattern) == len(shape):
-        for dim, n in zip(node.pattern, shape):
-            if isinstance(dim, str):
-                network.sizes[dim] = n
-        node.pattern = tuple(d if isinstance(d, str) else n for d, n in zip(node.pattern, shape))
-        if any(network.sizes[d] != n for d, n in zip(node.pattern, shape) if isinstance(d, str)):
-            raise ValueError(
-                f"one symbol of the input would need two sizes in {','.join(map(str, shape))}"
-            )
-    else:
-        node.pattern = shape
+    if len(chosen) == 1:
+        return chosen[0]
+
+    known = ", ".join(node.name for node in inputs)
+    if name:
+        raise ValueError(f"no input is called {name!r}; inputs: {known}")
+    raise ValueError(f"which input? write {known}=...")
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
@@ -80,6 +115,7 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
 
     if "\0" in os.fsdecode(path):
         raise OSError(errno.EINVAL, "no file has a name with a null character", path)
+
     with open(path, "rb", opener=_opened_at_once) as file:
         start = b""
         if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
@@ -91,6 +127,8 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
                     )
             except BlockingIOError:
                 pass  # someone writes, and has not written yet
+
+        # What remains is waited for.
         if hasattr(os, "set_blocking"):
             os.set_blocking(file.fileno(), True)
         return start + file.read(FILE_BYTES + 1 - len(start))

@@ -329,9 +329,9 @@ def plans(place: Path) -> Iterator[Row]:
         times = []
         for _ in range(5):
             network = tracer.loads(text).network
-            times.append(seconds(lambda network=network: tracer.Net(network).plan()))  # type: ignore[misc]
-        plan = tracer.loads(text).plan()
-        found = f"{plan.solutions:,} solutions" if plan.feasible else "none"
+            times.append(seconds(lambda network=network: tracer.Net(network).solution()))  # type: ignore[misc]
+        plan = tracer.loads(text).solution()
+        found = f"{plan.solutions:,} solutions" if plan.solved else "none"
         yield name, f"{statistics.median(times) * 1e3:.1f} ms (limit {limit})", found
 
 

@@ -389,7 +389,7 @@ def test_every_rule_is_found_and_gone(code: str) -> None:
 def read(text: str) -> Given:
     """A config as the command reads it: what does not load has its findings only."""
     try:
-        return Given("F", load_text(text, "F", {}, faulty=True))
+        return Given("F", load_text(text, "F", {}, allow_argument_errors=True))
     except tracer.TracerError as error:
         return Given("F", None, error.diagnostics)
 
@@ -400,7 +400,7 @@ def read(text: str) -> Given:
 def loaded(text: str, sizes: dict[str, int]) -> Net:
     """A drawn network; what cannot be loaded at all is not drawn."""
     try:
-        return load_text(text, "F", {}, sizes, faulty=True)
+        return load_text(text, "F", {}, sizes, allow_argument_errors=True)
     except (tracer.TracerError, ValueError):
         assume(False)
         raise

@@ -151,7 +151,7 @@ def test_the_largest_that_fits(name: str, budget: int) -> None:
     net = tracer.load(CONFIGS[0].parent / f"{name}.yaml")
     found = largest(net, budget)
     params = 4 * total(costs(net.trace())).params
-    axes, now, ops = net.sizes().axes, net.network.defaults(), net.plan().ops
+    axes, now, ops = net.sizes().axes, net.network.defaults(), net.solution().ops
 
     def needed(symbol: str, n: int, training: bool) -> int:
         held = memory(trace(net.network, {**now, symbol: n}, ops))

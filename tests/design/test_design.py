@@ -24,6 +24,7 @@ from tracer.design.families import FamilyOptions, families, sizes_for
 from tracer.design.nnunet import REFERENCE, NnunetWish, Planned, plan
 from tracer.design.skips import Undesignable, encoder
 from tracer.design.style import MERGES, UPS
+from tracer.loading import reloaded
 from tracer.net import Net
 from tracer.rules import judge
 
@@ -117,7 +118,7 @@ def test_every_config_gets_another_decoder(path: Path, up: Any) -> None:
     net = tracer.load(path)
     sizes = {symbol: n if symbol == "N" else n + 4 for symbol, n in net.network.defaults().items()}
     try:
-        alone = encoder_alone(net.reloaded(net.to_yaml(), sizes=sizes))
+        alone = encoder_alone(reloaded(net, net.to_yaml(), sizes=sizes))
         made = designed(alone, Wish(up=up))
     except Undesignable:
         assert path.stem in UNDESIGNABLE or up == "pixelshuffle"
@@ -155,7 +156,7 @@ def test_every_family(name: str, up: Any) -> None:
         net = tracer.loads(families[name](plan).text)
         assert [d for d in judge(net) if d.severity == "error" or d.code in AMISS] == []
         assert net.trace().outputs["logits"] == (1, 2, *[40 + more] * dims)
-        wider = net.reloaded(net.to_yaml(), params={"base": 8, "classes": 3}).trace()
+        wider = reloaded(net, net.to_yaml(), params={"base": 8, "classes": 3}).trace()
         assert wider.outputs["logits"] == (1, 3, *[40 + more] * dims)
 
 

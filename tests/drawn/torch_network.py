@@ -67,7 +67,7 @@ def run(
     """Run a network for these sizes of its symbols; ``ops`` are those with every ``auto`` filled in."""
     network = net.network
     sizes = {**network.defaults(), **(sizes or {})}
-    ops = net.plan(sizes).ops if ops is None else ops
+    ops = net.solution(sizes).ops if ops is None else ops
     last_use = {source: node for node in network.nodes for source in sources(node)}
     unpooled = {node.operands["indices"] for node in network.nodes if "indices" in node.operands}
     values: dict[Node, torch.Tensor] = {}

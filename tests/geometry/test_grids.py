@@ -22,7 +22,7 @@ from tests.drawn.arguments import Draw
 from tests.drawn.networks import Drawn, networks
 from tests.drawn.torch_network import layer_of
 from tracer.geometry.grids import Grid, Ratio, grids, meetings, reduced
-from tracer.shapes.recipe import Recipe
+from tracer.shapes.recipe import recipe_of
 from tracer.sizing.program import substitute
 from tracer.sizing.size_set import TooLarge
 from tracer.sizing.symbol import Condition, Space
@@ -364,7 +364,7 @@ def test_symbols_agree_with_numbers(drawn: Drawn) -> None:
     assume(drawn.sizes)
     net = tracer.loads(drawn.text)
     trace = net.trace(**drawn.sizes)
-    recipe = Recipe(net.network, [node.op for node in net.network.nodes])
+    recipe = recipe_of(net.network, [node.op for node in net.network.nodes])
     assume(recipe.sound and not trace.diagnostics)
     assume(all(substitute([condition for condition, _ in recipe.conditions], drawn.sizes)))
     ints = list(meetings(trace))
@@ -664,5 +664,5 @@ def test_offsets_that_cannot_be_written_down() -> None:
     text = f"input: [1, 2, L]\nsizes: {{L: 9}}\nlayers:\n{layers}  end: {{op: Add, from: [c13, c13]}}\n"
     net = tracer.loads(text)
     with pytest.raises(TooLarge):
-        net.sizes()
+        net.working_sizes()
     assert net.trace().shapes["end"] == (1, 2, 9 * 15 + 13 - 2)

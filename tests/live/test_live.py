@@ -223,7 +223,7 @@ def test_choices_follow_the_planner() -> None:
     assert [choice.symbol for choice in found.choices] == ["H", "W", "H", "W"]
     for h in range(1, 80):
         sizes = {"N": 1, "H": h, "W": 2 * h + 1}
-        planned = net.plan(sizes)
+        planned = net.solution(sizes)
         ours = [choice.value(sizes) for choice in found.choices]
-        assert planned.feasible
+        assert planned.solved
         assert ours == [n for values in planned.assignments.values() for n in values]

@@ -337,7 +337,7 @@ def test_auto_is_solved_before_the_trace() -> None:
     loaded = net(text)
     trace = loaded.trace()
     assert trace.shapes["sum"] == (1, 4, 31, 32)
-    assert loaded.plan({"H": 31, "W": 32}).assignments == {"up.output_padding": (0, 1)}
+    assert loaded.solution({"H": 31, "W": 32}).assignments == {"up.output_padding": (0, 1)}
 
 
 @pytest.mark.parametrize("what", ["a: {op: conv2d, out_channels: 3, kernel_size: 1}", "a: Conv2D"])

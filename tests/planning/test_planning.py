@@ -35,7 +35,7 @@ def test_solutions_are_counted() -> None:
     @given(networks_to_solve().filter(lambda drawn: "auto" in drawn.text))
     def compare(drawn: Drawn) -> None:
         net = tracer.loads(drawn.text)
-        found = net.plan(drawn.sizes)
+        found = net.solution(drawn.sizes)
         # The values tried here for output_padding go further than torch's, which refuses the rest.
         assert found.solutions == sum(1 for _ in solutions(net, drawn.sizes)), (drawn, found)
         counts["several" if found.solutions > 1 else str(found.solutions)] += 1
@@ -241,9 +241,9 @@ def test_any_argument_is_solved() -> None:
             ops = filled(net, dict(zip(slots, chosen)))
             if is_legal(slots, ops) and not trace(net.network, {}, ops).diagnostics:
                 fit.append(distances(slots, chosen))
-        plan = net.plan({})
-        feasible[plan.feasible] += 1
-        assert (plan.solutions, plan.feasible) == (len(fit), bool(fit)) or plan.capped, (
+        plan = net.solution({})
+        feasible[plan.solved] += 1
+        assert (plan.solutions, plan.solved) == (len(fit), bool(fit)) or plan.capped, (
             text,
             plan,
             len(fit),
@@ -435,7 +435,7 @@ def test_one_assignment_for_all_promised_sizes() -> None:
                 if legal and not trace(net.network, {**fixed, symbol: n}, ops).diagnostics:
                     serving[n].add(chosen)
         common = set.intersection(*serving.values())
-        plan = net.plan()
+        plan = net.solution()
         codes = [d.code for d in plan.diagnostics]
         if common:
             defaults = [
@@ -443,7 +443,7 @@ def test_one_assignment_for_all_promised_sizes() -> None:
                 for _, field, _ in slots
             ]
             least = min(sum(abs(v - d) for v, d in zip(c, defaults)) for c in common)
-            assert plan.feasible and plan.cost == least, (drawn, plan)
+            assert plan.solved and plan.cost == least, (drawn, plan)
             assert plan.capped or plan.solutions == len(common), (drawn, plan.solutions, common)
             kinds["one for all"] += 1
         elif all(serving.values()):
@@ -527,12 +527,12 @@ def test_one_assignment_for_sizes_without_end() -> None:
                 n for n in wanted if legal and not trace(net.network, {"L": n}, ops).diagnostics
             }
         common = [chosen for chosen, served in serving.items() if len(served) == FIRST]
-        plan = net.plan()
+        plan = net.solution()
         if common:
             best = min(
                 (distances(slots, chosen) for chosen in common), key=lambda each: (sum(each), each)
             )
-            assert plan.feasible and plan.cost == sum(best), (drawn, plan, common)
+            assert plan.solved and plan.cost == sum(best), (drawn, plan, common)
             assert chosen_by(slots, plan.assignments) in common, (drawn, plan, common)
             assert plan.capped or plan.solutions == len(common), (drawn, plan, common)
             kinds["one for all"] += 1
@@ -570,16 +570,18 @@ def family(levels: int, size: str) -> str:
 def test_each_vector_serves_one_class(levels: int) -> None:
     """All sizes from 2^L on: T402 with 2^L assignments, each for one residue; one class alone is served, and proven."""
     period = 2**levels
-    plan = tracer.loads(family(levels, f"{{min: {period + 1}}}")).plan()
+    plan = tracer.loads(family(levels, f"{{min: {period + 1}}}")).solution()
     assert [d.code for d in plan.diagnostics] == ["T402"] and len(plan.served) == period
     residues = [one.sizes["L"].residues for one in plan.served]
     assert sorted(r for (r,) in residues) == list(range(period)) and {
         one.sizes["L"].modulus for one in plan.served
     } == {period}
     for residue in range(1, period + 1):
-        plan = tracer.loads(family(levels, f"{{min: {period + residue}, step: {period}}}")).plan()
+        plan = tracer.loads(
+            family(levels, f"{{min: {period + residue}, step: {period}}}")
+        ).solution()
         bits = [((residue - 1) >> level) & 1 for level in range(levels)]
-        assert plan.feasible and plan.solutions == 1
+        assert plan.solved and plan.solutions == 1
         assert [plan.assignments[f"u{i}.output_padding"] for i in range(levels)] == [
             (bit,) for bit in bits
         ]
@@ -615,7 +617,7 @@ def test_t401_tells_true_numbers() -> None:
     def check(text: str) -> None:
         net = tracer.loads(text)
         plan = plan_one(net.network, {})
-        if plan.feasible:
+        if plan.solved:
             return
         (diagnostic,) = plan.diagnostics
         match = says.search(diagnostic.message)
@@ -644,7 +646,7 @@ def test_a_backend_may_give_nothing() -> None:
     """has_empty_output says where torch's answer depends on its backend; a plan does not rely on it for one item."""
     layer = "{op: ConvTranspose1d, out_channels: 1, kernel_size: 2, stride: 2, padding: auto(1..2)}"
     net = tracer.loads(f"input: [1, 1, 1]\nlayers:\n  u: {layer}\n")
-    assert not net.plan({}).feasible and not has_empty_output(net.trace())
+    assert not net.solution({}).solved and not has_empty_output(net.trace())
 
 
 def test_conditions_that_are_numbers() -> None:

@@ -161,7 +161,7 @@ def test_configs_at_the_edges_of_their_sets(path: Path) -> None:
     """Around the least size and the declared one, each axis of a config runs iff the set says so."""
     net = tracer.load(path)
     found = tracer.sizes(net)
-    declared, ops = net.network.defaults(), net.plan().ops
+    declared, ops = net.network.defaults(), net.solution().ops
     for symbol, axis in found.axes.items():
         least = axis.runs.least or 0
         assert declared[symbol] in axis.runs and axis.aligned <= axis.lossless <= axis.runs
@@ -180,7 +180,7 @@ def test_configs_at_the_edges_of_their_sets(path: Path) -> None:
 def test_forms_are_the_shapes(name: str) -> None:
     """Every node's shape over k is that of the trace, for every class that is told."""
     net = tracer.load(CONFIGS[0].parent / f"{name}.yaml")
-    declared, ops = net.network.defaults(), net.plan().ops
+    declared, ops = net.network.defaults(), net.solution().ops
     axis = tracer.sizes(net).axes["H"]
     for found in (axis.runs, axis.lossless):
         for form in forms(net.network, ops, declared, "H", found):

@@ -19,7 +19,7 @@ from tests.drawn.networks import Drawn, networks, networks_to_solve
 from tests.drawn.torch_network import run
 from tracer.network.records import Node
 from tracer.ops.base import Op, with_arguments
-from tracer.shapes.recipe import Recipe
+from tracer.shapes.recipe import recipe_of
 from tracer.shapes.trace import Trace, trace
 
 
@@ -88,8 +88,8 @@ def test_later_traces_equal_the_first() -> None:
 
 def by_recipe(net: tracer.Net, some: dict[str, int]) -> bool:
     """Whether the recipe answers for these sizes, so that the comparison is one."""
-    recipe = net._recipe
-    return recipe is not None and recipe.sound and recipe.apply(some) is not None
+    recipe = net._compiled
+    return recipe is not None and recipe.apply(some) is not None
 
 
 # Both ask more of a symbol than of a number: see their docstrings.
@@ -107,7 +107,7 @@ def test_all_sizes_at_once_equal_each() -> None:
             return
         symbol = data.draw(st.sampled_from(sorted(drawn.sizes)))
         fixed = {name: n for name, n in drawn.sizes.items() if name != symbol}
-        recipe = Recipe(net.network, [node.op for node in net.network.nodes], fixed)
+        recipe = recipe_of(net.network, [node.op for node in net.network.nodes], fixed)
         tried = [
             *range(25),
             drawn.sizes[symbol],
@@ -225,9 +225,9 @@ def test_auto_is_solved_where_a_solution_exists() -> None:
     def compare(drawn: Drawn) -> None:
         net = tracer.loads(drawn.text)
         best = min(solutions(net, drawn.sizes), key=lambda found: found[:2], default=None)
-        plan = net.plan(drawn.sizes)
-        feasible[plan.feasible] += 1
-        assert plan.feasible == (best is not None), (drawn, best, plan)
+        plan = net.solution(drawn.sizes)
+        feasible[plan.solved] += 1
+        assert plan.solved == (best is not None), (drawn, best, plan)
         mine = net.trace(**drawn.sizes)
         if best is None:
             assert any(d.code == "T401" for d in mine.diagnostics) or not plan.diagnostics, drawn
@@ -275,8 +275,8 @@ def test_auto_keeps_to_what_torch_makes(
 ) -> None:
     """Limits between a solved argument and the others are torch's, those of the module's making included."""
     net = tracer.loads(f"input: [1, 1, 9, 9]\nlayers:\n  a: {layer}\n")
-    plan = net.plan({})
-    assert plan.feasible == (solved is not None)
+    plan = net.solution({})
+    assert plan.solved == (solved is not None)
     if solved is not None:
         assert plan.assignments == {f"a.{field}": value for field, value in solved.items()}
         assert run(net, {}, plan.ops).shapes == dict(net.trace().shapes)
@@ -287,6 +287,6 @@ def test_auto_of_a_single_axis_is_a_number() -> None:
     net = tracer.loads(
         "input: [1, 1, 9]\nlayers:\n  a: {op: LPPool1d, norm_type: 2, kernel_size: auto(1..3), expect: [1, 1, 4]}\n"
     )
-    plan = net.plan({})
+    plan = net.solution({})
     assert plan.assignments == {"a.kernel_size": (2,)}
     assert run(net, {}, plan.ops).shapes["a"] == (1, 1, 4)

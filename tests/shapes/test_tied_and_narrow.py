@@ -119,7 +119,7 @@ def test_the_stride_of_a_pool_is_its_kernel_by_default(
     net = tracer.loads(
         f"input: [1, 3, 32, 32]\nlayers:\n  p: {{op: MaxPool2d, {pool}, stride: auto}}\n"
     )
-    solution = net.plan()
+    solution = net.solution()
     assert (solution.assignments["p.stride"], solution.cost) == (expected, 0)
 
 
@@ -190,6 +190,6 @@ def test_defaults_that_serve_need_no_search() -> None:
     layer = "{op: Conv1d, out_channels: 2, kernel_size: auto(1..9), padding: auto(0..4)}"
     layers = "".join(f"  c{i}: {layer}\n" for i in range(40))
     text = f"input: [1, 2, 64]\nlayers:\n{layers}  last: {{op: ReLU, expect: [1, 2, 64]}}\n"
-    solution = tracer.loads(text).plan()
-    assert (solution.feasible, solution.cost, solution.capped) == (True, 0, True)
+    solution = tracer.loads(text).solution()
+    assert (solution.solved, solution.cost, solution.capped) == (True, 0, True)
     assert tracer.checks(text) == []

@@ -212,7 +212,7 @@ def test_the_plan_by_residue(browser: Any, tmp_path: Path) -> None:
             tab.locator("#planner table[data-symbol=H] tr.now td").first
         ).to_have_text(str(n % 4))
         assert tab.locator("#verdict").inner_text() == "runs"
-        planned = net.plan({"N": 1, "H": n, "W": 64}).assignments
+        planned = net.solution({"N": 1, "H": n, "W": 64}).assignments
         now = tab.locator("#planner table[data-symbol=H] tr.now td").all_inner_texts()
         assert now == [
             str(n % 4),

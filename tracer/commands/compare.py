@@ -86,7 +86,7 @@ def _given(config: str, overrides: Overrides, *, is_committed: bool = False) -> 
     label = shown(f"HEAD:{config}" if is_committed else config)
     try:
         text = _text(config, label, is_committed)
-        return Given(label, open_net(text, label, overrides, faulty=True)), True
+        return Given(label, open_net(text, label, overrides, allow_argument_errors=True)), True
     except (NoRevision, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         message = f"cannot be read: {reason}"

@@ -21,6 +21,7 @@ from tracer.commands.options import (
 from tracer.costs.operations import DTYPE_BYTES
 from tracer.design.style import ACTIVATIONS, MERGES, NORMS, UPS
 from tracer.diagnostics import shortened
+from tracer.loading import reloaded
 
 if TYPE_CHECKING:
     from tracer.net import Net
@@ -365,9 +366,7 @@ def _encoder(
 
     if is_factory(encoder) or encoder.lower().endswith(".onnx"):
         net = imported(encoder, arguments, inputs)
-        return net.reloaded(
-            net.to_yaml(), params=overrides.params, sizes=overrides.sizes, inputs={}
-        )
+        return reloaded(net, net.to_yaml(), params=overrides.params, sizes=overrides.sizes)
     if arguments:
         raise click.UsageError("--arg is for a torch factory: package.module:callable")
     return loaded(encoder, overrides, lambda found, text: complain(found, text, config=encoder))[1]
@@ -412,7 +411,7 @@ def _proof(net: Net) -> str:
     from tracer.sizing.size_set import TooLarge
 
     try:
-        axes = net.sizes().axes
+        axes = net.working_sizes().axes
     except TooLarge:
         return "checked for its sizes"
     told = []

@@ -265,14 +265,21 @@ def shown(path: str) -> str:
     return "<stdin>" if path == "-" else printable(os.fsencode(path).decode("utf-8", "replace"))
 
 
-def open_net(text: str, path: str, overrides: Overrides, *, faulty: bool = False) -> Net:
+def open_net(
+    text: str, path: str, overrides: Overrides, *, allow_argument_errors: bool = False
+) -> Net:
     """Load a config with the command line's overrides. Raises TracerError and click.UsageError.
 
-    With ``faulty`` also one whose trace finds wrong arguments.
+    With ``allow_argument_errors`` also one whose trace finds wrong arguments.
     """
     try:
         return load_text(
-            text, shown(path), overrides.params, overrides.sizes, overrides.inputs, faulty=faulty
+            text,
+            shown(path),
+            overrides.params,
+            overrides.sizes,
+            overrides.inputs,
+            allow_argument_errors=allow_argument_errors,
         )
     except ValueError as error:
         raise click.UsageError(f"{shown(path)}: {error}") from None

@@ -76,9 +76,9 @@ def command(
         raise click.UsageError("standard input cannot be edited; --diff shows the edit")
     overrides = Overrides(sets, sizes, inputs)
     text, net = loaded(config, overrides, partial(_complain, config=config, format_=format_))
-    from tracer.repairing.repairs import Plan
+    from tracer.repairing.repairs import plan_of
 
-    plan = Plan(net)
+    plan = plan_of(net)
     edited = _edited(plan, fix, repair, config) if edits or diff else None
     if edited is not None and (sets or sizes or inputs):
         _refuse_broken(text, edited, config)

@@ -87,7 +87,7 @@ def command(
 
         below = memory_text(trace, dtype, budget, fitting)
         console_for(colour).print(
-            table(trace, depth, net.plan().assignments, dtype), *[below] * bool(below), sep=""
+            table(trace, depth, net.solution().assignments, dtype), *[below] * bool(below), sep=""
         )
         click.echo(report.full(found, {shown(config): text}), nl=False, err=True)
     else:

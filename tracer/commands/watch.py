@@ -55,7 +55,9 @@ def _show(config: str, reading: Reading, depth: int | None, colour: bool) -> Non
     if reading.net is not None:
         from tracer.views.table import table
 
-        console_for(colour).print(table(reading.net.trace(), depth, reading.net.plan().assignments))
+        console_for(colour).print(
+            table(reading.net.trace(), depth, reading.net.solution().assignments)
+        )
     click.echo(report.full(reading.found, {shown(config): reading.text}), nl=False)
     errors = sum(d.severity == "error" for d in reading.found)
     said = f"{errors} error{'s' * (errors != 1)}" if errors else "no errors"

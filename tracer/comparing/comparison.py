@@ -147,7 +147,7 @@ class Given:
         """The sets of sizes; None where they repeat later than is computed."""
         assert self.net is not None
         try:
-            return self.net.sizes()
+            return self.net.working_sizes()
         except TooLarge as error:
             self.sizes_unknown = str(error)
             return None
@@ -243,7 +243,7 @@ def _promise(promise: Promise | None) -> Any:
 def _autos(net: Net, names: Mapping[str, str]) -> dict[str, Any]:
     """The planned values, under the new names of the nodes."""
     found = {}
-    for place, value in net.plan().assignments.items():
+    for place, value in net.solution().assignments.items():
         node, _, field = place.rpartition(".")
         found[f"{names.get(node, node)}.{field}"] = plain(value)
     return found

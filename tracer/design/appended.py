@@ -13,6 +13,7 @@ from tracer.design.config_text import BlockText, Layer
 from tracer.design.skips import Undesignable
 from tracer.design.style import unused
 from tracer.diagnostics import TracerError
+from tracer.loading import reloaded
 from tracer.net import Net
 from tracer.network.declarations import SECTIONS
 from tracer.network.graph import made_of
@@ -35,7 +36,7 @@ def encoder_alone(net: Net, skips: Sequence[str] = ()) -> Net:
     source = net.network.source.removeprefix("\ufeff")
     kept = [own for word, _, own in _chunks(source) if word not in ("decoder", "head", "output")]
     try:
-        return net.reloaded("".join(kept))
+        return reloaded(net, "".join(kept))
     except TracerError:  # something before them needs what stands there
         return net
 

@@ -293,7 +293,7 @@ def sizes_for(
             for s, size in large.items()
         }
         net = _loaded(name, options, exact)
-        axes = net.sizes().axes
+        axes = net.working_sizes().axes
     except TooLarge as error:
         raise Undesignable(f"the sizes of this network are not computed: {error}") from None
     sizes, told = {}, []

@@ -16,7 +16,7 @@ from tracer.network.graph import made_of
 from tracer.network.records import Node, is_set
 from tracer.network.values import nearest
 from tracer.planning.promises import members
-from tracer.shapes.recipe import Recipe
+from tracer.shapes.recipe import recipe_of
 from tracer.sizing.arithmetic import Dim
 
 LOOKED_AT = 128
@@ -161,7 +161,7 @@ class _FeatureMaps:
         self.network = net.network
         self.traces = [net.trace(**sizes) for sizes in settings(net)]
         self.grids = [grids(trace) for trace in self.traces]
-        recipe = Recipe(net.network, net.plan().ops, contracts=False)
+        recipe = recipe_of(net.network, net.solution().ops, contracts=False)
         self.recipe = recipe if recipe.sound else None
         self.names: dict[int, str] = {}
         for name, node in net.network.names.items():

@@ -49,7 +49,7 @@ def network_of(run: Run, title: str, path: str, unseen: str = "") -> tuple[Net, 
 
 def _taken(net: Net, refusal: Refusal) -> SizeSet:
     """The sizes that the program refuses and the network takes."""
-    return net.sizes().axes[refusal.symbol].runs & refusal.sizes
+    return net.working_sizes().axes[refusal.symbol].runs & refusal.sizes
 
 
 def _check_refusals(net: Net, refused: Sequence[Refusal]) -> None:

@@ -13,7 +13,7 @@ from tracer.net import Net
 from tracer.network.records import Network
 from tracer.ops.base import argument
 from tracer.planning.solving import plan_one
-from tracer.planning.unknowns import Unknowns
+from tracer.planning.unknowns import unknowns_of
 from tracer.sizing.symbol import Space
 
 PERIOD = 512
@@ -121,13 +121,13 @@ def _solved(network: Network, sizes: dict[str, int]) -> dict[str, int] | None:
 def _values(
     network: Network, sizes: dict[str, int], *, solved: bool
 ) -> dict[str, tuple[int, bool]]:
-    """The value of every unknown, in the order of :class:`Unknowns`, by a name that people read.
+    """The value of every unknown, in the order of :func:`unknowns_of`, by a name that people read.
 
     ``solved``: as planned for these sizes, and whether there is a plan; otherwise the values that stand in without one.
     """
     solution = plan_one(network, sizes) if solved else None
     ops = [node.op for node in network.nodes] if solution is None else solution.ops
-    unknowns = Unknowns(network, [node.op for node in network.nodes], Space())
+    unknowns = unknowns_of(network, [node.op for node in network.nodes], Space())
     labels: dict[str, tuple[str, tuple[int, bool]]] = {}
     for node in unknowns.nodes():
         op = ops[node.index]
@@ -143,7 +143,7 @@ def _values(
                 one = int(value[axis] if isinstance(value, tuple) else value)
                 key = unknowns.name(node, unknown, axis)
                 label = f"{node.name}.{unknown.field}[{axis}]"
-                labels.setdefault(key, (label, (one, solution is not None and solution.feasible)))
+                labels.setdefault(key, (label, (one, solution is not None and solution.solved)))
     return dict(labels[name] for name in unknowns.variables)
 
 

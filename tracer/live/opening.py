@@ -11,6 +11,7 @@ from tracer.diagnostics import TracerError
 from tracer.live.choices import Table, choices, is_planned
 from tracer.live.records import Live
 from tracer.live.writer import Writer
+from tracer.loading import reloaded
 from tracer.net import Net
 from tracer.network.open_params import NotOpen, by_symbol, follows
 
@@ -65,7 +66,7 @@ def _differs(net: Net, writer: Writer, params: dict[str, int], name: str) -> str
     sizes = writer.first_sizes
     shapes, refused = writer.apply({**sizes, **by_symbol(params)})
     try:
-        loaded = net.reloaded(network.source, params={**network.given_params, name: params[name]})
+        loaded = reloaded(net, network.source, params={**network.given_params, name: params[name]})
     except TracerError:
         return None if refused else f"{name}: {params[name]} is refused"
     trace = loaded.trace(**sizes)

@@ -18,7 +18,7 @@ from tracer.net import Net
 from tracer.network.open_params import NotOpen, OpenParams, open_param
 from tracer.network.records import DimPattern, Node
 from tracer.ops.base import Op, Requirement, Shape, argument, with_arguments, written
-from tracer.planning.unknowns import Unknowns
+from tracer.planning.unknowns import unknowns_of
 from tracer.shapes.trace import dim_pairs, dim_value, dims_value, refusal
 from tracer.shapes.traced import Ops, Traced
 from tracer.sizing.arithmetic import Dim
@@ -70,11 +70,11 @@ class Writer:
         self.unknowns: list[str] = []
         """The choices' symbols."""
         self.planned = True
-        ops = self._ops(net.plan().ops)
+        ops = self._ops(net.solution().ops)
         names = [*net.network.symbols, *(param.symbol for param in self.open_params)]
         if is_planned(net):
             self.choices, self.planned = choices(net) if table is None else table
-            unknowns = Unknowns(net.network, ops, space)
+            unknowns = unknowns_of(net.network, ops, space)
             ops = unknowns.open_ops
             self.unknowns = list(unknowns.variables)
             names += self.unknowns

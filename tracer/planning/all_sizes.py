@@ -14,9 +14,16 @@ from typing import Any
 from tracer.network.records import Network, Promise, first_size, is_set
 from tracer.planning.explanation import no_common_values, too_many_values
 from tracer.planning.promises import failing_together, first_missing, members, promised_set
-from tracer.planning.search import Found, TooManyValues
-from tracer.planning.solution import Served, Solution
-from tracer.planning.solving import Problem, enumerated, is_open, plan_one, solution_of
+from tracer.planning.search import SearchResult, TooManyValues
+from tracer.planning.solution import Served, Solution, unsolvable
+from tracer.planning.solving import (
+    Problem,
+    enumerated,
+    is_open,
+    plan_one,
+    problem_of,
+    solution_of,
+)
 from tracer.planning.working_sizes import promised_sizes
 from tracer.shapes.trace import trace
 from tracer.shapes.traced import Ops
@@ -35,28 +42,30 @@ TABLE = 64
 """Sizes that are solved one by one for the table of which assignment serves which."""
 
 
-def plan_all(network: Network, promises: Mapping[str, Promise], tabled: bool = True) -> Solution:
+def plan_all(
+    network: Network, promises: Mapping[str, Promise], *, explain: bool = True
+) -> Solution:
     """Solve every ``auto`` for every promised size of every symbol, the others at their first sizes.
 
     Infeasible with T401 where one size has no values at all, with T402 where all have and no values serve them all;
-    ``tabled``: with the table of which assignment serves which sizes.
+    with ``explain`` it has the table of which assignment serves which sizes.
     """
     first = {symbol: first_size(promise) for symbol, promise in promises.items()}
     sets = {symbol: promise for symbol, promise in promises.items() if is_set(promise)}
     alone = plan_one(network, first)
-    if not sets or not is_open(network) or not alone.feasible:
+    if not sets or not is_open(network) or not alone.solved:
         return alone
-    problem = Problem(network, {symbol: n for symbol, n in first.items() if symbol not in sets})
-    return _Every(problem, sets, first, tabled).plan()
+    problem = problem_of(network, {symbol: n for symbol, n in first.items() if symbol not in sets})
+    return _EverySize(problem, sets, first, explain).plan()
 
 
-class _Every:
+class _EverySize:
     """The search for one assignment."""
 
     def __init__(
-        self, problem: Problem, sets: Mapping[str, Promise], first: Mapping[str, int], tabled: bool
+        self, problem: Problem, sets: Mapping[str, Promise], first: Mapping[str, int], explain: bool
     ) -> None:
-        self.tabled = tabled
+        self.explain = explain
         self.problem = problem
         self.network = problem.network
         self.sets = sets
@@ -76,14 +85,14 @@ class _Every:
                 self.samples.append(missing)
         except (TooManyValues, TooLarge):
             pass
-        return Solution(False, {}, 0, self.problem.unknowns.ops, [too_many_values(self.network)], 0)
+        return unsolvable(self.problem.unknowns.ops, too_many_values(self.network))
 
-    def _common(self) -> Found:
+    def _common(self) -> SearchResult:
         """Values that serve the samples; tried one by one where formulas take no symbols."""
         if self.problem.symbolic and not self.problem.strict:
             return self.problem.solve(self.samples)
         values, count = enumerated(self.problem, self.samples)
-        return Found(values, count, None, [])
+        return SearchResult(values, count, None, [])
 
     def _missing(self, ops: Ops) -> dict[str, int] | None:
         """The smallest sizes that an assignment does not serve; None where it serves all."""
@@ -110,9 +119,9 @@ class _Every:
         together = failing_together(self.network, ops, self.first, self.sets)
         return None if together is None else {**self.samples[0], **together}
 
-    def _counted(self, found: Found) -> tuple[int, bool]:
+    def _counted(self, found: SearchResult) -> tuple[int, bool]:
         """How many assignments serve every size: proven one by one where they are few."""
-        if found.solutions > COUNTED or len(found.parts) == 0:
+        if found.solutions > COUNTED or not found.groups:
             return found.solutions, found.solutions > 1
         count = 0
         for values in found.assignments():
@@ -123,10 +132,10 @@ class _Every:
         """T401 for a size that has no values, T402 where each has."""
         for sample in self.samples:
             alone = plan_one(self.network, {**self.first, **sample})
-            if not alone.feasible:
+            if not alone.solved:
                 return alone
         served: list[Served] = []
-        if self.tabled:
+        if self.explain:
             table = self._table()
             if isinstance(table, Solution):
                 return table
@@ -146,7 +155,7 @@ class _Every:
                 if any(all(sizes[s] in one.sizes[s] for s in self.sets) for one in found.values()):
                     continue
                 solution = plan_one(self.network, sizes)
-                if not solution.feasible:
+                if not solution.solved:
                     return solution
                 key = tuple(solution.assignments.items())
                 found[key] = Served(solution.assignments, self._served(solution.ops, sizes))

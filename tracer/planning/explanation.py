@@ -1,4 +1,4 @@
-"""Why no plan exists, in numbers that a person can follow (T401)."""
+"""Why no plan exists, as T401 and T402 report it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tracer.diagnostics import Diagnostic, Related
 from tracer.network.graph import consumers, skip_of
 from tracer.network.records import Network, Node, Promise
 from tracer.ops.base import written
-from tracer.planning.search import Broken, Variable
+from tracer.planning.search import Broken
 from tracer.planning.solution import Served
-from tracer.planning.unknowns import Unknowns
+from tracer.planning.unknowns import OpenInteger, Unknowns
 from tracer.shapes.trace import Trace, dim_value, trace
 
 SHARED = "an auto in a block is one unknown for all its uses; as an argument of the block it is solved for each use"
@@ -187,7 +187,7 @@ def _reach(
         if len(broken.node.inputs) > 1
         else [_arm(broken.node)]
     )
-    own: dict[str, Variable] = {}
+    own: dict[str, OpenInteger] = {}
     moving = -1
     for number, arm in enumerate(arms):
         found = {
@@ -203,7 +203,7 @@ def _reach(
     source = result.by_index[layers[0].inputs[0].index]
     end = arms[moving][0]
     now = result.by_index[end.index]
-    dim = _dim(next(iter(own)), layers[-1], len(now or ()))
+    dim = _dim(next(iter(own.values())).axis, layers[-1], len(now or ()))
     wanted = _wanted(broken.node, moving, dim, result, sizes)
     if source is None or now is None or dim is None or wanted is None or dim >= len(source):
         return None
@@ -216,7 +216,7 @@ def _reach(
     traces = [trace(unknowns.network, sizes, ops) for ops in filled if unknowns.is_legal(ops)]
     made = [shape[dim] for t in traces if (shape := t.by_index[end.index]) is not None]
     other, size = wanted
-    domains = {_field(name): variable.domain for name, variable in own.items()}
+    domains = {variable.field: variable.domain for variable in own.values()}
     needed = None
     if len(own) == 1 and list(domains) == ["output_padding"]:
         needed = values[next(iter(own))] + size - now[dim]
@@ -237,15 +237,10 @@ def _arm(node: Node) -> list[Node]:
     return arm
 
 
-def _field(name: str) -> str:
-    return name.split(" ")[-2]
-
-
-def _dim(name: str, layer: Node, rank: int) -> int | None:
-    """The dim of an unknown's axis."""
+def _dim(axis: int, layer: Node, rank: int) -> int | None:
+    """The dim of a layer's axis, in a map of this rank; None where it has no such dim."""
     axes = getattr(layer.op, "axes", None)
-    position = int(name.split(" ")[-1])
-    return None if axes is None or position >= axes or rank < axes else rank - axes + position
+    return None if axes is None or axis >= axes or rank < axes else rank - axes + axis
 
 
 def _wanted(

@@ -1,6 +1,6 @@
 """The least-cost values of integer unknowns that meet conditions, or the proof that there are none.
 
-Conditions that share no unknown are solved apart (each axis for itself). Within a part the search is complete: depth
+Conditions that share no unknown are solved apart (each axis for itself). Within a group the search is complete: depth
 first in the order of the nodes, a condition judged as soon as its unknowns have values. Two things keep it small
 without losing a solution. What follows depends only on the sizes that are still in use, so a state that has been
 there before is looked up, with its least cost and its number of solutions. And size functions are bounded: where the
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -50,8 +50,6 @@ class Variable(msgspec.Struct):
     domain: range
     default: int
     """torch's default, from which the cost of a value is its distance."""
-    nodes: list[Node] = msgspec.field(default_factory=list)
-    """The nodes that use it."""
 
     def cheapest_first(self) -> Iterator[int]:
         """The values by their distance from the default, the lower of two first; a large domain is not built."""
@@ -69,10 +67,10 @@ class Broken(NamedTuple):
     condition: Condition
     node: Node
     values: dict[str, int]
-    """The unknowns' values then, as far as they were chosen, and the values of the other parts."""
+    """The unknowns' values then, as far as they were chosen, and the values of the other groups."""
 
 
-class Found(NamedTuple):
+class SearchResult(NamedTuple):
     """The answer of a search."""
 
     values: dict[str, int] | None
@@ -80,41 +78,41 @@ class Found(NamedTuple):
     solutions: int
     """How many assignments do."""
     broken: Broken | None
-    parts: list[Part]
+    groups: list[SearchGroup]
 
     def assignments(self) -> Iterator[dict[str, int]]:
         """Every solution, the least-cost one first."""
-        for chosen in itertools.product(*(list(part.assignments()) for part in self.parts)):
+        for chosen in itertools.product(*(list(group.assignments()) for group in self.groups)):
             yield {name: value for part in chosen for name, value in part.items()}
 
 
-def solve(space: Space, variables: Mapping[str, Variable], asks: Sequence[Ask]) -> Found:
-    """The least-cost values, part by part. Raises :class:`TooManyValues`."""
-    names = list(variables)
-    rank = {name: i for i, name in enumerate(names)}
-    asks = _open(
-        [(part, node) for condition, node in asks for part in condition.conjuncts()],
-        space,
-        variables,
-    )
-    supports = [sorted(rank[name] for name in space.support(condition)) for condition, _ in asks]
+def solve(space: Space, variables: Mapping[str, Variable], asks: Sequence[Ask]) -> SearchResult:
+    """The least-cost values, group by group. Raises :class:`TooManyValues`."""
+    open_asks = _open(_conjuncts(asks), space, variables)
+    groups = [
+        group_of(space, members, own) for members, own in _independent(space, variables, open_asks)
+    ]
+
     values: dict[str, int] = {}
-    solutions, parts = 1, []
     broken: Broken | None = None
-    for indexes in _connected(len(names), supports):
-        members = set(indexes)
-        own = [ask for ask, support in zip(asks, supports) if support and support[0] in members]
-        part = Part(space, [variables[names[i]] for i in indexes], own)
-        best = part.solve()
-        solutions *= part.solutions
-        parts.append(part)
-        if best is None and part.broken is not None:
-            broken = broken or part.broken
-            best = part.broken.values
+    for group in groups:
+        best = group.solve()
+        if best is None and group.broken is not None:
+            broken = broken or group.broken
+            best = group.broken.values
         values.update(best or {})
-    if broken is not None or not solutions:
-        return Found(None, 0, broken and broken._replace(values=values), [])
-    return Found(values, solutions, None, parts)
+
+    if broken is not None:
+        return SearchResult(None, 0, broken._replace(values=values), [])
+    solutions = math.prod(group.solutions for group in groups)
+    if not solutions:
+        return SearchResult(None, 0, None, [])
+    return SearchResult(values, solutions, None, groups)
+
+
+def _conjuncts(asks: Iterable[Ask]) -> list[Ask]:
+    """The conditions, with all that have to hold together one by one."""
+    return [(part, node) for condition, node in asks for part in condition.conjuncts()]
 
 
 def _open(asks: list[Ask], space: Space, variables: Mapping[str, Variable]) -> list[Ask]:
@@ -122,12 +120,32 @@ def _open(asks: list[Ask], space: Space, variables: Mapping[str, Variable]) -> l
     program = Program(space, list(variables))
     for condition, _ in asks:
         program.watch(condition)
+
     bounds = Bounds(program, [0] * (len(variables) + program.computed))
     for slot, variable in enumerate(variables.values()):
         bounds.open(slot, variable.domain)
     for slot, kind, instruction in program.steps():
         bounds.step(slot, kind, instruction)
     return [ask for ask in asks if bounds.truth(ask[0]) is not True]
+
+
+def _independent(
+    space: Space, variables: Mapping[str, Variable], asks: Sequence[Ask]
+) -> Iterator[tuple[list[Variable], list[Ask]]]:
+    """Groups of unknowns that share conditions, each in order, with the conditions on them."""
+    in_order = list(variables.values())
+    rank = {name: i for i, name in enumerate(variables)}
+    supports = [sorted(rank[name] for name in space.support(condition)) for condition, _ in asks]
+
+    asks_of: dict[int, list[Ask]] = {}
+    groups = _connected(len(in_order), supports)
+    group_of_rank = {i: number for number, ranks in enumerate(groups) for i in ranks}
+    for ask, support in zip(asks, supports):
+        if support:
+            asks_of.setdefault(group_of_rank[support[0]], []).append(ask)
+
+    for number, ranks in enumerate(groups):
+        yield [in_order[i] for i in ranks], asks_of.get(number, [])
 
 
 def _connected(count: int, supports: Sequence[Sequence[int]]) -> list[list[int]]:
@@ -150,6 +168,10 @@ def _connected(count: int, supports: Sequence[Sequence[int]]) -> list[list[int]]
 
 
 Key = tuple[int, ...]
+"""The values of the slots that are still in use."""
+
+ProgramStep = tuple[int, int, Any]
+"""Slot, kind and instruction of a program."""
 
 
 class State(NamedTuple):
@@ -165,88 +187,37 @@ class Level(NamedTuple):
     """What is computed and judged once an unknown has a value."""
 
     variable: Variable
-    steps: list[tuple[int, int, Any]]
-    """Slot, kind and instruction."""
+    steps: list[ProgramStep]
     conditions: list[Ask]
     live: tuple[int, ...]
     """The slots that later levels use, this one's and earlier ones'."""
 
 
-class Part:
-    """Unknowns that share conditions."""
+class SearchGroup:
+    """Unknowns that share conditions, and the search over their values. :func:`group_of` makes one."""
 
-    def __init__(self, space: Space, variables: list[Variable], asks: Sequence[Ask]) -> None:
+    def __init__(self, variables: list[Variable], program: Program) -> None:
         self.variables = variables
-        self.program = Program(space, [v.name for v in variables])
-        for condition, _ in asks:
-            self.program.watch(condition)
-        self.values: list[Any] = [v.domain.start for v in variables] + [0] * self.program.computed
-        self.levels = self._levels(asks)
+        self.program = program
+        self.values: list[Any] = [v.domain.start for v in variables] + [0] * program.computed
+        """By slot."""
+        self.levels: list[Level] = []
         self.states: list[dict[Key, State | None]] = [{} for _ in variables]
+        self.solutions = 0
+        """How many assignments meet the conditions. After :meth:`solve`."""
         self.broken: Broken | None = None
         self.capped = False
         """Not all solutions are counted."""
         self._deepest = -1
         self._steps = 0
 
-    def _levels(self, asks: Sequence[Ask]) -> list[Level]:
-        count = len(self.variables)
-        depth = list(range(count)) + [-1] * self.program.computed
-        uses = [-1] * len(depth)
-        """The last level that reads a slot."""
-        steps: list[list[tuple[int, int, Any]]] = [[] for _ in range(count)]
-        for slot, kind, instruction in self._small_steps(depth):
-            reads = self.program.reads(kind, instruction)
-            at = max((depth[r] for r in reads), default=-1)
-            if slot == len(depth):
-                depth.append(at)
-                uses.append(-1)
-            depth[slot] = at
-            if at < 0:
-                self.values[slot] = self.program.value(kind, instruction, self.values)
-                continue
-            steps[at].append((slot, kind, instruction))
-            for r in reads:
-                uses[r] = max(uses[r], at)
-        conditions: list[list[Ask]] = [[] for _ in range(count)]
-        for ask in asks:
-            slots = [self.program.slot(size) for size in ask[0].sizes()]
-            at = max(depth[s] for s in slots)
-            conditions[at].append(ask)
-            for s in slots:
-                uses[s] = max(uses[s], at)
-        live = [
-            tuple(s for s, (d, u) in enumerate(zip(depth, uses)) if 0 <= d <= level < u)
-            for level in range(count)
-        ]
-        return [Level(*level) for level in zip(self.variables, steps, conditions, live)]
-
-    def _small_steps(self, depth: Sequence[int]) -> Iterator[tuple[int, int, Any]]:
-        """The program's steps, with a sum over unknowns of several levels cut into one sum a level.
-
-        What a chain of layers adds up to is then one number at each level, and the same states are met again.
-        """
-        for slot, kind, instruction in self.program.steps():
-            if kind == POLYNOMIAL:
-                products, constant = instruction
-                by_level: dict[int, list[Any]] = {}
-                for product in products:
-                    by_level.setdefault(max(depth[s] for s in product[1]), []).append(product)
-                *earlier, last = sorted(by_level)
-                sum_so_far: list[Any] = []
-                for level in earlier:
-                    self.values.append(0)
-                    partial = len(self.values) - 1
-                    yield partial, POLYNOMIAL, (tuple(sum_so_far + by_level[level]), 0)
-                    sum_so_far = [(1, (partial,))]
-                instruction = (tuple(sum_so_far + by_level[last]), constant)
-            yield slot, kind, instruction
-
     def solve(self) -> dict[str, int] | None:
         """The least-cost values, ties to the first unknowns' cheapest; None where there are none."""
         root = self._explored()
-        self.solutions = root.solutions if root else 0
-        return next(self.assignments(), None) if root else None
+        if root is None:
+            return None
+        self.solutions = root.solutions
+        return next(self.assignments(), None)
 
     def assignments(self) -> Iterator[dict[str, int]]:
         """Every solution, the least-cost one first; the others in no order of cost. After :meth:`solve`."""
@@ -291,32 +262,47 @@ class Part:
     def _next(self, frame: _Frame) -> Key | None:
         """Go through the values of a frame's unknown; stops at a state that is not known yet, and returns its key."""
         level = self.levels[frame.depth]
-        v, last = self.values, frame.depth + 1 == len(self.levels)
-        large = len(level.variable.domain) > COUNTED
+        is_last = frame.depth + 1 == len(self.levels)
         for value in frame.untried:
-            if large and frame.choices and abs(value - level.variable.default) > frame.best:
+            if frame.is_dearer(value):
                 self.capped = True  # the rest costs more
                 return None
-            self._steps += 1
-            if self._steps > STEPS:
-                raise TooManyValues
-            v[frame.depth] = frame.value = value
-            for slot, kind, instruction in level.steps:
-                v[slot] = self.program.value(kind, instruction, v)
-            if not self._meets(frame.depth, level.conditions):
+            if not self._holds_with(frame, level, value):
                 continue
-            frame.following = key = tuple([v[slot] for slot in level.live])
-            if last:
+
+            frame.following = key = tuple([self.values[slot] for slot in level.live])
+            if is_last:
                 frame.add(_SOLVED)
-                continue
-            known = self.states[frame.depth + 1]
-            if key not in known:
-                met = None if len(known) < 2 else self._are_met(frame.depth)
-                if met is None:
-                    return key
-                known[key] = self._free(frame.depth + 1) if met else None
-            frame.add(known[key])
+            elif self._is_known(frame.depth + 1, key):
+                frame.add(self.states[frame.depth + 1][key])
+            else:
+                return key
         return None
+
+    def _holds_with(self, frame: _Frame, level: Level, value: int) -> bool:
+        """Give an unknown a value, and judge the conditions that this decides."""
+        self._steps += 1
+        if self._steps > STEPS:
+            raise TooManyValues
+
+        values = self.values
+        values[frame.depth] = frame.value = value
+        for slot, kind, instruction in level.steps:
+            values[slot] = self.program.value(kind, instruction, values)
+        return self._meets(frame.depth, level.conditions)
+
+    def _is_known(self, depth: int, key: Key) -> bool:
+        """Whether a state has been there before, or follows from the bounds of what is open behind it."""
+        known = self.states[depth]
+        if key in known:
+            return True
+
+        # Bounds cost as much as a few values: they pay where states are many.
+        met = None if len(known) < 2 else self._are_met(depth - 1)
+        if met is None:
+            return False
+        known[key] = self._free(depth) if met else None
+        return True
 
     def _free(self, depth: int) -> State:
         """What is known where no condition is left."""
@@ -327,20 +313,23 @@ class Part:
     def _meets(self, depth: int, asks: list[Ask]) -> bool:
         for condition, node in asks:
             if not self.program.truth(condition, self.values):
-                if (depth, node.index) > (
-                    self._deepest,
-                    self.broken.node.index if self.broken else -1,
-                ):
-                    self._deepest = depth
-                    names = [v.name for v in self.variables[: depth + 1]]
-                    self.broken = Broken(condition, node, dict(zip(names, self.values)))
+                self._note(Broken(condition, node, {}), depth)
                 return False
         return True
+
+    def _note(self, broken: Broken, depth: int) -> None:
+        """Keep where the search came furthest: with most unknowns chosen, and then at the last node."""
+        last = -1 if self.broken is None else self.broken.node.index
+        if (depth, broken.node.index) > (self._deepest, last):
+            self._deepest = depth
+            names = [variable.name for variable in self.variables[: depth + 1]]
+            self.broken = broken._replace(values=dict(zip(names, self.values)))
 
     def _are_met(self, depth: int) -> bool | None:
         """Whether the conditions behind this depth are met by all values, by none (one of them is not), or by some."""
         bounds = Bounds(self.program, self.values)
         self._steps += len(self.levels) - depth
+
         always = True
         for later in range(depth + 1, len(self.levels)):
             level = self.levels[later]
@@ -353,6 +342,100 @@ class Part:
                     return False
                 always = always and holds is True
         return True if always else None
+
+
+def group_of(space: Space, variables: list[Variable], asks: Sequence[Ask]) -> SearchGroup:
+    """Some unknowns with the conditions on them, laid out level by level."""
+    program = Program(space, [v.name for v in variables])
+    for condition, _ in asks:
+        program.watch(condition)
+
+    group = SearchGroup(variables, program)
+    group.levels = _Layout(group).levels(asks)
+    return group
+
+
+class _Layout:
+    """Puts what is computed and judged at the first level where its unknowns have values."""
+
+    def __init__(self, group: SearchGroup) -> None:
+        self.program = group.program
+        self.values = group.values
+        self.variables = group.variables
+        count, computed = len(group.variables), group.program.computed
+        self.depth = [*range(count), *[-1] * computed]
+        """The level of every slot; -1 for one that no unknown decides."""
+        self.last_use = [-1] * (count + computed)
+        """The last level that reads a slot."""
+
+    def levels(self, asks: Sequence[Ask]) -> list[Level]:
+        steps = self._steps()
+        conditions = self._conditions(asks)
+        found = []
+        for level, variable in enumerate(self.variables):
+            live = tuple(
+                slot
+                for slot, (made, used) in enumerate(zip(self.depth, self.last_use))
+                if 0 <= made <= level < used
+            )
+            found.append(Level(variable, steps[level], conditions[level], live))
+        return found
+
+    def _steps(self) -> list[list[ProgramStep]]:
+        steps: list[list[ProgramStep]] = [[] for _ in self.variables]
+        for slot, kind, instruction in self._small_steps():
+            reads = self.program.reads(kind, instruction)
+            level = max((self.depth[read] for read in reads), default=-1)
+            self.depth[slot] = level
+            if level < 0:
+                self.values[slot] = self.program.value(kind, instruction, self.values)
+            else:
+                steps[level].append((slot, kind, instruction))
+                self._read(reads, level)
+        return steps
+
+    def _conditions(self, asks: Sequence[Ask]) -> list[list[Ask]]:
+        conditions: list[list[Ask]] = [[] for _ in self.variables]
+        for ask in asks:
+            slots = [self.program.slot(size) for size in ask[0].sizes()]
+            level = max(self.depth[slot] for slot in slots)
+            conditions[level].append(ask)
+            self._read(slots, level)
+        return conditions
+
+    def _read(self, slots: Iterable[int], level: int) -> None:
+        for slot in slots:
+            self.last_use[slot] = max(self.last_use[slot], level)
+
+    def _small_steps(self) -> Iterator[ProgramStep]:
+        """The program's steps, with a sum over unknowns of several levels cut into one sum a level.
+
+        What a chain of layers adds up to is then one number at each level, and the same states are met again.
+        """
+        for slot, kind, instruction in self.program.steps():
+            if kind != POLYNOMIAL:
+                yield slot, kind, instruction
+                continue
+
+            products, constant = instruction
+            by_level: dict[int, list[Any]] = {}
+            for product in products:
+                level = max(self.depth[factor] for factor in product[1])
+                by_level.setdefault(level, []).append(product)
+
+            *earlier, last = sorted(by_level)
+            sum_so_far: list[Any] = []
+            for level in earlier:
+                partial = self._new_slot()
+                yield partial, POLYNOMIAL, (tuple(sum_so_far + by_level[level]), 0)
+                sum_so_far = [(1, (partial,))]
+            yield slot, POLYNOMIAL, (tuple(sum_so_far + by_level[last]), constant)
+
+    def _new_slot(self) -> int:
+        self.values.append(0)
+        self.depth.append(-1)
+        self.last_use.append(-1)
+        return len(self.values) - 1
 
 
 _SOLVED = State(0, 1, [])
@@ -384,6 +467,12 @@ class _Frame:
         self.best = 0
         self.choices: list[tuple[int, Key]] = []
 
+    def is_dearer(self, value: int) -> bool:
+        """Whether a value of many costs more than the best solution that was found, so that it is not counted."""
+        if len(self.variable.domain) <= COUNTED or not self.choices:
+            return False
+        return abs(value - self.variable.default) > self.best
+
     def add(self, found: State | None) -> None:
         """What follows from the value last tried."""
         if found is None:
@@ -391,9 +480,8 @@ class _Frame:
         cost = found.cost + abs(self.value - self.variable.default)
         choice = (self.value, self.following)
         self.count += found.solutions
-        if (
-            not self.choices or cost < self.best
-        ):  # of equal ones the earlier is nearer to the default
+        # Of equal ones the earlier is nearer to the default.
+        if not self.choices or cost < self.best:
             self.best = cost
             self.choices.insert(0, choice)
         else:

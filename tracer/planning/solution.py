@@ -1,4 +1,4 @@
-"""What a plan is."""
+"""The values that the planner found for every ``auto``, or why it found none."""
 
 from __future__ import annotations
 
@@ -18,15 +18,19 @@ class Served(msgspec.Struct, frozen=True):
 
 
 class Solution(msgspec.Struct, frozen=True):
-    """Values for every ``auto``."""
+    """Values for every ``auto``, and nothing of the faults that no ``auto`` decides.
 
-    feasible: bool
+    Whether the whole network closes is what :func:`tracer.plan` says.
+    """
+
+    solved: bool
+    """Every ``auto`` has a value that serves; so it is where there is none."""
     assignments: dict[str, tuple[int, ...]]
     """``"up4.output_padding": (1, 0)``, one value per axis."""
     cost: int
     """The sum of the distances from torch's defaults."""
     ops: Ops
-    """Every node's operation with its values filled in (where infeasible: with the least ones)."""
+    """Every node's operation with its values filled in (without a solution: with the least ones)."""
     diagnostics: list[Diagnostic]
     solutions: int = 1
     """How many assignments there are."""
@@ -35,3 +39,13 @@ class Solution(msgspec.Struct, frozen=True):
     for many sizes not each is proven."""
     served: tuple[Served, ...] = ()
     """Where no assignment serves every size: which serves which, the one that serves the most first."""
+
+
+def solved_already(ops: Ops) -> Solution:
+    """The solution of a network that leaves nothing open."""
+    return Solution(True, {}, 0, ops, [])
+
+
+def unsolvable(ops: Ops, *reasons: Diagnostic) -> Solution:
+    """No assignment serves, and why."""
+    return Solution(False, {}, 0, ops, list(reasons), solutions=0)

@@ -28,7 +28,7 @@ WIDTH = 16
 _NAME = re.compile(r"\s*\$\{\s*([A-Za-z_]\w*)\s*\}\s*\Z")
 
 
-class Place(msgspec.Struct, frozen=True):
+class ValuePlace(msgspec.Struct, frozen=True):
     """Where the value of an ``auto`` would be written."""
 
     declaration: Declaration
@@ -37,46 +37,60 @@ class Place(msgspec.Struct, frozen=True):
     """False where the place cannot hold a value: an expression that differs from use to use."""
 
 
-def place_of(network: Network, node: Node, field: str) -> Place:
+def place_of(network: Network, node: Node, field: str) -> ValuePlace:
     """Where the ``auto`` of an argument is written: through arguments of blocks, as far out as it comes from."""
     declaration, uses, argument = node.declaration, list(node.uses), field
     value: YamlNode = declaration.arguments[field][1]
-    if (
-        uses
-        and isinstance(value, SequenceNode)
-        and any("${" in getattr(item, "value", "") for item in value.value)
-    ):
-        return Place(declaration, argument, shared=False)
+    if uses and _has_expressions(value):
+        return ValuePlace(declaration, argument, shared=False)
+
     while isinstance(value, ScalarNode) and "${" in value.value:
-        match = _NAME.match(value.value)
+        name = _NAME.match(value.value)
         block = network.blocks.get(uses[-1].op.value) if uses else None
-        if block is None or (match and match[1] not in block.arguments):
+        if block is None or (name and name[1] not in block.arguments):
             break  # a param's, or an expression over params: the value can stand here instead
-        if match is None:
-            return Place(declaration, argument, shared=False)
-        declaration, argument = uses.pop(), match[1]
+        if name is None:
+            return ValuePlace(declaration, argument, shared=False)
+
+        declaration, argument = uses.pop(), name[1]
         if argument not in declaration.arguments:
             break  # the block's default; the use can give a value of its own
         value = declaration.arguments[argument][1]
-    return Place(declaration, argument)
+    return ValuePlace(declaration, argument)
+
+
+def _has_expressions(value: YamlNode) -> bool:
+    """Whether it is a list with an expression in it."""
+    return isinstance(value, SequenceNode) and any(
+        "${" in getattr(item, "value", "") for item in value.value
+    )
+
+
+class OpenInteger(Variable):
+    """One integer that the network leaves open: of an argument, on one axis, of all nodes that share its place."""
+
+    field: str
+    """The argument."""
+    axis: int
+    nodes: list[Node]
+    """The nodes that use it, in execution order."""
 
 
 class Unknowns:
-    """The open integers of one network, as symbols of a space."""
+    """The open integers of one network, as symbols of a space. :func:`unknowns_of` makes them."""
 
     def __init__(self, network: Network, ops: Ops, space: Space) -> None:
         self.network = network
         self.ops = ops
         self.space = space
-        self.variables: dict[str, Variable] = {}
-        self._names: dict[tuple[int, str], str] = {}
+        self.variables: dict[str, OpenInteger] = {}
+        """By the symbol's name: that of the first node's argument, ``up4.output_padding[0]``."""
         self.open_ops: Ops = list(ops)
         """The operations with symbols in place of their unknowns."""
-        for node in self.nodes():
-            op = ops[node.index]
-            assert op is not None
-            arguments = solved_arguments(op, node.unknowns, partial(self._symbol, node, op))
-            self.open_ops[node.index] = with_arguments(op, arguments)
+        self._places: dict[tuple[int, str], tuple[object, str]] = {}
+        """By node and argument: whose the value is (a declaration's, or the node's own), and of which argument."""
+        self._names: dict[tuple[tuple[object, str], str, int], str] = {}
+        """By that place, argument and axis."""
 
     def nodes(self) -> list[Node]:
         """The nodes that leave something open."""
@@ -87,38 +101,17 @@ class Unknowns:
         ]
 
     def name(self, node: Node, unknown: Unknown, axis: int) -> str:
-        """The unknown's name, unique in the network."""
-        key = (node.index, unknown.field)
-        place = self._names.get(key)
-        if place is None:
-            where = place_of(self.network, node, unknown.field)
-            owner = id(where.declaration) if where.shared else node.name
-            place = self._names[key] = f"{owner} {where.argument}"
-        return f"{place} {unknown.field} {axis}"
-
-    def _symbol(self, node: Node, op: Op, unknown: Unknown, axis: int) -> Size:
-        name = self.name(node, unknown, axis)
-        variable = self.variables.get(name)
-        domain = domain_of(op, unknown, node.unknowns, axis)
-        if variable is None:
-            open_fields = frozenset(other.field for other in node.unknowns)
-            default = op.default_value(unknown.field, axis, open_fields)
-            if (present := self.network.preferred.get((node.name, unknown.field))) is not None:
-                default = int(
-                    present[axis] if isinstance(present, tuple) and axis < len(present) else present
-                )
-            variable = self.variables[name] = Variable(name, domain, default)
-        else:  # one value for several layers: each takes what all take
-            start, stop = (
-                max(variable.domain.start, domain.start),
-                min(variable.domain.stop, domain.stop),
-            )
-            variable.domain = range(start, max(stop, start + 1))
-        variable.nodes.append(node)
-        return self.space.symbol(name)
+        """The name of an unknown's symbol: that of the first node and argument with which it shares its value."""
+        where = self._places.get((node.index, unknown.field))
+        if where is None:
+            place = place_of(self.network, node, unknown.field)
+            owner = place.declaration if place.shared else node
+            where = self._places[node.index, unknown.field] = (owner, place.argument)
+        own_name = f"{node.name}.{unknown.field}[{axis}]"
+        return self._names.setdefault((where, unknown.field, axis), own_name)
 
     def legality(self) -> list[Ask] | None:
-        """What torch asks of the values themselves, whatever the input; None where an operation takes no symbols."""
+        """What torch requires of the values themselves, whatever the input; None where a formula takes no symbols."""
         found: list[Ask] = []
         try:
             for node in self.nodes():
@@ -160,6 +153,51 @@ class Unknowns:
         return sum(
             abs(values[name] - variable.default) for name, variable in self.variables.items()
         )
+
+
+def unknowns_of(network: Network, ops: Ops, space: Space) -> Unknowns:
+    """What a network leaves open, every unknown a symbol of ``space``."""
+    unknowns = Unknowns(network, ops, space)
+
+    def symbol(node: Node, op: Op, unknown: Unknown, axis: int) -> Size:
+        return space.symbol(_joined(unknowns, node, op, unknown, axis).name)
+
+    for node in unknowns.nodes():
+        op = ops[node.index]
+        assert op is not None
+        arguments = solved_arguments(op, node.unknowns, partial(symbol, node, op))
+        unknowns.open_ops[node.index] = with_arguments(op, arguments)
+    return unknowns
+
+
+def _joined(unknowns: Unknowns, node: Node, op: Op, unknown: Unknown, axis: int) -> OpenInteger:
+    """The unknown of a node's argument: a new one, or that of the nodes with which it shares its value."""
+    name = unknowns.name(node, unknown, axis)
+    domain = domain_of(op, unknown, node.unknowns, axis)
+    shared = unknowns.variables.get(name)
+    if shared is None:
+        default = _default(unknowns.network, node, op, unknown, axis)
+        variable = OpenInteger(name, domain, default, unknown.field, axis, [node])
+        unknowns.variables[name] = variable
+        return variable
+
+    # One value for several layers: each takes what all take.
+    start = max(shared.domain.start, domain.start)
+    stop = min(shared.domain.stop, domain.stop)
+    shared.domain = range(start, max(stop, start + 1))
+    shared.nodes.append(node)
+    return shared
+
+
+def _default(network: Network, node: Node, op: Op, unknown: Unknown, axis: int) -> int:
+    """The value that costs nothing: the preferred one, where the network has one, or torch's default."""
+    preferred = network.preferred.get((node.name, unknown.field))
+    if preferred is None:
+        open_fields = frozenset(other.field for other in node.unknowns)
+        return op.default_value(unknown.field, axis, open_fields)
+    if isinstance(preferred, tuple) and axis < len(preferred):
+        return int(preferred[axis])
+    return int(preferred)
 
 
 def domain_of(op: Op, unknown: Unknown, beside: tuple[Unknown, ...], axis: int) -> range:

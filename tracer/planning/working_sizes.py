@@ -16,7 +16,7 @@ import msgspec
 
 from tracer.geometry.grids import meetings, unpoolings
 from tracer.network.records import Network, Node
-from tracer.shapes.recipe import Recipe
+from tracer.shapes.recipe import Recipe, recipe_of
 from tracer.shapes.trace import Trace, trace
 from tracer.shapes.traced import Ops
 from tracer.sizing.periodic import (
@@ -77,12 +77,14 @@ def working_sizes(network: Network, ops: Ops, sizes: Mapping[str, int]) -> Worki
 
     Raises :class:`tracer.sizing.size_set.TooLarge` where a set repeats later than is computed.
     """
-    recipe = Recipe(network, ops, contracts=False)
+    recipe = recipe_of(network, ops, contracts=False)
     if _runs_as_numbers_only(recipe, ops, sizes):
         axes: dict[str, Axis] = {}
         for symbol in network.symbols:
             others = {name: n for name, n in sizes.items() if name != symbol}
-            axes |= _sets(Recipe(network, ops, others, contracts=False), ops, sizes, [symbol]).axes
+            axes |= _sets(
+                recipe_of(network, ops, others, contracts=False), ops, sizes, [symbol]
+            ).axes
         return WorkingSizes(axes, _sets(recipe, ops, sizes, []).couplings)
     return _sets(recipe, ops, sizes, network.symbols)
 
@@ -102,8 +104,10 @@ def _sets(
         return WorkingSizes(
             {symbol: _traced(network, ops, sizes, symbol) for symbol in symbols}, []
         )
-    run = Asked(recipe, sizes).of((condition, node, ()) for condition, node in recipe.conditions)
-    asks = [run, run.of(_losses(recipe)), run.of(_alignments(recipe))]
+    run = SizeConditions(recipe, sizes).with_conditions(
+        (condition, node, ()) for condition, node in recipe.conditions
+    )
+    asks = [run, run.with_conditions(_losses(recipe)), run.with_conditions(_alignments(recipe))]
     axes = {}
     for symbol, found in {
         s: decide([kind.about(s) for kind in asks], s, run.analysis) for s in symbols
@@ -167,11 +171,13 @@ def with_every_dim_open(network: Network) -> Network:
 
 def ties(network: Network, ops: Ops, sizes: Mapping[str, int]) -> list[Coupling]:
     """What ties several symbols together, expectations included; none where the formulas take no symbols."""
-    recipe = Recipe(network, ops)
+    recipe = recipe_of(network, ops)
     if not recipe.sound:
         return []
-    asked = Asked(recipe, sizes).of((condition, node, ()) for condition, node in recipe.conditions)
-    return asked.couplings(network.symbols) if asked.tied else []
+    conditions = SizeConditions(recipe, sizes).with_conditions(
+        (condition, node, ()) for condition, node in recipe.conditions
+    )
+    return conditions.couplings(network.symbols) if conditions.tied else []
 
 
 def promised_sizes(
@@ -182,7 +188,7 @@ def promised_sizes(
     None where the formulas take no symbols. Raises TooLarge.
     """
     fixed = {name: n for name, n in sizes.items() if name != symbol}
-    recipe = Recipe(network, ops, fixed)
+    recipe = recipe_of(network, ops, fixed)
     if not recipe.sound and recipe.failed is None:
         return None
     conditions = [condition for condition, _ in recipe.conditions] if recipe.sound else [False]
@@ -190,7 +196,7 @@ def promised_sizes(
     return _widened(recipe, ops, sizes, symbol, found, contracts=True)[0]
 
 
-class Asked:
+class SizeConditions:
     """Conditions of one kind, by the symbols that they depend on."""
 
     def __init__(
@@ -208,9 +214,9 @@ class Asked:
         self._floors: dict[str, int] = {}
         self._fixed: dict[str, int] | None = None
 
-    def of(self, asks: Iterable[Ask]) -> Asked:
-        """These conditions."""
-        found = Asked(self.recipe, self.fixed(), self.analysis)
+    def with_conditions(self, asks: Iterable[Ask]) -> SizeConditions:
+        """The same question for other conditions of the same recipe."""
+        found = SizeConditions(self.recipe, self.fixed(), self.analysis)
         seen = set()
         for whole, node, symbols in asks:
             if isinstance(whole, bool):
@@ -424,7 +430,9 @@ def _confirmed(
         held = [m for m in meetings(traced) if _judges(m, recipe, symbol)]
         return not all(m.holds for m in held)
 
-    recipe = Recipe(network, ops, {s: n for s, n in sizes.items() if s != symbol}, contracts=False)
+    recipe = recipe_of(
+        network, ops, {s: n for s, n in sizes.items() if s != symbol}, contracts=False
+    )
     members, (finite, start, modulus, residues) = found.sizes, msgspec.structs.astuple(found.sizes)
     if not recipe.sound or len(finite) + len(residues) > TRACED:
         return found
@@ -464,7 +472,7 @@ def forms(
     network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str, found: SizeSet, most: int = 4
 ) -> list[Form]:
     """The shape of every node over k, for up to ``most`` residue classes of a set; the other symbols as declared."""
-    recipe = Recipe(
+    recipe = recipe_of(
         network, ops, {name: n for name, n in sizes.items() if name != symbol}, contracts=False
     )
     if not recipe.sound:

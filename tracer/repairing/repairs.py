@@ -14,6 +14,7 @@ import msgspec
 
 from tracer.costs.operations import costs, total
 from tracer.diagnostics import Diagnostic, TracerError
+from tracer.loading import reloaded
 from tracer.net import Net
 from tracer.network.graph import consumers, skip_of
 from tracer.network.records import Network, Node, SizeRange, is_set
@@ -22,6 +23,7 @@ from tracer.ops.convolution import ConvTranspose
 from tracer.ops.merge import Merge
 from tracer.ops.pooling import Pooling
 from tracer.planning.promises import first_missing
+from tracer.planning.solution import Solution
 from tracer.planning.working_sizes import promised_sizes, with_every_dim_open
 from tracer.repairing.writing import Written, path_of, written_plan
 from tracer.rules import judge
@@ -149,7 +151,10 @@ class _Finder:
         trace = net.trace()
         after = total(costs(trace))
         try:
-            sets = {symbol: axis.runs.written(symbol) for symbol, axis in net.sizes().axes.items()}
+            sets = {
+                symbol: axis.runs.written(symbol)
+                for symbol, axis in net.working_sizes().axes.items()
+            }
         except TooLarge:
             sets = {}
         before = self.cost
@@ -190,7 +195,7 @@ class _Finder:
     def _loaded(self, edits: list[Edit]) -> tuple[str | None, Net | None]:
         try:
             text = edited(self.source, edits)
-            return text, self.net.reloaded(text, tabled=False)
+            return text, reloaded(self.net, text, explain_plan=False)
         except (EditError, TracerError, ValueError, Fault):
             return None, None
 
@@ -238,8 +243,8 @@ class _Finder:
         if not opened or net is None:
             return
         net.network.preferred = preferred
-        solution = Net(net.network, tabled=False).plan()
-        if not solution.feasible:
+        solution = Net(net.network, explain_plan=False).solution()
+        if not solution.solved:
             return
         try:
             plan = written_plan(net, solution.ops)
@@ -311,7 +316,7 @@ class _Finder:
     def _other_sizes(self) -> Iterator[Candidate]:
         """The nearest sizes that work, below and above; for promised ranges the class of sizes that all work."""
         network = with_every_dim_open(self.network)
-        ops, first = self.net.plan().ops, network.defaults()
+        ops, first = self.net.solution().ops, network.defaults()
         below: list[Edit] = []
         above: list[Edit] = []
         for symbol in network.symbols:
@@ -336,7 +341,7 @@ class _Finder:
     ) -> dict[str, int]:
         """The other symbols at the sizes next to the present ones that work by themselves."""
         if self._working is None:
-            axes = self.net.sizes(every_dim=True).axes
+            axes = self.net.working_sizes(every_dim=True).axes
             self._working = {
                 s: (axes[s].runs.nearest(n) or (n,))[0] for s, n in first.items() if s in axes
             }
@@ -430,15 +435,14 @@ def _dotted(edit: Edit) -> str:
 class Plan:
     """What :func:`tracer.plan` answers: values for every ``auto``, or why there are none and what would help."""
 
-    def __init__(self, net: Net) -> None:
-        solution = net.plan()
+    def __init__(self, net: Net, solution: Solution, diagnostics: list[Diagnostic]) -> None:
         self.net = net
-        self.diagnostics = faults_of(net)
+        self.diagnostics = diagnostics
         """The errors that are left; empty where the plan is feasible."""
-        self.feasible = solution.feasible and not self.diagnostics
+        self.feasible = solution.solved and not diagnostics
         """Every ``auto`` has a value, and the network closes for every size that it promises."""
         self.assignments: dict[str, tuple[Any, ...]] = (
-            solution.assignments if solution.feasible else {}
+            solution.assignments if solution.solved else {}
         )
         """``"up4.output_padding": (1, 0)``, one value per spatial axis."""
         self.cost = solution.cost
@@ -456,3 +460,15 @@ class Plan:
     def written(self) -> Written:
         """The config's text with the solved values in place of every ``auto``. Raises EditError."""
         return written_plan(self.net, self.ops)
+
+    def __repr__(self) -> str:
+        """``<Plan feasible: up4.output_padding (1, 0)>``."""
+        if not self.feasible:
+            return f"<Plan not feasible: {', '.join(d.code for d in self.diagnostics)}>"
+        values = ", ".join(f"{place} {value}" for place, value in self.assignments.items())
+        return f"<Plan feasible: {values or 'nothing is open'}>"
+
+
+def plan_of(net: Net) -> Plan:
+    """The plan of a network, for every size that it promises."""
+    return Plan(net, net.solution(), faults_of(net))

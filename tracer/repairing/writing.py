@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 from yaml.nodes import SequenceNode
 
 from tracer.diagnostics import TracerError, legible
+from tracer.loading import reloaded
 from tracer.net import Net
 from tracer.network.records import Declaration, Network, Node
 from tracer.ops.base import Op, written
-from tracer.planning.unknowns import Place, place_of
+from tracer.planning.unknowns import ValuePlace, place_of
 from tracer.shapes.traced import Ops
 from tracer.source.edits import Edit, EditError, edited, shared_places
 
@@ -70,7 +71,7 @@ def written_plan(net: Net, ops: Ops) -> Written:
     edits = _with_whole_lists(network.source, edits, lists)
     text = edited(network.source, edits)
     try:
-        again = net.reloaded(text)
+        again = reloaded(net, text)
     except TracerError as error:
         raise EditError(
             f"the edited text could not be read: {legible(error.diagnostics[0].message)}"
@@ -79,7 +80,7 @@ def written_plan(net: Net, ops: Ops) -> Written:
     return Written(text, edits, notes)
 
 
-def _parts(node: Node, place: Place, field: str, value: Any) -> list[tuple[Path, Any]]:
+def _parts(node: Node, place: ValuePlace, field: str, value: Any) -> list[tuple[Path, Any]]:
     """The places that a value is written to: the argument, or the items of its list that are ``auto``."""
     path = (*path_of(node, place.declaration), place.argument)
     at = place.declaration.arguments.get(place.argument)

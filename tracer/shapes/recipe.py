@@ -7,154 +7,43 @@ of its conditions it keeps sufficient ones, and where one fails, the ints decide
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
 from typing import Any
+
+import msgspec
 
 from tracer.network.records import DimPattern, Network, Node
 from tracer.ops.base import Op, Shape, with_arguments
 from tracer.shapes.trace import dim_pairs, dim_value, dims_value
 from tracer.shapes.traced import Ops, Traced
-from tracer.sizing.arithmetic import Dim
+from tracer.sizing.arithmetic import Dim, Holds
 from tracer.sizing.program import Program
 from tracer.sizing.symbol import Condition, Size, Space, Terms
 from tracer.source import limits
 from tracer.source.expressions import ExpressionError
 
 
-class Recipe:
-    """A network's shapes as a program over its symbols, for one set of operations.
+class Recipe(msgspec.Struct):
+    """A network's shapes as a program over its symbols, for one set of operations. :func:`recipe_of` makes one."""
 
-    ``sizes`` gives some or all symbols a number from the start; operations may hold symbols in their arguments
-    (the planner's unknowns). Without ``contracts`` expectations are left out: what torch takes is not what a config
-    promises.
-    """
-
-    def __init__(
-        self,
-        network: Network,
-        ops: Ops,
-        sizes: Mapping[str, int] | None = None,
-        space: Space | None = None,
-        *,
-        contracts: bool = True,
-    ) -> None:
-        self.network = network
-        self.ops = list(ops)
-        """With dims over symbols in their place."""
-        self.contracts = contracts
-        space = space or Space()
-        self.program = Program(space, list(network.symbols) or [""])
-        self.conditions: list[tuple[Condition, Node]] = []
-        """Everything that torch requires and that is expected, with the node it belongs to."""
-        self.sizes: dict[str, Dim] = {
-            symbol: space.symbol(symbol) for symbol in network.symbols
-        } | dict(sizes or {})
-        self.failed: Node | None = None
-        """The node that fails whatever the symbols are, where one does."""
-        self.unique: list[Shape] = []
-        """Each distinct symbolic shape once."""
-        self.shape_of: list[int] = []
-        """The index into ``unique`` of every node."""
-        self.sound = self._compile()
-        """False where the network fails whatever the sizes, or an operation takes no symbols."""
-
-    def _compile(self) -> bool:
-        memo: dict[Any, int] = {}
-        indexes: dict[Any, int] = {}
-        network = self.network
-
-        def interned(shape: Shape) -> int:
-            key = tuple([d if d.__class__ is int else (id(d),) for d in shape])
-            index = indexes.get(key)
-            if index is None:
-                index = indexes[key] = len(self.unique)
-                self.unique.append(shape)
-            return index
-
-        shape_of = self.shape_of
-        for node, op in zip(network.nodes, self.ops):
-            if node.op_name == Node.INPUT:
-                shape_of.append(interned(tuple(dim_value(d, self.sizes) for d in node.pattern)))
-                continue
-            if op is None:
-                return False
-            key = (id(op), *[shape_of[source.index] for source in node.inputs])
-            index = memo.get(key) if not (node.operands or node.dim_fields) else None
-            if index is None:
-                try:
-                    shape = self._symbolic(node, op)
-                except (TypeError, ExpressionError):
-                    return False
-                if shape is None:
-                    return False
-                index = memo[key] = interned(shape)
-            shape_of.append(index)
-            expect = node.expect if self.contracts else None
-            if expect is not None and not self._expected(node, expect[0], self.unique[index]):
-                return False
-        return not self.contracts or all(
-            self._expected(
-                network.outputs[name], pattern, self.unique[shape_of[network.outputs[name].index]]
-            )
-            for name, (pattern, _) in network.output_expect.items()
-        )
-
-    def _symbolic(self, node: Node, op: Op) -> Shape | None:
-        inputs = [self.unique[self.shape_of[source.index]] for source in node.inputs]
-        given = {
-            field: self.unique[self.shape_of[source.index]]
-            for field, source in node.operands.items()
-        }
-        if node.dim_fields:
-            values = {
-                field: dims_value(dims, self.sizes) for field, dims in node.dim_fields.items()
-            }
-            self.ops[node.index] = op = with_arguments(op, values)
-            unsigned = [
-                (dims, values[field])
-                for field, dims in node.dim_fields.items()
-                if field not in op.signed_fields
-            ]
-            pairs = [pair for dims, value in unsigned for pair in dim_pairs(dims, value)]
-            for n in [n for dim, n in pairs if dim is not None and dim.__class__ is not int]:
-                if isinstance(n, float):
-                    return None
-                if isinstance(holds := n >= 0, Condition):
-                    self._require(holds, node)
-                elif not holds:
-                    return None
-        for requirement in op.requirements(*inputs, **given):
-            holds = requirement.holds
-            if isinstance(holds, Condition):
-                self._require(holds, node)
-            elif not holds:
-                self.failed = node
-                return None
-        return op.shape(*inputs, **given)
-
-    def _expected(self, node: Node, pattern: tuple[DimPattern, ...], y: Shape) -> bool:
-        self.failed = node
-        if len(pattern) != len(y):
-            return False
-        for dim, n in zip(pattern, y):
-            if dim is None:
-                continue
-            try:
-                holds = dim_value(dim, self.sizes) == n
-            except ExpressionError:  # the ints decide
-                self.failed = None
-                return False
-            if isinstance(holds, Condition):
-                self._require(holds, node)
-            elif not holds:
-                return False
-        self.failed = None
-        return True
-
-    def _require(self, condition: Condition, node: Node) -> None:
-        self.conditions.append((condition, node))
+    network: Network
+    ops: Ops
+    """With dims over symbols in their place."""
+    sizes: dict[str, Dim]
+    """A symbol, or the number that was given, for each of the network's symbols."""
+    program: Program
+    conditions: list[tuple[Condition, Node]]
+    """Everything that torch requires and that is expected, with the node it belongs to."""
+    unique: list[Shape]
+    """Each distinct symbolic shape once."""
+    shape_of: list[int]
+    """The index into ``unique`` of every node."""
+    sound: bool = False
+    """False where the network fails whatever the sizes, or an operation takes no symbols."""
+    failed: Node | None = None
+    """The node that fails whatever the symbols are, where one does."""
 
     @property
     def shapes(self) -> list[Shape]:
@@ -168,79 +57,268 @@ class Recipe:
         return Traced(self.network, self.ops, [*self.shapes, *[None] * missing])
 
 
-class CompiledRecipe(Recipe):
-    """A recipe that is only applied: of its conditions it keeps few and cheap ones, which are sufficient together.
+def recipe_of(
+    network: Network,
+    ops: Ops,
+    sizes: Mapping[str, int] | None = None,
+    space: Space | None = None,
+    *,
+    contracts: bool = True,
+) -> Recipe:
+    """Trace a network on symbols.
 
-    Of those that ask ``p + c >= 0`` of one p, the least c decides. Of alternatives the first stands for all.
+    ``sizes`` gives some or all symbols a number from the start; operations may hold symbols of ``space`` in their
+    arguments (the planner's unknowns). Without ``contracts`` expectations are left out: what torch takes is not what a
+    config promises.
+    """
+    if space is None:
+        space = Space()
+    symbols: dict[str, Dim] = {symbol: space.symbol(symbol) for symbol in network.symbols}
+
+    recipe = Recipe(
+        network,
+        ops=list(ops),
+        sizes=symbols | dict(sizes or {}),
+        program=Program(space, list(network.symbols) or [""]),
+        conditions=[],
+        unique=[],
+        shape_of=[],
+    )
+    try:
+        _SymbolicTrace(recipe, contracts=contracts).run()
+        recipe.sound = True
+    except _Stopped as stopped:
+        recipe.failed = stopped.failed
+    return recipe
+
+
+class _Stopped(Exception):
+    """The walk goes no further: a node fails whatever the symbols are, or (None) a formula takes no symbols."""
+
+    def __init__(self, failed: Node | None = None) -> None:
+        self.failed = failed
+
+
+class _SymbolicTrace:
+    """One walk over the nodes on symbols, which fills a recipe. Raises :class:`_Stopped`."""
+
+    def __init__(self, recipe: Recipe, *, contracts: bool) -> None:
+        self.recipe = recipe
+        self.contracts = contracts
+        self._index_of_shape: dict[Any, int] = {}
+        self._index_of_call: dict[Any, int] = {}
+        """By operation and input shapes: equal layers are traced once."""
+
+    def run(self) -> None:
+        recipe = self.recipe
+        for node, op in zip(recipe.network.nodes, recipe.ops):
+            index = self._input(node) if node.is_input else self._applied(node, op)
+            recipe.shape_of.append(index)
+            if self.contracts and node.expect is not None:
+                self._expect(node, node.expect[0])
+
+        if self.contracts:
+            for name, (pattern, _) in recipe.network.output_expect.items():
+                self._expect(recipe.network.outputs[name], pattern)
+
+    def _input(self, node: Node) -> int:
+        return self._interned(tuple(dim_value(dim, self.recipe.sizes) for dim in node.pattern))
+
+    def _interned(self, shape: Shape) -> int:
+        # Sizes over symbols are interned in their space, so that an id stands for one.
+        key = tuple([n if isinstance(n, int) else (id(n),) for n in shape])
+        index = self._index_of_shape.get(key)
+        if index is None:
+            index = self._index_of_shape[key] = len(self.recipe.unique)
+            self.recipe.unique.append(shape)
+        return index
+
+    def _applied(self, node: Node, op: Op | None) -> int:
+        """The index of the shape that an operation gives."""
+        if op is None:
+            raise _Stopped
+
+        shape_of = self.recipe.shape_of
+        key = (id(op), *[shape_of[source.index] for source in node.inputs])
+        is_plain = not (node.operands or node.dim_fields)
+        if is_plain and key in self._index_of_call:
+            return self._index_of_call[key]
+
+        try:
+            shape = self._shape(node, op)
+        except (TypeError, ExpressionError):  # what a formula cannot do with a symbol
+            raise _Stopped from None
+        index = self._index_of_call[key] = self._interned(shape)
+        return index
+
+    def _shape(self, node: Node, op: Op) -> Shape:
+        recipe = self.recipe
+        inputs = [recipe.unique[recipe.shape_of[source.index]] for source in node.inputs]
+        sizes = {
+            field: recipe.unique[recipe.shape_of[source.index]]
+            for field, source in node.operands.items()
+        }
+        if node.dim_fields:
+            recipe.ops[node.index] = op = self._with_dims(node, op)
+        for requirement in op.requirements(*inputs, **sizes):
+            self._require(requirement.holds, node, failed=node)
+        return op.shape(*inputs, **sizes)
+
+    def _with_dims(self, node: Node, op: Op) -> Op:
+        """The operation with its dims over symbols in their place; those that are sizes must not be negative."""
+        values = {
+            field: dims_value(dims, self.recipe.sizes) for field, dims in node.dim_fields.items()
+        }
+        op = with_arguments(op, values)
+
+        for field, dims in node.dim_fields.items():
+            if field in op.signed_fields:
+                continue
+            for dim, n in dim_pairs(dims, values[field]):
+                if dim is None or isinstance(dim, int):
+                    continue
+                if isinstance(n, float):
+                    raise _Stopped
+                self._require(n >= 0, node)
+        return op
+
+    def _expect(self, node: Node, pattern: tuple[DimPattern, ...]) -> None:
+        """The conditions of an expectation."""
+        shape = self.recipe.unique[self.recipe.shape_of[node.index]]
+        if len(pattern) != len(shape):
+            raise _Stopped(node)
+
+        for dim, n in zip(pattern, shape):
+            if dim is None:
+                continue
+            try:
+                holds = dim_value(dim, self.recipe.sizes) == n
+            except ExpressionError:  # the ints decide
+                raise _Stopped from None
+            self._require(holds, node, failed=node)
+
+    def _require(self, holds: Holds, node: Node, failed: Node | None = None) -> None:
+        if isinstance(holds, Condition):
+            self.recipe.conditions.append((holds, node))
+        elif not holds:
+            raise _Stopped(failed)
+
+
+# --- applied to numbers -----------------------------------------------------------------------------------------------
+
+
+class CompiledRecipe(msgspec.Struct):
+    """A sound recipe that is only applied to numbers. :func:`compiled` makes one."""
+
+    program: Program
+    has_symbols: bool
+    columns: list[list[Callable[[list[Dim]], Sequence[Dim]]]]
+    """By rank of the distinct shapes, and by axis: the dims of all of them, read from the slots."""
+    pick: Callable[[list[Shape]], Sequence[Shape]]
+    """Every node's shape, from the distinct ones."""
+    least: list[int]
+    """Slots whose value must not be negative."""
+    zero: list[int]
+    """Slots whose value must be 0."""
+    nonzero: list[int]
+    """Slots whose value must be another."""
+
+    def apply(self, sizes: Mapping[str, int]) -> Sequence[Shape] | None:
+        """Every node's shape for these sizes; None where a condition fails and the ints must say what."""
+        values = self.program.run(sizes if self.has_symbols else {"": 0})
+        if not self._holds(values) or max(values) > limits.INTEGER:
+            return None
+
+        shapes: list[Shape] = []
+        for columns in self.columns:
+            shapes += zip(*[column(values) for column in columns]) if columns else [()]
+        return self.pick(shapes)
+
+    def _holds(self, values: list[Any]) -> bool:
+        """Whether the conditions that were kept hold."""
+        for slot in self.least:
+            if values[slot] < 0:
+                return False
+        for slot in self.zero:
+            if values[slot] != 0:
+                return False
+        return all(values[slot] != 0 for slot in self.nonzero)
+
+
+def compiled(recipe: Recipe) -> CompiledRecipe | None:
+    """The recipe as columns of slots, with few and cheap conditions; None where it is not sound.
+
+    Shapes are laid out column by column, so that the instructions of one axis stand together.
+    """
+    if not recipe.sound:
+        return None
+
+    slot = recipe.program.slot
+    of_rank: dict[int, list[int]] = {}
+    for index, shape in enumerate(recipe.unique):
+        of_rank.setdefault(len(shape), []).append(index)
+
+    columns = [
+        [_column([slot(recipe.unique[index][axis]) for index in indexes]) for axis in range(rank)]
+        for rank, indexes in of_rank.items()
+    ]
+    position = {index: i for i, index in enumerate(chain.from_iterable(of_rank.values()))}
+
+    kept = _Sufficient()
+    for condition, _ in recipe.conditions:
+        kept.add(condition)
+    strictest = [
+        recipe.program.space.interned(terms, constant) for terms, constant in kept.strictest.items()
+    ]
+    return CompiledRecipe(
+        program=recipe.program,
+        has_symbols=bool(recipe.network.symbols),
+        columns=columns,
+        pick=_picker([position[index] for index in recipe.shape_of]),
+        least=_slots(recipe.program, strictest),
+        zero=_slots(recipe.program, kept.equal),
+        nonzero=_slots(recipe.program, kept.unequal),
+    )
+
+
+class _Sufficient:
+    """Conditions that are sufficient together for all that were added.
+
+    Of those that require ``p + c >= 0`` of one p, the least c decides. Of alternatives the first stands for all.
     """
 
-    def __init__(self, network: Network, ops: Ops) -> None:
-        self._strictest: dict[Terms, int] = {}
-        self._equal: set[Size] = set()
-        self._unequal: set[Size] = set()
-        super().__init__(network, ops)
-        if self.sound:
-            self._lower()
+    def __init__(self) -> None:
+        self.strictest: dict[Terms, int] = {}
+        self.equal: dict[Size, None] = {}
+        self.unequal: dict[Size, None] = {}
 
-    def _require(self, condition: Condition, node: Node) -> None:
+    def add(self, condition: Condition) -> None:
         while condition.relation == "or":
             condition = condition.parts[0]
         if condition.relation == "and":
             for part in condition.parts:
-                self._require(part, node)
+                self.add(part)
             return
+
         size: Size = condition.parts[0]
         if condition.relation == "ge":
-            least = self._strictest.get(size.terms)
-            if least is None or size.constant < least:
-                self._strictest[size.terms] = size.constant
+            least = self.strictest.get(size.terms, size.constant)
+            self.strictest[size.terms] = min(least, size.constant)
+        elif condition.relation == "eq":
+            self.equal[size] = None
         else:
-            (self._equal if condition.relation == "eq" else self._unequal).add(size)
-
-    def _lower(self) -> None:
-        """Turn shapes into columns of slots: column by column, so that the instructions of one axis stand together."""
-        slot = self.program.slot
-        ranks: dict[int, list[int]] = {}
-        for index, shape in enumerate(self.unique):
-            ranks.setdefault(len(shape), []).append(index)
-        self._columns = [
-            [_column([slot(self.unique[index][axis]) for index in indexes]) for axis in range(rank)]
-            for rank, indexes in ranks.items()
-        ]
-        position = {index: i for i, index in enumerate(chain.from_iterable(ranks.values()))}
-        self._pick = _picker([position[index] for index in self.shape_of])
-        self._least = [
-            slot(self.program.space.interned(terms, constant))
-            for terms, constant in self._strictest.items()
-        ]
-        self._zero = [slot(size) for size in self._equal]
-        self._nonzero = [slot(size) for size in self._unequal]
-
-    def apply(self, sizes: Mapping[str, int]) -> Sequence[Shape] | None:
-        """Every node's shape for these sizes; None where a condition fails and the ints must say what."""
-        v = self.program.run(sizes if self.network.symbols else {"": 0})
-        for slot in self._least:
-            if v[slot] < 0:
-                return None
-        for slot in self._zero:
-            if v[slot] != 0:
-                return None
-        for slot in self._nonzero:
-            if v[slot] == 0:
-                return None
-        if max(v) > limits.INTEGER:
-            return None
-        shapes: list[Shape] = []
-        for columns in self._columns:
-            shapes += zip(*[column(v) for column in columns]) if columns else [()]
-        return self._pick(shapes)
+            self.unequal[size] = None
 
 
-def _column(slots: list[int]) -> Callable[[list[Dim]], Sequence[Dim]]:
+def _slots(program: Program, sizes: Iterable[Size]) -> list[int]:
+    return [program.slot(size) for size in sizes]
+
+
+def _column(slots: list[int]) -> Callable[[list[Any]], Sequence[Any]]:
     """One axis of several shapes, read from the slots."""
     if len(set(slots)) > 1:
         return itemgetter(*slots)
-    return lambda v: (v[slots[0]],) * len(slots)
+    return lambda values: (values[slots[0]],) * len(slots)
 
 
 def _picker(positions: list[int]) -> Callable[[list[Shape]], Sequence[Shape]]:

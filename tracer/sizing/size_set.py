@@ -132,6 +132,10 @@ class SizeSet(msgspec.Struct, frozen=True):
     def __le__(self, other: SizeSet) -> bool:
         return not self - other
 
+    def __str__(self) -> str:
+        """The set as ``tracer sizes`` prints it: ``n = 16k + 12, k >= 11``."""
+        return self.written()
+
     def written(self, symbol: str = "n") -> str:
         """As a person writes it: ``H = 16k + 12, k >= 11``."""
         if not self:

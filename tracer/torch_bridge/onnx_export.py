@@ -86,7 +86,7 @@ def _input_shapes(net: Net) -> list[tuple[int, ...]]:
 def _open_dims(net: Net) -> tuple[dict[int, Any], ...]:
     """For each input its open dims: a symbol of which every residue runs is one, ``16k + 12`` is made of one."""
     try:
-        axes = {symbol: axis.runs for symbol, axis in net.sizes().axes.items()}
+        axes = {symbol: axis.runs for symbol, axis in net.working_sizes().axes.items()}
     except TooLarge:
         axes = {}
     dims = {symbol: _open_dim(symbol, axes.get(symbol)) for symbol in net.symbols}
@@ -175,7 +175,7 @@ def _read_differences(model: bytes, net: Net, fixed: bool) -> list[str]:
     for sizes in [{}] if fixed else _some_sizes(net):
         theirs = again.trace(**{symbols[s]: n for s, n in sizes.items() if s in symbols})
         asked = {**net.trace().sizes, **{s: n for s, n in sizes.items() if s in symbols}}
-        mine = trace(net.network, asked, net.plan().ops)  # with the values that were built
+        mine = trace(net.network, asked, net.solution().ops)  # with the values that were built
         pairs = zip(mine.outputs.items(), theirs.outputs.values())
         at = " ".join(f"{s}={n}" for s, n in sizes.items())
         found += [
@@ -197,7 +197,7 @@ def _input_names(model: bytes) -> list[str]:
 def _some_sizes(net: Net) -> Iterator[dict[str, int]]:
     """The declared sizes, and the next that run, of one symbol at a time."""
     yield {}
-    for symbol, axis in net.sizes().axes.items():
+    for symbol, axis in net.working_sizes().axes.items():
         here = net.trace().sizes[symbol]
         above = axis.runs.at_least(here + 1)
         if above is not None:

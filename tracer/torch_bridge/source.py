@@ -143,7 +143,7 @@ class _File:
         name = printable(self.network.name or "a network").replace("\\", "").replace('"', "'")
         lines = [f"{name}, written from its config.", ""]
         try:
-            axes = self.net.sizes().axes
+            axes = self.net.working_sizes().axes
             lines += (
                 [
                     "Input sizes that run:",

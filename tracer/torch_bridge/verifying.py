@@ -137,7 +137,7 @@ def _is_cheap(mine: Trace) -> bool:
 def _smallest(net: Net, ops: Any) -> list[tuple[dict[str, int], Trace]]:
     """The smallest sizes that run, where they are cheap enough for the CPU."""
     try:
-        axes = net.sizes().axes
+        axes = net.working_sizes().axes
     except TooLarge:
         return []
     sizes = {symbol: (axis.runs.at_least(1) or 1) for symbol, axis in axes.items()}
@@ -148,7 +148,7 @@ def _smallest(net: Net, ops: Any) -> list[tuple[dict[str, int], Trace]]:
 def drawn(net: Net, count: int) -> list[dict[str, int]]:
     """Sizes near the declared ones and near the start of the sets, members and others, always the same."""
     try:
-        axes = net.sizes().axes
+        axes = net.working_sizes().axes
     except TooLarge:
         return []
     declared = net.trace().sizes

@@ -23,6 +23,7 @@ from tracer.drawing.layout import layout
 from tracer.drawing.picture import Picture, picture
 from tracer.geometry.receptive_field import fields
 from tracer.live import Live, live
+from tracer.loading import reloaded
 from tracer.net import Net
 from tracer.network.folding import deepest
 from tracer.ops.base import Op, given_arguments, written
@@ -222,7 +223,7 @@ def _other_layers(net: Net, own: Live) -> Iterator[tuple[Sheet, list[tuple[int, 
         now = network.params[name]
         for value in (n for d in range(1, NEAR + 1) for n in (now - d, now + d) if n >= 1 and room):
             try:
-                other = net.reloaded(network.source, params={**network.given_params, name: value})
+                other = reloaded(net, network.source, params={**network.given_params, name: value})
             except TracerError:
                 continue
             if len(other.network.nodes) <= LARGEST and len(network.nodes) <= LARGEST:
@@ -313,7 +314,7 @@ def _about(op: Op) -> str:
 
 def _sets(net: Net) -> dict[str, dict[str, PageSet]]:
     try:
-        axes = net.sizes().axes
+        axes = net.working_sizes().axes
     except TooLarge:
         return {}
     return {
