@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -49,7 +50,7 @@ class TorchCall:
         """The tensor that it is called with first."""
         return self.args[0] if self.args else self.kwargs.get("input")
 
-    def bound(self, names: str, **defaults: Any) -> dict[str, Any]:
+    def arguments(self, names: str, **defaults: Any) -> dict[str, Any]:
         """The arguments by name. Refused where there are more than these, or an ``out``."""
         words = names.split()
         if self.kwargs.get("out") is not None:
@@ -60,6 +61,10 @@ class TorchCall:
         positional = dict(zip(words, self.args))
         by_keyword = {SPELLINGS.get(word, word): value for word, value in self.kwargs.items()}
         return {**defaults, **positional, **by_keyword}
+
+    def bound(self, names: str, **defaults: Any) -> Any:
+        """The arguments as attributes: ``bound("input dim", dim=0).dim``."""
+        return SimpleNamespace(**self.arguments(names, **defaults))
 
     def refused(self, why: str) -> Unrepresentable:
         """The error that says why, and at which line of the user's source."""
@@ -74,21 +79,10 @@ class TorchCall:
         found = self.tensors.value(tensor)
         return self.value(tensor) if found is None else found
 
-    def add(
-        self,
-        op_name: str,
-        sources: Sequence[Any],
-        arguments: Mapping[str, Any] | None = None,
-        *,
-        owner: Any = None,
-    ) -> torch.Tensor:
-        """One more step; the tensor that stands for what it makes."""
+    def add(self, op_name: str, *sources: Any, owner: Any = None, **arguments: Any) -> Value:
+        """One more step, with the weights of ``owner``; the value that it makes."""
         values = [self.value(source) for source in sources]
-        return self.made(self.recording.add(op_name, values, arguments, owner=owner))
-
-    def made(self, value: Value) -> torch.Tensor:
-        """A new tensor that stands for a value."""
-        return self.tensors.tensor(value)
+        return self.recording.add(op_name, values, arguments, owner=owner)
 
     def sizes(self, sizes: Any) -> tuple[Any, ...]:
         """Sizes that are an argument; refused where it is not known how one was computed."""
@@ -114,13 +108,13 @@ class ModuleCall(TorchCall):
         self.label = label
         """The module's name in the part that calls it."""
 
-    def add_module(self, sources: Sequence[Any], arguments: Mapping[str, Any]) -> torch.Tensor:
+    def add_module(self, *sources: Any, **arguments: Any) -> Any:
         """The step; the module's weights are its own."""
         values = [self.value(source) for source in sources]
         made = self.recording.add(self.name, values, arguments, self.label, owner=self.module)
         if getattr(self.module, "inplace", False):
             return self.tensors.become(sources[0], made)
-        return self.made(made)
+        return made
 
 
 # --- the table -------------------------------------------------------------------------------------------------------
@@ -135,7 +129,7 @@ class Sharing(enum.Enum):
 
 
 class Handler(NamedTuple):
-    """What is done for a function of torch."""
+    """What is done for a function of torch. Values that it gives become tensors, alone or in a tuple."""
 
     run: Callable[[TorchCall], Any]
     sharing: Sharing
@@ -202,30 +196,30 @@ def call(tensors: Tensors, func: Any, args: Sequence[Any], kwargs: Mapping[str, 
         raise made.refused(f"{name} has no operation in a config")
 
     result = handler.run(made)
-    if (changes_first or made.in_place) and isinstance(result, torch.Tensor):
-        return tensors.become(made.first, tensors.values[result])
-    if handler.sharing is Sharing.VIEW:
-        result = _strided(tensors, result, func(*args, **kwargs))
-    if handler.sharing is not Sharing.NONE:
-        _share(tensors, made.first, result, handler.sharing)
-    return result
+    if (changes_first or made.in_place) and isinstance(result, Value):
+        return tensors.become(made.first, result)
+
+    # Torch's own views know their strides: ``view`` refuses some of them.
+    views = func(*args, **kwargs) if handler.sharing is Sharing.VIEW else None
+    given = as_tensors(tensors, result, views)
+    _share(tensors, made.first, given, handler.sharing)
+    return given
 
 
 def call_module(made: ModuleCall, cls: type[torch.nn.Module], arguments: dict[str, Any]) -> Any:
     """The result of a module of this class of torch.nn, which was made with the arguments."""
     handler = MODULE_HANDLERS.get(cls, ModuleHandler(with_tensors_only, Sharing.NONE))
-    result = handler.run(made, arguments)
-    if handler.sharing is not Sharing.NONE:
-        _share(made.tensors, made.first, result, handler.sharing)
-    return result
+    given = as_tensors(made.tensors, handler.run(made, arguments))
+    _share(made.tensors, made.first, given, handler.sharing)
+    return given
 
 
-def with_tensors_only(call: ModuleCall, arguments: dict[str, Any]) -> torch.Tensor:
+def with_tensors_only(call: ModuleCall, arguments: dict[str, Any]) -> Any:
     """The step of a module that is called with tensors and nothing else."""
     given = [*call.args, *call.kwargs.values()]
     if not all(isinstance(one, torch.Tensor) for one in given):
         raise call.refused(f"{call.label} ({call.name}) is called with more than tensors")
-    return call.add_module(given, arguments)
+    return call.add_module(*given, **arguments)
 
 
 def registered_name(name: str) -> tuple[str, bool]:
@@ -241,30 +235,28 @@ def registered_name(name: str) -> tuple[str, bool]:
     return name, False
 
 
+def as_tensors(tensors: Tensors, result: Any, views: Any = None) -> Any:
+    """A handler's result with tensors for its values; torch's own ``views`` where their shapes are the same."""
+    if isinstance(result, Value):
+        is_view = isinstance(views, torch.Tensor) and tuple(views.shape) == result.shape
+        return tensors.note(views, result) if is_view else tensors.tensor(result)
+    if type(result) is not tuple:
+        return result
+
+    fit = isinstance(views, (tuple, list)) and len(views) == len(result)
+    parts = views if fit else [None] * len(result)
+    return tuple(as_tensors(tensors, one, part) for one, part in zip(result, parts))
+
+
 def _share(tensors: Tensors, first: Any, result: Any, sharing: Sharing) -> None:
-    """Note that the results have the memory of the first tensor."""
-    if not isinstance(first, torch.Tensor):
+    """Note that the results have the memory of the first tensor, if they have."""
+    if sharing is Sharing.NONE or not isinstance(first, torch.Tensor):
         return
     for other in result if isinstance(result, tuple) else [result]:
         if isinstance(other, torch.Tensor):
             # A view that changes nothing (x[:]) is all of the tensor.
             same = tensors.value(other) == tensors.value(first)
             tensors.share(first, other, whole=same or sharing is Sharing.WHOLE)
-
-
-def _strided(tensors: Tensors, result: Any, views: Any) -> Any:
-    """The tensors as torch's own views, which know their strides: ``view`` refuses some of them."""
-    if isinstance(result, torch.Tensor) and isinstance(views, torch.Tensor):
-        value = tensors.value(result)
-        if value is None or tuple(views.shape) != value.shape:
-            return result
-        tensors.values[views] = value
-        return views
-
-    are_parts = isinstance(result, tuple) and isinstance(views, (tuple, list))
-    if are_parts and len(result) == len(views):
-        return tuple(_strided(tensors, one, view) for one, view in zip(result, views))
-    return result
 
 
 def has_handler(func: Any) -> bool:

@@ -74,9 +74,12 @@ class Tensors:
 
     def tensor(self, value: Value) -> torch.Tensor:
         """A new tensor without data that stands for a value."""
-        made = empty(value.shape, torch.float32)
-        self.values[made] = value
-        return made
+        return self.note(empty(value.shape, torch.float32), value)
+
+    def note(self, tensor: torch.Tensor, value: Value) -> torch.Tensor:
+        """The tensor, from now on one that stands for the value."""
+        self.values[tensor] = value
+        return tensor
 
     def unknown(self, shape: Sequence[int]) -> torch.Tensor:
         """A new tensor that no step makes; to use it is refused."""

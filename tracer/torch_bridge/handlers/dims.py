@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -26,62 +26,60 @@ def as_tuple(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, (tuple, list)) else (value,)
 
 
-def along(dim: int) -> dict[str, int]:
-    """The argument ``dim`` of a Concat, where it is not the default."""
-    return {} if dim == 1 else {"dim": dim}
-
-
 # --- the same elements in another shape ------------------------------------------------------------------------------
 
 
 @handles("view", "reshape", sharing=Sharing.VIEW)
-def _reshape(call: TorchCall) -> torch.Tensor:
+def _reshape(call: TorchCall) -> Value:
     shape = numbers_given(call)
     if len(shape) == 1 and isinstance(shape[0], torch.dtype):
         raise call.refused("a view as another type")
-    return call.add("Reshape", [call.args[0]], {"shape": call.sizes(shape)})
+    return call.add("Reshape", call.args[0], shape=call.sizes(shape))
 
 
 @handles("view_as", "reshape_as", sharing=Sharing.VIEW)
-def _reshape_as(call: TorchCall) -> torch.Tensor:
+def _reshape_as(call: TorchCall) -> Value:
     (other,) = numbers_given(call)
     shape = call.recording.dims(call.value(other))
-    return call.add("Reshape", [call.args[0]], {"shape": call.sizes(shape)})
+    return call.add("Reshape", call.args[0], shape=call.sizes(shape))
 
 
 @handles("flatten", sharing=Sharing.VIEW)
-def _flatten(call: TorchCall) -> torch.Tensor:
+def _flatten(call: TorchCall) -> Value:
     words = call.bound("input start_dim end_dim", start_dim=0, end_dim=-1)
-    x = words.pop("input")
-    defaults = {"start_dim": 1, "end_dim": -1}
-    return call.add("Flatten", [x], {w: n for w, n in words.items() if n != defaults[w]})
+    arguments = {}
+    if words.start_dim != 1:
+        arguments["start_dim"] = words.start_dim
+    if words.end_dim != -1:
+        arguments["end_dim"] = words.end_dim
+    return call.add("Flatten", words.input, **arguments)
 
 
 @handles("unflatten", sharing=Sharing.VIEW)
-def _unflatten(call: TorchCall) -> torch.Tensor:
+def _unflatten(call: TorchCall) -> Value:
     words = call.bound("input dim sizes")
-    x, dim = words["input"], words["dim"]
+    x, dim = words.input, words.dim
     value = call.value(x)
-    sizes = call.sizes(words["sizes"])
+    sizes = call.sizes(words.sizes)
     if is_plain(sizes):
-        return call.add("Unflatten", [x], {"dim": dim, "unflattened_size": sizes})
+        return call.add("Unflatten", x, dim=dim, unflattened_size=sizes)
 
     dims = call.recording.dims(value)
     dim %= len(dims)
-    return call.add("Reshape", [x], {"shape": (*dims[:dim], *sizes, *dims[dim + 1 :])})
+    return call.add("Reshape", x, shape=(*dims[:dim], *sizes, *dims[dim + 1 :]))
 
 
 @handles("permute", sharing=Sharing.VIEW)
-def _permute(call: TorchCall) -> torch.Tensor:
-    return call.add("Permute", [call.args[0]], {"dims": tuple(numbers_given(call))})
+def _permute(call: TorchCall) -> Value:
+    return call.add("Permute", call.args[0], dims=tuple(numbers_given(call)))
 
 
 @handles("movedim", "moveaxis", sharing=Sharing.VIEW)
-def _move(call: TorchCall) -> torch.Tensor:
+def _move(call: TorchCall) -> Value:
     words = call.bound("input source destination")
-    rank = len(call.value(words["input"]).shape)
-    source = [dim % rank for dim in as_tuple(words["source"])]
-    destination = [dim % rank for dim in as_tuple(words["destination"])]
+    rank = len(call.value(words.input).shape)
+    source = [dim % rank for dim in as_tuple(words.source)]
+    destination = [dim % rank for dim in as_tuple(words.destination)]
 
     # The dims that are not named keep their order.
     rest = iter(dim for dim in range(rank) if dim not in source)
@@ -89,63 +87,67 @@ def _move(call: TorchCall) -> torch.Tensor:
         source[destination.index(place)] if place in destination else next(rest)
         for place in range(rank)
     ]
-    return call.add("Permute", [words["input"]], {"dims": tuple(order)})
+    return call.add("Permute", words.input, dims=tuple(order))
 
 
 @handles("transpose", "swapaxes", "swapdims", sharing=Sharing.VIEW)
-def _transpose(call: TorchCall) -> torch.Tensor:
+def _transpose(call: TorchCall) -> Value:
     words = call.bound("input dim0 dim1")
-    return call.add("Transpose", [words["input"]], {"dim0": words["dim0"], "dim1": words["dim1"]})
+    return call.add("Transpose", words.input, dim0=words.dim0, dim1=words.dim1)
 
 
 @handles(".T", ".H", sharing=Sharing.VIEW)
-def _reversed(call: TorchCall) -> torch.Tensor:
+def _reversed(call: TorchCall) -> Value:
     x = call.value(call.args[0])
     rank = len(x.shape)
     if rank <= 2:
         return _turned(call)
-    return call.add("Permute", [x], {"dims": tuple(reversed(range(rank)))})
+    dims = tuple(reversed(range(rank)))
+    return call.add("Permute", x, dims=dims)
 
 
 @handles("t", ".mT", ".mH", sharing=Sharing.VIEW)
-def _turned(call: TorchCall) -> torch.Tensor:
+def _turned(call: TorchCall) -> Value:
     x = call.value(call.args[0])
     if len(x.shape) < 2:
-        return call.made(x)
-    return call.add("Transpose", [x], {"dim0": -2, "dim1": -1})
+        return x
+    return call.add("Transpose", x, dim0=-2, dim1=-1)
 
 
 @handles("squeeze", sharing=Sharing.VIEW)
-def _squeeze(call: TorchCall) -> torch.Tensor:
+def _squeeze(call: TorchCall) -> Value:
     words = call.bound("input dim", dim=None)
-    arguments = {} if words["dim"] is None else {"dim": words["dim"]}
-    return call.add("Squeeze", [words["input"]], arguments)
+    if words.dim is None:
+        return call.add("Squeeze", words.input)
+    return call.add("Squeeze", words.input, dim=words.dim)
 
 
 @handles("unsqueeze", sharing=Sharing.VIEW)
-def _unsqueeze(call: TorchCall) -> torch.Tensor:
+def _unsqueeze(call: TorchCall) -> Value:
     words = call.bound("input dim")
-    return call.add("Unsqueeze", [words["input"]], {"dim": words["dim"]})
+    return call.add("Unsqueeze", words.input, dim=words.dim)
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------
 
 
 @handles("chunk", sharing=Sharing.VIEW)
-def _chunk(call: TorchCall) -> tuple[torch.Tensor, ...]:
+def _chunk(call: TorchCall) -> tuple[Value, ...]:
     words = call.bound("input chunks dim", dim=0)
-    values = call.recording.add_chunks(call.value(words["input"]), words["chunks"], words["dim"])
-    return tuple(map(call.made, values))
+    value = call.value(words.input)
+    return tuple(call.recording.add_chunks(value, words.chunks, words.dim))
 
 
 @handles("split", "split_with_sizes", sharing=Sharing.VIEW)
-def _split(call: TorchCall) -> tuple[torch.Tensor, ...]:
-    words = call.bound("input split_size dim", dim=0)
-    names = ("split_size_or_sections", "split_sizes", "split_size")
-    given = next(words[name] for name in names if name in words)
-    value, dim = call.value(words["input"]), words["dim"]
+def _split(call: TorchCall) -> tuple[Value, ...]:
+    words = call.arguments("input split_size dim", dim=0)
+    spellings = ("split_size_or_sections", "split_sizes", "split_size")
+    given = next(words[word] for word in spellings if word in words)
+    value = call.value(words["input"])
+    dim = words["dim"]
 
-    parts, start = [], 0
+    parts = []
+    start = 0
     for size in _sizes_of_parts(call, given, value, dim):
         parts.append(_narrowed(call, value, dim, start, start + size))
         start = start + size
@@ -169,45 +171,49 @@ def _tensor_split(call: TorchCall) -> Any:
 
 
 @handles("narrow", sharing=Sharing.VIEW)
-def _narrow(call: TorchCall) -> torch.Tensor:
+def _narrow(call: TorchCall) -> Value:
     words = call.bound("input dim start length")
-    start, length = words["start"], words["length"]
-    return _narrowed(call, call.value(words["input"]), words["dim"], start, start + length)
+    value = call.value(words.input)
+    stop = words.start + words.length
+    return _narrowed(call, value, words.dim, words.start, stop)
 
 
-def _narrowed(call: TorchCall, value: Value, dim: int, start: Any, stop: Any) -> torch.Tensor:
+def _narrowed(call: TorchCall, value: Value, dim: int, start: Any, stop: Any) -> Value:
     """The positions of a dim from ``start`` to before ``stop``."""
     call.sizes((start, stop))
     if start == 0 and is_size(stop, value, dim):
-        return call.made(value)
+        return value
 
-    arguments = {"dim": dim, "start": start, "stop": stop}
     if is_zero(start):
-        del arguments["start"]
-    return call.add("Slice", [value], arguments)
+        return call.add("Slice", value, dim=dim, stop=stop)
+    return call.add("Slice", value, dim=dim, start=start, stop=stop)
 
 
 @handles("__iter__")
 def _iterate(call: TorchCall) -> Any:
-    return iter(_unbind(call))
+    parts = _unbind(call)
+    return iter([call.tensors.tensor(part) for part in parts])
 
 
 @handles("unbind", sharing=Sharing.VIEW)
-def _unbind(call: TorchCall) -> tuple[torch.Tensor, ...]:
+def _unbind(call: TorchCall) -> tuple[Value, ...]:
     words = call.bound("input dim", dim=0)
-    value, dim = call.value(words["input"]), words["dim"]
-    if not isinstance(value.sizes[dim], int):
+    value = call.value(words.input)
+    if not isinstance(value.sizes[words.dim], int):
         raise call.refused("as many tensors as the input's size gives")
-    return tuple(_selected(call, value, dim, index) for index in range(value.shape[dim]))
+
+    count = value.shape[words.dim]
+    return tuple(_selected(call, value, words.dim, index) for index in range(count))
 
 
 @handles("select", sharing=Sharing.VIEW)
-def _select(call: TorchCall) -> torch.Tensor:
+def _select(call: TorchCall) -> Value:
     words = call.bound("input dim index")
-    return _selected(call, call.value(words["input"]), words["dim"], words["index"])
+    value = call.value(words.input)
+    return _selected(call, value, words.dim, words.index)
 
 
-def _selected(call: TorchCall, value: Value, dim: int, index: int) -> torch.Tensor:
+def _selected(call: TorchCall, value: Value, dim: int, index: int) -> Value:
     """One position of a dim, which is dropped."""
     dim %= len(value.shape)
     call.sizes((index,))
@@ -218,45 +224,47 @@ def _selected(call: TorchCall, value: Value, dim: int, index: int) -> torch.Tens
             f"index {index} is out of bounds for dimension {dim} with size {value.shape[dim]}"
         )
 
-    one = call.value(_one_position(call, value, dim, index))
+    one = _one_position(call, value, dim, index)
     if isinstance(one.sizes[dim], int):
-        return call.add("Squeeze", [one], {"dim": dim})
+        return call.add("Squeeze", one, dim=dim)
 
     # The part's size is 1 here, but over the symbols it is not known to be: Squeeze would refuse it.
     sizes = call.recording.dims(one)
-    return call.add("Reshape", [one], {"shape": (*sizes[:dim], *sizes[dim + 1 :])})
+    shape = (*sizes[:dim], *sizes[dim + 1 :])
+    return call.add("Reshape", one, shape=shape)
 
 
-def _one_position(call: TorchCall, value: Value, dim: int, index: int) -> torch.Tensor:
+def _one_position(call: TorchCall, value: Value, dim: int, index: int) -> Value:
     """One position of a dim, as a dim of size 1."""
     size = value.sizes[dim]
     if isinstance(size, int) and size == 1:
-        return call.made(value)
+        return value
     if isinstance(size, int) and index < 0:
         index += value.shape[dim]
 
-    stop = {} if index == -1 else {"stop": index + 1}
-    return call.add("Slice", [value], {"dim": dim, "start": index, **stop})
+    if index == -1:
+        return call.add("Slice", value, dim=dim, start=index)
+    return call.add("Slice", value, dim=dim, start=index, stop=index + 1)
 
 
 @handles("__getitem__", sharing=Sharing.VIEW)
-def _item(call: TorchCall) -> torch.Tensor:
+def _item(call: TorchCall) -> Value:
     tensor, index = call.args
     value = call.value(tensor)
 
     dim = 0
     for one in _indices(index, len(value.shape)):
         if one is None:
-            value = call.value(call.add("Unsqueeze", [value], {"dim": dim}))
+            value = call.add("Unsqueeze", value, dim=dim)
             dim += 1
         elif isinstance(one, slice):
             value = _sliced(call, value, dim, one)
             dim += 1
         elif isinstance(one, int) and not isinstance(one, bool):
-            value = call.value(_selected(call, value, dim, one))
+            value = _selected(call, value, dim, one)
         else:
             raise call.refused("a tensor, list or mask as an index")
-    return call.made(value)
+    return value
 
 
 def _indices(index: Any, rank: int) -> list[Any]:
@@ -280,15 +288,17 @@ def _sliced(call: TorchCall, value: Value, dim: int, part: slice) -> Value:
     if isinstance(part.step, RunTimeSize):
         raise call.refused("a step that is computed from the input's size")
 
+    start = _from_the_front(call, part.start, value, dim)
+    stop = _from_the_front(call, part.stop, value, dim)
+
     arguments: dict[str, Any] = {"dim": dim}
-    for word, end in (("start", part.start), ("stop", part.stop)):
-        position = _from_the_front(call, end, value, dim)
-        is_default = position is None or (word == "start" and is_zero(position))
-        if not is_default:
-            arguments[word] = position
+    if start is not None and not is_zero(start):
+        arguments["start"] = start
+    if stop is not None:
+        arguments["stop"] = stop
     if part.step not in (None, 1):
         arguments["step"] = part.step
-    return call.value(call.add("Slice", [value], arguments))
+    return call.add("Slice", value, **arguments)
 
 
 def _takes_all(part: slice, value: Value, dim: int) -> bool:
@@ -312,24 +322,26 @@ def _from_the_front(call: TorchCall, end: Any, value: Value, dim: int) -> Any:
 
 
 @handles("expand", "broadcast_to", sharing=Sharing.VIEW)
-def _expand(call: TorchCall) -> torch.Tensor:
+def _expand(call: TorchCall) -> Value:
     value = call.value(call.args[0])
     return _expanded(call, value, call.sizes(numbers_given(call)))
 
 
 @handles("expand_as", sharing=Sharing.VIEW)
-def _expand_as(call: TorchCall) -> torch.Tensor:
+def _expand_as(call: TorchCall) -> Value:
     value = call.value(call.args[0])
     (other,) = numbers_given(call)
     return _expanded(call, value, call.sizes(call.recording.dims(call.value(other))))
 
 
-def _expanded(call: TorchCall, value: Value, sizes: tuple[Any, ...]) -> torch.Tensor:
+def _expanded(call: TorchCall, value: Value, sizes: tuple[Any, ...]) -> Value:
     """A value expanded to the sizes; the value itself where it has them already."""
     has_them = len(sizes) == len(value.shape) and all(
         _is_minus_one(n) or is_size(n, value, dim) for dim, n in enumerate(sizes)
     )
-    return call.made(value) if has_them else call.add("Expand", [value], {"shape": sizes})
+    if has_them:
+        return value
+    return call.add("Expand", value, shape=sizes)
 
 
 def _is_minus_one(n: Any) -> bool:
@@ -340,35 +352,35 @@ MAX_COPIES = 256
 
 
 @handles("repeat", "tile")
-def _repeat(call: TorchCall) -> torch.Tensor:
+def _repeat(call: TorchCall) -> Value:
     value = call.value(call.args[0])
     times = call.sizes(numbers_given(call))
     if not is_plain(times):
         raise call.refused("as many copies as the input's size gives")
 
     for _ in range(len(times) - len(value.shape)):
-        value = call.value(call.add("Unsqueeze", [value], {"dim": 0}))
+        value = call.add("Unsqueeze", value, dim=0)
 
     first = len(value.shape) - len(times)
     for dim, count in enumerate(times, first):
         if not 1 <= count <= MAX_COPIES:
             raise call.refused(f"{count} copies")
         if count > 1:
-            value = call.value(call.add("Concat", [value] * count, along(dim)))
-    return call.made(value)
+            value = _joined(call, [value] * count, dim)
+    return value
 
 
 @handles("roll")
-def _roll(call: TorchCall) -> torch.Tensor:
+def _roll(call: TorchCall) -> Value:
     words = call.bound("input shifts dims", dims=None)
-    value = call.value(words["input"])
-    shifts, dims = as_tuple(words["shifts"]), as_tuple(words["dims"])
-    if words["dims"] is None or not is_plain(shifts):
+    value = call.value(words.input)
+    shifts, dims = as_tuple(words.shifts), as_tuple(words.dims)
+    if words.dims is None or not is_plain(shifts):
         raise call.refused("a roll of the flattened tensor, or by the input's size")
 
     for shift, dim in zip(shifts, dims):
         value = _rolled(call, value, dim % len(value.shape), shift)
-    return call.made(value)
+    return value
 
 
 def _rolled(call: TorchCall, value: Value, dim: int, shift: int) -> Value:
@@ -380,9 +392,16 @@ def _rolled(call: TorchCall, value: Value, dim: int, shift: int) -> Value:
         return value
 
     cut = value.shape[dim] - shift
-    behind = call.add("Slice", [value], {"dim": dim, "start": cut})
-    before = call.add("Slice", [value], {"dim": dim, "stop": cut})
-    return call.value(call.add("Concat", [behind, before], along(dim)))
+    behind = call.add("Slice", value, dim=dim, start=cut)
+    before = call.add("Slice", value, dim=dim, stop=cut)
+    return _joined(call, [behind, before], dim)
+
+
+def _joined(call: TorchCall, values: Sequence[Value], dim: int) -> Value:
+    """Values behind each other along a dim; a config's default is 1."""
+    if dim == 1:
+        return call.add("Concat", *values)
+    return call.add("Concat", *values, dim=dim)
 
 
 # --- reductions ------------------------------------------------------------------------------------------------------
@@ -391,45 +410,48 @@ REDUCTIONS = {"mean": "Mean", "sum": "Sum", "amax": "Amax", "amin": "Amin"}
 
 
 @handles(*REDUCTIONS)
-def _reduction(call: TorchCall) -> torch.Tensor:
+def _reduction(call: TorchCall) -> Value:
     words = call.bound("input dim keepdim", dim=None, keepdim=False)
-    dim = None if words["dim"] in (None, ()) else words["dim"]
-    return call.add(REDUCTIONS[call.name], [words["input"]], _reduced(dim, words["keepdim"]))
+    if words.dim == ():
+        words.dim = None
+    return _reduced(call, REDUCTIONS[call.name], words.input, words)
 
 
-def _reduced(dim: Any, keepdim: bool) -> Mapping[str, Any]:
-    """The arguments of a reduction, where they are not the defaults."""
+def _reduced(call: TorchCall, op_name: str, x: Any, words: Any) -> Value:
+    """A reduction of ``x`` over ``words.dim``; over all dims where that is None."""
     arguments: dict[str, Any] = {}
-    if dim is not None:
-        arguments["dim"] = tuple(dim) if isinstance(dim, (tuple, list)) else dim
-    if keepdim:
+    if isinstance(words.dim, (tuple, list)):
+        arguments["dim"] = tuple(words.dim)
+    elif words.dim is not None:
+        arguments["dim"] = words.dim
+    if words.keepdim:
         arguments["keepdim"] = True
-    return arguments
+    return call.add(op_name, x, **arguments)
 
 
 @handles("norm", "linalg_norm", "linalg_vector_norm", "vector_norm")
-def _norm(call: TorchCall) -> torch.Tensor:
-    words = call.bound("input p dim keepdim", p=2, dim=None, keepdim=False)
-    order = words.get("ord", words["p"])
+def _norm(call: TorchCall) -> Value:
+    words = call.bound("input p dim keepdim", p=2, dim=None, keepdim=False, ord=None)
+    order = words.p if words.ord is None else words.ord
     if order not in (2, 2.0, "fro", None):
         raise call.refused(f"the norm {order!r}")
 
-    squares = call.add("Pointwise", [words["input"]], {"function": "square"})
-    total = call.add("Sum", [squares], _reduced(words["dim"], words["keepdim"]))
-    return call.add("Pointwise", [total], {"function": "sqrt"})
+    squares = call.add("Pointwise", words.input, function="square")
+    total = _reduced(call, "Sum", squares, words)
+    return call.add("Pointwise", total, function="sqrt")
 
 
 @handles("normalize")
-def _normalize(call: TorchCall) -> torch.Tensor:
+def _normalize(call: TorchCall) -> Value:
     words = call.bound("input p dim eps", p=2.0, dim=1, eps=1e-12)
-    if words["p"] != 2:
+    if words.p != 2:
         raise call.refused(f"normalize by the norm {words['p']!r}")
 
-    squares = call.add("Pointwise", [words["input"]], {"function": "square"})
-    total = call.add("Sum", [squares], {"dim": words["dim"], "keepdim": True})
-    length = call.add("Pointwise", [total], {"function": "sqrt"})
-    least = call.add("Hardtanh", [length], {"min_val": float(words["eps"]), "max_val": math.inf})
-    return call.add("Div", [words["input"], least])
+    squares = call.add("Pointwise", words.input, function="square")
+    total = call.add("Sum", squares, dim=words.dim, keepdim=True)
+    length = call.add("Pointwise", total, function="sqrt")
+    least = call.add("Hardtanh", length, min_val=float(words.eps), max_val=math.inf)
+    return call.add("Div", words.input, least)
 
 
 @handles("max")
@@ -445,11 +467,11 @@ def _min(call: TorchCall) -> Any:
 def _extreme(call: TorchCall, reduction: str, merge: str, pair: Any) -> Any:
     """The largest or least: of two tensors, of a whole tensor, or along a dim as a pair with its unknown indices."""
     words = call.bound("input dim keepdim", dim=None, keepdim=False)
-    x, dim = words["input"], words["dim"]
-    if isinstance(dim, torch.Tensor):
-        return call.add(merge, [x, dim])
-    if dim is None:
-        return call.add(reduction, [x])
+    if isinstance(words.dim, torch.Tensor):
+        return call.add(merge, words.input, words.dim)
+    if words.dim is None:
+        return call.add(reduction, words.input)
 
-    found = call.add(reduction, [x], _reduced(dim, words["keepdim"]))
-    return pair((found, call.tensors.unknown(call.value(found).shape)))
+    found = _reduced(call, reduction, words.input, words)
+    indices = call.tensors.unknown(found.shape)
+    return pair((call.tensors.tensor(found), indices))

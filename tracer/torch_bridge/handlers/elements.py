@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import torch
 
+from tracer.importing.recording import Value
 from tracer.ops.pointwise import Function
 from tracer.torch_bridge.dispatch import TorchCall, handles, is_size, number_of
 from tracer.torch_bridge.modules import defaults_of
@@ -27,10 +28,10 @@ SAYS_NOTHING = ("_stacklevel", "dtype")
 
 
 @handles(*ACTIVATIONS)
-def _activation(call: TorchCall) -> torch.Tensor:
+def _activation(call: TorchCall) -> Value:
     op_name = ACTIVATIONS[call.registered]
     defaults = defaults_of(op_name)
-    words = call.bound(" ".join(["input", *defaults]))
+    words = call.arguments(" ".join(["input", *defaults]))
 
     x = words.pop("input")
     call.in_place |= words.pop("inplace", False) is True
@@ -39,31 +40,31 @@ def _activation(call: TorchCall) -> torch.Tensor:
         for word, value in words.items()
         if word not in SAYS_NOTHING and (word not in defaults or value != defaults[word])
     }
-    return call.add(op_name, [x], arguments)
+    return call.add(op_name, x, **arguments)
 
 
 @handles("clamp", "clip")
-def _clamp(call: TorchCall) -> torch.Tensor:
+def _clamp(call: TorchCall) -> Value:
     return _clamped(call, "input min max")
 
 
 @handles("clamp_min")
-def _clamp_min(call: TorchCall) -> torch.Tensor:
+def _clamp_min(call: TorchCall) -> Value:
     return _clamped(call, "input min")
 
 
 @handles("clamp_max")
-def _clamp_max(call: TorchCall) -> torch.Tensor:
+def _clamp_max(call: TorchCall) -> Value:
     return _clamped(call, "input max")
 
 
-def _clamped(call: TorchCall, names: str) -> torch.Tensor:
+def _clamped(call: TorchCall, names: str) -> Value:
     words = call.bound(names, min=None, max=None)
-    least = -math.inf if words["min"] is None else words["min"]
-    most = math.inf if words["max"] is None else words["max"]
+    least = -math.inf if words.min is None else words.min
+    most = math.inf if words.max is None else words.max
     if not all(isinstance(bound, (int, float)) for bound in (least, most)):
         raise call.refused(f"{call.name} by tensors")
-    return call.add("Hardtanh", [words["input"]], {"min_val": float(least), "max_val": float(most)})
+    return call.add("Hardtanh", words.input, min_val=float(least), max_val=float(most))
 
 
 POINTWISE: dict[str, str] = {
@@ -75,21 +76,21 @@ POINTWISE: dict[str, str] = {
 
 
 @handles(*POINTWISE)
-def _pointwise(call: TorchCall) -> torch.Tensor:
-    return call.add("Pointwise", [call.args[0]], {"function": POINTWISE[call.registered]})
+def _pointwise(call: TorchCall) -> Value:
+    return call.add("Pointwise", call.args[0], function=POINTWISE[call.registered])
 
 
 POWERS = {2: "square", 0.5: "sqrt", -0.5: "rsqrt", -1: "reciprocal"}
 
 
 @handles("pow", "__pow__")
-def _power(call: TorchCall) -> torch.Tensor:
+def _power(call: TorchCall) -> Value:
     words = call.bound("input exponent")
-    exponent = number_of(words["exponent"])
+    exponent = number_of(words.exponent)
     function = None if exponent is None else POWERS.get(exponent)
     if function is None:
         raise call.refused(f"the power {words['exponent']!r}")
-    return call.add("Pointwise", [words["input"]], {"function": function})
+    return call.add("Pointwise", words.input, function=function)
 
 
 # --- arithmetic ------------------------------------------------------------------------------------------------------
@@ -102,63 +103,70 @@ MERGES = {
 
 
 @handles(*MERGES)
-def _merge(call: TorchCall) -> torch.Tensor:
-    words = call.bound("input other alpha", alpha=1)
-    if words["alpha"] != 1 or words.get("rounding_mode") is not None:
+def _merge(call: TorchCall) -> Value:
+    words = call.bound("input other alpha", alpha=1, rounding_mode=None)
+    if words.alpha != 1 or words.rounding_mode is not None:
         raise call.refused(f"{call.name} with alpha or rounding_mode")
 
-    a, b = words["input"], words["other"]
+    op_name = MERGES[call.registered]
+    a = words.input
+    b = words.other
     number = None if call.tensors.value(b) is not None else number_of(b)
+
     if number is not None:
-        return _with_number(call, MERGES[call.registered], a, number)
+        return _with_number(call, op_name, a, number)
     if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
-        return call.add(MERGES[call.registered], [a, b])
+        return call.add(op_name, a, b)
     raise call.refused(f"{call.name} of a tensor and {b!r}")
 
 
-def _with_number(call: TorchCall, op_name: str, x: Any, number: float) -> torch.Tensor:
+def _with_number(call: TorchCall, op_name: str, x: Any, number: float) -> Value:
     """A tensor plus, minus, times or over a number."""
-    if op_name in ("Maximum", "Minimum"):
-        raise call.refused(f"{call.name} of a tensor and a number")
-    scaled = {
-        "Add": {"offset": float(number)},
-        "Sub": {"offset": -float(number)},
-        "Mul": {"factor": float(number)},
-        "Div": {"factor": 1 / number if number else math.inf},
-    }[op_name]
-    return call.add("Scale", [x], scaled)
+    if op_name == "Add":
+        return call.add("Scale", x, offset=float(number))
+    if op_name == "Sub":
+        return call.add("Scale", x, offset=-float(number))
+    if op_name == "Mul":
+        return call.add("Scale", x, factor=float(number))
+    if op_name == "Div":
+        inverse = math.inf if number == 0 else 1 / number
+        return call.add("Scale", x, factor=inverse)
+    raise call.refused(f"{call.name} of a tensor and a number")
 
 
 @handles("rsub", "__rsub__")
-def _reversed_difference(call: TorchCall) -> torch.Tensor:
+def _reversed_difference(call: TorchCall) -> Value:
     words = call.bound("input other alpha", alpha=1)
-    if words["alpha"] != 1:
+    if words.alpha != 1:
         raise call.refused(f"{call.name} with alpha or rounding_mode")
 
-    number = number_of(words["other"])
+    number = number_of(words.other)
     if number is None:
-        return call.add("Sub", [words["other"], words["input"]])
-    return call.add("Scale", [words["input"]], {"factor": -1.0, "offset": float(number)})
+        return call.add("Sub", words.other, words.input)
+    return call.add("Scale", words.input, factor=-1.0, offset=float(number))
 
 
 @handles("__rtruediv__", "__rdiv__")
-def _reversed_quotient(call: TorchCall) -> torch.Tensor:
+def _reversed_quotient(call: TorchCall) -> Value:
     x, other = call.args
     number = number_of(other)
     if number is None:
-        return call.add("Div", [other, x])
+        return call.add("Div", other, x)
 
-    inverse = call.add("Pointwise", [x], {"function": "reciprocal"})
-    return inverse if number == 1 else call.add("Scale", [inverse], {"factor": float(number)})
+    inverse = call.add("Pointwise", x, function="reciprocal")
+    if number == 1:
+        return inverse
+    return call.add("Scale", inverse, factor=float(number))
 
 
 # --- joins -----------------------------------------------------------------------------------------------------------
 
 
 @handles("cat", "concat", "concatenate")
-def _concat(call: TorchCall) -> torch.Tensor:
+def _concat(call: TorchCall) -> Value:
     words = call.bound("tensors dim", dim=0)
-    dim, tensors = words["dim"], list(words["tensors"])
+    dim = words.dim
+    tensors = list(words.tensors)
     sizes_of_zeros = [call.tensors.zeros.get(tensor) for tensor in tensors]
 
     if len(tensors) == 2:
@@ -167,12 +175,14 @@ def _concat(call: TorchCall) -> torch.Tensor:
             return _padded(call, tensors[1], dim, before, in_front=True)
         if behind is not None and before is None:
             return _padded(call, tensors[0], dim, behind, in_front=False)
-    return call.add("Concat", tensors, {} if dim == 1 else {"dim": dim})
+    if dim == 1:
+        return call.add("Concat", *tensors)
+    return call.add("Concat", *tensors, dim=dim)
 
 
 def _padded(
     call: TorchCall, tensor: Any, dim: int, zeros: tuple[Any, ...], *, in_front: bool
-) -> torch.Tensor:
+) -> Value:
     """A tensor with zeros of these sizes before or behind it."""
     value = call.value(tensor)
     rank = len(value.shape)
@@ -187,11 +197,13 @@ def _padded(
     (count,) = call.sizes(zeros[dim])
     padding: list[Any] = [0] * (2 * (rank - dim))
     padding[-2 if in_front else -1] = count
-    return call.add(f"ZeroPad{min(rank - dim, 3)}d", [value], {"padding": tuple(padding)})
+    axes = min(rank - dim, 3)
+    return call.add(f"ZeroPad{axes}d", value, padding=tuple(padding))
 
 
 @handles("stack")
-def _stack(call: TorchCall) -> torch.Tensor:
+def _stack(call: TorchCall) -> Value:
     words = call.bound("tensors dim", dim=0)
-    arguments = {} if words["dim"] == 0 else {"dim": words["dim"]}
-    return call.add("Stack", list(words["tensors"]), arguments)
+    if words.dim == 0:
+        return call.add("Stack", *words.tensors)
+    return call.add("Stack", *words.tensors, dim=words.dim)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import nn
 
 from tracer.importing.recording import Value
@@ -26,28 +25,30 @@ handles_modules(nn.Flatten, nn.Unflatten, sharing=Sharing.VIEW)(with_tensors_onl
 def _pooled(call: ModuleCall, arguments: dict[str, Any]) -> Any:
     gives_indices = arguments.pop("return_indices", False)
     made = with_tensors_only(call, arguments)
-    return (made, call.tensors.indices_of(call.value(made))) if gives_indices else made
+    if not gives_indices:
+        return made
+    return made, call.tensors.indices_of(call.value(made))
 
 
 @handles_modules(nn.MaxUnpool1d, nn.MaxUnpool2d, nn.MaxUnpool3d)
-def _unpooled(call: ModuleCall, arguments: dict[str, Any]) -> torch.Tensor:
+def _unpooled(call: ModuleCall, arguments: dict[str, Any]) -> Any:
     words = call.bound("input indices output_size", output_size=None)
-    pooled = call.tensors.indices.get(words["indices"])
+    pooled = call.tensors.indices.get(words.indices)
     if pooled is None:
         raise call.refused("indices that no max pooling of this network gives")
 
     arguments["indices"] = pooled
-    if words["output_size"] is not None:
-        arguments["output_size"] = _wanted_size(call, words["output_size"])
-    return call.add_module([words["input"]], arguments)
+    if words.output_size is not None:
+        arguments["output_size"] = _wanted_size(call, words.output_size)
+    return call.add_module(words.input, **arguments)
 
 
 @handles_modules(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-def _transposed(call: ModuleCall, arguments: dict[str, Any]) -> torch.Tensor:
+def _transposed(call: ModuleCall, arguments: dict[str, Any]) -> Any:
     words = call.bound("input output_size", output_size=None)
-    if words["output_size"] is not None:
-        arguments["output_size"] = _wanted_size(call, words["output_size"])
-    return call.add_module([words["input"]], arguments)
+    if words.output_size is not None:
+        arguments["output_size"] = _wanted_size(call, words.output_size)
+    return call.add_module(words.input, **arguments)
 
 
 def _wanted_size(call: ModuleCall, output_size: Any) -> Value:
@@ -65,16 +66,15 @@ def _wanted_size(call: ModuleCall, output_size: Any) -> Value:
 def _multihead(call: ModuleCall, arguments: dict[str, Any]) -> Any:
     words = call.bound(
         "query key value key_padding_mask need_weights attn_mask average_attn_weights is_causal",
-        key_padding_mask=None, attn_mask=None,
-    )  # fmt: skip
-    if words["key_padding_mask"] is not None or words["attn_mask"] is not None:
+        key_padding_mask=None,
+        attn_mask=None,
+    )
+    if words.key_padding_mask is not None or words.attn_mask is not None:
         raise call.refused("attention with a mask")
 
-    query, key, value = (words[word] for word in ("query", "key", "value"))
-    if query is key is value:
-        sources = [query]
-    elif key is value:
-        sources = [query, key]
-    else:
-        sources = [query, key, value]
-    return call.add_module(sources, arguments), None
+    sources = [words.query]
+    if not words.query is words.key is words.value:
+        sources.append(words.key)
+    if words.key is not words.value:
+        sources.append(words.value)
+    return call.add_module(*sources, **arguments), None

@@ -6,84 +6,100 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import torch
-
 from tracer.importing.recording import Value
 from tracer.torch_bridge.dispatch import TorchCall, handles
 
 
-@handles("matmul", "__matmul__", "bmm", "mm")
-def _matmul(call: TorchCall) -> torch.Tensor:
+@handles("matmul", "__matmul__")
+def _matmul(call: TorchCall) -> Value:
     words = call.bound("input other")
-    return call.add("MatMul", [words["input"], words.get("other", words.get("mat2"))])
+    return call.add("MatMul", words.input, words.other)
+
+
+@handles("bmm", "mm")
+def _matrix_product(call: TorchCall) -> Value:
+    words = call.bound("input mat2")
+    return call.add("MatMul", words.input, words.mat2)
 
 
 @handles("addcmul")
-def _add_product(call: TorchCall) -> torch.Tensor:
+def _add_product(call: TorchCall) -> Value:
     return _added_merge(call, "Mul")
 
 
 @handles("addcdiv")
-def _add_quotient(call: TorchCall) -> torch.Tensor:
+def _add_quotient(call: TorchCall) -> Value:
     return _added_merge(call, "Div")
 
 
-def _added_merge(call: TorchCall, op_name: str) -> torch.Tensor:
+def _added_merge(call: TorchCall, op_name: str) -> Value:
     """A tensor plus the scaled product or quotient of two others."""
     words = call.bound("input tensor1 tensor2 value", value=1)
-    joined = call.add(op_name, [words["tensor1"], words["tensor2"]])
-    return call.add("Add", [words["input"], _scaled(call, joined, words["value"])])
+    joined = call.add(op_name, words.tensor1, words.tensor2)
+    return call.add("Add", words.input, _scaled(call, joined, words.value))
 
 
-@handles("addmm", "baddbmm")
-def _add_matmul(call: TorchCall) -> torch.Tensor:
-    words = call.bound("input batch1 batch2 beta alpha", beta=1, alpha=1)
-    left = words.get("mat1", words.get("batch1"))
-    right = words.get("mat2", words.get("batch2"))
+@handles("addmm")
+def _add_matmul(call: TorchCall) -> Any:
+    words = call.bound("input mat1 mat2", beta=1, alpha=1)
+    return _added_product(call, words, words.mat1, words.mat2)
 
-    product = _scaled(call, call.add("MatMul", [left, right]), words["alpha"])
-    if words["beta"] == 0:
-        return product
-    return call.add("Add", [_scaled(call, words["input"], words["beta"]), product])
+
+@handles("baddbmm")
+def _add_batch_of_matmul(call: TorchCall) -> Any:
+    words = call.bound("input batch1 batch2", beta=1, alpha=1)
+    return _added_product(call, words, words.batch1, words.batch2)
+
+
+def _added_product(call: TorchCall, words: Any, left: Any, right: Any) -> Any:
+    """beta · input + alpha · (left @ right)"""
+    product = call.add("MatMul", left, right)
+    scaled = _scaled(call, product, words.alpha)
+    if words.beta == 0:
+        return scaled
+    return call.add("Add", _scaled(call, words.input, words.beta), scaled)
 
 
 @handles("addbmm")
-def _add_summed_matmul(call: TorchCall) -> torch.Tensor:
+def _add_summed_matmul(call: TorchCall) -> Value:
     raise call.refused("addbmm")
 
 
-def _scaled(call: TorchCall, tensor: torch.Tensor, factor: float) -> torch.Tensor:
+def _scaled(call: TorchCall, tensor: Any, factor: float) -> Any:
     if factor == 1:
         return tensor
-    return call.add("Scale", [tensor], {"factor": float(factor)})
+    return call.add("Scale", tensor, factor=float(factor))
 
 
 @handles("scaled_dot_product_attention")
-def _attention(call: TorchCall) -> torch.Tensor:
+def _attention(call: TorchCall) -> Value:
     words = call.bound(
         "query key value attn_mask dropout_p is_causal scale",
         attn_mask=None,
         dropout_p=0.0,
         is_causal=False,
+        scale=None,
+        enable_gqa=False,
     )
-    mask = words["attn_mask"]
-    if words["is_causal"] or words["dropout_p"] or words.get("enable_gqa"):
+    mask = words.attn_mask
+    if words.is_causal or words.dropout_p or words.enable_gqa:
         raise call.refused("attention that is causal, grouped or with dropout")
     if mask is not None and not mask.is_floating_point():
         raise call.refused("attention with a mask of truth values")
 
-    query, scale = words["query"], words.get("scale")
+    scale = words.scale
     if scale is None:
-        scale = 1 / math.sqrt(call.value(query).shape[-1])
+        features = call.value(words.query).shape[-1]
+        scale = 1 / math.sqrt(features)
 
-    scaled = call.add("Scale", [query], {"factor": float(scale)})
-    turned = call.add("Transpose", [words["key"]], {"dim0": -2, "dim1": -1})
-    logits = call.add("MatMul", [scaled, turned])
+    scaled = call.add("Scale", words.query, factor=float(scale))
+    turned = call.add("Transpose", words.key, dim0=-2, dim1=-1)
+    logits = call.add("MatMul", scaled, turned)
     if mask is not None:
-        logits = call.add("Add", [logits, mask])
+        logits = call.add("Add", logits, mask)
 
-    weights = call.add("Softmax", [logits], {"dim": -1})
-    return call.add("MatMul", [weights, words["value"]])
+    weights = call.add("Softmax", logits, dim=-1)
+    return call.add("MatMul", weights, words.value)
 
 
 # --- einsum ----------------------------------------------------------------------------------------------------------
@@ -97,7 +113,7 @@ class Lettered(NamedTuple):
 
 
 @handles("einsum")
-def _einsum(call: TorchCall) -> torch.Tensor:
+def _einsum(call: TorchCall) -> Value:
     equation, *operands = call.args
     is_list = len(operands) == 1 and isinstance(operands[0], (list, tuple))
     tensors = list(operands[0]) if is_list else operands
@@ -109,7 +125,7 @@ def _einsum(call: TorchCall) -> torch.Tensor:
         _without(call, Lettered(value, term), keep=output + "".join(terms[:i] + terms[i + 1 :]))
         for i, (value, term) in enumerate(zip(values, terms))
     ]
-    return call.made(_joined(call, terms_with_values, output))
+    return _joined(call, terms_with_values, output)
 
 
 def _terms_of(call: TorchCall, equation: str, count: int) -> tuple[list[str], str]:
@@ -128,7 +144,7 @@ def _without(call: TorchCall, term: Lettered, keep: str) -> Lettered:
     alone = tuple(dim for dim, letter in enumerate(term.letters) if letter not in keep)
     if not alone:
         return term
-    summed = call.value(call.add("Sum", [term.value], {"dim": alone}))
+    summed = call.add("Sum", term.value, dim=alone)
     return Lettered(summed, "".join(letter for letter in term.letters if letter in keep))
 
 
@@ -145,7 +161,7 @@ def _ordered(call: TorchCall, term: Lettered, wanted: str) -> Value:
     if term.letters == wanted:
         return term.value
     dims = tuple(map(term.letters.index, wanted))
-    return call.value(call.add("Permute", [term.value], {"dims": dims}))
+    return call.add("Permute", term.value, dims=dims)
 
 
 def _contracted(call: TorchCall, a: Lettered, b: Lettered, output: str) -> Value:
@@ -159,11 +175,11 @@ def _contracted(call: TorchCall, a: Lettered, b: Lettered, output: str) -> Value
     sizes = {**_sizes_by_letter(call, a), **_sizes_by_letter(call, b)}
     left = _as_matrices(call, a, (batch, rows, summed), sizes)
     right = _as_matrices(call, b, (batch, summed, columns), sizes)
-    made = call.value(call.add("MatMul", [left, right]))
+    made = call.add("MatMul", left, right)
 
     if not len(rows) == len(columns) == 1:
         shape = tuple(sizes[letter] for letter in batch + rows + columns)
-        made = call.value(call.add("Reshape", [made], {"shape": shape}))
+        made = call.add("Reshape", made, shape=shape)
     return _ordered(call, Lettered(made, batch + rows + columns), output)
 
 
@@ -178,7 +194,7 @@ def _as_matrices(
 
     matrix = [math.prod(sizes[letter] for letter in side) for side in sides]
     shape = (*(sizes[letter] for letter in batch), *matrix)
-    return call.value(call.add("Reshape", [ordered], {"shape": shape}))
+    return call.add("Reshape", ordered, shape=shape)
 
 
 def _sizes_by_letter(call: TorchCall, term: Lettered) -> dict[str, Any]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import torch
-
+from tracer.importing.recording import Value
 from tracer.torch_bridge.dispatch import Sharing, TorchCall, handles
 
 
@@ -36,11 +35,11 @@ def _shape(call: TorchCall) -> Any:
 @handles("size")
 def _size(call: TorchCall) -> Any:
     words = call.bound("input dim", dim=None)
-    value = call.known(words["input"])
+    value = call.known(words.input)
 
-    if words["dim"] is None:
+    if words.dim is None:
         return RunTimeShape(call.recording.dims(value))
-    return call.recording.size(value, words["dim"])
+    return call.recording.size(value, words.dim)
 
 
 @handles("dim", "ndimension", ".ndim")
@@ -100,16 +99,16 @@ DROPOUTS = (
 
 @handles(*COPIES)
 @handles(*SAME_TENSORS, sharing=Sharing.WHOLE)
-def _kept(call: TorchCall) -> torch.Tensor:
-    return call.made(call.value(call.args[0]))
+def _kept(call: TorchCall) -> Value:
+    return call.value(call.args[0])
 
 
 @handles("dropout", sharing=Sharing.WHOLE)
 @handles(*DROPOUTS)
-def _dropout(call: TorchCall) -> torch.Tensor:
-    words = call.bound("input p training inplace", training=True)
-    if words["training"]:
+def _dropout(call: TorchCall) -> Value:
+    words = call.bound("input p training inplace", training=True, inplace=False)
+    if words.training:
         raise call.refused(f"{call.name} draws at random in eval mode too")
 
-    call.in_place |= words.get("inplace") is True
-    return call.made(call.value(words["input"]))
+    call.in_place |= words.inplace is True
+    return call.value(words.input)
