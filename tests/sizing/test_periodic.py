@@ -13,15 +13,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tracer.sizing.arithmetic import choose, floor_scale, maximum, minimum
-from tracer.sizing.periodic import (
-    Analysis,
-    Aperiodic,
-    always,
-    always_from,
-    decide,
-    exact_ratio,
-    none_below,
-)
+from tracer.sizing.growth import Aperiodic, exact_ratio
+from tracer.sizing.periodic import Analysis, always, always_from, decide, none_below
 from tracer.sizing.program import substitute
 from tracer.sizing.size_set import EVERY, TooLarge
 from tracer.sizing.substitution import Substitution

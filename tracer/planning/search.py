@@ -17,16 +17,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tracer.network.records import Node
-from tracer.sizing.program import (
-    AFFINE,
-    CHOOSE,
-    FLOORDIV,
-    MINIMUM,
-    POLYNOMIAL,
-    QUOTIENT,
-    SCALE,
-    Program,
-)
+from tracer.sizing.primitives import CONDITION, SIZE
+from tracer.sizing.program import AFFINE, FLOORDIV, POLYNOMIAL, PRIMITIVE_OF, Program
 from tracer.sizing.symbol import Condition, Space
 
 STEPS = 200_000
@@ -505,23 +497,17 @@ class Bounds:
     def step(self, slot: int, kind: int, instruction: Any) -> None:
         """The bounds of one more slot."""
         lower, upper = self.lower, self.upper
-        if kind in (AFFINE, FLOORDIV, SCALE):
+        if kind in (AFFINE, FLOORDIV):
             ends = (
                 self.program.value(kind, instruction, lower),
                 self.program.value(kind, instruction, upper),
             )
-        elif kind == MINIMUM:
-            first, second = instruction
-            ends = (min(lower[first], lower[second]), min(upper[first], upper[second]))
         elif kind == POLYNOMIAL:
             ends = self._polynomial(*instruction)
-        elif kind == QUOTIENT:
-            first, second = instruction
-            divisors = (max(lower[second], 1), max(upper[second], 1))
-            ends = _corners([n // d for n in (lower[first], upper[first]) for d in divisors])
         else:
-            assert kind == CHOOSE
-            ends = self._choice(*instruction)
+            primitive = PRIMITIVE_OF[kind]
+            parts = zip(primitive.takes, instruction)
+            ends = primitive.bounds(*[self._known(takes, part) for takes, part in parts])
         lower[slot], upper[slot] = min(ends), max(ends)
 
     def _polynomial(self, products: Any, constant: int) -> tuple[int, int]:
@@ -533,10 +519,11 @@ class Bounds:
             least, most = least + ends[0], most + ends[1]
         return least, most
 
-    def _choice(self, condition: Condition, then: int, otherwise: int) -> tuple[int, int]:
-        truth = self.truth(condition)
-        slots = [then, otherwise] if truth is None else [then if truth else otherwise]
-        return min(self.lower[s] for s in slots), max(self.upper[s] for s in slots)
+    def _known(self, takes: str, part: Any) -> Any:
+        """What is known of an argument of a primitive: the ends of a size, the truth of a condition."""
+        if takes == SIZE:
+            return self.lower[part], self.upper[part]
+        return self.truth(part) if takes == CONDITION else part
 
     def truth(self, condition: Condition) -> bool | None:
         """Whether a condition always or never holds; None where that is open."""

@@ -19,15 +19,16 @@ from tracer.network.records import Network, Node
 from tracer.shapes.recipe import Recipe, recipe_of
 from tracer.shapes.trace import Trace, trace
 from tracer.shapes.traced import Ops
+from tracer.sizing.growth import Aperiodic
 from tracer.sizing.periodic import (
     Analysis,
-    Aperiodic,
     Decided,
     always,
     always_from,
     decide,
     none_below,
 )
+from tracer.sizing.primitives import SYMBOL
 from tracer.sizing.program import substitute
 from tracer.sizing.size_set import NONE, SizeSet, TooLarge, of_members
 from tracer.sizing.substitution import Substitution
@@ -317,7 +318,7 @@ def _of_filled(condition: Condition | bool) -> Condition | bool:
     is_symbol = not size.constant and len(size.terms) == 1 and len(size.terms[0][0]) == 1
     if (
         is_symbol
-        and size.space.atoms[size.terms[0][0][0]].function == "symbol"
+        and size.space.atoms[size.terms[0][0][0]].primitive is SYMBOL
         and condition.relation != "ge"
     ):
         return bool(condition.relation == "ne")
@@ -509,7 +510,7 @@ def forms(
 def _affine(size: SizeLike, analysis: Analysis) -> SizeLike:
     """A size as a·k + b, where it is one for all large k: minima and choices that are decided drop out."""
     if isinstance(size, int) or all(
-        len(monomial) == 1 and size.space.atoms[monomial[0]].function == "symbol"
+        len(monomial) == 1 and size.space.atoms[monomial[0]].primitive is SYMBOL
         for monomial, _ in size.terms
     ):
         return size

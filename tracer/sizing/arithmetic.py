@@ -1,38 +1,21 @@
 """The arithmetic of sizes. Every size formula of torch stands here, once.
 
-Each function works on one axis at a time and is written with ``+ - * //``, comparisons and the three
-primitives :func:`minimum`, :func:`choose` and :func:`floor_scale`, so that the same function takes an
-``int``, a numpy array of all sizes at once, a symbol (:class:`tracer.sizing.symbol.Size`), or a number that writes
-down what is done with it (:class:`tracer.sizing.worked.Worked`). A formula does not judge its arguments: what torch
-refuses stands in the operations' ``requirements``.
+Each function works on one axis at a time and is written with ``+ - * //``, comparisons and the primitives of
+:mod:`tracer.sizing.primitives` (``minimum``, ``choose``, ``floor_scale``). So the same function takes an ``int``, a
+numpy array of all sizes at once, a symbol (:class:`tracer.sizing.symbol.Size`), or a number that writes down what is
+done with it (:class:`tracer.sizing.worked.Worked`). A formula does not judge its arguments: what torch refuses stands
+in the operations' ``requirements``.
 """
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
-from tracer.sizing.symbol import Condition, Size
-from tracer.sizing.worked import Worked, WorkedCondition
-
-Dim = Any
-"""One dimension: an int, an array of ints, or a symbolic Size. Formulas never branch on it."""
-
-Holds = Any
-"""A comparison of dims: a bool, an array of bools, or a Condition. Join with ``&`` and ``|``, never ``and``."""
-
-
-def minimum(a: Dim, b: Dim) -> Dim:
-    """The smaller of two dims."""
-    if isinstance(a, int) and isinstance(b, int):
-        return a if a < b else b
-    if isinstance(a, (Size, Worked)):
-        return a.minimum(b)
-    if isinstance(b, (Size, Worked)):
-        return b.minimum(a)
-    import numpy
-
-    return numpy.minimum(a, b)
+from tracer.sizing.primitives import Dim as Dim
+from tracer.sizing.primitives import Holds as Holds
+from tracer.sizing.primitives import at_least_one as at_least_one
+from tracer.sizing.primitives import choose as choose
+from tracer.sizing.primitives import floor_scale as floor_scale
+from tracer.sizing.primitives import minimum as minimum
+from tracer.sizing.symbol import Size
 
 
 def maximum(a: Dim, b: Dim) -> Dim:
@@ -40,39 +23,6 @@ def maximum(a: Dim, b: Dim) -> Dim:
     if isinstance(a, int) and isinstance(b, int):
         return a if a > b else b
     return a + b - minimum(a, b)
-
-
-def choose(holds: Holds, then: Dim, otherwise: Dim) -> Dim:
-    """``then`` where the condition holds, ``otherwise`` elsewhere."""
-    if isinstance(holds, (bool, int)):
-        return then if holds else otherwise
-    if isinstance(holds, Condition):
-        if then is otherwise or (
-            isinstance(then, int) and isinstance(otherwise, int) and then == otherwise
-        ):
-            return then
-        return holds.space.atom("choose", holds, then, otherwise)
-    if isinstance(holds, WorkedCondition):
-        return holds.choose(then, otherwise)
-    import numpy
-
-    return numpy.where(holds, then, otherwise)
-
-
-def at_least_one(divisor: Dim) -> Dim:
-    """The divisor, or 1 where it is 0: a requirement refuses it there, and the value behind it is never shown."""
-    return choose(divisor == 0, 1, divisor)
-
-
-def floor_scale(n: Dim, factor: float) -> Dim:
-    """floor(n * factor) in IEEE double arithmetic, as torch's interpolate computes it."""
-    if isinstance(n, int):
-        return math.floor(n * factor)
-    if isinstance(n, (Size, Worked)):
-        return n.scale(factor)
-    import numpy
-
-    return numpy.floor(n * factor).astype(numpy.int64)
 
 
 def ceil_div(a: Dim, b: int) -> Dim:

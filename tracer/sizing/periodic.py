@@ -16,15 +16,23 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tracer.sizing.growth import (
+    Aperiodic,
+    Eventually,
+    Growth,
+    added,
+    constant,
+    nonnegative_from,
+    product_of,
+    scaled,
+    sum_of,
+)
 from tracer.sizing.program import Program
 from tracer.sizing.size_set import NONE, SizeSet, TooLarge, of_members, refuse_large
 from tracer.sizing.symbol import Condition, Size, SizeLike, Space, Terms, identity
 
 if TYPE_CHECKING:
     import numpy
-
-Polynomial = tuple[Fraction, ...]
-"""Coefficients, the constant first, without zeros at the end."""
 
 BOUND = 65_536
 """Sizes without a period are decided below this one."""
@@ -34,37 +42,6 @@ CHUNK = 65_536
 
 LARGE = 2**46
 """Sizes up to this one stay in 64 bits while formulas multiply them by strides and channels."""
-
-
-class Aperiodic(Exception):
-    """A size follows no period that could be shown; the message names it."""
-
-
-class Growth(NamedTuple):
-    """What is known of a size function for every n >= ``since``."""
-
-    lower: Polynomial
-    upper: Polynomial
-    since: int
-    period: int | None
-    """f(n + period) - f(n) is the same for all n; None where that is not known. Then both bounds have one slope."""
-
-    @property
-    def slope(self) -> Fraction:
-        """f(n + period) - f(n) over the period."""
-        return self.lower[1] if len(self.lower) > 1 else Fraction(0)
-
-
-class Eventually(NamedTuple):
-    """What a condition is for every n >= ``since``."""
-
-    since: int
-    period: int
-    """1 where it is decided."""
-    holds: bool | None
-    """Always, never, or None: it depends on the remainder."""
-    never_before: int = 0
-    """It fails for every smaller size."""
 
 
 class Decided(NamedTuple):
@@ -257,164 +234,34 @@ class Analysis:
     def growth(self, size: SizeLike) -> Growth:
         """Bounds and period of a size. Raises :class:`Aperiodic`."""
         if isinstance(size, int):
-            return _constant(size)
+            return constant(size)
         known = self._of_terms.get(size.terms)
         if known is None:
             known = self._of_terms[size.terms] = self._terms(size)
-        return _sum(known, _constant(size.constant)) if size.constant else known
+        return sum_of(known, constant(size.constant)) if size.constant else known
 
     def _terms(self, size: Size) -> Growth:
         """Of a size without its constant."""
         for index in self.space.atoms_under(size, self._of_atom):
-            self._of_atom[index] = self._atom(self.space.atoms[index])
+            atom = self.space.atoms[index]
+            self._of_atom[index] = atom.primitive.growth(atom, self)
         total: Growth | None = None
         for monomial, factor in size.terms:
             product = self._of_atom[monomial[0]]
             for index in monomial[1:]:
-                product = _product(product, self._of_atom[index], size)
+                product = product_of(product, self._of_atom[index], size)
             if factor != 1:
-                product = _scaled(product, Fraction(factor))
-            total = product if total is None else _sum(total, product)
+                product = scaled(product, Fraction(factor))
+            total = product if total is None else sum_of(total, product)
         assert total is not None
         return total
-
-    def _atom(self, atom: Any) -> Growth:
-        first, *rest = atom.arguments
-        if atom.function == "symbol":
-            return Growth((Fraction(0), Fraction(1)), (Fraction(0), Fraction(1)), 0, 1)
-        if atom.function == "floordiv" and isinstance(first, Size) and isinstance(rest[0], int):
-            return _floor(self.growth(first), Fraction(1, rest[0]))
-        if atom.function == "scale":
-            return _floor(self.growth(first), exact_ratio(rest[0], atom))
-        if atom.function == "minimum":
-            return self._minimum(self.growth(first), self.growth(rest[0]), atom)
-        if atom.function == "choose":
-            return self._choice(
-                self.eventually(first), self.growth(rest[0]), self.growth(rest[1]), atom
-            )
-        raise Aperiodic(f"{atom!r} is a quotient of two sizes")
-
-    def _minimum(self, a: Growth, b: Growth, atom: Any) -> Growth:
-        difference = _sum(a, _scaled(b, Fraction(-1)))
-        since = nonnegative_from(_scaled(difference, Fraction(-1)).lower)
-        if since is not None:
-            return a._replace(since=max(since, a.since, b.since))
-        since = nonnegative_from(difference.lower)
-        if since is not None:
-            return b._replace(since=max(since, a.since, b.since))
-        return self._either(a, b, 1, atom)
-
-    def _choice(self, when: Eventually, a: Growth, b: Growth, atom: Any) -> Growth:
-        if when.holds is not None:
-            chosen = a if when.holds else b
-            return chosen._replace(since=max(chosen.since, when.since))
-        found = self._either(a, b, when.period, atom)
-        return found._replace(since=max(found.since, when.since))
-
-    @staticmethod
-    def _either(a: Growth, b: Growth, period: int, atom: Any) -> Growth:
-        """One of two functions, by a rule with this period."""
-        if a.period is None or b.period is None or a.slope != b.slope:
-            raise Aperiodic(f"{atom!r} grows at two rates")
-        lower = a.lower if (a.lower or _ZERO)[0] <= (b.lower or _ZERO)[0] else b.lower
-        upper = a.upper if (a.upper or _ZERO)[0] >= (b.upper or _ZERO)[0] else b.upper
-        return Growth(lower, upper, max(a.since, b.since), math.lcm(period, a.period, b.period))
-
-
-_ZERO: Polynomial = (Fraction(0),)
-
-
-def _trimmed(polynomial: Sequence[Fraction]) -> Polynomial:
-    end = len(polynomial)
-    while end and not polynomial[end - 1]:
-        end -= 1
-    return tuple(polynomial[:end])
-
-
-def _constant(value: int) -> Growth:
-    polynomial = (Fraction(value),) if value else ()
-    return Growth(polynomial, polynomial, 0, 1)
-
-
-def _added(a: Polynomial, b: Polynomial) -> Polynomial:
-    if len(a) < len(b):
-        a, b = b, a
-    return _trimmed([x + b[i] if i < len(b) else x for i, x in enumerate(a)])
-
-
-def _sum(a: Growth, b: Growth) -> Growth:
-    period = None if a.period is None or b.period is None else math.lcm(a.period, b.period)
-    return Growth(_added(a.lower, b.lower), _added(a.upper, b.upper), max(a.since, b.since), period)
-
-
-def _scaled(a: Growth, factor: Fraction) -> Growth:
-    lower, upper = tuple([c * factor for c in a.lower]), tuple([c * factor for c in a.upper])
-    return (
-        a._replace(lower=lower, upper=upper)
-        if factor >= 0
-        else a._replace(lower=upper, upper=lower)
-    )
-
-
-def _product(a: Growth, b: Growth, size: Size) -> Growth:
-    """The product of two functions that are not negative from some size on."""
-    starts = [nonnegative_from(a.lower), nonnegative_from(b.lower)]
-    if None in starts:
-        raise Aperiodic(f"{size!r} is a product of sizes that may be negative")
-    since = max(a.since, b.since, *[s for s in starts if s is not None])
-    flat = a.slope == b.slope == 0 and max(len(a.upper), len(b.upper)) <= 1
-    period = math.lcm(a.period, b.period) if flat and a.period and b.period else None
-    return Growth(_multiplied(a.lower, b.lower), _multiplied(a.upper, b.upper), since, period)
-
-
-def _multiplied(a: Polynomial, b: Polynomial) -> Polynomial:
-    total = [Fraction(0)] * max(len(a) + len(b) - 1, 0)
-    for i, x in enumerate(a):
-        for j, y in enumerate(b):
-            total[i + j] += x * y
-    return _trimmed(total)
-
-
-def _floor(a: Growth, ratio: Fraction) -> Growth:
-    """floor(f * ratio), ratio > 0: a floor lies less than 1 below."""
-    scaled = _scaled(a, ratio)
-    lower = (
-        _added(scaled.lower, (Fraction(1, ratio.denominator) - 1,))
-        if ratio.denominator > 1
-        else scaled.lower
-    )
-    period = None
-    if a.period is not None:
-        # f * ratio must grow by a whole number from period to period.
-        period = a.period * (a.slope * a.period * ratio).denominator
-    return Growth(lower, scaled.upper, a.since, period)
-
-
-def nonnegative_from(polynomial: Polynomial) -> int | None:
-    """A size from which on the polynomial is >= 0 for good; None where it ends below 0.
-
-    Roots are bounded by 2 · max |a(i) / a(d)|^(1 / (d - i)) (Fujiwara, Tohoku Mathematical Journal 10, 1916).
-    """
-    if not polynomial:
-        return 0
-    *rest, leading = polynomial
-    if leading < 0:
-        return None
-    if len(rest) <= 1:
-        return max(-(rest[0] // leading), 0) if rest else 0
-    degree = len(rest)
-    largest = max(
-        (math.ceil((abs(c / leading)) ** Fraction(1, degree - i)) for i, c in enumerate(rest) if c),
-        default=0,
-    )
-    return 2 * largest + 1
 
 
 def _literal(relation: str, growth: Growth, condition: Condition) -> Eventually:
     """A comparison with 0."""
     since = growth.since
     above = nonnegative_from(
-        growth.lower if relation == "ge" else _added(growth.lower, (Fraction(-1),))
+        growth.lower if relation == "ge" else added(growth.lower, (Fraction(-1),))
     )
     if above is None and relation != "ge" and len(growth.lower) == 1 and growth.lower[0] > 0:
         above = 0
@@ -422,7 +269,7 @@ def _literal(relation: str, growth: Growth, condition: Condition) -> Eventually:
         rising = relation == "ge" and not since and len(growth.upper) == 2
         never = max(-(growth.upper[0] // growth.upper[1]), 0) if rising else 0
         return Eventually(max(since, above), 1, relation != "eq", never)
-    below = nonnegative_from(_added(tuple([-c for c in growth.upper]), (Fraction(-1),)))
+    below = nonnegative_from(added(tuple([-c for c in growth.upper]), (Fraction(-1),)))
     if below is None and len(growth.upper) == 1 and growth.upper[0] < 0:
         below = 0
     if below is not None:
@@ -430,22 +277,3 @@ def _literal(relation: str, growth: Growth, condition: Condition) -> Eventually:
     if growth.period is None or growth.slope:
         raise Aperiodic(f"{condition!r} has no period")
     return Eventually(since, growth.period, None)
-
-
-def exact_ratio(factor: float, what: Any) -> Fraction:
-    """The fraction whose products, floored, are those of the double ``factor`` for every size up to 2**32.
-
-    A double above its fraction never falls short of a whole number that the fraction reaches; one below it by at
-    most 2**-54 of its value is rounded to it. Others round down or not as the size has it. Raises Aperiodic.
-    """
-    exact = Fraction(factor)
-    ratio = exact.limit_denominator(1000)
-    for denominator in (10**5, 10**6):
-        if abs(exact - ratio) > exact * Fraction(1, 2**52):
-            ratio = exact.limit_denominator(denominator)
-    short = ratio - exact
-    # A product that is no whole number lies 1 / denominator from the next: rounding must not bridge that.
-    too_fine = ratio.denominator * max(exact, Fraction(1)) > 2**19
-    if factor <= 0 or too_fine or abs(short) > exact * Fraction(1, 2**52) or short * 2**54 > ratio:
-        raise Aperiodic(f"{what!r} is computed in floating point")
-    return ratio

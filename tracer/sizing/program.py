@@ -10,10 +10,25 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from tracer.sizing.arithmetic import Dim, Holds, at_least_one, choose, floor_scale, minimum
-from tracer.sizing.symbol import Condition, Size, SizeLike, Space
+from tracer.sizing.primitives import (
+    CONDITION,
+    PRIMITIVES,
+    SIZE,
+    SYMBOL,
+    Dim,
+    Holds,
+    Primitive,
+    quotient,
+)
+from tracer.sizing.symbol import Atom, Condition, Size, SizeLike, Space
 
-AFFINE, FLOORDIV, POLYNOMIAL, MINIMUM, QUOTIENT, SCALE, CHOOSE = range(7)
+AFFINE, FLOORDIV, POLYNOMIAL = range(3)
+"""The instructions of sums and products, and of the commonest quotient, ``(factor * slot + constant) // divisor``."""
+
+PRIMITIVE_OF: dict[int, Primitive] = dict(enumerate(PRIMITIVES, POLYNOMIAL + 1))
+"""By the kind of an instruction: the primitive that it applies."""
+
+KIND_OF: dict[Primitive, int] = {primitive: kind for kind, primitive in PRIMITIVE_OF.items()}
 
 Instruction = tuple[Any, ...]
 Group = tuple[int, list[Instruction]]
@@ -82,27 +97,33 @@ class Program:
 
     def _emit_atom(self, index: int) -> int:
         atom = self.space.atoms[index]
-        arguments = atom.arguments
-        if atom.function == "symbol":
-            raise KeyError(arguments[0])
-        if atom.function == "floordiv":
-            numerator, divisor = arguments
-            if isinstance(numerator, Size) and isinstance(divisor, int):
-                terms = numerator.terms
-                if len(terms) == 1 and len(terms[0][0]) == 1:
-                    (inner,), factor = terms[0]
-                    return self._emit(
-                        FLOORDIV, (self._slot_of_atom[inner], factor, numerator.constant, divisor)
-                    )
-            return self._emit(QUOTIENT, (self.slot(numerator), self.slot(divisor)))
-        if atom.function == "minimum":
-            return self._emit(MINIMUM, (self.slot(arguments[0]), self.slot(arguments[1])))
-        if atom.function == "scale":
-            return self._emit(SCALE, (self.slot(arguments[0]), arguments[1]))
-        condition, then, otherwise = arguments
-        for below in condition.sizes():
-            self.slot(below)
-        return self._emit(CHOOSE, (condition, self.slot(then), self.slot(otherwise)))
+        if atom.primitive is SYMBOL:
+            raise KeyError(atom.arguments[0])
+
+        floor = self._floor_of_affine(atom)
+        if floor is not None:
+            return self._emit(FLOORDIV, floor)
+        parts = zip(atom.primitive.takes, atom.arguments)
+        return self._emit(KIND_OF[atom.primitive], tuple([self._part(*part) for part in parts]))
+
+    def _floor_of_affine(self, atom: Atom) -> Instruction | None:
+        """The instruction of an atom that is ``(factor * slot + constant) // divisor``; None for others."""
+        if atom.primitive is not quotient:
+            return None
+        numerator, divisor = atom.arguments
+        if not isinstance(numerator, Size) or not isinstance(divisor, int):
+            return None
+
+        (monomial, factor), *more = numerator.terms
+        if more or len(monomial) > 1:
+            return None
+        return self._slot_of_atom[monomial[0]], factor, numerator.constant, divisor
+
+    def _part(self, takes: str, argument: Any) -> Any:
+        """An argument of a primitive as it stands in the instruction: the slot of a size, others themselves."""
+        if takes == SIZE:
+            return self.slot(argument)
+        return self.watch(argument) if takes == CONDITION else argument
 
     def groups(self) -> list[Group]:
         """The instructions in order, as runs of one kind; affine ones also of one source and factor."""
@@ -129,9 +150,13 @@ class Program:
             elif kind == FLOORDIV:
                 for source, factor, constant, divisor in instructions:
                     v.append((v[source] * factor + constant) // divisor)
-            else:
+            elif kind == POLYNOMIAL:
                 for instruction in instructions:
                     v.append(self.value(kind, instruction, v))
+            else:
+                at, truth = PRIMITIVE_OF[kind].at, self.truth
+                for instruction in instructions:
+                    v.append(at(instruction, v, truth))
         return v
 
     @property
@@ -148,37 +173,35 @@ class Program:
         """The slots that an instruction reads."""
         if kind == AFFINE:
             return [instruction[0]] if instruction[1] else []
-        if kind in (FLOORDIV, SCALE):
+        if kind == FLOORDIV:
             return [instruction[0]]
         if kind == POLYNOMIAL:
             return [slot for _, slots in instruction[0] for slot in slots]
-        if kind == CHOOSE:
-            condition, *branches = instruction
-            return [*(self._slot_of_size[size] for size in condition.sizes()), *branches]
-        return list(instruction)
+
+        found: list[int] = []
+        for takes, part in zip(PRIMITIVE_OF[kind].takes, instruction):
+            if takes == SIZE:
+                found.append(part)
+            elif takes == CONDITION:
+                found += [self._slot_of_size[size] for size in part.sizes()]
+        return found
 
     def value(self, kind: int, instruction: Instruction, v: Sequence[Dim]) -> Dim:
         """What one instruction gives."""
+        if kind > POLYNOMIAL:
+            return PRIMITIVE_OF[kind].at(instruction, v, self.truth)
         first, second = instruction[:2]
         if kind == AFFINE:
             return v[first] * second + instruction[2] if second else instruction[2]
         if kind == FLOORDIV:
             return (v[first] * second + instruction[2]) // instruction[3]
-        if kind == POLYNOMIAL:
-            total = second
-            for factor, slots in first:
-                for slot in slots:
-                    factor = factor * v[slot]
-                total = total + factor
-            return total
-        if kind == MINIMUM:
-            return minimum(v[first], v[second])
-        if kind == QUOTIENT:
-            # A divisor of zero is refused by a requirement; the value behind it is never shown.
-            return v[first] // at_least_one(v[second])
-        if kind == SCALE:
-            return floor_scale(v[first], second)
-        return choose(self.truth(first, v), v[second], v[instruction[2]])
+
+        total = second
+        for factor, slots in first:
+            for slot in slots:
+                factor = factor * v[slot]
+            total = total + factor
+        return total
 
     def truth(self, condition: Condition, v: Sequence[Dim]) -> Holds:
         """A condition's truth after a run; its sizes must have slots."""

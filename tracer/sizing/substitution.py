@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tracer.sizing.arithmetic import at_least_one, choose, floor_scale, minimum
-from tracer.sizing.symbol import Condition, SizeLike, Space, compare
+from tracer.sizing.primitives import SYMBOL
+from tracer.sizing.symbol import Condition, Size, SizeLike, Space, compare
 
 
 class Substitution:
@@ -33,19 +33,16 @@ class Substitution:
 
     def _atom(self, index: int) -> Any:
         atom = self.space.atoms[index]
-        first, *rest = atom.arguments
-        if atom.function == "symbol":
-            return self.values.get(first, self.space.symbol(first))
-        if atom.function == "floordiv":
-            divisor: Any = self.size(rest[0])
-            return self.size(first) // (
-                at_least_one(divisor) if isinstance(divisor, int) else divisor
-            )
-        if atom.function == "minimum":
-            return minimum(self.size(first), self.size(rest[0]))
-        if atom.function == "scale":
-            return floor_scale(self.size(first), rest[0])
-        return choose(self.condition(first), self.size(rest[0]), self.size(rest[1]))
+        if atom.primitive is SYMBOL:
+            (name,) = atom.arguments
+            return self.values.get(name, self.space.symbol(name))
+        return atom.primitive(*map(self.argument, atom.arguments))
+
+    def argument(self, argument: Any) -> Any:
+        """An argument of a primitive with the symbols replaced; a plain number stays."""
+        if isinstance(argument, Size):
+            return self.size(argument)
+        return self.condition(argument) if isinstance(argument, Condition) else argument
 
     def condition(self, condition: Condition | bool) -> Condition | bool:
         """The condition with the symbols replaced; a bool where that decides it."""

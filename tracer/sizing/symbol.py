@@ -14,40 +14,25 @@ import math
 from collections.abc import Callable, Container, Iterable
 from typing import Any, Union
 
+from tracer.sizing.primitives import SYMBOL, Operand, Primitive, quotient
+
 SizeLike = Union[int, "Size"]
 Monomial = tuple[int, ...]
 Terms = tuple[tuple[Monomial, int], ...]
 
 
-DYADIC = 2**12
-"""The largest numerator and denominator of a factor that is a fraction of floats."""
-
-
 class Atom:
-    """An indivisible size: a symbol, or a function of other sizes that is not a polynomial."""
+    """An indivisible size: a symbol, or a primitive of other sizes that is not a polynomial."""
 
-    __slots__ = ("arguments", "function", "index")
+    __slots__ = ("arguments", "index", "primitive")
 
-    def __init__(self, index: int, function: str, arguments: tuple[Any, ...]) -> None:
+    def __init__(self, index: int, primitive: Primitive, arguments: tuple[Any, ...]) -> None:
         self.index = index
-        self.function = function  # symbol | floordiv | minimum | choose | scale
+        self.primitive = primitive
         self.arguments = arguments
 
     def __repr__(self) -> str:
-        first, *rest = self.arguments
-        if self.function == "symbol":
-            return str(first)
-        if self.function == "floordiv":
-            numerator, divisor = repr(first), repr(rest[0])
-            return f"{_grouped(numerator)} // {_grouped(divisor)}"
-        if self.function == "choose":
-            return f"({rest[0]!r} if {first!r} else {rest[1]!r})"
-        name = "min" if self.function == "minimum" else self.function
-        return f"{name}({', '.join(map(repr, self.arguments))})"
-
-
-def _grouped(text: str) -> str:
-    return text if text.isalnum() else f"({text})"
+        return self.primitive.text(*map(str, self.arguments))
 
 
 class Space:
@@ -63,14 +48,19 @@ class Space:
 
     def symbol(self, name: str) -> Size:
         """The size that stands for the symbol ``name``."""
-        return self.atom("symbol", name)
+        return self.atom(SYMBOL, name)
 
-    def atom(self, function: str, *arguments: Any) -> Size:
-        """The size ``function(*arguments)``, made once."""
-        key = (function, *(identity(argument) for argument in arguments))
+    def applied(self, primitive: Primitive, arguments: tuple[Any, ...]) -> SizeLike:
+        """A primitive of sizes, conditions and numbers, in a simpler form where there is one."""
+        simpler: SizeLike | None = primitive.simplified(*arguments)
+        return self.atom(primitive, *arguments) if simpler is None else simpler
+
+    def atom(self, primitive: Primitive, *arguments: Any) -> Size:
+        """The size ``primitive(*arguments)``, made once."""
+        key = (primitive, *(identity(argument) for argument in arguments))
         atom = self._atom_of.get(key)
         if atom is None:
-            atom = self._atom_of[key] = Atom(len(self.atoms), function, arguments)
+            atom = self._atom_of[key] = Atom(len(self.atoms), primitive, arguments)
             self.atoms.append(atom)
         return self.interned((((atom.index,), 1),), 0)
 
@@ -89,7 +79,7 @@ class Space:
         known = self._support
         for index in self.atoms_under(of, known):
             atom = self.atoms[index]
-            own = frozenset([atom.arguments[0]]) if atom.function == "symbol" else NOTHING
+            own = frozenset([atom.arguments[0]]) if atom.primitive is SYMBOL else NOTHING
             known[index] = own.union(*[self.support(size) for size in sizes_in(atom.arguments)])
         return NOTHING.union(*[known[index] for monomial, _ in of.terms for index in monomial])
 
@@ -153,7 +143,7 @@ class Siblings(dict[int, "Size"]):
         return found
 
 
-class Size:
+class Size(Operand):
     """A size as a polynomial over atoms; supports ``+ - * // %`` and comparisons."""
 
     __slots__ = ("constant", "siblings", "space", "terms")
@@ -172,7 +162,7 @@ class Size:
         for monomial, factor in self.terms:
             product = "*".join(
                 f"({a!r})"
-                if a.function == "floordiv" and (len(monomial) > 1 or factor != 1)
+                if not a.primitive.is_tight and (len(monomial) > 1 or factor != 1)
                 else repr(a)
                 for a in (atoms[i] for i in monomial)
             )
@@ -243,10 +233,10 @@ class Size:
         if isinstance(other, int):
             return self if other == 1 else self._floordiv_int(other)
         exact = self._exact_quotient(other)
-        return self.space.atom("floordiv", self, other) if exact is None else exact
+        return self.space.atom(quotient, self, other) if exact is None else exact
 
     def __rfloordiv__(self, other: int) -> SizeLike:
-        return self.space.atom("floordiv", other, self)
+        return self.space.atom(quotient, other, self)
 
     def _floordiv_int(self, divisor: int) -> SizeLike:
         if divisor <= 0:
@@ -259,19 +249,19 @@ class Size:
                 whole[monomial] = factor // divisor
             else:
                 rest[monomial] = factor
-        quotient, remainder = divmod(self.constant, divisor)
+        outside, remainder = divmod(self.constant, divisor)
         if not rest:
-            whole[()] = quotient
+            whole[()] = outside
             return self.space.size(whole)
         inner = self.space.interned(tuple(sorted(rest.items())), remainder)
         if len(inner.terms) == 1 and len(inner.terms[0][0]) == 1 and inner.terms[0][1] == 1:
             atom = self.space.atoms[inner.terms[0][0][0]]
-            if atom.function == "floordiv" and isinstance(atom.arguments[1], int):
+            if atom.primitive is quotient and isinstance(atom.arguments[1], int):
                 numerator, first = atom.arguments
                 folded = (numerator + remainder * first) // (first * divisor)
-                return folded + self.space.size({**whole, (): quotient})  # type: ignore[no-any-return]
-        floor = self.space.atom("floordiv", inner, divisor)
-        return floor + self.space.size({**whole, (): quotient})
+                return folded + self.space.size({**whole, (): outside})  # type: ignore[no-any-return]
+        floor = self.space.atom(quotient, inner, divisor)
+        return floor + self.space.size({**whole, (): outside})
 
     def _exact_quotient(self, other: Size) -> SizeLike | None:
         """self / other where other is one monomial that divides every term."""
@@ -306,18 +296,9 @@ class Size:
             power = power * self
         return power
 
-    def minimum(self, other: SizeLike) -> SizeLike:
-        difference = self - other
-        if isinstance(difference, int):
-            return self if difference <= 0 else other
-        return self.space.atom("minimum", self, other)
-
-    def scale(self, factor: float) -> SizeLike:
-        """floor(self * factor) in double arithmetic, which is exact for 1.5 or 0.25 and sizes below 2**40."""
-        above, below = float(factor).as_integer_ratio()
-        if 0 < above <= DYADIC and below <= DYADIC:
-            return self * above // below
-        return self.space.atom("scale", self, factor)
+    def apply(self, primitive: Primitive, arguments: tuple[Any, ...]) -> Any:
+        """A primitive of sizes and numbers."""
+        return self.space.applied(primitive, arguments)
 
     def __ge__(self, other: SizeLike) -> Condition | bool:
         if isinstance(other, Size):
@@ -388,7 +369,7 @@ def _without_common_atom(size: Size) -> tuple[SizeLike, Size] | None:
     return size.space.size(divided), size.space.interned((((atom,), 1),), 0)
 
 
-class Condition:
+class Condition(Operand):
     """A comparison of sizes, or several joined by ``&`` and ``|``."""
 
     __slots__ = ("parts", "relation")
@@ -428,6 +409,10 @@ class Condition:
         if isinstance(left, int) and not isinstance(right, int):
             left, right, relation = right, left, relation.replace(">", "<")
         return f"{left!r} {relation} {right!r}"
+
+    def apply(self, primitive: Primitive, arguments: tuple[Any, ...]) -> Any:
+        """A primitive of conditions, sizes and numbers."""
+        return self.space.applied(primitive, arguments)
 
     @property
     def space(self) -> Space:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tracer.sizing.primitives import SIZE, Operand, Primitive
+
 ATOM, PRODUCT, QUOTIENT = range(3)
 """How tightly a term holds together: a product of quotients needs brackets."""
 
@@ -15,7 +17,7 @@ Term = tuple[int, str, int]
 """A sign, a text, and what kind of term that is."""
 
 
-class Worked:
+class Worked(Operand):
     """A sum of signed terms, as it is written."""
 
     __slots__ = ("terms",)
@@ -38,6 +40,10 @@ class Worked:
         """The text as part of a product: in brackets, unless it is one term of these kinds."""
         (sign, text, kind), *rest = self.terms
         return text if not rest and sign > 0 and kind in kinds else f"({self})"
+
+    def bracketed(self) -> str:
+        """The text in brackets, unless it is a single number or name."""
+        return self.factor(ATOM)
 
     def _joined(self, other: Any, sign: int) -> Worked:
         if isinstance(other, int) and other == 0:
@@ -85,13 +91,9 @@ class Worked:
     def __rmod__(self, other: Any) -> Worked:
         return _worked(other) % self
 
-    def minimum(self, other: Any) -> Worked:
-        """The smaller of both."""
-        return Worked(f"min({self}, {_worked(other)})")
-
-    def scale(self, factor: float) -> Worked:
-        """floor(self * factor)."""
-        return Worked(f"floor({self.factor(ATOM)}·{factor})")
+    def apply(self, primitive: Primitive, arguments: tuple[Any, ...]) -> Worked:
+        """A primitive, as it is written."""
+        return _applied(primitive, arguments)
 
     def __ge__(self, other: Any) -> WorkedCondition:
         return WorkedCondition(f"{self} ≥ {_worked(other)}")
@@ -125,13 +127,16 @@ class Worked:
         raise TypeError("a formula branches on a number")
 
 
-class WorkedCondition:
+class WorkedCondition(Operand):
     """A comparison, as it is written."""
 
     __slots__ = ("text",)
 
     def __init__(self, text: str) -> None:
         self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
 
     def __and__(self, other: Any) -> Any:
         return (
@@ -150,12 +155,20 @@ class WorkedCondition:
     def _joined(self, word: str, other: WorkedCondition) -> WorkedCondition:
         return WorkedCondition(f"{self.text} {word} {other.text}")
 
-    def choose(self, then: Any, otherwise: Any) -> Worked:
-        """One or the other."""
-        return Worked(f"({_worked(then)} if {self.text} else {_worked(otherwise)})")
+    def apply(self, primitive: Primitive, arguments: tuple[Any, ...]) -> Worked:
+        """A primitive, as it is written."""
+        return _applied(primitive, arguments)
 
     def __bool__(self) -> bool:
         raise TypeError("a formula branches on a comparison")
+
+
+def _applied(primitive: Primitive, arguments: tuple[Any, ...]) -> Worked:
+    written = [
+        _worked(argument) if takes == SIZE else argument
+        for takes, argument in zip(primitive.takes, arguments)
+    ]
+    return Worked(primitive.worked(*written))
 
 
 def _worked(value: Any) -> Worked:

@@ -22,6 +22,7 @@ from tracer.network.records import Node
 from tracer.ops.base import Op, given_arguments, with_arguments
 from tracer.ops.calls import Call, DimOf, Dtype, Item, Learned, Own, Sliced, Tensor, Term
 from tracer.shapes.trace import Trace, dims_value
+from tracer.sizing.primitives import SYMBOL, choose, minimum, quotient
 from tracer.sizing.symbol import Condition, Size, Space
 
 NODE = "tracer"
@@ -153,16 +154,16 @@ class _Lowering:
     def _atom(self, index: int) -> Any:
         atom = self.builder.space.atoms[index]
         first, *rest = atom.arguments
-        if atom.function == "symbol":
+        if atom.primitive is SYMBOL:
             return self.builder.symbols[first]
-        if atom.function == "choose":
+        if atom.primitive is choose:
             return Call(
                 "torch.sym_ite", (condition_term(first, self._terms), *map(self._terms, rest))
             )
         a, b = self._terms(first), self._terms(rest[0])
-        if atom.function == "floordiv":
+        if atom.primitive is quotient:
             return a // b
-        if atom.function == "minimum":
+        if atom.primitive is minimum:
             return Call("builtins.min", (a, b))
         raise self._refused(f"a dim of {self.node.name} is no arithmetic of whole numbers")
 

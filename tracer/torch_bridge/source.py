@@ -16,6 +16,7 @@ from tracer.network.records import Node
 from tracer.ops.base import given_arguments, with_arguments, written
 from tracer.ops.calls import Call, DimOf, Dtype, Item, Learned, Own, Sliced, Tensor, Term
 from tracer.shapes.trace import dims_value
+from tracer.sizing.primitives import SYMBOL, choose, quotient
 from tracer.sizing.size_set import TooLarge
 from tracer.sizing.symbol import Size, Space
 from tracer.torch_bridge.building import attribute, condition_term, identifier
@@ -531,15 +532,15 @@ class _Body:
 
     def _atom(self, atom: Any) -> Any:
         first, *rest = atom.arguments
-        if atom.function == "symbol":
+        if atom.primitive is SYMBOL:
             node, dim = self.file.symbols[first]
             return self._tensor(node).size(dim)
-        if atom.function == "choose":
+        if atom.primitive is choose:
             return Call(
                 "torch.sym_ite", (condition_term(first, self._terms), *map(self._terms, rest))
             )
         a, b = self._terms(first), self._terms(rest[0])
-        return a // b if atom.function == "floordiv" else Call("builtins.min", (a, b))
+        return a // b if atom.primitive is quotient else Call("builtins.min", (a, b))
 
     def _text(self, term: Any, inner: bool = False) -> str:
         """A term as Python."""

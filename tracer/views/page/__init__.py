@@ -30,6 +30,8 @@ from tracer.ops.base import Op, given_arguments, written
 from tracer.repairing.repairs import repairs
 from tracer.rules import judge
 from tracer.shapes.trace import Trace
+from tracer.sizing.primitives import CONDITION, NUMBER, SIZE, Primitive
+from tracer.sizing.program import KIND_OF
 from tracer.sizing.size_set import SizeSet, TooLarge
 from tracer.views.sizes import SETS
 from tracer.views.svg import drawn, style
@@ -148,7 +150,7 @@ def page(
 
 def _document(title: str, body: str, data: str) -> str:
     sheet = asset("page.css") + style("svg")
-    script = asset("program.js") + asset("page.js")
+    script = program_script() + asset("page.js")
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(sheet)}'; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'"
@@ -167,6 +169,25 @@ def _document(title: str, body: str, data: str) -> str:
 def asset(name: str) -> str:
     """A file of this folder."""
     return (files(__name__) / name).read_text("utf-8")
+
+
+@cache
+def program_script() -> str:
+    """``program.js`` with the JavaScript of every size primitive."""
+    return asset("program.js").replace("/* primitives */", ", ".join(map(_javascript, KIND_OF)))
+
+
+def _javascript(primitive: Primitive) -> str:
+    """An entry of the script's table: the function that computes the primitive from its instruction.
+
+    >>> from tracer.sizing.primitives import minimum
+    >>> _javascript(minimum)
+    '3: (step, v, program) => Math.min(v[step[1]], v[step[2]])'
+    """
+    forms = {SIZE: "v[step[{}]]", NUMBER: "step[{}]", CONDITION: "program.truth(step[{}], v)"}
+    arguments = [forms[takes].format(n) for n, takes in enumerate(primitive.takes, 1)]
+    body = primitive.javascript.format(*arguments)
+    return f"{KIND_OF[primitive]}: (step, v, program) => {body}"
 
 
 def _hash(text: str) -> str:

@@ -1,6 +1,9 @@
 "use strict";
-// Runs the program of sizes that Python wrote: the instructions of tracer/recipe.py, on numbers.
+// Runs the program of sizes that Python wrote: the instructions of tracer/sizing/program.py, on numbers.
 // Sizes below 2**53 are exact; floor division rounds down, as in Python.
+
+// By the kind of an instruction; written from the table of tracer/sizing/primitives.py when the page is made.
+const PRIMITIVES = {/* primitives */};
 
 // A ratio as people write it.
 function ratio(n, d) {
@@ -45,11 +48,7 @@ class Program {
         }
         return total;
       }
-      case 3: return Math.min(v[step[1]], v[step[2]]);
-      case 4: return Math.floor(v[step[1]] / (v[step[2]] || 1));
-      case 5: return Math.floor(v[step[1]] * step[2]);
-      case 6: return this.truth(step[1], v) ? v[step[2]] : v[step[3]];
-      default: throw new Error(`unknown instruction ${step[0]}`);
+      default: return PRIMITIVES[step[0]](step, v, this);
     }
   }
 
