@@ -398,6 +398,7 @@ def _imported(name: str, module: object, channels: int) -> Iterator[Row]:
 def drawing(place: Path) -> Iterator[Row]:
     """(i) pictures and pages of loaded networks, against loading and tracing their texts."""
     from tracer.drawing.picture import picture
+    from tracer.live.sheets import sheets
     from tracer.rules import judge
     from tracer.views.page import page
     from tracer.views.svg import svg
@@ -409,7 +410,7 @@ def drawing(place: Path) -> Iterator[Row]:
         runs = 5 if len(net.network.nodes) > 1000 else 15
         for what, draw in {
             "SVG, unfolded": lambda net=net, found=found: svg(picture(net.trace(), found, None)),
-            "page": lambda net=net, found=found: page(net, found),
+            "page": lambda net=net, found=found: page(sheets(net, found), found),
         }.items():
             ratio, a, b = ratios(draw, lambda text=text: tracer.loads(text).trace(), runs)
             made = len(draw()) / 1024

@@ -14,6 +14,7 @@ from tests import ROOT, extras
 from tests.drawn.texts import BROKEN, HOSTILE
 from tests.live.test_live import OPEN
 from tracer.costs.memory import Memory, memory
+from tracer.live.sheets import sheets
 from tracer.net import Net
 from tracer.rules import judge
 from tracer.views.page import page
@@ -75,7 +76,9 @@ class Opened:
 
 
 def opened(browser: Any, tmp_path: Path, net: Net, **options: Any) -> Opened:
-    return Opened(browser, tmp_path / "page.html", page(net, judge(net)), **options)
+    return Opened(
+        browser, tmp_path / "page.html", page(sheets(net, judge(net)), judge(net)), **options
+    )
 
 
 @pytest.mark.parametrize("name", SHOWN)
@@ -314,11 +317,11 @@ def test_without_a_network(browser: Any, tmp_path: Path) -> None:
         tracer.loads("input: [1, 2]\nlayers: {a: Konv2d, '<i>': 3}\n")
     except tracer.TracerError as error:
         found = error.diagnostics
-    alone = Opened(browser, tmp_path / "alone.html", page(None, found))
+    alone = Opened(browser, tmp_path / "alone.html", page([], found))
     assert "T101" in alone.tab.locator(".told").inner_text()
     alone.close()
     net = tracer.loads(BROKEN)
-    stale = Opened(browser, tmp_path / "stale.html", page(net, found, stale=True))
+    stale = Opened(browser, tmp_path / "stale.html", page(sheets(net, found), found, stale=True))
     assert "T101" in stale.tab.locator(".told").inner_text()
     assert stale.tab.locator(".box").count() == len(net.network.nodes)
     stale.close()

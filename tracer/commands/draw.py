@@ -76,9 +76,10 @@ def content_of(kind: str, net: Net, found: list[Diagnostic], depth: int | None) 
     from tracer.drawing.picture import picture
 
     if kind == "html":
+        from tracer.live.sheets import sheets
         from tracer.views.page import page
 
-        return page(net, found).encode()
+        return page(sheets(net, found), found).encode()
     drawn = picture(net.trace(), found, depth)
     if kind == "mermaid":
         from tracer.views.mermaid import mermaid

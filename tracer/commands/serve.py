@@ -117,13 +117,15 @@ class Page:
             return self._html
 
     def _made(self, version: int) -> str:
+        from tracer.live.sheets import sheets
         from tracer.views.page import page
 
         reading: Reading = read(self.path, self.overrides)
         if reading.net is not None:
             self._good = reading.net
+        shown = [] if self._good is None else sheets(self._good, reading.found)
         return page(
-            self._good, reading.found, events=f"/events?seen={version}", stale=reading.net is None
+            shown, reading.found, events=f"/events?seen={version}", stale=reading.net is None
         )
 
     async def follow(self) -> None:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from tracer.importing.recording import Unrepresentable
 from tracer.importing.run_time_sizes import Guard, negated
-from tracer.sizing.periodic import Analysis, Aperiodic, decide
+from tracer.sizing.growth import Aperiodic
+from tracer.sizing.periodic import Analysis, decide
 from tracer.sizing.size_set import SizeSet, TooLarge
 from tracer.sizing.symbol import Condition, Space, identity
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -18,27 +18,23 @@ from importlib.resources import files
 import msgspec
 
 from tracer.costs.operations import DTYPE_BYTES
-from tracer.diagnostics import Diagnostic, TracerError, legible, printable
+from tracer.diagnostics import Diagnostic, legible, printable
 from tracer.drawing.layout import layout
 from tracer.drawing.picture import Picture, picture
-from tracer.geometry.receptive_field import fields
-from tracer.live import Live, live
-from tracer.loading import reloaded
-from tracer.net import Net
+from tracer.live import Live
+from tracer.live.sheets import LiveSheet
 from tracer.network.folding import deepest
 from tracer.ops.base import Op, given_arguments, written
-from tracer.repairing.repairs import repairs
-from tracer.rules import judge
+from tracer.planning.working_sizes import Axis
 from tracer.shapes.trace import Trace
 from tracer.sizing.primitives import CONDITION, NUMBER, SIZE, Primitive
 from tracer.sizing.program import KIND_OF
-from tracer.sizing.size_set import SizeSet, TooLarge
+from tracer.sizing.size_set import SizeSet
 from tracer.views.sizes import SETS
 from tracer.views.svg import drawn, style
 
-NEAR, SHEETS, LARGEST = 2, 8, 600
-"""For params that decide what layers there are: how far their values go from the present one, how many sheets a page
-has beside the first, and of how many nodes."""
+FLOAT = DTYPE_BYTES["float32"]
+"""Bytes of one value."""
 
 DRAWN = 1200
 """Boxes that one picture of a page may have; what unfolds to more is folded."""
@@ -121,46 +117,54 @@ class PageData(msgspec.Struct, frozen=True):
 
 
 def page(
-    net: Net | None, found: Sequence[Diagnostic], *, events: str | None = None, stale: bool = False
+    sheets: Sequence[LiveSheet],
+    found: Sequence[Diagnostic],
+    *,
+    events: str | None = None,
+    stale: bool = False,
 ) -> str:
-    """The page of a network and of what is said of its config now.
+    """The page of a network's sheets and of what is wrong with its config now.
 
-    Without a network it shows the diagnostics alone. ``events``: where a server tells when to load again;
-    ``stale``: the picture is that of an earlier text.
+    Without sheets it shows the diagnostics alone. ``events``: where a server tells when to load again; ``stale``: the
+    picture is that of an earlier text.
     """
-    title = "tracer" if net is None else net.name or "network"
-    told = _told(found, has_picture=net is not None) if stale or net is None else ""
-    if net is None:
-        body, sheets = f'<main class="alone">{told}</main>', []
-    else:
-        drawings = _drawings(net.trace(), found)
-        sheets = [_sheet(net, found, drawings, None, None)]
-        others = list(_other_layers(net, sheets[0].live))
-        sheets += [sheet for sheet, _ in others]
-        body = told + asset("page.html").replace("<!-- pictures -->", _svgs(drawings))
-        body += "".join(
-            f'<template data-sheet="{n}">{_svgs(own)}</template>'
-            for n, (_, own) in enumerate(others, 1)
-        )
-    path, params = ("", {}) if net is None else (net.network.path, net.params)
-    numbers = {name: n for name, n in params.items() if n.__class__ is int}
-    data = PageData(title, path, numbers, sheets, DTYPE_BYTES["float32"], events)
-    return _document(title, body, msgspec.json.encode(data).decode())
+    told = _told(found, has_picture=bool(sheets)) if stale or not sheets else ""
+    if not sheets:
+        data = PageData("tracer", "", {}, [], FLOAT, events)
+        return _document(data, f'<main class="alone">{told}</main>')
+
+    drawings = [_drawings(sheet.trace, sheet.found) for sheet in sheets]
+    first, *others = map(_svgs, drawings)
+    body = told + asset("page.html").replace("<!-- pictures -->", first)
+    for number, svgs in enumerate(others, 1):
+        body += f'<template data-sheet="{number}">{svgs}</template>'
+
+    network = sheets[0].trace.network
+    data = PageData(
+        title=network.name or "network",
+        path=network.path,
+        numbers={name: n for name, n in network.params.items() if type(n) is int},
+        sheets=[_sheet(sheet, own) for sheet, own in zip(sheets, drawings)],
+        element=FLOAT,
+        events=events,
+    )
+    return _document(data, body)
 
 
-def _document(title: str, body: str, data: str) -> str:
+def _document(data: PageData, body: str) -> str:
     sheet = asset("page.css") + style("svg")
     script = program_script() + asset("page.js")
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(sheet)}'; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'"
     )
-    inert = data.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    inert = msgspec.json.encode(data).decode()
+    inert = inert.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(printable(title))}</title>\n<style>{sheet}</style>\n</head>\n<body>\n{body}\n"
+        f"<title>{escape(printable(data.title))}</title>\n<style>{sheet}</style>\n</head>\n<body>\n{body}\n"
         f'<script type="application/json" id="data">{inert}</script>\n<script>{script}</script>\n</body>\n</html>\n'
     )
 
@@ -236,88 +240,58 @@ def _svgs(drawings: list[tuple[int, Picture]]) -> str:
     return "".join(pictures)
 
 
-def _other_layers(net: Net, own: Live) -> Iterator[tuple[Sheet, list[tuple[int, Picture]]]]:
-    """The sheets of the values near the present one, for params that decide what layers there are."""
-    network = net.network
-    room = SHEETS
-    for name in own.fixed:
-        now = network.params[name]
-        for value in (n for d in range(1, NEAR + 1) for n in (now - d, now + d) if n >= 1 and room):
-            try:
-                other = reloaded(net, network.source, params={**network.given_params, name: value})
-            except TracerError:
-                continue
-            if len(other.network.nodes) <= LARGEST and len(network.nodes) <= LARGEST:
-                found = judge(other)
-                drawings = _drawings(other.trace(), found)
-                yield _sheet(other, found, drawings, name, value), drawings
-                room -= 1
-
-
-def _sheet(
-    net: Net,
-    found: Sequence[Diagnostic],
-    drawings: list[tuple[int, Picture]],
-    param: str | None,
-    value: int | None,
-) -> Sheet:
+def _sheet(shown: LiveSheet, drawings: list[tuple[int, Picture]]) -> Sheet:
     return Sheet(
-        param=param,
-        value=value,
-        live=live(net),
-        nodes=_nodes(net.trace()),
-        pictures=[
-            PagePicture(
-                depth,
-                [list(box.nodes) for box in one.boxes],
-                [box.name for box in one.boxes],
-                [[a.source, a.target, a.node, a.reader] for a in one.arrows],
-            )
-            for depth, one in drawings
-        ],
-        sets=_sets(net),
-        repairs=_repairs(net, found),
-        remarks=[
-            Remark(
-                d.code,
-                d.severity,
-                legible(d.message),
-                None if d.hint is None else legible(d.hint),
-                d.span.line if d.span else None,
-            )
-            for d in found
-        ],
+        param=shown.param,
+        value=shown.value,
+        live=shown.live,
+        nodes=_nodes(shown),
+        pictures=[_page_picture(depth, drawing) for depth, drawing in drawings],
+        sets={symbol: _sets(symbol, axis) for symbol, axis in shown.sets.items()},
+        repairs=shown.repairs,
+        remarks=[_remark(diagnostic) for diagnostic in shown.found],
     )
 
 
-def _nodes(trace: Trace) -> list[PageNode]:
-    seen = fields(trace)
-    steady: set[int] = set()
-    nodes = []
-    for node, op in zip(trace.network.nodes, trace.ops):
-        plain = (
-            op is None
-            or op.fixed_window
-            or (type(op).window is Op.window and getattr(op, "align", "none") == "none")
+def _page_picture(depth: int, drawing: Picture) -> PagePicture:
+    return PagePicture(
+        depth=depth,
+        boxes=[list(box.nodes) for box in drawing.boxes],
+        names=[box.name for box in drawing.boxes],
+        arrows=[[a.source, a.target, a.node, a.reader] for a in drawing.arrows],
+    )
+
+
+def _remark(d: Diagnostic) -> Remark:
+    return Remark(
+        code=d.code,
+        severity=d.severity,
+        message=legible(d.message),
+        hint=None if d.hint is None else legible(d.hint),
+        line=d.span.line if d.span else None,
+    )
+
+
+def _nodes(shown: LiveSheet) -> list[PageNode]:
+    trace = shown.trace
+    return [
+        PageNode(
+            name=node.name,
+            op=node.op_name,
+            line=node.span.line,
+            args="" if op is None else _arguments(op),
+            about="" if op is None else _about(op),
+            inputs=[source.index for source in node.inputs],
+            operands={field: source.index for field, source in node.operands.items()},
+            field=shown.seen[node.index],
+            steady=node.index in shown.steady,
         )
-        if plain and all(source.index in steady for source in node.inputs):
-            steady.add(node.index)
-        nodes.append(
-            PageNode(
-                name=node.name,
-                op=node.op_name,
-                line=node.span.line,
-                args=""
-                if op is None
-                else ", ".join(f"{k}: {written(v)}" for k, v in given_arguments(op).items()),
-                about="" if op is None else _about(op),
-                inputs=[source.index for source in node.inputs],
-                operands={field: source.index for field, source in node.operands.items()},
-                field=[one.extent if one.computed else -1 for one in seen.get(node.name, ())],
-                steady=node.index in steady,
-            )
-        )
-    return nodes
+        for node, op in zip(trace.network.nodes, trace.ops)
+    ]
+
+
+def _arguments(op: Op) -> str:
+    return ", ".join(f"{name}: {written(value)}" for name, value in given_arguments(op).items())
 
 
 @cache
@@ -333,24 +307,11 @@ def _about(op: Op) -> str:
     return _about_class(type(op))
 
 
-def _sets(net: Net) -> dict[str, dict[str, PageSet]]:
-    try:
-        axes = net.working_sizes().axes
-    except TooLarge:
-        return {}
-    return {
-        symbol: {kind: _set(symbol, getattr(axis, kind)) for kind in SETS}
-        for symbol, axis in axes.items()
-    }
+def _sets(symbol: str, axis: Axis) -> dict[str, PageSet]:
+    return {kind: _set(symbol, getattr(axis, kind)) for kind in SETS}
 
 
 def _set(symbol: str, found: SizeSet) -> PageSet:
     return PageSet(
         found.written(symbol), list(found.finite), found.start, found.modulus, list(found.residues)
     )
-
-
-def _repairs(net: Net, found: Sequence[Diagnostic]) -> list[str]:
-    if not any(d.severity == "error" and d.code in ("T301", "T304", "T401", "T402") for d in found):
-        return []
-    return [repair.title for repair in repairs(net)]
