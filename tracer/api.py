@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracer.diagnostics import Diagnostic, TracerError
-from tracer.loading import load_text, read_bytes
+from tracer.loading import decoded, load_text, read_bytes, unreadable
 from tracer.net import Net
 from tracer.planning.working_sizes import WorkingSizes
 from tracer.repairing.repairs import Plan, plan_of
-from tracer.source.tree import Fault, decode
 
 if TYPE_CHECKING:
     import torch
@@ -35,13 +34,7 @@ def load(path: str | os.PathLike[str], /, **params: Any) -> Net:
 
     Raises :class:`TracerError` with every T0xx to T2xx error, and OSError where the file cannot be read.
     """
-    try:
-        text = decode(read_bytes(path))
-    except Fault as fault:
-        raise TracerError(
-            [Diagnostic(fault.code, fault.message, fault.span, path=str(path))]
-        ) from None
-    return loads(text, str(path), **params)
+    return loads(decoded(read_bytes(path), str(path)), str(path), **params)
 
 
 def plan(net: Net, /, sizes: Mapping[str, int] | None = None) -> Plan:
@@ -107,23 +100,16 @@ def from_module(module: torch.nn.Module, /, *shapes: Sequence[int], fixed: bool 
 
 def check(path: str | os.PathLike[str], /, **params: Any) -> list[Diagnostic]:
     """Everything wrong with a config file, ordered by place; never raises on bad input."""
-    from tracer.rules import judge
+    from tracer.rules import judged
 
     try:
-        return judge(load(path, **params))
-    except TracerError as error:
-        return error.diagnostics
+        return judged(lambda: load(path, **params)).found
     except OSError as error:
-        return [
-            Diagnostic("T001", f"cannot be read: {error.strerror or error}", None, path=str(path))
-        ]
+        return [unreadable(str(path), error)]
 
 
 def checks(text: str, path: str = "<string>", /, **params: Any) -> list[Diagnostic]:
     """Everything wrong with a config's text, ordered by place."""
-    from tracer.rules import judge
+    from tracer.rules import judged
 
-    try:
-        return judge(loads(text, path, **params))
-    except TracerError as error:
-        return error.diagnostics
+    return judged(lambda: loads(text, path, **params)).found

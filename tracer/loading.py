@@ -8,11 +8,12 @@ import stat
 from collections.abc import Mapping
 from typing import Any
 
-from tracer.diagnostics import TracerError
+from tracer.diagnostics import Diagnostic, TracerError
 from tracer.net import Loading, Net, unknown_symbol
 from tracer.network.graph import arrange
 from tracer.network.reading import read_network
 from tracer.network.records import Network, Node
+from tracer.source.tree import Fault, decode
 
 NONE: Mapping[str, Any] = {}
 """Nothing is replaced."""
@@ -107,6 +108,19 @@ def _input_called(network: Network, name: str) -> Node:
     if name:
         raise ValueError(f"no input is called {name!r}; inputs: {known}")
     raise ValueError(f"which input? write {known}=...")
+
+
+def decoded(raw: bytes, path: str) -> str:
+    """A config's text. Raises :class:`TracerError` (T001) where the bytes are no text."""
+    try:
+        return decode(raw)
+    except Fault as fault:
+        raise TracerError([Diagnostic(fault.code, fault.message, fault.span, path=path)]) from None
+
+
+def unreadable(path: str, error: OSError) -> Diagnostic:
+    """The finding about a file that cannot be read."""
+    return Diagnostic("T001", f"cannot be read: {error.strerror or error}", path=path)
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:

@@ -28,6 +28,7 @@ from tracer.comparing.subsequence import common_subsequence
 from tracer.costs.operations import costs
 from tracer.loading import load_text
 from tracer.net import Net
+from tracer.rules import judge
 from tracer.rules.manual import manual
 from tracer.source import limits
 from tracer.views.answers import to_json
@@ -389,7 +390,8 @@ def test_every_rule_is_found_and_gone(code: str) -> None:
 def read(text: str) -> Given:
     """A config as the command reads it: what does not load has its findings only."""
     try:
-        return Given("F", load_text(text, "F", {}, allow_argument_errors=True))
+        net = load_text(text, "F", {}, allow_argument_errors=True)
+        return Given("F", net, judge(net))
     except tracer.TracerError as error:
         return Given("F", None, error.diagnostics)
 
@@ -799,7 +801,10 @@ def test_a_network_that_does_not_run_is_compared_as_far_as_it_goes(here: Path) -
     assert [d["code"] for d in answer["diagnostics"]["new"]] == ["T204"]
     assert next(one["lost"]["text"] for one in answer["sizes"] if one["symbol"] == "H") == "H >= 2"
     done = run("a.yaml", "b.yaml")
-    assert "B could not be traced to its end" in done.stdout and "1 new error" in done.stdout
+    assert (
+        "b.yaml stops at last: its totals cover only the nodes before that" in done.stdout
+        and "1 new error" in done.stdout
+    )
 
 
 def test_overrides_hold_for_both(here: Path) -> None:

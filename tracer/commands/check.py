@@ -16,11 +16,11 @@ from tracer.commands.options import (
     open_net,
     shown,
     source_of,
-    unreadable,
     use_colour,
 )
 from tracer.diagnostics import Diagnostic, TracerError
-from tracer.rules import judge
+from tracer.loading import unreadable
+from tracer.rules import judged
 
 PARALLEL = 48
 """From this many files on, several processes pay for their start."""
@@ -31,14 +31,14 @@ Result = tuple[list[Diagnostic], str, bool]
 
 def check_one(path: str, overrides: Overrides) -> Result:
     """Check one file; never raises on bad input."""
-    text = ""
     try:
         text = source_of(path)
-        found = judge(open_net(text, path, overrides))
     except TracerError as error:
-        found = error.diagnostics
+        return error.diagnostics, "", True
     except OSError as error:
-        return [unreadable(path, error)], "", False
+        return [unreadable(shown(path), error)], "", False
+
+    found = judged(lambda: open_net(text, path, overrides)).found
     return found, text if found else "", True
 
 

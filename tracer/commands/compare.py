@@ -18,8 +18,9 @@ from tracer.commands.options import (
     use_colour,
 )
 from tracer.diagnostics import Diagnostic, TracerError
+from tracer.loading import decoded
+from tracer.rules import judged
 from tracer.source.revisions import NoRevision, committed, show
-from tracer.source.tree import Fault, decode
 
 if TYPE_CHECKING:
     from tracer.comparing.comparison import Comparison, Given
@@ -86,7 +87,8 @@ def _given(config: str, overrides: Overrides, *, is_committed: bool = False) -> 
     label = shown(f"HEAD:{config}" if is_committed else config)
     try:
         text = _text(config, label, is_committed)
-        return Given(label, open_net(text, label, overrides, allow_argument_errors=True)), True
+        both = judged(lambda: open_net(text, label, overrides, allow_argument_errors=True))
+        return Given(label, *both), True
     except (NoRevision, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         message = f"cannot be read: {reason}"
@@ -104,10 +106,7 @@ def _text(config: str, label: str, is_committed: bool) -> str:
         raw = show(*config.split(":", 1))
     else:
         return source_of(config)
-    try:
-        return decode(raw)
-    except Fault as fault:
-        raise TracerError([Diagnostic(fault.code, fault.message, fault.span, path=label)]) from None
+    return decoded(raw, label)
 
 
 def _show(found: Comparison, format_: str, colour: bool) -> None:

@@ -381,8 +381,7 @@ def _write(
     """
     from tracer.commands.options import open_net
     from tracer.design.skips import Undesignable
-    from tracer.diagnostics import TracerError
-    from tracer.rules import judge
+    from tracer.rules import judged
 
     try:
         text, told = designed()
@@ -392,15 +391,11 @@ def _write(
     for line in told:
         click.echo(f"  {line}", err=True)
     name = output or "<design>"
-    try:
-        net = open_net(text, name, Overrides((), (), ()))
-        said = judge(net)
-    except TracerError as error:
-        said = error.diagnostics
+    net, said = judged(lambda: open_net(text, name, Overrides((), (), ())))
     write_output(output, text.encode("utf-8"))
     if said:
         complain(said, text, config=name)
-    if any(d.severity == "error" for d in said):
+    if net is None or any(d.severity == "error" for d in said):
         raise click.exceptions.Exit(1)
     click.echo(_proof(net) + ("" if said else "; no problems found"), err=True)
 

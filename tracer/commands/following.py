@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from tracer.commands.options import Overrides, open_net, shown, source_of, unreadable
+from tracer.commands.options import Overrides, open_net, shown, source_of
 from tracer.diagnostics import Diagnostic, TracerError
+from tracer.loading import unreadable
 from tracer.net import Net
-from tracer.rules import judge
+from tracer.rules import judged
 
 if TYPE_CHECKING:
     from watchfiles import Change
@@ -34,11 +35,10 @@ def read(path: str, overrides: Overrides) -> Reading:
     text = ""
     try:
         text = source_of(path)
-        net = open_net(text, path, overrides)
-        return Reading(text, net, judge(net))
+        return Reading(text, *judged(lambda: open_net(text, path, overrides)))
     except OSError as error:
-        return Reading(text, None, [unreadable(path, error)])
-    except TracerError as error:
+        return Reading(text, None, [unreadable(shown(path), error)])
+    except TracerError as error:  # the bytes are no text
         return Reading(text, None, error.diagnostics)
     except click.UsageError as error:  # an override that the text no longer has a place for
         return Reading(text, None, [Diagnostic("T003", error.message, path=shown(path))])
@@ -51,7 +51,7 @@ def refuse_unfollowable(path: str) -> None:
     try:
         source_of(path)
     except OSError as error:
-        click.echo(str(unreadable(path, error)), err=True)
+        click.echo(str(unreadable(shown(path), error)), err=True)
         raise click.exceptions.Exit(2) from None
     except TracerError:  # it is shown as it is
         return

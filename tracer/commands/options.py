@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 import click
 
 from tracer.diagnostics import Diagnostic, TracerError, printable, shortened
-from tracer.loading import load_text, read_bytes
+from tracer.loading import decoded, load_text, read_bytes, unreadable
 from tracer.net import Net
 from tracer.network.values import value_of
 from tracer.ops.base import written
 from tracer.source import limits
-from tracer.source.tree import Fault, compose, decode
+from tracer.source.tree import Fault, compose
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -239,13 +239,7 @@ def find_configs(paths: tuple[str, ...]) -> list[str]:
 
 def source_of(path: str) -> str:
     """The text of a config. Raises OSError, and :class:`TracerError` where it is not text."""
-    raw = _standard_input() if path == "-" else read_bytes(path)
-    try:
-        return decode(raw)
-    except Fault as fault:
-        raise TracerError(
-            [Diagnostic(fault.code, fault.message, fault.span, path=shown(path))]
-        ) from None
+    return decoded(_standard_input() if path == "-" else read_bytes(path), shown(path))
 
 
 def _standard_input() -> bytes:
@@ -253,11 +247,6 @@ def _standard_input() -> bytes:
     if sys.stdin is None:
         raise OSError(errno.EBADF, "standard input is closed")
     return sys.stdin.buffer.read(limits.FILE_BYTES + 1)
-
-
-def unreadable(path: str, error: OSError) -> Diagnostic:
-    """What to say about a file that cannot be read."""
-    return Diagnostic("T001", f"cannot be read: {error.strerror or error}", path=shown(path))
 
 
 def shown(path: str) -> str:
@@ -314,7 +303,7 @@ def text_of(config: str, complain: Callable[[list[Diagnostic], str], None]) -> s
     try:
         return source_of(config)
     except OSError as error:
-        complain([unreadable(config, error)], "")
+        complain([unreadable(shown(config), error)], "")
         raise click.exceptions.Exit(2) from None
     except TracerError as error:
         complain(error.diagnostics, "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET
@@ -60,13 +60,15 @@ class SetDifference(msgspec.Struct, frozen=True):
 
 
 class Side(msgspec.Struct, frozen=True):
-    """What is said of one of the two networks by itself."""
+    """One of the two networks by itself."""
 
     path: str
     name: str | None
     loaded: bool
     complete: bool
     """Every node has a shape."""
+    stops_at: str | None
+    """The first node that has no shape."""
     errors: int
     warnings: int
     sizes_unknown: str | None
@@ -101,15 +103,12 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def differs(self) -> bool:
-        """Whether anything does."""
-        lists = [
-            getattr(self, field)
-            for field in self.__struct_fields__
-            if field not in ("a", "b", "totals")
-        ]
-        return (
-            self.a.loaded != self.b.loaded or any(lists) or any(t.old != t.new for t in self.totals)
-        )
+        """Anything but the paths and names of the two."""
+        if self.a.loaded != self.b.loaded or any(t.old != t.new for t in self.totals):
+            return True
+
+        lists = [f for f in self.__struct_fields__ if f not in ("a", "b", "totals")]
+        return any(getattr(self, field) for field in lists)
 
     @property
     def new_errors(self) -> list[Diagnostic]:
@@ -117,83 +116,102 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         return [d for d in self.found if d.severity == "error"]
 
 
-class Given:
+class Given(NamedTuple):
     """One of two networks that are compared: a network, or the findings that kept it from being loaded."""
 
-    def __init__(
-        self, path: str, net: Net | None, findings: Sequence[Diagnostic] | None = None
-    ) -> None:
-        self.path = path
-        self.net = net
-        if findings is None:
-            findings = judge(net) if net is not None else ()
-        self.findings = list(findings)
-        self.sizes_unknown: str | None = None
+    path: str
+    net: Net | None
+    findings: list[Diagnostic]
 
-    def side(self) -> Side:
-        """What is said of it by itself."""
-        net, errors = self.net, sum(d.severity == "error" for d in self.findings)
-        return Side(
-            path=self.path,
-            name=net.name if net is not None else None,
-            loaded=net is not None,
-            complete=net is not None and None not in net.trace().by_index,
-            errors=errors,
-            warnings=len(self.findings) - errors,
-            sizes_unknown=self.sizes_unknown,
-        )
 
-    def sets(self) -> WorkingSizes | None:
-        """The sets of sizes; None where they repeat later than is computed."""
-        assert self.net is not None
-        try:
-            return self.net.working_sizes()
-        except TooLarge as error:
-            self.sizes_unknown = str(error)
-            return None
+class _Sets(NamedTuple):
+    """The sizes that work in one network, or why they are not known."""
+
+    sizes: WorkingSizes | None = None
+    unknown: str | None = None
 
 
 def compare(a: Net, b: Net) -> Comparison:
     """What differs between two networks, each traced at its declared sizes."""
-    return compared(Given(a.network.path, a), Given(b.network.path, b))
+    return compared(Given(a.network.path, a, judge(a)), Given(b.network.path, b, judge(b)))
 
 
 def compared(a: Given, b: Given) -> Comparison:
     """What differs, as far as both go: of a network that could not be loaded only its findings are compared."""
-    totals = _totals(a.net, b.net)
-    if a.net is None or b.net is None:
-        gone, found = _finding_differences(a.findings, b.findings, {})
-        return Comparison(a=a.side(), b=b.side(), totals=totals, gone=gone, found=found)
-    nodes = matched(a.net.trace(), b.net.trace())
+    if a.net is not None and b.net is not None:
+        return _both_compared(a, a.net, b, b.net)
+
+    gone, found = _finding_differences(a.findings, b.findings, {})
+    return Comparison(a=_side(a), b=_side(b), totals=_totals(a.net, b.net), gone=gone, found=found)
+
+
+def _both_compared(a: Given, old: Net, b: Given, new: Net) -> Comparison:
+    """What differs between two networks that were loaded."""
+    nodes = matched(old.trace(), new.trace())
     names = nodes.names
-    told = [pair for pair in nodes.pairs if pair.differences]
-    symbols = _differences(_symbols(a.net), _symbols(b.net))
-    autos = _differences(_autos(a.net, names), _autos(b.net, {}))
+    changed = [pair for pair in nodes.pairs if pair.differences]
+    symbols = _differences(_symbols(old), _symbols(new))
+    autos = _differences(_autos(old, names), _autos(new, {}))
+
+    # Sets take a while, and follow from the nodes and the declared sizes.
+    was, now = _Sets(), _Sets()
+    if any((nodes.added, nodes.removed, changed, symbols, autos)):
+        was, now = _sets_of(old), _sets_of(new)
+
     sizes: list[SetDifference] = []
     ties: list[Difference] = []
-    # Sets take a while, and follow from the nodes and the declared sizes.
-    if nodes.added or nodes.removed or told or symbols or autos:
-        old, new = a.sets(), b.sets()
-        if old is not None and new is not None:
-            sizes, ties = _sets(old.axes, new.axes), _ties(old, new)
+    if was.sizes is not None and now.sizes is not None:
+        sizes = _set_differences(was.sizes.axes, now.sizes.axes)
+        ties = _ties(was.sizes, now.sizes)
+
     gone, found = _finding_differences(a.findings, b.findings, names)
     return Comparison(
-        a=a.side(),
-        b=b.side(),
-        totals=totals,
+        a=_side(a, was.unknown),
+        b=_side(b, now.unknown),
+        totals=_totals(old, new),
         added=nodes.added,
         removed=nodes.removed,
         renamed=[pair for pair in nodes.pairs if pair.old_name != pair.name],
-        changed=[pair for pair in told if pair.old_name == pair.name],
-        params=_differences(_params(a.net), _params(b.net)),
+        changed=[pair for pair in changed if pair.old_name == pair.name],
+        params=_differences(_params(old), _params(new)),
         symbols=symbols,
-        outputs=_outputs(a.net, b.net, names),
+        outputs=_outputs(old, new, names),
         autos=autos,
         sizes=sizes,
         ties=ties,
         gone=gone,
         found=found,
     )
+
+
+def _side(given: Given, sizes_unknown: str | None = None) -> Side:
+    """One of the two by itself."""
+    net = given.net
+    errors = sum(d.severity == "error" for d in given.findings)
+    stops_at = None if net is None else _first_without_shape(net)
+    return Side(
+        path=given.path,
+        name=None if net is None else net.name,
+        loaded=net is not None,
+        complete=net is not None and stops_at is None,
+        stops_at=stops_at,
+        errors=errors,
+        warnings=len(given.findings) - errors,
+        sizes_unknown=sizes_unknown,
+    )
+
+
+def _first_without_shape(net: Net) -> str | None:
+    """The node at which the trace stops; None where every node has a shape."""
+    visits = net.trace().walk()
+    return next((visit.node.name for visit in visits if visit.shape is None), None)
+
+
+def _sets_of(net: Net) -> _Sets:
+    try:
+        return _Sets(sizes=net.working_sizes())
+    except TooLarge as error:
+        return _Sets(unknown=str(error))
 
 
 def _totals(a: Net | None, b: Net | None) -> list[TotalDifference]:
@@ -251,48 +269,68 @@ def _autos(net: Net, names: Mapping[str, str]) -> dict[str, Any]:
 
 def _outputs(a: Net, b: Net, names: Mapping[str, str]) -> list[Difference]:
     """Outputs that are another node or expect another shape. One that is called as its node is renamed with it."""
-
-    def declared(net: Net, names: Mapping[str, str]) -> dict[str, tuple[Any, Any]]:
-        found = {}
-        for name, node in net.network.outputs.items():
-            expected = net.network.output_expect.get(name)
-            value: dict[str, Any] = {"node": node.name}
-            if expected is not None:
-                value["expect"] = declared_dims(expected[0])
-            now = names.get(node.name, node.name)
-            found[now if name == node.name else name] = (value, {**value, "node": now})
-        return found
-
-    old, new = declared(a, names), declared(b, {})
+    old, new = _declared_outputs(a, names), _declared_outputs(b, {})
     found = []
     for name in dict.fromkeys((*old, *new)):
-        (was, then), (value, now) = old.get(name, (UNSET, UNSET)), new.get(name, (UNSET, UNSET))
-        if not is_same(then, now):
-            own = was["node"] if value is UNSET and name == then["node"] else name
-            found.append(Difference(own, was, value))
+        was, now = old.get(name, NO_OUTPUT), new.get(name, NO_OUTPUT)
+        if not is_same(was.renamed, now.renamed):
+            # One that is gone is named as the old network names it.
+            is_gone = now is NO_OUTPUT
+            found.append(Difference(was.name if is_gone else name, was.value, now.value))
     return found
 
 
-def _sets(old: Mapping[str, Axis], new: Mapping[str, Axis]) -> list[SetDifference]:
+class _Output(NamedTuple):
+    """An output as its network declares it, and with its node's new name."""
+
+    name: str
+    value: Any
+    renamed: Any
+
+
+NO_OUTPUT = _Output("", UNSET, UNSET)
+
+
+def _declared_outputs(net: Net, names: Mapping[str, str]) -> dict[str, _Output]:
+    """The outputs, by their new names."""
+    found = {}
+    for name, node in net.network.outputs.items():
+        value: dict[str, Any] = {"node": node.name}
+        expected = net.network.output_expect.get(name)
+        if expected is not None:
+            value["expect"] = declared_dims(expected[0])
+
+        new_name = names.get(node.name, node.name)
+        renamed = {**value, "node": new_name}
+        found[new_name if name == node.name else name] = _Output(name, value, renamed)
+    return found
+
+
+def _set_differences(old: Mapping[str, Axis], new: Mapping[str, Axis]) -> list[SetDifference]:
     """The sets of every symbol that are not the same in both."""
     found = []
     for symbol in dict.fromkeys((*old, *new)):
-        axes = old.get(symbol), new.get(symbol)
-        below = min(
-            [axis.below for axis in axes if axis is not None and axis.below is not None],
-            default=None,
-        )
         for kind in SETS:
-            was, now = [
-                None if axis is None else _below(getattr(axis, kind), below) for axis in axes
-            ]
-            if was != now:
-                found.append(
-                    SetDifference(
-                        symbol, kind, was, now, _without(now, was), _without(was, now), below
-                    )
-                )
+            one = _set_difference(symbol, kind, old.get(symbol), new.get(symbol))
+            if one.old != one.new:
+                found.append(one)
     return found
+
+
+def _set_difference(symbol: str, kind: str, old: Axis | None, new: Axis | None) -> SetDifference:
+    """One set of one symbol in both, as far as both are known."""
+    limits = [axis.below for axis in (old, new) if axis is not None and axis.below is not None]
+    below = min(limits, default=None)
+    was, now = [None if axis is None else _below(getattr(axis, kind), below) for axis in (old, new)]
+    return SetDifference(
+        symbol=symbol,
+        kind=kind,
+        old=was,
+        new=now,
+        gained=_without(now, was),
+        lost=_without(was, now),
+        below=below,
+    )
 
 
 def _below(sizes: SizeSet, below: int | None) -> SizeSet:

@@ -1,31 +1,54 @@
-"""The rules, a file per range of codes, and the judge that asks them all."""
+"""The rules, a file per range of codes, and the one path from a config to everything wrong with it."""
 
 from __future__ import annotations
 
-from tracer.diagnostics import Diagnostic
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tracer.diagnostics import Diagnostic, TracerError
 from tracer.net import Net
 from tracer.network.records import is_set
 from tracer.rules.design import design_rules
 
 
+class Judged(NamedTuple):
+    """A network with its findings, or the errors that kept it from being loaded."""
+
+    net: Net | None
+    found: list[Diagnostic]
+
+
+def judged(load: Callable[[], Net]) -> Judged:
+    """What ``load`` gives, with everything wrong with it; where it raises TracerError, that error's findings."""
+    try:
+        net = load()
+    except TracerError as error:
+        return Judged(None, error.diagnostics)
+    return Judged(net, judge(net))
+
+
 def judge(net: Net) -> list[Diagnostic]:
-    """Everything to say about a loaded network, ordered by place, ignored warnings left out."""
+    """Every finding about a loaded network, ordered by place, ignored warnings left out."""
     network = net.network
     trace = net.trace()
     found = [*network.diagnostics, *trace.diagnostics]
+
+    # Of a network that fails at its first sizes, other sizes say nothing more.
     if not trace.diagnostics and any(map(is_set, network.sizes.values())):
         from tracer.rules.every_size import not_every_size
 
         found.extend(not_every_size(net))
+
     for find in design_rules:
         found.extend(find(trace))
+
     if network.ignored:
         found = [d for d in found if not is_ignored(d, network.ignored)]
     return sorted(found, key=lambda d: d.order)
 
 
 def is_ignored(diagnostic: Diagnostic, ignored: dict[int, frozenset[str]]) -> bool:
-    """Whether a comment on its line silences a warning."""
+    """A comment on its line silences it; errors are never silenced."""
     span = diagnostic.span
     return (
         diagnostic.severity == "warning"

@@ -300,9 +300,9 @@ def remarks(found: Comparison) -> list[str]:
     """What keeps the comparison from going further."""
     lines = []
     for side, label in ((found.a, "A"), (found.b, "B")):
-        if side.loaded and not side.complete:
+        if side.stops_at is not None:
             lines.append(
-                f"{label} could not be traced to its end: its sums are those of the nodes that have a shape"
+                f"{side.path} stops at {side.stops_at}: its totals cover only the nodes before that"
             )
         if side.sizes_unknown:
             lines.append(f"the sizes that work are not compared, {label}: {side.sizes_unknown}")
