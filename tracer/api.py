@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tracer.diagnostics import Diagnostic, TracerError
+from tracer.diagnostics import Diagnostic
 from tracer.loading import decoded, load_text, read_bytes, unreadable
 from tracer.net import Net
 from tracer.planning.working_sizes import WorkingSizes
