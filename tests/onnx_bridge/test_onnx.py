@@ -298,6 +298,18 @@ def test_open_dims_and_inputs(tmp_path: Path) -> None:
             r"DepthToSpace in the mode DCR; torch's pixel shuffle is CRD",
         ),
         ([helper.make_node("Conv", ["x", "x"], ["y"])], r"\(Conv -> y\): the weights depend on the input"),
+        ([helper.make_node("Conv", ["x"], ["y"])], r"\(Conv -> y\): its input 2 is missing"),
+        ([helper.make_node("Reshape", ["x"], ["y"])], r"\(Reshape -> y\): its input 2 is missing"),
+        ([helper.make_node("MaxPool", ["x"], ["y"])], r"\(MaxPool -> y\): it has no kernel_shape"),
+        (
+            [helper.make_node("Constant", [], ["a"], value_ints=[2]), helper.make_node("Squeeze", ["x", "a"], ["y"])],
+            r"\(Squeeze -> y\): dim 2 of \[1, 2, 64, 64\] is not always 1",
+        ),
+        (
+            [helper.make_node("Shape", ["x"], ["s"]), helper.make_node("Sub", ["s", "s"], ["zero"]),
+             helper.make_node("Div", ["s", "zero"], ["d"]), helper.make_node("Reshape", ["x", "d"], ["y"])],
+            r"\(Div -> d\): its sizes cannot be computed: ",
+        ),
     ],
 )  # fmt: skip
 def test_what_has_no_place(nodes: Sequence[Any], said: str, tmp_path: Path) -> None:

@@ -25,6 +25,9 @@ from tracer.ops.base import Op, Shape, argument, with_arguments
 from tracer.ops.registry import find_operation
 from tracer.sizing.symbol import SizeLike, Space
 
+Arguments = Mapping[str, Any]
+"""Arguments of an operation by name: numbers, sizes over symbols, and values for nodes."""
+
 AXES: Mapping[int, tuple[str, ...]] = {3: ("L",), 4: ("H", "W"), 5: ("D", "H", "W")}
 """The symbols of an input's spatial dims, by its number of dims."""
 
@@ -98,7 +101,7 @@ class Step:
     op: Op
     """With numbers for sizes."""
     sources: tuple[Value, ...]
-    arguments: Mapping[str, Any]
+    arguments: Arguments
     """As they are written: numbers, sizes over symbols, values for nodes."""
     value: Value
     """Its output; of several, the one that its operation has an index for."""
@@ -197,7 +200,7 @@ class Recording:
         self,
         op_name: str,
         sources: Sequence[Value],
-        arguments: Mapping[str, Any] | None = None,
+        arguments: Arguments | None = None,
         label: str | None = None,
         *,
         owner: Any = None,
@@ -257,7 +260,7 @@ class Recording:
 
     # --- operations --------------------------------------------------------------------------------------------------
 
-    def _operation(self, op_name: str, given: Mapping[str, Any]) -> Op:
+    def _operation(self, op_name: str, given: Arguments) -> Op:
         """The operation with numbers for sizes."""
         cls = find_operation(op_name)
         if cls is None:
@@ -267,7 +270,7 @@ class Recording:
         except msgspec.ValidationError as error:
             raise self.refused(f"{op_name}: {error}") from None
 
-    def _shape(self, op: Op, sources: Sequence[Value], given: Mapping[str, Any]) -> tuple[int, ...]:
+    def _shape(self, op: Op, sources: Sequence[Value], given: Arguments) -> tuple[int, ...]:
         """The output's shape for this recording's sizes, where the operation takes its inputs."""
         op_name = type(op).__name__
         shapes = [value.shape for value in sources]
@@ -282,9 +285,7 @@ class Recording:
             raise self.refused(f"{op_name} takes another number of tensors than {len(shapes)}")
         return op.shape(*shapes, **operands)
 
-    def _sizes(
-        self, op: Op, sources: Sequence[Value], given: Mapping[str, Any]
-    ) -> tuple[SizeLike, ...]:
+    def _sizes(self, op: Op, sources: Sequence[Value], given: Arguments) -> tuple[SizeLike, ...]:
         """The output's shape over the symbols."""
         sizes = sizes_made(op, sources, given)
         if sizes is None:
@@ -349,7 +350,7 @@ class Recording:
 
 
 def sizes_made(
-    op: Op, sources: Sequence[Value], arguments: Mapping[str, Any]
+    op: Op, sources: Sequence[Value], arguments: Arguments
 ) -> tuple[SizeLike, ...] | None:
     """The shape over the symbols that an operation makes; None where its formula has no answer on them.
 
@@ -374,7 +375,7 @@ def part_of(op: Op, name: str, index: int, sources: Sequence[Value]) -> Value:
     return Value(name, tuple(shape), tuple(sizes), index)
 
 
-def numbers_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def numbers_of(arguments: Arguments) -> dict[str, Any]:
     """Arguments with a number for every size, and a name for every node."""
     return {word: _number(value) for word, value in arguments.items()}
 
@@ -387,7 +388,7 @@ def _number(value: Any) -> Any:
     return int(value) if isinstance(value, RunTimeSize) else value
 
 
-def _nodes(arguments: Mapping[str, Any]) -> dict[str, Value]:
+def _nodes(arguments: Arguments) -> dict[str, Value]:
     """The arguments that are nodes."""
     return {word: value for word, value in arguments.items() if isinstance(value, Value)}
 
@@ -401,7 +402,7 @@ def _broken(op: Op, shapes: Sequence[Shape], operands: Mapping[str, Shape]) -> s
     return None
 
 
-def _without_inferred(op: Op, sources: Sequence[Value], given: Mapping[str, Any]) -> dict[str, Any]:
+def _without_inferred(op: Op, sources: Sequence[Value], given: Arguments) -> dict[str, Any]:
     """The arguments that have to be written: those that the operation does not infer from its inputs anyway."""
     inferred = op.inferred(*[value.sizes for value in sources])
     written = {}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from tracer.importing.recording import Recording, Unrepresentable, Value
+from tracer.importing.recording import Arguments, Recording, Unrepresentable, Value
 from tracer.onnx_bridge.sizes import as_object, is_open
 
 
@@ -31,11 +31,10 @@ def data_of(constant: Any, recording: Recording) -> Any:
 
     import onnx
 
-    if constant.proto.data_location == onnx.TensorProto.EXTERNAL:
-        raise recording.refused(
-            f"the data of {constant.proto.name} is in another file, and is needed here"
-        )
-    return onnx.numpy_helper.to_array(constant.proto)
+    proto = constant.proto
+    if proto.data_location == onnx.TensorProto.EXTERNAL:
+        raise recording.refused(f"the data of {proto.name} is in another file, and is needed here")
+    return onnx.numpy_helper.to_array(proto)
 
 
 @dataclass(frozen=True)
@@ -53,17 +52,39 @@ class OnnxCall:
     opset: int
     """The version of the operators in the file."""
     outputs: int
-    """How many outputs the file reads of it."""
+    """How many outputs the node has."""
 
     def refused(self, why: str) -> Unrepresentable:
         """The error that says why, and at which node."""
         return self.recording.refused(why)
 
     def add(
-        self, op_name: str, sources: Sequence[Value], arguments: Mapping[str, Any] | None = None
+        self, op_name: str, sources: Sequence[Value], arguments: Arguments | None = None
     ) -> Value:
         """The value of one more step, under the node's name."""
         return self.recording.add(op_name, sources, arguments, self.label)
+
+    # --- attributes --------------------------------------------------------------------------------------------------
+
+    def get(self, word: str, default: Any) -> Any:
+        """An attribute, or its default in ONNX."""
+        return self.attributes.get(word, default)
+
+    def text(self, word: str, default: str) -> str:
+        """An attribute that is a text."""
+        value = self.get(word, default)
+        return value.decode() if isinstance(value, bytes) else str(value)
+
+    def rounded(self, word: str, default: float) -> float:
+        """An attribute as it was before the file made it a float of 32 bits: 0.1, not 0.10000000149."""
+        value = float(self.get(word, default))
+        return round(value, 9)
+
+    def needed(self, word: str) -> Any:
+        """An attribute that ONNX has no default for."""
+        if word not in self.attributes:
+            raise self.refused(f"it has no {word}")
+        return self.attributes[word]
 
     # --- tensors -----------------------------------------------------------------------------------------------------
 
@@ -71,6 +92,11 @@ class OnnxCall:
     def x(self) -> Value:
         """The first input as a tensor."""
         return self.tensor(0)
+
+    @property
+    def rank(self) -> int:
+        """The number of dims of the first input."""
+        return len(self.x.shape)
 
     def has(self, index: int) -> bool:
         """Whether an input is there: ONNX leaves out optional ones by an empty name."""
@@ -82,7 +108,7 @@ class OnnxCall:
 
     def tensor(self, index: int) -> Value:
         """An input as a tensor; a constant becomes a parameter of the network."""
-        value = self.given[index]
+        value = self._input(index)
         if isinstance(value, Value):
             return value
 
@@ -91,11 +117,21 @@ class OnnxCall:
         shape = tuple(value.shape)
         return self.recording.add("Parameter", [], {"shape": shape}, "constant")
 
+    def tensors(self) -> list[Value]:
+        """All inputs as tensors."""
+        indices = range(len(self.given))
+        return [self.tensor(index) for index in indices]
+
+    def _input(self, index: int) -> Any:
+        if not self.has(index):
+            raise self.refused(f"its input {index + 1} is missing")
+        return self.given[index]
+
     # --- constants ---------------------------------------------------------------------------------------------------
 
     def shape(self, index: int) -> tuple[int, ...]:
         """The shape of a weight. Its data is not looked at."""
-        value = self.given[index]
+        value = self._input(index)
         if isinstance(value, Value):
             raise self.refused("the weights depend on the input")
         return tuple(value.shape)
@@ -118,6 +154,13 @@ class OnnxCall:
             return None
         found = list(as_object(value).reshape(-1))
         self.recording.known(found)
+        return found
+
+    def needed_sizes(self, index: int, attribute: str = "") -> list[Any]:
+        """The same, where ONNX has no default."""
+        found = self.sizes(index, attribute)
+        if found is None:
+            raise self.refused(f"its input {index + 1} is missing")
         return found
 
     def number(self, index: int) -> float | None:

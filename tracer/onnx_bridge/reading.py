@@ -8,26 +8,35 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tracer.importing.reading import network_of
-from tracer.importing.recording import AXES, Recording, Scope, Unrepresentable, Value
+from tracer.importing.recording import (
+    Recording,
+    Scope,
+    Unrepresentable,
+    Value,
+    spatial_symbols,
+)
 from tracer.net import Net
 from tracer.onnx_bridge.calls import OnnxCall, Weight, data_of
 from tracer.onnx_bridge.operators import MODULES, TENSORS
 from tracer.onnx_bridge.sizes import computed, is_open
 from tracer.sizing.symbol import Space
 
+Shapes = Mapping[str, Sequence[int]]
+"""The shapes of inputs by their name; that of a single one by an empty name too."""
+
 SIDE = 64
 """The size of an open dim behind the first two, where none is given."""
 
 DOMAINS = ("", "ai.onnx")
 
+NO_ONNX_FILE = "it is no ONNX file, or a part of one only"
 
-def read_onnx(
-    path: str, shapes: Mapping[str, Sequence[int]] | None = None, name: str | None = None
-) -> Net:
+
+def read_onnx(path: str, shapes: Shapes | None = None, name: str | None = None) -> Net:
     """The network of an ONNX file. ``shapes`` gives inputs a size, by their name; a single one by an empty name too.
 
     Dims that the file leaves open become symbols under the names that it gives them. Without ``shapes`` an open first
@@ -44,40 +53,35 @@ def read_onnx(
         except Unrepresentable as refused:
             raise refused.after(graph.recording.guards.made) from refused
 
-    return network_of(run, name or model.graph.name or "network", path)[0]
+    title = name or model.graph.name or "network"
+    net, _ = network_of(run, title, path)
+    return net
 
 
 def _loaded(path: str) -> Any:
+    """The model of a file, its own functions put in where they are called."""
     import onnx
     from google.protobuf.message import DecodeError
     from onnx import inliner
 
     with open(path, "rb") as file:
         raw = file.read()
+
     try:
         model = onnx.load_model_from_string(raw)
         if model.functions:
             model = inliner.inline_local_functions(model)
     except (DecodeError, ValueError, RuntimeError) as error:
-        raise Unrepresentable(
-            f"it is no ONNX file, or a part of one only: {_first(error)}"
-        ) from None
+        raise Unrepresentable(f"{NO_ONNX_FILE}: {_first_line(error)}") from None
+
     if not model.graph.node or not model.graph.output:
-        raise Unrepresentable("it is no ONNX file, or a part of one only: there is no graph in it")
+        raise Unrepresentable(f"{NO_ONNX_FILE}: there is no graph in it")
     return model
 
 
-def _settled(array: Any) -> Any:
-    """Sizes that do not depend on the input's as a constant."""
-    if array is None or array.dtype != object or is_open(array):
-        return array
-    import numpy
-
-    return numpy.array(array.tolist())
-
-
-def _first(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _first_line(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 class UnreadOutput(NamedTuple):
@@ -87,194 +91,307 @@ class UnreadOutput(NamedTuple):
 
 
 class Graph:
-    """One walk over the nodes."""
+    """One walk over the nodes: :meth:`run` gives the steps. ``sizes`` gives some symbols another size."""
 
-    def __init__(
-        self,
-        model: Any,
-        shapes: Mapping[str, Sequence[int]],
-        space: Space,
-        sizes: Mapping[str, int],
-    ) -> None:
+    def __init__(self, model: Any, shapes: Shapes, space: Space, sizes: Mapping[str, int]) -> None:
         self.model = model
         self.shapes = shapes
         self.recording = Recording(self._place, space, sizes)
-        self.opset = next((o.version for o in model.opset_import if o.domain in DOMAINS), 13)
+        self.opset = _opset(model)
         self.known: dict[str, Any] = {}
-        """What each name stands for: a Value, an array of sizes or of constants, or a Weight."""
+        """For each name a Value, an array of sizes or of constants, a Weight, or an UnreadOutput."""
         self.node: Any = None
-        self._calls: list[tuple[str, int]] = []
-        self._count = 0
+        """The node that is read now."""
+        self._modules = _Modules()
 
     def _place(self) -> str:
         if self.node is None:
             return ""
         label = f"{self.node.name} " if self.node.name else ""
-        return f"{label}({self.node.op_type} -> {', '.join(self.node.output)})"
+        outputs = ", ".join(self.node.output)
+        return f"{label}({self.node.op_type} -> {outputs})"
 
     def run(self) -> Recording:
+        """The steps of the graph, its inputs and its outputs."""
         graph = self.model.graph
-        self.known |= {weight.name: Weight(weight) for weight in graph.initializer}
-        self.known |= {
-            weight.values.name: Weight(weight.values) for weight in graph.sparse_initializer
-        }
+        self._add_weights(graph.initializer)
+        for sparse in graph.sparse_initializer:
+            self.known[sparse.values.name] = Weight(sparse.values)
+
         inputs = [one for one in graph.input if one.name not in self.known]
-        self._refuse_unknown_inputs([one.name for one in inputs])
+        self._refuse_unknown_shapes([one.name for one in inputs])
         for one in inputs:
             self.known[one.name] = self._input(one, len(inputs) == 1)
+
         self._walk(graph.node)
         self.node = None
         for one in graph.output:
-            value = self.known.get(one.name)
-            if not isinstance(value, Value):
-                raise Unrepresentable(
-                    f"the output {one.name} is no tensor that depends on an input's values"
-                )
-            self.recording.outputs[one.name] = value
+            self.recording.outputs[one.name] = self._output(one.name)
         return self.recording
 
-    def _refuse_unknown_inputs(self, names: Sequence[str]) -> None:
+    def _add_weights(self, initializers: Iterable[Any]) -> None:
+        for proto in initializers:
+            self.known[proto.name] = Weight(proto)
+
+    def _output(self, name: str) -> Value:
+        value = self.known.get(name)
+        if not isinstance(value, Value):
+            raise Unrepresentable(
+                f"the output {name} is no tensor that depends on an input's values"
+            )
+        return value
+
+    # --- inputs ------------------------------------------------------------------------------------------------------
+
+    def _refuse_unknown_shapes(self, names: Sequence[str]) -> None:
+        """Raise :class:`Unrepresentable` where a shape is given for no input of the file."""
+        known = {*names, ""} if len(names) == 1 else {*names}
         for name in self.shapes:
-            if name not in names and not (name == "" and len(names) == 1):
-                raise Unrepresentable(
-                    f"there is no input {name!r}; the inputs are {', '.join(names)}"
-                )
+            if name not in known:
+                inputs = ", ".join(names)
+                raise Unrepresentable(f"there is no input {name!r}; the inputs are {inputs}")
 
     def _input(self, one: Any, alone: bool) -> Value:
+        """An input as the file declares it, its open dims at the sizes that are given."""
         tensor = one.type.tensor_type
         if not tensor.HasField("shape"):
             raise Unrepresentable(f"the input {one.name} has no shape")
         dims = list(tensor.shape.dim)
-        given = self.shapes.get(one.name, self.shapes.get("") if alone else None)
-        if given is not None and len(given) != len(dims):
-            raise Unrepresentable(
-                f"the input {one.name} has {len(dims)} dims, and the shape that is given {len(given)}"
-            )
-        names = dict(enumerate(AXES.get(len(dims), ()), len(dims) - len(AXES.get(len(dims), ()))))
-        shape, symbols = [], {}
+        given = self._given(one.name, len(dims), alone)
+
+        shape: list[int] = []
+        symbols: dict[int, str] = {}
         for i, dim in enumerate(dims):
-            if dim.HasField("dim_value"):
-                if given is not None and given[i] != dim.dim_value:
-                    raise Unrepresentable(
-                        f"dim {i} of the input {one.name} is {dim.dim_value} in the file, not {given[i]}"
-                    )
-                shape.append(dim.dim_value)
+            wanted = None if given is None else given[i]
+            if not dim.HasField("dim_value"):
+                symbols[i] = _symbol(dim, i, len(dims))
+                shape.append(_default_size(i) if wanted is None else wanted)
                 continue
-            shape.append(given[i] if given is not None else 1 if i == 0 else SIDE)
-            symbol = re.sub(r"\W", "_", dim.dim_param) or names.get(i, "N" if i == 0 else f"dim{i}")
-            symbols[i] = symbol if symbol.isidentifier() else f"d_{symbol}"
-        return self.recording.input(re.sub(r"\W", "_", one.name), shape, symbols)
+
+            fixed = dim.dim_value
+            if wanted is not None and wanted != fixed:
+                at = f"dim {i} of the input {one.name}"
+                raise Unrepresentable(f"{at} is {fixed} in the file, not {wanted}")
+            shape.append(fixed)
+        return self.recording.input(_identifier(one.name), shape, symbols)
+
+    def _given(self, name: str, rank: int, alone: bool) -> Sequence[int] | None:
+        """The shape that is given for an input, which has so many dims."""
+        default = self.shapes.get("") if alone else None
+        given = self.shapes.get(name, default)
+        if given is not None and len(given) != rank:
+            raise Unrepresentable(
+                f"the input {name} has {rank} dims, and the shape that is given {len(given)}"
+            )
+        return given
 
     # --- nodes -------------------------------------------------------------------------------------------------------
 
-    def _walk(self, nodes: Any) -> None:
+    def _walk(self, nodes: Iterable[Any]) -> None:
+        """Read nodes in their order, each after those that it reads."""
         for node in nodes:
             self.node = node
             if node.domain not in DOMAINS:
                 raise self.recording.refused(f"{node.domain}.{node.op_type} is no operator of ONNX")
-            given = [self.known.get(name) if name else None for name in node.input]
-            missing = [name for name, value in zip(node.input, given) if name and value is None]
-            if missing:
-                raise self.recording.refused(f"there is no {missing[0]}, which it reads")
-            unread = next((value for value in given if isinstance(value, UnreadOutput)), None)
-            if unread is not None:
-                raise self.recording.refused(f"it reads {unread.what}, which no config can give it")
-            made = self._made(node, given)
-            results = (
-                made if isinstance(made, (list, tuple)) and not isinstance(made, Value) else [made]
-            )
-            self.known |= {name: value for name, value in zip(node.output, results) if name}
+
+            made = self._made(node, self._read(node))
+            results = made if isinstance(made, list) else [made]
+            for name, value in zip(node.output, results):
+                if name:
+                    self.known[name] = value
+
+            unread = UnreadOutput(f"another output of {node.op_type}")
             for name in node.output[len(results) :]:
-                self.known[name] = UnreadOutput(f"another output of {node.op_type}")
+                self.known[name] = unread
+
+    def _read(self, node: Any) -> list[Any]:
+        """What stands behind the inputs of a node; None for those that are left out."""
+        found = []
+        for name in node.input:
+            value = self.known.get(name) if name else None
+            if name and value is None:
+                raise self.recording.refused(f"there is no {name}, which it reads")
+            found.append(value)
+
+        for value in found:
+            if isinstance(value, UnreadOutput):
+                raise self.recording.refused(f"it reads {value.what}, which no config can give it")
+        return found
 
     def _made(self, node: Any, given: Sequence[Any]) -> Any:
+        """The outputs of a node: a list, or a single one."""
         import onnx
 
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
         if node.op_type == "If":
-            return self._branch(given[0], attributes)
+            return self._branch(given, attributes)
         if any(isinstance(value, Value) for value in given):
-            handler = TENSORS.get(node.op_type)
-            if handler is None:
-                raise self.recording.refused(f"{node.op_type} has no operation in a config")
-            self.recording.scopes, label = self._scopes(node)
-            call = OnnxCall(
-                self.recording, node.op_type, given, attributes, label, self.opset, len(node.output)
-            )
-            return handler(call)
+            return self._handled(node, given, attributes)
+
         arrays = [_settled(data_of(value, self.recording)) for value in given]
-        if any(value is not None and value.dtype == object for value in arrays):
-            made = computed(node.op_type, arrays, attributes)
-            if made is None:
-                raise self.recording.refused(f"{node.op_type} of sizes that are read at run time")
-            return made
+        if any(array is not None and array.dtype == object for array in arrays):
+            return self._computed(node.op_type, arrays, attributes)
         return self._folded(node, arrays)
 
-    def _branch(self, condition: Any, attributes: Mapping[str, Any]) -> list[Any]:
+    def _handled(self, node: Any, given: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
+        """The outputs of a node that reads tensors, by its operator's handler."""
+        op_type = node.op_type
+        handler = TENSORS.get(op_type)
+        if handler is None:
+            raise self.recording.refused(f"{op_type} has no operation in a config")
+
+        scopes, label = self._modules.of(node)
+        self.recording.scopes = scopes
+        outputs = len(node.output)
+        call = OnnxCall(self.recording, op_type, given, attributes, label, self.opset, outputs)
+        return handler(call)
+
+    def _branch(self, given: Sequence[Any], attributes: Mapping[str, Any]) -> list[Any]:
         """An If whose condition is known: sizes decide, or a constant."""
+        condition = given[0]
         if isinstance(condition, Value):
             raise self.recording.refused(
                 "the values of a tensor decide here, which no config can say"
             )
-        taken = attributes[
-            "then_branch"
-            if bool(data_of(condition, self.recording).reshape(-1)[0])
-            else "else_branch"
-        ]
-        self.known |= {weight.name: Weight(weight) for weight in taken.initializer}
+
+        holds = bool(data_of(condition, self.recording).reshape(-1)[0])
+        taken = attributes["then_branch" if holds else "else_branch"]
+        self._add_weights(taken.initializer)
         self._walk(taken.node)
         return [self.known[one.name] for one in taken.output]
 
+    def _computed(self, op_type: str, arrays: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
+        """The sizes that an operator makes of sizes."""
+        try:
+            made = computed(op_type, arrays, attributes)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise self.recording.refused(
+                f"its sizes cannot be computed: {_first_line(error)}"
+            ) from None
+        if made is None:
+            raise self.recording.refused(f"{op_type} of sizes that are read at run time")
+        return made
+
     def _folded(self, node: Any, arrays: Sequence[Any]) -> Any:
-        """A node of constants, by the operators' reference."""
+        """The outputs of a node of constants, by the operators' reference."""
         import onnx
         from onnx.reference import ReferenceEvaluator
 
-        if node.op_type in ("Loop", "Scan", "RandomNormal", "RandomUniform"):
+        if node.op_type in UNFOLDED:
             raise self.recording.refused(f"{node.op_type} has no operation in a config")
+
+        info = onnx.helper.make_empty_tensor_value_info
         names = [name for name in node.input if name]
-        values = dict(zip(names, [value for value in arrays if value is not None]))
-        inputs = [onnx.helper.make_empty_tensor_value_info(name) for name in names]
-        outputs = [onnx.helper.make_empty_tensor_value_info(name) for name in node.output if name]
+        inputs = [info(name) for name in names]
+        outputs = [info(name) for name in node.output if name]
         graph = onnx.helper.make_graph([node], "constant", inputs, outputs)
         model = onnx.helper.make_model(graph, opset_imports=self.model.opset_import)
+
+        constants = [array for array in arrays if array is not None]
         try:
-            return ReferenceEvaluator(model).run(None, values)
+            return ReferenceEvaluator(model).run(None, dict(zip(names, constants)))
         except Exception as error:
             raise self.recording.refused(
-                f"its constants cannot be computed: {_first(error)}"
+                f"its constants cannot be computed: {_first_line(error)}"
             ) from None
 
-    # --- names -------------------------------------------------------------------------------------------------------
 
-    def _scopes(self, node: Any) -> tuple[list[Scope], str]:
-        """The modules that a node belongs to, as the exporter has noted them, and what it is called there."""
-        path = self._path(node)
+UNFOLDED = ("Loop", "Scan", "RandomNormal", "RandomUniform")
+"""Operators that have another result each time, or may run for ever."""
+
+
+def _opset(model: Any) -> int:
+    """The version of ONNX's own operators in a model."""
+    for opset in model.opset_import:
+        if opset.domain in DOMAINS:
+            return int(opset.version)
+    return 13
+
+
+def _settled(array: Any) -> Any:
+    """Sizes that do not depend on the input's as a constant; other arrays and None as they are."""
+    if array is None or array.dtype != object or is_open(array):
+        return array
+
+    import numpy
+
+    return numpy.array(array.tolist())
+
+
+# --- names -----------------------------------------------------------------------------------------------------------
+
+
+def _identifier(name: str) -> str:
+    return re.sub(r"\W", "_", name)
+
+
+def _symbol(dim: Any, index: int, rank: int) -> str:
+    """The symbol of an open dim: the file's name for it, or the usual one."""
+    usual = {0: "N", **spatial_symbols(rank)}
+    symbol = _identifier(dim.dim_param) or usual.get(index, f"dim{index}")
+    return symbol if symbol.isidentifier() else f"d_{symbol}"
+
+
+def _default_size(index: int) -> int:
+    """The size of an open dim that none is given for: a batch of one, and some side."""
+    return SIDE if index else 1
+
+
+class _Modules:
+    """The modules that nodes belong to, as exporters note them, by their calls so far."""
+
+    def __init__(self) -> None:
+        self._open: list[tuple[str, int]] = []
+        """The path and the number of every call that the last node was in."""
+        self._count = 0
+
+    def of(self, node: Any) -> tuple[list[Scope], str]:
+        """The scopes of the next node, and its label in them."""
+        self._enter(_path(node))
+        scopes = self._scopes()
+        op_type = node.op_type.lower()
+        if not scopes:
+            return [], _identifier(op_type)
+
+        *around, own = scopes
+        is_whole_module = node.op_type in MODULES
+        return around, own.name if is_whole_module else op_type
+
+    def _enter(self, path: Sequence[str]) -> None:
+        """Leave the calls that a node is not in, and number those that it is in and the last one wasn't."""
         kept = 0
-        while kept < min(len(path), len(self._calls)) and self._calls[kept][0] == path[kept]:
+        for part, (name, _) in zip(path, self._open):
+            if part != name:
+                break
             kept += 1
-        self._calls = self._calls[:kept]
+
+        del self._open[kept:]
         for part in path[kept:]:
             self._count += 1
-            self._calls.append((part, self._count))
-        scopes, before = [], ""
-        for part, call in self._calls:
-            own = part[len(before) + 1 :] if before and part.startswith(f"{before}.") else part
-            scopes.append(Scope(own, re.sub(r"[\d_.]+$", "", own) or "Block", call))
-            before = part
-        if not scopes:
-            return [], re.sub(r"\W", "_", node.op_type.lower())
-        return scopes[:-1], scopes[-1].name if node.op_type in MODULES else node.op_type.lower()
+            self._open.append((part, self._count))
 
-    def _path(self, node: Any) -> list[str]:
-        metadata = {entry.key: entry.value for entry in node.metadata_props}
-        noted = metadata.get("pkg.torch.onnx.name_scopes")
-        if noted:
-            try:
-                parts = ast.literal_eval(noted)
-            except (ValueError, SyntaxError):
-                parts = []
-            return [str(part) for part in parts[:-1] if part]
-        if node.name.startswith("/"):
-            return [part for part in node.name.split("/")[1:-1] if part]
-        return []
+    def _scopes(self) -> list[Scope]:
+        scopes = []
+        before = ""
+        for part, call in self._open:
+            is_inside = before and part.startswith(f"{before}.")
+            own = part[len(before) + 1 :] if is_inside else part
+            kind = re.sub(r"[\d_.]+$", "", own) or "Block"
+            scopes.append(Scope(own, kind, call))
+            before = part
+        return scopes
+
+
+def _path(node: Any) -> list[str]:
+    """The names of the modules around a node, the outermost one first: by torch's note, or by the node's name."""
+    metadata = {entry.key: entry.value for entry in node.metadata_props}
+    noted = metadata.get("pkg.torch.onnx.name_scopes")
+    if noted:
+        try:
+            parts = ast.literal_eval(noted)
+        except (ValueError, SyntaxError):
+            return []
+        return [str(part) for part in parts[:-1] if part]
+
+    is_path = node.name.startswith("/")
+    return [part for part in node.name.split("/")[1:-1] if part] if is_path else []
