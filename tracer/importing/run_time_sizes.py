@@ -13,6 +13,11 @@ from typing import Any, NamedTuple
 
 from tracer.sizing.symbol import Condition, Size, SizeLike, Space
 
+Formula = Callable[..., Any]
+
+Outcome = Condition | bool | None
+"""A comparison over the symbols, decided where it always or never holds; None where it is not known."""
+
 
 class Guard(NamedTuple):
     """A comparison of sizes that the program made."""
@@ -32,7 +37,7 @@ class Guards:
         """Where the program is now."""
         self.made: list[Guard] = []
 
-    def note(self, condition: Condition | bool | None, outcome: bool) -> bool:
+    def note(self, condition: Outcome, outcome: bool) -> bool:
         """The outcome of a comparison, which is noted where other sizes may have another one.
 
         ``condition`` is the comparison over the symbols; None where it is not known.
@@ -40,7 +45,7 @@ class Guards:
         if isinstance(condition, bool):
             return outcome
 
-        holds: Condition | bool | None = condition
+        holds: Outcome = condition
         if condition is not None and not outcome:
             holds = negated(condition)
         if not isinstance(holds, bool):
@@ -63,9 +68,58 @@ def negated(condition: Condition) -> Condition | bool:
     return opposites[condition.relation]()
 
 
-COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
-    "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge, "eq": operator.eq, "ne": operator.ne,
-}  # fmt: skip
+# --- operators of numbers that are followed --------------------------------------------------------------------------
+
+
+def _operator(name: str) -> Any:
+    """The method of an operator of ints, computed over the symbols as well."""
+    of_ints = getattr(int, f"__{name}__")
+    over_sizes = getattr(operator, name)
+
+    def method(self: RunTimeSize, other: Any) -> Any:
+        number = of_ints(self, other)
+        return self._made(number, over_sizes, self, other)
+
+    return method
+
+
+def _reflected(name: str) -> Any:
+    """The method of an operator of ints where the size is on its right."""
+    of_ints = getattr(int, f"__r{name}__")
+    over_sizes = getattr(operator, name)
+
+    def method(self: RunTimeSize, other: Any) -> Any:
+        number = of_ints(self, other)
+        return self._made(number, over_sizes, other, self)
+
+    return method
+
+
+def _unfollowed(name: str) -> Any:
+    """The method of an operator whose result is known as a number only."""
+    of_ints = getattr(int, f"__{name}__")
+
+    def method(self: RunTimeSize, other: Any) -> Any:
+        number = of_ints(self, other)
+        return self._lost(number)
+
+    return method
+
+
+def _comparison(name: str) -> Any:
+    """The method of a comparison, which is noted."""
+    compare = getattr(operator, name)
+
+    def method(self: RunTimeSize | RunTimeQuotient, other: Any) -> Any:
+        kind = int if isinstance(self, int) else float
+        outcome = getattr(kind, f"__{name}__")(self, other)
+        if outcome is NotImplemented:
+            return outcome
+
+        condition = self._condition(compare, other)
+        return self.guards.note(condition, outcome)
+
+    return method
 
 
 class RunTimeSize(int):
@@ -89,9 +143,7 @@ class RunTimeSize(int):
         made.source = source
         return made
 
-    # --- arithmetic --------------------------------------------------------------------------------------------------
-
-    def _made(self, number: Any, compute: Callable[..., Any], *operands: Any) -> Any:
+    def _made(self, number: Any, compute: Formula, *operands: Any) -> Any:
         """The number that a computation gave the program, with the same computation over the symbols."""
         # NotImplemented lets Python try the other operand; a float is followed no further.
         if number is NotImplemented or not isinstance(number, int):
@@ -114,37 +166,26 @@ class RunTimeSize(int):
         """A number whose size over the symbols is not known."""
         return self._made(number, _unknown)
 
-    def __add__(self, other: Any) -> Any:
-        return self._made(int.__add__(self, other), operator.add, self, other)
+    # --- arithmetic --------------------------------------------------------------------------------------------------
 
-    def __radd__(self, other: Any) -> Any:
-        return self._made(int.__radd__(self, other), operator.add, other, self)
+    __add__ = _operator("add")
+    __radd__ = _reflected("add")
+    __sub__ = _operator("sub")
+    __rsub__ = _reflected("sub")
+    __floordiv__ = _operator("floordiv")
+    __rfloordiv__ = _reflected("floordiv")
+    __mod__ = _operator("mod")
+    __rmod__ = _reflected("mod")
 
-    def __sub__(self, other: Any) -> Any:
-        return self._made(int.__sub__(self, other), operator.sub, self, other)
-
-    def __rsub__(self, other: Any) -> Any:
-        return self._made(int.__rsub__(self, other), operator.sub, other, self)
+    _times = _operator("mul")
 
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, float):
             return self._quotient() * other
-        return self._made(int.__mul__(self, other), operator.mul, self, other)
+        return self._times(other)
 
     def __rmul__(self, other: Any) -> Any:
-        return self.__mul__(other)
-
-    def __floordiv__(self, other: Any) -> Any:
-        return self._made(int.__floordiv__(self, other), operator.floordiv, self, other)
-
-    def __rfloordiv__(self, other: Any) -> Any:
-        return self._made(int.__rfloordiv__(self, other), operator.floordiv, other, self)
-
-    def __mod__(self, other: Any) -> Any:
-        return self._made(int.__mod__(self, other), operator.mod, self, other)
-
-    def __rmod__(self, other: Any) -> Any:
-        return self._made(int.__rmod__(self, other), operator.mod, other, self)
+        return self * other
 
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other
@@ -153,13 +194,16 @@ class RunTimeSize(int):
         return self._quotient() / other
 
     def __rtruediv__(self, other: Any) -> Any:
-        return RunTimeQuotient(int.__rtruediv__(self, other), None, 1, self.guards)
+        number = int.__rtruediv__(self, other)
+        return RunTimeQuotient(number, None, 1, self.guards)
 
     def _quotient(self) -> RunTimeQuotient:
-        return RunTimeQuotient(float(int(self)), self.size, 1, self.guards)
+        number = float(int(self))
+        return RunTimeQuotient(number, self.size, 1, self.guards)
 
     def __neg__(self) -> Any:
-        return self._made(int.__neg__(self), operator.neg, self)
+        number = int.__neg__(self)
+        return self._made(number, operator.neg, self)
 
     def __pos__(self) -> Any:
         return self
@@ -169,7 +213,8 @@ class RunTimeSize(int):
 
     def __pow__(self, other: Any, modulo: Any = None) -> Any:
         if modulo is not None or not _is_plain_int(other, LARGEST_POWER):
-            return self._lost(int.__pow__(self, other, modulo))
+            number = int.__pow__(self, other, modulo)
+            return self._lost(number)
 
         result: Any = 1
         for _ in range(other):
@@ -178,34 +223,35 @@ class RunTimeSize(int):
 
     # --- bits --------------------------------------------------------------------------------------------------------
 
+    _shifted_right = _unfollowed("rshift")
+    _shifted_left = _unfollowed("lshift")
+    _with_bits = _unfollowed("and")
+    __or__ = _unfollowed("or")
+    __xor__ = _unfollowed("xor")
+
     def __rshift__(self, other: Any) -> Any:
         if _is_plain_int(other, LARGEST_SHIFT):
             return self // 2**other
-        return self._lost(int.__rshift__(self, other))
+        return self._shifted_right(other)
 
     def __lshift__(self, other: Any) -> Any:
         if _is_plain_int(other, LARGEST_SHIFT):
             return self * 2**other
-        return self._lost(int.__lshift__(self, other))
+        return self._shifted_left(other)
 
     def __and__(self, other: Any) -> Any:
         # The lowest bit: programs ask by it whether a size is odd.
         if type(other) is int and other == 1:
             return self % 2
-        return self._lost(int.__and__(self, other))
-
-    def __or__(self, other: Any) -> Any:
-        return self._lost(int.__or__(self, other))
-
-    def __xor__(self, other: Any) -> Any:
-        return self._lost(int.__xor__(self, other))
+        return self._with_bits(other)
 
     # --- conversions -------------------------------------------------------------------------------------------------
 
     def __floor__(self) -> Any:
         return self
 
-    __ceil__ = __trunc__ = __floor__
+    __ceil__ = __floor__
+    __trunc__ = __floor__
 
     def __round__(self, digits: Any = None) -> Any:
         return self
@@ -217,38 +263,25 @@ class RunTimeSize(int):
         return int.__hash__(self)
 
     def __reduce__(self) -> Any:
-        return int, (int(self),)
+        number = int(self)
+        return int, (number,)
 
     # --- comparisons -------------------------------------------------------------------------------------------------
 
-    def _compared(self, name: str, other: Any) -> Any:
-        outcome = getattr(int, f"__{name}__")(self, other)
-        if outcome is NotImplemented:
-            return outcome
+    __lt__ = _comparison("lt")
+    __le__ = _comparison("le")
+    __gt__ = _comparison("gt")
+    __ge__ = _comparison("ge")
+    __eq__ = _comparison("eq")
+    __ne__ = _comparison("ne")
 
-        condition = None
+    def _condition(self, compare: Formula, other: Any) -> Outcome:
+        """A comparison over the symbols."""
         others = _size_of(other, self.guards)
-        if self.size is not None and others is not None:
-            condition = COMPARISONS[name](self.size, others)
-        return self.guards.note(condition, outcome)
-
-    def __lt__(self, other: Any) -> Any:
-        return self._compared("lt", other)
-
-    def __le__(self, other: Any) -> Any:
-        return self._compared("le", other)
-
-    def __gt__(self, other: Any) -> Any:
-        return self._compared("gt", other)
-
-    def __ge__(self, other: Any) -> Any:
-        return self._compared("ge", other)
-
-    def __eq__(self, other: object) -> Any:
-        return self._compared("eq", other)
-
-    def __ne__(self, other: object) -> Any:
-        return self._compared("ne", other)
+        if self.size is None or others is None:
+            return None
+        condition: Outcome = compare(self.size, others)
+        return condition
 
 
 LARGEST_POWER = 4
@@ -320,20 +353,27 @@ class RunTimeQuotient(float):
         if not _is_power_of_two(self.denominator):
             return None
 
-        ratio = 1 / Fraction(factor) if divide else Fraction(factor)
-        is_exact = max(ratio.numerator, ratio.denominator) <= LARGEST_FACTOR
-        return ratio if ratio > 0 and is_exact else None
+        ratio = Fraction(factor)
+        if divide:
+            ratio = 1 / ratio
+        if ratio <= 0:
+            return None
+        largest = max(ratio.numerator, ratio.denominator)
+        return ratio if largest <= LARGEST_FACTOR else None
 
     def __mul__(self, other: Any) -> Any:
-        return self._scaled(float.__mul__(self, other), other, divide=False)
+        number = float.__mul__(self, other)
+        return self._scaled(number, other, divide=False)
 
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> Any:
-        return self._scaled(float.__truediv__(self, other), other, divide=True)
+        number = float.__truediv__(self, other)
+        return self._scaled(number, other, divide=True)
 
     def __floordiv__(self, other: Any) -> Any:
-        return self._scaled(float.__truediv__(self, other), other, divide=True).__floor__()
+        quotient = self / other
+        return quotient.__floor__()
 
     def __add__(self, other: Any) -> Any:
         number = float.__add__(self, other)
@@ -352,13 +392,16 @@ class RunTimeQuotient(float):
         return self + -other
 
     def __rsub__(self, other: Any) -> Any:
-        return self._lost(float.__rsub__(self, other))
+        number = float.__rsub__(self, other)
+        return self._lost(number)
 
     def __rtruediv__(self, other: Any) -> Any:
-        return self._lost(float.__rtruediv__(self, other))
+        number = float.__rtruediv__(self, other)
+        return self._lost(number)
 
     def __neg__(self) -> Any:
-        return self._lost(float.__neg__(self))
+        number = float.__neg__(self)
+        return self._lost(number)
 
     # --- conversions -------------------------------------------------------------------------------------------------
 
@@ -370,30 +413,37 @@ class RunTimeQuotient(float):
         return number if type(size) is int else RunTimeSize(number, size, self.guards)
 
     def __floor__(self) -> Any:
-        return self._whole(float.__floor__(self), self.numerator)
+        number = float.__floor__(self)
+        return self._whole(number, self.numerator)
 
     def __ceil__(self) -> Any:
         number = float.__ceil__(self)
         if self.numerator is None:
             return self._whole(number, None)
-        return self._whole(number, self.numerator + (self.denominator - 1))
+        rounded_up = self.numerator + (self.denominator - 1)
+        return self._whole(number, rounded_up)
 
     def __trunc__(self) -> Any:
         if float.__ge__(self, 0):
             return self.__floor__()
-        return RunTimeSize(float.__trunc__(self), None, self.guards)
+        number = float.__trunc__(self)
+        return RunTimeSize(number, None, self.guards)
 
     def __round__(self, digits: Any = None) -> Any:
         if digits is not None:
-            return self._lost(float.__round__(self, digits))
-        return RunTimeSize(float.__round__(self), None, self.guards)
+            number = float.__round__(self, digits)
+            return self._lost(number)
+        whole = float.__round__(self)
+        return RunTimeSize(whole, None, self.guards)
 
     def is_integer(self) -> bool:
         """Whether the size divides. It is noted, as a comparison is."""
         divides = None
         if self.numerator is not None:
-            divides = self.numerator % self.denominator == 0
-        return self.guards.note(divides, float.is_integer(self))
+            remainder = self.numerator % self.denominator
+            divides = remainder == 0
+        outcome = float.is_integer(self)
+        return self.guards.note(divides, outcome)
 
     def __bool__(self) -> bool:
         return bool(self != 0)
@@ -403,18 +453,24 @@ class RunTimeQuotient(float):
 
     # --- comparisons -------------------------------------------------------------------------------------------------
 
-    def _compared(self, name: str, other: Any) -> Any:
-        outcome = getattr(float, f"__{name}__")(self, other)
-        if outcome is NotImplemented:
-            return outcome
+    __lt__ = _comparison("lt")
+    __le__ = _comparison("le")
+    __gt__ = _comparison("gt")
+    __ge__ = _comparison("ge")
+    __eq__ = _comparison("eq")
+    __ne__ = _comparison("ne")
 
-        condition = None
+    def _condition(self, compare: Formula, other: Any) -> Outcome:
+        """A comparison over the symbols."""
         numerator, denominator = self._fraction_of(other)
-        if self.numerator is not None and numerator is not None:
-            # a/b < c/d is a*d < c*b, the denominators being above 0.
-            compare = COMPARISONS[name]
-            condition = compare(self.numerator * denominator, numerator * self.denominator)
-        return self.guards.note(condition, outcome)
+        if self.numerator is None or numerator is None:
+            return None
+
+        # a/b < c/d is a*d < c*b, the denominators being above 0.
+        mine = self.numerator * denominator
+        others = numerator * self.denominator
+        condition: Outcome = compare(mine, others)
+        return condition
 
     def _fraction_of(self, other: Any) -> tuple[SizeLike | None, int]:
         """The numerator and the denominator of an operand; no numerator where they are not known."""
@@ -423,24 +479,6 @@ class RunTimeQuotient(float):
         if isinstance(other, float) and other == other // 1:
             return int(other), 1
         return _size_of(other, self.guards), 1
-
-    def __lt__(self, other: Any) -> Any:
-        return self._compared("lt", other)
-
-    def __le__(self, other: Any) -> Any:
-        return self._compared("le", other)
-
-    def __gt__(self, other: Any) -> Any:
-        return self._compared("gt", other)
-
-    def __ge__(self, other: Any) -> Any:
-        return self._compared("ge", other)
-
-    def __eq__(self, other: object) -> Any:
-        return self._compared("eq", other)
-
-    def __ne__(self, other: object) -> Any:
-        return self._compared("ne", other)
 
 
 LARGEST_FACTOR = 2**20

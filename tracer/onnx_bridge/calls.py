@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from tracer.importing.recording import Arguments, Recording, Unrepresentable, Value
+from tracer.importing.recording import Recording, Unrepresentable, Value
 from tracer.onnx_bridge.sizes import as_object, is_open
 
 
@@ -58,11 +58,14 @@ class OnnxCall:
         """The error that says why, and at which node."""
         return self.recording.refused(why)
 
-    def add(
-        self, op_name: str, sources: Sequence[Value], arguments: Arguments | None = None
-    ) -> Value:
+    def add(self, op_name: str, /, *sources: Value, **arguments: Any) -> Value:
         """The value of one more step, under the node's name."""
         return self.recording.add(op_name, sources, arguments, self.label)
+
+    def add_beside(self, label: str, op_name: str, /, *sources: Value, **arguments: Any) -> Value:
+        """The value of a step beside the node's own, with a label of its own behind the node's name."""
+        full = f"{self.label}_{label}"
+        return self.recording.add(op_name, sources, arguments, full)
 
     # --- attributes --------------------------------------------------------------------------------------------------
 

@@ -173,8 +173,7 @@ def _padded(call: OnnxCall, window: OnnxWindow) -> Value:
 def _pad_beside(call: OnnxCall, x: Value, padding: Iterable[Any], label: str) -> Value:
     """One more step beside the node's own, which pads by zeros."""
     op_name = f"ZeroPad{len(x.shape) - 2}d"
-    arguments = {"padding": tuple(padding)}
-    return call.recording.add(op_name, [x], arguments, f"{call.label}_{label}")
+    return call.add_beside(label, op_name, x, padding=tuple(padding))
 
 
 def _grouped(call: OnnxCall, group: int) -> Written:
@@ -202,7 +201,7 @@ def _convolution(call: OnnxCall) -> Value:
         **_grouped(call, group),
     }
     x = _padded(call, window)
-    return call.add(f"Conv{axes}d", [x], arguments)
+    return call.add(f"Conv{axes}d", x, **arguments)
 
 
 @handles("ConvTranspose", whole_module=True)
@@ -221,7 +220,7 @@ def _transposed(call: OnnxCall) -> Value:
     if any(extra):
         arguments["output_padding"] = uniform(extra)
     arguments |= _grouped(call, group)
-    made = call.add(f"ConvTranspose{axes}d", [call.x], arguments)
+    made = call.add(f"ConvTranspose{axes}d", call.x, **arguments)
 
     # What torch's class cannot cut off evenly is cut off behind it.
     if window.is_symmetric:
@@ -284,9 +283,9 @@ def _max_pool(call: OnnxCall) -> Value:
     x = call.x
     if not window.is_symmetric:
         op_name = f"ConstantPad{axes}d"
-        padding = {"padding": tuple(window.padding()), "value": -math.inf}
-        x = call.recording.add(op_name, [x], padding, f"{call.label}_padding")
-    return call.add(f"MaxPool{axes}d", [x], arguments)
+        padding = tuple(window.padding())
+        x = call.add_beside("padding", op_name, x, padding=padding, value=-math.inf)
+    return call.add(f"MaxPool{axes}d", x, **arguments)
 
 
 @handles("AveragePool", whole_module=True)
@@ -303,7 +302,7 @@ def _average_pool(call: OnnxCall) -> Value:
         arguments["count_include_pad"] = False
 
     x = _padded(call, window)
-    return call.add(f"AvgPool{axes}d", [x], arguments)
+    return call.add(f"AvgPool{axes}d", x, **arguments)
 
 
 @handles("LpPool")
@@ -316,19 +315,19 @@ def _power_pool(call: OnnxCall) -> Value:
     if any(window.before) or any(window.after):
         raise call.refused("LpPool with padding")
     norm = float(call.get("p", 2))
-    return call.add(f"LPPool{axes}d", [call.x], {"norm_type": norm, **arguments})
+    return call.add(f"LPPool{axes}d", call.x, norm_type=norm, **arguments)
 
 
 @handles("GlobalAveragePool", whole_module=True)
 def _global_average(call: OnnxCall) -> Value:
     op_name = f"AdaptiveAvgPool{_axes(call)}d"
-    return call.add(op_name, [call.x], {"output_size": 1})
+    return call.add(op_name, call.x, output_size=1)
 
 
 @handles("GlobalMaxPool", whole_module=True)
 def _global_max(call: OnnxCall) -> Value:
     op_name = f"AdaptiveMaxPool{_axes(call)}d"
-    return call.add(op_name, [call.x], {"output_size": 1})
+    return call.add(op_name, call.x, output_size=1)
 
 
 # --- norms -----------------------------------------------------------------------------------------------------------
@@ -345,7 +344,7 @@ def _batch_norm(call: OnnxCall) -> Value:
     axes = max(call.rank - 2, 1)
     channels = call.shape(1)[0]
     arguments: Written = {"num_features": channels, **_epsilon(call)}
-    return call.add(f"BatchNorm{axes}d", [call.x], arguments)
+    return call.add(f"BatchNorm{axes}d", call.x, **arguments)
 
 
 @handles("InstanceNormalization", whole_module=True)
@@ -353,14 +352,14 @@ def _instance_norm(call: OnnxCall) -> Value:
     axes = max(call.rank - 2, 1)
     channels = call.shape(1)[0]
     arguments: Written = {"num_features": channels, **_epsilon(call), "affine": True}
-    return call.add(f"InstanceNorm{axes}d", [call.x], arguments)
+    return call.add(f"InstanceNorm{axes}d", call.x, **arguments)
 
 
 @handles("GroupNormalization", whole_module=True)
 def _group_norm(call: OnnxCall) -> Value:
     groups = call.needed("num_groups")
     arguments: Written = {"num_groups": groups, **_epsilon(call)}
-    return call.add("GroupNorm", [call.x], arguments)
+    return call.add("GroupNorm", call.x, **arguments)
 
 
 @handles("LayerNormalization", whole_module=True)
@@ -375,7 +374,7 @@ def _layer_norm(call: OnnxCall) -> Value:
     arguments: Written = {"normalized_shape": normalized, **_epsilon(call)}
     if not call.has(2):
         arguments["bias"] = False
-    return call.add("LayerNorm", [call.x], arguments)
+    return call.add("LayerNorm", call.x, **arguments)
 
 
 @handles("LRN")
@@ -386,7 +385,7 @@ def _local_norm(call: OnnxCall) -> Value:
         "beta": call.rounded("beta", 0.75),
         "k": call.rounded("bias", 1.0),
     }
-    return call.add("LocalResponseNorm", [call.x], arguments)
+    return call.add("LocalResponseNorm", call.x, **arguments)
 
 
 # --- linear maps -----------------------------------------------------------------------------------------------------
@@ -404,18 +403,18 @@ def _gemm(call: OnnxCall) -> Value:
     arguments: Written = {"in_features": into, "out_features": out}
     if not call.has(2):
         arguments["bias"] = False
-    return call.add("Linear", [call.x], arguments)
+    return call.add("Linear", call.x, **arguments)
 
 
 @handles("MatMul")
 def _matmul(call: OnnxCall) -> Value:
     has_weight = call.is_tensor(0) and not call.is_tensor(1)
     if not has_weight or len(call.shape(1)) != 2:
-        return call.add("MatMul", call.tensors())
+        return call.add("MatMul", *call.tensors())
 
     into, out = call.shape(1)
     arguments = {"in_features": into, "out_features": out, "bias": False}
-    return call.add("Linear", [call.x], arguments)
+    return call.add("Linear", call.x, **arguments)
 
 
 # --- activations -----------------------------------------------------------------------------------------------------
@@ -434,14 +433,14 @@ ACTIVATIONS: Mapping[str, str] = {
 @handles(*ACTIVATIONS)
 def _activation(call: OnnxCall) -> Value:
     op_name = ACTIVATIONS[call.op_type]
-    return call.add(op_name, [call.x])
+    return call.add(op_name, call.x)
 
 
 def _with_slope(call: OnnxCall, op_name: str, argument: str, default: float) -> Value:
     """An activation with the factor ``alpha``, which is left out where it is the default of both."""
     alpha = call.rounded("alpha", default)
     arguments = {} if alpha == default else {argument: alpha}
-    return call.add(op_name, [call.x], arguments)
+    return call.add(op_name, call.x, **arguments)
 
 
 @handles("LeakyRelu")
@@ -463,7 +462,7 @@ def _celu(call: OnnxCall) -> Value:
 def _swish(call: OnnxCall) -> Value:
     if call.get("alpha", 1.0) != 1.0:
         raise call.refused("Swish with a factor")
-    return call.add("SiLU", [call.x])
+    return call.add("SiLU", call.x)
 
 
 SELU_ALPHA = 1.67326319
@@ -477,7 +476,7 @@ def _selu(call: OnnxCall) -> Value:
     is_usual = math.isclose(alpha, SELU_ALPHA, rel_tol=1e-6)
     if not is_usual or not math.isclose(gamma, SELU_GAMMA, rel_tol=1e-6):
         raise call.refused("Selu with factors of its own")
-    return call.add("SELU", [call.x])
+    return call.add("SELU", call.x)
 
 
 @handles("HardSigmoid")
@@ -485,25 +484,25 @@ def _hard_sigmoid(call: OnnxCall) -> Value:
     alpha = call.get("alpha", 0.2)
     beta = call.get("beta", 0.5)
     if math.isclose(alpha, 1 / 6, rel_tol=1e-5) and beta == 0.5:
-        return call.add("Hardsigmoid", [call.x])
+        return call.add("Hardsigmoid", call.x)
 
     factor = round(float(alpha), 9)
-    scaled = call.add("Scale", [call.x], {"factor": factor, "offset": float(beta)})
-    return call.add("Hardtanh", [scaled], {"min_val": 0.0, "max_val": 1.0})
+    scaled = call.add("Scale", call.x, factor=factor, offset=float(beta))
+    return call.add("Hardtanh", scaled, min_val=0.0, max_val=1.0)
 
 
 @handles("Gelu")
 def _gelu(call: OnnxCall) -> Value:
     approximate = call.text("approximate", "none")
     arguments = {} if approximate == "none" else {"approximate": approximate}
-    return call.add("GELU", [call.x], arguments)
+    return call.add("GELU", call.x, **arguments)
 
 
 @handles("PRelu", whole_module=True)
 def _prelu(call: OnnxCall) -> Value:
     count = math.prod(call.shape(1))
     arguments = {} if count == 1 else {"num_parameters": count}
-    return call.add("PReLU", [call.x], arguments)
+    return call.add("PReLU", call.x, **arguments)
 
 
 @handles("Clip")
@@ -511,8 +510,8 @@ def _clip(call: OnnxCall) -> Value:
     least = _bound(call, "min", 1, -math.inf)
     most = _bound(call, "max", 2, math.inf)
     if (least, most) == (0.0, 6.0):
-        return call.add("ReLU6", [call.x])
-    return call.add("Hardtanh", [call.x], {"min_val": least, "max_val": most})
+        return call.add("ReLU6", call.x)
+    return call.add("Hardtanh", call.x, min_val=least, max_val=most)
 
 
 def _bound(call: OnnxCall, word: str, index: int, default: float) -> float:
@@ -536,7 +535,7 @@ def _softmax(call: OnnxCall) -> Value:
     # It was over all dims from the axis on.
     if is_old and axis != rank - 1:
         raise call.refused(f"{call.op_type} over several dims")
-    return call.add(call.op_type, [call.x], {"dim": axis})
+    return call.add(call.op_type, call.x, dim=axis)
 
 
 # --- elementwise -----------------------------------------------------------------------------------------------------
@@ -565,7 +564,7 @@ def _function(call: OnnxCall) -> Value:
 
 
 def _pointwise(call: OnnxCall, x: Value, function: str) -> Value:
-    return call.add("Pointwise", [x], {"function": function})
+    return call.add("Pointwise", x, function=function)
 
 
 POWERS: Mapping[float, str] = {
@@ -608,38 +607,38 @@ def _merge(call: OnnxCall) -> Value:
             return _by_number(call, op_name, right)
         if left is not None:
             return WITH_NUMBER[op_name](call, left)
-    return call.add(op_name, call.tensors())
+    return call.add(op_name, *call.tensors())
 
 
 def _by_number(call: OnnxCall, op_name: str, number: float) -> Value:
     """A tensor plus, minus, times or over a number."""
     if op_name in ("Add", "Sub"):
         offset = number if op_name == "Add" else -number
-        return call.add("Scale", [call.tensor(0)], {"offset": offset})
+        return call.add("Scale", call.tensor(0), offset=offset)
 
     factor = number
     if op_name == "Div":
         factor = 1 / number if number else math.inf
-    return call.add("Scale", [call.tensor(0)], {"factor": factor})
+    return call.add("Scale", call.tensor(0), factor=factor)
 
 
 def _number_plus(call: OnnxCall, number: float) -> Value:
-    return call.add("Scale", [call.tensor(1)], {"offset": number})
+    return call.add("Scale", call.tensor(1), offset=number)
 
 
 def _number_minus(call: OnnxCall, number: float) -> Value:
-    return call.add("Scale", [call.tensor(1)], {"factor": -1.0, "offset": number})
+    return call.add("Scale", call.tensor(1), factor=-1.0, offset=number)
 
 
 def _number_times(call: OnnxCall, number: float) -> Value:
-    return call.add("Scale", [call.tensor(1)], {"factor": number})
+    return call.add("Scale", call.tensor(1), factor=number)
 
 
 def _number_over(call: OnnxCall, number: float) -> Value:
     inverse = _pointwise(call, call.tensor(1), "reciprocal")
     if number == 1:
         return inverse
-    return call.add("Scale", [inverse], {"factor": number})
+    return call.add("Scale", inverse, factor=number)
 
 
 WITH_NUMBER: Mapping[str, Callable[[OnnxCall, float], Value]] = {
@@ -676,7 +675,7 @@ def _concat(call: OnnxCall) -> Value:
     if call.is_tensor(0):
         axis %= call.rank
     arguments = {} if axis == 1 else {"dim": axis}
-    return call.add("Concat", call.tensors(), arguments)
+    return call.add("Concat", *call.tensors(), **arguments)
 
 
 @handles("Split")
@@ -715,7 +714,7 @@ def _cut(call: OnnxCall, x: Value, axis: int, start: Any, stop: Any, step: int =
         arguments["step"] = step
 
     is_whole = len(arguments) == 1
-    return x if is_whole else call.add("Slice", [x], arguments)
+    return x if is_whole else call.add("Slice", x, **arguments)
 
 
 @handles("Slice")
@@ -762,11 +761,11 @@ def _selected(call: OnnxCall, x: Value, axis: int, index: int) -> Value:
     stop = END if index == -1 else index + 1
     one = _cut(call, x, axis, index, stop)
     if is_int(one.sizes[axis]):
-        return call.add("Squeeze", [one], {"dim": axis})
+        return call.add("Squeeze", one, dim=axis)
 
     dims = call.recording.dims(one)
     others = (*dims[:axis], *dims[axis + 1 :])
-    return call.add("Reshape", [one], {"shape": others})
+    return call.add("Reshape", one, shape=others)
 
 
 # --- rearrangements --------------------------------------------------------------------------------------------------
@@ -779,7 +778,7 @@ def _reshape(call: OnnxCall) -> Value:
     if not call.get("allowzero", 0):
         dims = call.recording.dims(x)
         sizes = [dims[i] if is_int(n, 0) else n for i, n in enumerate(sizes)]
-    return call.add("Reshape", [x], {"shape": tuple(sizes)})
+    return call.add("Reshape", x, shape=tuple(sizes))
 
 
 @handles("Flatten")
@@ -788,18 +787,18 @@ def _flatten(call: OnnxCall) -> Value:
     rank = len(x.shape)
     axis = call.get("axis", 1) % (rank + 1)
     if axis == 1 and rank > 1:
-        return call.add("Flatten", [x])
+        return call.add("Flatten", x)
 
     dims = call.recording.dims(x)
     lead = math.prod(dims[:axis])
-    return call.add("Reshape", [x], {"shape": (lead, -1)})
+    return call.add("Reshape", x, shape=(lead, -1))
 
 
 @handles("Transpose")
 def _transpose(call: OnnxCall) -> Value:
     backwards = reversed(range(call.rank))
     order = tuple(call.get("perm", backwards))
-    return call.add("Permute", [call.x], {"dims": order})
+    return call.add("Permute", call.x, dims=order)
 
 
 @handles("Squeeze")
@@ -807,13 +806,13 @@ def _squeeze(call: OnnxCall) -> Value:
     x = call.x
     axes = call.sizes(1, "axes")
     if axes is None:
-        return call.add("Squeeze", [x])
+        return call.add("Squeeze", x)
 
     dims = list(map(int, axes))
     for dim in dims:
         if not is_int(x.sizes[dim], 1):
             raise call.refused(f"dim {dim} of {list(x.shape)} is not always 1")
-    return call.add("Squeeze", [x], {"dim": uniform(dims)})
+    return call.add("Squeeze", x, dim=uniform(dims))
 
 
 @handles("Unsqueeze")
@@ -822,7 +821,7 @@ def _unsqueeze(call: OnnxCall) -> Value:
     axes = call.needed_sizes(1, "axes")
     rank = len(x.shape) + len(axes)
     for axis in sorted(int(axis) % rank for axis in axes):
-        x = call.add("Unsqueeze", [x], {"dim": axis})
+        x = call.add("Unsqueeze", x, dim=axis)
     return x
 
 
@@ -842,7 +841,7 @@ def _expand(call: OnnxCall) -> Value:
         shape.append(-1 if is_kept else n)
 
     changes_nothing = not new and are_all(shape, -1)
-    return x if changes_nothing else call.add("Expand", [x], {"shape": tuple(shape)})
+    return x if changes_nothing else call.add("Expand", x, shape=tuple(shape))
 
 
 @handles("Tile")
@@ -853,7 +852,7 @@ def _tile(call: OnnxCall) -> Value:
             raise call.refused(f"{int(n)} copies along dim {dim}")
         if n > 1:
             arguments = {} if dim == 1 else {"dim": dim}
-            x = call.add("Concat", [x] * n, arguments)
+            x = call.add("Concat", *[x] * n, **arguments)
     return x
 
 
@@ -862,7 +861,7 @@ def _depth_to_space(call: OnnxCall) -> Value:
     if call.text("mode", "DCR") != "CRD":
         raise call.refused("DepthToSpace in the mode DCR; torch's pixel shuffle is CRD")
     factor = call.needed("blocksize")
-    return call.add("PixelShuffle", [call.x], {"upscale_factor": factor})
+    return call.add("PixelShuffle", call.x, upscale_factor=factor)
 
 
 # --- padding ---------------------------------------------------------------------------------------------------------
@@ -899,7 +898,8 @@ def _pad(call: OnnxCall) -> Value:
         name = "ZeroPad"
     elif mode == "constant":
         arguments["value"] = float(value)
-    return call.add(f"{name}{min(axes, 3)}d", [x], arguments)
+    op_name = f"{name}{min(axes, 3)}d"
+    return call.add(op_name, x, **arguments)
 
 
 def _pad_amounts(call: OnnxCall, x: Value) -> dict[int, tuple[Any, Any]]:
@@ -908,8 +908,12 @@ def _pad_amounts(call: OnnxCall, x: Value) -> dict[int, tuple[Any, Any]]:
     amounts = call.needed_sizes(1, "pads")
     dims = call.sizes(3) or range(rank)
     half = len(amounts) // 2
-    pairs = zip(amounts[:half], amounts[half:])
-    return {int(dim) % rank: pair for dim, pair in zip(dims, pairs)}
+    before, after = amounts[:half], amounts[half:]
+
+    found = {}
+    for dim, *pair in zip(dims, before, after):
+        found[int(dim) % rank] = (pair[0], pair[1])
+    return found
 
 
 def _torch_padding(amounts: Mapping[int, tuple[Any, Any]], rank: int) -> list[Any]:
@@ -952,7 +956,7 @@ def _resize(call: OnnxCall) -> Value:
     if factors[:2] != [1.0, 1.0]:
         raise call.refused("Resize of the batch or of the channels")
     factor = uniform(factors[2:])
-    return call.add("Interpolate", [x], {"scale_factor": factor, **how})
+    return call.add("Interpolate", x, scale_factor=factor, **how)
 
 
 def _resize_wanted(call: OnnxCall) -> tuple[Sequence[float] | None, list[Any] | None]:
@@ -979,7 +983,7 @@ def _resize_to(call: OnnxCall, x: Value, sizes: Mapping[int, Any], how: Written)
     size = call.recording.target(dims[2:], 2)
     if not isinstance(size, Value):
         size = uniform(size)
-    return call.add("Interpolate", [x], {"size": size, **how})
+    return call.add("Interpolate", x, size=size, **how)
 
 
 def _floats(call: OnnxCall, index: int) -> list[float] | None:
@@ -1077,4 +1081,4 @@ def _reduced(call: OnnxCall, op_name: str, function: str | None = None) -> Value
 
     if function is not None:
         x = _pointwise(call, x, function)
-    return call.add(op_name, [x], arguments)
+    return call.add(op_name, x, **arguments)
