@@ -85,24 +85,14 @@ class Forward(TorchFunctionMode):
         return self.tensors.tensor(self.recording.input(name, shape, self.open_dims(len(shape))))
 
     def _outputs(self, result: Any, name: str) -> dict[str, Value]:
+        """The values in what the module returns, under the names of the parts that they are in."""
         if isinstance(result, torch.Tensor):
-            known = self.tensors.value(result)
-            return {} if known is None else {name or "output": self.tensors.operand(result)}
-        parts: Iterator[tuple[str, Any]]
-        if isinstance(result, Mapping):
-            parts = ((str(key), part) for key, part in result.items())
-        elif isinstance(result, (list, tuple)):
-            parts = ((str(i), part) for i, part in enumerate(result))
-        elif result is None or isinstance(result, (int, float, str)):
-            return {}
-        elif hasattr(result, "__dict__"):
-            parts = iter(vars(result).items())
-        else:
-            raise Unrepresentable(
-                f"the forward returns {type(result).__name__}: no tensor, list or dict of tensors"
-            )
+            if result not in self.tensors.values:
+                return {}
+            return {name or "output": self.tensors.operand(result)}
+
         found: dict[str, Value] = {}
-        for key, part in parts:
+        for key, part in _parts_of(result):
             found |= self._outputs(part, f"{name}_{key}" if name else key)
         return found
 
@@ -130,13 +120,9 @@ class Forward(TorchFunctionMode):
         if path is None:
             return label
         around = ".".join(scope.name for scope in self.recording.scopes)
-        return (
-            path[len(around) + 1 :]
-            if around and path.startswith(f"{around}.")
-            else path
-            if not around
-            else label
-        )
+        if not around:
+            return path
+        return path[len(around) + 1 :] if path.startswith(f"{around}.") else label
 
     def _operation(
         self, module: torch.nn.Module, found: ModuleOperation, label: str, args: Any, kwargs: Any
@@ -152,21 +138,25 @@ class Forward(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        tensors, given = self.tensors, list(_tensors((args, kwargs)))
-        if any(tensor in tensors.values for tensor in given):
-            return dispatch.call(tensors, func, args, kwargs)
+        given = list(_tensors((args, kwargs)))
+        if any(tensor in self.tensors.values for tensor in given):
+            return dispatch.call(self.tensors, func, args, kwargs)
 
-        lines = (tensors.made_of_sizes.get(tensor) for tensor in given)
-        line = next((line for line in lines if line is not None), None)
+        line = self._line_that_made(given)
         if line is None and _follows_the_input(args, kwargs):
             # A parameter that is expanded or resized to the input is a step.
             if given and dispatch.has_handler(func):
-                return dispatch.call(tensors, func, args, kwargs)
+                return dispatch.call(self.tensors, func, args, kwargs)
             line = place()
 
         if line is None:
             return func(*args, **kwargs)
         return self._made_of_sizes(func, args, kwargs, line)
+
+    def _line_that_made(self, given: Sequence[torch.Tensor]) -> str | None:
+        """The line that made one of the tensors of the input's sizes; None where none was."""
+        lines = (self.tensors.made_of_sizes.get(tensor) for tensor in given)
+        return next((line for line in lines if line is not None), None)
 
     def _made_of_sizes(self, func: Any, args: Any, kwargs: Any, line: str) -> Any:
         """The result of a function of the input's sizes alone, noted with the line that made it."""
@@ -184,6 +174,21 @@ class Forward(TorchFunctionMode):
             is_one = len(args) == 1 and isinstance(args[0], (list, tuple))
             self.tensors.zeros[result] = tuple(args[0] if is_one else args)
         return result
+
+
+def _parts_of(result: Any) -> Iterator[tuple[str, Any]]:
+    """The named parts of what a module returns; none of what holds no tensor."""
+    if isinstance(result, Mapping):
+        return ((str(key), part) for key, part in result.items())
+    if isinstance(result, (list, tuple)):
+        return ((str(number), part) for number, part in enumerate(result))
+    if result is None or isinstance(result, (int, float, str)):
+        return iter(())
+    if hasattr(result, "__dict__"):
+        return iter(vars(result).items())
+    raise Unrepresentable(
+        f"the forward returns {type(result).__name__}: no tensor, list or dict of tensors"
+    )
 
 
 def _follows_the_input(args: Any, kwargs: Any) -> bool:

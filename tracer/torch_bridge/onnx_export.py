@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,9 +15,10 @@ import torch
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.importing.recording import Unrepresentable
 from tracer.net import Net
+from tracer.network.records import Node
 from tracer.onnx_bridge.reading import read_onnx
 from tracer.ops.base import written
-from tracer.shapes.trace import trace
+from tracer.shapes.trace import Trace, trace
 from tracer.sizing.size_set import SizeSet, TooLarge
 from tracer.torch_bridge.building import build
 
@@ -44,18 +45,11 @@ def onnx_export(net: Net) -> Exported:
     inputs = tuple(torch.zeros(shape) for shape in _input_shapes(net))
     fixed = ""
     try:
-        model = (
-            _exported(module, inputs, _open_dims(net))
-            if net.symbols
-            else _exported(module, inputs, None)
-        )
+        model = _exported(module, inputs, _open_dims(net) if net.symbols else None)
     except Exception as error:
         fixed = _first(error)
-        try:
-            model = _exported(module, inputs, None)
-        except Exception as again:
-            said = f"torch cannot export it: {_first(again)}"
-            raise TracerError([Diagnostic("T506", said, None, path=net.network.path)]) from again
+        model = _exported_at_fixed_sizes(net, module, inputs)
+
     differences = _inferred_differences(model, outputs)
     unread = ""
     try:
@@ -63,6 +57,17 @@ def onnx_export(net: Net) -> Exported:
     except Unrepresentable as error:
         unread = str(error)
     return Exported(model, fixed if net.symbols else "", unread, differences)
+
+
+def _exported_at_fixed_sizes(
+    net: Net, module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]
+) -> bytes:
+    try:
+        return _exported(module, inputs, None)
+    except Exception as error:
+        message = f"torch cannot export it: {_first(error)}"
+        found = Diagnostic("T506", message, None, path=net.network.path)
+        raise TracerError([found]) from error
 
 
 def _first(error: Exception) -> str:
@@ -74,13 +79,14 @@ def _first(error: Exception) -> str:
     return lines[0] if lines else type(cause).__name__
 
 
+def _inputs(net: Net) -> list[Node]:
+    return [node for node in net.network.nodes if node.is_input]
+
+
 def _input_shapes(net: Net) -> list[tuple[int, ...]]:
-    shapes = net.trace().by_index
-    return [
-        shape
-        for node, shape in zip(net.network.nodes, shapes)
-        if node.is_input and shape is not None
-    ]
+    by_index = net.trace().by_index
+    shapes = [by_index[node.index] for node in _inputs(net)]
+    return [shape for shape in shapes if shape is not None]
 
 
 def _open_dims(net: Net) -> tuple[dict[int, Any], ...]:
@@ -89,16 +95,14 @@ def _open_dims(net: Net) -> tuple[dict[int, Any], ...]:
         axes = {symbol: axis.runs for symbol, axis in net.working_sizes().axes.items()}
     except TooLarge:
         axes = {}
-    dims = {symbol: _open_dim(symbol, axes.get(symbol)) for symbol in net.symbols}
-    return tuple(
-        {
-            i: dims[symbol]
-            for i, symbol in enumerate(node.pattern)
-            if isinstance(symbol, str) and dims[symbol] is not None
-        }
-        for node in net.network.nodes
-        if node.is_input
-    )
+    made = {symbol: _open_dim(symbol, axes.get(symbol)) for symbol in net.symbols}
+    is_open = {symbol: dim for symbol, dim in made.items() if dim is not None}
+
+    found = []
+    for node in _inputs(net):
+        dims = enumerate(node.pattern)
+        found.append({i: is_open[n] for i, n in dims if isinstance(n, str) and n in is_open})
+    return tuple(found)
 
 
 def _open_dim(symbol: str, runs: SizeSet | None) -> Any:
@@ -144,45 +148,70 @@ def _inferred_differences(model: bytes, outputs: Mapping[str, Any]) -> list[str]
     inferred = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(model))
     found = []
     for one, (name, shape) in zip(inferred.graph.output, outputs.items()):
-        dims = [
-            dim.dim_value if dim.HasField("dim_value") else None
-            for dim in one.type.tensor_type.shape.dim
-        ]
-        if len(dims) != len(shape) or any(
-            n is not None and n != want for n, want in zip(dims, shape)
-        ):
+        dims = [_dim_value(dim) for dim in one.type.tensor_type.shape.dim]
+        if not _agree(dims, shape):
             theirs = written(["?" if n is None else n for n in dims])
             found.append(f"{name}: traced {written(shape)}, onnx infers {theirs}")
     return found
 
 
+def _dim_value(dim: Any) -> int | None:
+    """A dim's number; None where it is open."""
+    return dim.dim_value if dim.HasField("dim_value") else None
+
+
+def _agree(dims: Sequence[int | None], shape: Sequence[int]) -> bool:
+    """Whether a shape is possible for dims that may be open."""
+    same_rank = len(dims) == len(shape)
+    return same_rank and all(n is None or n == wanted for n, wanted in zip(dims, shape))
+
+
 def _read_differences(model: bytes, net: Net, fixed: bool) -> list[str]:
     """The file read again as a config, at the traced sizes and at others."""
+    again = _read_again(model, net)
+    symbols = _symbols_of(net, again)
+
+    found = []
+    for sizes in [{}] if fixed else _some_sizes(net):
+        # A symbol that is fixed in the file has its declared size.
+        open_sizes = {symbol: n for symbol, n in sizes.items() if symbol in symbols}
+        theirs = again.trace(**{symbols[symbol]: n for symbol, n in open_sizes.items()})
+        # With the values that were built.
+        mine = trace(net.network, {**net.trace().sizes, **open_sizes}, net.solution().ops)
+
+        at = "".join(f" {symbol}={n}" for symbol, n in sizes.items())
+        found += _output_differences(mine, theirs, f" at{at}" if at else "")
+    return found
+
+
+def _read_again(model: bytes, net: Net) -> Net:
+    """The file as a network, at the traced sizes."""
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "network.onnx"
         path.write_bytes(model)
-        inputs = [node for node in net.network.nodes if node.is_input]
-        names = _input_names(model)
-        shapes = dict(zip(names, _input_shapes(net)))
-        again = read_onnx(str(path), shapes)
+        shapes = dict(zip(_input_names(model), _input_shapes(net)))
+        return read_onnx(str(path), shapes)
+
+
+def _symbols_of(net: Net, again: Net) -> dict[str, str]:
+    """For each symbol of a network the one that it has in the file."""
+    found = {}
+    for mine, theirs in zip(_inputs(net), _inputs(again)):
+        for symbol, other in zip(mine.pattern, theirs.pattern):
+            if isinstance(symbol, str) and isinstance(other, str):
+                found[symbol] = other
+    return found
+
+
+def _output_differences(mine: Trace, theirs: Trace, at: str) -> list[str]:
+    """The outputs that have another shape in the file."""
     found = []
-    symbols = {
-        mine: theirs
-        for node, other in zip(inputs, [n for n in again.network.nodes if n.is_input])
-        for mine, theirs in zip(node.pattern, other.pattern)
-        if isinstance(mine, str) and isinstance(theirs, str)
-    }
-    for sizes in [{}] if fixed else _some_sizes(net):
-        theirs = again.trace(**{symbols[s]: n for s, n in sizes.items() if s in symbols})
-        asked = {**net.trace().sizes, **{s: n for s, n in sizes.items() if s in symbols}}
-        mine = trace(net.network, asked, net.solution().ops)  # with the values that were built
-        pairs = zip(mine.outputs.items(), theirs.outputs.values())
-        at = " ".join(f"{s}={n}" for s, n in sizes.items())
-        found += [
-            f"{name}{' at ' + at if at else ''}: traced {written(a or 'null')}, in the file {written(b or 'null')}"
-            for (name, a), b in pairs
-            if a != b and a is not None
-        ]
+    for (name, shape), other in zip(mine.outputs.items(), theirs.outputs.values()):
+        if shape is not None and shape != other:
+            in_the_file = written(other or "null")
+            found.append(
+                f"{name}{at}: traced {written(shape or 'null')}, in the file {in_the_file}"
+            )
     return found
 
 

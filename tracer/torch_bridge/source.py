@@ -7,28 +7,42 @@ Numbers in which the uses of a block differ become arguments of its class. What 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
-from tracer.diagnostics import Diagnostic, TracerError, printable
+import torch
+
+from tracer.diagnostics import printable
 from tracer.net import Net
 from tracer.network.records import Node
-from tracer.ops.base import given_arguments, with_arguments, written
+from tracer.ops.base import Op, with_arguments, written
 from tracer.ops.calls import Call, DimOf, Dtype, Item, Learned, Own, Sliced, Tensor, Term
-from tracer.shapes.trace import dims_value
-from tracer.sizing.primitives import SYMBOL, choose, quotient
 from tracer.sizing.size_set import TooLarge
-from tracer.sizing.symbol import Size, Space
-from tracer.torch_bridge.building import attribute, condition_term, identifier
+from tracer.torch_bridge.building import attribute, identifier
+from tracer.torch_bridge.lowering import (
+    SizeTerms,
+    closed_trace,
+    gives_indices,
+    module_arguments,
+    unpooled_nodes,
+)
+from tracer.torch_bridge.module_tree import Key, Module, keys_read, symbols_of, tree_of
 
 OPERATORS = {
     "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "ge": ">=", "eq": "==", "ne": "!=",
     "and_": "&", "or_": "|",
 }  # fmt: skip
-TAKEN = {"self", "torch", "nn", "F"}
 
-Key = tuple[int, bool]
-"""What crosses from one module to another: a node's output, or (True) the indices of a max pooling."""
+TAKEN = {"self", "torch", "nn", "F"}
+"""Names that the file uses itself."""
+
+HEAD = '''"""{docstring}"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+'''
 
 
 def torch_source(net: Net) -> str:
@@ -36,331 +50,256 @@ def torch_source(net: Net) -> str:
 
     Raises :class:`TracerError` where the network does not close, or something has no place in such a file.
     """
-    trace = net.trace()
-    if trace.diagnostics or None in trace.by_index:
-        raise TracerError(
-            trace.diagnostics
-            or [Diagnostic("T201", "the network has no sizes", path=net.network.path)]
-        )
-    return _File(net).text()
+    file = _File(net)
+    network = _class_text(file, file.root, "Network", {})
+    head = HEAD.format(docstring=_docstring(net))
+    return "\n\n".join([head, *file.bodies, network]).rstrip() + "\n"
 
 
-class Module:
-    """One class while it is written: the network, a block's use, or the copies of a repeat."""
-
-    def __init__(self, name: str, title: str) -> None:
-        self.name = name
-        """The dotted name in the config; empty for the network."""
-        self.title = title
-        self.children: dict[str, Module | Node] = {}
-        self.inputs: list[Key] = []
-        """What it reads from outside, in order of first use."""
-        self.results: list[Key] = []
-        """What of its own is read outside."""
+def _docstring(net: Net) -> str:
+    """The network's name, and the sizes that run where they can be written."""
+    name = printable(net.network.name or "a network").replace("\\", "").replace('"', "'")
+    lines = [f"{name}, written from its config.", ""]
+    try:
+        axes = net.working_sizes().axes
+    except TooLarge:
+        axes = {}
+    if axes:
+        lines.append("Input sizes that run:")
+    for symbol, axis in axes.items():
+        lines.append(f"    {axis.runs.written(symbol)}")
+    return "\n".join(lines).rstrip() + "\n"
 
 
 class _File:
+    """A file while it is written."""
+
     def __init__(self, net: Net) -> None:
-        self.net = net
         self.network = net.network
-        self.trace = net.trace()
-        self.space = Space()
-        self.symbols: dict[str, tuple[Node, int]] = {}
-        for node in self.network.nodes:
-            for dim, symbol in enumerate(node.pattern):
-                if isinstance(symbol, str):
-                    self.symbols.setdefault(symbol, (node, dim))
-        self.root = self._tree()
+        self.trace = closed_trace(net)
+        self.unpooled = unpooled_nodes(net.network)
+        self.symbols = symbols_of(net.network)
+        self.root = tree_of(net.network)
         self.classes: dict[Any, str] = {}
         """The name of the class of each structure."""
-        self.values: dict[str, list[tuple[Any, ...]]] = {}
+        self.parameters: dict[str, dict[str, str]] = {}
+        """For each class, by the place of a number: the argument that gives it."""
         self.bodies: list[str] = []
+        """The classes that are written."""
 
-    # --- the tree of modules ---------------------------------------------------------------------------------------
+    def op(self, node: Node) -> Op:
+        """A node's operation."""
+        op = self.trace.ops[node.index]
+        assert op is not None
+        return op
 
-    def _tree(self) -> Module:
-        root = Module("", "Network")
-        modules = {"": root}
-        place: dict[int, str] = {}
-        for node in self.network.nodes:
-            if node.is_input:
-                place[node.index] = ""
-                continue
-            *around, last = node.name.split(".")
-            titles = self._titles(node)
-            for depth in range(1, len(around) + 1):
-                name = ".".join(around[:depth])
-                if name not in modules:
-                    modules[name] = Module(name, titles[depth - 1])
-                    modules[".".join(around[: depth - 1])].children[around[depth - 1]] = modules[
-                        name
-                    ]
-            place[node.index] = ".".join(around)
-            modules[".".join(around)].children[last] = node
-        outputs = {node.index for node in self.network.outputs.values()}
-        for node in self.network.nodes:
-            reads = _reads(node)
-            if node.dim_fields and place[node.index]:
-                reads += [(source.index, False) for source, _ in self.symbols.values()]
-            for key in reads:
-                self._cross(modules, place, key, place[node.index])
-            if node.index in outputs:
-                self._cross(modules, place, (node.index, False), "")
-        return root
+    def rank(self, node: Node) -> int:
+        """A node's number of dims."""
+        return len(self.trace.by_index[node.index] or ())
 
-    @staticmethod
-    def _cross(
-        modules: Mapping[str, Module], place: Mapping[int, str], key: Key, reader: str
-    ) -> None:
-        """Note the modules that a value leaves and enters on its way to a reader."""
-        own = place[key[0]]
-        while own and not (reader == own or reader.startswith(own + ".")):
-            if key not in modules[own].results:
-                modules[own].results.append(key)
-            own = own.rpartition(".")[0]
-        while reader != own and reader:
-            if key not in modules[reader].inputs:
-                modules[reader].inputs.append(key)
-            reader = reader.rpartition(".")[0]
-
-    @staticmethod
-    def _titles(node: Node) -> list[str]:
-        """What each part of the name around a node stands for: a block, or the copies of a repeat."""
-        titles = []
-        for declaration in (*node.uses, node.declaration):
-            titles.append("copies" if declaration.repeat is not None else declaration.op.value)
-            if declaration.repeat is not None:
-                titles.append(declaration.op.value)
-        return titles
-
-    # --- classes ---------------------------------------------------------------------------------------------------
-
-    def text(self) -> str:
-        lines = self._class(self.root, "Network", {})
-        head = f'"""{self._docstring()}"""\n\nimport torch\nimport torch.nn.functional as F\nfrom torch import nn\n'
-        return "\n\n".join([head, *self.bodies, lines]).rstrip() + "\n"
-
-    def _docstring(self) -> str:
-        name = printable(self.network.name or "a network").replace("\\", "").replace('"', "'")
-        lines = [f"{name}, written from its config.", ""]
-        try:
-            axes = self.net.working_sizes().axes
-            lines += (
-                [
-                    "Input sizes that run:",
-                    *(f"    {axis.runs.written(s)}" for s, axis in axes.items()),
-                ]
-                if axes
-                else []
-            )
-        except TooLarge:
-            pass
-        return "\n".join(lines).rstrip() + "\n"
-
-    def _numbers(self, module: Module, prefix: str = "") -> dict[str, Any]:
-        """Every constructor argument in a module, by its place: what uses of one block may differ in."""
-        found: dict[str, Any] = {}
-        for name, child in module.children.items():
-            if isinstance(child, Module):
-                found.update(self._numbers(child, f"{prefix}{name}."))
-            else:
-                for word, value in self._arguments(child).items():
-                    found[f"{prefix}{name}.{word}"] = value
-        return found
-
-    def _structure(self, module: Module) -> Any:
-        """What is the same in all uses that share a class: names, operations, wiring."""
-        index = {key: i for i, key in enumerate(module.inputs)}
-        for i, node in enumerate(self._nodes(module)):
-            index[node.index, False] = -1 - 2 * i
-            index[node.index, True] = -2 - 2 * i
-        rows = []
-        for node in self._nodes(module):
-            reads = [index[key] for key in _reads(node)]
-            own = bool(self._arguments(node)) or hasattr(_nn(), node.op_name)
-            op = None if own and not node.operands else self.trace.ops[node.index]
-            local = node.name[len(module.name) + 1 :]
-            rows.append(
-                (
-                    local,
-                    node.op_name,
-                    tuple(self._arguments(node)),
-                    tuple(reads),
-                    repr(op),
-                    repr(node.dim_fields),
-                )
-            )
-        return (module.title, tuple(rows), tuple(index[r] for r in module.results))
-
-    def _nodes(self, module: Module) -> list[Node]:
-        found: list[Node] = []
-        for child in module.children.values():
-            found += self._nodes(child) if isinstance(child, Module) else [child]
-        return found
-
-    def _class_of(self, module: Module) -> tuple[str, dict[str, str]]:
-        """The name of a block's class, and the arguments with which this use makes it."""
-        key = self._structure(module)
-        if key not in self.classes:
-            uses = [
-                m
-                for m in self._all(self.root)
-                if m.title == module.title and self._structure(m) == key
-            ]
-            name = self._class_name(module.title)
-            self.classes[key] = name
-            numbers = [self._numbers(use) for use in uses]
-            varying = {place: tuple(n[place] for n in numbers) for place in numbers[0]}
-            parameters: dict[tuple[Any, ...], str] = {}
-            for place, vector in varying.items():
-                if len(set(map(repr, vector))) > 1 and vector not in parameters:
-                    parameters[vector] = self._parameter(place, parameters.values())
-            named = {
-                place: parameters[vector]
-                for place, vector in varying.items()
-                if vector in parameters
-            }
-            self.bodies.append(self._class(module, name, named))
-            self.values[name] = list(named.items())
-        name = self.classes[key]
-        numbers_here = self._numbers(module)
-        given: dict[str, str] = {}
-        for place, word in self.values[name]:
-            given.setdefault(word, _literal(numbers_here[place]))
-        return name, given
-
-    def _all(self, module: Module) -> list[Module]:
-        found = [module]
-        for child in module.children.values():
-            if isinstance(child, Module):
-                found += self._all(child)
-        return found
-
-    def _class_name(self, title: str) -> str:
-        base = (
-            "".join(part[:1].upper() + part[1:] for part in identifier(title).split("_") if part)
-            or "Block"
-        )
-        taken = {*self.classes.values(), "Network"}
-        return next(n for n in (base, *(f"{base}{i}" for i in range(2, 10_000))) if n not in taken)
-
-    @staticmethod
-    def _parameter(place: str, taken: Any) -> str:
-        word = place.rpartition(".")[2]
-        names = [word, identifier(place.replace(".", "_"))]
-        return next(
-            n for n in (*names, *(f"{names[1]}_{i}" for i in range(2, 10_000))) if n not in taken
-        )
-
-    def _class(self, module: Module, name: str, named: Mapping[str, str]) -> str:
-        parameters = "".join(f", {word}" for word in dict.fromkeys(named.values()))
-        about = (
-            [
-                f'    """The block {printable(module.title)}; shapes are those of {module.name}."""',
-                "",
-            ]
-            if module.name
-            else []
-        )
-        lines = [
-            f"class {name}(nn.Module):",
-            *about,
-            f"    def __init__(self{parameters}):",
-            "        super().__init__()",
-        ]
-        made = [
-            line
-            for child, item in module.children.items()
-            for line in self._made(child, item, named)
-        ]
-        body = _Body(self, module)
-        forward = body.lines()
-        arguments = "".join(f", {body.names[source]}" for source in body.inputs)
-        return "\n".join([*lines, *made, "", f"    def forward(self{arguments}):", *forward, ""])
-
-    def _made(self, name: str, child: Module | Node, named: Mapping[str, str]) -> list[str]:
-        """The line that makes a child."""
-        if isinstance(child, Module):
-            if child.title == "copies":
-                copies = [
-                    self._constructed(copy, f"{name}.{key}.", named)
-                    for key, copy in child.children.items()
-                ]
-                return _listed(name, copies)
-            return [_assignment(name, self._constructed(child, f"{name}.", named))]
-        made = self._constructed(child, f"{name}.", named)
-        if not made and isinstance(term := _term(self, child), Learned):
-            return [_registered(name, term)]
-        return [_assignment(name, made)] if made else []
-
-    def _constructed(self, child: Module | Node, prefix: str, named: Mapping[str, str]) -> str:
-        if isinstance(child, Module):
-            name, given = self._class_of(child)
-            numbers = {word: place for place, word in reversed(self.values[name])}
-            words = [named.get(prefix + numbers[word], text) for word, text in given.items()]
-            return f"{name}({', '.join(words)})"
-        if not _makes_module(self, child):
-            return ""
-        words = [
-            f"{w}={named.get(prefix + w, _literal(v))}" for w, v in self._arguments(child).items()
-        ]
-        return f"nn.{child.op_name}({', '.join(words)})"
-
-    def _arguments(self, node: Node) -> dict[str, Any]:
-        """The constructor arguments of a node's torch.nn module."""
-        op: Any = self.trace.ops[node.index]
-        if not _makes_module(self, node):
-            return {}
-        inferred = op.inferred(*self.trace.input_shapes(node))
-        arguments = {word: value for word, value in inferred.items() if getattr(op, word) is None}
-        arguments.update({w: v for w, v in given_arguments(op).items() if w not in node.operands})
-        if any(
-            "indices" in n.operands and n.operands["indices"] is node for n in self.network.nodes
-        ):
-            arguments["return_indices"] = True
-        if isinstance(arguments.get("dtype"), str):
-            arguments["dtype"] = Dtype(arguments["dtype"])
-        return arguments
+    def shape_text(self, index: int) -> str:
+        """A node's shape, as it is written beside its line."""
+        return written(self.trace.by_index[index])
 
 
-def _reads(node: Node) -> list[Key]:
-    """What a node reads, in order."""
-    operands = [(source.index, field == "indices") for field, source in node.operands.items()]
-    return [*((source.index, False) for source in node.inputs), *operands]
-
-
-def _nn() -> Any:
-    import torch.nn
-
-    return torch.nn
+# --- what torch calls for a node -------------------------------------------------------------------------------------
 
 
 def _makes_module(file: _File, node: Node) -> bool:
     """Whether the operation calls a torch.nn module of its own."""
-    if not hasattr(_nn(), node.op_name):
+    if not hasattr(torch.nn, node.op_name):
         return False
     term = _term(file, node)
     return isinstance(term.value if isinstance(term, Item) else term, Own)
 
 
 def _term(file: _File, node: Node) -> Term:
-    """What torch calls for a node."""
-    op: Any = file.trace.ops[node.index]
+    """What torch calls for a node, tensors and sizes left out."""
+    op = file.op(node)
     if node.dim_fields:
         size = DimOf(Tensor(None, 1), 0)
-        op = with_arguments(
-            op,
-            {
-                w: (size,) * len(d) if isinstance(d, tuple) else size
-                for w, d in node.dim_fields.items()
-            },
-        )
-    ranks = [len(shape or ()) for shape in file.trace.input_shapes(node)]
-    given = {
-        field: Tensor(None, len(file.trace.by_index[s.index] or ()))
-        for field, s in node.operands.items()
-    }
-    return op.call([Tensor(None, rank) for rank in ranks], given)  # type: ignore[no-any-return]
+        sizes = {
+            field: (size,) * len(dims) if isinstance(dims, tuple) else size
+            for field, dims in node.dim_fields.items()
+        }
+        op = with_arguments(op, sizes)
+
+    x = [Tensor(None, file.rank(source)) for source in node.inputs]
+    given = {field: Tensor(None, file.rank(source)) for field, source in node.operands.items()}
+    term: Term = op.call(x, given)
+    return term
+
+
+def _arguments(file: _File, node: Node) -> dict[str, Any]:
+    """The constructor arguments of a node's torch.nn module."""
+    if not _makes_module(file, node):
+        return {}
+    arguments = module_arguments(node, file.op(node), file.trace, file.unpooled)
+    if isinstance(arguments.get("dtype"), str):
+        arguments["dtype"] = Dtype(arguments["dtype"])
+    return arguments
+
+
+# --- classes ---------------------------------------------------------------------------------------------------------
+
+
+def _class_text(file: _File, module: Module, name: str, named: Mapping[str, str]) -> str:
+    """A class. ``named`` are the arguments that give its numbers, by their places."""
+    made = []
+    for child, item in module.children.items():
+        made += _made(file, child, item, named)
+
+    body = _Body(file, module)
+    forward = body.lines()
+    parameters = "".join(f", {word}" for word in dict.fromkeys(named.values()))
+    arguments = "".join(f", {body.names[key]}" for key in body.inputs)
+
+    about = f'    """The block {printable(module.title)}; shapes are those of {module.name}."""'
+    lines = [
+        f"class {name}(nn.Module):",
+        *([about, ""] if module.name else []),
+        f"    def __init__(self{parameters}):",
+        "        super().__init__()",
+        *made,
+        "",
+        f"    def forward(self{arguments}):",
+        *forward,
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _made(file: _File, name: str, child: Module | Node, named: Mapping[str, str]) -> list[str]:
+    """The lines that make a child: none for a function."""
+    if isinstance(child, Module) and child.is_copies:
+        copies = [
+            _constructed(file, copy, f"{name}.{number}.", named)
+            for number, copy in child.children.items()
+        ]
+        return _listed(name, copies)
+    if isinstance(child, Module):
+        return [_assignment(name, _constructed(file, child, f"{name}.", named))]
+
+    made = _constructed(file, child, f"{name}.", named)
+    if made:
+        return [_assignment(name, made)]
+    term = _term(file, child)
+    return [_registered(name, term)] if isinstance(term, Learned) else []
+
+
+def _constructed(file: _File, child: Module | Node, prefix: str, named: Mapping[str, str]) -> str:
+    """The call that makes a child; empty for a function."""
+    if isinstance(child, Module):
+        return _block_constructed(file, child, prefix, named)
+    if not _makes_module(file, child):
+        return ""
+    words = [
+        f"{word}={named.get(prefix + word, _literal(value))}"
+        for word, value in _arguments(file, child).items()
+    ]
+    return f"nn.{child.op_name}({', '.join(words)})"
+
+
+def _block_constructed(file: _File, child: Module, prefix: str, named: Mapping[str, str]) -> str:
+    """The call that makes a use of a block; its numbers may be arguments of the class around it."""
+    name = _class_of(file, child)
+    numbers = _numbers(file, child)
+
+    # Several places may have one argument: the first gives its value.
+    first_places: dict[str, str] = {}
+    for place, word in file.parameters[name].items():
+        first_places.setdefault(word, place)
+    words = [named.get(prefix + place, _literal(numbers[place])) for place in first_places.values()]
+    return f"{name}({', '.join(words)})"
+
+
+def _class_of(file: _File, module: Module) -> str:
+    """The name of a block's class, which is written where it is not yet."""
+    structure = _structure(file, module)
+    if structure not in file.classes:
+        name = _class_name(module.title, {*file.classes.values(), "Network"})
+        file.classes[structure] = name
+        parameters = _parameters(file, module, structure)
+        file.bodies.append(_class_text(file, module, name, parameters))
+        file.parameters[name] = parameters
+    return file.classes[structure]
+
+
+def _structure(file: _File, module: Module) -> Any:
+    """What is the same in all uses that share a class: names, operations, wiring."""
+    nodes = list(module.nodes())
+    number = {key: i for i, key in enumerate(module.inputs)}
+    for i, node in enumerate(nodes):
+        number[Key(node.index)] = -1 - 2 * i
+        number[Key(node.index, True)] = -2 - 2 * i
+
+    rows = []
+    for node in nodes:
+        arguments = _arguments(file, node)
+        is_module = bool(arguments) or hasattr(torch.nn, node.op_name)
+        # A module's numbers may differ between uses; a function's stand in its line.
+        op = None if is_module and not node.operands else file.op(node)
+        local_name = node.name[len(module.name) + 1 :]
+        reads = tuple(number[key] for key in keys_read(node))
+        row = (local_name, node.op_name, tuple(arguments), reads, repr(op), repr(node.dim_fields))
+        rows.append(row)
+
+    results = tuple(number[key] for key in module.results)
+    return (module.title, tuple(rows), results)
+
+
+def _parameters(file: _File, module: Module, structure: Any) -> dict[str, str]:
+    """The arguments of a class: for each number in which its uses differ, by its place."""
+    uses = [
+        use
+        for use in file.root.modules()
+        if use.title == module.title and _structure(file, use) == structure
+    ]
+    numbers = [_numbers(file, use) for use in uses]
+
+    # Numbers that are the same in every use have one argument.
+    words: dict[tuple[Any, ...], str] = {}
+    found = {}
+    for place in numbers[0]:
+        values = tuple(of_use[place] for of_use in numbers)
+        if len(set(map(repr, values))) > 1 and values not in words:
+            words[values] = _parameter_name(place, words.values())
+        if values in words:
+            found[place] = words[values]
+    return found
+
+
+def _numbers(file: _File, module: Module, prefix: str = "") -> dict[str, Any]:
+    """Every constructor argument in a module, by its place: what uses of one block may differ in."""
+    found: dict[str, Any] = {}
+    for name, child in module.children.items():
+        if isinstance(child, Module):
+            found.update(_numbers(file, child, f"{prefix}{name}."))
+        else:
+            for word, value in _arguments(file, child).items():
+                found[f"{prefix}{name}.{word}"] = value
+    return found
+
+
+def _class_name(title: str, taken: Container[str]) -> str:
+    parts = identifier(title).split("_")
+    base = "".join(part[:1].upper() + part[1:] for part in parts)
+    return _first_free([base or "Block"], taken, "")
+
+
+def _parameter_name(place: str, taken: Any) -> str:
+    short = place.rpartition(".")[2]
+    long = identifier(place.replace(".", "_"))
+    return _first_free([short, long], taken, "_")
+
+
+def _first_free(names: Sequence[str], taken: Container[str], separator: str) -> str:
+    """The first of the names that is free; the last one with a number where none is."""
+    numbered = (f"{names[-1]}{separator}{number}" for number in itertools.count(2))
+    return next(name for name in itertools.chain(names, numbered) if name not in taken)
+
+
+# --- lines that make children ----------------------------------------------------------------------------------------
 
 
 def _plain(name: str) -> bool:
@@ -401,13 +340,23 @@ def _registered(name: str, term: Learned) -> str:
 
 
 def _literal(value: Any) -> str:
+    """A value as Python.
+
+    >>> _literal((3,)), _literal(float("inf")), _literal(Dtype("float16"))
+    ('(3,)', 'float("inf")', 'torch.float16')
+    """
     if isinstance(value, Dtype):
         return f"torch.{value.name}"
     if isinstance(value, tuple):
-        return f"({', '.join(map(_literal, value))}{',' if len(value) == 1 else ''})"
-    if (isinstance(value, float) and value != value) or value in (float("inf"), float("-inf")):
+        items = ", ".join(map(_literal, value))
+        return f"({items},)" if len(value) == 1 else f"({items})"
+    is_nan = isinstance(value, float) and value != value
+    if is_nan or value in (float("inf"), float("-inf")):
         return f'float("{value}")'
     return repr(value)
+
+
+# --- forward ---------------------------------------------------------------------------------------------------------
 
 
 class _Body:
@@ -417,161 +366,169 @@ class _Body:
         self.file = file
         self.module = module
         self.names: dict[Key, str] = {}
+        """The variable of each value."""
         self.before: list[str] = []
         """Lines that a node needs before its own."""
-        nodes = file.network.nodes
-        self.inputs = (
-            module.inputs
-            if module.name
-            else [(node.index, False) for node in nodes if node.is_input]
-        )
-        single = len(self.inputs) == 1 and module.name
-        for index, is_indices in self.inputs:
-            name = nodes[index].name.split(".")[-1] + "_indices" * is_indices
-            self.names[index, is_indices] = "x" if single else self._fresh(name)
+        self.inputs = module.inputs
+        if not module.name:
+            self.inputs = [Key(node.index) for node in file.network.nodes if node.is_input]
+        self._name_inputs()
+
+    def _name_inputs(self) -> None:
+        is_single = len(self.inputs) == 1 and bool(self.module.name)
+        for key in self.inputs:
+            name = self.file.network.nodes[key.node].name.split(".")[-1]
+            suffix = "_indices" if key.is_indices else ""
+            self.names[key] = "x" if is_single else self._fresh(name + suffix)
 
     def _fresh(self, name: str) -> str:
-        base = identifier(name)
-        used = {*self.names.values(), *TAKEN, *(line.split(" = ")[0] for line in self.before)}
-        return next(n for n in (base, *(f"{base}_{i}" for i in range(2, 10_000))) if n not in used)
+        """A variable that is free."""
+        of_lines = [line.split(" = ")[0] for line in self.before]
+        used = {*self.names.values(), *TAKEN, *of_lines}
+        return _first_free([identifier(name)], used, "_")
 
     def lines(self) -> list[str]:
+        """All lines, the return included."""
         found: list[str] = []
         for name, child in self.module.children.items():
-            found += (
-                self._called(name, child)
-                if isinstance(child, Module)
-                else self._computed(name, child)
-            )
-        return [f"        {line}" for line in [*found, f"return {self._returned()}"]]
+            if isinstance(child, Module):
+                found += self._called(name, child)
+            else:
+                found += self._computed(name, child)
+        found.append(f"return {self._returned()}")
+        return [f"        {line}" for line in found]
 
     def _returned(self) -> str:
-        network = self.file.network
         if self.module.name:
-            results = [self.names[key] for key in self.module.results]
-            return results[0] if len(results) == 1 else ", ".join(results)
-        named = {name: self.names[node.index, False] for name, node in network.outputs.items()}
+            return ", ".join(self.names[key] for key in self.module.results)
+
+        outputs = self.file.network.outputs
+        named = {name: self.names[Key(node.index)] for name, node in outputs.items()}
         if len(named) == 1:
             return next(iter(named.values()))
-        return "{" + ", ".join(f"{name!r}: {value}" for name, value in named.items()) + "}"
+        items = [f"{name!r}: {value}" for name, value in named.items()]
+        return "{" + ", ".join(items) + "}"
+
+    # --- uses of blocks ----------------------------------------------------------------------------------------------
 
     def _called(self, name: str, child: Module) -> list[str]:
-        if child.title == "copies":
-            lines = []
-            for number, copy in enumerate(child.children.values()):
-                if not isinstance(copy, Module):
-                    lines += self._computed(f"{name}.{number}", copy)
-                else:
-                    lines += self._use(f"{self._module(name)}[{number}]", copy)
-            return lines
-        return self._use(self._module(name), child)
+        """The lines that call a module, or each copy of a repeat."""
+        if not child.is_copies:
+            return self._use(_accessed(name), child)
+
+        lines = []
+        for number, copy in enumerate(child.children.values()):
+            if isinstance(copy, Module):
+                lines += self._use(f"{_accessed(name)}[{number}]", copy)
+            else:
+                lines += self._computed(f"{name}.{number}", copy)
+        return lines
 
     def _use(self, callee: str, child: Module) -> list[str]:
+        """The line that calls a module."""
         arguments = ", ".join(self.names[key] for key in child.inputs)
-        parts = child.name.split(".")
-        label = "_".join(parts[len(self.module.name.split(".")) if self.module.name else 0 :])
-        nodes = self.file.network.nodes
-        targets = []
-        for index, is_indices in child.results:
-            last = (
-                nodes[index].name[len(child.name) + 1 :].replace(".", "_") + "_indices" * is_indices
-            )
-            single = len(child.results) == 1
-            self.names[index, is_indices] = self._fresh(label if single else f"{label}_{last}")
-            targets.append(self.names[index, is_indices])
-        shape = written(self.file.trace.by_index[child.results[-1][0]]) if child.results else ""
-        return [f"{', '.join(targets)} = {callee}({arguments})  # {shape}"]
+        for key in child.results:
+            self.names[key] = self._fresh(self._result_name(child, key))
 
-    def _module(self, name: str) -> str:
-        return _target(name) if _plain(name) else f"self.get_submodule({attribute(name)!r})"
+        targets = ", ".join(self.names[key] for key in child.results)
+        last = child.results[-1:]
+        shape = "".join(self.file.shape_text(key.node) for key in last)
+        return [f"{targets} = {callee}({arguments})  # {shape}"]
+
+    def _result_name(self, child: Module, key: Key) -> str:
+        """A name for what a module gives: its own, and the node's where it gives more."""
+        depth = len(self.module.name.split(".")) if self.module.name else 0
+        label = "_".join(child.name.split(".")[depth:])
+        if len(child.results) == 1:
+            return label
+
+        node = self.file.network.nodes[key.node]
+        inner = node.name[len(child.name) + 1 :].replace(".", "_")
+        suffix = "_indices" if key.is_indices else ""
+        return f"{label}_{inner}{suffix}"
+
+    # --- operations --------------------------------------------------------------------------------------------------
 
     def _computed(self, name: str, node: Node) -> list[str]:
+        """The line of a node, and those that it needs before."""
         file = self.file
-        op: Any = file.trace.ops[node.index]
-        if node.dim_fields:
-            sizes: Any = {symbol: file.space.symbol(symbol) for symbol in file.symbols}
-            dims = {field: dims_value(value, sizes) for field, value in node.dim_fields.items()}
-            op = with_arguments(op, {field: self._terms(value) for field, value in dims.items()})
-        x = [self._tensor(source) for source in node.inputs]
-        given = {
-            field: Tensor(self.names[s.index, True], 0) if field == "indices" else self._tensor(s)
-            for field, s in node.operands.items()
-        }
-        parts = name.split(".")
-        self.callee = self._module(parts[0]) + "".join(f"[{part}]" for part in parts[1:])
-        self.label = "_".join(parts)
-        result = op.call(x, given)
+        first, *rest = name.split(".")
+        self.callee = _accessed(first) + "".join(f"[{part}]" for part in rest)
+        self.label = "_".join([first, *rest])
+
+        op = self._op(node)
+        result = op.call(*self._operands(node))
         text = self._text(result.value if isinstance(result, Tensor) else result)
-        shape = written(file.trace.by_index[node.index])
-        target = self.names[node.index, False] = self._fresh(self.label)
+
+        target = self._fresh(self.label)
+        self.names[Key(node.index)] = target
         before, self.before = self.before, []
-        unpooled = any(n.operands.get("indices") is node for n in file.network.nodes)
-        if unpooled or getattr(op, "return_indices", False):
-            self.names[node.index, True] = self._fresh(f"{target}_indices")
-            target = f"{target}, {self.names[node.index, True]}"
-        return [*before, f"{target} = {text}  # {shape}"]
+        if gives_indices(op, node, file.unpooled):
+            indices = self._fresh(f"{target}_indices")
+            self.names[Key(node.index, True)] = indices
+            target = f"{target}, {indices}"
+        return [*before, f"{target} = {text}  # {file.shape_text(node.index)}"]
+
+    def _op(self, node: Node) -> Op:
+        """A node's operation, with terms for its dims over symbols."""
+        symbols: dict[str, Term] = {}
+        if node.dim_fields:
+            for symbol, source in self.file.symbols.items():
+                symbols[symbol] = self._tensor(source.node).size(source.dim)
+        return SizeTerms(self.file.network, node, symbols).in_op(self.file.op(node))
+
+    def _operands(self, node: Node) -> tuple[list[Tensor], dict[str, Tensor]]:
+        x = [self._tensor(source) for source in node.inputs]
+        given = {}
+        for field, source in node.operands.items():
+            if field == "indices":
+                given[field] = Tensor(self.names[Key(source.index, True)], 0)
+            else:
+                given[field] = self._tensor(source)
+        return x, given
 
     def _tensor(self, source: Node) -> Tensor:
-        return Tensor(
-            self.names[source.index, False], len(self.file.trace.by_index[source.index] or ())
-        )
+        return Tensor(self.names[Key(source.index)], self.file.rank(source))
 
-    def _terms(self, value: Any) -> Any:
-        if isinstance(value, tuple):
-            return tuple(map(self._terms, value))
-        if not isinstance(value, Size):
-            return value
-        total: Any = value.constant
-        for monomial, factor in value.terms:
-            product: Any = factor
-            for index in monomial:
-                atom = self._atom(value.space.atoms[index])
-                product = atom if isinstance(product, int) and product == 1 else product * atom
-            total = product if isinstance(total, int) and total == 0 else total + product
-        return total
-
-    def _atom(self, atom: Any) -> Any:
-        first, *rest = atom.arguments
-        if atom.primitive is SYMBOL:
-            node, dim = self.file.symbols[first]
-            return self._tensor(node).size(dim)
-        if atom.primitive is choose:
-            return Call(
-                "torch.sym_ite", (condition_term(first, self._terms), *map(self._terms, rest))
-            )
-        a, b = self._terms(first), self._terms(rest[0])
-        return a // b if atom.primitive is quotient else Call("builtins.min", (a, b))
+    # --- terms -------------------------------------------------------------------------------------------------------
 
     def _text(self, term: Any, inner: bool = False) -> str:
-        """A term as Python."""
-        if isinstance(term, Tensor):
-            return term.value if isinstance(term.value, str) else self._step(term.value, inner)
-        if isinstance(term, DimOf):
-            return f"{self._text(term.tensor, True)}.shape[{term.dim}]"
+        """A term as Python; in parentheses where it is a part (``inner``) and needs them."""
+        if isinstance(term, (list, tuple)):
+            return f"[{', '.join(map(self._text, term))}]"
+        if isinstance(term, Call):
+            return self._call_text(term, inner)
         if isinstance(term, Own):
             return f"{self.callee}({self._list(term.arguments, term.keywords)})"
         if isinstance(term, Learned):
             return self.callee.replace("self.get_submodule(", "getattr(self, ")
+        if isinstance(term, Tensor):
+            return term.value if isinstance(term.value, str) else self._step(term.value, inner)
+        return self._part_text(term)
+
+    def _part_text(self, term: Any) -> str:
+        """A part of a tensor or of a result; a plain value otherwise."""
+        if isinstance(term, DimOf):
+            return f"{self._text(term.tensor, True)}.shape[{term.dim}]"
         if isinstance(term, Item):
             return f"{self._text(term.value, True)}[{term.index}]"
-        if isinstance(term, Sliced):
-            ends = [
-                ("" if end in (None, 0) else self._text(end)) for end in (term.start, term.stop)
-            ]
-            step = f":{term.step}" if term.step != 1 else ""
-            return f"{self._text(term.tensor, True)}[{':, ' * term.dim}{':'.join(ends)}{step}]"
-        if isinstance(term, Call):
-            package, _, name = term.function.rpartition(".")
-            if package == "operator":
-                text = f" {OPERATORS[name]} ".join(self._text(a, True) for a in term.arguments)
-                return f"({text})" if inner else text
-            short = {"torch.nn.functional": "F", "torch": "torch"}.get(package)
-            return (
-                f"{short + '.' if short else ''}{name}({self._list(term.arguments, term.keywords)})"
-            )
-        if isinstance(term, (list, tuple)):
-            return f"[{', '.join(map(self._text, term))}]"
-        return _literal(term)
+        if not isinstance(term, Sliced):
+            return _literal(term)
+
+        ends = ["" if end in (None, 0) else self._text(end) for end in (term.start, term.stop)]
+        step = f":{term.step}" if term.step != 1 else ""
+        dims_before = ":, " * term.dim
+        return f"{self._text(term.tensor, True)}[{dims_before}{':'.join(ends)}{step}]"
+
+    def _call_text(self, term: Call, inner: bool) -> str:
+        package, _, name = term.function.rpartition(".")
+        if package == "operator":
+            operands = [self._text(operand, True) for operand in term.arguments]
+            text = f" {OPERATORS[name]} ".join(operands)
+            return f"({text})" if inner else text
+
+        prefix = {"torch.nn.functional": "F.", "torch": "torch."}.get(package, "")
+        return f"{prefix}{name}({self._list(term.arguments, term.keywords)})"
 
     def _step(self, term: Any, inner: bool) -> str:
         """A tensor on the way to another: what a function gives has a line and a name of its own."""
@@ -582,9 +539,9 @@ class _Body:
             name, _, value = line.partition(" = ")
             if value == text:
                 return name
-        verb = {"narrow": "cropped", "pad": "padded", "interpolate": "resized"}.get(
-            term.function.rpartition(".")[2], "in"
-        )
+
+        function = term.function.rpartition(".")[2]
+        verb = {"narrow": "cropped", "pad": "padded", "interpolate": "resized"}.get(function, "in")
         name = self._fresh(f"{self.label}_{verb}")
         self.before.append(f"{name} = {text}")
         return name
@@ -592,3 +549,8 @@ class _Body:
     def _list(self, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> str:
         words = [f"{word}={self._text(value)}" for word, value in keywords.items()]
         return ", ".join([*map(self._text, arguments), *words])
+
+
+def _accessed(name: str) -> str:
+    """A child of the module that runs."""
+    return _target(name) if _plain(name) else f"self.get_submodule({attribute(name)!r})"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import fx
@@ -17,7 +17,8 @@ from tracer.costs.operations import costs, total
 from tracer.net import Net
 from tracer.shapes.trace import Trace, trace
 from tracer.sizing.size_set import SizeSet, TooLarge
-from tracer.torch_bridge.building import NODE, OWNER, build, inferred_arguments
+from tracer.torch_bridge.building import NODE, OWNER, build
+from tracer.torch_bridge.lowering import inferred_arguments
 from tracer.torch_bridge.verification import Mismatch, Verification
 
 MACS = 2e9
@@ -30,75 +31,114 @@ BYTES = 2e9
 Watch = Callable[[list[Any]], Iterator[Any]]
 
 
+class TraceAt(NamedTuple):
+    """The trace for some sizes."""
+
+    sizes: Mapping[str, int]
+    trace: Trace
+
+
+class PlannedForward(NamedTuple):
+    """One forward of a built module, and the trace that it is compared with."""
+
+    device: str
+    module: fx.GraphModule
+    sizes: Mapping[str, int]
+    trace: Trace
+
+
+class Refused(NamedTuple):
+    """The node at which torch stopped, and its message."""
+
+    node: str
+    message: str
+
+
 def verify(net: Net, count: int = 8, watch: Watch = iter) -> Iterator[Verification]:
     """Compare a network for the traced sizes and for ``count`` others, inside and outside of the set that runs.
 
     ``watch`` sees the list of forwards before they run, for a progress bar. Raises TracerError where the network
     does not close for its declared sizes.
     """
-    module = build(net, "meta").eval()
-    ops = net.trace().ops
-    plans = [
-        (sizes, trace(net.network, sizes, ops)) for sizes in [net.trace().sizes, *drawn(net, count)]
-    ]
-    plans = [(sizes, mine) for sizes, mine in plans if fits(net.trace(), mine)]
-    forwards = [("meta", module, sizes, mine) for sizes, mine in plans]
-    cheap = [(sizes, mine) for sizes, mine in plans if _is_cheap(mine)] or _smallest(net, ops)
-    on_cpu = build(net, "meta").eval().to_empty(device="cpu") if cheap else module
-    forwards += [("cpu", on_cpu, sizes, mine) for sizes, mine in cheap]
-    for device, built, sizes, mine in watch(forwards):
-        yield compared(built, mine, device, sizes)
+    declared = net.trace()
+    on_meta = build(net, "meta").eval()
+    traces = list(_traces(net, count))
+    forwards = [PlannedForward("meta", on_meta, *one) for one in traces]
+
+    cheap = [one for one in traces if _is_cheap(one.trace)] or _smallest(net, declared.ops)
+    if cheap:
+        on_cpu = build(net, "meta").eval().to_empty(device="cpu")
+        forwards += [PlannedForward("cpu", on_cpu, *one) for one in cheap]
+
+    for forward in watch(forwards):
+        yield compared(forward.module, forward.trace, forward.device, forward.sizes)
+
+
+def _traces(net: Net, count: int) -> Iterator[TraceAt]:
+    """The traces for the declared sizes and for others that need the same weights."""
+    declared = net.trace()
+    for sizes in [declared.sizes, *drawn(net, count)]:
+        mine = trace(net.network, sizes, declared.ops)
+        if fits(declared, mine):
+            yield TraceAt(sizes, mine)
 
 
 def fits(built: Trace, mine: Trace) -> bool:
     """Whether a module built for one trace has the weights that another needs: widths that are inferred may differ."""
     here = inferred_arguments(built)
-    return all(here.get(name) == arguments for name, arguments in inferred_arguments(mine).items())
+    needed = inferred_arguments(mine)
+    return all(here.get(name) == arguments for name, arguments in needed.items())
 
 
 def compared(
     module: fx.GraphModule, mine: Trace, device: str, sizes: Mapping[str, int]
 ) -> Verification:
     """One forward of a built module against a trace of the same operations."""
-    network = mine.network
     recorder = _Recorder(module)
-    inputs = [
-        torch.zeros([sizes[d] if isinstance(d, str) else d for d in node.pattern], device=device)  # type: ignore[misc]
-        for node in network.nodes
-        if node.is_input
-    ]
-    refused: tuple[str, str] | None = None
+    refused = None
     with torch.no_grad():
         try:
-            recorder.run(*inputs)
+            recorder.run(*_inputs(mine, device, sizes))
         except Exception as error:  # whatever torch raises is its refusal
-            refused = (recorder.owner, f"{type(error).__name__}: {error}".splitlines()[0])
-    shapes = {node.name: shape for node, shape in zip(network.nodes, mine.by_index)}
-    return Verification(
-        device,
-        dict(sizes),
-        None not in mine.by_index,
-        len(recorder.shapes),
-        list(_differences(shapes, recorder.shapes, refused, device)),
-    )
+            message = f"{type(error).__name__}: {error}".splitlines()[0]
+            refused = Refused(recorder.owner, message)
+
+    found = list(_shape_mismatches(mine, recorder.shapes, device))
+    if refused is not None:
+        found += _refusal_mismatches(mine, refused)
+    return Verification(device, dict(sizes), mine.is_complete, len(recorder.shapes), found)
 
 
-def _differences(
-    mine: Mapping[str, Any],
-    torchs: Mapping[str, list[int]],
-    refused: tuple[str, str] | None,
-    device: str,
+def _inputs(mine: Trace, device: str, sizes: Mapping[str, int]) -> list[torch.Tensor]:
+    """Zeros for every input of the network."""
+    found = []
+    for node in mine.network.nodes:
+        if node.is_input:
+            shape: Any = [sizes[dim] if isinstance(dim, str) else dim for dim in node.pattern]
+            found.append(torch.zeros(shape, device=device))
+    return found
+
+
+def _shape_mismatches(
+    mine: Trace, torchs: Mapping[str, list[int]], device: str
 ) -> Iterator[Mismatch]:
-    """Torch stops at the first node that it refuses; on the meta device it refuses less than on the CPU."""
-    for name, shape in mine.items():
+    """The nodes that torch computed with another shape; on the meta device it refuses less than on the CPU."""
+    for visit in mine.walk():
+        name = visit.node.name
         found = torchs.get(name)
-        traced = None if shape is None else list(shape)
-        if found is not None and traced is not None and found != traced:
-            yield Mismatch(name, traced, found, None)
-        if found is not None and traced is None and device == "cpu":
+        if found is None:
+            continue
+        if visit.shape is None and device == "cpu":
             yield Mismatch(name, None, found, None)
-    if refused is not None and mine.get(refused[0]) is not None:
-        yield Mismatch(refused[0], list(mine[refused[0]]), None, refused[1])
+        if visit.shape is not None and found != list(visit.shape):
+            yield Mismatch(name, list(visit.shape), found, None)
+
+
+def _refusal_mismatches(mine: Trace, refused: Refused) -> Iterator[Mismatch]:
+    """The node at which torch stopped, where it has a shape in the trace. What comes behind it was not compared."""
+    for visit in mine.walk():
+        if visit.node.name == refused.node and visit.shape is not None:
+            yield Mismatch(refused.node, list(visit.shape), None, refused.message)
 
 
 class _Recorder(fx.Interpreter):
@@ -106,7 +146,8 @@ class _Recorder(fx.Interpreter):
 
     def __init__(self, module: fx.GraphModule) -> None:
         super().__init__(module)
-        self.extra_traceback = False  # torch's own words, without our graph around them
+        # Torch's own words, without our graph around them.
+        self.extra_traceback = False
         self.shapes: dict[str, list[int]] = {}
         self.owner = ""
         """The node of the config that is being computed."""
@@ -134,7 +175,7 @@ def _is_cheap(mine: Trace) -> bool:
     return cost.macs <= MACS and cost.memory <= BYTES
 
 
-def _smallest(net: Net, ops: Any) -> list[tuple[dict[str, int], Trace]]:
+def _smallest(net: Net, ops: Any) -> list[TraceAt]:
     """The smallest sizes that run, where they are cheap enough for the CPU."""
     try:
         axes = net.working_sizes().axes
@@ -142,7 +183,7 @@ def _smallest(net: Net, ops: Any) -> list[tuple[dict[str, int], Trace]]:
         return []
     sizes = {symbol: (axis.runs.at_least(1) or 1) for symbol, axis in axes.items()}
     mine = trace(net.network, sizes, ops)
-    return [(sizes, mine)] if None not in mine.by_index and _is_cheap(mine) else []
+    return [TraceAt(sizes, mine)] if mine.is_complete and _is_cheap(mine) else []
 
 
 def drawn(net: Net, count: int) -> list[dict[str, int]]:
@@ -152,15 +193,20 @@ def drawn(net: Net, count: int) -> list[dict[str, int]]:
     except TooLarge:
         return []
     declared = net.trace().sizes
-    choices = {s: _near(axes[s].runs, n) for s, n in declared.items() if s in axes}
+    choices = {
+        symbol: _near(axes[symbol].runs, n) for symbol, n in declared.items() if symbol in axes
+    }
     if not choices:
         return []
+
     chance = random.Random(0)
+    symbols = list(choices)
     found: list[dict[str, int]] = []
     for number in range(count * 4):
+        # Every other time all symbols change at once.
+        changed = symbols if number % 2 else [chance.choice(symbols)]
         sizes = dict(declared)
-        symbols = list(choices) if number % 2 else [chance.choice(list(choices))]
-        for symbol in symbols:
+        for symbol in changed:
             sizes[symbol] = chance.choice(choices[symbol])
         if sizes not in found and sizes != declared:
             found.append(sizes)
@@ -170,19 +216,11 @@ def drawn(net: Net, count: int) -> list[dict[str, int]]:
 def _near(runs: SizeSet, declared: int) -> list[int]:
     """Members and others near the declared size and near the least one."""
     least = runs.least or 1
-    spots = {
-        least,
-        least + 1,
-        max(least - 1, 1),
-        declared,
-        declared + 1,
-        max(declared - 1, 1),
-        declared // 2 + 1,
-    }
-    spots |= {
-        n
-        for base in (declared, declared // 2)
-        for n in (runs.at_least(base + 1), runs.at_most(base - 1))
-        if n
-    }
+    half = declared // 2
+    spots = {least, least + 1, max(least - 1, 1)}
+    spots |= {declared, declared + 1, max(declared - 1, 1), half + 1}
+
+    for base in (declared, half):
+        spots.add(runs.at_least(base + 1) or least)
+        spots.add(runs.at_most(base - 1) or least)
     return sorted(spots)

@@ -166,11 +166,9 @@ def _ordered(call: TorchCall, term: Lettered, wanted: str) -> Value:
 
 def _contracted(call: TorchCall, a: Lettered, b: Lettered, output: str) -> Value:
     """Two tensors as one matrix product: dims of both that stay are its batch, those that don't are summed."""
-    both = [letter for letter in a.letters if letter in b.letters]
-    batch = "".join(letter for letter in both if letter in output)
-    summed = "".join(letter for letter in both if letter not in output)
-    rows = "".join(letter for letter in a.letters if letter not in both)
-    columns = "".join(letter for letter in b.letters if letter not in both)
+    shared, rows = _apart(a.letters, b.letters)
+    batch, summed = _apart(shared, output)
+    _, columns = _apart(b.letters, a.letters)
 
     sizes = {**_sizes_by_letter(call, a), **_sizes_by_letter(call, b)}
     left = _as_matrices(call, a, (batch, rows, summed), sizes)
@@ -195,6 +193,13 @@ def _as_matrices(
     matrix = [math.prod(sizes[letter] for letter in side) for side in sides]
     shape = (*(sizes[letter] for letter in batch), *matrix)
     return call.add("Reshape", ordered, shape=shape)
+
+
+def _apart(letters: str, others: str) -> tuple[str, str]:
+    """The letters that are among the others, and those that are not."""
+    among = "".join(letter for letter in letters if letter in others)
+    rest = "".join(letter for letter in letters if letter not in others)
+    return among, rest
 
 
 def _sizes_by_letter(call: TorchCall, term: Lettered) -> dict[str, Any]:
