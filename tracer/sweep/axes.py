@@ -1,9 +1,9 @@
-"""What is varied: the values of each axis, and the combination that a row's number stands for."""
+"""The axes of a sweep: their values, and the combination of values that a row has by its number."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Any, Literal
 
@@ -18,14 +18,17 @@ MOST = 10**12
 """Values of one axis."""
 
 
+Kind = Literal["param", "size"]
+
+
 class Unvaried(ValueError):
-    """What cannot be varied so."""
+    """Values, or a name, that no sweep can have; the message says why."""
 
 
 class SweepAxis(msgspec.Struct, frozen=True):
     """One param, or one or several symbols of one size, with its values."""
 
-    kind: Literal["param", "size"]
+    kind: Kind
     names: tuple[str, ...]
     values: tuple[Any, ...] | None = None
     """Listed; None where they are a range."""
@@ -41,21 +44,41 @@ class SweepAxis(msgspec.Struct, frozen=True):
 
     @property
     def is_whole(self) -> bool:
-        """Whether all values are integers."""
+        """True where all values are integers."""
         return self.values is None or all(value.__class__ is int for value in self.values)
 
 
-def axis(kind: Literal["param", "size"], names: Sequence[str], text: str) -> SweepAxis:
-    """An axis as it is written: ``16,32,64``, ``3..7``, ``64..512:32``. Raises :class:`Unvaried`."""
-    name = "=".join(names)
+def axis(kind: Kind, names: Sequence[str], text: str) -> SweepAxis:
+    """An axis as it is written: ``16,32,64``, ``3..7``, ``64..512:32``. Raises :class:`Unvaried`.
+
+    >>> list(axis("size", ["H"], "64..128:32"))
+    [64, 96, 128]
+    """
     match = _RANGE.match(text)
-    if match:
-        if match[2] is None:
-            raise Unvaried(f"{name} has no end: write {name}={match[1]}..LAST")
-        start, end, step = int(match[1]), int(match[2]), int(match[3] or 1)
-        if step == 0 or end < start:
-            raise Unvaried(f"{name}={text.strip()} has no values")
-        return _checked(SweepAxis(kind, tuple(names), None, start, step, (end - start) // step + 1))
+    found = _range(kind, names, match) if match else _listed(kind, names, text)
+    name = "=".join(names)
+    if len(found) > MOST:
+        raise Unvaried(f"{name} has {len(found)} values")
+    if kind == "size":
+        _refuse_no_size(name, found)
+    return found
+
+
+def _range(kind: Kind, names: Sequence[str], match: re.Match[str]) -> SweepAxis:
+    name = "=".join(names)
+    if match[2] is None:
+        raise Unvaried(f"{name} has no end: write {name}={match[1]}..LAST")
+    start = int(match[1])
+    end = int(match[2])
+    step = int(match[3] or 1)
+    if step == 0 or end < start:
+        raise Unvaried(f"{name}={match[0].strip()} has no values")
+    count = (end - start) // step + 1
+    return SweepAxis(kind, tuple(names), None, start, step, count)
+
+
+def _listed(kind: Kind, names: Sequence[str], text: str) -> SweepAxis:
+    name = "=".join(names)
     try:
         values = value_of(compose(f"[{text}]"), {})
     except Fault as fault:
@@ -64,22 +87,21 @@ def axis(kind: Literal["param", "size"], names: Sequence[str], text: str) -> Swe
         raise Unvaried(f"{name} has no values")
     if len({written(value) for value in values}) < len(values):
         raise Unvaried(f"{name} has a value twice: {text}")
-    return _checked(SweepAxis(kind, tuple(names), tuple(values)))
+    return SweepAxis(kind, tuple(names), tuple(values))
 
 
-def _checked(found: SweepAxis) -> SweepAxis:
-    name = "=".join(found.names)
-    if len(found) > MOST:
-        raise Unvaried(f"{name} has {len(found)} values")
-    if found.kind == "size":
-        bad = (
-            found[0]
-            if found.values is None
-            else next((v for v in found.values if v.__class__ is not int), found[0])
-        )
-        if bad.__class__ is not int or bad < 0 or not found.is_whole:
-            raise Unvaried(f"a size of {name} is {written(bad)}; sizes are integers from 0 on")
-    return found
+def _refuse_no_size(name: str, found: SweepAxis) -> None:
+    """Sizes are integers, and the first is the least of a range."""
+    others = [value for value in found.values or () if value.__class__ is not int]
+    first = others[0] if others else found[0]
+    if others or first < 0:
+        raise Unvaried(f"a size of {name} is {written(first)}; sizes are integers from 0 on")
+
+
+def names_of(axes: Iterable[SweepAxis], kind: Kind | None = None) -> list[str]:
+    """The names of all axes, or of those of one kind."""
+    own = [axis for axis in axes if kind is None or axis.kind == kind]
+    return [name for axis in own for name in axis.names]
 
 
 def count(axes: Sequence[SweepAxis]) -> int:
@@ -88,7 +110,12 @@ def count(axes: Sequence[SweepAxis]) -> int:
 
 
 def digits(axes: Sequence[SweepAxis], number: int) -> list[int]:
-    """Which value of each axis a combination has; the last axis turns fastest."""
+    """The place in each axis of the value that a combination has; the last axis turns fastest.
+
+    >>> hw = [axis("size", ["H"], "32,64"), axis("size", ["W"], "32,64,128")]
+    >>> [digits(hw, number) for number in range(4)]
+    [[0, 0], [0, 1], [0, 2], [1, 0]]
+    """
     found = []
     for one in reversed(axes):
         number, digit = divmod(number, len(one))

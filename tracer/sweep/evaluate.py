@@ -1,8 +1,8 @@
-"""The rows of a task."""
+"""The rows of a task: all at once where that is exact, and otherwise one by one."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,140 +15,170 @@ from tracer.network.open_params import NotOpen, by_symbol
 from tracer.sweep.axes import count
 from tracer.sweep.exact import Row, exact_row, receptive_field
 from tracer.sweep.study import ROWS, Study, Task, shown
-from tracer.sweep.vectorised import Columns, Vectorised
+from tracer.sweep.vectorised import Columns, Vectorised, VectorisedRows, vectorised, with_field
 
 KEPT = 256
 """Networks of other params that are kept while a task is computed."""
 
-_programs: dict[tuple[str, int], Vectorised | None] = {}
+_programs: Memo[Vectorised | None] = Memo(1)
 """The program of the last structural combination: its tasks follow each other."""
 
-_fields: Memo[int | None] = Memo(65_536)
+_fields: Memo[tuple[int | None]] = Memo(65_536)
 """The receptive field by study, structure and spatial sizes."""
 
 
 def evaluate(study: Study, number: int) -> Columns:
-    """The columns of a task: what is varied, then :data:`ROWS`."""
+    """The columns of a task: the varied names, then :data:`ROWS`."""
     task = study.task(number)
     inner = _inner(study, task)
-    columns: Columns = {
-        name: _constant(shown(value), len(task)) for name, value in study.fixed(task).items()
-    }
-    columns |= inner
-    return columns | _Rows(study, task, inner).computed()
+    fixed = {name: _constant(shown(n), len(task)) for name, n in study.fixed(task).items()}
+    return {**fixed, **inner, **_Rows(study, task, inner).computed()}
+
+
+class _Together(NamedTuple):
+    """Rows that were computed at once, and those of which nothing is known."""
+
+    columns: Columns
+    unsaid: Any
 
 
 class _Rows:
     """The rows of one task while they are computed."""
 
     def __init__(self, study: Study, task: Task, inner: Columns) -> None:
-        self.study, self.task, self.inner = study, task, inner
+        self.study = study
+        self.task = task
+        self.inner = inner
+        """The values of the numeric axes."""
         self.count = len(task)
         self.place = (study.key(), task.outer)
         """The study and the combination of its structural axes."""
-        self.params = [
-            name for axis in study.numeric if axis.kind == "param" for name in axis.names
-        ]
-        self.symbols = [
-            name for axis in study.numeric if axis.kind == "size" for name in axis.names
-        ]
+        self.params = study.numeric_names("param")
+        self.symbols = study.numeric_names("size")
         self.spatial: list[str] | None = None
-        """The symbols that the receptive field can follow, once they are asked for."""
-        self.nets: dict[tuple[int, ...], Net | str] = {}
+        """The symbols that the receptive field can follow, once they are needed."""
+        self.nets: Memo[Net | str] = Memo(KEPT)
         """By the params' values: the network, or the code of what is wrong with it."""
 
     def computed(self) -> Columns:
+        """The columns :data:`ROWS`."""
         found = self._together()
         if found is None:
-            columns, unsaid = _empty(self.count), np.ones(self.count, bool)
-        else:
-            columns, unsaid = found
-        for i in np.flatnonzero(unsaid):
-            self._set(columns, int(i), self._exact(int(i)))
-        return columns
+            found = _Together(_empty(self.count), np.ones(self.count, bool))
+        for i in np.flatnonzero(found.unsaid):
+            self._set(found.columns, int(i), self._exact(int(i)))
+        return found.columns
 
-    def _together(self) -> tuple[Columns, Any] | None:
-        """All rows at once, and those of which that says nothing; None where it cannot be done, or is not exact."""
-        if self.place not in _programs:
-            _programs.clear()
-            _programs[self.place] = self._program()
-        program = _programs[self.place]
-        if program is None:
+    # All at once
+
+    def _together(self) -> _Together | None:
+        """All rows at once; None where that cannot be done, or is not exact."""
+        found = self._vectorised()
+        if found is None or not found.columns:
             return None
-        known = program.writer.network.defaults()
-        values: dict[str, Any] = {symbol: np.array([n]) for symbol, n in known.items()}
-        values |= {symbol: self.inner[symbol] for symbol in self.symbols}
-        values |= by_symbol({name: self.inner[name] for name in self.params})
-        found = program.rows(values, self.count)
-        if not program.is_steady and found.columns and found.columns["valid"].any():
-            i = int(np.argmax(found.columns["valid"]))
-            net = self._net(i)
-            if isinstance(net, str):  # the program was wrong to say that it runs
-                return None
-            program.learn(net.trace(**{**net.network.defaults(), **self._sizes(i)}))
-            found = program.rows(values, self.count)
-        if not found.columns:
-            return None
+
         columns = _empty(self.count)
         for name, column in found.columns.items():
             columns[name] = np.ma.array(column, copy=True)
         for place in np.flatnonzero(found.unseen):
             seen = self._seen(int(place))
             columns["receptive_field"][place] = np.ma.masked if seen is None else seen
-        for i in {0, self.count // 2, self.count - 1}:
-            if not found.unsaid[i]:
-                exact = self._exact(i)
-                if {name: self._get(columns, i, name) for name in ROWS} != {
-                    name: exact.get(name) for name in ROWS
-                }:
-                    return None
-        return columns, found.unsaid
+
+        is_exact = self._is_exact(columns, found.unsaid)
+        return _Together(columns, found.unsaid) if is_exact else None
+
+    def _vectorised(self) -> VectorisedRows | None:
+        """The rows by the program; None where there is none."""
+        if self.place not in _programs:
+            _programs[self.place] = self._program()
+        program = _programs[self.place]
+        if program is None:
+            return None
+
+        values = self._values(program)
+        found = program.rows(values, self.count)
+        if program.field is not None or not found.columns or not found.columns["valid"].any():
+            return found
+
+        # The first row that runs shows the receptive field.
+        i = int(np.argmax(found.columns["valid"]))
+        net = self._net(i)
+        if isinstance(net, str):  # the program was wrong to say that it runs
+            return None
+        program = with_field(program, net.trace(**self._all_sizes(net, i)))
+        _programs[self.place] = program
+        return program.rows(values, self.count)
 
     def _program(self) -> Vectorised | None:
         net = self._net(0)
         if isinstance(net, str):
             return None
+        params = {name: int(self.inner[name][0]) for name in self.params}
         try:
-            return Vectorised(
-                net, {name: int(self.inner[name][0]) for name in self.params}, self.study.dtype
-            )
+            return vectorised(net, params, self.study.dtype)
         except NotOpen:
             return None
 
+    def _values(self, program: Vectorised) -> dict[str, Any]:
+        """An array of values for every symbol of the program."""
+        declared = program.writer.network.defaults()
+        fixed = {symbol: np.array([n]) for symbol, n in declared.items()}
+        sizes = {symbol: self.inner[symbol] for symbol in self.symbols}
+        params = {name: self.inner[name] for name in self.params}
+        return {**fixed, **sizes, **by_symbol(params)}
+
+    def _is_exact(self, columns: Columns, unsaid: Any) -> bool:
+        """Compare the first row, one in the middle and the last with the trace's."""
+        for i in {0, self.count // 2, self.count - 1}:
+            if unsaid[i]:
+                continue
+            exact = self._exact(i)
+            if any(self._get(columns, i, name) != exact.get(name) for name in ROWS):
+                return False
+        return True
+
     def _seen(self, i: int) -> int | None:
-        """The receptive field of a valid row: sizes decide it, and no open param."""
-        net, sizes = self._net(i), self._sizes(i)
+        """The receptive field of a valid row, which sizes decide, and no open param."""
+        net = self._net(i)
         assert not isinstance(net, str)
         if self.spatial is None:
             self.spatial = spatial_symbols(net.trace())
-        key = (*self.place, *(n for symbol, n in sizes.items() if symbol in self.spatial))
+
+        sizes = [n for symbol, n in self._sizes(i).items() if symbol in self.spatial]
+        key = (*self.place, *sizes)
         if key not in _fields:
-            _fields[key] = receptive_field(net.trace(**{**net.network.defaults(), **sizes}))
-        return _fields[key]
+            _fields[key] = (receptive_field(net.trace(**self._all_sizes(net, i))),)
+        return _fields[key][0]
+
+    # One by one
 
     def _sizes(self, i: int) -> dict[str, int]:
         return {symbol: int(self.inner[symbol][i]) for symbol in self.symbols}
 
+    def _all_sizes(self, net: Net, i: int) -> dict[str, int]:
+        """A row's sizes, those that are not varied included."""
+        return {**net.network.defaults(), **self._sizes(i)}
+
     def _net(self, i: int) -> Net | str:
+        """The network of a row, or the code of what is wrong with it."""
         key = tuple(int(self.inner[name][i]) for name in self.params)
         if key not in self.nets:
-            if len(self.nets) > KEPT:
-                self.nets.clear()
-            try:
-                self.nets[key] = self.study.network(
-                    self.task, dict(zip(self.params, key)), self._sizes(i)
-                )
-            except TracerError as error:
-                self.nets[key] = error.diagnostics[0].code
-            except (Undesignable, ValueError):
-                self.nets[key] = "design"
+            self.nets[key] = self._loaded(dict(zip(self.params, key)), self._sizes(i))
         return self.nets[key]
+
+    def _loaded(self, params: dict[str, int], sizes: dict[str, int]) -> Net | str:
+        try:
+            return self.study.network(self.task, params, sizes)
+        except TracerError as error:
+            return error.diagnostics[0].code
+        except (Undesignable, ValueError):
+            return "design"
 
     def _exact(self, i: int) -> Row:
         net = self._net(i)
         if isinstance(net, str):
             return {"valid": False, "error": net}
-        return exact_row(net, {**net.network.defaults(), **self._sizes(i)}, self.study.dtype)
+        return exact_row(net, self._all_sizes(net, i), self.study.dtype)
 
     @staticmethod
     def _get(columns: Columns, i: int, name: str) -> Any:
@@ -166,9 +196,11 @@ class _Rows:
 
 def _empty(rows: int) -> Columns:
     kinds: dict[str, Any] = {"valid": bool, "lossless": bool, "aligned": bool, "error": object}
-    return {
-        name: np.ma.array(np.zeros(rows, kinds.get(name, np.int64)), mask=True) for name in ROWS
-    }
+    found = {}
+    for name in ROWS:
+        values = np.zeros(rows, kinds.get(name, np.int64))
+        found[name] = np.ma.array(values, mask=True)
+    return found
 
 
 def _inner(study: Study, task: Task) -> Columns:
@@ -177,12 +209,12 @@ def _inner(study: Study, task: Task) -> Columns:
     numbers = np.arange(task.start, task.stop, dtype=np.int64)
     for i, axis in enumerate(study.numeric):
         place = numbers // count(study.numeric[i + 1 :]) % len(axis)
-        values = (
-            axis.start + place * axis.step
-            if axis.values is None
-            else np.array(axis.values, np.int64)[place]
-        )
-        found.update(dict.fromkeys(axis.names, values))
+        if axis.values is None:
+            values = axis.start + place * axis.step
+        else:
+            values = np.array(axis.values, np.int64)[place]
+        for name in axis.names:
+            found[name] = values
     return found
 
 

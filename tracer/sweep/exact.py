@@ -1,4 +1,7 @@
-"""One row as the tracer itself says it: for networks that no program of numbers can stand for, and to compare with."""
+"""One row computed by a plain trace.
+
+It is the fallback where the vectorised program does not apply, and the reference for its spot checks.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,7 @@ def receptive_field(trace: Trace) -> int | None:
 
 
 def turns(trace: Trace) -> list[int] | None:
-    """Of the first output, from how many positions on its field is the same, per axis; None where sizes decide."""
+    """Per axis of the first output: from how many positions on its field is the same. None where sizes decide."""
     first = next(iter(trace.network.outputs.values()))
     found = [field.turn for field in fields(trace).get(first.name, ())]
     known = [turn for turn in found if turn is not None]

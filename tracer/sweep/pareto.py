@@ -1,4 +1,4 @@
-"""The designs that no other beats: of which another would be better in one measure only by being worse in another."""
+"""The Pareto front: rows of which another is better in one measure only by being worse in another."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ CHUNK = 512
 
 
 def front(measures: Sequence[Any]) -> Any:
-    """The rows that no other row is as good as in every measure and better in one; all smaller is better.
+    """The places of the rows that are on the Pareto front; of every measure smaller is better.
 
-    Rows that are alike are all in it, or none. It is quick where measures that many rows share come first.
+    Rows that are alike are all on it, or none. It is quick where measures that many rows share come first.
+
+    >>> macs, params = [1, 2, 3, 2], [9, 5, 5, 5]
+    >>> front([macs, params]).tolist()
+    [0, 1, 3]
     """
     points, which = np.unique(np.column_stack(measures), axis=0, return_inverse=True)
     numbers = np.arange(len(points))
@@ -31,7 +35,7 @@ def front(measures: Sequence[Any]) -> Any:
 
 
 def _unbeaten(points: Any, numbers: Any) -> Any:
-    """The front of some distinct points, which are in the order of their measures: none is beaten by a later one."""
+    """The front of some distinct points, which are in the order of their measures: a later one beats none."""
     found = []
     own = points[numbers]
     while len(numbers):

@@ -1,4 +1,4 @@
-"""Who computes the tasks: this process, processes beside it, or the workers of a Dask scheduler."""
+"""The tasks computed by this process, processes beside it, or the workers of a Dask scheduler."""
 
 from __future__ import annotations
 
@@ -25,6 +25,14 @@ CONNECT = 10
 
 RETRIES = 8
 """Workers that may die over one task."""
+
+_LOGGERS = (
+    "distributed",
+    "distributed.client",
+    "distributed.comm",
+    "distributed.batched",
+    "distributed.core",
+)
 
 Done = tuple[int, Columns]
 
@@ -79,14 +87,8 @@ def on_dask(study: Study, tasks: Iterable[int], address: str) -> Iterator[Done]:
     import distributed
 
     dask: Any = distributed  # its functions have no types
-    for name in (
-        "distributed",
-        "distributed.client",
-        "distributed.comm",
-        "distributed.batched",
-        "distributed.core",
-    ):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what is wrong is told below
+    for name in _LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what is wrong is in the message below
     try:
         client = dask.Client(address, timeout=CONNECT, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:

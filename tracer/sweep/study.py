@@ -1,4 +1,4 @@
-"""A sweep: which network, what is varied, and how its rows are cut into tasks."""
+"""A sweep: its network, the axes along which it is varied, and its rows cut into tasks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tracer.sizing.size_set import TooLarge
 from tracer.sizing.symbol import Size
 from tracer.source.tree import Fault
 from tracer.source.written import EditError
-from tracer.sweep.axes import SweepAxis, Unvaried, count, digits
+from tracer.sweep.axes import Kind, SweepAxis, Unvaried, count, digits, names_of
 
 CHUNK = 8192
 """Rows of one task, at most."""
@@ -80,16 +80,17 @@ class Study(msgspec.Struct, frozen=True):
 
     @property
     def names(self) -> list[str]:
-        """What is varied, as the columns are called."""
-        return [name for axis in self.axes for name in axis.names]
+        """The columns of what is varied."""
+        return names_of(self.axes)
+
+    def numeric_names(self, kind: Kind) -> list[str]:
+        """The params, or the symbols, of the numeric axes."""
+        return names_of(self.numeric, kind)
 
     @property
     def larger_is_better(self) -> set[str]:
-        """The columns of which more is wanted: what is seen, and the input that is taken."""
-        return {
-            "receptive_field",
-            *(name for axis in self.axes if axis.kind == "size" for name in axis.names),
-        }
+        """The columns of which more is wanted: the receptive field, and the input's sizes."""
+        return {"receptive_field", *names_of(self.axes, "size")}
 
     @property
     def rows(self) -> int:
@@ -97,7 +98,7 @@ class Study(msgspec.Struct, frozen=True):
         return count(self.axes)
 
     def key(self) -> str:
-        """What tells this sweep from any other."""
+        """A text that no other sweep has."""
         return hashlib.sha256(msgspec.json.encode((3, self))).hexdigest()[:24]
 
     @property
@@ -138,26 +139,37 @@ class Study(msgspec.Struct, frozen=True):
 def family_net(
     name: str, params: Mapping[str, Any], sizes: Mapping[str, int], numeric: tuple[SweepAxis, ...]
 ) -> Net:
-    """A network of a family that serves all sizes of the sweep."""
+    """A network of a family that serves all sizes of the sweep.
+
+    Raises TracerError, ValueError and Undesignable for what no such network has.
+    """
     try:
         options = msgspec.convert({**params, "sizes": {}}, FamilyOptions)
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from None
+
     promised: dict[str, Any] = dict(sizes)
     for axis in numeric:
-        first, last = axis[0], axis[len(axis) - 1]
-        listed = (first,) if len(axis) == 1 else {"min": first, "max": last, "step": axis.step}
-        promised.update(
-            dict.fromkeys(axis.names, axis.values if axis.values is not None else listed)
-        )
+        promised |= dict.fromkeys(axis.names, _promised(axis))
     symbols = options.symbols
     unknown = [symbol for symbol in promised if symbol not in (*symbols, "N")]
     if unknown:
-        raise ValueError(
-            f"the input has no symbol {unknown[0]!r}; its symbols: N, {', '.join(symbols)}"
-        )
-    promised = dict.fromkeys(symbols, DEFAULT_SIZE[options.dims]) | promised
-    return load_text(families[name](replace(options, sizes=promised)).text, f"<{name}>", {})
+        known = ", ".join(symbols)
+        raise ValueError(f"the input has no symbol {unknown[0]!r}; its symbols: N, {known}")
+
+    defaults = dict.fromkeys(symbols, DEFAULT_SIZE[options.dims])
+    designed = families[name](replace(options, sizes=defaults | promised))
+    return load_text(designed.text, f"<{name}>", {})
+
+
+def _promised(axis: SweepAxis) -> Any:
+    """An axis as a config's ``sizes`` takes it."""
+    if axis.values is not None:
+        return axis.values
+    first, last = axis[0], axis[len(axis) - 1]
+    if first == last:
+        return (first,)
+    return {"min": first, "max": last, "step": axis.step}
 
 
 def config_study(
@@ -169,16 +181,19 @@ def config_study(
     dtype: str,
 ) -> Study:
     """The sweep of a config. Raises TracerError where it cannot be loaded, :class:`Unvaried` for an unknown name."""
-    first = {name: axis[0] for axis in axes if axis.kind == "param" for name in axis.names}
-    starts = {name: axis[0] for axis in axes if axis.kind == "size" for name in axis.names}
+    given = {**params, **_first_values(axes, "param")}
+    starts = {**sizes, **_first_values(axes, "size")}
     try:
-        net = load_text(text, path, {**params, **first}, {**sizes, **starts})
+        net = load_text(text, path, given, starts)
     except ValueError as error:
         raise Unvaried(str(error)) from None
+
     missing = [symbol for symbol in net.symbols if symbol not in net.network.defaults()]
     if missing:
         raise Unvaried(f"the size of {missing[0]} is not known: --size {missing[0]}=64..512:32")
-    opened = _open(net, [axis for axis in axes if axis.kind == "param" and axis.is_whole])
+
+    whole = [axis for axis in axes if axis.kind == "param" and axis.is_whole]
+    opened = _open(net, whole)
     numeric = [axis for axis in axes if axis.kind == "size" or axis in opened]
     return Study(
         source=text,
@@ -201,9 +216,10 @@ def family_study(
 ) -> Study:
     """The sweep of a family. Raises :class:`Unvaried` for what is no option of it."""
     known = [field for field in FamilyOptions.__struct_fields__ if field != "sizes"]
-    for word in (*params, *(name for axis in axes if axis.kind == "param" for name in axis.names)):
+    for word in (*params, *names_of(axes, "param")):
         if word not in known:
             raise Unvaried(f"a family has no {word!r}; it has {', '.join(known)}")
+
     return Study(
         source=name,
         path=f"<{name}>",
@@ -216,17 +232,25 @@ def family_study(
     )
 
 
+def _first_values(axes: list[SweepAxis], kind: Kind) -> dict[str, Any]:
+    own = [axis for axis in axes if axis.kind == kind]
+    return {name: axis[0] for axis in own for name in axis.names}
+
+
 def _open(net: Net, axes: list[SweepAxis]) -> list[SweepAxis]:
-    """Of params, those that stand for a number wherever they are read, and move no window."""
+    """Of params, those that are a number wherever they are read, and move no window."""
     if not axes:
         return []
+
+    varied = names_of(axes)
     try:
-        params = live(net).params
-        params = {name: n for name, n in params.items() if any(name in axis.names for axis in axes)}
+        params = {name: n for name, n in live(net).params.items() if name in varied}
         moving = _moving(Writer(net, params)) if params else set()
     except (TypeError, TooLarge, Fault, EditError):
         return []
-    return [axis for axis in axes if set(axis.names) <= set(params) - moving]
+
+    opened = params.keys() - moving
+    return [axis for axis in axes if opened.issuperset(axis.names)]
 
 
 def _moving(writer: Writer) -> set[str]:
@@ -247,5 +271,9 @@ def _support(value: Any) -> set[str]:
 
 
 def shown(value: Any) -> Any:
-    """A value as it stands in a table: numbers and texts as they are, others as in YAML."""
+    """A value as a table shows it: numbers and texts as they are, others as in YAML.
+
+    >>> shown(0.5), shown("batch"), shown((1, 2))
+    (0.5, 'batch', '[1, 2]')
+    """
     return value if value is None or isinstance(value, int | float | str) else written(value)

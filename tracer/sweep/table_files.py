@@ -1,4 +1,4 @@
-"""The rows of a sweep as a file: Parquet, CSV or JSON lines, by the name's ending; there when it is whole."""
+"""The rows of a sweep as a file: Parquet, CSV or JSON lines, by the name's ending; no part of it is ever there."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from tracer.sweep.study import ROWS, Study, shown
 BATCH = 1 << 17
 """Rows of one group in a Parquet file."""
 
-Kind = type[int] | type[float] | type[bool] | type[str]
+ColumnType = type[int] | type[float] | type[bool] | type[str]
 
-KINDS: dict[str, Kind] = {"valid": bool, "error": str, "lossless": bool, "aligned": bool}
+KINDS: dict[str, ColumnType] = {"valid": bool, "error": str, "lossless": bool, "aligned": bool}
 
 
-def kinds(study: Study) -> dict[str, Kind]:
+def kinds(study: Study) -> dict[str, ColumnType]:
     """The type of every column, in order."""
     found = {name: _kind(axis) for axis in study.axes for name in axis.names}
     return found | {name: KINDS.get(name, int) for name in ROWS}
 
 
-def _kind(axis: SweepAxis) -> Kind:
+def _kind(axis: SweepAxis) -> ColumnType:
     types = {type(shown(axis[i])) for i in range(len(axis))} if axis.values is not None else {int}
     if types <= {int}:
         return int
@@ -37,17 +37,18 @@ def _kind(axis: SweepAxis) -> Kind:
     return bool if types == {bool} else str
 
 
-def typed(columns: Columns, of: Mapping[str, Kind]) -> Columns:
+def typed(columns: Columns, of: Mapping[str, ColumnType]) -> Columns:
     """Columns with the values of a mixed one as texts."""
-    return {
-        name: [None if value is None else kind(value) for value in columns[name]]
-        if kind in (str, float)
-        else columns[name]
-        for name, kind in of.items()
-    }
+    found: Columns = {}
+    for name, kind in of.items():
+        values = columns[name]
+        if kind in (str, float):
+            values = [None if value is None else kind(value) for value in values]
+        found[name] = values
+    return found
 
 
-def write_parquet(path: Path, of: Mapping[str, Kind], tables: Iterator[Columns]) -> None:
+def write_parquet(path: Path, of: Mapping[str, ColumnType], tables: Iterator[Columns]) -> None:
     """One Parquet file of all rows."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -65,7 +66,7 @@ def write_parquet(path: Path, of: Mapping[str, Kind], tables: Iterator[Columns])
             writer.write_table(pa.concat_tables(waiting).combine_chunks())
 
 
-def write_csv(path: Path, of: Mapping[str, Kind], tables: Iterator[Columns]) -> None:
+def write_csv(path: Path, of: Mapping[str, ColumnType], tables: Iterator[Columns]) -> None:
     """Comma-separated, a header first; what is not known is empty."""
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -79,7 +80,7 @@ def _cell(value: Any) -> Any:
     return ("true" if value else "false") if isinstance(value, bool) else value
 
 
-def write_json_lines(path: Path, of: Mapping[str, Kind], tables: Iterator[Columns]) -> None:
+def write_json_lines(path: Path, of: Mapping[str, ColumnType], tables: Iterator[Columns]) -> None:
     """One JSON object to a line."""
     encode = msgspec.json.Encoder().encode
     with open(path, "wb") as file:
@@ -89,7 +90,7 @@ def write_json_lines(path: Path, of: Mapping[str, Kind], tables: Iterator[Column
                 file.write(encode(dict(zip(of, row))) + b"\n")
 
 
-Writer = Callable[[Path, Mapping[str, Kind], Iterator[Columns]], None]
+Writer = Callable[[Path, Mapping[str, ColumnType], Iterator[Columns]], None]
 
 WRITERS: dict[str, Writer] = {
     ".parquet": write_parquet,

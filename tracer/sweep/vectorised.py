@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from tracer.costs.memory import Ledger, ledger
 from tracer.costs.operations import DTYPE_BYTES
 from tracer.geometry.grids import leading_dims
-from tracer.live.choices import Table, choices, is_planned
+from tracer.live.choices import choices, is_planned
 from tracer.live.writer import Writer
 from tracer.net import Net
 from tracer.network.open_params import NotOpen
@@ -25,132 +26,135 @@ from tracer.sweep.exact import receptive_field, turns
 LARGEST = 2**58
 """Above this no array of 64-bit integers is trusted."""
 
+BROADCAST = 2
+"""Positions from which on the field behind a merge is the same: a single one is broadcast."""
+
 Array = Any
 Columns = dict[str, Array]
 
 
 class VectorisedRows(NamedTuple):
-    """Columns, the rows of which they say nothing, and those of which they do not say the receptive field."""
+    """Columns, and the rows of which they are silent."""
 
     columns: Columns
+    """None at all where a number could be too large for them."""
     unsaid: Array
+    """True for rows of which nothing is known."""
     unseen: Array
+    """True for rows of which the receptive field alone is not known."""
 
 
-class Vectorised:
-    """A network whose rows are computed together. Raises :class:`NotOpen` where they cannot be."""
+class CostFormulas(NamedTuple):
+    """The costs of a network as sizes."""
 
-    def __init__(self, net: Net, params: Mapping[str, int], dtype: str) -> None:
-        table: Table | None = choices(net) if is_planned(net) else None
-        if table is not None and not table[1]:
-            raise NotOpen("the values of an auto do not follow the sizes")
-        self.width = DTYPE_BYTES[dtype]
-        try:
-            writer = self.writer = Writer(net, params, table)
-            if writer.unknown:
-                raise NotOpen("a node's formula takes no symbols")
-            is_broken = None in writer.shapes  # whatever the numbers are
-            self.parameters, self.macs = self._counts()
-            self.ledger = Ledger([], []) if is_broken else ledger(writer.traced)
-        except (TypeError, TooLarge) as error:
-            raise NotOpen(str(error)) from None
-        self.field: int | None = None
-        self.positions: list[tuple[Any, int]] = []
-        """Sizes, each with the least one for which the field is known."""
-        self.is_steady = False
-        """Whether the field is known, and the same for all larger sizes."""
-        for size in (*self.parameters, *self.macs):
-            writer.program.slot(size)
-        self.ledger.evaluated(writer.program.slot)
+    parameters: list[Any]
+    """By operation."""
+    macs: list[Any]
+    ledger: Ledger
 
-    def learn(self, example: Trace) -> None:
-        """Take the receptive field from a trace that runs, where sizes do not decide it."""
-        turn = turns(example)
-        if turn is None or not all(map(_is_steady, self.writer.ops)):
-            return
-        shapes, output = self.writer.shapes, next(iter(example.network.outputs.values()))
-        lead = leading_dims(example)
-        self.field, self.is_steady = receptive_field(example), True
-        self.positions = list(zip((shapes[output.index] or ())[lead:], turn))
-        for node, op in zip(example.network.nodes, self.writer.ops):
-            if isinstance(op, Merge):  # a single position is broadcast
-                read = {n for source in node.inputs for n in (shapes[source.index] or ())[lead:]}
-                self.positions += [(n, 2) for n in read if isinstance(n, Size)]
 
-    def _counts(self) -> tuple[list[Any], list[Any]]:
-        parameters, macs = [], []
-        for applied in self.writer.traced.applied():
-            parameters.append(applied.op.parameters(*applied.inputs))
-            macs.append(applied.op.macs(applied.shape, *applied.inputs))
-        return parameters, macs
+class LeastSize(NamedTuple):
+    """A size, and the least one of it for which the receptive field is known."""
+
+    size: Any
+    least: int
+
+
+class KnownField(NamedTuple):
+    """The receptive field of the output, the same for all sizes from the least ones on."""
+
+    extent: int | None
+    """None: the whole input."""
+    least: list[LeastSize]
+
+
+class Vectorised(msgspec.Struct, frozen=True):
+    """A network whose rows are computed together."""
+
+    writer: Writer
+    costs: CostFormulas
+    width: int
+    """Bytes of one value of a map."""
+    field: KnownField | None = None
+    """None where it is not known."""
 
     def rows(self, values: Mapping[str, Array], count: int) -> VectorisedRows:
-        """The columns for arrays of symbols' sizes and params (``param NAME``)."""
-        most = {name: int(np.max(array)) for name, array in values.items()}
-        if any(abs(int(n)) > LARGEST for n in self._numbers(self._run(most)).values()):
+        """The columns for arrays of sizes, by symbol; those of open params are among them."""
+        if self._is_too_large(values):
             return VectorisedRows({}, np.ones(count, bool), np.zeros(count, bool))
+
         v = self._run(values)
-        code, codes, unsaid = np.zeros(count, np.int8), [""], np.zeros(count, bool)
-        lossless, aligned = np.ones(count, bool), np.ones(count, bool)
-        for asked in self.writer.asked:
-            for ask in asked:
-                holds = np.broadcast_to(self._truth(ask.holds, v), count)
-                if ask.severity == "error":
-                    if ask.code not in codes:
-                        codes.append(ask.code)
-                    first = ~holds & (code == 0)
-                    if ask.narrow:
-                        unsaid |= first
-                    code[first] = codes.index(ask.code)
-                elif ask.code in ("T501", "T502"):
-                    lossless &= holds
-                elif ask.code == "T503":
-                    aligned &= holds
-        valid = code == 0
-        if self.writer.choices:  # whether another plan closes, the planner says
-            unsaid |= ~valid
-        unseen = valid & (not self.is_steady)
-        for n, least in self.positions:
-            unseen |= valid & np.broadcast_to(self._value(n, v) < least, count)
-        columns: Columns = {
-            "valid": valid,
-            "error": np.ma.array(np.array(codes, object)[code], mask=valid),
-            "lossless": np.ma.array(lossless, mask=~valid),
-            "aligned": np.ma.array(lossless & aligned, mask=~valid),
-        }
+        verdicts = self._verdicts(v, count)
+        valid = verdicts.valid
+        unsaid = verdicts.unsaid
+        if self.writer.choices:
+            # Another plan may close what these values of the autos do not.
+            unsaid = unsaid | ~valid
+
+        columns = verdicts.columns()
         for name, numbers in self._numbers(v).items():
             columns[name] = np.ma.array(np.broadcast_to(numbers, count), mask=~valid)
-        hidden = ~valid if self.field is not None else np.ones(count, bool)
-        columns["receptive_field"] = np.ma.array(np.full(count, self.field or 0), mask=hidden)
-        return VectorisedRows(columns, unsaid, unseen & ~unsaid)
+        columns["receptive_field"] = self._fields(valid)
+        unseen = valid & ~unsaid & self._is_unseen(v, count)
+        return VectorisedRows(columns, unsaid, unseen)
+
+    def _is_too_large(self, values: Mapping[str, Array]) -> bool:
+        """True where a cost of the largest values could overflow."""
+        most = {name: int(np.max(array)) for name, array in values.items()}
+        numbers = self._numbers(self._run(most))
+        return any(abs(int(n)) > LARGEST for n in numbers.values())
 
     def _run(self, values: Mapping[str, Any]) -> list[Any]:
         writer = self.writer
-        chosen = {
-            name: np.array(choice.values)[values[choice.symbol] % len(choice.values)]
-            if choice.symbol is not None
-            else choice.values[0]
-            for name, choice in zip(writer.unknowns, writer.choices)
-        }
+        chosen = {}
+        for name, choice in zip(writer.unknowns, writer.choices):
+            if choice.symbol is None:
+                chosen[name] = choice.values[0]
+            else:
+                residue = values[choice.symbol] % len(choice.values)
+                chosen[name] = np.array(choice.values)[residue]
         return writer.program.run({"": 0, **values, **chosen})
+
+    # Conditions
+
+    def _verdicts(self, v: Sequence[Any], count: int) -> _Verdicts:
+        found = _Verdicts(count)
+        for asks in self.writer.asked:
+            for ask in asks:
+                holds = np.broadcast_to(self._truth(ask.holds, v), count)
+                if ask.severity == "error":
+                    found.refuse(~holds, ask.code, is_narrow=ask.narrow)
+                elif ask.code in ("T501", "T502"):
+                    found.lossless &= holds
+                elif ask.code == "T503":
+                    found.aligned &= holds
+        return found
+
+    def _truth(self, holds: Any, v: Sequence[Any]) -> Any:
+        if isinstance(holds, Condition):
+            return self.writer.program.truth(holds, v)
+        return bool(holds)
+
+    # Costs
 
     def _numbers(self, v: Sequence[Any]) -> dict[str, Any]:
         """The costs after a run: numbers, or arrays of them."""
-        held = self.ledger.evaluated(lambda count: self._value(count, v))
+        held = self.costs.ledger.evaluated(lambda count: self._value(count, v))
         alive = [total for _, total in held.alive(self.width)]
-        volumes: Any = 0
-        for shape in self.writer.shapes:
-            volume: Any = 1
-            for n in shape or ():
-                volume = volume * self._value(n, v)
-            volumes = volumes + volume
+        volumes = [self._volume(shape or (), v) for shape in self.writer.shapes]
         return {
-            "macs": self._total(self.macs, v),
-            "params": self._total(self.parameters, v),
-            "memory": volumes * self.width,
+            "macs": self._total(self.costs.macs, v),
+            "params": self._total(self.costs.parameters, v),
+            "memory": sum(volumes) * self.width,
             "training": held.training(self.width),
             "inference": reduce(np.maximum, alive) if alive else 0,
         }
+
+    def _volume(self, shape: Iterable[Any], v: Sequence[Any]) -> Any:
+        volume: Any = 1
+        for n in shape:
+            volume = volume * self._value(n, v)
+        return volume
 
     def _total(self, sizes: Iterable[Any], v: Sequence[Any]) -> Any:
         total: Any = 0
@@ -159,14 +163,128 @@ class Vectorised:
         return total
 
     def _value(self, size: Any, v: Sequence[Any]) -> Any:
-        return size if size.__class__ is int else v[self.writer.program.slot(size)]
+        return v[self.writer.program.slot(size)] if isinstance(size, Size) else size
 
-    def _truth(self, holds: Any, v: Sequence[Any]) -> Any:
-        return self.writer.program.truth(holds, v) if isinstance(holds, Condition) else bool(holds)
+    # The receptive field
+
+    def _fields(self, valid: Array) -> Array:
+        extent = None if self.field is None else self.field.extent
+        hidden = np.ones(len(valid), bool) if extent is None else ~valid
+        return np.ma.array(np.full(len(valid), extent or 0), mask=hidden)
+
+    def _is_unseen(self, v: Sequence[Any], count: int) -> Array:
+        """True for rows whose receptive field is not the known one."""
+        if self.field is None:
+            return np.ones(count, bool)
+        unseen = np.zeros(count, bool)
+        for one in self.field.least:
+            unseen |= np.broadcast_to(self._value(one.size, v) < one.least, count)
+        return unseen
+
+
+class _Verdicts:
+    """What the conditions of a network say of many rows, while they are evaluated."""
+
+    def __init__(self, count: int) -> None:
+        self.codes = [""]
+        """Of the errors found; the empty one for a valid row."""
+        self.code = np.zeros(count, np.int8)
+        """By row: which of the codes is its first error's."""
+        self.unsaid = np.zeros(count, bool)
+        self.lossless = np.ones(count, bool)
+        self.aligned = np.ones(count, bool)
+
+    @property
+    def valid(self) -> Array:
+        return self.code == 0
+
+    def refuse(self, refused: Array, code: str, *, is_narrow: bool) -> None:
+        """Note the rows that break a condition, where no earlier one is broken.
+
+        A narrow condition is one that numbers need not meet: of the rows that break it nothing is known.
+        """
+        if code not in self.codes:
+            self.codes.append(code)
+        first = refused & self.valid
+        if is_narrow:
+            self.unsaid |= first
+        self.code[first] = self.codes.index(code)
+
+    def columns(self) -> Columns:
+        valid = self.valid
+        errors = np.array(self.codes, object)[self.code]
+        return {
+            "valid": valid,
+            "error": np.ma.array(errors, mask=valid),
+            "lossless": np.ma.array(self.lossless, mask=~valid),
+            "aligned": np.ma.array(self.lossless & self.aligned, mask=~valid),
+        }
+
+
+def vectorised(net: Net, params: Mapping[str, int], dtype: str) -> Vectorised:
+    """The network with these params open. Raises :class:`NotOpen` where its rows cannot be computed together."""
+    table = choices(net) if is_planned(net) else None
+    if table is not None and not table[1]:
+        raise NotOpen("the values of an auto do not follow the sizes")
+
+    try:
+        writer = Writer(net, params, table)
+        if writer.unknown:
+            raise NotOpen("a node's formula takes no symbols")
+        costs = _costs(writer)
+    except (TypeError, TooLarge) as error:
+        raise NotOpen(str(error)) from None
+
+    # The program computes what has a slot.
+    for size in (*costs.parameters, *costs.macs):
+        writer.program.slot(size)
+    costs.ledger.evaluated(writer.program.slot)
+    return Vectorised(writer, costs, DTYPE_BYTES[dtype])
+
+
+def _costs(writer: Writer) -> CostFormulas:
+    traced = writer.traced
+    parameters = []
+    macs = []
+    for applied in traced.applied():
+        parameters.append(applied.op.parameters(*applied.inputs))
+        macs.append(applied.op.macs(applied.shape, *applied.inputs))
+
+    is_broken = None in writer.shapes  # whatever the numbers are
+    return CostFormulas(parameters, macs, Ledger([], []) if is_broken else ledger(traced))
+
+
+def with_field(program: Vectorised, example: Trace) -> Vectorised:
+    """The same with the receptive field of a trace that runs; as it is where sizes decide the field."""
+    writer = program.writer
+    turn = turns(example)
+    if turn is None or not all(map(_is_steady, writer.ops)):
+        return program
+
+    output = next(iter(example.network.outputs.values()))
+    lead = leading_dims(example)
+    spatial = (writer.shapes[output.index] or ())[lead:]
+    least = [LeastSize(size, n) for size, n in zip(spatial, turn)]
+    least += [LeastSize(size, BROADCAST) for size in _merged_sizes(writer, lead)]
+    field = KnownField(receptive_field(example), least)
+    return msgspec.structs.replace(program, field=field)
+
+
+def _merged_sizes(writer: Writer, lead: int) -> list[Size]:
+    """The spatial sizes of what merges read, where they are not numbers."""
+    found: list[Size] = []
+    for node, op in zip(writer.network.nodes, writer.ops):
+        if isinstance(op, Merge):
+            shapes = [writer.shapes[source.index] or () for source in node.inputs]
+            sizes = {n for shape in shapes for n in shape[lead:]}
+            found += [n for n in sizes if isinstance(n, Size)]
+    return found
 
 
 def _is_steady(op: Op | None) -> bool:
-    """Whether the windows of an operation are the same for every size."""
+    """True for an operation whose windows are the same for every size."""
     if op is None or op.fixed_window:
         return True
-    return op.align == "none" if isinstance(op, Merge) else type(op).window is Op.window
+    if isinstance(op, Merge):
+        return op.align == "none"
+    return type(op).window is Op.window
