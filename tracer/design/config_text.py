@@ -11,7 +11,7 @@ from tracer.source.written import written_value
 
 
 class Layer(msgspec.Struct, frozen=True):
-    """One ``name: {op: ..., ...}``. ``from`` stands first among the arguments where the layer before is not read."""
+    """One ``name: {op: ..., ...}``. ``from`` comes first where the layer before is not the one that is read."""
 
     name: str
     op: str
@@ -21,17 +21,23 @@ class Layer(msgspec.Struct, frozen=True):
     comment: str = ""
 
     def text(self) -> str:
-        """As it stands in a section or block."""
-        pairs = [("op", self.op)]
+        """The layer's line in a section or block.
+
+        >>> Layer("cat", "Concat", {"dim": 1}, ("up", "skip")).text()
+        'cat: {op: Concat, from: [up, skip], dim: 1}'
+        """
+        value = self.op
+        if self.inputs or self.arguments:
+            value = f"{{{_pairs(self._values())}}}"
+        comment = f"  # {self.comment}" if self.comment else ""
+        return f"{self.name}: {value}{comment}"
+
+    def _values(self) -> dict[str, Any]:
+        """What is written behind the name, in order."""
+        values: dict[str, Any] = {"op": self.op}
         if self.inputs:
-            pairs.append(("from", self.inputs[0] if len(self.inputs) == 1 else self.inputs))  # type: ignore[arg-type]
-        pairs += self.arguments.items()
-        said = (
-            self.op
-            if len(pairs) == 1
-            else f"{{{', '.join(f'{k}: {written_value(v)}' for k, v in pairs)}}}"
-        )
-        return f"{self.name}: {said}" + (f"  # {self.comment}" if self.comment else "")
+            values["from"] = self.inputs[0] if len(self.inputs) == 1 else self.inputs
+        return {**values, **self.arguments}
 
 
 class BlockText(msgspec.Struct, frozen=True):
@@ -45,15 +51,12 @@ class BlockText(msgspec.Struct, frozen=True):
     """The names of its inputs, where they are several."""
 
     def lines(self, indent: str = "  ") -> list[str]:
-        """As they stand under ``blocks``."""
+        """The block's lines under ``blocks``."""
         found = [f"{indent}{self.name}:"]
         if self.inputs:
             found.append(f"{indent * 2}inputs: [{', '.join(self.inputs)}]")
         if self.arguments:
-            given = ", ".join(
-                f"{name}: {written_value(value)}" for name, value in self.arguments.items()
-            )
-            found.append(f"{indent * 2}args: {{{given}}}")
+            found.append(f"{indent * 2}args: {{{_pairs(self.arguments)}}}")
         found.append(f"{indent * 2}layers:")
         return found + [f"{indent * 3}{layer.text()}" for layer in self.layers]
 
@@ -74,35 +77,42 @@ class ConfigText(msgspec.Struct, frozen=True):
     def text(self) -> str:
         """The config's text."""
         lines = [f"# {line}".rstrip() for line in self.about]
-        lines.append(f"name: {written_value(self.name)}")
+        lines += self._head()
+        lines += self._layers()
+        if self.output:
+            lines += ["", "output:"]
+            lines += [f"  {name}: {written_value(shape)}" for name, shape in self.output.items()]
+        return "\n".join(lines) + "\n"
+
+    def _head(self) -> list[str]:
+        """What comes before the layers."""
+        lines = [f"name: {written_value(self.name)}"]
         if self.params:
-            given = ", ".join(
-                f"{name}: {written_value(value)}" for name, value in self.params.items()
-            )
-            lines.append(f"params: {{{given}}}")
+            lines.append(f"params: {{{_pairs(self.params)}}}")
         lines.append(f"input: {written_value(self.input)}")
         if self.sizes:
-            given = ", ".join(
-                f"{symbol}: {_promise(value)}" for symbol, value in self.sizes.items()
-            )
-            lines.append(f"sizes: {{{given}}}")
+            sizes = [f"{symbol}: {_promise(value)}" for symbol, value in self.sizes.items()]
+            lines.append(f"sizes: {{{', '.join(sizes)}}}")
+        return lines
+
+    def _layers(self) -> list[str]:
+        """The blocks and sections, an empty line before each."""
+        lines: list[str] = []
         if self.blocks:
             lines += ["", "blocks:"]
             for block in self.blocks:
                 lines += block.lines()
         for section, layers in self.sections.items():
             if layers:
-                lines += ["", f"{section}:", *(f"  {layer.text()}" for layer in layers)]
-        if self.output:
-            lines += [
-                "",
-                "output:",
-                *(f"  {name}: {written_value(shape)}" for name, shape in self.output.items()),
-            ]
-        return "\n".join(lines) + "\n"
+                lines += ["", f"{section}:"]
+                lines += [f"  {layer.text()}" for layer in layers]
+        return lines
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    """The inside of a flow mapping."""
+    return ", ".join(f"{name}: {written_value(value)}" for name, value in values.items())
 
 
 def _promise(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key}: {written_value(n)}' for key, n in value.items())}}}"
-    return written_value(value)
+    return f"{{{_pairs(value)}}}" if isinstance(value, Mapping) else written_value(value)

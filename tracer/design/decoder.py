@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import prod
 from textwrap import wrap
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from tracer.design.appended import Appended
+from tracer.design.appended import Appended, appended
 from tracer.design.config_text import BlockText, Layer
 from tracer.design.fit import READABLE, narrowed, writable
-from tracer.design.lifting import Lifter, MapAxes, Target
+from tracer.design.lifting import Arriving, Lifted, Lifter, MapAxes, Target, refuse_dims
 from tracer.design.skips import Encoder, FeatureMap, Undesignable
 from tracer.design.style import (
     Channels,
@@ -24,10 +24,11 @@ from tracer.design.style import (
     gate_block,
     one_or_all,
 )
+from tracer.sizing.arithmetic import Dim
 
 
 class Wish(msgspec.Struct, frozen=True):
-    """What is asked of a decoder."""
+    """The decoder that is wanted."""
 
     up: Up = "transpose"
     merge: Merge = "concat"
@@ -41,18 +42,25 @@ class Wish(msgspec.Struct, frozen=True):
     block: str | None = None
     """The encoder's block that each level ends with, in place of one of ``convs`` convolutions."""
     padded: bool = True
-    """Whether they keep the size."""
+    """True where they keep the size."""
 
 
 class Decoder(msgspec.Struct, frozen=True):
-    """A designed decoder: the whole config, and why it is as it is."""
+    """A designed decoder: the whole config, and the reasons for its layers."""
 
     text: str
     reasons: list[str]
 
 
 class Reasons:
-    """Why layers are as they are; those with one reason are named together."""
+    """The reasons for layers; those with one reason are named together.
+
+    >>> reasons = Reasons()
+    >>> for name in ("up2", "up1"):
+    ...     reasons.say(name, "its size is the skip's")
+    >>> reasons.sentences()
+    ["up2, up1: its size is the skip's"]
+    """
 
     def __init__(self) -> None:
         self._names: dict[str, list[str]] = {}
@@ -61,136 +69,208 @@ class Reasons:
         """Note a layer's reason."""
         self._names.setdefault(reason, []).append(name)
 
-    def told(self) -> list[str]:
+    def sentences(self) -> list[str]:
         """One sentence for each reason."""
         return [f"{', '.join(names)}: {reason}" for reason, names in self._names.items()]
 
     def lines(self) -> list[str]:
         """The same as the lines of a comment."""
-        return [
-            line for reason in self.told() for line in wrap(reason, 116, subsequent_indent="  ")
-        ]
+        found: list[str] = []
+        for sentence in self.sentences():
+            found += wrap(sentence, 116, subsequent_indent="  ")
+        return found
 
 
 def decoder(found: Encoder, wish: Wish) -> Decoder:
     """The config of the encoder with a decoder. Raises :class:`Undesignable`."""
-    return _Designer(found, wish).design()
+    style = Style(found.dims, wish.norm, wish.activation)
+    text = appended(found.net, [feature.node for feature in found.maps])
+    refuse_dims(wish.up, found.dims)
+    levels = _levels(found)
+    kernels = _kernels(found, wish)
+    blocks = _blocks(style, wish, kernels, text)
+    _refuse_misfit(found, wish, levels)
+
+    reasons = Reasons()
+    lifter = Lifter(style, wish.up, text.unused_node, reasons.say)
+    designer = _Designer(found, wish, levels, kernels, blocks, text, lifter)
+    layers, end = designer.layers()
+    return designer.written(layers, end, reasons)
 
 
-class _Designer:
-    def __init__(self, found: Encoder, wish: Wish) -> None:
-        self.encoder = found
-        self.wish = wish
-        self.style = Style(found.dims, wish.norm, wish.activation)
-        self.reasons = Reasons()
-        *skips, self.deepest = found.maps
-        self.levels: list[FeatureMap] = skips[::-1]
-        """The skips, from the coarsest on, and the input where none has its resolution."""
-        if not skips or prod(skips[0].strides) > 1:
-            self.levels.append(found.source)
-        self.text = Appended(found.net, [feature.node for feature in found.maps])
-        self.lifter = Lifter(self.style, wish.up, self.text.unused_node, self.reasons.say)
-        flat = [all(n == 1 for n in place.sizes) for place in self.deepest.places or ()] or [
-            False
-        ] * found.dims
-        self.kernels = [1 if is_flat else wish.kernel for is_flat in flat]
-        paddings = [k // 2 if wish.padded else 0 for k in self.kernels]
-        padding = one_or_all(paddings) if any(paddings) else 0
-        name = wish.block or self.text.unused_block(f"decoder_{_counted(wish.convs)}")
-        self.convs = conv_block(self.style, name, wish.convs, one_or_all(self.kernels), padding)
-        self.gate = gate_block(self.style, self.text.unused_block("attention_gate"))
+def _levels(found: Encoder) -> list[FeatureMap]:
+    """The skips, from the coarsest on, and the input where none has its resolution."""
+    *skips, _ = found.maps
+    levels = skips[::-1]
+    if not skips or prod(skips[0].strides) > 1:
+        levels.append(found.source)
+    return levels
 
-    def design(self) -> Decoder:
-        """The config."""
-        wish, levels = self.wish, self.levels
-        if wish.channels and len(wish.channels) != len(levels):
-            raise Undesignable(
-                f"{len(wish.channels)} channel counts are given; the decoder has {len(levels)} levels: "
-                + ", ".join(feature.name for feature in levels)
-            )
-        if self.encoder.lead == 1 and wish.norm in ("batch", "group"):
-            raise Undesignable(
-                f"a {wish.norm} norm takes no maps without a batch; --norm instance or none does"
-            )
-        layers: list[Layer] = []
-        self.places: MapAxes = self.deepest.places
-        before = self.deepest.name
-        channels: Channels = self.deepest.channels
-        for number, feature in enumerate(levels):
-            own = wish.channels[number] if wish.channels else self._channels(feature, channels)
-            layers += self._level(len(levels) - number, feature, before, channels, own)
-            channels, before = own, layers[-1].name
-        return self._written(layers)
 
-    def _channels(self, feature: FeatureMap, deeper: Any) -> Channels:
-        return max(deeper // 2, 8) if feature is self.encoder.source else feature.channels
+def _kernels(found: Encoder, wish: Wish) -> list[int]:
+    """The convolutions' kernel per axis: 1 along one that has a single position at the bottom."""
+    axes = found.maps[-1].axes
+    if not axes:
+        return [wish.kernel] * found.dims
+    return [1 if all(n == 1 for n in axis.sizes) else wish.kernel for axis in axes]
 
-    def _level(
-        self, number: int, feature: FeatureMap, before: str, arriving: Channels, channels: Channels
-    ) -> Iterator[Layer]:
-        """The layers of one level: up, onto the skip, merged with it, and convolutions."""
-        merge, is_last = self.wish.merge, feature is self.encoder.source
-        made = (
-            feature.channels
-            if merge == "add" and not is_last and isinstance(channels, int)
-            else channels
-        )
-        target = Target(feature.name, feature.places, may_crop=not is_last)
-        lifted = self.lifter.onto(target, self.places, before, arriving, made, number)
-        yield from lifted.layers
-        last, skip = lifted.layers[-1].name, feature.name
-        if not is_last:
-            align: dict[str, Any] = {"align": "crop"} if lifted.cropped else {}
-            if merge == "attention":
-                if lifted.cropped:
-                    skip, align = self.text.unused_node(f"crop{number}"), {}
-                    yield Layer(skip, "CenterCrop", {"size": last}, (feature.name,))
-                gate = self.text.unused_node(f"gate{number}")
-                yield Layer(gate, self.gate.name, {"channels": divided(made, 2)}, (last, skip))
-                skip = gate
-            kind = "Add" if merge == "add" else "Concat"
-            unbatched = {"dim": 0} if kind == "Concat" and self.encoder.lead == 1 else {}
-            yield Layer(
-                self.text.unused_node(f"merge{number}"), kind, {**unbatched, **align}, (last, skip)
-            )
-        self.places = lifted.places
-        if self.places is not None and not self.wish.padded:
-            cut = [self.wish.convs * (k // 2) for k in self.kernels]
-            self.places = tuple(narrowed(place, n) for place, n in zip(self.places, cut))
-        name = self.text.unused_node(f"dec{number}")
-        yield Layer(name, self.convs.name, {"channels": channels, **self._expect(channels)})
 
-    def _expect(self, channels: Channels) -> dict[str, Any]:
-        if self.places is None:
-            return {}
-        batch = tuple(self.encoder.source.node.pattern[: self.encoder.lead - 1])
-        kept = tuple(d if isinstance(d, str | int) else "_" for d in batch)
-        sizes = [place.written for place in self.places]
-        spatial = (
-            n if n.__class__ is int else str(n) if writable(n, READABLE) else "_" for n in sizes
-        )
-        return {"expect": (*kept, channels, *spatial)}
+class _Blocks(NamedTuple):
+    """The blocks that a decoder's levels are made of."""
 
-    def _written(self, layers: Sequence[Layer]) -> Decoder:
-        text, wish = self.text, self.wish
-        classes = text.param("classes", wish.classes)
-        head = self.style.conv(text.unused_node("logits"), classes, 1, **self._expect(classes))
-        blocks: list[BlockText] = [] if wish.block else [self.convs]
-        if any(layer.op == self.gate.name for layer in layers):
-            blocks.append(self.gate)
-        places, source = self.places, self.encoder.source.places
-        if (
-            places is not None
-            and source is not None
-            and any(a.sizes != b.sizes for a, b in zip(places, source))
-        ):
-            missing = ", ".join(str(a.sizes[0] - b.sizes[0]) for a, b in zip(source, places))
-            reason = f"the output is {missing} smaller than the input, which unpadded layers cut"
-            self.reasons.say(head.name, reason)
-        return Decoder(
-            text.with_decoder(blocks, layers, [head], self.reasons.lines()), self.reasons.told()
-        )
+    convs: BlockText
+    gate: BlockText
+
+
+def _blocks(style: Style, wish: Wish, kernels: list[int], text: Appended) -> _Blocks:
+    paddings = [kernel // 2 if wish.padded else 0 for kernel in kernels]
+    padding = one_or_all(paddings) if any(paddings) else 0
+    name = wish.block or text.unused_block(f"decoder_{_counted(wish.convs)}")
+    convs = conv_block(style, name, wish.convs, one_or_all(kernels), padding)
+    return _Blocks(convs, gate_block(style, text.unused_block("attention_gate")))
 
 
 def _counted(convs: int) -> str:
     return {1: "conv", 2: "double_conv", 3: "triple_conv"}.get(convs, f"{convs}_convs")
+
+
+def _refuse_misfit(found: Encoder, wish: Wish, levels: list[FeatureMap]) -> None:
+    """Raise :class:`Undesignable` for a wish that does not go with the encoder."""
+    if wish.channels and len(wish.channels) != len(levels):
+        names = ", ".join(level.name for level in levels)
+        raise Undesignable(
+            f"{len(wish.channels)} channel counts are given; the decoder has {len(levels)} levels: {names}"
+        )
+    if found.lead == 1 and wish.norm in ("batch", "group"):
+        raise Undesignable(
+            f"a {wish.norm} norm takes no maps without a batch; --norm instance or none does"
+        )
+
+
+class _Level(NamedTuple):
+    """One level of the decoder: the map that it meets, and what comes out."""
+
+    number: int
+    skip: FeatureMap
+    channels: Channels
+    is_last: bool
+    """True for the input's resolution, where there is no skip to merge with."""
+
+
+class _Designer(msgspec.Struct, frozen=True):
+    encoder: Encoder
+    wish: Wish
+    levels: list[FeatureMap]
+    kernels: list[int]
+    blocks: _Blocks
+    text: Appended
+    lifter: Lifter
+
+    def layers(self) -> tuple[list[Layer], MapAxes]:
+        """The layers of all levels, and where the last map lies."""
+        deepest = self.encoder.maps[-1]
+        arriving = Arriving(deepest.name, deepest.axes, deepest.channels)
+        layers: list[Layer] = []
+        for place, skip in enumerate(self.levels):
+            is_last = skip is self.encoder.source
+            channels = self._channels(place, arriving.channels, is_last)
+            level = _Level(len(self.levels) - place, skip, channels, is_last)
+            own, axes = self._level(level, arriving)
+            layers += own
+            arriving = Arriving(layers[-1].name, axes, channels)
+        return layers, arriving.axes
+
+    def _channels(self, place: int, deeper: Any, is_last: bool) -> Channels:
+        if self.wish.channels:
+            return self.wish.channels[place]
+        return max(deeper // 2, 8) if is_last else self.levels[place].channels
+
+    def _level(self, level: _Level, arriving: Arriving) -> tuple[list[Layer], MapAxes]:
+        """The layers of one level, and where their map lies: up, onto the skip, merged with it, and convolutions."""
+        skip = level.skip
+        lifted_channels = level.channels
+        adds = self.wish.merge == "add" and not level.is_last
+        if adds and isinstance(level.channels, int):
+            lifted_channels = skip.channels  # a sum needs as many as the skip has
+
+        target = Target(skip.name, skip.axes, may_crop=not level.is_last)
+        lifted = self.lifter.onto(target, arriving, lifted_channels, level.number)
+        layers = list(lifted.layers)
+        if not level.is_last:
+            layers += self._merged(level, lifted, lifted_channels)
+
+        axes = self._behind_convs(lifted.axes)
+        name = self.text.unused_node(f"dec{level.number}")
+        arguments = {"channels": level.channels, **self.expect(level.channels, axes)}
+        layers.append(Layer(name, self.blocks.convs.name, arguments))
+        return layers, axes
+
+    def _merged(self, level: _Level, lifted: Lifted, channels: Channels) -> Iterator[Layer]:
+        """The merge with the skip, behind its gate where there is one."""
+        number, last, skip = level.number, lifted.layers[-1].name, level.skip.name
+        align: dict[str, Any] = {"align": "crop"} if lifted.cropped else {}
+        if self.wish.merge == "attention":
+            if lifted.cropped:
+                cropped = self.text.unused_node(f"crop{number}")
+                yield Layer(cropped, "CenterCrop", {"size": last}, (skip,))
+                skip, align = cropped, {}
+            gate = self.text.unused_node(f"gate{number}")
+            arguments = {"channels": divided(channels, 2)}
+            yield Layer(gate, self.blocks.gate.name, arguments, (last, skip))
+            skip = gate
+
+        name = self.text.unused_node(f"merge{number}")
+        if self.wish.merge == "add":
+            yield Layer(name, "Add", align, (last, skip))
+        else:
+            unbatched = {"dim": 0} if self.encoder.lead == 1 else {}
+            yield Layer(name, "Concat", {**unbatched, **align}, (last, skip))
+
+    def _behind_convs(self, axes: MapAxes) -> MapAxes:
+        """Where a map lies behind the convolutions of a level."""
+        if axes is None or self.wish.padded:
+            return axes
+        cuts = [self.wish.convs * (kernel // 2) for kernel in self.kernels]
+        return tuple(narrowed(axis, cut) for axis, cut in zip(axes, cuts))
+
+    def expect(self, channels: Channels, axes: MapAxes) -> dict[str, Any]:
+        """The expectation of a map's shape, as an argument; none where it lies on no grid."""
+        if axes is None:
+            return {}
+        batch = self.encoder.source.node.pattern[: self.encoder.lead - 1]
+        kept = [dim if isinstance(dim, str | int) else "_" for dim in batch]
+        spatial = [_expected(axis.written) for axis in axes]
+        return {"expect": (*kept, channels, *spatial)}
+
+    def written(self, layers: Sequence[Layer], end: MapAxes, reasons: Reasons) -> Decoder:
+        """The config with these layers and a head."""
+        text, style = self.text, self.lifter.style
+        classes = text.param("classes", self.wish.classes)
+        head_name = text.unused_node("logits")
+        head = style.conv(head_name, classes, 1, **self.expect(classes, end))
+
+        blocks = [] if self.wish.block else [self.blocks.convs]
+        if any(layer.op == self.blocks.gate.name for layer in layers):
+            blocks.append(self.blocks.gate)
+        missing = _missing(self.encoder.source.axes, end)
+        if missing:
+            reason = f"the output is {missing} smaller than the input, which unpadded layers cut"
+            reasons.say(head.name, reason)
+        whole = text.with_decoder(blocks, layers, [head], reasons.lines())
+        return Decoder(whole, reasons.sentences())
+
+
+def _expected(size: Dim) -> int | str:
+    """A size as an expectation says it; ``_`` where it would be too long to read."""
+    if isinstance(size, int):
+        return size
+    return str(size) if writable(size, READABLE) else "_"
+
+
+def _missing(source: MapAxes, end: MapAxes) -> str | None:
+    """By how much the output is smaller than the input, per axis; None where it is not, or that is not known."""
+    if source is None or end is None:
+        return None
+    if all(a.sizes == b.sizes for a, b in zip(source, end)):
+        return None
+    return ", ".join(str(a.sizes[0] - b.sizes[0]) for a, b in zip(source, end))

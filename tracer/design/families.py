@@ -1,26 +1,25 @@
-"""Families of encoder/decoder networks: the encoder of each as a sheet, and the decoder that the designer gives it.
+"""Families of encoder/decoder networks: the encoder of each as a config, and the decoder that the designer gives it.
 
-A family is one function that says what its levels are made of. The decoder's up-layers, and what aligns them, follow
+A family is one function with the layers of its levels. The decoder's up-layers, and what aligns them, follow
 from the encoder's strides, as for any other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
-from tracer.design.appended import Appended, encoder_alone
+from tracer.design.appended import Appended, appended, encoder_alone
 from tracer.design.config_text import BlockText, ConfigText, Layer
 from tracer.design.decoder import Decoder, Reasons, Wish, decoder
-from tracer.design.fit import MapAxis
-from tracer.design.lifting import Lifter, Target
-from tracer.design.skips import Undesignable, encoder
+from tracer.design.lifting import Arriving, Lifter, Target, refuse_dims
+from tracer.design.skips import FeatureMap, Undesignable, encoder
 from tracer.design.style import Channels, Merge, Style, Up, conv_block, residual_block
 from tracer.loading import load_text
 from tracer.net import Net
-from tracer.sizing.size_set import TooLarge
+from tracer.sizing.size_set import SizeSet, TooLarge
 
 AXES = "DHW"
 DEFAULT_SIZE = {1: 4096, 2: 256, 3: 64}
@@ -29,10 +28,12 @@ UNPADDED = ("unet", "attention-unet")
 """Families that exist without padding too."""
 MOST = 1 << 16
 """Channels of the deepest level."""
+REACH = 1 << 16
+"""Input sizes that are tried for an output, from its size on."""
 
 
 class FamilyOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked of a family."""
+    """A network of a family that is wanted."""
 
     dims: int = 2
     depth: int = 4
@@ -45,7 +46,7 @@ class FamilyOptions(msgspec.Struct, frozen=True, kw_only=True):
     in_channels: int = 1
     classes: int = 2
     padded: bool = True
-    """Whether convolutions keep the size."""
+    """True where convolutions keep the size."""
     sizes: Mapping[str, Any] = {}
     """The input's, by symbol: what a config's ``sizes`` takes."""
 
@@ -244,80 +245,93 @@ def _decoded(
     return decoder(encoder(net, skips), wish)
 
 
-def _nested(options: FamilyOptions, sheet: ConfigText) -> Decoder:
+def _nested(options: FamilyOptions, config: ConfigText) -> Decoder:
     """The nodes x{level}_{column} above an encoder, from the first column on."""
-    net = load_text(sheet.text(), "<unetpp>", {})
-    maps = encoder(net, [_name(level, options) for level in range(options.depth + 1)]).maps
-    text = Appended(net, [feature.node for feature in maps])
-    reasons = Reasons()
+    net = load_text(config.text(), "<unetpp>", {})
+    names = [_name(level, options) for level in range(options.depth + 1)]
+    maps = encoder(net, names).maps
+    text = appended(net, [feature.node for feature in maps])
     style = _style(options)
+    refuse_dims(options.up, options.dims)
+    reasons = Reasons()
     lifter = Lifter(style, options.up, text.unused_node, reasons.say)
-    grown: list[list[str]] = [[feature.name] for feature in maps]
-    places: list[tuple[MapAxis, ...] | None] = [feature.places for feature in maps]
-    layers: list[Layer] = []
-    for column in range(1, options.depth + 1):
-        for level in range(options.depth - column + 1):
-            target = Target(maps[level].name, places[level], may_crop=False)
-            below = grown[level + 1][column - 1]
-            number = f"{level}_{column}"
-            lifted = lifter.onto(
-                target, places[level + 1], below, _wide(level + 1), _wide(level), number
-            )
-            layers += lifted.layers
-            merge = Layer(
-                text.unused_node(f"cat{number}"), "Concat", {}, (layers[-1].name, *grown[level])
-            )
-            node = Layer(text.unused_node(f"x{number}"), "double_conv", {"channels": _wide(level)})
-            layers += [merge, node]
-            grown[level].append(node.name)
+
+    layers = list(_grid(options, maps, text, lifter))
     shape = ("N", "${classes}", *options.symbols)
     head = style.conv("logits", text.param("classes", options.classes), 1, expect=shape)
-    return Decoder(text.with_decoder([], layers, [head], reasons.lines()), reasons.told())
+    whole = text.with_decoder([], layers, [head], reasons.lines())
+    return Decoder(whole, reasons.sentences())
+
+
+def _grid(
+    options: FamilyOptions, maps: list[FeatureMap], text: Appended, lifter: Lifter
+) -> Iterator[Layer]:
+    """Every node of UNet++, each behind the merge of all before it at its level with the one below."""
+    grown: list[list[str]] = [[feature.name] for feature in maps]
+    for column in range(1, options.depth + 1):
+        for level in range(options.depth - column + 1):
+            number = f"{level}_{column}"
+            target = Target(maps[level].name, maps[level].axes, may_crop=False)
+            below = Arriving(grown[level + 1][column - 1], maps[level + 1].axes, _wide(level + 1))
+            lifted = lifter.onto(target, below, _wide(level), number)
+            yield from lifted.layers
+
+            merge = text.unused_node(f"cat{number}")
+            yield Layer(merge, "Concat", {}, (lifted.layers[-1].name, *grown[level]))
+            node = text.unused_node(f"x{number}")
+            yield Layer(node, "double_conv", {"channels": _wide(level)})
+            grown[level].append(node)
 
 
 def sizes_for(
     name: str, options: FamilyOptions, wanted: Mapping[str, int]
 ) -> tuple[FamilyOptions, list[str]]:
-    """The plan with the least input sizes whose outputs are at least as large as wanted, and nothing lost on the way.
+    """The options with the least input sizes whose outputs are at least as large as wanted, without any loss.
 
-    Also what is to be said where an output is larger than wanted. Raises :class:`Undesignable` where none is found.
+    The sentences name the outputs that are larger than wanted. Raises :class:`Undesignable` where none is found.
     """
-    unit = 1 << options.depth
-    large = {symbol: (-(-n // unit) + 32) * unit for symbol, n in wanted.items()}
     try:
-        encoding = (
-            encoder_alone(_loaded(name, options, large)).sizes().axes
-        )  # what it loses no decoder gives back
-        exact = {
-            s: next(n for n in range(size, 4 * size) if n in encoding[s].lossless)
-            for s, size in large.items()
-        }
-        net = _loaded(name, options, exact)
+        net = _loaded(name, options, _lossless_sizes(name, options, wanted))
         axes = net.working_sizes().axes
     except TooLarge as error:
         raise Undesignable(f"the sizes of this network are not computed: {error}") from None
-    sizes, told = {}, []
+
+    sizes: dict[str, int] = {}
+    notes: list[str] = []
     for axis, symbol in enumerate(options.symbols):
-        working = axes[symbol].lossless
         n = wanted[symbol]
-        for size in range(n, n + 65536):
-            if size in working:
-                y = next(iter(net.trace(**{symbol: size}).outputs.values()))
-                if y is not None and y[2 + axis] >= n:
-                    break
-        else:
-            raise Undesignable(
-                f"no input of up to {n + 65535} gives an output of {n} along {symbol}"
-            )
-        if y[2 + axis] != n:
-            told.append(
-                f"{symbol} = {size} gives {y[2 + axis]}, the least from {n} on that loses nothing"
+        size, output = _least_input(net, symbol, 2 + axis, axes[symbol].lossless, n)
+        if output != n:
+            notes.append(
+                f"{symbol} = {size} gives {output}, the least from {n} on that loses nothing"
             )
         sizes[symbol] = size
-    return msgspec.structs.replace(options, sizes=sizes), told
+    return msgspec.structs.replace(options, sizes=sizes), notes
+
+
+def _lossless_sizes(name: str, options: FamilyOptions, wanted: Mapping[str, int]) -> dict[str, int]:
+    """Input sizes, larger than wanted, at which the encoder loses nothing: no decoder gives that back."""
+    unit = 1 << options.depth
+    large = {symbol: (-(-n // unit) + 32) * unit for symbol, n in wanted.items()}
+    encoding = encoder_alone(_loaded(name, options, large)).working_sizes().axes
+    return {
+        symbol: next(n for n in range(size, 4 * size) if n in encoding[symbol].lossless)
+        for symbol, size in large.items()
+    }
+
+
+def _least_input(net: Net, symbol: str, dim: int, working: SizeSet, wanted: int) -> tuple[int, int]:
+    """The least size of a symbol whose output is at least as large as wanted, and that output's size."""
+    for size in range(wanted, wanted + REACH):
+        if size not in working:
+            continue
+        output = next(iter(net.trace(**{symbol: size}).outputs.values()))
+        if output is not None and output[dim] >= wanted:
+            return size, output[dim]
+    most = wanted + REACH - 1
+    raise Undesignable(f"no input of up to {most} gives an output of {wanted} along {symbol}")
 
 
 def _loaded(name: str, options: FamilyOptions, sizes: Mapping[str, int]) -> Net:
-    return load_text(
-        families[name](msgspec.structs.replace(options, sizes=sizes)).text, f"<{name}>", {}
-    )
+    designed = families[name](msgspec.structs.replace(options, sizes=sizes))
+    return load_text(designed.text, f"<{name}>", {})

@@ -35,7 +35,7 @@ class MapAxis(NamedTuple):
 
 
 class AxisLift(NamedTuple):
-    """What one axis needs to get from one map to a finer one."""
+    """The way from one map to a finer one along one axis."""
 
     ratio: int
     centre: Fraction
@@ -51,7 +51,7 @@ class AxisLift(NamedTuple):
 
     @property
     def is_steady(self) -> bool:
-        """Whether all sizes need the same."""
+        """True where all sizes need the same."""
         return len(set(self.rest)) == 1
 
 
@@ -71,8 +71,8 @@ class Shift(NamedTuple):
     """A number, or an expression over the symbols."""
 
 
-def step(coarse: MapAxis, fine: MapAxis, *, may_crop: bool) -> AxisLift | None:
-    """The step from one map to another; None where no whole number of positions lies between two."""
+def axis_lift(coarse: MapAxis, fine: MapAxis, *, may_crop: bool) -> AxisLift | None:
+    """The way from one map to a finer one; None where no whole number of positions lies between two."""
     ratio = coarse.stride / fine.stride
     centre = (coarse.offset - fine.offset) / fine.stride
     if ratio.denominator != 1 or (2 * centre).denominator != 1:
@@ -87,10 +87,11 @@ def step(coarse: MapAxis, fine: MapAxis, *, may_crop: bool) -> AxisLift | None:
     )
 
 
-def narrowed(place: MapAxis, cut: int) -> MapAxis:
+def narrowed(axis: MapAxis, cut: int) -> MapAxis:
     """A map without so many positions at either side: cropped, or behind unpadded layers."""
-    sizes = tuple(n - 2 * cut for n in place.sizes)
-    return MapAxis(place.stride, place.offset + cut * place.stride, sizes, place.written - 2 * cut)
+    sizes = tuple(n - 2 * cut for n in axis.sizes)
+    offset = axis.offset + cut * axis.stride
+    return MapAxis(axis.stride, offset, sizes, axis.written - 2 * cut)
 
 
 def spreading(taken: AxisLift) -> Spreading | None:
@@ -125,12 +126,12 @@ def shift(taken: AxisLift) -> Shift:
 
 
 def is_plain(steps: Sequence[AxisLift]) -> bool:
-    """Whether a plain spreading is all that is needed on every axis."""
+    """True where a plain spreading is all that is needed on every axis."""
     return all(not taken.aside and set(taken.rest) == {0} for taken in steps)
 
 
 def writable(size: Dim, longest: int) -> bool:
-    """Whether a size is an expression that a config can have, and no longer."""
+    """True for a size that a config can say in an expression of at most this length."""
     return not isinstance(size, Size) or (size.length() <= longest and "scale(" not in repr(size))
 
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from tracer.design.config_text import Layer
 from tracer.design.fit import (
     LONGEST,
     AxisLift,
     MapAxis,
+    Shift,
+    axis_lift,
     is_plain,
     narrowed,
     padded,
     shift,
     spreading,
-    step,
     writable,
 )
 from tracer.design.skips import Undesignable
@@ -29,9 +32,17 @@ class Target(NamedTuple):
     """The map that has to be met."""
 
     name: str
-    places: MapAxes
+    axes: MapAxes
     may_crop: bool
-    """Whether it is cropped where it reaches far beyond; otherwise the other map is padded."""
+    """True where it is cropped if it reaches far beyond; otherwise the other map is padded."""
+
+
+class Arriving(NamedTuple):
+    """The map that is lifted."""
+
+    node: str
+    axes: MapAxes
+    channels: Channels
 
 
 class Lifted(NamedTuple):
@@ -39,184 +50,209 @@ class Lifted(NamedTuple):
 
     layers: list[Layer]
     cropped: bool
-    """Whether the target has to be cropped to it."""
-    places: MapAxes
+    """True where the target has to be cropped to it."""
+    axes: MapAxes
 
 
-class Lifter:
-    """Chooses up-layers of one kind. ``name`` gives a node a name that none has, ``say`` takes a layer and a reason.
+class _Lift(NamedTuple):
+    """One map to bring onto a target along axes whose needs are known."""
 
-    Raises :class:`Undesignable` for a kind that does not take so many spatial axes.
-    """
+    name: str
+    """The up-layer's."""
+    number: object
+    """In the names of the other layers."""
+    arriving: Arriving
+    channels: Channels
+    """Behind it."""
+    steps: Sequence[AxisLift]
 
-    def __init__(
-        self, style: Style, up: Up, name: Callable[[str], str], say: Callable[[str, str], None]
-    ) -> None:
-        if up == "pixelshuffle" and style.dims != 2:
-            raise Undesignable(
-                f"PixelShuffle takes maps of 2 spatial dims; these have {style.dims}"
-            )
-        self.style = style
-        self.up = up
-        self.name = name
-        self.say = say
+    @property
+    def is_steady(self) -> bool:
+        """True where all sizes need the same."""
+        return all(step.is_steady for step in self.steps)
+
+    @property
+    def is_cropped(self) -> bool:
+        return any(step.crop for step in self.steps)
+
+    @property
+    def has_rest(self) -> bool:
+        """True where the encoder's strides rounded rows away."""
+        return any(step.rest[0] for step in self.steps)
+
+    @property
+    def ratio(self) -> int | tuple[int, ...]:
+        return one_or_all([step.ratio for step in self.steps])
+
+
+class Lifter(msgspec.Struct, frozen=True):
+    """Chooses up-layers of one kind."""
+
+    style: Style
+    up: Up
+    name: Callable[[str], str]
+    """Gives a node a name that none has."""
+    say: Callable[[str, str], None]
+    """Takes a layer and the reason for it."""
 
     def onto(
-        self,
-        target: Target,
-        places: MapAxes,
-        before: str,
-        arriving: Channels,
-        channels: Channels,
-        number: object,
+        self, target: Target, arriving: Arriving, channels: Channels, number: object
     ) -> Lifted:
-        """The layers from the map of the node ``before`` onto the target. Raises :class:`Undesignable`.
+        """The layers from a map onto the target, with ``channels`` behind them; ``number`` is in their names.
 
-        ``arriving`` and ``channels`` are the channels before and after; ``number`` is in the new nodes' names.
+        Raises :class:`Undesignable` for a kind that does not enlarge axes by different factors.
         """
         name = self.name(f"up{number}")
-        steps = self._steps(places, target)
+        steps = _steps(arriving.axes, target)
         if steps is None:
-            self.say(
-                name,
-                f"{target.name} lies on no grid that a whole stride leads to from size to size, so its size is taken "
-                "from it as it runs; their positions need not coincide",
-            )
-            resize = Layer(
-                name, "Interpolate", {"size": target.name, "mode": self.style.smooth}, (before,)
-            )
-            conv = self.style.conv(self.name(f"onto{number}"), channels, 3, padding=1)
-            return Lifted([resize, conv], False, target.places)
-        assert target.places is not None
-        cropped = any(one.crop for one in steps)
-        if cropped:
-            cut = ", ".join(str(one.crop) for one in steps)
-            self.say(
-                name, f"{target.name} reaches {cut} positions further on either side and is cropped"
-            )
-        layers = self._spread(name, steps, before, channels, target.name, cropped)
-        if layers is None:
-            layers = list(self._shifted(name, steps, before, arriving, channels, number))
-        return Lifted(
-            layers,
-            cropped,
-            tuple(narrowed(place, one.crop) for place, one in zip(target.places, steps)),
-        )
+            return self._resized(name, target, arriving, channels, number)
+        assert target.axes is not None
 
-    @staticmethod
-    def _steps(places: MapAxes, target: Target) -> list[AxisLift] | None:
-        if places is None or target.places is None:
-            return None
-        found = [step(a, b, may_crop=target.may_crop) for a, b in zip(places, target.places)]
-        steps = [
-            one
-            for one in found
-            if one is not None and (one.is_steady or writable(one.written, LONGEST))
-        ]
-        return steps if len(steps) == len(found) else None
+        lift = _Lift(name, number, arriving, channels, steps)
+        if lift.is_cropped:
+            cut = ", ".join(str(step.crop) for step in steps)
+            reason = f"{target.name} reaches {cut} positions further on either side and is cropped"
+            self.say(name, reason)
 
-    def _spread(
-        self,
-        name: str,
-        steps: Sequence[AxisLift],
-        before: str,
-        channels: Channels,
-        skip: str,
-        cropped: bool,
-    ) -> list[Layer] | None:
-        """One transposed convolution that does it all, where there is one."""
-        if self.up != "transpose":
-            return None
-        found = [one for one in map(spreading, steps) if one is not None]
-        steady = all(one.is_steady for one in steps)
-        if len(found) < len(steps) or (cropped and not steady):
-            return None
-        kernel, stride = (
-            one_or_all([one.kernel for one in found]),
-            one_or_all([one.ratio for one in steps]),
-        )
-        arguments: dict[str, Any] = {
-            "out_channels": channels,
-            "kernel_size": kernel,
-            "stride": stride,
-        }
-        if any(one.padding for one in found):
-            arguments["padding"] = one_or_all([one.padding for one in found])
-        if not steady:
-            arguments["output_size"] = skip
-            rest = "what the encoder's strides round away differs from size to size: output_size takes it from the skip"
-        elif cropped and any(one.rest[0] for one in steps):
-            arguments["output_padding"] = one_or_all([one.rest[0] for one in steps])
-            rest = "output_padding gives back the rows that the encoder's strides round away, so the crop is even"
-        elif any(one.rest[0] for one in steps):
-            arguments["output_padding"] = "auto"
-            rest = "output_padding gives back the rows that the encoder's strides round away"
-        else:
-            rest = "its size is the skip's" if not cropped else "an even crop is left"
+        transposed = self._transposed(lift, target.name) if self.up == "transpose" else None
+        layers = list(self._shifted(lift)) if transposed is None else [transposed]
+        axes = tuple(narrowed(axis, step.crop) for axis, step in zip(target.axes, steps))
+        return Lifted(layers, lift.is_cropped, axes)
+
+    def _resized(
+        self, name: str, target: Target, arriving: Arriving, channels: Channels, number: object
+    ) -> Lifted:
+        """A resize to the target's size as it runs, where no whole stride leads there."""
         self.say(
             name,
-            f"a transposed convolution of kernel {by(kernel)} and stride {by(stride)} lies on the skip's grid, "
-            f"its kernel divisible by its stride (no checkerboard); {rest}",
+            f"{target.name} lies on no grid that a whole stride leads to from size to size, so its size is taken "
+            "from it as it runs; their positions need not coincide",
         )
-        return [Layer(name, f"ConvTranspose{self.style.dims}d", arguments, (before,))]
+        arguments = {"size": target.name, "mode": self.style.smooth}
+        resize = Layer(name, "Interpolate", arguments, (arriving.node,))
+        conv = self.style.conv(self.name(f"onto{number}"), channels, 3, padding=1)
+        return Lifted([resize, conv], False, target.axes)
 
-    def _shifted(
-        self,
-        name: str,
-        steps: Sequence[AxisLift],
-        before: str,
-        arriving: Channels,
-        channels: Channels,
-        number: object,
-    ) -> Iterator[Layer]:
+    # One transposed convolution that does it all
+
+    def _transposed(self, lift: _Lift, skip: str) -> Layer | None:
+        """A transposed convolution that lies on the skip by itself; None where there is none."""
+        found = [one for one in map(spreading, lift.steps) if one is not None]
+        if len(found) < len(lift.steps) or (lift.is_cropped and not lift.is_steady):
+            return None
+
+        kernel = one_or_all([one.kernel for one in found])
+        padding = one_or_all([one.padding for one in found])
+        arguments: dict[str, Any] = {
+            "out_channels": lift.channels,
+            "kernel_size": kernel,
+            "stride": lift.ratio,
+        }
+        if any(one.padding for one in found):
+            arguments["padding"] = padding
+        own, reason = _rest_arguments(lift, skip)
+
+        self.say(
+            lift.name,
+            f"a transposed convolution of kernel {by(kernel)} and stride {by(lift.ratio)} lies on the skip's grid, "
+            f"its kernel divisible by its stride (no checkerboard); {reason}",
+        )
+        kind = f"ConvTranspose{self.style.dims}d"
+        return Layer(lift.name, kind, {**arguments, **own}, (lift.arriving.node,))
+
+    # A plain spreading, and a convolution behind it
+
+    def _shifted(self, lift: _Lift) -> Iterator[Layer]:
         """A plain spreading, and where that lies beside the skip a convolution that brings it there."""
-        ratio = one_or_all([one.ratio for one in steps])
-        plain, have = is_plain(steps), channels
+        yield from self._spread(lift)
+
+        # Only these up-layers keep the channels that arrive.
+        keeps = self.up not in ("transpose", "pixelshuffle")
+        channels = lift.arriving.channels if keeps else lift.channels
+        if is_plain(lift.steps) and channels == lift.channels:
+            reason = f"spread by {by(lift.ratio)} it lies on the skip, in size and place"
+            self.say(lift.name, reason)
+            return
+
+        shifts = [shift(step) for step in lift.steps]
+        yield from self._onto(lift, shifts)
+        self.say(lift.name, _shift_reason(lift, shifts))
+
+    def _spread(self, lift: _Lift) -> Iterator[Layer]:
+        """Every position spread to as many as the ratio says."""
+        before = (lift.arriving.node,)
+        ratio = lift.ratio
         if self.up == "transpose":
-            arguments = {"out_channels": channels, "kernel_size": ratio, "stride": ratio}
-            yield Layer(name, f"ConvTranspose{self.style.dims}d", arguments, (before,))
+            arguments = {"out_channels": lift.channels, "kernel_size": ratio, "stride": ratio}
+            yield Layer(lift.name, f"ConvTranspose{self.style.dims}d", arguments, before)
         elif self.up == "pixelshuffle":
             if not isinstance(ratio, int):
-                raise Undesignable(
-                    f"PixelShuffle enlarges both axes alike; {name} has to by {by(ratio)}"
-                )
-            yield self.style.conv(
-                self.name(f"wide{number}"), times(channels, ratio**2), 3, (before,), padding=1
-            )
-            yield Layer(name, "PixelShuffle", {"upscale_factor": ratio})
+                reason = f"PixelShuffle enlarges both axes alike; {lift.name} has to by {by(ratio)}"
+                raise Undesignable(reason)
+            wide = times(lift.channels, ratio**2)
+            yield self.style.conv(self.name(f"wide{lift.number}"), wide, 3, before, padding=1)
+            yield Layer(lift.name, "PixelShuffle", {"upscale_factor": ratio})
         else:
             mode = "nearest" if self.up == "nearest" else self.style.smooth
             factor = ratio if isinstance(ratio, int) else tuple(float(n) for n in ratio)
-            yield Layer(name, "Upsample", {"scale_factor": factor, "mode": mode}, (before,))
-            have = arriving
-        if plain and have == channels:
-            self.say(name, f"spread by {by(ratio)} it lies on the skip, in size and place")
-            return
-        shifts = [shift(one) for one in steps]
+            yield Layer(lift.name, "Upsample", {"scale_factor": factor, "mode": mode}, before)
+
+    def _onto(self, lift: _Lift, shifts: Sequence[Shift]) -> Iterator[Layer]:
+        """The convolution that brings a spread map onto the skip, and the padding before it."""
         own, amounts = padded(shifts)
         if amounts is not None:
             written = tuple(n if isinstance(n, int) else str(n) for n in amounts)
-            yield Layer(
-                self.name(f"pad{number}"), f"ZeroPad{self.style.dims}d", {"padding": written}
-            )
+            name = self.name(f"pad{lift.number}")
+            yield Layer(name, f"ZeroPad{self.style.dims}d", {"padding": written})
+
         kernel = one_or_all([one.kernel for one in shifts])
         padding: dict[str, Any] = {"padding": one_or_all(own)} if own and any(own) else {}
-        yield self.style.conv(self.name(f"onto{number}"), channels, kernel, **padding)
-        if plain:
-            self.say(
-                name,
-                f"spread by {by(ratio)} it lies on the skip; a convolution brings its channels",
-            )
-        elif not any(one.aside for one in steps):
-            self.say(
-                name,
-                f"spread by {by(ratio)} it lies on the skip's grid; padding behind it gives the skip's size",
-            )
-        else:
-            beside = " and ".join(dict.fromkeys(str(abs(one.aside)) for one in steps))
-            self.say(
-                name,
-                f"spread by {by(ratio)} alone it would lie {beside} positions beside the skip, whose grid is that "
-                f"of the encoder's strides; a convolution of kernel {by(kernel)} brings it there without a "
-                "checkerboard, and the padding before that gives the skip's size",
-            )
+        yield self.style.conv(self.name(f"onto{lift.number}"), lift.channels, kernel, **padding)
+
+
+def refuse_dims(up: Up, dims: int) -> None:
+    """Raise :class:`Undesignable` for a kind of up-layers that does not take so many spatial axes."""
+    if up == "pixelshuffle" and dims != 2:
+        raise Undesignable(f"PixelShuffle takes maps of 2 spatial dims; these have {dims}")
+
+
+def _steps(axes: MapAxes, target: Target) -> list[AxisLift] | None:
+    """What every axis needs; None where one has no whole stride, or needs what no config can say."""
+    if axes is None or target.axes is None:
+        return None
+    found = [axis_lift(a, b, may_crop=target.may_crop) for a, b in zip(axes, target.axes)]
+    steps = [step for step in found if step is not None]
+    sayable = [step for step in steps if step.is_steady or writable(step.written, LONGEST)]
+    return sayable if len(sayable) == len(found) else None
+
+
+def _rest_arguments(lift: _Lift, skip: str) -> tuple[dict[str, Any], str]:
+    """The arguments that give back what the encoder's strides round away, and the reason for them."""
+    if not lift.is_steady:
+        reason = "what the encoder's strides round away differs from size to size: output_size takes it from the skip"
+        return {"output_size": skip}, reason
+    if not lift.has_rest:
+        return {}, "an even crop is left" if lift.is_cropped else "its size is the skip's"
+
+    reason = "output_padding gives back the rows that the encoder's strides round away"
+    if lift.is_cropped:
+        rest = one_or_all([step.rest[0] for step in lift.steps])
+        return {"output_padding": rest}, f"{reason}, so the crop is even"
+    return {"output_padding": "auto"}, reason
+
+
+def _shift_reason(lift: _Lift, shifts: Sequence[Shift]) -> str:
+    """Why a convolution comes behind a plain spreading."""
+    spread = f"spread by {by(lift.ratio)}"
+    if is_plain(lift.steps):
+        return f"{spread} it lies on the skip; a convolution brings its channels"
+
+    beside = [str(abs(step.aside)) for step in lift.steps]
+    if not any(step.aside for step in lift.steps):
+        return f"{spread} it lies on the skip's grid; padding behind it gives the skip's size"
+    kernel = one_or_all([one.kernel for one in shifts])
+    return (
+        f"{spread} alone it would lie {' and '.join(dict.fromkeys(beside))} positions beside the skip, whose grid is "
+        f"that of the encoder's strides; a convolution of kernel {by(kernel)} brings it there without a "
+        "checkerboard, and the padding before that gives the skip's size"
+    )
