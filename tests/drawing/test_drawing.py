@@ -18,8 +18,9 @@ from tests.drawn.networks import networks
 from tests.drawn.texts import BROKEN, HOSTILE
 from tracer.commands import cli
 from tracer.diagnostics import TracerError
-from tracer.drawing.layout import Layout, Place, layout
+from tracer.drawing.layout import layout
 from tracer.drawing.picture import Picture, picture
+from tracer.drawing.placed import Layout, Rectangle
 from tracer.drawing.u_shape import BOTTOM, LEFT, RIGHT, sides
 from tracer.net import Net
 from tracer.network.folding import deepest
@@ -33,7 +34,7 @@ CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def overlap(a: Place, b: Place) -> bool:
+def overlap(a: Rectangle, b: Rectangle) -> bool:
     return a.x < b.right and b.x < a.right and a.y < b.bottom and b.y < a.bottom
 
 

@@ -8,10 +8,11 @@ in each, so that it passes between the boxes.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
-from tracer.drawing.layout import CHANNEL, GAP, Layout, Place, Route, extent
 from tracer.drawing.picture import Picture
+from tracer.drawing.placed import CHANNEL, GAP, Layout, Rectangle, Route, extent
 
 SWEEPS = 4
 """How often the layers are put in order, down and up."""
@@ -24,6 +25,9 @@ LANE = 10
 Layers = list[list[int]]
 """The items of each layer, in order: boxes, and stand-ins behind them."""
 
+Neighbours = list[list[int]]
+"""The items above or below each item that it is joined with."""
+
 
 def in_layers(picture: Picture) -> Layout:
     """Place a graph in layers."""
@@ -32,16 +36,17 @@ def in_layers(picture: Picture) -> Layout:
     for box, layer in enumerate(depth):
         layers[layer].append(box)
     chains, item_count = _chains(picture, depth, layers)
-    above: list[list[int]] = [[] for _ in range(item_count)]
-    below: list[list[int]] = [[] for _ in range(item_count)]
+
+    above: Neighbours = [[] for _ in range(item_count)]
+    below: Neighbours = [[] for _ in range(item_count)]
     for chain in chains:
-        for a, b in zip(chain or (), (chain or ())[1:]):
+        for a, b in pairwise(chain or ()):
             above[b].append(a)
             below[a].append(b)
     _order(layers, above, below)
-    extents = [extent(box) for box in picture.boxes] + [(LANE, 0)] * (
-        item_count - len(picture.boxes)
-    )
+
+    stand_ins = item_count - len(picture.boxes)
+    extents = [extent(box) for box in picture.boxes] + [(LANE, 0)] * stand_ins
     centres = _centres(layers, above, below, extents)
     places, tops = _stacked(picture, layers, extents, centres)
     routes, width = _routes(picture, depth, chains, places, centres, tops)
@@ -84,17 +89,26 @@ def _span(picture: Picture, depth: Sequence[int], k: int) -> int:
     return depth[arrow.target] - depth[arrow.source]
 
 
-def _order(layers: Layers, above: Sequence[Sequence[int]], below: Sequence[Sequence[int]]) -> None:
+def _sweeps(
+    layers: Layers, above: Neighbours, below: Neighbours, count: int
+) -> Iterator[tuple[list[int], Neighbours]]:
+    """Every layer with the neighbours to look at: down by those above, then up by those below, and so on."""
+    for sweep in range(count):
+        is_down = sweep % 2 == 0
+        for layer in layers if is_down else reversed(layers):
+            yield layer, above if is_down else below
+
+
+def _order(layers: Layers, above: Neighbours, below: Neighbours) -> None:
     """Put every layer in the order of the means of its neighbours' places."""
     place: dict[int, float] = {}
     for layer in layers:
         _number(layer, place)
-    for sweep in range(SWEEPS):
-        down = sweep % 2 == 0
-        for layer in layers if down else reversed(layers):
-            neighbours = above if down else below
-            layer.sort(key=lambda item: _mean([place[n] for n in neighbours[item]], place[item]))
-            _number(layer, place)
+
+    for layer, neighbours in _sweeps(layers, above, below, SWEEPS):
+        means = {item: _mean([place[n] for n in neighbours[item]], place[item]) for item in layer}
+        layer.sort(key=means.__getitem__)
+        _number(layer, place)
 
 
 def _number(layer: list[int], place: dict[int, float]) -> None:
@@ -108,22 +122,19 @@ def _mean(values: Sequence[float], otherwise: float) -> float:
 
 def _centres(
     layers: Layers,
-    above: Sequence[Sequence[int]],
-    below: Sequence[Sequence[int]],
+    above: Neighbours,
+    below: Neighbours,
     extents: Sequence[tuple[int, int]],
 ) -> list[float]:
     """The middle of every item: near its neighbours', as far as the order and the widths leave room."""
     centres = [0.0] * len(extents)
     for layer in layers:
         _spread(layer, [0.0] * len(layer), extents, centres)
-    for sweep in range(2 * SWEEPS):
-        down = sweep % 2 == 0
-        for layer in layers if down else reversed(layers):
-            neighbours = above if down else below
-            wanted = [
-                _mean([centres[n] for n in neighbours[item]], centres[item]) for item in layer
-            ]
-            _spread(layer, wanted, extents, centres)
+
+    for layer, neighbours in _sweeps(layers, above, below, 2 * SWEEPS):
+        wanted = [_mean([centres[n] for n in neighbours[item]], centres[item]) for item in layer]
+        _spread(layer, wanted, extents, centres)
+
     least = min(centres[item] - extents[item][0] / 2 for layer in layers for item in layer)
     return [centre - least + CHANNEL / 2 for centre in centres]
 
@@ -138,34 +149,38 @@ def _spread(
 
     Least squares under an order is a pooling of neighbours (Kruskal 1964), here of places less the room before them.
     """
-    room, before = [], 0.0
-    for k, item in enumerate(layer):
-        if k:
-            last = layer[k - 1]
-            both_boxes = extents[last][1] and extents[item][1]
-            before += (extents[last][0] + extents[item][0]) / 2 + (
-                CHANNEL / 2 if both_boxes else LANE
-            )
-        room.append(before)
+    room = _room_before(layer, extents)
+
+    # Each pool is the sum and the number of what it wants; pools that would overlap become one.
     pools: list[tuple[float, int]] = []
-    for k, at in enumerate(wanted):
-        total, count = at - room[k], 1
+    for at, before in zip(wanted, room):
+        total, count = at - before, 1
         while pools and pools[-1][0] / pools[-1][1] >= total / count:
             more, others = pools.pop()
-            total, count = total + more, count + others
+            total += more
+            count += others
         pools.append((total, count))
-    k = 0
-    for total, count in pools:
-        for _ in range(count):
-            centres[layer[k]] = total / count + room[k]
-            k += 1
+
+    means = [total / count for total, count in pools for _ in range(count)]
+    for item, mean, before in zip(layer, means, room):
+        centres[item] = mean + before
+
+
+def _room_before(layer: Sequence[int], extents: Sequence[tuple[int, int]]) -> list[float]:
+    """How far each item's middle is at least from the first one's."""
+    room = [0.0] * len(layer)
+    for k, (last, item) in enumerate(pairwise(layer), 1):
+        both_boxes = extents[last][1] and extents[item][1]
+        widths = extents[last][0] + extents[item][0]
+        room[k] = room[k - 1] + widths / 2 + (CHANNEL / 2 if both_boxes else LANE)
+    return room
 
 
 def _stacked(
     picture: Picture, layers: Layers, extents: Sequence[tuple[int, int]], centres: Sequence[float]
-) -> tuple[list[Place], list[int]]:
+) -> tuple[list[Rectangle], list[int]]:
     """Every box's place, and the upper edge of every layer, with the end of the last."""
-    places: dict[int, Place] = {}
+    places: dict[int, Rectangle] = {}
     tops, y = [], GAP
     for layer in layers:
         tops.append(y)
@@ -173,7 +188,7 @@ def _stacked(
         for item in layer:
             if item < len(picture.boxes):
                 w, h = extents[item]
-                places[item] = Place(round(centres[item] - w / 2), y + (height - h) // 2, w, h)
+                places[item] = Rectangle(round(centres[item] - w / 2), y + (height - h) // 2, w, h)
         y += height + GAP
     tops.append(y - GAP)
     return [places[box] for box in range(len(picture.boxes))], tops
@@ -183,33 +198,49 @@ def _routes(
     picture: Picture,
     depth: Sequence[int],
     chains: Sequence[list[int] | None],
-    places: Sequence[Place],
+    places: Sequence[Rectangle],
     centres: Sequence[float],
     tops: Sequence[int],
 ) -> tuple[list[Route], int]:
     """Each arrow from the lower edge of its source to the upper edge of its target, and the picture's width."""
-    width = round(max(max(place.right for place in places), max(centres) + LANE)) + CHANNEL // 2
+    edge = max(place.right for place in places)
+    width = round(max(edge, max(centres) + LANE)) + CHANNEL // 2
+
     routes: list[Route] = []
-    for k, arrow in enumerate(picture.arrows):
+    for arrow, chain in zip(picture.arrows, chains):
         a, b = places[arrow.source], places[arrow.target]
-        chain = chains[k]
         if chain is None:
-            routes.append(
-                (
-                    (a.right, a.middle[1]),
-                    (width, a.middle[1]),
-                    (width, b.middle[1]),
-                    (b.right, b.middle[1]),
-                )
-            )
+            routes.append(_in_lane(a, b, width))
             width += LANE
-            continue
-        corners = [(a.middle[0], a.bottom)]
-        for layer, item in enumerate(chain[1:], depth[arrow.source] + 1):
-            x = b.middle[0] if item == arrow.target else round(centres[item])
-            if x != corners[-1][0]:
-                turn = tops[layer] - GAP // 2
-                corners += [(corners[-1][0], turn), (x, turn)]
-        corners.append((b.middle[0], b.y))
-        routes.append(tuple(corners))
+        else:
+            tops_below = tops[depth[arrow.source] + 1 :]
+            routes.append(_down_the_chain(chain, a, b, centres, tops_below))
     return routes, width + CHANNEL // 2
+
+
+def _in_lane(a: Rectangle, b: Rectangle, lane: int) -> Route:
+    """Out to a lane at the right, and back."""
+    start, end = a.middle[1], b.middle[1]
+    return ((a.right, start), (lane, start), (lane, end), (b.right, end))
+
+
+def _down_the_chain(
+    chain: Sequence[int],
+    a: Rectangle,
+    b: Rectangle,
+    centres: Sequence[float],
+    tops: Sequence[int],
+) -> Route:
+    """From layer to layer, through the middles of the stand-ins; ``tops`` are those of the layers below the first."""
+    x = a.middle[0]
+    corners = [(x, a.bottom)]
+    target = chain[-1]
+    for item, top in zip(chain[1:], tops):
+        next_x = b.middle[0] if item == target else round(centres[item])
+        if next_x != x:
+            turn = top - GAP // 2
+            corners += [(x, turn), (next_x, turn)]
+            x = next_x
+
+    corners.append((b.middle[0], b.y))
+    return tuple(corners)

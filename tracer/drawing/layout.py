@@ -1,90 +1,17 @@
-"""Where the boxes of a picture stand and how its arrows run, in pixels; no two boxes overlap.
+"""Where the boxes of a picture stand and how its arrows run; no two boxes overlap.
 
 A network that goes down to one coarsest resolution and comes up again is drawn as a U; any other in layers.
 """
 
 from __future__ import annotations
 
-from math import log2, prod
-from typing import NamedTuple
-
-from tracer.drawing.picture import Box, Picture
-
-GAP = 26
-"""Between boxes that stand one above the other."""
-
-CHANNEL = 64
-"""Between columns, where arrows turn."""
-
-CHARACTER = 7
-"""An upper bound of a letter's mean width, at the size that names are written in."""
-
-WIDEST, NARROWEST = 240, 132
-
-
-class Place(NamedTuple):
-    """A box's rectangle."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-    @property
-    def middle(self) -> tuple[int, int]:
-        """Its centre."""
-        return self.x + self.width // 2, self.y + self.height // 2
-
-    @property
-    def right(self) -> int:
-        """Its right edge."""
-        return self.x + self.width
-
-    @property
-    def bottom(self) -> int:
-        """Its lower edge."""
-        return self.y + self.height
-
-
-Route = tuple[tuple[int, int], ...]
-"""The corners of an arrow, from the source's edge to the target's."""
-
-
-class Layout(NamedTuple):
-    """A picture, placed."""
-
-    width: int
-    height: int
-    places: list[Place]
-    """One for each box."""
-    routes: list[Route]
-    """One for each arrow."""
-
-
-def extent(box: Box) -> tuple[int, int]:
-    """Width and height of a box: more channels are wider, more positions are higher, both by the logarithm."""
-    shape = box.shape or ()
-    channels = shape[1] if len(shape) > 1 else 1
-    positions = prod(shape[2:]) if len(shape) > 2 else 1
-    width = NARROWEST + 9 * log2(max(channels, 1))
-    text = (
-        CHARACTER
-        * max(len(box.name) + 2, len(box.op), 3 * len(shape) + sum(len(str(n)) for n in shape))
-        + 24
-    )
-    height = 50 + min(1.8 * log2(max(positions, 1)), 36)
-    return _even(min(max(width, min(text, WIDEST)), WIDEST)), _even(height)
-
-
-def _even(n: float) -> int:
-    """Rounded down to an even number, so that middles are whole."""
-    return int(n) // 2 * 2
+from tracer.drawing.layers import in_layers
+from tracer.drawing.picture import Picture
+from tracer.drawing.placed import Layout
+from tracer.drawing.u_shape import in_a_u, sides
 
 
 def layout(picture: Picture) -> Layout:
     """Place a picture."""
-    from tracer.drawing.layers import in_layers
-    from tracer.drawing.u_shape import in_a_u, sides
-
     found = sides(picture)
     return in_layers(picture) if found is None else in_a_u(picture, found)

@@ -81,38 +81,51 @@ def picture(trace: Trace, found: Sequence[Diagnostic] = (), depth: int | None = 
     network = trace.network
     members = groups(network, depth)
     box_of = {node.index: number for number, nodes in enumerate(members.values()) for node in nodes}
-    said = _by_box(network, found, box_of)
+    problems = _by_box(network, found, box_of)
     strides = [_stride(own) for own in grids(trace)]
     outputs = {node.index for node in network.outputs.values()}
-    boxes = tuple(
-        Box(
+
+    boxes = []
+    for number, (name, nodes) in enumerate(members.items()):
+        last = nodes[-1]
+        box = Box(
             name=name,
             op=label(nodes, name),
-            section=nodes[-1].section,
+            section=last.section,
             kind=_kind(nodes, strides),
             nodes=tuple(node.index for node in nodes),
-            shape=trace.by_index[nodes[-1].index],
-            stride=strides[nodes[-1].index],
+            shape=trace.by_index[last.index],
+            stride=strides[last.index],
             output=any(node.index in outputs for node in nodes),
-            problems=tuple(said.get(number, ())),
+            problems=tuple(problems.get(number, ())),
         )
-        for number, (name, nodes) in enumerate(members.items())
-    )
-    wrong = {node.index for node in network.nodes if trace.is_refused(node)}
-    return Picture(network.name or "network", boxes, tuple(_arrows(trace, box_of, wrong)))
+        boxes.append(box)
+
+    return Picture(network.name or "network", tuple(boxes), tuple(_arrows(trace, box_of)))
 
 
-def _arrows(trace: Trace, box_of: dict[int, int], wrong: set[int]) -> Iterable[Arrow]:
+def _arrows(trace: Trace, box_of: dict[int, int]) -> Iterable[Arrow]:
+    """Every map that one box hands to another, once for each reader and argument."""
     seen: set[tuple[int, int, str | None]] = set()
     for node in trace.network.nodes:
-        for argument, source in (*((None, s) for s in node.inputs), *node.operands.items()):
+        read: list[tuple[str | None, Node]] = [(None, source) for source in node.inputs]
+        read += node.operands.items()
+
+        for argument, source in read:
             key = (source.index, node.index, argument)
-            a, b = box_of[source.index], box_of[node.index]
-            if a == b or key in seen:
+            is_inside = box_of[source.index] == box_of[node.index]
+            if is_inside or key in seen:
                 continue
             seen.add(key)
-            shape = trace.by_index[source.index]
-            yield Arrow(a, b, source.index, node.index, argument, shape, node.index in wrong)
+            yield Arrow(
+                source=box_of[source.index],
+                target=box_of[node.index],
+                node=source.index,
+                reader=node.index,
+                argument=argument,
+                shape=trace.by_index[source.index],
+                wrong=trace.is_refused(node),
+            )
 
 
 def _by_box(
@@ -145,14 +158,22 @@ def _stride(own: Grids | None) -> Fraction | None:
 
 
 def _kind(nodes: list[Node], strides: Sequence[Fraction | None]) -> Kind:
+    """What a box does to its map, by the stride that comes in first and the one that goes out."""
     first, last = nodes[0], nodes[-1]
     if first.is_input:
         return "input"
-    if len(nodes) == 1 and isinstance(last.op, Merge) and len(last.inputs) > 1:
+
+    if len(nodes) == 1 and _is_merge(last):
         return "merge"
-    before = [strides[source.index] for source in first.inputs]
-    known = [stride for stride in before if stride is not None]
+
+    incoming = [strides[source.index] for source in first.inputs]
+    before = next((stride for stride in incoming if stride is not None), None)
     after = strides[last.index]
-    if not known or after is None or after == known[0]:
+    if before is None or after is None or after == before:
         return "level"
-    return "down" if after > known[0] else "up"
+    return "down" if after > before else "up"
+
+
+def _is_merge(node: Node) -> bool:
+    """It joins several maps; a merge of one input hands it on."""
+    return isinstance(node.op, Merge) and len(node.inputs) > 1

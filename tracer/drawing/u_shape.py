@@ -6,11 +6,12 @@ Maps of one stride stand in one band, as in the figure of Ronneberger, Fischer, 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from typing import NamedTuple
 
-from tracer.drawing.layout import CHANNEL, GAP, Layout, Place, Route, extent
 from tracer.drawing.picture import Picture
+from tracer.drawing.placed import CHANNEL, GAP, Layout, Rectangle, Route, extent
 
 LEFT, BETWEEN, RIGHT, BOTTOM = range(4)
 
@@ -32,29 +33,35 @@ def sides(picture: Picture) -> list[Side] | None:
     bottom = {i for i, stride in enumerate(strides) if stride == coarsest}
     if coarsest <= min(strides) or 0 in bottom:
         return None
+
     above = _reached(picture, bottom, forward=False) - bottom
     below = _reached(picture, bottom, forward=True) - bottom
-    if not above or not below or above & below or not any(strides[i] < coarsest for i in below):
+    comes_up_again = any(strides[i] < coarsest for i in below)
+    if not above or above & below or not comes_up_again:
         return None
-    side_of = [
-        LEFT if i in above else RIGHT if i in below else BETWEEN for i in range(len(strides))
-    ]
-    for i in bottom:
-        side_of[i] = BOTTOM
-    return list(zip(side_of, strides))
+
+    side_of = dict.fromkeys(range(len(strides)), BETWEEN)
+    side_of |= dict.fromkeys(above, LEFT)
+    side_of |= dict.fromkeys(below, RIGHT)
+    side_of |= dict.fromkeys(bottom, BOTTOM)
+    return [(side_of[i], stride) for i, stride in enumerate(strides)]
 
 
 def _strides(picture: Picture) -> list[Fraction]:
     """Every box's stride; where a map lies on no grid, its first input's."""
-    found: list[Fraction] = []
-    first: dict[int, int] = {}
+    first_input: dict[int, int] = {}
     for arrow in picture.arrows:
         if arrow.argument is None and arrow.source < arrow.target:
-            first.setdefault(arrow.target, arrow.source)
+            first_input.setdefault(arrow.target, arrow.source)
+
+    found: list[Fraction] = []
     for i, box in enumerate(picture.boxes):
-        found.append(
-            box.stride if box.stride is not None else found[first[i]] if i in first else Fraction(1)
-        )
+        if box.stride is not None:
+            found.append(box.stride)
+        elif i in first_input:
+            found.append(found[first_input[i]])
+        else:
+            found.append(Fraction(1))
     return found
 
 
@@ -87,8 +94,11 @@ def in_a_u(picture: Picture, found: Sequence[Side]) -> Layout:
     )
 
 
-Cells = dict[Side, list[list[int]]]
-"""The boxes of a side and stride: rows of boxes that stand beside each other."""
+Rows = list[list[int]]
+"""Rows of boxes that stand beside each other."""
+
+Cells = dict[Side, Rows]
+"""The boxes of every side and stride."""
 
 
 def _cells(picture: Picture, found: Sequence[Side]) -> Cells:
@@ -109,109 +119,195 @@ def _cells(picture: Picture, found: Sequence[Side]) -> Cells:
     return cells
 
 
-def _placed(picture: Picture, cells: Cells, found: Sequence[Side]) -> list[Place]:
-    extents = [extent(box) for box in picture.boxes]
-    pitch = max(height for _, height in extents) + GAP
-    room = max(width for width, _ in extents)
-    column = room + CHANNEL
-    counts = [0, 0, 0]
-    for (side, _), rows in cells.items():
-        if side == BETWEEN:
-            counts[side] = max(counts[side], len(rows))
-        elif side != BOTTOM:
-            counts[side] = max(counts[side], *map(len, rows))
-    at_bottom = max(
-        (len(row) for (side, _), rows in cells.items() if side == BOTTOM for row in rows), default=1
-    )
-    counts[BETWEEN] = max(counts[BETWEEN], at_bottom)
-    starts = [
-        CHANNEL,
-        CHANNEL + counts[LEFT] * column,
-        CHANNEL + (counts[LEFT] + counts[BETWEEN]) * column,
-    ]
+class _Band(NamedTuple):
+    """The boxes of one stride by their sides, each in rows, the one that is read first at the front."""
 
-    def placed(i: int, x: int, row: int) -> Place:
-        width, height = extents[i]
-        return Place(
-            x + (column - CHANNEL - width) // 2,
-            row * pitch + GAP + (pitch - GAP - height) // 2,
-            width,
-            height,
+    left: Rows
+    between: Rows
+    right: Rows
+    bottom: Rows
+
+    @property
+    def height(self) -> int:
+        """Its rows, those of the bottom not counted."""
+        return max(len(self.left), len(self.right), widest(self.between))
+
+
+def widest(rows: Rows) -> int:
+    """The most boxes that stand beside each other."""
+    return max(map(len, rows), default=0)
+
+
+class _Columns(NamedTuple):
+    """Where the columns of boxes are, and how far apart columns and rows are, in pixels."""
+
+    between: int
+    """The left edge of the columns between the sides."""
+    right: int
+    """The left edge of the decoder's columns."""
+    width: int
+    pitch: int
+
+    def rectangle(self, x: int, row: int, extent: tuple[int, int]) -> Rectangle:
+        """A box in the middle of its cell; ``x`` is the cell's left edge."""
+        width, height = extent
+        return Rectangle(
+            x=x + (self.width - CHANNEL - width) // 2,
+            y=row * self.pitch + GAP + (self.pitch - GAP - height) // 2,
+            width=width,
+            height=height,
         )
 
-    places: dict[int, Place] = {}
+
+def _columns(cells: Cells, extents: Sequence[tuple[int, int]]) -> _Columns:
+    """Room for the widest box in every column, and for the highest in every row."""
+    width = max(width for width, _ in extents) + CHANNEL
+    pitch = max(height for _, height in extents) + GAP
+
+    left, between = 0, 1
+    for (side, _), rows in cells.items():
+        if side == LEFT:
+            left = max(left, widest(rows))
+        elif side == BETWEEN:
+            # Nested decoders go on to the right, so that their rows are columns.
+            between = max(between, len(rows))
+        elif side == BOTTOM:
+            between = max(between, widest(rows))
+
+    start = CHANNEL + left * width
+    return _Columns(between=start, right=start + between * width, width=width, pitch=pitch)
+
+
+def _placed(picture: Picture, cells: Cells, found: Sequence[Side]) -> list[Rectangle]:
+    """The rectangle of every box: bands of one stride below each other, the finest at the top."""
+    extents = [extent(box) for box in picture.boxes]
+    columns = _columns(cells, extents)
+
+    places: dict[int, Rectangle] = {}
     top = 0
     for stride in sorted({stride for _, stride in found}):
-        here = {side: cells.get((side, stride), []) for side in (LEFT, BETWEEN, RIGHT, BOTTOM)}
-        beside = max((len(row) for row in here[BETWEEN]), default=0)
-        height = max(len(here[LEFT]), len(here[RIGHT]), beside)
-        right_from = height - len(here[RIGHT])
-        left_from = _level_with_merge(picture, here[LEFT], here[RIGHT], height, right_from)
-        for r, row in enumerate(here[LEFT]):
-            for c, i in enumerate(row):
-                places[i] = placed(i, starts[BETWEEN] - (c + 1) * column, top + left_from + r)
-        for r, row in enumerate(here[RIGHT]):
-            for c, i in enumerate(row):
-                places[i] = placed(i, starts[RIGHT] + c * column, top + height - 1 - r)
-        for c, row in enumerate(here[BETWEEN]):
-            for r, i in enumerate(row):
-                places[i] = placed(i, starts[BETWEEN] + c * column, top + height - len(row) + r)
-        for r, row in enumerate(here[BOTTOM]):
-            left = starts[BETWEEN] + (counts[BETWEEN] - len(row)) * column // 2
-            for c, i in enumerate(row):
-                places[i] = placed(i, left + c * column, top + height + r)
-        top += height + len(here[BOTTOM])
+        sides_of_band = (cells.get((side, stride), []) for side in (LEFT, BETWEEN, RIGHT, BOTTOM))
+        band = _Band(*sides_of_band)
+        for box, x, row in _spots(picture, band, columns):
+            places[box] = columns.rectangle(x, top + row, extents[box])
+        top += band.height + len(band.bottom)
     return [places[i] for i in range(len(picture.boxes))]
 
 
-def _level_with_merge(
-    picture: Picture,
-    left: Sequence[Sequence[int]],
-    right: Sequence[Sequence[int]],
-    height: int,
-    right_from: int,
-) -> int:
-    """How far down the left side's rows begin, so that a skip and its merge stand at one height where there is room."""
-    row_left = {i: r for r, row in enumerate(left) for i in row}
-    row_right = {i: right_from + len(right) - 1 - r for r, row in enumerate(right) for i in row}
+def _spots(picture: Picture, band: _Band, columns: _Columns) -> Iterator[tuple[int, int, int]]:
+    """Every box of a band, with the left edge of its cell and its row in the band."""
+    height, width = band.height, columns.width
+
+    # The encoder reads downwards, and its columns go on to the left.
+    first = _level_with_merge(picture, band)
+    for row, boxes in enumerate(band.left, first):
+        for column, box in enumerate(boxes, 1):
+            yield box, columns.between - column * width, row
+
+    # The decoder reads upwards.
+    for row, boxes in enumerate(band.right, 1):
+        for column, box in enumerate(boxes):
+            yield box, columns.right + column * width, height - row
+
+    for column, boxes in enumerate(band.between):
+        for row, box in enumerate(boxes, height - len(boxes)):
+            yield box, columns.between + column * width, row
+
+    # The bottom stands in the middle between the sides.
+    room = columns.right - columns.between
+    for row, boxes in enumerate(band.bottom, height):
+        start = columns.between + (room - len(boxes) * width) // 2
+        for column, box in enumerate(boxes):
+            yield box, start + column * width, row
+
+
+def _level_with_merge(picture: Picture, band: _Band) -> int:
+    """The row in which the left side begins: a skip and its merge are at one height where there is room."""
+    room = band.height - len(band.left)
+    row_left = {i: row for row, boxes in enumerate(band.left) for i in boxes}
+    row_right = {i: band.height - row for row, boxes in enumerate(band.right, 1) for i in boxes}
     for arrow in picture.arrows:
         if arrow.source in row_left and arrow.target in row_right:
-            return min(max(row_right[arrow.target] - row_left[arrow.source], 0), height - len(left))
-    return height - len(left)
+            wanted = row_right[arrow.target] - row_left[arrow.source]
+            return min(max(wanted, 0), room)
+    return room
 
 
-def _routes(picture: Picture, places: Sequence[Place], found: Sequence[Side]) -> list[Route]:
+def _routes(picture: Picture, places: Sequence[Rectangle], found: Sequence[Side]) -> list[Route]:
+    """The corners of every arrow."""
     lanes: dict[int, int] = defaultdict(int)
     routes: list[Route] = []
     for arrow in picture.arrows:
-        a, b = places[arrow.source], places[arrow.target]
-        (ax, ay), (bx, by) = a.middle, b.middle
-        down = b.y >= a.bottom
-        side_a, side_b = found[arrow.source][0], found[arrow.target][0]
-        if ax // 8 == bx // 8 or (
-            side_a == side_b != BETWEEN and abs(ax - bx) < (a.width + b.width) // 2
-        ):
-            routes.append(_in_column(places, a, b, down, lanes))
-        elif (
-            side_b == BOTTOM
-            and side_a == LEFT
-            and down
-            and _free(places, (ax, a.bottom), (ax, by), (a, b))
-        ):
-            routes.append(((ax, a.bottom), (ax, by), (b.x, by)))
-        elif (
-            side_a == BOTTOM
-            and side_b == RIGHT
-            and not down
-            and _free(places, (bx, ay), (bx, b.bottom), (a, b))
-        ):
-            routes.append(((a.right, ay), (bx, ay), (bx, b.bottom)))
-        elif bx > ax:
-            routes.append(_across(places, a, b, lanes))
+        ends = _Ends(
+            places[arrow.source],
+            places[arrow.target],
+            found[arrow.source][0],
+            found[arrow.target][0],
+        )
+        if _is_in_column(ends):
+            route = _in_column(places, ends, lanes)
         else:
-            turn = a.x - CHANNEL // 4 - _lane(lanes, a.x)
-            routes.append(((a.x, ay), (turn, ay), (turn, by), (b.right, by)))
+            route = (
+                _into_the_bottom(places, ends)
+                or _out_of_the_bottom(places, ends)
+                or _beside(places, ends, lanes)
+            )
+        routes.append(route)
     return routes
+
+
+class _Ends(NamedTuple):
+    """The boxes that an arrow joins, and on which sides they are."""
+
+    a: Rectangle
+    b: Rectangle
+    side_a: int
+    side_b: int
+
+    @property
+    def is_down(self) -> bool:
+        """The second box is below the first."""
+        return self.b.y >= self.a.bottom
+
+
+def _is_in_column(ends: _Ends) -> bool:
+    """The boxes are one above the other."""
+    a, b = ends.a, ends.b
+    if a.middle[0] // 8 == b.middle[0] // 8:
+        return True
+    distance = abs(a.middle[0] - b.middle[0])
+    is_one_side = ends.side_a == ends.side_b != BETWEEN
+    return is_one_side and distance < (a.width + b.width) // 2
+
+
+def _into_the_bottom(places: Sequence[Rectangle], ends: _Ends) -> Route | None:
+    """Down from the encoder and in from the left; None where something is in the way."""
+    a, b = ends.a, ends.b
+    if not (ends.side_a == LEFT and ends.side_b == BOTTOM and ends.is_down):
+        return None
+    corner = (a.middle[0], b.middle[1])
+    start = (a.middle[0], a.bottom)
+    return (start, corner, (b.x, b.middle[1])) if _free(places, start, corner, (a, b)) else None
+
+
+def _out_of_the_bottom(places: Sequence[Rectangle], ends: _Ends) -> Route | None:
+    """Out to the right and up to the decoder; None where something is in the way."""
+    a, b = ends.a, ends.b
+    if not (ends.side_a == BOTTOM and ends.side_b == RIGHT and not ends.is_down):
+        return None
+    corner = (b.middle[0], a.middle[1])
+    end = (b.middle[0], b.bottom)
+    return ((a.right, a.middle[1]), corner, end) if _free(places, corner, end, (a, b)) else None
+
+
+def _beside(places: Sequence[Rectangle], ends: _Ends, lanes: dict[int, int]) -> Route:
+    """To a box further right, or back to one further left."""
+    a, b = ends.a, ends.b
+    if b.middle[0] > a.middle[0]:
+        return _across(places, a, b, lanes)
+    turn = a.x - CHANNEL // 4 - _lane(lanes, a.x)
+    start, end = a.middle[1], b.middle[1]
+    return ((a.x, start), (turn, start), (turn, end), (b.right, end))
 
 
 def _lane(lanes: dict[int, int], x: int) -> int:
@@ -220,15 +316,16 @@ def _lane(lanes: dict[int, int], x: int) -> int:
     return lanes[x] % 6 * LANE
 
 
-def _in_column(
-    places: Sequence[Place], a: Place, b: Place, down: bool, lanes: dict[int, int]
-) -> Route:
-    """Between boxes one above the other: straight, or around what stands between them."""
-    start, end = (a.bottom, b.y) if down else (a.y, b.bottom)
+def _in_column(places: Sequence[Rectangle], ends: _Ends, lanes: dict[int, int]) -> Route:
+    """Between boxes one above the other: straight, or around what is between them."""
+    a, b = ends.a, ends.b
+    start, end = (a.bottom, b.y) if ends.is_down else (a.y, b.bottom)
     x = b.middle[0]
-    if _free(places, (x, start), (x, end), (a, b)) and a.x <= x <= a.right:
+    if a.x <= x <= a.right and _free(places, (x, start), (x, end), (a, b)):
         return ((x, start), (x, end))
-    side = max(p.right for p in places if p.x <= max(a.right, b.right) and p.right >= min(a.x, b.x))
+
+    left, right = min(a.x, b.x), max(a.right, b.right)
+    side = max(p.right for p in places if p.x <= right and p.right >= left)
     turn = side + CHANNEL // 8 + _lane(lanes, side)
     return (
         (a.right, a.middle[1]),
@@ -238,7 +335,9 @@ def _in_column(
     )
 
 
-def _across(places: Sequence[Place], a: Place, b: Place, lanes: dict[int, int]) -> Route:
+def _across(
+    places: Sequence[Rectangle], a: Rectangle, b: Rectangle, lanes: dict[int, int]
+) -> Route:
     """From a box to one further right: level where nothing stands between, else above what does."""
     ay, by = a.middle[1], b.middle[1]
     turn = b.x - CHANNEL // 4 - _lane(lanes, b.x)
@@ -252,11 +351,17 @@ def _across(places: Sequence[Place], a: Place, b: Place, lanes: dict[int, int]) 
 
 
 def _free(
-    places: Sequence[Place], start: tuple[int, int], end: tuple[int, int], ends: tuple[Place, Place]
+    places: Sequence[Rectangle],
+    start: tuple[int, int],
+    end: tuple[int, int],
+    ends: tuple[Rectangle, Rectangle],
 ) -> bool:
-    """Whether a level or upright line crosses no box but those at its ends."""
-    (x1, x2), (y1, y2) = sorted((start[0], end[0])), sorted((start[1], end[1]))
-    return not any(
-        p.x <= x2 and p.right >= x1 and p.y <= y2 and p.bottom >= y1 and p not in ends
-        for p in places
-    )
+    """A level or upright line crosses no box but those at its ends."""
+    x1, x2 = sorted((start[0], end[0]))
+    y1, y2 = sorted((start[1], end[1]))
+    for p in places:
+        is_across = p.x <= x2 and p.right >= x1
+        is_level = p.y <= y2 and p.bottom >= y1
+        if is_across and is_level and p not in ends:
+            return False
+    return True

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from html import escape
 
 from tracer.diagnostics import legible, printable, shortened
-from tracer.drawing.layout import CHARACTER, Layout, Place, Route, layout
+from tracer.drawing.layout import layout
 from tracer.drawing.picture import Arrow, Box, Picture
+from tracer.drawing.placed import CHARACTER, Layout, Rectangle, Route
 
 LIGHT = {
     "ground": "#ffffff",
@@ -126,7 +127,7 @@ def drawn(picture: Picture, placed: Layout) -> str:
     return "".join(("<g>\n", *arrows, "</g>\n<g>\n", *boxes, "</g>\n"))
 
 
-def _box(number: int, box: Box, place: Place) -> str:
+def _box(number: int, box: Box, place: Rectangle) -> str:
     x, y, width, height = place
     middle = x + width // 2
     classes = f"box {box.kind}{' wrong' if box.wrong else ''}{' output' if box.output else ''}"
