@@ -135,33 +135,52 @@ def headline(found: Comparison) -> str:
             return f"{label} does not load, so only findings are compared: {_findings_text(found) or 'the same ones'}"
     if not found.differs:
         return "no difference"
-    counts = [
-        (len(found.added), "added"),
-        (len(found.removed), "removed"),
-        (len(found.renamed), "renamed"),
-        (len(found.changed), "changed"),
-    ]
-    told = [f"{n} {word}" for n, word in counts if n]
-    parts = [f"nodes: {', '.join(told)}"] if told else []
-    parts += [
-        f"{title(t.what)} {signed(t)}" for t in found.totals if t.difference and t.what != "nodes"
-    ]
-    for sort in ("params", "symbols", "outputs", "autos"):
-        n = len(getattr(found, sort))
-        parts += [f"{n} declared {sort if n > 1 else sort[:-1]}"] if n else []
+
+    parts = [*_counted_nodes(found), *_changed_totals(found), *_changed_declarations(found)]
     if found.sizes or found.ties:
         parts.append("other sizes work")
     findings = _findings_text(found)
     return "; ".join([*parts, findings] if findings else parts)
 
 
+def _counted_nodes(found: Comparison) -> Iterable[str]:
+    counts = {
+        "added": len(found.added),
+        "removed": len(found.removed),
+        "renamed": len(found.renamed),
+        "changed": len(found.changed),
+    }
+    words = [f"{n} {word}" for word, n in counts.items() if n]
+    if words:
+        yield f"nodes: {', '.join(words)}"
+
+
+def _changed_totals(found: Comparison) -> Iterable[str]:
+    for t in found.totals:
+        if t.difference and t.what != "nodes":
+            yield f"{title(t.what)} {signed(t)}"
+
+
+def _changed_declarations(found: Comparison) -> Iterable[str]:
+    declared = {
+        "param": found.params,
+        "symbol": found.symbols,
+        "output": found.outputs,
+        "auto": found.autos,
+    }
+    for kind, entries in declared.items():
+        if entries:
+            yield f"{len(entries)} declared {kind}{'s' if len(entries) > 1 else ''}"
+
+
 def _findings_text(found: Comparison) -> str:
+    """``1 new error, 2 warnings gone``; empty where neither network has findings of its own."""
     parts = []
-    for word, findings in (("new", found.found), ("gone", found.gone)):
+    for findings, pattern in ((found.found, "{} new {}"), (found.gone, "{} {} gone")):
         for severity in ("error", "warning"):
             n = sum(d.severity == severity for d in findings)
-            kind = severity if n == 1 else f"{severity}s"
-            parts += [f"{n} new {kind}" if word == "new" else f"{n} {kind} gone"] if n else []
+            if n:
+                parts.append(pattern.format(n, severity if n == 1 else f"{severity}s"))
     return ", ".join(parts)
 
 
@@ -223,9 +242,8 @@ def node_cells(change: NodeChange, costs: Sequence[str]) -> list[str]:
             cells["shape"] = f"{shape_text(d.old)} → {shape_text(d.new)}"
         elif d.what in cells:
             old, new = both(d.what, *[None if n is msgspec.UNSET else n for n in (d.old, d.new)])
-            cells[d.what] = (
-                f"{old} → {new}" if d.old or d.new else ""
-            )  # of no shape there is no cost
+            # Of no shape there is no cost.
+            cells[d.what] = f"{old} → {new}" if d.old or d.new else ""
         elif d.what == "operation":
             words.append(f"{d.old} → {d.new}")
         else:
@@ -337,31 +355,39 @@ def finding_text(d: Diagnostic) -> str:
 
 
 def _tables(found: Comparison) -> Iterable[Table]:
+    """What differs, each kind in a table of its own."""
     totals = [t for t in found.totals if t.old != t.new]
     if totals:
         grid = _grid("total", "old", "new", "difference", right=("old", "new", "difference"))
         for t in totals:
             _row(grid, title(t.what), *both(t.what, t.old, t.new), signed(t))
         yield grid
+
     costs = node_costs(found)
     rows = list(node_rows(found, costs))
     if rows:
-        filled = [i for i in range(1 + 1 + len(costs)) if any(cells[i] for _, _, cells in rows)]
-        heads = ["change", "shape", *(title(cost) for cost in costs)]
-        grid = _grid("", "node", *[heads[i] for i in filled], right=heads[2:])
-        for mark, name, cells in rows:
-            _row(grid, mark, name, *[cells[i] for i in filled], style=MARKS[mark])
-        yield grid
+        yield _nodes_table(rows, costs)
     if values := value_rows(found):
-        grid = _grid("", "name", "old", "new")
-        for row in values:
-            _row(grid, *row)
-        yield grid
+        yield _table(("", "name", "old", "new"), values)
     if sets := set_rows(found):
-        grid = _grid("axis", "set", "old", "new", "gained", "lost")
-        for cells in sets:
-            _row(grid, *cells)
-        yield grid
+        yield _table(("axis", "set", "old", "new", "gained", "lost"), sets)
+
+
+def _nodes_table(rows: Sequence[NodeRow], costs: Sequence[str]) -> Table:
+    """The nodes that differ; a column in which nothing stands is left out."""
+    heads = ["change", "shape", *map(title, costs)]
+    filled = [i for i in range(len(heads)) if any(cells[i] for _, _, cells in rows)]
+    grid = _grid("", "node", *[heads[i] for i in filled], right=heads[2:])
+    for mark, name, cells in rows:
+        _row(grid, mark, name, *[cells[i] for i in filled], style=MARKS[mark])
+    return grid
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    grid = _grid(*heads)
+    for row in rows:
+        _row(grid, *row)
+    return grid
 
 
 def _grid(*heads: str, right: Sequence[str] = ()) -> Table:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from tracer.diagnostics import printable
 from tracer.drawing.picture import Box, Picture
 from tracer.views.svg import LIGHT, shape_text
@@ -9,34 +11,40 @@ from tracer.views.svg import LIGHT, shape_text
 
 def mermaid(picture: Picture) -> str:
     """The picture as the text of a flowchart. Names become entities where mermaid would read them as markup."""
-    lines = ["flowchart TD"]
-    section = ""
-    for number, box in enumerate(picture.boxes):
-        if box.section != section:
-            if section:
-                lines.append("  end")
-            section = box.section
-            if section:
-                lines.append(f'  subgraph {section}["{section}"]')
-        lines.append(f'    n{number}["{_label(box)}"]')
-    if section:
-        lines.append("  end")
-    wrong = [n for n, arrow in enumerate(picture.arrows) if arrow.wrong]
+    lines = ["flowchart TD", *_boxes(picture)]
     for arrow in picture.arrows:
         line = "-.->" if arrow.argument else "-->"
         text = f"|{_text(shape_text(arrow.shape))}|" if arrow.wrong else ""
         lines.append(f"  n{arrow.source} {line}{text} n{arrow.target}")
-    failing = [f"n{n}" for n, box in enumerate(picture.boxes) if box.wrong]
-    if failing:
-        lines.append(
-            f"  classDef wrong fill:{LIGHT['wrongfill']},stroke:{LIGHT['wrong']},stroke-width:2px"
-        )
-        lines.append(f"  class {','.join(failing)} wrong")
-    if wrong:
-        lines.append(
-            f"  linkStyle {','.join(map(str, wrong))} stroke:{LIGHT['wrong']},stroke-width:2px"
-        )
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_wrong(picture)]) + "\n"
+
+
+def _boxes(picture: Picture) -> Iterator[str]:
+    """The nodes, in a subgraph for each section."""
+    section = ""
+    for number, box in enumerate(picture.boxes):
+        if box.section != section:
+            if section:
+                yield "  end"
+            section = box.section
+            if section:
+                yield f'  subgraph {section}["{section}"]'
+        yield f'    n{number}["{_label(box)}"]'
+    if section:
+        yield "  end"
+
+
+def _wrong(picture: Picture) -> Iterator[str]:
+    """The styles of what is wrong."""
+    fill, stroke = LIGHT["wrongfill"], LIGHT["wrong"]
+    boxes = [f"n{n}" for n, box in enumerate(picture.boxes) if box.wrong]
+    if boxes:
+        yield f"  classDef wrong fill:{fill},stroke:{stroke},stroke-width:2px"
+        yield f"  class {','.join(boxes)} wrong"
+
+    arrows = [str(n) for n, arrow in enumerate(picture.arrows) if arrow.wrong]
+    if arrows:
+        yield f"  linkStyle {','.join(arrows)} stroke:{stroke},stroke-width:2px"
 
 
 def _label(box: Box) -> str:

@@ -70,34 +70,47 @@ def type_text(hint: Any) -> str:
 
 def page(cls: type[Op]) -> str:
     """An operation's page: what it is for, its arguments, what may be solved or taken from nodes."""
-    documented = next(
-        (c for c in cls.__mro__ if c is not Op and issubclass(c, Op) and c.__doc__), cls
-    )
-    parents = [c for c in cls.__mro__[1:] if issubclass(c, Op) and c is not Op and c.__doc__]
-    lines = [cls.__name__, "", inspect.getdoc(documented) or ""]
-    lines += ["", inspect.getdoc(parents[0]) or ""] if parents else []
     rows = signature(cls)
-    widths = [max(len(row[i]) for row in rows) for i in range(2)] if rows else [0, 0]
-    lines += ["", "Arguments:"] if rows else ["", "No arguments."]
-    lines += [
-        f"  {name.ljust(widths[0])}  {kind.ljust(widths[1])}  {default}"
-        for name, kind, default in rows
-    ]
-    least, most = cls.arity
-    inputs = (
-        str(least)
-        if least == most
-        else f"{least} or more"
-        if most is None
-        else f"{least} to {most}"
-    )
-    lines += ["", f"Inputs: {inputs}"]
+    lines = [cls.__name__, "", *_documentation(cls), "", *_arguments(rows)]
+    lines += ["", f"Inputs: {_inputs(*cls.arity)}"]
+
     names = {row[0] for row in rows}
-    if cls.solvable & names:
-        lines.append(f"May be auto: {', '.join(sorted(cls.solvable & names))}")
+    solvable = sorted(names.intersection(cls.solvable))
+    if solvable:
+        lines.append(f"May be auto: {', '.join(solvable)}")
     if cls.node_fields:
         lines.append(f"May name a node: {', '.join(cls.node_fields)}")
     return "\n".join(lines) + "\n"
+
+
+def _documentation(cls: type[Op]) -> list[str]:
+    """The docstring of an operation, or of the nearest class above it that has one, and that of its family."""
+    operations = [c for c in cls.__mro__ if issubclass(c, Op) and c is not Op]
+    documented = [c for c in operations if c.__doc__]
+    lines = [inspect.getdoc(documented[0] if documented else cls) or ""]
+
+    family = [c for c in documented if c is not cls]
+    if family:
+        lines += ["", inspect.getdoc(family[0]) or ""]
+    return lines
+
+
+def _arguments(rows: list[tuple[str, str, str]]) -> list[str]:
+    """The arguments in columns: name, type, default."""
+    if not rows:
+        return ["No arguments."]
+    name_width, type_width = [max(len(row[i]) for row in rows) for i in range(2)]
+    texts = []
+    for name, kind, default in rows:
+        texts.append(f"  {name.ljust(name_width)}  {kind.ljust(type_width)}  {default}")
+    return ["Arguments:", *texts]
+
+
+def _inputs(least: int, most: int | None) -> str:
+    """How many inputs there may be, in words."""
+    if most is None:
+        return f"{least} or more"
+    return str(least) if least == most else f"{least} to {most}"
 
 
 def listing() -> str:

@@ -78,29 +78,39 @@ def plan_answer(plan: Plan) -> PlanAnswer:
 
 def plan_text(plan: Plan) -> str:
     """What was solved; where nothing serves, which assignment serves which sizes, and the repairs."""
-    lines: list[str] = []
-    if plan.feasible and not plan.assignments:
-        lines.append("nothing to solve: the network closes as it is")
-    elif plan.feasible:
-        lines += [f"{name} = {written(value)}" for name, value in plan.assignments.items()]
-        count = f"about {plan.solutions}" if plan.capped else str(plan.solutions)
-        many = (
-            "the only assignment"
-            if plan.solutions == 1
-            else f"the least-cost one of {count} assignments"
-        )
-        lines.append(f"{many}; distance from torch's defaults: {plan.cost}")
-    if plan.served:
-        lines.append("which values serve which sizes:")
-        for one in plan.served:
-            values = ", ".join(
-                f"{name} {written(value)}" for name, value in one.assignments.items()
-            )
-            sizes = "; ".join(found.written(symbol) for symbol, found in one.sizes.items())
-            lines.append(f"  {sizes}: {values}")
+    lines = [*_solved(plan), *_served(plan)]
     if not plan.feasible:
         lines += _repairs(plan.repairs)
     return "".join(printable(line) + "\n" for line in lines)
+
+
+def _solved(plan: Plan) -> list[str]:
+    """The values that were found, and how many others there are."""
+    if not plan.feasible:
+        return []
+    if not plan.assignments:
+        return ["nothing to solve: the network closes as it is"]
+
+    many = "the only assignment"
+    if plan.solutions != 1:
+        count = f"about {plan.solutions}" if plan.capped else str(plan.solutions)
+        many = f"the least-cost one of {count} assignments"
+    return [
+        *(f"{name} = {written(value)}" for name, value in plan.assignments.items()),
+        f"{many}; distance from torch's defaults: {plan.cost}",
+    ]
+
+
+def _served(plan: Plan) -> list[str]:
+    """Where no assignment serves every promised size: which serves which."""
+    if not plan.served:
+        return []
+    lines = ["which values serve which sizes:"]
+    for one in plan.served:
+        values = ", ".join(f"{name} {written(value)}" for name, value in one.assignments.items())
+        sizes = "; ".join(found.written(symbol) for symbol, found in one.sizes.items())
+        lines.append(f"  {sizes}: {values}")
+    return lines
 
 
 def _repairs(found: list[Repair]) -> list[str]:

@@ -40,36 +40,58 @@ def code(text: str) -> str:
 
 def compare_markdown(found: Comparison) -> str:
     """A headline, the sums, what else differs, and the nodes in a list to unfold."""
-    path = (
-        code(found.b.path)
-        if found.a.path == found.b.path
-        else f"{code(found.a.path)} → {code(found.b.path)}"
-    )
-    lines = [f"**tracer** {path}: {headline(found)}", ""]
+    paths = dict.fromkeys((found.a.path, found.b.path))
+    head = f"**tracer** {' → '.join(map(code, paths))}: {headline(found)}"
     if not found.differs:
-        return lines[0] + "\n"
-    lines += [f"> {code(line)}" for line in remarks(found)] + [""] * bool(remarks(found))
-    if found.a.loaded and found.b.loaded:
-        rows = [[title(t.what), *both(t.what, t.old, t.new), signed(t)] for t in found.totals]
-        lines += _table(("total", "old", "new", "difference"), rows)
+        return head + "\n"
+
+    notes = [f"> {code(line)}" for line in remarks(found)]
+    lines = [head, "", *notes, *([""] if notes else [])]
+    lines += [*_totals(found), *_findings(found), *_sets(found), *_values(found), *_nodes(found)]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _totals(found: Comparison) -> list[str]:
+    if not (found.a.loaded and found.b.loaded):
+        return []
+    rows = [[title(t.what), *both(t.what, t.old, t.new), signed(t)] for t in found.totals]
+    return _table(("total", "old", "new", "difference"), rows)
+
+
+def _findings(found: Comparison) -> list[str]:
+    lines = []
     for word, findings in (("new", found.found), ("gone", found.gone)):
         if findings:
             lines += _limited([f"- {word}: {code(finding_text(d))}" for d in findings], "")
-    if sets := set_rows(found):
-        lines += _table(
-            ("axis", "set", "old", "new", "gained", "lost"), [[*map(code, cells)] for cells in sets]
-        )
-    if values := value_rows(found):
-        rows = [[kind, *map(code, cells)] for kind, *cells in values]
-        lines += _table(("", "name", "old", "new"), rows)
+    return lines
+
+
+def _sets(found: Comparison) -> list[str]:
+    rows = [[*map(code, cells)] for cells in set_rows(found)]
+    return _table(("axis", "set", "old", "new", "gained", "lost"), rows) if rows else []
+
+
+def _values(found: Comparison) -> list[str]:
+    rows = [[kind, *map(code, cells)] for kind, *cells in value_rows(found)]
+    return _table(("", "name", "old", "new"), rows) if rows else []
+
+
+def _nodes(found: Comparison) -> list[str]:
+    """The nodes that differ, folded until a reader opens them."""
     costs = node_costs(found)
-    nodes = [[mark, code(name), *map(code, cells)] for mark, name, cells in node_rows(found, costs)]
-    if nodes:
-        many = f"{len(nodes)} node{'s' if len(nodes) != 1 else ''}"
-        lines += ["<details>", f"<summary>{many}</summary>", ""]
-        lines += _table(("", "node", "change", "shape", *map(title, costs)), nodes)
-        lines += ["`+` added, `-` removed, `→` renamed, `~` changed", "", "</details>", ""]
-    return "\n".join(lines).rstrip("\n") + "\n"
+    rows = [[mark, code(name), *map(code, cells)] for mark, name, cells in node_rows(found, costs)]
+    if not rows:
+        return []
+    return [
+        "<details>",
+        f"<summary>{len(rows)} node{'s' if len(rows) != 1 else ''}</summary>",
+        "",
+        *_table(("", "node", "change", "shape", *map(title, costs)), rows),
+        "`+` added, `-` removed, `→` renamed, `~` changed",
+        "",
+        "</details>",
+        "",
+    ]
 
 
 def _table(heads: tuple[str, ...], rows: list[list[str]]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -16,6 +16,7 @@ from tracer.views.answers import FORMAT_VERSION
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.table import Table
 
 SETS = ("runs", "lossless", "aligned")
 
@@ -120,38 +121,43 @@ def sizes_table(
     depth: int | None,
 ) -> list[RenderableType]:
     """The sets, what ties them, and the shape of every node over k, for a terminal."""
+    from rich.text import Text
+
+    parts: list[RenderableType] = [_sets_table(net, found, near)]
+    for coupling in found.couplings:
+        names = " and ".join(coupling.symbols)
+        parts.append(Text(printable(f"{names} are tied by {coupling.node}: {coupling.constraint}")))
+
+    table = _forms_table(net, found, forms, depth)
+    return [*parts, table] if table is not None else parts
+
+
+def _sets_table(net: Net, found: WorkingSizes, near: int | None) -> Table:
+    """Every set of every symbol, with the sizes nearest to one where that is wanted."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    sizes = net.network.defaults()
-    shown = "  ".join(f"{symbol}={n}" for symbol, n in sizes.items())
-    title = Text(f"{printable(net.name or net.network.path)}   {shown}".rstrip(), style="bold")
+    sizes = "  ".join(f"{symbol}={n}" for symbol, n in net.network.defaults().items())
+    title = Text(f"{printable(net.name or net.network.path)}   {sizes}".rstrip(), style="bold")
     grid = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     grid.add_column("axis", no_wrap=True)
     grid.add_column("set", no_wrap=True)
     grid.add_column("sizes", overflow="fold")
     if near is not None:
         grid.add_column(f"nearest to {near}")
+
     for symbol, axis in found.axes.items():
-        for i, kind in enumerate(SETS):
+        name = symbol
+        for kind in SETS:
             members: SizeSet = getattr(axis, kind)
-            cells: list[Any] = [
-                symbol if not i else "",
-                kind,
-                Text(members.written(symbol), style="" if members else "red"),
-            ]
-            if near is not None:
-                cells.append(", ".join(map(str, members.nearest(near))))
-            grid.add_row(*cells)
+            text = Text(members.written(symbol), style="" if members else "red")
+            nearest = [] if near is None else [", ".join(map(str, members.nearest(near)))]
+            grid.add_row(name, kind, text, *nearest)
+            name = ""
         if axis.below is not None:
             grid.add_row("", "", f"(known below {axis.below} only: a resize has no period)")
-    parts: list[RenderableType] = [grid]
-    for coupling in found.couplings:
-        names = " and ".join(coupling.symbols)
-        parts.append(Text(printable(f"{names} are tied by {coupling.node}: {coupling.constraint}")))
-    table = _forms_table(net, found, forms, depth)
-    return [*parts, table] if table is not None else parts
+    return grid
 
 
 def _forms_table(

@@ -54,39 +54,45 @@ def plot(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    drawn = {
-        name: [math.nan if n is None else n for n in values] for name, values in measures.items()
-    }
-    first, *others = [
-        name for name, values in drawn.items() if not all(map(math.isnan, values))
-    ] or list(drawn)
-    count = len(drawn[first])
-    step = max(1, -(-count // POINTS))
-    figure = Figure(figsize=(4.6 * max(len(others), 1), 4.2), layout="constrained")
+    drawn = {name: _numbers(values) for name, values in measures.items()}
+    known = [name for name, values in drawn.items() if not all(map(math.isnan, values))]
+    first, *others = known or list(drawn)
+    panels = others or [first]
+
+    figure = Figure(figsize=(4.6 * len(panels), 4.2), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(1, max(len(others), 1), squeeze=False)[0]
-    for panel, name in zip(axes, others or [first]):
-        x, y = drawn[first], drawn[name]
-        panel.scatter(
-            x[::step],
-            y[::step],
-            s=6,
-            color="#9aa7b1",
-            linewidths=0,
-            label="designs",
-            rasterized=True,
-        )
-        panel.scatter(
-            [x[i] for i in best], [y[i] for i in best], s=18, color="#c2410c", label="Pareto front"
-        )
-        for axis, word in ((panel.xaxis, first), (panel.yaxis, name)):
-            direction = "larger is better" if word in larger else "smaller is better"
-            axis.set_label_text(
-                f"{word.replace('_', ' ')}{', bytes' if word in BYTES else ''} ({direction})"
-            )
-            known = [n for n in drawn[word] if not math.isnan(n)]
-            if known and min(known) > 0:
-                axis._set_axes_scale("log")
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for panel, name in zip(axes, panels):
+        _scatter(panel, drawn[first], drawn[name], best)
+        _label(panel.xaxis, first, drawn[first], is_larger_better=first in larger)
+        _label(panel.yaxis, name, drawn[name], is_larger_better=name in larger)
         panel.grid(alpha=0.3)
+
     axes[0].legend(loc="best", frameon=False)
+    # An SVG would carry its date, and differ from run to run.
     figure.savefig(path, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
+
+
+def _numbers(values: Sequence[float | None]) -> list[float]:
+    return [math.nan if n is None else n for n in values]
+
+
+def _scatter(panel: Any, x: Sequence[float], y: Sequence[float], best: Sequence[int]) -> None:
+    """Every row, at most so many as a picture can show, and the best ones above them."""
+    step = max(1, -(-len(x) // POINTS))
+    panel.scatter(
+        x[::step], y[::step], s=6, color="#9aa7b1", linewidths=0, label="designs", rasterized=True
+    )
+    best_x, best_y = [x[i] for i in best], [y[i] for i in best]
+    panel.scatter(best_x, best_y, s=18, color="#c2410c", label="Pareto front")
+
+
+def _label(axis: Any, name: str, values: Sequence[float], *, is_larger_better: bool) -> None:
+    """A measure's name and unit, and which way is better; its scale is logarithmic where all are positive."""
+    unit = ", bytes" if name in BYTES else ""
+    direction = "larger is better" if is_larger_better else "smaller is better"
+    axis.set_label_text(f"{name.replace('_', ' ')}{unit} ({direction})")
+
+    known = [n for n in values if not math.isnan(n)]
+    if known and min(known) > 0:
+        axis._set_axes_scale("log")

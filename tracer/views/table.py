@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,11 +18,14 @@ from tracer.costs.operations import Cost, costs, total
 from tracer.diagnostics import printable
 from tracer.geometry.receptive_field import Field, fields
 from tracer.network.folding import groups, label
+from tracer.network.records import Node
 from tracer.ops.base import written
 from tracer.shapes.trace import Trace
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.table import Table
+    from rich.text import Text
 
     from tracer.largest import Largest
 
@@ -47,58 +50,71 @@ def rows(trace: Trace, depth: int | None, dtype: str = "float32") -> list[Row]:
     priced, seen = costs(trace, dtype), fields(trace)
     members = groups(trace.network, depth)
     row_of = {node.name: name for name, nodes in members.items() for node in nodes}
+
     found: list[Row] = []
     previous = ""
     for name, nodes in members.items():
         last = nodes[-1]
-        shape = trace.shapes[last.name]
-        sources: dict[str, None] = {}
-        for node in nodes:
-            for source in (*node.inputs, *node.operands.values()):
-                if row_of[source.name] != name:
-                    sources[row_of[source.name]] = None
-        only_previous = list(sources) == [previous]
-        found.append(
-            Row(
-                name=name,
-                level=name.count("."),
-                op=label(nodes, name),
-                section=last.section,
-                skips=() if only_previous or not sources else tuple(s for s in sources),
-                shape=shape,
-                cost=total({n.name: priced[n.name] for n in nodes if n.name in priced}),
-                field=seen.get(last.name, ()),
-                failed=any(map(trace.is_refused, nodes)),
-            )
+        sources = _sources(name, nodes, row_of)
+        row = Row(
+            name=name,
+            level=name.count("."),
+            op=label(nodes, name),
+            section=last.section,
+            skips=() if sources == [previous] else tuple(sources),
+            shape=trace.shapes[last.name],
+            cost=total({n.name: priced[n.name] for n in nodes if n.name in priced}),
+            field=seen.get(last.name, ()),
+            failed=any(map(trace.is_refused, nodes)),
         )
+        found.append(row)
         previous = name
     return found
 
 
+def _sources(name: str, nodes: Sequence[Node], row_of: Mapping[str, str]) -> list[str]:
+    """The other rows that a row reads, in the order of its nodes."""
+    read = [source for node in nodes for source in (*node.inputs, *node.operands.values())]
+    found = dict.fromkeys(row_of[source.name] for source in read)
+    found.pop(name, None)
+    return list(found)
+
+
 def short(number: int) -> str:
-    """A count with three digits: 31.0 M."""
-    value = float(number)
-    for unit in ("", " K", " M", " G", " T"):
-        if value < 999.5 or unit == " T":
-            return (
-                f"{number}" if not unit else f"{value:.{max(0, 3 - len(str(int(value))))}f}{unit}"
-            )
+    """A count with three digits.
+
+    >>> short(950), short(31_043_521)
+    ('950', '31.0 M')
+    """
+    if number < 999.5:
+        return str(number)
+    value = number / 1000
+    for unit in ("K", "M", "G"):
+        if value < 999.5:
+            return f"{_three_digits(value)} {unit}"
         value /= 1000
-    raise AssertionError
+    return f"{_three_digits(value)} T"
 
 
 def short_bytes(number: int) -> str:
-    """Bytes in binary units: 78.9 MiB."""
-    value = float(number)
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if value < 1000 or unit == "TiB":
-            return (
-                f"{number} B"
-                if unit == "B"
-                else f"{value:.{max(0, 3 - len(str(int(value))))}f} {unit}"
-            )
+    """Bytes in binary units.
+
+    >>> short_bytes(950), short_bytes(82_731_008)
+    ('950 B', '78.9 MiB')
+    """
+    if number < 1000:
+        return f"{number} B"
+    value = number / 1024
+    for unit in ("KiB", "MiB", "GiB"):
+        if value < 1000:
+            return f"{_three_digits(value)} {unit}"
         value /= 1024
-    raise AssertionError
+    return f"{_three_digits(value)} TiB"
+
+
+def _three_digits(value: float) -> str:
+    decimals = max(0, 3 - len(str(int(value))))
+    return f"{value:.{decimals}f}"
 
 
 def _extent(field: Field) -> str:
@@ -115,39 +131,74 @@ def field_text(field: Sequence[Field]) -> str:
 
 def _aligned(found: Sequence[Row]) -> list[str]:
     """Shapes with each dim in a column of its own, so that a size can be followed down the table."""
-    width: dict[tuple[int, int], int] = {}
-    for row in found:
-        for i, n in enumerate(row.shape or ()):
-            key = (len(row.shape or ()), i)
-            width[key] = max(width.get(key, 0), len(str(n)))
+    shapes = [row.shape for row in found if row.shape is not None]
+    widths: dict[tuple[int, int], int] = {}
+    for shape in shapes:
+        for i, n in enumerate(shape):
+            key = (len(shape), i)
+            widths[key] = max(widths.get(key, 0), len(str(n)))
+
     texts = []
     for row in found:
         if row.shape is None:
             texts.append("does not fit" if row.failed else "?")
-        else:
-            texts.append(
-                " × ".join(str(n).rjust(width[len(row.shape), i]) for i, n in enumerate(row.shape))
-            )
+            continue
+        rank = len(row.shape)
+        dims = [str(n).rjust(widths[rank, i]) for i, n in enumerate(row.shape)]
+        texts.append(" × ".join(dims))
     return texts
 
 
 def table(
     trace: Trace, depth: int | None, solved: Mapping[str, tuple[int, ...]], dtype: str = "float32"
 ) -> RenderableType:
-    """The table for a terminal; ``solved`` are the values of the ``auto`` arguments, told below it."""
+    """The table for a terminal; ``solved`` are the values of the ``auto`` arguments, listed below it."""
+    from rich.text import Text
+
+    grid = _grid(trace, dtype)
+    section = None
+    inside: list[str] = []
+    found = rows(trace, depth, dtype)
+    for row, shape in zip(found, _aligned(found)):
+        if row.section != section and row.section != "input":
+            grid.add_row(Text(row.section, style="bold magenta"))
+            inside = []
+        section = row.section
+
+        # An opened block that the row before was not in gets a line of its own.
+        around = row.name.split(".")[:-1]
+        for level, part in enumerate(around):
+            if inside[level : level + 1] != [part]:
+                inside = [*inside[:level], part]
+                grid.add_row(Text("  " * (level + 1) + printable(part), style="bold"))
+        inside = around
+
+        grid.add_row(*_texts(row, shape))
+
+    if solved:
+        values = ", ".join(f"{printable(name)} = {written(n)}" for name, n in solved.items())
+        grid.caption, grid.caption_justify = Text(f"solved: {values}", style=""), "left"
+    return grid
+
+
+def _grid(trace: Trace, dtype: str) -> Table:
+    """The empty table, with the network's name and sizes above and the totals below."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    found = rows(trace, depth, dtype)
     network = trace.network
-    sizes = "  ".join(
-        f"{symbol}={trace.sizes[symbol]}" for symbol in network.symbols if symbol in trace.sizes
-    )
-    title = Text(f"{printable(network.name or network.path)}   {sizes}".rstrip(), style="bold")
+    known = [symbol for symbol in network.symbols if symbol in trace.sizes]
+    sizes = "  ".join(f"{symbol}={trace.sizes[symbol]}" for symbol in known)
+    title = f"{printable(network.name or network.path)}   {sizes}".rstrip()
     grid = Table(
-        title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_footer=True
+        title=Text(title, style="bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_footer=True,
     )
+
     whole = total(costs(trace, dtype))
     grid.add_column("node", footer=f"{len(network.nodes)} nodes", no_wrap=True)
     grid.add_column("operation", no_wrap=True)
@@ -157,36 +208,23 @@ def table(
     grid.add_column("MACs", justify="right", footer=short(whole.macs), no_wrap=True)
     grid.add_column("memory", justify="right", footer=short_bytes(whole.memory), no_wrap=True)
     grid.add_column("field", justify="right", no_wrap=True)
-    section = None
-    inside: list[str] = []
-    for row, shape in zip(found, _aligned(found)):
-        if row.section != section and row.section != "input":
-            grid.add_row(Text(row.section, style="bold magenta"))
-            inside = []
-        section = row.section
-        *around, name = row.name.split(".")
-        for level, part in enumerate(around):
-            if inside[level : level + 1] != [part]:
-                inside = [*inside[:level], part]
-                grid.add_row(Text("  " * (level + 1) + printable(part), style="bold"))
-        inside = around
-        style = "red" if row.failed else "dim" if row.shape is None else ""
-        grid.add_row(
-            Text("  " * (row.level + (row.section != "input")) + printable(name)),
-            Text(printable(row.op)),
-            Text(shape, style=style),
-            Text(printable("← " + ", ".join(row.skips))) if row.skips else "",
-            short(row.cost.params) if row.cost.params else "",
-            short(row.cost.macs) if row.cost.macs else "",
-            short_bytes(row.cost.memory) if row.shape is not None else "",
-            field_text(row.field) if row.field and row.section != "input" else "",
-        )
-    if solved:
-        values = ", ".join(
-            f"{printable(name)} = {written(value)}" for name, value in solved.items()
-        )
-        grid.caption, grid.caption_justify = Text(f"solved: {values}", style=""), "left"
     return grid
+
+
+def _texts(row: Row, shape: str) -> Iterator[Text | str]:
+    """The cells of one row."""
+    from rich.text import Text
+
+    is_input = row.section == "input"
+    indent = "  " * (row.level if is_input else row.level + 1)
+    yield Text(indent + printable(row.name.rsplit(".", 1)[-1]))
+    yield Text(printable(row.op))
+    yield Text(shape, style="red" if row.failed else "dim" if row.shape is None else "")
+    yield Text(printable("← " + ", ".join(row.skips))) if row.skips else ""
+    yield short(row.cost.params) if row.cost.params else ""
+    yield short(row.cost.macs) if row.cost.macs else ""
+    yield short_bytes(row.cost.memory) if row.shape is not None else ""
+    yield field_text(row.field) if row.field and not is_input else ""
 
 
 def memory_text(trace: Trace, dtype: str, budget: int | None, fitting: Largest | None) -> str:
