@@ -72,26 +72,45 @@ class Matched(msgspec.Struct, frozen=True):
 def matched(old: Trace, new: Trace) -> Matched:
     """The nodes of two networks, those that are the same in pairs."""
     before, after = _described(old), _described(new)
-    mine = [d for name, d in before.items() if name not in after]
-    yours = [d for name, d in after.items() if name not in before]
-    # Of several longest subsequences, the same one is found whichever network is the old one.
-    turned = [d.order for d in yours] < [d.order for d in mine]
-    first, second = (yours, mine) if turned else (mine, yours)
-    places = common_subsequence([d.key for d in first], [d.key for d in second])
-    renamed = {mine[j if turned else i].name: yours[i if turned else j].name for i, j in places}
-    names = {name: name for name in before if name in after} | renamed
-    _match_readers([d for d in mine if d.name not in names], yours, names)
-    pairs = [
-        NodeChange(name, names[name], state.changes(after[names[name]], names))
-        for name, state in before.items()
-        if name in names
-    ]
+    names = _new_names(before, after)
+
+    pairs = []
+    for name, described in before.items():
+        if name in names:
+            other = after[names[name]]
+            pairs.append(NodeChange(name, other.name, described.changes(other, names)))
+
     kept = set(names.values())
     return Matched(
         added=[d.state for name, d in after.items() if name not in kept],
         removed=[d.state for name, d in before.items() if name not in names],
         pairs=pairs,
     )
+
+
+def _new_names(before: Mapping[str, _Described], after: Mapping[str, _Described]) -> dict[str, str]:
+    """The new name of every old node that both networks have."""
+    names = {name: name for name in before if name in after}
+    mine = [d for name, d in before.items() if name not in after]
+    yours = [d for name, d in after.items() if name not in before]
+
+    names |= _renamed_in_order(mine, yours)
+    _match_readers([d for d in mine if d.name not in names], yours, names)
+    return names
+
+
+def _renamed_in_order(mine: list[_Described], yours: list[_Described]) -> dict[str, str]:
+    """The new names of nodes that differ in nothing else, in the order of execution."""
+    # Of several longest subsequences, the same one is found whichever network is the old one.
+    if [d.order for d in yours] < [d.order for d in mine]:
+        return {old: new for new, old in _in_order(yours, mine)}
+    return dict(_in_order(mine, yours))
+
+
+def _in_order(first: list[_Described], second: list[_Described]) -> list[tuple[str, str]]:
+    """The names of a longest common subsequence, in both."""
+    places = common_subsequence([d.key for d in first], [d.key for d in second])
+    return [(first[i].name, second[j].name) for i, j in places]
 
 
 def _match_readers(mine: list[_Described], yours: list[_Described], names: dict[str, str]) -> None:

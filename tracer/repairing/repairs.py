@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -25,7 +25,7 @@ from tracer.ops.pooling import Pooling
 from tracer.planning.promises import first_missing
 from tracer.planning.solution import Solution
 from tracer.planning.working_sizes import promised_sizes, with_every_dim_open
-from tracer.repairing.writing import Written, path_of, written_plan
+from tracer.repairing.writing import Path, Written, path_of, written_plan
 from tracer.rules import judge
 from tracer.shapes.trace import Trace
 from tracer.sizing.size_set import SizeSet, TooLarge
@@ -85,11 +85,10 @@ def repairs(net: Net) -> list[Repair]:
         return []
     finder = _Finder(net)
     found: dict[str, Repair] = {}
-    for order, (title, edits) in enumerate(finder.candidates()):
+    for title, edits in finder.candidates():
         repair = finder.tried(title, edits)
-        if repair is not None and repair.text not in found:
-            found[repair.text] = repair
-        assert order < 1000
+        if repair is not None:
+            found.setdefault(repair.text, repair)
     return sorted(found.values(), key=_rank)
 
 
@@ -118,27 +117,22 @@ class _Finder:
 
     def candidates(self) -> Iterator[Candidate]:
         """Edits that may close the network, those that change little first."""
-        ups = [
-            node
-            for node in self.network.nodes
-            if isinstance(node.op, ConvTranspose) and not node.operands
-        ]
+        ups = [node for node in self.network.nodes if _is_up_layer(node)]
         near = [node for node in ups if self._leads_to_fault(node)] or ups
-        for layers in {tuple(node.index for node in some): some for some in (near, ups)}.values():
-            yield from self._solved("output_padding", layers, {"output_padding": None})
-        yield from self._solved_sizes(near, ups)
+        groups = [near] if near == ups else [near, ups]
+
+        for layers in groups:
+            yield from self._solved(layers, "output_padding")
+        yield from self._solved_sizes(groups)
         for mode in ("crop", "pad", "resize"):
             yield from self._aligned(mode)
-        pools = [
-            node
-            for node in self.network.nodes
-            if isinstance(node.op, Pooling) and not node.op.ceil_mode
-        ]
-        yield from self._solved("ceil_mode", pools, {"ceil_mode": None})
-        for fields in (("padding",), ("kernel_size",), ("kernel_size", "padding"), ("stride",)):
-            yield from self._solved(
-                " and ".join(fields), near, {**dict.fromkeys(fields), "output_padding": None}
-            )
+
+        pools = [node for node in self.network.nodes if _rounds_down(node)]
+        yield from self._solved(pools, "ceil_mode")
+        yield from self._solved(near, "padding", also="output_padding")
+        yield from self._solved(near, "kernel_size", also="output_padding")
+        yield from self._solved(near, "kernel_size", "padding", also="output_padding")
+        yield from self._solved(near, "stride", also="output_padding")
         yield from self._other_sizes()
 
     # --- trying ---------------------------------------------------------------------------------------------------
@@ -148,51 +142,45 @@ class _Finder:
         text, net = self._loaded(edits)
         if net is None or text is None or faults_of(net):
             return None
+
+        return Repair(
+            title=title,
+            safe=all(map(self._is_safe, edits)),
+            edits=[RepairEdit(_dotted(edit), edit.value) for edit in edits],
+            changes=self._changes(edits, net),
+            text=text,
+        )
+
+    def _changes(self, edits: list[Edit], net: Net) -> Changes:
+        """What the edits do; ``net`` is the network that they give."""
         trace = net.trace()
-        after = total(costs(trace))
-        try:
-            sets = {
-                symbol: axis.runs.written(symbol)
-                for symbol, axis in net.working_sizes().axes.items()
-            }
-        except TooLarge:
-            sets = {}
-        before = self.cost
-        changes = Changes(
+        before, after = self.cost, total(costs(trace))
+        outputs = {name: list(y) for name, y in trace.outputs.items() if y is not None}
+        return Changes(
             values=len(edits),
-            nodes=self._changed_nodes(net, trace),
+            nodes=self._changed_nodes(trace),
             params=after.params,
             macs=after.macs,
             params_difference=None if before is None else after.params - before.params,
             macs_difference=None if before is None else after.macs - before.macs,
-            outputs={
-                name: list(shape) for name, shape in trace.outputs.items() if shape is not None
-            },
-            sizes=sets,
+            outputs=outputs,
+            sizes=_running_sizes(net),
         )
-        safe = all(self._is_safe(edit) for edit in edits)
-        shown = [RepairEdit(".".join(map(str, edit.path)), edit.value) for edit in edits]
-        return Repair(title, safe, shown, changes, text)
 
-    def _changed_nodes(self, net: Net, trace: Trace) -> list[str]:
+    def _changed_nodes(self, trace: Trace) -> list[str]:
         """The nodes whose arguments differ."""
-        before = {
-            node.name: (op, {field: source.name for field, source in node.operands.items()})
-            for node, op in zip(self.network.nodes, self.trace.ops)
-        }
-        found = []
-        for node, op in zip(net.network.nodes, trace.ops):
-            now = (op, {field: source.name for field, source in node.operands.items()})
-            if before.get(node.name) != now:
-                found.append(node.name)
-        return found
+        before, after = _arguments(self.trace), _arguments(trace)
+        return [name for name, arguments in after.items() if before.get(name) != arguments]
 
     def _is_safe(self, edit: Edit) -> bool:
-        return "output_padding" in edit.path or any(
-            edit.path in _paths(node, u.field) for node in self.network.nodes for u in node.unknowns
-        )
+        """It changes an ``auto`` or an ``output_padding``."""
+        if "output_padding" in edit.path:
+            return True
+        unknowns = ((node, u.field) for node in self.network.nodes for u in node.unknowns)
+        return any(edit.path in _paths(node, field) for node, field in unknowns)
 
     def _loaded(self, edits: list[Edit]) -> tuple[str | None, Net | None]:
+        """The edited text and its network; None where it cannot be edited or loaded."""
         try:
             text = edited(self.source, edits)
             return text, reloaded(self.net, text, explain_plan=False)
@@ -200,99 +188,103 @@ class _Finder:
             return None, None
 
     def _leads_to_fault(self, node: Node) -> bool:
-        """Whether the first merge behind an up-layer is at fault."""
+        """The first merge behind an up-layer is at fault, or a layer before it."""
         at, seen = node, {node.index}
         while len(following := self.readers.get(at.index, [])) == 1:
             at = following[0]
             if at.index in seen:
                 return False
             seen.add(at.index)
-            if self.trace.by_index[at.index] is None or any(
-                d.span == at.span_for(None) for d in self._faults()
-            ):
+            if self._is_at_fault(at):
                 return True
             if len(at.inputs) > 1:
                 return False
         return False
 
-    def _faults(self) -> list[Diagnostic]:
-        return self.trace.diagnostics
+    def _is_at_fault(self, node: Node) -> bool:
+        if self.trace.by_index[node.index] is None:
+            return True
+        return any(d.span == node.span_for(None) for d in self.trace.diagnostics)
 
     # --- values that the planner finds ------------------------------------------------------------------------------
 
     def _solved(
-        self, what: str, layers: list[Node], fields: Mapping[str, None]
+        self, layers: list[Node], *fields: str, also: str | None = None
     ) -> Iterator[Candidate]:
         """Open some arguments of some layers, and let the planner find the values next to the present ones."""
-        opened: dict[Any, Edit] = {}
-        preferred: dict[tuple[str, str], Any] = {}
-        present: dict[Any, Any] = {}
-        for node in layers:
-            op = node.op
-            for field in fields:
-                if (
-                    op is None
-                    or field not in op.solvable
-                    or any(u.field == field for u in node.unknowns)
-                ):
-                    continue
-                path = (*path_of_argument(node), field)
-                opened[path] = Edit(path, self._domain(op, field))
-                preferred[node.name, field] = present[path] = getattr(op, field)
-        _, net = self._loaded(list(opened.values()))
-        if not opened or net is None:
-            return
-        net.network.preferred = preferred
-        solution = Net(net.network, explain_plan=False).solution()
-        if not solution.solved:
-            return
-        try:
-            plan = written_plan(net, solution.ops)
-        except EditError:
-            return
-        # What was auto before stays so, and so does what has its value already.
-        edits = [
-            e for e in plan.edits if e.path in opened and not _stands(present[e.path], e.value)
+        what = " and ".join(fields)
+        if also is not None:
+            fields = (*fields, also)
+        opened = [
+            _Opened(node, field, getattr(node.op, field))
+            for node in layers
+            for field in fields
+            if _can_be_opened(node, field)
         ]
+        edits = self._planned(opened) if opened else []
         if edits:
             yield f"{what} of {_named(edits)}", edits
 
+    def _planned(self, opened: list[_Opened]) -> list[Edit]:
+        """The values that the planner finds next to the present ones, as far as they are others."""
+        _, net = self._loaded([Edit(one.path, self._domain(one)) for one in opened])
+        if net is None:
+            return []
+        net.network.preferred = {(one.node.name, one.field): one.present for one in opened}
+        solution = Net(net.network, explain_plan=False).solution()
+        if not solution.solved:
+            return []
+        try:
+            plan = written_plan(net, solution.ops)
+        except EditError:
+            return []
+
+        # What was auto before stays so, and so does what has its value already.
+        present = {one.path: one.present for one in opened}
+        edits = [edit for edit in plan.edits if edit.path in present]
+        return [edit for edit in edits if not _is_alike(present[edit.path], edit.value)]
+
     @staticmethod
-    def _domain(op: Op, field: str) -> Any:
+    def _domain(opened: _Opened) -> str:
         """The values that are worth a try: those next to the present one."""
+        field = opened.field
         if field in ("output_padding", "ceil_mode"):
             return "auto"
-        axes = int(getattr(op, "axes", 1))
-        values = per_axis(getattr(op, field), axes)
+        op = opened.node.op
+        assert op is not None
+        values = per_axis(opened.present, int(getattr(op, "axes", 1)))
         least = max(min(values) - 2, type(op).least_value(field))
         return f"auto({least}..{max(values) + 3})"
 
     # --- sizes at run time, and merges that align -------------------------------------------------------------------
 
-    def _solved_sizes(self, near: list[Node], ups: list[Node]) -> Iterator[Candidate]:
+    def _solved_sizes(self, groups: list[list[Node]]) -> Iterator[Candidate]:
         """``output_size: NODE`` on the up-layers that lead to a fault, and on all."""
-        for layers in {tuple(node.index for node in some): some for some in (near, ups)}.values():
-            edits: dict[Any, Edit] = {}
+        for layers in groups:
+            found = []
             for node in layers:
                 skip = skip_of(node, self.readers)
                 name = None if skip is None else self._name_for(skip, node)
                 if name is not None:
-                    path = (*path_of_argument(node), "output_size")
-                    edits[path] = Edit(path, name)
-            found = list(edits.values())
+                    found.append(Edit((*path_of_argument(node), "output_size"), name))
+
+            # The layers of a block share one text.
+            found = list({edit.path: edit for edit in found}.values())
             if found:
                 yield f"output_size of {_named(found)}, taken from the skip at run time", found
 
     def _name_for(self, wanted: Node, reader: Node) -> str | None:
         """What a node is called where another one stands; None where no name reaches it."""
-        prefix = (
-            reader.name[: len(reader.name) - len(reader.declaration.name)] if reader.uses else ""
-        )
-        names = [
-            n for n, node in self.network.names.items() if node is wanted and n.startswith(prefix)
-        ]
-        local = [n[len(prefix) :] for n in names if not prefix or "." not in n[len(prefix) :]]
-        return min(local, key=lambda n: (n.count("."), len(n)), default=None)
+        prefix = ""
+        if reader.uses:
+            prefix = reader.name.removesuffix(reader.declaration.name)
+
+        names = [name for name, node in self.network.names.items() if node is wanted]
+        local = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+        if prefix:
+            # From inside of a block only its own layers can be named.
+            local = [name for name in local if "." not in name]
+        return min(local, key=lambda name: (name.count("."), len(name)), default=None)
 
     def _aligned(self, mode: str) -> Iterator[Candidate]:
         """``align`` on every merge that does not close, from the first on."""
@@ -352,25 +344,34 @@ class _Finder:
     def _size_edits(
         self, symbol: str, works: SizeSet, size: int, known: int | None
     ) -> tuple[list[Edit], list[Edit]]:
+        """The edits to the next smaller size that works, and to the next larger one; a set of sizes has one answer."""
         promise = self.network.sizes.get(symbol)
         if isinstance(promise, SizeRange):
-            return (self._range_edits(symbol, promise, works, known),) * 2
+            edits = self._range_edits(symbol, promise, works, known)
+            return edits, edits
         if isinstance(promise, tuple) and is_set(promise):
             kept = tuple(n for n in promise if n in works)
             edits = [Edit(("sizes", symbol), kept)] if kept and kept != promise else []
             return edits, edits
         if size in works:
             return [], []
-        path: tuple[str | int, ...] = ("sizes", symbol)
-        if "[" in symbol:
-            name, dim = symbol[:-1].rsplit("[", 1)
-            inputs = [node for node in self.network.nodes if node.is_input]
-            single = len(inputs) == 1 and inputs[0].name == "input"
-            path = ("input", int(dim)) if single else ("input", name, int(dim))
+
+        path = self._paths_of_fixed_dims().get(symbol, ("sizes", symbol))
         less, more = works.at_most(size), works.at_least(size)
-        return [Edit(path, n) for n in (less,) if n], [
-            Edit(path, n) for n in (more,) if n is not None
-        ]
+        smaller = [Edit(path, less)] if less else []
+        larger = [Edit(path, more)] if more is not None else []
+        return smaller, larger
+
+    def _paths_of_fixed_dims(self) -> dict[str, Path]:
+        """Where each dim of the inputs is written, by the symbol that stands for it when every dim is open."""
+        inputs = [node for node in self.network.nodes if node.is_input]
+        is_single = len(inputs) == 1 and inputs[0].name == "input"
+        paths: dict[str, Path] = {}
+        for node in inputs:
+            start: Path = ("input",) if is_single else ("input", node.name)
+            for dim in range(len(node.pattern)):
+                paths[f"{node.name}[{dim}]"] = (*start, dim)
+        return paths
 
     @staticmethod
     def _range_edits(
@@ -379,43 +380,94 @@ class _Finder:
         """A step of the period, from the first size that works."""
         if first_missing(promise, works, known) is None:
             return []
+
         least = works.at_least(promise.least)
         while least is not None and works.residues and least < works.start:
             least = works.at_least(least + 1)
         if least is None or not works.residues:
             return []
-        step = works.modulus
-        if promise.step % step == 0:
-            step = promise.step
-        edits = [Edit(("sizes", symbol, "min"), least)] if least != promise.least else []
-        return [*edits, Edit(("sizes", symbol, "step"), step)] if step != promise.step else edits
+
+        # A step that is a multiple of the period keeps to the sizes that work.
+        step = promise.step if promise.step % works.modulus == 0 else works.modulus
+        edits = []
+        if least != promise.least:
+            edits.append(Edit(("sizes", symbol, "min"), least))
+        if step != promise.step:
+            edits.append(Edit(("sizes", symbol, "step"), step))
+        return edits
+
+
+class _Opened(NamedTuple):
+    """An argument that is given to the planner, and the value that it has."""
+
+    node: Node
+    field: str
+    present: Any
+
+    @property
+    def path(self) -> Path:
+        """Where it is written."""
+        return (*path_of_argument(self.node), self.field)
+
+
+def _can_be_opened(node: Node, field: str) -> bool:
+    """The operation's argument may be solved, and is not an ``auto`` already."""
+    is_auto = any(unknown.field == field for unknown in node.unknowns)
+    return node.op is not None and field in node.op.solvable and not is_auto
+
+
+def _is_up_layer(node: Node) -> bool:
+    """A transposed convolution whose size is not given by another node."""
+    return isinstance(node.op, ConvTranspose) and not node.operands
+
+
+def _rounds_down(node: Node) -> bool:
+    """A pooling that leaves out a last window that is not full."""
+    return isinstance(node.op, Pooling) and not node.op.ceil_mode
+
+
+def _arguments(trace: Trace) -> dict[str, tuple[Op | None, dict[str, str]]]:
+    """The operation of every node, and the nodes that give an argument."""
+    found = {}
+    for visit in trace.walk():
+        operands = {field: source.name for field, source in visit.node.operands.items()}
+        found[visit.node.name] = (visit.op, operands)
+    return found
+
+
+def _running_sizes(net: Net) -> dict[str, str]:
+    """The sizes that run, by symbol; empty where they repeat later than is computed."""
+    try:
+        axes = net.working_sizes().axes
+    except TooLarge:
+        return {}
+    return {symbol: axis.runs.written(symbol) for symbol, axis in axes.items()}
 
 
 def _failing_merge(net: Net) -> Node | None:
-    """The first merge whose inputs differ."""
-    shapes = net.trace().by_index
-    for node in net.network.nodes:
-        if (
-            isinstance(node.op, Merge)
-            and shapes[node.index] is None
-            and None not in net.trace().input_shapes(node)
-        ):
-            return node if node.op.align == "none" else None
+    """The first merge whose inputs differ; None where it aligns them already."""
+    trace = net.trace()
+    for visit in trace.walk():
+        if not isinstance(visit.op, Merge) or visit.shape is not None:
+            continue
+        if None not in trace.input_shapes(visit.node):
+            return visit.node if visit.op.align == "none" else None
     return None
 
 
-def path_of_argument(node: Node) -> tuple[str | int, ...]:
-    """Where a node's arguments stand."""
+def path_of_argument(node: Node) -> Path:
+    """The place of a node's arguments in the document."""
     return path_of(node, node.declaration)
 
 
-def _paths(node: Node, field: str) -> list[tuple[str | int, ...]]:
+def _paths(node: Node, field: str) -> list[Path]:
+    """The places of an argument, and of the values in its list."""
     path = (*path_of_argument(node), field)
     return [path, *((*path, axis) for axis in range(6))]
 
 
-def _stands(present: Any, value: Any) -> bool:
-    """Whether two values are the same, a number standing for one per axis."""
+def _is_alike(present: Any, value: Any) -> bool:
+    """The two values are the same, a number being one for every axis."""
     if isinstance(present, tuple) and not isinstance(value, tuple):
         return set(present) == {value}
     if isinstance(value, tuple) and not isinstance(present, tuple):

@@ -105,15 +105,18 @@ def _of_shared_texts(
     for path, value in wanted.items():
         if path in done:
             continue
-        sharing = [other for other in _sharing(source, path) if other in wanted]
-        done.update((path, *sharing))
-        if sharing and all(wanted[other] == value for other in sharing):
-            names = [name for other in (path, *sharing) for name in users[other]]
+        others = [other for other in _sharing(source, path) if other in wanted]
+        places = [path, *others]
+        done.update(places)
+
+        wants_alike = all(wanted[other] == value for other in others)
+        if others and wants_alike:
+            names = [name for place in places for name in users[place]]
             notes.append(f"one text stands for {', '.join(names)}: its value changes all of them")
             edits[path] = Edit(path, value)
             continue
-        for other in (path, *sharing):
-            edits[other] = Edit(other, wanted[other])
+
+        edits |= {place: Edit(place, wanted[place]) for place in places}
         if len(users[path]) > 1:
             notes.append(f"{'.'.join(map(str, path))} is shared by {', '.join(users[path])}")
     return list(edits.values()), notes

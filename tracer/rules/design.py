@@ -262,27 +262,28 @@ def output_differs(trace: Trace) -> Iterator[Diagnostic]:
     network = trace.network
     first = network.nodes[0]
     x = trace.shapes[first.name]
-    if x is None or not any(node.section == "decoder" for node in network.nodes):
+    has_decoder = any(node.section == "decoder" for node in network.nodes)
+    if x is None or not has_decoder:
         return
-    told: set[int] = set()
-    for name, node in network.outputs.items():
+
+    for node in _outputs_without_promise(trace):
         y = trace.shapes[node.name]
-        if (
-            y is None
-            or node.expect is not None
-            or name in network.output_expect
-            or id(node) in told
-        ):
-            continue
-        told.add(id(node))
-        if len(y) == len(x) > 2 and y[2:] != x[2:]:
+        if y is not None and len(y) == len(x) > 2 and y[2:] != x[2:]:
             message = f"the output is {written(y[2:])}, the input {written(x[2:])}"
             hint = "if that is meant, say so with `expect`"
             found = warning(trace, node, "T505", message, None, hint)
-            yield Diagnostic(
-                found.code, found.message, node.span, "warning", found.path, hint,
-                (Related("the input", first.span), *found.related), node.name,
-            )  # fmt: skip
+            related = (Related("the input", first.span), *found.related)
+            yield replace(found, span=node.span, related=related)
+
+
+def _outputs_without_promise(trace: Trace) -> Iterable[Node]:
+    """The nodes that are outputs and of which no shape is expected, each once."""
+    network = trace.network
+    found: dict[int, Node] = {}
+    for name, node in network.outputs.items():
+        if node.expect is None and name not in network.output_expect:
+            found.setdefault(node.index, node)
+    return found.values()
 
 
 @design_rule("T506", "legal in one backend only")

@@ -132,37 +132,48 @@ def advice(trace: Trace, meeting: Meeting) -> str:
     """What lines the two up."""
     if repeated(trace, meeting) is not None:
         return "global pooling (an adaptive pool to 1) is meant to be repeated; otherwise make the sizes meet"
+
     steps, shift = _beside(meeting)
-    layers = [
-        layer
-        for i in (meeting.first, meeting.second)
-        for layer in _before(trace, meeting.node.inputs[i])
-    ]
-    corners = [
-        node.name for node, op in layers if isinstance(op, Resizing) and op.how().align_corners
-    ]
-    if corners and meeting.grids[0].stride != meeting.grids[1].stride:
-        return (
-            f"align_corners: false at {corners[0]} makes its step the factor by which it enlarges"
-        )
+    corners = _with_aligned_corners(trace, meeting)
+    if corners is not None and meeting.grids[0].stride != meeting.grids[1].stride:
+        return f"align_corners: false at {corners} makes its step the factor by which it enlarges"
     if steps != 1:
         return "enlarge by the factor by which the skip's map is larger: choose sizes that every stride divides"
-    if shift.denominator != 1:
-        if corners:
-            return f"align_corners: false at {corners[0]} fits a down-layer of an even kernel"
-        return "down- and up-layers fit where both have odd kernels, or both even ones (a resize counts as even)"
+
+    # By whole rows a map can be moved; by parts of one it has to be made otherwise.
+    if shift.denominator == 1:
+        return _moved_by_rows(trace, meeting, shift.numerator)
+    if corners is not None:
+        return f"align_corners: false at {corners} fits a down-layer of an even kernel"
+    return "down- and up-layers fit where both have odd kernels, or both even ones (a resize counts as even)"
+
+
+def _with_aligned_corners(trace: Trace, meeting: Meeting) -> str | None:
+    """The last resize before the meeting that aligns corners."""
+    for i in (meeting.first, meeting.second):
+        for node, op in _before(trace, meeting.node.inputs[i]):
+            if isinstance(op, Resizing) and op.how().align_corners:
+                return node.name
+    return None
+
+
+def _moved_by_rows(trace: Trace, meeting: Meeting, shift: int) -> str:
+    """Where rows can be cut; ``shift`` is how many rows the first input begins behind the second."""
     align = getattr(meeting.node.op, "align", "none")
     if align in HALVED:
         return f"align: {align} {HALVED[align]}; choose a size that every stride divides, or do it by hand at one end"
-    rows = abs(shift.numerator)
-    early, late = (meeting.first, meeting.second) if shift < 0 else (meeting.second, meeting.first)
+
+    rows = abs(shift)
     count = f"{rows} row{'' if rows == 1 else 's'}"
+    early, late = meeting.second, meeting.first
+    if shift < 0:
+        early, late = late, early
+
+    # A crop that is there already can cut otherwise.
     for i, word in ((late, "fewer"), (early, "more")):
-        cropping = [
-            node.name for node, op in _before(trace, meeting.node.inputs[i]) if isinstance(op, Crop)
-        ]
-        if cropping:
-            return f"cut {count} {word} off the beginning at {cropping[0]}"
+        for node, op in _before(trace, meeting.node.inputs[i]):
+            if isinstance(op, Crop):
+                return f"cut {count} {word} off the beginning at {node.name}"
     return f"cut {count} off the beginning of {meeting.node.inputs[early].name}, or pad less there"
 
 
