@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import tracer
 from tests import ROOT
+from tests.drawn.counted import counted, each
 from tests.drawn.networks import Drawn, networks
 from tests.drawn.torch_network import run
 from tests.shapes.test_networks import STRICTER, has_empty_output
@@ -46,110 +47,104 @@ def elsewhere(found: WorkingSizes, declared: dict[str, int], symbol: str) -> dic
     return {name: n for name, n in others.items() if name != symbol}
 
 
-def test_sets_are_what_each_size_says() -> None:
-    """A size belongs to a set iff its trace on ints runs, loses nothing, and its grids coincide."""
-    seen: Counter[str] = Counter()
-
-    @given(networks(), st.data())
-    def compare(drawn: Drawn, data: st.DataObject) -> None:
-        assume(drawn.sizes)
-        net = tracer.loads(drawn.text)
-        try:
-            found = working_sizes(net.network, declared_ops(net.network), drawn.sizes)
-        except TooLarge:
-            seen["too large"] += 1
-            return
-        narrower = any(op in drawn.text for op in STRICTER)
-        for symbol, axis in found.axes.items():
-            others = elsewhere(found, drawn.sizes, symbol)
-            far = axis.runs.start + 2 * axis.runs.modulus
-            for n in [*range(25), *data.draw(st.lists(st.integers(0, max(far, 90)), max_size=4))]:
-                if (axis.below is not None and n >= axis.below) or (narrower and n >= TRACED):
-                    continue
-                mine = trace(net.network, {**others, symbol: n})
-                if not all(size in found.axes[name].runs for name, size in others.items()):
-                    # No one is told that an empty batch takes what others refuse.
-                    assert found.couplings or 0 in mine.sizes.values() or not runs(mine), (
-                        symbol,
-                        n,
-                        others,
-                        drawn,
-                    )
-                    continue
-                assert (n in axis.runs) == runs(mine), (
-                    symbol,
-                    n,
-                    others,
-                    found,
-                    drawn,
-                    mine.diagnostics,
-                )
-                seen[f"runs {n in axis.runs}"] += 1
-                if not runs(mine) or narrower:
-                    continue
-                lossless = not mine.lost()
-                if all(size in found.axes[name].lossless for name, size in others.items()):
-                    assert (n in axis.lossless) == lossless, (
-                        symbol,
-                        n,
-                        others,
-                        found,
-                        drawn,
-                        mine.lost(),
-                    )
-                    seen[f"lossless {lossless}"] += 1
-                if any(0 in (shape or ()) for shape in mine.by_index):
-                    continue  # a map without positions has no grid
-                aligned = lossless and is_aligned(mine)
-                if all(size in found.axes[name].aligned for name, size in others.items()):
-                    assert (n in axis.aligned) == aligned, (symbol, n, others, found, drawn)
-                    seen[f"aligned {aligned}"] += 1
-
-    compare()
-    kinds = [
+@counted(
+    each(
         "runs True",
         "runs False",
         "lossless True",
         "lossless False",
         "aligned True",
         "aligned False",
-    ]
-    assert min(seen[kind] for kind in kinds) * 40 > seen.total(), seen
-
-
-def test_what_runs_is_torchs() -> None:
-    """A size belongs to ``runs`` iff real modules on the CPU raise nothing."""
-    seen: Counter[bool] = Counter()
-
-    @given(networks(), st.data())
-    def compare(drawn: Drawn, data: st.DataObject) -> None:
-        assume(drawn.sizes)
-        net = tracer.loads(drawn.text)
-        try:
-            found = working_sizes(net.network, declared_ops(net.network), drawn.sizes)
-        except TooLarge:
-            return
-        symbol = data.draw(st.sampled_from(sorted(found.axes))) if found.axes else None
-        if symbol is None:
-            return
+        one_in=40,
+    )
+)
+@given(networks(), st.data())
+def test_sets_are_what_each_size_says(
+    seen: Counter[str], drawn: Drawn, data: st.DataObject
+) -> None:
+    """A size belongs to a set iff its trace on ints runs, loses nothing, and its grids coincide."""
+    assume(drawn.sizes)
+    net = tracer.loads(drawn.text)
+    try:
+        found = working_sizes(net.network, declared_ops(net.network), drawn.sizes)
+    except TooLarge:
+        seen["too large"] += 1
+        return
+    narrower = any(op in drawn.text for op in STRICTER)
+    for symbol, axis in found.axes.items():
         others = elsewhere(found, drawn.sizes, symbol)
-        if not all(size in found.axes[name].runs for name, size in others.items()):
-            return
-        for n in data.draw(st.lists(st.integers(1, 40), min_size=3, max_size=3, unique=True)):
-            sizes = {**others, symbol: n}
-            if has_empty_output(trace(net.network, sizes)):
-                continue  # that depends on the backend that torch takes
-            torchs = run(net, sizes, declared_ops(net.network))
-            assert (n in found.axes[symbol].runs) == (not torchs.refused), (
-                sizes,
+        far = axis.runs.start + 2 * axis.runs.modulus
+        for n in [*range(25), *data.draw(st.lists(st.integers(0, max(far, 90)), max_size=4))]:
+            if (axis.below is not None and n >= axis.below) or (narrower and n >= TRACED):
+                continue
+            mine = trace(net.network, {**others, symbol: n})
+            if not all(size in found.axes[name].runs for name, size in others.items()):
+                # No one is told that an empty batch takes what others refuse.
+                assert found.couplings or 0 in mine.sizes.values() or not runs(mine), (
+                    symbol,
+                    n,
+                    others,
+                    drawn,
+                )
+                continue
+            assert (n in axis.runs) == runs(mine), (
+                symbol,
+                n,
+                others,
                 found,
                 drawn,
-                torchs.refused,
+                mine.diagnostics,
             )
-            seen[not torchs.refused] += 1
+            seen[f"runs {n in axis.runs}"] += 1
+            if not runs(mine) or narrower:
+                continue
+            lossless = not mine.lost()
+            if all(size in found.axes[name].lossless for name, size in others.items()):
+                assert (n in axis.lossless) == lossless, (
+                    symbol,
+                    n,
+                    others,
+                    found,
+                    drawn,
+                    mine.lost(),
+                )
+                seen[f"lossless {lossless}"] += 1
+            if any(0 in (shape or ()) for shape in mine.by_index):
+                continue  # a map without positions has no grid
+            aligned = lossless and is_aligned(mine)
+            if all(size in found.axes[name].aligned for name, size in others.items()):
+                assert (n in axis.aligned) == aligned, (symbol, n, others, found, drawn)
+                seen[f"aligned {aligned}"] += 1
 
-    compare()
-    assert min(seen[True], seen[False]) * 10 > seen.total(), seen
+
+@counted(each(True, False, one_in=10))
+@given(networks(), st.data())
+def test_what_runs_is_torchs(seen: Counter[bool], drawn: Drawn, data: st.DataObject) -> None:
+    """A size belongs to ``runs`` iff real modules on the CPU raise nothing."""
+    assume(drawn.sizes)
+    net = tracer.loads(drawn.text)
+    try:
+        found = working_sizes(net.network, declared_ops(net.network), drawn.sizes)
+    except TooLarge:
+        return
+    symbol = data.draw(st.sampled_from(sorted(found.axes))) if found.axes else None
+    if symbol is None:
+        return
+    others = elsewhere(found, drawn.sizes, symbol)
+    if not all(size in found.axes[name].runs for name, size in others.items()):
+        return
+    for n in data.draw(st.lists(st.integers(1, 40), min_size=3, max_size=3, unique=True)):
+        sizes = {**others, symbol: n}
+        if has_empty_output(trace(net.network, sizes)):
+            continue  # that depends on the backend that torch takes
+        torchs = run(net, sizes, declared_ops(net.network))
+        assert (n in found.axes[symbol].runs) == (not torchs.refused), (
+            sizes,
+            found,
+            drawn,
+            torchs.refused,
+        )
+        seen[not torchs.refused] += 1
 
 
 def axis_of(text: str, symbol: str = "n") -> SizeSet:
@@ -258,101 +253,85 @@ def test_dims_that_are_numbers() -> None:
     assert [n for n in range(9) if n in axes["input[2]"].runs] == [0, 2, 4, 6, 8]
 
 
-def test_forms_of_any_network() -> None:
+@counted(lambda seen: seen["told"] > 8 * seen["none"])
+@given(networks(), st.data())
+def test_forms_of_any_network(seen: Counter[str], drawn: Drawn, data: st.DataObject) -> None:
     """From its least k on, a form gives the traced shape of every node, whatever was squeezed before."""
-    seen: Counter[str] = Counter()
-
-    @given(networks(), st.data())
-    def compare(drawn: Drawn, data: st.DataObject) -> None:
-        assume(drawn.sizes)
-        net = tracer.loads(drawn.text)
-        ops = declared_ops(net.network)
-        try:
-            found = working_sizes(net.network, ops, drawn.sizes)
-        except TooLarge:
-            return
-        symbol = data.draw(st.sampled_from(sorted(found.axes))) if found.axes else None
-        if symbol is None:
-            return
-        axis = found.axes[symbol]
-        others = elsewhere(found, drawn.sizes, symbol)
-        if not all(size in found.axes[name].runs for name, size in others.items()):
-            return
-        told = forms(net.network, ops, {**others, symbol: 1}, symbol, axis.runs)
-        if axis.runs.residues:
-            seen["told" if told else "none"] += 1
-        for form in told:
-            assert form.modulus == axis.runs.modulus
-            for k in {form.least, form.least + 1, form.least + data.draw(st.integers(0, 40))}:
-                n = form.modulus * k + form.remainder
-                assert n in axis.runs or axis.below is not None, (form, k, drawn)
-                mine = trace(net.network, {**others, symbol: n})
-                for node, shape in form.shapes.items():
-                    there = [
-                        d if isinstance(d, int) else Substitution(d.space, {"k": k}).size(d)
-                        for d in shape
-                    ]
-                    assert tuple(there) == mine.shapes[node], (symbol, node, k, form, drawn)
-                seen["compared"] += 1
-
-    compare()
-    assert seen["told"] > 8 * seen["none"], seen
+    assume(drawn.sizes)
+    net = tracer.loads(drawn.text)
+    ops = declared_ops(net.network)
+    try:
+        found = working_sizes(net.network, ops, drawn.sizes)
+    except TooLarge:
+        return
+    symbol = data.draw(st.sampled_from(sorted(found.axes))) if found.axes else None
+    if symbol is None:
+        return
+    axis = found.axes[symbol]
+    others = elsewhere(found, drawn.sizes, symbol)
+    if not all(size in found.axes[name].runs for name, size in others.items()):
+        return
+    told = forms(net.network, ops, {**others, symbol: 1}, symbol, axis.runs)
+    if axis.runs.residues:
+        seen["told" if told else "none"] += 1
+    for form in told:
+        assert form.modulus == axis.runs.modulus
+        for k in {form.least, form.least + 1, form.least + data.draw(st.integers(0, 40))}:
+            n = form.modulus * k + form.remainder
+            assert n in axis.runs or axis.below is not None, (form, k, drawn)
+            mine = trace(net.network, {**others, symbol: n})
+            for node, shape in form.shapes.items():
+                there = [
+                    d if isinstance(d, int) else Substitution(d.space, {"k": k}).size(d)
+                    for d in shape
+                ]
+                assert tuple(there) == mine.shapes[node], (symbol, node, k, form, drawn)
+            seen["compared"] += 1
 
 
-def test_any_dim_that_is_a_number() -> None:
+@counted(each(True, False, one_in=10))
+@given(networks(), st.data())
+def test_any_dim_that_is_a_number(seen: Counter[bool], drawn: Drawn, data: st.DataObject) -> None:
     """The set of a dim that is a number is what the config says with another number there."""
-    seen: Counter[bool] = Counter()
-
-    @given(networks(), st.data())
-    def compare(drawn: Drawn, data: st.DataObject) -> None:
-        text = drawn.text
-        if not text.startswith("input: ["):
-            return
-        line, _, rest = text.partition("\n")
-        dims = line[8:-1].split(", ")
-        where = [i for i, d in enumerate(dims) if d.isdigit()]
-        if not where:
-            return
-        dim = data.draw(st.sampled_from(where))
+    text = drawn.text
+    if not text.startswith("input: ["):
+        return
+    line, _, rest = text.partition("\n")
+    dims = line[8:-1].split(", ")
+    where = [i for i, d in enumerate(dims) if d.isdigit()]
+    if not where:
+        return
+    dim = data.draw(st.sampled_from(where))
+    try:
+        net = tracer.loads(text)
+    except tracer.TracerError:
+        return
+    declared = {
+        **drawn.sizes,
+        **{f"input[{i}]": int(d) for i, d in enumerate(dims) if d.isdigit()},
+    }
+    try:
+        found = working_sizes(with_every_dim_open(net.network), declared_ops(net.network), declared)
+    except TooLarge:
+        return
+    axis = found.axes[f"input[{dim}]"]
+    others = elsewhere(found, declared, f"input[{dim}]")
+    if not all(n in found.axes[s].runs for s, n in others.items()):
+        return
+    for n in data.draw(
+        st.lists(st.integers(0, 20) | st.just(int(dims[dim])), min_size=4, max_size=4, unique=True)
+    ):
+        if axis.below is not None and n >= axis.below:
+            continue
+        new = [str(others.get(f"input[{i}]", d)) for i, d in enumerate(dims)]
+        new[dim] = str(n)
         try:
-            net = tracer.loads(text)
+            again = tracer.loads(f"input: [{', '.join(new)}]\n{rest}")
+            ok = runs(trace(again.network, {s: n for s, n in others.items() if s in again.symbols}))
         except tracer.TracerError:
-            return
-        declared = {
-            **drawn.sizes,
-            **{f"input[{i}]": int(d) for i, d in enumerate(dims) if d.isdigit()},
-        }
-        try:
-            found = working_sizes(
-                with_every_dim_open(net.network), declared_ops(net.network), declared
-            )
-        except TooLarge:
-            return
-        axis = found.axes[f"input[{dim}]"]
-        others = elsewhere(found, declared, f"input[{dim}]")
-        if not all(n in found.axes[s].runs for s, n in others.items()):
-            return
-        for n in data.draw(
-            st.lists(
-                st.integers(0, 20) | st.just(int(dims[dim])), min_size=4, max_size=4, unique=True
-            )
-        ):
-            if axis.below is not None and n >= axis.below:
-                continue
-            new = [str(others.get(f"input[{i}]", d)) for i, d in enumerate(dims)]
-            new[dim] = str(n)
-            try:
-                again = tracer.loads(f"input: [{', '.join(new)}]\n{rest}")
-                ok = runs(
-                    trace(again.network, {s: n for s, n in others.items() if s in again.symbols})
-                )
-            except tracer.TracerError:
-                ok = False
-            assert (n in axis.runs) == ok, (dim, n, others, found, drawn)
-            seen[ok] += 1
-
-    compare()
-    assert min(seen[True], seen[False]) * 10 > seen.total(), seen
+            ok = False
+        assert (n in axis.runs) == ok, (dim, n, others, found, drawn)
+        seen[ok] += 1
 
 
 @pytest.mark.parametrize(

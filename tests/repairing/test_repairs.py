@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import tracer
 from tests import ROOT
+from tests.drawn.counted import counted, each
 from tests.drawn.networks import Drawn, networks_to_solve
 from tests.drawn.torch_network import run
 from tests.shapes.test_networks import filled, has_empty_output, slots_of
@@ -63,59 +64,57 @@ def unets(draw: st.DrawFn) -> str:
     return f"input: [1, 2, H, W]\nsizes: {{H: {h}, W: {w}}}\n" + "\n".join(lines) + "\n"
 
 
-def test_random_repairs_close_the_network() -> None:
+@counted(
+    lambda offered: (
+        offered["some"] * 3 > offered["none"]
+        and offered["closes"]
+        and {"output_padding", "align:", "kernel_size"} <= set(offered)
+    )
+)
+@given(
+    unets()
+    | networks_to_solve().map(lambda drawn: f"{drawn.text}sizes: {drawn.sizes}\n".replace("'", ""))
+)
+def test_random_repairs_close_the_network(offered: Counter[str], text: str) -> None:
     """Every repair offered for a random network loads, has no errors, runs in torch, and says what it changed.
 
     Safe ones come first and touch autos and output_padding only.
     """
-    offered: Counter[str] = Counter()
-
-    @given(
-        unets()
-        | networks_to_solve().map(
-            lambda drawn: f"{drawn.text}sizes: {drawn.sizes}\n".replace("'", "")
-        )
-    )
-    def check(text: str) -> None:
-        try:
-            net = tracer.loads(text)
-        except tracer.TracerError:  # a layer that fits no input
-            return
-        found = tracer.plan(net).repairs
-        offered["closes" if not faults_of(net) else "some" if found else "none"] += 1
-        assert not (found and not faults_of(net))
-        safe = [repair.safe for repair in found]
-        assert safe == sorted(safe, reverse=True)
-        for repair in found:
-            again = tracer.loads(repair.text)
-            mine = again.trace()
-            assert not faults_of(again), (repair.title, text)
-            edited = {edit.path for edit in repair.edits}
-            changed = difference(yaml.safe_load(text), yaml.safe_load(repair.text))
-            assert {path.split("[")[0] for path in changed} <= edited and len(
-                edited
-            ) == repair.changes.values
-            assert repair.changes.outputs == {
-                name: list(shape or ()) for name, shape in mine.outputs.items()
+    try:
+        net = tracer.loads(text)
+    except tracer.TracerError:  # a layer that fits no input
+        return
+    found = tracer.plan(net).repairs
+    offered["closes" if not faults_of(net) else "some" if found else "none"] += 1
+    assert not (found and not faults_of(net))
+    safe = [repair.safe for repair in found]
+    assert safe == sorted(safe, reverse=True)
+    for repair in found:
+        again = tracer.loads(repair.text)
+        mine = again.trace()
+        assert not faults_of(again), (repair.title, text)
+        edited = {edit.path for edit in repair.edits}
+        changed = difference(yaml.safe_load(text), yaml.safe_load(repair.text))
+        assert {path.split("[")[0] for path in changed} <= edited and len(
+            edited
+        ) == repair.changes.values
+        assert repair.changes.outputs == {
+            name: list(shape or ()) for name, shape in mine.outputs.items()
+        }
+        after = total(costs(mine))
+        assert (repair.changes.params, repair.changes.macs) == (after.params, after.macs)
+        if repair.safe:
+            solvable = {
+                f"{n.section}.{n.name}.{u.field}" for n in net.network.nodes for u in n.unknowns
             }
-            after = total(costs(mine))
-            assert (repair.changes.params, repair.changes.macs) == (after.params, after.macs)
-            if repair.safe:
-                solvable = {
-                    f"{n.section}.{n.name}.{u.field}" for n in net.network.nodes for u in n.unknowns
-                }
-                assert all(path in solvable or "output_padding" in path for path in edited)
-            if not has_empty_output(mine):
-                torchs = run(again, mine.sizes, mine.ops)
-                assert not torchs.refused and torchs.shapes == dict(mine.shapes), (
-                    repair.title,
-                    text,
-                )
-            offered[repair.title.split(" ")[0]] += 1
-
-    check()
-    assert offered["some"] * 3 > offered["none"] and offered["closes"], offered
-    assert {"output_padding", "align:", "kernel_size"} <= set(offered), offered
+            assert all(path in solvable or "output_padding" in path for path in edited)
+        if not has_empty_output(mine):
+            torchs = run(again, mine.sizes, mine.ops)
+            assert not torchs.refused and torchs.shapes == dict(mine.shapes), (
+                repair.title,
+                text,
+            )
+        offered[repair.title.split(" ")[0]] += 1
 
 
 def pooled(
@@ -190,37 +189,32 @@ def test_configs_with_their_values_written(path: Path) -> None:
     assert all(a == b for a, b in zip(old, new) if "auto" not in a and "{op: up," not in a)
 
 
-def test_the_values_of_any_plan_are_written() -> None:
+@counted(each("feasible True", "feasible False", over=5))
+@given(
+    networks_to_solve().filter(lambda drawn: "auto" in drawn.text),
+    st.sampled_from(["\n", "\r\n"]),
+)
+def test_the_values_of_any_plan_are_written(seen: Counter[str], drawn: Drawn, end: str) -> None:
     """They stand where the autos stood, and every other byte stays: comments with the word, line ends."""
-    seen: Counter[str] = Counter()
-
-    @given(
-        networks_to_solve().filter(lambda drawn: "auto" in drawn.text),
-        st.sampled_from(["\n", "\r\n"]),
+    lines = [f"{line}  # auto é" for line in drawn.text.splitlines()]
+    text = end.join([*lines, f"sizes: {drawn.sizes}".replace("'", ""), ""])
+    try:
+        net = tracer.loads(text)
+    except tracer.TracerError:  # a layer that fits no input
+        return
+    plan = tracer.plan(net)
+    seen[f"feasible {plan.feasible}"] += 1
+    if not plan.feasible:
+        return
+    written = plan.written().text
+    again = tracer.loads(written)
+    assert not any(node.unknowns for node in again.network.nodes)
+    assert dict(again.trace().shapes) == dict(net.trace().shapes)
+    kept = map(re.escape, re.split(r"(?<!# )auto(?:\(-?\d+\.\.-?\d+\))?", text))
+    assert re.fullmatch(r"(?:true|false|-?\d+|\[[-\d, ]+\])".join(kept), written), (
+        text,
+        written,
     )
-    def check(drawn: Drawn, end: str) -> None:
-        lines = [f"{line}  # auto é" for line in drawn.text.splitlines()]
-        text = end.join([*lines, f"sizes: {drawn.sizes}".replace("'", ""), ""])
-        try:
-            net = tracer.loads(text)
-        except tracer.TracerError:  # a layer that fits no input
-            return
-        plan = tracer.plan(net)
-        seen[f"feasible {plan.feasible}"] += 1
-        if not plan.feasible:
-            return
-        written = plan.written().text
-        again = tracer.loads(written)
-        assert not any(node.unknowns for node in again.network.nodes)
-        assert dict(again.trace().shapes) == dict(net.trace().shapes)
-        kept = map(re.escape, re.split(r"(?<!# )auto(?:\(-?\d+\.\.-?\d+\))?", text))
-        assert re.fullmatch(r"(?:true|false|-?\d+|\[[-\d, ]+\])".join(kept), written), (
-            text,
-            written,
-        )
-
-    check()
-    assert min(seen["feasible True"], seen["feasible False"]) > 5, seen
 
 
 @st.composite
@@ -288,64 +282,58 @@ def sharing(draw: st.DrawFn) -> str:
     )
 
 
-def test_texts_that_layers_share() -> None:
+@counted(each("infeasible", "refused", "written", one_in=20))
+@given(sharing())
+def test_texts_that_layers_share(seen: Counter[str], text: str) -> None:
     """A block's auto is one value for all uses, an argument's one for each; so is an alias's.
 
     What trying every combination finds is found, and it is written so that it is read again as planned. Refused are
     only texts inside of blocks that would have to stand for two values.
     """
-    seen: Counter[str] = Counter()
-
-    @given(sharing())
-    def check(text: str) -> None:
-        net = tracer.loads(text)
-        plan, slots = tracer.plan(net), slots_of(net)
-        fits = 0
-        for chosen in itertools.product(*slots.values()):
-            values: dict[tuple[str, str], int] = {}
-            for (node, field, _), value in zip(slots, chosen):
-                one = "blocks" in text and (
-                    field == "kernel_size" or "output_padding: auto" in text.partition("\nlay")[0]
-                )
-                one = one or (
-                    "blocks" in text and "output_padding: [auto" in text.partition("\nlay")[0]
-                )
-                if values.setdefault(("" if one else node.name, field), value) != value:
-                    break
-            else:
-                ops = filled(net, dict(zip(slots, chosen)))
-                legal = all(
-                    r.holds for node in {slot[0] for slot in slots} for r in ops[node.index].legal()
-                )  # type: ignore[union-attr]
-                fits += legal and not trace(net.network, {}, ops).diagnostics
-        assert plan.feasible == (fits > 0) and (not slots or plan.solutions == fits), (
-            text,
-            plan.assignments,
-            fits,
-        )
-        if not plan.feasible:
-            seen["infeasible"] += 1
-            return
-        assert run(net, {}, plan.ops).shapes == dict(net.trace().shapes)
-        try:
-            written = plan.written()
-        except EditError as error:
-            assert (
-                "blocks:" in text
-                and "the text of its auto also stands for another value" in str(error)
-            ), (
-                text,
-                error,
+    net = tracer.loads(text)
+    plan, slots = tracer.plan(net), slots_of(net)
+    fits = 0
+    for chosen in itertools.product(*slots.values()):
+        values: dict[tuple[str, str], int] = {}
+        for (node, field, _), value in zip(slots, chosen):
+            one = "blocks" in text and (
+                field == "kernel_size" or "output_padding: auto" in text.partition("\nlay")[0]
             )
-            seen["refused"] += 1
-            return
-        again = tracer.loads(written.text)
-        assert not any(node.unknowns for node in again.network.nodes)
-        assert dict(again.trace().shapes) == dict(net.trace().shapes), (text, written.text)
-        seen["written"] += 1
-
-    check()
-    assert min(seen["infeasible"], seen["refused"], seen["written"]) * 20 > seen.total(), seen
+            one = one or (
+                "blocks" in text and "output_padding: [auto" in text.partition("\nlay")[0]
+            )
+            if values.setdefault(("" if one else node.name, field), value) != value:
+                break
+        else:
+            ops = filled(net, dict(zip(slots, chosen)))
+            legal = all(
+                r.holds for node in {slot[0] for slot in slots} for r in ops[node.index].legal()
+            )  # type: ignore[union-attr]
+            fits += legal and not trace(net.network, {}, ops).diagnostics
+    assert plan.feasible == (fits > 0) and (not slots or plan.solutions == fits), (
+        text,
+        plan.assignments,
+        fits,
+    )
+    if not plan.feasible:
+        seen["infeasible"] += 1
+        return
+    assert run(net, {}, plan.ops).shapes == dict(net.trace().shapes)
+    try:
+        written = plan.written()
+    except EditError as error:
+        assert "blocks:" in text and "the text of its auto also stands for another value" in str(
+            error
+        ), (
+            text,
+            error,
+        )
+        seen["refused"] += 1
+        return
+    again = tracer.loads(written.text)
+    assert not any(node.unknowns for node in again.network.nodes)
+    assert dict(again.trace().shapes) == dict(net.trace().shapes), (text, written.text)
+    seen["written"] += 1
 
 
 BASE = """\

@@ -15,6 +15,7 @@ from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
 import tracer
+from tests.drawn.counted import counted, each
 from tests.drawn.networks import Drawn, networks, networks_to_solve
 from tests.drawn.torch_network import run
 from tracer.network.records import Node
@@ -60,30 +61,29 @@ sizes = (
 )
 
 
-def test_later_traces_equal_the_first() -> None:
-    """A loaded network's later traces, by the recipe, give what a fresh trace on ints gives, diagnostics included."""
-    answered: Counter[str] = Counter()
-
-    @given(networks(), st.data())
-    def compare(drawn: Drawn, data: st.DataObject) -> None:
-        net = tracer.loads(drawn.text)
-        net.trace(**drawn.sizes)
-        for _ in range(4):
-            some = {
-                symbol: data.draw(st.just(n) | st.integers(n, n + 9) | sizes)
-                for symbol, n in drawn.sizes.items()
-            }
-            later, fresh = net.trace(**some), trace(net.network, some)
-            assert dict(later.shapes) == dict(fresh.shapes), (some, drawn)
-            assert later.diagnostics == fresh.diagnostics, (some, drawn)
-            answered[
-                "ints" if fresh.diagnostics else "recipe" if by_recipe(net, some) else "undecided"
-            ] += 1
-
-    compare()
-    assert (
+@counted(
+    lambda answered: (
         answered["recipe"] > 2 * answered["undecided"] and answered["recipe"] * 5 > answered.total()
-    ), answered
+    )
+)
+@given(networks(), st.data())
+def test_later_traces_equal_the_first(
+    answered: Counter[str], drawn: Drawn, data: st.DataObject
+) -> None:
+    """A loaded network's later traces, by the recipe, give what a fresh trace on ints gives, diagnostics included."""
+    net = tracer.loads(drawn.text)
+    net.trace(**drawn.sizes)
+    for _ in range(4):
+        some = {
+            symbol: data.draw(st.just(n) | st.integers(n, n + 9) | sizes)
+            for symbol, n in drawn.sizes.items()
+        }
+        later, fresh = net.trace(**some), trace(net.network, some)
+        assert dict(later.shapes) == dict(fresh.shapes), (some, drawn)
+        assert later.diagnostics == fresh.diagnostics, (some, drawn)
+        answered[
+            "ints" if fresh.diagnostics else "recipe" if by_recipe(net, some) else "undecided"
+        ] += 1
 
 
 def by_recipe(net: tracer.Net, some: dict[str, int]) -> bool:
@@ -96,58 +96,55 @@ def by_recipe(net: tracer.Net, some: dict[str, int]) -> bool:
 STRICTER = ("Squeeze", "PixelUnshuffle")
 
 
-def test_all_sizes_at_once_equal_each() -> None:
+@counted(each(True, False, one_in=8))
+@given(networks(), st.data())
+def test_all_sizes_at_once_equal_each(
+    judged: Counter[bool], drawn: Drawn, data: st.DataObject
+) -> None:
     """The conditions on an array of sizes hold where the trace on ints finds nothing, and shapes are the same."""
-    judged: Counter[bool] = Counter()
-
-    @given(networks(), st.data())
-    def compare(drawn: Drawn, data: st.DataObject) -> None:
-        net = tracer.loads(drawn.text)
-        if not drawn.sizes:
-            return
-        symbol = data.draw(st.sampled_from(sorted(drawn.sizes)))
-        fixed = {name: n for name, n in drawn.sizes.items() if name != symbol}
-        recipe = recipe_of(net.network, [node.op for node in net.network.nodes], fixed)
-        tried = [
-            *range(25),
-            drawn.sizes[symbol],
-            *data.draw(st.lists(st.integers(25, 200), max_size=4)),
-        ]
-        traces = [trace(net.network, {**fixed, symbol: n}) for n in tried]
-        if not recipe.sound:
-            strict = any(op in drawn.text for op in STRICTER)
-            assert recipe.failed is None or strict or all(t.diagnostics for t in traces), (
-                recipe.failed,
-                drawn,
-            )
-            return
-        conditions = [recipe.program.watch(condition) for condition, _ in recipe.conditions]
-        slots = [[recipe.program.slot(d) for d in shape] for shape in recipe.unique]
-        v = recipe.program.run(
-            {name: numpy.full(len(tried), n) for name, n in fixed.items()}
-            | {symbol: numpy.array(tried)}
+    net = tracer.loads(drawn.text)
+    if not drawn.sizes:
+        return
+    symbol = data.draw(st.sampled_from(sorted(drawn.sizes)))
+    fixed = {name: n for name, n in drawn.sizes.items() if name != symbol}
+    recipe = recipe_of(net.network, [node.op for node in net.network.nodes], fixed)
+    tried = [
+        *range(25),
+        drawn.sizes[symbol],
+        *data.draw(st.lists(st.integers(25, 200), max_size=4)),
+    ]
+    traces = [trace(net.network, {**fixed, symbol: n}) for n in tried]
+    if not recipe.sound:
+        strict = any(op in drawn.text for op in STRICTER)
+        assert recipe.failed is None or strict or all(t.diagnostics for t in traces), (
+            recipe.failed,
+            drawn,
         )
-        holds = numpy.ones(len(tried), bool)
-        for condition in conditions:
-            holds &= recipe.program.truth(condition, v)
-        for i, one in enumerate(traces):
-            judged[bool(holds[i])] += 1
-            if holds[i] or not any(op in drawn.text for op in STRICTER):
-                assert bool(holds[i]) == (not one.diagnostics), (
-                    symbol,
-                    tried[i],
-                    drawn,
-                    one.diagnostics,
+        return
+    conditions = [recipe.program.watch(condition) for condition, _ in recipe.conditions]
+    slots = [[recipe.program.slot(d) for d in shape] for shape in recipe.unique]
+    v = recipe.program.run(
+        {name: numpy.full(len(tried), n) for name, n in fixed.items()}
+        | {symbol: numpy.array(tried)}
+    )
+    holds = numpy.ones(len(tried), bool)
+    for condition in conditions:
+        holds &= recipe.program.truth(condition, v)
+    for i, one in enumerate(traces):
+        judged[bool(holds[i])] += 1
+        if holds[i] or not any(op in drawn.text for op in STRICTER):
+            assert bool(holds[i]) == (not one.diagnostics), (
+                symbol,
+                tried[i],
+                drawn,
+                one.diagnostics,
+            )
+        if holds[i]:
+            for node, index in zip(net.network.nodes, recipe.shape_of):
+                got = tuple(
+                    int(numpy.broadcast_to(v[slot], len(tried))[i]) for slot in slots[index]
                 )
-            if holds[i]:
-                for node, index in zip(net.network.nodes, recipe.shape_of):
-                    got = tuple(
-                        int(numpy.broadcast_to(v[slot], len(tried))[i]) for slot in slots[index]
-                    )
-                    assert got == one.shapes[node.name], (symbol, tried[i], node, drawn)
-
-    compare()
-    assert min(judged[True], judged[False]) * 8 > judged.total(), judged
+                assert got == one.shapes[node.name], (symbol, tried[i], node, drawn)
 
 
 Slot = tuple[Node, str, int]
@@ -214,36 +211,31 @@ def solutions(
             yield sum(distances), distances, ops
 
 
-def test_auto_is_solved_where_a_solution_exists() -> None:
+@counted(each(True, False, one_in=6))
+@given(networks_to_solve().filter(lambda drawn: "auto" in drawn.text))
+def test_auto_is_solved_where_a_solution_exists(feasible: Counter[bool], drawn: Drawn) -> None:
     """The planner finds values iff trying all of them does, with the least cost, ties to the first node's default.
 
     What it finds runs in torch.
     """
-    feasible: Counter[bool] = Counter()
-
-    @given(networks_to_solve().filter(lambda drawn: "auto" in drawn.text))
-    def compare(drawn: Drawn) -> None:
-        net = tracer.loads(drawn.text)
-        best = min(solutions(net, drawn.sizes), key=lambda found: found[:2], default=None)
-        plan = net.solution(drawn.sizes)
-        feasible[plan.solved] += 1
-        assert plan.solved == (best is not None), (drawn, best, plan)
-        mine = net.trace(**drawn.sizes)
-        if best is None:
-            assert any(d.code == "T401" for d in mine.diagnostics) or not plan.diagnostics, drawn
-            return
-        assert plan.cost == best[0], (drawn, best, plan.assignments)
-        assert plan.ops == best[2], (drawn, best, plan.assignments)
-        assume(not has_empty_output(mine))
-        torchs = run(net, drawn.sizes, plan.ops)
-        assert not torchs.refused and torchs.shapes == dict(mine.shapes), (
-            drawn,
-            plan.assignments,
-            torchs.refused,
-        )
-
-    compare()
-    assert min(feasible[True], feasible[False]) * 6 > feasible.total(), feasible
+    net = tracer.loads(drawn.text)
+    best = min(solutions(net, drawn.sizes), key=lambda found: found[:2], default=None)
+    plan = net.solution(drawn.sizes)
+    feasible[plan.solved] += 1
+    assert plan.solved == (best is not None), (drawn, best, plan)
+    mine = net.trace(**drawn.sizes)
+    if best is None:
+        assert any(d.code == "T401" for d in mine.diagnostics) or not plan.diagnostics, drawn
+        return
+    assert plan.cost == best[0], (drawn, best, plan.assignments)
+    assert plan.ops == best[2], (drawn, best, plan.assignments)
+    assume(not has_empty_output(mine))
+    torchs = run(net, drawn.sizes, plan.ops)
+    assert not torchs.refused and torchs.shapes == dict(mine.shapes), (
+        drawn,
+        plan.assignments,
+        torchs.refused,
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.drawn.counted import counted
 from tracer.sizing.arithmetic import choose, floor_scale, maximum, minimum
 from tracer.sizing.growth import Aperiodic, exact_ratio
 from tracer.sizing.periodic import Analysis, always, always_from, decide, none_below
@@ -72,29 +73,24 @@ def truth(condition: Any, values: Any) -> Any:
     return numpy.broadcast_to(numpy.asarray(found, bool), numpy.shape(values))
 
 
-def test_conditions_are_decided_for_every_size() -> None:
+@counted(lambda seen: seen["exact"] > 4 * seen["bounded"])
+@given(st.data())
+def test_conditions_are_decided_for_every_size(seen: Counter[str], data: st.DataObject) -> None:
     """The set of one condition, and of groups that build on each other, is what each size says, near and far."""
-    seen: Counter[str] = Counter()
-
-    @given(st.data())
-    def compare(data: st.DataObject) -> None:
-        space = Space()
-        first, second = data.draw(conditions(space)), data.draw(conditions(space))
-        assume(isinstance(first, Condition) or isinstance(second, Condition))
-        try:
-            one, both = decide([[first], [second]], "n", Analysis(space))
-        except TooLarge:
-            seen["too large"] += 1
-            return
-        far = 10**6 + data.draw(st.integers(0, 10**6))
-        n = numpy.concatenate([numpy.arange(N), numpy.arange(far, far + 64)])
-        for found, want in ((one, truth(first, n)), (both, truth(first, n) & truth(second, n))):
-            known = n < found.below if found.below is not None else n >= 0
-            assert (found.sizes.mask(n) == want)[known].all(), (first, second, found)
-            seen["bounded" if found.below is not None else "exact"] += 1
-
-    compare()
-    assert seen["exact"] > 4 * seen["bounded"], seen
+    space = Space()
+    first, second = data.draw(conditions(space)), data.draw(conditions(space))
+    assume(isinstance(first, Condition) or isinstance(second, Condition))
+    try:
+        one, both = decide([[first], [second]], "n", Analysis(space))
+    except TooLarge:
+        seen["too large"] += 1
+        return
+    far = 10**6 + data.draw(st.integers(0, 10**6))
+    n = numpy.concatenate([numpy.arange(N), numpy.arange(far, far + 64)])
+    for found, want in ((one, truth(first, n)), (both, truth(first, n) & truth(second, n))):
+        known = n < found.below if found.below is not None else n >= 0
+        assert (found.sizes.mask(n) == want)[known].all(), (first, second, found)
+        seen["bounded" if found.below is not None else "exact"] += 1
 
 
 @given(st.data())

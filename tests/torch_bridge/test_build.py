@@ -16,6 +16,7 @@ from hypothesis import assume, event, given
 
 import tracer
 from tests import ROOT
+from tests.drawn.counted import counted, each
 from tests.drawn.networks import Drawn, networks
 from tests.shapes.test_networks import has_empty_output
 from tracer.costs.operations import costs, total
@@ -36,37 +37,32 @@ def inputs_of(net: tracer.Net, sizes: dict[str, int], device: str = "cpu") -> li
     return [torch.randn(shape, device=device) for shape in shapes]  # type: ignore[arg-type]
 
 
-def test_random_networks_run_as_traced() -> None:
+@counted(each("runs", "refused", one_in=12))
+@given(networks())
+def test_random_networks_run_as_traced(seen: Counter[str], drawn_: Drawn) -> None:
     """Every node of the built module has the traced shape, for the traced sizes and for others, on the CPU.
 
     Where the trace refuses a size, the module stops at the same node.
     """
-    seen: Counter[str] = Counter()
-
-    @given(networks())
-    def compare(drawn_: Drawn) -> None:
-        net = tracer.loads(drawn_.text)
-        net.network.sizes.update(drawn_.sizes)
-        mine = net.trace()
-        assume(not mine.diagnostics and not has_empty_output(mine))
-        module = build(net).eval()
-        for sizes in [mine.sizes, *drawn(net, 4)]:
-            other = trace(net.network, sizes, mine.ops)
-            if (
-                not fits(mine, other)
-                or has_empty_output(other)
-                or any(d.code == "T304" for d in other.diagnostics)
-            ):
-                continue
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                found = compared(module, other, "cpu", sizes)
-            assert not found.differences, (sizes, found.differences, drawn_)
-            seen["runs" if found.runs else "refused"] += 1
-        event(f"nodes {len(mine.by_index) // 8 * 8}+")
-
-    compare()
-    assert min(seen["runs"], seen["refused"]) * 12 > seen.total(), seen
+    net = tracer.loads(drawn_.text)
+    net.network.sizes.update(drawn_.sizes)
+    mine = net.trace()
+    assume(not mine.diagnostics and not has_empty_output(mine))
+    module = build(net).eval()
+    for sizes in [mine.sizes, *drawn(net, 4)]:
+        other = trace(net.network, sizes, mine.ops)
+        if (
+            not fits(mine, other)
+            or has_empty_output(other)
+            or any(d.code == "T304" for d in other.diagnostics)
+        ):
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = compared(module, other, "cpu", sizes)
+        assert not found.differences, (sizes, found.differences, drawn_)
+        seen["runs" if found.runs else "refused"] += 1
+    event(f"nodes {len(mine.by_index) // 8 * 8}+")
 
 
 @every_config
