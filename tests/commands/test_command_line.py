@@ -135,7 +135,7 @@ def test_an_unreadable_file_beside_others(here: Path) -> None:
 
 @pytest.mark.parametrize("command", FORMATS)
 def test_an_internal_error_is_3(here: Path, command: str) -> None:
-    """A fault of the tool itself is told in two lines on standard error; TRACER_DEBUG shows where it is."""
+    """A bug of the tool itself takes two lines on standard error; with TRACER_DEBUG there is a traceback."""
     script = "import tracer.net as n; n.trace = None; from tracer.commands import main; main()"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     arguments = [sys.executable, "-c", script, command, "clean.yaml"]
@@ -143,7 +143,7 @@ def test_an_internal_error_is_3(here: Path, command: str) -> None:
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.splitlines() == [
         "internal error: TypeError: 'NoneType' object is not callable",
-        "this is a fault of tracer; TRACER_DEBUG=1 shows where",
+        "this is a bug in tracer; set TRACER_DEBUG=1 for the traceback",
     ]
     debug = subprocess.run(
         arguments,

@@ -111,6 +111,6 @@ def main() -> None:
         if os.environ.get("TRACER_DEBUG"):
             raise
         click.echo(f"internal error: {type(error).__name__}: {error}", err=True)
-        click.echo("this is a fault of tracer; TRACER_DEBUG=1 shows where", err=True)
+        click.echo("this is a bug in tracer; set TRACER_DEBUG=1 for the traceback", err=True)
         code = 3
     sys.exit(code if isinstance(code, int) else 0)

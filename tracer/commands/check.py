@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -13,59 +14,50 @@ from tracer.commands.options import (
     colour_option,
     find_configs,
     network_options,
-    open_net,
+    read,
     shown,
-    source_of,
     use_colour,
 )
-from tracer.diagnostics import Diagnostic, TracerError
-from tracer.loading import unreadable
-from tracer.rules import judged
+from tracer.diagnostics import Diagnostic
 
 PARALLEL = 48
 """From this many files on, several processes pay for their start."""
 
-Result = tuple[list[Diagnostic], str, bool]
-"""Diagnostics, the source if there are any, and whether the file could be read."""
+Checked = tuple[list[Diagnostic], str, bool]
+"""Diagnostics, the source if there are any, and false where the file could not be read."""
 
 
-def check_one(path: str, overrides: Overrides) -> Result:
-    """Check one file; never raises on bad input."""
-    try:
-        text = source_of(path)
-    except TracerError as error:
-        return error.diagnostics, "", True
-    except OSError as error:
-        return [unreadable(shown(path), error)], "", False
-
-    found = judged(lambda: open_net(text, path, overrides)).found
-    return found, text if found else "", True
+def check_one(path: str, overrides: Overrides) -> Checked:
+    """Check one file; bad input is among the diagnostics. The source of a clean file stays in its process."""
+    reading = read(path, overrides)
+    return reading.found, reading.text if reading.found else "", reading.is_readable
 
 
-def _check_many(paths: list[str], overrides: Overrides) -> Iterator[Result]:
-    import os
-
-    workers = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
+def _check_many(paths: list[str], overrides: Overrides) -> Iterator[Checked]:
+    workers = _cores()
     if len(paths) < PARALLEL or workers < 2 or "-" in paths:
         for path in paths:
             yield check_one(path, overrides)
         return
+
     import multiprocessing
     from functools import partial
 
     methods = multiprocessing.get_all_start_methods()
     context: Any = multiprocessing.get_context("fork" if "fork" in methods else None)
+    check = partial(check_one, overrides=overrides)
     with context.Pool(workers) as pool:
-        yield from pool.imap(
-            partial(check_one, overrides=overrides),
-            paths,
-            chunksize=max(1, min(32, len(paths) // 16)),
-        )
+        yield from pool.imap(check, paths, chunksize=max(1, min(32, len(paths) // 16)))
 
 
-def _with_progress(results: Iterator[Result], count: int) -> Iterator[Result]:
+def _cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _with_progress(results: Iterator[Checked], count: int) -> Iterator[Checked]:
     """A progress bar on standard error, where that is a terminal and there is something to wait for."""
     if count < PARALLEL or not sys.stderr.isatty():
         yield from results
@@ -100,22 +92,24 @@ def command(
     """Validate CONFIGS: files, directories (searched for *.yaml and *.yml), or - for standard input."""
     overrides = Overrides(sets, sizes, inputs)
     paths = find_configs(configs)
+    results = _with_progress(_check_many(paths, overrides), len(paths))
+
     found: list[Diagnostic] = []
     sources: dict[str, str] = {}
     all_readable = True
-    for path, (diagnostics, text, readable) in zip(
-        paths, _with_progress(_check_many(paths, overrides), len(paths))
-    ):
+    for path, (diagnostics, text, is_readable) in zip(paths, results):
         found += diagnostics
         sources[shown(path)] = text
-        all_readable = all_readable and readable
+        all_readable = all_readable and is_readable
     found.sort(key=lambda d: d.order)
+
     colour = use_colour(color)
     click.echo(_report(found, sources, format_, colour), nl=False, color=colour)
     if format_ in ("full", "concise"):
         from tracer.views.report import summary
 
         click.echo(summary(found, len(paths)), err=True)
+
     failing = any(d.severity == "error" or strict for d in found)
     raise click.exceptions.Exit(2 if not all_readable else 1 if failing else 0)
 

@@ -56,13 +56,11 @@ def command(
     Each is a file, - for standard input (one of them), or REV:PATH of a git repository, as git reads it. A file alone
     is compared with what HEAD has of it. Exit code 1 where B has errors that A doesn't have.
     """
-    if b is None and (a == "-" or _is_revision(a)):
-        raise click.UsageError(f"{shown(a)} is compared with another config: name B too")
-    if a == b == "-":
-        raise click.UsageError("standard input is one config; the other one is a file or REV:PATH")
+    _refuse_one_sided(a, b)
     overrides = Overrides(sets, sizes, inputs)
     old, old_is_read = _given(a, overrides, is_committed=b is None)
     new, new_is_read = _given(a if b is None else b, overrides)
+
     from tracer.comparing.comparison import compared
 
     found = compared(old, new)
@@ -71,8 +69,17 @@ def command(
         _show(found, format_, use_colour(color))
     if not is_read:
         raise click.exceptions.Exit(2)
+
     failing = found.found if strict else found.new_errors
     raise click.exceptions.Exit(1 if failing or (as_diff and found.differs) else 0)
+
+
+def _refuse_one_sided(a: str, b: str | None) -> None:
+    """Raise click.UsageError where A and B do not name two configs."""
+    if b is None and (a == "-" or _is_revision(a)):
+        raise click.UsageError(f"{shown(a)} is compared with another config: name B too")
+    if a == b == "-":
+        raise click.UsageError("standard input is one config; the other one is a file or REV:PATH")
 
 
 def _is_revision(config: str) -> bool:

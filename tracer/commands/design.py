@@ -15,6 +15,7 @@ from tracer.commands.options import (
     is_size,
     loaded,
     network_options,
+    read_text,
     shown,
     write_output,
 )
@@ -157,7 +158,7 @@ def decoder_command(
     _write(designed, f"{shown(encoder)}: no decoder is written", output)
 
 
-class Sizes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+class SizePerAxis(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     """One size for every axis, or one for each symbol: 256, H=500,W=375."""
 
     name = "sizes"
@@ -303,13 +304,13 @@ def _add_family(name: str) -> None:
     )
     @click.option(
         "--size",
-        type=Sizes(),
+        type=SizePerAxis(),
         metavar="N|SYMBOL=N,...",
         help="The input's size: 256, or H=500,W=375.",
     )
     @click.option(
         "--output-size",
-        type=Sizes(),
+        type=SizePerAxis(),
         metavar="N|SYMBOL=N,...",
         help="The output's; the input's is found for it.",
     )
@@ -379,9 +380,7 @@ def _write(
 
     The command ends with 1 where nothing can be designed, and where the checker finds errors.
     """
-    from tracer.commands.options import open_net
     from tracer.design.skips import Undesignable
-    from tracer.rules import judged
 
     try:
         text, told = designed()
@@ -390,14 +389,16 @@ def _write(
         raise click.exceptions.Exit(1) from None
     for line in told:
         click.echo(f"  {line}", err=True)
+
     name = output or "<design>"
-    net, said = judged(lambda: open_net(text, name, Overrides((), (), ())))
+    reading = read_text(text, name, Overrides((), (), ()))
     write_output(output, text.encode("utf-8"))
-    if said:
-        complain(said, text, config=name)
-    if net is None or any(d.severity == "error" for d in said):
+    if reading.found:
+        complain(reading.found, text, config=name)
+    if reading.net is None or any(d.severity == "error" for d in reading.found):
         raise click.exceptions.Exit(1)
-    click.echo(_proof(net) + ("" if said else "; no problems found"), err=True)
+    proof = _proof(reading.net)
+    click.echo(proof if reading.found else f"{proof}; no problems found", err=True)
 
 
 def _proof(net: Net) -> str:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracer.commands.options import Overrides, open_net, shown, source_of
+from tracer.commands.options import Overrides, Reading, read, shown, source_of
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.loading import unreadable
-from tracer.net import Net
-from tracer.rules import judged
 
 if TYPE_CHECKING:
     from watchfiles import Change
@@ -22,26 +20,12 @@ QUIET = {"debounce": 60, "step": 20, "recursive": False}
 """Milliseconds for which writes in pieces are awaited; the folder alone is watched."""
 
 
-class Reading(NamedTuple):
-    """A config as it stands: its text, its network where there is one, and what is said of it."""
-
-    text: str
-    net: Net | None
-    found: list[Diagnostic]
-
-
-def read(path: str, overrides: Overrides) -> Reading:
-    """Read a config; whatever is wrong with it is among what is said."""
-    text = ""
+def followed(path: str, overrides: Overrides) -> Reading:
+    """A config as it stands now; whatever is wrong with it is among what was found."""
     try:
-        text = source_of(path)
-        return Reading(text, *judged(lambda: open_net(text, path, overrides)))
-    except OSError as error:
-        return Reading(text, None, [unreadable(shown(path), error)])
-    except TracerError as error:  # the bytes are no text
-        return Reading(text, None, error.diagnostics)
+        return read(path, overrides)
     except click.UsageError as error:  # an override that the text no longer has a place for
-        return Reading(text, None, [Diagnostic("T003", error.message, path=shown(path))])
+        return Reading("", None, [Diagnostic("T003", error.message, path=shown(path))])
 
 
 def refuse_unfollowable(path: str) -> None:

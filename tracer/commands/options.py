@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypeVar
 
 import click
 
@@ -17,6 +17,7 @@ from tracer.loading import decoded, load_text, read_bytes, unreadable
 from tracer.net import Net
 from tracer.network.values import value_of
 from tracer.ops.base import written
+from tracer.rules import judged
 from tracer.source import limits
 from tracer.source.tree import Fault, compose
 
@@ -272,6 +273,31 @@ def open_net(
         )
     except ValueError as error:
         raise click.UsageError(f"{shown(path)}: {error}") from None
+
+
+class Reading(NamedTuple):
+    """A config as it stands: its text, its network where it loads, and everything wrong with it."""
+
+    text: str
+    net: Net | None
+    found: list[Diagnostic]
+    is_readable: bool = True
+
+
+def read(config: str, overrides: Overrides) -> Reading:
+    """Read and judge a config. Raises click.UsageError where an override has no place in it, and nothing else."""
+    try:
+        text = source_of(config)
+    except OSError as error:
+        return Reading("", None, [unreadable(shown(config), error)], is_readable=False)
+    except TracerError as error:
+        return Reading("", None, error.diagnostics)
+    return read_text(text, config, overrides)
+
+
+def read_text(text: str, path: str, overrides: Overrides) -> Reading:
+    """Judge the text of a config, as :func:`read` does."""
+    return Reading(text, *judged(lambda: open_net(text, path, overrides)))
 
 
 def write_output(output: str | None, content: bytes) -> None:

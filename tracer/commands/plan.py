@@ -24,7 +24,7 @@ from tracer.source.written import EditError
 from tracer.views import report
 
 if TYPE_CHECKING:
-    from tracer.repairing.repairs import Plan
+    from tracer.repairing.repairs import Plan, Repair
 
 
 @click.command("plan")
@@ -76,56 +76,77 @@ def command(
         raise click.UsageError("standard input cannot be edited; --diff shows the edit")
     overrides = Overrides(sets, sizes, inputs)
     text, net = loaded(config, overrides, partial(_complain, config=config, format_=format_))
+
     from tracer.repairing.repairs import plan_of
 
     plan = plan_of(net)
     edited = _edited(plan, fix, repair, config) if edits or diff else None
-    if edited is not None and (sets or sizes or inputs):
-        _refuse_broken(text, edited, config)
+    closes = plan.feasible or edited is not None
+    after = text if edited is None else edited
+    if after != text and (sets or sizes or inputs):
+        _refuse_broken(text, after, config)
+
     if diff:
-        mark = "\ufeff" if config != "-" and read_bytes(config).startswith(BOM_UTF8) else ""
-        after = edited if edited is not None else text
-        click.echo(unified_diff(mark + text, mark + after, shown(config)), nl=False)
+        _show_diff(config, text, after)
     else:
         _show(plan, text, config, format_, use_colour(color))
-        if edited is not None and edited != text:
-            _replace(config, text, edited)
-    raise click.exceptions.Exit(0 if plan.feasible or edited is not None else 1)
+        if after != text:
+            _replace(config, text, after)
+    raise click.exceptions.Exit(0 if closes else 1)
 
 
 def _edited(plan: Plan, fix: bool, number: int | None, config: str) -> str | None:
     """The text with the plan, or with a repair; None where there is neither."""
+    if plan.feasible:
+        return _written(plan, config)
+
+    repair = _chosen(plan, fix, number)
+    if repair is None:
+        return None
+    click.echo(f"repaired: {repair.title}", err=True)
+    return repair.text
+
+
+def _written(plan: Plan, config: str) -> str:
+    """The text with the plan's values. Where a text has no place for them, the command ends."""
     try:
-        if plan.feasible:
-            written = plan.written()
-            for note in written.notes:
-                click.echo(note, err=True)
-            return written.text
+        written = plan.written()
     except EditError as error:
         click.echo(f"{shown(config)}: nothing is written: {error}", err=True)
         raise click.exceptions.Exit(1) from None
+    for note in written.notes:
+        click.echo(note, err=True)
+    return written.text
+
+
+def _chosen(plan: Plan, fix: bool, number: int | None) -> Repair | None:
+    """Repair ``number`` of the list, or the best safe one; None where neither is wanted or there is none."""
     if number is not None:
         if number > len(plan.repairs):
             raise click.UsageError(f"--repair {number}: there are {len(plan.repairs)} repairs")
-        repair = plan.repairs[number - 1]
-    elif not fix:
+        return plan.repairs[number - 1]
+
+    if not fix:
         click.echo(
             "nothing is written: the network does not close; --fix or --repair N repairs it",
             err=True,
         )
         return None
-    else:
-        safe = [repair for repair in plan.repairs if repair.safe]
-        if not safe:
-            others = "; --repair N applies one of the others" if plan.repairs else ""
-            click.echo(
-                f"nothing is written: no repair is safe (auto and output_padding only){others}",
-                err=True,
-            )
-            return None
-        repair = safe[0]
-    click.echo(f"repaired: {repair.title}", err=True)
-    return repair.text
+
+    safe = next((repair for repair in plan.repairs if repair.safe), None)
+    if safe is None:
+        others = "; --repair N applies one of the others" if plan.repairs else ""
+        click.echo(
+            f"nothing is written: no repair is safe (auto and output_padding only){others}",
+            err=True,
+        )
+    return safe
+
+
+def _show_diff(config: str, before: str, after: str) -> None:
+    """Print the edit as a diff of the file, its byte-order mark included."""
+    mark = "\ufeff" if config != "-" and read_bytes(config).startswith(BOM_UTF8) else ""
+    click.echo(unified_diff(mark + before, mark + after, shown(config)), nl=False)
 
 
 def _refuse_broken(text: str, edited: str, config: str) -> None:

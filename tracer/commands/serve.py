@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracer.commands.following import Reading, changes_of, read, refuse_unfollowable
+from tracer.commands.following import changes_of, followed, refuse_unfollowable
 from tracer.commands.options import Overrides, need, network_options, shown
 from tracer.net import Net
 
@@ -120,7 +120,7 @@ class Page:
         from tracer.live.sheets import sheets
         from tracer.views.page import page
 
-        reading: Reading = read(self.path, self.overrides)
+        reading = followed(self.path, self.overrides)
         if reading.net is not None:
             self._good = reading.net
         shown = [] if self._good is None else sheets(self._good, reading.found)

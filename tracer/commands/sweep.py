@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import click
 
@@ -152,12 +152,14 @@ def command(
     except TracerError as error:
         told(error.diagnostics, text)
         raise click.exceptions.Exit(1) from None
+
     condition = _condition(where, study)
     measures = _objectives(objectives, study)
     _check_output(output, plot, overwrite)
     if dask is not None:
         need("distributed", "sweep")
     _confirm(study, yes)
+
     with _Place(output, study) as journal:
         _run(study, journal, workers or os.cpu_count() or 1, dask, keeps=output is not None)
         if output is not None:
@@ -212,28 +214,46 @@ def _family(name: str) -> str:
 
 
 def _axes(varied: Sequence[str], sizes: Sequence[str]) -> list[SweepAxis]:
-    from tracer.sweep.axes import Unvaried, axis
+    """What is varied, in the order of the command line; refused where a name is varied twice."""
+    found = [_axis("param", *_param_varied(item)) for item in varied]
+    for item in sizes:
+        # One --size may vary several symbols: H=64..512:32,W=64
+        parts = re.split(r",(?=\s*[^\W\d]\w*\s*=)", item)
+        found += [_axis("size", *_sizes_varied(part)) for part in parts]
 
-    found: list[SweepAxis] = []
-    for kind, items in (("param", varied), ("size", sizes)):
-        for item in items:
-            for part in [item] if kind == "param" else re.split(r",(?=\s*[^\W\d]\w*\s*=)", item):
-                *names, text = part.split("=") if kind == "size" else part.partition("=")[::2]
-                names = [name.strip() for name in names]
-                if not names or not all(name.isidentifier() for name in names) or not text.strip():
-                    option = "--vary" if kind == "param" else "--size"
-                    raise click.BadParameter(
-                        f"{shortened(part, 60)!r} is not NAME=VALUES", param_hint=option
-                    )
-                try:
-                    found.append(axis(kind, names, text))  # type: ignore[arg-type]
-                except Unvaried as error:
-                    raise click.UsageError(str(error)) from None
-    named = [name for one in found for name in one.names]
+    named = [name for axis in found for name in axis.names]
     for name in named:
         if named.count(name) > 1:
             raise click.UsageError(f"{name} is varied twice")
     return found
+
+
+def _param_varied(item: str) -> tuple[str, list[str], str]:
+    """``base=16,32``: the item, its name and its values."""
+    name, _, values = item.partition("=")
+    return item, [name.strip()], values
+
+
+def _sizes_varied(part: str) -> tuple[str, list[str], str]:
+    """``H=W=64..512:32``: the part, the names that are tied and their values."""
+    *names, values = part.split("=")
+    return part, [name.strip() for name in names], values
+
+
+def _axis(kind: Literal["param", "size"], item: str, names: list[str], values: str) -> SweepAxis:
+    """One axis of the sweep. Raises click.UsageError where the item has no name or no values."""
+    from tracer.sweep.axes import Unvaried, axis
+
+    are_names = names and all(name.isidentifier() for name in names)
+    if not are_names or not values.strip():
+        raise click.BadParameter(
+            f"{shortened(item, 60)!r} is not NAME=VALUES",
+            param_hint="--vary" if kind == "param" else "--size",
+        )
+    try:
+        return axis(kind, names, values)
+    except Unvaried as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _condition(where: str | None, study: Study) -> Any:
@@ -257,25 +277,28 @@ def _condition(where: str | None, study: Study) -> Any:
 
 
 def _objectives(text: str | None, study: Study) -> list[str]:
+    """The columns that the Pareto front is of; without --objectives the costs and the varied sizes."""
     from tracer.sweep.table_files import kinds
 
     names = [name.strip() for name in (text or OBJECTIVES).split(",") if name.strip()]
     if text is None:
-        names += [
-            name
-            for axis in study.axes
-            if axis.kind == "size" and len(axis) > 1
-            for name in axis.names[:1]
-        ]
-    known = [name for name, kind in kinds(study).items() if kind in (int, float)]
-    for name in names:
-        if name not in known:
-            raise click.BadParameter(
-                f"{name!r} is no number; columns: {', '.join(known)}", param_hint="--objectives"
-            )
+        names += _varied_sizes(study)
     if not names:
         raise click.BadParameter("name at least one column", param_hint="--objectives")
+
+    known = [name for name, kind in kinds(study).items() if kind in (int, float)]
+    unknown = next((name for name in names if name not in known), None)
+    if unknown is not None:
+        raise click.BadParameter(
+            f"{unknown!r} is no number; columns: {', '.join(known)}", param_hint="--objectives"
+        )
     return list(dict.fromkeys(names))
+
+
+def _varied_sizes(study: Study) -> list[str]:
+    """The symbols of several sizes, one of those that are tied."""
+    varied = [axis for axis in study.axes if axis.kind == "size" and len(axis) > 1]
+    return [axis.names[0] for axis in varied]
 
 
 def _check_output(output: str | None, plot: str | None, overwrite: bool) -> None:

@@ -56,7 +56,7 @@ def command(
 ) -> None:
     """Build CONFIG with torch and compare every node, for sizes that run and for sizes that don't.
 
-    Exit code 1 where the network does not close, 3 where torch disagrees: that is a fault of tracer.
+    Exit code 1 where the network does not close, 3 where torch disagrees: that is a bug in tracer.
     """
     need_torch()
     overrides = Overrides(sets, sizes, inputs)

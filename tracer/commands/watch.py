@@ -7,9 +7,10 @@ import time
 
 import click
 
-from tracer.commands.following import Reading, changes, read, refuse_unfollowable
+from tracer.commands.following import changes, followed, refuse_unfollowable
 from tracer.commands.options import (
     Overrides,
+    Reading,
     colour_option,
     console_for,
     depth_option,
@@ -41,9 +42,9 @@ def command(
     refuse_unfollowable(config)
     colour = use_colour(color)
     try:
-        _show(config, read(config, overrides), depth, colour)
+        _show(config, followed(config, overrides), depth, colour)
         for _ in changes(config):
-            _show(config, read(config, overrides), depth, colour)
+            _show(config, followed(config, overrides), depth, colour)
     except KeyboardInterrupt:
         return
 
