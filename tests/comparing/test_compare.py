@@ -474,6 +474,7 @@ def canonical(value: Any) -> str:
     return json.dumps(sort(value), indent=1)
 
 
+@pytest.mark.slow
 @given(networks(), networks())
 def test_comparing_backwards_tells_the_mirror_image(a: Drawn, b: Drawn) -> None:
     """Added is removed, old is new, gained is lost, and each renamed node has its old name back."""

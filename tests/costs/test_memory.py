@@ -143,7 +143,14 @@ def comparable(net: Net) -> bool:
 
 
 @pytest.mark.parametrize(
-    "name", ["unet_padded", "unet_2015", "conv_autoencoder", "u2net_small", "resnet34_unet"]
+    "name",
+    [
+        "unet_padded",
+        "unet_2015",
+        "conv_autoencoder",
+        pytest.param("u2net_small", marks=pytest.mark.slow),
+        "resnet34_unet",
+    ],
 )
 @pytest.mark.parametrize("budget", [2**26, 2**28, 10**9])
 def test_the_largest_that_fits(name: str, budget: int) -> None:

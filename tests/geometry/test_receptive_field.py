@@ -118,6 +118,7 @@ def anything(draw: Draw) -> str:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=max(80, settings().max_examples // 2))
 @given(
     st.lists(anything(), min_size=1, max_size=5),

@@ -191,6 +191,7 @@ def answers() -> Iterator[tuple[Case, tuple[int, ...]]]:
                     yield asked, tuple((y[0] if isinstance(y, tuple) else y).shape)
 
 
+@pytest.mark.slow
 def test_every_sample_of_torchs_functions_agrees() -> None:
     """The shape is the function's, for every sample in torch's table."""
     compared: Counter[str] = Counter()

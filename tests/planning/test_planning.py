@@ -483,6 +483,7 @@ def endless(draw: st.DrawFn) -> tuple[str, int, int]:
     return "input: [1, 1, L]\nlayers:\n" + "\n".join(lines) + "\n", draw(st.integers(1, 24)), step
 
 
+@pytest.mark.slow
 @counted(each("one for all", "none for all", "none for one", over=1))
 @settings(max_examples=3 * settings.default.max_examples)
 @given(endless().filter(lambda drawn: "auto" in drawn[0]))

@@ -64,6 +64,7 @@ def unets(draw: st.DrawFn) -> str:
     return f"input: [1, 2, H, W]\nsizes: {{H: {h}, W: {w}}}\n" + "\n".join(lines) + "\n"
 
 
+@pytest.mark.slow
 @counted(
     lambda offered: (
         offered["some"] * 3 > offered["none"]

@@ -147,7 +147,13 @@ def meta_shapes(module: nn.Module, *shape: int) -> list[tuple[int, ...]] | None:
         return None
 
 
-@pytest.mark.parametrize("name", ZOO)
+SWEPT = [
+    pytest.param(name, marks=pytest.mark.slow if dims > 1 else ())
+    for name, (dims, _, _) in ZOO.items()
+]
+
+
+@pytest.mark.parametrize("name", SWEPT)
 def test_every_size_from_32_to_300(name: str) -> None:
     """Which sizes run, and the shape that comes out: of one axis all, of combinations some, and some on the CPU."""
     dims, channels, make = ZOO[name]
