@@ -134,7 +134,13 @@ def type_text(hint: Any) -> str:
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         return f"[{hint.__name__}](#{hint.__name__.lower()})"
     if isinstance(hint, type) and not get_args(hint):
-        names = {"str": "text", "int": "integer", "float": "number", "bool": "true or false"}
+        names = {
+            "str": "text",
+            "int": "integer",
+            "float": "number",
+            "bool": "true or false",
+            "UnsetType": "left out",
+        }
         return names[hint.__name__]
     arguments = get_args(hint)
     origin = getattr(hint, "__origin__", None)
