@@ -15,11 +15,11 @@ import msgspec
 
 from tracer.costs.operations import DTYPE_BYTES
 from tracer.network.records import Network, Node
-from tracer.ops.base import Op, Shape
+from tracer.ops.base import Kept, Op, Shape
 from tracer.ops.merge import Merge
 from tracer.ops.rearrange import contiguous
 from tracer.shapes.trace import Trace
-from tracer.shapes.traced import Traced
+from tracer.shapes.traced import Traced, Visit
 from tracer.sizing.arithmetic import Dim
 
 INDEX_BYTES = 8
@@ -42,62 +42,68 @@ class Memory(msgspec.Struct, frozen=True):
     """The node at which that is."""
 
 
-class Part(NamedTuple):
-    """Values of one storage, or some that no map holds."""
+class Stored(NamedTuple):
+    """Numbers of one storage, or some that no map holds."""
 
     count: Dim
     indices: bool = False
     """Whether they are indices and not of the maps' type."""
 
 
-class Step(NamedTuple):
+class LedgerStep(NamedTuple):
     """One call of torch without autograd, or what it is made of: what it makes, and what nobody reads after it."""
 
     node: int
-    made: list[Part]
-    freed: list[Part]
+    made: list[Stored]
+    freed: list[Stored]
 
 
 class Ledger(NamedTuple):
     """What is kept and made and freed, on ints, arrays of them, or symbols."""
 
-    kept: list[Part]
+    kept: list[Stored]
     """What autograd keeps, each storage once."""
-    steps: list[Step]
+    steps: list[LedgerStep]
 
     def training(self, width: int) -> Dim:
-        return sum(_bytes(part, width) for part in self.kept)
+        """The bytes that autograd keeps, of maps whose numbers have ``width`` bytes."""
+        return sum(_bytes(stored, width) for stored in self.kept)
 
     def alive(self, width: int) -> Iterator[tuple[int, Any]]:
         """The bytes that are alive while each step runs, with the number of its node."""
         total: Any = 0
         for node, made, freed in self.steps:
-            for part in made:
-                total = total + _bytes(part, width)
+            for stored in made:
+                total = total + _bytes(stored, width)
             yield node, total
-            for part in freed:
-                total = total - _bytes(part, width)
+            for stored in freed:
+                total = total - _bytes(stored, width)
 
     def evaluated(self, value: Callable[[Dim], Any]) -> Ledger:
         """The same with every count's value."""
 
-        def parts(of: list[Part]) -> list[Part]:
-            return [Part(value(part.count), part.indices) for part in of]
+        def each(several: list[Stored]) -> list[Stored]:
+            return [Stored(value(stored.count), stored.indices) for stored in several]
 
-        return Ledger(
-            parts(self.kept),
-            [Step(node, parts(made), parts(freed)) for node, made, freed in self.steps],
-        )
+        steps = [LedgerStep(node, each(made), each(freed)) for node, made, freed in self.steps]
+        return Ledger(each(self.kept), steps)
 
 
-def _bytes(part: Part, width: int) -> Any:
-    return part.count * (INDEX_BYTES if part.indices else width)
+def _bytes(stored: Stored, width: int) -> Any:
+    return stored.count * (INDEX_BYTES if stored.indices else width)
 
 
 def memory(trace: Trace, dtype: str = "float32") -> Memory | None:
-    """The memory of a traced network; None where a node could not be traced."""
+    """The memory of a traced network; None where a node could not be traced.
+
+    >>> import tracer
+    >>> net = tracer.loads("input: [1, 3, 8, 8]\\nlayers: {act: ReLU, pool: {op: MaxPool2d, kernel_size: 2}}")
+    >>> memory(net.trace()).peak
+    'pool'
+    """
     if not trace.is_complete:
         return None
+
     width = DTYPE_BYTES[dtype]
     found = ledger(trace)
     node, peak = max(found.alive(width), key=itemgetter(1))
@@ -109,70 +115,95 @@ def ledger(traced: Traced) -> Ledger:
 
     Raises TypeError where symbols do not decide what is a view or what is kept.
     """
-    calls = [Call(v.node, v.op, v.inputs, v.shape or ()) for v in traced.walk()]
-    return Ledger(_kept(calls), _lives(traced.network, calls))
+    visits = list(traced.walk())
+    return Ledger(_kept(visits), _steps(traced.network, visits))
 
 
-class Call(NamedTuple):
-    """A node with its inputs' shapes and its own."""
-
-    node: Node
-    op: Op | None
-    x: list[Shape]
-    y: Shape
-
-
-def _owners(calls: Sequence[Call], *, training: bool) -> list[int]:
+def _owners(visits: Sequence[Visit], *, training: bool) -> list[int]:
     """For every map the index of the node in whose storage it lies."""
-    found: list[int] = []
+    owners: list[int] = []
     strides: list[Shape] = []
-    for node, op, x, y in calls:
-        own, step = node.index, contiguous(y)
+    for visit in visits:
+        node, op, shape = visit.node, visit.op, visit.shape or ()
+        owner, steps = node.index, contiguous(shape)
+
         if op is not None and node.inputs:
             source = node.inputs[0].index
             if op.passes_on(training):
-                own, step = found[source], strides[source]
-            elif (view := op.viewed(x[0], strides[source], y)) is not None:
-                own, step = found[source], view
-        found.append(own)
-        strides.append(step)
-    return found
+                owner, steps = owners[source], strides[source]
+            elif (view := op.viewed(visit.inputs[0], strides[source], shape)) is not None:
+                owner, steps = owners[source], view
+
+        owners.append(owner)
+        strides.append(steps)
+    return owners
 
 
-def _kept(calls: Sequence[Call]) -> list[Part]:
-    """What autograd keeps. A map needs a gradient behind the first parameter."""
-    owner = _owners(calls, training=True)
-    needs: list[bool] = []
+def _is_some(count: Dim) -> bool:
+    """Whether a count is not known to be 0."""
+    return not isinstance(count, int) or count != 0
+
+
+def _makes_map(op: Op | None) -> bool:
+    """Whether an input, or an operation that gives a map and no tensor of the module's."""
+    return op is None or op.arity != (0, 0)
+
+
+# --- kept in training -------------------------------------------------------------------------------------------------
+
+
+def _kept(visits: Sequence[Visit]) -> list[Stored]:
+    """What autograd keeps: each storage once, and what an operation keeps besides."""
+    owners = _owners(visits, training=True)
+    learns = _learns(visits)
+
+    kept: list[Stored] = []
     storages: dict[Storage, None] = {}
-    found: list[Part] = []
-    for node, op, x, y in calls:
-        if op is None:
-            needs.append(False)
+    for visit in visits:
+        if visit.op is None:
             continue
-        asked = [needs[source.index] for source in node.inputs]
-        learns = op.parameters(*x)
-        needs.append(any(asked) or (learns.__class__ is not int or learns > 0))
-        kept = op.kept(y, asked, *x)
-        storages |= {(owner[node.inputs[i].index], MAP): None for i in kept.inputs}
-        if kept.output:
-            storages[owner[node.index], MAP] = None
-        if kept.values.__class__ is not int or kept.values:
-            found.append(Part(kept.values))
-        if kept.indices.__class__ is not int or kept.indices:
-            storages[node.index, INDICES] = None
-        pool = node.operands.get("indices")
-        if pool is not None and any(asked):
-            storages[pool.index, INDICES] = None
+        needs = [learns[source.index] for source in visit.node.inputs]
+        own = visit.op.kept(visit.shape or (), needs, *visit.inputs)
+        if _is_some(own.values):
+            kept.append(Stored(own.values))
+        storages |= dict.fromkeys(_kept_storages(visit.node, own, any(needs), owners))
+
     for index, what in storages:
-        _, op, _, y = calls[index]
-        if what == INDICES or op is None or _makes_map(op):
-            found.append(Part(prod(y), what == INDICES))
+        visit = visits[index]
+        if what == INDICES or _makes_map(visit.op):
+            kept.append(Stored(prod(visit.shape or ()), what == INDICES))
+    return kept
+
+
+def _learns(visits: Sequence[Visit]) -> list[bool]:
+    """Whether a gradient is needed for each map: behind the first parameter."""
+    found: list[bool] = []
+    for visit in visits:
+        learns = any(found[source.index] for source in visit.node.inputs)
+        if visit.op is None:
+            found.append(False)
+        else:
+            found.append(learns or _is_some(visit.op.parameters(*visit.inputs)))
     return found
 
 
-def _makes_map(op: Op) -> bool:
-    """Whether its output is a map, and no tensor of the module's."""
-    return op.arity != (0, 0)
+def _kept_storages(
+    node: Node, kept: Kept, needed: bool, owners: Sequence[int]
+) -> Iterator[Storage]:
+    """The storages that a node keeps; ``needed``: one of its inputs needs a gradient."""
+    for number in kept.inputs:
+        yield owners[node.inputs[number].index], MAP
+    if kept.output:
+        yield owners[node.index], MAP
+    if _is_some(kept.indices):
+        yield node.index, INDICES
+
+    pool = node.operands.get("indices")
+    if pool is not None and needed:
+        yield pool.index, INDICES
+
+
+# --- alive in a run without autograd ----------------------------------------------------------------------------------
 
 
 class Touch(NamedTuple):
@@ -180,61 +211,74 @@ class Touch(NamedTuple):
 
     node: Node
     reads: list[Storage]
-    makes: dict[Storage, Part]
+    makes: dict[Storage, Stored]
 
 
-def _touched(network: Network, calls: Sequence[Call], owner: Sequence[int]) -> Iterator[Touch]:
-    """The steps of a run without autograd, in order."""
+def _steps(network: Network, visits: Sequence[Visit]) -> list[LedgerStep]:
+    """The steps, with what is freed after each: what no later one reads, the caller's inputs and outputs excepted."""
+    owners = _owners(visits, training=False)
     pooled = {
         node.operands["indices"].index for node in network.nodes if "indices" in node.operands
     }
-    for node, op, x, y in calls:
-        reads: list[Storage] = [(owner[source.index], MAP) for source in node.inputs]
-        for field, source in node.operands.items():
-            if field == "indices":
-                reads.append((source.index, INDICES))
-            else:  # its size alone is asked for, before the call
-                yield Touch(node, [(owner[source.index], MAP)], {})
-        own: dict[Storage, Part] = {}
-        if owner[node.index] == node.index and (op is None or _makes_map(op)):
-            own[node.index, MAP] = Part(prod(y))
-        if node.index in pooled:
-            own[node.index, INDICES] = Part(prod(y), indices=True)
-        if op is not None:
-            more = op.beside(y, *x)
-            if more.__class__ is not int or more:
-                own[node.index, MADE] = Part(more)
-        made, enlarges = (
-            (op.made_first(y, *x), op.enlarges_first(*x)) if isinstance(op, Merge) else ([], False)
-        )
-        for number, size in enumerate(made):
-            part: Storage = (node.index, f"{MADE} {number}")
-            taken = reads[:1] if number == 0 and enlarges else reads[:2]
-            yield Touch(node, taken, {part: Part(size)})
-            reads = [part, *reads[len(taken) :]]
-        yield Touch(node, reads, own)
+    touches = [touch for visit in visits for touch in _touches(visit, owners, pooled)]
+    last = _last_touches(network, touches, owners)
+
+    alive: dict[Storage, Stored] = {}
+    steps = []
+    for number, touch in enumerate(touches):
+        alive |= touch.makes
+        touched = dict.fromkeys((*touch.reads, *touch.makes))
+        freed = [alive.pop(s) for s in touched if last[s] == number and s in alive]
+        steps.append(LedgerStep(touch.node.index, list(touch.makes.values()), freed))
+    return steps
 
 
-def _lives(network: Network, calls: Sequence[Call]) -> list[Step]:
-    """The steps, with what is freed after each: what no later one reads, the caller's inputs and outputs excepted."""
-    owner = _owners(calls, training=False)
-    touched = list(_touched(network, calls, owner))
+def _last_touches(
+    network: Network, touches: Sequence[Touch], owners: Sequence[int]
+) -> dict[Storage, int]:
+    """The number of the last step that touches each storage; the caller's live on behind all steps."""
     last: dict[Storage, int] = {}
-    for number, step in enumerate(touched):
-        for storage in (*step.reads, *step.makes):
-            last[storage] = number
-    for node in (*network.outputs.values(), *(node for node in network.nodes if node.is_input)):
-        last[owner[node.index], MAP] = len(touched)
-    alive: dict[Storage, Part] = {}
-    found = []
-    for number, step in enumerate(touched):
-        alive |= step.makes
-        done = dict.fromkeys(
-            s for s in (*step.reads, *step.makes) if last[s] == number and s in alive
-        )
-        found.append(
-            Step(
-                step.node.index, list(step.makes.values()), [alive.pop(storage) for storage in done]
-            )
-        )
-    return found
+    for number, touch in enumerate(touches):
+        last |= dict.fromkeys((*touch.reads, *touch.makes), number)
+
+    inputs = [node for node in network.nodes if node.is_input]
+    for node in (*network.outputs.values(), *inputs):
+        last[owners[node.index], MAP] = len(touches)
+    return last
+
+
+def _touches(visit: Visit, owners: Sequence[int], pooled: set[int]) -> Iterator[Touch]:
+    """The steps of one node, in order. ``pooled``: the nodes whose indices are read."""
+    node = visit.node
+    reads: list[Storage] = [(owners[source.index], MAP) for source in node.inputs]
+    for field, source in node.operands.items():
+        if field == "indices":
+            reads.append((source.index, INDICES))
+        else:
+            # Of a node that gives a size, the size alone is read, before the call.
+            yield Touch(node, [(owners[source.index], MAP)], {})
+
+    if isinstance(visit.op, Merge):
+        enlarges = visit.op.enlarges_first(*visit.inputs)
+        for number, size in enumerate(visit.op.made_first(visit.shape or (), *visit.inputs)):
+            made: Storage = (node.index, f"{MADE} {number}")
+            taken = reads[:1] if number == 0 and enlarges else reads[:2]
+            yield Touch(node, taken, {made: Stored(size)})
+            reads = [made, *reads[len(taken) :]]
+
+    yield Touch(node, reads, _made(visit, owners, pooled))
+
+
+def _made(visit: Visit, owners: Sequence[int], pooled: set[int]) -> dict[Storage, Stored]:
+    """What a node makes: its map where it has one of its own, its indices where they are read, and what is beside."""
+    own, op, shape = visit.node.index, visit.op, visit.shape or ()
+    made: dict[Storage, Stored] = {}
+    if owners[own] == own and _makes_map(op):
+        made[own, MAP] = Stored(prod(shape))
+    if own in pooled:
+        made[own, INDICES] = Stored(prod(shape), indices=True)
+    if op is not None:
+        beside = op.beside(shape, *visit.inputs)
+        if _is_some(beside):
+            made[own, MADE] = Stored(beside)
+    return made

@@ -23,23 +23,30 @@ class Cost(msgspec.Struct, frozen=True):
 
 
 def costs(trace: Trace, dtype: str = "float32") -> dict[str, Cost]:
-    """The cost of every node that has a shape, inputs included."""
+    """The cost of every node that has a shape, inputs included, by its name.
+
+    >>> import tracer
+    >>> net = tracer.loads("input: [1, 3, 8, 8]\\nlayers: {mix: {op: Conv2d, out_channels: 4, kernel_size: 1}}")
+    >>> costs(net.trace())["mix"]
+    Cost(params=16, macs=768, memory=1024)
+    """
     width = DTYPE_BYTES[dtype]
     found: dict[str, Cost] = {}
-    for node in trace.network.nodes:
-        y = trace.shapes[node.name]
-        if node.is_input and y is not None:
-            found[node.name] = Cost(0, 0, math.prod(y) * width)
-    for node, op, inputs, _, y in trace.applied():
-        found[node.name] = Cost(
-            int(op.parameters(*inputs)), int(op.macs(y, *inputs)), math.prod(y) * width
-        )
+    for visit in trace.walk():
+        if visit.node.is_input and visit.shape is not None:
+            found[visit.node.name] = Cost(0, 0, math.prod(visit.shape) * width)
+
+    for node, op, inputs, _, shape in trace.applied():
+        params, macs = int(op.parameters(*inputs)), int(op.macs(shape, *inputs))
+        found[node.name] = Cost(params, macs, math.prod(shape) * width)
     return found
 
 
 def total(found: dict[str, Cost]) -> Cost:
     """The sum over all nodes: memory is what a training forward pass makes, every feature map counted."""
-    values = found.values()
+    each = found.values()
     return Cost(
-        sum(c.params for c in values), sum(c.macs for c in values), sum(c.memory for c in values)
+        params=sum(cost.params for cost in each),
+        macs=sum(cost.macs for cost in each),
+        memory=sum(cost.memory for cost in each),
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
-from tracer.costs.memory import Part, ledger
+from tracer.costs.memory import Stored, ledger
 from tracer.diagnostics import legible
 from tracer.geometry.grids import Meeting, Ratio, grids, meetings
 from tracer.live.choices import Table, choices, is_planned
@@ -406,7 +406,7 @@ class Writer:
         except TypeError:  # numbers decide
             return None
 
-        def slots(parts: list[Part]) -> list[int]:
+        def slots(parts: list[Stored]) -> list[int]:
             own = [self.program.slot(part.count) for part in parts]
             return [-slot - 1 if part.indices else slot for slot, part in zip(own, parts)]
 
