@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from tracer.diagnostics import Diagnostic, Related
 from tracer.network.graph import consumers, skip_of
@@ -18,10 +18,10 @@ from tracer.shapes.trace import Trace, dim_value, trace
 
 SHARED = "an auto in a block is one unknown for all its uses; as an argument of the block it is solved for each use"
 WIDER = "make kernel_size or padding auto as well, or let the merge align: crop, pad or resize"
-
+FEWER = "promise fewer sizes, or let the merges align: crop, pad or resize"
 
 SHOWN = 2
-"""Assignments that T402 tells in its message."""
+"""Assignments that the message of T402 lists."""
 
 
 def too_many_values(network: Network) -> Diagnostic:
@@ -38,6 +38,9 @@ def too_many_values(network: Network) -> Diagnostic:
     )
 
 
+# --- T402 -------------------------------------------------------------------------------------------------------------
+
+
 def no_common_values(
     unknowns: Unknowns,
     sets: Mapping[str, Promise],
@@ -47,40 +50,33 @@ def no_common_values(
     """T402: every size has values of its own, and no values serve all of them."""
     network = unknowns.network
     symbols = " and ".join(sets)
-    shown = [_sentence(one) for one in served[:SHOWN]]
-    more = (
-        f"; {len(served) - SHOWN} more serve others (`tracer plan` lists them)"
-        if len(served) > SHOWN
-        else ""
+    message = (
+        f"no values of the autos serve every {symbols} of `sizes`, "
+        f"as {_examples(samples[-2:])} have none in common"
     )
-    table = f": {'; '.join(shown)}{more}" if shown else ""
-    example = " and ".join(
-        ", ".join(f"{s} = {n}" for s, n in sample.items()) for sample in samples[-2:]
-    )
-    hints, readers = [], consumers(network)
-    for node in unknowns.nodes():
-        takes_size = node.op is not None and "output_size" in node.op.node_fields
-        skip = skip_of(node, readers) if takes_size else None
-        if skip is not None and any(u.field == "output_padding" for u in node.unknowns):
-            hints.append(f"`output_size: {skip.name}` on {node.name}")
-    shown_hints = ", ".join(hints[:4]) + (", ..." if len(hints) > 4 else "")
-    hint = (
-        f"sizes taken at run time may serve all (`tracer plan` tries it): {shown_hints}"
-        if hints
-        else None
-    )
-    first = unknowns.nodes()[0]
+    if served:
+        message += f": {_served_sizes(served)}"
     return Diagnostic(
         "T402",
-        f"no values of the autos serve every {symbols} of `sizes`, as {example} have none in common{table}",
+        message,
         network.size_spans[next(iter(sets))],
         path=network.path,
-        hint=hint or "promise fewer sizes, or let the merges align: crop, pad or resize",
-        related=tuple(
-            Related(f"{n.name} has an auto here", n.span_for(n.unknowns[0].field))
-            for n in _nearest(unknowns, first, 8)
-        ),
+        hint=_run_time_sizes(unknowns) or FEWER,
+        related=_auto_places(_nearest(unknowns, unknowns.nodes()[0], most=8)),
     )
+
+
+def _examples(samples: Iterable[Mapping[str, int]]) -> str:
+    """``H = 32, W = 32 and H = 33, W = 32``."""
+    texts = [", ".join(f"{symbol} = {n}" for symbol, n in sizes.items()) for sizes in samples]
+    return " and ".join(texts)
+
+
+def _served_sizes(served: Sequence[Served]) -> str:
+    """Which assignment serves which sizes, of the first :data:`SHOWN`."""
+    text = "; ".join(map(_sentence, served[:SHOWN]))
+    more = len(served) - SHOWN
+    return f"{text}; {more} more serve others (`tracer plan` lists them)" if more > 0 else text
 
 
 def _sentence(one: Served) -> str:
@@ -89,37 +85,20 @@ def _sentence(one: Served) -> str:
     return f"{values} serves {sizes}"
 
 
-def unsolved(
-    unknowns: Unknowns, sizes: Mapping[str, int], broken: Broken | None, failed: Node | None
-) -> Diagnostic:
-    """T401 at the node whose requirement no assignment meets, with what it would take."""
-    network = unknowns.network
-    start = {name: variable.domain.start for name, variable in unknowns.variables.items()}
-    values = {**start, **(broken.values if broken else {})}
-    node = broken.node if broken else failed or unknowns.nodes()[0]
-    result = trace(network, sizes, unknowns.solved_ops(values))
-    fact = next((d for d in result.diagnostics if d.node == node.name), None) or next(
-        iter(result.diagnostics), None
-    )
-    about = ": " if fact and fact.node == node.name else "; with the nearest values, "
-    detail = f"{about}{fact.message}" if fact else ""
-    reach = _reach(unknowns, sizes, broken, values, result) if broken else None
-    if reach is not None:
-        detail = f": {reach.sentence()}"
-    related = [
-        Related(f"{n.name} has an auto here", n.span_for(n.unknowns[0].field))
-        for n in _nearest(unknowns, node)
-    ]
-    shared = any(len(variable.nodes) > 1 for variable in unknowns.variables.values())
-    return Diagnostic(
-        "T401",
-        f"no values of the autos make {node.name} fit{detail}",
-        node.span_for(None),
-        path=network.path,
-        hint=SHARED if shared else (WIDER if reach and reach.is_output_padding else None),
-        related=(*dict.fromkeys((*(fact.related if fact else ()), *related)),),
-        node=node.name,
-    )
+def _run_time_sizes(unknowns: Unknowns) -> str | None:
+    """The hint that up-layers may take their size from the skip at run time; None where there is no such layer."""
+    readers = consumers(unknowns.network)
+    hints = []
+    for node in unknowns.nodes():
+        takes_size = node.op is not None and "output_size" in node.op.node_fields
+        skip = skip_of(node, readers) if takes_size else None
+        if skip is not None and any(u.field == "output_padding" for u in node.unknowns):
+            hints.append(f"`output_size: {skip.name}` on {node.name}")
+    if not hints:
+        return None
+
+    shown = ", ".join(hints[:4]) + (", ..." if len(hints) > 4 else "")
+    return f"sizes taken at run time may serve all (`tracer plan` tries it): {shown}"
 
 
 def _nearest(unknowns: Unknowns, node: Node, most: int = 4) -> list[Node]:
@@ -128,139 +107,289 @@ def _nearest(unknowns: Unknowns, node: Node, most: int = 4) -> list[Node]:
     return before[-most:]
 
 
-class _Reach(NamedTuple):
-    """What layers can make, and what they would have to."""
+def _auto_places(nodes: Iterable[Node]) -> tuple[Related, ...]:
+    return tuple(
+        Related(f"{node.name} has an auto here", node.span_for(node.unknowns[0].field))
+        for node in nodes
+    )
 
-    layers: list[Node]
+
+# --- T401 -------------------------------------------------------------------------------------------------------------
+
+
+class Attempt(NamedTuple):
+    """The values with which the search came furthest, and the trace with them."""
+
+    unknowns: Unknowns
+    sizes: Mapping[str, int]
+    values: Mapping[str, int]
+    trace: Trace
+
+    def with_values(self, values: Mapping[str, int]) -> Trace | None:
+        """The trace with some values replaced; None where torch refuses the values themselves."""
+        ops = self.unknowns.solved_ops({**self.values, **values})
+        if not self.unknowns.is_legal(ops):
+            return None
+        return trace(self.unknowns.network, self.sizes, ops)
+
+
+def attempted(unknowns: Unknowns, sizes: Mapping[str, int], broken: Broken | None) -> Attempt:
+    """The values of a search that found nothing; the least ones where it chose none."""
+    values = {name: variable.domain.start for name, variable in unknowns.variables.items()}
+    if broken is not None:
+        values |= broken.values
+    return Attempt(
+        unknowns, sizes, values, trace(unknowns.network, sizes, unknowns.solved_ops(values))
+    )
+
+
+def unsolved(
+    unknowns: Unknowns, sizes: Mapping[str, int], broken: Broken | None, failed: Node | None
+) -> Diagnostic:
+    """T401 at the node whose requirement no assignment meets, with what it would take."""
+    node = broken.node if broken else failed or unknowns.nodes()[0]
+    attempt = attempted(unknowns, sizes, broken)
+    fact = _fact(attempt.trace.diagnostics, node)
+    reach = None if broken is None else reach_of(broken, attempt)
+
+    related = [*(fact.related if fact else ()), *_auto_places(_nearest(unknowns, node))]
+    hint = WIDER if reach is not None and reach.is_output_padding else None
+    if any(len(variable.nodes) > 1 for variable in unknowns.variables.values()):
+        hint = SHARED
+    return Diagnostic(
+        "T401",
+        _message(node, reach, fact),
+        node.span_for(None),
+        path=unknowns.network.path,
+        hint=hint,
+        related=tuple(dict.fromkeys(related)),
+        node=node.name,
+    )
+
+
+def _fact(found: Sequence[Diagnostic], node: Node) -> Diagnostic | None:
+    """What is wrong with the values of an attempt: at the node, or else the first."""
+    at_node = [diagnostic for diagnostic in found if diagnostic.node == node.name]
+    return next(iter([*at_node, *found]), None)
+
+
+def _message(node: Node, reach: Reach | None, fact: Diagnostic | None) -> str:
+    does_not_fit = f"no values of the autos make {node.name} fit"
+    if reach is not None:
+        start = f"{node.name} cannot be closed" if len(node.inputs) > 1 else does_not_fit
+        return f"{start}: {reach.sentence()}"
+    if fact is None:
+        return does_not_fit
+    if fact.node == node.name:
+        return f"{does_not_fit}: {fact.message}"
+    return f"{does_not_fit}; with the nearest values, {fact.message}"
+
+
+# --- how far the layers before a merge can be driven ------------------------------------------------------------------
+
+
+class Arm(NamedTuple):
+    """What leads from the last merge or input to one input of a node."""
+
+    number: int
+    """Which input of the node it is, from 0."""
+    nodes: list[Node]
+    """From the end, which the node reads, to the start."""
+    variables: dict[str, OpenInteger]
+    """Its unknowns on which the broken condition depends."""
+
+    @property
+    def end(self) -> Node:
+        return self.nodes[0]
+
+    @property
+    def layers(self) -> list[Node]:
+        """The nodes with those unknowns, in execution order."""
+        open_nodes = {node.index for v in self.variables.values() for node in v.nodes}
+        return [node for node in reversed(self.nodes) if node.index in open_nodes]
+
+    @property
+    def domains(self) -> dict[str, range]:
+        """The values that the unknowns may take, by argument."""
+        return {variable.field: variable.domain for variable in self.variables.values()}
+
+
+class Wanted(NamedTuple):
+    """A size that the node needs at the end of an arm."""
+
+    reason: str
+    """``but `enc2` has``."""
+    size: int
+
+
+class Reach(NamedTuple):
+    """What the layers of an arm can produce, and what they would have to."""
+
+    arm: Arm
+    source: int
+    """The size that the first of the layers reads."""
     least: int
     most: int
-    source: int
-    other: str
-    """What wants another size."""
-    wanted: int
-    domains: dict[str, range]
-    """By argument."""
+    wanted: Wanted
     needed: int | None
-    by: str
-    """Who bounds the domain."""
+    """The output_padding that it would take; None where several unknowns, or others, decide."""
 
     @property
     def is_output_padding(self) -> bool:
-        return list(self.domains) == ["output_padding"]
+        return list(self.arm.domains) == ["output_padding"]
 
     def sentence(self) -> str:
-        names = " and ".join(layer.name for layer in self.layers)
-        verb = "makes" if len(self.layers) == 1 else "make"
-        text = f"{names} {verb} {_span(self.least, self.most)} from {self.source}, {self.other} {self.wanted}"
+        """``up can produce 66 to 67 from 33, but `enc2` has 68. That needs output_padding 2; torch allows 0 to 1.``"""
+        names = " and ".join(layer.name for layer in self.arm.layers)
+        produced = f"{names} can produce {_span(self.least, self.most)} from {self.source}"
+        fact = f"{produced}, {self.wanted.reason} {self.wanted.size}."
+
         allowed = {
-            field: _span(domain.start, domain.stop - 1) for field, domain in self.domains.items()
+            field: _span(domain.start, domain.stop - 1)
+            for field, domain in self.arm.domains.items()
         }
         if self.needed is None:
             ranges = " and ".join(f"{field} {span}" for field, span in allowed.items())
-            return f"{text}; {ranges} {'does' if len(allowed) == 1 else 'do'} not reach it"
-        ((field, span),) = allowed.items()
-        return f"{text}; it would take {field} {self.needed}, {self.by} allows {span}"
+            return f"{fact} With {ranges} that is not reached."
+        allows = "its domain allows" if self._is_declared() else "torch allows"
+        return (
+            f"{fact} That needs output_padding {self.needed}; {allows} {allowed['output_padding']}."
+        )
+
+    def _is_declared(self) -> bool:
+        """Whether the config bounds the values, and not torch."""
+        unknowns = [unknown for layer in self.arm.layers for unknown in layer.unknowns]
+        return any(u.field in self.arm.domains and u.least is not None for u in unknowns)
 
 
 def _span(least: int, most: int) -> str:
-    return str(least) if least == most else f"{least}..{most}"
+    return str(least) if least == most else f"{least} to {most}"
 
 
 ENDS = 8
-"""Unknowns whose values are combined to find what layers can make."""
+"""Unknowns whose values are combined to find what layers can produce."""
 
 COMBINED = 256
 """Combinations of all their values that are traced at most; of more, those of the least and largest ones."""
 
 
-def _reach(
-    unknowns: Unknowns,
-    sizes: Mapping[str, int],
-    broken: Broken,
-    values: Mapping[str, int],
-    result: Trace,
-) -> _Reach | None:
-    """What the layers between the last merge and the broken node can make; None where that is no such case."""
-    support = unknowns.space.support(broken.condition)
-    arms = (
-        [_arm(node) for node in broken.node.inputs]
-        if len(broken.node.inputs) > 1
-        else [_arm(broken.node)]
-    )
-    own: dict[str, OpenInteger] = {}
-    moving = -1
-    for number, arm in enumerate(arms):
-        found = {
-            n: v
-            for n, v in unknowns.variables.items()
-            if n in support and any(x in arm for x in v.nodes)
+def reach_of(broken: Broken, attempt: Attempt) -> Reach | None:
+    """How far the layers before the broken node can be driven, for the sentence of T401.
+
+    None where no single arm explains the failure.
+    """
+    arm = moving_arm(broken, attempt.unknowns)
+    if arm is None or len(arm.variables) > ENDS:
+        return None
+
+    dim = _dim(arm, attempt.trace)
+    before = attempt.trace.by_index[arm.layers[0].inputs[0].index]
+    if dim is None or before is None or dim >= len(before):
+        return None
+
+    wanted = size_wanted(broken.node, arm, dim, attempt)
+    produced = sizes_produced(arm, dim, attempt)
+    if wanted is None or not produced:
+        return None
+
+    # A value that gives the wanted size and is allowed breaks another condition: this merge is not to blame.
+    needed = _output_padding_needed(arm, dim, wanted.size, attempt)
+    if needed is not None and needed in arm.domains["output_padding"]:
+        return None
+    return Reach(arm, before[dim], min(produced), max(produced), wanted, needed)
+
+
+def moving_arm(broken: Broken, unknowns: Unknowns) -> Arm | None:
+    """The last arm of a node with unknowns that the broken condition depends on; None where there is none."""
+    deciding = unknowns.space.support(broken.condition)
+    starts = broken.node.inputs if len(broken.node.inputs) > 1 else [broken.node]
+
+    found = None
+    for number, start in enumerate(starts):
+        nodes = _back_to_merge(start)
+        own = {
+            name: variable
+            for name, variable in unknowns.variables.items()
+            if name in deciding and any(node in nodes for node in variable.nodes)
         }
-        if found:
-            moving, own = number, found
-    if not own or len(own) > ENDS:
-        return None
-    layers = [node for node in reversed(arms[moving]) if any(node in v.nodes for v in own.values())]
-    source = result.by_index[layers[0].inputs[0].index]
-    end = arms[moving][0]
-    now = result.by_index[end.index]
-    dim = _dim(next(iter(own.values())).axis, layers[-1], len(now or ()))
-    wanted = _wanted(broken.node, moving, dim, result, sizes)
-    if source is None or now is None or dim is None or wanted is None or dim >= len(source):
-        return None
-    few = math.prod(len(v.domain) for v in own.values()) <= COMBINED
-    choices = [v.domain if few else {v.domain.start, v.domain.stop - 1} for v in own.values()]
-    filled = [
-        unknowns.solved_ops({**values, **dict(zip(own, chosen))})
-        for chosen in itertools.product(*choices)
-    ]
-    traces = [trace(unknowns.network, sizes, ops) for ops in filled if unknowns.is_legal(ops)]
-    made = [shape[dim] for t in traces if (shape := t.by_index[end.index]) is not None]
-    other, size = wanted
-    domains = {variable.field: variable.domain for variable in own.values()}
-    needed = None
-    if len(own) == 1 and list(domains) == ["output_padding"]:
-        needed = values[next(iter(own))] + size - now[dim]
-    if not made or (needed is not None and needed in domains["output_padding"]):
-        return None  # it is another condition that this value breaks
-    declared = any(
-        u.field in domains and u.least is not None for layer in layers for u in layer.unknowns
-    )
-    by = "its domain" if declared else "torch"
-    return _Reach(layers, min(made), max(made), source[dim], other, size, domains, needed, by)
+        if own:
+            found = Arm(number, nodes, own)
+    return found
 
 
-def _arm(node: Node) -> list[Node]:
+def _back_to_merge(node: Node) -> list[Node]:
     """A node and those before it, back to the last merge or input."""
-    arm = [node]
-    while len(arm[-1].inputs) == 1:
-        arm.append(arm[-1].inputs[0])
-    return arm
+    nodes = [node]
+    while len(nodes[-1].inputs) == 1:
+        nodes.append(nodes[-1].inputs[0])
+    return nodes
 
 
-def _dim(axis: int, layer: Node, rank: int) -> int | None:
-    """The dim of a layer's axis, in a map of this rank; None where it has no such dim."""
-    axes = getattr(layer.op, "axes", None)
-    return None if axes is None or axis >= axes or rank < axes else rank - axes + axis
-
-
-def _wanted(
-    node: Node, moving: int, dim: int | None, result: Trace, sizes: Mapping[str, int]
-) -> tuple[str, int] | None:
-    """Who wants which size along a dim: the other input of a merge, or an expectation."""
-    if dim is None:
+def _dim(arm: Arm, found: Trace) -> int | None:
+    """The dim of the arm's map along which its first unknown acts; None where that is no spatial one."""
+    shape = found.by_index[arm.end.index]
+    axes = getattr(arm.layers[-1].op, "axes", None)
+    axis = next(iter(arm.variables.values())).axis
+    if shape is None or axes is None or axis >= axes or len(shape) < axes:
         return None
+    return len(shape) - int(axes) + axis
+
+
+def sizes_produced(arm: Arm, dim: int, attempt: Attempt) -> list[int]:
+    """The sizes at the end of an arm, over the values that its unknowns may take."""
+    choices: list[Sequence[int]] = [variable.domain for variable in arm.variables.values()]
+
+    # Sizes grow or shrink with every unknown, so the ends of wide domains give the least and the most.
+    if math.prod(map(len, choices)) > COMBINED:
+        choices = [sorted({domain[0], domain[-1]}) for domain in choices]
+
+    produced = []
+    for values in itertools.product(*choices):
+        found = attempt.with_values(dict(zip(arm.variables, values)))
+        shape = None if found is None else found.by_index[arm.end.index]
+        if shape is not None:
+            produced.append(shape[dim])
+    return produced
+
+
+def _output_padding_needed(arm: Arm, dim: int, size: int, attempt: Attempt) -> int | None:
+    """The output_padding that gives a size; None where another unknown decides, or several do."""
+    now = attempt.trace.by_index[arm.end.index]
+    if now is None or len(arm.variables) != 1 or list(arm.domains) != ["output_padding"]:
+        return None
+    (name,) = arm.variables
+    return int(attempt.values[name] + size - now[dim])
+
+
+def size_wanted(node: Node, arm: Arm, dim: int, attempt: Attempt) -> Wanted | None:
+    """The size that a node needs along a dim of an arm: that of another input, or an expected one."""
     if len(node.inputs) > 1:
-        for number, source in enumerate(node.inputs):
-            shape = result.by_index[source.index]
-            if number != moving and shape is not None and dim < len(shape):
-                return f"{source.name} is", shape[dim]
-        return None
-    patterns = [
-        node.expect,
-        *(p for n, p in result.network.output_expect.items() if result.network.outputs[n] is node),
-    ]
-    for pattern in patterns:
-        if pattern is not None and dim < len(pattern[0]) and pattern[0][dim] is not None:
-            value = dim_value(pattern[0][dim], sizes)
-            return (f"dim {dim} is expected to be", value) if isinstance(value, int) else None
+        return _size_of_another(node, arm, dim, attempt.trace)
+
+    outputs = _expected_of_outputs(node, attempt.trace.network)
+    for expected in (node.expect, *outputs):
+        pattern = () if expected is None else expected[0]
+        if dim < len(pattern) and pattern[dim] is not None:
+            size = dim_value(pattern[dim], attempt.sizes)
+            return (
+                Wanted(f"but dim {dim} is expected to be", size) if isinstance(size, int) else None
+            )
     return None
+
+
+def _size_of_another(node: Node, arm: Arm, dim: int, found: Trace) -> Wanted | None:
+    """The size of the first other input of a merge that has this dim."""
+    for number, source in enumerate(node.inputs):
+        shape = found.by_index[source.index]
+        if number != arm.number and shape is not None and dim < len(shape):
+            return Wanted(f"but `{source.name}` has", shape[dim])
+    return None
+
+
+def _expected_of_outputs(node: Node, network: Network) -> list[Any]:
+    """What the network's outputs expect of a node."""
+    return [
+        expected
+        for name, expected in network.output_expect.items()
+        if network.outputs[name] is node
+    ]
