@@ -592,7 +592,9 @@ def near_misses(draw: st.DrawFn) -> str:
 @given(near_misses())
 def test_t401_tells_true_numbers(told: Counter[bool], text: str) -> None:
     """What a layer is said to make is what it can make, and reaches the other's size with none of its values."""
-    says = re.compile(r": (\w+) makes (\d+)(?:\.\.(\d+))? from (\d+), (\w+) is (\d+);")
+    says = re.compile(
+        r": (\w+) can produce (\d+)(?: to (\d+))? from (\d+), but `(\w+)` has (\d+)\. (?:That|With)"
+    )
 
     net = tracer.loads(text)
     plan = plan_one(net.network, {})
