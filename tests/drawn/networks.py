@@ -260,7 +260,7 @@ class Sketch:
                 text, choices, free = "auto", 2, [True]
             else:
                 least, most = min(values) - self.pick([0, 1, 2]), max(values) + self.pick([0, 0, 1])
-                least = max(least, record.least_value(field))
+                least = max(least, record.solvable[field].least)
                 free = [self.axes == 1 or not self.one_in(4) for _ in values]
                 plain = field == "output_padding" and not self.one_in(4)
                 text, choices = (

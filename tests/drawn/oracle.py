@@ -15,7 +15,7 @@ import msgspec
 import numpy
 import torch
 
-from tracer.ops import registry
+from tracer.ops.base import registry
 from tracer.sizing.program import substitute
 from tracer.sizing.symbol import Condition, Size, Space
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import tracer.ops.crop  # noqa: F401 - registers the operations
 from tests.drawn.arguments import Draw, ints, maybe
 from tests.drawn.oracle import Case, Refused, agree, ours
-from tracer.ops import registry
+from tracer.ops.base import registry
 
 sizes = st.integers(0, 7)
 
@@ -140,7 +140,7 @@ def test_center_crop_takes_the_rest_from_the_end() -> None:
     assert center_crop(Case("CenterCrop", {"size": 2}, ()))(
         torch.arange(5.0)[None, None]
     ).tolist() == [[[1.0, 2.0]]]
-    (loss,) = op.losses((1, 1, 5))
+    (loss,) = op.remarks((1, 1, 5))
     assert (loss.holds, loss.code, loss.field) == (False, "T502", "size")
     assert callable(loss.message)
     assert loss.text() == "the crop from 5 to 2 in dim 2 is uneven: 1 before, one more after"

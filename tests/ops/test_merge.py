@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import tracer.ops.merge  # noqa: F401 - registers the operations
 from tests.drawn.arguments import Draw, maybe
 from tests.drawn.oracle import Case, Refused, agree, macs_agree, ours
-from tracer.ops import registry
+from tracer.ops.base import registry
 
 FUNCTION: dict[str, Callable[..., torch.Tensor]] = {
     "Add": torch.add,
@@ -261,8 +261,8 @@ def test_crop_does_not_enlarge() -> None:
 def test_an_uneven_crop_is_a_loss() -> None:
     """T502 where one row more is cut from one side; the U-Net of 2015 crops 64 to 56 evenly."""
     op = msgspec.convert({"align": "crop"}, registry["Concat"])
-    assert all(r.holds for r in op.losses((1, 512, 56, 56), (1, 512, 64, 64)))
-    (bad,) = [r for r in op.losses((1, 512, 56, 55), (1, 512, 64, 64)) if not r.holds]
+    assert all(r.holds for r in op.remarks((1, 512, 56, 56), (1, 512, 64, 64)))
+    (bad,) = [r for r in op.remarks((1, 512, 56, 55), (1, 512, 64, 64)) if not r.holds]
     assert bad.code == "T502"
     assert callable(bad.message)
     assert bad.text() == "the crop from 64 to 55 in dim 3 is uneven: 4 before, one more after"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import tracer.ops.padding
 from tests.drawn.arguments import Draw
 from tests.drawn.oracle import Case, Refused, agree, nn_module, ours, parameters_agree
-from tracer.ops import registry
+from tracer.ops.base import registry
 
 KINDS = ["ZeroPad", "ConstantPad", "ReflectionPad", "ReplicationPad", "CircularPad"]
 OPS = [f"{kind}{axes}d" for kind in KINDS for axes in (1, 2, 3)]
@@ -99,7 +99,7 @@ def test_what_a_positive_amount_adds_does_not_make_up_for_a_crop() -> None:
 )
 def test_an_uneven_crop_is_a_loss(padding: list[int], even: bool) -> None:
     op = msgspec.convert({"padding": padding}, registry["ZeroPad2d"])
-    assert all(loss.holds for loss in op.losses((1, 1, 8, 8))) is even
+    assert all(loss.holds for loss in op.remarks((1, 1, 8, 8))) is even
 
 
 def test_messages() -> None:

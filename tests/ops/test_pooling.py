@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import tracer.ops.pooling
 from tests.drawn.arguments import Draw, image, ints, maybe
 from tests.drawn.oracle import Case, Refused, agree, nn_module, ours, parameters_agree
-from tracer.ops import registry
+from tracer.ops.base import registry
 
 MAX = ["MaxPool1d", "MaxPool2d", "MaxPool3d"]
 AVG = ["AvgPool1d", "AvgPool2d", "AvgPool3d"]
@@ -191,7 +191,7 @@ def test_losses_are_the_rows_that_no_window_sees(
         pool(x).sum().backward()
         assert x.grad is not None
         unseen = n - 1 - max(i for i in range(n) if x.grad[0, 0, i] != 0)
-        assert all(r.holds for r in op.losses((1, 1, n))) is (unseen <= max(stride - kernel, 0)), (
+        assert all(r.holds for r in op.remarks((1, 1, n))) is (unseen <= max(stride - kernel, 0)), (
             arguments,
             n,
         )
@@ -199,7 +199,7 @@ def test_losses_are_the_rows_that_no_window_sees(
 
 def test_what_a_loss_says() -> None:
     op = registry["MaxPool2d"](kernel_size=2)
-    rows, columns = op.losses((1, 64, 5, 6))
+    rows, columns = op.remarks((1, 64, 5, 6))
     assert columns.holds
     assert (rows.holds, rows.code, rows.field) == (False, "T501", "stride")
     assert callable(rows.message)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import tracer.ops.rearrange  # noqa: F401 - registers the operations
 from tests.drawn.arguments import Draw, maybe
 from tests.drawn.oracle import Case, Refused, agree, nn_module, ours, torchs
-from tracer.ops import registry
+from tracer.ops.base import registry
 from tracer.sizing.program import substitute
 from tracer.sizing.symbol import Space
 

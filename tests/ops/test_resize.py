@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 import tracer.ops.resize  # noqa: F401 - registers the operations
 from tests.drawn.arguments import Draw, maybe
 from tests.drawn.oracle import Case, Refused, agree, nn_module, ours, parameters_agree
-from tracer.ops import Window, registry
+from tracer.ops import Window
+from tracer.ops.base import registry
 from tracer.sizing.arithmetic import floor_scale
 
 OPS = ["Upsample", "Interpolate", "UpsamplingNearest2d", "UpsamplingBilinear2d"]

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 import tracer.ops.shuffle
 from tests.drawn.arguments import Draw, ints, maybe
 from tests.drawn.oracle import Case, Refused, agree, nn_module, ours, parameters_agree, torchs
-from tracer.ops import Window, registry
+from tracer.ops import Window
+from tracer.ops.base import registry
 
 SHUFFLES = ["PixelShuffle", "PixelUnshuffle", "ChannelShuffle"]
 OPS = [*SHUFFLES, "Unfold", "Fold"]
@@ -156,4 +157,4 @@ def test_windows_and_losses() -> None:
     )
     assert tracer.ops.shuffle.PixelUnshuffle(downscale_factor=3).window(1, x) == Window(1)
     unfold = msgspec.convert({"kernel_size": 3, "stride": 2}, registry["Unfold"])
-    assert [loss.holds for loss in unfold.losses((1, 1, 7, 8))] == [True, False]
+    assert [loss.holds for loss in unfold.remarks((1, 1, 7, 8))] == [True, False]

@@ -19,7 +19,7 @@ from tests.drawn.counted import counted, each
 from tests.drawn.networks import Drawn, networks, networks_to_solve
 from tests.drawn.torch_network import run
 from tracer.network.records import Node
-from tracer.ops.base import Op, with_arguments
+from tracer.ops.base import Op, value_count, with_arguments
 from tracer.shapes.recipe import recipe_of
 from tracer.shapes.trace import Trace, trace
 
@@ -157,7 +157,7 @@ def slots_of(net: tracer.Net) -> dict[Slot, range]:
     for node in net.network.nodes:
         for unknown in node.unknowns:
             axes = (
-                range(type(node.op).value_count(unknown.field))
+                range(value_count(node.op, unknown.field))
                 if unknown.axis is None
                 else (unknown.axis,)
             )
@@ -181,7 +181,7 @@ def filled(net: tracer.Net, values: Mapping[Slot, int]) -> list[Op | None]:
             continue
         per_axis = getattr(op, field)
         per_axis = list(
-            per_axis if isinstance(per_axis, tuple) else (per_axis,) * type(op).value_count(field)
+            per_axis if isinstance(per_axis, tuple) else (per_axis,) * value_count(op, field)
         )
         per_axis[axis] = value
         ops[node.index] = with_arguments(

@@ -15,6 +15,7 @@ import msgspec
 
 from tracer.costs.operations import DTYPE_BYTES
 from tracer.network.records import Network, Node
+from tracer.ops.attention import MultiheadAttention
 from tracer.ops.base import Kept, Op, Shape
 from tracer.ops.merge import Merge
 from tracer.ops.rearrange import contiguous
@@ -270,15 +271,15 @@ def _touches(visit: Visit, owners: Sequence[int], pooled: set[int]) -> Iterator[
 
 
 def _made(visit: Visit, owners: Sequence[int], pooled: set[int]) -> dict[Storage, Stored]:
-    """What a node makes: its map where it has one of its own, its indices where they are read, and what is beside."""
+    """What a node makes: its map where it has one of its own, its indices where they are read, and attention's weights."""
     own, op, shape = visit.node.index, visit.op, visit.shape or ()
     made: dict[Storage, Stored] = {}
     if owners[own] == own and _makes_map(op):
         made[own, MAP] = Stored(prod(shape))
     if own in pooled:
         made[own, INDICES] = Stored(prod(shape), indices=True)
-    if op is not None:
-        beside = op.beside(shape, *visit.inputs)
-        if _is_some(beside):
-            made[own, MADE] = Stored(beside)
+    if isinstance(op, MultiheadAttention):
+        weights = op.weights(*visit.inputs)
+        if _is_some(weights):
+            made[own, MADE] = Stored(weights)
     return made

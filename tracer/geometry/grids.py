@@ -285,7 +285,8 @@ def _arriving(
     for i, (own, enlarged) in enumerate(before):
         at = dim - rank + len(own) if rank else dim
         place = own[at] if 0 <= at < len(own) else None
-        place = None if place is None else _through(place, op.aligned_window(i, at, *x))
+        if place is not None and isinstance(op, Merge):
+            place = _through(place, op.aligned_window(i, at, *x))
         if place is not None:
             found.append((_is_broadcast(x[i][at], out), enlarged, -i, place))
     if not found:

@@ -27,6 +27,7 @@ from tracer.importing.run_time_sizes import RunTimeSize, depends_on_input, over_
 from tracer.ops.base import Op, with_arguments
 from tracer.ops.crop import Slice
 from tracer.ops.padding import Padding
+from tracer.ops.rearrange import Chunk
 from tracer.ops.resize import Resizing
 from tracer.sizing.arithmetic import maximum, minimum
 from tracer.sizing.program import substitute
@@ -382,9 +383,8 @@ def _is_same_operation(a: Step, b: Step) -> bool:
 
 def _parts(step: Step) -> Iterator[Value]:
     """The outputs of a step that has several."""
-    field = type(step.op).several
-    if field is not None:
-        for index in range(getattr(step.op, field)):
+    if isinstance(step.op, Chunk):
+        for index in range(step.op.chunks):
             yield part_of(step.op, step.name, index, step.sources)
 
 

@@ -11,7 +11,7 @@ from tracer.geometry.grids import grids
 from tracer.live.records import Choice
 from tracer.net import Net
 from tracer.network.records import Network
-from tracer.ops.base import argument
+from tracer.ops.base import argument, value_count
 from tracer.planning.solving import plan_one
 from tracer.planning.unknowns import unknowns_of
 from tracer.sizing.symbol import Space
@@ -135,9 +135,7 @@ def _values(
         for unknown in node.unknowns:
             value = argument(op, unknown.field)
             axes = (
-                range(type(op).value_count(unknown.field))
-                if unknown.axis is None
-                else (unknown.axis,)
+                range(value_count(op, unknown.field)) if unknown.axis is None else (unknown.axis,)
             )
             for axis in axes if unknown.field != "ceil_mode" else (0,):
                 one = int(value[axis] if isinstance(value, tuple) else value)

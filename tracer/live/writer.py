@@ -17,7 +17,15 @@ from tracer.live.records import Ask, Choice, Live, LiveNode, LiveStep, Memories,
 from tracer.net import Net
 from tracer.network.open_params import NotOpen, OpenParams, open_param
 from tracer.network.records import DimPattern, Node
-from tracer.ops.base import Op, Requirement, Shape, argument, with_arguments, written
+from tracer.ops.base import (
+    Op,
+    Requirement,
+    Shape,
+    argument,
+    may_be_negative,
+    with_arguments,
+    written,
+)
 from tracer.planning.unknowns import unknowns_of
 from tracer.shapes.trace import dim_pairs, dim_value, dims_value, refusal
 from tracer.shapes.traced import Ops, Traced
@@ -240,7 +248,7 @@ class Writer:
             values = {field: dims_value(d, self.sizes) for field, d in dims.items()}
             op = with_arguments(op, values)
             asked += self._whole(node, op, values)
-        narrow = type(op).narrower and op.narrows(*inputs)
+        narrow = op.symbols_restrict(*inputs)
         for requirement in chain(
             op.legal() if self.params else (), op.requirements(*inputs, **given)
         ):
@@ -257,7 +265,7 @@ class Writer:
             for dim, n in dim_pairs(dims, values[field]):
                 if isinstance(n, float):
                     raise TypeError("a dim is a fraction")
-                if isinstance(n, Size) and field not in op.signed_fields:
+                if isinstance(n, Size) and not may_be_negative(op, field):
                     text = getattr(dim, "text", dim)
                     message = (
                         f"{node.name}: the dim {text} is {n}; it must be a whole number from 0 on"
@@ -286,7 +294,7 @@ class Writer:
         x, given = self._inputs(node), self._given(node)
         found: list[Asked] = []
         try:
-            for remark in chain(op.losses(*x, **given), op.cautions(*x, **given)):
+            for remark in op.remarks(*x, **given):
                 if isinstance(remark.holds, Condition) or not remark.holds:
                     found.append(
                         _warning(remark.holds, remark.code, self._remark(node, remark), remark.hint)

@@ -23,6 +23,7 @@ from tracer.network.names import Chunks, Names, Reference, Target
 from tracer.network.records import Declaration, Expectation, Node
 from tracer.network.values import did_you_mean, interpolated, value_of
 from tracer.ops.base import with_arguments, written
+from tracer.ops.rearrange import Chunk
 from tracer.source import limits
 from tracer.source.tree import Fault, Follows, described, span_of
 
@@ -194,24 +195,22 @@ class Expansion:
             made.unknowns,
             made.dim_fields,
         )
-        if cls.several is not None and "index" not in declaration.arguments:
-            return self._place_chunks(node, getattr(op, cls.several), inputs, around.prefix)
+        if isinstance(op, Chunk) and "index" not in declaration.arguments:
+            return self._place_chunks(node, op, inputs, around.prefix)
 
         self.add(node)
         self.names.connect(node, inputs, made.operands, around.prefix)  # type: ignore[arg-type]
         self.names.targets[name] = node
         return node
 
-    def _place_chunks(self, whole: Node, count: int, inputs: Inputs, prefix: str) -> Target:
+    def _place_chunks(self, whole: Node, op: Chunk, inputs: Inputs, prefix: str) -> Target:
         """A Chunk is one node per chunk: ``name[0]``, ``name[1]``, ..."""
-        op = whole.op
-        assert op is not None
-        if count > limits.CHUNKS:
-            message = f"{whole.declaration.name} makes {count} outputs; at most {limits.CHUNKS} can be told apart"
-            raise Fault("T006", message, whole.span_for(type(op).several))
+        if op.chunks > limits.CHUNKS:
+            message = f"{whole.declaration.name} makes {op.chunks} outputs; at most {limits.CHUNKS} can be told apart"
+            raise Fault("T006", message, whole.span_for("chunks"))
 
         chunks = Chunks()
-        for index in range(count):
+        for index in range(op.chunks):
             part = Node(
                 f"{whole.name}[{index}]",
                 whole.op_name,

@@ -12,7 +12,8 @@ from tracer.memo import Memo
 from tracer.network.misfits import operation_record
 from tracer.network.records import Declaration, DimPattern, Unknown
 from tracer.network.values import did_you_mean, unknown_of, value_of
-from tracer.ops.base import Op, Requirement, with_arguments
+from tracer.ops.base import Op, Requirement, value_count, with_arguments
+from tracer.ops.rearrange import Chunk
 from tracer.ops.registry import find_operation, operation_names
 from tracer.sizing.symbol import Condition, Size, Space
 from tracer.source import limits
@@ -127,7 +128,7 @@ def _made(cls: type[Op], declaration: Declaration, scope: Scope) -> Made:
     found = _Arguments(cls)
     for word, (_, node) in declaration.arguments.items():
         found.read(word, value_of(node, scope), node)
-    if cls.several is not None:
+    if issubclass(cls, Chunk):
         found.values.setdefault("index", 0)
 
     op = _record(found, declaration)
@@ -211,7 +212,7 @@ class _Arguments:
         if word not in self.cls.solvable:
             raise self._not_solvable(word, node)
 
-        least = self.cls.least_value(word)
+        least = self.cls.solvable[word].least
         if unknown.least is not None and unknown.least < least:
             message = f"{value} begins at {unknown.least}; {word} is at least {least}"
             raise Fault("T202", message, node)
@@ -223,7 +224,7 @@ class _Arguments:
 
     def _not_solvable(self, word: str, node: YamlNode) -> Fault:
         name = self.cls.__name__
-        solvable = sorted(self.cls.solvable & set(self.cls.__struct_encode_fields__))
+        solvable = sorted(self.cls.solvable.keys() & set(self.cls.__struct_encode_fields__))
         hint = f"{name} can solve {', '.join(solvable) or 'no argument'}"
         return Fault("T004", f"{word} of {name} cannot be auto", node, hint)
 
@@ -242,7 +243,7 @@ def solved_arguments(
     found: dict[str, Any] = {}
     for unknown in unknowns:
         field = unknown.field
-        count = type(op).value_count(field)
+        count = value_count(op, field)
         if field == "ceil_mode":
             value = value_for(unknown, 0)
             found[field] = value if isinstance(value, Size) else bool(value)

@@ -1,4 +1,4 @@
-"""The operations, a file per family. ``registry`` finds each by its name in YAML."""
+"""The operations, a file per family. :mod:`tracer.ops.registry` finds each by its name in YAML."""
 
 from tracer.ops import (
     activation,
@@ -18,7 +18,7 @@ from tracer.ops import (
     shuffle,
     unpooling,
 )
-from tracer.ops.base import Op, Requirement, Shape, Window, registry
+from tracer.ops.base import Op, Requirement, Shape, Window
 
 FAMILIES = (
     convolution,
@@ -40,4 +40,4 @@ FAMILIES = (
 )
 """The files of operations, in the order in which they are shown."""
 
-__all__ = ["FAMILIES", "Op", "Requirement", "Shape", "Window", "registry"]
+__all__ = ["FAMILIES", "Op", "Requirement", "Shape", "Window"]

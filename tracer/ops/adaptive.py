@@ -7,6 +7,7 @@ from math import prod
 from typing import ClassVar
 
 from tracer.ops.base import (
+    FROM_1,
     MAX_INT,
     NOTHING_KEPT,
     POINTWISE,
@@ -18,6 +19,7 @@ from tracer.ops.base import (
     Seen,
     Shape,
     Window,
+    autos,
     half_pixel,
     has_length,
     has_rank,
@@ -37,7 +39,7 @@ class AdaptivePool(Op, kw_only=True):
 
     axes: ClassVar[int]
     dim_fields = ("output_size",)
-    solvable = frozenset({"output_size"})
+    solvable = autos(output_size=FROM_1)
     function: ClassVar[str]
     """torch's function of the input and the output size, where that is known when the network runs only."""
 
@@ -160,7 +162,7 @@ class FractionalMaxPool(Op, kw_only=True):
     """Rows that the input must have beyond out + kernel − 1."""
     longer_ratio: ClassVar[bool]
     """A ratio of more values than axes is accepted (and the rest ignored)."""
-    solvable = frozenset({"kernel_size", "output_size"})
+    solvable = autos(kernel_size=FROM_1, output_size=FROM_1)
 
     kernel_size: Ints
     output_size: Ints | None = None

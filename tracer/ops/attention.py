@@ -172,11 +172,10 @@ class MultiheadAttention(Op, kw_only=True):
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         return None
 
-    def beside(self, y: Shape, *x: Shape) -> Dim:
+    def weights(self, *x: Shape) -> Dim:
+        """How many numbers torch's call gives beside the output: the heads' mean weights, which nobody reads."""
         (queries, samples, _), (keys, _, _), _ = self._sequences(x)
-        return (
-            samples * queries * (keys + self.add_bias_kv + self.add_zero_attn)
-        )  # the heads' mean weights
+        return samples * queries * (keys + self.add_bias_kv + self.add_zero_attn)
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         # The inputs in torch's order of dims, the projections, the scaled query, the weights, and what they make.

@@ -80,6 +80,30 @@ class Kept(NamedTuple):
 NOTHING_KEPT = Kept()
 
 
+LOSSES = frozenset({"T501", "T502"})
+"""Remarks about what is lost: rows that a stride drops, an uneven crop."""
+
+
+class Auto(NamedTuple):
+    """The values of an argument that may be ``auto``."""
+
+    least: int = 1
+    """The least value that torch takes."""
+    default: int | str = 1
+    """torch's default, or the argument whose value it is."""
+    per_side: bool = False
+    """Two values per axis, before and after, rather than one."""
+
+
+FROM_0 = Auto(least=0, default=0)
+FROM_1 = Auto()
+
+
+def autos(**arguments: Auto) -> Mapping[str, Auto]:
+    """The arguments that an operation lets be ``auto``, for :attr:`Op.solvable`."""
+    return arguments
+
+
 class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The base of every operation, the built-in ones and a user's own."""
 
@@ -89,36 +113,12 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Arguments that may name a node; that node's shape reaches the methods under the argument's name."""
     dim_fields: ClassVar[tuple[str, ...]] = ()
     """Arguments that are, or list, dims which may be written over the input's symbols, such as ``H // 2``."""
-    signed_fields: ClassVar[tuple[str, ...]] = ()
-    """Of those, the ones whose dims may be negative: amounts, not sizes."""
-    solvable: ClassVar[frozenset[str]] = frozenset()
+    solvable: ClassVar[Mapping[str, Auto]] = autos()
     """Arguments that may be ``auto``."""
-    narrower: ClassVar[bool] = False
-    """For dims that are symbols it requires more than torch does, so that its formulas hold."""
     fixed_window: ClassVar[bool] = False
     """Whether ``window`` asks no more of the inputs than the first one's number of dims."""
     keeps: ClassVar[Literal["nothing", "input", "output"]] = "nothing"
     """What autograd keeps where its input needs a gradient; where it keeps more, ``kept`` says so."""
-    several: ClassVar[str | None] = None
-    """The argument that says how many tensors it makes; a node is one of them, by the argument ``index``."""
-
-    def narrows(self, *x: Shape) -> bool:
-        """Whether it requires more than torch does of inputs with these symbols; asked where ``narrower`` says so."""
-        return any(isinstance(n, Size) for shape in x for n in shape)
-
-    @classmethod
-    def least_value(cls, field: str) -> int:
-        """The least value that torch takes for a solvable argument."""
-        return 0 if field in ("padding", "output_padding") else 1
-
-    def default_value(self, field: str, axis: int, open_fields: frozenset[str]) -> int:
-        """torch's default of a solvable argument, where the arguments in ``open_fields`` have no value yet."""
-        return 0 if field in ("padding", "output_padding", "ceil_mode") else 1
-
-    @classmethod
-    def value_count(cls, field: str) -> int:
-        """How many values a solvable argument has when written out: one per axis."""
-        return getattr(cls, "axes", 1)
 
     def legal(self) -> Requirements:
         """What torch refuses whatever the input: a value's range, a tuple's length."""
@@ -135,14 +135,15 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The output's shape, for inputs that meet the requirements."""
         return x[0]
 
-    def losses(self, *x: Shape, **sizes: Shape) -> Requirements:
-        """What holds where nothing is lost: no row dropped by a stride, no uneven crop (T501, T502)."""
-        return iter(())
+    def symbols_restrict(self, *x: Shape) -> bool:
+        """On symbols this operation refuses some sizes that torch takes (Squeeze: a dim of 1)."""
+        return False
 
-    def cautions(self, *x: Shape, **sizes: Shape) -> Requirements:
-        """What holds where every backend and the training mode take these inputs too (T506, T507).
+    def remarks(self, *x: Shape, **sizes: Shape) -> Requirements:
+        """What a warning is due for where it does not hold, of inputs that meet the requirements.
 
-        Asked only of inputs that meet the requirements: the judge of those is eval mode on the CPU.
+        ``LOSSES``: no row dropped by a stride, no uneven crop (T501, T502). The others: backends beside the CPU and
+        the training mode take these inputs too (T506, T507).
         """
         return iter(())
 
@@ -182,10 +183,6 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """
         return None
 
-    def beside(self, y: Shape, *x: Shape) -> Dim:
-        """How many numbers torch's call gives beside the output, which nobody reads."""
-        return 0
-
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         """Which input positions an output position sees along a dim of ``x[0]`` and of the output.
 
@@ -200,10 +197,6 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """
         window = self.window(dim, *x, **sizes)
         return None if window is None else seen_through(window)
-
-    def aligned_window(self, i: int, dim: int, *x: Shape) -> Window:
-        """How input ``i`` is placed along one of its dims before the inputs are merged."""
-        return POINTWISE
 
     def grid_needs_numbers(self) -> bool:
         """Whether the grid behind it is exact for dims that are numbers only, and for symbols where sizes divide."""
@@ -330,6 +323,32 @@ def operation(cls: T) -> T:
         raise ValueError(f"the operation {cls.__name__} is registered twice")
     registry[cls.__name__] = cls
     return cls
+
+
+def value_count(op: Op, field: str) -> int:
+    """How many values a solvable argument has when it is written out."""
+    axes = int(getattr(op, "axes", 1))
+    return 2 * axes if op.solvable[field].per_side else axes
+
+
+def default_value(op: Op, field: str, axis: int, open_fields: frozenset[str]) -> int:
+    """torch's default of a solvable argument, where the arguments in ``open_fields`` have no value yet.
+
+    >>> default_value(MaxPool2d(kernel_size=2), "stride", 0, frozenset())
+    2
+    """
+    default = op.solvable[field].default
+    if isinstance(default, int):
+        return default
+    if default in open_fields:
+        return 1
+    return per_axis(argument(op, default), int(getattr(op, "axes", 1)))[axis]
+
+
+def may_be_negative(op: Op, field: str) -> bool:
+    """Whether an argument takes negative numbers: it is an amount, and no size."""
+    auto = op.solvable.get(field)
+    return auto is not None and auto.least < 0
 
 
 def per_axis(value: Ints, axes: int) -> tuple[int, ...]:

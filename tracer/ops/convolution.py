@@ -8,6 +8,8 @@ from math import gcd
 from typing import Any, ClassVar, Literal
 
 from tracer.ops.base import (
+    FROM_0,
+    FROM_1,
     POINTWISE,
     Ints,
     Kept,
@@ -18,6 +20,7 @@ from tracer.ops.base import (
     Seen,
     Shape,
     Window,
+    autos,
     has_channels,
     has_length,
     has_rank,
@@ -50,7 +53,9 @@ class Convolving(Op, kw_only=True):
 
     axes: ClassVar[int]
     fixed_window = True
-    solvable = frozenset({"kernel_size", "stride", "padding", "dilation", "output_padding"})
+    solvable = autos(
+        kernel_size=FROM_1, stride=FROM_1, padding=FROM_0, dilation=FROM_1, output_padding=FROM_0
+    )
 
     in_channels: int | None = None
     out_channels: int
@@ -194,7 +199,7 @@ class Conv(Convolving, kw_only=True):
         ]
         return (*x0[: -axes - 1], self.out_channels, *spatial)
 
-    def losses(self, *x: Shape, **sizes: Shape) -> Requirements:
+    def remarks(self, *x: Shape, **sizes: Shape) -> Requirements:
         first = len(x[0]) - self.axes
         for dim, (extent, stride, left, right) in enumerate(self._windows(), first):
             if stride != 1:
@@ -408,7 +413,7 @@ class ConvTranspose(Convolving, kw_only=True):
             x, {"output_size": [model.size(model.rank - self.axes + i) for i in range(self.axes)]}
         )
 
-    def cautions(self, *x: Shape, **sizes: Shape) -> Requirements:
+    def remarks(self, *x: Shape, **sizes: Shape) -> Requirements:
         # oneDNN returns an empty tensor; the CPU's plain path and the meta device refuse. Which one is taken depends
         # on the batch, the groups, the kernel and the number of threads, so neither verdict would hold.
         y = self.shape(*x, **sizes)

@@ -165,7 +165,7 @@ class CenterCrop(Op, kw_only=True):
             wanted = dict.fromkeys(range(2, x0.rank), self.size)
         return centre_cropped(x0, wanted)
 
-    def losses(self, *x: Shape, **sizes: Shape) -> Requirements:
+    def remarks(self, *x: Shape, **sizes: Shape) -> Requirements:
         for dim, want in self._wanted(x[0], sizes).items():
             yield even_crop("size", x[0][dim], want, dim)
 

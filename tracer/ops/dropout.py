@@ -17,7 +17,7 @@ from tracer.ops.base import (
     operation,
     written,
 )
-from tracer.sizing.arithmetic import Dim
+from tracer.sizing.arithmetic import Dim, Holds
 
 
 class Dropping(Op, kw_only=True):
@@ -55,11 +55,13 @@ class DroppingChannels(Dropping, kw_only=True):
     def _mask(self, y: Shape) -> Dim:
         return prod(y[:2])
 
-    def cautions(self, *x: Shape, **sizes: Shape) -> Requirements:
+    def remarks(self, *x: Shape, **sizes: Shape) -> Requirements:
         (x0,) = x
-        drops = 0 < self.p < 1 and x0 != (0,)
+        passes: Holds = not 0 < self.p < 1 or len(x0) >= self.least_rank
+        if len(x0) == 1:
+            passes = passes | (x0[0] == 0)
         yield Requirement(
-            not drops or len(x0) >= self.least_rank,
+            passes,
             "T507",
             None,
             lambda: (
@@ -97,7 +99,7 @@ class Dropout3d(DroppingChannels):
     least_rank = 1  # torch puts a batch of 1 before any input that has none
 
     def _mask(self, y: Shape) -> Dim:
-        return prod(y[:2]) if len(y) == 5 else y[0]
+        return prod(y[:2]) if len(y) == 5 else prod(y[:1])
 
 
 @operation

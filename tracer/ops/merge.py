@@ -266,6 +266,7 @@ class Merge(Op, kw_only=True):
                 yield i, dim
 
     def aligned_window(self, i: int, dim: int, *x: Shape) -> Window:
+        """How input ``i`` is placed along one of its dims before the inputs are merged."""
         if self.align == "none" or len(x) == 1 or dim not in self.spatial(len(x[0])):
             return POINTWISE
         if self.align == "crop":
@@ -285,7 +286,7 @@ class Merge(Op, kw_only=True):
             return seen_resized(How("nearest"), x[0][dim], x[1][dim])
         return seen_through(self.aligned_window(i, dim, *x))
 
-    def losses(self, *x: Shape, **sizes: Shape) -> Requirements:
+    def remarks(self, *x: Shape, **sizes: Shape) -> Requirements:
         if self.align == "crop":
             for i, dim in self._pairs(x):
                 yield even_crop("align", x[i][dim], x[0][dim], dim, inputs=(i,))

@@ -133,7 +133,7 @@ class BatchNorm(ChannelNorm, kw_only=True):
                 "keep running statistics (track_running_stats: true)",
             )
 
-    def cautions(self, *x: Shape, **sizes: Shape) -> Requirements:
+    def remarks(self, *x: Shape, **sizes: Shape) -> Requirements:
         if not self.track_running_stats:  # then eval mode refuses the same
             return
         (x0,) = x
@@ -185,7 +185,7 @@ class SyncBatchNorm(BatchNorm, kw_only=True):
         yield has_least_rank(x, 2)
         yield has_channels(x, 1)
 
-    def cautions(self, *x: Shape, **sizes: Shape) -> Requirements:
+    def remarks(self, *x: Shape, **sizes: Shape) -> Requirements:
         # Among several processes a single value each is enough, and that is what this operation is for.
         return iter(())
 
@@ -236,7 +236,7 @@ class InstanceNorm(ChannelNorm, kw_only=True):
                 ),
             )
 
-    def cautions(self, *x: Shape, **sizes: Shape) -> Requirements:
+    def remarks(self, *x: Shape, **sizes: Shape) -> Requirements:
         if not self.track_running_stats:  # then eval mode refuses the same
             return
         (x0,) = x

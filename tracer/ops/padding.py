@@ -13,12 +13,14 @@ from typing import Any, ClassVar
 from tracer.ops.base import (
     MAX_INT,
     POINTWISE,
+    Auto,
     Ints,
     Op,
     Requirement,
     Requirements,
     Shape,
     Window,
+    autos,
     has_length,
     has_rank,
     in_range,
@@ -41,16 +43,7 @@ class Padding(Op, kw_only=True):
 
     axes: ClassVar[int]
     dim_fields: ClassVar[tuple[str, ...]] = ("padding",)
-    signed_fields = ("padding",)
-    solvable = frozenset({"padding"})
-
-    @classmethod
-    def least_value(cls, field: str) -> int:
-        return -MAX_INT  # a negative amount crops
-
-    @classmethod
-    def value_count(cls, field: str) -> int:
-        return 2 * cls.axes  # one per side
+    solvable = autos(padding=Auto(least=-MAX_INT, default=0, per_side=True))  # below 0 it crops
 
     padding: Ints
 
@@ -87,7 +80,7 @@ class Padding(Op, kw_only=True):
         axis = dim - len(x[0]) + len(amounts)
         return Window(1, first=(-amounts[axis][0], 1)) if axis >= 0 else POINTWISE
 
-    def losses(self, *x: Shape, **sizes: Shape) -> Requirements:
+    def remarks(self, *x: Shape, **sizes: Shape) -> Requirements:
         amounts = self.amounts()
         for dim, (before, after) in enumerate(amounts, len(x[0]) - len(amounts)):
             yield Requirement(

@@ -8,8 +8,11 @@ from math import prod
 from typing import ClassVar
 
 from tracer.ops.base import (
+    FROM_0,
+    FROM_1,
     NOTHING_KEPT,
     POINTWISE,
+    Auto,
     Ints,
     Kept,
     Op,
@@ -18,6 +21,7 @@ from tracer.ops.base import (
     Seen,
     Shape,
     Window,
+    autos,
     has_channels,
     has_length,
     has_rank,
@@ -56,7 +60,9 @@ class Pooling(Op, kw_only=True):
 
     axes: ClassVar[int]
     fixed_window = True
-    solvable = frozenset({"kernel_size", "stride", "ceil_mode"})
+    solvable = autos(
+        kernel_size=FROM_1, stride=Auto(default="kernel_size"), ceil_mode=Auto(default=0)
+    )
 
     kernel_size: Ints
     stride: Ints | None = None
@@ -70,12 +76,6 @@ class Pooling(Op, kw_only=True):
         if self.stride is None or self.stride == ():
             return self.kernels()
         return per_axis(self.stride, self.axes)
-
-    def default_value(self, field: str, axis: int, open_fields: frozenset[str]) -> int:
-        """The stride's is the kernel's size."""
-        if field == "stride" and "kernel_size" not in open_fields:
-            return self.kernels()[axis]
-        return super().default_value(field, axis, open_fields)
 
     def paddings(self) -> tuple[int, ...]:
         return (0,) * self.axes
@@ -156,7 +156,7 @@ class Pooling(Op, kw_only=True):
         axes = self.axes
         return (*x0[:-axes], *(self._size(x0[i - axes], i) for i in range(axes)))
 
-    def losses(self, *x: Shape, **sizes: Shape) -> Requirements:
+    def remarks(self, *x: Shape, **sizes: Shape) -> Requirements:
         (x0,) = x
         if self.ceil_mode:  # the last rows have a window, or lie between windows that lie apart
             return
@@ -192,7 +192,7 @@ class Pooling(Op, kw_only=True):
 class MaxPool(Pooling, kw_only=True):
     """Max pooling: out = (n + 2·padding − dilation·(kernel − 1) − 1) // stride + 1; with ceil_mode rounded up."""
 
-    solvable = Pooling.solvable | {"padding", "dilation"}
+    solvable = autos(**Pooling.solvable, padding=FROM_0, dilation=FROM_1)
 
     padding: Ints = 0
     dilation: Ints = 1
@@ -218,7 +218,7 @@ class AvgPool(Pooling, kw_only=True):
     """Average pooling: out = (n + 2·padding − kernel) // stride + 1; with ceil_mode rounded up."""
 
     keeps = "input"
-    solvable = Pooling.solvable | {"padding"}
+    solvable = autos(**Pooling.solvable, padding=FROM_0)
 
     padding: Ints = 0
     count_include_pad: bool = True

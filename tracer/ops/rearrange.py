@@ -79,8 +79,6 @@ class Chunk(Op, kw_only=True):
     asked where the dim runs out before: 4 in 3 chunks are 2 and 2.
     """
 
-    several = "chunks"
-
     chunks: int
     dim: int = 0
     index: int | None = None
@@ -440,11 +438,9 @@ class Squeeze(Op, kw_only=True):
     operation is refused.
     """
 
-    narrower = True
-
     dim: int | tuple[int, ...] | None = None
 
-    def narrows(self, *x: Shape) -> bool:
+    def symbols_restrict(self, *x: Shape) -> bool:
         (x0,) = x
         return any(
             isinstance(x0[dim], Size) for dim in self._asked(len(x0)) if -len(x0) <= dim < len(x0)

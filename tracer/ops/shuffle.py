@@ -73,9 +73,10 @@ class PixelShuffle(Op, kw_only=True):
 class PixelUnshuffle(Op, kw_only=True):
     """Space to channels, PixelShuffle undone: [C, H, W] to [C·r², H / r, W / r]."""
 
-    narrower = True
-
     downscale_factor: int
+
+    def symbols_restrict(self, *x: Shape) -> bool:
+        return any(isinstance(n, Size) for n in x[0])
 
     def legal(self) -> Requirements:
         yield in_range("downscale_factor", self.downscale_factor, 1)
@@ -218,7 +219,7 @@ class Unfold(Blocks, kw_only=True):
         rows, columns = self.grid((height, width))
         return (*lead, channels * self.area(), rows * columns)
 
-    def losses(self, *x: Shape, **sizes: Shape) -> Requirements:
+    def remarks(self, *x: Shape, **sizes: Shape) -> Requirements:
         (x0,) = x
         kernels, strides = per_axis(self.kernel_size, 2), per_axis(self.stride, 2)
         paddings, dilations = per_axis(self.padding, 2), per_axis(self.dilation, 2)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from tracer.ops.base import (
+    FROM_0,
+    FROM_1,
     MAX_INT,
     POINTWISE,
     Ints,
@@ -16,6 +18,7 @@ from tracer.ops.base import (
     Seen,
     Shape,
     Window,
+    autos,
     has_length,
     has_rank,
     in_range,
@@ -34,7 +37,7 @@ class MaxUnpool(Op, kw_only=True):
 
     axes: ClassVar[int]
     node_fields = ("indices", "output_size")
-    solvable = frozenset({"kernel_size", "stride", "padding"})
+    solvable = autos(kernel_size=FROM_1, stride=FROM_1, padding=FROM_0)
 
     kernel_size: Ints
     stride: Ints | None = None

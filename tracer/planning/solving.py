@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from tracer.network.records import Network
+from tracer.ops.base import Op
 from tracer.planning.explanation import too_many_values, unsolved
 from tracer.planning.search import Ask, Broken, SearchResult, TooManyValues, solve
 from tracer.planning.solution import Solution, solved_already, unsolvable
@@ -45,7 +46,11 @@ class Problem(msgspec.Struct):
     @property
     def strict(self) -> bool:
         """Whether an operation requires more of symbols than of numbers: what is refuted may still exist."""
-        return any(type(op).narrower for op in self.unknowns.ops if op is not None)
+        return any(
+            type(op).symbols_restrict is not Op.symbols_restrict
+            for op in self.unknowns.ops
+            if op is not None
+        )
 
     def solve(self, samples: Sequence[Mapping[str, int]] = ({},)) -> SearchResult:
         """The least-cost values that serve every sample of the open sizes. Raises TooManyValues."""

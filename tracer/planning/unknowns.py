@@ -17,7 +17,7 @@ from yaml.nodes import ScalarNode, SequenceNode
 
 from tracer.network.making import solved_arguments
 from tracer.network.records import Declaration, Network, Node, Unknown
-from tracer.ops.base import Op, per_axis, with_arguments
+from tracer.ops.base import Op, default_value, per_axis, with_arguments
 from tracer.planning.search import Ask, Variable
 from tracer.shapes.traced import Ops
 from tracer.sizing.symbol import Condition, Size, Space
@@ -194,7 +194,7 @@ def _default(network: Network, node: Node, op: Op, unknown: Unknown, axis: int) 
     preferred = network.preferred.get((node.name, unknown.field))
     if preferred is None:
         open_fields = frozenset(other.field for other in node.unknowns)
-        return op.default_value(unknown.field, axis, open_fields)
+        return default_value(op, unknown.field, axis, open_fields)
     if isinstance(preferred, tuple) and axis < len(preferred):
         return int(preferred[axis])
     return int(preferred)
@@ -208,7 +208,7 @@ def domain_of(op: Op, unknown: Unknown, beside: tuple[Unknown, ...], axis: int) 
         return range(2)
     if unknown.field == "output_padding":
         return range(max(_largest(op, field, beside, axis) for field in ("stride", "dilation")))
-    least = max(type(op).least_value(unknown.field), 0)
+    least = max(op.solvable[unknown.field].least, 0)
     return range(least, least + WIDTH)
 
 

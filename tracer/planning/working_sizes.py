@@ -16,6 +16,7 @@ import msgspec
 
 from tracer.geometry.grids import meetings, unpoolings
 from tracer.network.records import Network, Node
+from tracer.ops.base import LOSSES, Op
 from tracer.shapes.recipe import Recipe, recipe_of
 from tracer.shapes.trace import Trace, trace
 from tracer.shapes.traced import Ops
@@ -131,9 +132,11 @@ def _is_narrower(recipe: Recipe) -> bool:
     """Whether an operation takes less of the symbols that it has here than of numbers."""
     shapes = recipe.shapes
     for node, op in zip(recipe.network.nodes, recipe.ops):
-        if op is not None and type(op).narrower:
+        if op is not None and type(op).symbols_restrict is not Op.symbols_restrict:
             sources = [source.index for source in node.inputs]
-            if max(sources) >= len(shapes) or op.narrows(*[shapes[index] for index in sources]):
+            if max(sources) >= len(shapes) or op.symbols_restrict(
+                *[shapes[index] for index in sources]
+            ):
                 return True
     return False
 
@@ -341,8 +344,9 @@ def _losses(recipe: Recipe) -> Iterable[Ask]:
         asked.add(key)
         inputs = [shapes[source.index] for source in node.inputs]
         given = {field: shapes[source.index] for field, source in node.operands.items()}
-        for requirement in op.losses(*inputs, **given):
-            yield requirement.holds, node, recipe.network.symbols
+        for remark in op.remarks(*inputs, **given):
+            if remark.code in LOSSES:
+                yield remark.holds, node, recipe.network.symbols
 
 
 def _alignments(recipe: Recipe) -> Iterable[Ask]:

@@ -253,7 +253,7 @@ class _Finder:
         op = opened.node.op
         assert op is not None
         values = per_axis(opened.present, int(getattr(op, "axes", 1)))
-        least = max(min(values) - 2, type(op).least_value(field))
+        least = max(min(values) - 2, op.solvable[field].least)
         return f"auto({least}..{max(values) + 3})"
 
     # --- sizes at run time, and merges that align -------------------------------------------------------------------

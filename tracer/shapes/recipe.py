@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from tracer.network.records import DimPattern, Network, Node
-from tracer.ops.base import Op, Shape, with_arguments
+from tracer.ops.base import Op, Shape, may_be_negative, with_arguments
 from tracer.shapes.trace import dim_pairs, dim_value, dims_value
 from tracer.shapes.traced import Ops, Traced
 from tracer.sizing.arithmetic import Dim, Holds
@@ -172,7 +172,7 @@ class _SymbolicTrace:
         op = with_arguments(op, values)
 
         for field, dims in node.dim_fields.items():
-            if field in op.signed_fields:
+            if may_be_negative(op, field):
                 continue
             for dim, n in dim_pairs(dims, values[field]):
                 if dim is None or isinstance(dim, int):

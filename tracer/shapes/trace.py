@@ -7,14 +7,22 @@ torch.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tracer.diagnostics import Diagnostic, Related, Span
 from tracer.memo import Memo
 from tracer.network.graph import digraph, sources
 from tracer.network.records import DimPattern, Network, Node
-from tracer.ops.base import MAX_INT, Op, Requirement, Shape, with_arguments, written
+from tracer.ops.base import (
+    LOSSES,
+    MAX_INT,
+    Op,
+    Requirement,
+    Shape,
+    may_be_negative,
+    with_arguments,
+    written,
+)
 from tracer.shapes.traced import Ops, Traced, Visit
 from tracer.sizing.arithmetic import Dim
 from tracer.source import limits
@@ -34,7 +42,7 @@ class Accepted:
         self.op = op
         self.shape = shape
         self.remarks: list[Requirement] | None = None
-        """The losses and cautions that do not hold; None until they are asked for."""
+        """The remarks that do not hold; None until they are asked for."""
 
 
 _accepted: Memo[Accepted] = Memo(65_536)
@@ -112,7 +120,7 @@ class Trace(Traced):
         )
 
     def remarks(self) -> list[tuple[Node, Requirement]]:
-        """The operations' ``losses`` and ``cautions`` that do not hold."""
+        """The operations' remarks that do not hold."""
         if self._remarks is None:
             self._remarks = []
             for visit, accepted in zip(self.walk(), self._accepted or self._looked_up()):
@@ -134,19 +142,17 @@ class Trace(Traced):
                 yield known or Accepted(visit.op, visit.shape)
 
     def lost(self) -> list[tuple[Node, Requirement]]:
-        """What is dropped or cropped unevenly (the operations' ``losses`` that do not hold)."""
+        """What is dropped or cropped unevenly."""
         return [
             (node, requirement)
             for node, requirement in self.remarks()
-            if requirement.code in ("T501", "T502")
+            if requirement.code in LOSSES
         ]
 
 
 def _remarks_of(visit: Visit, op: Op) -> list[Requirement]:
-    """The ``losses`` and ``cautions`` of an operation that do not hold for a node's inputs."""
-    inputs, sizes = visit.inputs, visit.sizes
-    remarks = chain(op.losses(*inputs, **sizes), op.cautions(*inputs, **sizes))
-    return [remark for remark in remarks if not remark.holds]
+    """The remarks of an operation that do not hold for a node's inputs."""
+    return [remark for remark in op.remarks(*visit.inputs, **visit.sizes) if not remark.holds]
 
 
 def declared_ops(network: Network) -> Ops:
@@ -275,7 +281,7 @@ class _Tracer:
                 self._report("T005", str(error), node.span_for(field), node)
                 return None
             for dim, n in dim_pairs(dims, values[field]):
-                least = -MAX_INT if field in op.signed_fields else 0
+                least = -MAX_INT if may_be_negative(op, field) else 0
                 if (
                     dim is not None
                     and dim.__class__ is not int
