@@ -6,44 +6,78 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from tests import ROOT
 
 MODULE = '''
 from tracer.ops import Op, Requirement
+from tracer.ops.base import FROM_1, autos
+from tracer.ops.calls import Call
 
 
 class Blur(Op, kw_only=True):
     """Keeps the size and refuses a strength that is not odd."""
 
+    solvable = autos(strength=FROM_1)
+
     strength: int = 3
 
     def legal(self):
         yield Requirement(self.strength % 2 == 1, "T202", "strength", lambda: f"strength {self.strength} is even")
+
+    def requirements(self, *x, **sizes):
+        yield Requirement(x[0][1] == self.strength, "T204", None, "as many channels as the strength, please", dim=1)
+
+    def call(self, x, given):
+        return Call("torch.mul", (x[0], 1 / self.strength))
 '''
 
-CONFIG = "input: [1, 3, 8, 8]\nlayers:\n  soft: {op: Blur, strength: %d}\n"
+CONFIG = "input: [1, 3, 8, 8]\nlayers:\n  soft: {op: Blur, strength: %s}\n"
+
+Tracer = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def test_an_operation_of_an_installed_package(tmp_path: Path) -> None:
-    """It is found by name, its arguments are checked, its faults have places; no config names a module."""
+@pytest.fixture
+def tracer(tmp_path: Path) -> Tracer:
+    """The command line with the package installed."""
     (tmp_path / "blur_package.py").write_text(MODULE)
     info = tmp_path / "blur_package-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: blur-package\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[tracer.ops]\nBlur = blur_package:Blur\n")
-    root = ROOT
-    environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{tmp_path}"}
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
 
-    def tracer(*arguments: str, text: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "tracer", *arguments],
             input=text, env=environment, text=True, capture_output=True, check=False,
         )  # fmt: skip
 
-    done = tracer("trace", "--format", "json", "-", text=CONFIG % 5)
+    return run
+
+
+def test_an_operation_of_an_installed_package(tracer: Tracer) -> None:
+    """It is found by name, its arguments are checked, its faults have places; no config names a module."""
+    done = tracer("trace", "--format", "json", "-", text=CONFIG % 3)
     assert json.loads(done.stdout)["outputs"] == {"soft": [1, 3, 8, 8]}
     done = tracer("check", "--format", "concise", "-", text=CONFIG % 4)
     assert done.stdout == "<stdin>:3:30: error[T202] strength 4 is even\n"
-    assert "Keeps the size" in tracer("ops", "Blur", text="").stdout
+    assert "Keeps the size" in tracer("ops", "Blur").stdout
+
+
+def test_it_is_listed_and_described_as_any_other(tracer: Tracer) -> None:
+    """``tracer ops`` has it in a family of its own, and the JSON Schema has its arguments."""
+    assert tracer("ops").stdout.endswith("installed: operations of installed packages\n  Blur\n")
+    assert '"const": "Blur"' in tracer("schema").stdout
+
+
+def test_it_is_solved_and_exported_as_any_other(tracer: Tracer) -> None:
+    """Its class says what may be auto and how torch computes it."""
+    done = tracer("plan", "-", text=CONFIG % "auto")
+    assert "soft.strength" in done.stdout and done.returncode == 0, done
+    source = tracer("export", "--to", "torch", "-", text=CONFIG % 3)
+    assert "torch.mul(" in source.stdout, source

@@ -8,7 +8,7 @@ _installed = False
 
 
 def find_operation(name: str) -> type[Op] | None:
-    """The operation of this name; installed packages (entry points ``tracer.ops``) are asked last."""
+    """The operation of this name, or None. Installed packages (entry points ``tracer.ops``) are searched last."""
     found = registry.get(name)
     if found is None and not _installed:
         _load_installed()
@@ -17,7 +17,9 @@ def find_operation(name: str) -> type[Op] | None:
 
 
 def operation_names() -> list[str]:
-    """The names of all operations, sorted."""
+    """The names of all operations, sorted, those of installed packages among them."""
+    if not _installed:
+        _load_installed()
     return sorted(registry)
 
 

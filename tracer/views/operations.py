@@ -12,6 +12,7 @@ import msgspec
 
 from tracer.ops import FAMILIES
 from tracer.ops.base import Op, registry, written
+from tracer.ops.registry import operation_names
 
 
 def families() -> Iterator[tuple[str, str, list[type[Op]]]]:
@@ -21,7 +22,7 @@ def families() -> Iterator[tuple[str, str, list[type[Op]]]]:
         members = [cls for cls in registry.values() if cls.__module__ == module.__name__]
         told.update(cls.__name__ for cls in members)
         yield _title(module), _first_sentence(module), members
-    others = [cls for name, cls in registry.items() if name not in told]
+    others = [registry[name] for name in operation_names() if name not in told]
     if others:
         yield "installed", "operations of installed packages", others
 
