@@ -130,9 +130,8 @@ def _owners(visits: Sequence[Visit], *, training: bool) -> list[int]:
 
         if op is not None and node.inputs:
             source = node.inputs[0].index
-            if op.passes_on(training):
-                owner, steps = owners[source], strides[source]
-            elif (view := op.viewed(visit.inputs[0], strides[source], shape)) is not None:
+            view = op.viewed(visit.inputs[0], strides[source], shape, training)
+            if view is not None:
                 owner, steps = owners[source], view
 
         owners.append(owner)
@@ -271,7 +270,7 @@ def _touches(visit: Visit, owners: Sequence[int], pooled: set[int]) -> Iterator[
 
 
 def _made(visit: Visit, owners: Sequence[int], pooled: set[int]) -> dict[Storage, Stored]:
-    """What a node makes: its map where it has one of its own, its indices where they are read, and attention's weights."""
+    """What a node makes: its map where it has one of its own, indices that are read, and attention's weights."""
     own, op, shape = visit.node.index, visit.op, visit.shape or ()
     made: dict[Storage, Stored] = {}
     if owners[own] == own and _makes_map(op):

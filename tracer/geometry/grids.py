@@ -88,7 +88,7 @@ def _grid(place: Place) -> Grid:
 
 def _through(place: Place, window: Window) -> Place | None:
     """The places behind a window. Raises :class:`TooLarge` where they cannot be written down."""
-    _, down, up, first, step = window
+    _, down, up, first, step, _ = window
     if first is None:
         return None
     stride, unit, offset, part = place
@@ -256,7 +256,7 @@ def _fixed(op: Op, before: Placed, memory: Memory) -> Placed:
     known = memory.windows.get(key)
     if known is None:
         windows = [op.window(dim, (1,) * len(own)) for dim in range(len(own))]
-        stays = all(w is not None and w[1:] == POINTWISE[1:] for w in windows)
+        stays = all(w is not None and w[1:5] == POINTWISE[1:5] for w in windows)
         known = memory.windows.keep(key, (windows, stays), op)
     windows, stays = known
     if stays:

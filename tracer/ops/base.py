@@ -172,14 +172,10 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             return NOTHING_KEPT
         return Kept(output=True) if self.keeps == "output" else Kept((0,))
 
-    def passes_on(self, training: bool) -> bool:
-        """Whether its output is the input's own memory, written anew or not at all."""
-        return False
+    def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
+        """The strides of the output, in elements, where it lies in the input's memory; None where it is a new map.
 
-    def viewed(self, x: Shape, strides: Shape, y: Shape) -> Shape | None:
-        """The strides of the output where it is a view of the input, in elements; None where it is a map of its own.
-
-        Asked with ints only.
+        It lies there where it is a view, and where the input is written over or passed on.
         """
         return None
 
@@ -224,6 +220,8 @@ class Window(NamedTuple):
     """The centre of output position 0, as numerator and denominator (> 0); None: the centres lie on no grid."""
     step: tuple[Dim, Dim] | None = None
     """What the centres move by, where that is not ``down``/``up`` for every size (a resize that aligns corners)."""
+    gap: int = 1
+    """From one position that is seen to the next: a dilation leaves some out."""
 
 
 POINTWISE = Window(1)
@@ -251,19 +249,20 @@ NOT_FOLLOWED = Seen((), (), 0)
 
 def seen_through(window: Window) -> Seen | None:
     """What a window with fixed steps sees: ``extent`` positions around its centres."""
-    extent, down, up, first, _ = window
+    extent, down, up, first, _, gap = window
     if extent is None:
         return None
     n, d = first or (extent - 1, 2)
     if up == 1:
         start = (2 * n - (extent - 1) * d) // (2 * d)
-        return Seen((start,), (start + extent - 1,), down)
+        return Seen((start,), (start + extent - 1,), down, gap)
+
     step = Fraction(down, up)
     if step.denominator > TURN:
         return NOT_FOLLOWED
     begin = Fraction(n, d) - Fraction(extent - 2, 2)
     starts = tuple(math.floor(begin + j * step) for j in range(step.denominator))
-    return Seen(starts, tuple(a + extent - 1 for a in starts), step.numerator)
+    return Seen(starts, tuple(a + extent - 1 for a in starts), step.numerator, gap)
 
 
 def seen_by_spreading(kernel: int, stride: int, left: int, dilation: int = 1) -> Seen:
@@ -282,10 +281,10 @@ def seen_by_spreading(kernel: int, stride: int, left: int, dilation: int = 1) ->
     return Seen(tuple(first), tuple(last), 1, dilation // math.gcd(dilation, stride))
 
 
-def sliding(extent: int, stride: int, left: int) -> Window:
+def sliding(extent: int, stride: int, left: int, gap: int = 1) -> Window:
     """A window that moves by ``stride`` and starts at -``left``: its middle is (extent - 1) / 2 further."""
     middle = extent - 1 - 2 * left
-    return Window(extent, stride, 1, (middle, 2)) if middle else Window(extent, stride)
+    return Window(extent, stride, first=(middle, 2) if middle else (0, 1), gap=gap)
 
 
 def spreading(extent: int, stride: int, left: int, seen: int) -> Window:

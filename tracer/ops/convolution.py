@@ -216,15 +216,7 @@ class Conv(Convolving, kw_only=True):
         if axis < 0:
             return POINTWISE
         extent, stride, left, _ = self._windows()[axis]
-        return sliding(extent, stride, left)
-
-    def sees(self, dim: int, *x: Shape, **sizes: Shape) -> Seen | None:
-        seen, axis = super().sees(dim, *x, **sizes), dim - len(x[0]) + self.axes
-        return (
-            seen
-            if seen is None or axis < 0
-            else seen._replace(gap=per_axis(self.dilation, self.axes)[axis])
-        )
+        return sliding(extent, stride, left, per_axis(self.dilation, self.axes)[axis])
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         # What it slides over: torch pads into a map of its own, except with as many zeros on either side.

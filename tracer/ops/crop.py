@@ -173,7 +173,7 @@ class CenterCrop(Op, kw_only=True):
         want = self._wanted(x[0], sizes).get(dim)
         return POINTWISE if want is None else cut((x[0][dim] - want) // 2)
 
-    def viewed(self, x: Shape, strides: Shape, y: Shape) -> Shape | None:
+    def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         return strides
 
 
@@ -280,7 +280,7 @@ class Slice(Op, kw_only=True):
             return POINTWISE
         return cut(clamped(self.start, x[0][dim]), self.step)
 
-    def viewed(self, x: Shape, strides: Shape, y: Shape) -> Shape | None:
+    def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         dim = wrapped(self.dim, len(x))
         return tuple(stride * self.step if i == dim else stride for i, stride in enumerate(strides))
 

@@ -34,8 +34,8 @@ class Dropping(Op, kw_only=True):
             lambda: f"p is {self.p}; a probability lies between 0 and 1",
         )
 
-    def passes_on(self, training: bool) -> bool:
-        return self.inplace or self.p == 0 or not training
+    def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
+        return strides if self.inplace or self.p == 0 or not training else None
 
     def _mask(self, y: Shape) -> Dim:
         """How many numbers are drawn: one for each element."""

@@ -141,7 +141,7 @@ class Expand(Op, kw_only=True):
         before = len(self.shape_) - len(x[0])
         return POINTWISE if not before else None
 
-    def viewed(self, x: Shape, strides: Shape, y: Shape) -> Shape | None:
+    def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         before = len(y) - len(x)
         own = [
             0 if have == 1 != want else stride for have, want, stride in zip(x, y[before:], strides)
@@ -185,7 +185,7 @@ class Require(Op, kw_only=True):
                 kept = narrow(kept, dim, 0, n)
         return Call("torch.reshape", (kept, [x0.size(dim) for dim in range(x0.rank)]))
 
-    def viewed(self, x: Shape, strides: Shape, y: Shape) -> Shape | None:
+    def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         return strides
 
 

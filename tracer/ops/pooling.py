@@ -18,7 +18,6 @@ from tracer.ops.base import (
     Op,
     Requirement,
     Requirements,
-    Seen,
     Shape,
     Window,
     autos,
@@ -182,11 +181,7 @@ class Pooling(Op, kw_only=True):
         if axis < 0:
             return POINTWISE
         kernel, stride, padding, dilation = self._window(axis)
-        return sliding(dilated(kernel, dilation), stride, padding)
-
-    def sees(self, dim: int, *x: Shape, **sizes: Shape) -> Seen | None:
-        seen, axis = super().sees(dim, *x, **sizes), dim - len(x[0]) + self.axes
-        return seen if seen is None or axis < 0 else seen._replace(gap=self.dilations()[axis])
+        return sliding(dilated(kernel, dilation), stride, padding, dilation)
 
 
 class MaxPool(Pooling, kw_only=True):

@@ -140,7 +140,7 @@ class Chunk(Op, kw_only=True):
         along = wrapped(self.dim, len(x[0])) == dim
         return Window(1, first=(self._start(x[0][dim])[0], 1)) if along else POINTWISE
 
-    def viewed(self, x: Shape, strides: Shape, y: Shape) -> Shape | None:
+    def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         return strides
 
 
@@ -173,7 +173,7 @@ class Flatten(Op, kw_only=True):
         start, end = wrapped(self.start_dim, len(x[0])), wrapped(self.end_dim, len(x[0]))
         return dim_kept(dim, set(range(start, len(x[0]))) if start < end else set())
 
-    def viewed(self, x: Shape, strides: Shape, y: Shape) -> Shape | None:
+    def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         return regrouped(x, strides, y)
 
 
@@ -318,7 +318,7 @@ class Unflatten(Op, kw_only=True):
         several = len(self.unflattened_size) > 1
         return dim_kept(dim, set(range(split, len(x[0]))) if several else set())
 
-    def viewed(self, x: Shape, strides: Shape, y: Shape) -> Shape | None:
+    def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         return regrouped(x, strides, y)
 
 
@@ -350,7 +350,7 @@ class Reshape(Op, kw_only=True):
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         return None
 
-    def viewed(self, x: Shape, strides: Shape, y: Shape) -> Shape | None:
+    def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         return regrouped(x, strides, y)
 
 
@@ -382,7 +382,7 @@ class Permute(Op, kw_only=True):
         moved = {i for i, dim in enumerate(self.dims) if wrapped(dim, len(x[0])) != i}
         return dim_kept(dim, moved)
 
-    def viewed(self, x: Shape, strides: Shape, y: Shape) -> Shape | None:
+    def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         return tuple(strides[dim] for dim in self.dims)
 
 
@@ -410,7 +410,7 @@ class Transpose(Op, kw_only=True):
         pair = {wrapped(self.dim0, len(x[0])), wrapped(self.dim1, len(x[0]))}
         return dim_kept(dim, pair if len(pair) == 2 else set())
 
-    def viewed(self, x: Shape, strides: Shape, y: Shape) -> Shape | None:
+    def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         moved = list(strides)
         if moved:
             moved[self.dim0], moved[self.dim1] = moved[self.dim1], moved[self.dim0]
@@ -479,7 +479,7 @@ class Squeeze(Op, kw_only=True):
         first = min(self._dropped(x[0]), default=len(x[0]))
         return dim_kept(dim, set(range(first, len(x[0]))))
 
-    def viewed(self, x: Shape, strides: Shape, y: Shape) -> Shape | None:
+    def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         dropped = self._dropped(x)
         return tuple(stride for i, stride in enumerate(strides) if i not in dropped)
 
@@ -504,7 +504,7 @@ class Unsqueeze(Op, kw_only=True):
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         return dim_kept(dim, set(range(wrapped(self.dim, len(x[0]) + 1), len(x[0]) + 1)))
 
-    def viewed(self, x: Shape, strides: Shape, y: Shape) -> Shape | None:
+    def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         dim = wrapped(self.dim, len(x) + 1)
         return (*strides[:dim], 1 if dim == len(x) else x[dim] * strides[dim], *strides[dim:])
 
