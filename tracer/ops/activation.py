@@ -67,7 +67,7 @@ def window_along(worked_on: int, dim: int, x: Shape) -> Window | None:
 
 
 class Activation(Op, kw_only=True):
-    """What functions of each element share: they may write over their input."""
+    """The base of functions of each element, which may write over their input."""
 
     inplace: bool = False
 
@@ -76,7 +76,7 @@ class Activation(Op, kw_only=True):
 
 
 class Copying(Activation, kw_only=True):
-    """Those whose derivative asks for the input: in place torch keeps a copy of it."""
+    """Functions whose derivative needs the input: in place torch keeps a copy of it."""
 
     keeps = "input"
 
@@ -85,7 +85,7 @@ class Copying(Activation, kw_only=True):
 
 
 class Inverting(Activation, kw_only=True):
-    """Those whose derivative can do with the output: in place torch keeps that."""
+    """Functions whose derivative can do with the output: in place torch keeps that."""
 
     keeps = "input"
 
@@ -421,7 +421,7 @@ class Tanhshrink(Op):
 
 
 class SoftmaxAlong(Op, kw_only=True):
-    """What softmax, softmin and log-softmax share: the dim whose slices sum to one.
+    """The base of softmax, softmin and log-softmax: slices along a dim sum to one.
 
     Without a dim torch takes the first for inputs of 0, 1 and 3 dims and the second for others, and warns.
     """

@@ -35,7 +35,7 @@ from tracer.sizing.arithmetic import Dim, Holds, floor_scale, maximum
 
 
 class AdaptivePool(Op, kw_only=True):
-    """What the adaptive pools share: the output size is the argument; null keeps the input's."""
+    """The base of adaptive pools: the output size is the argument; null keeps the input's."""
 
     axes: ClassVar[int]
     dim_fields = ("output_size",)
@@ -209,7 +209,7 @@ class FractionalMaxPool(Op, kw_only=True):
     def _size(self, n: Dim, i: int) -> Dim:
         if self.output_size is not None:
             return per_axis(self.output_size, self.axes)[i]
-        assert self.output_ratio is not None  # `legal` asks for one of the two
+        assert self.output_ratio is not None  # `legal` requires one of the two
         return floor_scale(n, self._ratios(self.output_ratio)[i])
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:

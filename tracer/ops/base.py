@@ -1,4 +1,4 @@
-"""What an operation is.
+"""The base class of operations, and what their methods give.
 
 One operation is one class: its name is the torch class, its fields are torch's arguments and at once the
 YAML keys, the JSON Schema and the ``tracer ops`` page. To add one, write the class in the file of its family
@@ -35,7 +35,7 @@ MAX_INT = 2**31 - 1
 
 
 class Requirement(NamedTuple):
-    """A condition that must hold, and what to say where it doesn't."""
+    """A condition that must hold, and the report where it doesn't."""
 
     holds: Holds
     """A bool, an array of bools, or a Condition."""
@@ -66,13 +66,13 @@ Requirements = Iterator[Requirement]
 
 
 class Kept(NamedTuple):
-    """What autograd keeps of an operation from a forward pass in training to the backward pass."""
+    """The maps and numbers of an operation that autograd keeps from the forward pass to the backward pass."""
 
     inputs: tuple[int, ...] = ()
     """The numbers of the inputs that are kept, from 0."""
     output: bool = False
     values: Dim = 0
-    """Further numbers of the maps' type: statistics, masks, what stands between the input and the output."""
+    """Further numbers of the maps' type: statistics, masks, intermediate maps."""
     indices: Dim = 0
     """Further 64-bit integers."""
 
@@ -116,16 +116,16 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     solvable: ClassVar[Mapping[str, Auto]] = autos()
     """Arguments that may be ``auto``."""
     fixed_window: ClassVar[bool] = False
-    """Whether ``window`` asks no more of the inputs than the first one's number of dims."""
+    """``window`` needs no more of the inputs than the first one's number of dims."""
     keeps: ClassVar[Literal["nothing", "input", "output"]] = "nothing"
-    """What autograd keeps where its input needs a gradient; where it keeps more, ``kept`` says so."""
+    """The map that autograd keeps where the input needs a gradient; ``kept`` is for more than that."""
 
     def legal(self) -> Requirements:
-        """What torch refuses whatever the input: a value's range, a tuple's length."""
+        """The conditions on the arguments alone: a value's range, a tuple's length."""
         return iter(())
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
-        """What torch refuses for inputs of these shapes, in the order in which it should be reported.
+        """The conditions on inputs of these shapes, in the order in which they are reported.
 
         Only the first one that does not hold is reported, so a later one may rely on the earlier.
         """
@@ -140,7 +140,7 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return False
 
     def remarks(self, *x: Shape, **sizes: Shape) -> Requirements:
-        """What a warning is due for where it does not hold, of inputs that meet the requirements.
+        """Conditions on inputs that meet the requirements; one that does not hold is a warning.
 
         ``LOSSES``: no row dropped by a stride, no uneven crop (T501, T502). The others: backends beside the CPU and
         the training mode take these inputs too (T506, T507).
@@ -152,7 +152,7 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return {}
 
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
-        """How torch computes it, of its inputs and of the nodes that give an argument: by its own torch.nn module.
+        """The output, as torch computes it of the inputs and of nodes that give an argument: by its own torch.nn module.
 
         Arguments that are dims over symbols are terms here.
         """
@@ -167,7 +167,7 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return 0
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
-        """What autograd keeps, on the CPU; ``needs``: which inputs need a gradient."""
+        """The maps and numbers that autograd keeps on the CPU; ``needs``: whether each input needs a gradient."""
         if not any(needs) or self.keeps == "nothing":
             return NOTHING_KEPT
         return Kept(output=True) if self.keeps == "output" else Kept((0,))
@@ -180,7 +180,7 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return None
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
-        """Which input positions an output position sees along a dim of ``x[0]`` and of the output.
+        """The input positions that an output position sees along a dim of ``x[0]`` and of the output.
 
         None: all of them, or the dim is another one in the output. Never branches on a dim.
         """
@@ -195,11 +195,11 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return None if window is None else seen_through(window)
 
     def grid_needs_numbers(self) -> bool:
-        """Whether the grid behind it is exact for dims that are numbers only, and for symbols where sizes divide."""
+        """True where the grid behind it is exact for numbers only, and for symbols where their sizes divide."""
         return False
 
     def leading_dims(self, *x: Shape) -> int | None:
-        """How many dims stand before the spatial ones: 2, or 1 for an unbatched input; None where any rank is taken."""
+        """The number of dims before the spatial ones: 2, or 1 for an unbatched input; None where any rank is taken."""
         return None
 
 
@@ -219,7 +219,7 @@ class Window(NamedTuple):
     first: tuple[Dim, Dim] | None = (0, 1)
     """The centre of output position 0, as numerator and denominator (> 0); None: the centres lie on no grid."""
     step: tuple[Dim, Dim] | None = None
-    """What the centres move by, where that is not ``down``/``up`` for every size (a resize that aligns corners)."""
+    """The step of the centres, where that is not ``down``/``up`` for every size (a resize that aligns corners)."""
     gap: int = 1
     """From one position that is seen to the next: a dilation leaves some out."""
 
@@ -248,7 +248,7 @@ NOT_FOLLOWED = Seen((), (), 0)
 
 
 def seen_through(window: Window) -> Seen | None:
-    """What a window with fixed steps sees: ``extent`` positions around its centres."""
+    """The positions that a window with fixed steps sees: ``extent`` of them around its centres."""
     extent, down, up, first, _, gap = window
     if extent is None:
         return None
@@ -325,7 +325,7 @@ def operation(cls: T) -> T:
 
 
 def value_count(op: Op, field: str) -> int:
-    """How many values a solvable argument has when it is written out."""
+    """The number of values of a solvable argument that is written out."""
     axes = int(getattr(op, "axes", 1))
     return 2 * axes if op.solvable[field].per_side else axes
 
@@ -345,7 +345,7 @@ def default_value(op: Op, field: str, axis: int, open_fields: frozenset[str]) ->
 
 
 def may_be_negative(op: Op, field: str) -> bool:
-    """Whether an argument takes negative numbers: it is an amount, and no size."""
+    """True for an argument that takes negative numbers: an amount, and no size."""
     auto = op.solvable.get(field)
     return auto is not None and auto.least < 0
 
@@ -380,7 +380,7 @@ def in_range(field: str, value: Any, least: int, largest: int = MAX_INT) -> Requ
 
 
 def has_length(field: str, value: Any, *lengths: int) -> Requirement:
-    """A tuple argument has one of these lengths (an int stands for every axis)."""
+    """A tuple argument has one of these lengths (an int holds for every axis)."""
     if not isinstance(value, tuple) or len(value) in lengths:
         return HOLDS
 
@@ -449,7 +449,7 @@ def no_dropped_rows(
 
 
 def written(value: Any) -> str:
-    """A value or shape as it stands in YAML: [1, 64, 8, 8], true, null."""
+    """A value or shape as YAML has it: [1, 64, 8, 8], true, null."""
     if isinstance(value, (tuple, list)):
         return f"[{', '.join(written(v) for v in value)}]"
     if value is None:

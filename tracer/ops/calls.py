@@ -1,4 +1,4 @@
-"""How torch computes an operation, as terms that know nothing of torch.
+"""Operations as torch computes them, in terms that know nothing of torch.
 
 A term is a tensor, a number known at run time (a dim of a tensor), or a call of a torch function by its name. The
 torch bridge turns the same terms into a graph and into the source of a module; nothing here is ever evaluated as code.
@@ -43,7 +43,7 @@ class Tensor(Term):
 
     def __init__(self, value: Any, rank: int) -> None:
         self.value = value
-        """Whose it is: the bridge's own key, or a call."""
+        """The bridge's own key of an input, or the call that gives it."""
         self.rank = rank
 
     def size(self, dim: int) -> Term:

@@ -49,7 +49,7 @@ def product(values: tuple[Dim, ...]) -> Dim:
 
 
 class Convolving(Op, kw_only=True):
-    """What convolutions and transposed convolutions share: channels, groups, kernel."""
+    """The base of convolutions and transposed convolutions: channels, groups, kernel."""
 
     axes: ClassVar[int]
     fixed_window = True
@@ -84,7 +84,7 @@ class Convolving(Op, kw_only=True):
             yield self._grouped("out_channels", self.out_channels)
 
     def _is_whole(self) -> bool:
-        """Whether every output channel sees every input channel."""
+        """True where every output channel sees every input channel."""
         return self.groups.__class__ is int and self.groups == 1
 
     def _grouped(self, field: str, channels: Dim) -> Requirement:
@@ -303,7 +303,7 @@ class ConvTranspose(Convolving, kw_only=True):
         )
 
     def _may_be_empty(self, batch: Dim) -> Holds:
-        """Whether an output of 0 passes: where the CPU takes oneDNN's path, and always for an empty batch.
+        """An output of 0 passes where the CPU takes oneDNN's path, and always for an empty batch.
 
         Source: ATen/native/Convolution.cpp, use_mkldnn. Left out: its path for inputs of more than 20,480 elements,
         which would couple the axes, and that a single thread takes the other path for 1x1 kernels.
@@ -452,7 +452,7 @@ class ConvTranspose(Convolving, kw_only=True):
         return kernel, stride, padding, dilation
 
     def taps(self, axis: int, positions: int | None = None) -> tuple[int, ...]:
-        """How many taps make each of the first output positions, borders ignored; after ``stride`` ones again."""
+        """The number of taps of each of the first output positions, borders ignored; it repeats after ``stride``."""
         kernel, stride, padding, dilation = self._spread(axis)
         common = gcd(dilation, stride)
         apart = stride // common  # taps that reach one position

@@ -21,7 +21,7 @@ from tracer.sizing.arithmetic import Dim, Holds
 
 
 class Dropping(Op, kw_only=True):
-    """What dropouts share: the probability of a zero."""
+    """The base of dropouts: the probability of a zero."""
 
     p: float = 0.5
     inplace: bool = False
@@ -38,7 +38,7 @@ class Dropping(Op, kw_only=True):
         return strides if self.inplace or self.p == 0 or not training else None
 
     def _mask(self, y: Shape) -> Dim:
-        """How many numbers are drawn: one for each element."""
+        """The count of numbers drawn: one for each element."""
         return prod(y)
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
@@ -48,7 +48,7 @@ class Dropping(Op, kw_only=True):
 
 
 class DroppingChannels(Dropping, kw_only=True):
-    """What dropouts of whole channels share: torch looks for the channels in training only."""
+    """The base of dropouts of whole channels, which torch looks for in training only."""
 
     least_rank: ClassVar[int] = 2
 

@@ -121,12 +121,12 @@ def broadcastable(x: tuple[Shape, ...], hint: str | None = None, trailing: int =
 
 
 def _advice(dim: int, plain: bool) -> str | None:
-    """What can be done where sizes differ in this dim of [N, C, spatial...]."""
+    """The hint where sizes differ in this dim of [N, C, spatial...]."""
     return {0: None, 1: WIDTHS}.get(dim, CLOSE) if plain else None
 
 
 class Merge(Op, kw_only=True):
-    """What merges share: the alignment of their inputs' spatial sizes (the dims from 2 on).
+    """The base of merges: the alignment of their inputs' spatial sizes (the dims from 2 on).
 
     ``align: crop`` cuts every other input to the first's size at (have - want) // 2; ``pad`` fills the first with
     zeros to the others' size, diff // 2 before and the rest after; ``resize`` interpolates the first (nearest) to
@@ -175,35 +175,23 @@ class Merge(Op, kw_only=True):
         first, *others = x
         if self.align == "none" or not others:
             return [first, *others]
+
         axes = self.spatial(first.rank)
         if self.align == "crop":
-            return [
-                first,
-                *(centre_cropped(other, {d: first.size(d) for d in axes}) for other in others),
-            ]
-        model = others[0]
+            sizes = {dim: first.size(dim) for dim in axes}
+            return [first, *(centre_cropped(other, sizes) for other in others)]
         if self.align == "pad":
-            rest = {d: model.size(d) - first.size(d) for d in axes}
-            return [zero_padded(first, {d: (r // 2, r - r // 2) for d, r in rest.items()}), *others]
-        unbatched = lead(axes) == 1
-        batched = (
-            Tensor(Call("torch.unsqueeze", (first, 0)), first.rank + 1) if unbatched else first
-        )
-        size = [
-            model.size(d) if d in axes else first.size(d) for d in range(lead(axes), first.rank)
-        ]
-        enlarged = interpolated(batched, size, {})
-        return [
-            Tensor(Call("torch.squeeze", (enlarged, 0)), first.rank) if unbatched else enlarged,
-            *others,
-        ]
+            rest = {dim: others[0].size(dim) - first.size(dim) for dim in axes}
+            amounts = {dim: (r // 2, r - r // 2) for dim, r in rest.items()}
+            return [zero_padded(first, amounts), *others]
+        return [_enlarged(first, others[0], axes), *others]
 
     def _structure(self, x: tuple[Shape, ...]) -> Requirements:
-        """What must hold of ranks before dims are looked at."""
+        """The conditions on ranks, before dims are compared."""
         return iter(())
 
     def _meet(self, x: tuple[Shape, ...]) -> Requirements:
-        """What must hold of the aligned inputs."""
+        """The conditions on the aligned inputs."""
         return iter(())
 
     def _alignable(self, x: tuple[Shape, ...]) -> Requirements:
@@ -236,7 +224,7 @@ class Merge(Op, kw_only=True):
             yield from self._resizable(x[0], x[1])
 
     def _resizable(self, first: Shape, model: Shape) -> Requirements:
-        """What torch's interpolate asks of [N, C, spatial...]. [C, spatial...] gets a batch of 1 for it."""
+        """torch's interpolate takes [N, C, spatial...]; [C, spatial...] gets a batch of 1 for it."""
         axes = self.spatial(len(first))
         yield Requirement(
             1 <= len(first) - lead(axes) <= 3,
@@ -266,7 +254,7 @@ class Merge(Op, kw_only=True):
                 yield i, dim
 
     def aligned_window(self, i: int, dim: int, *x: Shape) -> Window:
-        """How input ``i`` is placed along one of its dims before the inputs are merged."""
+        """The placing of input ``i`` along one of its dims, before the inputs are merged."""
         if self.align == "none" or len(x) == 1 or dim not in self.spatial(len(x[0])):
             return POINTWISE
         if self.align == "crop":
@@ -281,7 +269,7 @@ class Merge(Op, kw_only=True):
         )
 
     def aligned_sees(self, i: int, dim: int, *x: Shape) -> Seen | None:
-        """Which positions of input ``i`` its aligned map is made of."""
+        """The positions of input ``i`` that each position of its aligned map is made of."""
         if self.align == "resize" and not i and len(x) > 1 and dim in self.spatial(len(x[0])):
             return seen_resized(How("nearest"), x[0][dim], x[1][dim])
         return seen_through(self.aligned_window(i, dim, *x))
@@ -292,12 +280,23 @@ class Merge(Op, kw_only=True):
                 yield even_crop("align", x[i][dim], x[0][dim], dim, inputs=(i,))
 
     def enlarges_first(self, *x: Shape) -> bool:
-        """Whether the alignment makes a map of the first input: along some dims, to the others' size."""
+        """True where the alignment makes a new map of the first input: along some dims, of the others' size."""
         return self.align in ("pad", "resize") and len(x) > 1 and bool(self.spatial(len(x[0])))
 
     def made_first(self, y: Shape, *x: Shape) -> list[Dim]:
-        """How many numbers the maps have that are made on the way to the output, in order: an enlarged first input."""
+        """The sizes of the maps that are made on the way to the output, in order: an enlarged first input."""
         return [math.prod(self.aligned(*x)[0])] if self.enlarges_first(*x) else []
+
+
+def _enlarged(x: Tensor, model: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """The map interpolated to another's size along some dims; torch needs a batch for that."""
+    before = lead(axes)
+    size = [model.size(dim) if dim in axes else x.size(dim) for dim in range(before, x.rank)]
+    if before == 2:
+        return interpolated(x, size, {})
+
+    batched = Tensor(Call("torch.unsqueeze", (x, 0)), x.rank + 1)
+    return Tensor(Call("torch.squeeze", (interpolated(batched, size, {}), 0)), x.rank)
 
 
 def lead(axes: tuple[int, ...]) -> int:
@@ -398,7 +397,7 @@ class Stack(Merge, kw_only=True):
 
 
 class Elementwise(Merge, kw_only=True):
-    """What arithmetic on several inputs shares: they broadcast, a size of 1 against n included."""
+    """The base of arithmetic on several inputs: they broadcast, a size of 1 against n included."""
 
     arity: ClassVar[tuple[int, int | None]] = (2, None)
     function: ClassVar[str]
@@ -423,7 +422,7 @@ class Elementwise(Merge, kw_only=True):
         return super().made_first(y, *x) + joined
 
     def operands_kept(self, first: bool, second: bool) -> tuple[bool, bool]:
-        """Which of two operands autograd keeps, by which of them need a gradient."""
+        """The operands of two that autograd keeps, by which of them need a gradient."""
         return False, False
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:

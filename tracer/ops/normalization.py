@@ -32,12 +32,12 @@ from tracer.sizing.arithmetic import Dim, Holds
 
 
 def any_holds(conditions: Iterable[Holds]) -> Holds:
-    """Whether one of the conditions holds. Dim by dim, so that no axis is multiplied with another."""
+    """One of the conditions holds. Dim by dim, so that no axis is multiplied with another."""
     return reduce(or_, conditions, False)
 
 
 def is_empty(x: Shape) -> Holds:
-    """Whether a tensor of this shape has no elements."""
+    """True where a tensor of this shape has no elements."""
     return any_holds(n == 0 for n in x)
 
 
@@ -66,7 +66,7 @@ def channels_match(
 
 
 class ChannelNorm(Op, kw_only=True):
-    """What batch and instance norms share: a scale, a shift and running statistics per channel."""
+    """The base of batch and instance norms: a scale, a shift and running statistics per channel."""
 
     num_features: int | None = None
     eps: float = 1e-5
@@ -341,7 +341,7 @@ class GroupNorm(Op, kw_only=True):
 
 
 class TrailingNorm(Op, kw_only=True):
-    """What layer and RMS norms share: the last dims of the input are normalized together.
+    """The base of layer and RMS norms: the last dims of the input are normalized together.
 
     Without a ``normalized_shape`` it is the input's last dim.
     """

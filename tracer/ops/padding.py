@@ -72,7 +72,7 @@ class Padding(Op, kw_only=True):
         return Call("torch.nn.functional.pad", (x[0], list(padding)), self.keywords())
 
     def keywords(self) -> dict[str, Any]:
-        """What torch's function is told beside the amounts."""
+        """The keywords of torch's function beside the amounts."""
         return {}
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
@@ -268,7 +268,7 @@ class CircularPadding(BorderPadding, kw_only=True):
         )
 
     def _mixed(self, x: Shape, dim: int, before: int, after: int) -> Holds:
-        """Whether torch's copies work where one side is cropped by ``cropped`` and the other padded by ``padded``.
+        """torch's copies work, where one side is cropped by ``cropped`` and the other padded by ``padded``.
 
         torch copies what is left of the input, then the padded side from the result's other end. Where the crop
         leaves 1..padded - 1 rows these two ranges of the result overlap, which torch notices only where they lie

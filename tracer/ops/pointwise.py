@@ -1,4 +1,4 @@
-"""Arithmetic with numbers, functions of each element, and learned tensors: what stands between modules in a forward."""
+"""Arithmetic with numbers, functions of each element, and learned tensors: the steps between modules in a forward."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _has_size(x: Shape, dim: int, want: Dim) -> Requirement:
 class Expand(Op, kw_only=True):
     """Repeats dims of size 1, as broadcasting does: torch.broadcast_to. -1 keeps a dim's size.
 
-    Sizes beyond the input's number of dims stand before its dims. They may be dims over the input's symbols.
+    Sizes beyond the input's number of dims come before its dims. They may be dims over the input's symbols.
     """
 
     dim_fields = ("shape",)

@@ -55,7 +55,7 @@ def _at_most_half(padding: Ints, pad: int, kernel: int) -> Requirement:
 
 
 class Pooling(Op, kw_only=True):
-    """What the sliding pools share: a kernel that moves by its own size unless a stride is given."""
+    """The base of sliding pools: a kernel that moves by its own size unless a stride is given."""
 
     axes: ClassVar[int]
     fixed_window = True
@@ -71,7 +71,7 @@ class Pooling(Op, kw_only=True):
         return per_axis(self.kernel_size, self.axes)
 
     def strides(self) -> tuple[int, ...]:
-        """The stride per axis; null and the empty list both stand for the kernel's size."""
+        """The stride per axis; null and the empty list both mean the kernel's size."""
         if self.stride is None or self.stride == ():
             return self.kernels()
         return per_axis(self.stride, self.axes)

@@ -7,7 +7,7 @@ end) and their formulas are products and quotients of dims.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Literal
 
 import msgspec
@@ -82,7 +82,7 @@ class Chunk(Op, kw_only=True):
     chunks: int
     dim: int = 0
     index: int | None = None
-    """Which chunk this node is."""
+    """The chunk that this node is, from 0."""
 
     def legal(self) -> Requirements:
         yield in_range("chunks", self.chunks, 1)
@@ -103,7 +103,7 @@ class Chunk(Op, kw_only=True):
         )
 
     def _start(self, n: Dim) -> tuple[Dim, Dim]:
-        """Where the chunk starts, and the size of a full one."""
+        """The position where the chunk starts, and the size of a full one."""
         full = ceil_div(n, self.chunks)
         return full * (0 if self.index is None else self.index), full
 
@@ -252,23 +252,34 @@ def regrouped(x: Shape, strides: Shape, y: Shape) -> Shape | None:
     """
     if 0 in x:
         return contiguous(y)
-    found: list[int] = []
+
+    found: list[Dim] = []
     left = list(y)
-    elements = 1
-    for dim in range(len(x) - 1, -1, -1):
-        if elements == 1:
-            step = strides[dim]
-        elements *= x[dim]
-        if dim and (x[dim - 1] == 1 or strides[dim - 1] == elements * step):
-            continue
-        filled_up = 1
+    for elements, step in _groups(x, strides):
+        # The output's last dims share the group out among themselves.
+        filled_up: Dim = 1
         while left and (filled_up < elements or left[-1] == 1):
             found.append(filled_up * step)
             filled_up *= left.pop()
         if filled_up != elements:
             return None
-        elements = 1
-    return (*[1] * len(left), *reversed(found)) if all(n == 1 for n in left) else None
+
+    if any(n != 1 for n in left):
+        return None
+    return (*[1] * len(left), *reversed(found))
+
+
+def _groups(x: Shape, strides: Shape) -> Iterator[tuple[Dim, Dim]]:
+    """The dims that lie one behind the other in memory, as their elements and the last one's stride; the last first."""
+    elements: Dim = 1
+    for dim in reversed(range(len(x))):
+        if elements == 1:
+            step = strides[dim]
+        elements *= x[dim]
+        goes_on = dim and (x[dim - 1] == 1 or strides[dim - 1] == elements * step)
+        if not goes_on:
+            yield elements, step
+            elements = 1
 
 
 def contiguous(x: Shape) -> Shape:
@@ -510,7 +521,7 @@ class Unsqueeze(Op, kw_only=True):
 
 
 class Reduction(Op, kw_only=True):
-    """What reductions share: the dims they reduce (null or [] is all of them), kept as 1 with ``keepdim``."""
+    """The base of reductions: the dims they reduce (null or [] is all of them), kept as 1 with ``keepdim``."""
 
     function: ClassVar[str]
 
@@ -573,7 +584,7 @@ def _has_elements(x: Shape, dim: int) -> Requirement:
 
 
 class Extreme(Reduction, kw_only=True):
-    """What the largest and the smallest element share: there is none of an empty dim."""
+    """The base of the largest and the smallest element: an empty dim has none."""
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         yield from super().requirements(*x, **sizes)

@@ -94,7 +94,17 @@ class Resizing(Op, kw_only=True):
         return None if self.scale_factor == 0 else self.scale_factor
 
     def legal(self) -> Requirements:
-        factors, (mode, align_corners, recompute, antialias) = self.factors(), self.how()
+        how, factors = self.how(), self.factors()
+        yield from self._one_of_two(factors)
+        yield from self._legal_settings(how)
+
+        if factors is not None:
+            yield _is_moderate(factors)
+        if self.size is not None and not isinstance(self.size, str):
+            yield in_range("size", self.size, 0 if how.mode == "area" else 1)
+
+    def _one_of_two(self, factors: Factors | None) -> Requirements:
+        """A size or a factor is given, and not both."""
         yield Requirement(
             self.size is not None or factors is not None,
             "T201",
@@ -110,6 +120,10 @@ class Resizing(Op, kw_only=True):
             "scale_factor",
             "takes size or scale_factor, not both",
         )
+
+    def _legal_settings(self, how: How) -> Requirements:
+        """The mode takes the other settings."""
+        mode, align_corners, recompute, antialias = how
         yield Requirement(
             align_corners is None or mode not in ("nearest", "nearest-exact", "area"),
             "T202",
@@ -134,22 +148,6 @@ class Resizing(Op, kw_only=True):
             "mode",
             "mode lanczos needs antialias: true and takes no align_corners",
         )
-        if factors is not None:
-            bad = [
-                f
-                for f in (factors if isinstance(factors, tuple) else (factors,))
-                if not abs(f) <= MAX_INT
-            ]
-            yield Requirement(
-                not bad,
-                "T202",
-                "scale_factor",
-                lambda: (
-                    f"scale_factor is {written(factors)}; it must be a number of at most {MAX_INT}"
-                ),
-            )
-        if self.size is not None and not isinstance(self.size, str):
-            yield in_range("size", self.size, 0 if mode == "area" else 1)
 
     def _spatial(self, x: Shape, **sizes: Shape) -> Shape:
         """The output's spatial sizes."""
@@ -216,7 +214,7 @@ class Resizing(Op, kw_only=True):
         return interpolated(x0, size, self.how().keywords())
 
     def plain_call(self, x: Tensor) -> Term:
-        """Where the size is known before the network runs."""
+        """The output where the size is known before the network runs."""
         return Own([x])
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
@@ -258,6 +256,17 @@ class Resizing(Op, kw_only=True):
         return Kept((0,)) if any(needs) and self.how().mode == "area" and not mean else NOTHING_KEPT
 
 
+def _is_moderate(factors: Factors) -> Requirement:
+    """No scale factor is NaN, infinite or larger than an integer of torch's."""
+    numbers = factors if isinstance(factors, tuple) else (factors,)
+    return Requirement(
+        all(abs(factor) <= MAX_INT for factor in numbers),
+        "T202",
+        "scale_factor",
+        lambda: f"scale_factor is {written(factors)}; it must be a number of at most {MAX_INT}",
+    )
+
+
 def _has_output(field: str, n: Dim, out: Dim, least: int, dim: int) -> Requirement:
     """The resized dim has at least this size."""
     return Requirement(
@@ -282,7 +291,7 @@ def _scaled(n: Dim, factor: float) -> Dim:
 
 
 def resized(how: How, n: Dim, out: Dim) -> Window:
-    """What an output position sees where ``n`` input positions become ``out``.
+    """The positions that an output position sees where ``n`` input positions become ``out``.
 
     Source: ATen/native/UpSample.h, area_pixel_compute_source_index and nearest_neighbor_compute_source_index.
     """
@@ -305,37 +314,47 @@ def resized(how: How, n: Dim, out: Dim) -> Window:
 
 
 def seen_resized(how: How, n: int, out: int) -> Seen | None:
-    """What each output position is made of where ``n`` positions become ``out``, by the sources of ``resized``."""
+    """The positions that make each output position where ``n`` become ``out``, by the sources of ``resized``."""
     if n < 1 or out < 1:
         return None
     if how.mode == "area":
         return seen_by_cells(n, out)
-    corners = how.align_corners and not how.antialias
+
     step = Fraction(n - 1, max(out - 1, 1)) if how.align_corners else Fraction(n, out)
     if step == 0:
         return None
     if step.denominator > TURN:
         return NOT_FOLLOWED
-    first, last = [], []
-    for j in range(step.denominator):
-        centre = j * step if corners else (j + Fraction(1, 2)) * step - Fraction(1, 2)
-        if how.mode not in REACH:
-            a = (
-                math.floor(j * step)
-                if how.mode == "nearest"
-                else math.floor((j + Fraction(1, 2)) * step)
-            )
-            b = a
-        elif how.antialias:
-            reach = REACH[how.mode] * max(step, Fraction(1))
-            a, b = math.floor(centre - reach) + 1, math.ceil(centre + reach) - 1
-        else:
-            whole = centre.denominator == 1  # on a position the others weigh nothing
-            a = math.floor(centre) - (0 if whole else REACH[how.mode] - 1)
-            b = math.floor(centre) + (0 if whole else REACH[how.mode])
-        first.append(a)
-        last.append(b)
-    return Seen(tuple(first), tuple(last), step.numerator)
+
+    seen = _nearest if how.mode not in REACH else _smoothed if how.antialias else _interpolated
+    spans = [seen(how, j, step) for j in range(step.denominator)]
+    return Seen(tuple(a for a, _ in spans), tuple(b for _, b in spans), step.numerator)
+
+
+HALF = Fraction(1, 2)
+
+
+def _nearest(how: How, j: int, step: Fraction) -> tuple[int, int]:
+    """The one position that output position ``j`` copies, as first and last."""
+    position = math.floor(j * step if how.mode == "nearest" else (j + HALF) * step)
+    return position, position
+
+
+def _smoothed(how: How, j: int, step: Fraction) -> tuple[int, int]:
+    """The first and last position under an antialiasing kernel, which is as wide as the step."""
+    centre = (j + HALF) * step - HALF
+    reach = REACH[how.mode] * max(step, Fraction(1))
+    return math.floor(centre - reach) + 1, math.ceil(centre + reach) - 1
+
+
+def _interpolated(how: How, j: int, step: Fraction) -> tuple[int, int]:
+    """The first and last position between which output position ``j`` is interpolated."""
+    centre = j * step if how.align_corners else (j + HALF) * step - HALF
+    if centre.denominator == 1:  # on a position the others weigh nothing
+        return int(centre), int(centre)
+
+    below, reach = math.floor(centre), REACH[how.mode]
+    return below - (reach - 1), below + reach
 
 
 def _extent(how: How, down: int, up: int) -> int:

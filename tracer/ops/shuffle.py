@@ -104,7 +104,7 @@ class PixelUnshuffle(Op, kw_only=True):
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         """torch returns an empty input as it is.
 
-        A dim that is a symbol is at least 1 (a requirement says so): a formula that asked whether one dim is 0
+        A dim that is a symbol is at least 1 (a requirement says so): a formula that depended on one dim being 0
         would couple height to width for every other size.
         """
         (x0,) = x
@@ -149,7 +149,7 @@ class ChannelShuffle(Op, kw_only=True):
 
 
 class Blocks(Op, kw_only=True):
-    """What Unfold and Fold share: the grid of sliding blocks."""
+    """The base of Unfold and Fold: the grid of sliding blocks."""
 
     kernel_size: Ints
     dilation: Ints = 1
