@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 from tracer.memo import Memo
 from tracer.network.records import Node
-from tracer.ops.base import POINTWISE, Op, Shape, Window, with_arguments
+from tracer.ops.base import Op, Shape, with_arguments
 from tracer.ops.merge import Merge
+from tracer.ops.windows import POINTWISE, Window
 from tracer.shapes.trace import Trace, dims_value
 from tracer.shapes.traced import Traced
 from tracer.sizing.arithmetic import Dim, Holds

@@ -17,8 +17,9 @@ import msgspec
 from tracer.geometry.grids import Grids, grids, leading_dims
 from tracer.memo import Memo
 from tracer.network.records import Node
-from tracer.ops.base import TURN, Op, Seen, Shape
+from tracer.ops.base import Op, Shape
 from tracer.ops.merge import Merge
+from tracer.ops.windows import TURN, Seen
 from tracer.shapes.trace import Trace
 
 NOBODY = 2**60

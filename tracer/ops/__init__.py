@@ -18,7 +18,8 @@ from tracer.ops import (
     shuffle,
     unpooling,
 )
-from tracer.ops.base import Op, Requirement, Shape, Window
+from tracer.ops.base import Op, Requirement, Shape
+from tracer.ops.windows import Window
 
 FAMILIES = (
     convolution,

@@ -13,18 +13,17 @@ from typing import Literal
 
 from tracer.ops.base import (
     NOTHING_KEPT,
-    POINTWISE,
     Kept,
     Op,
     Requirement,
     Requirements,
     Shape,
-    Window,
     has_rank,
     in_range,
     operation,
     written,
 )
+from tracer.ops.windows import POINTWISE, Window
 from tracer.sizing.arithmetic import Dim
 
 FLOAT32_MAX = (2 - 2**-23) * 2.0**127

@@ -10,27 +10,23 @@ from tracer.ops.base import (
     FROM_1,
     MAX_INT,
     NOTHING_KEPT,
-    POINTWISE,
     Ints,
     Kept,
     Op,
     Requirement,
     Requirements,
-    Seen,
     Shape,
-    Window,
     autos,
-    half_pixel,
     has_length,
     has_rank,
     in_range,
     operation,
     per_axis,
-    seen_by_cells,
     written,
 )
 from tracer.ops.calls import Call, Own, Tensor, Term
 from tracer.ops.pooling import holds_values
+from tracer.ops.windows import POINTWISE, Seen, Window, half_pixel, seen_by_cells
 from tracer.sizing.arithmetic import Dim, Holds, floor_scale, maximum
 
 

@@ -11,13 +11,13 @@ from tracer.ops.base import (
     Requirement,
     Requirements,
     Shape,
-    Window,
     has_rank,
     in_range,
     operation,
     written,
 )
 from tracer.ops.calls import Item, Own, Tensor, Term
+from tracer.ops.windows import Window
 from tracer.sizing.arithmetic import Dim
 
 

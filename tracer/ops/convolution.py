@@ -10,16 +10,13 @@ from typing import Any, ClassVar, Literal
 from tracer.ops.base import (
     FROM_0,
     FROM_1,
-    POINTWISE,
     Ints,
     Kept,
     NodeName,
     Op,
     Requirement,
     Requirements,
-    Seen,
     Shape,
-    Window,
     autos,
     has_channels,
     has_length,
@@ -29,12 +26,10 @@ from tracer.ops.base import (
     no_dropped_rows,
     operation,
     per_axis,
-    seen_by_spreading,
-    sliding,
-    spreading,
     written,
 )
 from tracer.ops.calls import Own, Tensor, Term
+from tracer.ops.windows import POINTWISE, Seen, Window, seen_by_spreading, sliding, spreading
 from tracer.sizing.arithmetic import Dim, Holds, conv_size, dilated, maximum, transposed_size
 
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]

@@ -7,20 +7,19 @@ from typing import Any
 
 from tracer.ops.base import (
     MAX_INT,
-    POINTWISE,
     Ints,
     NodeName,
     Op,
     Requirement,
     Requirements,
     Shape,
-    Window,
     in_range,
     operation,
     written,
 )
 from tracer.ops.calls import Sliced, Tensor, Term, centre_cropped, zero_padded
 from tracer.ops.rearrange import in_rank, wrapped
+from tracer.ops.windows import POINTWISE, Window
 from tracer.sizing.arithmetic import Dim, conv_size, maximum, minimum
 from tracer.sizing.symbol import Size
 

@@ -10,23 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import ClassVar, Literal
 
-from tracer.ops.base import (
-    POINTWISE,
-    Kept,
-    Op,
-    Requirement,
-    Requirements,
-    Seen,
-    Shape,
-    Window,
-    operation,
-    seen_through,
-    written,
-)
+from tracer.ops.base import Kept, Op, Requirement, Requirements, Shape, operation, written
 from tracer.ops.calls import Call, Tensor, Term, centre_cropped, interpolated, zero_padded
 from tracer.ops.crop import cut, even_crop
 from tracer.ops.rearrange import in_rank, wrapped
 from tracer.ops.resize import How, resized, seen_resized
+from tracer.ops.windows import POINTWISE, Seen, Window, seen_through
 from tracer.sizing.arithmetic import Dim, Holds, broadcast_size
 
 CLOSE = "make the sizes meet (output_padding: auto on the up-layer, padding), or set align: crop, pad or resize"

@@ -12,14 +12,12 @@ from typing import Any, ClassVar
 
 from tracer.ops.base import (
     MAX_INT,
-    POINTWISE,
     Auto,
     Ints,
     Op,
     Requirement,
     Requirements,
     Shape,
-    Window,
     autos,
     has_length,
     has_rank,
@@ -29,6 +27,7 @@ from tracer.ops.base import (
     written,
 )
 from tracer.ops.calls import Call, Own, Tensor, Term
+from tracer.ops.windows import POINTWISE, Window
 from tracer.sizing.arithmetic import Dim, Holds, maximum, minimum
 
 MAX_FLOAT = 3.4028234663852886e38

@@ -11,13 +11,11 @@ import msgspec
 from tracer.ops.activation import fits_float32
 from tracer.ops.base import (
     NOTHING_KEPT,
-    POINTWISE,
     Kept,
     Op,
     Requirement,
     Requirements,
     Shape,
-    Window,
     in_range,
     operation,
     written,
@@ -25,6 +23,7 @@ from tracer.ops.base import (
 from tracer.ops.calls import Call, Learned, Tensor, Term, narrow
 from tracer.ops.merge import padded
 from tracer.ops.rearrange import is_open
+from tracer.ops.windows import POINTWISE, Window
 from tracer.sizing.arithmetic import Dim
 
 Function = Literal[

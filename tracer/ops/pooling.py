@@ -11,7 +11,6 @@ from tracer.ops.base import (
     FROM_0,
     FROM_1,
     NOTHING_KEPT,
-    POINTWISE,
     Auto,
     Ints,
     Kept,
@@ -19,7 +18,6 @@ from tracer.ops.base import (
     Requirement,
     Requirements,
     Shape,
-    Window,
     autos,
     has_channels,
     has_length,
@@ -29,9 +27,9 @@ from tracer.ops.base import (
     no_dropped_rows,
     operation,
     per_axis,
-    sliding,
     written,
 )
+from tracer.ops.windows import POINTWISE, Window, sliding
 from tracer.sizing.arithmetic import Dim, dilated, pool_size
 
 

@@ -14,18 +14,17 @@ import msgspec
 
 from tracer.ops.base import (
     NOTHING_KEPT,
-    POINTWISE,
     Kept,
     Op,
     Requirement,
     Requirements,
     Shape,
-    Window,
     in_range,
     operation,
     written,
 )
 from tracer.ops.calls import Call, Dtype, Item, Tensor, Term
+from tracer.ops.windows import POINTWISE, Window
 from tracer.sizing.arithmetic import Dim, ceil_div, maximum, minimum
 from tracer.sizing.symbol import Size
 

@@ -13,27 +13,22 @@ from typing import Any, Literal, NamedTuple
 
 from tracer.ops.base import (
     MAX_INT,
-    NOT_FOLLOWED,
     NOTHING_KEPT,
-    POINTWISE,
-    TURN,
     Ints,
     Kept,
     NodeName,
     Op,
     Requirement,
     Requirements,
-    Seen,
     Shape,
-    Window,
     has_rank,
     in_range,
     is_filled,
     operation,
-    seen_by_cells,
     written,
 )
 from tracer.ops.calls import Call, Own, Tensor, Term, interpolated
+from tracer.ops.windows import NOT_FOLLOWED, POINTWISE, TURN, Seen, Window, seen_by_cells
 from tracer.sizing.arithmetic import Dim, Holds, choose, floor_scale, maximum, minimum
 
 Factors = float | tuple[float, ...]

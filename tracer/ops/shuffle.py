@@ -7,14 +7,11 @@ put them together again.
 from __future__ import annotations
 
 from tracer.ops.base import (
-    POINTWISE,
     Ints,
     Op,
     Requirement,
     Requirements,
     Shape,
-    Window,
-    half_pixel,
     has_length,
     has_rank,
     in_range,
@@ -24,6 +21,7 @@ from tracer.ops.base import (
     per_axis,
     written,
 )
+from tracer.ops.windows import POINTWISE, Window, half_pixel
 from tracer.sizing.arithmetic import Dim, Holds, choose, conv_size, dilated
 from tracer.sizing.symbol import Size
 

@@ -9,26 +9,22 @@ from tracer.ops.base import (
     FROM_0,
     FROM_1,
     MAX_INT,
-    POINTWISE,
     Ints,
     NodeName,
     Op,
     Requirement,
     Requirements,
-    Seen,
     Shape,
-    Window,
     autos,
     has_length,
     has_rank,
     in_range,
     operation,
-    seen_by_spreading,
-    spreading,
     written,
 )
 from tracer.ops.calls import Own, Tensor, Term
 from tracer.ops.pooling import holds_values
+from tracer.ops.windows import POINTWISE, Seen, Window, seen_by_spreading, spreading
 from tracer.sizing.arithmetic import Dim, Holds
 
 
