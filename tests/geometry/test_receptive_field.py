@@ -209,3 +209,11 @@ def test_what_is_not_followed_is_not_told() -> None:
     assert (found["c"][0].extent, found["c"][0].computed) == (None, False)
     assert (found["g"][0].extent, found["g"][0].computed) == (None, True)
     assert fields(net.trace(L=300))["c"][0].extent == 6
+
+
+def test_a_pool_behind_flatten_has_a_field() -> None:
+    """A dim less than the input's has no axis of its own to ask."""
+    text = "input: [1, 2, 5, 5]\nlayers:\n  f: {op: Flatten, start_dim: 2}\n  p: {op: MaxPool1d, kernel_size: 2}\n"
+    from tracer.geometry.receptive_field import fields
+
+    assert len(fields(tracer.loads(text).trace())["p"]) == 1
