@@ -76,7 +76,9 @@ def _built(builder: _Builder) -> fx.GraphModule:
             builder.tensors[node.index] = Tensor(result, rank)
 
     outputs = builder.network.outputs
-    results = {name: builder.tensors[node.index].value for name, node in outputs.items()}
+    results = {}
+    for name, node in outputs.items():
+        results[name] = builder.tensors[node.index].value
     is_one = len(results) == 1
     builder.graph.output(next(iter(results.values())) if is_one else results)
     builder.graph.lint()
@@ -106,7 +108,8 @@ class _Lowering:
         self.graph = builder.graph
         self.node = node
         self.op = op
-        self.path = ".".join(attribute(part) for part in node.name.split("."))
+        parts = node.name.split(".")
+        self.path = ".".join(map(attribute, parts))
         self.made = False
         """Whether the operation's module is there."""
 
@@ -121,7 +124,7 @@ class _Lowering:
 
         # A merge of one input is that input, which has a name already.
         if NODE in result.meta:
-            result = self.graph.call_function(torch.clone, (result,))
+            result = self._called(torch.clone, result)
         result.meta[NODE] = self.node.name
         result.meta[OWNER] = self.node.name
         return result  # type: ignore[no-any-return]
@@ -130,7 +133,8 @@ class _Lowering:
         """What torch calls."""
         builder = self.builder
         node = self.node
-        op = SizeTerms(builder.network, node, builder.symbols).in_op(self.op)
+        sizes = SizeTerms(builder.network, node, builder.symbols)
+        op = sizes.in_op(self.op)
 
         x = [builder.tensors[source.index] for source in node.inputs]
         given = {}
@@ -142,9 +146,9 @@ class _Lowering:
     def _apart(self, pair: Any) -> Any:
         """The result of a pooling that gives its indices too; they are kept where another node takes them."""
         index = self.node.index
-        result = self.graph.call_function(operator.getitem, (pair, 0))
+        result = self._called(operator.getitem, pair, 0)
         if index in self.builder.unpooled:
-            indices = self.graph.call_function(operator.getitem, (pair, 1))
+            indices = self._called(operator.getitem, pair, 1)
             rank = len(self.builder.trace.by_index[index] or ())
             self.builder.indices[index] = Tensor(indices, rank)
         return result
@@ -164,10 +168,11 @@ class _Lowering:
         if isinstance(term, Tensor):
             return self._lowered(term.value)
         if isinstance(term, DimOf):
-            return self.graph.call_method("size", (self._lowered(term.tensor), term.dim))
+            tensor = self._lowered(term.tensor)
+            return self.graph.call_method("size", (tensor, term.dim))
         if isinstance(term, Item):
             whole = self._lowered(term.value)
-            return self.graph.call_function(operator.getitem, (whole, term.index))
+            return self._called(operator.getitem, whole, term.index)
         if isinstance(term, Sliced):
             return self._sliced(term)
         if isinstance(term, Learned):
@@ -180,7 +185,9 @@ class _Lowering:
         return self.graph.call_function(function(term.function), *self._arguments(term))
 
     def _arguments(self, term: Call | Own) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        keywords = {word: self._lowered(value) for word, value in term.keywords.items()}
+        keywords = {}
+        for word, value in term.keywords.items():
+            keywords[word] = self._lowered(value)
         return tuple(self._lowered(term.arguments)), keywords
 
     def _sliced(self, term: Sliced) -> fx.Node:
@@ -188,7 +195,11 @@ class _Lowering:
         stop = self._lowered(term.stop)
         dims_before = [slice(None, None, None)] * term.dim
         index = (*dims_before, slice(start, stop, term.step))
-        return self.graph.call_function(operator.getitem, (self._lowered(term.tensor), index))
+        tensor = self._lowered(term.tensor)
+        return self._called(operator.getitem, tensor, index)
+
+    def _called(self, function: Any, *arguments: Any) -> fx.Node:
+        return self.graph.call_function(function, arguments)
 
     # --- modules and parameters --------------------------------------------------------------------------------------
 
@@ -199,7 +210,8 @@ class _Lowering:
             raise self._refused(f"{op_name} uses its module twice")
         self.made = True
 
-        module = module_of(self.node, self.op, self.builder.trace, self.builder.unpooled)
+        builder = self.builder
+        module = module_of(self.node, self.op, builder.trace, builder.unpooled)
         if module is None:
             raise self._refused(
                 f"{op_name} is no module of torch.nn; its class has no method `call`"

@@ -48,7 +48,14 @@ class TorchCall:
     @property
     def first(self) -> Any:
         """The tensor that it is called with first."""
-        return self.args[0] if self.args else self.kwargs.get("input")
+        if self.args:
+            return self.args[0]
+        return self.kwargs.get("input")
+
+    @property
+    def x(self) -> Value:
+        """The value of the first tensor."""
+        return self.value(self.first)
 
     def arguments(self, names: str, **defaults: Any) -> dict[str, Any]:
         """The arguments by name. Refused where there are more than these, or an ``out``."""
@@ -59,7 +66,9 @@ class TorchCall:
             raise self.refused(f"{self.name} is called with more arguments than are known")
 
         positional = dict(zip(words, self.args))
-        by_keyword = {SPELLINGS.get(word, word): value for word, value in self.kwargs.items()}
+        by_keyword = {}
+        for word, value in self.kwargs.items():
+            by_keyword[SPELLINGS.get(word, word)] = value
         return {**defaults, **positional, **by_keyword}
 
     def bound(self, names: str, **defaults: Any) -> Any:
@@ -86,7 +95,8 @@ class TorchCall:
 
     def sizes(self, sizes: Any) -> tuple[Any, ...]:
         """Sizes that are an argument; refused where it is not known how one was computed."""
-        found = tuple(sizes) if isinstance(sizes, (list, tuple)) else (sizes,)
+        is_several = isinstance(sizes, (list, tuple))
+        found = tuple(sizes) if is_several else (sizes,)
         self.recording.known(found)
         return found
 
@@ -208,8 +218,10 @@ def call(tensors: Tensors, func: Any, args: Sequence[Any], kwargs: Mapping[str, 
 
 def call_module(made: ModuleCall, cls: type[torch.nn.Module], arguments: dict[str, Any]) -> Any:
     """The result of a module of this class of torch.nn, which was made with the arguments."""
-    handler = MODULE_HANDLERS.get(cls, ModuleHandler(with_tensors_only, Sharing.NONE))
-    given = as_tensors(made.tensors, handler.run(made, arguments))
+    default = ModuleHandler(with_tensors_only, Sharing.NONE)
+    handler = MODULE_HANDLERS.get(cls, default)
+    result = handler.run(made, arguments)
+    given = as_tensors(made.tensors, result)
     _share(made.tensors, made.first, given, handler.sharing)
     return given
 
@@ -230,22 +242,26 @@ def registered_name(name: str) -> tuple[str, bool]:
     """
     if name in IN_PLACE:
         return IN_PLACE[name], True
-    if name.endswith("_") and not name.endswith("__") and name[:-1] in HANDLERS:
-        return name[:-1], True
+    of_copy = name.removesuffix("_")
+    is_in_place = name.endswith("_") and not name.endswith("__")
+    if is_in_place and of_copy in HANDLERS:
+        return of_copy, True
     return name, False
 
 
 def as_tensors(tensors: Tensors, result: Any, views: Any = None) -> Any:
     """A handler's result with tensors for its values; torch's own ``views`` where their shapes are the same."""
     if isinstance(result, Value):
-        is_view = isinstance(views, torch.Tensor) and tuple(views.shape) == result.shape
-        return tensors.note(views, result) if is_view else tensors.tensor(result)
+        if isinstance(views, torch.Tensor) and tuple(views.shape) == result.shape:
+            return tensors.note(views, result)
+        return tensors.tensor(result)
     if type(result) is not tuple:
         return result
 
     fit = isinstance(views, (tuple, list)) and len(views) == len(result)
     parts = views if fit else [None] * len(result)
-    return tuple(as_tensors(tensors, one, part) for one, part in zip(result, parts))
+    pairs = zip(result, parts)
+    return tuple(as_tensors(tensors, one, part) for one, part in pairs)
 
 
 def _share(tensors: Tensors, first: Any, result: Any, sharing: Sharing) -> None:
@@ -276,12 +292,42 @@ IN_PLACE = {"__iadd__": "add", "__isub__": "sub", "__imul__": "mul", "__itruediv
 """Python's operators that change their first tensor, by their names."""
 
 PLAIN = {
-    ".dtype", ".layout", ".is_sparse", ".is_quantized", ".is_mkldnn", ".is_nested",
-    ".requires_grad", ".grad_fn", ".is_leaf", ".names", ".is_mps", ".is_xpu", ".grad", ".itemsize",
-    "is_floating_point", "is_complex", "is_contiguous", "element_size", "requires_grad_", "type",
-    "_is_view", "retain_grad", "is_inference", "is_same_size", "__hash__", "__repr__", "__format__", "data_ptr",
-    "result_type", "storage_offset", "is_pinned", "register_hook", "is_neg", "is_conj", "is_tensor",
-}  # fmt: skip
+    ".dtype",
+    ".layout",
+    ".is_sparse",
+    ".is_quantized",
+    ".is_mkldnn",
+    ".is_nested",
+    ".requires_grad",
+    ".grad_fn",
+    ".is_leaf",
+    ".names",
+    ".is_mps",
+    ".is_xpu",
+    ".grad",
+    ".itemsize",
+    "is_floating_point",
+    "is_complex",
+    "is_contiguous",
+    "element_size",
+    "requires_grad_",
+    "type",
+    "_is_view",
+    "retain_grad",
+    "is_inference",
+    "is_same_size",
+    "__hash__",
+    "__repr__",
+    "__format__",
+    "data_ptr",
+    "result_type",
+    "storage_offset",
+    "is_pinned",
+    "register_hook",
+    "is_neg",
+    "is_conj",
+    "is_tensor",
+}
 """Functions that say nothing of sizes or values."""
 
 ASIDE = {
@@ -306,7 +352,10 @@ def is_size(n: Any, value: Value, dim: int) -> bool:
     """Whether it is the size of the dim, for every size of the input."""
     size = n.size if isinstance(n, RunTimeSize) else n
     own = value.sizes[dim]
-    return size is own or (isinstance(size, int) and isinstance(own, int) and size == own)
+    if size is own:
+        return True
+    are_numbers = isinstance(size, int) and isinstance(own, int)
+    return are_numbers and size == own
 
 
 def is_plain(values: Sequence[Any]) -> bool:
@@ -316,8 +365,9 @@ def is_plain(values: Sequence[Any]) -> bool:
 
 def uniform(values: Sequence[int]) -> int | tuple[int, ...]:
     """One number where all are the same."""
-    values = tuple(values)
-    return values[0] if len(values) == 1 or len(set(values)) == 1 else values
+    several = tuple(values)
+    is_uniform = len(several) == 1 or len(set(several)) == 1
+    return several[0] if is_uniform else several
 
 
 def number_of(value: Any) -> float | None:
@@ -326,6 +376,8 @@ def number_of(value: Any) -> float | None:
         return None
     if isinstance(value, (int, float)):
         return value
-    if not isinstance(value, torch.Tensor) or value.device.type == "meta":
+    if not isinstance(value, torch.Tensor):
         return None
-    return float(value) if value.dim() == 0 and not value.requires_grad else None
+    has_value = value.device.type != "meta"
+    is_constant = value.dim() == 0 and not value.requires_grad
+    return float(value) if has_value and is_constant else None

@@ -61,15 +61,18 @@ class Forward(TorchFunctionMode):
         self.open_dims = open_dims
         self.recording = Recording(place, space, sizes)
         self.calls = itertools.count()
-        self.names = {id(part): name for name, part in module.named_modules()}
+        self.names: dict[int, str] = {}
+        for name, part in module.named_modules():
+            self.names[id(part)] = name
         self.tensors = Tensors(module, self.recording)
 
     def run(self, shapes: Sequence[Sequence[int]]) -> Recording:
         """The steps for inputs of these shapes. Raises :class:`Unrepresentable`, or what the module raises."""
-        tensors = [
-            self._input(f"input{i}" if i > 1 else "input", shape)
-            for i, shape in enumerate(shapes, 1)
-        ]
+        tensors = []
+        for number, shape in enumerate(shapes, 1):
+            name = "input" if number == 1 else f"input{number}"
+            tensors.append(self._input(name, shape))
+
         no_grad: Any = torch.no_grad
         with _calls_of(self), no_grad(), self:
             result = self.module(*tensors)
@@ -82,7 +85,9 @@ class Forward(TorchFunctionMode):
         return self.recording
 
     def _input(self, name: str, shape: Sequence[int]) -> torch.Tensor:
-        return self.tensors.tensor(self.recording.input(name, shape, self.open_dims(len(shape))))
+        symbols = self.open_dims(len(shape))
+        value = self.recording.input(name, shape, symbols)
+        return self.tensors.tensor(value)
 
     def _outputs(self, result: Any, name: str) -> dict[str, Value]:
         """The values in what the module returns, under the names of the parts that they are in."""
@@ -93,48 +98,56 @@ class Forward(TorchFunctionMode):
 
         found: dict[str, Value] = {}
         for key, part in _parts_of(result):
-            found |= self._outputs(part, f"{name}_{key}" if name else key)
+            part_name = f"{name}_{key}" if name else key
+            found |= self._outputs(part, part_name)
         return found
 
     # --- calls -------------------------------------------------------------------------------------------------------
 
     def called(self, module: torch.nn.Module, original: Any, args: Any, kwargs: Any) -> Any:
         """A module is called: an operation, or a part with steps of its own."""
-        depends = any(a in self.tensors.values for a in _tensors((args, kwargs)))
-        path = self.names.get(id(module))
-        label = (path or type(module).__name__).rpartition(".")[2]
-        if depends and (found := operation_of(module)) is not None:
-            return self._operation(module, found, label, args, kwargs)
+        given = _tensors((args, kwargs))
+        depends = any(tensor in self.tensors.values for tensor in given)
+        operation = operation_of(module) if depends else None
+        if operation is not None:
+            return self._operation(module, operation, args, kwargs)
         if module is self.module:
             return original(module, *args, **kwargs)
-        self.recording.scopes.append(
-            Scope(self._within(path, label), type(module).__name__, next(self.calls))
-        )
+
+        kind = type(module).__name__
+        scope = Scope(self._label_of(module), kind, next(self.calls))
+        self.recording.scopes.append(scope)
         try:
             return original(module, *args, **kwargs)
         finally:
             self.recording.scopes.pop()
 
-    def _within(self, path: str | None, label: str) -> str:
-        """A module's name in the part that calls it: ``layers.0`` where no module stands between."""
-        if path is None:
-            return label
-        around = ".".join(scope.name for scope in self.recording.scopes)
-        if not around:
-            return path
-        return path[len(around) + 1 :] if path.startswith(f"{around}.") else label
+    def _label_of(self, module: torch.nn.Module) -> str:
+        """A module's name in the part that calls it: ``layers.0`` where no module is called between.
+
+        Its class's where it has none: it was made while the forward runs.
+        """
+        path = self.names.get(id(module))
+        if not path:
+            return type(module).__name__ if path is None else path
+
+        around = "".join(f"{scope.name}." for scope in self.recording.scopes)
+        if path.startswith(around):
+            return path.removeprefix(around)
+        return path.rpartition(".")[2]
 
     def _operation(
-        self, module: torch.nn.Module, found: ModuleOperation, label: str, args: Any, kwargs: Any
+        self, module: torch.nn.Module, found: ModuleOperation, args: Any, kwargs: Any
     ) -> Any:
         """A module that is an operation is one step."""
-        label = self._within(self.names.get(id(module)), label)
-        if module._forward_hooks or (module._forward_pre_hooks and not _is_reparametrized(module)):
-            raise self.recording.refused(
-                f"{label} ({type(module).__name__}) has hooks, which may do anything"
-            )
+        label = self._label_of(module)
+        if module._forward_hooks or not _is_reparametrized(module):
+            kind = type(module).__name__
+            raise self.recording.refused(f"{label} ({kind}) has hooks, which may do anything")
+
+        arguments = arguments_of(module, found.operation)
         call = dispatch.ModuleCall(self.tensors, module, found.name, label, args, kwargs)
-        return dispatch.call_module(call, found.torch_class, arguments_of(module, found.operation))
+        return dispatch.call_module(call, found.torch_class, arguments)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -171,8 +184,7 @@ class Forward(TorchFunctionMode):
             self.tensors.made_of_sizes[tensor] = line
 
         if name == "zeros" and not list(_tensors((args, kwargs))):
-            is_one = len(args) == 1 and isinstance(args[0], (list, tuple))
-            self.tensors.zeros[result] = tuple(args[0] if is_one else args)
+            self.tensors.zeros[result] = _sizes_given(args)
         return result
 
 
@@ -191,17 +203,23 @@ def _parts_of(result: Any) -> Iterator[tuple[str, Any]]:
     )
 
 
+def _sizes_given(args: Sequence[Any]) -> tuple[Any, ...]:
+    """Sizes that are given one by one, or as one list."""
+    if len(args) == 1 and isinstance(args[0], (list, tuple)):
+        return tuple(args[0])
+    return tuple(args)
+
+
 def _follows_the_input(args: Any, kwargs: Any) -> bool:
     """Whether a number among the arguments is computed from the input's sizes."""
-    return any(isinstance(n, (RunTimeSize, RunTimeQuotient)) for n in _flat((args, kwargs)))
+    of_sizes = (RunTimeSize, RunTimeQuotient)
+    return any(isinstance(n, of_sizes) for n in _flat((args, kwargs)))
 
 
 def _is_reparametrized(module: torch.nn.Module) -> bool:
     """Whether all that its hooks do is to compute its weights: torch's weight_norm and spectral_norm."""
-    return all(
-        type(hook).__module__.startswith("torch.nn.utils.")
-        for hook in module._forward_pre_hooks.values()
-    )
+    hooks = module._forward_pre_hooks.values()
+    return all(type(hook).__module__.startswith("torch.nn.utils.") for hook in hooks)
 
 
 def _flat(value: Any) -> Iterator[Any]:

@@ -55,7 +55,11 @@ class Imported(NamedTuple):
 
 def _weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     """A module's weights as it uses them: what torch computes from others (weight_norm, spectral_norm) is computed."""
-    found = {w: v for w, v in module.state_dict().items() if not w.startswith("parametrizations.")}
+    found = {}
+    for word, weight in module.state_dict().items():
+        if not word.startswith("parametrizations."):
+            found[word] = weight
+
     computed = [*getattr(module, "parametrizations", {})]
     for hook in module._forward_pre_hooks.values():
         name = getattr(hook, "name", "")

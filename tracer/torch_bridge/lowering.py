@@ -21,7 +21,8 @@ def closed_trace(net: Net) -> Trace:
     if trace.diagnostics:
         raise TracerError(trace.diagnostics)
     if None in trace.by_index:
-        raise TracerError([Diagnostic("T201", "the network has no sizes", path=net.network.path)])
+        found = Diagnostic("T201", "the network has no sizes", path=net.network.path)
+        raise TracerError([found])
     return trace
 
 
@@ -97,12 +98,14 @@ class SizeTerms:
         if not self.node.dim_fields:
             return op
         space = Space()
-        sizes: dict[str, Any] = {symbol: space.symbol(symbol) for symbol in self.symbols}
-        dims = {
-            field: self.term(dims_value(dims, sizes))
-            for field, dims in self.node.dim_fields.items()
-        }
-        return with_arguments(op, dims)
+        sizes: dict[str, Any] = {}
+        for symbol in self.symbols:
+            sizes[symbol] = space.symbol(symbol)
+
+        terms = {}
+        for field, dims in self.node.dim_fields.items():
+            terms[field] = self.term(dims_value(dims, sizes))
+        return with_arguments(op, terms)
 
     def term(self, value: Any) -> Any:
         """A size as a term, several as a tuple of them; a number stays one."""
@@ -142,7 +145,8 @@ class SizeTerms:
         if condition.relation in ("and", "or"):
             parts = [self._condition(part) for part in condition.parts]
             return Call(f"operator.{condition.relation}_", parts)
-        return Call(f"operator.{condition.relation}", (self.term(condition.parts[0]), 0))
+        size = self.term(condition.parts[0])
+        return Call(f"operator.{condition.relation}", (size, 0))
 
 
 def _is_number(value: Any, number: int) -> bool:

@@ -74,7 +74,9 @@ def symbols_of(network: Network) -> dict[str, SymbolSource]:
 def keys_read(node: Node) -> list[Key]:
     """What a node reads, in order."""
     inputs = [Key(source.index) for source in node.inputs]
-    operands = [Key(source.index, word == "indices") for word, source in node.operands.items()]
+    operands = []
+    for word, source in node.operands.items():
+        operands.append(Key(source.index, word == "indices"))
     return [*inputs, *operands]
 
 
@@ -82,22 +84,24 @@ def tree_of(network: Network) -> Module:
     """The network's module, with all others inside of it."""
     root = Module("", "Network")
     modules = {"": root}
-    homes = {
-        node.index: "" if node.is_input else _place(modules, node).name for node in network.nodes
-    }
+    homes = {}
+    for node in network.nodes:
+        home = root if node.is_input else _place(modules, node)
+        homes[node.index] = home.name
 
-    symbols = [Key(source.node.index) for source in symbols_of(network).values()]
+    sources = symbols_of(network).values()
+    symbols = [Key(source.node.index) for source in sources]
     outputs = {node.index for node in network.outputs.values()}
     for node in network.nodes:
-        home = homes[node.index]
+        reader = homes[node.index]
         reads = keys_read(node)
-        if node.dim_fields and home:
+        if node.dim_fields and reader:
             reads += symbols
 
         for key in reads:
-            _carry(modules, key, homes[key.node], home)
+            _carry(modules, key, homes[key.node], reader)
         if node.index in outputs:
-            _carry(modules, Key(node.index), home, "")
+            _carry(modules, Key(node.index), reader, "")
     return root
 
 

@@ -47,7 +47,8 @@ def defaults_of(op_name: str) -> dict[str, Any]:
     """The arguments of an operation with their defaults, NODEFAULT where there is none."""
     cls = find_operation(op_name)
     assert cls is not None
-    return {field.encode_name: field.default for field in msgspec.structs.fields(cls)}
+    fields = msgspec.structs.fields(cls)
+    return {field.encode_name: field.default for field in fields}
 
 
 def arguments_of(module: torch.nn.Module, cls: type[Op]) -> dict[str, Any]:
@@ -78,7 +79,8 @@ def _as_written(value: Any, default: Any, axes: int) -> Any:
         return value
 
     several = tuple(value)
-    return several[0] if len(set(several)) == 1 and len(several) == axes else several
+    is_uniform = len(set(several)) == 1 and len(several) == axes
+    return several[0] if is_uniform else several
 
 
 def _is_size(value: Any) -> bool:

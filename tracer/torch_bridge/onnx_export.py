@@ -45,7 +45,8 @@ def onnx_export(net: Net) -> Exported:
     inputs = tuple(torch.zeros(shape) for shape in _input_shapes(net))
     fixed = ""
     try:
-        model = _exported(module, inputs, _open_dims(net) if net.symbols else None)
+        dims = _open_dims(net) if net.symbols else None
+        model = _exported(module, inputs, dims)
     except Exception as error:
         fixed = _first(error)
         model = _exported_at_fixed_sizes(net, module, inputs)
@@ -75,8 +76,10 @@ def _first(error: Exception) -> str:
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
-    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    return lines[0] if lines else type(cause).__name__
+    for line in str(cause).splitlines():
+        if line.strip():
+            return line.strip()
+    return type(cause).__name__
 
 
 def _inputs(net: Net) -> list[Node]:
@@ -92,29 +95,38 @@ def _input_shapes(net: Net) -> list[tuple[int, ...]]:
 def _open_dims(net: Net) -> tuple[dict[int, Any], ...]:
     """For each input its open dims: a symbol of which every residue runs is one, ``16k + 12`` is made of one."""
     try:
-        axes = {symbol: axis.runs for symbol, axis in net.working_sizes().axes.items()}
+        axes = net.working_sizes().axes
     except TooLarge:
         axes = {}
-    made = {symbol: _open_dim(symbol, axes.get(symbol)) for symbol in net.symbols}
-    is_open = {symbol: dim for symbol, dim in made.items() if dim is not None}
+    made = {}
+    for symbol in net.symbols:
+        runs = axes[symbol].runs if symbol in axes else None
+        made[symbol] = _open_dim(symbol, runs)
 
     found = []
     for node in _inputs(net):
-        dims = enumerate(node.pattern)
-        found.append({i: is_open[n] for i, n in dims if isinstance(n, str) and n in is_open})
+        dims = {}
+        for number, given in enumerate(node.pattern):
+            dim = made.get(given) if isinstance(given, str) else None
+            if dim is not None:
+                dims[number] = dim
+        found.append(dims)
     return tuple(found)
 
 
 def _open_dim(symbol: str, runs: SizeSet | None) -> Any:
     """The dim of torch.export for the sizes of a symbol; None where it is one size, or a set that torch cannot say."""
-    if runs is None or runs.is_finite or len(runs.residues) not in (1, runs.modulus):
+    if runs is None or runs.is_finite:
+        return None
+    if len(runs.residues) not in (1, runs.modulus):
         return None
     least = runs.at_least(runs.start)
     assert least is not None
     if len(runs.residues) == runs.modulus:
         return torch.export.Dim(symbol, min=max(least, 1))
     (residue,) = runs.residues
-    unit = torch.export.Dim(f"_{symbol}", min=max((least - residue) // runs.modulus, 1))
+    fewest = (least - residue) // runs.modulus
+    unit = torch.export.Dim(f"_{symbol}", min=max(fewest, 1))
     made = unit * runs.modulus
     return made + residue if residue else made
 
@@ -162,8 +174,9 @@ def _dim_value(dim: Any) -> int | None:
 
 def _agree(dims: Sequence[int | None], shape: Sequence[int]) -> bool:
     """Whether a shape is possible for dims that may be open."""
-    same_rank = len(dims) == len(shape)
-    return same_rank and all(n is None or n == wanted for n, wanted in zip(dims, shape))
+    if len(dims) != len(shape):
+        return False
+    return all(n in (None, wanted) for n, wanted in zip(dims, shape))
 
 
 def _read_differences(model: bytes, net: Net, fixed: bool) -> list[str]:
@@ -174,11 +187,15 @@ def _read_differences(model: bytes, net: Net, fixed: bool) -> list[str]:
     found = []
     for sizes in [{}] if fixed else _some_sizes(net):
         # A symbol that is fixed in the file has its declared size.
-        open_sizes = {symbol: n for symbol, n in sizes.items() if symbol in symbols}
-        theirs = again.trace(**{symbols[symbol]: n for symbol, n in open_sizes.items()})
-        # With the values that were built.
-        mine = trace(net.network, {**net.trace().sizes, **open_sizes}, net.solution().ops)
+        own = dict(net.trace().sizes)
+        others = {}
+        for symbol in sizes.keys() & symbols.keys():
+            own[symbol] = sizes[symbol]
+            others[symbols[symbol]] = sizes[symbol]
 
+        # With the values that were built.
+        mine = trace(net.network, own, net.solution().ops)
+        theirs = again.trace(**others)
         at = "".join(f" {symbol}={n}" for symbol, n in sizes.items())
         found += _output_differences(mine, theirs, f" at{at}" if at else "")
     return found
@@ -206,7 +223,8 @@ def _symbols_of(net: Net, again: Net) -> dict[str, str]:
 def _output_differences(mine: Trace, theirs: Trace, at: str) -> list[str]:
     """The outputs that have another shape in the file."""
     found = []
-    for (name, shape), other in zip(mine.outputs.items(), theirs.outputs.values()):
+    pairs = zip(mine.outputs.items(), theirs.outputs.values())
+    for (name, shape), other in pairs:
         if shape is not None and shape != other:
             in_the_file = written(other or "null")
             found.append(

@@ -30,9 +30,23 @@ from tracer.torch_bridge.lowering import (
 from tracer.torch_bridge.module_tree import Key, Module, keys_read, symbols_of, tree_of
 
 OPERATORS = {
-    "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "ge": ">=", "eq": "==", "ne": "!=",
-    "and_": "&", "or_": "|",
-}  # fmt: skip
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "truediv": "/",
+    "floordiv": "//",
+    "ge": ">=",
+    "eq": "==",
+    "ne": "!=",
+    "and_": "&",
+    "or_": "|",
+}
+
+PREFIXES = {"torch.nn.functional": "F.", "torch": "torch."}
+"""How functions of torch's packages are called in the file."""
+
+VERBS = {"narrow": "cropped", "pad": "padded", "interpolate": "resized"}
+"""What the names of steps say of the functions that made them."""
 
 TAKEN = {"self", "torch", "nn", "F"}
 """Names that the file uses itself."""
@@ -53,12 +67,14 @@ def torch_source(net: Net) -> str:
     file = _File(net)
     network = _class_text(file, file.root, "Network", {})
     head = HEAD.format(docstring=_docstring(net))
-    return "\n\n".join([head, *file.bodies, network]).rstrip() + "\n"
+    text = "\n\n".join([head, *file.bodies, network])
+    return text.rstrip() + "\n"
 
 
 def _docstring(net: Net) -> str:
     """The network's name, and the sizes that run where they can be written."""
-    name = printable(net.network.name or "a network").replace("\\", "").replace('"', "'")
+    name = printable(net.network.name or "a network")
+    name = name.replace("\\", "").replace('"', "'")
     lines = [f"{name}, written from its config.", ""]
     try:
         axes = net.working_sizes().axes
@@ -118,23 +134,31 @@ def _term(file: _File, node: Node) -> Term:
     op = file.op(node)
     if node.dim_fields:
         size = DimOf(Tensor(None, 1), 0)
-        sizes = {
-            field: (size,) * len(dims) if isinstance(dims, tuple) else size
-            for field, dims in node.dim_fields.items()
-        }
+        sizes: dict[str, Any] = {}
+        for field, dims in node.dim_fields.items():
+            if isinstance(dims, tuple):
+                sizes[field] = (size,) * len(dims)
+            else:
+                sizes[field] = size
         op = with_arguments(op, sizes)
 
-    x = [Tensor(None, file.rank(source)) for source in node.inputs]
-    given = {field: Tensor(None, file.rank(source)) for field, source in node.operands.items()}
+    x = [_nameless(file, source) for source in node.inputs]
+    operands = node.operands.items()
+    given = {field: _nameless(file, source) for field, source in operands}
     term: Term = op.call(x, given)
     return term
+
+
+def _nameless(file: _File, source: Node) -> Tensor:
+    return Tensor(None, file.rank(source))
 
 
 def _arguments(file: _File, node: Node) -> dict[str, Any]:
     """The constructor arguments of a node's torch.nn module."""
     if not _makes_module(file, node):
         return {}
-    arguments = module_arguments(node, file.op(node), file.trace, file.unpooled)
+    op = file.op(node)
+    arguments = module_arguments(node, op, file.trace, file.unpooled)
     if isinstance(arguments.get("dtype"), str):
         arguments["dtype"] = Dtype(arguments["dtype"])
     return arguments
@@ -143,7 +167,11 @@ def _arguments(file: _File, node: Node) -> dict[str, Any]:
 # --- classes ---------------------------------------------------------------------------------------------------------
 
 
-def _class_text(file: _File, module: Module, name: str, named: Mapping[str, str]) -> str:
+Named = Mapping[str, str]
+"""The arguments of a class, by the places of the numbers that they give."""
+
+
+def _class_text(file: _File, module: Module, name: str, named: Named) -> str:
     """A class. ``named`` are the arguments that give its numbers, by their places."""
     made = []
     for child, item in module.children.items():
@@ -151,7 +179,8 @@ def _class_text(file: _File, module: Module, name: str, named: Mapping[str, str]
 
     body = _Body(file, module)
     forward = body.lines()
-    parameters = "".join(f", {word}" for word in dict.fromkeys(named.values()))
+    words = dict.fromkeys(named.values())
+    parameters = "".join(f", {word}" for word in words)
     arguments = "".join(f", {body.names[key]}" for key in body.inputs)
 
     about = f'    """The block {printable(module.title)}; shapes are those of {module.name}."""'
@@ -169,7 +198,7 @@ def _class_text(file: _File, module: Module, name: str, named: Mapping[str, str]
     return "\n".join(lines)
 
 
-def _made(file: _File, name: str, child: Module | Node, named: Mapping[str, str]) -> list[str]:
+def _made(file: _File, name: str, child: Module | Node, named: Named) -> list[str]:
     """The lines that make a child: none for a function."""
     if isinstance(child, Module) and child.is_copies:
         copies = [
@@ -184,10 +213,12 @@ def _made(file: _File, name: str, child: Module | Node, named: Mapping[str, str]
     if made:
         return [_assignment(name, made)]
     term = _term(file, child)
-    return [_registered(name, term)] if isinstance(term, Learned) else []
+    if isinstance(term, Learned):
+        return [_registered(name, term)]
+    return []
 
 
-def _constructed(file: _File, child: Module | Node, prefix: str, named: Mapping[str, str]) -> str:
+def _constructed(file: _File, child: Module | Node, prefix: str, named: Named) -> str:
     """The call that makes a child; empty for a function."""
     if isinstance(child, Module):
         return _block_constructed(file, child, prefix, named)
@@ -200,7 +231,7 @@ def _constructed(file: _File, child: Module | Node, prefix: str, named: Mapping[
     return f"nn.{child.op_name}({', '.join(words)})"
 
 
-def _block_constructed(file: _File, child: Module, prefix: str, named: Mapping[str, str]) -> str:
+def _block_constructed(file: _File, child: Module, prefix: str, named: Named) -> str:
     """The call that makes a use of a block; its numbers may be arguments of the class around it."""
     name = _class_of(file, child)
     numbers = _numbers(file, child)
@@ -209,7 +240,10 @@ def _block_constructed(file: _File, child: Module, prefix: str, named: Mapping[s
     first_places: dict[str, str] = {}
     for place, word in file.parameters[name].items():
         first_places.setdefault(word, place)
-    words = [named.get(prefix + place, _literal(numbers[place])) for place in first_places.values()]
+    words = []
+    for place in first_places.values():
+        number = _literal(numbers[place])
+        words.append(named.get(prefix + place, number))
     return f"{name}({', '.join(words)})"
 
 
@@ -217,7 +251,8 @@ def _class_of(file: _File, module: Module) -> str:
     """The name of a block's class, which is written where it is not yet."""
     structure = _structure(file, module)
     if structure not in file.classes:
-        name = _class_name(module.title, {*file.classes.values(), "Network"})
+        taken = {*file.classes.values(), "Network"}
+        name = _class_name(module.title, taken)
         file.classes[structure] = name
         parameters = _parameters(file, module, structure)
         file.bodies.append(_class_text(file, module, name, parameters))
@@ -241,7 +276,8 @@ def _structure(file: _File, module: Module) -> Any:
         op = None if is_module and not node.operands else file.op(node)
         local_name = node.name[len(module.name) + 1 :]
         reads = tuple(number[key] for key in keys_read(node))
-        row = (local_name, node.op_name, tuple(arguments), reads, repr(op), repr(node.dim_fields))
+        fields = repr(node.dim_fields)
+        row = (local_name, node.op_name, tuple(arguments), reads, repr(op), fields)
         rows.append(row)
 
     results = tuple(number[key] for key in module.results)
@@ -262,7 +298,8 @@ def _parameters(file: _File, module: Module, structure: Any) -> dict[str, str]:
     found = {}
     for place in numbers[0]:
         values = tuple(of_use[place] for of_use in numbers)
-        if len(set(map(repr, values))) > 1 and values not in words:
+        differ = len(set(map(repr, values))) > 1
+        if differ and values not in words:
             words[values] = _parameter_name(place, words.values())
         if values in words:
             found[place] = words[values]
@@ -283,7 +320,8 @@ def _numbers(file: _File, module: Module, prefix: str = "") -> dict[str, Any]:
 
 def _class_name(title: str, taken: Container[str]) -> str:
     parts = identifier(title).split("_")
-    base = "".join(part[:1].upper() + part[1:] for part in parts)
+    capitalised = [part[:1].upper() + part[1:] for part in parts]
+    base = "".join(capitalised)
     return _first_free([base or "Block"], taken, "")
 
 
@@ -296,7 +334,8 @@ def _parameter_name(place: str, taken: Any) -> str:
 def _first_free(names: Sequence[str], taken: Container[str], separator: str) -> str:
     """The first of the names that is free; the last one with a number where none is."""
     numbered = (f"{names[-1]}{separator}{number}" for number in itertools.count(2))
-    return next(name for name in itertools.chain(names, numbered) if name not in taken)
+    candidates = itertools.chain(names, numbered)
+    return next(name for name in candidates if name not in taken)
 
 
 # --- lines that make children ----------------------------------------------------------------------------------------
@@ -371,19 +410,21 @@ class _Body:
         """Lines that a node needs before its own."""
         self.inputs = module.inputs
         if not module.name:
-            self.inputs = [Key(node.index) for node in file.network.nodes if node.is_input]
+            nodes = file.network.nodes
+            self.inputs = [Key(node.index) for node in nodes if node.is_input]
         self._name_inputs()
 
     def _name_inputs(self) -> None:
         is_single = len(self.inputs) == 1 and bool(self.module.name)
         for key in self.inputs:
-            name = self.file.network.nodes[key.node].name.split(".")[-1]
+            node = self.file.network.nodes[key.node]
+            name = node.name.split(".")[-1]
             suffix = "_indices" if key.is_indices else ""
             self.names[key] = "x" if is_single else self._fresh(name + suffix)
 
     def _fresh(self, name: str) -> str:
         """A variable that is free."""
-        of_lines = [line.split(" = ")[0] for line in self.before]
+        of_lines = [line.partition(" = ")[0] for line in self.before]
         used = {*self.names.values(), *TAKEN, *of_lines}
         return _first_free([identifier(name)], used, "_")
 
@@ -400,14 +441,19 @@ class _Body:
 
     def _returned(self) -> str:
         if self.module.name:
-            return ", ".join(self.names[key] for key in self.module.results)
+            return self._listed(self.module.results)
 
-        outputs = self.file.network.outputs
-        named = {name: self.names[Key(node.index)] for name, node in outputs.items()}
+        named = {}
+        for name, node in self.file.network.outputs.items():
+            named[name] = self.names[Key(node.index)]
         if len(named) == 1:
             return next(iter(named.values()))
         items = [f"{name!r}: {value}" for name, value in named.items()]
         return "{" + ", ".join(items) + "}"
+
+    def _listed(self, keys: Sequence[Key]) -> str:
+        """The variables of several values."""
+        return ", ".join(self.names[key] for key in keys)
 
     # --- uses of blocks ----------------------------------------------------------------------------------------------
 
@@ -426,24 +472,25 @@ class _Body:
 
     def _use(self, callee: str, child: Module) -> list[str]:
         """The line that calls a module."""
-        arguments = ", ".join(self.names[key] for key in child.inputs)
+        arguments = self._listed(child.inputs)
+        shape = ""
         for key in child.results:
-            self.names[key] = self._fresh(self._result_name(child, key))
+            name = self._result_name(child, key)
+            self.names[key] = self._fresh(name)
+            shape = self.file.shape_text(key.node)
 
-        targets = ", ".join(self.names[key] for key in child.results)
-        last = child.results[-1:]
-        shape = "".join(self.file.shape_text(key.node) for key in last)
+        targets = self._listed(child.results)
         return [f"{targets} = {callee}({arguments})  # {shape}"]
 
     def _result_name(self, child: Module, key: Key) -> str:
         """A name for what a module gives: its own, and the node's where it gives more."""
-        depth = len(self.module.name.split(".")) if self.module.name else 0
-        label = "_".join(child.name.split(".")[depth:])
+        around = f"{self.module.name}." if self.module.name else ""
+        label = child.name.removeprefix(around).replace(".", "_")
         if len(child.results) == 1:
             return label
 
         node = self.file.network.nodes[key.node]
-        inner = node.name[len(child.name) + 1 :].replace(".", "_")
+        inner = node.name.removeprefix(f"{child.name}.").replace(".", "_")
         suffix = "_indices" if key.is_indices else ""
         return f"{label}_{inner}{suffix}"
 
@@ -453,12 +500,15 @@ class _Body:
         """The line of a node, and those that it needs before."""
         file = self.file
         first, *rest = name.split(".")
-        self.callee = _accessed(first) + "".join(f"[{part}]" for part in rest)
+        copy = "".join(f"[{number}]" for number in rest)
+        self.callee = _accessed(first) + copy
         self.label = "_".join([first, *rest])
 
         op = self._op(node)
         result = op.call(*self._operands(node))
-        text = self._text(result.value if isinstance(result, Tensor) else result)
+        if isinstance(result, Tensor):
+            result = result.value
+        text = self._text(result)
 
         target = self._fresh(self.label)
         self.names[Key(node.index)] = target
@@ -474,21 +524,25 @@ class _Body:
         symbols: dict[str, Term] = {}
         if node.dim_fields:
             for symbol, source in self.file.symbols.items():
-                symbols[symbol] = self._tensor(source.node).size(source.dim)
-        return SizeTerms(self.file.network, node, symbols).in_op(self.file.op(node))
+                tensor = self._tensor(source.node)
+                symbols[symbol] = tensor.size(source.dim)
+        terms = SizeTerms(self.file.network, node, symbols)
+        return terms.in_op(self.file.op(node))
 
     def _operands(self, node: Node) -> tuple[list[Tensor], dict[str, Tensor]]:
         x = [self._tensor(source) for source in node.inputs]
         given = {}
         for field, source in node.operands.items():
             if field == "indices":
-                given[field] = Tensor(self.names[Key(source.index, True)], 0)
+                indices = self.names[Key(source.index, True)]
+                given[field] = Tensor(indices, 0)
             else:
                 given[field] = self._tensor(source)
         return x, given
 
     def _tensor(self, source: Node) -> Tensor:
-        return Tensor(self.names[Key(source.index)], self.file.rank(source))
+        name = self.names[Key(source.index)]
+        return Tensor(name, self.file.rank(source))
 
     # --- terms -------------------------------------------------------------------------------------------------------
 
@@ -502,9 +556,11 @@ class _Body:
             return f"{self.callee}({self._list(term.arguments, term.keywords)})"
         if isinstance(term, Learned):
             return self.callee.replace("self.get_submodule(", "getattr(self, ")
-        if isinstance(term, Tensor):
-            return term.value if isinstance(term.value, str) else self._step(term.value, inner)
-        return self._part_text(term)
+        if not isinstance(term, Tensor):
+            return self._part_text(term)
+        if isinstance(term.value, str):
+            return term.value
+        return self._step(term.value, inner)
 
     def _part_text(self, term: Any) -> str:
         """A part of a tensor or of a result; a plain value otherwise."""
@@ -515,10 +571,15 @@ class _Body:
         if not isinstance(term, Sliced):
             return _literal(term)
 
-        ends = ["" if end in (None, 0) else self._text(end) for end in (term.start, term.stop)]
-        step = f":{term.step}" if term.step != 1 else ""
+        tensor = self._text(term.tensor, True)
         dims_before = ":, " * term.dim
-        return f"{self._text(term.tensor, True)}[{dims_before}{':'.join(ends)}{step}]"
+        start = self._end_text(term.start)
+        stop = self._end_text(term.stop)
+        step = f":{term.step}" if term.step != 1 else ""
+        return f"{tensor}[{dims_before}{start}:{stop}{step}]"
+
+    def _end_text(self, end: Any) -> str:
+        return "" if end in (None, 0) else self._text(end)
 
     def _call_text(self, term: Call, inner: bool) -> str:
         package, _, name = term.function.rpartition(".")
@@ -527,7 +588,7 @@ class _Body:
             text = f" {OPERATORS[name]} ".join(operands)
             return f"({text})" if inner else text
 
-        prefix = {"torch.nn.functional": "F.", "torch": "torch."}.get(package, "")
+        prefix = PREFIXES.get(package, "")
         return f"{prefix}{name}({self._list(term.arguments, term.keywords)})"
 
     def _step(self, term: Any, inner: bool) -> str:
@@ -541,7 +602,7 @@ class _Body:
                 return name
 
         function = term.function.rpartition(".")[2]
-        verb = {"narrow": "cropped", "pad": "padded", "interpolate": "resized"}.get(function, "in")
+        verb = VERBS.get(function, "in")
         name = self._fresh(f"{self.label}_{verb}")
         self.before.append(f"{name} = {text}")
         return name

@@ -120,44 +120,62 @@ class Tensors:
         """The value of a parameter, buffer or constant: one step, however often it is used."""
         known = self.constants.get(tensor)
         if known is None:
-            arguments = {"shape": tuple(tensor.shape)}
-            label = self._name(tensor)
-            known = self.recording.add("Parameter", [], arguments, label, owner=tensor)
+            known = self.recording.add(
+                "Parameter",
+                [],
+                {"shape": tuple(tensor.shape)},
+                self._name(tensor),
+                owner=tensor,
+            )
             self.constants[tensor] = known
         return known
 
     def _name(self, tensor: torch.Tensor) -> str:
         """The name of a parameter or buffer in the module."""
-        named = itertools.chain(self.module.named_parameters(), self.module.named_buffers())
-        found = (name for name, known in named if known is tensor)
-        return next(found, "constant").replace(".", "_")
+        parameters = self.module.named_parameters()
+        buffers = self.module.named_buffers()
+        for name, known in itertools.chain(parameters, buffers):
+            if known is tensor:
+                return name.replace(".", "_")
+        return "constant"
 
     # --- memory that tensors share -----------------------------------------------------------------------------------
 
     def share(self, tensor: torch.Tensor, other: torch.Tensor, *, whole: bool) -> None:
         """Note that ``other`` has the memory of a tensor: all of it in the same places (``whole``), or a view of it."""
         memory = self._memory_of(tensor)
-        is_whole = whole and id(tensor) in memory.whole
-        (memory.whole if is_whole else memory.views)[id(other)] = other
-        self.memory[tensor] = self.memory[other] = memory
+        if whole and id(tensor) in memory.whole:
+            memory.whole[id(other)] = other
+        else:
+            memory.views[id(other)] = other
+
+        self.memory[tensor] = memory
+        self.memory[other] = memory
 
     def become(self, tensor: torch.Tensor, value: Value) -> torch.Tensor:
         """A tensor changed in place: others that are it are changed too, views of it are not known any more."""
         memory = self._memory_of(tensor)
-        same = memory.whole if id(tensor) in memory.whole else {id(tensor): tensor}
+        same = {id(tensor): tensor}
+        if id(tensor) in memory.whole:
+            same = memory.whole
         for other in same.values():
             self.values[other] = value
 
-        for key, other in {**memory.whole, **memory.views}.items():
+        everyone = {**memory.whole, **memory.views}
+        for key, other in everyone.items():
             if key not in same:
                 self.stale[other] = self.recording.place()
         return tensor
 
     def _memory_of(self, tensor: torch.Tensor) -> SharedMemory:
-        return self.memory.get(tensor) or SharedMemory({id(tensor): tensor}, {})
+        known = self.memory.get(tensor)
+        if known is not None:
+            return known
+        return SharedMemory(whole={id(tensor): tensor}, views={})
 
 
 def empty(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
     """A tensor without data, made behind the back of the recording."""
+    numbers = tuple(map(int, shape))
     with torch._C.DisableTorchFunctionSubclass():
-        return torch.empty(tuple(map(int, shape)), device="meta", dtype=dtype)
+        return torch.empty(numbers, device="meta", dtype=dtype)

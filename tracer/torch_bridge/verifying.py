@@ -65,13 +65,16 @@ def verify(net: Net, count: int = 8, watch: Watch = iter) -> Iterator[Verificati
     traces = list(_traces(net, count))
     forwards = [PlannedForward("meta", on_meta, *one) for one in traces]
 
-    cheap = [one for one in traces if _is_cheap(one.trace)] or _smallest(net, declared.ops)
+    cheap = [one for one in traces if _is_cheap(one.trace)]
+    if not cheap:
+        cheap = _smallest(net, declared.ops)
     if cheap:
         on_cpu = build(net, "meta").eval().to_empty(device="cpu")
         forwards += [PlannedForward("cpu", on_cpu, *one) for one in cheap]
 
     for forward in watch(forwards):
-        yield compared(forward.module, forward.trace, forward.device, forward.sizes)
+        module, mine = forward.module, forward.trace
+        yield compared(module, mine, forward.device, forward.sizes)
 
 
 def _traces(net: Net, count: int) -> Iterator[TraceAt]:
@@ -106,7 +109,13 @@ def compared(
     found = list(_shape_mismatches(mine, recorder.shapes, device))
     if refused is not None:
         found += _refusal_mismatches(mine, refused)
-    return Verification(device, dict(sizes), mine.is_complete, len(recorder.shapes), found)
+    return Verification(
+        device=device,
+        sizes=dict(sizes),
+        runs=mine.is_complete,
+        nodes=len(recorder.shapes),
+        differences=found,
+    )
 
 
 def _inputs(mine: Trace, device: str, sizes: Mapping[str, int]) -> list[torch.Tensor]:
@@ -114,7 +123,7 @@ def _inputs(mine: Trace, device: str, sizes: Mapping[str, int]) -> list[torch.Te
     found = []
     for node in mine.network.nodes:
         if node.is_input:
-            shape: Any = [sizes[dim] if isinstance(dim, str) else dim for dim in node.pattern]
+            shape: Any = [sizes.get(dim, dim) for dim in node.pattern]  # type: ignore[arg-type]
             found.append(torch.zeros(shape, device=device))
     return found
 
@@ -138,7 +147,8 @@ def _refusal_mismatches(mine: Trace, refused: Refused) -> Iterator[Mismatch]:
     """The node at which torch stopped, where it has a shape in the trace. What comes behind it was not compared."""
     for visit in mine.walk():
         if visit.node.name == refused.node and visit.shape is not None:
-            yield Mismatch(refused.node, list(visit.shape), None, refused.message)
+            shape = list(visit.shape)
+            yield Mismatch(refused.node, shape, None, refused.message)
 
 
 class _Recorder(fx.Interpreter):
@@ -181,9 +191,14 @@ def _smallest(net: Net, ops: Any) -> list[TraceAt]:
         axes = net.working_sizes().axes
     except TooLarge:
         return []
-    sizes = {symbol: (axis.runs.at_least(1) or 1) for symbol, axis in axes.items()}
+    sizes = {}
+    for symbol, axis in axes.items():
+        sizes[symbol] = axis.runs.at_least(1) or 1
+
     mine = trace(net.network, sizes, ops)
-    return [TraceAt(sizes, mine)] if mine.is_complete and _is_cheap(mine) else []
+    if mine.is_complete and _is_cheap(mine):
+        return [TraceAt(sizes, mine)]
+    return []
 
 
 def drawn(net: Net, count: int) -> list[dict[str, int]]:
@@ -193,9 +208,10 @@ def drawn(net: Net, count: int) -> list[dict[str, int]]:
     except TooLarge:
         return []
     declared = net.trace().sizes
-    choices = {
-        symbol: _near(axes[symbol].runs, n) for symbol, n in declared.items() if symbol in axes
-    }
+    choices = {}
+    for symbol, n in declared.items():
+        if symbol in axes:
+            choices[symbol] = _near(axes[symbol].runs, n)
     if not choices:
         return []
 
@@ -217,8 +233,9 @@ def _near(runs: SizeSet, declared: int) -> list[int]:
     """Members and others near the declared size and near the least one."""
     least = runs.least or 1
     half = declared // 2
-    spots = {least, least + 1, max(least - 1, 1)}
-    spots |= {declared, declared + 1, max(declared - 1, 1), half + 1}
+    spots = {half + 1}
+    for base in (least, declared):
+        spots |= {max(base - 1, 1), base, base + 1}
 
     for base in (declared, half):
         spots.add(runs.at_least(base + 1) or least)

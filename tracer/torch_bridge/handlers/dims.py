@@ -17,13 +17,16 @@ def numbers_given(call: TorchCall) -> list[Any]:
     """The numbers behind the tensor, given one by one or as one list: ``view(2, 3)``, ``view([2, 3])``."""
     _, *rest = call.args
     given = rest or list(call.kwargs.values())
-    is_list = len(given) == 1 and isinstance(given[0], (tuple, list))
-    return list(given[0]) if is_list else given
+    if len(given) == 1 and isinstance(given[0], (tuple, list)):
+        return list(given[0])
+    return given
 
 
 def as_tuple(value: Any) -> tuple[Any, ...]:
     """One number, or several, as a tuple."""
-    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    if isinstance(value, (tuple, list)):
+        return tuple(value)
+    return (value,)
 
 
 # --- the same elements in another shape ------------------------------------------------------------------------------
@@ -34,14 +37,16 @@ def _reshape(call: TorchCall) -> Value:
     shape = numbers_given(call)
     if len(shape) == 1 and isinstance(shape[0], torch.dtype):
         raise call.refused("a view as another type")
-    return call.add("Reshape", call.args[0], shape=call.sizes(shape))
+    sizes = call.sizes(shape)
+    return call.add("Reshape", call.x, shape=sizes)
 
 
 @handles("view_as", "reshape_as", sharing=Sharing.VIEW)
 def _reshape_as(call: TorchCall) -> Value:
     (other,) = numbers_given(call)
     shape = call.recording.dims(call.value(other))
-    return call.add("Reshape", call.args[0], shape=call.sizes(shape))
+    sizes = call.sizes(shape)
+    return call.add("Reshape", call.x, shape=sizes)
 
 
 @handles("flatten", sharing=Sharing.VIEW)
@@ -66,12 +71,15 @@ def _unflatten(call: TorchCall) -> Value:
 
     dims = call.recording.dims(value)
     dim %= len(dims)
-    return call.add("Reshape", x, shape=(*dims[:dim], *sizes, *dims[dim + 1 :]))
+    before = dims[:dim]
+    behind = dims[dim + 1 :]
+    return call.add("Reshape", x, shape=(*before, *sizes, *behind))
 
 
 @handles("permute", sharing=Sharing.VIEW)
 def _permute(call: TorchCall) -> Value:
-    return call.add("Permute", call.args[0], dims=tuple(numbers_given(call)))
+    dims = tuple(numbers_given(call))
+    return call.add("Permute", call.x, dims=dims)
 
 
 @handles("movedim", "moveaxis", sharing=Sharing.VIEW)
@@ -82,11 +90,12 @@ def _move(call: TorchCall) -> Value:
     destination = [dim % rank for dim in as_tuple(words.destination)]
 
     # The dims that are not named keep their order.
-    rest = iter(dim for dim in range(rank) if dim not in source)
-    order = [
-        source[destination.index(place)] if place in destination else next(rest)
-        for place in range(rank)
-    ]
+    rest = (dim for dim in range(rank) if dim not in source)
+    moved = dict(zip(destination, source))
+    order = []
+    for place in range(rank):
+        dim = moved[place] if place in moved else next(rest)
+        order.append(dim)
     return call.add("Permute", words.input, dims=tuple(order))
 
 
@@ -98,7 +107,7 @@ def _transpose(call: TorchCall) -> Value:
 
 @handles(".T", ".H", sharing=Sharing.VIEW)
 def _reversed(call: TorchCall) -> Value:
-    x = call.value(call.args[0])
+    x = call.x
     rank = len(x.shape)
     if rank <= 2:
         return _turned(call)
@@ -108,7 +117,7 @@ def _reversed(call: TorchCall) -> Value:
 
 @handles("t", ".mT", ".mH", sharing=Sharing.VIEW)
 def _turned(call: TorchCall) -> Value:
-    x = call.value(call.args[0])
+    x = call.x
     if len(x.shape) < 2:
         return x
     return call.add("Transpose", x, dim0=-2, dim1=-1)
@@ -149,8 +158,9 @@ def _split(call: TorchCall) -> tuple[Value, ...]:
     parts = []
     start = 0
     for size in _sizes_of_parts(call, given, value, dim):
-        parts.append(_narrowed(call, value, dim, start, start + size))
-        start = start + size
+        stop = start + size
+        parts.append(_narrowed(call, value, dim, start, stop))
+        start = stop
     return tuple(parts)
 
 
@@ -158,11 +168,13 @@ def _sizes_of_parts(call: TorchCall, given: Any, value: Value, dim: int) -> list
     """The sizes into which a dim is split: those that are given, or one for all but the last."""
     if not isinstance(given, int):
         return list(call.sizes(given))
-    if isinstance(given, RunTimeSize) or not isinstance(value.sizes[dim], int):
+    is_fixed = isinstance(value.sizes[dim], int)
+    if isinstance(given, RunTimeSize) or not is_fixed:
         raise call.refused("a split into as many parts as the input's size gives")
 
     whole = value.shape[dim]
-    return [min(given, whole - start) for start in range(0, whole, given)]
+    starts = range(0, whole, given)
+    return [min(given, whole - start) for start in starts]
 
 
 @handles("tensor_split")
@@ -219,19 +231,18 @@ def _selected(call: TorchCall, value: Value, dim: int, index: int) -> Value:
     call.sizes((index,))
     if isinstance(index, RunTimeSize):
         raise call.refused("a position that is computed from the input's size")
-    if not -value.shape[dim] <= index < value.shape[dim]:
-        raise IndexError(
-            f"index {index} is out of bounds for dimension {dim} with size {value.shape[dim]}"
-        )
+    size = value.shape[dim]
+    if not -size <= index < size:
+        raise IndexError(f"index {index} is out of bounds for dimension {dim} with size {size}")
 
     one = _one_position(call, value, dim, index)
     if isinstance(one.sizes[dim], int):
         return call.add("Squeeze", one, dim=dim)
 
     # The part's size is 1 here, but over the symbols it is not known to be: Squeeze would refuse it.
-    sizes = call.recording.dims(one)
-    shape = (*sizes[:dim], *sizes[dim + 1 :])
-    return call.add("Reshape", one, shape=shape)
+    sizes = list(call.recording.dims(one))
+    del sizes[dim]
+    return call.add("Reshape", one, shape=tuple(sizes))
 
 
 def _one_position(call: TorchCall, value: Value, dim: int, index: int) -> Value:
@@ -244,7 +255,8 @@ def _one_position(call: TorchCall, value: Value, dim: int, index: int) -> Value:
 
     if index == -1:
         return call.add("Slice", value, dim=dim, start=index)
-    return call.add("Slice", value, dim=dim, start=index, stop=index + 1)
+    stop = index + 1
+    return call.add("Slice", value, dim=dim, start=index, stop=stop)
 
 
 @handles("__getitem__", sharing=Sharing.VIEW)
@@ -270,19 +282,19 @@ def _item(call: TorchCall) -> Value:
 def _indices(index: Any, rank: int) -> list[Any]:
     """The parts of an index, one for each dim that it names; an ellipsis stands for all dims that are left."""
     parts = list(index) if isinstance(index, tuple) else [index]
-    ellipses = [place for place, part in enumerate(parts) if part is Ellipsis]
-    if not ellipses:
-        return parts
-
-    at = ellipses[0]
-    used = sum(1 for part in parts if part is not None and part is not Ellipsis)
-    parts[at : at + 1] = [slice(None)] * (rank - used)
+    for place, part in enumerate(parts):
+        if part is Ellipsis:
+            rest = parts[:place] + parts[place + 1 :]
+            used = sum(1 for other in rest if other is not None)
+            whole = [slice(None)] * (rank - used)
+            return parts[:place] + whole + parts[place + 1 :]
     return parts
 
 
 def _sliced(call: TorchCall, value: Value, dim: int, part: slice) -> Value:
     """A slice of a dim; the value itself where the slice takes all of it."""
-    call.sizes([n for n in (part.start, part.stop, part.step) if n is not None])
+    ends = (part.start, part.stop, part.step)
+    call.sizes([end for end in ends if end is not None])
     if _takes_all(part, value, dim):
         return value
     if isinstance(part.step, RunTimeSize):
@@ -323,25 +335,28 @@ def _from_the_front(call: TorchCall, end: Any, value: Value, dim: int) -> Any:
 
 @handles("expand", "broadcast_to", sharing=Sharing.VIEW)
 def _expand(call: TorchCall) -> Value:
-    value = call.value(call.args[0])
-    return _expanded(call, value, call.sizes(numbers_given(call)))
+    value = call.x
+    sizes = call.sizes(numbers_given(call))
+    return _expanded(call, value, sizes)
 
 
 @handles("expand_as", sharing=Sharing.VIEW)
 def _expand_as(call: TorchCall) -> Value:
-    value = call.value(call.args[0])
+    value = call.x
     (other,) = numbers_given(call)
-    return _expanded(call, value, call.sizes(call.recording.dims(call.value(other))))
+    sizes = call.recording.dims(call.value(other))
+    return _expanded(call, value, call.sizes(sizes))
 
 
 def _expanded(call: TorchCall, value: Value, sizes: tuple[Any, ...]) -> Value:
     """A value expanded to the sizes; the value itself where it has them already."""
-    has_them = len(sizes) == len(value.shape) and all(
-        _is_minus_one(n) or is_size(n, value, dim) for dim, n in enumerate(sizes)
-    )
-    if has_them:
-        return value
-    return call.add("Expand", value, shape=sizes)
+    if len(sizes) != len(value.shape):
+        return call.add("Expand", value, shape=sizes)
+
+    changed = [
+        n for dim, n in enumerate(sizes) if not _is_minus_one(n) and not is_size(n, value, dim)
+    ]
+    return call.add("Expand", value, shape=sizes) if changed else value
 
 
 def _is_minus_one(n: Any) -> bool:
@@ -353,7 +368,7 @@ MAX_COPIES = 256
 
 @handles("repeat", "tile")
 def _repeat(call: TorchCall) -> Value:
-    value = call.value(call.args[0])
+    value = call.x
     times = call.sizes(numbers_given(call))
     if not is_plain(times):
         raise call.refused("as many copies as the input's size gives")
@@ -374,7 +389,8 @@ def _repeat(call: TorchCall) -> Value:
 def _roll(call: TorchCall) -> Value:
     words = call.bound("input shifts dims", dims=None)
     value = call.value(words.input)
-    shifts, dims = as_tuple(words.shifts), as_tuple(words.dims)
+    shifts = as_tuple(words.shifts)
+    dims = as_tuple(words.dims)
     if words.dims is None or not is_plain(shifts):
         raise call.refused("a roll of the flattened tensor, or by the input's size")
 
@@ -409,9 +425,13 @@ def _joined(call: TorchCall, values: Sequence[Value], dim: int) -> Value:
 REDUCTIONS = {"mean": "Mean", "sum": "Sum", "amax": "Amax", "amin": "Amin"}
 
 
+NO_REDUCTION = {"dim": None, "keepdim": False}
+"""The defaults: over all dims."""
+
+
 @handles(*REDUCTIONS)
 def _reduction(call: TorchCall) -> Value:
-    words = call.bound("input dim keepdim", dim=None, keepdim=False)
+    words = call.bound("input dim keepdim", **NO_REDUCTION)
     if words.dim == ():
         words.dim = None
     return _reduced(call, REDUCTIONS[call.name], words.input, words)
@@ -431,7 +451,8 @@ def _reduced(call: TorchCall, op_name: str, x: Any, words: Any) -> Value:
 
 @handles("norm", "linalg_norm", "linalg_vector_norm", "vector_norm")
 def _norm(call: TorchCall) -> Value:
-    words = call.bound("input p dim keepdim", p=2, dim=None, keepdim=False, ord=None)
+    defaults = {"p": 2, "ord": None, **NO_REDUCTION}
+    words = call.bound("input p dim keepdim", **defaults)
     order = words.p if words.ord is None else words.ord
     if order not in (2, 2.0, "fro", None):
         raise call.refused(f"the norm {order!r}")
@@ -450,8 +471,9 @@ def _normalize(call: TorchCall) -> Value:
     squares = call.add("Pointwise", words.input, function="square")
     total = call.add("Sum", squares, dim=words.dim, keepdim=True)
     length = call.add("Pointwise", total, function="sqrt")
-    least = call.add("Hardtanh", length, min_val=float(words.eps), max_val=math.inf)
-    return call.add("Div", words.input, least)
+    eps = float(words.eps)
+    bounded = call.add("Hardtanh", length, min_val=eps, max_val=math.inf)
+    return call.add("Div", words.input, bounded)
 
 
 @handles("max")
@@ -466,7 +488,7 @@ def _min(call: TorchCall) -> Any:
 
 def _extreme(call: TorchCall, reduction: str, merge: str, pair: Any) -> Any:
     """The largest or least: of two tensors, of a whole tensor, or along a dim as a pair with its unknown indices."""
-    words = call.bound("input dim keepdim", dim=None, keepdim=False)
+    words = call.bound("input dim keepdim", **NO_REDUCTION)
     if isinstance(words.dim, torch.Tensor):
         return call.add(merge, words.input, words.dim)
     if words.dim is None:

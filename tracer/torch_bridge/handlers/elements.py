@@ -15,13 +15,33 @@ from tracer.torch_bridge.modules import defaults_of
 # --- one tensor ------------------------------------------------------------------------------------------------------
 
 ACTIVATIONS = {
-    "relu": "ReLU", "relu6": "ReLU6", "leaky_relu": "LeakyReLU", "gelu": "GELU", "silu": "SiLU", "elu": "ELU",
-    "celu": "CELU", "selu": "SELU", "sigmoid": "Sigmoid", "tanh": "Tanh", "hardswish": "Hardswish",
-    "hardsigmoid": "Hardsigmoid", "hardtanh": "Hardtanh", "mish": "Mish", "softplus": "Softplus", "glu": "GLU",
-    "logsigmoid": "LogSigmoid", "log_sigmoid": "LogSigmoid", "softsign": "Softsign", "tanhshrink": "Tanhshrink",
-    "hardshrink": "Hardshrink", "softshrink": "Softshrink", "threshold": "Threshold", "softmax": "Softmax",
-    "log_softmax": "LogSoftmax", "softmin": "Softmin",
-}  # fmt: skip
+    "relu": "ReLU",
+    "relu6": "ReLU6",
+    "leaky_relu": "LeakyReLU",
+    "gelu": "GELU",
+    "silu": "SiLU",
+    "elu": "ELU",
+    "celu": "CELU",
+    "selu": "SELU",
+    "sigmoid": "Sigmoid",
+    "tanh": "Tanh",
+    "hardswish": "Hardswish",
+    "hardsigmoid": "Hardsigmoid",
+    "hardtanh": "Hardtanh",
+    "mish": "Mish",
+    "softplus": "Softplus",
+    "glu": "GLU",
+    "logsigmoid": "LogSigmoid",
+    "log_sigmoid": "LogSigmoid",
+    "softsign": "Softsign",
+    "tanhshrink": "Tanhshrink",
+    "hardshrink": "Hardshrink",
+    "softshrink": "Softshrink",
+    "threshold": "Threshold",
+    "softmax": "Softmax",
+    "log_softmax": "LogSoftmax",
+    "softmin": "Softmin",
+}
 
 SAYS_NOTHING = ("_stacklevel", "dtype")
 """Arguments of activations that change neither the shape nor the operation."""
@@ -31,15 +51,16 @@ SAYS_NOTHING = ("_stacklevel", "dtype")
 def _activation(call: TorchCall) -> Value:
     op_name = ACTIVATIONS[call.registered]
     defaults = defaults_of(op_name)
-    words = call.arguments(" ".join(["input", *defaults]))
+    names = " ".join(["input", *defaults])
+    words = call.arguments(names)
 
     x = words.pop("input")
     call.in_place |= words.pop("inplace", False) is True
-    arguments = {
-        word: value
-        for word, value in words.items()
-        if word not in SAYS_NOTHING and (word not in defaults or value != defaults[word])
-    }
+    arguments = {}
+    for word, value in words.items():
+        is_default = word in defaults and value == defaults[word]
+        if word not in SAYS_NOTHING and not is_default:
+            arguments[word] = value
     return call.add(op_name, x, **arguments)
 
 
@@ -62,9 +83,11 @@ def _clamped(call: TorchCall, names: str) -> Value:
     words = call.bound(names, min=None, max=None)
     least = -math.inf if words.min is None else words.min
     most = math.inf if words.max is None else words.max
-    if not all(isinstance(bound, (int, float)) for bound in (least, most)):
-        raise call.refused(f"{call.name} by tensors")
-    return call.add("Hardtanh", words.input, min_val=float(least), max_val=float(most))
+    for bound in (least, most):
+        if not isinstance(bound, (int, float)):
+            raise call.refused(f"{call.name} by tensors")
+    bounds = {"min_val": float(least), "max_val": float(most)}
+    return call.add("Hardtanh", words.input, **bounds)
 
 
 POINTWISE: dict[str, str] = {
@@ -77,7 +100,8 @@ POINTWISE: dict[str, str] = {
 
 @handles(*POINTWISE)
 def _pointwise(call: TorchCall) -> Value:
-    return call.add("Pointwise", call.args[0], function=POINTWISE[call.registered])
+    function = POINTWISE[call.registered]
+    return call.add("Pointwise", call.x, function=function)
 
 
 POWERS = {2: "square", 0.5: "sqrt", -0.5: "rsqrt", -1: "reciprocal"}
@@ -96,10 +120,23 @@ def _power(call: TorchCall) -> Value:
 # --- arithmetic ------------------------------------------------------------------------------------------------------
 
 MERGES = {
-    "add": "Add", "__add__": "Add", "__radd__": "Add", "sub": "Sub", "__sub__": "Sub", "subtract": "Sub",
-    "mul": "Mul", "__mul__": "Mul", "__rmul__": "Mul", "multiply": "Mul", "div": "Div", "__truediv__": "Div",
-    "divide": "Div", "true_divide": "Div", "maximum": "Maximum", "minimum": "Minimum",
-}  # fmt: skip
+    "add": "Add",
+    "__add__": "Add",
+    "__radd__": "Add",
+    "sub": "Sub",
+    "__sub__": "Sub",
+    "subtract": "Sub",
+    "mul": "Mul",
+    "__mul__": "Mul",
+    "__rmul__": "Mul",
+    "multiply": "Mul",
+    "div": "Div",
+    "__truediv__": "Div",
+    "divide": "Div",
+    "true_divide": "Div",
+    "maximum": "Maximum",
+    "minimum": "Minimum",
+}
 
 
 @handles(*MERGES)
@@ -111,8 +148,10 @@ def _merge(call: TorchCall) -> Value:
     op_name = MERGES[call.registered]
     a = words.input
     b = words.other
-    number = None if call.tensors.value(b) is not None else number_of(b)
 
+    # What depends on the input is no number, whatever its shape.
+    depends = b in call.tensors.values
+    number = None if depends else number_of(b)
     if number is not None:
         return _with_number(call, op_name, a, number)
     if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
@@ -143,7 +182,8 @@ def _reversed_difference(call: TorchCall) -> Value:
     number = number_of(words.other)
     if number is None:
         return call.add("Sub", words.other, words.input)
-    return call.add("Scale", words.input, factor=-1.0, offset=float(number))
+    offset = float(number)
+    return call.add("Scale", words.input, factor=-1.0, offset=offset)
 
 
 @handles("__rtruediv__", "__rdiv__")
@@ -187,9 +227,8 @@ def _padded(
     value = call.value(tensor)
     rank = len(value.shape)
     dim %= rank
-    fit = len(zeros) == rank and all(
-        other == dim or is_size(n, value, other) for other, n in enumerate(zeros)
-    )
+    others = [other for other in range(rank) if other != dim]
+    fit = len(zeros) == rank and all(is_size(zeros[d], value, d) for d in others)
     if not fit:
         raise call.refused("zeros are joined that are not of the other tensor's size")
 

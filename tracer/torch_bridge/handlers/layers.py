@@ -37,7 +37,10 @@ def _window(call: TorchCall) -> Value:
         raise call.refused(f"{call.name} with return_indices; use its module")
 
     # torch writes "as the kernel" as an empty stride.
-    given = {word: _known(call, value) for word, value in words.items() if value != ()}
+    given = {}
+    for word, value in words.items():
+        if value != ():
+            given[word] = _known(call, value)
     unlike = _unlike(defaults_of(op_name), given)
     return call.add(op_name, x, **unlike)
 
@@ -51,13 +54,13 @@ def _known(call: TorchCall, value: Any) -> Any:
 
 def _unlike(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments that are not the defaults; 1 is not True."""
-    return {
-        word: value
-        for word, value in given.items()
-        if word not in defaults
-        or type(value) is not type(defaults[word])
-        or value != defaults[word]
-    }
+    found = {}
+    for word, value in given.items():
+        default = defaults.get(word)
+        is_default = type(value) is type(default) and value == default
+        if word not in defaults or not is_default:
+            found[word] = value
+    return found
 
 
 # --- layers with weights ---------------------------------------------------------------------------------------------
@@ -66,8 +69,8 @@ def _unlike(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, 
 @handles("conv1d", "conv2d", "conv3d")
 def _convolution(call: TorchCall) -> Value:
     words = _words_of_convolution(call, "input weight bias stride padding dilation groups")
-    into, out_of = words.weight.shape[1] * words.groups, words.weight.shape[0]
-    return _convolved(call, "Conv", words, into, out_of)
+    out_of, into, *_ = words.weight.shape
+    return _convolved(call, "Conv", words, into * words.groups, out_of)
 
 
 @handles("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
@@ -75,11 +78,17 @@ def _transposed_convolution(call: TorchCall) -> Value:
     words = _words_of_convolution(
         call, "input weight bias stride padding output_padding groups dilation"
     )
-    into, out_of = words.weight.shape[0], words.weight.shape[1] * words.groups
-    return _convolved(call, "ConvTranspose", words, into, out_of)
+    into, out_of, *_ = words.weight.shape
+    return _convolved(call, "ConvTranspose", words, into, out_of * words.groups)
 
 
-SLIDING = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
+SLIDING = {
+    "stride": 1,
+    "padding": 0,
+    "output_padding": 0,
+    "dilation": 1,
+    "groups": 1,
+}
 """How a kernel slides by default."""
 
 
@@ -109,7 +118,8 @@ def _convolved(call: TorchCall, name: str, words: Any, into: int, out_of: int) -
         arguments["bias"] = False
 
     axes = words.weight.dim() - 2
-    return call.add(f"{name}{axes}d", words.input, owner=_weights(words), **arguments)
+    owner = _weights(words)
+    return call.add(f"{name}{axes}d", words.input, owner=owner, **arguments)
 
 
 @handles("linear")
@@ -145,7 +155,10 @@ STATISTICS = "input running_mean running_var weight bias"
 EPS = 1e-5
 """torch's, for all norms but RMSNorm."""
 
-NORM = {"running_mean": None, "running_var": None, "weight": None, "bias": None, "eps": EPS}
+AFFINE = {"weight": None, "bias": None, "eps": EPS}
+"""A norm without weights."""
+
+NORM = {"running_mean": None, "running_var": None, **AFFINE}
 
 
 @handles("batch_norm")
@@ -187,7 +200,7 @@ def _channel_norm(call: TorchCall, name: str, words: Any, arguments: dict[str, A
 
 @handles("group_norm")
 def _group_norm(call: TorchCall) -> Value:
-    words = call.bound("input num_groups weight bias eps", weight=None, bias=None, eps=EPS)
+    words = call.bound("input num_groups weight bias eps", **AFFINE)
     arguments = {"num_groups": words.num_groups, **_eps(words)}
     if words.weight is None:
         arguments["affine"] = False
@@ -196,7 +209,7 @@ def _group_norm(call: TorchCall) -> Value:
 
 @handles("layer_norm")
 def _layer_norm(call: TorchCall) -> Value:
-    words = call.bound("input normalized_shape weight bias eps", weight=None, bias=None, eps=EPS)
+    words = call.bound("input normalized_shape weight bias eps", **AFFINE)
     arguments = {**_trailing_dims(call, words), **_eps(words)}
     if words.weight is None:
         arguments["elementwise_affine"] = False
@@ -213,7 +226,8 @@ def _rms_norm(call: TorchCall) -> Value:
         arguments["eps"] = words.eps
     if words.weight is None:
         arguments["elementwise_affine"] = False
-    return call.add("RMSNorm", words.input, owner={"weight": words.weight}, **arguments)
+    owner = {"weight": words.weight}
+    return call.add("RMSNorm", words.input, owner=owner, **arguments)
 
 
 def _eps(words: Any) -> dict[str, Any]:
@@ -225,12 +239,15 @@ def _trailing_dims(call: TorchCall, words: Any) -> dict[str, Any]:
     shape = call.sizes(words.normalized_shape)
     if not is_plain(shape):
         raise call.refused("a normalized_shape that is computed from the input's size")
-    return {"normalized_shape": shape[0] if len(shape) == 1 else shape}
+    if len(shape) == 1:
+        return {"normalized_shape": shape[0]}
+    return {"normalized_shape": shape}
 
 
 # --- resizing and padding --------------------------------------------------------------------------------------------
 
 RESIZE = "input size scale_factor mode align_corners recompute_scale_factor antialias"
+NO_SIZE = {"size": None, "scale_factor": None}
 RESIZE_DEFAULTS = {
     "mode": "nearest",
     "align_corners": None,
@@ -241,13 +258,13 @@ RESIZE_DEFAULTS = {
 
 @handles("interpolate", "upsample", "upsample_nearest")
 def _interpolate(call: TorchCall) -> Value:
-    words = call.bound(RESIZE, size=None, scale_factor=None, **RESIZE_DEFAULTS)
+    words = call.bound(RESIZE, **NO_SIZE, **RESIZE_DEFAULTS)
     return _resized(call, words)
 
 
 @handles("upsample_bilinear")
 def _upsample_bilinear(call: TorchCall) -> Value:
-    words = call.bound(RESIZE, size=None, scale_factor=None, **RESIZE_DEFAULTS)
+    words = call.bound(RESIZE, **NO_SIZE, **RESIZE_DEFAULTS)
     words.mode = "bilinear"
     words.align_corners = True
     return _resized(call, words)
@@ -256,8 +273,9 @@ def _upsample_bilinear(call: TorchCall) -> Value:
 def _resized(call: TorchCall, words: Any) -> Value:
     value = call.value(words.input)
     arguments: dict[str, Any] = {}
+    axes = len(value.shape) - 2
     if words.size is not None:
-        arguments["size"] = _wanted_size(call, words.size, axes=len(value.shape) - 2)
+        arguments["size"] = _wanted_size(call, words.size, axes)
     if words.scale_factor is not None:
         arguments["scale_factor"] = _known(call, words.scale_factor)
 
@@ -271,7 +289,9 @@ def _resized(call: TorchCall, words: Any) -> Value:
 def _wanted_size(call: TorchCall, size: Any, axes: int) -> Any:
     """The size to resize to: a number, one for each axis, or the node that has it."""
     sizes = call.sizes(size)
-    wanted = call.recording.target(sizes * axes if len(sizes) == 1 else sizes, 2)
+    if len(sizes) == 1:
+        sizes *= axes
+    wanted = call.recording.target(sizes, 2)
     if isinstance(wanted, Value) or not isinstance(wanted, tuple):
         return wanted
     return _compact(wanted)

@@ -36,7 +36,8 @@ def _added_merge(call: TorchCall, op_name: str) -> Value:
     """A tensor plus the scaled product or quotient of two others."""
     words = call.bound("input tensor1 tensor2 value", value=1)
     joined = call.add(op_name, words.tensor1, words.tensor2)
-    return call.add("Add", words.input, _scaled(call, joined, words.value))
+    scaled = _scaled(call, joined, words.value)
+    return call.add("Add", words.input, scaled)
 
 
 @handles("addmm")
@@ -57,7 +58,8 @@ def _added_product(call: TorchCall, words: Any, left: Any, right: Any) -> Any:
     scaled = _scaled(call, product, words.alpha)
     if words.beta == 0:
         return scaled
-    return call.add("Add", _scaled(call, words.input, words.beta), scaled)
+    added = _scaled(call, words.input, words.beta)
+    return call.add("Add", added, scaled)
 
 
 @handles("addbmm")
@@ -92,7 +94,8 @@ def _attention(call: TorchCall) -> Value:
         features = call.value(words.query).shape[-1]
         scale = 1 / math.sqrt(features)
 
-    scaled = call.add("Scale", words.query, factor=float(scale))
+    factor = float(scale)
+    scaled = call.add("Scale", words.query, factor=factor)
     turned = call.add("Transpose", words.key, dim0=-2, dim1=-1)
     logits = call.add("MatMul", scaled, turned)
     if mask is not None:
@@ -115,37 +118,40 @@ class Lettered(NamedTuple):
 @handles("einsum")
 def _einsum(call: TorchCall) -> Value:
     equation, *operands = call.args
-    is_list = len(operands) == 1 and isinstance(operands[0], (list, tuple))
-    tensors = list(operands[0]) if is_list else operands
-    terms, output = _terms_of(call, equation, len(tensors))
+    if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
+        operands = list(operands[0])
+    letters, output = _letters_of(call, equation, len(operands))
+    values = [call.value(operand) for operand in operands]
 
     # What only one term has and the output hasn't is summed first.
-    values = [call.value(tensor) for tensor in tensors]
-    terms_with_values = [
-        _without(call, Lettered(value, term), keep=output + "".join(terms[:i] + terms[i + 1 :]))
-        for i, (value, term) in enumerate(zip(values, terms))
-    ]
-    return _joined(call, terms_with_values, output)
+    terms = []
+    for i, value in enumerate(values):
+        others = letters[:i] + letters[i + 1 :]
+        term = Lettered(value, letters[i])
+        terms.append(_summed(call, term, keep="".join([output, *others])))
+    return _joined(call, terms, output)
 
 
-def _terms_of(call: TorchCall, equation: str, count: int) -> tuple[list[str], str]:
+def _letters_of(call: TorchCall, equation: str, count: int) -> tuple[list[str], str]:
     """The letters of each of ``count`` inputs, and those of the output."""
     inputs, arrow, output = equation.replace(" ", "").partition("->")
     terms = inputs.split(",")
     if not arrow or "." in equation or len(terms) != count or len(terms) > 2:
         raise call.refused(f"einsum of {equation!r}")
-    if any(len(set(term)) < len(term) for term in [*terms, output]):
-        raise call.refused(f"einsum of {equation!r}: a letter stands twice in one term")
+    for term in (*terms, output):
+        if len(set(term)) < len(term):
+            raise call.refused(f"einsum of {equation!r}: a letter stands twice in one term")
     return terms, output
 
 
-def _without(call: TorchCall, term: Lettered, keep: str) -> Lettered:
+def _summed(call: TorchCall, term: Lettered, keep: str) -> Lettered:
     """A term, summed over the dims whose letters are not kept."""
-    alone = tuple(dim for dim, letter in enumerate(term.letters) if letter not in keep)
+    kept, alone = _apart(term.letters, keep)
     if not alone:
         return term
-    summed = call.add("Sum", term.value, dim=alone)
-    return Lettered(summed, "".join(letter for letter in term.letters if letter in keep))
+    dims = tuple(map(term.letters.index, alone))
+    summed = call.add("Sum", term.value, dim=dims)
+    return Lettered(summed, kept)
 
 
 def _joined(call: TorchCall, terms: Sequence[Lettered], output: str) -> Value:
@@ -170,7 +176,8 @@ def _contracted(call: TorchCall, a: Lettered, b: Lettered, output: str) -> Value
     batch, summed = _apart(shared, output)
     _, columns = _apart(b.letters, a.letters)
 
-    sizes = {**_sizes_by_letter(call, a), **_sizes_by_letter(call, b)}
+    sizes = _sizes_by_letter(call, a)
+    sizes.update(_sizes_by_letter(call, b))
     left = _as_matrices(call, a, (batch, rows, summed), sizes)
     right = _as_matrices(call, b, (batch, summed, columns), sizes)
     made = call.add("MatMul", left, right)
@@ -178,7 +185,8 @@ def _contracted(call: TorchCall, a: Lettered, b: Lettered, output: str) -> Value
     if not len(rows) == len(columns) == 1:
         shape = tuple(sizes[letter] for letter in batch + rows + columns)
         made = call.add("Reshape", made, shape=shape)
-    return _ordered(call, Lettered(made, batch + rows + columns), output)
+    product = Lettered(made, batch + rows + columns)
+    return _ordered(call, product, output)
 
 
 def _as_matrices(
@@ -191,8 +199,8 @@ def _as_matrices(
         return ordered
 
     matrix = [math.prod(sizes[letter] for letter in side) for side in sides]
-    shape = (*(sizes[letter] for letter in batch), *matrix)
-    return call.add("Reshape", ordered, shape=shape)
+    outer = [sizes[letter] for letter in batch]
+    return call.add("Reshape", ordered, shape=(*outer, *matrix))
 
 
 def _apart(letters: str, others: str) -> tuple[str, str]:
@@ -203,4 +211,5 @@ def _apart(letters: str, others: str) -> tuple[str, str]:
 
 
 def _sizes_by_letter(call: TorchCall, term: Lettered) -> dict[str, Any]:
-    return dict(zip(term.letters, call.recording.dims(term.value)))
+    sizes = call.recording.dims(term.value)
+    return dict(zip(term.letters, sizes))

@@ -29,7 +29,8 @@ class RunTimeShape(tuple[Any, ...]):
 
 @handles(".shape")
 def _shape(call: TorchCall) -> Any:
-    return RunTimeShape(call.recording.dims(call.known(call.args[0])))
+    value = call.known(call.first)
+    return RunTimeShape(call.recording.dims(value))
 
 
 @handles("size")
@@ -44,35 +45,70 @@ def _size(call: TorchCall) -> Any:
 
 @handles("dim", "ndimension", ".ndim")
 def _rank(call: TorchCall) -> int:
-    return len(call.known(call.args[0]).shape)
+    value = call.known(call.first)
+    return len(value.shape)
 
 
 @handles("numel", "nelement")
 def _numel(call: TorchCall) -> Any:
-    return math.prod(call.recording.dims(call.value(call.args[0])))
+    return math.prod(call.recording.dims(call.x))
 
 
 @handles("__len__")
 def _length(call: TorchCall) -> int:
-    return call.value(call.args[0]).shape[0]
+    return call.x.shape[0]
 
 
-VALUES = (
-    "__bool__", "item", "tolist", "numpy", "__float__", "__int__", "__index__", "__array__", "nonzero", "equal",
-    "allclose", "__contains__", "is_nonzero",
-)  # fmt: skip
+VALUES = [
+    "__bool__",
+    "item",
+    "tolist",
+    "numpy",
+    "__float__",
+    "__int__",
+    "__index__",
+    "__array__",
+    "nonzero",
+    "equal",
+    "allclose",
+    "__contains__",
+    "is_nonzero",
+]
 """Functions that take a tensor's values out of torch."""
 
-COMPUTED_VALUES = (
-    "gt", "lt", "ge", "le", "eq", "ne", "isnan", "isinf", "isfinite", "any", "all", "logical_not", "logical_and",
-    "logical_or", "argmax", "argmin",
-)  # fmt: skip
+COMPUTED_VALUES = [
+    "gt",
+    "lt",
+    "ge",
+    "le",
+    "eq",
+    "ne",
+    "isnan",
+    "isinf",
+    "isfinite",
+    "any",
+    "all",
+    "logical_not",
+    "logical_and",
+    "logical_or",
+    "argmax",
+    "argmin",
+]
 """Functions whose results no step gives; a program may make them without using them."""
 
-MADE_LIKE_OTHERS = (
-    "zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "new_zeros", "new_ones",
-    "new_empty", "new_full", "new_tensor",
-)  # fmt: skip
+MADE_LIKE_OTHERS = [
+    "zeros_like",
+    "ones_like",
+    "empty_like",
+    "full_like",
+    "rand_like",
+    "randn_like",
+    "new_zeros",
+    "new_ones",
+    "new_empty",
+    "new_full",
+    "new_tensor",
+]
 """Functions that make a tensor of another one's size or kind."""
 
 
@@ -83,24 +119,38 @@ def _values(call: TorchCall) -> Any:
 
 @handles(*COMPUTED_VALUES, *MADE_LIKE_OTHERS)
 def _fresh(call: TorchCall) -> Any:
-    return call.tensors.unknown(call.value(call.args[0]).shape)
+    shape = call.x.shape
+    return call.tensors.unknown(shape)
 
 
 # --- what changes nothing --------------------------------------------------------------------------------------------
 
 COPIES = ("clone", "cuda", "half", "double", "bfloat16", "checkpoint")
-SAME_TENSORS = (
-    "contiguous", "detach", "float", "to", "type_as", "cpu", ".data", "alias", "requires_grad",
-)  # fmt: skip
-DROPOUTS = (
-    "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_dropout", "feature_alpha_dropout",
-)  # fmt: skip
+SAME_TENSORS = [
+    "contiguous",
+    "detach",
+    "float",
+    "to",
+    "type_as",
+    "cpu",
+    ".data",
+    "alias",
+    "requires_grad",
+]
+DROPOUTS = [
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
+    "alpha_dropout",
+    "feature_dropout",
+    "feature_alpha_dropout",
+]
 
 
 @handles(*COPIES)
 @handles(*SAME_TENSORS, sharing=Sharing.WHOLE)
 def _kept(call: TorchCall) -> Value:
-    return call.value(call.args[0])
+    return call.x
 
 
 @handles("dropout", sharing=Sharing.WHOLE)
