@@ -1,4 +1,4 @@
-"""What the tool says about a config, and where.
+"""Findings about a config: a code, a sentence, the place, the node, and what can be done.
 
 Everything that finds a fault makes a :class:`Diagnostic`; nothing here prints, formats or exits.
 Lines and columns are 1-based; the end of a span is exclusive.
@@ -14,7 +14,7 @@ Severity = Literal["error", "warning"]
 
 
 LONGEST = 400
-"""Characters of a message or hint as it is printed: it may quote what a config says."""
+"""Characters of a message or hint as it is printed: it may quote a config."""
 
 
 def shortened(text: str, most: int = LONGEST) -> str:

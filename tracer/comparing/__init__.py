@@ -1,1 +1,1 @@
-"""What differs between two networks."""
+"""The differences of two networks."""

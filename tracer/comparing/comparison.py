@@ -1,6 +1,6 @@
-"""What differs between two networks: nodes, costs, sizes that work, findings. It reads and prints nothing.
+"""The differences of two networks: nodes, costs, sizes that work, findings. It reads and prints nothing.
 
-:mod:`tracer.comparing.matching` says which nodes are the same.
+:mod:`tracer.comparing.matching` finds the nodes that are the same.
 ``compare(a, b)`` and ``compare(b, a)`` give the same answer, mirrored.
 """
 
@@ -76,7 +76,7 @@ class Side(msgspec.Struct, frozen=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """What differs between two networks, the old one and the new one."""
+    """The differences of two networks, the old one and the new one."""
 
     a: Side
     b: Side
@@ -89,7 +89,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     changed: list[NodeChange] = []
     params: list[Difference] = []
     symbols: list[Difference] = []
-    """The symbols of the inputs, with what ``sizes`` says of each."""
+    """The symbols of the inputs, with their promises under ``sizes``."""
     outputs: list[Difference] = []
     autos: list[Difference] = []
     """Planned values, by ``node.argument``."""
@@ -103,7 +103,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def differs(self) -> bool:
-        """Anything but the paths and names of the two."""
+        """Anything but their paths and names differs."""
         if self.a.loaded != self.b.loaded or any(t.old != t.new for t in self.totals):
             return True
 
@@ -132,21 +132,28 @@ class _Sets(NamedTuple):
 
 
 def compare(a: Net, b: Net) -> Comparison:
-    """What differs between two networks, each traced at its declared sizes."""
+    """The differences of two networks, each traced at its declared sizes.
+
+    >>> import tracer
+    >>> a, b = (tracer.loads(f"input: [1, 3, 8, 8]\\nlayers: {{{name}: ReLU}}") for name in ("act", "relu"))
+    >>> [(change.old_name, change.name) for change in compare(a, b).renamed]
+    [('act', 'relu')]
+    """
     return compared(Given(a.network.path, a, judge(a)), Given(b.network.path, b, judge(b)))
 
 
 def compared(a: Given, b: Given) -> Comparison:
-    """What differs, as far as both go: of a network that could not be loaded only its findings are compared."""
+    """The differences as far as both go: of a network that could not be loaded only its findings are compared."""
     if a.net is not None and b.net is not None:
         return _both_compared(a, a.net, b, b.net)
 
-    gone, found = _finding_differences(a.findings, b.findings, {})
+    # Of a config that does not load, nodes and their new names are not known.
+    gone, found = _finding_differences(a.findings, b.findings, None)
     return Comparison(a=_side(a), b=_side(b), totals=_totals(a.net, b.net), gone=gone, found=found)
 
 
 def _both_compared(a: Given, old: Net, b: Given, new: Net) -> Comparison:
-    """What differs between two networks that were loaded."""
+    """The differences of two networks that were loaded."""
     nodes = matched(old.trace(), new.trace())
     names = nodes.names
     changed = [pair for pair in nodes.pairs if pair.differences]
@@ -248,7 +255,7 @@ def _params(net: Net) -> dict[str, Any]:
 
 
 def _symbols(net: Net) -> dict[str, Any]:
-    """What ``sizes`` says of each symbol; None where it says nothing."""
+    """The promise of each symbol under ``sizes``; None where there is none."""
     return {symbol: _promise(net.network.sizes.get(symbol)) for symbol in net.symbols}
 
 
@@ -352,7 +359,7 @@ def _without(sizes: SizeSet | None, others: SizeSet | None) -> SizeSet | None:
 
 
 def _ties(old: WorkingSizes, new: WorkingSizes) -> list[Difference]:
-    """What ties symbols together in one network only."""
+    """The constraints that tie symbols together in one network only."""
     was, now = [
         {tie.constraint: " and ".join(tie.symbols) for tie in sizes.couplings}
         for sizes in (old, new)
@@ -370,15 +377,16 @@ def _ties(old: WorkingSizes, new: WorkingSizes) -> list[Difference]:
 
 
 def _finding_differences(
-    old: Sequence[Diagnostic], new: Sequence[Diagnostic], names: Mapping[str, str]
+    old: Sequence[Diagnostic], new: Sequence[Diagnostic], names: Mapping[str, str] | None
 ) -> tuple[list[Diagnostic], list[Diagnostic]]:
     """The findings that only the old network has, and those that only the new one has.
 
     A finding about a node is told apart by its code and node: its numbers, and the names of other
-    nodes in its words, may change.
+    nodes in its words, may change. Without ``names`` every finding is told apart by its message.
     """
     gone, found = [], []
-    was, now = _by_subject(old, names), _by_subject(new, {})
+    was = _by_subject(old, names)
+    now = _by_subject(new, None if names is None else {})
     for subject in dict.fromkeys((*was, *now)):
         mine, yours = was.get(subject, []), now.get(subject, [])
         alike = Counter(d.message for d in mine) & Counter(d.message for d in yours)
@@ -394,16 +402,16 @@ def _finding_differences(
 
 
 Subject = tuple[str, str | None, str | None]
-"""What tells findings apart: the code and the node, or the code and the message where they are about no node."""
+"""Findings are told apart by this: the code and the node, or the code and the message where they are about no node."""
 
 
 def _by_subject(
-    findings: Iterable[Diagnostic], names: Mapping[str, str]
+    findings: Iterable[Diagnostic], names: Mapping[str, str] | None
 ) -> dict[Subject, list[Diagnostic]]:
     """Findings by what they are about, nodes under their new names."""
     found: dict[Subject, list[Diagnostic]] = {}
     for d in findings:
-        if d.node is None:
+        if d.node is None or names is None:
             subject: Subject = (d.code, None, d.message)
         else:
             subject = (d.code, names.get(d.node, d.node), None)

@@ -164,7 +164,7 @@ class _Described:
         self.sources = [*self.state.inputs, *self.operands.values()]
 
     def changes(self, other: _Described, names: Mapping[str, str]) -> list[Difference]:
-        """What differs from the node that it has become."""
+        """The differences from the node that it has become."""
         a, b = self.state, other.state
         found = [
             *_compared("operation", a.operation, b.operation),
@@ -188,7 +188,7 @@ def _compared(what: str, old: Any, new: Any, *, always: bool = False) -> list[Di
 
 
 def is_same(old: Any, new: Any) -> bool:
-    """Whether two values would be written alike: 1, 1.0 and true are three."""
+    """Two values would be written alike: 1, 1.0 and true are three."""
     return old is new or repr(old) == repr(new)
 
 
@@ -204,7 +204,7 @@ def _recorded(op: Op | None) -> dict[str, Any]:
 
 
 def _written(node: Node) -> dict[str, Any]:
-    """What a declaration writes that its record does not hold: autos, dims over symbols, nodes, what is expected."""
+    """A declaration's texts that its record does not hold: autos, dims over symbols, nodes, expectations."""
     found: dict[str, Any] = {}
     for unknown in node.unknowns:
         text = "auto" if unknown.least is None else f"auto({unknown.least}..{unknown.largest})"
@@ -224,7 +224,7 @@ def _written(node: Node) -> dict[str, Any]:
 
 
 def declared_dims(dims: DimPattern | tuple[DimPattern, ...], free: str | None = "_") -> Any:
-    """Dims as they are declared: numbers, symbols, expressions as texts; ``free`` stands for None."""
+    """Dims as they are declared: numbers, symbols, expressions as texts; ``free`` is written for None."""
     if isinstance(dims, tuple):
         return [declared_dims(dim, free) for dim in dims]
     return free if dims is None else dims.text if isinstance(dims, Expression) else dims

@@ -1,4 +1,4 @@
-"""Where the boxes of a picture stand and how its arrows run; no two boxes overlap.
+"""Places the boxes of a picture and routes its arrows; no two boxes overlap.
 
 A network that goes down to one coarsest resolution and comes up again is drawn as a U; any other in layers.
 """

@@ -1,4 +1,4 @@
-"""What a picture shows: a box for each node or folded block, and an arrow for each map that one hands to another.
+"""A picture as records: a box for each node or folded block, an arrow for each map that one hands to another.
 
 Sizes, positions and formats are others' business: :mod:`tracer.drawing.layout` places the boxes.
 """
@@ -22,7 +22,7 @@ from tracer.shapes.trace import Trace
 NOT_EVERY_SIZE = "T305"
 
 Kind = Literal["input", "down", "up", "merge", "level"]
-"""What a box does to its map: takes it in, makes it coarser or finer, joins several, or keeps its resolution."""
+"""The effect of a box on its map: takes it in, makes it coarser or finer, joins several, or keeps its resolution."""
 
 
 class Box(msgspec.Struct, frozen=True):
@@ -44,7 +44,7 @@ class Box(msgspec.Struct, frozen=True):
 
     @property
     def wrong(self) -> bool:
-        """Whether an error is its own."""
+        """It has an error of its own."""
         return any(d.severity == "error" for d in self.problems)
 
 
@@ -62,7 +62,7 @@ class Arrow(msgspec.Struct, frozen=True):
     """The argument that takes the map's size or indices; None where the map itself is read."""
     shape: tuple[int, ...] | None
     wrong: bool
-    """Whether it is an input of a node that refuses its inputs' sizes."""
+    """It is an input of a node that refuses its inputs' sizes."""
 
 
 class Picture(msgspec.Struct, frozen=True):
@@ -158,7 +158,7 @@ def _stride(own: Grids | None) -> Fraction | None:
 
 
 def _kind(nodes: list[Node], strides: Sequence[Fraction | None]) -> Kind:
-    """What a box does to its map, by the stride that comes in first and the one that goes out."""
+    """The effect of a box on its map, by the stride that comes in first and the one that goes out."""
     first, last = nodes[0], nodes[-1]
     if first.is_input:
         return "input"

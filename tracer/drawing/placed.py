@@ -20,7 +20,7 @@ WIDEST, NARROWEST = 240, 132
 
 
 class Rectangle(NamedTuple):
-    """Where a box is drawn."""
+    """The place of a box."""
 
     x: int
     y: int

@@ -16,7 +16,7 @@ from tracer.drawing.placed import CHANNEL, GAP, Layout, Rectangle, Route, extent
 LEFT, BETWEEN, RIGHT, BOTTOM = range(4)
 
 Side = tuple[int, Fraction]
-"""On which side of the U a box stands, and its stride."""
+"""The side of the U that a box is on, and its stride."""
 
 LANE = 6
 """Between arrows that turn in one channel."""
@@ -139,7 +139,7 @@ def widest(rows: Rows) -> int:
 
 
 class _Columns(NamedTuple):
-    """Where the columns of boxes are, and how far apart columns and rows are, in pixels."""
+    """The columns of boxes, and the distances of columns and rows, in pixels."""
 
     between: int
     """The left edge of the columns between the sides."""
@@ -213,7 +213,7 @@ def _spots(picture: Picture, band: _Band, columns: _Columns) -> Iterator[tuple[i
         for row, box in enumerate(boxes, height - len(boxes)):
             yield box, columns.between + column * width, row
 
-    # The bottom stands in the middle between the sides.
+    # The bottom is in the middle between the sides.
     room = columns.right - columns.between
     for row, boxes in enumerate(band.bottom, height):
         start = columns.between + (room - len(boxes) * width) // 2
@@ -338,7 +338,7 @@ def _in_column(places: Sequence[Rectangle], ends: _Ends, lanes: dict[int, int]) 
 def _across(
     places: Sequence[Rectangle], a: Rectangle, b: Rectangle, lanes: dict[int, int]
 ) -> Route:
-    """From a box to one further right: level where nothing stands between, else above what does."""
+    """From a box to one further right: level where nothing is between, else above what is."""
     ay, by = a.middle[1], b.middle[1]
     turn = b.x - CHANNEL // 4 - _lane(lanes, b.x)
     if _free(places, (a.right, ay), (turn, ay), (a, b)):

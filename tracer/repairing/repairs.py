@@ -1,4 +1,4 @@
-"""What would make a network close, each repair tried on the config's text before it is offered.
+"""Finds changes that make a network close, each tried on the config's text before it is offered.
 
 A repair is a few edits. The edited text is loaded and traced again: only what then closes is offered, with what it
 does to parameters, MACs, outputs and the sizes that work. Repairs are ranked by how little they change.
@@ -37,10 +37,10 @@ ROUNDS = 16
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """What a repair does."""
+    """The effect of a repair."""
 
     values: int
-    """How many values of the config it changes."""
+    """The number of values of the config that it changes."""
     nodes: list[str]
     """The nodes that it changes: more than values where a block or an alias is shared."""
     params: int
@@ -152,7 +152,7 @@ class _Finder:
         )
 
     def _changes(self, edits: list[Edit], net: Net) -> Changes:
-        """What the edits do; ``net`` is the network that they give."""
+        """The effect of the edits; ``net`` is the network that they give."""
         trace = net.trace()
         before, after = self.cost, total(costs(trace))
         outputs = {name: list(y) for name, y in trace.outputs.items() if y is not None}
@@ -274,7 +274,7 @@ class _Finder:
                 yield f"output_size of {_named(found)}, taken from the skip at run time", found
 
     def _name_for(self, wanted: Node, reader: Node) -> str | None:
-        """What a node is called where another one stands; None where no name reaches it."""
+        """The name of a node as another one can write it; None where no name reaches it."""
         prefix = ""
         if reader.uses:
             prefix = reader.name.removesuffix(reader.declaration.name)
@@ -363,7 +363,7 @@ class _Finder:
         return smaller, larger
 
     def _paths_of_fixed_dims(self) -> dict[str, Path]:
-        """Where each dim of the inputs is written, by the symbol that stands for it when every dim is open."""
+        """The place of each dim of the inputs in the document, by its symbol when every dim is open."""
         inputs = [node for node in self.network.nodes if node.is_input]
         is_single = len(inputs) == 1 and inputs[0].name == "input"
         paths: dict[str, Path] = {}
@@ -406,7 +406,7 @@ class _Opened(NamedTuple):
 
     @property
     def path(self) -> Path:
-        """Where it is written."""
+        """Its place in the document."""
         return (*path_of_argument(self.node), self.field)
 
 
@@ -485,7 +485,7 @@ def _dotted(edit: Edit) -> str:
 
 
 class Plan:
-    """What :func:`tracer.plan` answers: values for every ``auto``, or why there are none and what would help."""
+    """The answer of :func:`tracer.plan`: values for every ``auto``, or why there are none and what would help."""
 
     def __init__(self, net: Net, solution: Solution, diagnostics: list[Diagnostic]) -> None:
         self.net = net
@@ -506,7 +506,7 @@ class Plan:
 
     @cached_property
     def repairs(self) -> list[Repair]:
-        """What would make the network close, the least change first; each was loaded and traced again."""
+        """The repairs that make the network close, the least change first; each was loaded and traced again."""
         return [] if self.feasible else repairs(self.net)
 
     def written(self) -> Written:

@@ -1,6 +1,6 @@
 """A plan as edits of the config's text.
 
-Each value is written where its ``auto`` stands, as far out as it comes from. Nothing is trusted: an edited text is
+Each value is written in place of its ``auto``, as far out as it comes from. Nothing is trusted: an edited text is
 loaded again, and has to be the network that was planned.
 """
 
@@ -33,7 +33,7 @@ class Written(NamedTuple):
 
 
 def path_of(node: Node, place: Declaration) -> Path:
-    """Where a declaration stands in the document: the node's own, or that of a block use around it."""
+    """The place of a declaration in the document: the node's own, or that of a block use around it."""
     chain = [*node.uses, node.declaration]
     position = next(i for i, declaration in enumerate(chain) if declaration is place)
     if position == 0:
@@ -159,7 +159,7 @@ def _refuse_other_network(again: Net, network: Network, ops: Ops) -> None:
 
 
 def _same(a: Op | None, b: Op | None) -> bool:
-    """Whether two operations are the same, an int standing for one value per axis."""
+    """Two operations are the same, an int being one value for every axis."""
     if a is None or b is None or type(a) is not type(b):
         return a is b
     for field in a.__struct_fields__:

@@ -19,7 +19,7 @@ class Judged(NamedTuple):
 
 
 def judged(load: Callable[[], Net]) -> Judged:
-    """What ``load`` gives, with everything wrong with it; where it raises TracerError, that error's findings."""
+    """The network that ``load`` gives and its findings; where it raises TracerError, that error's findings."""
     try:
         net = load()
     except TracerError as error:
@@ -33,7 +33,7 @@ def judge(net: Net) -> list[Diagnostic]:
     trace = net.trace()
     found = [*network.diagnostics, *trace.diagnostics]
 
-    # Of a network that fails at its first sizes, other sizes say nothing more.
+    # A network that fails at its first sizes is not tried at others.
     if not trace.diagnostics and any(map(is_set, network.sizes.values())):
         from tracer.rules.every_size import not_every_size
 

@@ -16,7 +16,7 @@ from tracer.rules.rule import rule
 from tracer.shapes.trace import Trace
 
 Finding = Callable[[Trace], Iterator[Diagnostic]]
-"""What a design rule is: it looks at a traced network and yields its warnings."""
+"""A design rule looks at a traced network and yields warnings."""
 
 design_rules: list[Finding] = []
 """Every rule of this file, in the order of their codes."""
@@ -171,17 +171,17 @@ def misaligned(trace: Trace) -> Iterator[Diagnostic]:
         node = found[0].node
         message = joined((fact(trace, meeting), meeting.dim) for meeting in found)
         field = "align" if getattr(node.op, "align", "none") != "none" else None
-        told = warning(trace, node, "T503", message, field, advice(trace, found[0]))
-        yield replace(told, related=(*producers(trace, found), *told.related))
+        one = warning(trace, node, "T503", message, field, advice(trace, found[0]))
+        yield replace(one, related=(*producers(trace, found), *one.related))
 
 
 def _unpooled_elsewhere(trace: Trace) -> Iterator[Diagnostic]:
     """A max unpooling whose output is not of the size that was pooled."""
-    told: set[str] = set()
+    seen: set[str] = set()
     for node, pool, _, holds in unpoolings(trace):
-        if holds or node.name in told:
+        if holds or node.name in seen:
             continue
-        told.add(node.name)
+        seen.add(node.name)
         axes = int(getattr(node.op, "axes", 0))
         y, pooled = trace.by_index[node.index] or (), trace.by_index[pool.inputs[0].index] or ()
         message = f"{pool.name} pooled a map of {written(pooled[-axes:])}, this makes {written(y[-axes:])}"
@@ -207,13 +207,15 @@ def checkerboard(trace: Trace) -> Iterator[Diagnostic]:
         layers:
           up: {op: ConvTranspose2d, out_channels: 4, kernel_size: 4, stride: 2, padding: 1}
     """
-    told: set[int] = set()
-    for node, op in zip(trace.network.nodes, trace.ops):
-        if not isinstance(op, ConvTranspose) or id(node.declaration) in told:
+    seen: set[int] = set()
+    for visit in trace.walk():
+        node, op = visit.node, visit.op
+        if not isinstance(op, ConvTranspose) or id(node.declaration) in seen:
             continue
+
         kernels, strides = per_axis(op.kernel_size, op.axes), per_axis(op.stride, op.axes)
         if any(k % s for k, s in zip(kernels, strides)):
-            told.add(id(node.declaration))
+            seen.add(id(node.declaration))
             kernel, stride = written(op.kernel_size), written(op.stride)
             message = f"kernel_size {kernel} is not divisible by stride {stride}: {_taps(op)}"
             hint = "a kernel of twice the stride covers every output pixel evenly"

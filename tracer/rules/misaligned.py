@@ -1,4 +1,4 @@
-"""What T503 says of two maps that meet and do not lie on one grid: the fact in numbers, and what to do."""
+"""The words of T503 for two maps that meet and do not lie on one grid: the fact in numbers, and what to do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HALVED = {
     "crop": "cuts half of what is too much off either end",
     "pad": "puts half of what is missing at either end",
 }
-"""What an alignment does to both ends, where rows are missing at one."""
+"""The effect of an alignment on both ends, where rows are missing at one."""
 
 
 def apart(trace: Trace) -> Iterator[list[Meeting]]:
@@ -26,23 +26,23 @@ def apart(trace: Trace) -> Iterator[list[Meeting]]:
 
     Alike means in positions, not in pixels: a block for every level of a decoder makes the same mistake at each.
     """
-    told: set[Any] = set()
+    seen: set[Any] = set()
     of_node: dict[int, list[Meeting]] = {}
     for meeting in meetings(trace):
-        if not meeting.holds and not _is_told(trace, meeting):
+        if not meeting.holds and not _is_uneven_crop(trace, meeting):
             of_node.setdefault(meeting.node.index, []).append(meeting)
     for found in of_node.values():
         key = (
             id(found[0].node.declaration),
             *[(m.dim, m.first, m.second, *_beside(m)) for m in found],
         )
-        if key not in told:
-            told.add(key)
+        if key not in seen:
+            seen.add(key)
             yield found
 
 
-def _is_told(trace: Trace, meeting: Meeting) -> bool:
-    """Whether it is the half position of an uneven crop, which T502 tells."""
+def _is_uneven_crop(trace: Trace, meeting: Meeting) -> bool:
+    """It is the half position of an uneven crop, which T502 reports."""
     steps, shift = _beside(meeting)
     if steps != 1 or abs(shift) != Fraction(1, 2):
         return False
@@ -63,7 +63,7 @@ def _beside(meeting: Meeting) -> tuple[Fraction, Fraction]:
 
 
 def fact(trace: Trace, meeting: Meeting) -> str:
-    """How two maps lie to each other along one dim."""
+    """The distance of two maps along one dim, or their steps where those differ, in input pixels."""
     first, second = (meeting.node.inputs[i].name for i in (meeting.first, meeting.second))
     rows = repeated(trace, meeting)
     if rows is not None:
@@ -118,7 +118,7 @@ def number(numerator: int, denominator: int) -> str:
 
 
 def producers(trace: Trace, found: list[Meeting]) -> tuple[Related, ...]:
-    """Where the maps come from."""
+    """The nodes that the maps come from."""
     node = found[0].node
     numbers = sorted({i for meeting in found for i in (meeting.first, meeting.second)})
     sources = [node.inputs[i] for i in numbers]
@@ -129,7 +129,7 @@ def producers(trace: Trace, found: list[Meeting]) -> tuple[Related, ...]:
 
 
 def advice(trace: Trace, meeting: Meeting) -> str:
-    """What lines the two up."""
+    """The change that lines the two up."""
     if repeated(trace, meeting) is not None:
         return "global pooling (an adaptive pool to 1) is meant to be repeated; otherwise make the sizes meet"
 
@@ -158,7 +158,7 @@ def _with_aligned_corners(trace: Trace, meeting: Meeting) -> str | None:
 
 
 def _moved_by_rows(trace: Trace, meeting: Meeting, shift: int) -> str:
-    """Where rows can be cut; ``shift`` is how many rows the first input begins behind the second."""
+    """The layer at which rows can be cut; the first input begins ``shift`` rows behind the second."""
     align = getattr(meeting.node.op, "align", "none")
     if align in HALVED:
         return f"align: {align} {HALVED[align]}; choose a size that every stride divides, or do it by hand at one end"

@@ -1,1 +1,1 @@
-"""What a result looks like: pure functions from results to text, one file per format."""
+"""Pure functions from results to text, one file per format."""

@@ -137,7 +137,7 @@ def _range(span: Any) -> Range | None:
 
 
 def diagnostic_answer(d: Diagnostic) -> DiagnosticAnswer:
-    """A diagnostic as it stands in JSON."""
+    """The JSON of a diagnostic, its texts legible."""
     related = [
         RelatedPlace(d.path, r.message, place) for r in d.related if (place := _range(r.span))
     ]
@@ -182,7 +182,7 @@ def _axis(field: Field) -> AxisGeometry:
 def trace_answer(
     trace: Trace, found: list[Diagnostic], dtype: str = "float32", largest: Largest | None = None
 ) -> TraceAnswer:
-    """The JSON answer for one trace; ``found`` is everything to say about the network."""
+    """The JSON answer for one trace; ``found`` are the findings about the network."""
     network = trace.network
     priced, seen = costs(trace, dtype), fields(trace)
 

@@ -1,4 +1,4 @@
-"""What differs between two networks, as a table and as the JSON answer."""
+"""A comparison of two networks as a table and as the JSON answer."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class CompareAnswer(msgspec.Struct, frozen=True):
     nodes: NodesAnswer
     params: list[Difference]
     symbols: list[Difference]
-    """The symbols of the inputs, with what ``sizes`` says of each."""
+    """The symbols of the inputs, with their promises under ``sizes``."""
     outputs: list[Difference]
     autos: list[Difference]
     """Planned values, by ``node.argument``."""
@@ -219,7 +219,7 @@ def signed(total: TotalDifference) -> str:
 
 
 def value_text(value: Any) -> str:
-    """A value as it stands in YAML; ``-`` where there is none."""
+    """A value as YAML writes it; ``-`` where there is none."""
     if value is msgspec.UNSET:
         return "-"
     if isinstance(value, dict):
@@ -235,7 +235,7 @@ def shape_text(shape: Any) -> str:
 
 
 def node_cells(change: NodeChange, costs: Sequence[str]) -> list[str]:
-    """What differs in a node's declaration, its shape and its costs; empty where nothing does."""
+    """The changes of a node's declaration, its shape and its costs, a cell each; empty where nothing changed."""
     words, cells = [], dict.fromkeys(("shape", *costs), "")
     for d in change.differences:
         if d.what == "shape":
@@ -315,7 +315,7 @@ def set_rows(found: Comparison) -> list[list[str]]:
 
 
 def remarks(found: Comparison) -> list[str]:
-    """What keeps the comparison from going further."""
+    """A sentence for each network that stops early, or whose sizes are not known."""
     lines = []
     for side, label in ((found.a, "A"), (found.b, "B")):
         if side.stops_at is not None:
@@ -333,7 +333,7 @@ MARKS = {"+": "green", "-": "red", "→": "cyan", "~": "yellow"}
 
 
 def compare_table(found: Comparison) -> list[RenderableType]:
-    """What differs, for a terminal, and the headline at the end."""
+    """The comparison for a terminal, with the headline at the end."""
     from rich.text import Text
 
     parts: list[RenderableType] = []
@@ -355,7 +355,7 @@ def finding_text(d: Diagnostic) -> str:
 
 
 def _tables(found: Comparison) -> Iterable[Table]:
-    """What differs, each kind in a table of its own."""
+    """A table for each kind of difference that there is."""
     totals = [t for t in found.totals if t.old != t.new]
     if totals:
         grid = _grid("total", "old", "new", "difference", right=("old", "new", "difference"))
@@ -374,7 +374,7 @@ def _tables(found: Comparison) -> Iterable[Table]:
 
 
 def _nodes_table(rows: Sequence[NodeRow], costs: Sequence[str]) -> Table:
-    """The nodes that differ; a column in which nothing stands is left out."""
+    """The nodes that differ; an empty column is left out."""
     heads = ["change", "shape", *map(title, costs)]
     filled = [i for i in range(len(heads)) if any(cells[i] for _, _, cells in rows)]
     grid = _grid("", "node", *[heads[i] for i in filled], right=heads[2:])

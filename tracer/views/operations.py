@@ -17,12 +17,12 @@ from tracer.ops.registry import operation_names
 
 def families() -> Iterator[tuple[str, str, list[type[Op]]]]:
     """Each family's title, what it is for, and its operations in the file's order; installed ones last."""
-    told: set[str] = set()
+    listed: set[str] = set()
     for module in FAMILIES:
         members = [cls for cls in registry.values() if cls.__module__ == module.__name__]
-        told.update(cls.__name__ for cls in members)
+        listed.update(cls.__name__ for cls in members)
         yield _title(module), _first_sentence(module), members
-    others = [registry[name] for name in operation_names() if name not in told]
+    others = [registry[name] for name in operation_names() if name not in listed]
     if others:
         yield "installed", "operations of installed packages", others
 
@@ -86,8 +86,8 @@ def page(cls: type[Op]) -> str:
 
 def _documentation(cls: type[Op]) -> list[str]:
     """The docstring of an operation, or of the nearest class above it that has one, and that of its family."""
-    operations = [c for c in cls.__mro__ if issubclass(c, Op) and c is not Op]
-    documented = [c for c in operations if c.__doc__]
+    documented = [c for c in cls.__mro__ if issubclass(c, Op) and c.__doc__]
+    documented.remove(Op)
     lines = [inspect.getdoc(documented[0] if documented else cls) or ""]
 
     family = [c for c in documented if c is not cls]
@@ -108,7 +108,7 @@ def _arguments(rows: list[tuple[str, str, str]]) -> list[str]:
 
 
 def _inputs(least: int, most: int | None) -> str:
-    """How many inputs there may be, in words."""
+    """The number of inputs in words: ``2 or more``."""
     if most is None:
         return f"{least} or more"
     return str(least) if least == most else f"{least} to {most}"

@@ -77,7 +77,7 @@ def plan_answer(plan: Plan) -> PlanAnswer:
 
 
 def plan_text(plan: Plan) -> str:
-    """What was solved; where nothing serves, which assignment serves which sizes, and the repairs."""
+    """The solved values; without any, the sizes that each assignment serves, and the repairs."""
     lines = [*_solved(plan), *_served(plan)]
     if not plan.feasible:
         lines += _repairs(plan.repairs)
@@ -102,7 +102,7 @@ def _solved(plan: Plan) -> list[str]:
 
 
 def _served(plan: Plan) -> list[str]:
-    """Where no assignment serves every promised size: which serves which."""
+    """A line for each assignment with the sizes that it serves, where none serves every promised size."""
     if not plan.served:
         return []
     lines = ["which values serve which sizes:"]

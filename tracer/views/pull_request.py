@@ -1,6 +1,6 @@
-"""What differs between two networks, as markdown for a comment on a pull request.
+"""A comparison of two networks as markdown for a comment on a pull request.
 
-Whatever a config says stands in ``<code>``, where nobody is mentioned and nothing is linked, and each character that
+Every text of a config is in ``<code>``, where nobody is mentioned and nothing is linked, and each character that
 markdown or HTML could read is a reference to it, so that no name becomes markup.
 """
 

@@ -76,12 +76,12 @@ def language_schema() -> dict[str, Any]:
 
 
 def _described(schema: dict[str, Any]) -> dict[str, Any]:
-    """A record's property; a list stands for torch's tuple."""
+    """A record's property; a list is torch's tuple."""
     return {key: value for key, value in schema.items() if key != "default"}
 
 
 def _also(cls: type[Op], name: str) -> list[dict[str, Any]]:
-    """What an argument takes besides its own type: ``auto``, a node, dims over symbols."""
+    """The schemas that an argument takes besides its own type: ``auto``, a node, dims over symbols."""
     found: list[dict[str, Any]] = []
     if name in cls.solvable:
         found += [AUTO, {"$ref": "#/$defs/autos"}]

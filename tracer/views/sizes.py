@@ -187,7 +187,7 @@ def _forms_table(
 
 
 def _varies(form: Form) -> bool:
-    """Whether anything but k itself comes out: the size of a batch does not have to be shown."""
+    """Some dim is not a number and not k itself, as the size of a batch is."""
     dims = {
         written_dim(d) for shape in form.shapes.values() for d in shape if not isinstance(d, int)
     }

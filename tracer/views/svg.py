@@ -1,6 +1,6 @@
 """A placed picture as SVG. Colours follow the reader's light or dark scheme.
 
-Text from a config is escaped wherever it stands; nothing of it becomes markup. The file needs nothing else: no
+Text from a config is escaped everywhere; nothing of it becomes markup. The file needs nothing else: no
 script, no font, no image.
 """
 
@@ -198,7 +198,7 @@ def _head(route: Route) -> str:
 
 
 def _beside_end(route: Route) -> tuple[int, int, str]:
-    """Where the size that an arrow brings is written: along its last stretch."""
+    """The place of the size that an arrow brings, and its anchor: along the last stretch."""
     (x0, y0), (x, y) = route[-2:]
     if y0 == y:
         return x + 9 * _sign(x0 - x), y - 6, "end" if x0 < x else "start"

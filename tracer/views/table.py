@@ -228,7 +228,7 @@ def _texts(row: Row, shape: str) -> Iterator[Text | str]:
 
 
 def memory_text(trace: Trace, dtype: str, budget: int | None, fitting: Largest | None) -> str:
-    """What stands below the table: what training keeps, where a run peaks, and the largest sizes that fit."""
+    """The lines below the table: the bytes that training keeps, the peak of a run, and the largest sizes that fit."""
     held = memory(trace, dtype)
     if held is None:
         return ""
@@ -238,9 +238,9 @@ def memory_text(trace: Trace, dtype: str, budget: int | None, fitting: Largest |
     ]
     if fitting is not None and budget is not None:
         for what, sizes in (("a run", fitting.inference), ("training", fitting.training)):
-            told = ", ".join(f"{name} = {'none' if n is None else n}" for name, n in sizes.items())
+            found = ", ".join(f"{name} = {'none' if n is None else n}" for name, n in sizes.items())
             lines.append(
-                f"in {short_bytes(budget)}, parameters included, {what} takes at most {told or 'these sizes'}"
+                f"in {short_bytes(budget)}, parameters included, {what} takes at most {found or 'these sizes'}"
             )
     return "\n".join(f" {line}" for line in lines)
 

@@ -1,4 +1,4 @@
-"""What torch made of a network beside what was traced, as a table, as JSON, and as a report to send."""
+"""Torch's shapes beside the traced ones, as a table, as JSON, and as a report to send."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def verify_table(found: Sequence[Verification]) -> RenderableType:
 
 
 def disagreement(found: Sequence[Verification], params: dict[str, Any], text: str) -> str:
-    """What to send to whoever keeps tracer: the versions, the differences and the config."""
+    """A report for whoever keeps tracer: the versions, the differences and the config."""
     from importlib.metadata import version
 
     lines = ["torch disagrees: this is a fault of tracer. Please report it with these lines:", ""]
