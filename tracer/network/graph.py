@@ -23,38 +23,51 @@ def arrange(network: Network) -> None:
     Raises :class:`TracerError` for a cycle (T103) and a wrong number of inputs (T106); a node without use (T105)
     becomes a warning of the network.
     """
-    nodes = network.nodes
-    for index, node in enumerate(nodes):
-        node.index = index
-    used = {node.index for node in network.outputs.values()}
-    in_order = True
-    suspect: list[Node] = []
-    for node in nodes:
-        for source in sources(node) if node.operands else node.inputs:
-            used.add(source.index)
-            if source.index >= node.index:
-                in_order = False
-        if node.op is not None:
-            least, most = node.op.arity
-            if (
-                node.operands
-                or len(node.inputs) < least
-                or (most is not None and len(node.inputs) > most)
-            ):
-                suspect.append(node)
-    unused = [node for node in nodes if node.index not in used] if len(used) < len(nodes) else []
+    _number(network.nodes)
+    unused, in_order = _reads(network)
+    suspect = [node for node in network.nodes if _is_suspect(node)]
     if not in_order:
         network.nodes = _sorted(network)
-        for index, node in enumerate(network.nodes):
-            node.index = index
+        _number(network.nodes)
+
     suspect.sort(key=by_index)
     found = [
         d for node in suspect if (d := _wrong_arity(network, node) or _wrong_indices(network, node))
     ]
     if found:
-        first_uses = {(d.code, d.span): d for d in reversed(found)}  # a block's fault is told once
+        # A block's fault is reported for its first use.
+        first_uses = {(d.code, d.span): d for d in reversed(found)}
         raise TracerError(list(first_uses.values()))
     network.diagnostics.extend(_without_use(network, unused))
+
+
+def _number(nodes: list[Node]) -> None:
+    for index, node in enumerate(nodes):
+        node.index = index
+
+
+def _reads(network: Network) -> tuple[list[Node], bool]:
+    """The nodes that nothing reads and that are no output, and whether every node comes after those that it reads."""
+    used = {node.index for node in network.outputs.values()}
+    in_order = True
+    for node in network.nodes:
+        index = node.index
+        for source in sources(node) if node.operands else node.inputs:
+            used.add(source.index)
+            if source.index >= index:
+                in_order = False
+    if len(used) == len(network.nodes):
+        return [], in_order
+    return [node for node in network.nodes if node.index not in used], in_order
+
+
+def _is_suspect(node: Node) -> bool:
+    """True for a node that may have a wrong number of inputs, or inputs of the wrong kind."""
+    if node.op is None:
+        return False
+    least, most = node.op.arity
+    count = len(node.inputs)
+    return bool(node.operands) or count < least or (most is not None and count > most)
 
 
 by_index = attrgetter("index")

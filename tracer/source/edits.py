@@ -6,7 +6,7 @@ Every edited text is composed again and compared with the one before, value by v
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 from yaml.nodes import Node, ScalarNode, SequenceNode
@@ -104,29 +104,44 @@ def _compare(before: Leaves, new: str, edits: Sequence[Edit]) -> None:
         after = _leaves(composed(new))
     except EditError as error:
         raise EditError(f"the edited text could not be read: {error}") from None
-    places = Places(pieces(new))
-    changed = {
-        path: edits[i].value for path, i in places.sharing([places.at(edit.path) for edit in edits])
-    }
-    for path in changed:
-        stood = before.pop(
-            path[:-1], None
-        )  # an empty mapping, nothing, or an operation's name: now it has keys
-        if isinstance(stood, ScalarNode) and not _says(stood, None):
-            before[path[:-1] + ("op",)] = stood  # noqa: RUF005 mypy takes the other form for Python 3.11's
-    kept = {
-        p: node
-        for p, node in before.items()
-        if not any(p[: i + 1] in changed for i in range(len(p)))
-    }
-    wanted = {
-        (*path, *inner): one for path, value in changed.items() for inner, one in _flat(value)
-    }
+
+    changed = _changed(new, edits)
+    kept = _kept(before, changed)
+    wanted = {}
+    for path, value in changed.items():
+        for inner, leaf in _flat(value):
+            place: Path = (*path, *inner)
+            wanted[place] = leaf
+
     for path in [*after, *kept, *wanted]:
         node = after.get(path)
         right = _says(node, wanted[path]) if path in wanted else _same(node, kept.get(path))
         if not right:
             raise EditError(f"the edited text would say something else at {dotted(path)}")
+
+
+def _changed(new: str, edits: Sequence[Edit]) -> dict[Path, Value]:
+    """The new values by their places, those included that share an edited text."""
+    places = Places(pieces(new))
+    edited_pieces = [places.at(edit.path) for edit in edits]
+    return {path: edits[i].value for path, i in places.sharing(edited_pieces)}
+
+
+def _kept(before: Leaves, changed: Mapping[Path, Value]) -> Leaves:
+    """The leaves that have to be as they were."""
+    found = dict(before)
+    for path in changed:
+        # An empty mapping, nothing, or an operation's name: now it has keys.
+        around = path[:-1]
+        stood = found.pop(around, None)
+        if isinstance(stood, ScalarNode) and not _says(stood, None):
+            renamed: Path = (*around, "op")
+            found[renamed] = stood
+
+    def is_inside(path: Path) -> bool:
+        return any(path[: length + 1] in changed for length in range(len(path)))
+
+    return {path: node for path, node in found.items() if not is_inside(path)}
 
 
 def _flat(value: Value) -> Iterator[tuple[Path, Value]]:
@@ -138,7 +153,7 @@ def _flat(value: Value) -> Iterator[tuple[Path, Value]]:
 
 
 def _says(node: Node | None, value: Value) -> bool:
-    """Whether a leaf is read as this value."""
+    """True for a leaf that is read as this value."""
     if not isinstance(node, ScalarNode):
         return isinstance(node, SequenceNode) and not node.value and value == ()
     try:
@@ -149,7 +164,7 @@ def _says(node: Node | None, value: Value) -> bool:
 
 
 def _same(one: Node | None, other: Node | None) -> bool:
-    """Whether two leaves are written alike."""
+    """True for two leaves that are written alike."""
     if one is None or other is None:
         return False
     if isinstance(one, ScalarNode) and isinstance(other, ScalarNode):
@@ -158,9 +173,8 @@ def _same(one: Node | None, other: Node | None) -> bool:
 
 
 def _tag(node: Node) -> str:
-    return (
-        node.tag if node.tag.__class__ is str else ""
-    )  # the composer puts something else for a missing one
+    # The composer puts something else for a missing one.
+    return node.tag if isinstance(node.tag, str) else ""
 
 
 __all__ = ["Edit", "EditError", "Value", "edited", "shared_places", "written_value"]

@@ -22,7 +22,7 @@ Compute = Callable[[Scope], Any]
 
 
 class ExpressionError(Exception):
-    """What is wrong with an expression, in one sentence."""
+    """An expression that has no value; the message says why, in one sentence."""
 
 
 class UnknownName(ExpressionError):
@@ -34,11 +34,11 @@ class UnknownName(ExpressionError):
 
 
 class UnreadValue(ExpressionError):
-    """The expression uses a value that could not be read; that fault is told already."""
+    """The expression uses a value that could not be read; that fault is reported already."""
 
 
 FAULTY = object()
-"""Stands in a scope for a value that could not be read."""
+"""In a scope in place of a value that could not be read."""
 
 
 class Expression:
@@ -84,7 +84,11 @@ _CONSTANTS = {
 
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Expression:
-    """Parse an expression. Raises :class:`ExpressionError`."""
+    """Parse an expression. Raises :class:`ExpressionError`.
+
+    >>> parse("base * 2 if deep else base")({"base": 16, "deep": True})
+    32
+    """
     if len(text) > limits.EXPRESSION:
         raise ExpressionError(f"longer than {limits.EXPRESSION} characters")
     parser = _Parser(text)
@@ -331,25 +335,31 @@ def _literal(word: str) -> int | float:
 
 def bounded(value: Any) -> Any:
     """The value itself; raises when a number or list is out of bounds."""
-    if (value.__class__ is int and -limits.INTEGER <= value <= limits.INTEGER) or value is None:
+    if value.__class__ is int and -limits.INTEGER <= value <= limits.INTEGER:
         return value
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int):
-        if not -limits.INTEGER <= value <= limits.INTEGER:
-            raise ExpressionError("the result is out of range: more than 63 bits")
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            raise ExpressionError("the result is not a finite number")
-    elif isinstance(value, str):
-        if len(value) > limits.TEXT:
-            raise ExpressionError(f"the result is longer than {limits.TEXT} characters")
-    elif isinstance(value, Size):
-        if len(value.terms) > limits.TERMS:
-            raise ExpressionError(f"the result has more than {limits.TERMS} terms")
-    elif isinstance(value, (list, tuple)) and _count(value, 0) > limits.LIST:
-        raise ExpressionError(f"the result has more than {limits.LIST} values")
+    excess = _excess(value)
+    if excess is not None:
+        raise ExpressionError(f"the result {excess}")
     return value
+
+
+def _excess(value: Any) -> str | None:
+    """By what a value is out of bounds; None for one that is not."""
+    if isinstance(value, int):
+        is_large = not -limits.INTEGER <= value <= limits.INTEGER
+        return "is out of range: more than 63 bits" if is_large else None
+    if isinstance(value, float):
+        return None if math.isfinite(value) else "is not a finite number"
+    if isinstance(value, str):
+        is_long = len(value) > limits.TEXT
+        return f"is longer than {limits.TEXT} characters" if is_long else None
+    if isinstance(value, Size):
+        is_long = len(value.terms) > limits.TERMS
+        return f"has more than {limits.TERMS} terms" if is_long else None
+    if isinstance(value, list | tuple):
+        is_long = _count(value, 0) > limits.LIST
+        return f"has more than {limits.LIST} values" if is_long else None
+    return None
 
 
 def _count(value: list[Any] | tuple[Any, ...], depth: int) -> int:
@@ -385,11 +395,8 @@ def _kind(value: Any) -> str:
 
 
 def _written(value: Any) -> str:
-    return (
-        str(value)
-        if isinstance(value, (int, float)) and not isinstance(value, bool)
-        else _kind(value)
-    )
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if is_number else _kind(value)
 
 
 def _listed(value: Any) -> bool:
@@ -461,12 +468,10 @@ def _extreme(choose: Callable[[Any, Any], Any]) -> Callable[..., Any]:
             raise ExpressionError("min and max need at least one value")
         best = _number(items[0])
         for item in items[1:]:
-            numbers = isinstance(best, float) or isinstance(_number(item), float)
-            best = (
-                (min(best, item) if choose is minimum else max(best, item))
-                if numbers
-                else choose(best, item)
-            )
+            if isinstance(best, float) or isinstance(_number(item), float):
+                best = min(best, item) if choose is minimum else max(best, item)
+            else:
+                best = choose(best, item)
         return best
 
     return of

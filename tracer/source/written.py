@@ -1,4 +1,4 @@
-"""Values as text: what stands in a config for a number, a text, a list.
+"""Values as text: a number, a text or a list as a config has it.
 
 The text is right in a block as well as inside ``[ ]`` and ``{ }``, and says the same to a reader of YAML 1.2's core
 schema and to :func:`tracer.source.tree.scalar`. What reads is in ``tree``.
@@ -32,11 +32,16 @@ _MARKERS = ("---", "...")
 _PLAIN = re.compile(
     r"""(?:[^\s?:,\[\]{}#&*!|>'"%@`-]|-(?=[^\s,\[\]{}]))(?:[^\s:#,\[\]{}]|[ ]+(?=[^\s#])|:(?=[^\s,\[\]{}])|#)*\Z"""
 )
+_TYPES = (tuple, str, float, int, bool, type(None))
+_WORDS = {None: "null", True: "true", False: "false"}
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}
 
 
 def written_value(value: Value) -> str:
-    """A value as it stands in YAML: [1, 0], true, null, 2, 0.5; a text is quoted only where it needs to be.
+    """A value as YAML has it; a text is quoted only where it needs to be.
+
+    >>> written_value((1, 0.5, True, None, "same", "no")), written_value("007")
+    ('[1, 0.5, true, null, same, no]', '"007"')
 
     Raises :class:`EditError` for what no config can say: NaN, numbers of too many digits, lone surrogates, lists
     nested too deeply, and other types.
@@ -47,23 +52,28 @@ def written_value(value: Value) -> str:
 def _written(value: Value, depth: int) -> str:
     if depth > limits.DEPTH:
         raise EditError(f"a list nested deeper than {limits.DEPTH} levels cannot be written")
-    kind = value.__class__
-    if kind is tuple and isinstance(value, tuple):
-        return f"[{', '.join([_written(one, depth + 1) for one in value])}]"
-    if value is None:
-        return "null"
-    if kind is bool:
-        return "true" if value else "false"
-    if kind is int and isinstance(value, int):
-        if abs(value) >= 10**limits.DIGITS:
-            raise EditError(f"an integer of more than {limits.DIGITS} digits cannot be written")
-        return str(value)
-    if kind is float and isinstance(value, float):
+    if type(value) not in _TYPES:  # a named tuple or an enum would be read as something else
+        raise EditError(f"a value of the type {type(value).__name__} cannot be written")
+
+    if isinstance(value, tuple):
+        items = [_written(one, depth + 1) for one in value]
+        return f"[{', '.join(items)}]"
+    if isinstance(value, str):
+        return value if _is_plain(value) else quoted(value)
+    if isinstance(value, float):
         return _written_float(value)
-    if kind is str and isinstance(value, str):
-        plain = _PLAIN.match(value) and value.isprintable() and not value.startswith(_MARKERS)
-        return value if plain and is_text(value) and not _MISREAD.match(value) else quoted(value)
-    raise EditError(f"a value of the type {kind.__name__} cannot be written")
+    if value is None or isinstance(value, bool):
+        return _WORDS[value]
+    if abs(value) >= 10**limits.DIGITS:
+        raise EditError(f"an integer of more than {limits.DIGITS} digits cannot be written")
+    return str(value)
+
+
+def _is_plain(text: str) -> bool:
+    """True for a text that needs no quotes."""
+    if not _PLAIN.match(text) or not text.isprintable() or text.startswith(_MARKERS):
+        return False
+    return is_text(text) and not _MISREAD.match(text)
 
 
 def _written_float(value: float) -> str:
@@ -98,7 +108,7 @@ def _read(text: str, style: str) -> Scalar:
 
 
 def is_text(text: str, style: str = "") -> bool:
-    """Whether a scalar, plain or of this style, is read as the text that it shows."""
+    """True for a scalar, plain or of this style, that is read as the text that it shows."""
     try:
         return _read(text, style).__class__ is str
     except Fault:  # a number out of range
@@ -106,5 +116,5 @@ def is_text(text: str, style: str = "") -> bool:
 
 
 def is_null(text: str, style: str = "") -> bool:
-    """Whether a scalar is nothing at all, or one of the words for it."""
+    """True for a scalar that is nothing at all, or one of the words for it."""
     return len(text) <= 4 and not style and _read(text, style) is None

@@ -40,7 +40,10 @@ class SweepAxis(msgspec.Struct, frozen=True):
         return self.count if self.values is None else len(self.values)
 
     def __getitem__(self, i: int) -> Any:
-        return self.start + i * self.step if self.values is None else self.values[i]
+        if self.values is not None:
+            return self.values[i]
+        end = self.start + self.count * self.step
+        return range(self.start, end, self.step)[i]
 
     @property
     def is_whole(self) -> bool:
