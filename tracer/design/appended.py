@@ -32,7 +32,7 @@ _ALIAS = re.compile(r"\*([^\s,\[\]{}:]+)")
 """As they look; what only looks so, in a text or comment, keeps a little more than is needed."""
 
 
-class Chunk(NamedTuple):
+class TopLevelPart(NamedTuple):
     """A top-level key of a config with its lines, up to the next key."""
 
     word: str
@@ -72,7 +72,7 @@ def encoder_alone(net: Net, skips: Sequence[str] = ()) -> Net:
         return net
 
 
-def _chunks(source: str) -> list[Chunk]:
+def _chunks(source: str) -> list[TopLevelPart]:
     """A config's top-level keys in their order, and what stands before the first one."""
     root = compose(source)
     if not isinstance(root, MappingNode) or root.flow_style:
@@ -83,10 +83,10 @@ def _chunks(source: str) -> list[Chunk]:
     starts = [key.start_mark.line for key, _ in root.value]
     ends = [*starts[1:], len(lines)]
 
-    found = [Chunk("", None, "".join(lines[: starts[0]]))]
+    found = [TopLevelPart("", None, "".join(lines[: starts[0]]))]
     for (key, value), start, end in zip(root.value, starts, ends):
         text = "".join(lines[start:end])
-        found.append(Chunk(key.value, value, text if text.endswith("\n") else text + "\n"))
+        found.append(TopLevelPart(key.value, value, text if text.endswith("\n") else text + "\n"))
     return found
 
 
@@ -94,7 +94,7 @@ class Appended(msgspec.Struct):
     """The parts of an encoder's config that stay, and the names that are taken."""
 
     network: Network
-    chunks: list[Chunk]
+    chunks: list[TopLevelPart]
     kept_nodes: set[str]
     """The entries of the sections that stay."""
     kept_blocks: set[str]
@@ -140,7 +140,7 @@ class Appended(msgspec.Struct):
         """The names that stay of a section, or of the blocks."""
         return self.kept_blocks if word == "blocks" else self.kept_nodes
 
-    def kept(self, chunk: Chunk) -> str:
+    def kept(self, chunk: TopLevelPart) -> str:
         """What stays of a top-level key's lines."""
         if chunk.has_entries:
             return _kept(chunk, self.wanted(chunk.word))
@@ -231,7 +231,7 @@ def _keep_anchors(found: Appended) -> bool:
     return grown
 
 
-def _kept(chunk: Chunk, needed: set[str]) -> str:
+def _kept(chunk: TopLevelPart, needed: set[str]) -> str:
     """A section's or the blocks' lines without the entries that are not needed; none where nothing is left."""
     entries = _entries(chunk)
     if not any(entry.name in needed for entry in entries):
@@ -243,7 +243,7 @@ def _kept(chunk: Chunk, needed: set[str]) -> str:
     return chunk.text[:head] + "".join(kept)
 
 
-def _entries(chunk: Chunk) -> list[Entry]:
+def _entries(chunk: TopLevelPart) -> list[Entry]:
     """The entries of a section or of the blocks, each with its lines, to the end.
 
     Where some share a line they cannot be told apart, and each has all lines.

@@ -57,7 +57,7 @@ def follows(network: Network, name: str) -> bool:
     return declared is not None and _has_expression(declared)
 
 
-class Scope(NamedTuple):
+class OpenScope(NamedTuple):
     """The values of the names in a node's arguments."""
 
     opened: Values
@@ -65,9 +65,9 @@ class Scope(NamedTuple):
     numbers: Values
     """With their numbers."""
 
-    def with_index(self, index: int) -> Scope:
+    def with_index(self, index: int) -> OpenScope:
         """The same in one copy of a repeated declaration."""
-        return Scope({**self.opened, "index": index}, {**self.numbers, "index": index})
+        return OpenScope({**self.opened, "index": index}, {**self.numbers, "index": index})
 
     def value(self, node: YamlNode, refused: str) -> Any:
         """A value where it is over the open params; None where it is the number that it was.
@@ -94,7 +94,7 @@ class OpenParams:
         """``symbols``: by the params' names."""
         self.network = network
         self.symbols = symbols
-        self._scopes: dict[tuple[Any, ...], Scope] = {}
+        self._scopes: dict[tuple[Any, ...], OpenScope] = {}
         """By the block uses and indices that lead there."""
 
     def op(self, node: Node, op: Op) -> Op:
@@ -124,7 +124,7 @@ class OpenParams:
         found = _opened_dims(node, declared, pattern, self._scope_of(node))
         return found if isinstance(dims, tuple) else found[0]
 
-    def _outermost(self) -> Scope:
+    def _outermost(self) -> OpenScope:
         """The values of the params; those that are computed from others follow."""
         known = self._scopes.get(())
         if known is None:
@@ -136,10 +136,10 @@ class OpenParams:
                     opened[name] = _value(self.network.param_values[name], opened)
                 else:
                     opened[name] = value
-            known = self._scopes[()] = Scope(opened, dict(self.network.params))
+            known = self._scopes[()] = OpenScope(opened, dict(self.network.params))
         return known
 
-    def _scope_of(self, node: Node, shape: YamlNode | None = None) -> Scope:
+    def _scope_of(self, node: Node, shape: YamlNode | None = None) -> OpenScope:
         """The scope of a node's arguments.
 
         Of a shape: the scope where it is written, at the node, at a use of a block around it, or outside of the layers.
@@ -158,8 +158,8 @@ class OpenParams:
         return scope
 
     def _entered(
-        self, declaration: Declaration, index: int | None, scope: Scope, is_last: bool
-    ) -> Scope:
+        self, declaration: Declaration, index: int | None, scope: OpenScope, is_last: bool
+    ) -> OpenScope:
         """The scope inside of a block's use; of the last declaration that of its own arguments."""
         self._refuse_other_structure(declaration, scope)
         if index is not None:
@@ -169,14 +169,14 @@ class OpenParams:
 
         block = self.network.blocks[str(_value(declaration.op, scope.numbers))]
         params = self._outermost()
-        inner = Scope(dict(params.opened), dict(params.numbers))
+        inner = OpenScope(dict(params.opened), dict(params.numbers))
         for word, (_, default) in block.arguments.items():
             given = declaration.arguments.get(word)
             for own, outer in zip(inner, scope):
                 own[word] = _value(default, own) if given is None else _value(given[1], outer)
         return inner
 
-    def _refuse_other_structure(self, declaration: Declaration, scope: Scope) -> None:
+    def _refuse_other_structure(self, declaration: Declaration, scope: OpenScope) -> None:
         """The operation and the number of copies must not follow from an open param."""
         refused = f"it decides what {declaration.name} is"
         scope.refuse_open(declaration.op, refused)
@@ -199,7 +199,7 @@ def _uses(
 
 
 def _opened_dims(
-    node: Node, declared: YamlNode, pattern: tuple[DimPattern, ...], scope: Scope
+    node: Node, declared: YamlNode, pattern: tuple[DimPattern, ...], scope: OpenScope
 ) -> tuple[Any, ...]:
     if not isinstance(declared, SequenceNode):
         scope.refuse_open(declared, f"it decides the shape of {node.name}")
