@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 
 from tracer.importing.recording import Recording, Unrepresentable, Value
-from tracer.importing.run_time_sizes import RunTimeSize
+from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize
 from tracer.torch_bridge.tensors import Tensors
 
 SPELLINGS = {"axis": "dim", "x": "input", "keepdims": "keepdim", "self": "input"}
@@ -70,6 +70,12 @@ class TorchCall:
         for word, value in self.kwargs.items():
             by_keyword[SPELLINGS.get(word, word)] = value
         return {**defaults, **positional, **by_keyword}
+
+    def only(self, names: str) -> None:
+        """Refuse a call with other arguments than these."""
+        others = self.arguments(names).keys() - {*names.split(), "out"}
+        if others:
+            raise self.refused(f"{self.name} is called with more arguments than are known")
 
     def bound(self, names: str, **defaults: Any) -> Any:
         """The arguments as attributes: ``bound("input dim", dim=0).dim``."""
@@ -282,6 +288,10 @@ def has_handler(func: Any) -> bool:
 
 def name_of(func: Any) -> str:
     """The name that a function is looked up by; a property's begins with a dot."""
+    # A method of that name that is another function than the one of torch.nn.functional.
+    if func is torch.Tensor.unfold:
+        return "Tensor.unfold"
+
     name: str = getattr(func, "__name__", str(func))
     if name == "__get__":
         return f".{func.__self__.__name__}"
@@ -371,8 +381,8 @@ def uniform(values: Sequence[int]) -> int | tuple[int, ...]:
 
 
 def number_of(value: Any) -> float | None:
-    """A plain number; a tensor of no dims with a value is one as well."""
-    if isinstance(value, (bool, RunTimeSize)):
+    """A plain number, which follows no size; a tensor of no dims with a value is one as well."""
+    if isinstance(value, (bool, RunTimeSize, RunTimeQuotient)):
         return None
     if isinstance(value, (int, float)):
         return value

@@ -32,9 +32,19 @@ def operation_of(module: torch.nn.Module) -> ModuleOperation | None:
     for cls in type(module).__mro__:
         operation = operation_of_class(cls)
         if operation is not None:
-            keeps_forward = type(module).forward is getattr(cls, "forward", None)
-            return ModuleOperation(cls, operation) if keeps_forward else None
+            return ModuleOperation(cls, operation) if _keeps_forward(module, cls) else None
     return None
+
+
+FORWARD = ("forward", "_conv_forward", "_output_padding", "_apply_instance_norm")
+"""The methods of torch's modules that a forward consists of."""
+
+
+def _keeps_forward(module: torch.nn.Module, cls: type) -> bool:
+    """Whether a module computes as its class of torch.nn does: neither its own class nor it has another forward."""
+    if "forward" in vars(module):
+        return False
+    return all(getattr(type(module), name, None) is getattr(cls, name, None) for name in FORWARD)
 
 
 def operation_of_class(cls: type) -> type[Op] | None:

@@ -186,8 +186,10 @@ def _tensor_split(call: TorchCall) -> Any:
 def _narrow(call: TorchCall) -> Value:
     words = call.bound("input dim start length")
     value = call.value(words.input)
-    stop = words.start + words.length
-    return _narrowed(call, value, words.dim, words.start, stop)
+    start = words.start
+    if start < 0:
+        start = start + call.recording.size(value, words.dim)
+    return _narrowed(call, value, words.dim, start, start + words.length)
 
 
 def _narrowed(call: TorchCall, value: Value, dim: int, start: Any, stop: Any) -> Value:

@@ -100,6 +100,7 @@ POINTWISE: dict[str, str] = {
 
 @handles(*POINTWISE)
 def _pointwise(call: TorchCall) -> Value:
+    call.only("input")
     function = POINTWISE[call.registered]
     return call.add("Pointwise", call.x, function=function)
 

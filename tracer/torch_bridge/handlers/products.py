@@ -91,8 +91,10 @@ def _attention(call: TorchCall) -> Value:
 
     scale = words.scale
     if scale is None:
-        features = call.value(words.query).shape[-1]
-        scale = 1 / math.sqrt(features)
+        query = call.value(words.query)
+        if not isinstance(query.sizes[-1], int):
+            raise call.refused("attention whose scale follows the input's size")
+        scale = 1 / math.sqrt(query.shape[-1])
 
     factor = float(scale)
     scaled = call.add("Scale", words.query, factor=factor)

@@ -138,6 +138,7 @@ SAME_TENSORS = [
     "requires_grad",
 ]
 DROPOUTS = [
+    "dropout",
     "dropout1d",
     "dropout2d",
     "dropout3d",
@@ -153,8 +154,7 @@ def _kept(call: TorchCall) -> Value:
     return call.x
 
 
-@handles("dropout", sharing=Sharing.WHOLE)
-@handles(*DROPOUTS)
+@handles(*DROPOUTS, sharing=Sharing.WHOLE)
 def _dropout(call: TorchCall) -> Value:
     words = call.bound("input p training inplace", training=True, inplace=False)
     if words.training:

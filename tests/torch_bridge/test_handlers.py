@@ -1,0 +1,120 @@
+"""Single functions of torch: imported and built again, they give what they gave; or they are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812 - the field's name for it
+from torch import Tensor, nn
+
+import tracer
+from tracer.torch_bridge.importing import Unrepresentable, read_module
+
+
+class Applied(nn.Module):
+    """One function of the input."""
+
+    def __init__(self, function: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Any:
+        return self.function(x)
+
+
+def zeros_like_channels(x: Tensor) -> Tensor:
+    return torch.zeros(x.shape[0], 2, x.shape[2], x.shape[3])
+
+
+def changed_behind(x: Tensor, through: Callable[[Tensor], Tensor]) -> Tensor:
+    """A tensor beside what is made of it and then changed in place."""
+    y = x * 2
+    z = through(y)
+    z.add_(1)
+    return torch.cat([y, z], 1)
+
+
+FUNCTIONS: dict[str, Callable[[Tensor], Any]] = {
+    "zeros before": lambda x: torch.cat([zeros_like_channels(x), x], 1),
+    "zeros behind": lambda x: torch.cat([x, zeros_like_channels(x)], 1),
+    "norm of dim 0": lambda x: x.norm(dim=0),
+    "norm of a later dim": lambda x: x.norm(dim=1, keepdim=True),
+    "reversed difference": lambda x: 1 - x,
+    "narrow": lambda x: x.narrow(1, 1, 2),
+    "narrow from the end": lambda x: x.narrow(1, -2, 2),
+    "changed through dropout": lambda x: changed_behind(x, lambda y: F.dropout(y, 0.5, False)),
+    "changed through dropout2d": lambda x: changed_behind(x, lambda y: F.dropout2d(y, 0.5, False)),
+    "changed through detach": lambda x: changed_behind(x, lambda y: y.detach()),
+    "changed through a clone": lambda x: changed_behind(x, lambda y: y.clone()),
+    "iteration": lambda x: torch.stack(list(x.unbind(1))[::-1], 1),
+    "an ellipsis": lambda x: x[..., ::2, -3:],
+    "addcmul": lambda x: torch.addcmul(x, x, x, value=2),
+    "einsum": lambda x: torch.einsum("nchw,nchv->ncwv", x, x),
+    "unfold": lambda x: F.unfold(x, 3, padding=1),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_gives_what_it_gave(name: str) -> None:
+    """At the imported size and at another, the outputs are the function's."""
+    module = Applied(FUNCTIONS[name]).eval()
+    imported = read_module(module, (1, 4, 8, 8))
+    built: Any = tracer.build(tracer.loads(imported.net.to_yaml())).eval()
+    built.load_state_dict(imported.state_dict())
+    for shape in ((1, 4, 8, 8), (2, 4, 8, 12)):
+        x = torch.randn(shape)
+        with torch.no_grad():
+            mine, want = built(x.clone()), module(x.clone())
+        assert mine.shape == want.shape and torch.allclose(mine, want, atol=1e-5), shape
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda x: torch.rsub(x, x.relu(), alpha=2), "rsub with alpha or rounding_mode"),
+        (lambda x: x.unfold(2, 3, 1), "Tensor.unfold has no operation in a config"),
+        (
+            lambda x: F.scaled_dot_product_attention(x, x, x),
+            "attention whose scale follows the input's size",
+        ),
+        (lambda x: x * (x.shape[3] / 2), "__mul__|mul of a tensor and 4.0"),
+        (
+            lambda x: torch.round(x, decimals=1),
+            "round is called with more arguments than are known",
+        ),
+    ],
+    ids=["rsub", "Tensor.unfold", "attention", "a size as a factor", "round"],
+)
+def test_what_a_config_cannot_say_is_refused(function: Callable[[Tensor], Any], said: str) -> None:
+    """It is named, where another reading of it would be another function."""
+    with pytest.raises(Unrepresentable, match=said):
+        tracer.from_module(Applied(function), (1, 4, 8, 8))
+
+
+class Doubled(nn.Conv2d):
+    """Another convolution under torch's forward."""
+
+    def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return super()._conv_forward(x, weight * 2, bias)
+
+
+def patched() -> nn.Module:
+    """A convolution whose forward was replaced."""
+    module = nn.Conv2d(4, 4, 1)
+    module.forward = lambda x: x * 3  # type: ignore[method-assign]
+    return module
+
+
+@pytest.mark.parametrize("make", [lambda: Doubled(4, 4, 1), patched], ids=["a part", "replaced"])
+def test_another_forward_is_no_operation(make: Callable[[], nn.Module]) -> None:
+    """A module of torch.nn is its operation only where it computes as torch's does."""
+    module = nn.Sequential(make()).eval()
+    imported = read_module(module, (1, 4, 8, 8))
+    built: Any = tracer.build(imported.net).eval()
+    built.load_state_dict(imported.state_dict())
+    x = torch.randn(1, 4, 8, 8)
+    with torch.no_grad():
+        assert torch.allclose(built(x), module(x), atol=1e-5)
