@@ -103,7 +103,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except OSError as error:
-        # Files are read where their errors are told; what is left is an output that takes no more.
+        # Errors of reading are reported where files are read; what is left is an output that takes no more.
         click.echo(f"cannot write: {error.strerror or error}", err=True)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 2

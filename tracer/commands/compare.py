@@ -83,12 +83,12 @@ def _refuse_one_sided(a: str, b: str | None) -> None:
 
 
 def _is_revision(config: str) -> bool:
-    """Whether it is REV:PATH, and no file is called so."""
+    """True for REV:PATH, where no file is called so."""
     return ":" in config and not os.path.lexists(config.replace("\0", ""))
 
 
 def _given(config: str, overrides: Overrides, *, is_committed: bool = False) -> tuple[Given, bool]:
-    """One of the two, and whether it could be read; where not, that is told."""
+    """One of the two, and true where it could be read; where not, standard error says why."""
     from tracer.comparing.comparison import Given
 
     label = shown(f"HEAD:{config}" if is_committed else config)

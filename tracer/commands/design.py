@@ -52,7 +52,7 @@ def command() -> None:
 
 
 def style_options(function: Any) -> Any:
-    """What every design is made of."""
+    """The options of every design: output, classes, activation, norm, up-layers."""
     for option in (
         click.option(
             "-o",
@@ -376,7 +376,7 @@ def _encoder(
 def _write(
     designed: Callable[[], tuple[str, list[str]]], otherwise: str, output: str | None
 ) -> None:
-    """Have the checker judge a designed config, and write it with what is to be said of it.
+    """Have the checker judge a designed config, and write it; reasons and findings go to standard error.
 
     The command ends with 1 where nothing can be designed, and where the checker finds errors.
     """
@@ -402,7 +402,7 @@ def _write(
 
 
 def _proof(net: Net) -> str:
-    """What is proven of the sizes."""
+    """The sizes for which the design is proven, one sentence a symbol."""
     from tracer.geometry.grids import spatial_symbols
     from tracer.sizing.size_set import TooLarge
 

@@ -23,7 +23,7 @@ from tracer.rules import judge
 ENDINGS = {
     ".svg": "svg", ".html": "html", ".htm": "html", ".png": "png", ".mmd": "mermaid", ".dot": "dot", ".gv": "dot",
 }  # fmt: skip
-"""What a file's ending stands for."""
+"""Formats by the ending of the file."""
 
 
 @click.command("draw")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tracer.net import Net
 
 ENDINGS = {".py": "torch", ".onnx": "onnx"}
-"""What a file's ending stands for."""
+"""Formats by the ending of the file."""
 
 
 @click.command("export")
@@ -72,7 +72,7 @@ def _source(net: Net) -> bytes:
 
 
 def _onnx(net: Net) -> tuple[bytes, int]:
-    """The model, and the exit code; what is to be said of it goes to standard error."""
+    """The model, and the exit code; warnings go to standard error."""
     from tracer.torch_bridge.onnx_export import onnx_export
 
     exported = onnx_export(net)

@@ -58,7 +58,7 @@ async def changes_of(path: str) -> AsyncIterator[None]:
 
 
 def _folders(path: str) -> set[str]:
-    """Where the file stands, and where it points to."""
+    """The folder of the file, and of the file that it points to."""
     return {os.path.dirname(os.path.abspath(path)), os.path.dirname(os.path.realpath(path))}
 
 

@@ -80,7 +80,7 @@ def imported(
 
 
 def is_factory(source: str) -> bool:
-    """Whether it is written as package.module:callable."""
+    """True for what is written as package.module:callable."""
     package, colon, path = source.partition(":")
     return bool(colon) and all(
         part.isidentifier() for part in [*package.split("."), *path.split(".")]

@@ -1,4 +1,4 @@
-"""What the commands share: options, files, colours."""
+"""Options, files and colours that the commands share."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _once(pairs: list[tuple[str, Any]], option: str) -> dict[str, Any]:
 
 
 def is_size(text: str) -> bool:
-    """Whether a text is a size: decimal digits, and few enough of them."""
+    """True for a text of decimal digits, and few enough of them."""
     return text.isascii() and text.isdecimal() and len(text) <= 18
 
 
@@ -193,7 +193,7 @@ class Depth(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 
 
 def use_colour(choice: str) -> bool:
-    """Whether to colour standard output; NO_COLOR is honoured."""
+    """True where standard output is coloured; NO_COLOR is honoured."""
     if choice != "auto":
         return choice == "always"
     return (
@@ -204,12 +204,12 @@ def use_colour(choice: str) -> bool:
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether somebody looks at it; a closed stream is None."""
+    """True where a person reads it; a closed stream is None."""
     return stream is not None and stream.isatty()
 
 
 def console_for(colour: bool) -> Console:
-    """Where tables are printed: as wide as the terminal, or 160 characters in a file."""
+    """A console for tables: as wide as the terminal, or 160 characters in a file."""
     from rich.console import Console
 
     return Console(
@@ -244,14 +244,14 @@ def source_of(path: str) -> str:
 
 
 def _standard_input() -> bytes:
-    """What stands on standard input, at most one byte more than a config may have."""
+    """The bytes of standard input, at most one more than a config may have."""
     if sys.stdin is None:
         raise OSError(errno.EBADF, "standard input is closed")
     return sys.stdin.buffer.read(limits.FILE_BYTES + 1)
 
 
 def shown(path: str) -> str:
-    """A path as it stands in a report: one line, and bytes of a name that are no UTF-8 are replaced."""
+    """A path as reports show it: one line, and bytes of a name that are no UTF-8 are replaced."""
     return "<stdin>" if path == "-" else printable(os.fsencode(path).decode("utf-8", "replace"))
 
 
@@ -276,7 +276,7 @@ def open_net(
 
 
 class Reading(NamedTuple):
-    """A config as it stands: its text, its network where it loads, and everything wrong with it."""
+    """A config that was read: its text, its network where it loads, and everything wrong with it."""
 
     text: str
     net: Net | None
@@ -318,14 +318,14 @@ def write_output(output: str | None, content: bytes) -> None:
 
 
 def complain(found: list[Diagnostic], text: str, *, config: str) -> None:
-    """Tell what is wrong with a config on standard error."""
+    """Report what is wrong with a config on standard error."""
     from tracer.views import report
 
     click.echo(report.full(found, {shown(config): text}), nl=False, err=True)
 
 
 def text_of(config: str, complain: Callable[[list[Diagnostic], str], None]) -> str:
-    """A config's text. Where it cannot be read, what is wrong is told, and the command ends."""
+    """A config's text. Where it cannot be read, ``complain`` gets what is wrong, and the command ends."""
     try:
         return source_of(config)
     except OSError as error:
@@ -339,7 +339,7 @@ def text_of(config: str, complain: Callable[[list[Diagnostic], str], None]) -> s
 def loaded(
     config: str, overrides: Overrides, complain: Callable[[list[Diagnostic], str], None]
 ) -> tuple[str, Net]:
-    """A config's text and network. Where it cannot be read or loaded, what is wrong is told, and the command ends."""
+    """A config's text and network. Where it cannot be loaded, ``complain`` gets what is wrong, and the command ends."""
     text = text_of(config, complain)
     try:
         return text, open_net(text, config, overrides)

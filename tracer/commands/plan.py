@@ -1,4 +1,4 @@
-"""``tracer plan``: values for every auto, or what would repair the network; in the file, where asked."""
+"""``tracer plan``: values for every auto, or what would repair the network; written into the file on demand."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def _show_diff(config: str, before: str, after: str) -> None:
 
 
 def _refuse_broken(text: str, edited: str, config: str) -> None:
-    """What was solved for other sizes than the file's must not break the file as it stands."""
+    """End the command where values for other sizes than the file's would break the file at its own."""
     from tracer.api import checks
 
     def errors(config_text: str) -> list[str]:

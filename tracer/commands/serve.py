@@ -30,7 +30,7 @@ HEADERS = {
 }
 
 ALIVE = 15.0
-"""Seconds after which a client that waits is told that the server is still there."""
+"""Seconds after which a waiting client hears that the server is still there."""
 
 
 @click.command("serve")
@@ -84,7 +84,7 @@ def _run(page: Page, listening: socket.socket) -> None:
 
 
 class Page:
-    """The page of a file as it stands, made when it is asked for."""
+    """The page of the present file, made when a client wants it."""
 
     def __init__(self, path: str, overrides: Overrides) -> None:
         self.path = path
@@ -92,9 +92,9 @@ class Page:
         self.changed = asyncio.Event()
         """Set and replaced at each change: who waits needs no queue."""
         self.version = 0
-        """How often the file has changed: a page that has seen fewer changes loads again."""
+        """The number of changes of the file: a page that has seen fewer changes loads again."""
         self.waiting = 0
-        """How many clients wait for a change."""
+        """The number of clients that wait for a change."""
         self._good: Net | None = None
         self._html: str | None = None
         self._lock = asyncio.Lock()
@@ -129,7 +129,7 @@ class Page:
         )
 
     async def follow(self) -> None:
-        """Tell of changes until the server ends; a folder that is gone is looked for again."""
+        """Announce changes until the server ends; a folder that is gone is looked for again."""
         while True:
             with contextlib.suppress(OSError):
                 async for _ in changes_of(self.path):
@@ -191,7 +191,7 @@ Message = dict[str, Any]
 class Loopback:
     """Answers to the loopback's own names only: a page from elsewhere has no business here.
 
-    A name that somebody lets point to this machine (DNS rebinding) stands in the Host header.
+    A name that somebody lets point to this machine (DNS rebinding) is in the Host header.
     """
 
     def __init__(self, app: Any, port: int) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tracer.sweep.study import Study
 
 CONFIRMED = 5_000_000
-"""Rows from which on a sweep is asked for twice."""
+"""Sweeps of more rows need a confirmation."""
 
 SHOWN = 20
 """Rows of the table at the end."""
@@ -138,10 +138,10 @@ def command(
     axes = _axes(varied, sizes)
     params = Overrides(sets, (), ()).params
 
-    def told(found: list[Diagnostic], text: str) -> None:
+    def report(found: list[Diagnostic], text: str) -> None:
         complain(found, text, config=str(config))
 
-    text = "" if config is None else text_of(config, told)
+    text = "" if config is None else text_of(config, report)
     try:
         if family is not None:
             study = family_study(_family(family), params, {}, axes, dtype)
@@ -150,7 +150,7 @@ def command(
     except Unvaried as error:
         raise click.UsageError(str(error)) from None
     except TracerError as error:
-        told(error.diagnostics, text)
+        report(error.diagnostics, text)
         raise click.exceptions.Exit(1) from None
 
     condition = _condition(where, study)
@@ -169,7 +169,7 @@ def command(
 
 
 class _Place:
-    """Where finished tasks are kept while a sweep runs: beside the output, or in a file that nobody sees."""
+    """The file of finished tasks while a sweep runs: beside the output, or in a file that nobody sees."""
 
     def __init__(self, output: str | None, study: Study) -> None:
         self.output, self.study = output, study
@@ -214,7 +214,7 @@ def _family(name: str) -> str:
 
 
 def _axes(varied: Sequence[str], sizes: Sequence[str]) -> list[SweepAxis]:
-    """What is varied, in the order of the command line; refused where a name is varied twice."""
+    """The axes of the sweep in the order of the command line; a name that is varied twice is a usage error."""
     found = [_axis("param", *_param_varied(item)) for item in varied]
     for item in sizes:
         # One --size may vary several symbols: H=64..512:32,W=64
@@ -324,10 +324,10 @@ def _confirm(study: Study, yes: bool) -> None:
     count = study.rows
     if count <= CONFIRMED or yes:
         return
-    said = f"this sweep has {count:,} rows"
+    message = f"this sweep has {count:,} rows"
     if sys.stdin is None or not sys.stdin.isatty():
-        _fail(f"{said}; --yes runs sweeps of more than {CONFIRMED:,}")
-    if not click.confirm(f"{said}; run it?", err=True):
+        _fail(f"{message}; --yes runs sweeps of more than {CONFIRMED:,}")
+    if not click.confirm(f"{message}; run it?", err=True):
         raise click.Abort
 
 
@@ -353,8 +353,8 @@ def _run(study: Study, journal: Journal, workers: int, dask: str | None, *, keep
             finished += len(study.task(number))
     except (Lost, KeyboardInterrupt) as end:
         if keeps:
-            said = f"{finished:,} of {study.rows:,} rows are kept in {shown(str(journal.path))}"
-            click.echo(f"{said}; the same command goes on from there", err=True)
+            message = f"{finished:,} of {study.rows:,} rows are kept in {shown(str(journal.path))}"
+            click.echo(f"{message}; the same command goes on from there", err=True)
         if isinstance(end, Lost):
             _fail(str(end))
         raise click.Abort from None

@@ -61,6 +61,6 @@ def _show(config: str, reading: Reading, depth: int | None, colour: bool) -> Non
         )
     click.echo(report.full(reading.found, {shown(config): reading.text}), nl=False)
     errors = sum(d.severity == "error" for d in reading.found)
-    said = f"{errors} error{'s' * (errors != 1)}" if errors else "no errors"
-    click.echo(f"{time.strftime('%H:%M:%S')} {shown(config)}: {said}")
+    verdict = f"{errors} error{'s' * (errors != 1)}" if errors else "no errors"
+    click.echo(f"{time.strftime('%H:%M:%S')} {shown(config)}: {verdict}")
     sys.stdout.flush()
