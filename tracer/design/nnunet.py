@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil, prod
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -56,7 +56,7 @@ class Topology(msgspec.Struct, frozen=True):
 
 
 class NnunetWish(msgspec.Struct, frozen=True, kw_only=True):
-    """What a plan is for."""
+    """A plan that is wanted."""
 
     shape: tuple[int, ...]
     """The images' median."""
@@ -71,7 +71,7 @@ class NnunetWish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Planned(msgspec.Struct, frozen=True):
-    """A plan's config, and what is to be said of it."""
+    """A plan's config, and sentences about it."""
 
     text: str
     topology: Topology
@@ -79,29 +79,49 @@ class Planned(msgspec.Struct, frozen=True):
 
 
 def topology(patch: Sequence[int], spacing: Sequence[float]) -> Topology:
-    """Strides and kernels for a patch."""
+    """Strides and kernels for a patch.
+
+    >>> topology([32, 128, 128], [4.0, 1.0, 1.0]).strides
+    ((1, 1, 1), (1, 2, 2), (1, 2, 2), (2, 2, 2), (2, 2, 2), (2, 2, 2))
+    """
     axes = range(len(patch))
-    sizes, gaps = list(patch), list(spacing)
-    kernel = [1] * len(patch)
-    strides, kernels = [(1,) * len(patch)], []
-    while True:
-        long = [i for i in axes if sizes[i] >= 2 * SMALLEST]
-        if not long:
-            break
-        finest = min(gaps[i] for i in long)
-        halved = [i for i in long if gaps[i] / finest < 2]
-        if len(halved) == 1 and sizes[halved[0]] < 3 * SMALLEST:
-            break
-        kernel = [3 if k == 3 or gaps[i] / min(gaps) < 2 else 1 for i, k in zip(axes, kernel)]
-        kernels.append(tuple(kernel))
+    sizes = list(patch)
+    gaps = list(spacing)
+    kernel = (1,) * len(patch)
+    strides = [(1,) * len(patch)]
+    kernels = []
+
+    while halved := _halved(sizes, gaps):
+        kernel = _kernel(kernel, gaps)
+        kernels.append(kernel)
         strides.append(tuple(2 if i in halved else 1 for i in axes))
         for i in halved:
             gaps[i] *= 2
             sizes[i] = ceil(sizes[i] / 2)
+
     kernels.append((3,) * len(patch))
     multiple = [prod(own) for own in zip(*strides)]
     padded = tuple(-(-n // m) * m for n, m in zip(patch, multiple))
     return Topology(padded, tuple(strides), tuple(kernels))
+
+
+def _halved(sizes: Sequence[int], gaps: Sequence[float]) -> list[int]:
+    """The axes that are halved next: long enough, and within a factor of 2 of the finest of these."""
+    long = [i for i, n in enumerate(sizes) if n >= 2 * SMALLEST]
+    if not long:
+        return []
+    finest = min(gaps[i] for i in long)
+    halved = [i for i in long if gaps[i] / finest < 2]
+
+    # A single axis is halved only while it stays longer than the smallest map.
+    is_too_short = len(halved) == 1 and sizes[halved[0]] < 3 * SMALLEST
+    return [] if is_too_short else halved
+
+
+def _kernel(before: Sequence[int], gaps: Sequence[float]) -> tuple[int, ...]:
+    """3 along an axis once its spacing is within a factor of 2 of the finest, and 1 until then."""
+    finest = min(gaps)
+    return tuple(3 if k == 3 or gap / finest < 2 else 1 for k, gap in zip(before, gaps))
 
 
 def first_patch(shape: Sequence[int], spacing: Sequence[float]) -> list[int]:
@@ -149,7 +169,7 @@ def plan(wish: NnunetWish) -> Planned:
         patch[axis] = found.patch[axis] - smaller.multiple[axis]
         found = topology(patch, spacing)
         shrunk += 1
-    return Planned(_sheet(found, wish).text(), found, _told(found, wish, shrunk))
+    return Planned(_config(found, wish).text(), found, _told(found, wish, shrunk))
 
 
 def _needed(found: Topology, wish: NnunetWish) -> int:
@@ -168,7 +188,7 @@ def _fits(found: Topology, wish: NnunetWish) -> bool:
 
 def _training(found: Topology, wish: NnunetWish) -> int:
     """Bytes in training: what autograd keeps, and the parameters with gradient and momentum."""
-    trace = load_text(_sheet(found, wish).text(), "<nnunet>", {}).trace()
+    trace = load_text(_config(found, wish).text(), "<nnunet>", {}).trace()
     held = memory(trace, wish.dtype)
     if held is None:
         raise Undesignable(
@@ -202,75 +222,98 @@ def _amount(n: float) -> str:
     return f"{n / 2**30:.2f} GiB"
 
 
-def _sheet(found: Topology, wish: NnunetWish) -> ConfigText:
+def _config(found: Topology, wish: NnunetWish) -> ConfigText:
     """The config: a stage of two convolutions per resolution, the first one strided, and a head at every level."""
     dims = len(found.patch)
     style = Style(dims, "instance", "LeakyReLU")
     symbols = "DHW"[3 - dims :]
-    convs: list[Layer] = []
-    for suffix in ("1", "2"):
-        strided = {"stride": "${stride}"} if suffix == "1" else {}
-        convs.append(
-            style.conv(f"conv{suffix}", "${channels}", "${kernel}", padding="${padding}", **strided)
-        )
-        convs += [*style.norms(suffix), style.act(suffix)]
-    stage = BlockText("stage", convs, {"channels": None, "kernel": 3, "padding": 1, "stride": 1})
-
-    def level(name: str, number: int, **more: object) -> Layer:
-        arguments: dict[str, object] = {"channels": channels(number, dims)}
-        kernel = one_or_all(found.kernels[number])
-        if kernel != 3:
-            arguments |= {
-                "kernel": kernel,
-                "padding": one_or_all([k // 2 for k in found.kernels[number]]),
-            }
-        return Layer(name, "stage", {**arguments, **more})
-
     last = len(found.strides) - 1
-    encoder = []
-    for number, stride in enumerate(found.strides):
-        name = f"enc{number + 1}" if number < last else "bottom"
-        encoder.append(level(name, number, **({"stride": one_or_all(stride)} if number else {})))
-    decoder: list[Layer] = []
-    heads, output = [], {}
-    before = "bottom"
-    for number in range(last - 1, -1, -1):
-        ratio = one_or_all(found.strides[number + 1])
-        up = {"out_channels": channels(number, dims), "kernel_size": ratio, "stride": ratio}
-        decoder += [
-            Layer(f"up{number + 1}", f"ConvTranspose{dims}d", up, (before,)),
-            Layer(
-                f"cat{number + 1}", "Concat", {}, (f"up{number + 1}", f"enc{number + 1}"), _IGNORED
-            ),
-            level(f"dec{number + 1}", number),
-        ]
-        before = f"dec{number + 1}"
-        heads.append(style.conv(f"seg{number + 1}", "${classes}", 1, (before,)))
-    for head in reversed(heads):
-        output[head.name] = ("N", "${classes}", *["_"] * dims)
-    if heads:
-        output[heads[-1].name] = ("N", "${classes}", *symbols)
+    encoder = _encoder(found)
+    decoder = _decoder(found)
+    heads = [
+        style.conv(f"seg{number + 1}", "${classes}", 1, (f"dec{number + 1}",))
+        for number in range(last - 1, -1, -1)
+    ]
+    spacing = "x".join(f"{gap:g}" for gap in wish.spacing)
     return ConfigText(
         name="nnunet",
         about=[
             "A plan in the way of nnU-Net (Isensee et al., Nature Methods 18, 2021).",
             "",
-            f"Median shape {by(wish.shape)}, spacing {'x'.join(f'{gap:g}' for gap in wish.spacing)}: "
-            f"patch {by(found.patch)},",
+            f"Median shape {by(wish.shape)}, spacing {spacing}: patch {by(found.patch)},",
             f"bottleneck {by(found.bottleneck)}. Each decoder level has a head (deep supervision).",
         ],
         params={"in_channels": wish.in_channels, "classes": wish.classes},
         input=("N", "${in_channels}", *symbols),
         sizes={"N": wish.batch, **dict(zip(symbols, found.patch))},
-        blocks=[stage],
+        blocks=[_stage_block(style)],
         sections={
             "encoder": encoder[:-1] or encoder,
             "bottleneck": encoder[-1:] if last else [],
             "decoder": decoder,
             "head": heads,
         },
-        output=output,
+        output=_output(heads, symbols),
     )
+
+
+def _stage_block(style: Style) -> BlockText:
+    convs: list[Layer] = []
+    for suffix in ("1", "2"):
+        arguments = {"padding": "${padding}"}
+        if suffix == "1":
+            arguments["stride"] = "${stride}"
+        convs.append(style.conv(f"conv{suffix}", "${channels}", "${kernel}", **arguments))
+        convs += [*style.norms(suffix), style.act(suffix)]
+    return BlockText("stage", convs, {"channels": None, "kernel": 3, "padding": 1, "stride": 1})
+
+
+def _stage(found: Topology, name: str, number: int, stride: Any = None) -> Layer:
+    """The stage of a resolution; the block's defaults are left out."""
+    kernels = found.kernels[number]
+    arguments: dict[str, Any] = {"channels": channels(number, len(found.patch))}
+    kernel = one_or_all(kernels)
+    if kernel != 3:
+        arguments["kernel"] = kernel
+        arguments["padding"] = one_or_all([k // 2 for k in kernels])
+    if stride is not None:
+        arguments["stride"] = stride
+    return Layer(name, "stage", arguments)
+
+
+def _encoder(found: Topology) -> list[Layer]:
+    last = len(found.strides) - 1
+    layers = []
+    for number, stride in enumerate(found.strides):
+        name = f"enc{number + 1}" if number < last else "bottom"
+        layers.append(_stage(found, name, number, one_or_all(stride) if number else None))
+    return layers
+
+
+def _decoder(found: Topology) -> list[Layer]:
+    dims = len(found.patch)
+    layers: list[Layer] = []
+    before = "bottom"
+    for number in range(len(found.strides) - 2, -1, -1):
+        level = number + 1
+        ratio = one_or_all(found.strides[level])
+        up = {"out_channels": channels(number, dims), "kernel_size": ratio, "stride": ratio}
+        layers += [
+            Layer(f"up{level}", f"ConvTranspose{dims}d", up, (before,)),
+            Layer(f"cat{level}", "Concat", {}, (f"up{level}", f"enc{level}"), _IGNORED),
+            _stage(found, f"dec{level}", number),
+        ]
+        before = f"dec{level}"
+    return layers
+
+
+def _output(heads: Sequence[Layer], symbols: str) -> dict[str, tuple[int | str, ...]]:
+    """The shape of every head's output, the finest first; only that has the input's size for sure."""
+    output: dict[str, tuple[int | str, ...]] = {}
+    for head in reversed(heads):
+        sizes = symbols if head is heads[-1] else "_" * len(symbols)
+        output[head.name] = ("N", "${classes}", *sizes)
+    return output
 
 
 _IGNORED = "tracer: ignore[T503]: kernel 2 up, kernel 3 down, as nnU-Net has it"
