@@ -141,7 +141,7 @@ class Appended(msgspec.Struct):
         return self.kept_blocks if word == "blocks" else self.kept_nodes
 
     def kept(self, chunk: TopLevelPart) -> str:
-        """What stays of a top-level key's lines."""
+        """The lines of a top-level key that stay."""
         if chunk.has_entries:
             return _kept(chunk, self.wanted(chunk.word))
         return "" if chunk.word == "output" else chunk.text

@@ -33,7 +33,7 @@ class Layer(msgspec.Struct, frozen=True):
         return f"{self.name}: {value}{comment}"
 
     def _values(self) -> dict[str, Any]:
-        """What is written behind the name, in order."""
+        """The pairs behind the name, in order."""
         values: dict[str, Any] = {"op": self.op}
         if self.inputs:
             values["from"] = self.inputs[0] if len(self.inputs) == 1 else self.inputs
@@ -85,7 +85,7 @@ class ConfigText(msgspec.Struct, frozen=True):
         return "\n".join(lines) + "\n"
 
     def _head(self) -> list[str]:
-        """What comes before the layers."""
+        """The lines before the layers."""
         lines = [f"name: {written_value(self.name)}"]
         if self.params:
             lines.append(f"params: {{{_pairs(self.params)}}}")

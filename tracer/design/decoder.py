@@ -227,7 +227,7 @@ class _Designer(msgspec.Struct, frozen=True):
             yield Layer(name, "Concat", {**unbatched, **align}, (last, skip))
 
     def _behind_convs(self, axes: MapAxes) -> MapAxes:
-        """Where a map lies behind the convolutions of a level."""
+        """The place of a map behind the convolutions of a level."""
         if axes is None or self.wish.padded:
             return axes
         cuts = [self.wish.convs * (kernel // 2) for kernel in self.kernels]

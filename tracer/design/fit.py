@@ -1,4 +1,4 @@
-"""How an up-layer brings a map onto a finer one: the arithmetic of sizes and places, per axis.
+"""An up-layer that brings a map onto a finer one: the arithmetic of sizes and places, per axis.
 
 Write r for the ratio of the strides. A map of m positions is spread to r · m finer ones; its position 0 then stands at
 (r - 1)/2, in positions of the finer map. It has to stand at ``centre``, where the skip's grid has it. The skip has
@@ -20,7 +20,7 @@ READABLE, LONGEST = 12, 100
 """Floor divisions and symbols of an expression that says what comes out, and of one that a padding needs."""
 
 BORDER = 2
-"""Where the skip reaches so many positions beyond the decoder's map, the skip is cropped; below, the map is padded."""
+"""If the skip reaches so many positions beyond the decoder's map, the skip is cropped; below, the map is padded."""
 
 
 class MapAxis(NamedTuple):
@@ -46,7 +46,7 @@ class AxisLift(NamedTuple):
 
     @property
     def aside(self) -> Fraction:
-        """How far, in the finer map's positions, a plain spreading stands before where it should."""
+        """The distance, in the finer map's positions, from a plain spreading to the place where it should be."""
         return self.centre - Fraction(self.ratio - 1, 2)
 
     @property

@@ -217,7 +217,7 @@ def refuse_dims(up: Up, dims: int) -> None:
 
 
 def _steps(axes: MapAxes, target: Target) -> list[AxisLift] | None:
-    """What every axis needs; None where one has no whole stride, or needs what no config can say."""
+    """The way along every axis; None where one has no whole stride, or needs what no config can say."""
     if axes is None or target.axes is None:
         return None
     found = [axis_lift(a, b, may_crop=target.may_crop) for a, b in zip(axes, target.axes)]

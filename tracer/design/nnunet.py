@@ -46,7 +46,7 @@ class Topology(msgspec.Struct, frozen=True):
 
     @property
     def multiple(self) -> tuple[int, ...]:
-        """What divides the patch, per axis."""
+        """The divisor of the patch, per axis."""
         return tuple(prod(own) for own in zip(*self.strides))
 
     @property

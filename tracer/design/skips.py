@@ -43,7 +43,7 @@ class FeatureMap(NamedTuple):
 
     @property
     def coarseness(self) -> Fraction:
-        """How many input positions one of its positions is for."""
+        """The number of input positions for one of its own."""
         return Fraction(prod(self.strides))
 
 
@@ -174,7 +174,7 @@ def settings(net: Net) -> list[dict[str, int]]:
 
 
 class _FeatureMaps(NamedTuple):
-    """Where the encoder's maps lie, for all sizes that are looked at."""
+    """The encoder's maps and their grids, for all sizes that are looked at."""
 
     lead: int
     dims: int

@@ -1,4 +1,4 @@
-"""What the layers of a design are made of: dims, norm, activation; and the blocks that designs share."""
+"""The kinds of layers in a design: dims, norm, activation; and the blocks that designs share."""
 
 from __future__ import annotations
 

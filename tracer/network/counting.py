@@ -1,4 +1,4 @@
-"""How many nodes declarations make, counted before they are made; blocks that use themselves."""
+"""The number of nodes that declarations make, counted before they are made; blocks that use themselves."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ BLOCK_KEYS = ("args", "inputs", "layers", "description")
 NODE_KEYS = ("op", "from", "expect", "repeat")
 
 _NOT_OP = ("type", "kind", "module", "layer", "class")
-"""What other tools call the operation."""
+"""Other tools' words for the operation."""
 
 _BAD_NAME = re.compile(r"[\s.\[\]{}$,\x00-\x1f\x7f]|\A_\Z|\A\Z")
 

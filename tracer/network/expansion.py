@@ -29,20 +29,20 @@ from tracer.source.tree import Fault, Follows, described, span_of
 
 Scope = Mapping[str, Any]
 Inputs = list[Target | None]
-"""What a declaration reads; None in the place of a node before it where there is none."""
+"""The targets that a declaration reads; None in the place of a node before it where there is none."""
 
 TRIES = 8
 """A declaration that was at fault so often, in as many uses of its block, is not tried again."""
 
 
 class Around(NamedTuple):
-    """What is around the declarations of a section or of a block's use."""
+    """The surroundings of the declarations of a section or of a block's use."""
 
     section: str
     scope: Scope
     """The values of the names in expressions."""
     prefix: str = ""
-    """What the nodes' names begin with."""
+    """The beginning of the nodes' names."""
     uses: Uses = ()
 
 
@@ -59,7 +59,7 @@ class Expansion:
         self.params = params
         self.block_uses = 0
         self._failures: Counter[Declaration] = Counter()
-        """How often each declaration was found at fault."""
+        """The number of times that each declaration was at fault."""
         self._maker = Maker(blocks)
         self._sizes = BlockSizes(blocks, faults)
 
@@ -314,7 +314,7 @@ def _references(names: list[ScalarNode], around: Around) -> Inputs:
 
 
 def _repeat(node: YamlNode, scope: Scope) -> int:
-    """How often a declaration is repeated."""
+    """The number of copies of a declaration."""
     times = value_of(node, scope)
     if isinstance(times, bool) or not isinstance(times, int):
         raise Fault("T004", f"`repeat` must be an integer, not {described(node)}", node)

@@ -24,7 +24,7 @@ Scope = Mapping[str, Any]
 
 
 class Made(NamedTuple):
-    """What a declaration makes: an operation, and what is open in it."""
+    """The operation of a declaration, and what is open in it."""
 
     op: Op
     unknowns: tuple[Unknown, ...] = ()
@@ -48,7 +48,7 @@ class Literals(NamedTuple):
 
 
 _by_text: Memo[Made] = Memo(4096)
-"""What declarations make, by their text and the values of its expressions: equal layers are made once."""
+"""Operations of declarations, by their text and the values of its expressions: equal layers are made once."""
 
 _records: Memo[Op] = Memo(4096)
 """Operations already made and judged, by class and arguments: equal layers share one record."""
@@ -60,7 +60,7 @@ class Maker:
     def __init__(self, blocks: Mapping[str, Any]) -> None:
         self.blocks = blocks
         self.fixed: dict[Declaration, Made] = {}
-        """What a declaration makes in every use of its block."""
+        """By declaration: its operation, the same in every use of its block."""
         self._literals: dict[Declaration, Literals] = {}
 
     def make(self, op_name: str, declaration: Declaration, scope: Scope) -> Made:
@@ -178,7 +178,7 @@ class _Arguments:
         self.values[word] = value
 
     def _from_text(self, word: str, text: str, node: YamlNode) -> Any:
-        """What the record holds for a text: itself, or a number in the place of one that is open."""
+        """The record's value for a text: itself, or a number in the place of one that is open."""
         if word in self.cls.node_fields:
             self.operands[word] = ScalarNode(node.tag, text, node.start_mark, node.end_mark)
             return text
@@ -278,7 +278,7 @@ def _refuse_illegal(op: Op, declaration: Declaration) -> None:
 
 
 def _decidable(op: Op) -> Iterator[Requirement]:
-    """What torch requires of the arguments, up to what takes no symbols: the planner judges that with numbers."""
+    """The requirements on the arguments, up to what takes no symbols: the planner judges that with numbers."""
     requirements = op.legal()
     while True:
         try:

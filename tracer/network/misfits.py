@@ -38,7 +38,7 @@ class Misfit(NamedTuple):
     cls: type[Op]
     field: str
     problem: str
-    """What msgspec says of it."""
+    """msgspec's sentence about it."""
     at: YamlNode
     given: str
     """The value, as a message shows it."""
@@ -78,7 +78,7 @@ def _record_fault(
 
 
 def _place(declaration: Declaration, field: str, index: str | None) -> YamlNode:
-    """Where an argument, or the item of it that ``[2]`` names, is written; the operation where it is left out."""
+    """The place of an argument, or of the item of it that ``[2]`` names; the operation where it is left out."""
     if field not in declaration.arguments:
         return declaration.op
     at = declaration.arguments[field][1]

@@ -111,11 +111,11 @@ class Node:
 
     @property
     def span(self) -> Span:
-        """Where the node is declared: its name in the file."""
+        """The place of the declaration: its name in the file."""
         return span_of(self.declaration.key)
 
     def span_for(self, field: str | None) -> Span:
-        """Where an argument stands; the operation's name where it is left out."""
+        """The place of an argument; of the operation's name where it is left out."""
         declaration = self.declaration
         if field is not None and field in declaration.arguments:
             return span_of(declaration.arguments[field][1])
@@ -141,7 +141,7 @@ class Network(msgspec.Struct):
     nodes: list[Node]
     """In execution order."""
     names: dict[str, Node]
-    """Every name that a shape can be asked for, a block's name included (it stands for its last node)."""
+    """Every name that has a shape, a block's name included: it is its last node's."""
     symbols: dict[str, Span]
     """The symbols of the inputs, in order of appearance."""
     sizes: dict[str, Any]
@@ -198,7 +198,11 @@ Promise = int | tuple[int, ...] | SizeRange
 
 
 def is_set(promise: Promise) -> bool:
-    """Whether it names more than one size."""
+    """True for a promise of more than one size.
+
+    >>> is_set(SizeRange(32, None, 16)), is_set((64, 64)), is_set(64)
+    (True, False, False)
+    """
     if isinstance(promise, SizeRange):
         return promise.largest is None or promise.largest - promise.least >= promise.step
     return isinstance(promise, tuple) and len(set(promise)) > 1

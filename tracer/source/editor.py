@@ -1,4 +1,4 @@
-"""Which characters of a text change for an edit, in the style of the place.
+"""The characters of a text that change for an edit, in the style of the place.
 
 Values are replaced where they stand; new keys are collected, so that several of one mapping come together. What
 comes out is compared with the text before by ``edits``, which is the only caller.
@@ -77,7 +77,7 @@ class Editor:
     # Where a path leads
 
     def _parent(self, path: Path) -> Piece | None:
-        """What holds or gets the path's last key; None for a mapping that is missing at the top level."""
+        """The piece that holds or gets the path's last key; None for a mapping that is missing at the top level."""
         here = self.root
         top = path[0]
         if (

@@ -1,4 +1,4 @@
-"""How large a config may be. Everything above is refused with T006, never attempted."""
+"""The largest config that is read. Everything above is refused with T006, never attempted."""
 
 FILE_BYTES = 8 * 2**20
 """Bytes of one config file."""
@@ -61,7 +61,7 @@ DIMS = 64
 """Dims of an input or of an expectation."""
 
 CHUNKS = 1_000
-"""Parts that a Chunk is asked for."""
+"""Parts of one Chunk."""
 
 FAULTS = 200
 """Faults of one file that are reported; the rest is when these are fixed."""

@@ -1,4 +1,4 @@
-"""Where each value of a config stands in its text, aliases and merge keys as written.
+"""The place of each value of a config in its text, aliases and merge keys as written.
 
 :func:`tracer.source.tree.compose` answers what a config says; here is which characters say it. A :class:`Piece` is
 one stretch of text; an alias is a piece of its own, and a merge key an ordinary pair. Nothing here changes a text.
@@ -47,13 +47,13 @@ class Piece:
     def __init__(self, start: int, end: int, place: int) -> None:
         self.kind: Literal["scalar", "list", "mapping", "alias"] = "scalar"
         self.place = place
-        """Where the token before it ends: the colon, the dash, its own anchor or tag."""
+        """The end of the token before it: the colon, the dash, its own anchor or tag."""
         self.start = start
-        """Where it begins, anchor and tag included."""
+        """Its beginning, anchor and tag included."""
         self.body = start
-        """Where it begins without anchor and tag."""
+        """Its beginning without anchor and tag."""
         self.end = end
-        """Where its last character stands, exclusive; comments and blank lines behind it don't belong to it."""
+        """Its end, exclusive; comments and blank lines behind it don't belong to it."""
         self.until = end
         """From where on a new line leaves it as it is: behind ``end`` for a ``|+`` that keeps its blank lines."""
         self.style = ""
@@ -68,7 +68,7 @@ class Piece:
         self.items: list[Piece] = []
         self.pairs: list[tuple[Piece, Piece]] = []
         self.target: Piece = self
-        """What an alias stands for; any other piece itself."""
+        """The piece that an alias repeats; any other piece itself."""
         self._own: dict[str, Piece] | None = None
 
     @property
@@ -86,12 +86,12 @@ class Piece:
 
 
 def is_merge_key(key: Piece) -> bool:
-    """Whether a key is ``<<``, unquoted."""
+    """True for the key ``<<``, unquoted."""
     return key.target.kind == "scalar" and key.target.value == "<<" and not key.target.style
 
 
 def line_end(text: str, index: int) -> int:
-    """Where the line ends, its break excluded."""
+    """The end of the line, its break excluded."""
     return _TO_BREAK.match(text, index).end()  # type: ignore[union-attr]
 
 
@@ -220,7 +220,7 @@ class Places:
         return found
 
     def children(self, piece: Piece) -> list[tuple[str | int, Piece]]:
-        """What stands in a piece, in the order of the text."""
+        """The pieces inside of one, in the order of the text."""
         if piece.target.kind == "mapping":
             return list(self.entries(piece.target).items())
         return list(enumerate(piece.target.items))

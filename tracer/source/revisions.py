@@ -1,4 +1,4 @@
-"""A file as a revision of its git repository has it. git is asked, by a list of arguments and no shell."""
+"""A file as a revision of its git repository has it. git is called with a list of arguments and no shell."""
 
 from __future__ import annotations
 
@@ -37,9 +37,13 @@ def show(revision: str, path: str, place: str | None = None) -> bytes:
     # cat-file is what `git show` does with a file; of a directory, which show would list, it gives nothing.
     command = [git, *(["-C", place] if place else []), "cat-file", "blob", name]
     environment = {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as errors:
         with subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, env=environment
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=environment,
         ) as done:
             assert done.stdout is not None
             found = done.stdout.read(limits.FILE_BYTES + 1)
@@ -48,13 +52,13 @@ def show(revision: str, path: str, place: str | None = None) -> bytes:
                 return found
         if done.returncode == 0:
             return found
-        said.seek(0)
-        raise NoRevision(_reason(said.read(4096).decode("utf-8", "replace")))
+        errors.seek(0)
+        raise NoRevision(_reason(errors.read(4096).decode("utf-8", "replace")))
 
 
-def _reason(said: str) -> str:
+def _reason(errors: str) -> str:
     """The first line of git's own message."""
-    lines = [line for line in said.splitlines() if line.strip()] or ["git gives no reason"]
+    lines = [line for line in errors.splitlines() if line.strip()] or ["git gives no reason"]
     line = next((line for line in lines if line.startswith("fatal: ")), lines[0])
     text = line.removeprefix("fatal: ")
     if text.endswith("bad file"):

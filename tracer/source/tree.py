@@ -41,14 +41,14 @@ class Fault(Exception):
 
 
 class Follows(Fault):
-    """What follows from a fault that is told already: it is raised like one, and not told."""
+    """A consequence of a fault that is reported already: it is raised like one, and not reported."""
 
     def __init__(self, at: Node) -> None:
         super().__init__("", "", at)
 
 
 def span_of(node: Node) -> Span:
-    """Where a node stands; a block collection is shown by its first line."""
+    """The place of a node; of a block collection its first line."""
     start, end = (
         node.start_mark,
         node.end_mark or node.start_mark,
@@ -372,12 +372,12 @@ def _is_merge_key(key: Node) -> bool:
 
 
 def is_nothing(node: Node) -> bool:
-    """Whether a key has no value, or null."""
+    """True for a key without a value, or with null."""
     return isinstance(node, ScalarNode) and scalar(node) is None
 
 
 def described(node: Node) -> str:
-    """What a node is, in a message: the text 'abc', the number 3, a list, a mapping."""
+    """A node in the words of a message: the text 'abc', the number 3, a list, a mapping."""
     if isinstance(node, SequenceNode):
         return "a list"
     if not isinstance(node, ScalarNode):

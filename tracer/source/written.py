@@ -15,7 +15,7 @@ from tracer.source import limits
 from tracer.source.tree import Fault, Scalar, scalar
 
 Value = int | float | bool | str | None | tuple["Value", ...]
-"""What an edit can write: a scalar, or a list as a tuple."""
+"""A value that an edit can write: a scalar, or a list as a tuple."""
 
 
 class EditError(Exception):
@@ -26,7 +26,7 @@ _NOWHERE = yaml.Mark("", 0, 0, 0, None, 0)
 _MISREAD = re.compile(r"(?:[-+]?[0-9]+|=|<<)\Z")
 """Numbers of YAML 1.2 that ``scalar`` takes for texts (007), and what YAML 1.1 gives a meaning."""
 _MARKERS = ("---", "...")
-"""What begins and ends a document."""
+"""The marks at the beginning and the end of a document."""
 
 # No indicator at the start, none of flow collections anywhere, no ": " and " #".
 _PLAIN = re.compile(

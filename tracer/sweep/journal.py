@@ -38,7 +38,7 @@ class Journal:
     def __init__(self, path: Path, key: str) -> None:
         self.path = path
         self._places: dict[int, int] = {}
-        """Where each finished task's record begins."""
+        """The beginning of each finished task's record."""
         self._file = open(path, "r+b" if path.exists() else "w+b")  # noqa: SIM115 it is closed by `close`
         head = MAGIC + key.encode() + b"\n"
         found = self._file.read(len(head))

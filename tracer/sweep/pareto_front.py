@@ -122,7 +122,7 @@ class _Condition:
         self.where = where
         self.names = sorted(where.names) if where is not None else []
         self.known: dict[tuple[Any, ...], bool] = {}
-        """Whether it is met, by the values of its names."""
+        """By the values of its names: True where it is met."""
         self.failed = 0
         """For how many kinds of rows it could not be computed."""
         self.reason = ""

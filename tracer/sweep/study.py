@@ -94,7 +94,7 @@ class Study(msgspec.Struct, frozen=True):
 
     @property
     def rows(self) -> int:
-        """How many there are."""
+        """The number of rows."""
         return count(self.axes)
 
     def key(self) -> str:
@@ -103,7 +103,7 @@ class Study(msgspec.Struct, frozen=True):
 
     @property
     def task_count(self) -> int:
-        """How many tasks there are."""
+        """The number of tasks."""
         return count(self.structural) * self._chunks()
 
     def _chunks(self) -> int:

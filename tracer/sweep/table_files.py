@@ -116,5 +116,5 @@ def packed(columns: Mapping[str, Any]) -> Columns:
 
 
 def rows_in(columns: Columns) -> int:
-    """How many rows there are."""
+    """The number of rows."""
     return len(next(iter(columns.values()), ()))

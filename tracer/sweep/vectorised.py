@@ -183,7 +183,7 @@ class Vectorised(msgspec.Struct, frozen=True):
 
 
 class _Verdicts:
-    """What the conditions of a network say of many rows, while they are evaluated."""
+    """Many rows judged by the conditions of a network, one condition after the other."""
 
     def __init__(self, count: int) -> None:
         self.codes = [""]
