@@ -18,7 +18,7 @@ from tracer.ops.base import Op, Shape, with_arguments
 from tracer.ops.merge import Merge
 from tracer.ops.windows import POINTWISE, Window
 from tracer.shapes.trace import Trace, dims_value
-from tracer.shapes.traced import Traced
+from tracer.shapes.traced import Traced, Visit
 from tracer.sizing.arithmetic import Dim, Holds
 from tracer.sizing.size_set import TooLarge
 from tracer.sizing.symbol import Size
@@ -124,7 +124,7 @@ def grids(traced: Traced) -> list[Grids | None]:
     up-layer has enlarged, the skip's (the last of several): so one misaligned merge makes no other look misaligned.
     """
     known: dict[int, Grids] = {}  # by the id of the places, which `found` keeps
-    found = _places(traced, _memory(traced))
+    found = _places(traced, _cache_for(traced))
     for placed in found:
         if placed is not None and id(placed) not in known:
             known[id(placed)] = tuple(
@@ -133,7 +133,7 @@ def grids(traced: Traced) -> list[Grids | None]:
     return [None if placed is None else known[id(placed)] for placed in found]
 
 
-class Memory(NamedTuple):
+class GridCache(NamedTuple):
     """Equal layers on equal maps are asked once, and equal places are one object."""
 
     windows: Memo[tuple[list[Window | None], bool]]
@@ -151,14 +151,14 @@ class Memory(NamedTuple):
         return known
 
 
-def _fresh() -> Memory:
-    return Memory(Memo(4096), Memo(4096), Memo(4096), Memo(4096))
+def _fresh() -> GridCache:
+    return GridCache(Memo(4096), Memo(4096), Memo(4096), Memo(4096))
 
 
 _of_ints = _fresh()
 
 
-def _memory(traced: Traced) -> Memory:
+def _cache_for(traced: Traced) -> GridCache:
     """The shared cache for integer shapes, or a fresh one for symbolic shapes, which belong to one network."""
     for visit in traced.walk():
         if visit.node.is_input and any(isinstance(n, Size) for n in visit.shape or ()):
@@ -166,47 +166,64 @@ def _memory(traced: Traced) -> Memory:
     return _of_ints
 
 
-def _places(traced: Traced, memory: Memory) -> list[Placed | None]:
+def _places(traced: Traced, cache: GridCache) -> list[Placed | None]:
+    """Where the positions of every node lie; None for a node without a shape."""
     lead = leading_dims(traced)
     found: list[Placed | None] = []
     symbols: dict[str, Dim] = {}
     for visit in traced.walk():
-        node, op, y = visit.node, visit.op, visit.shape
-        if y is None or (op is None and not node.is_input):
+        node, op, shape = visit.node, visit.op, visit.shape
+        if shape is None:
             found.append(None)
-            continue
-        if op is None:
-            symbols.update((d, n) for d, n in zip(node.pattern, y) if isinstance(d, str))
-            spatial = max(len(y) - lead, 0)
-            found.append(memory.one(((None,) * (len(y) - spatial) + (PIXELS,) * spatial, False)))
-            continue
-        before: list[Any] = [found[source.index] for source in node.inputs]
-        if len(before) == 1 and type(op).window is Op.window and len(before[0][0]) == len(y):
-            found.append(before[0])
-            continue
-        if op.fixed_window and len(before) == 1:
-            key: Any = (id(op), id(before[0]))
-            known = memory.placed.get(key)
-            if known is None:
-                known = memory.placed.keep(key, _fixed(op, before[0], memory), op, before)
-            found.append(known)
-            continue
-        x = visit.inputs
-        if node.dim_fields or node.operands:
-            op = _with_numbers(node, op, symbols)
-            found.append(memory.one(_placed(op, visit.sizes, x, before, y)))
-            continue
-        key = (id(op), *map(id, before), *x)
-        known = memory.placed.get(key)
-        if known is None:
-            placed = memory.one(_placed(op, {}, x, before, y))
-            known = memory.placed.keep(key, placed, op, before)
-        found.append(known)
+        elif op is not None:
+            # What has a shape reads only what has one, and so a place.
+            before: list[Any] = [found[source.index] for source in node.inputs]
+            found.append(_behind(visit, op, before, symbols, cache))
+        elif node.is_input:
+            symbols |= {dim: n for dim, n in zip(node.pattern, shape) if isinstance(dim, str)}
+            spatial = max(len(shape) - lead, 0)
+            dims = (None,) * (len(shape) - spatial) + (PIXELS,) * spatial
+            found.append(cache.one((dims, False)))
+        else:
+            found.append(None)
     return found
 
 
+def _behind(
+    visit: Visit,
+    op: Op,
+    before: list[Placed],
+    symbols: Mapping[str, Dim],
+    cache: GridCache,
+) -> Placed:
+    """Where the positions lie behind an operation. ``before``: where those of its inputs do."""
+    node, shape = visit.node, visit.shape or ()
+    if len(before) == 1:
+        (only,) = before
+        if type(op).window is Op.window and len(only[0]) == len(shape):
+            return only
+        if op.fixed_window:
+            key: Any = (id(op), id(only))
+            known = cache.placed.get(key)
+            if known is None:
+                known = cache.placed.keep(key, _fixed(op, only, cache), op, before)
+            return known
+
+    inputs = visit.inputs
+    if node.dim_fields or node.operands:
+        numbered = _with_numbers(node, op, symbols)
+        return cache.one(_placed(numbered, visit.sizes, inputs, before, shape))
+
+    key = (id(op), *map(id, before), *inputs)
+    known = cache.placed.get(key)
+    if known is None:
+        placed = cache.one(_placed(op, {}, inputs, before, shape))
+        known = cache.placed.keep(key, placed, op, before)
+    return known
+
+
 def leading_dims(traced: Traced) -> int:
-    """How many dims stand before the spatial ones: channels and batch, or channels alone for an unbatched input."""
+    """The number of dims before the spatial ones: 2, batch and channels, or 1 for an unbatched input."""
     for visit in traced.walk():
         op = visit.op
         if op is None or visit.shape is None:
@@ -250,29 +267,36 @@ def _placed(
     return tuple(result), enlarged
 
 
-def _fixed(op: Op, before: Placed, memory: Memory) -> Placed:
-    """Where the output of an operation lies whose windows ask for the input's rank only."""
+def _fixed(op: Op, before: Placed, cache: GridCache) -> Placed:
+    """Where the output lies of an operation whose windows follow from the input's rank alone."""
     own, enlarged = before
-    key = (id(op), len(own))
-    known = memory.windows.get(key)
-    if known is None:
-        windows = [op.window(dim, (1,) * len(own)) for dim in range(len(own))]
-        stays = all(w is not None and w[1:5] == POINTWISE[1:5] for w in windows)
-        known = memory.windows.keep(key, (windows, stays), op)
-    windows, stays = known
+    windows, stays = _windows(op, len(own), cache)
     if stays:
         return before
+
     result: list[Place | None] = []
     last, over, moved = None, None, None
     for place, window in zip(own, windows):
         if place is None or window is None:
             result.append(None)
             continue
-        if place is not last or window != over:  # height and width mostly are alike
+        # Height and width mostly are alike.
+        if place is not last or window != over:
             last, over, moved = place, window, _through(place, window)
             enlarged = enlarged or not _is_one(window.up)
         result.append(moved)
-    return memory.one((tuple(result), enlarged))
+    return cache.one((tuple(result), enlarged))
+
+
+def _windows(op: Op, rank: int, cache: GridCache) -> tuple[list[Window | None], bool]:
+    """The windows of an operation by dim, and whether they leave every position in its place."""
+    key = (id(op), rank)
+    known = cache.windows.get(key)
+    if known is None:
+        windows = [op.window(dim, (1,) * rank) for dim in range(rank)]
+        stays = all(w is not None and w[1:5] == POINTWISE[1:5] for w in windows)
+        known = cache.windows.keep(key, (windows, stays), op)
+    return known
 
 
 def _arriving(
@@ -312,8 +336,8 @@ def meetings(traced: Traced) -> Iterator[Meeting]:
     A map of one row that is repeated over several does not lie where they do, unless it has no grid, as behind a global
     pooling. The dim along which a concatenation joins is left out.
     """
-    memory = _memory(traced)
-    found = _places(traced, memory)
+    cache = _cache_for(traced)
+    found = _places(traced, cache)
     for visit, placed in zip(traced.walk(), found):
         node, op = visit.node, visit.op
         if placed is None or len(node.inputs) < 2 or not isinstance(op, Merge):
@@ -321,10 +345,10 @@ def meetings(traced: Traced) -> Iterator[Meeting]:
         before: list[Any] = [found[source.index] for source in node.inputs]
         x = visit.inputs
         key = (id(op), *map(id, before), *x)
-        known = memory.met.get(key)
+        known = cache.met.get(key)
         if known is None:
             met = list(_met(op, x, [own for own, _ in before]))
-            known = memory.met.keep(key, met, op, before)
+            known = cache.met.keep(key, met, op, before)
         for meeting in known:
             yield Meeting(node, *meeting)
 

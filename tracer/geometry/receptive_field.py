@@ -7,6 +7,7 @@ a padding counts as one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from math import gcd
@@ -16,11 +17,11 @@ import msgspec
 
 from tracer.geometry.grids import Grids, grids, leading_dims
 from tracer.memo import Memo
-from tracer.network.records import Node
 from tracer.ops.base import Op, Shape
 from tracer.ops.merge import Merge
 from tracer.ops.windows import TURN, Seen
 from tracer.shapes.trace import Trace
+from tracer.shapes.traced import Visit
 
 NOBODY = 2**60
 """Where a position begins that sees nothing; what lies beyond half of it is none."""
@@ -82,80 +83,89 @@ _fields: Memo[Field] = Memo(4096)
 
 
 def fields(trace: Trace) -> dict[str, tuple[Field, ...]]:
-    """The receptive field of every traced node, per spatial axis of its map."""
+    """The receptive field of every traced node, per spatial axis of its map.
+
+    >>> import tracer
+    >>> net = tracer.loads("input: [1, 3, 8]\\nlayers: {mix: {op: Conv1d, out_channels: 4, kernel_size: 3, stride: 2}}")
+    >>> fields(net.trace())["mix"][0].extent
+    3
+    """
     lead = leading_dims(trace)
     placed = grids(trace)
     found: dict[str, tuple[Field, ...]] = {}
     paths: list[list[Paths]] = []
     made: list[tuple[Field, ...]] = []
-    for node, op, y in zip(trace.network.nodes, trace.ops, trace.by_index):
-        if y is None or (op is None and not node.is_input):
+    for visit in trace.walk():
+        node = visit.node
+        if visit.shape is None or (visit.op is None and not node.is_input):
             paths.append([])
             made.append(())
             continue
-        first = node.inputs[0].index if node.inputs else -1
-        if (
-            len(node.inputs) == 1
-            and op is not None
-            and _is_plain(op)
-            and len(y) == lead + len(paths[first])
-        ):
+
+        if _sees_as_its_input(visit, lead, paths):
+            first = node.inputs[0].index
             paths.append(paths[first])
             made.append(made[first])
         else:
-            own = _of_node(trace, node, op, y, lead, paths)
+            own, grid = _paths_of(visit, lead, paths), placed[node.index]
             paths.append(own)
             made.append(
-                tuple(
-                    _field(pair, placed[node.index], lead + i, y, node, made)
-                    for i, pair in enumerate(own)
-                )
+                tuple([_field(visit, lead + i, pair, grid, made) for i, pair in enumerate(own)])
             )
         found[node.name] = made[-1]
     return found
 
 
-def _is_plain(op: Op) -> bool:
-    """Whether every position is made of the one at its place."""
-    return type(op).window is Op.window and type(op).sees is Op.sees and not isinstance(op, Merge)
+def _sees_as_its_input(visit: Visit, lead: int, paths: Sequence[list[Paths]]) -> bool:
+    """Whether every position of a node is made of the one at its place, in a map with the same axes."""
+    op, inputs = visit.op, visit.node.inputs
+    if op is None or len(inputs) != 1 or isinstance(op, Merge):
+        return False
+    is_plain = type(op).window is Op.window and type(op).sees is Op.sees
+    return is_plain and len(visit.shape or ()) == lead + len(paths[inputs[0].index])
 
 
-def _of_node(
-    trace: Trace, node: Node, op: Op | None, y: Shape, lead: int, paths: Sequence[list[Paths]]
-) -> list[Paths]:
+def _paths_of(visit: Visit, lead: int, paths: Sequence[list[Paths]]) -> list[Paths]:
     """What a node's positions see, per spatial axis."""
+    op, shape = visit.op, visit.shape or ()
+    spatial = max(len(shape) - lead, 0)
     if op is None:
-        return [(PIXEL, PIXEL)] * max(len(y) - lead, 0)
-    before = [paths[source.index] for source in node.inputs]
-    axes = min(min((len(own) for own in before), default=0), max(len(y) - lead, 0))
-    inputs: list[Shape] = [trace.by_index[source.index] or () for source in node.inputs]
-    sizes = {field: trace.by_index[source.index] or () for field, source in node.operands.items()}
+        return [(PIXEL, PIXEL)] * spatial
+
+    before = [paths[source.index] for source in visit.node.inputs]
+    axes = min(spatial, *[len(own) for own in before]) if before else 0
+    inputs, sizes = visit.inputs, visit.sizes
     found = []
     for axis in range(axes):
-        dim, n = lead + axis, y[lead + axis]
         each = [own[axis] for own in before]
-        if len(before) == 1:
-            seen = _seen_by(op, dim, inputs, sizes)
-            key: tuple[object, ...] = (seen, *map(id, each[0]), n)
+        dim, n = lead + axis, shape[lead + axis]
+        if len(each) == 1:
+            found.append(_behind_one(op, dim, inputs, sizes, each[0], n))
         else:
-            seen = None
-            key = (
-                id(op),
-                dim,
-                *map(id, (reach for pair in each for reach in pair)),
-                *inputs,
-                *sizes.values(),
-            )
-        known = _known.get(key)
-        if known is None:
-            reached = (
-                _behind(seen, *each[0], n)
-                if len(each) == 1
-                else _merged(op, dim, inputs, sizes, each, n)
-            )
-            known = _known.keep(key, reached, op, each)
-        found.append(known)
+            found.append(_behind_several(op, dim, inputs, sizes, each, n))
     return found
+
+
+def _behind_one(
+    op: Op, dim: int, x: list[Shape], sizes: dict[str, Shape], pair: Paths, n: int
+) -> Paths:
+    """What is seen behind an operation with one input."""
+    seen = _seen_by(op, dim, x, sizes)
+    key = (seen, *map(id, pair), n)
+    known = _known.get(key)
+    return known if known is not None else _known.keep(key, _behind(seen, *pair, n), op, pair)
+
+
+def _behind_several(
+    op: Op, dim: int, x: list[Shape], sizes: dict[str, Shape], each: list[Paths], n: int
+) -> Paths:
+    """What is seen behind an operation with several inputs."""
+    reaches = [id(reach) for pair in each for reach in pair]
+    key = (id(op), dim, *reaches, *x, *sizes.values())
+    known = _known.get(key)
+    if known is None:
+        known = _known.keep(key, _merged(op, dim, x, sizes, each, n), op, each)
+    return known
 
 
 def _seen_by(op: Op, dim: int, x: list[Shape], sizes: dict[str, Shape]) -> Seen | None:
@@ -203,19 +213,28 @@ def _composed(seen: Seen | None, reach: Reach | None, n: int) -> Reach | None:
         return _explicit([(seen, reach)], n)
     if len(seen.first) == len(reach.low) == 1:
         return _single(seen, reach)
+
+    # The turns of both fit together after so many turns of the operation.
     turn = len(reach.low)
     repeats = turn // gcd(seen.by, turn)
     if len(seen.first) * repeats > TURN:
         return _explicit([(seen, reach)], n)
+    return _shortest(_turn_by_turn(seen, reach, reach.by, repeats))
+
+
+def _turn_by_turn(seen: Seen, reach: Reach, by: int, repeats: int) -> Reach:
+    """What is seen through an operation in ``repeats`` of its turns; ``by``: what the input moves by in its turn."""
     further = range(0, max(seen.by * repeats, 1), max(seen.by, 1))
     spans = [(a + more, b + more) for more in further for a, b in zip(seen.first, seen.last)]
+
     start = min(a for a, _ in spans)
-    lows, highs = _stretch(reach, start, max(max(b for _, b in spans), start) + 1)
-    low = tuple([min(lows[a - start : b - start + 1 : seen.gap], default=NOBODY) for a, b in spans])
-    high = tuple(
-        [max(highs[a - start : b - start + 1 : seen.gap], default=-NOBODY) for a, b in spans]
-    )
-    return _shortest(Reach(low, high, seen.by * repeats * reach.by // turn))
+    stop = max(max(b for _, b in spans), start) + 1
+    lows, highs = _stretch(reach, start, stop)
+
+    places = [slice(a - start, b - start + 1, seen.gap) for a, b in spans]
+    low = tuple([min(lows[place], default=NOBODY) for place in places])
+    high = tuple([max(highs[place], default=-NOBODY) for place in places])
+    return Reach(low, high, seen.by * repeats * by // len(reach.low))
 
 
 def _stretch(reach: Reach, start: int, stop: int) -> tuple[list[int], list[int]]:
@@ -297,58 +316,61 @@ def _union(reaches: Sequence[Reach | None], n: int) -> Reach | None:
         return None
     if any(reach is UNKNOWN for reach in known):
         return UNKNOWN
+
     first, *others = known
     for other in others:
-        if first is UNKNOWN:
-            break
-        if other is first or other == first:
-            continue
-        turn = len(first.low) * len(other.low) // gcd(len(first.low), len(other.low))
-        drifting = (
-            first.by is None
-            or other.by is None
-            or first.by * len(other.low) != other.by * len(first.low)
-        )
-        if turn > TURN or drifting:
-            first = _explicit([(POINT, first), (POINT, other)], n)
-            continue
-        assert first.by is not None
-        both = [(_of(first, j), _of(other, j)) for j in range(turn)]
-        low, high = (
-            tuple([min(a[0], b[0]) for a, b in both]),
-            tuple([max(a[1], b[1]) for a, b in both]),
-        )
-        first = _shortest(Reach(low, high, first.by * turn // len(first.low)))
+        if first is not UNKNOWN and other != first:
+            first = _joined(first, other, n)
     return first
 
 
+def _joined(first: Reach, other: Reach, n: int) -> Reach:
+    """What ``n`` positions see along two paths together."""
+    lengths = len(first.low), len(other.low)
+    turn = math.lcm(*lengths)
+    if first.by is None or other.by is None or turn > TURN:
+        return _explicit([(POINT, first), (POINT, other)], n)
+    if first.by * lengths[1] != other.by * lengths[0]:  # they drift apart
+        return _explicit([(POINT, first), (POINT, other)], n)
+
+    both = [(_of(first, j), _of(other, j)) for j in range(turn)]
+    low = tuple([min(a[0], b[0]) for a, b in both])
+    high = tuple([max(a[1], b[1]) for a, b in both])
+    return _shortest(Reach(low, high, first.by * turn // lengths[0]))
+
+
 def _field(
+    visit: Visit,
+    dim: int,
     pair: Paths,
     grid: Grids | None,
-    dim: int,
-    y: Shape,
-    node: Node,
     made: Sequence[tuple[Field, ...]],
 ) -> Field:
     """The record of one axis; without a grid the stride of the inputs goes on, the widest."""
+    shape = visit.shape or ()
     own = grid[dim] if grid is not None and dim < len(grid) else None
-    n = y[dim]
-    if own is not None:
-        known = _fields.get((own, *map(id, pair), n))
-        if known is not None:
-            return known
+    if own is None:
+        axis = dim - len(shape)
+        before = [made[source.index] for source in visit.node.inputs]
+        strides = [fields[axis].stride for fields in before if len(fields) >= -axis]
+        return _described(pair, shape[dim], max(strides, default=Fraction(1)), None)
+
+    key = (own, *map(id, pair), shape[dim])
+    known = _fields.get(key)
+    if known is None:
+        field = _described(pair, shape[dim], Fraction(*own.stride), Fraction(*own.offset))
+        known = _fields.keep(key, field, pair)
+    return known
+
+
+def _described(pair: Paths, n: int, stride: Fraction, offset: Fraction | None) -> Field:
+    """The record of what ``n`` positions see."""
+    whole, _ = pair
     extent, smallest = (
         None if reach is None or reach is UNKNOWN else reach.extent(n) for reach in pair
     )
-    computed = UNKNOWN not in pair
-    whole = pair[0]
-    turn = 1 if whole is None else len(whole.low) if whole.by is not None else None
-    if own is not None:
-        field = Field(
-            extent, smallest, Fraction(*own.stride), Fraction(*own.offset), turn, computed
-        )
-        return _fields.keep((own, *map(id, pair), n), field, pair)
-    axis = dim - len(y)
-    before = [made[source.index] for source in node.inputs]
-    stride = max((f[axis].stride for f in before if len(f) >= -axis), default=Fraction(1))
-    return Field(extent, smallest, stride, None, turn, computed)
+    if whole is None:
+        turn: int | None = 1
+    else:
+        turn = None if whole.by is None else len(whole.low)
+    return Field(extent, smallest, stride, offset, turn, computed=UNKNOWN not in pair)
