@@ -376,7 +376,7 @@ class PReLU(Op, kw_only=True):
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         (x0,) = x
-        if self.num_parameters.__class__ is int and self.num_parameters == 1:
+        if isinstance(self.num_parameters, int) and self.num_parameters == 1:
             return
         yield Requirement(
             len(x0) >= 1,

@@ -225,6 +225,7 @@ def value_count(op: Op, field: str) -> int:
 def default_value(op: Op, field: str, axis: int, open_fields: frozenset[str]) -> int:
     """torch's default of a solvable argument, where the arguments in ``open_fields`` have no value yet.
 
+    >>> from tracer.ops.pooling import MaxPool2d
     >>> default_value(MaxPool2d(kernel_size=2), "stride", 0, frozenset())
     2
     """
@@ -243,7 +244,11 @@ def may_be_negative(op: Op, field: str) -> bool:
 
 
 def per_axis(value: Ints, axes: int) -> tuple[int, ...]:
-    """One value per axis from an int, a tuple of one per axis, or a tuple of one for all."""
+    """One value per axis from an int, a tuple of one per axis, or a tuple of one for all.
+
+    >>> per_axis(3, 2), per_axis((1, 2), 2)
+    ((3, 3), (1, 2))
+    """
     if isinstance(value, tuple):
         return value if len(value) == axes else value * axes
     return (value,) * axes
@@ -255,7 +260,7 @@ HOLDS = Requirement(True, "", None, "")
 
 def in_range(field: str, value: Any, least: int, largest: int = MAX_INT) -> Requirement:
     """Every number of an int-or-tuple argument lies in [least, largest]."""
-    if value.__class__ is int and least <= value <= largest:
+    if isinstance(value, int) and least <= value <= largest:
         return HOLDS
     numbers = value if isinstance(value, tuple) else (value,)
     bad = [v for v in numbers if isinstance(v, (int, float)) and not least <= v <= largest]
@@ -341,7 +346,11 @@ def no_dropped_rows(
 
 
 def written(value: Any) -> str:
-    """A value or shape as YAML has it: [1, 64, 8, 8], true, null."""
+    """A value or shape as YAML has it.
+
+    >>> written((1, 64, 8, 8)), written(True), written(None)
+    ('[1, 64, 8, 8]', 'true', 'null')
+    """
     if isinstance(value, (tuple, list)):
         return f"[{', '.join(written(v) for v in value)}]"
     if value is None:
@@ -358,7 +367,12 @@ def _fields(cls: type[Op]) -> tuple[msgspec.structs.FieldInfo, ...]:
 
 
 def given_arguments(op: Op) -> dict[str, Any]:
-    """The arguments of an operation that differ from torch's defaults, for display and JSON."""
+    """The arguments of an operation that differ from torch's defaults, for display and JSON.
+
+    >>> from tracer.ops.pooling import MaxPool2d
+    >>> given_arguments(MaxPool2d(kernel_size=2, padding=0))
+    {'kernel_size': 2}
+    """
     found: dict[str, Any] = {}
     for field in _fields(type(op)):
         value = getattr(op, field.name)

@@ -80,7 +80,7 @@ class Convolving(Op, kw_only=True):
 
     def _is_whole(self) -> bool:
         """True where every output channel sees every input channel."""
-        return self.groups.__class__ is int and self.groups == 1
+        return isinstance(self.groups, int) and self.groups == 1
 
     def _grouped(self, field: str, channels: Dim) -> Requirement:
         return Requirement(

@@ -285,7 +285,11 @@ class Slice(Op, kw_only=True):
 
 
 def clamped(position: int | Size, n: Dim) -> Dim:
-    """A slice's position in 0..n. One beyond any dim, such as torch's 2**63 - 1 for the end, is the largest."""
+    """A slice's position in 0..n. One beyond any dim, such as torch's 2**63 - 1 for the end, is the largest.
+
+    >>> clamped(-2, 8), clamped(2**63 - 1, 8)
+    (6, 8)
+    """
     if isinstance(position, Size):  # a dim over symbols: never negative
         return minimum(n, position)
     if position == 0:

@@ -87,7 +87,11 @@ def padded(x: tuple[Shape, ...]) -> list[Shape]:
 
 
 def broadcast_shape(x: tuple[Shape, ...]) -> Shape:
-    """The shape that these shapes broadcast to."""
+    """The shape that these shapes broadcast to.
+
+    >>> broadcast_shape(((1, 8, 4, 1), (4, 5)))
+    (1, 8, 4, 5)
+    """
     y: Shape = ()
     for shape in x:
         a, b = padded((y, shape))

@@ -238,7 +238,11 @@ def divisor(known: Dim) -> Dim:
 
 
 def filled(sizes: tuple[Dim, ...], total: Dim) -> Shape:
-    """The sizes with the open one inferred from the total."""
+    """The sizes with the open one inferred from the total.
+
+    >>> filled((2, -1), total=12)
+    (2, 6)
+    """
     known = math.prod(size for size in sizes if not is_open(size))
     return tuple(total // divisor(known) if is_open(size) else size for size in sizes)
 
@@ -248,6 +252,11 @@ def regrouped(x: Shape, strides: Shape, y: Shape) -> Shape | None:
 
     Dims of the input that lie one behind the other in memory can be split anew; an output dim must not reach across
     two such groups. Source: ATen/TensorUtils.cpp, computeStride.
+
+    >>> regrouped((2, 6), (6, 1), (2, 3, 2))
+    (6, 2, 1)
+    >>> regrouped((2, 6), (1, 2), (12,)) is None
+    True
     """
     if 0 in x:
         return contiguous(y)

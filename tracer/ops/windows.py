@@ -58,7 +58,11 @@ NOT_FOLLOWED = Seen((), (), 0)
 
 
 def seen_through(window: Window) -> Seen | None:
-    """The positions that a window with fixed steps sees: ``extent`` of them around its centres."""
+    """The positions that a window with fixed steps sees: ``extent`` of them around its centres.
+
+    >>> seen_through(sliding(extent=3, stride=2, left=1))
+    Seen(first=(-1,), last=(1,), by=2, gap=1)
+    """
     extent, down, up, first, _, gap = window
     if extent is None:
         return None
@@ -76,7 +80,11 @@ def seen_through(window: Window) -> Seen | None:
 
 
 def seen_by_spreading(kernel: int, stride: int, left: int, dilation: int = 1) -> Seen:
-    """The transpose of a sliding window: input i reaches the outputs i · stride - left + dilation · (0..kernel - 1)."""
+    """The transpose of a sliding window: input i reaches the outputs i · stride - left + dilation · (0..kernel - 1).
+
+    >>> seen_by_spreading(kernel=3, stride=2, left=1)
+    Seen(first=(0, 0), last=(0, 1), by=1, gap=1)
+    """
     if stride > TURN or kernel > TURN:
         return NOT_FOLLOWED
     first, last = [], []
@@ -106,7 +114,11 @@ def spreading(extent: int, stride: int, left: int, seen: int) -> Window:
 
 
 def seen_by_cells(n: int, cells: int) -> Seen:
-    """``n`` positions in cells: the i-th from floor(i · n/cells) to ceil((i + 1) · n/cells)."""
+    """``n`` positions in cells: the i-th from floor(i · n/cells) to ceil((i + 1) · n/cells).
+
+    >>> seen_by_cells(n=5, cells=2)
+    Seen(first=(0, 2), last=(2, 4), by=5, gap=1)
+    """
     step = Fraction(n, cells)
     if step.denominator > TURN:
         return NOT_FOLLOWED
