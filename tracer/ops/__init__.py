@@ -1,4 +1,4 @@
-"""The operations, a file per family. :mod:`tracer.ops.registry` finds each by its name in YAML."""
+"""The operations, a file per family. ``registry`` finds each by its name in YAML."""
 
 from tracer.ops import (
     activation,
