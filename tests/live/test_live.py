@@ -17,7 +17,8 @@ from tests import ROOT
 from tests.drawn.networks import Drawn, networks, networks_to_solve
 from tracer.diagnostics import TracerError
 from tracer.live import live
-from tracer.live.writer import Writer
+from tracer.live.opened import OpenedNetwork, written
+from tracer.live.walk import open_network
 from tracer.net import Net
 from tracer.network.open_params import by_symbol
 from tracer.ops.base import with_arguments
@@ -62,10 +63,10 @@ decoder:
 
 
 def agrees(
-    net: Net, writer: Writer, sizes: dict[str, int], params: dict[str, int], text: str = ""
+    net: Net, opened: OpenedNetwork, sizes: dict[str, int], params: dict[str, int], text: str = ""
 ) -> int:
     """Assert that the program's shapes are the trace's; returns how many it could not say."""
-    shapes, _ = writer.apply({**sizes, **by_symbol(params)})
+    shapes = opened.apply({**sizes, **by_symbol(params)}).shapes
     trace = net.trace(**sizes)
     unsaid = 0
     for node, ours, theirs in zip(trace.network.nodes, shapes, trace.by_index):
@@ -83,14 +84,14 @@ def test_configs_at_any_sizes(path: Path) -> None:
     """For every config, at sizes near and far: every shape, and None where the trace has None."""
     net = tracer.load(path)
     found = live(net)
-    writer = Writer(net, found.params)
+    opened = open_network(net, found.params)
     draw = random.Random(path.stem)
     for k in range(25):
         sizes = {
             s: draw.randint(1, 2 * n) if k % 2 else max(1, n + draw.randint(-33, 33))
             for s, n in found.symbols.items()
         }
-        assert agrees(net, writer, sizes, found.params) == 0
+        assert agrees(net, opened, sizes, found.params) == 0
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
@@ -98,7 +99,7 @@ def test_configs_at_any_params(path: Path) -> None:
     """Open params give what the config gives that is loaded with them; where it is refused, the program refuses."""
     net = tracer.load(path)
     found = live(net)
-    writer = Writer(net, found.params)
+    opened = open_network(net, found.params)
     draw = random.Random(path.stem)
     assert not set(found.params) & set(found.fixed)
     for name, now in found.params.items():
@@ -108,10 +109,10 @@ def test_configs_at_any_params(path: Path) -> None:
             try:
                 other = tracer.load(path, **{name: value})
             except TracerError:
-                _, refused = writer.apply({**found.symbols, **by_symbol(params)})
-                assert refused, f"{name}: {value}"
+                outcome = opened.apply({**found.symbols, **by_symbol(params)})
+                assert outcome.is_refused, f"{name}: {value}"
                 continue
-            agrees(other, writer, found.symbols, params)
+            agrees(other, opened, found.symbols, params)
 
 
 def test_params_are_open_where_they_are_numbers() -> None:
@@ -120,7 +121,7 @@ def test_params_are_open_where_they_are_numbers() -> None:
     found = live(net)
     assert set(found.params) == {"base", "kernel", "groups", "classes"}
     assert found.fixed == {"depth": "it decides what deep is", "wide": "it follows other params"}
-    writer = Writer(net, found.params)
+    opened = open_network(net, found.params)
     for base, kernel, groups, n in [
         (8, 3, 2, 40),
         (12, 3, 4, 41),
@@ -133,9 +134,9 @@ def test_params_are_open_where_they_are_numbers() -> None:
         try:
             other = tracer.loads(PARAMS, **params)
         except TracerError:
-            assert writer.apply({**sizes, **by_symbol(params)})[1]
+            assert opened.apply({**sizes, **by_symbol(params)}).is_refused
             continue
-        agrees(other, writer, sizes, params)
+        agrees(other, opened, sizes, params)
 
 
 def _near(case: Drawn, draw: Any) -> dict[str, int]:
@@ -152,12 +153,12 @@ def test_drawn_networks(data: st.DataObject, solved: bool) -> None:
     except TracerError:
         return
     found = live(net)
-    writer = Writer(net, found.params)
-    agrees(net, writer, case.sizes, found.params, case.text)
+    opened = open_network(net, found.params)
+    agrees(net, opened, case.sizes, found.params, case.text)
     for _ in range(3):
         sizes = _near(case, data.draw)
         if found.planned:
-            agrees(net, writer, sizes, found.params, case.text)
+            agrees(net, opened, sizes, found.params, case.text)
 
 
 NUMBER = re.compile(r"⟦(\d+)⟧")
@@ -168,13 +169,13 @@ def test_arithmetic_comes_out(path: Path) -> None:
     """The arithmetic that is shown for a size is the size's: evaluated as it is written."""
     net = tracer.load(path)
     found = live(net)
-    writer = Writer(net, found.params)
-    writer.written()
-    choices = [choice.value(found.symbols) for choice in writer.choices]
-    v = writer.program.run(
+    opened = open_network(net, found.params)
+    written(opened)
+    choices = [choice.value(found.symbols) for choice in opened.choices]
+    v = opened.program.run(
         dict(
             zip(
-                writer.program.symbols,
+                opened.program.symbols,
                 [*found.symbols.values(), *found.params.values(), *choices] or [0],
             )
         )
@@ -184,7 +185,7 @@ def test_arithmetic_comes_out(path: Path) -> None:
         for dim, text in enumerate(node.working):
             if text is not None and node.shape is not None:
                 sum_ = NUMBER.sub(lambda m: f"({v[int(m[1])]})", text)
-                for written, python in (
+                for shown_as, python in (
                     ("·", "*"),
                     ("−", "-"),
                     (" = ", " == "),
@@ -192,7 +193,7 @@ def test_arithmetic_comes_out(path: Path) -> None:
                     ("≤", "<="),
                     ("≠", "!="),
                 ):
-                    sum_ = sum_.replace(written, python)
+                    sum_ = sum_.replace(shown_as, python)
                 assert eval(sum_, {"min": min, "floor": math.floor}) == v[node.shape[dim]], text
                 shown += 1
     assert shown > 0

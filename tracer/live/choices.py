@@ -6,14 +6,16 @@ import math
 import random
 from collections.abc import Iterator
 from itertools import chain, islice
+from typing import NamedTuple
 
 from tracer.geometry.grids import grids
 from tracer.live.records import Choice
 from tracer.net import Net
-from tracer.network.records import Network
-from tracer.ops.base import argument, value_count
+from tracer.network.records import Network, Node, Unknown
+from tracer.ops.base import Op, argument
 from tracer.planning.solving import plan_one
 from tracer.planning.unknowns import unknowns_of
+from tracer.shapes.traced import Ops
 from tracer.sizing.symbol import Space
 
 PERIOD = 512
@@ -28,77 +30,112 @@ SMALLER = 48
 TRIED = 16
 """Sizes at which the table is compared with the planner."""
 
+Sizes = dict[str, int]
+"""By symbol."""
 
-Table = tuple[list[Choice], bool]
-"""The choices of a network, and whether they follow the sizes."""
+Values = dict[str, int]
+"""By the unknown's name, as people read it: ``up4.output_padding[0]``."""
+
+
+class ChoiceTable(NamedTuple):
+    """The values of every ``auto``."""
+
+    choices: list[Choice]
+    follows_sizes: bool
+    """True where they are those of any sizes; otherwise they are those of the sizes now."""
 
 
 def is_planned(net: Net) -> bool:
-    """Whether the network leaves something open and every symbol has a size to plan it for."""
-    return any(node.unknowns for node in net.network.nodes) and len(net.network.defaults()) == len(
-        net.network.symbols
-    )
+    """True where the network leaves something open and every symbol has a size to plan it for."""
+    network = net.network
+    is_open = any(node.unknowns for node in network.nodes)
+    return is_open and len(network.defaults()) == len(network.symbols)
 
 
-def choices(net: Net) -> Table:
-    """The value of every ``auto`` of a network whose symbols have sizes, and whether they follow the sizes.
+def choices(net: Net) -> ChoiceTable:
+    """The value of every ``auto`` of a network whose symbols have sizes.
 
     An ``output_padding`` makes up for the rest of a division, so it is taken to follow one symbol with the period that
     the strides give; that is tried at other sizes. Where it is not so, and where another argument is open, the values
     are those of the sizes now.
     """
     network, now = net.network, net.network.defaults()
-    least = {name: value for name, (value, _) in _values(network, now, solved=False).items()}
-    period = _period(net)
-    present = _solved(network, now) or least
+    least = _values_without_plan(network)
+    present = _planned(network, now) or least
     steady = [Choice(name, None, [present[name]], n) for name, n in least.items()]
-    start = _solvable(network, now, period) if period <= PERIOD and _only_rests(network) else None
+
+    period = _period(net)
+    start = None
+    if period <= PERIOD and _only_rests(network):
+        start = _solvable(network, now, period)
     if start is None:
-        return steady, not least
-    rows: dict[str, list[dict[str, int] | None]] = {}
+        return ChoiceTable(steady, not least)
+
+    found = _by_residue(network, start, period, least)
+    if found is None or not _are_planned(network, found, start, period):
+        return ChoiceTable(steady, False)
+    return ChoiceTable(found, True)
+
+
+def _by_residue(network: Network, start: Sizes, period: int, least: Values) -> list[Choice] | None:
+    """Each unknown by the residue of the one symbol that decides it; None where that cannot be said."""
+    rows: dict[str, list[Values | None]] = {}
     for symbol in network.symbols:
+        # Sizes that are large enough for every layer, and begin a period.
         first = -(-max(start[symbol], 4 * period) // period) * period
-        rows[symbol] = [_solved(network, {**start, symbol: first + r}) for r in range(period)]
+        rows[symbol] = [_planned(network, {**start, symbol: first + r}) for r in range(period)]
         if not any(rows[symbol]):
-            return steady, False
+            return None
+
+    at_start = _planned(network, start) or least
     found = []
-    at_start = _solved(network, start) or least
     for name, n in least.items():
-        deciding = [s for s, of in rows.items() if len({row[name] for row in of if row}) > 1]
-        values = (
-            [row[name] if row else n for row in rows[deciding[0]]] if deciding else [at_start[name]]
-        )
-        found.append(Choice(name, deciding[0] if deciding else None, values, n))
+        deciding = [symbol for symbol, of in rows.items() if _varies(of, name)]
         if len(deciding) > 1:
-            return steady, False
-    alone = (
+            return None
+        if deciding:
+            values = [row[name] if row else n for row in rows[deciding[0]]]
+            found.append(Choice(name, deciding[0], values, n))
+        else:
+            found.append(Choice(name, None, [at_start[name]], n))
+    return found
+
+
+def _varies(rows: list[Values | None], name: str) -> bool:
+    """True where an unknown has several values along the residues of a symbol."""
+    return len({row[name] for row in rows if row}) > 1
+
+
+def _are_planned(network: Network, found: list[Choice], start: Sizes, period: int) -> bool:
+    """True where the planner gives the choices' values at small sizes and at others, wherever it has a plan."""
+    small = (
         {**start, symbol: n}
         for symbol in network.symbols
         for n in range(1, min(start[symbol], SMALLER))
     )
-    for sizes in chain(alone, islice(_elsewhere(start, period), TRIED)):
-        planned = _solved(network, sizes)
+    for sizes in chain(small, islice(_elsewhere(start, period), TRIED)):
+        planned = _planned(network, sizes)
         if planned and planned != {choice.name: choice.value(sizes) for choice in found}:
-            return steady, False
-    return found, True
+            return False
+    return True
 
 
 def _only_rests(network: Network) -> bool:
-    """Whether every ``auto`` is an output_padding."""
+    """True where every ``auto`` is an output_padding."""
     return all(
         unknown.field == "output_padding" for node in network.nodes for unknown in node.unknowns
     )
 
 
-def _solvable(network: Network, now: dict[str, int], period: int) -> dict[str, int] | None:
+def _solvable(network: Network, now: Sizes, period: int) -> Sizes | None:
     """Sizes near the present ones that have a plan; None where none was found."""
     for sizes in chain([now], islice(_elsewhere(now, period), SOUGHT)):
-        if _solved(network, sizes):
+        if _planned(network, sizes):
             return sizes
     return None
 
 
-def _elsewhere(sizes: dict[str, int], period: int) -> Iterator[dict[str, int]]:
+def _elsewhere(sizes: Sizes, period: int) -> Iterator[Sizes]:
     """Other sizes, without end: every residue comes, in every combination sooner or later."""
     draw = random.Random(0)
     while True:
@@ -108,45 +145,58 @@ def _elsewhere(sizes: dict[str, int], period: int) -> Iterator[dict[str, int]]:
         }
 
 
-def _solved(network: Network, sizes: dict[str, int]) -> dict[str, int] | None:
-    """The value of every unknown for these sizes; None where there is no plan."""
-    found = _values(network, sizes, solved=True)
-    return (
-        {name: value for name, (value, _) in found.items()}
-        if all(ok for _, ok in found.values())
-        else None
-    )
+def _planned(network: Network, sizes: Sizes) -> Values | None:
+    """The value of every unknown for these sizes; None where there is no plan, or nothing is open."""
+    solution = plan_one(network, sizes)
+    return _values(network, solution.ops) if solution.solved else None
 
 
-def _values(
-    network: Network, sizes: dict[str, int], *, solved: bool
-) -> dict[str, tuple[int, bool]]:
-    """The value of every unknown, in the order of :func:`unknowns_of`, by a name that people read.
+def _values_without_plan(network: Network) -> Values:
+    """The values that stand in where there is no plan."""
+    return _values(network, [node.op for node in network.nodes])
 
-    ``solved``: as planned for these sizes, and whether there is a plan; otherwise the values that stand in without one.
-    """
-    solution = plan_one(network, sizes) if solved else None
-    ops = [node.op for node in network.nodes] if solution is None else solution.ops
+
+def _values(network: Network, ops: Ops) -> Values:
+    """The value of every unknown, in the order of :func:`unknowns_of`, by a name that people read."""
     unknowns = unknowns_of(network, [node.op for node in network.nodes], Space())
-    labels: dict[str, tuple[str, tuple[int, bool]]] = {}
+    named: dict[str, tuple[str, int]] = {}
     for node in unknowns.nodes():
         op = ops[node.index]
         assert op is not None
         for unknown in node.unknowns:
-            value = argument(op, unknown.field)
-            axes = (
-                range(value_count(op, unknown.field)) if unknown.axis is None else (unknown.axis,)
-            )
-            for axis in axes if unknown.field != "ceil_mode" else (0,):
-                one = int(value[axis] if isinstance(value, tuple) else value)
-                key = unknowns.name(node, unknown, axis)
-                label = f"{node.name}.{unknown.field}[{axis}]"
-                labels.setdefault(key, (label, (one, solution is not None and solution.solved)))
-    return dict(labels[name] for name in unknowns.variables)
+            for axis in _axes(op, unknown):
+                # Layers that share one place in the config share the unknown: it is named by the first.
+                named.setdefault(
+                    unknowns.name(node, unknown, axis),
+                    (_label(node, unknown, axis), _value(op, unknown, axis)),
+                )
+    return dict(named[name] for name in unknowns.variables)
+
+
+def _axes(op: Op, unknown: Unknown) -> range:
+    """The axes for which an unknown stands."""
+    if unknown.field == "ceil_mode":
+        return range(1)
+    if unknown.axis is not None:
+        return range(unknown.axis, unknown.axis + 1)
+    return range(type(op).value_count(unknown.field))
+
+
+def _label(node: Node, unknown: Unknown, axis: int) -> str:
+    return f"{node.name}.{unknown.field}[{axis}]"
+
+
+def _value(op: Op, unknown: Unknown, axis: int) -> int:
+    value = argument(op, unknown.field)
+    return int(value[axis] if isinstance(value, tuple) else value)
 
 
 def _period(net: Net) -> int:
     """A number of pixels after which every stride begins anew."""
-    trace = net.trace()
-    found = grids(trace)
-    return math.lcm(1, *(g.stride.numerator for own in found if own for g in own if g is not None))
+    strides = [
+        grid.stride.numerator
+        for own in grids(net.trace())
+        for grid in own or ()
+        if grid is not None
+    ]
+    return math.lcm(1, *strides)

@@ -43,8 +43,16 @@ class Space:
         self._atom_of: dict[tuple[Any, ...], Atom] = {}
         self._siblings: dict[Terms, Siblings] = {}
         self._support: dict[int, frozenset[str]] = {}
-        self.written: Callable[[Size], str] | None = None
+        self._written: Callable[[Size], str] | None = None
         """How its sizes are written, where not as expressions over the symbols."""
+
+    def write_as(self, written: Callable[[Size], str]) -> None:
+        """Write sizes in this way from now on: a page's texts have slots where others have expressions."""
+        self._written = written
+
+    def text(self, size: Size) -> str | None:
+        """A size in the way that :meth:`write_as` set; None where it is an expression over the symbols."""
+        return None if self._written is None else self._written(size)
 
     def symbol(self, name: str) -> Size:
         """The size that stands for the symbol ``name``."""
@@ -155,8 +163,9 @@ class Size(Operand):
         self.siblings = siblings
 
     def __repr__(self) -> str:
-        if self.space.written is not None:
-            return self.space.written(self)
+        set_text = self.space.text(self)
+        if set_text is not None:
+            return set_text
         atoms = self.space.atoms
         text = ""
         for monomial, factor in self.terms:

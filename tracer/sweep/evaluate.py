@@ -121,7 +121,7 @@ class _Rows:
 
     def _values(self, program: Vectorised) -> dict[str, Any]:
         """An array of values for every symbol of the program."""
-        declared = program.writer.network.defaults()
+        declared = program.opened.network.defaults()
         fixed = {symbol: np.array([n]) for symbol, n in declared.items()}
         sizes = {symbol: self.inner[symbol] for symbol in self.symbols}
         params = {name: self.inner[name] for name in self.params}

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from tracer.design.families import DEFAULT_SIZE, FamilyOptions, families
 from tracer.live.opening import live
-from tracer.live.writer import Writer
+from tracer.live.opened import OpenedNetwork
+from tracer.live.walk import open_network
 from tracer.loading import load_text
 from tracer.net import Net
 from tracer.ops.base import argument, written
@@ -245,7 +246,7 @@ def _open(net: Net, axes: list[SweepAxis]) -> list[SweepAxis]:
     varied = names_of(axes)
     try:
         params = {name: n for name, n in live(net).params.items() if name in varied}
-        moving = _moving(Writer(net, params)) if params else set()
+        moving = _moving(open_network(net, params)) if params else set()
     except (TypeError, TooLarge, Fault, EditError):
         return []
 
@@ -253,14 +254,14 @@ def _open(net: Net, axes: list[SweepAxis]) -> list[SweepAxis]:
     return [axis for axis in axes if opened.issuperset(axis.names)]
 
 
-def _moving(writer: Writer) -> set[str]:
+def _moving(opened: OpenedNetwork) -> set[str]:
     """The open params that decide more than numbers of channels: which positions are seen, or how many there are."""
     support: set[str] = set()
-    for op in writer.ops:
+    for op in opened.ops:
         if op is not None:
             for field in set(op.__struct_encode_fields__) - CHANNELS:
                 support |= _support(argument(op, field))
-    return {param.name for param in writer.open_params if param.symbol in support}
+    return {param.name for param in opened.open_params if param.symbol in support}
 
 
 def _support(value: Any) -> set[str]:

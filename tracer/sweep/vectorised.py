@@ -13,7 +13,8 @@ from tracer.costs.memory import Ledger, ledger
 from tracer.costs.operations import DTYPE_BYTES
 from tracer.geometry.grids import leading_dims
 from tracer.live.choices import choices, is_planned
-from tracer.live.writer import Writer
+from tracer.live.opened import OpenedNetwork
+from tracer.live.walk import open_network
 from tracer.net import Net
 from tracer.network.open_params import NotOpen
 from tracer.ops.base import Op
@@ -71,7 +72,7 @@ class KnownField(NamedTuple):
 class Vectorised(msgspec.Struct, frozen=True):
     """A network whose rows are computed together."""
 
-    writer: Writer
+    opened: OpenedNetwork
     costs: CostFormulas
     width: int
     """Bytes of one value of a map."""
@@ -87,7 +88,7 @@ class Vectorised(msgspec.Struct, frozen=True):
         verdicts = self._verdicts(v, count)
         valid = verdicts.valid
         unsaid = verdicts.unsaid
-        if self.writer.choices:
+        if self.opened.choices:
             # Another plan may close what these values of the autos do not.
             unsaid = unsaid | ~valid
 
@@ -105,34 +106,34 @@ class Vectorised(msgspec.Struct, frozen=True):
         return any(abs(int(n)) > LARGEST for n in numbers.values())
 
     def _run(self, values: Mapping[str, Any]) -> list[Any]:
-        writer = self.writer
+        opened = self.opened
         chosen = {}
-        for name, choice in zip(writer.unknowns, writer.choices):
+        for name, choice in zip(opened.unknowns, opened.choices):
             if choice.symbol is None:
                 chosen[name] = choice.values[0]
             else:
                 residue = values[choice.symbol] % len(choice.values)
                 chosen[name] = np.array(choice.values)[residue]
-        return writer.program.run({"": 0, **values, **chosen})
+        return opened.program.run({"": 0, **values, **chosen})
 
     # Conditions
 
     def _verdicts(self, v: Sequence[Any], count: int) -> _Verdicts:
         found = _Verdicts(count)
-        for asks in self.writer.asked:
-            for ask in asks:
-                holds = np.broadcast_to(self._truth(ask.holds, v), count)
-                if ask.severity == "error":
-                    found.refuse(~holds, ask.code, is_narrow=ask.narrow)
-                elif ask.code in ("T501", "T502"):
+        for claims in self.opened.claims:
+            for claim in claims:
+                holds = np.broadcast_to(self._truth(claim.holds, v), count)
+                if claim.severity == "error":
+                    found.refuse(~holds, claim.code, is_narrow=claim.narrow)
+                elif claim.code in ("T501", "T502"):
                     found.lossless &= holds
-                elif ask.code == "T503":
+                elif claim.code == "T503":
                     found.aligned &= holds
         return found
 
     def _truth(self, holds: Any, v: Sequence[Any]) -> Any:
         if isinstance(holds, Condition):
-            return self.writer.program.truth(holds, v)
+            return self.opened.program.truth(holds, v)
         return bool(holds)
 
     # Costs
@@ -141,7 +142,7 @@ class Vectorised(msgspec.Struct, frozen=True):
         """The costs after a run: numbers, or arrays of them."""
         held = self.costs.ledger.evaluated(lambda count: self._value(count, v))
         alive = [total for _, total in held.alive(self.width)]
-        volumes = [self._volume(shape or (), v) for shape in self.writer.shapes]
+        volumes = [self._volume(shape or (), v) for shape in self.opened.shapes]
         return {
             "macs": self._total(self.costs.macs, v),
             "params": self._total(self.costs.parameters, v),
@@ -163,7 +164,7 @@ class Vectorised(msgspec.Struct, frozen=True):
         return total
 
     def _value(self, size: Any, v: Sequence[Any]) -> Any:
-        return v[self.writer.program.slot(size)] if isinstance(size, Size) else size
+        return v[self.opened.program.slot(size)] if isinstance(size, Size) else size
 
     # The receptive field
 
@@ -224,58 +225,58 @@ class _Verdicts:
 def vectorised(net: Net, params: Mapping[str, int], dtype: str) -> Vectorised:
     """The network with these params open. Raises :class:`NotOpen` where its rows cannot be computed together."""
     table = choices(net) if is_planned(net) else None
-    if table is not None and not table[1]:
+    if table is not None and not table.follows_sizes:
         raise NotOpen("the values of an auto do not follow the sizes")
 
     try:
-        writer = Writer(net, params, table)
-        if writer.unknown:
+        opened = open_network(net, params, table)
+        if opened.unknown:
             raise NotOpen("a node's formula takes no symbols")
-        costs = _costs(writer)
+        costs = _costs(opened)
     except (TypeError, TooLarge) as error:
         raise NotOpen(str(error)) from None
 
     # The program computes what has a slot.
     for size in (*costs.parameters, *costs.macs):
-        writer.program.slot(size)
-    costs.ledger.evaluated(writer.program.slot)
-    return Vectorised(writer, costs, DTYPE_BYTES[dtype])
+        opened.program.slot(size)
+    costs.ledger.evaluated(opened.program.slot)
+    return Vectorised(opened, costs, DTYPE_BYTES[dtype])
 
 
-def _costs(writer: Writer) -> CostFormulas:
-    traced = writer.traced
+def _costs(opened: OpenedNetwork) -> CostFormulas:
+    traced = opened.traced
     parameters = []
     macs = []
     for applied in traced.applied():
         parameters.append(applied.op.parameters(*applied.inputs))
         macs.append(applied.op.macs(applied.shape, *applied.inputs))
 
-    is_broken = None in writer.shapes  # whatever the numbers are
+    is_broken = None in opened.shapes  # whatever the numbers are
     return CostFormulas(parameters, macs, Ledger([], []) if is_broken else ledger(traced))
 
 
 def with_field(program: Vectorised, example: Trace) -> Vectorised:
     """The same with the receptive field of a trace that runs; as it is where sizes decide the field."""
-    writer = program.writer
+    opened = program.opened
     turn = turns(example)
-    if turn is None or not all(map(_is_steady, writer.ops)):
+    if turn is None or not all(map(_is_steady, opened.ops)):
         return program
 
     output = next(iter(example.network.outputs.values()))
     lead = leading_dims(example)
-    spatial = (writer.shapes[output.index] or ())[lead:]
+    spatial = (opened.shapes[output.index] or ())[lead:]
     least = [LeastSize(size, n) for size, n in zip(spatial, turn)]
-    least += [LeastSize(size, BROADCAST) for size in _merged_sizes(writer, lead)]
+    least += [LeastSize(size, BROADCAST) for size in _merged_sizes(opened, lead)]
     field = KnownField(receptive_field(example), least)
     return msgspec.structs.replace(program, field=field)
 
 
-def _merged_sizes(writer: Writer, lead: int) -> list[Size]:
+def _merged_sizes(opened: OpenedNetwork, lead: int) -> list[Size]:
     """The spatial sizes of what merges read, where they are not numbers."""
     found: list[Size] = []
-    for node, op in zip(writer.network.nodes, writer.ops):
+    for node, op in zip(opened.network.nodes, opened.ops):
         if isinstance(op, Merge):
-            shapes = [writer.shapes[source.index] or () for source in node.inputs]
+            shapes = [opened.shapes[source.index] or () for source in node.inputs]
             sizes = {n for shape in shapes for n in shape[lead:]}
             found += [n for n in sizes if isinstance(n, Size)]
     return found
