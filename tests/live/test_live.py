@@ -17,8 +17,9 @@ from tests import ROOT
 from tests.drawn.networks import Drawn, networks, networks_to_solve
 from tracer.diagnostics import TracerError
 from tracer.live import live
-from tracer.live.opened import OpenedNetwork, written
+from tracer.live.opened import OpenedNetwork
 from tracer.live.walk import open_network
+from tracer.live.writer import written
 from tracer.net import Net
 from tracer.network.open_params import by_symbol
 from tracer.ops.base import with_arguments

@@ -12,16 +12,19 @@ point), :class:`Aperiodic` is raised, and sizes can be decided up to a bound onl
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracer.sizing.growth import (
+    MINUS_ONE,
     Aperiodic,
     Eventually,
     Growth,
+    Polynomial,
     added,
     constant,
+    negated,
     nonnegative_from,
     product_of,
     scaled,
@@ -53,7 +56,7 @@ class Decided(NamedTuple):
 
 
 def always(condition: Condition, symbol: str, sizes: SizeSet, analysis: Analysis) -> bool:
-    """Whether a condition holds for every size of a set; False also where that cannot be decided."""
+    """True where a condition holds for every size of a set; False also where that cannot be decided."""
     least = sizes.least
     if least is None:
         return True
@@ -61,16 +64,16 @@ def always(condition: Condition, symbol: str, sizes: SizeSet, analysis: Analysis
         eventual = analysis.eventually(condition)
         if eventual.holds is not None and eventual.since <= least:
             return eventual.holds
-        return (
-            eventual.holds is not False
-            and sizes <= decide([[condition]], symbol, analysis)[0].sizes
-        )
+        if eventual.holds is False:
+            return False
+        (decided,) = decide([[condition]], symbol, analysis)
+        return sizes <= decided.sizes
     except (Aperiodic, TooLarge):
         return False
 
 
 def always_from(condition: Condition, least: int, analysis: Analysis) -> bool:
-    """Whether a condition is shown to hold for every size from ``least`` on; False also where that takes more work."""
+    """True where a condition is shown to hold for every size from ``least`` on; False also where that takes more work."""
     try:
         eventual = analysis.eventually(condition)
     except Aperiodic:
@@ -99,18 +102,21 @@ def decide(
 
     The conditions depend on no other symbol. Raises :class:`TooLarge` where the first group's period is out of bounds.
     """
-    asked: list[Group] = []
-    for group in groups:
-        unique: dict[Any, Condition] = {}
-        for condition in group:
-            if isinstance(condition, Condition):
-                unique[identity(condition)] = condition
-            elif not condition:
-                unique[()] = NEVER
-        asked.append(list(unique.values()))
+    asked = [_distinct(group) for group in groups]
     possible = next((i for i, group in enumerate(asked) if NEVER in group), len(asked))
     found = _decided(asked[:possible], symbol, analysis) if possible else []
     return [*found, *[Decided(NONE, None)] * (len(asked) - possible)]
+
+
+def _distinct(conditions: Iterable[Condition | bool]) -> Group:
+    """The conditions, each once; :data:`NEVER` for one that is decided and fails."""
+    unique: dict[Any, Condition] = {}
+    for condition in conditions:
+        if isinstance(condition, Condition):
+            unique[identity(condition)] = condition
+        elif not condition:
+            unique[()] = NEVER
+    return list(unique.values())
 
 
 NEVER = Condition("or", ())
@@ -133,23 +139,53 @@ def _decided(asked: list[Group], symbol: str, analysis: Analysis) -> list[Decide
     return [*found, Decided(of_members(_behind(truth, [False]), 1), BOUND)]
 
 
+class Foreseen(NamedTuple):
+    """A group of conditions, and what is known of each for large sizes."""
+
+    conditions: Group
+    eventually: list[Eventually]
+
+    @property
+    def since(self) -> int:
+        """From this size on all of that is so."""
+        return max((e.since for e in self.eventually), default=0)
+
+    @property
+    def period(self) -> int:
+        """After which everything repeats."""
+        return math.lcm(*[e.period for e in self.eventually])
+
+    @property
+    def never_before(self) -> int:
+        """No smaller size meets the group."""
+        return max((e.never_before for e in self.eventually), default=0)
+
+    @property
+    def fails(self) -> bool:
+        """True where no large size meets the group."""
+        return any(e.holds is False for e in self.eventually)
+
+    @property
+    def periodic(self) -> Group:
+        """The conditions that depend on the remainder."""
+        return [c for c, e in zip(self.conditions, self.eventually) if e.holds is None]
+
+
 def _together(asked: list[Group], symbol: str, analysis: Analysis) -> list[Decided]:
-    """All groups over one range of sizes."""
-    eventual = [
-        [(condition, analysis.eventually(condition)) for condition in group] for group in asked
-    ]
-    every = [e for group in eventual for _, e in group]
-    start = max((e.since for e in every), default=0)
-    period = math.lcm(*[e.period for e in every])
+    """All groups over one range of sizes: those before everything repeats, and one period."""
+    groups = [Foreseen(group, [analysis.eventually(c) for c in group]) for group in asked]
+    start = max((group.since for group in groups), default=0)
+    period = math.lcm(*[group.period for group in groups])
     refuse_large(period, start)
-    first = min(max((e.never_before for _, e in eventual[0]), default=0), start)
+
+    first = min(groups[0].never_before, start)
     before = _truth(asked, symbol, first, start)
-    periodic = [[c for c, e in group if e.holds is None] for group in eventual]
-    after = _truth(periodic, symbol, start, start + period)
+    after = _truth([group.periodic for group in groups], symbol, start, start + period)
+
     found = []
     never = False
-    for group, early, late in zip(eventual, before, after):
-        never = never or any(e.holds is False for _, e in group)
+    for group, early, late in zip(groups, before, after):
+        never = never or group.fails
         truth = _behind(_behind([False] * first, early), late & False if never else late)
         found.append(Decided(of_members(truth, period), None))
     return found
@@ -176,13 +212,24 @@ def _truth(
     number = _number_type(program, symbol, end)
     for least in range(first, end, CHUNK):
         sizes: numpy.ndarray[Any, Any] = numpy.arange(least, min(least + CHUNK, end)).astype(number)
-        v = program.run({symbol: sizes})
-        holds = numpy.ones(len(sizes), bool)
-        for part, group in zip(truth, watched):
-            for condition in group:
-                holds &= numpy.asarray(program.truth(condition, v), bool)
-            part[least - first : least - first + len(sizes)] = holds
+        place = slice(least - first, least - first + len(sizes))
+        for part, holds in zip(truth, _truths(program, watched, {symbol: sizes}, len(sizes))):
+            part[place] = holds
     return truth
+
+
+def _truths(
+    program: Program, groups: Sequence[Group], values: Mapping[str, Any], count: int
+) -> Iterator[numpy.ndarray[Any, Any]]:
+    """For each group whether its conditions and those of the groups before hold; one array, changed in place."""
+    import numpy
+
+    v = program.run(values)
+    holds = numpy.ones(count, bool)
+    for group in groups:
+        for condition in group:
+            holds &= numpy.asarray(program.truth(condition, v), bool)
+        yield holds
 
 
 def _number_type(program: Program, symbol: str, end: int) -> type:
@@ -208,8 +255,12 @@ class Analysis:
         """What a condition is from some size on. Raises :class:`Aperiodic`."""
         if isinstance(condition, bool):
             return Eventually(0, 1, condition)
-        if condition.relation not in ("and", "or"):
-            return _literal(condition.relation, self.growth(condition.parts[0]), condition)
+        if condition.relation in ("and", "or"):
+            return self._joined(condition)
+        return _compared(condition, self.growth(condition.parts[0]))
+
+    def _joined(self, condition: Condition) -> Eventually:
+        """Of conditions that are joined by ``and`` or ``or``."""
         deciding = condition.relation == "or"
         known: list[Eventually] = []
         unknown: Aperiodic | None = None
@@ -218,18 +269,20 @@ class Analysis:
                 known.append(self.eventually(part))
             except Aperiodic as error:
                 unknown = error
-        never = (min if deciding else max)((p.never_before for p in known), default=0)
-        decided = [p for p in known if p.holds is deciding]
-        if decided:  # one true alternative is enough, and so is one false requirement
-            return min(decided)._replace(
-                never_before=0 if unknown is not None and deciding else never
-            )
+
+        # One true alternative is enough, and so is one false requirement.
+        decided = [part for part in known if part.holds is deciding]
+        if decided:
+            is_partial = deciding and unknown is not None
+            never = 0 if is_partial else _never_before(known, deciding)
+            return min(decided)._replace(never_before=never)
         if unknown is not None:
             raise unknown
-        since = max(p.since for p in known)
-        if all(p.holds is not None for p in known):
-            return Eventually(since, 1, not deciding, never)
-        return Eventually(since, math.lcm(*[p.period for p in known]), None, never)
+
+        since = max(part.since for part in known)
+        period = math.lcm(*[part.period for part in known])
+        holds = None if None in [part.holds for part in known] else not deciding
+        return Eventually(since, period, holds, _never_before(known, deciding))
 
     def growth(self, size: SizeLike) -> Growth:
         """Bounds and period of a size. Raises :class:`Aperiodic`."""
@@ -257,23 +310,40 @@ class Analysis:
         return total
 
 
-def _literal(relation: str, growth: Growth, condition: Condition) -> Eventually:
-    """A comparison with 0."""
-    since = growth.since
-    above = nonnegative_from(
-        growth.lower if relation == "ge" else added(growth.lower, (Fraction(-1),))
-    )
-    if above is None and relation != "ge" and len(growth.lower) == 1 and growth.lower[0] > 0:
-        above = 0
+def _never_before(known: Iterable[Eventually], alternatives: bool) -> int:
+    """A size below which conditions fail together: all requirements where one does, alternatives where each does."""
+    furthest = min if alternatives else max
+    return furthest((part.never_before for part in known), default=0)
+
+
+def _compared(condition: Condition, growth: Growth) -> Eventually:
+    """Of a comparison with 0 of a size that grows like this."""
+    relation, since = condition.relation, growth.since
+
+    above = nonnegative_from(growth.lower) if relation == "ge" else _positive_from(growth.lower)
     if above is not None:
-        rising = relation == "ge" and not since and len(growth.upper) == 2
-        never = max(-(growth.upper[0] // growth.upper[1]), 0) if rising else 0
+        never = _negative_before(growth) if relation == "ge" else 0
         return Eventually(max(since, above), 1, relation != "eq", never)
-    below = nonnegative_from(added(tuple([-c for c in growth.upper]), (Fraction(-1),)))
-    if below is None and len(growth.upper) == 1 and growth.upper[0] < 0:
-        below = 0
+
+    below = _positive_from(negated(growth.upper))
     if below is not None:
         return Eventually(max(since, below), 1, relation == "ne")
+
     if growth.period is None or growth.slope:
         raise Aperiodic(f"{condition!r} has no period")
     return Eventually(since, growth.period, None)
+
+
+def _positive_from(lower: Polynomial) -> int | None:
+    """A size from which on a function with this lower bound is at least 1; None where that is not known."""
+    if len(lower) == 1 and lower[0] > 0:
+        return 0  # what is above 0 for every size is at least 1: it is a whole number
+    return nonnegative_from(added(lower, MINUS_ONE))
+
+
+def _negative_before(growth: Growth) -> int:
+    """A size below which the function is negative, by a linear upper bound that holds for every size."""
+    if growth.since or len(growth.upper) != 2:
+        return 0
+    offset, slope = growth.upper
+    return max(-(offset // slope), 0)

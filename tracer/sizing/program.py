@@ -178,13 +178,14 @@ class Program:
         if kind == POLYNOMIAL:
             return [slot for _, slots in instruction[0] for slot in slots]
 
-        found: list[int] = []
-        for takes, part in zip(PRIMITIVE_OF[kind].takes, instruction):
-            if takes == SIZE:
-                found.append(part)
-            elif takes == CONDITION:
-                found += [self._slot_of_size[size] for size in part.sizes()]
-        return found
+        parts = zip(PRIMITIVE_OF[kind].takes, instruction)
+        return [slot for takes, part in parts for slot in self._slots_in(takes, part)]
+
+    def _slots_in(self, takes: str, part: Any) -> list[int]:
+        """The slots that an argument of a primitive reads."""
+        if takes == CONDITION:
+            return [self._slot_of_size[size] for size in part.sizes()]
+        return [part] if takes == SIZE else []
 
     def value(self, kind: int, instruction: Instruction, v: Sequence[Dim]) -> Dim:
         """What one instruction gives."""
@@ -207,6 +208,12 @@ class Program:
         """A condition's truth after a run; its sizes must have slots."""
         return condition.evaluate(lambda size: v[self._slot_of_size[size]])
 
+    def result(self, of: SizeLike | Condition | bool, v: Sequence[Dim]) -> Any:
+        """A size's value or a condition's truth after a run; ints and bools are themselves."""
+        if isinstance(of, Condition):
+            return self.truth(of, v)
+        return v[self.slot(of)] if isinstance(of, Size) else of
+
     def watch(self, condition: Condition) -> Condition:
         """Give every size of a condition a slot, so that :meth:`truth` can judge it."""
         for size in condition.sizes():
@@ -225,15 +232,15 @@ def substitute(
 ) -> list[Any]:
     """Values of sizes and truths of conditions, for given values of all symbols."""
     wanted = list(sizes)
-    first = next((s for s in wanted if isinstance(s, (Size, Condition))), None)
+    first = next((size for size in wanted if isinstance(size, (Size, Condition))), None)
     if first is None:
         return wanted
+
     program = Program(first.space, list(values))
-    plan = [
-        program.watch(s) if isinstance(s, Condition) else program.slot(s)
-        for s in wanted
-        if not isinstance(s, bool)
-    ]
+    for size in wanted:
+        if isinstance(size, Condition):
+            program.watch(size)
+        elif isinstance(size, Size):
+            program.slot(size)
     v = program.run(values)
-    results = iter([program.truth(p, v) if isinstance(p, Condition) else v[p] for p in plan])
-    return [s if isinstance(s, bool) else next(results) for s in wanted]
+    return [program.result(size, v) for size in wanted]

@@ -167,14 +167,24 @@ def _within(value: int, numbers: Sequence[int]) -> bool:
     return place < len(numbers) and numbers[place] == value
 
 
+def _neighbours(numbers: Sequence[int]) -> list[list[int]]:
+    """Numbers in order as ranges without gaps: the first and the last of each.
+
+    >>> _neighbours([1, 2, 3, 7])
+    [[1, 3], [7, 7]]
+    """
+    runs: list[list[int]] = []
+    for n in numbers:
+        if runs and runs[-1][1] == n - 1:
+            runs[-1][1] = n
+        else:
+            runs.append([n, n])
+    return runs
+
+
 def _runs(residues: Sequence[int], modulus: int) -> list[tuple[int, int]]:
     """Neighbouring residues, three or more, as (first, last); the last may lie beyond the modulus. Others alone."""
-    runs: list[list[int]] = []
-    for residue in residues:
-        if runs and runs[-1][1] == residue - 1:
-            runs[-1][1] = residue
-        else:
-            runs.append([residue, residue])
+    runs = _neighbours(residues)
     if len(runs) > 1 and runs[0][0] == 0 and runs[-1][1] == modulus - 1:
         wrapped = [runs[-1][0], modulus + runs[0][1]]
         if wrapped[1] - wrapped[0] >= 2:
@@ -192,14 +202,8 @@ def _form(modulus: int, first: int, last: int) -> str:
 
 def _listed(numbers: Sequence[int], most: int = 12) -> str:
     """Numbers in order, three or more neighbours as 5..9, the middle of many left out."""
-    runs: list[list[int]] = []
-    for n in numbers:
-        if runs and runs[-1][1] == n - 1:
-            runs[-1][1] = n
-        else:
-            runs.append([n, n])
     texts: list[str] = []
-    for first, last in runs:
+    for first, last in _neighbours(numbers):
         texts += [f"{first}..{last}"] if last - first >= 2 else map(str, range(first, last + 1))
     return ", ".join(texts if len(texts) <= most else [*texts[: most - 2], "...", texts[-1]])
 

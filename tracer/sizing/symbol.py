@@ -166,20 +166,22 @@ class Size(Operand):
         set_text = self.space.text(self)
         if set_text is not None:
             return set_text
-        atoms = self.space.atoms
         text = ""
         for monomial, factor in self.terms:
-            product = "*".join(
-                f"({a!r})"
-                if not a.primitive.is_tight and (len(monomial) > 1 or factor != 1)
-                else repr(a)
-                for a in (atoms[i] for i in monomial)
-            )
-            sign = ("-" if factor < 0 else "") if not text else (" - " if factor < 0 else " + ")
-            text += sign + (product if abs(factor) == 1 else f"{abs(factor)}*{product}")
+            text += _sign(factor, bool(text)) + self._term_text(monomial, factor)
         if self.constant:
-            text += f" {'-' if self.constant < 0 else '+'} {abs(self.constant)}"
+            text += _sign(self.constant, True) + str(abs(self.constant))
         return text
+
+    def _term_text(self, monomial: Monomial, factor: int) -> str:
+        """A term without its sign."""
+        atoms = [self.space.atoms[index] for index in monomial]
+        if len(atoms) == 1 and factor == 1:
+            return repr(atoms[0])
+        texts = [repr(atom) if atom.primitive.is_tight else f"({atom!r})" for atom in atoms]
+        if abs(factor) != 1:
+            texts.insert(0, str(abs(factor)))
+        return "*".join(texts)
 
     def length(self) -> int:
         """How many atoms its expression has when it is written out."""
@@ -341,27 +343,36 @@ def compare(relation: str, difference: SizeLike) -> Condition | bool:
     """The condition that ``difference`` is >= 0 (ge), == 0 (eq) or != 0 (ne); decided where it always or never is."""
     if isinstance(difference, int):
         return difference >= 0 if relation == "ge" else (difference == 0) is (relation == "eq")
+
     common = difference.siblings.common
     if common != 1:
         # g*p + c >= 0 is p + c // g >= 0, and g*p + c == 0 has no solution where g does not divide c.
         if relation != "ge" and difference.constant % common:
             return relation == "ne"
-        reduced = tuple([(monomial, factor // common) for monomial, factor in difference.terms])
-        difference = difference.space.interned(reduced, difference.constant // common)
-    if relation != "ge" and difference.terms[0][1] < 0:  # a == b and b == a are one condition
-        difference = difference.space.interned(
-            tuple([(monomial, -factor) for monomial, factor in difference.terms]),
-            -difference.constant,
-        )
-    if (
-        relation != "ge"
-        and not difference.constant
-        and (divided := _without_common_atom(difference))
-    ):
-        # a*p is 0 where one of them is.
-        rest, factor = (compare(relation, part) for part in divided)
-        return rest | factor if relation == "eq" else rest & factor
-    return Condition(relation, (difference,))
+        difference = _over(difference, common)
+    if relation == "ge":
+        return Condition(relation, (difference,))
+    return _equality(relation, difference)
+
+
+def _over(size: Size, divisor: int) -> Size:
+    """The size over a number that divides its terms, its constant rounded down."""
+    terms = tuple([(monomial, factor // divisor) for monomial, factor in size.terms])
+    return size.space.interned(terms, size.constant // divisor)
+
+
+def _equality(relation: str, difference: Size) -> Condition | bool:
+    """The condition that a size is 0, or is not."""
+    if difference.terms[0][1] < 0:  # a == b and b == a are one condition
+        difference = _over(difference, -1)
+
+    divided = None if difference.constant else _without_common_atom(difference)
+    if divided is None:
+        return Condition(relation, (difference,))
+
+    # a*p is 0 where one of them is.
+    rest, factor = (compare(relation, part) for part in divided)
+    return rest | factor if relation == "eq" else rest & factor
 
 
 def _without_common_atom(size: Size) -> tuple[SizeLike, Size] | None:
@@ -376,6 +387,13 @@ def _without_common_atom(size: Size) -> tuple[SizeLike, Size] | None:
         rest.remove(atom)
         divided[tuple(rest)] = factor
     return size.space.size(divided), size.space.interned((((atom,), 1),), 0)
+
+
+def _sign(factor: int, follows: bool) -> str:
+    """The sign of a term as it is written, at the front of a text or behind another term."""
+    if follows:
+        return " - " if factor < 0 else " + "
+    return "-" if factor < 0 else ""
 
 
 class Condition(Operand):
