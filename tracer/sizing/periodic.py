@@ -73,7 +73,7 @@ def always(condition: Condition, symbol: str, sizes: SizeSet, analysis: Analysis
 
 
 def always_from(condition: Condition, least: int, analysis: Analysis) -> bool:
-    """True where a condition is shown to hold for every size from ``least`` on; False also where that takes more work."""
+    """True where a condition is shown to hold for every size from ``least`` on; False where that takes more work."""
     try:
         eventual = analysis.eventually(condition)
     except Aperiodic:

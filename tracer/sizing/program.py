@@ -20,7 +20,7 @@ from tracer.sizing.primitives import (
     Primitive,
     quotient,
 )
-from tracer.sizing.symbol import Atom, Condition, Size, SizeLike, Space
+from tracer.sizing.symbol import Atom, Condition, Monomial, Size, SizeLike, Space
 
 AFFINE, FLOORDIV, POLYNOMIAL = range(3)
 """The instructions of sums and products, and of the commonest quotient, ``(factor * slot + constant) // divisor``."""
@@ -83,17 +83,20 @@ class Program:
         """The slot and the factor that a size and its siblings are made of."""
         for index in self.space.atoms_under(size, self._slot_of_atom):
             self._slot_of_atom[index] = self._emit_atom(index)
-        terms, slot_of = size.terms, self._slot_of_atom
-        if len(terms) == 1 and len(terms[0][0]) == 1:
-            (atom,), factor = terms[0]
-            base = (slot_of[atom], factor)
+
+        multiple = size.multiple()
+        if multiple is not None:
+            atom, factor = multiple
+            base = (self._slot_of_atom[atom], factor)
         else:
-            products = tuple(
-                (factor, tuple(slot_of[a] for a in monomial)) for monomial, factor in terms
-            )
+            products = tuple([self._product(*term) for term in size.terms])
             base = (self._emit(POLYNOMIAL, (products, 0)), 1)
         self._base[id(size.siblings)] = base
         return base
+
+    def _product(self, monomial: Monomial, factor: int) -> tuple[int, tuple[int, ...]]:
+        """A term as a factor and the slots of its atoms."""
+        return factor, tuple([self._slot_of_atom[atom] for atom in monomial])
 
     def _emit_atom(self, index: int) -> int:
         atom = self.space.atoms[index]
@@ -114,10 +117,11 @@ class Program:
         if not isinstance(numerator, Size) or not isinstance(divisor, int):
             return None
 
-        (monomial, factor), *more = numerator.terms
-        if more or len(monomial) > 1:
+        multiple = numerator.multiple()
+        if multiple is None:
             return None
-        return self._slot_of_atom[monomial[0]], factor, numerator.constant, divisor
+        inner, factor = multiple
+        return self._slot_of_atom[inner], factor, numerator.constant, divisor
 
     def _part(self, takes: str, argument: Any) -> Any:
         """An argument of a primitive as it stands in the instruction: the slot of a size, others themselves."""

@@ -183,6 +183,20 @@ class Size(Operand):
             texts.insert(0, str(abs(factor)))
         return "*".join(texts)
 
+    def coefficients(self) -> Iterable[tuple[Monomial, int]]:
+        """The polynomial: its terms, then the constant, of the empty monomial."""
+        yield from self.terms
+        yield (), self.constant
+
+    def multiple(self) -> tuple[int, int] | None:
+        """The atom and the factor, where there is one term of one atom, whatever the constant; None for others."""
+        if len(self.terms) != 1:
+            return None
+        monomial, factor = self.terms[0]
+        if len(monomial) != 1:
+            return None
+        return monomial[0], factor
+
     def length(self) -> int:
         """How many atoms its expression has when it is written out."""
         return self._length({})
@@ -192,8 +206,8 @@ class Size(Operand):
         for monomial, _ in self.terms:
             for index in monomial:
                 if index not in known:
-                    arguments = self.space.atoms[index].arguments
-                    known[index] = 1 + sum(inner._length(known) for inner in sizes_in(arguments))
+                    below = sizes_in(self.space.atoms[index].arguments)
+                    known[index] = 1 + sum(size._length(known) for size in below)
                 total += known[index]
         return total
 
@@ -228,14 +242,15 @@ class Size(Operand):
         if isinstance(other, int):
             if other == 0:
                 return 0
-            return self.space.interned(
-                tuple((m, c * other) for m, c in self.terms), self.constant * other
-            )
+            terms = tuple([(monomial, factor * other) for monomial, factor in self.terms])
+            return self.space.interned(terms, self.constant * other)
+
         total: dict[Monomial, int] = {}
-        for m1, c1 in (*self.terms, ((), self.constant)):
-            for m2, c2 in (*other.terms, ((), other.constant)):
-                monomial = tuple(sorted(m1 + m2))
-                total[monomial] = total.get(monomial, 0) + c1 * c2
+        for ours, factor in self.coefficients():
+            for theirs, times in other.coefficients():
+                monomial = tuple(sorted(ours + theirs))
+                so_far = total.get(monomial, 0)
+                total[monomial] = so_far + factor * times
         return self.space.size(total)
 
     __rmul__ = __mul__
@@ -252,7 +267,8 @@ class Size(Operand):
     def _floordiv_int(self, divisor: int) -> SizeLike:
         if divisor <= 0:
             raise ZeroDivisionError("a size is divided by a positive number only")
-        # (d*q + r) // d == q + r // d, and a floor of a floor is one floor.
+
+        # (d*q + r) // d == q + r // d
         whole: dict[Monomial, int] = {}
         rest: dict[Monomial, int] = {}
         for monomial, factor in self.terms:
@@ -260,19 +276,32 @@ class Size(Operand):
                 whole[monomial] = factor // divisor
             else:
                 rest[monomial] = factor
-        outside, remainder = divmod(self.constant, divisor)
+        whole[()], remainder = divmod(self.constant, divisor)
+        outside = self.space.size(whole)
         if not rest:
-            whole[()] = outside
-            return self.space.size(whole)
-        inner = self.space.interned(tuple(sorted(rest.items())), remainder)
-        if len(inner.terms) == 1 and len(inner.terms[0][0]) == 1 and inner.terms[0][1] == 1:
-            atom = self.space.atoms[inner.terms[0][0][0]]
-            if atom.primitive is quotient and isinstance(atom.arguments[1], int):
-                numerator, first = atom.arguments
-                folded = (numerator + remainder * first) // (first * divisor)
-                return folded + self.space.size({**whole, (): outside})  # type: ignore[no-any-return]
-        floor = self.space.atom(quotient, inner, divisor)
-        return floor + self.space.size({**whole, (): outside})
+            return outside
+
+        terms = tuple(sorted(rest.items()))
+        inner = self.space.interned(terms, remainder)
+        folded = inner._floor_of_floor(divisor)
+        if folded is None:
+            folded = self.space.atom(quotient, inner, divisor)
+        return folded + outside
+
+    def _floor_of_floor(self, divisor: int) -> SizeLike | None:
+        """self // divisor where self is a floor and a constant: (p // a + r) // d == (p + r*a) // (a*d)."""
+        multiple = self.multiple()
+        if multiple is None or multiple[1] != 1:
+            return None
+        atom = self.space.atoms[multiple[0]]
+        if atom.primitive is not quotient:
+            return None
+
+        numerator, first = atom.arguments
+        if not isinstance(first, int):
+            return None
+        whole: SizeLike = numerator + self.constant * first
+        return whole // (first * divisor)
 
     def _exact_quotient(self, other: Size) -> SizeLike | None:
         """self / other where other is one monomial that divides every term."""
@@ -280,19 +309,16 @@ class Size(Operand):
             return 1
         if other.constant or len(other.terms) != 1:
             return None
+
         divisor, factor = other.terms[0]
         total: dict[Monomial, int] = {}
-        for monomial, coefficient in (*self.terms, ((), self.constant)):
+        for monomial, coefficient in self.coefficients():
             if coefficient == 0:
                 continue
-            left = list(monomial)
-            for atom in divisor:
-                if atom not in left:
-                    return None
-                left.remove(atom)
-            if coefficient % factor:
+            left = _without(monomial, divisor)
+            if left is None or coefficient % factor:
                 return None
-            total[tuple(left)] = coefficient // factor
+            total[left] = coefficient // factor
         return self.space.size(total)
 
     def __mod__(self, other: SizeLike) -> SizeLike:
@@ -377,16 +403,29 @@ def _equality(relation: str, difference: Size) -> Condition | bool:
 
 def _without_common_atom(size: Size) -> tuple[SizeLike, Size] | None:
     """The size over an atom that all of its terms have, and that atom."""
-    common = set(size.terms[0][0]).intersection(*[monomial for monomial, _ in size.terms[1:]])
-    if not common or (len(size.terms) == 1 and len(size.terms[0][0]) == 1):
+    first, *others = [monomial for monomial, _ in size.terms]
+    common = set(first).intersection(*others)
+    if not common or size.multiple() is not None:
         return None
-    atom = min(common)
+
+    divisor = (min(common),)
     divided: dict[Monomial, int] = {}
     for monomial, factor in size.terms:
-        rest = list(monomial)
-        rest.remove(atom)
-        divided[tuple(rest)] = factor
-    return size.space.size(divided), size.space.interned((((atom,), 1),), 0)
+        rest = _without(monomial, divisor)
+        assert rest is not None
+        divided[rest] = factor
+    alone = size.space.interned(((divisor, 1),), 0)
+    return size.space.size(divided), alone
+
+
+def _without(monomial: Monomial, divisor: Monomial) -> Monomial | None:
+    """A monomial over another; None where that does not divide it."""
+    left = list(monomial)
+    for atom in divisor:
+        if atom not in left:
+            return None
+        left.remove(atom)
+    return tuple(left)
 
 
 def _sign(factor: int, follows: bool) -> str:
@@ -430,7 +469,7 @@ class Condition(Operand):
         size: Size = self.parts[0]
         relation = {"ge": ">=", "eq": "==", "ne": "!="}[self.relation]
         parts: list[dict[Monomial, int]] = [{}, {}]
-        for monomial, factor in (*size.terms, ((), size.constant)):
+        for monomial, factor in size.coefficients():
             parts[factor < 0][monomial] = abs(factor)
         left, right = (size.space.size(part) for part in parts)
         if isinstance(left, int) and not isinstance(right, int):
