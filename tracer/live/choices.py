@@ -11,11 +11,12 @@ from typing import NamedTuple
 from tracer.geometry.grids import grids
 from tracer.live.records import Choice
 from tracer.net import Net
-from tracer.network.records import Network, Node, Unknown
+from tracer.network.records import Network, Unknown
 from tracer.ops.base import Op, argument
 from tracer.planning.solving import plan_one
 from tracer.planning.unknowns import unknowns_of
 from tracer.shapes.traced import Ops
+from tracer.sizing.arithmetic import ceil_div
 from tracer.sizing.symbol import Space
 
 PERIOD = 512
@@ -82,8 +83,10 @@ def _by_residue(network: Network, start: Sizes, period: int, least: Values) -> l
     rows: dict[str, list[Values | None]] = {}
     for symbol in network.symbols:
         # Sizes that are large enough for every layer, and begin a period.
-        first = -(-max(start[symbol], 4 * period) // period) * period
-        rows[symbol] = [_planned(network, {**start, symbol: first + r}) for r in range(period)]
+        large = max(start[symbol], 4 * period)
+        first = ceil_div(large, period) * period
+        sizes = [{**start, symbol: first + rest} for rest in range(period)]
+        rows[symbol] = [_planned(network, each) for each in sizes]
         if not any(rows[symbol]):
             return None
 
@@ -93,11 +96,12 @@ def _by_residue(network: Network, start: Sizes, period: int, least: Values) -> l
         deciding = [symbol for symbol, of in rows.items() if _varies(of, name)]
         if len(deciding) > 1:
             return None
-        if deciding:
-            values = [row[name] if row else n for row in rows[deciding[0]]]
-            found.append(Choice(name, deciding[0], values, n))
-        else:
+        if not deciding:
             found.append(Choice(name, None, [at_start[name]], n))
+            continue
+        (symbol,) = deciding
+        values = [row[name] if row else n for row in rows[symbol]]
+        found.append(Choice(name, symbol, values, n))
     return found
 
 
@@ -139,10 +143,11 @@ def _elsewhere(sizes: Sizes, period: int) -> Iterator[Sizes]:
     """Other sizes, without end: every residue comes, in every combination sooner or later."""
     draw = random.Random(0)
     while True:
-        yield {
-            symbol: max(1, n + draw.randint(-period // 2, 2 * period))
-            for symbol, n in sizes.items()
-        }
+        other = {}
+        for symbol, n in sizes.items():
+            away = draw.randint(-period // 2, 2 * period)
+            other[symbol] = max(1, n + away)
+        yield other
 
 
 def _planned(network: Network, sizes: Sizes) -> Values | None:
@@ -165,11 +170,10 @@ def _values(network: Network, ops: Ops) -> Values:
         assert op is not None
         for unknown in node.unknowns:
             for axis in _axes(op, unknown):
+                key = unknowns.name(node, unknown, axis)
+                label = f"{node.name}.{unknown.field}[{axis}]"
                 # Layers that share one place in the config share the unknown: it is named by the first.
-                named.setdefault(
-                    unknowns.name(node, unknown, axis),
-                    (_label(node, unknown, axis), _value(op, unknown, axis)),
-                )
+                named.setdefault(key, (label, _value(op, unknown, axis)))
     return dict(named[name] for name in unknowns.variables)
 
 
@@ -180,10 +184,6 @@ def _axes(op: Op, unknown: Unknown) -> range:
     if unknown.axis is not None:
         return range(unknown.axis, unknown.axis + 1)
     return range(type(op).value_count(unknown.field))
-
-
-def _label(node: Node, unknown: Unknown, axis: int) -> str:
-    return f"{node.name}.{unknown.field}[{axis}]"
 
 
 def _value(op: Op, unknown: Unknown, axis: int) -> int:

@@ -16,6 +16,7 @@ from tracer.live.writer import written
 from tracer.loading import reloaded
 from tracer.net import Net
 from tracer.network.open_params import NotOpen, by_symbol, follows
+from tracer.network.records import Network
 
 CHECKED = (1, 2, 3, 5, 8, 12, 16, 24, 32, 48, 64, 100)
 """Values at which an open param is compared with the network that is loaded with it."""
@@ -35,26 +36,40 @@ class Attempt(NamedTuple):
 def live(net: Net) -> Live:
     """The program of a network. Params that decide more than numbers keep their values."""
     table = choices(net) if is_planned(net) else None
-    whole = {name: n for name, n in net.network.params.items() if type(n) is int}
-    numbers = {name: n for name, n in whole.items() if not follows(net.network, name)}
-    following = dict.fromkeys(whole.keys() - numbers, "it follows other params")
+    numbers: dict[str, int] = {}
+    following: Reasons = {}
+    for name, n in net.network.params.items():
+        if type(n) is not int:
+            continue
+        if follows(net.network, name):
+            following[name] = "it follows other params"
+        else:
+            numbers[name] = n
 
     attempt = _attempt(net, numbers, table)
     if attempt.reasons:
         attempt = _best_attempt(net, numbers, table)
     opened = attempt.opened or open_network(net, {}, table)
-    return msgspec.structs.replace(written(opened), fixed=following | attempt.reasons)
+    fixed = following | attempt.reasons
+    return msgspec.structs.replace(written(opened), fixed=fixed)
 
 
 def _best_attempt(net: Net, numbers: Mapping[str, int], table: ChoiceTable | None) -> Attempt:
     """The params together that can be open each for itself."""
-    alone = {name: _attempt(net, {name: n}, table).reasons.get(name) for name, n in numbers.items()}
-    reasons = {name: reason for name, reason in alone.items() if reason}
-    left = {name: n for name, n in numbers.items() if name not in reasons}
+    left: dict[str, int] = {}
+    reasons: Reasons = {}
+    for name, n in numbers.items():
+        alone = _attempt(net, {name: n}, table)
+        if name in alone.reasons:
+            reasons[name] = alone.reasons[name]
+        else:
+            left[name] = n
+
     together = _attempt(net, left, table)
     if not together.reasons:
         return Attempt(together.opened, reasons)
-    return Attempt(None, reasons | dict.fromkeys(left, "it goes together with another param"))
+    entangled = dict.fromkeys(left, "it goes together with another param")
+    return Attempt(None, reasons | entangled)
 
 
 def _attempt(net: Net, numbers: Mapping[str, int], table: ChoiceTable | None) -> Attempt:
@@ -77,8 +92,10 @@ def _differences(
 ) -> Iterator[str]:
     """How the program and the config differ at other values of one param."""
     now = numbers[name]
-    for value in sorted({*CHECKED, now - 1, now + 1, 2 * now} - {now}):
-        reason = _difference(net, opened, {**numbers, name: value}, name)
+    near = {now - 1, now + 1, 2 * now}
+    for value in sorted(near.union(CHECKED) - {now}):
+        params = {**numbers, name: value}
+        reason = _difference(net, opened, params, name)
         if reason is not None:
             yield reason
 
@@ -88,16 +105,25 @@ def _difference(net: Net, opened: OpenedNetwork, params: dict[str, int], name: s
     network = net.network
     sizes = opened.first_sizes
     found = opened.apply({**sizes, **by_symbol(params)})
+
+    given = {**network.given_params, name: params[name]}
     try:
-        loaded = reloaded(net, network.source, params={**network.given_params, name: params[name]})
+        loaded = reloaded(net, network.source, params=given)
     except TracerError:
         return None if found.is_refused else f"{name}: {params[name]} is refused"
 
-    if [node.name for node in loaded.network.nodes] != [node.name for node in network.nodes]:
+    if _names(loaded.network) != _names(network):
         return "it decides what layers there are"
-    trace = loaded.trace(**sizes)
-    same = all(_agree(a, b) for a, b in zip(found.shapes, trace.by_index))
-    return None if same else "it changes more than numbers"
+
+    traced = loaded.trace(**sizes).by_index
+    for ours, theirs in zip(found.shapes, traced):
+        if not _agree(ours, theirs):
+            return "it changes more than numbers"
+    return None
+
+
+def _names(network: Network) -> list[str]:
+    return [node.name for node in network.nodes]
 
 
 def _agree(ours: Any, traced: Any) -> bool:

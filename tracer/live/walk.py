@@ -11,7 +11,7 @@ from tracer.live.claims import expected, misaligned, remarks, required, slot_tex
 from tracer.live.opened import Claim, OpenedNetwork
 from tracer.net import Net
 from tracer.network.open_params import NotOpen, OpenParams, open_param
-from tracer.network.records import Node
+from tracer.network.records import Network, Node
 from tracer.ops.base import Op, Shape, with_arguments
 from tracer.planning.unknowns import unknowns_of
 from tracer.shapes.trace import dim_value, dims_value
@@ -57,10 +57,7 @@ def _begun(
     symbols = {param.name: space.symbol(param.symbol) for param in open_params}
     over_params = OpenParams(network, symbols) if params else None
 
-    ops = net.solution().ops
-    if over_params is not None:
-        pairs = zip(network.nodes, ops)
-        ops = [op if op is None else over_params.op(node, op) for node, op in pairs]
+    ops = _over_params(network, net.solution().ops, over_params)
 
     unknowns: list[str] = []
     if is_planned(net):
@@ -84,6 +81,16 @@ def _begun(
         program=Program(space, names or [""]),
     )
     return opened, ops
+
+
+def _over_params(network: Network, ops: Ops, over_params: OpenParams | None) -> Ops:
+    """The operations with their arguments over the open params."""
+    if over_params is None:
+        return ops
+    found: Ops = []
+    for node, op in zip(network.nodes, ops):
+        found.append(None if op is None else over_params.op(node, op))
+    return found
 
 
 def _add(opened: OpenedNetwork, node: Node, op: Op | None) -> None:
@@ -114,8 +121,13 @@ def _declared(opened: OpenedNetwork, node: Node) -> Shape:
     """The shape of an input."""
     pattern: tuple[Any, ...] = node.pattern
     if opened.opened is not None:
-        pattern = opened.opened.pattern(node, node.declaration.value, node.pattern)
-    return tuple(d if isinstance(d, Size) else dim_value(d, opened.sizes) for d in pattern)
+        at = node.declaration.value
+        pattern = opened.opened.pattern(node, at, pattern)
+
+    shape = []
+    for dim in pattern:
+        shape.append(dim if isinstance(dim, Size) else dim_value(dim, opened.sizes))
+    return tuple(shape)
 
 
 def _has_inputs(opened: OpenedNetwork, node: Node) -> bool:
@@ -126,10 +138,12 @@ def _with_dims(opened: OpenedNetwork, node: Node, op: Op, claims: list[Claim]) -
     """The operation with the sizes in place of its dims over symbols."""
     if not node.dim_fields or not _has_inputs(opened, node):
         return op
-    dims: Mapping[str, Any] = node.dim_fields
-    if opened.opened is not None:
-        dims = {field: opened.opened.dims(node, field) for field in node.dim_fields}
-    values = {field: dims_value(of, opened.sizes) for field, of in dims.items()}
+    values = {}
+    for field, dims in node.dim_fields.items():
+        own: Any = dims
+        if opened.opened is not None:
+            own = opened.opened.dims(node, field)
+        values[field] = dims_value(own, opened.sizes)
     op = with_arguments(op, values)
     claims += whole_dims(node, op, values)
     return op

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tracer.costs.memory import Stored, ledger
-from tracer.geometry.grids import grids
+from tracer.geometry.grids import Grid, grids
 from tracer.live.claims import slot_text
 from tracer.live.opened import OpenedNetwork
 from tracer.live.records import Ask, Live, LiveNode, LiveStep, Memories, Truth
@@ -25,19 +25,18 @@ GridSlots = list[list[int] | None]
 def written(opened: OpenedNetwork) -> Live:
     """The whole program as records."""
     program = opened.program
-    placed = _grids(opened)
     applied = {one.node.index: one for one in opened.traced.applied()}
-    nodes = [
-        _node(opened, index, applied.get(index), placed[index])
-        for index in range(len(opened.network.nodes))
-    ]
+    nodes = []
+    for index, placed in enumerate(_grids(opened)):
+        node = _node(opened, index, applied.get(index), placed)
+        nodes.append(node)
     memories = _memories(opened)
 
     # The steps come last: whatever is written above may have added some.
-    steps = [
-        [kind, *[_part(program, part) for part in instruction]]
-        for _, kind, instruction in program.steps()
-    ]
+    steps = []
+    for _, kind, instruction in program.steps():
+        parts = [_part(program, part) for part in instruction]
+        steps.append([kind, *parts])
     return Live(
         symbols=opened.first_sizes,
         params=opened.params,
@@ -81,8 +80,11 @@ def _truth(program: Program, holds: Any) -> Truth:
     if not isinstance(holds, Condition):
         return bool(holds)
     if holds.relation in ("and", "or"):
-        return [holds.relation, *[_truth(program, part) for part in holds.parts]]
-    return [holds.relation, program.slot(holds.parts[0])]
+        parts = [_truth(program, part) for part in holds.parts]
+        return [holds.relation, *parts]
+
+    (size,) = holds.parts
+    return [holds.relation, program.slot(size)]
 
 
 def _count(program: Program, count: Callable[[], Dim]) -> int | None:
@@ -99,11 +101,16 @@ def _grids(opened: OpenedNetwork) -> list[GridSlots]:
         found = grids(opened.traced)
     except (TypeError, TooLarge):
         return [[] for _ in opened.ops]
-    slot = opened.program.slot
-    return [
-        [None if grid is None else [slot(n) for ratio in grid for n in ratio] for grid in own or ()]
-        for own in found
-    ]
+    slots = []
+    for own in found:
+        slots.append([_grid_slots(opened.program, grid) for grid in own or ()])
+    return slots
+
+
+def _grid_slots(program: Program, grid: Grid | None) -> list[int] | None:
+    if grid is None:
+        return None
+    return [program.slot(n) for ratio in grid for n in ratio]
 
 
 def _memories(opened: OpenedNetwork) -> Memories | None:
@@ -114,12 +121,22 @@ def _memories(opened: OpenedNetwork) -> Memories | None:
     except TypeError:  # numbers decide what is kept
         return None
 
-    def slots(parts: list[Stored]) -> list[int]:
-        own = [opened.program.slot(part.count) for part in parts]
-        return [-slot - 1 if part.indices else slot for slot, part in zip(own, parts)]
+    steps = []
+    for node, made, freed in found.steps:
+        made_slots = _part_slots(opened.program, made)
+        freed_slots = _part_slots(opened.program, freed)
+        steps.append(LiveStep(node, made_slots, freed_slots))
+    kept = _part_slots(opened.program, found.kept)
+    return Memories(kept, steps)
 
-    steps = [LiveStep(node, slots(made), slots(freed)) for node, made, freed in found.steps]
-    return Memories(slots(found.kept), steps)
+
+def _part_slots(program: Program, parts: list[Stored]) -> list[int]:
+    """The slots of counts of values; negative ones, less one, of counts of indices."""
+    slots = []
+    for part in parts:
+        slot = program.slot(part.count)
+        slots.append(-slot - 1 if part.indices else slot)
+    return slots
 
 
 def _working(program: Program, applied: Applied) -> list[str | None]:
@@ -132,8 +149,14 @@ def _working(program: Program, applied: Applied) -> list[str | None]:
         except (TypeError, ValueError, AttributeError):
             # A number that is only written down cannot do everything that a number can.
             continue
-        return [str(n) if isinstance(n, Worked) and " " in str(n) else None for n in found]
+        return [_arithmetic(n) for n in found]
     return []
+
+
+def _arithmetic(n: Any) -> str | None:
+    """The text of a dim; None where it is a single number."""
+    text = str(n)
+    return text if isinstance(n, Worked) and " " in text else None
 
 
 def _worked_shape(program: Program, shape: Any) -> tuple[Worked, ...]:
