@@ -10,8 +10,8 @@ import msgspec
 from msgspec.structs import replace
 
 from tracer.design.families import DEFAULT_SIZE, FamilyOptions, families
-from tracer.live.opening import live
 from tracer.live.opened import OpenedNetwork
+from tracer.live.opening import live
 from tracer.live.walk import open_network
 from tracer.loading import load_text
 from tracer.net import Net
