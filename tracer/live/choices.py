@@ -12,7 +12,7 @@ from tracer.geometry.grids import grids
 from tracer.live.records import Choice
 from tracer.net import Net
 from tracer.network.records import Network, Unknown
-from tracer.ops.base import Op, argument
+from tracer.ops.base import Op, argument, value_count
 from tracer.planning.solving import plan_one
 from tracer.planning.unknowns import unknowns_of
 from tracer.shapes.traced import Ops
@@ -183,7 +183,7 @@ def _axes(op: Op, unknown: Unknown) -> range:
         return range(1)
     if unknown.axis is not None:
         return range(unknown.axis, unknown.axis + 1)
-    return range(type(op).value_count(unknown.field))
+    return range(value_count(op, unknown.field))
 
 
 def _value(op: Op, unknown: Unknown, axis: int) -> int:

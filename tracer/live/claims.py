@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain
 from typing import Any
 
 from tracer.diagnostics import legible
 from tracer.geometry.grids import Grid, Meeting, Ratio, meetings
 from tracer.live.opened import Claim, OpenedNetwork
 from tracer.network.records import DimPattern, Node
-from tracer.ops.base import Op, Requirement, written
+from tracer.ops.base import Op, Requirement, may_be_negative, written
 from tracer.shapes.trace import dim_pairs, dim_value, refusal
 from tracer.sizing.program import Program
 from tracer.sizing.size_set import TooLarge
@@ -42,7 +41,7 @@ def whole_dims(node: Node, op: Op, values: Mapping[str, Any]) -> Iterator[Claim]
         for dim, n in dim_pairs(dims, values[field]):
             if isinstance(n, float):
                 raise TypeError("a dim is a fraction")
-            if isinstance(n, Size) and field not in op.signed_fields:
+            if isinstance(n, Size) and not may_be_negative(op, field):
                 text = getattr(dim, "text", dim)
                 message = f"{node.name}: the dim {text} is {n}; it must be a whole number from 0 on"
                 yield Claim(n >= 0, "T202", "error", message)
@@ -68,7 +67,7 @@ def remarks(opened: OpenedNetwork, node: Node, op: Op) -> list[Claim]:
     x, given = opened.inputs(node), opened.operands(node)
     found: list[Claim] = []
     try:
-        for remark in chain(op.losses(*x, **given), op.cautions(*x, **given)):
+        for remark in op.remarks(*x, **given):
             if _is_open(remark.holds):
                 text = f"{node.name}: {_remark_text(remark)}"
                 found.append(Claim(remark.holds, remark.code, "warning", text, remark.hint))

@@ -154,7 +154,7 @@ def _applied(opened: OpenedNetwork, node: Node, op: Op, claims: list[Claim]) -> 
     if not _has_inputs(opened, node):
         return None
     inputs, given = opened.inputs(node), opened.operands(node)
-    narrow = type(op).narrower and op.narrows(*inputs)
+    narrow = op.symbols_restrict(*inputs)
     legal = op.legal() if opened.params else ()
     for requirement in chain(legal, op.requirements(*inputs, **given)):
         if isinstance(requirement.holds, Condition):
