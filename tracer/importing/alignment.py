@@ -8,17 +8,20 @@ becomes a size that is one of the two numbers where the one path is taken, and t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, product
 from typing import Any
 
 from tracer.importing.decisions import Decisions
 from tracer.importing.recording import (
+    Arguments,
     Recording,
     Step,
     Unrepresentable,
     Value,
+    Values,
+    nodes_of,
     numbers_of,
     part_of,
     sizes_made,
@@ -39,12 +42,21 @@ AHEAD = 4
 OTHER_LAYERS = "the forward runs other layers; one config cannot describe both"
 
 
+Conditions = Sequence[Condition]
+
+Steps = deque[Step]
+"""Those that come, the next one first."""
+
+SizeOf = Mapping[str, int]
+"""The size of every symbol."""
+
+
 def align(
     merged: Recording,
     other: Recording,
     decisions: Decisions,
-    flipped: Sequence[Condition],
-    sizes: Mapping[str, int],
+    flipped: Conditions,
+    sizes: SizeOf,
 ) -> None:
     """Make the steps and outputs of ``merged`` right for the path of another recording as well.
 
@@ -54,7 +66,9 @@ def align(
     alignment = _Alignment(merged, other, decisions, flipped, sizes)
     alignment.align_steps()
     outputs = alignment.outputs()
-    merged.steps, merged.outputs = alignment.steps, outputs
+
+    merged.steps = alignment.steps
+    merged.outputs = outputs
 
 
 class _Alignment:
@@ -68,8 +82,8 @@ class _Alignment:
         merged: Recording,
         other: Recording,
         decisions: Decisions,
-        flipped: Sequence[Condition],
-        sizes: Mapping[str, int],
+        flipped: Conditions,
+        sizes: SizeOf,
     ) -> None:
         self.merged = merged
         self.other = other
@@ -78,12 +92,13 @@ class _Alignment:
         self.sizes = sizes
         self.mine_holds = decisions.holding()
         """What holds where the steps so far are the program's."""
-        self.theirs_holds = [g.holds for g in other.guards.made if g.holds is not None]
+        self.theirs_holds = other.guards.holding()
+        """What holds where the steps of the other recording are."""
         self.steps: list[Step] = []
         """The new steps."""
-        self._value: dict[str, Value] = dict(merged.inputs)
+        self._value = dict(merged.inputs)
         """The new value of each of mine."""
-        self._mine: dict[str, str] = {name: name for name in merged.inputs}
+        self._mine = dict(zip(merged.inputs, merged.inputs))
         """My node for each of their nodes."""
         self._skipped: dict[str, str] = {}
         """For the output of a step that only one of the two has: its input, which it is equal to in the other."""
@@ -92,7 +107,8 @@ class _Alignment:
 
     def _refused(self, why: str) -> Unrepresentable:
         place = self.decisions.place_of(self.flipped[0])
-        at = " ".join(f"{symbol} = {n}" for symbol, n in self.sizes.items())
+        sizes = [f"{symbol} = {n}" for symbol, n in self.sizes.items()]
+        at = " ".join(sizes)
         return Unrepresentable(f"{place}: for {at} {why}")
 
     # --- the walk ----------------------------------------------------------------------------------------------------
@@ -103,24 +119,29 @@ class _Alignment:
         theirs = deque(self.other.steps)
 
         while mine or theirs:
-            a = mine[0] if mine else None
-            b = theirs[0] if theirs else None
-            following = list(islice(theirs, 1, AHEAD))
-
-            if a and b and self._is_same(a, b):
+            if self._comes_in_both(mine, theirs):
                 self._keep(mine.popleft(), theirs.popleft())
-            elif b and _may_do_nothing(b) and _can_wait(a, following):
+            elif _comes_in_one(theirs) and _can_wait(mine, theirs):
                 self._insert(theirs.popleft())
-            elif a and _may_do_nothing(a):
+            elif _comes_in_one(mine):
                 self._leave(mine.popleft())
             else:
                 raise self._refused(OTHER_LAYERS)
 
+    def _comes_in_both(self, mine: Steps, theirs: Steps) -> bool:
+        """Whether the next steps are one, their numbers aside."""
+        if not mine or not theirs:
+            return False
+        a, b = mine[0], theirs[0]
+        return _is_same_operation(a, b) and self._has_same_inputs(a, b)
+
     def outputs(self) -> dict[str, Value]:
         """The new outputs, when the steps are made."""
+        ours = self.merged.outputs
+        others = self.other.outputs
         found = {}
-        pairs = zip(self.merged.outputs.items(), self.other.outputs.items())
-        for (name, mine), (other_name, theirs) in pairs:
+        for name, other_name in zip(ours, others):
+            mine, theirs = ours[name], others[other_name]
             if name != other_name or not self._is_alike(mine, theirs):
                 raise self._refused("it returns something else")
             found[name] = self._merged_value(mine, theirs)
@@ -128,30 +149,26 @@ class _Alignment:
 
     # --- what is the same --------------------------------------------------------------------------------------------
 
-    def _is_same(self, a: Step, b: Step) -> bool:
-        """Whether two steps are one, their numbers aside."""
-        return _is_same_operation(a, b) and self._has_same_inputs(a, b)
-
     def _has_same_inputs(self, a: Step, b: Step) -> bool:
         if len(a.sources) != len(b.sources):
             return False
         if not all(map(self._is_alike, a.sources, b.sources)):
             return False
 
-        for word in {*a.arguments, *b.arguments}:
-            x, y = a.arguments.get(word), b.arguments.get(word)
-            if isinstance(x, Value) != isinstance(y, Value):
-                return False
-            if isinstance(x, Value) and isinstance(y, Value) and not self._is_alike(x, y):
-                return False
-        return True
+        mine = dict(nodes_of(a.arguments))
+        theirs = dict(nodes_of(b.arguments))
+        if mine.keys() != theirs.keys():
+            return False
+        return all(self._is_alike(mine[word], theirs[word]) for word in mine)
 
     def _is_alike(self, mine: Value, theirs: Value) -> bool:
         """Whether two values are one, but for steps that do nothing."""
         name = self._name_of(theirs)
         if name is None:
             return False
-        return not set(self._equal_to(mine.name)).isdisjoint(self._equal_to(name))
+        names = self._equal_to(mine.name)
+        others = self._equal_to(name)
+        return not set(names).isdisjoint(others)
 
     def _name_of(self, theirs: Value) -> str | None:
         """My name for one of their values; None where it is of a step that is not taken in."""
@@ -161,8 +178,9 @@ class _Alignment:
     def _equal_to(self, name: str) -> list[str]:
         """A value, and before it those that it is equal to in one of the two."""
         found = [name]
-        while found[-1] in self._skipped:
-            found.append(self._skipped[found[-1]])
+        while name in self._skipped:
+            name = self._skipped[name]
+            found.append(name)
         return found
 
     def _merged_value(self, mine: Value, theirs: Value) -> Value:
@@ -176,10 +194,11 @@ class _Alignment:
 
     def _keep(self, a: Step, b: Step) -> None:
         """One step of both."""
-        sources = [self._merged_value(x, y) for x, y in zip(a.sources, b.sources)]
+        sources = list(map(self._merged_value, a.sources, b.sources))
 
         arguments: dict[str, Any] = {}
-        for word in dict.fromkeys([*a.arguments, *b.arguments]):
+        words = [*a.arguments, *b.arguments]
+        for word in dict.fromkeys(words):
             x, y = a.argument(word), b.argument(word)
             if isinstance(x, Value):
                 arguments[word] = self._merged_value(x, y)
@@ -194,62 +213,74 @@ class _Alignment:
         before = self._name_of(b.sources[0])
         if before is None:
             raise self._refused(OTHER_LAYERS)
-        source = self._value[self._last.get(before, before)]
+        source = self._behind(before)
 
-        arguments = {}
-        for word, value in b.arguments.items():
-            if isinstance(value, Value):
-                name = self._name_of(value)
-                if name is None:
-                    raise self._refused(OTHER_LAYERS)
-                value = self._value[name]
-            arguments[word] = value
+        arguments = dict(b.arguments)
+        for word, node in nodes_of(b.arguments):
+            name = self._name_of(node)
+            if name is None:
+                raise self._refused(OTHER_LAYERS)
+            arguments[word] = self._value[name]
 
         fitted = self._fitted(b.op, arguments, source)
-        step = self._append(b, self.merged.free(b.name), [source], fitted)
+        free = self.merged.free(b.name)
+        step = self._append(b, free, [source], fitted)
         self._mine[b.name] = step.name
         self._skip(step, before, source, self.mine_holds)
 
     def _leave(self, a: Step) -> None:
         """A step that only the steps so far have: where they leave it out, it must do nothing."""
         before = a.sources[0].name
-        source = self._value[self._last.get(before, before)]
+        source = self._behind(before)
 
-        arguments = {}
-        for word, value in a.arguments.items():
-            arguments[word] = self._value[value.name] if isinstance(value, Value) else value
+        arguments = dict(a.arguments)
+        for word, node in nodes_of(a.arguments):
+            arguments[word] = self._value[node.name]
 
         step = self._append(a, a.name, [source], arguments)
         self._skip(step, before, source, self.theirs_holds)
 
-    def _skip(self, step: Step, before: str, source: Value, held: Sequence[Condition]) -> None:
+    def _behind(self, name: str) -> Value:
+        """The new value of one of mine, behind the steps that only one of the two has."""
+        last = self._last.get(name, name)
+        return self._value[last]
+
+    def _skip(self, step: Step, before: str, source: Value, held: Conditions) -> None:
         """Note a step that one of the two leaves out. Refused unless it does nothing wherever ``held`` holds."""
         self._skipped[step.name] = source.name
-        self._last[before] = self._last[source.name] = step.name
+        self._last[before] = step.name
+        self._last[source.name] = step.name
 
+        op_name = type(step.op).__name__
         for condition in _does_nothing(step):
             if not self.decisions.follows(condition, held):
                 raise self._refused(
-                    f"{type(step.op).__name__} is one step more, and changes something where it is left out"
+                    f"{op_name} is one step more, and changes something where it is left out"
                 )
 
-    def _append(
-        self, step: Step, name: str, sources: Sequence[Value], arguments: Mapping[str, Any]
-    ) -> Step:
+    def _append(self, step: Step, name: str, sources: Values, arguments: Arguments) -> Step:
         """One more of the new steps, its operation applied to the new sources."""
-        op = with_arguments(step.op, numbers_of(arguments))
+        numbers = numbers_of(arguments)
+        op = with_arguments(step.op, numbers)
         sizes = sizes_made(op, sources, arguments)
         if sizes is None:
-            raise self._refused(f"{type(op).__name__} cannot be followed for other sizes")
+            op_name = type(op).__name__
+            raise self._refused(f"{op_name} cannot be followed for other sizes")
 
-        operands = {word: n.shape for word, n in arguments.items() if isinstance(n, Value)}
-        shape = op.shape(*[source.shape for source in sources], **operands)
+        shapes = [source.shape for source in sources]
+        operands = {word: node.shape for word, node in nodes_of(arguments)}
+        shape = op.shape(*shapes, **operands)
         value = Value(name, tuple(shape), sizes)
+
         made = replace(
-            step, name=name, op=op, sources=tuple(sources), arguments=arguments, value=value
+            step,
+            name=name,
+            op=op,
+            sources=tuple(sources),
+            arguments=arguments,
+            value=value,
         )
         self.steps.append(made)
-
         self._value[name] = value
         for part in _parts(made):
             self._value[part.name] = part
@@ -265,15 +296,17 @@ class _Alignment:
         if _is_equal(a, b):
             return a
 
-        x, y = over_symbols(a), over_symbols(b)
-        if not isinstance(x, (int, Size)) or not isinstance(y, (int, Size)):
-            raise self._refused(f"an argument of {type(op).__name__} is {b!r} instead of {a!r}")
+        argument = f"an argument of {type(op).__name__}"
+        x, y = over_symbols((a, b))
+        if not _is_size(x) or not _is_size(y):
+            raise self._refused(f"{argument} is {b!r} instead of {a!r}")
 
+        follows = self.decisions.follows
         for size in self._candidates(x, y):
-            is_mine = self.decisions.follows(size == x, self.mine_holds)
-            if is_mine and self.decisions.follows(size == y, self.theirs_holds):
+            is_mine = follows(size == x, self.mine_holds)
+            if is_mine and follows(size == y, self.theirs_holds):
                 return self._run_time(size)
-        raise self._refused(f"an argument of {type(op).__name__} is {int(b)} instead of {int(a)}")
+        raise self._refused(f"{argument} is {int(b)} instead of {int(a)}")
 
     def _candidates(self, a: SizeLike, b: SizeLike) -> Iterator[SizeLike]:
         """Sizes that may be ``a`` on the one path and ``b`` on the other."""
@@ -292,10 +325,11 @@ class _Alignment:
             if condition.relation not in ("eq", "ne"):
                 continue
             difference: Size = condition.parts[0]
-            for base in (a, b):
-                for change in (difference, difference - difference.constant):
-                    yield base + change
-                    yield base - change
+            without_constant = difference - difference.constant
+            changes = (difference, without_constant)
+            for base, change in product((a, b), changes):
+                yield base + change
+                yield base - change
 
     def _rounded(self, one: SizeLike, other: SizeLike) -> Iterator[SizeLike]:
         """The other size, up to a whole number of steps that is between them now."""
@@ -303,29 +337,33 @@ class _Alignment:
             return
         difference = one - other
         (here,) = substitute([difference], self.merged.symbols)
-        if isinstance(here, int) and abs(here) > 1:
-            yield other + difference % abs(here)
+        step = abs(here) if isinstance(here, int) else 0
+        if step > 1:
+            yield other + difference % step
 
     def _run_time(self, size: SizeLike) -> Any:
         if isinstance(size, int):
             return size
         (number,) = substitute([size], self.merged.symbols)
-        return RunTimeSize(int(number), size, self.merged.guards)
+        guards = self.merged.guards
+        return RunTimeSize(int(number), size, guards)
 
     # --- arguments of a step that is left out elsewhere --------------------------------------------------------------
 
-    def _fitted(self, op: Op, arguments: dict[str, Any], source: Value) -> dict[str, Any]:
+    def _fitted(self, op: Op, arguments: Arguments, source: Value) -> Arguments:
         """Arguments such that the step does nothing where it is left out, and what they say where it is not."""
         if isinstance(op, Slice):
             return self._fitted_slice(op, arguments, source)
         if isinstance(op, Padding):
             nothing = (0,) * (2 * op.axes)
-            return {**arguments, "padding": self._combined(nothing, arguments["padding"], op)}
+            padding = self._combined(nothing, arguments["padding"], op)
+            return {**arguments, "padding": padding}
         return arguments
 
-    def _fitted_slice(self, op: Slice, arguments: dict[str, Any], source: Value) -> dict[str, Any]:
+    def _fitted_slice(self, op: Slice, arguments: Arguments, source: Value) -> Arguments:
         """A slice that takes everything where it is left out."""
-        whole = self._run_time(source.sizes[arguments["dim"]])
+        dim = arguments["dim"]
+        whole = self._run_time(source.sizes[dim])
 
         def from_start(n: Any) -> Any:
             is_negative = not depends_on_input(n) and n < 0
@@ -333,81 +371,106 @@ class _Alignment:
 
         found = dict(arguments)
         if "start" in arguments:
-            found["start"] = self._combined(0, from_start(arguments["start"]), op)
+            start = from_start(arguments["start"])
+            found["start"] = self._combined(0, start, op)
         if arguments.get("stop") is not None:
-            found["stop"] = self._combined(whole, from_start(arguments["stop"]), op)
+            stop = from_start(arguments["stop"])
+            found["stop"] = self._combined(whole, stop, op)
         return found
 
 
 # --- steps that may do nothing ---------------------------------------------------------------------------------------
 
 
+def _comes_in_one(steps: Steps) -> bool:
+    """Whether the other side may do without the next step: it can be a resize to its own size, or pad by nothing."""
+    return bool(steps) and _may_do_nothing(steps[0])
+
+
 def _may_do_nothing(step: Step) -> bool:
-    """Whether there are arguments for which it changes nothing: a resize to its own size, padding with nothing."""
     return isinstance(step.op, (Resizing, Padding, Slice))
 
 
 def _does_nothing(step: Step) -> Iterator[Condition | bool]:
     """The conditions under which a step leaves its input as it is."""
-    for before, after in zip(step.sources[0].sizes, step.value.sizes):
+    (source,) = step.sources
+    for before, after in zip(source.sizes, step.value.sizes):
         yield before == after
 
     # Padding by 1 and -1 keeps the size as well, and moves everything.
     if isinstance(step.op, Padding):
         padding = over_symbols(step.arguments["padding"])
-        for n in padding if isinstance(padding, tuple) else (padding,):
+        if not isinstance(padding, tuple):
+            padding = (padding,)
+        for n in padding:
             yield n == 0
 
     if isinstance(step.op, Slice) and "start" in step.arguments:
-        yield over_symbols(step.arguments["start"]) == 0
+        start = over_symbols(step.arguments["start"])
+        yield start == 0
 
 
-def _can_wait(step: Step | None, following: Iterable[Step]) -> bool:
-    """Whether one of theirs may come before a step of mine: that one must stay, or one like it follows."""
-    if step is None or not _may_do_nothing(step):
+def _can_wait(mine: Steps, theirs: Steps) -> bool:
+    """Whether my next step may come after theirs: it must stay, or one like it follows theirs."""
+    if not _comes_in_one(mine):
         return True
-    return any(
-        type(step.op) is type(other.op) and step.arguments.get("dim") == other.arguments.get("dim")
-        for other in following
-    )
+    following = islice(theirs, 1, AHEAD)
+    return any(_is_like(mine[0], step) for step in following)
+
+
+def _is_like(a: Step, b: Step) -> bool:
+    """Whether two steps that may do nothing have one operation, along one dim."""
+    if type(a.op) is not type(b.op):
+        return False
+    return bool(a.arguments.get("dim") == b.arguments.get("dim"))
 
 
 def _is_same_operation(a: Step, b: Step) -> bool:
     """Whether two steps have one operation at one place of the program."""
     if type(a.op) is not type(b.op) or a.label != b.label:
         return False
-    if isinstance(a.op, Slice) and a.arguments["dim"] != b.arguments["dim"]:
+    if isinstance(a.op, Slice) and not _is_like(a, b):
         return False
-    return [scope.name for scope in a.scopes] == [scope.name for scope in b.scopes]
+
+    mine = [scope.name for scope in a.scopes]
+    theirs = [scope.name for scope in b.scopes]
+    return mine == theirs
 
 
 def _parts(step: Step) -> Iterator[Value]:
     """The outputs of a step that has several."""
     if isinstance(step.op, Chunk):
         for index in range(step.op.chunks):
-            yield part_of(step.op, step.name, index, step.sources)
+            yield part_of(step, index)
 
 
 # --- arguments -------------------------------------------------------------------------------------------------------
 
 
-def _per_axis(a: Any, b: Any) -> list[tuple[Any, Any]] | None:
+def _per_axis(a: Any, b: Any) -> Sequence[tuple[Any, Any]] | None:
     """Two arguments axis by axis; None where neither is per axis, or they have different axes."""
-    if isinstance(a, tuple) and isinstance(b, tuple):
-        return list(zip(a, b)) if len(a) == len(b) else None
     if isinstance(a, tuple) and isinstance(b, int):
-        return [(x, b) for x in a]
-    if isinstance(a, int) and isinstance(b, tuple):
-        return [(a, y) for y in b]
-    return None
+        b = (b,) * len(a)
+    elif isinstance(a, int) and isinstance(b, tuple):
+        a = (a,) * len(b)
+
+    both = isinstance(a, tuple) and isinstance(b, tuple)
+    return list(zip(a, b)) if both and len(a) == len(b) else None
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, (int, Size))
 
 
 def _is_equal(a: Any, b: Any) -> bool:
     """Whether two arguments are the same number, word or size over the symbols."""
-    x, y = over_symbols(a), over_symbols(b)
+    x, y = over_symbols((a, b))
     if x is y:
         return True
-    # By class: True is no 1. Sizes and what has them are compared by their identity only.
-    if type(x) is not type(y) or isinstance(x, (Size, tuple)):
+
+    # By class: True is no 1.
+    if type(x) is not type(y):
         return False
-    return bool(x == y)
+    # Sizes, and what has them, are compared by their identity only.
+    has_sizes = isinstance(x, (Size, tuple))
+    return not has_sizes and bool(x == y)

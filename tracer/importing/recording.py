@@ -28,7 +28,11 @@ from tracer.sizing.symbol import SizeLike, Space
 Arguments = Mapping[str, Any]
 """Arguments of an operation by name: numbers, sizes over symbols, and values for nodes."""
 
-AXES: Mapping[int, tuple[str, ...]] = {3: ("L",), 4: ("H", "W"), 5: ("D", "H", "W")}
+AXES: Mapping[int, str] = {
+    3: "L",
+    4: "HW",
+    5: "DHW",
+}
 """The symbols of an input's spatial dims, by its number of dims."""
 
 
@@ -38,8 +42,9 @@ def spatial_symbols(rank: int) -> dict[int, str]:
     >>> spatial_symbols(4)
     {2: 'H', 3: 'W'}
     """
-    names = AXES.get(rank, ())
-    return dict(enumerate(names, rank - len(names)))
+    names = AXES.get(rank, "")
+    first = rank - len(names)
+    return dict(enumerate(names, first))
 
 
 class Unrepresentable(Exception):
@@ -50,7 +55,11 @@ class Unrepresentable(Exception):
     """
 
     def __init__(
-        self, message: str, guards: Sequence[Guard] = (), *, by_operation: bool = False
+        self,
+        message: str,
+        guards: Sequence[Guard] = (),
+        *,
+        by_operation: bool = False,
     ) -> None:
         super().__init__(message)
         self.guards = guards
@@ -61,13 +70,17 @@ class Unrepresentable(Exception):
         return Unrepresentable(str(self), guards, by_operation=self.by_operation)
 
 
+Sizes = tuple[SizeLike, ...]
+"""A shape over the symbols."""
+
+
 class Value(NamedTuple):
     """A tensor: the output of a step, or an input."""
 
     node: str
     """The name of the node that gives it."""
     shape: tuple[int, ...]
-    sizes: tuple[SizeLike, ...]
+    sizes: Sizes
     """The shape over the symbols."""
     part: int | None = None
     """Which of the node's outputs it is, where the node has several."""
@@ -80,6 +93,9 @@ class Value(NamedTuple):
     def name_by(self, node: str) -> str:
         """Its name in a config where the node has another one."""
         return node if self.part is None else f"{node}[{self.part}]"
+
+
+Values = Sequence[Value]
 
 
 class Scope(NamedTuple):
@@ -113,7 +129,9 @@ class Step:
 
     def argument(self, word: str) -> Any:
         """An argument as it is written, or the operation's default."""
-        return self.arguments[word] if word in self.arguments else argument(self.op, word)
+        if word in self.arguments:
+            return self.arguments[word]
+        return argument(self.op, word)
 
     def read(self) -> Iterator[Value]:
         """The tensors that it reads, those that give it a size included."""
@@ -130,7 +148,9 @@ class Step:
             return new if is_old else value
 
         sources = tuple(map(exchanged, self.sources))
-        arguments = {word: exchanged(value) for word, value in self.arguments.items()}
+        arguments = {}
+        for word, value in self.arguments.items():
+            arguments[word] = exchanged(value)
         return replace(self, sources=sources, arguments=arguments)
 
 
@@ -184,22 +204,25 @@ class Recording:
         sizes: list[SizeLike] = list(shape)
 
         for dim, symbol in open_dims.items():
-            if self._read_at.setdefault(symbol, shape[dim]) != shape[dim]:
+            read_at = shape[dim]
+            if self._read_at.setdefault(symbol, read_at) != read_at:
                 symbol = f"{symbol}_{name}"
-                self._read_at[symbol] = shape[dim]
+                self._read_at[symbol] = read_at
 
-            number = self._other_sizes.get(symbol, shape[dim])
-            self.symbols[symbol] = numbers[dim] = number
+            number = self._other_sizes.get(symbol, read_at)
+            self.symbols[symbol] = number
+            numbers[dim] = number
             sizes[dim] = self.space.symbol(symbol)
 
-        value = Value(self.free(name), tuple(numbers), tuple(sizes))
-        self.inputs[value.name] = value
+        free = self.free(name)
+        value = Value(free, tuple(numbers), tuple(sizes))
+        self.inputs[free] = value
         return value
 
     def add(
         self,
         op_name: str,
-        sources: Sequence[Value],
+        sources: Values,
         arguments: Arguments | None = None,
         label: str | None = None,
         *,
@@ -218,42 +241,63 @@ class Recording:
             )
 
         label = label or op_name.lower()
-        scope_names = [scope.name for scope in self.scopes]
-        name = self.free("_".join([*scope_names, label]).replace(".", "_"))
+        name = self._step_name(label)
         value = Value(name, shape, sizes)
 
-        written = _without_inferred(op, sources, given)
-        scopes = tuple(self.scopes)
-        self.steps.append(Step(name, op, tuple(sources), written, value, scopes, label, owner))
+        step = Step(
+            name=name,
+            op=op,
+            sources=tuple(sources),
+            arguments=_without_inferred(op, sources, given),
+            value=value,
+            scopes=tuple(self.scopes),
+            label=label,
+            owner=owner,
+        )
+        self.steps.append(step)
         return value
+
+    def _step_name(self, label: str) -> str:
+        """A free name for a step: its label behind those of the scopes that it is in."""
+        words = [scope.name for scope in self.scopes]
+        words.append(label)
+        path = "_".join(words)
+        return self.free(path.replace(".", "_"))
 
     def add_chunks(self, source: Value, chunks: int, dim: int) -> list[Value]:
         """The values of one more Chunk: equal parts along a dim, the last one smaller, and as few as are filled."""
-        whole = self.add("Chunk", [source], {"chunks": chunks, "dim": dim, "index": 0}, "chunk")
+        arguments = {"chunks": chunks, "dim": dim}
+        self.add("Chunk", [source], {**arguments, "index": 0}, "chunk")
 
         # The step is all of them, so that it is written without an index.
-        step = replace(self.steps[-1], arguments={"chunks": chunks, "dim": dim})
+        step = replace(self.steps[-1], arguments=arguments)
         self.steps[-1] = step
 
         size = source.shape[dim]
         largest = max(_ceiling(size, chunks), 1)
         filled = _ceiling(size, largest) if size else chunks
-        return [part_of(step.op, whole.node, index, [source]) for index in range(filled)]
+        return [part_of(step, index) for index in range(filled)]
 
     def require(self, sizes: Mapping[str, int]) -> None:
         """Let the first input with each of these symbols pass only where it has this size."""
         left = dict(sizes)
         for value in list(self.inputs.values()):
             symbols = [str(size) for size in value.sizes]
-            if not left.keys().isdisjoint(symbols):
-                self._check(value, [left.pop(symbol, -1) for symbol in symbols])
+            if left.keys().isdisjoint(symbols):
+                continue
+            shape = [left.pop(symbol, -1) for symbol in symbols]
+            self._check(value, shape)
 
     def _check(self, value: Value, shape: Sequence[int]) -> None:
         """Put a Require before every step that reads an input."""
-        steps, self.steps, self.scopes = self.steps, [], []
-        checked = self.add("Require", [value], {"shape": shape}, "checked")
+        steps = self.steps
+        self.steps = []
+        self.scopes = []
+        arguments = {"shape": shape}
+        checked = self.add("Require", [value], arguments, "checked")
 
-        self.steps += [step.reading(checked, value) for step in steps]
+        for step in steps:
+            self.steps.append(step.reading(checked, value))
         for word, output in self.outputs.items():
             if output.name == value.name:
                 self.outputs[word] = checked
@@ -270,40 +314,48 @@ class Recording:
         except msgspec.ValidationError as error:
             raise self.refused(f"{op_name}: {error}") from None
 
-    def _shape(self, op: Op, sources: Sequence[Value], given: Arguments) -> tuple[int, ...]:
+    def _shape(self, op: Op, sources: Values, given: Arguments) -> tuple[int, ...]:
         """The output's shape for this recording's sizes, where the operation takes its inputs."""
         op_name = type(op).__name__
         shapes = [value.shape for value in sources]
-        operands = {word: value.shape for word, value in _nodes(given).items()}
+        operands = {word: value.shape for word, value in nodes_of(given)}
 
         broken = _broken(op, shapes, operands)
         if broken is not None:
             raise self.refused(f"{op_name}: {broken}", by_operation=True)
 
+        count = len(shapes)
         least, most = type(op).arity
-        if len(shapes) < least or (most is not None and len(shapes) > most):
-            raise self.refused(f"{op_name} takes another number of tensors than {len(shapes)}")
+        is_too_many = most is not None and count > most
+        if count < least or is_too_many:
+            raise self.refused(f"{op_name} takes another number of tensors than {count}")
         return op.shape(*shapes, **operands)
 
-    def _sizes(self, op: Op, sources: Sequence[Value], given: Arguments) -> tuple[SizeLike, ...]:
+    def _sizes(self, op: Op, sources: Values, given: Arguments) -> Sizes:
         """The output's shape over the symbols."""
         sizes = sizes_made(op, sources, given)
         if sizes is None:
-            raise self.refused(f"{type(op).__name__} cannot be followed for other sizes")
+            op_name = type(op).__name__
+            raise self.refused(f"{op_name} cannot be followed for other sizes")
         return sizes
 
     # --- sizes -------------------------------------------------------------------------------------------------------
 
     def size(self, value: Value, dim: int) -> int:
         """The size of a dim as the program sees it."""
-        number, size = value.shape[dim], value.sizes[dim]
+        number = value.shape[dim]
+        size = value.sizes[dim]
         if isinstance(size, int):
             return number
-        return RunTimeSize(number, size, self.guards, (value, dim % len(value.shape)))
+
+        from_start = dim % len(value.shape)
+        source = (value, from_start)
+        return RunTimeSize(number, size, self.guards, source)
 
     def dims(self, value: Value) -> tuple[int, ...]:
         """All sizes of a tensor as the program sees them."""
-        return tuple(self.size(value, dim) for dim in range(len(value.shape)))
+        rank = len(value.shape)
+        return tuple(self.size(value, dim) for dim in range(rank))
 
     def target(self, sizes: Sequence[int], lead: int) -> Any:
         """The argument for these spatial sizes: numbers, a node that has them, or sizes over the symbols.
@@ -314,10 +366,12 @@ class Recording:
             return tuple(sizes)
         self.known(sizes)
 
+        rank = lead + len(sizes)
         for value in self._candidates(sizes):
+            if len(value.sizes) != rank or value.part is not None:
+                continue
             spatial = value.sizes[lead:]
-            has_lead = len(value.sizes) == lead + len(sizes)
-            if has_lead and value.part is None and all(map(same_size, sizes, spatial)):
+            if all(map(same_size, sizes, spatial)):
                 return value
         return tuple(sizes)
 
@@ -349,35 +403,44 @@ class Recording:
 # --- what an operation makes -----------------------------------------------------------------------------------------
 
 
-def sizes_made(
-    op: Op, sources: Sequence[Value], arguments: Arguments
-) -> tuple[SizeLike, ...] | None:
+def sizes_made(op: Op, sources: Values, arguments: Arguments) -> Sizes | None:
     """The shape over the symbols that an operation makes; None where its formula has no answer on them.
 
     ``op`` has numbers for sizes, ``arguments`` the sizes and the nodes that they are.
     """
-    open_arguments = {
-        word: over_symbols(value) for word, value in arguments.items() if depends_on_input(value)
-    }
-    operands = {word: value.sizes for word, value in _nodes(arguments).items()}
+    symbolic = {}
+    for word, value in arguments.items():
+        if depends_on_input(value):
+            symbolic[word] = over_symbols(value)
+
+    shapes = [value.sizes for value in sources]
+    operands = {word: value.sizes for word, value in nodes_of(arguments)}
     try:
-        symbolic = with_arguments(op, open_arguments) if open_arguments else op
-        return tuple(symbolic.shape(*[value.sizes for value in sources], **operands))
+        made = with_arguments(op, symbolic).shape(*shapes, **operands)
     except (TypeError, ZeroDivisionError):
         return None
+    return tuple(made)
 
 
-def part_of(op: Op, name: str, index: int, sources: Sequence[Value]) -> Value:
-    """One of the several outputs of a node: ``chunk[1]``."""
-    part = with_arguments(op, {"index": index})
-    shape = part.shape(*[source.shape for source in sources])
-    sizes = part.shape(*[source.sizes for source in sources])
-    return Value(name, tuple(shape), tuple(sizes), index)
+def part_of(step: Step, index: int) -> Value:
+    """One of the several outputs of a step: ``chunk[1]``."""
+    part = with_arguments(step.op, {"index": index})
+    shapes = [source.shape for source in step.sources]
+    sizes = [source.sizes for source in step.sources]
+    return Value(
+        node=step.name,
+        shape=tuple(part.shape(*shapes)),
+        sizes=tuple(part.shape(*sizes)),
+        part=index,
+    )
 
 
 def numbers_of(arguments: Arguments) -> dict[str, Any]:
     """Arguments with a number for every size, and a name for every node."""
-    return {word: _number(value) for word, value in arguments.items()}
+    numbers = {}
+    for word, value in arguments.items():
+        numbers[word] = _number(value)
+    return numbers
 
 
 def _number(value: Any) -> Any:
@@ -388,23 +451,29 @@ def _number(value: Any) -> Any:
     return int(value) if isinstance(value, RunTimeSize) else value
 
 
-def _nodes(arguments: Arguments) -> dict[str, Value]:
-    """The arguments that are nodes."""
-    return {word: value for word, value in arguments.items() if isinstance(value, Value)}
+def nodes_of(arguments: Arguments) -> Iterator[tuple[str, Value]]:
+    """The arguments that are nodes, with their names."""
+    for word, value in arguments.items():
+        if isinstance(value, Value):
+            yield word, value
 
 
-def _broken(op: Op, shapes: Sequence[Shape], operands: Mapping[str, Shape]) -> str | None:
+def _broken(op: Op, shapes: Sequence[Shape], operands: Arguments) -> str | None:
     """The message of the first requirement that an operation has and these shapes break."""
+    legal = op.legal()
+    fitting = op.requirements(*shapes, **operands)
+
     # What needs arguments that are legal comes after those that say so.
-    for requirement in chain(op.legal(), op.requirements(*shapes, **operands)):
+    for requirement in chain(legal, fitting):
         if not requirement.holds:
             return requirement.text()
     return None
 
 
-def _without_inferred(op: Op, sources: Sequence[Value], given: Arguments) -> dict[str, Any]:
+def _without_inferred(op: Op, sources: Values, given: Arguments) -> Arguments:
     """The arguments that have to be written: those that the operation does not infer from its inputs anyway."""
-    inferred = op.inferred(*[value.sizes for value in sources])
+    shapes = [value.sizes for value in sources]
+    inferred = op.inferred(*shapes)
     written = {}
     for word, value in given.items():
         if word not in inferred or not _is_inferred(value, inferred[word]):
@@ -414,9 +483,10 @@ def _without_inferred(op: Op, sources: Sequence[Value], given: Arguments) -> dic
 
 def _is_inferred(value: Any, inferred: Any) -> bool:
     # By class: a bool is no int here, and a size that depends on the input's is written.
-    if type(value) is not type(inferred) or not isinstance(value, (int, tuple)):
+    if type(value) is not type(inferred):
         return False
-    return bool(value == inferred)
+    has_sizes = isinstance(value, (int, tuple))
+    return has_sizes and bool(value == inferred)
 
 
 def _ceiling(a: int, b: int) -> int:

@@ -37,6 +37,10 @@ class Guards:
         """Where the program is now."""
         self.made: list[Guard] = []
 
+    def holding(self) -> list[Condition]:
+        """The conditions that were true, without the comparisons that are not known."""
+        return [guard.holds for guard in self.made if guard.holds is not None]
+
     def note(self, condition: Outcome, outcome: bool) -> bool:
         """The outcome of a comparison, which is noted where other sizes may have another one.
 
