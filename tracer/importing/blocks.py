@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from tracer.importing.recording import Recording, Scope, Step, Value
@@ -43,9 +45,10 @@ class CalledPart:
 
     def read(self) -> list[Value]:
         """The tensors that it reads and doesn't make, in the order in which it reads them."""
-        inside = {step.name for step in self.steps()}
+        steps = list(self.steps())
+        inside = {step.name for step in steps}
         found: dict[str, Value] = {}
-        for step in self.steps():
+        for step in steps:
             for value in step.read():
                 if value.node not in inside:
                     found.setdefault(value.name, value)
@@ -53,6 +56,9 @@ class CalledPart:
 
 
 Item = CalledPart | Step
+
+ByPart = Mapping[str, Sequence[Any]]
+"""A block's arguments, each with its value in every part."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,36 +69,34 @@ class SharedBlock:
     parts: Sequence[CalledPart]
     inputs: Sequence[str]
     """The names of what it reads; none where it has a single input."""
-    arguments: Mapping[str, Sequence[Any]]
-    """Each argument with its value in every part."""
+    arguments: ByPart
 
     def value_in(self, part: CalledPart, word: str) -> Any:
         """An argument's value in one of its parts."""
-        return self.arguments[word][self.parts.index(part)]
+        index = self.parts.index(part)
+        return self.arguments[word][index]
 
 
 def part_of_all(recording: Recording) -> CalledPart:
     """The whole program, with its parts by the scopes of its steps."""
-    return CalledPart(None, 0, _items_of(recording.steps, 0))
+    items = _items_of(recording.steps, 0)
+    return CalledPart(None, 0, items)
 
 
 def _items_of(steps: Sequence[Step], depth: int) -> list[Item]:
     """Steps that follow each other in one call of a part are that part."""
-    found: list[Item] = []
-    start = 0
-    while start < len(steps):
-        scopes = steps[start].scopes
-        if len(scopes) <= depth:
-            found.append(steps[start])
-            start += 1
-            continue
 
-        scope = scopes[depth]
-        end = start
-        while end < len(steps) and steps[end].scopes[depth : depth + 1] == (scope,):
-            end += 1
-        found.append(CalledPart(scope, depth + 1, _items_of(steps[start:end], depth + 1)))
-        start = end
+    def scope_of(step: Step) -> Scope | None:
+        return step.scopes[depth] if len(step.scopes) > depth else None
+
+    found: list[Item] = []
+    for scope, group in groupby(steps, scope_of):
+        inside = list(group)
+        if scope is None:
+            found += inside
+        else:
+            items = _items_of(inside, depth + 1)
+            found.append(CalledPart(scope, depth + 1, items))
     return found
 
 
@@ -105,55 +109,72 @@ def find_blocks(recording: Recording, root: CalledPart) -> list[SharedBlock]:
     groups: dict[Any, list[CalledPart]] = {}
     for part in root.parts():
         if _can_be_block(part, readers):
-            groups.setdefault(_structure(part), []).append(part)
+            key = _structure(part)
+            groups.setdefault(key, []).append(part)
 
-    wrapped = {part.items[0] for part in root.parts() if len(part.items) == 1}
+    wrapped = _wrapped(root)
     taken: set[str] = set()
     blocks: list[SharedBlock] = []
     for parts in groups.values():
         arguments = _differences(parts)
-        is_wrapped = all(part in wrapped for part in parts)
-        if is_wrapped or not _is_worth_it(parts) or len(arguments) > MOST_ARGUMENTS:
-            continue
-
-        first = parts[0]
-        assert first.scope is not None
-        name = free_name(re.sub(r"\W", "_", first.scope.kind), taken)
-        blocks.append(SharedBlock(name, parts, _input_names(first), arguments))
+        is_simple = len(arguments) <= MOST_ARGUMENTS
+        if is_simple and _is_worth_it(parts) and not wrapped.issuperset(parts):
+            name = free_name(_kind(parts[0]), taken)
+            inputs = _input_names(parts[0])
+            blocks.append(SharedBlock(name, parts, inputs, arguments))
     return blocks
 
 
-def _readers(recording: Recording) -> dict[str, set[str | None]]:
-    """For each node the steps that read it; None stands for an output of the network."""
-    found: dict[str, set[str | None]] = {}
+def _wrapped(root: CalledPart) -> set[Item]:
+    """The items that another part has nothing beside, which is a block then, not they."""
+    alone = [part.items for part in root.parts() if len(part.items) == 1]
+    return {items[0] for items in alone}
+
+
+def _kind(part: CalledPart) -> str:
+    """The name of a block of such parts."""
+    assert part.scope is not None
+    return re.sub(r"\W", "_", part.scope.kind)
+
+
+Readers = Mapping[str, set[str | None]]
+"""For each node the steps that read it; None stands for an output of the network."""
+
+
+def _readers(recording: Recording) -> Readers:
+    found: dict[str, set[str | None]] = defaultdict(set)
     for step in recording.steps:
         for value in step.read():
-            found.setdefault(value.node, set()).add(step.name)
+            found[value.node].add(step.name)
     for value in recording.outputs.values():
-        found.setdefault(value.node, set()).add(None)
+        found[value.node].add(None)
     return found
 
 
-def _can_be_block(part: CalledPart, readers: Mapping[str, set[str | None]]) -> bool:
+def _can_be_block(part: CalledPart, readers: Readers) -> bool:
     """Whether a part reads whole nodes only, and others read nothing of it but its last step."""
     read = part.read()
     if not read or any(value.part is not None for value in read):
         return False
 
-    *before, _ = [step.name for step in part.steps()]
-    inside = {step.name for step in part.steps()}
-    return all(readers.get(name, set()) <= inside for name in before)
+    names = [step.name for step in part.steps()]
+    inside = set(names)
+    nobody: set[str | None] = set()
+    return all(readers.get(name, nobody) <= inside for name in names[:-1])
 
 
 def _is_worth_it(parts: Sequence[CalledPart]) -> bool:
     """Whether there are several of them, each of several steps."""
-    return len(parts) > 1 and len(list(parts[0].steps())) > 1
+    steps = list(parts[0].steps())
+    return len(parts) > 1 and len(steps) > 1
 
 
 def _input_names(part: CalledPart) -> list[str]:
     """The inputs of a block: none where there is one, which is read without being named."""
     count = len(part.read())
-    return [] if count == 1 else [f"x{i}" for i in range(1, count + 1)]
+    if count == 1:
+        return []
+    return [f"x{i + 1}" for i in range(count)]
 
 
 # --- what parts have in common ---------------------------------------------------------------------------------------
@@ -163,26 +184,34 @@ def _structure(part: CalledPart) -> Any:
     """A key that two parts share where they can be one block: all but the values of their plain arguments."""
     assert part.scope is not None
     steps = list(part.steps())
-    inside = {step.name: index for index, step in enumerate(steps)}
-    outside = {value.node: index for index, value in enumerate(part.read())}
+    places: dict[str, Any] = {}
+    for index, value in enumerate(part.read()):
+        places[value.node] = ("read", index)
+    for index, step in enumerate(steps):
+        places[step.name] = ("made", index)
 
     found: list[Any] = [part.scope.kind]
     for step in steps:
-        sources = []
-        for value in step.read():
-            is_inside = value.node in inside
-            index = inside[value.node] if is_inside else outside[value.node]
-            sources.append((is_inside, index, value.part))
-
-        fixed = [(w, _fixed_key(v)) for w, v in step.arguments.items() if is_fixed(v)]
+        sources = [(places[value.node], value.part) for value in step.read()]
         scopes = [scope.name for scope in step.scopes[part.depth :]]
-        found.append((type(step.op), step.label, tuple(sources), tuple(fixed), tuple(scopes)))
+        fixed = _fixed(step)
+        found.append((type(step.op), step.label, *sources, *scopes, *fixed))
     return tuple(found)
 
 
-def _fixed_key(value: Any) -> Any:
-    """A key of an argument that must be the same in all parts. Nodes are compared by their place instead."""
-    return None if isinstance(value, Value) else identity(over_symbols(value))
+def _fixed(step: Step) -> Iterator[Any]:
+    """A key of the arguments that must be the same in all parts. Nodes are compared by their place instead."""
+    for word, value in step.arguments.items():
+        if isinstance(value, Value):
+            yield word, None
+        elif depends_on_input(value):
+            sizes = over_symbols(value)
+            yield word, _identity(sizes)
+
+
+def _identity(sizes: Any) -> Any:
+    """What makes sizes the same, of which an argument may have several."""
+    return tuple(map(_identity, sizes)) if isinstance(sizes, tuple) else identity(sizes)
 
 
 def is_fixed(value: Any) -> bool:
@@ -193,21 +222,28 @@ def is_fixed(value: Any) -> bool:
 def _differences(parts: Sequence[CalledPart]) -> dict[str, list[Any]]:
     """The arguments that parts differ in, by a name each; those that go together are one."""
     found: dict[str, list[Any]] = {}
-    for steps in zip(*(part.steps() for part in parts)):
-        for word in dict.fromkeys(word for step in steps for word in step.arguments):
+    columns = [part.steps() for part in parts]
+    for steps in zip(*columns):
+        words = [word for step in steps for word in step.arguments]
+        for word in dict.fromkeys(words):
             values = [step.argument(word) for step in steps]
-            if not is_one(values) and argument_of(values, found) is None:
-                found[_argument_name(word, steps[0].label, found)] = values
+            if is_one(values) or argument_of(values, found):
+                continue
+            name = _argument_name(word, steps[0].label, found)
+            found[name] = values
     return found
 
 
 def is_one(values: Sequence[Any]) -> bool:
     """Whether the values that an argument has in the parts of a block are written in the block itself."""
-    return is_fixed(values[0]) or all(_is_alike(value, values[0]) for value in values)
+    first = values[0]
+    if is_fixed(first):
+        return True
+    return all(_is_alike(value, first) for value in values)
 
 
-def argument_of(values: Sequence[Any], arguments: Mapping[str, Sequence[Any]]) -> str | None:
-    """The block's argument that has these values in its parts."""
+def argument_of(values: Sequence[Any], arguments: ByPart) -> str | None:
+    """The block's argument that has these values in its parts; None where none has."""
     for word, known in arguments.items():
         if all(map(_is_alike, values, known)):
             return word
@@ -216,7 +252,8 @@ def argument_of(values: Sequence[Any], arguments: Mapping[str, Sequence[Any]]) -
 
 def _is_alike(a: Any, b: Any) -> bool:
     # By class: True is no 1, and 1.0 is written otherwise.
-    return type(a) is type(b) and bool(a == b)
+    has_one_class = type(a) is type(b)
+    return has_one_class and bool(a == b)
 
 
 def _argument_name(word: str, label: str, taken: Iterable[str]) -> str:

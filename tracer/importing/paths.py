@@ -8,10 +8,10 @@ every size.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from tracer.importing.alignment import align
+from tracer.importing.alignment import Conditions, SizeOf, align
 from tracer.importing.decisions import FILLED, Decision, Decisions
 from tracer.importing.recording import Recording, Unrepresentable
 from tracer.importing.run_time_sizes import Guard, RunTimeSize, negated
@@ -20,7 +20,7 @@ from tracer.sizing.program import substitute
 from tracer.sizing.size_set import SizeSet
 from tracer.sizing.symbol import Condition, Size, SizeLike, identity
 
-Run = Callable[[Mapping[str, int]], Recording]
+Run = Callable[[SizeOf], Recording]
 """Records the program, some symbols at other sizes than those it is read at."""
 
 MOST_PATHS = 100
@@ -112,16 +112,20 @@ class _Paths:
             return None
 
         nearest = self._nearest_paths(symbol, conditions, near)
+
         # After a failure, one of the others: it may have failed for another reason.
-        failures = sum(1 for name, _ in self._tried if name == symbol) % FAILURES
-        return nearest[failures * len(nearest) // FAILURES]
+        failures = [name for name, _ in self._tried].count(symbol)
+        index = failures % FAILURES * len(nearest) // FAILURES
+        return nearest[index]
 
     def _open_about(self, symbol: str) -> list[Condition]:
-        return self.decisions.about(symbol, self.decisions.holding())
+        holding = self.decisions.holding()
+        return self.decisions.about(symbol, holding)
 
-    def _left(self, symbol: str, conditions: Sequence[Condition]) -> SizeSet:
+    def _left(self, symbol: str, conditions: Conditions) -> SizeSet:
         """The sizes where one of the conditions does not hold, and that the program is not known to refuse."""
-        left = FILLED - self.decisions.sizes_where(conditions, symbol)
+        recorded = self.decisions.sizes_where(conditions, symbol)
+        left = FILLED - recorded
         for refusal in self.refusals:
             if refusal.symbol == symbol:
                 left = left - refusal.sizes
@@ -132,24 +136,25 @@ class _Paths:
         if not left:
             return []
         here = self.merged.symbols[symbol]
-        near = [n for n in range(max(here - NEAR, 1), here + NEAR) if n in left]
+        least = max(here - NEAR, 1)
+        near = [n for n in range(least, here + NEAR) if n in left]
         if not near:
             near = list(left.nearest(here))
         return [n for n in near if (symbol, n) not in self._tried]
 
     def _nearest_paths(
-        self, symbol: str, conditions: Sequence[Condition], sizes: Sequence[int]
+        self, symbol: str, conditions: Conditions, sizes: Sequence[int]
     ) -> list[int]:
         """The sizes where the fewest conditions do not hold."""
         import numpy
 
-        truths = substitute(conditions, {symbol: numpy.array(sizes)})
+        candidates = numpy.array(sizes)
         broken = numpy.zeros(len(sizes), int)
-        for truth in truths:
+        for truth in substitute(conditions, {symbol: candidates}):
             broken += 1 - numpy.asarray(truth, int)
 
-        fewest = broken.min()
-        found = [n for n, count in zip(sizes, broken.tolist()) if count == fewest]
+        fewest = broken == broken.min()
+        found: list[int] = candidates[fewest].tolist()
 
         # A larger size rather: small ones fail for other reasons.
         here = self.merged.symbols[symbol]
@@ -159,17 +164,21 @@ class _Paths:
 
     def _record(self, symbol: str, size: int) -> None:
         """Record one more size, and take it in."""
+        sizes = {symbol: size}
         conditions = self._open_about(symbol)
-        truths = substitute(conditions, {symbol: size})
-        flipped = [condition for condition, holds in zip(conditions, truths) if not holds]
-        self._take({symbol: size}, flipped)
+        truths = substitute(conditions, sizes)
+        flipped = [one for one, holds in zip(conditions, truths) if not holds]
+        self._take(sizes, flipped)
 
     def _record_together(self, decision: Decision) -> None:
         """Record sizes of several symbols for which a decision is otherwise."""
         sizes: dict[str, int] = {}
-        for symbol, any_of in self._alternatives(decision).items():
-            otherwise = FILLED - self.decisions.sizes_where([any_of], symbol)
-            near = otherwise.nearest(self.merged.symbols[symbol])
+        alternatives = self._alternatives(decision)
+        for symbol, any_of in alternatives.items():
+            recorded = self.decisions.sizes_where([any_of], symbol)
+            otherwise = FILLED - recorded
+            here = self.merged.symbols[symbol]
+            near = otherwise.nearest(here)
             # No size of this symbol decides otherwise, whatever the others are.
             if not near:
                 self.decisions.settle([decision.holds])
@@ -180,17 +189,20 @@ class _Paths:
     def _alternatives(self, decision: Decision) -> dict[str, Condition | bool]:
         """For each symbol, the condition on it that is enough for the decision to hold."""
         found: dict[str, Condition | bool] = {}
+        support = self.decisions.space.support
         for part in _joined_by_or(decision.holds):
-            (symbol, *more) = self.decisions.space.support(part)
+            symbol, *more = support(part)
             if more:
-                names = " and ".join(sorted(self.decisions.space.support(decision.holds)))
+                symbols = sorted(support(decision.holds))
+                names = " and ".join(symbols)
                 raise Unrepresentable(
                     f"{decision.place}: {names} decide together ({decision.holds!r})"
                 )
-            found[symbol] = found.get(symbol, False) | part
+            before = found.get(symbol, False)
+            found[symbol] = before | part
         return found
 
-    def _take(self, sizes: Mapping[str, int], flipped: Sequence[Condition]) -> None:
+    def _take(self, sizes: SizeOf, flipped: Conditions) -> None:
         """Record the program at some sizes, where ``flipped`` do not hold, and merge that with what there is."""
         try:
             other = self.run(sizes)
@@ -201,19 +213,16 @@ class _Paths:
         align(self.merged, other, self.decisions, flipped, sizes)
         self._settle(flipped, other.guards.made)
 
-    def _settle(self, flipped: Sequence[Condition], others: Sequence[Guard]) -> None:
+    def _settle(self, flipped: Conditions, others: Sequence[Guard]) -> None:
         """Note what one more path decides. Where the first of ``flipped`` holds, another one is taken."""
         self.decisions.settle(flipped)
-        known = {identity(negated(condition)) for condition in flipped}
+        opposite = {identity(negated(condition)) for condition in flipped}
 
-        # What is known before any of these is noted.
-        fresh = []
-        for guard in others:
-            conditions = [] if guard.holds is None else list(guard.holds.conjuncts())
-            is_known = all(self.decisions.knows(c) or identity(c) in known for c in conditions)
-            if guard.holds is None or not is_known:
-                fresh.append(guard)
+        def is_known(condition: Condition) -> bool:
+            return self.decisions.knows(condition) or identity(condition) in opposite
 
+        # All of them first: what one of these notes is not known yet.
+        fresh = [guard for guard in others if not _is_all(guard, is_known)]
         for guard in fresh:
             holds = None if guard.holds is None else flipped[0] | guard.holds
             if not isinstance(holds, bool):
@@ -221,12 +230,11 @@ class _Paths:
 
     # --- refusals ----------------------------------------------------------------------------------------------------
 
-    def _refuse(
-        self, sizes: Mapping[str, int], flipped: Sequence[Condition], refused: Unrepresentable
-    ) -> None:
+    def _refuse(self, sizes: SizeOf, flipped: Conditions, refused: Unrepresentable) -> None:
         """Note that the program refuses these sizes. Raises where it is not known which others it refuses with them."""
         if len(sizes) > 1:
-            names = " and ".join(f"{name} = {n}" for name, n in sizes.items())
+            parts = [f"{name} = {n}" for name, n in sizes.items()]
+            names = " and ".join(parts)
             raise Unrepresentable(
                 f"{refused}; that is for {names}, which decide together"
             ) from None
@@ -239,10 +247,13 @@ class _Paths:
         if refused.by_operation:
             self._fail(symbol, size, flipped, str(refused))
             return
-        alike = self.decisions.sizes_where(self.decisions.about(symbol, held), symbol)
-        self.refusals.append(Refusal(symbol, FILLED & alike, str(refused), False))
 
-    def _fail(self, symbol: str, size: int, flipped: Sequence[Condition], message: str) -> None:
+        conditions = self.decisions.about(symbol, held)
+        alike = FILLED & self.decisions.sizes_where(conditions, symbol)
+        refusal = Refusal(symbol, alike, str(refused), by_operation=False)
+        self.refusals.append(refusal)
+
+    def _fail(self, symbol: str, size: int, flipped: Conditions, message: str) -> None:
         """An operation refuses a size that decides otherwise: after some, all such sizes are taken to be refused."""
         key = (symbol, *map(identity, flipped))
         failed = self._failed.setdefault(key, set())
@@ -252,7 +263,13 @@ class _Paths:
         if len(failed) >= FAILURES:
             otherwise = [negated(condition) for condition in flipped]
             sizes = FILLED & self.decisions.sizes_where(otherwise, symbol)
-            self.refusals.append(Refusal(symbol, sizes, message, True))
+            refusal = Refusal(symbol, sizes, message, by_operation=True)
+            self.refusals.append(refusal)
+
+
+def _is_all(guard: Guard, is_true: Callable[[Condition], bool]) -> bool:
+    """Whether it is true of all that a comparison says."""
+    return guard.holds is not None and all(map(is_true, guard.holds.conjuncts()))
 
 
 def _joined_by_or(condition: Condition) -> Iterator[Condition]:
@@ -272,25 +289,30 @@ def required(recording: Recording, refusals: Sequence[Refusal]) -> dict[str, int
 
     Raises :class:`Unrepresentable` where there is no such size.
     """
-    found: dict[str, int] = {}
-    for symbol in dict.fromkeys(one.symbol for one in refusals):
-        own = [one for one in refusals if one.symbol == symbol]
-        taken = FILLED
-        for one in own:
-            taken = taken - one.sizes
+    taken: dict[str, SizeSet] = {}
+    messages: dict[str, str] = {}
+    for one in refusals:
+        before = taken.get(one.symbol, FILLED)
+        taken[one.symbol] = before - one.sizes
+        messages.setdefault(one.symbol, one.message)
 
-        size = _equal_only_for(taken, recording.space.symbol(symbol))
+    found: dict[str, int] = {}
+    for symbol, sizes in taken.items():
+        size = _equal_only_for(sizes, recording.space.symbol(symbol))
         if size is None:
-            raise Unrepresentable(f"{own[0].message}; no config can say that of {symbol}")
+            raise Unrepresentable(f"{messages[symbol]}; no config can say that of {symbol}")
         if isinstance(size, Size):
-            size = RunTimeSize(recording.symbols[symbol], size, recording.guards)
+            number = recording.symbols[symbol]
+            size = RunTimeSize(number, size, recording.guards)
         found[symbol] = size
     return found
 
 
 def _equal_only_for(taken: SizeSet, symbol: Size) -> SizeLike | None:
     """A size that the symbol equals for these sizes from 1 on, and for no others; None where none is known."""
-    return _multiple(taken, symbol) if taken.residues else _between(taken.finite, symbol)
+    if taken.residues:
+        return _multiple(taken, symbol)
+    return _between(taken.finite, symbol)
 
 
 def _between(sizes: Sequence[int], symbol: Size) -> SizeLike | None:
@@ -298,7 +320,8 @@ def _between(sizes: Sequence[int], symbol: Size) -> SizeLike | None:
     if not sizes:
         return None
     first, last = sizes[0], sizes[-1]
-    if tuple(sizes) != tuple(range(first, last + 1)):
+    between = range(first, last + 1)
+    if list(sizes) != list(between):
         return None
 
     if first == last:
@@ -324,4 +347,6 @@ def _multiple(taken: SizeSet, symbol: Size) -> SizeLike | None:
 
 def _class(modulus: int, residue: int, least: int) -> SizeSet:
     """The sizes of a residue class from one on."""
-    return SizeSet((), 0, modulus, (residue,)) - SizeSet(tuple(range(least)), least, 1, ())
+    smaller = tuple(range(least))
+    whole = SizeSet((), 0, modulus, (residue,))
+    return whole - SizeSet(smaller, least, 1, ())
