@@ -27,7 +27,8 @@ def network_of(run: Run, title: str, path: str, unseen: str = "") -> tuple[Net, 
     """
     recording, refused = one_of(run)
     try:
-        net = load_text(config(recording, title).text, path, {})
+        text, names = config(recording, title)
+        net = load_text(text, path, {})
 
         # The config refuses by an operation what the program refuses by itself, or has to be made to.
         unsaid = [one for one in refused if not one.by_operation and _taken(net, one)]
@@ -44,12 +45,17 @@ def network_of(run: Run, title: str, path: str, unseen: str = "") -> tuple[Net, 
         ) from error
     except TooLarge as error:
         raise Unrepresentable(str(error)) from error
-    return net, {names[step.name]: step for step in recording.steps}
+
+    steps = {}
+    for step in recording.steps:
+        steps[names[step.name]] = step
+    return net, steps
 
 
 def _taken(net: Net, refusal: Refusal) -> SizeSet:
     """The sizes that the program refuses and the network takes."""
-    return net.working_sizes().axes[refusal.symbol].runs & refusal.sizes
+    axis = net.working_sizes().axes[refusal.symbol]
+    return axis.runs & refusal.sizes
 
 
 def _check_refusals(net: Net, refused: Sequence[Refusal]) -> None:
@@ -67,7 +73,8 @@ def _check_shapes(net: Net, run: Run, symbols: Mapping[str, int], unseen: str) -
         expected = _program_shapes(run, sizes)
         found = _network_shapes(net, sizes)
         if found != expected:
-            at = " ".join(f"{symbol}={n}" for symbol, n in sizes.items())
+            parts = [f"{symbol}={n}" for symbol, n in sizes.items()]
+            at = " ".join(parts)
             raise Unrepresentable(
                 f"at {at} it gives {_written(expected)}, and its config would give {_written(found)}: "
                 f"some number follows the input's size unseen{unseen}"
@@ -81,7 +88,9 @@ def _other_sizes(symbols: Mapping[str, int]) -> Iterator[dict[str, int]]:
         sizes = {}
         for symbol, n in symbols.items():
             changes = draw.random() < 0.7
-            sizes[symbol] = max(1, n + draw.randint(-n // 2, n // 2)) if changes else n
+            if changes:
+                n = max(1, n + draw.randint(-n // 2, n // 2))
+            sizes[symbol] = n
         yield sizes
 
 
@@ -91,14 +100,19 @@ def _program_shapes(run: Run, sizes: Mapping[str, int]) -> list[Shape] | None:
         recording = run(sizes)
     except Unrepresentable:
         return None
-    return [value.shape for value in recording.outputs.values()]
+    outputs = recording.outputs.values()
+    return [value.shape for value in outputs]
 
 
 def _network_shapes(net: Net, sizes: Mapping[str, int]) -> list[Shape | None] | None:
     """The shapes of the network's outputs; None where it refuses the sizes."""
     trace = net.trace(**sizes)
-    return None if trace.diagnostics else list(trace.outputs.values())
+    if trace.diagnostics:
+        return None
+    return list(trace.outputs.values())
 
 
 def _written(shapes: Sequence[Shape | None] | None) -> str:
-    return "an error" if shapes is None else ", ".join(map(written, shapes))
+    if shapes is None:
+        return "an error"
+    return ", ".join(map(written, shapes))

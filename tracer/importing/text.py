@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tracer.importing.blocks import (
@@ -40,56 +40,72 @@ def config(recording: Recording, name: str) -> Config:
     """The config of a recording. Raises :class:`Unrepresentable` for a size that is no expression of a config."""
     root = part_of_all(recording)
     blocks = find_blocks(recording, root)
-    block_of = {part: block for block in blocks for part in block.parts}
+    block_of: dict[CalledPart, SharedBlock] = {}
+    for block in blocks:
+        block_of |= dict.fromkeys(block.parts, block)
 
     inputs = list(recording.inputs)
-    layers = _Layers(root, block_of, {word: word for word in inputs}, _default_input(inputs))
+    names = dict(zip(inputs, inputs))
+    layers = _Layers(root, block_of, names, _default_input(inputs))
     layers.write()
-    outputs = [value.name_by(layers.names[value.node]) for value in recording.outputs.values()]
 
     lines = [f"name: {written_value(name)}", *_head(recording)]
     for block in blocks:
         lines += ["", "blocks:"] if block is blocks[0] else [""]
         lines += _indented(_block(block, block_of))
     lines += ["", "layers:", *_indented(layers.lines)]
-    lines.append(f"output: {_listed(outputs)}")
-    return Config("\n".join(lines) + "\n", layers.paths)
+    outputs = layers.listed(recording.outputs.values())
+    lines.append(f"output: {outputs}")
+    text = "\n".join([*lines, ""])
+    return Config(text, layers.paths)
 
 
 def _head(recording: Recording) -> list[str]:
     """The inputs, and the sizes of their symbols."""
-    patterns = {}
-    for name, value in recording.inputs.items():
-        patterns[name] = f"[{', '.join(map(str, value.sizes))}]"
+    lines = _inputs(recording)
+    used = set()
+    for value in recording.inputs.values():
+        used |= set(map(str, value.sizes))
 
-    if list(patterns) == ["input"]:
-        lines = [f"input: {patterns['input']}"]
-    elif len(patterns) == 1:
-        lines = [f"input: {{{name}: {pattern}}}" for name, pattern in patterns.items()]
-    else:
-        lines = ["input:", *(f"  {name}: {pattern}" for name, pattern in patterns.items())]
-
-    used = {str(size) for value in recording.inputs.values() for size in value.sizes}
     sizes = [f"{symbol}: {n}" for symbol, n in recording.symbols.items() if symbol in used]
     if sizes:
-        lines.append(f"sizes: {{{', '.join(sizes)}}}")
+        listed = ", ".join(sizes)
+        lines.append(f"sizes: {{{listed}}}")
     return lines
+
+
+def _inputs(recording: Recording) -> list[str]:
+    """A pattern where there is one input of the usual name, else the patterns by name."""
+    patterns = {}
+    for name, value in recording.inputs.items():
+        dims = ", ".join(map(str, value.sizes))
+        patterns[name] = f"[{dims}]"
+
+    entries = [f"{name}: {pattern}" for name, pattern in patterns.items()]
+    if list(patterns) == ["input"]:
+        return entries
+    if len(entries) == 1:
+        return [f"input: {{{entries[0]}}}"]
+    return ["input:", *_indented(entries)]
 
 
 def _block(block: SharedBlock, block_of: BlockOf) -> list[str]:
     """A block with its layers, which are those of its first part."""
     first = block.parts[0]
     inputs = block.inputs or ["input"]
-    names = {value.node: name for value, name in zip(first.read(), inputs)}
+    nodes = [value.node for value in first.read()]
+    names = dict(zip(nodes, inputs))
     layers = _Layers(first, block_of, names, _default_input(inputs))
     layers.write()
 
     lines = []
     if block.arguments:
-        arguments = ", ".join(f"{word}: null" for word in block.arguments)
-        lines.append(f"args: {{{arguments}}}")
+        arguments = [f"{word}: null" for word in block.arguments]
+        listed = ", ".join(arguments)
+        lines.append(f"args: {{{listed}}}")
     if block.inputs:
-        lines.append(f"inputs: [{', '.join(block.inputs)}]")
+        listed = ", ".join(block.inputs)
+        lines.append(f"inputs: [{listed}]")
     lines += ["layers:", *_indented(layers.lines)]
     return [f"{block.name}:", *_indented(lines)]
 
@@ -113,7 +129,11 @@ class _Layers:
     """
 
     def __init__(
-        self, part: CalledPart, block_of: BlockOf, names: dict[str, str], before: str | None
+        self,
+        part: CalledPart,
+        block_of: BlockOf,
+        names: dict[str, str],
+        before: str | None,
     ) -> None:
         self.part = part
         self.block = block_of.get(part)
@@ -129,20 +149,33 @@ class _Layers:
     def write(self) -> None:
         """Make the lines. Items that are at one place of all parts of the block are one layer."""
         parts = self.block.parts if self.block else [self.part]
-        for twins in zip(*(_items(part, self.block_of) for part in parts)):
+        columns = [_items(part, self.block_of) for part in parts]
+        for twins in zip(*columns):
             self._add(twins)
+
+    def listed(self, values: Iterable[Value]) -> str:
+        """The names of tensors: one, or a list of several."""
+        names = []
+        for value in values:
+            name = value.name_by(self.names[value.node])
+            is_node = value.part is None
+            names.append(written_value(name) if is_node else f'"{name}"')
+        return names[0] if len(names) == 1 else f"[{', '.join(names)}]"
 
     def _add(self, twins: Sequence[Item]) -> None:
         item = twins[0]
-        name = free_name(_local_name(item, self.part), self.taken)
-        self.lines.append(f"{name}: {self._layer(twins)}")
+        wanted = _local_name(item, self.part)
+        name = free_name(wanted, self.taken)
+        layer = self._layer(twins)
+        self.lines.append(f"{name}: {layer}")
 
         paths = self._paths(item, name)
         self.paths |= paths
         self.names |= paths
         if isinstance(item, CalledPart):
             # A block's name stands for its last node.
-            self.names[list(paths)[-1]] = name
+            *_, last = paths
+            self.names[last] = name
         self.before = name
 
     def _layer(self, twins: Sequence[Item]) -> str:
@@ -157,18 +190,29 @@ class _Layers:
             read = item.read()
 
         entries = [f"op: {op_name}"]
-        sources = [value.name_by(self.names[value.node]) for value in read]
-        if sources and sources != [self.before]:
-            entries.append(f"from: {_listed(sources)}")
+        if read and not self._is_before(read):
+            sources = self.listed(read)
+            entries.append(f"from: {sources}")
         for word, values in self._arguments(twins).items():
-            entries.append(f"{word}: {self._written(values)}")
-        return op_name if len(entries) == 1 else f"{{{', '.join(entries)}}}"
+            argument = self._written(values)
+            entries.append(f"{word}: {argument}")
+
+        listed = ", ".join(entries)
+        return op_name if len(entries) == 1 else f"{{{listed}}}"
+
+    def _is_before(self, read: Sequence[Value]) -> bool:
+        """Whether a layer reads what it reads without naming it."""
+        names = [value.name_by(self.names[value.node]) for value in read]
+        return names == [self.before]
 
     def _paths(self, item: Item, name: str) -> dict[str, str]:
         if isinstance(item, Step):
             return {item.name: name}
+        paths = {}
         inner = _inner_names(item, self.block_of)
-        return {step.name: f"{name}.{path}" for step, path in zip(item.steps(), inner)}
+        for step, path in zip(item.steps(), inner):
+            paths[step.name] = f"{name}.{path}"
+        return paths
 
     # --- arguments ---------------------------------------------------------------------------------------------------
 
@@ -176,15 +220,16 @@ class _Layers:
         """The arguments that any of the items has, each with its value in all of them."""
         found: dict[str, list[Any]] = {}
         for item in twins:
-            words = item.arguments if isinstance(item, Step) else self.block_of[item].arguments
-            for word in words:
+            source = item if isinstance(item, Step) else self.block_of[item]
+            for word in source.arguments:
                 found[word] = [self._value(twin, word) for twin in twins]
         return found
 
     def _value(self, item: Item, word: str) -> Any:
         if isinstance(item, Step):
             return item.argument(word)
-        return self.block_of[item].value_in(item, word)
+        block = self.block_of[item]
+        return block.value_in(item, word)
 
     def _written(self, values: Sequence[Any]) -> str:
         """An argument's value, or the block's argument that it is in every part."""
@@ -193,7 +238,8 @@ class _Layers:
             return self.names[first.node]
         if self.block is None or is_one(values):
             return written_value(_plain(first))
-        return quoted(f"${{{argument_of(values, self.block.arguments)}}}")
+        argument = argument_of(values, self.block.arguments)
+        return quoted(f"${{{argument}}}")
 
 
 def _items(part: CalledPart, block_of: BlockOf) -> Iterator[Item]:
@@ -210,44 +256,47 @@ def _inner_names(part: CalledPart, block_of: BlockOf) -> list[str]:
     found: list[str] = []
     taken = set(block_of[part].inputs or ["input"])
     for item in _items(part, block_of):
-        name = free_name(_local_name(item, part), taken)
+        wanted = _local_name(item, part)
+        name = free_name(wanted, taken)
         if isinstance(item, Step):
             found.append(name)
-        else:
-            found += [f"{name}.{inner}" for inner in _inner_names(item, block_of)]
+            continue
+        for inner in _inner_names(item, block_of):
+            found.append(f"{name}.{inner}")
     return found
 
 
 def _local_name(item: Item, part: CalledPart) -> str:
     """The name of an item beside the others of a part: by the scopes between them."""
     if isinstance(item, Step):
-        words = [*(scope.name for scope in item.scopes[part.depth :]), item.label]
-    else:
-        scopes = next(item.steps()).scopes[part.depth : item.depth]
+        scopes = item.scopes[part.depth :]
         words = [scope.name for scope in scopes]
-    return re.sub(r"\W", "_", "_".join(words))
+        words.append(item.label)
+    else:
+        first = next(item.steps())
+        scopes = first.scopes[part.depth : item.depth]
+        words = [scope.name for scope in scopes]
+    path = "_".join(words)
+    return re.sub(r"\W", "_", path)
 
 
 # --- values ----------------------------------------------------------------------------------------------------------
-
-
-def _listed(names: Sequence[str]) -> str:
-    """One name, or a list of several."""
-    written = [f'"{name}"' if "[" in name else written_value(name) for name in names]
-    return written[0] if len(written) == 1 else f"[{', '.join(written)}]"
 
 
 def _plain(value: Any) -> Any:
     """An argument with an expression for every size over the symbols."""
     if isinstance(value, (tuple, list)):
         return tuple(map(_plain, value))
-    return expression(value.size) if isinstance(value, RunTimeSize) else value
+    if isinstance(value, RunTimeSize):
+        return expression(value.size)
+    return value
 
 
 def expression(size: SizeLike | None) -> str:
     """A size over the symbols as a dim of a config: ``(H + 1) // 2``."""
     if isinstance(size, Size) and size.length() > LONGEST:
-        symbols = " and ".join(sorted(size.space.support(size)))
+        support = sorted(size.space.support(size))
+        symbols = " and ".join(support)
         raise Unrepresentable(f"a size is needed whose expression over {symbols} is too long")
 
     text = repr(size)

@@ -84,22 +84,26 @@ def _size(call: OnnxCall) -> Any:
 # --- windows ---------------------------------------------------------------------------------------------------------
 
 
+PerAxis = Sequence[int]
+Pads = Sequence[Any]
+"""The padding of each axis, which may depend on the input's size."""
+
+
 @dataclass(frozen=True)
 class OnnxWindow:
     """The window of a convolution or pooling, per axis."""
 
-    kernel: Sequence[int]
-    stride: Sequence[int]
-    dilation: Sequence[int]
-    before: Sequence[Any]
-    """The padding at the beginning, which may depend on the input's size."""
-    after: Sequence[Any]
+    kernel: PerAxis
+    stride: PerAxis
+    dilation: PerAxis
+    before: Pads
+    after: Pads
 
     @property
     def is_symmetric(self) -> bool:
         """Whether torch's one number per axis says the padding."""
-        pairs = zip(self.before, self.after)
-        return all(is_int(a) and is_int(b, a) for a, b in pairs)
+        padding = [*self.before, *self.after]
+        return all(map(is_int, padding)) and self.before == self.after
 
     def padding(self) -> list[Any]:
         """As torch's pad takes it: the last axis first, each before and after."""
@@ -120,7 +124,7 @@ class OnnxWindow:
         return found
 
 
-def _window(call: OnnxCall, kernel: Sequence[int]) -> OnnxWindow:
+def _window(call: OnnxCall, kernel: PerAxis) -> OnnxWindow:
     """The window of a convolution or pooling with this kernel."""
     axes = len(kernel)
     stride = call.get("strides", [1] * axes)
@@ -133,11 +137,12 @@ def _window(call: OnnxCall, kernel: Sequence[int]) -> OnnxWindow:
         before = after = [0] * axes
     if automatic.startswith("SAME"):
         totals = []
-        dims = call.recording.dims(call.x)[-axes:]
-        for n, k, s, d in zip(dims, kernel, stride, dilation):
-            extent = (k - 1) * d + 1
-            totals.append(_missing(n, extent, s))
-        before, after = _shared_out(totals, automatic == "SAME_UPPER")
+        dims = call.recording.dims(call.x)
+        for i, n in enumerate(dims[-axes:]):
+            extent = (kernel[i] - 1) * dilation[i] + 1
+            total = _missing(n, extent, stride[i])
+            totals.append(total)
+        before, after = _shared_out(totals, automatic)
     return OnnxWindow(kernel, stride, dilation, before, after)
 
 
@@ -148,11 +153,11 @@ def _missing(n: Any, extent: int, stride: int) -> Any:
     return larger(covered - n, 0)
 
 
-def _shared_out(totals: Iterable[Any], upper: bool) -> tuple[list[Any], list[Any]]:
-    """Padding before and after, by axis: of an odd total, the one more is after (``upper``) or before."""
+def _shared_out(totals: Sequence[Any], automatic: str) -> tuple[Pads, Pads]:
+    """Padding before and after, by axis: of an odd total, the one more is after for SAME_UPPER, before otherwise."""
     less = [total // 2 for total in totals]
     more = [total - half for total, half in zip(totals, less)]
-    return (less, more) if upper else (more, less)
+    return (less, more) if automatic == "SAME_UPPER" else (more, less)
 
 
 def _axes(call: OnnxCall) -> int:
@@ -170,9 +175,10 @@ def _padded(call: OnnxCall, window: OnnxWindow) -> Value:
     return _pad_beside(call, call.x, window.padding(), "padding")
 
 
-def _pad_beside(call: OnnxCall, x: Value, padding: Iterable[Any], label: str) -> Value:
+def _pad_beside(call: OnnxCall, x: Value, padding: Pads, label: str) -> Value:
     """One more step beside the node's own, which pads by zeros."""
-    op_name = f"ZeroPad{len(x.shape) - 2}d"
+    axes = len(x.shape) - 2
+    op_name = f"ZeroPad{axes}d"
     return call.add_beside(label, op_name, x, padding=tuple(padding))
 
 
@@ -210,7 +216,8 @@ def _transposed(call: OnnxCall) -> Value:
     weight = call.shape(1)
     group = call.get("group", 1)
     extra = call.get("output_padding", [0] * axes)
-    window = _transposed_window(call, call.get("kernel_shape", weight[2:]), extra)
+    kernel = call.get("kernel_shape", weight[2:])
+    window = _transposed_window(call, kernel, extra)
 
     arguments: Written = {
         "in_channels": weight[0],
@@ -229,7 +236,7 @@ def _transposed(call: OnnxCall) -> Value:
     return _pad_beside(call, made, crop, "crop")
 
 
-def _transposed_window(call: OnnxCall, kernel: Sequence[int], extra: Sequence[int]) -> OnnxWindow:
+def _transposed_window(call: OnnxCall, kernel: PerAxis, extra: PerAxis) -> OnnxWindow:
     """The window of a transposed convolution, whose padding is cut off; ``extra`` is its output padding."""
     axes = len(kernel)
     stride = call.get("strides", [1] * axes)
@@ -244,10 +251,11 @@ def _transposed_window(call: OnnxCall, kernel: Sequence[int], extra: Sequence[in
         dims = call.recording.dims(call.x)[2:]
         for i, n in enumerate(dims):
             extent = (kernel[i] - 1) * dilation[i] + 1
-            full = stride[i] * (n - 1) + extra[i] + extent
-            target = wanted[-axes:][i] if wanted else n * stride[i]
+            spread = stride[i] * (n - 1) + extent
+            full = spread + extra[i]
+            target = wanted[i - axes] if wanted else n * stride[i]
             totals.append(full - target)
-        before, after = _shared_out(totals, automatic == "SAME_UPPER")
+        before, after = _shared_out(totals, automatic)
     return OnnxWindow(kernel, stride, dilation, before, after)
 
 
@@ -284,7 +292,8 @@ def _max_pool(call: OnnxCall) -> Value:
     if not window.is_symmetric:
         op_name = f"ConstantPad{axes}d"
         padding = tuple(window.padding())
-        x = call.add_beside("padding", op_name, x, padding=padding, value=-math.inf)
+        lowest = -math.inf
+        x = call.add_beside("padding", op_name, x, padding=padding, value=lowest)
     return call.add(f"MaxPool{axes}d", x, **arguments)
 
 
@@ -351,8 +360,8 @@ def _batch_norm(call: OnnxCall) -> Value:
 def _instance_norm(call: OnnxCall) -> Value:
     axes = max(call.rank - 2, 1)
     channels = call.shape(1)[0]
-    arguments: Written = {"num_features": channels, **_epsilon(call), "affine": True}
-    return call.add(f"InstanceNorm{axes}d", call.x, **arguments)
+    arguments: Written = {"num_features": channels, **_epsilon(call)}
+    return call.add(f"InstanceNorm{axes}d", call.x, **arguments, affine=True)
 
 
 @handles("GroupNormalization", whole_module=True)
@@ -399,7 +408,8 @@ def _gemm(call: OnnxCall) -> Value:
         raise call.refused("Gemm of several tensors")
 
     weight = call.shape(1)
-    out, into = weight if call.get("transB", 0) else weight[::-1]
+    is_turned = call.get("transB", 0)
+    out, into = weight if is_turned else reversed(weight)
     arguments: Written = {"in_features": into, "out_features": out}
     if not call.has(2):
         arguments["bias"] = False
@@ -483,11 +493,13 @@ def _selu(call: OnnxCall) -> Value:
 def _hard_sigmoid(call: OnnxCall) -> Value:
     alpha = call.get("alpha", 0.2)
     beta = call.get("beta", 0.5)
-    if math.isclose(alpha, 1 / 6, rel_tol=1e-5) and beta == 0.5:
+    has_slope_of_torch = math.isclose(alpha, 1 / 6, rel_tol=1e-5)
+    if has_slope_of_torch and beta == 0.5:
         return call.add("Hardsigmoid", call.x)
 
     factor = round(float(alpha), 9)
-    scaled = call.add("Scale", call.x, factor=factor, offset=float(beta))
+    offset = float(beta)
+    scaled = call.add("Scale", call.x, factor=factor, offset=offset)
     return call.add("Hardtanh", scaled, min_val=0.0, max_val=1.0)
 
 
@@ -567,7 +579,7 @@ def _pointwise(call: OnnxCall, x: Value, function: str) -> Value:
     return call.add("Pointwise", x, function=function)
 
 
-POWERS: Mapping[float, str] = {
+POWERS: Mapping[float | None, str] = {
     2.0: "square",
     0.5: "sqrt",
     -0.5: "rsqrt",
@@ -578,7 +590,7 @@ POWERS: Mapping[float, str] = {
 @handles("Pow")
 def _power(call: OnnxCall) -> Value:
     power = call.number(1)
-    function = None if power is None else POWERS.get(power)
+    function = POWERS.get(power)
     if function is None or not call.is_tensor(0):
         raise call.refused(f"the power {power}")
     return _pointwise(call, call.x, function)
@@ -597,11 +609,12 @@ MERGES: Mapping[str, str] = {
 
 @handles(*MERGES)
 def _merge(call: OnnxCall) -> Value:
-    if len(call.given) == 1:
+    count = len(call.given)
+    if count == 1:
         return call.x
 
     op_name = MERGES[call.op_type]
-    if len(call.given) == 2 and op_name in WITH_NUMBER:
+    if count == 2 and op_name in WITH_NUMBER:
         left, right = call.number(0), call.number(1)
         if right is not None:
             return _by_number(call, op_name, right)
@@ -614,34 +627,38 @@ def _by_number(call: OnnxCall, op_name: str, number: float) -> Value:
     """A tensor plus, minus, times or over a number."""
     if op_name in ("Add", "Sub"):
         offset = number if op_name == "Add" else -number
-        return call.add("Scale", call.tensor(0), offset=offset)
+        return call.add("Scale", call.x, offset=offset)
 
     factor = number
     if op_name == "Div":
         factor = 1 / number if number else math.inf
-    return call.add("Scale", call.tensor(0), factor=factor)
+    return call.add("Scale", call.x, factor=factor)
 
 
 def _number_plus(call: OnnxCall, number: float) -> Value:
-    return call.add("Scale", call.tensor(1), offset=number)
+    x = call.tensor(1)
+    return call.add("Scale", x, offset=number)
 
 
 def _number_minus(call: OnnxCall, number: float) -> Value:
-    return call.add("Scale", call.tensor(1), factor=-1.0, offset=number)
+    x = call.tensor(1)
+    return call.add("Scale", x, factor=-1.0, offset=number)
 
 
 def _number_times(call: OnnxCall, number: float) -> Value:
-    return call.add("Scale", call.tensor(1), factor=number)
+    x = call.tensor(1)
+    return call.add("Scale", x, factor=number)
 
 
 def _number_over(call: OnnxCall, number: float) -> Value:
-    inverse = _pointwise(call, call.tensor(1), "reciprocal")
+    x = call.tensor(1)
+    inverse = _pointwise(call, x, "reciprocal")
     if number == 1:
         return inverse
     return call.add("Scale", inverse, factor=number)
 
 
-WITH_NUMBER: Mapping[str, Callable[[OnnxCall, float], Value]] = {
+WITH_NUMBER: Mapping[str, Callable[..., Value]] = {
     "Add": _number_plus,
     "Div": _number_over,
     "Mul": _number_times,
@@ -690,7 +707,8 @@ def _split(call: OnnxCall) -> list[Value]:
         if not is_int(n):
             return call.recording.add_chunks(x, count, axis)
         full = -(-n // count)
-        sizes = [min(full, n - start) for start in range(0, n, full)]
+        starts = range(0, n, full)
+        sizes = [min(full, n - start) for start in starts]
 
     found = []
     start: Any = 0
@@ -701,7 +719,14 @@ def _split(call: OnnxCall) -> list[Value]:
     return found
 
 
-def _cut(call: OnnxCall, x: Value, axis: int, start: Any, stop: Any, step: int = 1) -> Value:
+def _cut(
+    call: OnnxCall,
+    x: Value,
+    axis: int,
+    start: Any,
+    stop: Any,
+    step: int = 1,
+) -> Value:
     """A slice of one dim; the tensor itself where it is all of it."""
     arguments: Written = {"dim": axis}
     if not is_int(start, 0):
@@ -714,7 +739,9 @@ def _cut(call: OnnxCall, x: Value, axis: int, start: Any, stop: Any, step: int =
         arguments["step"] = step
 
     is_whole = len(arguments) == 1
-    return x if is_whole else call.add("Slice", x, **arguments)
+    if is_whole:
+        return x
+    return call.add("Slice", x, **arguments)
 
 
 @handles("Slice")
@@ -730,15 +757,17 @@ def _slice(call: OnnxCall) -> Value:
             raise call.refused(f"a slice with the step {int(step)}")
         dim = int(axis) % len(x.shape)
         first = _from_start(call, x, dim, start)
-        last = _from_start(call, x, dim, end)
-        x = _cut(call, x, dim, first, last, int(step))
+        stop = _from_start(call, x, dim, end)
+        x = _cut(call, x, dim, first, stop, step)
     return x
 
 
 def _from_start(call: OnnxCall, x: Value, dim: int, n: Any) -> Any:
     """A bound of a slice, counted from the start where it depends on the input's size."""
     is_negative = isinstance(n, RunTimeSize) and n < 0
-    return n + call.recording.size(x, dim) if is_negative else n
+    if not is_negative:
+        return n
+    return n + call.recording.size(x, dim)
 
 
 @handles("Gather")
@@ -750,10 +779,11 @@ def _gather(call: OnnxCall) -> Value:
         return _selected(call, x, axis, int(indices))
 
     flat = indices.reshape(-1).tolist()
-    first, last = flat[0], flat[-1]
-    if indices.ndim != 1 or flat != list(range(first, first + len(flat))):
+    first = flat[0]
+    stop = first + len(flat)
+    if indices.ndim != 1 or flat != list(range(first, stop)):
         raise call.refused("Gather of other indices than a range")
-    return _cut(call, x, axis, first, last + 1)
+    return _cut(call, x, axis, first, stop)
 
 
 def _selected(call: OnnxCall, x: Value, axis: int, index: int) -> Value:
@@ -763,9 +793,9 @@ def _selected(call: OnnxCall, x: Value, axis: int, index: int) -> Value:
     if is_int(one.sizes[axis]):
         return call.add("Squeeze", one, dim=axis)
 
-    dims = call.recording.dims(one)
-    others = (*dims[:axis], *dims[axis + 1 :])
-    return call.add("Reshape", one, shape=others)
+    dims = list(call.recording.dims(one))
+    del dims[axis]
+    return call.add("Reshape", one, shape=tuple(dims))
 
 
 # --- rearrangements --------------------------------------------------------------------------------------------------
@@ -777,7 +807,9 @@ def _reshape(call: OnnxCall) -> Value:
     sizes = call.needed_sizes(1, "shape")
     if not call.get("allowzero", 0):
         dims = call.recording.dims(x)
-        sizes = [dims[i] if is_int(n, 0) else n for i, n in enumerate(sizes)]
+        for i, n in enumerate(sizes):
+            if is_int(n, 0):
+                sizes[i] = dims[i]
     return call.add("Reshape", x, shape=tuple(sizes))
 
 
@@ -841,7 +873,9 @@ def _expand(call: OnnxCall) -> Value:
         shape.append(-1 if is_kept else n)
 
     changes_nothing = not new and are_all(shape, -1)
-    return x if changes_nothing else call.add("Expand", x, shape=tuple(shape))
+    if changes_nothing:
+        return x
+    return call.add("Expand", x, shape=tuple(shape))
 
 
 @handles("Tile")
@@ -878,50 +912,55 @@ PADS: Mapping[str, str] = {
 @handles("Pad")
 def _pad(call: OnnxCall) -> Value:
     x = call.x
-    amounts = _pad_amounts(call, x)
-    if all(are_all(pair, 0) for pair in amounts.values()):
+    padding = _torch_padding(call, len(x.shape))
+    if not padding:
         return x
 
     mode = call.text("mode", "constant")
-    value = call.number(2) if call.has(2) else call.get("value", 0.0)
+    value = _pad_value(call)
     if mode not in PADS or value is None:
         raise call.refused(f"Pad in the mode {mode!r}")
 
-    padding = _torch_padding(amounts, len(x.shape))
     axes = len(padding) // 2
     if mode != "constant" and axes > len(x.shape) - 2:
         raise call.refused(f"Pad of all dims in the mode {mode!r}")
 
     name = PADS[mode]
     arguments: Written = {"padding": uniform(padding)}
-    if mode == "constant" and not value:
-        name = "ZeroPad"
-    elif mode == "constant":
+    if mode == "constant":
+        name = "ConstantPad" if value else "ZeroPad"
+    if name == "ConstantPad":
         arguments["value"] = float(value)
+
     op_name = f"{name}{min(axes, 3)}d"
     return call.add(op_name, x, **arguments)
 
 
-def _pad_amounts(call: OnnxCall, x: Value) -> dict[int, tuple[Any, Any]]:
-    """The padding before and after, by dim."""
-    rank = len(x.shape)
+def _pad_value(call: OnnxCall) -> float | None:
+    """The number that a Pad puts there; None where it is no constant."""
+    if call.has(2):
+        return call.number(2)
+    value: float = call.get("value", 0.0)
+    return value
+
+
+def _torch_padding(call: OnnxCall, rank: int) -> list[Any]:
+    """As torch's pad takes it: the last dim first, each before and after, up to the first one that is padded."""
     amounts = call.needed_sizes(1, "pads")
     dims = call.sizes(3) or range(rank)
     half = len(amounts) // 2
-    before, after = amounts[:half], amounts[half:]
 
-    found = {}
-    for dim, *pair in zip(dims, before, after):
-        found[int(dim) % rank] = (pair[0], pair[1])
-    return found
+    before = [0] * rank
+    after = [0] * rank
+    for dim, first, last in zip(dims, amounts[:half], amounts[half:]):
+        before[int(dim)] = first
+        after[int(dim)] = last
 
-
-def _torch_padding(amounts: Mapping[int, tuple[Any, Any]], rank: int) -> list[Any]:
-    """As torch's pad takes it: the last dim first, as far as to the first one that is padded."""
-    used = [dim for dim, pair in amounts.items() if not are_all(pair, 0)]
     found: list[Any] = []
-    for dim in reversed(range(min(used), rank)):
-        found += amounts.get(dim, (0, 0))
+    for first, last in zip(reversed(before), reversed(after)):
+        found += [first, last]
+    while found and are_all(found[-2:], 0):
+        del found[-2:]
     return found
 
 
@@ -935,6 +974,8 @@ MODES: Mapping[tuple[str, int], str] = {
 }
 """torch's mode for ONNX's, by the number of spatial axes."""
 
+Factors = Sequence[Any]
+
 HALF_PIXEL = ("half_pixel", "pytorch_half_pixel")
 
 
@@ -944,22 +985,13 @@ def _resize(call: OnnxCall) -> Value:
     how = _resize_how(call, _axes(call))
     scales, sizes = _resize_wanted(call)
 
-    rank = len(x.shape)
-    axes = call.get("axes", range(rank))
-    dims = [axis % rank for axis in axes]
+    dims = call.get("axes", range(len(x.shape)))
     if sizes:
-        return _resize_to(call, x, dict(zip(dims, sizes)), how)
-
-    factors = [1.0] * rank
-    for dim, factor in zip(dims, scales or []):
-        factors[dim] = float(factor)
-    if factors[:2] != [1.0, 1.0]:
-        raise call.refused("Resize of the batch or of the channels")
-    factor = uniform(factors[2:])
-    return call.add("Interpolate", x, scale_factor=factor, **how)
+        return _resize_to(call, x, dims, sizes, how)
+    return _resize_by(call, x, dims, scales or [], how)
 
 
-def _resize_wanted(call: OnnxCall) -> tuple[Sequence[float] | None, list[Any] | None]:
+def _resize_wanted(call: OnnxCall) -> tuple[Factors | None, Factors | None]:
     """The factors and the sizes, of which one is there."""
     if call.op_type == "Upsample":
         return call.get("scales", None) or _floats(call, 1), None
@@ -968,19 +1000,44 @@ def _resize_wanted(call: OnnxCall) -> tuple[Sequence[float] | None, list[Any] | 
     return _floats(call, 2), call.sizes(3)
 
 
-def _resize_to(call: OnnxCall, x: Value, sizes: Mapping[int, Any], how: Written) -> Value:
-    """A resize to sizes, by dim."""
+def _resize_by(
+    call: OnnxCall,
+    x: Value,
+    dims: PerAxis,
+    scales: Factors,
+    how: Written,
+) -> Value:
+    """A resize by factors of some dims."""
+    factors = [1.0] * len(x.shape)
+    for dim, factor in zip(dims, scales):
+        factors[dim] = float(factor)
+    if factors[:2] != [1.0, 1.0]:
+        raise call.refused("Resize of the batch or of the channels")
+
+    factor = uniform(factors[2:])
+    return call.add("Interpolate", x, scale_factor=factor, **how)
+
+
+def _resize_to(
+    call: OnnxCall,
+    x: Value,
+    dims: PerAxis,
+    sizes: Factors,
+    how: Written,
+) -> Value:
+    """A resize to sizes of some dims."""
     policy = call.text("keep_aspect_ratio_policy", "stretch")
     if policy != "stretch":
         raise call.refused("Resize that keeps the aspect ratio")
 
-    dims = list(call.recording.dims(x))
-    for dim, n in sizes.items():
-        dims[dim] = n
-    if not all(map(same_size, dims[:2], x.sizes)):
+    wanted = list(call.recording.dims(x))
+    for dim, n in zip(dims, sizes):
+        wanted[dim] = n
+    keeps_channels = all(map(same_size, wanted[:2], x.sizes))
+    if not keeps_channels:
         raise call.refused("Resize of the batch or of the channels")
 
-    size = call.recording.target(dims[2:], 2)
+    size = call.recording.target(wanted[2:], 2)
     if not isinstance(size, Value):
         size = uniform(size)
     return call.add("Interpolate", x, size=size, **how)
@@ -1004,7 +1061,9 @@ def _resize_how(call: OnnxCall, axes: int) -> Written:
     mode = call.text("mode", "nearest")
     if mode == "nearest":
         return _nearest(call, place)
-    return _interpolated(call, "linear" if mode == "bilinear" else mode, place, axes)
+    if mode == "bilinear":
+        mode = "linear"
+    return _interpolated(call, mode, place, axes)
 
 
 def _nearest(call: OnnxCall, place: str) -> Written:
@@ -1075,7 +1134,8 @@ def _reduced(call: OnnxCall, op_name: str, function: str | None = None) -> Value
     axes = call.sizes(1, "axes")
     arguments: Written = {}
     if axes:
-        arguments["dim"] = uniform(list(map(int, axes)))
+        dims = list(map(int, axes))
+        arguments["dim"] = uniform(dims)
     if call.get("keepdims", 1):
         arguments["keepdim"] = True
 

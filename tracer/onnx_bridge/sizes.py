@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
@@ -17,7 +18,6 @@ from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize, over_s
 from tracer.sizing.arithmetic import maximum, minimum
 
 Sizes = numpy.ndarray[Any, Any]
-Attributes = Mapping[str, Any]
 Formula = Callable[..., Any]
 
 INTEGERS = {2, 3, 4, 5, 6, 7, 12, 13}
@@ -133,9 +133,35 @@ def _each(formula: Formula, *arrays: Sizes) -> Sizes:
 
 # --- whole arrays ----------------------------------------------------------------------------------------------------
 
-Rule = Callable[[Sequence[Any], Attributes], Sizes]
+
+@dataclass(frozen=True)
+class SizesNode:
+    """A node whose inputs are all sizes or constants."""
+
+    arrays: Sequence[Any]
+    """Its inputs as arrays; None where one is left out."""
+    attributes: Mapping[str, Any]
+
+    @property
+    def first(self) -> Sizes:
+        """The first input."""
+        found: Sizes = self.arrays[0]
+        return found
+
+    def get(self, word: str, default: Any = None) -> Any:
+        """An attribute, or its default in ONNX."""
+        return self.attributes.get(word, default)
+
+    def axes(self) -> tuple[int, ...] | None:
+        """The axes: the second input, or an attribute in older files."""
+        given = self.arrays[1] if len(self.arrays) > 1 else None
+        axes = self.get("axes", given)
+        return None if axes is None else tuple(map(int, axes))
+
+
+Rule = Callable[[SizesNode], Sizes]
 RULES: dict[str, Rule] = {}
-"""What an operator makes of its inputs' arrays (None: left out) and its attributes."""
+"""The sizes that an operator makes, by its name."""
 
 
 def computes(*names: str) -> Callable[[Rule], Rule]:
@@ -150,139 +176,148 @@ def computes(*names: str) -> Callable[[Rule], Rule]:
     return register
 
 
-def computed(op_type: str, given: Sequence[Any], attributes: Attributes) -> Any:
+def computed(op_type: str, given: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
     """The sizes that an operator makes of sizes; None where it is not known here."""
-    arrays: list[Any] = [None if value is None else as_object(value) for value in given]
+    arrays: list[Any] = []
+    for value in given:
+        array = None if value is None else as_object(value)
+        arrays.append(array)
+
     if op_type in ELEMENTWISE:
-        return _each(ELEMENTWISE[op_type], *arrays)
+        formula = ELEMENTWISE[op_type]
+        return _each(formula, *arrays)
     if op_type in REDUCING:
         formula = REDUCING[op_type]
         return reduce(lambda a, b: _each(formula, a, b), arrays)
 
     rule = RULES.get(op_type)
-    return None if rule is None else rule(arrays, attributes)
+    if rule is None:
+        return None
+    node = SizesNode(arrays, attributes)
+    return rule(node)
 
 
 @computes("Shape")
-def _shape(arrays: Sequence[Any], attributes: Attributes) -> Sizes:
-    return sizes_of(arrays[0].shape)
+def _shape(node: SizesNode) -> Sizes:
+    shape = node.first.shape
+    return sizes_of(shape)
 
 
 @computes("Size")
-def _size(arrays: Sequence[Any], attributes: Attributes) -> Sizes:
-    return _scalar(arrays[0].size)
+def _size(node: SizesNode) -> Sizes:
+    count = node.first.size
+    return _scalar(count)
 
 
 @computes("Identity")
-def _kept(arrays: Sequence[Any], attributes: Attributes) -> Sizes:
-    kept: Sizes = arrays[0]
-    return kept
+def _kept(node: SizesNode) -> Sizes:
+    return node.first
 
 
 @computes("Cast")
-def _cast(arrays: Sequence[Any], attributes: Attributes) -> Sizes:
-    kind = attributes["to"]
+def _cast(node: SizesNode) -> Sizes:
+    kind = node.attributes["to"]
     if kind in INTEGERS:
-        return _each(math.trunc, arrays[0])
+        return _each(math.trunc, node.first)
     if kind == BOOL:
-        return _each(bool, arrays[0])
-    return _each(lambda n: n * 1.0, arrays[0])
+        return _each(bool, node.first)
+    return _each(lambda n: n * 1.0, node.first)
 
 
 @computes("Concat")
-def _concatenated(arrays: Sequence[Any], attributes: Attributes) -> Sizes:
-    axis = attributes.get("axis", 0)
-    return numpy.concatenate(arrays, axis)
+def _concatenated(node: SizesNode) -> Sizes:
+    axis = node.get("axis", 0)
+    return numpy.concatenate(node.arrays, axis)
 
 
 @computes("Gather")
-def _gathered(arrays: Sequence[Any], attributes: Attributes) -> Sizes:
-    array, indices = arrays
-    axis = attributes.get("axis", 0)
-    made = numpy.take(array, indices.astype(int), axis)
+def _gathered(node: SizesNode) -> Sizes:
+    array, indices = node.arrays
+    axis = node.get("axis", 0)
+    numbers = indices.astype(int)
+    made = numpy.take(array, numbers, axis)
     return numpy.asarray(made, object)
 
 
 @computes("Slice")
-def _sliced(arrays: Sequence[Any], attributes: Attributes) -> Sizes:
-    array, *bounds = arrays
-    if "starts" in attributes:
-        words = ("starts", "ends", "axes")
-        bounds = [attributes.get(word) for word in words]
+def _sliced(node: SizesNode) -> Sizes:
+    array, *bounds = node.arrays
+    if "starts" in node.attributes:
+        bounds = list(map(node.get, ("starts", "ends", "axes")))
 
-    starts, ends, axes, steps = [*bounds, None, None][:4]
-    axes = range(len(starts)) if axes is None else axes
-    steps = [1] * len(starts) if steps is None else steps
+    # The axes and the steps are optional.
+    bounds += [None, None]
+    starts, ends, axes, steps = bounds[:4]
+    if axes is None:
+        axes = range(len(starts))
+    if steps is None:
+        steps = [1] * len(starts)
 
     parts = [slice(None)] * array.ndim
-    for axis, start, end, step in zip(axes, starts, ends, steps):
-        axis = int(axis)
-        parts[axis] = _slice(int(start), int(end), int(step), array.shape[axis])
+    for axis, *bound in zip(axes, starts, ends, steps):
+        size = array.shape[int(axis)]
+        parts[int(axis)] = _slice(size, *map(int, bound))
     found: Sizes = array[tuple(parts)]
     return found
 
 
-def _slice(start: int, end: int, step: int, size: int) -> slice:
+def _slice(size: int, start: int, end: int, step: int) -> slice:
     # Backwards to before the first one: for Python, -1 is the last one.
     is_whole = step < 0 and end < -size
-    return slice(start, None if is_whole else end, step)
+    stop = None if is_whole else end
+    return slice(start, stop, step)
 
 
 @computes("Squeeze")
-def _squeezed(arrays: Sequence[Any], attributes: Attributes) -> Sizes:
-    axes = _axes(arrays, attributes)
-    found: Sizes = arrays[0].squeeze(axes)
-    return found
+def _squeezed(node: SizesNode) -> Sizes:
+    axes = node.axes()
+    return node.first.squeeze(axes)
 
 
 @computes("Unsqueeze")
-def _unsqueezed(arrays: Sequence[Any], attributes: Attributes) -> Sizes:
-    axes = _axes(arrays, attributes)
-    assert axes is not None
-    return numpy.expand_dims(arrays[0], axes)
-
-
-def _axes(arrays: Sequence[Any], attributes: Attributes) -> tuple[int, ...] | None:
-    """The axes: an input, or an attribute in older files."""
-    given = arrays[1] if len(arrays) > 1 else None
-    axes = attributes.get("axes", given)
-    return None if axes is None else tuple(map(int, axes))
+def _unsqueezed(node: SizesNode) -> Sizes:
+    axes = node.axes()
+    if axes is None:
+        raise ValueError("there are no axes")
+    return numpy.expand_dims(node.first, axes)
 
 
 @computes("Reshape")
-def _reshaped(arrays: Sequence[Any], attributes: Attributes) -> Sizes:
-    array, shape = arrays
-    found: Sizes = array.reshape(list(map(int, shape)))
+def _reshaped(node: SizesNode) -> Sizes:
+    array, shape = node.arrays
+    wanted = list(map(int, shape))
+    found: Sizes = array.reshape(wanted)
     return found
 
 
 @computes("Transpose")
-def _transposed(arrays: Sequence[Any], attributes: Attributes) -> Sizes:
-    order = attributes.get("perm")
-    found: Sizes = arrays[0].transpose(order)
-    return found
+def _transposed(node: SizesNode) -> Sizes:
+    order = node.get("perm")
+    return numpy.transpose(node.first, order)
 
 
 @computes("Expand")
-def _expanded(arrays: Sequence[Any], attributes: Attributes) -> Sizes:
-    array, shape = arrays
+def _expanded(node: SizesNode) -> Sizes:
+    array, shape = node.arrays
     wanted = tuple(map(int, shape))
     full = numpy.broadcast_shapes(array.shape, wanted)
     return numpy.broadcast_to(array, full)
 
 
 @computes("ReduceProd")
-def _product(arrays: Sequence[Any], attributes: Attributes) -> Sizes:
-    elements = arrays[0].reshape(-1)
-    return _reduced(math.prod(elements), attributes)
+def _product(node: SizesNode) -> Sizes:
+    elements = node.first.reshape(-1)
+    product = math.prod(elements)
+    return _reduced(node, product)
 
 
 @computes("ReduceSum")
-def _sum(arrays: Sequence[Any], attributes: Attributes) -> Sizes:
-    elements = arrays[0].reshape(-1)
-    return _reduced(sum(elements), attributes)
+def _sum(node: SizesNode) -> Sizes:
+    elements = node.first.reshape(-1)
+    total = sum(elements)
+    return _reduced(node, total)
 
 
-def _reduced(joined: Any, attributes: Attributes) -> Sizes:
-    keeps_dim = attributes.get("keepdims", 1)
+def _reduced(node: SizesNode, joined: Any) -> Sizes:
+    keeps_dim = node.get("keepdims", 1)
     return sizes_of([joined]) if keeps_dim else _scalar(joined)
