@@ -91,9 +91,9 @@ class _Alignment:
         self.flipped = flipped
         self.sizes = sizes
         self.mine_holds = decisions.holding()
-        """What holds where the steps so far are the program's."""
+        """The conditions that hold where the steps so far are the program's."""
         self.theirs_holds = other.guards.holding()
-        """What holds where the steps of the other recording are."""
+        """Those that hold where the steps of the other recording are."""
         self.steps: list[Step] = []
         """The new steps."""
         self._value = dict(merged.inputs)
@@ -129,7 +129,7 @@ class _Alignment:
                 raise self._refused(OTHER_LAYERS)
 
     def _comes_in_both(self, mine: Steps, theirs: Steps) -> bool:
-        """Whether the next steps are one, their numbers aside."""
+        """True where the next steps are one, their numbers aside."""
         if not mine or not theirs:
             return False
         a, b = mine[0], theirs[0]
@@ -162,7 +162,7 @@ class _Alignment:
         return all(self._is_alike(mine[word], theirs[word]) for word in mine)
 
     def _is_alike(self, mine: Value, theirs: Value) -> bool:
-        """Whether two values are one, but for steps that do nothing."""
+        """True where two values are one, but for steps that do nothing."""
         name = self._name_of(theirs)
         if name is None:
             return False
@@ -383,7 +383,7 @@ class _Alignment:
 
 
 def _comes_in_one(steps: Steps) -> bool:
-    """Whether the other side may do without the next step: it can be a resize to its own size, or pad by nothing."""
+    """True where the other side may do without the next step: it can be a resize to its own size, or pad by nothing."""
     return bool(steps) and _may_do_nothing(steps[0])
 
 
@@ -411,7 +411,7 @@ def _does_nothing(step: Step) -> Iterator[Condition | bool]:
 
 
 def _can_wait(mine: Steps, theirs: Steps) -> bool:
-    """Whether my next step may come after theirs: it must stay, or one like it follows theirs."""
+    """True where my next step may come after theirs: it must stay, or one like it follows theirs."""
     if not _comes_in_one(mine):
         return True
     following = islice(theirs, 1, AHEAD)
@@ -419,14 +419,16 @@ def _can_wait(mine: Steps, theirs: Steps) -> bool:
 
 
 def _is_like(a: Step, b: Step) -> bool:
-    """Whether two steps that may do nothing have one operation, along one dim."""
+    """True where two steps that may do nothing have one operation, along one dim."""
     if type(a.op) is not type(b.op):
         return False
-    return bool(a.arguments.get("dim") == b.arguments.get("dim"))
+    mine = a.arguments.get("dim")
+    theirs = b.arguments.get("dim")
+    return bool(mine == theirs)
 
 
 def _is_same_operation(a: Step, b: Step) -> bool:
-    """Whether two steps have one operation at one place of the program."""
+    """True where two steps have one operation at one place of the program."""
     if type(a.op) is not type(b.op) or a.label != b.label:
         return False
     if isinstance(a.op, Slice) and not _is_like(a, b):
@@ -454,8 +456,10 @@ def _per_axis(a: Any, b: Any) -> Sequence[tuple[Any, Any]] | None:
     elif isinstance(a, int) and isinstance(b, tuple):
         a = (a,) * len(b)
 
-    both = isinstance(a, tuple) and isinstance(b, tuple)
-    return list(zip(a, b)) if both and len(a) == len(b) else None
+    if not isinstance(a, tuple) or not isinstance(b, tuple):
+        return None
+    has_same_axes = len(a) == len(b)
+    return list(zip(a, b)) if has_same_axes else None
 
 
 def _is_size(value: Any) -> bool:
@@ -463,7 +467,7 @@ def _is_size(value: Any) -> bool:
 
 
 def _is_equal(a: Any, b: Any) -> bool:
-    """Whether two arguments are the same number, word or size over the symbols."""
+    """True where two arguments are the same number, word or size over the symbols."""
     x, y = over_symbols((a, b))
     if x is y:
         return True

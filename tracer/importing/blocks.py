@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from tracer.importing.recording import Recording, Scope, Step, Value
+from tracer.importing.recording import Recording, Step, StepScope, Value
 from tracer.importing.run_time_sizes import depends_on_input, over_symbols
 from tracer.ops.registry import find_operation
 from tracer.sizing.symbol import identity
@@ -22,10 +22,10 @@ MOST_ARGUMENTS = 8
 class CalledPart:
     """The steps of one call of a part of the program, with the parts inside of it."""
 
-    scope: Scope | None
+    scope: StepScope | None
     """None for the whole program."""
     depth: int
-    """How many scopes all of its steps have in common, its own included."""
+    """The number of scopes that all of its steps have in common, its own included."""
     items: Sequence[CalledPart | Step]
 
     def steps(self) -> Iterator[Step]:
@@ -86,8 +86,9 @@ def part_of_all(recording: Recording) -> CalledPart:
 def _items_of(steps: Sequence[Step], depth: int) -> list[Item]:
     """Steps that follow each other in one call of a part are that part."""
 
-    def scope_of(step: Step) -> Scope | None:
-        return step.scopes[depth] if len(step.scopes) > depth else None
+    def scope_of(step: Step) -> StepScope | None:
+        is_deeper = len(step.scopes) > depth
+        return step.scopes[depth] if is_deeper else None
 
     found: list[Item] = []
     for scope, group in groupby(steps, scope_of):
@@ -127,8 +128,11 @@ def find_blocks(recording: Recording, root: CalledPart) -> list[SharedBlock]:
 
 def _wrapped(root: CalledPart) -> set[Item]:
     """The items that another part has nothing beside, which is a block then, not they."""
-    alone = [part.items for part in root.parts() if len(part.items) == 1]
-    return {items[0] for items in alone}
+    found: set[Item] = set()
+    for part in root.parts():
+        if len(part.items) == 1:
+            found.update(part.items)
+    return found
 
 
 def _kind(part: CalledPart) -> str:
@@ -138,7 +142,7 @@ def _kind(part: CalledPart) -> str:
 
 
 Readers = Mapping[str, set[str | None]]
-"""For each node the steps that read it; None stands for an output of the network."""
+"""For each node the steps that read it, and None where it is an output of the network."""
 
 
 def _readers(recording: Recording) -> Readers:
@@ -152,7 +156,7 @@ def _readers(recording: Recording) -> Readers:
 
 
 def _can_be_block(part: CalledPart, readers: Readers) -> bool:
-    """Whether a part reads whole nodes only, and others read nothing of it but its last step."""
+    """True where a part reads whole nodes only, and others read nothing of it but its last step."""
     read = part.read()
     if not read or any(value.part is not None for value in read):
         return False
@@ -164,7 +168,7 @@ def _can_be_block(part: CalledPart, readers: Readers) -> bool:
 
 
 def _is_worth_it(parts: Sequence[CalledPart]) -> bool:
-    """Whether there are several of them, each of several steps."""
+    """True where there are several of them, each of several steps."""
     steps = list(parts[0].steps())
     return len(parts) > 1 and len(steps) > 1
 
@@ -192,10 +196,12 @@ def _structure(part: CalledPart) -> Any:
 
     found: list[Any] = [part.scope.kind]
     for step in steps:
-        sources = [(places[value.node], value.part) for value in step.read()]
-        scopes = [scope.name for scope in step.scopes[part.depth :]]
-        fixed = _fixed(step)
-        found.append((type(step.op), step.label, *sources, *scopes, *fixed))
+        found += [type(step.op), step.label]
+        found += [scope.name for scope in step.scopes[part.depth :]]
+        for value in step.read():
+            place = places[value.node]
+            found.append((place, value.part))
+        found += _fixed(step)
     return tuple(found)
 
 
@@ -210,12 +216,14 @@ def _fixed(step: Step) -> Iterator[Any]:
 
 
 def _identity(sizes: Any) -> Any:
-    """What makes sizes the same, of which an argument may have several."""
-    return tuple(map(_identity, sizes)) if isinstance(sizes, tuple) else identity(sizes)
+    """A key of sizes, of which an argument may have several, by which equal ones are the same."""
+    if isinstance(sizes, tuple):
+        return tuple(map(_identity, sizes))
+    return identity(sizes)
 
 
 def is_fixed(value: Any) -> bool:
-    """Whether an argument must be the same in all parts of a block: a node, or sizes over the symbols."""
+    """True where an argument must be the same in all parts of a block: a node, or sizes over the symbols."""
     return isinstance(value, Value) or depends_on_input(value)
 
 
@@ -235,7 +243,7 @@ def _differences(parts: Sequence[CalledPart]) -> dict[str, list[Any]]:
 
 
 def is_one(values: Sequence[Any]) -> bool:
-    """Whether the values that an argument has in the parts of a block are written in the block itself."""
+    """True where the values that an argument has in the parts of a block are written in the block itself."""
     first = values[0]
     if is_fixed(first):
         return True

@@ -1,4 +1,4 @@
-"""What a program decides by sizes, and for which sizes it decides alike."""
+"""The decisions that a program makes by sizes, and the sizes for which it decides alike."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Decisions:
             self.open.pop(key, None)
 
     def knows(self, condition: Condition) -> bool:
-        """Whether a condition is open or settled."""
+        """True where a condition is open or settled."""
         key = identity(condition)
         return key in self.open or key in self._settled
 
@@ -74,7 +74,7 @@ class Decisions:
         return None
 
     def place_of(self, condition: Condition) -> str:
-        """Where an open condition was compared."""
+        """The line where an open condition was compared."""
         return self.open[identity(condition)].place
 
     def sizes_where(self, conditions: Sequence[Condition | bool], symbol: str) -> SizeSet:
@@ -93,7 +93,7 @@ class Decisions:
         return found.sizes
 
     def follows(self, condition: Condition | bool, held: Iterable[Condition]) -> bool:
-        """Whether a condition is proven for all sizes from 1 on for which ``held`` holds.
+        """True where a condition is proven for all sizes from 1 on for which ``held`` holds.
 
         Only one that depends on a single symbol is proven, from those of ``held`` that depend on it as well.
         """

@@ -89,7 +89,8 @@ class _Paths:
                 return
             self._record(symbol, size)
 
-        place = next(iter(self.decisions.open.values())).place
+        first = next(iter(self.decisions.open.values()))
+        place = first.place
         raise Unrepresentable(f"{place}: another way for each of too many sizes")
 
     def follow_together(self) -> None:
@@ -268,8 +269,11 @@ class _Paths:
 
 
 def _is_all(guard: Guard, is_true: Callable[[Condition], bool]) -> bool:
-    """Whether it is true of all that a comparison says."""
-    return guard.holds is not None and all(map(is_true, guard.holds.conjuncts()))
+    """True where it is true of all that a comparison says."""
+    if guard.holds is None:
+        return False
+    conditions = guard.holds.conjuncts()
+    return all(map(is_true, conditions))
 
 
 def _joined_by_or(condition: Condition) -> Iterator[Condition]:

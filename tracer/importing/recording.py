@@ -98,7 +98,7 @@ class Value(NamedTuple):
 Values = Sequence[Value]
 
 
-class Scope(NamedTuple):
+class StepScope(NamedTuple):
     """A part of the program that a step belongs to, and one call of it."""
 
     name: str
@@ -121,7 +121,7 @@ class Step:
     """As they are written: numbers, sizes over symbols, values for nodes."""
     value: Value
     """Its output; of several, the one that its operation has an index for."""
-    scopes: tuple[Scope, ...]
+    scopes: tuple[StepScope, ...]
     label: str
     """Its name in its scope."""
     owner: Any = None
@@ -165,14 +165,14 @@ class Recording:
     ) -> None:
         self.space = space or Space()
         self.place = place
-        """Where in the program's source it is now."""
+        """The line of the program's source where it is now, for messages; an empty text where there is none."""
         self.guards = Guards(self.space, place)
         self.symbols: dict[str, int] = {}
         """Every symbol's size in this recording."""
         self.inputs: dict[str, Value] = {}
         self.steps: list[Step] = []
         self.outputs: dict[str, Value] = {}
-        self.scopes: list[Scope] = []
+        self.scopes: list[StepScope] = []
         """The parts of the program that it is in now, from the outermost one."""
         self._other_sizes = dict(sizes or {})
         self._read_at: dict[str, int] = {}

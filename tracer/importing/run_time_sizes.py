@@ -34,7 +34,7 @@ class Guards:
     def __init__(self, space: Space, place: Callable[[], str]) -> None:
         self.space = space
         self.place = place
-        """Where the program is now."""
+        """The line where the program is now."""
         self.made: list[Guard] = []
 
     def holding(self) -> list[Condition]:
@@ -296,7 +296,7 @@ LARGEST_SHIFT = 63
 
 
 def _is_plain_int(value: Any, most: int) -> bool:
-    """Whether it is an int of the program's own, from 0 to ``most``."""
+    """True where it is an int of the program's own, from 0 to ``most``."""
     return type(value) is int and 0 <= value <= most
 
 
@@ -441,7 +441,7 @@ class RunTimeQuotient(float):
         return RunTimeSize(whole, None, self.guards)
 
     def is_integer(self) -> bool:
-        """Whether the size divides. It is noted, as a comparison is."""
+        """True where the size divides. It is noted, as a comparison is."""
         divides = None
         if self.numerator is not None:
             remainder = self.numerator % self.denominator
@@ -497,7 +497,7 @@ def _is_power_of_two(n: int) -> bool:
 
 
 def depends_on_input(value: Any) -> bool:
-    """Whether an argument is a size that depends on the input's, or has one in it."""
+    """True where an argument is a size that depends on the input's, or has one in it."""
     if isinstance(value, (tuple, list)):
         return any(map(depends_on_input, value))
     return isinstance(value, RunTimeSize)
@@ -511,7 +511,7 @@ def over_symbols(value: Any) -> Any:
 
 
 def same_size(n: Any, size: SizeLike) -> bool:
-    """Whether a size of the program is another one for every size of the input."""
+    """True where a size of the program is another one for every size of the input."""
     own = over_symbols(n)
     return own is size or (own == size) is True
 

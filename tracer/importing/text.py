@@ -111,7 +111,7 @@ def _block(block: SharedBlock, block_of: BlockOf) -> list[str]:
 
 
 def _default_input(inputs: Sequence[str]) -> str | None:
-    """What the first layer reads where it names nothing: the input, where there is one."""
+    """The input that the first layer reads without naming it; None where there are several."""
     return inputs[0] if len(inputs) == 1 else None
 
 
@@ -173,7 +173,7 @@ class _Layers:
         self.paths |= paths
         self.names |= paths
         if isinstance(item, CalledPart):
-            # A block's name stands for its last node.
+            # By a block's name, others read its last node.
             *_, last = paths
             self.names[last] = name
         self.before = name
@@ -201,7 +201,7 @@ class _Layers:
         return op_name if len(entries) == 1 else f"{{{listed}}}"
 
     def _is_before(self, read: Sequence[Value]) -> bool:
-        """Whether a layer reads what it reads without naming it."""
+        """True where a layer reads what it reads without naming it."""
         names = [value.name_by(self.names[value.node]) for value in read]
         return names == [self.before]
 

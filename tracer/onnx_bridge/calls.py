@@ -42,7 +42,7 @@ class OnnxCall:
     """One node with tensors among its inputs."""
 
     recording: Recording
-    """Where its handler adds steps."""
+    """The recording that its handler adds steps to."""
     op_type: str
     given: Sequence[Any]
     """An input each: a Value, a constant (a Weight or an array), an array of sizes, None where it is left out."""
@@ -52,7 +52,7 @@ class OnnxCall:
     opset: int
     """The version of the operators in the file."""
     outputs: int
-    """How many outputs the node has."""
+    """The number of the node's outputs."""
 
     def refused(self, why: str) -> Unrepresentable:
         """The error that says why, and at which node."""
@@ -76,7 +76,9 @@ class OnnxCall:
     def text(self, word: str, default: str) -> str:
         """An attribute that is a text."""
         value = self.get(word, default)
-        return value.decode() if isinstance(value, bytes) else str(value)
+        if isinstance(value, bytes):
+            return value.decode()
+        return str(value)
 
     def rounded(self, word: str, default: float) -> float:
         """An attribute as it was before the file made it a float of 32 bits: 0.1, not 0.10000000149."""
@@ -102,11 +104,11 @@ class OnnxCall:
         return len(self.x.shape)
 
     def has(self, index: int) -> bool:
-        """Whether an input is there: ONNX leaves out optional ones by an empty name."""
+        """True where an input is there: ONNX leaves out optional ones by an empty name."""
         return index < len(self.given) and self.given[index] is not None
 
     def is_tensor(self, index: int) -> bool:
-        """Whether an input is there and depends on the network's."""
+        """True where an input is there and depends on the network's."""
         return self.has(index) and isinstance(self.given[index], Value)
 
     def tensor(self, index: int) -> Value:
@@ -175,4 +177,7 @@ class OnnxCall:
         if any(n != 1 for n in value.shape):
             return None
         array = data_of(value, self.recording)
-        return None if is_open(array) else float(array.reshape(-1)[0])
+        if is_open(array):
+            return None
+        (number,) = array.reshape(-1)
+        return float(number)

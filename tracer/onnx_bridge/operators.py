@@ -52,14 +52,14 @@ def handles(*names: str, whole_module: bool = False) -> Callable[[Handler], Hand
 
 
 def is_int(n: Any, number: int | None = None) -> bool:
-    """Whether a size does not depend on the input's, and is that number."""
+    """True where a size does not depend on the input's, and is that number."""
     if not isinstance(n, int) or isinstance(n, RunTimeSize):
         return False
     return number is None or n == number
 
 
 def are_all(sizes: Iterable[Any], number: int) -> bool:
-    """Whether sizes are that number for every size of the input."""
+    """True where sizes are that number for every size of the input."""
     return all(is_int(n, number) for n in sizes)
 
 
@@ -101,7 +101,7 @@ class OnnxWindow:
 
     @property
     def is_symmetric(self) -> bool:
-        """Whether torch's one number per axis says the padding."""
+        """True where torch's one number per axis says the padding."""
         padding = [*self.before, *self.after]
         return all(map(is_int, padding)) and self.before == self.after
 
@@ -664,7 +664,7 @@ WITH_NUMBER: Mapping[str, Callable[..., Value]] = {
     "Mul": _number_times,
     "Sub": _number_minus,
 }
-"""What each does with a number and a tensor, in that order."""
+"""The handler of each for a number and a tensor, in that order."""
 
 
 @handles("Identity", "Dropout", "CastLike")
@@ -1120,7 +1120,7 @@ def _norm(call: OnnxCall) -> Value:
 
 
 def _reduces_nothing(call: OnnxCall) -> bool:
-    """Whether no axes are given and that says none, not all."""
+    """True where no axes are given and that says none, not all."""
     has_axes = bool(call.sizes(1, "axes"))
     return not has_axes and bool(call.get("noop_with_empty_axes", 0))
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from tracer.importing.reading import network_of
 from tracer.importing.recording import (
     Recording,
-    Scope,
+    StepScope,
     Unrepresentable,
     Value,
     spatial_symbols,
@@ -27,6 +27,8 @@ from tracer.sizing.symbol import Space
 
 Shapes = Mapping[str, Sequence[int]]
 """The shapes of inputs by their name; that of a single one by an empty name too."""
+
+Attributes = Mapping[str, Any]
 
 SIDE = 64
 """The size of an open dim behind the first two, where none is given."""
@@ -121,7 +123,8 @@ class Graph:
         inputs = [one for one in graph.input if one.name not in self.known]
         self._refuse_unknown_shapes([one.name for one in inputs])
         for one in inputs:
-            self.known[one.name] = self._input(one, len(inputs) == 1)
+            alone = len(inputs) == 1
+            self.known[one.name] = self._input(one, alone)
 
         self._walk(graph.node)
         self.node = None
@@ -205,24 +208,27 @@ class Graph:
                 self.known[name] = unread
 
     def _read(self, node: Any) -> list[Any]:
-        """What stands behind the inputs of a node; None for those that are left out."""
-        found = []
-        for name in node.input:
-            value = self.known.get(name) if name else None
-            if name and value is None:
-                raise self.recording.refused(f"there is no {name}, which it reads")
-            found.append(value)
-
+        """The inputs of a node, as they are known so far; None for those that are left out."""
+        found = [self._named(name) if name else None for name in node.input]
         for value in found:
             if isinstance(value, UnreadOutput):
                 raise self.recording.refused(f"it reads {value.what}, which no config can give it")
         return found
 
+    def _named(self, name: str) -> Any:
+        """The input, output or weight of that name."""
+        if name not in self.known:
+            raise self.recording.refused(f"there is no {name}, which it reads")
+        return self.known[name]
+
     def _made(self, node: Any, given: Sequence[Any]) -> Any:
         """The outputs of a node: a list, or a single one."""
         import onnx
 
-        attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        attributes = {}
+        for attribute in node.attribute:
+            value = onnx.helper.get_attribute_value(attribute)
+            attributes[attribute.name] = value
         if node.op_type == "If":
             return self._branch(given, attributes)
         if any(isinstance(value, Value) for value in given):
@@ -233,7 +239,7 @@ class Graph:
             return self._computed(node.op_type, arrays, attributes)
         return self._folded(node, arrays)
 
-    def _handled(self, node: Any, given: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
+    def _handled(self, node: Any, given: Sequence[Any], attributes: Attributes) -> Any:
         """The outputs of a node that reads tensors, by its operator's handler."""
         op_type = node.op_type
         handler = TENSORS.get(op_type)
@@ -246,21 +252,23 @@ class Graph:
         call = OnnxCall(self.recording, op_type, given, attributes, label, self.opset, outputs)
         return handler(call)
 
-    def _branch(self, given: Sequence[Any], attributes: Mapping[str, Any]) -> list[Any]:
+    def _branch(self, given: Sequence[Any], attributes: Attributes) -> list[Any]:
         """An If whose condition is known: sizes decide, or a constant."""
-        condition = given[0]
+        condition = given[0] if given else None
+        if condition is None:
+            raise self.recording.refused("it has no condition")
         if isinstance(condition, Value):
             raise self.recording.refused(
                 "the values of a tensor decide here, which no config can say"
             )
 
-        holds = bool(data_of(condition, self.recording).reshape(-1)[0])
+        holds = data_of(condition, self.recording).reshape(-1)[0]
         taken = attributes["then_branch" if holds else "else_branch"]
         self._add_weights(taken.initializer)
         self._walk(taken.node)
-        return [self.known[one.name] for one in taken.output]
+        return [self._named(one.name) for one in taken.output]
 
-    def _computed(self, op_type: str, arrays: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
+    def _computed(self, op_type: str, arrays: Sequence[Any], attributes: Attributes) -> Any:
         """The sizes that an operator makes of sizes."""
         try:
             made = computed(op_type, arrays, attributes)
@@ -288,8 +296,9 @@ class Graph:
         model = onnx.helper.make_model(graph, opset_imports=self.model.opset_import)
 
         constants = [array for array in arrays if array is not None]
+        given = dict(zip(names, constants))
         try:
-            return ReferenceEvaluator(model).run(None, dict(zip(names, constants)))
+            return ReferenceEvaluator(model).run(None, given)
         except Exception as error:
             raise self.recording.refused(
                 f"its constants cannot be computed: {_first_line(error)}"
@@ -345,7 +354,7 @@ class _Modules:
         """The path and the number of every call that the last node was in."""
         self._count = 0
 
-    def of(self, node: Any) -> tuple[list[Scope], str]:
+    def of(self, node: Any) -> tuple[list[StepScope], str]:
         """The scopes of the next node, and its label in them."""
         self._enter(_path(node))
         scopes = self._scopes()
@@ -370,14 +379,14 @@ class _Modules:
             self._count += 1
             self._open.append((part, self._count))
 
-    def _scopes(self) -> list[Scope]:
+    def _scopes(self) -> list[StepScope]:
         scopes = []
         before = ""
         for part, call in self._open:
             is_inside = before and part.startswith(f"{before}.")
             own = part[len(before) + 1 :] if is_inside else part
             kind = re.sub(r"[\d_.]+$", "", own) or "Block"
-            scopes.append(Scope(own, kind, call))
+            scopes.append(StepScope(own, kind, call))
             before = part
         return scopes
 
@@ -393,5 +402,7 @@ def _path(node: Any) -> list[str]:
             return []
         return [str(part) for part in parts[:-1] if part]
 
-    is_path = node.name.startswith("/")
-    return [part for part in node.name.split("/")[1:-1] if part] if is_path else []
+    if not node.name.startswith("/"):
+        return []
+    parts = node.name.split("/")
+    return [part for part in parts[1:-1] if part]

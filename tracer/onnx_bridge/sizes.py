@@ -50,7 +50,7 @@ def as_object(value: Any) -> Sizes:
 
 
 def is_open(value: Any) -> bool:
-    """Whether an array has elements that depend on the input's size."""
+    """True where an array has elements that depend on the input's size."""
     if value.dtype != object:
         return False
     kinds = (RunTimeSize, RunTimeQuotient)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from tracer.importing.recording import AXES, Recording, Scope, Unrepresentable, Value
+from tracer.importing.recording import AXES, Recording, StepScope, Unrepresentable, Value
 from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize
 from tracer.sizing.symbol import Space
 from tracer.torch_bridge import dispatch, handlers
@@ -115,7 +115,7 @@ class Forward(TorchFunctionMode):
             return original(module, *args, **kwargs)
 
         kind = type(module).__name__
-        scope = Scope(self._label_of(module), kind, next(self.calls))
+        scope = StepScope(self._label_of(module), kind, next(self.calls))
         self.recording.scopes.append(scope)
         try:
             return original(module, *args, **kwargs)
