@@ -302,6 +302,11 @@ def test_open_dims_and_inputs(tmp_path: Path) -> None:
         ([helper.make_node("Reshape", ["x"], ["y"])], r"\(Reshape -> y\): its input 2 is missing"),
         ([helper.make_node("MaxPool", ["x"], ["y"])], r"\(MaxPool -> y\): it has no kernel_shape"),
         (
+            [helper.make_node("Split", ["x"], ["y"], axis=1, num_outputs=0)],
+            r"\(Split -> y\): its inputs and attributes do not fit together: ",
+        ),
+        ([helper.make_node("If", [], ["y"])], r"\(If -> y\): it has no condition"),
+        (
             [helper.make_node("Constant", [], ["a"], value_ints=[2]), helper.make_node("Squeeze", ["x", "a"], ["y"])],
             r"\(Squeeze -> y\): dim 2 of \[1, 2, 64, 64\] is not always 1",
         ),

@@ -250,7 +250,12 @@ class Graph:
         self.recording.scopes = scopes
         outputs = len(node.output)
         call = OnnxCall(self.recording, op_type, given, attributes, label, self.opset, outputs)
-        return handler(call)
+        try:
+            return handler(call)
+        except (IndexError, ZeroDivisionError) as error:
+            raise self.recording.refused(
+                f"its inputs and attributes do not fit together: {_first_line(error)}"
+            ) from error
 
     def _branch(self, given: Sequence[Any], attributes: Attributes) -> list[Any]:
         """An If whose condition is known: sizes decide, or a constant."""
