@@ -160,8 +160,10 @@ _of_ints = _fresh()
 
 def _cache_for(traced: Traced) -> GridCache:
     """The shared cache for integer shapes, or a fresh one for symbolic shapes, which belong to one network."""
-    for visit in traced.walk():
-        if visit.node.is_input and any(isinstance(n, Size) for n in visit.shape or ()):
+    # Symbols come in by what reads nothing; a walk would visit every node once more.
+    starts = [node.index for node in traced.network.nodes if not node.inputs]
+    for index in starts:
+        if any(isinstance(n, Size) for n in traced.by_index[index] or ()):
             return _fresh()
     return _of_ints
 
