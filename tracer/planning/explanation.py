@@ -117,7 +117,7 @@ def _auto_places(nodes: Iterable[Node]) -> tuple[Related, ...]:
 # --- T401 -------------------------------------------------------------------------------------------------------------
 
 
-class Attempt(NamedTuple):
+class PlanAttempt(NamedTuple):
     """The values with which the search came furthest, and the trace with them."""
 
     unknowns: Unknowns
@@ -133,12 +133,12 @@ class Attempt(NamedTuple):
         return trace(self.unknowns.network, self.sizes, ops)
 
 
-def attempted(unknowns: Unknowns, sizes: Mapping[str, int], broken: Broken | None) -> Attempt:
+def attempted(unknowns: Unknowns, sizes: Mapping[str, int], broken: Broken | None) -> PlanAttempt:
     """The values of a search that found nothing; the least ones where it chose none."""
     values = {name: variable.domain.start for name, variable in unknowns.variables.items()}
     if broken is not None:
         values |= broken.values
-    return Attempt(
+    return PlanAttempt(
         unknowns, sizes, values, trace(unknowns.network, sizes, unknowns.solved_ops(values))
     )
 
@@ -173,7 +173,7 @@ def _fact(found: Sequence[Diagnostic], node: Node) -> Diagnostic | None:
     return next(iter([*at_node, *found]), None)
 
 
-def _message(node: Node, reach: Reach | None, fact: Diagnostic | None) -> str:
+def _message(node: Node, reach: ArmReach | None, fact: Diagnostic | None) -> str:
     does_not_fit = f"no values of the autos make {node.name} fit"
     if reach is not None:
         start = f"{node.name} cannot be closed" if len(node.inputs) > 1 else does_not_fit
@@ -222,7 +222,7 @@ class Wanted(NamedTuple):
     size: int
 
 
-class Reach(NamedTuple):
+class ArmReach(NamedTuple):
     """What the layers of an arm can produce, and what they would have to."""
 
     arm: Arm
@@ -273,7 +273,7 @@ COMBINED = 256
 """Combinations of all their values that are traced at most; of more, those of the least and largest ones."""
 
 
-def reach_of(broken: Broken, attempt: Attempt) -> Reach | None:
+def reach_of(broken: Broken, attempt: PlanAttempt) -> ArmReach | None:
     """How far the layers before the broken node can be driven, for the sentence of T401.
 
     None where no single arm explains the failure.
@@ -296,7 +296,7 @@ def reach_of(broken: Broken, attempt: Attempt) -> Reach | None:
     needed = _output_padding_needed(arm, dim, wanted.size, attempt)
     if needed is not None and needed in arm.domains["output_padding"]:
         return None
-    return Reach(arm, before[dim], min(produced), max(produced), wanted, needed)
+    return ArmReach(arm, before[dim], min(produced), max(produced), wanted, needed)
 
 
 def moving_arm(broken: Broken, unknowns: Unknowns) -> Arm | None:
@@ -335,7 +335,7 @@ def _dim(arm: Arm, found: Trace) -> int | None:
     return len(shape) - int(axes) + axis
 
 
-def sizes_produced(arm: Arm, dim: int, attempt: Attempt) -> list[int]:
+def sizes_produced(arm: Arm, dim: int, attempt: PlanAttempt) -> list[int]:
     """The sizes at the end of an arm, over the values that its unknowns may take."""
     choices: list[Sequence[int]] = [variable.domain for variable in arm.variables.values()]
 
@@ -352,7 +352,7 @@ def sizes_produced(arm: Arm, dim: int, attempt: Attempt) -> list[int]:
     return produced
 
 
-def _output_padding_needed(arm: Arm, dim: int, size: int, attempt: Attempt) -> int | None:
+def _output_padding_needed(arm: Arm, dim: int, size: int, attempt: PlanAttempt) -> int | None:
     """The output_padding that gives a size; None where another unknown decides, or several do."""
     now = attempt.trace.by_index[arm.end.index]
     if now is None or len(arm.variables) != 1 or list(arm.domains) != ["output_padding"]:
@@ -361,7 +361,7 @@ def _output_padding_needed(arm: Arm, dim: int, size: int, attempt: Attempt) -> i
     return int(attempt.values[name] + size - now[dim])
 
 
-def size_wanted(node: Node, arm: Arm, dim: int, attempt: Attempt) -> Wanted | None:
+def size_wanted(node: Node, arm: Arm, dim: int, attempt: PlanAttempt) -> Wanted | None:
     """The size that a node needs along a dim of an arm: that of another input, or an expected one."""
     if len(node.inputs) > 1:
         return _size_of_another(node, arm, dim, attempt.trace)
