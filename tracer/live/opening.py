@@ -25,7 +25,7 @@ Reasons = dict[str, str]
 """By param: why it cannot be open."""
 
 
-class Attempt(NamedTuple):
+class Opening(NamedTuple):
     """A network with some params open, and how it differs from the config."""
 
     opened: OpenedNetwork | None
@@ -54,7 +54,7 @@ def live(net: Net) -> Live:
     return msgspec.structs.replace(written(opened), fixed=fixed)
 
 
-def _best_attempt(net: Net, numbers: Mapping[str, int], table: ChoiceTable | None) -> Attempt:
+def _best_attempt(net: Net, numbers: Mapping[str, int], table: ChoiceTable | None) -> Opening:
     """The params together that can be open each for itself."""
     left: dict[str, int] = {}
     reasons: Reasons = {}
@@ -67,24 +67,24 @@ def _best_attempt(net: Net, numbers: Mapping[str, int], table: ChoiceTable | Non
 
     together = _attempt(net, left, table)
     if not together.reasons:
-        return Attempt(together.opened, reasons)
+        return Opening(together.opened, reasons)
     entangled = dict.fromkeys(left, "it goes together with another param")
-    return Attempt(None, reasons | entangled)
+    return Opening(None, reasons | entangled)
 
 
-def _attempt(net: Net, numbers: Mapping[str, int], table: ChoiceTable | None) -> Attempt:
+def _attempt(net: Net, numbers: Mapping[str, int], table: ChoiceTable | None) -> Opening:
     """Opens these params, and compares each of them with the config at other values."""
     try:
         opened = open_network(net, numbers, table)
     except NotOpen as problem:
-        return Attempt(None, dict.fromkeys(numbers, str(problem)))
+        return Opening(None, dict.fromkeys(numbers, str(problem)))
 
     reasons: Reasons = {}
     for name in numbers:
         reason = next(_differences(net, opened, numbers, name), None)
         if reason is not None:
             reasons[name] = reason
-    return Attempt(opened, reasons)
+    return Opening(opened, reasons)
 
 
 def _differences(

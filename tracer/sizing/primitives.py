@@ -129,7 +129,7 @@ class OfTwoSizes(Primitive):
         return self.value(v[a], v[b])
 
 
-class Minimum(OfTwoSizes):
+class SizeMinimum(OfTwoSizes):
     """The smaller of two dims.
 
     >>> minimum(3, 5)
@@ -211,7 +211,7 @@ class Quotient(OfTwoSizes):
         return f"{_grouped(a)} // {_grouped(b)}"
 
 
-class Scale(Primitive):
+class SizeScale(Primitive):
     """floor(n * factor) in IEEE double arithmetic, as torch's interpolate computes it.
 
     >>> floor_scale(10, 1.5)
@@ -256,7 +256,7 @@ class Scale(Primitive):
         return f"floor({n.bracketed()}·{factor})"
 
 
-class Choice(Primitive):
+class SizeChoice(Primitive):
     """One dim where a condition holds, another elsewhere.
 
     >>> choose(3 >= 2, 10, 20)
@@ -314,10 +314,10 @@ def _grouped(text: str) -> str:
 
 
 SYMBOL = Symbol()
-minimum = Minimum()
+minimum = SizeMinimum()
 quotient = Quotient()
-floor_scale = Scale()
-choose = Choice()
+floor_scale = SizeScale()
+choose = SizeChoice()
 
 PRIMITIVES: tuple[Primitive, ...] = (minimum, quotient, floor_scale, choose)
 """Every primitive that computes something; their order numbers the instructions of a program."""
