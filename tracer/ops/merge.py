@@ -16,7 +16,8 @@ from tracer.ops.crop import cut, even_crop
 from tracer.ops.rearrange import in_rank, wrapped
 from tracer.ops.resize import How, resized, seen_resized
 from tracer.ops.windows import POINTWISE, Seen, Window, seen_through
-from tracer.sizing.arithmetic import Dim, Holds, broadcast_size
+from tracer.sizing.arithmetic import Dim, Holds, broadcast_size, choose
+from tracer.sizing.symbol import Size
 
 CLOSE = "make the sizes meet (output_padding: auto on the up-layer, padding), or set align: crop, pad or resize"
 WIDTHS = "a convolution with kernel_size 1 gives one input the other's channels; Concat joins different ones"
@@ -74,10 +75,20 @@ def no_scalar(x: Sequence[Shape], i: int) -> Requirement:
 
 
 def broadcast(a: Dim, b: Dim) -> Dim:
-    """The size two dims broadcast to. A number that is not 1 decides it even against a symbol."""
+    """The size two dims broadcast to. A number that is not 1 decides it even against a symbol.
+
+    So does a difference that is a number other than 0: then one of them is 1, and the other follows. A chain of such
+    sums has one size, not twice as many choices with every link.
+    """
     if isinstance(b, int):
         return a if b == 1 else b
-    return broadcast_size(a, b)
+    difference = a - b if isinstance(a, Size) and isinstance(b, Size) else None
+    if not isinstance(difference, int) or difference == 0:
+        return broadcast_size(a, b)
+
+    larger, apart = (a, difference) if difference > 0 else (b, -difference)
+    # Beside a 1 that is the larger one, the other is 0, or less than nothing.
+    return choose(larger == 1, 0, 2) if apart == 1 else apart + 1
 
 
 def padded(x: tuple[Shape, ...]) -> list[Shape]:

@@ -7,7 +7,7 @@ end) and their formulas are products and quotients of dims.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import ClassVar, Literal
 
 import msgspec
@@ -202,7 +202,7 @@ def _not_negative(field: str, sizes: tuple[Dim, ...], size: Dim) -> Requirement:
     )
 
 
-def fits(field: str, sizes: tuple[Dim, ...], total: Dim, what: str) -> Requirements:
+def fits(field: str, sizes: tuple[Dim, ...], total: Dim, what: Callable[[], str]) -> Requirements:
     """``total`` elements fill these sizes, one of which may be open. Source: ATen/InferSize.h, infer_size_impl."""
     for size in sizes:
         if not is_open(size):  # a dim expression is a number only here
@@ -213,7 +213,7 @@ def fits(field: str, sizes: tuple[Dim, ...], total: Dim, what: str) -> Requireme
             known == total,
             "T302",
             field,
-            lambda: f"{field} {written(sizes)} has {known} elements, but {what} has {total}",
+            lambda: f"{field} {written(sizes)} has {known} elements, but {what()} has {total}",
         )
         return
     yield Requirement(
@@ -227,7 +227,7 @@ def fits(field: str, sizes: tuple[Dim, ...], total: Dim, what: str) -> Requireme
         "T302",
         field,
         lambda: (
-            f"{field} {written(sizes)} needs a multiple of {known} elements, but {what} has {total}"
+            f"{field} {written(sizes)} needs a multiple of {known} elements, but {what()} has {total}"
         ),
     )
 
@@ -324,7 +324,7 @@ class Unflatten(Op, kw_only=True):
             "unflattened_size",
             self.unflattened_size,
             x0[self.dim],
-            f"dim {self.dim} of {written(x0)}",
+            lambda: f"dim {self.dim} of {written(x0)}",
         )
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
@@ -358,7 +358,7 @@ class Reshape(Op, kw_only=True):
         yield from open_sizes("shape", self.shape_)
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
-        yield from fits("shape", self.shape_, math.prod(x[0]), f"the input {written(x[0])}")
+        yield from fits("shape", self.shape_, math.prod(x[0]), lambda: f"the input {written(x[0])}")
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         return filled(self.shape_, math.prod(x[0]))

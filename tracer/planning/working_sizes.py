@@ -8,6 +8,7 @@ declared sizes (or the next that they take by themselves), and the tie is told.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from typing import Any
@@ -33,13 +34,16 @@ from tracer.sizing.primitives import SYMBOL
 from tracer.sizing.program import substitute
 from tracer.sizing.size_set import NONE, SizeSet, TooLarge, of_members
 from tracer.sizing.substitution import Substitution
-from tracer.sizing.symbol import Condition, Size, SizeLike, identity
+from tracer.sizing.symbol import Condition, Size, SizeLike, Writing, identity
 
 Ask = tuple[Condition | bool, Node, Collection[str]]
 """A condition, the node that it belongs to, and the symbols that it judges where it is decided."""
 
 TRACED = 256
 """Sizes that are traced one by one, where formulas take no symbols."""
+
+READABLE = 12
+"""Atoms of a tie that are written out."""
 
 STEPS = 100_000
 """Nodes that are traced one by one at most, where a set has to be widened."""
@@ -217,6 +221,7 @@ class SizeConditions:
         self._own: dict[str, SizeSet] = {}
         self._floors: dict[str, int] = {}
         self._fixed: dict[str, int] | None = None
+        self._names: dict[int, tuple[str, int]] | None = None
 
     def with_conditions(self, asks: Iterable[Ask]) -> SizeConditions:
         """The same question for other conditions of the same recipe."""
@@ -272,12 +277,32 @@ class SizeConditions:
             support = space.support(kept)
             if len(support) < 2 or self._always(kept):
                 continue
-            constraint = repr(kept)
+            assert isinstance(kept, Condition)
+            constraint = kept.written(self._writing())
             found.setdefault(
                 constraint,
                 Coupling(tuple(s for s in symbols if s in support), constraint, node.name),
             )
         return list(found.values())
+
+    def _writing(self) -> Writing:
+        """Ties in words that can be read: a long expression is called by a node's dim that it is, ``enc1[2]``."""
+        if self._names is None:
+            self._names = {}
+            for node, shape in zip(self.recipe.network.nodes, self.recipe.shapes):
+                for dim, n in enumerate(shape):
+                    if isinstance(n, Size):
+                        self._names.setdefault(id(n.siblings), (f"{node.name}[{dim}]", n.constant))
+        return Writing(self._named, READABLE)
+
+    def _named(self, size: Size) -> str | None:
+        """A node's dim that is a size, or differs from it by a number."""
+        assert self._names is not None
+        name, constant = self._names.get(id(size.siblings), ("", 0))
+        if not name or constant == size.constant:
+            return name or None
+        apart = size.constant - constant
+        return f"({name} {'-' if apart < 0 else '+'} {abs(apart)})"
 
     def _always(self, condition: Condition | bool) -> bool:
         """Whether it holds for every combination of sizes, by alternatives of one symbol each."""
@@ -547,6 +572,9 @@ def _plus(a: SizeLike, b: int) -> SizeLike:
     return a + b
 
 
+FACTOR_OF_K = re.compile(r"\b(\d+)\*k\b")
+
+
 def written_dim(dim: SizeLike) -> str:
     """A dim over k as in a table: ``2k + 1``."""
-    return repr(dim).replace("*k", "k") if isinstance(dim, Size) else str(dim)
+    return FACTOR_OF_K.sub(r"\1k", repr(dim)) if isinstance(dim, Size) else str(dim)

@@ -20,6 +20,7 @@ from tracer.shapes.trace import dim_pairs, dim_value, dims_value
 from tracer.shapes.traced import Ops, Traced
 from tracer.sizing.arithmetic import Dim, Holds
 from tracer.sizing.program import Program
+from tracer.sizing.size_set import TooLarge
 from tracer.sizing.symbol import Condition, Size, Space, Terms
 from tracer.source import limits
 from tracer.source.expressions import ExpressionError
@@ -146,7 +147,7 @@ class _SymbolicTrace:
 
         try:
             shape = self._shape(node, op)
-        except (TypeError, ExpressionError):  # what a formula cannot do with a symbol
+        except (TypeError, ExpressionError, TooLarge):  # what a formula cannot do with a symbol
             raise _Stopped from None
         index = self._index_of_call[key] = self._interned(shape)
         return index

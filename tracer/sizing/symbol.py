@@ -11,14 +11,35 @@ This file knows nothing of operations or networks. :mod:`tracer.sizing.program` 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterable
-from typing import Any, Union
+from collections.abc import Callable, Container, Iterable, Mapping
+from typing import Any, NamedTuple, Union
 
 from tracer.sizing.primitives import SYMBOL, Operand, Primitive, quotient
+from tracer.sizing.size_set import TooLarge
 
 SizeLike = Union[int, "Size"]
 Monomial = tuple[int, ...]
 Terms = tuple[tuple[Monomial, int], ...]
+
+WRITTEN = 100
+"""Atoms of an expression that are written out; those of a longer one stand as ``...``."""
+
+FACTORS = 64
+"""Atoms of one term: a map that is multiplied by itself again and again doubles them each time."""
+
+TERMS = 2_000
+"""Terms of one size."""
+
+TOO_LONG = "a size is too long a polynomial of the symbols"
+
+
+class Writing(NamedTuple):
+    """How sizes are written as expressions over the symbols."""
+
+    named: Callable[[Size], str | None]
+    """Another name for a size that is too long to be written out; None where it has none."""
+    most: int = WRITTEN
+    """Atoms that are written out."""
 
 
 class Atom:
@@ -32,7 +53,22 @@ class Atom:
         self.arguments = arguments
 
     def __repr__(self) -> str:
-        return self.primitive.text(*map(str, self.arguments))
+        return self.written(IN_FULL)
+
+    def written(self, how: Writing) -> str:
+        """The expression of it."""
+        return self.primitive.text(*[_written(argument, how) for argument in self.arguments])
+
+
+def _written(argument: Any, how: Writing) -> str:
+    """An argument of a primitive as it is written."""
+    if isinstance(argument, (Size, Condition)):
+        return argument.written(how)
+    return str(argument)
+
+
+IN_FULL = Writing(lambda _: None)
+"""Without other names."""
 
 
 class Space:
@@ -43,6 +79,7 @@ class Space:
         self._atom_of: dict[tuple[Any, ...], Atom] = {}
         self._siblings: dict[Terms, Siblings] = {}
         self._support: dict[int, frozenset[str]] = {}
+        self._lengths: dict[int, int] = {}
         self._written: Callable[[Size], str] | None = None
         """How its sizes are written, where not as expressions over the symbols."""
 
@@ -76,7 +113,11 @@ class Space:
         """The polynomial with these coefficients (the empty monomial is the constant)."""
         constant = coefficients.pop((), 0)
         terms = tuple(sorted((m, c) for m, c in coefficients.items() if c))
-        return self.interned(terms, constant) if terms else constant
+        if not terms:
+            return constant
+        if len(terms) > TERMS or max(map(len, coefficients)) > FACTORS:
+            raise TooLarge(TOO_LONG)
+        return self.interned(terms, constant)
 
     def support(self, of: SizeLike | Condition | bool) -> frozenset[str]:
         """The symbols that a size or condition depends on."""
@@ -104,6 +145,14 @@ class Space:
                 pending.extend(a for monomial, _ in below.terms for a in monomial)
         return sorted(missing)  # an atom is numbered after its arguments
 
+    def lengths(self, size: Size) -> Mapping[int, int]:
+        """How many atoms are written for each atom of a size; huge numbers end at :data:`HUGE`."""
+        known = self._lengths
+        for index in self.atoms_under(size, known):
+            below = sizes_in(self.atoms[index].arguments)
+            known[index] = min(1 + sum(part.length() for part in below), HUGE)
+        return known
+
     def interned(self, terms: Terms, constant: int) -> Size:
         """The size of these terms and this constant, made once."""
         siblings = self._siblings.get(terms)
@@ -113,6 +162,9 @@ class Space:
 
 
 NOTHING: frozenset[str] = frozenset()
+
+HUGE = 2**31
+"""Atoms of an expression that nobody writes out: chains of choices double with every link."""
 
 
 def sizes_in(arguments: Iterable[Any]) -> Iterable[Size]:
@@ -163,25 +215,42 @@ class Size(Operand):
         self.siblings = siblings
 
     def __repr__(self) -> str:
+        return self.written(IN_FULL)
+
+    def written(self, how: Writing) -> str:
+        """The expression of it, with other names or ``...`` for what is too long."""
         set_text = self.space.text(self)
         if set_text is not None:
             return set_text
-        text = ""
+        text, shown = "", 0
         for monomial, factor in self.terms:
-            text += _sign(factor, bool(text)) + self._term_text(monomial, factor)
+            if shown >= how.most:
+                return f"{text} + ..."
+            term, count = self._term_text(monomial, factor, how)
+            text += _sign(factor, bool(text)) + term
+            shown += count
         if self.constant:
             text += _sign(self.constant, True) + str(abs(self.constant))
         return text
 
-    def _term_text(self, monomial: Monomial, factor: int) -> str:
-        """A term without its sign."""
-        atoms = [self.space.atoms[index] for index in monomial]
-        if len(atoms) == 1 and factor == 1:
-            return repr(atoms[0])
-        texts = [repr(atom) if atom.primitive.is_tight else f"({atom!r})" for atom in atoms]
+    def _term_text(self, monomial: Monomial, factor: int, how: Writing) -> tuple[str, int]:
+        """A term without its sign, and how many atoms are written there."""
+        texts, count = [], 0
+        lengths = self.space.lengths(self)
+        is_alone = len(monomial) == 1 and factor == 1
+        for index in monomial:
+            atom = self.space.atoms[index]
+            if lengths[index] > how.most:
+                alone = self.space.interned((((index,), 1),), 0)
+                text, is_tight = how.named(alone) or "...", True
+                count += 1
+            else:
+                text, is_tight = atom.written(how), atom.primitive.is_tight
+                count += lengths[index]
+            texts.append(text if is_tight or is_alone else f"({text})")
         if abs(factor) != 1:
             texts.insert(0, str(abs(factor)))
-        return "*".join(texts)
+        return "*".join(texts), count
 
     def coefficients(self) -> Iterable[tuple[Monomial, int]]:
         """The polynomial: its terms, then the constant, of the empty monomial."""
@@ -199,17 +268,8 @@ class Size(Operand):
 
     def length(self) -> int:
         """How many atoms its expression has when it is written out."""
-        return self._length({})
-
-    def _length(self, known: dict[int, int]) -> int:
-        total = 0
-        for monomial, _ in self.terms:
-            for index in monomial:
-                if index not in known:
-                    below = sizes_in(self.space.atoms[index].arguments)
-                    known[index] = 1 + sum(size._length(known) for size in below)
-                total += known[index]
-        return total
+        lengths = self.space.lengths(self)
+        return min(sum(lengths[index] for monomial, _ in self.terms for index in monomial), HUGE)
 
     def _combine(self, other: Size, sign: int) -> SizeLike:
         if self.siblings is other.siblings and sign < 0:
@@ -245,6 +305,8 @@ class Size(Operand):
             terms = tuple([(monomial, factor * other) for monomial, factor in self.terms])
             return self.space.interned(terms, self.constant * other)
 
+        if len(self.terms) * len(other.terms) > 10 * TERMS:
+            raise TooLarge(TOO_LONG)
         total: dict[Monomial, int] = {}
         for ours, factor in self.coefficients():
             for theirs, times in other.coefficients():
@@ -464,8 +526,12 @@ class Condition(Operand):
         )
 
     def __repr__(self) -> str:
+        return self.written(IN_FULL)
+
+    def written(self, how: Writing) -> str:
+        """The comparison as an expression, with other names or ``...`` for what is too long."""
         if self.relation in ("and", "or"):
-            return "(" + f" {self.relation} ".join(map(repr, self.parts)) + ")"
+            return "(" + f" {self.relation} ".join([part.written(how) for part in self.parts]) + ")"
         size: Size = self.parts[0]
         relation = {"ge": ">=", "eq": "==", "ne": "!="}[self.relation]
         parts: list[dict[Monomial, int]] = [{}, {}]
@@ -474,7 +540,7 @@ class Condition(Operand):
         left, right = (size.space.size(part) for part in parts)
         if isinstance(left, int) and not isinstance(right, int):
             left, right, relation = right, left, relation.replace(">", "<")
-        return f"{left!r} {relation} {right!r}"
+        return f"{_written(left, how)} {relation} {_written(right, how)}"
 
     def apply(self, primitive: Primitive, arguments: tuple[Any, ...]) -> Any:
         """A primitive of conditions, sizes and numbers."""
