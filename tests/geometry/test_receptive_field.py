@@ -195,6 +195,8 @@ def test_taps_of_a_transposed_convolution(
     turn = op.taps(0)  # type: ignore[attr-defined]
     first = 20 * stride  # away from the borders
     assert counts[first : first + 3 * stride] == list(turn) * 3
+    is_even = len(set(counts[first : first + stride])) == 1
+    assert op.is_even(0) == is_even  # type: ignore[attr-defined]
 
 
 def test_what_is_not_followed_is_not_told() -> None:

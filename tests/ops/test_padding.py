@@ -95,7 +95,15 @@ def test_what_a_positive_amount_adds_does_not_make_up_for_a_crop() -> None:
 
 @pytest.mark.parametrize(
     ("padding", "even"),
-    [([1, 2, 0, 0], True), ([-1, -1, 0, 0], True), ([0, -1, 0, 0], False), ([1, 1, 2, -2], False)],
+    [
+        ([1, 2, 0, 0], True),
+        ([-1, -1, 0, 0], True),
+        ([0, -1, 0, 0], False),
+        ([1, 1, 2, -2], False),
+        ([-2, -3, 0, 0], False),
+        ([-3, -5, 0, 0], True),
+        ([2, 0, -4, 1], False),
+    ],
 )
 def test_an_uneven_crop_is_a_loss(padding: list[int], even: bool) -> None:
     op = msgspec.convert({"padding": padding}, registry["ZeroPad2d"])

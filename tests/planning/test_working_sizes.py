@@ -24,6 +24,7 @@ from tracer.planning.working_sizes import (
     with_every_dim_open,
     working_sizes,
 )
+from tracer.rules import judge
 from tracer.shapes.trace import Trace, declared_ops, trace
 from tracer.sizing.size_set import SizeSet, TooLarge
 from tracer.sizing.substitution import Substitution
@@ -414,3 +415,50 @@ def test_a_loaded_network_keeps_its_own_dims() -> None:
     net: Net = tracer.loads("input: [1, 3, 64, 64]\nlayers:\n  a: ReLU\n")
     tracer.sizes(net, all=True)
     assert net.network.nodes[0].pattern == (1, 3, 64, 64) and net.symbols == ()
+
+
+@counted(each("even", "uneven", one_in=10))
+@given(st.lists(st.integers(0, 4), min_size=4, max_size=4))
+def test_a_crop_is_a_negative_pad(seen: Counter[str], cut: list[int]) -> None:
+    """One function has one verdict: as Crop, as pads of every kind, built and read back from the module."""
+    head = "input: [N, 1, H, W]\nsizes: {N: 1, H: 20, W: 20}\nlayers:\n  r: ReLU\n  a: "
+    negative = [-n for n in cut]
+    layers = [f"{{op: Crop, crop: {cut}}}"]
+    layers += [
+        f"{{op: {kind}Pad2d, padding: {negative}}}" for kind in ("Zero", "Reflection", "Circular")
+    ]
+    nets = [tracer.loads(f"{head}{layer}\n") for layer in layers]
+    nets.append(tracer.from_module(tracer.build(nets[0]), (1, 1, 20, 20)))
+
+    codes = [[d.code for d in judge(net)] for net in nets]
+    sets = [list(tracer.sizes(net).axes.values()) for net in nets]
+    assert codes == [codes[0]] * len(nets), layers
+    # Which small maps run differs: only a crop and zeros take what is cut away whole.
+    filled = range(10, 30)
+    taken = [[[n in axis.aligned for n in filled] for axis in own] for own in sets]
+    assert taken == [taken[0]] * len(nets), layers
+
+    lost = [sum(pair) % 2 for pair in (cut[2:], cut[:2])]
+    assert [not axis.lossless for axis in sets[0]] == [False, *map(bool, lost)]
+    seen["uneven" if any(lost) else "even"] += 1
+
+
+def test_a_loss_along_one_axis_is_none_along_others() -> None:
+    """What is lost at every H says nothing of W; along a dim of a fixed size, every size loses."""
+    layers = "layers: {pad: {op: ZeroPad2d, padding: [0, 0, -6, -5]}}\n"
+    axes = tracer.sizes(
+        tracer.loads(f"input: [N, 1, H, W]\nsizes: {{N: 1, H: 20, W: 20}}\n{layers}")
+    ).axes
+    assert [axes[s].lossless.written(s) for s in "NHW"] == ["any N", "no H", "any W"]
+    assert [axes[s].aligned.written(s) for s in "NHW"] == ["any N", "no H", "any W"]
+
+    axes = tracer.sizes(
+        tracer.loads(f"input: [N, 1, 20, W]\nsizes: {{N: 1, W: 20}}\n{layers}")
+    ).axes
+    assert [axes[s].lossless.written(s) for s in "NW"] == ["no N", "no W"]
+
+    odd = "a: {op: ConvTranspose2d, out_channels: 1, kernel_size: [3, 2], stride: 2}"
+    pool = "p: {op: MaxPool2d, kernel_size: 2}"
+    text = f"input: [N, 1, H, W]\nsizes: {{N: 1, H: 20, W: 20}}\nlayers:\n  {odd}\n  {pool}\n"
+    axes = tracer.sizes(tracer.loads(text)).axes
+    assert [axes[s].lossless.written(s) for s in "NHW"] == ["any N", "no H", "W >= 1"]

@@ -446,6 +446,15 @@ class ConvTranspose(Convolving, kw_only=True):
         )
         return kernel, stride, padding, dilation
 
+    def is_even(self, axis: int) -> bool:
+        """Whether every output position gets as many taps, borders aside: torch's kernel spread over its turn.
+
+        A tap that is ``dilation * j`` further falls on the positions of one residue of the stride. All residues get
+        some where dilation and stride have no common factor, and as many where the stride divides the kernel.
+        """
+        kernel, stride, _, dilation = self._spread(axis)
+        return gcd(dilation, stride) == 1 and kernel % stride == 0
+
     def taps(self, axis: int, positions: int | None = None) -> tuple[int, ...]:
         """The number of taps of each of the first output positions, borders ignored; it repeats after ``stride``."""
         kernel, stride, padding, dilation = self._spread(axis)

@@ -52,6 +52,23 @@ def even_crop(
     )
 
 
+def even_cut(field: str, have: Dim, before: Dim, after: Dim, dim: int) -> Requirement:
+    """T502 for given amounts: what is cut off both ends together is an even number of rows.
+
+    An odd number cannot be cut evenly; an even one that is divided otherwise was meant to be, and its place is exact.
+    """
+    return Requirement(
+        (before + after) % 2 == 0,
+        "T502",
+        field,
+        lambda: (
+            f"the crop from {have} to {have - before - after} in dim {dim} is uneven: {before} before, {after} after"
+        ),
+        "cut an even number of rows, as many before as after",
+        dim=dim,
+    )
+
+
 def _is_size(want: Dim, dim: int) -> Requirement:
     """The size wanted of a dim is not negative."""
     return Requirement(
@@ -223,6 +240,10 @@ class Crop(Op, kw_only=True):
         return zero_padded(
             x[0], {dim: (-before, -after) for dim, (before, after) in enumerate(amounts, 2)}
         )
+
+    def remarks(self, *x: Shape, **sizes: Shape) -> Requirements:
+        for dim, (before, after) in enumerate(self._amounts(len(x[0]) - 2), 2):
+            yield even_cut("crop", x[0][dim], before, after, dim)
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         return cut(self._amounts(len(x[0]) - 2)[dim - 2][0]) if dim >= 2 else POINTWISE

@@ -27,6 +27,7 @@ from tracer.ops.base import (
     written,
 )
 from tracer.ops.calls import Call, Own, Tensor, Term
+from tracer.ops.crop import even_cut
 from tracer.ops.windows import POINTWISE, Window
 from tracer.sizing.arithmetic import Dim, Holds, maximum, minimum
 
@@ -82,13 +83,11 @@ class Padding(Op, kw_only=True):
     def remarks(self, *x: Shape, **sizes: Shape) -> Requirements:
         amounts = self.amounts()
         for dim, (before, after) in enumerate(amounts, len(x[0]) - len(amounts)):
-            yield Requirement(
-                (before == after) | ((before >= 0) & (after >= 0)),
-                "T502",
-                "padding",
-                f"the crop is uneven: {before} before and {after} after",
-                dim=dim,
-            )
+            even = even_cut("padding", x[0][dim], -before, -after, dim)
+            pads = (before >= 0) & (after >= 0)
+            # Rows put at one end and cut off the other move everything.
+            cuts = (before <= 0) & (after <= 0)
+            yield even._replace(holds=pads | (cuts & even.holds))
 
 
 class ConstantPadding(Padding, kw_only=True):

@@ -17,7 +17,7 @@ import msgspec
 
 from tracer.geometry.grids import meetings, unpoolings
 from tracer.network.records import Network, Node
-from tracer.ops.base import LOSSES, Op
+from tracer.ops.base import LOSSES, Op, Shape
 from tracer.shapes.recipe import Recipe, recipe_of
 from tracer.shapes.trace import Trace, trace
 from tracer.shapes.traced import Ops
@@ -354,7 +354,7 @@ def _of_filled(condition: Condition | bool) -> Condition | bool:
 
 
 def _losses(recipe: Recipe) -> Iterable[Ask]:
-    """What holds where nothing is dropped or cropped unevenly."""
+    """What holds where nothing is dropped or cropped unevenly, and the symbols along whose dim that would be."""
     shapes, nodes = recipe.shapes, recipe.network.nodes
     asked: set[Any] = set()
     for node, op in zip(nodes, recipe.ops):
@@ -371,19 +371,36 @@ def _losses(recipe: Recipe) -> Iterable[Ask]:
         given = {field: shapes[source.index] for field, source in node.operands.items()}
         for remark in op.remarks(*inputs, **given):
             if remark.code in LOSSES:
-                yield remark.holds, node, recipe.network.symbols
+                yield remark.holds, node, _deciding(recipe, inputs, remark.dim)
+
+
+def _deciding(recipe: Recipe, inputs: Sequence[Shape], dim: int | None) -> Collection[str]:
+    """The symbols of which a node's inputs are made along a dim, which is counted in the longest.
+
+    All symbols where it is of a fixed size, or where no dim is known: what fails there fails whatever the sizes.
+    """
+    if dim is None:
+        return recipe.network.symbols
+
+    found: set[str] = set()
+    rank = max(map(len, inputs))
+    for shape in inputs:
+        at = dim - rank + len(shape)
+        size = shape[at] if 0 <= at < len(shape) else None
+        if isinstance(size, Size):
+            found |= size.space.support(size)
+    return found or recipe.network.symbols
 
 
 def _alignments(recipe: Recipe) -> Iterable[Ask]:
     """What holds where the grids of every merge coincide, and every unpooling gives the pooled size back."""
-    shapes, space = recipe.shapes, recipe.program.space
+    shapes = recipe.shapes
     for meeting in meetings(recipe.traced):
-        size = shapes[meeting.node.index][meeting.dim]
-        # Along a dim of a fixed size, no symbol's sizes are aligned.
-        yield meeting.holds, meeting.node, space.support(size) or recipe.network.symbols
+        merged = [shapes[source.index] for source in meeting.node.inputs]
+        yield meeting.holds, meeting.node, _deciding(recipe, merged, meeting.dim)
     for unpooling in unpoolings(recipe.traced):
-        size = shapes[unpooling.node.index][unpooling.dim]
-        yield unpooling.holds, unpooling.node, space.support(size) or recipe.network.symbols
+        made = shapes[unpooling.node.index]
+        yield unpooling.holds, unpooling.node, _deciding(recipe, [made], unpooling.dim)
 
 
 def _traced(network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str) -> Axis:
@@ -477,8 +494,8 @@ def _confirmed(
 
 def _judges(meeting: Any, recipe: Recipe, symbol: str) -> bool:
     """Whether a merge meets along a dim of this symbol."""
-    size = recipe.shapes[meeting.node.index][meeting.dim]
-    return not isinstance(size, int) and symbol in size.space.support(size)
+    merged = [recipe.shapes[source.index] for source in meeting.node.inputs]
+    return symbol in _deciding(recipe, merged, meeting.dim)
 
 
 class Form(msgspec.Struct, frozen=True):

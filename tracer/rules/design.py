@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import gcd
 
 from msgspec.structs import replace
 
@@ -117,10 +118,14 @@ def rows_dropped(trace: Trace) -> Iterator[Diagnostic]:
 
 @design_rule("T502", "uneven crop")
 def uneven_crop(trace: Trace) -> Iterator[Diagnostic]:
-    """A centre crop that cannot cut the same on both sides.
+    """A crop that cannot cut the same on both sides.
 
     Where the difference between the two sizes is odd, one side loses a pixel more than the other, and the skip's
     features lie half a pixel beside the decoder's. Choose an input size for which the difference is even.
+
+    A `Crop` and a pad by negative amounts are one function and are judged alike, by the rows that both ends lose
+    together. An even number that is divided otherwise, such as 31 and 37, is taken as meant: T503 compares where it
+    puts the map.
 
     Bad:
         input: [1, 8, 65, 65]
@@ -191,11 +196,12 @@ def _unpooled_elsewhere(trace: Trace) -> Iterator[Diagnostic]:
 
 @design_rule("T504", "checkerboard: kernel not divisible by stride")
 def checkerboard(trace: Trace) -> Iterator[Diagnostic]:
-    """A transposed convolution whose kernel is not a multiple of its stride.
+    """A transposed convolution whose taps fall unevenly on the output: its kernel is not a multiple of its stride.
 
     Neighbouring output pixels then get different numbers of taps, which shows as a checkerboard in the output
     (Odena et al., "Deconvolution and Checkerboard Artifacts", Distill 2016). Kernel 2 or 4 with stride 2 is even;
-    so is an Upsample with a convolution behind it.
+    so is an Upsample with a convolution behind it. With a dilation that has a factor in common with the stride, some
+    positions get no tap at all, whatever the kernel.
 
     Bad:
         input: [1, 8, 32, 32]
@@ -213,25 +219,39 @@ def checkerboard(trace: Trace) -> Iterator[Diagnostic]:
         if not isinstance(op, ConvTranspose) or id(node.declaration) in seen:
             continue
 
-        kernels, strides = per_axis(op.kernel_size, op.axes), per_axis(op.stride, op.axes)
-        if any(k % s for k, s in zip(kernels, strides)):
+        uneven = [axis for axis in range(op.axes) if not op.is_even(axis)]
+        if uneven:
             seen.add(id(node.declaration))
-            kernel, stride = written(op.kernel_size), written(op.stride)
-            message = f"kernel_size {kernel} is not divisible by stride {stride}: {_taps(op)}"
-            hint = "a kernel of twice the stride covers every output pixel evenly"
-            yield warning(trace, node, "T504", message, "kernel_size", hint)
+            yield _unevenly_spread(trace, node, op, uneven)
 
 
-def _taps(op: ConvTranspose) -> str:
-    """Which output positions get how many taps, per axis; axes that are alike once."""
+def _unevenly_spread(
+    trace: Trace, node: Node, op: ConvTranspose, uneven: Sequence[int]
+) -> Diagnostic:
+    """T504 at the argument that has to change first."""
+    strides, dilations = per_axis(op.stride, op.axes), per_axis(op.dilation, op.axes)
+    stride, taps = written(op.stride), _taps(op, uneven)
+    if any(gcd(dilations[axis], strides[axis]) > 1 for axis in uneven):
+        dilation = written(op.dilation)
+        message = f"dilation {dilation} has a factor in common with stride {stride}: {taps}"
+        hint = "with dilation 1 a kernel of twice the stride covers every output pixel evenly"
+        return warning(trace, node, "T504", message, "dilation", hint)
+
+    message = f"kernel_size {written(op.kernel_size)} is not divisible by stride {stride}: {taps}"
+    hint = "a kernel of twice the stride covers every output pixel evenly"
+    return warning(trace, node, "T504", message, "kernel_size", hint)
+
+
+def _taps(op: ConvTranspose, uneven: Sequence[int]) -> str:
+    """Which output positions get how many taps, along the axes that are uneven; axes that are alike once."""
     found: dict[str, list[int]] = {}
-    for axis in range(op.axes):
-        stride = per_axis(op.stride, op.axes)[axis]
-        if per_axis(op.kernel_size, op.axes)[axis] % stride:
-            turns = ", ".join(map(str, op.taps(axis, 8))) + (", ..." if stride > 8 else "")
-            found.setdefault(turns, []).append(axis)
+    for axis in uneven:
+        more = ", ..." if per_axis(op.stride, op.axes)[axis] > 8 else ""
+        turns = ", ".join(map(str, op.taps(axis, 8))) + more
+        found.setdefault(turns, []).append(axis)
+
     parts = [f"positions 0, 1, ... take {turns} taps in turn" for turns in found]
-    if len(parts) == 1 and sum(map(len, found.values())) == op.axes:
+    if len(parts) == 1 and len(uneven) == op.axes:
         return parts[0]
     return "; ".join(
         f"{part} along axis {', '.join(map(str, axes))}"
