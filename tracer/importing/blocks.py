@@ -186,23 +186,39 @@ def _input_names(part: CalledPart) -> list[str]:
 
 def _structure(part: CalledPart) -> Any:
     """A key that two parts share where they can be one block: all but the values of their plain arguments."""
-    assert part.scope is not None
-    steps = list(part.steps())
-    places: dict[str, Any] = {}
+    places: Places = {}
     for index, value in enumerate(part.read()):
         places[value.node] = ("read", index)
-    for index, step in enumerate(steps):
+    for index, step in enumerate(part.steps()):
         places[step.name] = ("made", index)
+    return _structure_of(part, places)
 
+
+Places = dict[str, tuple[str, int]]
+"""The place of each node in a part: the number of what it reads, or of its step."""
+
+
+def _structure_of(part: CalledPart, places: Places) -> Any:
+    """The key of a part or of one inside of it, which may be a block of its own: its kind tells which."""
+    assert part.scope is not None
     found: list[Any] = [part.scope.kind]
-    for step in steps:
-        found += [type(step.op), step.label]
-        found += [scope.name for scope in step.scopes[part.depth :]]
-        for value in step.read():
-            place = places[value.node]
-            found.append((place, value.part))
-        found += _fixed(step)
+    for item in part.items:
+        if isinstance(item, CalledPart):
+            assert item.scope is not None
+            inner = _structure_of(item, places)
+            found.append((item.scope.name, inner))
+        else:
+            found.append(_structure_of_step(item, places))
     return tuple(found)
+
+
+def _structure_of_step(step: Step, places: Places) -> Any:
+    """The key of one step: its operation, and what it reads by its place."""
+    read = []
+    for value in step.read():
+        place = places[value.node]
+        read.append((place, value.part))
+    return type(step.op), step.label, tuple(read), tuple(_fixed(step))
 
 
 def _fixed(step: Step) -> Iterator[Any]:

@@ -108,8 +108,7 @@ class _Lowering:
         self.graph = builder.graph
         self.node = node
         self.op = op
-        parts = node.name.split(".")
-        self.path = ".".join(map(attribute, parts))
+        self.path = module_path(node.name)
         self.made = False
         """Whether the operation's module is there."""
 
@@ -295,3 +294,13 @@ def attribute(part: str) -> str:
     """
     is_torchs = part in ("graph", "code", "training") or hasattr(fx.GraphModule, part)
     return f"{part}_" if is_torchs or keyword.iskeyword(part) else part
+
+
+def module_path(name: str) -> str:
+    """The place in the built module of what a node has: its module, or its parameter.
+
+    >>> module_path("enc1.conv"), module_path("enc1.forward")
+    ('enc1.conv', 'enc1.forward_')
+    """
+    parts = name.split(".")
+    return ".".join(map(attribute, parts))

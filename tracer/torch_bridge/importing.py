@@ -15,7 +15,9 @@ import torch
 from tracer.importing.reading import network_of
 from tracer.importing.recording import Recording, Step, Unrepresentable
 from tracer.net import Net
+from tracer.ops.base import written
 from tracer.sizing.symbol import Space
+from tracer.torch_bridge.building import build, module_path
 from tracer.torch_bridge.forward import (
     Forward,
     OpenDims,
@@ -42,14 +44,15 @@ class Imported(NamedTuple):
         """The module's weights under the names of ``tracer.build(net)``."""
         found: dict[str, torch.Tensor] = {}
         for name, step in self.steps.items():
+            path = module_path(name)
             owner = step.owner
             if isinstance(owner, torch.Tensor):
-                found[name] = owner
+                found[path] = owner
                 continue
             weights = owner if isinstance(owner, dict) else _weights(owner)
-            found |= {
-                f"{name}.{word}": weight for word, weight in weights.items() if weight is not None
-            }
+            for word, weight in weights.items():
+                if weight is not None:
+                    found[f"{path}.{word}"] = weight
         return found
 
 
@@ -110,7 +113,31 @@ def _read(
 
     title = name or type(module).__name__
     net, steps = network_of(run, title, "<module>", UNSEEN)
-    return Imported(net, {name: step for name, step in steps.items() if step.owner is not None})
+    imported = Imported(net, {name: step for name, step in steps.items() if step.owner is not None})
+    _check_weights(imported)
+    return imported
+
+
+def _check_weights(imported: Imported) -> None:
+    """Raise :class:`Unrepresentable` where the module's weights do not fit what is built from the config."""
+    built = build(imported.net, "meta")
+    given = imported.state_dict()
+    takes = built.state_dict()
+
+    for name, weight in given.items():
+        if name not in takes:
+            raise Unrepresentable(f"the weights {name} have no place in what its config builds")
+        shape, wanted = tuple(weight.shape), tuple(takes[name].shape)
+        if shape != wanted:
+            raise Unrepresentable(
+                f"the weights {name} are {written(shape)}, and its config would build {written(wanted)}"
+            )
+
+    for name, _ in built.named_parameters():
+        if name not in given:
+            raise Unrepresentable(
+                f"its config would build weights {name}, which the module has not"
+            )
 
 
 def record(
