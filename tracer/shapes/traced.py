@@ -19,24 +19,27 @@ Ops = list[Op | None]
 class Visit:
     """One node on a walk. Where an operation has a shape, so have all that it reads."""
 
-    __slots__ = ("node", "op", "shape", "traced")
+    __slots__ = ("by_index", "node", "op", "shape")
 
-    def __init__(self, traced: Traced, node: Node, op: Op | None, shape: Shape | None) -> None:
-        self.traced = traced
+    def __init__(
+        self, node: Node, op: Op | None, shape: Shape | None, by_index: Sequence[Shape | None]
+    ) -> None:
         self.node = node
         self.op = op
         self.shape = shape
+        self.by_index = by_index
+        """The shape of every node of the network."""
 
     @property
     def inputs(self) -> list[Shape]:
         """The shapes of its inputs; one that could not be traced is empty."""
-        by_index = self.traced.by_index
+        by_index = self.by_index
         return [by_index[source.index] or () for source in self.node.inputs]
 
     @property
     def sizes(self) -> dict[str, Shape]:
         """The shapes of the nodes that give an argument, by the argument's name."""
-        by_index = self.traced.by_index
+        by_index = self.by_index
         operands = self.node.operands
         return {field: by_index[source.index] or () for field, source in operands.items()}
 
@@ -60,11 +63,16 @@ class Traced:
         self.ops = ops
         self.by_index = by_index
         """The shape of every node, in execution order; None where a node could not be traced."""
+        self._visits: list[Visit] | None = None
 
-    def walk(self) -> Iterator[Visit]:
+    def walk(self) -> Sequence[Visit]:
         """Every node in execution order, inputs and nodes without a shape included."""
-        for node, op, shape in zip(self.network.nodes, self.ops, self.by_index):
-            yield Visit(self, node, op, shape)
+        if self._visits is None:  # rules, geometry and costs walk one trace several times
+            by_index = self.by_index
+            nodes = zip(self.network.nodes, self.ops, by_index)
+            self._visits = [Visit(node, op, shape, by_index) for node, op, shape in nodes]
+
+        return self._visits
 
     def applied(self) -> Iterator[Applied]:
         """Every operation that has a shape, in execution order."""
