@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -214,7 +215,12 @@ def _family(name: str) -> str:
 
 
 def _axes(varied: Sequence[str], sizes: Sequence[str]) -> list[SweepAxis]:
-    """The axes of the sweep in the order of the command line; a name that is varied twice is a usage error."""
+    """The axes of the sweep in the order of the command line.
+
+    A name that is varied twice is a usage error, and so is one that a column has.
+    """
+    from tracer.sweep.study import ROWS
+
     found = [_axis("param", *_param_varied(item)) for item in varied]
     for item in sizes:
         # One --size may vary several symbols: H=64..512:32,W=64
@@ -225,6 +231,10 @@ def _axes(varied: Sequence[str], sizes: Sequence[str]) -> list[SweepAxis]:
     for name in named:
         if named.count(name) > 1:
             raise click.UsageError(f"{name} is varied twice")
+        if name in ROWS:
+            raise click.UsageError(
+                f"{name} cannot be varied: every row has a column of that name; rename it in the config"
+            )
     return found
 
 
@@ -333,6 +343,7 @@ def _confirm(study: Study, yes: bool) -> None:
 
 def _run(study: Study, journal: Journal, workers: int, dask: str | None, *, keeps: bool) -> None:
     """Compute what is not done yet. However that ends, what is done stays."""
+    from tracer.sweep.axes import Unvaried
     from tracer.sweep.running import Lost, locally, on_dask
 
     done = journal.done
@@ -351,6 +362,8 @@ def _run(study: Study, journal: Journal, workers: int, dask: str | None, *, keep
         for number, columns in _shown(made, study.rows, before):
             journal.add(number, columns)
             finished += len(study.task(number))
+    except Unvaried as error:
+        _fail(str(error))
     except (Lost, KeyboardInterrupt) as end:
         if keeps:
             message = f"{finished:,} of {study.rows:,} rows are kept in {shown(str(journal.path))}"

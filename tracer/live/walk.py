@@ -15,7 +15,7 @@ from tracer.network.records import Network, Node
 from tracer.ops.base import Op, Shape, with_arguments
 from tracer.planning.unknowns import unknowns_of
 from tracer.shapes.trace import dim_value, dims_value
-from tracer.shapes.traced import Ops
+from tracer.shapes.traced import Ops, requirements_of
 from tracer.sizing.program import Program
 from tracer.sizing.symbol import Condition, Size, Space
 from tracer.source.expressions import ExpressionError
@@ -156,7 +156,7 @@ def _applied(opened: OpenedNetwork, node: Node, op: Op, claims: list[Claim]) -> 
     inputs, given = opened.inputs(node), opened.operands(node)
     narrow = op.symbols_restrict(*inputs)
     legal = op.legal() if opened.params else ()
-    for requirement in chain(legal, op.requirements(*inputs, **given)):
+    for requirement in chain(legal, requirements_of(node, op, opened.ops, opened.shapes, given)):
         if isinstance(requirement.holds, Condition):
             claims.append(required(opened, node, requirement, narrow))
         elif not requirement.holds:

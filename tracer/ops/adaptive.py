@@ -99,6 +99,9 @@ class AdaptiveMaxPool(AdaptivePool, kw_only=True):
         yield has_rank(x0, self.axes + 1, self.axes + 2)
         yield from holds_values(x0, self.axes, 1)
 
+    def last_indices(self, *x: Shape) -> tuple[Dim, ...] | None:
+        return tuple(n - 1 for n in x[0][-self.axes :])
+
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         return Kept((0,), indices=prod(y)) if any(needs) else NOTHING_KEPT
 
@@ -252,6 +255,10 @@ class FractionalMaxPool(Op, kw_only=True):
         return Window(
             kernel, maximum(n - kernel, 1), maximum(self._size(n, axis) - 1, 1), first=None
         )
+
+    def last_indices(self, *x: Shape) -> tuple[Dim, ...] | None:
+        """The last window ends where the input does; where the others start is drawn."""
+        return tuple(n - 1 for n in x[0][-self.axes :])
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         return Kept((0,), indices=prod(y)) if any(needs) else NOTHING_KEPT

@@ -146,6 +146,18 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """
         return iter(())
 
+    def last_indices(self, *x: Shape) -> tuple[Dim, ...] | None:
+        """The largest position along each spatial axis that its indices name; None where it gives no indices."""
+        return None
+
+    def sees_everywhere(self) -> bool:
+        """Each of its windows has a tap in the input, so that an index is a place of it."""
+        return True
+
+    def takes_indices(self, pool: Op, pooled: Shape, *x: Shape, **sizes: Shape) -> Requirements:
+        """The conditions on the indices that ``pool`` gives of a map of the shape ``pooled``."""
+        return iter(())
+
     def inferred(self, *x: Shape) -> dict[str, Any]:
         """The arguments that torch needs and that the inputs give where they are left out."""
         return {}

@@ -30,7 +30,7 @@ from tracer.ops.base import (
     written,
 )
 from tracer.ops.windows import POINTWISE, Window, sliding
-from tracer.sizing.arithmetic import Dim, dilated, pool_size
+from tracer.sizing.arithmetic import Dim, choose, dilated, maximum, minimum, pool_size
 
 
 def holds_values(x: Shape, axes: int, first: int) -> Requirements:
@@ -203,8 +203,54 @@ class MaxPool(Pooling, kw_only=True):
         yield in_range("dilation", self.dilation, 1)
         yield from self._legal_padding(self.padding)
 
+    def last_indices(self, *x: Shape) -> tuple[Dim, ...] | None:
+        (x0,) = x
+        return tuple(self._last_index(x0[i - self.axes], i) for i in range(self.axes))
+
+    def sees_everywhere(self) -> bool:
+        # Taps may lie on both sides of a map that is smaller than the dilation.
+        windows = zip(self.dilations(), self.paddings())
+        return all(is_one(dilation) or is_zero(padding) for dilation, padding in windows)
+
+    def _last_index(self, n: Dim, i: int) -> Dim:
+        """The largest position along an axis that a window sees."""
+        kernel, stride, padding, dilation = self._window(i)
+        last = (self._size(n, i) - 1) * stride - padding
+        if is_one(dilation) or is_one(kernel):
+            reached = last + kernel - 1
+            inside = is_zero(padding) and self.ceil_mode is False
+            return reached if inside else minimum(reached, n - 1)
+
+        # Taps that lie apart may miss the last row, which another window that hangs over the border sees.
+        found = self._tap(n, i, last)
+        over = (padding + stride - 1) // stride if isinstance(stride, int) else 0
+        for back in range(1, over + 1 if isinstance(over, int) else 2):
+            start = last - back * stride
+            other = choose(start + padding >= 0, self._tap(n, i, start), found)
+            found = maximum(found, other)
+        return found
+
+    def _tap(self, n: Dim, i: int, start: Dim) -> Dim:
+        """The last position of a map that a window from ``start`` on sees; the first behind it where it sees none.
+
+        Source: ATen/native/cpu/MaxPoolKernel.cpp, where the first tap's index is the answer until a value beats it.
+        """
+        kernel, _, _, dilation = self._window(i)
+        tap = start + minimum((n - 1 - start) // dilation, kernel - 1) * dilation
+        return choose(tap >= 0, tap, tap + dilation)
+
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         return Kept((0,), indices=prod(y)) if any(needs) else NOTHING_KEPT
+
+
+def is_one(value: Dim) -> bool:
+    """True for the number 1; False for a symbol, whatever it may be."""
+    return isinstance(value, int) and value == 1
+
+
+def is_zero(value: Dim) -> bool:
+    """True for the number 0; False for a symbol, whatever it may be."""
+    return isinstance(value, int) and value == 0
 
 
 class AvgPool(Pooling, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -26,6 +27,7 @@ from tracer.ops.calls import Own, Tensor, Term
 from tracer.ops.pooling import holds_values
 from tracer.ops.windows import POINTWISE, Seen, Window, seen_by_spreading, spreading
 from tracer.sizing.arithmetic import Dim, Holds
+from tracer.sizing.symbol import Size
 
 
 class MaxUnpool(Op, kw_only=True):
@@ -88,6 +90,42 @@ class MaxUnpool(Op, kw_only=True):
                 yield self._can_make(x0, i, out)
             yield _has_output(x0, len(x0) - axes + i, out)
 
+    def takes_indices(self, pool: Op, pooled: Shape, *x: Shape, **sizes: Shape) -> Requirements:
+        last = pool.last_indices(pooled)
+        if last is None:
+            return
+        (x0,) = x
+        # The input is as large as the indices: their sizes lead from the pooled map's to the output's.
+        y = self.shape(sizes["indices"], **sizes)
+        out, rows = y[-self.axes :], pooled[-len(last) :]
+        least = 0 if "output_size" in sizes else self._least()
+        inside = pool.sees_everywhere()
+        holds = _have_places(last, rows, out, inside, least >= 2)
+        # torch looks at no index where there is nothing to put anywhere.
+        empty = [*x0[: len(x0) - self.axes], *(out if least < 1 else ())]
+        for n in empty:
+            if not (isinstance(n, Size) and any(n is row for row in rows)):
+                holds = holds | (n == 0)
+        yield Requirement(
+            holds,
+            "T301",
+            "indices",
+            lambda: (
+                f"an index may be {_flat(last, rows)}, the last that is pooled of {written(pooled)}, but the output "
+                f"{written(y)} has {math.prod(out)} places per channel"
+            ),
+            "give output_size the node that is pooled: the output is as large then",
+        )
+
+    def _least(self) -> int:
+        """The places along each axis at least, those of a single value; 0 where that is not known."""
+        least = []
+        for i in range(self.axes):
+            places = self._default(1, i)
+            is_known = isinstance(places, int) and isinstance(self._strides()[i], int)
+            least.append(places if is_known and self._strides()[i] >= 0 else 0)
+        return min(least)
+
     def _can_make(self, x: Shape, i: int, out: Dim) -> Requirement:
         """The size wanted along an axis is less than a stride away from the default."""
         dim = len(x) - self.axes + i
@@ -142,6 +180,58 @@ class MaxUnpool(Op, kw_only=True):
             max(self._strides()[axis], 1),
         )
         return seen_by_spreading(kernel, stride, self._per_axis(self.padding)[axis])
+
+
+def _flat(position: Sequence[Dim], sizes: Sequence[Dim]) -> Dim:
+    """The number of a position in a map of these sizes, counted row by row.
+
+    >>> _flat((3, 3), (4, 5))
+    18
+    """
+    number: Dim = 0
+    for place, n in zip(position, sizes):
+        number = number * n + place
+    return number
+
+
+def _have_places(
+    last: Sequence[Dim], rows: Sequence[Dim], out: Sequence[Dim], inside: bool, is_wide: bool
+) -> Holds:
+    """The index of the place ``last`` in a map of the size ``rows`` is below the places of a map of the size ``out``.
+
+    Where that is so axis by axis, it is said axis by axis: a product ties them together. ``inside``: ``last`` lies
+    in the map. ``is_wide``: ``out`` has two places or more along each axis.
+    """
+    if inside and len(rows) == len(out):
+        # A row as long as the pooled one counts alike in both.
+        while len(rows) > 1 and _apart(rows[-1], out[-1]) == 0:
+            last, rows, out = last[:-1], rows[:-1], out[:-1]
+        if len(rows) == 1:
+            return last[0] < out[0]
+        if all(_apart(n, place) == 1 for n, place in zip(out, last)):
+            return _rows_are_kept(last, rows, out, is_wide)
+    return _flat(last, rows) < math.prod(out)
+
+
+def _rows_are_kept(
+    last: Sequence[Dim], rows: Sequence[Dim], out: Sequence[Dim], is_wide: bool
+) -> Holds:
+    """As :func:`_have_places`, where ``last`` is the last place of ``out``: its rows are no longer than the pooled ones.
+
+    Behind an axis of which more than the first place is pooled, each row must be as long.
+    """
+    holds: Holds = True
+    for i in range(1, len(rows)):
+        same: Holds = rows[i] <= out[i]
+        for place in last[:i]:
+            holds = holds & (same if is_wide else same | (place <= 0))
+    return holds
+
+
+def _apart(a: Dim, b: Dim) -> int | None:
+    """a - b, where that is one number."""
+    difference = a - b
+    return difference if isinstance(difference, int) else None
 
 
 def _has_output(x: Shape, dim: int, out: Dim) -> Requirement:

@@ -22,6 +22,7 @@ from tracer.ops.base import Op, per_axis, written
 from tracer.ops.convolution import ConvTranspose
 from tracer.ops.merge import Merge
 from tracer.ops.pooling import Pooling
+from tracer.ops.unpooling import MaxUnpool
 from tracer.planning.promises import first_missing
 from tracer.planning.solution import Solution
 from tracer.planning.working_sizes import promised_sizes, with_every_dim_open
@@ -124,6 +125,9 @@ class _Finder:
         for layers in groups:
             yield from self._solved(layers, "output_padding")
         yield from self._solved_sizes(groups)
+        unpoolings = [node for node in self.network.nodes if _is_unpooling(node)]
+        failing = [node for node in unpoolings if self._is_at_fault(node)]
+        yield from self._solved_sizes([failing] if failing == unpoolings else [failing, unpoolings])
         for mode in ("crop", "pad", "resize"):
             yield from self._aligned(mode)
 
@@ -263,7 +267,7 @@ class _Finder:
         for layers in groups:
             found = []
             for node in layers:
-                skip = skip_of(node, self.readers)
+                skip = self._model_of(node)
                 name = None if skip is None else self._name_for(skip, node)
                 if name is not None:
                     found.append(Edit((*path_of_argument(node), "output_size"), name))
@@ -271,7 +275,13 @@ class _Finder:
             # The layers of a block share one text.
             found = list({edit.path: edit for edit in found}.values())
             if found:
-                yield f"output_size of {_named(found)}, taken from the skip at run time", found
+                what = "map that is pooled" if all(map(_is_unpooling, layers)) else "skip"
+                yield f"output_size of {_named(found)}, taken from the {what} at run time", found
+
+    def _model_of(self, node: Node) -> Node | None:
+        """The node whose size an up-layer should have: the map that was pooled, or the skip that it meets."""
+        pool = node.operands.get("indices")
+        return skip_of(node, self.readers) if pool is None else pool.inputs[0]
 
     def _name_for(self, wanted: Node, reader: Node) -> str | None:
         """The name of a node as another one can write it; None where no name reaches it."""
@@ -419,6 +429,11 @@ def _can_be_opened(node: Node, field: str) -> bool:
 def _is_up_layer(node: Node) -> bool:
     """A transposed convolution whose size is not given by another node."""
     return isinstance(node.op, ConvTranspose) and not node.operands
+
+
+def _is_unpooling(node: Node) -> bool:
+    """A max unpooling whose size is not given by another node."""
+    return isinstance(node.op, MaxUnpool) and "output_size" not in node.operands
 
 
 def _rounds_down(node: Node) -> bool:

@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 
 from tracer.network.records import DimPattern, Network, Node
-from tracer.ops.base import Op, Shape, may_be_negative, with_arguments
+from tracer.ops.base import Op, Requirements, Shape, may_be_negative, with_arguments
 from tracer.shapes.trace import dim_pairs, dim_value, dims_value
-from tracer.shapes.traced import Ops, Traced
+from tracer.shapes.traced import Ops, Traced, requirements_of
 from tracer.sizing.arithmetic import Dim, Holds
 from tracer.sizing.program import Program
 from tracer.sizing.size_set import TooLarge
@@ -161,9 +161,16 @@ class _SymbolicTrace:
         }
         if node.dim_fields:
             recipe.ops[node.index] = op = self._with_dims(node, op)
-        for requirement in op.requirements(*inputs, **sizes):
+        for requirement in self._requirements(node, op, sizes):
             self._require(requirement.holds, node, failed=node)
         return op.shape(*inputs, **sizes)
+
+    def _requirements(self, node: Node, op: Op, sizes: Mapping[str, Shape]) -> Requirements:
+        recipe = self.recipe
+        if not node.operands:
+            inputs = [recipe.unique[recipe.shape_of[source.index]] for source in node.inputs]
+            return op.requirements(*inputs)
+        return requirements_of(node, op, recipe.ops, recipe.shapes, sizes)
 
     def _with_dims(self, node: Node, op: Op) -> Op:
         """The operation with its dims over symbols in their place; those that are sizes must not be negative."""

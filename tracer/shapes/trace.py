@@ -23,7 +23,7 @@ from tracer.ops.base import (
     with_arguments,
     written,
 )
-from tracer.shapes.traced import Ops, Traced, Visit
+from tracer.shapes.traced import Ops, Traced, Visit, requirements_of
 from tracer.sizing.arithmetic import Dim
 from tracer.source import limits
 from tracer.source.expressions import Expression, ExpressionError, UnknownName
@@ -302,7 +302,7 @@ class _Tracer:
             if size is None:
                 return None
             given[field] = size
-        for requirement in op.requirements(*inputs, **given):
+        for requirement in requirements_of(node, op, self.ops, self.shapes, given):
             if not requirement[0]:
                 self.diagnostics.append(
                     refusal(self.network.path, node, requirement, inputs, given)

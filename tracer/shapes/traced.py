@@ -6,14 +6,30 @@ take a :class:`Traced`: they read the same records, whether shapes are of ints o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from tracer.network.records import Network, Node
-from tracer.ops.base import Op, Shape
+from tracer.ops.base import Op, Requirements, Shape
 
 Ops = list[Op | None]
 """One operation per node, in execution order, with every ``auto`` filled in; None for an input."""
+
+
+def requirements_of(
+    node: Node, op: Op, ops: Ops, shapes: Sequence[Shape | None], sizes: Mapping[str, Shape]
+) -> Requirements:
+    """The conditions on the inputs of a node, all of which have shapes, and on what its argument nodes give."""
+    inputs: Any = [shapes[source.index] for source in node.inputs]
+    yield from op.requirements(*inputs, **sizes)
+
+    source = node.operands.get("indices") if node.operands else None
+    pool = None if source is None else ops[source.index]
+    if source is None or pool is None:
+        return
+    pooled = shapes[source.inputs[0].index]
+    assert pooled is not None
+    yield from op.takes_indices(pool, pooled, *inputs, **sizes)
 
 
 class Visit:

@@ -11,9 +11,15 @@ import msgspec
 
 from tracer.network.values import value_of
 from tracer.ops.base import written
+from tracer.source.limits import INTEGER
 from tracer.source.tree import Fault, compose
 
 _RANGE = re.compile(r"\s*(-?\d{1,15})\s*\.\.\s*(-?\d{1,15})?\s*(?::\s*(\d{1,15}))?\s*\Z")
+_LIKE_A_RANGE = re.compile(
+    r"\s*(-?\d{1,15})\s*(?:-|:|to|\.\.\.|\.\.=|…|–|—|,\s*\.\.\.?\s*,)\s*(-?\d{1,15})\s*\Z"
+)
+"""What people write for a range; as a text it would need quotes."""
+
 MOST = 10**12
 """Values of one axis."""
 
@@ -57,6 +63,7 @@ def axis(kind: Kind, names: Sequence[str], text: str) -> SweepAxis:
     >>> list(axis("size", ["H"], "64..128:32"))
     [64, 96, 128]
     """
+    _refuse_like_a_range(kind, names, text)
     match = _RANGE.match(text)
     found = _range(kind, names, match) if match else _listed(kind, names, text)
     name = "=".join(names)
@@ -65,6 +72,18 @@ def axis(kind: Kind, names: Sequence[str], text: str) -> SweepAxis:
     if kind == "size":
         _refuse_no_size(name, found)
     return found
+
+
+def _refuse_like_a_range(kind: Kind, names: Sequence[str], text: str) -> None:
+    match = _LIKE_A_RANGE.match(text)
+    if match is not None:
+        option = "--vary" if kind == "param" else "--size"
+        first, last = match[1], match[2]
+        middle = (int(first) + int(last)) // 2
+        raise Unvaried(
+            f"{option} {'='.join(names)}={text.strip()}: write {first}..{last} for all from {first} to {last},"
+            f" or a list such as {first},{middle},{last}"
+        )
 
 
 def _range(kind: Kind, names: Sequence[str], match: re.Match[str]) -> SweepAxis:
@@ -88,6 +107,13 @@ def _listed(kind: Kind, names: Sequence[str], text: str) -> SweepAxis:
         raise Unvaried(f"{name}={text}: {fault.message}") from None
     if not values:
         raise Unvaried(f"{name} has no values")
+    beyond = next(
+        (value for value in values if value.__class__ is int and abs(value) > INTEGER), None
+    )
+    if beyond is not None:
+        raise Unvaried(
+            f"{name} is {written(beyond)}: out of range, a table has numbers below 2**63"
+        )
     if len({written(value) for value in values}) < len(values):
         raise Unvaried(f"{name} has a value twice: {text}")
     return SweepAxis(kind, tuple(names), tuple(values))

@@ -12,7 +12,8 @@ from tracer.geometry.grids import spatial_symbols
 from tracer.memo import Memo
 from tracer.net import Net
 from tracer.network.open_params import NotOpen, by_symbol
-from tracer.sweep.axes import count
+from tracer.source.limits import INTEGER
+from tracer.sweep.axes import Unvaried, count
 from tracer.sweep.exact import Row, exact_row, receptive_field
 from tracer.sweep.study import ROWS, Study, Task, shown
 from tracer.sweep.vectorised import Columns, Vectorised, VectorisedRows, vectorised, with_field
@@ -28,7 +29,10 @@ _fields: Memo[tuple[int | None]] = Memo(65_536)
 
 
 def evaluate(study: Study, number: int) -> Columns:
-    """The columns of a task: the varied names, then :data:`ROWS`."""
+    """The columns of a task: the varied names, then :data:`ROWS`.
+
+    Raises :class:`Unvaried` where a number is too large for a table.
+    """
     task = study.task(number)
     inner = _inner(study, task)
     fixed = {name: _constant(shown(n), len(task)) for name, n in study.fixed(task).items()}
@@ -152,6 +156,9 @@ class _Rows:
 
     # One by one
 
+    def _params(self, i: int) -> dict[str, int]:
+        return {name: int(self.inner[name][i]) for name in self.params}
+
     def _sizes(self, i: int) -> dict[str, int]:
         return {symbol: int(self.inner[symbol][i]) for symbol in self.symbols}
 
@@ -161,9 +168,10 @@ class _Rows:
 
     def _net(self, i: int) -> Net | str:
         """The network of a row, or the code of what is wrong with it."""
-        key = tuple(int(self.inner[name][i]) for name in self.params)
+        params = self._params(i)
+        key = tuple(params.values())
         if key not in self.nets:
-            self.nets[key] = self._loaded(dict(zip(self.params, key)), self._sizes(i))
+            self.nets[key] = self._loaded(params, self._sizes(i))
         return self.nets[key]
 
     def _loaded(self, params: dict[str, int], sizes: dict[str, int]) -> Net | str:
@@ -178,7 +186,16 @@ class _Rows:
         net = self._net(i)
         if isinstance(net, str):
             return {"valid": False, "error": net}
-        return exact_row(net, self._all_sizes(net, i), self.study.dtype)
+        sizes = self._all_sizes(net, i)
+        row = exact_row(net, sizes, self.study.dtype)
+        for name, value in row.items():
+            if isinstance(value, int) and value > INTEGER:
+                chosen = {**self.study.fixed(self.task), **self._params(i), **sizes}
+                place = ", ".join(f"{word}={shown(n)}" for word, n in chosen.items())
+                raise Unvaried(
+                    f"{name} is out of range for {place}: {value}, a table has numbers below 2**63"
+                )
+        return row
 
     @staticmethod
     def _get(columns: Columns, i: int, name: str) -> Any:

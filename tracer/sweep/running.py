@@ -12,6 +12,7 @@ from multiprocessing import parent_process
 from threading import Thread
 from typing import Any
 
+from tracer.sweep.axes import Unvaried
 from tracer.sweep.evaluate import evaluate
 from tracer.sweep.journal import Columns
 from tracer.sweep.study import Study
@@ -42,7 +43,7 @@ class Lost(Exception):
 
 
 def rows(study: Study, number: int) -> Columns:
-    """The rows of a task, as lists."""
+    """The rows of a task, as lists. Raises :class:`Unvaried`."""
     return packed(evaluate(study, number))
 
 
@@ -81,7 +82,10 @@ def _end_with(parent: Any) -> None:
 
 
 def on_dask(study: Study, tasks: Iterable[int], address: str) -> Iterator[Done]:
-    """The tasks' rows as they are done, by the workers of a running scheduler. Raises :class:`Lost`."""
+    """The tasks' rows as they are done, by the workers of a running scheduler.
+
+    Raises :class:`Lost`, and what a task raises of its rows: :class:`Unvaried`.
+    """
     import logging
 
     import distributed
@@ -110,6 +114,8 @@ def on_dask(study: Study, tasks: Iterable[int], address: str) -> Iterator[Done]:
             yield number, future.result()
             running.update(submitted())
             future.release()
+    except Unvaried:
+        raise
     except Exception as error:
         raise Lost(f"the scheduler at {address} is lost: {_said(error)}") from None
     finally:
