@@ -216,9 +216,10 @@ def _have_places(
 def _rows_are_kept(
     last: Sequence[Dim], rows: Sequence[Dim], out: Sequence[Dim], is_wide: bool
 ) -> Holds:
-    """As :func:`_have_places`, where ``last`` is the last place of ``out``: its rows are no longer than the pooled ones.
+    """As :func:`_have_places`, where ``last`` is the last place of ``out``.
 
-    Behind an axis of which more than the first place is pooled, each row must be as long.
+    The rows of ``out`` are no longer than those that were pooled. Behind an axis with more places than the first,
+    each row must be as long.
     """
     holds: Holds = True
     for i in range(1, len(rows)):
