@@ -206,7 +206,7 @@ class Failing(nn.Module):
         return self.missing(x)
 
 
-UNSEEN = r"at N=1 H=\d+ W=\d+ it gives .*, and its config would give .*: some number follows the input's size unseen"
+UNSEEN = r"at N=\d+ H=\d+ W=\d+ it gives .*, and its config would give .*: some number follows the input's size unseen"
 
 
 @pytest.mark.parametrize(

@@ -233,12 +233,16 @@ class _Paths:
 
     def _refuse(self, sizes: SizeOf, flipped: Conditions, refused: Unrepresentable) -> None:
         """Note that the program refuses these sizes. Raises where it is not known which others it refuses with them."""
+        parts = [f"{name} = {n}" for name, n in sizes.items()]
+        names = " and ".join(parts)
         if len(sizes) > 1:
-            parts = [f"{name} = {n}" for name, n in sizes.items()]
-            names = " and ".join(parts)
             raise Unrepresentable(
                 f"{refused}; that is for {names}, which decide together"
             ) from None
+
+        # The program may run there; it is the importer that has no words for what it does.
+        if not refused.by_operation and not refused.by_program:
+            raise Unrepresentable(f"{refused}; that is for {names}") from None
 
         held = [guard.holds for guard in refused.guards if guard.holds is not None]
         if len(held) < len(refused.guards):

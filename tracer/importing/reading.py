@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 
 from tracer.diagnostics import TracerError, legible
+from tracer.importing.comparison import Answer, Program, compare
 from tracer.importing.paths import Refusal, Run, one_of, required
-from tracer.importing.recording import Step, Unrepresentable
+from tracer.importing.recording import Recording, Step, Unrepresentable
 from tracer.importing.text import config
 from tracer.loading import load_text
 from tracer.net import Net
-from tracer.ops.base import Shape, written
+from tracer.ops.base import Shape
 from tracer.sizing.size_set import SizeSet, TooLarge
 
-CHECKED = 8
-"""Other sizes for which the config is compared with the program."""
 
-
-def network_of(run: Run, title: str, path: str, unseen: str = "") -> tuple[Net, dict[str, Step]]:
+def network_of(
+    run: Run, title: str, path: str, unseen: str = "", program: Program | None = None
+) -> tuple[Net, dict[str, Step]]:
     """The network of a program, and its steps by their nodes' names; ``path`` is its file's in diagnostics.
 
-    ``unseen`` ends the message about a size that escapes from the recording, with the ways in which it may.
+    It is compared with the ``program`` itself, or with more recordings where that cannot be run. ``unseen`` ends the
+    message about a size that escapes from the recording, with the ways in which it may.
 
     Raises :class:`Unrepresentable` where no config says what the program does, for every size.
     """
@@ -38,7 +38,7 @@ def network_of(run: Run, title: str, path: str, unseen: str = "") -> tuple[Net, 
         text, names = config(recording, title)
         net = load_text(text, path, {})
         _check_refusals(net, refused)
-        _check_shapes(net, run, recording.symbols, unseen)
+        compare(net, recording, program or Recorded(run, recording), unseen)
     except TracerError as error:
         raise Unrepresentable(
             f"what comes out is no config: {legible(error.diagnostics[0].message)}"
@@ -67,52 +67,25 @@ def _check_refusals(net: Net, refused: Sequence[Refusal]) -> None:
             raise Unrepresentable(f"{refusal.message}; for {at} no config can say that")
 
 
-def _check_shapes(net: Net, run: Run, symbols: Mapping[str, int], unseen: str) -> None:
-    """Raise :class:`Unrepresentable` where the network has other shapes than the program, at some other sizes."""
-    for sizes in _other_sizes(symbols):
-        expected = _program_shapes(run, sizes)
-        found = _network_shapes(net, sizes)
-        if found != expected:
-            parts = [f"{symbol}={n}" for symbol, n in sizes.items()]
-            at = " ".join(parts)
-            raise Unrepresentable(
-                f"at {at} it gives {_written(expected)}, and its config would give {_written(found)}: "
-                f"some number follows the input's size unseen{unseen}"
-            )
+class Recorded:
+    """A program as its recordings know it, for one that cannot be run itself."""
 
+    def __init__(self, run: Run, recording: Recording) -> None:
+        self.run = run
+        self.recording = recording
 
-def _other_sizes(symbols: Mapping[str, int]) -> Iterator[dict[str, int]]:
-    """A few sizes around those of the recording, drawn but always the same."""
-    draw = random.Random(0)
-    for _ in range(CHECKED if symbols else 0):
-        sizes = {}
-        for symbol, n in symbols.items():
-            changes = draw.random() < 0.7
-            if changes:
-                n = max(1, n + draw.randint(-n // 2, n // 2))
-            sizes[symbol] = n
-        yield sizes
+    def answer(self, shapes: Sequence[Shape]) -> Answer | None:
+        """The shapes of its outputs for inputs of these shapes."""
+        sizes: dict[str, int] = {}
+        for value, shape in zip(self.recording.inputs.values(), shapes):
+            named = zip(map(str, value.sizes), shape)
+            sizes |= {name: n for name, n in named if name in self.recording.symbols}
+        try:
+            found = self.run(sizes)
+        except Unrepresentable as refused:
+            return Answer(None, str(refused))
+        return Answer({name: value.shape for name, value in found.outputs.items()})
 
-
-def _program_shapes(run: Run, sizes: Mapping[str, int]) -> list[Shape] | None:
-    """The shapes of the program's outputs; None where it refuses the sizes."""
-    try:
-        recording = run(sizes)
-    except Unrepresentable:
-        return None
-    outputs = recording.outputs.values()
-    return [value.shape for value in outputs]
-
-
-def _network_shapes(net: Net, sizes: Mapping[str, int]) -> list[Shape | None] | None:
-    """The shapes of the network's outputs; None where it refuses the sizes."""
-    trace = net.trace(**sizes)
-    if trace.diagnostics:
-        return None
-    return list(trace.outputs.values())
-
-
-def _written(shapes: Sequence[Shape | None] | None) -> str:
-    if shapes is None:
-        return "an error"
-    return ", ".join(map(written, shapes))
+    def sure_answer(self, shapes: Sequence[Shape], *, at_any_cost: bool = False) -> Answer | None:
+        """The same."""
+        return self.answer(shapes)

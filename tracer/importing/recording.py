@@ -50,8 +50,9 @@ def spatial_symbols(rank: int) -> dict[int, str]:
 class Unrepresentable(Exception):
     """Something in a network has no place in a config; the message names it and its place in the program.
 
-    ``guards`` are the comparisons that the program made before, and ``by_operation`` is set where an operation
-    refuses its input, as the config's will.
+    ``guards`` are the comparisons that the program made before. ``by_operation`` is set where an operation refuses
+    its input, as the config's will, and ``by_program`` where the program raises an error itself. Where neither is, it
+    is the importer that cannot say what the program does.
     """
 
     def __init__(
@@ -60,14 +61,18 @@ class Unrepresentable(Exception):
         guards: Sequence[Guard] = (),
         *,
         by_operation: bool = False,
+        by_program: bool = False,
     ) -> None:
         super().__init__(message)
         self.guards = guards
         self.by_operation = by_operation
+        self.by_program = by_program
 
     def after(self, guards: Sequence[Guard]) -> Unrepresentable:
         """The same refusal, with the comparisons that the program made before it."""
-        return Unrepresentable(str(self), guards, by_operation=self.by_operation)
+        return Unrepresentable(
+            str(self), guards, by_operation=self.by_operation, by_program=self.by_program
+        )
 
 
 Sizes = tuple[SizeLike, ...]
@@ -312,7 +317,7 @@ class Recording:
         try:
             return msgspec.convert(numbers_of(given), cls)
         except msgspec.ValidationError as error:
-            raise self.refused(f"{op_name}: {error}") from None
+            raise self.refused(f"{op_name}: {error}", by_operation=True) from None
 
     def _shape(self, op: Op, sources: Values, given: Arguments) -> tuple[int, ...]:
         """The output's shape for this recording's sizes, where the operation takes its inputs."""

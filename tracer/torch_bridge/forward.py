@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from tracer.importing.recording import AXES, Recording, StepScope, Unrepresentab
 from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize
 from tracer.sizing.symbol import Space
 from tracer.torch_bridge import dispatch, handlers
+from tracer.torch_bridge.copies import Restored, copy_of, shared
 from tracer.torch_bridge.handlers.sizes import VALUES
 from tracer.torch_bridge.modules import ModuleOperation, arguments_of, operation_of
 from tracer.torch_bridge.places import place
@@ -57,14 +59,17 @@ class Forward(TorchFunctionMode):
         self, module: torch.nn.Module, open_dims: OpenDims, space: Space, sizes: Mapping[str, int]
     ) -> None:
         super().__init__()
-        self.module = module
+        self.copied = copy_of(module, shared)
+        self.module = self.copied.module.eval()
         self.open_dims = open_dims
         self.recording = Recording(place, space, sizes)
         self.calls = itertools.count()
         self.names: dict[int, str] = {}
-        for name, part in module.named_modules():
-            self.names[id(part)] = name
-        self.tensors = Tensors(module, self.recording)
+        # A function that the module keeps may call the parts that it knows, not their copies.
+        for known in (module, self.module):
+            for name, part in known.named_modules():
+                self.names[id(part)] = name
+        self.tensors = Tensors(self.module, self.recording)
 
     def run(self, shapes: Sequence[Sequence[int]]) -> Recording:
         """The steps for inputs of these shapes. Raises :class:`Unrepresentable`, or what the module raises."""
@@ -74,14 +79,18 @@ class Forward(TorchFunctionMode):
             tensors.append(self._input(name, shape))
 
         no_grad: Any = torch.no_grad
-        with _calls_of(self), no_grad(), self:
+        with _calls_of(self), no_grad(), Restored(self.copied.tensors), self:
             result = self.module(*tensors)
-        outputs = self._outputs(result, "")
+        outputs = self._outputs(result)
         if not outputs:
             raise Unrepresentable(
                 f"{type(self.module).__name__} returns no tensor that depends on its input"
             )
         self.recording.outputs = outputs
+
+        for place_of_step, step in enumerate(self.recording.steps):
+            owner = self.copied.original(step.owner)
+            self.recording.steps[place_of_step] = replace(step, owner=owner)
         return self.recording
 
     def _input(self, name: str, shape: Sequence[int]) -> torch.Tensor:
@@ -89,17 +98,12 @@ class Forward(TorchFunctionMode):
         value = self.recording.input(name, shape, symbols)
         return self.tensors.tensor(value)
 
-    def _outputs(self, result: Any, name: str) -> dict[str, Value]:
+    def _outputs(self, result: Any) -> dict[str, Value]:
         """The values in what the module returns, under the names of the parts that they are in."""
-        if isinstance(result, torch.Tensor):
-            if result not in self.tensors.values:
-                return {}
-            return {name or "output": self.tensors.operand(result)}
-
-        found: dict[str, Value] = {}
-        for key, part in _parts_of(result):
-            part_name = f"{name}_{key}" if name else key
-            found |= self._outputs(part, part_name)
+        found = {}
+        for name, tensor in tensors_by_name(result).items():
+            if tensor in self.tensors.values:
+                found[name] = self.tensors.operand(tensor)
         return found
 
     # --- calls -------------------------------------------------------------------------------------------------------
@@ -186,6 +190,22 @@ class Forward(TorchFunctionMode):
         if name == "zeros" and not list(_tensors((args, kwargs))):
             self.tensors.zeros[result] = _sizes_given(args)
         return result
+
+
+def tensors_by_name(result: Any, name: str = "") -> dict[str, torch.Tensor]:
+    """The tensors in what a module returns, by the names of the parts that they are in; one alone is the output.
+
+    >>> list(tensors_by_name({"aux": [torch.ones(1), torch.ones(1)]}))
+    ['aux_0', 'aux_1']
+    """
+    if isinstance(result, torch.Tensor):
+        return {name or "output": result}
+
+    found: dict[str, torch.Tensor] = {}
+    for key, part in _parts_of(result):
+        part_name = f"{name}_{key}" if name else key
+        found |= tensors_by_name(part, part_name)
+    return found
 
 
 def _parts_of(result: Any) -> Iterator[tuple[str, Any]]:

@@ -26,6 +26,7 @@ from tracer.torch_bridge.forward import (
     spatial_dims,
 )
 from tracer.torch_bridge.places import raised
+from tracer.torch_bridge.real_runs import RealModule
 
 UNSEEN = ", through int(), range() or a cache"
 """The ways in which Python takes a size out of sight."""
@@ -85,22 +86,16 @@ def from_module(
 def read_module(
     module: torch.nn.Module, *shapes: Sequence[int], name: str | None = None, fixed: bool = False
 ) -> Imported:
-    """The same, with where the module's weights are. The module is left in the mode that it is in."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
+    """The same, with where the module's weights are. The module is left as it is: copies of it run."""
+    if fixed:
+        return _read(module, shapes, name, no_dims)
     try:
-        if fixed:
-            return _read(module, shapes, name, no_dims)
+        return _read(module, shapes, name, batch_and_spatial_dims)
+    except Unrepresentable as refused:
         try:
-            return _read(module, shapes, name, batch_and_spatial_dims)
-        except Unrepresentable as refused:
-            try:
-                return _read(module, shapes, name, spatial_dims)  # a batch of one may be squeezed
-            except Unrepresentable:
-                raise refused from None
-    finally:
-        for part, training in modes:
-            part.training = training
+            return _read(module, shapes, name, spatial_dims)  # a batch of one may be squeezed
+        except Unrepresentable:
+            raise refused from None
 
 
 def _read(
@@ -112,7 +107,7 @@ def _read(
         return record(module, shapes, open_dims, sizes, space)
 
     title = name or type(module).__name__
-    net, steps = network_of(run, title, "<module>", UNSEEN)
+    net, steps = network_of(run, title, "<module>", UNSEEN, RealModule(module))
     imported = Imported(net, {name: step for name, step in steps.items() if step.owner is not None})
     _check_weights(imported)
     return imported
@@ -158,4 +153,5 @@ def record(
         raise refused.after(forward.recording.guards.made) from refused
     except Exception as error:
         message = raised(type(module).__name__, error)
-        raise Unrepresentable(message, forward.recording.guards.made) from error
+        guards = forward.recording.guards.made
+        raise Unrepresentable(message, guards, by_program=True) from error

@@ -1,0 +1,97 @@
+"""Runs of a module itself, for the shapes that it gives: without data where it runs so, on small inputs otherwise."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+
+import torch
+
+from tracer.importing.comparison import Answer
+from tracer.importing.recording import Unrepresentable
+from tracer.ops.base import Shape
+from tracer.torch_bridge.copies import Restored, copy_of, shared, without_data
+from tracer.torch_bridge.forward import tensors_by_name
+from tracer.torch_bridge.places import raised
+
+SMALL = 2**18
+"""Elements of inputs up to which a module is run with data, 3 x 295 x 295."""
+
+LARGEST = 2**20
+"""Elements up to which it is where nothing else can be compared."""
+
+SECONDS = 20
+"""After so long no more is run with data."""
+
+META = torch.device("meta")
+
+
+class RealModule:
+    """A module as a program that answers with shapes. Each run is a fresh copy's, in eval mode."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self.module = module
+        tensors = [*module.parameters(), *module.buffers()]
+        self.device = tensors[0].device if tensors else torch.device("cpu")
+        floating = [t.dtype for t in tensors if t.is_floating_point()]
+        self.dtype = floating[0] if floating else torch.float32
+        self.needs_data = False
+        """Set where a run without data raised, and one with data did not."""
+        self.has_run_without = False
+        self.seconds = 0.0
+        """How long runs with data took so far."""
+
+    def answer(self, shapes: Sequence[Shape]) -> Answer | None:
+        """What the module gives; None where only a large run with data could tell."""
+        if self.needs_data:
+            return self.sure_answer(shapes)
+        found = self._without_data(shapes)
+        if found.shapes is not None:
+            self.has_run_without = True
+            return found
+
+        # The meta device lacks some functions, and no tensor there has values.
+        sure = self.sure_answer(shapes)
+        if sure is not None and sure.shapes is not None:
+            self.needs_data = True
+        if sure is None and self.has_run_without:
+            return found
+        return sure
+
+    def sure_answer(self, shapes: Sequence[Shape], *, at_any_cost: bool = False) -> Answer | None:
+        """What it gives with data: the meta device takes some sizes that others refuse."""
+        elements = sum(map(math.prod, shapes))
+        most = LARGEST if at_any_cost else SMALL
+        if elements > most or (self.seconds > SECONDS and not at_any_cost):
+            return None
+
+        begun = time.monotonic()
+        try:
+            return self._with_data(shapes)
+        finally:
+            self.seconds += time.monotonic() - begun
+
+    def _without_data(self, shapes: Sequence[Shape]) -> Answer:
+        copied = copy_of(self.module, without_data).module
+        with META:
+            return self._run(copied, shapes, META)
+
+    def _with_data(self, shapes: Sequence[Shape]) -> Answer:
+        copied = copy_of(self.module, shared)
+        with Restored(copied.tensors):
+            return self._run(copied.module, shapes, self.device)
+
+    def _run(
+        self, module: torch.nn.Module, shapes: Sequence[Shape], device: torch.device
+    ) -> Answer:
+        inputs = [torch.zeros(shape, dtype=self.dtype, device=device) for shape in shapes]
+        try:
+            with torch.no_grad():
+                result = module.eval()(*inputs)
+            tensors = tensors_by_name(result)
+        except Unrepresentable as refused:
+            return Answer(None, str(refused))
+        except Exception as error:
+            return Answer(None, raised(type(module).__name__, error))
+        return Answer({name: tuple(tensor.shape) for name, tensor in tensors.items()})
