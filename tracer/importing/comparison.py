@@ -34,7 +34,7 @@ class Answer(NamedTuple):
     """What it raises."""
 
 
-class Program(Protocol):
+class ProgramRun(Protocol):
     """The program that a config is compared with."""
 
     def answer(self, shapes: Sequence[Shape]) -> Answer | None:
@@ -44,7 +44,7 @@ class Program(Protocol):
         """The same where it matters whether it raises."""
 
 
-def compare(net: Net, recording: Recording, program: Program, unseen: str) -> int:
+def compare(net: Net, recording: Recording, program: ProgramRun, unseen: str) -> int:
     """The number of sizes at which both run, and have been found to give the same shapes.
 
     Raises :class:`Unrepresentable` where they differ, and where nothing could be compared. ``unseen`` ends the message
@@ -56,7 +56,7 @@ def compare(net: Net, recording: Recording, program: Program, unseen: str) -> in
 
 
 class _Comparison:
-    def __init__(self, net: Net, recording: Recording, program: Program, unseen: str) -> None:
+    def __init__(self, net: Net, recording: Recording, program: ProgramRun, unseen: str) -> None:
         self.net = net
         self.recording = recording
         self.program = program

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tracer.diagnostics import TracerError, legible
-from tracer.importing.comparison import Answer, Program, compare
+from tracer.importing.comparison import Answer, ProgramRun, compare
 from tracer.importing.paths import Refusal, Run, one_of, required
 from tracer.importing.recording import Recording, Step, Unrepresentable
 from tracer.importing.text import config
@@ -16,7 +16,7 @@ from tracer.sizing.size_set import SizeSet, TooLarge
 
 
 def network_of(
-    run: Run, title: str, path: str, unseen: str = "", program: Program | None = None
+    run: Run, title: str, path: str, unseen: str = "", program: ProgramRun | None = None
 ) -> tuple[Net, dict[str, Step]]:
     """The network of a program, and its steps by their nodes' names; ``path`` is its file's in diagnostics.
 
