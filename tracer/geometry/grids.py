@@ -98,7 +98,7 @@ def _through(place: Place, window: Window) -> Place | None:
         offset, part = (
             reduced(offset + n, d) if d is part else reduced(offset * d + n * part, d * part)
         )
-        if offset.__class__ is Size and len(offset.terms) > TERMS:
+        if isinstance(offset, Size) and len(offset.terms) > TERMS:
             raise TooLarge("where the positions lie is too long an expression over the sizes")
     if step is not None:
         down, up = step

@@ -110,7 +110,7 @@ def _literals(declaration: Declaration) -> Literals:
 
 def _typed(value: Any) -> Any:
     """A value with its types, so that 1, 1.0 and true are three keys."""
-    if value.__class__ is tuple:
+    if isinstance(value, tuple):
         return tuple([_typed(item) for item in value])
     return (value.__class__, value)
 

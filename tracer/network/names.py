@@ -67,7 +67,7 @@ class Names:
         if self._edges > limits.EDGES:
             message = f"the network has more than {limits.EDGES} edges"
             self.faults.stop(Fault("T006", message, node.declaration.key), node.uses)
-        if len(targets) == 1 and targets[0].__class__ is Node and not operands:
+        if len(targets) == 1 and isinstance(targets[0], Node) and not operands:
             node.inputs = targets  # type: ignore[assignment]
         else:
             self._waiting.append(Waiting(node, targets, operands, prefix))

@@ -210,35 +210,43 @@ class _Tracer:
         self.accepted: list[Accepted | None] = []
 
     def run(self) -> list[Shape | None]:
-        shapes, ops = self.shapes, self.ops
+        shapes = self.shapes
         missing = self._missing_sizes()
-        for index, node in enumerate(self.network.nodes):
+        for node, op in zip(self.network.nodes, tuple(self.ops)):
             accepted: Accepted | None = None
             if node.op_name == Node.INPUT:
                 y = None if missing else tuple(dim_value(d, self.sizes) for d in node.pattern)
             else:
-                op = ops[index]
-                inputs = [shapes[source.index] for source in node.inputs]
-                if op is not None and None not in inputs:
-                    if node.dim_fields:
-                        op = self._with_dims(node, op)
-                    if not node.operands:
-                        accepted = _accepted.get((id(op), *inputs))
-                    if accepted is None and op is not None:
-                        accepted = self._apply(node, op, inputs)  # type: ignore[arg-type]
+                accepted = self._accepted_of(node, op)
                 y = None if accepted is None else accepted.shape
             shapes.append(y)
             self.accepted.append(accepted)
+
             if self.doubted and any(source.name in self.doubted for source in node.inputs):
                 self.doubted.add(node.name)  # what is unexpected here follows from there
             elif y is not None and node.expect is not None:
                 self._expect(node, node.expect, y, None)
+
         for name, expected in self.network.output_expect.items():
             node = self.network.outputs[name]
             y = shapes[node.index]
             if y is not None and node.name not in self.doubted:
                 self._expect(node, expected, y, name)
         return shapes
+
+    def _accepted_of(self, node: Node, op: Op | None) -> Accepted | None:
+        """What is known of a node's operation on its inputs; None where it takes them not, or one has no shape."""
+        shapes = self.shapes
+        inputs = [shapes[source.index] for source in node.inputs]
+        if op is None or None in inputs:
+            return None
+
+        if node.dim_fields:
+            op = self._with_dims(node, op)
+        accepted = None if node.operands else _accepted.get((id(op), *inputs))
+        if accepted is None and op is not None:
+            accepted = self._apply(node, op, inputs)  # type: ignore[arg-type]
+        return accepted
 
     def _missing_sizes(self) -> bool:
         missing = [symbol for symbol in self.network.symbols if symbol not in self.sizes]

@@ -45,7 +45,7 @@ class Editor:
         """Record one edit; paths are looked up in the text as it was."""
         parent, step = self._parent(path), path[-1]
         if parent is not None and (
-            parent.kind == "list" or step.__class__ is int or step in parent.own()
+            parent.kind == "list" or isinstance(step, int) or step in parent.own()
         ):
             self._replace(self._child(parent, path, len(path) - 1), value)
             return
@@ -83,10 +83,10 @@ class Editor:
         if (
             len(path) == 2
             and here.kind == "mapping"
-            and top.__class__ is str
+            and isinstance(top, str)
             and top not in self.places.entries(here)
         ):
-            if path[1].__class__ is int:
+            if isinstance(path[1], int):
                 raise EditError(f"there is no {dotted(path)}")
             return None
         for depth in range(len(path) - 1):
@@ -108,7 +108,7 @@ class Editor:
                 raise EditError(
                     f"{dotted(path[: depth + 1])} comes in by a merge key: it is written elsewhere"
                 )
-        elif here.kind == "list" and step.__class__ is int and 0 <= int(step) < len(here.items):
+        elif here.kind == "list" and isinstance(step, int) and 0 <= int(step) < len(here.items):
             return here.items[int(step)]
         raise EditError(f"there is no {dotted(path[: depth + 1])}")
 

@@ -156,7 +156,7 @@ def compose(text: str) -> Node:
         isinstance(root, ScalarNode)
         and not root.value
         and not root.style
-        and root.tag.__class__ is not str
+        and not isinstance(root.tag, str)
     )
     if root is None or nothing:
         raise Fault(
@@ -224,7 +224,7 @@ _KINDS: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool,
 def scalar(node: ScalarNode) -> Scalar:
     """A scalar's value by YAML 1.2's core schema; quoted and block scalars are texts."""
     text: str = node.value
-    if node.tag.__class__ is str:
+    if isinstance(node.tag, str):
         return _tagged(node)
     if node.style:
         return text
@@ -264,7 +264,7 @@ def _tagged(node: ScalarNode) -> Scalar:
 
 def refuse_tag(node: Node) -> None:
     """Only YAML's own plain types may be named by a tag, each on its own kind of node."""
-    if node.tag.__class__ is not str:
+    if not isinstance(node.tag, str):
         return
     prefix, _, kind = node.tag.rpartition(":")
     wanted = {"seq": SequenceNode, "map": MappingNode}.get(kind, ScalarNode)
@@ -282,7 +282,7 @@ def entries(node: MappingNode, faults: list[Fault] | None = None) -> Entries:
     refuse_tag(node)
     found: Entries = {}
     for key, value in node.value:
-        if key.__class__ is ScalarNode and (key.tag.__class__ is not str or key.tag == _TEXT_TAG):
+        if isinstance(key, ScalarNode) and (not isinstance(key.tag, str) or key.tag == _TEXT_TAG):
             name = key.value
             if name not in found and (name not in _SPECIAL or key.style):
                 found[name] = (key, value)
@@ -295,10 +295,10 @@ def entries(node: MappingNode, faults: list[Fault] | None = None) -> Entries:
 
 
 def _wrong_key(key: Node, found: Entries) -> Fault:
-    if key.__class__ is not ScalarNode:
+    if not isinstance(key, ScalarNode):
         return Fault("T004", "a key must be a plain text", key)
     name = key.value
-    if key.tag.__class__ is str and key.tag != _TEXT_TAG:
+    if isinstance(key.tag, str) and key.tag != _TEXT_TAG:
         return Fault("T001", f"the tag {key.tag!r} is not allowed on a key", key)
     if name in found:
         first = found[name][0]
