@@ -520,6 +520,15 @@ class Condition(Operand):
 
     __ror__ = __or__
 
+    def __invert__(self) -> Condition | bool:
+        if self.relation in ("and", "or"):
+            first, second = [~part for part in self.parts]
+            return first | second if self.relation == "and" else first & second
+        (size,) = self.parts
+        if self.relation == "ge":
+            return compare("ge", -size - 1)
+        return compare("ne" if self.relation == "eq" else "eq", size)
+
     def __bool__(self) -> bool:
         raise TypeError(
             f"the condition {self!r} has no truth value yet: no formula may branch on it"

@@ -63,7 +63,10 @@ class Expression:
             raise ExpressionError("division by zero") from None
         except OverflowError:
             raise ExpressionError("the result is out of range") from None
-        except (TypeError, ValueError, AttributeError) as error:  # what a symbol cannot do
+        except (TypeError, ValueError, AttributeError) as error:
+            if any(isinstance(scope.get(name), Size) for name in self.names):
+                message = f"{self.text} is no arithmetic of whole numbers"
+                raise ExpressionError(message) from None
             raise ExpressionError(str(error)) from None
 
 
@@ -148,9 +151,9 @@ class _Parser:
             self.depth -= 1
 
             def chosen(s: Scope) -> Any:
-                decided = condition(s)
+                decided = _truth(condition(s))
                 if isinstance(decided, Condition):
-                    return choose(decided, then(s), otherwise(s))
+                    return _either(decided, then(s), otherwise(s))
                 return then(s) if decided else otherwise(s)
 
             return chosen
@@ -172,16 +175,14 @@ class _Parser:
             return operands[0]
 
         def joined(scope: Scope) -> Any:
-            value: Any = None
-            for operand in operands:
-                one = operand(scope)
-                if isinstance(one, Condition) or isinstance(value, Condition):
-                    joins = value is not None
-                    value = (value | one if decided else value & one) if joins else one
-                    continue
-                value = one
-                if bool(value) is decided:
+            value = operands[0](scope)
+            for operand in operands[1:]:
+                truth = _truth(value)
+                if truth is decided:
                     break
+                following = operand(scope)
+                is_open = isinstance(truth, Condition)
+                value = _joined(value, following, decided) if is_open else following
             return value
 
         return joined
@@ -210,7 +211,7 @@ class _Parser:
     def negation(self) -> Compute:
         if self.take("not"):
             inner = self._deeper(self.negation)
-            return lambda s: not inner(s)
+            return lambda s: _negated(_truth(inner(s)))
         return self.comparison()
 
     def comparison(self) -> Compute:
@@ -378,6 +379,54 @@ def _count(value: list[Any] | tuple[Any, ...], depth: int) -> int:
 def _frozen(value: Any) -> Any:
     """A list as a tuple of tuples, as the lists of YAML are read."""
     return tuple([_frozen(item) for item in value]) if isinstance(value, (list, tuple)) else value
+
+
+def _truth(value: Any) -> Condition | bool:
+    """Whether a value counts as true: a size does where it is not 0."""
+    if isinstance(value, Condition):
+        return value
+    if isinstance(value, Size):
+        differs: Condition | bool = value != 0
+        return differs
+    return bool(value)
+
+
+def _negated(truth: Condition | bool) -> Condition | bool:
+    return ~truth if isinstance(truth, Condition) else not truth
+
+
+def _joined(first: Any, second: Any, decided: bool) -> Any:
+    """``first or second`` (``and``, where it is False that decides), where a size decides about the first."""
+    truth = _truth(first)
+    if isinstance(first, Condition) or isinstance(second, Condition | bool):
+        other = _truth(second)
+        return truth | other if decided else truth & other
+    return _either(truth, first, second) if decided else _either(truth, second, first)
+
+
+def _either(condition: Condition | bool, then: Any, otherwise: Any) -> Any:
+    """One value where a condition on sizes holds, another elsewhere: of lists item by item."""
+    if _listed(then) and _listed(otherwise) and len(then) == len(otherwise):
+        return [_either(condition, a, b) for a, b in zip(then, otherwise)]
+    truths = (Condition, bool)
+    if isinstance(then, truths) and isinstance(otherwise, truths):
+        return (condition & then) | (_negated(condition) & otherwise)
+    if _is_size(then) and _is_size(otherwise):
+        return choose(condition, then, otherwise)
+    if then.__class__ is otherwise.__class__ and not isinstance(then, Size) and then == otherwise:
+        return then
+    kinds = " and ".join(map(_kind_of_any, (then, otherwise)))
+    raise ExpressionError(f"a size decides between {kinds}; it decides between whole numbers only")
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, Size) or (isinstance(value, int) and not isinstance(value, bool))
+
+
+def _kind_of_any(value: Any) -> str:
+    if isinstance(value, Condition):
+        return "a comparison"
+    return "a number" if isinstance(value, int | float | Size) else _kind(value)
 
 
 def _number(value: Any) -> Any:

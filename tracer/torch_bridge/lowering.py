@@ -13,6 +13,7 @@ from tracer.ops.calls import Call, Term
 from tracer.shapes.trace import Trace, dims_value
 from tracer.sizing.primitives import SYMBOL, choose, minimum, quotient
 from tracer.sizing.symbol import Condition, Size, Space
+from tracer.source.expressions import ExpressionError
 
 
 def closed_trace(net: Net) -> Trace:
@@ -104,13 +105,21 @@ class SizeTerms:
 
         terms = {}
         for field, dims in self.node.dim_fields.items():
-            terms[field] = self.term(dims_value(dims, sizes))
+            try:
+                terms[field] = self.term(dims_value(dims, sizes))
+            except ExpressionError as error:
+                message = (
+                    f"{field} of {self.node.name} follows the input's size by no formula: {error}"
+                )
+                raise refused(self.network, self.node, message) from None
         return with_arguments(op, terms)
 
     def term(self, value: Any) -> Any:
         """A size as a term, several as a tuple of them; a number stays one."""
         if isinstance(value, tuple):
             return tuple(map(self.term, value))
+        if isinstance(value, Condition | bool):
+            raise ExpressionError("a comparison is no number")
         return self._sum(value) if isinstance(value, Size) else value
 
     def _sum(self, size: Size) -> Any:
