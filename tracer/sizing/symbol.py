@@ -523,7 +523,10 @@ class Condition(Operand):
     def __invert__(self) -> Condition | bool:
         if self.relation in ("and", "or"):
             first, second = [~part for part in self.parts]
-            return first | second if self.relation == "and" else first & second
+            joined: Condition | bool = first & second
+            if self.relation == "and":
+                joined = first | second
+            return joined
         (size,) = self.parts
         if self.relation == "ge":
             return compare("ge", -size - 1)
