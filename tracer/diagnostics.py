@@ -43,6 +43,19 @@ def legible(text: str) -> str:
     return shortened(printable(text))
 
 
+def words_of(error: BaseException) -> str:
+    """The first line of what an exception says; empty where it says nothing, or fails to.
+
+    >>> words_of(ValueError("no such size\\nat all"))
+    'no such size'
+    """
+    try:
+        lines = str(error).splitlines()
+    except (Exception, SystemExit):
+        return ""
+    return printable(lines[0]) if lines else ""
+
+
 class Span(msgspec.Struct, frozen=True, order=True):
     """A stretch of source text: 1-based line and column, the end exclusive."""
 

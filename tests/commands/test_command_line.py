@@ -225,6 +225,35 @@ def test_json_of_check(here: Path) -> None:
     }
 
 
+def test_sarif_of_any_name(here: Path) -> None:
+    """A file is named as a URI; standard input is no file, and has no location."""
+    names = ["dir with space/ü #1.yaml", "50%?.yaml", "a:b.yaml"]
+    (here / "dir with space").mkdir()
+    for name in names:
+        (here / name).write_text("input: [1, 1, 8, 8]\nlayers: {a: Konv}\n")
+
+    def results(*arguments: str, **given: str) -> list[dict[str, Any]]:
+        done = run("check", "--format", "sarif", *arguments, **given)
+        (one,) = json.loads(done.stdout)["runs"]
+        return [dict(result) for result in one["results"]]
+
+    def uris(found: list[dict[str, Any]]) -> list[str]:
+        places = [location["physicalLocation"] for one in found for location in one["locations"]]
+        return [place["artifactLocation"]["uri"] for place in places]
+
+    assert sorted(uris(results(*names))) == [
+        "50%25%3F.yaml",
+        "a%3Ab.yaml",
+        "dir%20with%20space/%C3%BC%20%231.yaml",
+    ]
+    absolute = str(here / names[0])
+    assert uris(results(absolute)) == [Path(absolute).as_uri()]
+    (found,) = results("-", text=(here / names[0]).read_text())
+    assert (
+        found["ruleId"] == "T101" and "locations" not in found and "relatedLocations" not in found
+    )
+
+
 def test_sarif(here: Path) -> None:
     """One run of SARIF 2.1.0: rules with their texts, results that name their rule, a level and a region."""
     done = run("check", "--format", "sarif", "warned.yaml", "wrong.yaml", "missing.yaml")

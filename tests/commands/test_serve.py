@@ -151,14 +151,14 @@ def test_a_broken_file_shows_the_last_picture(server: Server) -> None:
     ):
         replaced(server.config, wrong)
         page = wait_for(server, code)
-        assert 'class="told"' in page and ">first<" in page
+        assert 'class="told stale"' in page and ">first<" in page
     server.config.unlink()
     assert ">first<" in wait_for(server, "cannot be read")
     server.config.mkdir()
     assert server.get("/")[0] == 200
     server.config.rmdir()
     replaced(server.config, GOOD.replace("first", "again"))
-    assert 'class="told"' not in wait_for(server, ">again<")
+    assert 'class="told' not in wait_for(server, ">again<")
 
 
 def wait_for(server: Server, text: str) -> str:
@@ -241,6 +241,77 @@ def test_the_page_follows(server: Server, browser: Any) -> None:
     assert "T101" in tab.locator(".told").inner_text()
     assert tab.locator("svg .box").count() == 2
     tab.close()
+
+
+def test_a_broken_file_in_a_scrolled_page(server: Server, browser: Any) -> None:
+    """Nothing moves: what is wrong is told within the window, with its line, and the old picture is marked as such."""
+    tab = browser.new_page(viewport={"width": 1000, "height": 600})
+    tab.goto(f"http://127.0.0.1:{server.port}/")
+    tab.wait_for_selector("svg .box")
+    top = "document.querySelector('#viewport').getBoundingClientRect().top"
+    mark = "getComputedStyle(document.querySelector('#drawing'), '::after').content"
+    tab.evaluate("window.scrollTo(0, 150)")
+    before = tab.evaluate("window.scrollY"), tab.evaluate(top)
+    assert before[0] > 50 and tab.evaluate(mark) == "none"
+
+    replaced(server.config, GOOD.replace("Conv2d", "Konv2d"))
+    tab.wait_for_selector(".told", timeout=10_000)
+    tab.wait_for_function(f"window.scrollY === {before[0]}", timeout=10_000)
+    assert tab.evaluate(top) == before[1]
+    box = tab.locator(".told").bounding_box()
+    assert box["y"] >= 0 and box["y"] + box["height"] <= 600
+    assert "line 4: unknown operation 'Konv2d'" in tab.locator(".told").inner_text()
+    assert "last picture" in tab.evaluate(mark)
+    tab.close()
+
+
+CLIENTS = """
+import socket, sys, time
+
+port = int(sys.argv[1])
+clients = [socket.create_connection(("127.0.0.1", port), 20) for _ in range(int(sys.argv[2]))]
+for client in clients:
+    try:
+        client.sendall(f"GET /events?seen=x HTTP/1.1\\r\\nHost: 127.0.0.1:{port}\\r\\n\\r\\n".encode())
+    except OSError:
+        pass  # sent away by now
+answers = []
+for client in clients:
+    client.settimeout(20)
+    try:
+        answers.append(client.recv(12).decode()[9:])
+    except OSError:
+        answers.append("gone")
+print(answers.count("200"), answers.count("503"), answers.count("gone"))
+"""
+
+
+@pytest.mark.parametrize(("files", "count"), [(128, 200), (64, 300)])
+def test_more_clients_than_files(tmp_path: Path, files: int, count: int) -> None:
+    """They are sent away with an answer, in one line of the server's, and when they are gone it answers as before."""
+    resource = pytest.importorskip("resource")
+    config = tmp_path / "net.yaml"
+    config.write_text(GOOD)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, limits[1]))
+    try:
+        running = Server(config)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", CLIENTS, str(running.port), str(count)],
+            capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        served, refused, gone = map(int, done.stdout.split())
+        assert served >= 10 and refused >= count // 2 and served + refused + gone == count
+        assert running.get("/")[0] == 200
+    finally:
+        running.process.send_signal(signal.SIGINT)
+        _, said = running.process.communicate(timeout=60)
+    assert running.process.returncode == 0
+    assert said.count("\n") == 1 and "those that come now are sent away" in said
 
 
 def test_bad_starts(tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ SLOW = [
     "--family",
     "unetpp",
     "--vary",
-    "base=2..13",
+    "base=2..7",
     "--vary",
     "depth=2,3,4",
     "--vary",
@@ -168,20 +168,55 @@ SLOW = [
 SLOW += ["--size", "H=W=64,100,128"]
 
 
-def started(*arguments: str) -> subprocess.Popen[str]:
+HELD = """
+import os, sys, time
+from tracer.sweep import running
+
+rows = running.rows
+go = sys.argv.pop()
+
+def held(study, number):
+    while number >= 12 and not os.path.exists(go):
+        time.sleep(0.02)
+    return rows(study, number)
+
+if __name__ == "__main__":
+    from tracer.commands import main
+
+    running.rows = held
+    main()
+"""
+"""The command, whose later tasks wait until a file is there: until then it is in the middle, on any machine."""
+
+
+def held(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
+    """A sweep that stays in the middle until ``tmp_path / "go"`` is there."""
+    script = tmp_path / "held.py"
+    script.write_text(HELD)
+    return started(script, "sweep", *arguments, str(tmp_path / "go"))
+
+
+def started(script: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tracer", "sweep", *arguments],
+        [sys.executable, str(script), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
 
 
-def until(condition: Any, seconds: float = 60) -> None:
+def until(condition: Any, seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+def has_rows(output: Path) -> bool:
+    """True where some tasks of a sweep are kept."""
+    partial = Path(f"{output}.partial")
+    return partial.exists() and partial.stat().st_size > 3000
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
@@ -190,10 +225,10 @@ def test_interrupted_and_resumed(tmp_path: Path, end: signal.Signals) -> None:
     whole, broken = tmp_path / "whole.jsonl", tmp_path / "broken.jsonl"
     assert run(*SLOW, "-o", str(whole), "--workers", "1").exit_code == 0
     partial = tmp_path / "broken.jsonl.partial"
-    running = started(*SLOW, "-o", str(broken), "--workers", "2")
-    until(lambda: partial.exists() and partial.stat().st_size > 3000)
+    running = held(tmp_path, *SLOW, "-o", str(broken), "--workers", "2")
+    until(lambda: has_rows(broken))
     running.send_signal(end)
-    _, said = running.communicate(timeout=60)
+    _, said = running.communicate(timeout=300)
     assert running.returncode == (130 if end == signal.SIGINT else -signal.SIGKILL)
     assert not broken.exists() and partial.exists()
     if end == signal.SIGINT:
@@ -222,6 +257,168 @@ def test_a_torn_journal(tmp_path: Path) -> None:
         assert (tmp_path / "j").stat().st_size == size
     with pytest.raises(OtherSweep):
         Journal(tmp_path / "j", "another")
+
+
+def test_a_journal_torn_anywhere(tmp_path: Path) -> None:
+    """Cut after any byte, with or without a tail of zeros or of noise: what is whole is kept as it was, and goes on."""
+    path, draw = tmp_path / "j", random.Random(0)
+    columns = {task: {"a": [task, None], "b": ["x", True]} for task in range(4)}
+    journal = Journal(path, "key")
+    ends = [path.stat().st_size]
+    for task, own in columns.items():
+        journal.add(task, own)
+        ends.append(path.stat().st_size)
+    journal.close()
+    whole = path.read_bytes()
+
+    opened = 0
+    for cut, tail in itertools.product(range(len(whole) + 1), (b"", bytes(64), draw.randbytes(64))):
+        if tail.strip(b"\0") and cut < ends[0]:
+            continue  # no beginning of this sweep's file
+        path.write_bytes(whole[:cut] + tail)
+        journal = Journal(path, "key")
+        kept = set(range(max(sum(end <= cut for end in ends) - 1, 0)))
+        assert journal.done == kept, (cut, tail)
+        assert journal.begins_anew == (cut + len(tail) > 0 and cut < ends[0])
+        for task, own in columns.items():
+            journal.add(task, own)
+        assert {record.task: record.columns for record in journal.records()} == columns
+        journal.close()
+        assert path.read_bytes() == whole
+        opened += 1
+    assert opened > 300
+
+
+@pytest.mark.parametrize("damage", ["zeros", "head"])
+def test_a_sweep_whose_journal_is_torn(tmp_path: Path, damage: str) -> None:
+    """The same command goes on, or begins anew, and the rows are those of a sweep in one go."""
+    broken = tmp_path / "broken.jsonl"
+    partial = Path(f"{broken}.partial")
+    running = held(tmp_path, *SLOW, "-o", str(broken), "--workers", "1")
+    until(lambda: has_rows(broken))
+    running.kill()
+    running.communicate(timeout=300)
+    content = partial.read_bytes()
+    partial.write_bytes(content + bytes(64) if damage == "zeros" else content[:30])
+    done = run(*SLOW, "-o", str(broken))
+    said = (
+        "rows are done already"
+        if damage == "zeros"
+        else "is torn at its head: the sweep begins anew"
+    )
+    assert done.exit_code == 0 and said in done.output
+    assert len(broken.read_text().splitlines()) == 6 * 3 * 2 * 3
+
+
+KILLED = """
+import os, signal
+from tracer.commands import main
+from tracer.sweep import journal
+
+journal.Journal.remove = lambda self: os.kill(os.getpid(), signal.SIGKILL)
+main()
+"""
+"""The command, killed between the naming of its output and the removal of its journal."""
+
+
+def test_killed_behind_the_output(tmp_path: Path) -> None:
+    """The same command goes on to the table; an output that is not the sweep's own is not touched."""
+    out, partial = tmp_path / "rows.csv", tmp_path / "rows.csv.partial"
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    sweep = (PADDED, "--vary", "base=8,16", "--size", "H=64", "-o", str(out))
+
+    def kill() -> bytes:
+        running = started(script, "sweep", *sweep)
+        running.communicate(timeout=300)
+        assert running.returncode == -signal.SIGKILL and partial.exists()
+        return out.read_bytes()
+
+    content = kill()
+    again = run(*sweep)
+    assert again.exit_code == 0 and "Pareto front" in again.output, again.output
+    assert out.read_bytes() == content and not partial.exists()
+    assert run(*sweep).exit_code == 2
+
+    out.unlink()
+    content = kill()
+    out.write_bytes(content + b"mine\n")
+    refused = run(*sweep)
+    assert refused.exit_code == 2 and "is there already" in refused.output
+    assert out.read_bytes() == content + b"mine\n" and partial.exists()
+
+    out.unlink()
+    again = run(*sweep)
+    assert again.exit_code == 0 and out.read_bytes() == content
+
+
+def test_two_sweeps_of_one_output(tmp_path: Path) -> None:
+    """The second one is refused, whatever it sweeps; the first goes on, and its end frees the name."""
+    out, go = tmp_path / "rows.jsonl", tmp_path / "go"
+    running = held(tmp_path, *SLOW, "-o", str(out), "--workers", "2")
+    until(lambda: has_rows(out))
+    for sweep in (SLOW, [PADDED, "--size", "H=64"]):
+        second = run(*sweep, "-o", str(out))
+        assert second.exit_code == 2, second.output
+        assert f"another sweep writes {out} now" in second.output
+    go.touch()
+    _, said = running.communicate(timeout=300)
+    assert running.returncode == 0, said
+    assert len(out.read_text().splitlines()) == 6 * 3 * 2 * 3
+
+
+def test_files_of_killed_runs_are_removed(tmp_path: Path) -> None:
+    """The beginning of an output whose writer is dead goes; one of a process that lives stays, as do other files."""
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (tmp_path / f".rows.csv.{dead.pid}").write_text("half")
+    others = [f".rows.csv.{os.getppid()}", f".other.csv.{dead.pid}", ".rows.csv.old"]
+    for name in others:
+        (tmp_path / name).write_text("other")
+    assert run(PADDED, "--size", "H=64", "-o", str(tmp_path / "rows.csv")).exit_code == 0
+    assert sorted(os.listdir(tmp_path)) == sorted(["rows.csv", *others])
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_param_named_like_a_column(tmp_path: Path, name: str) -> None:
+    """It would overwrite the column, so it is refused, as a param and as a symbol."""
+    config = tmp_path / "net.yaml"
+    config.write_text(
+        f"params: {{{name}: 3}}\ninput: [1, 1, 16, 16]\nlayers:\n"
+        f'  c: {{op: Conv2d, out_channels: "${{{name}}}", kernel_size: 3}}\n'
+    )
+    refused = run(str(config), "--vary", f"{name}=8,16", "-o", str(tmp_path / "x.csv"))
+    assert refused.exit_code == 2, refused.output
+    assert f"{name} cannot be varied: every row has a column of that name" in refused.output
+    assert os.listdir(tmp_path) == ["net.yaml"]
+
+
+def test_numbers_beyond_63_bits(tmp_path: Path) -> None:
+    """Rows are what a trace says up to the last number that a table holds; beyond that they are refused by name."""
+    text = "input: [1, 1, H, H]\nsizes: {H: 8}\nlayers:\n"
+    text += "  c: {op: Conv2d, out_channels: 64, kernel_size: 3, padding: 1}\n"
+    text += "  p: {op: MaxPool2d, kernel_size: 2}\n"
+    net, draw = tracer.loads(text), random.Random(3)
+    config = tmp_path / "net.yaml"
+    config.write_text(text)
+    compared = refused = 0
+    for _ in range(40):
+        size = draw.randint(2, 2 ** draw.randint(20, 34))
+        out = tmp_path / f"{size}.jsonl"
+        done = run(str(config), "--size", f"H={size - 1},{size}", "-o", str(out), "--workers", "1")
+        rows = [exact_row(net, {"H": n}, "float32") for n in (size - 1, size)]
+        if any(n >= 2**63 for row in rows for n in row.values() if isinstance(n, int)):
+            assert done.exit_code == 2 and "is out of range for H=" in done.output, done.output
+            assert not list(tmp_path.glob("*.partial")) and not out.exists()
+            refused += 1
+        else:
+            assert done.exit_code == 0, done.output
+            written = [json.loads(line) for line in out.read_text().splitlines()]
+            assert [{name: row[name] for name in ROWS} for row in written] == [
+                {"error": None, **row} for row in rows
+            ]
+            compared += 1
+    assert compared >= 10 and refused >= 5
 
 
 @pytest.fixture
@@ -271,11 +468,11 @@ def test_dask_and_a_worker_that_dies(tmp_path: Path, scheduler: Any) -> None:
     address, (_, first, _) = scheduler
     whole, spread = tmp_path / "whole.parquet", tmp_path / "spread.parquet"
     assert run(*SLOW, "-o", str(whole)).exit_code == 0
-    running = started(*SLOW, "-o", str(spread), "--dask", address)
-    partial = tmp_path / "spread.parquet.partial"
-    until(lambda: partial.exists() and partial.stat().st_size > 3000)
+    running = held(tmp_path, *SLOW, "-o", str(spread), "--dask", address)
+    until(lambda: has_rows(spread))
     first.kill()
-    _, said = running.communicate(timeout=120)
+    (tmp_path / "go").touch()
+    _, said = running.communicate(timeout=300)
     assert running.returncode == 0, said
     assert spread.read_bytes() == whole.read_bytes()
 
@@ -284,12 +481,11 @@ def test_a_scheduler_that_dies(tmp_path: Path, scheduler: Any) -> None:
     """It is said, what is done is kept, and local processes finish the rest."""
     address, processes = scheduler
     out = tmp_path / "rows.jsonl"
-    running = started(*SLOW, "-o", str(out), "--dask", address)
-    partial = tmp_path / "rows.jsonl.partial"
-    until(lambda: partial.exists() and partial.stat().st_size > 3000)
+    running = held(tmp_path, *SLOW, "-o", str(out), "--dask", address)
+    until(lambda: has_rows(out))
     for one in processes:
         one.kill()
-    _, said = running.communicate(timeout=120)
+    _, said = running.communicate(timeout=300)
     assert running.returncode == 2, said
     assert (
         f"the scheduler at {address} is lost" in said
@@ -298,7 +494,7 @@ def test_a_scheduler_that_dies(tmp_path: Path, scheduler: Any) -> None:
     )
     done = run(*SLOW, "-o", str(out))
     assert done.exit_code == 0 and "rows are done already" in done.output
-    assert len(out.read_text().splitlines()) == 12 * 3 * 2 * 3
+    assert len(out.read_text().splitlines()) == 6 * 3 * 2 * 3
 
 
 def test_pareto_against_all_pairs() -> None:
@@ -370,6 +566,17 @@ def test_the_picture(tmp_path: Path, ending: str) -> None:
         ((PADDED, "--size", "H=64..32"), 2, "H=64..32 has no values"),
         ((PADDED, "--size", "H=1.5"), 2, "a size of H is 1.5"),
         ((PADDED, "--vary", "base=8,8"), 2, "base has a value twice"),
+        (
+            (PADDED, "--vary", "base=8-32"),
+            2,
+            "write 8..32 for all from 8 to 32, or a list such as 8,20,32",
+        ),
+        ((PADDED, "--vary", "base=8:32"), 2, "--vary base=8:32: write 8..32"),
+        ((PADDED, "--vary", "base=8...32"), 2, "--vary base=8...32: write 8..32"),
+        ((PADDED, "--vary", "base=8,...,32"), 2, "--vary base=8,...,32: write 8..32"),
+        ((PADDED, "--size", "H=8-32"), 2, "--size H=8-32: write 8..32"),
+        ((PADDED, "--vary", "base=big"), 1, "the config was read with base=big"),
+        ((PADDED, "--vary", f"base=8,{2**63}"), 2, "out of range"),
         ((PADDED, "--vary", "base"), 2, "'base' is not NAME=VALUES"),
         ((PADDED, "--vary", "base=8", "--vary", "base=9"), 2, "base is varied twice"),
         (

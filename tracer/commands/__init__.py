@@ -14,6 +14,7 @@ from importlib import import_module
 import click
 
 from tracer import __version__
+from tracer.diagnostics import words_of
 
 COMMANDS = {
     "check": "Validate configs: source, graph, arguments, shapes, skips, design.",
@@ -110,7 +111,7 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("TRACER_DEBUG"):
             raise
-        click.echo(f"internal error: {type(error).__name__}: {error}", err=True)
+        click.echo(f"internal error: {type(error).__name__}: {words_of(error)}", err=True)
         click.echo("this is a bug in tracer; set TRACER_DEBUG=1 for the traceback", err=True)
         code = 3
     sys.exit(code if isinstance(code, int) else 0)

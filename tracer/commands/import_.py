@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracer.commands.options import Overrides, need, shown, write_output
+from tracer.commands.options import Overrides, need, params_of, shown, write_output
 from tracer.importing.recording import Unrepresentable
 
 if TYPE_CHECKING:
@@ -68,12 +70,12 @@ def imported(
     fixed: bool = False,
 ) -> Net:
     """The network of a torch module or an ONNX file; where nothing can be imported, the command ends."""
-    overrides = Overrides(arguments, (), ())
+    given = params_of(arguments, "--arg", "NAME=VALUE")
     shapes = dict(Overrides.input_of(item) for item in inputs)
     try:
         if source.lower().endswith(".onnx"):
             return _from_onnx(source, shapes, name, bool(arguments))
-        return _from_module(source, overrides, inputs, name, fixed)
+        return _from_module(source, given, inputs, name, fixed)
     except Unrepresentable as error:
         click.echo(f"{shown(source)}: nothing is imported: {error}", err=True)
         raise click.exceptions.Exit(1) from None
@@ -88,7 +90,7 @@ def is_factory(source: str) -> bool:
 
 
 def _from_module(
-    source: str, overrides: Overrides, inputs: tuple[str, ...], name: str | None, fixed: bool
+    source: str, given: dict[str, Any], inputs: tuple[str, ...], name: str | None, fixed: bool
 ) -> Net:
     if not is_factory(source):
         raise click.UsageError(
@@ -99,14 +101,23 @@ def _from_module(
             "say the input's shape: --input 1,3,512,512 (one --input for each of several)"
         )
     need("torch", "torch")
-    with contextlib.redirect_stdout(
-        sys.stderr
-    ):  # what the user's code prints is no part of the config
+    # What the user's code prints is no part of the config, and where it goes is no place for the output.
+    with contextlib.redirect_stdout(sys.stderr), _returning():
         from tracer.torch_bridge.factory import module_from
         from tracer.torch_bridge.importing import from_module
 
         shapes = [Overrides.input_of(item)[1] for item in inputs]
-        return from_module(module_from(source, overrides.params), *shapes, name=name, fixed=fixed)
+        return from_module(module_from(source, given), *shapes, name=name, fixed=fixed)
+
+
+@contextlib.contextmanager
+def _returning() -> Iterator[None]:
+    """Come back to the working directory of before."""
+    here = os.getcwd()
+    try:
+        yield
+    finally:
+        os.chdir(here)
 
 
 def _from_onnx(

@@ -6,13 +6,13 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypeVar
 
 import click
 
-from tracer.diagnostics import Diagnostic, TracerError, printable, shortened
+from tracer.diagnostics import Diagnostic, TracerError, printable, shortened, words_of
 from tracer.loading import decoded, load_text, read_bytes, unreadable
 from tracer.net import Net
 from tracer.network.values import value_of
@@ -33,23 +33,9 @@ class Overrides:
     def __init__(
         self, sets: tuple[str, ...], sizes: tuple[str, ...], inputs: tuple[str, ...]
     ) -> None:
-        self.params = _once([self._param(item) for item in sets], "--set")
+        self.params = params_of(sets, "--set", "PARAM=VALUE")
         self.sizes = _once([pair for item in sizes for pair in self._sizes(item)], "--size")
         self.inputs = _once([self.input_of(item) for item in inputs], "--input")
-
-    @staticmethod
-    def _param(item: str) -> tuple[str, Any]:
-        name, sign, text = item.partition("=")
-        if not sign or not name:
-            raise click.BadParameter(
-                f"{shortened(item, 60)!r} is not PARAM=VALUE", param_hint="--set"
-            )
-        try:
-            return name, value_of(compose(text or "''"), {})
-        except Fault as fault:
-            raise click.BadParameter(
-                f"{shortened(item, 60)!r}: {fault.message}", param_hint="--set"
-            ) from None
 
     @staticmethod
     def _sizes(item: str) -> list[tuple[str, int]]:
@@ -73,6 +59,23 @@ class Overrides:
                 f"{shortened(item, 60)!r} is not a shape such as 1,3,512,512", param_hint="--input"
             )
         return name, tuple(int(d) for d in dims)
+
+
+def params_of(items: Sequence[str], option: str, form: str) -> dict[str, Any]:
+    """What an option gives that has names and values, such as ``base=32``; its mistakes name the option."""
+    return _once([_param(item, option, form) for item in items], option)
+
+
+def _param(item: str, option: str, form: str) -> tuple[str, Any]:
+    name, sign, text = item.partition("=")
+    if not sign or not name:
+        raise click.BadParameter(f"{shortened(item, 60)!r} is not {form}", param_hint=option)
+    try:
+        return name, value_of(compose(text or "''"), {})
+    except Fault as fault:
+        raise click.BadParameter(
+            f"{shortened(item, 60)!r}: {fault.message}", param_hint=option
+        ) from None
 
 
 def _once(pairs: list[tuple[str, Any]], option: str) -> dict[str, Any]:
@@ -134,12 +137,21 @@ def need_torch() -> None:
 
 
 def need(package: str, extra: str) -> None:
-    """End the command where a package is not installed, with the command that installs it."""
+    """End the command where a package is not installed, with the command that installs it, or where it is broken."""
+    from importlib import import_module
     from importlib.util import find_spec
 
-    if find_spec(package) is None:
-        click.echo(f"this command needs {package}: pip install 'tracer[{extra}]'", err=True)
-        raise click.exceptions.Exit(2)
+    try:
+        if package not in sys.modules and find_spec(package) is None:
+            click.echo(f"this command needs {package}: pip install 'tracer[{extra}]'", err=True)
+            raise click.exceptions.Exit(2)
+        import_module(package)
+    except click.exceptions.Exit:
+        raise
+    except (Exception, SystemExit) as error:
+        reason = words_of(error) or type(error).__name__
+        click.echo(f"{package} cannot be imported: {reason}", err=True)
+        raise click.exceptions.Exit(2) from None
 
 
 def depth_option(command: F) -> F:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from tracer.commands.serving import Once
+
 LOOPBACK = "127.0.0.1"
 
 HEADERS = {
@@ -74,9 +76,17 @@ def command(
 def _run(page: Page, listening: socket.socket) -> None:
     import uvicorn
 
+    from tracer.commands.serving import WAITING, Once, clients, protocol
+
     port = listening.getsockname()[1]
+    once = Once()
     settings = uvicorn.Config(
-        application(page, port), log_level="critical", timeout_graceful_shutdown=1, lifespan="on"
+        application(page, port, once),
+        log_level="critical",
+        timeout_graceful_shutdown=1,
+        lifespan="on",
+        http=protocol(clients(), once),
+        backlog=WAITING,
     )
     server = uvicorn.Server(settings)
     with contextlib.suppress(KeyboardInterrupt):
@@ -154,12 +164,14 @@ class Page:
             self.waiting -= 1
 
 
-def application(page: Page, port: int) -> Starlette:
+def application(page: Page, port: int, once: Once) -> Starlette:
     """The server's two addresses, / and /events."""
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.responses import HTMLResponse, StreamingResponse
     from starlette.routing import Route
+
+    from tracer.commands.serving import quiet
 
     async def root(request: Request) -> Response:
         return HTMLResponse(await page.html(), headers=HEADERS)
@@ -173,6 +185,7 @@ def application(page: Page, port: int) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def following(app: Starlette) -> AsyncIterator[None]:
+        quiet(asyncio.get_running_loop(), once)
         task = asyncio.create_task(page.follow())
         yield
         task.cancel()

@@ -152,6 +152,7 @@ def command(
         raise click.UsageError(str(error)) from None
     except TracerError as error:
         report(error.diagnostics, text)
+        _tell_first(axes)
         raise click.exceptions.Exit(1) from None
 
     condition = _condition(where, study)
@@ -161,7 +162,7 @@ def command(
         need("distributed", "sweep")
     _confirm(study, yes)
 
-    with _Place(output, study) as journal:
+    with _journal(output, study, overwrite) as journal:
         _run(study, journal, workers or os.cpu_count() or 1, dask, keeps=output is not None)
         if output is not None:
             _write(Path(output), study, journal)
@@ -169,35 +170,70 @@ def command(
         journal.remove()
 
 
-class _Place:
-    """The file of finished tasks while a sweep runs: beside the output, or in a file that nobody sees."""
+def _tell_first(axes: list[SweepAxis]) -> None:
+    """Say with which values the config was read: what is wrong with it may be theirs."""
+    from tracer.ops.base import written
 
-    def __init__(self, output: str | None, study: Study) -> None:
-        self.output, self.study = output, study
+    first = [f"{name}={written(axis[0])}" for axis in axes for name in axis.names]
+    if first:
+        click.echo(f"the config was read with {', '.join(first)}", err=True)
 
-    def __enter__(self) -> Journal:
-        from tempfile import mkstemp
 
-        from tracer.sweep.journal import Journal, OtherSweep
+@contextlib.contextmanager
+def _journal(output: str | None, study: Study, overwrite: bool) -> Iterator[Journal]:
+    """The file of finished tasks while a sweep runs: beside the output, or one that nobody sees."""
+    from tracer.sweep.table_files import remove_leftovers
 
-        if self.output is None:
-            handle, name = mkstemp(prefix="tracer-sweep-")
-            os.close(handle)
-            self.path = Path(name)
+    path = _hidden() if output is None else _partial(output)
+    journal = _opened(path, study, output)
+    try:
+        if output is None:
+            # Where an open file can be deleted, nothing of it stays, however the sweep ends.
+            with contextlib.suppress(OSError):
+                path.unlink()
         else:
-            self.path = Path(f"{self.output}.partial")
-        try:
-            self.journal = Journal(self.path, self.study.key())
-        except OtherSweep as error:
-            _fail(f"{error}; delete it, or choose another --output")
-        except OSError as error:
-            _fail(f"{shown(str(self.path))}: cannot write: {error.strerror or error}")
-        return self.journal
+            _refuse_existing(output, journal, overwrite)
+            remove_leftovers(Path(output))
+        yield journal
+    finally:
+        if output is None or not journal.done:
+            journal.remove()
+        journal.close()
 
-    def __exit__(self, *reason: object) -> None:
-        self.journal.close()
-        if self.output is None:
-            self.path.unlink(missing_ok=True)
+
+def _hidden() -> Path:
+    from tempfile import mkstemp
+
+    handle, name = mkstemp(prefix="tracer-sweep-")
+    os.close(handle)
+    return Path(name)
+
+
+def _partial(output: str) -> Path:
+    return Path(f"{output}.partial")
+
+
+def _opened(path: Path, study: Study, output: str | None) -> Journal:
+    from tracer.sweep.journal import Busy, Journal, OtherSweep
+
+    try:
+        journal = Journal(path, study.key())
+    except Busy:
+        _fail(f"another sweep writes {shown(str(output))} now; choose another --output")
+    except OtherSweep as error:
+        _fail(f"{error}; delete it, or choose another --output")
+    except OSError as error:
+        _fail(f"{shown(str(path))}: cannot write: {error.strerror or error}")
+    if journal.begins_anew:
+        click.echo(f"{shown(str(path))} is torn at its head: the sweep begins anew", err=True)
+    return journal
+
+
+def _refuse_existing(output: str, journal: Journal, overwrite: bool) -> None:
+    """End the command where the output is there already, unless this sweep has written it."""
+    if overwrite or not Path(output).exists() or journal.is_sealed(Path(output)):
+        return
+    raise click.UsageError(f"{shown(output)} is there already; --overwrite replaces it")
 
 
 def _fail(message: str) -> NoReturn:
@@ -318,7 +354,7 @@ def _check_output(output: str | None, plot: str | None, overwrite: bool) -> None
         ending = Path(output).suffix.lower()
         if ending not in WRITERS:
             raise click.UsageError(f"{shown(output)}: rows are written as {', '.join(WRITERS)}")
-        if Path(output).exists() and not overwrite:
+        if Path(output).exists() and not overwrite and not _partial(output).exists():
             raise click.UsageError(f"{shown(output)} is there already; --overwrite replaces it")
         if not Path(output).absolute().parent.is_dir():
             raise click.UsageError(f"{shown(output)}: there is no such folder")
@@ -359,13 +395,14 @@ def _run(study: Study, journal: Journal, workers: int, dask: str | None, *, keep
     )
     finished = before
     try:
-        for number, columns in _shown(made, study.rows, before):
-            journal.add(number, columns)
-            finished += len(study.task(number))
+        with contextlib.closing(made):
+            for number, columns in _shown(made, study.rows, before):
+                journal.add(number, columns)
+                finished += len(study.task(number))
     except Unvaried as error:
         _fail(str(error))
     except (Lost, KeyboardInterrupt) as end:
-        if keeps:
+        if keeps and finished:
             message = f"{finished:,} of {study.rows:,} rows are kept in {shown(str(journal.path))}"
             click.echo(f"{message}; the same command goes on from there", err=True)
         if isinstance(end, Lost):
@@ -403,12 +440,15 @@ def _shown(
 
 
 def _write(output: Path, study: Study, journal: Journal) -> None:
+    """Write the rows, unless an earlier run of the sweep has written them."""
     from tracer.sweep.table_files import write_rows
 
-    try:
-        write_rows(output, study, (record.columns for record in journal.records()))
-    except OSError as error:
-        _fail(f"{shown(str(output))}: cannot write: {error.strerror or error}")
+    tables = (record.columns for record in journal.records())
+    if not journal.is_sealed(output):
+        try:
+            write_rows(output, study, tables, journal.seal)
+        except OSError as error:
+            _fail(f"{shown(str(output))}: cannot write: {error.strerror or error}")
     click.echo(f"written: {shown(str(output))}, {study.rows:,} rows", err=True)
 
 

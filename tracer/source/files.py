@@ -14,6 +14,9 @@ from collections.abc import Iterator
 from tracer.diagnostics import printable
 from tracer.source.written import EditError
 
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+"""A file that was not there; without O_BINARY, Windows would write line feeds as two characters."""
+
 
 def encoded(text: str, raw: bytes) -> bytes:
     """The bytes of a text, with the byte order mark that ``raw`` had (:func:`tracer.source.tree.decode` drops it)."""
@@ -76,13 +79,11 @@ def _replace(target: str, path: str | os.PathLike[str], new: bytes, old: bytes |
     directory = os.path.dirname(target)
     temporary = os.path.join(directory, f".tracer-{secrets.token_hex(8)}.tmp")
     try:  # the name is known before the file is there, so that no interrupt can leave it behind
-        handle = os.open(
-            temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if old is not None else 0o666
-        )
+        handle = os.open(temporary, NEW, 0o600 if old is not None else 0o666)
         with _closing(handle):
             _write(handle, new)
             if old is not None:
-                _keep_attributes(target, handle)
+                _keep_attributes(target, handle, temporary)
             os.fsync(handle)
         if old is not None:
             _refuse_changed(target, old)
@@ -119,16 +120,14 @@ def _write(handle: int, content: bytes) -> None:
         rest = rest[os.write(handle, rest) :]
 
 
-def _keep_attributes(target: str, handle: int) -> None:
-    """Owner first, as a change of it clears bits of the mode; then attributes (access lists too), then the mode."""
+def _keep_attributes(target: str, handle: int, temporary: str) -> None:
+    """Owner first, as a change of it clears bits of the mode; then attributes (access lists too), then the mode.
+
+    Windows has neither owners nor attributes of this kind, and of the mode whether the file can be written.
+    """
     status = os.stat(target)
-    own = os.fstat(handle)
-    if (status.st_uid, status.st_gid) != (own.st_uid, own.st_gid):
-        try:
-            os.fchown(handle, status.st_uid, status.st_gid)
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.fchown(handle, -1, status.st_gid)
+    if hasattr(os, "fchown"):
+        _keep_owner(status, handle)
     if hasattr(os, "listxattr"):
         names: list[str] = []
         with contextlib.suppress(OSError):
@@ -136,7 +135,22 @@ def _keep_attributes(target: str, handle: int) -> None:
         for name in names:
             with contextlib.suppress(OSError):
                 os.setxattr(handle, name, os.getxattr(target, name))
-    os.fchmod(handle, stat.S_IMODE(status.st_mode))
+    mode = stat.S_IMODE(status.st_mode)
+    if hasattr(os, "fchmod"):
+        os.fchmod(handle, mode)
+    else:
+        os.chmod(temporary, mode)
+
+
+def _keep_owner(status: os.stat_result, handle: int) -> None:
+    own = os.fstat(handle)
+    if (status.st_uid, status.st_gid) == (own.st_uid, own.st_gid):
+        return
+    try:
+        os.fchown(handle, status.st_uid, status.st_gid)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.fchown(handle, -1, status.st_gid)
 
 
 def _sync_directory(directory: str) -> None:

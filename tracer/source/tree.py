@@ -1,8 +1,8 @@
 """YAML text to nodes that keep their positions.
 
-PyYAML's C parser composes the tree; nothing is constructed, so no tag can make an object. Values are read by
-YAML 1.2's core rules (``1e-5`` is a number, ``no`` is a text). Merge keys and aliases keep the position
-of the text that they stand for. A fault is raised as :class:`Fault`, with its place.
+PyYAML's C parser composes the tree, or where it was built without that, its own in Python. Nothing is constructed, so
+no tag can make an object. Values are read by YAML 1.2's core rules (``1e-5`` is a number, ``no`` is a text). Merge keys
+and aliases keep the position of the text that they stand for. A fault is raised as :class:`Fault`, with its place.
 """
 
 from __future__ import annotations
@@ -12,7 +12,11 @@ import re
 from typing import Any
 
 import yaml
+from yaml.composer import Composer
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.parser import Parser
+from yaml.reader import Reader
+from yaml.scanner import Scanner
 
 from tracer.diagnostics import Related, Span
 from tracer.source import limits
@@ -58,10 +62,21 @@ def span_of(node: Node) -> Span:
     return Span(start.line + 1, start.column + 1, end.line + 1, end.column + 1)
 
 
-_CParser: Any = yaml.cyaml.CParser  # type: ignore[attr-defined]
+class _PurePython(Reader, Scanner, Parser, Composer):
+    """PyYAML's own parser, for where it was built without libyaml: some fifty times slower."""
+
+    def __init__(self, text: str) -> None:
+        Reader.__init__(self, text)
+        Scanner.__init__(self)
+        Parser.__init__(self)
+        Composer.__init__(self)
 
 
-class _Composer(_CParser):  # type: ignore[misc]
+HAS_LIBYAML: bool = yaml.__with_libyaml__
+_Parser: Any = yaml.cyaml.CParser if HAS_LIBYAML else _PurePython  # type: ignore[attr-defined]
+
+
+class _Composer(_Parser):  # type: ignore[misc]
     """Composes without PyYAML's own resolver.
 
     The parser calls these hooks for every node, so they are functions of C that do nothing of use: what
@@ -73,7 +88,7 @@ class _Composer(_CParser):  # type: ignore[misc]
     ascend_resolver: Any = staticmethod([].clear)
 
     def __init__(self, text: str) -> None:
-        _CParser.__init__(self, text)
+        _Parser.__init__(self, text)
 
 
 class _GuardedComposer(_Composer):

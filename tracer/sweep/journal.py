@@ -1,28 +1,41 @@
 """The finished tasks of a sweep in one file that survives any end: appended one by one, read back whole.
 
 A record is its length and checksum, and the task's columns. What is torn at the end of the file is cut off when it is
-opened again, and its task counts as not done.
+opened again, and its task counts as not done; a file that is torn within its head begins anew. One process at a time
+has the file.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 
+from tracer.sweep.locking import is_locked
+
 HEAD = struct.Struct("<II")
 MAGIC = b"tracer sweep 1\n"
+
+OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+
+SEAL = -1
+"""In place of a task: the record of the file to which all rows went."""
 
 Columns = dict[str, list[Any]]
 
 
 class OtherSweep(Exception):
     """The file holds the rows of another sweep, or of none."""
+
+
+class Busy(Exception):
+    """Another process has the file."""
 
 
 class Record(NamedTuple):
@@ -33,46 +46,77 @@ class Record(NamedTuple):
 
 
 class Journal:
-    """A file of records. Opening it makes it, or goes on with it. Raises :class:`OtherSweep` and OSError."""
+    """A file of records. Opening it makes it, or goes on with it.
+
+    Raises :class:`OtherSweep`, :class:`Busy` and OSError.
+    """
 
     def __init__(self, path: Path, key: str) -> None:
         self.path = path
+        self.begins_anew = False
+        """True where the file was there, torn within its head."""
         self._places: dict[int, int] = {}
         """The beginning of each finished task's record."""
-        self._file = open(path, "r+b" if path.exists() else "w+b")  # noqa: SIM115 it is closed by `close`
-        head = MAGIC + key.encode() + b"\n"
+        self._seals: list[Columns] = []
+        """The files to which all rows went, as they were then."""
+        self._file = _locked(path)
+        try:
+            self._begin(MAGIC + key.encode() + b"\n")
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _begin(self, head: bytes) -> None:
+        """Read what is there, cut off what is torn, and stand at the end."""
         found = self._file.read(len(head))
-        if not found:
+        if found != head:
+            # A machine that stops may leave zeros where nothing was written yet.
+            if not head.startswith(found.rstrip(b"\0")):
+                raise OtherSweep(f"{self.path} holds the rows of another sweep")
+            self.begins_anew = bool(found)
+            self._file.truncate(0)
+            self._file.seek(0)
             self._file.write(head)
             self._file.flush()
-        elif found != head:
-            self._file.close()
-            raise OtherSweep(f"{path} holds the rows of another sweep")
+
         end = len(head)
-        for task, place, stop in self._scanned(end):
-            self._places[task] = place
+        for record, place, stop in self._scanned(end):
+            if record.task == SEAL:
+                self._seals.append(record.columns)
+            else:
+                self._places[record.task] = place
             end = stop
         self._file.truncate(end)
         self._file.seek(end)
 
-    def _scanned(self, place: int) -> Iterator[tuple[int, int, int]]:
-        """The records that are whole: task, beginning and end."""
+    def _scanned(self, place: int) -> Iterator[tuple[Record, int, int]]:
+        """The records that are whole, each with its beginning and end."""
         while True:
-            body = self._body(place)
-            if body is None:
+            record = self._record(place)
+            if record is None:
                 return
             stop = self._file.tell()
-            yield msgspec.msgpack.decode(body, type=tuple[int, Any])[0], place, stop
+            yield record, place, stop
             place = stop
 
-    def _body(self, place: int) -> bytes | None:
+    def _record(self, place: int) -> Record | None:
+        """The record that begins there; None where none does, or where it is torn."""
         self._file.seek(place)
         head = self._file.read(HEAD.size)
         if len(head) < HEAD.size:
             return None
+
         length, checksum = HEAD.unpack(head)
+        left = os.fstat(self._file.fileno()).st_size - place - HEAD.size
+        if not 0 < length <= left:
+            return None
         body = self._file.read(length)
-        return body if len(body) == length and zlib.crc32(body) == checksum else None
+        if zlib.crc32(body) != checksum:
+            return None
+        try:
+            return Record(*msgspec.msgpack.decode(body, type=tuple[int, Columns]))
+        except msgspec.MsgspecError:
+            return None
 
     @property
     def done(self) -> set[int]:
@@ -83,18 +127,36 @@ class Journal:
         """Append a finished task. One that is there already is not written again."""
         if task in self._places:
             return
+        self._places[task] = self._append(task, columns)
+
+    def seal(self, file: Path) -> None:
+        """Note that all rows are in this file, whatever name it gets."""
+        seal = _looks(file)
+        self._append(SEAL, seal)
+        self._seals.append(seal)
+
+    def is_sealed(self, file: Path) -> bool:
+        """True for a file that has all rows, untouched since they were written."""
+        try:
+            return _looks(file) in self._seals
+        except OSError:
+            return False
+
+    def _append(self, task: int, columns: Columns) -> int:
+        """Write a record; its beginning."""
         body = msgspec.msgpack.encode((task, columns))
         place = self._file.seek(0, os.SEEK_END)
         self._file.write(HEAD.pack(len(body), zlib.crc32(body)) + body)
         self._file.flush()
-        self._places[task] = place
+        return place
 
     def records(self) -> Iterator[Record]:
-        """The finished tasks in the order of their rows."""
+        """The finished tasks in the order of their rows. Raises OSError where somebody else has changed the file."""
         for task in sorted(self._places):
-            body = self._body(self._places[task])
-            assert body is not None
-            yield Record(*msgspec.msgpack.decode(body, type=tuple[int, Columns]))
+            record = self._record(self._places[task])
+            if record is None or record.task != task:
+                raise OSError(errno.EIO, "its rows were changed by someone else", str(self.path))
+            yield record
 
     def close(self) -> None:
         """Close the file; what is in it stays."""
@@ -102,5 +164,38 @@ class Journal:
 
     def remove(self) -> None:
         """Close the file and delete it."""
+        try:
+            # Before the lock goes: who opens the file now finds that its name is gone, and makes another.
+            self.path.unlink(missing_ok=True)
+        except PermissionError:
+            self._file.close()  # Windows deletes no open file
+            self.path.unlink(missing_ok=True)
         self._file.close()
-        self.path.unlink(missing_ok=True)
+
+
+def _locked(path: Path) -> BinaryIO:
+    """The file, opened for this process alone. Raises :class:`Busy` and OSError."""
+    while True:
+        file = os.fdopen(os.open(path, OPEN, 0o666), "r+b")
+        try:
+            if not is_locked(file):
+                raise Busy(f"another sweep writes to {path}")
+            if _is_named(file, path):
+                return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()  # who had it has removed it in between
+
+
+def _is_named(file: BinaryIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _looks(file: Path) -> Columns:
+    """What tells a file from others, and stays when it is renamed."""
+    status = os.stat(file)
+    return {"bytes": [status.st_size], "time": [status.st_mtime_ns]}

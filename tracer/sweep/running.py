@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
-from multiprocessing import parent_process
+from multiprocessing import active_children, parent_process
 from threading import Thread
 from typing import Any
 
+from tracer.diagnostics import words_of
 from tracer.sweep.axes import Unvaried
 from tracer.sweep.evaluate import evaluate
 from tracer.sweep.journal import Columns
@@ -47,12 +48,13 @@ def rows(study: Study, number: int) -> Columns:
     return packed(evaluate(study, number))
 
 
-def locally(study: Study, tasks: Iterable[int], workers: int) -> Iterator[Done]:
+def locally(study: Study, tasks: Iterable[int], workers: int) -> Generator[Done, None, None]:
     """The tasks' rows as they are done, computed by so many processes. Raises :class:`Lost`."""
     if workers == 1:
         yield from ((number, rows(study, number)) for number in tasks)
         return
     pending = iter(tasks)
+    others = set(active_children())
     pool = ProcessPoolExecutor(workers, initializer=_begin)
     try:
         running: dict[Future[Columns], int] = {}
@@ -65,6 +67,11 @@ def locally(study: Study, tasks: Iterable[int], workers: int) -> Iterator[Done]:
                 yield running.pop(future), future.result()
     except BrokenProcessPool:
         raise Lost("a worker process was killed") from None
+    except BaseException:
+        # Nobody wants what still runs, and Python would wait for it before it ends.
+        for process in set(active_children()) - others:
+            process.terminate()
+        raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -81,7 +88,7 @@ def _end_with(parent: Any) -> None:
         os._exit(1)
 
 
-def on_dask(study: Study, tasks: Iterable[int], address: str) -> Iterator[Done]:
+def on_dask(study: Study, tasks: Iterable[int], address: str) -> Generator[Done, None, None]:
     """The tasks' rows as they are done, by the workers of a running scheduler.
 
     Raises :class:`Lost`, and what a task raises of its rows: :class:`Unvaried`.
@@ -123,4 +130,5 @@ def on_dask(study: Study, tasks: Iterable[int], address: str) -> Iterator[Done]:
 
 
 def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}{f': {error}' if str(error) else ''}".splitlines()[0]
+    words = words_of(error)
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__

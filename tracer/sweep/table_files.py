@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -100,14 +101,43 @@ WRITERS: dict[str, Writer] = {
 """By the ending of the file's name."""
 
 
-def write_rows(path: Path, study: Study, tables: Iterator[Columns]) -> None:
-    """Write all rows; the file is there when it is whole. Raises OSError."""
+def write_rows(
+    path: Path, study: Study, tables: Iterator[Columns], whole: Callable[[Path], None]
+) -> None:
+    """Write all rows; the file is there when it is whole: ``whole`` is called before it gets its name.
+
+    Raises OSError.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         WRITERS[path.suffix.lower()](beside, kinds(study), tables)
+        whole(beside)
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove the beginnings of a file whose writers were killed; only for who alone may write the file."""
+    beginning = f".{path.name}."
+    for entry in os.listdir(path.absolute().parent):
+        number = entry.removeprefix(beginning)
+        if entry.startswith(beginning) and number.isdecimal() and not _is_alive(int(number)):
+            with contextlib.suppress(OSError):
+                path.with_name(entry).unlink()
+
+
+def _is_alive(process: int) -> bool:
+    """True where a process of that number runs. On Windows to ask would end it, and nobody else has the file."""
+    if os.name == "nt" or process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def packed(columns: Mapping[str, Any]) -> Columns:

@@ -100,10 +100,13 @@ class Vectorised(msgspec.Struct, frozen=True):
         return VectorisedRows(columns, unsaid, unseen)
 
     def _is_too_large(self, values: Mapping[str, Array]) -> bool:
-        """True where a cost of the largest values could overflow."""
-        most = {name: int(np.max(array)) for name, array in values.items()}
-        numbers = self._numbers(self._run(most))
-        return any(abs(int(n)) > LARGEST for n in numbers.values())
+        """True where a size or a cost of the largest values, or of the least, could overflow."""
+        for end in (np.max, np.min):
+            v = self._run({name: int(end(array)) for name, array in values.items()})
+            numbers = [*v, *self._numbers(v).values()]
+            if any(abs(int(n)) > LARGEST for n in numbers):
+                return True
+        return False
 
     def _run(self, values: Mapping[str, Any]) -> list[Any]:
         opened = self.opened
@@ -113,7 +116,10 @@ class Vectorised(msgspec.Struct, frozen=True):
                 chosen[name] = choice.values[0]
             else:
                 residue = values[choice.symbol] % len(choice.values)
-                chosen[name] = np.array(choice.values)[residue]
+                # Of numbers a number: those of Python do not overflow.
+                is_one = isinstance(residue, int)
+                table = choice.values if is_one else np.array(choice.values)
+                chosen[name] = table[residue]
         return opened.program.run({"": 0, **values, **chosen})
 
     # Conditions
@@ -148,7 +154,7 @@ class Vectorised(msgspec.Struct, frozen=True):
             "params": self._total(self.costs.parameters, v),
             "memory": sum(volumes) * self.width,
             "training": held.training(self.width),
-            "inference": reduce(np.maximum, alive) if alive else 0,
+            "inference": reduce(_larger, alive) if alive else 0,
         }
 
     def _volume(self, shape: Iterable[Any], v: Sequence[Any]) -> Any:
@@ -181,6 +187,12 @@ class Vectorised(msgspec.Struct, frozen=True):
         for one in self.field.least:
             unseen |= np.broadcast_to(self._value(one.size, v) < one.least, count)
         return unseen
+
+
+def _larger(first: Any, second: Any) -> Any:
+    """The larger of two numbers, however large, or of those of two arrays."""
+    are_numbers = isinstance(first, int) and isinstance(second, int)
+    return max(first, second) if are_numbers else np.maximum(first, second)
 
 
 class _Verdicts:

@@ -12,7 +12,7 @@ import torch
 
 from tracer.importing.recording import Unrepresentable
 from tracer.network.values import did_you_mean
-from tracer.torch_bridge.places import raised
+from tracer.torch_bridge.places import users_code
 
 
 def module_from(source: str, arguments: Mapping[str, Any]) -> torch.nn.Module:
@@ -21,22 +21,31 @@ def module_from(source: str, arguments: Mapping[str, Any]) -> torch.nn.Module:
     The working directory is searched too. Raises :class:`Unrepresentable`, which names what is missing or raised.
     """
     name, _, path = source.partition(":")
-    made = _attribute(_imported(name), name, path)
-    if isinstance(made, torch.nn.Module):
-        if arguments:
-            raise Unrepresentable(f"{source} is a module already; it takes no --arg")
-        return made
-    if not callable(made):
-        raise Unrepresentable(
-            f"{source} is {type(made).__name__}, neither a torch module nor what makes one"
-        )
-    try:
+    with users_code(source):
+        made = _attribute(_imported(name), name, path)
+        if isinstance(made, torch.nn.Module):
+            if arguments:
+                raise Unrepresentable(f"{source} is a module already; it takes no --arg")
+            return _whole(made)
+        if not callable(made):
+            raise Unrepresentable(
+                f"{source} is {type(made).__name__}, neither a torch module nor what makes one"
+            )
         result = made(**arguments)
-    except (Exception, SystemExit) as error:
-        raise Unrepresentable(raised(source, error)) from error
-    if not isinstance(result, torch.nn.Module):
-        raise Unrepresentable(f"{source} gives {type(result).__name__}, no torch module")
-    return result
+        if not isinstance(result, torch.nn.Module):
+            raise Unrepresentable(f"{source} gives {type(result).__name__}, no torch module")
+        return _whole(result)
+
+
+def _whole(module: torch.nn.Module) -> torch.nn.Module:
+    """The module, every part of which went through the constructor of torch."""
+    for part in module.modules():
+        if "_modules" not in vars(part):
+            name = type(part).__name__
+            raise Unrepresentable(
+                f"{name} is no whole module: its __init__ calls no super().__init__()"
+            )
+    return module
 
 
 def _imported(name: str) -> Any:
@@ -44,15 +53,16 @@ def _imported(name: str) -> Any:
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+        with users_code(f"the import of {name}"):
+            return importlib.import_module(name)
+    except Unrepresentable as error:
+        cause = error.__cause__
+        missing = cause.name if isinstance(cause, ModuleNotFoundError) else None
+        if missing is not None and f"{name}.".startswith(f"{missing}."):
             raise Unrepresentable(
-                f"there is no Python module {error.name}, here or installed"
+                f"there is no Python module {missing}, here or installed"
             ) from None
-        raise Unrepresentable(raised(f"the import of {name}", error)) from error
-    except (Exception, SystemExit) as error:
-        raise Unrepresentable(raised(f"the import of {name}", error)) from error
+        raise
 
 
 def _attribute(found: Any, name: str, path: str) -> Any:

@@ -25,7 +25,7 @@ from tracer.torch_bridge.forward import (
     no_dims,
     spatial_dims,
 )
-from tracer.torch_bridge.places import raised
+from tracer.torch_bridge.places import raised, users_code
 from tracer.torch_bridge.real_runs import RealModule
 
 UNSEEN = ", through int(), range() or a cache"
@@ -146,12 +146,15 @@ def record(
 
     Raises :class:`Unrepresentable` for what has no place in a config, and for what the module raises.
     """
-    forward = Forward(module, open_dims, space, sizes)
+    with users_code(type(module).__name__):  # its copy, in eval mode
+        forward = Forward(module, open_dims, space, sizes)
     try:
         return forward.run(shapes)
     except Unrepresentable as refused:
         raise refused.after(forward.recording.guards.made) from refused
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a forward that ends the process included
         message = raised(type(module).__name__, error)
         guards = forward.recording.guards.made
         raise Unrepresentable(message, guards, by_program=True) from error

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import linecache
 import os
 import sys
+from collections.abc import Iterator
 from types import FrameType
 
 import torch
+
+from tracer.diagnostics import words_of
+from tracer.importing.recording import Unrepresentable
 
 OURS = tuple(
     os.path.dirname(path) + os.sep
@@ -37,9 +42,23 @@ def raised(who: str, error: BaseException) -> str:
             where = f" at {line_of(path, traceback.tb_lineno)}"
         traceback = traceback.tb_next
 
-    first_line = (str(error).splitlines() or [""])[0]
+    words = words_of(error)
     sentence = f"{who} raises {type(error).__name__}{where}"
-    return f"{sentence}: {first_line}" if first_line else sentence
+    return f"{sentence}: {words}" if words else sentence
+
+
+@contextlib.contextmanager
+def users_code(who: str) -> Iterator[None]:
+    """Code that a user names: whatever it raises, the end of the process included, is why nothing is imported.
+
+    Raises :class:`Unrepresentable` with a sentence of what ``who`` raised; an interrupt by the user goes on.
+    """
+    try:
+        yield
+    except (Unrepresentable, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise Unrepresentable(raised(who, error)) from error
 
 
 def is_users(path: str) -> bool:

@@ -92,6 +92,8 @@ class RealModule:
             tensors = tensors_by_name(result)
         except Unrepresentable as refused:
             return Answer(None, str(refused))
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             return Answer(None, raised(type(module).__name__, error))
         return Answer({name: tuple(tensor.shape) for name, tensor in tensors.items()})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 from tracer import __version__
 from tracer.diagnostics import Diagnostic, Span, legible
@@ -51,8 +53,10 @@ def _result(d: Diagnostic, index: int) -> dict[str, Any]:
         "ruleIndex": index,
         "level": d.severity,
         "message": {"text": legible(d.message) + hint},
-        "locations": [_location(d.path, d.span)],
     }
+    if is_made_up(d.path):
+        return result
+    result["locations"] = [_location(d.path, d.span)]
     if d.related:
         result["relatedLocations"] = [
             {**_location(d.path, r.span), "id": i, "message": {"text": r.message}}
@@ -62,7 +66,7 @@ def _result(d: Diagnostic, index: int) -> dict[str, Any]:
 
 
 def _location(path: str, span: Span | None) -> dict[str, Any]:
-    place: dict[str, Any] = {"artifactLocation": {"uri": path.replace("\\", "/")}}
+    place: dict[str, Any] = {"artifactLocation": {"uri": uri(path)}}
     if span:
         place["region"] = {
             "startLine": span.line,
@@ -71,3 +75,25 @@ def _location(path: str, span: Span | None) -> dict[str, Any]:
             "endColumn": span.end_column,
         }
     return {"physicalLocation": place}
+
+
+def is_made_up(path: str) -> bool:
+    """True for what is no file: standard input, or a text that a program made.
+
+    >>> is_made_up("<stdin>"), is_made_up("net.yaml")
+    (True, False)
+    """
+    return path.startswith("<") and path.endswith(">")
+
+
+def uri(path: str) -> str:
+    """A path as a reference that may have letters, digits and little else (RFC 3986).
+
+    >>> uri("dir with space/ü #1.yaml"), uri("/home/me/net.yaml")
+    ('dir%20with%20space/%C3%BC%20%231.yaml', 'file:///home/me/net.yaml')
+    """
+    path = path.replace(os.sep, "/")
+    drive = len(path) > 2 and path[1:3] == ":/" and path[0].isalpha()
+    if drive:
+        return f"file:///{path[:2]}{quote(path[2:])}"
+    return f"file://{quote(path)}" if path.startswith("/") else quote(path)

@@ -199,15 +199,16 @@ def _hash(text: str) -> str:
 
 
 def _told(found: Sequence[Diagnostic], *, has_picture: bool) -> str:
-    """What is wrong with a text of which there is no picture, beside that of an earlier one."""
-    last = "<p>Below is the last picture that could be made.</p>" if has_picture else ""
+    """What is wrong with a text of which there is no picture; over that of an earlier one, which keeps its place."""
+    last = "<p>The picture is the last one that could be made.</p>" if has_picture else ""
+    kind = "told stale" if has_picture else "told"
     items = "".join(
         f"<li><b>{escape(d.severity)} {escape(d.code)}</b> {_place(d)}{escape(legible(d.message))}"
         f"{f'<br><small>{escape(legible(d.hint))}</small>' if d.hint else ''}</li>"
         for d in found
     )
     return (
-        '<section class="told" role="alert"><h2>The file as it stands cannot be drawn</h2>'
+        f'<section class="{kind}" role="alert"><h2>The file as it stands cannot be drawn</h2>'
         f"{last}<ul>{items}</ul></section>"
     )
 
