@@ -357,18 +357,18 @@ def test_what_is_refused(text: str, paths: list[Place], message: str) -> None:
 
 
 def test_alias_bombs_are_refused() -> None:
-    """A text of a few lines that stands for ten billion values is refused within two seconds."""
+    """A text of a few lines that stands for ten billion values is refused within two seconds of computing."""
     text = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
     text += (
         "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 10))
         + "b: 1\n"
     )
-    start = time.perf_counter()
+    start = time.process_time()
     message = "the text has more than 200000 values, aliases followed"
     assert refusal(text, (("b",), 2)) == message
     with pytest.raises(EditError, match=message):
         shared_places(text, ("b",))
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 # Shared text
