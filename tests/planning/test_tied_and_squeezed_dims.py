@@ -85,3 +85,69 @@ def test_a_form_does_not_hold_where_a_dim_is_squeezed() -> None:
     net = tracer.loads(SQUEEZED)
     (form,) = net.forms({"L": tracer.sizes(net).axes["L"].lossless})["L"]
     assert (form.size, form.least) == ("300k", 2)
+
+
+CHOICES = """
+input: [N, 1, L]
+sizes: {N: 1, L: 32000}
+blocks:
+  res:
+    layers:
+      keep: {op: Conv1d, out_channels: 4, kernel_size: 3, padding: 1}
+      conv: {op: Conv1d, out_channels: 4, kernel_size: 3}
+      sum: {op: Add, from: [conv, input]}
+layers:
+  f: {op: Conv1d, out_channels: 4, kernel_size: 16, stride: 8}
+  r: {op: res, repeat: 200}
+  wave: {op: ConvTranspose1d, out_channels: 1, kernel_size: 16, stride: 8}
+  shape: {op: Reshape, shape: [N, 1, L]}
+"""
+
+DOUBLED = """
+input: [1, 2, H, W]
+sizes: {H: 40, W: 40}
+blocks:
+  res:
+    layers:
+      d: {op: MaxPool2d, kernel_size: 2}
+      u: {op: ConvTranspose2d, out_channels: 2, kernel_size: 3, stride: 2}
+      sum: {op: Add, from: [u, input]}
+layers:
+  r: {op: res, repeat: 100}
+  f: Flatten
+  y: {op: Linear, in_features: 3200, out_features: 3}
+"""
+
+
+def test_a_chain_of_sums_that_one_size_serves() -> None:
+    """600 layers; each sum is 3 long, as its branch is 2 shorter than its trunk and has to be 1."""
+    axes = tracer.sizes(tracer.loads(CHOICES)).axes
+    assert axes["L"].runs.written("L") == "L = 32"
+    assert axes["N"].runs.written("N") == "any N"
+    x = torch.zeros(1, 4, 3)
+    assert torch.add(torch.nn.Conv1d(4, 4, 3)(x), x).shape == x.shape
+
+
+def test_a_tie_of_long_expressions_is_written_with_the_dims_of_nodes() -> None:
+    (tie,) = tracer.sizes(tracer.loads(DOUBLED)).couplings
+    assert tie.constraint == "r.99.sum[2]*r.99.sum[3] == 1600"
+
+
+def test_sets_that_hold_with_the_others_as_declared_say_so() -> None:
+    """An expression that takes no symbols: each set is found number by number, with the other size as declared."""
+    net = tracer.loads("""
+input: [1, 1, H, W]
+sizes: {H: 12, W: 10}
+layers:
+  p: {op: ZeroPad2d, padding: [0, 0, "1 if round(H / 2) % 2 else 0", 0]}
+  t: {op: Permute, dims: [0, 1, 3, 2]}
+  s: {op: Concat, from: [p, t]}
+""")
+    axes = tracer.sizes(net).axes
+    assert axes["H"].others == {"W": 10} and axes["W"].others == {"H": 12}
+    assert axes["W"].below == 256 and "takes numbers only" in str(axes["W"].because)
+
+
+def test_sizes_of_tied_symbols_are_told() -> None:
+    axes = tracer.sizes(tracer.loads(UNSHUFFLED)).axes
+    assert axes["H"].others == {"W": 8} and axes["W"].others == {"H": 12}

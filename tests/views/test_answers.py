@@ -103,3 +103,28 @@ def test_the_fields_of_sizes() -> None:
     (form,) = axis["forms"]
     assert (form["modulus"], form["remainder"], form["least"]) == (16, 12, 11)
     assert form["shapes"]["logits"] == [1, 2, "16k - 172", 388] and axis["decided_below"] is None
+
+
+def test_sizes_near_one_for_each_symbol_and_the_declared_one_that_does_not_run(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text("""
+input: [1, 3, H, W]
+sizes: {H: 50, W: 64}
+layers:
+  p: {op: MaxPool2d, kernel_size: 4}
+  u: {op: ConvTranspose2d, out_channels: 3, kernel_size: 4, stride: 4}
+  c: {op: Concat, from: [u, input]}
+""")
+    run = CliRunner().invoke(cli, ["sizes", str(path), "--near", "H=50,W=61", "--format", "json"])
+    axes = json.loads(run.output)["axes"]
+    assert axes["H"]["declared"] == {"size": 50, "runs": False, "nearest": [48, 52]}
+    assert axes["W"]["declared"] == {"size": 64, "runs": True, "nearest": [64]}
+    assert axes["H"]["nearest"]["runs"] == [48, 52] and axes["W"]["nearest"]["runs"] == [60, 64]
+
+    text = CliRunner().invoke(cli, ["sizes", str(path)])
+    assert text.exit_code == 0
+    assert "the declared H = 50 does not run; nearest: 48 and 52" in text.output
+    for wrong in ("H=", "X=3", "H", "-1"):
+        assert CliRunner().invoke(cli, ["sizes", str(path), "--near", wrong]).exit_code == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 
 import click
@@ -19,15 +20,17 @@ from tracer.commands.options import (
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.views import report
 
+LARGEST = 10**9
+"""The largest size of ``--near``."""
+
 
 @click.command("sizes")
 @click.argument("config")
 @network_options
 @click.option(
     "--near",
-    type=click.IntRange(0, 10**9),
     metavar="N",
-    help="Also the members of each set nearest to N.",
+    help="Also the members of each set nearest to N, or to one size for each symbol: H=500,W=375.",
 )
 @click.option(
     "--all", "every_dim", is_flag=True, help="Ask dims that are numbers as if they were symbols."
@@ -46,7 +49,7 @@ def command(
     sets: tuple[str, ...],
     sizes: tuple[str, ...],
     inputs: tuple[str, ...],
-    near: int | None,
+    near: str | None,
     every_dim: bool,
     format_: str,
     depth: int | None,
@@ -67,16 +70,18 @@ def command(
     except TracerError as error:
         complain(error.diagnostics, text)
         raise click.exceptions.Exit(1) from None
+    wished = _near(near, found.axes)
     forms = net.forms(
         {symbol: narrowest(axis)[1] for symbol, axis in found.axes.items()}, every_dim=every_dim
     )
     if format_ == "json":
         from tracer.views.answers import to_json
 
-        click.echo(to_json(sizes_answer(found, forms, near)), nl=False)
+        answer = sizes_answer(found, forms, wished, net.network.defaults())
+        click.echo(to_json(answer), nl=False)
     else:
         console = console_for(use_colour(color))
-        for part in sizes_table(net, found, forms, near, depth):
+        for part in sizes_table(net, found, forms, wished, depth):
             console.print(part)
     if all(axis.runs for axis in found.axes.values()):
         return
@@ -84,6 +89,21 @@ def command(
     if known == set(net.symbols):  # what stops it at the declared sizes, as one of the reasons
         click.echo(report.full(net.trace().diagnostics, {shown(config): text}), nl=False, err=True)
     raise click.exceptions.Exit(1)
+
+
+def _near(text: str | None, symbols: Collection[str]) -> dict[str, int]:
+    """The sizes that ``--near`` wants neighbours of: one for all symbols, or one for each that is named."""
+    if text is None:
+        return {}
+    found: dict[str, int] = {}
+    for item in text.split(","):
+        name, equals, size = item.rpartition("=")
+        if not (size.isascii() and size.isdigit() and int(size) <= LARGEST):
+            raise click.BadParameter(f"{item!r}: write 500 or H=500,W=375", param_hint="--near")
+        if equals and name not in symbols:
+            raise click.BadParameter(f"the input has no symbol {name!r}", param_hint="--near")
+        found |= dict.fromkeys([name] if equals else symbols, int(size))
+    return found
 
 
 def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) -> None:

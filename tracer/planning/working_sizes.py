@@ -39,6 +39,10 @@ from tracer.sizing.symbol import Condition, Size, SizeLike, Writing, identity
 Ask = tuple[Condition | bool, Node, Collection[str]]
 """A condition, the node that it belongs to, and the symbols that it judges where it is decided."""
 
+NO_PERIOD = "a size has no period that could be shown, as where a resize multiplies by a factor such as 0.57"
+
+NO_SYMBOLS = "an expression or an operation takes numbers only"
+
 TRACED = 256
 """Sizes that are traced one by one, where formulas take no symbols."""
 
@@ -46,7 +50,10 @@ READABLE = 12
 """Atoms of a tie that are written out."""
 
 STEPS = 100_000
-"""Nodes that are traced one by one at most, where a set has to be widened."""
+"""Nodes that are traced one by one at most, where a set has to be widened or formulas take no symbols."""
+
+FEWEST = 16
+"""Sizes that are traced one by one in any case."""
 
 
 class Axis(msgspec.Struct, frozen=True):
@@ -59,7 +66,11 @@ class Axis(msgspec.Struct, frozen=True):
     aligned: SizeSet
     """... and at every merge the inputs' sampling grids coincide."""
     below: int | None = None
-    """Decided below this size only, as a formula has no period; None: for every size."""
+    """Decided below this size only; None: for every size."""
+    because: str | None = None
+    """Why not for every size."""
+    others: Mapping[str, int] = {}
+    """The sizes of other symbols with which these are the sets; none: they are so whatever the others are."""
 
 
 class Coupling(msgspec.Struct, frozen=True):
@@ -91,6 +102,7 @@ def working_sizes(network: Network, ops: Ops, sizes: Mapping[str, int]) -> Worki
             axes |= _sets(
                 recipe_of(network, ops, others, contracts=False), ops, sizes, [symbol]
             ).axes
+            axes[symbol] = msgspec.structs.replace(axes[symbol], others=others)
         return WorkingSizes(axes, _sets(recipe, ops, sizes, []).couplings)
     return _sets(recipe, ops, sizes, network.symbols)
 
@@ -108,7 +120,7 @@ def _sets(
                 [],
             )
         return WorkingSizes(
-            {symbol: _traced(network, ops, sizes, symbol) for symbol in symbols}, []
+            {symbol: _traced(network, ops, sizes, symbol, len(symbols)) for symbol in symbols}, []
         )
     run = SizeConditions(recipe, sizes).with_conditions(
         (condition, node, ()) for condition, node in recipe.conditions
@@ -118,18 +130,23 @@ def _sets(
     for symbol, found in {
         s: decide([kind.about(s) for kind in asks], s, run.analysis) for s in symbols
     }.items():
-        runs, lossless, aligned = _widened(recipe, ops, run.fixed(), symbol, found)
+        at = {**run.fixed(), **run.others(symbol)}
+        runs, lossless, aligned = _widened(recipe, ops, at, symbol, found)
         if any(op.grid_needs_numbers() for op in ops if op is not None):
-            aligned = _confirmed(network, ops, run.fixed(), symbol, aligned)
+            aligned = _confirmed(network, ops, at, symbol, aligned)
         axes[symbol] = _axis([runs, lossless, aligned])
-    return WorkingSizes(axes, run.couplings(network.symbols))
+    couplings = run.couplings(network.symbols)
+    for symbol, axis in axes.items():
+        tied = {name for tie in couplings if symbol in tie.symbols for name in tie.symbols}
+        others = {name: n for name, n in run.others(symbol).items() if name in tied}
+        axes[symbol] = msgspec.structs.replace(axis, others=others)
+    return WorkingSizes(axes, couplings)
 
 
 def _axis(found: Sequence[Decided]) -> Axis:
     runs, lossless, aligned = [d.sizes for d in found]
-    return Axis(
-        runs, lossless, aligned, min([d.below for d in found if d.below is not None], default=None)
-    )
+    below = min([d.below for d in found if d.below is not None], default=None)
+    return Axis(runs, lossless, aligned, below, None if below is None else NO_PERIOD)
 
 
 def _is_narrower(recipe: Recipe) -> bool:
@@ -221,6 +238,7 @@ class SizeConditions:
         self._own: dict[str, SizeSet] = {}
         self._floors: dict[str, int] = {}
         self._fixed: dict[str, int] | None = None
+        self._others: dict[str, dict[str, int]] = {}
         self._names: dict[int, tuple[str, int]] | None = None
 
     def with_conditions(self, asks: Iterable[Ask]) -> SizeConditions:
@@ -250,7 +268,7 @@ class SizeConditions:
         if symbol in self.impossible:
             yield False
         yield from self.alone.get(symbol, ())
-        others = {name: n for name, n in self.fixed().items() if name != symbol}
+        others = self.others(symbol)
         replaced = Substitution(self.analysis.space, others)
         for condition, _, symbols in self.tied:
             if symbol in symbols and symbols <= {*others, symbol}:
@@ -264,6 +282,38 @@ class SizeConditions:
                 if not all(substitute(self.alone.get(symbol, ()), {symbol: declared})):
                     self._fixed[symbol] = next(iter(self.own(symbol).nearest(declared)), declared)
         return self._fixed
+
+    def others(self, symbol: str) -> dict[str, int]:
+        """The sizes of the other symbols at which one is asked: :meth:`fixed`, where it has a size with them.
+
+        Where it has none, or an empty batch alone, one of the others takes a size at which it has.
+        """
+        if symbol not in self._others:
+            self._others[symbol] = self._together(symbol)
+        return self._others[symbol]
+
+    def _together(self, symbol: str) -> dict[str, int]:
+        sizes = self.fixed()
+        others = {name: n for name, n in sizes.items() if name != symbol}
+        tied = [one for one in self.tied if symbol in one[2] and one[2] <= {symbol, *others}]
+        if not tied or symbol not in sizes or all(substitute([c for c, _, _ in tied], sizes)):
+            return others
+        if (self._with_others(symbol, sizes).at_least(1)) is not None:
+            return others
+
+        for name in dict.fromkeys(name for one in tied for name in one[2] if name != symbol):
+            n = next(iter(self._with_others(name, sizes).nearest(sizes[name])), 0)
+            if n > 0:
+                return {**others, name: n}
+        return others
+
+    def _with_others(self, symbol: str, sizes: Mapping[str, int]) -> SizeSet:
+        """The sizes of a symbol with the others at these."""
+        fixed = {name: n for name, n in sizes.items() if name != symbol}
+        replaced = Substitution(self.analysis.space, fixed)
+        tied = [c for c, _, symbols in self.tied if symbol in symbols and symbols <= sizes.keys()]
+        asked = [*self.alone.get(symbol, ()), *map(replaced.condition, tied)]
+        return decide([asked], symbol, self.analysis)[0].sizes
 
     def couplings(self, symbols: Collection[str]) -> list[Coupling]:
         """The conditions that do not hold for every combination of sizes that the symbols take by themselves.
@@ -403,15 +453,19 @@ def _alignments(recipe: Recipe) -> Iterable[Ask]:
         yield unpooling.holds, unpooling.node, _deciding(recipe, [made], unpooling.dim)
 
 
-def _traced(network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str) -> Axis:
+def _traced(
+    network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str, symbols: int
+) -> Axis:
     """By tracing size after size on ints, where an operation takes no symbols."""
     import numpy
 
-    truth = numpy.zeros((3, TRACED + 1), bool)
-    for n in range(TRACED):
+    count = max(min(TRACED, STEPS // (len(network.nodes) * symbols)), FEWEST)
+    truth = numpy.zeros((3, count + 1), bool)
+    for n in range(count):
         truth[:, n] = list(_judged(trace(network, {**sizes, symbol: n}, ops)))
     runs, lossless, aligned = (of_members(row, 1) for row in truth)
-    return Axis(runs, lossless, aligned, TRACED)
+    others = {name: n for name, n in sizes.items() if name in network.symbols and name != symbol}
+    return Axis(runs, lossless, aligned, count, NO_SYMBOLS, others)
 
 
 def is_aligned(found: Trace) -> bool:

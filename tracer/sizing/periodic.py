@@ -41,7 +41,13 @@ BOUND = 65_536
 """Sizes without a period are decided below this one."""
 
 CHUNK = 65_536
-"""Sizes that are computed at once."""
+"""Sizes that are computed at once at most."""
+
+VALUES = 2**23
+"""Numbers that are held at once: of long programs, fewer sizes are computed at once."""
+
+WORK = 400_000_000
+"""Numbers that are computed for one set at most."""
 
 LARGE = 2**46
 """Sizes up to this one stay in 64 bits while formulas multiply them by strides and channels."""
@@ -210,8 +216,13 @@ def _truth(
     program = Program(space, [symbol])
     watched = [[program.watch(condition) for condition in group] for group in asked]
     number = _number_type(program, symbol, end)
-    for least in range(first, end, CHUNK):
-        sizes: numpy.ndarray[Any, Any] = numpy.arange(least, min(least + CHUNK, end)).astype(number)
+    if (end - first) * program.length > WORK:
+        raise TooLarge(
+            f"the sizes of {symbol} up to {end} would have to be computed, through {program.length} formulas"
+        )
+    chunk = max(min(CHUNK, VALUES // program.length), 1)
+    for least in range(first, end, chunk):
+        sizes: numpy.ndarray[Any, Any] = numpy.arange(least, min(least + chunk, end)).astype(number)
         place = slice(least - first, least - first + len(sizes))
         for part, holds in zip(truth, _truths(program, watched, {symbol: sizes}, len(sizes))):
             part[place] = holds

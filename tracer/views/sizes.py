@@ -47,10 +47,25 @@ class AxisAnswer(msgspec.Struct, frozen=True):
     aligned: SetAnswer
     decided_below: int | None
     """The sets are known below this size only; null: for every size."""
+    decided_because: str | None
+    """Why they are not known for every size."""
+    others: dict[str, int]
+    """The sizes of other symbols with which these are the sets; empty: they are so whatever the others are."""
+    declared: DeclaredAnswer | None
+    """What becomes of the declared size; null where none is declared."""
     forms: list[FormAnswer]
     """For the first classes of the narrowest set that is not finite."""
     nearest: dict[str, list[int]] | None
     """With ``--near``: the members of each set next to that size."""
+
+
+class DeclaredAnswer(msgspec.Struct, frozen=True):
+    """The declared size of a symbol."""
+
+    size: int
+    runs: bool
+    nearest: list[int]
+    """The sizes next to it that run; itself where it does."""
 
 
 class CouplingAnswer(msgspec.Struct, frozen=True):
@@ -87,22 +102,34 @@ def narrowest(axis: Axis) -> tuple[str, SizeSet]:
 
 
 def sizes_answer(
-    found: WorkingSizes, forms: Mapping[str, list[Form]], near: int | None
+    found: WorkingSizes,
+    forms: Mapping[str, list[Form]],
+    near: Mapping[str, int],
+    declared: Mapping[str, int],
 ) -> SizesAnswer:
-    """The JSON answer."""
+    """The JSON answer; ``near`` and ``declared`` have sizes of some symbols."""
     axes = {
         symbol: AxisAnswer(
             runs=_set(axis.runs),
             lossless=_set(axis.lossless),
             aligned=_set(axis.aligned),
             decided_below=axis.below,
+            decided_because=axis.because,
+            others=dict(axis.others),
+            declared=_declared(axis, declared.get(symbol)),
             forms=[_form(form) for form in forms[symbol]],
-            nearest=None if near is None else _nearest(axis, near),
+            nearest=_nearest(axis, near[symbol]) if symbol in near else None,
         )
         for symbol, axis in found.axes.items()
     }
     coupled = [CouplingAnswer(list(c.symbols), c.constraint, c.node) for c in found.couplings]
     return SizesAnswer(FORMAT_VERSION, axes, coupled)
+
+
+def _declared(axis: Axis, size: int | None) -> DeclaredAnswer | None:
+    if size is None:
+        return None
+    return DeclaredAnswer(size, size in axis.runs, list(axis.runs.nearest(size)))
 
 
 def _form(form: Form) -> FormAnswer:
@@ -117,13 +144,17 @@ def sizes_table(
     net: Net,
     found: WorkingSizes,
     forms: Mapping[str, list[Form]],
-    near: int | None,
+    near: Mapping[str, int],
     depth: int | None,
 ) -> list[RenderableType]:
     """The sets, what ties them, and the shape of every node over k, for a terminal."""
     from rich.text import Text
 
     parts: list[RenderableType] = [_sets_table(net, found, near)]
+    for symbol, axis in found.axes.items():
+        remark = _remark(symbol, axis, net.network.defaults().get(symbol))
+        if remark:
+            parts.append(Text(printable(remark)))
     for coupling in found.couplings:
         names = " and ".join(coupling.symbols)
         parts.append(Text(printable(f"{names} are tied by {coupling.node}: {coupling.constraint}")))
@@ -132,7 +163,22 @@ def sizes_table(
     return [*parts, table] if table is not None else parts
 
 
-def _sets_table(net: Net, found: WorkingSizes, near: int | None) -> Table:
+def _remark(symbol: str, axis: Axis, declared: int | None) -> str:
+    """That the declared size does not run, and with which sizes of others the sets are these."""
+    others = _listed(axis.others)
+    if declared is not None and declared not in axis.runs and axis.runs:
+        nearest = " and ".join(map(str, sorted(axis.runs.nearest(declared))))
+        given = f" with {others}" if others else ""
+        return f"the declared {symbol} = {declared} does not run{given}; nearest: {nearest}"
+    return f"the sets of {symbol} are those with {others}" if others else ""
+
+
+def _listed(sizes: Mapping[str, int]) -> str:
+    """``H = 12, W = 10``."""
+    return ", ".join(f"{symbol} = {n}" for symbol, n in sizes.items())
+
+
+def _sets_table(net: Net, found: WorkingSizes, near: Mapping[str, int]) -> Table:
     """Every set of every symbol, with the sizes nearest to one where that is wanted."""
     from rich import box
     from rich.table import Table
@@ -144,19 +190,20 @@ def _sets_table(net: Net, found: WorkingSizes, near: int | None) -> Table:
     grid.add_column("axis", no_wrap=True)
     grid.add_column("set", no_wrap=True)
     grid.add_column("sizes", overflow="fold")
-    if near is not None:
-        grid.add_column(f"nearest to {near}")
+    if near:
+        same = len(set(near.values())) == 1
+        grid.add_column(f"nearest to {next(iter(near.values())) if same else _listed(near)}")
 
     for symbol, axis in found.axes.items():
         name = symbol
         for kind in SETS:
             members: SizeSet = getattr(axis, kind)
             text = Text(members.written(symbol), style="" if members else "red")
-            nearest = [] if near is None else [", ".join(map(str, members.nearest(near)))]
-            grid.add_row(name, kind, text, *nearest)
+            nearest = members.nearest(near[symbol]) if symbol in near else ()
+            grid.add_row(name, kind, text, *([", ".join(map(str, nearest))] if near else []))
             name = ""
         if axis.below is not None:
-            grid.add_row("", "", f"(known below {axis.below} only: a resize has no period)")
+            grid.add_row("", "", f"(known below {axis.below} only: {axis.because})")
     return grid
 
 
