@@ -205,3 +205,13 @@ def test_what_a_loss_says() -> None:
     assert callable(rows.message)
     assert rows.text() == "the stride 2 drops the last row of 5 in dim 2"
     assert rows.hint == "ceil_mode: true gives the last rows a window of their own"
+
+
+@pytest.mark.parametrize("value", ["auto", "auto(0..1)", "auto(1..1)"])
+def test_ceil_mode_may_be_solved(value: str) -> None:
+    """False counts as 0 and true as 1 where the values of an ``auto`` are listed."""
+    layer = f"a: {{op: MaxPool2d, kernel_size: 3, ceil_mode: {value}, expect: [1, 1, 3, 3]}}"
+    net = tracer.loads(f"input: [1, 1, 8, 8]\nlayers: {{{layer}}}\n")
+    solved = net.solution().ops[1]
+    assert isinstance(solved, tracer.ops.pooling.MaxPool2d) and solved.ceil_mode is True
+    assert net.trace().shapes["a"] == (1, 1, 3, 3)

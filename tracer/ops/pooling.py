@@ -57,9 +57,7 @@ class Pooling(Op, kw_only=True):
 
     axes: ClassVar[int]
     fixed_window = True
-    solvable = autos(
-        kernel_size=FROM_1, stride=Auto(default="kernel_size"), ceil_mode=Auto(default=0)
-    )
+    solvable = autos(kernel_size=FROM_1, stride=Auto(default="kernel_size"), ceil_mode=FROM_0)
 
     kernel_size: Ints
     stride: Ints | None = None
