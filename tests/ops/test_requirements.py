@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+import tracer
 from tracer.ops import Requirement
 from tracer.ops.base import registry
 
@@ -84,3 +85,11 @@ def test_a_message_is_right_whenever_it_is_read(
     kept = [r for r in made.requirements(*shapes) if not r.holds]
     assert len(at_once) > 1
     assert [r.text() for r in kept] == at_once
+
+
+def test_attention_of_three_names_the_key() -> None:
+    """Where query and key have other numbers of samples, the shapes are theirs, and not the value's."""
+    text = "input: {q: [4, 2, 8], k: [6, 3, 8], v: [6, 3, 5]}\nlayers:\n"
+    text += "  a: {op: MultiheadAttention, num_heads: 2, vdim: 5, from: [q, k, v]}\n"
+    (found,) = tracer.checks(text)
+    assert found.message == "a: the query [4, 2, 8] has 2 samples, but the key [6, 3, 8] has 3"

@@ -140,7 +140,7 @@ class MultiheadAttention(Op, kw_only=True):
             "T301",
             None,
             lambda *_: (
-                f"the query {written(x[0])} has {samples} samples, but the key {written(x[-1])} has {key[1]}"
+                f"the query {written(x[0])} has {samples} samples, but the key {written(x[min(1, last)])} has {key[1]}"
             ),
             inputs=(0, 1) if len(x) > 1 else (),
         )
