@@ -8,6 +8,7 @@ from typing import NamedTuple
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.net import Net
 from tracer.network.records import is_set
+from tracer.rules import lone_merges  # noqa: F401, importing it registers its rule
 from tracer.rules.design import design_rules
 
 

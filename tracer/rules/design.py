@@ -20,11 +20,11 @@ Finding = Callable[[Trace], Iterator[Diagnostic]]
 """A design rule looks at a traced network and yields warnings."""
 
 design_rules: list[Finding] = []
-"""Every rule of this file, in the order of their codes."""
+"""Every rule that warns of a traced network."""
 
 
 def design_rule(code: str, title: str) -> Callable[[Finding], Finding]:
-    """Register a function of this file that finds warnings; its docstring is the page."""
+    """Register a function that finds warnings; its docstring is the page."""
 
     def register(find: Finding) -> Finding:
         design_rules.append(find)

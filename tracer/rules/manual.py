@@ -7,6 +7,7 @@ from tracer.rules import (  # noqa: F401, importing them registers their codes
     design,
     every_size,
     graph,
+    lone_merges,
     plan,
     shapes,
     source,

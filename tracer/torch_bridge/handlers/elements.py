@@ -208,6 +208,9 @@ def _concat(call: TorchCall) -> Value:
     words = call.bound("tensors dim", dim=0)
     dim = words.dim
     tensors = list(words.tensors)
+    if len(tensors) == 1:
+        return call.add("Identity", *tensors)
+
     sizes_of_zeros = [call.tensors.zeros.get(tensor) for tensor in tensors]
 
     if len(tensors) == 2:
@@ -244,6 +247,8 @@ def _padded(
 @handles("stack")
 def _stack(call: TorchCall) -> Value:
     words = call.bound("tensors dim", dim=0)
+    if len(words.tensors) == 1:
+        return call.add("Unsqueeze", *words.tensors, dim=words.dim)
     if words.dim == 0:
         return call.add("Stack", *words.tensors)
     return call.add("Stack", *words.tensors, dim=words.dim)
