@@ -91,11 +91,12 @@ def _written(trace: Trace, node: Node, op: Merge) -> str | None:
 def scope_of(network: Network, node: Node) -> Scope:
     """The names that stand beside a node: of the file, or of the block that it is in, the block's input included."""
     prefix = node.name[: node.name.rindex(node.declaration.name)]
-    found = {
-        name.removeprefix(prefix): own
-        for name, own in network.names.items()
-        if name.startswith(prefix) and "." not in name.removeprefix(prefix)
-    }
+    found: dict[str, Node] = {}
+    for name, own in network.names.items():
+        local = name.removeprefix(prefix)
+        if name.startswith(prefix) and "." not in local:
+            found[local] = own
+
     block = network.blocks.get(node.uses[-1].op.value) if node.uses else None
     if block is not None and len(block.inputs) == 1:
         outside = _first_read(network, prefix)
@@ -146,25 +147,40 @@ def _likeliest(network: Network, merge: Node, fitting: set[int], scope: Scope) -
         (at,) = at.inputs
         own_way.add(at.index)
 
-    named = {
-        name: node
-        for name, node in scope.by_name.items()
-        if node.index < merge.index and node is not source and node.index in fitting
-    }
-    elsewhere = {name: node for name, node in named.items() if node.index not in own_way}
-    outside = [node for node in network.nodes if node.index not in fitting]
-    left = {before.index for node in outside for before in node.inputs}
-    ends = {name: node for name, node in elsewhere.items() if node.index in left}
-    chosen = ends or elsewhere or named
-    return sorted(chosen, key=lambda name: -chosen[name].index)[:NAMED]
+    left: set[int] = set()
+    for node in network.nodes:
+        if node.index not in fitting:
+            left.update(before.index for before in node.inputs)
+
+    likelihood: dict[str, tuple[int, int]] = {}
+    for name, node in scope.by_name.items():
+        at_hand = node.index < merge.index
+        if not at_hand or node is source or node.index not in fitting:
+            continue
+        if node.index in own_way:
+            kind = 0
+        elif node.index in left:
+            kind = 2
+        else:
+            kind = 1
+        likelihood[name] = kind, node.index
+
+    best = max((kind for kind, _ in likelihood.values()), default=0)
+    names = [name for name, (kind, _) in likelihood.items() if kind == best]
+    names.sort(key=likelihood.__getitem__, reverse=True)
+    return names[:NAMED]
 
 
 def _fit(op: Merge, shape: Shape | None, model: Shape) -> bool:
     """Whether a merge takes both maps as they are."""
     if shape is None or len(shape) != len(model) or len(model) < 2:
         return False
+
     joined = op.joined(len(model))
-    return all(a == b for dim, (a, b) in enumerate(zip(shape, model)) if dim != joined)
+    for dim, n in enumerate(shape):
+        if dim != joined and n != model[dim]:
+            return False
+    return True
 
 
 def _strides(own: Grids | None) -> list[Ratio]:
