@@ -17,6 +17,7 @@ MODULES = {
     "page": ("playwright",),
     "zoo": ("monai", "dynamic_network_architectures"),
     "lint": ("radon",),
+    "judge": ("islpy",),
 }
 """The modules that the tests import of each extra."""
 

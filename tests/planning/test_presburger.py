@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-import pytest
 from hypothesis import assume, given
 
 import tracer
 from tests.drawn.networks import Drawn, networks
+from tests.extras import needs
 from tests.planning.test_working_sizes import elsewhere
 from tests.shapes.test_networks import STRICTER
 from tracer.planning.working_sizes import Axis, working_sizes
@@ -21,7 +21,8 @@ from tracer.shapes.trace import declared_ops
 from tracer.sizing.size_set import SizeSet, TooLarge
 from tracer.sizing.symbol import Condition, Size, SizeLike
 
-isl = pytest.importorskip("islpy")
+needs("judge")
+import islpy as isl
 
 OPERATIONS = 3_000_000
 """Steps of isl's that one network may take."""
@@ -62,7 +63,7 @@ class Translation:
     def atom(self, size: Size, index: int) -> isl.PwAff:
         if index not in self.atoms:
             atom = size.space.atoms[index]
-            self.atoms[index] = self._atom(atom.function, atom.arguments)
+            self.atoms[index] = self._atom(atom.primitive.name, atom.arguments)
         return self.atoms[index]
 
     def _atom(self, function: str, arguments: tuple) -> isl.PwAff:

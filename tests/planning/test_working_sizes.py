@@ -45,7 +45,8 @@ def elsewhere(found: WorkingSizes, declared: dict[str, int], symbol: str) -> dic
         sets = (found.axes[name].aligned, found.axes[name].lossless, found.axes[name].runs)
         near = next((n for one in sets if (n := one.at_least(size)) is not None), size)
         others[name] = size if name in tied or symbol in tied else near
-    return {name: n for name, n in others.items() if name != symbol}
+    found_with = found.axes[symbol].others if symbol in found.axes else {}
+    return {name: n for name, n in {**others, **found_with}.items() if name != symbol}
 
 
 @counted(
