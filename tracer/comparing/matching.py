@@ -142,6 +142,8 @@ class _Described:
     def __init__(self, node: Node, shape: tuple[int, ...] | None, cost: dict[str, int]) -> None:
         self.name = node.name
         self.operands = {field: source.name for field, source in node.operands.items()}
+        if node.weights is not None:
+            self.operands["weights"] = node.weights.name
         written = _written(node)
         self.arguments = {**_recorded(node.op), **written}
         given = {*given_arguments(node.op), *written} if node.op is not None else set(written)
@@ -216,6 +218,10 @@ def _written(node: Node) -> dict[str, Any]:
             ] = text
     found |= {field: declared_dims(dims, None) for field, dims in node.dim_fields.items()}
     found |= {field: source.name for field, source in node.operands.items()}
+    if node.weights is not None:
+        found["weights"] = node.weights.name
+    if not node.learned:
+        found["learned"] = False
     if node.is_input:
         found["shape"] = declared_dims(node.pattern)
     if node.expect is not None:

@@ -183,7 +183,8 @@ def _learns(visits: Sequence[Visit]) -> list[bool]:
         if visit.op is None:
             found.append(False)
         else:
-            found.append(learns or _is_some(visit.op.parameters(*visit.inputs)))
+            has_weights = visit.node.learned and _is_some(visit.op.parameters(*visit.inputs))
+            found.append(learns or has_weights)
     return found
 
 

@@ -15,7 +15,7 @@ class Cost(msgspec.Struct, frozen=True):
     """What one node costs."""
 
     params: int
-    """Learnable parameters."""
+    """Learnable parameters; those that nodes share are counted for the one that has them."""
     macs: int
     """Multiply-accumulates of one forward pass (half of what torch's FlopCounterMode counts)."""
     memory: int
@@ -36,8 +36,9 @@ def costs(trace: Trace, dtype: str = "float32") -> dict[str, Cost]:
         if visit.node.is_input and visit.shape is not None:
             found[visit.node.name] = Cost(0, 0, math.prod(visit.shape) * width)
 
-    for node, op, inputs, _, shape in trace.applied():
-        params, macs = int(op.parameters(*inputs)), int(op.macs(shape, *inputs))
+    for applied in trace.applied():
+        node, op, inputs, _, shape = applied
+        params, macs = int(applied.parameters), int(op.macs(shape, *inputs))
         found[node.name] = Cost(params, macs, math.prod(shape) * width)
     return found
 

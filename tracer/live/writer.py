@@ -63,7 +63,7 @@ def _node(
     return LiveNode(
         shape=shape,
         asks=asks,
-        params=_count(program, lambda: op.parameters(*x)),
+        params=_count(program, lambda: applied.parameters),
         macs=_count(program, lambda: op.macs(applied.shape, *x)),
         grid=placed,
         working=_working(program, applied),

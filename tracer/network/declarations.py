@@ -17,7 +17,7 @@ from tracer.source.tree import Entries, Fault, described, entries, is_nothing, r
 SECTIONS = ("encoder", "bottleneck", "decoder", "head", "layers")
 TOP_LEVEL = ("name", "description", "params", "input", "sizes", "blocks", *SECTIONS, "output")
 BLOCK_KEYS = ("args", "inputs", "layers", "description")
-NODE_KEYS = ("op", "from", "expect", "repeat")
+NODE_KEYS = ("op", "from", "expect", "repeat", "weights", "learned")
 
 _NOT_OP = ("type", "kind", "module", "layer", "class")
 """Other tools' words for the operation."""
@@ -88,6 +88,7 @@ def declaration(name: str, key: ScalarNode, value: YamlNode) -> Declaration:
     inputs = references(source[1]) if source else None
     expect = found.pop("expect", None)
     repeat = found.pop("repeat", None)
+    learned = found.pop("learned", None)
     return Declaration(
         name,
         key,
@@ -97,7 +98,19 @@ def declaration(name: str, key: ScalarNode, value: YamlNode) -> Declaration:
         inputs,
         expect[1] if expect else None,
         repeat[1] if repeat else None,
+        _weights(found.pop("weights", None)),
+        learned[1] if learned else None,
     )
+
+
+def _weights(entry: Entry | None) -> ScalarNode | None:
+    """The name of the node whose parameters a layer shares; None where it has its own."""
+    if entry is None:
+        return None
+    name, *more = references(entry[1], "weights")
+    if more:
+        raise Fault("T004", "`weights` takes one name, not a list", entry[1])
+    return name
 
 
 def _plain(name: str, key: ScalarNode, op: ScalarNode) -> Declaration:

@@ -21,6 +21,7 @@ from tracer.network.faults import Faults, Uses
 from tracer.network.making import Maker
 from tracer.network.names import Chunks, Names, Reference, Target
 from tracer.network.records import Declaration, Expectation, Node
+from tracer.network.sharing import SharedUse, Sharing, has_parameters, learned_of
 from tracer.network.values import did_you_mean, interpolated, value_of
 from tracer.ops.base import with_arguments, written
 from tracer.ops.rearrange import Chunk
@@ -44,6 +45,8 @@ class Around(NamedTuple):
     prefix: str = ""
     """The beginning of the nodes' names."""
     uses: Uses = ()
+    shared: SharedUse | None = None
+    """The innermost use around that shares another's parameters."""
 
 
 class Expansion:
@@ -52,6 +55,7 @@ class Expansion:
     def __init__(self, faults: Faults, blocks: dict[str, Block], params: dict[str, Any]) -> None:
         self.faults = faults
         self.names = Names(faults)
+        self.sharing = Sharing(self.names, faults)
         self.nodes: list[Node] = []
         self.blocks = blocks
         self.faulty_blocks: set[str] = set()
@@ -195,6 +199,7 @@ class Expansion:
             made.unknowns,
             made.dim_fields,
         )
+        self._set_weights(node, declaration, around)
         if isinstance(op, Chunk) and "index" not in declaration.arguments:
             return self._place_chunks(node, op, inputs, around.prefix)
 
@@ -202,6 +207,19 @@ class Expansion:
         self.names.connect(node, inputs, made.operands, around.prefix)  # type: ignore[arg-type]
         self.names.targets[name] = node
         return node
+
+    def _set_weights(self, node: Node, declaration: Declaration, around: Around) -> None:
+        """Note whose parameters a node has, and whether they are learned."""
+        shared = _shared(declaration, around)
+        if shared is not None:
+            self.sharing.note(node, shared)
+        if declaration.learned is None:
+            return
+
+        node.learned = learned_of(declaration, around.scope)
+        if node.op is not None and not has_parameters(node.op):
+            message = f"{node.op_name} has no parameters, learned or not"
+            raise Fault("T202", message, declaration.learned)
 
     def _place_chunks(self, whole: Node, op: Chunk, inputs: Inputs, prefix: str) -> Target:
         """A Chunk is one node per chunk: ``name[0]``, ``name[1]``, ..."""
@@ -248,6 +266,7 @@ class Expansion:
             self._block_scope(block, use, around.scope),
             name + ".",
             (*around.uses, use),
+            _shared(use, around),
         )
         for inner, target in zip(block.inputs, inputs):
             self.names.targets[inside.prefix + inner] = target  # type: ignore[assignment]
@@ -290,6 +309,9 @@ class Expansion:
 
     def _block_scope(self, block: Block, use: Declaration, scope: Scope) -> dict[str, Any]:
         """The values of the names in a block's expressions: the params, and the block's arguments."""
+        if use.learned is not None:
+            message = "a block has no `learned`; its layers have"
+            raise Fault("T003", message, use.learned)
         for word, (key, _) in use.arguments.items():
             if word not in block.arguments:
                 hint = did_you_mean(word, block.arguments)
@@ -307,6 +329,15 @@ class Expansion:
                 message = f"the block {block.name} needs {word}"
                 raise Fault("T201", message, use.op, f"add `{word}: ...`", related)
         return values
+
+
+def _shared(declaration: Declaration, around: Around) -> SharedUse | None:
+    """The use whose parameters are shared in a declaration's nodes: its own, or the one around it."""
+    if declaration.weights is None:
+        return around.shared
+    name = around.prefix + declaration.name
+    is_repeated = declaration.repeat is not None
+    return SharedUse(name, around.prefix, declaration.weights, is_repeated)
 
 
 def _references(names: list[ScalarNode], around: Around) -> Inputs:

@@ -118,6 +118,7 @@ class _NetworkReader:
 
         self._read_layers(top, root, inputs)
         nodes = self.expansion.nodes = self.expansion.names.resolve(self.expansion.nodes)
+        sharers = self.expansion.sharing.resolve()
         outputs = self._outputs(top, nodes)
         if all_read:
             self._refuse_unknown_symbols(nodes, outputs.expected, symbols)
@@ -142,6 +143,7 @@ class _NetworkReader:
             diagnostics=[],
             ignored=ignored_codes(source),
             source=source,
+            sharers=sharers,
         )
 
     def _top_level(self, root: YamlNode) -> Entries:

@@ -34,6 +34,9 @@ class Declaration(msgspec.Struct, frozen=True, eq=False):
     """The names under ``from``; None where it is left out."""
     expect: YamlNode | None = None
     repeat: YamlNode | None = None
+    weights: ScalarNode | None = None
+    """The name of the node whose parameters it shares; None where it has its own."""
+    learned: YamlNode | None = None
     faulty: bool = False
     """Its fault is reported; it makes a node without an operation."""
 
@@ -57,8 +60,8 @@ class Node:
     """One node of the expanded network: an input or one operation."""
 
     __slots__ = (
-        "declaration", "dim_fields", "expect", "index", "inputs", "name", "op", "op_name",
-        "operands", "pattern", "section", "unknowns", "uses",
+        "declaration", "dim_fields", "expect", "index", "inputs", "learned", "name", "op",
+        "op_name", "operands", "pattern", "section", "unknowns", "uses", "weights",
     )  # fmt: skip
 
     index: int
@@ -95,6 +98,10 @@ class Node:
         self.pattern = pattern
         """An input's declared shape."""
         self.unknowns = unknowns
+        self.weights: Node | None = None
+        """The node whose parameters it shares, which has its own."""
+        self.learned = True
+        """False where its parameters are constants."""
         self.dim_fields = dim_fields
         """Arguments with dims written as expressions over symbols."""
 
@@ -120,6 +127,19 @@ class Node:
         if field is not None and field in declaration.arguments:
             return span_of(declaration.arguments[field][1])
         return span_of(declaration.op)
+
+    @property
+    def has_own_parameters(self) -> bool:
+        """True for a node whose parameters are learned, and counted here rather than where they are shared from."""
+        return self.weights is None and self.learned
+
+    @property
+    def weights_span(self) -> Span | None:
+        """The place that says whose parameters it shares: its own line, or the use of a block around it."""
+        for declaration in (self.declaration, *reversed(self.uses)):
+            if declaration.weights is not None:
+                return span_of(declaration.weights)
+        return None
 
     def use_places(self) -> tuple[Related, ...]:
         """The block uses that this node comes from, innermost first."""
@@ -161,6 +181,8 @@ class Network(msgspec.Struct):
     """Codes that a ``# tracer: ignore[...]`` comment silences, by line."""
     source: str
     """The config's text."""
+    sharers: list[Node] = []
+    """The nodes that share another's parameters."""
     preferred: dict[tuple[str, str], Any] = {}
     """Values of solvable arguments, by node and argument, that cost nothing; elsewhere torch's defaults do."""
 

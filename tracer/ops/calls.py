@@ -79,11 +79,10 @@ class Own(Term):
 
 
 class Learned(Term):
-    """A tensor that the module has: a parameter, or a buffer where it is not learned."""
+    """A tensor that the module has: a parameter, or a buffer where the node's are constants."""
 
-    def __init__(self, shape: Sequence[int], learned: bool) -> None:
+    def __init__(self, shape: Sequence[int]) -> None:
         self.shape = tuple(shape)
-        self.learned = learned
 
 
 class Item(Term):

@@ -190,12 +190,11 @@ class Require(Op, kw_only=True):
 
 @operation
 class Parameter(Op, kw_only=True):
-    """A tensor that no input gives: learned (a positional embedding, a scale per channel), or constant."""
+    """A tensor that no input gives: a positional embedding, a scale per channel; with `learned: false` a constant."""
 
     arity = (0, 0)
 
     shape_: tuple[int, ...] = msgspec.field(name="shape")
-    learned: bool = True
 
     def legal(self) -> Requirements:
         yield in_range("shape", self.shape_, 0)
@@ -204,10 +203,10 @@ class Parameter(Op, kw_only=True):
         return self.shape_
 
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
-        return Learned(self.shape_, self.learned)
+        return Learned(self.shape_)
 
     def parameters(self, *x: Shape) -> Dim:
-        return math.prod(self.shape_) if self.learned else 0
+        return math.prod(self.shape_)
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         return None

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from tracer.network.records import DimPattern, Network, Node
+from tracer.network.sharing import widths
 from tracer.ops.base import Op, Requirements, Shape, may_be_negative, with_arguments
 from tracer.shapes.trace import dim_pairs, dim_value, dims_value
 from tracer.shapes.traced import Ops, Traced, requirements_of
@@ -100,6 +101,10 @@ class _Stopped(Exception):
         self.failed = failed
 
 
+def _several(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
 class _SymbolicTrace:
     """One walk over the nodes on symbols, which fills a recipe. Raises :class:`_Stopped`."""
 
@@ -121,6 +126,24 @@ class _SymbolicTrace:
         if self.contracts:
             for name, (pattern, _) in recipe.network.output_expect.items():
                 self._expect(recipe.network.outputs[name], pattern)
+        for node in recipe.network.sharers:
+            self._require_same_widths(node)
+
+    def _require_same_widths(self, node: Node) -> None:
+        """The conditions under which a node's input is as wide as that of the node whose parameters it shares."""
+        owner = node.weights
+        assert owner is not None
+        mine, theirs = self._widths(node), self._widths(owner)
+        for word in mine.keys() & theirs.keys():
+            for a, b in zip(_several(mine[word]), _several(theirs[word]), strict=True):
+                self._require(a == b, node, failed=node)
+
+    def _widths(self, node: Node) -> dict[str, Any]:
+        recipe = self.recipe
+        op = recipe.ops[node.index]
+        assert op is not None
+        inputs = [recipe.unique[recipe.shape_of[source.index]] for source in node.inputs]
+        return widths(op, inputs)
 
     def _input(self, node: Node) -> int:
         return self._interned(tuple(dim_value(dim, self.recipe.sizes) for dim in node.pattern))

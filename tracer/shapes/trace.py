@@ -13,6 +13,7 @@ from tracer.diagnostics import Diagnostic, Related, Span
 from tracer.memo import Memo
 from tracer.network.graph import digraph, sources
 from tracer.network.records import DimPattern, Network, Node
+from tracer.network.sharing import widths
 from tracer.ops.base import (
     LOSSES,
     MAX_INT,
@@ -232,6 +233,8 @@ class _Tracer:
             y = shapes[node.index]
             if y is not None and node.name not in self.doubted:
                 self._expect(node, expected, y, name)
+        for node in self.network.sharers:
+            self._refuse_other_widths(node)
         return shapes
 
     def _accepted_of(self, node: Node, op: Op | None) -> Accepted | None:
@@ -247,6 +250,28 @@ class _Tracer:
         if accepted is None and op is not None:
             accepted = self._apply(node, op, inputs)  # type: ignore[arg-type]
         return accepted
+
+    def _refuse_other_widths(self, node: Node) -> None:
+        """Report a node whose input is wider or narrower than that of the node whose parameters it shares."""
+        owner = node.weights
+        assert owner is not None
+        mine, theirs = self._widths(node), self._widths(owner)
+        for word in mine.keys() & theirs.keys():
+            if mine[word] != theirs[word]:
+                message = (
+                    f"{node.name}: it shares the weights of {owner.name}, whose {word} is "
+                    f"{written(theirs[word])}; the input has {written(mine[word])}"
+                )
+                related = [Related(f"{owner.name} stands here", owner.span)]
+                self._report("T204", message, node.weights_span, node, None, related)
+
+    def _widths(self, node: Node) -> dict[str, Any]:
+        """The widths of a node's inputs that its parameters are made for; none where it has no shape."""
+        op = self.ops[node.index]
+        inputs = [self.shapes[source.index] for source in node.inputs]
+        if op is None or self.shapes[node.index] is None or None in inputs:
+            return {}
+        return widths(op, inputs)  # type: ignore[arg-type]
 
     def _missing_sizes(self) -> bool:
         missing = [symbol for symbol in self.network.symbols if symbol not in self.sizes]

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from tracer.network.records import Network, Node
 from tracer.ops.base import Op, Requirements, Shape
+from tracer.sizing.arithmetic import Dim
 
 Ops = list[Op | None]
 """One operation per node, in execution order, with every ``auto`` filled in; None for an input."""
@@ -69,6 +70,11 @@ class Applied(NamedTuple):
     sizes: dict[str, Shape]
     """The shapes of the nodes that give an argument, by the argument's name."""
     shape: Shape
+
+    @property
+    def parameters(self) -> Dim:
+        """The number of parameters that are learned and are its own: those that nodes share are counted once."""
+        return self.op.parameters(*self.inputs) if self.node.has_own_parameters else 0
 
 
 class Traced:

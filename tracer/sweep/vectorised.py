@@ -260,7 +260,7 @@ def _costs(opened: OpenedNetwork) -> CostFormulas:
     parameters = []
     macs = []
     for applied in traced.applied():
-        parameters.append(applied.op.parameters(*applied.inputs))
+        parameters.append(applied.parameters)
         macs.append(applied.op.macs(applied.shape, *applied.inputs))
 
     is_broken = None in opened.shapes  # whatever the numbers are

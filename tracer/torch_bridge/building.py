@@ -75,6 +75,9 @@ def _built(builder: _Builder) -> fx.GraphModule:
             result = _Lowering(builder, node, visit.op).result()
             builder.tensors[node.index] = Tensor(result, rank)
 
+    for node in builder.network.sharers:
+        _share(builder.root, node)
+
     outputs = builder.network.outputs
     results = {}
     for name, node in outputs.items():
@@ -86,6 +89,16 @@ def _built(builder: _Builder) -> fx.GraphModule:
     name = re.sub(r"\W", "_", builder.network.name or "Network")
     class_name = name if name.isidentifier() else f"_{name}"
     return fx.GraphModule(builder.root, builder.graph, class_name=class_name)
+
+
+def _share(root: torch.nn.Module, node: Node) -> None:
+    """Put what the owner of a node's parameters has in the place of the node's own."""
+    assert node.weights is not None
+    around, _, last = module_path(node.weights.name).rpartition(".")
+    shared = getattr(root.get_submodule(around), last)
+
+    around, _, last = module_path(node.name).rpartition(".")
+    setattr(root.get_submodule(around), last, shared)
 
 
 def _add_input(builder: _Builder, node: Node, rank: int) -> None:
@@ -175,7 +188,7 @@ class _Lowering:
         if isinstance(term, Sliced):
             return self._sliced(term)
         if isinstance(term, Learned):
-            self._place(learned(term))
+            self._place(drawn(term, is_learned=self.node.learned))
             return self.graph.get_attr(self.path)
         if isinstance(term, Own):
             self._make()
@@ -215,7 +228,7 @@ class _Lowering:
             raise self._refused(
                 f"{op_name} is no module of torch.nn; its class has no method `call`"
             )
-        self._place(module)
+        self._place(module if self.node.learned else constant(module))
 
     def _place(self, module: torch.nn.Module | torch.Tensor) -> None:
         """Add a module, a parameter or a buffer at the place that the node's name says."""
@@ -248,10 +261,20 @@ def module_of(node: Node, op: Op, trace: Trace, unpooled: set[int]) -> torch.nn.
     return cls(**arguments)  # type: ignore[no-any-return]
 
 
-def learned(term: Learned) -> torch.Tensor:
+def drawn(term: Learned, *, is_learned: bool) -> torch.Tensor:
     """The tensor of a parameter or buffer, drawn as torch draws embeddings."""
     made = torch.randn(term.shape) * 0.02
-    return torch.nn.Parameter(made) if term.learned else made
+    return torch.nn.Parameter(made) if is_learned else made
+
+
+def constant(module: torch.nn.Module) -> torch.nn.Module:
+    """The module with its parameters as buffers, which are not learned."""
+    for name, weight in list(module.named_parameters()):
+        around, _, word = name.rpartition(".")
+        place = module.get_submodule(around)
+        delattr(place, word)
+        place.register_buffer(word, weight.detach())
+    return module
 
 
 FUNCTIONS: Mapping[str, Any] = {

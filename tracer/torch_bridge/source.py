@@ -48,7 +48,7 @@ PREFIXES = {"torch.nn.functional": "F.", "torch": "torch."}
 VERBS = {"narrow": "cropped", "pad": "padded", "interpolate": "resized"}
 """What the names of steps say of the functions that made them."""
 
-TAKEN = {"self", "torch", "nn", "F"}
+TAKEN = {"self", "torch", "nn", "F", "constant"}
 """Names that the file uses itself."""
 
 HEAD = '''"""{docstring}"""
@@ -56,6 +56,17 @@ HEAD = '''"""{docstring}"""
 import torch
 import torch.nn.functional as F
 from torch import nn
+'''
+
+
+CONSTANT = '''def constant(module):
+    """The module with its parameters as buffers, which are not learned."""
+    for name, weight in list(module.named_parameters()):
+        around, _, word = name.rpartition(".")
+        place = module.get_submodule(around)
+        delattr(place, word)
+        place.register_buffer(word, weight.detach())
+    return module
 '''
 
 
@@ -67,7 +78,8 @@ def torch_source(net: Net) -> str:
     file = _File(net)
     network = _class_text(file, file.root, "Network", {})
     head = HEAD.format(docstring=_docstring(net))
-    text = "\n\n".join([head, *file.bodies, network])
+    helpers = [CONSTANT] if file.has_constants else []
+    text = "\n\n".join([head, *helpers, *file.bodies, network])
     return text.rstrip() + "\n"
 
 
@@ -102,6 +114,8 @@ class _File:
         """For each class, by the place of a number: the argument that gives it."""
         self.bodies: list[str] = []
         """The classes that are written."""
+        self.has_constants = False
+        """Whether a module is made whose parameters are not learned."""
 
     def op(self, node: Node) -> Op:
         """A node's operation."""
@@ -175,7 +189,8 @@ def _class_text(file: _File, module: Module, name: str, named: Named) -> str:
     """A class. ``named`` are the arguments that give its numbers, by their places."""
     made = []
     for child, item in module.children.items():
-        made += _made(file, child, item, named)
+        if isinstance(item, Module) or not _owner_inside(module, item):
+            made += _made(file, child, item, named)
 
     body = _Body(file, module)
     forward = body.lines()
@@ -190,6 +205,7 @@ def _class_text(file: _File, module: Module, name: str, named: Named) -> str:
         f"    def __init__(self{parameters}):",
         "        super().__init__()",
         *made,
+        *_shared_inside(file, module),
         "",
         f"    def forward(self{arguments}):",
         *forward,
@@ -214,7 +230,7 @@ def _made(file: _File, name: str, child: Module | Node, named: Named) -> list[st
         return [_assignment(name, made)]
     term = _term(file, child)
     if isinstance(term, Learned):
-        return [_registered(name, term)]
+        return [_registered(name, term, is_learned=child.learned)]
     return []
 
 
@@ -228,7 +244,11 @@ def _constructed(file: _File, child: Module | Node, prefix: str, named: Named) -
         f"{word}={named.get(prefix + word, _literal(value))}"
         for word, value in _arguments(file, child).items()
     ]
-    return f"nn.{child.op_name}({', '.join(words)})"
+    made = f"nn.{child.op_name}({', '.join(words)})"
+    if child.learned:
+        return made
+    file.has_constants = True
+    return f"constant({made})"
 
 
 def _block_constructed(file: _File, child: Module, prefix: str, named: Named) -> str:
@@ -245,6 +265,59 @@ def _block_constructed(file: _File, child: Module, prefix: str, named: Named) ->
         number = _literal(numbers[place])
         words.append(named.get(prefix + place, number))
     return f"{name}({', '.join(words)})"
+
+
+# --- parameters that nodes share -------------------------------------------------------------------------------------
+
+
+def _owner_inside(module: Module, node: Node) -> Node | None:
+    """The node whose parameters a module's node shares, where it is in the module too."""
+    prefix = f"{module.name}." if module.name else ""
+    owner = node.weights
+    return owner if owner is not None and owner.name.startswith(prefix) else None
+
+
+def _shared_inside(file: _File, module: Module) -> list[str]:
+    """The lines that make layers of a module share parameters, those left out that an inner class has."""
+    prefix = f"{module.name}." if module.name else ""
+    inner = [child for child in module.modules() if child is not module and not child.is_copies]
+    lines = []
+    for node in file.network.sharers:
+        owner = _owner_inside(module, node)
+        is_inner = any(
+            node.name.startswith(f"{one.name}.") and _owner_inside(one, node) for one in inner
+        )
+        if owner is None or is_inner or not node.name.startswith(prefix):
+            continue
+        around, last = _way(module, node.name.removeprefix(prefix))
+        *_, shared = _way(module, owner.name.removeprefix(prefix), whole=True)
+        lines.append(f"        {_set(around, last, shared)}")
+    return lines
+
+
+def _way(module: Module, name: str, *, whole: bool = False) -> tuple[str, str]:
+    """The text that gives what is around a child's child of the module, and that for it: ``.conv``, ``[0]``."""
+    text, last = "self", ""
+    for part in name.split("."):
+        text += last
+        last = f"[{part}]" if module.is_copies else _behind(part)
+        child = module.children[part]
+        if isinstance(child, Module):
+            module = child
+    return text, text + last if whole else last
+
+
+def _behind(part: str) -> str:
+    return f".{attribute(part)}" if _plain(part) else f".get_submodule({attribute(part)!r})"
+
+
+def _set(around: str, last: str, value: str) -> str:
+    """The line that puts a value into the place of a child."""
+    head, call, name = last.partition(".get_submodule(")
+    return f"{around}.add_module({name[:-1]}, {value})" if call else f"{around}{head} = {value}"
+
+
+# --- classes of blocks -----------------------------------------------------------------------------------------------
 
 
 def _class_of(file: _File, module: Module) -> str:
@@ -277,7 +350,9 @@ def _structure(file: _File, module: Module) -> Any:
         local_name = node.name[len(module.name) + 1 :]
         reads = tuple(number[key] for key in keys_read(node))
         fields = repr(node.dim_fields)
-        row = (local_name, node.op_name, tuple(arguments), reads, repr(op), fields)
+        shared = _owner_inside(module, node)
+        weights = (shared and shared.name.removeprefix(module.name), node.learned)
+        row = (local_name, node.op_name, tuple(arguments), reads, repr(op), fields, weights)
         rows.append(row)
 
     results = tuple(number[key] for key in module.results)
@@ -368,10 +443,10 @@ def _assignment(name: str, made: str) -> str:
     return f"        self.add_module({attribute(name)!r}, {made})"
 
 
-def _registered(name: str, term: Learned) -> str:
+def _registered(name: str, term: Learned, *, is_learned: bool) -> str:
     """The line that makes a parameter or a buffer."""
     drawn = f"torch.randn({_literal(term.shape)}) * 0.02"
-    if not term.learned:
+    if not is_learned:
         return f"        self.register_buffer({attribute(name)!r}, {drawn})"
     if _plain(name):
         return f"        {_target(name)} = nn.Parameter({drawn})"

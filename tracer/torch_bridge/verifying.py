@@ -170,14 +170,21 @@ class _Recorder(fx.Interpreter):
         return result
 
     def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
-        if isinstance(self.fetch_attr(target), UNPOOLS):
-            # Which index stands where, and whether it lies in the output, is a matter of values.
-            x, indices, *rest = args
-            args = (x, torch.zeros_like(indices), *rest)
-        return super().call_module(target, args, kwargs)
+        result = super().call_module(target, args, kwargs)
+        module = self.fetch_attr(target)
+        if not getattr(module, "return_indices", False):
+            return result
+
+        # Whether an index lies in what is unpooled is a matter of values: the largest one of each window.
+        pooled, _ = result
+        _, indices = module(_rising(args[0]))
+        return pooled, indices
 
 
-UNPOOLS = (torch.nn.MaxUnpool1d, torch.nn.MaxUnpool2d, torch.nn.MaxUnpool3d)
+def _rising(x: torch.Tensor) -> torch.Tensor:
+    """A map of the same shape whose numbers rise from place to place: each window's last is its largest."""
+    numbers = torch.arange(x.numel(), dtype=torch.float64, device=x.device)
+    return numbers.reshape(x.shape)
 
 
 def _is_cheap(mine: Trace) -> bool:

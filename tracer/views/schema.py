@@ -99,6 +99,8 @@ def _common() -> dict[str, Any]:
         "from": {"anyOf": [REFERENCE, {"type": "array", "items": REFERENCE, "minItems": 1}]},
         "expect": {"$ref": "#/$defs/shape"},
         "repeat": {"anyOf": [{"type": "integer", "minimum": 1}, EXPRESSION]},
+        "weights": REFERENCE,
+        "learned": {"anyOf": [{"type": "boolean"}, EXPRESSION]},
     }
 
 

@@ -1,0 +1,127 @@
+"""Layers that share parameters, and layers whose parameters are constants: read, counted, refused at their line."""
+
+from __future__ import annotations
+
+import pytest
+
+import tracer
+from tracer.diagnostics import TracerError
+
+TWINS = """
+input: {left: [N, 3, H, W], right: [N, 3, H, W]}
+sizes: {N: 1, H: 16, W: 16}
+blocks:
+  stage:
+    args: {channels: null}
+    layers:
+      conv: {op: Conv2d, out_channels: "${channels}", kernel_size: 3, padding: 1}
+      norm: BatchNorm2d
+      act: ReLU
+  encoder:
+    layers:
+      a: {op: stage, channels: 4}
+      b: {op: stage, channels: 6, repeat: 2}
+layers:
+  one: {op: encoder, from: left}
+  two: {op: encoder, from: right, weights: one}
+  diff: {op: Sub, from: [one, two]}
+"""
+
+
+def test_a_block_shares_all_of_anothers_parameters() -> None:
+    """Every layer of the one has those of the same layer of the other, which are counted once."""
+    net = tracer.loads(TWINS)
+    alone = tracer.loads(TWINS.replace(", weights: one", ""))
+    shared = {node.name: node.weights.name for node in net.network.sharers if node.weights}
+    assert shared["two.b.1.conv"] == "one.b.1.conv"
+    assert len(shared) == 6
+
+    from tracer.costs.operations import costs, total
+
+    assert 2 * total(costs(net.trace())).params == total(costs(alone.trace())).params
+    assert costs(net.trace())["two.a.conv"].macs == costs(net.trace())["one.a.conv"].macs
+
+
+def faults(layers: str) -> list[tuple[str, int, str]]:
+    """The code, line and message of what is wrong with some layers; line 3 is the first of them."""
+    text = f"input: [1, 3, 8, 8]\nlayers:\n{layers}"
+    found = tracer.checks(text)
+    return [
+        (d.code, d.span.line if d.span else 0, d.message) for d in found if d.severity == "error"
+    ]
+
+
+CONV = "  a: {op: Conv2d, out_channels: 3, kernel_size: 3, padding: 1}\n"
+
+
+@pytest.mark.parametrize(
+    ("layers", "code", "line", "said"),
+    [
+        ("  b: {op: Conv2d, out_channels: 3, kernel_size: 3, weights: c}\n", "T102", 4, "unknown node 'c'"),
+        ("  b: {op: Conv2d, out_channels: 3, kernel_size: 3, weights: [a]}\n", "", 0, ""),
+        ("  b: {op: Conv2d, out_channels: 3, kernel_size: 5, weights: a}\n", "T202", 4, "kernel_size is 5 for one, 3 for the other"),
+        ("  b: {op: Conv2d, out_channels: 3, kernel_size: 3, padding: 1, stride: 2, weights: a}\n", "T202", 4, "stride"),
+        ("  b: {op: ConvTranspose2d, out_channels: 3, kernel_size: 3, weights: a}\n", "T202", 4, "one is ConvTranspose2d, the other Conv2d"),
+        ("  b: {op: ReLU, weights: a}\n", "T202", 4, "ReLU has no parameters to share"),
+        ("  b: {op: ReLU, learned: false}\n", "T202", 4, "ReLU has no parameters, learned or not"),
+        ("  b: {op: BatchNorm2d, learned: 3}\n", "T004", 4, "must be true or false"),
+        ("  b: {op: Conv2d, out_channels: 3, kernel_size: 3, padding: 1, weights: b}\n", "T103", 4, "in a circle: b -> b"),
+        ("  d: {op: Conv2d, out_channels: 5, kernel_size: 1}\n  b: {op: Conv2d, out_channels: 3, kernel_size: 3, padding: 1, weights: a}\n", "T204", 5, "whose in_channels is 3; the input has 5"),
+    ],
+)  # fmt: skip
+def test_faults_are_at_their_line(layers: str, code: str, line: int, said: str) -> None:
+    """One fault each, at the name under ``weights``; a list of one name is that name."""
+    if not code:
+        assert [
+            (c, n) for c, n, _ in faults(CONV + layers.replace("size: 3", "size: 3, padding: 1"))
+        ] == []
+        return
+    ((found, at, message),) = faults(CONV + layers)
+    assert (found, at) == (code, line)
+    assert said in message
+
+
+def test_widths_that_sizes_decide() -> None:
+    """A layer that flattens its input shares parameters at the sizes where both are as wide."""
+    net = tracer.loads("""
+input: {x: [1, H], y: [1, W]}
+sizes: {H: 6, W: 6}
+layers:
+  a: {op: Linear, out_features: 4, from: x}
+  b: {op: Linear, out_features: 4, from: y, weights: a}
+  out: {op: Add, from: [a, b]}
+""")
+    assert not net.trace().diagnostics
+    assert [d.code for d in net.trace(H=7).diagnostics] == ["T204"]
+
+
+def test_a_copy_shares_with_a_copy_or_with_the_one() -> None:
+    """Copies share with the copies of what is repeated as well; with a single node, all with that."""
+    text = """
+input: [1, 3, 8, 8]
+layers:
+  a: {op: Conv2d, out_channels: 3, kernel_size: 1, repeat: 2}
+  b: {op: Conv2d, out_channels: 3, kernel_size: 1, repeat: 2, weights: a}
+  c: {op: Conv2d, out_channels: 3, kernel_size: 1, repeat: 2, weights: a.0}
+"""
+    shared = {n.name: n.weights.name for n in tracer.loads(text).network.sharers if n.weights}
+    assert shared == {"b.0": "a.0", "b.1": "a.1", "c.0": "a.0", "c.1": "a.0"}
+
+
+def test_a_change_of_weights_is_a_difference() -> None:
+    """``tracer compare`` tells it as a change of an argument, and of the parameters."""
+    from tracer.comparing.comparison import compare
+
+    before = tracer.loads(TWINS.replace(", weights: one", ""))
+    found = compare(before, tracer.loads(TWINS))
+    assert {c.name for c in found.changed} >= {"two.a.conv"}
+
+
+def test_no_config_breaks_the_reading() -> None:
+    """A block has no ``learned``; inside of a block, ``weights`` is a local name."""
+    text = TWINS.replace("weights: one", "learned: false")
+    with pytest.raises(TracerError, match="T003"):
+        tracer.loads(text)
+    inner = TWINS.replace("channels: 6, repeat: 2", "channels: 4, weights: one.a")
+    with pytest.raises(TracerError, match="unknown node 'one"):
+        tracer.loads(inner)
