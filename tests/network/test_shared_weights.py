@@ -52,32 +52,36 @@ def faults(layers: str) -> list[tuple[str, int, str]]:
 
 
 CONV = "  a: {op: Conv2d, out_channels: 3, kernel_size: 3, padding: 1}\n"
+B = "  b: {op: Conv2d, out_channels: 3, padding: 1"
+WIDER = "  d: {op: Conv2d, out_channels: 5, kernel_size: 1}\n"
+OTHER_OP = "  b: {op: ConvTranspose2d, out_channels: 3, kernel_size: 3, weights: a}\n"
+CASES = [
+    (f"{B}, kernel_size: 3, weights: [a]}}", "", 0, ""),
+    (f"{B}, kernel_size: 3, weights: c}}", "T102", 4, "unknown node 'c'"),
+    (f"{B}, kernel_size: 3, weights: [a, a]}}", "T004", 4, "one name, not a list"),
+    (f"{B}, kernel_size: 5, weights: a}}", "T202", 4, "kernel_size is 5 for one, 3 for the other"),
+    (f"{B}, kernel_size: 3, stride: 2, weights: a}}", "T202", 4, "stride is 2 for one, 1 for"),
+    (f"{B}, kernel_size: auto, weights: a}}", "T202", 4, "kernel_size is 1 for one"),
+    (OTHER_OP, "T202", 4, "one is ConvTranspose2d, the other Conv2d"),
+    ("  b: {op: ReLU, weights: a}", "T202", 4, "ReLU has no parameters to share"),
+    (f"{B}, kernel_size: 3, weights: input}}", "T202", 4, "the input input has no"),
+    ("  b: {op: ReLU, learned: false}", "T202", 4, "ReLU has no parameters, learned or not"),
+    ("  b: {op: BatchNorm2d, learned: 3}", "T004", 4, "must be true or false"),
+    (f"{B}, kernel_size: 3, weights: a, learned: false}}", "T202", 4, "one of them is learned"),
+    (f"{B}, kernel_size: 3, weights: b}}", "T103", 4, "in a circle: b -> b"),
+    (f"{WIDER}{B}, kernel_size: 3, weights: a}}", "T204", 5, "is 3; the input has 5"),
+]
 
 
-@pytest.mark.parametrize(
-    ("layers", "code", "line", "said"),
-    [
-        ("  b: {op: Conv2d, out_channels: 3, kernel_size: 3, weights: c}\n", "T102", 4, "unknown node 'c'"),
-        ("  b: {op: Conv2d, out_channels: 3, kernel_size: 3, weights: [a]}\n", "", 0, ""),
-        ("  b: {op: Conv2d, out_channels: 3, kernel_size: 5, weights: a}\n", "T202", 4, "kernel_size is 5 for one, 3 for the other"),
-        ("  b: {op: Conv2d, out_channels: 3, kernel_size: 3, padding: 1, stride: 2, weights: a}\n", "T202", 4, "stride"),
-        ("  b: {op: ConvTranspose2d, out_channels: 3, kernel_size: 3, weights: a}\n", "T202", 4, "one is ConvTranspose2d, the other Conv2d"),
-        ("  b: {op: ReLU, weights: a}\n", "T202", 4, "ReLU has no parameters to share"),
-        ("  b: {op: ReLU, learned: false}\n", "T202", 4, "ReLU has no parameters, learned or not"),
-        ("  b: {op: BatchNorm2d, learned: 3}\n", "T004", 4, "must be true or false"),
-        ("  b: {op: Conv2d, out_channels: 3, kernel_size: 3, padding: 1, weights: b}\n", "T103", 4, "in a circle: b -> b"),
-        ("  d: {op: Conv2d, out_channels: 5, kernel_size: 1}\n  b: {op: Conv2d, out_channels: 3, kernel_size: 3, padding: 1, weights: a}\n", "T204", 5, "whose in_channels is 3; the input has 5"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("layers", "code", "line", "said"), CASES)
 def test_faults_are_at_their_line(layers: str, code: str, line: int, said: str) -> None:
     """One fault each, at the name under ``weights``; a list of one name is that name."""
+    found = faults(CONV + layers)
     if not code:
-        assert [
-            (c, n) for c, n, _ in faults(CONV + layers.replace("size: 3", "size: 3, padding: 1"))
-        ] == []
+        assert found == []
         return
-    ((found, at, message),) = faults(CONV + layers)
-    assert (found, at) == (code, line)
+    ((found_code, at, message),) = found
+    assert (found_code, at) == (code, line)
     assert said in message
 
 

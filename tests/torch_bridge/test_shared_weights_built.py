@@ -50,7 +50,7 @@ layers:
 def written(net: tracer.Net) -> Any:
     """The module of the written file."""
     names: dict[str, Any] = {}
-    exec(torch_source(net), names)  # noqa: S102 - it is our own
+    exec(torch_source(net), names)
     return names["Network"]()
 
 

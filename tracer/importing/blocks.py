@@ -11,6 +11,7 @@ from typing import Any
 
 from tracer.importing.recording import Recording, Step, StepScope, Value
 from tracer.importing.run_time_sizes import depends_on_input, over_symbols
+from tracer.importing.sharing import Owners, owners_of
 from tracer.ops.registry import find_operation
 from tracer.sizing.symbol import identity
 
@@ -70,6 +71,8 @@ class SharedBlock:
     inputs: Sequence[str]
     """The names of what it reads; none where it has a single input."""
     arguments: ByPart
+    twins: Mapping[CalledPart, CalledPart]
+    """For each part with the weights of an earlier one, that one."""
 
     def value_in(self, part: CalledPart, word: str) -> Any:
         """An argument's value in one of its parts."""
@@ -107,23 +110,53 @@ def _items_of(steps: Sequence[Step], depth: int) -> list[Item]:
 def find_blocks(recording: Recording, root: CalledPart) -> list[SharedBlock]:
     """The blocks of a recording, whose whole program is ``root``; inner ones first."""
     readers = _readers(recording)
+    owners = owners_of(recording.steps)
     groups: dict[Any, list[CalledPart]] = {}
     for part in root.parts():
         if _can_be_block(part, readers):
-            key = _structure(part)
+            key = _structure(part, owners)
             groups.setdefault(key, []).append(part)
 
     wrapped = _wrapped(root)
     taken: set[str] = set()
     blocks: list[SharedBlock] = []
-    for parts in groups.values():
+    for alike in groups.values():
+        twins = _twins(alike, owners)
+        parts = [part for part in alike if part in twins or not _borrows(part, owners)]
+        if not parts:
+            continue
         arguments = _differences(parts)
         is_simple = len(arguments) <= MOST_ARGUMENTS
         if is_simple and _is_worth_it(parts) and not wrapped.issuperset(parts):
             name = free_name(_kind(parts[0]), taken)
             inputs = _input_names(parts[0])
-            blocks.append(SharedBlock(name, parts, inputs, arguments))
+            blocks.append(SharedBlock(name, parts, inputs, arguments, twins))
     return blocks
+
+
+def _borrows(part: CalledPart, owners: Owners) -> bool:
+    """True where a step of the part has the weights of one outside."""
+    steps = list(part.steps())
+    inside = {step.name for step in steps}
+    return any(step.name in owners and owners[step.name].name not in inside for step in steps)
+
+
+def _twins(parts: Sequence[CalledPart], owners: Owners) -> dict[CalledPart, CalledPart]:
+    """For each part that has all weights of an earlier one like it, that one."""
+
+    def weights(part: CalledPart) -> tuple[str, ...]:
+        return tuple(owners.get(step.name, step).name for step in part.steps() if step.weights)
+
+    first: dict[tuple[str, ...], CalledPart] = {}
+    found = {}
+    for part in parts:
+        own = weights(part)
+        if _borrows(part, owners):
+            if own in first:
+                found[part] = first[own]
+        else:
+            first[own] = part
+    return found
 
 
 def _wrapped(root: CalledPart) -> set[Item]:
@@ -184,31 +217,38 @@ def _input_names(part: CalledPart) -> list[str]:
 # --- what parts have in common ---------------------------------------------------------------------------------------
 
 
-def _structure(part: CalledPart) -> Any:
+def _structure(part: CalledPart, owners: Owners) -> Any:
     """A key that two parts share where they can be one block: all but the values of their plain arguments."""
     places: Places = {}
     for index, value in enumerate(part.read()):
         places[value.node] = ("read", index)
     for index, step in enumerate(part.steps()):
         places[step.name] = ("made", index)
-    return _structure_of(part, places)
+
+    weights: dict[str, Any] = {}
+    first: dict[str, int] = {}
+    for index, step in enumerate(part.steps()):
+        if step.weights is not None:
+            owner = owners.get(step.name, step)
+            weights[step.name] = (first.setdefault(owner.name, index), step.weights.learned)
+    return _structure_of(part, places, weights)
 
 
 Places = dict[str, tuple[str, int]]
 """The place of each node in a part: the number of what it reads, or of its step."""
 
 
-def _structure_of(part: CalledPart, places: Places) -> Any:
+def _structure_of(part: CalledPart, places: Places, weights: Mapping[str, Any]) -> Any:
     """The key of a part or of one inside of it, which may be a block of its own: its kind tells which."""
     assert part.scope is not None
     found: list[Any] = [part.scope.kind]
     for item in part.items:
         if isinstance(item, CalledPart):
             assert item.scope is not None
-            inner = _structure_of(item, places)
+            inner = _structure_of(item, places, weights)
             found.append((item.scope.name, inner))
         else:
-            found.append(_structure_of_step(item, places))
+            found.append((_structure_of_step(item, places), weights.get(item.name)))
     return tuple(found)
 
 

@@ -16,18 +16,24 @@ from tracer.sizing.size_set import SizeSet, TooLarge
 
 
 def network_of(
-    run: Run, title: str, path: str, unseen: str = "", program: ProgramRun | None = None
+    run: Run,
+    title: str,
+    path: str,
+    unseen: str = "",
+    program: ProgramRun | None = None,
+    notes: Sequence[str] = (),
 ) -> tuple[Net, dict[str, Step]]:
     """The network of a program, and its steps by their nodes' names; ``path`` is its file's in diagnostics.
 
     It is compared with the ``program`` itself, or with more recordings where that cannot be run. ``unseen`` ends the
-    message about a size that escapes from the recording, with the ways in which it may.
+    message about a size that escapes from the recording, with the ways in which it may. ``notes`` stand at the
+    beginning of its text.
 
     Raises :class:`Unrepresentable` where no config says what the program does, for every size.
     """
     recording, refused = one_of(run)
     try:
-        text, names = config(recording, title)
+        text, names = config(recording, title, notes)
         net = load_text(text, path, {})
 
         # The config refuses by an operation what the program refuses by itself, or has to be made to.
@@ -35,7 +41,7 @@ def network_of(
         if unsaid:
             recording.require(required(recording, unsaid))
 
-        text, names = config(recording, title)
+        text, names = config(recording, title, notes)
         net = load_text(text, path, {})
         _check_refusals(net, refused)
         compare(net, recording, program or Recorded(run, recording), unseen)

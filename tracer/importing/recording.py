@@ -6,7 +6,7 @@ the symbols of the inputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, NamedTuple
@@ -114,6 +114,19 @@ class StepScope(NamedTuple):
     """The number of the call: no two have the same."""
 
 
+class Weights(NamedTuple):
+    """The weights of a step."""
+
+    owner: Any
+    """The object that has them."""
+    key: Hashable
+    """Equal for steps that have the same ones."""
+    memory: frozenset[int]
+    """The memory that they lie in."""
+    learned: bool
+    """False where they are constants."""
+
+
 @dataclass(frozen=True, eq=False)
 class Step:
     """One operation."""
@@ -129,8 +142,7 @@ class Step:
     scopes: tuple[StepScope, ...]
     label: str
     """Its name in its scope."""
-    owner: Any = None
-    """The object whose weights it has."""
+    weights: Weights | None = None
 
     def argument(self, word: str) -> Any:
         """An argument as it is written, or the operation's default."""
@@ -231,7 +243,7 @@ class Recording:
         arguments: Arguments | None = None,
         label: str | None = None,
         *,
-        owner: Any = None,
+        weights: Weights | None = None,
     ) -> Value:
         """The value of one more step. Raises :class:`Unrepresentable` where the operation refuses what it is given."""
         given = dict(arguments or {})
@@ -257,7 +269,7 @@ class Recording:
             value=value,
             scopes=tuple(self.scopes),
             label=label,
-            owner=owner,
+            weights=weights,
         )
         self.steps.append(step)
         return value

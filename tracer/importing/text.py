@@ -18,6 +18,7 @@ from tracer.importing.blocks import (
 )
 from tracer.importing.recording import Recording, Step, Unrepresentable, Value
 from tracer.importing.run_time_sizes import RunTimeSize
+from tracer.importing.sharing import Owners, apart, owners_of
 from tracer.sizing.symbol import Size, SizeLike
 from tracer.source.written import quoted, written_value
 
@@ -36,8 +37,10 @@ class Config(NamedTuple):
     """The node's name for every step's, with the names of blocks before it."""
 
 
-def config(recording: Recording, name: str) -> Config:
-    """The config of a recording. Raises :class:`Unrepresentable` for a size that is no expression of a config."""
+def config(recording: Recording, name: str, notes: Sequence[str] = ()) -> Config:
+    """The config of a recording, with notes at its beginning.
+
+    Raises :class:`Unrepresentable` for a size that is no expression of a config."""
     root = part_of_all(recording)
     blocks = find_blocks(recording, root)
     block_of: dict[CalledPart, SharedBlock] = {}
@@ -46,18 +49,46 @@ def config(recording: Recording, name: str) -> Config:
 
     inputs = list(recording.inputs)
     names = dict(zip(inputs, inputs))
-    layers = _Layers(root, block_of, names, _default_input(inputs))
+    owners = owners_of(recording.steps)
+    layers = _Layers(root, block_of, names, _default_input(inputs), owners)
     layers.write()
 
-    lines = [f"name: {written_value(name)}", *_head(recording)]
+    told = [*notes, *_apart(recording, owners, layers.paths)]
+    lines = [f"# {note}" for note in told]
+    lines += [f"name: {written_value(name)}", *_head(recording)]
     for block in blocks:
         lines += ["", "blocks:"] if block is blocks[0] else [""]
-        lines += _indented(_block(block, block_of))
+        lines += _indented(_block(block, block_of, owners))
     lines += ["", "layers:", *_indented(layers.lines)]
-    outputs = layers.listed(recording.outputs.values())
-    lines.append(f"output: {outputs}")
+    lines.append(f"output: {_outputs(recording, layers)}")
     text = "\n".join([*lines, ""])
     return Config(text, layers.paths)
+
+
+def _apart(recording: Recording, owners: Owners, paths: Mapping[str, str]) -> Iterator[str]:
+    """A note for each layer that has weights of its own in the config, and another's in the program."""
+    for step, earlier in apart(recording.steps, owners):
+        mine, theirs = paths[step.name], paths[earlier.name]
+        yield f"{mine} has weights of its own here; in the module it shares some with {theirs}"
+
+
+NO_NAME = re.compile(r"output|[\d_]+")
+"""The names of outputs that nobody gave: of the only one, and those of a list's."""
+
+
+def _outputs(recording: Recording, layers: _Layers) -> str:
+    """The outputs: their nodes, by name where the program names them."""
+    nodes = {name: layers.listed([value]) for name, value in recording.outputs.items()}
+    if all(NO_NAME.fullmatch(name) or quoted_name(name) == node for name, node in nodes.items()):
+        return layers.listed(recording.outputs.values())
+
+    entries = [f"{quoted_name(name)}: {node}" for name, node in nodes.items()]
+    return f"{{{', '.join(entries)}}}"
+
+
+def quoted_name(name: str) -> str:
+    """A name as it can stand in a config."""
+    return written_value(re.sub(r"\W", "_", name) or "_1")
 
 
 def _head(recording: Recording) -> list[str]:
@@ -89,13 +120,13 @@ def _inputs(recording: Recording) -> list[str]:
     return ["input:", *_indented(entries)]
 
 
-def _block(block: SharedBlock, block_of: BlockOf) -> list[str]:
+def _block(block: SharedBlock, block_of: BlockOf, owners: Owners) -> list[str]:
     """A block with its layers, which are those of its first part."""
     first = block.parts[0]
     inputs = block.inputs or ["input"]
     nodes = [value.node for value in first.read()]
     names = dict(zip(nodes, inputs))
-    layers = _Layers(first, block_of, names, _default_input(inputs))
+    layers = _Layers(first, block_of, names, _default_input(inputs), owners)
     layers.write()
 
     lines = []
@@ -134,6 +165,7 @@ class _Layers:
         block_of: BlockOf,
         names: dict[str, str],
         before: str | None,
+        owners: Owners,
     ) -> None:
         self.part = part
         self.block = block_of.get(part)
@@ -141,6 +173,7 @@ class _Layers:
         self.names = names
         """The name that each node is read by."""
         self.before = before
+        self.owners = owners
         self.taken = set(names.values())
         self.lines: list[str] = []
         self.paths: dict[str, str] = {}
@@ -196,9 +229,30 @@ class _Layers:
         for word, values in self._arguments(twins).items():
             argument = self._written(values)
             entries.append(f"{word}: {argument}")
+        entries += self._weights(item)
 
         listed = ", ".join(entries)
         return op_name if len(entries) == 1 else f"{{{listed}}}"
+
+    def _weights(self, item: Item) -> Iterator[str]:
+        """What is said of an item's weights: whose they are, and that they are constants."""
+        if isinstance(item, CalledPart):
+            twin = self.block_of[item].twins.get(item)
+            if twin is not None:
+                yield f"weights: {written_value(self._path_of(twin))}"
+            return
+
+        owner = self.owners.get(item.name)
+        if owner is not None:
+            yield f"weights: {written_value(self.paths[owner.name])}"
+        elif item.weights is not None and not item.weights.learned:
+            yield "learned: false"
+
+    def _path_of(self, part: CalledPart) -> str:
+        """The path of a use of a block."""
+        first = next(part.steps())
+        inner = _inner_names(part, self.block_of)[0]
+        return self.paths[first.name].removesuffix(f".{inner}")
 
     def _is_before(self, read: Sequence[Value]) -> bool:
         """True where a layer reads what it reads without naming it."""

@@ -309,7 +309,11 @@ class _NetworkReader:
     def _read_output(self, value: YamlNode) -> Outputs:
         found = Outputs({}, {})
         for at, shape in _output_names(value):
-            node = self.expansion.names.resolved(Reference("", at, ()))
+            source = _source_of(shape)
+            if source is not None:
+                declarations.checked_name(at, "an output")
+                shape = None
+            node = self.expansion.names.resolved(Reference("", source or at, ()))
             if node is None:
                 continue
             found.nodes[at.value] = node
@@ -373,6 +377,13 @@ def _names_in(dim: DimPattern) -> set[str]:
     if isinstance(dim, Expression):
         return set(dim.names)
     return {dim} if isinstance(dim, str) else set()
+
+
+def _source_of(shape: YamlNode | None) -> ScalarNode | None:
+    """The name of the node that an output is, where one stands in the place of its shape."""
+    if not isinstance(shape, ScalarNode) or is_nothing(shape) or "${" in shape.value:
+        return None
+    return declarations.references(shape, "output")[0]
 
 
 def _output_names(value: YamlNode) -> list[tuple[ScalarNode, YamlNode | None]]:

@@ -67,6 +67,10 @@ class Sharing:
         for node, use in uses.items():
             try:
                 owner = _owner(node, shared, use)
+                if owner.is_input:
+                    raise Fault(
+                        "T202", f"the input {owner.name} has no parameters to share", use.at
+                    )
                 if owner.op is not None and node.op is not None:
                     _refuse_others(node, owner, use)
                     node.weights = owner

@@ -97,7 +97,8 @@ class TorchCall:
     def add(self, op_name: str, *sources: Any, owner: Any = None, **arguments: Any) -> Value:
         """One more step, with the weights of ``owner``; the value that it makes."""
         values = [self.value(source) for source in sources]
-        return self.recording.add(op_name, values, arguments, owner=owner)
+        weights = self.tensors.weights_of(owner)
+        return self.recording.add(op_name, values, arguments, weights=weights)
 
     def sizes(self, sizes: Any) -> tuple[Any, ...]:
         """Sizes that are an argument; refused where it is not known how one was computed."""
@@ -127,7 +128,8 @@ class ModuleCall(TorchCall):
     def add_module(self, *sources: Any, **arguments: Any) -> Any:
         """The step; the module's weights are its own."""
         values = [self.value(source) for source in sources]
-        made = self.recording.add(self.name, values, arguments, self.label, owner=self.module)
+        weights = self.tensors.weights_of(self.module)
+        made = self.recording.add(self.name, values, arguments, self.label, weights=weights)
         if getattr(self.module, "inplace", False):
             return self.tensors.become(sources[0], made)
         return made

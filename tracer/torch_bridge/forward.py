@@ -167,8 +167,16 @@ class Forward(TorchFunctionMode):
             line = place()
 
         if line is None:
-            return func(*args, **kwargs)
+            return self._computed(func, args, kwargs, given)
         return self._made_of_sizes(func, args, kwargs, line)
+
+    def _computed(self, func: Any, args: Any, kwargs: Any, given: Sequence[torch.Tensor]) -> Any:
+        """The result of a function of parameters and constants, noted where a parameter is among them."""
+        result = func(*args, **kwargs)
+        if any(map(self.tensors.is_learned, given)):
+            for tensor in _tensors(result):
+                self.tensors.computed[tensor] = True
+        return result
 
     def _line_that_made(self, given: Sequence[torch.Tensor]) -> str | None:
         """The line that made one of the tensors of the input's sizes; None where none was."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import torch
 
+from tracer.diagnostics import legible
 from tracer.importing.reading import network_of
 from tracer.importing.recording import Recording, Step, Unrepresentable
 from tracer.net import Net
@@ -46,7 +47,8 @@ class Imported(NamedTuple):
         found: dict[str, torch.Tensor] = {}
         for name, step in self.steps.items():
             path = module_path(name)
-            owner = step.owner
+            assert step.weights is not None
+            owner = step.weights.owner
             if isinstance(owner, torch.Tensor):
                 found[path] = owner
                 continue
@@ -93,13 +95,19 @@ def read_module(
         return _read(module, shapes, name, batch_and_spatial_dims)
     except Unrepresentable as refused:
         try:
-            return _read(module, shapes, name, spatial_dims)  # a batch of one may be squeezed
+            # A batch of one may be squeezed.
+            note = f"the first dim is fixed: with an open one, {legible(str(refused))}"
+            return _read(module, shapes, name, spatial_dims, [note])
         except Unrepresentable:
             raise refused from None
 
 
 def _read(
-    module: torch.nn.Module, shapes: Sequence[Sequence[int]], name: str | None, open_dims: OpenDims
+    module: torch.nn.Module,
+    shapes: Sequence[Sequence[int]],
+    name: str | None,
+    open_dims: OpenDims,
+    notes: Sequence[str] = (),
 ) -> Imported:
     space = Space()
 
@@ -107,8 +115,10 @@ def _read(
         return record(module, shapes, open_dims, sizes, space)
 
     title = name or type(module).__name__
-    net, steps = network_of(run, title, "<module>", UNSEEN, RealModule(module))
-    imported = Imported(net, {name: step for name, step in steps.items() if step.owner is not None})
+    net, steps = network_of(run, title, "<module>", UNSEEN, RealModule(module), notes)
+    imported = Imported(
+        net, {name: step for name, step in steps.items() if step.weights is not None}
+    )
     _check_weights(imported)
     return imported
 

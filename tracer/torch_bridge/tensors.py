@@ -12,7 +12,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 
-from tracer.importing.recording import Recording, Value
+from tracer.importing.recording import Recording, Value, Weights
+from tracer.torch_bridge.weights import weights_of
 
 Fact = TypeVar("Fact")
 
@@ -64,6 +65,8 @@ class Tensors:
         """Tensors that were made at run time, of sizes of the input: the line that made them."""
         self.zeros: ByIdentity[tuple[Any, ...]] = ByIdentity()
         """Those of them that hold nothing but zeros: their sizes."""
+        self.computed: ByIdentity[bool] = ByIdentity()
+        """Tensors that were computed from parameters alone."""
         self.indices: ByIdentity[Value] = ByIdentity()
         """Indices of a max pooling: the pooled value."""
         self.memory: ByIdentity[SharedMemory] = ByIdentity()
@@ -116,6 +119,14 @@ class Tensors:
             raise self.recording.refused(f"{source!r} is no tensor")
         return self._constant(source)
 
+    def weights_of(self, owner: Any) -> Weights | None:
+        """What is known of the weights of a module, of tensors by their words, or of one tensor."""
+        return weights_of(owner, self.is_learned)
+
+    def is_learned(self, tensor: torch.Tensor) -> bool:
+        """True for a parameter, and for what was computed from one."""
+        return isinstance(tensor, torch.nn.Parameter) or tensor in self.computed
+
     def _constant(self, tensor: torch.Tensor) -> Value:
         """The value of a parameter, buffer or constant: one step, however often it is used."""
         known = self.constants.get(tensor)
@@ -125,7 +136,7 @@ class Tensors:
                 [],
                 {"shape": tuple(tensor.shape)},
                 self._name(tensor),
-                owner=tensor,
+                weights=self.weights_of(tensor),
             )
             self.constants[tensor] = known
         return known

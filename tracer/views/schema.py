@@ -186,7 +186,7 @@ def _top() -> dict[str, Any]:
                     {"type": "array", "items": REFERENCE, "minItems": 1},
                     {
                         "type": "object",
-                        "additionalProperties": {"anyOf": [shape, {"type": "null"}]},
+                        "additionalProperties": {"anyOf": [shape, REFERENCE, {"type": "null"}]},
                     },
                 ]
             },

@@ -1,0 +1,46 @@
+"""The weights that a module or a function of torch uses: of which object, shared with whom, learned or not."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+
+from tracer.importing.recording import Weights
+
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+"""Buffers that torch's norms keep beside their weights."""
+
+
+def weights_of(owner: Any, is_learned: Callable[[torch.Tensor], bool]) -> Weights | None:
+    """What is known of the weights of a step; None where it has none.
+
+    ``owner`` is a module, tensors by their words, or one tensor.
+    """
+    tensors = list(_tensors(owner))
+    if not tensors:
+        return None
+
+    weights = [(word, tensor) for word, tensor in tensors if word not in STATISTICS]
+    learned = not weights or any(is_learned(tensor) for _, tensor in weights)
+    return Weights(
+        owner=owner,
+        key=frozenset((word, id(tensor)) for word, tensor in tensors if word != STATISTICS[-1]),
+        memory=frozenset(tensor.untyped_storage()._cdata for _, tensor in weights),
+        learned=learned,
+    )
+
+
+def _tensors(owner: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    """The tensors of an owner, by their words."""
+    if isinstance(owner, torch.Tensor):
+        yield "", owner
+    elif isinstance(owner, torch.nn.Module):
+        parameters = owner.named_parameters(remove_duplicate=False)
+        yield from itertools.chain(parameters, owner.named_buffers(remove_duplicate=False))
+    elif isinstance(owner, Mapping):
+        for word, tensor in owner.items():
+            if tensor is not None:
+                yield word, tensor
