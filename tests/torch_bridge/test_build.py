@@ -215,3 +215,22 @@ def test_verify_on_the_command_line(tmp_path: Path) -> None:
     )  # fmt: skip
     (tmp_path / "net.yaml").write_text(text.replace("expect: [", "expect: [1, "))
     assert run().returncode == 1
+
+
+UNPOOLED = """
+input: [1, 1, H, W]
+sizes: {H: 8, W: 8}
+layers:
+  conv: {op: Conv2d, out_channels: 2, kernel_size: 3, padding: 1}
+  pool: {op: MaxPool2d, kernel_size: 2}
+  unpool: {op: MaxUnpool2d, kernel_size: 2, indices: pool}
+"""
+
+
+def test_unpooling_is_verified_by_real_indices() -> None:
+    """On the CPU torch refuses an index that has no place, wherever the trace does and nowhere else."""
+    found = [one for one in verify(tracer.loads(UNPOOLED), count=24) if one.device == "cpu"]
+    assert not any(one.differences for one in found)
+    refused = [one for one in found if not one.runs and min(one.sizes.values()) > 1]
+    assert len(refused) >= 3
+    assert sum(one.runs for one in found) >= 5
