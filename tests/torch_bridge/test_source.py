@@ -83,7 +83,7 @@ def test_the_file_is_what_a_person_would_write(tmp_path: Path) -> None:
         "    def __init__(self, in_channels, out_channels):",
         "        self.enc2 = DoubleConv(64, 128)",
         "        enc1 = self.enc1(input)  # [1, 64, 568, 568]",
-        "        cat4_cropped = torch.narrow(drop4, 2, (drop4.shape[2] - up4.shape[2]) // 2, up4.shape[2])",
+        "        cat4_cropped = torch.narrow(drop4, 2, (drop4.shape[2] - x.shape[2]) // 2, x.shape[2])",
         "    H >= 188",
     ):
         assert f"{line}\n" in text, line

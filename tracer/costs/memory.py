@@ -6,7 +6,8 @@ CPU in the maps' own type; what a kernel needs while it runs is not among them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -22,6 +23,8 @@ from tracer.ops.rearrange import contiguous
 from tracer.shapes.trace import Trace
 from tracer.shapes.traced import Traced, Visit
 from tracer.sizing.arithmetic import Dim
+
+NOTHING: Mapping[Any, int] = {}
 
 INDEX_BYTES = 8
 """Of one index of a max pooling."""
@@ -94,8 +97,12 @@ def _bytes(stored: Stored, width: int) -> Any:
     return stored.count * (INDEX_BYTES if stored.indices else width)
 
 
-def memory(trace: Trace, dtype: str = "float32") -> Memory | None:
+def memory(
+    trace: Trace, dtype: str = "float32", held: Mapping[Storage, int] = NOTHING
+) -> Memory | None:
     """The memory of a traced network; None where a node could not be traced.
+
+    ``held`` has storages that whoever runs it keeps longer than they are read: until a node, by its index, has run.
 
     >>> import tracer
     >>> net = tracer.loads("input: [1, 3, 8, 8]\\nlayers: {act: ReLU, pool: {op: MaxPool2d, kernel_size: 2}}")
@@ -106,18 +113,18 @@ def memory(trace: Trace, dtype: str = "float32") -> Memory | None:
         return None
 
     width = DTYPE_BYTES[dtype]
-    found = ledger(trace)
+    found = ledger(trace, held)
     node, peak = max(found.alive(width), key=itemgetter(1))
     return Memory(found.training(width), peak, trace.network.nodes[node].name)
 
 
-def ledger(traced: Traced) -> Ledger:
+def ledger(traced: Traced, held: Mapping[Storage, int] = NOTHING) -> Ledger:
     """The ledger of a network whose every node has a shape, of ints or of symbols.
 
     Raises TypeError where symbols do not decide what is a view or what is kept.
     """
     visits = list(traced.walk())
-    return Ledger(_kept(visits), _steps(traced.network, visits))
+    return Ledger(_kept(visits), _steps(traced.network, visits, held))
 
 
 def _owners(visits: Sequence[Visit], *, training: bool) -> list[int]:
@@ -215,7 +222,9 @@ class Touch(NamedTuple):
     makes: dict[Storage, Stored]
 
 
-def _steps(network: Network, visits: Sequence[Visit]) -> list[LedgerStep]:
+def _steps(
+    network: Network, visits: Sequence[Visit], held: Mapping[Storage, int]
+) -> list[LedgerStep]:
     """The steps, with what is freed after each: what no later one reads, the caller's inputs and outputs excepted."""
     owners = _owners(visits, training=False)
     pooled = {
@@ -223,12 +232,18 @@ def _steps(network: Network, visits: Sequence[Visit]) -> list[LedgerStep]:
     }
     touches = [touch for visit in visits for touch in _touches(visit, owners, pooled)]
     last = _last_touches(network, touches, owners)
+    ends = {touch.node.index: number for number, touch in enumerate(touches)}
+    over: dict[int, list[Storage]] = defaultdict(list)
+    for (index, what), until in held.items():
+        storage = (owners[index] if what == MAP else index, what)
+        last[storage] = max(last.get(storage, 0), ends[until])
+        over[last[storage]].append(storage)
 
     alive: dict[Storage, Stored] = {}
     steps = []
     for number, touch in enumerate(touches):
         alive |= touch.makes
-        touched = dict.fromkeys((*touch.reads, *touch.makes))
+        touched = dict.fromkeys((*touch.reads, *touch.makes, *over.get(number, ())))
         freed = [alive.pop(s) for s in touched if last[s] == number and s in alive]
         steps.append(LedgerStep(touch.node.index, list(touch.makes.values()), freed))
     return steps

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from tracer.costs.memory import memory
 from tracer.diagnostics import printable
 from tracer.net import Net
 from tracer.network.records import Node
@@ -20,6 +21,7 @@ from tracer.ops.base import Op, with_arguments, written
 from tracer.ops.calls import Call, DimOf, Dtype, Item, Learned, Own, Sliced, Tensor, Term
 from tracer.sizing.size_set import TooLarge
 from tracer.torch_bridge.building import attribute, identifier
+from tracer.torch_bridge.lifetimes import Lifetimes, held, rows_of
 from tracer.torch_bridge.lowering import (
     SizeTerms,
     closed_trace,
@@ -48,7 +50,10 @@ PREFIXES = {"torch.nn.functional": "F.", "torch": "torch."}
 VERBS = {"narrow": "cropped", "pad": "padded", "interpolate": "resized"}
 """What the names of steps say of the functions that made them."""
 
-TAKEN = {"self", "torch", "nn", "F", "constant"}
+PASSED_ON = ("x", "y", "z")
+"""The variables of values that the next line takes over."""
+
+TAKEN = {"self", "torch", "nn", "F", "constant", *PASSED_ON}
 """Names that the file uses itself."""
 
 HEAD = '''"""{docstring}"""
@@ -77,14 +82,14 @@ def torch_source(net: Net) -> str:
     """
     file = _File(net)
     network = _class_text(file, file.root, "Network", {})
-    head = HEAD.format(docstring=_docstring(net))
+    head = HEAD.format(docstring=_docstring(net, file))
     helpers = [CONSTANT] if file.has_constants else []
     text = "\n\n".join([head, *helpers, *file.bodies, network])
     return text.rstrip() + "\n"
 
 
-def _docstring(net: Net) -> str:
-    """The network's name, and the sizes that run where they can be written."""
+def _docstring(net: Net, file: _File) -> str:
+    """The network's name, the sizes that run where they can be written, and the memory that a run takes."""
     name = printable(net.network.name or "a network")
     name = name.replace("\\", "").replace('"', "'")
     lines = [f"{name}, written from its config.", ""]
@@ -96,7 +101,24 @@ def _docstring(net: Net) -> str:
         lines.append("Input sizes that run:")
     for symbol, axis in axes.items():
         lines.append(f"    {axis.runs.written(symbol)}")
+    lines += ["", *_memory_lines(file)] if axes else _memory_lines(file)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _memory_lines(file: _File) -> list[str]:
+    """The most that is alive in a run of the file, and in one that holds nothing longer than it is read."""
+    own = memory(file.trace, held=held(file.network, file.root))
+    least = memory(file.trace)
+    if own is None or least is None:
+        return []
+    lines = [
+        f"Maps that are alive at once without autograd: at most {own.inference} bytes in float32."
+    ]
+    if own.inference != least.inference:
+        lines.append(
+            f"An argument lives until its block returns; otherwise {least.inference} would do."
+        )
+    return lines
 
 
 class _File:
@@ -484,9 +506,18 @@ class _Body:
         self.before: list[str] = []
         """Lines that a node needs before its own."""
         self.inputs = module.inputs
+        self.returned = module.results
         if not module.name:
             nodes = file.network.nodes
             self.inputs = [Key(node.index) for node in nodes if node.is_input]
+            self.returned = [Key(node.index) for node in file.network.outputs.values()]
+
+        self.rows = rows_of(module)
+        self.number = 0
+        """The number of the row that is written."""
+        self.lifetimes = Lifetimes(file.network, self.rows, self.returned)
+        self.bound: dict[str, Key] = {}
+        """The value that each variable has now."""
         self._name_inputs()
 
     def _name_inputs(self) -> None:
@@ -496,6 +527,36 @@ class _Body:
             name = node.name.split(".")[-1]
             suffix = "_indices" if key.is_indices else ""
             self.names[key] = "x" if is_single else self._fresh(name + suffix)
+            self.bound[self.names[key]] = key
+
+    def _named(self, key: Key, name: str) -> str:
+        """The variable of a value: one that is passed on where it is read once, or one of its own."""
+        found = None
+        if self.lifetimes.is_passed_on(key):
+            found = next(filter(self._is_free, PASSED_ON), None)
+        found = found or self._fresh(name)
+        self.names[key] = found
+        self.bound[found] = key
+        return found
+
+    def _is_free(self, variable: str) -> bool:
+        """True where nothing reads a variable's value any more, once this row has run."""
+        key = self.bound.get(variable)
+        return key is None or self.lifetimes.is_dead(key, self.number)
+
+    def _freed(self, temporaries: Sequence[str]) -> list[str]:
+        """The line that lets go of what is read no more; the caller has the arguments, and the end frees all."""
+        if self.number == len(self.rows) - 1:
+            return []
+        dead = [
+            variable
+            for variable, key in self.bound.items()
+            if key not in self.inputs and self.lifetimes.is_dead(key, self.number)
+        ]
+        for variable in dead:
+            del self.bound[variable]
+        names = [*dead, *temporaries]
+        return [f"del {', '.join(names)}"] if names else []
 
     def _fresh(self, name: str) -> str:
         """A variable that is free."""
@@ -506,9 +567,10 @@ class _Body:
     def lines(self) -> list[str]:
         """All lines, the return included."""
         found: list[str] = []
-        for name, child in self.module.children.items():
+        for number, (name, child) in enumerate(self.rows):
+            self.number = number
             if isinstance(child, Module):
-                found += self._called(name, child)
+                found += self._use(name, child)
             else:
                 found += self._computed(name, child)
         found.append(f"return {self._returned()}")
@@ -532,30 +594,19 @@ class _Body:
 
     # --- uses of blocks ----------------------------------------------------------------------------------------------
 
-    def _called(self, name: str, child: Module) -> list[str]:
-        """The lines that call a module, or each copy of a repeat."""
-        if not child.is_copies:
-            return self._use(_accessed(name), child)
-
-        lines = []
-        for number, copy in enumerate(child.children.values()):
-            if isinstance(copy, Module):
-                lines += self._use(f"{_accessed(name)}[{number}]", copy)
-            else:
-                lines += self._computed(f"{name}.{number}", copy)
-        return lines
-
-    def _use(self, callee: str, child: Module) -> list[str]:
+    def _use(self, name: str, child: Module) -> list[str]:
         """The line that calls a module."""
+        first, *rest = name.split(".")
+        copy = "".join(f"[{number}]" for number in rest)
+        callee = _accessed(first) + copy
         arguments = self._listed(child.inputs)
         shape = ""
         for key in child.results:
-            name = self._result_name(child, key)
-            self.names[key] = self._fresh(name)
+            self._named(key, self._result_name(child, key))
             shape = self.file.shape_text(key.node)
 
         targets = self._listed(child.results)
-        return [f"{targets} = {callee}({arguments})  # {shape}"]
+        return [f"{targets} = {callee}({arguments})  # {shape}", *self._freed([])]
 
     def _result_name(self, child: Module, key: Key) -> str:
         """A name for what a module gives: its own, and the node's where it gives more."""
@@ -585,14 +636,14 @@ class _Body:
             result = result.value
         text = self._text(result)
 
-        target = self._fresh(self.label)
-        self.names[Key(node.index)] = target
+        target = self._named(Key(node.index), self.label)
         before, self.before = self.before, []
         if gives_indices(op, node, file.unpooled):
-            indices = self._fresh(f"{target}_indices")
-            self.names[Key(node.index, True)] = indices
+            indices = self._named(Key(node.index, True), f"{self.label}_indices")
             target = f"{target}, {indices}"
-        return [*before, f"{target} = {text}  # {file.shape_text(node.index)}"]
+        temporaries = [line.partition(" = ")[0] for line in before]
+        line = f"{target} = {text}  # {file.shape_text(node.index)}"
+        return [*before, line, *self._freed(temporaries)]
 
     def _op(self, node: Node) -> Op:
         """A node's operation, with terms for its dims over symbols."""
