@@ -89,8 +89,10 @@ class Forward(TorchFunctionMode):
         self.recording.outputs = outputs
 
         for place_of_step, step in enumerate(self.recording.steps):
-            owner = self.copied.original(step.owner)
-            self.recording.steps[place_of_step] = replace(step, owner=owner)
+            if step.weights is not None:
+                owner = self.copied.original(step.weights.owner)
+                weights = step.weights._replace(owner=owner)
+                self.recording.steps[place_of_step] = replace(step, weights=weights)
         return self.recording
 
     def _input(self, name: str, shape: Sequence[int]) -> torch.Tensor:
