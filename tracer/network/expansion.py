@@ -21,7 +21,7 @@ from tracer.network.faults import Faults, Uses
 from tracer.network.making import Maker
 from tracer.network.names import Chunks, Names, Reference, Target
 from tracer.network.records import Declaration, Expectation, Node
-from tracer.network.sharing import SharedUse, Sharing, has_parameters, learned_of
+from tracer.network.sharing import SharedUse, WeightSharing, has_parameters, learned_of
 from tracer.network.values import did_you_mean, interpolated, value_of
 from tracer.ops.base import with_arguments, written
 from tracer.ops.rearrange import Chunk
@@ -55,7 +55,7 @@ class Expansion:
     def __init__(self, faults: Faults, blocks: dict[str, Block], params: dict[str, Any]) -> None:
         self.faults = faults
         self.names = Names(faults)
-        self.sharing = Sharing(self.names, faults)
+        self.sharing = WeightSharing(self.names, faults)
         self.nodes: list[Node] = []
         self.blocks = blocks
         self.faulty_blocks: set[str] = set()

@@ -42,7 +42,7 @@ class SharedUse(NamedTuple):
             yield found
 
 
-class Sharing:
+class WeightSharing:
     """The nodes that share parameters, until all names are known."""
 
     def __init__(self, names: Names, faults: Faults) -> None:

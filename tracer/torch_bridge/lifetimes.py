@@ -11,7 +11,7 @@ from tracer.network.records import Network, Node
 from tracer.torch_bridge.module_tree import Key, Module, keys_read, symbols_of
 
 
-class Row(NamedTuple):
+class ForwardRow(NamedTuple):
     """One child that a forward calls or computes."""
 
     name: str
@@ -19,14 +19,16 @@ class Row(NamedTuple):
     child: Module | Node
 
 
-def rows_of(module: Module) -> list[Row]:
+def rows_of(module: Module) -> list[ForwardRow]:
     """What a module's forward does, in order: copies of a repeat one by one."""
     found = []
     for name, child in module.children.items():
         if isinstance(child, Module) and child.is_copies:
-            found += [Row(f"{name}.{number}", copy) for number, copy in child.children.items()]
+            found += [
+                ForwardRow(f"{name}.{number}", copy) for number, copy in child.children.items()
+            ]
         else:
-            found.append(Row(name, child))
+            found.append(ForwardRow(name, child))
     return found
 
 
@@ -43,7 +45,9 @@ def reads_of(network: Network, child: Module | Node) -> list[Key]:
 class Lifetimes:
     """The last reading of each value of one forward, by the number of its row."""
 
-    def __init__(self, network: Network, rows: Sequence[Row], returned: Sequence[Key]) -> None:
+    def __init__(
+        self, network: Network, rows: Sequence[ForwardRow], returned: Sequence[Key]
+    ) -> None:
         self._last: dict[Key, int] = {}
         self._readers: Counter[Key] = Counter()
         for number, row in enumerate(rows):
