@@ -108,7 +108,8 @@ class _Comparison:
     def _input_shapes(self, sizes: Mapping[str, int]) -> list[Shape]:
         shapes = []
         for value in self.recording.inputs.values():
-            shapes.append(tuple(map(int, substitute(value.sizes, sizes))))
+            numbers = substitute(value.sizes, sizes)
+            shapes.append(tuple(map(int, numbers)))
         return shapes
 
     def _shapes_of_config(self, sizes: Mapping[str, int]) -> list[Shape | None] | None:
@@ -192,7 +193,10 @@ class _Draw:
     def _multiple(self, around: Mapping[str, int]) -> dict[str, int]:
         """All sizes larger or smaller by one factor."""
         factor = self.random.choice((0.5, 1.5, 2, 3))
-        return {symbol: self._near(symbol, int(n * factor)) for symbol, n in around.items()}
+        sizes = {}
+        for symbol, n in around.items():
+            sizes[symbol] = self._near(symbol, int(n * factor))
+        return sizes
 
     def _square(self, around: Mapping[str, int]) -> dict[str, int]:
         """One size for all spatial symbols, of all their sets."""
@@ -212,17 +216,23 @@ class _Draw:
 
     def _apart(self, around: Mapping[str, int]) -> dict[str, int]:
         """Each size by itself."""
-        return {symbol: self._near(symbol, self._drawn(n)) for symbol, n in around.items()}
+        sizes = {}
+        for symbol, n in around.items():
+            sizes[symbol] = self._near(symbol, self._drawn(n))
+        return sizes
 
     def _one(self, around: Mapping[str, int]) -> dict[str, int]:
         """One size alone."""
         symbol = self.random.choice(list(around))
-        return {**self.asked, symbol: self._near(symbol, self._drawn(around[symbol]))}
+        n = self._drawn(around[symbol])
+        return {**self.asked, symbol: self._near(symbol, n)}
 
     def _any(self, around: Mapping[str, int]) -> dict[str, int]:
         """One size alone, whether it runs or not."""
-        symbol = self.random.choice(self.spatial or list(around))
-        return {**self.asked, symbol: self._drawn(around[symbol])}
+        symbols = self.spatial or list(around)
+        symbol = self.random.choice(symbols)
+        n = self._drawn(around[symbol])
+        return {**self.asked, symbol: n}
 
     def _drawn(self, n: int) -> int:
         return self.random.randint(1, 2 * n + 1)

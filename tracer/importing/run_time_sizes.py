@@ -202,8 +202,17 @@ class RunTimeSize(int):
         return RunTimeQuotient(number, None, 1, self.guards)
 
     def _quotient(self) -> RunTimeQuotient:
-        number = float(int(self))
+        number = int.__float__(self)
         return RunTimeQuotient(number, self.size, 1, self.guards)
+
+    def followed_by(self, number: Any) -> Any:
+        """A number that was computed of it in a way that cannot be followed."""
+        return _lost_number(number, self.guards)
+
+    def decides(self) -> None:
+        """Note that the program takes this way for this size alone."""
+        number = int.__int__(self)
+        self.guards.note(self._condition(operator.eq, number), True)
 
     def __neg__(self) -> Any:
         number = int.__neg__(self)
@@ -215,7 +224,14 @@ class RunTimeSize(int):
     def __abs__(self) -> Any:
         return self if self >= 0 else -self
 
+    _to_the_power = _unfollowed("rpow")
+
+    def __rpow__(self, other: Any, modulo: Any = None) -> Any:
+        return self._to_the_power(other)
+
     def __pow__(self, other: Any, modulo: Any = None) -> Any:
+        if isinstance(other, float):
+            return self._quotient() ** other
         if modulo is not None or not _is_plain_int(other, LARGEST_POWER):
             number = int.__pow__(self, other, modulo)
             return self._lost(number)
@@ -407,6 +423,28 @@ class RunTimeQuotient(float):
         number = float.__neg__(self)
         return self._lost(number)
 
+    def __pow__(self, other: Any, modulo: Any = None) -> Any:
+        return self.followed_by(float.__pow__(self, other))
+
+    def __rpow__(self, other: Any, modulo: Any = None) -> Any:
+        return self.followed_by(float.__rpow__(self, other))
+
+    def __mod__(self, other: Any) -> Any:
+        return self.followed_by(float.__mod__(self, other))
+
+    def __rmod__(self, other: Any) -> Any:
+        return self.followed_by(float.__rmod__(self, other))
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return self.followed_by(float.__rfloordiv__(self, other))
+
+    def __abs__(self) -> Any:
+        return self if self >= 0 else -self
+
+    def followed_by(self, number: Any) -> Any:
+        """A number that was computed of it in a way that cannot be followed."""
+        return _lost_number(number, self.guards)
+
     # --- conversions -------------------------------------------------------------------------------------------------
 
     def _whole(self, number: int, numerator: SizeLike | None) -> Any:
@@ -428,7 +466,7 @@ class RunTimeQuotient(float):
         return self._whole(number, rounded_up)
 
     def __trunc__(self) -> Any:
-        if float.__ge__(self, 0):
+        if self >= 0:
             return self.__floor__()
         number = float.__trunc__(self)
         return RunTimeSize(number, None, self.guards)
@@ -438,7 +476,10 @@ class RunTimeQuotient(float):
             number = float.__round__(self, digits)
             return self._lost(number)
         whole = float.__round__(self)
-        return RunTimeSize(whole, None, self.guards)
+        if self.numerator is None:
+            return RunTimeSize(whole, None, self.guards)
+        size = _rounded(self.numerator, self.denominator)
+        return whole if type(size) is int else RunTimeSize(whole, size, self.guards)
 
     def is_integer(self) -> bool:
         """True where the size divides. It is noted, as a comparison is."""
@@ -483,6 +524,33 @@ class RunTimeQuotient(float):
         if isinstance(other, float) and other == other // 1:
             return int(other), 1
         return _size_of(other, self.guards), 1
+
+
+def _lost_number(number: Any, guards: Guards) -> Any:
+    """A number of which it is known only that it follows a size; a bool is a comparison."""
+    if isinstance(number, bool):
+        return guards.note(None, number)
+    if isinstance(number, int):
+        return RunTimeSize(number, None, guards)
+    if isinstance(number, float):
+        return RunTimeQuotient(number, None, 1, guards)
+    return number
+
+
+def _rounded(numerator: SizeLike, denominator: int) -> SizeLike:
+    """A fraction as ``round`` gives it: half of a step goes to the even number.
+
+    >>> [_rounded(n, 2) for n in range(6)], [round(n / 2) for n in range(6)]
+    ([0, 0, 1, 2, 2, 2], [0, 0, 1, 2, 2, 2])
+    """
+    if denominator % 2:
+        return (2 * numerator + denominator) // (2 * denominator)
+
+    # An even number begins with the half before it, an odd one behind that.
+    half = denominator // 2
+    evens = (numerator + half) // (2 * denominator)
+    odds = (numerator + 3 * half - 1) // (2 * denominator)
+    return evens + odds
 
 
 LARGEST_FACTOR = 2**20

@@ -25,6 +25,7 @@ from tracer.torch_bridge.copies import Restored, copy_of, shared
 from tracer.torch_bridge.handlers.sizes import VALUES
 from tracer.torch_bridge.modules import ModuleOperation, arguments_of, operation_of
 from tracer.torch_bridge.places import place
+from tracer.torch_bridge.shadows import sizes_in_sight
 from tracer.torch_bridge.tensors import Tensors
 
 handlers.load()
@@ -79,7 +80,8 @@ class Forward(TorchFunctionMode):
             tensors.append(self._input(name, shape))
 
         no_grad: Any = torch.no_grad
-        with _calls_of(self), no_grad(), Restored(self.copied.tensors), self:
+        restored = Restored(self.copied.tensors)
+        with sizes_in_sight(self.module), _calls_of(self), no_grad(), restored, self:
             result = self.module(*tensors)
         outputs = self._outputs(result)
         if not outputs:

@@ -1,0 +1,216 @@
+"""What takes a size out of sight, followed while a forward runs: ``int()``, ``float()``, ``range()``, math, lru_cache.
+
+Python's own give plain numbers. In the globals of the files that a forward may run through, they stand for others
+meanwhile, which do the same, and know a size when they see one.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import BuiltinFunctionType, ModuleType
+from typing import Any, TypeVar
+
+import torch
+
+from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize
+
+ASIDE = {"torch", "numpy", "scipy", "sympy", "pandas", "tracer"}
+"""Packages that are left alone: what they compute is no part of a forward, or is recorded by itself."""
+
+STDLIB = sysconfig.get_path("stdlib")
+
+FOLLOWED = {"floor", "ceil", "trunc", "prod"}
+"""Functions of math that ask the number itself."""
+
+CACHE = type(functools.lru_cache(math.floor))
+
+Wrapped = TypeVar("Wrapped", bound=Callable[..., Any])
+
+FLOAT = float
+INT = int
+RANGE = range
+
+
+class _Kind(type):
+    """A class that is another one for whoever asks, and makes its own numbers."""
+
+    kind: type
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, cls.kind)
+
+    def __subclasscheck__(cls, other: Any) -> bool:
+        return issubclass(other, cls.kind)
+
+    def __eq__(cls, other: object) -> bool:
+        return other is cls or other is cls.kind
+
+    def __hash__(cls) -> int:
+        return hash(cls.kind)
+
+    def __getattr__(cls, name: str) -> Any:
+        return getattr(cls.kind, name)
+
+
+class _Int(metaclass=_Kind):
+    kind = int
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        if len(args) != 1:
+            return INT(*args, **kwargs)
+        (number,) = args
+        if isinstance(number, (RunTimeSize, RunTimeQuotient)):
+            return number.__trunc__()
+        return INT(number, **kwargs)
+
+
+class _Float(metaclass=_Kind):
+    kind = float
+
+    def __new__(cls, *args: Any) -> Any:
+        if len(args) != 1:
+            return FLOAT(*args)
+        (number,) = args
+        if isinstance(number, RunTimeQuotient):
+            return number
+        if isinstance(number, RunTimeSize):
+            return number / 1
+        return FLOAT(number)
+
+
+class _Range(metaclass=_Kind):
+    kind = range
+
+    def __new__(cls, *args: Any) -> Any:
+        # How often a loop runs is decided by the size: elsewhere it is another path.
+        for n in args:
+            if isinstance(n, RunTimeSize):
+                n.decides()
+        return RANGE(*args)
+
+
+def _of_math(function: Any) -> Any:
+    """A function of math; of a size it gives a number of which it is known that it follows one."""
+
+    def followed(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        for n in args:
+            if isinstance(n, (RunTimeSize, RunTimeQuotient)):
+                return n.followed_by(result)
+        return result
+
+    return followed
+
+
+def _uncached(cached: Any) -> Any:
+    """A cached function that keeps no size, and gives none that it kept."""
+
+    @functools.wraps(cached)
+    def passed(*args: Any, **kwargs: Any) -> Any:
+        has_sizes = any(map(_has_sizes, (args, kwargs)))
+        function = cached.__wrapped__ if has_sizes else cached
+        return function(*args, **kwargs)
+
+    return passed
+
+
+def _has_sizes(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_has_sizes, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(_has_sizes, value))
+    return isinstance(value, (RunTimeSize, RunTimeQuotient))
+
+
+BUILT_IN: dict[str, Any] = {"int": _Int, "float": _Float, "range": _Range}
+
+OF_MATH: dict[str, Any] = {}
+for _name, _function in vars(math).items():
+    _is_function = isinstance(_function, BuiltinFunctionType)
+    if _is_function and _name not in FOLLOWED:
+        OF_MATH[_name] = _of_math(_function)
+
+STAND_INS: dict[int, Any] = {}
+for _name, _stand_in in OF_MATH.items():
+    _function = getattr(math, _name)
+    STAND_INS[id(_function)] = _stand_in
+"""By the identity of what they stand for."""
+
+
+@contextmanager
+def sizes_in_sight(module: torch.nn.Module) -> Iterator[None]:
+    """Python's own functions follow sizes, in all files that the module's forward may run through."""
+    with ExitStack() as stack:
+        for name, stand_in in OF_MATH.items():
+            _replace(stack, vars(math), name, stand_in)
+        for names in _globals_about(module):
+            _replace_all(stack, names)
+        yield
+
+
+def _globals_about(module: torch.nn.Module) -> Iterator[dict[str, Any]]:
+    """The globals of the user's files, each once."""
+    found: dict[int, dict[str, Any]] = {}
+    for part in module.modules():
+        for cls in type(part).__mro__:
+            function = vars(cls).get("forward")
+            names = getattr(function, "__globals__", None)
+            if names is not None and not _is_aside(names):
+                found[id(names)] = names
+
+    for file in list(sys.modules.values()):
+        if not isinstance(file, ModuleType):
+            continue
+        names = vars(file)
+        if not _is_aside(names):
+            found[id(names)] = names
+    yield from found.values()
+
+
+def _is_aside(names: dict[str, Any]) -> bool:
+    """True for files of Python itself, and of packages that are left alone."""
+    package = str(names.get("__name__", "")).partition(".")[0]
+    if package in ASIDE:
+        return True
+    path = names.get("__file__")
+    if package == "__main__" or not isinstance(path, str):
+        return package in sys.builtin_module_names
+    return path.startswith(STDLIB) and "site-packages" not in path
+
+
+def _replace_all(stack: ExitStack, names: dict[str, Any]) -> None:
+    """Replace what takes sizes out of sight in the globals of a file."""
+    for name, value in list(names.items()):
+        stand_in = STAND_INS.get(id(value))
+        if type(value) is CACHE:
+            stand_in = _uncached(value)
+        if stand_in is not None:
+            _replace(stack, names, name, stand_in)
+
+    for name, stand_in in BUILT_IN.items():
+        if name not in names:
+            _replace(stack, names, name, stand_in)
+
+
+MISSING = object()
+
+
+def _replace(stack: ExitStack, names: dict[str, Any], name: str, stand_in: Any) -> None:
+    before = names.get(name, MISSING)
+    names[name] = stand_in
+
+    def put_back() -> None:
+        # What the forward has put there itself stays.
+        if names.get(name) is not stand_in:
+            return
+        if before is MISSING:
+            del names[name]
+        else:
+            names[name] = before
+
+    stack.callback(put_back)
