@@ -70,7 +70,7 @@ class _Comparison:
         """Compare until enough sizes were found."""
         asked = self.recording.symbols
         self._compare(asked)
-        for sizes in drawn_sizes(asked, _sets(self.net, asked)):
+        for sizes in drawn_sizes(asked, sets_of(self.net, asked)):
             if self.compared >= COMPARED and self.refused >= REFUSED:
                 return
             self._compare(sizes)
@@ -149,7 +149,7 @@ def _written(shapes: Sequence[Shape | None] | None) -> str:
 # --- which sizes -----------------------------------------------------------------------------------------------------
 
 
-def _sets(net: Net, symbols: Mapping[str, int]) -> Mapping[str, SizeSet]:
+def sets_of(net: Net, symbols: Mapping[str, int]) -> Mapping[str, SizeSet]:
     """The sizes of each symbol that run; no set where they cannot be told."""
     if not symbols:
         return {}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tracer.diagnostics import TracerError, legible
-from tracer.importing.comparison import Answer, ProgramRun, compare
+from tracer.importing.comparison import Answer, ProgramRun, compare, drawn_sizes, sets_of
 from tracer.importing.paths import Refusal, Run, one_of, required
 from tracer.importing.recording import Recording, Step, Unrepresentable
+from tracer.importing.same_numbers import check_numbers
 from tracer.importing.text import config
 from tracer.loading import load_text
 from tracer.net import Net
@@ -45,6 +46,8 @@ def network_of(
         net = load_text(text, path, {})
         _check_refusals(net, refused)
         compare(net, recording, program or Recorded(run, recording), unseen)
+        if program is not None:
+            _compare_numbers(net, recording, run, unseen)
     except TracerError as error:
         raise Unrepresentable(
             f"what comes out is no config: {legible(error.diagnostics[0].message)}"
@@ -71,6 +74,27 @@ def _check_refusals(net: Net, refused: Sequence[Refusal]) -> None:
         if taken:
             at = f"{refusal.symbol} = {taken.least}"
             raise Unrepresentable(f"{refusal.message}; for {at} no config can say that")
+
+
+def _compare_numbers(net: Net, recording: Recording, run: Run, unseen: str) -> None:
+    """Hold the numbers of the steps against those of more recordings, at sizes that run."""
+    asked = recording.symbols
+    recorded = 0
+    for sizes in drawn_sizes(asked, sets_of(net, asked)):
+        if recorded >= RECORDED:
+            return
+        if net.trace(**sizes).diagnostics:
+            continue
+        recorded += 1
+        try:
+            other = run(sizes)
+        except Unrepresentable:
+            continue
+        check_numbers(recording, other, unseen)
+
+
+RECORDED = 2
+"""So many more recordings."""
 
 
 class Recorded:

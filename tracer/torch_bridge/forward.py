@@ -30,6 +30,9 @@ from tracer.torch_bridge.tensors import Tensors
 
 handlers.load()
 
+DRAWN = {"rand", "randn", "randint", "randperm", "normal", "bernoulli", "multinomial", "poisson"}
+"""Functions whose results are drawn at random."""
+
 OpenDims = Callable[[int], Mapping[int, str]]
 """The symbols of an input with so many dims, by dim."""
 
@@ -164,6 +167,9 @@ class Forward(TorchFunctionMode):
             return dispatch.call(self.tensors, func, args, kwargs)
 
         line = self._line_that_made(given)
+        # What is drawn at random is another tensor in every run.
+        if line is None and dispatch.name_of(func) in DRAWN:
+            line = place()
         if line is None and _follows_the_input(args, kwargs):
             # A parameter that is expanded or resized to the input is a step.
             if given and dispatch.has_handler(func):

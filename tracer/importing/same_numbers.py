@@ -1,0 +1,70 @@
+"""The numbers in an imported network's steps, held against another recording of its program.
+
+A number that follows the input's size unseen (``1.0 / x.shape[3]``) leaves all shapes as they are; it is found where
+the program says another one at another size.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tracer.importing.recording import Recording, Step, Unrepresentable, Value
+from tracer.importing.run_time_sizes import over_symbols
+from tracer.ops.crop import Slice
+from tracer.ops.padding import Padding
+from tracer.ops.pointwise import Require
+from tracer.ops.resize import Resizing
+from tracer.sizing.program import substitute
+
+
+def check_numbers(merged: Recording, other: Recording, unseen: str) -> None:
+    """Raise :class:`Unrepresentable` where a step would have another number than the program has in a recording."""
+    sizes = other.symbols
+    for a, b in _side_by_side(merged, other):
+        for word in a.arguments.keys() | b.arguments.keys():
+            mine = _at(a.argument(word), sizes)
+            theirs = _at(b.argument(word), sizes)
+            if not _are_numbers(mine, theirs) or mine == theirs:
+                continue
+            parts = [f"{symbol}={n}" for symbol, n in sizes.items()]
+            raise Unrepresentable(
+                f"at {' '.join(parts)} {word} of {a.name} is {theirs}, and its config would have {mine}: "
+                f"some number follows the input's size unseen{unseen}"
+            )
+
+
+def _side_by_side(merged: Recording, other: Recording) -> Iterator[tuple[Step, Step]]:
+    """The steps that are in both, as far as they can be told apart; those that may do nothing are left out."""
+    mine = deque(_lasting(merged))
+    theirs = deque(_lasting(other))
+    while mine and theirs:
+        a, b = mine.popleft(), theirs.popleft()
+        if type(a.op) is not type(b.op) or a.label != b.label:
+            return
+        yield a, b
+
+
+def _lasting(recording: Recording) -> Iterator[Step]:
+    for step in recording.steps:
+        if not isinstance(step.op, (Require, Slice, Padding, Resizing)):
+            yield step
+
+
+def _at(value: Any, sizes: Mapping[str, int]) -> Any:
+    """An argument with numbers for sizes; nothing where it is a node's."""
+    if isinstance(value, Value):
+        return None
+    found = over_symbols(value)
+    if isinstance(found, tuple):
+        return tuple(substitute(found, sizes))
+    return substitute([found], sizes)[0]
+
+
+def _are_numbers(mine: Any, theirs: Any) -> bool:
+    """True for two numbers, or as many in both; a size that is left to torch (-1) is any."""
+    if isinstance(mine, tuple) and isinstance(theirs, tuple):
+        return len(mine) == len(theirs) and all(map(_are_numbers, mine, theirs))
+    are_plain = isinstance(mine, (int, float)) and isinstance(theirs, (int, float))
+    return are_plain and mine != -1 and theirs != -1
