@@ -151,14 +151,13 @@ def _axis(found: Sequence[Decided]) -> Axis:
 
 def _is_narrower(recipe: Recipe) -> bool:
     """Whether an operation takes less of the symbols that it has here than of numbers."""
-    shapes = recipe.shapes
     for node, op in zip(recipe.network.nodes, recipe.ops):
-        if op is not None and type(op).symbols_restrict is not Op.symbols_restrict:
-            sources = [source.index for source in node.inputs]
-            if max(sources) >= len(shapes) or op.symbols_restrict(
-                *[shapes[index] for index in sources]
-            ):
-                return True
+        if op is None or type(op).symbols_restrict is Op.symbols_restrict:
+            continue
+        inputs = [recipe.shape(source) for source in node.inputs]
+        known = [shape for shape in inputs if shape is not None]
+        if len(known) < len(inputs) or op.symbols_restrict(*known):
+            return True
     return False
 
 

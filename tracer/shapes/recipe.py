@@ -10,13 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from tracer.network.records import DimPattern, Network, Node
 from tracer.network.sharing import widths
-from tracer.ops.base import Op, Requirements, Shape, may_be_negative, with_arguments
+from tracer.ops.base import (
+    Op,
+    Requirement,
+    Requirements,
+    Shape,
+    may_be_negative,
+    with_arguments,
+)
 from tracer.shapes.trace import dim_pairs, dim_value, dims_value
 from tracer.shapes.traced import Ops, Traced, requirements_of
 from tracer.sizing.arithmetic import Dim, Holds
@@ -25,6 +32,18 @@ from tracer.sizing.size_set import TooLarge
 from tracer.sizing.symbol import Condition, Size, Space, Terms
 from tracer.source import limits
 from tracer.source.expressions import ExpressionError
+
+
+NO_SHAPE = -1
+"""In place of the index of a shape."""
+
+
+class Refusal(NamedTuple):
+    """A node that fails whatever the symbols are."""
+
+    node: Node
+    requirement: Requirement | None
+    """What torch requires of it; None where an expectation is not met."""
 
 
 class Recipe(msgspec.Struct):
@@ -41,22 +60,38 @@ class Recipe(msgspec.Struct):
     unique: list[Shape]
     """Each distinct symbolic shape once."""
     shape_of: list[int]
-    """The index into ``unique`` of every node."""
-    sound: bool = False
-    """False where the network fails whatever the sizes, or an operation takes no symbols."""
-    failed: Node | None = None
-    """The node that fails whatever the symbols are, where one does."""
+    """The index into ``unique`` of every node; :data:`NO_SHAPE` for one that fails, and for all behind it."""
+    promised: set[int]
+    """The numbers of those conditions that the config expects: torch requires the others."""
+    refusals: list[Refusal]
+    """What fails whatever the symbols are, in execution order."""
+    undecided: list[Node]
+    """Nodes whose formula takes no symbols."""
+
+    @property
+    def sound(self) -> bool:
+        """False where the network fails whatever the sizes, or an operation takes no symbols."""
+        return not self.refusals and not self.undecided
+
+    @property
+    def failed(self) -> Node | None:
+        """The first node that fails whatever the symbols are, where one does."""
+        return self.refusals[0].node if self.refusals else None
 
     @property
     def shapes(self) -> list[Shape]:
-        """The symbolic shape of every node; as far as the first that fails."""
-        return [self.unique[index] for index in self.shape_of]
+        """The symbolic shape of every node; an empty one for a node that fails, and for those behind it."""
+        return [() if index == NO_SHAPE else self.unique[index] for index in self.shape_of]
 
     @property
     def traced(self) -> Traced:
-        """The network with its symbolic shapes; those behind the first node that fails are None."""
-        missing = len(self.network.nodes) - len(self.shape_of)
-        return Traced(self.network, self.ops, [*self.shapes, *[None] * missing])
+        """The network with its symbolic shapes; None for a node that fails, and for those behind it."""
+        return Traced(self.network, self.ops, [self.shape(node) for node in self.network.nodes])
+
+    def shape(self, node: Node) -> Shape | None:
+        """The symbolic shape of a node; None where it fails, or a node before it does."""
+        index = self.shape_of[node.index]
+        return None if index == NO_SHAPE else self.unique[index]
 
 
 def recipe_of(
@@ -85,20 +120,16 @@ def recipe_of(
         conditions=[],
         unique=[],
         shape_of=[],
+        promised=set(),
+        refusals=[],
+        undecided=[],
     )
-    try:
-        _SymbolicTrace(recipe, contracts=contracts).run()
-        recipe.sound = True
-    except _Stopped as stopped:
-        recipe.failed = stopped.failed
+    _SymbolicTrace(recipe, contracts=contracts).run()
     return recipe
 
 
-class _Stopped(Exception):
-    """The walk goes no further: a node fails whatever the symbols are, or (None) a formula takes no symbols."""
-
-    def __init__(self, failed: Node | None = None) -> None:
-        self.failed = failed
+class _Undecided(Exception):
+    """A formula takes no symbols."""
 
 
 def _several(value: Any) -> tuple[Any, ...]:
@@ -106,7 +137,7 @@ def _several(value: Any) -> tuple[Any, ...]:
 
 
 class _SymbolicTrace:
-    """One walk over the nodes on symbols, which fills a recipe. Raises :class:`_Stopped`."""
+    """One walk over the nodes on symbols, which fills a recipe; around a node that fails it goes on."""
 
     def __init__(self, recipe: Recipe, *, contracts: bool) -> None:
         self.recipe = recipe
@@ -114,18 +145,24 @@ class _SymbolicTrace:
         self._index_of_shape: dict[Any, int] = {}
         self._index_of_call: dict[Any, int] = {}
         """By operation and input shapes: equal layers are traced once."""
+        self._doubted: set[int] = set()
+        """Nodes whose expectation is not met whatever the symbols are, and those behind them."""
 
     def run(self) -> None:
         recipe = self.recipe
         for node, op in zip(recipe.network.nodes, recipe.ops):
             index = self._input(node) if node.is_input else self._applied(node, op)
             recipe.shape_of.append(index)
-            if self.contracts and node.expect is not None:
+            if self._doubted and any(source.index in self._doubted for source in node.inputs):
+                self._doubted.add(node.index)  # what is unexpected here follows from there
+            elif self.contracts and node.expect is not None:
                 self._expect(node, node.expect[0])
 
         if self.contracts:
             for name, (pattern, _) in recipe.network.output_expect.items():
-                self._expect(recipe.network.outputs[name], pattern)
+                node = recipe.network.outputs[name]
+                if node.index not in self._doubted:
+                    self._expect(node, pattern)
         for node in recipe.network.sharers:
             self._require_same_widths(node)
 
@@ -136,14 +173,15 @@ class _SymbolicTrace:
         mine, theirs = self._widths(node), self._widths(owner)
         for word in mine.keys() & theirs.keys():
             for a, b in zip(_several(mine[word]), _several(theirs[word]), strict=True):
-                self._require(a == b, node, failed=node)
+                if not self._require(a == b, node):
+                    self.recipe.refusals.append(Refusal(node, None))
 
     def _widths(self, node: Node) -> dict[str, Any]:
         recipe = self.recipe
-        op = recipe.ops[node.index]
-        assert op is not None
-        inputs = [recipe.unique[recipe.shape_of[source.index]] for source in node.inputs]
-        return widths(op, inputs)
+        op, inputs = recipe.ops[node.index], [recipe.shape(source) for source in node.inputs]
+        if op is None or None in inputs:
+            return {}
+        return widths(op, inputs)  # type: ignore[arg-type]
 
     def _input(self, node: Node) -> int:
         return self._interned(tuple(dim_value(dim, self.recipe.sizes) for dim in node.pattern))
@@ -159,23 +197,30 @@ class _SymbolicTrace:
 
     def _applied(self, node: Node, op: Op | None) -> int:
         """The index of the shape that an operation gives."""
-        if op is None:
-            raise _Stopped
-
-        shape_of = self.recipe.shape_of
+        recipe, shape_of = self.recipe, self.recipe.shape_of
         key = (id(op), *[shape_of[source.index] for source in node.inputs])
+        if NO_SHAPE in key or any(shape_of[s.index] == NO_SHAPE for s in node.operands.values()):
+            return NO_SHAPE
+        if op is None:
+            recipe.undecided.append(node)
+            return NO_SHAPE
+
         is_plain = not (node.operands or node.dim_fields)
         if is_plain and key in self._index_of_call:
             return self._index_of_call[key]
 
         try:
             shape = self._shape(node, op)
-        except (TypeError, ExpressionError, TooLarge):  # what a formula cannot do with a symbol
-            raise _Stopped from None
+        except (TypeError, ExpressionError, TooLarge, _Undecided):  # what a formula cannot do with a symbol
+            recipe.undecided.append(node)
+            return NO_SHAPE
+        if shape is None:
+            return NO_SHAPE
         index = self._index_of_call[key] = self._interned(shape)
         return index
 
-    def _shape(self, node: Node, op: Op) -> Shape:
+    def _shape(self, node: Node, op: Op) -> Shape | None:
+        """The shape that an operation gives; None where it refuses its inputs whatever the symbols are."""
         recipe = self.recipe
         inputs = [recipe.unique[recipe.shape_of[source.index]] for source in node.inputs]
         sizes = {
@@ -185,7 +230,9 @@ class _SymbolicTrace:
         if node.dim_fields:
             recipe.ops[node.index] = op = self._with_dims(node, op)
         for requirement in self._requirements(node, op, sizes):
-            self._require(requirement.holds, node, failed=node)
+            if not self._require(requirement.holds, node):
+                recipe.refusals.append(Refusal(node, requirement))
+                return None
         return op.shape(*inputs, **sizes)
 
     def _requirements(self, node: Node, op: Op, sizes: Mapping[str, Shape]) -> Requirements:
@@ -208,31 +255,39 @@ class _SymbolicTrace:
             for dim, n in dim_pairs(dims, values[field]):
                 if dim is None or isinstance(dim, int):
                     continue
-                if isinstance(n, float):
-                    raise _Stopped
-                self._require(n >= 0, node)
+                if isinstance(n, float) or not self._require(n >= 0, node):
+                    raise _Undecided
         return op
 
     def _expect(self, node: Node, pattern: tuple[DimPattern, ...]) -> None:
         """The conditions of an expectation."""
-        shape = self.recipe.unique[self.recipe.shape_of[node.index]]
-        if len(pattern) != len(shape):
-            raise _Stopped(node)
+        shape = self.recipe.shape(node)
+        if shape is None:
+            return
 
-        for dim, n in zip(pattern, shape):
+        before = len(self.recipe.conditions)
+        is_met = len(pattern) == len(shape)
+        for dim, n in zip(pattern, shape) if is_met else ():
             if dim is None:
                 continue
             try:
                 holds = dim_value(dim, self.recipe.sizes) == n
             except ExpressionError:  # the ints decide
-                raise _Stopped from None
-            self._require(holds, node, failed=node)
+                self.recipe.undecided.append(node)
+                continue
+            is_met = self._require(holds, node) and is_met
 
-    def _require(self, holds: Holds, node: Node, failed: Node | None = None) -> None:
+        self.recipe.promised.update(range(before, len(self.recipe.conditions)))
+        if not is_met:
+            self.recipe.refusals.append(Refusal(node, None))
+            self._doubted.add(node.index)
+
+    def _require(self, holds: Holds, node: Node) -> bool:
+        """Add a condition; False for one that never holds."""
         if isinstance(holds, Condition):
             self.recipe.conditions.append((holds, node))
-        elif not holds:
-            raise _Stopped(failed)
+            return True
+        return bool(holds)
 
 
 # --- applied to numbers -----------------------------------------------------------------------------------------------
