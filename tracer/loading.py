@@ -13,6 +13,7 @@ from tracer.net import Loading, Net, unknown_symbol
 from tracer.network.graph import arrange
 from tracer.network.reading import read_network
 from tracer.network.records import Network, Node
+from tracer.shapes.recipe import recipe_of
 from tracer.source.tree import Fault, decode
 
 NONE: Mapping[str, Any] = {}
@@ -32,7 +33,8 @@ def load_text(
     """A network from a config's text, with params, symbols' sizes and inputs' shapes replaced.
 
     An input's shape is found by its name; the empty name stands for the only input. With ``allow_argument_errors`` a
-    network is given although its trace finds wrong arguments (T2xx); ``explain_plan`` is that of :class:`Net`.
+    network is given although some arguments are wrong (T2xx) whatever the sizes of its symbols are; those that other
+    sizes make right are no error of loading. ``explain_plan`` is that of :class:`Net`.
     Raises TracerError, and ValueError for a param, symbol or input that the config doesn't have.
     """
     network = read_network(text, path, params)
@@ -46,10 +48,21 @@ def load_text(
 
     net = Net(network, Loading(path, params, sizes, inputs), explain_plan=explain_plan)
     if not allow_argument_errors and all(symbol in network.sizes for symbol in network.symbols):
-        early = [diagnostic for diagnostic in net.trace().diagnostics if diagnostic.code < "T3"]
+        early = _wrong_at_any_size(net)
         if early:
             raise TracerError(early)
     return net
+
+
+def _wrong_at_any_size(net: Net) -> list[Diagnostic]:
+    """The wrong arguments (T0xx to T2xx) that no other sizes of the symbols make right."""
+    early = [diagnostic for diagnostic in net.trace().diagnostics if diagnostic.code < "T3"]
+    if not early or not net.network.symbols:
+        return early
+
+    recipe = recipe_of(net.network, net.solution().ops, contracts=False)
+    refused = {refusal.node.name for refusal in recipe.refusals}
+    return [diagnostic for diagnostic in early if diagnostic.node in {None, *refused}]
 
 
 def reloaded(

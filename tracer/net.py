@@ -198,7 +198,8 @@ class Net:
 
         found = trace(self.network, values, solution.ops)
         if not solution.solved:
-            found.diagnostics = [*solution.diagnostics, *_besides(solution, found.diagnostics)]
+            others = [d for d in found.diagnostics if d.node not in solution.explained]
+            found.diagnostics = [*solution.diagnostics, *others]
         if not sizes:
             self._first = found
         return found
@@ -230,10 +231,3 @@ def unknown_symbol(network: Network, symbol: str) -> ValueError:
     """The error that names the symbols which the inputs have."""
     known = ", ".join(network.symbols) or "none"
     return ValueError(f"the input has no symbol {symbol!r}; its symbols: {known}")
-
-
-def _besides(solution: Solution, found: list[Diagnostic]) -> list[Diagnostic]:
-    """What is wrong besides the plan: a merge that no values close is reported once, as T401."""
-    if not solution.diagnostics:
-        return found
-    return [diagnostic for diagnostic in found if diagnostic.code not in ("T301", "T304")]

@@ -349,12 +349,16 @@ def text_of(config: str, complain: Callable[[list[Diagnostic], str], None]) -> s
 
 
 def loaded(
-    config: str, overrides: Overrides, complain: Callable[[list[Diagnostic], str], None]
+    config: str,
+    overrides: Overrides,
+    complain: Callable[[list[Diagnostic], str], None],
+    *,
+    allow_argument_errors: bool = False,
 ) -> tuple[str, Net]:
     """A config's text and network. Where it cannot be loaded, ``complain`` gets what is wrong, and the command ends."""
     text = text_of(config, complain)
     try:
-        return text, open_net(text, config, overrides)
+        return text, open_net(text, config, overrides, allow_argument_errors=allow_argument_errors)
     except TracerError as error:
         complain(error.diagnostics, text)
         raise click.exceptions.Exit(1) from None

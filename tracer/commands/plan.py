@@ -75,7 +75,9 @@ def command(
     if config == "-" and edits and not diff:
         raise click.UsageError("standard input cannot be edited; --diff shows the edit")
     overrides = Overrides(sets, sizes, inputs)
-    text, net = loaded(config, overrides, partial(_complain, config=config, format_=format_))
+    complain = partial(_complain, config=config, format_=format_)
+    # A wrong argument is something to repair, too.
+    text, net = loaded(config, overrides, complain, allow_argument_errors=True)
 
     from tracer.repairing.repairs import plan_of
 

@@ -15,6 +15,7 @@ from tracer.network.records import Network, Unknown
 from tracer.ops.base import Op, argument, value_count
 from tracer.planning.solving import plan_one
 from tracer.planning.unknowns import unknowns_of
+from tracer.shapes.trace import declared_ops, trace
 from tracer.shapes.traced import Ops
 from tracer.sizing.arithmetic import ceil_div
 from tracer.sizing.symbol import Space
@@ -61,57 +62,54 @@ def choices(net: Net) -> ChoiceTable:
     are those of the sizes now.
     """
     network, now = net.network, net.network.defaults()
-    least = _values_without_plan(network)
-    present = _planned(network, now) or least
-    steady = [Choice(name, None, [present[name]], n) for name, n in least.items()]
+    present = _planned(network, now).values
+    steady = [Choice(name, None, [n]) for name, n in present.items()]
 
     period = _period(net)
     start = None
     if period <= PERIOD and _only_rests(network):
         start = _solvable(network, now, period)
     if start is None:
-        return ChoiceTable(steady, not least)
+        return ChoiceTable(steady, not present)
 
-    found = _by_residue(network, start, period, least)
+    found = _by_residue(network, start, period)
     if found is None or not _are_planned(network, found, start, period):
         return ChoiceTable(steady, False)
     return ChoiceTable(found, True)
 
 
-def _by_residue(network: Network, start: Sizes, period: int, least: Values) -> list[Choice] | None:
+def _by_residue(network: Network, start: Sizes, period: int) -> list[Choice] | None:
     """Each unknown by the residue of the one symbol that decides it; None where that cannot be said."""
-    rows: dict[str, list[Values | None]] = {}
+    rows: dict[str, list[_Planned]] = {}
     for symbol in network.symbols:
         # Sizes that are large enough for every layer, and begin a period.
         large = max(start[symbol], 4 * period)
         first = ceil_div(large, period) * period
         sizes = [{**start, symbol: first + rest} for rest in range(period)]
         rows[symbol] = [_planned(network, each) for each in sizes]
-        if not any(rows[symbol]):
+        if not any(row.solved for row in rows[symbol]):
             return None
 
-    at_start = _planned(network, start) or least
     found = []
-    for name, n in least.items():
+    for name, n in _planned(network, start).values.items():
         deciding = [symbol for symbol, of in rows.items() if _varies(of, name)]
         if len(deciding) > 1:
             return None
         if not deciding:
-            found.append(Choice(name, None, [at_start[name]], n))
+            found.append(Choice(name, None, [n]))
             continue
         (symbol,) = deciding
-        values = [row[name] if row else n for row in rows[symbol]]
-        found.append(Choice(name, symbol, values, n))
+        found.append(Choice(name, symbol, [row.values[name] for row in rows[symbol]]))
     return found
 
 
-def _varies(rows: list[Values | None], name: str) -> bool:
+def _varies(rows: list[_Planned], name: str) -> bool:
     """True where an unknown has several values along the residues of a symbol."""
-    return len({row[name] for row in rows if row}) > 1
+    return len({row.values[name] for row in rows if row.solved}) > 1
 
 
 def _are_planned(network: Network, found: list[Choice], start: Sizes, period: int) -> bool:
-    """True where the planner gives the choices' values at small sizes and at others, wherever it has a plan."""
+    """True where the planner gives the choices' values at small sizes and at others; without a plan, their shapes."""
     small = (
         {**start, symbol: n}
         for symbol in network.symbols
@@ -119,9 +117,22 @@ def _are_planned(network: Network, found: list[Choice], start: Sizes, period: in
     )
     for sizes in chain(small, islice(_elsewhere(start, period), TRIED)):
         planned = _planned(network, sizes)
-        if planned and planned != {choice.name: choice.value(sizes) for choice in found}:
+        chosen = {choice.name: choice.value(sizes) for choice in found}
+        if planned.values == chosen:
+            continue
+        if planned.solved or not _alike(network, sizes, planned.values, chosen):
             return False
     return True
+
+
+def _alike(network: Network, sizes: Sizes, values: Values, others: Values) -> bool:
+    """True where all shapes are the same with two lists of values."""
+    unknowns = unknowns_of(network, declared_ops(network), Space())
+    both = [
+        trace(network, sizes, unknowns.solved_ops(dict(zip(unknowns.variables, each.values()))))
+        for each in (values, others)
+    ]
+    return both[0].by_index == both[1].by_index
 
 
 def _only_rests(network: Network) -> bool:
@@ -134,7 +145,7 @@ def _only_rests(network: Network) -> bool:
 def _solvable(network: Network, now: Sizes, period: int) -> Sizes | None:
     """Sizes near the present ones that have a plan; None where none was found."""
     for sizes in chain([now], islice(_elsewhere(now, period), SOUGHT)):
-        if _planned(network, sizes):
+        if _planned(network, sizes).solved:
             return sizes
     return None
 
@@ -150,20 +161,23 @@ def _elsewhere(sizes: Sizes, period: int) -> Iterator[Sizes]:
         yield other
 
 
-def _planned(network: Network, sizes: Sizes) -> Values | None:
-    """The value of every unknown for these sizes; None where there is no plan, or nothing is open."""
+class _Planned(NamedTuple):
+    """What the planner finds for some sizes."""
+
+    solved: bool
+    values: Values
+    """Without a plan, those that meet the most."""
+
+
+def _planned(network: Network, sizes: Sizes) -> _Planned:
+    """The value of every unknown for these sizes."""
     solution = plan_one(network, sizes)
-    return _values(network, solution.ops) if solution.solved else None
-
-
-def _values_without_plan(network: Network) -> Values:
-    """The values that stand in where there is no plan."""
-    return _values(network, [node.op for node in network.nodes])
+    return _Planned(solution.solved, _values(network, solution.ops))
 
 
 def _values(network: Network, ops: Ops) -> Values:
     """The value of every unknown, in the order of :func:`unknowns_of`, by a name that people read."""
-    unknowns = unknowns_of(network, [node.op for node in network.nodes], Space())
+    unknowns = unknowns_of(network, declared_ops(network), Space())
     named: dict[str, tuple[str, int]] = {}
     for node in unknowns.nodes():
         op = ops[node.index]

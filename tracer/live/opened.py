@@ -35,8 +35,6 @@ class Outcome(NamedTuple):
     """By node: a tuple, None where the node has no shape, Ellipsis where the program cannot say."""
     is_refused: bool
     """True where a node refuses its inputs."""
-    is_met: bool
-    """True where nothing is refused and every expected shape is met."""
 
 
 class OpenedNetwork:
@@ -91,22 +89,12 @@ class OpenedNetwork:
         return {field: self.shapes[source.index] for field, source in node.operands.items()}
 
     def apply(self, values: Mapping[str, int]) -> Outcome:
-        """What the program says for values of the input's symbols and of the params'.
-
-        Where the choices for these sizes do not close the network nothing does, and the least values stand in.
-        """
+        """What the program says for values of the input's symbols and of the params'."""
         sizes = {symbol: values[symbol] for symbol in self.network.symbols}
         chosen = {name: choice.value(sizes) for name, choice in zip(self.unknowns, self.choices)}
-        found = self._run({**values, **chosen})
-        if found.is_met or not chosen:
-            return found
-        least = {name: choice.least for name, choice in zip(self.unknowns, self.choices)}
-        return self._run({**values, **least})
-
-    def _run(self, values: Mapping[str, int]) -> Outcome:
-        v = self.program.run({"": 0, **values})
+        v = self.program.run({"": 0, **values, **chosen})
         found: list[Any] = []
-        is_refused, is_met = False, True
+        is_refused = False
         for node in self.network.nodes:
             before = [found[source.index] for source in (*node.inputs, *node.operands.values())]
             if None in before:
@@ -116,10 +104,9 @@ class OpenedNetwork:
             else:
                 broken = self._broken(node, v)
                 failing = [claim for claim in broken if claim.code != "T304"]
-                is_met = is_met and not broken
                 is_refused = is_refused or bool(failing)
                 found.append(self._shape(node, failing, v))
-        return Outcome(found, is_refused, is_met)
+        return Outcome(found, is_refused)
 
     def _broken(self, node: Node, v: Sequence[int]) -> list[Claim]:
         """The errors of a node, after a run."""

@@ -66,8 +66,6 @@ class Choice(msgspec.Struct, frozen=True):
     """The symbol that decides it; None where its value stays."""
     values: list[int]
     """A size n of the symbol has the value ``values[n % len(values)]``."""
-    least: int
-    """What stands in where something is wrong with these values, as nothing then solves it."""
 
     def value(self, sizes: Mapping[str, int]) -> int:
         """The value for these sizes."""

@@ -11,19 +11,21 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
+from msgspec.structs import replace
+
 from tracer.network.records import Network, Promise, first_size, is_set
-from tracer.planning.explanation import no_common_values, too_many_values
-from tracer.planning.promises import failing_together, first_missing, members, promised_set
-from tracer.planning.search import SearchResult, TooManyValues
-from tracer.planning.solution import Served, Solution, unsolvable
-from tracer.planning.solving import (
-    Problem,
-    enumerated,
-    is_open,
-    plan_one,
-    problem_of,
-    solution_of,
+from tracer.planning.explanation import no_common_values
+from tracer.planning.problem import Problem, problem_of
+from tracer.planning.promises import (
+    failing_together,
+    first_missing,
+    members,
+    promised_set,
+    unkept,
 )
+from tracer.planning.search import SearchResult, TooManyValues
+from tracer.planning.solution import Served, Solution
+from tracer.planning.solving import enumerated, given_up, is_open, plan_one, solution_of
 from tracer.planning.working_sizes import promised_sizes
 from tracer.shapes.trace import trace
 from tracer.shapes.traced import Ops
@@ -55,6 +57,8 @@ def plan_all(
     alone = plan_one(network, first)
     if not sets or not is_open(network) or not alone.solved:
         return alone
+    if trace(network, first, alone.ops).diagnostics:
+        return alone  # a network that fails at its first sizes is not tried at others
     problem = problem_of(network, {symbol: n for symbol, n in first.items() if symbol not in sets})
     return _EverySize(problem, sets, first, explain).plan()
 
@@ -85,7 +89,7 @@ class _EverySize:
                 self.samples.append(missing)
         except (TooManyValues, TooLarge):
             pass
-        return unsolvable(self.problem.unknowns.ops, too_many_values(self.network))
+        return given_up(self.problem)
 
     def _common(self) -> SearchResult:
         """Values that serve the samples; tried one by one where formulas take no symbols."""
@@ -131,7 +135,7 @@ class _EverySize:
     def _refused(self) -> Solution:
         """T401 for a size that has no values, T402 where each has."""
         for sample in self.samples:
-            alone = plan_one(self.network, {**self.first, **sample})
+            alone = self._alone({**self.first, **sample})
             if not alone.solved:
                 return alone
         served: list[Served] = []
@@ -146,6 +150,13 @@ class _EverySize:
             False, alone.assignments, alone.cost, alone.ops, [diagnostic], 0, served=tuple(served)
         )
 
+    def _alone(self, sizes: Mapping[str, int]) -> Solution:
+        """The plan for one set of sizes; with T305 where it fails whatever the values are."""
+        alone = plan_one(self.network, sizes)
+        others = {symbol: sizes[symbol] for symbol in self.sets}
+        fault = unkept(self.network, alone.ops, others) if alone.solved else None
+        return alone if fault is None else replace(alone, solved=False, diagnostics=[fault])
+
     def _table(self) -> list[Served] | Solution:
         """Which assignment serves which sizes, the one that serves the most first; or T401 for a size without any."""
         found: dict[Any, Served] = {}
@@ -154,7 +165,7 @@ class _EverySize:
                 sizes = {**self.first, symbol: n}
                 if any(all(sizes[s] in one.sizes[s] for s in self.sets) for one in found.values()):
                     continue
-                solution = plan_one(self.network, sizes)
+                solution = self._alone(sizes)
                 if not solution.solved:
                     return solution
                 key = tuple(solution.assignments.items())

@@ -118,7 +118,7 @@ def _auto_places(nodes: Iterable[Node]) -> tuple[Related, ...]:
 
 
 class PlanAttempt(NamedTuple):
-    """The values with which the search came furthest, and the trace with them."""
+    """Values that meet what comes before a node, and the trace with them."""
 
     unknowns: Unknowns
     sizes: Mapping[str, int]
@@ -133,24 +133,12 @@ class PlanAttempt(NamedTuple):
         return trace(self.unknowns.network, self.sizes, ops)
 
 
-def attempted(unknowns: Unknowns, sizes: Mapping[str, int], broken: Broken | None) -> PlanAttempt:
-    """The values of a search that found nothing; the least ones where it chose none."""
-    values = {name: variable.domain.start for name, variable in unknowns.variables.items()}
-    if broken is not None:
-        values |= broken.values
-    return PlanAttempt(
-        unknowns, sizes, values, trace(unknowns.network, sizes, unknowns.solved_ops(values))
-    )
-
-
-def unsolved(
-    unknowns: Unknowns, sizes: Mapping[str, int], broken: Broken | None, failed: Node | None
-) -> Diagnostic:
+def unsolved(unknowns: Unknowns, sizes: Mapping[str, int], broken: Broken) -> Diagnostic:
     """T401 at the node whose requirement no assignment meets, with what it would take."""
-    node = broken.node if broken else failed or unknowns.nodes()[0]
-    attempt = attempted(unknowns, sizes, broken)
+    node, ops = broken.node, unknowns.solved_ops(broken.values)
+    attempt = PlanAttempt(unknowns, sizes, broken.values, trace(unknowns.network, sizes, ops))
     fact = _fact(attempt.trace.diagnostics, node)
-    reach = None if broken is None else reach_of(broken, attempt)
+    reach = reach_of(broken, attempt)
 
     related = [*(fact.related if fact else ()), *_auto_places(_nearest(unknowns, node))]
     hint = WIDER if reach is not None and reach.is_output_padding else None
@@ -168,9 +156,8 @@ def unsolved(
 
 
 def _fact(found: Sequence[Diagnostic], node: Node) -> Diagnostic | None:
-    """What is wrong with the values of an attempt: at the node, or else the first."""
-    at_node = [diagnostic for diagnostic in found if diagnostic.node == node.name]
-    return next(iter([*at_node, *found]), None)
+    """What is wrong at the node with the values of an attempt."""
+    return next((diagnostic for diagnostic in found if diagnostic.node == node.name), None)
 
 
 def _message(node: Node, reach: ArmReach | None, fact: Diagnostic | None) -> str:
@@ -178,11 +165,7 @@ def _message(node: Node, reach: ArmReach | None, fact: Diagnostic | None) -> str
     if reach is not None:
         start = f"{node.name} cannot be closed" if len(node.inputs) > 1 else does_not_fit
         return f"{start}: {reach.sentence()}"
-    if fact is None:
-        return does_not_fit
-    if fact.node == node.name:
-        return f"{does_not_fit}: {fact.message}"
-    return f"{does_not_fit}; with the nearest values, {fact.message}"
+    return does_not_fit if fact is None else f"{does_not_fit}: {fact.message}"
 
 
 # --- how far the layers before a merge can be driven ------------------------------------------------------------------
@@ -301,6 +284,8 @@ def reach_of(broken: Broken, attempt: PlanAttempt) -> ArmReach | None:
 
 def moving_arm(broken: Broken, unknowns: Unknowns) -> Arm | None:
     """The last arm of a node with unknowns that the broken condition depends on; None where there is none."""
+    if broken.condition is None:
+        return None
     deciding = unknowns.space.support(broken.condition)
     starts = broken.node.inputs if len(broken.node.inputs) > 1 else [broken.node]
 

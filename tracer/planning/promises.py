@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from itertools import islice, product
 
+from tracer.diagnostics import Diagnostic, Related
 from tracer.network.records import Network, Promise, SizeRange
 from tracer.planning.working_sizes import ties
 from tracer.shapes.trace import trace
@@ -87,6 +88,26 @@ def failing_together(
             if trace(network, {**first, **together}, ops).diagnostics:
                 return together
     return None
+
+
+def unkept(network: Network, ops: Ops, sizes: Mapping[str, int]) -> Diagnostic | None:
+    """T305 for promised sizes of some symbols, the others at their first; None where they work."""
+    found = trace(network, {**network.defaults(), **sizes}, ops).diagnostics
+    if not found:
+        return None
+
+    first = found[0]
+    written = ", ".join(f"{symbol} = {n}" for symbol, n in sizes.items())
+    related = (Related(f"{first.code} is raised here", first.span),) if first.span else ()
+    return Diagnostic(
+        "T305",
+        f"{written} does not work: {first.message}",
+        network.size_spans[next(iter(sizes))],
+        path=network.path,
+        hint=first.hint,
+        related=(*related, *first.related),
+        node=first.node,
+    )
 
 
 def promised_set(promise: Promise) -> SizeSet:

@@ -54,12 +54,13 @@ class Variable(msgspec.Struct):
 
 
 class Broken(NamedTuple):
-    """Where a search that found nothing came furthest."""
+    """A condition that no values meet."""
 
-    condition: Condition
+    condition: Condition | None
+    """None where an operation takes no symbols."""
     node: Node
     values: dict[str, int]
-    """The unknowns' values then, as far as they were chosen, and the values of the other groups."""
+    """Values of unknowns with which the search came that far."""
 
 
 class SearchResult(NamedTuple):

@@ -30,7 +30,7 @@ class Solution(msgspec.Struct, frozen=True):
     cost: int
     """The sum of the distances from torch's defaults."""
     ops: Ops
-    """Every node's operation with its values filled in (without a solution: with the least ones)."""
+    """Every node's operation with its values filled in (without a solution: with those that meet the most)."""
     diagnostics: list[Diagnostic]
     solutions: int = 1
     """How many assignments there are."""
@@ -39,13 +39,10 @@ class Solution(msgspec.Struct, frozen=True):
     for many sizes not each is proven."""
     served: tuple[Served, ...] = ()
     """Where no assignment serves every size: which serves which, the one that serves the most first."""
+    explained: frozenset[str] = frozenset()
+    """Nodes whose faults follow from what ``diagnostics`` report."""
 
 
 def solved_already(ops: Ops) -> Solution:
     """The solution of a network that leaves nothing open."""
     return Solution(True, {}, 0, ops, [])
-
-
-def unsolvable(ops: Ops, *reasons: Diagnostic) -> Solution:
-    """No assignment serves, and why."""
-    return Solution(False, {}, 0, ops, list(reasons), solutions=0)

@@ -6,10 +6,10 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
-from tracer.diagnostics import Diagnostic, Related
+from tracer.diagnostics import Diagnostic
 from tracer.net import Net
 from tracer.network.records import Promise, SizeRange, is_set
-from tracer.planning.promises import failing_together, first_missing, members
+from tracer.planning.promises import failing_together, first_missing, members, unkept
 from tracer.planning.working_sizes import promised_sizes
 from tracer.rules.rule import rule
 from tracer.shapes.trace import trace
@@ -76,26 +76,16 @@ def not_every_size(net: Net) -> Iterator[Diagnostic]:
         if size is None:
             continue
         failed = True
-        yield _failure(net, ops, {symbol: size})
+        yield from _unkept(net, ops, {symbol: size})
     together = None if failed else failing_together(network, ops, defaults, sets)
     if together is not None:
-        yield _failure(net, ops, together)
+        yield from _unkept(net, ops, together)
 
 
-def _failure(net: Net, ops: Ops, sizes: Mapping[str, int]) -> Diagnostic:
-    """T305 for some sizes, the others at their first."""
-    network = net.network
-    first = trace(network, {**network.defaults(), **sizes}, ops).diagnostics[0]
-    related = (Related(f"{first.code} is raised here", first.span),) if first.span else ()
-    return Diagnostic(
-        "T305",
-        f"{', '.join(f'{symbol} = {n}' for symbol, n in sizes.items())} does not work: {first.message}",
-        network.size_spans[next(iter(sizes))],
-        path=network.path,
-        hint=first.hint,
-        related=(*related, *first.related),
-        node=first.node,
-    )
+def _unkept(net: Net, ops: Ops, sizes: Mapping[str, int]) -> Iterator[Diagnostic]:
+    found = unkept(net.network, ops, sizes)
+    if found is not None:
+        yield found
 
 
 def _smallest_failing(net: Net, ops: Ops, symbol: str, promise: Promise) -> int | None:

@@ -33,7 +33,6 @@ from tracer.sizing.symbol import Condition, Size, Space, Terms
 from tracer.source import limits
 from tracer.source.expressions import ExpressionError
 
-
 NO_SHAPE = -1
 """In place of the index of a shape."""
 
@@ -63,6 +62,8 @@ class Recipe(msgspec.Struct):
     """The index into ``unique`` of every node; :data:`NO_SHAPE` for one that fails, and for all behind it."""
     promised: set[int]
     """The numbers of those conditions that the config expects: torch requires the others."""
+    impossible: set[int]
+    """The numbers of those conditions that never hold, although symbols decide the sizes: ``2*p + 60`` is never 63."""
     refusals: list[Refusal]
     """What fails whatever the symbols are, in execution order."""
     undecided: list[Node]
@@ -121,6 +122,7 @@ def recipe_of(
         unique=[],
         shape_of=[],
         promised=set(),
+        impossible=set(),
         refusals=[],
         undecided=[],
     )
@@ -232,6 +234,7 @@ class _SymbolicTrace:
         for requirement in self._requirements(node, op, sizes):
             if not self._require(requirement.holds, node):
                 recipe.refusals.append(Refusal(node, requirement))
+                self._note_sizes(node, requirement, inputs)
                 return None
         return op.shape(*inputs, **sizes)
 
@@ -271,16 +274,35 @@ class _SymbolicTrace:
             if dim is None:
                 continue
             try:
-                holds = dim_value(dim, self.recipe.sizes) == n
+                wanted = dim_value(dim, self.recipe.sizes)
+                holds = wanted == n
             except ExpressionError:  # the ints decide
                 self.recipe.undecided.append(node)
                 continue
-            is_met = self._require(holds, node) and is_met
+            if not self._require(holds, node):
+                is_met = False
+                self._differ(wanted, n, node)
 
         self.recipe.promised.update(range(before, len(self.recipe.conditions)))
         if not is_met:
             self.recipe.refusals.append(Refusal(node, None))
             self._doubted.add(node.index)
+
+    def _note_sizes(self, node: Node, requirement: Requirement, inputs: list[Shape]) -> None:
+        """Note the sizes of a merge that never agree."""
+        dim, numbers = requirement.dim, requirement.inputs
+        if dim is None or len(numbers) != 2:
+            return
+        rank = max(map(len, inputs))
+        first, second = [(1,) * (rank - len(inputs[i])) + tuple(inputs[i]) for i in numbers]
+        self._differ(first[dim], second[dim], node)
+
+    def _differ(self, a: Dim, b: Dim, node: Node) -> None:
+        """Note two sizes that never agree, where symbols decide them."""
+        difference = a - b
+        if isinstance(difference, Size):
+            self.recipe.impossible.add(len(self.recipe.conditions))
+            self.recipe.conditions.append((Condition("eq", (difference,)), node))
 
     def _require(self, holds: Holds, node: Node) -> bool:
         """Add a condition; False for one that never holds."""

@@ -86,10 +86,11 @@ def plan_text(plan: Plan) -> str:
 
 def _solved(plan: Plan) -> list[str]:
     """The values that were found, and how many others there are."""
-    if not plan.feasible:
-        return []
-    if not plan.assignments:
+    if plan.feasible and not plan.assignments:
         return ["nothing to solve: the network closes as it is"]
+    if not plan.feasible:
+        values = [f"{name} = {written(value)}" for name, value in plan.assignments.items()]
+        return [*values, "what is wrong has nothing to do with these values"] if values else []
 
     many = "the only assignment"
     if plan.solutions != 1:

@@ -20,12 +20,12 @@ class Program {
     this.params = Object.keys(live.params);
   }
 
-  // The value of every slot, for sizes and params by their names; `planned`: with the autos that the sizes have.
-  run(values, planned = true) {
+  // The value of every slot, for sizes and params by their names.
+  run(values) {
     const live = this.live, v = [];
     for (const name of this.symbols) v.push(values[name]);
     for (const name of this.params) v.push(values[name]);
-    for (const choice of live.choices) v.push(planned ? this.chosen(choice, values) : choice.least);
+    for (const choice of live.choices) v.push(this.chosen(choice, values));
     if (!v.length) v.push(0);
     for (const step of live.steps) v.push(this.value(step, v));
     return v;
@@ -64,16 +64,10 @@ class Program {
     }
   }
 
-  // As below. Where the planned values do not close the network nothing does, and the least values stand in.
-  trace(values, nodes, words = true) {
-    const found = this.traced(values, nodes, words, true);
-    return found.wrong && this.live.choices.length ? this.traced(values, nodes, words, false) : found;
-  }
-
   // Every node's shape and what is wrong with it. `state`: ok, wrong, blocked (something before it is wrong), unknown.
   // A slot with a value that no Python program would get to (a node before it fails) is never shown.
-  traced(values, nodes, words, planned) {
-    const v = this.run(values, planned), found = [];
+  trace(values, nodes, words = true) {
+    const v = this.run(values), found = [];
     let wrong = 0;
     this.live.nodes.forEach((node, index) => {
       const before = [...nodes[index].inputs, ...Object.values(nodes[index].operands)].map((i) => found[i].state);
