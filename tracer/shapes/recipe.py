@@ -213,7 +213,12 @@ class _SymbolicTrace:
 
         try:
             shape = self._shape(node, op)
-        except (TypeError, ExpressionError, TooLarge, _Undecided):  # what a formula cannot do with a symbol
+        except (
+            TypeError,
+            ExpressionError,
+            TooLarge,
+            _Undecided,
+        ):  # what a formula cannot do with a symbol
             recipe.undecided.append(node)
             return NO_SHAPE
         if shape is None:
