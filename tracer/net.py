@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,6 +18,7 @@ from tracer.sizing.size_set import SizeSet, TooLarge
 
 if TYPE_CHECKING:
     from tracer import Plan
+    from tracer.planning.built import AsBuilt
     from tracer.planning.working_sizes import Form, WorkingSizes
 
 
@@ -32,6 +34,10 @@ class Loading(msgspec.Struct, frozen=True):
     """The shapes of inputs that were replaced."""
 
 
+Differing = tuple[tuple[int, ...] | None, tuple[int, ...] | None]
+"""Two values of one argument, one for each axis; None where it has none."""
+
+
 class Net:
     """A loaded network. Made by :func:`load` and :func:`loads`.
 
@@ -42,13 +48,20 @@ class Net:
     """
 
     def __init__(
-        self, network: Network, loading: Loading | None = None, *, explain_plan: bool = True
+        self,
+        network: Network,
+        loading: Loading | None = None,
+        *,
+        explain_plan: bool = True,
+        planned: Solution | None = None,
     ) -> None:
         self.network = network
         self.loading = loading
         """How it was loaded; None for a network that was made without a text."""
         self.explain_plan = explain_plan
         """Whether a plan that no values serve says which assignments serve which sizes; without, it costs less."""
+        self.planned = planned
+        """The values of every ``auto`` and of inferred widths, where they stay for all sizes; None: they are solved."""
         self._is_open = any(node.unknowns for node in network.nodes)
         self._solutions: dict[tuple[tuple[str, int], ...], Solution] = {}
         self._compiled: CompiledRecipe | None = None
@@ -104,7 +117,46 @@ class Net:
         if loading is not None:
             loading = replace(loading, sizes={**loading.sizes, **sizes})
         resized = replace(network, sizes={**network.sizes, **sizes})
-        return Net(resized, loading, explain_plan=self.explain_plan)
+        return Net(resized, loading, explain_plan=self.explain_plan, planned=self.planned)
+
+    def as_built(self) -> Net:
+        """The network of the module that ``build`` and ``export`` make, whose values stay for all sizes.
+
+        Without it every trace solves each ``auto`` for its own sizes, and widths that a layer infers follow them.
+
+        >>> import tracer
+        >>> net = tracer.loads("input: [1, n]\\nsizes: {n: 8}\\nlayers: {l: {op: Linear, out_features: 2}}")
+        >>> net.trace(n=9).shapes["l"], net.as_built().trace(n=9).shapes["l"]
+        ((1, 2), None)
+        """
+        return self.built_as(self)
+
+    def built_as(self, other: Net) -> Net:
+        """This network, at its sizes, with the values that ``other`` has as it is built: of one config at two sizes."""
+        planned = replace(other.solution(), ops=other.built.ops)
+        return Net(self.network, self.loading, explain_plan=self.explain_plan, planned=planned)
+
+    def differences(self, other: Net) -> dict[str, Differing]:
+        """The values, here and as ``other`` is built, of every ``auto`` and inferred width that are not the same."""
+        mine, theirs = self._values(), other._values()
+        names = [name for name in {**mine, **theirs} if mine.get(name) != theirs.get(name)]
+        return {name: (mine.get(name), theirs.get(name)) for name in names}
+
+    def _values(self) -> dict[str, tuple[int, ...]]:
+        """The value of every ``auto`` and of every inferred width that depends on the sizes."""
+        widths = {
+            f"{w.node}.{w.argument}": (w.value,) for w in self.built.widths if w.value is not None
+        }
+        return {**self.solution().assignments, **widths}
+
+    @cached_property
+    def built(self) -> AsBuilt:
+        """The operations as they are built at the declared sizes, and the widths that depend on those."""
+        from tracer.planning.built import as_built
+
+        ops = self.solution().ops
+        recipe = recipe_of(self.network, ops, contracts=False)
+        return as_built(recipe, ops, self.network.defaults())
 
     # --- values of `auto` ---------------------------------------------------------------------------------------------
 
@@ -120,6 +172,8 @@ class Net:
         ``sizes`` gives some symbols one size instead. It says nothing of faults that no ``auto`` decides:
         :meth:`plan` does.
         """
+        if self.planned is not None:
+            return self.planned
         if not self._is_open:
             return self._solutions.setdefault((), solved_already(declared_ops(self.network)))
 
@@ -146,23 +200,35 @@ class Net:
     # --- sizes of the input -------------------------------------------------------------------------------------------
 
     def sizes(self, *, every_dim: bool = False) -> WorkingSizes:
-        """The exact sets of input sizes that run, run losslessly, and run aligned.
+        """The exact sets of input sizes that run, run losslessly, run aligned, and keep every promise.
 
+        They are those of the network as it is built (:meth:`as_built`) at the declared sizes.
         With ``every_dim`` every dim that is a number has its sets too, as if it were a symbol. Raises
         :class:`TracerError` (T006) where a set repeats later than is computed.
         """
         try:
-            return self.working_sizes(every_dim=every_dim)
+            return self.working_sizes(every_dim=every_dim, promises=True)
         except TooLarge as error:
             fault = Diagnostic("T006", str(error), None, path=self.network.path)
             raise TracerError([fault]) from None
 
-    def working_sizes(self, *, every_dim: bool = False) -> WorkingSizes:
-        """The same as :meth:`sizes`; raises :class:`TooLarge`, which has no place, instead of the diagnostic."""
+    def working_sizes(self, *, every_dim: bool = False, promises: bool = False) -> WorkingSizes:
+        """The same as :meth:`sizes`; raises :class:`TooLarge`, which has no place, instead of the diagnostic.
+
+        Only with ``promises`` is there the set of those that keep what the config promises.
+        """
         from tracer.planning.working_sizes import with_every_dim_open, working_sizes
 
+        # Another number in place of one that is written is another config: what follows from it is not fixed.
         network = with_every_dim_open(self.network) if every_dim else self.network
-        return working_sizes(network, self.solution().ops, network.defaults())
+        found = working_sizes(
+            network,
+            self.built.ops,
+            network.defaults(),
+            promises=promises,
+            recipe=None if every_dim else self.built.recipe,
+        )
+        return replace(found, widths=self.built.widths)
 
     def forms(
         self, sets: Mapping[str, SizeSet], *, every_dim: bool = False
@@ -171,7 +237,7 @@ class Net:
         from tracer.planning.working_sizes import forms, with_every_dim_open
 
         network = with_every_dim_open(self.network) if every_dim else self.network
-        sizes, ops = network.defaults(), self.solution().ops
+        sizes, ops = network.defaults(), self.built.ops
         return {symbol: forms(network, ops, sizes, symbol, found) for symbol, found in sets.items()}
 
     # --- shapes -------------------------------------------------------------------------------------------------------
@@ -179,6 +245,7 @@ class Net:
     def trace(self, /, **sizes: int) -> Trace:
         """Shapes for the declared sizes, with some replaced: ``net.trace(H=572, W=572)``.
 
+        Every ``auto`` is solved for these sizes; ``net.as_built().trace(H=572)`` keeps the values of the declared ones.
         Never raises on a wrong network: what could not be traced has the shape None and a diagnostic. Raises
         ValueError for a size of a symbol that the input doesn't have.
         """
@@ -191,7 +258,7 @@ class Net:
 
         # Compiling pays from the second trace on, where the operations are the same for all sizes.
         self._traces += 1
-        if self._traces > 1 and solution.solved and not solution.assignments:
+        if self._traces > 1 and solution.solved and (self.planned or not solution.assignments):
             again = self._applied(values, solution)
             if again is not None:
                 return again

@@ -6,7 +6,7 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypeVar
 
@@ -36,6 +36,13 @@ class Overrides:
         self.params = params_of(sets, "--set", "PARAM=VALUE")
         self.sizes = _once([pair for item in sizes for pair in self._sizes(item)], "--size")
         self.inputs = _once([self.input_of(item) for item in inputs], "--input")
+
+    @classmethod
+    def of_params(cls, params: Mapping[str, Any]) -> Overrides:
+        """Params alone: the sizes and inputs are the config's."""
+        found = cls((), (), ())
+        found.params = dict(params)
+        return found
 
     @staticmethod
     def _sizes(item: str) -> list[tuple[str, int]]:

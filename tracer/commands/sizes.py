@@ -61,7 +61,8 @@ def command(
     """
     overrides = Overrides(sets, sizes, inputs)
     complain = partial(_complain, config=config, format_=format_)
-    text, net = loaded(config, overrides, complain)
+    # With every dim open, other sizes may make an argument right that is wrong for the numbers that are written.
+    text, net = loaded(config, overrides, complain, allow_argument_errors=every_dim)
     from tracer.api import sizes as sizes_of
     from tracer.views.sizes import narrowest, sizes_answer, sizes_table
 
@@ -112,5 +113,5 @@ def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) 
         from tracer.views.answers import to_json
         from tracer.views.sizes import SizesAnswer
 
-        click.echo(to_json(SizesAnswer("1.0", {}, [])), nl=False)
+        click.echo(to_json(SizesAnswer("1.0", {}, [], [])), nl=False)
     click.echo(report.full(found, {shown(config): text}), nl=False, err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,14 @@ from tracer.commands.options import (
     depth_option,
     loaded,
     network_options,
+    open_net,
     shown,
     use_colour,
 )
 from tracer.costs.operations import DTYPE_BYTES
-from tracer.diagnostics import Diagnostic
-from tracer.net import Net
+from tracer.diagnostics import Diagnostic, TracerError
+from tracer.net import Differing, Net
+from tracer.ops.base import written
 from tracer.rules import judge
 from tracer.views import report
 
@@ -53,6 +56,11 @@ if TYPE_CHECKING:
     metavar="BYTES",
     help="Tell the largest sizes that fit: 8GiB, 500MB.",
 )
+@click.option(
+    "--as-built",
+    is_flag=True,
+    help="Keep the values of the module that is built for the declared sizes.",
+)
 @depth_option
 @colour_option
 def command(
@@ -64,10 +72,14 @@ def command(
     format_: str,
     dtype: str,
     budget: int | None,
+    as_built: bool,
     depth: int | None,
     color: str,
 ) -> None:
     """Show the shape of every node of CONFIG (- for standard input).
+
+    With --size or --input every auto is solved for those sizes. Where the module that build and export make for the
+    declared ones has other values, a line says so; --as-built shows what that module does.
 
     Below the table stand what training keeps for the backward pass and where a run peaks; with --memory the largest
     sizes, of those that run, with which the network fits.
@@ -75,13 +87,25 @@ def command(
     overrides = Overrides(sets, sizes, inputs)
     colour = use_colour(color)
     text, net = loaded(config, overrides, partial(_complain, config=config, format_=format_))
+    declared = _declared(net, text, config, overrides)
+    if as_built:
+        net = _built_as(net, declared)
+    differing = None if declared is None else net.differences(declared)
     found = judge(net)
     trace = net.trace()
     fitting = None if budget is None else _largest(net, budget, dtype)
     if format_ == "json":
-        from tracer.views.answers import to_json, trace_answer
+        from tracer.views.answers import BuiltAnswer, to_json, trace_answer
 
-        click.echo(to_json(trace_answer(trace, found, dtype, fitting)), nl=False)
+        built = None
+        if differing and declared is not None:
+            built = BuiltAnswer(
+                declared.network.defaults(),
+                {name: list(of or ()) for name, (_, of) in differing.items()},
+            )
+        assignments = net.solution().assignments
+        answer = trace_answer(trace, found, dtype, fitting, assignments, built)
+        click.echo(to_json(answer), nl=False)
     elif format_ == "table":
         from tracer.views.table import memory_text, table
 
@@ -95,8 +119,42 @@ def command(
 
         click.echo((to_csv if format_ == "csv" else to_markdown)(trace, depth, dtype), nl=False)
         click.echo(report.concise(found), nl=False, err=True)
+    if differing and declared is not None and format_ != "json":
+        click.echo(_unlike_built(net, declared, differing), err=format_ != "table")
     failing = any(d.severity == "error" or strict for d in found)
     raise click.exceptions.Exit(1 if failing else 0)
+
+
+def _declared(net: Net, text: str, config: str, overrides: Overrides) -> Net | None:
+    """The network at its declared sizes, where others are given; None where none is built for those."""
+    if not overrides.sizes and not overrides.inputs:
+        return net if net.trace().is_complete else None
+    try:
+        declared = open_net(text, config, Overrides.of_params(overrides.params))
+    except TracerError:
+        return None
+    return declared if declared.trace().is_complete else None
+
+
+def _built_as(net: Net, declared: Net | None) -> Net:
+    """The network with the values of the module for the declared sizes."""
+    if declared is None:
+        raise click.UsageError("--as-built: no module is built, as the declared sizes do not run")
+    return net.built_as(declared)
+
+
+def _unlike_built(net: Net, declared: Net, differing: Mapping[str, Differing]) -> str:
+    """The line that says which values are not those of the module for the declared sizes."""
+    mine = ", ".join(f"{name} {written(here)}" for name, (here, _) in differing.items())
+    theirs = ", ".join(f"{name} {written(there)}" for name, (_, there) in differing.items())
+    return (
+        f"solved for {_sizes_text(net)}: {mine}; the module that is built for {_sizes_text(declared)} has "
+        f"{theirs} (--as-built traces that one)"
+    )
+
+
+def _sizes_text(net: Net) -> str:
+    return ", ".join(f"{symbol}={n}" for symbol, n in net.network.defaults().items())
 
 
 def _largest(net: Net, budget: int, dtype: str) -> Largest:

@@ -18,6 +18,7 @@ import msgspec
 from tracer.geometry.grids import meetings, unpoolings
 from tracer.network.records import Network, Node
 from tracer.ops.base import LOSSES, Op, Shape
+from tracer.planning.built import Width
 from tracer.shapes.recipe import Recipe, recipe_of
 from tracer.shapes.trace import Trace, trace
 from tracer.shapes.traced import Ops
@@ -71,6 +72,8 @@ class Axis(msgspec.Struct, frozen=True):
     """Why not for every size."""
     others: Mapping[str, int] = {}
     """The sizes of other symbols with which these are the sets; none: they are so whatever the others are."""
+    kept: SizeSet | None = None
+    """Those that run and keep every promise (``output`` and ``expect``); None where nothing is promised."""
 
 
 class Coupling(msgspec.Struct, frozen=True):
@@ -87,14 +90,77 @@ class WorkingSizes(msgspec.Struct, frozen=True):
 
     axes: dict[str, Axis]
     couplings: list[Coupling]
+    widths: list[Width] = []
+    """The widths that layers infer from the input's size: the sets are those of a module with these."""
 
 
-def working_sizes(network: Network, ops: Ops, sizes: Mapping[str, int]) -> WorkingSizes:
+def working_sizes(
+    network: Network,
+    ops: Ops,
+    sizes: Mapping[str, int],
+    *,
+    promises: bool = False,
+    recipe: Recipe | None = None,
+) -> WorkingSizes:
     """The sets of every symbol; ``sizes`` are the declared ones, for axes that are tied together.
 
+    With ``promises`` there is the set of those that keep every promise as well. ``recipe``: that of the operations,
+    without contracts, where it is at hand.
     Raises :class:`tracer.sizing.size_set.TooLarge` where a set repeats later than is computed.
     """
-    recipe = recipe_of(network, ops, contracts=False)
+    found = _of_recipe(recipe or recipe_of(network, ops, contracts=False), ops, sizes)
+    if not promises or not promises_something(network):
+        return found
+    kept = _kept(network, ops, sizes)
+    axes = {symbol: _with_kept(axis, kept[symbol]) for symbol, axis in found.axes.items()}
+    return msgspec.structs.replace(found, axes=axes)
+
+
+def promises_something(network: Network) -> bool:
+    """Whether the config expects some shape to come out."""
+    return bool(network.output_expect) or any(node.expect for node in network.nodes)
+
+
+def _with_kept(axis: Axis, kept: Decided) -> Axis:
+    below = min([n for n in (axis.below, kept.below) if n is not None], default=None)
+    return msgspec.structs.replace(axis, kept=kept.sizes & axis.runs, below=below)
+
+
+def _kept(network: Network, ops: Ops, sizes: Mapping[str, int]) -> dict[str, Decided]:
+    """The sizes of every symbol that run and keep every promise."""
+    recipe = recipe_of(network, ops)
+    if recipe.undecided or _runs_as_numbers_only(recipe, ops, sizes):
+        return {symbol: _kept_alone(network, ops, sizes, symbol) for symbol in network.symbols}
+    if recipe.failed is not None:
+        return dict.fromkeys(network.symbols, Decided(NONE, None))
+
+    keeps = SizeConditions(recipe, sizes).with_conditions(
+        (condition, node, ()) for condition, node in recipe.conditions
+    )
+    found = {}
+    for symbol in network.symbols:
+        decided = decide([keeps.about(symbol)], symbol, keeps.analysis)
+        others = keeps.fixed()
+        (found[symbol],) = _widened(recipe, ops, others, symbol, decided, contracts=True)
+    return found
+
+
+def _kept_alone(network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str) -> Decided:
+    """The same of one symbol, the others at ``sizes``: by tracing, where an operation takes no symbols."""
+    found = promised_sizes(network, ops, sizes, symbol)
+    if found is not None:
+        return found
+    import numpy
+
+    truth = numpy.zeros(TRACED + 1, bool)
+    for n in range(TRACED):
+        truth[n] = not trace(network, {**sizes, symbol: n}, ops).diagnostics
+    return Decided(of_members(truth, 1), TRACED)
+
+
+def _of_recipe(recipe: Recipe, ops: Ops, sizes: Mapping[str, int]) -> WorkingSizes:
+    """The sets of every symbol, whatever is promised."""
+    network = recipe.network
     if _runs_as_numbers_only(recipe, ops, sizes):
         axes: dict[str, Axis] = {}
         for symbol in network.symbols:

@@ -53,7 +53,7 @@ def not_every_size(net: Net) -> Iterator[Diagnostic]:
     """
     network = net.network
     defaults = network.defaults()
-    ops = net.solution().ops
+    ops = net.built.ops
     sets = {
         symbol: p for symbol, p in network.sizes.items() if symbol in network.symbols and is_set(p)
     }

@@ -20,6 +20,7 @@ from tracer.ops.base import (
     Op,
     Requirement,
     Shape,
+    argument,
     may_be_negative,
     with_arguments,
     written,
@@ -32,6 +33,10 @@ from tracer.source.tree import span_of
 
 if TYPE_CHECKING:
     import networkx
+
+
+INFERRED = "a layer that leaves it out has the width that the declared sizes give it, for all sizes"
+"""The hint where a width that was inferred does not fit other sizes."""
 
 
 class Accepted:
@@ -337,6 +342,8 @@ class _Tracer:
             given[field] = size
         for requirement in requirements_of(node, op, self.ops, self.shapes, given):
             if not requirement[0]:
+                if is_inferred(node, op, requirement.field):
+                    requirement = requirement._replace(hint=INFERRED)
                 self.diagnostics.append(
                     refusal(self.network.path, node, requirement, inputs, given)
                 )
@@ -364,6 +371,13 @@ class _Tracer:
             message = f"{what} has the shape {written(y)}; {problem}"
             self._report("T304", message, span_of(at), node, related=related)
             self.doubted.add(node.name)
+
+
+def is_inferred(node: Node, op: Op, field: str | None) -> bool:
+    """Whether an argument is left out in the config and has a value here: that of a module that is built."""
+    if field is None or node.op is None or field not in type(op).__struct_encode_fields__:
+        return False
+    return argument(node.op, field) is None and argument(op, field) is not None
 
 
 def mismatch(pattern: tuple[DimPattern, ...], y: Shape, sizes: Mapping[str, int]) -> str | None:

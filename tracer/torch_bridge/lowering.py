@@ -54,16 +54,6 @@ def gives_indices(op: Op, node: Node, unpooled: set[int]) -> bool:
 # --- the arguments of modules ----------------------------------------------------------------------------------------
 
 
-def inferred_arguments(mine: Trace) -> dict[str, dict[str, Any]]:
-    """The arguments that each module takes from the traced shapes: what is built for others has other weights."""
-    found = {}
-    for applied in mine.applied():
-        inferred = _inferred(applied.op, applied.inputs)
-        if inferred:
-            found[applied.node.name] = inferred
-    return found
-
-
 def module_arguments(node: Node, op: Op, trace: Trace, unpooled: set[int]) -> dict[str, Any]:
     """The arguments with which a node's torch.nn module is made: what is inferred, and what is given."""
     arguments = _inferred(op, trace.input_shapes(node))

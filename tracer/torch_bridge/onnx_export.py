@@ -194,7 +194,7 @@ def _read_differences(model: bytes, net: Net, fixed: bool) -> list[str]:
             others[symbols[symbol]] = sizes[symbol]
 
         # With the values that were built.
-        mine = trace(net.network, own, net.solution().ops)
+        mine = trace(net.network, own, net.built.ops)
         theirs = again.trace(**others)
         at = "".join(f" {symbol}={n}" for symbol, n in sizes.items())
         found += _output_differences(mine, theirs, f" at{at}" if at else "")

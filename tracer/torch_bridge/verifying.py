@@ -18,7 +18,6 @@ from tracer.net import Net
 from tracer.shapes.trace import Trace, trace
 from tracer.sizing.size_set import SizeSet, TooLarge
 from tracer.torch_bridge.building import NODE, OWNER, build
-from tracer.torch_bridge.lowering import inferred_arguments
 from tracer.torch_bridge.verification import Mismatch, Verification
 
 MACS = 2e9
@@ -60,14 +59,13 @@ def verify(net: Net, count: int = 8, watch: Watch = iter) -> Iterator[Verificati
     ``watch`` sees the list of forwards before they run, for a progress bar. Raises TracerError where the network
     does not close for its declared sizes.
     """
-    declared = net.trace()
     on_meta = build(net, "meta").eval()
     traces = list(_traces(net, count))
     forwards = [PlannedForward("meta", on_meta, *one) for one in traces]
 
     cheap = [one for one in traces if _is_cheap(one.trace)]
     if not cheap:
-        cheap = _smallest(net, declared.ops)
+        cheap = _smallest(net, net.built.ops)
     if cheap:
         on_cpu = build(net, "meta").eval().to_empty(device="cpu")
         forwards += [PlannedForward("cpu", on_cpu, *one) for one in cheap]
@@ -78,19 +76,9 @@ def verify(net: Net, count: int = 8, watch: Watch = iter) -> Iterator[Verificati
 
 
 def _traces(net: Net, count: int) -> Iterator[TraceAt]:
-    """The traces for the declared sizes and for others that need the same weights."""
-    declared = net.trace()
-    for sizes in [declared.sizes, *drawn(net, count)]:
-        mine = trace(net.network, sizes, declared.ops)
-        if fits(declared, mine):
-            yield TraceAt(sizes, mine)
-
-
-def fits(built: Trace, mine: Trace) -> bool:
-    """Whether a module built for one trace has the weights that another needs: widths that are inferred may differ."""
-    here = inferred_arguments(built)
-    needed = inferred_arguments(mine)
-    return all(here.get(name) == arguments for name, arguments in needed.items())
+    """The traces of the network as it is built, for the declared sizes and for others."""
+    for sizes in [net.trace().sizes, *drawn(net, count)]:
+        yield TraceAt(sizes, trace(net.network, sizes, net.built.ops))
 
 
 def compared(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -115,6 +116,15 @@ class Totals(msgspec.Struct, frozen=True):
     peak_node: str | None
 
 
+class BuiltAnswer(msgspec.Struct, frozen=True):
+    """The module that ``build`` and ``export`` make at the declared sizes, where the trace has other values."""
+
+    sizes: dict[str, int]
+    """The declared sizes."""
+    values: dict[str, list[int]]
+    """The values that differ, of every ``auto`` and of every width that a layer infers: ``up4.output_padding``."""
+
+
 class TraceAnswer(msgspec.Struct, frozen=True):
     """The answer of ``tracer trace``. Nodes are in execution order and include the inputs."""
 
@@ -128,6 +138,10 @@ class TraceAnswer(msgspec.Struct, frozen=True):
     diagnostics: list[DiagnosticAnswer]
     largest: Largest | None = None
     """The largest sizes that fit in the memory that was asked for."""
+    assignments: dict[str, list[int]] = {}
+    """The value of every ``auto`` in this trace."""
+    built: BuiltAnswer | None = None
+    """With ``--size`` or ``--input``: what the module for the declared sizes has instead; null where it is the same."""
 
 
 def _range(span: Any) -> Range | None:
@@ -180,7 +194,12 @@ def _axis(field: Field) -> AxisGeometry:
 
 
 def trace_answer(
-    trace: Trace, found: list[Diagnostic], dtype: str = "float32", largest: Largest | None = None
+    trace: Trace,
+    found: list[Diagnostic],
+    dtype: str = "float32",
+    largest: Largest | None = None,
+    assignments: Mapping[str, Sequence[int]] | None = None,
+    built: BuiltAnswer | None = None,
 ) -> TraceAnswer:
     """The JSON answer for one trace; ``found`` are the findings about the network."""
     network = trace.network
@@ -221,6 +240,8 @@ def trace_answer(
         totals=Totals(len(network.nodes), whole.params, whole.macs, whole.memory, kept, peak, at),
         diagnostics=[diagnostic_answer(d) for d in found],
         largest=largest,
+        assignments={name: list(value) for name, value in (assignments or {}).items()},
+        built=built,
     )
 
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tracer.diagnostics import printable
+from tracer.diagnostics import printable, shortened
 from tracer.net import Net
 from tracer.network.folding import folded
+from tracer.planning.built import Width
 from tracer.planning.working_sizes import Axis, Form, WorkingSizes, written_dim
 from tracer.sizing.size_set import SizeSet
 from tracer.views.answers import FORMAT_VERSION
@@ -53,6 +54,8 @@ class AxisAnswer(msgspec.Struct, frozen=True):
     """The sizes of other symbols with which these are the sets; empty: they are so whatever the others are."""
     declared: DeclaredAnswer | None
     """What becomes of the declared size; null where none is declared."""
+    kept: SetAnswer | None
+    """The sizes that run and keep every promise (``output`` and ``expect``); null where nothing is promised."""
     forms: list[FormAnswer]
     """For the first classes of the narrowest set that is not finite."""
     nearest: dict[str, list[int]] | None
@@ -76,12 +79,29 @@ class CouplingAnswer(msgspec.Struct, frozen=True):
     node: str
 
 
+class WidthAnswer(msgspec.Struct, frozen=True):
+    """A width that a layer infers from the input's size: the sets are those of a module with this one."""
+
+    node: str
+    argument: str
+    value: int | None
+    """Null where the network does not run at its declared sizes: the sets are then those of a module for each size."""
+    formula: str | None
+    """What a module that is built for other sizes has; null where that takes no symbols."""
+
+
 class SizesAnswer(msgspec.Struct, frozen=True):
     """The answer of ``tracer sizes``."""
 
     format_version: str
     axes: dict[str, AxisAnswer]
     coupled: list[CouplingAnswer]
+    widths: list[WidthAnswer]
+
+
+def _kinds(axis: Axis) -> tuple[str, ...]:
+    """The sets that an axis has."""
+    return SETS if axis.kept is None else (*SETS, "kept")
 
 
 def _set(found: SizeSet) -> SetAnswer:
@@ -89,7 +109,7 @@ def _set(found: SizeSet) -> SetAnswer:
 
 
 def _nearest(axis: Axis, near: int) -> dict[str, list[int]]:
-    return {kind: list(getattr(axis, kind).nearest(near)) for kind in SETS}
+    return {kind: list(getattr(axis, kind).nearest(near)) for kind in _kinds(axis)}
 
 
 def narrowest(axis: Axis) -> tuple[str, SizeSet]:
@@ -117,13 +137,15 @@ def sizes_answer(
             decided_because=axis.because,
             others=dict(axis.others),
             declared=_declared(axis, declared.get(symbol)),
+            kept=None if axis.kept is None else _set(axis.kept),
             forms=[_form(form) for form in forms[symbol]],
             nearest=_nearest(axis, near[symbol]) if symbol in near else None,
         )
         for symbol, axis in found.axes.items()
     }
     coupled = [CouplingAnswer(list(c.symbols), c.constraint, c.node) for c in found.couplings]
-    return SizesAnswer(FORMAT_VERSION, axes, coupled)
+    widths = [WidthAnswer(w.node, w.argument, w.value, w.formula) for w in found.widths]
+    return SizesAnswer(FORMAT_VERSION, axes, coupled, widths)
 
 
 def _declared(axis: Axis, size: int | None) -> DeclaredAnswer | None:
@@ -159,6 +181,8 @@ def sizes_table(
         names = " and ".join(coupling.symbols)
         parts.append(Text(printable(f"{names} are tied by {coupling.node}: {coupling.constraint}")))
 
+    parts += [Text(printable(_width_text(width))) for width in found.widths]
+
     table = _forms_table(net, found, forms, depth)
     return [*parts, table] if table is not None else parts
 
@@ -176,6 +200,18 @@ def _remark(symbol: str, axis: Axis, declared: int | None) -> str:
 def _listed(sizes: Mapping[str, int]) -> str:
     """``H = 12, W = 10``."""
     return ", ".join(f"{symbol} = {n}" for symbol, n in sizes.items())
+
+
+def _width_text(width: Width) -> str:
+    """``l.in_features is 200 as the network is built; for other sizes it is chosen anew: 2*((n + 1) // 4)**2``."""
+    name = f"{width.node}.{width.argument}"
+    formula = "" if width.formula is None else f": {shortened(width.formula, 120)}"
+    if width.value is None:
+        return (
+            f"{name} is chosen by the size that a module is built for{formula}; "
+            "nothing is built for the declared sizes, so each size stands for a module of its own"
+        )
+    return f"{name} is {width.value} as the network is built; for other sizes it is chosen anew{formula}"
 
 
 def _sets_table(net: Net, found: WorkingSizes, near: Mapping[str, int]) -> Table:
@@ -196,7 +232,7 @@ def _sets_table(net: Net, found: WorkingSizes, near: Mapping[str, int]) -> Table
 
     for symbol, axis in found.axes.items():
         name = symbol
-        for kind in SETS:
+        for kind in _kinds(axis):
             members: SizeSet = getattr(axis, kind)
             text = Text(members.written(symbol), style="" if members else "red")
             nearest = members.nearest(near[symbol]) if symbol in near else ()
