@@ -120,11 +120,10 @@ def _listed(kind: Kind, names: Sequence[str], text: str) -> SweepAxis:
 
 
 def _refuse_no_size(name: str, found: SweepAxis) -> None:
-    """Sizes are integers, and the first is the least of a range."""
-    others = [value for value in found.values or () if value.__class__ is not int]
-    first = others[0] if others else found[0]
-    if others or first < 0:
-        raise Unvaried(f"a size of {name} is {written(first)}; sizes are integers from 0 on")
+    """Sizes are integers from 0 on; of a range the first is the least."""
+    for value in found.values if found.values is not None else (found[0],):
+        if value.__class__ is not int or value < 0:
+            raise Unvaried(f"a size of {name} is {written(value)}; sizes are integers from 0 on")
 
 
 def names_of(axes: Iterable[SweepAxis], kind: Kind | None = None) -> list[str]:
