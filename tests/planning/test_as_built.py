@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import tracer
 from tests.drawn.counted import counted, each
-from tracer.commands import main
+from tracer.commands import cli
 
 WIDTH = """
 input: [1, 2, n, n]
@@ -147,7 +147,7 @@ def test_two_answers_are_told_apart(tmp_path: Path) -> None:
     path.write_text(TWO_LEVELS)
 
     def traced(*options: str) -> str:
-        return CliRunner().invoke(main, ["trace", str(path), *options]).stdout
+        return CliRunner().invoke(cli, ["trace", str(path), *options]).stdout
 
     found = json.loads(traced("--size", "H=50,W=58", "--format", "json"))
     assert found["outputs"]["t1"] == [1, 1, 50, 58]
@@ -198,9 +198,10 @@ def test_wrong_at_any_size_is_an_error_of_loading() -> None:
     assert [d.code for d in error.value.diagnostics] == ["T204"]
 
 
-def test_every_size_of_a_sweep_is_one() -> None:
+def test_every_size_of_a_sweep_is_one(tmp_path: Path) -> None:
     """Of a list not only the first is looked at."""
-    with CliRunner().isolated_filesystem():
-        Path("net.yaml").write_text(TWO_LEVELS)
-        found = CliRunner().invoke(main, ["sweep", "net.yaml", "--size", "H=32,-1", "-o", "x.csv"])
-        assert found.exit_code == 2 and "a size of H is -1" in found.output
+    path = tmp_path / "net.yaml"
+    path.write_text(TWO_LEVELS)
+    table = str(tmp_path / "x.csv")
+    found = CliRunner().invoke(cli, ["sweep", str(path), "--size", "H=32,-1", "-o", table])
+    assert found.exit_code == 2 and "a size of H is -1" in found.output
