@@ -258,10 +258,10 @@ class Net:
 
         # Compiling pays from the second trace on, where the operations are the same for all sizes.
         self._traces += 1
-        if self._traces > 1 and solution.solved and (self.planned or not solution.assignments):
-            again = self._applied(values, solution)
-            if again is not None:
-                return again
+        stays = self.planned is not None or not solution.assignments
+        again = self._applied(values, solution) if self._traces > 1 and stays else None
+        if again is not None:
+            return again
 
         found = trace(self.network, values, solution.ops)
         if not solution.solved:
@@ -273,6 +273,8 @@ class Net:
 
     def _applied(self, values: dict[str, int], solution: Solution) -> Trace | None:
         """The trace by the recipe, compiled once; None where the ints must decide."""
+        if not solution.solved:
+            return None
         if not self._is_compiled:
             self._is_compiled = True
             self._compiled = compiled(recipe_of(self.network, solution.ops))

@@ -29,6 +29,7 @@ from tracer.views import report
 
 if TYPE_CHECKING:
     from tracer.largest import Largest
+    from tracer.views.answers import BuiltAnswer
 
 
 @click.command("trace")
@@ -95,14 +96,9 @@ def command(
     trace = net.trace()
     fitting = None if budget is None else _largest(net, budget, dtype)
     if format_ == "json":
-        from tracer.views.answers import BuiltAnswer, to_json, trace_answer
+        from tracer.views.answers import to_json, trace_answer
 
-        built = None
-        if differing and declared is not None:
-            built = BuiltAnswer(
-                declared.network.defaults(),
-                {name: list(of or ()) for name, (_, of) in differing.items()},
-            )
+        built = _built_answer(declared, differing)
         assignments = net.solution().assignments
         answer = trace_answer(trace, found, dtype, fitting, assignments, built)
         click.echo(to_json(answer), nl=False)
@@ -141,6 +137,18 @@ def _built_as(net: Net, declared: Net | None) -> Net:
     if declared is None:
         raise click.UsageError("--as-built: no module is built, as the declared sizes do not run")
     return net.built_as(declared)
+
+
+def _built_answer(
+    declared: Net | None, differing: Mapping[str, Differing] | None
+) -> BuiltAnswer | None:
+    """What the module for the declared sizes has instead; None where nothing differs."""
+    from tracer.views.answers import BuiltAnswer
+
+    if declared is None or not differing:
+        return None
+    values = {name: list(there or ()) for name, (_, there) in differing.items()}
+    return BuiltAnswer(declared.network.defaults(), values)
 
 
 def _unlike_built(net: Net, declared: Net, differing: Mapping[str, Differing]) -> str:

@@ -53,14 +53,23 @@ def as_built(recipe: Recipe, ops: Ops, sizes: Mapping[str, int]) -> AsBuilt:
     for node, formulas in inferring:
         op = ops[node.index]
         assert op is not None
-        inputs = () if declared is None else [shape or () for shape in declared.input_shapes(node)]
-        values = op.inferred(*inputs) if inputs else {}
+        values = {} if declared is None else _values(node, op, declared)
         own = {name: values[name] for name in formulas if name in values}
         built[node.index] = with_arguments(op, own)
-        for name, size in formulas.items():
-            formula = None if size is None else repr(size)
-            widths.append(Width(node.name, name, own.get(name), formula))
+        widths += [
+            Width(node.name, name, own.get(name), _text(size)) for name, size in formulas.items()
+        ]
     return AsBuilt(built, widths)
+
+
+def _values(node: Node, op: Op, declared: Trace) -> dict[str, Any]:
+    """The arguments that a node infers in a trace."""
+    inputs = [shape or () for shape in declared.input_shapes(node)]
+    return op.inferred(*inputs)
+
+
+def _text(formula: Any) -> str | None:
+    return None if formula is None else repr(formula)
 
 
 def _trace_of_all(network: Network, sizes: Mapping[str, int], ops: Ops) -> Trace | None:
@@ -83,11 +92,15 @@ def _inferring(recipe: Recipe) -> Iterator[tuple[Node, dict[str, Any]]]:
                 yield node, dict.fromkeys(_left_out(op))
             continue
 
-        inferred = op.inferred(*known)
-        formulas = {name: inferred[name] for name in _left_out(op) if name in inferred}
-        of_sizes = {name: size for name, size in formulas.items() if isinstance(size, Size)}
+        of_sizes = _of_sizes(op, op.inferred(*known))
         if of_sizes:
             yield node, of_sizes
+
+
+def _of_sizes(op: Op, inferred: dict[str, Any]) -> dict[str, Any]:
+    """The inferred arguments that are left out and depend on sizes."""
+    left_out = {name: inferred[name] for name in _left_out(op) if name in inferred}
+    return {name: size for name, size in left_out.items() if isinstance(size, Size)}
 
 
 def _left_out(op: Op) -> list[str]:

@@ -132,18 +132,22 @@ class _Settling:
         assert values is not None
         parts = [(part, node) for whole, node in demand.asks for part in whole.conjuncts()]
         alone = [part for part in parts if self._solved(before, part).values is None]
-        if not alone:  # each can be met, and not all of them
+        if demand.is_legality or not alone:  # each can be met, and not all of them
             return Broken(*parts[-1], values)
 
-        for condition, node in alone:
-            broken = Broken(condition, node, values)
-            legality = [d for d in self.demands if d.is_legality]
-            if demand.is_legality or self._solved(legality, (condition, node)).values is not None:
-                return broken
-            is_for_it = len(node.inputs) > 1 and moving_arm(broken, self.problem.unknowns)
-            if is_for_it or not self._is_fixed(condition, before, broken):
-                return broken
-        return None
+        each = [Broken(condition, node, values) for condition, node in alone]
+        return next((broken for broken in each if self._is_to_blame(broken, before)), None)
+
+    def _is_to_blame(self, broken: Broken, before: list[Demand]) -> bool:
+        """Whether a condition that the demands before rule out is one of the values."""
+        condition, node, _ = broken
+        assert condition is not None
+        legality = [demand for demand in self.demands if demand.is_legality]
+        if self._solved(legality, (condition, node)).values is not None:
+            return True
+        if len(node.inputs) > 1 and moving_arm(broken, self.problem.unknowns):
+            return True
+        return not self._is_fixed(condition, before, broken)
 
     def _is_fixed(self, condition: Condition, before: list[Demand], broken: Broken) -> bool:
         """Whether the sizes of a condition are the same for all values that meet the demands before."""
@@ -206,14 +210,13 @@ def settled_by_trying(problem: Problem) -> Settled:
         values = {name: v.domain.start for name, v in problem.unknowns.variables.items()}
         return _refuted_legality(problem, values)
 
-    left: Sequence[_Tried] = tried
+    left = tried
     refuted: list[Broken] = []
     for node in problem.network.nodes:
-        faulty = [one for one in left if node.name in one.faults]
-        if faulty and len(faulty) < len(left):
-            left = [one for one in left if node.name not in one.faults]
-        elif faulty and _values_matter(node, left, tried):
+        met = [one for one in left if node.name not in one.faults]
+        if not met and _values_matter(node, left, tried):
             refuted.append(Broken(None, node, left[0].values))
+        left = met or left
 
     explained = frozenset(broken.node.name for broken in refuted)
     return Settled(left[0].values, len(left), False, refuted, explained)

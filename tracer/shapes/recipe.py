@@ -37,7 +37,7 @@ NO_SHAPE = -1
 """In place of the index of a shape."""
 
 
-class Refusal(NamedTuple):
+class FailedNode(NamedTuple):
     """A node that fails whatever the symbols are."""
 
     node: Node
@@ -64,7 +64,7 @@ class Recipe(msgspec.Struct):
     """The numbers of those conditions that the config expects: torch requires the others."""
     impossible: set[int]
     """The numbers of those conditions that never hold, although symbols decide the sizes: ``2*p + 60`` is never 63."""
-    refusals: list[Refusal]
+    refusals: list[FailedNode]
     """What fails whatever the symbols are, in execution order."""
     undecided: list[Node]
     """Nodes whose formula takes no symbols."""
@@ -238,7 +238,7 @@ class _SymbolicTrace:
             recipe.ops[node.index] = op = self._with_dims(node, op)
         for requirement in self._requirements(node, op, sizes):
             if not self._require(requirement.holds, node):
-                recipe.refusals.append(Refusal(node, requirement))
+                recipe.refusals.append(FailedNode(node, requirement))
                 self._note_sizes(node, requirement, inputs)
                 return None
         return op.shape(*inputs, **sizes)
@@ -290,7 +290,7 @@ class _SymbolicTrace:
 
         self.recipe.promised.update(range(before, len(self.recipe.conditions)))
         if not is_met:
-            self.recipe.refusals.append(Refusal(node, None))
+            self.recipe.refusals.append(FailedNode(node, None))
             self._doubted.add(node.index)
 
     def _note_sizes(self, node: Node, requirement: Requirement, inputs: list[Shape]) -> None:
