@@ -256,10 +256,7 @@ class Net:
         values = {**self.network.defaults(), **sizes}
         solution = self.solution(sizes)
 
-        # Compiling pays from the second trace on, where the operations are the same for all sizes.
-        self._traces += 1
-        stays = self.planned is not None or not solution.assignments
-        again = self._applied(values, solution) if self._traces > 1 and stays else None
+        again = self._applied(values, solution)
         if again is not None:
             return again
 
@@ -273,8 +270,12 @@ class Net:
 
     def _applied(self, values: dict[str, int], solution: Solution) -> Trace | None:
         """The trace by the recipe, compiled once; None where the ints must decide."""
-        if not solution.solved:
+        # Compiling pays from the second trace on, where the operations are the same for all sizes.
+        self._traces += 1
+        stays = self.planned is not None or not solution.assignments
+        if self._traces == 1 or not stays or not solution.solved:
             return None
+
         if not self._is_compiled:
             self._is_compiled = True
             self._compiled = compiled(recipe_of(self.network, solution.ops))

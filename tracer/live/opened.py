@@ -90,9 +90,7 @@ class OpenedNetwork:
 
     def apply(self, values: Mapping[str, int]) -> Outcome:
         """What the program says for values of the input's symbols and of the params'."""
-        sizes = {symbol: values[symbol] for symbol in self.network.symbols}
-        chosen = {name: choice.value(sizes) for name, choice in zip(self.unknowns, self.choices)}
-        v = self.program.run({"": 0, **values, **chosen})
+        v = self.program.run({"": 0, **values, **self._chosen(values)})
         found: list[Any] = []
         is_refused = False
         for node in self.network.nodes:
@@ -107,6 +105,11 @@ class OpenedNetwork:
                 is_refused = is_refused or bool(failing)
                 found.append(self._shape(node, failing, v))
         return Outcome(found, is_refused)
+
+    def _chosen(self, values: Mapping[str, int]) -> dict[str, int]:
+        """The value of every choice for these sizes."""
+        sizes = {symbol: values[symbol] for symbol in self.network.symbols}
+        return {name: choice.value(sizes) for name, choice in zip(self.unknowns, self.choices)}
 
     def _broken(self, node: Node, v: Sequence[int]) -> list[Claim]:
         """The errors of a node, after a run."""

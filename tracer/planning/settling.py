@@ -130,7 +130,7 @@ class _Settling:
         """
         values = self._solved(before).values
         assert values is not None
-        parts = [(part, node) for whole, node in demand.asks for part in whole.conjuncts()]
+        parts = list(_parts(demand))
         alone = [part for part in parts if self._solved(before, part).values is None]
         if demand.is_legality or not alone:  # each can be met, and not all of them
             return Broken(*parts[-1], values)
@@ -172,6 +172,13 @@ class _Settling:
             self.explained |= {
                 nodes[index].name for index in _behind(self.problem.network, demand.node)
             }
+
+
+def _parts(demand: Demand) -> Iterator[Ask]:
+    """The conditions of a demand one by one."""
+    for whole, node in demand.asks:
+        for part in whole.conjuncts():
+            yield part, node
 
 
 def _follows(later: Demand, refuted: Demand, behind: set[int]) -> bool:

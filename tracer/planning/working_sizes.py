@@ -122,8 +122,12 @@ def promises_something(network: Network) -> bool:
 
 
 def _with_kept(axis: Axis, kept: Decided) -> Axis:
-    below = min([n for n in (axis.below, kept.below) if n is not None], default=None)
-    return msgspec.structs.replace(axis, kept=kept.sizes & axis.runs, below=below)
+    found = msgspec.structs.replace(axis, kept=kept.sizes & axis.runs)
+    if kept.below is None:
+        return found
+
+    below = kept.below if axis.below is None else min(kept.below, axis.below)
+    return msgspec.structs.replace(found, below=below, because=axis.because or NO_PERIOD)
 
 
 def _kept(network: Network, ops: Ops, sizes: Mapping[str, int]) -> dict[str, Decided]:

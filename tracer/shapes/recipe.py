@@ -161,12 +161,16 @@ class _SymbolicTrace:
                 self._expect(node, node.expect[0])
 
         if self.contracts:
-            for name, (pattern, _) in recipe.network.output_expect.items():
-                node = recipe.network.outputs[name]
-                if node.index not in self._doubted:
-                    self._expect(node, pattern)
+            self._expect_outputs()
         for node in recipe.network.sharers:
             self._require_same_widths(node)
+
+    def _expect_outputs(self) -> None:
+        network = self.recipe.network
+        for name, (pattern, _) in network.output_expect.items():
+            node = network.outputs[name]
+            if node.index not in self._doubted:
+                self._expect(node, pattern)
 
     def _require_same_widths(self, node: Node) -> None:
         """The conditions under which a node's input is as wide as that of the node whose parameters it shares."""
@@ -176,7 +180,7 @@ class _SymbolicTrace:
         for word in mine.keys() & theirs.keys():
             for a, b in zip(_several(mine[word]), _several(theirs[word]), strict=True):
                 if not self._require(a == b, node):
-                    self.recipe.refusals.append(Refusal(node, None))
+                    self.recipe.refusals.append(FailedNode(node, None))
 
     def _widths(self, node: Node) -> dict[str, Any]:
         recipe = self.recipe
