@@ -9,9 +9,11 @@ its positions see all of the input, or where another dim's values are spread ove
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from math import gcd
 from typing import Any, NamedTuple
 
+from tracer.geometry.frames import Frame, frames
 from tracer.memo import Memo
 from tracer.network.records import Node
 from tracer.ops.base import Op, Shape, with_arguments
@@ -82,6 +84,9 @@ TERMS = 400
 PIXELS: Place = (1, 1, 0, 1)
 """The input's own."""
 
+NOWHERE: Placed = ((), False)
+"""Of a map that comes from no input of a frame."""
+
 
 def _grid(place: Place) -> Grid:
     return Grid(Ratio(*place[:2]), Ratio(*place[2:]))
@@ -98,7 +103,7 @@ def _through(place: Place, window: Window) -> Place | None:
         offset, part = (
             reduced(offset + n, d) if d is part else reduced(offset * d + n * part, d * part)
         )
-        if isinstance(offset, Size) and len(offset.terms) > TERMS:
+        if offset.__class__ is Size and len(offset.terms) > TERMS:
             raise TooLarge("where the positions lie is too long an expression over the sizes")
     if step is not None:
         down, up = step
@@ -120,17 +125,40 @@ def _content(n: Dim) -> int:
 def grids(traced: Traced) -> list[Grids | None]:
     """The sampling grid of every node in execution order, per dim of its shape; None for a node without a shape.
 
-    Inputs have stride 1 and offset 0 along their spatial dims. Behind a merge, that input's grid goes on which no
+    Inputs have stride 1 and offset 0 along their spatial dims. A map of inputs that are not tied lies where the first
+    of them says. Behind a merge, that input's grid goes on which no
     up-layer has enlarged, the skip's (the last of several): so one misaligned merge makes no other look misaligned.
     """
+    found = _in_frames(traced, _cache_for(traced))
+    first, *others = [_written(traced, placed) for placed in found]
+    for other in others:
+        for index, measured in enumerate(other):
+            own = first[index]
+            lies_nowhere = own is not None and not any(own)
+            if lies_nowhere:
+                first[index] = measured
+    return first
+
+
+def _written(traced: Traced, found: list[Placed | None]) -> list[Grids | None]:
+    """Places as grids, which are one object where the places are."""
     known: dict[int, Grids] = {}  # by the id of the places, which `found` keeps
-    found = _places(traced, _cache_for(traced))
     for placed in found:
         if placed is not None and id(placed) not in known:
             known[id(placed)] = tuple(
                 [None if place is None else _grid(place) for place in placed[0]]
             )
-    return [None if placed is None else known[id(placed)] for placed in found]
+
+    written: list[Grids | None] = []
+    for shape, placed in zip(traced.by_index, found):
+        own: Grids | None = None
+        if placed is NOWHERE:
+            rank = len(shape or ())
+            own = (None,) * rank
+        elif placed is not None:
+            own = known[id(placed)]
+        written.append(own)
+    return written
 
 
 class GridCache(NamedTuple):
@@ -168,9 +196,18 @@ def _cache_for(traced: Traced) -> GridCache:
     return _of_ints
 
 
-def _places(traced: Traced, cache: GridCache) -> list[Placed | None]:
-    """Where the positions of every node lie; None for a node without a shape."""
+def _in_frames(traced: Traced, cache: GridCache) -> list[list[Placed | None]]:
+    """Where the positions of every node lie, in the pixels of each frame."""
     lead = leading_dims(traced)
+    measured = frames(traced.network, lead)
+    # Without an input of more dims, positions lie nowhere.
+    if not measured:
+        measured = [Frame({})]
+    return [_places(traced, cache, frame) for frame in measured]
+
+
+def _places(traced: Traced, cache: GridCache, frame: Frame) -> list[Placed | None]:
+    """Where the positions of every node lie; None for a node without a shape."""
     found: list[Placed | None] = []
     symbols: dict[str, Dim] = {}
     for visit in traced.walk():
@@ -183,12 +220,30 @@ def _places(traced: Traced, cache: GridCache) -> list[Placed | None]:
             found.append(_behind(visit, op, before, symbols, cache))
         elif node.is_input:
             symbols |= {dim: n for dim, n in zip(node.pattern, shape) if isinstance(dim, str)}
-            spatial = max(len(shape) - lead, 0)
-            dims = (None,) * (len(shape) - spatial) + (PIXELS,) * spatial
-            found.append(cache.one((dims, False)))
+            steps = frame.steps.get(node.index)
+            placed = NOWHERE
+            if steps is not None:
+                dims = tuple(map(_pixels, steps))
+                placed = cache.one((dims, False))
+            found.append(placed)
         else:
             found.append(None)
     return found
+
+
+def _pixels(step: Fraction | None) -> Place | None:
+    """The places of pixels of a size, which begin where the frame's do.
+
+    >>> _pixels(Fraction(4))
+    (4, 1, 3, 2)
+    """
+    if step is None:
+        return None
+    if step == 1:
+        return PIXELS
+    n, d = step.as_integer_ratio()
+    offset, part = reduced(n - d, 2 * d)
+    return n, d, offset, part
 
 
 def _behind(
@@ -200,6 +255,8 @@ def _behind(
 ) -> Placed:
     """Where the positions lie behind an operation. ``before``: where those of its inputs do."""
     node, shape = visit.node, visit.shape or ()
+    if before and before[0] is NOWHERE and all(placed is NOWHERE for placed in before):
+        return NOWHERE
     if len(before) == 1:
         (only,) = before
         if type(op).window is Op.window and len(only[0]) == len(shape):
@@ -258,7 +315,7 @@ def _placed(
     op: Op, given: dict[str, Shape], x: list[Shape], before: list[Placed], y: Shape
 ) -> Placed:
     """Where an operation's output lies."""
-    rank = max(len(own) for own, _ in before) if isinstance(op, Merge) else 0
+    rank = max(map(len, x)) if isinstance(op, Merge) else 0
     result: list[Place | None] = []
     enlarged = False
     for dim, out in enumerate(y):
@@ -310,7 +367,7 @@ def _arriving(
     """
     found: list[tuple[bool, bool, int, Place]] = []
     for i, (own, enlarged) in enumerate(before):
-        at = dim - rank + len(own) if rank else dim
+        at = dim - rank + len(x[i]) if rank else dim
         place = own[at] if 0 <= at < len(own) else None
         if place is not None and isinstance(op, Merge):
             place = _through(place, op.aligned_window(i, at, *x))
@@ -333,38 +390,51 @@ def _is_broadcast(n: Dim, out: Dim) -> bool:
 
 
 def meetings(traced: Traced) -> Iterator[Meeting]:
-    """Every merge of inputs, per dim, of the first that has a grid there with each other one.
+    """Every merge of inputs, per dim, of the first that has a grid there with each other one of the same frame.
+
+    Maps of inputs whose sizes nothing ties have no frame in common (:mod:`tracer.geometry.frames`).
 
     A map of one row that is repeated over several does not lie where they do, unless it has no grid, as behind a global
     pooling. The dim along which a concatenation joins is left out.
     """
     cache = _cache_for(traced)
-    found = _places(traced, cache)
-    for visit, placed in zip(traced.walk(), found):
-        node, op = visit.node, visit.op
-        if placed is None or len(node.inputs) < 2 or not isinstance(op, Merge):
-            continue
-        before: list[Any] = [found[source.index] for source in node.inputs]
-        x = visit.inputs
-        key = (id(op), *map(id, before), *x)
-        known = cache.met.get(key)
-        if known is None:
-            met = list(_met(op, x, [own for own, _ in before]))
-            known = cache.met.keep(key, met, op, before)
-        for meeting in known:
-            yield Meeting(node, *meeting)
+    seen: dict[tuple[int, int], list[Met]] = {}
+    for found in _in_frames(traced, cache):
+        for visit, placed in zip(traced.walk(), found):
+            node, op = visit.node, visit.op
+            if placed is None or len(node.inputs) < 2 or not isinstance(op, Merge):
+                continue
+            met = _met_at(visit, op, [found[source.index] for source in node.inputs], cache)
+            # Places that two frames agree on are one object, and so is what is found of them.
+            key = node.index, id(met)
+            if key in seen:
+                continue
+            seen[key] = met
+            for meeting in met:
+                yield Meeting(node, *meeting)
+
+
+def _met_at(visit: Visit, op: Merge, before: list[Any], cache: GridCache) -> list[Met]:
+    x = visit.inputs
+    key = (id(op), *map(id, before), *x)
+    known = cache.met.get(key)
+    if known is None:
+        places = [own for own, _ in before]
+        met = list(_met(op, x, places))
+        known = cache.met.keep(key, met, op, before)
+    return known
 
 
 def _met(op: Merge, x: list[Shape], before: list[tuple[Place | None, ...]]) -> Iterator[Met]:
-    rank = max(map(len, before))
+    rank = max(map(len, x))
     sizes = op.aligned(*x)
     for dim in range(rank):
         if dim == op.joined(rank):
             continue
         first: tuple[int, Grid, Dim] | None = None
         for i, own in enumerate(before):
-            at = dim - rank + len(own)
-            place = own[at] if at >= 0 else None
+            at = dim - rank + len(x[i])
+            place = own[at] if 0 <= at < len(own) else None
             place = None if place is None else _through(place, op.aligned_window(i, at, *x))
             if place is None:
                 continue

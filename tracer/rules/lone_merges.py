@@ -176,11 +176,8 @@ def _fit(op: Merge, shape: Shape | None, model: Shape) -> bool:
     if shape is None or len(shape) != len(model) or len(model) < 2:
         return False
 
-    joined = op.joined(len(model))
-    for dim, n in enumerate(shape):
-        if dim != joined and n != model[dim]:
-            return False
-    return True
+    differing = {dim for dim, n in enumerate(shape) if n != model[dim]}
+    return differing <= {op.joined(len(model))}
 
 
 def _strides(own: Grids | None) -> list[Ratio]:
