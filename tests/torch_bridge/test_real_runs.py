@@ -70,6 +70,10 @@ LOST: dict[str, Callable[..., Any]] = {
     "unseen": lambda y, x: y[:, :, : int(0.5 * x.shape[2])],
     "factor of scale is": lambda y, x: y * (1.0 / x.shape[3]),
     "made at run time": lambda y, x: y + torch.randn(1, 4, 1, 1),
+    "norm 2 of a matrix": lambda y, x: torch.linalg.norm(y, 2, dim=(2, 3)),
+    "torch.batch_norm has no operation": lambda y, x: torch.batch_norm(
+        y, torch.ones(4), torch.zeros(4), torch.zeros(4), torch.ones(4), False, 0.1, 1e-5, False
+    ),
     "flip has no operation in a config; that is for H": lambda y, x: (
         torch.flip(y, (3,)) if x.shape[2] % 8 else y
     ),

@@ -293,6 +293,9 @@ def name_of(func: Any) -> str:
     # A method of that name that is another function than the one of torch.nn.functional.
     if func is torch.Tensor.unfold:
         return "Tensor.unfold"
+    # Their arguments come in another order than those of torch.nn.functional.
+    if func in (torch.batch_norm, torch.instance_norm):
+        return f"torch.{func.__name__}"
 
     name: str = getattr(func, "__name__", str(func))
     if name == "__get__":

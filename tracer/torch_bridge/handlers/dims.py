@@ -459,6 +459,13 @@ def _norm(call: TorchCall) -> Value:
     if order not in (2, 2.0, "fro", None):
         raise call.refused(f"the norm {order!r}")
 
+    # Of two dims, an order is a matrix's: its singular values decide.
+    is_ordered = len(call.args) > 1 or words.ord is not None
+    is_of_vectors = words.dim is not None and len(as_tuple(words.dim)) == 1
+    is_by_order = call.name == "linalg_norm" and is_ordered and order in (2, 2.0)
+    if is_by_order and not is_of_vectors:
+        raise call.refused(f"the norm {order!r} of a matrix")
+
     squares = call.add("Pointwise", words.input, function="square")
     total = _reduced(call, "Sum", squares, words)
     return call.add("Pointwise", total, function="sqrt")
