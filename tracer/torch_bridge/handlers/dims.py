@@ -459,16 +459,27 @@ def _norm(call: TorchCall) -> Value:
     if order not in (2, 2.0, "fro", None):
         raise call.refused(f"the norm {order!r}")
 
-    # Of two dims, an order is a matrix's: its singular values decide.
-    is_ordered = len(call.args) > 1 or words.ord is not None
-    is_of_vectors = words.dim is not None and len(as_tuple(words.dim)) == 1
-    is_by_order = call.name == "linalg_norm" and is_ordered and order in (2, 2.0)
-    if is_by_order and not is_of_vectors:
+    if call.name == "linalg_norm" and _is_of_matrices(call, words, order):
         raise call.refused(f"the norm {order!r} of a matrix")
 
     squares = call.add("Pointwise", words.input, function="square")
     total = _reduced(call, "Sum", squares, words)
     return call.add("Pointwise", total, function="sqrt")
+
+
+def _is_of_matrices(call: TorchCall, words: Any, order: Any) -> bool:
+    """True where singular values decide: torch.linalg.norm of two dims, by an order that is given."""
+    if order not in (2, 2.0):
+        return False
+
+    is_given = len(call.args) > 1 or words.ord is not None
+    if not is_given:
+        return False
+
+    if words.dim is None:
+        return True
+    dims = as_tuple(words.dim)
+    return len(dims) != 1
 
 
 @handles("normalize")
