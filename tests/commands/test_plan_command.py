@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from tracer.commands import cli
 
@@ -38,3 +38,35 @@ def test_a_diff_keeps_the_byte_order_mark(tmp_path: Path) -> None:
     )
     result = CliRunner().invoke(cli, ["plan", str(path), "--diff"])
     assert "\n \ufeffinput: " in result.output
+
+
+def test_a_repair_that_breaks_the_file_is_marked_and_refused(tmp_path: Path) -> None:
+    """It closes at the size that is asked for, and no longer at the one that the file declares."""
+    path = tmp_path / "net.yaml"
+    text = UP.replace(", output_padding: auto", "")
+    path.write_text(text)
+
+    def plan(*options: str) -> Result:
+        return CliRunner().invoke(cli, ["plan", str(path), "--size", "H=37,W=37", *options])
+
+    listed = plan().output
+    assert "1. output_padding of b (safe) (not at the declared H = 36, W = 36)" in listed
+    assert "2. output_size of b, taken from the skip at run time\n" in listed
+
+    refused = plan("--repair", "1")
+    assert refused.exit_code == 1 and "nothing is written" in refused.output
+    assert "repaired" not in refused.output and path.read_text() == text
+
+    repaired = plan("--repair", "2")
+    assert repaired.exit_code == 0 and "repaired: output_size of b" in repaired.output
+    assert "1. output_padding" not in repaired.output and "  2. output_size" in repaired.output
+
+
+def test_a_network_that_closes_has_no_repair(tmp_path: Path) -> None:
+    """``--repair`` would write values of ``auto``, which is what ``--write`` is for."""
+    path = tmp_path / "net.yaml"
+    for text, why in ((UP, "--write writes the values"), (UP.replace("auto", "0"), "as it is")):
+        path.write_text(text)
+        result = CliRunner().invoke(cli, ["plan", str(path), "--repair", "3"])
+        assert result.exit_code == 2 and "--repair 3: the network closes" in result.output
+        assert why in result.output and path.read_text() == text

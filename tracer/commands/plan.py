@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from codecs import BOM_UTF8
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -82,31 +83,44 @@ def command(
     from tracer.repairing.repairs import plan_of
 
     plan = plan_of(net)
+    if plan.feasible and repair is not None:
+        values = "; --write writes the values" if plan.assignments else " as it is"
+        raise click.UsageError(f"--repair {repair}: the network closes{values}")
     edited = _edited(plan, fix, repair, config) if edits or diff else None
     closes = plan.feasible or edited is not None
-    after = text if edited is None else edited
-    if after != text and (sets or sizes or inputs):
+    after = text if edited is None else edited.text
+    is_overridden = bool(sets or sizes or inputs)
+    if after != text and is_overridden:
         _refuse_broken(text, after, config)
+    if edited is not None and edited.repair is not None:
+        click.echo(f"repaired: {edited.repair.title}", err=True)
 
     if diff:
         _show_diff(config, text, after)
     else:
-        _show(plan, text, config, format_, use_colour(color))
+        chosen = None if edited is None else edited.repair
+        colour = use_colour(color)
+        notes = _notes(plan, text) if is_overridden and format_ == "text" else {}
+        _show(plan, text, config, format_, colour, chosen, notes)
         if after != text:
             _replace(config, text, after)
     raise click.exceptions.Exit(0 if closes else 1)
 
 
-def _edited(plan: Plan, fix: bool, number: int | None, config: str) -> str | None:
+class _Edited(NamedTuple):
+    """The config's text with the plan's values, or with a repair."""
+
+    text: str
+    repair: Repair | None
+
+
+def _edited(plan: Plan, fix: bool, number: int | None, config: str) -> _Edited | None:
     """The text with the plan, or with a repair; None where there is neither."""
     if plan.feasible:
-        return _written(plan, config)
+        return _Edited(_written(plan, config), None)
 
     repair = _chosen(plan, fix, number)
-    if repair is None:
-        return None
-    click.echo(f"repaired: {repair.title}", err=True)
-    return repair.text
+    return None if repair is None else _Edited(repair.text, repair)
 
 
 def _written(plan: Plan, config: str) -> str:
@@ -153,19 +167,35 @@ def _show_diff(config: str, before: str, after: str) -> None:
 
 def _refuse_broken(text: str, edited: str, config: str) -> None:
     """End the command where values for other sizes than the file's would break the file at its own."""
-    from tracer.api import checks
-
-    def errors(config_text: str) -> list[str]:
-        return [legible(d.message) for d in checks(config_text) if d.severity == "error"]
-
-    broken = errors(edited)
-    if broken and not errors(text):
+    broken = _errors(edited)
+    if broken and not _errors(text):
         click.echo(
             f"{shown(config)}: nothing is written: the file would not close by itself any more, at the sizes, inputs "
             f"and params that it declares: {broken[0]}",
             err=True,
         )
         raise click.exceptions.Exit(1)
+
+
+def _notes(plan: Plan, text: str) -> dict[int, str]:
+    """What to know of repairs for other sizes than the file's, by their number: those that break the file itself."""
+    if plan.feasible or _errors(text):
+        return {}
+
+    from tracer.api import loads
+
+    declared = loads(text).network.defaults()
+    sizes = ", ".join(f"{symbol} = {n}" for symbol, n in declared.items())
+    note = f"not at the declared {sizes}" if sizes else "not with what the file declares"
+    numbered = enumerate(plan.repairs, 1)
+    return {number: note for number, repair in numbered if _errors(repair.text)}
+
+
+def _errors(text: str) -> list[str]:
+    """The errors of a config's text by itself, at the sizes, inputs and params that it declares."""
+    from tracer.api import checks
+
+    return [legible(d.message) for d in checks(text) if d.severity == "error"]
 
 
 def _replace(config: str, text: str, edited: str) -> None:
@@ -184,7 +214,15 @@ def _replace(config: str, text: str, edited: str) -> None:
     click.echo(f"written: {shown(config)}", err=True)
 
 
-def _show(plan: Plan, text: str, config: str, format_: str, colour: bool) -> None:
+def _show(
+    plan: Plan,
+    text: str,
+    config: str,
+    format_: str,
+    colour: bool,
+    chosen: Repair | None,
+    notes: Mapping[int, str],
+) -> None:
     from tracer.views.plan import plan_answer, plan_text
 
     if format_ == "json":
@@ -196,7 +234,7 @@ def _show(plan: Plan, text: str, config: str, format_: str, colour: bool) -> Non
     click.echo(report.full(plan.diagnostics, {shown(config): text}, paint), nl=False, color=colour)
     if plan.diagnostics:
         click.echo()
-    click.echo(plan_text(plan), nl=False)
+    click.echo(plan_text(plan, chosen, notes), nl=False)
 
 
 def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -76,11 +77,16 @@ def plan_answer(plan: Plan) -> PlanAnswer:
     )
 
 
-def plan_text(plan: Plan) -> str:
-    """The solved values; without any, the sizes that each assignment serves, and the repairs."""
+def plan_text(
+    plan: Plan, chosen: Repair | None = None, notes: Mapping[int, str] | None = None
+) -> str:
+    """The solved values; without any, the sizes that each assignment serves, and the repairs.
+
+    With a ``chosen`` repair, no other is listed. ``notes`` says what else is to know of some, by their number.
+    """
     lines = [*_solved(plan), *_served(plan)]
     if not plan.feasible:
-        lines += _repairs(plan.repairs)
+        lines += _repairs(plan.repairs, chosen, notes or {})
     return "".join(printable(line) + "\n" for line in lines)
 
 
@@ -114,16 +120,29 @@ def _served(plan: Plan) -> list[str]:
     return lines
 
 
-def _repairs(found: list[Repair]) -> list[str]:
+def _repairs(found: list[Repair], chosen: Repair | None, notes: Mapping[int, str]) -> list[str]:
+    """The list of repairs, or the chosen one of it."""
     if not found:
         return ["no repair was found"]
-    lines = ["repairs, the one that changes least first:"]
+
+    lines = ["repairs, the one that changes least first:"] if chosen is None else []
     for number, repair in enumerate(found, 1):
-        lines.append(f"  {number}. {repair.title}{' (safe)' if repair.safe else ''}")
-        lines += [f"     {edit.path}: {written(edit.value)}" for edit in repair.edits]
-        if len(repair.changes.nodes) > repair.changes.values:
-            lines.append(f"     changes {', '.join(repair.changes.nodes)}")
-        lines.append(f"     then: {_effect(repair.changes)}")
+        if chosen is None or repair is chosen:
+            lines += _repair(number, repair, notes.get(number))
+    return lines
+
+
+def _repair(number: int, repair: Repair, note: str | None) -> list[str]:
+    """One repair of the list: its title, its edits and their effect."""
+    remarks = ["safe"] if repair.safe else []
+    remarks += [note] if note is not None else []
+    title = " ".join([repair.title, *(f"({remark})" for remark in remarks)])
+
+    lines = [f"  {number}. {title}"]
+    lines += [f"     {edit.path}: {written(edit.value)}" for edit in repair.edits]
+    if len(repair.changes.nodes) > repair.changes.values:
+        lines.append(f"     changes {', '.join(repair.changes.nodes)}")
+    lines.append(f"     then: {_effect(repair.changes)}")
     return lines
 
 
