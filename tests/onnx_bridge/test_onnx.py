@@ -20,7 +20,9 @@ from tests.drawn.modules import MODULES
 from tests.torch_bridge.test_importing import shapes_of
 from tracer.commands import cli
 from tracer.importing.recording import Unrepresentable
+from tracer.onnx_bridge.operators import handles
 from tracer.onnx_bridge.reading import read_onnx
+from tracer.onnx_bridge.sizes import computes
 
 extras.needs("onnx")
 import onnx
@@ -428,3 +430,11 @@ def test_export_says_what_it_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     result = CliRunner().invoke(cli, ["export", "net.yaml", "-o", "net.onnx"])
     assert (result.exit_code, result.stderr) == (0, "written: net.onnx\n")
     assert onnx.load("net.onnx").graph.input[0].type.tensor_type.shape.dim[2].dim_value == 8
+
+
+def test_a_handler_is_registered_once() -> None:
+    """A second one would silently replace the first, whichever file is read last."""
+    with pytest.raises(ValueError, match="a handler of Conv is registered twice"):
+        handles("Conv")(lambda call: call.x)
+    with pytest.raises(ValueError, match="a rule of Add is registered twice"):
+        computes("Add")(lambda node: node.arrays[0])

@@ -81,3 +81,24 @@ def test_it_is_solved_and_exported_as_any_other(tracer: Tracer) -> None:
     assert "soft.strength" in done.stdout and done.returncode == 0, done
     source = tracer("export", "--to", "torch", "-", text=CONFIG % 3)
     assert "torch.mul(" in source.stdout, source
+
+
+def test_an_operation_without_docstring_has_none_on_its_page(
+    tracer: Tracer, tmp_path: Path
+) -> None:
+    """The page shows nothing of the class that every operation has above it."""
+    package = tmp_path / "blur_package.py"
+    documented = '    """Keeps the size and refuses a strength that is not odd."""\n'
+    package.write_text(MODULE.replace(documented, ""))
+    assert tracer("ops", "Blur").stdout.startswith("Blur\n\nArguments:\n")
+
+
+def test_a_package_that_cannot_be_imported_is_named(tracer: Tracer, tmp_path: Path) -> None:
+    """It is the package that is at fault, and the message says which one and why."""
+    (tmp_path / "blur_package.py").write_text("import a_module_that_is_missing\n")
+    done = tracer("check", "-", text=CONFIG % 3)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "blur_package:Blur (entry point `tracer.ops`) cannot be imported: "
+        "ModuleNotFoundError: No module named 'a_module_that_is_missing'\n"
+    )

@@ -11,6 +11,7 @@ import torch.nn.functional as F  # noqa: N812 - the field's name for it
 from torch import Tensor, nn
 
 import tracer
+from tracer.torch_bridge.dispatch import handles, handles_modules
 from tracer.torch_bridge.importing import Unrepresentable, read_module
 
 
@@ -118,3 +119,11 @@ def test_another_forward_is_no_operation(make: Callable[[], nn.Module]) -> None:
     x = torch.randn(1, 4, 8, 8)
     with torch.no_grad():
         assert torch.allclose(built(x), module(x), atol=1e-5)
+
+
+def test_a_handler_is_registered_once() -> None:
+    """A second one would silently replace the first, whichever file is read last."""
+    with pytest.raises(ValueError, match="a handler of roll is registered twice"):
+        handles("roll")(lambda call: call.x)
+    with pytest.raises(ValueError, match="a handler of MultiheadAttention is registered twice"):
+        handles_modules(torch.nn.MultiheadAttention)(lambda call, arguments: call.x)

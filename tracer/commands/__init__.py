@@ -111,6 +111,11 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("TRACER_DEBUG"):
             raise
+        from tracer.ops.registry import NotImportable
+
+        if isinstance(error, NotImportable):
+            click.echo(str(error), err=True)
+            sys.exit(2)
         click.echo(f"internal error: {type(error).__name__}: {words_of(error)}", err=True)
         click.echo("this is a bug in tracer; set TRACER_DEBUG=1 for the traceback", err=True)
         code = 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +20,10 @@ from tracer.commands.options import (
 )
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.views import report
+
+if TYPE_CHECKING:
+    from tracer.net import Net
+    from tracer.planning.working_sizes import WorkingSizes
 
 LARGEST = 10**9
 """The largest size of ``--near``."""
@@ -82,7 +87,8 @@ def command(
         click.echo(to_json(answer), nl=False)
     else:
         console = console_for(use_colour(color))
-        for part in sizes_table(net, found, forms, wished, depth):
+        misaligned = _misaligned(net, found)
+        for part in sizes_table(net, found, forms, wished, depth, misaligned):
             console.print(part)
     if all(axis.runs for axis in found.axes.values()):
         return
@@ -90,6 +96,16 @@ def command(
     if known == set(net.symbols):  # what stops it at the declared sizes, as one of the reasons
         click.echo(report.full(net.trace().diagnostics, {shown(config): text}), nl=False, err=True)
     raise click.exceptions.Exit(1)
+
+
+def _misaligned(net: Net, found: WorkingSizes) -> list[str]:
+    """The merges where the declared sizes are not aligned, if a symbol has no aligned sizes at all."""
+    if not any(axis.lossless and not axis.aligned for axis in found.axes.values()):
+        return []
+    from tracer.rules import judge
+
+    apart = [d.node for d in judge(net) if d.code == "T503" and d.node is not None]
+    return list(dict.fromkeys(apart))
 
 
 def _near(text: str | None, symbols: Collection[str]) -> dict[str, int]:

@@ -42,7 +42,8 @@ def handles(*names: str, whole_module: bool = False) -> Callable[[Handler], Hand
 
     def register(handler: Handler) -> Handler:
         for name in names:
-            assert name not in TENSORS, name
+            if name in TENSORS:
+                raise ValueError(f"a handler of {name} is registered twice")
             TENSORS[name] = handler
             if whole_module:
                 MODULES.add(name)

@@ -169,7 +169,8 @@ def computes(*names: str) -> Callable[[Rule], Rule]:
 
     def register(rule: Rule) -> Rule:
         for name in names:
-            assert name not in RULES, name
+            if name in RULES:
+                raise ValueError(f"a rule of {name} is registered twice")
             RULES[name] = rule
         return rule
 

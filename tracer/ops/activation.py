@@ -66,7 +66,7 @@ def window_along(worked_on: int, dim: int, x: Shape) -> Window | None:
 
 
 class Activation(Op, kw_only=True):
-    """The base of functions of each element, which may write over their input."""
+    """A function of each element; ``inplace: true`` writes over the input."""
 
     inplace: bool = False
 
@@ -420,7 +420,7 @@ class Tanhshrink(Op):
 
 
 class SoftmaxAlong(Op, kw_only=True):
-    """The base of softmax, softmin and log-softmax: slices along a dim sum to one.
+    """A softmax, softmin or log-softmax: slices along a dim sum to one.
 
     Without a dim torch takes the first for inputs of 0, 1 and 3 dims and the second for others, and warns.
     """

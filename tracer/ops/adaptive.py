@@ -31,7 +31,7 @@ from tracer.sizing.arithmetic import Dim, Holds, floor_scale, maximum
 
 
 class AdaptivePool(Op, kw_only=True):
-    """The base of adaptive pools: the output size is the argument; null keeps the input's."""
+    """An adaptive pool: the output size is the argument; null keeps the input's."""
 
     axes: ClassVar[int]
     dim_fields = ("output_size",)

@@ -44,7 +44,7 @@ def product(values: tuple[Dim, ...]) -> Dim:
 
 
 class Convolving(Op, kw_only=True):
-    """The base of convolutions and transposed convolutions: channels, groups, kernel."""
+    """A convolution or transposed convolution: channels, groups, kernel."""
 
     axes: ClassVar[int]
     fixed_window = True

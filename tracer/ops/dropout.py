@@ -21,7 +21,7 @@ from tracer.sizing.arithmetic import Dim, Holds
 
 
 class Dropping(Op, kw_only=True):
-    """The base of dropouts: the probability of a zero."""
+    """A dropout: ``p`` is the probability of a zero."""
 
     p: float = 0.5
     inplace: bool = False
@@ -48,7 +48,7 @@ class Dropping(Op, kw_only=True):
 
 
 class DroppingChannels(Dropping, kw_only=True):
-    """The base of dropouts of whole channels, which torch looks for in training only."""
+    """A dropout of whole channels, which torch looks for in training only."""
 
     least_rank: ClassVar[int] = 2
 

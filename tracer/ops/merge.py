@@ -130,7 +130,7 @@ def _advice(dim: int, plain: bool) -> str | None:
 
 
 class Merge(Op, kw_only=True):
-    """The base of merges: the alignment of their inputs' spatial sizes (the dims from 2 on).
+    """A merge: the spatial sizes of its inputs (the dims from 2 on) are aligned where ``align`` says so.
 
     ``align: crop`` cuts every other input to the first's size at (have - want) // 2; ``pad`` fills the first with
     zeros to the others' size, diff // 2 before and the rest after; ``resize`` interpolates the first (nearest) to
@@ -401,7 +401,7 @@ class Stack(Merge, kw_only=True):
 
 
 class Elementwise(Merge, kw_only=True):
-    """The base of arithmetic on several inputs: they broadcast, a size of 1 against n included."""
+    """Arithmetic on several inputs: they broadcast, a size of 1 against n included."""
 
     arity: ClassVar[tuple[int, int | None]] = (2, None)
     function: ClassVar[str]

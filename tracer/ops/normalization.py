@@ -66,7 +66,7 @@ def channels_match(
 
 
 class ChannelNorm(Op, kw_only=True):
-    """The base of batch and instance norms: a scale, a shift and running statistics per channel."""
+    """A batch or instance norm: a scale, a shift and running statistics per channel."""
 
     num_features: int | None = None
     eps: float = 1e-5
@@ -341,7 +341,7 @@ class GroupNorm(Op, kw_only=True):
 
 
 class TrailingNorm(Op, kw_only=True):
-    """The base of layer and RMS norms: the last dims of the input are normalized together.
+    """A layer or RMS norm: the last dims of the input are normalized together.
 
     Without a ``normalized_shape`` it is the input's last dim.
     """

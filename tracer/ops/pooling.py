@@ -53,7 +53,7 @@ def _at_most_half(padding: Ints, pad: int, kernel: int) -> Requirement:
 
 
 class Pooling(Op, kw_only=True):
-    """The base of sliding pools: a kernel that moves by its own size unless a stride is given."""
+    """A sliding pool: a kernel that moves by its own size unless a stride is given."""
 
     axes: ClassVar[int]
     fixed_window = True

@@ -345,7 +345,7 @@ class Unflatten(Op, kw_only=True):
 class Reshape(Op, kw_only=True):
     """The same elements in other dims, whose product must stay; one may be -1 and is inferred. 0 means 0.
 
-    An element may be a dim expression (``${H // 16}``), which is a symbolic size while symbols are traced: only
+    An element may be a dim expression (``H // 16``), which is a symbolic size while symbols are traced: only
     the literal -1 is open.
     """
 
@@ -529,7 +529,7 @@ class Unsqueeze(Op, kw_only=True):
 
 
 class Reduction(Op, kw_only=True):
-    """The base of reductions: the dims they reduce (null or [] is all of them), kept as 1 with ``keepdim``."""
+    """A reduction of dims (null or [] is all of them), kept as 1 with ``keepdim``."""
 
     function: ClassVar[str]
 
@@ -592,7 +592,7 @@ def _has_elements(x: Shape, dim: int) -> Requirement:
 
 
 class Extreme(Reduction, kw_only=True):
-    """The base of the largest and the smallest element: an empty dim has none."""
+    """The largest or the smallest element: an empty dim has none."""
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         yield from super().requirements(*x, **sizes)

@@ -147,7 +147,7 @@ class ChannelShuffle(Op, kw_only=True):
 
 
 class Blocks(Op, kw_only=True):
-    """The base of Unfold and Fold: the grid of sliding blocks."""
+    """A grid of sliding blocks, as Unfold and Fold have it."""
 
     kernel_size: Ints
     dilation: Ints = 1

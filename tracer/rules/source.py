@@ -104,8 +104,9 @@ page(
     An expression inside `${...}`, or a dim, that cannot be parsed or has no value.
 
     Expressions know the params, inside a block its arguments, and `index` inside `repeat`; numbers, lists,
-    `+ - * / // % **`, comparisons, `a if c else b`, and `min max len round`. Dims of `expect` know the
-    input's symbols. A result is refused where it is no finite number or has more than 63 bits.
+    `+ - * / // % **`, comparisons, `a if c else b`, and `min max len round`. Dims of `expect`, of `Reshape` and
+    `Slice`, paddings and lists of sizes know the input's symbols too, and are written without `${...}`:
+    `H // 16`. A result is refused where it is no finite number or has more than 63 bits.
 
     Bad:
         params: {base: 16}

@@ -1,8 +1,8 @@
 """The size primitives: what a size formula may use beside ``+ - * //`` and comparisons.
 
 One class is one primitive and says all that there is to know of it: how it is evaluated, what its bounds are, how it
-grows, how it is written, and its JavaScript. To add one, write its class and add the instance to :data:`PRIMITIVES`:
-symbols, programs, substitution, the search for plans and the page take it from there.
+grows, how it is written, its JavaScript, and torch's function for it. To add one, write its class and add the instance to :data:`PRIMITIVES`:
+symbols, programs, substitution, the search for plans, exported modules and the page take it from there.
 """
 
 from __future__ import annotations
@@ -65,6 +65,8 @@ class Primitive:
     """The kind of each argument."""
     javascript: ClassVar[str]
     """An expression, with ``{0}``, ``{1}`` for the arguments."""
+    function: ClassVar[str | None] = None
+    """What computes it when a torch module runs, by its full name; None where no module can have it."""
     is_tight: ClassVar[bool] = True
     """Its text needs no brackets inside of a product."""
 
@@ -138,6 +140,7 @@ class SizeMinimum(OfTwoSizes):
 
     name = "minimum"
     javascript = "Math.min({0}, {1})"
+    function = "builtins.min"
 
     def __call__(self, *arguments: Any) -> Any:
         a, b = arguments
@@ -187,6 +190,7 @@ class Quotient(OfTwoSizes):
 
     name = "floordiv"
     javascript = "Math.floor({0} / ({1} || 1))"
+    function = "operator.floordiv"
     is_tight = False
 
     def value(self, a: Any, b: Any) -> Any:
@@ -266,6 +270,7 @@ class SizeChoice(Primitive):
     name = "choose"
     takes = (CONDITION, SIZE, SIZE)
     javascript = "({0} ? {1} : {2})"
+    function = "torch.sym_ite"
 
     def at(self, parts: Sequence[Any], v: Sequence[Dim], truth: Callable[..., Holds]) -> Dim:
         condition, then, otherwise = parts

@@ -175,7 +175,8 @@ def handles(*names: str, sharing: Sharing = Sharing.NONE) -> Callable[[Function]
 
     def register(run: Function) -> Function:
         for name in names:
-            assert name not in HANDLERS, name
+            if name in HANDLERS:
+                raise ValueError(f"a handler of {name} is registered twice")
             HANDLERS[name] = Handler(run, sharing)
         return run
 
@@ -189,7 +190,8 @@ def handles_modules(
 
     def register(run: Function) -> Function:
         for cls in classes:
-            assert cls not in MODULE_HANDLERS, cls
+            if cls in MODULE_HANDLERS:
+                raise ValueError(f"a handler of {cls.__name__} is registered twice")
             MODULE_HANDLERS[cls] = ModuleHandler(run, sharing)
         return run
 

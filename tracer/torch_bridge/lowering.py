@@ -11,7 +11,7 @@ from tracer.network.records import Network, Node
 from tracer.ops.base import Op, given_arguments, with_arguments
 from tracer.ops.calls import Call, Term
 from tracer.shapes.trace import Trace, dims_value
-from tracer.sizing.primitives import SYMBOL, choose, minimum, quotient
+from tracer.sizing.primitives import SYMBOL
 from tracer.sizing.symbol import Condition, Size, Space
 from tracer.source.expressions import ExpressionError
 
@@ -123,21 +123,17 @@ class SizeTerms:
         return total
 
     def _atom(self, atom: Any) -> Any:
-        first, *rest = atom.arguments
-        if atom.primitive is SYMBOL:
-            return self.symbols[first]
-        if atom.primitive is choose:
-            sizes = [self.term(size) for size in rest]
-            return Call("torch.sym_ite", (self._condition(first), *sizes))
+        primitive = atom.primitive
+        if primitive is SYMBOL:
+            return self.symbols[atom.arguments[0]]
+        if primitive.function is None:
+            message = f"a dim of {self.node.name} is no arithmetic of whole numbers"
+            raise refused(self.network, self.node, message)
+        return Call(primitive.function, [self._argument(given) for given in atom.arguments])
 
-        a = self.term(first)
-        b = self.term(rest[0])
-        if atom.primitive is quotient:
-            return a // b
-        if atom.primitive is minimum:
-            return Call("builtins.min", (a, b))
-        message = f"a dim of {self.node.name} is no arithmetic of whole numbers"
-        raise refused(self.network, self.node, message)
+    def _argument(self, given: Any) -> Any:
+        """An argument of a primitive: a condition, a size, or a number."""
+        return self._condition(given) if isinstance(given, Condition) else self.term(given)
 
     def _condition(self, condition: Condition) -> Any:
         """A condition on sizes, to be read off the tensors when the network runs."""

@@ -72,7 +72,7 @@ def type_text(hint: Any) -> str:
 def page(cls: type[Op]) -> str:
     """An operation's page: what it is for, its arguments, what may be solved or taken from nodes."""
     rows = signature(cls)
-    lines = [cls.__name__, "", *_documentation(cls), "", *_arguments(rows)]
+    lines = [cls.__name__, "", *_documentation(cls), *_arguments(rows)]
     lines += ["", f"Inputs: {_inputs(*cls.arity)}"]
 
     names = {row[0] for row in rows}
@@ -85,14 +85,15 @@ def page(cls: type[Op]) -> str:
 
 
 def _documentation(cls: type[Op]) -> list[str]:
-    """The docstring of an operation, or of the nearest class above it that has one, and that of its family."""
-    documented = [c for c in cls.__mro__ if issubclass(c, Op) and c.__doc__]
-    documented.remove(Op)
-    lines = [inspect.getdoc(documented[0] if documented else cls) or ""]
+    """The docstring of an operation, where it has one, and that of its family."""
+    families = [c for c in cls.__mro__[1:] if issubclass(c, Op) and c.__doc__ and c is not Op]
+    documented = [cls] if cls.__doc__ else []
+    documented += families[:1]
 
-    family = [c for c in documented if c is not cls]
-    if family:
-        lines += ["", inspect.getdoc(family[0]) or ""]
+    lines: list[str] = []
+    for one in documented:
+        text = inspect.cleandoc(one.__doc__ or "").replace("``", "`")
+        lines += [*text.splitlines(), ""]
     return lines
 
 

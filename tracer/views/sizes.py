@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -168,8 +168,12 @@ def sizes_table(
     forms: Mapping[str, list[Form]],
     near: Mapping[str, int],
     depth: int | None,
+    misaligned: Sequence[str] = (),
 ) -> list[RenderableType]:
-    """The sets, what ties them, and the shape of every node over k, for a terminal."""
+    """The sets, what ties them, and the shape of every node over k, for a terminal.
+
+    ``misaligned`` names the merges that keep every size from being aligned.
+    """
     from rich.text import Text
 
     parts: list[RenderableType] = [_sets_table(net, found, near)]
@@ -177,6 +181,11 @@ def sizes_table(
         remark = _remark(symbol, axis, net.network.defaults().get(symbol))
         if remark:
             parts.append(Text(printable(remark)))
+    if misaligned:
+        where = ", ".join(misaligned)
+        parts.append(
+            Text(printable(f"not aligned at {where}: `tracer check` (T503) says by how much"))
+        )
     for coupling in found.couplings:
         names = " and ".join(coupling.symbols)
         parts.append(Text(printable(f"{names} are tied by {coupling.node}: {coupling.constraint}")))
@@ -239,7 +248,7 @@ def _sets_table(net: Net, found: WorkingSizes, near: Mapping[str, int]) -> Table
             grid.add_row(name, kind, text, *([", ".join(map(str, nearest))] if near else []))
             name = ""
         if axis.below is not None:
-            grid.add_row("", "", f"(known below {axis.below} only: {axis.because})")
+            grid.add_row("", "", f"(known below {axis.below} only: they follow no period)")
     return grid
 
 
@@ -280,4 +289,20 @@ def _varies(form: Form) -> bool:
 def _varying(shape: tuple[object, ...]) -> str:
     """The dims of a shape that depend on k."""
     dims = [written_dim(dim) for dim in shape if not isinstance(dim, int)]  # type: ignore[arg-type]
+    if len(dims) > 1:
+        dims = [f"({dim})" if _is_open(dim) else dim for dim in dims]
     return " × ".join(dims) if dims else "-"
+
+
+def _is_open(text: str) -> bool:
+    """True for an expression with an operator outside of brackets, which needs some of its own in a product.
+
+    >>> _is_open("2k - 2"), _is_open("min(k, 3)")
+    (True, False)
+    """
+    depth = 0
+    for character in text:
+        if character == " " and depth == 0:
+            return True
+        depth += (character == "(") - (character == ")")
+    return False
