@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
+from tests.test_readme import named_files
 
 MODULE = '''
 from tracer.ops import Op, Requirement
@@ -102,3 +103,13 @@ def test_a_package_that_cannot_be_imported_is_named(tracer: Tracer, tmp_path: Pa
         "blur_package:Blur (entry point `tracer.ops`) cannot be imported: "
         "ModuleNotFoundError: No module named 'a_module_that_is_missing'\n"
     )
+
+
+def test_the_operation_that_the_readme_shows(tracer: Tracer, tmp_path: Path) -> None:
+    """It is traced, and torch computes it as its ``call`` says."""
+    (tmp_path / "blur_package.py").write_text(named_files()["blur.py"])
+    config = "input: [1, 3, 8, 8]\nlayers:\n  soft: {op: Blur}\n"
+    traced = tracer("trace", "--format", "json", "-", text=config)
+    assert json.loads(traced.stdout)["outputs"] == {"soft": [1, 3, 8, 8]}
+    verified = tracer("verify", "-", text=config)
+    assert verified.returncode == 0, verified

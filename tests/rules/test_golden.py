@@ -1,8 +1,8 @@
 """Every report that a user reads, in full: each config in ``tests/golden/`` beside the report of ``tracer check``.
 
 The configs named by a code alone are the bad ones of the manual; the others show what a page has no room for:
-blocks, repeats, several faults in one file. ``pytest tests/test_golden.py --refresh`` writes the manual's configs and
-all reports anew; read them as a user would before you commit.
+blocks, repeats, several faults in one file. ``pytest tests/rules/test_golden.py --refresh`` writes the manual's configs
+and all reports anew; read them as a user would before you commit.
 """
 
 from __future__ import annotations

@@ -184,8 +184,9 @@ def _notes(plan: Plan, text: str) -> dict[int, str]:
 
     from tracer.api import loads
 
-    declared = loads(text).network.defaults()
-    sizes = ", ".join(f"{symbol} = {n}" for symbol, n in declared.items())
+    others = plan.net.network.defaults()
+    declared = loads(text).network.defaults().items()
+    sizes = ", ".join(f"{symbol} = {n}" for symbol, n in declared if others.get(symbol) != n)
     note = f"not at the declared {sizes}" if sizes else "not with what the file declares"
     numbered = enumerate(plan.repairs, 1)
     return {number: note for number, repair in numbered if _errors(repair.text)}

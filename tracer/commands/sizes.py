@@ -37,9 +37,7 @@ LARGEST = 10**9
     metavar="N",
     help="Also the members of each set nearest to N, or to one size for each symbol: H=500,W=375.",
 )
-@click.option(
-    "--all", "every_dim", is_flag=True, help="Ask dims that are numbers as if they were symbols."
-)
+@click.option("--all", "every_dim", is_flag=True, help="Also treat fixed dims as symbols.")
 @click.option(
     "--format",
     "format_",

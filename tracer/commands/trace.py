@@ -82,7 +82,7 @@ def command(
     With --size or --input every auto is solved for those sizes. Where the module that build and export make for the
     declared ones has other values, a line says so; --as-built shows what that module does.
 
-    Below the table stand what training keeps for the backward pass and where a run peaks; with --memory the largest
+    Below the table follow what training keeps for the backward pass and where a run peaks; with --memory the largest
     sizes, of those that run, with which the network fits.
     """
     overrides = Overrides(sets, sizes, inputs)

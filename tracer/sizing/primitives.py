@@ -1,8 +1,9 @@
 """The size primitives: what a size formula may use beside ``+ - * //`` and comparisons.
 
 One class is one primitive and says all that there is to know of it: how it is evaluated, what its bounds are, how it
-grows, how it is written, its JavaScript, and torch's function for it. To add one, write its class and add the instance to :data:`PRIMITIVES`:
-symbols, programs, substitution, the search for plans, exported modules and the page take it from there.
+grows, how it is written, its JavaScript, and torch's function for it. To add one, write its class and add the
+instance to :data:`PRIMITIVES`: symbols, programs, substitution, the search for plans, exported modules and the page
+take it from there.
 """
 
 from __future__ import annotations

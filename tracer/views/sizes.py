@@ -304,5 +304,8 @@ def _is_open(text: str) -> bool:
     for character in text:
         if character == " " and depth == 0:
             return True
-        depth += (character == "(") - (character == ")")
+        if character == "(":
+            depth += 1
+        elif character == ")":
+            depth -= 1
     return False
