@@ -186,10 +186,16 @@ def _notes(plan: Plan, text: str) -> dict[int, str]:
 
     others = plan.net.network.defaults()
     declared = loads(text).network.defaults().items()
-    sizes = ", ".join(f"{symbol} = {n}" for symbol, n in declared if others.get(symbol) != n)
-    note = f"not at the declared {sizes}" if sizes else "not with what the file declares"
-    numbered = enumerate(plan.repairs, 1)
-    return {number: note for number, repair in numbered if _errors(repair.text)}
+    sizes = [f"{symbol} = {n}" for symbol, n in declared if others.get(symbol) != n]
+    note = "not with what the file declares"
+    if sizes:
+        note = f"not at the declared {', '.join(sizes)}"
+
+    found = {}
+    for number, repair in enumerate(plan.repairs, 1):
+        if _errors(repair.text):
+            found[number] = note
+    return found
 
 
 def _errors(text: str) -> list[str]:

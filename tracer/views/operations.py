@@ -86,12 +86,15 @@ def page(cls: type[Op]) -> str:
 
 def _documentation(cls: type[Op]) -> list[str]:
     """The docstring of an operation, where it has one, and that of its family."""
-    families = [c for c in cls.__mro__[1:] if issubclass(c, Op) and c.__doc__ and c is not Op]
-    documented = [cls] if cls.__doc__ else []
-    documented += families[:1]
+    documented = []
+    for one in cls.__mro__:
+        if one is Op:
+            break
+        if one.__doc__:
+            documented.append(one)
 
     lines: list[str] = []
-    for one in documented:
+    for one in documented[:2] if cls.__doc__ else documented[:1]:
         text = inspect.cleandoc(one.__doc__ or "").replace("``", "`")
         lines += [*text.splitlines(), ""]
     return lines

@@ -134,9 +134,11 @@ def _repairs(found: list[Repair], chosen: Repair | None, notes: Mapping[int, str
 
 def _repair(number: int, repair: Repair, note: str | None) -> list[str]:
     """One repair of the list: its title, its edits and their effect."""
-    remarks = ["safe"] if repair.safe else []
-    remarks += [note] if note is not None else []
-    title = " ".join([repair.title, *(f"({remark})" for remark in remarks)])
+    title = repair.title
+    if repair.safe:
+        title += " (safe)"
+    if note is not None:
+        title += f" ({note})"
 
     lines = [f"  {number}. {title}"]
     lines += [f"     {edit.path}: {written(edit.value)}" for edit in repair.edits]
