@@ -1,4 +1,4 @@
-"""What ``tracer sizes`` prints: dims in products, and which merges keep every size from being aligned."""
+"""What is printed of sizes: dims in products, merges that are never aligned, inputs without a size."""
 
 from __future__ import annotations
 
@@ -38,3 +38,11 @@ def test_merges_that_are_never_aligned_are_named(tmp_path: Path) -> None:
     assert note in printed(tmp_path, MISALIGNED)
     aligned = printed(tmp_path, MISALIGNED.replace(", align_corners: true", ""))
     assert "not aligned" not in aligned and "aligned    H = 2k" in aligned
+
+
+def test_an_input_without_sizes_has_no_size(tmp_path: Path) -> None:
+    """It is not the input that does not fit."""
+    path = tmp_path / "net.yaml"
+    path.write_text("input: [1, 3, H, W]\nlayers:\n  act: {op: ReLU}\n")
+    output = CliRunner().invoke(cli, ["trace", str(path)]).output
+    assert "no size" in output and "does not fit" not in output

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     "budget",
     type=Bytes(),
     metavar="BYTES",
-    help="Tell the largest sizes that fit: 8GiB, 500MB.",
+    help="Also show the largest sizes that fit: 8GiB, 500MB.",
 )
 @click.option(
     "--as-built",

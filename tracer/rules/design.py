@@ -150,7 +150,7 @@ def misaligned(trace: Trace) -> Iterator[Diagnostic]:
     across the map, as with `align_corners: true`. Training can make up for part of it. Where it is meant, silence the
     line.
 
-    A max unpooling whose output is not of the size that was pooled is told here too: the indices count positions row
+    A max unpooling whose output is not of the size that was pooled is reported here too: the indices count positions row
     by row, and in another width the same numbers are other positions. `output_size: NODE` gives the size back.
 
     Bad:
@@ -265,7 +265,7 @@ def output_differs(trace: Trace) -> Iterator[Diagnostic]:
 
     The net runs, but the prediction cannot be laid over the input: 127 comes out as 128. Say what you want with
     ``expect`` on the last node (or a shape under ``output``), or mend the decoder. Only networks with a section
-    ``decoder`` are asked.
+    ``decoder`` are checked.
 
     Bad:
         input: [1, 3, 30, 30]

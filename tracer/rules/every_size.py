@@ -28,9 +28,9 @@ def not_every_size(net: Net) -> Iterator[Diagnostic]:
     """``sizes`` promises sizes that the network does not take: the smallest that fails is named, and what it breaks.
 
     A list of sizes, or ``{min, max, step}``, says what will be fed to the network, and each has to pass every merge
-    and every ``expect``. That is proven, not sampled: without ``max``, for every size without end. Each symbol is asked
+    and every ``expect``. That is proven, not sampled: without ``max``, for every size without end. Each symbol is tried
     with the others at their first size; of symbols that an operation ties together (Flatten, a fixed width behind
-    it), up to 400 combinations are asked as well. Promise less (a ``step`` of the network's total stride), or make the
+    it), up to 400 combinations are tried as well. Promise less (a ``step`` of the network's total stride), or make the
     merges take any size: ``output_size: NODE``, ``align``.
 
     Bad:

@@ -41,7 +41,7 @@ page(
     Each size that `sizes` promises has values for the `auto` arguments, and no values serve all of them.
 
     An `output_padding` is one number for every input. A stride of 2 halves 32 and 33 both to 16, so the way back
-    needs 0 for one and 1 for the other: the report tells which values serve which sizes. Where all have to be served,
+    needs 0 for one and 1 for the other: the report lists which values serve which sizes. Where all have to be served,
     give the up-layer its size at run time (`output_size: NODE`), let the merge align, or promise sizes of one class.
 
     Bad:

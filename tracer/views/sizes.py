@@ -248,7 +248,7 @@ def _sets_table(net: Net, found: WorkingSizes, near: Mapping[str, int]) -> Table
             grid.add_row(name, kind, text, *([", ".join(map(str, nearest))] if near else []))
             name = ""
         if axis.below is not None:
-            grid.add_row("", "", f"(known below {axis.below} only: they follow no period)")
+            grid.add_row("", "", f"(known below {axis.below} only: {axis.because})")
     return grid
 
 

@@ -43,6 +43,7 @@ class Row(msgspec.Struct, frozen=True):
     cost: Cost
     field: tuple[Field, ...]
     failed: bool
+    is_input: bool
 
 
 def rows(trace: Trace, depth: int | None, dtype: str = "float32") -> list[Row]:
@@ -66,6 +67,7 @@ def rows(trace: Trace, depth: int | None, dtype: str = "float32") -> list[Row]:
             cost=total({n.name: priced[n.name] for n in nodes if n.name in priced}),
             field=seen.get(last.name, ()),
             failed=any(map(trace.is_refused, nodes)),
+            is_input=last.is_input,
         )
         found.append(row)
         previous = name
@@ -129,6 +131,13 @@ def field_text(field: Sequence[Field]) -> str:
     return extents[0] if len(set(extents)) == 1 else "×".join(extents)
 
 
+def _missing(row: Row) -> str:
+    """Why a row has no shape: an input without sizes, a node that fails, or one behind such a node."""
+    if not row.failed:
+        return "?"
+    return "no size" if row.is_input else "does not fit"
+
+
 def _aligned(found: Sequence[Row]) -> list[str]:
     """Shapes with each dim in a column of its own, so that a size can be followed down the table."""
     shapes = [row.shape for row in found if row.shape is not None]
@@ -141,7 +150,7 @@ def _aligned(found: Sequence[Row]) -> list[str]:
     texts = []
     for row in found:
         if row.shape is None:
-            texts.append("does not fit" if row.failed else "?")
+            texts.append(_missing(row))
             continue
         rank = len(row.shape)
         dims = [str(n).rjust(widths[rank, i]) for i, n in enumerate(row.shape)]
