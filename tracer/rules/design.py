@@ -150,8 +150,8 @@ def misaligned(trace: Trace) -> Iterator[Diagnostic]:
     across the map, as with `align_corners: true`. Training can make up for part of it. Where it is meant, silence the
     line.
 
-    A max unpooling whose output is not of the size that was pooled is reported here too: the indices count positions row
-    by row, and in another width the same numbers are other positions. `output_size: NODE` gives the size back.
+    A max unpooling whose output is not of the size that was pooled is reported here too: the indices count positions
+    row by row, and in another width the same numbers are other positions. `output_size: NODE` gives the size back.
 
     Bad:
         input: [1, 8, 64, 64]
