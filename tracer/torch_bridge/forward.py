@@ -166,10 +166,7 @@ class Forward(TorchFunctionMode):
         if any(tensor in self.tensors.values for tensor in given):
             return dispatch.call(self.tensors, func, args, kwargs)
 
-        line = self._line_that_made(given)
-        # What is drawn at random is another tensor in every run.
-        if line is None and dispatch.name_of(func) in DRAWN:
-            line = place()
+        line = self._line_that_made(func, given)
         if line is None and _follows_the_input(args, kwargs):
             # A parameter that is expanded or resized to the input is a step.
             if given and dispatch.has_handler(func):
@@ -188,10 +185,16 @@ class Forward(TorchFunctionMode):
                 self.tensors.computed[tensor] = True
         return result
 
-    def _line_that_made(self, given: Sequence[torch.Tensor]) -> str | None:
-        """The line that made one of the tensors of the input's sizes; None where none was."""
-        lines = (self.tensors.made_of_sizes.get(tensor) for tensor in given)
-        return next((line for line in lines if line is not None), None)
+    def _line_that_made(self, func: Any, given: Sequence[torch.Tensor]) -> str | None:
+        """The line that made one of the tensors of the input's sizes, or draws one; None where none does."""
+        for tensor in given:
+            line = self.tensors.made_of_sizes.get(tensor)
+            if line is not None:
+                return line
+
+        # What is drawn at random is another tensor in every run.
+        is_drawn = dispatch.name_of(func) in DRAWN
+        return place() if is_drawn else None
 
     def _made_of_sizes(self, func: Any, args: Any, kwargs: Any, line: str) -> Any:
         """The result of a function of the input's sizes alone, noted with the line that made it."""
