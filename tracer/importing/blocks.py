@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from tracer.importing.names import FreeNames
 from tracer.importing.recording import Recording, Step, StepScope, Value
 from tracer.importing.run_time_sizes import depends_on_input, over_symbols
 from tracer.importing.sharing import Owners, owners_of
@@ -118,7 +119,7 @@ def find_blocks(recording: Recording, root: CalledPart) -> list[SharedBlock]:
             groups.setdefault(key, []).append(part)
 
     wrapped = _wrapped(root)
-    taken: set[str] = set()
+    names = layer_names()
     blocks: list[SharedBlock] = []
     for alike in groups.values():
         twins = _twins(alike, owners)
@@ -128,7 +129,7 @@ def find_blocks(recording: Recording, root: CalledPart) -> list[SharedBlock]:
         arguments = _differences(parts)
         is_simple = len(arguments) <= MOST_ARGUMENTS
         if is_simple and _is_worth_it(parts) and not wrapped.issuperset(parts):
-            name = free_name(_kind(parts[0]), taken)
+            name = names.free(_kind(parts[0]))
             inputs = _input_names(parts[0])
             blocks.append(SharedBlock(name, parts, inputs, arguments, twins))
     return blocks
@@ -330,11 +331,6 @@ def _argument_name(word: str, label: str, taken: Iterable[str]) -> str:
     return name
 
 
-def free_name(name: str, taken: set[str]) -> str:
-    """The name, with a number where it is taken or an operation's. It is taken from now on."""
-    found, count = name, 0
-    while found in taken or find_operation(found) is not None:
-        count += 1
-        found = f"{name}_{count}"
-    taken.add(found)
-    return found
+def layer_names(taken: Iterable[str] = ()) -> FreeNames:
+    """The names that layers and blocks may have beside those that are taken: no operation's."""
+    return FreeNames(taken, lambda name: find_operation(name) is None)

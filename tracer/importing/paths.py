@@ -61,9 +61,7 @@ def one_of(run: Run) -> Merged:
         decisions.note(guard)
 
     paths = _Paths(run, first, decisions)
-    for symbol in first.symbols:
-        paths.follow(symbol)
-    paths.follow_together()
+    paths.follow_all()
     return Merged(first, paths.refusals)
 
 
@@ -81,6 +79,18 @@ class _Paths:
         self._tried: set[tuple[str, int]] = set()
         """The same sizes, by symbol alone."""
 
+    def follow_all(self) -> None:
+        """Record the program until all that it decides is settled."""
+        for _ in range(MOST_PATHS):
+            for symbol in self.merged.symbols:
+                self.follow(symbol)
+            if self.decisions.together() is None:
+                return
+            # What is recorded then may decide by single symbols again.
+            self.follow_together()
+
+        raise self._too_many()
+
     def follow(self, symbol: str) -> None:
         """Record the program at sizes of a symbol until all that it decides by that symbol alone is settled."""
         for _ in range(MOST_PATHS):
@@ -89,9 +99,8 @@ class _Paths:
                 return
             self._record(symbol, size)
 
-        first = next(iter(self.decisions.open.values()))
-        place = first.place
-        raise Unrepresentable(f"{place}: another way for each of too many sizes")
+        if self._undecided(symbol) is not None:
+            raise self._too_many()
 
     def follow_together(self) -> None:
         """The same for what is decided by several symbols."""
@@ -100,6 +109,14 @@ class _Paths:
             if decision is None:
                 return
             self._record_together(decision)
+
+        if self.decisions.together() is not None:
+            raise self._too_many()
+
+    def _too_many(self) -> Unrepresentable:
+        """The error that the program has another path for nearly every size."""
+        first = next(iter(self.decisions.open.values()))
+        return Unrepresentable(f"{first.place}: another way for each of too many sizes")
 
     # --- which sizes -------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tracer.importing.names import FreeNames
 from tracer.importing.run_time_sizes import (
     Guard,
     Guards,
@@ -193,7 +194,7 @@ class Recording:
         """The parts of the program that it is in now, from the outermost one."""
         self._other_sizes = dict(sizes or {})
         self._read_at: dict[str, int] = {}
-        self._names: set[str] = set()
+        self._names = FreeNames()
 
     def refused(self, why: str, *, by_operation: bool = False) -> Unrepresentable:
         """The error that says why, and where."""
@@ -203,12 +204,7 @@ class Recording:
 
     def free(self, name: str) -> str:
         """The name, with a number where it is taken. It is taken from now on."""
-        found, count = name, 0
-        while found in self._names:
-            count += 1
-            found = f"{name}_{count}"
-        self._names.add(found)
-        return found
+        return self._names.free(name)
 
     # --- what is added -----------------------------------------------------------------------------------------------
 

@@ -12,8 +12,8 @@ from tracer.importing.blocks import (
     SharedBlock,
     argument_of,
     find_blocks,
-    free_name,
     is_one,
+    layer_names,
     part_of_all,
 )
 from tracer.importing.recording import Recording, Step, Unrepresentable, Value
@@ -174,7 +174,7 @@ class _Layers:
         """The name that each node is read by."""
         self.before = before
         self.owners = owners
-        self.taken = set(names.values())
+        self._free = layer_names(names.values())
         self.lines: list[str] = []
         self.paths: dict[str, str] = {}
         """The name of every node, inside of blocks too: ``down1.conv``."""
@@ -198,7 +198,7 @@ class _Layers:
     def _add(self, twins: Sequence[Item]) -> None:
         item = twins[0]
         wanted = _local_name(item, self.part)
-        name = free_name(wanted, self.taken)
+        name = self._free.free(wanted)
         layer = self._layer(twins)
         self.lines.append(f"{name}: {layer}")
 
@@ -308,10 +308,10 @@ def _items(part: CalledPart, block_of: BlockOf) -> Iterator[Item]:
 def _inner_names(part: CalledPart, block_of: BlockOf) -> list[str]:
     """The names of a block's nodes inside of it, in the order of its steps."""
     found: list[str] = []
-    taken = set(block_of[part].inputs or ["input"])
+    names = layer_names(block_of[part].inputs or ["input"])
     for item in _items(part, block_of):
         wanted = _local_name(item, part)
-        name = free_name(wanted, taken)
+        name = names.free(wanted)
         if isinstance(item, Step):
             found.append(name)
             continue
