@@ -4,37 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from tracer.importing.recording import Recording, Unrepresentable, Value
+from tracer.importing.run_time_sizes import RunTimeSize
+from tracer.onnx_bridge.constants import LARGEST, Weight
 from tracer.onnx_bridge.sizes import as_object, is_open
 
 
-class Weight(NamedTuple):
-    """A constant whose data has not been looked at."""
-
-    proto: Any
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Its sizes, which the file has beside the data."""
-        return tuple(self.proto.dims)
-
-
-def data_of(constant: Any, recording: Recording) -> Any:
+def data_of(constant: Any) -> Any:
     """The data of a constant as an array; arrays and None are given back as they are.
 
-    Raises :class:`Unrepresentable`, with the recording's place, for data in another file.
+    Raises :class:`NoConstant` where it is too long, or elsewhere.
     """
-    if not isinstance(constant, Weight):
-        return constant
-
-    import onnx
-
-    proto = constant.proto
-    if proto.data_location == onnx.TensorProto.EXTERNAL:
-        raise recording.refused(f"the data of {proto.name} is in another file, and is needed here")
-    return onnx.numpy_helper.to_array(proto)
+    return constant.data() if isinstance(constant, Weight) else constant
 
 
 @dataclass(frozen=True)
@@ -75,10 +58,42 @@ class OnnxCall:
 
     def text(self, word: str, default: str) -> str:
         """An attribute that is a text."""
-        value = self.get(word, default)
-        if isinstance(value, bytes):
-            return value.decode()
-        return str(value)
+        return str(self.get(word, default))
+
+    def axis(self, word: str, default: int, rank: int | None = None) -> int:
+        """An attribute that is one of the first input's dims, or of so many, counted from the start."""
+        rank = self.rank if rank is None else rank
+        return self._from_start(word, self.get(word, default), rank)
+
+    def axes(self, index: int, rank: int, attribute: str = "axes") -> list[int] | None:
+        """A list of dims, counted from the start: an input, or an attribute; None where neither is there."""
+        sizes = self.sizes(index, attribute)
+        if sizes is None:
+            return None
+        if any(isinstance(n, RunTimeSize) for n in sizes):
+            raise self.refused("its axes are computed from the input's size")
+
+        found = [self._from_start(attribute, axis, rank) for axis in sizes]
+        if len(set(found)) < len(found):
+            raise self.refused(f"{attribute} {sizes} has an axis twice")
+        return found
+
+    def _from_start(self, word: str, axis: int, rank: int) -> int:
+        if not -rank <= axis < rank:
+            raise self.refused(
+                f"{word} is {axis}; for {rank} dims it is from {-rank} to {rank - 1}"
+            )
+        return int(axis % rank)
+
+    def per_axis(self, word: str, count: int, default: int, least: int) -> list[int]:
+        """An attribute with a number for each of so many axes."""
+        values = list(self.get(word, [default] * count))
+        if len(values) != count:
+            raise self.refused(f"{word} is {values}; it needs {count} values")
+        for n in values:
+            if not least <= n <= LARGEST:
+                raise self.refused(f"{word} is {values}; it must be at least {least}")
+        return values
 
     def rounded(self, word: str, default: float) -> float:
         """An attribute as it was before the file made it a float of 32 bits: 0.1, not 0.10000000149."""
@@ -88,7 +103,7 @@ class OnnxCall:
     def needed(self, word: str) -> Any:
         """An attribute that ONNX has no default for."""
         if word not in self.attributes:
-            raise self.refused(f"it has no {word}")
+            raise self.refused(f"{word} is missing")
         return self.attributes[word]
 
     # --- tensors -----------------------------------------------------------------------------------------------------
@@ -147,7 +162,7 @@ class OnnxCall:
             return None
         if self.is_tensor(index):
             raise self.refused("the values of a tensor decide here, which no config can say")
-        return data_of(self.given[index], self.recording)
+        return data_of(self.given[index])
 
     def sizes(self, index: int, attribute: str = "") -> list[Any] | None:
         """A list of sizes: an input, or an attribute in older files; None where neither is there."""
@@ -158,6 +173,8 @@ class OnnxCall:
         if value is None:
             return None
         found = list(as_object(value).reshape(-1))
+        if not all(isinstance(n, int) for n in found):
+            raise self.refused(f"its input {index + 1} must be integers")
         self.recording.known(found)
         return found
 
@@ -176,7 +193,9 @@ class OnnxCall:
         value = self.given[index]
         if any(n != 1 for n in value.shape):
             return None
-        array = data_of(value, self.recording)
+        if isinstance(value, Weight) and value.proto is None:
+            return None
+        array = data_of(value)
         if is_open(array):
             return None
         (number,) = array.reshape(-1)

@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy
-
 from tracer.importing.recording import Value
 from tracer.importing.run_time_sizes import RunTimeSize, same_size, uniform
 from tracer.onnx_bridge.calls import OnnxCall
-from tracer.onnx_bridge.sizes import larger, sizes_of
+from tracer.onnx_bridge.constants import Weight, numpy_kind
+from tracer.onnx_bridge.sizes import as_object, larger, sizes_of
 
 Handler = Callable[[OnnxCall], Any]
 TENSORS: dict[str, Handler] = {}
@@ -70,9 +69,8 @@ def are_all(sizes: Iterable[Any], number: int) -> bool:
 @handles("Shape")
 def _shape(call: OnnxCall) -> Any:
     dims = call.recording.dims(call.x)
-    start = call.get("start", 0)
-    end = call.get("end", len(dims))
-    return sizes_of(dims[start:end])
+    taken = slice(call.get("start", None), call.get("end", None))
+    return sizes_of(dims[taken])
 
 
 @handles("Size")
@@ -128,14 +126,11 @@ class OnnxWindow:
 def _window(call: OnnxCall, kernel: PerAxis) -> OnnxWindow:
     """The window of a convolution or pooling with this kernel."""
     axes = len(kernel)
-    stride = call.get("strides", [1] * axes)
-    dilation = call.get("dilations", [1] * axes)
-    pads = call.get("pads", [0] * 2 * axes)
-    before, after = pads[:axes], pads[axes:]
+    stride = call.per_axis("strides", axes, 1, 1)
+    dilation = call.per_axis("dilations", axes, 1, 1)
+    before, after = _explicit_pads(call, axes)
 
-    automatic = call.text("auto_pad", "NOTSET")
-    if automatic == "VALID":
-        before = after = [0] * axes
+    automatic = _automatic(call)
     if automatic.startswith("SAME"):
         totals = []
         dims = call.recording.dims(call.x)
@@ -145,6 +140,37 @@ def _window(call: OnnxCall, kernel: PerAxis) -> OnnxWindow:
             totals.append(total)
         before, after = _shared_out(totals, automatic)
     return OnnxWindow(kernel, stride, dilation, before, after)
+
+
+def _explicit_pads(call: OnnxCall, axes: int) -> tuple[Pads, Pads]:
+    pads = call.per_axis("pads", 2 * axes, 0, 0)
+    return pads[:axes], pads[axes:]
+
+
+def _automatic(call: OnnxCall) -> str:
+    """The way of padding, which is NOTSET where it is given."""
+    automatic = call.text("auto_pad", "NOTSET")
+    if automatic not in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"):
+        raise call.refused(f"auto_pad is {automatic!r}")
+    if automatic != "NOTSET" and any(call.get("pads", [])):
+        raise call.refused(f"pads are given beside the auto_pad {automatic}")
+    return automatic
+
+
+def _kernel(call: OnnxCall, axes: int, weight: PerAxis | None = None) -> list[int]:
+    """The kernel, which the attribute and the weights' shape both say."""
+    if weight is None:
+        call.needed("kernel_shape")
+    elif len(weight) != axes + 2:
+        raise call.refused(f"its weights have the shape {list(weight)}")
+
+    kernel = call.per_axis("kernel_shape", axes, 1, 1)
+    if weight is None:
+        return kernel
+    own = list(weight[2:])
+    if "kernel_shape" in call.attributes and kernel != own:
+        raise call.refused(f"kernel_shape is {kernel}; its weights have {own}")
+    return own
 
 
 def _missing(n: Any, extent: int, stride: int) -> Any:
@@ -183,6 +209,13 @@ def _pad_beside(call: OnnxCall, x: Value, padding: Pads, label: str) -> Value:
     return call.add_beside(label, op_name, x, padding=tuple(padding))
 
 
+def _check_vector(call: OnnxCall, index: int, count: int) -> None:
+    """Raise where an input is there and is no list of so many weights."""
+    if call.has(index) and call.shape(index) != (count,):
+        found = list(call.shape(index))
+        raise call.refused(f"its input {index + 1} has the shape {found}; it needs [{count}]")
+
+
 def _grouped(call: OnnxCall, group: int) -> Written:
     """The arguments of a convolution that are left out where they are torch's defaults."""
     found: Written = {}
@@ -198,8 +231,8 @@ def _convolution(call: OnnxCall) -> Value:
     axes = _axes(call)
     weight = call.shape(1)
     group = call.get("group", 1)
-    kernel = call.get("kernel_shape", weight[2:])
-    window = _window(call, kernel)
+    window = _window(call, _kernel(call, axes, weight))
+    _check_vector(call, 2, weight[0])
 
     arguments: Written = {
         "in_channels": weight[1] * group,
@@ -216,9 +249,9 @@ def _transposed(call: OnnxCall) -> Value:
     axes = _axes(call)
     weight = call.shape(1)
     group = call.get("group", 1)
-    extra = call.get("output_padding", [0] * axes)
-    kernel = call.get("kernel_shape", weight[2:])
-    window = _transposed_window(call, kernel, extra)
+    extra = call.per_axis("output_padding", axes, 0, 0)
+    window = _transposed_window(call, _kernel(call, axes, weight), extra)
+    _check_vector(call, 2, weight[1] * group)
 
     arguments: Written = {
         "in_channels": weight[0],
@@ -240,13 +273,14 @@ def _transposed(call: OnnxCall) -> Value:
 def _transposed_window(call: OnnxCall, kernel: PerAxis, extra: PerAxis) -> OnnxWindow:
     """The window of a transposed convolution, whose padding is cut off; ``extra`` is its output padding."""
     axes = len(kernel)
-    stride = call.get("strides", [1] * axes)
-    dilation = call.get("dilations", [1] * axes)
-    pads = call.get("pads", [0] * 2 * axes)
-    before, after = pads[:axes], pads[axes:]
+    stride = call.per_axis("strides", axes, 1, 1)
+    dilation = call.per_axis("dilations", axes, 1, 1)
+    before, after = _explicit_pads(call, axes)
 
-    wanted = call.get("output_shape", None)
-    automatic = call.text("auto_pad", "NOTSET")
+    wanted = None
+    if "output_shape" in call.attributes:
+        wanted = call.per_axis("output_shape", axes, 0, 1)
+    automatic = _automatic(call)
     if wanted or automatic.startswith("SAME"):
         totals = []
         dims = call.recording.dims(call.x)[2:]
@@ -254,7 +288,9 @@ def _transposed_window(call: OnnxCall, kernel: PerAxis, extra: PerAxis) -> OnnxW
             extent = (kernel[i] - 1) * dilation[i] + 1
             spread = stride[i] * (n - 1) + extent
             full = spread + extra[i]
-            target = wanted[i - axes] if wanted else n * stride[i]
+            target = wanted[i] if wanted else n * stride[i]
+            if full < target:
+                raise call.refused(f"its output of {int(target)} is larger than its windows reach")
             totals.append(full - target)
         before, after = _shared_out(totals, automatic)
     return OnnxWindow(kernel, stride, dilation, before, after)
@@ -273,7 +309,10 @@ def _pool_arguments(call: OnnxCall, window: OnnxWindow) -> Written:
     if arguments.get("stride") == arguments["kernel_size"]:
         del arguments["stride"]
 
-    if call.get("ceil_mode", 0):
+    # What is padded automatically has its size by that.
+    if call.get("ceil_mode", 0) and _automatic(call) == "NOTSET":
+        if not window.is_symmetric:
+            raise call.refused(f"{call.op_type} with uneven padding, rounded up")
         arguments["ceil_mode"] = True
     return arguments
 
@@ -286,7 +325,7 @@ def _refuse_dilation(call: OnnxCall, window: OnnxWindow) -> None:
 @handles("MaxPool", whole_module=True)
 def _max_pool(call: OnnxCall) -> Value:
     axes = _axes(call)
-    window = _window(call, call.needed("kernel_shape"))
+    window = _window(call, _kernel(call, axes))
     arguments = _pool_arguments(call, window)
 
     x = call.x
@@ -301,7 +340,7 @@ def _max_pool(call: OnnxCall) -> Value:
 @handles("AveragePool", whole_module=True)
 def _average_pool(call: OnnxCall) -> Value:
     axes = _axes(call)
-    window = _window(call, call.needed("kernel_shape"))
+    window = _window(call, _kernel(call, axes))
     arguments = _pool_arguments(call, window)
     _refuse_dilation(call, window)
 
@@ -318,7 +357,7 @@ def _average_pool(call: OnnxCall) -> Value:
 @handles("LpPool")
 def _power_pool(call: OnnxCall) -> Value:
     axes = _axes(call)
-    window = _window(call, call.needed("kernel_shape"))
+    window = _window(call, _kernel(call, axes))
     arguments = _pool_arguments(call, window)
     _refuse_dilation(call, window)
 
@@ -352,7 +391,11 @@ def _epsilon(call: OnnxCall) -> Written:
 @handles("BatchNormalization", whole_module=True)
 def _batch_norm(call: OnnxCall) -> Value:
     axes = max(call.rank - 2, 1)
+    if not call.get("spatial", 1):
+        raise call.refused("BatchNormalization of every place by itself")
     channels = call.shape(1)[0]
+    for index in range(1, 5):
+        _check_vector(call, index, channels)
     arguments: Written = {"num_features": channels, **_epsilon(call)}
     return call.add(f"BatchNorm{axes}d", call.x, **arguments)
 
@@ -368,6 +411,9 @@ def _instance_norm(call: OnnxCall) -> Value:
 @handles("GroupNormalization", whole_module=True)
 def _group_norm(call: OnnxCall) -> Value:
     groups = call.needed("num_groups")
+    channels = call.x.shape[1]
+    if call.shape(1) != (channels,) or (call.opset < 21 and groups != channels):
+        raise call.refused("GroupNormalization with a scale for each group")
     arguments: Written = {"num_groups": groups, **_epsilon(call)}
     return call.add("GroupNorm", call.x, **arguments)
 
@@ -375,7 +421,7 @@ def _group_norm(call: OnnxCall) -> Value:
 @handles("LayerNormalization", whole_module=True)
 def _layer_norm(call: OnnxCall) -> Value:
     rank = call.rank
-    axis = call.get("axis", -1) % rank
+    axis = call.axis("axis", -1)
     shape = call.shape(1)
     if len(shape) != rank - axis:
         raise call.refused("LayerNormalization whose scale has another number of dims")
@@ -403,18 +449,46 @@ def _local_norm(call: OnnxCall) -> Value:
 
 @handles("Gemm", whole_module=True)
 def _gemm(call: OnnxCall) -> Value:
-    if call.get("transA", 0):
-        raise call.refused("Gemm that turns its input")
     if call.is_tensor(1) or call.is_tensor(2):
         raise call.refused("Gemm of several tensors")
+    if call.rank != 2:
+        raise call.refused(f"Gemm of {call.rank} dims")
+
+    x = call.x
+    if call.get("transA", 0):
+        x = call.add_beside("turned", "Permute", x, dims=(1, 0))
 
     weight = call.shape(1)
     is_turned = call.get("transB", 0)
     out, into = weight if is_turned else reversed(weight)
     arguments: Written = {"in_features": into, "out_features": out}
-    if not call.has(2):
-        arguments["bias"] = False
-    return call.add("Linear", call.x, **arguments)
+
+    alpha, beta = call.rounded("alpha", 1.0), call.rounded("beta", 1.0)
+    has_bias = call.has(2)
+    is_plain = alpha == beta == 1 and has_bias and call.shape(2) in ((out,), (1, out))
+    if is_plain:
+        return call.add("Linear", x, **arguments)
+
+    # The steps of the formula one by one: alpha times the product, plus beta times the bias.
+    y = call.add("Linear", x, **arguments, bias=False)
+    if alpha != 1:
+        y = call.add_beside("scaled", "Scale", y, factor=alpha)
+    if not has_bias or not beta:
+        return y
+    return _plus_bias(call, y, beta)
+
+
+def _plus_bias(call: OnnxCall, y: Value, beta: float) -> Value:
+    """A product plus ``beta`` times the third input, which is broadcast to it."""
+    bias = call.tensor(2)
+    if len(bias.shape) > len(y.shape):
+        raise call.refused(f"its bias has the shape {list(bias.shape)}")
+    if beta != 1:
+        bias = call.add_beside("bias", "Scale", bias, factor=beta)
+    made = call.add_beside("plus", "Add", y, bias)
+    if not all(map(same_size, made.sizes, y.sizes)):
+        raise call.refused(f"its bias has the shape {list(bias.shape)}")
+    return made
 
 
 @handles("MatMul")
@@ -513,7 +587,11 @@ def _gelu(call: OnnxCall) -> Value:
 
 @handles("PRelu", whole_module=True)
 def _prelu(call: OnnxCall) -> Value:
-    count = math.prod(call.shape(1))
+    slope = call.shape(1)
+    count = math.prod(slope)
+    is_by_channel = call.rank > 1 and slope[: 2 - call.rank or None] in ((count,), (1, count))
+    if count != 1 and not is_by_channel:
+        raise call.refused(f"PRelu with slopes of the shape {list(slope)}")
     arguments = {} if count == 1 else {"num_parameters": count}
     return call.add("PReLU", call.x, **arguments)
 
@@ -543,7 +621,7 @@ def _bound(call: OnnxCall, word: str, index: int, default: float) -> float:
 def _softmax(call: OnnxCall) -> Value:
     rank = call.rank
     is_old = call.opset < 13
-    axis = call.get("axis", 1 if is_old else -1) % rank
+    axis = call.axis("axis", 1 if is_old else -1)
 
     # It was over all dims from the axis on.
     if is_old and axis != rank - 1:
@@ -613,15 +691,24 @@ def _merge(call: OnnxCall) -> Value:
     count = len(call.given)
     if count == 1:
         return call.x
+    if "axis" in call.attributes:
+        raise call.refused(f"{call.op_type} that is aligned at an axis")
 
     op_name = MERGES[call.op_type]
-    if count == 2 and op_name in WITH_NUMBER:
+    if count == 2 and op_name in WITH_NUMBER and _keeps_rank(call):
         left, right = call.number(0), call.number(1)
         if right is not None:
             return _by_number(call, op_name, right)
         if left is not None:
             return WITH_NUMBER[op_name](call, left)
     return call.add(op_name, *call.tensors())
+
+
+def _keeps_rank(call: OnnxCall) -> bool:
+    """True where the tensor of two inputs has as many dims as the other one, or more."""
+    tensors = [value for value in call.given if isinstance(value, Value)]
+    others = [value for value in call.given if not isinstance(value, Value) and value is not None]
+    return all(len(other.shape) <= len(tensors[0].shape) for other in others)
 
 
 def _by_number(call: OnnxCall, op_name: str, number: float) -> Value:
@@ -668,9 +755,20 @@ WITH_NUMBER: Mapping[str, Callable[..., Value]] = {
 """The handler of each for a number and a tensor, in that order."""
 
 
-@handles("Identity", "Dropout", "CastLike")
+@handles("Identity", "Dropout")
 def _kept(call: OnnxCall) -> Value:
     return call.x
+
+
+@handles("CastLike")
+def _cast_like(call: OnnxCall) -> Value:
+    if not call.is_tensor(1):
+        like = call.given[1]
+        is_weight = isinstance(like, Weight)
+        kind = like.kind if is_weight else numpy_kind(like)
+        if kind not in FLOATS:
+            raise call.refused("a tensor is turned into integers or truth values")
+    return call.tensor(0)
 
 
 FLOATS = {1, 10, 11, 16}
@@ -689,27 +787,38 @@ def _cast(call: OnnxCall) -> Value:
 
 @handles("Concat")
 def _concat(call: OnnxCall) -> Value:
-    axis = call.needed("axis")
-    if call.is_tensor(0):
-        axis %= call.rank
+    tensors = call.tensors()
+    call.needed("axis")
+    axis = call.axis("axis", 1, len(tensors[0].shape))
     arguments = {} if axis == 1 else {"dim": axis}
-    return call.add("Concat", *call.tensors(), **arguments)
+    return call.add("Concat", *tensors, **arguments)
 
 
 @handles("Split")
 def _split(call: OnnxCall) -> list[Value]:
     x = call.x
-    axis = call.get("axis", 0) % len(x.shape)
+    axis = call.axis("axis", 0)
     sizes = call.sizes(1, "split")
+    n = call.recording.size(x, axis)
 
     if sizes is None:
         count = call.get("num_outputs", call.outputs)
-        n = call.recording.size(x, axis)
+        if count != call.outputs:
+            raise call.refused(f"num_outputs is {count}; it has {call.outputs} outputs")
+        if call.opset < 18 and n % count != 0:
+            raise call.refused(f"dim {axis} of {int(n)} has no {count} equal parts")
+
+        # Parts of one size, as far as there is something left.
+        full = (n + count - 1) // count
+        if (count - 1) * full >= n:
+            raise call.refused(f"dim {axis} of {int(n)} has no {count} parts")
         if not is_int(n):
             return call.recording.add_chunks(x, count, axis)
-        full = -(-n // count)
-        starts = range(0, n, full)
-        sizes = [min(full, n - start) for start in starts]
+        sizes = [min(full, n - start) for start in range(0, n, full)]
+
+    if len(sizes) != call.outputs or any(size < 0 for size in sizes) or sum(sizes) != n:
+        written = list(map(int, sizes))
+        raise call.refused(f"split is {written} for {call.outputs} parts of {int(n)}")
 
     found = []
     start: Any = 0
@@ -750,13 +859,18 @@ def _slice(call: OnnxCall) -> Value:
     x = call.x
     starts = call.needed_sizes(1, "starts")
     ends = call.needed_sizes(2, "ends")
-    axes = call.sizes(3, "axes") or range(len(starts))
-    steps = call.sizes(4) or [1] * len(starts)
+    axes = call.axes(3, len(x.shape))
+    if axes is None:
+        axes = list(range(len(starts)))
+    steps = call.sizes(4)
+    if steps is None:
+        steps = [1] * len(starts)
+    if not len(starts) == len(ends) == len(axes) == len(steps):
+        raise call.refused("its starts, ends, axes and steps are not equally many")
 
-    for start, end, axis, step in zip(starts, ends, axes, steps):
+    for start, end, dim, step in zip(starts, ends, axes, steps):
         if not is_int(step) or step < 1:
             raise call.refused(f"a slice with the step {int(step)}")
-        dim = int(axis) % len(x.shape)
         first = _from_start(call, x, dim, start)
         stop = _from_start(call, x, dim, end)
         x = _cut(call, x, dim, first, stop, step)
@@ -774,23 +888,33 @@ def _from_start(call: OnnxCall, x: Value, dim: int, n: Any) -> Any:
 @handles("Gather")
 def _gather(call: OnnxCall) -> Value:
     x = call.x
-    axis = call.get("axis", 0) % len(x.shape)
-    indices = numpy.asarray(call.array(1)).astype(int)
+    axis = call.axis("axis", 0)
+    indices = as_object(call.array(1))
+    n = call.recording.size(x, axis)
+    places = [_place(call, index, n) for index in call.needed_sizes(1)]
     if indices.ndim == 0:
-        return _selected(call, x, axis, int(indices))
+        (place,) = places
+        return _selected(call, x, axis, place)
 
-    flat = indices.reshape(-1).tolist()
-    first = flat[0]
-    stop = first + len(flat)
-    if indices.ndim != 1 or flat != list(range(first, stop)):
+    if indices.ndim != 1 or not places:
         raise call.refused("Gather of other indices than a range")
-    return _cut(call, x, axis, first, stop)
+    first = places[0]
+    is_range = all(same_size(place - first, step) for step, place in enumerate(places))
+    if not is_range:
+        raise call.refused("Gather of other indices than a range")
+    return _cut(call, x, axis, first, places[-1] + 1)
 
 
-def _selected(call: OnnxCall, x: Value, axis: int, index: int) -> Value:
+def _place(call: OnnxCall, index: Any, n: Any) -> Any:
+    """A position of a dim of n, counted from the start. What is outside is refused, for other sizes too."""
+    if index < -n or index >= n:
+        raise call.refused(f"the index {int(index)} of a dim of {int(n)}")
+    return index + n if index < 0 else index
+
+
+def _selected(call: OnnxCall, x: Value, axis: int, place: Any) -> Value:
     """One position of a dim, which is dropped."""
-    stop = END if index == -1 else index + 1
-    one = _cut(call, x, axis, index, stop)
+    one = _cut(call, x, axis, place, place + 1)
     if is_int(one.sizes[axis]):
         return call.add("Squeeze", one, dim=axis)
 
@@ -818,7 +942,9 @@ def _reshape(call: OnnxCall) -> Value:
 def _flatten(call: OnnxCall) -> Value:
     x = call.x
     rank = len(x.shape)
-    axis = call.get("axis", 1) % (rank + 1)
+    axis = call.get("axis", 1)
+    if axis != rank:
+        axis = call.axis("axis", 1)
     if axis == 1 and rank > 1:
         return call.add("Flatten", x)
 
@@ -831,17 +957,18 @@ def _flatten(call: OnnxCall) -> Value:
 def _transpose(call: OnnxCall) -> Value:
     backwards = reversed(range(call.rank))
     order = tuple(call.get("perm", backwards))
+    if sorted(order) != list(range(call.rank)):
+        raise call.refused(f"perm is {list(order)}; the input has {call.rank} dims")
     return call.add("Permute", call.x, dims=order)
 
 
 @handles("Squeeze")
 def _squeeze(call: OnnxCall) -> Value:
     x = call.x
-    axes = call.sizes(1, "axes")
-    if axes is None:
+    dims = call.axes(1, len(x.shape))
+    if dims is None:
         return call.add("Squeeze", x)
 
-    dims = list(map(int, axes))
     for dim in dims:
         if not is_int(x.sizes[dim], 1):
             raise call.refused(f"dim {dim} of {list(x.shape)} is not always 1")
@@ -851,9 +978,8 @@ def _squeeze(call: OnnxCall) -> Value:
 @handles("Unsqueeze")
 def _unsqueeze(call: OnnxCall) -> Value:
     x = call.x
-    axes = call.needed_sizes(1, "axes")
-    rank = len(x.shape) + len(axes)
-    for axis in sorted(int(axis) % rank for axis in axes):
+    rank = len(x.shape) + len(call.needed_sizes(1, "axes"))
+    for axis in sorted(call.axes(1, rank) or []):
         x = call.add("Unsqueeze", x, dim=axis)
     return x
 
@@ -862,6 +988,8 @@ def _unsqueeze(call: OnnxCall) -> Value:
 def _expand(call: OnnxCall) -> Value:
     x = call.x
     sizes = call.needed_sizes(1)
+    if any(n < 0 for n in sizes):
+        raise call.refused(f"its shape is {list(map(int, sizes))}")
 
     # Both are aligned at the last dim; what the shape leaves out before is kept.
     missing = len(x.shape) - len(sizes)
@@ -882,7 +1010,10 @@ def _expand(call: OnnxCall) -> Value:
 @handles("Tile")
 def _tile(call: OnnxCall) -> Value:
     x = call.x
-    for dim, n in enumerate(call.needed_sizes(1)):
+    repeats = call.needed_sizes(1)
+    if call.opset < 6 or len(repeats) != len(x.shape):
+        raise call.refused(f"its input 2 must be a number for each of {len(x.shape)} dims")
+    for dim, n in enumerate(repeats):
         if not is_int(n) or not 1 <= n <= 256:
             raise call.refused(f"{int(n)} copies along dim {dim}")
         if n > 1:
@@ -948,14 +1079,18 @@ def _pad_value(call: OnnxCall) -> float | None:
 def _torch_padding(call: OnnxCall, rank: int) -> list[Any]:
     """As torch's pad takes it: the last dim first, each before and after, up to the first one that is padded."""
     amounts = call.needed_sizes(1, "pads")
-    dims = call.sizes(3) or range(rank)
-    half = len(amounts) // 2
+    dims = call.axes(3, rank)
+    if dims is None:
+        dims = list(range(rank))
+    half = len(dims)
+    if len(amounts) != 2 * half:
+        raise call.refused(f"pads has {len(amounts)} values; {half} dims need {2 * half}")
 
     before = [0] * rank
     after = [0] * rank
     for dim, first, last in zip(dims, amounts[:half], amounts[half:]):
-        before[int(dim)] = first
-        after[int(dim)] = last
+        before[dim] = first
+        after[dim] = last
 
     found: list[Any] = []
     for first, last in zip(reversed(before), reversed(after)):
@@ -986,10 +1121,16 @@ def _resize(call: OnnxCall) -> Value:
     how = _resize_how(call, _axes(call))
     scales, sizes = _resize_wanted(call)
 
-    dims = call.get("axes", range(len(x.shape)))
+    rank = len(x.shape)
+    dims = range(rank) if "axes" not in call.attributes else call.axes(0, rank) or []
+    wanted = sizes or scales
+    if not wanted or (sizes and scales):
+        raise call.refused("it needs scales or sizes, and not both")
+    if len(wanted) != len(dims):
+        raise call.refused(f"it has {len(wanted)} scales or sizes for {len(dims)} dims")
     if sizes:
         return _resize_to(call, x, dims, sizes, how)
-    return _resize_by(call, x, dims, scales or [], how)
+    return _resize_by(call, x, dims, wanted, how)
 
 
 def _resize_wanted(call: OnnxCall) -> tuple[Factors | None, Factors | None]:
@@ -1055,6 +1196,8 @@ def _floats(call: OnnxCall, index: int) -> list[float] | None:
 
 def _resize_how(call: OnnxCall, axes: int) -> Written:
     """The arguments of torch's interpolate that take the same positions."""
+    if call.get("extrapolation_value", 0.0):
+        raise call.refused("Resize that fills in a number outside")
     place = call.text("coordinate_transformation_mode", "half_pixel")
     if call.op_type == "Upsample" or call.opset < 11:
         place = "asymmetric"
@@ -1082,6 +1225,8 @@ def _interpolated(call: OnnxCall, mode: str, place: str, axes: int) -> Written:
     if (mode, axes) not in MODES or not is_known:
         raise call.refused(f"Resize in the mode {mode} by {place} of {axes} axes")
 
+    if call.get("exclude_outside", 0):
+        raise call.refused("Resize that leaves out what is outside")
     coefficient = call.get("cubic_coeff_a", -0.75)
     if mode == "cubic" and not math.isclose(coefficient, -0.75):
         raise call.refused("Resize by another cubic than torch's")
@@ -1123,7 +1268,10 @@ def _norm(call: OnnxCall) -> Value:
 def _reduces_nothing(call: OnnxCall) -> bool:
     """True where no axes are given and that says none, not all."""
     has_axes = bool(call.sizes(1, "axes"))
-    return not has_axes and bool(call.get("noop_with_empty_axes", 0))
+    reduces_nothing = not has_axes and bool(call.get("noop_with_empty_axes", 0))
+    if reduces_nothing and call.op_type in ("ReduceL2", "ReduceSumSquare"):
+        raise call.refused(f"{call.op_type} of nothing")
+    return reduces_nothing
 
 
 def _reduced(call: OnnxCall, op_name: str, function: str | None = None) -> Value:
@@ -1132,10 +1280,9 @@ def _reduced(call: OnnxCall, op_name: str, function: str | None = None) -> Value
     if _reduces_nothing(call):
         return x
 
-    axes = call.sizes(1, "axes")
+    dims = call.axes(1, len(x.shape))
     arguments: Written = {}
-    if axes:
-        dims = list(map(int, axes))
+    if dims:
         arguments["dim"] = uniform(dims)
     if call.get("keepdims", 1):
         arguments["keepdim"] = True

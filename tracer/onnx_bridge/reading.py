@@ -7,9 +7,13 @@ computed as sizes over the symbols (:mod:`tracer.onnx_bridge.sizes`), and everyt
 from __future__ import annotations
 
 import ast
+import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, NamedTuple
+
+import numpy
 
 from tracer.importing.reading import network_of
 from tracer.importing.recording import (
@@ -20,8 +24,17 @@ from tracer.importing.recording import (
     spatial_symbols,
 )
 from tracer.net import Net
-from tracer.onnx_bridge.calls import OnnxCall, Weight, data_of
+from tracer.onnx_bridge.calls import OnnxCall, data_of
+from tracer.onnx_bridge.constants import (
+    LARGEST,
+    NoConstant,
+    Weight,
+    folded,
+    sparse_weight,
+    weight_of,
+)
 from tracer.onnx_bridge.operators import MODULES, TENSORS
+from tracer.onnx_bridge.schema import DOMAINS, BadNode, attributes_of, check_functions, opset_of
 from tracer.onnx_bridge.sizes import computed, is_open
 from tracer.sizing.symbol import Space
 
@@ -32,8 +45,6 @@ Attributes = Mapping[str, Any]
 
 SIDE = 64
 """The size of an open dim behind the first two, where none is given."""
-
-DOMAINS = ("", "ai.onnx")
 
 NO_ONNX_FILE = "it is no ONNX file, or a part of one only"
 
@@ -72,7 +83,10 @@ def _loaded(path: str) -> Any:
     try:
         model = onnx.load_model_from_string(raw)
         if model.functions:
+            check_functions(model)
             model = inliner.inline_local_functions(model)
+    except BadNode as error:
+        raise Unrepresentable(str(error)) from None
     except (DecodeError, ValueError, RuntimeError) as error:
         raise Unrepresentable(f"{NO_ONNX_FILE}: {_first_line(error)}") from None
 
@@ -100,7 +114,7 @@ class Graph:
         self.shapes = shapes
         self.recording = Recording(self._place, space, sizes)
         self.opset = _opset(model)
-        self.known: dict[str, Any] = {}
+        self.known: MutableMapping[str, Any] = {}
         """For each name a Value, an array of sizes or of constants, a Weight, or an UnreadOutput."""
         self.node: Any = None
         """The node that is read now."""
@@ -111,14 +125,14 @@ class Graph:
             return ""
         label = f"{self.node.name} " if self.node.name else ""
         outputs = ", ".join(self.node.output)
-        return f"{label}({self.node.op_type} -> {outputs})"
+        return f"node {label}({self.node.op_type} -> {outputs})"
 
     def run(self) -> Recording:
         """The steps of the graph, its inputs and its outputs."""
         graph = self.model.graph
         self._add_weights(graph.initializer)
         for sparse in graph.sparse_initializer:
-            self.known[sparse.values.name] = Weight(sparse.values)
+            self.known[sparse.values.name] = sparse_weight(sparse)
 
         inputs = [one for one in graph.input if one.name not in self.known]
         self._refuse_unknown_shapes([one.name for one in inputs])
@@ -134,7 +148,10 @@ class Graph:
 
     def _add_weights(self, initializers: Iterable[Any]) -> None:
         for proto in initializers:
-            self.known[proto.name] = Weight(proto)
+            try:
+                self.known[proto.name] = weight_of(proto)
+            except NoConstant as error:
+                raise self.recording.refused(str(error)) from None
 
     def _output(self, name: str) -> Value:
         value = self.known.get(name)
@@ -172,6 +189,8 @@ class Graph:
                 continue
 
             fixed = dim.dim_value
+            if fixed < 1:
+                raise Unrepresentable(f"dim {i} of the input {one.name} is {fixed}")
             if wanted is not None and wanted != fixed:
                 at = f"dim {i} of the input {one.name}"
                 raise Unrepresentable(f"{at} is {fixed} in the file, not {wanted}")
@@ -197,15 +216,14 @@ class Graph:
             if node.domain not in DOMAINS:
                 raise self.recording.refused(f"{node.domain}.{node.op_type} is no operator of ONNX")
 
-            made = self._made(node, self._read(node))
-            results = made if isinstance(made, list) else [made]
-            for name, value in zip(node.output, results):
+            results = self._checked(node)
+            unread = UnreadOutput(f"another output of {node.op_type}")
+            missing = [unread] * (len(node.output) - len(results))
+            for name, value in zip(node.output, [*results, *missing]):
+                if name in self.known:
+                    raise self.recording.refused(f"{name} is there before")
                 if name:
                     self.known[name] = value
-
-            unread = UnreadOutput(f"another output of {node.op_type}")
-            for name in node.output[len(results) :]:
-                self.known[name] = unread
 
     def _read(self, node: Any) -> list[Any]:
         """The inputs of a node, as they are known so far; None for those that are left out."""
@@ -221,23 +239,43 @@ class Graph:
             raise self.recording.refused(f"there is no {name}, which it reads")
         return self.known[name]
 
-    def _made(self, node: Any, given: Sequence[Any]) -> Any:
-        """The outputs of a node: a list, or a single one."""
-        import onnx
+    def _checked(self, node: Any) -> list[Any]:
+        """The outputs of a node. Whatever goes wrong with it is a refusal that names it."""
+        try:
+            attributes = attributes_of(node, self.opset)
+            made = self._made(node, self._read(node), attributes)
+        except (BadNode, NoConstant) as error:
+            raise self.recording.refused(str(error)) from None
+        except FAULTS as error:
+            why = f"its inputs and attributes do not fit together: {_first_line(error)}"
+            raise self.recording.refused(why) from error
 
-        attributes = {}
-        for attribute in node.attribute:
-            value = onnx.helper.get_attribute_value(attribute)
-            attributes[attribute.name] = value
+        results = made if isinstance(made, list) else [made]
+        if len(results) > len(node.output):
+            raise self.recording.refused(
+                f"it makes {len(results)} outputs, and has {len(node.output)}"
+            )
+        for value in results:
+            self._check_size(value)
+        return results
+
+    def _check_size(self, value: Any) -> None:
+        """Raise :class:`Unrepresentable` for a tensor that is larger than one can be."""
+        if isinstance(value, Value) and math.prod(value.shape) > LARGEST:
+            raise self.recording.refused("it makes a tensor of more than 2^63 values")
+
+    def _made(self, node: Any, given: Sequence[Any], attributes: Attributes) -> Any:
+        """The outputs of a node: a list, or a single one."""
         if node.op_type == "If":
             return self._branch(given, attributes)
         if any(isinstance(value, Value) for value in given):
             return self._handled(node, given, attributes)
 
-        arrays = [_settled(data_of(value, self.recording)) for value in given]
-        if any(array is not None and array.dtype == object for array in arrays):
+        settled = [_settled(value) for value in given]
+        if any(map(_has_open, settled)):
+            arrays = list(map(data_of, settled))
             return self._computed(node.op_type, arrays, attributes)
-        return self._folded(node, arrays)
+        return self._folded(node, settled, attributes)
 
     def _handled(self, node: Any, given: Sequence[Any], attributes: Attributes) -> Any:
         """The outputs of a node that reads tensors, by its operator's handler."""
@@ -250,12 +288,7 @@ class Graph:
         self.recording.scopes = scopes
         outputs = len(node.output)
         call = OnnxCall(self.recording, op_type, given, attributes, label, self.opset, outputs)
-        try:
-            return handler(call)
-        except (IndexError, ZeroDivisionError) as error:
-            raise self.recording.refused(
-                f"its inputs and attributes do not fit together: {_first_line(error)}"
-            ) from error
+        return handler(call)
 
     def _branch(self, given: Sequence[Any], attributes: Attributes) -> list[Any]:
         """An If whose condition is known: sizes decide, or a constant."""
@@ -267,17 +300,24 @@ class Graph:
                 "the values of a tensor decide here, which no config can say"
             )
 
-        holds = data_of(condition, self.recording).reshape(-1)[0]
+        (holds,) = data_of(condition).reshape(-1)
         taken = attributes["then_branch" if holds else "else_branch"]
+
+        # Its names are its own.
+        around, node = self.known, self.node
+        self.known = ChainMap({}, around)
         self._add_weights(taken.initializer)
         self._walk(taken.node)
-        return [self._named(one.name) for one in taken.output]
+        self.node = node
+        found = [self._named(one.name) for one in taken.output]
+        self.known = around
+        return found
 
     def _computed(self, op_type: str, arrays: Sequence[Any], attributes: Attributes) -> Any:
         """The sizes that an operator makes of sizes."""
         try:
             made = computed(op_type, arrays, attributes)
-        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        except FAULTS as error:
             raise self.recording.refused(
                 f"its sizes cannot be computed: {_first_line(error)}"
             ) from None
@@ -285,51 +325,38 @@ class Graph:
             raise self.recording.refused(f"{op_type} of sizes that are read at run time")
         return made
 
-    def _folded(self, node: Any, arrays: Sequence[Any]) -> Any:
-        """The outputs of a node of constants, by the operators' reference."""
-        import onnx
-        from onnx.reference import ReferenceEvaluator
-
-        if node.op_type in UNFOLDED:
-            raise self.recording.refused(f"{node.op_type} has no operation in a config")
-
-        info = onnx.helper.make_empty_tensor_value_info
-        names = [name for name in node.input if name]
-        inputs = [info(name) for name in names]
-        outputs = [info(name) for name in node.output if name]
-        graph = onnx.helper.make_graph([node], "constant", inputs, outputs)
-        model = onnx.helper.make_model(graph, opset_imports=self.model.opset_import)
-
-        constants = [array for array in arrays if array is not None]
-        given = dict(zip(names, constants))
-        try:
-            return ReferenceEvaluator(model).run(None, given)
-        except Exception as error:
-            raise self.recording.refused(
-                f"its constants cannot be computed: {_first_line(error)}"
-            ) from None
+    def _folded(self, node: Any, given: Sequence[Any], attributes: Attributes) -> list[Any]:
+        """The outputs of a node of constants; an empty name has none."""
+        made = folded(self.model, node, given, attributes)
+        names = [name for name in node.output if name]
+        by_name = dict(zip(names, made))
+        return [by_name.get(name) for name in node.output]
 
 
-UNFOLDED = ("Loop", "Scan", "RandomNormal", "RandomUniform")
-"""Operators that have another result each time, or may run for ever."""
+FAULTS = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
+"""What Python raises where a node's inputs and attributes do not fit together."""
 
 
 def _opset(model: Any) -> int:
     """The version of ONNX's own operators in a model."""
-    for opset in model.opset_import:
-        if opset.domain in DOMAINS:
-            return int(opset.version)
-    return 13
+    try:
+        return opset_of(model)
+    except BadNode as error:
+        raise Unrepresentable(str(error)) from None
 
 
-def _settled(array: Any) -> Any:
-    """Sizes that do not depend on the input's as a constant; other arrays and None as they are."""
-    if array is None or array.dtype != object or is_open(array):
-        return array
+def _settled(constant: Any) -> Any:
+    """Sizes that do not depend on the input's as a constant; other constants and None as they are."""
+    is_array = constant is not None and not isinstance(constant, Weight)
+    if not is_array or constant.dtype != object or is_open(constant):
+        return constant
+    return numpy.array(constant.tolist())
 
-    import numpy
 
-    return numpy.array(array.tolist())
+def _has_open(constant: Any) -> bool:
+    """True for an array of sizes that depend on the input's."""
+    is_array = constant is not None and not isinstance(constant, Weight)
+    return is_array and constant.dtype == object
 
 
 # --- names -----------------------------------------------------------------------------------------------------------

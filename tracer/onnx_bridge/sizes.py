@@ -15,13 +15,18 @@ from typing import Any
 import numpy
 
 from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize, over_symbols
+from tracer.onnx_bridge.constants import LARGEST, MOST_VALUES
 from tracer.sizing.arithmetic import maximum, minimum
+from tracer.sizing.symbol import Size
 
 Sizes = numpy.ndarray[Any, Any]
 Formula = Callable[..., Any]
 
-INTEGERS = {2, 3, 4, 5, 6, 7, 12, 13}
-"""TensorProto's numbers of the integer types."""
+INTEGERS = {6, 7}
+"""TensorProto's numbers of the integer types that have every size; smaller ones go round."""
+
+FLOATS = {1, 11}
+"""TensorProto's numbers of the floating-point types that have every size."""
 
 BOOL = 9
 """TensorProto's number of the truth values."""
@@ -108,13 +113,12 @@ ELEMENTWISE: dict[str, Formula] = {
     "GreaterOrEqual": lambda a, b: a >= b,
     "Less": lambda a, b: a < b,
     "LessOrEqual": lambda a, b: a <= b,
-    "Mod": lambda a, b: a % b,
     "Mul": lambda a, b: a * b,
     "Neg": lambda a: -a,
     "Not": lambda a: not a,
     "Or": lambda a, b: bool(a) or bool(b),
     "Round": round,
-    "Sqrt": lambda a: a**0.5,
+    "Sqrt": lambda a: (a * 1.0) ** 0.5,
     "Sub": lambda a, b: a - b,
     "Where": lambda c, a, b: a if c else b,
 }
@@ -156,7 +160,7 @@ class SizesNode:
         """The axes: the second input, or an attribute in older files."""
         given = self.arrays[1] if len(self.arrays) > 1 else None
         axes = self.get("axes", given)
-        return None if axes is None else tuple(map(int, axes))
+        return None if axes is None else tuple(_fixed(axes))
 
 
 Rule = Callable[[SizesNode], Sizes]
@@ -184,6 +188,13 @@ def computed(op_type: str, given: Sequence[Any], attributes: Mapping[str, Any]) 
         array = None if value is None else as_object(value)
         arrays.append(array)
 
+    made = _made(op_type, arrays, attributes)
+    if made is not None:
+        _check_bounds(made)
+    return made
+
+
+def _made(op_type: str, arrays: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
     if op_type in ELEMENTWISE:
         formula = ELEMENTWISE[op_type]
         return _each(formula, *arrays)
@@ -198,10 +209,43 @@ def computed(op_type: str, given: Sequence[Any], attributes: Mapping[str, Any]) 
     return rule(node)
 
 
+LONGEST = 200
+"""Atoms of the expression of a size, which doubles with every product."""
+
+
+def _check_bounds(made: Sizes) -> None:
+    """Raise ValueError where sizes are more, larger or longer than those of any network."""
+    if made.size > MOST_VALUES:
+        raise ValueError(f"they are {made.size} values; at most {MOST_VALUES} are looked at")
+
+    for n in made.reshape(-1):
+        if isinstance(n, int) and not -LARGEST <= n <= LARGEST:
+            raise ValueError("an integer is beyond 63 bits")
+        size = over_symbols(n)
+        if isinstance(size, Size) and size.length() > LONGEST:
+            raise ValueError("an expression over the input's sizes is too long")
+
+
+def _fixed(value: Any) -> list[int]:
+    """Numbers that are an argument: they may not depend on the input's size."""
+    array = as_object(value)
+    if is_open(array):
+        raise ValueError("an index or a length is computed from the input's size")
+    return list(map(int, array.reshape(-1)))
+
+
 @computes("Shape")
 def _shape(node: SizesNode) -> Sizes:
-    shape = node.first.shape
-    return sizes_of(shape)
+    taken = slice(node.get("start"), node.get("end"))
+    return sizes_of(node.first.shape[taken])
+
+
+@computes("Mod")
+def _modulo(node: SizesNode) -> Sizes:
+    if not node.get("fmod", 0):
+        return _each(lambda a, b: a % b, *node.arrays)
+    # It has the sign of the first one.
+    return _each(lambda a, b: a - b * _divided(a, b), *node.arrays)
 
 
 @computes("Size")
@@ -222,6 +266,8 @@ def _cast(node: SizesNode) -> Sizes:
         return _each(math.trunc, node.first)
     if kind == BOOL:
         return _each(bool, node.first)
+    if kind not in FLOATS:
+        raise ValueError("they are turned into a type that has not every size")
     return _each(lambda n: n * 1.0, node.first)
 
 
@@ -235,9 +281,11 @@ def _concatenated(node: SizesNode) -> Sizes:
 def _gathered(node: SizesNode) -> Sizes:
     array, indices = node.arrays
     axis = node.get("axis", 0)
-    numbers = indices.astype(int)
+    numbers = numpy.array(_fixed(indices), int).reshape(indices.shape)
+    if numbers.size * array.size > MOST_VALUES**2:
+        raise ValueError("there are too many indices")
     made = numpy.take(array, numbers, axis)
-    return numpy.asarray(made, object)
+    return made if isinstance(made, numpy.ndarray) else _scalar(made)
 
 
 @computes("Slice")
@@ -255,9 +303,10 @@ def _sliced(node: SizesNode) -> Sizes:
         steps = [1] * len(starts)
 
     parts = [slice(None)] * array.ndim
-    for axis, *bound in zip(axes, starts, ends, steps):
-        size = array.shape[int(axis)]
-        parts[int(axis)] = _slice(size, *map(int, bound))
+    columns = map(_fixed, (axes, starts, ends, steps))
+    for axis, *bound in zip(*columns, strict=True):
+        size = array.shape[axis]
+        parts[axis] = _slice(size, *bound)
     found: Sizes = array[tuple(parts)]
     return found
 
@@ -272,7 +321,7 @@ def _slice(size: int, start: int, end: int, step: int) -> slice:
 @computes("Squeeze")
 def _squeezed(node: SizesNode) -> Sizes:
     axes = node.axes()
-    return node.first.squeeze(axes)
+    return numpy.asarray(node.first.squeeze(axes), object)
 
 
 @computes("Unsqueeze")
@@ -286,7 +335,9 @@ def _unsqueezed(node: SizesNode) -> Sizes:
 @computes("Reshape")
 def _reshaped(node: SizesNode) -> Sizes:
     array, shape = node.arrays
-    wanted = list(map(int, shape))
+    wanted = _fixed(shape)
+    if not node.get("allowzero", 0):
+        wanted = [array.shape[i] if n == 0 else n for i, n in enumerate(wanted)]
     found: Sizes = array.reshape(wanted)
     return found
 
@@ -300,25 +351,45 @@ def _transposed(node: SizesNode) -> Sizes:
 @computes("Expand")
 def _expanded(node: SizesNode) -> Sizes:
     array, shape = node.arrays
-    wanted = tuple(map(int, shape))
+    wanted = tuple(_fixed(shape))
     full = numpy.broadcast_shapes(array.shape, wanted)
     return numpy.broadcast_to(array, full)
 
 
 @computes("ReduceProd")
 def _product(node: SizesNode) -> Sizes:
-    elements = node.first.reshape(-1)
-    product = math.prod(elements)
-    return _reduced(node, product)
+    return _reduced(node, math.prod)
 
 
 @computes("ReduceSum")
 def _sum(node: SizesNode) -> Sizes:
-    elements = node.first.reshape(-1)
-    total = sum(elements)
-    return _reduced(node, total)
+    return _reduced(node, sum)
 
 
-def _reduced(node: SizesNode, joined: Any) -> Sizes:
-    keeps_dim = node.get("keepdims", 1)
-    return sizes_of([joined]) if keeps_dim else _scalar(joined)
+def _reduced(node: SizesNode, joined: Formula) -> Sizes:
+    """The elements along some axes as one; along all of them where there are none."""
+    array = node.first
+    axes = node.axes() or ()
+    if not axes and node.get("noop_with_empty_axes", 0):
+        return array
+
+    reduced = set(range(array.ndim))
+    if axes:
+        reduced = {_from_start(axis, array.ndim) for axis in axes}
+    kept = [axis for axis in range(array.ndim) if axis not in reduced]
+
+    # The reduced axes are the last one of a table, whose rows are joined.
+    order = [*kept, *sorted(reduced)]
+    lengths = [array.shape[axis] for axis in kept]
+    table = array.transpose(order).reshape(math.prod(lengths), -1)
+    made = sizes_of([joined(list(row)) for row in table])
+
+    if node.get("keepdims", 1):
+        lengths = [1 if axis in reduced else n for axis, n in enumerate(array.shape)]
+    return made.reshape(lengths)
+
+
+def _from_start(axis: int, rank: int) -> int:
+    if not -rank <= axis < rank:
+        raise ValueError(f"there is no axis {axis}")
+    return axis % rank
