@@ -41,6 +41,11 @@ class OnnxCall:
         """The error that says why, and at which node."""
         return self.recording.refused(why)
 
+    def invalid(self, why: str) -> Unrepresentable:
+        """The same where ONNX itself refuses these sizes: the config must do so too."""
+        refused = self.refused(why)
+        return Unrepresentable(str(refused), refused.guards, by_program=True)
+
     def add(self, op_name: str, /, *sources: Value, **arguments: Any) -> Value:
         """The value of one more step, under the node's name."""
         return self.recording.add(op_name, sources, arguments, self.label)

@@ -290,7 +290,7 @@ def _transposed_window(call: OnnxCall, kernel: PerAxis, extra: PerAxis) -> OnnxW
             full = spread + extra[i]
             target = wanted[i] if wanted else n * stride[i]
             if full < target:
-                raise call.refused(f"its output of {int(target)} is larger than its windows reach")
+                raise call.invalid(f"its output of {int(target)} is larger than its windows reach")
             totals.append(full - target)
         before, after = _shared_out(totals, automatic)
     return OnnxWindow(kernel, stride, dilation, before, after)
@@ -806,19 +806,19 @@ def _split(call: OnnxCall) -> list[Value]:
         if count != call.outputs:
             raise call.refused(f"num_outputs is {count}; it has {call.outputs} outputs")
         if call.opset < 18 and n % count != 0:
-            raise call.refused(f"dim {axis} of {int(n)} has no {count} equal parts")
+            raise call.invalid(f"dim {axis} of {int(n)} has no {count} equal parts")
 
         # Parts of one size, as far as there is something left.
         full = (n + count - 1) // count
         if (count - 1) * full >= n:
-            raise call.refused(f"dim {axis} of {int(n)} has no {count} parts")
+            raise call.invalid(f"dim {axis} of {int(n)} has no {count} parts")
         if not is_int(n):
             return call.recording.add_chunks(x, count, axis)
         sizes = [min(full, n - start) for start in range(0, n, full)]
 
     if len(sizes) != call.outputs or any(size < 0 for size in sizes) or sum(sizes) != n:
         written = list(map(int, sizes))
-        raise call.refused(f"split is {written} for {call.outputs} parts of {int(n)}")
+        raise call.invalid(f"split is {written} for {call.outputs} parts of {int(n)}")
 
     found = []
     start: Any = 0
@@ -908,7 +908,7 @@ def _gather(call: OnnxCall) -> Value:
 def _place(call: OnnxCall, index: Any, n: Any) -> Any:
     """A position of a dim of n, counted from the start. What is outside is refused, for other sizes too."""
     if index < -n or index >= n:
-        raise call.refused(f"the index {int(index)} of a dim of {int(n)}")
+        raise call.invalid(f"the index {int(index)} of a dim of {int(n)}")
     return index + n if index < 0 else index
 
 

@@ -219,7 +219,8 @@ def _check_bounds(made: Sizes) -> None:
         raise ValueError(f"they are {made.size} values; at most {MOST_VALUES} are looked at")
 
     for n in made.reshape(-1):
-        if isinstance(n, int) and not -LARGEST <= n <= LARGEST:
+        # As a number: no decision of the file is noted.
+        if isinstance(n, int) and abs(int(n)) > LARGEST:
             raise ValueError("an integer is beyond 63 bits")
         size = over_symbols(n)
         if isinstance(size, Size) and size.length() > LONGEST:
