@@ -6,6 +6,7 @@ comparisons are noted: the program may take another path where another size deci
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -81,6 +82,8 @@ def _operator(name: str) -> Any:
     over_sizes = getattr(operator, name)
 
     def method(self: RunTimeSize, other: Any) -> Any:
+        if isinstance(other, float):
+            return over_sizes(self._quotient(), other)
         number = of_ints(self, other)
         return self._made(number, over_sizes, self, other)
 
@@ -248,6 +251,11 @@ class RunTimeSize(int):
     _with_bits = _unfollowed("and")
     __or__ = _unfollowed("or")
     __xor__ = _unfollowed("xor")
+    __rxor__ = _unfollowed("rxor")
+    __ror__ = _unfollowed("ror")
+    __rand__ = _unfollowed("rand")
+    __rrshift__ = _unfollowed("rrshift")
+    __rlshift__ = _unfollowed("rlshift")
 
     def __rshift__(self, other: Any) -> Any:
         if _is_plain_int(other, LARGEST_SHIFT):
@@ -356,6 +364,8 @@ class RunTimeQuotient(float):
         """Times or over a number, ``number`` being the float that comes out."""
         if number is NotImplemented:
             return number
+        if not divide and isinstance(factor, RunTimeQuotient):
+            return self._times(number, factor)
         ratio = self._exact_ratio(factor, divide=divide)
         if self.numerator is None or ratio is None:
             return self._lost(number)
@@ -364,9 +374,21 @@ class RunTimeQuotient(float):
         denominator = self.denominator * ratio.denominator
         return RunTimeQuotient(number, numerator, denominator, self.guards)
 
+    def _times(self, number: float, other: RunTimeQuotient) -> RunTimeQuotient:
+        """Times another quotient, where floats compute that exactly; ``number`` is what comes out."""
+        denominator = self.denominator * other.denominator
+        is_exact = _is_power_of_two(denominator) and denominator <= LARGEST_FACTOR
+        mine, others = self.numerator, other.numerator
+        if not is_exact or mine is None or others is None or other.guards is not self.guards:
+            return self._lost(number)
+        return RunTimeQuotient(number, mine * others, denominator, self.guards)
+
     def _exact_ratio(self, factor: Any, *, divide: bool) -> Fraction | None:
         """The factor as a fraction, where floats compute with it exactly; None where they round."""
-        if not isinstance(factor, (int, float)) or isinstance(factor, RunTimeSize):
+        is_followed = isinstance(factor, (RunTimeSize, RunTimeQuotient))
+        if not isinstance(factor, (int, float)) or is_followed:
+            return None
+        if not math.isfinite(factor) or not factor:
             return None
 
         # A third was rounded, and its triple may be less than the whole.
@@ -392,6 +414,11 @@ class RunTimeQuotient(float):
         return self._scaled(number, other, divide=True)
 
     def __floordiv__(self, other: Any) -> Any:
+        number = float.__floordiv__(self, other)
+        if number is NotImplemented:
+            return number
+        if not math.isfinite(number):
+            return self._lost(number)
         quotient = self / other
         return quotient.__floor__()
 
