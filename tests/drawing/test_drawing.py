@@ -26,8 +26,8 @@ from tracer.net import Net
 from tracer.network.folding import deepest
 from tracer.rules import judge
 from tracer.rules.manual import manual
-from tracer.views.dot import dot
-from tracer.views.mermaid import mermaid
+from tracer.views.pictures.dot import dot
+from tracer.views.pictures.mermaid import mermaid
 from tracer.views.svg import svg
 
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))

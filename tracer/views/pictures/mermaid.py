@@ -4,25 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tracer.diagnostics import printable
-from tracer.drawing.picture import Box, Picture
+from tracer.diagnostics import Diagnostic, printable
+from tracer.drawing.picture import Box, Picture, picture
+from tracer.net import Net
 from tracer.views.svg import LIGHT, shape_text
 
+ENDINGS = (".mmd",)
+NEEDS = None
 
-def mermaid(picture: Picture) -> str:
+
+def content(net: Net, found: list[Diagnostic], depth: int | None) -> bytes:
+    """The picture as text."""
+    return mermaid(picture(net.trace(), found, depth)).encode()
+
+
+def mermaid(drawn: Picture) -> str:
     """The picture as the text of a flowchart. Names become entities where mermaid would read them as markup."""
-    lines = ["flowchart TD", *_boxes(picture)]
-    for arrow in picture.arrows:
+    lines = ["flowchart TD", *_boxes(drawn)]
+    for arrow in drawn.arrows:
         line = "-.->" if arrow.argument else "-->"
         text = f"|{_text(shape_text(arrow.shape))}|" if arrow.wrong else ""
         lines.append(f"  n{arrow.source} {line}{text} n{arrow.target}")
-    return "\n".join([*lines, *_wrong(picture)]) + "\n"
+    return "\n".join([*lines, *_wrong(drawn)]) + "\n"
 
 
-def _boxes(picture: Picture) -> Iterator[str]:
+def _boxes(drawn: Picture) -> Iterator[str]:
     """The nodes, in a subgraph for each section."""
     section = ""
-    for number, box in enumerate(picture.boxes):
+    for number, box in enumerate(drawn.boxes):
         if box.section != section:
             if section:
                 yield "  end"
@@ -34,15 +43,15 @@ def _boxes(picture: Picture) -> Iterator[str]:
         yield "  end"
 
 
-def _wrong(picture: Picture) -> Iterator[str]:
+def _wrong(drawn: Picture) -> Iterator[str]:
     """The styles of what is wrong."""
     fill, stroke = LIGHT["wrongfill"], LIGHT["wrong"]
-    boxes = [f"n{n}" for n, box in enumerate(picture.boxes) if box.wrong]
+    boxes = [f"n{n}" for n, box in enumerate(drawn.boxes) if box.wrong]
     if boxes:
         yield f"  classDef wrong fill:{fill},stroke:{stroke},stroke-width:2px"
         yield f"  class {','.join(boxes)} wrong"
 
-    arrows = [str(n) for n, arrow in enumerate(picture.arrows) if arrow.wrong]
+    arrows = [str(n) for n, arrow in enumerate(drawn.arrows) if arrow.wrong]
     if arrows:
         yield f"  linkStyle {','.join(arrows)} stroke:{stroke},stroke-width:2px"
 

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from tracer.diagnostics import printable
-from tracer.drawing.picture import Box, Picture
+from tracer.diagnostics import Diagnostic, printable
+from tracer.drawing.picture import Box, Picture, picture
+from tracer.net import Net
 from tracer.views.svg import LIGHT, shape_text
 
+ENDINGS = (".gv",)
+NEEDS = None
 
-def dot(picture: Picture) -> str:
+
+def content(net: Net, found: list[Diagnostic], depth: int | None) -> bytes:
+    """The picture as text."""
+    return dot(picture(net.trace(), found, depth)).encode()
+
+
+def dot(drawn: Picture) -> str:
     """The picture as the text of a digraph, one cluster for each section."""
-    lines = [f"digraph {_text(picture.title)} {{", '  node [shape=box, style="rounded,filled"];']
+    lines = [f"digraph {_text(drawn.title)} {{", '  node [shape=box, style="rounded,filled"];']
     sections: dict[str, list[int]] = {}
-    for number, box in enumerate(picture.boxes):
+    for number, box in enumerate(drawn.boxes):
         sections.setdefault(box.section, []).append(number)
     for section, numbers in sections.items():
         if section:
             lines.append(f"  subgraph {_text('cluster_' + section)} {{")
             lines.append(f"    label={_text(section)};")
-        lines += [f"    {_box(number, picture.boxes[number])}" for number in numbers]
+        lines += [f"    {_box(number, drawn.boxes[number])}" for number in numbers]
         if section:
             lines.append("  }")
-    for arrow in picture.arrows:
+    for arrow in drawn.arrows:
         given = []
         if arrow.argument:
             given += ["style=dashed", f"label={_text(arrow.argument)}"]

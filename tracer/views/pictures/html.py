@@ -1,0 +1,16 @@
+"""The interactive page, in one file."""
+
+from __future__ import annotations
+
+from tracer.diagnostics import Diagnostic
+from tracer.live.sheets import sheets
+from tracer.net import Net
+from tracer.views.page import page
+
+ENDINGS = (".htm",)
+NEEDS = None
+
+
+def content(net: Net, found: list[Diagnostic], depth: int | None) -> bytes:
+    """The page; it folds and unfolds blocks itself."""
+    return page(sheets(net, found), found).encode()
