@@ -17,7 +17,9 @@ _quiet = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_to
 settings.register_profile(
     "ci", max_examples=120, deadline=None, suppress_health_check=_quiet, derandomize=True
 )
-settings.register_profile("nightly", max_examples=4000, deadline=None, suppress_health_check=_quiet)
+settings.register_profile(
+    "nightly", max_examples=4000, deadline=None, suppress_health_check=_quiet
+)
 settings.load_profile("ci")
 
 

@@ -86,7 +86,9 @@ def answer_records() -> dict[str, type[msgspec.Struct]]:
     ]
     for name in ANSWERS:
         title = f"{name.capitalize()}Answer"
-        found[name] = next(getattr(module, title) for module in modules if hasattr(module, title))
+        found[name] = next(
+            getattr(module, title) for module in modules if hasattr(module, title)
+        )
     return found
 
 

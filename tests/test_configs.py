@@ -91,7 +91,9 @@ def test_is_planned(path: Path) -> None:
     net = tracer.load(path)
     plan = net.solution(net.network.defaults())
     open_fields = {
-        f"{node.name}.{unknown.field}" for node in net.network.nodes for unknown in node.unknowns
+        f"{node.name}.{unknown.field}"
+        for node in net.network.nodes
+        for unknown in node.unknowns
     }
     assert plan.solved
     assert set(plan.assignments) == open_fields

@@ -61,7 +61,10 @@ def imported(path: Path) -> set[Path]:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            names = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+            names = [
+                node.module or "",
+                *(f"{node.module}.{alias.name}" for alias in node.names),
+            ]
         for name in names:
             if name.split(".")[0] == "tracer":
                 place = PACKAGE.parent / name.replace(".", "/")
@@ -129,6 +132,10 @@ def test_the_package_itself_is_free() -> None:
     heavy = "('tracer.', 'torch', 'yaml', 'msgspec')"
     code = f"import sys, tracer; print(*[m for m in sys.modules if m.startswith({heavy})])"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=PACKAGE.parent, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        cwd=PACKAGE.parent,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.split() == []

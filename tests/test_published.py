@@ -49,7 +49,9 @@ def test_unet_2015_has_the_papers_numbers() -> None:
     encoder = [570, 568, 282, 280, 138, 136, 66, 64, 30, 28]
     assert sizes_of(trace, "Conv2d") == [*encoder, 54, 52, 102, 100, 198, 196, 390, 388, 388]
     assert sizes_of(trace, "MaxPool2d") == [284, 140, 68, 32]
-    assert sizes_of(trace, "ConvTranspose2d") == sizes_of(trace, "Concat") == [56, 104, 200, 392]
+    assert (
+        sizes_of(trace, "ConvTranspose2d") == sizes_of(trace, "Concat") == [56, 104, 200, 392]
+    )
 
 
 def test_unet_2015_crops_its_skips_evenly() -> None:
@@ -66,7 +68,9 @@ def test_unet_2015_loses_nothing_at_16k_plus_12() -> None:
     net = config("unet_2015")
     assert [n for n in range(1, 600) if lossless(net.trace(H=n))] == list(range(188, 600, 16))
     axis = tracer.sizes(net).axes["H"]
-    assert axis.lossless == axis.aligned and axis.lossless.written("H") == "H = 16k + 12, k >= 11"
+    assert (
+        axis.lossless == axis.aligned and axis.lossless.written("H") == "H = 16k + 12, k >= 11"
+    )
     assert axis.runs.written("H") == "H >= 188"
     assert net.trace(H=188, W=188).shapes["logits"] == (1, 2, 4, 4)
 
@@ -123,7 +127,9 @@ def test_fcn_8s() -> None:
     [(64, 32, 19, 16, 544), (32, 16, 27, 34, 560), (16, 8, 31, 70, 568)],
     ids=["32s", "16s", "8s"],
 )
-def test_fcn_crops_its_score(kernel: int, stride: int, start: int, from_: int, size: int) -> None:
+def test_fcn_crops_its_score(
+    kernel: int, stride: int, start: int, from_: int, size: int
+) -> None:
     """The last upsampling of 32s, 16s and 8s is larger than 500; the authors' offsets cut it to that."""
     net = tracer.loads(f"""\
         input: [1, 21, {from_}, {from_}]
@@ -211,7 +217,14 @@ def test_u2net() -> None:
     """Its pools round up: 320 160 80 40 20 10; and it takes every size, as ups resize to the skip."""
     net = config("u2net_small")
     stages = [f"enc{i}" for i in range(1, 7)]
-    assert [(net.trace().shapes[name] or ())[-1] for name in stages] == [320, 160, 80, 40, 20, 10]
+    assert [(net.trace().shapes[name] or ())[-1] for name in stages] == [
+        320,
+        160,
+        80,
+        40,
+        20,
+        10,
+    ]
     for n in (1, 2, 31, 33, 319):
         trace = net.trace(H=n, W=n)
         assert not trace.diagnostics
@@ -345,7 +358,9 @@ def test_output_padding_is_the_bits_of_the_size(levels: int) -> None:
     for n in range(1, 80):
         plan = net.solution({"L": n})
         bits = [((n - 1) >> level) & 1 for level in range(levels - 1, -1, -1)]
-        found = [plan.assignments[f"up{level}.output_padding"] for level in range(levels, 0, -1)]
+        found = [
+            plan.assignments[f"up{level}.output_padding"] for level in range(levels, 0, -1)
+        ]
         assert plan.solved and found == [(bit,) for bit in bits], n
         assert plan.cost == sum(bits)
 
@@ -367,7 +382,9 @@ def test_strided_convolutions_round_up_where_pools_round_down() -> None:
     """225 at stride 32: 8 in a ResNet, 7 behind VGG's pools."""
     assert (config("resnet34_unet").trace(H=225).shapes["layer4"] or ())[2] == 8
     pools = "".join(f"  pool{i}: {{op: MaxPool2d, kernel_size: 2}}\n" for i in range(1, 6))
-    assert tracer.loads(f"input: [1, 3, 225, 225]\nlayers:\n{pools}").trace().shapes["pool5"] == (
+    assert tracer.loads(f"input: [1, 3, 225, 225]\nlayers:\n{pools}").trace().shapes[
+        "pool5"
+    ] == (
         1,
         3,
         7,
@@ -403,7 +420,9 @@ TRANSPOSED = "{op: ConvTranspose2d, out_channels: 2, kernel_size: 2, stride: 2}"
 @pytest.mark.parametrize(
     ("text", "have", "want"),
     [
-        pytest.param(unet(4, 358, POOL, DOUBLED), "88 from up3", "89 from enc3", id="keras 19964"),
+        pytest.param(
+            unet(4, 358, POOL, DOUBLED), "88 from up3", "89 from enc3", id="keras 19964"
+        ),
         pytest.param(
             unet(2, 170, POOL, TRANSPOSED), "84 from up2", "85 from enc2", id="retina-unet 25"
         ),
@@ -414,9 +433,14 @@ TRANSPOSED = "{op: ConvTranspose2d, out_channels: 2, kernel_size: 2, stride: 2}"
             id="segmentation_models 1",
         ),
         pytest.param(
-            unet(5, 129, STRIDED, DOUBLED, stem=True), "10 from up5", "9 from enc5", id="smp 545"
+            unet(5, 129, STRIDED, DOUBLED, stem=True),
+            "10 from up5",
+            "9 from enc5",
+            id="smp 545",
         ),
-        pytest.param(unet(3, 62, POOL, TRANSPOSED), "14 from up3", "15 from enc3", id="depth 3"),
+        pytest.param(
+            unet(3, 62, POOL, TRANSPOSED), "14 from up3", "15 from enc3", id="depth 3"
+        ),
     ],
 )
 def test_a_reported_mismatch_names_both_producers(text: str, have: str, want: str) -> None:

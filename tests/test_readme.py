@@ -20,7 +20,9 @@ from tests.readme_tables import TABLES
 READMES = [
     ROOT / "README.md",
     *sorted(
-        path for folder in ("configs", "tracer", "tests") for path in (ROOT / folder).rglob("*.md")
+        path
+        for folder in ("configs", "tracer", "tests")
+        for path in (ROOT / folder).rglob("*.md")
     ),
 ]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -153,7 +155,9 @@ def test_something_is_tested() -> None:
         for language in ("console", "bash", "python", "yaml")
     }
     assert min(count.values()) >= 4, count
-    found = [name for readme in READMES for name in GENERATED.findall(readme.read_text("utf-8"))]
+    found = [
+        name for readme in READMES for name in GENERATED.findall(readme.read_text("utf-8"))
+    ]
     assert sorted(found) == sorted(TABLES)
 
 

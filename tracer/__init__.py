@@ -19,7 +19,17 @@ __version__ = "0.6.0"
 
 _HOME = {
     **dict.fromkeys(
-        ("build", "check", "checks", "compare", "from_module", "load", "loads", "plan", "sizes"),
+        (
+            "build",
+            "check",
+            "checks",
+            "compare",
+            "from_module",
+            "load",
+            "loads",
+            "plan",
+            "sizes",
+        ),
         "tracer.api",
     ),
     "Net": "tracer.net",

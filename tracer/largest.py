@@ -56,7 +56,9 @@ def largest(net: Net, budget: int, dtype: str = "float32") -> Largest:
             if found is None:
                 return False
             params = total(costs(traced, dtype)).params * DTYPE_BYTES[dtype]
-            return (found.training + 2 * params if training else found.inference + params) <= budget
+            return (
+                found.training + 2 * params if training else found.inference + params
+            ) <= budget
 
         return at
 

@@ -103,7 +103,9 @@ def replace_input(network: Network, name: str, shape: tuple[int, ...]) -> None:
 
     symbols = [(dim, n) for dim, n in zip(node.pattern, shape) if isinstance(dim, str)]
     network.sizes.update(symbols)
-    node.pattern = tuple(dim if isinstance(dim, str) else n for dim, n in zip(node.pattern, shape))
+    node.pattern = tuple(
+        dim if isinstance(dim, str) else n for dim, n in zip(node.pattern, shape)
+    )
     if any(network.sizes[symbol] != n for symbol, n in symbols):
         raise ValueError(
             f"one symbol of the input would need two sizes in {','.join(map(str, shape))}"
@@ -128,7 +130,9 @@ def decoded(raw: bytes, path: str) -> str:
     try:
         return decode(raw)
     except Fault as fault:
-        raise TracerError([Diagnostic(fault.code, fault.message, fault.span, path=path)]) from None
+        raise TracerError(
+            [Diagnostic(fault.code, fault.message, fault.span, path=path)]
+        ) from None
 
 
 def unreadable(path: str, error: OSError) -> Diagnostic:

@@ -77,9 +77,7 @@ class Net:
             for node in network.nodes
             if node.is_input
         ]
-        return (
-            f"<Net {network.name or network.path}: {len(network.nodes)} nodes, {', '.join(inputs)}>"
-        )
+        return f"<Net {network.name or network.path}: {len(network.nodes)} nodes, {', '.join(inputs)}>"
 
     @property
     def name(self) -> str | None:
@@ -145,7 +143,9 @@ class Net:
     def _values(self) -> dict[str, tuple[int, ...]]:
         """The value of every ``auto`` and of every inferred width that depends on the sizes."""
         widths = {
-            f"{w.node}.{w.argument}": (w.value,) for w in self.built.widths if w.value is not None
+            f"{w.node}.{w.argument}": (w.value,)
+            for w in self.built.widths
+            if w.value is not None
         }
         return {**self.solution().assignments, **widths}
 
@@ -238,7 +238,9 @@ class Net:
 
         network = with_every_dim_open(self.network) if every_dim else self.network
         sizes, ops = network.defaults(), self.built.ops
-        return {symbol: forms(network, ops, sizes, symbol, found) for symbol, found in sets.items()}
+        return {
+            symbol: forms(network, ops, sizes, symbol, found) for symbol, found in sets.items()
+        }
 
     # --- shapes -------------------------------------------------------------------------------------------------------
 

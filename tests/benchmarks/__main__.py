@@ -263,7 +263,9 @@ def sets(place: Path) -> Iterator[Row]:
         net = tracer.load(path)
         net.trace()
         times.append(
-            seconds(lambda net=net: [axis.runs.mask(million) for axis in net.sizes().axes.values()])
+            seconds(
+                lambda net=net: [axis.runs.mask(million) for axis in net.sizes().axes.values()]
+            )
         )  # type: ignore[misc]
     yield (
         "padded U-Net, 1..1,000,000 per axis",
@@ -409,7 +411,9 @@ def drawing(place: Path) -> Iterator[Row]:
         found = judge(net)
         runs = 5 if len(net.network.nodes) > 1000 else 15
         for what, draw in {
-            "SVG, unfolded": lambda net=net, found=found: svg(picture(net.trace(), found, None)),
+            "SVG, unfolded": lambda net=net, found=found: svg(
+                picture(net.trace(), found, None)
+            ),
             "page": lambda net=net, found=found: page(sheets(net, found), found),
         }.items():
             ratio, a, b = ratios(draw, lambda text=text: tracer.loads(text).trace(), runs)
@@ -460,7 +464,9 @@ def sweeps(place: Path) -> Iterator[Row]:
     meta = 40 / seconds(forwards)
     evaluate(study, 0)
     task = study.task(1)
-    inside = (task.stop - task.start) / min(seconds(lambda: evaluate(study, 1)) for _ in range(5))
+    inside = (task.stop - task.start) / min(
+        seconds(lambda: evaluate(study, 1)) for _ in range(5)
+    )
     yield (
         "in one process, no file",
         f"{inside / meta:,.0f} x forwards on meta",
@@ -474,7 +480,9 @@ def sweeps(place: Path) -> Iterator[Row]:
     )
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
         address = cluster.scheduler_address
-        dask = rows / seconds(process(*command, "-o", str(place / "b.parquet"), "--dask", address))
+        dask = rows / seconds(
+            process(*command, "-o", str(place / "b.parquet"), "--dask", address)
+        )
     same = (place / "a.parquet").read_bytes() == (place / "b.parquet").read_bytes()
     yield (
         "the same by two Dask workers",

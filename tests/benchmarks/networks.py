@@ -16,7 +16,12 @@ def _double(name: str, channels: int) -> Iterator[str]:
 
 def flat_unet(base: int = 64, name: str = "unet") -> str:
     """The padded U-Net with batch normalization, 67 layers, one line each."""
-    lines = [f"name: {name}", "input: [N, 3, H, W]", "sizes: {N: 1, H: 512, W: 512}", "encoder:"]
+    lines = [
+        f"name: {name}",
+        "input: [N, 3, H, W]",
+        "sizes: {N: 1, H: 512, W: 512}",
+        "encoder:",
+    ]
     for level in range(LEVELS):
         lines += _double(f"enc{level}", base << level)
         lines.append(f"  pool{level}: {{op: MaxPool2d, kernel_size: 2}}")
@@ -63,7 +68,11 @@ def block_unet(base: int = 64, name: str = "unet") -> str:
     for level in range(LEVELS):
         lines.append(f"  enc{level}: {{op: double_conv, channels: {_times(level)}}}")
         lines.append(f"  pool{level}: {{op: MaxPool2d, kernel_size: 2}}")
-    lines += ["bottleneck:", f"  mid: {{op: double_conv, channels: {_times(LEVELS)}}}", "decoder:"]
+    lines += [
+        "bottleneck:",
+        f"  mid: {{op: double_conv, channels: {_times(LEVELS)}}}",
+        "decoder:",
+    ]
     for level in reversed(range(LEVELS)):
         lines += [
             f"  up{level}: {{op: ConvTranspose2d, out_channels: {_times(level)}, kernel_size: 2, stride: 2}}",
@@ -158,7 +167,9 @@ def unknowns(
     spatial = ", ".join(str(size + 7 * axis) for axis in range(dims))
     lines = [f"input: [1, 1, {spatial}]", "encoder:"]
     for i in range(levels):
-        lines.append(f"  enc{i}: {{op: Conv{dims}d, out_channels: 2, kernel_size: 3, padding: 1}}")
+        lines.append(
+            f"  enc{i}: {{op: Conv{dims}d, out_channels: 2, kernel_size: 3, padding: 1}}"
+        )
         lines.append(
             f"  down{i}: {{op: Conv{dims}d, out_channels: 2, kernel_size: 3, stride: 2, padding: 1}}"
         )

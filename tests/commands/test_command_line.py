@@ -139,7 +139,9 @@ def test_an_internal_error_is_3(here: Path, command: str) -> None:
     script = "import tracer.net as n; n.trace = None; from tracer.commands import main; main()"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     arguments = [sys.executable, "-c", script, command, "clean.yaml"]
-    done = subprocess.run(arguments, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(
+        arguments, capture_output=True, text=True, env=environment, check=False
+    )
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.splitlines() == [
         "internal error: TypeError: 'NoneType' object is not callable",
@@ -205,10 +207,12 @@ def test_json_of_check(here: Path) -> None:
     answer = json.loads(done.stdout)
     jsonschema.validate(answer, schema("check"))
     assert (answer["format_version"], answer["valid"]) == ("1.0", False)
-    found = [d for name in ("unloaded", "warned", "wrong") for d in tracer.check(f"{name}.yaml")]
-    assert [(d["path"], d["code"], d["message"]) for d in answer["diagnostics"] if d["range"]] == [
-        (d.path, d.code, d.message) for d in found
+    found = [
+        d for name in ("unloaded", "warned", "wrong") for d in tracer.check(f"{name}.yaml")
     ]
+    assert [
+        (d["path"], d["code"], d["message"]) for d in answer["diagnostics"] if d["range"]
+    ] == [(d.path, d.code, d.message) for d in found]
     assert answer["error_count"] == 1 + sum(d.severity == "error" for d in found)
     assert answer["warning_count"] == sum(d.severity == "warning" for d in found) > 0
     assert (
@@ -238,7 +242,9 @@ def test_sarif_of_any_name(here: Path) -> None:
         return [dict(result) for result in one["results"]]
 
     def uris(found: list[dict[str, Any]]) -> list[str]:
-        places = [location["physicalLocation"] for one in found for location in one["locations"]]
+        places = [
+            location["physicalLocation"] for one in found for location in one["locations"]
+        ]
         return [place["artifactLocation"]["uri"] for place in places]
 
     assert sorted(uris(results(*names))) == [
@@ -250,7 +256,9 @@ def test_sarif_of_any_name(here: Path) -> None:
     assert uris(results(absolute)) == [Path(absolute).as_uri()]
     (found,) = results("-", text=(here / names[0]).read_text())
     assert (
-        found["ruleId"] == "T101" and "locations" not in found and "relatedLocations" not in found
+        found["ruleId"] == "T101"
+        and "locations" not in found
+        and "relatedLocations" not in found
     )
 
 
@@ -280,7 +288,9 @@ def test_sarif(here: Path) -> None:
     assert wrong["locations"][0]["physicalLocation"]["region"] == {
         "startLine": 6, "startColumn": 13, "endLine": 6, "endColumn": 16,
     }  # fmt: skip
-    assert {r["physicalLocation"]["region"]["startLine"] for r in wrong["relatedLocations"]} == {
+    assert {
+        r["physicalLocation"]["region"]["startLine"] for r in wrong["relatedLocations"]
+    } == {
         1,
         5,
     }
@@ -386,12 +396,15 @@ def test_names_cannot_break_a_table(here: Path) -> None:
     text = "input: [1, 3, 8, 8]\nlayers:\n" + "".join(f"  '{name}': ReLU\n" for name in allowed)
     for name in allowed:
         assert name in run("trace", "-", text=text).stdout
-    table = list(csv.reader(io.StringIO(run("trace", "--format", "csv", "-", text=text).stdout)))
+    table = list(
+        csv.reader(io.StringIO(run("trace", "--format", "csv", "-", text=text).stdout))
+    )
     assert [row[1] for row in table[2:]] == allowed
     markdown = run("trace", "--format", "markdown", "-", text=text).stdout
     assert "<i>" not in markdown and "a\\|b" in markdown
     assert (
-        run("check", "-", text=text.replace("ReLU", "'[red]ReLU'")).stdout.count("'[red]ReLU'") >= 4
+        run("check", "-", text=text.replace("ReLU", "'[red]ReLU'")).stdout.count("'[red]ReLU'")
+        >= 4
     )
 
 
@@ -405,7 +418,9 @@ blocks:
   outer: {layers: {one: {op: inner, repeat: 2}}}
 layers: {x: outer}
 """
-    table = run("trace", "--format", "csv", "--depth", depth, "-", text=text).stdout.splitlines()
+    table = run(
+        "trace", "--format", "csv", "--depth", depth, "-", text=text
+    ).stdout.splitlines()
     assert len(table) - 1 == {"1": 2, "2": 2, "3": 3, "all": 5}[depth], table
 
 
@@ -451,7 +466,9 @@ def test_size_and_input(here: Path) -> None:
     assert run("check", "clean.yaml", "--size", "H=64,W=48").exit_code == 0
     assert run("check", "clean.yaml", "--size", "H=64", "--size", "W=47").exit_code == 1
     for shape in ("2,3,64,48", "[2, 3, 64, 48]", "input=2,3,64,48"):
-        answer = json.loads(run("trace", "--format", "json", "clean.yaml", "--input", shape).stdout)
+        answer = json.loads(
+            run("trace", "--format", "json", "clean.yaml", "--input", shape).stdout
+        )
         assert answer["outputs"] == {"up": [2, 8, 64, 48]}
         assert answer["sizes"] == {"N": 2, "H": 64, "W": 48}
     text = "input: {a: [1, 3, H, 8], b: [1, 3, H, 8]}\nlayers: {x: {op: Add, from: [a, b]}}\n"
@@ -570,8 +587,14 @@ def test_comments_that_ignore(here: Path) -> None:
     assert "T501" in found and "T504" not in found
     lines = WARNED.splitlines()
     index = next(i for i, line in enumerate(lines) if line.startswith("  down:"))
-    ignored = [*lines[:index], lines[index] + "  # tracer: ignore[T504, T501]", *lines[index + 1 :]]
-    assert "T501" not in run("check", "--format", "concise", "-", text="\n".join(ignored)).stdout
+    ignored = [
+        *lines[:index],
+        lines[index] + "  # tracer: ignore[T504, T501]",
+        *lines[index + 1 :],
+    ]
+    assert (
+        "T501" not in run("check", "--format", "concise", "-", text="\n".join(ignored)).stdout
+    )
     other = [*lines[:index], lines[index] + "  # tracer: ignore[T502]", *lines[index + 1 :]]
     assert "T501" in run("check", "--format", "concise", "-", text="\n".join(other)).stdout
     above = [*lines[:index], "  # tracer: ignore[T501]", *lines[index:]]
@@ -617,15 +640,19 @@ def test_colour(here: Path) -> None:
         assert ESCAPE not in process(command, "wrong.yaml").stdout
         assert ESCAPE in process(command, "wrong.yaml", "--color", "always").stdout
         assert (
-            ESCAPE not in process(command, "wrong.yaml", "--color", "never", FORCE_COLOR="1").stdout
+            ESCAPE
+            not in process(command, "wrong.yaml", "--color", "never", FORCE_COLOR="1").stdout
         )
     plain = process("check", "wrong.yaml").stdout
     assert (
-        re.sub(r"\x1b\[[0-9;]*m", "", process("check", "wrong.yaml", "--color", "always").stdout)
+        re.sub(
+            r"\x1b\[[0-9;]*m", "", process("check", "wrong.yaml", "--color", "always").stdout
+        )
         == plain
     )
     assert (
-        ESCAPE not in process("check", "--format", "json", "wrong.yaml", "--color", "always").stdout
+        ESCAPE
+        not in process("check", "--format", "json", "wrong.yaml", "--color", "always").stdout
     )
 
 
@@ -761,7 +788,8 @@ def test_any_encoding(here: Path, encoding: str) -> None:
             )
             assert done.returncode == 0, done
     assert (
-        "日本" in process("trace", "names.yaml", PYTHONIOENCODING=encoding, PYTHONUTF8="0").stdout
+        "日本"
+        in process("trace", "names.yaml", PYTHONIOENCODING=encoding, PYTHONUTF8="0").stdout
     )
 
 
@@ -800,7 +828,8 @@ def test_version_and_help() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"), [("chek", "check"), ("tarce", "trace"), ("op", "ops"), ("shema", "schema")]
+    ("typed", "meant"),
+    [("chek", "check"), ("tarce", "trace"), ("op", "ops"), ("shema", "schema")],
 )
 def test_an_unknown_command_names_the_nearest(typed: str, meant: str) -> None:
     """Exit code 2 and the command that was meant."""
@@ -831,7 +860,10 @@ def test_ops_and_schema_and_explain() -> None:
 def test_a_name_given_twice(here: Path) -> None:
     """Two values for one name are no usage; the same one twice is."""
     for arguments, said in (
-        (["--size", "H=32,H=64"], "Error: Invalid value for --size: H is given twice: 32 and 64"),
+        (
+            ["--size", "H=32,H=64"],
+            "Error: Invalid value for --size: H is given twice: 32 and 64",
+        ),
         (
             ["--set", "base=8", "--set", "base=[1, 2]"],
             "Error: Invalid value for --set: base is given twice: 8 and [1, 2]",
@@ -855,7 +887,8 @@ def test_sizes_of_a_network_that_never_runs(here: Path) -> None:
     )
     result = run("sizes", "never.yaml", "--format", "json")
     assert (
-        result.exit_code == 1 and json.loads(result.stdout)["axes"]["H"]["runs"]["residues"] == []
+        result.exit_code == 1
+        and json.loads(result.stdout)["axes"]["H"]["runs"]["residues"] == []
     )
     assert result.stderr.startswith(
         "never.yaml:5:11: error[T301] b: sizes differ in dim 1: 4 from a, 3 from input\n"

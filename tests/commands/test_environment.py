@@ -13,7 +13,9 @@ import pytest
 from tests import ROOT
 from tracer.source import tree
 
-TEXTS = sorted([*(ROOT / "configs").glob("*.yaml"), *(ROOT / "tests" / "golden").glob("*.yaml")])
+TEXTS = sorted(
+    [*(ROOT / "configs").glob("*.yaml"), *(ROOT / "tests" / "golden").glob("*.yaml")]
+)
 DEEP = [
     "[" * 39 + "]" * 39,
     "[" * 41 + "]" * 41,
@@ -23,7 +25,9 @@ DEEP = [
 ]
 
 
-def python(script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def python(
+    script: str, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([*environment.pop("path", "").split(), str(ROOT)])
     return subprocess.run(
         [sys.executable, "-c", script, *arguments],
@@ -112,7 +116,9 @@ def test_without_posix(tmp_path: Path) -> None:
     done = python(WITHOUT, "draw", config, "-o", str(out))
     assert out.stat().st_mode & 0o777 == 0o640 and os.listdir(tmp_path) == ["x.svg"]
     rows = tmp_path / "rows.csv"
-    done = python(WITHOUT, "sweep", config, "--size", "H=W=572", "-o", str(rows), "--workers", "1")
+    done = python(
+        WITHOUT, "sweep", config, "--size", "H=W=572", "-o", str(rows), "--workers", "1"
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -149,7 +155,9 @@ def test_without_fork(tmp_path: Path) -> None:
     check = ("check", "--format", "concise", str(many))
     found = answer(str(script), *check)
     assert (
-        found == answer("-m", "tracer", *check) and found[0] == 1 and found[1].count("T101") >= 70
+        found == answer("-m", "tracer", *check)
+        and found[0] == 1
+        and found[1].count("T101") >= 70
     )
     sweep = (
         "sweep",
@@ -275,6 +283,12 @@ def test_a_factory_that_moves(tmp_path: Path) -> None:
 def test_the_option_of_a_mistake() -> None:
     """A message about ``--arg`` names ``--arg``."""
     done = python(
-        "from tracer.commands import main; main()", "import", "a:b", "--input", "1", "--arg", "3"
+        "from tracer.commands import main; main()",
+        "import",
+        "a:b",
+        "--input",
+        "1",
+        "--arg",
+        "3",
     )
     assert done.returncode == 2 and "for --arg: '3' is not NAME=VALUE" in done.stderr

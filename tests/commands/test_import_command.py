@@ -73,7 +73,13 @@ def run(*arguments: str) -> Result:
 def test_a_factory_with_arguments() -> None:
     """The config on standard output; what the user's code prints goes to standard error."""
     result = run(
-        "nets_of_a_user:Net", "--arg", "depth=3", "--arg", "widths=[4, 4]", "--input", "1,3,64,64"
+        "nets_of_a_user:Net",
+        "--arg",
+        "depth=3",
+        "--arg",
+        "widths=[4, 4]",
+        "--input",
+        "1,3,64,64",
     )
     assert (result.exit_code, result.stderr) == (0, "noise of the user's own\n")
     assert (
@@ -140,7 +146,11 @@ def test_a_file(here: Path) -> None:
             "{here}/nets_of_a_user.py:22 `if x.max() > 0:`: the values of a tensor decide here, "
             "which no config can say",
         ),
-        (["no_such_module:Net"], 1, "there is no Python module no_such_module, here or installed"),
+        (
+            ["no_such_module:Net"],
+            1,
+            "there is no Python module no_such_module, here or installed",
+        ),
         (
             ["broken_file:Net"],
             1,
@@ -148,7 +158,9 @@ def test_a_file(here: Path) -> None:
         ),
     ],
 )
-def test_what_cannot_be_imported(here: Path, arguments: list[str], code: int, said: str) -> None:
+def test_what_cannot_be_imported(
+    here: Path, arguments: list[str], code: int, said: str
+) -> None:
     """One message with the place; no file is written."""
     result = run(*arguments, "--input", "1,3,8,8", "-o", "out.yaml")
     last = result.stderr.splitlines()[-1]

@@ -18,7 +18,9 @@ layers:
 """
 
 
-@pytest.mark.parametrize("config", [UP.replace("auto", "!!str auto").replace("H: 36", "H: 37"), UP])
+@pytest.mark.parametrize(
+    "config", [UP.replace("auto", "!!str auto").replace("H: 36", "H: 37"), UP]
+)
 def test_write_refuses_what_would_break_the_file(tmp_path: Path, config: str) -> None:
     """A tag that the value is not, and values for other sizes than those declared: said, and nothing is written."""
     path = tmp_path / "net.yaml"

@@ -218,7 +218,9 @@ def test_it_does_not_grow(server: Server) -> None:
     before = server.resident()
     for k in range(1000):
         if k % 4 == 0:
-            replaced(server.config, GOOD.replace("first", f"m{k}") if k % 3 else f"broken {k}: [")
+            replaced(
+                server.config, GOOD.replace("first", f"m{k}") if k % 3 else f"broken {k}: ["
+            )
         if k % 10 == 0:
             server.listening("0")[0].close()
         assert server.get("/")[0] == 200

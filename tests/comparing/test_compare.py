@@ -96,7 +96,9 @@ def test_subsequences_are_common_and_longest(a: list[int], b: list[int]) -> None
 def test_a_config_does_not_differ_from_itself(path: Path) -> None:
     """Every list is empty, every total is the same, and so says each format."""
     found = tracer.compare(tracer.load(path), tracer.load(path))
-    lists = [value for value in msgspec.structs.asdict(found).values() if isinstance(value, list)]
+    lists = [
+        value for value in msgspec.structs.asdict(found).values() if isinstance(value, list)
+    ]
     assert not found.differs and [t.difference for t in found.totals] == [0] * len(found.totals)
     assert sum(map(len, lists)) == len(found.totals)
     assert answered(found)["differs"] is False
@@ -120,7 +122,9 @@ def test_renamed_layers_among_equal_ones_keep_their_order() -> None:
     head = "input: [1, 4, 8, 8]\nlayers:\n"
     new = [f"  s{i}: ReLU\n" for i in range(6)]
     found = of(head + "".join(layers), head + "".join(new))
-    assert [(c.old_name, c.name) for c in found.renamed] == [(f"r{i}", f"s{i}") for i in range(6)]
+    assert [(c.old_name, c.name) for c in found.renamed] == [
+        (f"r{i}", f"s{i}") for i in range(6)
+    ]
     assert not any(c.differences for c in found.renamed)
 
 
@@ -135,7 +139,10 @@ def test_a_renamed_block_is_its_nodes_renamed() -> None:
         (n, n.replace("enc3", "stage3")) for n in names
     ]
     assert names and not (
-        found.changed or found.added or found.removed or any(c.differences for c in found.renamed)
+        found.changed
+        or found.added
+        or found.removed
+        or any(c.differences for c in found.renamed)
     )
 
 
@@ -149,7 +156,9 @@ def test_renamed_nodes_of_another_size() -> None:
     assert {d.what for c in found.renamed for d in c.differences} == {"shape", "memory"}
     moved = NET.replace("  act: ReLU\n", "").replace("act", "enc") + "  after: ReLU\n"
     found = of(NET, moved)
-    assert [n.name for n in found.removed] == ["act"] and [n.name for n in found.added] == ["after"]
+    assert [n.name for n in found.removed] == ["act"] and [n.name for n in found.added] == [
+        "after"
+    ]
 
 
 def test_changed_channels() -> None:
@@ -236,7 +245,9 @@ def test_moved_nodes() -> None:
     assert changes(of(NET, edited("  last:", "head:\n  last:"))) == {
         "last": {"section": ("decoder", "head")}
     }
-    named = edited("  up: {op: Upsample, size: act}", "  up: {op: Upsample, size: act, from: down}")
+    named = edited(
+        "  up: {op: Upsample, size: act}", "  up: {op: Upsample, size: act, from: down}"
+    )
     swapped = edited("  down: {op: MaxPool2d, kernel_size: 2}\n", "", named)
     swapped = swapped.replace(
         "decoder:\n", "decoder:\n  down: {op: MaxPool2d, kernel_size: 2, from: act}\n"
@@ -260,7 +271,9 @@ def test_values_that_python_takes_for_equal() -> None:
 
 def test_params_symbols_and_outputs() -> None:
     """What stands at the config's top: an entry of one of them only has no other value."""
-    new = NET.replace("base: 8", "base: 8, deep: [1, x]").replace("H: 32", "H: {min: 32, step: 8}")
+    new = NET.replace("base: 8", "base: 8, deep: [1, x]").replace(
+        "H: 32", "H: {min: 32, step: 8}"
+    )
     found = of(NET, new + "output: {last: [N, 2, H, W], act: null}\n")
     assert [(d.what, d.old, d.new) for d in found.params] == [("deep", msgspec.UNSET, [1, "x"])]
     assert [(d.what, d.old, d.new) for d in found.symbols] == [
@@ -283,15 +296,21 @@ def test_planned_values() -> None:
         "  add: {op: Add, from: [up, input]}\n"
     )
     found = of(solved, solved.replace("H: 64", "H: 63"))
-    assert [(d.what, d.old, d.new) for d in found.autos] == [("up.output_padding", [1, 1], [0, 1])]
+    assert [(d.what, d.old, d.new) for d in found.autos] == [
+        ("up.output_padding", [1, 1], [0, 1])
+    ]
     assert set(changes(found)["up"]) == {"shape", "memory"}  # the auto is as it was
     assert of(solved, re.sub(r"\bup\b", "rise", solved)).autos == []
     found = of(solved, re.sub(r"\bup\b", "rise", solved).replace("H: 64", "H: 63"))
     assert [(d.what, d.old, d.new) for d in found.autos] == [
         ("rise.output_padding", [1, 1], [0, 1])
     ]
-    found = of(solved, edited("output_padding: auto", "output_padding: [auto, auto(1..1)]", solved))
-    assert changes(found)["up"] == {"arguments.output_padding": ("auto", ["auto", "auto(1..1)"])}
+    found = of(
+        solved, edited("output_padding: auto", "output_padding: [auto, auto(1..1)]", solved)
+    )
+    assert changes(found)["up"] == {
+        "arguments.output_padding": ("auto", ["auto", "auto(1..1)"])
+    }
     assert found.autos == []
 
 
@@ -309,9 +328,14 @@ def test_sets_of_sizes_are_compared_exactly() -> None:
         assert one.gained is not None and one.lost is not None and one.below is None
         for n in range(1000):
             was, now = n in getattr(old, kind), n in getattr(new, kind)
-            assert (n in one.gained, n in one.lost) == (now and not was, was and not now), (kind, n)
+            assert (n in one.gained, n in one.lost) == (now and not was, was and not now), (
+                kind,
+                n,
+            )
     texts = [
-        one for one in answered(found)["sizes"] if (one["symbol"], one["set"]) == ("H", "lossless")
+        one
+        for one in answered(found)["sizes"]
+        if (one["symbol"], one["set"]) == ("H", "lossless")
     ]
     assert (
         texts[0]["gained"]["text"] == "H = 16k, k >= 1"
@@ -344,7 +368,8 @@ def test_ties_and_sets_that_repeat_too_late() -> None:
     assert len(ties) == 1 and ties[0].what == "H and W" and ties[0].old is msgspec.UNSET
     assert [(d.what, d.new) for d in of(flat, NET).ties] == [("H and W", msgspec.UNSET)]
     late = "input: [1, 3, H, 8]\nsizes: {H: 10000000}\nlayers:\n" + "".join(
-        f"  p{n}: {{op: AvgPool2d, kernel_size: [{n}, 1], from: input}}\n" for n in (997, 991, 983)
+        f"  p{n}: {{op: AvgPool2d, kernel_size: [{n}, 1], from: input}}\n"
+        for n in (997, 991, 983)
     )
     late += "output: [p997, p991, p983]\n"
     found = of(late, late.replace("997, 1]", "997, 1], ceil_mode: true"))
@@ -468,7 +493,9 @@ def canonical(value: Any) -> str:
         if isinstance(value, list):
             return sorted(map(sort, value), key=json.dumps)
         return (
-            {key: sort(value[key]) for key in sorted(value)} if isinstance(value, dict) else value
+            {key: sort(value[key]) for key in sorted(value)}
+            if isinstance(value, dict)
+            else value
         )
 
     return json.dumps(sort(value), indent=1)
@@ -491,12 +518,16 @@ def lines_of(text: str) -> list[re.Match[str]]:
 @given(networks() | networks_to_solve(), st.data())
 def test_a_rename_is_told_exactly(drawn: Drawn, data: st.DataObject) -> None:
     """Some nodes get other names: these are renamed, and nothing else differs."""
-    chosen = data.draw(st.sets(st.sampled_from([m[1] for m in lines_of(drawn.text)]), min_size=1))
+    chosen = data.draw(
+        st.sets(st.sampled_from([m[1] for m in lines_of(drawn.text)]), min_size=1)
+    )
     text = re.sub(r"\bn\d+\b", lambda m: f"my_{m[0]}" if m[0] in chosen else m[0], drawn.text)
     old, new = loaded(drawn.text, drawn.sizes), loaded(text, drawn.sizes)
     found = tracer.compare(old, new)
     expected = [
-        (a.name, b.name) for a, b in zip(old.network.nodes, new.network.nodes) if a.name != b.name
+        (a.name, b.name)
+        for a, b in zip(old.network.nodes, new.network.nodes)
+        if a.name != b.name
     ]
     assert [(c.old_name, c.name) for c in found.renamed] == expected and expected
     assert not any(c.differences for c in found.renamed)
@@ -520,7 +551,9 @@ def test_a_rename_is_told_exactly(drawn: Drawn, data: st.DataObject) -> None:
 @given(networks(), st.data())
 def test_a_changed_argument_is_told_exactly(drawn: Drawn, data: st.DataObject) -> None:
     """At its node as an argument, and elsewhere shapes and costs only: those that two traces differ in."""
-    lines = [m for m in lines_of(drawn.text) if re.search(r"(out_channels|kernel_size): \d", m[0])]
+    lines = [
+        m for m in lines_of(drawn.text) if re.search(r"(out_channels|kernel_size): \d", m[0])
+    ]
     assume(lines)
     line = data.draw(st.sampled_from(lines))
     field, value = data.draw(
@@ -534,7 +567,9 @@ def test_a_changed_argument_is_told_exactly(drawn: Drawn, data: st.DataObject) -
     a, b = old.trace(), new.trace()
     prices = costs(a), costs(b)
     differing = {
-        n for n in a.shapes if a.shapes[n] != b.shapes[n] or prices[0].get(n) != prices[1].get(n)
+        n
+        for n in a.shapes
+        if a.shapes[n] != b.shapes[n] or prices[0].get(n) != prices[1].get(n)
     }
     assert set(told) == differing | {line[1]}
     assert told[line[1]][f"arguments.{field}"] == (int(value), int(value) + 1)
@@ -569,7 +604,9 @@ def test_an_added_node_is_told_exactly(drawn: Drawn) -> None:
     old, new = loaded(drawn.text, drawn.sizes), loaded(text, drawn.sizes)
     found = tracer.compare(old, new)
     last = old.network.nodes[-1].name
-    assert [state.name for state in found.added] == ["extra"] and found.added[0].inputs == [last]
+    assert [state.name for state in found.added] == ["extra"] and found.added[0].inputs == [
+        last
+    ]
     assert not (found.removed or found.renamed or found.changed)
     assert {d.what for d in found.outputs} == {last, "extra"}
     assert {t.what: t.difference for t in found.totals if t.what != "nodes"} == {
@@ -602,8 +639,15 @@ def git(place: Path, *arguments: str) -> None:
         for role in ("AUTHOR", "COMMITTER")
         for what in ("NAME", "EMAIL")
     }
-    settings = {**os.environ, **who, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    subprocess.run(["git", *arguments], cwd=place, env=settings, check=True, capture_output=True)
+    settings = {
+        **os.environ,
+        **who,
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+    }
+    subprocess.run(
+        ["git", *arguments], cwd=place, env=settings, check=True, capture_output=True
+    )
 
 
 @pytest.fixture
@@ -626,15 +670,21 @@ def base_of(done: Result) -> list[tuple[Any, Any]]:
 
 def test_revisions(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """REV:PATH is what git has; a file alone is compared with HEAD, wherever one stands."""
-    assert base_of(run("HEAD~1:sub/net.yaml", "main:sub/net.yaml", "--format", "json")) == [(8, 16)]
-    assert base_of(run("HEAD~1:./sub/net.yaml", "sub/net.yaml", "--format", "json")) == [(8, 32)]
+    assert base_of(run("HEAD~1:sub/net.yaml", "main:sub/net.yaml", "--format", "json")) == [
+        (8, 16)
+    ]
+    assert base_of(run("HEAD~1:./sub/net.yaml", "sub/net.yaml", "--format", "json")) == [
+        (8, 32)
+    ]
     done = run("sub/net.yaml", "--format", "json")
     assert base_of(done) == [(16, 32)]
     assert json.loads(done.stdout)["a"]["path"] == "HEAD:sub/net.yaml"
     assert base_of(run("-", "main:sub/net.yaml", "--format", "json", text=NET)) == [(8, 16)]
     monkeypatch.chdir(repository / "sub")
     assert base_of(run("net.yaml", "--format", "json")) == [(16, 32)]
-    assert base_of(run("HEAD~1:./net.yaml", "HEAD:sub/net.yaml", "--format", "json")) == [(8, 16)]
+    assert base_of(run("HEAD~1:./net.yaml", "HEAD:sub/net.yaml", "--format", "json")) == [
+        (8, 16)
+    ]
     monkeypatch.chdir("/")
     assert base_of(run(str(repository / "sub" / "net.yaml"), "--format", "json")) == [(16, 32)]
 
@@ -679,7 +729,9 @@ def test_what_git_does_not_know(repository: Path, name: str) -> None:
         done = run("--format", "json", "--", *arguments)
         answer = json.loads(done.stdout)
         SCHEMA.validate(answer)
-        assert done.exit_code == 2 and [answer[side]["loaded"] for side in "ab"].count(False) == 1
+        assert (
+            done.exit_code == 2 and [answer[side]["loaded"] for side in "ab"].count(False) == 1
+        )
 
 
 def test_no_git_no_repository_no_commit(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -786,7 +838,9 @@ def test_exit_codes(here: Path) -> None:
             for option in ([], ["--strict"], ["--exit-code"])
         ]
         assert backwards == [0, 0, expected[2]], name
-        assert run(f"{name}.yaml", f"{name}.yaml", "--strict", "--exit-code").exit_code == 0, name
+        assert run(f"{name}.yaml", f"{name}.yaml", "--strict", "--exit-code").exit_code == 0, (
+            name
+        )
 
 
 def test_a_network_that_does_not_run_is_compared_as_far_as_it_goes(here: Path) -> None:
@@ -800,7 +854,9 @@ def test_a_network_that_does_not_run_is_compared_as_far_as_it_goes(here: Path) -
     assert {"what": "shape", "old": [1, 2, 32, 32], "new": None} in change["differences"]
     assert {"what": "arguments.in_channels", "old": None, "new": 5} in change["differences"]
     assert [d["code"] for d in answer["diagnostics"]["new"]] == ["T204"]
-    assert next(one["lost"]["text"] for one in answer["sizes"] if one["symbol"] == "H") == "H >= 2"
+    assert (
+        next(one["lost"]["text"] for one in answer["sizes"] if one["symbol"] == "H") == "H >= 2"
+    )
     done = run("a.yaml", "b.yaml")
     assert (
         "b.yaml stops at last: its totals cover only the nodes before that" in done.stdout
@@ -810,8 +866,12 @@ def test_a_network_that_does_not_run_is_compared_as_far_as_it_goes(here: Path) -
 
 def test_overrides_hold_for_both(here: Path) -> None:
     """--set, --size and --input replace what either declares."""
-    (here / "b.yaml").write_text(edited("base: 8", "base: 4").replace("H: 32", "H: 48"), "utf-8")
-    assert run("a.yaml", "b.yaml", "--set", "base=6", "--size", "H=40").output == "no difference\n"
+    (here / "b.yaml").write_text(
+        edited("base: 8", "base: 4").replace("H: 32", "H: 48"), "utf-8"
+    )
+    assert (
+        run("a.yaml", "b.yaml", "--set", "base=6", "--size", "H=40").output == "no difference\n"
+    )
     assert (
         run("a.yaml", "b.yaml", "--set", "base=6", "--input", "1,3,40,40").output
         == "no difference\n"

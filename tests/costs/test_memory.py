@@ -56,7 +56,9 @@ class Alive(torch.fx.Interpreter):
 
     def __init__(self, module: Any) -> None:
         super().__init__(module, garbage_collect_values=True)
-        self.own = {t.untyped_storage()._cdata for t in (*module.parameters(), *module.buffers())}
+        self.own = {
+            t.untyped_storage()._cdata for t in (*module.parameters(), *module.buffers())
+        }
         self.most = 0
         self.inputs: tuple[torch.Tensor, ...] = ()
 

@@ -65,7 +65,9 @@ def encoders(draw: st.DrawFn) -> str:
             )
             lines.append(f"  conv{level}_{number}: {{op: Conv{dims}d, {arguments}}}")
         strides = draw(
-            st.lists(st.integers(1, 4), min_size=dims, max_size=dims).filter(lambda s: max(s) > 1)
+            st.lists(st.integers(1, 4), min_size=dims, max_size=dims).filter(
+                lambda s: max(s) > 1
+            )
         )
         total *= max(strides)
         kernels = [draw(st.integers(s, s + 3)) for s in strides]
@@ -116,7 +118,9 @@ def test_any_encoder(text: str, up: Any, merge: Any, left_out: set[int]) -> None
 def test_every_config_gets_another_decoder(path: Path, up: Any) -> None:
     """The encoders of the library, at sizes that are not theirs."""
     net = tracer.load(path)
-    sizes = {symbol: n if symbol == "N" else n + 4 for symbol, n in net.network.defaults().items()}
+    sizes = {
+        symbol: n if symbol == "N" else n + 4 for symbol, n in net.network.defaults().items()
+    }
     try:
         alone = encoder_alone(reloaded(net, net.to_yaml(), sizes=sizes))
         made = designed(alone, Wish(up=up))
@@ -162,7 +166,9 @@ def test_every_family(name: str, up: Any) -> None:
 
 def test_the_published_unet() -> None:
     """An output of 388 without padding is the network of 2015: 572 in, crops of 4, 16, 40 and 88."""
-    plan, told = sizes_for("unet", FamilyOptions(padded=False, norm="none"), {"H": 388, "W": 388})
+    plan, told = sizes_for(
+        "unet", FamilyOptions(padded=False, norm="none"), {"H": 388, "W": 388}
+    )
     assert (plan.sizes, told) == ({"H": 572, "W": 572}, [])
     net = tracer.loads(families["unet"](plan).text)
     published = tracer.load(CONFIGS[0].parent / "unet_2015.yaml")
@@ -201,7 +207,11 @@ PET_CT = (326, 400, 400), (3.0, 2.0364201068878174, 2.0364201068878174)
 def planned(shape: Any, spacing: Any, rule: Any = "memory", memory: int = 8 * 2**30) -> Planned:
     return plan(
         NnunetWish(
-            shape=shape, spacing=spacing, memory=memory, batch=REFERENCE[len(shape)][1], rule=rule
+            shape=shape,
+            spacing=spacing,
+            memory=memory,
+            batch=REFERENCE[len(shape)][1],
+            rule=rule,
         )
     )
 
@@ -222,7 +232,10 @@ def test_patches_of_published_plans() -> None:
     """From the median shapes, nnU-Net's own estimate gives the published patches."""
     assert planned(*LUNG, "nnunet", 8 * 10**9).topology.patch == (80, 192, 160)
     assert planned(*PET_CT, "nnunet", 8 * 10**9).topology.patch == (128, 128, 128)
-    assert planned(PET_CT[0][1:], PET_CT[1][1:], "nnunet", 8 * 10**9).topology.patch == (448, 448)
+    assert planned(PET_CT[0][1:], PET_CT[1][1:], "nnunet", 8 * 10**9).topology.patch == (
+        448,
+        448,
+    )
     assert planned((36, 50, 35), (1.0, 1.0, 1.0), "nnunet", 8 * 10**9).topology.patch == (
         40,
         56,
@@ -292,7 +305,9 @@ def test_torch_runs_what_is_designed(up: Any, merge: Any) -> None:
 
 def test_without_a_batch() -> None:
     """[C, H, W] is decoded too; norms over a batch are refused."""
-    text = SMALL.replace("input: [N, 3, H, W]", "input: {image: [3, H, W]}").replace("N: 1, ", "")
+    text = SMALL.replace("input: [N, 3, H, W]", "input: {image: [3, H, W]}").replace(
+        "N: 1, ", ""
+    )
     for merge in MERGES:
         net = designed(tracer.loads(text), Wish(merge=merge, norm="instance"), ["a", "b", "c"])
         assert net.trace().outputs == {"logits": (2, 30, 41)}
@@ -306,12 +321,16 @@ def test_the_encoders_text_stays(tmp_path: Path) -> None:
     """Comments and layers that the taps need stay as they stand; what they do not need goes, and its names are free."""
     path, out = tmp_path / "small.yaml", tmp_path / "out.yaml"
     path.write_text(SMALL, "utf-8")
-    done = run_design("decoder", str(path), "--skips", "a,b,c", "--size", "H=32", "-o", str(out))
+    done = run_design(
+        "decoder", str(path), "--skips", "a,b,c", "--size", "H=32", "-o", str(out)
+    )
     assert done.exit_code == 0, done.output
     text = out.read_text("utf-8")
     for line in SMALL.splitlines()[4:7]:
         assert line in text
-    assert "unused" not in text and "Flatten" not in text and "sizes: {N: 1, H: 32, W: 41}" in text
+    assert (
+        "unused" not in text and "Flatten" not in text and "sizes: {N: 1, H: 32, W: 41}" in text
+    )
     net = tracer.load(out)
     assert net.trace().outputs == {"logits": (1, 2, 32, 41)}
     again = run_design("decoder", str(out), "--merge", "add")
@@ -355,7 +374,9 @@ def test_anchors_of_what_is_left_out(breaks: str) -> None:
     assert net.trace().outputs == {"logits": (1, 2, 30, 40)}
     assert [d.code for d in judge(net)] == ["T105"]
     flow = (
-        "{" + ", ".join(line.strip() for line in ANCHORED.split("layers:\n")[-1].splitlines()) + "}"
+        "{"
+        + ", ".join(line.strip() for line in ANCHORED.split("layers:\n")[-1].splitlines())
+        + "}"
     )
     whole = (
         "input: [N, 3, H, W]\nsizes: {N: 1, H: 30, W: 40}\nlayers: "
@@ -432,7 +453,11 @@ def test_an_imported_encoder(tmp_path: Path) -> None:
             1,
             "PixelShuffle takes maps of 2 spatial dims; these have 3",
         ),
-        (("nnunet", "--shape", "64,64", "--spacing", "1,1,1"), 2, "plans are for 2 or 3 of both"),
+        (
+            ("nnunet", "--shape", "64,64", "--spacing", "1,1,1"),
+            2,
+            "plans are for 2 or 3 of both",
+        ),
         (("nnunet", "--shape", "64,64", "--spacing", "1,0"), 2, "'1,0' is no spacing"),
         (
             ("nnunet", "--shape", "64,64", "--spacing", "1,1", "--memory", "1kB"),

@@ -117,8 +117,12 @@ def test_the_u(name: str) -> None:
     lowest = min(y for _, y in middles[BOTTOM])
     assert all(y < lowest for side in (LEFT, RIGHT) for _, y in middles[side])
     assert [y for _, y in middles[LEFT]] == sorted(y for _, y in middles[LEFT])
-    assert [y for _, y in middles[RIGHT]] == sorted((y for _, y in middles[RIGHT]), reverse=True)
-    skips = [a for a in drawn.arrows if found[a.source][0] == LEFT and found[a.target][0] == RIGHT]
+    assert [y for _, y in middles[RIGHT]] == sorted(
+        (y for _, y in middles[RIGHT]), reverse=True
+    )
+    skips = [
+        a for a in drawn.arrows if found[a.source][0] == LEFT and found[a.target][0] == RIGHT
+    ]
     assert len(skips) >= 3
     for arrow in skips:
         assert placed.places[arrow.source].right < placed.places[arrow.target].x
@@ -167,7 +171,9 @@ def test_an_error_is_drawn_at_its_node_whatever_others_are_called() -> None:
         net = tracer.loads(UNSOLVABLE.format(name=name))
         found = judge(net)
         assert [d.code for d in found if d.severity == "error"] == ["T401"]
-        assert [box.name for box in picture(net.trace(), found).boxes if box.wrong] == ["cat"], name
+        assert [box.name for box in picture(net.trace(), found).boxes if box.wrong] == [
+            "cat"
+        ], name
 
 
 def test_a_size_that_is_not_drawn_makes_no_box_red() -> None:

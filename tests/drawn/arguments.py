@@ -29,7 +29,9 @@ def maybe(
         arguments[field] = draw(values)
 
 
-def image(draw: Draw, axes: int, channels: int, sizes: st.SearchStrategy[int]) -> tuple[int, ...]:
+def image(
+    draw: Draw, axes: int, channels: int, sizes: st.SearchStrategy[int]
+) -> tuple[int, ...]:
     """An input shape: batched or not, now and then with no batch, or of a wrong rank."""
     spatial = tuple(draw(st.lists(sizes, min_size=axes, max_size=axes)))
     kind = draw(

@@ -137,7 +137,8 @@ class Interpolating(nn.Module):
         a = F.relu(self.a(x))
         b = self.b(a).relu()
         y = torch.cat(
-            [F.interpolate(b, size=a.shape[-2:], mode="bilinear", align_corners=False), a], dim=1
+            [F.interpolate(b, size=a.shape[-2:], mode="bilinear", align_corners=False), a],
+            dim=1,
         )
         h, w = x.size(2), x.size(3)
         return torch.sigmoid(F.interpolate(self.c(y), (h, w)))
@@ -307,7 +308,9 @@ class Shuffling(nn.Module):
         b, c, _, _ = x.size()
         y = F.adaptive_avg_pool2d(x, 1).view(b, c)
         x = x * torch.sigmoid(self.fc2(F.relu(self.fc1(y)))).view(b, c, 1, 1).expand_as(x)
-        ends = torch.cat([torch.max(x, 1)[0].unsqueeze(1), torch.mean(x, 1).unsqueeze(1)], dim=1)
+        ends = torch.cat(
+            [torch.max(x, 1)[0].unsqueeze(1), torch.mean(x, 1).unsqueeze(1)], dim=1
+        )
         return F.pixel_shuffle(self.up(x * self.spatial(ends).sigmoid()), 2)
 
 
@@ -370,7 +373,9 @@ class StandardizedConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         w = self.weight
-        w = (w - w.mean(dim=(1, 2, 3), keepdim=True)) / (w.std(dim=(1, 2, 3), keepdim=True) + 1e-5)
+        w = (w - w.mean(dim=(1, 2, 3), keepdim=True)) / (
+            w.std(dim=(1, 2, 3), keepdim=True) + 1e-5
+        )
         return F.conv2d(x, w, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
 

@@ -31,7 +31,16 @@ DEPTH = {1: 5, 2: 5, 3: 3}
 AUTO = ("output_padding", "padding", "kernel_size", "dilation", "ceil_mode")
 """Arguments that are left to be solved where an operation lets them."""
 
-ACTIVATIONS = ("ReLU", "LeakyReLU", "GELU", "Sigmoid", "Softplus", "Tanh", "Identity", "Dropout")
+ACTIVATIONS = (
+    "ReLU",
+    "LeakyReLU",
+    "GELU",
+    "Sigmoid",
+    "Softplus",
+    "Tanh",
+    "Identity",
+    "Dropout",
+)
 
 
 class Drawn(NamedTuple):
@@ -43,7 +52,9 @@ class Drawn(NamedTuple):
     @property
     def declared(self) -> str:
         """The config with its sizes."""
-        return f"{self.text}sizes: {{{', '.join(f'{s}: {n}' for s, n in self.sizes.items())}}}\n"
+        return (
+            f"{self.text}sizes: {{{', '.join(f'{s}: {n}' for s, n in self.sizes.items())}}}\n"
+        )
 
     def __repr__(self) -> str:
         return f"{self.sizes}\n{self.text}"
@@ -98,7 +109,9 @@ class Sketch:
             self.inputs[name] = self._input()
             self.shapes[name] = self.evaluated(self.inputs[name])
         self.sizes = {
-            s: n for s, n in self.sizes.items() if any(s in shape for shape in self.inputs.values())
+            s: n
+            for s, n in self.sizes.items()
+            if any(s in shape for shape in self.inputs.values())
         }
         self.last = next(iter(self.inputs))
         self.above = self.last if len(self.inputs) == 1 else ""
@@ -180,7 +193,9 @@ class Sketch:
                 f"{symbol} + {n - size}",
             ]
             found += [
-                text for text in texts if eval(text, {}, {symbol: size}) == n and "-" not in text
+                text
+                for text in texts
+                if eval(text, {}, {symbol: size}) == n and "-" not in text
             ]
             if size > n:
                 found.append(f"{symbol} - {size - n}")
@@ -218,9 +233,13 @@ class Sketch:
         parts += [f"{word}: {quoted(name)}" for word, name in operands.items()]
         if sources is not None or self.above != self.last:
             read = [quoted(name) for name in names]
-            parts.append(f"from: {read[0] if len(read) == 1 and self.one_in(2) else written(read)}")
+            parts.append(
+                f"from: {read[0] if len(read) == 1 and self.one_in(2) else written(read)}"
+            )
         if y is not None and self.one_in(10):
-            pattern = [self.pick([n + 1 if self.one_in(20) else n, "_", self.dim(n)]) for n in y]
+            pattern = [
+                self.pick([n + 1 if self.one_in(20) else n, "_", self.dim(n)]) for n in y
+            ]
             parts.append(f"expect: {written(pattern)}")
         name = f"n{len(self.lines)}"
         self.lines.append(f"{name}: {{{', '.join(parts)}}}")
@@ -259,7 +278,10 @@ class Sketch:
             if field == "ceil_mode":
                 text, choices, free = "auto", 2, [True]
             else:
-                least, most = min(values) - self.pick([0, 1, 2]), max(values) + self.pick([0, 0, 1])
+                least, most = (
+                    min(values) - self.pick([0, 1, 2]),
+                    max(values) + self.pick([0, 0, 1]),
+                )
                 least = max(least, record.solvable[field].least)
                 free = [self.axes == 1 or not self.one_in(4) for _ in values]
                 plain = field == "output_padding" and not self.one_in(4)
@@ -289,10 +311,15 @@ class Sketch:
     def text(self) -> str:
         inputs = [f"  {name}: {written(shape)}" for name, shape in self.inputs.items()]
         head = (
-            [f"input: {written(self.inputs['input'])}"] if len(inputs) == 1 else ["input:", *inputs]
+            [f"input: {written(self.inputs['input'])}"]
+            if len(inputs) == 1
+            else ["input:", *inputs]
         )
         if self.blocks:
-            head += ["blocks:", *(f"  {name}: {layers}" for name, layers in self.blocks.items())]
+            head += [
+                "blocks:",
+                *(f"  {name}: {layers}" for name, layers in self.blocks.items()),
+            ]
         return "\n".join([*head, "layers:", *(f"  {line}" for line in self.lines)]) + "\n"
 
     def drawn(self) -> Drawn:
@@ -356,7 +383,8 @@ def pooling_to_size(s: Sketch) -> bool:
         )
         return s.put(f"FractionalMaxPool{s.axes}d", {"kernel_size": s.per_axis(1, 2, 3), **by})
     return s.put(
-        f"Adaptive{s.pick(['Avg', 'Max'])}Pool{s.axes}d", {"output_size": s.per_axis(1, 2, 3, 7)}
+        f"Adaptive{s.pick(['Avg', 'Max'])}Pool{s.axes}d",
+        {"output_size": s.per_axis(1, 2, 3, 7)},
     )
 
 
@@ -384,7 +412,9 @@ def resize(s: Sketch) -> bool:
     arguments: Arguments = {"mode": mode} if mode != "nearest" or s.one_in(4) else {}
     nodes = [name for name in s.shapes if s.is_map(name)]
     if nodes and s.one_in(4):
-        return s.put(s.pick(["Upsample", "Interpolate"]), arguments, None, {"size": s.pick(nodes)})
+        return s.put(
+            s.pick(["Upsample", "Interpolate"]), arguments, None, {"size": s.pick(nodes)}
+        )
     if s.one_in(3):
         size = s.per_axis(1, 3, 8, 10)
         if s.one_in(2):
@@ -408,7 +438,10 @@ def crop(s: Sketch) -> bool:
     if kind == "CenterCrop":
         size = [s.dim(max(n - s.pick([0, 1, 2, 3]), 0)) for n in s.shape[-s.axes :]]
         return s.put("CenterCrop", {"size": s.pick([size, 4, 1])})
-    arguments = {"dim": s.pick([-1, -2, 2, 1]), "start": s.pick([0, 1, -4, -9, s.dim(2), s.dim(9)])}
+    arguments = {
+        "dim": s.pick([-1, -2, 2, 1]),
+        "start": s.pick([0, 1, -4, -9, s.dim(2), s.dim(9)]),
+    }
     stops = [5, -1, 40, None, s.dim(7), s.dim(s.shape[-1])]
     return s.put(
         "Slice", arguments | s.some(stop=lambda: s.pick(stops), step=lambda: s.pick([1, 2, 3]))
@@ -510,12 +543,17 @@ def tokens(s: Sketch) -> bool:
     if kind == "Flatten":
         return s.put(
             "Flatten",
-            s.some(start_dim=lambda: s.pick([0, 1, 2, -2]), end_dim=lambda: s.pick([-1, -2, 1])),
+            s.some(
+                start_dim=lambda: s.pick([0, 1, 2, -2]), end_dim=lambda: s.pick([-1, -2, 1])
+            ),
         )
     if kind == "Unflatten":
         return s.put(
             "Unflatten",
-            {"dim": s.pick([-1, 1, 0]), "unflattened_size": s.pick([[-1, 1], [2, -1], [1, -1, 2]])},
+            {
+                "dim": s.pick([-1, 1, 0]),
+                "unflattened_size": s.pick([[-1, 1], [2, -1], [1, -1, 2]]),
+            },
         )
     if kind == "Reshape":
         wanted: list[Any] = [s.dim(n) for n in s.shape]
@@ -530,14 +568,16 @@ def tokens(s: Sketch) -> bool:
     if kind == "Linear":
         return s.put("Linear", {"out_features": s.pick([1, 2, 4, 8])})
     return s.put(
-        "MultiheadAttention", {"num_heads": s.pick([1, 2]), "batch_first": s.pick([True, False])}
+        "MultiheadAttention",
+        {"num_heads": s.pick([1, 2]), "batch_first": s.pick([True, False])},
     )
 
 
 def unpooling(s: Sketch) -> bool:
     """A max pool, a layer that keeps its shape, and the way back."""
     if not s.put(
-        f"MaxPool{s.axes}d", {"kernel_size": 2} | s.some(stride=lambda: 2, ceil_mode=lambda: True)
+        f"MaxPool{s.axes}d",
+        {"kernel_size": 2} | s.some(stride=lambda: 2, ceil_mode=lambda: True),
     ):
         return False
     pool = s.last
@@ -610,7 +650,9 @@ def stage(s: Sketch) -> None:
             normalization(s)
         else:
             padded = s.pick([{"padding": 1}, {"padding": 1}, {"padding": "same"}, {}])
-            s.put(f"Conv{s.axes}d", {"out_channels": s.pick([2, 4]), "kernel_size": 3, **padded})
+            s.put(
+                f"Conv{s.axes}d", {"out_channels": s.pick([2, 4]), "kernel_size": 3, **padded}
+            )
             if kind == "dense" and before != s.last:
                 s.put("Concat", {} if s.batched else {"dim": 0}, [s.last, before])
         if not s.is_map():
@@ -644,7 +686,16 @@ def down(s: Sketch) -> None:
 def up(s: Sketch, skip: str, pool: str) -> None:
     """One of the ways back to the size of a skip, those that take it from the skip included."""
     kind = s.pick(
-        ["transposed", "transposed", "output_size", "scale", "size", "size", "unpool", "shuffle"]
+        [
+            "transposed",
+            "transposed",
+            "output_size",
+            "scale",
+            "size",
+            "size",
+            "unpool",
+            "shuffle",
+        ]
     )
     arguments: Arguments = {
         "out_channels": s.pick([1, 2, 4]),
@@ -685,7 +736,9 @@ def meet(s: Sketch, skip: str) -> None:
         s.put("CenterCrop", {}, None, {"size": decoder})
         skip = s.last
     op = s.pick(["Concat", "Concat", "Concat", "Add", "Maximum"])
-    arguments: Arguments = {"align": s.pick(["crop", "pad", "resize"])} if kind == "align" else {}
+    arguments: Arguments = (
+        {"align": s.pick(["crop", "pad", "resize"])} if kind == "align" else {}
+    )
     if op == "Concat" and not s.batched:
         arguments["dim"] = 0
     if op != "Concat" and s.shapes[decoder][-1 - s.axes] != s.shapes[skip][-1 - s.axes]:

@@ -60,7 +60,9 @@ def ours(case: Case) -> tuple[int, ...] | Refused:
     return op.shape(*case.shapes, **case.sizes)
 
 
-def torchs(build: Callable[[Case], Callable[..., Any]], case: Case) -> tuple[int, ...] | Refused:
+def torchs(
+    build: Callable[[Case], Callable[..., Any]], case: Case
+) -> tuple[int, ...] | Refused:
     """torch's answer on the CPU, in eval mode: the shape, or the refusal."""
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
@@ -68,7 +70,9 @@ def torchs(build: Callable[[Case], Callable[..., Any]], case: Case) -> tuple[int
             module = build(case)
             y = module(*(torch.zeros(shape) for shape in case.shapes))
         except REFUSALS as error:
-            return Refused(type(error).__name__, str(error).splitlines()[0] if str(error) else "")
+            return Refused(
+                type(error).__name__, str(error).splitlines()[0] if str(error) else ""
+            )
     return tuple(y.shape)
 
 

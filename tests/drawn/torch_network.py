@@ -69,7 +69,9 @@ def run(
     sizes = {**network.defaults(), **(sizes or {})}
     ops = net.solution(sizes).ops if ops is None else ops
     last_use = {source: node for node in network.nodes for source in sources(node)}
-    unpooled = {node.operands["indices"] for node in network.nodes if "indices" in node.operands}
+    unpooled = {
+        node.operands["indices"] for node in network.nodes if "indices" in node.operands
+    }
     values: dict[Node, torch.Tensor] = {}
     indices: dict[Node, torch.Tensor] = {}
     found = Run({}, {}, {}, {})
@@ -91,7 +93,9 @@ def run(
                     with counter or nullcontext():
                         y = layer(*x)
                 except REFUSALS as error:
-                    found.refused[node.name] = f"{type(error).__name__}: {error}".splitlines()[0]
+                    found.refused[node.name] = f"{type(error).__name__}: {error}".splitlines()[
+                        0
+                    ]
                 else:
                     values[node], indices[node] = y if isinstance(y, tuple) else (y, y)
                     found.params[node.name] = (
@@ -136,7 +140,9 @@ def layer_of(
 
     A pool that is ``unpooled`` has to return its indices, whatever its arguments say.
     """
-    arguments = {word: value for word, value in given_arguments(op).items() if word not in operands}
+    arguments = {
+        word: value for word, value in given_arguments(op).items() if word not in operands
+    }
     for word, dims in node.dim_fields.items():
         arguments[word] = (
             tuple(dim_of(d, sizes) for d in dims)

@@ -27,7 +27,9 @@ from tracer.sizing.program import substitute
 from tracer.sizing.size_set import TooLarge
 from tracer.sizing.symbol import Condition, Space
 
-pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Using padding='same' with even kernel:UserWarning"
+)
 
 CONFIGS = ROOT / "configs"
 LENGTH = 240
@@ -49,7 +51,8 @@ def grids_of(net: tracer.Net, **sizes: int) -> dict[str, list[Numbers | None]]:
     assert not trace.diagnostics, trace.diagnostics
     found = grids(trace)
     return {
-        node.name: [numbers(g) for g in own or ()] for node, own in zip(net.network.nodes, found)
+        node.name: [numbers(g) for g in own or ()]
+        for node, own in zip(net.network.nodes, found)
     }
 
 
@@ -89,9 +92,9 @@ def lies_at(weights: torch.Tensor, grid: Numbers, turn: int) -> bool:
     positions, length = weights.shape
     first = max((positions - turn) // 2, 0)
     rows = weights[first : first + turn]
-    places = torch.arange(first, first + len(rows), dtype=torch.float64) * float(grid[0]) + float(
-        grid[1]
-    )
+    places = torch.arange(first, first + len(rows), dtype=torch.float64) * float(
+        grid[0]
+    ) + float(grid[1])
     beside = torch.arange(length, dtype=torch.float64)[None] - places[:, None]
     return bool(((rows * beside).sum() / rows.sum()).abs() < 1e-6)
 
@@ -158,9 +161,15 @@ def resize(draw: Draw) -> tuple[str, int]:
         arguments["align_corners"] = draw(st.booleans())
     if draw(st.booleans()):
         return written("Interpolate", size=draw(st.integers(2, 500)), **arguments), WHOLE
-    factor = draw(st.sampled_from([2, 3, 4, 0.5, 0.25, 1.5, 2.5, 0.75, 0.4, 0.3, 0.7, 1 / 3, 0.57]))
+    factor = draw(
+        st.sampled_from([2, 3, 4, 0.5, 0.25, 1.5, 2.5, 0.75, 0.4, 0.3, 0.7, 1 / 3, 0.57])
+    )
     recompute = draw(st.sampled_from([None, False, True]))
-    up = WHOLE if recompute or mode == "area" else Fraction(factor).limit_denominator(100).numerator
+    up = (
+        WHOLE
+        if recompute or mode == "area"
+        else Fraction(factor).limit_denominator(100).numerator
+    )
     return written(
         "Interpolate", scale_factor=factor, recompute_scale_factor=recompute, **arguments
     ), up
@@ -189,7 +198,10 @@ def shift(draw: Draw) -> tuple[str, int]:
     if kind == "Slice":
         start = draw(st.integers(-LENGTH - 5, LENGTH - 10))
         return written(
-            "Slice", dim=draw(st.sampled_from([2, -1])), start=start, step=draw(st.integers(1, 4))
+            "Slice",
+            dim=draw(st.sampled_from([2, -1])),
+            start=start,
+            step=draw(st.integers(1, 4)),
         ), 1
     if kind == "Chunk":
         return written("Chunk", dim=2, chunks=3), 1
@@ -208,7 +220,9 @@ def to_size(cells: int) -> tuple[str, int]:
     ),
     st.integers(LENGTH - 12, LENGTH),
 )
-def test_an_operation_lies_where_its_values_come_from(drawn: tuple[str, int], length: int) -> None:
+def test_an_operation_lies_where_its_values_come_from(
+    drawn: tuple[str, int], length: int
+) -> None:
     """Any arguments, padding and crops beyond all sense included: mean over one turn of output positions."""
     layer, turn = drawn
     chunked = "Chunk" in layer
@@ -249,7 +263,10 @@ def even_down(draw: Draw) -> tuple[str, int]:
             padding=draw(st.integers(0, 2)),
         ), 1
     return written(
-        "AvgPool1d", kernel_size=kernel, stride=stride, padding=draw(st.integers(0, kernel // 2))
+        "AvgPool1d",
+        kernel_size=kernel,
+        stride=stride,
+        padding=draw(st.integers(0, kernel // 2)),
     ), 1
 
 
@@ -258,7 +275,9 @@ def even_up(draw: Draw) -> tuple[str, int]:
     """Every output position sees as many input positions as any other, and the other way round."""
     factor = draw(st.integers(2, 3))
     kind = draw(
-        st.sampled_from(["nearest", "nearest-exact", "area", "linear", "transposed", "transposed"])
+        st.sampled_from(
+            ["nearest", "nearest-exact", "area", "linear", "transposed", "transposed"]
+        )
     )
     if kind != "transposed":
         return written("Upsample", scale_factor=factor, mode=kind), factor
@@ -407,7 +426,10 @@ HALF = Fraction(1, 2)
         (["{op: MaxPool1d, kernel_size: 3, stride: 2, padding: 1, ceil_mode: true}"], (2, 0)),
         ([POOL, "{op: ConvTranspose1d, out_channels: 1, kernel_size: 2, stride: 2}"], (1, 0)),
         (
-            [POOL, "{op: ConvTranspose1d, out_channels: 1, kernel_size: 4, stride: 2, padding: 1}"],
+            [
+                POOL,
+                "{op: ConvTranspose1d, out_channels: 1, kernel_size: 4, stride: 2, padding: 1}",
+            ],
             (1, 0),
         ),
         (
@@ -427,10 +449,16 @@ HALF = Fraction(1, 2)
         ([POOL, "{op: MaxUnpool1d, kernel_size: 2, indices: n0}"], (1, 0)),
         (["{op: ZeroPad1d, padding: [1, 2]}", POOL], (2, -HALF)),
         (["{op: Slice, dim: 2, start: -100, step: 3}"], (3, 140)),
-        (["{op: AdaptiveAvgPool1d, output_size: 7}"], (Fraction(240, 7), Fraction(240 - 7, 14))),
+        (
+            ["{op: AdaptiveAvgPool1d, output_size: 7}"],
+            (Fraction(240, 7), Fraction(240 - 7, 14)),
+        ),
         (["{op: AdaptiveAvgPool1d, output_size: 1}"], None),
         (
-            ["{op: Flatten, start_dim: 1}", "{op: Unflatten, dim: 1, unflattened_size: [1, -1]}"],
+            [
+                "{op: Flatten, start_dim: 1}",
+                "{op: Unflatten, dim: 1, unflattened_size: [1, -1]}",
+            ],
             None,
         ),
         (["{op: Linear, out_features: 8}"], None),
@@ -462,7 +490,11 @@ layers:
   pad: {op: ZeroPad2d, padding: [3, 0, -1, 0]}
 """
     want = [(1, 1), (2, HALF - 6)]
-    assert grids_of(tracer.loads("input: [2, 3, 16, 16]" + layers))["pad"] == [None, None, *want]
+    assert grids_of(tracer.loads("input: [2, 3, 16, 16]" + layers))["pad"] == [
+        None,
+        None,
+        *want,
+    ]
     assert grids_of(tracer.loads("input: [3, 16, 16]" + layers))["pad"] == [None, *want]
 
 

@@ -149,7 +149,9 @@ def test_gradients_reach_as_far(layers: list[str], skip: int, align: str) -> Non
         if value.requires_grad:
             (gradient,) = torch.autograd.grad(value, x, retain_graph=True)
             reached = gradient[0, 0].nonzero().flatten()
-            if len(reached) and reached[0] > 0 and reached[-1] < LENGTH - 1:  # borders cut it off
+            if (
+                len(reached) and reached[0] > 0 and reached[-1] < LENGTH - 1
+            ):  # borders cut it off
                 spans.append(int(reached[-1] - reached[0] + 1))
     assume(len(spans) > 40)
     assert max(spans) == found[node.name][0].extent
@@ -187,7 +189,12 @@ def test_taps_of_a_transposed_convolution(
     kernel: int, stride: int, padding: int, dilation: int
 ) -> None:
     """How many taps reach each output position: ones sent through a kernel of ones count them."""
-    arguments = {"kernel_size": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+    arguments = {
+        "kernel_size": kernel,
+        "stride": stride,
+        "padding": padding,
+        "dilation": dilation,
+    }
     op = msgspec.convert({"out_channels": 1, **arguments}, registry["ConvTranspose1d"])
     layer = torch.nn.ConvTranspose1d(1, 1, bias=False, **arguments)  # type: ignore[arg-type]
     layer.weight.data.fill_(1)

@@ -64,7 +64,11 @@ decoder:
 
 
 def agrees(
-    net: Net, opened: OpenedNetwork, sizes: dict[str, int], params: dict[str, int], text: str = ""
+    net: Net,
+    opened: OpenedNetwork,
+    sizes: dict[str, int],
+    params: dict[str, int],
+    text: str = "",
 ) -> int:
     """Assert that the program's shapes are the trace's; returns how many it could not say."""
     shapes = opened.apply({**sizes, **by_symbol(params)}).shapes
@@ -121,7 +125,10 @@ def test_params_are_open_where_they_are_numbers() -> None:
     net = tracer.loads(PARAMS)
     found = live(net)
     assert set(found.params) == {"base", "kernel", "groups", "classes"}
-    assert found.fixed == {"depth": "it decides what deep is", "wide": "it follows other params"}
+    assert found.fixed == {
+        "depth": "it decides what deep is",
+        "wide": "it follows other params",
+    }
     opened = open_network(net, found.params)
     for base, kernel, groups, n in [
         (8, 3, 2, 40),

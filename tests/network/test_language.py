@@ -340,7 +340,9 @@ def test_auto_is_solved_before_the_trace() -> None:
     assert loaded.solution({"H": 31, "W": 32}).assignments == {"up.output_padding": (0, 1)}
 
 
-@pytest.mark.parametrize("what", ["a: {op: conv2d, out_channels: 3, kernel_size: 1}", "a: Conv2D"])
+@pytest.mark.parametrize(
+    "what", ["a: {op: conv2d, out_channels: 3, kernel_size: 1}", "a: Conv2D"]
+)
 def test_an_unknown_operation_names_the_nearest(what: str) -> None:
     """T101 with a hint, the letters' case aside."""
     found = one(f"input: [1, 3, 8, 8]\nlayers:\n  {what}\n")
@@ -394,7 +396,9 @@ def test_receptive_fields_of_unbatched_inputs() -> None:
         found = fields(net(f"        input: {shape}\n{layers}").trace())
         assert [f.extent for f in found["c"]] == [4, 5]
         assert [f.stride for f in found["c"]] == [2, 2]
-    mean = net("input: [2, 2, 2, 2, 6, 6]\nlayers: {a: {op: AdaptiveAvgPool2d, output_size: 1}}")
+    mean = net(
+        "input: [2, 2, 2, 2, 6, 6]\nlayers: {a: {op: AdaptiveAvgPool2d, output_size: 1}}"
+    )
     assert [f.extent for f in fields(mean.trace())["a"]] == [1, 1, None, None]
 
 

@@ -47,7 +47,9 @@ def faults(layers: str) -> list[tuple[str, int, str]]:
     text = f"input: [1, 3, 8, 8]\nlayers:\n{layers}"
     found = tracer.checks(text)
     return [
-        (d.code, d.span.line if d.span else 0, d.message) for d in found if d.severity == "error"
+        (d.code, d.span.line if d.span else 0, d.message)
+        for d in found
+        if d.severity == "error"
     ]
 
 
@@ -59,7 +61,12 @@ CASES = [
     (f"{B}, kernel_size: 3, weights: [a]}}", "", 0, ""),
     (f"{B}, kernel_size: 3, weights: c}}", "T102", 4, "unknown node 'c'"),
     (f"{B}, kernel_size: 3, weights: [a, a]}}", "T004", 4, "one name, not a list"),
-    (f"{B}, kernel_size: 5, weights: a}}", "T202", 4, "kernel_size is 5 for one, 3 for the other"),
+    (
+        f"{B}, kernel_size: 5, weights: a}}",
+        "T202",
+        4,
+        "kernel_size is 5 for one, 3 for the other",
+    ),
     (f"{B}, kernel_size: 3, stride: 2, weights: a}}", "T202", 4, "stride is 2 for one, 1 for"),
     (f"{B}, kernel_size: auto, weights: a}}", "T202", 4, "kernel_size is 1 for one"),
     (OTHER_OP, "T202", 4, "one is ConvTranspose2d, the other Conv2d"),

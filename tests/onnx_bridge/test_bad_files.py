@@ -28,7 +28,9 @@ node = helper.make_node
 
 def doubled(op_type: str, times: int, **attributes: Any) -> list[Any]:
     """The shape of x, joined to itself so many times."""
-    steps = [node(op_type, [f"s{i}", f"s{i}"], [f"s{i + 1}"], **attributes) for i in range(times)]
+    steps = [
+        node(op_type, [f"s{i}", f"s{i}"], [f"s{i + 1}"], **attributes) for i in range(times)
+    ]
     return [node("Shape", ["x"], ["s0"]), *steps, node("Reshape", ["x", f"s{times}"], ["y"])]
 
 

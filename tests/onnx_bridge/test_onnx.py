@@ -82,7 +82,10 @@ def test_what_torch_writes(name: str, tmp_path: Path) -> None:
     """By its older exporter."""
     module, channels = exported(name, tmp_path / "net.onnx", dynamo=False)
     compare(
-        name, module, channels, read_onnx(str(tmp_path / "net.onnx"), {"": (1, channels, 64, 48)})
+        name,
+        module,
+        channels,
+        read_onnx(str(tmp_path / "net.onnx"), {"": (1, channels, 64, 48)}),
     )
 
 
@@ -93,7 +96,10 @@ def test_what_torch_writes_by_torch_export(name: str, tmp_path: Path) -> None:
     """By the one on torch.export, which computes sizes by other operators."""
     module, channels = exported(name, tmp_path / "net.onnx", dynamo=True)
     compare(
-        name, module, channels, read_onnx(str(tmp_path / "net.onnx"), {"": (1, channels, 64, 48)})
+        name,
+        module,
+        channels,
+        read_onnx(str(tmp_path / "net.onnx"), {"": (1, channels, 64, 48)}),
     )
 
 
@@ -123,13 +129,18 @@ def model(
         list(nodes),
         "small",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs.split()],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+            for name in outputs.split()
+        ],
         [
             onnx.numpy_helper.from_array(numpy.asarray(value), name)
             for name, value in (weights or {}).items()
         ],
     )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8
+    )
 
 
 def net_of(made: Any, path: Path) -> tracer.Net:
@@ -335,20 +346,28 @@ def test_no_onnx_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "text.onnx").write_text("input: [1, 3, H, W]\n")
     (tmp_path / "folder.onnx").mkdir()
     for name, code, said in (
-        ("half", 1, "half.onnx: nothing is imported: it is no ONNX file, or a part of one only: "),
+        (
+            "half",
+            1,
+            "half.onnx: nothing is imported: it is no ONNX file, or a part of one only: ",
+        ),
         (
             "empty",
             1,
             "empty.onnx: nothing is imported: it is no ONNX file, or a part of one only: there is no graph in it",
         ),
-        ("text", 1, "text.onnx: nothing is imported: it is no ONNX file, or a part of one only: "),
+        (
+            "text",
+            1,
+            "text.onnx: nothing is imported: it is no ONNX file, or a part of one only: ",
+        ),
         ("missing", 2, "missing.onnx: cannot be read: No such file or directory"),
         ("folder", 2, "folder.onnx: cannot be read: Is a directory"),
     ):
         result = CliRunner().invoke(cli, ["import", f"{name}.onnx", "-o", "out.yaml"])
-        assert (result.exit_code, result.stdout) == (code, "") and result.stderr.startswith(said), (
-            result.stderr
-        )
+        assert (result.exit_code, result.stdout) == (code, "") and result.stderr.startswith(
+            said
+        ), result.stderr
         assert not (tmp_path / "out.yaml").exists()
     result = CliRunner().invoke(cli, ["import", "net.onnx", "--input", "1,1,64,64"])
     assert result.exit_code == 0 and tracer.loads(result.stdout).trace(H=68).diagnostics == []

@@ -19,7 +19,9 @@ from tracer.ops.base import registry
 
 pytestmark = pytest.mark.filterwarnings("ignore:keyword argument:FutureWarning")
 
-ACTIVATIONS = [name for name in torch.nn.modules.activation.__all__ if name != "MultiheadAttention"]
+ACTIVATIONS = [
+    name for name in torch.nn.modules.activation.__all__ if name != "MultiheadAttention"
+]
 DROPOUTS = torch.nn.modules.dropout.__all__
 
 NAN, INF, LARGEST = float("nan"), float("inf"), 3.4028234663852886e38

@@ -15,7 +15,14 @@ from tests.drawn.oracle import REFUSALS, Case, Refused, nn_module, ours, torchs
 from tests.ops.test_normalization import BATCH, INSTANCE, by_channel_case, group_case
 from tracer.ops.base import LOSSES, registry
 
-DROPOUTS = ["Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout"]
+DROPOUTS = [
+    "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
+    "AlphaDropout",
+    "FeatureAlphaDropout",
+]
 
 
 def cautions(case: Case) -> set[str]:
@@ -41,7 +48,9 @@ def test_training_of_batch_and_instance_norms(op: str) -> None:
 
     @given(by_channel_case(op))
     def run(case: Case) -> None:
-        channels = case.shapes[0][-1 - int(op[-2])] if op in INSTANCE and case.shapes[0] else None
+        channels = (
+            case.shapes[0][-1 - int(op[-2])] if op in INSTANCE and case.shapes[0] else None
+        )
         if channels is None or channels == case.arguments["num_features"]:
             training_agrees(case)
 
@@ -68,7 +77,9 @@ def test_training_of_dropouts(op: str) -> None:
         case = Case(op, {"p": p}, (shape,))
         training_agrees(case)
         found |= cautions(case)
-    assert found == ({"T507"} if op in ("Dropout2d", "Dropout3d", "FeatureAlphaDropout") else set())
+    assert found == (
+        {"T507"} if op in ("Dropout2d", "Dropout3d", "FeatureAlphaDropout") else set()
+    )
 
 
 def test_synchronized_statistics_are_not_cautioned() -> None:
@@ -101,7 +112,12 @@ def test_empty_outputs_of_transposed_convolutions(axes: int) -> None:
     for n, kernel, stride, padding, dilation in product(
         (1, 2, 3), (1, 2, 3), (1, 2), (0, 1, 2), (1, 2)
     ):
-        arguments = {"in_channels": 2, "out_channels": 2, "kernel_size": kernel, "stride": stride}
+        arguments = {
+            "in_channels": 2,
+            "out_channels": 2,
+            "kernel_size": kernel,
+            "stride": stride,
+        }
         arguments |= {"padding": padding, "dilation": dilation}
         for batch in (0, 1, 2):
             case = Case(f"ConvTranspose{axes}d", arguments, ((batch, 2) + (n,) * axes,))
@@ -113,4 +129,6 @@ def test_empty_outputs_of_transposed_convolutions(axes: int) -> None:
             assert accepted(case, "meta") == (not due), case
             assert accepted(case, "cpu") == (not due or batch == 0), case
             seen.add((due, batch))
-    assert seen == set(product((False, True), (0, 1, 2))) - {(True, 1)}  # a single item is refused
+    assert seen == set(product((False, True), (0, 1, 2))) - {
+        (True, 1)
+    }  # a single item is refused

@@ -41,7 +41,9 @@ def shared_arguments(draw: Draw, axes: int) -> tuple[dict[str, Any], int]:
         arguments["groups"] = groups
     channels = draw(st.sampled_from([1, 2, 4, 6]))
     arguments["out_channels"] = draw(st.sampled_from([1, 2, 3, 4, 6, 0]))
-    arguments["in_channels"] = draw(st.sampled_from([channels, channels, channels, channels, 3, 0]))
+    arguments["in_channels"] = draw(
+        st.sampled_from([channels, channels, channels, channels, 3, 0])
+    )
     maybe(draw, arguments, "bias", st.booleans(), often=4)
     return arguments, channels
 

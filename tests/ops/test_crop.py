@@ -50,7 +50,9 @@ def crop(case: Case) -> Callable[..., torch.Tensor]:
         given = [amounts] * axes if isinstance(amounts, int) else amounts
         if axes < 1 or len(given) not in (axes, 2 * axes) or min(given) < 0:
             raise ValueError("amounts")
-        order = given if len(given) == 2 * axes else [c for c in reversed(given) for _ in range(2)]
+        order = (
+            given if len(given) == 2 * axes else [c for c in reversed(given) for _ in range(2)]
+        )
         return F.pad(x, [-c for c in order])
 
     return call
@@ -89,7 +91,9 @@ def center_crop_case(draw: Draw) -> Case:
     if kind == "int":
         return Case("CenterCrop", {"size": draw(st.integers(-1, 5))}, (shape,))
     count = draw(st.integers(0, len(shape)) | st.sampled_from([1, 2, 3, 6]))
-    wanted = [n - draw(st.sampled_from([0, 0, 1, 2, 3, -1])) for n in shape[len(shape) - count :]]
+    wanted = [
+        n - draw(st.sampled_from([0, 0, 1, 2, 3, -1])) for n in shape[len(shape) - count :]
+    ]
     return Case("CenterCrop", {"size": wanted + [1] * (count - len(wanted))}, (shape,))
 
 

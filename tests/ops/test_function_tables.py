@@ -22,7 +22,10 @@ COMPARED, OPERATIONS = 4652, 76
 
 MAX_POOL = "kernel_size stride padding dilation ceil_mode return_indices"
 AVG_POOL = "kernel_size stride padding ceil_mode count_include_pad divisor_override"
-CONV, TRANSPOSED = "stride padding dilation groups", "stride padding output_padding groups dilation"
+CONV, TRANSPOSED = (
+    "stride padding dilation groups",
+    "stride padding output_padding groups dilation",
+)
 RESIZE = "size scale_factor mode align_corners recompute_scale_factor antialias"
 FRACTIONAL = "kernel_size output_size output_ratio return_indices _random_samples"
 AXES = (1, 2, 3)
@@ -31,7 +34,8 @@ FUNCTIONS: dict[str, tuple[str, str]] = {
     "cat": ("Concat", "dim"),
     "stack": ("Stack", "dim"),
     **{
-        name: (name.capitalize(), "") for name in ("add", "sub", "mul", "div", "maximum", "minimum")
+        name: (name.capitalize(), "")
+        for name in ("add", "sub", "mul", "div", "maximum", "minimum")
     },
     "matmul": ("MatMul", ""),
     "chunk": ("Chunk", "chunks dim"),
@@ -151,7 +155,11 @@ def declared(op: str, weights: list[tuple[int, ...]], groups: int) -> dict[str, 
         first, second, *kernel = weights[0]
         weights.clear()
         if "Transpose" in op:
-            return {"in_channels": first, "out_channels": second * groups, "kernel_size": kernel}
+            return {
+                "in_channels": first,
+                "out_channels": second * groups,
+                "kernel_size": kernel,
+            }
         return {"in_channels": second * groups, "out_channels": first, "kernel_size": kernel}
     if op == "Linear":
         (out, into), *_ = weights

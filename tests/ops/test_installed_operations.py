@@ -72,7 +72,9 @@ def test_an_operation_of_an_installed_package(tracer: Tracer) -> None:
 
 def test_it_is_listed_and_described_as_any_other(tracer: Tracer) -> None:
     """``tracer ops`` has it in a family of its own, and the JSON Schema has its arguments."""
-    assert tracer("ops").stdout.endswith("installed: operations of installed packages\n  Blur\n")
+    assert tracer("ops").stdout.endswith(
+        "installed: operations of installed packages\n  Blur\n"
+    )
     assert '"const": "Blur"' in tracer("schema").stdout
 
 

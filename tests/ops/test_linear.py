@@ -14,7 +14,15 @@ from torch.utils.flop_counter import FlopCounterMode
 import tracer.ops.attention
 import tracer.ops.linear  # noqa: F401 - registers the operations
 from tests.drawn.arguments import Draw, maybe
-from tests.drawn.oracle import Case, Refused, agree, macs_agree, nn_module, ours, parameters_agree
+from tests.drawn.oracle import (
+    Case,
+    Refused,
+    agree,
+    macs_agree,
+    nn_module,
+    ours,
+    parameters_agree,
+)
 from tracer.ops.base import registry
 
 pytestmark = pytest.mark.filterwarnings("ignore:Initializing zero-element tensors:UserWarning")

@@ -51,7 +51,8 @@ def aligned(tensors: list[torch.Tensor], align: str, axes: list[int]) -> list[to
         amounts = {d: (r // 2, r - r // 2) for r, d in zip(rest, axes)}
         return [
             F.pad(
-                first, [a for d in range(first.dim() - 1, -1, -1) for a in amounts.get(d, (0, 0))]
+                first,
+                [a for d in range(first.dim() - 1, -1, -1) for a in amounts.get(d, (0, 0))],
             ),
             *others,
         ]
@@ -98,7 +99,9 @@ def torch_merge(case: Case) -> Callable[..., torch.Tensor]:
     return call
 
 
-def related(draw: Draw, shape: tuple[int, ...], free: int | None, ones: bool) -> tuple[int, ...]:
+def related(
+    draw: Draw, shape: tuple[int, ...], free: int | None, ones: bool
+) -> tuple[int, ...]:
     """A shape that mostly merges with ``shape``: dim ``free`` differs, now and then another too, or the rank."""
     other = list(shape)
     if free is not None and -len(other) <= free < len(other):
@@ -125,7 +128,12 @@ def merge_case(draw: Draw, op: str) -> Case:
     arguments: dict[str, Any] = {}
     free = None
     if op in ("Concat", "Stack"):
-        maybe(draw, arguments, "dim", st.sampled_from([0, 0, 1, 1, 2, -1, -2]) | st.integers(-7, 6))
+        maybe(
+            draw,
+            arguments,
+            "dim",
+            st.sampled_from([0, 0, 1, 1, 2, -1, -2]) | st.integers(-7, 6),
+        )
         free = arguments.get("dim", 1) if op == "Concat" else None
     count = (
         2
@@ -167,7 +175,9 @@ def aligned_case(draw: Draw, op: str, align: str) -> Case:
         maybe(draw, arguments, "dim", st.integers(-5, 4), often=4)
     axes = draw(st.sampled_from([0, 1, 2, 2, 2, 3, 3, 4]))
     head = (draw(dims),) if unbatched else (draw(st.sampled_from([0, 1, 2, 2])), draw(dims))
-    small = tuple(draw(st.lists(st.sampled_from([0, 1, 2, 3, 4]), min_size=axes, max_size=axes)))
+    small = tuple(
+        draw(st.lists(st.sampled_from([0, 1, 2, 3, 4]), min_size=axes, max_size=axes))
+    )
     large = tuple(n + draw(st.sampled_from([0, 0, 1, 2, 3])) for n in small)
     first, rest = (
         (large, small) if align != "pad" and draw(st.integers(0, 5)) == 0 else (small, large)
@@ -230,7 +240,10 @@ def refusal(op: str, arguments: dict[str, Any], *shapes: tuple[int, ...]) -> Ref
 def test_concat_names_both_sizes() -> None:
     """The message has the dim, the two sizes and the two inputs, numbered from 1."""
     code, message = refusal("Concat", {}, (1, 64, 88, 88), (1, 64, 88, 88), (1, 64, 89, 88))
-    assert (code, message) == ("T301", "sizes differ in dim 2: 88 from input 1, 89 from input 3")
+    assert (code, message) == (
+        "T301",
+        "sizes differ in dim 2: 88 from input 1, 89 from input 3",
+    )
 
 
 def test_add_names_the_pair_that_differs() -> None:
@@ -275,7 +288,9 @@ def test_a_gate_of_one_keeps_the_symbol() -> None:
     h, w = map(Space().symbol, "HW")
     op = msgspec.convert({}, registry["Mul"])
     assert (
-        op.shape((1, 8, h, w), (1, 8, 1, 1)) == op.shape((1, 8, 1, 1), (1, 8, h, w)) == (1, 8, h, w)
+        op.shape((1, 8, h, w), (1, 8, 1, 1))
+        == op.shape((1, 8, 1, 1), (1, 8, h, w))
+        == (1, 8, h, w)
     )
 
 

@@ -59,7 +59,9 @@ def sample(cls: type[torch.nn.Module], made: Any, given: Any) -> Sample:
     arguments = {**bound, **bound.pop("kwargs", {})}
     if isinstance(arguments.get("_random_samples"), torch.Tensor):
         del arguments["_random_samples"]  # where the windows lie, not how many there are
-    call = inspect.signature(cls.forward).bind_partial(None, *given.args, **given.kwargs).arguments
+    call = (
+        inspect.signature(cls.forward).bind_partial(None, *given.args, **given.kwargs).arguments
+    )
     values = list(call.items())[1:]
     x = tuple(value for _, value in values if isinstance(value, torch.Tensor))
     if not x:  # refused when it is made: any input will do
@@ -103,9 +105,7 @@ def config(one: Sample) -> str:
     inputs = "".join(f"  x{i}: {list(x.shape)}\n" for i, x in enumerate(one.x))
     arguments = "".join(f", {name}: {written(value)}" for name, value in one.arguments.items())
     names = written([f"x{i}" for i in range(len(one.x))])
-    return (
-        f"input:\n{inputs}layers:\n  module: {{op: {one.cls.__name__}, from: {names}{arguments}}}\n"
-    )
+    return f"input:\n{inputs}layers:\n  module: {{op: {one.cls.__name__}, from: {names}{arguments}}}\n"
 
 
 def torchs(one: Sample) -> tuple[tuple[int, ...], int] | None:

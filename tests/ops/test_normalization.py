@@ -23,7 +23,9 @@ epsilons = st.sampled_from([1e-5, 0.1, 0.0, -1.0, float("nan"), float("inf")])
 def batched(draw: Draw, op: str, channels: int) -> tuple[int, ...]:
     """[N, C, spatial...] with small and empty dims, unbatched or of a wrong rank now and then."""
     axes = int(op[-2]) if op[-1] == "d" else draw(st.integers(0, 4))
-    spatial = tuple(draw(st.lists(st.sampled_from([1, 1, 2, 3, 0]), min_size=axes, max_size=axes)))
+    spatial = tuple(
+        draw(st.lists(st.sampled_from([1, 1, 2, 3, 0]), min_size=axes, max_size=axes))
+    )
     kind = draw(st.sampled_from(["batched"] * 6 + ["unbatched", "short", "long"]))
     lead = (draw(st.sampled_from([1, 2, 2, 0])), channels)
     return {
@@ -91,7 +93,11 @@ def response_case(draw: Draw, op: str) -> Case:
     arguments: dict[str, Any] = {"size": draw(st.integers(1, 9) | st.integers(-6, 9))}
     for field in ("alpha", "beta", "k"):
         maybe(
-            draw, arguments, field, st.sampled_from([0.0, 1.0, -1.0, float("nan"), 1e300]), often=4
+            draw,
+            arguments,
+            field,
+            st.sampled_from([0.0, 1.0, -1.0, float("nan"), 1e300]),
+            often=4,
         )
     ranks = st.sampled_from([4, 4, 4, 4, 3, 5]) if op == "CrossMapLRN2d" else st.integers(0, 6)
     shape = draw(

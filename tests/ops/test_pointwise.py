@@ -26,9 +26,13 @@ def expand_case(draw: Draw) -> Case:
     """Mostly what torch takes: sizes of the input, -1, and others where there is 1."""
     shape = draw(shapes)
     before = (
-        draw(st.lists(st.sampled_from([0, 1, 2, -1]), max_size=2)) if draw(st.booleans()) else []
+        draw(st.lists(st.sampled_from([0, 1, 2, -1]), max_size=2))
+        if draw(st.booleans())
+        else []
     )
-    asked = [draw(st.sampled_from([n, n, -1, 1, 3] if n != 1 else [1, -1, 2, 3, 0])) for n in shape]
+    asked = [
+        draw(st.sampled_from([n, n, -1, 1, 3] if n != 1 else [1, -1, 2, 3, 0])) for n in shape
+    ]
     kept = asked if draw(st.integers(0, 9)) else asked[1:]
     return Case("Expand", {"shape": [*before, *kept]}, (shape,))
 
@@ -54,7 +58,9 @@ def test_functions(function: str) -> None:
 
 
 @given(
-    shapes, st.floats(width=32) | st.sampled_from([1.0, 0.0, math.inf, 1e39]), st.floats(width=32)
+    shapes,
+    st.floats(width=32) | st.sampled_from([1.0, 0.0, math.inf, 1e39]),
+    st.floats(width=32),
 )
 def test_scale(shape: tuple[int, ...], factor: float, offset: float) -> None:
     """x · factor + offset, where both are float32."""
@@ -103,10 +109,14 @@ def test_built_they_are_torchs() -> None:
     """One network of all of them: values, parameters, and the sizes that are refused."""
     net = tracer.loads(TEXT)
     module: Any = tracer.build(net)
-    assert {name: tuple(p.shape) for name, p in module.named_parameters()} == {"scale": (3, 1, 1)}
+    assert {name: tuple(p.shape) for name, p in module.named_parameters()} == {
+        "scale": (3, 1, 1)
+    }
     assert [name for name, _ in module.named_buffers()] == ["mean"]
     x = torch.randn(2, 3, 8, 6)
-    want = ((x * module.scale * 2 - 1) ** 2).amax((2, 3), True).expand(2, 3, 8, 12) - module.mean
+    want = ((x * module.scale * 2 - 1) ** 2).amax((2, 3), True).expand(
+        2, 3, 8, 12
+    ) - module.mean
     assert torch.equal(module(x), want)
     runs = tracer.sizes(net).axes["H"].runs
     for n in range(1, 20):

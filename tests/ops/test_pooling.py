@@ -37,7 +37,9 @@ def pool_agrees(case: Case, build: Any = first_output) -> None:
     """The case agrees; pools have neither parameters nor multiply-accumulates."""
     agree(case, build)
     mine = ours(case)
-    event(f"{case.op} refused {mine.code}" if isinstance(mine, Refused) else f"{case.op} accepted")
+    event(
+        f"{case.op} refused {mine.code}" if isinstance(mine, Refused) else f"{case.op} accepted"
+    )
 
 
 @st.composite
@@ -191,7 +193,9 @@ def test_losses_are_the_rows_that_no_window_sees(
         pool(x).sum().backward()
         assert x.grad is not None
         unseen = n - 1 - max(i for i in range(n) if x.grad[0, 0, i] != 0)
-        assert all(r.holds for r in op.remarks((1, 1, n))) is (unseen <= max(stride - kernel, 0)), (
+        assert all(r.holds for r in op.remarks((1, 1, n))) is (
+            unseen <= max(stride - kernel, 0)
+        ), (
             arguments,
             n,
         )

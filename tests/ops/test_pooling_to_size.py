@@ -33,7 +33,9 @@ def adaptive_case(draw: Draw, op: str) -> Case:
     wrong = (1, 0, axes + 1)[: draw(st.integers(0, 3))]
     arguments: dict[str, Any] = {"output_size": draw(ints(axes, size, wrong))}  # type: ignore[arg-type]
     if draw(st.integers(1, 10)) == 1:
-        arguments["output_size"] = draw(st.sampled_from([-1, [-1] * axes, None, "1", [1] * axes]))
+        arguments["output_size"] = draw(
+            st.sampled_from([-1, [-1] * axes, None, "1", [1] * axes])
+        )
     if "Max" in op:
         maybe(draw, arguments, "return_indices", st.booleans(), often=4)
     sizes = st.integers(0, 7) if draw(st.booleans()) else st.integers(1, 4)
@@ -58,10 +60,16 @@ def fractional_case(draw: Draw, op: str) -> Case:
     }
     given_by = draw(st.sampled_from(["size"] * 8 + ["ratio"] * 8 + ["both", "none"]))
     if given_by in ("size", "both"):
-        out = st.integers(1, 4) if draw(st.booleans()) else st.sampled_from([1, 2, 3] * 3 + [0, -1])
+        out = (
+            st.integers(1, 4)
+            if draw(st.booleans())
+            else st.sampled_from([1, 2, 3] * 3 + [0, -1])
+        )
         arguments["output_size"] = draw(ints(axes, out, wrong))
     if given_by in ("ratio", "both"):
-        ratio: Any = st.sampled_from([0.5, 1 / 3, 0.57, 0.9, 0.01, 0.999] * 3 + [0, 1, 1.0, -0.5])
+        ratio: Any = st.sampled_from(
+            [0.5, 1 / 3, 0.57, 0.9, 0.01, 0.999] * 3 + [0, 1, 1.0, -0.5]
+        )
         arguments["output_ratio"] = draw(ints(axes, ratio, wrong))
     maybe(draw, arguments, "return_indices", st.booleans(), often=4)
     sizes = st.integers(0, 9) if draw(st.booleans()) else st.integers(4, 9)
@@ -91,14 +99,23 @@ def unpool_case(draw: Draw, op: str) -> Case:
     axes = int(op[-2])
     wrong = (1, 0, axes + 1, axes + 2)[: draw(st.sampled_from([0, 0, 0, 4]))]
     kernels = st.sampled_from([2, 2, 3, 3, 4, 1, 0, -1])
-    arguments: dict[str, Any] = {"indices": "pool", "kernel_size": draw(ints(axes, kernels, wrong))}
+    arguments: dict[str, Any] = {
+        "indices": "pool",
+        "kernel_size": draw(ints(axes, kernels, wrong)),
+    }
     maybe(
         draw,
         arguments,
         "stride",
         ints(axes, st.sampled_from([1, 2, 2, 3, 3, 0, -1]), wrong) | st.none(),
     )
-    maybe(draw, arguments, "padding", ints(axes, st.sampled_from([0, 1, 1, 2, -1]), wrong), often=3)
+    maybe(
+        draw,
+        arguments,
+        "padding",
+        ints(axes, st.sampled_from([0, 1, 1, 2, -1]), wrong),
+        often=3,
+    )
     x = image(
         draw,
         axes,
@@ -119,7 +136,9 @@ def unpool_case(draw: Draw, op: str) -> Case:
                 arguments.get("padding", 0),
             )
             default = [
-                (x[i - axes] - 1) * module.stride[i] + module.kernel_size[i] - 2 * module.padding[i]
+                (x[i - axes] - 1) * module.stride[i]
+                + module.kernel_size[i]
+                - 2 * module.padding[i]
                 for i in range(axes)
             ]
         except (TypeError, IndexError):
@@ -166,7 +185,9 @@ def test_fractional_windows_that_do_not_fit() -> None:
     assert ours(case) == Refused(
         "T302", "4 windows of 3 need an input of at least 6; [1, 1, 5, 6] has 5 there"
     )
-    solid = Case("FractionalMaxPool3d", {"kernel_size": 3, "output_size": 4}, ((1, 1, 6, 7, 7),))
+    solid = Case(
+        "FractionalMaxPool3d", {"kernel_size": 3, "output_size": 4}, ((1, 1, 6, 7, 7),)
+    )
     agree(solid)
     assert ours(solid) == Refused(
         "T302", "4 windows of 3 need an input of at least 7; [1, 1, 6, 7, 7] has 6 there"

@@ -33,7 +33,9 @@ def function(name: str) -> Callable[[Case], Callable[..., Any]]:
     """The torch function of an operation, called with its arguments."""
 
     def build(case: Case) -> Callable[..., Any]:
-        arguments = {k: tuple(v) if isinstance(v, list) else v for k, v in case.arguments.items()}
+        arguments = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in case.arguments.items()
+        }
         if "dtype" in arguments:
             arguments["dtype"] = arguments["dtype"] and getattr(torch, arguments["dtype"])
         if name in ("mean", "sum"):
@@ -164,7 +166,9 @@ def reduce_case(draw: Draw, op: str) -> Case:
     if draw(st.integers(0, 7)):
         arguments["dim"] = some_dims(draw, len(shape))
     maybe(draw, arguments, "keepdim", st.booleans())
-    types = st.sampled_from([None, "float16", "bfloat16", "float64", "complex64", "int32", "bool"])
+    types = st.sampled_from(
+        [None, "float16", "bfloat16", "float64", "complex64", "int32", "bool"]
+    )
     if op in ("Mean", "Sum"):
         maybe(draw, arguments, "dtype", types, 4)
     return Case(op, arguments, (shape,))
@@ -233,7 +237,9 @@ def test_reshape_by_dim_expressions() -> None:
     space = Space()
     n, h, w = map(space.symbol, "NHW")
     tokens = registry["Reshape"](shape_=(n, 64, -1))
-    assert all(r.holds is True or repr(r.holds) != "" for r in tokens.requirements((n, 64, h, w)))
+    assert all(
+        r.holds is True or repr(r.holds) != "" for r in tokens.requirements((n, 64, h, w))
+    )
     assert tokens.shape((n, 64, h, w))[2] == h * w
     back = registry["Reshape"](shape_=(n, 64, h, w))
     judged = [r.holds for r in back.requirements((n, 64, h * w))]

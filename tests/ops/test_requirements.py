@@ -62,7 +62,9 @@ def test_a_message_names_the_inputs() -> None:
     """Those that it is about, by the names given; by their numbers, from 1, without names."""
     found = refused("Concat", {}, (1, 3, 8), (1, 3, 8), (1, 3, 7))
     assert found.text() == "sizes differ in dim 2: 8 from input 1, 7 from input 3"
-    assert found.text(["up", "skip", "image"]) == "sizes differ in dim 2: 8 from up, 7 from image"
+    assert (
+        found.text(["up", "skip", "image"]) == "sizes differ in dim 2: 8 from up, 7 from image"
+    )
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,9 @@ def module(case: Case) -> Callable[..., Any]:
     """The torch side, with ``size`` taken from a node's shape where the case has one."""
     wanted = case.sizes.get("size")
     case = (
-        case if wanted is None else case._replace(arguments={**case.arguments, "size": wanted[2:]})
+        case
+        if wanted is None
+        else case._replace(arguments={**case.arguments, "size": wanted[2:]})
     )
     if case.op != "Interpolate":
         return nn_module(case)
@@ -85,7 +87,9 @@ def resize_case(draw: Draw, op: str) -> Case:
         axes = 2
     sizes: dict[str, tuple[int, ...]] = {}
     length = draw(st.sampled_from([axes] * 16 + [0, 1, 2, 3]))
-    which = draw(st.sampled_from(["scale"] * 10 + ["size"] * 5 + ["node"] * 4 + ["both", "none"]))
+    which = draw(
+        st.sampled_from(["scale"] * 10 + ["size"] * 5 + ["node"] * 4 + ["both", "none"])
+    )
     if which in ("scale", "both"):
         values = usual if draw(st.integers(0, 3)) else factors
         arguments["scale_factor"] = draw(
@@ -156,7 +160,9 @@ def test_known_numbers() -> None:
     assert size(100, 0.57) == (1, 1, 56)
     assert size(200, 1.005) == (1, 1, 200)
     assert size(3, 1 / 3) == (1, 1, 1)
-    assert size(1, 0.5) == Refused("T302", "the output size is 0 from 1; torch needs at least 1")
+    assert size(1, 0.5) == Refused(
+        "T302", "the output size is 0 from 1; torch needs at least 1"
+    )
 
 
 def test_refusals() -> None:
@@ -188,14 +194,23 @@ def test_refusals() -> None:
         ({"scale_factor": 1, "mode": "bilinear"}, Window(1)),
         ({"scale_factor": 1 / 3, "mode": "area"}, Window(3, 3, 1, (3, 2), (4, 1))),
         ({"scale_factor": 2 / 3, "mode": "area"}, Window(2, 3, 2, (3, 10), (8, 5))),
-        ({"scale_factor": 0.25, "mode": "bilinear", "antialias": True}, Window(8, 4, 1, (3, 2))),
+        (
+            {"scale_factor": 0.25, "mode": "bilinear", "antialias": True},
+            Window(8, 4, 1, (3, 2)),
+        ),
         ({"size": 32, "mode": "bilinear"}, Window(2, 1, 4, (-3, 8))),
-        ({"size": 16, "mode": "bilinear", "align_corners": True}, Window(2, 1, 2, (0, 1), (7, 15))),
+        (
+            {"size": 16, "mode": "bilinear", "align_corners": True},
+            Window(2, 1, 2, (0, 1), (7, 15)),
+        ),
         (
             {"scale_factor": 2, "mode": "bilinear", "align_corners": True},
             Window(2, 1, 2, (0, 1), (7, 15)),
         ),
-        ({"size": 1, "mode": "bilinear", "align_corners": True}, Window(2, 8, 1, (0, 1), (7, 1))),
+        (
+            {"size": 1, "mode": "bilinear", "align_corners": True},
+            Window(2, 8, 1, (0, 1), (7, 1)),
+        ),
         ({"size": 1, "mode": "area"}, Window(8, 8, 1, (7, 2))),
         ({"scale_factor": 0.25, "mode": "nearest-exact"}, Window(1, 4, 1, (4, 2))),
         ({"scale_factor": 1 / 3, "mode": "nearest-exact"}, Window(1, 3, 1, (2, 2))),

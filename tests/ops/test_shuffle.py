@@ -62,7 +62,10 @@ def block_arguments(draw: Draw) -> dict[str, Any]:
     arguments: dict[str, Any] = {"kernel_size": draw(ints(2, steps, (2,) * 9 + (1, 3)))}
     maybe(draw, arguments, "dilation", ints(2, steps, (2,) * 9 + (1,)), often=4)
     maybe(
-        draw, arguments, "padding", ints(2, st.sampled_from([0, 1, 2] * 6 + [-1]), (2,) * 9 + (1,))
+        draw,
+        arguments,
+        "padding",
+        ints(2, st.sampled_from([0, 1, 2] * 6 + [-1]), (2,) * 9 + (1,)),
     )
     maybe(draw, arguments, "stride", ints(2, steps, (2,) * 9 + (1,)))
     return arguments

@@ -121,7 +121,9 @@ output: {{back: {any_dims}, y: {any_dims}}}
         return_indices=True,
         ceil_mode=ceil_mode,
     )
-    back = getattr(torch.nn, f"MaxUnpool{axes}d")(drawn["back"], drawn["stride"], drawn["padding"])
+    back = getattr(torch.nn, f"MaxUnpool{axes}d")(
+        drawn["back"], drawn["stride"], drawn["padding"]
+    )
     output_size = {"": None, "x": n, "y": drawn["wanted"]}[model]
     why = "runs"
     try:

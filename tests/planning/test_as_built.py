@@ -69,7 +69,9 @@ def test_nothing_is_fixed_where_nothing_is_built() -> None:
 
 def test_every_promised_size_is_of_one_module() -> None:
     """A range of sizes is promised of one module: T305 where the width of the first does not fit the next."""
-    errors = [d for d in tracer.checks(WIDTH.replace("40", "[40, 48]")) if d.severity == "error"]
+    errors = [
+        d for d in tracer.checks(WIDTH.replace("40", "[40, 48]")) if d.severity == "error"
+    ]
     assert [d.code for d in errors] == ["T305"] and errors[0].node == "l"
     assert errors[0].hint is not None and "declared sizes" in errors[0].hint
 
@@ -106,7 +108,9 @@ def flattened(draw: st.DrawFn) -> tuple[str, int]:
 
 @counted(each(True, False, over=30))
 @given(flattened())
-def test_sets_are_those_of_the_built_module(seen: Counter[bool], drawn: tuple[str, int]) -> None:
+def test_sets_are_those_of_the_built_module(
+    seen: Counter[bool], drawn: tuple[str, int]
+) -> None:
     """One module, built at the declared size, runs for the sizes of the set and for no others."""
     text, size = drawn
     net = tracer.loads(text)

@@ -305,7 +305,9 @@ decoder:
 )
 def test_an_auto_in_a_block(default: str, text: str, use: str, found: Any) -> None:
     """Written in the block it is one for all uses; through an argument, default or not, it is one for each."""
-    net = tracer.loads(BLOCKS.replace("DEFAULT", default).replace("TEXT", text).replace("USE", use))
+    net = tracer.loads(
+        BLOCKS.replace("DEFAULT", default).replace("TEXT", text).replace("USE", use)
+    )
     plan = tracer.plan(net)
     assert (plan.assignments if plan.feasible else None) == found
     if found is None:
@@ -384,7 +386,9 @@ def promising(draw: st.DrawFn) -> tuple[str, dict[str, Any], dict[str, int]]:
     drawn = draw(networks_to_solve().filter(lambda d: "auto" in d.text and d.sizes))
     symbol = draw(st.sampled_from(sorted(drawn.sizes)))
     n = drawn.sizes[symbol]
-    text = re.sub(r", expect: \[[^\]]*\]", "", drawn.text)  # the end's sizes are those of one input
+    text = re.sub(
+        r", expect: \[[^\]]*\]", "", drawn.text
+    )  # the end's sizes are those of one input
     step = draw(st.sampled_from([1, 2, 4, 8]))
     promise = draw(
         st.just({"min": n, "max": n + step * draw(st.integers(1, 3)), "step": step})
@@ -420,7 +424,9 @@ def test_one_assignment_for_all_promised_sizes(
         serving[n] = set()
         for chosen in itertools.product(*slots.values()):
             ops = filled(net, dict(zip(slots, chosen)))
-            legal = all(r.holds for node in {s[0] for s in slots} for r in ops[node.index].legal())  # type: ignore[union-attr]
+            legal = all(
+                r.holds for node in {s[0] for s in slots} for r in ops[node.index].legal()
+            )  # type: ignore[union-attr]
             if legal and not trace(net.network, {**fixed, symbol: n}, ops).diagnostics:
                 serving[n].add(chosen)
     common = set.intersection(*serving.values())
@@ -428,7 +434,8 @@ def test_one_assignment_for_all_promised_sizes(
     codes = [d.code for d in plan.diagnostics]
     if common:
         defaults = [
-            0 if field in ("padding", "output_padding", "ceil_mode") else 1 for _, field, _ in slots
+            0 if field in ("padding", "output_padding", "ceil_mode") else 1
+            for _, field, _ in slots
         ]
         least = min(sum(abs(v - d) for v, d in zip(c, defaults)) for c in common)
         assert plan.solved and plan.cost == least, (drawn, plan)
@@ -489,9 +496,15 @@ def endless(draw: st.DrawFn) -> tuple[str, int, int]:
         lines.append(
             f"  u{i}: {{op: ConvTranspose1d, out_channels: 1, {draw(st.sampled_from(ups))}}}"
         )
-        lines.append(f"  m{i}: {{op: {op}, from: [u{i}, {f'd{i - 1}' if i else 'input'}]{align}}}")
+        lines.append(
+            f"  m{i}: {{op: {op}, from: [u{i}, {f'd{i - 1}' if i else 'input'}]{align}}}"
+        )
     step = draw(st.sampled_from([1, 2, 2**levels, 2**levels, 2**levels, 12]))
-    return "input: [1, 1, L]\nlayers:\n" + "\n".join(lines) + "\n", draw(st.integers(1, 24)), step
+    return (
+        "input: [1, 1, L]\nlayers:\n" + "\n".join(lines) + "\n",
+        draw(st.integers(1, 24)),
+        step,
+    )
 
 
 @pytest.mark.slow
@@ -633,7 +646,9 @@ def test_t401_tells_true_numbers(told: Counter[bool], text: str) -> None:
 
 def test_a_backend_may_give_nothing() -> None:
     """has_empty_output says where torch's answer depends on its backend; a plan does not rely on it for one item."""
-    layer = "{op: ConvTranspose1d, out_channels: 1, kernel_size: 2, stride: 2, padding: auto(1..2)}"
+    layer = (
+        "{op: ConvTranspose1d, out_channels: 1, kernel_size: 2, stride: 2, padding: auto(1..2)}"
+    )
     net = tracer.loads(f"input: [1, 1, 1]\nlayers:\n  u: {layer}\n")
     assert not net.solution({}).solved and not has_empty_output(net.trace())
 

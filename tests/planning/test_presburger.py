@@ -69,7 +69,9 @@ class Translation:
     def _atom(self, function: str, arguments: tuple) -> isl.PwAff:
         if function == "symbol":
             position = self.position[arguments[0]]
-            return isl.PwAff.from_aff(isl.Aff.var_on_domain(self.local, isl.dim_type.set, position))
+            return isl.PwAff.from_aff(
+                isl.Aff.var_on_domain(self.local, isl.dim_type.set, position)
+            )
         if function == "floordiv" and isinstance(arguments[1], int):
             return self.size(arguments[0]).div(self.number(arguments[1])).floor()
         if function == "minimum":
@@ -86,7 +88,9 @@ class Translation:
             first, *rest = [self.condition(part) for part in condition.parts]
             for other in rest:
                 first = (
-                    first.intersect(other) if condition.relation == "and" else first.union(other)
+                    first.intersect(other)
+                    if condition.relation == "and"
+                    else first.union(other)
                 )
             return first
         size, zero = self.size(condition.parts[0]), self.number(0)
@@ -157,7 +161,9 @@ def test_sets_are_those_of_presburger_arithmetic() -> None:
     assert seen["equal"] >= 40 and seen["equal"] >= total // 2, seen
 
 
-def judged(recipe: Recipe, axis: Axis, symbol: str, others: dict[str, int], drawn: Drawn) -> str:
+def judged(
+    recipe: Recipe, axis: Axis, symbol: str, others: dict[str, int], drawn: Drawn
+) -> str:
     """How the comparison of one symbol's set went; a difference fails."""
     if axis.below is not None:
         return "no period"

@@ -29,7 +29,9 @@ layers:
 def test_each_tied_axis_is_asked_with_the_other_as_declared() -> None:
     """At W = 8 only H = 8 runs, as torch's: not what runs at a W that some other H would take."""
     axes = tracer.sizes(tracer.loads(UNSHUFFLED)).axes
-    module = torch.nn.Sequential(torch.nn.PixelUnshuffle(2), torch.nn.Conv2d(8, 4, 3, padding=1))
+    module = torch.nn.Sequential(
+        torch.nn.PixelUnshuffle(2), torch.nn.Conv2d(8, 4, 3, padding=1)
+    )
 
     def runs(h: int, w: int) -> bool:
         try:

@@ -58,9 +58,9 @@ layers:
 """
     found = [d for d in tracer.checks(text) if d.severity == "error"]
     assert [d.code for d in found] == ["T401"] and "`e0` has 17" in found[0].message
-    assert [d.code for d in tracer.checks(text.replace("17, ", "")) if d.severity == "error"] == [
-        "T402"
-    ]
+    assert [
+        d.code for d in tracer.checks(text.replace("17, ", "")) if d.severity == "error"
+    ] == ["T402"]
 
 
 def test_defaults_that_serve_need_no_search() -> None:

@@ -293,7 +293,9 @@ def test_forms_of_any_network(seen: Counter[str], drawn: Drawn, data: st.DataObj
 
 @counted(each(True, False, one_in=10))
 @given(networks(), st.data())
-def test_any_dim_that_is_a_number(seen: Counter[bool], drawn: Drawn, data: st.DataObject) -> None:
+def test_any_dim_that_is_a_number(
+    seen: Counter[bool], drawn: Drawn, data: st.DataObject
+) -> None:
     """The set of a dim that is a number is what the config says with another number there."""
     text = drawn.text
     if not text.startswith("input: ["):
@@ -313,7 +315,9 @@ def test_any_dim_that_is_a_number(seen: Counter[bool], drawn: Drawn, data: st.Da
         **{f"input[{i}]": int(d) for i, d in enumerate(dims) if d.isdigit()},
     }
     try:
-        found = working_sizes(with_every_dim_open(net.network), declared_ops(net.network), declared)
+        found = working_sizes(
+            with_every_dim_open(net.network), declared_ops(net.network), declared
+        )
     except TooLarge:
         return
     axis = found.axes[f"input[{dim}]"]
@@ -321,7 +325,9 @@ def test_any_dim_that_is_a_number(seen: Counter[bool], drawn: Drawn, data: st.Da
     if not all(n in found.axes[s].runs for s, n in others.items()):
         return
     for n in data.draw(
-        st.lists(st.integers(0, 20) | st.just(int(dims[dim])), min_size=4, max_size=4, unique=True)
+        st.lists(
+            st.integers(0, 20) | st.just(int(dims[dim])), min_size=4, max_size=4, unique=True
+        )
     ):
         if axis.below is not None and n >= axis.below:
             continue
@@ -329,7 +335,9 @@ def test_any_dim_that_is_a_number(seen: Counter[bool], drawn: Drawn, data: st.Da
         new[dim] = str(n)
         try:
             again = tracer.loads(f"input: [{', '.join(new)}]\n{rest}")
-            ok = runs(trace(again.network, {s: n for s, n in others.items() if s in again.symbols}))
+            ok = runs(
+                trace(again.network, {s: n for s, n in others.items() if s in again.symbols})
+            )
         except tracer.TracerError:
             ok = False
         assert (n in axis.runs) == ok, (dim, n, others, found, drawn)
@@ -359,7 +367,9 @@ def test_an_expectation_of_a_dim_that_is_squeezed() -> None:
 
 def strides(*numbers: int) -> str:
     """Down by these strides, and up again to a merge with the input."""
-    down = "".join(f"  d{i}: {{op: AvgPool1d, kernel_size: {s}}}\n" for i, s in enumerate(numbers))
+    down = "".join(
+        f"  d{i}: {{op: AvgPool1d, kernel_size: {s}}}\n" for i, s in enumerate(numbers)
+    )
     up = "".join(
         f"  u{i}: {{op: ConvTranspose1d, out_channels: 1, kernel_size: {s}, stride: {s}}}\n"
         for i, s in enumerate(reversed(numbers))
@@ -392,12 +402,16 @@ def test_resizes_in_floating_point() -> None:
     """0.57 has no period: the set is known below a bound, and says so; a third has one."""
     text = "input: [1, 1, n, 8]\nsizes: {n: 100}\nlayers:\n  r: {op: Interpolate, scale_factor: [FACTOR, 1]}\n"
     text += "  c: {op: Conv2d, out_channels: 1, kernel_size: [56, 1], stride: [57, 1]}\n"
-    text += "  u: {op: ConvTranspose2d, out_channels: 1, kernel_size: [57, 1], stride: [57, 1]}\n"
+    text += (
+        "  u: {op: ConvTranspose2d, out_channels: 1, kernel_size: [57, 1], stride: [57, 1]}\n"
+    )
     text += "  m: {op: Concat, from: [u, r]}\n"
     bounded = tracer.sizes(tracer.loads(text.replace("FACTOR", "0.57"))).axes["n"]
     assert bounded.below == 65_536
     net = tracer.loads(text.replace("FACTOR", "0.57"))
-    assert all((n in bounded.runs) == runs(trace(net.network, {"n": n})) for n in range(60, 420))
+    assert all(
+        (n in bounded.runs) == runs(trace(net.network, {"n": n})) for n in range(60, 420)
+    )
     third = tracer.sizes(tracer.loads(text.replace("FACTOR", "0.3333333333333333"))).axes["n"]
     assert third.below is None and third.runs.modulus == 171
 
@@ -426,7 +440,8 @@ def test_a_crop_is_a_negative_pad(seen: Counter[str], cut: list[int]) -> None:
     negative = [-n for n in cut]
     layers = [f"{{op: Crop, crop: {cut}}}"]
     layers += [
-        f"{{op: {kind}Pad2d, padding: {negative}}}" for kind in ("Zero", "Reflection", "Circular")
+        f"{{op: {kind}Pad2d, padding: {negative}}}"
+        for kind in ("Zero", "Reflection", "Circular")
     ]
     nets = [tracer.loads(f"{head}{layer}\n") for layer in layers]
     nets.append(tracer.from_module(tracer.build(nets[0]), (1, 1, 20, 20)))

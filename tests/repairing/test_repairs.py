@@ -33,7 +33,9 @@ CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 def difference(old: Any, new: Any, path: tuple[Any, ...] = ()) -> set[str]:
     """The dotted places at which two documents differ."""
     if isinstance(old, dict) and isinstance(new, dict):
-        return set().union(*[difference(old.get(k), new.get(k), (*path, k)) for k in {*old, *new}])
+        return set().union(
+            *[difference(old.get(k), new.get(k), (*path, k)) for k in {*old, *new}]
+        )
     return set() if old == new else {".".join(map(str, path))}
 
 
@@ -74,7 +76,9 @@ def unets(draw: st.DrawFn) -> str:
 )
 @given(
     unets()
-    | networks_to_solve().map(lambda drawn: f"{drawn.text}sizes: {drawn.sizes}\n".replace("'", ""))
+    | networks_to_solve().map(
+        lambda drawn: f"{drawn.text}sizes: {drawn.sizes}\n".replace("'", "")
+    )
 )
 def test_random_repairs_close_the_network(offered: Counter[str], text: str) -> None:
     """Every repair offered for a random network loads, has no errors, runs in torch, and says what it changed.
@@ -163,9 +167,12 @@ def test_rounding_up_repairs_what_doubles_less_one() -> None:
     (repair,) = [
         r for r in tracer.plan(tracer.loads(text)).repairs if r.title.startswith("ceil_mode")
     ]
-    assert [(edit.path, edit.value) for edit in repair.edits] == [("encoder.pool0.ceil_mode", True)]
+    assert [(edit.path, edit.value) for edit in repair.edits] == [
+        ("encoder.pool0.ceil_mode", True)
+    ]
     assert (
-        "pool0: {op: MaxPool2d, kernel_size: 2, ceil_mode: true}" in repair.text and not repair.safe
+        "pool0: {op: MaxPool2d, kernel_size: 2, ceil_mode: true}" in repair.text
+        and not repair.safe
     )
 
 
@@ -238,17 +245,19 @@ def sharing(draw: st.DrawFn) -> str:
         )
     )
     kernel = draw(st.sampled_from(["2", "3, padding: 1", "auto(2..3)"]))
-    layer = (
-        f"op: ConvTranspose1d, out_channels: 1, kernel_size: {kernel}, stride: 2, output_padding: "
-    )
+    layer = f"op: ConvTranspose1d, out_channels: 1, kernel_size: {kernel}, stride: 2, output_padding: "
     auto = draw(st.sampled_from(["auto", "auto(0..1)", "[auto]"]))
     inside = {
         "block": auto,
         "expression": '"${extra if extra else 0}"',
         "list": '["${extra}"]',
     }.get(style, '"${extra}"')
-    default = {"default": "auto", "nested": draw(st.sampled_from(["auto", "0"]))}.get(style, "0")
-    blocks = f"blocks:\n  up: {{args: {{extra: {default}}}, layers: {{u: {{{layer}{inside}}}}}}}\n"
+    default = {"default": "auto", "nested": draw(st.sampled_from(["auto", "0"]))}.get(
+        style, "0"
+    )
+    blocks = (
+        f"blocks:\n  up: {{args: {{extra: {default}}}, layers: {{u: {{{layer}{inside}}}}}}}\n"
+    )
     if style == "nested":
         blocks += f"  outer: {{args: {{more: {draw(st.sampled_from(['auto', '1']))}}}, layers: "
         blocks += '{v: {op: up, extra: "${more}"}}}\n'
@@ -323,8 +332,9 @@ def test_texts_that_layers_share(seen: Counter[str], text: str) -> None:
     try:
         written = plan.written()
     except EditError as error:
-        assert "blocks:" in text and "the text of its auto also stands for another value" in str(
-            error
+        assert (
+            "blocks:" in text
+            and "the text of its auto also stands for another value" in str(error)
         ), (
             text,
             error,
@@ -444,7 +454,9 @@ def test_files_are_edited(tmp_path: Path, text: str, option: list[str]) -> None:
     assert new.startswith(b"\xef\xbb\xbf") and b"\n" not in new.replace(b"\r\n", b"")
     assert line in new.decode("utf-8-sig") and path.stat().st_mode & 0o777 == 0o640
     before, after = raw.split(b"\r\n"), new.split(b"\r\n")
-    assert len(before) == len(after) and [a == b for a, b in zip(before, after)].count(False) == 1
+    assert (
+        len(before) == len(after) and [a == b for a, b in zip(before, after)].count(False) == 1
+    )
     assert not [d for d in tracer.check(path) if d.severity == "error"]
 
 

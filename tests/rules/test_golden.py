@@ -45,7 +45,9 @@ def test_a_config_is_named_after_what_it_shows(name: str) -> None:
     """``T301-both-producers.yaml`` gives a T301: a golden report cannot quietly turn into another."""
     code = re.match(r"T\d{3}(?=-)", name)
     assert code is not None, name
-    assert code[0] in {d.code for d in tracer.checks((GOLDEN / f"{name}.yaml").read_text("utf-8"))}
+    assert code[0] in {
+        d.code for d in tracer.checks((GOLDEN / f"{name}.yaml").read_text("utf-8"))
+    }
 
 
 def test_nothing_else_lies_there() -> None:

@@ -97,7 +97,9 @@ def test_explain_shows_the_page(code: str) -> None:
     assert found.startswith(f"{MANUAL[code].severity}, found ")
     assert blank == ""
     assert "Bad:" in rest and "Good:" in rest
-    assert (f"`# tracer: ignore[{code}]` on its line silences it." in rest) == (code in WARNINGS)
+    assert (f"`# tracer: ignore[{code}]` on its line silences it." in rest) == (
+        code in WARNINGS
+    )
 
 
 @pytest.mark.parametrize("code", MANUAL)
@@ -191,7 +193,9 @@ def test_check_reads_no_pages() -> None:
 def test_sarif_describes_every_rule() -> None:
     """A SARIF rule has the page's title, first paragraph and severity, whichever floor found the fault."""
     for code, explained_rule in MANUAL.items():
-        driver = sarif(tracer.checks(explained_rule.example("Bad")))["runs"][0]["tool"]["driver"]
+        driver = sarif(tracer.checks(explained_rule.example("Bad")))["runs"][0]["tool"][
+            "driver"
+        ]
         (described,) = driver["rules"]
         assert described["id"] == code
         assert described["shortDescription"] == {"text": explained_rule.title}

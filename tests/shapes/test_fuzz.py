@@ -160,9 +160,9 @@ def test_a_mangled_config(text: str) -> None:
 
 @settings(max_examples=CASES)
 @given(
-    st.lists(st.sampled_from([*TOKENS, "\n", "\n  ", " "]) | st.text(max_size=3), max_size=40).map(
-        "".join
-    )
+    st.lists(
+        st.sampled_from([*TOKENS, "\n", "\n  ", " "]) | st.text(max_size=3), max_size=40
+    ).map("".join)
 )
 def test_a_random_text(text: str) -> None:
     """Neither does a text of no sense."""
@@ -271,8 +271,8 @@ def grafted(draw: st.DrawFn) -> str:
             other, place = inside[draw(st.integers(0, len(inside) - 1))]
             container[key] = copy.deepcopy(other[place])
         elif isinstance(container, dict):
-            container[draw(st.sampled_from([*WORDS, *NODE_WORDS]) | st.text(max_size=5))] = draw(
-                VALUES
+            container[draw(st.sampled_from([*WORDS, *NODE_WORDS]) | st.text(max_size=5))] = (
+                draw(VALUES)
             )
         else:
             container.insert(key, draw(VALUES))
@@ -379,7 +379,11 @@ def graphs(draw: st.DrawFn) -> str:
             known_dims = [
                 "_",
                 "_",
-                *(f"{symbol}{rest}" for symbol in sizes for rest in ("", " // 2", " - 1", " * 2")),
+                *(
+                    f"{symbol}{rest}"
+                    for symbol in sizes
+                    for rest in ("", " // 2", " - 1", " * 2")
+                ),
             ]
             node["expect"] = [draw(st.sampled_from(known_dims) | DIMS) for _ in range(rank)]
         known.append(name)
@@ -390,7 +394,9 @@ def graphs(draw: st.DrawFn) -> str:
         config["sizes"] = sizes
     inner = ["input"]
     config["blocks"] = {
-        "b": {"layers": {f"i{i}": layer(f"i{i}", inner) for i in range(draw(st.integers(1, 3)))}}
+        "b": {
+            "layers": {f"i{i}": layer(f"i{i}", inner) for i in range(draw(st.integers(1, 3)))}
+        }
     }
     layers: dict[str, Any] = {}
     for i in range(draw(st.integers(1, 6))):
@@ -428,7 +434,9 @@ def almost_right(draw: st.DrawFn) -> str:
         for symbol, size in drawn.sizes.items()
     }
     inside = [
-        (container, key) for container, key in places(tree) if not isinstance(container[key], dict)
+        (container, key)
+        for container, key in places(tree)
+        if not isinstance(container[key], dict)
     ]
     container, key = inside[draw(st.integers(0, len(inside) - 1))]
     value = container[key]

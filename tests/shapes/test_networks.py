@@ -63,7 +63,8 @@ sizes = (
 
 @counted(
     lambda answered: (
-        answered["recipe"] > 2 * answered["undecided"] and answered["recipe"] * 5 > answered.total()
+        answered["recipe"] > 2 * answered["undecided"]
+        and answered["recipe"] * 5 > answered.total()
     )
 )
 @given(networks(), st.data())

@@ -151,6 +151,8 @@ def test_texts_compute_it(primitive: Primitive) -> None:
         want = primitive(*plain)
         assert eval(repr(primitive(*arguments)), {}, names) == want
 
-        written = [Worked(a) if takes == SIZE else a for takes, a in zip(primitive.takes, plain)]
+        written = [
+            Worked(a) if takes == SIZE else a for takes, a in zip(primitive.takes, plain)
+        ]
         text = re.sub("·", "*", str(primitive(*written))).replace("−", "-")
         assert eval(text, {}, names) == want

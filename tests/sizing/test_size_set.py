@@ -88,7 +88,10 @@ def test_neighbours(drawn: tuple[numpy.ndarray, int], n: int) -> None:
     [
         (SizeSet((), 173, 16, (12,)), "H = 16k + 12, k >= 11"),
         (SizeSet((), 1, 32, (0, 31)), "H = 32k, k >= 1, or H = 32k + 31, k >= 0"),
-        (SizeSet((1, 2, 3, 4), 5, 32, (0, 29, 30, 31)), "H = 1..4, or H = 32k + 29..32, k >= 0"),
+        (
+            SizeSet((1, 2, 3, 4), 5, 32, (0, 29, 30, 31)),
+            "H = 1..4, or H = 32k + 29..32, k >= 0",
+        ),
         (SizeSet((), 188, 1, (0,)), "H >= 188"),
         (SizeSet((3,), 7, 1, (0,)), "H = 3, or H >= 7"),
         (EVERY, "any H"),
@@ -127,7 +130,9 @@ def test_texts_say_the_set(drawn: tuple[numpy.ndarray, int]) -> None:
             low = int(first or 0)
             for k in range(int(least), FAR):
                 read |= {int(factor or 1) * k + r for r in range(low, int(last or low) + 1)}
-    assert {n for n in read if n < FAR} == {n for n in range(FAR) if n in found} or "..." in text
+    assert {n for n in read if n < FAR} == {
+        n for n in range(FAR) if n in found
+    } or "..." in text
 
 
 def test_what_repeats_too_late_is_refused() -> None:

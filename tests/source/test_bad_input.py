@@ -145,7 +145,12 @@ def doubling(levels: int, last: str) -> str:
     lines = [f"  b{i}: {{layers: {{x: b{i + 1}, y: b{i + 1}}}}}" for i in range(levels)]
     return (
         "\n".join(
-            [HEAD + "blocks:", *lines, f"  b{levels}: {{layers: {{x: {last}}}}}", "layers: {a: b0}"]
+            [
+                HEAD + "blocks:",
+                *lines,
+                f"  b{levels}: {{layers: {{x: {last}}}}}",
+                "layers: {a: b0}",
+            ]
         )
         + "\n"
     )
@@ -164,7 +169,9 @@ def sized(sizes: str, rest: str = RELU) -> str:
 
 
 def expected(dim: str) -> str:
-    return sized("{min: 8, max: 1000}", f"layers: {{a: {{op: ReLU, expect: [_, _, {dim}, _]}}}}\n")
+    return sized(
+        "{min: 8, max: 1000}", f"layers: {{a: {{op: ReLU, expect: [_, _, {dim}, _]}}}}\n"
+    )
 
 
 def each(lines: range, rest: str) -> str:

@@ -91,7 +91,9 @@ def value_at(text: str, *path: str | int) -> Any:
     node = tree.compose(text)
     for step in path:
         node = (
-            {k.value: v for k, v in node.value}[step] if isinstance(step, str) else node.value[step]
+            {k.value: v for k, v in node.value}[step]
+            if isinstance(step, str)
+            else node.value[step]
         )
 
     def read(node: Any) -> Any:
@@ -163,7 +165,8 @@ def test_a_list_without_end_is_refused() -> None:
     for _ in range(5000):
         value = (value,)
     assert (
-        refusal("a: 1", (("a",), value)) == "a list nested deeper than 40 levels cannot be written"
+        refusal("a: 1", (("a",), value))
+        == "a list nested deeper than 40 levels cannot be written"
     )
 
 
@@ -250,7 +253,9 @@ def test_a_value_is_replaced_and_nothing_else(
         ("{a: 1}", ("k",), "{a: 1, k: 9}"),
     ],
 )  # fmt: skip
-def test_a_key_is_added_in_the_style_of_its_mapping(text: str, path: Place, expected: str) -> None:
+def test_a_key_is_added_in_the_style_of_its_mapping(
+    text: str, path: Place, expected: str
+) -> None:
     """Behind the last pair, with its indentation, line end and comma; comments stay with what they stand beside."""
     assert changed(text, (path, 9)) == expected
 
@@ -283,7 +288,10 @@ def test_only_this_place_changes_where_a_key_comes_from_elsewhere(
             "input: [N,\n  H] # c\nlayers: {}\n",
             "input: [N,\n  H] # c\nsizes: {N: 1, H: 2}\nlayers: {}\n",
         ),
-        ("input:\n  x: [N]\r\nlayers: {}", "input:\n  x: [N]\r\nsizes: {N: 1, H: 2}\r\nlayers: {}"),
+        (
+            "input:\n  x: [N]\r\nlayers: {}",
+            "input:\n  x: [N]\r\nsizes: {N: 1, H: 2}\r\nlayers: {}",
+        ),
         ("layers: {}", "layers: {}\nsizes: {N: 1, H: 2}"),
         ("{input: [N], layers: {}}", "{input: [N], layers: {}, sizes: {N: 1, H: 2}}"),
         ("sizes: {}\n", "sizes: {N: 1, H: 2}\n"),
@@ -409,7 +417,8 @@ class Drawn:
     def key(self) -> str:
         self.count += 1
         return (
-            str(self.draw(st.sampled_from(["k%d", "é%d", "'q %d'", '"d %d"', "a-%d"]))) % self.count
+            str(self.draw(st.sampled_from(["k%d", "é%d", "'q %d'", '"d %d"', "a-%d"])))
+            % self.count
         )
 
     def anchored(self, body: str, *, mapping: bool = False, before: str = " ") -> str:
@@ -469,7 +478,10 @@ class Drawn:
 
     def noise(self, pad: str) -> str:
         return self.maybe(
-            self.draw(st.sampled_from(["\n", "# c\n", f"{pad}# \tö: {{\n", "   # 'd\n", "  \n"])), 5
+            self.draw(
+                st.sampled_from(["\n", "# c\n", f"{pad}# \tö: {{\n", "   # 'd\n", "  \n"])
+            ),
+            5,
         )
 
     def value(self, depth: int, pad: str) -> str:
@@ -490,7 +502,9 @@ class Drawn:
             return f" {header}{comment}\n{body}"
         deeper = pad + " " * self.draw(st.sampled_from([1, 2, 4]))
         body = (
-            self.mapping(depth - 1, deeper) if kind == "mapping" else self.list(depth - 1, deeper)
+            self.mapping(depth - 1, deeper)
+            if kind == "mapping"
+            else self.list(depth - 1, deeper)
         )
         return self.anchored(f"{comment}\n{body}", mapping=kind == "mapping")
 
@@ -584,7 +598,9 @@ def plain(value: Any) -> Any:
     return [plain(one) for one in value] if isinstance(value, tuple) else value
 
 
-def expected_leaves(text: str, path: Place, value: Any, others: list[Place]) -> dict[Place, Any]:
+def expected_leaves(
+    text: str, path: Place, value: Any, others: list[Place]
+) -> dict[Place, Any]:
     """What the edited text must say, by what the text before says."""
     places = [path, *others]
     found = {
@@ -615,7 +631,9 @@ def changed_lines(old: str, new: str) -> tuple[int, int]:
     one, two = old.split("\n"), new.split("\n")
     while one and two and one[-1] == two[-1]:
         one.pop(), two.pop()
-    same = next((i for i, (a, b) in enumerate(zip(one, two)) if a != b), min(len(one), len(two)))
+    same = next(
+        (i for i, (a, b) in enumerate(zip(one, two)) if a != b), min(len(one), len(two))
+    )
     return len(one) - same, len(two) - same
 
 
@@ -626,7 +644,9 @@ def test_one_new_key_of_any_document(text: str, data: st.DataObject) -> None:
     path: Place = (*data.draw(st.sampled_from(mappings)), "new key")
     value = data.draw(NEW)
     new = changed(text, (path, value))
-    assert dict(leaves(loaded(new))) == expected_leaves(text, path, value, shared_places(new, path))
+    assert dict(leaves(loaded(new))) == expected_leaves(
+        text, path, value, shared_places(new, path)
+    )
     assert max(changed_lines(text, new)) <= 3
     rest = iter(new)
     assert all(character in rest for character in text)  # nothing is taken away
@@ -639,7 +659,8 @@ def test_several_edits_of_any_document(text: str, data: st.DataObject) -> None:
     values = [path for path, _ in scalars] or [("k",)]
     paths = data.draw(st.lists(st.sampled_from(values), max_size=4, unique=True))
     paths += [
-        (*p, "new") for p in data.draw(st.lists(st.sampled_from(mappings), max_size=3, unique=True))
+        (*p, "new")
+        for p in data.draw(st.lists(st.sampled_from(mappings), max_size=3, unique=True))
     ]
     pairs = [(path, data.draw(NEW)) for path in paths]
     one_by_one = text

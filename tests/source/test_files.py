@@ -44,7 +44,9 @@ def test_owner_and_attributes_are_kept(config: Path) -> None:
     assert os.getxattr(config, "user.note") == b"x"
 
 
-def test_a_file_whose_owner_cannot_be_kept(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_whose_owner_cannot_be_kept(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where owner and attributes may not be set, the file is replaced all the same."""
 
     def refuse(*_: Any) -> None:
@@ -84,7 +86,9 @@ def test_other_hard_links_keep_the_old_bytes(config: Path, tmp_path: Path) -> No
 def test_a_file_that_someone_else_changed_is_left(config: Path, now: bytes) -> None:
     """Other bytes than those that were read, longer or shorter, are somebody's work."""
     config.write_bytes(now)
-    with pytest.raises(EditError, match=r"net\.yaml was changed by someone else since it was read"):
+    with pytest.raises(
+        EditError, match=r"net\.yaml was changed by someone else since it was read"
+    ):
         replace_file(config, b"a: 1\n", b"b: 1\n")
     assert config.read_bytes() == now and os.listdir(config.parent) == ["net.yaml"]
 
@@ -133,7 +137,9 @@ def test_a_failure_leaves_the_file(
     assert config.read_bytes() == b"a: 1\n" and os.listdir(config.parent) == ["net.yaml"]
 
 
-def test_a_disk_that_is_full_in_the_middle(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_is_full_in_the_middle(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Short writes are continued; when one fails, what was written goes away."""
     real, count = os.write, 0
 
@@ -152,7 +158,9 @@ def test_a_disk_that_is_full_in_the_middle(config: Path, monkeypatch: pytest.Mon
     assert config.read_bytes() == b"b: 12345\n"
 
 
-def test_a_directory_that_cannot_be_synced(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_that_cannot_be_synced(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The file is replaced by then, so that is no failure."""
     real = os.fsync
 

@@ -36,7 +36,8 @@ def test_a_size_is_true_where_it_is_not_0() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[1, 0] if H else 2", "0.5 if H % 2 else 1", "'a' if H else 'b'", "null if H else 1"]
+    "text",
+    ["[1, 0] if H else 2", "0.5 if H % 2 else 1", "'a' if H else 'b'", "null if H else 1"],
 )
 def test_what_a_size_cannot_decide_between_is_refused(text: str) -> None:
     with pytest.raises(ExpressionError, match="a size decides between"):
@@ -47,7 +48,9 @@ def _values() -> st.SearchStrategy[str]:
     leaves = st.sampled_from(["H", "W", "0", "1", "3", "H % 2", "H % 3", "W // 2", "H - W"])
 
     def grown(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-        compared = st.builds("({} {} {})".format, inner, st.sampled_from(["==", "<", ">="]), inner)
+        compared = st.builds(
+            "({} {} {})".format, inner, st.sampled_from(["==", "<", ">="]), inner
+        )
         truth = st.one_of(inner, compared, st.builds("(not {})".format, inner))
         joined = st.builds("({} {} {})".format, truth, st.sampled_from(["and", "or"]), truth)
         chosen = st.builds("({} if {} else {})".format, inner, st.one_of(truth, joined), inner)

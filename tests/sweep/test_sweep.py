@@ -71,7 +71,9 @@ def test_rows_are_the_tracers(name: str) -> None:
     rows = columns_of(study)
     assert len(rows["valid"]) == study.rows == count(axes)
     for i in draw.sample(range(study.rows), min(study.rows, 40)):
-        params = {axis.names[0]: rows[axis.names[0]][i] for axis in axes if axis.kind == "param"}
+        params = {
+            axis.names[0]: rows[axis.names[0]][i] for axis in axes if axis.kind == "param"
+        }
         sizes = {axis.names[0]: rows[axis.names[0]][i] for axis in axes if axis.kind == "size"}
         try:
             alone = tracer.load(path, **params)
@@ -272,7 +274,9 @@ def test_a_journal_torn_anywhere(tmp_path: Path) -> None:
     whole = path.read_bytes()
 
     opened = 0
-    for cut, tail in itertools.product(range(len(whole) + 1), (b"", bytes(64), draw.randbytes(64))):
+    for cut, tail in itertools.product(
+        range(len(whole) + 1), (b"", bytes(64), draw.randbytes(64))
+    ):
         if tail.strip(b"\0") and cut < ends[0]:
             continue  # no beginning of this sweep's file
         path.write_bytes(whole[:cut] + tail)
@@ -405,7 +409,9 @@ def test_numbers_beyond_63_bits(tmp_path: Path) -> None:
     for _ in range(40):
         size = draw.randint(2, 2 ** draw.randint(20, 34))
         out = tmp_path / f"{size}.jsonl"
-        done = run(str(config), "--size", f"H={size - 1},{size}", "-o", str(out), "--workers", "1")
+        done = run(
+            str(config), "--size", f"H={size - 1},{size}", "-o", str(out), "--workers", "1"
+        )
         rows = [exact_row(net, {"H": n}, "float32") for n in (size - 1, size)]
         if any(n >= 2**63 for row in rows for n in row.values() if isinstance(n, int)):
             assert done.exit_code == 2 and "is out of range for H=" in done.output, done.output
@@ -524,10 +530,17 @@ def test_the_pareto_front_of_the_rows_that_meet_where() -> None:
     assert done.exit_code == 0, done.output
     first = done.output.splitlines()[0]
     assert (
-        "9 of 11 rows are on the Pareto front of macs, memory, params, receptive_field, H" in first
+        "9 of 11 rows are on the Pareto front of macs, memory, params, receptive_field, H"
+        in first
     )
     only = run(
-        PADDED, "--vary", "base=8,16", "--size", "H=W=64", "--objectives", "receptive_field,params"
+        PADDED,
+        "--vary",
+        "base=8,16",
+        "--size",
+        "H=W=64",
+        "--objectives",
+        "receptive_field,params",
     )
     assert "1 of 2 rows are on the Pareto front of receptive_field, params" in only.output
     none = run(PADDED, "--size", "H=W=64", "--where", "params < 10")
@@ -549,9 +562,13 @@ def test_the_picture(tmp_path: Path, ending: str) -> None:
     """A picture of the format that its name says."""
     extras.needs("sweep")
     picture = tmp_path / f"front.{ending}"
-    whole = str(CONFIGS / "deeplabv3plus.yaml")  # a global pooling: its output sees the whole input
+    whole = str(
+        CONFIGS / "deeplabv3plus.yaml"
+    )  # a global pooling: its output sees the whole input
     assert run(whole, "--size", "H=W=129,257", "--plot", str(picture)).exit_code == 0
-    done = run(PADDED, "--vary", "base=8,16", "--size", "H=W=64..256:16", "--plot", str(picture))
+    done = run(
+        PADDED, "--vary", "base=8,16", "--size", "H=W=64..256:16", "--plot", str(picture)
+    )
     assert done.exit_code == 0, done.output
     start = {"svg": b"<?xml", "png": b"\x89PNG", "pdf": b"%PDF"}[ending]
     assert picture.read_bytes().startswith(start)
@@ -589,7 +606,11 @@ def test_the_picture(tmp_path: Path, ending: str) -> None:
         ((PADDED, "--objectives", "error"), 2, "'error' is no number"),
         ((PADDED, "-o", "rows.xlsx"), 2, "rows are written as .parquet, .csv, .jsonl"),
         ((PADDED, "--plot", "front.gif"), 2, "a picture is .svg, .png or .pdf"),
-        ((PADDED, "--dask", "tcp://127.0.0.1:9"), 2, "no scheduler answers at tcp://127.0.0.1:9"),
+        (
+            (PADDED, "--dask", "tcp://127.0.0.1:9"),
+            2,
+            "no scheduler answers at tcp://127.0.0.1:9",
+        ),
         ((PADDED, "--dask", "nonsense://x"), 2, "no scheduler answers at nonsense://x"),
         (("--family", "unett", "--size", "H=W=64"), 2, "did you mean 'unet'"),
         (("--family", "unet", "--vary", "deep=3"), 2, "a family has no 'deep'"),

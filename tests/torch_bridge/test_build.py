@@ -28,7 +28,9 @@ CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 every_config = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 
 
-def inputs_of(net: tracer.Net, sizes: dict[str, int], device: str = "cpu") -> list[torch.Tensor]:
+def inputs_of(
+    net: tracer.Net, sizes: dict[str, int], device: str = "cpu"
+) -> list[torch.Tensor]:
     shapes = [
         [sizes[d] if isinstance(d, str) else d for d in n.pattern]
         for n in net.network.nodes

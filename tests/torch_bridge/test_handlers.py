@@ -47,7 +47,9 @@ FUNCTIONS: dict[str, Callable[[Tensor], Any]] = {
     "narrow": lambda x: x.narrow(1, 1, 2),
     "narrow from the end": lambda x: x.narrow(1, -2, 2),
     "changed through dropout": lambda x: changed_behind(x, lambda y: F.dropout(y, 0.5, False)),
-    "changed through dropout2d": lambda x: changed_behind(x, lambda y: F.dropout2d(y, 0.5, False)),
+    "changed through dropout2d": lambda x: changed_behind(
+        x, lambda y: F.dropout2d(y, 0.5, False)
+    ),
     "changed through detach": lambda x: changed_behind(x, lambda y: y.detach()),
     "changed through a clone": lambda x: changed_behind(x, lambda y: y.clone()),
     "iteration": lambda x: torch.stack(list(x.unbind(1))[::-1], 1),
@@ -89,7 +91,9 @@ def test_a_function_gives_what_it_gave(name: str) -> None:
     ],
     ids=["rsub", "Tensor.unfold", "attention", "a size as a factor", "round"],
 )
-def test_what_a_config_cannot_say_is_refused(function: Callable[[Tensor], Any], said: str) -> None:
+def test_what_a_config_cannot_say_is_refused(
+    function: Callable[[Tensor], Any], said: str
+) -> None:
     """It is named, where another reading of it would be another function."""
     with pytest.raises(Unrepresentable, match=said):
         tracer.from_module(Applied(function), (1, 4, 8, 8))
@@ -109,7 +113,9 @@ def patched() -> nn.Module:
     return module
 
 
-@pytest.mark.parametrize("make", [lambda: Doubled(4, 4, 1), patched], ids=["a part", "replaced"])
+@pytest.mark.parametrize(
+    "make", [lambda: Doubled(4, 4, 1), patched], ids=["a part", "replaced"]
+)
 def test_another_forward_is_no_operation(make: Callable[[], nn.Module]) -> None:
     """A module of torch.nn is its operation only where it computes as torch's does."""
     module = nn.Sequential(make()).eval()

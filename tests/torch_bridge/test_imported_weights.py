@@ -47,7 +47,10 @@ def rebuilt(module: nn.Module, *shapes: tuple[int, ...]) -> Any:
 @given(
     st.lists(
         st.builds(
-            Outer, st.sampled_from([Plain, Wide]), st.sampled_from([3, 5]), st.sampled_from([1, 2])
+            Outer,
+            st.sampled_from([Plain, Wide]),
+            st.sampled_from([3, 5]),
+            st.sampled_from([1, 2]),
         ),
         min_size=2,
         max_size=6,
@@ -258,7 +261,9 @@ def test_the_text_of_what_is_shared() -> None:
     assert siamese.count("weights:") == 1
     assert "weights: encoder}" in siamese
     partly = tracer.from_module(PartlyShared(), (1, 4, 16, 16)).to_yaml()
-    assert "two_last: {op: Conv2d, out_channels: 4, kernel_size: 1, weights: one.last}" in partly
+    assert (
+        "two_last: {op: Conv2d, out_channels: 4, kernel_size: 1, weights: one.last}" in partly
+    )
     blur = tracer.from_module(Blur(), (1, 3, 16, 16)).to_yaml()
     assert blur.count("learned: false") == 2
 

@@ -72,7 +72,13 @@ def test_random_networks(drawn: Drawn) -> None:
 
 def test_the_file_is_what_a_person_would_write(tmp_path: Path) -> None:
     """The U-Net of 2015: one class for its block with two arguments, one line for each node, sizes in the docstring."""
-    command = [sys.executable, "-m", "tracer", "export", str(CONFIGS[0].parent / "unet_2015.yaml")]
+    command = [
+        sys.executable,
+        "-m",
+        "tracer",
+        "export",
+        str(CONFIGS[0].parent / "unet_2015.yaml"),
+    ]
     done = subprocess.run(
         [*command, "-o", "unet.py"], cwd=tmp_path, capture_output=True, text=True, check=False
     )

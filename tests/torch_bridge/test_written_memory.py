@@ -31,7 +31,9 @@ class Alive(TorchDispatchMode):
         self.tensors = [weakref.ref(tensor) for tensor in inputs]
         self.peak = 0
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         result = func(*args, **(kwargs or {}))
         made = result if isinstance(result, (tuple, list)) else [result]
         self.tensors += [weakref.ref(one) for one in made if isinstance(one, torch.Tensor)]

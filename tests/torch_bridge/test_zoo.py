@@ -56,7 +56,12 @@ def zoo() -> Iterator[tuple[str, int, int, Callable[[], nn.Module]]]:
             1,
             lambda d=d: nets.UNet(d, 1, 2, (4, 8, 8), (2, 1), 5, num_res_units=1),
         )
-        yield "BasicUNet", d, 1, lambda d=d: nets.BasicUNet(d, 1, 2, features=(4, 4, 4, 8, 8, 4))
+        yield (
+            "BasicUNet",
+            d,
+            1,
+            lambda d=d: nets.BasicUNet(d, 1, 2, features=(4, 4, 4, 8, 8, 4)),
+        )
         yield (
             "BasicUNet, resizing",
             d,
@@ -175,7 +180,9 @@ def test_every_size_from_32_to_300(name: str) -> None:
         mine = net.trace(**dict(zip(symbols, chosen)))
         found = None if mine.diagnostics else list(mine.outputs.values())
         ask = shapes_of if count < 4 and dims < 3 else meta_shapes
-        assert found == ask(module if ask is shapes_of else on_meta, 1, channels, *chosen), chosen
+        assert found == ask(module if ask is shapes_of else on_meta, 1, channels, *chosen), (
+            chosen
+        )
 
 
 @pytest.mark.parametrize("name", [name for name, (dims, _, _) in ZOO.items() if dims == 2])

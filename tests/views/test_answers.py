@@ -57,7 +57,9 @@ def test_answers_fit_their_schemas(command: str, name: str) -> None:
 def test_diagnostics_name_their_node(command: str) -> None:
     """Each carries ``node``: the name as in the trace, or null; the schema that ships requires it."""
     found = answer(command, TEXTS["broken"])[1]["diagnostics"]
-    assert {(d["code"], d["node"]) for d in found if d["severity"] == "error"} == {("T301", "cat")}
+    assert {(d["code"], d["node"]) for d in found if d["severity"] == "error"} == {
+        ("T301", "cat")
+    }
     assert [d["node"] for d in answer("check", TEXTS["unloaded"])[1]["diagnostics"]] == [None]
     described = schema(command)["$defs"]["DiagnosticAnswer"]
     assert "node" in described["required"]
@@ -68,7 +70,9 @@ def test_the_fields_of_a_plan() -> None:
     """Values per axis, what serves which sizes, and repairs with edits and effects."""
     code, found = answer("plan", TEXTS["solved"])
     assert (
-        code == 0 and found["feasible"] and found["assignments"]["image.output_padding"] == [1, 1]
+        code == 0
+        and found["feasible"]
+        and found["assignments"]["image.output_padding"] == [1, 1]
     )
     assert (found["solutions"], found["solutions_capped"], found["cost"], found["repairs"]) == (
         1,
@@ -85,11 +89,12 @@ def test_the_fields_of_a_plan() -> None:
     ]
     first = found["repairs"][0]
     assert (
-        first["edits"] == [{"path": "decoder.up.output_size", "value": "enc"}] and not first["safe"]
+        first["edits"] == [{"path": "decoder.up.output_size", "value": "enc"}]
+        and not first["safe"]
     )
-    assert first["changes"]["outputs"] == {"cat": [1, 8, 32, 64]} and first["changes"]["nodes"] == [
-        "up"
-    ]
+    assert first["changes"]["outputs"] == {"cat": [1, 8, 32, 64]} and first["changes"][
+        "nodes"
+    ] == ["up"]
 
 
 def test_the_fields_of_sizes() -> None:
@@ -103,7 +108,9 @@ def test_the_fields_of_sizes() -> None:
     assert axis["nearest"] == {"runs": [500], "lossless": [492, 508], "aligned": [492, 508]}
     (form,) = axis["forms"]
     assert (form["modulus"], form["remainder"], form["least"]) == (16, 12, 11)
-    assert form["shapes"]["logits"] == [1, 2, "16k - 172", 388] and axis["decided_below"] is None
+    assert (
+        form["shapes"]["logits"] == [1, 2, "16k - 172", 388] and axis["decided_below"] is None
+    )
 
 
 def test_sizes_near_one_for_each_symbol_and_the_declared_one_that_does_not_run(
@@ -118,7 +125,9 @@ layers:
   u: {op: ConvTranspose2d, out_channels: 3, kernel_size: 4, stride: 4}
   c: {op: Concat, from: [u, input]}
 """)
-    run = CliRunner().invoke(cli, ["sizes", str(path), "--near", "H=50,W=61", "--format", "json"])
+    run = CliRunner().invoke(
+        cli, ["sizes", str(path), "--near", "H=50,W=61", "--format", "json"]
+    )
     axes = json.loads(run.output)["axes"]
     assert axes["H"]["declared"] == {"size": 50, "runs": False, "nearest": [48, 52]}
     assert axes["W"]["declared"] == {"size": 64, "runs": True, "nearest": [64]}

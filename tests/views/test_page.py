@@ -43,7 +43,9 @@ class Opened:
         self.faults: list[str] = []
         self.requests: list[str] = []
         self.tab = browser.new_page(viewport={"width": 1400, "height": 1000}, **options)
-        self.tab.on("console", lambda m: self.faults.append(m.text) if m.type == "error" else None)
+        self.tab.on(
+            "console", lambda m: self.faults.append(m.text) if m.type == "error" else None
+        )
         self.tab.on("pageerror", lambda e: self.faults.append(str(e)))
         self.tab.on("request", lambda r: self.requests.append(r.url))
         self.tab.goto(path.as_uri())
@@ -167,7 +169,9 @@ def test_valid_sizes_are_one_click_away(browser: Any, tmp_path: Path) -> None:
     net = tracer.loads(BROKEN)
     shown = opened(browser, tmp_path, net)
     tab = shown.tab
-    near = tab.locator(".control", has=tab.get_by_label("H", exact=True)).locator(".near button")
+    near = tab.locator(".control", has=tab.get_by_label("H", exact=True)).locator(
+        ".near button"
+    )
     playwright.expect(near).to_have_text(["96", "103"])
     near.first.click()
     playwright.expect(tab.locator("#verdict")).to_have_text("runs")
@@ -192,7 +196,9 @@ def test_details_of_a_node(browser: Any, tmp_path: Path) -> None:
     shown = opened(browser, tmp_path, net)
     tab = shown.tab
     tab.locator("#depth").select_option(label="unfolded")
-    box = tab.locator("svg:not([hidden]) .box", has=tab.locator("text.name", has_text="enc1.conv1"))
+    box = tab.locator(
+        "svg:not([hidden]) .box", has=tab.locator("text.name", has_text="enc1.conv1")
+    )
     box.focus()
     text = tab.locator("#details").inner_text()
     assert "(572 + 2·0 − 1·(3 − 1) − 1) // 1 + 1 = 570" in text
@@ -264,7 +270,9 @@ def test_keyboard_and_names(browser: Any, tmp_path: Path) -> None:
     assert tab.locator("svg:not([hidden])").get_attribute("viewBox") == before
     tab.keyboard.press("Tab")
     assert tab.evaluate("document.activeElement.getAttribute('role')") == "button"
-    assert tab.evaluate("document.activeElement.getAttribute('aria-label')").startswith("input:")
+    assert tab.evaluate("document.activeElement.getAttribute('aria-label')").startswith(
+        "input:"
+    )
     shown.close()
 
 
@@ -276,7 +284,9 @@ def test_light_dark_and_print(browser: Any, tmp_path: Path, scheme: str) -> None
     ground, text = shown.tab.evaluate(
         "() => { const s = getComputedStyle(document.body); return [s.backgroundColor, s.color]; }"
     )
-    luminance = [sum(map(int, colour.strip("rgb()").split(","))) / 3 for colour in (ground, text)]
+    luminance = [
+        sum(map(int, colour.strip("rgb()").split(","))) / 3 for colour in (ground, text)
+    ]
     assert (luminance[0] > luminance[1]) == (scheme == "light")
     assert abs(luminance[0] - luminance[1]) > 150
     shown.tab.emulate_media(media="print")
@@ -321,7 +331,9 @@ def test_without_a_network(browser: Any, tmp_path: Path) -> None:
     assert "T101" in alone.tab.locator(".told").inner_text()
     alone.close()
     net = tracer.loads(BROKEN)
-    stale = Opened(browser, tmp_path / "stale.html", page(sheets(net, found), found, stale=True))
+    stale = Opened(
+        browser, tmp_path / "stale.html", page(sheets(net, found), found, stale=True)
+    )
     assert "T101" in stale.tab.locator(".told").inner_text()
     assert stale.tab.locator(".box").count() == len(net.network.nodes)
     stale.close()

@@ -36,7 +36,9 @@ def test_configs_and_answers_are_valid(path: Path) -> None:
         (TraceAnswer, trace_answer(net.trace(), found)),
         (CheckAnswer, check_answer(found)),
     ):
-        jsonschema.validate(msgspec.json.decode(msgspec.json.encode(answer)), answer_schema(record))
+        jsonschema.validate(
+            msgspec.json.decode(msgspec.json.encode(answer)), answer_schema(record)
+        )
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,9 @@ def printed(tmp_path: Path, text: str) -> str:
 
 def test_a_sum_in_a_product_has_brackets(tmp_path: Path) -> None:
     """Every dim that varies is a factor: a sum among them would be read as several."""
-    text = "input: [N, 3, H, W]\nlayers:\n  conv: {op: Conv2d, out_channels: 8, kernel_size: 3}\n"
+    text = (
+        "input: [N, 3, H, W]\nlayers:\n  conv: {op: Conv2d, out_channels: 8, kernel_size: 3}\n"
+    )
     output = printed(tmp_path, text)
     assert "N × (k - 2) × (W - 2)" in output and "N × k × W" in output
     assert "× k - 2" not in output

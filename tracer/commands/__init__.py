@@ -62,7 +62,11 @@ class Commands(click.Group):
             import difflib
 
             close = difflib.get_close_matches(name, COMMANDS, 1)
-            hint = f" Did you mean {close[0]!r}?" if close else f" Commands: {', '.join(COMMANDS)}."
+            hint = (
+                f" Did you mean {close[0]!r}?"
+                if close
+                else f" Commands: {', '.join(COMMANDS)}."
+            )
             raise click.UsageError(f"No such command {name!r}.{hint}", ctx)
         return super().resolve_command(ctx, args)
 

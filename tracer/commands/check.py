@@ -65,7 +65,9 @@ def _with_progress(results: Iterator[Checked], count: int) -> Iterator[Checked]:
     from rich.console import Console
     from rich.progress import track
 
-    yield from track(results, "checking", total=count, console=Console(stderr=True), transient=True)
+    yield from track(
+        results, "checking", total=count, console=Console(stderr=True), transient=True
+    )
 
 
 @click.command("check")
@@ -114,7 +116,9 @@ def command(
     raise click.exceptions.Exit(2 if not all_readable else 1 if failing else 0)
 
 
-def _report(found: list[Diagnostic], sources: dict[str, str], format_: str, colour: bool) -> str:
+def _report(
+    found: list[Diagnostic], sources: dict[str, str], format_: str, colour: bool
+) -> str:
     if format_ == "json":
         from tracer.views.answers import check_answer, to_json
 
@@ -130,5 +134,7 @@ def _report(found: list[Diagnostic], sources: dict[str, str], format_: str, colo
         return report.github(found)
     paint = report.painted if colour else report.plain
     return (
-        report.concise(found, paint) if format_ == "concise" else report.full(found, sources, paint)
+        report.concise(found, paint)
+        if format_ == "concise"
+        else report.full(found, sources, paint)
     )

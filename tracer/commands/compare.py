@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 @click.argument("b", metavar="[B]", required=False)
 @network_options
 @click.option("--strict", is_flag=True, help="New warnings count as findings.")
-@click.option("--exit-code", "as_diff", is_flag=True, help="Exit code 1 where anything differs.")
+@click.option(
+    "--exit-code", "as_diff", is_flag=True, help="Exit code 1 where anything differs."
+)
 @click.option(
     "--format",
     "format_",
@@ -79,7 +81,9 @@ def _refuse_one_sided(a: str, b: str | None) -> None:
     if b is None and (a == "-" or _is_revision(a)):
         raise click.UsageError(f"{shown(a)} is compared with another config: name B too")
     if a == b == "-":
-        raise click.UsageError("standard input is one config; the other one is a file or REV:PATH")
+        raise click.UsageError(
+            "standard input is one config; the other one is a file or REV:PATH"
+        )
 
 
 def _is_revision(config: str) -> bool:
@@ -87,7 +91,9 @@ def _is_revision(config: str) -> bool:
     return ":" in config and not os.path.lexists(config.replace("\0", ""))
 
 
-def _given(config: str, overrides: Overrides, *, is_committed: bool = False) -> tuple[Given, bool]:
+def _given(
+    config: str, overrides: Overrides, *, is_committed: bool = False
+) -> tuple[Given, bool]:
     """One of the two, and true where it could be read; where not, standard error says why."""
     from tracer.comparing.comparison import Given
 

@@ -41,7 +41,9 @@ class Whole(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         parts = [part.strip() for part in str(value).split(",")]
         if not all(is_size(part) and 1 <= int(part) < 10**6 for part in parts):
             return self.fail(
-                f"{shortened(str(value), 60)!r} is no list of numbers such as 64,128", param, ctx
+                f"{shortened(str(value), 60)!r} is no list of numbers such as 64,128",
+                param,
+                ctx,
             )
         return tuple(map(int, parts))
 
@@ -148,8 +150,12 @@ def decoder_command(
     from tracer.design.skips import encoder as tapped
 
     net = _encoder(encoder, Overrides(sets, sizes, inputs), inputs, arguments)
-    wish = Wish(up, merge, channels or (), convs, norm=norm, activation=activation, classes=classes)
-    names = None if skips is None else [name.strip() for name in skips.split(",") if name.strip()]
+    wish = Wish(
+        up, merge, channels or (), convs, norm=norm, activation=activation, classes=classes
+    )
+    names = (
+        None if skips is None else [name.strip() for name in skips.split(",") if name.strip()]
+    )
 
     def designed() -> tuple[str, list[str]]:
         found = decoder(tapped(encoder_alone(net, names or ()), names), wish)
@@ -277,7 +283,9 @@ def _add_family(name: str) -> None:
     function: Family = families[name]
     summary = " ".join((function.__doc__ or "").split())
 
-    @command.command(name, help=f"Write a {summary}", short_help=summary.partition(":")[2].strip())
+    @command.command(
+        name, help=f"Write a {summary}", short_help=summary.partition(":")[2].strip()
+    )
     @click.option(
         "--dims", type=click.IntRange(1, 3), default=2, show_default=True, help="Spatial axes."
     )
@@ -335,7 +343,9 @@ def _add_family(name: str) -> None:
         )  # fmt: skip
         if size is not None and output_size is not None:
             raise click.UsageError("give --size or --output-size, not both")
-        wanted, option = (size, "--size") if output_size is None else (output_size, "--output-size")
+        wanted, option = (
+            (size, "--size") if output_size is None else (output_size, "--output-size")
+        )
         sizes = _per_symbol(wanted or {"": DEFAULT_SIZE[dims]}, plan.symbols, option)
 
         def designed() -> tuple[str, list[str]]:
@@ -370,7 +380,9 @@ def _encoder(
         return reloaded(net, net.to_yaml(), params=overrides.params, sizes=overrides.sizes)
     if arguments:
         raise click.UsageError("--arg is for a torch factory: package.module:callable")
-    return loaded(encoder, overrides, lambda found, text: complain(found, text, config=encoder))[1]
+    return loaded(
+        encoder, overrides, lambda found, text: complain(found, text, config=encoder)
+    )[1]
 
 
 def _write(

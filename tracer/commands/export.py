@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracer.commands.options import Overrides, complain, loaded, need, network_options, write_output
+from tracer.commands.options import (
+    Overrides,
+    complain,
+    loaded,
+    need,
+    network_options,
+    write_output,
+)
 from tracer.diagnostics import TracerError
 
 if TYPE_CHECKING:

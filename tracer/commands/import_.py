@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Keep the sizes as numbers: right for this size, silent about others.",
 )
-@click.option("--name", help="The network's name in the config; otherwise the class of the module.")
+@click.option(
+    "--name", help="The network's name in the config; otherwise the class of the module."
+)
 @click.option(
     "-o",
     "--output",

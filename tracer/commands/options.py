@@ -63,7 +63,8 @@ class Overrides:
         dims = text.strip("[]() ").split(",")
         if not all(is_size(d.strip()) for d in dims):
             raise click.BadParameter(
-                f"{shortened(item, 60)!r} is not a shape such as 1,3,512,512", param_hint="--input"
+                f"{shortened(item, 60)!r} is not a shape such as 1,3,512,512",
+                param_hint="--input",
             )
         return name, tuple(int(d) for d in dims)
 
@@ -121,7 +122,11 @@ def network_options(command: F) -> F:
             help="A symbol's size: H=512,W=640.",
         ),
         click.option(
-            "--set", "sets", multiple=True, metavar="PARAM=VALUE", help="A param's value: base=32."
+            "--set",
+            "sets",
+            multiple=True,
+            metavar="PARAM=VALUE",
+            help="A param's value: base=32.",
         ),
     ):
         command = option(command)
@@ -365,7 +370,9 @@ def loaded(
     """A config's text and network. Where it cannot be loaded, ``complain`` gets what is wrong, and the command ends."""
     text = text_of(config, complain)
     try:
-        return text, open_net(text, config, overrides, allow_argument_errors=allow_argument_errors)
+        return text, open_net(
+            text, config, overrides, allow_argument_errors=allow_argument_errors
+        )
     except TracerError as error:
         complain(error.diagnostics, text)
         raise click.exceptions.Exit(1) from None

@@ -238,7 +238,9 @@ def _show(
         click.echo(to_json(plan_answer(plan)), nl=False)
         return
     paint = report.painted if colour else report.plain
-    click.echo(report.full(plan.diagnostics, {shown(config): text}, paint), nl=False, color=colour)
+    click.echo(
+        report.full(plan.diagnostics, {shown(config): text}, paint), nl=False, color=colour
+    )
     if plan.diagnostics:
         click.echo()
     click.echo(plan_text(plan, chosen, notes), nl=False)
@@ -251,6 +253,8 @@ def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) 
         from tracer.views.plan import PlanAnswer
 
         answers = [diagnostic_answer(d) for d in found]
-        click.echo(to_json(PlanAnswer("1.0", False, {}, 0, 0, False, [], [], answers)), nl=False)
+        click.echo(
+            to_json(PlanAnswer("1.0", False, {}, 0, 0, False, [], [], answers)), nl=False
+        )
     else:
         click.echo(report.full(found, {shown(config): text}), nl=False, err=True)

@@ -222,11 +222,15 @@ class Loopback:
         if scope["type"] == "http":
             headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
             wrong_host = headers.get(b"host", "").lower() not in self.hosts
-            wrong_origin = b"origin" in headers and headers[b"origin"].lower() not in self.origins
+            wrong_origin = (
+                b"origin" in headers and headers[b"origin"].lower() not in self.origins
+            )
             if wrong_host or wrong_origin:
                 from starlette.responses import PlainTextResponse
 
-                refused = PlainTextResponse("this server answers to localhost only\n", 403, HEADERS)
+                refused = PlainTextResponse(
+                    "this server answers to localhost only\n", 403, HEADERS
+                )
                 await refused(scope, receive, send)  # type: ignore[arg-type]
                 return
         await self.app(scope, receive, send)

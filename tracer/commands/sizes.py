@@ -92,7 +92,9 @@ def command(
         return
     known = {symbol for symbol in net.symbols if symbol in net.network.sizes}
     if known == set(net.symbols):  # what stops it at the declared sizes, as one of the reasons
-        click.echo(report.full(net.trace().diagnostics, {shown(config): text}), nl=False, err=True)
+        click.echo(
+            report.full(net.trace().diagnostics, {shown(config): text}), nl=False, err=True
+        )
     raise click.exceptions.Exit(1)
 
 

@@ -286,7 +286,9 @@ def _sizes_varied(part: str) -> tuple[str, list[str], str]:
     return part, [name.strip() for name in names], values
 
 
-def _axis(kind: Literal["param", "size"], item: str, names: list[str], values: str) -> SweepAxis:
+def _axis(
+    kind: Literal["param", "size"], item: str, names: list[str], values: str
+) -> SweepAxis:
     """One axis of the sweep. Raises click.UsageError where the item has no name or no values."""
     from tracer.sweep.axes import Unvaried, axis
 
@@ -377,7 +379,9 @@ def _confirm(study: Study, yes: bool) -> None:
         raise click.Abort
 
 
-def _run(study: Study, journal: Journal, workers: int, dask: str | None, *, keeps: bool) -> None:
+def _run(
+    study: Study, journal: Journal, workers: int, dask: str | None, *, keeps: bool
+) -> None:
     """Compute what is not done yet. However that ends, what is done stays."""
     from tracer.sweep.axes import Unvaried
     from tracer.sweep.running import Lost, locally, on_dask
@@ -403,7 +407,9 @@ def _run(study: Study, journal: Journal, workers: int, dask: str | None, *, keep
         _fail(str(error))
     except (Lost, KeyboardInterrupt) as end:
         if keeps and finished:
-            message = f"{finished:,} of {study.rows:,} rows are kept in {shown(str(journal.path))}"
+            message = (
+                f"{finished:,} of {study.rows:,} rows are kept in {shown(str(journal.path))}"
+            )
             click.echo(f"{message}; the same command goes on from there", err=True)
         if isinstance(end, Lost):
             _fail(str(end))
@@ -473,7 +479,9 @@ def _end(
     for line in found.notes:
         click.echo(line, err=True)
     if not found.best:
-        click.echo("no row meets --where" if condition is not None else "no row is valid", err=True)
+        click.echo(
+            "no row meets --where" if condition is not None else "no row is valid", err=True
+        )
         return
     count, best = len(found.measures[measures[0]]), len(found.best)
     title = f"{best:,} of {count:,} rows are on the Pareto front of {', '.join(measures)}"

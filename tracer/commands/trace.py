@@ -107,7 +107,9 @@ def command(
 
         below = memory_text(trace, dtype, budget, fitting)
         console_for(colour).print(
-            table(trace, depth, net.solution().assignments, dtype), *[below] * bool(below), sep=""
+            table(trace, depth, net.solution().assignments, dtype),
+            *[below] * bool(below),
+            sep="",
         )
         click.echo(report.full(found, {shown(config): text}), nl=False, err=True)
     else:
@@ -135,7 +137,9 @@ def _declared(net: Net, text: str, config: str, overrides: Overrides) -> Net | N
 def _built_as(net: Net, declared: Net | None) -> Net:
     """The network with the values of the module for the declared sizes."""
     if declared is None:
-        raise click.UsageError("--as-built: no module is built, as the declared sizes do not run")
+        raise click.UsageError(
+            "--as-built: no module is built, as the declared sizes do not run"
+        )
     return net.built_as(declared)
 
 

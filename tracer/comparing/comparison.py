@@ -149,7 +149,9 @@ def compared(a: Given, b: Given) -> Comparison:
 
     # Of a config that does not load, nodes and their new names are not known.
     gone, found = _finding_differences(a.findings, b.findings, None)
-    return Comparison(a=_side(a), b=_side(b), totals=_totals(a.net, b.net), gone=gone, found=found)
+    return Comparison(
+        a=_side(a), b=_side(b), totals=_totals(a.net, b.net), gone=gone, found=found
+    )
 
 
 def _both_compared(a: Given, old: Net, b: Given, new: Net) -> Comparison:
@@ -245,7 +247,8 @@ def _total(what: str, old: int | None, new: int | None) -> TotalDifference:
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Difference]:
     """The entries that are not the same in both."""
     pairs = [
-        (what, old.get(what, UNSET), new.get(what, UNSET)) for what in dict.fromkeys((*old, *new))
+        (what, old.get(what, UNSET), new.get(what, UNSET))
+        for what in dict.fromkeys((*old, *new))
     ]
     return [Difference(*pair) for pair in pairs if not is_same(*pair[1:])]
 
@@ -324,11 +327,15 @@ def _set_differences(old: Mapping[str, Axis], new: Mapping[str, Axis]) -> list[S
     return found
 
 
-def _set_difference(symbol: str, kind: str, old: Axis | None, new: Axis | None) -> SetDifference:
+def _set_difference(
+    symbol: str, kind: str, old: Axis | None, new: Axis | None
+) -> SetDifference:
     """One set of one symbol in both, as far as both are known."""
     limits = [axis.below for axis in (old, new) if axis is not None and axis.below is not None]
     below = min(limits, default=None)
-    was, now = [None if axis is None else _below(getattr(axis, kind), below) for axis in (old, new)]
+    was, now = [
+        None if axis is None else _below(getattr(axis, kind), below) for axis in (old, new)
+    ]
     return SetDifference(
         symbol=symbol,
         kind=kind,

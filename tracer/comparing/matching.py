@@ -88,7 +88,9 @@ def matched(old: Trace, new: Trace) -> Matched:
     )
 
 
-def _new_names(before: Mapping[str, _Described], after: Mapping[str, _Described]) -> dict[str, str]:
+def _new_names(
+    before: Mapping[str, _Described], after: Mapping[str, _Described]
+) -> dict[str, str]:
     """The new name of every old node that both networks have."""
     names = {name: name for name in before if name in after}
     mine = [d for name, d in before.items() if name not in after]
@@ -113,7 +115,9 @@ def _in_order(first: list[_Described], second: list[_Described]) -> list[tuple[s
     return [(first[i].name, second[j].name) for i, j in places]
 
 
-def _match_readers(mine: list[_Described], yours: list[_Described], names: dict[str, str]) -> None:
+def _match_readers(
+    mine: list[_Described], yours: list[_Described], names: dict[str, str]
+) -> None:
     """Add the nodes that are called otherwise, have another shape, and do the same to the same nodes."""
     taken = set(names.values())
     free: dict[Any, list[str]] = {}

@@ -86,7 +86,9 @@ def _chunks(source: str) -> list[TopLevelPart]:
     found = [TopLevelPart("", None, "".join(lines[: starts[0]]))]
     for (key, value), start, end in zip(root.value, starts, ends):
         text = "".join(lines[start:end])
-        found.append(TopLevelPart(key.value, value, text if text.endswith("\n") else text + "\n"))
+        found.append(
+            TopLevelPart(key.value, value, text if text.endswith("\n") else text + "\n")
+        )
     return found
 
 
@@ -261,7 +263,8 @@ def _entries(chunk: TopLevelPart) -> list[Entry]:
     starts = [line + offset for line in at]
     ends = [*starts[1:], len(lines)]
     return [
-        Entry(key.value, "".join(lines[start:end])) for key, start, end in zip(keys, starts, ends)
+        Entry(key.value, "".join(lines[start:end]))
+        for key, start, end in zip(keys, starts, ends)
     ]
 
 

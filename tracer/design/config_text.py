@@ -81,7 +81,9 @@ class ConfigText(msgspec.Struct, frozen=True):
         lines += self._layers()
         if self.output:
             lines += ["", "output:"]
-            lines += [f"  {name}: {written_value(shape)}" for name, shape in self.output.items()]
+            lines += [
+                f"  {name}: {written_value(shape)}" for name, shape in self.output.items()
+            ]
         return "\n".join(lines) + "\n"
 
     def _head(self) -> list[str]:

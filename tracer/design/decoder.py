@@ -254,7 +254,9 @@ class _Designer(msgspec.Struct, frozen=True):
             blocks.append(self.blocks.gate)
         missing = _missing(self.encoder.source.axes, end)
         if missing:
-            reason = f"the output is {missing} smaller than the input, which unpadded layers cut"
+            reason = (
+                f"the output is {missing} smaller than the input, which unpadded layers cut"
+            )
             reasons.say(head.name, reason)
         whole = text.with_decoder(blocks, layers, [head], reasons.lines())
         return Decoder(whole, reasons.sentences())

@@ -177,10 +177,14 @@ def _strided(options: FamilyOptions) -> _Encoding:
     style = _style(options)
     *convs, _ = style.convs(2, 3, 1)
     strided = [
-        msgspec.structs.replace(convs[0], arguments={**convs[0].arguments, "stride": "${stride}"}),
+        msgspec.structs.replace(
+            convs[0], arguments={**convs[0].arguments, "stride": "${stride}"}
+        ),
         *convs[1:],
     ]
-    shortcut = style.conv("shortcut", "${channels}", 1, ("input",), stride="${stride}", bias=False)
+    shortcut = style.conv(
+        "shortcut", "${channels}", 1, ("input",), stride="${stride}", bias=False
+    )
     add = Layer("add", "Add", {}, (convs[-1].name, "shortcut"))
     unit = BlockText(
         "unit", [*strided, shortcut, add, style.act()], {"channels": None, "stride": 1}
@@ -188,7 +192,9 @@ def _strided(options: FamilyOptions) -> _Encoding:
     layers = []
     for level in range(options.depth + 1):
         stride = {"stride": 2} if level else {}
-        layers.append(Layer(_name(level, options), "unit", {"channels": _wide(level), **stride}))
+        layers.append(
+            Layer(_name(level, options), "unit", {"channels": _wide(level), **stride})
+        )
     return _Encoding([unit], layers)
 
 
@@ -272,7 +278,9 @@ def _grid(
         for level in range(options.depth - column + 1):
             number = f"{level}_{column}"
             target = Target(maps[level].name, maps[level].axes, may_crop=False)
-            below = Arriving(grown[level + 1][column - 1], maps[level + 1].axes, _wide(level + 1))
+            below = Arriving(
+                grown[level + 1][column - 1], maps[level + 1].axes, _wide(level + 1)
+            )
             lifted = lifter.onto(target, below, _wide(level), number)
             yield from lifted.layers
 
@@ -309,7 +317,9 @@ def sizes_for(
     return msgspec.structs.replace(options, sizes=sizes), notes
 
 
-def _lossless_sizes(name: str, options: FamilyOptions, wanted: Mapping[str, int]) -> dict[str, int]:
+def _lossless_sizes(
+    name: str, options: FamilyOptions, wanted: Mapping[str, int]
+) -> dict[str, int]:
     """Input sizes, larger than wanted, at which the encoder loses nothing: no decoder gives that back."""
     unit = 1 << options.depth
     large = {symbol: (-(-n // unit) + 32) * unit for symbol, n in wanted.items()}
@@ -320,7 +330,9 @@ def _lossless_sizes(name: str, options: FamilyOptions, wanted: Mapping[str, int]
     }
 
 
-def _least_input(net: Net, symbol: str, dim: int, working: SizeSet, wanted: int) -> tuple[int, int]:
+def _least_input(
+    net: Net, symbol: str, dim: int, working: SizeSet, wanted: int
+) -> tuple[int, int]:
     """The least size of a symbol whose output is at least as large as wanted, and that output's size."""
     for size in range(wanted, wanted + REACH):
         if size not in working:

@@ -132,7 +132,9 @@ def is_plain(steps: Sequence[AxisLift]) -> bool:
 
 def writable(size: Dim, longest: int) -> bool:
     """True for a size that a config can say in an expression of at most this length."""
-    return not isinstance(size, Size) or (size.length() <= longest and "scale(" not in repr(size))
+    return not isinstance(size, Size) or (
+        size.length() <= longest and "scale(" not in repr(size)
+    )
 
 
 def padded(shifts: Sequence[Shift]) -> tuple[Any, tuple[Any, ...] | None]:

@@ -111,7 +111,9 @@ class Lifter(msgspec.Struct, frozen=True):
         lift = _Lift(name, number, arriving, channels, steps)
         if lift.is_cropped:
             cut = ", ".join(str(step.crop) for step in steps)
-            reason = f"{target.name} reaches {cut} positions further on either side and is cropped"
+            reason = (
+                f"{target.name} reaches {cut} positions further on either side and is cropped"
+            )
             self.say(name, reason)
 
         transposed = self._transposed(lift, target.name) if self.up == "transpose" else None
@@ -187,7 +189,9 @@ class Lifter(msgspec.Struct, frozen=True):
             yield Layer(lift.name, f"ConvTranspose{self.style.dims}d", arguments, before)
         elif self.up == "pixelshuffle":
             if not isinstance(ratio, int):
-                reason = f"PixelShuffle enlarges both axes alike; {lift.name} has to by {by(ratio)}"
+                reason = (
+                    f"PixelShuffle enlarges both axes alike; {lift.name} has to by {by(ratio)}"
+                )
                 raise Undesignable(reason)
             wide = times(lift.channels, ratio**2)
             yield self.style.conv(self.name(f"wide{lift.number}"), wide, 3, before, padding=1)

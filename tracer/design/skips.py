@@ -98,7 +98,9 @@ def _only_input(net: Net, trace: Trace) -> Node:
         raise Undesignable(message)
     inputs = [node for node in net.network.nodes if node.is_input]
     if len(inputs) != 1:
-        raise Undesignable(f"the encoder has {len(inputs)} inputs; a decoder is designed for one")
+        raise Undesignable(
+            f"the encoder has {len(inputs)} inputs; a decoder is designed for one"
+        )
     return inputs[0]
 
 
@@ -141,9 +143,7 @@ def _named(net: Net, skips: Sequence[str], maps: _FeatureMaps) -> list[FeatureMa
             message = f"{fine.name} and {coarse.name} have one resolution; a level of the decoder takes one"
             raise Undesignable(message)
         if any(a > b for a, b in zip(fine.strides, coarse.strides)):
-            message = (
-                f"{fine.name} is finer than {coarse.name} along one axis and coarser along another"
-            )
+            message = f"{fine.name} is finer than {coarse.name} along one axis and coarser along another"
             raise Undesignable(message)
     return found
 
@@ -213,7 +213,9 @@ class _FeatureMaps(NamedTuple):
             dim = self.lead + axis
             sizes = tuple((trace.by_index[node.index] or ())[dim] for trace in self.traces)
             written = self._written(node, dim, sizes)
-            found.append(MapAxis(Fraction(*grid.stride), Fraction(*grid.offset), sizes, written))
+            found.append(
+                MapAxis(Fraction(*grid.stride), Fraction(*grid.offset), sizes, written)
+            )
         return tuple(found)
 
     def _written(self, node: Node, dim: int, sizes: tuple[int, ...]) -> Dim:

@@ -117,7 +117,11 @@ def gate_block(style: Style, name: str) -> BlockText:
 
 def times(channels: Channels, factor: int) -> Channels:
     """So many times as many channels."""
-    return channels * factor if isinstance(channels, int) else f"${{{factor} * ({channels[2:-1]})}}"
+    return (
+        channels * factor
+        if isinstance(channels, int)
+        else f"${{{factor} * ({channels[2:-1]})}}"
+    )
 
 
 def divided(channels: Channels, divisor: int) -> Channels:

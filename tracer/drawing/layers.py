@@ -106,7 +106,9 @@ def _order(layers: Layers, above: Neighbours, below: Neighbours) -> None:
         _number(layer, place)
 
     for layer, neighbours in _sweeps(layers, above, below, SWEEPS):
-        means = {item: _mean([place[n] for n in neighbours[item]], place[item]) for item in layer}
+        means = {
+            item: _mean([place[n] for n in neighbours[item]], place[item]) for item in layer
+        }
         layer.sort(key=means.__getitem__)
         _number(layer, place)
 
@@ -132,7 +134,9 @@ def _centres(
         _spread(layer, [0.0] * len(layer), extents, centres)
 
     for layer, neighbours in _sweeps(layers, above, below, 2 * SWEEPS):
-        wanted = [_mean([centres[n] for n in neighbours[item]], centres[item]) for item in layer]
+        wanted = [
+            _mean([centres[n] for n in neighbours[item]], centres[item]) for item in layer
+        ]
         _spread(layer, wanted, extents, centres)
 
     least = min(centres[item] - extents[item][0] / 2 for layer in layers for item in layer)
@@ -177,7 +181,10 @@ def _room_before(layer: Sequence[int], extents: Sequence[tuple[int, int]]) -> li
 
 
 def _stacked(
-    picture: Picture, layers: Layers, extents: Sequence[tuple[int, int]], centres: Sequence[float]
+    picture: Picture,
+    layers: Layers,
+    extents: Sequence[tuple[int, int]],
+    centres: Sequence[float],
 ) -> tuple[list[Rectangle], list[int]]:
     """Every box's place, and the upper edge of every layer, with the end of the last."""
     places: dict[int, Rectangle] = {}
@@ -188,7 +195,9 @@ def _stacked(
         for item in layer:
             if item < len(picture.boxes):
                 w, h = extents[item]
-                places[item] = Rectangle(round(centres[item] - w / 2), y + (height - h) // 2, w, h)
+                places[item] = Rectangle(
+                    round(centres[item] - w / 2), y + (height - h) // 2, w, h
+                )
         y += height + GAP
     tops.append(y - GAP)
     return [places[box] for box in range(len(picture.boxes))], tops

@@ -80,7 +80,9 @@ def picture(trace: Trace, found: Sequence[Diagnostic] = (), depth: int | None = 
     """
     network = trace.network
     members = groups(network, depth)
-    box_of = {node.index: number for number, nodes in enumerate(members.values()) for node in nodes}
+    box_of = {
+        node.index: number for number, nodes in enumerate(members.values()) for node in nodes
+    }
     problems = _by_box(network, found, box_of)
     strides = [_stride(own) for own in grids(trace)]
     outputs = {node.index for node in network.outputs.values()}
@@ -153,7 +155,9 @@ def _by_box(
 
 def _stride(own: Grids | None) -> Fraction | None:
     """The stride over the axes together, of those that lie on a grid."""
-    steps = [Fraction(g.stride.numerator, g.stride.denominator) for g in own or () if g is not None]
+    steps = [
+        Fraction(g.stride.numerator, g.stride.denominator) for g in own or () if g is not None
+    ]
     return prod(steps, start=Fraction(1)) if steps else None
 
 

@@ -69,7 +69,9 @@ def _reached(picture: Picture, start: Iterable[int], *, forward: bool) -> set[in
     """The boxes that maps of these reach, or that lead to them."""
     following = defaultdict(list)
     for arrow in picture.arrows:
-        source, target = (arrow.source, arrow.target) if forward else (arrow.target, arrow.source)
+        source, target = (
+            (arrow.source, arrow.target) if forward else (arrow.target, arrow.source)
+        )
         following[source].append(target)
     seen = set(start)
     pending = list(seen)
@@ -186,7 +188,9 @@ def _placed(picture: Picture, cells: Cells, found: Sequence[Side]) -> list[Recta
     places: dict[int, Rectangle] = {}
     top = 0
     for stride in sorted({stride for _, stride in found}):
-        sides_of_band = (cells.get((side, stride), []) for side in (LEFT, BETWEEN, RIGHT, BOTTOM))
+        sides_of_band = (
+            cells.get((side, stride), []) for side in (LEFT, BETWEEN, RIGHT, BOTTOM)
+        )
         band = _Band(*sides_of_band)
         for box, x, row in _spots(picture, band, columns):
             places[box] = columns.rectangle(x, top + row, extents[box])
@@ -233,7 +237,9 @@ def _level_with_merge(picture: Picture, band: _Band) -> int:
     return room
 
 
-def _routes(picture: Picture, places: Sequence[Rectangle], found: Sequence[Side]) -> list[Route]:
+def _routes(
+    picture: Picture, places: Sequence[Rectangle], found: Sequence[Side]
+) -> list[Route]:
     """The corners of every arrow."""
     lanes: dict[int, int] = defaultdict(int)
     routes: list[Route] = []

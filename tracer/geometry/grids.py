@@ -115,7 +115,11 @@ def _through(place: Place, window: Window) -> Place | None:
 def reduced(numerator: Dim, denominator: Dim) -> tuple[Dim, Dim]:
     """A ratio in lowest terms; of sizes, without the integer factors that all of their terms have in common."""
     common = gcd(_content(numerator), _content(denominator))
-    return (numerator, denominator) if common <= 1 else (numerator // common, denominator // common)
+    return (
+        (numerator, denominator)
+        if common <= 1
+        else (numerator // common, denominator // common)
+    )
 
 
 def _content(n: Dim) -> int:

@@ -197,7 +197,9 @@ def _merged(
     ]
     known = [pair[1] for pair in arriving if pair[1] is not None and pair[1] is not UNKNOWN]
     least = min(known, key=lambda reach: reach.extent(n), default=None)
-    return _behind(op.sees(dim, *x, **sizes), _union([pair[0] for pair in arriving], n), least, n)
+    return _behind(
+        op.sees(dim, *x, **sizes), _union([pair[0] for pair in arriving], n), least, n
+    )
 
 
 POINT = Seen((0,), (0,), 1)
@@ -272,7 +274,9 @@ def _through_one(seen: Seen, reach: Reach, j: int) -> tuple[int, int]:
         _of(reach, i)
         for i in range(seen.first[place] + further, seen.last[place] + further + 1, seen.gap)
     ]
-    return min((a for a, _ in pairs), default=NOBODY), max((b for _, b in pairs), default=-NOBODY)
+    return min((a for a, _ in pairs), default=NOBODY), max(
+        (b for _, b in pairs), default=-NOBODY
+    )
 
 
 def _of(reach: Reach, position: int) -> tuple[int, int]:

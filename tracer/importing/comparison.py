@@ -40,7 +40,9 @@ class ProgramRun(Protocol):
     def answer(self, shapes: Sequence[Shape]) -> Answer | None:
         """What it does with inputs of these shapes; None where that cannot be told."""
 
-    def sure_answer(self, shapes: Sequence[Shape], *, at_any_cost: bool = False) -> Answer | None:
+    def sure_answer(
+        self, shapes: Sequence[Shape], *, at_any_cost: bool = False
+    ) -> Answer | None:
         """The same where it matters whether it raises."""
 
 
@@ -56,7 +58,9 @@ def compare(net: Net, recording: Recording, program: ProgramRun, unseen: str) ->
 
 
 class _Comparison:
-    def __init__(self, net: Net, recording: Recording, program: ProgramRun, unseen: str) -> None:
+    def __init__(
+        self, net: Net, recording: Recording, program: ProgramRun, unseen: str
+    ) -> None:
         self.net = net
         self.recording = recording
         self.program = program
@@ -160,7 +164,9 @@ def sets_of(net: Net, symbols: Mapping[str, int]) -> Mapping[str, SizeSet]:
     return {symbol: axes[symbol].runs for symbol in symbols if symbol in axes}
 
 
-def drawn_sizes(asked: Mapping[str, int], runs: Mapping[str, SizeSet]) -> Iterator[dict[str, int]]:
+def drawn_sizes(
+    asked: Mapping[str, int], runs: Mapping[str, SizeSet]
+) -> Iterator[dict[str, int]]:
     """Sizes from the sets and around them, multiples and squares among them: drawn, but always the same, none twice."""
     draw = _Draw(asked, runs)
     drawn = [dict(asked)]

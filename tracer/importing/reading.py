@@ -116,6 +116,8 @@ class Recorded:
             return Answer(None, str(refused))
         return Answer({name: value.shape for name, value in found.outputs.items()})
 
-    def sure_answer(self, shapes: Sequence[Shape], *, at_any_cost: bool = False) -> Answer | None:
+    def sure_answer(
+        self, shapes: Sequence[Shape], *, at_any_cost: bool = False
+    ) -> Answer | None:
         """The same."""
         return self.answer(shapes)

@@ -79,7 +79,9 @@ NO_NAME = re.compile(r"output|[\d_]+")
 def _outputs(recording: Recording, layers: _Layers) -> str:
     """The outputs: their nodes, by name where the program names them."""
     nodes = {name: layers.listed([value]) for name, value in recording.outputs.items()}
-    if all(NO_NAME.fullmatch(name) or quoted_name(name) == node for name, node in nodes.items()):
+    if all(
+        NO_NAME.fullmatch(name) or quoted_name(name) == node for name, node in nodes.items()
+    ):
         return layers.listed(recording.outputs.values())
 
     entries = [f"{quoted_name(name)}: {node}" for name, node in nodes.items()]

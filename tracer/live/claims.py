@@ -43,7 +43,9 @@ def whole_dims(node: Node, op: Op, values: Mapping[str, Any]) -> Iterator[Claim]
                 raise TypeError("a dim is a fraction")
             if isinstance(n, Size) and not may_be_negative(op, field):
                 text = getattr(dim, "text", dim)
-                message = f"{node.name}: the dim {text} is {n}; it must be a whole number from 0 on"
+                message = (
+                    f"{node.name}: the dim {text} is {n}; it must be a whole number from 0 on"
+                )
                 yield Claim(n >= 0, "T202", "error", message)
 
 
@@ -95,7 +97,9 @@ def expected(
         dims = opened.opened.pattern(node, at, pattern)
 
     if len(dims) != len(y):
-        message = f"{what} has the shape {written(y)}; {len(dims)} dims are expected, not {len(y)}"
+        message = (
+            f"{what} has the shape {written(y)}; {len(dims)} dims are expected, not {len(y)}"
+        )
         yield Claim(False, "T304", "error", message)
         return
     for position, (dim, n) in enumerate(zip(dims, y)):

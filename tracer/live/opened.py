@@ -126,4 +126,6 @@ class OpenedNetwork:
         return None if shape is None else tuple([v[self.program.slot(n)] for n in shape])
 
     def _holds(self, holds: Any, v: Sequence[int]) -> bool:
-        return bool(self.program.truth(holds, v)) if isinstance(holds, Condition) else bool(holds)
+        return (
+            bool(self.program.truth(holds, v)) if isinstance(holds, Condition) else bool(holds)
+        )

@@ -100,7 +100,9 @@ def _differences(
             yield reason
 
 
-def _difference(net: Net, opened: OpenedNetwork, params: dict[str, int], name: str) -> str | None:
+def _difference(
+    net: Net, opened: OpenedNetwork, params: dict[str, int], name: str
+) -> str | None:
     """How the program and the config differ with these params; None where they agree."""
     network = net.network
     sizes = opened.first_sizes

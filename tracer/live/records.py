@@ -69,7 +69,11 @@ class Choice(msgspec.Struct, frozen=True):
 
     def value(self, sizes: Mapping[str, int]) -> int:
         """The value for these sizes."""
-        return self.values[sizes[self.symbol] % len(self.values)] if self.symbol else self.values[0]
+        return (
+            self.values[sizes[self.symbol] % len(self.values)]
+            if self.symbol
+            else self.values[0]
+        )
 
 
 class Live(msgspec.Struct, frozen=True):

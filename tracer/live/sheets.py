@@ -61,7 +61,9 @@ def sheets(net: Net, found: Sequence[Diagnostic]) -> list[LiveSheet]:
     return [first, *islice(_other_layers(net, first.live), SHEETS)]
 
 
-def sheet(net: Net, found: Sequence[Diagnostic], param: str | None, value: int | None) -> LiveSheet:
+def sheet(
+    net: Net, found: Sequence[Diagnostic], param: str | None, value: int | None
+) -> LiveSheet:
     """The sheet of one network."""
     trace = net.trace()
     return LiveSheet(

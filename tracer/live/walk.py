@@ -156,7 +156,9 @@ def _applied(opened: OpenedNetwork, node: Node, op: Op, claims: list[Claim]) -> 
     inputs, given = opened.inputs(node), opened.operands(node)
     narrow = op.symbols_restrict(*inputs)
     legal = op.legal() if opened.params else ()
-    for requirement in chain(legal, requirements_of(node, op, opened.ops, opened.shapes, given)):
+    for requirement in chain(
+        legal, requirements_of(node, op, opened.ops, opened.shapes, given)
+    ):
         if isinstance(requirement.holds, Condition):
             claims.append(required(opened, node, requirement, narrow))
         elif not requirement.holds:

@@ -150,7 +150,9 @@ def block(name: str, key: ScalarNode, value: YamlNode, faults: list[Fault]) -> B
     found = entries(mapping(value, f"the block {name}"))
     for word, (at, _) in found.items():
         if word not in BLOCK_KEYS:
-            raise Fault("T003", f"a block has no key {word!r}", at, did_you_mean(word, BLOCK_KEYS))
+            raise Fault(
+                "T003", f"a block has no key {word!r}", at, did_you_mean(word, BLOCK_KEYS)
+            )
     if "layers" not in found:
         raise Fault("T201", f"the block {name} has no `layers`", key)
 

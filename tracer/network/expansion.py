@@ -52,7 +52,9 @@ class Around(NamedTuple):
 class Expansion:
     """The nodes of one network while they are made."""
 
-    def __init__(self, faults: Faults, blocks: dict[str, Block], params: dict[str, Any]) -> None:
+    def __init__(
+        self, faults: Faults, blocks: dict[str, Block], params: dict[str, Any]
+    ) -> None:
         self.faults = faults
         self.names = Names(faults)
         self.sharing = WeightSharing(self.names, faults)
@@ -109,7 +111,9 @@ class Expansion:
                 names = declaration.inputs
                 inputs = [previous] if names is None else _references(names, around)
                 if declaration.repeat is None:
-                    previous = self._place(declaration, name, around, inputs, declaration.expect)
+                    previous = self._place(
+                        declaration, name, around, inputs, declaration.expect
+                    )
                 else:
                     previous = self._place_copies(declaration, name, around, inputs)
             except Fault as fault:
@@ -129,7 +133,9 @@ class Expansion:
             for first in (*node.uses, node.declaration):
                 if first.name == declaration.name:
                     span = span_of(first.key)
-                    message = f"the name {declaration.name!r} is taken: line {span.line} has it too"
+                    message = (
+                        f"the name {declaration.name!r} is taken: line {span.line} has it too"
+                    )
                     related = (Related("first given here", span),)
                     return Fault("T104", message, declaration.key, related=related)
         return Fault("T104", f"the name {declaration.name!r} is taken", declaration.key)
@@ -315,7 +321,9 @@ class Expansion:
         for word, (key, _) in use.arguments.items():
             if word not in block.arguments:
                 hint = did_you_mean(word, block.arguments)
-                raise Fault("T003", f"the block {block.name} has no argument {word!r}", key, hint)
+                raise Fault(
+                    "T003", f"the block {block.name} has no argument {word!r}", key, hint
+                )
 
         values = dict(self.params)
         for word, (key, default) in block.arguments.items():

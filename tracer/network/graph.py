@@ -32,7 +32,9 @@ def arrange(network: Network) -> None:
 
     suspect.sort(key=by_index)
     found = [
-        d for node in suspect if (d := _wrong_arity(network, node) or _wrong_indices(network, node))
+        d
+        for node in suspect
+        if (d := _wrong_arity(network, node) or _wrong_indices(network, node))
     ]
     if found:
         # A block's fault is reported for its first use.
@@ -133,7 +135,9 @@ def _sorted(network: Network) -> list[Node]:
                 f"the graph has a cycle: {chain}",
                 path[0].span,
                 path=network.path,
-                related=tuple(Related(f"{node.name} stands here", node.span) for node in path[1:]),
+                related=tuple(
+                    Related(f"{node.name} stands here", node.span) for node in path[1:]
+                ),
                 node=path[0].name,
             )
         ]
@@ -184,7 +188,11 @@ def _named_inputs(node: Node) -> str:
 def _wrong_indices(network: Network, node: Node) -> Diagnostic | None:
     """Only a max pooling gives indices."""
     source = node.operands.get("indices")
-    if source is None or source.op is None or "return_indices" in type(source.op).__struct_fields__:
+    if (
+        source is None
+        or source.op is None
+        or "return_indices" in type(source.op).__struct_fields__
+    ):
         return None
     return Diagnostic(
         "T202",

@@ -204,7 +204,9 @@ class _Arguments:
     def _is_auto(self, word: str, value: Any) -> bool:
         return word in self.cls.solvable and isinstance(value, str) and value.startswith("auto")
 
-    def _placeholder(self, word: str, value: Any, node: YamlNode, axis: int | None = None) -> Any:
+    def _placeholder(
+        self, word: str, value: Any, node: YamlNode, axis: int | None = None
+    ) -> Any:
         """The value in the place of an ``auto`` until it is solved; any other value as it is."""
         unknown = unknown_of(value, word, axis, node)
         if unknown is None:

@@ -81,9 +81,13 @@ class Names:
                 for word, at in operands.items()
             }
             if None in sources or None in given.values():
-                node.op = None  # the fault is recorded; nothing that follows from it is reported
+                node.op = (
+                    None  # the fault is recorded; nothing that follows from it is reported
+                )
             node.inputs = [source for source in sources if source is not None]
-            node.operands = {word: source for word, source in given.items() if source is not None}
+            node.operands = {
+                word: source for word, source in given.items() if source is not None
+            }
         return self._without_unused_chunks(nodes)
 
     def resolved(self, target: Target, reader: Node | None = None) -> Node | None:
@@ -117,7 +121,8 @@ class Names:
             Related(f"{r.text} stands here", span_of(r.at)) for r in circle if r is not first
         )
         self.faults.add(
-            Fault("T103", f"the graph has a cycle: {chain}", first.at, None, related), first.uses
+            Fault("T103", f"the graph has a cycle: {chain}", first.at, None, related),
+            first.uses,
         )
 
     def _look_up(self, at: Reference, reader: Node | None) -> Target | None:
@@ -145,7 +150,9 @@ class Names:
         local = [
             name.removeprefix(at.prefix) for name in self.targets if name.startswith(at.prefix)
         ]
-        return did_you_mean(at.text, [name for name in local if not at.prefix or "." not in name])
+        return did_you_mean(
+            at.text, [name for name in local if not at.prefix or "." not in name]
+        )
 
     def _inside_faulty(self, at: Reference) -> bool:
         """True for a name inside of a block, or of a Chunk, whose own fault is reported."""
@@ -165,7 +172,9 @@ class Names:
         name = chunks[0].declaration.name
         where = at.at if at is not None else chunks[0].declaration.key
         uses = at.uses if at is not None else chunks[0].uses
-        message = f"{name} is a Chunk with {len(chunks)} outputs; the node that takes it says which"
+        message = (
+            f"{name} is a Chunk with {len(chunks)} outputs; the node that takes it says which"
+        )
         fault = Fault("T106", message, where, f"write `from: {name}[0]`")
         self.faults.add(fault, uses, None if reader is None else reader.name)
         return None

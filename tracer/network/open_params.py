@@ -191,7 +191,9 @@ def _uses(
     for place, part in enumerate(parts):
         if part.is_index:
             continue
-        if shape is not None and not any(one.declaration.expect is shape for one in parts[place:]):
+        if shape is not None and not any(
+            one.declaration.expect is shape for one in parts[place:]
+        ):
             return
         following = parts[place + 1] if place + 1 < len(parts) else None
         index = int(following.text) if following is not None and following.is_index else None
@@ -228,7 +230,9 @@ def _value(node: YamlNode, values: Values) -> Any:
     """A value, in which a symbol stays a symbol and never becomes its text."""
     try:
         value = (
-            interpolated(node, values) if isinstance(node, ScalarNode) else value_of(node, values)
+            interpolated(node, values)
+            if isinstance(node, ScalarNode)
+            else value_of(node, values)
         )
     except (Fault, TypeError) as error:  # what a symbol cannot do
         raise NotOpen(str(error)) from None

@@ -114,7 +114,9 @@ class _NetworkReader:
         inputs = inputs or [self._faulty_input(root)]
         symbols = _symbols(inputs)
         all_read = not any(node.is_faulty for node in inputs)
-        sizes = self.faults.guard(self._read_sizes, top.get("sizes"), symbols if all_read else None)
+        sizes = self.faults.guard(
+            self._read_sizes, top.get("sizes"), symbols if all_read else None
+        )
 
         self._read_layers(top, root, inputs)
         nodes = self.expansion.nodes = self.expansion.names.resolve(self.expansion.nodes)
@@ -252,7 +254,9 @@ class _NetworkReader:
         self.expansion.names.targets[name] = node
         return node
 
-    def _read_sizes(self, entry: Entry | None, symbols: Mapping[str, Span] | None) -> DeclaredSizes:
+    def _read_sizes(
+        self, entry: Entry | None, symbols: Mapping[str, Span] | None
+    ) -> DeclaredSizes:
         """Read ``sizes``; ``symbols`` is None where the input could not be read."""
         found = DeclaredSizes({}, {})
         for name, (key, value) in self._entries(entry, "`sizes`").items():
@@ -288,7 +292,9 @@ class _NetworkReader:
             hint = f"they stand under {', '.join(SECTIONS)}"
             self.faults.add(Fault("T201", "the network has no layers", at, hint))
 
-    def _read_section(self, section: str, entry: Entry, previous: Target | None) -> Target | None:
+    def _read_section(
+        self, section: str, entry: Entry, previous: Target | None
+    ) -> Target | None:
         value = entry[1]
         if is_nothing(value):
             return previous
@@ -323,7 +329,10 @@ class _NetworkReader:
         return found
 
     def _refuse_unknown_symbols(
-        self, nodes: Iterable[Node], outputs: Mapping[str, Expectation], symbols: Mapping[str, Any]
+        self,
+        nodes: Iterable[Node],
+        outputs: Mapping[str, Expectation],
+        symbols: Mapping[str, Any],
     ) -> None:
         """T005 for an expectation over a symbol that no input has."""
         for node in nodes:
@@ -352,7 +361,9 @@ class _NetworkReader:
 def _refuse_unknown_params(overrides: Iterable[str], declared: Mapping[str, Any]) -> None:
     for name in overrides:
         if name not in declared:
-            known = f"; known: {', '.join(declared)}" if declared else ": the config has no params"
+            known = (
+                f"; known: {', '.join(declared)}" if declared else ": the config has no params"
+            )
             raise ValueError(f"no param is called {name!r}{known}")
 
 

@@ -189,7 +189,9 @@ class Network(msgspec.Struct):
     @property
     def given_params(self) -> dict[str, Any]:
         """The params that whoever loaded it replaced."""
-        return {name: value for name, value in self.params.items() if name not in self.param_values}
+        return {
+            name: value for name, value in self.params.items() if name not in self.param_values
+        }
 
     def defaults(self) -> dict[str, int]:
         """The size of every symbol in a single trace: the fixed value, the list's first, or ``min``."""

@@ -140,7 +140,9 @@ class _Collector:
         if self.count > limits.VALUES or depth > limits.DEPTH:
             message = f"the value has more than {limits.VALUES} parts, aliases followed"
             if depth > limits.DEPTH:
-                message = f"the value is nested deeper than {limits.DEPTH} levels, aliases followed"
+                message = (
+                    f"the value is nested deeper than {limits.DEPTH} levels, aliases followed"
+                )
             raise Fault("T006", message, self.whole)
         if isinstance(node, ScalarNode):
             return interpolated(node, self.scope)

@@ -50,7 +50,9 @@ class OnnxCall:
         """The value of one more step, under the node's name."""
         return self.recording.add(op_name, sources, arguments, self.label)
 
-    def add_beside(self, label: str, op_name: str, /, *sources: Value, **arguments: Any) -> Value:
+    def add_beside(
+        self, label: str, op_name: str, /, *sources: Value, **arguments: Any
+    ) -> Value:
         """The value of a step beside the node's own, with a label of its own behind the node's name."""
         full = f"{self.label}_{label}"
         return self.recording.add(op_name, sources, arguments, full)

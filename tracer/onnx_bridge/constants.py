@@ -53,7 +53,9 @@ class Weight(NamedTuple):
                 f"{self.name} has {self.elements} values; at most {MOST_VALUES} are looked at"
             )
         if self.proto is None:
-            raise NoConstant(f"{self.name} is computed from too many constants, and is needed here")
+            raise NoConstant(
+                f"{self.name} is computed from too many constants, and is needed here"
+            )
         if self.proto.data_location == onnx.TensorProto.EXTERNAL:
             raise NoConstant(f"the data of {self.name} is in another file, and is needed here")
         return onnx.numpy_helper.to_array(self.proto)

@@ -290,7 +290,9 @@ def _transposed_window(call: OnnxCall, kernel: PerAxis, extra: PerAxis) -> OnnxW
             full = spread + extra[i]
             target = wanted[i] if wanted else n * stride[i]
             if full < target:
-                raise call.invalid(f"its output of {int(target)} is larger than its windows reach")
+                raise call.invalid(
+                    f"its output of {int(target)} is larger than its windows reach"
+                )
             totals.append(full - target)
         before, after = _shared_out(totals, automatic)
     return OnnxWindow(kernel, stride, dilation, before, after)
@@ -707,7 +709,9 @@ def _merge(call: OnnxCall) -> Value:
 def _keeps_rank(call: OnnxCall) -> bool:
     """True where the tensor of two inputs has as many dims as the other one, or more."""
     tensors = [value for value in call.given if isinstance(value, Value)]
-    others = [value for value in call.given if not isinstance(value, Value) and value is not None]
+    others = [
+        value for value in call.given if not isinstance(value, Value) and value is not None
+    ]
     return all(len(other.shape) <= len(tensors[0].shape) for other in others)
 
 

@@ -109,7 +109,9 @@ class UnreadOutput(NamedTuple):
 class Graph:
     """One walk over the nodes: :meth:`run` gives the steps. ``sizes`` gives some symbols another size."""
 
-    def __init__(self, model: Any, shapes: Shapes, space: Space, sizes: Mapping[str, int]) -> None:
+    def __init__(
+        self, model: Any, shapes: Shapes, space: Space, sizes: Mapping[str, int]
+    ) -> None:
         self.model = model
         self.shapes = shapes
         self.recording = Recording(self._place, space, sizes)
@@ -214,7 +216,9 @@ class Graph:
         for node in nodes:
             self.node = node
             if node.domain not in DOMAINS:
-                raise self.recording.refused(f"{node.domain}.{node.op_type} is no operator of ONNX")
+                raise self.recording.refused(
+                    f"{node.domain}.{node.op_type} is no operator of ONNX"
+                )
 
             results = self._checked(node)
             unread = UnreadOutput(f"another output of {node.op_type}")
@@ -230,7 +234,9 @@ class Graph:
         found = [self._named(name) if name else None for name in node.input]
         for value in found:
             if isinstance(value, UnreadOutput):
-                raise self.recording.refused(f"it reads {value.what}, which no config can give it")
+                raise self.recording.refused(
+                    f"it reads {value.what}, which no config can give it"
+                )
         return found
 
     def _named(self, name: str) -> Any:

@@ -26,7 +26,9 @@ def opset_of(model: Any) -> int:
     versions = {int(opset.version) for opset in model.opset_import if opset.domain in DOMAINS}
     if len(versions) != 1:
         raise BadNode(
-            "it names no version of ONNX's operators" if not versions else "it names several opsets"
+            "it names no version of ONNX's operators"
+            if not versions
+            else "it names several opsets"
         )
 
     (version,) = versions

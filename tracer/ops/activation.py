@@ -56,7 +56,9 @@ def has_dim(dim: int, x: Shape) -> Requirement:
         -rank <= dim < rank,
         "T202",
         "dim",
-        lambda: f"dim is {dim}; for the input {written(x)} it lies between {-rank} and {rank - 1}",
+        lambda: (
+            f"dim is {dim}; for the input {written(x)} it lies between {-rank} and {rank - 1}"
+        ),
     )
 
 
@@ -80,7 +82,9 @@ class Copying(Activation, kw_only=True):
     keeps = "input"
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
-        return Kept(values=prod(y)) if self.inplace and any(needs) else super().kept(y, needs, *x)
+        return (
+            Kept(values=prod(y)) if self.inplace and any(needs) else super().kept(y, needs, *x)
+        )
 
 
 class Inverting(Activation, kw_only=True):
@@ -150,10 +154,14 @@ class Hardtanh(Copying, kw_only=True):
 
     def legal(self) -> Requirements:
         low, least = (
-            ("min_val", self.min_val) if self.min_value is None else ("min_value", self.min_value)
+            ("min_val", self.min_val)
+            if self.min_value is None
+            else ("min_value", self.min_value)
         )
         high, most = (
-            ("max_val", self.max_val) if self.max_value is None else ("max_value", self.max_value)
+            ("max_val", self.max_val)
+            if self.max_value is None
+            else ("max_value", self.max_value)
         )
         yield Requirement(
             not most <= least,

@@ -46,7 +46,8 @@ class AdaptivePool(Op, kw_only=True):
         if not any(isinstance(n, Term) for n in wanted):
             return Own(x)
         sizes = [
-            x[0].size(x[0].rank - self.axes + i) if n is None else n for i, n in enumerate(wanted)
+            x[0].size(x[0].rank - self.axes + i) if n is None else n
+            for i, n in enumerate(wanted)
         ]
         return Call(f"torch.nn.functional.{self.function}_pool{self.axes}d", (x[0], sizes))
 
@@ -63,7 +64,9 @@ class AdaptivePool(Op, kw_only=True):
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         (x0,) = x
-        spatial = (n if want is None else want for want, n in zip(self._wanted(), x0[-self.axes :]))
+        spatial = (
+            n if want is None else want for want, n in zip(self._wanted(), x0[-self.axes :])
+        )
         return (*x0[: -self.axes], *spatial)
 
     def leading_dims(self, *x: Shape) -> int | None:

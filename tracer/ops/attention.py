@@ -27,7 +27,9 @@ def _as_many_dims(x: Sequence[Shape], i: int) -> Requirement:
         len(x[i]) == len(x[0]),
         "T303",
         None,
-        lambda *_: f"the query {written(x[0])} and {written(x[i])} differ in their number of dims",
+        lambda *_: (
+            f"the query {written(x[0])} and {written(x[i])} differ in their number of dims"
+        ),
         inputs=(0, i),
     )
 
@@ -123,7 +125,9 @@ class MultiheadAttention(Op, kw_only=True):
         else:
             yield _has_features("embed_dim", self.embed_dim, x, 0)
         last = len(x) - 1
-        yield _has_features("kdim", features if self.kdim is None else self.kdim, x, min(1, last))
+        yield _has_features(
+            "kdim", features if self.kdim is None else self.kdim, x, min(1, last)
+        )
         yield _has_features("vdim", features if self.vdim is None else self.vdim, x, last)
         yield Requirement(
             (key[0] == value[0]) & (key[1] == value[1]),
@@ -158,7 +162,9 @@ class MultiheadAttention(Op, kw_only=True):
         values = features if self.vdim is None else self.vdim
         weights = features * (2 * features + keys + values)
         return (
-            weights + (4 * features if self.bias else 0) + (2 * features if self.add_bias_kv else 0)
+            weights
+            + (4 * features if self.bias else 0)
+            + (2 * features if self.add_bias_kv else 0)
         )
 
     def macs(self, y: Shape, *x: Shape) -> Dim:

@@ -296,7 +296,9 @@ def has_length(field: str, value: Any, *lengths: int) -> Requirement:
     def message() -> str:
         wanted = " or ".join(map(str, lengths))
         counted = "1 value" if len(value) == 1 else f"{len(value)} values"
-        return f"{field} has {counted}, {written(value)}; it takes an integer or {wanted} values"
+        return (
+            f"{field} has {counted}, {written(value)}; it takes an integer or {wanted} values"
+        )
 
     return Requirement(False, "T203", field, message)
 

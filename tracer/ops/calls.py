@@ -73,7 +73,9 @@ class Call(Term):
 class Own(Term):
     """The operation's own torch.nn module, called."""
 
-    def __init__(self, arguments: Sequence[Any], keywords: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, arguments: Sequence[Any], keywords: dict[str, Any] | None = None
+    ) -> None:
         self.arguments = tuple(arguments)
         self.keywords = keywords or {}
 
@@ -136,4 +138,6 @@ def zero_padded(x: Tensor, amounts: Mapping[int, tuple[Any, Any]]) -> Tensor:
 
 def interpolated(x: Tensor, size: list[Any], keywords: dict[str, Any]) -> Tensor:
     """torch.nn.functional.interpolate to a size."""
-    return Tensor(Call("torch.nn.functional.interpolate", (x,), {"size": size, **keywords}), x.rank)
+    return Tensor(
+        Call("torch.nn.functional.interpolate", (x,), {"size": size, **keywords}), x.rank
+    )

@@ -49,7 +49,11 @@ class Convolving(Op, kw_only=True):
     axes: ClassVar[int]
     fixed_window = True
     solvable = autos(
-        kernel_size=FROM_1, stride=FROM_1, padding=FROM_0, dilation=FROM_1, output_padding=FROM_0
+        kernel_size=FROM_1,
+        stride=FROM_1,
+        padding=FROM_0,
+        dilation=FROM_1,
+        output_padding=FROM_0,
     )
 
     in_channels: int | None = None
@@ -153,7 +157,9 @@ class Conv(Convolving, kw_only=True):
             yield in_range("padding", self.padding, 0)
 
     def _windows(self) -> tuple[tuple[int, int, int, int], ...]:
-        return conv_windows(self.axes, self.kernel_size, self.stride, self.padding, self.dilation)
+        return conv_windows(
+            self.axes, self.kernel_size, self.stride, self.padding, self.dilation
+        )
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         # A check that holds as a plain bool is skipped rather than yielded: convolutions are what a trace spends
@@ -203,7 +209,9 @@ class Conv(Convolving, kw_only=True):
     def macs(self, y: Shape, *x: Shape) -> Dim:
         channels = x[0][-self.axes - 1]
         return (
-            product(y) * (channels // self.groups) * product(per_axis(self.kernel_size, self.axes))
+            product(y)
+            * (channels // self.groups)
+            * product(per_axis(self.kernel_size, self.axes))
         )
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
@@ -249,7 +257,9 @@ def conv_windows(
 
     ``same`` puts the odd one to the right.
     """
-    extents = [dilated(k, d) for k, d in zip(per_axis(kernel_size, axes), per_axis(dilation, axes))]
+    extents = [
+        dilated(k, d) for k, d in zip(per_axis(kernel_size, axes), per_axis(dilation, axes))
+    ]
     if padding == "same":
         sides = [((e - 1) // 2, e - 1 - (e - 1) // 2) for e in extents]
     elif isinstance(padding, str):
@@ -303,7 +313,10 @@ class ConvTranspose(Convolving, kw_only=True):
         Source: ATen/native/Convolution.cpp, use_mkldnn. Left out: its path for inputs of more than 20,480 elements,
         which would couple the axes, and that a single thread takes the other path for 1x1 kernels.
         """
-        strides, kernels = per_axis(self.stride, self.axes), per_axis(self.kernel_size, self.axes)
+        strides, kernels = (
+            per_axis(self.stride, self.axes),
+            per_axis(self.kernel_size, self.axes),
+        )
         # An output_padding may be a symbol while a plan is made, and so may a kernel: joined, not branched on.
         path: Holds = (batch != 1) | (self.groups > 1)
         if self.axes > 1:
@@ -397,7 +410,8 @@ class ConvTranspose(Convolving, kw_only=True):
         if model is None:
             return Own(x)
         return Own(
-            x, {"output_size": [model.size(model.rank - self.axes + i) for i in range(self.axes)]}
+            x,
+            {"output_size": [model.size(model.rank - self.axes + i) for i in range(self.axes)]},
         )
 
     def remarks(self, *x: Shape, **sizes: Shape) -> Requirements:
@@ -409,7 +423,9 @@ class ConvTranspose(Convolving, kw_only=True):
                 y[dim] >= 1,
                 "T506",
                 "padding",
-                lambda: f"the output {written(y)} is empty, which some backends of torch refuse",
+                lambda: (
+                    f"the output {written(y)} is empty, which some backends of torch refuse"
+                ),
                 "lessen the padding, or feed a larger input",
                 dim=dim,
             )

@@ -302,7 +302,9 @@ class Slice(Op, kw_only=True):
 
     def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         dim = wrapped(self.dim, len(x))
-        return tuple(stride * self.step if i == dim else stride for i, stride in enumerate(strides))
+        return tuple(
+            stride * self.step if i == dim else stride for i, stride in enumerate(strides)
+        )
 
 
 def clamped(position: int | Size, n: Dim) -> Dim:

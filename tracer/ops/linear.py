@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from tracer.ops.base import Kept, Op, Requirement, Requirements, Shape, in_range, operation, written
+from tracer.ops.base import (
+    Kept,
+    Op,
+    Requirement,
+    Requirements,
+    Shape,
+    in_range,
+    operation,
+    written,
+)
 from tracer.ops.windows import POINTWISE, Window
 from tracer.sizing.arithmetic import Dim
 

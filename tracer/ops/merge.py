@@ -110,14 +110,18 @@ def broadcast_shape(x: tuple[Shape, ...]) -> Shape:
     return y
 
 
-def broadcastable(x: tuple[Shape, ...], hint: str | None = None, trailing: int = 0) -> Requirements:
+def broadcastable(
+    x: tuple[Shape, ...], hint: str | None = None, trailing: int = 0
+) -> Requirements:
     """In every dim, any two inputs agree or one of them is 1. ``trailing`` dims were left out behind."""
     same = len(set(map(len, x))) == 1
     full = padded(x)
     rank = len(full[0])
     for dim in range(rank):
         shown = dim if same and not trailing else dim - rank - trailing
-        for (i, a), (j, b) in combinations([(i, shape[dim]) for i, shape in enumerate(full)], 2):
+        for (i, a), (j, b) in combinations(
+            [(i, shape[dim]) for i, shape in enumerate(full)], 2
+        ):
             holds = (a == b) | (a == 1) | (b == 1)
             if holds is not True:
                 advice = hint or _advice(dim, same and not trailing)
@@ -246,7 +250,9 @@ class Merge(Op, kw_only=True):
                     n >= 1,
                     "T302",
                     "align",
-                    lambda *_: f"align: resize cannot make {written(model)} from {written(first)}",
+                    lambda *_: (
+                        f"align: resize cannot make {written(model)} from {written(first)}"
+                    ),
                     dim=dim,
                     inputs=(0, 1),
                 )
@@ -422,7 +428,9 @@ class Elementwise(Merge, kw_only=True):
 
     def made_first(self, y: Shape, *x: Shape) -> list[Dim]:
         shapes = self.aligned(*x)
-        joined = [math.prod(broadcast_shape(shapes[: i + 1])) for i in range(1, len(shapes) - 1)]
+        joined = [
+            math.prod(broadcast_shape(shapes[: i + 1])) for i in range(1, len(shapes) - 1)
+        ]
         return super().made_first(y, *x) + joined
 
     def operands_kept(self, first: bool, second: bool) -> tuple[bool, bool]:

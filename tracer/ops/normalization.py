@@ -146,7 +146,9 @@ class BatchNorm(ChannelNorm, kw_only=True):
             ),
             "train with a batch of 2 or more, or with a larger input",
         )
-        yield Requirement(self.eps != 0, "T507", "eps", "eps is 0, which torch refuses in training")
+        yield Requirement(
+            self.eps != 0, "T507", "eps", "eps is 0, which torch refuses in training"
+        )
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         # Its input, and each channel's mean and deviation.
@@ -314,7 +316,9 @@ class GroupNorm(Op, kw_only=True):
         if self.num_channels is not None and self.affine:
             yield channels_match("num_channels", self.num_channels, x0, 1)
         yield self._grouped("channels", channels)._replace(dim=1)
-        values = batch * channels // self.num_groups  # torch counts the samples' values together
+        values = (
+            batch * channels // self.num_groups
+        )  # torch counts the samples' values together
         yield Requirement(
             any_holds(n != 1 for n in (values, *space)),
             "T302",

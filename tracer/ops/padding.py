@@ -53,7 +53,9 @@ class Padding(Op, kw_only=True):
     def amounts(self) -> list[tuple[int, int]]:
         """(before, after) of each padded axis, first axis first; the last belongs to the last dim."""
         padding = (
-            self.padding if isinstance(self.padding, tuple) else (self.padding,) * (2 * self.axes)
+            self.padding
+            if isinstance(self.padding, tuple)
+            else (self.padding,) * (2 * self.axes)
         )
         return list(zip(padding[::2], padding[1::2]))[::-1]
 
@@ -61,11 +63,16 @@ class Padding(Op, kw_only=True):
         (x0,) = x
         amounts = self.amounts()
         lead = len(x0) - len(amounts)
-        return (*x0[:lead], *(n + before + after for n, (before, after) in zip(x0[lead:], amounts)))
+        return (
+            *x0[:lead],
+            *(n + before + after for n, (before, after) in zip(x0[lead:], amounts)),
+        )
 
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
         padding = (
-            self.padding if isinstance(self.padding, tuple) else (self.padding,) * (2 * self.axes)
+            self.padding
+            if isinstance(self.padding, tuple)
+            else (self.padding,) * (2 * self.axes)
         )
         if not any(isinstance(n, Term) for n in padding):
             return Own(x)
@@ -132,7 +139,9 @@ def _leaves_some(x: Shape, dim: int, before: int, after: int) -> Requirement:
         x[dim] >= removed,
         "T302",
         "padding",
-        lambda: f"padding of {before} and {after} removes {removed} of {x[dim]} in {written(x)}",
+        lambda: (
+            f"padding of {before} and {after} removes {removed} of {x[dim]} in {written(x)}"
+        ),
         dim=dim,
     )
 
@@ -308,7 +317,9 @@ class ConstantPad(ConstantPadding, kw_only=True):
 
     def legal(self) -> Requirements:
         yield from super().legal()
-        fits = self.value is None or not math.isfinite(self.value) or abs(self.value) <= MAX_FLOAT
+        fits = (
+            self.value is None or not math.isfinite(self.value) or abs(self.value) <= MAX_FLOAT
+        )
         yield Requirement(
             fits or not any(amount > 0 for pair in self.amounts() for amount in pair),
             "T202",

@@ -143,7 +143,8 @@ class Expand(Op, kw_only=True):
     def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         before = len(y) - len(x)
         own = [
-            0 if have == 1 != want else stride for have, want, stride in zip(x, y[before:], strides)
+            0 if have == 1 != want else stride
+            for have, want, stride in zip(x, y[before:], strides)
         ]
         return (*[0] * before, *own)
 

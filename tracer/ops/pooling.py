@@ -372,7 +372,9 @@ class LPPool1d(LPPool):
             not isinstance(self.kernel_size, tuple),
             "T203",
             "kernel_size",
-            lambda: f"kernel_size is {written(self.kernel_size)}; it takes an integer, not a list",
+            lambda: (
+                f"kernel_size is {written(self.kernel_size)}; it takes an integer, not a list"
+            ),
         )
 
 

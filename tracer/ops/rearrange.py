@@ -202,7 +202,9 @@ def _not_negative(field: str, sizes: tuple[Dim, ...], size: Dim) -> Requirement:
     )
 
 
-def fits(field: str, sizes: tuple[Dim, ...], total: Dim, what: Callable[[], str]) -> Requirements:
+def fits(
+    field: str, sizes: tuple[Dim, ...], total: Dim, what: Callable[[], str]
+) -> Requirements:
     """``total`` elements fill these sizes, one of which may be open. Source: ATen/InferSize.h, infer_size_impl."""
     for size in sizes:
         if not is_open(size):  # a dim expression is a number only here
@@ -358,7 +360,9 @@ class Reshape(Op, kw_only=True):
         yield from open_sizes("shape", self.shape_)
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
-        yield from fits("shape", self.shape_, math.prod(x[0]), lambda: f"the input {written(x[0])}")
+        yield from fits(
+            "shape", self.shape_, math.prod(x[0]), lambda: f"the input {written(x[0])}"
+        )
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         return filled(self.shape_, math.prod(x[0]))
@@ -462,7 +466,9 @@ class Squeeze(Op, kw_only=True):
     def symbols_restrict(self, *x: Shape) -> bool:
         (x0,) = x
         return any(
-            isinstance(x0[dim], Size) for dim in self._asked(len(x0)) if -len(x0) <= dim < len(x0)
+            isinstance(x0[dim], Size)
+            for dim in self._asked(len(x0))
+            if -len(x0) <= dim < len(x0)
         )
 
     def _asked(self, rank: int) -> tuple[int, ...]:
@@ -558,7 +564,9 @@ class Reduction(Op, kw_only=True):
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         reduced = {wrapped(dim, len(x[0])) for dim in self._dims(len(x[0]))}
-        moved = set() if self.keepdim else set(range(min(reduced, default=len(x[0])), len(x[0])))
+        moved = (
+            set() if self.keepdim else set(range(min(reduced, default=len(x[0])), len(x[0])))
+        )
         return dim_kept(dim, reduced | moved)
 
 

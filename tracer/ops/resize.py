@@ -161,7 +161,10 @@ class Resizing(Op, kw_only=True):
         if self.size is None:
             field, given = "scale_factor", self.factors()
         else:
-            field, given = "size", sizes["size"][2:] if isinstance(self.size, str) else self.size
+            field, given = (
+                "size",
+                sizes["size"][2:] if isinstance(self.size, str) else self.size,
+            )
         if isinstance(given, tuple):
             yield Requirement(
                 len(given) == axes,
@@ -248,7 +251,11 @@ class Resizing(Op, kw_only=True):
         # Areas are an adaptive average pooling, of which torch keeps nothing where it is the mean of all.
         spatial = y[2:]
         mean = all(isinstance(n, int) and n == 1 for n in spatial)
-        return Kept((0,)) if any(needs) and self.how().mode == "area" and not mean else NOTHING_KEPT
+        return (
+            Kept((0,))
+            if any(needs) and self.how().mode == "area" and not mean
+            else NOTHING_KEPT
+        )
 
 
 def _is_moderate(factors: Factors) -> Requirement:
@@ -275,9 +282,9 @@ def _has_output(field: str, n: Dim, out: Dim, least: int, dim: int) -> Requireme
 
 def _meant(factors: Factors, dim: int) -> Fraction:
     """A dim's factor: 0.5 is 1/2, 0.333333 is 1/3; what was meant, not the double's 53 bits."""
-    return Fraction(factors[dim - 2] if isinstance(factors, tuple) else factors).limit_denominator(
-        1000
-    )
+    return Fraction(
+        factors[dim - 2] if isinstance(factors, tuple) else factors
+    ).limit_denominator(1000)
 
 
 def _scaled(n: Dim, factor: float) -> Dim:
@@ -360,7 +367,9 @@ def _extent(how: How, down: int, up: int) -> int:
     reach = REACH.get(how.mode)
     if reach is None:
         return 1
-    return math.ceil(Fraction(2 * reach * down, up)) if how.antialias and down > up else 2 * reach
+    return (
+        math.ceil(Fraction(2 * reach * down, up)) if how.antialias and down > up else 2 * reach
+    )
 
 
 def _first(mode: str, down: Dim, up: Dim) -> tuple[Dim, Dim]:
@@ -420,7 +429,9 @@ class Interpolate(Resizing, kw_only=True):
     def plain_call(self, x: Tensor) -> Term:
         sizes = {"size": self.size, "scale_factor": self.scale_factor}
         chosen = {word: value for word, value in sizes.items() if value is not None}
-        return Call("torch.nn.functional.interpolate", (x,), {**chosen, **self.how().keywords()})
+        return Call(
+            "torch.nn.functional.interpolate", (x,), {**chosen, **self.how().keywords()}
+        )
 
 
 @operation

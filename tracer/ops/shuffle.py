@@ -174,7 +174,9 @@ class Blocks(Op, kw_only=True):
         kernels, strides = per_axis(self.kernel_size, 2), per_axis(self.stride, 2)
         paddings, dilations = per_axis(self.padding, 2), per_axis(self.dilation, 2)
         extents = [dilated(kernel, dilation) for kernel, dilation in zip(kernels, dilations)]
-        return tuple(conv_size(image[i], extents[i], strides[i], 2 * paddings[i]) for i in (0, 1))
+        return tuple(
+            conv_size(image[i], extents[i], strides[i], 2 * paddings[i]) for i in (0, 1)
+        )
 
     def fits(self, image: Shape) -> Requirements:
         """At least one block lies in the padded image."""
@@ -263,7 +265,9 @@ class Fold(Blocks, kw_only=True):
             channels % self.area() == 0,
             "T204",
             "kernel_size",
-            lambda: f"{channels} channels do not divide by the kernel's {self.area()} positions",
+            lambda: (
+                f"{channels} channels do not divide by the kernel's {self.area()} positions"
+            ),
             dim=len(x0) - 2,
         )
 

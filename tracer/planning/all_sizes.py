@@ -59,7 +59,9 @@ def plan_all(
         return alone
     if trace(network, first, alone.ops).diagnostics:
         return alone  # a network that fails at its first sizes is not tried at others
-    problem = problem_of(network, {symbol: n for symbol, n in first.items() if symbol not in sets})
+    problem = problem_of(
+        network, {symbol: n for symbol, n in first.items() if symbol not in sets}
+    )
     return _EverySize(problem, sets, first, explain).plan()
 
 
@@ -67,7 +69,11 @@ class _EverySize:
     """The search for one assignment."""
 
     def __init__(
-        self, problem: Problem, sets: Mapping[str, Promise], first: Mapping[str, int], explain: bool
+        self,
+        problem: Problem,
+        sets: Mapping[str, Promise],
+        first: Mapping[str, int],
+        explain: bool,
     ) -> None:
         self.explain = explain
         self.problem = problem
@@ -147,7 +153,13 @@ class _EverySize:
         alone = plan_one(self.network, self.first)
         diagnostic = no_common_values(self.problem.unknowns, self.sets, self.samples, served)
         return Solution(
-            False, alone.assignments, alone.cost, alone.ops, [diagnostic], 0, served=tuple(served)
+            False,
+            alone.assignments,
+            alone.cost,
+            alone.ops,
+            [diagnostic],
+            0,
+            served=tuple(served),
         )
 
     def _alone(self, sizes: Mapping[str, int]) -> Solution:
@@ -163,7 +175,9 @@ class _EverySize:
         for symbol, promise in self.sets.items():
             for _, n in zip(range(TABLE), members(promise)):
                 sizes = {**self.first, symbol: n}
-                if any(all(sizes[s] in one.sizes[s] for s in self.sets) for one in found.values()):
+                if any(
+                    all(sizes[s] in one.sizes[s] for s in self.sets) for one in found.values()
+                ):
                     continue
                 solution = self._alone(sizes)
                 if not solution.solved:

@@ -57,7 +57,8 @@ def as_built(recipe: Recipe, ops: Ops, sizes: Mapping[str, int]) -> AsBuilt:
         own = {name: values[name] for name in formulas if name in values}
         built[node.index] = with_arguments(op, own)
         widths += [
-            Width(node.name, name, own.get(name), _text(size)) for name, size in formulas.items()
+            Width(node.name, name, own.get(name), _text(size))
+            for name, size in formulas.items()
         ]
     return AsBuilt(built, widths)
 

@@ -235,9 +235,7 @@ class ArmReach(NamedTuple):
             ranges = " and ".join(f"{field} {span}" for field, span in allowed.items())
             return f"{fact} With {ranges} that is not reached."
         allows = "its domain allows" if self._is_declared() else "torch allows"
-        return (
-            f"{fact} That needs output_padding {self.needed}; {allows} {allowed['output_padding']}."
-        )
+        return f"{fact} That needs output_padding {self.needed}; {allows} {allowed['output_padding']}."
 
     def _is_declared(self) -> bool:
         """Whether the config bounds the values, and not torch."""
@@ -357,7 +355,9 @@ def size_wanted(node: Node, arm: Arm, dim: int, attempt: PlanAttempt) -> Wanted 
         if dim < len(pattern) and pattern[dim] is not None:
             size = dim_value(pattern[dim], attempt.sizes)
             return (
-                Wanted(f"but dim {dim} is expected to be", size) if isinstance(size, int) else None
+                Wanted(f"but dim {dim} is expected to be", size)
+                if isinstance(size, int)
+                else None
             )
     return None
 

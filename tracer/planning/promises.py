@@ -60,7 +60,9 @@ def first_missing(promise: Promise, served: SizeSet, below: int | None = None) -
     if len(asked) <= FEW:
         return next((n for n in asked if n not in served), None)
     if len(asked) > MODULUS or end > 2**62:
-        raise TooLarge(f"the sizes repeat every {served.modulus}; at most {MODULUS} are compared")
+        raise TooLarge(
+            f"the sizes repeat every {served.modulus}; at most {MODULUS} are compared"
+        )
     for start in range(promise.least, end, promise.step * 65_536):
         sizes = numpy.arange(start, min(start + promise.step * 65_536, end), promise.step)
         has = served.mask(sizes)
@@ -83,7 +85,9 @@ def failing_together(
         if len(symbols) < 2:
             continue
         most = max(2, int(min(TOGETHER, STEPS // len(network.nodes)) ** (1 / len(symbols))))
-        for sizes in product(*[list(islice(members(sets[symbol]), most)) for symbol in symbols]):
+        for sizes in product(
+            *[list(islice(members(sets[symbol]), most)) for symbol in symbols]
+        ):
             together = dict(zip(symbols, sizes))
             if trace(network, {**first, **together}, ops).diagnostics:
                 return together

@@ -83,7 +83,8 @@ def solve(space: Space, variables: Mapping[str, Variable], asks: Sequence[Ask]) 
     """The least-cost values, group by group. Raises :class:`TooManyValues`."""
     open_asks = _open(_conjuncts(asks), space, variables)
     groups = [
-        group_of(space, members, own) for members, own in _independent(space, variables, open_asks)
+        group_of(space, members, own)
+        for members, own in _independent(space, variables, open_asks)
     ]
 
     values: dict[str, int] = {}
@@ -128,7 +129,9 @@ def _independent(
     """Groups of unknowns that share conditions, each in order, with the conditions on them."""
     in_order = list(variables.values())
     rank = {name: i for i, name in enumerate(variables)}
-    supports = [sorted(rank[name] for name in space.support(condition)) for condition, _ in asks]
+    supports = [
+        sorted(rank[name] for name in space.support(condition)) for condition, _ in asks
+    ]
 
     asks_of: dict[int, list[Ask]] = {}
     groups = _connected(len(in_order), supports)
@@ -224,7 +227,8 @@ class SearchGroup:
             assert state is not None
             if state.choices is None:
                 yield from map(
-                    list, itertools.product(*(v.cheapest_first() for v in self.variables[depth:]))
+                    list,
+                    itertools.product(*(v.cheapest_first() for v in self.variables[depth:])),
                 )
                 return
             for value, following in state.choices:
@@ -516,7 +520,9 @@ class Bounds:
         for factor, slots in products:
             ends = (factor, factor)
             for slot in slots:
-                ends = _corners([a * b for a in ends for b in (self.lower[slot], self.upper[slot])])
+                ends = _corners(
+                    [a * b for a in ends for b in (self.lower[slot], self.upper[slot])]
+                )
             least, most = least + ends[0], most + ends[1]
         return least, most
 

@@ -263,5 +263,6 @@ def _values_matter(node: Node, left: Sequence[_Tried], tried: Sequence[_Tried]) 
     if len({one.faults[node.name] for one in left}) > 1:
         return True
     return any(
-        node.name not in one.faults and one.trace.by_index[node.index] is not None for one in tried
+        node.name not in one.faults and one.trace.by_index[node.index] is not None
+        for one in tried
     )

@@ -108,5 +108,7 @@ def enumerated(
 
     Every combination is traced on ints: for networks with an operation that takes no symbols. Raises TooManyValues.
     """
-    serving = [values for values in all_combinations(problem) if _serves(problem, values, samples)]
+    serving = [
+        values for values in all_combinations(problem) if _serves(problem, values, samples)
+    ]
     return next(iter(serving), None), len(serving)

@@ -186,11 +186,15 @@ def _sets(
         if recipe.failed is not None:
             none = (Decided(NONE, None),) * 3
             return WorkingSizes(
-                {symbol: _axis(_widened(recipe, ops, sizes, symbol, none)) for symbol in symbols},
+                {
+                    symbol: _axis(_widened(recipe, ops, sizes, symbol, none))
+                    for symbol in symbols
+                },
                 [],
             )
         return WorkingSizes(
-            {symbol: _traced(network, ops, sizes, symbol, len(symbols)) for symbol in symbols}, []
+            {symbol: _traced(network, ops, sizes, symbol, len(symbols)) for symbol in symbols},
+            [],
         )
     run = SizeConditions(recipe, sizes).with_conditions(
         (condition, node, ()) for condition, node in recipe.conditions
@@ -239,7 +243,9 @@ def _runs_as_numbers_only(recipe: Recipe, ops: Ops, sizes: Mapping[str, int]) ->
     network = recipe.network
     if not _is_narrower(recipe) or any(symbol not in sizes for symbol in network.symbols):
         return False
-    if recipe.sound and all(substitute([condition for condition, _ in recipe.conditions], sizes)):
+    if recipe.sound and all(
+        substitute([condition for condition, _ in recipe.conditions], sizes)
+    ):
         return False
     return next(iter(_judged(trace(network, sizes, ops))))
 
@@ -247,7 +253,10 @@ def _runs_as_numbers_only(recipe: Recipe, ops: Ops, sizes: Mapping[str, int]) ->
 def with_every_dim_open(network: Network) -> Network:
     """The network with a symbol, ``input[2]``, for every dim of its inputs that is a number."""
     opened = msgspec.structs.replace(
-        network, symbols=dict(network.symbols), sizes=dict(network.sizes), nodes=list(network.nodes)
+        network,
+        symbols=dict(network.symbols),
+        sizes=dict(network.sizes),
+        nodes=list(network.nodes),
     )
     for node in network.nodes:
         if not node.is_input:
@@ -349,7 +358,9 @@ class SizeConditions:
             self._fixed = dict(self.declared)
             for symbol, declared in self.declared.items():
                 if not all(substitute(self.alone.get(symbol, ()), {symbol: declared})):
-                    self._fixed[symbol] = next(iter(self.own(symbol).nearest(declared)), declared)
+                    self._fixed[symbol] = next(
+                        iter(self.own(symbol).nearest(declared)), declared
+                    )
         return self._fixed
 
     def others(self, symbol: str) -> dict[str, int]:
@@ -380,7 +391,9 @@ class SizeConditions:
         """The sizes of a symbol with the others at these."""
         fixed = {name: n for name, n in sizes.items() if name != symbol}
         replaced = Substitution(self.analysis.space, fixed)
-        tied = [c for c, _, symbols in self.tied if symbol in symbols and symbols <= sizes.keys()]
+        tied = [
+            c for c, _, symbols in self.tied if symbol in symbols and symbols <= sizes.keys()
+        ]
         asked = [*self.alone.get(symbol, ()), *map(replaced.condition, tied)]
         return decide([asked], symbol, self.analysis)[0].sizes
 
@@ -411,7 +424,9 @@ class SizeConditions:
             for node, shape in zip(self.recipe.network.nodes, self.recipe.shapes):
                 for dim, n in enumerate(shape):
                     if isinstance(n, Size):
-                        self._names.setdefault(id(n.siblings), (f"{node.name}[{dim}]", n.constant))
+                        self._names.setdefault(
+                            id(n.siblings), (f"{node.name}[{dim}]", n.constant)
+                        )
         return Writing(self._named, READABLE)
 
     def _named(self, size: Size) -> str | None:
@@ -450,7 +465,9 @@ class SizeConditions:
     def own(self, symbol: str) -> SizeSet:
         """The sizes that a symbol takes by itself."""
         if symbol not in self._own:
-            self._own[symbol] = decide([self.alone.get(symbol, ())], symbol, self.analysis)[0].sizes
+            self._own[symbol] = decide([self.alone.get(symbol, ())], symbol, self.analysis)[
+                0
+            ].sizes
         return self._own[symbol]
 
 
@@ -481,7 +498,10 @@ def _losses(recipe: Recipe) -> Iterable[Ask]:
             continue
         key = (
             id(op),
-            *[recipe.shape_of[source.index] for source in (*node.inputs, *node.operands.values())],
+            *[
+                recipe.shape_of[source.index]
+                for source in (*node.inputs, *node.operands.values())
+            ],
         )
         if key in asked:
             continue
@@ -533,7 +553,9 @@ def _traced(
     for n in range(count):
         truth[:, n] = list(_judged(trace(network, {**sizes, symbol: n}, ops)))
     runs, lossless, aligned = (of_members(row, 1) for row in truth)
-    others = {name: n for name, n in sizes.items() if name in network.symbols and name != symbol}
+    others = {
+        name: n for name, n in sizes.items() if name in network.symbols and name != symbol
+    }
     return Axis(runs, lossless, aligned, count, NO_SYMBOLS, others)
 
 
@@ -565,7 +587,9 @@ def _widened(
     network, runs = recipe.network, found[0].sizes
     until = max(runs.start, TRACED)
     if until * len(network.nodes) > STEPS:
-        raise TooLarge(f"the sizes of {symbol} below {until} would have to be traced one by one")
+        raise TooLarge(
+            f"the sizes of {symbol} below {until} would have to be traced one by one"
+        )
     taken = runs.mask(numpy.arange(until))
     truths = [
         d.sizes.mask(numpy.arange(max(until, d.sizes.start) + d.sizes.modulus)) for d in found
@@ -577,7 +601,9 @@ def _widened(
                 continue
             for truth, holds in zip(truths, _judged(traced)):
                 truth[n] = holds
-    return [Decided(of_members(truth, d.sizes.modulus), d.below) for truth, d in zip(truths, found)]
+    return [
+        Decided(of_members(truth, d.sizes.modulus), d.below) for truth, d in zip(truths, found)
+    ]
 
 
 def _judged(found: Trace) -> Iterator[bool]:
@@ -603,7 +629,10 @@ def _confirmed(
     recipe = recipe_of(
         network, ops, {s: n for s, n in sizes.items() if s != symbol}, contracts=False
     )
-    members, (finite, start, modulus, residues) = found.sizes, msgspec.structs.astuple(found.sizes)
+    members, (finite, start, modulus, residues) = (
+        found.sizes,
+        msgspec.structs.astuple(found.sizes),
+    )
     if not recipe.sound or len(finite) + len(residues) > TRACED:
         return found
     truth = members.mask(numpy.arange(start + modulus))
@@ -639,7 +668,12 @@ class Form(msgspec.Struct, frozen=True):
 
 
 def forms(
-    network: Network, ops: Ops, sizes: Mapping[str, int], symbol: str, found: SizeSet, most: int = 4
+    network: Network,
+    ops: Ops,
+    sizes: Mapping[str, int],
+    symbol: str,
+    found: SizeSet,
+    most: int = 4,
 ) -> list[Form]:
     """The shape of every node over k, for up to ``most`` residue classes of a set; the other symbols as declared."""
     recipe = recipe_of(
@@ -653,13 +687,17 @@ def forms(
     if _is_narrower(recipe):
         squeezed = (
             found
-            - decide([[condition for condition, _ in recipe.conditions]], symbol, analysis)[0].sizes
+            - decide([[condition for condition, _ in recipe.conditions]], symbol, analysis)[
+                0
+            ].sizes
         )
     result = []
     for residue in found.residues[:most]:
         # Where a dim of 1 is squeezed, the ranks are others.
         least = found.at_least(
-            max([found.start, *(n + 1 for n in squeezed.finite if n % found.modulus == residue)])
+            max(
+                [found.start, *(n + 1 for n in squeezed.finite if n % found.modulus == residue)]
+            )
         )
         assert least is not None
         least = (least + (residue - least) % found.modulus) // found.modulus
@@ -669,9 +707,14 @@ def forms(
             dims = [replaced.size(d) for d in shape]
             written.append(tuple(_affine(d, analysis) for d in dims))
             least = max(
-                [least, *(_since(form, d, least, analysis) for form, d in zip(written[-1], dims))]
+                [
+                    least,
+                    *(_since(form, d, least, analysis) for form, d in zip(written[-1], dims)),
+                ]
             )
-        shapes = {node.name: written[index] for node, index in zip(network.nodes, recipe.shape_of)}
+        shapes = {
+            node.name: written[index] for node, index in zip(network.nodes, recipe.shape_of)
+        }
         result.append(Form(found.modulus, residue, least, shapes))
     return result
 

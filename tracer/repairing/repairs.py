@@ -127,7 +127,9 @@ class _Finder:
         yield from self._solved_sizes(groups)
         unpoolings = [node for node in self.network.nodes if _is_unpooling(node)]
         failing = [node for node in unpoolings if self._is_at_fault(node)]
-        yield from self._solved_sizes([failing] if failing == unpoolings else [failing, unpoolings])
+        yield from self._solved_sizes(
+            [failing] if failing == unpoolings else [failing, unpoolings]
+        )
         for mode in ("crop", "pad", "resize"):
             yield from self._aligned(mode)
 
@@ -276,7 +278,10 @@ class _Finder:
             found = list({edit.path: edit for edit in found}.values())
             if found:
                 what = "map that is pooled" if all(map(_is_unpooling, layers)) else "skip"
-                yield f"output_size of {_named(found)}, taken from the {what} at run time", found
+                yield (
+                    f"output_size of {_named(found)}, taken from the {what} at run time",
+                    found,
+                )
 
     def _model_of(self, node: Node) -> Node | None:
         """The node whose size an up-layer should have: the map that was pooled, or the skip that it meets."""
@@ -335,7 +340,9 @@ class _Finder:
             above += more
         for edits in (below, above):
             if edits:
-                shown = [f"{_dotted(e).removeprefix('sizes.')} = {written(e.value)}" for e in edits]
+                shown = [
+                    f"{_dotted(e).removeprefix('sizes.')} = {written(e.value)}" for e in edits
+                ]
                 yield f"input sizes: {', '.join(shown)}", edits
 
     def _nearest_working(

@@ -112,7 +112,9 @@ def _of_shared_texts(
         wants_alike = all(wanted[other] == value for other in others)
         if others and wants_alike:
             names = [name for place in places for name in users[place]]
-            notes.append(f"one text stands for {', '.join(names)}: its value changes all of them")
+            notes.append(
+                f"one text stands for {', '.join(names)}: its value changes all of them"
+            )
             edits[path] = Edit(path, value)
             continue
 
@@ -132,7 +134,9 @@ def _with_whole_lists(source: str, edits: list[Edit], lists: Mapping[Path, Any])
             return True
         return False
 
-    whole = dict.fromkeys(e.path[:-1] for e in edits if e.path[:-1] in lists and is_elsewhere(e))
+    whole = dict.fromkeys(
+        e.path[:-1] for e in edits if e.path[:-1] in lists and is_elsewhere(e)
+    )
     return [
         *(e for e in edits if e.path[:-1] not in whole),
         *(Edit(path, lists[path]) for path in whole),
@@ -170,4 +174,6 @@ def _same(a: Op | None, b: Op | None) -> bool:
 
 
 def _spread(number: Any, values: Any) -> bool:
-    return isinstance(values, tuple) and not isinstance(number, tuple) and set(values) == {number}
+    return (
+        isinstance(values, tuple) and not isinstance(number, tuple) and set(values) == {number}
+    )

@@ -34,7 +34,12 @@ def design_rule(code: str, title: str) -> Callable[[Finding], Finding]:
 
 
 def warning(
-    trace: Trace, node: Node, code: str, message: str, field: str | None, hint: str | None = None
+    trace: Trace,
+    node: Node,
+    code: str,
+    message: str,
+    field: str | None,
+    hint: str | None = None,
 ) -> Diagnostic:
     """A warning at a node's argument, with the block uses it came through."""
     return Diagnostic(
@@ -237,7 +242,9 @@ def _unevenly_spread(
         hint = "with dilation 1 a kernel of twice the stride covers every output pixel evenly"
         return warning(trace, node, "T504", message, "dilation", hint)
 
-    message = f"kernel_size {written(op.kernel_size)} is not divisible by stride {stride}: {taps}"
+    message = (
+        f"kernel_size {written(op.kernel_size)} is not divisible by stride {stride}: {taps}"
+    )
     hint = "a kernel of twice the stride covers every output pixel evenly"
     return warning(trace, node, "T504", message, "kernel_size", hint)
 

@@ -55,7 +55,9 @@ def not_every_size(net: Net) -> Iterator[Diagnostic]:
     defaults = network.defaults()
     ops = net.built.ops
     sets = {
-        symbol: p for symbol, p in network.sizes.items() if symbol in network.symbols and is_set(p)
+        symbol: p
+        for symbol, p in network.sizes.items()
+        if symbol in network.symbols and is_set(p)
     }
     failed = False
     for symbol, promise in sets.items():
@@ -95,7 +97,9 @@ def _smallest_failing(net: Net, ops: Ops, symbol: str, promise: Promise) -> int 
     if len(few) > FEW:
         try:
             served = promised_sizes(network, ops, defaults, symbol)
-            missing = None if served is None else first_missing(promise, served.sizes, served.below)
+            missing = (
+                None if served is None else first_missing(promise, served.sizes, served.below)
+            )
         except TooLarge:
             served = None
         if served is not None:
@@ -105,7 +109,9 @@ def _smallest_failing(net: Net, ops: Ops, symbol: str, promise: Promise) -> int 
         (n for n in few if trace(network, {**defaults, symbol: n}, ops).diagnostics), None
     )
     if failing is None and next(islice(members(promise), len(few), None), None) is not None:
-        raise TooLarge(f"a formula takes no symbols, and only the sizes up to {few[-1]} were tried")
+        raise TooLarge(
+            f"a formula takes no symbols, and only the sizes up to {few[-1]} were tried"
+        )
     return failing
 
 

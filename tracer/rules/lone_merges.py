@@ -84,7 +84,9 @@ def _written(trace: Trace, node: Node, op: Merge) -> str | None:
         return None
 
     first, *others = likely
-    also = f"; {' and '.join(others)} {'fit' if len(others) > 1 else 'fits'} too" if others else ""
+    also = (
+        f"; {' and '.join(others)} {'fit' if len(others) > 1 else 'fits'} too" if others else ""
+    )
     return f"where a skip is meant, write `from: [{own}, {first}]`{also}"
 
 
@@ -124,7 +126,9 @@ def likely_skips(trace: Trace, merge: Node, op: Merge, scope: Scope) -> list[str
     if model is None:
         return []
 
-    as_they_are = {index for index, shape in enumerate(trace.by_index) if _fit(op, shape, model)}
+    as_they_are = {
+        index for index, shape in enumerate(trace.by_index) if _fit(op, shape, model)
+    }
     found = _likeliest(trace.network, merge, as_they_are, scope)
     if found:
         return found

@@ -52,7 +52,9 @@ def _is_uneven_crop(trace: Trace, meeting: Meeting) -> bool:
         for node, _ in _before(trace, meeting.node.inputs[i])
     ]
     cropping = {meeting.node.index, *[node.index for node in sources]}
-    return any(remark.code == "T502" and node.index in cropping for node, remark in trace.remarks())
+    return any(
+        remark.code == "T502" and node.index in cropping for node, remark in trace.remarks()
+    )
 
 
 def _beside(meeting: Meeting) -> tuple[Fraction, Fraction]:
@@ -123,7 +125,8 @@ def producers(trace: Trace, found: list[Meeting]) -> tuple[Related, ...]:
     numbers = sorted({i for meeting in found for i in (meeting.first, meeting.second)})
     sources = [node.inputs[i] for i in numbers]
     related = [
-        Related(f"{s.name} gives {written(trace.by_index[s.index])} here", s.span) for s in sources
+        Related(f"{s.name} gives {written(trace.by_index[s.index])} here", s.span)
+        for s in sources
     ]
     return tuple(dict.fromkeys(related))
 
@@ -136,7 +139,9 @@ def advice(trace: Trace, meeting: Meeting) -> str:
     steps, shift = _beside(meeting)
     corners = _with_aligned_corners(trace, meeting)
     if corners is not None and meeting.grids[0].stride != meeting.grids[1].stride:
-        return f"align_corners: false at {corners} makes its step the factor by which it enlarges"
+        return (
+            f"align_corners: false at {corners} makes its step the factor by which it enlarges"
+        )
     if steps != 1:
         return "enlarge by the factor by which the skip's map is larger: choose sizes that every stride divides"
 
@@ -174,7 +179,9 @@ def _moved_by_rows(trace: Trace, meeting: Meeting, shift: int) -> str:
         for node, op in _before(trace, meeting.node.inputs[i]):
             if isinstance(op, Crop):
                 return f"cut {count} {word} off the beginning at {node.name}"
-    return f"cut {count} off the beginning of {meeting.node.inputs[early].name}, or pad less there"
+    return (
+        f"cut {count} off the beginning of {meeting.node.inputs[early].name}, or pad less there"
+    )
 
 
 def _before(trace: Trace, node: Node) -> Iterator[tuple[Node, Op]]:

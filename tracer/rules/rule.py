@@ -45,7 +45,9 @@ class Rule(NamedTuple):
         return textwrap.dedent("\n".join(block)).strip() + "\n"
 
 
-def page(code: str, title: str, *, found: Step, severity: Severity = "error", text: str) -> None:
+def page(
+    code: str, title: str, *, found: Step, severity: Severity = "error", text: str
+) -> None:
     """Register a code with its page. A second one with the same code is refused."""
     if code in rules:
         raise ValueError(f"the rule {code} is registered twice")

@@ -205,7 +205,9 @@ class _SymbolicTrace:
         """The index of the shape that an operation gives."""
         recipe, shape_of = self.recipe, self.recipe.shape_of
         key = (id(op), *[shape_of[source.index] for source in node.inputs])
-        if NO_SHAPE in key or any(shape_of[s.index] == NO_SHAPE for s in node.operands.values()):
+        if NO_SHAPE in key or any(
+            shape_of[s.index] == NO_SHAPE for s in node.operands.values()
+        ):
             return NO_SHAPE
         if op is None:
             recipe.undecided.append(node)
@@ -257,7 +259,8 @@ class _SymbolicTrace:
     def _with_dims(self, node: Node, op: Op) -> Op:
         """The operation with its dims over symbols in their place; those that are sizes must not be negative."""
         values = {
-            field: dims_value(dims, self.recipe.sizes) for field, dims in node.dim_fields.items()
+            field: dims_value(dims, self.recipe.sizes)
+            for field, dims in node.dim_fields.items()
         }
         op = with_arguments(op, values)
 
@@ -376,7 +379,10 @@ def compiled(recipe: Recipe) -> CompiledRecipe | None:
         of_rank.setdefault(len(shape), []).append(index)
 
     columns = [
-        [_column([slot(recipe.unique[index][axis]) for index in indexes]) for axis in range(rank)]
+        [
+            _column([slot(recipe.unique[index][axis]) for index in indexes])
+            for axis in range(rank)
+        ]
         for rank, indexes in of_rank.items()
     ]
     position = {index: i for i, index in enumerate(chain.from_iterable(of_rank.values()))}
@@ -385,7 +391,8 @@ def compiled(recipe: Recipe) -> CompiledRecipe | None:
     for condition, _ in recipe.conditions:
         kept.add(condition)
     strictest = [
-        recipe.program.space.interned(terms, constant) for terms, constant in kept.strictest.items()
+        recipe.program.space.interned(terms, constant)
+        for terms, constant in kept.strictest.items()
     ]
     return CompiledRecipe(
         program=recipe.program,

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     import networkx
 
 
-INFERRED = "a layer that leaves it out has the width that the declared sizes give it, for all sizes"
+INFERRED = (
+    "a layer that leaves it out has the width that the declared sizes give it, for all sizes"
+)
 """The hint where a width that was inferred does not fit other sizes."""
 
 
@@ -350,7 +352,9 @@ class _Tracer:
                 return None
         y = op.shape(*inputs, **given)
         if y and max(y) > limits.INTEGER:
-            self._report("T006", f"a dim of {written(y)} has more than 63 bits", node.span, node)
+            self._report(
+                "T006", f"a dim of {written(y)} has more than 63 bits", node.span, node
+            )
             return None
         accepted = Accepted(op, y)
         if not given:
@@ -412,7 +416,11 @@ def mismatch(pattern: tuple[DimPattern, ...], y: Shape, sizes: Mapping[str, int]
 
 
 def refusal(
-    path: str, node: Node, requirement: Requirement, inputs: list[Shape], given: Mapping[str, Shape]
+    path: str,
+    node: Node,
+    requirement: Requirement,
+    inputs: list[Shape],
+    given: Mapping[str, Shape],
 ) -> Diagnostic:
     """The diagnostic of a requirement that does not hold: the argument's place, and the producers'.
 

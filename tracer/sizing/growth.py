@@ -110,7 +110,9 @@ def negated(a: Polynomial) -> Polynomial:
 def sum_of(a: Growth, b: Growth) -> Growth:
     """The growth of f + g."""
     period = None if a.period is None or b.period is None else math.lcm(a.period, b.period)
-    return Growth(added(a.lower, b.lower), added(a.upper, b.upper), max(a.since, b.since), period)
+    return Growth(
+        added(a.lower, b.lower), added(a.upper, b.upper), max(a.since, b.since), period
+    )
 
 
 def scaled(a: Growth, factor: Fraction) -> Growth:

@@ -222,7 +222,9 @@ def _truth(
         )
     chunk = max(min(CHUNK, VALUES // program.length), 1)
     for least in range(first, end, chunk):
-        sizes: numpy.ndarray[Any, Any] = numpy.arange(least, min(least + chunk, end)).astype(number)
+        sizes: numpy.ndarray[Any, Any] = numpy.arange(least, min(least + chunk, end)).astype(
+            number
+        )
         place = slice(least - first, least - first + len(sizes))
         for part, holds in zip(truth, _truths(program, watched, {symbol: sizes}, len(sizes))):
             part[place] = holds

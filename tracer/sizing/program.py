@@ -136,7 +136,9 @@ class Program:
             for (kind, source, factor), run in groupby(self._instructions, _run_of):
                 instructions = [instruction for _, instruction in run]
                 if kind == AFFINE:
-                    instructions = [(source, factor, [constant for _, _, constant in instructions])]
+                    instructions = [
+                        (source, factor, [constant for _, _, constant in instructions])
+                    ]
                 self._groups.append((kind, instructions))
         return self._groups
 

@@ -191,7 +191,9 @@ def _runs(residues: Sequence[int], modulus: int) -> list[tuple[int, int]]:
             runs = [*runs[1:-1], wrapped]
     found: list[tuple[int, int]] = []
     for first, last in runs:
-        found += [(first, last)] if last - first >= 2 else [(n, n) for n in range(first, last + 1)]
+        found += (
+            [(first, last)] if last - first >= 2 else [(n, n) for n in range(first, last + 1)]
+        )
     return found
 
 

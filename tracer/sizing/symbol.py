@@ -269,7 +269,9 @@ class Size(Operand):
     def length(self) -> int:
         """How many atoms its expression has when it is written out."""
         lengths = self.space.lengths(self)
-        return min(sum(lengths[index] for monomial, _ in self.terms for index in monomial), HUGE)
+        return min(
+            sum(lengths[index] for monomial, _ in self.terms for index in monomial), HUGE
+        )
 
     def _combine(self, other: Size, sign: int) -> SizeLike:
         if self.siblings is other.siblings and sign < 0:
@@ -543,7 +545,11 @@ class Condition(Operand):
     def written(self, how: Writing) -> str:
         """The comparison as an expression, with other names or ``...`` for what is too long."""
         if self.relation in ("and", "or"):
-            return "(" + f" {self.relation} ".join([part.written(how) for part in self.parts]) + ")"
+            return (
+                "("
+                + f" {self.relation} ".join([part.written(how) for part in self.parts])
+                + ")"
+            )
         size: Size = self.parts[0]
         relation = {"ge": ">=", "eq": "==", "ne": "!="}[self.relation]
         parts: list[dict[Monomial, int]] = [{}, {}]

@@ -49,7 +49,12 @@ class Worked(Operand):
         if isinstance(other, int) and other == 0:
             return self
         right = _worked(other).terms
-        if sign > 0 and len(self.terms) == 1 and self.terms == right and self.terms[0][2] == ATOM:
+        if (
+            sign > 0
+            and len(self.terms) == 1
+            and self.terms == right
+            and self.terms[0][2] == ATOM
+        ):
             return Worked(f"2·{self.factor(ATOM)}", PRODUCT)  # the padding of either side
         found = Worked("")
         found.terms = (*self.terms, *((sign * s, text, kind) for s, text, kind in right))
@@ -59,13 +64,17 @@ class Worked(Operand):
         return self._joined(other, 1)
 
     def __radd__(self, other: Any) -> Worked:
-        return self if isinstance(other, int) and other == 0 else _worked(other)._joined(self, 1)
+        return (
+            self if isinstance(other, int) and other == 0 else _worked(other)._joined(self, 1)
+        )
 
     def __sub__(self, other: Any) -> Worked:
         return self._joined(other, -1)
 
     def __rsub__(self, other: Any) -> Worked:
-        return -self if isinstance(other, int) and other == 0 else _worked(other)._joined(self, -1)
+        return (
+            -self if isinstance(other, int) and other == 0 else _worked(other)._joined(self, -1)
+        )
 
     def __neg__(self) -> Worked:
         found = Worked("")
@@ -80,7 +89,9 @@ class Worked(Operand):
         return _worked(other) * self
 
     def __floordiv__(self, other: Any) -> Worked:
-        return Worked(f"{self.factor(ATOM, PRODUCT)} // {_worked(other).factor(ATOM)}", QUOTIENT)
+        return Worked(
+            f"{self.factor(ATOM, PRODUCT)} // {_worked(other).factor(ATOM)}", QUOTIENT
+        )
 
     def __rfloordiv__(self, other: Any) -> Worked:
         return _worked(other) // self
@@ -148,7 +159,9 @@ class WorkedCondition(Operand):
     __rand__ = __and__
 
     def __or__(self, other: Any) -> Any:
-        return self._joined("or", other) if isinstance(other, WorkedCondition) else other or self
+        return (
+            self._joined("or", other) if isinstance(other, WorkedCondition) else other or self
+        )
 
     __ror__ = __or__
 

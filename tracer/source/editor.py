@@ -145,7 +145,9 @@ class Editor:
         """Write a value, apart from what stands before it."""
         before = self.source[start - 1 : start]
         self._splice(
-            start, end, text if before in ("", "[", "{", ",") or before.isspace() else f" {text}"
+            start,
+            end,
+            text if before in ("", "[", "{", ",") or before.isspace() else f" {text}",
         )
 
     def _replace(self, piece: Piece, value: Value) -> None:
@@ -189,7 +191,8 @@ class Editor:
 
     def _add_missing(self) -> None:
         pairs = [
-            f"{written_value(key)}: {{{', '.join(inner)}}}" for key, inner in self.missing.items()
+            f"{written_value(key)}: {{{', '.join(inner)}}}"
+            for key, inner in self.missing.items()
         ]
         given = self.root.own().get("input")
         if pairs and given is not None and not self.root.flow:
@@ -223,7 +226,9 @@ class Editor:
         source, first, close = self.source, mapping.body + 1, mapping.end - 1
         if not mapping.pairs:
             space = " " if close > first and not source[first:close].strip(" ") else ""
-            self._splice(first, close if space else first, f"{space}{', '.join(pairs)}{space}", 0)
+            self._splice(
+                first, close if space else first, f"{space}{', '.join(pairs)}{space}", 0
+            )
             return
         key, last = mapping.pairs[-1]
         comma = skipped(source, last.end)
@@ -237,7 +242,10 @@ class Editor:
             if not trailing:
                 self._splice(at, at, f"{space},", 0)
             self._splice(
-                end, end, "".join(line + "," for line in lines) if trailing else ",".join(lines), 1
+                end,
+                end,
+                "".join(line + "," for line in lines) if trailing else ",".join(lines),
+                1,
             )
         elif trailing:
             self._splice(at, at, "".join(f" {pair}," for pair in pairs), 0)

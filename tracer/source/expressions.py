@@ -137,7 +137,9 @@ class _Parser:
     def need(self, sign: str) -> None:
         if not self.take(sign):
             found = repr(self.token[1]) if self.token[1] else "the end"
-            raise ExpressionError(f"expected {sign!r} but found {found} in {self.text.strip()!r}")
+            raise ExpressionError(
+                f"expected {sign!r} but found {found} in {self.text.strip()!r}"
+            )
 
     def ternary(self) -> Compute:
         self.depth += 1
@@ -235,7 +237,11 @@ class _Parser:
     def unary(self) -> Compute:
         if sign := self.take("-", "+"):
             inner = self._deeper(self.unary)
-            return (lambda s: -_number(inner(s))) if sign == "-" else (lambda s: +_number(inner(s)))
+            return (
+                (lambda s: -_number(inner(s)))
+                if sign == "-"
+                else (lambda s: +_number(inner(s)))
+            )
         return self.power()
 
     def power(self) -> Compute:
@@ -366,7 +372,9 @@ def _excess(value: Any) -> str | None:
 def _count(value: list[Any] | tuple[Any, ...], depth: int) -> int:
     """The number of values in a list of lists; counts no further than the limit, and never deep."""
     if depth > limits.EXPRESSION_DEPTH:
-        raise ExpressionError(f"the result is nested deeper than {limits.EXPRESSION_DEPTH} levels")
+        raise ExpressionError(
+            f"the result is nested deeper than {limits.EXPRESSION_DEPTH} levels"
+        )
     count = len(value)
     for item in value:
         if count > limits.LIST:
@@ -378,7 +386,9 @@ def _count(value: list[Any] | tuple[Any, ...], depth: int) -> int:
 
 def _frozen(value: Any) -> Any:
     """A list as a tuple of tuples, as the lists of YAML are read."""
-    return tuple([_frozen(item) for item in value]) if isinstance(value, (list, tuple)) else value
+    return (
+        tuple([_frozen(item) for item in value]) if isinstance(value, (list, tuple)) else value
+    )
 
 
 def _truth(value: Any) -> Condition | bool:
@@ -413,10 +423,16 @@ def _either(condition: Condition | bool, then: Any, otherwise: Any) -> Any:
         return (condition & then) | (_negated(condition) & otherwise)
     if _is_size(then) and _is_size(otherwise):
         return choose(condition, then, otherwise)
-    if then.__class__ is otherwise.__class__ and not isinstance(then, Size) and then == otherwise:
+    if (
+        then.__class__ is otherwise.__class__
+        and not isinstance(then, Size)
+        and then == otherwise
+    ):
         return then
     kinds = " and ".join(map(_kind_of_any, (then, otherwise)))
-    raise ExpressionError(f"a size decides between {kinds}; it decides between whole numbers only")
+    raise ExpressionError(
+        f"a size decides between {kinds}; it decides between whole numbers only"
+    )
 
 
 def _is_size(value: Any) -> bool:

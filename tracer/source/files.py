@@ -31,9 +31,12 @@ def unified_diff(old: str, new: str, path: str) -> str:
     """
     name = printable(path).lstrip("/")
     behind = "\t" if " " in name else ""  # else a name would end at its first space
-    found = difflib.unified_diff(_lines(old), _lines(new), f"a/{name}{behind}", f"b/{name}{behind}")
+    found = difflib.unified_diff(
+        _lines(old), _lines(new), f"a/{name}{behind}", f"b/{name}{behind}"
+    )
     return "".join(
-        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in found
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+        for line in found
     )
 
 
@@ -103,7 +106,9 @@ def _refuse_changed(target: str, old: bytes) -> None:
         raise EditError(f"{printable(target)} is not a regular file")
     with open(target, "rb") as file:
         if file.read(len(old) + 1) != old:
-            raise EditError(f"{printable(target)} was changed by someone else since it was read")
+            raise EditError(
+                f"{printable(target)} was changed by someone else since it was read"
+            )
 
 
 @contextlib.contextmanager

@@ -147,7 +147,9 @@ class _PieceReader:
     def _scalar(self, piece: Piece, event: ScalarEvent) -> None:
         piece.value, piece.style = event.value, event.style or ""
         if not piece.value and not piece.style:
-            if piece.start == piece.end:  # the parser may place it at the next token, lines away
+            if (
+                piece.start == piece.end
+            ):  # the parser may place it at the next token, lines away
                 piece.start = piece.place
             piece.body = piece.end = piece.until = piece.place
             return
@@ -250,7 +252,9 @@ class Places:
             bounded(count, len(path))
             for one in {id(piece), id(piece.target)} & index.keys():
                 yield path, index[one]
-            pending += [((*path, step), child) for step, child in reversed(self.children(piece))]
+            pending += [
+                ((*path, step), child) for step, child in reversed(self.children(piece))
+            ]
 
 
 def bounded(count: int, depth: int) -> None:
@@ -258,7 +262,9 @@ def bounded(count: int, depth: int) -> None:
     if count > limits.YAML_NODES:
         raise EditError(f"the text has more than {limits.YAML_NODES} values, aliases followed")
     if depth > limits.DEPTH:
-        raise EditError(f"the text is nested deeper than {limits.DEPTH} levels, aliases followed")
+        raise EditError(
+            f"the text is nested deeper than {limits.DEPTH} levels, aliases followed"
+        )
 
 
 def shared_places(text: str, path: Path) -> list[Path]:

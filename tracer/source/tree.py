@@ -194,9 +194,13 @@ def _refuse_unprintable(text: str) -> None:
 
 def _syntax_fault(text: str, error: yaml.MarkedYAMLError) -> Fault:
     mark = error.problem_mark or error.context_mark
-    span = Span(mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 2) if mark else None
+    span = (
+        Span(mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 2) if mark else None
+    )
     hint = None
-    if mark and re.search(r"(?<![\"'])\$\{", "".join(text.splitlines()[mark.line : mark.line + 1])):
+    if mark and re.search(
+        r"(?<![\"'])\$\{", "".join(text.splitlines()[mark.line : mark.line + 1])
+    ):
         hint = 'inside { } or [ ], an expression needs quotes: "${...}"'
     if "nesting" in (
         error.problem or ""
@@ -233,7 +237,13 @@ _SPECIAL: dict[str, Scalar] = {
 }
 _NUMERIC_START = frozenset("0123456789+-.")
 _TEXT_TAG = "tag:yaml.org,2002:str"
-_KINDS: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool, "null": type(None)}
+_KINDS: dict[str, type] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "bool": bool,
+    "null": type(None),
+}
 
 
 def scalar(node: ScalarNode) -> Scalar:
@@ -284,7 +294,9 @@ def refuse_tag(node: Node) -> None:
     prefix, _, kind = node.tag.rpartition(":")
     wanted = {"seq": SequenceNode, "map": MappingNode}.get(kind, ScalarNode)
     if prefix != "tag:yaml.org,2002" or kind not in (*_KINDS, "seq", "map"):
-        raise Fault("T001", f"the tag {node.tag!r} is not allowed: a config makes no objects", node)
+        raise Fault(
+            "T001", f"the tag {node.tag!r} is not allowed: a config makes no objects", node
+        )
     if not isinstance(node, wanted):
         raise Fault("T004", f"{described(node)} is not what its tag !!{kind} says", node)
 
@@ -297,7 +309,9 @@ def entries(node: MappingNode, faults: list[Fault] | None = None) -> Entries:
     refuse_tag(node)
     found: Entries = {}
     for key, value in node.value:
-        if isinstance(key, ScalarNode) and (not isinstance(key.tag, str) or key.tag == _TEXT_TAG):
+        if isinstance(key, ScalarNode) and (
+            not isinstance(key.tag, str) or key.tag == _TEXT_TAG
+        ):
             name = key.value
             if name not in found and (name not in _SPECIAL or key.style):
                 found[name] = (key, value)
@@ -343,7 +357,9 @@ def _expand_merge_keys(root: Node) -> None:
 
 
 def _children(node: Node) -> list[Node]:
-    return [part for pair in node.value for part in pair] if isinstance(node, MappingNode) else []
+    return (
+        [part for pair in node.value for part in pair] if isinstance(node, MappingNode) else []
+    )
 
 
 class _Merges:
@@ -374,9 +390,13 @@ class _Merges:
         self.expand(merged, depth + 1)
         self.count += len(merged.value) + 1
         if self.count > limits.MERGED_KEYS:
-            raise Fault("T006", f"merge keys bring in more than {limits.MERGED_KEYS} keys", merged)
+            raise Fault(
+                "T006", f"merge keys bring in more than {limits.MERGED_KEYS} keys", merged
+            )
         new = [
-            (k, v) for k, v in merged.value if not isinstance(k, ScalarNode) or k.value not in names
+            (k, v)
+            for k, v in merged.value
+            if not isinstance(k, ScalarNode) or k.value not in names
         ]
         names.update(k.value for k, _ in new if isinstance(k, ScalarNode))
         return new

@@ -91,7 +91,9 @@ def quoted(text: str, style: str = '"') -> str:
     if style == "'" and text.isprintable():
         return "'" + text.replace("'", "''") + "'"
     return (
-        '"' + "".join(c if c.isprintable() and c not in '"\\' else _escaped(c) for c in text) + '"'
+        '"'
+        + "".join(c if c.isprintable() and c not in '"\\' else _escaped(c) for c in text)
+        + '"'
     )
 
 

@@ -123,7 +123,9 @@ def _refuse_no_size(name: str, found: SweepAxis) -> None:
     """Sizes are integers from 0 on; of a range the first is the least."""
     for value in found.values if found.values is not None else (found[0],):
         if value.__class__ is not int or value < 0:
-            raise Unvaried(f"a size of {name} is {written(value)}; sizes are integers from 0 on")
+            raise Unvaried(
+                f"a size of {name} is {written(value)}; sizes are integers from 0 on"
+            )
 
 
 def names_of(axes: Iterable[SweepAxis], kind: Kind | None = None) -> list[str]:

@@ -155,7 +155,9 @@ class Journal:
         for task in sorted(self._places):
             record = self._record(self._places[task])
             if record is None or record.task != task:
-                raise OSError(errno.EIO, "its rows were changed by someone else", str(self.path))
+                raise OSError(
+                    errno.EIO, "its rows were changed by someone else", str(self.path)
+                )
             yield record
 
     def close(self) -> None:

@@ -99,7 +99,9 @@ def on_dask(study: Study, tasks: Iterable[int], address: str) -> Generator[Done,
 
     dask: Any = distributed  # its functions have no types
     for name in _LOGGERS:
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what is wrong is in the message below
+        logging.getLogger(name).setLevel(
+            logging.CRITICAL
+        )  # what is wrong is in the message below
     try:
         client = dask.Client(address, timeout=CONNECT, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
@@ -110,7 +112,9 @@ def on_dask(study: Study, tasks: Iterable[int], address: str) -> Generator[Done,
 
         def submitted() -> list[Any]:
             return [
-                client.submit(rows, study, number, key=f"tracer-{sweep}-{number}", retries=RETRIES)
+                client.submit(
+                    rows, study, number, key=f"tracer-{sweep}-{number}", retries=RETRIES
+                )
                 for number in islice(pending, ahead)
             ]
 

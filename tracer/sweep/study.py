@@ -124,7 +124,9 @@ class Study(msgspec.Struct, frozen=True):
     def fixed(self, task: Task) -> dict[str, Any]:
         """The values of the structural axes."""
         chosen = digits(self.structural, task.outer)
-        return {name: axis[i] for axis, i in zip(self.structural, chosen) for name in axis.names}
+        return {
+            name: axis[i] for axis, i in zip(self.structural, chosen) for name in axis.names
+        }
 
     def network(self, task: Task, params: Mapping[str, Any], sizes: Mapping[str, int]) -> Net:
         """The network of a task with values of the numeric axes.
@@ -138,7 +140,10 @@ class Study(msgspec.Struct, frozen=True):
 
 
 def family_net(
-    name: str, params: Mapping[str, Any], sizes: Mapping[str, int], numeric: tuple[SweepAxis, ...]
+    name: str,
+    params: Mapping[str, Any],
+    sizes: Mapping[str, int],
+    numeric: tuple[SweepAxis, ...],
 ) -> Net:
     """A network of a family that serves all sizes of the sweep.
 

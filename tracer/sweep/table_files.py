@@ -30,7 +30,9 @@ def kinds(study: Study) -> dict[str, ColumnType]:
 
 
 def _kind(axis: SweepAxis) -> ColumnType:
-    types = {type(shown(axis[i])) for i in range(len(axis))} if axis.values is not None else {int}
+    types = (
+        {type(shown(axis[i])) for i in range(len(axis))} if axis.values is not None else {int}
+    )
     if types <= {int}:
         return int
     if types <= {int, float}:
@@ -81,7 +83,9 @@ def _cell(value: Any) -> Any:
     return ("true" if value else "false") if isinstance(value, bool) else value
 
 
-def write_json_lines(path: Path, of: Mapping[str, ColumnType], tables: Iterator[Columns]) -> None:
+def write_json_lines(
+    path: Path, of: Mapping[str, ColumnType], tables: Iterator[Columns]
+) -> None:
     """One JSON object to a line."""
     encode = msgspec.json.Encoder().encode
     with open(path, "wb") as file:

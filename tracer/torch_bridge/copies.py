@@ -125,7 +125,9 @@ class _TensorsBy(TorchFunctionMode):
         super().__init__()
         self.tensor_copy = tensor_copy
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         if func is not torch.Tensor.__deepcopy__:
             return func(*args, **(kwargs or {}))
         tensor, memo = args
@@ -153,7 +155,9 @@ class Restored(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.before: dict[int, tuple[Any, Any]] = {}
         """Memory that was written to, and what it held, by its address."""
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         kwargs = kwargs or {}
         for tensor in _written_by(func, args, kwargs):
             if _has_memory(tensor) and _address(tensor) in self.memory:

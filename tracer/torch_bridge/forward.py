@@ -30,7 +30,16 @@ from tracer.torch_bridge.tensors import Tensors
 
 handlers.load()
 
-DRAWN = {"rand", "randn", "randint", "randperm", "normal", "bernoulli", "multinomial", "poisson"}
+DRAWN = {
+    "rand",
+    "randn",
+    "randint",
+    "randperm",
+    "normal",
+    "bernoulli",
+    "multinomial",
+    "poisson",
+}
 """Functions whose results are drawn at random."""
 
 OpenDims = Callable[[int], Mapping[int, str]]
@@ -60,7 +69,11 @@ class Forward(TorchFunctionMode):
     """
 
     def __init__(
-        self, module: torch.nn.Module, open_dims: OpenDims, space: Space, sizes: Mapping[str, int]
+        self,
+        module: torch.nn.Module,
+        open_dims: OpenDims,
+        space: Space,
+        sizes: Mapping[str, int],
     ) -> None:
         super().__init__()
         self.copied = copy_of(module, shared)
@@ -160,7 +173,9 @@ class Forward(TorchFunctionMode):
         call = dispatch.ModuleCall(self.tensors, module, found.name, label, args, kwargs)
         return dispatch.call_module(call, found.torch_class, arguments)
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         kwargs = kwargs or {}
         given = list(_tensors((args, kwargs)))
         if any(tensor in self.tensors.values for tensor in given):
@@ -177,7 +192,9 @@ class Forward(TorchFunctionMode):
             return self._computed(func, args, kwargs, given)
         return self._made_of_sizes(func, args, kwargs, line)
 
-    def _computed(self, func: Any, args: Any, kwargs: Any, given: Sequence[torch.Tensor]) -> Any:
+    def _computed(
+        self, func: Any, args: Any, kwargs: Any, given: Sequence[torch.Tensor]
+    ) -> Any:
         """The result of a function of parameters and constants, noted where a parameter is among them."""
         result = func(*args, **kwargs)
         if any(map(self.tensors.is_learned, given)):

@@ -75,7 +75,10 @@ def _weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def from_module(
-    module: torch.nn.Module, *shapes: Sequence[int], name: str | None = None, fixed: bool = False
+    module: torch.nn.Module,
+    *shapes: Sequence[int],
+    name: str | None = None,
+    fixed: bool = False,
 ) -> Net:
     """The network of a module, for inputs of these shapes; its batch and its spatial dims become symbols.
 
@@ -86,7 +89,10 @@ def from_module(
 
 
 def read_module(
-    module: torch.nn.Module, *shapes: Sequence[int], name: str | None = None, fixed: bool = False
+    module: torch.nn.Module,
+    *shapes: Sequence[int],
+    name: str | None = None,
+    fixed: bool = False,
 ) -> Imported:
     """The same, with where the module's weights are. The module is left as it is: copies of it run."""
     if fixed:

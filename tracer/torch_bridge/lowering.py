@@ -98,9 +98,7 @@ class SizeTerms:
             try:
                 terms[field] = self.term(dims_value(dims, sizes))
             except ExpressionError as error:
-                message = (
-                    f"{field} of {self.node.name} follows the input's size by no formula: {error}"
-                )
+                message = f"{field} of {self.node.name} follows the input's size by no formula: {error}"
                 raise refused(self.network, self.node, message) from None
         return with_arguments(op, terms)
 

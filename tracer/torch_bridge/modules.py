@@ -44,7 +44,9 @@ def _keeps_forward(module: torch.nn.Module, cls: type) -> bool:
     """Whether a module computes as its class of torch.nn does: neither its own class nor it has another forward."""
     if "forward" in vars(module):
         return False
-    return all(getattr(type(module), name, None) is getattr(cls, name, None) for name in FORWARD)
+    return all(
+        getattr(type(module), name, None) is getattr(cls, name, None) for name in FORWARD
+    )
 
 
 def operation_of_class(cls: type) -> type[Op] | None:

@@ -59,7 +59,9 @@ class RealModule:
             return found
         return sure
 
-    def sure_answer(self, shapes: Sequence[Shape], *, at_any_cost: bool = False) -> Answer | None:
+    def sure_answer(
+        self, shapes: Sequence[Shape], *, at_any_cost: bool = False
+    ) -> Answer | None:
         """What it gives with data: the meta device takes some sizes that others refuse."""
         elements = sum(map(math.prod, shapes))
         most = LARGEST if at_any_cost else SMALL

@@ -234,10 +234,14 @@ def trace_answer(
         format_version=FORMAT_VERSION,
         name=network.name,
         path=network.path,
-        sizes={symbol: trace.sizes[symbol] for symbol in network.symbols if symbol in trace.sizes},
+        sizes={
+            symbol: trace.sizes[symbol] for symbol in network.symbols if symbol in trace.sizes
+        },
         nodes=[answer(node) for node in network.nodes],
         outputs={name: _list(shape) for name, shape in trace.outputs.items()},
-        totals=Totals(len(network.nodes), whole.params, whole.macs, whole.memory, kept, peak, at),
+        totals=Totals(
+            len(network.nodes), whole.params, whole.macs, whole.memory, kept, peak, at
+        ),
         diagnostics=[diagnostic_answer(d) for d in found],
         largest=largest,
         assignments={name: list(value) for name, value in (assignments or {}).items()},

@@ -97,7 +97,8 @@ def compare_answer(found: Comparison) -> CompareAnswer:
         sizes=[_set_answer(one) for one in found.sizes],
         ties=found.ties,
         diagnostics=FindingsAnswer(
-            [diagnostic_answer(d) for d in found.gone], [diagnostic_answer(d) for d in found.found]
+            [diagnostic_answer(d) for d in found.gone],
+            [diagnostic_answer(d) for d in found.found],
         ),
     )
 
@@ -214,7 +215,9 @@ def signed(total: TotalDifference) -> str:
     text = sign + amount(total.what, abs(total.difference))
     if total.percent is None:
         return text
-    share = f"{total.percent:+,.1f} %" if abs(total.percent) >= 0.05 else f"{sign}less than 0.1 %"
+    share = (
+        f"{total.percent:+,.1f} %" if abs(total.percent) >= 0.05 else f"{sign}less than 0.1 %"
+    )
     return f"{text} ({share})"
 
 
@@ -241,7 +244,9 @@ def node_cells(change: NodeChange, costs: Sequence[str]) -> list[str]:
         if d.what == "shape":
             cells["shape"] = f"{shape_text(d.old)} → {shape_text(d.new)}"
         elif d.what in cells:
-            old, new = both(d.what, *[None if n is msgspec.UNSET else n for n in (d.old, d.new)])
+            old, new = both(
+                d.what, *[None if n is msgspec.UNSET else n for n in (d.old, d.new)]
+            )
             # Of no shape there is no cost.
             cells[d.what] = f"{old} → {new}" if d.old or d.new else ""
         elif d.what == "operation":
@@ -254,9 +259,17 @@ def node_cells(change: NodeChange, costs: Sequence[str]) -> list[str]:
 
 def state_cells(state: NodeState, costs: Sequence[str]) -> list[str]:
     """A node of one network only: what it is, its shape and its costs."""
-    arguments = ", ".join(f"{name}: {value_text(value)}" for name, value in state.arguments.items())
-    parts = [state.operation, arguments, f"from {', '.join(state.inputs)}" if state.inputs else ""]
-    numbers = [amount(cost, state.costs[cost]) if state.costs.get(cost) else "" for cost in costs]
+    arguments = ", ".join(
+        f"{name}: {value_text(value)}" for name, value in state.arguments.items()
+    )
+    parts = [
+        state.operation,
+        arguments,
+        f"from {', '.join(state.inputs)}" if state.inputs else "",
+    ]
+    numbers = [
+        amount(cost, state.costs[cost]) if state.costs.get(cost) else "" for cost in costs
+    ]
     return ["  ".join(part for part in parts if part), shape_text(state.shape), *numbers]
 
 
@@ -309,7 +322,11 @@ def set_rows(found: Comparison) -> list[list[str]]:
             for i, sizes in enumerate((one.old, one.new, one.gained, one.lost))
         ]
         rows.append(
-            [one.symbol, one.kind if one.below is None else f"{one.kind} below {one.below}", *sets]
+            [
+                one.symbol,
+                one.kind if one.below is None else f"{one.kind} below {one.below}",
+                *sets,
+            ]
         )
     return rows
 

@@ -35,5 +35,7 @@ def listing() -> str:
 def diagnostics_table() -> str:
     """The README's table of codes."""
     lines = ["| code | title | severity |", "| --- | --- | --- |"]
-    lines += [f"| `{rule.code}` | {rule.title} | {rule.severity} |" for rule in manual().values()]
+    lines += [
+        f"| `{rule.code}` | {rule.title} | {rule.severity} |" for rule in manual().values()
+    ]
     return "\n".join(lines) + "\n"

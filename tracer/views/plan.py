@@ -114,7 +114,9 @@ def _served(plan: Plan) -> list[str]:
         return []
     lines = ["which values serve which sizes:"]
     for one in plan.served:
-        values = ", ".join(f"{name} {written(value)}" for name, value in one.assignments.items())
+        values = ", ".join(
+            f"{name} {written(value)}" for name, value in one.assignments.items()
+        )
         sizes = "; ".join(found.written(symbol) for symbol, found in one.sizes.items())
         lines.append(f"  {sizes}: {values}")
     return lines
@@ -155,7 +157,11 @@ def _effect(changes: Changes) -> str:
         ("MACs", changes.macs, changes.macs_difference),
     ):
         sign = (
-            "" if difference is None else " (as before)" if not difference else f" ({difference:+})"
+            ""
+            if difference is None
+            else " (as before)"
+            if not difference
+            else f" ({difference:+})"
         )
         parts.append(f"{short(value)} {what}{sign}")
     sizes = [text for text in changes.sizes.values() if not text.startswith("any ")]

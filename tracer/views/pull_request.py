@@ -47,7 +47,13 @@ def compare_markdown(found: Comparison) -> str:
 
     notes = [f"> {code(line)}" for line in remarks(found)]
     lines = [head, "", *notes, *([""] if notes else [])]
-    lines += [*_totals(found), *_findings(found), *_sets(found), *_values(found), *_nodes(found)]
+    lines += [
+        *_totals(found),
+        *_findings(found),
+        *_sets(found),
+        *_values(found),
+        *_nodes(found),
+    ]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -79,7 +85,9 @@ def _values(found: Comparison) -> list[str]:
 def _nodes(found: Comparison) -> list[str]:
     """The nodes that differ, folded until a reader opens them."""
     costs = node_costs(found)
-    rows = [[mark, code(name), *map(code, cells)] for mark, name, cells in node_rows(found, costs)]
+    rows = [
+        [mark, code(name), *map(code, cells)] for mark, name, cells in node_rows(found, costs)
+    ]
     if not rows:
         return []
     return [
@@ -108,5 +116,9 @@ def _limited(rows: list[str], tail: str) -> list[str]:
         if length > LONGEST:
             break
         kept += 1
-    more = [f"{'|' if tail else '-'} ... {len(rows) - kept} more{tail}"] if kept < len(rows) else []
+    more = (
+        [f"{'|' if tail else '-'} ... {len(rows) - kept} more{tail}"]
+        if kept < len(rows)
+        else []
+    )
     return [*rows[:kept], *more, ""]

@@ -112,7 +112,10 @@ def _definitions(conditions: list[dict[str, Any]]) -> dict[str, Any]:
         "shape": {"anyOf": [{"type": "array", "items": {"$ref": "#/$defs/dim"}}, EXPRESSION]},
         "node": {
             "anyOf": [
-                {"type": "string", "anyOf": [{"enum": [cls.__name__ for cls in words if cls]}, {}]},
+                {
+                    "type": "string",
+                    "anyOf": [{"enum": [cls.__name__ for cls in words if cls]}, {}],
+                },
                 {
                     "type": "object",
                     "properties": {"op": {"type": "string"}, **_common()},

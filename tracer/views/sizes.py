@@ -188,7 +188,9 @@ def sizes_table(
         )
     for coupling in found.couplings:
         names = " and ".join(coupling.symbols)
-        parts.append(Text(printable(f"{names} are tied by {coupling.node}: {coupling.constraint}")))
+        parts.append(
+            Text(printable(f"{names} are tied by {coupling.node}: {coupling.constraint}"))
+        )
 
     parts += [Text(printable(_width_text(width))) for width in found.widths]
 
@@ -281,7 +283,10 @@ def _forms_table(
 def _varies(form: Form) -> bool:
     """Some dim is not a number and not k itself, as the size of a batch is."""
     dims = {
-        written_dim(d) for shape in form.shapes.values() for d in shape if not isinstance(d, int)
+        written_dim(d)
+        for shape in form.shapes.values()
+        for d in shape
+        if not isinstance(d, int)
     }
     return form.modulus > 1 or bool(dims - {"k"})
 

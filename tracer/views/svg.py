@@ -96,7 +96,9 @@ def _rules(c: dict[str, str], root: str) -> str:
     rules = {
         ".ground": f"fill: {c['ground']}",
         ".box rect": f"fill: {c['level']}; stroke: {c['edge']}",
-        **{f".box.{kind} rect": f"fill: {c[kind]}" for kind in ("input", "down", "up", "merge")},
+        **{
+            f".box.{kind} rect": f"fill: {c[kind]}" for kind in ("input", "down", "up", "merge")
+        },
         ".box.wrong rect": f"fill: {c['wrongfill']}; stroke: {c['wrong']}; stroke-width: 2",
         ".box text": f"fill: {c['text']}; text-anchor: middle",
         ".box .op": f"fill: {c['muted']}",
@@ -111,7 +113,9 @@ def _rules(c: dict[str, str], root: str) -> str:
         ".arm": f"fill: {c['wrong']}; font-weight: 600; paint-order: stroke; stroke: {c['ground']}; stroke-width: 3px",
         ".note": f"fill: {c['wrong']}",
     }
-    return "".join(f"{root} {selector} {{ {rule} }}\n".lstrip() for selector, rule in rules.items())
+    return "".join(
+        f"{root} {selector} {{ {rule} }}\n".lstrip() for selector, rule in rules.items()
+    )
 
 
 def drawn(picture: Picture, placed: Layout) -> str:
@@ -120,7 +124,9 @@ def drawn(picture: Picture, placed: Layout) -> str:
         _arrow(n, picture, arrow, route)
         for n, (arrow, route) in enumerate(zip(picture.arrows, placed.routes))
     ]
-    arrows.sort(key=lambda one: " wrong" in one.split(">", 1)[0])  # those at fault above the others
+    arrows.sort(
+        key=lambda one: " wrong" in one.split(">", 1)[0]
+    )  # those at fault above the others
     boxes = [
         _box(n, box, place) for n, (box, place) in enumerate(zip(picture.boxes, placed.places))
     ]

@@ -28,14 +28,19 @@ def _cell(name: str, value: Any) -> str:
     return short(value) if name in ("macs", "params") else printable(str(value))
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> RenderableType:
+def table(
+    title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]
+) -> RenderableType:
     """The rows as a table for a terminal."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     grid = Table(
-        title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+        title=Text(title, style="bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
     )
     for name in columns:
         grid.add_column(Text(name.replace("_", " ")), justify="right", no_wrap=True)
@@ -45,7 +50,10 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]])
 
 
 def plot(
-    path: Path, measures: Mapping[str, Sequence[float]], best: Sequence[int], larger: Container[str]
+    path: Path,
+    measures: Mapping[str, Sequence[float]],
+    best: Sequence[int],
+    larger: Container[str],
 ) -> None:
     """Every measure against the first one, the rows of ``best`` marked; the format is the name's ending.
 
@@ -81,7 +89,13 @@ def _scatter(panel: Any, x: Sequence[float], y: Sequence[float], best: Sequence[
     """Every row, at most so many as a picture can show, and the best ones above them."""
     step = max(1, -(-len(x) // POINTS))
     panel.scatter(
-        x[::step], y[::step], s=6, color="#9aa7b1", linewidths=0, label="designs", rasterized=True
+        x[::step],
+        y[::step],
+        s=6,
+        color="#9aa7b1",
+        linewidths=0,
+        label="designs",
+        rasterized=True,
     )
     best_x, best_y = [x[i] for i in best], [y[i] for i in best]
     panel.scatter(best_x, best_y, s=18, color="#c2410c", label="Pareto front")

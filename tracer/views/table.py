@@ -159,7 +159,10 @@ def _aligned(found: Sequence[Row]) -> list[str]:
 
 
 def table(
-    trace: Trace, depth: int | None, solved: Mapping[str, tuple[int, ...]], dtype: str = "float32"
+    trace: Trace,
+    depth: int | None,
+    solved: Mapping[str, tuple[int, ...]],
+    dtype: str = "float32",
 ) -> RenderableType:
     """The table for a terminal; ``solved`` are the values of the ``auto`` arguments, listed below it."""
     from rich.text import Text
@@ -247,7 +250,9 @@ def memory_text(trace: Trace, dtype: str, budget: int | None, fitting: Largest |
     ]
     if fitting is not None and budget is not None:
         for what, sizes in (("a run", fitting.inference), ("training", fitting.training)):
-            found = ", ".join(f"{name} = {'none' if n is None else n}" for name, n in sizes.items())
+            found = ", ".join(
+                f"{name} = {'none' if n is None else n}" for name, n in sizes.items()
+            )
             lines.append(
                 f"in {short_bytes(budget)}, parameters included, {what} takes at most {found or 'these sizes'}"
             )
@@ -292,7 +297,8 @@ def to_markdown(trace: Trace, depth: int | None, dtype: str = "float32") -> str:
 
     lines = ["| " + " | ".join(HEADER) + " |", "| " + " | ".join("---" for _ in HEADER) + " |"]
     lines += [
-        "| " + " | ".join(cell(c) for c in _cells(row)) + " |" for row in rows(trace, depth, dtype)
+        "| " + " | ".join(cell(c) for c in _cells(row)) + " |"
+        for row in rows(trace, depth, dtype)
     ]
     whole = total(costs(trace, dtype))
     lines.append(

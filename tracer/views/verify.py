@@ -43,7 +43,9 @@ def verify_table(found: Sequence[Verification]) -> RenderableType:
     for one in found:
         sizes = "  ".join(f"{symbol}={n}" for symbol, n in one.sizes.items())
         says = f"disagrees at {one.differences[0].node}" if one.differences else "agrees"
-        grid.add_row(sizes, one.device, "runs" if one.runs else "is refused", str(one.nodes), says)
+        grid.add_row(
+            sizes, one.device, "runs" if one.runs else "is refused", str(one.nodes), says
+        )
     return grid
 
 
@@ -51,7 +53,10 @@ def disagreement(found: Sequence[Verification], params: dict[str, Any], text: st
     """A report for whoever keeps tracer: the versions, the differences and the config."""
     from importlib.metadata import version
 
-    lines = ["torch disagrees: this is a fault of tracer. Please report it with these lines:", ""]
+    lines = [
+        "torch disagrees: this is a fault of tracer. Please report it with these lines:",
+        "",
+    ]
     lines.append(f"tracer {__version__}, torch {version('torch')}")
     for one in found:
         for d in one.differences:

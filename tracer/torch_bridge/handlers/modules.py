@@ -58,7 +58,9 @@ def _wanted_size(call: ModuleCall, output_size: Any) -> Value:
     wanted = call.recording.target(sizes, 2)
     if not isinstance(wanted, Value):
         given = tuple(map(int, sizes))
-        raise call.refused(f"{call.label} is given the output_size {given}, which no tensor has")
+        raise call.refused(
+            f"{call.label} is given the output_size {given}, which no tensor has"
+        )
     return wanted
 
 

@@ -159,7 +159,9 @@ def _document(data: PageData, body: str) -> str:
         "base-uri 'none'; form-action 'none'"
     )
     inert = msgspec.json.encode(data).decode()
-    inert = inert.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    inert = (
+        inert.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    )
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
@@ -223,7 +225,9 @@ def _drawings(trace: Trace, found: Sequence[Diagnostic]) -> list[tuple[int, Pict
     drawings: list[tuple[int, Picture]] = []
     for depth in range(1, deepest(trace.network) + 1):
         one = picture(trace, found, depth)
-        if drawings and (len(one.boxes) > DRAWN or len(one.boxes) == len(drawings[-1][1].boxes)):
+        if drawings and (
+            len(one.boxes) > DRAWN or len(one.boxes) == len(drawings[-1][1].boxes)
+        ):
             break
         drawings.append((depth, one))
     return drawings
@@ -314,5 +318,9 @@ def _sets(symbol: str, axis: Axis) -> dict[str, PageSet]:
 
 def _set(symbol: str, found: SizeSet) -> PageSet:
     return PageSet(
-        found.written(symbol), list(found.finite), found.start, found.modulus, list(found.residues)
+        found.written(symbol),
+        list(found.finite),
+        found.start,
+        found.modulus,
+        list(found.residues),
     )

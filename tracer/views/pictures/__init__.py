@@ -42,4 +42,6 @@ def format_by_ending(path: str) -> str | None:
 
 def endings() -> list[str]:
     """Every ending that says a format, the format's own name first."""
-    return [ending for name in formats() for ending in (f".{name}", *picture_format(name).ENDINGS)]
+    return [
+        ending for name in formats() for ending in (f".{name}", *picture_format(name).ENDINGS)
+    ]

@@ -34,7 +34,10 @@ def dot(drawn: Picture) -> str:
         if arrow.argument:
             given += ["style=dashed", f"label={_text(arrow.argument)}"]
         if arrow.wrong:
-            given += [f'color="{LIGHT["wrong"]}"', f"headlabel={_text(shape_text(arrow.shape))}"]
+            given += [
+                f'color="{LIGHT["wrong"]}"',
+                f"headlabel={_text(shape_text(arrow.shape))}",
+            ]
         attributes = f" [{', '.join(given)}]" if given else ""
         lines.append(f"  n{arrow.source} -> n{arrow.target}{attributes};")
     return "\n".join(lines) + "\n}\n"
