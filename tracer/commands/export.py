@@ -49,8 +49,9 @@ def command(
 ) -> None:
     """Write CONFIG as the source of a torch module, or as an ONNX model with torch's initial weights.
 
-    An ONNX model keeps the config's symbols open where torch's exporter can; what onnx infers of it, and what is read
-    of it again, is compared with the trace. Exit code 3 where they differ.
+    An ONNX model keeps the config's symbols open where torch's exporter can. It is run at its own sizes and at others,
+    and compared with the trace, as are what onnx infers of it and what is read of it again. Exit code 3 where they
+    differ, 1 where it cannot be run; then nothing is written.
     """
     kind = to or ENDINGS.get(Path(output or "").suffix)
     if kind is None:
@@ -64,12 +65,11 @@ def command(
     overrides = Overrides(sets, sizes, inputs)
     text, net = loaded(config, overrides, partial(complain, config=config))
     try:
-        content, code = _onnx(net) if kind == "onnx" else (_source(net), 0)
+        content = _onnx(net) if kind == "onnx" else _source(net)
     except TracerError as error:
         complain(error.diagnostics, text, config=config)
         raise click.exceptions.Exit(1) from None
     write_output(output, content)
-    raise click.exceptions.Exit(code)
 
 
 def _source(net: Net) -> bytes:
@@ -78,8 +78,8 @@ def _source(net: Net) -> bytes:
     return torch_source(net).encode("utf-8")
 
 
-def _onnx(net: Net) -> tuple[bytes, int]:
-    """The model, and the exit code; warnings go to standard error."""
+def _onnx(net: Net) -> bytes:
+    """The model; warnings go to standard error. Where it is not what the trace says, the command ends."""
     from tracer.torch_bridge.onnx_export import onnx_export
 
     exported = onnx_export(net)
@@ -92,4 +92,10 @@ def _onnx(net: Net) -> tuple[bytes, int]:
         click.echo(f"not compared by reading it again: {exported.unread}", err=True)
     for difference in exported.differences:
         click.echo(f"differs from the trace: {difference}", err=True)
-    return exported.model, 3 if exported.differences else 0
+    if exported.uncompared:
+        click.echo(f"not written, as it cannot be compared: {exported.uncompared}", err=True)
+    if exported.differences:
+        raise click.exceptions.Exit(3)
+    if exported.uncompared:
+        raise click.exceptions.Exit(1)
+    return exported.model

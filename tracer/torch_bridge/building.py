@@ -28,6 +28,7 @@ from tracer.torch_bridge.lowering import (
     gives_indices,
     module_arguments,
     refused,
+    sign,
     unpooled_nodes,
 )
 
@@ -38,13 +39,14 @@ OWNER = "tracer_owner"
 """The same for every graph node that belongs to a node of the config."""
 
 
-def build(net: Net, device: str | None = None) -> fx.GraphModule:
+def build(net: Net, device: str | None = None, *, towards_zero: bool = False) -> fx.GraphModule:
     """The network as a module, every ``auto`` planned first, with torch's initial weights, in training mode.
 
     Its arguments are the inputs in the config's order; it returns the output, or a dict by name where there are
-    several. Raises :class:`TracerError` where the network does not close, or an operation has no torch form.
+    several. ``towards_zero`` makes its floors right where a run-time rounds quotients towards zero, as ONNX does.
+    Raises :class:`TracerError` where the network does not close, or an operation has no torch form.
     """
-    builder = _Builder(net, closed_trace(net))
+    builder = _Builder(net, closed_trace(net), towards_zero=towards_zero)
     with torch.device(device or "cpu"):
         return _built(builder)
 
@@ -52,8 +54,10 @@ def build(net: Net, device: str | None = None) -> fx.GraphModule:
 class _Builder:
     """A module while it is made."""
 
-    def __init__(self, net: Net, trace: Trace) -> None:
+    def __init__(self, net: Net, trace: Trace, *, towards_zero: bool) -> None:
         self.network = net.network
+        self.towards_zero = towards_zero
+        """Whether what runs the module rounds quotients towards zero."""
         self.trace = trace
         self.root = torch.nn.Module()
         self.graph = fx.Graph()
@@ -194,7 +198,29 @@ class _Lowering:
             self._make()
             return self.graph.call_module(self.path, *self._arguments(term))
         assert isinstance(term, Call), term
+        if term.function == "operator.floordiv" and self.builder.towards_zero:
+            return self._floor(*term.arguments)
         return self.graph.call_function(function(term.function), *self._arguments(term))
+
+    def _floor(self, numerator: Any, divisor: Any) -> fx.Node:
+        """A quotient rounded down, by quotients that are exact or of numbers that are not negative."""
+        a = self._lowered(numerator)
+        b = self._lowered(divisor)
+        above, below = sign(numerator), sign(divisor)
+        if above == below == 1:
+            return self._called(operator.floordiv, a, b)
+
+        # a // b == -((b - 1 - a) // b)
+        if above == -1 and isinstance(b, int) and b > 0:
+            negated = self._called(operator.mul, a, -1)
+            upwards = self._called(operator.add, negated, b - 1)
+            quotient = self._called(operator.floordiv, upwards, b)
+            return self._called(operator.mul, quotient, -1)
+
+        # The rest has the divisor's sign, in torch as in ONNX.
+        rest = self._called(operator.mod, a, b)
+        whole = self._called(operator.sub, a, rest)
+        return self._called(operator.floordiv, whole, b)
 
     def _arguments(self, term: Call | Own) -> tuple[tuple[Any, ...], dict[str, Any]]:
         keywords = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ from tracer.diagnostics import Diagnostic, TracerError
 from tracer.net import Net
 from tracer.network.records import Network, Node
 from tracer.ops.base import Op, given_arguments, with_arguments
-from tracer.ops.calls import Call, Term
+from tracer.ops.calls import Call, DimOf, Term
 from tracer.shapes.trace import Trace, dims_value
 from tracer.sizing.primitives import SYMBOL
 from tracer.sizing.symbol import Condition, Size, Space
@@ -140,6 +141,29 @@ class SizeTerms:
             return Call(f"operator.{condition.relation}_", parts)
         size = self.term(condition.parts[0])
         return Call(f"operator.{condition.relation}", (size, 0))
+
+
+def sign(term: Any) -> int:
+    """1 for a number that is never negative, -1 for one that is never positive, 0 where it may be either.
+
+    >>> from tracer.ops.calls import Tensor
+    >>> dim = DimOf(Tensor(None, 1), 0)
+    >>> sign(dim * 2 + 1), sign(dim * -1), sign(dim - 1)
+    (1, -1, 0)
+    """
+    if isinstance(term, int):
+        return 1 if term >= 0 else -1
+    if isinstance(term, DimOf):
+        return 1
+    if not isinstance(term, Call):
+        return 0
+
+    if term.function in ("operator.mul", "operator.floordiv"):
+        return math.prod(map(sign, term.arguments))
+    if term.function in ("operator.add", "builtins.min"):
+        signs = set(map(sign, term.arguments))
+        return signs.pop() if len(signs) == 1 else 0
+    return 0
 
 
 def _is_number(value: Any, number: int) -> bool:

@@ -1,4 +1,4 @@
-"""A network as an ONNX file, by torch's exporter, compared with what onnx infers and reads of it."""
+"""A network as an ONNX file, by torch's exporter: run, and compared with what onnx infers and reads of it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from tracer.ops.base import written
 from tracer.shapes.trace import Trace, trace
 from tracer.sizing.size_set import SizeSet, TooLarge
 from tracer.torch_bridge.building import build
+from tracer.torch_bridge.onnx_runs import runs, sizes_to_run
 
 
 class Exported(NamedTuple):
@@ -31,6 +32,8 @@ class Exported(NamedTuple):
     """Why its sizes are fixed; empty where they are open as in the config."""
     unread: str
     """Why it could not be read again; empty where it was."""
+    uncompared: str
+    """Why it could not be run at its own sizes; empty where it was."""
     differences: list[str]
     """Where onnx says another shape than the trace."""
 
@@ -40,7 +43,7 @@ def onnx_export(net: Net) -> Exported:
 
     Raises :class:`TracerError` where the network does not close or torch cannot export it.
     """
-    module = build(net).eval()
+    module = build(net, towards_zero=True).eval()
     outputs = dict(net.trace().outputs)
     inputs = tuple(torch.zeros(shape) for shape in _input_shapes(net))
     fixed = ""
@@ -52,12 +55,16 @@ def onnx_export(net: Net) -> Exported:
         model = _exported_at_fixed_sizes(net, module, inputs)
 
     differences = _inferred_differences(model, outputs)
+    run = runs(model, net, sizes_to_run(net, _open_symbols(model, net)))
+    differences += run.differences
+
     unread = ""
     try:
         differences += _read_differences(model, net, fixed != "")
     except Unrepresentable as error:
         unread = str(error)
-    return Exported(model, fixed if net.symbols else "", unread, differences)
+    reason = fixed if net.symbols else ""
+    return Exported(model, reason, unread, run.uncompared, differences)
 
 
 def _exported_at_fixed_sizes(
@@ -112,6 +119,22 @@ def _open_dims(net: Net) -> tuple[dict[int, Any], ...]:
                 dims[number] = dim
         found.append(dims)
     return tuple(found)
+
+
+def _open_symbols(model: bytes, net: Net) -> set[str]:
+    """The symbols that are open in the file."""
+    import onnx
+
+    graph = onnx.load_model_from_string(model).graph
+    weights = {weight.name for weight in graph.initializer}
+    inputs = [one for one in graph.input if one.name not in weights]
+
+    found = set()
+    for node, one in zip(_inputs(net), inputs):
+        for given, dim in zip(node.pattern, one.type.tensor_type.shape.dim):
+            if isinstance(given, str) and _dim_value(dim) is None:
+                found.add(given)
+    return found
 
 
 def _open_dim(symbol: str, runs: SizeSet | None) -> Any:
