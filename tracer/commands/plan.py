@@ -68,13 +68,9 @@ def command(
 
     Exit code 1 where the network does not close and no repair was asked for or found.
     """
-    if repair is not None and fix:
-        raise click.UsageError(
-            "--fix is the best safe repair, --repair N one of the list; give one of them"
-        )
     edits = write or fix or repair is not None
-    if config == "-" and edits and not diff:
-        raise click.UsageError("standard input cannot be edited; --diff shows the edit")
+    _refuse_together(config, fix, repair, in_place=edits and not diff)
+
     overrides = Overrides(sets, sizes, inputs)
     complain = partial(_complain, config=config, format_=format_)
     # A wrong argument is something to repair, too.
@@ -83,28 +79,43 @@ def command(
     from tracer.repairing.repairs import plan_of
 
     plan = plan_of(net)
-    if plan.feasible and repair is not None:
-        values = "; --write writes the values" if plan.assignments else " as it is"
-        raise click.UsageError(f"--repair {repair}: the network closes{values}")
+    _refuse_needless(plan, repair)
     edited = _edited(plan, fix, repair, config) if edits or diff else None
-    closes = plan.feasible or edited is not None
     after = text if edited is None else edited.text
+
     is_overridden = bool(sets or sizes or inputs)
     if after != text and is_overridden:
         _refuse_broken(text, after, config)
-    if edited is not None and edited.repair is not None:
-        click.echo(f"repaired: {edited.repair.title}", err=True)
+    chosen = None if edited is None else edited.repair
+    if chosen is not None:
+        click.echo(f"repaired: {chosen.title}", err=True)
 
     if diff:
         _show_diff(config, text, after)
     else:
-        chosen = None if edited is None else edited.repair
-        colour = use_colour(color)
         notes = _notes(plan, text) if is_overridden and format_ == "text" else {}
-        _show(plan, text, config, format_, colour, chosen, notes)
+        _show(plan, text, config, format_, use_colour(color), chosen, notes)
         if after != text:
             _replace(config, text, after)
+    closes = plan.feasible or edited is not None
     raise click.exceptions.Exit(0 if closes else 1)
+
+
+def _refuse_together(config: str, fix: bool, repair: int | None, in_place: bool) -> None:
+    """End the command where its options do not go together."""
+    if repair is not None and fix:
+        raise click.UsageError(
+            "--fix is the best safe repair, --repair N one of the list; give one of them"
+        )
+    if config == "-" and in_place:
+        raise click.UsageError("standard input cannot be edited; --diff shows the edit")
+
+
+def _refuse_needless(plan: Plan, repair: int | None) -> None:
+    """End the command where a repair is chosen for a network that needs none."""
+    if plan.feasible and repair is not None:
+        values = "; --write writes the values" if plan.assignments else " as it is"
+        raise click.UsageError(f"--repair {repair}: the network closes{values}")
 
 
 class _Edited(NamedTuple):
