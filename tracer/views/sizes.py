@@ -232,7 +232,9 @@ def _sets_table(net: Net, found: WorkingSizes, near: Mapping[str, int]) -> Table
     from rich.text import Text
 
     sizes = "  ".join(f"{symbol}={n}" for symbol, n in net.network.defaults().items())
-    title = Text(f"{printable(net.name or net.network.path)}   {sizes}".rstrip(), style="bold")
+    name = printable(net.name or net.network.path)
+    # A title may be wider than its table, and is not broken then.
+    title = Text(f"{name}   {sizes}".rstrip(), style="bold", no_wrap=True, overflow="ignore")
     grid = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     grid.add_column("axis", no_wrap=True)
     grid.add_column("set", no_wrap=True)

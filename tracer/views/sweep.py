@@ -37,7 +37,7 @@ def table(
     from rich.text import Text
 
     grid = Table(
-        title=Text(title, style="bold"),
+        title=Text(title, style="bold", no_wrap=True, overflow="ignore"),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,

@@ -204,7 +204,7 @@ def _grid(trace: Trace, dtype: str) -> Table:
     sizes = "  ".join(f"{symbol}={trace.sizes[symbol]}" for symbol in known)
     title = f"{printable(network.name or network.path)}   {sizes}".rstrip()
     grid = Table(
-        title=Text(title, style="bold"),
+        title=Text(title, style="bold", no_wrap=True, overflow="ignore"),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
