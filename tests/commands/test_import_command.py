@@ -213,6 +213,8 @@ def test_a_file_that_cannot_be_written() -> None:
 
 def test_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     """The install command, and exit code 2."""
+    # A package that was imported before is there, whatever can be found now.
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     result = run("nets_of_a_user:Net", "--input", "1,3,8,8")
     assert (result.exit_code, result.stderr) == (

@@ -278,7 +278,11 @@ class Graph:
             return self._handled(node, given, attributes)
 
         settled = [_settled(value) for value in given]
-        if any(map(_has_open, settled)):
+        opens = list(map(_has_open, settled))
+        if node.op_type == "Expand" and opens == [False, True]:
+            # A weight for each example of a batch: as a constant it would be right for one size only.
+            return self._handled(node, settled, attributes)
+        if any(opens):
             arrays = list(map(data_of, settled))
             return self._computed(node.op_type, arrays, attributes)
         return self._folded(node, settled, attributes)
