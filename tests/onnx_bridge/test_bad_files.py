@@ -149,7 +149,8 @@ def compared(made: Any, path: Path) -> int | None:
         )
         try:
             # As the file declares its input, which is damaged too.
-            x = numpy.ones(traced.by_index[0], numpy.float32)
+            shape: Any = traced.by_index[0]
+            x = numpy.ones(shape, numpy.float32)
             wanted = [one.shape for one in ReferenceEvaluator(made).run(None, {"x": x})]
         except Exception:
             continue  # the reference refuses what no runtime would run, by whatever it meets
