@@ -235,11 +235,11 @@ def test_the_page_follows(server: Server, browser: Any) -> None:
     tab.goto(f"http://127.0.0.1:{server.port}/")
     tab.get_by_label("H", exact=True).fill("40")
     replaced(server.config, GOOD.replace("first", "renamed"))
-    tab.wait_for_selector("text=renamed >> visible=true", timeout=5000)
+    tab.wait_for_selector("text=renamed >> visible=true", timeout=30_000)
     assert tab.get_by_label("H", exact=True).input_value() == "40"
     assert "8 × 38 × 30" in tab.locator("svg").first.text_content()
     replaced(server.config, BROKEN.replace("MaxPool2d", "Pool").replace("Conv2d", "Konv2d"))
-    tab.wait_for_selector(".told", timeout=5000)
+    tab.wait_for_selector(".told", timeout=30_000)
     assert "T101" in tab.locator(".told").inner_text()
     assert tab.locator("svg .box").count() == 2
     tab.close()

@@ -298,11 +298,12 @@ def test_texts_that_layers_share(seen: Counter[str], text: str) -> None:
     """A block's auto is one value for all uses, an argument's one for each; so is an alias's.
 
     What trying every combination finds is found, and it is written so that it is read again as planned. Refused are
-    only texts inside of blocks that would have to stand for two values.
+    only texts inside of blocks that would have to stand for two values. Where the autos have values and the network
+    still fails, it fails alike whatever they are.
     """
     net = tracer.loads(text)
     plan, slots = tracer.plan(net), slots_of(net)
-    fits = 0
+    fits, faults = 0, []
     for chosen in itertools.product(*slots.values()):
         values: dict[tuple[str, str], int] = {}
         for (node, field, _), value in zip(slots, chosen):
@@ -319,13 +320,17 @@ def test_texts_that_layers_share(seen: Counter[str], text: str) -> None:
             legal = all(
                 r.holds for node in {slot[0] for slot in slots} for r in ops[node.index].legal()
             )  # type: ignore[union-attr]
-            fits += legal and not trace(net.network, {}, ops).diagnostics
-    assert plan.feasible == (fits > 0) and (not slots or plan.solutions == fits), (
-        text,
-        plan.assignments,
-        fits,
-    )
+            found = trace(net.network, {}, ops).diagnostics
+            fits += legal and not found
+            if legal:
+                faults.append({(fault.code, fault.node) for fault in found})
+    assert plan.feasible == (fits > 0), (text, plan.assignments, fits)
+    if plan.feasible or not plan.solutions:
+        assert not slots or plan.solutions == fits, (text, plan.assignments, fits)
     if not plan.feasible:
+        if plan.solutions:
+            told = {(fault.code, fault.node) for fault in plan.diagnostics}
+            assert told and all(told <= each_time for each_time in faults), (text, told)
         seen["infeasible"] += 1
         return
     assert run(net, {}, plan.ops).shapes == dict(net.trace().shapes)
