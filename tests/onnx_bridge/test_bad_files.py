@@ -235,7 +235,9 @@ def test_drawn_faults(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_many_drawn_faults(tmp_path: Path) -> None:
-    """The same for thousands."""
+def test_many_drawn_faults(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """The same for thousands, with the profile that draws thousands."""
+    if request.config.getoption("--hypothesis-profile") != "nightly":
+        pytest.skip("thousands of faults are drawn with --hypothesis-profile=nightly")
     refused, imported, sizes = drawn_faults(range(1000, 4000), tmp_path)
     assert refused > 1000 and imported > 400 and sizes > 1000, (refused, imported, sizes)

@@ -105,7 +105,7 @@ def test_the_fields_of_sizes() -> None:
     axis = json.loads(done.stdout)["axes"]["H"]
     assert axis["lossless"] == {"finite": [], "start": 173, "modulus": 16, "residues": [12]}
     assert axis["runs"] == {"finite": [], "start": 188, "modulus": 1, "residues": [0]}
-    near = dict.fromkeys(("lossless", "aligned", "kept"), [492, 508])
+    near = {key: [492, 508] for key in ("lossless", "aligned", "kept")}
     assert axis["nearest"] == {"runs": [500], **near}
     (form,) = axis["forms"]
     assert (form["modulus"], form["remainder"], form["least"]) == (16, 12, 11)

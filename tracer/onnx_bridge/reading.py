@@ -372,7 +372,10 @@ def _has_open(constant: Any) -> bool:
 # --- names -----------------------------------------------------------------------------------------------------------
 
 
-def _identifier(name: str) -> str:
+def _identifier(name: str | bytes) -> str:
+    """The name with an underscore for what no name in a config has; a damaged file's may be no text."""
+    if isinstance(name, bytes):
+        raise Unrepresentable(f"the name {name!r} is no text in UTF-8")
     return re.sub(r"\W", "_", name)
 
 
