@@ -299,7 +299,7 @@ def test_texts_that_layers_share(seen: Counter[str], text: str) -> None:
 
     What trying every combination finds is found, and it is written so that it is read again as planned. Refused are
     only texts inside of blocks that would have to stand for two values. Where the autos have values and the network
-    still fails, it fails alike whatever they are.
+    still fails, with every combination, it reports faults that one of them really has.
     """
     net = tracer.loads(text)
     plan, slots = tracer.plan(net), slots_of(net)
@@ -330,7 +330,7 @@ def test_texts_that_layers_share(seen: Counter[str], text: str) -> None:
     if not plan.feasible:
         if plan.solutions:
             told = {(fault.code, fault.node) for fault in plan.diagnostics}
-            assert told and all(told <= each_time for each_time in faults), (text, told)
+            assert told and any(told <= each_time for each_time in faults), (text, told)
         seen["infeasible"] += 1
         return
     assert run(net, {}, plan.ops).shapes == dict(net.trace().shapes)
