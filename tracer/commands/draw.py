@@ -51,10 +51,10 @@ def command(
     if kind is None:
         known = ", ".join(endings())
         raise click.UsageError(f"say what to draw: -o NAME with one of {known}, or --to")
-    if kind == "png" and output is None:
-        raise click.UsageError("say where to write the pixels: -o NAME.png")
 
     drawing = picture_format(kind)
+    if output is None and not drawing.IS_TEXT:
+        raise click.UsageError(f"say where to write the pixels: -o NAME.{kind}")
     if drawing.NEEDS:
         need(*drawing.NEEDS)
     overrides = Overrides(sets, sizes, inputs)

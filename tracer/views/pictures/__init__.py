@@ -1,6 +1,7 @@
 """Pictures of a network as files: a format is one file of this folder, called as ``draw --to`` calls it.
 
-Its file has ``ENDINGS``, the endings of files in that format beside ``.NAME``; ``content(net, found, depth)``,
+Its file has ``ENDINGS``, the endings of files in that format beside ``.NAME``; ``IS_TEXT``, False for
+pixels, which no terminal shows; ``content(net, found, depth)``,
 the picture as bytes, with the findings and the depth at which blocks are folded; and ``NEEDS``, the
 module and the extra that it needs beside the package, or None. Such a file is imported where it is used.
 """

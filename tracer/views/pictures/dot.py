@@ -8,6 +8,7 @@ from tracer.net import Net
 from tracer.views.svg import LIGHT, shape_text
 
 ENDINGS = (".gv",)
+IS_TEXT = True
 NEEDS = None
 
 

@@ -8,6 +8,7 @@ from tracer.net import Net
 from tracer.views.page import page
 
 ENDINGS = (".htm",)
+IS_TEXT = True
 NEEDS = None
 
 

@@ -10,6 +10,7 @@ from tracer.net import Net
 from tracer.views.svg import LIGHT, shape_text
 
 ENDINGS = (".mmd",)
+IS_TEXT = True
 NEEDS = None
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from tracer.diagnostics import Diagnostic
-from tracer.drawing.picture import picture
 from tracer.net import Net
-from tracer.views.svg import svg
+from tracer.views.pictures import svg
 
 ENDINGS: tuple[str, ...] = ()
+IS_TEXT = False
 NEEDS = ("resvg_py", "png")
 
 
@@ -15,4 +15,5 @@ def content(net: Net, found: list[Diagnostic], depth: int | None) -> bytes:
     """The picture as a PNG file."""
     import resvg_py
 
-    return bytes(resvg_py.svg_to_bytes(svg_string=svg(picture(net.trace(), found, depth))))
+    drawn = svg.content(net, found, depth).decode()
+    return bytes(resvg_py.svg_to_bytes(svg_string=drawn))

@@ -8,6 +8,7 @@ from tracer.net import Net
 from tracer.views.svg import svg
 
 ENDINGS: tuple[str, ...] = ()
+IS_TEXT = True
 NEEDS = None
 
 
