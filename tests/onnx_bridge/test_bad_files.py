@@ -14,7 +14,6 @@ import pytest
 
 from tests import extras
 from tracer.importing.recording import Unrepresentable
-from tracer.onnx_bridge.reading import read_onnx
 
 extras.needs("onnx")
 import onnx
@@ -22,6 +21,7 @@ from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
 from tests.onnx_bridge.test_onnx import KERNEL, NEAREST, NODES, model
+from tracer.onnx_bridge.reading import read_onnx
 
 node = helper.make_node
 

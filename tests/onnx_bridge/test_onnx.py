@@ -21,14 +21,15 @@ from tests.drawn.modules import MODULES
 from tests.torch_bridge.test_importing import shapes_of
 from tracer.commands import cli
 from tracer.importing.recording import Unrepresentable
-from tracer.onnx_bridge.operators import handles
-from tracer.onnx_bridge.reading import read_onnx
-from tracer.onnx_bridge.sizes import computes
 
 extras.needs("onnx")
 import onnx
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
+
+from tracer.onnx_bridge.operators import handles
+from tracer.onnx_bridge.reading import read_onnx
+from tracer.onnx_bridge.sizes import computes
 
 BRANCHING = {"resizing", "replicating", "if needed", "same", "segnet"}
 """An export keeps the way that one size takes, and has no max unpooling."""
