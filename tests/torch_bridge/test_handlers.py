@@ -86,7 +86,7 @@ def test_a_function_gives_what_it_gave(name: str) -> None:
         (lambda x: x * (x.shape[3] / 2), "__mul__|mul of a tensor and 4.0"),
         (
             lambda x: torch.round(x, decimals=1),
-            "round is called with more arguments than are known",
+            "round is called with decimals, which is not known",
         ),
     ],
     ids=["rsub", "Tensor.unfold", "attention", "a size as a factor", "round"],

@@ -33,6 +33,7 @@ from tracer.ops.padding import Padding
 from tracer.ops.rearrange import Chunk
 from tracer.ops.resize import Resizing
 from tracer.sizing.arithmetic import maximum, minimum
+from tracer.sizing.primitives import choose
 from tracer.sizing.program import substitute
 from tracer.sizing.symbol import Condition, Size, SizeLike
 
@@ -318,6 +319,8 @@ class _Alignment:
         yield from self._changed_by_decisions(a, b)
         yield from self._rounded(b, a)
         yield from self._rounded(a, b)
+        for condition in self.flipped:
+            yield choose(condition, a, b)
 
     def _changed_by_decisions(self, a: SizeLike, b: SizeLike) -> Iterator[SizeLike]:
         """More or less by what decides: padding of ``H % 2`` where ``H % 2 != 0``."""

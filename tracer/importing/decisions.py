@@ -7,13 +7,18 @@ from typing import Any, NamedTuple
 
 from tracer.importing.recording import Unrepresentable
 from tracer.importing.run_time_sizes import Guard, negated
+from tracer.planning.search import Bounds
 from tracer.sizing.growth import Aperiodic
 from tracer.sizing.periodic import Analysis, decide
+from tracer.sizing.program import Program
 from tracer.sizing.size_set import SizeSet, TooLarge
 from tracer.sizing.symbol import Condition, Space, identity
 
 FILLED = SizeSet((), 1, 1, (0,))
 """Every size but 0."""
+
+ANY_SIZE = range(1, 2**40)
+"""The sizes over which bounds are taken."""
 
 
 class Decision(NamedTuple):
@@ -41,7 +46,7 @@ class Decisions:
             )
         for condition in guard.holds.conjuncts():
             key = identity(condition)
-            if key not in self._settled:
+            if key not in self._settled and not is_bound_to_hold(condition):
                 self.open.setdefault(key, Decision(condition, guard.place))
 
     def settle(self, conditions: Iterable[Condition]) -> None:
@@ -110,3 +115,18 @@ class Decisions:
             return either
         symbol, *more = self.space.support(either)
         return not more and self.sizes_where([either], symbol) >= FILLED
+
+
+def is_bound_to_hold(condition: Condition) -> bool:
+    """Whether the bounds of its sizes show that a condition holds, for all sizes from 1 on: ``H*W >= 1``."""
+    space = condition.space
+    symbols = sorted(space.support(condition))
+    program = Program(space, symbols)
+    program.watch(condition)
+
+    bounds = Bounds(program, [0] * program.length)
+    for slot in range(len(symbols)):
+        bounds.open(slot, ANY_SIZE)
+    for slot, kind, instruction in program.steps():
+        bounds.step(slot, kind, instruction)
+    return bounds.truth(condition) is True

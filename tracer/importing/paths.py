@@ -8,11 +8,12 @@ every size.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from tracer.importing.alignment import Conditions, SizeOf, align
 from tracer.importing.decisions import FILLED, Decision, Decisions
+from tracer.importing.demands import alternative_parts, demanded, sizes_without
 from tracer.importing.recording import Recording, Unrepresentable
 from tracer.importing.run_time_sizes import Guard, RunTimeSize, negated
 from tracer.sizing.arithmetic import maximum, minimum
@@ -48,13 +49,15 @@ class Merged(NamedTuple):
 
     recording: Recording
     refused: list[Refusal]
+    demanded: list[Condition]
+    """Conditions on several symbols, where it refuses what does not meet them."""
 
 
 def one_of(run: Run) -> Merged:
     """The recording that is right for every size. Raises :class:`Unrepresentable` where there is none."""
     first = run({})
     if not first.guards.made:
-        return Merged(first, [])
+        return Merged(first, [], [])
 
     decisions = Decisions(first.space)
     for guard in first.guards.made:
@@ -62,7 +65,7 @@ def one_of(run: Run) -> Merged:
 
     paths = _Paths(run, first, decisions)
     paths.follow_all()
-    return Merged(first, paths.refusals)
+    return Merged(first, paths.refusals, paths.demands)
 
 
 class _Paths:
@@ -74,6 +77,7 @@ class _Paths:
         """The recording so far, right where the open decisions hold."""
         self.decisions = decisions
         self.refusals: list[Refusal] = []
+        self.demands: list[Condition] = []
         self._failed: dict[Any, set[int]] = {}
         """The sizes that failed in an operation, by symbol and what is decided otherwise there."""
         self._tried: set[tuple[str, int]] = set()
@@ -190,8 +194,12 @@ class _Paths:
 
     def _record_together(self, decision: Decision) -> None:
         """Record sizes of several symbols for which a decision is otherwise."""
-        sizes: dict[str, int] = {}
         alternatives = self._alternatives(decision)
+        if alternatives is None:
+            self._demand(decision)
+            return
+
+        sizes: dict[str, int] = {}
         for symbol, any_of in alternatives.items():
             recorded = self.decisions.sizes_where([any_of], symbol)
             otherwise = FILLED - recorded
@@ -204,21 +212,42 @@ class _Paths:
             sizes[symbol] = near[-1]
         self._take(sizes, [decision.holds])
 
-    def _alternatives(self, decision: Decision) -> dict[str, Condition | bool]:
-        """For each symbol, the condition on it that is enough for the decision to hold."""
+    def _alternatives(self, decision: Decision) -> dict[str, Condition | bool] | None:
+        """For each symbol, the condition on it that is enough for the decision; None where symbols decide together."""
         found: dict[str, Condition | bool] = {}
-        support = self.decisions.space.support
-        for part in _joined_by_or(decision.holds):
-            symbol, *more = support(part)
+        for part in alternative_parts(decision.holds):
+            symbol, *more = self.decisions.space.support(part)
             if more:
-                symbols = sorted(support(decision.holds))
-                names = " and ".join(symbols)
-                raise Unrepresentable(
-                    f"{decision.place}: {names} decide together ({decision.holds!r})"
-                )
+                return None
             before = found.get(symbol, False)
             found[symbol] = before | part
         return found
+
+    def _demand(self, decision: Decision) -> None:
+        """Note a condition on several symbols that the program demands. Raises where it does anything else."""
+        condition = decision.holds
+        others = [one for one in self.decisions.holding() if one is not condition]
+        sizes = sizes_without(condition, others, self.merged.symbols)
+        refused = None if sizes is None else self._refusal_at(sizes)
+
+        known = {identity(one) for one in others}
+        known |= set(map(identity, self.demands))
+        demand = None if refused is None else demanded(condition, refused.guards, known)
+        if demand is None:
+            symbols = sorted(self.decisions.space.support(condition))
+            names = " and ".join(symbols)
+            raise Unrepresentable(f"{decision.place}: {names} decide together ({condition!r})")
+
+        self.demands.append(demand)
+        self.decisions.settle([condition])
+
+    def _refusal_at(self, sizes: SizeOf) -> Unrepresentable | None:
+        """What the program raises itself at some sizes; None where it does not."""
+        try:
+            self.run(sizes)
+        except Unrepresentable as refused:
+            return refused if refused.by_program else None
+        return None
 
     def _take(self, sizes: SizeOf, flipped: Conditions) -> None:
         """Record the program at some sizes, where ``flipped`` do not hold, and merge that with what there is."""
@@ -295,15 +324,6 @@ def _is_all(guard: Guard, is_true: Callable[[Condition], bool]) -> bool:
         return False
     conditions = guard.holds.conjuncts()
     return all(map(is_true, conditions))
-
-
-def _joined_by_or(condition: Condition) -> Iterator[Condition]:
-    """The conditions of which one must hold."""
-    if condition.relation == "or":
-        for part in condition.parts:
-            yield from _joined_by_or(part)
-    else:
-        yield condition
 
 
 # --- what a program refuses, as the config's own requirement ---------------------------------------------------------

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tracer.diagnostics import TracerError, legible
 from tracer.importing.comparison import Answer, ProgramRun, compare, drawn_sizes, sets_of
+from tracer.importing.demands import demanded_size
 from tracer.importing.paths import Refusal, Run, one_of, required
 from tracer.importing.recording import Recording, Step, Unrepresentable
 from tracer.importing.same_numbers import check_numbers
@@ -32,7 +33,7 @@ def network_of(
 
     Raises :class:`Unrepresentable` where no config says what the program does, for every size.
     """
-    recording, refused = one_of(run)
+    recording, refused, demanded = one_of(run)
     try:
         text, names = config(recording, title, notes)
         net = load_text(text, path, {})
@@ -41,6 +42,8 @@ def network_of(
         unsaid = [one for one in refused if not one.by_operation and _taken(net, one)]
         if unsaid:
             recording.require(required(recording, unsaid))
+        for condition in demanded:
+            recording.require(demanded_size(recording, condition))
 
         text, names = config(recording, title, notes)
         net = load_text(text, path, {})

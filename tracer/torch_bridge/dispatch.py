@@ -18,7 +18,14 @@ from tracer.importing.recording import Recording, Unrepresentable, Value
 from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize
 from tracer.torch_bridge.tensors import Tensors
 
-SPELLINGS = {"axis": "dim", "x": "input", "keepdims": "keepdim", "self": "input"}
+SPELLINGS = {
+    "axis": "dim",
+    "x": "input",
+    "self": "input",
+    "keepdims": "keepdim",
+    "split_sizes": "split_size",
+    "split_size_or_sections": "split_size",
+}
 """Other words that torch takes for an argument."""
 
 
@@ -58,24 +65,22 @@ class TorchCall:
         return self.value(self.first)
 
     def arguments(self, names: str, **defaults: Any) -> dict[str, Any]:
-        """The arguments by name. Refused where there are more than these, or an ``out``."""
+        """The arguments by name. Refused where there are others than these, or an ``out``."""
         words = names.split()
         if self.kwargs.get("out") is not None:
             raise self.refused(f"{self.name} writes into another tensor (out=)")
         if len(self.args) > len(words):
             raise self.refused(f"{self.name} is called with more arguments than are known")
 
-        positional = dict(zip(words, self.args))
-        by_keyword = {}
+        given = dict(zip(words, self.args))
         for word, value in self.kwargs.items():
-            by_keyword[SPELLINGS.get(word, word)] = value
-        return {**defaults, **positional, **by_keyword}
-
-    def only(self, names: str) -> None:
-        """Refuse a call with other arguments than these."""
-        others = self.arguments(names).keys() - {*names.split(), "out"}
-        if others:
-            raise self.refused(f"{self.name} is called with more arguments than are known")
+            if word == "out":
+                continue
+            known = SPELLINGS.get(word, word)
+            if known not in words and known not in defaults:
+                raise self.refused(f"{self.name} is called with {word}, which is not known")
+            given[known] = value
+        return {**defaults, **given}
 
     def bound(self, names: str, **defaults: Any) -> Any:
         """The arguments as attributes: ``bound("input dim", dim=0).dim``."""

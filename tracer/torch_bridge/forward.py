@@ -221,12 +221,17 @@ class Forward(TorchFunctionMode):
                 "the values of a tensor decide here, which no config can say"
             )
 
+        is_zeros = name == "zeros" and not list(_tensors((args, kwargs)))
+        sizes = _sizes_given(args) if is_zeros else ()
+        # The comparison is noted: padding by less than nothing would cut.
+        if any(n < 0 for n in sizes):
+            raise RuntimeError(f"zeros of the sizes {sizes}, one of which is negative")
+
         result = func(*args, **kwargs)
         for tensor in _tensors(result):
             self.tensors.made_of_sizes[tensor] = line
-
-        if name == "zeros" and not list(_tensors((args, kwargs))):
-            self.tensors.zeros[result] = _sizes_given(args)
+        if is_zeros:
+            self.tensors.zeros[result] = sizes
         return result
 
 

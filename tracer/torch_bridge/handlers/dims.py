@@ -149,32 +149,35 @@ def _chunk(call: TorchCall) -> tuple[Value, ...]:
 
 @handles("split", "split_with_sizes", sharing=Sharing.VIEW)
 def _split(call: TorchCall) -> tuple[Value, ...]:
-    words = call.arguments("input split_size dim", dim=0)
-    spellings = ("split_size_or_sections", "split_sizes", "split_size")
-    given = next(words[word] for word in spellings if word in words)
-    value = call.value(words["input"])
-    dim = words["dim"]
+    words = call.bound("input split_size dim", dim=0)
+    value = call.value(words.input)
 
     parts = []
     start = 0
-    for size in _sizes_of_parts(call, given, value, dim):
-        stop = start + size
-        parts.append(_narrowed(call, value, dim, start, stop))
-        start = stop
+    for size in _sizes_of_parts(call, words.split_size, value, words.dim):
+        parts.append(_narrowed(call, value, words.dim, start, size))
+        start = start + size
     return tuple(parts)
 
 
 def _sizes_of_parts(call: TorchCall, given: Any, value: Value, dim: int) -> list[Any]:
     """The sizes into which a dim is split: those that are given, or one for all but the last."""
     if not isinstance(given, int):
-        return list(call.sizes(given))
+        sizes = call.sizes(given)
+        whole = call.recording.size(value, dim)
+        if sum(sizes) != whole:
+            raise RuntimeError(f"the split sizes {sizes} do not sum to the dim's {whole}")
+        return list(sizes)
+
     is_fixed = isinstance(value.sizes[dim], int)
     if isinstance(given, RunTimeSize) or not is_fixed:
         raise call.refused("a split into as many parts as the input's size gives")
+    if given <= 0:
+        raise RuntimeError(f"the split size {given} is not positive")
 
-    whole = value.shape[dim]
-    starts = range(0, whole, given)
-    return [min(given, whole - start) for start in starts]
+    number = value.shape[dim]
+    starts = range(0, number, given)
+    return [min(given, number - start) for start in starts]
 
 
 @handles("tensor_split")
@@ -185,19 +188,29 @@ def _tensor_split(call: TorchCall) -> Any:
 @handles("narrow", sharing=Sharing.VIEW)
 def _narrow(call: TorchCall) -> Value:
     words = call.bound("input dim start length")
+    if isinstance(words.start, torch.Tensor):
+        raise call.refused("a narrow from a position that a tensor has")
+
     value = call.value(words.input)
+    call.sizes((words.start, words.length))
     start = words.start
     if start < 0:
         start = start + call.recording.size(value, words.dim)
-    return _narrowed(call, value, words.dim, start, start + words.length)
+    return _narrowed(call, value, words.dim, start, words.length)
 
 
-def _narrowed(call: TorchCall, value: Value, dim: int, start: Any, stop: Any) -> Value:
-    """The positions of a dim from ``start`` to before ``stop``."""
-    call.sizes((start, stop))
-    if start == 0 and is_size(stop, value, dim):
+def _narrowed(call: TorchCall, value: Value, dim: int, start: Any, length: Any) -> Value:
+    """So many positions of a dim, from ``start`` on.
+
+    A slice takes less where there are not as many; the comparisons are noted, as torch refuses such sizes.
+    """
+    stop = start + length
+    size = call.recording.size(value, dim)
+    if length < 0 or start < 0 or stop > size:
+        raise RuntimeError(f"a dim of {size} has no {length} positions from {start} on")
+
+    if is_zero(start) and is_size(stop, value, dim):
         return value
-
     if is_zero(start):
         return call.add("Slice", value, dim=dim, stop=stop)
     return call.add("Slice", value, dim=dim, start=start, stop=stop)
@@ -227,38 +240,40 @@ def _select(call: TorchCall) -> Value:
     return _selected(call, value, words.dim, words.index)
 
 
-def _selected(call: TorchCall, value: Value, dim: int, index: int) -> Value:
-    """One position of a dim, which is dropped."""
+def _selected(call: TorchCall, value: Value, dim: int, index: Any) -> Value:
+    """One position of a dim, which is dropped. The comparisons are noted: a slice takes none of a smaller dim."""
     dim %= len(value.shape)
     call.sizes((index,))
-    if isinstance(index, RunTimeSize):
-        raise call.refused("a position that is computed from the input's size")
-    size = value.shape[dim]
-    if not -size <= index < size:
+    size = call.recording.size(value, dim)
+    is_inside = index < size if index >= 0 else index >= -size
+    if not is_inside:
         raise IndexError(f"index {index} is out of bounds for dimension {dim} with size {size}")
 
     one = _one_position(call, value, dim, index)
-    if isinstance(one.sizes[dim], int):
+    if isinstance(value.sizes[dim], int):
         return call.add("Squeeze", one, dim=dim)
 
-    # The part's size is 1 here, but over the symbols it is not known to be: Squeeze would refuse it.
+    # The part's size is 1 here, but over the symbols it may not be known to be: Squeeze would refuse it.
     sizes = list(call.recording.dims(one))
     del sizes[dim]
     return call.add("Reshape", one, shape=tuple(sizes))
 
 
-def _one_position(call: TorchCall, value: Value, dim: int, index: int) -> Value:
+def _one_position(call: TorchCall, value: Value, dim: int, index: Any) -> Value:
     """One position of a dim, as a dim of size 1."""
     size = value.sizes[dim]
     if isinstance(size, int) and size == 1:
         return value
-    if isinstance(size, int) and index < 0:
-        index += value.shape[dim]
 
-    if index == -1:
+    # A stop of 0 is the beginning, so that the last position is counted from the front, or has none.
+    is_counted = isinstance(size, int) or isinstance(index, RunTimeSize)
+    if is_counted and index < 0:
+        index += call.recording.size(value, dim)
+    if is_zero(index):
+        return call.add("Slice", value, dim=dim, stop=1)
+    if is_zero(index + 1):
         return call.add("Slice", value, dim=dim, start=index)
-    stop = index + 1
-    return call.add("Slice", value, dim=dim, start=index, stop=stop)
+    return call.add("Slice", value, dim=dim, start=index, stop=index + 1)
 
 
 @handles("__getitem__", sharing=Sharing.VIEW)
@@ -325,11 +340,12 @@ def _takes_all(part: slice, value: Value, dim: int) -> bool:
 def _from_the_front(call: TorchCall, end: Any, value: Value, dim: int) -> Any:
     """The end of a slice; one that follows the input's size and is negative here is counted from the front.
 
-    The comparison with 0 is noted: for other sizes it may count from the other end.
+    The comparisons with 0 are noted: for other sizes it may count from the other end, or lie before the first position.
     """
-    if isinstance(end, RunTimeSize) and end < 0:
-        return end + call.recording.size(value, dim)
-    return end
+    if not isinstance(end, RunTimeSize) or end >= 0:
+        return end
+    counted = end + call.recording.size(value, dim)
+    return counted if counted >= 0 else 0
 
 
 # --- copies ----------------------------------------------------------------------------------------------------------
@@ -433,7 +449,7 @@ NO_REDUCTION = {"dim": None, "keepdim": False}
 
 @handles(*REDUCTIONS)
 def _reduction(call: TorchCall) -> Value:
-    words = call.bound("input dim keepdim", **NO_REDUCTION)
+    words = call.bound("input dim keepdim", **NO_REDUCTION, dtype=None)
     if words.dim == ():
         words.dim = None
     return _reduced(call, REDUCTIONS[call.name], words.input, words)
@@ -453,7 +469,7 @@ def _reduced(call: TorchCall, op_name: str, x: Any, words: Any) -> Value:
 
 @handles("norm", "linalg_norm", "linalg_vector_norm", "vector_norm")
 def _norm(call: TorchCall) -> Value:
-    defaults = {"p": 2, "ord": None, **NO_REDUCTION}
+    defaults = {"p": 2, "ord": None, "dtype": None, **NO_REDUCTION}
     words = call.bound("input p dim keepdim", **defaults)
     order = words.p if words.ord is None else words.ord
     if order not in (2, 2.0, "fro", None):

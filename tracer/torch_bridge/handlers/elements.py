@@ -100,9 +100,9 @@ POINTWISE: dict[str, str] = {
 
 @handles(*POINTWISE)
 def _pointwise(call: TorchCall) -> Value:
-    call.only("input")
+    words = call.bound("input")
     function = POINTWISE[call.registered]
-    return call.add("Pointwise", call.x, function=function)
+    return call.add("Pointwise", words.input, function=function)
 
 
 POWERS = {2: "square", 0.5: "sqrt", -0.5: "rsqrt", -1: "reciprocal"}
