@@ -57,6 +57,10 @@ FUNCTIONS: dict[str, Callable[[Tensor], Any]] = {
     "addcmul": lambda x: torch.addcmul(x, x, x, value=2),
     "einsum": lambda x: torch.einsum("nchw,nchv->ncwv", x, x),
     "unfold": lambda x: F.unfold(x, 3, padding=1),
+    "softmax": lambda x: F.softmax(x, dim=1),
+    "log_softmax": lambda x: F.log_softmax(x, dim=1),
+    "threshold": lambda x: F.threshold(x, 0.1, 2.0),
+    "mean as a type": lambda x: x.mean(1, dtype=torch.float32),
 }
 
 

@@ -38,6 +38,7 @@ ACTIVATIONS = {
     "hardshrink": "Hardshrink",
     "softshrink": "Softshrink",
     "threshold": "Threshold",
+    "_threshold": "Threshold",
     "softmax": "Softmax",
     "log_softmax": "LogSoftmax",
     "softmin": "Softmin",
@@ -52,10 +53,11 @@ def _activation(call: TorchCall) -> Value:
     op_name = ACTIVATIONS[call.registered]
     defaults = defaults_of(op_name)
     names = " ".join(["input", *defaults])
-    words = call.arguments(names)
+    aside = dict.fromkeys(SAYS_NOTHING)
+    words = call.arguments(names, inplace=False, **aside)
 
     x = words.pop("input")
-    call.in_place |= words.pop("inplace", False) is True
+    call.in_place |= words.pop("inplace") is True
     arguments = {}
     for word, value in words.items():
         is_default = word in defaults and value == defaults[word]
