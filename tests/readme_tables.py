@@ -15,6 +15,7 @@ import msgspec
 
 from tests import ROOT
 from tests.test_imports import ORDER
+from tracer.commands import COMMANDS
 from tracer.commands.schema import ANSWERS
 from tracer.views.manual import diagnostics_table
 from tracer.views.operations import markdown_table
@@ -69,7 +70,8 @@ def answers() -> str:
     shared: dict[str, type[msgspec.Struct]] = {}
     chapters = []
     for name, record in records.items():
-        chapters.append(f"### `tracer {name}`\n\n{keys(record)}")
+        title = f"tracer {name}" if name in COMMANDS else f"tracer.{name}(net).to_json()"
+        chapters.append(f"### `{title}`\n\n{keys(record)}")
         for part in parts_of(record):
             shared.setdefault(part.__name__, part)
     for name in sorted(shared):
@@ -81,8 +83,11 @@ def answer_records() -> dict[str, type[msgspec.Struct]]:
     """The record behind each JSON answer, by the command's name: the one whose schema the command prints."""
     found: dict[str, type[msgspec.Struct]] = {}
     modules: list[ModuleType] = [
-        importlib.import_module(f"tracer.views.{name}")
-        for name in ("answers", "plan", "sizes", "verify", "comparison")
+        importlib.import_module(f"tracer.{name}")
+        for name in (
+            *("views.answers", "views.plan", "views.sizes", "views.verify", "views.comparison"),
+            "planning.constraints",
+        )
     ]
     for name in ANSWERS:
         title = f"{name.capitalize()}Answer"

@@ -31,7 +31,7 @@ layers:
 """
 
 
-@pytest.mark.parametrize("module", ["tracer.api", "tracer.net"])
+@pytest.mark.parametrize("module", ["tracer.api", "tracer.net", "tracer.planning.constraints"])
 def test_examples_run(module: str) -> None:
     """The examples in the docstrings give what they show."""
     result = doctest.testmod(importlib.import_module(module))

@@ -9,9 +9,21 @@ tracer.check("configs/unet_2015.yaml")      # a list of diagnostics; empty is go
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tracer.api import build, check, checks, compare, from_module, load, loads, plan, sizes
+    from tracer.api import (
+        build,
+        check,
+        checks,
+        compare,
+        constraints,
+        from_module,
+        load,
+        loads,
+        plan,
+        sizes,
+    )
     from tracer.diagnostics import Diagnostic, Span, TracerError
     from tracer.net import Net
+    from tracer.planning.constraints import Constraints
     from tracer.repairing.repairs import Plan
     from tracer.sizing.size_set import SizeSet
 
@@ -24,6 +36,7 @@ _HOME = {
             "check",
             "checks",
             "compare",
+            "constraints",
             "from_module",
             "load",
             "loads",
@@ -32,6 +45,7 @@ _HOME = {
         ),
         "tracer.api",
     ),
+    "Constraints": "tracer.planning.constraints",
     "Net": "tracer.net",
     "Plan": "tracer.repairing.repairs",
     "SizeSet": "tracer.sizing.size_set",
@@ -39,8 +53,8 @@ _HOME = {
 }
 
 __all__ = [
-    "Diagnostic", "Net", "Plan", "SizeSet", "Span", "TracerError",
-    "build", "check", "checks", "compare", "from_module", "load", "loads", "plan", "sizes",
+    "Constraints", "Diagnostic", "Net", "Plan", "SizeSet", "Span", "TracerError",
+    "build", "check", "checks", "compare", "constraints", "from_module", "load", "loads", "plan", "sizes",
 ]  # fmt: skip
 
 

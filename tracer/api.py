@@ -9,16 +9,18 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tracer.diagnostics import Diagnostic
+from tracer.diagnostics import Diagnostic, TracerError
 from tracer.loading import decoded, load_text, read_bytes, unreadable
 from tracer.net import Net
 from tracer.planning.working_sizes import WorkingSizes
 from tracer.repairing.repairs import Plan, plan_of
+from tracer.sizing.size_set import TooLarge
 
 if TYPE_CHECKING:
     import torch
 
     from tracer.comparing.comparison import Comparison
+    from tracer.planning.constraints import Constraints
 
 
 def loads(text: str, path: str = "<string>", /, **params: Any) -> Net:
@@ -62,6 +64,29 @@ def sizes(net: Net, /, *, all: bool = False) -> WorkingSizes:
     n = 2k, k >= 1
     """
     return net.sizes(every_dim=all)
+
+
+def constraints(net: Net, /) -> Constraints:
+    """Which input sizes run, for programs: a small object that is JSON, and needs neither the network nor torch.
+
+    Raises :class:`TracerError` (T006) where a set repeats later than is computed, or an operation takes numbers only.
+
+    >>> import tracer
+    >>> c = tracer.constraints(tracer.load("configs/unet_2015.yaml"))
+    >>> c.runs(H=572, W=572), c.nearest(H=100, W=300).above
+    (True, {'H': 188, 'W': 300})
+    >>> tracer.Constraints.from_json(c.to_json()) == c
+    True
+    """
+    from tracer.planning.constraining import NoSymbols, constraints_of
+    from tracer.planning.constraints import Constraints
+
+    try:
+        record = constraints_of(net.network, net.built.ops, net.network.defaults())
+    except (TooLarge, NoSymbols) as error:
+        fault = Diagnostic("T006", str(error), None, path=net.network.path)
+        raise TracerError([fault]) from None
+    return Constraints(record)
 
 
 def compare(a: Net, b: Net, /) -> Comparison:

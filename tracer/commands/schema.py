@@ -6,13 +6,14 @@ from typing import Any
 
 import click
 
-ANSWERS = ("trace", "check", "plan", "sizes", "verify", "compare")
+ANSWERS = ("trace", "check", "plan", "sizes", "verify", "compare", "constraints")
 
 
 @click.command("schema")
 @click.argument("which", type=click.Choice(["language", *ANSWERS]), default="language")
 def command(which: str) -> None:
-    """Print a JSON Schema: of the config language (for editors), or of a command's JSON answer."""
+    """Print a JSON Schema: of the config language (for editors), or of a JSON answer."""
+    from tracer.planning.constraints import ConstraintsAnswer
     from tracer.views.answers import CheckAnswer, TraceAnswer, to_json
     from tracer.views.comparison import CompareAnswer
     from tracer.views.plan import PlanAnswer
@@ -27,6 +28,7 @@ def command(which: str) -> None:
         SizesAnswer,
         VerifyAnswer,
         CompareAnswer,
+        ConstraintsAnswer,
     )
     schema = (
         language_schema()

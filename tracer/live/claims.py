@@ -10,7 +10,7 @@ from tracer.geometry.grids import Grid, Meeting, Ratio, meetings
 from tracer.live.opened import Claim, OpenedNetwork
 from tracer.network.records import DimPattern, Node
 from tracer.ops.base import Op, Requirement, may_be_negative, written
-from tracer.shapes.trace import dim_pairs, dim_value, refusal
+from tracer.shapes.trace import dim_pairs, dim_value, refusal_text
 from tracer.sizing.program import Program
 from tracer.sizing.size_set import TooLarge
 from tracer.sizing.symbol import Condition, Size
@@ -53,14 +53,8 @@ def required(
     opened: OpenedNetwork, node: Node, requirement: Requirement, narrow: bool = False
 ) -> Claim:
     """A requirement of a node's operation."""
-    inputs, given = opened.inputs(node), opened.operands(node)
-    try:
-        said = refusal(opened.network.path, node, requirement, inputs, given)
-        message = legible(said.message)
-        hint = None if said.hint is None else legible(said.hint)
-    except TypeError:  # its words depend on numbers
-        shapes = ", ".join(written(shape) for shape in inputs)
-        message, hint = f"{node.name}: {node.op_name} does not take {shapes}", requirement.hint
+    message = legible(refusal_text(node, requirement, opened.inputs(node)))
+    hint = None if requirement.hint is None else legible(requirement.hint)
     return Claim(requirement.holds, requirement.code, "error", message, hint, narrow)
 
 

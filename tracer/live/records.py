@@ -10,8 +10,7 @@ from typing import Any
 
 import msgspec
 
-Truth = bool | list[Any]
-"""A condition: ``["ge", slot]``, ``["eq", slot]``, ``["ne", slot]``, ``["and", a, b]``, ``["or", a, b]``."""
+from tracer.sizing.stored import Truth
 
 
 class Ask(msgspec.Struct, frozen=True):

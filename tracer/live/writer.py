@@ -9,12 +9,13 @@ from tracer.costs.memory import Stored, ledger
 from tracer.geometry.grids import Grid, grids
 from tracer.live.claims import slot_text
 from tracer.live.opened import OpenedNetwork
-from tracer.live.records import Ask, Live, LiveNode, LiveStep, Memories, Truth
+from tracer.live.records import Ask, Live, LiveNode, LiveStep, Memories
 from tracer.ops.base import Op, argument, with_arguments
 from tracer.shapes.traced import Applied
 from tracer.sizing.arithmetic import Dim
 from tracer.sizing.program import Program
 from tracer.sizing.size_set import TooLarge
+from tracer.sizing.stored import written_truth
 from tracer.sizing.symbol import Condition, Size
 from tracer.sizing.worked import Worked
 
@@ -53,7 +54,9 @@ def _node(
     opened: OpenedNetwork, index: int, applied: Applied | None, placed: GridSlots
 ) -> LiveNode:
     program, y = opened.program, opened.shapes[index]
-    asks = [Ask(_truth(program, claim.holds), *claim[1:]) for claim in opened.claims[index]]
+    asks = [
+        Ask(written_truth(program, claim.holds), *claim[1:]) for claim in opened.claims[index]
+    ]
     shape = None if y is None else [program.slot(n) for n in y]
     if applied is None:
         unknown = index in opened.unknown
@@ -73,18 +76,7 @@ def _node(
 
 def _part(program: Program, part: Any) -> Any:
     """A part of an instruction: conditions become JSON."""
-    return _truth(program, part) if isinstance(part, Condition) else part
-
-
-def _truth(program: Program, holds: Any) -> Truth:
-    if not isinstance(holds, Condition):
-        return bool(holds)
-    if holds.relation in ("and", "or"):
-        parts = [_truth(program, part) for part in holds.parts]
-        return [holds.relation, *parts]
-
-    (size,) = holds.parts
-    return [holds.relation, program.slot(size)]
+    return written_truth(program, part) if isinstance(part, Condition) else part
 
 
 def _count(program: Program, count: Callable[[], Dim]) -> int | None:

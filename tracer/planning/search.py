@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tracer.network.records import Node
 from tracer.sizing.primitives import CONDITION, SIZE
 from tracer.sizing.program import AFFINE, FLOORDIV, POLYNOMIAL, PRIMITIVE_OF, Program
 from tracer.sizing.symbol import Condition, Space
@@ -27,8 +26,8 @@ STEPS = 200_000
 COUNTED = 1_000
 """Of an unknown with more values than these, those that cost more than the best one found are not counted."""
 
-Ask = tuple[Condition, Node]
-"""A condition on the unknowns, and the node that it belongs to."""
+Ask = tuple[Condition, Any]
+"""A condition on the unknowns, and the node that it belongs to, or whatever else has an ``index``."""
 
 
 class TooManyValues(Exception):
@@ -58,7 +57,8 @@ class Broken(NamedTuple):
 
     condition: Condition | None
     """None where an operation takes no symbols."""
-    node: Node
+    node: Any
+    """What the condition belongs to."""
     values: dict[str, int]
     """Values of unknowns with which the search came that far."""
 
@@ -111,15 +111,8 @@ def _conjuncts(asks: Iterable[Ask]) -> list[Ask]:
 
 def _open(asks: list[Ask], space: Space, variables: Mapping[str, Variable]) -> list[Ask]:
     """The conditions that do not hold whatever the values are."""
-    program = Program(space, list(variables))
-    for condition, _ in asks:
-        program.watch(condition)
-
-    bounds = Bounds(program, [0] * (len(variables) + program.computed))
-    for slot, variable in enumerate(variables.values()):
-        bounds.open(slot, variable.domain)
-    for slot, kind, instruction in program.steps():
-        bounds.step(slot, kind, instruction)
+    box = SearchBox(space, list(variables), [condition for condition, _ in asks])
+    bounds = box.bounds({name: variable.domain for name, variable in variables.items()})
     return [ask for ask in asks if bounds.truth(ask[0]) is not True]
 
 
@@ -552,3 +545,30 @@ class Bounds:
 
 def _corners(values: list[int]) -> tuple[int, int]:
     return min(values), max(values)
+
+
+class SearchBox:
+    """Conditions on unknowns of which only ranges are known."""
+
+    def __init__(
+        self, space: Space, names: Sequence[str], conditions: Sequence[Condition]
+    ) -> None:
+        self.names = names
+        self.conditions = conditions
+        self.program = Program(space, names)
+        for condition in conditions:
+            self.program.watch(condition)
+
+    def bounds(self, domains: Mapping[str, range]) -> Bounds:
+        """The bounds of every slot, for values in these ranges."""
+        bounds = Bounds(self.program, [0] * (len(self.names) + self.program.computed))
+        for slot, name in enumerate(self.names):
+            bounds.open(slot, domains[name])
+        for slot, kind, instruction in self.program.steps():
+            bounds.step(slot, kind, instruction)
+        return bounds
+
+    def is_refuted(self, domains: Mapping[str, range]) -> bool:
+        """Whether some condition holds nowhere in these ranges."""
+        bounds = self.bounds(domains)
+        return any(bounds.truth(condition) is False for condition in self.conditions)

@@ -225,14 +225,18 @@ def _axis(found: Sequence[Decided]) -> Axis:
 
 def _is_narrower(recipe: Recipe) -> bool:
     """Whether an operation takes less of the symbols that it has here than of numbers."""
+    return any(True for _ in narrower_nodes(recipe))
+
+
+def narrower_nodes(recipe: Recipe) -> Iterator[Node]:
+    """The nodes whose operation takes less of the symbols that it has here than of numbers."""
     for node, op in zip(recipe.network.nodes, recipe.ops):
         if op is None or type(op).symbols_restrict is Op.symbols_restrict:
             continue
         inputs = [recipe.shape(source) for source in node.inputs]
         known = [shape for shape in inputs if shape is not None]
         if len(known) < len(inputs) or op.symbols_restrict(*known):
-            return True
-    return False
+            yield node
 
 
 def _runs_as_numbers_only(recipe: Recipe, ops: Ops, sizes: Mapping[str, int]) -> bool:

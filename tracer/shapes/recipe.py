@@ -60,6 +60,8 @@ class Recipe(msgspec.Struct):
     """Each distinct symbolic shape once."""
     shape_of: list[int]
     """The index into ``unique`` of every node; :data:`NO_SHAPE` for one that fails, and for all behind it."""
+    requirements: dict[int, Requirement]
+    """By the number of a condition: what torch requires, where an operation has words for it."""
     promised: set[int]
     """The numbers of those conditions that the config expects: torch requires the others."""
     impossible: set[int]
@@ -121,6 +123,7 @@ def recipe_of(
         conditions=[],
         unique=[],
         shape_of=[],
+        requirements={},
         promised=set(),
         impossible=set(),
         refusals=[],
@@ -243,7 +246,7 @@ class _SymbolicTrace:
         if node.dim_fields:
             recipe.ops[node.index] = op = self._with_dims(node, op)
         for requirement in self._requirements(node, op, sizes):
-            if not self._require(requirement.holds, node):
+            if not self._require(requirement.holds, node, requirement):
                 recipe.refusals.append(FailedNode(node, requirement))
                 self._note_sizes(node, requirement, inputs)
                 return None
@@ -316,9 +319,13 @@ class _SymbolicTrace:
             self.recipe.impossible.add(len(self.recipe.conditions))
             self.recipe.conditions.append((Condition("eq", (difference,)), node))
 
-    def _require(self, holds: Holds, node: Node) -> bool:
-        """Add a condition; False for one that never holds."""
+    def _require(
+        self, holds: Holds, node: Node, requirement: Requirement | None = None
+    ) -> bool:
+        """Add a condition, with the requirement that it comes from; False for one that never holds."""
         if isinstance(holds, Condition):
+            if requirement is not None:
+                self.recipe.requirements[len(self.recipe.conditions)] = requirement
             self.recipe.conditions.append((holds, node))
             return True
         return bool(holds)

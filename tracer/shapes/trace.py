@@ -415,6 +415,16 @@ def mismatch(pattern: tuple[DimPattern, ...], y: Shape, sizes: Mapping[str, int]
     return "; ".join(wrong) or None
 
 
+def refusal_text(node: Node, requirement: Requirement, inputs: Sequence[Shape]) -> str:
+    """What is said of a requirement on symbols that does not hold; the shapes, where its words depend on numbers."""
+    names = [source.name for source in node.inputs]
+    try:
+        message = requirement.text(names if len(names) > 1 else ())
+    except TypeError:
+        message = f"{node.op_name} does not take {', '.join(map(written, inputs))}"
+    return f"{node.name}: {message}"
+
+
 def refusal(
     path: str,
     node: Node,

@@ -61,7 +61,7 @@ class Program:
         if isinstance(size, int):
             slot = self._slot_of_constant.get(size)
             if slot is None:
-                slot = self._slot_of_constant[size] = self._emit(AFFINE, (0, 0, size))
+                slot = self._slot_of_constant[size] = self.add(AFFINE, (0, 0, size))
             return slot
         slot = self._slot_of_size.get(size)
         if slot is None:
@@ -69,11 +69,12 @@ class Program:
             if factor == 1 and size.constant == 0:
                 slot = source
             else:
-                slot = self._emit(AFFINE, (source, factor, size.constant))
+                slot = self.add(AFFINE, (source, factor, size.constant))
             self._slot_of_size[size] = slot
         return slot
 
-    def _emit(self, kind: int, instruction: Instruction) -> int:
+    def add(self, kind: int, instruction: Instruction) -> int:
+        """Add an instruction over slots that are there; returns the slot that it fills."""
         self._groups = None
         self._instructions.append((kind, instruction))
         self.length += 1
@@ -90,7 +91,7 @@ class Program:
             base = (self._slot_of_atom[atom], factor)
         else:
             products = tuple([self._product(*term) for term in size.terms])
-            base = (self._emit(POLYNOMIAL, (products, 0)), 1)
+            base = (self.add(POLYNOMIAL, (products, 0)), 1)
         self._base[id(size.siblings)] = base
         return base
 
@@ -105,9 +106,9 @@ class Program:
 
         floor = self._floor_of_affine(atom)
         if floor is not None:
-            return self._emit(FLOORDIV, floor)
+            return self.add(FLOORDIV, floor)
         parts = zip(atom.primitive.takes, atom.arguments)
-        return self._emit(KIND_OF[atom.primitive], tuple([self._part(*part) for part in parts]))
+        return self.add(KIND_OF[atom.primitive], tuple([self._part(*part) for part in parts]))
 
     def _floor_of_affine(self, atom: Atom) -> Instruction | None:
         """The instruction of an atom that is ``(factor * slot + constant) // divisor``; None for others."""
