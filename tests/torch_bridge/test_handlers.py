@@ -38,6 +38,12 @@ def changed_behind(x: Tensor, through: Callable[[Tensor], Tensor]) -> Tensor:
     return torch.cat([y, z], 1)
 
 
+def unpooled(x: Tensor) -> Tensor:
+    """Pooled and back, by functions."""
+    pooled, indices = F.max_pool2d(x, 2, return_indices=True)
+    return F.max_unpool2d(pooled * 2, indices, 2, output_size=x.shape[2:])
+
+
 FUNCTIONS: dict[str, Callable[[Tensor], Any]] = {
     "zeros before": lambda x: torch.cat([zeros_like_channels(x), x], 1),
     "zeros behind": lambda x: torch.cat([x, zeros_like_channels(x)], 1),
@@ -59,6 +65,17 @@ FUNCTIONS: dict[str, Callable[[Tensor], Any]] = {
     "unfold": lambda x: F.unfold(x, 3, padding=1),
     "softmax": lambda x: F.softmax(x, dim=1),
     "log_softmax": lambda x: F.log_softmax(x, dim=1),
+    "changed through float": lambda x: changed_behind(x, lambda y: y.float()),
+    "changed through double": lambda x: changed_behind(x, lambda y: y.double()).float(),
+    "changed through to": lambda x: changed_behind(x, lambda y: y.to(torch.float64)).float(),
+    "changed through a copy": lambda x: changed_behind(x, lambda y: y.to(y.dtype, copy=True)),
+    "changed through type": lambda x: changed_behind(
+        x, lambda y: y.type(torch.float64)
+    ).float(),
+    "changed through two types": lambda x: changed_behind(
+        x, lambda y: (y.double() * 1).float()
+    ),
+    "unpooled": unpooled,
     "threshold": lambda x: F.threshold(x, 0.1, 2.0),
     "mean as a type": lambda x: x.mean(1, dtype=torch.float32),
 }
@@ -89,11 +106,34 @@ def test_a_function_gives_what_it_gave(name: str) -> None:
         ),
         (lambda x: x * (x.shape[3] / 2), "__mul__|mul of a tensor and 4.0"),
         (
+            lambda x: F.avg_pool2d(x, x.shape[2] // 4),
+            "AvgPool2d: kernel_size follows the input's size",
+        ),
+        (
+            lambda x: F.interpolate(x, scale_factor=x.shape[2] / 4),
+            "the number 2.0 is a quotient of the input's sizes",
+        ),
+        (
+            lambda x: F.pad(x, (0, x.shape[2] / 4)),
+            "the number 2.0 is a quotient of the input's sizes",
+        ),
+        (lambda x: x.clamp(0, x.shape[2] / 4), "clamp by a number that a config cannot say"),
+        (
             lambda x: torch.round(x, decimals=1),
             "round is called with decimals, which is not known",
         ),
     ],
-    ids=["rsub", "Tensor.unfold", "attention", "a size as a factor", "round"],
+    ids=[
+        "rsub",
+        "Tensor.unfold",
+        "attention",
+        "a size as a factor",
+        "a kernel",
+        "a scale",
+        "padding",
+        "a bound",
+        "round",
+    ],
 )
 def test_what_a_config_cannot_say_is_refused(
     function: Callable[[Tensor], Any], said: str

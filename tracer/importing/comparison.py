@@ -12,7 +12,7 @@ from tracer.ops.base import Shape, written
 from tracer.sizing.program import substitute
 from tracer.sizing.size_set import NONE, SizeSet, TooLarge
 
-COMPARED = 8
+COMPARED = 10
 """Sizes that run are compared until there are so many."""
 
 REFUSED = 6
@@ -23,6 +23,10 @@ DRAWN = 60
 
 SMALL = 48
 """Around it, as well as around the sizes that were asked for, others are drawn: a run there costs little."""
+
+
+SMALLEST = (1, 2, 3, 5, 7)
+"""The smallest sizes are drawn near these."""
 
 
 class Answer(NamedTuple):
@@ -192,7 +196,14 @@ class _Draw:
         if turn % 2:
             around = {symbol: min(n, SMALL) for symbol, n in around.items()}
 
-        ways = (self._multiple, self._square, self._apart, self._one, self._any)
+        ways = (
+            self._multiple,
+            self._small,
+            self._square,
+            self._apart,
+            self._one,
+            self._any,
+        )
         way = ways[turn // 2 % len(ways)]
         return way(around)
 
@@ -202,6 +213,13 @@ class _Draw:
         sizes = {}
         for symbol, n in around.items():
             sizes[symbol] = self._near(symbol, int(n * factor))
+        return sizes
+
+    def _small(self, around: Mapping[str, int]) -> dict[str, int]:
+        """Each size among the smallest of its set."""
+        sizes = {}
+        for symbol in around:
+            sizes[symbol] = self._near(symbol, self.random.choice(SMALLEST))
         return sizes
 
     def _square(self, around: Mapping[str, int]) -> dict[str, int]:

@@ -17,6 +17,7 @@ from tracer.importing.names import FreeNames
 from tracer.importing.run_time_sizes import (
     Guard,
     Guards,
+    RunTimeQuotient,
     RunTimeSize,
     depends_on_input,
     over_symbols,
@@ -322,6 +323,10 @@ class Recording:
         cls = find_operation(op_name)
         if cls is None:
             raise self.refused(f"there is no operation {op_name}")
+        for word, value in given.items():
+            is_size = word in cls.dim_fields
+            if isinstance(value, RunTimeQuotient) or (depends_on_input(value) and not is_size):
+                raise self.refused(f"{op_name}: {word} follows the input's size")
         try:
             return msgspec.convert(numbers_of(given), cls)
         except msgspec.ValidationError as error:
@@ -404,6 +409,8 @@ class Recording:
     def known(self, sizes: Sequence[Any]) -> None:
         """Raise :class:`Unrepresentable` where a size is computed in a way that cannot be followed."""
         for n in sizes:
+            if isinstance(n, RunTimeQuotient):
+                raise self.refused(f"the number {float(n)} is a quotient of the input's sizes")
             if not isinstance(n, RunTimeSize):
                 continue
             # By a cache, it may come from an earlier recording.

@@ -8,7 +8,8 @@ Handlers register themselves (:func:`handles`, :func:`handles_modules`) in the f
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, NamedTuple, TypeVar
 
@@ -45,6 +46,8 @@ class TorchCall:
         self.recording: Recording = tensors.recording
         self.name = name
         """The name that it is called by, ``relu_``."""
+        self.label = name
+        """What it is called in a message."""
         self.registered = name if registered is None else registered
         """The name that its handler is registered under, ``relu``."""
         self.args = tuple(args)
@@ -58,6 +61,20 @@ class TorchCall:
         if self.args:
             return self.args[0]
         return self.kwargs.get("input")
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the tensors that it makes, as far as its own tensors say it."""
+        found = [*self._floating(self.args), *self._floating(self.kwargs.values())]
+        return functools.reduce(torch.promote_types, found) if found else torch.float32
+
+    def _floating(self, given: Iterable[Any]) -> Iterator[torch.dtype]:
+        """The types of the floating tensors among some arguments, those in lists too."""
+        for one in given:
+            if isinstance(one, (list, tuple)):
+                yield from self._floating(one)
+            elif isinstance(one, torch.Tensor) and one.is_floating_point():
+                yield one.dtype
 
     @property
     def x(self) -> Value:
@@ -89,6 +106,13 @@ class TorchCall:
     def refused(self, why: str) -> Unrepresentable:
         """The error that says why, and at which line of the user's source."""
         return self.recording.refused(why)
+
+    def number(self, given: Any) -> float:
+        """A plain number that is an argument; refused where it follows the input's size."""
+        found = number_of(given)
+        if found is None:
+            raise self.refused(f"{self.name} by a number that a config cannot say")
+        return float(found)
 
     def value(self, tensor: Any) -> Value:
         """The value of a tensor, as the source of a step."""
@@ -226,7 +250,7 @@ def call(tensors: Tensors, func: Any, args: Sequence[Any], kwargs: Mapping[str, 
 
     # Torch's own views know their strides: ``view`` refuses some of them.
     views = func(*args, **kwargs) if handler.sharing is Sharing.VIEW else None
-    given = as_tensors(tensors, result, views)
+    given = as_tensors(tensors, result, views, dtype=made.dtype)
     _share(tensors, made.first, given, handler.sharing)
     return given
 
@@ -236,7 +260,7 @@ def call_module(made: ModuleCall, cls: type[torch.nn.Module], arguments: dict[st
     default = ModuleHandler(with_tensors_only, Sharing.NONE)
     handler = MODULE_HANDLERS.get(cls, default)
     result = handler.run(made, arguments)
-    given = as_tensors(made.tensors, result)
+    given = as_tensors(made.tensors, result, dtype=made.dtype)
     _share(made.tensors, made.first, given, handler.sharing)
     return given
 
@@ -264,19 +288,21 @@ def registered_name(name: str) -> tuple[str, bool]:
     return name, False
 
 
-def as_tensors(tensors: Tensors, result: Any, views: Any = None) -> Any:
+def as_tensors(
+    tensors: Tensors, result: Any, views: Any = None, *, dtype: torch.dtype = torch.float32
+) -> Any:
     """A handler's result with tensors for its values; torch's own ``views`` where their shapes are the same."""
     if isinstance(result, Value):
         if isinstance(views, torch.Tensor) and tuple(views.shape) == result.shape:
             return tensors.note(views, result)
-        return tensors.tensor(result)
+        return tensors.tensor(result, dtype)
     if type(result) is not tuple:
         return result
 
     fit = isinstance(views, (tuple, list)) and len(views) == len(result)
     parts = views if fit else [None] * len(result)
     pairs = zip(result, parts)
-    return tuple(as_tensors(tensors, one, part) for one, part in pairs)
+    return tuple(as_tensors(tensors, one, part, dtype=dtype) for one, part in pairs)
 
 
 def _share(tensors: Tensors, first: Any, result: Any, sharing: Sharing) -> None:
@@ -333,7 +359,6 @@ PLAIN = {
     "is_contiguous",
     "element_size",
     "requires_grad_",
-    "type",
     "_is_view",
     "retain_grad",
     "is_inference",

@@ -75,9 +75,9 @@ class Tensors:
 
     # --- what a tensor stands for ------------------------------------------------------------------------------------
 
-    def tensor(self, value: Value) -> torch.Tensor:
+    def tensor(self, value: Value, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         """A new tensor without data that stands for a value."""
-        return self.note(empty(value.shape, torch.float32), value)
+        return self.note(empty(value.shape, dtype), value)
 
     def note(self, tensor: torch.Tensor, value: Value) -> torch.Tensor:
         """The tensor, from now on one that stands for the value."""

@@ -37,8 +37,6 @@ ACTIVATIONS = {
     "tanhshrink": "Tanhshrink",
     "hardshrink": "Hardshrink",
     "softshrink": "Softshrink",
-    "threshold": "Threshold",
-    "_threshold": "Threshold",
     "softmax": "Softmax",
     "log_softmax": "LogSoftmax",
     "softmin": "Softmin",
@@ -66,6 +64,15 @@ def _activation(call: TorchCall) -> Value:
     return call.add(op_name, x, **arguments)
 
 
+@handles("threshold", "_threshold")
+def _threshold(call: TorchCall) -> Value:
+    words = call.bound("input threshold value inplace", inplace=False)
+    call.in_place |= words.inplace is True
+    threshold = call.number(words.threshold)
+    value = call.number(words.value)
+    return call.add("Threshold", words.input, threshold=threshold, value=value)
+
+
 @handles("clamp", "clip")
 def _clamp(call: TorchCall) -> Value:
     return _clamped(call, "input min max")
@@ -86,9 +93,9 @@ def _clamped(call: TorchCall, names: str) -> Value:
     least = -math.inf if words.min is None else words.min
     most = math.inf if words.max is None else words.max
     for bound in (least, most):
-        if not isinstance(bound, (int, float)):
+        if isinstance(bound, torch.Tensor):
             raise call.refused(f"{call.name} by tensors")
-    bounds = {"min_val": float(least), "max_val": float(most)}
+    bounds = {"min_val": call.number(least), "max_val": call.number(most)}
     return call.add("Hardtanh", words.input, **bounds)
 
 

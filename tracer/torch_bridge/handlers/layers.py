@@ -30,11 +30,25 @@ WINDOWS = {
 
 @handles(*WINDOWS)
 def _window(call: TorchCall) -> Value:
-    op_name, names = WINDOWS[call.name]
+    return _slid(call, call.name)
+
+
+WITH_INDICES = {f"max_pool{d}d_with_indices": f"max_pool{d}d" for d in (1, 2, 3)}
+"""What torch calls where ``return_indices`` is set."""
+
+
+@handles(*WITH_INDICES)
+def _pool_with_indices(call: TorchCall) -> Any:
+    pooled = _slid(call, WITH_INDICES[call.name])
+    return pooled, call.tensors.indices_of(pooled)
+
+
+def _slid(call: TorchCall, function: str) -> Value:
+    """The step of a window that slides."""
+    op_name, names = WINDOWS[function]
     words = call.arguments(names)
     x = words.pop("input")
-    if words.pop("return_indices", False):
-        raise call.refused(f"{call.name} with return_indices; use its module")
+    words.pop("return_indices", None)
 
     # torch writes "as the kernel" as an empty stride.
     given = {}
@@ -43,6 +57,49 @@ def _window(call: TorchCall) -> Value:
             given[word] = _known(call, value)
     unlike = _unlike(defaults_of(op_name), given)
     return call.add(op_name, x, **unlike)
+
+
+UNPOOLS = {f"max_unpool{d}d": d for d in (1, 2, 3)}
+"""The number of spatial dims of each."""
+
+
+@handles(*UNPOOLS)
+def _unpool(call: TorchCall) -> Value:
+    words = call.bound(
+        "input indices kernel_size stride padding output_size",
+        stride=None,
+        padding=0,
+        output_size=None,
+    )
+    axes = UNPOOLS[call.name]
+    given = {"kernel_size": words.kernel_size, "stride": words.stride, "padding": words.padding}
+    arguments = _unlike(
+        {"stride": None, "padding": 0}, {w: _known(call, n) for w, n in given.items()}
+    )
+    arguments["indices"] = pooled_of(call, words.indices)
+    if words.output_size is not None:
+        arguments["output_size"] = node_of_size(call, words.output_size, axes)
+    return call.add(f"MaxUnpool{axes}d", words.input, **arguments)
+
+
+def pooled_of(call: TorchCall, indices: Any) -> Value:
+    """The pooled value that indices were given with."""
+    pooled = call.tensors.indices.get(indices)
+    if pooled is None:
+        raise call.refused("indices that no max pooling of this network gives")
+    return pooled
+
+
+def node_of_size(call: TorchCall, output_size: Any, axes: int) -> Value:
+    """The value that has the spatial sizes that are asked for."""
+    sizes = call.sizes(output_size)[-axes:]
+    wanted = call.recording.target(sizes, 2)
+    if not isinstance(wanted, Value):
+        given = tuple(map(int, sizes))
+        raise call.refused(
+            f"{call.label} is given the output_size {given}, which no tensor has"
+        )
+    return wanted
 
 
 def _known(call: TorchCall, value: Any) -> Any:
@@ -322,7 +379,7 @@ def _pad(call: TorchCall) -> Value:
     if words.mode == "constant" and words.value in (None, 0):
         name = "ZeroPad"
     elif words.mode == "constant":
-        arguments["value"] = float(words.value)
+        arguments["value"] = call.number(words.value)
     return call.add(f"{name}{axes}d", words.input, **arguments)
 
 

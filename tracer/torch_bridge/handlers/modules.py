@@ -8,6 +8,7 @@ from torch import nn
 
 from tracer.importing.recording import Value
 from tracer.torch_bridge.dispatch import ModuleCall, Sharing, handles_modules, with_tensors_only
+from tracer.torch_bridge.handlers.layers import node_of_size, pooled_of
 
 DROPOUTS = (
     nn.Dropout,
@@ -33,11 +34,7 @@ def _pooled(call: ModuleCall, arguments: dict[str, Any]) -> Any:
 @handles_modules(nn.MaxUnpool1d, nn.MaxUnpool2d, nn.MaxUnpool3d)
 def _unpooled(call: ModuleCall, arguments: dict[str, Any]) -> Any:
     words = call.bound("input indices output_size", output_size=None)
-    pooled = call.tensors.indices.get(words.indices)
-    if pooled is None:
-        raise call.refused("indices that no max pooling of this network gives")
-
-    arguments["indices"] = pooled
+    arguments["indices"] = pooled_of(call, words.indices)
     if words.output_size is not None:
         arguments["output_size"] = _wanted_size(call, words.output_size)
     return call.add_module(words.input, **arguments)
@@ -54,14 +51,7 @@ def _transposed(call: ModuleCall, arguments: dict[str, Any]) -> Any:
 def _wanted_size(call: ModuleCall, output_size: Any) -> Value:
     """The value that has the spatial sizes that a module is given."""
     kernel: Any = call.module.kernel_size
-    sizes = call.sizes(output_size)[-len(kernel) :]
-    wanted = call.recording.target(sizes, 2)
-    if not isinstance(wanted, Value):
-        given = tuple(map(int, sizes))
-        raise call.refused(
-            f"{call.label} is given the output_size {given}, which no tensor has"
-        )
-    return wanted
+    return node_of_size(call, output_size, len(kernel))
 
 
 @handles_modules(nn.MultiheadAttention)

@@ -70,7 +70,7 @@ def _add_summed_matmul(call: TorchCall) -> Value:
 def _scaled(call: TorchCall, tensor: Any, factor: float) -> Any:
     if factor == 1:
         return tensor
-    return call.add("Scale", tensor, factor=float(factor))
+    return call.add("Scale", tensor, factor=call.number(factor))
 
 
 @handles("scaled_dot_product_attention")
@@ -96,7 +96,7 @@ def _attention(call: TorchCall) -> Value:
             raise call.refused("attention whose scale follows the input's size")
         scale = 1 / math.sqrt(query.shape[-1])
 
-    factor = float(scale)
+    factor = call.number(scale)
     scaled = call.add("Scale", words.query, factor=factor)
     turned = call.add("Transpose", words.key, dim0=-2, dim1=-1)
     logits = call.add("MatMul", scaled, turned)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import torch
+
 from tracer.importing.recording import Value
 from tracer.torch_bridge.dispatch import Sharing, TorchCall, handles
 
@@ -125,13 +127,10 @@ def _fresh(call: TorchCall) -> Any:
 
 # --- what changes nothing --------------------------------------------------------------------------------------------
 
-COPIES = ("clone", "cuda", "half", "double", "bfloat16", "checkpoint")
+COPIES = ("clone", "cuda", "checkpoint")
 SAME_TENSORS = [
     "contiguous",
     "detach",
-    "float",
-    "to",
-    "type_as",
     "cpu",
     ".data",
     "alias",
@@ -152,6 +151,45 @@ DROPOUTS = [
 @handles(*SAME_TENSORS, sharing=Sharing.WHOLE)
 def _kept(call: TorchCall) -> Value:
     return call.x
+
+
+CONVERSIONS = {
+    "float": torch.float32,
+    "double": torch.float64,
+    "half": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+"""Functions that make a tensor of one type."""
+
+
+@handles(*CONVERSIONS, "to", "type", "type_as")
+def _converted(call: TorchCall) -> Any:
+    """The tensor itself where it is of the type already, as torch gives it; otherwise a copy with its own memory."""
+    if call.name == "type" and not call.args[1:] and not call.kwargs:
+        return call.first.type()
+
+    value = call.x
+    dtype = _wanted_type(call)
+    if dtype == call.first.dtype and not call.kwargs.get("copy"):
+        return call.first
+    return call.tensors.tensor(value, dtype)
+
+
+def _wanted_type(call: TorchCall) -> torch.dtype:
+    """The type that a conversion asks for; the tensor's own where it asks for another device alone."""
+    if call.name in CONVERSIONS:
+        return CONVERSIONS[call.name]
+
+    for given in (*call.args[1:], *call.kwargs.values()):
+        if isinstance(given, torch.dtype):
+            return given
+        if isinstance(given, torch.Tensor):
+            return given.dtype
+        if call.name == "type":
+            of_that_type: torch.Tensor = torch.empty(0).type(given)
+            return of_that_type.dtype
+    own: torch.dtype = call.first.dtype
+    return own
 
 
 @handles(*DROPOUTS, sharing=Sharing.WHOLE)
