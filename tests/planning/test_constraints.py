@@ -427,6 +427,23 @@ def test_no_json(text: str | bytes) -> None:
         tracer.Constraints.from_json(text)
 
 
+def test_a_tie_that_no_search_decides() -> None:
+    """Of a tie whose sizes drive each other up without end the question is refused, in bounded time."""
+
+    def tie(record: Any) -> None:
+        case = record["cases"][0]
+        case["sets"] = {
+            symbol: {"finite": [], "start": 0, "modulus": 1, "residues": [0]} for symbol in "HW"
+        }
+        case["steps"] = [["polynomial", [[1, [0, 0]], [-7, [1, 1]]], -3]]
+        case["requirements"] = [{**case["requirements"][0], "holds": ["eq", 2], "message": "m"}]
+
+    c = tracer.Constraints.from_json(damaged(tie))
+    assert not c.runs(H=5, W=7)
+    with pytest.raises(ValueError, match="too many sizes"):
+        c.nearest(H=5, W=7)
+
+
 def test_schema_is_printed() -> None:
     """``tracer schema constraints`` prints the schema."""
     run = subprocess.run(

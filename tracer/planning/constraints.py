@@ -30,6 +30,9 @@ MOST = 2**63 - 1
 WINDOWS = (16, 128, 1024, 8192, 65_536)
 """How far behind the next size that each symbol takes by itself tied sizes are looked for, in steps."""
 
+ROUNDS = 8
+"""How often the sizes of one symbol narrow those of the others: ties of squares would go on for ever."""
+
 SLOT = re.compile(r"⟦(\d+)⟧")
 """A place in a text for the value of a slot."""
 
@@ -203,13 +206,14 @@ class _Case:
         """Take from the near ends of the domains what meets no condition with any sizes; False: nothing is left."""
         if box.is_refuted(domains):
             return False
-        before: dict[str, range] = {}
-        while before != domains:
+        for _ in range(ROUNDS):
             before = dict(domains)
             for symbol in wish.moving:
                 domains[symbol] = _narrowed(symbol, domains, wish, box)
                 if not domains[symbol]:
                     return False
+            if before == domains:
+                break
         return True
 
     def _searched(
