@@ -110,8 +110,8 @@ def test_weights_that_do_not_fit_are_no_import(monkeypatch: pytest.MonkeyPatch) 
     from tracer.torch_bridge import importing
 
     class Narrow(importing.Imported):
-        def state_dict(self) -> dict[str, Tensor]:
-            found = super().state_dict()
+        def weights(self) -> dict[str, Tensor]:
+            found = super().weights()
             return {name: weight[..., :1] for name, weight in found.items()}
 
     monkeypatch.setattr(importing, "Imported", Narrow)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 from collections.abc import Callable
@@ -13,10 +14,12 @@ import torch.nn.functional as F  # noqa: N812 - the field's name for it
 from torch import Tensor, nn
 
 import tracer
-from tracer.importing.comparison import COMPARED, Answer, compare, drawn_sizes
+from tracer.importing.comparison import Answer, Judges, compare, drawn_sizes
 from tracer.importing.recording import Recording
 from tracer.importing.run_time_sizes import RunTimeSize
-from tracer.torch_bridge.importing import Unrepresentable
+from tracer.sizing.symbol import Space
+from tracer.torch_bridge.forward import batch_and_spatial_dims
+from tracer.torch_bridge.importing import Unrepresentable, record
 from tracer.torch_bridge.real_runs import RealModule
 
 SHAPE = (1, 3, 32, 24)
@@ -144,15 +147,50 @@ def test_used_and_fresh_modules_are_imported_alike() -> None:
     assert tracer.from_module(module, SHAPE).to_yaml() == fresh
 
 
+tail = (-1,)
+
+NOT_READ: dict[str, Callable[..., Any]] = {
+    "nothing": lambda y, x: F.relu(y),
+    "given to torch": lambda y, x: F.interpolate(y, size=x.shape[2:]),
+    "added to": lambda y, x: y.reshape(x.shape[:1] + tail),
+    "channels": lambda y, x: y * x.shape[1] * x.size(1),
+    "compared with itself": lambda y, x: y if x.shape == x.shape else x,
+}
+
+READ: dict[str, Callable[..., Any]] = {
+    "one of a shape": lambda y, x: [y, x.shape[2]],
+    "unpacked": lambda y, x: [y for _, _, _, _ in [x.shape]],
+    "one size": lambda y, x: [y, x.size(3)],
+    "all elements": lambda y, x: [y, x.numel()],
+    "repeated": lambda y, x: [y, x.shape[2:] * 2],
+    "a key": lambda y, x: [y, {x.shape: 1}.popitem()],
+    "a text": lambda y, x: [y, f"{x.shape}"],
+    "copied": lambda y, x: [y, copy.copy(x.shape)],
+    "a length": lambda y, x: [y, len(x)],
+    "how many parts": lambda y, x: list(y.chunk(2, dim=2)),
+    "a tensor's text": lambda y, x: [y, repr(x)],
+}
+
+
+@pytest.mark.parametrize("name", [*NOT_READ, *READ])
+def test_sizes_are_read(name: str) -> None:
+    """It is noted where the program has one in its hands, and not where torch alone looks at it."""
+    module = Conv((NOT_READ | READ)[name])
+    recording = record(module, [SHAPE], batch_and_spatial_dims, {}, Space())
+    assert recording.sizes_are_read == (name in READ)
+
+
 class Counted:
     """Counts the answers of a module."""
 
-    def __init__(self, module: nn.Module, *, halved: bool) -> None:
+    def __init__(self, module: nn.Module, *, halved: bool = False) -> None:
         self.real = RealModule(module)
         self.halved = halved
+        self.count = 0
 
     def answer(self, shapes: Any) -> Answer | None:
         """The module's, with a channel less where ``halved``."""
+        self.count += 1
         found = self.real.answer(shapes)
         assert found is not None and found.shapes is not None
         (shape,) = found.shapes.values()
@@ -164,23 +202,29 @@ class Counted:
         return self.answer(shapes)
 
 
-def test_eight_sizes_are_compared() -> None:
-    """So many, with squares and multiples among them; a difference is found."""
+@pytest.mark.parametrize(
+    ("are_read", "by_itself", "by_recordings"), [(True, 3, 7), (False, 1, 0)]
+)
+def test_so_many_sizes_are_compared(are_read: bool, by_itself: int, by_recordings: int) -> None:
+    """Ten for a program that has had sizes in its hands, squares and multiples among them; a difference is found."""
     net = tracer.loads(
         "input: [N, 3, H, W]\nsizes: {N: 1, H: 32, W: 24}\n"
         "layers: {conv: {op: Conv2d, out_channels: 4, kernel_size: 1}}"
     )
     recording = Recording()
     value = recording.input("input", SHAPE, {0: "N", 2: "H", 3: "W"})
-    recording.outputs = {"output": value}
+    recording.outputs = {"output": value._replace(shape=(1, 4, 32, 24))}
+    recording.sizes_are_read = are_read
     module = nn.Conv2d(3, 4, 1)
-    assert compare(net, recording, Counted(module, halved=False), "") == COMPARED
-    with pytest.raises(
-        Unrepresentable, match=r"it gives \[1, 3, 32, 24\], and its config would give"
-    ):
-        compare(net, recording, Counted(module, halved=True), "")
+    judges = Judges(Counted(module), Counted(module))
+    assert compare(net, recording, [], judges, "") == by_itself + by_recordings
+    assert [judge.count for judge in judges] == [by_recordings, by_itself]
+
+    halved = Counted(module, halved=True)
+    with pytest.raises(Unrepresentable, match=r"it gives \[\d+, 3, .* its config would give"):
+        compare(net, recording, [], Judges(Counted(module), halved), "")
 
     runs = {symbol: axis.runs for symbol, axis in tracer.sizes(net).axes.items()}
-    drawn = list(drawn_sizes(recording.symbols, runs))
+    drawn = list(drawn_sizes(recording.symbols, lambda: runs))
     assert any(sizes["H"] == sizes["W"] for sizes in drawn)
     assert any(sizes["H"] >= 64 for sizes in drawn) and len(drawn) > 30

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from tracer.importing.recording import Recording, Unrepresentable
+from tracer.importing.same_numbers import check_numbers
 from tracer.net import Net
 from tracer.ops.base import Shape, written
 from tracer.sizing.program import substitute
 from tracer.sizing.size_set import NONE, SizeSet, TooLarge
 
-COMPARED = 10
-"""Sizes that run are compared until there are so many."""
 
-REFUSED = 6
-"""So many sizes that the config refuses have to be refused by the program too."""
+class Counts(NamedTuple):
+    """How much is compared."""
 
-DRAWN = 60
-"""Sizes that are drawn at most."""
+    run: int
+    """Sizes that run are compared until there are so many."""
+    refused: int
+    """So many sizes that the config refuses have to be refused by the program too."""
+    drawn: int
+    """Sizes that are drawn at most."""
+
+
+OF_MANY_SIZES = Counts(run=10, refused=6, drawn=60)
+"""For a program that has had a size in its hands: a number of its own may follow it."""
+
+OF_ALL_SIZES = Counts(run=1, refused=1, drawn=20)
+"""For a program that makes the same steps whatever its input's sizes are."""
+
+BY_ITSELF = 3
+"""So many sizes of each kind are asked of the program itself, the others of recordings, which cost less."""
+
+BY_PATHS = 4
+"""So many of the sizes that run may be those of the program's paths, which lie near the ones that were asked for."""
 
 SMALL = 48
 """Around it, as well as around the sizes that were asked for, others are drawn: a run there costs little."""
@@ -50,39 +67,79 @@ class ProgramRun(Protocol):
         """The same where it matters whether it raises."""
 
 
-def compare(net: Net, recording: Recording, program: ProgramRun, unseen: str) -> int:
+Ask = Callable[[Sequence[Shape]], Answer | None]
+
+
+class Judges(NamedTuple):
+    """Who says what a program does."""
+
+    recorded: ProgramRun
+    """More recordings of it, which see the numbers of every step."""
+    itself: ProgramRun | None
+    """The program itself, where it can be run."""
+
+    def asked(self, answers: int) -> list[Ask]:
+        """Who is asked after so many answers, one after the other, those last who know best."""
+        if self.itself is None:
+            return [self.recorded.answer]
+        itself: list[Ask] = [self.itself.answer, self.itself.sure_answer]
+        return itself if answers < BY_ITSELF else [self.recorded.answer, *itself]
+
+
+def compare(
+    net: Net, recording: Recording, others: Sequence[Recording], judges: Judges, unseen: str
+) -> int:
     """The number of sizes at which both run, and have been found to give the same shapes.
 
-    Raises :class:`Unrepresentable` where they differ, and where nothing could be compared. ``unseen`` ends the message
-    about a size that escapes from the recording, with the ways in which it may.
+    ``others`` are the recordings at other sizes that there are already. Raises :class:`Unrepresentable` where they
+    differ, and where nothing could be compared. ``unseen`` ends the message about a size that escapes from the
+    recording, with the ways in which it may.
     """
-    comparison = _Comparison(net, recording, program, unseen)
+    comparison = _Comparison(net, recording, judges, unseen)
+    for other in (recording, *others):
+        comparison.check_recording(other)
+    comparison.compared = min(len(others), BY_PATHS)
     comparison.run()
     return comparison.compared
 
 
 class _Comparison:
-    def __init__(
-        self, net: Net, recording: Recording, program: ProgramRun, unseen: str
-    ) -> None:
+    def __init__(self, net: Net, recording: Recording, judges: Judges, unseen: str) -> None:
         self.net = net
         self.recording = recording
-        self.program = program
+        self.judges = judges
         self.unseen = unseen
+        is_known = judges.itself is not None and not recording.sizes_are_read
+        self.counts = OF_ALL_SIZES if is_known else OF_MANY_SIZES
         self.compared = 0
         """Sizes that run."""
         self.refused = 0
         """Sizes that both refuse."""
+        self.asked = {True: 0, False: 0}
+        """So often the judges were asked about sizes that run, and about others."""
+
+    def check_recording(self, recording: Recording) -> None:
+        """Hold the config against a recording that it was written of."""
+        check_numbers(self.recording, recording, self.unseen)
+        outputs = recording.outputs.items()
+        answer = Answer({name: value.shape for name, value in outputs})
+        found = self._shapes_of_config(recording.symbols)
+        if found != self._outputs_of(answer):
+            raise self._differs(recording.symbols, answer, found)
 
     def run(self) -> None:
         """Compare until enough sizes were found."""
         asked = self.recording.symbols
-        self._compare(asked)
-        for sizes in drawn_sizes(asked, sets_of(self.net, asked)):
-            if self.compared >= COMPARED and self.refused >= REFUSED:
+        if self.counts is OF_MANY_SIZES:
+            self._compare(asked)
+        drawn = drawn_sizes(asked, lambda: sets_of(self.net, asked))
+        for sizes in itertools.islice(drawn, self.counts.drawn):
+            if self.compared >= self.counts.run and self.refused >= self.counts.refused:
                 return
             self._compare(sizes)
 
+        if not self.compared:
+            self._compare(asked)
         if not self.compared:
             self._compare(asked, at_any_cost=True)
         if not self.compared:
@@ -93,15 +150,16 @@ class _Comparison:
     def _compare(self, sizes: Mapping[str, int], *, at_any_cost: bool = False) -> None:
         """Compare at some sizes, unless there are enough of their kind."""
         found = self._shapes_of_config(sizes)
-        enough, count = (REFUSED, self.refused) if found is None else (COMPARED, self.compared)
+        count = self.compared if found is not None else self.refused
+        enough = self.counts.run if found is not None else self.counts.refused
         if count >= enough:
             return
 
         shapes = self._input_shapes(sizes)
-        answer = self.program.answer(shapes)
-        differs_in_running = answer is not None and (answer.shapes is None) != (found is None)
-        if differs_in_running or at_any_cost:
-            answer = self.program.sure_answer(shapes, at_any_cost=at_any_cost)
+        answer = self._answer(shapes, found is not None)
+        if at_any_cost:
+            last = self.judges.itself or self.judges.recorded
+            answer = last.sure_answer(shapes, at_any_cost=True)
         if answer is None:
             return
 
@@ -112,6 +170,16 @@ class _Comparison:
             self.refused += 1
         else:
             self.compared += 1
+
+    def _answer(self, shapes: Sequence[Shape], runs: bool) -> Answer | None:
+        """What the program does; whoever knows better is asked where it is not what the config does, run or refuse."""
+        answer = None
+        for judge in self.judges.asked(self.asked[runs]):
+            answer = judge(shapes)
+            if answer is not None and (answer.shapes is not None) == runs:
+                break
+        self.asked[runs] += answer is not None
+        return answer
 
     def _input_shapes(self, sizes: Mapping[str, int]) -> list[Shape]:
         shapes = []
@@ -169,16 +237,31 @@ def sets_of(net: Net, symbols: Mapping[str, int]) -> Mapping[str, SizeSet]:
 
 
 def drawn_sizes(
-    asked: Mapping[str, int], runs: Mapping[str, SizeSet]
+    asked: Mapping[str, int], sets: Callable[[], Mapping[str, SizeSet]]
 ) -> Iterator[dict[str, int]]:
-    """Sizes from the sets and around them, multiples and squares among them: drawn, but always the same, none twice."""
-    draw = _Draw(asked, runs)
+    """Sizes from the sets and around them, multiples and squares among them: drawn, but always the same, none twice.
+
+    The first ones are taken without the sets, which are worked out when more are needed.
+    """
     drawn = [dict(asked)]
-    for turn in range(DRAWN if asked else 0):
-        sizes = draw.sizes(turn)
+    for sizes in _choices(asked, sets) if asked else ():
         if sizes not in drawn:
             drawn.append(sizes)
             yield sizes
+
+
+def _choices(
+    asked: Mapping[str, int], sets: Callable[[], Mapping[str, SizeSet]]
+) -> Iterator[dict[str, int]]:
+    # Mostly the first one runs, and the second one does not.
+    factors = itertools.count(2)
+    yield {symbol: n * factor for (symbol, n), factor in zip(asked.items(), factors)}
+    *_, last = asked
+    yield {**asked, last: asked[last] + 1}
+
+    draw = _Draw(asked, sets())
+    for turn in range(OF_MANY_SIZES.drawn):
+        yield draw.sizes(turn)
 
 
 class _Draw:
@@ -197,8 +280,8 @@ class _Draw:
             around = {symbol: min(n, SMALL) for symbol, n in around.items()}
 
         ways = (
-            self._multiple,
             self._small,
+            self._multiple,
             self._square,
             self._apart,
             self._one,

@@ -97,13 +97,18 @@ class Decisions:
             )
         return found.sizes
 
-    def follows(self, condition: Condition | bool, held: Iterable[Condition]) -> bool:
+    def follows(self, condition: Condition | bool, held: Sequence[Condition]) -> bool:
         """True where a condition is proven for all sizes from 1 on for which ``held`` holds.
 
         Only one that depends on a single symbol is proven, from those of ``held`` that depend on it as well.
         """
         if isinstance(condition, bool):
             return condition
+
+        # Mostly it is one of them.
+        key = identity(condition)
+        if any(key == identity(part) for other in held for part in other.conjuncts()):
+            return True
 
         support = self.space.support(condition)
         either: Condition | bool = condition

@@ -51,21 +51,25 @@ class Merged(NamedTuple):
     refused: list[Refusal]
     demanded: list[Condition]
     """Conditions on several symbols, where it refuses what does not meet them."""
+    others: list[Recording]
+    """The recordings at other sizes that are merged into it."""
 
 
 def one_of(run: Run) -> Merged:
     """The recording that is right for every size. Raises :class:`Unrepresentable` where there is none."""
     first = run({})
     if not first.guards.made:
-        return Merged(first, [], [])
+        return Merged(first, [], [], [])
 
     decisions = Decisions(first.space)
     for guard in first.guards.made:
         decisions.note(guard)
 
+    # What it does for another size may read it.
+    first.sizes_are_read = True
     paths = _Paths(run, first, decisions)
     paths.follow_all()
-    return Merged(first, paths.refusals, paths.demands)
+    return Merged(first, paths.refusals, paths.demands, paths.others)
 
 
 class _Paths:
@@ -78,6 +82,8 @@ class _Paths:
         self.decisions = decisions
         self.refusals: list[Refusal] = []
         self.demands: list[Condition] = []
+        self.others: list[Recording] = []
+        """Those that were merged into it."""
         self._failed: dict[Any, set[int]] = {}
         """The sizes that failed in an operation, by symbol and what is decided otherwise there."""
         self._tried: set[tuple[str, int]] = set()
@@ -258,6 +264,7 @@ class _Paths:
             return
 
         align(self.merged, other, self.decisions, flipped, sizes)
+        self.others.append(other)
         self._settle(flipped, other.guards.made)
 
     def _settle(self, flipped: Conditions, others: Sequence[Guard]) -> None:

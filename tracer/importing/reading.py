@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tracer.diagnostics import TracerError, legible
-from tracer.importing.comparison import Answer, ProgramRun, compare, drawn_sizes, sets_of
+from tracer.importing.comparison import Answer, Judges, ProgramRun, compare
 from tracer.importing.demands import demanded_size
 from tracer.importing.paths import Refusal, Run, one_of, required
 from tracer.importing.recording import Recording, Step, Unrepresentable
@@ -33,7 +33,7 @@ def network_of(
 
     Raises :class:`Unrepresentable` where no config says what the program does, for every size.
     """
-    recording, refused, demanded = one_of(run)
+    recording, refused, demanded, others = one_of(run)
     try:
         text, names = config(recording, title, notes)
         net = load_text(text, path, {})
@@ -44,13 +44,14 @@ def network_of(
             recording.require(required(recording, unsaid))
         for condition in demanded:
             recording.require(demanded_size(recording, condition))
+        if unsaid or demanded:
+            text, names = config(recording, title, notes)
+            net = load_text(text, path, {})
 
-        text, names = config(recording, title, notes)
-        net = load_text(text, path, {})
         _check_refusals(net, refused)
-        compare(net, recording, program or Recorded(run, recording), unseen)
-        if program is not None:
-            _compare_numbers(net, recording, run, unseen)
+        compare(
+            net, recording, others, Judges(Recorded(run, recording, unseen), program), unseen
+        )
     except TracerError as error:
         raise Unrepresentable(
             f"what comes out is no config: {legible(error.diagnostics[0].message)}"
@@ -79,36 +80,16 @@ def _check_refusals(net: Net, refused: Sequence[Refusal]) -> None:
             raise Unrepresentable(f"{refusal.message}; for {at} no config can say that")
 
 
-def _compare_numbers(net: Net, recording: Recording, run: Run, unseen: str) -> None:
-    """Hold the numbers of the steps against those of more recordings, at sizes that run."""
-    asked = recording.symbols
-    recorded = 0
-    for sizes in drawn_sizes(asked, sets_of(net, asked)):
-        if recorded >= RECORDED:
-            return
-        if net.trace(**sizes).diagnostics:
-            continue
-        recorded += 1
-        try:
-            other = run(sizes)
-        except Unrepresentable:
-            continue
-        check_numbers(recording, other, unseen)
-
-
-RECORDED = 2
-"""So many more recordings."""
-
-
 class Recorded:
-    """A program as its recordings know it, for one that cannot be run itself."""
+    """A program as its recordings know it: its shapes, and the numbers of its steps."""
 
-    def __init__(self, run: Run, recording: Recording) -> None:
+    def __init__(self, run: Run, recording: Recording, unseen: str) -> None:
         self.run = run
         self.recording = recording
+        self.unseen = unseen
 
     def answer(self, shapes: Sequence[Shape]) -> Answer | None:
-        """The shapes of its outputs for inputs of these shapes."""
+        """The shapes of its outputs for inputs of these shapes. Raises where a step has another number."""
         sizes: dict[str, int] = {}
         for value, shape in zip(self.recording.inputs.values(), shapes):
             named = zip(map(str, value.sizes), shape)
@@ -117,6 +98,7 @@ class Recorded:
             found = self.run(sizes)
         except Unrepresentable as refused:
             return Answer(None, str(refused))
+        check_numbers(self.recording, found, self.unseen)
         return Answer({name: value.shape for name, value in found.outputs.items()})
 
     def sure_answer(

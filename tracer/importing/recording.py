@@ -7,6 +7,7 @@ the symbols of the inputs.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, NamedTuple
@@ -193,6 +194,10 @@ class Recording:
         self.outputs: dict[str, Value] = {}
         self.scopes: list[StepScope] = []
         """The parts of the program that it is in now, from the outermost one."""
+        self.sizes_are_read = False
+        """Whether the program has had a size in its hands: where it had none, it makes the same steps for all sizes."""
+        self.is_in_torch = False
+        """Whether it is a function of torch that looks at sizes now, and not the program."""
         self._other_sizes = dict(sizes or {})
         self._read_at: dict[str, int] = {}
         self._names = FreeNames()
@@ -206,6 +211,16 @@ class Recording:
     def free(self, name: str) -> str:
         """The name, with a number where it is taken. It is taken from now on."""
         return self._names.free(name)
+
+    @contextmanager
+    def in_torch(self) -> Iterator[None]:
+        """While it lasts, it is torch that looks at sizes."""
+        before = self.is_in_torch
+        self.is_in_torch = True
+        try:
+            yield
+        finally:
+            self.is_in_torch = before
 
     # --- what is added -----------------------------------------------------------------------------------------------
 
@@ -287,7 +302,9 @@ class Recording:
         step = replace(self.steps[-1], arguments=arguments)
         self.steps[-1] = step
 
+        # How many there are is something that the program sees.
         size = source.shape[dim]
+        self.sizes_are_read |= not isinstance(source.sizes[dim], int)
         largest = max(_ceiling(size, chunks), 1)
         filled = _ceiling(size, largest) if size else chunks
         return [part_of(step, index) for index in range(filled)]

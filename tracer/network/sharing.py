@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import msgspec
 from yaml.nodes import ScalarNode
 
 from tracer.diagnostics import Related
@@ -13,7 +12,7 @@ from tracer.network.faults import Faults
 from tracer.network.names import Names, Reference
 from tracer.network.records import Declaration, Node
 from tracer.network.values import value_of
-from tracer.ops.base import Op, Shape
+from tracer.ops.base import Op, Shape, fields_of
 from tracer.source.tree import Fault, described
 
 
@@ -136,7 +135,7 @@ def disagreement(a: Op, b: Op) -> str | None:
     """
     if type(a) is not type(b):
         return f"one is {type(a).__name__}, the other {type(b).__name__}"
-    for field in msgspec.structs.fields(type(a)):
+    for field in fields_of(type(a)):
         mine, theirs = getattr(a, field.name), getattr(b, field.name)
         is_open = field.default is None and None in (mine, theirs)
         if field.encode_name in type(a).node_fields or is_open:

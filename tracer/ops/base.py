@@ -375,7 +375,7 @@ def written(value: Any) -> str:
 
 
 @cache
-def _fields(cls: type[Op]) -> tuple[msgspec.structs.FieldInfo, ...]:
+def fields_of(cls: type[Op]) -> tuple[msgspec.structs.FieldInfo, ...]:
     """The fields of a class; msgspec works them out anew each time, which takes longer than a trace."""
     return msgspec.structs.fields(cls)
 
@@ -388,7 +388,7 @@ def given_arguments(op: Op) -> dict[str, Any]:
     {'kernel_size': 2}
     """
     found: dict[str, Any] = {}
-    for field in _fields(type(op)):
+    for field in fields_of(type(op)):
         value = getattr(op, field.name)
         if field.default is msgspec.NODEFAULT or value != field.default:
             found[field.encode_name] = value

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import functools
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import BuiltinFunctionType, FunctionType
 from typing import Any, NamedTuple
 
 import torch
@@ -39,14 +42,17 @@ def copy_of(module: nn.Module, tensor_copy: TensorCopy) -> ModuleCopy:
         tensors.append(made)
         return made
 
-    known = _known_copies(module, noted)
+    parts = list(module.modules())
+    named = list(_tensors_of(parts))
+    known = _known_copies(named, noted)
     with torch.no_grad(), _TensorsBy(noted):
         copied, memo = _deep_copy(module, known)
 
     originals = {}
-    for thing in (*module.modules(), *_tensors_of(module)):
-        if id(thing) in memo:
-            originals[id(memo[id(thing)])] = thing
+    for thing in (*parts, *named):
+        made = memo.get(id(thing))
+        if made is not None:
+            originals[id(made)] = thing
     return ModuleCopy(copied, originals, tensors)
 
 
@@ -73,18 +79,18 @@ def _of_the_kind(tensor: Tensor, data: Tensor) -> Tensor:
 # --- copying ---------------------------------------------------------------------------------------------------------
 
 
-def _tensors_of(module: nn.Module) -> Iterator[Tensor]:
+def _tensors_of(parts: Sequence[nn.Module]) -> Iterator[Tensor]:
     """The parameters, the buffers and the tensors that are attributes of a part."""
-    for part in module.modules():
+    for part in parts:
         for named in (part._parameters, part._buffers, vars(part)):
             yield from (thing for thing in named.values() if isinstance(thing, Tensor))
 
 
-def _known_copies(module: nn.Module, tensor_copy: TensorCopy) -> dict[int, Any]:
-    """The copies of a module's tensors by the identity of each, as :func:`copy.deepcopy` takes them."""
+def _known_copies(tensors: Sequence[Tensor], tensor_copy: TensorCopy) -> dict[int, Any]:
+    """The copies of tensors by the identity of each, as :func:`copy.deepcopy` takes them."""
     found: dict[int, Any] = {}
     with torch.no_grad():
-        for tensor in _tensors_of(module):
+        for tensor in tensors:
             is_lazy = nn.parameter.is_lazy(tensor)
             if id(tensor) not in found and not is_lazy:
                 found[id(tensor)] = tensor_copy(tensor)
@@ -95,10 +101,70 @@ def _deep_copy(module: nn.Module, known: Mapping[int, Any]) -> tuple[nn.Module, 
     """A deep copy, and every copy in it by its original's identity."""
     memo = dict(known)
     try:
-        return copy.deepcopy(module, memo), memo
+        return _copied(module, memo), memo
     except Exception:
         memo = dict(known)
     return _copy_by_parts(module, memo), memo
+
+
+ATOMS = {int, float, bool, str, bytes, type(None), type, FunctionType, BuiltinFunctionType}
+"""The classes of what is its own copy."""
+
+
+def _copied(value: Any, memo: dict[int, Any]) -> Any:
+    """What :func:`copy.deepcopy` gives; the parts of a module are a hundred small dicts, for which that is slow."""
+    kind: Any = type(value)
+    if kind in ATOMS:
+        return value
+    if id(value) in memo:
+        return memo[id(value)]
+
+    if kind is dict or (kind is OrderedDict and not vars(value)):
+        return _copied_dict(value, memo)
+    if isinstance(value, nn.Module) and _is_copied_by_attributes(kind):
+        return _copied_part(value, memo)
+    return copy.deepcopy(value, memo)
+
+
+def _copied_dict(value: dict[Any, Any], memo: dict[int, Any]) -> dict[Any, Any]:
+    """A dict of the same class with a copy of each key and value."""
+    made: dict[Any, Any] = type(value)()
+    memo[id(value)] = made
+    for key, one in value.items():
+        made[_copied(key, memo)] = _copied(one, memo)
+    return made
+
+
+def _copied_part(part: nn.Module, memo: dict[int, Any]) -> nn.Module:
+    """A module with a copy of each attribute, as Python makes one of an object that says nothing else."""
+    made: nn.Module = type(part).__new__(type(part))
+    memo[id(part)] = made
+    # Python 3.10 has no method of that name.
+    state_of: Any = getattr(part, "__getstate__", lambda: vars(part))
+    attributes = {}
+    for word, value in state_of().items():
+        attributes[word] = value if type(value) in ATOMS else _copied(value, memo)
+    set_state: Any = made.__setstate__
+    set_state(attributes)
+    return made
+
+
+COPYING = (
+    "__deepcopy__",
+    "__reduce__",
+    "__reduce_ex__",
+    "__getstate__",
+    "__getnewargs__",
+    "__getnewargs_ex__",
+    "__slots__",
+)
+"""The words by which a class says how it is copied."""
+
+
+@functools.lru_cache(maxsize=1000)
+def _is_copied_by_attributes(cls: type) -> bool:
+    """Whether a class of modules leaves it to torch how it is copied."""
+    return all(getattr(cls, word, None) is getattr(nn.Module, word, None) for word in COPYING)
 
 
 def _copy_by_parts(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
@@ -183,10 +249,18 @@ def _address(tensor: Tensor) -> int:
 
 def _written_by(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[Tensor]:
     """The tensors that a function of torch writes into, by its schema."""
-    for number, argument in enumerate(func._schema.arguments):
-        if argument.alias_info is None or not argument.alias_info.is_write:
-            continue
+    for number, word in _arguments_written_by(func):
         is_positional = number < len(args)
-        given = args[number] if is_positional else kwargs.get(argument.name)
+        given = args[number] if is_positional else kwargs.get(word)
         several = given if isinstance(given, (list, tuple)) else [given]
         yield from (one for one in several if isinstance(one, Tensor))
+
+
+@functools.lru_cache(maxsize=10_000)
+def _arguments_written_by(func: Any) -> list[tuple[int, str]]:
+    """The places and names of the arguments that a function writes into."""
+    found = []
+    for number, argument in enumerate(func._schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            found.append((number, argument.name))
+    return found

@@ -235,7 +235,8 @@ def call(tensors: Tensors, func: Any, args: Sequence[Any], kwargs: Mapping[str, 
     name = name_of(func)
     if name in ASIDE:
         return ASIDE[name]
-    if name in PLAIN:
+    if name in PLAIN or name in PLAIN_OF_SIZES:
+        tensors.recording.sizes_are_read |= name in PLAIN_OF_SIZES
         return func(*args, **kwargs)
 
     registered, changes_first = registered_name(name)
@@ -356,19 +357,14 @@ PLAIN = {
     ".itemsize",
     "is_floating_point",
     "is_complex",
-    "is_contiguous",
     "element_size",
     "requires_grad_",
     "_is_view",
     "retain_grad",
     "is_inference",
-    "is_same_size",
     "__hash__",
-    "__repr__",
-    "__format__",
     "data_ptr",
     "result_type",
-    "storage_offset",
     "is_pinned",
     "register_hook",
     "is_neg",
@@ -376,6 +372,9 @@ PLAIN = {
     "is_tensor",
 }
 """Functions that say nothing of sizes or values."""
+
+PLAIN_OF_SIZES = {"is_contiguous", "is_same_size", "storage_offset", "__repr__", "__format__"}
+"""Functions that say something of sizes, without a number that could be followed."""
 
 ASIDE = {
     ".device": torch.device("cpu"),

@@ -171,12 +171,17 @@ class Forward(TorchFunctionMode):
 
         arguments = arguments_of(module, found.operation)
         call = dispatch.ModuleCall(self.tensors, module, found.name, label, args, kwargs)
-        return dispatch.call_module(call, found.torch_class, arguments)
+        with self.recording.in_torch():
+            return dispatch.call_module(call, found.torch_class, arguments)
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        kwargs = kwargs or {}
+        with self.recording.in_torch():
+            return self._called(func, args, kwargs or {})
+
+    def _called(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """The result of a function of torch."""
         given = list(_tensors((args, kwargs)))
         if any(tensor in self.tensors.values for tensor in given):
             return dispatch.call(self.tensors, func, args, kwargs)
@@ -286,7 +291,11 @@ def _is_reparametrized(module: torch.nn.Module) -> bool:
 
 
 def _flat(value: Any) -> Iterator[Any]:
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, tuple):
+        # As it is: a shape notes who iterates over it.
+        for part in tuple.__iter__(value):
+            yield from _flat(part)
+    elif isinstance(value, list):
         for part in value:
             yield from _flat(part)
     elif isinstance(value, dict):

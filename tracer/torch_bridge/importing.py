@@ -44,6 +44,10 @@ class Imported(NamedTuple):
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """The module's weights under the names of ``tracer.build(net)``."""
+        return {path: weight.detach() for path, weight in self.weights().items()}
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The same, each the module's own object."""
         found: dict[str, torch.Tensor] = {}
         for name, step in self.steps.items():
             path = module_path(name)
@@ -62,7 +66,7 @@ class Imported(NamedTuple):
 def _weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     """A module's weights as it uses them: what torch computes from others (weight_norm, spectral_norm) is computed."""
     found = {}
-    for word, weight in module.state_dict().items():
+    for word, weight in module.state_dict(keep_vars=True).items():
         if not word.startswith("parametrizations."):
             found[word] = weight
 
@@ -132,8 +136,8 @@ def _read(
 def _check_weights(imported: Imported) -> None:
     """Raise :class:`Unrepresentable` where the module's weights do not fit what is built from the config."""
     built = build(imported.net, "meta")
-    given = imported.state_dict()
-    takes = built.state_dict()
+    given = imported.weights()
+    takes = built.state_dict(keep_vars=True)
 
     for name, weight in given.items():
         if name not in takes:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 import torch
 
-from tracer.ops.base import Op
+from tracer.ops.base import Op, fields_of
 from tracer.ops.registry import find_operation
 
 UNSAID = ("device", "dtype")
@@ -59,14 +59,13 @@ def defaults_of(op_name: str) -> dict[str, Any]:
     """The arguments of an operation with their defaults, NODEFAULT where there is none."""
     cls = find_operation(op_name)
     assert cls is not None
-    fields = msgspec.structs.fields(cls)
-    return {field.encode_name: field.default for field in fields}
+    return {field.encode_name: field.default for field in fields_of(cls)}
 
 
 def arguments_of(module: torch.nn.Module, cls: type[Op]) -> dict[str, Any]:
     """The arguments with which a module of torch.nn was made, where they are not torch's defaults."""
     found: dict[str, Any] = {}
-    for field in msgspec.structs.fields(cls):
+    for field in fields_of(cls):
         word = field.encode_name
         if word in UNSAID or not hasattr(module, word):
             continue

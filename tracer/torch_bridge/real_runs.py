@@ -52,11 +52,10 @@ class RealModule:
             return found
 
         # The meta device lacks some functions, and no tensor there has values.
-        sure = self.sure_answer(shapes)
-        if sure is not None and sure.shapes is not None:
-            self.needs_data = True
-        if sure is None and self.has_run_without:
+        if self.has_run_without:
             return found
+        sure = self.sure_answer(shapes)
+        self.needs_data = sure is not None and sure.shapes is not None
         return sure
 
     def sure_answer(

@@ -11,7 +11,7 @@ import math
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from types import BuiltinFunctionType, ModuleType
 from typing import Any, TypeVar
 
@@ -145,31 +145,38 @@ for _name, _stand_in in OF_MATH.items():
 @contextmanager
 def sizes_in_sight(module: torch.nn.Module) -> Iterator[None]:
     """Python's own functions follow sizes, in all files that the module's forward may run through."""
-    with ExitStack() as stack:
+    replaced = _Replaced()
+    try:
         for name, stand_in in OF_MATH.items():
-            _replace(stack, vars(math), name, stand_in)
+            replaced.replace(vars(math), name, stand_in)
         for names in _globals_about(module):
-            _replace_all(stack, names)
+            _replace_all(replaced, names)
         yield
+    finally:
+        replaced.put_back()
 
 
 def _globals_about(module: torch.nn.Module) -> Iterator[dict[str, Any]]:
     """The globals of the user's files, each once."""
     found: dict[int, dict[str, Any]] = {}
-    for part in module.modules():
-        for cls in type(part).__mro__:
-            function = vars(cls).get("forward")
-            names = getattr(function, "__globals__", None)
-            if names is not None and not _is_aside(names):
-                found[id(names)] = names
-
-    for file in list(sys.modules.values()):
-        if not isinstance(file, ModuleType):
-            continue
-        names = vars(file)
-        if not _is_aside(names):
+    classes = {cls for kind in set(map(type, module.modules())) for cls in kind.__mro__}
+    for cls in classes:
+        function = vars(cls).get("forward")
+        names = getattr(function, "__globals__", None)
+        if names is not None and not _is_aside(names):
             found[id(names)] = names
+
+    files = tuple(file for file in list(sys.modules.values()) if isinstance(file, ModuleType))
+    for file in _users_files(files):
+        names = vars(file)
+        found[id(names)] = names
     yield from found.values()
+
+
+@functools.lru_cache(maxsize=1)
+def _users_files(files: tuple[ModuleType, ...]) -> list[ModuleType]:
+    """Those of the loaded files that are not left alone."""
+    return [file for file in files if not _is_aside(vars(file))]
 
 
 def _is_aside(names: dict[str, Any]) -> bool:
@@ -183,34 +190,44 @@ def _is_aside(names: dict[str, Any]) -> bool:
     return path.startswith(STDLIB) and "site-packages" not in path
 
 
-def _replace_all(stack: ExitStack, names: dict[str, Any]) -> None:
+def _replace_all(replaced: _Replaced, names: dict[str, Any]) -> None:
     """Replace what takes sizes out of sight in the globals of a file."""
-    for name, value in list(names.items()):
+    # Most files have none of them, and there are hundreds.
+    values = names.values()
+    has_some = not STAND_INS.keys().isdisjoint(map(id, values)) or CACHE in map(type, values)
+    for name, value in list(names.items()) if has_some else ():
         stand_in = STAND_INS.get(id(value))
         if type(value) is CACHE:
             stand_in = _uncached(value)
         if stand_in is not None:
-            _replace(stack, names, name, stand_in)
+            replaced.replace(names, name, stand_in)
 
     for name, stand_in in BUILT_IN.items():
         if name not in names:
-            _replace(stack, names, name, stand_in)
+            replaced.replace(names, name, stand_in)
 
 
 MISSING = object()
 
 
-def _replace(stack: ExitStack, names: dict[str, Any], name: str, stand_in: Any) -> None:
-    before = names.get(name, MISSING)
-    names[name] = stand_in
+class _Replaced:
+    """Globals that others stand for, with what they were."""
 
-    def put_back() -> None:
-        # What the forward has put there itself stays.
-        if names.get(name) is not stand_in:
-            return
-        if before is MISSING:
-            del names[name]
-        else:
-            names[name] = before
+    def __init__(self) -> None:
+        self.made: list[tuple[dict[str, Any], str, Any, Any]] = []
+        """The globals of a file, the name in them, what it meant and what it means now."""
 
-    stack.callback(put_back)
+    def replace(self, names: dict[str, Any], name: str, stand_in: Any) -> None:
+        """Let a name mean something else."""
+        self.made.append((names, name, names.get(name, MISSING), stand_in))
+        names[name] = stand_in
+
+    def put_back(self) -> None:
+        """Let every name mean what it did; what the forward has put there itself stays."""
+        for names, name, before, stand_in in reversed(self.made):
+            if names.get(name) is not stand_in:
+                continue
+            if before is MISSING:
+                del names[name]
+            else:
+                names[name] = before

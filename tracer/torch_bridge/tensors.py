@@ -188,5 +188,5 @@ class Tensors:
 def empty(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
     """A tensor without data, made behind the back of the recording."""
     numbers = tuple(map(int, shape))
-    with torch._C.DisableTorchFunctionSubclass():
+    with torch._C.DisableTorchFunction():
         return torch.empty(numbers, device="meta", dtype=dtype)

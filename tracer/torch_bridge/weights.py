@@ -25,10 +25,13 @@ def weights_of(owner: Any, is_learned: Callable[[torch.Tensor], bool]) -> Weight
 
     weights = [(word, tensor) for word, tensor in tensors if word not in STATISTICS]
     learned = not weights or any(is_learned(tensor) for _, tensor in weights)
+    # Behind the back of the recording, which would look at each call.
+    with torch._C.DisableTorchFunction():
+        memory = frozenset(tensor.untyped_storage()._cdata for _, tensor in weights)
     return Weights(
         owner=owner,
         key=frozenset((word, id(tensor)) for word, tensor in tensors if word != STATISTICS[-1]),
-        memory=frozenset(tensor.untyped_storage()._cdata for _, tensor in weights),
+        memory=memory,
         learned=learned,
     )
 

@@ -3,26 +3,64 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 
-from tracer.importing.recording import Value
+from tracer.importing.recording import Recording, Value
+from tracer.importing.run_time_sizes import RunTimeSize
 from tracer.torch_bridge.dispatch import Sharing, TorchCall, handles
 
 
 class RunTimeShape(tuple[Any, ...]):
-    """A tensor's shape, as torch.Size: that one takes no numbers that know where they come from."""
+    """A tensor's shape, as torch.Size: that one takes no numbers that know where they come from.
+
+    A program that gives it back to torch as it is (``size=x.shape[2:]``) has read no size.
+    """
+
+    recording: Recording
+
+    def __new__(cls, sizes: Iterable[Any], recording: Recording) -> RunTimeShape:
+        made = super().__new__(cls, sizes)
+        made.recording = recording
+        return made
 
     def __getitem__(self, index: Any) -> Any:
         found = super().__getitem__(index)
-        return RunTimeShape(found) if isinstance(index, slice) else found
+        if isinstance(index, slice):
+            return RunTimeShape(found, self.recording)
+        # Channels are a number anyway.
+        return self._read(found) if isinstance(found, RunTimeSize) else found
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._read(super().__iter__())  # type: ignore[no-any-return]
 
     def __add__(self, other: Any) -> Any:
-        return RunTimeShape((*self, *other))
+        return RunTimeShape(super().__add__(tuple(other)), self.recording)
 
     def __radd__(self, other: Any) -> Any:
-        return RunTimeShape((*other, *self))
+        return RunTimeShape(tuple(other) + super().__getitem__(slice(None)), self.recording)
+
+    def __mul__(self, count: Any) -> Any:
+        return self._read(super().__mul__(count))
+
+    def __rmul__(self, count: Any) -> Any:
+        return self._read(super().__rmul__(count))
+
+    def __hash__(self) -> int:
+        return self._read(super().__hash__())  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return self._read(super().__repr__())  # type: ignore[no-any-return]
+
+    def __reduce__(self) -> Any:
+        return tuple, (list(self),)
+
+    def _read(self, given: Any) -> Any:
+        """What the program is given, noted unless it is torch that asks."""
+        self.recording.sizes_are_read |= not self.recording.is_in_torch
+        return given
 
     def numel(self) -> Any:
         """The number of elements."""
@@ -32,7 +70,7 @@ class RunTimeShape(tuple[Any, ...]):
 @handles(".shape")
 def _shape(call: TorchCall) -> Any:
     value = call.known(call.first)
-    return RunTimeShape(call.recording.dims(value))
+    return RunTimeShape(call.recording.dims(value), call.recording)
 
 
 @handles("size")
@@ -41,8 +79,10 @@ def _size(call: TorchCall) -> Any:
     value = call.known(words.input)
 
     if words.dim is None:
-        return RunTimeShape(call.recording.dims(value))
-    return call.recording.size(value, words.dim)
+        return RunTimeShape(call.recording.dims(value), call.recording)
+    size = call.recording.size(value, words.dim)
+    call.recording.sizes_are_read |= isinstance(size, RunTimeSize)
+    return size
 
 
 @handles("dim", "ndimension", ".ndim")
@@ -53,11 +93,13 @@ def _rank(call: TorchCall) -> int:
 
 @handles("numel", "nelement")
 def _numel(call: TorchCall) -> Any:
+    call.recording.sizes_are_read = True
     return math.prod(call.recording.dims(call.x))
 
 
 @handles("__len__")
 def _length(call: TorchCall) -> int:
+    call.recording.sizes_are_read = True
     return call.x.shape[0]
 
 
