@@ -19,7 +19,7 @@ ENTRY = {PACKAGE / "__init__.py", PACKAGE / "__main__.py"}
 
 
 ORDER = """
-    diagnostics memo
+    diagnostics places memo
     sizing
     source
     ops

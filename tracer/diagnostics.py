@@ -70,6 +70,10 @@ class Related(msgspec.Struct, frozen=True):
 
     message: str
     span: Span
+    path: str | None = None
+    """The file; None: that of the finding."""
+    node: str | None = None
+    """The name of the node that stands there."""
 
 
 class Diagnostic(msgspec.Struct, frozen=True):
@@ -87,6 +91,10 @@ class Diagnostic(msgspec.Struct, frozen=True):
     related: tuple[Related, ...] = ()
     node: str | None = None
     """The name of the node that it is about, as in the trace."""
+    module: str | None = None
+    """The dotted path of the module that the node is or belongs to; None where it was not read from one."""
+    notes: tuple[str, ...] = ()
+    """What is known besides, a sentence each."""
 
     @property
     def order(self) -> tuple[str, int, int, str]:

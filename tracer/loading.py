@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tracer.diagnostics import Diagnostic, TracerError
-from tracer.net import Loading, Net, unknown_symbol
+from tracer.net import Loading, Net, ReadFrom, put_places, unknown_symbol
 from tracer.network.graph import arrange
 from tracer.network.reading import read_network
 from tracer.network.records import Network, Node
@@ -29,6 +29,7 @@ def load_text(
     *,
     explain_plan: bool = True,
     allow_argument_errors: bool = False,
+    read_from: ReadFrom | None = None,
 ) -> Net:
     """A network from a config's text, with params, symbols' sizes and inputs' shapes replaced.
 
@@ -46,7 +47,10 @@ def load_text(
         network.sizes[symbol] = size
     arrange(network)
 
-    net = Net(network, Loading(path, params, sizes, inputs), explain_plan=explain_plan)
+    loading = Loading(path, params, sizes, inputs, read_from)
+    if read_from is not None:
+        put_places(network, read_from.places)
+    net = Net(network, loading, explain_plan=explain_plan)
     if not allow_argument_errors and all(symbol in network.sizes for symbol in network.symbols):
         early = _wrong_at_any_size(net)
         if early:
@@ -87,6 +91,7 @@ def reloaded(
         before.sizes if sizes is None else sizes,
         before.inputs,
         explain_plan=explain_plan,
+        read_from=before.read_from,
     )
 
 

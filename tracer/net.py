@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.network.records import Network, first_size, is_set
+from tracer.places import Place, Places, at_own_lines
 from tracer.planning.solution import Solution, solved_already
 from tracer.shapes.recipe import CompiledRecipe, compiled, recipe_of
 from tracer.shapes.trace import Trace, declared_ops, trace
@@ -20,6 +21,17 @@ if TYPE_CHECKING:
     from tracer import Plan
     from tracer.planning.built import AsBuilt
     from tracer.planning.working_sizes import Form, WorkingSizes
+
+
+class ReadFrom(msgspec.Struct, frozen=True):
+    """The program that a network was read from, where that is no config."""
+
+    source: str
+    """How the user named it: ``my_nets.py:UNet``."""
+    places: Places
+    """The places of its nodes in the program, by name."""
+    plan: str | None = None
+    """The command that lists repairs."""
 
 
 class Loading(msgspec.Struct, frozen=True):
@@ -32,6 +44,8 @@ class Loading(msgspec.Struct, frozen=True):
     """The sizes of symbols that were replaced."""
     inputs: Mapping[str, tuple[int, ...]]
     """The shapes of inputs that were replaced."""
+    read_from: ReadFrom | None = None
+    """The program that the text was written from; None for a config of the user's."""
 
 
 Differing = tuple[tuple[int, ...] | None, tuple[int, ...] | None]
@@ -133,6 +147,29 @@ class Net:
         """This network, at its sizes, with the values that ``other`` has as it is built: of one config at two sizes."""
         planned = replace(other.solution(), ops=other.built.ops)
         return Net(self.network, self.loading, explain_plan=self.explain_plan, planned=planned)
+
+    # --- the program that it was read from ----------------------------------------------------------------------------
+
+    @property
+    def read_from(self) -> ReadFrom | None:
+        """The program that it was read from; None for a config."""
+        return None if self.loading is None else self.loading.read_from
+
+    def reading_of(self, program: ReadFrom) -> Net:
+        """The same network, whose nodes have their places in a program."""
+        assert self.loading is not None
+        put_places(self.network, program.places)
+        self._first = None
+        self.loading = replace(self.loading, read_from=program)
+        return self
+
+    def told(self, found: Sequence[Diagnostic]) -> list[Diagnostic]:
+        """Findings as the user sees them: at the lines of the program that the network was read from."""
+        program = self.read_from
+        if program is None:
+            return list(found)
+        hint = None if program.plan is None else f"`{program.plan}` lists repairs"
+        return at_own_lines(found, program.places, self.network.path, hint)
 
     def differences(self, other: Net) -> dict[str, Differing]:
         """The values, here and as ``other`` is built, of every ``auto`` and inferred width that are not the same."""
@@ -266,6 +303,7 @@ class Net:
         if not solution.solved:
             others = [d for d in found.diagnostics if d.node not in solution.explained]
             found.diagnostics = [*solution.diagnostics, *others]
+        found.diagnostics = self.told(found.diagnostics)
         if not sizes:
             self._first = found
         return found
@@ -286,6 +324,12 @@ class Net:
             return None
         shapes = self._compiled.apply(values)
         return None if shapes is None else Trace(self.network, solution.ops, values, shapes, [])
+
+
+def put_places(network: Network, places: Mapping[str, Place]) -> None:
+    """Give each node its place in the program that a network was read from."""
+    for node in network.nodes:
+        node.place = places.get(node.name)
 
 
 def check_sizes(network: Network, sizes: Mapping[str, int]) -> None:

@@ -250,24 +250,30 @@ def __getattr__(name):
 @pytest.mark.parametrize(
     ("factory", "said"),
     [
-        ("Exits", "raises SystemExit at {path}:6 `sys.exit(7)`: 7"),
-        ("Raises", "raises Unprintable at {path}:14 `raise Unprintable`"),
-        ("stops", "raises GeneratorExit at {path}:25 `raise GeneratorExit`"),
-        ("exits", 'raises SystemExit at {path}:28 `sys.exit("enough")`: enough'),
-        ("NoEvaluation", "raises RuntimeError at {path}:18"),
-        ("NotWhole", "NotWhole is no whole module: its __init__ calls no super().__init__()"),
-        ("unknown", "raises KeyError at {path}:42"),
+        ("Exits", "{path}:6:9: error[T602] SystemExit: 7"),
+        ("Raises", "{path}:14:9: error[T602] Unprintable"),
+        ("stops", "{path}:25:5: error[T602] mine:stops raises GeneratorExit"),
+        ("exits", "{path}:28:5: error[T602] mine:exits raises SystemExit: enough"),
+        (
+            "NoEvaluation",
+            "{path}:18:9: error[T602] NoEvaluation raises RuntimeError: always training",
+        ),
+        (
+            "NotWhole",
+            "mine:NotWhole: error[T601] NotWhole is no whole module: its __init__ calls no super().__init__()",
+        ),
+        ("unknown", "{path}:42:5: error[T602] mine:unknown raises KeyError: 'unknown'"),
     ],
 )
 def test_factories_that_misbehave(tmp_path: Path, factory: str, said: str) -> None:
-    """Whatever the user's code raises ends in one line that names it, and nothing is written."""
+    """Whatever the user's code raises is one finding at its line, and nothing is written."""
     (tmp_path / "mine.py").write_text(MODULES.strip())
     out = tmp_path / "x.yaml"
     arguments = ("import", f"mine:{factory}", "--input", "1,3,8,8", "-o", str(out))
     done = python("from tracer.commands import main; main()", *arguments, path=str(tmp_path))
     assert done.returncode == 1, done.stderr
-    assert said.format(path=tmp_path / "mine.py") in done.stderr
-    assert done.stderr.count("\n") == 1 and not out.exists()
+    assert done.stderr.splitlines()[0] == said.format(path=tmp_path / "mine.py")
+    assert done.stderr.count("error[") == 1 and not out.exists()
 
 
 def test_a_factory_that_moves(tmp_path: Path) -> None:

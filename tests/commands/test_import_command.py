@@ -113,59 +113,67 @@ def test_a_file(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("words", "said"),
     [
-        (["nets_of_a_user:Nett"], 1, "nets_of_a_user has no 'Nett'; did you mean 'Net'?"),
-        (["nets_of_a_user:Net.x"], 1, "nets_of_a_user has no 'Net.x'"),
         (
-            ["nets_of_a_user:failing"],
-            1,
-            'nets_of_a_user:failing raises ValueError at {here}/nets_of_a_user.py:28 `raise ValueError("no weights")`: '
-            "no weights",
+            "Nett",
+            "nets_of_a_user:Nett: error[T601] nets_of_a_user has no 'Nett'; did you mean 'Net'?",
+        ),
+        ("Net.x", "nets_of_a_user:Net.x: error[T601] nets_of_a_user has no 'Net.x'"),
+        (
+            "failing",
+            "nets_of_a_user.py:28:5: error[T602] nets_of_a_user:failing raises ValueError: no weights",
         ),
         (
-            ["nets_of_a_user:leaving"],
-            1,
-            "nets_of_a_user:leaving raises SystemExit at {here}/nets_of_a_user.py:32 `raise SystemExit(3)`: 3",
-        ),
-        (["nets_of_a_user:five"], 1, "nets_of_a_user:five gives int, no torch module"),
-        (["nets_of_a_user:NETS"], 1, "nets_of_a_user has no 'NETS'; did you mean 'Net'?"),
-        (
-            ["nets_of_a_user:ready", "--arg", "x=1"],
-            1,
-            "nets_of_a_user:ready is a module already; it takes no --arg",
+            "leaving",
+            "nets_of_a_user.py:32:5: error[T602] nets_of_a_user:leaving raises SystemExit: 3",
         ),
         (
-            ["nets_of_a_user:Net", "--arg", "deep=1"],
-            1,
-            "nets_of_a_user:Net raises TypeError: Net.__init__() got an unexpected keyword argument 'deep'",
+            "five",
+            "nets_of_a_user:five: error[T601] nets_of_a_user:five gives int, no torch module",
         ),
         (
-            ["nets_of_a_user:Branching"],
-            1,
-            "{here}/nets_of_a_user.py:22 `if x.max() > 0:`: the values of a tensor decide here, "
-            "which no config can say",
+            "NETS",
+            "nets_of_a_user:NETS: error[T601] nets_of_a_user has no 'NETS'; did you mean 'Net'?",
         ),
         (
-            ["no_such_module:Net"],
-            1,
-            "there is no Python module no_such_module, here or installed",
+            "ready --arg x=1",
+            "nets_of_a_user:ready: error[T601] nets_of_a_user:ready is a module already; it takes no --arg",
         ),
         (
-            ["broken_file:Net"],
-            1,
+            "Net --arg deep=1",
+            "nets_of_a_user:Net: error[T601] nets_of_a_user:Net raises TypeError: "
+            "Net.__init__() got an unexpected keyword argument 'deep'",
+        ),
+        (
+            "Branching",
+            "nets_of_a_user.py:22:12: error[T601] the values of a tensor decide here, which no config can say",
+        ),
+    ],
+)
+def test_what_cannot_be_imported(here: Path, words: str, said: str) -> None:
+    """One message with the place; no file is written."""
+    result = run(*f"nets_of_a_user:{words}".split(), "--input", "1,3,8,8", "-o", "out.yaml")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert said in result.stderr.splitlines()
+    assert not (here / "out.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("no_such_module:Net", "there is no Python module no_such_module, here or installed"),
+        (
+            "broken_file:Net",
             "the import of broken_file raises SyntaxError: invalid syntax (broken_file.py, line 1)",
         ),
     ],
 )
-def test_what_cannot_be_imported(
-    here: Path, arguments: list[str], code: int, said: str
-) -> None:
-    """One message with the place; no file is written."""
-    result = run(*arguments, "--input", "1,3,8,8", "-o", "out.yaml")
-    last = result.stderr.splitlines()[-1]
-    assert (result.exit_code, result.stdout) == (code, "")
-    assert last == f"{arguments[0]}: nothing is imported: {said.format(here=here)}"
+def test_a_module_that_cannot_be_imported(here: Path, source: str, said: str) -> None:
+    """The same, for what is no Python module."""
+    result = run(source, "--input", "1,3,8,8", "-o", "out.yaml")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == f"{source}: error[T601] {said}\n"
     assert not (here / "out.yaml").exists()
 
 
@@ -174,15 +182,15 @@ def test_what_cannot_be_imported(
     [
         (
             ["nets_of_a_user"],
-            "Error: 'nets_of_a_user' is neither package.module:callable nor the name of an .onnx file",
+            "Error: 'nets_of_a_user' is neither package.module:callable, file.py:callable nor the name of",
         ),
         (
             ["nets_of_a_user:1x"],
-            "Error: 'nets_of_a_user:1x' is neither package.module:callable nor the name of an",
+            "Error: 'nets_of_a_user:1x' is neither package.module:callable, file.py:callable nor the name of an",
         ),
         (
             ["nets_of_a_user:Net"],
-            "Error: say the input's shape: --input 1,3,512,512 (one --input for each of several)",
+            "Error: say the input's shape: --input 1,3,512,512 (again for each of several, NAME=1,10 for a keyword)",
         ),
         (
             ["nets_of_a_user:Net", "--input", "1,x"],

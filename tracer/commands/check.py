@@ -9,15 +9,8 @@ from typing import Any
 
 import click
 
-from tracer.commands.options import (
-    Overrides,
-    colour_option,
-    find_configs,
-    network_options,
-    read,
-    shown,
-    use_colour,
-)
+from tracer.commands.options import Overrides, colour_option, network_options, use_colour
+from tracer.commands.reading import find_configs, read, texts
 from tracer.diagnostics import Diagnostic
 
 PARALLEL = 48
@@ -84,15 +77,12 @@ def _with_progress(results: Iterator[Checked], count: int) -> Iterator[Checked]:
 @colour_option
 def command(
     configs: tuple[str, ...],
-    sets: tuple[str, ...],
-    sizes: tuple[str, ...],
-    inputs: tuple[str, ...],
+    overrides: Overrides,
     strict: bool,
     format_: str,
     color: str,
 ) -> None:
     """Validate CONFIGS: files, directories (searched for *.yaml and *.yml), or - for standard input."""
-    overrides = Overrides(sets, sizes, inputs)
     paths = find_configs(configs)
     results = _with_progress(_check_many(paths, overrides), len(paths))
 
@@ -101,7 +91,7 @@ def command(
     all_readable = True
     for path, (diagnostics, text, is_readable) in zip(paths, results):
         found += diagnostics
-        sources[shown(path)] = text
+        sources |= texts(diagnostics, text, path)
         all_readable = all_readable and is_readable
     found.sort(key=lambda d: d.order)
 

@@ -11,16 +11,17 @@ from tracer.commands.options import (
     Overrides,
     colour_option,
     console_for,
+    is_config,
+    is_python,
     network_options,
-    open_net,
     shown,
-    source_of,
     use_colour,
 )
+from tracer.commands.reading import open_net, read, source_of
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.loading import decoded
 from tracer.rules import judged
-from tracer.source.revisions import NoRevision, committed, show
+from tracer.source.revisions import NoRevision, committed, is_revision, show
 
 if TYPE_CHECKING:
     from tracer.comparing.comparison import Comparison, Given
@@ -45,9 +46,7 @@ if TYPE_CHECKING:
 def command(
     a: str,
     b: str | None,
-    sets: tuple[str, ...],
-    sizes: tuple[str, ...],
-    inputs: tuple[str, ...],
+    overrides: Overrides,
     strict: bool,
     as_diff: bool,
     format_: str,
@@ -55,11 +54,11 @@ def command(
 ) -> None:
     """What differs between the configs A and B: nodes, shapes, costs, sizes that work, findings.
 
-    Each is a file, - for standard input (one of them), or REV:PATH of a git repository, as git reads it. A file alone
-    is compared with what HEAD has of it. Exit code 1 where B has errors that A doesn't have.
+    Each is a file, - for standard input (one of them), REV:PATH of a git repository, as git reads it, or a torch module
+    (file.py:callable). A config alone is compared with what HEAD has of it. Exit code 1 where B has errors that A
+    doesn't have.
     """
     _refuse_one_sided(a, b)
-    overrides = Overrides(sets, sizes, inputs)
     old, old_is_read = _given(a, overrides, is_committed=b is None)
     new, new_is_read = _given(a if b is None else b, overrides)
 
@@ -78,7 +77,7 @@ def command(
 
 def _refuse_one_sided(a: str, b: str | None) -> None:
     """Raise click.UsageError where A and B do not name two configs."""
-    if b is None and (a == "-" or _is_revision(a)):
+    if b is None and (a == "-" or _is_revision(a) or not is_config(a)):
         raise click.UsageError(f"{shown(a)} is compared with another config: name B too")
     if a == b == "-":
         raise click.UsageError(
@@ -87,8 +86,10 @@ def _refuse_one_sided(a: str, b: str | None) -> None:
 
 
 def _is_revision(config: str) -> bool:
-    """True for REV:PATH, where no file is called so."""
-    return ":" in config and not os.path.lexists(config.replace("\0", ""))
+    """True for REV:PATH, where no file is called so: where git knows the one, a callable of that name is not run."""
+    if ":" not in config or os.path.lexists(config.replace("\0", "")):
+        return False
+    return not is_python(config) or is_revision(config.split(":", 1)[0])
 
 
 def _given(
@@ -98,6 +99,9 @@ def _given(
     from tracer.comparing.comparison import Given
 
     label = shown(f"HEAD:{config}" if is_committed else config)
+    if not (is_committed or _is_revision(config) or is_config(config)):
+        reading = read(config, overrides)
+        return Given(label, reading.net, reading.found), True
     try:
         text = _text(config, label, is_committed)
         both = judged(lambda: open_net(text, label, overrides, allow_argument_errors=True))

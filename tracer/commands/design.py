@@ -11,21 +11,19 @@ import msgspec
 from tracer.commands.options import (
     Bytes,
     Overrides,
-    complain,
     is_size,
-    loaded,
     network_options,
-    read_text,
     shown,
     write_output,
 )
+from tracer.commands.reading import complain, loaded, read_text
 from tracer.costs.operations import DTYPE_BYTES
 from tracer.design.style import ACTIVATIONS, MERGES, NORMS, UPS
-from tracer.diagnostics import shortened
-from tracer.loading import reloaded
+from tracer.diagnostics import Diagnostic, shortened
 
 if TYPE_CHECKING:
-    from tracer.net import Net
+    from tracer.diagnostics import Diagnostic
+from tracer.net import Net
 
 
 class Whole(click.ParamType):  # type: ignore[type-arg, unused-ignore]
@@ -115,13 +113,6 @@ def style_options(function: Any) -> Any:
     show_default=True,
     help="Convolutions of each level.",
 )
-@click.option(
-    "--arg",
-    "arguments",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="An argument of a torch factory.",
-)
 @style_options
 @network_options
 def decoder_command(
@@ -130,15 +121,12 @@ def decoder_command(
     merge: Any,
     channels: tuple[int, ...] | None,
     convs: int,
-    arguments: tuple[str, ...],
     up: Any,
     norm: str,
     activation: str,
     classes: int,
     output: str | None,
-    sets: tuple[str, ...],
-    sizes: tuple[str, ...],
-    inputs: tuple[str, ...],
+    overrides: Overrides,
 ) -> None:
     """Write ENCODER with a decoder behind it whose every merge closes, for all of the encoder's sizes.
 
@@ -149,7 +137,7 @@ def decoder_command(
     from tracer.design.decoder import Wish, decoder
     from tracer.design.skips import encoder as tapped
 
-    net = _encoder(encoder, Overrides(sets, sizes, inputs), inputs, arguments)
+    net = _encoder(encoder, overrides)
     wish = Wish(
         up, merge, channels or (), convs, norm=norm, activation=activation, classes=classes
     )
@@ -369,20 +357,13 @@ def _per_symbol(sizes: dict[str, int], symbols: tuple[str, ...], option: str) ->
     return {symbol: sizes[symbol] for symbol in symbols}
 
 
-def _encoder(
-    encoder: str, overrides: Overrides, inputs: tuple[str, ...], arguments: tuple[str, ...]
-) -> Net:
+def _encoder(encoder: str, overrides: Overrides) -> Net:
     """The encoder's network; where it cannot be had, the command ends."""
-    from tracer.commands.import_ import imported, is_factory
 
-    if is_factory(encoder) or encoder.lower().endswith(".onnx"):
-        net = imported(encoder, arguments, inputs)
-        return reloaded(net, net.to_yaml(), params=overrides.params, sizes=overrides.sizes)
-    if arguments:
-        raise click.UsageError("--arg is for a torch factory: package.module:callable")
-    return loaded(
-        encoder, overrides, lambda found, text: complain(found, text, config=encoder)
-    )[1]
+    def told(found: list[Diagnostic], text: str) -> None:
+        complain(found, text, config=encoder)
+
+    return loaded(encoder, overrides, told)[1]
 
 
 def _write(
@@ -403,7 +384,7 @@ def _write(
         click.echo(f"  {line}", err=True)
 
     name = output or "<design>"
-    reading = read_text(text, name, Overrides((), (), ()))
+    reading = read_text(text, name, Overrides())
     write_output(output, text.encode("utf-8"))
     if reading.found:
         complain(reading.found, text, config=name)

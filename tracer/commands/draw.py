@@ -6,15 +6,8 @@ from functools import partial
 
 import click
 
-from tracer.commands.options import (
-    Overrides,
-    complain,
-    depth_option,
-    loaded,
-    need,
-    network_options,
-    write_output,
-)
+from tracer.commands.options import Overrides, depth_option, need, network_options, write_output
+from tracer.commands.reading import complain, loaded
 from tracer.rules import judge
 from tracer.views.pictures import endings, format_by_ending, formats, picture_format
 
@@ -36,9 +29,7 @@ from tracer.views.pictures import endings, format_by_ending, formats, picture_fo
 @depth_option
 def command(
     config: str,
-    sets: tuple[str, ...],
-    sizes: tuple[str, ...],
-    inputs: tuple[str, ...],
+    overrides: Overrides,
     to: str | None,
     output: str | None,
     depth: int | None,
@@ -57,7 +48,6 @@ def command(
         raise click.UsageError(f"say where to write the pixels: -o NAME.{kind}")
     if drawing.NEEDS:
         need(*drawing.NEEDS)
-    overrides = Overrides(sets, sizes, inputs)
     text, net = loaded(config, overrides, partial(complain, config=config))
     found = judge(net)
     complain(found, text, config=config)

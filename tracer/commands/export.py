@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracer.commands.options import (
-    Overrides,
-    complain,
-    loaded,
-    need,
-    network_options,
-    write_output,
-)
+from tracer.commands.options import Overrides, need, network_options, write_output
+from tracer.commands.reading import complain, loaded
 from tracer.diagnostics import TracerError
 
 if TYPE_CHECKING:
@@ -41,9 +35,7 @@ ENDINGS = {".py": "torch", ".onnx": "onnx"}
 )
 def command(
     config: str,
-    sets: tuple[str, ...],
-    sizes: tuple[str, ...],
-    inputs: tuple[str, ...],
+    overrides: Overrides,
     to: str | None,
     output: str | None,
 ) -> None:
@@ -62,7 +54,6 @@ def command(
     if kind == "onnx":
         need("onnx", "onnx")
         need("onnxscript", "onnx")
-    overrides = Overrides(sets, sizes, inputs)
     text, net = loaded(config, overrides, partial(complain, config=config))
     try:
         content = _onnx(net) if kind == "onnx" else _source(net)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracer.commands.options import Overrides, Reading, read, shown, source_of
+from tracer.commands.options import Overrides, shown
+from tracer.commands.reading import Reading, read, source_of
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.loading import unreadable
 

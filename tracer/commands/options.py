@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
-from tracer.diagnostics import Diagnostic, TracerError, printable, shortened, words_of
-from tracer.loading import decoded, load_text, read_bytes, unreadable
-from tracer.net import Net
+from tracer.diagnostics import printable, shortened, words_of
 from tracer.network.values import value_of
 from tracer.ops.base import written
-from tracer.rules import judged
-from tracer.source import limits
 from tracer.source.tree import Fault, compose
 
 if TYPE_CHECKING:
@@ -28,19 +24,40 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Overrides:
-    """``--set``, ``--size`` and ``--input``, read."""
+    """What the command line says of a network beside its SOURCE: other values, and how Python is read."""
 
     def __init__(
-        self, sets: tuple[str, ...], sizes: tuple[str, ...], inputs: tuple[str, ...]
+        self,
+        sets: Sequence[str] = (),
+        sizes: Sequence[str] = (),
+        inputs: Sequence[str] = (),
+        *,
+        arguments: Sequence[str] = (),
+        mode: str = "eval",
+        until: str | None = None,
+        seconds: float | None = None,
     ) -> None:
         self.params = params_of(sets, "--set", "PARAM=VALUE")
         self.sizes = _once([pair for item in sizes for pair in self._sizes(item)], "--size")
         self.inputs = _once([self.input_of(item) for item in inputs], "--input")
+        self.shapes = [self.input_of(item) for item in inputs]
+        """The inputs' names and shapes in the order in which they were given."""
+        self.arguments = params_of(arguments, "--arg", "NAME=VALUE")
+        self.mode = mode
+        self.until = until
+        self.seconds = seconds
+        self.command_line = shlex.join(_options(arguments, inputs, sizes, mode, until))
+        """The options again, for a command that is proposed."""
+
+    @property
+    def replaces(self) -> bool:
+        """Whether anything of a config is replaced."""
+        return bool(self.params or self.sizes or self.inputs)
 
     @classmethod
     def of_params(cls, params: Mapping[str, Any]) -> Overrides:
         """Params alone: the sizes and inputs are the config's."""
-        found = cls((), (), ())
+        found = cls()
         found.params = dict(params)
         return found
 
@@ -67,6 +84,22 @@ class Overrides:
                 param_hint="--input",
             )
         return name, tuple(int(d) for d in dims)
+
+
+def _options(
+    arguments: Sequence[str],
+    inputs: Sequence[str],
+    sizes: Sequence[str],
+    mode: str,
+    until: str | None,
+) -> list[str]:
+    """The words of a command line that say the same."""
+    words = [word for item in arguments for word in ("--arg", item)]
+    words += [word for item in inputs for word in ("--input", item)]
+    words += [word for item in sizes for word in ("--size", item)]
+    words += ["--mode", mode] if mode != "eval" else []
+    words += ["--until", until] if until is not None else []
+    return words
 
 
 def params_of(items: Sequence[str], option: str, form: str) -> dict[str, Any]:
@@ -104,33 +137,69 @@ def is_size(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= 18
 
 
+NETWORK_OPTIONS = (
+    click.option(
+        "--input",
+        "inputs",
+        multiple=True,
+        metavar="SHAPE",
+        help="An input's shape: 1,3,512,512; of several NAME=SHAPE, for a module again for each.",
+    ),
+    click.option(
+        "--size",
+        "sizes",
+        multiple=True,
+        metavar="SYMBOL=N",
+        help="A symbol's size: H=512,W=640.",
+    ),
+    click.option(
+        "--set",
+        "sets",
+        multiple=True,
+        metavar="PARAM=VALUE",
+        help="A param's value: base=32.",
+    ),
+    click.option(
+        "--arg",
+        "arguments",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="An argument of a Python source's callable, in YAML: depth=5.",
+    ),
+    click.option(
+        "--mode",
+        type=click.Choice(["eval", "train"]),
+        default="eval",
+        show_default=True,
+        help="The mode in which a Python source's module is read.",
+    ),
+    click.option(
+        "--until",
+        metavar="NODE",
+        help="Read the network up to a node, or to a module by its dotted path.",
+    ),
+    click.option(
+        "--seconds",
+        type=click.FloatRange(min=0.1, max=86_400),
+        metavar="N",
+        help="The time for a Python source: 60 to make it and run it once, 20 to find sizes at which it runs.",
+    ),
+)
+
+
 def network_options(command: F) -> F:
-    """``--set``, ``--size`` and ``--input``."""
-    for option in (
-        click.option(
-            "--input",
-            "inputs",
-            multiple=True,
-            metavar="SHAPE",
-            help="An input's shape: 1,3,512,512.",
-        ),
-        click.option(
-            "--size",
-            "sizes",
-            multiple=True,
-            metavar="SYMBOL=N",
-            help="A symbol's size: H=512,W=640.",
-        ),
-        click.option(
-            "--set",
-            "sets",
-            multiple=True,
-            metavar="PARAM=VALUE",
-            help="A param's value: base=32.",
-        ),
-    ):
-        command = option(command)
-    return command
+    """The options that say which network is read; the command takes them as ``overrides``."""
+
+    @wraps(command)
+    def with_overrides(*args: Any, **options: Any) -> Any:
+        names = ("sets", "sizes", "inputs", "arguments", "mode", "until", "seconds")
+        given = {name: options.pop(name) for name in names}
+        return command(*args, overrides=Overrides(**given), **options)
+
+    wrapped: Any = with_overrides
+    for option in NETWORK_OPTIONS:
+        wrapped = option(wrapped)
+    return wrapped  # type: ignore[no-any-return]
 
 
 def colour_option(command: F) -> F:
@@ -244,84 +313,48 @@ def console_for(colour: bool) -> Console:
     )
 
 
-def find_configs(paths: tuple[str, ...]) -> list[str]:
-    """Files as given, directories searched for *.yaml and *.yml; ``-`` is standard input."""
-    found: list[str] = []
-    for path in paths:
-        if path not in ("", "-") and Path(path).is_dir():
-            inside = sorted(
-                str(p)
-                for p in Path(path).rglob("*")
-                if p.suffix in (".yaml", ".yml") and p.is_file()
-            )
-            if not inside:
-                raise click.UsageError(f"no *.yaml or *.yml in {path}")
-            found += inside
-        else:
-            found.append(path)
-    return list(dict.fromkeys(found))
+CALLABLE = re.compile(r"(?P<place>.+):(?P<name>[^\W\d]\w*(\.[^\W\d]\w*)*)", re.DOTALL)
+"""What is written behind a Python module or file: ``:UNet``, ``:models.UNet``."""
+
+DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
-def source_of(path: str) -> str:
-    """The text of a config. Raises OSError, and :class:`TracerError` where it is not text."""
-    return decoded(_standard_input() if path == "-" else read_bytes(path), shown(path))
+def is_python(source: str) -> bool:
+    """True for what is written as package.module:callable or path/to/file.py:callable, and is no file itself.
+
+    >>> is_python("my_nets:UNet"), is_python("nets/unet.py:UNet"), is_python("HEAD:net.yaml"), is_python("net.yaml")
+    (True, True, False, False)
+    """
+    match = CALLABLE.fullmatch(source)
+    if match is None or os.path.lexists(source.replace("\0", "")):
+        return False
+    place = match["place"]
+    return place.endswith(".py") or (
+        DOTTED.fullmatch(place) is not None and not _is_file_name(match["name"])
+    )
 
 
-def _standard_input() -> bytes:
-    """The bytes of standard input, at most one more than a config may have."""
-    if sys.stdin is None:
-        raise OSError(errno.EBADF, "standard input is closed")
-    return sys.stdin.buffer.read(limits.FILE_BYTES + 1)
+def _is_file_name(name: str) -> bool:
+    """Whether it reads as the name of a config rather than as that of a callable."""
+    return name.lower().endswith((".yaml", ".yml"))
+
+
+def is_config(source: str) -> bool:
+    """True for what is read as YAML: no Python source, no ONNX file."""
+    return not (
+        is_python(source) or source.lower().endswith((".onnx", ".py")) or _is_dotted(source)
+    )
+
+
+def _is_dotted(source: str) -> bool:
+    """True for a Python name without a colon, ``my_nets.UNet``, where no file is called so."""
+    is_name = DOTTED.fullmatch(source) is not None and "." in source
+    return is_name and not _is_file_name(source) and not os.path.lexists(source)
 
 
 def shown(path: str) -> str:
     """A path as reports show it: one line, and bytes of a name that are no UTF-8 are replaced."""
     return "<stdin>" if path == "-" else printable(os.fsencode(path).decode("utf-8", "replace"))
-
-
-def open_net(
-    text: str, path: str, overrides: Overrides, *, allow_argument_errors: bool = False
-) -> Net:
-    """Load a config with the command line's overrides. Raises TracerError and click.UsageError.
-
-    With ``allow_argument_errors`` also one whose trace finds wrong arguments.
-    """
-    try:
-        return load_text(
-            text,
-            shown(path),
-            overrides.params,
-            overrides.sizes,
-            overrides.inputs,
-            allow_argument_errors=allow_argument_errors,
-        )
-    except ValueError as error:
-        raise click.UsageError(f"{shown(path)}: {error}") from None
-
-
-class Reading(NamedTuple):
-    """A config that was read: its text, its network where it loads, and everything wrong with it."""
-
-    text: str
-    net: Net | None
-    found: list[Diagnostic]
-    is_readable: bool = True
-
-
-def read(config: str, overrides: Overrides) -> Reading:
-    """Read and judge a config. Raises click.UsageError where an override has no place in it, and nothing else."""
-    try:
-        text = source_of(config)
-    except OSError as error:
-        return Reading("", None, [unreadable(shown(config), error)], is_readable=False)
-    except TracerError as error:
-        return Reading("", None, error.diagnostics)
-    return read_text(text, config, overrides)
-
-
-def read_text(text: str, path: str, overrides: Overrides) -> Reading:
-    """Judge the text of a config, as :func:`read` does."""
-    return Reading(text, *judged(lambda: open_net(text, path, overrides)))
 
 
 def write_output(output: str | None, content: bytes) -> None:
@@ -339,40 +372,3 @@ def write_output(output: str | None, content: bytes) -> None:
         click.echo(f"{shown(output)}: cannot write: {reason}", err=True)
         raise click.exceptions.Exit(2) from None
     click.echo(f"written: {shown(output)}", err=True)
-
-
-def complain(found: list[Diagnostic], text: str, *, config: str) -> None:
-    """Report what is wrong with a config on standard error."""
-    from tracer.views import report
-
-    click.echo(report.full(found, {shown(config): text}), nl=False, err=True)
-
-
-def text_of(config: str, complain: Callable[[list[Diagnostic], str], None]) -> str:
-    """A config's text. Where it cannot be read, ``complain`` gets what is wrong, and the command ends."""
-    try:
-        return source_of(config)
-    except OSError as error:
-        complain([unreadable(shown(config), error)], "")
-        raise click.exceptions.Exit(2) from None
-    except TracerError as error:
-        complain(error.diagnostics, "")
-        raise click.exceptions.Exit(1) from None
-
-
-def loaded(
-    config: str,
-    overrides: Overrides,
-    complain: Callable[[list[Diagnostic], str], None],
-    *,
-    allow_argument_errors: bool = False,
-) -> tuple[str, Net]:
-    """A config's text and network. Where it cannot be loaded, ``complain`` gets what is wrong, and the command ends."""
-    text = text_of(config, complain)
-    try:
-        return text, open_net(
-            text, config, overrides, allow_argument_errors=allow_argument_errors
-        )
-    except TracerError as error:
-        complain(error.diagnostics, text)
-        raise click.exceptions.Exit(1) from None

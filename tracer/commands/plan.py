@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from tracer.commands.options import (
-    Overrides,
-    colour_option,
-    loaded,
-    network_options,
-    shown,
-    use_colour,
-)
+from tracer.commands.options import Overrides, colour_option, network_options, shown, use_colour
+from tracer.commands.reading import loaded, texts
 from tracer.diagnostics import Diagnostic, legible
 from tracer.loading import read_bytes
 from tracer.source.files import encoded, replace_file, unified_diff
@@ -54,9 +48,7 @@ if TYPE_CHECKING:
 @colour_option
 def command(
     config: str,
-    sets: tuple[str, ...],
-    sizes: tuple[str, ...],
-    inputs: tuple[str, ...],
+    overrides: Overrides,
     write: bool,
     fix: bool,
     repair: int | None,
@@ -71,7 +63,6 @@ def command(
     edits = write or fix or repair is not None
     _refuse_together(config, fix, repair, in_place=edits and not diff)
 
-    overrides = Overrides(sets, sizes, inputs)
     complain = partial(_complain, config=config, format_=format_)
     # A wrong argument is something to repair, too.
     text, net = loaded(config, overrides, complain, allow_argument_errors=True)
@@ -83,7 +74,7 @@ def command(
     edited = _edited(plan, fix, repair, config) if edits or diff else None
     after = text if edited is None else edited.text
 
-    is_overridden = bool(sets or sizes or inputs)
+    is_overridden = overrides.replaces
     if after != text and is_overridden:
         _refuse_broken(text, after, config)
     chosen = None if edited is None else edited.repair
@@ -250,7 +241,9 @@ def _show(
         return
     paint = report.painted if colour else report.plain
     click.echo(
-        report.full(plan.diagnostics, {shown(config): text}, paint), nl=False, color=colour
+        report.full(plan.diagnostics, texts(plan.diagnostics, text, config), paint),
+        nl=False,
+        color=colour,
     )
     if plan.diagnostics:
         click.echo()
@@ -268,4 +261,4 @@ def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) 
             to_json(PlanAnswer("1.0", False, {}, 0, 0, False, [], [], answers)), nl=False
         )
     else:
-        click.echo(report.full(found, {shown(config): text}), nl=False, err=True)
+        click.echo(report.full(found, texts(found, text, config)), nl=False, err=True)

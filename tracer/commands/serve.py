@@ -44,9 +44,7 @@ ALIVE = 15.0
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 def command(
     config: str,
-    sets: tuple[str, ...],
-    sizes: tuple[str, ...],
-    inputs: tuple[str, ...],
+    overrides: Overrides,
     port: int,
     opens: bool,
 ) -> None:
@@ -57,7 +55,6 @@ def command(
     """
     for package in ("starlette", "uvicorn", "watchfiles"):
         need(package, "serve")
-    overrides = Overrides(sets, sizes, inputs)
     refuse_unfollowable(config)
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -13,11 +13,10 @@ from tracer.commands.options import (
     colour_option,
     console_for,
     depth_option,
-    loaded,
     network_options,
-    shown,
     use_colour,
 )
+from tracer.commands.reading import loaded, texts
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.views import report
 
@@ -49,9 +48,7 @@ LARGEST = 10**9
 @colour_option
 def command(
     config: str,
-    sets: tuple[str, ...],
-    sizes: tuple[str, ...],
-    inputs: tuple[str, ...],
+    overrides: Overrides,
     near: str | None,
     every_dim: bool,
     format_: str,
@@ -62,7 +59,6 @@ def command(
 
     Exit code 1 where some symbol has no size that runs; standard error then has what stops the declared ones.
     """
-    overrides = Overrides(sets, sizes, inputs)
     complain = partial(_complain, config=config, format_=format_)
     # With every dim open, other sizes may make an argument right that is wrong for the numbers that are written.
     text, net = loaded(config, overrides, complain, allow_argument_errors=every_dim)
@@ -93,7 +89,9 @@ def command(
     known = {symbol for symbol in net.symbols if symbol in net.network.sizes}
     if known == set(net.symbols):  # what stops it at the declared sizes, as one of the reasons
         click.echo(
-            report.full(net.trace().diagnostics, {shown(config): text}), nl=False, err=True
+            report.full(net.trace().diagnostics, texts(net.trace().diagnostics, text, config)),
+            nl=False,
+            err=True,
         )
     raise click.exceptions.Exit(1)
 
@@ -130,4 +128,4 @@ def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) 
         from tracer.views.sizes import SizesAnswer
 
         click.echo(to_json(SizesAnswer("1.0", {}, [], [])), nl=False)
-    click.echo(report.full(found, {shown(config): text}), nl=False, err=True)
+    click.echo(report.full(found, texts(found, text, config)), nl=False, err=True)

@@ -15,14 +15,13 @@ import click
 from tracer.commands.options import (
     Overrides,
     colour_option,
-    complain,
     console_for,
     is_terminal,
     need,
     shown,
-    text_of,
     use_colour,
 )
+from tracer.commands.reading import complain, text_of
 from tracer.costs.operations import DTYPE_BYTES
 from tracer.diagnostics import Diagnostic, TracerError, shortened
 

@@ -14,12 +14,11 @@ from tracer.commands.options import (
     colour_option,
     console_for,
     depth_option,
-    loaded,
     network_options,
-    open_net,
     shown,
     use_colour,
 )
+from tracer.commands.reading import loaded, open_net, texts
 from tracer.costs.operations import DTYPE_BYTES
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.net import Differing, Net
@@ -66,9 +65,7 @@ if TYPE_CHECKING:
 @colour_option
 def command(
     config: str,
-    sets: tuple[str, ...],
-    sizes: tuple[str, ...],
-    inputs: tuple[str, ...],
+    overrides: Overrides,
     strict: bool,
     format_: str,
     dtype: str,
@@ -85,7 +82,6 @@ def command(
     Below the table follow what training keeps for the backward pass and where a run peaks; with --memory the largest
     sizes, of those that run, with which the network fits.
     """
-    overrides = Overrides(sets, sizes, inputs)
     colour = use_colour(color)
     text, net = loaded(config, overrides, partial(_complain, config=config, format_=format_))
     declared = _declared(net, text, config, overrides)
@@ -111,7 +107,7 @@ def command(
             *[below] * bool(below),
             sep="",
         )
-        click.echo(report.full(found, {shown(config): text}), nl=False, err=True)
+        click.echo(report.full(found, texts(found, text, config)), nl=False, err=True)
     else:
         from tracer.views.table import to_csv, to_markdown
 
@@ -125,7 +121,7 @@ def command(
 
 def _declared(net: Net, text: str, config: str, overrides: Overrides) -> Net | None:
     """The network at its declared sizes, where others are given; None where none is built for those."""
-    if not overrides.sizes and not overrides.inputs:
+    if net.read_from is not None or not (overrides.sizes or overrides.inputs):
         return net if net.trace().is_complete else None
     try:
         declared = open_net(text, config, Overrides.of_params(overrides.params))
@@ -203,4 +199,4 @@ def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) 
         )
         click.echo(to_json(answer), nl=False)
     else:
-        click.echo(report.full(found, {shown(config): text}), nl=False, err=True)
+        click.echo(report.full(found, texts(found, text, config)), nl=False, err=True)

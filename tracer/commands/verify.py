@@ -14,12 +14,11 @@ from tracer.commands.options import (
     colour_option,
     console_for,
     is_terminal,
-    loaded,
     need_torch,
     network_options,
-    shown,
     use_colour,
 )
+from tracer.commands.reading import loaded, texts
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.views import report
 
@@ -47,9 +46,7 @@ if TYPE_CHECKING:
 @colour_option
 def command(
     config: str,
-    sets: tuple[str, ...],
-    sizes: tuple[str, ...],
-    inputs: tuple[str, ...],
+    overrides: Overrides,
     count: int,
     format_: str,
     color: str,
@@ -59,7 +56,6 @@ def command(
     Exit code 1 where the network does not close, 3 where torch disagrees: that is a bug in tracer.
     """
     need_torch()
-    overrides = Overrides(sets, sizes, inputs)
     complain = partial(_complain, config=config, format_=format_)
     text, net = loaded(config, overrides, complain)
     from tracer.torch_bridge.verifying import verify
@@ -105,4 +101,4 @@ def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) 
         from tracer.views.verify import verify_answer
 
         click.echo(to_json(verify_answer([])), nl=False)
-    click.echo(report.full(found, {shown(config): text}), nl=False, err=True)
+    click.echo(report.full(found, texts(found, text, config)), nl=False, err=True)

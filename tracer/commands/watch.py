@@ -10,7 +10,6 @@ import click
 from tracer.commands.following import changes, followed, refuse_unfollowable
 from tracer.commands.options import (
     Overrides,
-    Reading,
     colour_option,
     console_for,
     depth_option,
@@ -20,6 +19,7 @@ from tracer.commands.options import (
     shown,
     use_colour,
 )
+from tracer.commands.reading import Reading, texts
 from tracer.views import report
 
 
@@ -30,15 +30,12 @@ from tracer.views import report
 @colour_option
 def command(
     config: str,
-    sets: tuple[str, ...],
-    sizes: tuple[str, ...],
-    inputs: tuple[str, ...],
+    overrides: Overrides,
     depth: int | None,
     color: str,
 ) -> None:
     """Show CONFIG's table and diagnostics, and again at each change of the file. Ctrl-C ends it."""
     need("watchfiles", "serve")
-    overrides = Overrides(sets, sizes, inputs)
     refuse_unfollowable(config)
     colour = use_colour(color)
     try:
@@ -59,7 +56,7 @@ def _show(config: str, reading: Reading, depth: int | None, colour: bool) -> Non
         console_for(colour).print(
             table(reading.net.trace(), depth, reading.net.solution().assignments)
         )
-    click.echo(report.full(reading.found, {shown(config): reading.text}), nl=False)
+    click.echo(report.full(reading.found, texts(reading.found, reading.text, config)), nl=False)
     errors = sum(d.severity == "error" for d in reading.found)
     verdict = f"{errors} error{'s' * (errors != 1)}" if errors else "no errors"
     click.echo(f"{time.strftime('%H:%M:%S')} {shown(config)}: {verdict}")

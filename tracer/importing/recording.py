@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -24,8 +24,9 @@ from tracer.importing.run_time_sizes import (
     over_symbols,
     same_size,
 )
-from tracer.ops.base import Op, Shape, argument, with_arguments
+from tracer.ops.base import Op, Requirement, Shape, argument, with_arguments
 from tracer.ops.registry import find_operation
+from tracer.places import Place
 from tracer.sizing.symbol import SizeLike, Space
 
 Arguments = Mapping[str, Any]
@@ -50,12 +51,31 @@ def spatial_symbols(rank: int) -> dict[int, str]:
     return dict(enumerate(names, first))
 
 
+class Origin(Protocol):
+    """Where the program is when it makes a step, as cheap to note as can be."""
+
+    def place(self) -> Place:
+        """The same as a record."""
+
+
+def _nowhere() -> None:
+    """The origin of a step of a program that has no places."""
+
+
+class Reason(NamedTuple):
+    """What a report says of a refusal: its code, one sentence without a place, and the place."""
+
+    code: str
+    message: str
+    origin: Origin | None
+
+
 class Unrepresentable(Exception):
     """Something in a network has no place in a config; the message names it and its place in the program.
 
     ``guards`` are the comparisons that the program made before. ``by_operation`` is set where an operation refuses
     its input, as the config's will, and ``by_program`` where the program raises an error itself. Where neither is, it
-    is the importer that cannot say what the program does.
+    is the importer that cannot say what the program does. ``fault`` is what is known of it for a report.
     """
 
     def __init__(
@@ -65,16 +85,22 @@ class Unrepresentable(Exception):
         *,
         by_operation: bool = False,
         by_program: bool = False,
+        fault: Reason | None = None,
     ) -> None:
         super().__init__(message)
         self.guards = guards
         self.by_operation = by_operation
         self.by_program = by_program
+        self.fault = fault
 
     def after(self, guards: Sequence[Guard]) -> Unrepresentable:
         """The same refusal, with the comparisons that the program made before it."""
         return Unrepresentable(
-            str(self), guards, by_operation=self.by_operation, by_program=self.by_program
+            str(self),
+            guards,
+            by_operation=self.by_operation,
+            by_program=self.by_program,
+            fault=self.fault,
         )
 
 
@@ -146,6 +172,8 @@ class Step:
     label: str
     """Its name in its scope."""
     weights: Weights | None = None
+    origin: Origin | None = None
+    """Where the program made it."""
 
     def argument(self, word: str) -> Any:
         """An argument as it is written, or the operation's default."""
@@ -182,8 +210,11 @@ class Recording:
         place: Callable[[], str] = lambda: "",
         space: Space | None = None,
         sizes: Mapping[str, int] | None = None,
+        origin: Callable[[], Origin | None] = _nowhere,
     ) -> None:
         self.space = space or Space()
+        self.origin = origin
+        """The place of the program where it is now, for the steps."""
         self.place = place
         """The line of the program's source where it is now, for messages; an empty text where there is none."""
         self.guards = Guards(self.space, place)
@@ -202,11 +233,16 @@ class Recording:
         self._read_at: dict[str, int] = {}
         self._names = FreeNames()
 
-    def refused(self, why: str, *, by_operation: bool = False) -> Unrepresentable:
-        """The error that says why, and where."""
+    def refused(
+        self, why: str, *, by_operation: bool = False, code: str = "T601"
+    ) -> Unrepresentable:
+        """The error that says why, and where. ``code`` is that of a report about it."""
         place = self.place()
         message = f"{place}: {why}" if place else why
-        return Unrepresentable(message, self.guards.made, by_operation=by_operation)
+        fault = Reason(code, why, self.origin())
+        return Unrepresentable(
+            message, self.guards.made, by_operation=by_operation, fault=fault
+        )
 
     def free(self, name: str) -> str:
         """The name, with a number where it is taken. It is taken from now on."""
@@ -282,6 +318,7 @@ class Recording:
             scopes=tuple(self.scopes),
             label=label,
             weights=weights,
+            origin=self.origin(),
         )
         self.steps.append(step)
         return value
@@ -357,7 +394,8 @@ class Recording:
 
         broken = _broken(op, shapes, operands)
         if broken is not None:
-            raise self.refused(f"{op_name}: {broken}", by_operation=True)
+            why = f"{op_name}: {broken.text()}"
+            raise self.refused(why, by_operation=True, code=broken.code)
 
         count = len(shapes)
         least, most = type(op).arity
@@ -495,15 +533,15 @@ def nodes_of(arguments: Arguments) -> Iterator[tuple[str, Value]]:
             yield word, value
 
 
-def _broken(op: Op, shapes: Sequence[Shape], operands: Arguments) -> str | None:
-    """The message of the first requirement that an operation has and these shapes break."""
+def _broken(op: Op, shapes: Sequence[Shape], operands: Arguments) -> Requirement | None:
+    """The first requirement that an operation has and these shapes break."""
     legal = op.legal()
     fitting = op.requirements(*shapes, **operands)
 
     # What needs arguments that are legal comes after those that say so.
     for requirement in chain(legal, fitting):
         if not requirement.holds:
-            return requirement.text()
+            return requirement
     return None
 
 

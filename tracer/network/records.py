@@ -11,6 +11,7 @@ from yaml.nodes import ScalarNode
 
 from tracer.diagnostics import Diagnostic, Related, Span
 from tracer.ops.base import Op
+from tracer.places import Place
 from tracer.source.expressions import Expression
 from tracer.source.tree import Entries, span_of
 
@@ -61,7 +62,7 @@ class Node:
 
     __slots__ = (
         "declaration", "dim_fields", "expect", "index", "inputs", "learned", "name", "op",
-        "op_name", "operands", "pattern", "section", "unknowns", "uses", "weights",
+        "op_name", "operands", "pattern", "place", "section", "unknowns", "uses", "weights",
     )  # fmt: skip
 
     index: int
@@ -104,6 +105,8 @@ class Node:
         """False where its parameters are constants."""
         self.dim_fields = dim_fields
         """Arguments with dims written as expressions over symbols."""
+        self.place: Place | None = None
+        """Its place in the program that the network was read from; None for a config of its own."""
 
     FAULTY: ClassVar[str] = "?"
     """The operation's name where the declaration is at fault."""
@@ -115,6 +118,17 @@ class Node:
     @property
     def is_input(self) -> bool:
         return self.op_name == self.INPUT
+
+    @property
+    def shown(self) -> str:
+        """Its name in messages: that of the layer in the program that it was read from, or its own."""
+        place = self.place
+        return self.name if place is None or place.name is None else place.name
+
+    def said(self, message: str) -> str:
+        """A message about it, behind its name; without one for what has none in the program that it was read from."""
+        has_name = self.place is None or self.place.name is not None
+        return f"{self.shown}: {message}" if has_name else message
 
     @property
     def span(self) -> Span:

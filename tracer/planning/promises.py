@@ -102,7 +102,11 @@ def unkept(network: Network, ops: Ops, sizes: Mapping[str, int]) -> Diagnostic |
 
     first = found[0]
     written = ", ".join(f"{symbol} = {n}" for symbol, n in sizes.items())
-    related = (Related(f"{first.code} is raised here", first.span),) if first.span else ()
+    related = (
+        (Related(f"{first.code} is raised here", first.span, node=first.node),)
+        if first.span
+        else ()
+    )
     return Diagnostic(
         "T305",
         f"{written} does not work: {first.message}",

@@ -210,7 +210,7 @@ class _Finder:
     def _is_at_fault(self, node: Node) -> bool:
         if self.trace.by_index[node.index] is None:
             return True
-        return any(d.span == node.span_for(None) for d in self.trace.diagnostics)
+        return any(d.node == node.name for d in self.trace.diagnostics)
 
     # --- values that the planner finds ------------------------------------------------------------------------------
 

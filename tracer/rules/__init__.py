@@ -45,7 +45,7 @@ def judge(net: Net) -> list[Diagnostic]:
 
     if network.ignored:
         found = [d for d in found if not is_ignored(d, network.ignored)]
-    return sorted(found, key=lambda d: d.order)
+    return sorted(net.told(found), key=lambda d: d.order)
 
 
 def is_ignored(diagnostic: Diagnostic, ignored: dict[int, frozenset[str]]) -> bool:

@@ -44,7 +44,7 @@ def warning(
     """A warning at a node's argument, with the block uses it came through."""
     return Diagnostic(
         code,
-        f"{node.name}: {message}",
+        node.said(message),
         node.span_for(field),
         "warning",
         trace.network.path,
@@ -194,8 +194,8 @@ def _unpooled_elsewhere(trace: Trace) -> Iterator[Diagnostic]:
         seen.add(node.name)
         axes = int(getattr(node.op, "axes", 0))
         y, pooled = trace.by_index[node.index] or (), trace.by_index[pool.inputs[0].index] or ()
-        message = f"{pool.name} pooled a map of {written(pooled[-axes:])}, this makes {written(y[-axes:])}"
-        hint = f"output_size: {pool.inputs[0].name} gives the pooled size back"
+        message = f"{pool.shown} pooled a map of {written(pooled[-axes:])}, this makes {written(y[-axes:])}"
+        hint = f"output_size: {pool.inputs[0].shown} gives the pooled size back"
         yield warning(trace, node, "T503", message, "indices", hint)
 
 

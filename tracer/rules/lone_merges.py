@@ -66,7 +66,7 @@ def lone_merge(trace: Trace) -> Iterator[Diagnostic]:
             continue
 
         seen.add(id(declaration))
-        message = f"a {node.op_name} of one input, {node.inputs[0].name}, joins nothing"
+        message = f"a {node.op_name} of one input, {node.inputs[0].shown}, joins nothing"
         likely = _written(trace, node, node.op) if len(seen) <= SOUGHT else None
         hint = likely or "name all of its inputs under `from`, or leave it out"
         found = warning(trace, node, "T107", message, None, hint)

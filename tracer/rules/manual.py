@@ -9,6 +9,7 @@ from tracer.rules import (  # noqa: F401, importing them registers their codes
     graph,
     lone_merges,
     plan,
+    programs,
     shapes,
     source,
 )

@@ -66,7 +66,7 @@ def _beside(meeting: Meeting) -> tuple[Fraction, Fraction]:
 
 def fact(trace: Trace, meeting: Meeting) -> str:
     """The distance of two maps along one dim, or their steps where those differ, in input pixels."""
-    first, second = (meeting.node.inputs[i].name for i in (meeting.first, meeting.second))
+    first, second = (meeting.node.inputs[i].shown for i in (meeting.first, meeting.second))
     rows = repeated(trace, meeting)
     if rows is not None:
         one, several = (first, second) if rows[0] == 1 else (second, first)
@@ -125,7 +125,7 @@ def producers(trace: Trace, found: list[Meeting]) -> tuple[Related, ...]:
     numbers = sorted({i for meeting in found for i in (meeting.first, meeting.second)})
     sources = [node.inputs[i] for i in numbers]
     related = [
-        Related(f"{s.name} gives {written(trace.by_index[s.index])} here", s.span)
+        Related(f"{s.shown} gives {written(trace.by_index[s.index])} here", s.span, node=s.name)
         for s in sources
     ]
     return tuple(dict.fromkeys(related))
@@ -158,7 +158,7 @@ def _with_aligned_corners(trace: Trace, meeting: Meeting) -> str | None:
     for i in (meeting.first, meeting.second):
         for node, op in _before(trace, meeting.node.inputs[i]):
             if isinstance(op, Resizing) and op.how().align_corners:
-                return node.name
+                return node.shown
     return None
 
 
@@ -178,10 +178,8 @@ def _moved_by_rows(trace: Trace, meeting: Meeting, shift: int) -> str:
     for i, word in ((late, "fewer"), (early, "more")):
         for node, op in _before(trace, meeting.node.inputs[i]):
             if isinstance(op, Crop):
-                return f"cut {count} {word} off the beginning at {node.name}"
-    return (
-        f"cut {count} off the beginning of {meeting.node.inputs[early].name}, or pad less there"
-    )
+                return f"cut {count} {word} off the beginning at {node.shown}"
+    return f"cut {count} off the beginning of {meeting.node.inputs[early].shown}, or pad less there"
 
 
 def _before(trace: Trace, node: Node) -> Iterator[tuple[Node, Op]]:

@@ -16,8 +16,12 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from tracer.diagnostics import Severity
 
-Step = Literal["reading", "expanding", "arranging", "tracing", "planning", "judging"]
-"""When a fault is found, from the text upwards. ``judging`` is the rules' own."""
+Step = Literal[
+    "reading", "expanding", "arranging", "tracing", "planning", "judging", "importing"
+]
+"""When a fault is found, from the text upwards. ``judging`` is the rules' own, ``importing`` is of programs.
+
+The examples of a fault of programs are Python files with a module ``Net``, which is read for 1 x 3 x 32 x 32."""
 
 rules: dict[str, Rule] = {}
 """The rules imported so far, by their codes; :mod:`tracer.rules.manual` has them all."""

@@ -266,10 +266,10 @@ class _Tracer:
         for word in mine.keys() & theirs.keys():
             if mine[word] != theirs[word]:
                 message = (
-                    f"{node.name}: it shares the weights of {owner.name}, whose {word} is "
+                    f"{node.shown}: it shares the weights of {owner.shown}, whose {word} is "
                     f"{written(theirs[word])}; the input has {written(mine[word])}"
                 )
-                related = [Related(f"{owner.name} stands here", owner.span)]
+                related = [Related(f"{owner.shown} stands here", owner.span, node=owner.name)]
                 self._report("T204", message, node.weights_span, node, None, related)
 
     def _widths(self, node: Node) -> dict[str, Any]:
@@ -329,7 +329,7 @@ class _Tracer:
                 ):
                     text = dim.text if isinstance(dim, Expression) else dim
                     wanted = "a whole number" if least else "a whole number from 0 on"
-                    message = f"{node.name}: the dim {text} is {n}; it must be {wanted}"
+                    message = node.said(f"the dim {text} is {n}; it must be {wanted}")
                     self._report("T202", message, node.span_for(field), node)
                     return None
         self.ops[node.index] = op = with_arguments(op, values)
@@ -364,8 +364,12 @@ class _Tracer:
 
     def _expect(self, node: Node, expected: Any, y: Shape, output: str | None) -> None:
         pattern, at = expected
-        what = f"the output {output}" if output else node.name
-        related = [] if output is None else [Related(f"{node.name} stands here", node.span)]
+        what = f"the output {output}" if output else node.shown
+        related = (
+            []
+            if output is None
+            else [Related(f"{node.shown} stands here", node.span, node=node.name)]
+        )
         try:
             problem = mismatch(pattern, y, self.sizes)
         except ExpressionError as error:
@@ -437,7 +441,7 @@ def refusal(
     Of several inputs, those that the requirement is about are named and shown.
     """
     several = len(inputs) > 1
-    message = requirement.text([source.name for source in node.inputs] if several else ())
+    message = requirement.text([source.shown for source in node.inputs] if several else ())
     operand = node.operands.get(requirement.field or "")
     if several:
         about = requirement.inputs or range(len(inputs))
@@ -445,12 +449,12 @@ def refusal(
     else:
         sources = [(operand, given[requirement.field or ""])] if operand is not None else []
     related = [
-        Related(f"{source.name} gives {written(shape)} here", source.span)
+        Related(f"{source.shown} gives {written(shape)} here", source.span, node=source.name)
         for source, shape in sources
     ]
     return Diagnostic(
         requirement.code,
-        f"{node.name}: {message}",
+        node.said(message),
         node.span_for(requirement.field),
         path=path,
         hint=requirement.hint,

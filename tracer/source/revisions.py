@@ -10,6 +10,9 @@ import tempfile
 from tracer.diagnostics import printable, shortened
 from tracer.source import limits
 
+SECONDS = 10
+"""After so long git is not waited for."""
+
 
 class NoRevision(Exception):
     """git does not have the file, or is not there; the message says why, in one line."""
@@ -64,3 +67,16 @@ def _reason(errors: str) -> str:
     if text.endswith("bad file"):
         text = "it is no file"
     return shortened(printable(text))
+
+
+def is_revision(name: str) -> bool:
+    """Whether the working repository has a revision of this name; false where there is no git or no repository."""
+    git = shutil.which("git")
+    if git is None or not name or name.startswith("-"):
+        return False
+    command = [git, "rev-parse", "--verify", "--quiet", f"{name}^{{object}}"]
+    try:
+        done = subprocess.run(command, capture_output=True, check=False, timeout=SECONDS)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return False
+    return done.returncode == 0

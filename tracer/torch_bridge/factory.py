@@ -1,8 +1,12 @@
-"""The module that ``package.module:callable`` makes. The only place that runs code which a user names."""
+"""The module that a Python source makes, ``package.module:callable`` or ``path/to/file.py:callable``.
+
+The only place that runs code which a user names. Where each of its layers is made is noted.
+"""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Mapping
@@ -12,16 +16,18 @@ import torch
 
 from tracer.importing.recording import Unrepresentable
 from tracer.network.values import did_you_mean
-from tracer.torch_bridge.places import users_code
+from tracer.torch_bridge.origins import constructions_noted
+from tracer.torch_bridge.places import entrance, users_code
 
 
+@entrance
 def module_from(source: str, arguments: Mapping[str, Any]) -> torch.nn.Module:
-    """Import ``package.module`` and call what stands behind the colon with the arguments; a module is taken as it is.
+    """Import what stands before the colon, and call what stands behind it; a module is taken as it is.
 
     The working directory is searched too. Raises :class:`Unrepresentable`, which names what is missing or raised.
     """
-    name, _, path = source.partition(":")
-    with users_code(source):
+    name, _, path = source.rpartition(":")
+    with users_code(source), constructions_noted():
         made = _attribute(_imported(name), name, path)
         if isinstance(made, torch.nn.Module):
             if arguments:
@@ -49,9 +55,10 @@ def _whole(module: torch.nn.Module) -> torch.nn.Module:
 
 
 def _imported(name: str) -> Any:
-    here = os.getcwd()
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    if name.endswith(".py"):
+        return _from_file(name)
+
+    _search(os.getcwd())
     try:
         with users_code(f"the import of {name}"):
             return importlib.import_module(name)
@@ -63,6 +70,51 @@ def _imported(name: str) -> Any:
                 f"there is no Python module {missing}, here or installed"
             ) from None
         raise
+
+
+def _from_file(path: str) -> Any:
+    """The Python module in a file; of a package's file, by its name in the package, so that its own imports work."""
+    if not os.path.isfile(path):
+        raise Unrepresentable(f"there is no file {path}")
+
+    folder, file = os.path.split(os.path.abspath(path))
+    words = [file.removesuffix(".py")]
+    while os.path.isfile(os.path.join(folder, "__init__.py")):
+        folder, package = os.path.split(folder)
+        words.insert(0, package)
+
+    _search(os.getcwd())
+    _search(folder)
+    name = ".".join(words)
+    with users_code(f"the import of {path}"):
+        if len(words) > 1:
+            return importlib.import_module(name)
+        return _executed(name, os.path.abspath(path))
+
+
+def _executed(name: str, path: str) -> Any:
+    """The module in a file of no package, which may be called as another module is (``types.py``)."""
+    known = sys.modules.get(name)
+    if known is not None and getattr(known, "__file__", None) == path:
+        return known
+
+    free = name if known is None else f"{name} of {path}"
+    spec = importlib.util.spec_from_file_location(free, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[free] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(free, None)
+        raise
+    return module
+
+
+def _search(folder: str) -> None:
+    """Let imports find the Python files in a folder."""
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
 
 
 def _attribute(found: Any, name: str, path: str) -> Any:

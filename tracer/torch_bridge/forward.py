@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.overrides import TorchFunctionMode
@@ -24,9 +24,11 @@ from tracer.torch_bridge import dispatch, handlers
 from tracer.torch_bridge.copies import Restored, copy_of, shared
 from tracer.torch_bridge.handlers.sizes import VALUES
 from tracer.torch_bridge.modules import ModuleOperation, arguments_of, operation_of
-from tracer.torch_bridge.places import place
+from tracer.torch_bridge.origins import ModuleOrigin, line_that_made
+from tracer.torch_bridge.places import CodePlace, entrance, place, running
 from tracer.torch_bridge.shadows import sizes_in_sight
 from tracer.torch_bridge.tensors import Tensors
+from tracer.torch_bridge.time_limit import time_limit
 
 handlers.load()
 
@@ -62,6 +64,48 @@ def no_dims(rank: int) -> Mapping[int, str]:
     return {}
 
 
+class Reached(BaseException):
+    """The module up to which a forward runs has given its result."""
+
+    def __init__(self, result: Any) -> None:
+        super().__init__()
+        self.result = result
+
+
+class Way(NamedTuple):
+    """How a module is run."""
+
+    keywords: tuple[str, ...] = ()
+    """For each input the keyword that it is given by; an empty one for an input that is given by its position."""
+    training: bool = False
+    until: str | None = None
+    """The dotted path of the module up to which it runs; None: to its end."""
+    seconds: float | None = None
+    """The time that one run may take; None: any."""
+
+    def name_of(self, number: int) -> str:
+        """The keyword of an input, by its number from 0."""
+        return self.keywords[number] if number < len(self.keywords) else ""
+
+    def prepared(self, module: torch.nn.Module) -> torch.nn.Module:
+        """The module in the mode in which it is run."""
+        return module.train() if self.training else module.eval()
+
+    def limit(self) -> AbstractContextManager[None]:
+        """Ends a run that takes longer."""
+        return time_limit(self.seconds, "its forward does not end")
+
+    def called_with(self, tensors: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The inputs as positional and as keyword arguments."""
+        named = [(self.name_of(number), tensor) for number, tensor in enumerate(tensors)]
+        args = [tensor for name, tensor in named if not name]
+        return args, {name: tensor for name, tensor in named if name}
+
+
+PLAIN = Way()
+"""To its end, in eval mode, with inputs by their positions."""
+
+
 class Forward(TorchFunctionMode):
     """One run of a module: :meth:`run` gives its steps.
 
@@ -74,12 +118,18 @@ class Forward(TorchFunctionMode):
         open_dims: OpenDims,
         space: Space,
         sizes: Mapping[str, int],
+        way: Way = PLAIN,
     ) -> None:
         super().__init__()
         self.copied = copy_of(module, shared)
-        self.module = self.copied.module.eval()
+        self.module = way.prepared(self.copied.module)
+        self.way = way
         self.open_dims = open_dims
-        self.recording = Recording(place, space, sizes)
+        self.recording = Recording(place, space, sizes, self._origin)
+        self.inside: list[torch.nn.Module] = []
+        """The modules whose calls run now, the innermost last."""
+        self.failed_in: torch.nn.Module | None = None
+        """The innermost module whose call raised an error."""
         self.calls = itertools.count()
         self.names: dict[int, str] = {}
         # A function that the module keeps may call the parts that it knows, not their copies.
@@ -88,17 +138,23 @@ class Forward(TorchFunctionMode):
                 self.names[id(part)] = name
         self.tensors = Tensors(self.module, self.recording)
 
+    @entrance
     def run(self, shapes: Sequence[Sequence[int]]) -> Recording:
         """The steps for inputs of these shapes. Raises :class:`Unrepresentable`, or what the module raises."""
         tensors = []
         for number, shape in enumerate(shapes, 1):
             name = "input" if number == 1 else f"input{number}"
-            tensors.append(self._input(name, shape))
+            tensors.append(self._input(self.way.name_of(number - 1) or name, shape))
+        args, kwargs = self.way.called_with(tensors)
 
         no_grad: Any = torch.no_grad
         restored = Restored(self.copied.tensors)
-        with sizes_in_sight(self.module), _calls_of(self), no_grad(), restored, self:
-            result = self.module(*tensors)
+        limit = self.way.limit()
+        with limit, sizes_in_sight(self.module), _calls_of(self), no_grad(), restored, self:
+            try:
+                result = self.module(*args, **kwargs)
+            except Reached as reached:
+                result = reached.result
         outputs = self._outputs(result)
         if not outputs:
             raise Unrepresentable(
@@ -133,8 +189,24 @@ class Forward(TorchFunctionMode):
         given = _tensors((args, kwargs))
         depends = any(tensor in self.tensors.values for tensor in given)
         operation = operation_of(module) if depends else None
-        if operation is not None:
-            return self._operation(module, operation, args, kwargs)
+        self.inside.append(module)
+        try:
+            if operation is not None:
+                result = self._operation(module, operation, args, kwargs)
+            else:
+                result = self._part(module, original, args, kwargs)
+        except Exception:
+            self.failed_in = self.failed_in or module
+            raise
+        finally:
+            self.inside.pop()
+
+        if self.way.until is not None and self.names.get(id(module)) == self.way.until:
+            raise Reached(result)
+        return result
+
+    def _part(self, module: torch.nn.Module, original: Any, args: Any, kwargs: Any) -> Any:
+        """A module with steps of its own."""
         if module is self.module:
             return original(module, *args, **kwargs)
 
@@ -145,6 +217,19 @@ class Forward(TorchFunctionMode):
             return original(module, *args, **kwargs)
         finally:
             self.recording.scopes.pop()
+
+    def _origin(self) -> ModuleOrigin | None:
+        """Where the forward is now."""
+        if not self.inside:
+            return None
+        return self.origin_in(self.inside[-1], running())
+
+    def origin_in(self, module: torch.nn.Module, seen: Sequence[CodePlace]) -> ModuleOrigin:
+        """Places of the user's code as those of a module's call."""
+        path = self.names.get(id(module))
+        is_layer = operation_of(module) is not None
+        made = line_that_made(self.copied.original(module))
+        return ModuleOrigin(seen, path, is_layer, made)
 
     def _label_of(self, module: torch.nn.Module) -> str:
         """A module's name in the part that calls it: ``layers.0`` where no module is called between.

@@ -8,25 +8,29 @@ has no place in a config is named with its line; nothing is guessed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
 
-from tracer.diagnostics import legible
+from tracer.diagnostics import legible, words_of
 from tracer.importing.reading import network_of
-from tracer.importing.recording import Recording, Step, Unrepresentable
-from tracer.net import Net
+from tracer.importing.recording import Reason, Recording, Step, Unrepresentable
+from tracer.net import Net, ReadFrom
 from tracer.ops.base import written
+from tracer.places import Place
 from tracer.sizing.symbol import Space
 from tracer.torch_bridge.building import build, module_path
 from tracer.torch_bridge.forward import (
+    PLAIN,
     Forward,
     OpenDims,
+    Way,
     batch_and_spatial_dims,
     no_dims,
     spatial_dims,
 )
-from tracer.torch_bridge.places import raised, users_code
+from tracer.torch_bridge.places import gone_through, raised, users_code
 from tracer.torch_bridge.real_runs import RealModule
 
 UNSEEN = ", through int(), range() or a cache"
@@ -97,17 +101,23 @@ def read_module(
     *shapes: Sequence[int],
     name: str | None = None,
     fixed: bool = False,
+    way: Way = PLAIN,
+    source: str | None = None,
 ) -> Imported:
-    """The same, with where the module's weights are. The module is left as it is: copies of it run."""
+    """The same, with where the module's weights are. The module is left as it is: copies of it run.
+
+    ``way`` says how it is run, and ``source`` how the user named it.
+    """
+    read = partial(_read, module, shapes, name, way, source)
     if fixed:
-        return _read(module, shapes, name, no_dims)
+        return read(no_dims)
     try:
-        return _read(module, shapes, name, batch_and_spatial_dims)
+        return read(batch_and_spatial_dims)
     except Unrepresentable as refused:
         try:
             # A batch of one may be squeezed.
             note = f"the first dim is fixed: with an open one, {legible(str(refused))}"
-            return _read(module, shapes, name, spatial_dims, [note])
+            return read(spatial_dims, [note])
         except Unrepresentable:
             raise refused from None
 
@@ -116,21 +126,34 @@ def _read(
     module: torch.nn.Module,
     shapes: Sequence[Sequence[int]],
     name: str | None,
+    way: Way,
+    source: str | None,
     open_dims: OpenDims,
     notes: Sequence[str] = (),
 ) -> Imported:
     space = Space()
 
     def run(sizes: Mapping[str, int]) -> Recording:
-        return record(module, shapes, open_dims, sizes, space)
+        return record(module, shapes, open_dims, sizes, space, way)
 
     title = name or type(module).__name__
-    net, steps = network_of(run, title, "<module>", UNSEEN, RealModule(module), notes)
+    path = source or "<module>"
+    net, steps = network_of(run, title, path, UNSEEN, RealModule(module, way), notes)
+    net.reading_of(ReadFrom(source or title, _places(steps)))
     imported = Imported(
         net, {name: step for name, step in steps.items() if step.weights is not None}
     )
     _check_weights(imported)
     return imported
+
+
+def _places(steps: Mapping[str, Step]) -> dict[str, Place]:
+    """The places of the nodes in the user's program."""
+    found = {}
+    for name, step in steps.items():
+        if step.origin is not None:
+            found[name] = step.origin.place()
+    return found
 
 
 def _check_weights(imported: Imported) -> None:
@@ -161,13 +184,14 @@ def record(
     open_dims: OpenDims,
     sizes: Mapping[str, int],
     space: Space,
+    way: Way = PLAIN,
 ) -> Recording:
     """The steps of a module's forward for inputs of these shapes, some of their symbols at other sizes.
 
     Raises :class:`Unrepresentable` for what has no place in a config, and for what the module raises.
     """
-    with users_code(type(module).__name__):  # its copy, in eval mode
-        forward = Forward(module, open_dims, space, sizes)
+    with users_code(type(module).__name__):  # its copy
+        forward = Forward(module, open_dims, space, sizes, way)
     try:
         return forward.run(shapes)
     except Unrepresentable as refused:
@@ -177,4 +201,9 @@ def record(
     except BaseException as error:  # a forward that ends the process included
         message = raised(type(module).__name__, error)
         guards = forward.recording.guards.made
-        raise Unrepresentable(message, guards, by_program=True) from error
+        inside = forward.failed_in or forward.module
+        origin = forward.origin_in(inside, gone_through(error))
+        words = words_of(error)
+        kind = type(error).__name__
+        fault = Reason("T602", f"{kind}: {words}" if words else kind, origin)
+        raise Unrepresentable(message, guards, by_program=True, fault=fault) from error

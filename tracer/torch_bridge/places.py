@@ -1,4 +1,7 @@
-"""Lines of the user's source: the one that runs now, and the one that an error went through."""
+"""Lines of the user's source: those that run now, and those that an error went through.
+
+A line is the user's own where it is in no installed package. Where no own line runs, that of a package is given.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,17 @@ import importlib
 import linecache
 import os
 import sys
-from collections.abc import Iterator
-from types import FrameType
+import sysconfig
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from types import CodeType, FrameType, TracebackType
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 
-from tracer.diagnostics import words_of
-from tracer.importing.recording import Unrepresentable
+from tracer.diagnostics import Span, words_of
+from tracer.importing.recording import Reason, Unrepresentable
+from tracer.places import Line, Place
 
 OURS = tuple(
     os.path.dirname(path) + os.sep
@@ -21,30 +28,96 @@ OURS = tuple(
 )
 """Files whose lines are no place in the user's source."""
 
+INSTALLED = tuple(
+    {
+        sysconfig.get_path(name) + os.sep
+        for name in ("stdlib", "platstdlib", "purelib", "platlib")
+    }
+)
+"""Folders of Python itself and of installed packages."""
+
+MOST_CALLERS = 4
+"""Lines that led to a place, as far as they are told."""
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_entrances: set[CodeType] = set()
+"""Functions of ours that call the user's code: what stands outside of them is not of the user's network."""
+
+
+def entrance(function: Function) -> Function:
+    """Mark a function that calls the user's code."""
+    _entrances.add(function.__code__)
+    return function
+
+
+class CodePlace(NamedTuple):
+    """A place in running code: what is found out about it costs nothing until somebody asks."""
+
+    code: CodeType
+    lasti: int
+    number: int
+
+
+def running() -> list[CodePlace]:
+    """The places in the user's code that run now, the innermost first; of installed packages where there are no own."""
+    frame: FrameType | None = sys._getframe(1)
+    found = []
+    while frame is not None and frame.f_code not in _entrances:
+        if is_users(frame.f_code.co_filename):
+            found.append(CodePlace(frame.f_code, frame.f_lasti, frame.f_lineno))
+        frame = frame.f_back
+    return _own(found)
+
+
+def gone_through(error: BaseException) -> list[CodePlace]:
+    """The same, for the places that an error went through."""
+    traceback: TracebackType | None = error.__traceback__
+    found: list[CodePlace] = []
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        if code in _entrances:
+            found = []
+        elif is_users(code.co_filename):
+            found.append(CodePlace(code, traceback.tb_lasti, traceback.tb_lineno))
+        traceback = traceback.tb_next
+    return _own(found[::-1])
+
+
+def _own(found: list[CodePlace]) -> list[CodePlace]:
+    own = [seen for seen in found if not seen.code.co_filename.startswith(INSTALLED)]
+    return own or found
+
 
 def place() -> str:
     """The line of the user's source that runs now: ``net.py:12 `x = self.up(x)` ``; empty where none runs."""
-    frame: FrameType | None = sys._getframe(1)
-
-    while frame is not None and not is_users(frame.f_code.co_filename):
-        frame = frame.f_back
-
-    return "" if frame is None else line_of(frame.f_code.co_filename, frame.f_lineno)
+    found = running()
+    return str(line_of(found[0])) if found else ""
 
 
 def raised(who: str, error: BaseException) -> str:
     """A sentence of what the user's code raised, with the last line of it that the error went through."""
-    where = ""
-    traceback = error.__traceback__
-    while traceback is not None:
-        path = traceback.tb_frame.f_code.co_filename
-        if is_users(path):
-            where = f" at {line_of(path, traceback.tb_lineno)}"
-        traceback = traceback.tb_next
+    found = gone_through(error)
+    where = f" at {line_of(found[0])}" if found else ""
+    return raised_words(who, error, where)
 
+
+def raised_words(who: str, error: BaseException, where: str = "") -> str:
+    """The same; ``where`` tells the line."""
     words = words_of(error)
     sentence = f"{who} raises {type(error).__name__}{where}"
     return f"{sentence}: {words}" if words else sentence
+
+
+class Lines(NamedTuple):
+    """The lines that an error went through, before any module ran."""
+
+    seen: Sequence[CodePlace]
+
+    def place(self) -> Place:
+        """The same as a record."""
+        lines = [line_of(seen) for seen in self.seen]
+        return Place(lines[0], None, callers=tuple(lines[1:][::-1][-MOST_CALLERS:]))
 
 
 @contextlib.contextmanager
@@ -58,7 +131,9 @@ def users_code(who: str) -> Iterator[None]:
     except (Unrepresentable, KeyboardInterrupt):
         raise
     except BaseException as error:
-        raise Unrepresentable(raised(who, error)) from error
+        seen = gone_through(error)
+        fault = Reason("T602", raised_words(who, error), Lines(seen)) if seen else None
+        raise Unrepresentable(raised(who, error), fault=fault) from error
 
 
 def is_users(path: str) -> bool:
@@ -66,7 +141,42 @@ def is_users(path: str) -> bool:
     return not path.startswith(OURS) and not path.startswith("<")
 
 
-def line_of(path: str, number: int) -> str:
-    """A line of a source file, with its text where the file can be read."""
-    text = linecache.getline(path, number).strip()
-    return f"{path}:{number} `{text}`" if text else f"{path}:{number}"
+def line_of(seen: CodePlace) -> Line:
+    """The line of a place, from the column where the call that runs there begins (known from Python 3.11 on)."""
+    path = seen.code.co_filename
+    text = linecache.getline(path, seen.number).rstrip()
+    return Line(shown_path(path), _span_of(seen, text), text.strip())
+
+
+def definition_of(module: torch.nn.Module) -> Line | None:
+    """The line where a module's forward begins, of a file of the user's."""
+    code = getattr(type(module).forward, "__code__", None)
+    if code is None or not is_users(code.co_filename):
+        return None
+    return line_of(CodePlace(code, 0, code.co_firstlineno))
+
+
+@lru_cache(4096)
+def _span_of(seen: CodePlace, text: str) -> Span:
+    """The stretch of the call, or of the whole line; columns are characters, where Python counts bytes."""
+    positions = getattr(seen.code, "co_positions", None)
+    if positions is not None:
+        for number, found in enumerate(positions()):
+            if number == seen.lasti // 2 and None not in found:
+                line, end_line, start, end = found
+                if line == seen.number:
+                    last = linecache.getline(seen.code.co_filename, end_line)
+                    return Span(line, _column(text, start), end_line, _column(last, end))
+
+    first = len(text) - len(text.lstrip()) + 1
+    return Span(seen.number, first, seen.number, max(len(text), first) + 1)
+
+
+def _column(text: str, offset: int) -> int:
+    return len(text.encode()[:offset].decode(errors="replace")) + 1
+
+
+def shown_path(path: str) -> str:
+    """A file's path as it is told: from the working directory on, for a file below it."""
+    here = os.getcwd() + os.sep
+    return path.removeprefix(here)

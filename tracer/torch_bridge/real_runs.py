@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 
@@ -12,8 +14,8 @@ from tracer.importing.comparison import Answer
 from tracer.importing.recording import Unrepresentable
 from tracer.ops.base import Shape
 from tracer.torch_bridge.copies import Restored, copy_of, shared, without_data
-from tracer.torch_bridge.forward import tensors_by_name
-from tracer.torch_bridge.places import raised
+from tracer.torch_bridge.forward import PLAIN, Reached, Way, tensors_by_name
+from tracer.torch_bridge.places import entrance, raised
 
 SMALL = 2**18
 """Elements of inputs up to which a module is run with data, 3 x 295 x 295."""
@@ -28,10 +30,11 @@ META = torch.device("meta")
 
 
 class RealModule:
-    """A module as a program that answers with shapes. Each run is a fresh copy's, in eval mode."""
+    """A module as a program that answers with shapes. Each run is a fresh copy's."""
 
-    def __init__(self, module: torch.nn.Module) -> None:
+    def __init__(self, module: torch.nn.Module, way: Way = PLAIN) -> None:
         self.module = module
+        self.way = way
         tensors = [*module.parameters(), *module.buffers()]
         self.device = tensors[0].device if tensors else torch.device("cpu")
         floating = [t.dtype for t in tensors if t.is_floating_point()]
@@ -46,7 +49,7 @@ class RealModule:
         """What the module gives; None where only a large run with data could tell."""
         if self.needs_data:
             return self.sure_answer(shapes)
-        found = self._without_data(shapes)
+        found = self.answer_without_data(shapes)
         if found.shapes is not None:
             self.has_run_without = True
             return found
@@ -73,7 +76,8 @@ class RealModule:
         finally:
             self.seconds += time.monotonic() - begun
 
-    def _without_data(self, shapes: Sequence[Shape]) -> Answer:
+    def answer_without_data(self, shapes: Sequence[Shape]) -> Answer:
+        """What it gives on the meta device, which lacks some functions, and where no tensor has values."""
         copied = copy_of(self.module, without_data).module
         with META:
             return self._run(copied, shapes, META)
@@ -83,14 +87,18 @@ class RealModule:
         with Restored(copied.tensors):
             return self._run(copied.module, shapes, self.device)
 
+    @entrance
     def _run(
         self, module: torch.nn.Module, shapes: Sequence[Shape], device: torch.device
     ) -> Answer:
         inputs = [torch.zeros(shape, dtype=self.dtype, device=device) for shape in shapes]
         try:
-            with torch.no_grad():
-                result = module.eval()(*inputs)
+            args, kwargs = self.way.called_with(inputs)
+            with self.way.limit(), torch.no_grad(), self._until(module):
+                result = self.way.prepared(module)(*args, **kwargs)
             tensors = tensors_by_name(result)
+        except Reached as reached:
+            tensors = tensors_by_name(reached.result)
         except Unrepresentable as refused:
             return Answer(None, str(refused))
         except KeyboardInterrupt:
@@ -98,3 +106,19 @@ class RealModule:
         except BaseException as error:
             return Answer(None, raised(type(module).__name__, error))
         return Answer({name: tuple(tensor.shape) for name, tensor in tensors.items()})
+
+    @contextlib.contextmanager
+    def _until(self, module: torch.nn.Module) -> Iterator[None]:
+        """Let the module run up to the part that it is read to."""
+        if self.way.until is None:
+            yield
+            return
+
+        def reached(part: torch.nn.Module, args: Any, result: Any) -> None:
+            raise Reached(result)
+
+        hook = module.get_submodule(self.way.until).register_forward_hook(reached)
+        try:
+            yield
+        finally:
+            hook.remove()

@@ -14,6 +14,7 @@ from tracer.geometry.receptive_field import Field, fields
 from tracer.largest import Largest
 from tracer.network.records import Node
 from tracer.ops.base import given_arguments
+from tracer.places import Place
 from tracer.shapes.trace import Trace
 
 FORMAT_VERSION = "1.0"
@@ -53,6 +54,10 @@ class DiagnosticAnswer(msgspec.Struct, frozen=True):
     related: list[RelatedPlace]
     node: str | None
     """The name of the node that it is about, as in the trace; null where it is about none."""
+    module: str | None
+    """The dotted path of the module of a Python source that it is about; null where it is about none."""
+    notes: list[str]
+    """What is known besides, a sentence each: the sizes that run, what was tried."""
 
 
 class CheckAnswer(msgspec.Struct, frozen=True):
@@ -80,6 +85,16 @@ class AxisGeometry(msgspec.Struct, frozen=True):
     """False where paths of unlike strides drift apart over too many positions to follow: the extent is not known."""
 
 
+class SourcePlace(msgspec.Struct, frozen=True):
+    """The line of the user's Python that computes a node."""
+
+    path: str
+    line: int
+    column: int
+    module: str | None
+    """The dotted path of the module that it is, or whose forward computes it; null for the outermost one."""
+
+
 class NodeAnswer(msgspec.Struct, frozen=True):
     """One node of a trace; its shape is null where it could not be traced."""
 
@@ -100,6 +115,8 @@ class NodeAnswer(msgspec.Struct, frozen=True):
     """Per spatial axis, in input pixels; null along an axis: the whole input."""
     geometry: list[AxisGeometry] | None
     """Per spatial axis, exactly."""
+    source: SourcePlace | None
+    """Its place in a Python source; null for a network of another kind, and where no line of the user's ran it."""
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -153,7 +170,9 @@ def _range(span: Any) -> Range | None:
 def diagnostic_answer(d: Diagnostic) -> DiagnosticAnswer:
     """The JSON of a diagnostic, its texts legible."""
     related = [
-        RelatedPlace(d.path, r.message, place) for r in d.related if (place := _range(r.span))
+        RelatedPlace(r.path or d.path, r.message, place)
+        for r in d.related
+        if (place := _range(r.span))
     ]
     return DiagnosticAnswer(
         path=d.path,
@@ -164,6 +183,8 @@ def diagnostic_answer(d: Diagnostic) -> DiagnosticAnswer:
         range=_range(d.span),
         related=related,
         node=d.node,
+        module=d.module,
+        notes=[legible(note) for note in d.notes],
     )
 
 
@@ -224,6 +245,7 @@ def trace_answer(
             memory=cost.memory if cost else None,
             receptive_field=[f.extent for f in field] if field is not None else None,
             geometry=[_axis(f) for f in field] if field is not None else None,
+            source=None if node.place is None else _source(node.place),
         )
 
     whole, held = total(priced), memory(trace, dtype)
@@ -247,6 +269,13 @@ def trace_answer(
         assignments={name: list(value) for name, value in (assignments or {}).items()},
         built=built,
     )
+
+
+def _source(place: Place) -> SourcePlace | None:
+    line = place.line
+    if line is None:
+        return None
+    return SourcePlace(line.path, line.span.line, line.span.column, place.module or None)
 
 
 def to_json(answer: Any) -> str:

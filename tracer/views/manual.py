@@ -12,6 +12,7 @@ STEPS = {
     "tracing": "while shapes are traced",
     "planning": "while the autos are solved",
     "judging": "by a rule over the traced network",
+    "importing": "when a program is read",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tracer.diagnostics import Diagnostic, Span, legible, printable
+from tracer.diagnostics import Diagnostic, Related, Span, legible, printable
 
 Paint = Callable[[str, str], str]
 """Colours a text: paint("error[T301]", "red")."""
@@ -48,14 +48,21 @@ def full(found: Sequence[Diagnostic], sources: dict[str, str], paint: Paint = pl
         if d.span:
             block += _snippet(d.span, lines, paint)
         for related in d.related:
-            text = _line(lines, related.span.line).strip()
-            block.append(
-                f"  {paint('=', 'blue')} line {related.span.line}: {printable(related.message)}: {_shortened(text)}"
-            )
+            block.append(f"  {paint('=', 'blue')} {_other_place(d, related, sources)}")
+        block += [f"  {legible(note)}" for note in d.notes]
         if d.hint:
             block.append(f"  {paint('hint:', 'cyan')} {legible(d.hint)}")
         blocks.append("\n".join(block) + "\n")
     return "\n".join(blocks)
+
+
+def _other_place(d: Diagnostic, related: Related, sources: dict[str, str]) -> str:
+    """``line 9: up gives [1, 8, 4, 4] here: up: Conv2d``, or ``net.py:9: up is made here: self.up = ...``."""
+    path = related.path or d.path
+    number = related.span.line
+    text = _line(sources.get(path, "").splitlines(), number).strip()
+    place = f"line {number}" if related.path is None else f"{path}:{number}"
+    return f"{place}: {printable(related.message)}: {_shortened(text)}"
 
 
 def _line(lines: list[str], number: int) -> str:
@@ -92,7 +99,9 @@ def github(found: Sequence[Diagnostic]) -> str:
             where += f",line={d.span.line},col={d.span.column},endLine={d.span.end_line}"
             if d.span.end_line == d.span.line:
                 where += f",endColumn={d.span.end_column}"
-        text = legible(d.message) + (f"\nhint: {legible(d.hint)}" if d.hint else "")
+        further = [legible(note) for note in d.notes]
+        further += [f"hint: {legible(d.hint)}"] if d.hint else []
+        text = "\n".join([legible(d.message), *further])
         lines.append(f"::{d.severity} {where},title={d.code}::{_data(text)}\n")
     return "".join(lines)
 

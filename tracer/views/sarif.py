@@ -47,19 +47,20 @@ def _rule(code: str) -> dict[str, Any]:
 
 
 def _result(d: Diagnostic, index: int) -> dict[str, Any]:
+    notes = "".join(f"; {legible(note)}" for note in d.notes)
     hint = f" (hint: {legible(d.hint)})" if d.hint else ""
     result: dict[str, Any] = {
         "ruleId": d.code,
         "ruleIndex": index,
         "level": d.severity,
-        "message": {"text": legible(d.message) + hint},
+        "message": {"text": legible(d.message) + notes + hint},
     }
     if is_made_up(d.path):
         return result
     result["locations"] = [_location(d.path, d.span)]
     if d.related:
         result["relatedLocations"] = [
-            {**_location(d.path, r.span), "id": i, "message": {"text": r.message}}
+            {**_location(r.path or d.path, r.span), "id": i, "message": {"text": r.message}}
             for i, r in enumerate(d.related)
         ]
     return result

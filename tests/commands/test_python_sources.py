@@ -1,0 +1,330 @@
+"""Commands on torch modules that a Python file makes: read where they run, told at the user's own lines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from tracer.commands import cli
+
+UNET = """\
+import torch
+from torch import nn
+
+
+def conv(channels_in, channels):
+    return nn.Sequential(nn.Conv2d(channels_in, channels, 3, padding=1), nn.ReLU())
+
+
+class UNet(nn.Module):
+    def __init__(self, base=4, wrong=0):
+        super().__init__()
+        self.downs = nn.ModuleList()
+        self.ups = nn.ModuleList()
+        self.decs = nn.ModuleList()
+        channels = 3
+        for level in range(4):
+            self.downs.append(conv(channels, base * 2**level))
+            channels = base * 2**level
+        for level in reversed(range(3)):
+            self.ups.append(
+                nn.ConvTranspose2d(channels, base * 2**level, 2, stride=2)
+            )
+            self.decs.append(conv(channels + wrong, base * 2**level))
+            channels = base * 2**level
+        self.pool = nn.MaxPool2d(2)
+
+    def decode(self, skips, x):
+        for up, dec in zip(self.ups, self.decs):
+            x = up(x)
+            x = dec(torch.cat([skips.pop(), x], dim=1))
+        return x
+
+    def forward(self, x):
+        skips = []
+        for down in self.downs:
+            x = down(x)
+            skips.append(x)
+            x = self.pool(x) if down is not self.downs[-1] else x
+        return self.decode(skips[:-1], x)
+"""
+"""Runs for multiples of 8."""
+
+MEETING = 30
+"""The line of its torch.cat."""
+
+
+def run(*words: str) -> Result:
+    """``tracer WORDS``."""
+    return CliRunner().invoke(cli, list(words))
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with the module's file."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_nets.py").write_text(UNET, "utf-8")
+    return tmp_path
+
+
+def diagnostics(*words: str) -> list[dict[str, Any]]:
+    """What ``tracer check`` finds."""
+    return list(json.loads(run("check", *words, "--format", "json").stdout)["diagnostics"])
+
+
+def errors(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without the warnings."""
+    return [one for one in found if one["severity"] == "error"]
+
+
+def test_a_size_that_fails_is_answered_at_the_line_of_the_merge(here: Path) -> None:
+    """The finding stands at the innermost call, with the layer's line and the callers, and with the sizes that run."""
+    done = run("check", "my_nets.py:UNet", "--input", "1,3,100,75")
+    assert done.exit_code == 1
+    (found,) = errors(diagnostics("my_nets.py:UNet", "--input", "1,3,100,75"))
+    assert (found["code"], found["path"]) == ("T301", "my_nets.py")
+    assert found["range"]["start"] == {"line": MEETING, "column": 21}
+    assert found["message"] == "sizes differ in dim 2: 25 from downs.2.1, 24 from ups.0"
+    assert [(one["path"], one["range"]["start"]["line"]) for one in found["related"]] == [
+        ("my_nets.py", 6),
+        ("my_nets.py", 21),
+        ("my_nets.py", 39),
+    ]
+    assert found["notes"] == ["runs for H = 8k, W = 8k: nearest 96 x 72, or pad to 104 x 80"]
+    assert "`tracer plan my_nets.py:UNet --input 1,3,100,75` lists" in found["hint"]
+
+
+def test_torch_agrees_about_the_sizes_that_are_told(here: Path) -> None:
+    """The module itself raises at the asked size, and runs at those that the note names."""
+    scope: dict[str, Any] = {}
+    exec(compile(UNET, "my_nets.py", "exec"), scope)
+    module = scope["UNet"]()
+    with pytest.raises(RuntimeError, match="Sizes of tensors must match"):
+        module(torch.zeros(1, 3, 100, 75))
+    for size in ((96, 72), (104, 80)):
+        assert module(torch.zeros(1, 3, *size)).shape[2:] == size
+
+
+def test_every_format_of_check_names_the_python_file(here: Path) -> None:
+    """SARIF and GitHub's commands mark the line of the Python file."""
+    words = ("check", "my_nets.py:UNet", "--input", "1,3,100,75", "--format")
+    assert f"::error file=my_nets.py,line={MEETING},col=21" in run(*words, "github").stdout
+    results = json.loads(run(*words, "sarif").stdout)["runs"][0]["results"]
+    (error,) = [one for one in results if one["level"] == "error"]
+    place = error["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"] == "my_nets.py"
+    assert place["region"]["startLine"] == MEETING
+    assert len(error["relatedLocations"]) == 3
+
+
+def test_the_trace_says_where_each_node_is_computed(here: Path) -> None:
+    """``source`` has the line and the dotted path of the module."""
+    done = run("trace", "my_nets.py:UNet", "--input", "1,3,64,64", "--format", "json")
+    assert done.exit_code == 0
+    nodes = {node["name"]: node for node in json.loads(done.stdout)["nodes"]}
+    assert nodes["input"]["source"] is None
+    assert nodes["ups_0"]["source"] == {
+        "path": "my_nets.py",
+        "line": 29,
+        "column": 17,
+        "module": "ups.0",
+    }
+    assert nodes["concat"]["source"]["line"] == MEETING
+
+
+def test_a_wrong_width_names_the_block(here: Path) -> None:
+    """Nothing runs: the message has the module's path, the line that made the layer, and what was tried."""
+    words = ("my_nets.py:UNet", "--input", "1,3,64,64", "--arg", "wrong=1", "--seconds", "3")
+    (found,) = errors(diagnostics(*words))
+    assert (found["code"], found["path"], found["module"]) == ("T204", "my_nets.py", "decs.0.0")
+    assert found["range"]["start"]["line"] == MEETING
+    assert found["message"].startswith("decs.0.0: ")
+    assert (
+        "in_channels is 33, but the input [1, 32, 16, 16] has 32 channels" in found["message"]
+    )
+    lines = [one["range"]["start"]["line"] for one in found["related"]]
+    assert lines == [6, 39]
+    assert "it runs at none of the" in found["notes"][0]
+
+
+def test_import_declares_the_asked_size(here: Path) -> None:
+    """The config has the size that fails, the finding is told, and the exit code is 1."""
+    done = run("import", "my_nets.py:UNet", "--input", "1,3,100,75", "-o", "net.yaml")
+    assert done.exit_code == 1
+    assert f"my_nets.py:{MEETING}:21: error[T301]" in done.stderr
+    text = (here / "net.yaml").read_text("utf-8")
+    assert "sizes: {N: 1, H: 100, W: 75}" in text
+    assert run("check", "net.yaml").exit_code == 1
+    same = run("import", "my_nets.py:UNet", "--input", "1,3,64,64").stdout
+    assert same.replace("H: 64, W: 64", "H: 100, W: 75") == text
+
+
+@pytest.mark.parametrize("command", ["check", "trace", "plan", "sizes", "compare", "export"])
+def test_commands_take_a_module(here: Path, command: str) -> None:
+    """Each of them answers for a Python source at a size that runs."""
+    source = ["my_nets:UNet"] * (1 + (command == "compare"))
+    more = ["-o", "written.py"] if command == "export" else []
+    done = run(command, *source, "--input", "1,3,64,48", *more)
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["trace", "my_nets.py"], "say which module of my_nets.py: my_nets.py:UNet"),
+        (["trace", "my_nets.py:UNet"], "say the input's shape"),
+        (["trace", "my_nets.py:UNet", "--set", "a=1"], "--arg NAME=VALUE"),
+        (["import", "my_nets.UNet"], "a module of torch is written my_nets:UNet"),
+        (["check", "none.py", "--input", "1,3,8,8"], "there is no such file"),
+        (["check", "my_nets:UNet", "--input", "1,3,8,8", "--arg", "base"], "--arg"),
+    ],
+)
+def test_how_a_source_is_written(here: Path, words: list[str], said: str) -> None:
+    """What is written otherwise is bad usage, and the message says how to write it."""
+    done = run(*words)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
+FACTORIES = """\
+import os
+import sys
+import time
+
+from torch import nn
+
+
+def hangs():
+    while True:
+        pass
+
+
+def asks():
+    input("which one? ")
+
+
+def prints():
+    print("made")
+    return nn.ReLU()
+
+
+def exits():
+    sys.exit(0)
+
+
+def moves():
+    os.chdir("/")
+    return nn.ReLU()
+
+
+class Keywords(nn.Module):
+    def forward(self, *, image):
+        return image * 2
+
+
+class Nothing(nn.Module):
+    def forward(self):
+        return 1
+
+
+class Sleeps(nn.Module):
+    def forward(self, x):
+        time.sleep(60)
+        return x
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "said"),
+    [
+        ("hangs", None, "is not made within 2 s"),
+        ("asks", 14, "EOFError"),
+        ("exits", 23, "SystemExit"),
+        ("Keywords", 32, "its forward takes image"),
+        ("Nothing", 37, "its forward takes nothing"),
+        ("Sleeps", None, "does not end within 2 s"),
+    ],
+)
+def test_code_that_is_no_network(here: Path, name: str, line: int | None, said: str) -> None:
+    """One message, at the line where there is one; nothing is written."""
+    (here / "factories.py").write_text(FACTORIES, "utf-8")
+    words = (f"factories.py:{name}", "--input", "1,3,8,8", "--seconds", "2")
+    (found,) = diagnostics(*words)
+    assert said in found["message"]
+    place = found["range"] and found["range"]["start"]["line"]
+    assert place == line
+    done = run("import", *words, "-o", "net.yaml")
+    assert done.exit_code == 1
+    assert not (here / "net.yaml").exists()
+
+
+def test_code_that_talks_and_moves(here: Path) -> None:
+    """What it prints is no part of the answer, and the working directory is the user's."""
+    (here / "factories.py").write_text(FACTORIES, "utf-8")
+    done = run("trace", "factories.py:prints", "--input", "1,3,8,8", "--format", "json")
+    assert json.loads(done.stdout)["nodes"][-1]["shape"] == [1, 3, 8, 8]
+    assert (
+        run("import", "factories.py:moves", "--input", "1,3,8,8", "-o", "n.yaml").exit_code == 0
+    )
+    assert (here / "n.yaml").exists()
+
+
+def test_an_input_by_keyword(here: Path) -> None:
+    """``--input NAME=SHAPE`` gives a keyword argument; the config's input has its name."""
+    (here / "factories.py").write_text(FACTORIES, "utf-8")
+    done = run("import", "factories.py:Keywords", "--input", "image=1,3,8,8")
+    assert done.exit_code == 0
+    assert "input: {image: [N, 3, H, W]}" in done.stdout
+
+
+HEAD = """\
+from torch import nn
+
+
+class Detector(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.MaxPool2d(2))
+        self.norm = nn.BatchNorm2d(4)
+
+    def forward(self, x):
+        x = self.norm(self.body(x))
+        return x[x > 0]
+"""
+
+
+def test_until_a_module(here: Path) -> None:
+    """What comes behind it is not run: a head that no config says does not hide the body."""
+    (here / "head.py").write_text(HEAD, "utf-8")
+    words = ("head.py:Detector", "--input", "1,3,16,16")
+    (found,) = diagnostics(*words)
+    assert (found["code"], found["range"]["start"]["line"]) == ("T601", 12)
+    done = run("import", *words, "--until", "body")
+    assert done.exit_code == 0
+    assert "MaxPool2d" in done.stdout and "BatchNorm2d" not in done.stdout
+    assert "BatchNorm2d" in run("import", *words, "--until", "norm").stdout
+
+
+def test_until_nothing_that_is_there(here: Path) -> None:
+    """A name that the module does not have is told, with the nearest."""
+    (here / "head.py").write_text(HEAD, "utf-8")
+    done = run("check", "head.py:Detector", "--input", "1,3,16,16", "--until", "bodi")
+    assert done.exit_code == 2
+    assert "no module 'bodi'" in done.stderr and "did you mean 'body'" in done.stderr
+
+
+def test_training_mode(here: Path) -> None:
+    """``--mode train`` reads what the module does in training."""
+    (here / "deep.py").write_text(
+        "from torch import nn\n\n\nclass Deep(nn.Module):\n    def forward(self, x):\n"
+        "        return {'out': x * 2, 'aux': x} if self.training else {'out': x * 2}\n",
+        "utf-8",
+    )
+    words = ("trace", "deep.py:Deep", "--input", "1,3,8,8", "--format", "json")
+    assert list(json.loads(run(*words).stdout)["outputs"]) == ["out"]
+    assert list(json.loads(run(*words, "--mode", "train").stdout)["outputs"]) == ["out", "aux"]

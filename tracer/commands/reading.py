@@ -1,0 +1,176 @@
+"""A network that a SOURCE on the command line names, read and judged; what is wrong with it, reported."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from tracer.commands.options import Overrides, is_config, shown
+from tracer.diagnostics import Diagnostic, TracerError
+from tracer.loading import decoded, load_text, read_bytes, unreadable
+from tracer.net import Net
+from tracer.rules import judge, judged
+from tracer.source import limits
+
+
+def find_configs(paths: tuple[str, ...]) -> list[str]:
+    """Files as given, directories searched for *.yaml and *.yml; ``-`` is standard input."""
+    found: list[str] = []
+    for path in paths:
+        if path not in ("", "-") and Path(path).is_dir():
+            inside = sorted(
+                str(p)
+                for p in Path(path).rglob("*")
+                if p.suffix in (".yaml", ".yml") and p.is_file()
+            )
+            if not inside:
+                raise click.UsageError(f"no *.yaml or *.yml in {path}")
+            found += inside
+        else:
+            found.append(path)
+    return list(dict.fromkeys(found))
+
+
+def source_of(path: str) -> str:
+    """The text of a config. Raises OSError, and :class:`TracerError` where it is not text."""
+    return decoded(_standard_input() if path == "-" else read_bytes(path), shown(path))
+
+
+def _standard_input() -> bytes:
+    """The bytes of standard input, at most one more than a config may have."""
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, "standard input is closed")
+    return sys.stdin.buffer.read(limits.FILE_BYTES + 1)
+
+
+def open_net(
+    text: str, path: str, overrides: Overrides, *, allow_argument_errors: bool = False
+) -> Net:
+    """Load a config with the command line's overrides. Raises TracerError and click.UsageError.
+
+    With ``allow_argument_errors`` also one whose trace finds wrong arguments.
+    """
+    try:
+        return load_text(
+            text,
+            shown(path),
+            overrides.params,
+            overrides.sizes,
+            overrides.inputs,
+            allow_argument_errors=allow_argument_errors,
+        )
+    except ValueError as error:
+        raise click.UsageError(f"{shown(path)}: {error}") from None
+
+
+class Reading(NamedTuple):
+    """A config that was read: its text, its network where it loads, and everything wrong with it."""
+
+    text: str
+    net: Net | None
+    found: list[Diagnostic]
+    is_readable: bool = True
+
+
+def read(config: str, overrides: Overrides) -> Reading:
+    """Read and judge a network. Raises click.UsageError where an override has no place in it, and nothing else."""
+    if not is_config(config):
+        return _read_source(config, overrides)
+    try:
+        text = source_of(config)
+    except OSError as error:
+        return Reading("", None, [unreadable(shown(config), error)], is_readable=False)
+    except TracerError as error:
+        return Reading("", None, error.diagnostics)
+    return read_text(text, config, overrides)
+
+
+def _read_source(source: str, overrides: Overrides) -> Reading:
+    """Read and judge what is no config."""
+    from tracer.commands.sources import opened
+    from tracer.views.running_sizes import with_sizes_that_run
+
+    try:
+        net = opened(source, overrides)
+    except TracerError as error:
+        return Reading("", None, error.diagnostics)
+    return Reading(net.to_yaml(), net, with_sizes_that_run(net, judge(net)))
+
+
+def read_text(text: str, path: str, overrides: Overrides) -> Reading:
+    """Judge the text of a config, as :func:`read` does."""
+    return Reading(text, *judged(lambda: open_net(text, path, overrides)))
+
+
+def complain(found: list[Diagnostic], text: str, *, config: str) -> None:
+    """Report what is wrong with a network on standard error."""
+    from tracer.views import report
+
+    click.echo(report.full(found, texts(found, text, config)), nl=False, err=True)
+
+
+def texts(found: Sequence[Diagnostic], text: str, config: str) -> dict[str, str]:
+    """The texts that findings quote, by path: the config's, and those of the Python files that they stand in."""
+    known = {shown(config): text}
+    for one in found:
+        for path in (one.path, *(related.path for related in one.related)):
+            if path is not None and path not in known and path.endswith(".py"):
+                known[path] = _python_text(path)
+    return known
+
+
+def _python_text(path: str) -> str:
+    try:
+        return read_bytes(path).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def text_of(config: str, complain: Callable[[list[Diagnostic], str], None]) -> str:
+    """A config's text. Where it cannot be read, ``complain`` gets what is wrong, and the command ends."""
+    try:
+        return source_of(config)
+    except OSError as error:
+        complain([unreadable(shown(config), error)], "")
+        raise click.exceptions.Exit(2) from None
+    except TracerError as error:
+        complain(error.diagnostics, "")
+        raise click.exceptions.Exit(1) from None
+
+
+def loaded(
+    config: str,
+    overrides: Overrides,
+    complain: Callable[[list[Diagnostic], str], None],
+    *,
+    allow_argument_errors: bool = False,
+) -> tuple[str, Net]:
+    """A network and its text. Where it cannot be loaded, ``complain`` gets what is wrong, and the command ends."""
+    if not is_config(config):
+        return _loaded_source(config, overrides, complain)
+    text = text_of(config, complain)
+    try:
+        return text, open_net(
+            text, config, overrides, allow_argument_errors=allow_argument_errors
+        )
+    except TracerError as error:
+        complain(error.diagnostics, text)
+        raise click.exceptions.Exit(1) from None
+
+
+def _loaded_source(
+    source: str, overrides: Overrides, complain: Callable[[list[Diagnostic], str], None]
+) -> tuple[str, Net]:
+    from tracer.commands.sources import opened
+
+    try:
+        net = opened(source, overrides)
+    except TracerError as error:
+        complain(error.diagnostics, "")
+        raise click.exceptions.Exit(1) from None
+    return net.to_yaml(), net

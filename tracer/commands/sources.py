@@ -1,0 +1,200 @@
+"""Networks that are no configs: what a SOURCE on the command line names, read."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from tracer.commands.options import Overrides, is_python, is_terminal, need, shown
+from tracer.diagnostics import Diagnostic, TracerError
+from tracer.importing.recording import Unrepresentable
+from tracer.net import Net
+
+if TYPE_CHECKING:
+    from tracer.torch_bridge.opening import Opened
+
+MAKING = 60.0
+"""Seconds that a Python source may take to be made and run once, unless told otherwise."""
+
+
+def opened(
+    source: str, overrides: Overrides, name: str | None = None, *, fixed: bool = False
+) -> Net:
+    """The network of a SOURCE that is no config.
+
+    Raises :class:`TracerError` with what keeps it from being read, and click.UsageError.
+    """
+    if source.lower().endswith(".onnx"):
+        net = _of_onnx(source, overrides, name)
+    elif is_python(source):
+        net = _of_python(source, overrides, name, fixed)
+    else:
+        raise _without_callable(source)
+    if not overrides.sizes:
+        return net
+    try:
+        return net.with_sizes(overrides.sizes)
+    except ValueError as error:
+        raise click.UsageError(f"{shown(source)}: {error}") from None
+
+
+# --- Python ----------------------------------------------------------------------------------------------------------
+
+
+def _of_python(source: str, overrides: Overrides, name: str | None, fixed: bool) -> Net:
+    if overrides.params:
+        raise click.UsageError("--set is for a config; a Python source takes --arg NAME=VALUE")
+    if not overrides.shapes:
+        raise click.UsageError(
+            "say the input's shape: --input 1,3,512,512 (again for each of several, NAME=1,10 for a keyword)"
+        )
+    need("torch", "torch")
+    found = _read_module(source, overrides, name, fixed)
+    if found.read_at is not None:
+        at = " and ".join(",".join(map(str, shape)) for shape in found.read_at)
+        click.echo(
+            f"{shown(source)} is read at {at}, the first of {found.tried} sizes tried at which it can be",
+            err=True,
+        )
+    return found.net
+
+
+def _read_module(source: str, overrides: Overrides, name: str | None, fixed: bool) -> Opened:
+    from tracer.torch_bridge.factory import module_from
+    from tracer.torch_bridge.forward import Way
+    from tracer.torch_bridge.opening import SECONDS, Question, finding, open_module
+    from tracer.torch_bridge.time_limit import time_limit
+
+    keywords = tuple(word for word, _ in overrides.shapes)
+    shapes = [shape for _, shape in overrides.shapes]
+    making = overrides.seconds or MAKING
+    way = Way(keywords, overrides.mode == "train", overrides.until, making)
+    words = f"{shlex.quote(source)} {overrides.command_line}".strip()
+    asked = Question(
+        shown(source),
+        shapes,
+        way,
+        seconds=overrides.seconds or SECONDS,
+        plan=f"tracer plan {words}",
+        name=name,
+        fixed=fixed,
+    )
+
+    # What the user's code prints is no part of an answer, and where it goes is no place for the output.
+    with contextlib.redirect_stdout(sys.stderr), _without_input(), _returning():
+        try:
+            with time_limit(making, f"{shown(source)} is not made"):
+                module = module_from(source, overrides.arguments)
+        except Unrepresentable as error:
+            raise TracerError([finding(error, asked)]) from None
+        with _progress(asked.source) as progress:
+            try:
+                return open_module(module, asked, progress)
+            except ValueError as error:
+                raise click.BadParameter(str(error), param_hint="--until") from None
+
+
+@contextlib.contextmanager
+def _returning() -> Iterator[None]:
+    """Come back to the working directory of before."""
+    here = os.getcwd()
+    try:
+        yield
+    finally:
+        os.chdir(here)
+
+
+@contextlib.contextmanager
+def _without_input() -> Iterator[None]:
+    """Let nobody wait for an answer to a question of the user's code."""
+    before = sys.stdin
+    with open(os.devnull, encoding="utf-8") as nothing:
+        sys.stdin = nothing
+        try:
+            yield
+        finally:
+            sys.stdin = before
+
+
+class _Progress:
+    """One line on a terminal, which goes when it is done."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.is_shown = False
+
+    def __call__(self, tried: int, seconds: float) -> None:
+        if seconds < 0.5 or not is_terminal(sys.stderr):
+            return
+        self.is_shown = True
+        click.echo(
+            f"\r{self.source}: {tried} sizes tried, {seconds:.0f} s\033[K", nl=False, err=True
+        )
+
+    def end(self) -> None:
+        """Take the line away."""
+        if self.is_shown:
+            click.echo("\r\033[K", nl=False, err=True)
+
+
+@contextlib.contextmanager
+def _progress(source: str) -> Iterator[_Progress]:
+    line = _Progress(source)
+    try:
+        yield line
+    finally:
+        line.end()
+
+
+def _without_callable(source: str) -> click.UsageError:
+    """The error for a Python file or module of which no callable is named, with those that it has."""
+    if source.endswith(".py"):
+        if not os.path.isfile(source):
+            return click.UsageError(f"{shown(source)}: there is no such file")
+        likely = _modules_in(source)
+        first = likely[0] if likely else "UNet"
+        others = f"; it has {', '.join(likely)}" if likely else ""
+        return click.UsageError(
+            f"say which module of {shown(source)}: {shown(source)}:{first} --input 1,3,512,512{others}"
+        )
+    module, _, name = source.rpartition(".")
+    return click.UsageError(
+        f"there is no file {shown(source)}; a module of torch is written {module}:{name}"
+    )
+
+
+def _modules_in(path: str) -> list[str]:
+    """The names in a Python file that may be a module or make one: classes first. The file is read, not run."""
+    try:
+        with open(path, "rb") as file:
+            tree = ast.parse(file.read(1_000_000))
+    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
+        return []
+    classes = [n.name for n in tree.body if isinstance(n, ast.ClassDef) and n.bases]
+    functions = [n.name for n in tree.body if isinstance(n, ast.FunctionDef)]
+    return [name for name in (*classes, *functions) if not name.startswith("_")]
+
+
+# --- ONNX ------------------------------------------------------------------------------------------------------------
+
+
+def _of_onnx(source: str, overrides: Overrides, name: str | None) -> Net:
+    if overrides.arguments:
+        raise click.UsageError("an ONNX file takes no --arg")
+    need("onnx", "onnx")
+    from tracer.onnx_bridge.reading import read_onnx
+
+    try:
+        return read_onnx(source, dict(overrides.inputs), name)
+    except OSError as error:
+        click.echo(f"{shown(source)}: cannot be read: {error.strerror or error}", err=True)
+        raise click.exceptions.Exit(2) from None
+    except Unrepresentable as error:
+        raise TracerError([Diagnostic("T601", str(error), path=shown(source))]) from None

@@ -1,0 +1,104 @@
+"""The place of a node in a program that is not a config: the line that made it run, and the lines around that.
+
+A network that was read from Python keeps a :class:`Place` for each of its nodes. :func:`at_own_lines` tells its
+findings there, instead of at lines of a config that nobody wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from tracer.diagnostics import Diagnostic, Related, Span
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A stretch of a source file, and the text of its first line."""
+
+    path: str
+    span: Span
+    text: str
+
+    def __str__(self) -> str:
+        """``net.py:12 `x = self.up(x)` ``."""
+        place = f"{self.path}:{self.span.line}"
+        return f"{place} `{self.text}`" if self.text else place
+
+
+class Place(msgspec.Struct, frozen=True):
+    """The place of a node in the user's program."""
+
+    line: Line | None
+    """The innermost line of the user's own files that ran it; None where none did."""
+    module: str | None
+    """The dotted path of the module that it is, or whose forward computes it; empty for the outermost one."""
+    is_layer: bool = False
+    """Whether it is that module, rather than a function that the module's forward calls."""
+    made: Line | None = None
+    """The line that made the layer."""
+    callers: tuple[Line, ...] = ()
+    """The user's lines that led to it, from the outermost forward inwards."""
+
+    @property
+    def name(self) -> str | None:
+        """The layer's name in the program; None for what has none."""
+        return self.module if self.is_layer and self.module else None
+
+
+Places = Mapping[str, Place]
+"""By the node's name."""
+
+
+def at_own_lines(
+    found: Sequence[Diagnostic], places: Places, config: str, hint: str | None = None
+) -> list[Diagnostic]:
+    """The findings about a config, each at the line of the program where its node has one.
+
+    ``config`` is the path that they have so far; others stand where they belong already. An error's ``hint`` is
+    replaced: its own speaks of keys of a config.
+    """
+    told = []
+    for one in found:
+        if one.path != config:
+            told.append(one)
+            continue
+        place = places.get(one.node or "")
+        # The text of its config is nobody's: no line of it is a place.
+        told.append(
+            replace(one, span=None, related=())
+            if place is None
+            else _moved(one, place, places, hint)
+        )
+    return told
+
+
+def _moved(one: Diagnostic, place: Place, places: Places, hint: str | None) -> Diagnostic:
+    at = place.line or place.made
+    is_error = one.severity == "error"
+    return replace(
+        one,
+        path=one.path if at is None else at.path,
+        span=None if at is None else at.span,
+        module=place.module or None,
+        hint=hint if is_error else one.hint,
+        related=tuple(dict.fromkeys(_related(one, place, places))),
+    )
+
+
+def _related(one: Diagnostic, place: Place, places: Places) -> Iterator[Related]:
+    """The lines that made the layers in question, and those that led to the place, from the outermost inwards."""
+    for other in one.related:
+        origin = places.get(other.node or "")
+        if origin is None:
+            continue
+        at = origin.made or origin.line
+        if at is not None:
+            yield replace(other, span=at.span, path=at.path)
+
+    if place.made is not None:
+        name = place.name or "the layer"
+        yield Related(f"{name} is made here", place.made.span, path=place.made.path)
+    for caller in place.callers:
+        yield Related("called from here", caller.span, path=caller.path)

@@ -1,0 +1,62 @@
+"""T6xx, pages of what keeps a program from being read as a network."""
+
+from __future__ import annotations
+
+from tracer.rules.rule import page
+
+page(
+    "T601",
+    "no form in a config",
+    found="importing",
+    text="""
+    A program does something that no config says: the value of a tensor decides, an operation is not known, a size is
+    computed in a way that cannot be followed.
+
+    It is refused at its line, because a network that leaves it out would be another one. `--until MODULE` reads the
+    network up to a module, so that what comes behind it is not run. The module below runs; its branch is what no shape
+    decides.
+
+    Bad:
+        from torch import nn
+
+        class Net(nn.Module):
+            def forward(self, x):
+                return x + 1 if x.mean() > 0 else x
+
+    Good:
+        from torch import nn
+
+        class Net(nn.Module):
+            def forward(self, x):
+                return x + 1
+    """,
+)
+
+page(
+    "T602",
+    "the source raises at every size tried",
+    found="importing",
+    text="""
+    A program raises an error of its own at the size that was asked for, and at all sizes that were tried instead.
+
+    Sizes near the asked one are tried, smallest changes first, then multiples of powers of two, for at most 20 seconds
+    (`--seconds`). A size that torch's own layers refuse has their code (T204, T301, ...) at the user's line; T602 is
+    what the program raises itself, or what else torch says.
+
+    Bad:
+        from torch import nn
+
+        class Net(nn.Module):
+            def forward(self, x):
+                if x.shape[1] != 4:
+                    raise ValueError("four channels, please")
+                return x * 2
+
+    Good:
+        from torch import nn
+
+        class Net(nn.Module):
+            def forward(self, x):
+                return x * 2
+    """,
+)

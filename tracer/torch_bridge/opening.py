@@ -1,0 +1,235 @@
+"""A torch module as a network at the size that is asked for, also where it does not run there.
+
+Then it is read at sizes near that run, and the asked ones are declared in what is read: its findings are those of the
+module, each at the user's own line.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from msgspec.structs import replace
+
+from tracer.diagnostics import Diagnostic, Related, TracerError
+from tracer.importing.recording import Unrepresentable
+from tracer.loading import load_text
+from tracer.net import Net, ReadFrom
+from tracer.network.values import did_you_mean
+from tracer.ops.base import Shape, written
+from tracer.source.edits import Edit, edited
+from tracer.torch_bridge.forward import Way
+from tracer.torch_bridge.importing import Imported, read_module
+from tracer.torch_bridge.places import definition_of
+from tracer.torch_bridge.real_runs import RealModule
+from tracer.torch_bridge.time_limit import TooSlow
+from tracer.torch_bridge.trials import Progress, Trials
+
+SECONDS = 20.0
+"""For so long sizes are tried, unless told otherwise."""
+
+READ = 3
+"""At so many of the sizes that run it is tried to read a module."""
+
+
+class Question(NamedTuple):
+    """What is asked of a module."""
+
+    source: str
+    """How the user names it."""
+    shapes: Sequence[Shape]
+    way: Way = Way()
+    seconds: float = SECONDS
+    plan: str | None = None
+    """The command that lists repairs."""
+    name: str | None = None
+    fixed: bool = False
+
+
+class Opened(NamedTuple):
+    """A module's network."""
+
+    net: Net
+    read_at: Sequence[Shape] | None
+    """The shapes at which it was read, where they are not those that were asked for."""
+    tried: int
+    """The number of sizes that were tried."""
+
+
+def open_module(
+    module: torch.nn.Module, asked: Question, progress: Progress | None = None
+) -> Opened:
+    """The network of a module for the shapes that are asked for.
+
+    Raises :class:`TracerError` with findings at the user's lines: what has no place in a config (T601), and, where the
+    module runs at no size that was tried, what it raises at the asked one. Raises ValueError for a part that it is read
+    up to and does not have.
+    """
+    _refuse_unknown_part(module, asked.way.until)
+    _refuse_wrong_inputs(module, asked)
+    try:
+        net = _read(module, asked, asked.shapes).net
+        return Opened(_named(net, asked), None, 0)
+    except TooSlow as error:
+        raise TracerError([finding(error, asked)]) from None
+    except Unrepresentable as error:
+        first = error
+
+    if asked.fixed:
+        raise TracerError([finding(first, asked)])
+    program = RealModule(module, asked.way)
+    trials = Trials(program, asked.shapes, asked.seconds, progress)
+    refused: list[Unrepresentable] = []
+    for shapes in trials.running():
+        try:
+            found = _read(module, asked, shapes)
+            net = _declared(found.net, asked)
+        except Unrepresentable as error:
+            refused.append(error)
+            if len(refused) == READ:
+                break
+            continue
+        if _agrees(net, program, first, asked):
+            return Opened(net, shapes, len(trials.tried))
+        break
+
+    if _is_importers(first):
+        raise TracerError([finding(first, asked)])
+    if refused:
+        raise TracerError([finding(refused[0], asked)])
+    raise TracerError([_runs_nowhere(first, asked, trials)])
+
+
+def _refuse_unknown_part(module: torch.nn.Module, until: str | None) -> None:
+    """Raise ValueError where a module has no part of this path."""
+    parts = [name for name, _ in module.named_modules() if name]
+    if until is not None and until not in parts:
+        hint = did_you_mean(until, parts) or "its modules: " + ", ".join(parts[:8])
+        raise ValueError(f"{type(module).__name__} has no module {until!r}; {hint}")
+
+
+def _refuse_wrong_inputs(module: torch.nn.Module, asked: Question) -> None:
+    """Raise :class:`TracerError` where the forward does not take as many inputs, or not under these names."""
+    try:
+        signature = inspect.signature(module.forward)
+    except (TypeError, ValueError):
+        return
+    args, kwargs = asked.way.called_with(asked.shapes)
+    try:
+        signature.bind(*args, **kwargs)
+        return
+    except TypeError as error:
+        why = str(error)
+
+    takes = [
+        name for name, one in signature.parameters.items() if one.kind is not one.VAR_KEYWORD
+    ]
+    listed = ", ".join(takes) or "nothing"
+    message = f"its forward takes {listed}: {why}"
+    hint = "--input again for each input, NAME=1,10 for one that is given by keyword"
+    place = definition_of(module)
+    found = Diagnostic("T602", message, path=asked.source, hint=hint)
+    if place is not None:
+        found = replace(found, path=place.path, span=place.span)
+    raise TracerError([found])
+
+
+def _read(module: torch.nn.Module, asked: Question, shapes: Sequence[Shape]) -> Imported:
+    return read_module(
+        module,
+        *shapes,
+        name=asked.name,
+        fixed=asked.fixed,
+        way=asked.way,
+        source=asked.source,
+    )
+
+
+def _is_importers(refused: Unrepresentable) -> bool:
+    """Whether it is the importer that cannot say what the module does, rather than the module that refuses."""
+    return not refused.by_operation and not refused.by_program
+
+
+def _agrees(net: Net, program: RealModule, first: Unrepresentable, asked: Question) -> bool:
+    """Whether the network says of the asked sizes what the module itself does there."""
+    refuses = bool(net.trace().diagnostics)
+    if not _is_importers(first):
+        return refuses
+    answer = program.answer(asked.shapes)
+    return answer is None or (answer.shapes is None) == refuses
+
+
+def _named(net: Net, asked: Question) -> Net:
+    assert net.read_from is not None
+    return net.reading_of(replace(net.read_from, source=asked.source, plan=asked.plan))
+
+
+def _declared(net: Net, asked: Question) -> Net:
+    """The network with the asked sizes declared in its text."""
+    program = net.read_from
+    assert program is not None
+    sizes = _symbols_of(net, asked.shapes)
+    edits = [Edit(("sizes", symbol), n) for symbol, n in sizes.items()]
+    text = edited(net.to_yaml(), edits)
+    program = ReadFrom(asked.source, program.places, asked.plan)
+    return load_text(text, net.network.path, {}, read_from=program)
+
+
+def _symbols_of(net: Net, shapes: Sequence[Shape]) -> Mapping[str, int]:
+    """The sizes of the symbols for inputs of these shapes."""
+    found: dict[str, int] = {}
+    inputs = [node for node in net.network.nodes if node.is_input]
+    for node, shape in zip(inputs, shapes):
+        for dim, n in zip(node.pattern, shape):
+            if isinstance(dim, str) and found.setdefault(dim, n) != n:
+                raise Unrepresentable(
+                    f"{dim} is {found[dim]} and {n}; where the module runs, the two are one size"
+                )
+    return found
+
+
+# --- findings --------------------------------------------------------------------------------------------------------
+
+
+def finding(refused: Unrepresentable, asked: Question) -> Diagnostic:
+    """A refusal as a finding at the user's line."""
+    fault = refused.fault
+    if fault is None:
+        code = "T602" if refused.by_program else "T601"
+        return Diagnostic(code, str(refused), path=asked.source)
+
+    place = None if fault.origin is None else fault.origin.place()
+    if place is None or place.line is None:
+        return Diagnostic(fault.code, fault.message, path=asked.source)
+
+    related = []
+    if place.made is not None:
+        related.append(
+            Related(f"{place.module} is made here", place.made.span, place.made.path)
+        )
+    for caller in place.callers:
+        related.append(Related("called from here", caller.span, caller.path))
+    within = f"{place.module}: " if place.module else ""
+    return Diagnostic(
+        fault.code,
+        f"{within}{fault.message}",
+        place.line.span,
+        path=place.line.path,
+        related=tuple(related),
+        module=place.module or None,
+    )
+
+
+def _runs_nowhere(first: Unrepresentable, asked: Question, trials: Trials) -> Diagnostic:
+    """The finding at the asked size, with what was tried."""
+    found = finding(first, asked)
+    if not trials.tried:
+        note = "no other size was tried"
+    else:
+        ends = [
+            " and ".join(map(written, shapes)) for shapes in (trials.tried[0], trials.tried[-1])
+        ]
+        note = f"it runs at none of the {len(trials.tried)} sizes that were tried, from {ends[0]} to {ends[1]}"
+    return replace(found, notes=(*found.notes, note))

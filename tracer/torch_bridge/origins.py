@@ -1,0 +1,89 @@
+"""The lines that made a module's parts, and where its forward is when it makes a step."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import weakref
+from collections.abc import Iterator, MutableMapping, Sequence
+from types import FrameType
+from typing import Any, NamedTuple
+
+import torch
+
+from tracer.places import Place
+from tracer.torch_bridge.places import MOST_CALLERS, CodePlace, line_of, running
+
+_made: MutableMapping[torch.nn.Module, CodePlace] = weakref.WeakKeyDictionary()
+"""The user's line that called the constructor of each module that was made while it was noted."""
+
+
+@contextlib.contextmanager
+def constructions_noted() -> Iterator[None]:
+    """Note the line that makes each module, while this is active."""
+    original = torch.nn.Module.__init__
+
+    def noted(module: torch.nn.Module, *args: Any, **kwargs: Any) -> None:
+        with contextlib.suppress(TypeError):  # one that cannot be a key
+            seen = _caller_of_constructor(module)
+            if seen is not None and module not in _made:
+                _made[module] = seen
+        original(module, *args, **kwargs)
+
+    torch.nn.Module.__init__ = noted  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        torch.nn.Module.__init__ = original  # type: ignore[method-assign]
+
+
+def _caller_of_constructor(module: torch.nn.Module) -> CodePlace | None:
+    """The place that makes a module: its own constructors, one calling another, are left out."""
+    constructors = set()
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and _is_constructor(frame, module):
+        constructors.add(frame.f_code)
+        frame = frame.f_back
+
+    outside = [seen for seen in running() if seen.code not in constructors]
+    return outside[0] if outside else None
+
+
+def _is_constructor(frame: FrameType, module: torch.nn.Module) -> bool:
+    code = frame.f_code
+    if code.co_name != "__init__" or not code.co_argcount:
+        return False
+    return frame.f_locals.get(code.co_varnames[0]) is module
+
+
+def line_that_made(module: torch.nn.Module) -> CodePlace | None:
+    """The place that made a module; None where nobody noted it."""
+    with contextlib.suppress(TypeError):
+        return _made.get(module)
+    return None
+
+
+class ModuleOrigin(NamedTuple):
+    """Where a module's forward is when it makes a step."""
+
+    seen: Sequence[CodePlace]
+    """The user's places that run, the innermost first."""
+    module: str | None
+    """The dotted path of the innermost module that runs."""
+    is_layer: bool
+    """Whether the step is that module itself."""
+    made: CodePlace | None
+    """The place that made the layer."""
+
+    def place(self) -> Place:
+        """The same as a record."""
+        lines = [line_of(seen) for seen in self.seen]
+        callers = lines[1:][::-1]
+        is_made = self.is_layer and self.made is not None
+        return Place(
+            line=lines[0] if lines else None,
+            module=self.module,
+            is_layer=self.is_layer,
+            made=line_of(self.made) if is_made and self.made is not None else None,
+            callers=tuple(callers[-MOST_CALLERS:]),
+        )

@@ -1,0 +1,131 @@
+"""Sizes at which a module runs, near those at which it does not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from tracer.importing.recording import AXES
+from tracer.ops.base import Shape
+from tracer.torch_bridge.real_runs import RealModule
+
+NEAREST = 8
+"""So far from the asked sizes each is tried."""
+
+POWERS = (2, 4, 8, 16, 32, 64, 128, 256)
+"""Multiples of these are tried next: the product of an encoder's strides is one, as a rule."""
+
+REMAINDERS = (4, 8, 16, 32, 64)
+"""Then every remainder of these: a decoder without padding runs for one of them."""
+
+SQUARES = (512, 256, 224, 299, 128, 64, 32, 28)
+"""Then these sizes for all dims."""
+
+Progress = Callable[[int, float], None]
+"""Takes the number of sizes that were tried, and the seconds that they took."""
+
+
+class Trials:
+    """Tries sizes of a module's inputs: the smallest changes first."""
+
+    def __init__(
+        self,
+        program: RealModule,
+        asked: Sequence[Shape],
+        seconds: float,
+        progress: Progress | None = None,
+    ) -> None:
+        self.program = program
+        self.asked = [tuple(shape) for shape in asked]
+        self.seconds = seconds
+        self.progress = progress
+        self.tried: list[list[Shape]] = []
+        self.began = time.monotonic()
+
+    @property
+    def took(self) -> float:
+        """The seconds since it began."""
+        return time.monotonic() - self.began
+
+    def running(self) -> Iterator[list[Shape]]:
+        """The shapes at which the module runs, in the order in which they are tried, until the time is over."""
+        any_without_data = False
+        for shapes in self._candidates():
+            if self.took > self.seconds:
+                return
+            self.tried.append(shapes)
+            if self.progress is not None:
+                self.progress(len(self.tried), self.took)
+            if self.program.answer_without_data(shapes).shapes is not None:
+                any_without_data = True
+                yield shapes
+        if not any_without_data:
+            yield from self._running_with_data()
+
+    def _running_with_data(self) -> Iterator[list[Shape]]:
+        """The same for a module that runs nowhere without data; large inputs are not tried."""
+        for shapes in list(self.tried):
+            if self.took > self.seconds:
+                return
+            answer = self.program.sure_answer(shapes)
+            if answer is not None and answer.shapes is not None:
+                yield shapes
+
+    def _candidates(self) -> Iterator[list[Shape]]:
+        seen = [self.asked]
+        for sizes in other_sizes(self._spatial()):
+            shapes = [self._resized(shape, sizes) for shape in self.asked]
+            if shapes not in seen:
+                seen.append(shapes)
+                yield shapes
+
+    def _spatial(self) -> list[int]:
+        """The different sizes of the inputs' spatial dims."""
+        sizes: list[int] = []
+        for shape in self.asked:
+            sizes += shape[_lead(shape) :]
+        return list(dict.fromkeys(sizes))
+
+    def _resized(self, shape: Shape, sizes: Mapping[int, int]) -> Shape:
+        lead = _lead(shape)
+        return (*shape[:lead], *(sizes[n] for n in shape[lead:]))
+
+
+def _lead(shape: Shape) -> int:
+    """The number of dims before the spatial ones."""
+    return len(shape) - len(AXES.get(len(shape), ""))
+
+
+def other_sizes(sizes: Sequence[int]) -> Iterator[dict[int, int]]:
+    """Other sizes in place of these, none below 1; equal ones stay equal.
+
+    >>> [sorted(found.items()) for found in other_sizes([5])][:3]
+    [[(5, 6)], [(5, 4)], [(5, 7)]]
+    """
+    for found in _all_sizes(sizes):
+        if all(n >= 1 for n in found.values()):
+            yield found
+
+
+def _all_sizes(sizes: Sequence[int]) -> Iterator[dict[int, int]]:
+    yield from _near(sizes)
+    for power in POWERS:
+        yield {n: n // power * power for n in sizes}
+        yield {n: -(-n // power) * power for n in sizes}
+
+    for modulus in REMAINDERS:
+        for remainder in range(1, modulus):
+            yield {n: n - (n - remainder) % modulus for n in sizes}
+            yield {n: n + (remainder - n) % modulus for n in sizes}
+
+    for size in SQUARES:
+        yield dict.fromkeys(sizes, size)
+
+
+def _near(sizes: Sequence[int]) -> Iterator[dict[int, int]]:
+    """All of them, and one alone, larger or smaller by a little."""
+    steps = [sign * distance for distance in range(1, NEAREST + 1) for sign in (1, -1)]
+    for step in steps:
+        yield {n: n + step for n in sizes}
+        if len(sizes) > 1:
+            yield from ({n: n + step * (n == one) for n in sizes} for one in sizes)
