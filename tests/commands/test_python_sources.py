@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ import torch
 from click.testing import CliRunner, Result
 
 from tracer.commands import cli
+from tracer.commands.following import files_of, followed
+from tracer.commands.options import Overrides
 
 UNET = """\
 import torch
@@ -65,11 +69,16 @@ def run(*words: str) -> Result:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A working directory with the module's file."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
     (tmp_path / "my_nets.py").write_text(UNET, "utf-8")
-    return tmp_path
+    known = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - known:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 def diagnostics(*words: str) -> list[dict[str, Any]]:
@@ -328,3 +337,41 @@ def test_training_mode(here: Path) -> None:
     words = ("trace", "deep.py:Deep", "--input", "1,3,8,8", "--format", "json")
     assert list(json.loads(run(*words).stdout)["outputs"]) == ["out"]
     assert list(json.loads(run(*words, "--mode", "train").stdout)["outputs"]) == ["out", "aux"]
+
+
+def test_an_edited_file_is_read_anew(here: Path) -> None:
+    """A second answer in one process is that of the file as it stands: what ``watch`` and ``serve`` show."""
+    words = ("check", "my_nets.py:UNet", "--input", "1,3,64,64")
+    assert run(*words).exit_code == 0
+    edited = UNET.replace("2, stride=2)", "2, stride=3)")
+    assert edited != UNET
+    (here / "my_nets.py").write_text(edited, "utf-8")
+    assert run(*words).exit_code == 1
+
+
+def test_a_page_follows_the_python_files(here: Path) -> None:
+    """The files that are followed are those that the module was imported from, helpers of the user's included."""
+    (here / "helper_of_nets.py").write_text("CHANNELS = 3\n", "utf-8")
+    text = "from helper_of_nets import CHANNELS\n" + UNET
+    (here / "nets_with_helper.py").write_text(text, "utf-8")
+    reading = followed("nets_with_helper.py:UNet", Overrides(inputs=["1,3,64,64"]))
+    assert reading.net is not None and reading.found == []
+    files = {Path(path).name for path in files_of("nets_with_helper.py:UNet")}
+    assert files >= {"helper_of_nets.py", "nets_with_helper.py"}
+
+
+def test_a_sweep_of_sizes(here: Path) -> None:
+    """A module is read once, and swept over its sizes."""
+    words = (
+        "sweep",
+        "my_nets.py:UNet",
+        "--input",
+        "1,3,64,64",
+        "--size",
+        "H=60..68:4",
+        "--yes",
+    )
+    done = run(*words, "--workers", "1", "-o", "rows.csv")
+    assert done.exit_code == 0, done.output
+    rows = (here / "rows.csv").read_text("utf-8").splitlines()
+    assert [row.split(",")[0] for row in rows[1:]] == ["60", "64", "68"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
+import sys
+from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracer.commands.options import Overrides, shown
+from tracer.commands.options import Overrides, is_config, is_python, shown
 from tracer.commands.reading import Reading, read, source_of
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.loading import unreadable
@@ -33,6 +34,8 @@ def refuse_unfollowable(path: str) -> None:
     """End the command where there is no file to follow."""
     if path == "-":
         raise click.UsageError("standard input cannot be followed; name a file")
+    if not is_config(path):
+        return
     try:
         source_of(path)
     except OSError as error:
@@ -42,30 +45,56 @@ def refuse_unfollowable(path: str) -> None:
         return
 
 
-def changes(path: str) -> Iterator[None]:
-    """One step for each change of the file, editors that replace it included; ends with the process."""
+def changes(source: str) -> Iterator[None]:
+    """One step for each change of the files, editors that replace them included; ends with the process."""
     from watchfiles import watch
 
-    for _ in watch(*_folders(path), watch_filter=_only(path), **QUIET):  # type: ignore[arg-type]
-        yield
+    while True:
+        files = files_of(source)
+        for _ in watch(*_folders(files), watch_filter=_only(files), **QUIET):  # type: ignore[arg-type]
+            yield
+            if files_of(source) != files:
+                break
+        else:
+            return
 
 
-async def changes_of(path: str) -> AsyncIterator[None]:
+async def changes_of(source: str) -> AsyncIterator[None]:
     """The same, for a server."""
     from watchfiles import awatch
 
-    async for _ in awatch(*_folders(path), watch_filter=_only(path), **QUIET):  # type: ignore[arg-type]
+    files = files_of(source)
+    async for _ in awatch(*_folders(files), watch_filter=_only(files), **QUIET):  # type: ignore[arg-type]
         yield
+        if files_of(source) != files:
+            return
 
 
-def _folders(path: str) -> set[str]:
-    """The folder of the file, and of the file that it points to."""
-    return {os.path.dirname(os.path.abspath(path)), os.path.dirname(os.path.realpath(path))}
+def files_of(source: str) -> frozenset[str]:
+    """The files that a SOURCE is read from: of a Python source, all files of the user's that it imported so far."""
+    if not is_python(source):
+        return frozenset({source})
+
+    place = source.rpartition(":")[0]
+    named = place if place.endswith(".py") else f"{place.replace('.', os.sep)}.py"
+    found = {named} if os.path.isfile(named) else {os.path.join(os.getcwd(), named)}
+    factory = sys.modules.get("tracer.torch_bridge.factory")
+    if factory is not None:
+        found |= set(factory.users_files())
+    return frozenset(os.path.abspath(path) for path in found)
 
 
-def _only(path: str) -> Any:
-    """A filter of changes: those of the file."""
-    names = {Path(path).name, Path(os.path.realpath(path)).name}
+def _folders(files: Collection[str]) -> set[str]:
+    """The folders of the files, and of the files that they point to."""
+    paths = {os.path.abspath(file) for file in files} | {
+        os.path.realpath(file) for file in files
+    }
+    return {folder for folder in map(os.path.dirname, paths) if os.path.isdir(folder)}
+
+
+def _only(files: Collection[str]) -> Any:
+    """A filter of changes: those of the files."""
+    names = {Path(file).name for path in files for file in (path, os.path.realpath(path))}
 
     def passes(change: Change, changed: str) -> bool:
         return Path(changed).name in names

@@ -137,20 +137,13 @@ def is_size(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= 18
 
 
-NETWORK_OPTIONS = (
+SOURCE_OPTIONS = (
     click.option(
         "--input",
         "inputs",
         multiple=True,
         metavar="SHAPE",
         help="An input's shape: 1,3,512,512; of several NAME=SHAPE, for a module again for each.",
-    ),
-    click.option(
-        "--size",
-        "sizes",
-        multiple=True,
-        metavar="SYMBOL=N",
-        help="A symbol's size: H=512,W=640.",
     ),
     click.option(
         "--set",
@@ -185,19 +178,39 @@ NETWORK_OPTIONS = (
         help="The time for a Python source: 60 to make it and run it once, 20 to find sizes at which it runs.",
     ),
 )
+"""How a network is read."""
+
+SIZE_OPTION = click.option(
+    "--size",
+    "sizes",
+    multiple=True,
+    metavar="SYMBOL=N",
+    help="A symbol's size: H=512,W=640.",
+)
 
 
 def network_options(command: F) -> F:
     """The options that say which network is read; the command takes them as ``overrides``."""
+    return _with_overrides(command, (*SOURCE_OPTIONS, SIZE_OPTION))
+
+
+def source_options(command: F) -> F:
+    """The same for a command whose ``--size`` says something else."""
+    return _with_overrides(command, SOURCE_OPTIONS)
+
+
+def _with_overrides(command: F, options: Sequence[Callable[[Any], Any]]) -> F:
+    names = ["inputs", "sets", "arguments", "mode", "until", "seconds"]
+    if SIZE_OPTION in options:
+        names.append("sizes")
 
     @wraps(command)
-    def with_overrides(*args: Any, **options: Any) -> Any:
-        names = ("sets", "sizes", "inputs", "arguments", "mode", "until", "seconds")
-        given = {name: options.pop(name) for name in names}
-        return command(*args, overrides=Overrides(**given), **options)
+    def with_overrides(*args: Any, **given: Any) -> Any:
+        words = {name: given.pop(name) for name in names}
+        return command(*args, overrides=Overrides(**words), **given)
 
     wrapped: Any = with_overrides
-    for option in NETWORK_OPTIONS:
+    for option in options:
         wrapped = option(wrapped)
     return wrapped  # type: ignore[no-any-return]
 

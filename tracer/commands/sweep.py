@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
@@ -16,12 +16,14 @@ from tracer.commands.options import (
     Overrides,
     colour_option,
     console_for,
+    is_config,
     is_terminal,
     need,
     shown,
+    source_options,
     use_colour,
 )
-from tracer.commands.reading import complain, text_of
+from tracer.commands.reading import complain, loaded, text_of
 from tracer.costs.operations import DTYPE_BYTES
 from tracer.diagnostics import Diagnostic, TracerError, shortened
 
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from tracer.sweep.axes import SweepAxis
     from tracer.sweep.journal import Columns, Journal
     from tracer.sweep.study import Study
+
+Report = Callable[[list[Diagnostic], str], None]
+"""Reports what is wrong with a text."""
 
 CONFIRMED = 5_000_000
 """Sweeps of more rows need a confirmation."""
@@ -60,9 +65,7 @@ OBJECTIVES = "macs,memory,params,receptive_field"
     metavar="SYMBOL=VALUES",
     help="A symbol's sizes: H=64..512:32; H=W=... ties two.",
 )
-@click.option(
-    "--set", "sets", multiple=True, metavar="PARAM=VALUE", help="A param's value in all rows."
-)
+@source_options
 @click.option(
     "-o",
     "--output",
@@ -112,7 +115,7 @@ def command(
     family: str | None,
     varied: tuple[str, ...],
     sizes: tuple[str, ...],
-    sets: tuple[str, ...],
+    overrides: Overrides,
     output: str | None,
     overwrite: bool,
     where: str | None,
@@ -136,12 +139,12 @@ def command(
     if (config is None) == (family is None):
         raise click.UsageError("give a CONFIG, or --family NAME")
     axes = _axes(varied, sizes)
-    params = Overrides(sets, (), ()).params
+    params = overrides.params
 
     def report(found: list[Diagnostic], text: str) -> None:
         complain(found, text, config=str(config))
 
-    text = "" if config is None else text_of(config, report)
+    text = "" if config is None else _text(config, overrides, report)
     try:
         if family is not None:
             study = family_study(_family(family), params, {}, axes, dtype)
@@ -167,6 +170,15 @@ def command(
             _write(Path(output), study, journal)
         _end(study, journal, condition, measures, top, plot, use_colour(color))
         journal.remove()
+
+
+def _text(config: str, overrides: Overrides, report: Report) -> str:
+    """The text of what is swept: a Python source or an ONNX file is read once, at the sizes that are given."""
+    if not is_config(config):
+        return loaded(config, overrides, report)[0]
+    if overrides.inputs:
+        raise click.UsageError("--input is for a Python source; --size varies a config's sizes")
+    return text_of(config, report)
 
 
 def _tell_first(axes: list[SweepAxis]) -> None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import linecache
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ import torch
 from tracer.importing.recording import Unrepresentable
 from tracer.network.values import did_you_mean
 from tracer.torch_bridge.origins import constructions_noted
-from tracer.torch_bridge.places import entrance, users_code
+from tracer.torch_bridge.places import INSTALLED, entrance, is_users, users_code
 
 
 @entrance
@@ -27,6 +28,48 @@ def module_from(source: str, arguments: Mapping[str, Any]) -> torch.nn.Module:
     The working directory is searched too. Raises :class:`Unrepresentable`, which names what is missing or raised.
     """
     name, _, path = source.rpartition(":")
+    _forget_edited_files()
+    before = set(sys.modules)
+    try:
+        return _made(source, name, path, arguments)
+    finally:
+        _note_files(sys.modules.keys() - before)
+
+
+_users_files: dict[str, tuple[str, float]] = {}
+"""The user's own files that were imported for sources, and when each was changed last, by the modules' names."""
+
+
+def users_files() -> list[str]:
+    """The paths of the user's own files that were imported so far."""
+    return [path for path, _ in _users_files.values()]
+
+
+def _note_files(names: Collection[str]) -> None:
+    for name in names:
+        path = getattr(sys.modules.get(name), "__file__", None)
+        if path is not None and is_users(path) and not path.startswith(INSTALLED):
+            _users_files[name] = (path, _changed(path))
+
+
+def _forget_edited_files() -> None:
+    """Let the user's files be imported anew, all of them, where one was edited since."""
+    if all(_changed(path) == time for path, time in _users_files.values()):
+        return
+    for name in _users_files:
+        sys.modules.pop(name, None)
+    _users_files.clear()
+    linecache.checkcache()
+
+
+def _changed(path: str) -> float:
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return 0.0
+
+
+def _made(source: str, name: str, path: str, arguments: Mapping[str, Any]) -> torch.nn.Module:
     with users_code(source), constructions_noted():
         made = _attribute(_imported(name), name, path)
         if isinstance(made, torch.nn.Module):
