@@ -40,6 +40,7 @@ ORDER = """
     torch_bridge
     drawing
     views
+    given
     api
     commands
 """

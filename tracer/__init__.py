@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         checks,
         compare,
         constraints,
+        draw,
         from_module,
         load,
         loads,
@@ -37,6 +38,7 @@ _HOME = {
             "checks",
             "compare",
             "constraints",
+            "draw",
             "from_module",
             "load",
             "loads",
@@ -54,7 +56,7 @@ _HOME = {
 
 __all__ = [
     "Constraints", "Diagnostic", "Net", "Plan", "SizeSet", "Span", "TracerError",
-    "build", "check", "checks", "compare", "constraints", "from_module", "load", "loads", "plan", "sizes",
+    "build", "check", "checks", "compare", "constraints", "draw", "from_module", "load", "loads", "plan", "sizes",
 ]  # fmt: skip
 
 

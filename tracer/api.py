@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from tracer.diagnostics import Diagnostic, TracerError
-from tracer.loading import decoded, load_text, read_bytes, unreadable
+from tracer.given import Given, Named, findings, network_of, question
+from tracer.loading import NONE, decoded, load_text, read_bytes, unreadable
 from tracer.net import Net
 from tracer.planning.working_sizes import WorkingSizes
 from tracer.repairing.repairs import Plan, plan_of
@@ -39,40 +40,59 @@ def load(path: str | os.PathLike[str], /, **params: Any) -> Net:
     return loads(decoded(read_bytes(path), str(path)), str(path), **params)
 
 
-def plan(net: Net, /, sizes: Mapping[str, int] | None = None) -> Plan:
-    """Values for every ``auto``: one assignment for every size that the config promises; also ``net.plan()``.
+def plan(
+    network: Given,
+    /,
+    *shapes: Sequence[int] | Mapping[str, int],
+    sizes: Mapping[str, int] | None = None,
+    inputs: Named = NONE,
+) -> Plan:
+    """Values for every ``auto``: one assignment for every size that is promised; also ``net.plan()``.
 
-    ``sizes`` gives some symbols one size instead. Never raises on a wrong network: ``feasible`` is false then,
-    ``diagnostics`` say why, ``repairs`` what would help. Raises ValueError for a symbol that the input doesn't have.
+    ``sizes`` gives some symbols one size instead; so does a mapping in the place of a shape. Never raises on a wrong
+    network: ``feasible`` is false then, ``diagnostics`` say why, ``repairs`` what would help. Raises ValueError for a
+    symbol that the input doesn't have, and otherwise as :func:`sizes` does.
 
     >>> import tracer
-    >>> net = tracer.load("configs/conv_autoencoder.yaml")
-    >>> tracer.plan(net).assignments["dec2.conv.output_padding"]
+    >>> tracer.plan("configs/conv_autoencoder.yaml").assignments["dec2.conv.output_padding"]
     (1, 1)
     """
+    of_inputs = [shape for shape in shapes if not isinstance(shape, Mapping)]
+    for given in shapes:
+        if isinstance(given, Mapping):
+            sizes = {**(sizes or {}), **given}
+
+    net = network_of(network, of_inputs, inputs, allow_argument_errors=True)
     return plan_of(net if sizes is None else net.with_sizes(sizes))
 
 
-def sizes(net: Net, /, *, all: bool = False) -> WorkingSizes:
+def sizes(
+    network: Given, /, *shapes: Sequence[int], inputs: Named = NONE, all: bool = False
+) -> WorkingSizes:
     """The exact sets of input sizes, per symbol; with ``all`` of every fixed dim too. Also ``net.sizes()``.
 
-    Raises :class:`TracerError` (T006) where a set repeats later than is computed.
+    ``network`` is a :class:`Net`, a config's path, or a torch module. ``shapes`` are those of its inputs in their
+    order, ``inputs`` of those that have a name; a module needs them, and a config declares its own otherwise. A module
+    that does not run at these shapes is read at some near them, and the answer is for those that are asked for.
+
+    Raises :class:`TracerError` for a network that cannot be read, and (T006) where a set repeats later than is
+    computed; OSError for a file that cannot be read, and TypeError or ValueError for shapes that fit no input.
 
     >>> import tracer
     >>> net = tracer.loads("input: [1, 3, H, 8]\\nsizes: {H: 8}\\nlayers: {down: {op: MaxPool2d, kernel_size: 2}}")
     >>> print(tracer.sizes(net).axes["H"].lossless)
     n = 2k, k >= 1
     """
-    return net.sizes(every_dim=all)
+    return network_of(network, shapes, inputs).sizes(every_dim=all)
 
 
-def constraints(net: Net, /) -> Constraints:
+def constraints(network: Given, /, *shapes: Sequence[int], inputs: Named = NONE) -> Constraints:
     """Which input sizes run, for programs: a small object that is JSON, and needs neither the network nor torch.
 
-    Raises :class:`TracerError` (T006) where a set repeats later than is computed, or an operation takes numbers only.
+    The arguments are those of :func:`sizes`. Raises as that does; T006 also where an operation takes numbers only.
 
     >>> import tracer
-    >>> c = tracer.constraints(tracer.load("configs/unet_2015.yaml"))
+    >>> c = tracer.constraints("configs/unet_2015.yaml")
     >>> c.runs(H=572, W=572), c.nearest(H=100, W=300).above
     (True, {'H': 188, 'W': 300})
     >>> tracer.Constraints.from_json(c.to_json()) == c
@@ -81,12 +101,58 @@ def constraints(net: Net, /) -> Constraints:
     from tracer.planning.constraining import NoSymbols, constraints_of
     from tracer.planning.constraints import Constraints
 
+    net = network_of(network, shapes, inputs)
     try:
         record = constraints_of(net.network, net.built.ops, net.network.defaults())
     except (TooLarge, NoSymbols) as error:
         fault = Diagnostic("T006", str(error), None, path=net.network.path)
         raise TracerError([fault]) from None
     return Constraints(record)
+
+
+@overload
+def draw(
+    network: Given,
+    /,
+    *shapes: Sequence[int],
+    inputs: Named = NONE,
+    to: Literal["svg", "html", "mermaid", "dot"] = "svg",
+    depth: int | None = 1,
+) -> str: ...
+@overload
+def draw(
+    network: Given,
+    /,
+    *shapes: Sequence[int],
+    inputs: Named = NONE,
+    to: Literal["png"],
+    depth: int | None = 1,
+) -> bytes: ...
+def draw(
+    network: Given,
+    /,
+    *shapes: Sequence[int],
+    inputs: Named = NONE,
+    to: str = "svg",
+    depth: int | None = 1,
+) -> str | bytes:
+    """The picture of a network in a format of ``tracer draw``, as a text; of ``png`` as bytes.
+
+    What is wrong is red where it is. Blocks are unfolded to this depth, with None all of them. The other arguments are
+    those of :func:`sizes`. Raises as that does, and ValueError for a format that there is not.
+
+    >>> import tracer
+    >>> tracer.draw("configs/unet_2015.yaml", to="mermaid").startswith("flowchart TD")
+    True
+    """
+    from tracer.views.pictures import formats, picture_format
+
+    if to not in formats():
+        raise ValueError(f"there is no format {to!r}; formats: {', '.join(formats())}")
+    net = network_of(network, shapes, inputs)
+    drawing = picture_format(to)
+    content: bytes = drawing.content(net, findings(net), depth)
+    return content.decode() if drawing.IS_TEXT else content
 
 
 def compare(a: Net, b: Net, /) -> Comparison:
@@ -111,26 +177,43 @@ def build(net: Net, /, device: str | None = None) -> torch.nn.Module:
     return build(net, device)
 
 
-def from_module(module: torch.nn.Module, /, *shapes: Sequence[int], fixed: bool = False) -> Net:
+def from_module(
+    module: torch.nn.Module,
+    /,
+    *shapes: Sequence[int],
+    inputs: Named = NONE,
+    fixed: bool = False,
+) -> Net:
     """The network of a torch module, for inputs of these shapes; its batch and its spatial dims become symbols.
 
-    Needs torch. ``from_module(model, (1, 3, 512, 512)).to_yaml()`` is its config. With ``fixed`` all dims stay numbers,
-    and the config says nothing of other sizes. Raises
-    :class:`tracer.torch_bridge.importing.Unrepresentable`, which names what has no place in a config.
+    ``inputs`` has the shapes of those that are given by keyword. Needs torch.
+    ``from_module(model, (1, 3, 512, 512)).to_yaml()`` is its config. With ``fixed`` all dims stay numbers, and the
+    config says nothing of other sizes. Raises :class:`TracerError`, whose diagnostics name what has no place in a
+    config (T601), or what the module raises at these shapes.
     """
-    from tracer.torch_bridge.importing import from_module
+    from tracer.torch_bridge.opening import net_of
 
-    return from_module(module, *shapes, fixed=fixed)
+    return net_of(module, question(module, shapes, inputs, fixed=fixed))
 
 
-def check(path: str | os.PathLike[str], /, **params: Any) -> list[Diagnostic]:
-    """Everything wrong with a config file, ordered by place; never raises on bad input."""
-    from tracer.rules import judged
+def check(
+    network: Given, /, *shapes: Sequence[int], inputs: Named = NONE, **params: Any
+) -> list[Diagnostic]:
+    """Everything wrong with a network, ordered by place; never raises on bad input.
 
+    Keyword arguments replace params of a config: ``tracer.check("unet.yaml", base=32)``. The other arguments are those
+    of :func:`sizes`. What is wrong with a module is told at the line of its source.
+
+    >>> import tracer
+    >>> tracer.check("configs/unet_2015.yaml", (1, 1, 100, 572))[0].code
+    'T302'
+    """
     try:
-        return judged(lambda: load(path, **params)).found
+        return findings(network_of(network, shapes, inputs, params=params))
+    except TracerError as error:
+        return error.diagnostics
     except OSError as error:
-        return [unreadable(str(path), error)]
+        return [unreadable(str(network), error)]
 
 
 def checks(text: str, path: str = "<string>", /, **params: Any) -> list[Diagnostic]:

@@ -75,9 +75,13 @@ def reloaded(
     *,
     params: Mapping[str, Any] | None = None,
     sizes: Mapping[str, int] | None = None,
+    inputs: Mapping[str, tuple[int, ...]] = NONE,
     explain_plan: bool = True,
+    allow_argument_errors: bool = False,
 ) -> Net:
     """The network of an edited text, loaded with what ``net`` was loaded with; params or sizes are others where given.
+
+    ``inputs`` are shapes of some inputs that are others.
 
     Raises as :func:`load_text` does, and TypeError where ``net`` was not loaded from a text.
     """
@@ -89,8 +93,9 @@ def reloaded(
         before.path,
         before.params if params is None else params,
         before.sizes if sizes is None else sizes,
-        before.inputs,
+        {**before.inputs, **inputs},
         explain_plan=explain_plan,
+        allow_argument_errors=allow_argument_errors,
         read_from=before.read_from,
     )
 

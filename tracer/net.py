@@ -201,7 +201,7 @@ class Net:
         """The plan, as :func:`tracer.plan` gives it; ``sizes`` gives some symbols one size instead of the declared."""
         import tracer
 
-        return tracer.plan(self, sizes)
+        return tracer.plan(self, sizes=sizes)
 
     def solution(self, sizes: Mapping[str, int] | None = None) -> Solution:
         """The values of every ``auto``: one assignment for all sizes that the config promises.

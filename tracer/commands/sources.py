@@ -85,6 +85,7 @@ def _read_module(source: str, overrides: Overrides, name: str | None, fixed: boo
         plan=f"tracer plan {words}",
         name=name,
         fixed=fixed,
+        how="--input again for each input, NAME=1,10 for one that is given by keyword",
     )
 
     # What the user's code prints is no part of an answer, and where it goes is no place for the output.

@@ -46,6 +46,12 @@ class Question(NamedTuple):
     """The command that lists repairs."""
     name: str | None = None
     fixed: bool = False
+    how: str | None = None
+    """How the user says the inputs' shapes."""
+
+
+class NotRead(TracerError, Unrepresentable):
+    """A module cannot be read, with the findings that say why; as the refusal that it is, it can be caught too."""
 
 
 class Opened(NamedTuple):
@@ -63,7 +69,7 @@ def open_module(
 ) -> Opened:
     """The network of a module for the shapes that are asked for.
 
-    Raises :class:`TracerError` with findings at the user's lines: what has no place in a config (T601), and, where the
+    Raises :class:`NotRead` with findings at the user's lines: what has no place in a config (T601), and, where the
     module runs at no size that was tried, what it raises at the asked one. Raises ValueError for a part that it is read
     up to and does not have.
     """
@@ -73,12 +79,12 @@ def open_module(
         net = _read(module, asked, asked.shapes).net
         return Opened(_named(net, asked), None, 0)
     except TooSlow as error:
-        raise TracerError([finding(error, asked)]) from None
+        raise NotRead([finding(error, asked)]) from None
     except Unrepresentable as error:
         first = error
 
     if asked.fixed:
-        raise TracerError([finding(first, asked)])
+        raise NotRead([finding(first, asked)])
     program = RealModule(module, asked.way)
     trials = Trials(program, asked.shapes, asked.seconds, progress)
     refused: list[Unrepresentable] = []
@@ -96,10 +102,19 @@ def open_module(
         break
 
     if _is_importers(first):
-        raise TracerError([finding(first, asked)])
+        raise NotRead([finding(first, asked)])
     if refused:
-        raise TracerError([finding(refused[0], asked)])
-    raise TracerError([_runs_nowhere(first, asked, trials)])
+        raise NotRead([finding(refused[0], asked)])
+    raise NotRead([_runs_nowhere(first, asked, trials)])
+
+
+def net_of(module: torch.nn.Module, asked: Question) -> Net:
+    """The network of a module at the shapes that are asked for, where it runs there. Raises :class:`NotRead`."""
+    _refuse_wrong_inputs(module, asked)
+    try:
+        return _named(_read(module, asked, asked.shapes).net, asked)
+    except Unrepresentable as error:
+        raise NotRead([finding(error, asked)]) from error
 
 
 def _refuse_unknown_part(module: torch.nn.Module, until: str | None) -> None:
@@ -111,7 +126,7 @@ def _refuse_unknown_part(module: torch.nn.Module, until: str | None) -> None:
 
 
 def _refuse_wrong_inputs(module: torch.nn.Module, asked: Question) -> None:
-    """Raise :class:`TracerError` where the forward does not take as many inputs, or not under these names."""
+    """Raise :class:`NotRead` where the forward does not take as many inputs, or not under these names."""
     try:
         signature = inspect.signature(module.forward)
     except (TypeError, ValueError):
@@ -128,12 +143,11 @@ def _refuse_wrong_inputs(module: torch.nn.Module, asked: Question) -> None:
     ]
     listed = ", ".join(takes) or "nothing"
     message = f"its forward takes {listed}: {why}"
-    hint = "--input again for each input, NAME=1,10 for one that is given by keyword"
     place = definition_of(module)
-    found = Diagnostic("T602", message, path=asked.source, hint=hint)
+    found = Diagnostic("T602", message, path=asked.source, hint=asked.how)
     if place is not None:
         found = replace(found, path=place.path, span=place.span)
-    raise TracerError([found])
+    raise NotRead([found])
 
 
 def _read(module: torch.nn.Module, asked: Question, shapes: Sequence[Shape]) -> Imported:

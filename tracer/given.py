@@ -1,0 +1,156 @@
+"""What the Python interface is asked about: a ``Net``, a config's path, or a torch module with its shapes.
+
+Each is one network for inputs of the shapes that are given. Torch is not imported to find out what it is.
+"""
+
+from __future__ import annotations
+
+import operator
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, Union
+
+from tracer.diagnostics import Diagnostic, shortened
+from tracer.loading import NONE, decoded, load_text, read_bytes, reloaded
+from tracer.net import Net
+from tracer.rules import judge
+
+if TYPE_CHECKING:
+    import torch
+
+    from tracer.torch_bridge.opening import Question
+
+Given: TypeAlias = Union[Net, str, "os.PathLike[str]", "torch.nn.Module"]
+"""A network, a config's path, or a torch module."""
+
+Shapes: TypeAlias = Sequence[Sequence[int]]
+"""The shapes of inputs, in their order."""
+
+Named: TypeAlias = Mapping[str, Sequence[int]]
+"""The shapes of inputs by name: of a config's inputs, or of a forward's keywords."""
+
+
+def network_of(
+    given: Given,
+    shapes: Shapes = (),
+    inputs: Named = NONE,
+    *,
+    params: Mapping[str, Any] = NONE,
+    allow_argument_errors: bool = False,
+) -> Net:
+    """The network of what is given, for inputs of these shapes, and for a config with these params.
+
+    Raises :class:`TracerError` for what cannot be read as a network, OSError for a file that cannot be read, TypeError
+    for what is none of these things, and ValueError for an input or a param that there is not.
+    ``allow_argument_errors`` is that of :func:`load_text`.
+    """
+    if is_module(given):
+        if params:
+            raise TypeError(f"a module has no params to replace: {', '.join(params)}")
+        from tracer.torch_bridge.opening import open_module
+
+        return open_module(given, question(given, shapes, inputs)).net
+
+    has_shapes = bool(shapes or inputs)
+    net = _loaded(given, params, allow_argument_errors or has_shapes)
+    return _with_inputs(net, shapes, inputs, allow_argument_errors) if has_shapes else net
+
+
+def findings(net: Net) -> list[Diagnostic]:
+    """Everything wrong with a network; of one that was read from a program, with the sizes that run."""
+    found = judge(net)
+    if net.read_from is None:
+        return found
+    from tracer.views.running_sizes import with_sizes_that_run
+
+    return with_sizes_that_run(net, found)
+
+
+# --- torch modules ---------------------------------------------------------------------------------------------------
+
+
+def is_module(given: object) -> TypeGuard[torch.nn.Module]:
+    """Whether it is a torch module.
+
+    >>> is_module("net.yaml")
+    False
+    """
+    # Who has a module has imported torch.
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(given, torch.nn.Module)
+
+
+def question(
+    module: torch.nn.Module, shapes: Shapes, inputs: Named, *, fixed: bool = False
+) -> Question:
+    """What is asked of a module for these shapes of its inputs."""
+    from tracer.torch_bridge.forward import Way
+    from tracer.torch_bridge.opening import Question
+
+    positional = [_shape(shape) for shape in shapes]
+    by_keyword = {name: _shape(shape) for name, shape in inputs.items()}
+
+    words = ["module", *map(repr, positional)]
+    words += [f"inputs={by_keyword}"] if by_keyword else []
+    return Question(
+        type(module).__name__,
+        [*positional, *by_keyword.values()],
+        Way(keywords=(*[""] * len(positional), *by_keyword)),
+        plan=f"tracer.plan({', '.join(words)})",
+        fixed=fixed,
+        how="a shape for each input: (1, 3, 512, 512); inputs={NAME: shape} for what is given by keyword",
+    )
+
+
+def _shape(given: Sequence[int]) -> tuple[int, ...]:
+    try:
+        return tuple(operator.index(n) for n in given)
+    except TypeError:
+        what = shortened(repr(given), 60)
+        raise TypeError(
+            f"a shape is a tuple of sizes such as (1, 3, 512, 512), not {what}"
+        ) from None
+
+
+# --- configs ---------------------------------------------------------------------------------------------------------
+
+
+def _loaded(given: object, params: Mapping[str, Any], allow_argument_errors: bool) -> Net:
+    if isinstance(given, Net):
+        if not params:
+            return given
+        return reloaded(given, given.to_yaml(), params=params)
+
+    if not isinstance(given, (str, os.PathLike)):
+        what = (
+            f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
+        )
+        raise TypeError(f"{what} is no Net, no path and no torch module")
+
+    path = str(given)
+    text = decoded(read_bytes(given), path)
+    return load_text(text, path, params, allow_argument_errors=allow_argument_errors)
+
+
+def _with_inputs(net: Net, shapes: Shapes, inputs: Named, allow_argument_errors: bool) -> Net:
+    """The network with other shapes of its inputs, which are given in their order or by name."""
+    names = [node.name for node in net.network.nodes if node.is_input]
+    if len(shapes) > len(names):
+        raise ValueError(f"{len(shapes)} shapes are given; the inputs are {', '.join(names)}")
+
+    given = {name: _shape(shape) for name, shape in (*zip(names, shapes), *inputs.items())}
+    return reloaded(
+        net,
+        net.to_yaml(),
+        sizes=_other_sizes(net, given),
+        inputs=given,
+        allow_argument_errors=allow_argument_errors,
+    )
+
+
+def _other_sizes(net: Net, inputs: Named) -> dict[str, int]:
+    """The sizes that were replaced so far, without those of the symbols of these inputs."""
+    asked = [node.pattern for node in net.network.nodes if node.name in inputs]
+    before = {} if net.loading is None else net.loading.sizes
+    return {symbol: n for symbol, n in before.items() if not any(symbol in p for p in asked)}
