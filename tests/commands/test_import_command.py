@@ -90,9 +90,9 @@ input: [N, 3, H, W]
 sizes: {N: 1, H: 64, W: 64}
 
 layers:
-  convs_0: {op: Conv2d, out_channels: 8, kernel_size: 3, stride: 2, padding: 1}
-  convs_1: {op: Conv2d, out_channels: 8, kernel_size: 3, stride: 2, padding: 1}
-  convs_2: {op: Conv2d, out_channels: 8, kernel_size: 3, stride: 2, padding: 1}
+  convs_0: {op: Conv2d, out_channels: 8, kernel_size: 3, stride: 2, padding: 1}  # convs.0
+  convs_1: {op: Conv2d, out_channels: 8, kernel_size: 3, stride: 2, padding: 1}  # convs.1
+  convs_2: {op: Conv2d, out_channels: 8, kernel_size: 3, stride: 2, padding: 1}  # convs.2
 output: convs_2
 """
     )

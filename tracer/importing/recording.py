@@ -54,6 +54,10 @@ def spatial_symbols(rank: int) -> dict[int, str]:
 class Origin(Protocol):
     """Where the program is when it makes a step, as cheap to note as can be."""
 
+    @property
+    def is_layer(self) -> bool:
+        """Whether the step is a layer of the program, which has a path, rather than a function that it calls."""
+
     def place(self) -> Place:
         """The same as a record."""
 

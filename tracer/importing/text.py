@@ -202,7 +202,9 @@ class _Layers:
         wanted = _local_name(item, self.part)
         name = self._free.free(wanted)
         layer = self._layer(twins)
-        self.lines.append(f"{name}: {layer}")
+        # A block stands for several parts of the program.
+        path = _told_path(item, name) if self.block is None else ""
+        self.lines.append(f"{name}: {layer}{path}")
 
         paths = self._paths(item, name)
         self.paths |= paths
@@ -334,6 +336,18 @@ def _local_name(item: Item, part: CalledPart) -> str:
         words = [scope.name for scope in scopes]
     path = "_".join(words)
     return re.sub(r"\W", "_", path)
+
+
+def _told_path(item: Item, name: str) -> str:
+    """The comment that gives the path of an item in the program, ``# encoder.0.conv``, where its name does not."""
+    if isinstance(item, Step):
+        words = [scope.name for scope in item.scopes] + [item.label]
+        has_path = item.origin is not None and item.origin.is_layer
+    else:
+        words = [scope.name for scope in next(item.steps()).scopes[: item.depth]]
+        has_path = next(item.steps()).origin is not None
+    path = ".".join(words)
+    return f"  # {path}" if has_path and path != name else ""
 
 
 # --- values ----------------------------------------------------------------------------------------------------------

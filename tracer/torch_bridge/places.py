@@ -113,6 +113,7 @@ class Lines(NamedTuple):
     """The lines that an error went through, before any module ran."""
 
     seen: Sequence[CodePlace]
+    is_layer: bool = False
 
     def place(self) -> Place:
         """The same as a record."""
