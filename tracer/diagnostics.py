@@ -75,6 +75,12 @@ class Related(msgspec.Struct, frozen=True):
     node: str | None = None
     """The name of the node that stands there."""
 
+    def beside(self, path: str, own: str) -> Related:
+        """The same beside a finding in a file; ``own`` is the file that it stands in where it names none."""
+        if self.path is not None or own == path:
+            return self
+        return msgspec.structs.replace(self, path=own)
+
 
 class Diagnostic(msgspec.Struct, frozen=True):
     """One fault: a fixed code, one sentence, the place, and what can be done.

@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
-from tracer.diagnostics import Diagnostic, TracerError
-from tracer.network.records import Network, first_size, is_set
+from tracer.diagnostics import Diagnostic, Span, TracerError
+from tracer.network.records import (
+    Elsewhere,
+    Expectation,
+    Network,
+    Promise,
+    first_size,
+    is_set,
+)
 from tracer.places import Place, Places, at_own_lines
 from tracer.planning.solution import Solution, solved_already
 from tracer.shapes.recipe import CompiledRecipe, compiled, recipe_of
@@ -131,6 +138,27 @@ class Net:
         resized = replace(network, sizes={**network.sizes, **sizes})
         return Net(resized, loading, explain_plan=self.explain_plan, planned=self.planned)
 
+    def promising(
+        self,
+        path: str,
+        sizes: Mapping[str, Promise],
+        places: Mapping[str, Span],
+        outputs: Mapping[str, Expectation],
+    ) -> Net:
+        """The network with what another file promises of it: sizes with their places there, and outputs' shapes.
+
+        The symbols and the outputs are the network's own.
+        """
+        network = self.network
+        promised = replace(
+            network,
+            sizes={**network.sizes, **sizes},
+            size_spans={**network.size_spans, **places},
+            output_expect={**network.output_expect, **outputs},
+            elsewhere=Elsewhere(path, frozenset(sizes), frozenset(outputs)),
+        )
+        return Net(promised, self.loading, explain_plan=self.explain_plan)
+
     def as_built(self) -> Net:
         """The network of the module that ``build`` and ``export`` make, whose values stay for all sizes.
 
@@ -169,7 +197,9 @@ class Net:
         if program is None:
             return list(found)
         hint = None if program.plan is None else f"`{program.plan}` lists repairs"
-        return at_own_lines(found, program.places, self.network.path, hint)
+        elsewhere = self.network.elsewhere
+        promised = None if elsewhere is None else elsewhere.path
+        return at_own_lines(found, program.places, self.network.path, hint, promised)
 
     def differences(self, other: Net) -> dict[str, Differing]:
         """The values, here and as ``other`` is built, of every ``auto`` and inferred width that are not the same."""

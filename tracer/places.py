@@ -52,19 +52,26 @@ Places = Mapping[str, Place]
 
 
 def at_own_lines(
-    found: Sequence[Diagnostic], places: Places, config: str, hint: str | None = None
+    found: Sequence[Diagnostic],
+    places: Places,
+    config: str,
+    hint: str | None = None,
+    promised: str | None = None,
 ) -> list[Diagnostic]:
     """The findings about a config, each at the line of the program where its node has one.
 
-    ``config`` is the path that they have so far; others stand where they belong already. An error's ``hint`` is
-    replaced: its own speaks of keys of a config.
+    ``config`` is the path that they have so far, or ``promised`` that of the file with what is promised; others stand
+    where they belong already. An error's ``hint`` is replaced: its own speaks of keys of a config.
     """
     told = []
     for one in found:
+        place = places.get(one.node or "")
+        if one.path == promised:
+            told.append(one if place is None else _broken(one, place, places))
+            continue
         if one.path != config:
             told.append(one)
             continue
-        place = places.get(one.node or "")
         # The text of its config is nobody's: no line of it is a place.
         told.append(
             replace(one, span=None, related=())
@@ -72,6 +79,15 @@ def at_own_lines(
             else _moved(one, place, places, hint)
         )
     return told
+
+
+def _broken(one: Diagnostic, place: Place, places: Places) -> Diagnostic:
+    """A finding about what is promised, at the line of the program that breaks it."""
+    moved = _moved(one, place, places, None)
+    if one.span is None or moved.path == one.path:
+        return moved
+    promise = Related("promised here", one.span, one.path)
+    return replace(moved, related=(*moved.related, promise))
 
 
 def _moved(one: Diagnostic, place: Place, places: Places, hint: str | None) -> Diagnostic:

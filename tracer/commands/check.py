@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -64,7 +64,7 @@ def _with_progress(results: Iterator[Checked], count: int) -> Iterator[Checked]:
 
 
 @click.command("check")
-@click.argument("configs", nargs=-1, required=True)
+@click.argument("configs", nargs=-1)
 @network_options
 @click.option("--strict", is_flag=True, help="Warnings count as findings.")
 @click.option(
@@ -82,28 +82,71 @@ def command(
     format_: str,
     color: str,
 ) -> None:
-    """Validate CONFIGS: files, directories (searched for *.yaml and *.yml), or - for standard input."""
+    """Validate CONFIGS: files, directories (searched for *.yaml and *.yml), or - for standard input.
+
+    Without CONFIGS, what the nearest pyproject.toml promises is checked: every [[tool.tracer.source]] in it.
+    """
+    outcome = _promised(overrides) if not configs else _given(configs, overrides)
+    found = sorted(outcome.found, key=lambda d: d.order)
+
+    colour = use_colour(color)
+    click.echo(_report(found, outcome.texts, format_, colour), nl=False, color=colour)
+    if format_ in ("full", "concise"):
+        from tracer.views.report import summary
+
+        click.echo(summary(found, outcome.networks), err=True)
+
+    failing = any(d.severity == "error" or strict for d in found)
+    raise click.exceptions.Exit(2 if not outcome.all_readable else 1 if failing else 0)
+
+
+class AllChecked(NamedTuple):
+    """What was found in all networks."""
+
+    found: list[Diagnostic]
+    texts: dict[str, str]
+    """The texts that findings quote, by path."""
+    networks: int
+    all_readable: bool
+
+
+def _given(configs: tuple[str, ...], overrides: Overrides) -> AllChecked:
+    """What is found in the networks of the command line."""
     paths = find_configs(configs)
     results = _with_progress(_check_many(paths, overrides), len(paths))
 
     found: list[Diagnostic] = []
-    sources: dict[str, str] = {}
+    quoted: dict[str, str] = {}
     all_readable = True
     for path, (diagnostics, text, is_readable) in zip(paths, results):
         found += diagnostics
-        sources |= texts(diagnostics, text, path)
+        quoted |= texts(diagnostics, text, path)
         all_readable = all_readable and is_readable
-    found.sort(key=lambda d: d.order)
+    return AllChecked(found, quoted, len(paths), all_readable)
 
-    colour = use_colour(color)
-    click.echo(_report(found, sources, format_, colour), nl=False, color=colour)
-    if format_ in ("full", "concise"):
-        from tracer.views.report import summary
 
-        click.echo(summary(found, len(paths)), err=True)
+def _promised(overrides: Overrides) -> AllChecked:
+    """What is found in the networks of the nearest pyproject.toml."""
+    from tracer.commands.promises import nearest_promises, read_promised
 
-    failing = any(d.severity == "error" or strict for d in found)
-    raise click.exceptions.Exit(2 if not all_readable else 1 if failing else 0)
+    if overrides.is_of_a_network:
+        raise click.UsageError("say which network these options are for: tracer check SOURCE")
+    promises = nearest_promises()
+    if promises is None:
+        raise click.UsageError(
+            "there is nothing to check: name a network, or promise something of one under [[tool.tracer.source]] in "
+            "pyproject.toml"
+        )
+
+    found = list(promises.faults)
+    quoted = {promises.path: promises.text}
+    all_readable = not promises.faults
+    for source in promises.sources:
+        reading = read_promised(source, promises, overrides.seconds)
+        found += reading.found
+        quoted = texts(reading.found, reading.text, source.named(promises.folder)) | quoted
+        all_readable = all_readable and reading.is_readable
+    return AllChecked(found, quoted, len(promises.sources), all_readable)
 
 
 def _report(

@@ -14,7 +14,7 @@ import click
 
 from tracer.diagnostics import printable, shortened, words_of
 from tracer.network.values import value_of
-from tracer.ops.base import written
+from tracer.ops.base import Shape, written
 from tracer.source.tree import Fault, compose
 
 if TYPE_CHECKING:
@@ -46,13 +46,34 @@ class Overrides:
         self.mode = mode
         self.until = until
         self.seconds = seconds
-        self.command_line = shlex.join(_options(arguments, inputs, sizes, mode, until))
-        """The options again, for a command that is proposed."""
+        self.symbols: tuple[Mapping[int, str], ...] | None = None
+        """For each input of a Python source its symbols by dim; None: they are found."""
+        self.others: Sequence[Sequence[Shape]] = ()
+        """Shapes at which a Python source is tried next."""
+        self.command_line: str | None = shlex.join(
+            _options(arguments, inputs, sizes, mode, until)
+        )
+        """The options again, for a command that is proposed; None where no command line says the same."""
 
     @property
     def replaces(self) -> bool:
         """Whether anything of a config is replaced."""
         return bool(self.params or self.sizes or self.inputs)
+
+    @property
+    def is_of_a_network(self) -> bool:
+        """Whether anything is said of one network."""
+        return bool(self.replaces or self.arguments or self.until or self.mode != "eval")
+
+    @classmethod
+    def of_promise(
+        cls, arguments: Mapping[str, Any], until: str | None, mode: str
+    ) -> Overrides:
+        """What is said of a network in a file: its sizes and inputs are given apart."""
+        found = cls(mode=mode, until=until)
+        found.arguments = dict(arguments)
+        found.command_line = None
+        return found
 
     @classmethod
     def of_params(cls, params: Mapping[str, Any]) -> Overrides:

@@ -75,17 +75,18 @@ def _read_module(source: str, overrides: Overrides, name: str | None, fixed: boo
     keywords = tuple(word for word, _ in overrides.shapes)
     shapes = [shape for _, shape in overrides.shapes]
     making = overrides.seconds or MAKING
-    way = Way(keywords, overrides.mode == "train", overrides.until, making)
-    words = f"{shlex.quote(source)} {overrides.command_line}".strip()
+    is_training = overrides.mode == "train"
+    way = Way(keywords, is_training, overrides.until, making, overrides.symbols)
     asked = Question(
         shown(source),
         shapes,
         way,
         seconds=overrides.seconds or SECONDS,
-        plan=f"tracer plan {words}",
+        plan=_plan(source, overrides),
         name=name,
         fixed=fixed,
         how="--input again for each input, NAME=1,10 for one that is given by keyword",
+        others=overrides.others,
     )
 
     # What the user's code prints is no part of an answer, and where it goes is no place for the output.
@@ -100,6 +101,13 @@ def _read_module(source: str, overrides: Overrides, name: str | None, fixed: boo
                 return open_module(module, asked, progress)
             except ValueError as error:
                 raise click.BadParameter(str(error), param_hint="--until") from None
+
+
+def _plan(source: str, overrides: Overrides) -> str | None:
+    """The command that lists repairs."""
+    if overrides.command_line is None:
+        return None
+    return f"tracer plan {shlex.quote(source)} {overrides.command_line}".strip()
 
 
 @contextlib.contextmanager

@@ -166,6 +166,16 @@ class Node:
         return f"<Node {self.name} {self.op_name}>"
 
 
+class Elsewhere(msgspec.Struct, frozen=True):
+    """What is promised of a network in another file than its own."""
+
+    path: str
+    symbols: frozenset[str] = frozenset()
+    """The symbols whose sizes it has."""
+    outputs: frozenset[str] = frozenset()
+    """The outputs whose shapes it has."""
+
+
 class Network(msgspec.Struct):
     """A whole declared network, expanded: nodes in execution order, inputs included."""
 
@@ -199,6 +209,8 @@ class Network(msgspec.Struct):
     """The nodes that share another's parameters."""
     preferred: dict[tuple[str, str], Any] = {}
     """Values of solvable arguments, by node and argument, that cost nothing; elsewhere torch's defaults do."""
+    elsewhere: Elsewhere | None = None
+    """What is promised in another file."""
 
     @property
     def given_params(self) -> dict[str, Any]:
@@ -206,6 +218,16 @@ class Network(msgspec.Struct):
         return {
             name: value for name, value in self.params.items() if name not in self.param_values
         }
+
+    def file_of_size(self, symbol: str) -> str:
+        """The path of the file that has a symbol's sizes."""
+        elsewhere = self.elsewhere
+        return elsewhere.path if elsewhere and symbol in elsewhere.symbols else self.path
+
+    def file_of_output(self, name: str) -> str:
+        """The path of the file that has the shape of an output."""
+        elsewhere = self.elsewhere
+        return elsewhere.path if elsewhere and name in elsewhere.outputs else self.path
 
     def defaults(self) -> dict[str, int]:
         """The size of every symbol in a single trace: the fixed value, the list's first, or ``min``."""

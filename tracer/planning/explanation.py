@@ -60,7 +60,7 @@ def no_common_values(
         "T402",
         message,
         network.size_spans[next(iter(sets))],
-        path=network.path,
+        path=network.file_of_size(next(iter(sets))),
         hint=_run_time_sizes(unknowns) or FEWER,
         related=_auto_places(_nearest(unknowns, unknowns.nodes()[0], most=8)),
     )

@@ -102,20 +102,26 @@ def unkept(network: Network, ops: Ops, sizes: Mapping[str, int]) -> Diagnostic |
 
     first = found[0]
     written = ", ".join(f"{symbol} = {n}" for symbol, n in sizes.items())
-    related = (
-        (Related(f"{first.code} is raised here", first.span, node=first.node),)
-        if first.span
-        else ()
-    )
+    symbol = next(iter(sizes))
+    path = network.file_of_size(symbol)
     return Diagnostic(
         "T305",
         f"{written} does not work: {first.message}",
-        network.size_spans[next(iter(sizes))],
-        path=network.path,
+        network.size_spans[symbol],
+        path=path,
         hint=first.hint,
-        related=(*related, *first.related),
+        related=tuple(_related(first, path)),
         node=first.node,
     )
+
+
+def _related(first: Diagnostic, path: str) -> Iterator[Related]:
+    """The place of a fault and the places beside it, for a finding in a file."""
+    if first.span:
+        place = Related(f"{first.code} is raised here", first.span, node=first.node)
+        yield place.beside(path, first.path)
+    for one in first.related:
+        yield one.beside(path, first.path)
 
 
 def promised_set(promise: Promise) -> SizeSet:

@@ -71,7 +71,7 @@ def not_every_size(net: Net) -> Iterator[Diagnostic]:
                 "T006",
                 f"{symbol}: not proven for every size: {error}",
                 span,
-                path=network.path,
+                path=network.file_of_size(symbol),
                 hint=hint,
             )
             continue

@@ -296,17 +296,23 @@ class _Tracer:
         node: Node | None = None,
         hint: str | None = None,
         related: Sequence[Related] = (),
+        path: str | None = None,
     ) -> None:
-        """Add an error; of a node, with the block uses that it came through."""
+        """Add an error; of a node, with the block uses that it came through.
+
+        ``path`` is the file that it is about, where that is not the network's own.
+        """
+        own = self.network.path
+        path = path or own
         name, uses = (None, ()) if node is None else (node.name, node.use_places())
         self.diagnostics.append(
             Diagnostic(
                 code,
                 message,
                 span,
-                path=self.network.path,
+                path=path,
                 hint=hint,
-                related=(*related, *uses),
+                related=tuple(one.beside(path, own) for one in (*related, *uses)),
                 node=name,
             )
         )
@@ -370,14 +376,16 @@ class _Tracer:
             if output is None
             else [Related(f"{node.shown} stands here", node.span, node=node.name)]
         )
+        path = self.network.path if output is None else self.network.file_of_output(output)
         try:
             problem = mismatch(pattern, y, self.sizes)
         except ExpressionError as error:
-            self._report("T005", f"{what}: {error}", span_of(at), node, related=related)
+            message = f"{what}: {error}"
+            self._report("T005", message, span_of(at), node, related=related, path=path)
             return
         if problem:
             message = f"{what} has the shape {written(y)}; {problem}"
-            self._report("T304", message, span_of(at), node, related=related)
+            self._report("T304", message, span_of(at), node, related=related, path=path)
             self.doubted.add(node.name)
 
 

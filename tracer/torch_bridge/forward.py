@@ -44,22 +44,22 @@ DRAWN = {
 }
 """Functions whose results are drawn at random."""
 
-OpenDims = Callable[[int], Mapping[int, str]]
-"""The symbols of an input with so many dims, by dim."""
+OpenDims = Callable[[int, int], Mapping[int, str]]
+"""The symbols of an input by dim, for its number from 0 and its number of dims."""
 
 
-def spatial_dims(rank: int) -> Mapping[int, str]:
+def spatial_dims(number: int, rank: int) -> Mapping[int, str]:
     """Its spatial dims are symbols."""
     names = AXES.get(rank, ())
     return dict(enumerate(names, rank - len(names)))
 
 
-def batch_and_spatial_dims(rank: int) -> Mapping[int, str]:
+def batch_and_spatial_dims(number: int, rank: int) -> Mapping[int, str]:
     """Its first dim is a symbol too."""
-    return {0: "N", **spatial_dims(rank)} if rank >= 2 else {}
+    return {0: "N", **spatial_dims(number, rank)} if rank >= 2 else {}
 
 
-def no_dims(rank: int) -> Mapping[int, str]:
+def no_dims(number: int, rank: int) -> Mapping[int, str]:
     """All of them are numbers."""
     return {}
 
@@ -82,6 +82,13 @@ class Way(NamedTuple):
     """The dotted path of the module up to which it runs; None: to its end."""
     seconds: float | None = None
     """The time that one run may take; None: any."""
+    symbols: tuple[Mapping[int, str], ...] | None = None
+    """For each input its symbols by dim, the other dims being numbers; None: they are found."""
+
+    def symbols_of(self, number: int, rank: int) -> Mapping[int, str]:
+        """The symbols of an input that are given, by its number from 0."""
+        given = self.symbols or ()
+        return given[number] if number < len(given) else {}
 
     def name_of(self, number: int) -> str:
         """The keyword of an input, by its number from 0."""
@@ -142,9 +149,10 @@ class Forward(TorchFunctionMode):
     def run(self, shapes: Sequence[Sequence[int]]) -> Recording:
         """The steps for inputs of these shapes. Raises :class:`Unrepresentable`, or what the module raises."""
         tensors = []
-        for number, shape in enumerate(shapes, 1):
-            name = "input" if number == 1 else f"input{number}"
-            tensors.append(self._input(self.way.name_of(number - 1) or name, shape))
+        for number, shape in enumerate(shapes):
+            name = "input" if number == 0 else f"input{number + 1}"
+            symbols = self.open_dims(number, len(shape))
+            tensors.append(self._input(self.way.name_of(number) or name, shape, symbols))
         args, kwargs = self.way.called_with(tensors)
 
         no_grad: Any = torch.no_grad
@@ -169,8 +177,9 @@ class Forward(TorchFunctionMode):
                 self.recording.steps[place_of_step] = replace(step, weights=weights)
         return self.recording
 
-    def _input(self, name: str, shape: Sequence[int]) -> torch.Tensor:
-        symbols = self.open_dims(len(shape))
+    def _input(
+        self, name: str, shape: Sequence[int], symbols: Mapping[int, str]
+    ) -> torch.Tensor:
         value = self.recording.input(name, shape, symbols)
         return self.tensors.tensor(value)
 

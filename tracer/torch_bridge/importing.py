@@ -111,6 +111,8 @@ def read_module(
     read = partial(_read, module, shapes, name, way, source)
     if fixed:
         return read(no_dims)
+    if way.symbols is not None:
+        return read(way.symbols_of)
     try:
         return read(batch_and_spatial_dims)
     except Unrepresentable as refused:

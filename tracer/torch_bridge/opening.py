@@ -48,6 +48,8 @@ class Question(NamedTuple):
     fixed: bool = False
     how: str | None = None
     """How the user says the inputs' shapes."""
+    others: Sequence[Sequence[Shape]] = ()
+    """Shapes at which it is tried to be read next, where it cannot be read at those."""
 
 
 class NotRead(TracerError, Unrepresentable):
@@ -86,7 +88,7 @@ def open_module(
     if asked.fixed:
         raise NotRead([finding(first, asked)])
     program = RealModule(module, asked.way)
-    trials = Trials(program, asked.shapes, asked.seconds, progress)
+    trials = Trials(program, asked.shapes, asked.seconds, progress, asked.others)
     refused: list[Unrepresentable] = []
     for shapes in trials.running():
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from tracer.importing.recording import AXES
 from tracer.ops.base import Shape
@@ -34,8 +34,11 @@ class Trials:
         asked: Sequence[Shape],
         seconds: float,
         progress: Progress | None = None,
+        first: Sequence[Sequence[Shape]] = (),
     ) -> None:
         self.program = program
+        self.first = first
+        """Shapes that are tried before all others."""
         self.asked = [tuple(shape) for shape in asked]
         self.seconds = seconds
         self.progress = progress
@@ -73,8 +76,16 @@ class Trials:
 
     def _candidates(self) -> Iterator[list[Shape]]:
         seen = [self.asked]
+        for first in self.first:
+            shapes = [tuple(shape) for shape in first]
+            if shapes not in seen:
+                seen.append(shapes)
+                yield shapes
+
         for sizes in other_sizes(self._spatial()):
-            shapes = [self._resized(shape, sizes) for shape in self.asked]
+            shapes = [
+                self._resized(number, shape, sizes) for number, shape in enumerate(self.asked)
+            ]
             if shapes not in seen:
                 seen.append(shapes)
                 yield shapes
@@ -82,18 +93,20 @@ class Trials:
     def _spatial(self) -> list[int]:
         """The different sizes of the inputs' spatial dims."""
         sizes: list[int] = []
-        for shape in self.asked:
-            sizes += shape[_lead(shape) :]
+        for number, shape in enumerate(self.asked):
+            sizes += [shape[dim] for dim in self._open(number, shape)]
         return list(dict.fromkeys(sizes))
 
-    def _resized(self, shape: Shape, sizes: Mapping[int, int]) -> Shape:
-        lead = _lead(shape)
-        return (*shape[:lead], *(sizes[n] for n in shape[lead:]))
+    def _resized(self, number: int, shape: Shape, sizes: Mapping[int, int]) -> Shape:
+        opened = self._open(number, shape)
+        return tuple(sizes[n] if dim in opened else n for dim, n in enumerate(shape))
 
-
-def _lead(shape: Shape) -> int:
-    """The number of dims before the spatial ones."""
-    return len(shape) - len(AXES.get(len(shape), ""))
+    def _open(self, number: int, shape: Shape) -> Collection[int]:
+        """The dims of an input that have other sizes: its spatial ones, unless it is said which."""
+        rank = len(shape)
+        if self.program.way.symbols is not None:
+            return self.program.way.symbols_of(number, rank)
+        return range(rank - len(AXES.get(rank, "")), rank)
 
 
 def other_sizes(sizes: Sequence[int]) -> Iterator[dict[int, int]]:
