@@ -39,6 +39,16 @@ class ReadFrom(msgspec.Struct, frozen=True):
     """The places of its nodes in the program, by name."""
     plan: str | None = None
     """The command that lists repairs."""
+    repairs: int | None = None
+    """How many it lists; None where that is not known."""
+
+    @property
+    def hint(self) -> str | None:
+        """What can be done about an error."""
+        if self.plan is None or self.repairs == 0:
+            return None
+        some = {None: "repairs", 1: "1 repair"}.get(self.repairs, f"{self.repairs} repairs")
+        return f"`{self.plan}` lists {some}"
 
 
 class Loading(msgspec.Struct, frozen=True):
@@ -196,10 +206,9 @@ class Net:
         program = self.read_from
         if program is None:
             return list(found)
-        hint = None if program.plan is None else f"`{program.plan}` lists repairs"
         elsewhere = self.network.elsewhere
         promised = None if elsewhere is None else elsewhere.path
-        return at_own_lines(found, program.places, self.network.path, hint, promised)
+        return at_own_lines(found, program.places, self.network.path, program.hint, promised)
 
     def differences(self, other: Net) -> dict[str, Differing]:
         """The values, here and as ``other`` is built, of every ``auto`` and inferred width that are not the same."""

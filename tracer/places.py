@@ -27,6 +27,15 @@ class Line(msgspec.Struct, frozen=True):
         return f"{place} `{self.text}`" if self.text else place
 
 
+class Constructor(msgspec.Struct, frozen=True):
+    """What makes a layer: a class of torch's or of the user's."""
+
+    name: str
+    """The class's name."""
+    parameters: tuple[str, ...]
+    """The names of its constructor's parameters that take a value by position and by name, in their order."""
+
+
 class Place(msgspec.Struct, frozen=True):
     """The place of a node in the user's program."""
 
@@ -38,6 +47,10 @@ class Place(msgspec.Struct, frozen=True):
     """Whether it is that module, rather than a function that the module's forward calls."""
     made: Line | None = None
     """The line that made the layer."""
+    constructor: Constructor | None = None
+    """What made the layer there."""
+    is_direct: bool = False
+    """Whether the line calls the layer itself, rather than a part that calls it."""
     callers: tuple[Line, ...] = ()
     """The user's lines that led to it, from the outermost forward inwards."""
 

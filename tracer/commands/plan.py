@@ -1,4 +1,7 @@
-"""``tracer plan``: values for every auto, or what would repair the network; written into the file on demand."""
+"""``tracer plan``: values for every auto, or what would repair the network; written into the file on demand.
+
+For a Python source the file is the user's, and an edit of it is proven before it is written.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,19 @@ from codecs import BOM_UTF8
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import click
+from msgspec.structs import replace
 
-from tracer.commands.options import Overrides, colour_option, network_options, shown, use_colour
+from tracer.commands.options import (
+    Overrides,
+    colour_option,
+    is_python,
+    network_options,
+    shown,
+    use_colour,
+)
 from tracer.commands.reading import loaded, texts
 from tracer.diagnostics import Diagnostic, legible
 from tracer.loading import read_bytes
@@ -19,6 +30,7 @@ from tracer.source.written import EditError
 from tracer.views import report
 
 if TYPE_CHECKING:
+    from tracer.net import Net
     from tracer.repairing.repairs import Plan, Repair
 
 
@@ -69,11 +81,28 @@ def command(
 
     from tracer.repairing.repairs import plan_of
 
-    plan = plan_of(net)
+    plan = plan_of(_without_hint(net))
     _refuse_needless(plan, repair)
-    edited = _edited(plan, fix, repair, config) if edits or diff else None
-    after = text if edited is None else edited.text
+    if is_python(config):
+        chosen = _chosen_for(plan, write, fix, repair, diff)
+        _of_python(plan, chosen, config, overrides, diff, format_, use_colour(color))
 
+    edited = _edited(plan, fix, repair, config) if edits or diff else None
+    _of_config(plan, edited, text, config, overrides, diff, format_, use_colour(color))
+
+
+def _of_config(
+    plan: Plan,
+    edited: _Edited | None,
+    text: str,
+    config: str,
+    overrides: Overrides,
+    diff: bool,
+    format_: str,
+    colour: bool,
+) -> NoReturn:
+    """End the command for a config, with its text edited where that was asked for."""
+    after = text if edited is None else edited.text
     is_overridden = overrides.replaces
     if after != text and is_overridden:
         _refuse_broken(text, after, config)
@@ -85,11 +114,51 @@ def command(
         _show_diff(config, text, after)
     else:
         notes = _notes(plan, text) if is_overridden and format_ == "text" else {}
-        _show(plan, text, config, format_, use_colour(color), chosen, notes)
+        _show(plan, text, config, format_, colour, chosen, notes)
         if after != text:
             _replace(config, text, after)
     closes = plan.feasible or edited is not None
     raise click.exceptions.Exit(0 if closes else 1)
+
+
+def _without_hint(net: Net) -> Net:
+    """The network, which does not name the command that lists repairs: it is this one."""
+    program = net.read_from
+    return net if program is None else net.reading_of(replace(program, plan=None))
+
+
+def _chosen_for(
+    plan: Plan, write: bool, fix: bool, number: int | None, diff: bool
+) -> Repair | None:
+    """The repair that the options choose; None where they choose none."""
+    is_wanted = write or fix or diff or number is not None
+    return _chosen(plan, fix, number) if is_wanted and not plan.feasible else None
+
+
+def _of_python(
+    plan: Plan,
+    repair: Repair | None,
+    source: str,
+    overrides: Overrides,
+    diff: bool,
+    format_: str,
+    colour: bool,
+) -> NoReturn:
+    """End the command for a Python source: its repairs are edits of the user's files, each proven first."""
+    from tracer.commands import python_repairs
+
+    contents = None
+    if repair is not None:
+        contents = python_repairs.proven(repair, source, overrides)
+        click.echo(f"repaired: {repair.title}", err=True)
+
+    if not diff:
+        _show(plan, plan.net.to_yaml(), source, format_, colour, repair, {})
+    elif contents is not None:
+        python_repairs.show_diff(contents)
+    if contents is not None and not diff:
+        python_repairs.write(contents)
+    raise click.exceptions.Exit(0 if plan.feasible or contents is not None else 1)
 
 
 def _refuse_together(config: str, fix: bool, repair: int | None, in_place: bool) -> None:
@@ -151,14 +220,15 @@ def _chosen(plan: Plan, fix: bool, number: int | None) -> Repair | None:
         )
         return None
 
-    safe = next((repair for repair in plan.repairs if repair.safe), None)
-    if safe is None:
+    safe = [repair for repair in plan.repairs if repair.safe]
+    if not safe:
         others = "; --repair N applies one of the others" if plan.repairs else ""
         click.echo(
             f"nothing is written: no repair is safe (auto and output_padding only){others}",
             err=True,
         )
-    return safe
+        return None
+    return next((repair for repair in safe if repair.source_edits), safe[0])
 
 
 def _show_diff(config: str, before: str, after: str) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import click
+from msgspec.structs import replace
 
 from tracer.commands.options import Overrides, is_config, shown
 from tracer.diagnostics import Diagnostic, TracerError
@@ -16,6 +18,9 @@ from tracer.loading import decoded, load_text, read_bytes, unreadable
 from tracer.net import Net
 from tracer.rules import judge, judged
 from tracer.source import limits
+
+COUNTING = 1.0
+"""Seconds in which the repairs of a Python source are counted."""
 
 
 def find_configs(paths: tuple[str, ...]) -> list[str]:
@@ -99,7 +104,24 @@ def _read_source(source: str, overrides: Overrides) -> Reading:
         net = opened(source, overrides)
     except TracerError as error:
         return Reading("", None, error.diagnostics)
-    return Reading(net.to_yaml(), net, with_sizes_that_run(net, judge(net)))
+    found = judge(_with_count(net))
+    return Reading(net.to_yaml(), net, with_sizes_that_run(net, found))
+
+
+def _with_count(net: Net) -> Net:
+    """A network that knows how many repairs its program has, where that is soon found out."""
+    from tracer.repairing.repairs import count_repairs
+
+    program = net.read_from
+    if program is None or program.plan is None:
+        return net
+
+    start = time.monotonic()
+    fails = any(one.severity == "error" for one in judge(net))
+    is_quick = time.monotonic() - start < COUNTING / 10
+    if not fails or not is_quick:
+        return net
+    return net.reading_of(replace(program, repairs=count_repairs(net, COUNTING)))
 
 
 def read_text(text: str, path: str, overrides: Overrides) -> Reading:

@@ -7,7 +7,7 @@ import contextlib
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -43,6 +43,18 @@ def opened(
         return net.with_sizes(overrides.sizes)
     except ValueError as error:
         raise click.UsageError(f"{shown(source)}: {error}") from None
+
+
+def opened_as_edited(source: str, overrides: Overrides, contents: Mapping[str, bytes]) -> Net:
+    """The network of a Python source, imported afresh with other contents of some files, which stay as they are.
+
+    Raises as :func:`opened` does.
+    """
+    need("torch", "torch")
+    from tracer.torch_bridge.edited_files import as_edited
+
+    with as_edited(contents):
+        return opened(source, overrides)
 
 
 # --- Python ----------------------------------------------------------------------------------------------------------

@@ -103,13 +103,28 @@ def consumers(network: Network) -> dict[int, list[Node]]:
 
 def skip_of(node: Node, readers: Mapping[int, list[Node]]) -> Node | None:
     """The skip that an up-layer's map meets: the other input of the first merge behind it. None where there is none."""
-    seen, at = {node.index}, node
-    while len(following := readers.get(at.index, [])) == 1:
-        at = following[0]
-        if len(at.inputs) > 1:
-            return next((source for source in at.inputs if source.index not in seen), None)
-        seen.add(at.index)
-    return None
+    chain = chain_behind(node, readers)
+    merge = chain[-1]
+    if len(chain) == 1 or len(merge.inputs) < 2:
+        return None
+    seen = {one.index for one in chain[:-1]}
+    return next((source for source in merge.inputs if source.index not in seen), None)
+
+
+def merge_behind(node: Node, readers: Mapping[int, list[Node]]) -> Node | None:
+    """The first merge that a node's map comes to, read by one node after the other. None where there is none."""
+    chain = chain_behind(node, readers)
+    return chain[-1] if len(chain) > 1 and len(chain[-1].inputs) > 1 else None
+
+
+def chain_behind(node: Node, readers: Mapping[int, list[Node]]) -> list[Node]:
+    """A node and those behind it, each the only one that reads the one before, up to the first merge."""
+    chain = [node]
+    while len(following := readers.get(chain[-1].index, [])) == 1:
+        chain.append(following[0])
+        if len(following[0].inputs) > 1:
+            break
+    return chain
 
 
 def _sorted(network: Network) -> list[Node]:

@@ -6,6 +6,7 @@ does to parameters, MACs, outputs and the sizes that work. Repairs are ranked by
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -26,11 +27,15 @@ from tracer.ops.unpooling import MaxUnpool
 from tracer.planning.promises import first_missing
 from tracer.planning.solution import Solution
 from tracer.planning.working_sizes import promised_sizes, with_every_dim_open
+from tracer.repairing.in_python import InPython, in_python
+from tracer.repairing.padded_inputs import sizes_to_pad_to
+from tracer.repairing.python_files import PythonFiles
 from tracer.repairing.writing import Path, Written, path_of, written_plan
 from tracer.rules import judge
 from tracer.shapes.trace import Trace
 from tracer.sizing.size_set import SizeSet, TooLarge
 from tracer.source.edits import Edit, EditError, edited
+from tracer.source.python_calls import SourceEdit
 from tracer.source.tree import Fault
 
 ROUNDS = 16
@@ -73,6 +78,12 @@ class Repair(msgspec.Struct, frozen=True):
     changes: Changes
     text: str
     """The config's text with the edits made."""
+    steps: list[str] = []
+    """What is to be done in the Python program that the network was read from, a sentence each."""
+    source_edits: list[SourceEdit] = []
+    """All of that as edits of Python files; empty where a part can only be told."""
+    source_texts: dict[str, str] = {}
+    """The texts of those files with the edits made, by path."""
 
 
 def faults_of(net: Net) -> list[Diagnostic]:
@@ -82,15 +93,33 @@ def faults_of(net: Net) -> list[Diagnostic]:
 
 def repairs(net: Net) -> list[Repair]:
     """Every repair that was found to close the network, the one that changes least first; empty where it closes."""
-    if not faults_of(net) or not net.network.source:
-        return []
-    finder = _Finder(net)
     found: dict[str, Repair] = {}
-    for title, edits in finder.candidates():
-        repair = finder.tried(title, edits)
+    for repair in _closing(net):
         if repair is not None:
             found.setdefault(repair.text, repair)
     return sorted(found.values(), key=_rank)
+
+
+def count_repairs(net: Net, seconds: float) -> int | None:
+    """The number of repairs of a network that does not close; None where it takes longer than this to find them."""
+    end = time.monotonic() + seconds
+    found = set()
+    for repair in _closing(net):
+        if time.monotonic() > end:
+            return None
+        if repair is not None:
+            found.add(repair.text)
+    return len(found)
+
+
+def _closing(net: Net) -> Iterator[Repair | None]:
+    """What each candidate of a network that does not close comes to: a repair, or nothing."""
+    if not faults_of(net) or not net.network.source:
+        return
+    finder = _Finder(net)
+    yield None
+    for title, edits in finder.candidates():
+        yield finder.tried(title, edits)
 
 
 def _rank(repair: Repair) -> tuple[Any, ...]:
@@ -115,6 +144,9 @@ class _Finder:
         complete = None not in self.trace.by_index
         self.cost = total(costs(self.trace)) if complete else None
         self.readers = consumers(self.network)
+        program = net.read_from
+        self.is_python = program is not None and bool(program.places)
+        self.files = PythonFiles()
 
     def candidates(self) -> Iterator[Candidate]:
         """Edits that may close the network, those that change little first."""
@@ -139,6 +171,7 @@ class _Finder:
         yield from self._solved(near, "kernel_size", also="output_padding")
         yield from self._solved(near, "kernel_size", "padding", also="output_padding")
         yield from self._solved(near, "stride", also="output_padding")
+        yield from self._padded()
         yield from self._other_sizes()
 
     # --- trying ---------------------------------------------------------------------------------------------------
@@ -149,13 +182,21 @@ class _Finder:
         if net is None or text is None or faults_of(net):
             return None
 
+        told = self._in_python(net)
         return Repair(
-            title=title,
+            title=title if told is None else told.title,
             safe=all(map(self._is_safe, edits)),
             edits=[RepairEdit(_dotted(edit), edit.value) for edit in edits],
             changes=self._changes(edits, net),
             text=text,
+            steps=[] if told is None else told.steps,
+            source_edits=[] if told is None else told.source_edits,
+            source_texts={} if told is None else told.texts,
         )
+
+    def _in_python(self, net: Net) -> InPython | None:
+        """The repair in the terms of the program that the network was read from; None for a config."""
+        return in_python(self.net, net, self.files) if self.is_python else None
 
     def _changes(self, edits: list[Edit], net: Net) -> Changes:
         """The effect of the edits; ``net`` is the network that they give."""
@@ -319,6 +360,15 @@ class _Finder:
             yield f"align: {mode} at {_named(found)}", found
 
     # --- other input sizes ------------------------------------------------------------------------------------------
+
+    def _padded(self) -> Iterator[Candidate]:
+        """The sizes that a program can pad its input to."""
+        if not self.is_python:
+            return
+        declared, wanted = self.network.defaults(), sizes_to_pad_to(self.net)
+        edits = [Edit(("sizes", s), n) for s, n in wanted.items() if declared[s] != n]
+        if edits:
+            yield "padded input", edits
 
     def _other_sizes(self) -> Iterator[Candidate]:
         """The nearest sizes that work, below and above; for promised ranges the class of sizes that all work."""

@@ -9,9 +9,11 @@ as it always does. Tensors are on the meta device; a torch function that is call
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from types import CodeType
 from typing import Any, NamedTuple
 
 import torch
@@ -135,6 +137,8 @@ class Forward(TorchFunctionMode):
         self.recording = Recording(place, space, sizes, self._origin)
         self.inside: list[torch.nn.Module] = []
         """The modules whose calls run now, the innermost last."""
+        self.callers: list[CodeType] = []
+        """The code that calls each of them."""
         self.failed_in: torch.nn.Module | None = None
         """The innermost module whose call raised an error."""
         self.calls = itertools.count()
@@ -199,6 +203,7 @@ class Forward(TorchFunctionMode):
         depends = any(tensor in self.tensors.values for tensor in given)
         operation = operation_of(module) if depends else None
         self.inside.append(module)
+        self.callers.append(sys._getframe(2).f_code)
         try:
             if operation is not None:
                 result = self._operation(module, operation, args, kwargs)
@@ -209,6 +214,7 @@ class Forward(TorchFunctionMode):
             raise
         finally:
             self.inside.pop()
+            self.callers.pop()
 
         if self.way.until is not None and self.names.get(id(module)) == self.way.until:
             raise Reached(result)
@@ -237,8 +243,11 @@ class Forward(TorchFunctionMode):
         """Places of the user's code as those of a module's call."""
         path = self.names.get(id(module))
         is_layer = operation_of(module) is not None
-        made = line_that_made(self.copied.original(module))
-        return ModuleOrigin(seen, path, is_layer, made)
+        original = self.copied.original(module)
+        caller = self.callers[-1] if self.callers else None
+        return ModuleOrigin(
+            seen, path, is_layer, line_that_made(original), type(original), caller
+        )
 
     def _label_of(self, module: torch.nn.Module) -> str:
         """A module's name in the part that calls it: ``layers.0`` where no module is called between.

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from tracer.diagnostics import Diagnostic, Related, TracerError
 from tracer.importing.recording import Unrepresentable
 from tracer.loading import load_text
-from tracer.net import Net, ReadFrom
+from tracer.net import Net
 from tracer.network.values import did_you_mean
 from tracer.ops.base import Shape, written
 from tracer.source.edits import Edit, edited
@@ -189,7 +189,7 @@ def _declared(net: Net, asked: Question) -> Net:
     sizes = _symbols_of(net, asked.shapes)
     edits = [Edit(("sizes", symbol), n) for symbol, n in sizes.items()]
     text = edited(net.to_yaml(), edits)
-    program = ReadFrom(asked.source, program.places, asked.plan)
+    program = replace(program, source=asked.source, plan=asked.plan)
     return load_text(text, net.network.path, {}, read_from=program)
 
 

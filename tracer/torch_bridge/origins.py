@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import sys
 import weakref
 from collections.abc import Iterator, MutableMapping, Sequence
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 import torch
 
-from tracer.places import Place
+from tracer.places import Constructor, Place
 from tracer.torch_bridge.places import MOST_CALLERS, CodePlace, line_of, running
 
 _made: MutableMapping[torch.nn.Module, CodePlace] = weakref.WeakKeyDictionary()
@@ -63,6 +64,16 @@ def line_that_made(module: torch.nn.Module) -> CodePlace | None:
     return None
 
 
+def constructor_of(kind: type) -> Constructor:
+    """A class by its name and the parameters of its constructor."""
+    try:
+        parameters = inspect.signature(kind).parameters.values()
+    except (TypeError, ValueError):
+        return Constructor(kind.__name__, ())
+    named = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
+    return Constructor(kind.__name__, tuple(named))
+
+
 class ModuleOrigin(NamedTuple):
     """Where a module's forward is when it makes a step."""
 
@@ -74,16 +85,23 @@ class ModuleOrigin(NamedTuple):
     """Whether the step is that module itself."""
     made: CodePlace | None
     """The place that made the layer."""
+    kind: type
+    """The module's class."""
+    caller: CodeType | None
+    """The code that calls the module."""
 
     def place(self) -> Place:
         """The same as a record."""
         lines = [line_of(seen) for seen in self.seen]
         callers = lines[1:][::-1]
         is_made = self.is_layer and self.made is not None
+        is_direct = self.is_layer and bool(self.seen) and self.seen[0].code is self.caller
         return Place(
             line=lines[0] if lines else None,
             module=self.module,
             is_layer=self.is_layer,
             made=line_of(self.made) if is_made and self.made is not None else None,
+            constructor=constructor_of(self.kind) if is_made else None,
+            is_direct=is_direct,
             callers=tuple(callers[-MOST_CALLERS:]),
         )

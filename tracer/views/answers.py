@@ -9,7 +9,7 @@ import msgspec
 
 from tracer.costs.memory import memory
 from tracer.costs.operations import costs, total
-from tracer.diagnostics import Diagnostic, legible
+from tracer.diagnostics import Diagnostic, Span, legible
 from tracer.geometry.receptive_field import Field, fields
 from tracer.largest import Largest
 from tracer.network.records import Node
@@ -161,26 +161,21 @@ class TraceAnswer(msgspec.Struct, frozen=True):
     """With ``--size`` or ``--input``: what the module for the declared sizes has instead; null where it is the same."""
 
 
-def _range(span: Any) -> Range | None:
-    if span is None:
-        return None
+def range_of(span: Span) -> Range:
+    """A span as it is answered."""
     return Range(Position(span.line, span.column), Position(span.end_line, span.end_column))
 
 
 def diagnostic_answer(d: Diagnostic) -> DiagnosticAnswer:
     """The JSON of a diagnostic, its texts legible."""
-    related = [
-        RelatedPlace(r.path or d.path, r.message, place)
-        for r in d.related
-        if (place := _range(r.span))
-    ]
+    related = [RelatedPlace(r.path or d.path, r.message, range_of(r.span)) for r in d.related]
     return DiagnosticAnswer(
         path=d.path,
         code=d.code,
         severity=d.severity,
         message=legible(d.message),
         hint=None if d.hint is None else legible(d.hint),
-        range=_range(d.span),
+        range=None if d.span is None else range_of(d.span),
         related=related,
         node=d.node,
         module=d.module,

@@ -10,9 +10,23 @@ import msgspec
 from tracer.diagnostics import printable
 from tracer.ops.base import written
 from tracer.repairing.repairs import Changes, Plan, Repair, RepairEdit
-from tracer.views.answers import FORMAT_VERSION, DiagnosticAnswer, diagnostic_answer
+from tracer.views.answers import (
+    FORMAT_VERSION,
+    DiagnosticAnswer,
+    Range,
+    diagnostic_answer,
+    range_of,
+)
 from tracer.views.sizes import SetAnswer
 from tracer.views.table import short
+
+
+class SourceEditAnswer(msgspec.Struct, frozen=True):
+    """A stretch of a Python file that is replaced."""
+
+    path: str
+    range: Range
+    text: str
 
 
 class RepairAnswer(msgspec.Struct, frozen=True):
@@ -22,6 +36,11 @@ class RepairAnswer(msgspec.Struct, frozen=True):
     safe: bool
     """Only values of ``auto`` and ``output_padding`` change."""
     edits: list[RepairEdit]
+    """Of the config; of a Python source, of the config that `tracer import` writes."""
+    source_edits: list[SourceEditAnswer]
+    """Of Python files, all that the repair takes; empty where a part can only be told, and for configs."""
+    steps: list[str]
+    """What is to be done in a Python source, a sentence each."""
     changes: Changes
 
 
@@ -72,8 +91,22 @@ def plan_answer(plan: Plan) -> PlanAnswer:
         solutions=plan.solutions,
         solutions_capped=plan.capped,
         served=served,
-        repairs=[RepairAnswer(r.title, r.safe, r.edits, r.changes) for r in plan.repairs],
+        repairs=[_repair_answer(repair) for repair in plan.repairs],
         diagnostics=[diagnostic_answer(d) for d in plan.diagnostics],
+    )
+
+
+def _repair_answer(repair: Repair) -> RepairAnswer:
+    return RepairAnswer(
+        title=repair.title,
+        safe=repair.safe,
+        edits=repair.edits,
+        source_edits=[
+            SourceEditAnswer(edit.path, range_of(edit.span), edit.text)
+            for edit in repair.source_edits
+        ],
+        steps=repair.steps,
+        changes=repair.changes,
     )
 
 
@@ -143,6 +176,10 @@ def _repair(number: int, repair: Repair, note: str | None) -> list[str]:
         title += f" ({note})"
 
     lines = [f"  {number}. {title}"]
+    if repair.steps:
+        lines += [f"     {step}" for step in repair.steps]
+        return [*lines, f"     then: {_effect(repair.changes)}"]
+
     lines += [f"     {edit.path}: {written(edit.value)}" for edit in repair.edits]
     if len(repair.changes.nodes) > repair.changes.values:
         lines.append(f"     changes {', '.join(repair.changes.nodes)}")

@@ -1,0 +1,100 @@
+"""What ``align`` at a merge is in Python: a map is cropped, padded or resized before it meets the others.
+
+torch's merges have no such argument, so each is told in words, with the call where the maps have names.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from tracer.network.records import Node
+from tracer.ops.base import Shape
+from tracer.repairing.python_words import map_of, short
+from tracer.source.python_calls import PythonFile, is_name, joined
+
+
+class MeetingMap(NamedTuple):
+    """A map that meets others."""
+
+    words: str
+    text: str
+    """Its expression; empty where that is not known."""
+    has_name: bool
+    """Whether the expression only reads a name, so that it can be written a second time."""
+    shape: Shape
+
+    @property
+    def axes(self) -> int:
+        """The number of its spatial dims."""
+        return max(len(self.shape) - 2, 0)
+
+    @property
+    def size(self) -> str:
+        """Its spatial size as an expression."""
+        return f"{self.text}.shape[-{self.axes}:]"
+
+
+def arms_of(
+    merge: Node, file: PythonFile | None, shapes: Sequence[Shape | None]
+) -> list[MeetingMap]:
+    """The maps that meet at a merge, in its file; ``shapes`` are those of all nodes."""
+    texts = expressions_of(merge, file)
+    found = []
+    for source in merge.inputs:
+        arm = texts.get(source.index)
+        has_name = arm is not None and is_name(arm)
+        text = "" if arm is None or file is None else file.words_of(arm)
+        words = text if has_name else map_of(source)
+        found.append(MeetingMap(words, text, has_name, shapes[source.index] or ()))
+    return found
+
+
+def expressions_of(merge: Node, file: PythonFile | None) -> Mapping[int, ast.expr]:
+    """The expressions of a merge for its inputs, by the inputs' index; none where they cannot be told apart."""
+    line = None if merge.place is None else merge.place.line
+    if file is None or line is None or line.path != file.path:
+        return {}
+    parts = joined(file.expression_at(line.span))
+    sources = [source.index for source in merge.inputs]
+    is_clear = len(parts) == len(sources) == len(set(sources))
+    return dict(zip(sources, parts)) if is_clear else {}
+
+
+def fitted(mode: str, arms: Sequence[MeetingMap]) -> str:
+    """The words for an alignment of the arms of a merge, of which the first is the decoder's."""
+    first, others = arms[0], arms[1:]
+    if mode == "crop":
+        return " and ".join(_cropped(first, other) for other in others)
+    return WORDS[mode](first, others[0])
+
+
+def _cropped(first: MeetingMap, other: MeetingMap) -> str:
+    words = f"centre-crop {other.words} to the size of {first.words}"
+    call = f"torchvision.transforms.functional.center_crop({other.text}, {first.size})"
+    is_known = first.has_name and bool(other.text) and first.axes == 2
+    return f"{words}: `{short(call)}`" if is_known else words
+
+
+def _padded(first: MeetingMap, other: MeetingMap) -> str:
+    words = f"pad {first.words} to the size of {other.words}"
+    pads: tuple[int, ...] = ()
+    for have, want in zip(first.shape[:1:-1], other.shape[:1:-1]):
+        before = (want - have) // 2
+        pads += (before, want - have - before)
+    return f"{words}: `{short(f'F.pad({first.text}, {pads})')}`" if first.text else words
+
+
+def _resized(first: MeetingMap, other: MeetingMap) -> str:
+    words = f"resize {first.words} to the size of {other.words}"
+    call = f"F.interpolate({first.text}, size={other.size})"
+    is_known = bool(first.text) and other.has_name
+    return f"{words}: `{short(call)}`" if is_known else words
+
+
+WORDS: Mapping[str, Callable[[MeetingMap, MeetingMap], str]] = {
+    "pad": _padded,
+    "resize": _resized,
+}
+"""The words for the first map of a merge and the second one, by the value of ``align``."""

@@ -1,0 +1,404 @@
+"""A repair in the terms of the Python program that a network was read from: its lines, its calls, its names.
+
+Two networks are compared, the one that was read and the one that a repair of its text gives. What differs is an
+argument of a layer's constructor, of its call, of a merge, or the input; each is told at the user's line, and is an
+edit of the file where that line is one call with a literal value, in a file below the working directory.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from tracer.net import Net
+from tracer.network.graph import consumers, merge_behind
+from tracer.network.records import Node
+from tracer.ops.base import Op, Shape
+from tracer.ops.merge import Merge
+from tracer.places import Constructor, Line
+from tracer.repairing.fitted_in_python import arms_of, expressions_of, fitted
+from tracer.repairing.padded_inputs import cut_of
+from tracer.repairing.python_files import PythonFiles, is_own
+from tracer.repairing.python_words import (
+    arguments_in_python,
+    line_of_node,
+    map_of,
+    short,
+    value_in_python,
+)
+from tracer.source.python_calls import (
+    Argument,
+    PythonFile,
+    SourceEdit,
+    is_inside,
+    is_name,
+    with_edits,
+)
+
+
+class InPython(NamedTuple):
+    """A repair of a Python program."""
+
+    title: str
+    steps: list[str]
+    """What is to be done, a sentence each."""
+    source_edits: list[SourceEdit]
+    """All of it as edits of files; empty where a part of it can only be told."""
+    texts: dict[str, str]
+    """The texts of the files with the edits made."""
+
+
+class ToldStep(NamedTuple):
+    """A part of a repair."""
+
+    words: str
+    edits: tuple[SourceEdit, ...] = ()
+    """All of it as edits; empty where it can only be told."""
+
+
+class Changed(NamedTuple):
+    """A node that a repair changes."""
+
+    node: Node
+    values: Mapping[str, Any]
+    """The arguments that differ, by name, as they are then."""
+    operands: Mapping[str, Node]
+    """The nodes that give an argument at run time then, and did not before."""
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether it is a merge that makes its inputs fit."""
+        return isinstance(self.node.op, Merge) and "align" in self.values
+
+
+def in_python(before: Net, after: Net, files: PythonFiles) -> InPython:
+    """What a repair does, for the program that ``before`` was read from; ``after`` is the repaired network."""
+    telling = _Telling(before, after, files)
+    steps = [
+        *telling.constructors(),
+        *telling.calls(),
+        *telling.merges(),
+        *telling.inputs(),
+    ]
+
+    edits = list(dict.fromkeys(edit for step in steps for edit in step.edits))
+    is_whole = all(step.edits for step in steps) and all(is_own(edit.path) for edit in edits)
+    if not is_whole:
+        edits = []
+    return InPython(
+        telling.title(), [step.words for step in steps], edits, _texts(edits, files)
+    )
+
+
+def _texts(edits: Sequence[SourceEdit], files: PythonFiles) -> dict[str, str]:
+    """The texts of the edited files."""
+    found = {}
+    for path in dict.fromkeys(edit.path for edit in edits):
+        file = files.called(path)
+        assert file is not None
+        found[path] = with_edits(file.text, [edit for edit in edits if edit.path == path])
+    return found
+
+
+class _Telling:
+    """The steps of one repair."""
+
+    def __init__(self, before: Net, after: Net, files: PythonFiles) -> None:
+        self.before = before
+        self.after = after
+        self.files = files
+        self.readers = consumers(after.network)
+
+        changed = list(_changes(before, after))
+        self.fitted = [one for one in changed if one.is_fitted]
+        self.built = [one for one in changed if one.values and not one.is_fitted]
+        self.sized = [one for one in changed if one.operands]
+
+    def title(self) -> str:
+        """What differs, in a few words."""
+        titles = []
+        if self.built:
+            fields = dict.fromkeys(field for one in self.built for field in one.values)
+            titles.append(f"{' and '.join(fields)} of {_names(self.built)}")
+        if self.sized:
+            fields = dict.fromkeys(field for one in self.sized for field in one.operands)
+            what = f"{' and '.join(fields)} of {_names(self.sized)}"
+            titles.append(f"{what}, taken from {self._model()} at run time")
+        if self.fitted:
+            modes = dict.fromkeys(one.values["align"] for one in self.fitted)
+            lines = dict.fromkeys(
+                line_of_node(one.node) or one.node.shown for one in self.fitted
+            )
+            titles.append(f"{' and '.join(modes)} at {', '.join(lines)}")
+        return "; ".join([*titles, *self._fed()])
+
+    def _model(self) -> str:
+        """The map whose size is taken, in words."""
+        is_unpooled = any("indices" in one.node.operands for one in self.sized)
+        return "the map that is pooled" if is_unpooled else "the skip"
+
+    # --- arguments of constructors -----------------------------------------------------------------------------------
+
+    def constructors(self) -> Iterator[ToldStep]:
+        """Arguments of the lines that make layers, each line once."""
+        groups: dict[tuple[Line, Constructor], list[Changed]] = {}
+        for one in self.built:
+            place = one.node.place
+            if place is None or place.made is None or place.constructor is None:
+                yield ToldStep(_where_it_runs(one))
+                continue
+            groups.setdefault((place.made, place.constructor), []).append(one)
+
+        for (made, constructor), changes in groups.items():
+            yield self._of_constructor(made, constructor, changes)
+
+    def _of_constructor(
+        self, made: Line, constructor: Constructor, changes: Sequence[Changed]
+    ) -> ToldStep:
+        at = f"{made.path}:{made.span.line}: "
+        file = self.files.at(made)
+        call = None if file is None else file.call_at(made.span, constructor.name)
+        if file is None or call is None:
+            return ToldStep(f"{at}{_by_layer(changes)}, made by `{short(made.text)}`")
+
+        quoted = short(file.words_of(call))
+        others = self._others_made(made, constructor, changes)
+        if others:
+            given = f"{_by_layer(changes)}, {' and '.join(others)} as now"
+            return ToldStep(f"{at}{given}, made by `{quoted}`")
+
+        given = arguments_in_python(changes[0].values)
+        if any(arguments_in_python(one.values) != given for one in changes):
+            return ToldStep(f"{at}{_by_layer(changes)}, made by `{quoted}`")
+        edits = _edits_of(file, call, changes[0].values, constructor.parameters)
+        return ToldStep(f"{at}{given} in `{quoted}`", edits)
+
+    def _others_made(
+        self, made: Line, constructor: Constructor, changes: Sequence[Changed]
+    ) -> list[str]:
+        """The layers that are made there and stay as they are."""
+        changed = {one.node.index for one in changes}
+        others = [
+            node.shown
+            for node in self.before.network.nodes
+            if node.place is not None
+            and (node.place.made, node.place.constructor) == (made, constructor)
+            and node.index not in changed
+        ]
+        return list(dict.fromkeys(others))
+
+    # --- arguments of calls ------------------------------------------------------------------------------------------
+
+    def calls(self) -> Iterator[ToldStep]:
+        """Sizes that are given to a layer where it is called, each call once."""
+        groups: dict[Line, list[Changed]] = {}
+        for one in self.sized:
+            place = one.node.place
+            if place is None or place.line is None or not place.is_direct:
+                words = f"{_sizes_given([one])}, where it is called"
+                yield ToldStep(_at(one.node) + words)
+                continue
+            groups.setdefault(place.line, []).append(one)
+
+        for line, changes in groups.items():
+            yield self._of_call(line, changes)
+
+    def _of_call(self, line: Line, changes: Sequence[Changed]) -> ToldStep:
+        at = f"{line.path}:{line.span.line}: "
+        file = self.files.at(line)
+        call = None if file is None else _call_of(file, line, changes[0].node)
+        if file is None or call is None:
+            return ToldStep(f"{at}{_sizes_given(changes)} in `{short(line.text)}`")
+
+        edit = self._size_edit(file, call, changes)
+        if edit is None or self._is_called_otherwise(line, changes):
+            quoted = short(file.words_of(call))
+            return ToldStep(f"{at}{_sizes_given(changes)} in `{quoted}`")
+        return ToldStep(f"{at}`{short(file.words_after(call, edit))}`", (edit,))
+
+    def _is_called_otherwise(self, line: Line, changes: Sequence[Changed]) -> bool:
+        """Whether a layer that is called there stays as it is."""
+        changed = {one.node.index for one in changes}
+        return any(
+            node.place is not None
+            and node.place.is_direct
+            and node.place.line == line
+            and node.index not in changed
+            for node in self.before.network.nodes
+        )
+
+    def _size_edit(
+        self, file: PythonFile, call: ast.Call, changes: Sequence[Changed]
+    ) -> SourceEdit | None:
+        """The edit that gives a call the size, by one name for all that it calls; None where there is none."""
+        arguments = {self._size_argument(file, call, one) for one in changes}
+        argument = arguments.pop()
+        if arguments or argument is None:
+            return None
+        return file.with_argument(call, argument, ("input", *changes[0].node.operands))
+
+    def _size_argument(self, file: PythonFile, call: ast.Call, one: Changed) -> Argument | None:
+        """The size as an expression, where the map that has it has a name at the call; None where it has none."""
+        ((field, source), *more) = one.operands.items()
+        merge = merge_behind(one.node, self.readers)
+        if merge is None or more:
+            return None
+
+        arm = expressions_of(merge, file).get(source.index)
+        if arm is None or not _can_be_read(file, call, arm, merge):
+            return None
+        axes = int(getattr(one.node.op, "axes", 2))
+        return Argument(field, f"{file.words_of(arm)}.shape[-{axes}:]")
+
+    # --- merges ------------------------------------------------------------------------------------------------------
+
+    def merges(self) -> Iterator[ToldStep]:
+        """What torch has no argument for: the maps are made to fit before they meet."""
+        shapes = self.after.trace().by_index
+        found = []
+        for one in self.fitted:
+            line = None if one.node.place is None else one.node.place.line
+            arms = arms_of(one.node, self.files.at(line), shapes)
+            found.append(_at(one.node) + fitted(one.values["align"], arms))
+        return map(ToldStep, dict.fromkeys(found))
+
+    # --- the input ---------------------------------------------------------------------------------------------------
+
+    def inputs(self) -> Iterator[ToldStep]:
+        """Other sizes of the inputs: fed, or padded to."""
+        for node, old, new in self._other_inputs():
+            name = "x" if node.name == "input" else node.name
+            if not _only_grows(old, new):
+                yield ToldStep(f"feed {list(new)} as {name}, not {list(old)}")
+                continue
+
+            pads: tuple[int, ...] = ()
+            for have, want in zip(old[:1:-1], new[:1:-1]):
+                pads += (0, want - have)
+            cut = cut_of(self.after, node, old)
+            behind = f", and cut the output: `y[..., {cut}]`" if cut else ""
+            yield ToldStep(f"run `F.pad({name}, {pads})`{behind}")
+
+    def _fed(self) -> Iterator[str]:
+        """The title of each input's change."""
+        others = list(self._other_inputs())
+        for node, old, new in others:
+            what = "the input" if len(others) == 1 else node.name
+            size = " x ".join(map(str, new[2:] if old[:2] == new[:2] else new))
+            yield f"pad {what} to {size}" if _only_grows(old, new) else f"feed {size}"
+
+    def _other_inputs(self) -> Iterator[tuple[Node, Shape, Shape]]:
+        """The inputs whose shapes differ, with both."""
+        before, after = self.before.trace(), self.after.trace()
+        for node in self.before.network.nodes:
+            old, new = before.by_index[node.index], after.by_index[node.index]
+            if node.is_input and old is not None and new is not None and old != new:
+                yield node, old, new
+
+
+def _only_grows(old: Shape, new: Shape) -> bool:
+    """Whether a shape differs in spatial dims only, and nowhere is smaller."""
+    is_alike = old[:2] == new[:2] and len(old) == len(new)
+    return is_alike and all(a <= b for a, b in zip(old, new))
+
+
+def _changes(before: Net, after: Net) -> Iterator[Changed]:
+    """The nodes whose operations differ, with what differs."""
+    old = {visit.node.name: visit for visit in before.trace().walk()}
+    for visit in after.trace().walk():
+        was = old.get(visit.node.name)
+        if was is None:
+            continue
+
+        known = was.node.operands
+        operands = {
+            field: node for field, node in visit.node.operands.items() if field not in known
+        }
+        others = _other_values(was.op, visit.op)
+        values = {field: value for field, value in others.items() if field not in operands}
+        if values or operands:
+            yield Changed(visit.node, values, operands)
+
+
+def _other_values(old: Op | None, new: Op | None) -> dict[str, Any]:
+    """The arguments of an operation that differ from those of another one."""
+    if old is None or new is None or type(old) is not type(new):
+        return {}
+    found = {}
+    for field in new.__struct_fields__:
+        value = getattr(new, field)
+        if value_in_python(getattr(old, field)) != value_in_python(value):
+            found[field] = value
+    return found
+
+
+def _edits_of(
+    file: PythonFile, call: ast.Call, values: Mapping[str, Any], parameters: Sequence[str]
+) -> tuple[SourceEdit, ...]:
+    """The edits that give a constructor its arguments; empty where one of them is no edit."""
+    if not set(values) <= set(parameters):
+        return ()
+    found = []
+    for field, value in values.items():
+        argument = Argument(field, value_in_python(value))
+        found.append(file.with_argument(call, argument, parameters))
+    edits = tuple(edit for edit in found if edit is not None)
+    return edits if len(edits) == len(found) else ()
+
+
+def _call_of(file: PythonFile, line: Line, node: Node) -> ast.Call | None:
+    """The call of a layer on a line."""
+    found = file.expression_at(line.span)
+    if isinstance(found, ast.Call):
+        return found
+    return file.call_at(line.span, node.shown.rpartition(".")[2])
+
+
+def _can_be_read(file: PythonFile, call: ast.Call, arm: ast.expr, merge: Node) -> bool:
+    """Whether an expression of a merge has the same value at a call before it, and reading it does nothing."""
+    line = None if merge.place is None else merge.place.line
+    meeting = None if line is None else file.expression_at(line.span)
+    if meeting is None or not is_name(arm):
+        return False
+    if is_inside(call, meeting):
+        return True
+    return isinstance(arm, ast.Name) and file.means_the_same(arm.id, call, meeting)
+
+
+def _by_layer(changes: Sequence[Changed]) -> str:
+    """The arguments, each with the layers that take it."""
+    layers: dict[str, list[str]] = {}
+    for one in changes:
+        layers.setdefault(arguments_in_python(one.values), []).append(one.node.shown)
+    return ", ".join(f"{given} for {' and '.join(names)}" for given, names in layers.items())
+
+
+def _sizes_given(changes: Sequence[Changed]) -> str:
+    """The layers that take the spatial size of a map, and the maps."""
+    fields = dict.fromkeys(field for one in changes for field in one.operands)
+    maps = [
+        f"{map_of(source)} for {one.node.shown}"
+        for one in changes
+        for source in one.operands.values()
+    ]
+    return f"{' and '.join(fields)}: the spatial size of {', of '.join(maps)}"
+
+
+def _names(changes: Sequence[Changed]) -> str:
+    return ", ".join(dict.fromkeys(one.node.shown for one in changes))
+
+
+def _at(node: Node) -> str:
+    """The line that computes a node, before what is said of it."""
+    line = line_of_node(node)
+    return f"{line}: " if line else ""
+
+
+def _where_it_runs(one: Changed) -> str:
+    """The arguments of a node that is no layer, at its line."""
+    line = None if one.node.place is None else one.node.place.line
+    given = arguments_in_python(one.values)
+    if line is None:
+        return f"{given} of {one.node.shown}"
+    return f"{_at(one.node)}{given} in `{short(line.text)}`"

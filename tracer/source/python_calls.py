@@ -1,0 +1,305 @@
+"""The calls in a Python file, found by their places, and edits of their arguments that leave all else as it is.
+
+The file is parsed, never run. Places are those of :class:`tracer.diagnostics.Span`: lines and columns of characters.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import msgspec
+
+from tracer.diagnostics import Span
+
+BREAK = re.compile(r"\r\n|\r|\n")
+"""The ends of lines as Python reads them."""
+
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class SourceEdit(msgspec.Struct, frozen=True):
+    """A stretch of a file that is replaced."""
+
+    path: str
+    span: Span
+    text: str
+    """What stands there then."""
+
+
+class Argument(NamedTuple):
+    """A keyword argument as it is to be."""
+
+    name: str
+    text: str
+    """Its value, an expression."""
+
+
+class PythonFile:
+    """A Python file's text and what is found in it. Raises SyntaxError and ValueError for what is no Python."""
+
+    def __init__(self, path: str, text: str) -> None:
+        self.path = path
+        self.text = text
+        self.tree = ast.parse(text)
+
+        breaks = list(BREAK.finditer(text))
+        self.starts = [0, *(match.end() for match in breaks)]
+        """The place of every line's first character."""
+        self.newline = breaks[0][0] if breaks else "\n"
+
+    # --- places ------------------------------------------------------------------------------------------------------
+
+    def line(self, number: int) -> str:
+        """A line with its end."""
+        end = self.starts[number] if number < len(self.starts) else len(self.text)
+        return self.text[self.starts[number - 1] : end]
+
+    def bounds(self, node: ast.expr) -> tuple[int, int]:
+        """The places of an expression's first character and of the one behind its last."""
+        assert node.end_lineno is not None and node.end_col_offset is not None
+        return (
+            self._place(node.lineno, node.col_offset),
+            self._place(node.end_lineno, node.end_col_offset),
+        )
+
+    def _place(self, line: int, offset: int) -> int:
+        """The place of a byte of a line, which is how Python counts."""
+        before = self.line(line).encode()[:offset]
+        return self.starts[line - 1] + len(before.decode(errors="replace"))
+
+    def span(self, start: int, end: int) -> Span:
+        """Two places as lines and columns."""
+        return Span(*self._position(start), *self._position(end))
+
+    def _position(self, place: int) -> tuple[int, int]:
+        line = max(n for n, start in enumerate(self.starts, 1) if start <= place)
+        return line, place - self.starts[line - 1] + 1
+
+    # --- what is found -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def expressions(self) -> list[ast.expr]:
+        """All expressions, those outside before those inside."""
+        return [node for node in ast.walk(self.tree) if isinstance(node, ast.expr)]
+
+    def expression_at(self, span: Span) -> ast.expr | None:
+        """The expression that fills a span; None where none does."""
+        near = (node for node in self.expressions if node.lineno == span.line)
+        return next((node for node in near if self.span(*self.bounds(node)) == span), None)
+
+    def call_at(self, span: Span, name: str) -> ast.Call | None:
+        """The call of a function of this name that fills a span.
+
+        Where a span is a whole line, as before Python 3.11, it is the only call of this name on that line.
+        """
+        found = self.expression_at(span)
+        if isinstance(found, ast.Call):
+            return found if called_name(found) == name else None
+
+        calls = [
+            node
+            for node in self.expressions
+            if isinstance(node, ast.Call) and called_name(node) == name
+        ]
+        on_line = [one for one in calls if one.lineno <= span.line <= (one.end_lineno or 0)]
+        return on_line[0] if len(on_line) == 1 else None
+
+    def means_the_same(self, name: str, first: ast.expr, second: ast.expr) -> bool:
+        """Whether a name has a value at an expression, and the same one at a later one of the same function."""
+        function = self._function_around(first)
+        if function is None or function is not self._function_around(second):
+            return False
+
+        start, end = self.bounds(first)[0], self.bounds(second)[1]
+        bound = self._bound(name, function)
+        is_given = name in _parameters(function) or any(place < start for place in bound)
+        return is_given and not any(start <= place < end for place in bound)
+
+    def _bound(self, name: str, function: FunctionNode) -> list[int]:
+        """The places where a function gives a name another value."""
+        names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
+        return [
+            self.bounds(node)[0]
+            for node in names
+            if node.id == name and not isinstance(node.ctx, ast.Load)
+        ]
+
+    def _function_around(self, node: ast.expr) -> FunctionNode | None:
+        """The innermost function that an expression stands in."""
+        line = node.lineno
+        around = [one for one in self._functions if one.lineno <= line <= (one.end_lineno or 0)]
+        return max(around, key=lambda one: one.lineno, default=None)
+
+    @cached_property
+    def _functions(self) -> list[FunctionNode]:
+        return [one for one in ast.walk(self.tree) if isinstance(one, FunctionNode)]
+
+    def words_of(self, node: ast.expr) -> str:
+        """An expression as it is quoted: its own text where it is one line."""
+        start, end = self.bounds(node)
+        text = self.text[start:end]
+        return ast.unparse(node) if BREAK.search(text) else text
+
+    def words_after(self, node: ast.expr, edit: SourceEdit) -> str:
+        """An expression as it is quoted when an edit inside of it is made."""
+        start, end = self.bounds(node)
+        after = with_edits(self.text, [edit])
+        text = after[start : end + len(after) - len(self.text)]
+        is_long = BREAK.search(text) is not None
+        return ast.unparse(ast.parse(f"({text}\n)", mode="eval")) if is_long else text
+
+    # --- edits -------------------------------------------------------------------------------------------------------
+
+    def with_argument(
+        self, call: ast.Call, given: Argument, parameters: Sequence[str]
+    ) -> SourceEdit | None:
+        """The edit that gives a call an argument; ``parameters`` are those that it takes, in their order.
+
+        None where its present value is no literal, and where a star or a generator hides what is given.
+        """
+        if any(isinstance(one, (ast.Starred, ast.GeneratorExp)) for one in call.args):
+            return None
+        if any(one.arg is None for one in call.keywords):
+            return None
+
+        present = _present(call, given.name, parameters)
+        if present is None:
+            return self._added(call, given)
+        if not _is_literal(present):
+            return None
+        return self._edit(*self.bounds(present), given.text)
+
+    def _edit(self, start: int, end: int, text: str) -> SourceEdit:
+        return SourceEdit(self.path, self.span(start, end), text)
+
+    def _added(self, call: ast.Call, given: Argument) -> SourceEdit:
+        """A keyword argument behind the last argument, in the layout of the others."""
+        text = f"{given.name}={given.text}"
+        arguments: list[ast.expr | ast.keyword] = [*call.args, *call.keywords]
+        if not arguments:
+            end = self.bounds(call)[1] - 1
+            return self._edit(end, end, text)
+
+        last = max(arguments, key=lambda one: (one.end_lineno or 0, one.end_col_offset or 0))
+        end = self._end_of_argument(call, last)
+        gap = self._line_before(arguments, last, end) or " "
+        return self._edit(end, end, f",{gap}{text}")
+
+    def _end_of_argument(self, call: ast.Call, last: ast.expr | ast.keyword) -> int:
+        """The place behind an argument and the parentheses around it."""
+        assert last.end_lineno is not None and last.end_col_offset is not None
+        start = self._place(last.end_lineno, last.end_col_offset)
+        close = self.bounds(call)[1] - 1
+
+        end = start
+        for place in self._code(start, close):
+            if self.text[place] == ")":
+                end = place + 1
+        return end
+
+    def _code(self, start: int, end: int) -> Iterator[int]:
+        """The places of the characters that are in no comment, of a stretch without texts."""
+        is_comment = False
+        for place in range(start, end):
+            character = self.text[place]
+            is_comment = (is_comment or character == "#") and character not in "\r\n"
+            if not is_comment:
+                yield place
+
+    def _line_before(
+        self,
+        arguments: Sequence[ast.expr | ast.keyword],
+        last: ast.expr | ast.keyword,
+        end: int,
+    ) -> str | None:
+        """The break and the indent of the last argument, where each of several has lines of its own."""
+        behind = (
+            self.text[end : self.starts[last.end_lineno or 0]] if self._has_next(last) else ""
+        )
+        before = self.line(last.lineno).encode()[: last.col_offset].decode(errors="replace")
+        others = {one.end_lineno for one in arguments if one is not last}
+
+        stands_alone = not before.strip() and not behind.replace(",", "", 1).strip()
+        if stands_alone and others and last.lineno not in others:
+            return self.newline + before
+        return None
+
+    def _has_next(self, last: ast.expr | ast.keyword) -> bool:
+        return (last.end_lineno or 0) < len(self.starts)
+
+
+def called_name(call: ast.Call) -> str | None:
+    """The last part of the name of what is called: ``Conv2d`` of ``nn.Conv2d(3, 4, 3)``."""
+    function = call.func
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else None
+
+
+def joined(node: ast.expr | None) -> list[ast.expr]:
+    """What an expression joins: the parts of a list that is its first argument, its arguments, or both of its sides."""
+    if isinstance(node, ast.BinOp):
+        return [node.left, node.right]
+    if not isinstance(node, ast.Call):
+        return []
+    first = node.args[0] if node.args else None
+    return list(first.elts) if isinstance(first, (ast.List, ast.Tuple)) else list(node.args)
+
+
+def is_name(node: ast.expr) -> bool:
+    """Whether an expression only reads what has a name: ``skip``, ``self.skip``, ``skips[0]``."""
+    if isinstance(node, ast.Attribute):
+        return is_name(node.value)
+    if isinstance(node, ast.Subscript):
+        return is_name(node.value) and _is_literal(node.slice)
+    return isinstance(node, ast.Name)
+
+
+def is_inside(node: ast.expr, around: ast.expr) -> bool:
+    """Whether an expression is part of another one."""
+    return any(part is node for part in ast.walk(around))
+
+
+def with_edits(text: str, edits: Sequence[SourceEdit]) -> str:
+    """A file's text with its edits made. Raises ValueError where two change the same stretch."""
+    starts = [0, *(match.end() for match in BREAK.finditer(text))]
+    splices = []
+    for edit in edits:
+        span = edit.span
+        start = starts[span.line - 1] + span.column - 1
+        end = starts[span.end_line - 1] + span.end_column - 1
+        splices.append((start, end, edit.text))
+
+    done, parts = 0, []
+    for start, end, new in sorted(splices):
+        if start < done:
+            raise ValueError("two edits change the same text")
+        parts += [text[done:start], new]
+        done = end
+    return "".join([*parts, text[done:]])
+
+
+def _parameters(function: FunctionNode) -> set[str]:
+    given = function.args
+    return {one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)}
+
+
+def _present(call: ast.Call, name: str, parameters: Sequence[str]) -> ast.expr | None:
+    """The value that an argument has in a call, by its name or by its place."""
+    for keyword in call.keywords:
+        if keyword.arg == name:
+            return keyword.value
+    place = parameters.index(name) if name in parameters else len(call.args)
+    return call.args[place] if place < len(call.args) else None
+
+
+def _is_literal(node: ast.expr) -> bool:
+    try:
+        ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        return False
+    return True
