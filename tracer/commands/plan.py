@@ -104,7 +104,7 @@ def _of_config(
     """End the command for a config, with its text edited where that was asked for."""
     after = text if edited is None else edited.text
     is_overridden = overrides.replaces
-    if after != text and is_overridden:
+    if is_overridden:
         _refuse_broken(text, after, config)
     chosen = None if edited is None else edited.repair
     if chosen is not None:
@@ -115,8 +115,7 @@ def _of_config(
     else:
         notes = _notes(plan, text) if is_overridden and format_ == "text" else {}
         _show(plan, text, config, format_, colour, chosen, notes)
-        if after != text:
-            _replace(config, text, after)
+        _replace(config, text, after)
     closes = plan.feasible or edited is not None
     raise click.exceptions.Exit(0 if closes else 1)
 
@@ -239,7 +238,7 @@ def _show_diff(config: str, before: str, after: str) -> None:
 
 def _refuse_broken(text: str, edited: str, config: str) -> None:
     """End the command where values for other sizes than the file's would break the file at its own."""
-    broken = _errors(edited)
+    broken = _errors(edited) if edited != text else []
     if broken and not _errors(text):
         click.echo(
             f"{shown(config)}: nothing is written: the file would not close by itself any more, at the sizes, inputs "
@@ -278,7 +277,9 @@ def _errors(text: str) -> list[str]:
 
 
 def _replace(config: str, text: str, edited: str) -> None:
-    """Put the edited text in the file's place, unless somebody has changed it meanwhile."""
+    """Put an edited text in the file's place, unless somebody has changed it meanwhile."""
+    if edited == text:
+        return
     try:
         raw = read_bytes(config)
         if raw.decode("utf-8-sig") != text:

@@ -56,10 +56,20 @@ def _forget_edited_files() -> None:
     """Let the user's files be imported anew, all of them, where one was edited since."""
     if all(_changed(path) == time for path, time in _users_files.values()):
         return
-    for name in _users_files:
-        sys.modules.pop(name, None)
-    _users_files.clear()
+    forget_users_files()
     linecache.checkcache()
+
+
+def forget_users_files() -> None:
+    """Let all of the user's files be imported anew the next time."""
+    for name in _users_files:
+        module = sys.modules.pop(name, None)
+        package, _, last = name.rpartition(".")
+        around = sys.modules.get(package)
+        # An import from a package takes what the package has.
+        if module is not None and getattr(around, last, None) is module:
+            delattr(around, last)
+    _users_files.clear()
 
 
 def _changed(path: str) -> float:
