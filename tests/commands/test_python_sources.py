@@ -375,3 +375,46 @@ def test_a_sweep_of_sizes(here: Path) -> None:
     assert done.exit_code == 0, done.output
     rows = (here / "rows.csv").read_text("utf-8").splitlines()
     assert [row.split(",")[0] for row in rows[1:]] == ["60", "64", "68"]
+
+
+ODD = """\
+import torch
+from torch import nn
+
+
+class Asserts(nn.Module):
+    def forward(self, x):
+        h, w = x.shape[2:]
+        if h % 32:
+            raise ValueError(f"{h} rows")
+        assert h <= w
+        return x * 2
+
+
+class Two(nn.Module):
+    def forward(self, a, b):
+        return torch.cat([a, nn.functional.max_pool2d(b, 2)], 1)
+"""
+
+
+def test_what_the_module_demands_itself(here: Path) -> None:
+    """A size that the module refuses by an error of its own is told at the line that raises it."""
+    (here / "odd.py").write_text(ODD, "utf-8")
+    (found,) = diagnostics("odd.py:Asserts", "--input", "1,3,48,90")
+    assert (found["path"], found["range"]["start"]["line"]) == ("odd.py", 9)
+    assert "it has to be 32" in found["message"]
+    assert found["notes"] == [
+        "runs for H = 0, 32, 64 with W = 90, W >= 32 with H = 32: nearest 32 x 90, or pad to 64 x 90"
+    ]
+    (found,) = diagnostics("odd.py:Asserts", "--input", "1,3,96,90")
+    assert (found["path"], found["range"]["start"]["line"]) == ("odd.py", 10)
+
+
+def test_several_inputs_in_their_order(here: Path) -> None:
+    """``--input`` again for each; one keyword has one shape."""
+    (here / "odd.py").write_text(ODD, "utf-8")
+    words = ("check", "odd.py:Two", "--input", "1,3,32,32", "--input")
+    assert run(*words, "1,3,64,64").exit_code == 0
+    assert run(*words, "1,3,66,64").exit_code == 1
+    done = run("check", "odd.py:Two", "--input", "b=1,3,8,8", "--input", "b=1,3,9,8")
+    assert done.exit_code == 2 and "b is given twice" in done.stderr

@@ -39,9 +39,9 @@ class Overrides:
     ) -> None:
         self.params = params_of(sets, "--set", "PARAM=VALUE")
         self.sizes = _once([pair for item in sizes for pair in self._sizes(item)], "--size")
-        self.inputs = _once([self.input_of(item) for item in inputs], "--input")
         self.shapes = [self.input_of(item) for item in inputs]
         """The inputs' names and shapes in the order in which they were given."""
+        _once([named for named in self.shapes if named[0]], "--input")
         self.arguments = params_of(arguments, "--arg", "NAME=VALUE")
         self.mode = mode
         self.until = until
@@ -56,9 +56,14 @@ class Overrides:
         """The options again, for a command that is proposed; None where no command line says the same."""
 
     @property
+    def inputs(self) -> dict[str, tuple[int, ...]]:
+        """The inputs' shapes by name; the empty name stands for the only one."""
+        return _once(self.shapes, "--input")
+
+    @property
     def replaces(self) -> bool:
         """Whether anything of a config is replaced."""
-        return bool(self.params or self.sizes or self.inputs)
+        return bool(self.params or self.sizes or self.shapes)
 
     @property
     def is_of_a_network(self) -> bool:

@@ -134,7 +134,7 @@ def _opened(
             _give_sizes(overrides, source)
         else:
             shapes = source.sizes_at(source.first_sizes())
-            overrides.inputs = dict(zip(source.inputs, shapes))
+            overrides.shapes = list(zip(source.inputs, shapes))
         return opened(name, overrides)
     except click.BadParameter as error:
         raise Fault("T102", error.message, source.until_place) from None

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from tracer.importing.alignment import Conditions, SizeOf, align
 from tracer.importing.decisions import FILLED, Decision, Decisions
 from tracer.importing.demands import alternative_parts, demanded, sizes_without
-from tracer.importing.recording import Recording, Unrepresentable
+from tracer.importing.recording import Origin, Recording, Unrepresentable
 from tracer.importing.run_time_sizes import Guard, RunTimeSize, negated
 from tracer.sizing.arithmetic import maximum, minimum
 from tracer.sizing.program import substitute
@@ -42,6 +42,16 @@ class Refusal(NamedTuple):
     message: str
     by_operation: bool
     """An operation refuses them, which the config's must do too."""
+    origin: Origin | None = None
+    """Where the program does."""
+
+
+class Demand(NamedTuple):
+    """A condition on several symbols, without which the program raises."""
+
+    condition: Condition
+    origin: Origin | None
+    """Where it does."""
 
 
 class Merged(NamedTuple):
@@ -49,8 +59,7 @@ class Merged(NamedTuple):
 
     recording: Recording
     refused: list[Refusal]
-    demanded: list[Condition]
-    """Conditions on several symbols, where it refuses what does not meet them."""
+    demanded: list[Demand]
     others: list[Recording]
     """The recordings at other sizes that are merged into it."""
 
@@ -81,7 +90,7 @@ class _Paths:
         """The recording so far, right where the open decisions hold."""
         self.decisions = decisions
         self.refusals: list[Refusal] = []
-        self.demands: list[Condition] = []
+        self.demands: list[Demand] = []
         self.others: list[Recording] = []
         """Those that were merged into it."""
         self._failed: dict[Any, set[int]] = {}
@@ -237,14 +246,14 @@ class _Paths:
         refused = None if sizes is None else self._refusal_at(sizes)
 
         known = {identity(one) for one in others}
-        known |= set(map(identity, self.demands))
+        known |= {identity(one.condition) for one in self.demands}
         demand = None if refused is None else demanded(condition, refused.guards, known)
-        if demand is None:
+        if refused is None or demand is None:
             symbols = sorted(self.decisions.space.support(condition))
             names = " and ".join(symbols)
             raise Unrepresentable(f"{decision.place}: {names} decide together ({condition!r})")
 
-        self.demands.append(demand)
+        self.demands.append(Demand(demand, refused.origin))
         self.decisions.settle([condition])
 
     def _refusal_at(self, sizes: SizeOf) -> Unrepresentable | None:
@@ -308,7 +317,7 @@ class _Paths:
 
         conditions = self.decisions.about(symbol, held)
         alike = FILLED & self.decisions.sizes_where(conditions, symbol)
-        refusal = Refusal(symbol, alike, str(refused), by_operation=False)
+        refusal = Refusal(symbol, alike, str(refused), False, refused.origin)
         self.refusals.append(refusal)
 
     def _fail(self, symbol: str, size: int, flipped: Conditions, message: str) -> None:

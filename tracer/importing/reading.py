@@ -41,9 +41,9 @@ def network_of(
         # The config refuses by an operation what the program refuses by itself, or has to be made to.
         unsaid = [one for one in refused if not one.by_operation and _taken(net, one)]
         if unsaid:
-            recording.require(required(recording, unsaid))
-        for condition in demanded:
-            recording.require(demanded_size(recording, condition))
+            recording.require(required(recording, unsaid), unsaid[0].origin)
+        for demand in demanded:
+            recording.require(demanded_size(recording, demand.condition), demand.origin)
         if unsaid or demanded:
             text, names = config(recording, title, notes)
             net = load_text(text, path, {})

@@ -97,6 +97,11 @@ class Unrepresentable(Exception):
         self.by_program = by_program
         self.fault = fault
 
+    @property
+    def origin(self) -> Origin | None:
+        """Where the program is when it is refused; None where that is not known."""
+        return None if self.fault is None else self.fault.origin
+
     def after(self, guards: Sequence[Guard]) -> Unrepresentable:
         """The same refusal, with the comparisons that the program made before it."""
         return Unrepresentable(
@@ -350,23 +355,24 @@ class Recording:
         filled = _ceiling(size, largest) if size else chunks
         return [part_of(step, index) for index in range(filled)]
 
-    def require(self, sizes: Mapping[str, int]) -> None:
-        """Let the first input with each of these symbols pass only where it has this size."""
+    def require(self, sizes: Mapping[str, int], origin: Origin | None) -> None:
+        """Let the first input with each of these symbols pass only where it has this size; ``origin`` demands it."""
         left = dict(sizes)
         for value in list(self.inputs.values()):
             symbols = [str(size) for size in value.sizes]
             if left.keys().isdisjoint(symbols):
                 continue
             shape = [left.pop(symbol, -1) for symbol in symbols]
-            self._check(value, shape)
+            self._check(value, shape, origin)
 
-    def _check(self, value: Value, shape: Sequence[int]) -> None:
+    def _check(self, value: Value, shape: Sequence[int], origin: Origin | None) -> None:
         """Put a Require before every step that reads an input."""
         steps = self.steps
         self.steps = []
         self.scopes = []
         arguments = {"shape": shape}
         checked = self.add("Require", [value], arguments, "checked")
+        self.steps[-1] = replace(self.steps[-1], origin=origin)
 
         for step in steps:
             self.steps.append(step.reading(checked, value))

@@ -10,6 +10,7 @@ from tracer.diagnostics import Diagnostic, TracerError
 from tracer.net import Net
 from tracer.planning.constraining import NoSymbols, constraints_of
 from tracer.planning.constraints import Constraints, NearestSizes
+from tracer.planning.working_sizes import Axis
 from tracer.sizing.size_set import TooLarge
 
 
@@ -41,10 +42,15 @@ def sizes_note(net: Net) -> str:
 
 
 def _sets(net: Net, running: Mapping[str, int]) -> str:
-    """The set of each symbol, the others at sizes that run."""
+    """The set of each symbol; of one that others are tied to, at which of their sizes."""
     axes = net.with_sizes(running).working_sizes().axes
-    sets = [axes[symbol].runs.written(symbol) for symbol in running]
-    return ", ".join(text.split(", k >= ")[0] for text in sets)
+    return ", ".join(_set_of(symbol, axes[symbol]) for symbol in running)
+
+
+def _set_of(symbol: str, axis: Axis) -> str:
+    text = axis.runs.written(symbol).split(", k >= ")[0]
+    tied = ", ".join(f"{other} = {n}" for other, n in axis.others.items())
+    return f"{text} with {tied}" if tied else text
 
 
 def _nearest(nearest: NearestSizes) -> str:
