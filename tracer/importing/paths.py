@@ -46,7 +46,7 @@ class Refusal(NamedTuple):
     """Where the program does."""
 
 
-class Demand(NamedTuple):
+class ProgramDemand(NamedTuple):
     """A condition on several symbols, without which the program raises."""
 
     condition: Condition
@@ -59,7 +59,7 @@ class Merged(NamedTuple):
 
     recording: Recording
     refused: list[Refusal]
-    demanded: list[Demand]
+    demanded: list[ProgramDemand]
     others: list[Recording]
     """The recordings at other sizes that are merged into it."""
 
@@ -90,7 +90,7 @@ class _Paths:
         """The recording so far, right where the open decisions hold."""
         self.decisions = decisions
         self.refusals: list[Refusal] = []
-        self.demands: list[Demand] = []
+        self.demands: list[ProgramDemand] = []
         self.others: list[Recording] = []
         """Those that were merged into it."""
         self._failed: dict[Any, set[int]] = {}
@@ -253,7 +253,7 @@ class _Paths:
             names = " and ".join(symbols)
             raise Unrepresentable(f"{decision.place}: {names} decide together ({condition!r})")
 
-        self.demands.append(Demand(demand, refused.origin))
+        self.demands.append(ProgramDemand(demand, refused.origin))
         self.decisions.settle([condition])
 
     def _refusal_at(self, sizes: SizeOf) -> Unrepresentable | None:
