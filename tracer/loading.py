@@ -11,6 +11,7 @@ from typing import Any
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.net import Loading, Net, ReadFrom, put_places, unknown_symbol
 from tracer.network.graph import arrange
+from tracer.network.part import cut_behind
 from tracer.network.reading import read_network
 from tracer.network.records import Network, Node
 from tracer.shapes.recipe import recipe_of
@@ -30,13 +31,15 @@ def load_text(
     explain_plan: bool = True,
     allow_argument_errors: bool = False,
     read_from: ReadFrom | None = None,
+    until: str | None = None,
 ) -> Net:
     """A network from a config's text, with params, symbols' sizes and inputs' shapes replaced.
 
     An input's shape is found by its name; the empty name stands for the only input. With ``allow_argument_errors`` a
     network is given although some arguments are wrong (T2xx) whatever the sizes of its symbols are; those that other
-    sizes make right are no error of loading. ``explain_plan`` is that of :class:`Net`.
-    Raises TracerError, and ValueError for a param, symbol or input that the config doesn't have.
+    sizes make right are no error of loading. ``explain_plan`` is that of :class:`Net`. ``until`` names the layer that
+    is the network's output: what it does not need is left out.
+    Raises TracerError, and ValueError for a param, symbol, input or layer that the config doesn't have.
     """
     network = read_network(text, path, params)
     for name, shape in inputs.items():
@@ -45,9 +48,11 @@ def load_text(
         if symbol not in network.symbols:
             raise unknown_symbol(network, symbol)
         network.sizes[symbol] = size
+    if until is not None:
+        cut_behind(network, until)
     arrange(network)
 
-    loading = Loading(path, params, sizes, inputs, read_from)
+    loading = Loading(path, params, sizes, inputs, read_from, until)
     if read_from is not None:
         put_places(network, read_from.places)
     net = Net(network, loading, explain_plan=explain_plan)
@@ -97,6 +102,7 @@ def reloaded(
         explain_plan=explain_plan,
         allow_argument_errors=allow_argument_errors,
         read_from=before.read_from,
+        until=before.until,
     )
 
 

@@ -41,6 +41,8 @@ class ReadFrom(msgspec.Struct, frozen=True):
     """The command that lists repairs."""
     repairs: int | None = None
     """How many it lists; None where that is not known."""
+    warnings: tuple[Diagnostic, ...] = ()
+    """What was not read of it."""
 
     @property
     def hint(self) -> str | None:
@@ -63,6 +65,8 @@ class Loading(msgspec.Struct, frozen=True):
     """The shapes of inputs that were replaced."""
     read_from: ReadFrom | None = None
     """The program that the text was written from; None for a config of the user's."""
+    until: str | None = None
+    """The layer up to which the text is read."""
 
 
 Differing = tuple[tuple[int, ...] | None, tuple[int, ...] | None]

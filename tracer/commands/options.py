@@ -81,9 +81,9 @@ class Overrides:
         return found
 
     @classmethod
-    def of_params(cls, params: Mapping[str, Any]) -> Overrides:
-        """Params alone: the sizes and inputs are the config's."""
-        found = cls()
+    def of_params(cls, params: Mapping[str, Any], until: str | None = None) -> Overrides:
+        """Params alone, of the network up to a node: the sizes and inputs are the config's."""
+        found = cls(until=until)
         found.params = dict(params)
         return found
 
@@ -394,6 +394,13 @@ def _is_dotted(source: str) -> bool:
 def shown(path: str) -> str:
     """A path as reports show it: one line, and bytes of a name that are no UTF-8 are replaced."""
     return "<stdin>" if path == "-" else printable(os.fsencode(path).decode("utf-8", "replace"))
+
+
+def say_part(source: str, overrides: Overrides) -> None:
+    """Say what the user asked to leave out: it is no finding, and no answer is about it."""
+    if overrides.until is not None:
+        told = f"{shown(source)} is read up to {printable(overrides.until)}; what comes behind is left out"
+        click.echo(told, err=True)
 
 
 def write_output(output: str | None, content: bytes) -> None:

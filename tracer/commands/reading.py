@@ -12,10 +12,11 @@ from typing import NamedTuple
 import click
 from msgspec.structs import replace
 
-from tracer.commands.options import Overrides, is_config, shown
+from tracer.commands.options import Overrides, is_config, say_part, shown
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.loading import decoded, load_text, read_bytes, unreadable
 from tracer.net import Net
+from tracer.network.part import UnknownLayer
 from tracer.rules import judge, judged
 from tracer.source import limits
 
@@ -68,7 +69,11 @@ def open_net(
             overrides.sizes,
             overrides.inputs,
             allow_argument_errors=allow_argument_errors,
+            until=overrides.until,
         )
+    except UnknownLayer as error:
+        message = f"{shown(path)}: {error}"
+        raise click.BadParameter(message, param_hint="--until") from None
     except ValueError as error:
         raise click.UsageError(f"{shown(path)}: {error}") from None
 
@@ -92,7 +97,10 @@ def read(config: str, overrides: Overrides) -> Reading:
         return Reading("", None, [unreadable(shown(config), error)], is_readable=False)
     except TracerError as error:
         return Reading("", None, error.diagnostics)
-    return read_text(text, config, overrides)
+    reading = read_text(text, config, overrides)
+    if reading.net is not None:
+        say_part(config, overrides)
+    return reading
 
 
 def _read_source(source: str, overrides: Overrides) -> Reading:
@@ -177,12 +185,12 @@ def loaded(
         return _loaded_source(config, overrides, complain)
     text = text_of(config, complain)
     try:
-        return text, open_net(
-            text, config, overrides, allow_argument_errors=allow_argument_errors
-        )
+        net = open_net(text, config, overrides, allow_argument_errors=allow_argument_errors)
     except TracerError as error:
         complain(error.diagnostics, text)
         raise click.exceptions.Exit(1) from None
+    say_part(config, overrides)
+    return text, net
 
 
 def _loaded_source(

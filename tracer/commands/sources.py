@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracer.commands.options import Overrides, is_python, is_terminal, need, shown
+from tracer.commands.options import Overrides, is_python, is_terminal, need, say_part, shown
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.importing.recording import Unrepresentable
 from tracer.net import Net
@@ -37,6 +37,7 @@ def opened(
         net = _of_python(source, overrides, name, fixed)
     else:
         raise _without_callable(source)
+    say_part(source, overrides)
     if not overrides.sizes:
         return net
     try:
@@ -69,6 +70,8 @@ def _of_python(source: str, overrides: Overrides, name: str | None, fixed: bool)
         )
     need("torch", "torch")
     found = _read_module(source, overrides, name, fixed)
+    if overrides.mode == "train":
+        click.echo(f"{shown(source)} is read in training mode", err=True)
     if found.read_at is not None:
         at = " and ".join(",".join(map(str, shape)) for shape in found.read_at)
         click.echo(
@@ -213,7 +216,9 @@ def _of_onnx(source: str, overrides: Overrides, name: str | None) -> Net:
     from tracer.onnx_bridge.reading import read_onnx
 
     try:
-        return read_onnx(source, dict(overrides.inputs), name)
+        return read_onnx(source, dict(overrides.inputs), name, overrides.until)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--until") from None
     except OSError as error:
         click.echo(f"{shown(source)}: cannot be read: {error.strerror or error}", err=True)
         raise click.exceptions.Exit(2) from None

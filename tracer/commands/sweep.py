@@ -178,6 +178,8 @@ def _text(config: str, overrides: Overrides, report: Report) -> str:
         return loaded(config, overrides, report)[0]
     if overrides.inputs:
         raise click.UsageError("--input is for a Python source; --size varies a config's sizes")
+    if overrides.until is not None:
+        raise click.UsageError("--until is for what is no config; a config is swept as a whole")
     return text_of(config, report)
 
 

@@ -124,7 +124,9 @@ def _declared(net: Net, text: str, config: str, overrides: Overrides) -> Net | N
     if net.read_from is not None or not (overrides.sizes or overrides.inputs):
         return net if net.trace().is_complete else None
     try:
-        declared = open_net(text, config, Overrides.of_params(overrides.params))
+        declared = open_net(
+            text, config, Overrides.of_params(overrides.params, overrides.until)
+        )
     except TracerError:
         return None
     return declared if declared.trace().is_complete else None

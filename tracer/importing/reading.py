@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from tracer.diagnostics import TracerError, legible
 from tracer.importing.comparison import Answer, Judges, ProgramRun, compare
 from tracer.importing.demands import demanded_size
+from tracer.importing.part import up_to
 from tracer.importing.paths import Refusal, Run, one_of, required
 from tracer.importing.recording import Recording, Step, Unrepresentable
 from tracer.importing.same_numbers import check_numbers
 from tracer.importing.text import config
 from tracer.loading import load_text
 from tracer.net import Net
+from tracer.network.part import layer_called
 from tracer.ops.base import Shape
 from tracer.sizing.size_set import SizeSet, TooLarge
+
+
+class ReadProgram(NamedTuple):
+    """A program's network."""
+
+    net: Net
+    steps: dict[str, Step]
+    """The steps of its nodes, by the nodes' names."""
+    recording: Recording
+
+    def up_to(self, name: str, notes: Sequence[str] = ()) -> ReadProgram:
+        """The part of it up to a node. Raises ValueError where no layer has the name."""
+        network = self.net.network
+        step = self.steps.get(name) or self.steps[layer_called(network, name).name]
+        part = up_to(self.recording, step)
+        text, names = config(part, network.name or "network", notes)
+        net = load_text(text, network.path, {})
+        return ReadProgram(net, _by_node(part, names), part)
+
+
+def _by_node(recording: Recording, names: Mapping[str, str]) -> dict[str, Step]:
+    """The steps by the names of their nodes."""
+    return {names[step.name]: step for step in recording.steps}
 
 
 def network_of(
@@ -24,8 +50,8 @@ def network_of(
     unseen: str = "",
     program: ProgramRun | None = None,
     notes: Sequence[str] = (),
-) -> tuple[Net, dict[str, Step]]:
-    """The network of a program, and its steps by their nodes' names; ``path`` is its file's in diagnostics.
+) -> ReadProgram:
+    """The network of a program; ``path`` is its file's in diagnostics.
 
     It is compared with the ``program`` itself, or with more recordings where that cannot be run. ``unseen`` ends the
     message about a size that escapes from the recording, with the ways in which it may. ``notes`` stand at the
@@ -59,10 +85,7 @@ def network_of(
     except TooLarge as error:
         raise Unrepresentable(str(error)) from error
 
-    steps = {}
-    for step in recording.steps:
-        steps[names[step.name]] = step
-    return net, steps
+    return ReadProgram(net, _by_node(recording, names), recording)
 
 
 def _taken(net: Net, refusal: Refusal) -> SizeSet:

@@ -209,6 +209,8 @@ class Network(msgspec.Struct):
     """The nodes that share another's parameters."""
     preferred: dict[tuple[str, str], Any] = {}
     """Values of solvable arguments, by node and argument, that cost nothing; elsewhere torch's defaults do."""
+    until: str | None = None
+    """The layer up to which it is read; None for a whole network."""
     elsewhere: Elsewhere | None = None
     """What is promised in another file."""
 

@@ -24,6 +24,7 @@ from tracer.importing.recording import (
     spatial_symbols,
 )
 from tracer.net import Net
+from tracer.network.values import did_you_mean
 from tracer.onnx_bridge.calls import OnnxCall, data_of
 from tracer.onnx_bridge.constants import (
     LARGEST,
@@ -34,6 +35,7 @@ from tracer.onnx_bridge.constants import (
     weight_of,
 )
 from tracer.onnx_bridge.operators import MODULES, TENSORS
+from tracer.onnx_bridge.part import GraphPart, names_in, needed, outputs_of, whole
 from tracer.onnx_bridge.schema import DOMAINS, BadNode, attributes_of, check_functions, opset_of
 from tracer.onnx_bridge.sizes import computed, is_open
 from tracer.sizing.symbol import Space
@@ -49,26 +51,50 @@ SIDE = 64
 NO_ONNX_FILE = "it is no ONNX file, or a part of one only"
 
 
-def read_onnx(path: str, shapes: Shapes | None = None, name: str | None = None) -> Net:
+def read_onnx(
+    path: str, shapes: Shapes | None = None, name: str | None = None, until: str | None = None
+) -> Net:
     """The network of an ONNX file. ``shapes`` gives inputs a size, by their name; a single one by an empty name too.
 
     Dims that the file leaves open become symbols under the names that it gives them. Without ``shapes`` an open first
-    dim is 1, other open ones 64. Raises OSError, and :class:`Unrepresentable` for what has no place in a config.
+    dim is 1, other open ones 64. ``until`` names a node or a tensor of the file up to which it is read, or a node of
+    the config. Raises OSError, :class:`Unrepresentable` for what has no place in a config, and ValueError for a name
+    that is not there.
     """
     model = _loaded(path)
     given = dict(shapes or {})
     space = Space()
+    reached = () if until is None else outputs_of(model.graph, until)
 
     def run(sizes: Mapping[str, int]) -> Recording:
-        graph = Graph(model, given, space, sizes)
+        graph = Graph(model, given, space, sizes, reached)
         try:
             return graph.run()
         except Unrepresentable as refused:
             raise refused.after(graph.recording.guards.made) from refused
 
     title = name or model.graph.name or "network"
-    net, _ = network_of(run, title, path)
-    return net
+    if until is None or reached:
+        return network_of(run, title, path).net
+
+    # It may be a node of the config, which is known when all is read.
+    known = names_in(model.graph)
+    try:
+        found = network_of(run, title, path)
+    except Unrepresentable as refused:
+        raise ValueError(
+            _no_node(until, known, f"the file cannot be read whole: {refused}")
+        ) from None
+    try:
+        return found.up_to(until).net
+    except ValueError:
+        raise ValueError(_no_node(until, [*known, *found.net.network.names])) from None
+
+
+def _no_node(until: str, known: Iterable[str], why: str = "") -> str:
+    """The message about a node that is not there, with the nearest."""
+    hint = did_you_mean(until, known)
+    return "; ".join(part for part in (f"there is no node {until!r}", hint, why) if part)
 
 
 def _loaded(path: str) -> Any:
@@ -107,12 +133,22 @@ class UnreadOutput(NamedTuple):
 
 
 class Graph:
-    """One walk over the nodes: :meth:`run` gives the steps. ``sizes`` gives some symbols another size."""
+    """One walk over the nodes: :meth:`run` gives the steps. ``sizes`` gives some symbols another size.
+
+    ``until`` names the tensors up to which it is read.
+    """
 
     def __init__(
-        self, model: Any, shapes: Shapes, space: Space, sizes: Mapping[str, int]
+        self,
+        model: Any,
+        shapes: Shapes,
+        space: Space,
+        sizes: Mapping[str, int],
+        until: Sequence[str] = (),
     ) -> None:
         self.model = model
+        self.until = until
+        """The tensors up to which it is read; without any, to its end."""
         self.shapes = shapes
         self.recording = Recording(self._place, space, sizes)
         self.opset = _opset(model)
@@ -136,17 +172,21 @@ class Graph:
         for sparse in graph.sparse_initializer:
             self.known[sparse.values.name] = sparse_weight(sparse)
 
-        inputs = [one for one in graph.input if one.name not in self.known]
+        outputs = self.until or [one.name for one in graph.output]
+        part = needed(graph, self.until) if self.until else whole(graph)
+        self._add_inputs(part)
+        self._walk(part.nodes)
+        self.node = None
+        self.recording.outputs = {name: self._output(name) for name in outputs}
+        return self.recording
+
+    def _add_inputs(self, part: GraphPart) -> None:
+        inputs = [one for one in self.model.graph.input if one.name not in self.known]
         self._refuse_unknown_shapes([one.name for one in inputs])
         for one in inputs:
             alone = len(inputs) == 1
-            self.known[one.name] = self._input(one, alone)
-
-        self._walk(graph.node)
-        self.node = None
-        for one in graph.output:
-            self.recording.outputs[one.name] = self._output(one.name)
-        return self.recording
+            if one.name in part.tensors:
+                self.known[one.name] = self._input(one, alone)
 
     def _add_weights(self, initializers: Iterable[Any]) -> None:
         for proto in initializers:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import linecache
 from collections.abc import Callable
 from typing import NamedTuple
 
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.net import Net
+from tracer.network.reading import ignored_codes
 from tracer.network.records import is_set
 from tracer.rules import lone_merges  # noqa: F401, importing it registers its rule
 from tracer.rules.design import design_rules
@@ -45,7 +47,24 @@ def judge(net: Net) -> list[Diagnostic]:
 
     if network.ignored:
         found = [d for d in found if not is_ignored(d, network.ignored)]
-    return sorted(net.told(found), key=lambda d: d.order)
+    program = net.read_from
+    if program is not None:
+        found = _of_program([*net.told(found), *program.warnings])
+    return sorted(found, key=lambda d: d.order)
+
+
+def _of_program(found: list[Diagnostic]) -> list[Diagnostic]:
+    """The findings at lines of a program, without those that a comment there silences."""
+    return [d for d in found if not is_ignored(d, ignored_at(d))]
+
+
+def ignored_at(diagnostic: Diagnostic) -> dict[int, frozenset[str]]:
+    """The codes that a comment silences on the line of a program where a finding stands."""
+    if diagnostic.span is None:
+        return {}
+    number = diagnostic.span.line
+    codes = ignored_codes(linecache.getline(diagnostic.path, number))
+    return {number: codes[1]} if codes else {}
 
 
 def is_ignored(diagnostic: Diagnostic, ignored: dict[int, frozenset[str]]) -> bool:

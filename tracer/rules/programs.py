@@ -12,9 +12,9 @@ page(
     A program does something that no config says: the value of a tensor decides, an operation is not known, a size is
     computed in a way that cannot be followed.
 
-    It is refused at its line, because a network that leaves it out would be another one. `--until MODULE` reads the
-    network up to a module, so that what comes behind it is not run. The module below runs; its branch is what no shape
-    decides.
+    It is refused at its line, because a network that leaves it out would be another one. `--until NODE` reads the
+    network up to a module or a node, so that what comes behind it is left out. The module below runs; its branch is
+    what no shape decides.
 
     Bad:
         from torch import nn
@@ -51,6 +51,35 @@ page(
                 if x.shape[1] != 4:
                     raise ValueError("four channels, please")
                 return x * 2
+
+    Good:
+        from torch import nn
+
+        class Net(nn.Module):
+            def forward(self, x):
+                return x * 2
+    """,
+)
+
+page(
+    "T604",
+    "read in part",
+    found="importing",
+    severity="warning",
+    text="""
+    A program was read for one size of its first dim only: with an open one it does something that no config says, or
+    raises.
+
+    It is read once more with the first dim as a number, and all that is said of other sizes is said for that batch
+    alone. What the user leaves out himself (`--until`, numbers in a promise) is no finding: a line on
+    standard error says up to where a network is read.
+
+    Bad:
+        from torch import nn
+
+        class Net(nn.Module):
+            def forward(self, x):
+                return (x * 2).squeeze(0)
 
     Good:
         from torch import nn

@@ -12,9 +12,10 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
+from msgspec.structs import replace
 
 from tracer.diagnostics import legible, words_of
-from tracer.importing.reading import network_of
+from tracer.importing.reading import ReadProgram, network_of
 from tracer.importing.recording import Reason, Recording, Step, Unrepresentable
 from tracer.net import Net, ReadFrom
 from tracer.ops.base import written
@@ -45,6 +46,16 @@ class Imported(NamedTuple):
     net: Net
     steps: dict[str, Step]
     """The steps that have weights, by their node's name."""
+    program: ReadProgram
+    notes: Sequence[str] = ()
+    """What its text says at its beginning."""
+    refused: Unrepresentable | None = None
+    """What keeps its first dim from being open, where that is fixed."""
+
+    def up_to(self, name: str) -> Imported:
+        """The part of it up to a node of its network. Raises ValueError where no layer has the name."""
+        part = _imported(self.program.up_to(name, self.notes), self.net.read_from, self.notes)
+        return part._replace(refused=self.refused)
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """The module's weights under the names of ``tracer.build(net)``."""
@@ -119,7 +130,7 @@ def read_module(
         try:
             # A batch of one may be squeezed.
             note = f"the first dim is fixed: with an open one, {legible(str(refused))}"
-            return read(spatial_dims, [note])
+            return read(spatial_dims, [note])._replace(refused=refused)
         except Unrepresentable:
             raise refused from None
 
@@ -140,11 +151,19 @@ def _read(
 
     title = name or type(module).__name__
     path = source or "<module>"
-    net, steps = network_of(run, title, path, UNSEEN, RealModule(module, way), notes)
-    net.reading_of(ReadFrom(source or title, _places(steps)))
-    imported = Imported(
-        net, {name: step for name, step in steps.items() if step.weights is not None}
-    )
+    program = network_of(run, title, path, UNSEEN, RealModule(module, way), notes)
+    return _imported(program, ReadFrom(source or title, {}), notes)
+
+
+def _imported(
+    program: ReadProgram, read_from: ReadFrom | None, notes: Sequence[str]
+) -> Imported:
+    """A program's network with the places and the weights of the module."""
+    assert read_from is not None
+    net, steps, _ = program
+    net.reading_of(replace(read_from, places=_places(steps)))
+    with_weights = {name: step for name, step in steps.items() if step.weights is not None}
+    imported = Imported(net, with_weights, program, notes)
     _check_weights(imported)
     return imported
 

@@ -7,7 +7,7 @@ module, each at the user's own line.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -75,11 +75,31 @@ def open_module(
     module runs at no size that was tried, what it raises at the asked one. Raises ValueError for a part that it is read
     up to and does not have.
     """
-    _refuse_unknown_part(module, asked.way.until)
     _refuse_wrong_inputs(module, asked)
+    until = asked.way.until
+    parts = [name for name, _ in module.named_modules() if name]
+    if until is None or until in parts:
+        return _opened(module, asked, None, progress)
+
+    # It may be a node, which is known when all is read.
+    whole = asked._replace(way=asked.way._replace(until=None))
     try:
-        net = _read(module, asked, asked.shapes).net
-        return Opened(_named(net, asked), None, 0)
+        return _opened(module, whole, until, progress)
+    except NotRead:
+        hint = did_you_mean(until, parts) or "its modules: " + ", ".join(parts[:8])
+        message = f"{type(module).__name__} has no module {until!r}; {hint}"
+        raise ValueError(
+            f"{message}; its nodes are not known, as it cannot be read whole"
+        ) from None
+
+
+def _opened(
+    module: torch.nn.Module, asked: Question, node: str | None, progress: Progress | None
+) -> Opened:
+    """The network of a module, up to a node of it where one is named."""
+    try:
+        found = _read(module, asked, asked.shapes)
+        return Opened(_named(_up_to(found, node, module), asked), None, 0)
     except TooSlow as error:
         raise NotRead([finding(error, asked)]) from None
     except Unrepresentable as error:
@@ -93,13 +113,14 @@ def open_module(
     for shapes in trials.running():
         try:
             found = _read(module, asked, shapes)
-            net = _declared(found.net, asked)
+            net = _declared(found, found, asked)
         except Unrepresentable as error:
             refused.append(error)
             if len(refused) == READ:
                 break
             continue
         if _agrees(net, program, first, asked):
+            net = _declared(found, _up_to(found, node, module), asked)
             return Opened(net, shapes, len(trials.tried))
         break
 
@@ -114,17 +135,23 @@ def net_of(module: torch.nn.Module, asked: Question) -> Net:
     """The network of a module at the shapes that are asked for, where it runs there. Raises :class:`NotRead`."""
     _refuse_wrong_inputs(module, asked)
     try:
-        return _named(_read(module, asked, asked.shapes).net, asked)
+        return _named(_read(module, asked, asked.shapes), asked)
     except Unrepresentable as error:
         raise NotRead([finding(error, asked)]) from error
 
 
-def _refuse_unknown_part(module: torch.nn.Module, until: str | None) -> None:
-    """Raise ValueError where a module has no part of this path."""
-    parts = [name for name, _ in module.named_modules() if name]
-    if until is not None and until not in parts:
-        hint = did_you_mean(until, parts) or "its modules: " + ", ".join(parts[:8])
-        raise ValueError(f"{type(module).__name__} has no module {until!r}; {hint}")
+def _up_to(found: Imported, node: str | None, module: torch.nn.Module) -> Imported:
+    """A module that was read, up to a node where one is named. Raises ValueError where it has no such node."""
+    if node is None:
+        return found
+    try:
+        return found.up_to(node)
+    except ValueError:
+        parts = [name for name, _ in module.named_modules() if name]
+        hint = did_you_mean(node, [*parts, *found.net.network.names])
+        kind = type(module).__name__
+        message = f"{kind} has no module and no node {node!r}"
+        raise ValueError(f"{message}; {hint}" if hint else message) from None
 
 
 def _refuse_wrong_inputs(module: torch.nn.Module, asked: Question) -> None:
@@ -177,20 +204,35 @@ def _agrees(net: Net, program: RealModule, first: Unrepresentable, asked: Questi
     return answer is None or (answer.shapes is None) == refuses
 
 
-def _named(net: Net, asked: Question) -> Net:
-    assert net.read_from is not None
-    return net.reading_of(replace(net.read_from, source=asked.source, plan=asked.plan))
+def _named(found: Imported, asked: Question) -> Net:
+    return found.net.reading_of(_program(found, asked))
 
 
-def _declared(net: Net, asked: Question) -> Net:
-    """The network with the asked sizes declared in its text."""
-    program = net.read_from
+def _program(found: Imported, asked: Question) -> ReadFrom:
+    """The program that was read, as the user names it."""
+    program = found.net.read_from
     assert program is not None
-    sizes = _symbols_of(net, asked.shapes)
-    edits = [Edit(("sizes", symbol), n) for symbol, n in sizes.items()]
+    warnings = tuple(_warnings(found, asked))
+    return replace(program, source=asked.source, plan=asked.plan, warnings=warnings)
+
+
+def _warnings(found: Imported, asked: Question) -> Iterator[Diagnostic]:
+    """What was not read: other sizes of a first dim that had to be fixed."""
+    if found.refused is None:
+        return
+    why = finding(found.refused, asked)
+    message = f"the first dim is fixed: with an open one, {why.message}"
+    hint = f"what is said of other sizes is said for a first dim of {asked.shapes[0][0]}"
+    yield replace(why, code="T604", message=message, severity="warning", hint=hint, notes=())
+
+
+def _declared(whole: Imported, part: Imported, asked: Question) -> Net:
+    """The network of a module or of a part with the asked sizes declared in its text."""
+    net = part.net
+    sizes = _symbols_of(whole.net, asked.shapes)
+    edits = [Edit(("sizes", symbol), n) for symbol, n in sizes.items() if symbol in net.symbols]
     text = edited(net.to_yaml(), edits)
-    program = replace(program, source=asked.source, plan=asked.plan)
-    return load_text(text, net.network.path, {}, read_from=program)
+    return load_text(text, net.network.path, {}, read_from=_program(part, asked))
 
 
 def _symbols_of(net: Net, shapes: Sequence[Shape]) -> Mapping[str, int]:
