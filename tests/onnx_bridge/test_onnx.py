@@ -351,17 +351,17 @@ def test_no_onnx_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (
             "half",
             1,
-            "half.onnx: nothing is imported: it is no ONNX file, or a part of one only: ",
+            "half.onnx: error[T601] it is no ONNX file, or a part of one only: ",
         ),
         (
             "empty",
             1,
-            "empty.onnx: nothing is imported: it is no ONNX file, or a part of one only: there is no graph in it",
+            "empty.onnx: error[T601] it is no ONNX file, or a part of one only: there is no graph in it",
         ),
         (
             "text",
             1,
-            "text.onnx: nothing is imported: it is no ONNX file, or a part of one only: ",
+            "text.onnx: error[T601] it is no ONNX file, or a part of one only: ",
         ),
         ("missing", 2, "missing.onnx: cannot be read: No such file or directory"),
         ("folder", 2, "folder.onnx: cannot be read: Is a directory"),
