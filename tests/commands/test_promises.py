@@ -142,7 +142,7 @@ def test_a_first_size_that_does_not_run(here: Path) -> None:
     """The module is read at a promised size that runs, and the first that fails is told."""
     promise(here, UNET.replace("nets:UNet", "nets:Picky").replace("min = 64", "min = 44"))
     (found,) = found_by()
-    assert (found["code"], *place(found)) == ("T302", "pyproject.toml", 5, 10)
+    assert (found["code"], *place(found)) == ("T302", "nets.py", 22, 13)
     assert "dim 2 of [1, 3, 44, 32] is 44; it has to be 48" in found["message"]
     assert "is read at 1,3,48,64" in check().stderr
 

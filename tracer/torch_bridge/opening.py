@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from tracer.diagnostics import Diagnostic, Related, TracerError
 from tracer.importing.recording import Unrepresentable
 from tracer.loading import load_text
-from tracer.net import Net
+from tracer.net import Net, ReadFrom
 from tracer.network.values import did_you_mean
 from tracer.ops.base import Shape, written
 from tracer.source.edits import Edit, edited
