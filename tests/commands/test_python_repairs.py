@@ -185,7 +185,7 @@ def test_edits_are_true_in_torch(here: Path, name: str, size: str) -> None:
     with pytest.raises(RuntimeError, match="must match"):
         module_of(text)(torch.zeros(shape))
 
-    found = repairs(opened(f"{path}:UNet", Overrides(inputs=[size])))
+    found = repairs(opened(f"{path}:UNet", Overrides(inputs=[size]))).found
     written = [repair for repair in found if repair.source_edits]
     assert written, [repair.steps for repair in found]
     for repair in written:
@@ -203,7 +203,7 @@ def test_run_time_sizes_serve_every_size(here: Path, name: str) -> None:
     """Where the skip has a name, ``output_size`` is an edit of the call that reads it."""
     saved(MODULES[name], f"sized_{abs(hash(name))}.py")
     net = opened(f"sized_{abs(hash(name))}.py:UNet", Overrides(inputs=["1,3,31,31"]))
-    (repair,) = [one for one in repairs(net) if one.title.startswith("output_size")]
+    (repair,) = [one for one in repairs(net).found if one.title.startswith("output_size")]
     (text,) = repair.source_texts.values()
     assert "output_size=skip" in text
     assert all("output_size=skip" in edit.text for edit in repair.source_edits)
@@ -252,7 +252,7 @@ def test_the_list_is_told_in_python(here: Path) -> None:
 def test_padding_and_cutting_is_true_in_torch(here: Path) -> None:
     """The padded input runs, and the cut output has the asked size."""
     saved(MODULES["keywords"], "padded.py")
-    found = repairs(opened("padded.py:UNet", Overrides(inputs=["1,3,30,29"])))
+    found = repairs(opened("padded.py:UNet", Overrides(inputs=["1,3,30,29"]))).found
     (repair,) = [one for one in found if one.title == "pad the input to 32 x 32"]
     pad, cut = repair.steps[0].split("`")[1::2]
     scope = {"F": torch.nn.functional, "x": torch.zeros(1, 3, 30, 29)}
@@ -267,7 +267,7 @@ def test_an_output_that_does_not_follow_the_input_is_not_cut(here: Path) -> None
         "return self.dec1(torch.cat((y, skip1), 1)).mean((2, 3))",
     )
     saved(text, "classifier.py")
-    found = repairs(opened("classifier.py:UNet", Overrides(inputs=["1,3,30,30"])))
+    found = repairs(opened("classifier.py:UNet", Overrides(inputs=["1,3,30,30"]))).found
     (repair,) = [one for one in found if one.title == "pad the input to 32 x 32"]
     assert repair.steps == ["run `F.pad(x, (0, 2, 0, 2))`"]
 

@@ -179,7 +179,7 @@ def test_rounding_up_repairs_what_doubles_less_one() -> None:
 def test_a_network_that_closes_has_no_repairs() -> None:
     """Neither has one without a text."""
     for path in CONFIGS[:6]:
-        assert repairs(tracer.load(path)) == []
+        assert repairs(tracer.load(path)).found == []
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

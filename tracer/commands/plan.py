@@ -329,7 +329,7 @@ def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) 
 
         answers = [diagnostic_answer(d) for d in found]
         click.echo(
-            to_json(PlanAnswer("1.0", False, {}, 0, 0, False, [], [], answers)), nl=False
+            to_json(PlanAnswer("1.0", False, {}, 0, 0, False, [], [], True, answers)), nl=False
         )
     else:
         click.echo(report.full(found, texts(found, text, config)), nl=False, err=True)

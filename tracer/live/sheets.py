@@ -138,4 +138,4 @@ def _sets(net: Net) -> dict[str, Axis]:
 def _repairs(net: Net, found: Sequence[Diagnostic]) -> list[str]:
     if not any(d.severity == "error" and d.code in REPAIRED for d in found):
         return []
-    return [repair.title for repair in repairs(net)]
+    return [repair.title for repair in repairs(net).found]

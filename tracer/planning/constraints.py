@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tracer.planning.search import SearchBox, TooManyValues, Variable, solve
+from tracer.planning.search import Effort, SearchBox, TooManyValues, Variable, solve
 from tracer.sizing.size_set import MODULUS, SizeSet, TooLarge
 from tracer.sizing.stored import Truth, check_truth, holds_at, read_program
 from tracer.sizing.symbol import Condition
@@ -29,6 +29,9 @@ MOST = 2**63 - 1
 
 WINDOWS = (16, 128, 1024, 8192, 65_536)
 """How far behind the next size that each symbol takes by itself tied sizes are looked for, in steps."""
+
+WORK = 2_000_000
+"""Numbers that a search for the next tied sizes computes and reads before it gives up."""
 
 ROUNDS = 8
 """How often the sizes of one symbol narrow those of the others: ties of squares would go on for ever."""
@@ -228,7 +231,7 @@ class _Case:
                 symbol: SizeVariable(symbol, domain, wish.sizes[symbol], *self._members(symbol))
                 for symbol, domain in near.items()
             }
-            found = solve(self.program.space, variables, asks).values
+            found = solve(self.program.space, variables, asks, Effort(WORK)).values
             if found is None:
                 continue
 

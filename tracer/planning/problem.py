@@ -12,7 +12,7 @@ import msgspec
 
 from tracer.network.records import Network
 from tracer.ops.base import Op
-from tracer.planning.search import Ask, Broken, SearchResult, solve
+from tracer.planning.search import Ask, Broken, Effort, SearchResult, solve
 from tracer.planning.unknowns import Unknowns, unknowns_of
 from tracer.shapes.recipe import Recipe, recipe_of
 from tracer.shapes.trace import Trace, declared_ops, trace
@@ -30,6 +30,8 @@ class Problem(msgspec.Struct):
     recipe: Recipe
     legality: list[Ask] | None
     """What torch requires of the values themselves; None where an operation takes no symbols."""
+    effort: Effort = msgspec.field(default_factory=Effort)
+    """What all searches for this network's values may take together."""
 
     @property
     def symbolic(self) -> bool:
@@ -64,7 +66,11 @@ class Problem(msgspec.Struct):
                     asks.append((holds, node))
                 elif not holds:
                     return SearchResult(None, 0, Broken(condition, node, {}), [])
-        return solve(self.space, self.unknowns.variables, asks)
+        return self.searched(asks)
+
+    def searched(self, asks: Sequence[Ask]) -> SearchResult:
+        """The least-cost values that meet conditions. Raises TooManyValues."""
+        return solve(self.space, self.unknowns.variables, asks, self.effort)
 
 
 def problem_of(network: Network, sizes: Mapping[str, int]) -> Problem:

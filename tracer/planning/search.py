@@ -20,8 +20,14 @@ from tracer.sizing.primitives import CONDITION, SIZE
 from tracer.sizing.program import AFFINE, FLOORDIV, POLYNOMIAL, PRIMITIVE_OF, Program
 from tracer.sizing.symbol import Condition, Space
 
-STEPS = 200_000
-"""Values tried, and levels bounded, before a search gives up; it then says so instead of answering."""
+WORK = 800_000
+"""Numbers that searches for one plan compute and read before they give up; they then say so instead of answering."""
+
+TRIED = 4
+"""What trying a value costs besides, in such numbers."""
+
+BOUNDED = 5
+"""What bounding a number costs, in such numbers."""
 
 COUNTED = 1_000
 """Of an unknown with more values than these, those that cost more than the best one found are not counted."""
@@ -32,6 +38,19 @@ Ask = tuple[Condition, Any]
 
 class TooManyValues(Exception):
     """The search has more values to try than it may."""
+
+
+class Effort:
+    """The work that searches have left, together: several of them answer one question."""
+
+    def __init__(self, work: int = WORK) -> None:
+        self.left = work
+
+    def spend(self, work: int) -> None:
+        """Take so much of it. Raises :class:`TooManyValues` where nothing is left."""
+        self.left -= work
+        if self.left < 0:
+            raise TooManyValues
 
 
 class Variable(msgspec.Struct):
@@ -79,13 +98,14 @@ class SearchResult(NamedTuple):
             yield {name: value for part in chosen for name, value in part.items()}
 
 
-def solve(space: Space, variables: Mapping[str, Variable], asks: Sequence[Ask]) -> SearchResult:
-    """The least-cost values, group by group. Raises :class:`TooManyValues`."""
-    open_asks = _open(_conjuncts(asks), space, variables)
-    groups = [
-        group_of(space, members, own)
-        for members, own in _independent(space, variables, open_asks)
-    ]
+def solve(
+    space: Space,
+    variables: Mapping[str, Variable],
+    asks: Sequence[Ask],
+    effort: Effort | None = None,
+) -> SearchResult:
+    """The least-cost values, group by group. Raises :class:`TooManyValues` where that takes more than ``effort``."""
+    groups = _groups(space, variables, asks, effort or Effort())
 
     values: dict[str, int] = {}
     broken: Broken | None = None
@@ -104,27 +124,46 @@ def solve(space: Space, variables: Mapping[str, Variable], asks: Sequence[Ask]) 
     return SearchResult(values, solutions, None, groups)
 
 
+def _groups(
+    space: Space, variables: Mapping[str, Variable], asks: Sequence[Ask], effort: Effort
+) -> list[SearchGroup]:
+    """The unknowns by the conditions that they share."""
+    open_asks = _open(_conjuncts(asks), space, variables, effort)
+    return [
+        group_of(space, members, own, effort)
+        for members, own in _independent(space, variables, open_asks, effort)
+    ]
+
+
 def _conjuncts(asks: Iterable[Ask]) -> list[Ask]:
     """The conditions, with all that have to hold together one by one."""
     return [(part, node) for condition, node in asks for part in condition.conjuncts()]
 
 
-def _open(asks: list[Ask], space: Space, variables: Mapping[str, Variable]) -> list[Ask]:
+def _open(
+    asks: list[Ask], space: Space, variables: Mapping[str, Variable], effort: Effort
+) -> list[Ask]:
     """The conditions that do not hold whatever the values are."""
+    # Sums that grow along a chain of layers are long together: they are counted before a program is made of them.
+    terms = sum(1 + len(size.terms) for condition, _ in asks for size in condition.sizes())
+    effort.spend(BOUNDED * terms)
+
     box = SearchBox(space, list(variables), [condition for condition, _ in asks])
     bounds = box.bounds({name: variable.domain for name, variable in variables.items()})
     return [ask for ask in asks if bounds.truth(ask[0]) is not True]
 
 
 def _independent(
-    space: Space, variables: Mapping[str, Variable], asks: Sequence[Ask]
+    space: Space, variables: Mapping[str, Variable], asks: Sequence[Ask], effort: Effort
 ) -> Iterator[tuple[list[Variable], list[Ask]]]:
     """Groups of unknowns that share conditions, each in order, with the conditions on them."""
     in_order = list(variables.values())
     rank = {name: i for i, name in enumerate(variables)}
-    supports = [
-        sorted(rank[name] for name in space.support(condition)) for condition, _ in asks
-    ]
+    supports = []
+    for condition, _ in asks:
+        symbols = space.support(condition)
+        effort.spend(len(symbols))
+        supports.append(sorted(rank[name] for name in symbols))
 
     asks_of: dict[int, list[Ask]] = {}
     groups = _connected(len(in_order), supports)
@@ -148,7 +187,7 @@ def _connected(count: int, supports: Sequence[Sequence[int]]) -> list[list[int]]
         return i
 
     for support in supports:
-        for i in support[1:]:
+        for i in support:
             leader[find(i)] = find(support[0])
     groups: dict[int, list[int]] = {}
     for i in range(count):
@@ -180,14 +219,17 @@ class Level(NamedTuple):
     conditions: list[Ask]
     live: tuple[int, ...]
     """The slots that later levels use, this one's and earlier ones'."""
+    work: int
+    """The numbers that are computed and read for one value."""
 
 
 class SearchGroup:
     """Unknowns that share conditions, and the search over their values. :func:`group_of` makes one."""
 
-    def __init__(self, variables: list[Variable], program: Program) -> None:
+    def __init__(self, variables: list[Variable], program: Program, effort: Effort) -> None:
         self.variables = variables
         self.program = program
+        self.effort = effort
         self.values: list[Any] = [v.domain.start for v in variables] + [0] * program.computed
         """By slot."""
         self.levels: list[Level] = []
@@ -198,7 +240,6 @@ class SearchGroup:
         self.capped = False
         """Not all solutions are counted."""
         self._deepest = -1
-        self._steps = 0
 
     def solve(self) -> dict[str, int] | None:
         """The least-cost values, ties to the first unknowns' cheapest; None where there are none."""
@@ -271,9 +312,7 @@ class SearchGroup:
 
     def _holds_with(self, frame: _Frame, level: Level, value: int) -> bool:
         """Give an unknown a value, and judge the conditions that this decides."""
-        self._steps += 1
-        if self._steps > STEPS:
-            raise TooManyValues
+        self.effort.spend(TRIED + level.work)
 
         values = self.values
         values[frame.depth] = frame.value = value
@@ -318,11 +357,11 @@ class SearchGroup:
     def _are_met(self, depth: int) -> bool | None:
         """Whether the conditions behind this depth are met by all values, by none (one of them is not), or by some."""
         bounds = Bounds(self.program, self.values)
-        self._steps += len(self.levels) - depth
 
         always = True
         for later in range(depth + 1, len(self.levels)):
             level = self.levels[later]
+            self.effort.spend(BOUNDED * level.work)
             bounds.open(later, level.variable.domain)
             for slot, kind, instruction in level.steps:
                 bounds.step(slot, kind, instruction)
@@ -334,13 +373,15 @@ class SearchGroup:
         return True if always else None
 
 
-def group_of(space: Space, variables: list[Variable], asks: Sequence[Ask]) -> SearchGroup:
+def group_of(
+    space: Space, variables: list[Variable], asks: Sequence[Ask], effort: Effort
+) -> SearchGroup:
     """Some unknowns with the conditions on them, laid out level by level."""
     program = Program(space, [v.name for v in variables])
     for condition, _ in asks:
         program.watch(condition)
 
-    group = SearchGroup(variables, program)
+    group = SearchGroup(variables, program, effort)
     group.levels = _Layout(group).levels(asks)
     return group
 
@@ -357,19 +398,22 @@ class _Layout:
         """The level of every slot; -1 for one that no unknown decides."""
         self.last_use = [-1] * (count + computed)
         """The last level that reads a slot."""
+        self.work = [1] * count
+        """By level: the numbers that are computed and read for one value."""
+        self._partial_of: dict[tuple[Any, ...], int] = {}
+        """By the products of a sum: the slot that has it already, as layers behind one another share what adds up."""
 
     def levels(self, asks: Sequence[Ask]) -> list[Level]:
         steps = self._steps()
         conditions = self._conditions(asks)
-        found = []
-        for level, variable in enumerate(self.variables):
-            live = tuple(
-                slot
-                for slot, (made, used) in enumerate(zip(self.depth, self.last_use))
-                if 0 <= made <= level < used
-            )
-            found.append(Level(variable, steps[level], conditions[level], live))
-        return found
+
+        live: list[list[int]] = [[] for _ in self.variables]
+        for slot, (made, used) in enumerate(zip(self.depth, self.last_use)):
+            for level in range(made, used) if made >= 0 else ():
+                live[level].append(slot)
+
+        parts = zip(self.variables, steps, conditions, map(tuple, live), self.work)
+        return [Level(*part) for part in parts]
 
     def _steps(self) -> list[list[ProgramStep]]:
         steps: list[list[ProgramStep]] = [[] for _ in self.variables]
@@ -393,7 +437,8 @@ class _Layout:
             self._read(slots, level)
         return conditions
 
-    def _read(self, slots: Iterable[int], level: int) -> None:
+    def _read(self, slots: Sequence[int], level: int) -> None:
+        self.work[level] += 1 + len(slots)
         for slot in slots:
             self.last_use[slot] = max(self.last_use[slot], level)
 
@@ -416,8 +461,11 @@ class _Layout:
             *earlier, last = sorted(by_level)
             sum_so_far: list[Any] = []
             for level in earlier:
-                partial = self._new_slot()
-                yield partial, POLYNOMIAL, (tuple(sum_so_far + by_level[level]), 0)
+                sum_so_far = sum_so_far + by_level[level]
+                partial = self._partial_of.get(tuple(sum_so_far))
+                if partial is None:
+                    partial = self._partial_of[tuple(sum_so_far)] = self._new_slot()
+                    yield partial, POLYNOMIAL, (tuple(sum_so_far), 0)
                 sum_so_far = [(1, (partial,))]
             yield slot, POLYNOMIAL, (tuple(sum_so_far + by_level[last]), constant)
 

@@ -17,7 +17,7 @@ from tracer.network.graph import sources
 from tracer.network.records import Network, Node
 from tracer.planning.explanation import moving_arm
 from tracer.planning.problem import Problem
-from tracer.planning.search import Ask, Broken, SearchResult, TooManyValues, solve
+from tracer.planning.search import Ask, Broken, SearchResult, TooManyValues
 from tracer.shapes.trace import Trace
 from tracer.sizing.program import substitute
 from tracer.sizing.symbol import Condition
@@ -109,7 +109,7 @@ class _Settling:
 
     def _solved(self, demands: Iterable[Demand], *further: Ask) -> SearchResult:
         asks = [ask for demand in demands for ask in demand.asks]
-        return solve(self.problem.space, self.problem.unknowns.variables, [*asks, *further])
+        return self.problem.searched([*asks, *further])
 
     def _first_refuted(self) -> int:
         """The number of the first demand that no values meet together with those before it."""

@@ -538,9 +538,14 @@ def _deciding(recipe: Recipe, inputs: Sequence[Shape], dim: int | None) -> Colle
 def _alignments(recipe: Recipe) -> Iterable[Ask]:
     """What holds where the grids of every merge coincide, and every unpooling gives the pooled size back."""
     shapes = recipe.shapes
+    # A merge of many inputs has a meeting for each.
+    deciding: dict[tuple[int, int], Collection[str]] = {}
     for meeting in meetings(recipe.traced):
-        merged = [shapes[source.index] for source in meeting.node.inputs]
-        yield meeting.holds, meeting.node, _deciding(recipe, merged, meeting.dim)
+        key = (meeting.node.index, meeting.dim)
+        if key not in deciding:
+            merged = [shapes[source.index] for source in meeting.node.inputs]
+            deciding[key] = _deciding(recipe, merged, meeting.dim)
+        yield meeting.holds, meeting.node, deciding[key]
     for unpooling in unpoolings(recipe.traced):
         made = shapes[unpooling.node.index]
         yield unpooling.holds, unpooling.node, _deciding(recipe, [made], unpooling.dim)

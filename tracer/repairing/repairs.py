@@ -42,6 +42,13 @@ ROUNDS = 16
 """Merges that are aligned, or up-layers that are sized, one after the other, before a repair is given up."""
 
 
+NODES = 4_000
+"""Nodes of edited texts that are traced at most; what would take more is not tried."""
+
+OPENED = 25
+"""So many arguments that are opened for the planner cost as much as another trace."""
+
+
 class Changes(msgspec.Struct, frozen=True):
     """The effect of a repair."""
 
@@ -91,20 +98,35 @@ def faults_of(net: Net) -> list[Diagnostic]:
     return [d for d in judge(net) if d.severity == "error"]
 
 
-def repairs(net: Net) -> list[Repair]:
-    """Every repair that was found to close the network, the one that changes least first; empty where it closes."""
+class Repairs(NamedTuple):
+    """The repairs that were found, the one that changes least first."""
+
+    found: list[Repair]
+    complete: bool
+    """False where changes were left out that a network of so many nodes takes too long to try."""
+
+
+def repairs(net: Net) -> Repairs:
+    """Every repair that was found to close the network; none where it closes."""
+    if not _may_be_repaired(net):
+        return Repairs([], complete=True)
+
+    finder = _Finder(net)
     found: dict[str, Repair] = {}
-    for repair in _closing(net):
+    for repair in finder.closing():
         if repair is not None:
             found.setdefault(repair.text, repair)
-    return sorted(found.values(), key=_rank)
+    return Repairs(sorted(found.values(), key=_rank), not finder.left_out)
 
 
 def count_repairs(net: Net, seconds: float) -> int | None:
     """The number of repairs of a network that does not close; None where it takes longer than this to find them."""
     end = time.monotonic() + seconds
+    if not _may_be_repaired(net):
+        return 0
+
     found = set()
-    for repair in _closing(net):
+    for repair in _Finder(net).closing():
         if time.monotonic() > end:
             return None
         if repair is not None:
@@ -112,14 +134,8 @@ def count_repairs(net: Net, seconds: float) -> int | None:
     return len(found)
 
 
-def _closing(net: Net) -> Iterator[Repair | None]:
-    """What each candidate of a network that does not close comes to: a repair, or nothing."""
-    if not faults_of(net) or not net.network.source:
-        return
-    finder = _Finder(net)
-    yield None
-    for title, edits in finder.candidates():
-        yield finder.tried(title, edits)
+def _may_be_repaired(net: Net) -> bool:
+    return bool(net.network.source and faults_of(net))
 
 
 def _rank(repair: Repair) -> tuple[Any, ...]:
@@ -147,6 +163,15 @@ class _Finder:
         program = net.read_from
         self.is_python = program is not None and bool(program.places)
         self.files = PythonFiles()
+        self.nodes_left = NODES
+        self.left_out = False
+        """Something was not tried, as it would take too long."""
+
+    def closing(self) -> Iterator[Repair | None]:
+        """What each candidate comes to: a repair, or nothing."""
+        yield None
+        for title, edits in self.candidates():
+            yield self.tried(title, edits)
 
     def candidates(self) -> Iterator[Candidate]:
         """Edits that may close the network, those that change little first."""
@@ -226,8 +251,22 @@ class _Finder:
         unknowns = ((node, u.field) for node in self.network.nodes for u in node.unknowns)
         return any(edit.path in _paths(node, field) for node, field in unknowns)
 
+    def _affords(self, traces: int = 1) -> bool:
+        """Whether so many traces of the network may still be made; they are then taken off."""
+        nodes = traces * len(self.network.nodes)
+        if nodes > self.nodes_left:
+            self.left_out = True
+            return False
+
+        self.nodes_left -= nodes
+        return True
+
     def _loaded(self, edits: list[Edit]) -> tuple[str | None, Net | None]:
-        """The edited text and its network; None where it cannot be edited or loaded."""
+        """The edited text and its network; None where it cannot be edited or loaded, or takes too long."""
+        unknowns = sum(len(node.unknowns) for node in self.network.nodes)
+        opened = unknowns + sum(isinstance(edit.value, str) for edit in edits)
+        if not self._affords(1 + opened // OPENED):
+            return None, None
         try:
             text = edited(self.source, edits)
             return text, reloaded(self.net, text, explain_plan=False)
@@ -373,6 +412,8 @@ class _Finder:
     def _other_sizes(self) -> Iterator[Candidate]:
         """The nearest sizes that work, below and above; for promised ranges the class of sizes that all work."""
         network = with_every_dim_open(self.network)
+        if not self._affords(len(network.symbols)):
+            return
         ops, first = self.net.solution().ops, network.defaults()
         below: list[Edit] = []
         above: list[Edit] = []
@@ -577,9 +618,18 @@ class Plan:
         self.ops = solution.ops
 
     @cached_property
+    def _searched(self) -> Repairs:
+        return Repairs([], complete=True) if self.feasible else repairs(self.net)
+
+    @property
     def repairs(self) -> list[Repair]:
         """The repairs that make the network close, the least change first; each was loaded and traced again."""
-        return [] if self.feasible else repairs(self.net)
+        return self._searched.found
+
+    @property
+    def repairs_complete(self) -> bool:
+        """False where changes were left out that a network of so many nodes takes too long to try."""
+        return self._searched.complete
 
     def written(self) -> Written:
         """The config's text with the solved values in place of every ``auto``. Raises EditError."""

@@ -46,8 +46,11 @@ CHUNK = 65_536
 VALUES = 2**23
 """Numbers that are held at once: of long programs, fewer sizes are computed at once."""
 
-WORK = 400_000_000
-"""Numbers that are computed for one set at most."""
+WORK = 200_000_000
+"""Numbers that are computed for the sets of one network at most."""
+
+PYTHON = 16
+"""So many times the work and memory of a machine's number takes one of Python, which has no limit."""
 
 LARGE = 2**46
 """Sizes up to this one stay in 64 bits while formulas multiply them by strides and channels."""
@@ -141,7 +144,7 @@ def _decided(asked: list[Group], symbol: str, analysis: Analysis) -> list[Decide
             raise
     except Aperiodic:
         pass
-    truth = _truth(asked, symbol, 0, BOUND)[-1]
+    truth = _truth(asked, symbol, 0, BOUND, analysis)[-1]
     return [*found, Decided(of_members(_behind(truth, [False]), 1), BOUND)]
 
 
@@ -185,8 +188,9 @@ def _together(asked: list[Group], symbol: str, analysis: Analysis) -> list[Decid
     refuse_large(period, start)
 
     first = min(groups[0].never_before, start)
-    before = _truth(asked, symbol, first, start)
-    after = _truth([group.periodic for group in groups], symbol, start, start + period)
+    before = _truth(asked, symbol, first, start, analysis)
+    depending = [group.periodic for group in groups]
+    after = _truth(depending, symbol, start, start + period, analysis)
 
     found = []
     never = False
@@ -204,7 +208,7 @@ def _behind(first: Any, second: Any) -> numpy.ndarray[Any, Any]:
 
 
 def _truth(
-    asked: Sequence[Group], symbol: str, first: int, end: int
+    asked: Sequence[Group], symbol: str, first: int, end: int, analysis: Analysis
 ) -> list[numpy.ndarray[Any, Any]]:
     """For each group whether its conditions and those of the groups before hold, from ``first`` to below ``end``."""
     import numpy
@@ -216,11 +220,12 @@ def _truth(
     program = Program(space, [symbol])
     watched = [[program.watch(condition) for condition in group] for group in asked]
     number = _number_type(program, symbol, end)
-    if (end - first) * program.length > WORK:
+    weight = program.length * (PYTHON if number is object else 1)
+    if not analysis.affords((end - first) * weight):
         raise TooLarge(
             f"the sizes of {symbol} up to {end} would have to be computed, through {program.length} formulas"
         )
-    chunk = max(min(CHUNK, VALUES // program.length), 1)
+    chunk = max(min(CHUNK, VALUES // weight), 1)
     for least in range(first, end, chunk):
         sizes: numpy.ndarray[Any, Any] = numpy.arange(least, min(least + chunk, end)).astype(
             number
@@ -263,6 +268,14 @@ class Analysis:
         self.space = space
         self._of_atom: dict[int, Growth] = {}
         self._of_terms: dict[Terms, Growth] = {}
+        self._work = WORK
+
+    def affords(self, numbers: int) -> bool:
+        """Whether so many numbers may still be computed; they are then taken off."""
+        if numbers > self._work:
+            return False
+        self._work -= numbers
+        return True
 
     def eventually(self, condition: Condition | bool) -> Eventually:
         """What a condition is from some size on. Raises :class:`Aperiodic`."""

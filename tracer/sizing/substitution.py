@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tracer.sizing.primitives import SYMBOL
-from tracer.sizing.symbol import Condition, Size, SizeLike, Space, compare
+from tracer.sizing.symbol import Condition, Monomial, Size, SizeLike, Space, compare
 
 
 class Substitution:
@@ -16,6 +16,8 @@ class Substitution:
         self.space = space
         self.values = values
         self._of_atom: dict[int, SizeLike] = {}
+        self._replaced: set[int] = set()
+        """The atoms with a symbol that is replaced."""
 
     def size(self, size: SizeLike) -> SizeLike:
         """The size with the symbols replaced."""
@@ -23,13 +25,23 @@ class Substitution:
             return size
         for index in self.space.atoms_under(size, self._of_atom):
             self._of_atom[index] = self._atom(index)
-        total: Any = size.constant
+            if not self.space.support_of_atom(index).isdisjoint(self.values):
+                self._replaced.add(index)
+
+        stays: dict[Monomial, int] = {(): size.constant}
+        products: list[SizeLike] = []
         for monomial, factor in size.terms:
-            product: Any = factor
-            for index in monomial:
-                product = product * self._of_atom[index]
-            total = total + product
-        return total  # type: ignore[no-any-return]
+            if self._replaced.isdisjoint(monomial):
+                stays[monomial] = factor
+            else:
+                products.append(self._product(monomial, factor))
+        return self.space.sum_of(stays, products)
+
+    def _product(self, monomial: Monomial, factor: int) -> SizeLike:
+        product: Any = factor
+        for index in monomial:
+            product = product * self._of_atom[index]
+        return product  # type: ignore[no-any-return]
 
     def _atom(self, index: int) -> Any:
         atom = self.space.atoms[index]

@@ -119,6 +119,16 @@ class Space:
             raise TooLarge(TOO_LONG)
         return self.interned(terms, constant)
 
+    def sum_of(self, total: dict[Monomial, int], sizes: Iterable[SizeLike]) -> SizeLike:
+        """The sum of terms and of sizes, which is put in order once, where sums made one by one would be each."""
+        for size in sizes:
+            if isinstance(size, int):
+                total[()] = total.get((), 0) + size
+                continue
+            for monomial, factor in size.coefficients():
+                total[monomial] = total.get(monomial, 0) + factor
+        return self.size(total)
+
     def support(self, of: SizeLike | Condition | bool) -> frozenset[str]:
         """The symbols that a size or condition depends on."""
         if isinstance(of, int):
@@ -131,6 +141,10 @@ class Space:
             own = frozenset([atom.arguments[0]]) if atom.primitive is SYMBOL else NOTHING
             known[index] = own.union(*[self.support(size) for size in sizes_in(atom.arguments)])
         return NOTHING.union(*[known[index] for monomial, _ in of.terms for index in monomial])
+
+    def support_of_atom(self, index: int) -> frozenset[str]:
+        """The symbols that an atom depends on; it is of a size whose :meth:`support` is known."""
+        return self._support[index]
 
     def atoms_under(self, size: Size, known: Container[int]) -> list[int]:
         """The atoms that a size is made of and that are not known yet, each behind those it is made of."""

@@ -68,6 +68,8 @@ class PlanAnswer(msgspec.Struct, frozen=True):
     served: list[ServedAnswer]
     """Where no assignment serves every size: which serves which."""
     repairs: list[RepairAnswer]
+    repairs_complete: bool
+    """False where changes were left out that a network of so many nodes takes too long to try."""
     diagnostics: list[DiagnosticAnswer]
 
 
@@ -92,6 +94,7 @@ def plan_answer(plan: Plan) -> PlanAnswer:
         solutions_capped=plan.capped,
         served=served,
         repairs=[_repair_answer(repair) for repair in plan.repairs],
+        repairs_complete=plan.repairs_complete,
         diagnostics=[diagnostic_answer(d) for d in plan.diagnostics],
     )
 
@@ -120,6 +123,8 @@ def plan_text(
     lines = [*_solved(plan), *_served(plan)]
     if not plan.feasible:
         lines += _repairs(plan.repairs, chosen, notes or {})
+    if not plan.feasible and not plan.repairs_complete:
+        lines.append("some changes were not tried: a network of so many nodes takes too long")
     return "".join(printable(line) + "\n" for line in lines)
 
 
