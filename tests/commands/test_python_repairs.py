@@ -16,8 +16,10 @@ import tracer
 from tracer.commands import cli
 from tracer.commands.options import Overrides
 from tracer.commands.sources import opened
+from tracer.diagnostics import Span
 from tracer.repairing.repairs import Repair, repairs
 from tracer.source.python_calls import SourceEdit
+from tracer.torch_bridge.places import CodePlace
 
 HEAD = """\
 import torch
@@ -312,6 +314,104 @@ def test_a_file_with_a_byte_order_mark(here: Path) -> None:
     done = run("plan", "my_net.py:UNet", "--input", "1,3,30,30", "--repair", "1")
     assert done.exit_code == 0, done.output
     assert file.read_bytes().startswith(b"\xef\xbb\xbfimport torch")
+
+
+BLOCKS = """\
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Up(nn.Module):
+    def __init__(self, a, b):
+        super().__init__()
+        self.up = nn.ConvTranspose2d(a, b, 2, stride=2)
+
+    def forward(self, x, skip):
+        x = self.up(x)
+        x += skip
+        return x
+
+
+class Own(nn.ConvTranspose2d):
+    def __init__(self, a, b):
+        super().__init__(a, b, 2, stride=2)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.down1, self.down2 = nn.Conv2d(3, 4, 2, stride=2), nn.Conv2d(4, 8, 2, stride=2)
+        self.weight = nn.Parameter(torch.zeros(4, 3, 2, 2))
+        self.make()
+
+
+class Blocks(Net):
+    def make(self):
+        self.up2, self.up1 = Up(8, 4), Up(4, 3)
+
+    def forward(self, x):
+        y = self.down1(x)
+        return self.up1(self.up2(self.down2(y), y), x)
+
+
+class Others(Net):
+    def make(self):
+        self.up2 = Own(8, 4)
+
+    def forward(self, x):
+        y = self.down1(x)
+        y = y + self.up2(self.down2(y))
+        return torch.add(F.conv_transpose2d(y, self.weight, stride=2), x)
+"""
+
+
+def test_a_block_of_the_users(here: Path) -> None:
+    """One call in the block's forward serves all of its uses, and the sum in place has both names."""
+    file = saved(BLOCKS)
+    words = ("my_net.py:Blocks", "--input", "1,3,31,30")
+    found = json.loads(run("plan", *words, "--format", "json").stdout)["repairs"]
+    steps = {one["title"].split(" ")[0]: one["steps"] for one in found}
+    assert steps["output_size"] == ["my_net.py:12: `self.up(x, output_size=skip.shape[-2:])`"]
+    assert steps["resize"] == [
+        "my_net.py:13: resize x to the size of skip: `F.interpolate(x, size=skip.shape[-2:])`"
+    ]
+    (number,) = [n for n, one in enumerate(found, 1) if one["title"].startswith("output_size")]
+    assert run("plan", *words, "--repair", str(number)).exit_code == 0
+    assert run("check", "my_net.py:Blocks", "--input", "1,3,37,30").exit_code == 0
+    assert file.read_text("utf-8") == BLOCKS.replace(
+        "self.up(x)", "self.up(x, output_size=skip.shape[-2:])"
+    )
+
+
+def test_what_has_no_such_argument_is_told(here: Path) -> None:
+    """A class of the user's that takes no output_padding, and a function that takes no output_size, are no edits."""
+    saved(BLOCKS)
+    words = ("my_net.py:Others", "--input", "1,3,31,30")
+    found = json.loads(run("plan", *words, "--format", "json").stdout)["repairs"]
+    assert all(one["source_edits"] == [] for one in found)
+    steps = [step for one in found for step in one["steps"]]
+    for said in (
+        "my_net.py:41: output_padding=1 for up2, made by `Own(8, 4)`",
+        "by a module: the function has no such argument",
+    ):
+        assert any(said in step for step in steps), steps
+
+
+def test_before_python_had_columns(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call is found by its line and its name; two of one name on a line are told apart by nothing."""
+
+    def whole_line(seen: CodePlace, text: str) -> Span:
+        first = len(text) - len(text.lstrip()) + 1
+        return Span(seen.number, first, seen.number, len(text) + 1)
+
+    monkeypatch.setattr("tracer.torch_bridge.places._span_of", whole_line)
+    for name, is_edit in (("several lines", True), ("keywords", True), ("one line", False)):
+        path = f"lines_{len(name)}.py"
+        saved(MODULES[name], path)
+        first = repairs(opened(f"{path}:UNet", Overrides(inputs=["1,3,30,30"])))[0]
+        assert first.title == "output_padding of up2"
+        assert bool(first.source_edits) == is_edit, name
 
 
 UNDONE = MODULES["keywords"].replace(

@@ -46,7 +46,8 @@ def arms_of(
         arm = texts.get(source.index)
         has_name = arm is not None and is_name(arm)
         text = "" if arm is None or file is None else file.words_of(arm)
-        words = text if has_name else map_of(source)
+        is_layer = source.place is not None and source.place.name is not None
+        words = text if has_name or (text and not is_layer) else map_of(source)
         found.append(MeetingMap(words, text, has_name, shapes[source.index] or ()))
     return found
 

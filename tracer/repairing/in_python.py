@@ -24,6 +24,7 @@ from tracer.repairing.python_words import (
     arguments_in_python,
     line_of_node,
     map_of,
+    name_of,
     short,
     value_in_python,
 )
@@ -169,7 +170,8 @@ class _Telling:
             return ToldStep(f"{at}{given}, made by `{quoted}`")
 
         given = arguments_in_python(changes[0].values)
-        if any(arguments_in_python(one.values) != given for one in changes):
+        is_one_for_all = all(arguments_in_python(one.values) == given for one in changes)
+        if not is_one_for_all or not set(changes[0].values) <= set(constructor.parameters):
             return ToldStep(f"{at}{_by_layer(changes)}, made by `{quoted}`")
         edits = _edits_of(file, call, changes[0].values, constructor.parameters)
         return ToldStep(f"{at}{given} in `{quoted}`", edits)
@@ -196,8 +198,7 @@ class _Telling:
         for one in self.sized:
             place = one.node.place
             if place is None or place.line is None or not place.is_direct:
-                words = f"{_sizes_given([one])}, where it is called"
-                yield ToldStep(_at(one.node) + words)
+                yield ToldStep(_at(one.node) + _sizes_given([one]) + _way_of(one.node))
                 continue
             groups.setdefault(place.line, []).append(one)
 
@@ -337,8 +338,6 @@ def _edits_of(
     file: PythonFile, call: ast.Call, values: Mapping[str, Any], parameters: Sequence[str]
 ) -> tuple[SourceEdit, ...]:
     """The edits that give a constructor its arguments; empty where one of them is no edit."""
-    if not set(values) <= set(parameters):
-        return ()
     found = []
     for field, value in values.items():
         argument = Argument(field, value_in_python(value))
@@ -378,15 +377,22 @@ def _sizes_given(changes: Sequence[Changed]) -> str:
     """The layers that take the spatial size of a map, and the maps."""
     fields = dict.fromkeys(field for one in changes for field in one.operands)
     maps = [
-        f"{map_of(source)} for {one.node.shown}"
+        f"{map_of(source)} for {name_of(one.node)}"
         for one in changes
         for source in one.operands.values()
     ]
     return f"{' and '.join(fields)}: the spatial size of {', of '.join(maps)}"
 
 
+def _way_of(node: Node) -> str:
+    """How a size is given where no line of the user's calls a layer."""
+    if node.place is None or node.place.is_layer:
+        return ", where it is called"
+    return ", by a module: the function has no such argument"
+
+
 def _names(changes: Sequence[Changed]) -> str:
-    return ", ".join(dict.fromkeys(one.node.shown for one in changes))
+    return ", ".join(dict.fromkeys(name_of(one.node) for one in changes))
 
 
 def _at(node: Node) -> str:

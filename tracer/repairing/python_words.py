@@ -40,10 +40,14 @@ def line_of_node(node: Node) -> str:
     return "" if line is None else f"{line.path}:{line.span.line}"
 
 
+def name_of(node: Node) -> str:
+    """A layer's name; of what is computed by a function, its line."""
+    is_layer = node.place is not None and node.place.name is not None
+    return node.shown if is_layer else line_of_node(node) or node.shown
+
+
 def map_of(node: Node) -> str:
     """The output of a node in words."""
     if node.is_input:
         return "the input" if node.name == "input" else node.name
-    line = line_of_node(node)
-    is_layer = node.place is not None and node.place.name is not None
-    return f"what {line} gives" if line and not is_layer else f"the output of {node.shown}"
+    return f"the output of {name_of(node)}"

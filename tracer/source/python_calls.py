@@ -20,6 +20,9 @@ BREAK = re.compile(r"\r\n|\r|\n")
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
+Code = ast.expr | ast.AugAssign
+"""What computes a value."""
+
 
 class SourceEdit(msgspec.Struct, frozen=True):
     """A stretch of a file that is replaced."""
@@ -58,7 +61,7 @@ class PythonFile:
         end = self.starts[number] if number < len(self.starts) else len(self.text)
         return self.text[self.starts[number - 1] : end]
 
-    def bounds(self, node: ast.expr) -> tuple[int, int]:
+    def bounds(self, node: Code) -> tuple[int, int]:
         """The places of an expression's first character and of the one behind its last."""
         assert node.end_lineno is not None and node.end_col_offset is not None
         return (
@@ -82,12 +85,12 @@ class PythonFile:
     # --- what is found -----------------------------------------------------------------------------------------------
 
     @cached_property
-    def expressions(self) -> list[ast.expr]:
+    def expressions(self) -> list[Code]:
         """All expressions, those outside before those inside."""
-        return [node for node in ast.walk(self.tree) if isinstance(node, ast.expr)]
+        return [node for node in ast.walk(self.tree) if isinstance(node, Code)]
 
-    def expression_at(self, span: Span) -> ast.expr | None:
-        """The expression that fills a span; None where none does."""
+    def expression_at(self, span: Span) -> Code | None:
+        """The expression that fills a span, or ``x += skip``; None where none does."""
         near = (node for node in self.expressions if node.lineno == span.line)
         return next((node for node in near if self.span(*self.bounds(node)) == span), None)
 
@@ -108,7 +111,7 @@ class PythonFile:
         on_line = [one for one in calls if one.lineno <= span.line <= (one.end_lineno or 0)]
         return on_line[0] if len(on_line) == 1 else None
 
-    def means_the_same(self, name: str, first: ast.expr, second: ast.expr) -> bool:
+    def means_the_same(self, name: str, first: Code, second: Code) -> bool:
         """Whether a name has a value at an expression, and the same one at a later one of the same function."""
         function = self._function_around(first)
         if function is None or function is not self._function_around(second):
@@ -128,7 +131,7 @@ class PythonFile:
             if node.id == name and not isinstance(node.ctx, ast.Load)
         ]
 
-    def _function_around(self, node: ast.expr) -> FunctionNode | None:
+    def _function_around(self, node: Code) -> FunctionNode | None:
         """The innermost function that an expression stands in."""
         line = node.lineno
         around = [one for one in self._functions if one.lineno <= line <= (one.end_lineno or 0)]
@@ -240,10 +243,12 @@ def called_name(call: ast.Call) -> str | None:
     return function.id if isinstance(function, ast.Name) else None
 
 
-def joined(node: ast.expr | None) -> list[ast.expr]:
+def joined(node: Code | None) -> list[ast.expr]:
     """What an expression joins: the parts of a list that is its first argument, its arguments, or both of its sides."""
     if isinstance(node, ast.BinOp):
         return [node.left, node.right]
+    if isinstance(node, ast.AugAssign):
+        return [node.target, node.value]
     if not isinstance(node, ast.Call):
         return []
     first = node.args[0] if node.args else None
@@ -259,7 +264,7 @@ def is_name(node: ast.expr) -> bool:
     return isinstance(node, ast.Name)
 
 
-def is_inside(node: ast.expr, around: ast.expr) -> bool:
+def is_inside(node: ast.expr, around: Code) -> bool:
     """Whether an expression is part of another one."""
     return any(part is node for part in ast.walk(around))
 
