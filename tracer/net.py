@@ -30,6 +30,14 @@ if TYPE_CHECKING:
     from tracer.planning.working_sizes import Form, WorkingSizes
 
 
+class Unrolled(msgspec.Struct, frozen=True):
+    """The text of a network without blocks, in which each node can be changed by itself."""
+
+    text: str
+    places: Places
+    """The places of its nodes in the program, by the names that they have there."""
+
+
 class ReadFrom(msgspec.Struct, frozen=True):
     """The program that a network was read from, where that is no config."""
 
@@ -37,6 +45,8 @@ class ReadFrom(msgspec.Struct, frozen=True):
     """How the user named it: ``my_nets.py:UNet``."""
     places: Places
     """The places of its nodes in the program, by name."""
+    unrolled: Unrolled | None = None
+    """The same network without blocks: what is one block's text is several lines of the program, or values of one."""
     plan: str | None = None
     """The command that lists repairs."""
     repairs: int | None = None

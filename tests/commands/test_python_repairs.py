@@ -355,6 +355,16 @@ class Blocks(Net):
         return self.up1(self.up2(self.down2(y), y), x)
 
 
+class Wrapped(Net):
+    def make(self):
+        self.up2 = nn.Sequential(nn.ConvTranspose2d(8, 4, 2, stride=2), nn.ReLU())
+        self.up1 = nn.Sequential(nn.ConvTranspose2d(4, 3, 2, stride=2), nn.ReLU())
+
+    def forward(self, x):
+        y = self.down1(x)
+        return self.up1(self.up2(self.down2(y)) + y) + x
+
+
 class Others(Net):
     def make(self):
         self.up2 = Own(8, 4)
@@ -384,6 +394,27 @@ def test_a_block_of_the_users(here: Path) -> None:
     )
 
 
+def test_parts_that_are_one_block_of_the_config(here: Path) -> None:
+    """Two parts that are alike have lines of their own in the file, and each gets its own value."""
+    file = saved(BLOCKS)
+    words = ("my_net.py:Wrapped", "--input", "1,3,31,30")
+    first = json.loads(run("plan", *words, "--format", "json").stdout)["repairs"][0]
+    assert first["title"] == "output_padding of up2.0, up1.0"
+    assert first["changes"]["outputs"] == {"add_1": [1, 3, 31, 30]}
+    assert [edit["text"] for edit in first["source_edits"]] == [
+        ", output_padding=1",
+        ", output_padding=(1, 0)",
+    ]
+    assert run("plan", *words, "--fix").exit_code == 0
+    assert run("check", *words).exit_code == 0
+    assert (
+        file.read_text("utf-8")
+        .replace(", output_padding=1)", ")")
+        .replace(", output_padding=(1, 0))", ")")
+        == BLOCKS
+    )
+
+
 def test_what_has_no_such_argument_is_told(here: Path) -> None:
     """A class of the user's that takes no output_padding, and a function that takes no output_size, are no edits."""
     saved(BLOCKS)
@@ -392,7 +423,7 @@ def test_what_has_no_such_argument_is_told(here: Path) -> None:
     assert all(one["source_edits"] == [] for one in found)
     steps = [step for one in found for step in one["steps"]]
     for said in (
-        "my_net.py:41: output_padding=1 for up2, made by `Own(8, 4)`",
+        "my_net.py:51: output_padding=1 for up2, made by `Own(8, 4)`",
         "by a module: the function has no such argument",
     ):
         assert any(said in step for step in steps), steps
@@ -409,7 +440,7 @@ def test_before_python_had_columns(here: Path, monkeypatch: pytest.MonkeyPatch) 
     for name, is_edit in (("several lines", True), ("keywords", True), ("one line", False)):
         path = f"lines_{len(name)}.py"
         saved(MODULES[name], path)
-        first = repairs(opened(f"{path}:UNet", Overrides(inputs=["1,3,30,30"])))[0]
+        first = repairs(opened(f"{path}:UNet", Overrides(inputs=["1,3,30,30"]))).found[0]
         assert first.title == "output_padding of up2"
         assert bool(first.source_edits) == is_edit, name
 

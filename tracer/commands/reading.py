@@ -20,8 +20,8 @@ from tracer.network.part import UnknownLayer
 from tracer.rules import judge, judged
 from tracer.source import limits
 
-COUNTING = 1.0
-"""Seconds in which the repairs of a Python source are counted."""
+COUNTING = 1.5
+"""Seconds of the processor in which the repairs of a Python source are counted."""
 
 
 def find_configs(paths: tuple[str, ...]) -> list[str]:
@@ -124,9 +124,9 @@ def _with_count(net: Net) -> Net:
     if program is None or program.plan is None:
         return net
 
-    start = time.monotonic()
+    start = time.process_time()
     fails = any(one.severity == "error" for one in judge(net))
-    is_quick = time.monotonic() - start < COUNTING / 10
+    is_quick = time.process_time() - start < COUNTING / 5
     if not fails or not is_quick:
         return net
     return net.reading_of(replace(program, repairs=count_repairs(net, COUNTING)))

@@ -37,6 +37,20 @@ class ReadProgram(NamedTuple):
         net = load_text(text, network.path, {})
         return ReadProgram(net, _by_node(part, names), part)
 
+    def unrolled(self) -> UnrolledProgram:
+        """The same network without blocks: each step has a line of its own."""
+        title = self.net.network.name or "network"
+        text, names = config(self.recording, title, in_blocks=False)
+        return UnrolledProgram(text, _by_node(self.recording, names))
+
+
+class UnrolledProgram(NamedTuple):
+    """A program's network as a text without blocks."""
+
+    text: str
+    steps: dict[str, Step]
+    """The steps of its nodes, by the names that they have there."""
+
 
 def _by_node(recording: Recording, names: Mapping[str, str]) -> dict[str, Step]:
     """The steps by the names of their nodes."""

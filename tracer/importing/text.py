@@ -37,12 +37,14 @@ class Config(NamedTuple):
     """The node's name for every step's, with the names of blocks before it."""
 
 
-def config(recording: Recording, name: str, notes: Sequence[str] = ()) -> Config:
-    """The config of a recording, with notes at its beginning.
+def config(
+    recording: Recording, name: str, notes: Sequence[str] = (), *, in_blocks: bool = True
+) -> Config:
+    """The config of a recording, with notes at its beginning; without blocks each step has a line of its own.
 
     Raises :class:`Unrepresentable` for a size that is no expression of a config."""
     root = part_of_all(recording)
-    blocks = find_blocks(recording, root)
+    blocks = find_blocks(recording, root) if in_blocks else []
     block_of: dict[CalledPart, SharedBlock] = {}
     for block in blocks:
         block_of |= dict.fromkeys(block.parts, block)

@@ -7,15 +7,16 @@ does to parameters, MACs, outputs and the sizes that work. Repairs are ranked by
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from tracer.costs.operations import costs, total
 from tracer.diagnostics import Diagnostic, TracerError
-from tracer.loading import reloaded
+from tracer.loading import load_text, reloaded
 from tracer.net import Net
 from tracer.network.graph import consumers, skip_of
 from tracer.network.records import Network, Node, SizeRange, is_set
@@ -111,7 +112,7 @@ def repairs(net: Net) -> Repairs:
     if not _may_be_repaired(net):
         return Repairs([], complete=True)
 
-    finder = _Finder(net)
+    finder = _finder(net)
     found: dict[str, Repair] = {}
     for repair in finder.closing():
         if repair is not None:
@@ -120,14 +121,14 @@ def repairs(net: Net) -> Repairs:
 
 
 def count_repairs(net: Net, seconds: float) -> int | None:
-    """The number of repairs of a network that does not close; None where it takes longer than this to find them."""
-    end = time.monotonic() + seconds
+    """The number of repairs of a network that does not close; None where finding them takes the processor longer."""
+    end = time.process_time() + seconds
     if not _may_be_repaired(net):
         return 0
 
     found = set()
-    for repair in _Finder(net).closing():
-        if time.monotonic() > end:
+    for repair in _finder(net).closing():
+        if time.process_time() > end:
             return None
         if repair is not None:
             found.add(repair.text)
@@ -136,6 +137,29 @@ def count_repairs(net: Net, seconds: float) -> int | None:
 
 def _may_be_repaired(net: Net) -> bool:
     return bool(net.network.source and faults_of(net))
+
+
+def _finder(net: Net) -> _Finder:
+    return _Finder(_unrolled(net), list(net.network.outputs))
+
+
+def _unrolled(net: Net) -> Net:
+    """A network that was read from a program, without blocks; any other as it is."""
+    program = net.read_from
+    if program is None or program.unrolled is None:
+        return net
+
+    text, places = program.unrolled.text, program.unrolled.places
+    edits = [Edit(("sizes", symbol), n) for symbol, n in net.network.defaults().items()]
+    try:
+        return load_text(
+            edited(text, edits),
+            net.network.path,
+            {},
+            read_from=replace(program, places=places, unrolled=None),
+        )
+    except (EditError, TracerError):
+        return net
 
 
 def _rank(repair: Repair) -> tuple[Any, ...]:
@@ -152,8 +176,10 @@ Candidate = tuple[str, list[Edit]]
 class _Finder:
     """Makes and tries edits of one network's text."""
 
-    def __init__(self, net: Net) -> None:
+    def __init__(self, net: Net, outputs: Sequence[str]) -> None:
         self.net = net
+        self.outputs = outputs
+        """The names of the outputs as the user knows them."""
         self.network: Network = net.network
         self.source = net.network.source
         self.trace = net.trace()
@@ -227,7 +253,8 @@ class _Finder:
         """The effect of the edits; ``net`` is the network that they give."""
         trace = net.trace()
         before, after = self.cost, total(costs(trace))
-        outputs = {name: list(y) for name, y in trace.outputs.items() if y is not None}
+        shapes = zip(self.outputs, trace.outputs.values())
+        outputs = {name: list(y) for name, y in shapes if y is not None}
         return Changes(
             values=len(edits),
             nodes=self._changed_nodes(trace),

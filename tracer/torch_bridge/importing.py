@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from tracer.diagnostics import legible, words_of
 from tracer.importing.reading import ReadProgram, network_of
 from tracer.importing.recording import Reason, Recording, Step, Unrepresentable
-from tracer.net import Net, ReadFrom
+from tracer.net import Net, ReadFrom, Unrolled
 from tracer.ops.base import written
 from tracer.places import Place
 from tracer.sizing.symbol import Space
@@ -161,7 +161,9 @@ def _imported(
     """A program's network with the places and the weights of the module."""
     assert read_from is not None
     net, steps, _ = program
-    net.reading_of(replace(read_from, places=_places(steps)))
+    text, unrolled_steps = program.unrolled()
+    unrolled = Unrolled(text, _places(unrolled_steps))
+    net.reading_of(replace(read_from, places=_places(steps), unrolled=unrolled))
     with_weights = {name: step for name, step in steps.items() if step.weights is not None}
     imported = Imported(net, with_weights, program, notes)
     _check_weights(imported)

@@ -36,7 +36,7 @@ class RepairAnswer(msgspec.Struct, frozen=True):
     safe: bool
     """Only values of ``auto`` and ``output_padding`` change."""
     edits: list[RepairEdit]
-    """Of the config; of a Python source, of the config that `tracer import` writes."""
+    """Of a config."""
     source_edits: list[SourceEditAnswer]
     """Of Python files, all that the repair takes; empty where a part can only be told, and for configs."""
     steps: list[str]
@@ -103,7 +103,7 @@ def _repair_answer(repair: Repair) -> RepairAnswer:
     return RepairAnswer(
         title=repair.title,
         safe=repair.safe,
-        edits=repair.edits,
+        edits=[] if repair.steps else repair.edits,
         source_edits=[
             SourceEditAnswer(edit.path, range_of(edit.span), edit.text)
             for edit in repair.source_edits
