@@ -7,6 +7,7 @@ findings there, instead of at lines of a config that nobody wrote.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import msgspec
 from msgspec.structs import replace
@@ -58,6 +59,28 @@ class Place(msgspec.Struct, frozen=True):
     def name(self) -> str | None:
         """The layer's name in the program; None for what has none."""
         return self.module if self.is_layer and self.module else None
+
+
+class Origin(Protocol):
+    """Where the program is when it makes a step, as cheap to note as can be."""
+
+    @property
+    def is_layer(self) -> bool:
+        """Whether the step is a layer of the program, which has a path, rather than a function that it calls."""
+
+    def place(self) -> Place:
+        """The same as a record."""
+
+
+class Spot(NamedTuple):
+    """Where the program is when it decides something: in words, and for a report."""
+
+    text: str
+    """The line of its source; empty where it has none."""
+    origin: Origin | None = None
+
+    def __str__(self) -> str:
+        return self.text
 
 
 Places = Mapping[str, Place]

@@ -142,7 +142,7 @@ def test_a_file(here: Path) -> None:
         ),
         (
             "Net --arg deep=1",
-            "nets_of_a_user:Net: error[T601] nets_of_a_user:Net raises TypeError: "
+            "nets_of_a_user:Net: error[T602] nets_of_a_user:Net raises TypeError: "
             "Net.__init__() got an unexpected keyword argument 'deep'",
         ),
         (
@@ -162,10 +162,14 @@ def test_what_cannot_be_imported(here: Path, words: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("no_such_module:Net", "there is no Python module no_such_module, here or installed"),
+        (
+            "no_such_module:Net",
+            "no_such_module:Net: error[T601] there is no Python module no_such_module, here or installed",
+        ),
         (
             "broken_file:Net",
-            "the import of broken_file raises SyntaxError: invalid syntax (broken_file.py, line 1)",
+            "broken_file.py:1:7: error[T602] the import of broken_file raises SyntaxError: invalid syntax "
+            "(broken_file.py, line 1)",
         ),
     ],
 )
@@ -173,7 +177,7 @@ def test_a_module_that_cannot_be_imported(here: Path, source: str, said: str) ->
     """The same, for what is no Python module."""
     result = run(source, "--input", "1,3,8,8", "-o", "out.yaml")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == f"{source}: error[T601] {said}\n"
+    assert result.stderr.splitlines()[0] == said
     assert not (here / "out.yaml").exists()
 
 

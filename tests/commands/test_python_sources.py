@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -418,3 +419,331 @@ def test_several_inputs_in_their_order(here: Path) -> None:
     assert run(*words, "1,3,66,64").exit_code == 1
     done = run("check", "odd.py:Two", "--input", "b=1,3,8,8", "--input", "b=1,3,9,8")
     assert done.exit_code == 2 and "b is given twice" in done.stderr
+
+
+COPIES = """\
+import copy
+
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        layer = nn.Conv2d(4, 4, 3, padding=1)
+        self.first = nn.Conv2d(3, 4, 3, padding=1)
+        self.same = nn.ModuleList(copy.deepcopy(layer) for _ in range(3))
+        self.last = copy.copy(nn.Conv2d(5, 1, 1))
+
+    def forward(self, x):
+        x = self.first(x)
+        for layer in self.same:
+            x = layer(x)
+        return self.last(x)
+"""
+
+
+def test_a_copied_layer_is_made_where_its_original_is(here: Path) -> None:
+    """Copies have no line of their own: nobody called a constructor for them."""
+    (here / "copies.py").write_text(COPIES, "utf-8")
+    found = errors(diagnostics("copies.py:Net", "--input", "1,3,8,8", "--seconds", "1"))
+    (made,) = [one for one in found[0]["related"] if "last is made here" in one["message"]]
+    assert (made["range"]["start"]["line"], made["range"]["start"]["column"]) == (12, 31)
+
+    text = COPIES.replace("5, 1, 1", "4, 1, 1").replace("4, 4, 3, padding=1", "4, 4, 9")
+    (here / "copies.py").write_text(text, "utf-8")
+    found = errors(diagnostics("copies:Net", "--input", "1,3,20,20"))
+    lines = [one["range"]["start"]["line"] for one in found[0]["related"]]
+    assert found[0]["message"].startswith("same.2: ") and lines[0] == 9
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "said"),
+    [
+        ("import torch\n\nclass Net(torch.nn.Module:\n    pass\n", (3, 26), "invalid syntax"),
+        ("import torch\nx = 'ü' +  nothing\n", (2, 12), "NameError: name 'nothing'"),
+        ("import torch\nimport no_such_thing\n", (2, 1), "No module named 'no_such_thing'"),
+        ("import torch\nfrom torch import nothing\n", (2, 1), "cannot import name 'nothing'"),
+        ("def f():\n  if 1:\n pass\n", (3, None), "unindent does not match"),
+        ("x = 1\n\0\n", None, "null bytes"),
+        ("x = '\udcff'\n", None, "SyntaxError"),
+    ],
+)
+def test_a_file_that_cannot_be_imported(
+    here: Path, text: str, place: tuple[int, int | None] | None, said: str
+) -> None:
+    """The finding stands where the file breaks, whether it or a file that it imports is named."""
+    (here / "broken.py").write_text(text, "utf-8", errors="surrogateescape")
+    (here / "around.py").write_text("import torch\nimport broken\n", "utf-8")
+    for source in ("broken.py:Net", "broken:Net", "around.py:Net"):
+        (found,) = diagnostics(source, "--input", "1,3,8,8")
+        assert found["code"] == "T602" and said in found["message"]
+        if place is not None:
+            start = found["range"]["start"]
+            assert (found["path"], start["line"]) == ("broken.py", place[0])
+            assert place[1] in (None, start["column"])
+        if place is not None and source == "around.py:Net":
+            (caller,) = found["related"]
+            assert (caller["path"], caller["range"]["start"]["line"]) == ("around.py", 2)
+
+
+def test_sources_with_files_of_the_same_names(here: Path) -> None:
+    """Each source imports what lies beside it, whichever was read before."""
+    for folder, channels in (("old", 4), ("new", 5), (".", 6)):
+        (here / folder / "parts").mkdir(parents=True)
+        (here / folder / "widths.py").write_text(f"WIDTH = {channels}\n", "utf-8")
+        (here / folder / "parts" / "__init__.py").write_text("", "utf-8")
+        (here / folder / "parts" / "width.py").write_text(f"WIDTH = {channels}\n", "utf-8")
+        (here / folder / "nets.py").write_text(
+            "from torch import nn\nfrom widths import WIDTH\n\n\ndef net():\n    return nn.Conv2d(3, WIDTH, 1)\n",
+            "utf-8",
+        )
+        (here / folder / "parts" / "nets.py").write_text(
+            "from torch import nn\nfrom .width import WIDTH\n\n\ndef net():\n    return nn.Conv2d(3, WIDTH, 1)\n",
+            "utf-8",
+        )
+
+    def channels(source: str) -> int:
+        done = run("trace", source, "--input", "1,3,8,8", "--format", "json")
+        return int(json.loads(done.stdout)["nodes"][-1]["shape"][1])
+
+    order = ["old/nets.py", "nets", "new/nets.py", "nets.py", "old/nets.py"]
+    assert [channels(f"{source}:net") for source in order] == [4, 6, 5, 6, 4]
+    order = ["old/parts/nets.py", "parts.nets", "new/parts/nets.py", "parts/nets.py"]
+    assert [channels(f"{source}:net") for source in order] == [4, 6, 5, 6]
+
+    done = run("compare", "old/nets.py:net", "new/nets.py:net", "--input", "1,3,8,8")
+    assert "out_channels 4 → 5" in done.stdout
+
+
+WRAPPED = """\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, *args, **kwargs):
+        return self.conv(args[0]) + kwargs.get("bias", 0)
+
+
+class Around(nn.Module):
+    def __init__(self, part):
+        super().__init__()
+        self.part = part
+
+    def forward(self, x):
+        return self.part(x) * 2
+
+
+def scripted():
+    return torch.jit.script(nn.Conv2d(3, 4, 3))
+
+
+def followed():
+    return torch.jit.trace(nn.Conv2d(3, 4, 3), torch.zeros(1, 3, 8, 8))
+
+
+def part_scripted():
+    return Around(scripted())
+
+
+def compiled():
+    return torch.compile(Net())
+
+
+def part_compiled():
+    return Around(torch.compile(Net()))
+
+
+def parallel():
+    return nn.DataParallel(Net())
+
+
+def lazy():
+    return Around(nn.LazyConv2d(4, 3))
+
+
+def hooked():
+    net = Net()
+    net.register_forward_hook(lambda module, given, result: result[:, :2])
+    return net
+
+
+def part_hooked():
+    net = Net()
+    net.conv.register_forward_hook(lambda module, given, result: result * 2)
+    return net
+
+
+class models:
+    Net = Net
+
+
+if __name__ == "__main__":
+    raise SystemExit("this is no script")
+"""
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("name", "channels"),
+    [
+        ("Net", 4),
+        ("models.Net", 4),
+        ("compiled", 4),
+        ("part_compiled", 4),
+        ("parallel", 4),
+        ("hooked", 2),
+    ],
+)
+def test_modules_that_are_wrapped(here: Path, name: str, channels: int) -> None:
+    """What runs as Python is read, whatever is around it."""
+    (here / "wrapped.py").write_text(WRAPPED, "utf-8")
+    done = run("trace", f"wrapped:{name}", "--input", "1,3,8,8", "--format", "json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["nodes"][-1]["shape"] == [1, channels, 6, 6]
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("name", "line", "said"),
+    [
+        ("scripted", None, "is TorchScript, which runs outside of Python"),
+        ("followed", None, "is TorchScript, which runs outside of Python"),
+        ("part_scripted", 20, "part is TorchScript, which runs outside of Python"),
+        ("lazy", 20, "part (LazyConv2d) has no weights yet; call the module once"),
+        ("part_hooked", 11, "conv (Conv2d) has hooks, which may do anything"),
+    ],
+)
+def test_modules_that_cannot_be_followed(
+    here: Path, name: str, line: int | None, said: str
+) -> None:
+    """One finding says why, at the call where there is one."""
+    (here / "wrapped.py").write_text(WRAPPED, "utf-8")
+    words = (f"wrapped.py:{name}", "--input", "1,3,8,8")
+    (found,) = diagnostics(*words)
+    assert found["code"] == "T601" and said in found["message"]
+    assert (found["range"] and found["range"]["start"]["line"]) == line
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["my nets.py", "näts_☃.py", "a:b.py", "types.py", "json.py", "-x.py", "deep/er/nets.py"],
+)
+def test_names_of_files(here: Path, path: str) -> None:
+    """Any name of a file will do, also one that Python's own modules have."""
+    file = here / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(UNET, "utf-8")
+    done = run("check", "--input", "1,3,16,16", "--", f"{path}:UNet", f"./{path}:UNet")
+    assert (done.exit_code, done.stdout) == (0, ""), done.output
+    link = here / "link.py"
+    link.symlink_to(file)
+    assert run("check", f"{link}:UNet", "--input", "1,3,16,16").exit_code == 0
+
+
+RESTLESS = """\
+import os
+import signal
+import sys
+import threading
+
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+class Paths(Net):
+    def __init__(self):
+        super().__init__()
+        sys.path.clear()
+        os.environ.clear()
+        os.chdir("/")
+
+
+class Loud(Net):
+    def forward(self, x):
+        print("x" * 1_000_000)
+        return super().forward(x)
+
+
+class Wordy(Net):
+    def forward(self, x):
+        raise ValueError("y" * 1_000_000)
+
+
+class Threads(Net):
+    def forward(self, x):
+        found = []
+        worker = threading.Thread(target=lambda: found.append(self.conv(x)))
+        worker.start()
+        worker.join()
+        return found[0]
+
+
+class Signals(Net):
+    def __init__(self):
+        super().__init__()
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+
+
+class Reads(Net):
+    def forward(self, x):
+        sys.stdin.read()
+        return self.conv(x)
+
+
+class Deep(Net):
+    def forward(self, x):
+        return self.forward(x)
+
+
+class Cuda(Net):
+    def __init__(self):
+        super().__init__()
+        raise AssertionError("Torch not compiled with CUDA enabled")
+"""
+
+
+@pytest.mark.parametrize("name", ["Paths", "Loud", "Threads", "Signals", "Reads"])
+def test_modules_that_do_other_things(
+    here: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is the network's, and what is written stands where the command was given."""
+    (here / "restless.py").write_text(RESTLESS, "utf-8")
+    for key, value in list(os.environ.items()):
+        monkeypatch.setenv(key, value)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    words = ("restless.py:" + name, "--input", "1,3,8,8")
+    done = run("import", *words, "-o", "net.yaml")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "op: Conv2d" in (here / "net.yaml").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "said"),
+    [
+        ("Wordy", 34, "ValueError: yyyy"),
+        ("Deep", 60, "RecursionError"),
+        ("Cuda", 66, "not compiled with CUDA"),
+    ],
+)
+def test_modules_that_fail(here: Path, name: str, line: int, said: str) -> None:
+    """One finding at the line, of a length that can be read; nothing is written."""
+    (here / "restless.py").write_text(RESTLESS, "utf-8")
+    words = (f"restless:{name}", "--input", "1,3,8,8", "--seconds", "2")
+    done = run("import", *words, "-o", "net.yaml")
+    assert done.exit_code == 1 and not (here / "net.yaml").exists()
+    assert done.stderr.startswith(f"restless.py:{line}:") and done.stderr.count("error[T") == 1
+    assert said in done.stderr and len(done.stderr) < 2_000

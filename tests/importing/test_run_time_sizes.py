@@ -12,6 +12,7 @@ import pytest
 
 from tracer.importing.names import FreeNames
 from tracer.importing.run_time_sizes import Guards, RunTimeQuotient, RunTimeSize
+from tracer.places import Spot
 from tracer.sizing.program import substitute
 from tracer.sizing.symbol import Size, Space
 
@@ -77,7 +78,7 @@ def test_what_is_computed_is_followed_or_lost() -> None:
     followed = lost = 0
     for _ in range(4000):
         space = Space()
-        guards = Guards(space, lambda: "")
+        guards = Guards(space, lambda: Spot(""))
         here = {"H": 64, "W": 48}
         read = [RunTimeSize(n, space.symbol(name), guards) for name, n in here.items()]
         formula = drawn(draw, read)
@@ -104,7 +105,7 @@ def test_what_is_computed_is_followed_or_lost() -> None:
 @pytest.mark.parametrize("factor", [math.inf, -math.inf, math.nan, 0.0])
 def test_no_fraction(factor: float) -> None:
     """A size times what is no fraction above 0 is lost, as a float that Python gives."""
-    guards = Guards(Space(), lambda: "")
+    guards = Guards(Space(), lambda: Spot(""))
     size: Any = RunTimeSize(8, guards.space.symbol("H"), guards)
     found = size * factor
     assert isinstance(found, RunTimeQuotient) and found.numerator is None
@@ -113,7 +114,7 @@ def test_no_fraction(factor: float) -> None:
 
 def test_quotients_of_each_other() -> None:
     """A quotient times a quotient depends on both sizes."""
-    guards = Guards(Space(), lambda: "")
+    guards = Guards(Space(), lambda: Spot(""))
     h, w = (RunTimeSize(64, guards.space.symbol(name), guards) for name in "HW")
     found: Any = math.floor((h / 2) * (w / 32))
     assert (int(found), str(found.size)) == (64, "(H*W) // 64")

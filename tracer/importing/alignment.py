@@ -24,6 +24,7 @@ from tracer.importing.recording import (
     nodes_of,
     numbers_of,
     part_of,
+    refused_at,
     sizes_made,
 )
 from tracer.importing.run_time_sizes import RunTimeSize, depends_on_input, over_symbols
@@ -107,10 +108,10 @@ class _Alignment:
         """The output of the last such step behind a value: one more reads that."""
 
     def _refused(self, why: str) -> Unrepresentable:
-        place = self.decisions.place_of(self.flipped[0])
+        spot = self.decisions.spot_of(self.flipped[0])
         sizes = [f"{symbol} = {n}" for symbol, n in self.sizes.items()]
         at = " ".join(sizes)
-        return Unrepresentable(f"{place}: for {at} {why}")
+        return refused_at(spot, f"for {at} {why}")
 
     # --- the walk ----------------------------------------------------------------------------------------------------
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from tracer.importing.recording import Unrepresentable
+from tracer.importing.recording import Unrepresentable, refused_at
 from tracer.importing.run_time_sizes import Guard, negated
+from tracer.places import Spot
 from tracer.planning.search import Bounds
 from tracer.sizing.growth import Aperiodic
 from tracer.sizing.periodic import Analysis, decide
@@ -25,8 +26,8 @@ class Decision(NamedTuple):
     """A condition that was true when the program compared it."""
 
     holds: Condition
-    place: str
-    """The line of the program's source."""
+    spot: Spot
+    """Where the program compared it."""
 
 
 class Decisions:
@@ -41,13 +42,12 @@ class Decisions:
     def note(self, guard: Guard) -> None:
         """Let a comparison hold for the steps so far, unless they are settled to be right where it does not."""
         if guard.holds is None:
-            raise Unrepresentable(
-                f"{guard.place}: a size is compared that is computed in a way that cannot be followed"
-            )
+            why = "a size is compared that is computed in a way that cannot be followed"
+            raise refused_at(guard.spot, why)
         for condition in guard.holds.conjuncts():
             key = identity(condition)
             if key not in self._settled and not is_bound_to_hold(condition):
-                self.open.setdefault(key, Decision(condition, guard.place))
+                self.open.setdefault(key, Decision(condition, guard.spot))
 
     def settle(self, conditions: Iterable[Condition]) -> None:
         """From now on the steps are right where these conditions don't hold, too."""
@@ -78,9 +78,9 @@ class Decisions:
                 return decision
         return None
 
-    def place_of(self, condition: Condition) -> str:
+    def spot_of(self, condition: Condition) -> Spot:
         """The line where an open condition was compared."""
-        return self.open[identity(condition)].place
+        return self.open[identity(condition)].spot
 
     def sizes_where(self, conditions: Sequence[Condition | bool], symbol: str) -> SizeSet:
         """The sizes of the symbol for which all of the conditions hold, which depend on it alone."""

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 from tracer.importing.alignment import Conditions, SizeOf, align
 from tracer.importing.decisions import FILLED, Decision, Decisions
 from tracer.importing.demands import alternative_parts, demanded, sizes_without
-from tracer.importing.recording import Origin, Recording, Unrepresentable
+from tracer.importing.recording import Recording, Unrepresentable, refused_at
 from tracer.importing.run_time_sizes import Guard, RunTimeSize, negated
+from tracer.places import Origin
 from tracer.sizing.arithmetic import maximum, minimum
 from tracer.sizing.program import substitute
 from tracer.sizing.size_set import SizeSet
@@ -135,7 +136,7 @@ class _Paths:
     def _too_many(self) -> Unrepresentable:
         """The error that the program has another path for nearly every size."""
         first = next(iter(self.decisions.open.values()))
-        return Unrepresentable(f"{first.place}: another way for each of too many sizes")
+        return refused_at(first.spot, "another way for each of too many sizes")
 
     # --- which sizes -------------------------------------------------------------------------------------------------
 
@@ -251,7 +252,7 @@ class _Paths:
         if refused is None or demand is None:
             symbols = sorted(self.decisions.space.support(condition))
             names = " and ".join(symbols)
-            raise Unrepresentable(f"{decision.place}: {names} decide together ({condition!r})")
+            raise refused_at(decision.spot, f"{names} decide together ({condition!r})")
 
         self.demands.append(ProgramDemand(demand, refused.origin))
         self.decisions.settle([condition])
@@ -289,7 +290,7 @@ class _Paths:
         for guard in fresh:
             holds = None if guard.holds is None else flipped[0] | guard.holds
             if not isinstance(holds, bool):
-                self.decisions.note(Guard(holds, guard.place))
+                self.decisions.note(Guard(holds, guard.spot))
 
     # --- refusals ----------------------------------------------------------------------------------------------------
 
@@ -298,13 +299,11 @@ class _Paths:
         parts = [f"{name} = {n}" for name, n in sizes.items()]
         names = " and ".join(parts)
         if len(sizes) > 1:
-            raise Unrepresentable(
-                f"{refused}; that is for {names}, which decide together"
-            ) from None
+            raise refused.but(f"; that is for {names}, which decide together") from None
 
         # The program may run there; it is the importer that has no words for what it does.
         if not refused.by_operation and not refused.by_program:
-            raise Unrepresentable(f"{refused}; that is for {names}") from None
+            raise refused.but(f"; that is for {names}") from None
 
         held = [guard.holds for guard in refused.guards if guard.holds is not None]
         if len(held) < len(refused.guards):

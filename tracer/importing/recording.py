@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -26,7 +26,7 @@ from tracer.importing.run_time_sizes import (
 )
 from tracer.ops.base import Op, Requirement, Shape, argument, with_arguments
 from tracer.ops.registry import find_operation
-from tracer.places import Place
+from tracer.places import Origin, Spot
 from tracer.sizing.symbol import SizeLike, Space
 
 Arguments = Mapping[str, Any]
@@ -49,17 +49,6 @@ def spatial_symbols(rank: int) -> dict[int, str]:
     names = AXES.get(rank, "")
     first = rank - len(names)
     return dict(enumerate(names, first))
-
-
-class Origin(Protocol):
-    """Where the program is when it makes a step, as cheap to note as can be."""
-
-    @property
-    def is_layer(self) -> bool:
-        """Whether the step is a layer of the program, which has a path, rather than a function that it calls."""
-
-    def place(self) -> Place:
-        """The same as a record."""
 
 
 def _nowhere() -> None:
@@ -111,6 +100,19 @@ class Unrepresentable(Exception):
             by_program=self.by_program,
             fault=self.fault,
         )
+
+    def but(self, words: str) -> Unrepresentable:
+        """The refusal that the importer makes of it, with more words."""
+        fault = self.fault
+        if fault is not None:
+            fault = Reason("T601", fault.message + words, fault.origin)
+        return Unrepresentable(f"{self}{words}", fault=fault)
+
+
+def refused_at(spot: Spot, why: str) -> Unrepresentable:
+    """The error that says why, and where the program decides what the importer has no words for."""
+    message = f"{spot}: {why}" if spot.text else why
+    return Unrepresentable(message, fault=Reason("T601", why, spot.origin))
 
 
 Sizes = tuple[SizeLike, ...]
@@ -226,7 +228,7 @@ class Recording:
         """The place of the program where it is now, for the steps."""
         self.place = place
         """The line of the program's source where it is now, for messages; an empty text where there is none."""
-        self.guards = Guards(self.space, place)
+        self.guards = Guards(self.space, self.spot)
         self.symbols: dict[str, int] = {}
         """Every symbol's size in this recording."""
         self.inputs: dict[str, Value] = {}
@@ -241,6 +243,10 @@ class Recording:
         self._other_sizes = dict(sizes or {})
         self._read_at: dict[str, int] = {}
         self._names = FreeNames()
+
+    def spot(self) -> Spot:
+        """Where the program is now."""
+        return Spot(self.place(), self.origin())
 
     def refused(
         self, why: str, *, by_operation: bool = False, code: str = "T601"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from tracer.places import Spot
 from tracer.sizing.symbol import Condition, Size, SizeLike, Space
 
 Formula = Callable[..., Any]
@@ -25,17 +26,17 @@ class Guard(NamedTuple):
 
     holds: Condition | None
     """The condition that was true; None where it is not known what was compared."""
-    place: str
-    """The line of the program's source."""
+    spot: Spot
+    """Where the program made it."""
 
 
 class Guards:
     """The comparisons made so far, in one space of symbols."""
 
-    def __init__(self, space: Space, place: Callable[[], str]) -> None:
+    def __init__(self, space: Space, spot: Callable[[], Spot]) -> None:
         self.space = space
-        self.place = place
-        """The line where the program is now."""
+        self.spot = spot
+        """Tells where the program is now."""
         self.made: list[Guard] = []
 
     def holding(self) -> list[Condition]:
@@ -54,7 +55,7 @@ class Guards:
         if condition is not None and not outcome:
             holds = negated(condition)
         if not isinstance(holds, bool):
-            self.made.append(Guard(holds, self.place()))
+            self.made.append(Guard(holds, self.spot()))
         return outcome
 
 

@@ -79,11 +79,12 @@ NO_NAME = re.compile(r"output|[\d_]+")
 
 
 def _outputs(recording: Recording, layers: _Layers) -> str:
-    """The outputs: their nodes, by name where the program names them."""
+    """The outputs: their nodes, by name where the program names them, or gives one node several times."""
     nodes = {name: layers.listed([value]) for name, value in recording.outputs.items()}
-    if all(
+    is_own = [
         NO_NAME.fullmatch(name) or quoted_name(name) == node for name, node in nodes.items()
-    ):
+    ]
+    if all(is_own) and len(set(nodes.values())) == len(nodes):
         return layers.listed(recording.outputs.values())
 
     entries = [f"{quoted_name(name)}: {node}" for name, node in nodes.items()]

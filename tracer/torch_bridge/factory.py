@@ -10,7 +10,8 @@ import importlib.util
 import linecache
 import os
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -25,10 +26,12 @@ from tracer.torch_bridge.places import INSTALLED, entrance, is_users, users_code
 def module_from(source: str, arguments: Mapping[str, Any]) -> torch.nn.Module:
     """Import what stands before the colon, and call what stands behind it; a module is taken as it is.
 
-    The working directory is searched too. Raises :class:`Unrepresentable`, which names what is missing or raised.
+    Imports find what lies beside a file, and in the working directory. Raises :class:`Unrepresentable`, which names
+    what is missing or raised.
     """
     name, _, path = source.rpartition(":")
     _forget_edited_files()
+    _search(_folders_of(name))
     before = set(sys.modules)
     try:
         return _made(source, name, path, arguments)
@@ -99,7 +102,8 @@ def _made(source: str, name: str, path: str, arguments: Mapping[str, Any]) -> to
 def _whole(module: torch.nn.Module) -> torch.nn.Module:
     """The module, every part of which went through the constructor of torch."""
     for part in module.modules():
-        if "_modules" not in vars(part):
+        # What is scripted keeps its parts elsewhere.
+        if "_modules" not in vars(part) and not isinstance(part, torch.jit.ScriptModule):
             name = type(part).__name__
             raise Unrepresentable(
                 f"{name} is no whole module: its __init__ calls no super().__init__()"
@@ -111,7 +115,6 @@ def _imported(name: str) -> Any:
     if name.endswith(".py"):
         return _from_file(name)
 
-    _search(os.getcwd())
     try:
         with users_code(f"the import of {name}"):
             return importlib.import_module(name)
@@ -130,19 +133,21 @@ def _from_file(path: str) -> Any:
     if not os.path.isfile(path):
         raise Unrepresentable(f"there is no file {path}")
 
+    _, name = _located(path)
+    with users_code(f"the import of {path}"):
+        if "." in name:
+            return importlib.import_module(name)
+        return _executed(name, os.path.abspath(path))
+
+
+def _located(path: str) -> tuple[str, str]:
+    """The folder in which imports find a file, outside of its packages, and the name by which they do."""
     folder, file = os.path.split(os.path.abspath(path))
     words = [file.removesuffix(".py")]
     while os.path.isfile(os.path.join(folder, "__init__.py")):
         folder, package = os.path.split(folder)
         words.insert(0, package)
-
-    _search(os.getcwd())
-    _search(folder)
-    name = ".".join(words)
-    with users_code(f"the import of {path}"):
-        if len(words) > 1:
-            return importlib.import_module(name)
-        return _executed(name, os.path.abspath(path))
+    return folder, ".".join(words)
 
 
 def _executed(name: str, path: str) -> Any:
@@ -164,10 +169,39 @@ def _executed(name: str, path: str) -> Any:
     return module
 
 
-def _search(folder: str) -> None:
-    """Let imports find the Python files in a folder."""
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+def _folders_of(name: str) -> list[str]:
+    """The folders in which imports of a source are looked for, the first one first."""
+    here = os.getcwd()
+    return [_located(name)[0], here] if name.endswith(".py") else [here]
+
+
+def _search(folders: Sequence[str]) -> None:
+    """Let imports find the Python files in these folders, before those in others."""
+    sys.path[:] = [*folders, *(path for path in sys.path if path not in folders)]
+
+    # Beside the source that was read before there may have been files of the same names.
+    for name in {name.partition(".")[0] for name in _users_files}:
+        homes = [folder for folder in folders if _is_in(folder, name)]
+        if homes and _home(sys.modules.get(name)) != homes[0]:
+            _forget(name)
+
+
+def _is_in(folder: str, name: str) -> bool:
+    path = os.path.join(folder, name)
+    return os.path.isfile(f"{path}.py") or os.path.isdir(path)
+
+
+def _home(module: ModuleType | None) -> str | None:
+    """The folder in which imports have found a Python module; None where it is in no file."""
+    places = [*getattr(module, "__path__", ()), getattr(module, "__file__", None)]
+    return os.path.dirname(places[0]) if places[0] else None
+
+
+def _forget(name: str) -> None:
+    """Let the next import of a module, or of a part of it, read its file."""
+    for one in [one for one in _users_files if f"{one}.".startswith(f"{name}.")]:
+        sys.modules.pop(one, None)
+        del _users_files[one]
 
 
 def _attribute(found: Any, name: str, path: str) -> Any:

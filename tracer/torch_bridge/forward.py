@@ -17,9 +17,16 @@ from types import CodeType
 from typing import Any, NamedTuple
 
 import torch
+from torch.nn.modules.lazy import LazyModuleMixin
 from torch.overrides import TorchFunctionMode
 
-from tracer.importing.recording import AXES, Recording, StepScope, Unrepresentable, Value
+from tracer.importing.recording import (
+    Recording,
+    StepScope,
+    Unrepresentable,
+    Value,
+    spatial_symbols,
+)
 from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize
 from tracer.sizing.symbol import Space
 from tracer.torch_bridge import dispatch, handlers
@@ -46,22 +53,31 @@ DRAWN = {
 }
 """Functions whose results are drawn at random."""
 
-OpenDims = Callable[[int, int], Mapping[int, str]]
-"""The symbols of an input by dim, for its number from 0 and its number of dims."""
+OpenDims = Callable[[int, Sequence[int]], Mapping[int, str]]
+"""The symbols of an input by dim, for its number from 0 and its shape."""
 
 
-def spatial_dims(number: int, rank: int) -> Mapping[int, str]:
+def spatial_dims(number: int, shape: Sequence[int]) -> Mapping[int, str]:
     """Its spatial dims are symbols."""
-    names = AXES.get(rank, ())
-    return dict(enumerate(names, rank - len(names)))
+    return spatial_symbols(len(shape))
 
 
-def batch_and_spatial_dims(number: int, rank: int) -> Mapping[int, str]:
+def batch_and_spatial_dims(number: int, shape: Sequence[int]) -> Mapping[int, str]:
     """Its first dim is a symbol too."""
-    return {0: "N", **spatial_dims(number, rank)} if rank >= 2 else {}
+    return {0: "N", **spatial_dims(number, shape)} if len(shape) >= 2 else {}
 
 
-def no_dims(number: int, rank: int) -> Mapping[int, str]:
+def all_batch_dims(batch: int) -> OpenDims:
+    """The same, and the only dim of an input that has one value for each sample of a batch of this size."""
+
+    def symbols(number: int, shape: Sequence[int]) -> Mapping[int, str]:
+        is_batch = tuple(shape) == (batch,)
+        return {0: "N"} if is_batch else batch_and_spatial_dims(number, shape)
+
+    return symbols
+
+
+def no_dims(number: int, shape: Sequence[int]) -> Mapping[int, str]:
     """All of them are numbers."""
     return {}
 
@@ -87,7 +103,7 @@ class Way(NamedTuple):
     symbols: tuple[Mapping[int, str], ...] | None = None
     """For each input its symbols by dim, the other dims being numbers; None: they are found."""
 
-    def symbols_of(self, number: int, rank: int) -> Mapping[int, str]:
+    def symbols_of(self, number: int, shape: Sequence[int]) -> Mapping[int, str]:
         """The symbols of an input that are given, by its number from 0."""
         given = self.symbols or ()
         return given[number] if number < len(given) else {}
@@ -155,7 +171,7 @@ class Forward(TorchFunctionMode):
         tensors = []
         for number, shape in enumerate(shapes):
             name = "input" if number == 0 else f"input{number + 1}"
-            symbols = self.open_dims(number, len(shape))
+            symbols = self.open_dims(number, shape)
             tensors.append(self._input(self.way.name_of(number) or name, shape, symbols))
         args, kwargs = self.way.called_with(tensors)
 
@@ -199,6 +215,13 @@ class Forward(TorchFunctionMode):
 
     def called(self, module: torch.nn.Module, original: Any, args: Any, kwargs: Any) -> Any:
         """A module is called: an operation, or a part with steps of its own."""
+        if isinstance(module, torch.jit.ScriptModule):
+            what = self.names.get(id(module)) or type(module).__name__
+            why = (
+                f"{what} is TorchScript, which runs outside of Python; read what it was made of"
+            )
+            raise self.recording.refused(why)
+
         given = _tensors((args, kwargs))
         depends = any(tensor in self.tensors.values for tensor in given)
         operation = operation_of(module) if depends else None
@@ -268,6 +291,11 @@ class Forward(TorchFunctionMode):
     ) -> Any:
         """A module that is an operation is one step."""
         label = self._label_of(module)
+        if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
+            kind = type(module).__name__
+            raise self.recording.refused(
+                f"{label} ({kind}) has no weights yet; call the module once with a tensor before it is read"
+            )
         if module._forward_hooks or not _is_reparametrized(module):
             kind = type(module).__name__
             raise self.recording.refused(f"{label} ({kind}) has hooks, which may do anything")

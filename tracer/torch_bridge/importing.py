@@ -7,7 +7,7 @@ has no place in a config is named with its line; nothing is guessed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -27,12 +27,16 @@ from tracer.torch_bridge.forward import (
     Forward,
     OpenDims,
     Way,
+    all_batch_dims,
     batch_and_spatial_dims,
     no_dims,
     spatial_dims,
 )
 from tracer.torch_bridge.places import gone_through, raised, users_code
 from tracer.torch_bridge.real_runs import RealModule
+
+FIXED = "the first dim is fixed: with an open one, "
+"""The beginning of what is said of a batch that could not be open, before the reason."""
 
 UNSEEN = ", through int(), range() or a cache"
 """The ways in which Python takes a size out of sight."""
@@ -124,15 +128,30 @@ def read_module(
         return read(no_dims)
     if way.symbols is not None:
         return read(way.symbols_of)
-    try:
-        return read(batch_and_spatial_dims)
-    except Unrepresentable as refused:
+
+    refusals: list[Unrepresentable] = []
+    for open_dims in _open_dims(shapes):
+        # A batch of one may be squeezed.
+        is_last = open_dims is spatial_dims
+        notes = [FIXED + legible(str(refusals[-1]))] if is_last else []
         try:
-            # A batch of one may be squeezed.
-            note = f"the first dim is fixed: with an open one, {legible(str(refused))}"
-            return read(spatial_dims, [note])._replace(refused=refused)
-        except Unrepresentable:
-            raise refused from None
+            found = read(open_dims, notes)
+        except Unrepresentable as refused:
+            refusals.append(refused)
+            continue
+        return found._replace(refused=refusals[-1]) if is_last else found
+
+    # What is refused of a fixed batch too is what counts.
+    raise refusals[-1]
+
+
+def _open_dims(shapes: Sequence[Sequence[int]]) -> Iterator[OpenDims]:
+    """What may be open of inputs of these shapes, the most first."""
+    batch = shapes[0][0] if shapes and len(shapes[0]) > 1 else None
+    if batch is not None and any(tuple(shape) == (batch,) for shape in shapes):
+        yield all_batch_dims(batch)
+    yield batch_and_spatial_dims
+    yield spatial_dims
 
 
 def _read(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -87,11 +88,17 @@ def _as_written(value: Any, default: Any, axes: int) -> Any:
     if isinstance(value, torch.Tensor) or is_missing:
         return value is not None
     if not isinstance(value, (tuple, list)):
-        return value
+        return _number(value)
 
-    several = tuple(value)
+    several = tuple(map(_number, value))
     is_uniform = len(set(several)) == 1 and len(several) == axes
     return several[0] if is_uniform else several
+
+
+def _number(value: Any) -> Any:
+    """NumPy's integers as Python's: as sizes, torch takes both."""
+    is_whole = hasattr(value, "__index__") and not isinstance(value, int)
+    return operator.index(value) if is_whole else value
 
 
 def _is_size(value: Any) -> bool:

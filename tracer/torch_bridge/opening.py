@@ -100,15 +100,42 @@ def _opened(
     try:
         found = _read(module, asked, asked.shapes)
         return Opened(_named(_up_to(found, node, module), asked), None, 0)
-    except TooSlow as error:
-        raise NotRead([finding(error, asked)]) from None
     except Unrepresentable as error:
-        first = error
+        return _read_elsewhere(module, asked, node, error, progress)
 
-    if asked.fixed:
-        raise NotRead([finding(first, asked)])
+
+def net_of(module: torch.nn.Module, asked: Question) -> Net:
+    """The network of a module that runs at the shapes that are asked for. Raises as :func:`open_module` does."""
+    _refuse_wrong_inputs(module, asked)
+    try:
+        return _named(_read(module, asked, asked.shapes), asked)
+    except Unrepresentable as error:
+        if _is_importers(error):
+            return _read_elsewhere(module, asked, None, error, None).net
+        raise NotRead([finding(error, asked)]) from error
+
+
+def _read_elsewhere(
+    module: torch.nn.Module,
+    asked: Question,
+    node: str | None,
+    first: Unrepresentable,
+    progress: Progress | None,
+) -> Opened:
+    """The network of a module that could not be read at the shapes that are asked for, read at others."""
+    if asked.fixed or isinstance(first, TooSlow):
+        raise NotRead([finding(first, asked)]) from None
+
     program = RealModule(module, asked.way)
-    trials = Trials(program, asked.shapes, asked.seconds, progress, asked.others)
+    is_importers = _is_importers(first)
+    trials = Trials(
+        program,
+        asked.shapes,
+        asked.seconds,
+        progress,
+        asked.others,
+        round_first=is_importers,
+    )
     refused: list[Unrepresentable] = []
     for shapes in trials.running():
         try:
@@ -124,20 +151,11 @@ def _opened(
             return Opened(net, shapes, len(trials.tried))
         break
 
-    if _is_importers(first):
+    if is_importers:
         raise NotRead([finding(first, asked)])
     if refused:
         raise NotRead([finding(refused[0], asked)])
     raise NotRead([_runs_nowhere(first, asked, trials)])
-
-
-def net_of(module: torch.nn.Module, asked: Question) -> Net:
-    """The network of a module at the shapes that are asked for, where it runs there. Raises :class:`NotRead`."""
-    _refuse_wrong_inputs(module, asked)
-    try:
-        return _named(_read(module, asked, asked.shapes), asked)
-    except Unrepresentable as error:
-        raise NotRead([finding(error, asked)]) from error
 
 
 def _up_to(found: Imported, node: str | None, module: torch.nn.Module) -> Imported:
@@ -197,11 +215,15 @@ def _is_importers(refused: Unrepresentable) -> bool:
 
 def _agrees(net: Net, program: RealModule, first: Unrepresentable, asked: Question) -> bool:
     """Whether the network says of the asked sizes what the module itself does there."""
-    refuses = bool(net.trace().diagnostics)
+    trace = net.trace()
+    refuses = bool(trace.diagnostics)
     if not _is_importers(first):
         return refuses
+
     answer = program.answer(asked.shapes)
-    return answer is None or (answer.shapes is None) == refuses
+    if answer is None or answer.shapes is None or refuses:
+        return answer is None or (answer.shapes is None) == refuses
+    return set(trace.outputs.values()) <= set(answer.shapes.values())
 
 
 def _named(found: Imported, asked: Question) -> Net:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import inspect
 import sys
 import weakref
@@ -21,8 +22,8 @@ _made: MutableMapping[torch.nn.Module, CodePlace] = weakref.WeakKeyDictionary()
 
 @contextlib.contextmanager
 def constructions_noted() -> Iterator[None]:
-    """Note the line that makes each module, while this is active."""
-    original = torch.nn.Module.__init__
+    """Note the line that makes each module, while this is active; of a copy it is that of what is copied."""
+    original, restored = torch.nn.Module.__init__, torch.nn.Module.__setstate__
 
     def noted(module: torch.nn.Module, *args: Any, **kwargs: Any) -> None:
         with contextlib.suppress(TypeError):  # one that cannot be a key
@@ -31,11 +32,32 @@ def constructions_noted() -> Iterator[None]:
                 _made[module] = seen
         original(module, *args, **kwargs)
 
+    def copied(module: torch.nn.Module, state: Any) -> None:
+        with contextlib.suppress(TypeError):
+            seen = _line_of_copied(sys._getframe(1))
+            if seen is not None:
+                _made[module] = seen
+        restored(module, state)  # type: ignore[no-untyped-call]
+
     torch.nn.Module.__init__ = noted  # type: ignore[method-assign,assignment]
+    torch.nn.Module.__setstate__ = copied  # type: ignore[method-assign]
     try:
         yield
     finally:
         torch.nn.Module.__init__ = original  # type: ignore[method-assign]
+        torch.nn.Module.__setstate__ = restored  # type: ignore[method-assign]
+
+
+def _line_of_copied(frame: FrameType | None) -> CodePlace | None:
+    """The place that made the module of which a copy is made in this frame, or in those that called it."""
+    making = getattr(copy, "_reconstruct", None)
+    while frame is not None and making is not None:
+        code = frame.f_code
+        if code is making.__code__:
+            return line_that_made(frame.f_locals[code.co_varnames[0]])
+        # Classes restore themselves in steps of their own, which call that of torch.
+        frame = frame.f_back if code.co_name == "__setstate__" else None
+    return None
 
 
 def _caller_of_constructor(module: torch.nn.Module) -> CodePlace | None:

@@ -20,7 +20,7 @@ import torch
 
 from tracer.diagnostics import Span, words_of
 from tracer.importing.recording import Reason, Unrepresentable
-from tracer.places import Line, Place
+from tracer.places import Line, Origin, Place
 
 OURS = tuple(
     os.path.dirname(path) + os.sep
@@ -85,8 +85,12 @@ def gone_through(error: BaseException) -> list[CodePlace]:
 
 
 def _own(found: list[CodePlace]) -> list[CodePlace]:
-    own = [seen for seen in found if not seen.code.co_filename.startswith(INSTALLED)]
-    return own or found
+    return [seen for seen in found if _is_own(seen.code.co_filename)] or found
+
+
+def _is_own(path: str) -> bool:
+    """Whether a file is the user's own, of no installed package."""
+    return is_users(path) and not path.startswith(INSTALLED)
 
 
 def place() -> str:
@@ -121,6 +125,40 @@ class Lines(NamedTuple):
         return Place(lines[0], None, callers=tuple(lines[1:][::-1][-MOST_CALLERS:]))
 
 
+class UnreadableLine(NamedTuple):
+    """The line of a file that is no Python."""
+
+    error: SyntaxError
+    importing: Sequence[CodePlace]
+    """The lines that import it."""
+    is_layer: bool = False
+
+    def place(self) -> Place:
+        """The same as a record."""
+        error = self.error
+        assert error.filename is not None and error.lineno is not None
+        line, column = error.lineno, max(error.offset or 1, 1)
+        text = linecache.getline(error.filename, line).strip()
+
+        # An end that is not known is 0, or that of the line before.
+        end = max((error.end_lineno or line, error.end_offset or 0), (line, column + 1))
+        at = Line(shown_path(error.filename), Span(line, column, *end), text)
+        callers = [line_of(seen) for seen in self.importing]
+        return Place(at, None, callers=tuple(callers[::-1][-MOST_CALLERS:]))
+
+
+def _origin_of(error: BaseException) -> Origin | None:
+    """The user's line at which an error was raised; None where it went through none."""
+    seen = gone_through(error)
+    if (
+        isinstance(error, SyntaxError)
+        and error.lineno
+        and _is_own(error.filename or "<unknown>")
+    ):
+        return UnreadableLine(error, seen)
+    return Lines(seen) if seen else None
+
+
 @contextlib.contextmanager
 def users_code(who: str) -> Iterator[None]:
     """Code that a user names: whatever it raises, the end of the process included, is why nothing is imported.
@@ -132,8 +170,7 @@ def users_code(who: str) -> Iterator[None]:
     except (Unrepresentable, KeyboardInterrupt):
         raise
     except BaseException as error:
-        seen = gone_through(error)
-        fault = Reason("T602", raised_words(who, error), Lines(seen)) if seen else None
+        fault = Reason("T602", raised_words(who, error), _origin_of(error))
         raise Unrepresentable(raised(who, error), fault=fault) from error
 
 

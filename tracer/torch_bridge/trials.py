@@ -1,7 +1,8 @@
-"""Sizes at which a module runs, near those at which it does not."""
+"""Sizes at which a module runs, near those at which it does not, or at which it cannot be read."""
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -26,8 +27,12 @@ Progress = Callable[[int, float], None]
 """Takes the number of sizes that were tried, and the seconds that they took."""
 
 
+ROUND = (64, 32, 16)
+"""Multiples of these are tried first for a module that runs: nothing is padded or cut there, as a rule."""
+
+
 class Trials:
-    """Tries sizes of a module's inputs: the smallest changes first."""
+    """Tries sizes of a module's inputs: the smallest changes first, or for one that runs at its own round sizes."""
 
     def __init__(
         self,
@@ -36,6 +41,8 @@ class Trials:
         seconds: float,
         progress: Progress | None = None,
         first: Sequence[Sequence[Shape]] = (),
+        *,
+        round_first: bool = False,
     ) -> None:
         self.program = program
         self.first = first
@@ -43,6 +50,7 @@ class Trials:
         self.asked = [tuple(shape) for shape in asked]
         self.seconds = seconds
         self.progress = progress
+        self.round_first = round_first
         self.tried: list[list[Shape]] = []
         self.began = time.monotonic()
 
@@ -91,7 +99,7 @@ class Trials:
                 seen.append(shapes)
                 yield shapes
 
-        for sizes in other_sizes(self._spatial()):
+        for sizes in other_sizes(self._spatial(), round_first=self.round_first):
             shapes = [
                 self._resized(number, shape, sizes) for number, shape in enumerate(self.asked)
             ]
@@ -114,7 +122,7 @@ class Trials:
         """The dims of an input that have other sizes: its spatial ones, unless it is said which."""
         rank = len(shape)
         if self.program.way.symbols is not None:
-            return self.program.way.symbols_of(number, rank)
+            return self.program.way.symbols_of(number, shape)
         return range(rank - len(AXES.get(rank, "")), rank)
 
 
@@ -122,22 +130,23 @@ def _elements(shapes: Sequence[Shape]) -> int:
     return sum(map(math.prod, shapes))
 
 
-def other_sizes(sizes: Sequence[int]) -> Iterator[dict[int, int]]:
+def other_sizes(sizes: Sequence[int], *, round_first: bool = False) -> Iterator[dict[int, int]]:
     """Other sizes in place of these, none below 1; equal ones stay equal.
 
     >>> [sorted(found.items()) for found in other_sizes([5])][:3]
     [[(5, 6)], [(5, 4)], [(5, 7)]]
+    >>> next(other_sizes([500, 375], round_first=True))
+    {500: 448, 375: 320}
     """
-    for found in _all_sizes(sizes):
+    first = _multiples(sizes, ROUND) if round_first else ()
+    for found in itertools.chain(first, _all_sizes(sizes)):
         if all(n >= 1 for n in found.values()):
             yield found
 
 
 def _all_sizes(sizes: Sequence[int]) -> Iterator[dict[int, int]]:
     yield from _near(sizes)
-    for power in POWERS:
-        yield {n: n // power * power for n in sizes}
-        yield {n: -(-n // power) * power for n in sizes}
+    yield from _multiples(sizes, POWERS)
 
     for modulus in REMAINDERS:
         for remainder in range(1, modulus):
@@ -146,6 +155,13 @@ def _all_sizes(sizes: Sequence[int]) -> Iterator[dict[int, int]]:
 
     for size in SQUARES:
         yield dict.fromkeys(sizes, size)
+
+
+def _multiples(sizes: Sequence[int], factors: Sequence[int]) -> Iterator[dict[int, int]]:
+    """Multiples of each factor, below and above."""
+    for factor in factors:
+        yield {n: n // factor * factor for n in sizes}
+        yield {n: -(-n // factor) * factor for n in sizes}
 
 
 def _near(sizes: Sequence[int]) -> Iterator[dict[int, int]]:
