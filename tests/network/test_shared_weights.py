@@ -136,3 +136,24 @@ def test_no_config_breaks_the_reading() -> None:
     inner = TWINS.replace("channels: 6, repeat: 2", "channels: 4, weights: one.a")
     with pytest.raises(TracerError, match="unknown node 'one"):
         tracer.loads(inner)
+
+
+def test_a_circle_is_one_fault() -> None:
+    """Three layers that share each other's weights in a circle, and one that leads into it, are told once."""
+    layers = "".join(
+        f"  {name}: {{op: Conv2d, out_channels: 3, kernel_size: 1, weights: {other}}}\n"
+        for name, other in (("z", "a"), ("a", "b"), ("b", "c"), ("c", "a"))
+    )
+    (found,) = tracer.checks(f"input: [1, 3, 8, 8]\nlayers:\n{layers}")
+    assert (found.code, found.message) == (
+        "T103",
+        "`weights` go in a circle: z -> a -> b -> c -> a",
+    )
+
+
+def test_a_number_in_quotes_is_a_number() -> None:
+    """``"-1"`` in a shape is what -1 is: a dim that is inferred."""
+    text = "input: [1, 3, H, 8]\nsizes: {{H: 8}}\nlayers: {{r: {{op: Reshape, shape: [1, {}, 8]}}}}"
+    quoted, plain = (tracer.loads(text.format(dim)) for dim in ('"-1"', "-1"))
+    assert quoted.trace(H=5).shapes["r"] == plain.trace(H=5).shapes["r"] == (1, 15, 8)
+    assert tracer.sizes(quoted) == tracer.sizes(plain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -233,9 +234,15 @@ class _Arguments:
 
 def _dims(value: tuple[Any, ...], node: YamlNode) -> tuple[DimPattern, ...]:
     try:
-        return tuple(parse(v) if isinstance(v, str) else v for v in value)
+        return tuple(_dim(v) if isinstance(v, str) else v for v in value)
     except ExpressionError as error:
         raise Fault("T005", str(error), node) from None
+
+
+def _dim(text: str) -> DimPattern:
+    """A dim that is written as a text: a number in quotes is a number."""
+    is_number = re.fullmatch(r"\s*-?\d{1,18}\s*", text, re.ASCII) is not None
+    return int(text) if is_number else parse(text)
 
 
 def solved_arguments(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from yaml.nodes import ScalarNode
@@ -63,9 +63,16 @@ class WeightSharing:
                 uses[node] = use
                 shared[node] = source
 
+        circular: set[Node] = set()
         for node, use in uses.items():
+            path = _path(node, shared)
+            owner = path[-1]
+            if owner in path[:-1]:
+                if circular.isdisjoint(path):
+                    self._refuse_circle(path, node, use)
+                circular.update(path)
+                continue
             try:
-                owner = _owner(node, shared, use)
                 if owner.is_input:
                     raise Fault(
                         "T202", f"the input {owner.name} has no parameters to share", use.at
@@ -77,6 +84,12 @@ class WeightSharing:
             except Fault as fault:
                 self.faults.add(fault, node.uses, node.name)
         return [node for node in uses if node.weights is not None]
+
+    def _refuse_circle(self, path: list[Node], node: Node, use: SharedUse) -> None:
+        """Report a circle once, at the first node that leads into it."""
+        chain = " -> ".join(one.name for one in path)
+        fault = Fault("T103", f"`weights` go in a circle: {chain}", use.at)
+        self.faults.add(fault, node.uses, node.name)
 
     def _source(self, node: Node, use: SharedUse) -> Node | None:
         """The node that a node's use names for it; None where there is none, which is recorded."""
@@ -95,17 +108,15 @@ class WeightSharing:
         return self.names.resolved((known or references)[0], node)
 
 
-def _owner(node: Node, shared: dict[Node, Node], use: SharedUse) -> Node:
-    """The node that has the parameters at last. Raises :class:`Fault` (T103) where none has."""
-    owner = node
-    passed = {owner: None}
-    while owner in shared:
-        owner = shared[owner]
-        if owner in passed:
-            chain = " -> ".join(one.name for one in (*passed, owner))
-            raise Fault("T103", f"`weights` go in a circle: {chain}", use.at)
-        passed[owner] = None
-    return owner
+def _path(node: Node, shared: Mapping[Node, Node]) -> list[Node]:
+    """The nodes from one to that which has the parameters at last; in a circle, to the one that comes again."""
+    path = [node]
+    while path[-1] in shared:
+        owner = shared[path[-1]]
+        path.append(owner)
+        if owner in path[:-1]:
+            break
+    return path
 
 
 def _refuse_others(node: Node, owner: Node, use: SharedUse) -> None:

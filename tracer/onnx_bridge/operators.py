@@ -794,6 +794,8 @@ def _concat(call: OnnxCall) -> Value:
     tensors = call.tensors()
     call.needed("axis")
     axis = call.axis("axis", 1, len(tensors[0].shape))
+    if len(tensors) == 1:
+        return tensors[0]
     arguments = {} if axis == 1 else {"dim": axis}
     return call.add("Concat", *tensors, **arguments)
 

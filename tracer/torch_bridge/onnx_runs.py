@@ -17,7 +17,7 @@ from tracer.sizing.size_set import TooLarge
 LARGEST = 2**33
 """Bytes of maps alive at once up to which a model is run."""
 
-SECONDS = 5
+SECONDS = 2
 """After so long no more sizes are run."""
 
 Forward = Callable[[dict[str, Any]], Any]
