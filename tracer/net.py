@@ -53,6 +53,8 @@ class ReadFrom(msgspec.Struct, frozen=True):
     """How many it lists; None where that is not known."""
     warnings: tuple[Diagnostic, ...] = ()
     """What was not read of it."""
+    parameters: tuple[str, ...] = ()
+    """The names that the inputs have in it; none where they are not known."""
 
     @property
     def hint(self) -> str | None:

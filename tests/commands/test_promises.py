@@ -142,9 +142,20 @@ def test_a_first_size_that_does_not_run(here: Path) -> None:
     """The module is read at a promised size that runs, and the first that fails is told."""
     promise(here, UNET.replace("nets:UNet", "nets:Picky").replace("min = 64", "min = 44"))
     (found,) = found_by()
-    assert (found["code"], *place(found)) == ("T302", "nets.py", 22, 13)
+    assert (found["code"], *place(found)) == ("T305", "nets.py", 22, 13)
+    assert found["message"].startswith("H = 44, W = 32 does not work: ")
     assert "dim 2 of [1, 3, 44, 32] is 44; it has to be 48" in found["message"]
-    assert "is read at 1,3,48,64" in check().stderr
+    assert place(found["related"][-1])[0] == "pyproject.toml"
+    assert "was read at 1,3,48,64" in check().stderr
+
+
+def test_a_file_is_found_from_below(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``module`` with a file's path counts from the folder of pyproject.toml, as ``path`` does."""
+    promise(here, UNET.replace("nets:UNet", "nets.py:UNet"))
+    below = here / "below"
+    below.mkdir()
+    monkeypatch.chdir(below)
+    assert (check().exit_code, found_by()) == (0, [])
 
 
 def test_inputs_and_outputs_by_name(here: Path) -> None:

@@ -747,3 +747,36 @@ def test_modules_that_fail(here: Path, name: str, line: int, said: str) -> None:
     assert done.exit_code == 1 and not (here / "net.yaml").exists()
     assert done.stderr.startswith(f"restless.py:{line}:") and done.stderr.count("error[T") == 1
     assert said in done.stderr and len(done.stderr) < 2_000
+
+
+def test_two_inputs_that_disagree(here: Path) -> None:
+    """Where the sizes of two inputs would need to be one, the finding is the module's own, at its line."""
+    (here / "odd.py").write_text(
+        ODD + "\n\nclass Sum(nn.Module):\n    def forward(self, a, b):\n        return a + b\n"
+    )
+    words = ("odd.py:Sum", "--input", "1,3,32,32", "--input", "1,3,32,31")
+    (found,) = diagnostics(*words)
+    assert (found["code"], found["range"]["start"]["line"]) == ("T301", 21)
+    assert "the two are one size" in found["notes"][0]
+
+
+def test_until_a_part_that_is_not_called(here: Path) -> None:
+    """A list of modules is no place up to which a network can be read."""
+    words = ("check", "my_nets.py:UNet", "--input", "1,3,64,64", "--until")
+    done = run(*words, "downs")
+    assert done.exit_code == 1
+    assert (
+        "the forward of UNet does not call downs; it may call parts of it, such as downs.3"
+        in done.stdout
+    )
+    assert run(*words, "downs.3").exit_code == 0
+
+
+def test_a_repair_names_the_forwards_parameters(here: Path) -> None:
+    """What is fed is called as in the forward."""
+    (here / "my_nets.py").write_text(
+        UNET.replace("forward(self, x):", "forward(self, image):\n        x = image")
+    )
+    text = run("plan", "my_nets.py:UNet", "--input", "1,3,100,75").stdout
+    assert "run `F.pad(image, (0, 5, 0, 4))`" in text
+    assert "as image, not [1, 3, 100, 75]" in text

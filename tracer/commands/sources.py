@@ -74,9 +74,9 @@ def _of_python(source: str, overrides: Overrides, name: str | None, fixed: bool)
         click.echo(f"{shown(source)} is read in training mode", err=True)
     if found.read_at is not None:
         at = " and ".join(",".join(map(str, shape)) for shape in found.read_at)
+        tried = f"{found.tried} size{'s' * (found.tried != 1)} tried"
         click.echo(
-            f"{shown(source)} is read at {at}, the first of {found.tried} sizes tried at which it can be",
-            err=True,
+            f"{shown(source)} was read at {at}, near the size asked for ({tried})", err=True
         )
     return found.net
 

@@ -54,7 +54,8 @@ class PromisedSource(msgspec.Struct):
 
     def named(self, folder: str) -> str:
         """How the network is named from where ``folder`` is that of the file."""
-        return os.path.join(folder, self.source) if self.is_path else self.source
+        is_file = self.is_path or self.source.rpartition(":")[0].endswith(".py")
+        return os.path.join(folder, self.source) if is_file else self.source
 
     def sizes_at(self, sizes: Mapping[str, int]) -> list[tuple[int, ...]]:
         """The inputs' shapes at these sizes of the symbols."""

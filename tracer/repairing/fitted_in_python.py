@@ -79,12 +79,14 @@ def _cropped(first: MeetingMap, other: MeetingMap) -> str:
 
 
 def _padded(first: MeetingMap, other: MeetingMap) -> str:
+    """Half of the difference before, the rest behind, computed as it runs: the numbers of one size fit no other."""
     words = f"pad {first.words} to the size of {other.words}"
-    pads: tuple[int, ...] = ()
-    for have, want in zip(first.shape[:1:-1], other.shape[:1:-1]):
-        before = (want - have) // 2
-        pads += (before, want - have - before)
-    return f"{words}: `{short(f'F.pad({first.text}, {pads})')}`" if first.text else words
+    if not (first.has_name and other.has_name and first.axes == 2):
+        return f"{words}, half of the difference before and the rest behind"
+
+    rows, columns = (f"{other.text}.shape[{d}] - {first.text}.shape[{d}]" for d in (-2, -1))
+    call = f"F.pad({first.text}, (dw // 2, dw - dw // 2, dh // 2, dh - dh // 2))"
+    return f"{words}: `dh, dw = {rows}, {columns}`, then `{call}`"
 
 
 def _resized(first: MeetingMap, other: MeetingMap) -> str:

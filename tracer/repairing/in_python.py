@@ -269,7 +269,7 @@ class _Telling:
     def inputs(self) -> Iterator[ToldStep]:
         """Other sizes of the inputs: fed, or padded to."""
         for node, old, new in self._other_inputs():
-            name = "x" if node.name == "input" else node.name
+            name = self._called(node)
             if not _only_grows(old, new):
                 yield ToldStep(f"feed {list(new)} as {name}, not {list(old)}")
                 continue
@@ -281,11 +281,20 @@ class _Telling:
             behind = f", and cut the output: `y[..., {cut}]`" if cut else ""
             yield ToldStep(f"run `F.pad({name}, {pads})`{behind}")
 
+    def _called(self, node: Node) -> str:
+        """The name that an input has in the forward."""
+        program = self.before.read_from
+        inputs = [one.name for one in self.before.network.nodes if one.is_input]
+        number = inputs.index(node.name)
+        if program is not None and number < len(program.parameters):
+            return program.parameters[number]
+        return "x" if node.name == "input" else node.name
+
     def _fed(self) -> Iterator[str]:
         """The title of each input's change."""
         others = list(self._other_inputs())
         for node, old, new in others:
-            what = "the input" if len(others) == 1 else node.name
+            what = "the input" if len(others) == 1 else self._called(node)
             size = " x ".join(map(str, new[2:] if old[:2] == new[:2] else new))
             yield f"pad {what} to {size}" if _only_grows(old, new) else f"feed {size}"
 

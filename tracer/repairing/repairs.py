@@ -93,6 +93,10 @@ class Repair(msgspec.Struct, frozen=True):
     source_texts: dict[str, str] = {}
     """The texts of those files with the edits made, by path."""
 
+    def __repr__(self) -> str:
+        """``<Repair output_padding of up2 (safe)>``."""
+        return f"<Repair {self.title}{' (safe)' if self.safe else ''}>"
+
 
 def faults_of(net: Net) -> list[Diagnostic]:
     """The errors that a repair has to take away."""

@@ -34,13 +34,7 @@ def judge(net: Net) -> list[Diagnostic]:
     """Every finding about a loaded network, ordered by place, ignored warnings left out."""
     network = net.network
     trace = net.trace()
-    found = [*network.diagnostics, *trace.diagnostics]
-
-    # A network that fails at its first sizes is not tried at others.
-    if not trace.diagnostics and any(map(is_set, network.sizes.values())):
-        from tracer.rules.every_size import not_every_size
-
-        found.extend(not_every_size(net))
+    found = [*network.diagnostics, *_shapes(net)]
 
     for find in design_rules:
         found.extend(find(trace))
@@ -65,6 +59,20 @@ def ignored_at(diagnostic: Diagnostic) -> dict[int, frozenset[str]]:
     number = diagnostic.span.line
     codes = ignored_codes(linecache.getline(diagnostic.path, number))
     return {number: codes[1]} if codes else {}
+
+
+def _shapes(net: Net) -> list[Diagnostic]:
+    """What is wrong at the declared sizes; where nothing is, at the first promised size that fails."""
+    network = net.network
+    found = net.trace().diagnostics
+    if not any(map(is_set, network.sizes.values())):
+        return found
+    from tracer.rules.every_size import first_fails, not_every_size
+
+    if not found:
+        return list(not_every_size(net))
+    # Of a network that fails at its first sizes no others are tried. What another file promises is broken by that.
+    return first_fails(net) if network.elsewhere is not None else found
 
 
 def is_ignored(diagnostic: Diagnostic, ignored: dict[int, frozenset[str]]) -> bool:

@@ -84,6 +84,18 @@ def not_every_size(net: Net) -> Iterator[Diagnostic]:
         yield from _unkept(net, ops, together)
 
 
+def first_fails(net: Net) -> list[Diagnostic]:
+    """T305 for the first promised sizes, which do not work; what breaks a promise of outputs alone stays what it is."""
+    network = net.network
+    found = net.trace().diagnostics
+    if all(one.code == "T304" for one in found):
+        return found
+    sizes = {
+        symbol: n for symbol, n in network.defaults().items() if is_set(network.sizes[symbol])
+    }
+    return list(_unkept(net, net.built.ops, sizes))
+
+
 def _unkept(net: Net, ops: Ops, sizes: Mapping[str, int]) -> Iterator[Diagnostic]:
     found = unkept(net.network, ops, sizes)
     if found is not None:

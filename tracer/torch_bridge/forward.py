@@ -181,6 +181,7 @@ class Forward(TorchFunctionMode):
         with limit, sizes_in_sight(self.module), _calls_of(self), no_grad(), restored, self:
             try:
                 result = self.module(*args, **kwargs)
+                self._refuse_unreached()
             except Reached as reached:
                 result = reached.result
         outputs = self._outputs(result)
@@ -202,6 +203,16 @@ class Forward(TorchFunctionMode):
     ) -> torch.Tensor:
         value = self.recording.input(name, shape, symbols)
         return self.tensors.tensor(value)
+
+    def _refuse_unreached(self) -> None:
+        """Raise :class:`Unrepresentable` where it was to run up to a part that it does not call."""
+        until = self.way.until
+        if until is None:
+            return
+        inside = [name for name in self.names.values() if name.startswith(f"{until}.")]
+        hint = f"; it may call parts of it, such as {inside[-1]}" if inside else ""
+        kind = type(self.module).__name__
+        raise Unrepresentable(f"the forward of {kind} does not call {until}{hint}")
 
     def _outputs(self, result: Any) -> dict[str, Value]:
         """The values in what the module returns, under the names of the parts that they are in."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from msgspec.structs import replace
@@ -44,6 +44,8 @@ class Question(NamedTuple):
     seconds: float = SECONDS
     plan: str | None = None
     """The command that lists repairs."""
+    parameters: tuple[str, ...] = ()
+    """The names under which the forward takes the inputs."""
     name: str | None = None
     fixed: bool = False
     how: str | None = None
@@ -54,6 +56,10 @@ class Question(NamedTuple):
 
 class NotRead(TracerError, Unrepresentable):
     """A module cannot be read, with the findings that say why; as the refusal that it is, it can be caught too."""
+
+
+class SeveralSizes(Unrepresentable):
+    """One symbol would need two sizes."""
 
 
 class Opened(NamedTuple):
@@ -75,7 +81,7 @@ def open_module(
     module runs at no size that was tried, what it raises at the asked one. Raises ValueError for a part that it is read
     up to and does not have.
     """
-    _refuse_wrong_inputs(module, asked)
+    asked = asked._replace(parameters=_parameters(module, asked))
     until = asked.way.until
     parts = [name for name, _ in module.named_modules() if name]
     if until is None or until in parts:
@@ -106,7 +112,7 @@ def _opened(
 
 def net_of(module: torch.nn.Module, asked: Question) -> Net:
     """The network of a module that runs at the shapes that are asked for. Raises as :func:`open_module` does."""
-    _refuse_wrong_inputs(module, asked)
+    asked = asked._replace(parameters=_parameters(module, asked))
     try:
         return _named(_read(module, asked, asked.shapes), asked)
     except Unrepresentable as error:
@@ -141,6 +147,11 @@ def _read_elsewhere(
         try:
             found = _read(module, asked, shapes)
             net = _declared(found, found, asked)
+        except SeveralSizes as error:
+            found_here = finding(first, asked)
+            raise NotRead(
+                [replace(found_here, notes=(*found_here.notes, str(error)))]
+            ) from None
         except Unrepresentable as error:
             refused.append(error)
             if len(refused) == READ:
@@ -172,16 +183,20 @@ def _up_to(found: Imported, node: str | None, module: torch.nn.Module) -> Import
         raise ValueError(f"{message}; {hint}" if hint else message) from None
 
 
-def _refuse_wrong_inputs(module: torch.nn.Module, asked: Question) -> None:
-    """Raise :class:`NotRead` where the forward does not take as many inputs, or not under these names."""
+def _parameters(module: torch.nn.Module, asked: Question) -> tuple[str, ...]:
+    """The names under which the forward takes the inputs; none where they are not known.
+
+    Raises :class:`NotRead` where it does not take as many, or not under these names.
+    """
     try:
         signature = inspect.signature(module.forward)
     except (TypeError, ValueError):
-        return
-    args, kwargs = asked.way.called_with(asked.shapes)
+        return ()
+    numbers = range(len(asked.shapes))
+    args, kwargs = asked.way.called_with(list(numbers))
     try:
-        signature.bind(*args, **kwargs)
-        return
+        given = signature.bind(*args, **kwargs).arguments
+        return tuple(map(dict(_numbered(given)).__getitem__, numbers))
     except TypeError as error:
         why = str(error)
 
@@ -195,6 +210,17 @@ def _refuse_wrong_inputs(module: torch.nn.Module, asked: Question) -> None:
     if place is not None:
         found = replace(found, path=place.path, span=place.span)
     raise NotRead([found])
+
+
+def _numbered(given: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+    """The number of each input with the name that it has in a forward: ``image``, ``maps[1]`` of ``*maps``."""
+    for name, value in given.items():
+        if isinstance(value, dict):
+            yield from ((number, word) for word, number in value.items())
+        elif isinstance(value, tuple):
+            yield from ((number, f"{name}[{place}]") for place, number in enumerate(value))
+        else:
+            yield value, name
 
 
 def _read(module: torch.nn.Module, asked: Question, shapes: Sequence[Shape]) -> Imported:
@@ -235,7 +261,13 @@ def _program(found: Imported, asked: Question) -> ReadFrom:
     program = found.net.read_from
     assert program is not None
     warnings = tuple(_warnings(found, asked))
-    return replace(program, source=asked.source, plan=asked.plan, warnings=warnings)
+    return replace(
+        program,
+        source=asked.source,
+        plan=asked.plan,
+        warnings=warnings,
+        parameters=asked.parameters,
+    )
 
 
 def _warnings(found: Imported, asked: Question) -> Iterator[Diagnostic]:
@@ -264,7 +296,7 @@ def _symbols_of(net: Net, shapes: Sequence[Shape]) -> Mapping[str, int]:
     for node, shape in zip(inputs, shapes):
         for dim, n in zip(node.pattern, shape):
             if isinstance(dim, str) and found.setdefault(dim, n) != n:
-                raise Unrepresentable(
+                raise SeveralSizes(
                     f"{dim} is {found[dim]} and {n}; where the module runs, the two are one size"
                 )
     return found

@@ -191,7 +191,7 @@ def definition_of(module: torch.nn.Module) -> Line | None:
     code = getattr(type(module).forward, "__code__", None)
     if code is None or not is_users(code.co_filename):
         return None
-    return line_of(CodePlace(code, 0, code.co_firstlineno))
+    return line_of(CodePlace(code, -2, code.co_firstlineno))  # no step of it: the whole line
 
 
 @lru_cache(4096)
