@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -403,9 +404,9 @@ def test_what_the_module_demands_itself(here: Path) -> None:
     (here / "odd.py").write_text(ODD, "utf-8")
     (found,) = diagnostics("odd.py:Asserts", "--input", "1,3,48,90")
     assert (found["path"], found["range"]["start"]["line"]) == ("odd.py", 9)
-    assert "it has to be 32" in found["message"]
+    assert found["message"] == "ValueError is raised for [1, 3, 48, 90], by dim 2"
     assert found["notes"] == [
-        "runs for H = 0, 32, 64 with W = 90, W >= 32 with H = 32: nearest 32 x 90, or pad to 64 x 90"
+        "runs for H = 0, 32, 64 with W = 90; W >= 32 with H = 32: nearest 32 x 90, or pad to 64 x 90"
     ]
     (found,) = diagnostics("odd.py:Asserts", "--input", "1,3,96,90")
     assert (found["path"], found["range"]["start"]["line"]) == ("odd.py", 10)
@@ -780,3 +781,74 @@ def test_a_repair_names_the_forwards_parameters(here: Path) -> None:
     text = run("plan", "my_nets.py:UNet", "--input", "1,3,100,75").stdout
     assert "run `F.pad(image, (0, 5, 0, 4))`" in text
     assert "as image, not [1, 3, 100, 75]" in text
+
+
+DEMANDS = """\
+from torch import nn
+
+
+class Demands(nn.Module):
+    def checked(self, h, w):
+        assert w >= 50
+        if h % 4:
+            raise ValueError(h)
+        if w % 3:
+            raise ValueError(w)
+
+    def forward(self, x):
+        h, w = x.shape[2:]
+        self.checked(h, w)
+        assert h == w or h > 2 * w
+        return x * 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("size", "line"),
+    [
+        ("60,48", 6),
+        ("61,60", 8),
+        ("60,62", 10),
+        ("61,62", 8),
+        ("60,63", 15),
+        ("60,60", None),
+        ("64,60", 15),
+    ],
+)
+def test_several_demands_stand_at_their_lines(here: Path, size: str, line: int | None) -> None:
+    """Of what a module checks itself the finding is at the line that raises first, as in torch."""
+    (here / "demands.py").write_text(DEMANDS, "utf-8")
+    scope: dict[str, Any] = {}
+    exec(compile(DEMANDS, "demands.py", "exec"), scope)
+    raised = None
+    try:
+        scope["Demands"]()(torch.zeros(1, 3, *map(int, size.split(","))))
+    except (AssertionError, ValueError) as error:
+        *_, last = traceback.extract_tb(error.__traceback__)
+        raised = last.lineno
+    assert raised == line
+
+    found = diagnostics("demands.py:Demands", "--input", f"1,3,{size}")
+    assert [one["range"]["start"]["line"] for one in found] == [line] * (line is not None)
+
+
+def test_the_nearest_sizes_may_lie_on_both_sides(here: Path) -> None:
+    """One size larger, another smaller, where that is nearest; a set keeps its lower bound."""
+    (here / "odd.py").write_text(
+        ODD
+        + "\n\nclass Both(nn.Module):\n    def forward(self, x):\n        h, w = x.shape[2:]\n"
+        "        assert h % 6 == 0\n        if w < 50:\n            raise ValueError\n        return x * 2\n",
+        "utf-8",
+    )
+    (found,) = diagnostics("odd.py:Both", "--input", "1,3,61,48")
+    assert found["notes"] == ["runs for H = 6k, W >= 50: nearest 60 x 50, or pad to 66 x 50"]
+
+
+def test_a_form_feed_ends_no_line_of_python(here: Path) -> None:
+    """The line that is quoted is the one that Python counts."""
+    (here / "feed.py").write_text(UNET.replace("class UNet", "\f\nclass UNet"), "utf-8")
+    done = run("check", "feed.py:UNet", "--input", "1,3,100,75")
+    assert (
+        f"{MEETING + 1} |             x = dec(torch.cat([skips.pop(), x], dim=1))"
+        in done.stdout
+    )

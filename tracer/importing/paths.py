@@ -8,15 +8,20 @@ every size.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from tracer.importing.alignment import Conditions, SizeOf, align
 from tracer.importing.decisions import FILLED, Decision, Decisions
-from tracer.importing.demands import alternative_parts, demanded, sizes_without
-from tracer.importing.recording import Recording, Unrepresentable, refused_at
+from tracer.importing.demands import (
+    alternative_parts,
+    demanded,
+    demanded_size,
+    sizes_without,
+)
+from tracer.importing.recording import Reason, Recording, Unrepresentable, refused_at
 from tracer.importing.run_time_sizes import Guard, RunTimeSize, negated
-from tracer.places import Origin
 from tracer.sizing.arithmetic import maximum, minimum
 from tracer.sizing.program import substitute
 from tracer.sizing.size_set import SizeSet
@@ -43,16 +48,21 @@ class Refusal(NamedTuple):
     message: str
     by_operation: bool
     """An operation refuses them, which the config's must do too."""
-    origin: Origin | None = None
-    """Where the program does."""
+    reason: Reason | None = None
+    """Why and where the program does."""
+
+    def refused(self, message: str) -> Unrepresentable:
+        """The error that no config says so, at the place of the program."""
+        fault = self.reason and self.reason._replace(code="T601", message=message)
+        return Unrepresentable(message, fault=fault)
 
 
 class ProgramDemand(NamedTuple):
     """A condition on several symbols, without which the program raises."""
 
     condition: Condition
-    origin: Origin | None
-    """Where it does."""
+    reason: Reason | None
+    """Why and where it does."""
 
 
 class Merged(NamedTuple):
@@ -254,7 +264,7 @@ class _Paths:
             names = " and ".join(symbols)
             raise refused_at(decision.spot, f"{names} decide together ({condition!r})")
 
-        self.demands.append(ProgramDemand(demand, refused.origin))
+        self.demands.append(ProgramDemand(demand, refused.fault))
         self.decisions.settle([condition])
 
     def _refusal_at(self, sizes: SizeOf) -> Unrepresentable | None:
@@ -316,7 +326,7 @@ class _Paths:
 
         conditions = self.decisions.about(symbol, held)
         alike = FILLED & self.decisions.sizes_where(conditions, symbol)
-        refusal = Refusal(symbol, alike, str(refused), False, refused.origin)
+        refusal = Refusal(symbol, alike, str(refused), False, refused.fault)
         self.refusals.append(refusal)
 
     def _fail(self, symbol: str, size: int, flipped: Conditions, message: str) -> None:
@@ -344,23 +354,68 @@ def _is_all(guard: Guard, is_true: Callable[[Condition], bool]) -> bool:
 # --- what a program refuses, as the config's own requirement ---------------------------------------------------------
 
 
-def required(recording: Recording, refusals: Sequence[Refusal]) -> dict[str, int]:
-    """For each symbol of the refusals the size that it must be, over itself: ``H // 32 * 32`` for multiples.
+class Check(NamedTuple):
+    """Sizes that an input must have, and why."""
 
-    Raises :class:`Unrepresentable` where there is no such size.
+    sizes: dict[str, int]
+    """For each symbol the size that it must be, over itself: ``H // 32 * 32`` for multiples."""
+    reason: Reason | None
+
+
+def checks_of(
+    recording: Recording, refusals: Sequence[Refusal], demands: Sequence[ProgramDemand]
+) -> list[Check]:
+    """What the program demands of its sizes, in the order in which it does.
+
+    Raises :class:`Unrepresentable` where there is no size that says so.
     """
+    found = [Check(demanded_size(recording, one.condition), one.reason) for one in demands]
+    found += _refusal_checks(recording, refusals)
+    return sorted(found, key=lambda check: _place_of(check.reason))
+
+
+def _refusal_checks(recording: Recording, refusals: Sequence[Refusal]) -> Iterator[Check]:
+    """What is demanded of single symbols, a check for each line of the program.
+
+    Each check leaves what those before it leave: what a line refuses is known of the sizes that come to it.
+    """
+    in_order = sorted(refusals, key=lambda one: _place_of(one.reason))
+    lines = [list(alike) for _, alike in groupby(in_order, lambda one: _place_of(one.reason))]
+    so_far: list[Refusal] = []
+    for number, alike in enumerate(lines, 1):
+        so_far += alike
+        symbols = {one.symbol for one in alike}
+        concerned = [one for one in so_far if one.symbol in symbols]
+        try:
+            yield Check(_required(recording, concerned), alike[0].reason)
+        except Unrepresentable:
+            # Together with what is demanded later it may leave sizes that can be said.
+            if number == len(lines):
+                raise
+
+
+def _place_of(reason: Reason | None) -> tuple[int, ...]:
+    """The numbers of the lines that lead to a place, from the outermost on: as a rule, earlier ones run first."""
+    if reason is None or reason.origin is None:
+        return ()
+    place = reason.origin.place()
+    lines = [*place.callers, *([place.line] if place.line else [])]
+    return tuple(line.span.line for line in lines)
+
+
+def _required(recording: Recording, refusals: Sequence[Refusal]) -> dict[str, int]:
+    """For each symbol of the refusals the size that it must be. Raises :class:`Unrepresentable` where there is none."""
     taken: dict[str, SizeSet] = {}
-    messages: dict[str, str] = {}
     for one in refusals:
         before = taken.get(one.symbol, FILLED)
         taken[one.symbol] = before - one.sizes
-        messages.setdefault(one.symbol, one.message)
 
     found: dict[str, int] = {}
     for symbol, sizes in taken.items():
         size = _equal_only_for(sizes, recording.space.symbol(symbol))
         if size is None:
-            raise Unrepresentable(f"{messages[symbol]}; no config can say that of {symbol}")
+            first = next(one for one in refusals if one.symbol == symbol)
+            raise first.refused(f"{first.message}; no config can say that of {symbol}")
         if isinstance(size, Size):
             number = recording.symbols[symbol]
             size = RunTimeSize(number, size, recording.guards)

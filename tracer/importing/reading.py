@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 from tracer.diagnostics import TracerError, legible
 from tracer.importing.comparison import Answer, Judges, ProgramRun, compare
-from tracer.importing.demands import demanded_size
 from tracer.importing.part import up_to
-from tracer.importing.paths import Refusal, Run, one_of, required
+from tracer.importing.paths import Refusal, Run, checks_of, one_of
 from tracer.importing.recording import Recording, Step, Unrepresentable
 from tracer.importing.same_numbers import check_numbers
 from tracer.importing.text import config
@@ -80,10 +79,9 @@ def network_of(
 
         # The config refuses by an operation what the program refuses by itself, or has to be made to.
         unsaid = [one for one in refused if not one.by_operation and _taken(net, one)]
-        if unsaid:
-            recording.require(required(recording, unsaid), unsaid[0].origin)
-        for demand in demanded:
-            recording.require(demanded_size(recording, demand.condition), demand.origin)
+        # Each stands before what was there: the first one last.
+        for check in reversed(checks_of(recording, unsaid, demanded)):
+            recording.require(check.sizes, check.reason)
         if unsaid or demanded:
             text, names = config(recording, title, notes)
             net = load_text(text, path, {})
@@ -114,7 +112,7 @@ def _check_refusals(net: Net, refused: Sequence[Refusal]) -> None:
         taken = _taken(net, refusal)
         if taken:
             at = f"{refusal.symbol} = {taken.least}"
-            raise Unrepresentable(f"{refusal.message}; for {at} no config can say that")
+            raise refusal.refused(f"{refusal.message}; for {at} no config can say that")
 
 
 class Recorded:

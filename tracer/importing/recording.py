@@ -61,6 +61,8 @@ class Reason(NamedTuple):
     code: str
     message: str
     origin: Origin | None
+    raises: str | None = None
+    """The kind of error that the program raises itself."""
 
 
 class Unrepresentable(Exception):
@@ -86,10 +88,10 @@ class Unrepresentable(Exception):
         self.by_program = by_program
         self.fault = fault
 
-    @property
-    def origin(self) -> Origin | None:
-        """Where the program is when it is refused; None where that is not known."""
-        return None if self.fault is None else self.fault.origin
+    def saying(self, message: str) -> Unrepresentable:
+        """A refusal for the same reason that says more."""
+        fault = self.fault and self.fault._replace(code="T601", message=message)
+        return Unrepresentable(message, self.guards, fault=fault)
 
     def after(self, guards: Sequence[Guard]) -> Unrepresentable:
         """The same refusal, with the comparisons that the program made before it."""
@@ -361,24 +363,26 @@ class Recording:
         filled = _ceiling(size, largest) if size else chunks
         return [part_of(step, index) for index in range(filled)]
 
-    def require(self, sizes: Mapping[str, int], origin: Origin | None) -> None:
-        """Let the first input with each of these symbols pass only where it has this size; ``origin`` demands it."""
+    def require(self, sizes: Mapping[str, int], reason: Reason | None) -> None:
+        """Let the first input with each of these symbols pass only where it has this size, for some reason."""
         left = dict(sizes)
         for value in list(self.inputs.values()):
             symbols = [str(size) for size in value.sizes]
             if left.keys().isdisjoint(symbols):
                 continue
             shape = [left.pop(symbol, -1) for symbol in symbols]
-            self._check(value, shape, origin)
+            self._check(value, shape, reason)
 
-    def _check(self, value: Value, shape: Sequence[int], origin: Origin | None) -> None:
+    def _check(self, value: Value, shape: Sequence[int], reason: Reason | None) -> None:
         """Put a Require before every step that reads an input."""
         steps = self.steps
         self.steps = []
         self.scopes = []
-        arguments = {"shape": shape}
+        arguments: dict[str, Any] = {"shape": shape}
+        if reason is not None and reason.raises is not None:
+            arguments["raises"] = reason.raises
         checked = self.add("Require", [value], arguments, "checked")
-        self.steps[-1] = replace(self.steps[-1], origin=origin)
+        self.steps[-1] = replace(self.steps[-1], origin=reason and reason.origin)
 
         for step in steps:
             self.steps.append(step.reading(checked, value))

@@ -155,11 +155,13 @@ class Require(Op, kw_only=True):
 
     -1 stands for any size. Dims over the input's symbols say more: ``H // 32 * 32`` is a multiple of 32, and
     ``max(H, 32)`` is at least 32. In torch a cut to these sizes refuses smaller ones, and a reshape back larger ones.
+    ``raises`` is the error of the program that it was read from, which a refusal names.
     """
 
     dim_fields = ("shape",)
 
     shape_: tuple[int, ...] = msgspec.field(name="shape")
+    raises: str | None = None
 
     def legal(self) -> Requirements:
         yield in_range("shape", tuple(n for n in self.shape_ if isinstance(n, int)), -1)
@@ -175,7 +177,17 @@ class Require(Op, kw_only=True):
         )
         for dim, want in enumerate(self.shape_):
             if not is_open(want):
-                yield _has_size(x0, dim, want)
+                yield self._has_size(x0, dim, want)
+
+    def _has_size(self, x: Shape, dim: int, want: Dim) -> Requirement:
+        found = _has_size(x, dim, want)
+        if self.raises is None:
+            return found
+
+        # The size that it is held against is a formula's, and says nothing of others.
+        return found._replace(
+            message=lambda: f"{self.raises} is raised for {written(x)}, by dim {dim}"
+        )
 
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
         (x0,) = x

@@ -27,6 +27,9 @@ BYTES = 2**22
 MOST = 2**63 - 1
 """The largest size."""
 
+PIECES = 4_000
+"""Ends of a symbol's domain that are tried to be cut off; what is left then is searched as it is."""
+
 WINDOWS = (16, 128, 1024, 8192, 65_536)
 """How far behind the next size that each symbol takes by itself tied sizes are looked for, in steps."""
 
@@ -266,7 +269,9 @@ def _next_up(asked: int, members: SizeSet, below: int) -> int | None:
 def _narrowed(symbol: str, domains: Mapping[str, range], wish: _Wish, box: SearchBox) -> range:
     """A symbol's domain without the near end that meets no condition: pieces that double, then halve again."""
     domain, count, grows = domains[symbol], 1, True
-    while domain:
+    for _ in range(PIECES):
+        if not domain:
+            break
         piece, rest = wish.edge(domain, count)
         if box.is_refuted({**domains, symbol: piece}):
             domain = rest

@@ -336,8 +336,11 @@ def _other_values(old: Op | None, new: Op | None) -> dict[str, Any]:
     if old is None or new is None or type(old) is not type(new):
         return {}
     found = {}
-    for field in new.__struct_fields__:
+    for field, name in zip(new.__struct_fields__, new.__struct_encode_fields__):
         value = getattr(new, field)
+        # What is a formula over the input's size follows it by itself.
+        if name in type(new).dim_fields:
+            continue
         if value_in_python(getattr(old, field)) != value_in_python(value):
             found[field] = value
     return found

@@ -247,5 +247,5 @@ def record(
         origin = forward.origin_in(inside, gone_through(error))
         words = words_of(error)
         kind = type(error).__name__
-        fault = Reason("T602", f"{kind}: {words}" if words else kind, origin)
+        fault = Reason("T602", f"{kind}: {words}" if words else kind, origin, kind)
         raise Unrepresentable(message, guards, by_program=True, fault=fault) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from tracer.diagnostics import Diagnostic, Related, Span, legible, printable
@@ -43,7 +44,7 @@ def full(found: Sequence[Diagnostic], sources: dict[str, str], paint: Paint = pl
     """Each with its line of source, carets under the place, the other places and a hint."""
     blocks = []
     for d in found:
-        lines = sources.get(d.path, "").splitlines()
+        lines = _lines(d.path, sources)
         block = [f"{paint(place(d), 'bold')}: {_label(d, paint)} {legible(d.message)}"]
         if d.span:
             block += _snippet(d.span, lines, paint)
@@ -60,9 +61,15 @@ def _other_place(d: Diagnostic, related: Related, sources: dict[str, str]) -> st
     """``line 9: up gives [1, 8, 4, 4] here: up: Conv2d``, or ``net.py:9: up is made here: self.up = ...``."""
     path = related.path or d.path
     number = related.span.line
-    text = _line(sources.get(path, "").splitlines(), number).strip()
+    text = _line(_lines(path, sources), number).strip()
     place = f"line {number}" if related.path is None else f"{path}:{number}"
     return f"{place}: {printable(related.message)}: {_shortened(text)}"
+
+
+def _lines(path: str, sources: dict[str, str]) -> list[str]:
+    """The lines of a source, as the language counts them: a form feed ends none of Python's."""
+    text = sources.get(path, "")
+    return re.split(r"\r\n|\r|\n", text) if path.endswith(".py") else text.splitlines()
 
 
 def _line(lines: list[str], number: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 from msgspec.structs import replace
 
@@ -28,40 +29,63 @@ def with_sizes_that_run(net: Net, found: Sequence[Diagnostic]) -> list[Diagnosti
 
 def sizes_note(net: Net) -> str:
     """``runs for H = 16k, W = 16k: nearest 496 x 368, or pad to 512 x 384``; empty where no sizes are known."""
-    asked = net.network.defaults()
-    spatial = {symbol: n for symbol, n in asked.items() if not symbol.startswith("N")}
-    if not spatial:
+    sizes = net.network.defaults().items()
+    spatial = {symbol: n for symbol, n in sizes if not symbol.startswith("N")}
+    if not spatial or max(spatial.values()) > LARGEST:
         return ""
     try:
-        record = constraints_of(net.network, net.built.ops, asked)
-        nearest = Constraints(record).nearest(**spatial)
-        near = nearest.below or nearest.above
-        return "" if near is None else f"runs for {_sets(net, near)}: {_nearest(nearest)}"
+        return _note(net, spatial)
     except (TooLarge, NoSymbols, TracerError, ValueError):
         return ""
 
 
-def _sets(net: Net, running: Mapping[str, int]) -> str:
-    """The set of each symbol; of one that others are tied to, at which of their sizes."""
+def _note(net: Net, asked: Mapping[str, int]) -> str:
+    record = constraints_of(net.network, net.built.ops, net.network.defaults())
+    constraints = Constraints(record)
+    ends = constraints.nearest(**asked)
+    running = ends.below or ends.above
+    if running is None:
+        return ""
+
     axes = net.with_sizes(running).working_sizes().axes
-    return ", ".join(_set_of(symbol, axes[symbol]) for symbol in running)
+    near = _near(constraints, asked, axes, ends)
+    sets = [_set_of(symbol, axes[symbol]) for symbol in asked]
+    listed = ("; " if any(", " in text for text in sets) else ", ").join(sets)
+    or_pad = "" if ends.above in (None, near) else f", or pad to {_written(ends.above)}"
+    return f"runs for {listed}: nearest {_written(near)}{or_pad}"
+
+
+LARGEST = 2**16
+"""Of larger sizes nothing is said: those that run may be far away."""
+
+
+def _near(
+    constraints: Constraints,
+    asked: Mapping[str, int],
+    axes: Mapping[str, Axis],
+    ends: NearestSizes,
+) -> dict[str, int]:
+    """The sizes that run with the least sum of differences, each one next to that which is asked."""
+    known = [end for end in (ends.below, ends.above) if end is not None]
+    choices = []
+    for symbol, n in asked.items():
+        next_to = axes[symbol].runs.nearest(n)
+        choices.append(sorted({*next_to, *(end[symbol] for end in known)} - {0}))
+
+    together = [dict(zip(asked, sizes)) for sizes in product(*choices)]
+    running = [sizes for sizes in together if constraints.runs(**sizes)]
+
+    def distance(sizes: Mapping[str, int]) -> int:
+        return sum(abs(n - asked[symbol]) for symbol, n in sizes.items())
+
+    return min(running, key=distance)
 
 
 def _set_of(symbol: str, axis: Axis) -> str:
-    text = axis.runs.written(symbol).split(", k >= ")[0]
+    text = axis.runs.written(symbol).removesuffix(", k >= 1").removesuffix(", k >= 0")
     tied = ", ".join(f"{other} = {n}" for other, n in axis.others.items())
     return f"{text} with {tied}" if tied else text
 
 
-def _nearest(nearest: NearestSizes) -> str:
-    below, above = nearest.below, nearest.above
-    if below is None:
-        assert above is not None
-        return f"nearest {_written(above)}"
-    if above is None or above == below:
-        return f"nearest {_written(below)}"
-    return f"nearest {_written(below)}, or pad to {_written(above)}"
-
-
-def _written(sizes: Mapping[str, int]) -> str:
-    return " x ".join(map(str, sizes.values()))
+def _written(sizes: Mapping[str, int] | None) -> str:
+    return " x ".join(map(str, (sizes or {}).values()))
