@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tracer.repairing.repairs import Plan
     from tracer.sizing.size_set import SizeSet
 
-__version__ = "0.6.0"
+__version__ = "0.7.0"
 
 _HOME = {
     **dict.fromkeys(

@@ -14,7 +14,7 @@ import click
 
 from tracer.commands.options import Overrides, is_python, is_terminal, need, say_part, shown
 from tracer.diagnostics import Diagnostic, TracerError
-from tracer.importing.recording import Unrepresentable
+from tracer.importing.recording import NoSuchPart, Unrepresentable
 from tracer.net import Net
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _read_module(source: str, overrides: Overrides, name: str | None, fixed: boo
         with _progress(asked.source) as progress:
             try:
                 return open_module(module, asked, progress)
-            except ValueError as error:
+            except NoSuchPart as error:
                 raise click.BadParameter(str(error), param_hint="--until") from None
 
 
@@ -217,7 +217,7 @@ def _of_onnx(source: str, overrides: Overrides, name: str | None) -> Net:
 
     try:
         return read_onnx(source, dict(overrides.inputs), name, overrides.until)
-    except ValueError as error:
+    except NoSuchPart as error:
         raise click.BadParameter(str(error), param_hint="--until") from None
     except OSError as error:
         click.echo(f"{shown(source)}: cannot be read: {error.strerror or error}", err=True)

@@ -117,6 +117,10 @@ def refused_at(spot: Spot, why: str) -> Unrepresentable:
     return Unrepresentable(message, fault=Reason("T601", why, spot.origin))
 
 
+class NoSuchPart(ValueError):
+    """A network is to be read up to a part that it does not have; the message names the nearest."""
+
+
 Sizes = tuple[SizeLike, ...]
 """A shape over the symbols."""
 

@@ -17,6 +17,7 @@ import numpy
 
 from tracer.importing.reading import network_of
 from tracer.importing.recording import (
+    NoSuchPart,
     Recording,
     StepScope,
     Unrepresentable,
@@ -82,13 +83,13 @@ def read_onnx(
     try:
         found = network_of(run, title, path)
     except Unrepresentable as refused:
-        raise ValueError(
+        raise NoSuchPart(
             _no_node(until, known, f"the file cannot be read whole: {refused}")
         ) from None
     try:
         return found.up_to(until).net
     except ValueError:
-        raise ValueError(_no_node(until, [*known, *found.net.network.names])) from None
+        raise NoSuchPart(_no_node(until, [*known, *found.net.network.names])) from None
 
 
 def _no_node(until: str, known: Iterable[str], why: str = "") -> str:

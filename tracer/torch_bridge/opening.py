@@ -14,7 +14,7 @@ import torch
 from msgspec.structs import replace
 
 from tracer.diagnostics import Diagnostic, Related, TracerError
-from tracer.importing.recording import Unrepresentable
+from tracer.importing.recording import NoSuchPart, Unrepresentable
 from tracer.loading import load_text
 from tracer.net import Net, ReadFrom
 from tracer.network.values import did_you_mean
@@ -78,8 +78,8 @@ def open_module(
     """The network of a module for the shapes that are asked for.
 
     Raises :class:`NotRead` with findings at the user's lines: what has no place in a config (T601), and, where the
-    module runs at no size that was tried, what it raises at the asked one. Raises ValueError for a part that it is read
-    up to and does not have.
+    module runs at no size that was tried, what it raises at the asked one. Raises :class:`NoSuchPart` for a part that
+    it is read up to and does not have.
     """
     asked = asked._replace(parameters=_parameters(module, asked))
     until = asked.way.until
@@ -94,7 +94,7 @@ def open_module(
     except NotRead:
         hint = did_you_mean(until, parts) or "its modules: " + ", ".join(parts[:8])
         message = f"{type(module).__name__} has no module {until!r}; {hint}"
-        raise ValueError(
+        raise NoSuchPart(
             f"{message}; its nodes are not known, as it cannot be read whole"
         ) from None
 
@@ -170,7 +170,7 @@ def _read_elsewhere(
 
 
 def _up_to(found: Imported, node: str | None, module: torch.nn.Module) -> Imported:
-    """A module that was read, up to a node where one is named. Raises ValueError where it has no such node."""
+    """A module that was read, up to a node where one is named. Raises :class:`NoSuchPart` where it has none."""
     if node is None:
         return found
     try:
@@ -180,7 +180,7 @@ def _up_to(found: Imported, node: str | None, module: torch.nn.Module) -> Import
         hint = did_you_mean(node, [*parts, *found.net.network.names])
         kind = type(module).__name__
         message = f"{kind} has no module and no node {node!r}"
-        raise ValueError(f"{message}; {hint}" if hint else message) from None
+        raise NoSuchPart(f"{message}; {hint}" if hint else message) from None
 
 
 def _parameters(module: torch.nn.Module, asked: Question) -> tuple[str, ...]:
