@@ -260,9 +260,8 @@ def test_sizes_that_a_module_refuses_itself(wanted: str) -> None:
 
     module = Strict().eval()
     net = tracer.from_module(module, (1, 1, 68 if "+ 4)" in wanted else 64, 64))
-    assert f"checked: {{op: Require, shape: [-1, -1, {wanted}, -1]}}" in net.to_yaml().replace(
-        '"', ""
-    )
+    layer = f"checked: {{op: Require, shape: [-1, -1, {wanted}, -1], raises: ValueError}}"
+    assert layer in net.to_yaml().replace('"', "")
     runs = tracer.sizes(net).axes["H"].runs
     built = tracer.build(net)
     for n in range(1, 100):
