@@ -98,16 +98,14 @@ def constraints(network: Given, /, *shapes: Sequence[int], inputs: Named = NONE)
     >>> tracer.Constraints.from_json(c.to_json()) == c
     True
     """
-    from tracer.planning.constraining import NoSymbols, constraints_of
-    from tracer.planning.constraints import Constraints
+    from tracer.planning.constraining import NoSymbols
 
     net = network_of(network, shapes, inputs)
     try:
-        record = constraints_of(net.network, net.built.ops, net.network.defaults())
+        return net.constraints()
     except (TooLarge, NoSymbols) as error:
         fault = Diagnostic("T006", str(error), None, path=net.network.path)
         raise TracerError([fault]) from None
-    return Constraints(record)
 
 
 @overload

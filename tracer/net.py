@@ -27,6 +27,7 @@ from tracer.sizing.size_set import SizeSet, TooLarge
 if TYPE_CHECKING:
     from tracer import Plan
     from tracer.planning.built import AsBuilt
+    from tracer.planning.constraints import Constraints
     from tracer.planning.working_sizes import Form, WorkingSizes
 
 
@@ -321,6 +322,17 @@ class Net:
             recipe=None if every_dim else self.built.recipe,
         )
         return replace(found, widths=self.built.widths)
+
+    def constraints(self) -> Constraints:
+        """Which sizes run, of all symbols together, as it is built at the declared ones.
+
+        Raises :class:`TooLarge`, and :class:`tracer.planning.constraining.NoSymbols` where an operation takes numbers.
+        """
+        from tracer.planning.constraining import constraints_of
+        from tracer.planning.constraints import Constraints
+
+        sizes = self.network.defaults()
+        return Constraints(constraints_of(self.network, self.built.ops, sizes))
 
     def forms(
         self, sets: Mapping[str, SizeSet], *, every_dim: bool = False

@@ -231,6 +231,12 @@ class Network(msgspec.Struct):
         elsewhere = self.elsewhere
         return elsewhere.path if elsewhere and name in elsewhere.outputs else self.path
 
+    def spatial_symbols(self) -> list[str]:
+        """The symbols that stand behind batch and channels in an input."""
+        patterns = [node.pattern[2:] for node in self.nodes if node.is_input]
+        dims = [dim for pattern in patterns for dim in pattern if isinstance(dim, str)]
+        return list(dict.fromkeys(dims))
+
     def defaults(self) -> dict[str, int]:
         """The size of every symbol in a single trace: the fixed value, the list's first, or ``min``."""
         return {

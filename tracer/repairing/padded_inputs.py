@@ -8,8 +8,7 @@ from tracer.diagnostics import TracerError
 from tracer.net import Net
 from tracer.network.records import Node
 from tracer.ops.base import Shape
-from tracer.planning.constraining import NoSymbols, constraints_of
-from tracer.planning.constraints import Constraints
+from tracer.planning.constraining import NoSymbols
 from tracer.sizing.size_set import TooLarge
 
 
@@ -17,23 +16,16 @@ def sizes_to_pad_to(net: Net, more: int = 0) -> Mapping[str, int]:
     """The nearest sizes that run of which none is smaller than the declared one with ``more``; none: empty."""
     sizes = net.network.defaults()
     wanted = {
-        symbol: sizes[symbol] + more for symbol in _spatial_symbols(net) if symbol in sizes
+        symbol: sizes[symbol] + more
+        for symbol in net.network.spatial_symbols()
+        if symbol in sizes
     }
     if not wanted:
         return {}
     try:
-        record = constraints_of(net.network, net.built.ops, sizes)
-        return Constraints(record).nearest(**wanted).above or {}
+        return net.constraints().nearest(**wanted).above or {}
     except (TooLarge, NoSymbols, TracerError, ValueError):
         return {}
-
-
-def _spatial_symbols(net: Net) -> list[str]:
-    """The symbols behind batch and channels."""
-    patterns = [node.pattern[2:] for node in net.network.nodes if node.is_input]
-    return list(
-        dict.fromkeys(dim for pattern in patterns for dim in pattern if isinstance(dim, str))
-    )
 
 
 def cut_of(padded: Net, node: Node, shape: Shape) -> str:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.net import Net
-from tracer.planning.constraining import NoSymbols, constraints_of
+from tracer.planning.constraining import NoSymbols
 from tracer.planning.constraints import Constraints, NearestSizes
 from tracer.planning.working_sizes import Axis
 from tracer.sizing.size_set import TooLarge
@@ -29,8 +29,9 @@ def with_sizes_that_run(net: Net, found: Sequence[Diagnostic]) -> list[Diagnosti
 
 def sizes_note(net: Net) -> str:
     """``runs for H = 16k, W = 16k: nearest 496 x 368, or pad to 512 x 384``; empty where no sizes are known."""
-    sizes = net.network.defaults().items()
-    spatial = {symbol: n for symbol, n in sizes if not symbol.startswith("N")}
+    sizes = net.network.defaults()
+    symbols = net.network.spatial_symbols()
+    spatial = {symbol: sizes[symbol] for symbol in symbols if symbol in sizes}
     if not spatial or max(spatial.values()) > LARGEST:
         return ""
     try:
@@ -40,8 +41,7 @@ def sizes_note(net: Net) -> str:
 
 
 def _note(net: Net, asked: Mapping[str, int]) -> str:
-    record = constraints_of(net.network, net.built.ops, net.network.defaults())
-    constraints = Constraints(record)
+    constraints = net.constraints()
     ends = constraints.nearest(**asked)
     running = ends.below or ends.above
     if running is None:
