@@ -12,20 +12,10 @@ import torch.nn.functional as F  # noqa: N812 - the field's name for it
 from torch import Tensor, nn
 
 import tracer
+from tests.torch_bridge.test_handlers import Applied
 from tracer.torch_bridge.importing import Unrepresentable
 
 Shapes = list[tuple[int, ...]]
-
-
-class Applied(nn.Module):
-    """A function of the input."""
-
-    def __init__(self, function: Callable[[Tensor], Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: Tensor) -> Any:
-        return self.function(x)
 
 
 def shapes_of(module: nn.Module, height: int) -> Shapes | None:
