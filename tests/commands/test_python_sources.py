@@ -599,6 +599,7 @@ if __name__ == "__main__":
         ("part_compiled", 4),
         ("parallel", 4),
         ("hooked", 2),
+        ("part_hooked", 4),
     ],
 )
 def test_modules_that_are_wrapped(here: Path, name: str, channels: int) -> None:
@@ -617,7 +618,6 @@ def test_modules_that_are_wrapped(here: Path, name: str, channels: int) -> None:
         ("followed", None, "is TorchScript, which runs outside of Python"),
         ("part_scripted", 20, "part is TorchScript, which runs outside of Python"),
         ("lazy", 20, "part (LazyConv2d) has no weights yet; call the module once"),
-        ("part_hooked", 11, "conv (Conv2d) has hooks, which may do anything"),
     ],
 )
 def test_modules_that_cannot_be_followed(

@@ -6,6 +6,8 @@ put them together again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from tracer.ops.base import (
     Ints,
     Op,
@@ -21,6 +23,7 @@ from tracer.ops.base import (
     per_axis,
     written,
 )
+from tracer.ops.calls import Call, Own, Tensor, Term
 from tracer.ops.windows import POINTWISE, Window, half_pixel
 from tracer.sizing.arithmetic import Dim, Holds, choose, conv_size, dilated
 from tracer.sizing.symbol import Size
@@ -230,7 +233,12 @@ class Unfold(Blocks, kw_only=True):
 
 @operation
 class Fold(Blocks, kw_only=True):
-    """Adds columns up as sliding blocks of an image, Unfold undone: [N, C·kernel area, blocks] to [N, C, H, W]."""
+    """Adds columns up as sliding blocks of an image, Unfold undone: [N, C·kernel area, blocks] to [N, C, H, W].
+
+    The size may be written over the input's symbols.
+    """
+
+    dim_fields = ("output_size",)
 
     output_size: Ints
 
@@ -238,14 +246,26 @@ class Fold(Blocks, kw_only=True):
         yield has_length("output_size", self.output_size, 2)
         yield in_range("output_size", self.output_size, 1)
         yield from super().legal()
-        yield from self.fits(self.image())
 
     def image(self) -> tuple[int, ...]:
         """The output's (height, width)."""
         return per_axis(self.output_size, 2)
 
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        image = self.image()
+        if not any(isinstance(n, Term) for n in image):
+            return Own(x)
+        words = {
+            "kernel_size": self.kernel_size,
+            "dilation": self.dilation,
+            "padding": self.padding,
+            "stride": self.stride,
+        }
+        return Call("torch.nn.functional.fold", (x[0], list(image)), words)
+
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         (x0,) = x
+        yield from self.fits(self.image())
         yield has_rank(x0, 2, 3)
         channels, length = x0[-2:]
         rows, columns = self.grid(self.image())

@@ -6,7 +6,7 @@ import copy
 import functools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import BuiltinFunctionType, FunctionType
+from types import BuiltinFunctionType, CellType, FunctionType
 from typing import Any, NamedTuple
 
 import torch
@@ -47,6 +47,7 @@ def copy_of(module: nn.Module, tensor_copy: TensorCopy) -> ModuleCopy:
     known = _known_copies(named, noted)
     with torch.no_grad(), _TensorsBy(noted):
         copied, memo = _deep_copy(module, known)
+    _rebind_hooks(copied, memo)
 
     originals = {}
     for thing in (*parts, *named):
@@ -105,6 +106,42 @@ def _deep_copy(module: nn.Module, known: Mapping[int, Any]) -> tuple[nn.Module, 
     except Exception:
         memo = dict(known)
     return _copy_by_parts(module, memo), memo
+
+
+HOOKS = ("_forward_pre_hooks", "_forward_hooks")
+
+
+def _rebind_hooks(copied: nn.Module, memo: Mapping[int, Any]) -> None:
+    """Let the hooks of a copy write into what the copy has, where they wrote into what the module has."""
+    for part in copied.modules():
+        for word in HOOKS:
+            hooks = getattr(part, word)
+            for number, hook in hooks.items():
+                if isinstance(hook, FunctionType) and hook.__closure__:
+                    hooks[number] = _rebound(hook, memo)
+
+
+def _rebound(function: FunctionType, memo: Mapping[int, Any]) -> FunctionType:
+    """A function with the copy of each thing that it knows from around it, where there is one."""
+    cells = []
+    for cell in function.__closure__ or ():
+        try:
+            known = cell.cell_contents
+        except ValueError:
+            cells.append(cell)  # it has no value yet
+            continue
+        is_copied = id(known) in memo and memo[id(known)] is not known
+        cells.append(CellType(memo[id(known)]) if is_copied else cell)
+
+    made = FunctionType(
+        function.__code__,
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        tuple(cells),
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
 
 
 ATOMS = {int, float, bool, str, bytes, type(None), type, FunctionType, BuiltinFunctionType}

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import enum
 import functools
+import numbers
+import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, NamedTuple, TypeVar
 
 import torch
+from torch._ops import OpOverload, OpOverloadPacket
 
 from tracer.importing.recording import Recording, Unrepresentable, Value
 from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize
@@ -50,8 +53,8 @@ class TorchCall:
         """What it is called in a message."""
         self.registered = name if registered is None else registered
         """The name that its handler is registered under, ``relu``."""
-        self.args = tuple(args)
-        self.kwargs = dict(kwargs)
+        self.args = tuple(map(_as_pythons, args))
+        self.kwargs = {word: _as_pythons(value) for word, value in kwargs.items()}
         self.in_place = self.kwargs.get("inplace") is True
         """Whether the first tensor is changed."""
 
@@ -322,12 +325,30 @@ def has_handler(func: Any) -> bool:
     return name_of(func) in HANDLERS
 
 
+def _as_pythons(given: Any) -> Any:
+    """An argument with Python's integers for those of NumPy, which torch takes too."""
+    if type(given) in (list, tuple):
+        return type(given)(map(_as_pythons, given))
+    is_other = not isinstance(given, int) and isinstance(given, numbers.Integral)
+    return operator.index(given) if is_other else given
+
+
+OTHER_ORDER = ("batch_norm", "instance_norm")
+"""Functions of torch whose arguments come in another order than those of torch.nn.functional."""
+
+
 def name_of(func: Any) -> str:
     """The name that a function is looked up by; a property's begins with a dot."""
+    # One of torch.ops.aten, or one of its variants: ``relu.default``.
+    if isinstance(func, OpOverload):
+        func = func.overloadpacket
+    if isinstance(func, OpOverloadPacket):
+        of_torch: str = func.__name__
+        return f"torch.{of_torch}" if of_torch in OTHER_ORDER else of_torch
+
     # A method of that name that is another function than the one of torch.nn.functional.
     if func is torch.Tensor.unfold:
         return "Tensor.unfold"
-    # Their arguments come in another order than those of torch.nn.functional.
     if func in (torch.batch_norm, torch.instance_norm):
         return f"torch.{func.__name__}"
 

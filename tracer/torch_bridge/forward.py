@@ -32,7 +32,12 @@ from tracer.sizing.symbol import Space
 from tracer.torch_bridge import dispatch, handlers
 from tracer.torch_bridge.copies import Restored, copy_of, shared
 from tracer.torch_bridge.handlers.sizes import VALUES
-from tracer.torch_bridge.modules import ModuleOperation, arguments_of, operation_of
+from tracer.torch_bridge.modules import (
+    ModuleOperation,
+    StandIn,
+    arguments_of,
+    operation_of,
+)
 from tracer.torch_bridge.origins import ModuleOrigin, line_that_made
 from tracer.torch_bridge.places import CodePlace, entrance, place, running
 from tracer.torch_bridge.shadows import sizes_in_sight
@@ -239,10 +244,10 @@ class Forward(TorchFunctionMode):
         self.inside.append(module)
         self.callers.append(sys._getframe(2).f_code)
         try:
-            if operation is not None:
-                result = self._operation(module, operation, args, kwargs)
-            else:
+            if operation is None:
                 result = self._part(module, original, args, kwargs)
+            else:
+                result = self._layer(module, operation, original, args, kwargs)
         except Exception:
             self.failed_in = self.failed_in or module
             raise
@@ -253,6 +258,33 @@ class Forward(TorchFunctionMode):
         if self.way.until is not None and self.names.get(id(module)) == self.way.until:
             raise Reached(result)
         return result
+
+    def _layer(
+        self,
+        module: torch.nn.Module,
+        operation: ModuleOperation,
+        original: Any,
+        args: Any,
+        kwargs: Any,
+    ) -> Any:
+        """A module that is an operation, and its hooks before and behind it."""
+        if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
+            kind = type(module).__name__
+            label = self._label_of(module)
+            raise self.recording.refused(
+                f"{label} ({kind}) has no weights yet; call the module once with a tensor before it is read"
+            )
+        if not has_hooks(module):
+            return self._operation(module, operation, args, kwargs)
+
+        def step(*args: Any, **kwargs: Any) -> Any:
+            return self._operation(module, operation, args, kwargs)
+
+        vars(module)["forward"] = StandIn(step)
+        try:
+            return original(module, *args, **kwargs)
+        finally:
+            del vars(module)["forward"]
 
     def _part(self, module: torch.nn.Module, original: Any, args: Any, kwargs: Any) -> Any:
         """A module with steps of its own."""
@@ -302,15 +334,6 @@ class Forward(TorchFunctionMode):
     ) -> Any:
         """A module that is an operation is one step."""
         label = self._label_of(module)
-        if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
-            kind = type(module).__name__
-            raise self.recording.refused(
-                f"{label} ({kind}) has no weights yet; call the module once with a tensor before it is read"
-            )
-        if module._forward_hooks or not _is_reparametrized(module):
-            kind = type(module).__name__
-            raise self.recording.refused(f"{label} ({kind}) has hooks, which may do anything")
-
         arguments = arguments_of(module, found.operation)
         call = dispatch.ModuleCall(self.tensors, module, found.name, label, args, kwargs)
         with self.recording.in_torch():
@@ -327,6 +350,10 @@ class Forward(TorchFunctionMode):
         given = list(_tensors((args, kwargs)))
         if any(tensor in self.tensors.values for tensor in given):
             return dispatch.call(self.tensors, func, args, kwargs)
+        if any(map(torch._C._functorch.is_functorch_wrapped_tensor, given)):
+            raise self.recording.refused(
+                "torch.func runs functions on tensors of its own (vmap, grad, jvp), which no config can say"
+            )
 
         line = self._line_that_made(func, given)
         if line is None and _follows_the_input(args, kwargs):
@@ -426,10 +453,13 @@ def _follows_the_input(args: Any, kwargs: Any) -> bool:
     return any(isinstance(n, of_sizes) for n in _flat((args, kwargs)))
 
 
-def _is_reparametrized(module: torch.nn.Module) -> bool:
-    """Whether all that its hooks do is to compute its weights: torch's weight_norm and spectral_norm."""
-    hooks = module._forward_pre_hooks.values()
-    return all(type(hook).__module__.startswith("torch.nn.utils.") for hook in hooks)
+def has_hooks(module: torch.nn.Module) -> bool:
+    """Whether it has hooks that do more than to compute its weights, as torch's weight_norm and spectral_norm do."""
+    before = module._forward_pre_hooks.values()
+    computes_weights = all(
+        type(hook).__module__.startswith("torch.nn.utils.") for hook in before
+    )
+    return bool(module._forward_hooks) or not computes_weights
 
 
 def _flat(value: Any) -> Iterator[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -28,6 +29,16 @@ class ModuleOperation(NamedTuple):
         return self.operation.__name__
 
 
+class StandIn:
+    """What a module's forward is while its hooks run: the module is its operation all the same."""
+
+    def __init__(self, run: Callable[..., Any]) -> None:
+        self.run = run
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.run(*args, **kwargs)
+
+
 def operation_of(module: torch.nn.Module) -> ModuleOperation | None:
     """The operation of a module: of a class of torch.nn, or of one made from it that leaves its forward alone."""
     for cls in type(module).__mro__:
@@ -43,7 +54,8 @@ FORWARD = ("forward", "_conv_forward", "_output_padding", "_apply_instance_norm"
 
 def _keeps_forward(module: torch.nn.Module, cls: type) -> bool:
     """Whether a module computes as its class of torch.nn does: neither its own class nor it has another forward."""
-    if "forward" in vars(module):
+    own = vars(module).get("forward")
+    if own is not None and not isinstance(own, StandIn):
         return False
     return all(
         getattr(type(module), name, None) is getattr(cls, name, None) for name in FORWARD

@@ -501,15 +501,39 @@ def _is_of_matrices(call: TorchCall, words: Any, order: Any) -> bool:
 @handles("normalize")
 def _normalize(call: TorchCall) -> Value:
     words = call.bound("input p dim eps", p=2.0, dim=1, eps=1e-12)
-    if words.p != 2:
-        raise call.refused(f"normalize by the norm {words['p']!r}")
+    length = _length(call, words.input, words.p, words.dim, words.eps)
+    return call.add("Div", words.input, length)
 
-    squares = call.add("Pointwise", words.input, function="square")
-    total = call.add("Sum", squares, dim=words.dim, keepdim=True)
-    length = call.add("Pointwise", total, function="sqrt")
-    eps = float(words.eps)
-    bounded = call.add("Hardtanh", length, min_val=eps, max_val=math.inf)
-    return call.add("Div", words.input, bounded)
+
+def _length(call: TorchCall, x: Any, order: Any, dim: Any, eps: float) -> Value:
+    """The norm along a dim, which stays with the size 1, and is ``eps`` at least."""
+    if order not in (1, 2, math.inf):
+        raise call.refused(f"{call.name} by the norm {order!r}")
+
+    function = "square" if order == 2 else "abs"
+    powers = call.add("Pointwise", x, function=function)
+    reduction = "Amax" if order == math.inf else "Sum"
+    length = call.add(reduction, powers, dim=dim, keepdim=True)
+    if order == 2:
+        length = call.add("Pointwise", length, function="sqrt")
+    return call.add("Hardtanh", length, min_val=float(eps), max_val=math.inf)
+
+
+@handles("cosine_similarity")
+def _cosine_similarity(call: TorchCall) -> Value:
+    words = call.bound("x1 x2 dim eps", dim=1, eps=1e-8)
+    left = call.value(words.x1)
+    right = call.value(words.x2)
+    if len(left.shape) != len(right.shape):
+        raise call.refused("cosine_similarity of tensors with other numbers of dims")
+    if not is_size(call.recording.size(left, words.dim), right, words.dim):
+        raise call.refused("cosine_similarity along a dim that the tensors have at other sizes")
+
+    units = []
+    for value in (left, right):
+        length = _length(call, value, 2, words.dim, words.eps)
+        units.append(call.add("Div", value, length))
+    return call.add("Sum", call.add("Mul", *units), dim=words.dim)
 
 
 @handles("max")

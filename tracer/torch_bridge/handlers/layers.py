@@ -179,6 +179,24 @@ def _convolved(call: TorchCall, name: str, words: Any, into: int, out_of: int) -
     return call.add(f"{name}{axes}d", words.input, owner=owner, **arguments)
 
 
+@handles("convolution", "_convolution")
+def _general_convolution(call: TorchCall) -> Value:
+    """Torch's one function behind all convolutions; the last arguments choose among its kernels."""
+    words = call.bound(
+        "input weight bias stride padding dilation transposed output_padding groups "
+        "benchmark deterministic cudnn_enabled allow_tf32",
+        bias=None,
+    )
+    if call.tensors.value(words.weight) is not None:
+        raise call.refused("a convolution whose kernel depends on the input")
+
+    first, second, *_ = words.weight.shape
+    if words.transposed:
+        return _convolved(call, "ConvTranspose", words, first, second * words.groups)
+    words.output_padding = 0
+    return _convolved(call, "Conv", words, second * words.groups, first)
+
+
 @handles("linear")
 def _linear(call: TorchCall) -> Value:
     words = call.bound("input weight bias", bias=None)
@@ -218,9 +236,23 @@ AFFINE = {"weight": None, "bias": None, "eps": EPS}
 NORM = {"running_mean": None, "running_var": None, **AFFINE}
 
 
+OF_TORCH = "input weight bias running_mean running_var"
+"""The order of the functions in torch, which is another one than in torch.nn.functional."""
+
+
 @handles("batch_norm")
 def _batch_norm(call: TorchCall) -> Value:
-    words = call.bound(f"{STATISTICS} training momentum eps", **NORM, training=False)
+    return _normed_by_batch(call, STATISTICS)
+
+
+@handles("torch.batch_norm")
+def _torch_batch_norm(call: TorchCall) -> Value:
+    return _normed_by_batch(call, OF_TORCH)
+
+
+def _normed_by_batch(call: TorchCall, tensors: str) -> Value:
+    names = f"{tensors} training momentum eps cudnn_enabled"
+    words = call.bound(names, **NORM, training=False)
     if words.training:
         raise call.refused("batch_norm with the statistics of the batch")
 
@@ -232,7 +264,17 @@ def _batch_norm(call: TorchCall) -> Value:
 
 @handles("instance_norm")
 def _instance_norm(call: TorchCall) -> Value:
-    words = call.bound(f"{STATISTICS} use_input_stats momentum eps", **NORM)
+    return _normed_by_instance(call, STATISTICS)
+
+
+@handles("torch.instance_norm")
+def _torch_instance_norm(call: TorchCall) -> Value:
+    return _normed_by_instance(call, OF_TORCH)
+
+
+def _normed_by_instance(call: TorchCall, tensors: str) -> Value:
+    names = f"{tensors} use_input_stats momentum eps cudnn_enabled"
+    words = call.bound(names, **NORM)
     if words.running_mean is not None:
         raise call.refused("running statistics")
 
@@ -257,7 +299,7 @@ def _channel_norm(call: TorchCall, name: str, words: Any, arguments: dict[str, A
 
 @handles("group_norm")
 def _group_norm(call: TorchCall) -> Value:
-    words = call.bound("input num_groups weight bias eps", **AFFINE)
+    words = call.bound("input num_groups weight bias eps cudnn_enabled", **AFFINE)
     arguments = {"num_groups": words.num_groups, **_eps(words)}
     if words.weight is None:
         arguments["affine"] = False
@@ -266,7 +308,7 @@ def _group_norm(call: TorchCall) -> Value:
 
 @handles("layer_norm")
 def _layer_norm(call: TorchCall) -> Value:
-    words = call.bound("input normalized_shape weight bias eps", **AFFINE)
+    words = call.bound("input normalized_shape weight bias eps cudnn_enable", **AFFINE)
     arguments = {**_trailing_dims(call, words), **_eps(words)}
     if words.weight is None:
         arguments["elementwise_affine"] = False
@@ -361,25 +403,38 @@ PADS = {
     "circular": "CircularPad",
 }
 MAX_PADDED_DIMS = 3
+"""The dims that torch pads at most, where it pads by more than one number."""
+
+
+def _padded_dims(call: TorchCall, padding: tuple[Any, ...], mode: str) -> int:
+    """The number of dims that are padded."""
+    axes = len(padding) // 2
+    fits = 1 <= axes <= MAX_PADDED_DIMS or (axes and mode == "constant")
+    if mode not in PADS or not fits or len(padding) % 2:
+        raise call.refused(f"padding {axes} dims in the mode {mode!r}")
+    return axes
 
 
 @handles("pad")
 def _pad(call: TorchCall) -> Value:
     words = call.bound("input pad mode value", mode="constant", value=None)
     padding = call.sizes(words.pad)
-    axes = len(padding) // 2
-    fits = 1 <= axes <= MAX_PADDED_DIMS and len(padding) % 2 == 0
-    if words.mode not in PADS or not fits:
-        raise call.refused(f"padding {axes} dims in the mode {words.mode!r}")
+    by_number = words.mode == "constant"
+    axes = _padded_dims(call, padding, words.mode)
     if is_plain(padding) and not any(padding):
         return call.value(words.input)
 
     name = PADS[words.mode]
     arguments: dict[str, Any] = {"padding": _compact(padding)}
-    if words.mode == "constant" and words.value in (None, 0):
+    if by_number and words.value in (None, 0):
         name = "ZeroPad"
-    elif words.mode == "constant":
+    elif by_number:
         arguments["value"] = call.number(words.value)
+
+    # How many dims are padded by a number is the padding's length, whatever the name says.
+    if axes > MAX_PADDED_DIMS:
+        arguments["padding"] = padding
+        axes = MAX_PADDED_DIMS
     return call.add(f"{name}{axes}d", words.input, **arguments)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import string
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -122,28 +123,100 @@ def _einsum(call: TorchCall) -> Value:
     equation, *operands = call.args
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = list(operands[0])
-    letters, output = _letters_of(call, equation, len(operands))
+    if not isinstance(equation, str):
+        raise call.refused("einsum of lists of dims; write its equation")
+
     values = [call.value(operand) for operand in operands]
+    letters, output = _letters_of(call, equation, values)
+    return _product_of(call, list(map(Lettered, values, letters)), output)
+
+
+def _product_of(call: TorchCall, terms: Sequence[Lettered], output: str) -> Value:
+    """The product of terms, from the left on, summed over the letters that the output has not."""
+    first, *rest = terms
+    while len(rest) > 1:
+        second, *rest = rest
+        later = output + "".join(term.letters for term in rest)
+        both = "".join(dict.fromkeys(first.letters + second.letters))
+        kept, _ = _apart(both, later)
+        first = Lettered(_product_of(call, [first, second], kept), kept)
 
     # What only one term has and the output hasn't is summed first.
-    terms = []
-    for i, value in enumerate(values):
-        others = letters[:i] + letters[i + 1 :]
-        term = Lettered(value, letters[i])
-        terms.append(_summed(call, term, keep="".join([output, *others])))
-    return _joined(call, terms, output)
+    summed = []
+    pair = [first, *rest]
+    for term, others in zip(pair, [rest, [first]]):
+        keep = output + "".join(other.letters for other in others)
+        summed.append(_summed(call, term, keep))
+    return _joined(call, summed, output)
 
 
-def _letters_of(call: TorchCall, equation: str, count: int) -> tuple[list[str], str]:
-    """The letters of each of ``count`` inputs, and those of the output."""
+DOTS = "..."
+SPARE = string.ascii_uppercase + string.ascii_lowercase
+"""The letters that the dims behind dots may get."""
+
+
+def _letters_of(
+    call: TorchCall, equation: str, values: Sequence[Value]
+) -> tuple[list[str], str]:
+    """The letters of each input, and those of the output; the dims behind dots have letters too."""
     inputs, arrow, output = equation.replace(" ", "").partition("->")
     terms = inputs.split(",")
-    if not arrow or "." in equation or len(terms) != count or len(terms) > 2:
-        raise call.refused(f"einsum of {equation!r}")
+    if len(terms) != len(values):
+        raise RuntimeError(f"einsum of {equation!r} with {len(values)} tensors")
+    if not arrow:
+        output = DOTS + _standing_once(inputs)
+
+    # Dims behind dots are broadcast: they are counted from the last one.
+    counts = [_behind_dots(term, value) for term, value in zip(terms, values)]
+    spare = [letter for letter in SPARE if letter not in equation]
+    dots = "".join(spare[: max(counts)])
+    terms = [term.replace(DOTS, dots[len(dots) - n :]) for term, n in zip(terms, counts)]
+    output = output.replace(DOTS, dots)
+
     for term in (*terms, output):
         if len(set(term)) < len(term):
             raise call.refused(f"einsum of {equation!r}: a letter stands twice in one term")
     return terms, output
+
+
+def _behind_dots(term: str, value: Value) -> int:
+    """How many dims of a value the dots in its letters stand for."""
+    if DOTS not in term:
+        return 0
+    return len(value.shape) - len(term.replace(DOTS, ""))
+
+
+def _standing_once(inputs: str) -> str:
+    """The letters of the output where an equation has none: those that stand once, in alphabetical order."""
+    letters = sorted(set(inputs) - set(",."))
+    return "".join(letter for letter in letters if inputs.count(letter) == 1)
+
+
+@handles("tensordot")
+def _tensordot(call: TorchCall) -> Value:
+    words = call.bound("a b dims", dims=2)
+    left = call.value(words.a)
+    right = call.value(words.b)
+    a = string.ascii_lowercase[: len(left.shape)]
+    b = list(string.ascii_uppercase[: len(right.shape)])
+
+    summed = _dims_of_product(words.dims, len(a))
+    for of_left, of_right in zip(*summed, strict=True):
+        b[of_right] = a[of_left]
+    kept = [letter for letter in a if letter not in b]
+    kept += [letter for letter in b if letter not in a]
+    terms = [Lettered(left, a), Lettered(right, "".join(b))]
+    return _product_of(call, terms, "".join(kept))
+
+
+def _dims_of_product(dims: Any, rank: int) -> tuple[Sequence[int], Sequence[int]]:
+    """The dims of both tensors that are summed: the last ones of the first with the first ones of the second."""
+    if isinstance(dims, int):
+        return range(rank - dims, rank), range(dims)
+    of_left, of_right = dims
+    if isinstance(of_left, int):
+        return [of_left], [of_right]
+    return of_left, of_right
 
 
 def _summed(call: TorchCall, term: Lettered, keep: str) -> Lettered:

@@ -1,0 +1,147 @@
+"""Functions of torch without a module, and what surrounds modules: built again, they give what they gave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812 - the field's name for it
+from torch import Tensor, nn
+
+import tracer
+from tests.torch_bridge.test_handlers import Applied
+from tracer.torch_bridge.importing import Unrepresentable, read_module
+
+WEIGHT = torch.randn(4, 5)
+SIZES = ((1, 4, 8, 8), (2, 4, 8, 12), (1, 4, 11, 7))
+
+
+def agrees(module: nn.Module, *shapes: tuple[int, ...]) -> None:
+    """Imported at the first size, the config gives what the module gives at all of them."""
+    imported = read_module(module, shapes[0])
+    built: Any = tracer.build(tracer.loads(imported.net.to_yaml())).eval()
+    built.load_state_dict(imported.state_dict())
+    for shape in shapes:
+        x = torch.randn(shape)
+        with torch.no_grad():
+            mine, want = built(x.clone()), module(x.clone())
+        assert mine.shape == want.shape and torch.allclose(mine, want, atol=1e-5), shape
+
+
+FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "einsum with dots": lambda x: torch.einsum("bc...,cd->bd...", x, WEIGHT),
+    "einsum with dots in the middle": lambda x: torch.einsum("b...w,b...w->...", x, x),
+    "einsum of three": lambda x: torch.einsum("nchw,nkhw,kd->ncd", x, x.relu(), WEIGHT),
+    "einsum of one": lambda x: torch.einsum("nchw->nwc", x),
+    "einsum without an arrow": lambda x: torch.einsum("nchw,cd", x, WEIGHT),
+    "tensordot": lambda x: torch.tensordot(x, WEIGHT, dims=([1], [0])),
+    "tensordot of the last dims": lambda x: torch.tensordot(x.movedim(1, -1), WEIGHT, dims=1),
+    "cosine_similarity": lambda x: F.cosine_similarity(x, x.relu()),
+    "cosine_similarity of pixels": lambda x: F.cosine_similarity(x, x.mean(2, True), dim=-1),
+    "normalize by sums": lambda x: F.normalize(x, p=1.0),
+    "normalize by the largest": lambda x: F.normalize(x, p=float("inf"), dim=-1),
+    "pad of all dims": lambda x: F.pad(x, (1, 2, 3, 0, 0, 2, 1, 1)),
+    "pad of channels by a number": lambda x: F.pad(x, (0, 0, 0, 0, 1, 0, 0, 1), value=2.0),
+    "fold to a size": lambda x: F.fold(F.unfold(x, 3, padding=1), x.shape[2:], 3, padding=1),
+    "fold to half a size": lambda x: F.fold(
+        F.unfold(x, 2, stride=2), (x.shape[2] // 2 * 2, x.shape[3] // 2 * 2), 2, stride=2
+    ),
+    "a number of NumPy's": lambda x: F.max_pool2d(x, numpy.int64(2)),  # type: ignore[arg-type]
+    "numbers of NumPy's": lambda x: F.avg_pool2d(x, (numpy.int64(2), numpy.int32(3))),
+    "aten": lambda x: torch.ops.aten.relu(x),
+    "a variant of aten": lambda x: torch.ops.aten.mean.dim(x, [2], True),
+    "convolution": lambda x: torch.convolution(
+        x, WEIGHT[:, :4, None, None], None, [2, 2], [1, 1], [1, 1], False, [0, 0], 1
+    ),
+    "transposed convolution": lambda x: torch.convolution(
+        x, WEIGHT[:, :, None, None], None, [2, 2], [0, 0], [1, 1], True, [1, 1], 1
+    ),
+    "batch_norm of torch": lambda x: torch.batch_norm(
+        x, WEIGHT[:, 0], WEIGHT[:, 1], WEIGHT[:, 2], WEIGHT[:, 3].abs(), False, 0.1, 1e-5, False
+    ),
+    "group_norm of torch": lambda x: torch.group_norm(x, 2, None, None, 1e-5, False),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_gives_what_it_gave(name: str) -> None:
+    """At the imported size and at others, the outputs are the function's."""
+    agrees(Applied(FUNCTIONS[name]).eval(), *SIZES)
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda x: torch.einsum("nccw->nw", x), "a letter stands twice in one term"),
+        (lambda x: F.pad(x, (0, 0, 0, 0, 1, 1, 1, 1), mode="replicate"), "padding 4 dims"),
+        (lambda x: F.normalize(x, p=3.0), "normalize by the norm 3.0"),
+        (
+            lambda x: torch.vmap(torch.relu)(x),
+            "torch.func runs functions on tensors of its own",
+        ),
+        (
+            lambda x: F.cosine_similarity(x, x.mean(1, True)),
+            "along a dim that the tensors have at other sizes",
+        ),
+    ],
+    ids=["a diagonal", "replicate", "norm 3", "vmap", "broadcast"],
+)
+def test_what_a_config_cannot_say_is_refused(
+    function: Callable[[Tensor], Any], said: str
+) -> None:
+    """It is named."""
+    with pytest.raises(Unrepresentable, match=said):
+        tracer.from_module(Applied(function), (1, 4, 8, 8))
+
+
+# --- hooks -----------------------------------------------------------------------------------------------------------
+
+
+class Watched(nn.Module):
+    """A convolution and a linear map of pixels whose hooks may do anything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 6, 3, padding=1)
+        self.act = nn.ReLU()
+        self.kept: dict[str, Tensor] = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.act(self.conv(x))
+        return torch.cat([y, self.kept["early"]], 1) if self.kept else y
+
+
+def hooked(name: str) -> Watched:
+    """The module with one hook."""
+    made = Watched()
+    conv = made.conv
+    if name == "a new result":
+        conv.register_forward_hook(lambda module, given, result: result[:, :2] * 2)
+    elif name == "a new input":
+        conv.register_forward_pre_hook(lambda module, given: (given[0].relu(),))
+    elif name == "keywords":
+        conv.register_forward_hook(
+            lambda module, given, words, result: result[..., ::2], with_kwargs=True
+        )
+    elif name == "kept":
+        conv.register_forward_hook(lambda module, given, result: made.kept.update(early=result))
+    elif name == "watched":
+        conv.register_forward_hook(lambda module, given, result: None)
+    else:
+        conv.register_full_backward_hook(lambda module, above, below: None)
+    return made.eval()
+
+
+@pytest.mark.parametrize(
+    "name", ["a new result", "a new input", "keywords", "kept", "watched", "backward"]
+)
+def test_hooks_are_run(name: str) -> None:
+    """What a hook gives back is what goes on, and what it keeps is kept in the copy that is run."""
+    module = hooked(name)
+    agrees(module, *SIZES)
+    module.kept.clear()
+    tracer.from_module(module, SIZES[0])
+    assert not module.kept
