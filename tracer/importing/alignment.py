@@ -128,7 +128,10 @@ class _Alignment:
             elif _comes_in_one(mine):
                 self._leave(mine.popleft())
             else:
-                raise self._refused(OTHER_LAYERS)
+                mine_next, theirs_next = map(_next_op, (mine, theirs))
+                raise self._refused(
+                    f"{OTHER_LAYERS}: {theirs_next} there, {mine_next} for the first sizes"
+                )
 
     def _comes_in_both(self, mine: Steps, theirs: Steps) -> bool:
         """True where the next steps are one, their numbers aside."""
@@ -389,6 +392,10 @@ class _Alignment:
 def _comes_in_one(steps: Steps) -> bool:
     """True where the other side may do without the next step: it can be a resize to its own size, or pad by nothing."""
     return bool(steps) and _may_do_nothing(steps[0])
+
+
+def _next_op(steps: Steps) -> str:
+    return type(steps[0].op).__name__ if steps else "nothing more"
 
 
 def _may_do_nothing(step: Step) -> bool:

@@ -5,27 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import product
+from collections.abc import Sequence
 
 from tracer.importing.decisions import is_bound_to_hold
 from tracer.importing.recording import Recording
 from tracer.importing.run_time_sizes import Guard, RunTimeSize, negated
 from tracer.sizing.arithmetic import maximum, minimum
-from tracer.sizing.program import substitute
 from tracer.sizing.symbol import Condition, SizeLike, identity
-
-SMALLEST = (1, 2, 3, 5, 8)
-"""Sizes of a symbol that are tried beside those near its own."""
-
-FACTORS = (0.5, 2)
-"""Its own size times these is tried too."""
-
-STEPS = range(-2, 3)
-"""Its own size and so much are tried too."""
-
-MOST_SYMBOLS = 4
-"""Of conditions on more symbols, no size is looked for where they do not hold."""
 
 
 def alternative_parts(condition: Condition) -> list[Condition]:
@@ -34,35 +20,6 @@ def alternative_parts(condition: Condition) -> list[Condition]:
         return [condition]
     first, second = condition.parts
     return [*alternative_parts(first), *alternative_parts(second)]
-
-
-def sizes_without(
-    condition: Condition, others: Sequence[Condition], here: Mapping[str, int]
-) -> dict[str, int] | None:
-    """Sizes for which a condition does not hold, and as many of the others as possible do; None where none is found.
-
-    ``here`` are the sizes of all symbols; only those that the condition depends on are changed.
-    """
-    symbols = sorted(condition.space.support(condition))
-    if len(symbols) > MOST_SYMBOLS:
-        return None
-
-    found: dict[str, int] | None = None
-    most = -1
-    for numbers in product(*[_tried(here[symbol]) for symbol in symbols]):
-        sizes = {**here, **dict(zip(symbols, numbers))}
-        holds, *rest = substitute([condition, *others], sizes)
-        if not holds and sum(rest) > most:
-            found = {symbol: sizes[symbol] for symbol in symbols}
-            most = sum(rest)
-    return found
-
-
-def _tried(here: int) -> list[int]:
-    """Sizes of one symbol, those near ``here`` first."""
-    near = [here + step for step in sorted(STEPS, key=abs)]
-    scaled = [int(here * factor) for factor in FACTORS]
-    return [n for n in dict.fromkeys([*near, *scaled, *SMALLEST]) if n > 0]
 
 
 def demanded(

@@ -9,7 +9,7 @@ every size.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any, NamedTuple
 
 from tracer.importing.alignment import Conditions, SizeOf, align
@@ -18,8 +18,8 @@ from tracer.importing.demands import (
     alternative_parts,
     demanded,
     demanded_size,
-    sizes_without,
 )
+from tracer.importing.otherwise import Found, elements, sizes_without
 from tracer.importing.recording import Reason, Recording, Unrepresentable, refused_at
 from tracer.importing.run_time_sizes import Guard, RunTimeSize, negated
 from tracer.sizing.arithmetic import maximum, minimum
@@ -38,6 +38,9 @@ FAILURES = 4
 
 NEAR = 160
 """Sizes are looked at up to so far from those of the first recording."""
+
+HUGE = 2**31
+"""Elements of an input that nobody gives: a way that is taken from there on only may stay unread."""
 
 
 class Refusal(NamedTuple):
@@ -69,17 +72,21 @@ class Merged(NamedTuple):
     """One recording for every size, and the sizes that the program refuses itself."""
 
     recording: Recording
-    refused: list[Refusal]
-    demanded: list[ProgramDemand]
-    others: list[Recording]
+    refused: Sequence[Refusal] = ()
+    demanded: Sequence[ProgramDemand] = ()
+    others: Sequence[Recording] = ()
     """The recordings at other sizes that are merged into it."""
+    failing: Sequence[SizeOf] = ()
+    """Sizes of several symbols that an operation refuses, which the config's must do too."""
+    unread: Sequence[Unrepresentable] = ()
+    """What was not read: the ways that huge sizes take."""
 
 
 def one_of(run: Run) -> Merged:
     """The recording that is right for every size. Raises :class:`Unrepresentable` where there is none."""
     first = run({})
     if not first.guards.made:
-        return Merged(first, [], [], [])
+        return Merged(first)
 
     decisions = Decisions(first.space)
     for guard in first.guards.made:
@@ -89,7 +96,9 @@ def one_of(run: Run) -> Merged:
     first.sizes_are_read = True
     paths = _Paths(run, first, decisions)
     paths.follow_all()
-    return Merged(first, paths.refusals, paths.demands, paths.others)
+    return Merged(
+        first, paths.refusals, paths.demands, paths.others, paths.failing, paths.unread
+    )
 
 
 class _Paths:
@@ -104,6 +113,8 @@ class _Paths:
         self.demands: list[ProgramDemand] = []
         self.others: list[Recording] = []
         """Those that were merged into it."""
+        self.failing: list[SizeOf] = []
+        self.unread: list[Unrepresentable] = []
         self._failed: dict[Any, set[int]] = {}
         """The sizes that failed in an operation, by symbol and what is decided otherwise there."""
         self._tried: set[tuple[str, int]] = set()
@@ -220,23 +231,52 @@ class _Paths:
 
     def _record_together(self, decision: Decision) -> None:
         """Record sizes of several symbols for which a decision is otherwise."""
+        try:
+            apart = self._sizes_apart(decision)
+        except LookupError:
+            self.decisions.settle([decision.holds])
+            return
+
+        failing: list[SizeOf] = []
+
+        def is_left_out(sizes: SizeOf) -> bool:
+            refused = any(sizes.get(one.symbol, 0) in one.sizes for one in self.refusals)
+            return refused or any(self._is_no_larger(sizes, failed) for failed in failing)
+
+        others = [one for one in self.decisions.holding() if one is not decision.holds]
+        found = sizes_without(decision.holds, others, self.merged.symbols, is_left_out)
+        first = [] if apart is None else [Found(apart, ())]
+        for sizes, broken in chain(first, found):
+            flipped = [decision.holds, *broken]
+            if self._take_together(decision, sizes, flipped):
+                return
+            failing.append(sizes)
+            if len(failing) == FAILURES:
+                break
+
+        if not failing:
+            raise self._decide_together(decision, "no sizes were found where it is not so")
+        # So far they fail in an operation, which the config's has to do as well.
+        self.failing += failing
+        self.decisions.settle([decision.holds])
+
+    def _sizes_apart(self, decision: Decision) -> dict[str, int] | None:
+        """Sizes for which a decision is otherwise where each symbol is enough for it; None where they decide together.
+
+        Raises LookupError where no size of one symbol decides otherwise, whatever the others are.
+        """
         alternatives = self._alternatives(decision)
         if alternatives is None:
-            self._demand(decision)
-            return
+            return None
 
         sizes: dict[str, int] = {}
         for symbol, any_of in alternatives.items():
             recorded = self.decisions.sizes_where([any_of], symbol)
-            otherwise = FILLED - recorded
-            here = self.merged.symbols[symbol]
-            near = otherwise.nearest(here)
-            # No size of this symbol decides otherwise, whatever the others are.
+            near = (FILLED - recorded).nearest(self.merged.symbols[symbol])
             if not near:
-                self.decisions.settle([decision.holds])
-                return
+                raise LookupError(symbol)
             sizes[symbol] = near[-1]
-        self._take(sizes, [decision.holds])
+        return sizes
 
     def _alternatives(self, decision: Decision) -> dict[str, Condition | bool] | None:
         """For each symbol, the condition on it that is enough for the decision; None where symbols decide together."""
@@ -249,43 +289,87 @@ class _Paths:
             found[symbol] = before | part
         return found
 
-    def _demand(self, decision: Decision) -> None:
-        """Note a condition on several symbols that the program demands. Raises where it does anything else."""
+    def _take_together(self, decision: Decision, sizes: SizeOf, flipped: Conditions) -> bool:
+        """Take in the program at sizes of several symbols; False where an operation refuses them."""
+        try:
+            other = self.run(sizes)
+        except Unrepresentable as refused:
+            if refused.by_operation:
+                return False
+            if refused.by_program:
+                self._demand(decision, refused)
+            elif not self._stays_unread(sizes, flipped, refused):
+                raise refused.but(f"; that is for {_written(sizes)}") from None
+            return True
+
+        self._merge(other, flipped, sizes)
+        return True
+
+    def _is_no_larger(self, sizes: SizeOf, failed: SizeOf) -> bool:
+        """Whether the smallest of the sizes, of what they are here, is no larger than that of sizes that failed."""
+        least, failed_least = (
+            min(n / self.merged.symbols[symbol] for symbol, n in some.items())
+            for some in (sizes, failed)
+        )
+        return least <= failed_least
+
+    def _demand(self, decision: Decision, refused: Unrepresentable) -> None:
+        """Note a condition on several symbols that the program demands. Raises where it raises for another reason."""
         condition = decision.holds
         others = [one for one in self.decisions.holding() if one is not condition]
-        sizes = sizes_without(condition, others, self.merged.symbols)
-        refused = None if sizes is None else self._refusal_at(sizes)
-
         known = {identity(one) for one in others}
         known |= {identity(one.condition) for one in self.demands}
-        demand = None if refused is None else demanded(condition, refused.guards, known)
-        if refused is None or demand is None:
-            symbols = sorted(self.decisions.space.support(condition))
-            names = " and ".join(symbols)
-            raise refused_at(decision.spot, f"{names} decide together ({condition!r})")
 
+        demand = demanded(condition, refused.guards, known)
+        if demand is None:
+            raise self._decide_together(decision, f"otherwise {refused}")
         self.demands.append(ProgramDemand(demand, refused.fault))
         self.decisions.settle([condition])
 
-    def _refusal_at(self, sizes: SizeOf) -> Unrepresentable | None:
-        """What the program raises itself at some sizes; None where it does not."""
-        try:
-            self.run(sizes)
-        except Unrepresentable as refused:
-            return refused if refused.by_program else None
-        return None
+    def _decide_together(self, decision: Decision, why: str) -> Unrepresentable:
+        symbols = sorted(self.decisions.space.support(decision.holds))
+        names = " and ".join(symbols)
+        return refused_at(decision.spot, f"{names} decide together ({decision.holds!r}); {why}")
 
     def _take(self, sizes: SizeOf, flipped: Conditions) -> None:
         """Record the program at some sizes, where ``flipped`` do not hold, and merge that with what there is."""
         try:
             other = self.run(sizes)
         except Unrepresentable as refused:
-            self._refuse(sizes, flipped, refused)
+            if not self._stays_unread(sizes, flipped, refused):
+                self._refuse(sizes, flipped, refused)
             return
+        self._merge(other, flipped, sizes)
 
-        align(self.merged, other, self.decisions, flipped, sizes)
+    def _merge(self, other: Recording, flipped: Conditions, sizes: SizeOf) -> None:
+        """Take in a recording at sizes where ``flipped`` do not hold."""
+        try:
+            align(self.merged, other, self.decisions, flipped, sizes)
+        except Unrepresentable as refused:
+            if not self._stays_unread(sizes, flipped, refused):
+                raise
+            return
         self.others.append(other)
         self._settle(flipped, other.guards.made)
+
+    def _stays_unread(
+        self, sizes: SizeOf, flipped: Conditions, refused: Unrepresentable
+    ) -> bool:
+        """Whether sizes are so huge that their way may be left out; then that is noted."""
+        at = {**self.merged.symbols, **sizes}
+        shapes = [substitute(value.sizes, at) for value in self.merged.inputs.values()]
+        if elements(shapes) < HUGE:
+            return False
+
+        spot = self.decisions.spot_of(flipped[0])
+        condition = negated(flipped[0])
+        self.unread.append(
+            refused_at(
+                spot, f"the way where {condition!r} is not read; so it is for {_written(sizes)}"
+            )
+        )
+        self.decisions.settle(flipped)
+        return True
 
     def _settle(self, flipped: Conditions, others: Sequence[Guard]) -> None:
         """Note what one more path decides. Where the first of ``flipped`` holds, another one is taken."""
@@ -306,11 +390,7 @@ class _Paths:
 
     def _refuse(self, sizes: SizeOf, flipped: Conditions, refused: Unrepresentable) -> None:
         """Note that the program refuses these sizes. Raises where it is not known which others it refuses with them."""
-        parts = [f"{name} = {n}" for name, n in sizes.items()]
-        names = " and ".join(parts)
-        if len(sizes) > 1:
-            raise refused.but(f"; that is for {names}, which decide together") from None
-
+        names = _written(sizes)
         # The program may run there; it is the importer that has no words for what it does.
         if not refused.by_operation and not refused.by_program:
             raise refused.but(f"; that is for {names}") from None
@@ -341,6 +421,10 @@ class _Paths:
             sizes = FILLED & self.decisions.sizes_where(otherwise, symbol)
             refusal = Refusal(symbol, sizes, message, by_operation=True)
             self.refusals.append(refusal)
+
+
+def _written(sizes: SizeOf) -> str:
+    return " and ".join(f"{name} = {n}" for name, n in sizes.items())
 
 
 def _is_all(guard: Guard, is_true: Callable[[Condition], bool]) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tracer.diagnostics import TracerError, legible
+from tracer.importing.alignment import SizeOf
 from tracer.importing.comparison import Answer, Judges, ProgramRun, compare
 from tracer.importing.part import up_to
 from tracer.importing.paths import Refusal, Run, checks_of, one_of
@@ -26,6 +27,8 @@ class ReadProgram(NamedTuple):
     steps: dict[str, Step]
     """The steps of its nodes, by the nodes' names."""
     recording: Recording
+    unread: Sequence[Unrepresentable] = ()
+    """What of the program was not read: the ways that huge sizes take."""
 
     def up_to(self, name: str, notes: Sequence[str] = ()) -> ReadProgram:
         """The part of it up to a node. Raises ValueError where no layer has the name."""
@@ -34,7 +37,7 @@ class ReadProgram(NamedTuple):
         part = up_to(self.recording, step)
         text, names = config(part, network.name or "network", notes)
         net = load_text(text, network.path, {})
-        return ReadProgram(net, _by_node(part, names), part)
+        return ReadProgram(net, _by_node(part, names), part, self.unread)
 
     def unrolled(self) -> UnrolledProgram:
         """The same network without blocks: each step has a line of its own."""
@@ -72,7 +75,9 @@ def network_of(
 
     Raises :class:`Unrepresentable` where no config says what the program does, for every size.
     """
-    recording, refused, demanded, others = one_of(run)
+    merged = one_of(run)
+    recording, refused, demanded = merged.recording, merged.refused, merged.demanded
+    notes = [*notes, *map(str, merged.unread)]
     try:
         text, names = config(recording, title, notes)
         net = load_text(text, path, {})
@@ -87,8 +92,9 @@ def network_of(
             net = load_text(text, path, {})
 
         _check_refusals(net, refused)
+        _check_failing(net, merged.failing)
         compare(
-            net, recording, others, Judges(Recorded(run, recording, unseen), program), unseen
+            net, recording, merged.others, Judges(Recorded(run, recording, unseen), program), unseen
         )
     except TracerError as error:
         raise Unrepresentable(
@@ -97,7 +103,7 @@ def network_of(
     except TooLarge as error:
         raise Unrepresentable(str(error)) from error
 
-    return ReadProgram(net, _by_node(recording, names), recording)
+    return ReadProgram(net, _by_node(recording, names), recording, merged.unread)
 
 
 def _taken(net: Net, refusal: Refusal) -> SizeSet:
@@ -113,6 +119,14 @@ def _check_refusals(net: Net, refused: Sequence[Refusal]) -> None:
         if taken:
             at = f"{refusal.symbol} = {taken.least}"
             raise refusal.refused(f"{refusal.message}; for {at} no config can say that")
+
+
+def _check_failing(net: Net, failing: Sequence[SizeOf]) -> None:
+    """Raise :class:`Unrepresentable` where the network takes sizes at which an operation of the program fails."""
+    for sizes in failing:
+        if not net.trace(**sizes).diagnostics:
+            at = " and ".join(f"{symbol} = {n}" for symbol, n in sizes.items())
+            raise Unrepresentable(f"the program fails for {at}, and its config would not")
 
 
 class Recorded:

@@ -179,7 +179,7 @@ def _imported(
 ) -> Imported:
     """A program's network with the places and the weights of the module."""
     assert read_from is not None
-    net, steps, _ = program
+    net, steps = program.net, program.steps
     text, unrolled_steps = program.unrolled()
     unrolled = Unrolled(text, _places(unrolled_steps))
     net.reading_of(replace(read_from, places=_places(steps), unrolled=unrolled))

@@ -271,7 +271,10 @@ def _program(found: Imported, asked: Question) -> ReadFrom:
 
 
 def _warnings(found: Imported, asked: Question) -> Iterator[Diagnostic]:
-    """What was not read: other sizes of a first dim that had to be fixed."""
+    """What was not read: other sizes of a first dim that had to be fixed, and ways that huge sizes take."""
+    for unread in found.program.unread:
+        way = finding(unread, asked)
+        yield replace(way, code="T604", severity="warning", notes=())
     if found.refused is None:
         return
     why = finding(found.refused, asked)

@@ -1,0 +1,120 @@
+"""Modules that take another way for other sizes: one config where the ways are one, a warning or a refusal else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import tracer
+from tests.torch_bridge.test_importing import shapes_of
+from tracer.torch_bridge.importing import Unrepresentable
+
+
+class Forward(nn.Module):
+    """A module with a function for its forward, and a convolution to patches."""
+
+    def __init__(self, run: Callable[[nn.Module, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.run = run
+        self.patch = nn.Conv2d(3, 4, 8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.run(self, x)
+
+
+def too_many(module: nn.Module, x: Tensor) -> Tensor:
+    """Another layout where there are very many numbers."""
+    y = module.patch(x)
+    return y.contiguous() if y.numel() > 2**31 else y
+
+
+def one_token(module: nn.Module, x: Tensor) -> Tensor:
+    """What decides for one token alone changes no step."""
+    tokens = module.patch(x).flatten(2)
+    is_causal = tokens.shape[2] > 1 and False
+    return tokens.relu() if not is_causal else tokens
+
+
+def never(module: nn.Module, x: Tensor) -> Tensor:
+    """Sizes are above nothing."""
+    tokens = module.patch(x).flatten(2)
+    if tokens.shape[2] < 0:
+        raise ValueError
+    return tokens
+
+
+def by_area(module: nn.Module, x: Tensor) -> Tensor:
+    """The same steps on both ways, whatever the area."""
+    if x.shape[2] * x.shape[3] > 4096:
+        return module.patch(x).relu()
+    return module.patch(x).relu()
+
+
+def equal_sides(module: nn.Module, x: Tensor) -> Tensor:
+    """The same steps for squares and for all others."""
+    height, width = x.shape[2:]
+    if height == width:
+        return x * 2
+    return x * 2
+
+
+WAYS = [too_many, one_token, never, by_area, equal_sides]
+
+TRIED = [(64, 64), (8, 8), (16, 8), (7, 64), (64, 7), (65, 130), (9, 200)]
+
+
+@pytest.mark.parametrize("run", WAYS, ids=lambda run: run.__name__)
+def test_ways_of_two_sizes_with_the_same_steps(
+    run: Callable[[nn.Module, Tensor], Tensor],
+) -> None:
+    """What both sizes decide is settled by bounds, or both ways are read and found to be one."""
+    module = Forward(run).eval()
+    net = tracer.from_module(module, (1, 3, 64, 48))
+    assert "#" not in net.to_yaml()
+    for height, width in TRIED:
+        mine = net.trace(H=height, W=width)
+        found = None if mine.diagnostics else list(mine.outputs.values())
+        assert found == shapes_of(module, 1, 3, height, width), (height, width)
+
+
+def test_a_way_for_huge_sizes_is_not_read() -> None:
+    """Nobody gives such inputs: the config is written, and says which way it leaves out."""
+
+    def run(module: nn.Module, x: Tensor) -> Tensor:
+        return torch.relu(x) if x.shape[2] * x.shape[3] > 2**33 else torch.tanh(x)
+
+    module = Forward(run)
+    net = tracer.from_module(module, (1, 3, 8, 8))
+    assert (
+        "Tanh" in net.to_yaml()
+        and "the way where H*W >= 8589934593 is not read" in net.to_yaml()
+    )
+    (found,) = tracer.check(module, (1, 3, 8, 8))
+    assert found.code == "T604" and found.severity == "warning"
+    assert found.path is not None and found.path.endswith("test_ways.py")
+
+
+def test_ways_with_other_steps() -> None:
+    """Both are named, with sizes for which the other one is taken."""
+
+    def run(module: nn.Module, x: Tensor) -> Tensor:
+        return torch.relu(x) if x.shape[2] * x.shape[3] > 4096 else torch.tanh(x)
+
+    said = r"for H = \d+ W = \d+ the forward runs other layers.*: ReLU there, Tanh for the first sizes"
+    with pytest.raises(Unrepresentable, match=said):
+        tracer.from_module(Forward(run), (1, 3, 64, 64))
+
+
+def test_an_area_that_is_demanded() -> None:
+    """What the module raises for both sizes together is a Require of its config."""
+
+    def run(module: nn.Module, x: Tensor) -> Tensor:
+        assert x.shape[2] * x.shape[3] % 3 == 1
+        return x * 2
+
+    net = tracer.from_module(Forward(run), (1, 3, 8, 8))
+    for height, width, runs in ((8, 8, True), (7, 7, True), (8, 7, False), (9, 9, False)):
+        assert (not net.trace(H=height, W=width).diagnostics) == runs

@@ -1,0 +1,133 @@
+"""Sizes of several symbols for which a decision is otherwise: ``H*W >= 2`` is not where both are 1.
+
+Where one symbol decides, such sizes are worked out. Several of them have no set that could be written down: sizes near
+those of the first recording are tried, smaller and larger ones by a factor, and all of them enlarged alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from tracer.sizing.program import substitute
+from tracer.sizing.symbol import Condition
+
+SMALLEST = (1, 2, 3, 5, 8)
+"""Sizes of a symbol that are tried beside those near its own."""
+
+STEPS = (0, 1, -1, 2, -2)
+"""Its own size and so much are tried."""
+
+FACTORS = (0.5, 2, 0.25, 4, 0.125, 0.0625, 8, 1 / 32)
+"""Its own size times these is tried."""
+
+POWERS = (16, 32, 64, 4, 128, 256)
+"""The strides of networks: a map of one pixel has such a size."""
+
+COMBINATIONS = 4_000
+"""So many sizes of all symbols together are tried."""
+
+MOST_SYMBOLS = 4
+"""Of conditions on more symbols, no size is looked for where they do not hold."""
+
+DOUBLINGS = 40
+"""All sizes are doubled so often at most."""
+
+Sizes = Mapping[str, int]
+
+
+class Found(NamedTuple):
+    """Sizes for which a decision is otherwise."""
+
+    sizes: dict[str, int]
+    broken: Sequence[Condition]
+    """The other conditions that do not hold there."""
+
+
+def sizes_without(
+    condition: Condition,
+    others: Sequence[Condition],
+    here: Sizes,
+    is_left_out: Callable[[Sizes], bool],
+) -> Iterator[Found]:
+    """Sizes for which a condition does not hold, those first where the fewest of the others do not either.
+
+    ``here`` are the sizes of all symbols; only those that the condition depends on are changed. None is given that is
+    left out, which is asked when the next one is needed.
+    """
+    symbols = sorted(condition.space.support(condition))
+    if len(symbols) > MOST_SYMBOLS:
+        return
+
+    for sizes in _near(condition, others, symbols, here):
+        if not is_left_out(sizes):
+            yield Found(sizes, _broken(others, {**here, **sizes}))
+
+    enlarged = _enlarged(condition, symbols, here)
+    if enlarged is not None and not is_left_out(enlarged):
+        yield Found(enlarged, _broken(others, {**here, **enlarged}))
+
+
+def _broken(conditions: Sequence[Condition], sizes: Sizes) -> list[Condition]:
+    truths = substitute(conditions, sizes)
+    return [condition for condition, holds in zip(conditions, truths) if not holds]
+
+
+def _near(
+    condition: Condition, others: Sequence[Condition], symbols: Sequence[str], here: Sizes
+) -> Iterator[dict[str, int]]:
+    """Sizes near those that are there, and small ones."""
+    import numpy
+
+    of_each = int(COMBINATIONS ** (1 / len(symbols)))
+    tried = [numpy.array(_tried(here[symbol])[:of_each]) for symbol in symbols]
+    grids = numpy.meshgrid(*tried, indexing="ij")
+    columns = dict(zip(symbols, [grid.ravel() for grid in grids]))
+    count = len(grids[0].ravel())
+
+    holds, *rest = substitute([condition, *others], {**here, **columns})
+    broken = numpy.zeros(count, int)
+    for truth in rest:
+        broken += 1 - numpy.asarray(truth, int)
+    distance = numpy.zeros(count)
+    for symbol, column in columns.items():
+        distance += numpy.abs(numpy.log2(column / here[symbol]))
+
+    without = numpy.flatnonzero(~numpy.asarray(holds, bool))
+    order = numpy.lexsort((distance[without], broken[without]))
+    for place in without[order]:
+        yield {symbol: int(column[place]) for symbol, column in columns.items()}
+
+
+def _tried(here: int) -> list[int]:
+    """Sizes of one symbol, those near ``here`` first."""
+    near = [here + step for step in STEPS]
+    scaled = [int(here * factor) for factor in FACTORS]
+    found = dict.fromkeys(
+        [*near, *scaled[:2], *SMALLEST[:3], *POWERS[:2], *scaled[2:], *SMALLEST, *POWERS]
+    )
+    return [n for n in found if n > 0]
+
+
+def _enlarged(
+    condition: Condition, symbols: Sequence[str], here: Sizes
+) -> dict[str, int] | None:
+    """The least sizes by which the condition fails when all of them are doubled again and again; None where it holds.
+
+    Those of one are left as they are, where another one is larger: a batch is no dim that grows.
+    """
+    grown = [symbol for symbol in symbols if here[symbol] > 1] or symbols
+    for doublings in range(1, DOUBLINGS):
+        sizes: dict[str, Any] = {symbol: here[symbol] for symbol in symbols}
+        for symbol in grown:
+            sizes[symbol] <<= doublings
+        (holds,) = substitute([condition], {**here, **sizes})
+        if not holds:
+            return sizes
+    return None
+
+
+def elements(shapes: Sequence[Sequence[int]]) -> int:
+    """The number of elements of tensors of these shapes."""
+    return sum(map(math.prod, shapes))
