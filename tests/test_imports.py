@@ -28,7 +28,7 @@ ORDER = """
     geometry
     costs
     planning
-    net loading largest
+    net loading
     rules
     repairing
     comparing
@@ -38,6 +38,7 @@ ORDER = """
     sweep
     onnx_bridge
     torch_bridge
+    neighbours
     drawing
     views
     given

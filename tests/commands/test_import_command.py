@@ -190,7 +190,7 @@ def test_a_module_that_cannot_be_imported(here: Path, source: str, said: str) ->
         ),
         (
             ["nets_of_a_user:1x"],
-            "Error: 'nets_of_a_user:1x' is neither package.module:callable, file.py:callable nor the name of an",
+            "Error: 'nets_of_a_user:1x' is neither package.module:callable, file.py:callable nor the name of a",
         ),
         (
             ["nets_of_a_user:Net"],

@@ -16,8 +16,8 @@ from tests import ROOT
 from tests.drawn.networks import networks
 from tracer.costs.memory import memory
 from tracer.costs.operations import costs, total
+from tracer.design.largest import largest
 from tracer.diagnostics import TracerError
-from tracer.largest import largest
 from tracer.net import Net
 from tracer.shapes.trace import Trace, trace
 from tracer.torch_bridge.building import build

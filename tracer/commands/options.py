@@ -36,6 +36,7 @@ class Overrides:
         mode: str = "eval",
         until: str | None = None,
         seconds: float | None = None,
+        key: str | None = None,
     ) -> None:
         self.params = params_of(sets, "--set", "PARAM=VALUE")
         self.sizes = _once([pair for item in sizes for pair in self._sizes(item)], "--size")
@@ -46,12 +47,14 @@ class Overrides:
         self.mode = mode
         self.until = until
         self.seconds = seconds
+        self.key = key
+        """The part of another tool's file that is the network."""
         self.symbols: tuple[Mapping[int, str], ...] | None = None
         """For each input of a Python source its symbols by dim; None: they are found."""
         self.others: Sequence[Sequence[Shape]] = ()
         """Shapes at which a Python source is tried next."""
         self.command_line: str | None = shlex.join(
-            _options(arguments, inputs, sizes, mode, until)
+            _options(arguments, inputs, sizes, mode, until, key)
         )
         """The options again, for a command that is proposed; None where no command line says the same."""
 
@@ -68,7 +71,8 @@ class Overrides:
     @property
     def is_of_a_network(self) -> bool:
         """Whether anything is said of one network."""
-        return bool(self.replaces or self.arguments or self.until or self.mode != "eval")
+        is_read_otherwise = self.until or self.key or self.mode != "eval"
+        return bool(self.replaces or self.arguments or is_read_otherwise)
 
     @classmethod
     def of_promise(
@@ -118,6 +122,7 @@ def _options(
     sizes: Sequence[str],
     mode: str,
     until: str | None,
+    key: str | None,
 ) -> list[str]:
     """The words of a command line that say the same."""
     words = [word for item in arguments for word in ("--arg", item)]
@@ -125,6 +130,7 @@ def _options(
     words += [word for item in sizes for word in ("--size", item)]
     words += ["--mode", mode] if mode != "eval" else []
     words += ["--until", until] if until is not None else []
+    words += ["--key", key] if key is not None else []
     return words
 
 
@@ -183,7 +189,7 @@ SOURCE_OPTIONS = (
         "arguments",
         multiple=True,
         metavar="NAME=VALUE",
-        help="An argument of a Python source's callable, in YAML: depth=5.",
+        help="An argument of a Python source's callable, or of another tool's network, in YAML: depth=5.",
     ),
     click.option(
         "--mode",
@@ -196,6 +202,11 @@ SOURCE_OPTIONS = (
         "--until",
         metavar="NODE",
         help="Read the network up to a node, or to a module by its dotted path.",
+    ),
+    click.option(
+        "--key",
+        metavar="PATH",
+        help="The part of another tool's file that is the network: 3d_fullres, network_def, model.net.",
     ),
     click.option(
         "--seconds",
@@ -226,7 +237,7 @@ def source_options(command: F) -> F:
 
 
 def _with_overrides(command: F, options: Sequence[Callable[[Any], Any]]) -> F:
-    names = ["inputs", "sets", "arguments", "mode", "until", "seconds"]
+    names = ["inputs", "sets", "arguments", "mode", "until", "seconds", "key"]
     if SIZE_OPTION in options:
         names.append("sizes")
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
+import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,30 +18,84 @@ from tracer.commands.options import Overrides, is_config, say_part, shown
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.loading import decoded, load_text, read_bytes, unreadable
 from tracer.net import Net
+from tracer.network.foreign import LAYERS, foreign
 from tracer.network.part import UnknownLayer
 from tracer.rules import judge, judged
 from tracer.source import limits
+from tracer.source.tree import Fault, compose
+
+NO_CONFIG = "T603"
+"""The code of a file that is no config."""
 
 COUNTING = 1.5
 """Seconds of the processor in which the repairs of a Python source are counted."""
 
 
 def find_configs(paths: tuple[str, ...]) -> list[str]:
-    """Files as given, directories searched for *.yaml and *.yml; ``-`` is standard input."""
+    """Files as given, directories searched for *.yaml and *.yml with a network; ``-`` is standard input."""
     found: list[str] = []
     for path in paths:
         if path not in ("", "-") and Path(path).is_dir():
-            inside = sorted(
-                str(p)
-                for p in Path(path).rglob("*")
-                if p.suffix in (".yaml", ".yml") and p.is_file()
-            )
-            if not inside:
-                raise click.UsageError(f"no *.yaml or *.yml in {path}")
-            found += inside
+            found += _configs_in(path)
         else:
             found.append(path)
     return list(dict.fromkeys(found))
+
+
+def _configs_in(folder: str) -> list[str]:
+    """The configs below a folder, in order. Raises click.UsageError where there are none."""
+    files = sorted(_files_in(folder))
+    configs = [path for path in files if _may_be_config(path)]
+    if not files:
+        raise click.UsageError(f"no *.yaml or *.yml in {shown(folder)}")
+    if not configs:
+        count = f"{len(files)} file{'s' * (len(files) != 1)}"
+        raise click.UsageError(
+            f"no network in {shown(folder)}: of {count} (*.yaml, *.yml) none has an `input` and layers"
+        )
+    return configs
+
+
+def _files_in(folder: str) -> Iterator[str]:
+    """The YAML files below a folder; hidden folders and those of installed packages are not entered."""
+    for here, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not _is_passed_over(here, name)]
+        for file in files:
+            path = os.path.join(here, file)
+            if file.endswith((".yaml", ".yml")) and os.path.isfile(path):
+                yield os.path.normpath(path)
+
+
+def _is_passed_over(folder: str, name: str) -> bool:
+    is_vendored = name in ("node_modules", "site-packages", "__pycache__")
+    is_environment = os.path.exists(os.path.join(folder, name, "pyvenv.cfg"))
+    return name.startswith(".") or is_vendored or is_environment
+
+
+_WORDS = "|".join(LAYERS)
+
+_HAS_WORDS = re.compile(rf"""["']?(?:input|{_WORDS})["']?\s*:""")
+"""A key of a config, wherever it stands."""
+
+_HAS_NETWORK = re.compile(rf"^input[ ]*:(?s:.*)^(?:{_WORDS})[ ]*:", re.MULTILINE)
+"""The input and, behind it, layers, each at the beginning of a line."""
+
+
+def _may_be_config(path: str) -> bool:
+    """Whether a file is to be read as a config: its text is one, or has its keys and is broken."""
+    try:
+        text = source_of(path)
+    except (OSError, TracerError):
+        return True
+    if _HAS_NETWORK.search(text) is not None:
+        return True
+    if _HAS_WORDS.search(text) is None:
+        return False
+
+    try:
+        return foreign(compose(text)) is None
+    except Fault:
+        return True
 
 
 def source_of(path: str) -> str:
@@ -59,8 +115,25 @@ def open_net(
 ) -> Net:
     """Load a config with the command line's overrides. Raises TracerError and click.UsageError.
 
-    With ``allow_argument_errors`` also one whose trace finds wrong arguments.
+    With ``allow_argument_errors`` also one whose trace finds wrong arguments. A file of another tool is read as what
+    it is.
     """
+    try:
+        return _open_config(text, path, overrides, allow_argument_errors)
+    except TracerError as error:
+        if not any(one.code == NO_CONFIG for one in error.diagnostics):
+            raise
+        from tracer.commands.sources import opened_text
+
+        net = opened_text(text, path, overrides)
+        if net is None:
+            raise
+        return net
+
+
+def _open_config(
+    text: str, path: str, overrides: Overrides, allow_argument_errors: bool
+) -> Net:
     try:
         return load_text(
             text,
@@ -134,7 +207,8 @@ def _with_count(net: Net) -> Net:
 
 def read_text(text: str, path: str, overrides: Overrides) -> Reading:
     """Judge the text of a config, as :func:`read` does."""
-    return Reading(text, *judged(lambda: open_net(text, path, overrides)))
+    net, found = judged(lambda: open_net(text, path, overrides))
+    return Reading(text if net is None else net.to_yaml(), net, found)
 
 
 def complain(found: list[Diagnostic], text: str, *, config: str) -> None:
@@ -190,7 +264,7 @@ def loaded(
         complain(error.diagnostics, text)
         raise click.exceptions.Exit(1) from None
     say_part(config, overrides)
-    return text, net
+    return net.to_yaml(), net
 
 
 def _loaded_source(

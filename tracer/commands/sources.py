@@ -7,7 +7,7 @@ import contextlib
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -15,9 +15,14 @@ import click
 from tracer.commands.options import Overrides, is_python, is_terminal, need, say_part, shown
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.importing.recording import NoSuchPart, Unrepresentable
-from tracer.net import Net
+from tracer.loading import load_text
+from tracer.net import Net, ReadFrom
+from tracer.network.part import UnknownLayer
+from tracer.source.edits import Edit, edited
 
 if TYPE_CHECKING:
+    import torch
+
     from tracer.torch_bridge.opening import Opened
 
 MAKING = 60.0
@@ -38,6 +43,58 @@ def opened(
     else:
         raise _without_callable(source)
     say_part(source, overrides)
+    return _sized(net, source, overrides)
+
+
+def opened_text(
+    text: str,
+    source: str,
+    overrides: Overrides,
+    name: str | None = None,
+    *,
+    fixed: bool = False,
+) -> Net | None:
+    """The network of another tool's file; None where the text is no such file.
+
+    Raises as :func:`opened` does.
+    """
+    from tracer.neighbours.asked import Asked, ConfigFound
+    from tracer.neighbours.reading import neighbour
+
+    asked = Asked(source, overrides.key, overrides.arguments)
+    found = neighbour(text, asked, shown(source))
+    if found is None:
+        return None
+    for line in found.told:
+        click.echo(f"{shown(source)}: {line}", err=True)
+    if isinstance(found, ConfigFound):
+        return _of_config(found.text, source, overrides, name)
+    return _sized(_of_module(found.make, source, overrides, name, fixed), source, overrides)
+
+
+def _of_config(text: str, source: str, overrides: Overrides, name: str | None) -> Net:
+    """The network of a config that was made of another tool's file."""
+    if name is not None:
+        text = edited(text, [Edit(("name",), name)])
+    try:
+        return load_text(
+            text,
+            shown(source),
+            overrides.params,
+            overrides.sizes,
+            overrides.inputs,
+            read_from=ReadFrom(shown(source), {}, plan=_plan(source, overrides)),
+            until=overrides.until,
+        )
+    except UnknownLayer as error:
+        message = f"{shown(source)}: {error}"
+        raise click.BadParameter(message, param_hint="--until") from None
+    except ValueError as error:
+        raise click.UsageError(f"{shown(source)}: {error}") from None
+
+
+def _sized(net: Net, source: str, overrides: Overrides) -> Net:
+    """The network with the sizes of the command line."""
     if not overrides.sizes:
         return net
     try:
@@ -62,6 +119,22 @@ def opened_as_edited(source: str, overrides: Overrides, contents: Mapping[str, b
 
 
 def _of_python(source: str, overrides: Overrides, name: str | None, fixed: bool) -> Net:
+    def make() -> torch.nn.Module:
+        from tracer.torch_bridge.factory import module_from
+
+        return module_from(source, overrides.arguments)
+
+    return _of_module(make, source, overrides, name, fixed)
+
+
+def _of_module(
+    make: Callable[[], torch.nn.Module],
+    source: str,
+    overrides: Overrides,
+    name: str | None,
+    fixed: bool,
+) -> Net:
+    """The network of a module that the user's code makes."""
     if overrides.params:
         raise click.UsageError("--set is for a config; a Python source takes --arg NAME=VALUE")
     if not overrides.shapes:
@@ -69,7 +142,7 @@ def _of_python(source: str, overrides: Overrides, name: str | None, fixed: bool)
             "say the input's shape: --input 1,3,512,512 (again for each of several, NAME=1,10 for a keyword)"
         )
     need("torch", "torch")
-    found = _read_module(source, overrides, name, fixed)
+    found = _read_module(make, source, overrides, name, fixed)
     if overrides.mode == "train":
         click.echo(f"{shown(source)} is read in training mode", err=True)
     if found.read_at is not None:
@@ -81,8 +154,13 @@ def _of_python(source: str, overrides: Overrides, name: str | None, fixed: bool)
     return found.net
 
 
-def _read_module(source: str, overrides: Overrides, name: str | None, fixed: bool) -> Opened:
-    from tracer.torch_bridge.factory import module_from
+def _read_module(
+    make: Callable[[], torch.nn.Module],
+    source: str,
+    overrides: Overrides,
+    name: str | None,
+    fixed: bool,
+) -> Opened:
     from tracer.torch_bridge.forward import Way
     from tracer.torch_bridge.opening import SECONDS, Question, finding, open_module
     from tracer.torch_bridge.time_limit import time_limit
@@ -108,7 +186,7 @@ def _read_module(source: str, overrides: Overrides, name: str | None, fixed: boo
     with contextlib.redirect_stdout(sys.stderr), _without_input(), _returning():
         try:
             with time_limit(making, f"{shown(source)} is not made"):
-                module = module_from(source, overrides.arguments)
+                module = make()
         except Unrepresentable as error:
             raise TracerError([finding(error, asked)]) from None
         with _progress(asked.source) as progress:

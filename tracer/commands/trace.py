@@ -27,7 +27,7 @@ from tracer.rules import judge
 from tracer.views import report
 
 if TYPE_CHECKING:
-    from tracer.largest import Largest
+    from tracer.design.largest import Largest
     from tracer.views.answers import BuiltAnswer
 
 
@@ -168,7 +168,7 @@ def _sizes_text(net: Net) -> str:
 
 
 def _largest(net: Net, budget: int, dtype: str) -> Largest:
-    from tracer.largest import largest
+    from tracer.design.largest import largest
     from tracer.sizing.size_set import TooLarge
 
     try:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil, prod
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from tracer.costs.memory import memory
 from tracer.costs.operations import costs, total
-from tracer.design.config_text import BlockText, ConfigText, Layer
+from tracer.design.config_text import ConfigText
 from tracer.design.skips import Undesignable
-from tracer.design.style import Style, by, one_or_all
+from tracer.design.stages import LayerKind, Staged, Unit, config_of
+from tracer.design.style import by
 from tracer.diagnostics import legible
 from tracer.loading import load_text
 
@@ -225,95 +226,28 @@ def _amount(n: float) -> str:
 def _config(found: Topology, wish: NnunetWish) -> ConfigText:
     """The config: a stage of two convolutions per resolution, the first one strided, and a head at every level."""
     dims = len(found.patch)
-    style = Style(dims, "instance", "LeakyReLU")
-    symbols = "DHW"[3 - dims :]
-    last = len(found.strides) - 1
-    encoder = _encoder(found)
-    decoder = _decoder(found)
-    heads = [
-        style.conv(f"seg{number + 1}", "${classes}", 1, (f"dec{number + 1}",))
-        for number in range(last - 1, -1, -1)
-    ]
     spacing = "x".join(f"{gap:g}" for gap in wish.spacing)
-    return ConfigText(
-        name="nnunet",
-        about=[
-            "A plan in the way of nnU-Net (Isensee et al., Nature Methods 18, 2021).",
-            "",
-            f"Median shape {by(wish.shape)}, spacing {spacing}: patch {by(found.patch)},",
-            f"bottleneck {by(found.bottleneck)}. Each decoder level has a head (deep supervision).",
-        ],
-        params={"in_channels": wish.in_channels, "classes": wish.classes},
-        input=("N", "${in_channels}", *symbols),
-        sizes={"N": wish.batch, **dict(zip(symbols, found.patch))},
-        blocks=[_stage_block(style)],
-        sections={
-            "encoder": encoder[:-1] or encoder,
-            "bottleneck": encoder[-1:] if last else [],
-            "decoder": decoder,
-            "head": heads,
-        },
-        output=_output(heads, symbols),
+    about = [
+        "A plan in the way of nnU-Net (Isensee et al., Nature Methods 18, 2021).",
+        "",
+        f"Median shape {by(wish.shape)}, spacing {spacing}: patch {by(found.patch)},",
+        f"bottleneck {by(found.bottleneck)}. Each decoder level has a head (deep supervision).",
+    ]
+    norm = LayerKind(f"InstanceNorm{dims}d", {"affine": True})
+    stages = range(len(found.strides))
+    return config_of(
+        Staged(
+            name="nnunet",
+            about=about,
+            unit=Unit(dims, norm=norm, activation=LayerKind("LeakyReLU")),
+            in_channels=wish.in_channels,
+            classes=wish.classes,
+            batch=wish.batch,
+            patch=found.patch,
+            strides=found.strides,
+            kernels=found.kernels,
+            channels=[channels(stage, dims) for stage in stages],
+            depths=[2] * len(stages),
+            decoder_depths=[2] * (len(stages) - 1),
+        )
     )
-
-
-def _stage_block(style: Style) -> BlockText:
-    convs: list[Layer] = []
-    for suffix in ("1", "2"):
-        arguments = {"padding": "${padding}"}
-        if suffix == "1":
-            arguments["stride"] = "${stride}"
-        convs.append(style.conv(f"conv{suffix}", "${channels}", "${kernel}", **arguments))
-        convs += [*style.norms(suffix), style.act(suffix)]
-    return BlockText("stage", convs, {"channels": None, "kernel": 3, "padding": 1, "stride": 1})
-
-
-def _stage(found: Topology, name: str, number: int, stride: Any = None) -> Layer:
-    """The stage of a resolution; the block's defaults are left out."""
-    kernels = found.kernels[number]
-    arguments: dict[str, Any] = {"channels": channels(number, len(found.patch))}
-    kernel = one_or_all(kernels)
-    if kernel != 3:
-        arguments["kernel"] = kernel
-        arguments["padding"] = one_or_all([k // 2 for k in kernels])
-    if stride is not None:
-        arguments["stride"] = stride
-    return Layer(name, "stage", arguments)
-
-
-def _encoder(found: Topology) -> list[Layer]:
-    last = len(found.strides) - 1
-    layers = []
-    for number, stride in enumerate(found.strides):
-        name = f"enc{number + 1}" if number < last else "bottom"
-        layers.append(_stage(found, name, number, one_or_all(stride) if number else None))
-    return layers
-
-
-def _decoder(found: Topology) -> list[Layer]:
-    dims = len(found.patch)
-    layers: list[Layer] = []
-    before = "bottom"
-    for number in range(len(found.strides) - 2, -1, -1):
-        level = number + 1
-        ratio = one_or_all(found.strides[level])
-        up = {"out_channels": channels(number, dims), "kernel_size": ratio, "stride": ratio}
-        layers += [
-            Layer(f"up{level}", f"ConvTranspose{dims}d", up, (before,)),
-            Layer(f"cat{level}", "Concat", {}, (f"up{level}", f"enc{level}"), _IGNORED),
-            _stage(found, f"dec{level}", number),
-        ]
-        before = f"dec{level}"
-    return layers
-
-
-def _output(heads: Sequence[Layer], symbols: str) -> dict[str, tuple[int | str, ...]]:
-    """The shape of every head's output, the finest first; only that has the input's size for sure."""
-    output: dict[str, tuple[int | str, ...]] = {}
-    for head in reversed(heads):
-        sizes = symbols if head is heads[-1] else "_" * len(symbols)
-        output[head.name] = ("N", "${classes}", *sizes)
-    return output
-
-
-_IGNORED = "tracer: ignore[T503]: kernel 2 up, kernel 3 down, as nnU-Net has it"

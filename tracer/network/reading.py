@@ -19,6 +19,7 @@ from tracer.network.declared_sizes import declared_size
 from tracer.network.dims import shape_pattern
 from tracer.network.expansion import Around, Expansion
 from tracer.network.faults import Enough, Faults, LocatedFault, Uses
+from tracer.network.foreign import foreign
 from tracer.network.names import Reference, Target
 from tracer.network.records import Declaration, DimPattern, Expectation, Network, Node, Promise
 from tracer.network.values import did_you_mean, mapping, value_of
@@ -104,6 +105,9 @@ class _NetworkReader:
 
     def _network(self, source: str, overrides: Mapping[str, Any]) -> Network:
         root = compose(source)
+        other = foreign(root)
+        if other is not None:
+            raise other.fault()
         top = self._top_level(root)
         self._guarded("T005", self._read_params, top.get("params"), overrides)
         self._guarded("T101", self._read_blocks, top.get("blocks"))

@@ -1,4 +1,4 @@
-"""T6xx, pages of what keeps a program from being read as a network."""
+"""T6xx, pages of what keeps a program or another tool's file from being read as a network."""
 
 from __future__ import annotations
 
@@ -58,6 +58,29 @@ page(
         class Net(nn.Module):
             def forward(self, x):
                 return x * 2
+    """,
+)
+
+page(
+    "T603",
+    "a file that is no network",
+    found="reading",
+    text="""
+    A YAML or JSON file has no `input` and no layers, or it is a file of another tool.
+
+    The finding says what it looks like by its content: nnU-Net plans, a MONAI bundle, a Hydra config with `_target_`,
+    a model of ultralytics. These are networks that every command reads, and `--key` picks the part where there are
+    several: `tracer check plans.json --key 3d_fullres`. Anything else (a workflow, a list, an empty file) is told with
+    its keys. A search in a directory passes over all of them.
+
+    Bad:
+        name: web
+        services: {web: {image: nginx}}
+
+    Good:
+        name: web
+        input: [1, 3, 32, 32]
+        layers: {conv: {op: Conv2d, out_channels: 8, kernel_size: 3}}
     """,
 )
 

@@ -175,7 +175,7 @@ def compose(text: str) -> Node:
     )
     if root is None or nothing:
         raise Fault(
-            "T004", "the file is empty; a network needs `input` and `layers`", Span(1, 1, 1, 2)
+            "T603", "the file is empty; a network needs `input` and `layers`", Span(1, 1, 1, 2)
         )
     if "<<" in text:
         _expand_merge_keys(root)

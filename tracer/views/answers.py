@@ -9,9 +9,9 @@ import msgspec
 
 from tracer.costs.memory import memory
 from tracer.costs.operations import costs, total
+from tracer.design.largest import Largest
 from tracer.diagnostics import Diagnostic, Span, legible
 from tracer.geometry.receptive_field import Field, fields
-from tracer.largest import Largest
 from tracer.network.records import Node
 from tracer.ops.base import given_arguments
 from tracer.places import Place

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from tracer.largest import Largest
+    from tracer.design.largest import Largest
 
 
 class Row(msgspec.Struct, frozen=True):

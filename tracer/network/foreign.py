@@ -1,0 +1,162 @@
+"""What a YAML or JSON file is that is no config: told by its keys, never by its name.
+
+Files of neighbouring tools that hold a network have a kind; :mod:`tracer.neighbours` reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from yaml.nodes import MappingNode, ScalarNode, SequenceNode
+from yaml.nodes import Node as YamlNode
+
+from tracer.network.declarations import SECTIONS
+from tracer.network.values import nearest
+from tracer.source.tree import Fault, described
+
+Kind = Literal["plans", "bundle", "target", "rows"]
+
+LAYERS = ("blocks", *SECTIONS)
+
+TARGET = "_target_"
+"""The key that names the class of an object, in Hydra's configs and in MONAI's."""
+
+SHOWN = 8
+"""So many keys are named."""
+
+
+class Foreign(NamedTuple):
+    """What a file is that is no config."""
+
+    message: str
+    at: YamlNode
+    hint: str | None = None
+    kind: Kind | None = None
+    """None where it is none that can be read."""
+
+    def fault(self) -> Fault:
+        """The finding about a file that is taken for a config."""
+        return Fault("T603", self.message, self.at, self.hint)
+
+
+def foreign(root: YamlNode) -> Foreign | None:
+    """What the document is, where it is no config; None where it is one, or was meant as one.
+
+    >>> from tracer.source.tree import compose
+    >>> foreign(compose("services: {web: {image: nginx}}")).message
+    'no network: it has no `input` and no layers; keys: services'
+    """
+    if not isinstance(root, MappingNode):
+        what = described(root)
+        return Foreign(f"no network: it is {what}, without `input` and layers", root)
+
+    top = keys_of(root)
+    found = _neighbour(root, top)
+    if found is not None:
+        return found
+    if is_config(top):
+        return None
+    at = root.value[0][0] if root.value else root
+    return Foreign(
+        f"no network: it has no `input` and no layers; keys: {listed(top) or 'none'}", at
+    )
+
+
+def is_config(top: Mapping[str, YamlNode]) -> bool:
+    """Whether a document with these keys is a config, or was meant as one."""
+    own = ("input", *LAYERS)
+    return any(word in own for word in top) or any(nearest(word, own) for word in top)
+
+
+def keys_of(node: YamlNode) -> dict[str, YamlNode]:
+    """The values of a mapping by its keys; none where it is no mapping."""
+    if not isinstance(node, MappingNode):
+        return {}
+    return {key.value: value for key, value in node.value if isinstance(key, ScalarNode)}
+
+
+def listed(words: Sequence[str] | Mapping[str, object]) -> str:
+    """The first words of several, as a sentence has them."""
+    names = list(words)
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+# --- kinds -----------------------------------------------------------------------------------------------------------
+
+
+def _neighbour(root: MappingNode, top: Mapping[str, YamlNode]) -> Foreign | None:
+    """What the document is of a tool whose networks can be read."""
+    at = root.value[0][0] if root.value else root
+    if is_plans(top):
+        hint = f"`--key` picks a configuration: {listed(keys_of(top['configurations']))}"
+        return Foreign("no config: this looks like nnU-Net plans", at, hint, "plans")
+    if is_rows(top):
+        message = "no config: this looks like a model of ultralytics, rows of [from, repeats, module, args]"
+        hint = "its package builds the network: `--input 1,3,640,640`; `--until model.N` leaves the head out"
+        return Foreign(message, at, hint, "rows")
+    return _with_targets(root, top, at) if TARGET in top or "input" not in top else None
+
+
+def _with_targets(
+    root: MappingNode, top: Mapping[str, YamlNode], at: YamlNode
+) -> Foreign | None:
+    """What the document is where a part of it names a class."""
+    paths = list(targets_in(root))
+    if not paths:
+        return None
+    hint = f"`--key` picks the part that is the network: {listed(paths)}"
+    if is_bundle(top):
+        return Foreign("no config: this looks like a MONAI bundle", at, hint, "bundle")
+    if TARGET in top:
+        hint = f"`--input 1,3,512,512` imports and calls what `{TARGET}` names"
+    message = f"no config: this looks like a Hydra config, with `{TARGET}`"
+    return Foreign(message, at, hint, "target")
+
+
+def is_plans(top: Mapping[str, YamlNode]) -> bool:
+    """Whether it has configurations, with the keys that nnU-Net's have."""
+    known = {"patch_size", "inherits_from", "architecture", "UNet_class_name"}
+    configurations = keys_of(top["configurations"]) if "configurations" in top else {}
+    return any(known & keys_of(one).keys() for one in configurations.values())
+
+
+def is_rows(top: Mapping[str, YamlNode]) -> bool:
+    """Whether it has a backbone and a head of rows."""
+    return all(_has_rows(top.get(word)) for word in ("backbone", "head"))
+
+
+def _has_rows(node: YamlNode | None) -> bool:
+    if not isinstance(node, SequenceNode) or not node.value:
+        return False
+    return all(isinstance(row, SequenceNode) and len(row.value) == 4 for row in node.value)
+
+
+def is_bundle(top: Mapping[str, YamlNode]) -> bool:
+    """Whether it has what a bundle has: a definition of the network, or references and expressions."""
+    if TARGET in top:
+        return False
+    marked = any(
+        isinstance(value, ScalarNode) and value.value[:1] in ("@", "$")
+        for value in top.values()
+    )
+    return "network_def" in top or marked
+
+
+def targets_in(root: YamlNode) -> Iterator[str]:
+    """The dotted paths of the parts that have a target, outermost first; the empty one is the document's."""
+    seen: set[int] = set()
+    level = [("", root)]
+    while level:
+        below: list[tuple[str, YamlNode]] = []
+        for path, node in level:
+            # What an alias stands for is one node, and may be inside of itself.
+            if id(node) in seen:
+                continue
+            seen.add(id(node))
+            parts = keys_of(node)
+            if TARGET in parts:
+                yield path
+            below += [(f"{path}.{key}" if path else key, part) for key, part in parts.items()]
+        level = below
