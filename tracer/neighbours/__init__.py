@@ -1,1 +1,1 @@
-"""Networks in the files of neighbouring tools, a file per kind; the kinds are told by :mod:`tracer.network.foreign`."""
+"""Networks in the files of neighbouring tools, a file per kind. What kind a file is, its keys tell."""
