@@ -56,7 +56,9 @@ def tables() -> tuple[Any, Any]:
 def sample(cls: type[torch.nn.Module], made: Any, given: Any) -> Sample:
     """A sample from its constructor's and its call's arguments, both with the names of their signatures."""
     bound = inspect.signature(cls).bind(*made.args, **made.kwargs).arguments
-    arguments = {**bound, **bound.pop("kwargs", {})}
+    arguments = bound.pop("kwargs", {}) | bound
+    arguments |= dict(zip(("input_size", "hidden_size", "num_layers"), bound.pop("args", ())))
+    arguments.pop("args", None)
     if isinstance(arguments.get("_random_samples"), torch.Tensor):
         del arguments["_random_samples"]  # where the windows lie, not how many there are
     call = (
@@ -86,11 +88,12 @@ def samples() -> Iterator[Sample]:
             if info.module_error_inputs_func
             else ()
         ):
-            yield sample(
-                info.module_cls,
-                error.module_error_input.constructor_input,
-                error.module_error_input.forward_input,
-            )
+            asked_too = error.module_error_input
+            given = asked_too.forward_input or modules.FunctionInput()
+            found = sample(info.module_cls, asked_too.constructor_input, given)
+            # Another type of numbers is no matter of shapes.
+            if not any(x.dtype == torch.float64 for x in found.x):
+                yield found
     for old in [*older.module_tests, *older.get_new_module_tests()]:
         if old.get("module_name") in registry:
             x = old["input_fn"]() if "input_fn" in old else torch.zeros(old["input_size"])
@@ -101,10 +104,12 @@ def samples() -> Iterator[Sample]:
 
 
 def config(one: Sample) -> str:
-    """The sample as a config whose only operation is the node ``module``."""
-    inputs = "".join(f"  x{i}: {list(x.shape)}\n" for i, x in enumerate(one.x))
+    """The sample as a config whose only operation is the node ``module``; the tensors of a state are inputs too."""
+    state = one.options.get("hx")
+    given = [*one.x, *state] if isinstance(state, tuple) else one.x
+    inputs = "".join(f"  x{i}: {list(x.shape)}\n" for i, x in enumerate(given))
     arguments = "".join(f", {name}: {written(value)}" for name, value in one.arguments.items())
-    names = written([f"x{i}" for i in range(len(one.x))])
+    names = written([f"x{i}" for i in range(len(given))])
     return f"input:\n{inputs}layers:\n  module: {{op: {one.cls.__name__}, from: {names}{arguments}}}\n"
 
 

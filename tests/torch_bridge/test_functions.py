@@ -145,3 +145,74 @@ def test_hooks_are_run(name: str) -> None:
     module.kept.clear()
     tracer.from_module(module, SIZES[0])
     assert not module.kept
+
+
+# --- recurrent networks ----------------------------------------------------------------------------------------------
+
+
+class Sequence(nn.Module):
+    """A network over a line of maps, of which something is taken."""
+
+    def __init__(self, cell: nn.Module, take: Callable[[nn.Module, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(1, 8, 8, stride=4)
+        self.cell = cell
+        self.take = take
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.take(self.cell, self.conv(x).transpose(1, 2))
+
+
+def two_steps(cell: Any, y: Tensor) -> Tensor:
+    """The state and the cell's behind two positions."""
+    return torch.cat(cell(y[:, 1], cell(y[:, 0])), 1)
+
+
+RECURRENT: dict[str, tuple[nn.Module, Callable[[Any, Tensor], Tensor]]] = {
+    "all states": (
+        nn.LSTM(8, 6, batch_first=True, bidirectional=True),
+        lambda cell, y: cell(y)[0],
+    ),
+    "the last state": (nn.GRU(8, 6, 2, batch_first=True), lambda cell, y: cell(y)[1][-1]),
+    "both last states": (
+        nn.LSTM(8, 6, 2, batch_first=True, proj_size=3),
+        lambda cell, y: torch.cat(cell(y)[1], -1),
+    ),
+    "positions first": (
+        nn.RNN(8, 6, nonlinearity="relu", bias=False),
+        lambda cell, y: cell(y.transpose(0, 1))[0],
+    ),
+    "a state given": (
+        nn.GRU(8, 6, batch_first=True),
+        lambda cell, y: cell(y, cell(y)[1])[0],
+    ),
+    "a cell": (nn.LSTMCell(8, 6), two_steps),
+    "a cell with one state": (
+        nn.GRUCell(8, 6),
+        lambda cell, y: cell(y[:, 1], cell(y[:, 0])),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_recurrent_networks(name: str) -> None:
+    """What a network gives as a tuple is a node for each part that is read."""
+    agrees(Sequence(*RECURRENT[name]).eval(), (1, 1, 64), (2, 1, 70), (3, 1, 33))
+
+
+def test_a_part_that_nobody_reads_is_no_step() -> None:
+    """So that the costs are those of one run."""
+    module = Sequence(nn.GRU(8, 6, 2, batch_first=True), lambda cell, y: cell(y)[1][-1])
+    text = tracer.from_module(module.eval(), (1, 1, 64)).to_yaml()
+    assert text.count("op: GRU") == 1 and "result: h_n" in text
+
+
+def test_sequences_of_lengths_of_their_own_are_refused() -> None:
+    """They are named, and what would do."""
+    pack = nn.utils.rnn.pack_padded_sequence
+    module = Sequence(
+        nn.GRU(8, 6, batch_first=True),
+        lambda cell, y: cell(pack(y, torch.tensor([3]), batch_first=True))[1],
+    )
+    with pytest.raises(Unrepresentable, match="give the padded tensor"):
+        tracer.from_module(module, (1, 1, 64))

@@ -344,6 +344,13 @@ class Recording:
         self.steps.append(step)
         return value
 
+    def shape_made(
+        self, op_name: str, sources: Values, arguments: Arguments
+    ) -> tuple[int, ...]:
+        """The shape that a step would make. Raises :class:`Unrepresentable` as :meth:`add` does."""
+        op = self._operation(op_name, arguments)
+        return self._shape(op, sources, arguments)
+
     def _step_name(self, label: str) -> str:
         """A free name for a step: its label behind those of the scopes that it is in."""
         words = [scope.name for scope in self.scopes]

@@ -149,7 +149,8 @@ def disagreement(a: Op, b: Op) -> str | None:
     for field in fields_of(type(a)):
         mine, theirs = getattr(a, field.name), getattr(b, field.name)
         is_open = field.default is None and None in (mine, theirs)
-        if field.encode_name in type(a).node_fields or is_open:
+        is_of_call = field.encode_name in (*type(a).node_fields, *type(a).per_call)
+        if is_of_call or is_open:
             continue
         if type(mine) is not type(theirs) or mine != theirs:
             return f"{field.encode_name} is {mine!r} for one, {theirs!r} for the other"

@@ -112,6 +112,8 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Arguments that may name a node; that node's shape reaches the methods under the argument's name."""
     dim_fields: ClassVar[tuple[str, ...]] = ()
     """Arguments that are, or list, dims which may be written over the input's symbols, such as ``H // 2``."""
+    per_call: ClassVar[tuple[str, ...]] = ()
+    """Arguments of a call, which the torch.nn module is not made with: nodes that share weights may differ in them."""
     solvable: ClassVar[Mapping[str, Auto]] = autos()
     """Arguments that may be ``auto``."""
     fixed_window: ClassVar[bool] = False

@@ -166,6 +166,13 @@ class ModuleCall(TorchCall):
             return self.tensors.become(sources[0], made)
         return made
 
+    def add_later(self, *sources: Any, **arguments: Any) -> torch.Tensor:
+        """A tensor of the module's, whose step is made where somebody reads it: one of several that it gives."""
+        values = [self.value(source) for source in sources]
+        shape = self.recording.shape_made(self.name, values, arguments)
+        make = functools.partial(self.add_module, *values, **arguments)
+        return self.tensors.later(shape, self.dtype, make)
+
 
 # --- the table -------------------------------------------------------------------------------------------------------
 

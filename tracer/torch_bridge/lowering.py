@@ -59,7 +59,7 @@ def module_arguments(node: Node, op: Op, trace: Trace, unpooled: set[int]) -> di
     """The arguments with which a node's torch.nn module is made: what is inferred, and what is given."""
     arguments = _inferred(op, trace.input_shapes(node))
     for word, value in given_arguments(op).items():
-        if word not in node.operands:
+        if word not in node.operands and word not in op.per_call:
             arguments[word] = value
 
     if node.index in unpooled:

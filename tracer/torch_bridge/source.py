@@ -162,7 +162,9 @@ def _makes_module(file: _File, node: Node) -> bool:
     if not hasattr(torch.nn, node.op_name):
         return False
     term = _term(file, node)
-    return isinstance(term.value if isinstance(term, Item) else term, Own)
+    while isinstance(term, Item):
+        term = term.value
+    return isinstance(term, Own)
 
 
 def _term(file: _File, node: Node) -> Term:

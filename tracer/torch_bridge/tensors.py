@@ -7,7 +7,7 @@ time of the input's sizes. All that is known of one is found by its identity.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
@@ -42,6 +42,34 @@ class ByIdentity(Generic[Fact]):
         return None if entry is None else entry[1]
 
 
+class Values(ByIdentity[Value]):
+    """The values of tensors; some are made by a step of their own once somebody asks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: ByIdentity[Callable[[], Value]] = ByIdentity()
+
+    def later(self, tensor: Any, make: Callable[[], Value]) -> None:
+        """Let a tensor stand for what is made when it is asked for the first time."""
+        self._waiting[tensor] = make
+
+    def __contains__(self, thing: Any) -> bool:
+        return super().__contains__(thing) or thing in self._waiting
+
+    def __getitem__(self, thing: Any) -> Value:
+        self._make(thing)
+        return super().__getitem__(thing)
+
+    def get(self, thing: Any) -> Value | None:
+        self._make(thing)
+        return super().get(thing)
+
+    def _make(self, thing: Any) -> None:
+        make = self._waiting.get(thing)
+        if make is not None and not super().__contains__(thing):
+            self[thing] = make()
+
+
 class SharedMemory(NamedTuple):
     """Tensors of one memory, by their identity."""
 
@@ -57,7 +85,7 @@ class Tensors:
     def __init__(self, module: torch.nn.Module, recording: Recording) -> None:
         self.module = module
         self.recording = recording
-        self.values: ByIdentity[Value] = ByIdentity()
+        self.values = Values()
         """The value that each tensor stands for, where it depends on the input."""
         self.constants: ByIdentity[Value] = ByIdentity()
         """The parameters, buffers and constants that were used so far."""
@@ -78,6 +106,14 @@ class Tensors:
     def tensor(self, value: Value, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         """A new tensor without data that stands for a value."""
         return self.note(empty(value.shape, dtype), value)
+
+    def later(
+        self, shape: Sequence[int], dtype: torch.dtype, make: Callable[[], Value]
+    ) -> torch.Tensor:
+        """A new tensor that stands for a value whose step is made once it is asked for."""
+        made = empty(shape, dtype)
+        self.values.later(made, make)
+        return made
 
     def note(self, tensor: torch.Tensor, value: Value) -> torch.Tensor:
         """The tensor, from now on one that stands for the value."""
