@@ -19,6 +19,7 @@ from tracer.network.records import Network, Node
 from tracer.ops.attention import MultiheadAttention
 from tracer.ops.base import Kept, Op, Shape
 from tracer.ops.merge import Merge
+from tracer.ops.pointwise import Parameter
 from tracer.ops.rearrange import contiguous
 from tracer.shapes.trace import Trace
 from tracer.shapes.traced import Traced, Visit
@@ -153,7 +154,7 @@ def _is_some(count: Dim) -> bool:
 
 def _makes_map(op: Op | None) -> bool:
     """Whether an input, or an operation that gives a map and no tensor of the module's."""
-    return op is None or op.arity != (0, 0)
+    return not isinstance(op, Parameter)
 
 
 # --- kept in training -------------------------------------------------------------------------------------------------

@@ -113,6 +113,10 @@ class Dtype(Term):
         self.name = name
 
 
+class Device(Term):
+    """The device of the network's tensors when it runs."""
+
+
 def narrow(x: Tensor, dim: int, start: Any, length: Any) -> Tensor:
     """``length`` positions of a dim, from ``start`` on."""
     return Tensor(Call("torch.narrow", (x, dim, start, length)), x.rank)

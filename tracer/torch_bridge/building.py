@@ -20,7 +20,7 @@ from torch import fx
 from tracer.net import Net
 from tracer.network.records import Node
 from tracer.ops.base import Op
-from tracer.ops.calls import Call, DimOf, Dtype, Item, Learned, Own, Sliced, Tensor, Term
+from tracer.ops.calls import Call, Device, DimOf, Dtype, Item, Learned, Own, Sliced, Tensor, Term
 from tracer.shapes.trace import Trace
 from tracer.torch_bridge.lowering import (
     SizeTerms,
@@ -61,6 +61,8 @@ class _Builder:
         self.trace = trace
         self.root = torch.nn.Module()
         self.graph = fx.Graph()
+        self.placeholder: fx.Node | None = None
+        """The first input."""
         self.tensors: dict[int, Tensor] = {}
         """What each node gives, by its index."""
         self.indices: dict[int, Tensor] = {}
@@ -108,6 +110,7 @@ def _share(root: torch.nn.Module, node: Node) -> None:
 def _add_input(builder: _Builder, node: Node, rank: int) -> None:
     placeholder = builder.graph.placeholder(identifier(node.name))
     placeholder.meta[NODE] = node.name
+    builder.placeholder = builder.placeholder or placeholder
     tensor = Tensor(placeholder, rank)
     builder.tensors[node.index] = tensor
 
@@ -186,6 +189,8 @@ class _Lowering:
         if isinstance(term, DimOf):
             tensor = self._lowered(term.tensor)
             return self.graph.call_method("size", (tensor, term.dim))
+        if isinstance(term, Device):
+            return self._called(getattr, self.builder.placeholder, "device")
         if isinstance(term, Item):
             whole = self._lowered(term.value)
             return self._called(operator.getitem, whole, term.index)

@@ -18,7 +18,7 @@ from tracer.diagnostics import printable
 from tracer.net import Net
 from tracer.network.records import Node
 from tracer.ops.base import Op, with_arguments, written
-from tracer.ops.calls import Call, DimOf, Dtype, Item, Learned, Own, Sliced, Tensor, Term
+from tracer.ops.calls import Call, Device, DimOf, Dtype, Item, Learned, Own, Sliced, Tensor, Term
 from tracer.sizing.size_set import TooLarge
 from tracer.torch_bridge.building import attribute, identifier
 from tracer.torch_bridge.lifetimes import Lifetimes, held, rows_of
@@ -694,6 +694,10 @@ class _Body:
         """A part of a tensor or of a result; a plain value otherwise."""
         if isinstance(term, DimOf):
             return f"{self._text(term.tensor, True)}.shape[{term.dim}]"
+        if isinstance(term, Device):
+            # All tensors of a run have one device.
+            variable = next(iter(self.bound), None)
+            return f"{variable}.device" if variable else "None"
         if isinstance(term, Item):
             return f"{self._text(term.value, True)}[{term.index}]"
         if not isinstance(term, Sliced):
