@@ -174,14 +174,6 @@ class Both(nn.Module):
         return torch.relu(x) if x.shape[2] > x.shape[3] else torch.tanh(x)
 
 
-class Coordinates(nn.Module):
-    """Makes a tensor of the input's size."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        ys = torch.linspace(-1, 1, x.shape[2]).view(1, 1, -1, 1).expand(1, 1, -1, x.shape[3])
-        return torch.cat([x, ys], 1)
-
-
 class Shared(nn.Module):
     """Reads a view of what was changed in place."""
 
@@ -219,7 +211,6 @@ UNSEEN = r"at H=\d+ W=\d+ it gives .*, and its config would give .*: some number
         (Cast(), UNSEEN),
         (Ways(), r"\d+:\d+: error\[T601\] for H = \d+ the forward runs other layers; one config cannot describe both"),
         (Both(), r"test_importing.py:\d+:\d+: error\[T601\] for H = 9 W = 8 the forward runs other layers"),
-        (Coordinates(), r"\d+:\d+: error\[T601\] a tensor is used that was made at run time \(.*ys = torch.linspace"),
         (Shared(), r"error\[T601\] it shares memory with a tensor that was changed in place \(.*`y.add_\(1\)`"),
         (Viewed(), r"it shares memory with a tensor that was changed in place \(.*`y\[:, :1\].mul_\(3\)`"),
         (Failing(), r"test_importing.py:\d+:\d+: error\[T602\] AttributeError: .*no attribute 'missing'"),

@@ -129,7 +129,7 @@ class Value(NamedTuple):
     """A tensor: the output of a step, or an input."""
 
     node: str
-    """The name of the node that gives it."""
+    """The name of the node that gives it; empty where its sizes alone are known."""
     shape: tuple[int, ...]
     sizes: Sizes
     """The shape over the symbols."""
@@ -191,6 +191,8 @@ class Step:
     weights: Weights | None = None
     origin: Origin | None = None
     """Where the program made it."""
+    told: str = ""
+    """What a comment beside it says."""
 
     def argument(self, word: str) -> Any:
         """An argument as it is written, or the operation's default."""
@@ -278,6 +280,16 @@ class Recording:
             yield
         finally:
             self.is_in_torch = before
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """The steps that are made while it lasts are none of the network's."""
+        before = self.steps, self._names
+        self.steps, self._names = [], FreeNames()
+        try:
+            yield
+        finally:
+            self.steps, self._names = before
 
     # --- what is added -----------------------------------------------------------------------------------------------
 
@@ -453,7 +465,7 @@ class Recording:
             return number
 
         from_start = dim % len(value.shape)
-        source = (value, from_start)
+        source = (value, from_start) if value.node else None
         return RunTimeSize(number, size, self.guards, source)
 
     def dims(self, value: Value) -> tuple[int, ...]:

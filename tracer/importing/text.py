@@ -207,7 +207,8 @@ class _Layers:
         layer = self._layer(twins)
         # A block stands for several parts of the program.
         path = _told_path(item, name) if self.block is None else ""
-        self.lines.append(f"{name}: {layer}{path}")
+        told = f"  # {item.told}" if isinstance(item, Step) and item.told else path
+        self.lines.append(f"{name}: {layer}{told}")
 
         paths = self._paths(item, name)
         self.paths |= paths

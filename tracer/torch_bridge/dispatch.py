@@ -124,6 +124,8 @@ class TorchCall:
     def known(self, tensor: Any) -> Value:
         """The value of a tensor whose sizes alone are read: its content may have been changed since."""
         found = self.tensors.value(tensor)
+        if found is None and tensor in self.tensors.made:
+            return self.tensors.nameless(tensor)
         return self.value(tensor) if found is None else found
 
     def add(self, op_name: str, *sources: Any, owner: Any = None, **arguments: Any) -> Value:
@@ -325,6 +327,11 @@ def _share(tensors: Tensors, first: Any, result: Any, sharing: Sharing) -> None:
             # A view that changes nothing (x[:]) is all of the tensor.
             same = tensors.value(other) == tensors.value(first)
             tensors.share(first, other, whole=same or sharing is Sharing.WHOLE)
+
+
+def is_aside(name: str) -> bool:
+    """Whether a function says nothing of a tensor's sizes that could be followed, or of its values."""
+    return name in ASIDE or name in PLAIN or name in PLAIN_OF_SIZES
 
 
 def has_handler(func: Any) -> bool:

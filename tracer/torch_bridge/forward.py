@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from types import CodeType
 from typing import Any, NamedTuple
@@ -31,7 +31,8 @@ from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize
 from tracer.sizing.symbol import Space
 from tracer.torch_bridge import dispatch, handlers
 from tracer.torch_bridge.copies import Restored, copy_of, shared
-from tracer.torch_bridge.handlers.sizes import VALUES
+from tracer.torch_bridge.handlers.sizes import ABOUT_SIZES, VALUES
+from tracer.torch_bridge.made import LIKE_OTHERS, MadeCall, MadeOfSizes
 from tracer.torch_bridge.modules import (
     ModuleOperation,
     StandIn,
@@ -169,6 +170,7 @@ class Forward(TorchFunctionMode):
             for name, part in known.named_modules():
                 self.names[id(part)] = name
         self.tensors = Tensors(self.module, self.recording)
+        self.made = MadeOfSizes(self.tensors)
 
     @entrance
     def run(self, shapes: Sequence[Sequence[int]]) -> Recording:
@@ -225,6 +227,10 @@ class Forward(TorchFunctionMode):
         for name, tensor in tensors_by_name(result).items():
             if tensor in self.tensors.values:
                 found[name] = self.tensors.operand(tensor)
+            elif tensor in self.tensors.made:
+                # Nothing of the input is in it: where no step gives it, it is left out.
+                with suppress(Unrepresentable):
+                    found[name] = self.tensors.operand(tensor)
         return found
 
     # --- calls -------------------------------------------------------------------------------------------------------
@@ -239,7 +245,8 @@ class Forward(TorchFunctionMode):
             raise self.recording.refused(why)
 
         given = _tensors((args, kwargs))
-        depends = any(tensor in self.tensors.values for tensor in given)
+        known = (self.tensors.values, self.tensors.made)
+        depends = any(tensor in facts for tensor in given for facts in known)
         operation = operation_of(module) if depends else None
         self.inside.append(module)
         self.callers.append(sys._getframe(2).f_code)
@@ -347,24 +354,39 @@ class Forward(TorchFunctionMode):
 
     def _called(self, func: Any, args: Any, kwargs: Any) -> Any:
         """The result of a function of torch."""
-        given = list(_tensors((args, kwargs)))
-        if any(tensor in self.tensors.values for tensor in given):
+        name = dispatch.name_of(func)
+        call = MadeCall(func, name, args, kwargs)
+        given = call.given()
+        if name not in LIKE_OTHERS and any(tensor in self.tensors.values for tensor in given):
             return dispatch.call(self.tensors, func, args, kwargs)
         if any(map(torch._C._functorch.is_functorch_wrapped_tensor, given)):
             raise self.recording.refused(
                 "torch.func runs functions on tensors of its own (vmap, grad, jvp), which no config can say"
             )
-
-        line = self._line_that_made(func, given)
-        if line is None and _follows_the_input(args, kwargs):
-            # A parameter that is expanded or resized to the input is a step.
-            if given and dispatch.has_handler(func):
-                return dispatch.call(self.tensors, func, args, kwargs)
-            line = place()
-
-        if line is None:
+        if not self._is_made(call, given):
             return self._computed(func, args, kwargs, given)
-        return self._made_of_sizes(func, args, kwargs, line)
+
+        if self._is_step(call, given):
+            return dispatch.call(self.tensors, func, args, kwargs)
+        return self._made_of_sizes(call)
+
+    def _is_made(self, call: MadeCall, given: Sequence[torch.Tensor]) -> bool:
+        """Whether a function of no tensor that depends on the input follows its sizes, or draws at random."""
+        is_new = call.name in DRAWN or call.name in LIKE_OTHERS
+        is_of_sizes = _follows_the_input(call.args, call.kwargs)
+        return is_new or is_of_sizes or any(map(self.tensors.is_made, given))
+
+    def _is_step(self, call: MadeCall, given: Sequence[torch.Tensor]) -> bool:
+        """Whether a function of what is made of sizes asks for sizes, or is an operation.
+
+        What is learned is a step of its own, and so are constants of the module that are cut or expanded to a size.
+        """
+        if call.name in ABOUT_SIZES or dispatch.is_aside(call.name):
+            return True
+        if call.name in DRAWN or call.name in LIKE_OTHERS or not given:
+            return False
+        is_cut = not any(map(self.tensors.is_made, given)) and dispatch.has_handler(call.func)
+        return is_cut or any(map(self.tensors.is_learned, given))
 
     def _computed(
         self, func: Any, args: Any, kwargs: Any, given: Sequence[torch.Tensor]
@@ -376,34 +398,20 @@ class Forward(TorchFunctionMode):
                 self.tensors.computed[tensor] = True
         return result
 
-    def _line_that_made(self, func: Any, given: Sequence[torch.Tensor]) -> str | None:
-        """The line that made one of the tensors of the input's sizes, or draws one; None where none does."""
-        for tensor in given:
-            line = self.tensors.made_of_sizes.get(tensor)
-            if line is not None:
-                return line
-
-        # What is drawn at random is another tensor in every run.
-        is_drawn = dispatch.name_of(func) in DRAWN
-        return place() if is_drawn else None
-
-    def _made_of_sizes(self, func: Any, args: Any, kwargs: Any, line: str) -> Any:
-        """The result of a function of the input's sizes alone, noted with the line that made it."""
-        name = dispatch.name_of(func)
-        if name in VALUES:
+    def _made_of_sizes(self, call: MadeCall) -> Any:
+        """The result of a function of the input's sizes alone."""
+        if call.name in VALUES:
             raise self.recording.refused(
                 "the values of a tensor decide here, which no config can say"
             )
 
-        is_zeros = name == "zeros" and not list(_tensors((args, kwargs)))
-        sizes = _sizes_given(args) if is_zeros else ()
+        is_zeros = call.name == "zeros" and not call.given()
+        sizes = _sizes_given(call.args) if is_zeros else ()
         # The comparison is noted: padding by less than nothing would cut.
         if any(n < 0 for n in sizes):
             raise RuntimeError(f"zeros of the sizes {sizes}, one of which is negative")
 
-        result = func(*args, **kwargs)
-        for tensor in _tensors(result):
-            self.tensors.made_of_sizes[tensor] = line
+        result = self.made.result(call)
         if is_zeros:
             self.tensors.zeros[result] = sizes
         return result

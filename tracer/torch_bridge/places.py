@@ -99,6 +99,12 @@ def place() -> str:
     return str(line_of(found[0])) if found else ""
 
 
+def numbered_place() -> str:
+    """The same without its text: ``net.py:12``."""
+    found = running()
+    return f"{shown_path(found[0].code.co_filename)}:{found[0].number}" if found else ""
+
+
 def raised(who: str, error: BaseException) -> str:
     """A sentence of what the user's code raised, with the last line of it that the error went through."""
     found = gone_through(error)

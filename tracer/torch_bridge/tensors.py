@@ -7,12 +7,17 @@ time of the input's sizes. All that is known of one is found by its identity.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 
 from tracer.importing.recording import Recording, Value, Weights
+from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize, over_symbols
+from tracer.places import Origin
+from tracer.torch_bridge.places import numbered_place
 from tracer.torch_bridge.weights import weights_of
 
 Fact = TypeVar("Fact")
@@ -35,6 +40,9 @@ class ByIdentity(Generic[Fact]):
 
     def __setitem__(self, thing: Any, fact: Fact) -> None:
         self._entries[id(thing)] = (thing, fact)
+
+    def __delitem__(self, thing: Any) -> None:
+        del self._entries[id(thing)]
 
     def get(self, thing: Any) -> Fact | None:
         """What is known of a thing; None where nothing is."""
@@ -79,6 +87,18 @@ class SharedMemory(NamedTuple):
     """Those that have a part of it, or have it in another order."""
 
 
+class Made(NamedTuple):
+    """A tensor that is made of the input's sizes alone."""
+
+    sizes: tuple[Any, ...]
+    """Its shape, as the program sees it."""
+    place: str
+    """The line that made it."""
+    origin: Origin | None
+    fill: float | None
+    """The one number that it holds; None where it holds others."""
+
+
 class Tensors:
     """The tensors of one recorded forward of a module."""
 
@@ -89,8 +109,14 @@ class Tensors:
         """The value that each tensor stands for, where it depends on the input."""
         self.constants: ByIdentity[Value] = ByIdentity()
         """The parameters, buffers and constants that were used so far."""
-        self.made_of_sizes: ByIdentity[str] = ByIdentity()
-        """Tensors that were made at run time, of sizes of the input: the line that made them."""
+        self.unsaid: ByIdentity[str] = ByIdentity()
+        """Tensors that were made at run time, and that no step gives: the line that made them."""
+        self.made: ByIdentity[Made] = ByIdentity()
+        """Tensors that were made of sizes of the input alone."""
+        self.changed: set[int] = set()
+        """The memory of those of them that were written into."""
+        self.full: ByIdentity[Value] = ByIdentity()
+        """Those of them that a step gives, as it was read."""
         self.zeros: ByIdentity[tuple[Any, ...]] = ByIdentity()
         """Those of them that hold nothing but zeros: their sizes."""
         self.computed: ByIdentity[bool] = ByIdentity()
@@ -123,7 +149,7 @@ class Tensors:
     def unknown(self, shape: Sequence[int]) -> torch.Tensor:
         """A new tensor that no step makes; to use it is refused."""
         made = empty(shape, torch.float32)
-        self.made_of_sizes[made] = self.recording.place()
+        self.unsaid[made] = self.recording.place()
         return made
 
     def indices_of(self, pooled: Value) -> torch.Tensor:
@@ -143,17 +169,87 @@ class Tensors:
         """
         if isinstance(source, Value):
             return source
-        if (changed := self.stale.get(source)) is not None:
-            raise self.recording.refused(
-                f"it shares memory with a tensor that was changed in place ({changed})"
-            )
+        self.refuse_stale(source)
         if (known := self.value(source)) is not None:
             return known
-        if (made := self.made_of_sizes.get(source)) is not None:
-            raise self.recording.refused(f"a tensor is used that was made at run time ({made})")
+        if (line := self.unsaid.get(source)) is not None:
+            raise self.recording.refused(f"a tensor is used that was made at run time ({line})")
+        if isinstance(source, (RunTimeSize, RunTimeQuotient)):
+            place, origin = numbered_place(), self.recording.origin()
+            return self._step_of(Made((), place, origin, None), torch.float32)
+        if source in self.made:
+            return self._made(source)
         if not isinstance(source, torch.Tensor):
             raise self.recording.refused(f"{source!r} is no tensor")
         return self._constant(source)
+
+    def refuse_stale(self, source: Any) -> None:
+        """Raise :class:`Unrepresentable` for a tensor whose memory was changed through another one."""
+        changed = self.stale.get(source)
+        if changed is not None:
+            raise self.recording.refused(
+                f"it shares memory with a tensor that was changed in place ({changed})"
+            )
+
+    def is_made(self, tensor: torch.Tensor) -> bool:
+        """True for a tensor that was made at run time, of sizes or in a way that no step gives."""
+        return tensor in self.made or tensor in self.unsaid
+
+    # --- tensors made of sizes ---------------------------------------------------------------------------------------
+
+    def dims(self, tensor: torch.Tensor) -> tuple[Any, ...]:
+        """All sizes of a tensor as the program sees them."""
+        value = self.value(tensor)
+        if value is not None:
+            return self.recording.dims(value)
+        made = self.made.get(tensor)
+        return tuple(tensor.shape) if made is None else made.sizes
+
+    def nameless(self, tensor: torch.Tensor) -> Value:
+        """The value of a tensor of which the sizes alone are asked: no step gives it."""
+        dims = self.dims(tensor)
+        return Value("", tuple(map(int, dims)), over_symbols(dims))
+
+    @contextmanager
+    def standing_in(self, given: Sequence[torch.Tensor]) -> Iterator[None]:
+        """While it lasts, these tensors have values without a step."""
+        fresh = {id(tensor): tensor for tensor in given if tensor not in self.values}
+        for tensor in fresh.values():
+            self.values[tensor] = self.nameless(tensor)
+        try:
+            yield
+        finally:
+            for tensor in fresh.values():
+                del self.values[tensor]
+
+    def _made(self, tensor: torch.Tensor) -> Value:
+        """The value of a tensor that is made of sizes: one step for all that read it, until it is written into."""
+        made = self.made[tensor]
+        with torch._C.DisableTorchFunction():
+            is_changed = tensor.untyped_storage()._cdata in self.changed
+        known = self.full.get(tensor)
+        if known is None:
+            given = made._replace(fill=None) if is_changed else made
+            known = self._step_of(given, tensor.dtype)
+            self.full[tensor] = known
+        return known
+
+    def _step_of(self, made: Made, dtype: torch.dtype) -> Value:
+        """A Full for a tensor. Its values are said where they are one number; else where they are made."""
+        self.recording.known(made.sizes)
+        arguments: dict[str, Any] = {"size": made.sizes}
+        if made.fill:
+            arguments["fill_value"] = made.fill
+        if dtype != torch.float32:
+            arguments["dtype"] = str(dtype).removeprefix("torch.")
+
+        value = self.recording.add("Full", [], arguments)
+        told = "" if made.fill is not None else f"values are made at run time at {made.place}"
+        step = replace(self.recording.steps[-1], told=told, origin=made.origin)
+        self.recording.steps[-1] = step
+        return value
+
+    # --- parameters and constants ------------------------------------------------------------------------------------
 
     def weights_of(self, owner: Any) -> Weights | None:
         """What is known of the weights of a module, of tensors by their words, or of one tensor."""

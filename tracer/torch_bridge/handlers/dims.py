@@ -44,7 +44,7 @@ def _reshape(call: TorchCall) -> Value:
 @handles("view_as", "reshape_as", sharing=Sharing.VIEW)
 def _reshape_as(call: TorchCall) -> Value:
     (other,) = numbers_given(call)
-    shape = call.recording.dims(call.value(other))
+    shape = call.recording.dims(call.known(other))
     sizes = call.sizes(shape)
     return call.add("Reshape", call.x, shape=sizes)
 
@@ -362,7 +362,7 @@ def _expand(call: TorchCall) -> Value:
 def _expand_as(call: TorchCall) -> Value:
     value = call.x
     (other,) = numbers_given(call)
-    sizes = call.recording.dims(call.value(other))
+    sizes = call.recording.dims(call.known(other))
     return _expanded(call, value, call.sizes(sizes))
 
 

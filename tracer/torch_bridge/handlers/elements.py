@@ -8,6 +8,7 @@ from typing import Any, get_args
 import torch
 
 from tracer.importing.recording import Value
+from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize
 from tracer.ops.pointwise import Function
 from tracer.torch_bridge.dispatch import TorchCall, handles, is_size, number_of
 from tracer.torch_bridge.modules import defaults_of
@@ -164,7 +165,7 @@ def _merge(call: TorchCall) -> Value:
     number = None if depends else number_of(b)
     if number is not None:
         return _with_number(call, op_name, a, number)
-    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
+    if all(isinstance(one, (torch.Tensor, RunTimeSize, RunTimeQuotient)) for one in (a, b)):
         return call.add(op_name, a, b)
     raise call.refused(f"{call.name} of a tensor and {b!r}")
 

@@ -67,6 +67,10 @@ class RunTimeShape(tuple[Any, ...]):
         return math.prod(self)
 
 
+ABOUT_SIZES = {".shape", "size", "dim", "ndimension", ".ndim", "numel", "nelement", "__len__"}
+"""Functions that ask for the sizes of a tensor."""
+
+
 @handles(".shape")
 def _shape(call: TorchCall) -> Any:
     value = call.known(call.first)
@@ -87,20 +91,19 @@ def _size(call: TorchCall) -> Any:
 
 @handles("dim", "ndimension", ".ndim")
 def _rank(call: TorchCall) -> int:
-    value = call.known(call.first)
-    return len(value.shape)
+    return len(call.known(call.first).shape)
 
 
 @handles("numel", "nelement")
 def _numel(call: TorchCall) -> Any:
     call.recording.sizes_are_read = True
-    return math.prod(call.recording.dims(call.x))
+    return math.prod(call.recording.dims(call.known(call.first)))
 
 
 @handles("__len__")
 def _length(call: TorchCall) -> int:
     call.recording.sizes_are_read = True
-    return call.x.shape[0]
+    return call.recording.size(call.known(call.first), 0)
 
 
 VALUES = [
@@ -140,28 +143,12 @@ COMPUTED_VALUES = [
 ]
 """Functions whose results no step gives; a program may make them without using them."""
 
-MADE_LIKE_OTHERS = [
-    "zeros_like",
-    "ones_like",
-    "empty_like",
-    "full_like",
-    "rand_like",
-    "randn_like",
-    "new_zeros",
-    "new_ones",
-    "new_empty",
-    "new_full",
-    "new_tensor",
-]
-"""Functions that make a tensor of another one's size or kind."""
-
-
 @handles(*VALUES)
 def _values(call: TorchCall) -> Any:
     raise call.refused("the values of a tensor decide here, which no config can say")
 
 
-@handles(*COMPUTED_VALUES, *MADE_LIKE_OTHERS)
+@handles(*COMPUTED_VALUES)
 def _fresh(call: TorchCall) -> Any:
     shape = call.x.shape
     return call.tensors.unknown(shape)

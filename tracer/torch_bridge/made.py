@@ -1,0 +1,377 @@
+"""Tensors that a forward makes of its input's sizes alone: masks, coordinates, noise.
+
+Their values are not followed, only their sizes over the symbols. One that a step of the forward reads becomes a
+``Full``; what was computed on the way to it leaves no step.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+from tracer.importing.recording import Recording, Value
+from tracer.importing.run_time_sizes import (
+    RunTimeQuotient,
+    RunTimeSize,
+    depends_on_input,
+    over_symbols,
+)
+from tracer.sizing.program import substitute
+from tracer.torch_bridge import dispatch
+from tracer.torch_bridge.places import numbered_place
+from tracer.torch_bridge.tensors import Made, Tensors, empty
+
+LIKE_OTHERS = {
+    "zeros_like": 0.0,
+    "ones_like": 1.0,
+    "empty_like": 0.0,
+    "full_like": None,
+    "rand_like": None,
+    "randn_like": None,
+    "randint_like": None,
+    "new_zeros": 0.0,
+    "new_ones": 1.0,
+    "new_empty": 0.0,
+    "new_full": None,
+    "new_tensor": None,
+}
+"""Functions that make a tensor of another one's size or kind, with the number that fills it; None for others."""
+
+FILLED = {"zeros": 0.0, "ones": 1.0, "empty": 0.0, **LIKE_OTHERS}
+"""The number that fills what a function makes."""
+
+ON_A_DEVICE = {"cpu", "cuda", "contiguous", "detach", "clone", "requires_grad_"}
+"""Functions that give a tensor with the sizes and the values of the first one."""
+
+FACTORS = (2, 3, 5, 7)
+"""A function is tried on sizes so many times as large: what divides them still does."""
+
+TRIALS = 3
+
+
+def plain(value: Any) -> Any:
+    """An argument with a plain number for every size."""
+    if isinstance(value, RunTimeSize):
+        return int.__int__(value)
+    if isinstance(value, RunTimeQuotient):
+        return float.__float__(value)
+    return value
+
+
+def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+    """An argument with every number and tensor in it changed."""
+    if isinstance(value, tuple):
+        # As it is: a shape notes who iterates over it.
+        return tuple(mapped(part, change) for part in tuple.__iter__(value))
+    if isinstance(value, list):
+        return [mapped(part, change) for part in value]
+    if isinstance(value, dict):
+        return {word: mapped(part, change) for word, part in value.items()}
+    if isinstance(value, slice):
+        return slice(*(mapped(end, change) for end in (value.start, value.stop, value.step)))
+    return change(value)
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """The numbers and tensors in an argument."""
+    found: list[Any] = []
+    mapped(value, found.append)
+    return iter(found)
+
+
+def tensors_in(value: Any) -> list[torch.Tensor]:
+    """The tensors in an argument or a result."""
+    return [one for one in leaves(value) if isinstance(one, torch.Tensor)]
+
+
+class MadeCall(NamedTuple):
+    """A call of a function of torch that makes tensors of sizes."""
+
+    func: Any
+    name: str
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+
+    def given(self) -> list[torch.Tensor]:
+        """The tensors among its arguments."""
+        return tensors_in((self.args, self.kwargs))
+
+    def run(self, change: Callable[[Any], Any]) -> Any:
+        """What it gives on tensors without data, each argument changed."""
+        args = mapped(tuple(self.args), lambda one: _without_place(change(one)))
+        kwargs = mapped(dict(self.kwargs), lambda one: _without_place(change(one)))
+        if self.name == "__iter__":
+            return args[0].unbind(0)
+        if "device" in kwargs:
+            kwargs["device"] = "meta"
+        kwargs.pop("generator", None)
+        kwargs.pop("pin_memory", None)
+        if self.name in ON_A_DEVICE:
+            return args[0].clone() if self.name == "clone" else args[0]
+        with torch.device("meta"):
+            return self.func(*args, **kwargs)
+
+    def changes_first(self) -> bool:
+        """Whether it writes into its first tensor."""
+        name = self.name
+        is_in_place = name.endswith("_") and not name.endswith("__")
+        return name in ("__setitem__", *dispatch.IN_PLACE) or is_in_place
+
+
+def _without_place(value: Any) -> Any:
+    """An argument that is a device as that of tensors without data."""
+    is_name = isinstance(value, str) and value.partition(":")[0] in ("cpu", "cuda", "mps")
+    return torch.device("meta") if is_name or isinstance(value, torch.device) else value
+
+
+class MadeOfSizes:
+    """Makes the tensors of one recorded forward that are made of sizes alone."""
+
+    def __init__(self, tensors: Tensors) -> None:
+        self.tensors = tensors
+        self.recording: Recording = tensors.recording
+
+    def result(self, call: MadeCall) -> Any:
+        """What the function gives: tensors without data, whose sizes over the symbols are known."""
+        given = call.given()
+        for tensor in given:
+            self.tensors.refuse_stale(tensor)
+        line = self._unsaid(given)
+
+        known: dict[int, Any] = {}
+        found = self._run(call, known)
+        originals = {id(made): tensor for tensor, made in known.values()}
+        fresh = [one for one in tensors_in(found) if id(one) not in originals]
+        if line is not None:
+            for tensor in fresh:
+                self.tensors.unsaid[tensor] = line
+        elif fresh:
+            sizes = self._sizes(call, found, fresh)
+            for tensor, dims in zip(fresh, sizes):
+                self._note(call, tensor, dims)
+
+        if call.changes_first() and given:
+            self._changed(given[0])
+        for tensor in fresh:
+            self._share(tensor, given, known)
+        return mapped(
+            found,
+            lambda one: originals.get(id(one), one) if isinstance(one, torch.Tensor) else one,
+        )
+
+    def _unsaid(self, given: Sequence[torch.Tensor]) -> str | None:
+        """The line of a tensor among them whose content no step gives."""
+        lines = (self.tensors.unsaid.get(tensor) for tensor in given)
+        return next((line for line in lines if line is not None), None)
+
+    def _run(self, call: MadeCall, known: dict[int, Any]) -> Any:
+        """The function's result at this recording's sizes; ``known`` gets the tensor without data for each given one."""
+
+        def without_data(one: Any) -> Any:
+            if not isinstance(one, torch.Tensor):
+                return plain(one)
+            if id(one) not in known:
+                is_here = one.device.type == "meta"
+                known[id(one)] = (one, one if is_here else empty(one.shape, one.dtype))
+            return known[id(one)][1]
+
+        try:
+            return call.run(without_data)
+        except NotImplementedError:
+            raise self.recording.refused(
+                f"{call.name} of a tensor that is made of the input's sizes has no shape of its own"
+            ) from None
+
+    def _note(self, call: MadeCall, tensor: torch.Tensor, dims: tuple[Any, ...]) -> None:
+        fill = FILLED.get(call.name)
+        place = numbered_place()
+        self.tensors.made[tensor] = Made(dims, place, self.recording.origin(), fill)
+
+    def _changed(self, tensor: torch.Tensor) -> None:
+        """A tensor was written into: it holds no constant any more, and one number is not all of it."""
+        if tensor in self.tensors.values:
+            return
+        known = self.tensors.made.get(tensor)
+        sizes = tuple(tensor.shape) if known is None else known.sizes
+        place = numbered_place()
+        self.tensors.made[tensor] = Made(sizes, place, self.recording.origin(), None)
+        self.tensors.changed.add(_memory(tensor))
+
+    def _share(
+        self, tensor: torch.Tensor, given: Sequence[torch.Tensor], known: Mapping[int, Any]
+    ) -> None:
+        """Note the tensor that another one is a view of."""
+        for one in given:
+            base = known[id(one)][1]
+            if _memory(base) == _memory(tensor):
+                self.tensors.share(one, tensor, whole=False)
+
+    # --- sizes -------------------------------------------------------------------------------------------------------
+
+    def _sizes(
+        self, call: MadeCall, found: Any, fresh: Sequence[torch.Tensor]
+    ) -> list[tuple[Any, ...]]:
+        """The sizes of the tensors that a function gives, over the symbols."""
+        shapes = [tuple(tensor.shape) for tensor in fresh]
+        followed = list(self._followed(call))
+        if not any(map(depends_on_input, followed)):
+            return shapes
+
+        # An operation has a formula.
+        by_formula = self._by_operation(call, shapes) if fresh == tensors_in(found) else None
+        return by_formula or self._by_trial(call, shapes, followed)
+
+    def _followed(self, call: MadeCall) -> Iterator[Any]:
+        """The numbers that the sizes may follow: arguments, and the sizes of tensors."""
+        for one in leaves((tuple(call.args), dict(call.kwargs))):
+            if isinstance(one, torch.Tensor):
+                yield from self.tensors.dims(one)
+            elif isinstance(one, int) and not isinstance(one, bool):
+                yield one
+            elif isinstance(one, RunTimeQuotient):
+                yield one.__ceil__()
+
+    def _by_operation(
+        self, call: MadeCall, shapes: Sequence[tuple[int, ...]]
+    ) -> list[tuple[Any, ...]] | None:
+        """The sizes by the formula of the function's operation; None where it has none that holds."""
+        registered, _ = dispatch.registered_name(call.name)
+        handler = dispatch.HANDLERS.get(registered)
+        if handler is None:
+            return None
+
+        guards = self.recording.guards.made
+        before = len(guards)
+        made = dispatch.TorchCall(
+            self.tensors, call.name, call.args, call.kwargs, registered=registered
+        )
+        with self.recording.aside(), self.tensors.standing_in(call.given()):
+            try:
+                result = handler.run(made)
+            except Exception:  # it is tried instead
+                result = None
+        values = list(_values(result))
+        if [value.shape for value in values] == list(shapes):
+            return [self.recording.dims(value) for value in values]
+        del guards[before:]
+        return None
+
+    def _by_trial(
+        self, call: MadeCall, shapes: Sequence[tuple[int, ...]], followed: Sequence[Any]
+    ) -> list[tuple[Any, ...]]:
+        """The sizes that fit where the function is tried at other sizes too; unknown ones where none fits."""
+        trials = list(self._trials(call, len(shapes)))
+        known = [n for n in followed if over_symbols(n) is not None]
+        candidates = list(_candidates(call, known))
+        numbers = [self._at(candidates, sizes) for sizes, _ in trials]
+
+        found = []
+        for place, shape in enumerate(shapes):
+            is_tried = len(trials) == TRIALS and all(
+                len(made[place]) == len(shape) for _, made in trials
+            )
+            dims = []
+            for dim, n in enumerate(shape):
+                tried = [made[place][dim] for _, made in trials] if is_tried else []
+                dims.append(self._fitting(n, tried, candidates, numbers))
+            found.append(tuple(dims))
+        return found
+
+    def _fitting(
+        self, n: int, tried: Sequence[int], candidates: Sequence[Any], numbers: Sequence[Any]
+    ) -> Any:
+        """The size of a dim that is ``n`` here and so many in the trials."""
+        guards = self.recording.guards
+        if not tried:
+            return RunTimeSize(n, None, guards)
+        if all(other == n for other in tried):
+            return n
+
+        for place, size in enumerate(candidates):
+            here = int.__int__(size)
+            if here == n and [at[place] for at in numbers] == list(tried):
+                return RunTimeSize(n, over_symbols(size), guards)
+        return RunTimeSize(n, None, guards)
+
+    def _trials(self, call: MadeCall, count: int) -> Iterator[tuple[dict[str, int], Any]]:
+        """The function's results at other sizes."""
+        symbols = self.recording.symbols
+        for turn in range(TRIALS):
+            sizes = {}
+            for number, (symbol, n) in enumerate(symbols.items()):
+                sizes[symbol] = n * FACTORS[(number + turn) % len(FACTORS)]
+            try:
+                result = call.run(lambda one, at=sizes: self._there(call, one, at))
+            except Exception:  # there it is no call that torch takes
+                continue
+            shapes = [tuple(tensor.shape) for tensor in tensors_in(result)]
+            if len(shapes) == count:
+                yield sizes, shapes
+
+    def _there(self, call: MadeCall, one: Any, sizes: Mapping[str, int]) -> Any:
+        """An argument as it is at other sizes of the symbols."""
+        if isinstance(one, torch.Tensor):
+            shape = self._at(self.tensors.dims(one), sizes)
+            return empty(shape, one.dtype)
+        if isinstance(one, RunTimeSize):
+            return self._at([one], sizes)[0]
+        if isinstance(one, RunTimeQuotient):
+            if one.numerator is None:
+                # Mostly it decides values alone.
+                return _unknown(call, one)
+            (numerator,) = substitute([one.numerator], sizes)
+            return int(numerator) / one.denominator
+        return one
+
+    def _at(self, numbers: Iterable[Any], sizes: Mapping[str, int]) -> list[int]:
+        """Numbers at some sizes of the symbols."""
+        over = [over_symbols(n) for n in numbers]
+        return [int(n) for n in substitute(over, sizes)]
+
+
+def _unknown(call: MadeCall, number: Any) -> Any:
+    """A number that follows a size in a way that is not known; it is not for a function that counts by it."""
+    if call.name == "arange":
+        raise TypeError
+    return plain(number)
+
+
+def _values(result: Any) -> Iterator[Value]:
+    """The values that a handler gives."""
+    if isinstance(result, Value):
+        yield result
+    elif isinstance(result, (tuple, list)):
+        for one in result:
+            yield from _values(one)
+
+
+def _candidates(call: MadeCall, followed: Sequence[Any]) -> Iterator[Any]:
+    """Sizes that a dim may have: one of those, how many ``arange`` counts, a product or a sum of two."""
+    several = []
+    for n in followed:
+        is_known = any(n is other or (type(n) is type(other) is int and n == other) for other in several)
+        if not is_known:
+            several.append(n)
+    yield from several
+    if call.name == "arange":
+        yield from _counted(followed)
+    for a, b in itertools.combinations_with_replacement(several, 2):
+        yield a * b
+        yield a + b
+
+
+def _counted(followed: Sequence[Any]) -> Iterator[Any]:
+    """How many numbers there are from one to another, by steps."""
+    start, stop, step = (0, *followed, 1) if len(followed) == 1 else (*followed, 1)[:3]
+    is_zero = type(step) is int and step == 0
+    if not is_zero:
+        yield -((start - stop) // step)
+
+
+def _memory(tensor: torch.Tensor) -> int:
+    """The memory in which a tensor lies, as a number."""
+    with torch._C.DisableTorchFunction():
+        return int(tensor.untyped_storage()._cdata)
