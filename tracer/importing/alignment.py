@@ -29,8 +29,10 @@ from tracer.importing.recording import (
 )
 from tracer.importing.run_time_sizes import RunTimeSize, depends_on_input, over_symbols
 from tracer.ops.base import Op, with_arguments
+from tracer.ops.creation import Full
 from tracer.ops.crop import Slice
 from tracer.ops.padding import Padding
+from tracer.ops.pointwise import Parameter
 from tracer.ops.rearrange import Chunk
 from tracer.ops.resize import Resizing
 from tracer.sizing.arithmetic import maximum, minimum
@@ -138,6 +140,8 @@ class _Alignment:
         if not mine or not theirs:
             return False
         a, b = mine[0], theirs[0]
+        if _is_kept_tensor(a, b):
+            return True
         return _is_same_operation(a, b) and self._has_same_inputs(a, b)
 
     def outputs(self) -> dict[str, Value]:
@@ -199,6 +203,10 @@ class _Alignment:
 
     def _keep(self, a: Step, b: Step) -> None:
         """One step of both."""
+        if _is_kept_tensor(a, b):
+            step = self._made_anew(a, b)
+            self._mine[b.name] = step.name
+            return
         sources = list(map(self._merged_value, a.sources, b.sources))
 
         arguments: dict[str, Any] = {}
@@ -212,6 +220,23 @@ class _Alignment:
 
         step = self._append(a, a.name, sources, arguments)
         self._mine[b.name] = step.name
+
+    def _made_anew(self, a: Step, b: Step) -> Step:
+        """A tensor that one of the two keeps from an earlier run, made for every size as the other makes it.
+
+        Refused unless it has the sizes that are kept wherever it is not made.
+        """
+        is_mine = isinstance(a.op, Parameter)
+        made, kept = (b, a) if is_mine else (a, b)
+        held = self.mine_holds if is_mine else self.theirs_holds
+        if len(made.value.sizes) != len(kept.value.shape):
+            raise self._refused(OTHER_LAYERS)
+        for size, n in zip(made.value.sizes, kept.value.shape):
+            if not self.decisions.follows(size == n, held):
+                raise self._refused(OTHER_LAYERS)
+
+        sizes = tuple(map(self._run_time, made.value.sizes))
+        return self._append(made, a.name, [], {**made.arguments, "size": sizes})
 
     def _insert(self, b: Step) -> None:
         """A step that only they have: where it is left out so far, it must do nothing."""
@@ -448,6 +473,15 @@ def _is_same_operation(a: Step, b: Step) -> bool:
     mine = [scope.name for scope in a.scopes]
     theirs = [scope.name for scope in b.scopes]
     return mine == theirs
+
+
+def _is_kept_tensor(a: Step, b: Step) -> bool:
+    """True where one of two steps is a constant of the program, and the other is made of sizes."""
+    ops = (a.op, b.op)
+    if {type(op) for op in ops} != {Parameter, Full}:
+        return False
+    constant = a if isinstance(a.op, Parameter) else b
+    return constant.weights is None or not constant.weights.learned
 
 
 def _parts(step: Step) -> Iterator[Value]:

@@ -6,6 +6,7 @@ the symbols of the inputs.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -27,7 +28,8 @@ from tracer.importing.run_time_sizes import (
 from tracer.ops.base import Op, Requirement, Shape, argument, with_arguments
 from tracer.ops.registry import find_operation
 from tracer.places import Origin, Spot
-from tracer.sizing.symbol import SizeLike, Space
+from tracer.sizing.program import substitute
+from tracer.sizing.symbol import Condition, SizeLike, Space
 
 Arguments = Mapping[str, Any]
 """Arguments of an operation by name: numbers, sizes over symbols, and values for nodes."""
@@ -251,6 +253,8 @@ class Recording:
         self._other_sizes = dict(sizes or {})
         self._read_at: dict[str, int] = {}
         self._names = FreeNames()
+        self._is_aside = False
+        """Whether the steps that are made are none of the network's."""
 
     def spot(self) -> Spot:
         """Where the program is now."""
@@ -283,13 +287,13 @@ class Recording:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """The steps that are made while it lasts are none of the network's."""
-        before = self.steps, self._names
-        self.steps, self._names = [], FreeNames()
+        """The steps that are made while it lasts are none of the network's; what they demand of sizes is noted."""
+        before = self.steps, self._names, self._is_aside
+        self.steps, self._names, self._is_aside = [], FreeNames(), True
         try:
             yield
         finally:
-            self.steps, self._names = before
+            self.steps, self._names, self._is_aside = before
 
     # --- what is added -----------------------------------------------------------------------------------------------
 
@@ -329,6 +333,9 @@ class Recording:
         """The value of one more step. Raises :class:`Unrepresentable` where the operation refuses what it is given."""
         given = dict(arguments or {})
         op = self._operation(op_name, given)
+
+        if self._is_aside:
+            self._note_demands(op, sources, given)
 
         # The numbers first: what is refused for them has the better message.
         shape = self._shape(op, sources, given)
@@ -455,6 +462,33 @@ class Recording:
             raise self.refused(f"{op_name} cannot be followed for other sizes")
         return sizes
 
+    def _note_demands(self, op: Op, sources: Values, given: Arguments) -> None:
+        """Note what an operation demands of sizes, as the program's own comparisons are."""
+        here = _demands(op, sources, given, lambda value: value.shape)
+        symbolic = with_arguments(op, _over_symbols(given))
+        there = _demands(symbolic, sources, given, lambda value: value.sizes)
+        try:
+            pairs = [(a.holds, b.holds) for a, b in zip(here, there)]
+        except (TypeError, ZeroDivisionError):
+            return
+        for holds, condition in pairs:
+            is_open = isinstance(condition, Condition)
+            if is_open and (not holds or self._may_break(condition)):
+                self.guards.note(condition, bool(holds))
+
+    def _may_break(self, condition: Condition) -> bool:
+        """Whether there are sizes for which a condition does not hold, of some hundred that are drawn."""
+        import numpy
+
+        draw = random.Random(0)
+        sizes = {}
+        for symbol, n in self.symbols.items():
+            drawn = [draw.randint(1, 2 * n + 8) for _ in range(DRAWN // 2)]
+            drawn += [draw.randint(1, SMALL) for _ in range(DRAWN // 2)]
+            sizes[symbol] = numpy.array(drawn)
+        (holds,) = substitute([condition], sizes)
+        return not numpy.all(holds)
+
     # --- sizes -------------------------------------------------------------------------------------------------------
 
     def size(self, value: Value, dim: int) -> int:
@@ -518,6 +552,12 @@ class Recording:
                 )
 
 
+DRAWN = 400
+"""Sizes for which a condition is looked at."""
+
+SMALL = 8
+"""Half of them are no larger."""
+
 # --- what an operation makes -----------------------------------------------------------------------------------------
 
 
@@ -526,11 +566,7 @@ def sizes_made(op: Op, sources: Values, arguments: Arguments) -> Sizes | None:
 
     ``op`` has numbers for sizes, ``arguments`` the sizes and the nodes that they are.
     """
-    symbolic = {}
-    for word, value in arguments.items():
-        if depends_on_input(value):
-            symbolic[word] = over_symbols(value)
-
+    symbolic = _over_symbols(arguments)
     shapes = [value.sizes for value in sources]
     operands = {word: value.sizes for word, value in nodes_of(arguments)}
     try:
@@ -538,6 +574,27 @@ def sizes_made(op: Op, sources: Values, arguments: Arguments) -> Sizes | None:
     except (TypeError, ZeroDivisionError):
         return None
     return tuple(made)
+
+
+def _over_symbols(arguments: Arguments) -> dict[str, Any]:
+    """The arguments that follow the input's sizes, over the symbols."""
+    found = {}
+    for word, value in arguments.items():
+        if depends_on_input(value):
+            found[word] = over_symbols(value)
+    return found
+
+
+def _demands(
+    op: Op, sources: Values, given: Arguments, shape_of: Callable[[Value], Shape]
+) -> Iterator[Requirement]:
+    """What an operation demands of its arguments and inputs, up to what is broken for these numbers."""
+    shapes = list(map(shape_of, sources))
+    operands = {word: shape_of(value) for word, value in nodes_of(given)}
+    for requirement in chain(op.legal(), op.requirements(*shapes, **operands)):
+        yield requirement
+        if requirement.holds is False:
+            return
 
 
 def part_of(step: Step, index: int) -> Value:

@@ -23,7 +23,13 @@ MadeDtype = Literal[
     "int64", "int32", "int16", "int8", "uint8", "bool",
 ]  # fmt: skip
 
-LARGEST = {"int64": 2**63 - 1, "int32": 2**31 - 1, "int16": 2**15 - 1, "int8": 127, "uint8": 255}
+LARGEST = {
+    "int64": 2**63 - 1,
+    "int32": 2**31 - 1,
+    "int16": 2**15 - 1,
+    "int8": 127,
+    "uint8": 255,
+}
 """The largest number of each type of whole numbers."""
 
 
@@ -51,7 +57,8 @@ class Full(Op, kw_only=True):
         value, largest = self.fill_value, LARGEST.get(self.dtype)
         if largest is None or self.dtype == "bool":
             return fits_float32("fill_value", value)
-        least = 0 if self.dtype == "uint8" else -largest - 1
+        # torch counts a negative number from the end of those without a sign.
+        least = -largest if self.dtype == "uint8" else -largest - 1
         return Requirement(
             value == value // 1 and least <= value <= largest,
             "T202",

@@ -20,7 +20,18 @@ from torch import fx
 from tracer.net import Net
 from tracer.network.records import Node
 from tracer.ops.base import Op
-from tracer.ops.calls import Call, Device, DimOf, Dtype, Item, Learned, Own, Sliced, Tensor, Term
+from tracer.ops.calls import (
+    Call,
+    Device,
+    DimOf,
+    Dtype,
+    Item,
+    Learned,
+    Own,
+    Sliced,
+    Tensor,
+    Term,
+)
 from tracer.shapes.trace import Trace
 from tracer.torch_bridge.lowering import (
     SizeTerms,
@@ -180,6 +191,8 @@ class _Lowering:
             return [self._lowered(item) for item in term]
         if isinstance(term, Dtype):
             return getattr(torch, term.name)
+        if isinstance(term, Device):
+            return self._called(getattr, self.builder.placeholder, "device")
         return self._node(term) if isinstance(term, Term) else term
 
     def _node(self, term: Term) -> Any:
@@ -189,8 +202,6 @@ class _Lowering:
         if isinstance(term, DimOf):
             tensor = self._lowered(term.tensor)
             return self.graph.call_method("size", (tensor, term.dim))
-        if isinstance(term, Device):
-            return self._called(getattr, self.builder.placeholder, "device")
         if isinstance(term, Item):
             whole = self._lowered(term.value)
             return self._called(operator.getitem, whole, term.index)

@@ -245,8 +245,7 @@ class Forward(TorchFunctionMode):
             raise self.recording.refused(why)
 
         given = _tensors((args, kwargs))
-        known = (self.tensors.values, self.tensors.made)
-        depends = any(tensor in facts for tensor in given for facts in known)
+        depends = any(map(self.tensors.is_known, given))
         operation = operation_of(module) if depends else None
         self.inside.append(module)
         self.callers.append(sys._getframe(2).f_code)

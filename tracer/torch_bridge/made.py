@@ -6,13 +6,14 @@ Their values are not followed, only their sizes over the symbols. One that a ste
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 
-from tracer.importing.recording import Recording, Value
+from tracer.importing.recording import Recording, Unrepresentable, Value
 from tracer.importing.run_time_sizes import (
     RunTimeQuotient,
     RunTimeSize,
@@ -22,7 +23,9 @@ from tracer.importing.run_time_sizes import (
 from tracer.sizing.program import substitute
 from tracer.torch_bridge import dispatch
 from tracer.torch_bridge.places import numbered_place
-from tracer.torch_bridge.tensors import Made, Tensors, empty
+from tracer.torch_bridge.tensors import MadeTensor, Tensors, empty
+
+Shape = tuple[int, ...]
 
 LIKE_OTHERS = {
     "zeros_like": 0.0,
@@ -139,36 +142,43 @@ class MadeOfSizes:
         given = call.given()
         for tensor in given:
             self.tensors.refuse_stale(tensor)
-        line = self._unsaid(given)
 
-        known: dict[int, Any] = {}
+        # What an operation demands is noted before torch refuses it.
+        by_operation = self._by_operation(call)
+        known: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         found = self._run(call, known)
+
         originals = {id(made): tensor for tensor, made in known.values()}
         fresh = [one for one in tensors_in(found) if id(one) not in originals]
+        self._note_all(call, fresh, by_operation)
+        if call.changes_first() and given:
+            self._changed(given[0])
+        for tensor, base in known.values():
+            self._share(tensor, base, fresh)
+        return mapped(found, lambda one: originals.get(id(one), one))
+
+    def _note_all(
+        self, call: MadeCall, fresh: Sequence[torch.Tensor], by_operation: Sequence[Value]
+    ) -> None:
+        """Note what is known of the tensors that a function gives."""
+        line = self._unsaid(call.given())
         if line is not None:
             for tensor in fresh:
                 self.tensors.unsaid[tensor] = line
-        elif fresh:
-            sizes = self._sizes(call, found, fresh)
-            for tensor, dims in zip(fresh, sizes):
-                self._note(call, tensor, dims)
+            return
 
-        if call.changes_first() and given:
-            self._changed(given[0])
-        for tensor in fresh:
-            self._share(tensor, given, known)
-        return mapped(
-            found,
-            lambda one: originals.get(id(one), one) if isinstance(one, torch.Tensor) else one,
-        )
+        shapes = [tuple(tensor.shape) for tensor in fresh]
+        sizes = self._sizes(call, shapes, by_operation)
+        for tensor, dims in zip(fresh, sizes):
+            self._note(call, tensor, dims)
 
     def _unsaid(self, given: Sequence[torch.Tensor]) -> str | None:
         """The line of a tensor among them whose content no step gives."""
         lines = (self.tensors.unsaid.get(tensor) for tensor in given)
         return next((line for line in lines if line is not None), None)
 
-    def _run(self, call: MadeCall, known: dict[int, Any]) -> Any:
-        """The function's result at this recording's sizes; ``known`` gets the tensor without data for each given one."""
+    def _run(self, call: MadeCall, known: dict[int, tuple[torch.Tensor, torch.Tensor]]) -> Any:
+        """The function's result at this recording's sizes; ``known`` gets each given tensor beside one without data."""
 
         def without_data(one: Any) -> Any:
             if not isinstance(one, torch.Tensor):
@@ -188,7 +198,7 @@ class MadeOfSizes:
     def _note(self, call: MadeCall, tensor: torch.Tensor, dims: tuple[Any, ...]) -> None:
         fill = FILLED.get(call.name)
         place = numbered_place()
-        self.tensors.made[tensor] = Made(dims, place, self.recording.origin(), fill)
+        self.tensors.made[tensor] = MadeTensor(dims, place, self.recording.origin(), fill)
 
     def _changed(self, tensor: torch.Tensor) -> None:
         """A tensor was written into: it holds no constant any more, and one number is not all of it."""
@@ -197,32 +207,28 @@ class MadeOfSizes:
         known = self.tensors.made.get(tensor)
         sizes = tuple(tensor.shape) if known is None else known.sizes
         place = numbered_place()
-        self.tensors.made[tensor] = Made(sizes, place, self.recording.origin(), None)
+        self.tensors.made[tensor] = MadeTensor(sizes, place, self.recording.origin(), None)
         self.tensors.changed.add(_memory(tensor))
 
     def _share(
-        self, tensor: torch.Tensor, given: Sequence[torch.Tensor], known: Mapping[int, Any]
+        self, tensor: torch.Tensor, base: torch.Tensor, fresh: Sequence[torch.Tensor]
     ) -> None:
-        """Note the tensor that another one is a view of."""
-        for one in given:
-            base = known[id(one)][1]
-            if _memory(base) == _memory(tensor):
-                self.tensors.share(one, tensor, whole=False)
+        """Note the tensors that are views of another one; ``base`` is that one without data."""
+        for one in fresh:
+            if _memory(base) == _memory(one):
+                self.tensors.share(tensor, one, whole=False)
 
     # --- sizes -------------------------------------------------------------------------------------------------------
 
     def _sizes(
-        self, call: MadeCall, found: Any, fresh: Sequence[torch.Tensor]
-    ) -> list[tuple[Any, ...]]:
+        self, call: MadeCall, shapes: Sequence[Shape], by_operation: Sequence[Value]
+    ) -> Sequence[tuple[Any, ...]]:
         """The sizes of the tensors that a function gives, over the symbols."""
-        shapes = [tuple(tensor.shape) for tensor in fresh]
+        if [value.shape for value in by_operation] == list(shapes):
+            return [self.recording.dims(value) for value in by_operation]
         followed = list(self._followed(call))
-        if not any(map(depends_on_input, followed)):
-            return shapes
-
-        # An operation has a formula.
-        by_formula = self._by_operation(call, shapes) if fresh == tensors_in(found) else None
-        return by_formula or self._by_trial(call, shapes, followed)
+        is_open = any(map(depends_on_input, followed))
+        return self._by_trial(call, shapes, followed) if is_open else shapes
 
     def _followed(self, call: MadeCall) -> Iterator[Any]:
         """The numbers that the sizes may follow: arguments, and the sizes of tensors."""
@@ -234,14 +240,13 @@ class MadeOfSizes:
             elif isinstance(one, RunTimeQuotient):
                 yield one.__ceil__()
 
-    def _by_operation(
-        self, call: MadeCall, shapes: Sequence[tuple[int, ...]]
-    ) -> list[tuple[Any, ...]] | None:
-        """The sizes by the formula of the function's operation; None where it has none that holds."""
+    def _by_operation(self, call: MadeCall) -> list[Value]:
+        """What the function gives as an operation, by its formula; none where it is no operation, or refused as one."""
         registered, _ = dispatch.registered_name(call.name)
         handler = dispatch.HANDLERS.get(registered)
-        if handler is None:
-            return None
+        is_open = any(map(depends_on_input, self._followed(call)))
+        if handler is None or not is_open:
+            return []
 
         guards = self.recording.guards.made
         before = len(guards)
@@ -250,17 +255,16 @@ class MadeOfSizes:
         )
         with self.recording.aside(), self.tensors.standing_in(call.given()):
             try:
-                result = handler.run(made)
-            except Exception:  # it is tried instead
-                result = None
-        values = list(_values(result))
-        if [value.shape for value in values] == list(shapes):
-            return [self.recording.dims(value) for value in values]
-        del guards[before:]
-        return None
+                return list(_values(handler.run(made)))
+            except Unrepresentable as refused:
+                if not refused.by_operation:
+                    del guards[before:]
+            except Exception:  # torch raises it too, or takes it
+                pass
+        return []
 
     def _by_trial(
-        self, call: MadeCall, shapes: Sequence[tuple[int, ...]], followed: Sequence[Any]
+        self, call: MadeCall, shapes: Sequence[Shape], followed: Sequence[Any]
     ) -> list[tuple[Any, ...]]:
         """The sizes that fit where the function is tried at other sizes too; unknown ones where none fits."""
         trials = list(self._trials(call, len(shapes)))
@@ -300,18 +304,19 @@ class MadeOfSizes:
         """The function's results at other sizes."""
         symbols = self.recording.symbols
         for turn in range(TRIALS):
-            sizes = {}
-            for number, (symbol, n) in enumerate(symbols.items()):
-                sizes[symbol] = n * FACTORS[(number + turn) % len(FACTORS)]
+            factors = itertools.cycle(FACTORS[turn:] + FACTORS[:turn])
+            sizes = {
+                symbol: n * factor for (symbol, n), factor in zip(symbols.items(), factors)
+            }
             try:
-                result = call.run(lambda one, at=sizes: self._there(call, one, at))
+                result = call.run(functools.partial(self._there, call, sizes))
             except Exception:  # there it is no call that torch takes
                 continue
             shapes = [tuple(tensor.shape) for tensor in tensors_in(result)]
             if len(shapes) == count:
                 yield sizes, shapes
 
-    def _there(self, call: MadeCall, one: Any, sizes: Mapping[str, int]) -> Any:
+    def _there(self, call: MadeCall, sizes: Mapping[str, int], one: Any) -> Any:
         """An argument as it is at other sizes of the symbols."""
         if isinstance(one, torch.Tensor):
             shape = self._at(self.tensors.dims(one), sizes)
@@ -350,9 +355,11 @@ def _values(result: Any) -> Iterator[Value]:
 
 def _candidates(call: MadeCall, followed: Sequence[Any]) -> Iterator[Any]:
     """Sizes that a dim may have: one of those, how many ``arange`` counts, a product or a sum of two."""
-    several = []
+    several: list[Any] = []
     for n in followed:
-        is_known = any(n is other or (type(n) is type(other) is int and n == other) for other in several)
+        is_known = any(
+            n is other or (type(n) is type(other) is int and n == other) for other in several
+        )
         if not is_known:
             several.append(n)
     yield from several

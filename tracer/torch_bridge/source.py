@@ -18,7 +18,18 @@ from tracer.diagnostics import printable
 from tracer.net import Net
 from tracer.network.records import Node
 from tracer.ops.base import Op, with_arguments, written
-from tracer.ops.calls import Call, Device, DimOf, Dtype, Item, Learned, Own, Sliced, Tensor, Term
+from tracer.ops.calls import (
+    Call,
+    Device,
+    DimOf,
+    Dtype,
+    Item,
+    Learned,
+    Own,
+    Sliced,
+    Tensor,
+    Term,
+)
 from tracer.sizing.size_set import TooLarge
 from tracer.torch_bridge.building import attribute, identifier
 from tracer.torch_bridge.lifetimes import Lifetimes, held, rows_of

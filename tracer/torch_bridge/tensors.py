@@ -87,7 +87,7 @@ class SharedMemory(NamedTuple):
     """Those that have a part of it, or have it in another order."""
 
 
-class Made(NamedTuple):
+class MadeTensor(NamedTuple):
     """A tensor that is made of the input's sizes alone."""
 
     sizes: tuple[Any, ...]
@@ -111,7 +111,7 @@ class Tensors:
         """The parameters, buffers and constants that were used so far."""
         self.unsaid: ByIdentity[str] = ByIdentity()
         """Tensors that were made at run time, and that no step gives: the line that made them."""
-        self.made: ByIdentity[Made] = ByIdentity()
+        self.made: ByIdentity[MadeTensor] = ByIdentity()
         """Tensors that were made of sizes of the input alone."""
         self.changed: set[int] = set()
         """The memory of those of them that were written into."""
@@ -176,7 +176,7 @@ class Tensors:
             raise self.recording.refused(f"a tensor is used that was made at run time ({line})")
         if isinstance(source, (RunTimeSize, RunTimeQuotient)):
             place, origin = numbered_place(), self.recording.origin()
-            return self._step_of(Made((), place, origin, None), torch.float32)
+            return self._step_of(MadeTensor((), place, origin, None), torch.float32)
         if source in self.made:
             return self._made(source)
         if not isinstance(source, torch.Tensor):
@@ -190,6 +190,10 @@ class Tensors:
             raise self.recording.refused(
                 f"it shares memory with a tensor that was changed in place ({changed})"
             )
+
+    def is_known(self, tensor: torch.Tensor) -> bool:
+        """True for a tensor that depends on the input, or on its sizes."""
+        return tensor in self.values or tensor in self.made
 
     def is_made(self, tensor: torch.Tensor) -> bool:
         """True for a tensor that was made at run time, of sizes or in a way that no step gives."""
@@ -234,7 +238,7 @@ class Tensors:
             self.full[tensor] = known
         return known
 
-    def _step_of(self, made: Made, dtype: torch.dtype) -> Value:
+    def _step_of(self, made: MadeTensor, dtype: torch.dtype) -> Value:
         """A Full for a tensor. Its values are said where they are one number; else where they are made."""
         self.recording.known(made.sizes)
         arguments: dict[str, Any] = {"size": made.sizes}

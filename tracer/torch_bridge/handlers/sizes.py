@@ -143,6 +143,7 @@ COMPUTED_VALUES = [
 ]
 """Functions whose results no step gives; a program may make them without using them."""
 
+
 @handles(*VALUES)
 def _values(call: TorchCall) -> Any:
     raise call.refused("the values of a tensor decide here, which no config can say")
