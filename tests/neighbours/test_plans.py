@@ -181,7 +181,7 @@ def plans(**configurations: Configuration) -> str:
 
 def read(text: str, path: str = "plans.json", key: str | None = None, **arguments: Any) -> str:
     """The config of a configuration."""
-    found = neighbour(text, Asked(path, key, arguments), path)
+    found = neighbour(text, Asked(path, key, arguments))
     assert isinstance(found, ConfigFound)
     return found.text
 
@@ -293,7 +293,7 @@ def test_channels_of_the_data(name: str, tmp_path: Path) -> None:
 def refusal(text: str, key: str | None = None, **arguments: Any) -> tuple[str, str, str | None]:
     """Code, message and hint of what keeps plans from being read."""
     with pytest.raises(TracerError) as caught:
-        neighbour(text, Asked("plans.json", key, arguments), "plans.json")
+        neighbour(text, Asked("plans.json", key, arguments))
     (found,) = caught.value.diagnostics
     return found.code, found.message, found.hint
 

@@ -5,6 +5,7 @@ For a Python source the file is the user's, and an edit of it is proven before i
 
 from __future__ import annotations
 
+import shlex
 from codecs import BOM_UTF8
 from collections.abc import Mapping
 from functools import partial
@@ -78,6 +79,8 @@ def command(
     complain = partial(_complain, config=config, format_=format_)
     # A wrong argument is something to repair, too.
     text, net = loaded(config, overrides, complain, allow_argument_errors=True)
+    if edits and not diff:
+        _refuse_other_files(net, config, overrides)
 
     from tracer.repairing.repairs import plan_of
 
@@ -168,6 +171,16 @@ def _refuse_together(config: str, fix: bool, repair: int | None, in_place: bool)
         )
     if config == "-" and in_place:
         raise click.UsageError("standard input cannot be edited; --diff shows the edit")
+
+
+def _refuse_other_files(net: Net, config: str, overrides: Overrides) -> None:
+    """End the command for an edit of what is neither a config nor Python."""
+    if net.read_from is None or is_python(config):
+        return
+    importing = f"tracer import {shlex.quote(config)} {overrides.command_line or ''}".strip()
+    raise click.UsageError(
+        f"{shown(config)} is no config that can be edited; `{importing} -o net.yaml` writes one"
+    )
 
 
 def _refuse_needless(plan: Plan, repair: int | None) -> None:

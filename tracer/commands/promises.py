@@ -16,6 +16,7 @@ from tracer.commands.options import Overrides, is_config, is_python, shown
 from tracer.commands.reading import Reading, open_net, source_of
 from tracer.diagnostics import Diagnostic, Span, TracerError
 from tracer.loading import decoded, read_bytes, unreadable
+from tracer.neighbours.reading import is_neighbour
 from tracer.net import Net
 from tracer.network.promised import PromisedInput, PromisedSource, promised_sources, symbols_in
 from tracer.network.records import Expectation, Node
@@ -127,8 +128,7 @@ def _opened(
     overrides.seconds = seconds
     try:
         if is_config(name):
-            overrides.params = overrides.arguments
-            return open_net(source_of(name), name, overrides)
+            return _of_text(source_of(name), name, overrides, source)
         if is_python(name):
             _search(promises.folder)
             _give_sizes(overrides, source)
@@ -140,6 +140,20 @@ def _opened(
         raise Fault("T102", error.message, source.until_place) from None
     except click.UsageError as error:
         raise Fault("T004", error.message, source.place) from None
+
+
+def _of_text(text: str, name: str, overrides: Overrides, source: PromisedSource) -> Net:
+    """The network of a config or of another tool's file."""
+    from tracer.commands.sources import opened_text
+
+    overrides.key = source.key
+    if source.inputs and is_neighbour(text):
+        _give_sizes(overrides, source)
+    net = opened_text(text, name, overrides)
+    if net is not None:
+        return net
+    overrides.params, overrides.arguments = overrides.arguments, {}
+    return open_net(text, name, overrides)
 
 
 def _search(folder: str) -> None:

@@ -61,8 +61,8 @@ def opened_text(
     from tracer.neighbours.asked import Asked, ConfigFound
     from tracer.neighbours.reading import neighbour
 
-    asked = Asked(source, overrides.key, overrides.arguments)
-    found = neighbour(text, asked, shown(source))
+    asked = Asked(source, overrides.key, overrides.arguments, shown(source))
+    found = neighbour(text, asked)
     if found is None:
         return None
     for line in found.told:

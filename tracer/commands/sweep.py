@@ -23,9 +23,10 @@ from tracer.commands.options import (
     source_options,
     use_colour,
 )
-from tracer.commands.reading import complain, loaded, text_of
+from tracer.commands.reading import complain, loaded, open_net, text_of
 from tracer.costs.operations import DTYPE_BYTES
 from tracer.diagnostics import Diagnostic, TracerError, shortened
+from tracer.neighbours.reading import is_neighbour
 
 if TYPE_CHECKING:
     from tracer.sweep.axes import SweepAxis
@@ -173,14 +174,27 @@ def command(
 
 
 def _text(config: str, overrides: Overrides, report: Report) -> str:
-    """The text of what is swept: a Python source or an ONNX file is read once, at the sizes that are given."""
+    """The text of what is swept: what is no config is read once, at the sizes that are given."""
     if not is_config(config):
         return loaded(config, overrides, report)[0]
+
+    text = text_of(config, report)
+    if is_neighbour(text):
+        return _opened_text(text, config, overrides, report)
     if overrides.inputs:
         raise click.UsageError("--input is for a Python source; --size varies a config's sizes")
     if overrides.until is not None:
         raise click.UsageError("--until is for what is no config; a config is swept as a whole")
-    return text_of(config, report)
+    return text
+
+
+def _opened_text(text: str, config: str, overrides: Overrides, report: Report) -> str:
+    """The text of the config that another tool's file becomes."""
+    try:
+        return open_net(text, config, overrides).to_yaml()
+    except TracerError as error:
+        report(error.diagnostics, text)
+        raise click.exceptions.Exit(1) from None
 
 
 def _tell_first(axes: list[SweepAxis]) -> None:

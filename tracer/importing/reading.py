@@ -94,7 +94,11 @@ def network_of(
         _check_refusals(net, refused)
         _check_failing(net, merged.failing)
         compare(
-            net, recording, merged.others, Judges(Recorded(run, recording, unseen), program), unseen
+            net,
+            recording,
+            merged.others,
+            Judges(Recorded(run, recording, unseen), program),
+            unseen,
         )
     except TracerError as error:
         raise Unrepresentable(

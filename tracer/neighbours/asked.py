@@ -18,6 +18,8 @@ class Asked(NamedTuple):
     """The dotted path of the part that is the network."""
     arguments: Mapping[str, Any] = {}
     """What the file leaves open, or is to have another value."""
+    shown: str = ""
+    """How findings name it."""
 
 
 class ConfigFound(NamedTuple):

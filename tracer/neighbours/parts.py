@@ -50,6 +50,8 @@ class Part(NamedTuple):
         found = self
         for word in path.split("."):
             parts = found.parts
+            if isinstance(found.node, SequenceNode):
+                parts = {str(number): item for number, item in enumerate(found.items())}
             if word not in parts:
                 raise no_such_key(word, found.name, parts, found.node)
             found = parts[word]

@@ -14,8 +14,17 @@ READERS = {"plans": "plans", "bundle": "targets", "target": "targets", "rows": "
 """The files here that read each kind, each imported where there is one to read."""
 
 
-def neighbour(text: str, asked: Asked, shown: str) -> ConfigFound | ModuleFound | None:
-    """The network of a file of another tool; None where the text is no such file. ``shown`` names it in findings.
+def is_neighbour(text: str) -> bool:
+    """Whether a text is a file of another tool that has a network."""
+    try:
+        found = foreign(compose(text))
+    except Fault:
+        return False
+    return found is not None and found.kind is not None
+
+
+def neighbour(text: str, asked: Asked) -> ConfigFound | ModuleFound | None:
+    """The network of a file of another tool; None where the text is no such file.
 
     Raises :class:`TracerError`.
     """
@@ -28,16 +37,16 @@ def neighbour(text: str, asked: Asked, shown: str) -> ConfigFound | ModuleFound 
         read: ConfigFound | ModuleFound = reader.read(Part(root), asked)
         return read
     except Fault as fault:
-        raise TracerError([told(fault, shown)]) from None
+        raise TracerError([told(fault, asked)]) from None
 
 
-def told(fault: Fault, shown: str) -> Diagnostic:
+def told(fault: Fault, asked: Asked) -> Diagnostic:
     """The finding about a fault."""
     return Diagnostic(
         fault.code,
         fault.message,
         fault.span,
-        path=shown,
+        path=asked.shown or asked.path,
         hint=fault.hint,
         related=fault.related,
     )

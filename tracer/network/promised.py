@@ -21,7 +21,7 @@ from tracer.source.tree import Entries, Fault, described, entries, span_of
 
 PATH = ("tool", "tracer", "source")
 
-KEYS = ("module", "path", "args", "input", "sizes", "output", "until")
+KEYS = ("module", "path", "args", "input", "sizes", "output", "until", "key")
 """The keys of a table."""
 
 
@@ -51,6 +51,8 @@ class PromisedSource(msgspec.Struct):
     """By name; an empty one is that of the only output."""
     until: str | None = None
     until_place: Span | None = None
+    key: str | None = None
+    """The part of another tool's file that is the network."""
 
     def named(self, folder: str) -> str:
         """How the network is named from where ``folder`` is that of the file."""
@@ -150,6 +152,8 @@ class _TableReader:
             value = table["until"][1]
             self.found.until = text(value, "`until`")
             self.found.until_place = span_of(value)
+        if "key" in table:
+            self.found.key = text(table["key"][1], "`key`")
 
     def _read_arguments(self, table: Entries) -> None:
         given = _mapping_in(table, "args")

@@ -1,16 +1,17 @@
 """The module that a Python source makes, ``package.module:callable`` or ``path/to/file.py:callable``.
 
-The only place that runs code which a user names. Where each of its layers is made is noted.
+The only place that runs code which a user names, whatever names it. Where each of its layers is made is noted.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import linecache
 import os
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -30,11 +31,28 @@ def module_from(source: str, arguments: Mapping[str, Any]) -> torch.nn.Module:
     what is missing or raised.
     """
     name, _, path = source.rpartition(":")
+    with _imports_noted(_folders_of(name)):
+        return _made(source, name, path, arguments)
+
+
+@entrance
+def module_by(make: Callable[[], Any], who: str) -> torch.nn.Module:
+    """The module that a call gives, whose imports find what lies in the working directory; ``who`` names it.
+
+    Raises :class:`Unrepresentable`, with what the call raised as its cause.
+    """
+    with _imports_noted([os.getcwd()]), users_code(who), constructions_noted():
+        return _module(make(), who)
+
+
+@contextlib.contextmanager
+def _imports_noted(folders: Sequence[str]) -> Iterator[None]:
+    """Let imports find the files in these folders as they are now, and note which of them are imported."""
     _forget_edited_files()
-    _search(_folders_of(name))
+    _search(folders)
     before = set(sys.modules)
     try:
-        return _made(source, name, path, arguments)
+        yield
     finally:
         _note_files(sys.modules.keys() - before)
 
@@ -93,10 +111,13 @@ def _made(source: str, name: str, path: str, arguments: Mapping[str, Any]) -> to
             raise Unrepresentable(
                 f"{source} is {type(made).__name__}, neither a torch module nor what makes one"
             )
-        result = made(**arguments)
-        if not isinstance(result, torch.nn.Module):
-            raise Unrepresentable(f"{source} gives {type(result).__name__}, no torch module")
-        return _whole(result)
+        return _module(made(**arguments), source)
+
+
+def _module(made: Any, source: str) -> torch.nn.Module:
+    if not isinstance(made, torch.nn.Module):
+        raise Unrepresentable(f"{source} gives {type(made).__name__}, no torch module")
+    return _whole(made)
 
 
 def _whole(module: torch.nn.Module) -> torch.nn.Module:

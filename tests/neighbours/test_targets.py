@@ -1,0 +1,299 @@
+"""Files that name a class under ``_target_``: made by the package whose file it is, and read as a module."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from click.testing import CliRunner, Result
+
+import tracer
+from tests import extras
+from tracer.commands import cli
+
+NETS = '''
+import torch
+
+
+class Blocks(torch.nn.Module):
+    """A number of convolutions, each with a norm and an activation that are given."""
+
+    def __init__(self, width, norm, act, depth=1, kernels=(3,)):
+        super().__init__()
+        print("noise")
+        layers = []
+        before = 3
+        for number in range(depth):
+            kernel = kernels[number % len(kernels)]
+            layers += [torch.nn.Conv2d(before, width, kernel), norm(width), act]
+            before = width
+        self.body = torch.nn.Sequential(*layers)
+
+    def forward(self, x):
+        return self.body(x)
+
+
+def broken(**arguments):
+    raise ValueError("no such net")
+'''
+
+HYDRA = """
+    width: 6
+    names: {act: ReLU}
+    model:
+      lr: 0.1
+      net:
+        _target_: nets_of_a_config.Blocks
+        width: ${width}
+        depth: 2
+        kernels: [3, 5]
+        norm: {_target_: torch.nn.BatchNorm2d, _partial_: true}
+        act: {_target_: "torch.nn.${names.act}"}
+      optimizer: {_target_: torch.optim.Adam, _partial_: true}
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working directory with a Python module of the user's."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nets_of_a_config.py").write_text(NETS, "utf-8")
+    yield tmp_path
+    sys.modules.pop("nets_of_a_config", None)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, list(arguments))
+
+
+def write(name: str, text: str) -> str:
+    Path(name).write_text(dedent(text).lstrip(), "utf-8")
+    return name
+
+
+@pytest.fixture(params=["hydra", "alone"])
+def maker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Hydra makes the objects where it is installed, and the same is done without it."""
+    kind: str = request.param
+    if kind == "hydra":
+        pytest.importorskip("hydra", reason="needs pip install hydra-core")
+        return kind
+
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        "tracer.neighbours.targets.find_spec",
+        lambda name: None if name == "hydra" else found(name),
+    )
+    return kind
+
+
+@pytest.mark.usefixtures("here", "maker")
+class TestHydra:
+    """Hydra's configs."""
+
+    def test_a_part_is_imported(self) -> None:
+        """Targets inside of it, partial ones and references to values of the file included."""
+        write("any.yaml", HYDRA)
+        done = run("import", "any.yaml", "--key", "model.net", "--input", "1,3,20,20")
+        assert done.exit_code == 0, done.output
+        assert (
+            "any.yaml: `model.net` is made by nets_of_a_config.Blocks: what the file names is imported and run"
+            in done.stderr
+        )
+        net = tracer.loads(done.stdout)
+        kinds = [step.op for step in net.network.nodes if not step.is_input]
+        assert [type(op).__name__ if not isinstance(op, str) else op for op in kinds] == [
+            "Conv2d",
+            "BatchNorm2d",
+            "ReLU",
+        ] * 2
+        assert list(net.trace().outputs.values()) == [(1, 6, 14, 14)]
+
+    def test_arguments_replace_those_of_the_file(self) -> None:
+        """``--arg`` is for the class that the part names."""
+        write("any.yaml", HYDRA)
+        options = ["--key", "model.net", "--input", "1,3,20,20", "--arg", "depth=1"]
+        done = run("import", "any.yaml", *options, "--arg", "width=4")
+        assert list(tracer.loads(done.stdout).trace().outputs.values()) == [(1, 4, 18, 18)]
+
+    def test_the_whole_file(self) -> None:
+        """A file with a target at its top needs no key."""
+        write("any.json", '{"_target_": "torch.nn.Conv2d", "_args_": [3, 4, 3]}')
+        done = run("check", "any.json", "--input", "1,3,8,8")
+        assert done.exit_code == 0, done.output
+
+    def test_one_of_several_parts_is_picked(self) -> None:
+        """Without a key the parts are named."""
+        write("any.yaml", HYDRA)
+        done = run("check", "any.yaml", "--input", "1,3,20,20", "--format", "concise")
+        assert done.exit_code == 1
+        assert done.stdout.startswith(
+            "any.yaml:1:1: error[T603] no config: this looks like a Hydra config, of 4 parts"
+        )
+
+    @pytest.mark.parametrize(
+        ("key", "said"),
+        [
+            ("model.nett", "error[T102] `model` has no 'nett'"),
+            ("model", "error[T603] `model` is no network: it has no `_target_`"),
+            ("model.lr", "error[T603] `model.lr` is no network"),
+            ("model.net.act", None),
+        ],
+    )
+    def test_wrong_keys(self, key: str, said: str | None) -> None:
+        """Told at the part that the key leads to."""
+        write("any.yaml", HYDRA)
+        done = run("check", "any.yaml", "--key", key, "--input", "1,6,20,20")
+        assert done.exit_code == (0 if said is None else 1)
+        assert said is None or said in done.stdout
+
+    @pytest.mark.parametrize(
+        ("old", "new", "said"),
+        [
+            (
+                "depth: 2",
+                "dept: 2",
+                "any.yaml:6:15: error[T602] `model.net`: nets_of_a_config.Blocks: TypeError: ",
+            ),
+            (
+                "torch.nn.${names.act}",
+                "torch.nn.Softplus2",
+                "any.yaml:11:21: error[T602] `model.net.act`: torch.nn.Softplus2: ",
+            ),
+            (
+                "nets_of_a_config.Blocks",
+                "no_such_package.Net",
+                "any.yaml:6:15: error[T602] `model.net`: no_such_package.Net: ModuleNotFoundError",
+            ),
+            (
+                "nets_of_a_config.Blocks",
+                "nets_of_a_config.broken",
+                "`model.net`: nets_of_a_config.broken: ValueError: no such net",
+            ),
+            ("nets_of_a_config.Blocks", "builtins.dict", "gives "),
+        ],
+    )
+    def test_what_cannot_be_made(self, old: str, new: str, said: str) -> None:
+        """Told at the target that fails first."""
+        assert old in HYDRA
+        write("any.yaml", HYDRA.replace(old, new))
+        done = run("check", "any.yaml", "--key", "model.net", "--input", "1,3,20,20")
+        assert done.exit_code == 1 and said in done.stdout, done.output
+        assert "noise" not in done.stdout
+        assert ("pip install no_such_package" in done.stdout) == ("no_such_package" in new)
+
+
+@pytest.mark.usefixtures("here")
+def test_without_a_shape_nothing_runs() -> None:
+    """The shape is asked for before the file's code is imported."""
+    write("any.yaml", HYDRA)
+    done = run("check", "any.yaml", "--key", "model.net")
+    assert done.exit_code == 2 and "say the input's shape" in done.stderr
+    assert "nets_of_a_config" not in sys.modules
+
+
+@pytest.mark.usefixtures("here")
+def test_a_search_runs_nothing() -> None:
+    """Files that a directory has are told apart by their keys; what is no config is passed over."""
+    Path("conf").mkdir()
+    Path("conf/.hidden").mkdir()
+    write("conf/any.yaml", HYDRA)
+    write("conf/.hidden/net.yaml", "input: [1]\nlayers: nothing\n")
+    done = run("check", "conf")
+    assert done.exit_code == 2
+    assert "no network in conf: of 1 file (*.yaml, *.yml) none has an `input`" in done.stderr
+    assert "nets_of_a_config" not in sys.modules
+
+    write("conf/net.yaml", "input: [1, 3, 8, 8]\nlayers: {a: ReLU}\n")
+    write("conf/broken.yaml", "input: [1, 3, 8, 8]\nlayers: {a: ReLU\n")
+    write("conf/no_network.yaml", "on: push\njobs: {test: {steps: [a]}}\n")
+    done = run("check", "conf")
+    assert done.exit_code == 1
+    assert "2 files checked: 1 error" in done.stderr and "conf/broken.yaml:" in done.stdout
+
+
+BUNDLE = """
+    {
+      "imports": ["$import math"],
+      "width": "$int(math.sqrt(64))",
+      "device": "cpu",
+      "network_def": {
+        "_target_": "UNet",
+        "spatial_dims": 2,
+        "in_channels": 1,
+        "out_channels": 2,
+        "channels": ["@width", 16],
+        "strides": [2]
+      },
+      "network": "$@network_def.to(@device)"
+    }
+"""
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("key", [(), ("--key", "network_def"), ("--key", "network")])
+def test_bundles(key: tuple[str, ...]) -> None:
+    """MONAI resolves references and expressions; the definition of the network is read without a key."""
+    extras.needs("zoo")
+    write("any.json", BUNDLE)
+    done = run("import", "any.json", "--input", "1,1,32,32", *key)
+    assert done.exit_code == 0, done.output
+    assert (
+        "what the file names is imported and run, and the expressions behind `$`" in done.stderr
+    )
+    net = tracer.loads(done.stdout)
+    assert list(net.trace().outputs.values()) == [(1, 2, 32, 32)]
+    assert "out_channels: 8" in done.stdout
+
+
+@pytest.mark.usefixtures("here")
+def test_wrong_bundles() -> None:
+    """An argument that the class does not take is told at the class."""
+    extras.needs("zoo")
+    write("any.json", BUNDLE)
+    options = ["--input", "1,1,32,32", "--arg", "in_chanels=1"]
+    done = run("check", "any.json", *options, "--format", "concise")
+    assert done.exit_code == 1
+    assert done.stdout.startswith("any.json:6:17: error[T602] `network_def`: UNet: TypeError:")
+
+
+@pytest.mark.usefixtures("here")
+def test_a_bundle_without_monai(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line that installs it."""
+    monkeypatch.setattr("tracer.neighbours.targets.find_spec", lambda name: None)
+    write("any.json", BUNDLE)
+    done = run("check", "any.json", "--input", "1,1,32,32")
+    assert done.exit_code == 1
+    assert "a bundle is read by MONAI, which is not installed" in done.stdout
+    assert "hint: pip install monai" in done.stdout
+
+
+@pytest.mark.usefixtures("here")
+def test_other_commands() -> None:
+    """A promise has the key; a file that is no config is not edited."""
+    write("any.yaml", HYDRA)
+    write(
+        "pyproject.toml",
+        """
+        [[tool.tracer.source]]
+        path = "any.yaml"
+        key = "model.net"
+        args = {depth = 1}
+        input = [1, 3, "H", "W"]
+        sizes = {H = {min = 3}, W = 8}
+        """,
+    )
+    done = run("check")
+    assert done.exit_code == 0, done.output
+
+    options = ["--key", "model.net", "--input", "1,3,4,4"]
+    done = run("plan", "any.yaml", *options, "--write")
+    assert done.exit_code == 2
+    assert (
+        "`tracer import any.yaml --input 1,3,4,4 --key model.net -o net.yaml` writes one"
+        in (done.stderr.replace("\n", " "))
+    )

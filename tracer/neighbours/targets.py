@@ -1,0 +1,264 @@
+"""Configs that name a class and its arguments under ``_target_``: those of Hydra, and MONAI's bundles.
+
+The package whose file it is makes the object, with its references and expressions. Where Hydra is not installed, what
+its configs have most is done here: targets inside of targets, and interpolations of values of the file.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from tracer.diagnostics import Diagnostic, TracerError, words_of
+from tracer.importing.recording import Unrepresentable
+from tracer.neighbours.asked import Asked, ModuleFound
+from tracer.neighbours.parts import Part
+from tracer.network.foreign import TARGET, is_bundle, keys_of, listed, targets_in
+from tracer.source.tree import Fault
+
+if TYPE_CHECKING:
+    import torch
+
+USUAL = ("network_def", "network")
+"""The parts of a bundle that are its network, the first one that there is."""
+
+Make = Callable[[Part, Mapping[str, Any]], Any]
+"""Makes the object of a part, with other arguments."""
+
+
+def read(root: Part, asked: Asked) -> ModuleFound:
+    """The module of the part that is asked for. Raises :class:`Fault`."""
+    of_bundle = is_bundle(keys_of(root.node))
+    part = _part(root, asked.key, of_bundle=of_bundle)
+    if of_bundle and find_spec("monai") is None:
+        raise Fault(
+            "T602",
+            "a bundle is read by MONAI, which is not installed",
+            root.node,
+            "pip install monai",
+        )
+
+    named = part.get(TARGET)
+    by = f" by {named.text()}" if named is not None else ""
+    expressions = ", and the expressions behind `$`" if of_bundle else ""
+    told = f"{part.name} is made{by}: what the file names is imported and run{expressions}"
+    make = _bundle(root) if of_bundle else _hydra(root)
+
+    def made() -> torch.nn.Module:
+        return _made(part, make, asked)
+
+    return ModuleFound(made, [told])
+
+
+def _part(root: Part, key: str | None, *, of_bundle: bool) -> Part:
+    """The part that is the network. Raises :class:`Fault` where it is not known, or names no class."""
+    if key is None:
+        return _only_part(root, of_bundle=of_bundle)
+
+    part = root.at(re.sub("::|#", ".", key))
+    if part.get(TARGET) is not None or (of_bundle and not part.parts):
+        return part
+    below = list(targets_in(part.node))
+    hint = f"it has one at {listed(below)}" if below else f"others: {listed(_paths(root))}"
+    raise Fault("T603", f"{part.name} is no network: it has no `{TARGET}`", part.node, hint)
+
+
+def _only_part(root: Part, *, of_bundle: bool) -> Part:
+    if root.get(TARGET) is not None:
+        return root
+    usual = [word for word in USUAL if of_bundle and root.get(word) is not None]
+    paths = usual[:1] or _paths(root)
+    if len(paths) == 1:
+        return root.at(paths[0])
+    hint = f"`--key` picks the part that is the network: {listed(paths)}"
+    what = "a MONAI bundle" if of_bundle else "a Hydra config"
+    at = root.node.value[0][0]
+    raise Fault("T603", f"no config: this looks like {what}, of {len(paths)} parts", at, hint)
+
+
+def _paths(root: Part) -> list[str]:
+    return [path for path in targets_in(root.node) if path]
+
+
+# --- making ----------------------------------------------------------------------------------------------------------
+
+
+def _made(part: Part, make: Make, asked: Asked) -> torch.nn.Module:
+    """The module of a part. Raises :class:`TracerError` at the target that fails first."""
+    from tracer.torch_bridge.factory import module_by
+
+    def attempt(one: Part, arguments: Mapping[str, Any]) -> torch.nn.Module:
+        return module_by(lambda: make(one, arguments), one.name)
+
+    try:
+        return attempt(part, asked.arguments)
+    except Unrepresentable as error:
+        refused = error
+
+    culprit, cause = part, _innermost(refused)
+    for one in _inside(part):
+        try:
+            attempt(one, {})
+        except Unrepresentable as error:
+            if error.__cause__ is not None:
+                culprit, cause = one, _innermost(error)
+                break
+    raise TracerError([_finding(culprit, refused, cause, asked)]) from None
+
+
+def _inside(part: Part) -> Iterator[Part]:
+    """The parts with targets inside of another, the innermost first."""
+    paths = [path for path in targets_in(part.node) if path]
+    yield from (part.at(path) for path in reversed(paths))
+
+
+def _innermost(error: Unrepresentable) -> BaseException | None:
+    """What was raised first; None where nothing was."""
+    found = error.__cause__
+    while found is not None and found.__cause__ is not None:
+        found = found.__cause__
+    return found
+
+
+def _finding(
+    part: Part, refused: Unrepresentable, cause: BaseException | None, asked: Asked
+) -> Diagnostic:
+    """The finding at the key of the class that is at fault."""
+    from tracer.neighbours.reading import told
+
+    named = part.get(TARGET)
+    at = part.node if named is None else named.node
+    if isinstance(cause, Fault):
+        return told(cause, asked)
+    if cause is None:
+        return told(Fault("T601", str(refused), at), asked)
+
+    words = [] if named is None else [named.text()]
+    who = ": ".join([part.name, *words] if part.path else words)
+    message = f"{who}: {type(cause).__name__}: {words_of(cause)}"
+    return told(Fault("T602", message, at, _installing(cause)), asked)
+
+
+def _installing(cause: BaseException) -> str | None:
+    """The line that installs the package that was not found; None where it was another error."""
+    name = getattr(cause, "name", None) if isinstance(cause, ModuleNotFoundError) else None
+    package = (name or "").partition(".")[0]
+    if not package or package in sys.modules or find_spec(package) is not None:
+        return None
+    return f"where it is a package: pip install {package}"
+
+
+def _bundle(root: Part) -> Make:
+    """MONAI's parser of the whole file, as parts refer to others."""
+
+    def make(part: Part, arguments: Mapping[str, Any]) -> Any:
+        from monai.bundle import ConfigParser
+
+        parser = ConfigParser(root.value)
+        path = part.path.replace(".", "::")
+        for word, value in arguments.items():
+            parser[f"{path}::{word}"] = value
+        return parser.get_parsed_content(path)
+
+    return make
+
+
+def _hydra(root: Part) -> Make:
+    """Hydra's way of making objects; our own where it is not installed."""
+
+    def make(part: Part, arguments: Mapping[str, Any]) -> Any:
+        from hydra.utils import instantiate
+        from omegaconf import OmegaConf
+
+        whole = OmegaConf.create(root.value)
+        node = OmegaConf.select(whole, part.path) if part.path else whole
+        return instantiate(node, **arguments)
+
+    def make_alone(part: Part, arguments: Mapping[str, Any]) -> Any:
+        value = _Interpolated(root).value(part)
+        return _instantiated({**value, **arguments})
+
+    return make_alone if find_spec("hydra") is None else make
+
+
+# --- without Hydra ---------------------------------------------------------------------------------------------------
+
+_REFERENCE = re.compile(r"\$\{([^{}:]*)\}")
+"""A reference to a value of the file: ``${model.width}``."""
+
+DEEPEST = 20
+"""So many references lead to one value at most."""
+
+
+class _Interpolated:
+    """The values of a file with its references to each other followed."""
+
+    def __init__(self, root: Part) -> None:
+        self.root = root
+
+    def value(self, part: Part) -> Any:
+        """The value of a part. Raises :class:`Fault` for what only OmegaConf knows."""
+        return self._followed(part.value, part, 0)
+
+    def _followed(self, value: Any, part: Part, depth: int) -> Any:
+        if isinstance(value, dict):
+            return {key: self._followed(one, part, depth) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self._followed(one, part, depth) for one in value]
+        return self._text(value, part, depth) if isinstance(value, str) else value
+
+    def _text(self, text: str, part: Part, depth: int) -> Any:
+        if "${" not in text:
+            return text
+        whole = _REFERENCE.fullmatch(text)
+        if whole is not None and depth < DEEPEST:
+            return self._followed(self.root.at(whole[1]).value, part, depth + 1)
+
+        found = _REFERENCE.sub(lambda match: str(self._text(match[0], part, depth + 1)), text)
+        if "${" in found or depth >= DEEPEST:
+            message = (
+                f"{part.name}: {text} is an interpolation for OmegaConf, which is not installed"
+            )
+            raise Fault("T602", message, part.node, "pip install hydra-core")
+        return found
+
+
+_OWN_KEYS = (TARGET, "_partial_", "_args_", "_recursive_", "_convert_")
+
+
+def _instantiated(value: Any) -> Any:
+    """The value with all objects that it names."""
+    if isinstance(value, list):
+        return [_instantiated(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if TARGET not in value:
+        return {key: _instantiated(one) for key, one in value.items()}
+
+    inner = _instantiated if value.get("_recursive_", True) else _as_it_is
+    arguments = {key: inner(one) for key, one in value.items() if key not in _OWN_KEYS}
+    positional = [inner(one) for one in value.get("_args_", ())]
+    target = _located(str(value[TARGET]))
+    if value.get("_partial_", False):
+        return functools.partial(target, *positional, **arguments)
+    return target(*positional, **arguments)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _located(path: str) -> Any:
+    """What a dotted path names: the longest part of it that is a Python module, and attributes of that."""
+    words = path.split(".")
+    found = importlib.import_module(words[0])
+    for number, word in enumerate(words[1:], 2):
+        if not hasattr(found, word):
+            importlib.import_module(".".join(words[:number]))
+        found = getattr(found, word)
+    return found
