@@ -43,19 +43,25 @@ def read(root: Part, asked: Asked) -> ModuleFound:
 
     told = ["its rows are built by ultralytics"]
     config = {**root.value, **asked.arguments}
-    scales = list(root.parts["scales"].parts) if "scales" in root.parts else []
-    if scales and "scale" not in config:
-        config["scale"] = scales[0]
-        told.append(
-            f"scale {scales[0]} assumed, of {listed(scales)} (--arg scale={scales[-1]})"
-        )
-    elif scales and config["scale"] not in scales:
-        raise no_such_key(str(config["scale"]), "`scales`", scales, root.parts["scales"].node)
+    scales = root.get("scales")
+    if scales is not None:
+        told += _scaled(config, scales)
 
     def make() -> torch.nn.Module:
         return _made(config, root, asked)
 
     return ModuleFound(make, told)
+
+
+def _scaled(config: dict[str, Any], scales: Part) -> list[str]:
+    """Put the scale into the rows' config where it has none; what is said of that."""
+    known = list(scales.parts)
+    if "scale" not in config and known:
+        config["scale"] = known[0]
+        return [f"scale {known[0]} assumed, of {listed(known)} (--arg scale={known[-1]})"]
+    if known and config["scale"] not in known:
+        raise no_such_key(str(config["scale"]), "`scales`", known, scales.node)
+    return []
 
 
 def _made(config: Mapping[str, Any], root: Part, asked: Asked) -> torch.nn.Module:

@@ -237,9 +237,13 @@ def _instantiated(value: Any) -> Any:
         return [_instantiated(one) for one in value]
     if not isinstance(value, dict):
         return value
-    if TARGET not in value:
-        return {key: _instantiated(one) for key, one in value.items()}
+    if TARGET in value:
+        return _object(value)
+    return {key: _instantiated(one) for key, one in value.items()}
 
+
+def _object(value: Mapping[str, Any]) -> Any:
+    """What a target makes of its arguments."""
     inner = _instantiated if value.get("_recursive_", True) else _as_it_is
     arguments = {key: inner(one) for key, one in value.items() if key not in _OWN_KEYS}
     positional = [inner(one) for one in value.get("_args_", ())]
