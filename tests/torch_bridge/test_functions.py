@@ -37,6 +37,14 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "einsum of three": lambda x: torch.einsum("nchw,nkhw,kd->ncd", x, x.relu(), WEIGHT),
     "einsum of one": lambda x: torch.einsum("nchw->nwc", x),
     "einsum without an arrow": lambda x: torch.einsum("nchw,cd", x, WEIGHT),
+    "attention": lambda x: F.scaled_dot_product_attention(x, x.relu(), x * 2),
+    "causal attention": lambda x: F.scaled_dot_product_attention(x, x, x, is_causal=True),
+    "attention of groups": lambda x: F.scaled_dot_product_attention(
+        x, x[:, :2], x[:, :2], scale=0.3, enable_gqa=True
+    ),
+    "attention with a mask": lambda x: F.scaled_dot_product_attention(
+        x, x, x, attn_mask=x.mean(3, True)
+    ),
     "tensordot": lambda x: torch.tensordot(x, WEIGHT, dims=([1], [0])),
     "tensordot of the last dims": lambda x: torch.tensordot(x.movedim(1, -1), WEIGHT, dims=1),
     "cosine_similarity": lambda x: F.cosine_similarity(x, x.relu()),
@@ -145,6 +153,53 @@ def test_hooks_are_run(name: str) -> None:
     module.kept.clear()
     tracer.from_module(module, SIZES[0])
     assert not module.kept
+
+
+# --- attention -------------------------------------------------------------------------------------------------------
+
+
+class Attending(nn.Module):
+    """Attention of pixels, with a mask and its weights."""
+
+    def __init__(self, **words: Any) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+        self.words = words
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x.flatten(2).transpose(1, 2)
+        mask = torch.matmul(y, y.transpose(1, 2)).mean(0)
+        output, weights = self.attention(y, y, y, attn_mask=mask, **self.words)
+        return output if weights is None else weights.unsqueeze(1).flatten(1, -2) @ output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [{}, {"need_weights": False}, {"average_attn_weights": False}],
+    ids=["averaged", "none", "of each head"],
+)
+def test_masks_and_weights_of_attention(words: dict[str, Any]) -> None:
+    """The mask is a node, and the weights are one where they are read."""
+    agrees(Attending(**words).eval(), *SIZES)
+    text = tracer.from_module(Attending(**words).eval(), SIZES[0]).to_yaml()
+    assert text.count("op: MultiheadAttention") == (1 if "need_weights" in words else 2)
+
+
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor:UserWarning")
+@pytest.mark.parametrize("first", [True, False])
+def test_transformers(first: bool) -> None:
+    """torch's own encoder and decoder, whose kernels of eval mode are fused."""
+
+    class Transformed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.transformer = nn.Transformer(8, 2, 1, 1, 16, batch_first=first)
+
+        def forward(self, x: Tensor) -> Tensor:
+            target = x.relu() if first else x[:3]
+            return self.transformer(x, target)  # type: ignore[no-any-return]
+
+    agrees(Transformed().eval(), (4, 5, 8), (4, 7, 8))
 
 
 # --- recurrent networks ----------------------------------------------------------------------------------------------

@@ -101,8 +101,8 @@ def test_a_function_gives_what_it_gave(name: str) -> None:
         (lambda x: torch.rsub(x, x.relu(), alpha=2), "rsub with alpha or rounding_mode"),
         (lambda x: x.unfold(2, 3, 1), "Tensor.unfold has no operation in a config"),
         (
-            lambda x: F.scaled_dot_product_attention(x, x, x),
-            "attention whose scale follows the input's size",
+            lambda x: F.scaled_dot_product_attention(x, x, x, dropout_p=0.5),
+            "attention with dropout draws at random in eval mode too",
         ),
         (
             lambda x: F.avg_pool2d(x, x.shape[2] // 4),

@@ -295,6 +295,17 @@ class Recording:
         finally:
             self.steps, self._names, self._is_aside = before
 
+    @contextmanager
+    def back_at(self, scopes: Sequence[StepScope], origin: Origin | None) -> Iterator[None]:
+        """While it lasts, what is added belongs to an earlier place of the program."""
+        before = self.scopes, self.origin
+        self.scopes = list(scopes)
+        self.origin = lambda: origin
+        try:
+            yield
+        finally:
+            self.scopes, self.origin = before
+
     # --- what is added -----------------------------------------------------------------------------------------------
 
     def input(self, name: str, shape: Sequence[int], open_dims: Mapping[int, str]) -> Value:

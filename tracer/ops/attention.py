@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from math import prod
+from typing import Any, ClassVar, Literal
 
 from tracer.ops.base import (
     Kept,
+    NodeName,
     Op,
     Requirement,
     Requirements,
@@ -16,9 +18,10 @@ from tracer.ops.base import (
     operation,
     written,
 )
-from tracer.ops.calls import Item, Own, Tensor, Term
+from tracer.ops.calls import Call, Item, Own, Tensor, Term
+from tracer.ops.merge import broadcast_shape, broadcastable
 from tracer.ops.windows import Window
-from tracer.sizing.arithmetic import Dim
+from tracer.sizing.arithmetic import Dim, Holds
 
 
 def _as_many_dims(x: Sequence[Shape], i: int) -> Requirement:
@@ -60,13 +63,28 @@ def _has_features(field: str, declared: Dim, x: Sequence[Shape], i: int) -> Requ
     )
 
 
+def _mask_fits(field: str, mask: Shape, wanted: Shape) -> Requirement:
+    """A mask has just this shape."""
+    holds: Any = len(mask) == len(wanted)
+    if holds:
+        for have, want in zip(mask, wanted):
+            holds = holds & (have == want)
+    return Requirement(
+        holds,
+        "T301",
+        field,
+        lambda *_: f"the mask {written(mask)} has to be {written(wanted)}",
+    )
+
+
 @operation
 class MultiheadAttention(Op, kw_only=True):
     """Multi-head attention: each position of the query takes a weighted mean of the values.
 
     Inputs are [L, N, E], with ``batch_first`` [N, L, E], or [L, E]. One input is self-attention; two are a query
     and the memory that gives both keys and values; three are query, key and value. The result is the attention
-    output, of the query's shape, and not the weights.
+    output, of the query's shape, or the weights, [N, L, S], with ``average_attn_weights: false`` [N, heads, L, S].
+    ``attn_mask`` and ``key_padding_mask`` name the nodes of masks.
 
     MACs are those of a forward pass in training, as FlopCounterMode counts them: four projections and two
     products of query and key positions for every head. In eval mode without gradients torch takes one fused
@@ -74,6 +92,8 @@ class MultiheadAttention(Op, kw_only=True):
     """
 
     arity = (1, 3)
+    node_fields: ClassVar[tuple[str, ...]] = ("attn_mask", "key_padding_mask")
+    per_call: ClassVar[tuple[str, ...]] = ("average_attn_weights", "result")
 
     embed_dim: int | None = None
     num_heads: int
@@ -86,6 +106,11 @@ class MultiheadAttention(Op, kw_only=True):
     batch_first: bool = False
     device: str | None = None
     dtype: str | None = None
+    attn_mask: NodeName | None = None
+    key_padding_mask: NodeName | None = None
+    average_attn_weights: bool = True
+    result: Literal["attn_output", "attn_output_weights"] = "attn_output"
+    """Which part of what torch gives."""
 
     def legal(self) -> Requirements:
         yield in_range("num_heads", self.num_heads, 1)
@@ -148,13 +173,39 @@ class MultiheadAttention(Op, kw_only=True):
             ),
             inputs=(0, 1) if len(x) > 1 else (),
         )
+        yield from self._masks_fit(x, sizes)
+
+    def _masks_fit(self, x: tuple[Shape, ...], sizes: Mapping[str, Shape]) -> Requirements:
+        """The masks have the positions of the query and the key."""
+        (positions, samples, _), key, _ = self._sequences(x)
+        is_batch = len(x[0]) == 3
+        if "attn_mask" in sizes:
+            mask = sizes["attn_mask"]
+            outer = (samples * self.num_heads if is_batch else self.num_heads,)
+            wanted = (*(outer if len(mask) == 3 else ()), positions, key[0])
+            yield _mask_fits("attn_mask", mask, wanted)
+        if "key_padding_mask" in sizes:
+            wanted = (samples, key[0]) if is_batch else (key[0],)
+            yield _mask_fits("key_padding_mask", sizes["key_padding_mask"], wanted)
 
     def inferred(self, *x: Shape) -> dict[str, Any]:
         return {"embed_dim": x[0][-1]}
 
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        if self.result == "attn_output":
+            return x[0]
+        (queries, samples, _), (keys, _, _), _ = self._sequences(x)
+        seen = keys + self.add_bias_kv + self.add_zero_attn
+        outer = (samples,) if len(x[0]) == 3 else ()
+        heads = () if self.average_attn_weights else (self.num_heads,)
+        return (*outer, *heads, queries, seen)
+
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
         query, key, value = x if len(x) == 3 else (x[0], x[-1], x[-1])
-        return Item(Own([query, key, value]), 0)
+        words: dict[str, Any] = dict(given)
+        if not self.average_attn_weights:
+            words["average_attn_weights"] = False
+        return Item(Own([query, key, value], words), 0 if self.result == "attn_output" else 1)
 
     def parameters(self, *x: Shape) -> Dim:
         features = x[0][-1]
@@ -200,3 +251,141 @@ class MultiheadAttention(Op, kw_only=True):
                 key_features + (value_features if len(x) == 3 else 0)
             )
         return Kept(values=made + turned)
+
+
+@operation
+class ScaledDotProductAttention(Op, kw_only=True):
+    """torch.nn.functional.scaled_dot_product_attention: softmax(q·kᵀ · scale + mask) · v, of query, key and value.
+
+    Inputs are [.., L, E], [.., S, E] and [.., S, Ev]; the dims before them broadcast. The mask, of numbers that are
+    added or of truth values, broadcasts to [.., L, S].
+
+    MACs are the two products of every query and key; FlopCounterMode counts nothing in torch's fused kernel.
+    """
+
+    arity = (3, 3)
+    node_fields: ClassVar[tuple[str, ...]] = ("attn_mask",)
+
+    attn_mask: NodeName | None = None
+    is_causal: bool = False
+    scale: float | None = None
+    enable_gqa: bool = False
+    """Query heads, in the third dim from the end, share the heads of keys and values in groups."""
+
+    def legal(self) -> Requirements:
+        yield Requirement(
+            not (self.is_causal and self.attn_mask is not None),
+            "T202",
+            "is_causal",
+            "is_causal makes a mask of its own; there is an attn_mask already",
+        )
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        for i in range(3):
+            yield _has_dims(x, i, 3 if self.enable_gqa else 2)
+        query, key, value = x
+        yield Requirement(
+            query[-1] == key[-1],
+            "T204",
+            None,
+            lambda *_: (
+                f"the query {written(query)} and the key {written(key)} differ in their features"
+            ),
+            dim=len(query) - 1,
+            inputs=(0, 1),
+        )
+        yield Requirement(
+            key[-2] == value[-2],
+            "T301",
+            None,
+            lambda *_: (
+                f"the key {written(key)} and the value {written(value)} differ in their positions"
+            ),
+            inputs=(1, 2),
+        )
+        if self.enable_gqa:
+            yield _shares_heads(x, 1)
+            yield _shares_heads(x, 2)
+        yield from broadcastable(self._outer(*x), trailing=2)
+        if "attn_mask" in sizes:
+            yield _is_mask(sizes["attn_mask"], self._logits(*x))
+
+    def _outer(self, *x: Shape) -> tuple[Shape, ...]:
+        """The dims before those of the products; with groups, keys and values have the query's heads."""
+        if not self.enable_gqa:
+            return tuple(shape[:-2] for shape in x)
+        heads = x[0][-3]
+        return tuple((*shape[:-3], heads) for shape in x)
+
+    def _logits(self, *x: Shape) -> Shape:
+        """The shape of the products of query and key."""
+        query, key, _ = x
+        return (*broadcast_shape(self._outer(*x)[:2]), query[-2], key[-2])
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        return (*broadcast_shape(self._outer(*x)), x[0][-2], x[2][-1])
+
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        words: dict[str, Any] = dict(given)
+        if self.is_causal:
+            words["is_causal"] = True
+        if self.scale is not None:
+            words["scale"] = self.scale
+        if self.enable_gqa:
+            words["enable_gqa"] = True
+        return Call("torch.nn.functional.scaled_dot_product_attention", x, words)
+
+    def macs(self, y: Shape, *x: Shape) -> Dim:
+        query, key, _ = x
+        return prod(self._logits(*x)) * query[-1] + prod(y) * key[-2]
+
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
+        return None
+
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        # The fused kernel keeps the sum of each row beside its inputs and output.
+        return Kept((0, 1, 2), output=True, values=prod(y[:-1]))
+
+
+def _has_dims(x: Sequence[Shape], i: int, least: int) -> Requirement:
+    return Requirement(
+        len(x[i]) >= least,
+        "T303",
+        None,
+        lambda *_: f"takes inputs of at least {least} dims; {written(x[i])} has {len(x[i])}",
+        inputs=(i,),
+    )
+
+
+def _divides(number: Dim, divisor: Dim) -> Holds:
+    """Whether a number is a multiple of another one, which is not 0."""
+    if isinstance(divisor, int) and divisor == 0:
+        return False
+    return (divisor >= 1) & (number % divisor == 0)
+
+
+def _shares_heads(x: Sequence[Shape], i: int) -> Requirement:
+    """The query's heads divide into groups, one for each head of the key or value."""
+    query, other = x[0], x[i]
+    return Requirement(
+        _divides(query[-3], other[-3]),
+        "T205",
+        "enable_gqa",
+        lambda *_: f"{query[-3]} heads of the query do not divide into {other[-3]} groups",
+        dim=len(query) - 3,
+        inputs=(0, i),
+    )
+
+
+def _is_mask(mask: Shape, logits: Shape) -> Requirement:
+    """A mask broadcasts to the products of query and key, and not these to it."""
+    holds: Any = 2 <= len(mask) <= len(logits)
+    if holds:
+        for have, want in zip(mask, logits[-len(mask) :]):
+            holds = holds & ((have == 1) | (have == want))
+    return Requirement(
+        holds,
+        "T301",
+        "attn_mask",
+        lambda *_: f"the mask {written(mask)} does not broadcast to {written(logits)}",
+    )

@@ -170,9 +170,17 @@ class ModuleCall(TorchCall):
 
     def add_later(self, *sources: Any, **arguments: Any) -> torch.Tensor:
         """A tensor of the module's, whose step is made where somebody reads it: one of several that it gives."""
+        recording = self.recording
         values = [self.value(source) for source in sources]
-        shape = self.recording.shape_made(self.name, values, arguments)
-        make = functools.partial(self.add_module, *values, **arguments)
+        shape = recording.shape_made(self.name, values, arguments)
+        scopes = tuple(recording.scopes)
+        origin = recording.origin()
+
+        def make() -> Value:
+            with recording.back_at(scopes, origin):
+                made: Value = self.add_module(*values, **arguments)
+                return made
+
         return self.tensors.later(shape, self.dtype, make)
 
 

@@ -9,6 +9,7 @@ from torch import nn
 from tracer.importing.recording import Value
 from tracer.torch_bridge.dispatch import ModuleCall, Sharing, handles_modules, with_tensors_only
 from tracer.torch_bridge.handlers.layers import node_of_size, pooled_of
+from tracer.torch_bridge.handlers.products import mask_of
 
 DROPOUTS = (
     nn.Dropout,
@@ -59,14 +60,24 @@ def _multihead(call: ModuleCall, arguments: dict[str, Any]) -> Any:
     words = call.bound(
         "query key value key_padding_mask need_weights attn_mask average_attn_weights is_causal",
         key_padding_mask=None,
+        need_weights=True,
         attn_mask=None,
+        average_attn_weights=True,
     )
-    if words.key_padding_mask is not None or words.attn_mask is not None:
-        raise call.refused("attention with a mask")
+    for word in ("attn_mask", "key_padding_mask"):
+        mask = getattr(words, word)
+        if mask is not None:
+            arguments[word] = mask_of(call, mask)
 
     sources = [words.query]
     if not words.query is words.key is words.value:
         sources.append(words.key)
     if words.key is not words.value:
         sources.append(words.value)
-    return call.add_module(*sources, **arguments), None
+
+    output = call.add_later(*sources, **arguments)
+    if not words.need_weights:
+        return output, None
+    if not words.average_attn_weights:
+        arguments["average_attn_weights"] = False
+    return output, call.add_later(*sources, **arguments, result="attn_output_weights")

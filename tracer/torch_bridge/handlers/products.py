@@ -7,6 +7,8 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import torch
+
 from tracer.importing.recording import Value
 from tracer.torch_bridge.dispatch import TorchCall, handles
 
@@ -84,28 +86,30 @@ def _attention(call: TorchCall) -> Value:
         scale=None,
         enable_gqa=False,
     )
-    mask = words.attn_mask
-    if words.is_causal or words.dropout_p or words.enable_gqa:
-        raise call.refused("attention that is causal, grouped or with dropout")
-    if mask is not None and not mask.is_floating_point():
-        raise call.refused("attention with a mask of truth values")
+    if words.dropout_p:
+        raise call.refused("attention with dropout draws at random in eval mode too")
 
-    scale = words.scale
-    if scale is None:
-        query = call.value(words.query)
-        if not isinstance(query.sizes[-1], int):
-            raise call.refused("attention whose scale follows the input's size")
-        scale = 1 / math.sqrt(query.shape[-1])
+    arguments: dict[str, Any] = {}
+    if words.attn_mask is not None:
+        arguments["attn_mask"] = mask_of(call, words.attn_mask)
+    if words.scale is not None:
+        arguments["scale"] = call.number(words.scale)
+    for word in ("is_causal", "enable_gqa"):
+        if getattr(words, word):
+            arguments[word] = True
+    return call.add(
+        "ScaledDotProductAttention", words.query, words.key, words.value, **arguments
+    )
 
-    factor = call.number(scale)
-    scaled = call.add("Scale", words.query, factor=factor)
-    turned = call.add("Transpose", words.key, dim0=-2, dim1=-1)
-    logits = call.add("MatMul", scaled, turned)
-    if mask is not None:
-        logits = call.add("Add", logits, mask)
 
-    weights = call.add("Softmax", logits, dim=-1)
-    return call.add("MatMul", weights, words.value)
+def mask_of(call: TorchCall, mask: Any) -> Value:
+    """The node that gives a mask."""
+    # A config's constants are numbers, and a mask of numbers is added.
+    tensors = call.tensors
+    is_constant = tensors.value(mask) is None and not tensors.is_made(mask)
+    if is_constant and mask.dtype == torch.bool:
+        raise call.refused("attention with a constant mask of truth values")
+    return call.value(mask)
 
 
 # --- einsum ----------------------------------------------------------------------------------------------------------
