@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,8 +25,8 @@ ENDINGS = {".py": "torch", ".onnx": "onnx"}
 @network_options
 @click.option(
     "--to",
-    type=click.Choice(["torch", "onnx"]),
-    help="torch: one Python file that needs only torch. onnx: a model.",
+    type=click.Choice(["torch", "onnx", "nnunet"]),
+    help="torch: one Python file that needs only torch. onnx: a model. nnunet: plans (JSON).",
 )
 @click.option(
     "-o",
@@ -39,24 +40,28 @@ def command(
     to: str | None,
     output: str | None,
 ) -> None:
-    """Write CONFIG as the source of a torch module, or as an ONNX model with torch's initial weights.
+    """Write CONFIG as the source of a torch module, as an ONNX model with torch's initial weights, or as nnU-Net plans.
 
     An ONNX model keeps the config's symbols open where torch's exporter can. It is run at its own sizes and at others,
     and compared with the trace, as are what onnx infers of it and what is read of it again. Exit code 3 where they
-    differ, 1 where it cannot be run; then nothing is written.
+    differ, 1 where it cannot be run; then nothing is written. Plans are written for U-Nets of stages, and read again:
+    where the network is another one, exit code 1 says what differs.
     """
     kind = to or ENDINGS.get(Path(output or "").suffix)
     if kind is None:
-        raise click.UsageError("say what to write: --to torch, -o NAME.py or -o NAME.onnx")
+        raise click.UsageError(
+            "say what to write: --to torch, --to nnunet, -o NAME.py or -o NAME.onnx"
+        )
     if kind == "onnx" and output is None:
         raise click.UsageError("say where to write the model: -o NAME.onnx")
-    need("torch", "torch")
+    if kind != "nnunet":
+        need("torch", "torch")
     if kind == "onnx":
         need("onnx", "onnx")
         need("onnxscript", "onnx")
     text, net = loaded(config, overrides, partial(complain, config=config))
     try:
-        content = _onnx(net) if kind == "onnx" else _source(net)
+        content = WRITERS[kind](net)
     except TracerError as error:
         complain(error.diagnostics, text, config=config)
         raise click.exceptions.Exit(1) from None
@@ -90,3 +95,20 @@ def _onnx(net: Net) -> bytes:
     if exported.uncompared:
         raise click.exceptions.Exit(1)
     return exported.model
+
+
+def _plans(net: Net) -> bytes:
+    """nnU-Net's plans; what they leave open goes to standard error."""
+    from tracer.neighbours.plans_writing import plans_of
+
+    written = plans_of(net)
+    click.echo(written.told, err=True)
+    return written.text.encode("utf-8")
+
+
+WRITERS: Mapping[str, Callable[[Net], bytes]] = {
+    "torch": _source,
+    "onnx": _onnx,
+    "nnunet": _plans,
+}
+"""What writes a network, by its format."""

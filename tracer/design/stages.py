@@ -54,7 +54,11 @@ class Unit(msgspec.Struct, frozen=True):
         **arguments: Any,
     ) -> Layer:
         """A convolution; without an own ``bias`` it has one where the others have."""
-        sizes = {"out_channels": channels, "kernel_size": kernel, **arguments}
+        sizes = {
+            "out_channels": channels,
+            "kernel_size": kernel,
+            **arguments,
+        }
         if not (self.bias if bias is None else bias):
             sizes["bias"] = False
         return Layer(name, f"Conv{self.dims}d", sizes, inputs)
@@ -165,7 +169,11 @@ class _Parts:
         for number in range(net.last - 1, -1, -1):
             level = number + 1
             ratio = one_or_all(net.strides[level])
-            up = {"out_channels": net.channels[number], "kernel_size": ratio, "stride": ratio}
+            up: dict[str, Any] = {
+                "out_channels": net.channels[number],
+                "kernel_size": ratio,
+                "stride": ratio,
+            }
             if not self.unit.bias:
                 up["bias"] = False
             skip = self.ends[number]
@@ -207,7 +215,10 @@ class _Parts:
     ) -> Layer:
         """So many convolutions in a row; the block's defaults are left out."""
         block = self._stack_block(depth)
-        arguments: dict[str, Any] = {"channels": channels, **_kernel(kernels)}
+        arguments: dict[str, Any] = {
+            "channels": channels,
+            **_kernel(kernels),
+        }
         if stride is not None:
             arguments["stride"] = one_or_all(stride)
         return Layer(name, block, arguments)
@@ -261,7 +272,10 @@ class _Parts:
         ]
         end, skip = layers[-1].name, "input"
         if strided:
-            sizes = {"kernel_size": "${stride}", "stride": "${stride}"}
+            sizes = {
+                "kernel_size": "${stride}",
+                "stride": "${stride}",
+            }
             layers.append(Layer("pool", f"AvgPool{unit.dims}d", sizes, (skip,)))
             skip = "pool"
         if wider:
@@ -277,7 +291,12 @@ class _Parts:
         return name
 
 
-_STRIDED: Arguments = {"channels": None, "kernel": 3, "padding": 1, "stride": 1}
+_STRIDED: Arguments = {
+    "channels": None,
+    "kernel": 3,
+    "padding": 1,
+    "stride": 1,
+}
 """The arguments of a block of convolutions, with their defaults."""
 
 
@@ -286,7 +305,11 @@ def _kernel(kernels: Axes) -> dict[str, Any]:
     kernel = one_or_all(kernels)
     if kernel == 3:
         return {}
-    return {"kernel": kernel, "padding": one_or_all([(k - 1) // 2 for k in kernels])}
+    padding = [(k - 1) // 2 for k in kernels]
+    return {
+        "kernel": kernel,
+        "padding": one_or_all(padding),
+    }
 
 
 def _output(

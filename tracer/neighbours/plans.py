@@ -234,7 +234,7 @@ def _of_architecture(architecture: Part, common: dict[str, Any]) -> Staged:
 
     depths = arguments.need("n_blocks_per_stage" if kind[0] else "n_conv_per_stage")
     stages = arguments.need("n_stages").integer()
-    known = _Stages(stages, unit.dims)
+    known = _PerStage(stages, unit.dims)
     features = known.numbers(arguments.need("features_per_stage"))
     stem = arguments.get("stem_channels")
     first = features[0] if stem is None else stem.integer()
@@ -244,7 +244,9 @@ def _of_architecture(architecture: Part, common: dict[str, Any]) -> Staged:
             "T601", f"{block.name}: blocks other than BasicBlockD are not read", block.node
         )
 
-    decoder = _Stages(stages - 1, unit.dims).numbers(arguments.need("n_conv_per_stage_decoder"))
+    decoder = _PerStage(stages - 1, unit.dims).numbers(
+        arguments.need("n_conv_per_stage_decoder")
+    )
     return Staged(
         about=_about(common, architecture.need("network_class_name").text()),
         unit=unit,
@@ -270,7 +272,7 @@ def _before_architectures(configuration: Configuration, common: dict[str, Any]) 
 
     depths = configuration.need("n_conv_per_stage_encoder")
     stages = len(depths.items())
-    known = _Stages(stages, dims)
+    known = _PerStage(stages, dims)
     base = configuration.need("UNet_base_num_features").integer()
     most = configuration.need("unet_max_num_features").integer()
     decoder = configuration.need("n_conv_per_stage_decoder")
@@ -282,7 +284,7 @@ def _before_architectures(configuration: Configuration, common: dict[str, Any]) 
         kernels=known.axes(configuration.need("conv_kernel_sizes")),
         channels=channels,
         depths=known.numbers(depths),
-        decoder_depths=_Stages(stages - 1, dims).numbers(decoder)[::-1],
+        decoder_depths=_PerStage(stages - 1, dims).numbers(decoder)[::-1],
         residual=kind[0],
         residual_decoder=kind[1],
         stem=channels[0] if kind[0] else None,
@@ -311,7 +313,7 @@ def _about(common: Mapping[str, Any], network: str) -> list[str]:
     ]
 
 
-class _Stages(NamedTuple):
+class _PerStage(NamedTuple):
     """How many values an argument has."""
 
     number: int

@@ -228,7 +228,13 @@ class _Interpolated:
         return found
 
 
-_OWN_KEYS = (TARGET, "_partial_", "_args_", "_recursive_", "_convert_")
+_OWN_KEYS = (
+    TARGET,
+    "_partial_",
+    "_args_",
+    "_recursive_",
+    "_convert_",
+)
 
 
 def _instantiated(value: Any) -> Any:
