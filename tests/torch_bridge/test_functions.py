@@ -45,6 +45,15 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "attention with a mask": lambda x: F.scaled_dot_product_attention(
         x, x, x, attn_mask=x.mean(3, True)
     ),
+    "grid_sample": lambda x: F.grid_sample(
+        x, x[:, :2].permute(0, 2, 3, 1), mode="nearest", align_corners=True
+    ),
+    "grid_sampler": lambda x: torch.grid_sampler(
+        x, x[:, :2, ::2].permute(0, 2, 3, 1), 0, 1, False
+    ),
+    "a spatial transformer": lambda x: F.grid_sample(
+        x, F.affine_grid(x[:, :2, :3, 0], x.shape, align_corners=False), align_corners=False
+    ),
     "tensordot": lambda x: torch.tensordot(x, WEIGHT, dims=([1], [0])),
     "tensordot of the last dims": lambda x: torch.tensordot(x.movedim(1, -1), WEIGHT, dims=1),
     "cosine_similarity": lambda x: F.cosine_similarity(x, x.relu()),

@@ -17,6 +17,7 @@ from tracer.ops import (
     rearrange,
     recurrent,
     resize,
+    sampling,
     shuffle,
     unpooling,
 )
@@ -29,6 +30,7 @@ FAMILIES = (
     adaptive,
     unpooling,
     resize,
+    sampling,
     shuffle,
     padding,
     crop,
