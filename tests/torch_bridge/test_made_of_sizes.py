@@ -164,3 +164,62 @@ def test_a_module_is_left_as_it_was() -> None:
     known, grid = module.known, module.grid
     assert tracer.from_module(module, SIZES[0]).to_yaml() == net.to_yaml()
     assert module.known is known and module.grid is grid
+
+
+def fitted(x: Tensor, amounts: Callable[[Tensor, Tensor], Any]) -> Tensor:
+    """A map that was pooled and enlarged, padded to where it came from by amounts that are tensors."""
+    y = F.interpolate(F.max_pool2d(x, 2), scale_factor=2)
+    rows, columns = amounts(torch.tensor(x.shape[2:]), torch.tensor(y.shape[2:]))
+    return torch.cat([x, F.pad(y, [0, columns, 0, rows])], 1)
+
+
+def padded_where_odd(x: Tensor) -> Tensor:
+    """Asks a tensor whether there is anything to do."""
+    y = F.interpolate(F.max_pool2d(x, 2), scale_factor=2)
+    want, have = torch.tensor(x.shape[2:]), torch.tensor(y.shape[2:])
+    if (want != have).any():
+        rows, columns = (want - have).tolist()
+        y = F.pad(y, [0, columns, 0, rows])
+    return torch.cat([x, y], 1)
+
+
+def changed_numbers(x: Tensor) -> Tensor:
+    """A view of numbers that are changed behind it."""
+    sizes = torch.tensor([x.shape[2], x.shape[3]])
+    first = sizes[0]
+    sizes.sub_(1)
+    return x[:, :, : int(first)]
+
+
+OF_NUMBERS: dict[str, Callable[[Tensor], Any]] = {
+    "lists": lambda x: fitted(x, lambda want, have: (want - have).tolist()),
+    "tensors of one": lambda x: fitted(
+        x, lambda want, have: (want[:1] - have[:1], want[1:] - have[1:])
+    ),
+    "items": lambda x: fitted(x, lambda want, have: [n.item() for n in want - have]),
+    "ints": lambda x: fitted(x, lambda want, have: [int(n) for n in (want - have).long()]),
+    "a half": lambda x: x[:, :, : (torch.tensor(x.shape[2]) / 2).ceil().int().item()],
+    "a product": lambda x: x.view(x.shape[0], x.shape[1], torch.tensor(x.shape[2:]).prod()),
+    "the largest": lambda x: F.interpolate(
+        x, size=(torch.as_tensor(x.shape[2:]).max().item(),) * 2
+    ),
+    "a question": padded_where_odd,
+    "a slice": lambda x: x[..., : torch.tensor(x.shape[3]) // 2],
+}
+
+
+@pytest.mark.parametrize("name", OF_NUMBERS)
+def test_numbers_of_a_tensor_that_is_made_of_sizes(name: str) -> None:
+    """They come back as the sizes that they are."""
+    agrees(Applied(OF_NUMBERS[name]), *SIZES, (1, 3, 9, 7))
+
+
+def test_numbers_that_are_not_known_are_refused() -> None:
+    """Those of a tensor that depends on the input, of one that is drawn, and what was changed behind a view."""
+    for function in (
+        lambda x: x[:, :, : int(x.sum())],
+        lambda x: x[:, :, : int(torch.rand(1) * x.shape[2])],
+        changed_numbers,
+    ):
+        with pytest.raises(Unrepresentable, match="the values of a tensor decide here"):
+            tracer.from_module(Applied(function), SIZES[0])

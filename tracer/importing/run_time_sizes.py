@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from tracer.places import Spot
+from tracer.sizing.arithmetic import maximum, minimum
 from tracer.sizing.symbol import Condition, Size, SizeLike, Space
 
 Formula = Callable[..., Any]
@@ -208,6 +209,16 @@ class RunTimeSize(int):
     def _quotient(self) -> RunTimeQuotient:
         number = int.__float__(self)
         return RunTimeQuotient(number, self.size, 1, self.guards)
+
+    def at_least(self, other: Any) -> Any:
+        """The larger one of it and another number; which one that is decides nothing."""
+        number = max(int.__int__(self), int(other))
+        return self._made(number, maximum, self, other)
+
+    def at_most(self, other: Any) -> Any:
+        """The smaller one."""
+        number = min(int.__int__(self), int(other))
+        return self._made(number, minimum, self, other)
 
     def followed_by(self, number: Any) -> Any:
         """A number that was computed of it in a way that cannot be followed."""

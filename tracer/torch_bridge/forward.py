@@ -30,9 +30,10 @@ from tracer.importing.recording import (
 from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize
 from tracer.sizing.symbol import Space
 from tracer.torch_bridge import dispatch, handlers
+from tracer.torch_bridge.calls_made import MadeCall
 from tracer.torch_bridge.copies import Restored, copy_of, shared
 from tracer.torch_bridge.handlers.sizes import ABOUT_SIZES, VALUES
-from tracer.torch_bridge.made import LIKE_OTHERS, MadeCall, MadeOfSizes
+from tracer.torch_bridge.made import LIKE_OTHERS, MadeOfSizes
 from tracer.torch_bridge.modules import (
     ModuleOperation,
     StandIn,
@@ -42,6 +43,7 @@ from tracer.torch_bridge.modules import (
 from tracer.torch_bridge.origins import ModuleOrigin, line_that_made
 from tracer.torch_bridge.places import CodePlace, entrance, place, running
 from tracer.torch_bridge.shadows import sizes_in_sight
+from tracer.torch_bridge.tensor_numbers import TensorNumbers
 from tracer.torch_bridge.tensors import Tensors
 from tracer.torch_bridge.time_limit import time_limit
 
@@ -171,6 +173,7 @@ class Forward(TorchFunctionMode):
                 self.names[id(part)] = name
         self.tensors = Tensors(self.module, self.recording)
         self.made = MadeOfSizes(self.tensors)
+        self.numbers = TensorNumbers()
 
     @entrance
     def run(self, shapes: Sequence[Sequence[int]]) -> Recording:
@@ -354,7 +357,8 @@ class Forward(TorchFunctionMode):
     def _called(self, func: Any, args: Any, kwargs: Any) -> Any:
         """The result of a function of torch."""
         name = dispatch.name_of(func)
-        call = MadeCall(func, name, args, kwargs)
+        call = self.numbers.given(MadeCall(func, name, args, kwargs))
+        _, _, args, kwargs = call
         given = call.given()
         if name not in LIKE_OTHERS and any(tensor in self.tensors.values for tensor in given):
             return dispatch.call(self.tensors, func, args, kwargs)
@@ -400,6 +404,9 @@ class Forward(TorchFunctionMode):
     def _made_of_sizes(self, call: MadeCall) -> Any:
         """The result of a function of the input's sizes alone."""
         if call.name in VALUES:
+            if read := self.numbers.read(call):
+                self.recording.sizes_are_read = True
+                return read[0]
             raise self.recording.refused(
                 "the values of a tensor decide here, which no config can say"
             )
@@ -411,6 +418,7 @@ class Forward(TorchFunctionMode):
             raise RuntimeError(f"zeros of the sizes {sizes}, one of which is negative")
 
         result = self.made.result(call)
+        self.numbers.note(call, result)
         if is_zeros:
             self.tensors.zeros[result] = sizes
         return result

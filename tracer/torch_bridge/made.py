@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -22,6 +22,14 @@ from tracer.importing.run_time_sizes import (
 )
 from tracer.sizing.program import substitute
 from tracer.torch_bridge import dispatch
+from tracer.torch_bridge.calls_made import (
+    MadeCall,
+    leaves,
+    mapped,
+    memory_of,
+    plain,
+    tensors_in,
+)
 from tracer.torch_bridge.places import numbered_place
 from tracer.torch_bridge.tensors import MadeTensor, Tensors, empty
 
@@ -46,88 +54,10 @@ LIKE_OTHERS = {
 FILLED = {"zeros": 0.0, "ones": 1.0, "empty": 0.0, **LIKE_OTHERS}
 """The number that fills what a function makes."""
 
-ON_A_DEVICE = {"cpu", "cuda", "contiguous", "detach", "clone", "requires_grad_"}
-"""Functions that give a tensor with the sizes and the values of the first one."""
-
 FACTORS = (2, 3, 5, 7)
 """A function is tried on sizes so many times as large: what divides them still does."""
 
 TRIALS = 3
-
-
-def plain(value: Any) -> Any:
-    """An argument with a plain number for every size."""
-    if isinstance(value, RunTimeSize):
-        return int.__int__(value)
-    if isinstance(value, RunTimeQuotient):
-        return float.__float__(value)
-    return value
-
-
-def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
-    """An argument with every number and tensor in it changed."""
-    if isinstance(value, tuple):
-        # As it is: a shape notes who iterates over it.
-        return tuple(mapped(part, change) for part in tuple.__iter__(value))
-    if isinstance(value, list):
-        return [mapped(part, change) for part in value]
-    if isinstance(value, dict):
-        return {word: mapped(part, change) for word, part in value.items()}
-    if isinstance(value, slice):
-        return slice(*(mapped(end, change) for end in (value.start, value.stop, value.step)))
-    return change(value)
-
-
-def leaves(value: Any) -> Iterator[Any]:
-    """The numbers and tensors in an argument."""
-    found: list[Any] = []
-    mapped(value, found.append)
-    return iter(found)
-
-
-def tensors_in(value: Any) -> list[torch.Tensor]:
-    """The tensors in an argument or a result."""
-    return [one for one in leaves(value) if isinstance(one, torch.Tensor)]
-
-
-class MadeCall(NamedTuple):
-    """A call of a function of torch that makes tensors of sizes."""
-
-    func: Any
-    name: str
-    args: Sequence[Any]
-    kwargs: Mapping[str, Any]
-
-    def given(self) -> list[torch.Tensor]:
-        """The tensors among its arguments."""
-        return tensors_in((self.args, self.kwargs))
-
-    def run(self, change: Callable[[Any], Any]) -> Any:
-        """What it gives on tensors without data, each argument changed."""
-        args = mapped(tuple(self.args), lambda one: _without_place(change(one)))
-        kwargs = mapped(dict(self.kwargs), lambda one: _without_place(change(one)))
-        if self.name == "__iter__":
-            return args[0].unbind(0)
-        if "device" in kwargs:
-            kwargs["device"] = "meta"
-        kwargs.pop("generator", None)
-        kwargs.pop("pin_memory", None)
-        if self.name in ON_A_DEVICE:
-            return args[0].clone() if self.name == "clone" else args[0]
-        with torch.device("meta"):
-            return self.func(*args, **kwargs)
-
-    def changes_first(self) -> bool:
-        """Whether it writes into its first tensor."""
-        name = self.name
-        is_in_place = name.endswith("_") and not name.endswith("__")
-        return name in ("__setitem__", *dispatch.IN_PLACE) or is_in_place
-
-
-def _without_place(value: Any) -> Any:
-    """An argument that is a device as that of tensors without data."""
-    is_name = isinstance(value, str) and value.partition(":")[0] in ("cpu", "cuda", "mps")
-    return torch.device("meta") if is_name or isinstance(value, torch.device) else value
 
 
 class MadeOfSizes:
@@ -208,14 +138,14 @@ class MadeOfSizes:
         sizes = tuple(tensor.shape) if known is None else known.sizes
         place = numbered_place()
         self.tensors.made[tensor] = MadeTensor(sizes, place, self.recording.origin(), None)
-        self.tensors.changed.add(_memory(tensor))
+        self.tensors.changed.add(memory_of(tensor))
 
     def _share(
         self, tensor: torch.Tensor, base: torch.Tensor, fresh: Sequence[torch.Tensor]
     ) -> None:
         """Note the tensors that are views of another one; ``base`` is that one without data."""
         for one in fresh:
-            if _memory(base) == _memory(one):
+            if memory_of(base) == memory_of(one):
                 self.tensors.share(tensor, one, whole=False)
 
     # --- sizes -------------------------------------------------------------------------------------------------------
@@ -376,9 +306,3 @@ def _counted(followed: Sequence[Any]) -> Iterator[Any]:
     is_zero = type(step) is int and step == 0
     if not is_zero:
         yield -((start - stop) // step)
-
-
-def _memory(tensor: torch.Tensor) -> int:
-    """The memory in which a tensor lies, as a number."""
-    with torch._C.DisableTorchFunction():
-        return int(tensor.untyped_storage()._cdata)

@@ -63,7 +63,7 @@ class _Int(metaclass=_Kind):
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if len(args) != 1:
             return INT(*args, **kwargs)
-        (number,) = args
+        number = _item(args[0])
         if isinstance(number, (RunTimeSize, RunTimeQuotient)):
             return number.__trunc__()
         return INT(number, **kwargs)
@@ -75,7 +75,7 @@ class _Float(metaclass=_Kind):
     def __new__(cls, *args: Any) -> Any:
         if len(args) != 1:
             return FLOAT(*args)
-        (number,) = args
+        number = _item(args[0])
         if isinstance(number, RunTimeQuotient):
             return number
         if isinstance(number, RunTimeSize):
@@ -87,11 +87,17 @@ class _Range(metaclass=_Kind):
     kind = range
 
     def __new__(cls, *args: Any) -> Any:
+        args = tuple(map(_item, args))
         # How often a loop runs is decided by the size: elsewhere it is another path.
         for n in args:
             if isinstance(n, RunTimeSize):
                 n.decides()
         return RANGE(*args)
+
+
+def _item(number: Any) -> Any:
+    """The number that a tensor holds; anything else as it is."""
+    return number.item() if isinstance(number, torch.Tensor) else number
 
 
 def _of_math(function: Any) -> Any:

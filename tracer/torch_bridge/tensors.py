@@ -44,6 +44,10 @@ class ByIdentity(Generic[Fact]):
     def __delitem__(self, thing: Any) -> None:
         del self._entries[id(thing)]
 
+    def things(self) -> list[Any]:
+        """The objects of which something is known."""
+        return [thing for thing, _ in self._entries.values()]
+
     def get(self, thing: Any) -> Fact | None:
         """What is known of a thing; None where nothing is."""
         entry = self._entries.get(id(thing))
