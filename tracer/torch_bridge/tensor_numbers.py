@@ -219,17 +219,13 @@ class TensorNumbers:
     def note(self, call: MadeCall, result: Any) -> None:
         """Note the numbers of what a function gives, where they are known."""
         made = tensors_in(result)
-        small = [tensor for tensor in made if tensor.numel() <= MOST]
-        several = self._computed(call) if len(small) == len(made) else None
+        is_small = all(tensor.numel() <= MOST for tensor in made)
+        several = (self._computed(call) or []) if is_small else []
         if call.changes_first() and call.given():
             self._forget(memory_of(call.given()[0]))
-        if several is None or len(several) != len(made):
-            return
         for tensor, numbers in zip(made, several):
-            if numbers.shape != tuple(tensor.shape):
-                continue
-            of_type = [_of_type(number, tensor.dtype) for number in numbers.flat]
-            self.known[tensor] = _filled(of_type, numbers.shape)
+            if numbers.shape == tuple(tensor.shape):
+                self.known[tensor] = _of_type(numbers, tensor.dtype)
 
     def _forget(self, memory: int) -> None:
         """The memory was written into: what lies in it has other numbers."""
@@ -254,18 +250,24 @@ class TensorNumbers:
     def _of_operator(self, call: MadeCall, several: Sequence[Numbers]) -> list[Numbers] | None:
         """The numbers that arithmetic gives; None for a function that is not followed."""
         name = call.name.strip("_")
-        if name in OF_ONE and len(call.args) == 1 and not call.kwargs:
-            return [_each(OF_ONE[name], several[0])]
-        if name in OF_ALL and len(call.args) == 1 and not call.kwargs and several[0].size:
-            return [_of_all(OF_ALL[name], several[0])]
+        if len(call.args) == 1 and not call.kwargs:
+            return _of_one_array(name, several[0])
         compute = _of_two(name, call.kwargs)
         if compute is None or len(call.args) != 2:
             return None
-        operands = []
-        for one in call.args:
-            numbers = self.of(one) if isinstance(one, torch.Tensor) else _array(one)
-            operands.append(numbers)
+        operands = [
+            self.of(one) if isinstance(one, torch.Tensor) else _array(one) for one in call.args
+        ]
         return [_each(compute, *operands)]
+
+
+def _of_one_array(name: str, numbers: Numbers) -> list[Numbers] | None:
+    """What a function gives of one array."""
+    if name in OF_ONE:
+        return [_each(OF_ONE[name], numbers)]
+    if name in OF_ALL and numbers.size:
+        return [_of_all(OF_ALL[name], numbers)]
+    return None
 
 
 def _of_two(name: str, kwargs: Mapping[str, Any]) -> Callable[[Any, Any], Any] | None:
@@ -344,7 +346,12 @@ def _moved(
     return found
 
 
-def _of_type(number: Any, dtype: torch.dtype) -> Any:
+def _of_type(numbers: Numbers, dtype: torch.dtype) -> Numbers:
+    """Numbers as those of a type of torch."""
+    return _each(lambda number: _as_type(number, dtype), numbers)
+
+
+def _as_type(number: Any, dtype: torch.dtype) -> Any:
     """A number as one of a type of torch."""
     if dtype == torch.bool:
         return bool(number)
