@@ -118,3 +118,30 @@ def test_an_area_that_is_demanded() -> None:
     net = tracer.from_module(Forward(run), (1, 3, 8, 8))
     for height, width, runs in ((8, 8, True), (7, 7, True), (8, 7, False), (9, 9, False)):
         assert (not net.trace(H=height, W=width).diagnostics) == runs
+
+
+class Cut(nn.Module):
+    """At each level the skip and the map are cut to the smaller of the two."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = [x]
+        for _ in range(4):
+            maps.append(nn.functional.avg_pool2d(maps[-1], 2))
+        y = maps.pop()
+        for skip in reversed(maps):
+            y = nn.functional.interpolate(y, scale_factor=2)
+            height, width = y.shape[2:]
+            y = skip[..., :height, :width] + y[..., : skip.shape[2], : skip.shape[3]]
+        return y
+
+
+def test_cuts_are_written_as_they_are() -> None:
+    """What the bounds of sizes decide stands in no expression: the map is never the larger one."""
+    module = Cut()
+    net = tracer.from_module(module, (1, 3, 50, 38))
+    text = net.to_yaml()
+    assert "min(" not in text and "stop: 16*(H // 16)" in text
+    for height, width in ((50, 38), (16, 16), (15, 40), (97, 33)):
+        mine = net.trace(H=height, W=width)
+        found = None if mine.diagnostics else list(mine.outputs.values())
+        assert found == shapes_of(module, 1, 3, height, width), (height, width)

@@ -124,6 +124,8 @@ class Decisions:
 
 def is_bound_to_hold(condition: Condition) -> bool:
     """Whether the bounds of its sizes show that a condition holds, for all sizes from 1 on: ``H*W >= 1``."""
+    if condition.always():
+        return True
     space = condition.space
     symbols = sorted(space.support(condition))
     program = Program(space, symbols)

@@ -325,7 +325,7 @@ class Recording:
             number = self._other_sizes.get(symbol, read_at)
             self.symbols[symbol] = number
             numbers[dim] = number
-            sizes[dim] = self.space.symbol(symbol)
+            sizes[dim] = self.space.counts(symbol)
 
         free = self.free(name)
         value = Value(free, tuple(numbers), tuple(sizes))

@@ -160,9 +160,10 @@ class SizeMinimum(OfTwoSizes):
 
     def simplified(self, a: Any, b: Any) -> Any:
         difference = a - b
-        if not isinstance(difference, int):
-            return None
-        return a if difference <= 0 else b
+        if isinstance(difference, int):
+            return a if difference <= 0 else b
+        least, most = difference.least_and_most()
+        return a if most <= 0 else b if least >= 0 else None
 
     def bounds(self, a: Ends, b: Ends) -> Ends:
         return min(a[0], b[0]), min(a[1], b[1])
@@ -294,7 +295,8 @@ class SizeChoice(Primitive):
         numbers = isinstance(then, int) and isinstance(otherwise, int)
         if then is otherwise or (numbers and then == otherwise):
             return then
-        return None
+        always = holds.always()
+        return None if always is None else then if always else otherwise
 
     def bounds(self, holds: bool | None, then: Ends, otherwise: Ends) -> Ends:
         if holds is not None:

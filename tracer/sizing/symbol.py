@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, NamedTuple, Union
 
+from tracer.sizing.ends import Ends, ends_of, holds
 from tracer.sizing.primitives import SYMBOL, Operand, Primitive, quotient
 from tracer.sizing.size_set import TooLarge
 
@@ -80,6 +81,11 @@ class Space:
         self._siblings: dict[Terms, Siblings] = {}
         self._support: dict[int, frozenset[str]] = {}
         self._lengths: dict[int, int] = {}
+        self.least: dict[str, int] = {}
+        """The least value of a symbol, where that is known."""
+        self.ends: dict[int, Ends] = {}
+        """By the identity of their terms: the ends of sizes without their constants."""
+        self.ends_of_atom: dict[int, Ends] = {}
         self._written: Callable[[Size], str] | None = None
         """How its sizes are written, where not as expressions over the symbols."""
 
@@ -94,6 +100,11 @@ class Space:
     def symbol(self, name: str) -> Size:
         """The size that stands for the symbol ``name``."""
         return self.atom(SYMBOL, name)
+
+    def counts(self, name: str) -> Size:
+        """The size that stands for a symbol that is never below 1: that of an input."""
+        self.least[name] = 1
+        return self.symbol(name)
 
     def applied(self, primitive: Primitive, arguments: tuple[Any, ...]) -> SizeLike:
         """A primitive of sizes, conditions and numbers, in a simpler form where there is one."""
@@ -287,6 +298,10 @@ class Size(Operand):
             sum(lengths[index] for monomial, _ in self.terms for index in monomial), HUGE
         )
 
+    def least_and_most(self) -> Ends:
+        """Whole numbers, or infinities, between which all of its values are."""
+        return ends_of(self)
+
     def _combine(self, other: Size, sign: int) -> SizeLike:
         if self.siblings is other.siblings and sign < 0:
             return self.constant - other.constant
@@ -359,8 +374,11 @@ class Size(Operand):
         if not rest:
             return outside
 
-        terms = tuple(sorted(rest.items()))
-        inner = self.space.interned(terms, remainder)
+        # (g*p + r) // (g*d) == (p + r // g) // d
+        common = math.gcd(divisor, *rest.values())
+        terms = tuple(sorted((monomial, factor // common) for monomial, factor in rest.items()))
+        inner = self.space.interned(terms, remainder // common)
+        divisor //= common
         folded = inner._floor_of_floor(divisor)
         if folded is None:
             folded = self.space.atom(quotient, inner, divisor)
@@ -583,6 +601,16 @@ class Condition(Operand):
         """The space of its sizes."""
         part: Any = self.parts[0]
         return part.space  # type: ignore[no-any-return]
+
+    def always(self) -> bool | None:
+        """Whether the ends of its sizes show that it always or never holds; None where that is open."""
+        if self.relation not in ("and", "or"):
+            return holds(self.relation, ends_of(self.parts[0]))
+        first, second = [part.always() for part in self.parts]
+        deciding = self.relation == "or"
+        if deciding in (first, second):
+            return deciding
+        return None if None in (first, second) else not deciding
 
     def conjuncts(self) -> Iterable[Condition]:
         """The conditions that it joins by ``and``."""

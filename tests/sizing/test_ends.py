@@ -1,0 +1,77 @@
+"""The ends of sizes: no value is outside of them, and sizes that they tell apart are written without min and max."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tracer.sizing.arithmetic import choose, maximum, minimum
+from tracer.sizing.ends import ends_of
+from tracer.sizing.program import substitute
+from tracer.sizing.symbol import SizeLike, Space
+
+SPACE = Space()
+H = SPACE.counts("H")
+W = SPACE.counts("W")
+OPEN = SPACE.symbol("P")
+
+
+def drawn(draw: random.Random, depth: int) -> SizeLike:
+    """A formula of symbols that are at least 1, and of one that may be anything."""
+    if not depth:
+        return draw.choice([H, W, OPEN, draw.randint(-3, 5)])
+    a, b, c = (drawn(draw, depth - 1) for _ in range(3))
+    made = [
+        lambda: a // draw.choice([2, 3, 4, 8]),
+        lambda: a * draw.choice([-1, 2, 3]),
+        lambda: a + b,
+        lambda: a - b,
+        lambda: minimum(a, b),
+        lambda: maximum(a, b),
+        lambda: choose(a >= b, b, c),
+    ]
+    found: SizeLike = draw.choice(made)()
+    return found
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_value_is_outside(seed: int) -> None:
+    draw = random.Random(seed)
+    for _ in range(20):
+        size = drawn(draw, draw.randint(1, 4))
+        least, most = ends_of(size)
+        for _ in range(10):
+            values = {
+                "H": draw.randint(1, 70),
+                "W": draw.randint(1, 70),
+                "P": draw.randint(-9, 9),
+            }
+            (value,) = substitute([size], values)
+            assert least <= value <= most, (size, values)
+
+
+@pytest.mark.parametrize(
+    ("size", "written"),
+    [
+        (minimum(H // 8, 2 * (H // 16)), "2*(H // 16)"),
+        (maximum(H // 8, 2 * (H // 16)), "H // 8"),
+        (maximum(2 * (H // 16), 0), "2*(H // 16)"),
+        (minimum(minimum(H // 2, 4 * (H // 8)), H), "4*(H // 8)"),
+        (minimum((H + 1) // 2, H), "(H + 1) // 2"),
+        (minimum(-(-H // 7) * 7, H), "H"),
+        (choose(2 * (W // 2) > W, 5, W), "W"),
+        ((6 * H + 3) // 4, "(3*H + 1) // 2"),
+        (minimum(OPEN, 0), "min(P, 0)"),
+    ],
+)
+def test_what_the_ends_decide_is_not_written(size: SizeLike, written: str) -> None:
+    assert str(size) == written
+
+
+def test_a_deep_chain_of_floors() -> None:
+    """Nothing is asked in depth."""
+    size: SizeLike = H
+    for _ in range(3_000):
+        size = (size + 3) // 2 + 1
+    assert ends_of(size).least >= 1

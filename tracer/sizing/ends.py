@@ -1,0 +1,230 @@
+"""The least and the largest value of a size, whatever its symbols are.
+
+A floor lies less than 1 below its fraction. So a sum of floors is a sum of fractions and a few steps: of
+``H // 8 - 2*(H // 16)`` the fractions cancel, and what is left is 0 or 1.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import TYPE_CHECKING, NamedTuple
+
+from tracer.sizing.primitives import SYMBOL, choose, floor_scale, minimum, quotient
+
+if TYPE_CHECKING:
+    from tracer.sizing.symbol import Atom, Monomial, Size, SizeLike, Space
+
+Number = int | float | Fraction
+"""A fraction, or an infinity."""
+
+MOST_ATOMS = 200
+"""Of sizes that are made of more atoms, nothing is known."""
+
+MOST_BRANCHES = 6
+"""Choices of one size that are followed one by one."""
+
+
+class Ends(NamedTuple):
+    """No value is less than the first or more than the second."""
+
+    least: Number
+    most: Number
+
+    def scaled(self, factor: Number) -> Ends:
+        """Those of the product with a number that is not 0."""
+        ends = [
+            end * (1 if factor > 0 else -1) if _is_infinite(end) else end * factor
+            for end in self
+        ]
+        return Ends(min(ends), max(ends))
+
+    def plus(self, other: Ends) -> Ends:
+        """Those of the sum with another size."""
+        return Ends(_sum(self.least, other.least), _sum(self.most, other.most))
+
+    def both(self, other: Ends) -> Ends:
+        """Those of a size that is between these and between others."""
+        return Ends(max(self.least, other.least), min(self.most, other.most))
+
+    def either(self, other: Ends) -> Ends:
+        """Those of a size that is the one or the other."""
+        return Ends(min(self.least, other.least), max(self.most, other.most))
+
+
+def _sum(a: Number, b: Number) -> Number:
+    # An integer may be too long to be a float, which an infinity is.
+    infinite = [end for end in (a, b) if _is_infinite(end)]
+    return infinite[0] if infinite else a + b
+
+
+def _product(a: Number, b: Number) -> Number:
+    """The product of two ends, none of which is negative where it counts; nothing times infinity is nothing."""
+    if not a or not b:
+        return 0
+    return math.inf if _is_infinite(a) or _is_infinite(b) else a * b
+
+
+def _is_infinite(end: Number) -> bool:
+    return end in (math.inf, -math.inf)
+
+
+OPEN = Ends(-math.inf, math.inf)
+
+NATURAL = Ends(0, math.inf)
+
+
+def ends_of(size: SizeLike) -> Ends:
+    """Whole numbers, or infinities, between which every value of a size is."""
+    if isinstance(size, int):
+        return Ends(size, size)
+
+    # Those that it is made of come first, so that nothing is asked in depth.
+    space = size.space
+    for index in space.atoms_under(size, space.ends_of_atom):
+        space.ends_of_atom[index] = _ends_of_atom(space.atoms[index], space)
+
+    found = space.ends.get(id(size.siblings))
+    if found is None:
+        alone = _Sum(size)
+        found = _whole(alone.apart().both(alone.ends(MOST_BRANCHES)))
+        space.ends[id(size.siblings)] = found
+    return found.plus(Ends(size.constant, size.constant))
+
+
+def _whole(ends: Ends) -> Ends:
+    least, most = ends
+    if not _is_infinite(least):
+        least = math.ceil(least)
+    if not _is_infinite(most):
+        most = math.floor(most)
+    return Ends(least, most)
+
+
+class _Sum:
+    """A sum of atoms, in which one after the other is exchanged for what it is made of, the last one made first.
+
+    All that one atom adds to the sum stands together then, so that it cancels where it does.
+    """
+
+    def __init__(self, size: Size) -> None:
+        self.space: Space = size.space
+        self.factors: dict[Monomial, Fraction] = {}
+        self.rest = Ends(0, 0)
+        """What is known of all that stands in no factor."""
+        self.left = MOST_ATOMS
+        self._add(size, Fraction(1))
+        self.rest = Ends(0, 0)
+
+    def ends(self, branches: int) -> Ends:
+        """The ends of the sum, so many choices being followed."""
+        while (index := self._last(branches)) is not None:
+            self.left -= 1
+            if not self.left:
+                return OPEN
+            atom = self.space.atoms[index]
+            factor = self.factors.pop((index,))
+            if atom.primitive is quotient:
+                self._floor(atom, factor)
+                continue
+
+            # It is one of two sizes.
+            *_, first, second = atom.arguments
+            other = self._copy()
+            self._add(first, factor)
+            other._add(second, factor)
+            return self.ends(branches - 1).either(other.ends(branches - 1))
+        return self.apart()
+
+    def apart(self) -> Ends:
+        """The ends of the sum, each atom being any value that it can have."""
+        found = self.rest
+        for monomial, factor in self.factors.items():
+            if factor:
+                found = found.plus(_ends_of_product(self.space, monomial).scaled(factor))
+        return found
+
+    def _copy(self) -> _Sum:
+        made = object.__new__(_Sum)
+        made.space, made.rest, made.left = self.space, self.rest, self.left
+        made.factors = dict(self.factors)
+        return made
+
+    def _last(self, branches: int) -> int | None:
+        """The last atom that can be exchanged."""
+        found = [
+            monomial[0]
+            for monomial, factor in self.factors.items()
+            if factor and len(monomial) == 1 and self._is_made(monomial[0], branches)
+        ]
+        return max(found, default=None)
+
+    def _is_made(self, index: int, branches: int) -> bool:
+        atom = self.space.atoms[index]
+        if atom.primitive is quotient:
+            return isinstance(atom.arguments[1], int)
+        return branches > 0 and atom.primitive in (minimum, choose)
+
+    def _floor(self, atom: Atom, factor: Fraction) -> None:
+        """Exchange a floor for its fraction, of which it is less than 1 below."""
+        numerator, divisor = atom.arguments
+        self._add(numerator, factor / divisor)
+        below = Ends(Fraction(1 - divisor, divisor), 0)
+        self.rest = self.rest.plus(below.scaled(factor))
+
+    def _add(self, size: SizeLike, factor: Fraction) -> None:
+        if isinstance(size, int):
+            number = size
+        else:
+            number = size.constant
+            for monomial, times in size.terms:
+                self.factors[monomial] = (
+                    self.factors.get(monomial, Fraction(0)) + times * factor
+                )
+        self.rest = self.rest.plus(Ends(number * factor, number * factor))
+
+
+def _ends_of_product(space: Space, monomial: Monomial) -> Ends:
+    """The ends of a product of atoms, none of which is known to be negative; open ones otherwise."""
+    first, *others = (space.ends_of_atom[index] for index in monomial)
+    if not others:
+        return first
+
+    least, most = first
+    for ends in others:
+        least, most = _product(least, ends.least), _product(most, ends.most)
+    is_natural = min(space.ends_of_atom[index].least for index in monomial) >= 0
+    return Ends(least, most) if is_natural else OPEN
+
+
+def _ends_of_atom(atom: Atom, space: Space) -> Ends:
+    """The ends of one atom, those that it is made of being known."""
+    if atom.primitive is SYMBOL:
+        return Ends(space.least.get(atom.arguments[0], -math.inf), math.inf)
+    if atom.primitive is floor_scale:
+        n, factor = atom.arguments
+        return NATURAL if factor > 0 and ends_of(n).least >= 0 else OPEN
+
+    *_, first, second = atom.arguments
+    a, b = ends_of(first), ends_of(second)
+    if atom.primitive is minimum:
+        return Ends(min(a.least, b.least), min(a.most, b.most))
+    if atom.primitive is quotient:
+        if isinstance(second, int):
+            return _whole_below(a.scaled(Fraction(1, second)))
+        return NATURAL if min(a.least, b.least) >= 0 else OPEN
+    return a.either(b) if atom.primitive is choose else OPEN
+
+
+def _whole_below(ends: Ends) -> Ends:
+    """The ends of the floor of a fraction."""
+    return Ends(*[end if _is_infinite(end) else math.floor(end) for end in ends])
+
+
+def holds(relation: str, ends: Ends) -> bool | None:
+    """Whether a size with these ends is always or never >= 0 (ge), == 0 (eq) or != 0 (ne); None where that is open."""
+    if relation == "ge":
+        return True if ends.least >= 0 else False if ends.most < 0 else None
+    if ends.least > 0 or ends.most < 0:
+        return relation == "ne"
+    return relation == "eq" if ends.least == ends.most else None
