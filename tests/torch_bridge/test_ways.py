@@ -145,3 +145,74 @@ def test_cuts_are_written_as_they_are() -> None:
         mine = net.trace(H=height, W=width)
         found = None if mine.diagnostics else list(mine.outputs.values())
         assert found == shapes_of(module, 1, 3, height, width), (height, width)
+
+
+def factor_or_size(module: nn.Module, x: Tensor) -> Tensor:
+    """By a factor where that gives the skip's size, by the skip's size elsewhere."""
+    y = nn.functional.max_pool2d(x, 2)
+    if x.shape[2] % 2 == 0 and x.shape[3] % 2 == 0:
+        y = nn.functional.interpolate(y, scale_factor=2.0)
+    else:
+        y = nn.functional.interpolate(y, size=x.shape[2:])
+    return x + y
+
+
+def at_least_eight(module: nn.Module, x: Tensor) -> Tensor:
+    """Twice the map, or a size of its own where that is small."""
+    y = nn.functional.max_pool2d(x, 4)
+    if y.shape[2] > 4:
+        return nn.functional.interpolate(y, scale_factor=2.0, mode="bilinear")
+    return nn.functional.interpolate(y, size=(8, 8), mode="bilinear")
+
+
+def squared(module: nn.Module, x: Tensor) -> Tensor:
+    """The shorter side is padded to the longer one."""
+    height, width = x.shape[2:]
+    if height > width:
+        x = nn.functional.pad(x, [0, height - width, 0, 0])
+    elif width > height:
+        x = nn.functional.pad(x, [0, 0, 0, width - height])
+    return x
+
+
+def squared_by_max(module: nn.Module, x: Tensor) -> Tensor:
+    """The same with max."""
+    height, width = x.shape[2:]
+    side = max(height, width)
+    return nn.functional.pad(x, [0, side - width, 0, side - height])
+
+
+@pytest.mark.parametrize(
+    ("run", "written"),
+    [
+        (factor_or_size, "size: input"),
+        (at_least_eight, "(2*(W // 4) if H // 4 >= 5 else 8)"),
+        (squared, "(H - W if H >= W else 0)"),
+        (squared_by_max, "if"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_ways_that_are_one_expression(
+    run: Callable[[nn.Module, Tensor], Tensor], written: str
+) -> None:
+    """From a size of either way: what is one size on both is written as that, the rest as a choice."""
+    module = Forward(run).eval()
+    for first in ((64, 48), (65, 50), (16, 64)):
+        net = tracer.from_module(module, (1, 3, *first))
+        assert first != (64, 48) or written in net.to_yaml()
+        for height, width in TRIED:
+            mine = net.trace(H=height, W=width)
+            found = None if mine.diagnostics else list(mine.outputs.values())
+            assert found == shapes_of(module, 1, 3, height, width), (first, height, width)
+
+
+def test_a_factor_that_samples_elsewhere() -> None:
+    """Half of an odd size is no resize to the size that comes out: the two are not one."""
+
+    def run(module: nn.Module, x: Tensor) -> Tensor:
+        if x.shape[2] % 4 == 0:
+            return nn.functional.interpolate(x, size=(x.shape[2] // 2, x.shape[3] // 2))
+        return nn.functional.interpolate(x, scale_factor=0.5)
+
+    with pytest.raises(Unrepresentable, match="for H = "):
+        tracer.from_module(Forward(run), (1, 3, 64, 64))

@@ -27,7 +27,13 @@ from tracer.importing.recording import (
     refused_at,
     sizes_made,
 )
-from tracer.importing.run_time_sizes import RunTimeSize, depends_on_input, over_symbols
+from tracer.importing.run_time_sizes import (
+    RunTimeSize,
+    depends_on_input,
+    negated,
+    over_symbols,
+    same_size,
+)
 from tracer.ops.base import Op, with_arguments
 from tracer.ops.creation import Full
 from tracer.ops.crop import Slice
@@ -38,7 +44,7 @@ from tracer.ops.resize import Resizing
 from tracer.sizing.arithmetic import maximum, minimum
 from tracer.sizing.primitives import choose
 from tracer.sizing.program import substitute
-from tracer.sizing.symbol import Condition, Size, SizeLike
+from tracer.sizing.symbol import Condition, Size, SizeLike, identity
 
 AHEAD = 4
 """Among so many steps is one that comes later."""
@@ -140,9 +146,58 @@ class _Alignment:
         if not mine or not theirs:
             return False
         a, b = mine[0], theirs[0]
+<<<<<<< HEAD
         if _is_kept_tensor(a, b):
             return True
         return _is_same_operation(a, b) and self._has_same_inputs(a, b)
+=======
+        if not _is_same_operation(a, b):
+            return False
+        if isinstance(a.op, Resizing) and not _says_the_same(a, b):
+            by_sizes = self._by_sizes(a, self.mine_holds), self._by_sizes(b, self.theirs_holds)
+            if None not in by_sizes and self._is_alike(a.sources[0], b.sources[0]):
+                mine[0], theirs[0] = by_sizes  # type: ignore[assignment]
+                return True
+        return self._has_same_inputs(a, b)
+
+    def _by_sizes(self, step: Step, held: Conditions) -> Step | None:
+        """A resize to the sizes that it makes, whatever says them; None where by its factor it samples elsewhere."""
+        op = step.op
+        assert isinstance(op, Resizing)
+        factors = op.factors()
+        before, after = step.sources[0].sizes[2:], step.value.sizes[2:]
+        if factors is not None:
+            each = factors if isinstance(factors, tuple) else (factors,) * len(after)
+            for n, made, factor in zip(before, after, each):
+                above, below = float(factor).as_integer_ratio()
+                is_exact = self.decisions.follows(n * above == made * below, held)
+                if not is_exact and not op.how().recompute:
+                    return None
+
+        sizes = tuple(map(self._run_time, after))
+        other: dict[str, Any] = {}
+        for word in step.arguments:
+            if word not in ("size", "scale_factor", "recompute_scale_factor"):
+                other[word] = step.arguments[word]
+        arguments = {"size": sizes, **other}
+        cleared = with_arguments(op, {"scale_factor": None})
+        if getattr(op, "recompute_scale_factor", None):
+            cleared = with_arguments(cleared, {"recompute_scale_factor": None})
+        return replace(
+            step, op=with_arguments(cleared, numbers_of({"size": sizes})), arguments=arguments
+        )
+
+    def _node_of(self, sizes: Any, lead: int) -> Any:
+        """The node that has these sizes behind so many dims; the sizes where none has."""
+        if not depends_on_input(sizes):
+            return sizes
+        rank = lead + len(sizes)
+        for value in [*self.merged.inputs.values(), *[step.value for step in self.steps]]:
+            is_alike = len(value.sizes) == rank and value.part is None
+            if is_alike and all(map(same_size, sizes, value.sizes[lead:])):
+                return value
+        return sizes
+>>>>>>> 97c823d (Ways that are one expression: a resize by a factor and to a size, what two symbols decide, a choice between two numbers)
 
     def outputs(self) -> dict[str, Value]:
         """The new outputs, when the steps are made."""
@@ -217,6 +272,8 @@ class _Alignment:
                 arguments[word] = self._merged_value(x, y)
             else:
                 arguments[word] = self._combined(x, y, a.op)
+        if isinstance(a.op, Resizing) and isinstance(arguments.get("size"), tuple):
+            arguments["size"] = self._node_of(arguments["size"], 2)
 
         step = self._append(a, a.name, sources, arguments)
         self._mine[b.name] = step.name
@@ -336,7 +393,19 @@ class _Alignment:
             is_mine = follows(size == x, self.mine_holds)
             if is_mine and follows(size == y, self.theirs_holds):
                 return self._run_time(size)
+
+        # What decided says which of the two it is, whatever else is known of them.
+        for condition in self._decided_otherwise():
+            return self._run_time(choose(condition, x, y))
         raise self._refused(f"{argument} is {int(b)} instead of {int(a)}")
+
+    def _decided_otherwise(self) -> Iterator[Condition]:
+        """The conditions that hold on my path, and whose opposite the other program has found to hold."""
+        theirs = {identity(part) for held in self.theirs_holds for part in held.conjuncts()}
+        mine = set(map(identity, self.mine_holds))
+        for condition in self.flipped:
+            if identity(condition) in mine and identity(negated(condition)) in theirs:
+                yield condition
 
     def _candidates(self, a: SizeLike, b: SizeLike) -> Iterator[SizeLike]:
         """Sizes that may be ``a`` on the one path and ``b`` on the other."""
@@ -417,6 +486,16 @@ class _Alignment:
 def _comes_in_one(steps: Steps) -> bool:
     """True where the other side may do without the next step: it can be a resize to its own size, or pad by nothing."""
     return bool(steps) and _may_do_nothing(steps[0])
+
+
+def _says_the_same(a: Step, b: Step) -> bool:
+    """True where two resizes are both by a factor, or both to sizes or both to a node's."""
+
+    def kind(step: Step) -> tuple[bool, type]:
+        size = step.argument("size")
+        return step.argument("scale_factor") is None, type(size)
+
+    return kind(a) == kind(b)
 
 
 def _next_op(steps: Steps) -> str:

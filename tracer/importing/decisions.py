@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from tracer.importing.recording import Unrepresentable, refused_at
@@ -13,7 +13,8 @@ from tracer.sizing.growth import Aperiodic
 from tracer.sizing.periodic import Analysis, decide
 from tracer.sizing.program import Program
 from tracer.sizing.size_set import SizeSet, TooLarge
-from tracer.sizing.symbol import Condition, Space, identity
+from tracer.sizing.substitution import Substitution
+from tracer.sizing.symbol import Condition, SizeLike, Space, identity
 
 FILLED = SizeSet((), 1, 1, (0,))
 """Every size but 0."""
@@ -100,7 +101,8 @@ class Decisions:
     def follows(self, condition: Condition | bool, held: Sequence[Condition]) -> bool:
         """True where a condition is proven for all sizes from 1 on for which ``held`` holds.
 
-        Only one that depends on a single symbol is proven, from those of ``held`` that depend on it as well.
+        What two symbols decide is known where it is one of ``held``, or where that makes them one symbol. The rest is
+        proven where it depends on a single symbol, from those of ``held`` that depend on it as well.
         """
         if isinstance(condition, bool):
             return condition
@@ -109,6 +111,10 @@ class Decisions:
         key = identity(condition)
         if any(key == identity(part) for other in held for part in other.conjuncts()):
             return True
+        if len(self.space.support(condition)) > 1:
+            condition, held = self._with_what_is_known(condition, held)
+            if isinstance(condition, bool):
+                return condition
 
         support = self.space.support(condition)
         either: Condition | bool = condition
@@ -120,6 +126,45 @@ class Decisions:
             return either
         symbol, *more = self.space.support(either)
         return not more and self.sizes_where([either], symbol) >= FILLED
+
+    def _with_what_is_known(
+        self, condition: Condition, held: Sequence[Condition]
+    ) -> tuple[Condition | bool, Sequence[Condition]]:
+        """A condition and others that hold, written with them and with one symbol for two that are equal."""
+        truths: dict[Any, bool] = {}
+        values: dict[str, SizeLike] = {}
+        for part in _with_equalities([part for other in held for part in other.conjuncts()]):
+            truths[identity(part)] = True
+            opposite = negated(part)
+            if isinstance(opposite, Condition):
+                truths[identity(opposite)] = False
+            values = values or self._equal_symbols(part)
+
+        found = Substitution(self.space, values, truths).condition(condition)
+        replaced = Substitution(self.space, values)
+        others = [replaced.condition(other) for other in held] if values else held
+        return found, [other for other in others if isinstance(other, Condition)]
+
+    def _equal_symbols(self, condition: Condition) -> dict[str, SizeLike]:
+        """For ``H == W`` the one symbol by the other; nothing for other conditions."""
+        for name in self.space.support(condition) if condition.relation == "eq" else ():
+            symbol = self.space.symbol(name)
+            for other in (symbol - condition.parts[0], symbol + condition.parts[0]):
+                if name not in self.space.support(other):
+                    return {name: other}
+        return {}
+
+
+def _with_equalities(conditions: Sequence[Condition]) -> Iterator[Condition]:
+    """The conditions, and what is equal as neither is the larger one."""
+    yield from conditions
+    natural = {id(one.parts[0]) for one in conditions if one.relation == "ge"}
+    for one in conditions:
+        size = one.parts[0]
+        if one.relation == "ge" and id(-size) in natural:
+            equal = size == 0
+            if isinstance(equal, Condition):
+                yield equal
 
 
 def is_bound_to_hold(condition: Condition) -> bool:

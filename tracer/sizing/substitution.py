@@ -1,4 +1,4 @@
-"""Sizes and conditions with some of their symbols replaced, by numbers or by other sizes."""
+"""Sizes and conditions with symbols replaced by numbers or other sizes, and with what is known of them."""
 
 from __future__ import annotations
 
@@ -6,26 +6,35 @@ from collections.abc import Mapping
 from typing import Any
 
 from tracer.sizing.primitives import SYMBOL
-from tracer.sizing.symbol import Condition, Monomial, Size, SizeLike, Space, compare
+from tracer.sizing.symbol import Condition, Monomial, Size, SizeLike, Space, compare, identity
 
 
 class Substitution:
-    """Replaces symbols of one space; what it has worked out for one size serves the others."""
+    """Replaces symbols and known conditions of one space; what it has worked out for one size serves the others."""
 
-    def __init__(self, space: Space, values: Mapping[str, SizeLike]) -> None:
+    def __init__(
+        self,
+        space: Space,
+        values: Mapping[str, SizeLike],
+        truths: Mapping[Any, bool] | None = None,
+    ) -> None:
         self.space = space
         self.values = values
+        self.truths = truths or {}
+        """What conditions are known to be, by their identity."""
         self._of_atom: dict[int, SizeLike] = {}
         self._replaced: set[int] = set()
         """The atoms with a symbol that is replaced."""
 
     def size(self, size: SizeLike) -> SizeLike:
         """The size with the symbols replaced."""
-        if isinstance(size, int) or self.space.support(size).isdisjoint(self.values):
+        if isinstance(size, int):
+            return size
+        if not self.truths and self.space.support(size).isdisjoint(self.values):
             return size
         for index in self.space.atoms_under(size, self._of_atom):
             self._of_atom[index] = self._atom(index)
-            if not self.space.support_of_atom(index).isdisjoint(self.values):
+            if self.truths or not self.space.support_of_atom(index).isdisjoint(self.values):
                 self._replaced.add(index)
 
         stays: dict[Monomial, int] = {(): size.constant}
@@ -60,6 +69,9 @@ class Substitution:
         """The condition with the symbols replaced; a bool where that decides it."""
         if isinstance(condition, bool):
             return condition
+        known = self.truths.get(identity(condition)) if self.truths else None
+        if known is not None:
+            return known
         if condition.relation in ("and", "or"):
             a, b = (self.condition(part) for part in condition.parts)
             return a & b if condition.relation == "and" else a | b
