@@ -146,58 +146,52 @@ class _Alignment:
         if not mine or not theirs:
             return False
         a, b = mine[0], theirs[0]
-<<<<<<< HEAD
         if _is_kept_tensor(a, b):
             return True
-        return _is_same_operation(a, b) and self._has_same_inputs(a, b)
-=======
         if not _is_same_operation(a, b):
             return False
         if isinstance(a.op, Resizing) and not _says_the_same(a, b):
-            by_sizes = self._by_sizes(a, self.mine_holds), self._by_sizes(b, self.theirs_holds)
-            if None not in by_sizes and self._is_alike(a.sources[0], b.sources[0]):
-                mine[0], theirs[0] = by_sizes  # type: ignore[assignment]
-                return True
+            x = self._by_sizes(a, self.mine_holds)
+            y = self._by_sizes(b, self.theirs_holds)
+            if x is not None and y is not None:
+                mine[0] = a = x
+                theirs[0] = b = y
         return self._has_same_inputs(a, b)
 
     def _by_sizes(self, step: Step, held: Conditions) -> Step | None:
         """A resize to the sizes that it makes, whatever says them; None where by its factor it samples elsewhere."""
-        op = step.op
-        assert isinstance(op, Resizing)
-        factors = op.factors()
-        before, after = step.sources[0].sizes[2:], step.value.sizes[2:]
-        if factors is not None:
-            each = factors if isinstance(factors, tuple) else (factors,) * len(after)
-            for n, made, factor in zip(before, after, each):
-                above, below = float(factor).as_integer_ratio()
-                is_exact = self.decisions.follows(n * above == made * below, held)
-                if not is_exact and not op.how().recompute:
-                    return None
+        for condition in _samples_by_sizes(step):
+            if not self.decisions.follows(condition, held):
+                return None
 
+        after = step.value.sizes[2:]
         sizes = tuple(map(self._run_time, after))
-        other: dict[str, Any] = {}
-        for word in step.arguments:
-            if word not in ("size", "scale_factor", "recompute_scale_factor"):
-                other[word] = step.arguments[word]
-        arguments = {"size": sizes, **other}
-        cleared = with_arguments(op, {"scale_factor": None})
-        if getattr(op, "recompute_scale_factor", None):
-            cleared = with_arguments(cleared, {"recompute_scale_factor": None})
-        return replace(
-            step, op=with_arguments(cleared, numbers_of({"size": sizes})), arguments=arguments
-        )
+        arguments: dict[str, Any] = {"size": sizes}
+        for word, value in step.arguments.items():
+            if word not in SAYS_SIZES:
+                arguments[word] = value
+        numbers: dict[str, Any] = {}
+        for word in SAYS_SIZES:
+            if hasattr(step.op, word):
+                numbers[word] = None
+        numbers |= numbers_of({"size": sizes})
+        op = with_arguments(step.op, numbers)
+        return replace(step, op=op, arguments=arguments)
 
     def _node_of(self, sizes: Any, lead: int) -> Any:
         """The node that has these sizes behind so many dims; the sizes where none has."""
         if not depends_on_input(sizes):
             return sizes
         rank = lead + len(sizes)
-        for value in [*self.merged.inputs.values(), *[step.value for step in self.steps]]:
-            is_alike = len(value.sizes) == rank and value.part is None
-            if is_alike and all(map(same_size, sizes, value.sizes[lead:])):
+        values = list(self.merged.inputs.values())
+        values += [step.value for step in self.steps]
+        for value in values:
+            if len(value.sizes) != rank or value.part is not None:
+                continue
+            spatial = value.sizes[lead:]
+            if all(map(same_size, sizes, spatial)):
                 return value
         return sizes
->>>>>>> 97c823d (Ways that are one expression: a resize by a factor and to a size, what two symbols decide, a choice between two numbers)
 
     def outputs(self) -> dict[str, Value]:
         """The new outputs, when the steps are made."""
@@ -401,7 +395,9 @@ class _Alignment:
 
     def _decided_otherwise(self) -> Iterator[Condition]:
         """The conditions that hold on my path, and whose opposite the other program has found to hold."""
-        theirs = {identity(part) for held in self.theirs_holds for part in held.conjuncts()}
+        theirs: set[Any] = set()
+        for held in self.theirs_holds:
+            theirs |= set(map(identity, held.conjuncts()))
         mine = set(map(identity, self.mine_holds))
         for condition in self.flipped:
             if identity(condition) in mine and identity(negated(condition)) in theirs:
@@ -486,6 +482,26 @@ class _Alignment:
 def _comes_in_one(steps: Steps) -> bool:
     """True where the other side may do without the next step: it can be a resize to its own size, or pad by nothing."""
     return bool(steps) and _may_do_nothing(steps[0])
+
+
+SAYS_SIZES = ("size", "scale_factor", "recompute_scale_factor")
+"""The arguments of a resize that say its sizes."""
+
+
+def _samples_by_sizes(step: Step) -> Iterator[Condition | bool]:
+    """The conditions under which a resize samples as one to the sizes that it makes: its factors are exact there."""
+    op = step.op
+    assert isinstance(op, Resizing)
+    factors = op.factors()
+    if factors is None or op.how().recompute:
+        return
+    (source,) = step.sources
+    before = source.sizes[2:]
+    after = step.value.sizes[2:]
+    each = factors if isinstance(factors, tuple) else (factors,) * len(after)
+    for n, made, factor in zip(before, after, each):
+        above, below = float(factor).as_integer_ratio()
+        yield n * above == made * below
 
 
 def _says_the_same(a: Step, b: Step) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
 from typing import Any, NamedTuple
 
 from tracer.importing.recording import Unrepresentable, refused_at
 from tracer.importing.run_time_sizes import Guard, negated
 from tracer.places import Spot
 from tracer.planning.search import Bounds
+from tracer.sizing.ends import ends_of
 from tracer.sizing.growth import Aperiodic
 from tracer.sizing.periodic import Analysis, decide
 from tracer.sizing.program import Program
@@ -109,13 +111,19 @@ class Decisions:
 
         # Mostly it is one of them.
         key = identity(condition)
-        if any(key == identity(part) for other in held for part in other.conjuncts()):
+        parts = _parts_of(held)
+        if key in map(identity, parts):
             return True
-        if len(self.space.support(condition)) > 1:
-            condition, held = self._with_what_is_known(condition, held)
-            if isinstance(condition, bool):
-                return condition
+        if len(self.space.support(condition)) == 1:
+            return self._follows_for_one(condition, held)
 
+        known, others = self._with_what_is_known(condition, held)
+        if isinstance(known, bool):
+            return known
+        return self._follows_for_one(known, others)
+
+    def _follows_for_one(self, condition: Condition, held: Sequence[Condition]) -> bool:
+        """The same for a condition on one symbol; False for one on several."""
         support = self.space.support(condition)
         either: Condition | bool = condition
         for other in held:
@@ -133,7 +141,8 @@ class Decisions:
         """A condition and others that hold, written with them and with one symbol for two that are equal."""
         truths: dict[Any, bool] = {}
         values: dict[str, SizeLike] = {}
-        for part in _with_equalities([part for other in held for part in other.conjuncts()]):
+        parts = _parts_of(held)
+        for part in _with_equalities(parts):
             truths[identity(part)] = True
             opposite = negated(part)
             if isinstance(opposite, Condition):
@@ -142,34 +151,73 @@ class Decisions:
 
         found = Substitution(self.space, values, truths).condition(condition)
         replaced = Substitution(self.space, values)
-        others = [replaced.condition(other) for other in held] if values else held
-        return found, [other for other in others if isinstance(other, Condition)]
+        others = []
+        for other in held:
+            rewritten = replaced.condition(other)
+            if isinstance(rewritten, Condition):
+                others.append(rewritten)
+        return found, others
 
     def _equal_symbols(self, condition: Condition) -> dict[str, SizeLike]:
         """For ``H == W`` the one symbol by the other; nothing for other conditions."""
-        for name in self.space.support(condition) if condition.relation == "eq" else ():
+        if condition.relation != "eq":
+            return {}
+        for name in self.space.support(condition):
             symbol = self.space.symbol(name)
-            for other in (symbol - condition.parts[0], symbol + condition.parts[0]):
+            (difference,) = condition.parts
+            for other in (symbol - difference, symbol + difference):
                 if name not in self.space.support(other):
                     return {name: other}
         return {}
 
 
+def _parts_of(conditions: Sequence[Condition]) -> list[Condition]:
+    parts: list[Condition] = []
+    for condition in conditions:
+        parts += condition.conjuncts()
+    return parts
+
+
 def _with_equalities(conditions: Sequence[Condition]) -> Iterator[Condition]:
     """The conditions, and what is equal as neither is the larger one."""
     yield from conditions
-    natural = {id(one.parts[0]) for one in conditions if one.relation == "ge"}
+    natural: set[int] = set()
     for one in conditions:
-        size = one.parts[0]
-        if one.relation == "ge" and id(-size) in natural:
+        if one.relation != "ge":
+            continue
+        (size,) = one.parts
+        natural.add(id(size))
+        if id(-size) in natural:
             equal = size == 0
             if isinstance(equal, Condition):
                 yield equal
 
 
+def either(a: Condition, b: Condition) -> Condition | bool:
+    """The condition that one of the two holds: the second one where the first implies it."""
+    if a.relation == b.relation == "ge":
+        further = ends_of(b.parts[0] - a.parts[0])
+        if further.least >= 0:
+            return b
+    return a | b
+
+
+def _is_one_of_two(condition: Condition) -> bool:
+    """Whether one of two sizes is always 0 or more, as with ``H >= W or W >= H``: both below 0 add up to -2 at most."""
+    natural: list[Any] = []
+    for one in condition.disjuncts():
+        if one.relation == "ge":
+            natural += one.parts
+    for a, b in combinations(natural, 2):
+        total = ends_of(a + b)
+        if total.least >= -1:
+            return True
+    return False
+
+
 def is_bound_to_hold(condition: Condition) -> bool:
     """Whether the bounds of its sizes show that a condition holds, for all sizes from 1 on: ``H*W >= 1``."""
-    if condition.always():
+    if condition.always() or _is_one_of_two(condition):
         return True
     space = condition.space
     symbols = sorted(space.support(condition))

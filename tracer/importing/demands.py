@@ -14,14 +14,6 @@ from tracer.sizing.arithmetic import maximum, minimum
 from tracer.sizing.symbol import Condition, SizeLike, identity
 
 
-def alternative_parts(condition: Condition) -> list[Condition]:
-    """The conditions of which one must hold."""
-    if condition.relation != "or":
-        return [condition]
-    first, second = condition.parts
-    return [*alternative_parts(first), *alternative_parts(second)]
-
-
 def demanded(
     condition: Condition, guards: Sequence[Guard], known: set[object]
 ) -> Condition | None:
@@ -39,7 +31,7 @@ def demanded(
         for part in guard.holds.conjuncts():
             if identity(part) in known or is_bound_to_hold(part):
                 continue
-            is_reason |= opposite in map(identity, alternative_parts(part))
+            is_reason |= opposite in map(identity, part.disjuncts())
             any_of = any_of | negated(part)
     return any_of if is_reason and isinstance(any_of, Condition) else None
 

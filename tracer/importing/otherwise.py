@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 from tracer.sizing.program import substitute
@@ -62,11 +63,13 @@ def sizes_without(
 
     for sizes in _near(condition, others, symbols, here):
         if not is_left_out(sizes):
-            yield Found(sizes, _broken(others, {**here, **sizes}))
+            values = {**here, **sizes}
+            yield Found(sizes, _broken(others, values))
 
     enlarged = _enlarged(condition, symbols, here)
     if enlarged is not None and not is_left_out(enlarged):
-        yield Found(enlarged, _broken(others, {**here, **enlarged}))
+        values = {**here, **enlarged}
+        yield Found(enlarged, _broken(others, values))
 
 
 def _broken(conditions: Sequence[Condition], sizes: Sizes) -> list[Condition]:
@@ -75,29 +78,38 @@ def _broken(conditions: Sequence[Condition], sizes: Sizes) -> list[Condition]:
 
 
 def _near(
-    condition: Condition, others: Sequence[Condition], symbols: Sequence[str], here: Sizes
+    condition: Condition,
+    others: Sequence[Condition],
+    symbols: Sequence[str],
+    here: Sizes,
 ) -> Iterator[dict[str, int]]:
     """Sizes near those that are there, and small ones."""
     import numpy
 
     of_each = int(COMBINATIONS ** (1 / len(symbols)))
-    tried = [numpy.array(_tried(here[symbol])[:of_each]) for symbol in symbols]
-    grids = numpy.meshgrid(*tried, indexing="ij")
-    columns = dict(zip(symbols, [grid.ravel() for grid in grids]))
-    count = len(grids[0].ravel())
+    tried = []
+    for symbol in symbols:
+        sizes = _tried(here[symbol])
+        tried.append(sizes[:of_each])
+    rows = numpy.array(list(product(*tried)))
+    columns = dict(zip(symbols, rows.T))
+    count = len(rows)
 
-    holds, *rest = substitute([condition, *others], {**here, **columns})
+    values = {**here, **columns}
+    holds, *rest = substitute([condition, *others], values)
     broken = numpy.zeros(count, int)
     for truth in rest:
         broken += 1 - numpy.asarray(truth, int)
     distance = numpy.zeros(count)
     for symbol, column in columns.items():
-        distance += numpy.abs(numpy.log2(column / here[symbol]))
+        ratio = column / here[symbol]
+        distance += numpy.abs(numpy.log2(ratio))
 
-    without = numpy.flatnonzero(~numpy.asarray(holds, bool))
-    order = numpy.lexsort((distance[without], broken[without]))
-    for place in without[order]:
-        yield {symbol: int(column[place]) for symbol, column in columns.items()}
+    fails = ~numpy.asarray(holds, bool)
+    order = numpy.lexsort((distance, broken))
+    for place in order[fails[order]]:
+        numbers = rows[place].tolist()
+        yield dict(zip(symbols, numbers))
 
 
 def _tried(here: int) -> list[int]:
@@ -105,7 +117,15 @@ def _tried(here: int) -> list[int]:
     near = [here + step for step in STEPS]
     scaled = [int(here * factor) for factor in FACTORS]
     found = dict.fromkeys(
-        [*near, *scaled[:2], *SMALLEST[:3], *POWERS[:2], *scaled[2:], *SMALLEST, *POWERS]
+        [
+            *near,
+            *scaled[:2],
+            *SMALLEST[:3],
+            *POWERS[:2],
+            *scaled[2:],
+            *SMALLEST,
+            *POWERS,
+        ]
     )
     return [n for n in found if n > 0]
 
@@ -122,7 +142,8 @@ def _enlarged(
         sizes: dict[str, Any] = {symbol: here[symbol] for symbol in symbols}
         for symbol in grown:
             sizes[symbol] <<= doublings
-        (holds,) = substitute([condition], {**here, **sizes})
+        values = {**here, **sizes}
+        (holds,) = substitute([condition], values)
         if not holds:
             return sizes
     return None

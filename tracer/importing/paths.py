@@ -13,9 +13,8 @@ from itertools import chain, groupby
 from typing import Any, NamedTuple
 
 from tracer.importing.alignment import Conditions, SizeOf, align
-from tracer.importing.decisions import FILLED, Decision, Decisions
+from tracer.importing.decisions import FILLED, Decision, Decisions, either
 from tracer.importing.demands import (
-    alternative_parts,
     demanded,
     demanded_size,
 )
@@ -97,7 +96,12 @@ def one_of(run: Run) -> Merged:
     paths = _Paths(run, first, decisions)
     paths.follow_all()
     return Merged(
-        first, paths.refusals, paths.demands, paths.others, paths.failing, paths.unread
+        first,
+        paths.refusals,
+        paths.demands,
+        paths.others,
+        paths.failing,
+        paths.unread,
     )
 
 
@@ -240,8 +244,11 @@ class _Paths:
         failing: list[SizeOf] = []
 
         def is_left_out(sizes: SizeOf) -> bool:
-            refused = any(sizes.get(one.symbol, 0) in one.sizes for one in self.refusals)
-            return refused or any(self._is_no_larger(sizes, failed) for failed in failing)
+            for one in self.refusals:
+                size = sizes.get(one.symbol)
+                if size is not None and size in one.sizes:
+                    return True
+            return any(self._is_no_larger(sizes, failed) for failed in failing)
 
         others = [one for one in self.decisions.holding() if one is not decision.holds]
         found = sizes_without(decision.holds, others, self.merged.symbols, is_left_out)
@@ -281,7 +288,7 @@ class _Paths:
     def _alternatives(self, decision: Decision) -> dict[str, Condition | bool] | None:
         """For each symbol, the condition on it that is enough for the decision; None where symbols decide together."""
         found: dict[str, Condition | bool] = {}
-        for part in alternative_parts(decision.holds):
+        for part in decision.holds.disjuncts():
             symbol, *more = self.decisions.space.support(part)
             if more:
                 return None
@@ -307,11 +314,12 @@ class _Paths:
 
     def _is_no_larger(self, sizes: SizeOf, failed: SizeOf) -> bool:
         """Whether the smallest of the sizes, of what they are here, is no larger than that of sizes that failed."""
-        least, failed_least = (
-            min(n / self.merged.symbols[symbol] for symbol, n in some.items())
-            for some in (sizes, failed)
-        )
-        return least <= failed_least
+        return self._least_part(sizes) <= self._least_part(failed)
+
+    def _least_part(self, sizes: SizeOf) -> float:
+        here = self.merged.symbols
+        parts = [n / here[symbol] for symbol, n in sizes.items()]
+        return min(parts)
 
     def _demand(self, decision: Decision, refused: Unrepresentable) -> None:
         """Note a condition on several symbols that the program demands. Raises where it raises for another reason."""
@@ -357,7 +365,8 @@ class _Paths:
     ) -> bool:
         """Whether sizes are so huge that their way may be left out; then that is noted."""
         at = {**self.merged.symbols, **sizes}
-        shapes = [substitute(value.sizes, at) for value in self.merged.inputs.values()]
+        inputs = self.merged.inputs.values()
+        shapes = [substitute(value.sizes, at) for value in inputs]
         if elements(shapes) < HUGE:
             return False
 
@@ -382,7 +391,7 @@ class _Paths:
         # All of them first: what one of these notes is not known yet.
         fresh = [guard for guard in others if not _is_all(guard, is_known)]
         for guard in fresh:
-            holds = None if guard.holds is None else flipped[0] | guard.holds
+            holds = None if guard.holds is None else either(flipped[0], guard.holds)
             if not isinstance(holds, bool):
                 self.decisions.note(Guard(holds, guard.spot))
 

@@ -25,31 +25,37 @@ MOST_BRANCHES = 6
 """Choices of one size that are followed one by one."""
 
 
-class Ends(NamedTuple):
+class Limits(NamedTuple):
     """No value is less than the first or more than the second."""
 
     least: Number
     most: Number
 
-    def scaled(self, factor: Number) -> Ends:
+    def scaled(self, factor: Number) -> Limits:
         """Those of the product with a number that is not 0."""
         ends = [
             end * (1 if factor > 0 else -1) if _is_infinite(end) else end * factor
             for end in self
         ]
-        return Ends(min(ends), max(ends))
+        return Limits(min(ends), max(ends))
 
-    def plus(self, other: Ends) -> Ends:
+    def plus(self, other: Limits) -> Limits:
         """Those of the sum with another size."""
-        return Ends(_sum(self.least, other.least), _sum(self.most, other.most))
+        least = _sum(self.least, other.least)
+        most = _sum(self.most, other.most)
+        return Limits(least, most)
 
-    def both(self, other: Ends) -> Ends:
+    def both(self, other: Limits) -> Limits:
         """Those of a size that is between these and between others."""
-        return Ends(max(self.least, other.least), min(self.most, other.most))
+        least = max(self.least, other.least)
+        most = min(self.most, other.most)
+        return Limits(least, most)
 
-    def either(self, other: Ends) -> Ends:
+    def either(self, other: Limits) -> Limits:
         """Those of a size that is the one or the other."""
-        return Ends(min(self.least, other.least), max(self.most, other.most))
+        least = min(self.least, other.least)
+        most = max(self.most, other.most)
+        return Limits(least, most)
 
 
 def _sum(a: Number, b: Number) -> Number:
@@ -62,43 +68,49 @@ def _product(a: Number, b: Number) -> Number:
     """The product of two ends, none of which is negative where it counts; nothing times infinity is nothing."""
     if not a or not b:
         return 0
-    return math.inf if _is_infinite(a) or _is_infinite(b) else a * b
+    is_infinite = _is_infinite(a) or _is_infinite(b)
+    return math.inf if is_infinite else a * b
 
 
 def _is_infinite(end: Number) -> bool:
     return end in (math.inf, -math.inf)
 
 
-OPEN = Ends(-math.inf, math.inf)
+NOTHING = Fraction(0)
 
-NATURAL = Ends(0, math.inf)
+OPEN = Limits(-math.inf, math.inf)
+
+NATURAL = Limits(0, math.inf)
 
 
-def ends_of(size: SizeLike) -> Ends:
+def ends_of(size: SizeLike) -> Limits:
     """Whole numbers, or infinities, between which every value of a size is."""
     if isinstance(size, int):
-        return Ends(size, size)
+        return Limits(size, size)
 
     # Those that it is made of come first, so that nothing is asked in depth.
     space = size.space
     for index in space.atoms_under(size, space.ends_of_atom):
-        space.ends_of_atom[index] = _ends_of_atom(space.atoms[index], space)
+        atom = space.atoms[index]
+        space.ends_of_atom[index] = _ends_of_atom(atom, space)
 
     found = space.ends.get(id(size.siblings))
     if found is None:
         alone = _Sum(size)
-        found = _whole(alone.apart().both(alone.ends(MOST_BRANCHES)))
+        apart = alone.apart()
+        together = alone.ends(MOST_BRANCHES)
+        found = _whole(apart.both(together))
         space.ends[id(size.siblings)] = found
-    return found.plus(Ends(size.constant, size.constant))
+    return found.plus(Limits(size.constant, size.constant))
 
 
-def _whole(ends: Ends) -> Ends:
+def _whole(ends: Limits) -> Limits:
     least, most = ends
     if not _is_infinite(least):
         least = math.ceil(least)
     if not _is_infinite(most):
         most = math.floor(most)
-    return Ends(least, most)
+    return Limits(least, most)
 
 
 class _Sum:
@@ -110,13 +122,13 @@ class _Sum:
     def __init__(self, size: Size) -> None:
         self.space: Space = size.space
         self.factors: dict[Monomial, Fraction] = {}
-        self.rest = Ends(0, 0)
+        self.rest = Limits(0, 0)
         """What is known of all that stands in no factor."""
         self.left = MOST_ATOMS
         self._add(size, Fraction(1))
-        self.rest = Ends(0, 0)
+        self.rest = Limits(0, 0)
 
-    def ends(self, branches: int) -> Ends:
+    def ends(self, branches: int) -> Limits:
         """The ends of the sum, so many choices being followed."""
         while (index := self._last(branches)) is not None:
             self.left -= 1
@@ -133,20 +145,27 @@ class _Sum:
             other = self._copy()
             self._add(first, factor)
             other._add(second, factor)
-            return self.ends(branches - 1).either(other.ends(branches - 1))
+            fewer = branches - 1
+            ends = self.ends(fewer)
+            others = other.ends(fewer)
+            return ends.either(others)
         return self.apart()
 
-    def apart(self) -> Ends:
+    def apart(self) -> Limits:
         """The ends of the sum, each atom being any value that it can have."""
         found = self.rest
         for monomial, factor in self.factors.items():
             if factor:
-                found = found.plus(_ends_of_product(self.space, monomial).scaled(factor))
+                product = _ends_of_product(self.space, monomial)
+                term = product.scaled(factor)
+                found = found.plus(term)
         return found
 
     def _copy(self) -> _Sum:
         made = object.__new__(_Sum)
-        made.space, made.rest, made.left = self.space, self.rest, self.left
+        made.space = self.space
+        made.rest = self.rest
+        made.left = self.left
         made.factors = dict(self.factors)
         return made
 
@@ -169,8 +188,9 @@ class _Sum:
         """Exchange a floor for its fraction, of which it is less than 1 below."""
         numerator, divisor = atom.arguments
         self._add(numerator, factor / divisor)
-        below = Ends(Fraction(1 - divisor, divisor), 0)
-        self.rest = self.rest.plus(below.scaled(factor))
+        below = Limits(Fraction(1 - divisor, divisor), 0)
+        term = below.scaled(factor)
+        self.rest = self.rest.plus(term)
 
     def _add(self, size: SizeLike, factor: Fraction) -> None:
         if isinstance(size, int):
@@ -178,13 +198,13 @@ class _Sum:
         else:
             number = size.constant
             for monomial, times in size.terms:
-                self.factors[monomial] = (
-                    self.factors.get(monomial, Fraction(0)) + times * factor
-                )
-        self.rest = self.rest.plus(Ends(number * factor, number * factor))
+                before = self.factors.get(monomial, NOTHING)
+                self.factors[monomial] = before + times * factor
+        constant = number * factor
+        self.rest = self.rest.plus(Limits(constant, constant))
 
 
-def _ends_of_product(space: Space, monomial: Monomial) -> Ends:
+def _ends_of_product(space: Space, monomial: Monomial) -> Limits:
     """The ends of a product of atoms, none of which is known to be negative; open ones otherwise."""
     first, *others = (space.ends_of_atom[index] for index in monomial)
     if not others:
@@ -192,15 +212,20 @@ def _ends_of_product(space: Space, monomial: Monomial) -> Ends:
 
     least, most = first
     for ends in others:
-        least, most = _product(least, ends.least), _product(most, ends.most)
-    is_natural = min(space.ends_of_atom[index].least for index in monomial) >= 0
-    return Ends(least, most) if is_natural else OPEN
+        least = _product(least, ends.least)
+        most = _product(most, ends.most)
+    for index in monomial:
+        if space.ends_of_atom[index].least < 0:
+            return OPEN
+    return Limits(least, most)
 
 
-def _ends_of_atom(atom: Atom, space: Space) -> Ends:
+def _ends_of_atom(atom: Atom, space: Space) -> Limits:
     """The ends of one atom, those that it is made of being known."""
     if atom.primitive is SYMBOL:
-        return Ends(space.least.get(atom.arguments[0], -math.inf), math.inf)
+        (name,) = atom.arguments
+        least = space.least.get(name, -math.inf)
+        return Limits(least, math.inf)
     if atom.primitive is floor_scale:
         n, factor = atom.arguments
         return NATURAL if factor > 0 and ends_of(n).least >= 0 else OPEN
@@ -208,7 +233,9 @@ def _ends_of_atom(atom: Atom, space: Space) -> Ends:
     *_, first, second = atom.arguments
     a, b = ends_of(first), ends_of(second)
     if atom.primitive is minimum:
-        return Ends(min(a.least, b.least), min(a.most, b.most))
+        smaller = min(a.least, b.least)
+        most = min(a.most, b.most)
+        return Limits(smaller, most)
     if atom.primitive is quotient:
         if isinstance(second, int):
             return _whole_below(a.scaled(Fraction(1, second)))
@@ -216,15 +243,22 @@ def _ends_of_atom(atom: Atom, space: Space) -> Ends:
     return a.either(b) if atom.primitive is choose else OPEN
 
 
-def _whole_below(ends: Ends) -> Ends:
+def _whole_below(ends: Limits) -> Limits:
     """The ends of the floor of a fraction."""
-    return Ends(*[end if _is_infinite(end) else math.floor(end) for end in ends])
+    least, most = map(_floored, ends)
+    return Limits(least, most)
 
 
-def holds(relation: str, ends: Ends) -> bool | None:
+def _floored(end: Number) -> Number:
+    return end if _is_infinite(end) else math.floor(end)
+
+
+def holds(relation: str, ends: Limits) -> bool | None:
     """Whether a size with these ends is always or never >= 0 (ge), == 0 (eq) or != 0 (ne); None where that is open."""
     if relation == "ge":
-        return True if ends.least >= 0 else False if ends.most < 0 else None
+        if ends.least >= 0:
+            return True
+        return False if ends.most < 0 else None
     if ends.least > 0 or ends.most < 0:
         return relation == "ne"
     return relation == "eq" if ends.least == ends.most else None

@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, NamedTuple, Union
 
-from tracer.sizing.ends import Ends, ends_of, holds
+from tracer.sizing.ends import Limits, ends_of, holds
 from tracer.sizing.primitives import SYMBOL, Operand, Primitive, quotient
 from tracer.sizing.size_set import TooLarge
 
@@ -83,9 +83,9 @@ class Space:
         self._lengths: dict[int, int] = {}
         self.least: dict[str, int] = {}
         """The least value of a symbol, where that is known."""
-        self.ends: dict[int, Ends] = {}
+        self.ends: dict[int, Limits] = {}
         """By the identity of their terms: the ends of sizes without their constants."""
-        self.ends_of_atom: dict[int, Ends] = {}
+        self.ends_of_atom: dict[int, Limits] = {}
         self._written: Callable[[Size], str] | None = None
         """How its sizes are written, where not as expressions over the symbols."""
 
@@ -298,7 +298,7 @@ class Size(Operand):
             sum(lengths[index] for monomial, _ in self.terms for index in monomial), HUGE
         )
 
-    def least_and_most(self) -> Ends:
+    def least_and_most(self) -> Limits:
         """Whole numbers, or infinities, between which all of its values are."""
         return ends_of(self)
 
@@ -617,6 +617,14 @@ class Condition(Operand):
         if self.relation == "and":
             for part in self.parts:
                 yield from part.conjuncts()
+        else:
+            yield self
+
+    def disjuncts(self) -> Iterable[Condition]:
+        """The conditions that it joins by ``or``."""
+        if self.relation == "or":
+            for part in self.parts:
+                yield from part.disjuncts()
         else:
             yield self
 
