@@ -191,6 +191,14 @@ def changed_numbers(x: Tensor) -> Tensor:
     return x[:, :, : int(first)]
 
 
+def written_numbers(x: Tensor) -> Tensor:
+    """A view of a constant into which a size is written."""
+    sizes = torch.zeros(2, dtype=torch.int64)
+    first = sizes[:1]
+    sizes[0] = x.shape[2]
+    return x[:, :, : int(first)]
+
+
 OF_NUMBERS: dict[str, Callable[[Tensor], Any]] = {
     "lists": lambda x: fitted(x, lambda want, have: (want - have).tolist()),
     "tensors of one": lambda x: fitted(
@@ -220,6 +228,7 @@ def test_numbers_that_are_not_known_are_refused() -> None:
         lambda x: x[:, :, : int(x.sum())],
         lambda x: x[:, :, : int(torch.rand(1) * x.shape[2])],
         changed_numbers,
+        written_numbers,
     ):
         with pytest.raises(Unrepresentable, match="the values of a tensor decide here"):
             tracer.from_module(Applied(function), SIZES[0])

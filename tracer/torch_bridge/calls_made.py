@@ -91,9 +91,3 @@ def _is_device(value: Any) -> bool:
     """Whether an argument is a device, or the name of one."""
     is_name = isinstance(value, str) and value.partition(":")[0] in ("cpu", "cuda", "mps")
     return is_name or isinstance(value, torch.device)
-
-
-def memory_of(tensor: torch.Tensor) -> int:
-    """The memory in which a tensor lies, as a number."""
-    with torch._C.DisableTorchFunction():
-        return int(tensor.untyped_storage()._cdata)

@@ -173,7 +173,7 @@ class Forward(TorchFunctionMode):
                 self.names[id(part)] = name
         self.tensors = Tensors(self.module, self.recording)
         self.made = MadeOfSizes(self.tensors)
-        self.numbers = TensorNumbers()
+        self.numbers = TensorNumbers(self.tensors)
 
     @entrance
     def run(self, shapes: Sequence[Sequence[int]]) -> Recording:

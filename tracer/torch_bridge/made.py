@@ -26,12 +26,11 @@ from tracer.torch_bridge.calls_made import (
     MadeCall,
     leaves,
     mapped,
-    memory_of,
     plain,
     tensors_in,
 )
 from tracer.torch_bridge.places import numbered_place
-from tracer.torch_bridge.tensors import MadeTensor, Tensors, empty
+from tracer.torch_bridge.tensors import MadeTensor, Tensors, empty, memory_of
 
 Shape = tuple[int, ...]
 

@@ -13,8 +13,8 @@ import numpy
 import torch
 
 from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize
-from tracer.torch_bridge.calls_made import MadeCall, memory_of, tensors_in
-from tracer.torch_bridge.tensors import ByIdentity
+from tracer.torch_bridge.calls_made import MadeCall, tensors_in
+from tracer.torch_bridge.tensors import ByIdentity, Tensors, memory_of
 
 Numbers = Any
 """An array of numbers, which may be sizes."""
@@ -146,7 +146,8 @@ JOINS = {
 class TensorNumbers:
     """The numbers that are known of the tensors of one recorded forward."""
 
-    def __init__(self) -> None:
+    def __init__(self, tensors: Tensors) -> None:
+        self.tensors = tensors
         self.known: ByIdentity[Numbers] = ByIdentity()
 
     # --- what is read ------------------------------------------------------------------------------------------------
@@ -179,7 +180,7 @@ class TensorNumbers:
         is_constant = tensor.device.type != "meta" and not isinstance(
             tensor, torch.nn.Parameter
         )
-        if not is_constant or tensor.numel() > MOST:
+        if not is_constant or tensor.numel() > MOST or self.tensors.is_made(tensor):
             return None
         with torch._C.DisableTorchFunction():
             return _array(tensor.tolist())

@@ -200,8 +200,14 @@ class Tensors:
         return tensor in self.values or tensor in self.made
 
     def is_made(self, tensor: torch.Tensor) -> bool:
-        """True for a tensor that was made at run time, of sizes or in a way that no step gives."""
-        return tensor in self.made or tensor in self.unsaid
+        """True for a tensor that was made at run time, of sizes or in a way that no step gives.
+
+        So is one whose memory was written into with such a tensor.
+        """
+        return tensor in self.made or tensor in self.unsaid or self._is_changed(tensor)
+
+    def _is_changed(self, tensor: torch.Tensor) -> bool:
+        return bool(self.changed) and memory_of(tensor) in self.changed
 
     # --- tensors made of sizes ---------------------------------------------------------------------------------------
 
@@ -233,11 +239,9 @@ class Tensors:
     def _made(self, tensor: torch.Tensor) -> Value:
         """The value of a tensor that is made of sizes: one step for all that read it, until it is written into."""
         made = self.made[tensor]
-        with torch._C.DisableTorchFunction():
-            is_changed = tensor.untyped_storage()._cdata in self.changed
         known = self.full.get(tensor)
         if known is None:
-            given = made._replace(fill=None) if is_changed else made
+            given = made._replace(fill=None) if self._is_changed(tensor) else made
             known = self._step_of(given, tensor.dtype)
             self.full[tensor] = known
         return known
@@ -330,3 +334,9 @@ def empty(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
     numbers = tuple(map(int, shape))
     with torch._C.DisableTorchFunction():
         return torch.empty(numbers, device="meta", dtype=dtype)
+
+
+def memory_of(tensor: torch.Tensor) -> int:
+    """The memory in which a tensor lies, as a number."""
+    with torch._C.DisableTorchFunction():
+        return int(tensor.untyped_storage()._cdata)
