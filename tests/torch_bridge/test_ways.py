@@ -216,3 +216,22 @@ def test_a_factor_that_samples_elsewhere() -> None:
 
     with pytest.raises(Unrepresentable, match="for H = "):
         tracer.from_module(Forward(run), (1, 3, 64, 64))
+
+
+def test_what_works_is_told() -> None:
+    """Where one size can be read, the refusal says so; where none can, it does not."""
+
+    def by_area(module: nn.Module, x: Tensor) -> Tensor:
+        return torch.relu(x) if x.shape[2] * x.shape[3] > 4096 else torch.tanh(x)
+
+    def never(module: nn.Module, x: Tensor) -> Tensor:
+        return torch.relu(x) if x.sum() > 0 else torch.tanh(x)
+
+    (found,) = tracer.check(Forward(by_area), (1, 3, 64, 64))
+    assert (
+        found.hint == "`tracer import --fixed` (fixed=True) reads it for [1, 3, 64, 64] alone"
+    )
+    assert "Tanh" in tracer.from_module(Forward(by_area), (1, 3, 64, 64), fixed=True).to_yaml()
+
+    (found,) = tracer.check(Forward(never), (1, 3, 64, 64))
+    assert found.hint is None

@@ -163,10 +163,27 @@ def _read_elsewhere(
         break
 
     if is_importers:
-        raise NotRead([finding(first, asked)])
+        raise NotRead([_with_a_way_out(first, module, asked)])
     if refused:
         raise NotRead([finding(refused[0], asked)])
     raise NotRead([_runs_nowhere(first, asked, trials)])
+
+
+def _with_a_way_out(
+    refused: Unrepresentable, module: torch.nn.Module, asked: Question
+) -> Diagnostic:
+    """What has no place in a config, with the hint that it has one for the asked sizes alone, where that is so."""
+    found = finding(refused, asked)
+    if asked.way.symbols is not None:
+        return found
+    try:
+        _read(module, asked._replace(fixed=True), asked.shapes)
+    except Unrepresentable:
+        return found
+    shapes = " and ".join(map(written, asked.shapes))
+    return replace(
+        found, hint=f"`tracer import --fixed` (fixed=True) reads it for {shapes} alone"
+    )
 
 
 def _up_to(found: Imported, node: str | None, module: torch.nn.Module) -> Imported:
