@@ -54,6 +54,21 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "a spatial transformer": lambda x: F.grid_sample(
         x, F.affine_grid(x[:, :2, :3, 0], x.shape, align_corners=False), align_corners=False
     ),
+    "a spectrum and back": lambda x: torch.fft.irfft2(
+        torch.fft.rfft2(x, norm="ortho"), s=x.shape[2:], norm="ortho"
+    ),
+    "the size of a spectrum": lambda x: torch.fft.fftshift(torch.fft.fft2(x), (-2, -1)).abs(),
+    "low frequencies": lambda x: torch.fft.ifft(torch.fft.fft(x, dim=2)[:, :, :4], dim=2).real,
+    "a spectrum of all dims": lambda x: torch.fft.rfftn(x, dim=(1, 2, 3)).imag,
+    "a spectrum filtered": lambda x: torch.fft.irfft(
+        torch.fft.rfft(x) * torch.complex(x.mean(3, True), x.mean(3, True)), n=x.shape[-1]
+    ),
+    "parts of complex numbers": lambda x: torch.view_as_real(
+        torch.fft.fft2(x).conj().resolve_conj()
+    ).flatten(3),
+    "complex numbers of parts": lambda x: torch.view_as_complex(
+        torch.stack([x, x.relu()], -1)
+    ).angle(),
     "tensordot": lambda x: torch.tensordot(x, WEIGHT, dims=([1], [0])),
     "tensordot of the last dims": lambda x: torch.tensordot(x.movedim(1, -1), WEIGHT, dims=1),
     "cosine_similarity": lambda x: F.cosine_similarity(x, x.relu()),

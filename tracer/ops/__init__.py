@@ -19,6 +19,7 @@ from tracer.ops import (
     resize,
     sampling,
     shuffle,
+    spectral,
     unpooling,
 )
 from tracer.ops.base import Op, Requirement, Shape
@@ -41,6 +42,7 @@ FAMILIES = (
     linear,
     attention,
     recurrent,
+    spectral,
     normalization,
     activation,
     dropout,

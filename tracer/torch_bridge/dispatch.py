@@ -57,6 +57,8 @@ class TorchCall:
         self.kwargs = {word: _as_pythons(value) for word, value in kwargs.items()}
         self.in_place = self.kwargs.get("inplace") is True
         """Whether the first tensor is changed."""
+        self.made_dtype: torch.dtype | None = None
+        """The type of the tensors that it makes, where that is not the one of those that it is given."""
 
     @property
     def first(self) -> Any:
@@ -68,15 +70,19 @@ class TorchCall:
     @property
     def dtype(self) -> torch.dtype:
         """The type of the tensors that it makes, as far as its own tensors say it."""
+        if self.made_dtype is not None:
+            return self.made_dtype
         found = [*self._floating(self.args), *self._floating(self.kwargs.values())]
         return functools.reduce(torch.promote_types, found) if found else torch.float32
 
     def _floating(self, given: Iterable[Any]) -> Iterator[torch.dtype]:
-        """The types of the floating tensors among some arguments, those in lists too."""
+        """The types of the floating and complex tensors among some arguments, those in lists too."""
         for one in given:
             if isinstance(one, (list, tuple)):
                 yield from self._floating(one)
-            elif isinstance(one, torch.Tensor) and one.is_floating_point():
+            elif isinstance(one, torch.Tensor) and (
+                one.is_floating_point() or one.is_complex()
+            ):
                 yield one.dtype
 
     @property

@@ -112,6 +112,8 @@ POINTWISE: dict[str, str] = {
 def _pointwise(call: TorchCall) -> Value:
     words = call.bound("input")
     function = POINTWISE[call.registered]
+    if function == "abs":
+        call.made_dtype = call.dtype.to_real()
     return call.add("Pointwise", words.input, function=function)
 
 
