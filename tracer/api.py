@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.given import Given, Named, findings, network_of, question
-from tracer.loading import NONE, decoded, load_text, read_bytes, unreadable
+from tracer.loading import NONE, load_text, unreadable
 from tracer.net import Net
 from tracer.planning.working_sizes import WorkingSizes
 from tracer.repairing.repairs import Plan, plan_of
@@ -35,9 +35,11 @@ def loads(text: str, path: str = "<string>", /, **params: Any) -> Net:
 def load(path: str | os.PathLike[str], /, **params: Any) -> Net:
     """A network from a config file; keyword arguments replace params: ``load("unet.yaml", base=32)``.
 
-    Raises :class:`TracerError` with every T0xx to T2xx error, and OSError where the file cannot be read.
+    Of nnU-Net plans ``key`` picks a configuration, and other arguments are those that plans leave open:
+    ``load("plans.json", key="3d_fullres", num_classes=3)``. Raises :class:`TracerError` with every T0xx to T2xx error,
+    and OSError where the file cannot be read.
     """
-    return loads(decoded(read_bytes(path), str(path)), str(path), **params)
+    return network_of(path, params=params)
 
 
 def plan(

@@ -11,9 +11,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, Union
 
-from tracer.diagnostics import Diagnostic, shortened
+from tracer.diagnostics import Diagnostic, TracerError, shortened
 from tracer.loading import NONE, decoded, load_text, read_bytes, reloaded
-from tracer.net import Net
+from tracer.neighbours.asked import Asked, ConfigFound, ModuleFound
+from tracer.neighbours.reading import is_neighbour, neighbour
+from tracer.net import Net, ReadFrom
 from tracer.rules import judge
 
 if TYPE_CHECKING:
@@ -53,7 +55,13 @@ def network_of(
         return open_module(given, question(given, shapes, inputs)).net
 
     has_shapes = bool(shapes or inputs)
-    net = _loaded(given, params, allow_argument_errors or has_shapes)
+    try:
+        net = _loaded(given, params, allow_argument_errors or has_shapes)
+    except TracerError:
+        other = _of_neighbour(_neighbour(given, params), str(given), shapes, inputs)
+        if other is None:
+            raise
+        net = other
     return _with_inputs(net, shapes, inputs, allow_argument_errors) if has_shapes else net
 
 
@@ -111,6 +119,40 @@ def _shape(given: Sequence[int]) -> tuple[int, ...]:
         raise TypeError(
             f"a shape is a tuple of sizes such as (1, 3, 512, 512), not {what}"
         ) from None
+
+
+# --- files of other tools --------------------------------------------------------------------------------------------
+
+
+def _neighbour(given: object, params: Mapping[str, Any]) -> ConfigFound | ModuleFound | None:
+    """What another tool's file gives; None for anything else.
+
+    Of the params, ``key`` picks the part that is the network, and the others are its arguments.
+    """
+    if not isinstance(given, (str, os.PathLike)):
+        return None
+    path = str(given)
+    text = decoded(read_bytes(given), path)
+    if not is_neighbour(text):
+        return None
+
+    arguments = dict(params)
+    key = arguments.pop("key", None)
+    return neighbour(text, Asked(path, key, arguments))
+
+
+def _of_neighbour(
+    found: ConfigFound | ModuleFound | None, path: str, shapes: Shapes, inputs: Named
+) -> Net | None:
+    """The network of another tool's file; None where it is none, or names a module and no shapes are given."""
+    if isinstance(found, ConfigFound):
+        return load_text(found.text, path, NONE, read_from=ReadFrom(path, {}))
+    if found is None or not (shapes or inputs):
+        return None
+    from tracer.torch_bridge.opening import open_module
+
+    module = found.make()
+    return open_module(module, question(module, shapes, inputs)).net
 
 
 # --- configs ---------------------------------------------------------------------------------------------------------

@@ -401,3 +401,23 @@ def test_every_command(tmp_path: Path) -> None:
 
     done = CliRunner().invoke(cli, ["check", str(path), "--input", "1,1,20,320,250"])
     assert done.exit_code == 1 and "T301" in done.stdout
+
+
+def test_from_python(tmp_path: Path) -> None:
+    """``key`` picks the configuration; what plans leave open are arguments beside it."""
+    path = tmp_path / "plans.json"
+    path.write_text(plans(a=PUBLISHED["anisotropic-3d"], b=drawn(1)), "utf-8")
+    net = tracer.load(path, key="a", num_classes=3)
+    assert net.trace().outputs["seg1"] == (2, 3, 20, 320, 256)
+    assert tracer.check(path, key="a") == []
+    assert [d.code for d in tracer.check(path)] == ["T603"]
+    assert "T301" in [d.code for d in tracer.check(path, (1, 1, 20, 320, 250), key="a")]
+
+
+def test_what_is_cut_off(tmp_path: Path) -> None:
+    """A file that ends too early is told where it does."""
+    path = tmp_path / "plans.json"
+    path.write_text(plans(a=drawn(1))[:400] + "\n", "utf-8")
+    done = CliRunner().invoke(cli, ["check", str(path), "--format", "concise"])
+    assert done.exit_code == 1
+    assert f"{path}:2:1: error[T001] YAML syntax: " in done.stdout

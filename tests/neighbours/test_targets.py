@@ -188,6 +188,15 @@ class TestHydra:
 
 
 @pytest.mark.usefixtures("here")
+def test_from_python() -> None:
+    """The shapes stand behind the path, the part and arguments beside it; without shapes nothing runs."""
+    write("any.yaml", HYDRA)
+    (found,) = tracer.check("any.yaml", key="model.net")
+    assert found.code == "T603" and "nets_of_a_config" not in sys.modules
+    assert tracer.check("any.yaml", (1, 3, 20, 20), key="model.net", depth=1) == []
+
+
+@pytest.mark.usefixtures("here")
 def test_without_a_shape_nothing_runs() -> None:
     """The shape is asked for before the file's code is imported."""
     write("any.yaml", HYDRA)
