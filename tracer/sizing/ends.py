@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
-from tracer.sizing.primitives import SYMBOL, choose, floor_scale, minimum, quotient
+from tracer.sizing.primitives import SYMBOL, Application, choose, floor_scale, minimum, quotient
 
-if TYPE_CHECKING:
-    from tracer.sizing.symbol import Atom, Monomial, Size, SizeLike, Space
+Size = Any
+"""A symbolic size, as :mod:`tracer.sizing.symbol` makes it; that file asks for the ends of its sizes here."""
+
+SizeLike = Any
+
+Space = Any
+"""The symbols of one network, and what is known of them."""
+
+Monomial = tuple[int, ...]
 
 Number = int | float | Fraction
 """A fraction, or an infinity."""
@@ -94,7 +101,7 @@ def ends_of(size: SizeLike) -> Limits:
         atom = space.atoms[index]
         space.ends_of_atom[index] = _ends_of_atom(atom, space)
 
-    found = space.ends.get(id(size.siblings))
+    found: Limits | None = space.ends.get(id(size.siblings))
     if found is None:
         alone = _Sum(size)
         apart = alone.apart()
@@ -184,7 +191,7 @@ class _Sum:
             return isinstance(atom.arguments[1], int)
         return branches > 0 and atom.primitive in (minimum, choose)
 
-    def _floor(self, atom: Atom, factor: Fraction) -> None:
+    def _floor(self, atom: Application, factor: Fraction) -> None:
         """Exchange a floor for its fraction, of which it is less than 1 below."""
         numerator, divisor = atom.arguments
         self._add(numerator, factor / divisor)
@@ -206,6 +213,8 @@ class _Sum:
 
 def _ends_of_product(space: Space, monomial: Monomial) -> Limits:
     """The ends of a product of atoms, none of which is known to be negative; open ones otherwise."""
+    first: Limits
+    others: list[Limits]
     first, *others = (space.ends_of_atom[index] for index in monomial)
     if not others:
         return first
@@ -220,7 +229,7 @@ def _ends_of_product(space: Space, monomial: Monomial) -> Limits:
     return Limits(least, most)
 
 
-def _ends_of_atom(atom: Atom, space: Space) -> Limits:
+def _ends_of_atom(atom: Application, space: Space) -> Limits:
     """The ends of one atom, those that it is made of being known."""
     if atom.primitive is SYMBOL:
         (name,) = atom.arguments

@@ -55,6 +55,7 @@ class Operand:
 class Application(Protocol):
     """A primitive with its arguments, as :class:`tracer.sizing.symbol.Atom` holds them."""
 
+    primitive: Primitive
     arguments: tuple[Any, ...]
 
 
