@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 import tracer
 from tests.drawn.arguments import Draw
 from tests.drawn.oracle import Case, agree
-from tracer.ops.pointwise import Function
+from tracer.ops.pointwise import MASKS, PLACES, Function, Joining
+from tracer.ops.rearrange import Floating
 
 sizes = st.sampled_from([0, 1, 1, 1, 2, 3, 4])
 shapes = st.lists(sizes, max_size=4).map(tuple)
@@ -51,10 +52,67 @@ def test_functions(function: str) -> None:
     def run(shape: tuple[int, ...]) -> None:
         agree(
             Case("Pointwise", {"function": function}, (shape,)),
-            lambda case: getattr(torch, function),
+            lambda case: lambda x: getattr(torch, function)(as_taken(function, x)),
         )
 
     run()
+
+
+ONLY_WHOLE = ("bitwise_not", "bitwise_and", "bitwise_or", "bitwise_xor")
+"""Functions that take no floating tensor."""
+
+
+def as_taken(function: str, x: torch.Tensor) -> torch.Tensor:
+    """A tensor of a type that the function takes."""
+    return x.long() if function in ONLY_WHOLE else x
+
+
+@st.composite
+def numbers_among(draw: Draw, function: str) -> list[float | int | None]:
+    """Arguments with numbers in some places, now and then too many or too few."""
+    count = len(PLACES[function]) + draw(st.sampled_from([0, 0, 0, 0, 0, 1, -1]))
+    one = 1 if function in ONLY_WHOLE else 0.5
+    return [draw(st.sampled_from([None, None, one])) for _ in range(count)]
+
+
+@pytest.mark.parametrize("function", get_args(Joining))
+def test_functions_of_several(function: str) -> None:
+    """They broadcast, and take numbers where torch does."""
+
+    def build(case: Case) -> Callable[..., Any]:
+        given = case.arguments.get("arguments", [None] * len(PLACES[function]))
+
+        def run(*tensors: torch.Tensor) -> Any:
+            left = [as_taken(function, x) for x in tensors]
+            mask = MASKS.get(function)
+            arguments = [left.pop(0) if n is None else n for n in given]
+            assert not left
+            if mask is not None and isinstance(arguments[mask], torch.Tensor):
+                arguments[mask] = arguments[mask].bool()
+            return getattr(torch, function)(*arguments)
+
+        return run
+
+    @given(numbers_among(function), st.lists(shapes, min_size=3, max_size=3))
+    def run(numbers: list[float | int | None], x: list[tuple[int, ...]]) -> None:
+        count = numbers.count(None)
+        op = "Pointwise" if count == 1 else "Broadcast"
+        case = Case(op, {"function": function, "arguments": numbers}, tuple(x[:count]))
+        # torch takes a tensor of no dims for the number, and no other.
+        is_odd = function == "masked_fill" and numbers[2:] == [None]
+        if 1 <= count <= 3 and not is_odd:
+            agree(case, build)
+        if len(PLACES[function]) == count == len(numbers) and not is_odd:
+            agree(case._replace(arguments={"function": function}), build)
+
+    run()
+
+
+@pytest.mark.parametrize("dtype", [*get_args(Floating), "int64", "bool"])
+def test_types(dtype: str) -> None:
+    """A type keeps every shape."""
+    case = Case("To", {"dtype": dtype}, ((2, 3),))
+    agree(case, lambda case: lambda x: x.to(getattr(torch, dtype)))
 
 
 @given(

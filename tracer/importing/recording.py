@@ -244,6 +244,8 @@ class Recording:
         self.inputs: dict[str, Value] = {}
         self.steps: list[Step] = []
         self.outputs: dict[str, Value] = {}
+        self.beside: set[str] = set()
+        """Steps that a function makes beside others: they are left out where nothing reads them."""
         self.scopes: list[StepScope] = []
         """The parts of the program that it is in now, from the outermost one."""
         self.sizes_are_read = False
@@ -403,6 +405,17 @@ class Recording:
         largest = max(_ceiling(size, chunks), 1)
         filled = _ceiling(size, largest) if size else chunks
         return [part_of(step, index) for index in range(filled)]
+
+    def leave_out_unread(self) -> None:
+        """Leave out steps that stand beside others and that neither a step nor an output reads."""
+        read = {value.node for value in self.outputs.values()}
+        kept: list[Step] = []
+        for step in reversed(self.steps):
+            if step.name in self.beside and step.name not in read:
+                continue
+            read |= {value.node for value in step.read()}
+            kept.append(step)
+        self.steps = kept[::-1]
 
     def require(self, sizes: Mapping[str, int], reason: Reason | None) -> None:
         """Let the first input with each of these symbols pass only where it has this size, for some reason."""

@@ -77,6 +77,13 @@ class Kept(NamedTuple):
 
 
 NOTHING_KEPT = Kept()
+KEPT = {
+    "nothing": NOTHING_KEPT,
+    "input": Kept((0,)),
+    "output": Kept(output=True),
+    "both": Kept((0,), output=True),
+}
+"""What autograd keeps of an operation of one input, by the maps."""
 
 
 LOSSES = frozenset({"T501", "T502"})
@@ -118,7 +125,7 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Arguments that may be ``auto``."""
     fixed_window: ClassVar[bool] = False
     """``window`` needs no more of the inputs than the first one's number of dims."""
-    keeps: ClassVar[Literal["nothing", "input", "output"]] = "nothing"
+    keeps: ClassVar[Literal["nothing", "input", "output", "both"]] = "nothing"
     """The map that autograd keeps where the input needs a gradient; ``kept`` is for more than that."""
 
     def legal(self) -> Requirements:
@@ -181,9 +188,7 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         """The maps and numbers that autograd keeps on the CPU; ``needs``: whether each input needs a gradient."""
-        if not any(needs) or self.keeps == "nothing":
-            return NOTHING_KEPT
-        return Kept(output=True) if self.keeps == "output" else Kept((0,))
+        return KEPT[self.keeps] if any(needs) else NOTHING_KEPT
 
     def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         """The strides of the output, in elements, where it lies in the input's memory; None where it is a new map.

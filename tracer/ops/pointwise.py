@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -20,16 +20,148 @@ from tracer.ops.base import (
     operation,
     written,
 )
-from tracer.ops.calls import Call, Learned, Tensor, Term, narrow
-from tracer.ops.merge import padded
-from tracer.ops.rearrange import is_open
+from tracer.ops.calls import Call, Dtype, Learned, Tensor, Term, narrow
+from tracer.ops.merge import Elementwise, Merge, padded
+from tracer.ops.rearrange import Numeric, is_open
 from tracer.ops.windows import POINTWISE, Window
 from tracer.sizing.arithmetic import Dim
 
 Function = Literal[
-    "abs", "ceil", "cos", "erf", "exp", "expm1", "floor", "log", "log1p", "log2", "neg", "reciprocal", "round",
-    "rsqrt", "sign", "sin", "sqrt", "square", "tan",
-]  # fmt: skip
+    "abs",
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atanh",
+    "bitwise_not",
+    "ceil",
+    "cos",
+    "cosh",
+    "deg2rad",
+    "digamma",
+    "erf",
+    "erfc",
+    "erfinv",
+    "exp",
+    "exp2",
+    "expm1",
+    "floor",
+    "frac",
+    "i0",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "isneginf",
+    "isposinf",
+    "lgamma",
+    "log",
+    "log10",
+    "log1p",
+    "log2",
+    "logical_not",
+    "logit",
+    "nan_to_num",
+    "neg",
+    "rad2deg",
+    "reciprocal",
+    "round",
+    "rsqrt",
+    "sgn",
+    "sign",
+    "signbit",
+    "sin",
+    "sinc",
+    "sinh",
+    "sqrt",
+    "square",
+    "tan",
+    "trunc",
+]
+"""torch's functions of one tensor."""
+
+Joining = Literal[
+    "atan2",
+    "bitwise_and",
+    "bitwise_or",
+    "bitwise_xor",
+    "clamp_max",
+    "clamp_min",
+    "copysign",
+    "eq",
+    "float_power",
+    "floor_divide",
+    "fmax",
+    "fmin",
+    "fmod",
+    "ge",
+    "gt",
+    "heaviside",
+    "hypot",
+    "ldexp",
+    "le",
+    "lerp",
+    "logaddexp",
+    "logaddexp2",
+    "logical_and",
+    "logical_or",
+    "logical_xor",
+    "lt",
+    "masked_fill",
+    "ne",
+    "pow",
+    "remainder",
+    "where",
+    "xlogy",
+]
+"""torch's functions of several tensors, which broadcast."""
+
+Numbers = tuple[bool | int | float | None, ...]
+"""The arguments of a function in order: numbers, and null for each tensor."""
+
+TENSOR, NUMBER, EITHER = "tensor", "number", "tensor or number"
+
+PLACES: Mapping[str, tuple[str, ...]] = {
+    "bitwise_and": (EITHER, EITHER),
+    "bitwise_or": (EITHER, EITHER),
+    "bitwise_xor": (EITHER, EITHER),
+    "float_power": (EITHER, EITHER),
+    "floor_divide": (EITHER, EITHER),
+    "pow": (EITHER, EITHER),
+    "remainder": (EITHER, EITHER),
+    "xlogy": (EITHER, EITHER),
+    "clamp_max": (TENSOR, EITHER),
+    "clamp_min": (TENSOR, EITHER),
+    "copysign": (TENSOR, EITHER),
+    "eq": (TENSOR, EITHER),
+    "fmod": (TENSOR, EITHER),
+    "ge": (TENSOR, EITHER),
+    "gt": (TENSOR, EITHER),
+    "le": (TENSOR, EITHER),
+    "lt": (TENSOR, EITHER),
+    "ne": (TENSOR, EITHER),
+    "atan2": (TENSOR, TENSOR),
+    "fmax": (TENSOR, TENSOR),
+    "fmin": (TENSOR, TENSOR),
+    "heaviside": (TENSOR, TENSOR),
+    "hypot": (TENSOR, TENSOR),
+    "ldexp": (TENSOR, TENSOR),
+    "logaddexp": (TENSOR, TENSOR),
+    "logaddexp2": (TENSOR, TENSOR),
+    "logical_and": (TENSOR, TENSOR),
+    "logical_or": (TENSOR, TENSOR),
+    "logical_xor": (TENSOR, TENSOR),
+    "where": (TENSOR, EITHER, EITHER),
+    "lerp": (TENSOR, TENSOR, EITHER),
+    "masked_fill": (TENSOR, TENSOR, NUMBER),
+}
+"""What a function of several takes, in order."""
+
+NUMBERS_BEHIND = {"nan_to_num": 3, "logit": 1}
+"""How many numbers a function of one tensor takes behind it."""
+
+MASKS = {"where": 0, "masked_fill": 1}
+"""Which of a function's arguments is a mask."""
 
 
 @operation
@@ -53,20 +185,181 @@ class Scale(Op, kw_only=True):
         return scaled if self.offset == 0 else Call("operator.add", (scaled, self.offset))
 
 
+class Placed(NamedTuple):
+    """What a function is called with: numbers, and tensors in the places that are left."""
+
+    function: str
+    numbers: Numbers
+
+    def arguments(self, x: Sequence[Tensor]) -> list[Any]:
+        """The arguments in order; a mask has truth values, whatever it was stored as."""
+        tensors = iter(x)
+        found: list[Any] = [next(tensors) if n is None else n for n in self.numbers]
+        mask = MASKS.get(self.function)
+        if mask is not None:
+            found[mask] = truth_values(found[mask])
+        return found
+
+    def legal(self) -> Requirements:
+        """Each number is where torch takes one."""
+        takes = PLACES[self.function]
+        yield Requirement(
+            len(self.numbers) == len(takes),
+            "T203",
+            "arguments",
+            lambda: f"{self.function} takes {len(takes)} arguments, not {len(self.numbers)}",
+        )
+        for number, (given, kind) in enumerate(zip(self.numbers, takes), 1):
+            yield Requirement(
+                kind == EITHER or (kind == TENSOR) == (given is None),
+                "T202",
+                "arguments",
+                lambda number=number, kind=kind: (
+                    f"argument {number} of {self.function} is a {kind}; null stands for a tensor"
+                ),
+            )
+
+    def takes(self, count: int) -> Requirement:
+        """There are as many tensors as places for them."""
+        wanted = sum(n is None for n in self.numbers)
+        return Requirement(
+            count == wanted,
+            "T203",
+            "arguments",
+            lambda: f"{self.function} takes {wanted} tensors here, not {count}",
+        )
+
+
+def truth_values(x: Tensor) -> Tensor:
+    """A tensor as torch takes it for a mask."""
+    return Tensor(Call("torch.ne", (x, 0)), x.rank)
+
+
 @operation
 class Pointwise(Op, kw_only=True):
-    """A function of each element: torch.exp, torch.abs, torch.rsqrt, ..."""
+    """A function of each element: torch.exp, torch.abs, torch.rsqrt, ...
 
-    function: Function
+    ``arguments`` are those of a function that takes numbers too, null being the tensor: ``pow`` with ``[null, 3]`` is
+    the cube, and with ``[2, null]`` a power of 2.
+    """
+
+    function: Function | Joining
+    arguments: Numbers | None = None
+
+    def _placed(self) -> Placed:
+        return Placed(self.function, self.arguments or (None,))
+
+    def legal(self) -> Requirements:
+        if self.function in PLACES:
+            yield from self._placed().legal()
+            yield self._placed().takes(1)
+            return
+        most = NUMBERS_BEHIND.get(self.function, 0)
+        given = self.arguments or (None,)
+        yield Requirement(
+            given[0] is None and None not in given[1:] and len(given) <= 1 + most,
+            "T203",
+            "arguments",
+            lambda: f"{self.function} takes a tensor and at most {most} numbers",
+        )
 
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
-        return Call(f"torch.{self.function}", x)
+        return Call(f"torch.{self.function}", self._placed().arguments(x))
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
-        if not any(needs) or self.function in ("ceil", "floor", "neg", "round", "sign"):
+        if not any(needs) or self.function in KEEP_NOTHING:
             return NOTHING_KEPT
-        of_output = self.function in ("exp", "expm1", "reciprocal", "rsqrt", "sqrt", "tan")
-        return Kept(output=True) if of_output else Kept((0,))
+        return Kept(output=True) if self.function in KEEP_OUTPUT else Kept((0,))
+
+
+KEEP_NOTHING = {
+    "bitwise_and",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_xor",
+    "ceil",
+    "deg2rad",
+    "eq",
+    "floor",
+    "floor_divide",
+    "fmod",
+    "frac",
+    "ge",
+    "gt",
+    "isinf",
+    "isnan",
+    "isneginf",
+    "isposinf",
+    "le",
+    "logical_not",
+    "lt",
+    "ne",
+    "neg",
+    "rad2deg",
+    "remainder",
+    "round",
+    "sign",
+    "signbit",
+    "trunc",
+}
+KEEP_OUTPUT = {"exp", "exp2", "expm1", "reciprocal", "rsqrt", "sqrt", "tan"}
+
+
+@operation
+class Broadcast(Elementwise, kw_only=True):
+    """A function of the elements of several tensors, which broadcast: torch.where, torch.pow, torch.gt, ...
+
+    ``arguments`` are those of a function that takes numbers too, null being the next input: ``where`` with
+    ``[null, null, 0]`` is 0 where the first input is.
+    """
+
+    arity = (2, 3)
+    function = ""
+
+    function_: Joining = msgspec.field(name="function")
+    arguments: Numbers | None = None
+
+    def _placed(self) -> Placed:
+        places = (None,) * len(PLACES[self.function_])
+        return Placed(self.function_, self.arguments or places)
+
+    def legal(self) -> Requirements:
+        yield from self._placed().legal()
+
+    def _structure(self, x: tuple[Shape, ...]) -> Requirements:
+        yield self._placed().takes(len(x))
+
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        arguments = self._placed().arguments(self.placed(x))
+        return Call(f"torch.{self.function_}", arguments)
+
+    def made_first(self, y: Shape, *x: Shape) -> list[Dim]:
+        return Merge.made_first(self, y, *x)
+
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        if not any(needs) or self.function_ in (*KEEP_NOTHING_OF_SEVERAL, *MASKS):
+            return NOTHING_KEPT
+        return Kept(
+            tuple(range(len(x))), output=self.function_ in ("pow", "float_power", "hypot")
+        )
+
+
+KEEP_NOTHING_OF_SEVERAL = KEEP_NOTHING - {"fmod", "remainder"} | {
+    "heaviside",
+    "logical_and",
+    "logical_or",
+    "logical_xor",
+}
+
+
+@operation
+class To(Op, kw_only=True):
+    """The elements as another type: whole numbers, truth values, or numbers of another precision."""
+
+    dtype: Numeric
+
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        return Call("torch.Tensor.to", (x[0], Dtype(self.dtype)))
 
 
 def _repeats(x: Shape, dim: int, want: Dim) -> Requirement:

@@ -13,8 +13,6 @@ from typing import ClassVar, Literal
 import msgspec
 
 from tracer.ops.base import (
-    NOTHING_KEPT,
-    Kept,
     Op,
     Requirement,
     Requirements,
@@ -588,7 +586,7 @@ class Sum(Reduction, kw_only=True):
     dtype: Numeric | None = None
 
 
-def _has_elements(x: Shape, dim: int) -> Requirement:
+def has_elements(x: Shape, dim: int) -> Requirement:
     """A dim that is reduced is not 0."""
     return Requirement(
         x[dim] >= 1,
@@ -602,14 +600,13 @@ def _has_elements(x: Shape, dim: int) -> Requirement:
 class Extreme(Reduction, kw_only=True):
     """The largest or the smallest element: an empty dim has none."""
 
+    keeps = "both"
+
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         yield from super().requirements(*x, **sizes)
         for dim in self._dims(len(x[0])):
             if x[0]:
-                yield _has_elements(x[0], dim)
-
-    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
-        return Kept((0,), output=True) if any(needs) else NOTHING_KEPT
+                yield has_elements(x[0], dim)
 
 
 @operation

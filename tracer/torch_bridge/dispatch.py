@@ -75,6 +75,11 @@ class TorchCall:
         found = [*self._floating(self.args), *self._floating(self.kwargs.values())]
         return functools.reduce(torch.promote_types, found) if found else torch.float32
 
+    @property
+    def is_floating(self) -> bool:
+        """Whether floating tensors are among its own; of others, torch alone knows what becomes."""
+        return any(True for _ in self._floating((*self.args, *self.kwargs.values())))
+
     def _floating(self, given: Iterable[Any]) -> Iterator[torch.dtype]:
         """The types of the floating and complex tensors among some arguments, those in lists too."""
         for one in given:
@@ -139,6 +144,12 @@ class TorchCall:
         values = [self.value(source) for source in sources]
         weights = self.tensors.weights_of(owner)
         return self.recording.add(op_name, values, arguments, weights=weights)
+
+    def add_beside(self, op_name: str, *sources: Any, **arguments: Any) -> Value:
+        """One more step, which is left out where nothing reads it."""
+        made = self.add(op_name, *sources, **arguments)
+        self.recording.beside.add(made.node)
+        return made
 
     def sizes(self, sizes: Any) -> tuple[Any, ...]:
         """Sizes that are an argument; refused where it is not known how one was computed."""
@@ -206,6 +217,8 @@ class Handler(NamedTuple):
 
     run: Callable[[TorchCall], Any]
     sharing: Sharing
+    typed: bool = False
+    """Whether torch itself gives the types of what it makes, and its kind of tuple: truth values, places."""
 
 
 class ModuleHandler(NamedTuple):
@@ -225,14 +238,16 @@ MODULE_HANDLERS: dict[type[torch.nn.Module], ModuleHandler] = {}
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def handles(*names: str, sharing: Sharing = Sharing.NONE) -> Callable[[Function], Function]:
+def handles(
+    *names: str, sharing: Sharing = Sharing.NONE, typed: bool = False
+) -> Callable[[Function], Function]:
     """Register a handler for functions of these names; a property's name begins with a dot."""
 
     def register(run: Function) -> Function:
         for name in names:
             if name in HANDLERS:
                 raise ValueError(f"a handler of {name} is registered twice")
-            HANDLERS[name] = Handler(run, sharing)
+            HANDLERS[name] = Handler(run, sharing, typed)
         return run
 
     return register
@@ -275,11 +290,35 @@ def call(tensors: Tensors, func: Any, args: Sequence[Any], kwargs: Mapping[str, 
     if (changes_first or made.in_place) and isinstance(result, Value):
         return tensors.become(made.first, result)
 
-    # Torch's own views know their strides: ``view`` refuses some of them.
-    views = func(*args, **kwargs) if handler.sharing is Sharing.VIEW else None
-    given = as_tensors(tensors, result, views, dtype=made.dtype)
+    is_made = isinstance(result, (Value, tuple)) and _is_torchs(made, handler)
+    own = without_data(func, args, kwargs) if is_made else None
+    given = as_tensors(tensors, result, own, dtype=made.dtype)
     _share(tensors, made.first, given, handler.sharing)
     return given
+
+
+def _is_torchs(call: TorchCall, handler: Handler) -> bool:
+    """Whether torch itself gives the tensors for a result.
+
+    Its own views know their strides: ``view`` refuses some of them. Of tensors that do not float, it alone knows the
+    type of what is made.
+    """
+    return handler.sharing is Sharing.VIEW or handler.typed or not call.is_floating
+
+
+def without_data(func: Any, args: Any, kwargs: Any) -> Any:
+    """What a function gives of the same tensors without data."""
+
+    def on_meta(given: Any) -> Any:
+        if isinstance(given, torch.Tensor):
+            is_number = given.dim() == 0 or given.device.type == "meta"
+            return given if is_number else given.to("meta")
+        if type(given) in (list, tuple):
+            return type(given)(map(on_meta, given))
+        return given
+
+    with torch._C.DisableTorchFunction():
+        return func(*on_meta(tuple(args)), **{word: on_meta(v) for word, v in kwargs.items()})
 
 
 def call_module(made: ModuleCall, cls: type[torch.nn.Module], arguments: dict[str, Any]) -> Any:
@@ -329,7 +368,9 @@ def as_tensors(
     fit = isinstance(views, (tuple, list)) and len(views) == len(result)
     parts = views if fit else [None] * len(result)
     pairs = zip(result, parts)
-    return tuple(as_tensors(tensors, one, part, dtype=dtype) for one, part in pairs)
+    given = tuple(as_tensors(tensors, one, part, dtype=dtype) for one, part in pairs)
+    has_names = fit and hasattr(views, "n_fields")
+    return type(views)(given) if has_names else given
 
 
 def _share(tensors: Tensors, first: Any, result: Any, sharing: Sharing) -> None:
@@ -377,6 +418,8 @@ def name_of(func: Any) -> str:
     # A method of that name that is another function than the one of torch.nn.functional.
     if func is torch.Tensor.unfold:
         return "Tensor.unfold"
+    if func is torch.Tensor.where:
+        return "Tensor.where"
     if func in (torch.batch_norm, torch.instance_norm):
         return f"torch.{func.__name__}"
 
@@ -386,7 +429,18 @@ def name_of(func: Any) -> str:
     return name
 
 
-IN_PLACE = {"__iadd__": "add", "__isub__": "sub", "__imul__": "mul", "__itruediv__": "div"}
+IN_PLACE = {
+    "__iadd__": "add",
+    "__isub__": "sub",
+    "__imul__": "mul",
+    "__itruediv__": "div",
+    "__ipow__": "pow",
+    "__imod__": "remainder",
+    "__ifloordiv__": "floor_divide",
+    "__iand__": "bitwise_and",
+    "__ior__": "bitwise_or",
+    "__ixor__": "bitwise_xor",
+}
 """Python's operators that change their first tensor, by their names."""
 
 PLAIN = {

@@ -200,6 +200,7 @@ class Forward(TorchFunctionMode):
                 f"{type(self.module).__name__} returns no tensor that depends on its input"
             )
         self.recording.outputs = outputs
+        self.recording.leave_out_unread()
 
         for place_of_step, step in enumerate(self.recording.steps):
             if step.weights is not None:

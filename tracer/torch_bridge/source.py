@@ -731,7 +731,8 @@ class _Body:
             text = f" {OPERATORS[name]} ".join(operands)
             return f"({text})" if inner else text
 
-        prefix = PREFIXES.get(package, "")
+        is_inside_torch = package.startswith("torch.")
+        prefix = PREFIXES.get(package, f"{package}." if is_inside_torch else "")
         return f"{prefix}{name}({self._list(term.arguments, term.keywords)})"
 
     def _step(self, term: Any, inner: bool) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, get_type_hints
@@ -104,11 +105,18 @@ def _arguments(rows: list[tuple[str, str, str]]) -> list[str]:
     """The arguments in columns: name, type, default."""
     if not rows:
         return ["No arguments."]
-    name_width, type_width = [max(len(row[i]) for row in rows) for i in range(2)]
+    name_width = max(len(row[0]) for row in rows)
+    kinds = [textwrap.wrap(kind, WIDEST) for _, kind, _ in rows]
+    type_width = max(len(line) for lines in kinds for line in lines)
     texts = []
-    for name, kind, default in rows:
-        texts.append(f"  {name.ljust(name_width)}  {kind.ljust(type_width)}  {default}")
+    for (name, _, default), (first, *others) in zip(rows, kinds):
+        texts.append(f"  {name.ljust(name_width)}  {first.ljust(type_width)}  {default}")
+        texts += [f"  {' ' * name_width}  {line}" for line in others]
     return ["Arguments:", *texts]
+
+
+WIDEST = 80
+"""Columns of a type; a longer one goes on in the next line."""
 
 
 def _inputs(least: int, most: int | None) -> str:

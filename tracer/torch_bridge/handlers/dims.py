@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +11,15 @@ import torch
 
 from tracer.importing.recording import Value
 from tracer.importing.run_time_sizes import RunTimeSize
-from tracer.torch_bridge.dispatch import Sharing, TorchCall, handles, is_plain, is_size, is_zero
+from tracer.torch_bridge.dispatch import (
+    Sharing,
+    TorchCall,
+    handles,
+    is_plain,
+    is_size,
+    is_zero,
+    number_of,
+)
 
 
 def numbers_given(call: TorchCall) -> list[Any]:
@@ -180,9 +189,36 @@ def _sizes_of_parts(call: TorchCall, given: Any, value: Value, dim: int) -> list
     return [min(given, number - start) for start in starts]
 
 
-@handles("tensor_split")
-def _tensor_split(call: TorchCall) -> Any:
-    raise call.refused("tensor_split; use split or chunk")
+@handles("tensor_split", sharing=Sharing.VIEW)
+def _tensor_split(call: TorchCall) -> tuple[Value, ...]:
+    words = call.bound("input indices_or_sections dim", dim=0, sections=None, indices=None)
+    given = words.sections or words.indices or words.indices_or_sections
+    return _split_between(call, call.value(words.input), given, words.dim)
+
+
+@handles("hsplit", "vsplit", "dsplit", sharing=Sharing.VIEW)
+def _split_along(call: TorchCall) -> tuple[Value, ...]:
+    words = call.bound("input indices_or_sections")
+    value = call.value(words.input)
+    dim = {"vsplit": 0, "hsplit": min(len(value.shape) - 1, 1), "dsplit": 2}[call.name]
+    return _split_between(call, value, words.indices_or_sections, dim)
+
+
+def _split_between(call: TorchCall, value: Value, given: Any, dim: int) -> tuple[Value, ...]:
+    """A dim cut at places, or into so many parts, the first ones longer by one where it does not divide."""
+    size = value.sizes[dim]
+    if isinstance(given, torch.Tensor) or not isinstance(size, int):
+        raise call.refused(f"{call.name} of a dim of the input's size, or at a tensor's values")
+    if isinstance(given, int):
+        whole, rest = divmod(size, given)
+        places = [part * whole + min(part, rest) for part in range(1, given)]
+    else:
+        # As slices have them: from the end where they are negative, and none beyond it.
+        places = [slice(place, None).indices(size)[0] for place in given]
+
+    ends = [0, *places, size]
+    pairs = itertools.pairwise(ends)
+    return tuple(_narrowed(call, value, dim, a, max(b - a, 0)) for a, b in pairs)
 
 
 @handles("narrow", sharing=Sharing.VIEW)
@@ -243,14 +279,15 @@ def _select(call: TorchCall) -> Value:
 def _selected(call: TorchCall, value: Value, dim: int, index: Any) -> Value:
     """One position of a dim, which is dropped. The comparisons are noted: a slice takes none of a smaller dim."""
     dim %= len(value.shape)
-    call.sizes((index,))
-    size = call.recording.size(value, dim)
-    is_inside = index < size if index >= 0 else index >= -size
-    if not is_inside:
-        raise IndexError(f"index {index} is out of bounds for dimension {dim} with size {size}")
+    check_inside(call, value, dim, index)
 
     one = _one_position(call, value, dim, index)
-    if isinstance(value.sizes[dim], int):
+    return without_dim(call, one, dim, is_known=isinstance(value.sizes[dim], int))
+
+
+def without_dim(call: TorchCall, one: Value, dim: int, *, is_known: bool) -> Value:
+    """A value without a dim that has one position; ``is_known`` where it has one whatever the input's size."""
+    if is_known:
         return call.add("Squeeze", one, dim=dim)
 
     # The part's size is 1 here, but over the symbols it may not be known to be: Squeeze would refuse it.
@@ -259,30 +296,47 @@ def _selected(call: TorchCall, value: Value, dim: int, index: Any) -> Value:
     return call.add("Reshape", one, shape=tuple(sizes))
 
 
+def check_inside(call: TorchCall, value: Value, dim: int, index: Any) -> None:
+    """Raise what torch raises where a dim has no such position."""
+    call.sizes((index,))
+    size = call.recording.size(value, dim)
+    is_inside = index < size if index >= 0 else index >= -size
+    if not is_inside:
+        raise IndexError(f"index {index} is out of bounds for dimension {dim} with size {size}")
+
+
 def _one_position(call: TorchCall, value: Value, dim: int, index: Any) -> Value:
     """One position of a dim, as a dim of size 1."""
+    ends = position_of(call, value, dim, index)
+    return value if ends is None else call.add("Slice", value, **ends)
+
+
+def position_of(call: TorchCall, value: Value, dim: int, index: Any) -> dict[str, Any] | None:
+    """The arguments of the slice that takes one position of a dim; None where that is the whole dim."""
     size = value.sizes[dim]
     if isinstance(size, int) and size == 1:
-        return value
+        return None
 
     # A stop of 0 is the beginning, so that the last position is counted from the front, or has none.
     is_counted = isinstance(size, int) or isinstance(index, RunTimeSize)
     if is_counted and index < 0:
         index += call.recording.size(value, dim)
     if is_zero(index):
-        return call.add("Slice", value, dim=dim, stop=1)
+        return {"dim": dim, "stop": 1}
     if is_zero(index + 1):
-        return call.add("Slice", value, dim=dim, start=index)
-    return call.add("Slice", value, dim=dim, start=index, stop=index + 1)
+        return {"dim": dim, "start": index}
+    return {"dim": dim, "start": index, "stop": index + 1}
 
 
 @handles("__getitem__", sharing=Sharing.VIEW)
 def _item(call: TorchCall) -> Value:
     tensor, index = call.args
     value = call.value(tensor)
+    parts = index_parts(index, len(value.shape))
+    _check_places(call, parts)
 
     dim = 0
-    for one in _indices(index, len(value.shape)):
+    for one in parts:
         if one is None:
             value = call.add("Unsqueeze", value, dim=dim)
             dim += 1
@@ -292,11 +346,115 @@ def _item(call: TorchCall) -> Value:
         elif isinstance(one, int) and not isinstance(one, bool):
             value = _selected(call, value, dim, one)
         else:
-            raise call.refused("a tensor, list or mask as an index")
+            rank = len(value.shape)
+            value = taken(call, value, dim, one)
+            dim += 1 + len(value.shape) - rank
     return value
 
 
-def _indices(index: Any, rank: int) -> list[Any]:
+# --- places ----------------------------------------------------------------------------------------------------------
+
+MASKS = (torch.bool, torch.uint8)
+"""The types of tensors that are no places as an index, but say which elements are taken."""
+
+MAX_PLACES = 1024
+"""A constant index of more places is a tensor of the config."""
+
+
+def _check_places(call: TorchCall, parts: Sequence[Any]) -> None:
+    """Refuse indices whose tensors or lists torch broadcasts, or whose dims it moves."""
+    numbered = [place for place, one in enumerate(parts) if not _keeps_its_dim(one)]
+    several = [parts[place] for place in numbered if not _is_number(parts[place])]
+    if not several:
+        return
+    if len(several) > 1:
+        raise call.refused("several tensors or lists as indices")
+
+    # Behind a slice, an index and a number before it would make their dim the first.
+    if numbered[-1] - numbered[0] >= len(numbered):
+        raise call.refused("a tensor or list and numbers as indices, with slices between")
+    if is_mask(several[0]):
+        raise call.refused("as many elements as a mask's values decide are taken")
+
+
+def _keeps_its_dim(part: Any) -> bool:
+    """Whether a part of an index takes no places: a slice, or None for a new dim."""
+    return part is None or isinstance(part, slice)
+
+
+def _is_number(part: Any) -> bool:
+    return isinstance(part, int) and not isinstance(part, bool)
+
+
+def is_mask(index: Any) -> bool:
+    """Whether an index is a tensor of truth values."""
+    return isinstance(index, torch.Tensor) and index.dtype in MASKS
+
+
+def taken(call: TorchCall, value: Value, dim: int, index: Any) -> Value:
+    """Positions of a dim, in the place of which the dims of the index stand: a list's, or a tensor's."""
+    if isinstance(index, (list, tuple, range)):
+        index = torch.tensor(list(index))
+    if not isinstance(index, torch.Tensor) or is_mask(index):
+        raise call.refused(f"{type(index).__name__} as an index")
+
+    dim %= len(value.shape)
+    tensors = call.tensors
+    if tensors.is_known(index) or tensors.is_made(index):
+        return _at_places(call, value, dim, call.value(index))
+    return _at_known_places(call, value, dim, index)
+
+
+def _at_known_places(call: TorchCall, value: Value, dim: int, index: torch.Tensor) -> Value:
+    """The positions of a dim that a constant has."""
+    shape = tuple(index.shape)
+    flat = index.reshape(-1).tolist()
+    places = [_counted(call, value, dim, int(place)) for place in flat]
+    if not shape:
+        return _selected(call, value, dim, places[0])
+
+    # Where the dim is fixed, they are inside of it at every size.
+    if len(places) > MAX_PLACES and isinstance(value.sizes[dim], int):
+        return _at_places(call, value, dim, call.value(index))
+    found = call.add("IndexSelect", value, dim=dim, index=tuple(places))
+    return found if len(shape) == 1 else _spread_out(call, found, dim, shape)
+
+
+def _at_places(call: TorchCall, value: Value, dim: int, index: Value) -> Value:
+    """The positions of a dim that a tensor has."""
+    rank = len(index.shape)
+    if rank == 0:
+        found = call.add("IndexSelect", value, index, dim=dim)
+        return call.add("Squeeze", found, dim=dim)
+    if rank == 1:
+        return call.add("IndexSelect", value, index, dim=dim)
+    flat = call.add("Flatten", index, start_dim=0)
+    found = call.add("IndexSelect", value, flat, dim=dim)
+    return _spread_out(call, found, dim, call.recording.dims(index))
+
+
+def _counted(call: TorchCall, value: Value, dim: int, place: int) -> int:
+    """A place counted from the front."""
+    if isinstance(value.sizes[dim], int):
+        check_inside(call, value, dim, place)
+        return place % max(value.shape[dim], 1)
+    if place < 0:
+        raise call.refused("a list of places counted from the end of a dim of the input's size")
+    return place
+
+
+def _spread_out(call: TorchCall, value: Value, dim: int, sizes: Sequence[Any]) -> Value:
+    """A dim as several of these sizes."""
+    if is_plain(sizes):
+        return call.add("Unflatten", value, dim=dim, unflattened_size=tuple(sizes))
+    dims = call.recording.dims(value)
+    return call.add("Reshape", value, shape=(*dims[:dim], *sizes, *dims[dim + 1 :]))
+
+
+# --- slices ----------------------------------------------------------------------------------------------------------
+
+
+def index_parts(index: Any, rank: int) -> list[Any]:
     """The parts of an index, one for each dim that it names; an ellipsis stands for all dims that are left."""
     parts = list(index) if isinstance(index, tuple) else [index]
     for place, part in enumerate(parts):
@@ -310,10 +468,16 @@ def _indices(index: Any, rank: int) -> list[Any]:
 
 def _sliced(call: TorchCall, value: Value, dim: int, part: slice) -> Value:
     """A slice of a dim; the value itself where the slice takes all of it."""
+    ends = slice_ends(call, value, dim, part)
+    return value if ends is None else call.add("Slice", value, **ends)
+
+
+def slice_ends(call: TorchCall, value: Value, dim: int, part: slice) -> dict[str, Any] | None:
+    """The arguments of a slice of a dim; None where it takes all of it."""
     ends = (part.start, part.stop, part.step)
     call.sizes([end for end in ends if end is not None])
     if _takes_all(part, value, dim):
-        return value
+        return None
     if isinstance(part.step, RunTimeSize):
         raise call.refused("a step that is computed from the input's size")
 
@@ -327,7 +491,7 @@ def _sliced(call: TorchCall, value: Value, dim: int, part: slice) -> Value:
         arguments["stop"] = stop
     if part.step not in (None, 1):
         arguments["step"] = part.step
-    return call.add("Slice", value, **arguments)
+    return arguments
 
 
 def _takes_all(part: slice, value: Value, dim: int) -> bool:
@@ -355,7 +519,7 @@ def _from_the_front(call: TorchCall, end: Any, value: Value, dim: int) -> Any:
 def _expand(call: TorchCall) -> Value:
     value = call.x
     sizes = call.sizes(numbers_given(call))
-    return _expanded(call, value, sizes)
+    return expanded(call, value, sizes)
 
 
 @handles("expand_as", sharing=Sharing.VIEW)
@@ -363,10 +527,10 @@ def _expand_as(call: TorchCall) -> Value:
     value = call.x
     (other,) = numbers_given(call)
     sizes = call.recording.dims(call.known(other))
-    return _expanded(call, value, call.sizes(sizes))
+    return expanded(call, value, call.sizes(sizes))
 
 
-def _expanded(call: TorchCall, value: Value, sizes: tuple[Any, ...]) -> Value:
+def expanded(call: TorchCall, value: Value, sizes: tuple[Any, ...]) -> Value:
     """A value expanded to the sizes; the value itself where it has them already."""
     if len(sizes) != len(value.shape):
         return call.add("Expand", value, shape=sizes)
@@ -403,34 +567,6 @@ def _repeat(call: TorchCall) -> Value:
     return value
 
 
-@handles("roll")
-def _roll(call: TorchCall) -> Value:
-    words = call.bound("input shifts dims", dims=None)
-    value = call.value(words.input)
-    shifts = as_tuple(words.shifts)
-    dims = as_tuple(words.dims)
-    if words.dims is None or not is_plain(shifts):
-        raise call.refused("a roll of the flattened tensor, or by the input's size")
-
-    for shift, dim in zip(shifts, dims):
-        value = _rolled(call, value, dim % len(value.shape), shift)
-    return value
-
-
-def _rolled(call: TorchCall, value: Value, dim: int, shift: int) -> Value:
-    """A value whose last ``shift`` positions of a dim are moved to its front."""
-    if not isinstance(value.sizes[dim], int) and shift:
-        raise call.refused("a roll along a dim of the input's size")
-    shift %= max(value.shape[dim], 1)
-    if shift == 0:
-        return value
-
-    cut = value.shape[dim] - shift
-    behind = call.add("Slice", value, dim=dim, start=cut)
-    before = call.add("Slice", value, dim=dim, stop=cut)
-    return _joined(call, [behind, before], dim)
-
-
 def _joined(call: TorchCall, values: Sequence[Value], dim: int) -> Value:
     """Values behind each other along a dim; a config's default is 1."""
     if dim == 1:
@@ -455,16 +591,22 @@ def _reduction(call: TorchCall) -> Value:
     return _reduced(call, REDUCTIONS[call.name], words.input, words)
 
 
-def _reduced(call: TorchCall, op_name: str, x: Any, words: Any) -> Value:
-    """A reduction of ``x`` over ``words.dim``; over all dims where that is None."""
-    arguments: dict[str, Any] = {}
+def _reduced(
+    call: TorchCall, op_name: str, x: Any, words: Any, *, beside: bool = False, **more: Any
+) -> Value:
+    """A reduction of ``x`` over ``words.dim``; over all dims where that is None.
+
+    One that stands ``beside`` others is left out where nothing reads it.
+    """
+    arguments: dict[str, Any] = dict(more)
     if isinstance(words.dim, (tuple, list)):
         arguments["dim"] = tuple(words.dim)
     elif words.dim is not None:
         arguments["dim"] = words.dim
     if words.keepdim:
         arguments["keepdim"] = True
-    return call.add(op_name, x, **arguments)
+    add = call.add_beside if beside else call.add
+    return add(op_name, x, **arguments)
 
 
 @handles("norm", "linalg_norm", "linalg_vector_norm", "vector_norm")
@@ -472,11 +614,14 @@ def _norm(call: TorchCall) -> Value:
     defaults = {"p": 2, "ord": None, "dtype": None, **NO_REDUCTION}
     words = call.bound("input p dim keepdim", **defaults)
     order = words.p if words.ord is None else words.ord
-    if order not in (2, 2.0, "fro", None):
+    is_euclidean = order in (2, 2.0, "fro", None)
+    if not is_euclidean and number_of(order) is None:
         raise call.refused(f"the norm {order!r}")
 
     if call.name == "linalg_norm" and _is_of_matrices(call, words, order):
         raise call.refused(f"the norm {order!r} of a matrix")
+    if not is_euclidean:
+        return _reduced(call, "VectorNorm", words.input, words, ord=call.number(order))
 
     squares = call.add("Pointwise", words.input, function="square")
     total = _reduced(call, "Sum", squares, words)
@@ -485,7 +630,7 @@ def _norm(call: TorchCall) -> Value:
 
 def _is_of_matrices(call: TorchCall, words: Any, order: Any) -> bool:
     """True where singular values decide: torch.linalg.norm of two dims, by an order that is given."""
-    if order not in (2, 2.0):
+    if order in ("fro", None):
         return False
 
     is_given = len(call.args) > 1 or words.ord is not None
@@ -536,24 +681,109 @@ def _cosine_similarity(call: TorchCall) -> Value:
     return call.add("Sum", call.add("Mul", *units), dim=words.dim)
 
 
-@handles("max")
+@handles("max", typed=True)
 def _max(call: TorchCall) -> Any:
-    return _extreme(call, "Amax", "Maximum", torch.return_types.max)
+    return _extreme(call, "Amax", "Maximum", "Argmax")
 
 
-@handles("min")
+@handles("min", typed=True)
 def _min(call: TorchCall) -> Any:
-    return _extreme(call, "Amin", "Minimum", torch.return_types.min)
+    return _extreme(call, "Amin", "Minimum", "Argmin")
 
 
-def _extreme(call: TorchCall, reduction: str, merge: str, pair: Any) -> Any:
-    """The largest or least: of two tensors, of a whole tensor, or along a dim as a pair with its unknown indices."""
-    words = call.bound("input dim keepdim", **NO_REDUCTION)
-    if isinstance(words.dim, torch.Tensor):
-        return call.add(merge, words.input, words.dim)
+def _extreme(call: TorchCall, reduction: str, merge: str, place: str) -> Any:
+    """The largest or least: of two tensors, of a whole tensor, or along a dim as a pair with its place."""
+    words = call.bound("input dim keepdim", **NO_REDUCTION, other=None)
+    other = words.other if words.dim is None else words.dim
+    if isinstance(other, torch.Tensor):
+        return call.add(merge, words.input, other)
     if words.dim is None:
         return call.add(reduction, words.input)
 
-    found = _reduced(call, reduction, words.input, words)
-    indices = call.tensors.unknown(found.shape)
-    return pair((call.tensors.tensor(found), indices))
+    return tuple(
+        _reduced(call, op_name, words.input, words, beside=True)
+        for op_name in (reduction, place)
+    )
+
+
+@handles("aminmax", typed=True)
+def _both_extremes(call: TorchCall) -> tuple[Value, ...]:
+    words = call.bound("input dim keepdim", **NO_REDUCTION)
+    return tuple(
+        _reduced(call, op_name, words.input, words, beside=True) for op_name in ("Amin", "Amax")
+    )
+
+
+SPREADS = {
+    "std": ("Std",),
+    "var": ("Var",),
+    "std_mean": ("Std", "Mean"),
+    "var_mean": ("Var", "Mean"),
+}
+
+
+@handles(*SPREADS)
+def _spread(call: TorchCall) -> Any:
+    words = call.bound(
+        "input dim unbiased keepdim", **NO_REDUCTION, unbiased=None, correction=1
+    )
+    if isinstance(words.dim, bool):
+        # torch has std(unbiased) too.
+        words.dim, words.unbiased = None, words.dim
+    correction = words.correction if words.unbiased is None else int(words.unbiased)
+    correction = 1 if correction is None else correction
+    if words.dim == ():
+        words.dim = None
+
+    made = []
+    op_names = SPREADS[call.name]
+    for op_name in op_names:
+        is_spread = op_name != "Mean" and correction != 1
+        more = {"correction": correction} if is_spread else {}
+        is_one = len(op_names) > 1
+        made.append(_reduced(call, op_name, words.input, words, beside=is_one, **more))
+    return made[0] if len(made) == 1 else tuple(made)
+
+
+@handles("logsumexp")
+def _log_of_sum(call: TorchCall) -> Value:
+    words = call.bound("input dim keepdim", keepdim=False)
+    return _reduced(call, "Logsumexp", words.input, words)
+
+
+@handles("prod", typed=True)
+def _product(call: TorchCall) -> Value:
+    words = call.bound("input dim keepdim", **NO_REDUCTION, dtype=None)
+    return _reduced(call, "Prod", words.input, words)
+
+
+OF_TRUTH = {"any": "Any", "all": "All", "argmax": "Argmax", "argmin": "Argmin"}
+
+
+@handles(*OF_TRUTH, typed=True)
+def _of_truth(call: TorchCall) -> Value:
+    words = call.bound("input dim keepdim", **NO_REDUCTION)
+    return _reduced(call, OF_TRUTH[call.name], words.input, words, beside=True)
+
+
+WITH_PLACES = {
+    "median": "Median",
+    "nanmedian": "Nanmedian",
+    "mode": "Mode",
+    "kthvalue": "Kthvalue",
+}
+
+
+@handles(*WITH_PLACES, typed=True)
+def _with_places(call: TorchCall) -> Any:
+    is_kth = call.name == "kthvalue"
+    default = {"dim": None if call.name.endswith("median") else -1, "keepdim": False}
+    words = call.bound("input k dim keepdim" if is_kth else "input dim keepdim", **default)
+    more = {"k": words.k} if is_kth else {}
+    if words.dim is None:
+        return _reduced(call, WITH_PLACES[call.name], words.input, words, **more)
+
+    return tuple(
+        _reduced(call, WITH_PLACES[call.name], words.input, words, beside=True, **more, **one)
+        for one in ({}, {"indices": True})
+    )

@@ -123,36 +123,10 @@ VALUES = [
 ]
 """Functions that take a tensor's values out of torch."""
 
-COMPUTED_VALUES = [
-    "gt",
-    "lt",
-    "ge",
-    "le",
-    "eq",
-    "ne",
-    "isnan",
-    "isinf",
-    "isfinite",
-    "any",
-    "all",
-    "logical_not",
-    "logical_and",
-    "logical_or",
-    "argmax",
-    "argmin",
-]
-"""Functions whose results no step gives; a program may make them without using them."""
-
 
 @handles(*VALUES)
 def _values(call: TorchCall) -> Any:
     raise call.refused("the values of a tensor decide here, which no config can say")
-
-
-@handles(*COMPUTED_VALUES)
-def _fresh(call: TorchCall) -> Any:
-    shape = call.x.shape
-    return call.tensors.unknown(shape)
 
 
 # --- what changes nothing --------------------------------------------------------------------------------------------
@@ -188,6 +162,12 @@ CONVERSIONS = {
     "double": torch.float64,
     "half": torch.float16,
     "bfloat16": torch.bfloat16,
+    "bool": torch.bool,
+    "byte": torch.uint8,
+    "char": torch.int8,
+    "short": torch.int16,
+    "int": torch.int32,
+    "long": torch.int64,
 }
 """Functions that make a tensor of one type."""
 
@@ -202,7 +182,18 @@ def _converted(call: TorchCall) -> Any:
     dtype = _wanted_type(call)
     if dtype == call.first.dtype and not call.kwargs.get("copy"):
         return call.first
+    if _kind(dtype) != _kind(call.first.dtype):
+        value = call.add("To", value, dtype=str(dtype).removeprefix("torch."))
     return call.tensors.tensor(value, dtype)
+
+
+def _kind(dtype: torch.dtype) -> str:
+    """What the numbers of a type are: of one kind, they differ in their precision alone."""
+    if dtype is torch.bool:
+        return "truth value"
+    if dtype.is_complex:
+        return "complex"
+    return "floating" if dtype.is_floating_point else "whole"
 
 
 def _wanted_type(call: TorchCall) -> torch.dtype:
