@@ -342,6 +342,11 @@ WRONG = [
         "T004",
         "`configurations.a.architecture.arch_kwargs.n_stages` must be an integer, not the text 'seven'",
     ),
+    (
+        changed("architecture", ...),
+        "T201",
+        "`configurations.a` has no network: neither `architecture` nor `UNet_class_name`",
+    ),
     (changed("inherits_from", "b"), "T102", "`configurations` has no 'b'"),
     (
         changed("inherits_from", "a"),

@@ -264,7 +264,11 @@ def _of_architecture(architecture: Part, common: dict[str, Any]) -> Staged:
 
 def _before_architectures(configuration: Configuration, common: dict[str, Any]) -> Staged:
     """The network of a configuration that has the numbers itself; convolutions, norms and activations are the same."""
-    named = configuration.need("UNet_class_name")
+    named = configuration.get("UNet_class_name")
+    if named is None:
+        own = configuration.chain[0]
+        message = f"{own.name} has no network: neither `architecture` nor `UNet_class_name`"
+        raise Fault("T201", message, own.node)
     kind = _kind(named)
     dims = len(common["patch"])
     norm = LayerKind(f"InstanceNorm{dims}d", {"affine": True})
