@@ -69,6 +69,7 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "complex numbers of parts": lambda x: torch.view_as_complex(
         torch.stack([x, x.relu()], -1)
     ).angle(),
+    "as_tensor": lambda x: torch.as_tensor(x) * 2,
     "tensordot": lambda x: torch.tensordot(x, WEIGHT, dims=([1], [0])),
     "tensordot of the last dims": lambda x: torch.tensordot(x.movedim(1, -1), WEIGHT, dims=1),
     "cosine_similarity": lambda x: F.cosine_similarity(x, x.relu()),

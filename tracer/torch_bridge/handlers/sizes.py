@@ -138,6 +138,7 @@ SAME_TENSORS = [
     "cpu",
     ".data",
     "alias",
+    "as_tensor",
     "requires_grad",
 ]
 DROPOUTS = [
