@@ -90,13 +90,11 @@ input: [N, 3, H, W]
 sizes: {N: 1, H: 64, W: 64}
 
 layers:
-  convs_0: {op: Conv2d, out_channels: 8, kernel_size: 3, stride: 2, padding: 1}  # convs.0
-  convs_1: {op: Conv2d, out_channels: 8, kernel_size: 3, stride: 2, padding: 1}  # convs.1
-  convs_2: {op: Conv2d, out_channels: 8, kernel_size: 3, stride: 2, padding: 1}  # convs.2
-output: convs_2
+  convs: {op: Conv2d, out_channels: 8, kernel_size: 3, stride: 2, padding: 1, repeat: 3}
+output: convs
 """
     )
-    assert tracer.loads(result.stdout).trace(H=65).outputs == {"convs_2": (1, 8, 9, 8)}
+    assert tracer.loads(result.stdout).trace(H=65).outputs == {"convs": (1, 8, 9, 8)}
 
 
 def test_a_file(here: Path) -> None:

@@ -90,19 +90,19 @@ blocks:
       double_conv_2: {op: Conv2d, out_channels: "${out_channels}", kernel_size: 1}
 
 layers:
-  downs_0: {op: DoubleConv, out_channels: 4}  # downs.0
-  pool: {op: MaxPool2d, kernel_size: 2, stride: 2}
-  downs_1: {op: DoubleConv, out_channels: 8}  # downs.1
-  pool_1: {op: MaxPool2d, kernel_size: 2, stride: 2}  # pool
+  downs_0: {op: DoubleConv, out_channels: 4}
+  pool: {op: MaxPool2d, kernel_size: 2}
+  downs_1: {op: DoubleConv, out_channels: 8}
+  pool_1: {op: MaxPool2d, kernel_size: 2}
   bottleneck: {op: DoubleConv, out_channels: 16}
-  ups_0: {op: ConvTranspose2d, out_channels: 8, kernel_size: 2, stride: 2}  # ups.0
+  ups_0: {op: ConvTranspose2d, out_channels: 8, kernel_size: 2, stride: 2}
   interpolate: {op: Interpolate, size: downs_1}
   concat: {op: Concat, from: [downs_1, interpolate]}
-  ups_1: {op: DoubleConv, out_channels: 8}  # ups.1
-  ups_2: {op: ConvTranspose2d, out_channels: 4, kernel_size: 2, stride: 2}  # ups.2
+  ups_1: {op: DoubleConv, out_channels: 8}
+  ups_2: {op: ConvTranspose2d, out_channels: 4, kernel_size: 2, stride: 2}
   interpolate_1: {op: Interpolate, size: downs_0}
   concat_1: {op: Concat, from: [downs_0, interpolate_1]}
-  ups_3: {op: DoubleConv, out_channels: 4}  # ups.3
+  ups_3: {op: DoubleConv, out_channels: 4}
 output: ups_3
 """
     )

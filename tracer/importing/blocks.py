@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from tracer.importing.names import FreeNames
 from tracer.importing.recording import Recording, Step, StepScope, Value
@@ -59,8 +60,18 @@ class CalledPart:
 
 Item = CalledPart | Step
 
-ByPart = Mapping[str, Sequence[Any]]
-"""A block's arguments, each with its value in every part."""
+
+class Differing(NamedTuple):
+    """An argument that the parts of a block differ in."""
+
+    word: str
+    """Its name in the operation."""
+    values: Sequence[Any]
+    """Its value in every part."""
+
+
+ByPart = Mapping[str, Differing]
+"""A block's arguments, by name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,10 +86,14 @@ class SharedBlock:
     twins: Mapping[CalledPart, CalledPart]
     """For each part with the weights of an earlier one, that one."""
 
-    def value_in(self, part: CalledPart, word: str) -> Any:
+    def value_in(
+        self,
+        part: CalledPart,
+        word: str,
+    ) -> Any:
         """An argument's value in one of its parts."""
         index = self.parts.index(part)
-        return self.arguments[word][index]
+        return self.arguments[word].values[index]
 
 
 def part_of_all(recording: Recording) -> CalledPart:
@@ -87,7 +102,10 @@ def part_of_all(recording: Recording) -> CalledPart:
     return CalledPart(None, 0, items)
 
 
-def _items_of(steps: Sequence[Step], depth: int) -> list[Item]:
+def _items_of(
+    steps: Sequence[Step],
+    depth: int,
+) -> list[Item]:
     """Steps that follow each other in one call of a part are that part."""
 
     def scope_of(step: Step) -> StepScope | None:
@@ -108,7 +126,10 @@ def _items_of(steps: Sequence[Step], depth: int) -> list[Item]:
 # --- which parts are blocks ------------------------------------------------------------------------------------------
 
 
-def find_blocks(recording: Recording, root: CalledPart) -> list[SharedBlock]:
+def find_blocks(
+    recording: Recording,
+    root: CalledPart,
+) -> list[SharedBlock]:
     """The blocks of a recording, whose whole program is ``root``; inner ones first."""
     readers = _readers(recording)
     owners = owners_of(recording.steps)
@@ -119,30 +140,57 @@ def find_blocks(recording: Recording, root: CalledPart) -> list[SharedBlock]:
             groups.setdefault(key, []).append(part)
 
     wrapped = _wrapped(root)
-    names = layer_names()
-    blocks: list[SharedBlock] = []
-    for alike in groups.values():
-        twins = _twins(alike, owners)
-        parts = [part for part in alike if part in twins or not _borrows(part, owners)]
-        if not parts:
-            continue
-        arguments = _differences(parts)
-        is_simple = len(arguments) <= MOST_ARGUMENTS
-        if is_simple and _is_worth_it(parts) and not wrapped.issuperset(parts):
-            name = names.free(_kind(parts[0]))
-            inputs = _input_names(parts[0])
-            blocks.append(SharedBlock(name, parts, inputs, arguments, twins))
+    found = []
+    for parts in groups.values():
+        alike = _alike(parts, owners)
+        if alike is not None and not wrapped.issuperset(alike.parts):
+            found.append(alike)
+
+    names = names_of_blocks([alike.parts for alike in found])
+    blocks = []
+    for name, alike in zip(names, found):
+        inputs = _input_names(alike.parts[0])
+        blocks.append(SharedBlock(name, alike.parts, inputs, alike.arguments, alike.twins))
     return blocks
 
 
-def _borrows(part: CalledPart, owners: Owners) -> bool:
+def _alike(
+    parts: Sequence[CalledPart],
+    owners: Owners,
+) -> _Alike | None:
+    """Parts of one structure as a block; None where they are better left as they are."""
+    twins = _twins(parts, owners)
+    able = [part for part in parts if part in twins or not _borrows(part, owners)]
+    if not able or not _is_worth_it(able):
+        return None
+
+    arguments = _differences(able)
+    is_simple = len(arguments) <= MOST_ARGUMENTS
+    return _Alike(able, arguments, twins) if is_simple else None
+
+
+class _Alike(NamedTuple):
+    """Parts that are one block."""
+
+    parts: Sequence[CalledPart]
+    arguments: ByPart
+    twins: Mapping[CalledPart, CalledPart]
+
+
+def _borrows(
+    part: CalledPart,
+    owners: Owners,
+) -> bool:
     """True where a step of the part has the weights of one outside."""
     steps = list(part.steps())
     inside = {step.name for step in steps}
     return any(step.name in owners and owners[step.name].name not in inside for step in steps)
 
 
-def _twins(parts: Sequence[CalledPart], owners: Owners) -> dict[CalledPart, CalledPart]:
+def _twins(
+    parts: Sequence[CalledPart],
+    owners: Owners,
+) -> dict[CalledPart, CalledPart]:
     """For each part that has all weights of an earlier one like it, that one."""
 
     def weights(part: CalledPart) -> tuple[str, ...]:
@@ -169,11 +217,106 @@ def _wrapped(root: CalledPart) -> set[Item]:
     return found
 
 
-def _kind(part: CalledPart) -> str:
-    """The name of a block of such parts."""
-    assert part.scope is not None
-    return re.sub(r"\W", "_", part.scope.kind)
+# --- names of blocks -------------------------------------------------------------------------------------------------
 
+CONTAINERS = ("Sequential", "ModuleList", "ModuleDict")
+"""Kinds of parts that say nothing of what is inside."""
+
+
+def names_of_blocks(blocks: Sequence[Sequence[CalledPart]]) -> list[str]:
+    """A name for each block, given by its parts: their class's, and what tells it from others of the class."""
+    kinds: dict[str, list[int]] = {}
+    for number, parts in enumerate(blocks):
+        kinds.setdefault(_kind(parts), []).append(number)
+
+    found: dict[int, str] = {}
+    free = layer_names()
+    for kind, numbers in kinds.items():
+        plainest = min(numbers, key=lambda number: _plainness(blocks[number][0]))
+        found[plainest] = free.free(kind)
+        plain = blocks[plainest][0]
+        for number in numbers:
+            if number == plainest:
+                continue
+            part = blocks[number][0]
+            word = _what_differs(part, plain)
+            found[number] = free.free(kind + word)
+    return [found[number] for number in range(len(blocks))]
+
+
+def _kind(parts: Sequence[CalledPart]) -> str:
+    """The name of a block of such parts. That of a container is the one that all of them have in the program."""
+    scopes = [part.scope for part in parts if part.scope is not None]
+    kind = scopes[0].kind
+    if kind in CONTAINERS:
+        paths = [scope.name.split(".") for scope in scopes]
+        name, *others = {path[-1] for path in paths}
+        is_name = not name.isdecimal()
+        if is_name and not others:
+            kind = _capitalized(name)
+    return re.sub(r"\W", "_", kind)
+
+
+def _plainness(part: CalledPart) -> tuple[bool, int]:
+    """A key by which parts that change no size come first, and then those of few steps."""
+    return bool(_change_of_size(part)), len(list(part.steps()))
+
+
+def _what_differs(
+    part: CalledPart,
+    plain: CalledPart,
+) -> str:
+    """A word for what a part does or has, and the plainest of its class does not; nothing where none is found."""
+    change = _change_of_size(part)
+    if change != _change_of_size(plain):
+        return change
+
+    known = _labels(plain)
+    more = [label for label in _labels(part) if label not in known]
+    return _capitalized(more[0]) if more else ""
+
+
+def _change_of_size(part: CalledPart) -> str:
+    """Whether a part's output has fewer or more positions than its input."""
+    *_, last = part.steps()
+    first = part.read()[0]
+    before = first.shape[2:]
+    after = last.value.shape[2:]
+    if len(before) != len(after):
+        return ""
+
+    positions = math.prod(before)
+    difference = math.prod(after) - positions
+    if not difference:
+        return ""
+    return "Up" if difference > 0 else "Down"
+
+
+def _labels(part: CalledPart) -> list[str]:
+    """The names of what is directly in a part, numbers left out."""
+    names = []
+    for item in part.items:
+        if isinstance(item, Step):
+            name = item.label
+        else:
+            assert item.scope is not None
+            name = item.scope.name
+        if not name.isdecimal():
+            names.append(name)
+    return names
+
+
+def _capitalized(name: str) -> str:
+    """A name in the manner of a class's.
+
+    >>> _capitalized("down_sample"), _capitalized("se.fc")
+    ('DownSample', 'SeFc')
+    """
+    words = re.split(r"[\W_]+", name)
+    return "".join(word[:1].upper() + word[1:] for word in words)
+
+
+# --- which parts may be blocks ---------------------------------------------------------------------------------------
 
 Readers = Mapping[str, set[str | None]]
 """For each node the steps that read it, and None where it is an output of the network."""
@@ -189,7 +332,10 @@ def _readers(recording: Recording) -> Readers:
     return found
 
 
-def _can_be_block(part: CalledPart, readers: Readers) -> bool:
+def _can_be_block(
+    part: CalledPart,
+    readers: Readers,
+) -> bool:
     """True where a part reads whole nodes only, and others read nothing of it but its last step."""
     read = part.read()
     if not read or any(value.part is not None for value in read):
@@ -218,7 +364,10 @@ def _input_names(part: CalledPart) -> list[str]:
 # --- what parts have in common ---------------------------------------------------------------------------------------
 
 
-def _structure(part: CalledPart, owners: Owners) -> Any:
+def _structure(
+    part: CalledPart,
+    owners: Owners,
+) -> Any:
     """A key that two parts share where they can be one block: all but the values of their plain arguments."""
     places: Places = {}
     for index, value in enumerate(part.read()):
@@ -239,7 +388,11 @@ Places = dict[str, tuple[str, int]]
 """The place of each node in a part: the number of what it reads, or of its step."""
 
 
-def _structure_of(part: CalledPart, places: Places, weights: Mapping[str, Any]) -> Any:
+def _structure_of(
+    part: CalledPart,
+    places: Places,
+    weights: Mapping[str, Any],
+) -> Any:
     """The key of a part or of one inside of it, which may be a block of its own: its kind tells which."""
     assert part.scope is not None
     found: list[Any] = [part.scope.kind]
@@ -253,7 +406,10 @@ def _structure_of(part: CalledPart, places: Places, weights: Mapping[str, Any]) 
     return tuple(found)
 
 
-def _structure_of_step(step: Step, places: Places) -> Any:
+def _structure_of_step(
+    step: Step,
+    places: Places,
+) -> Any:
     """The key of one step: its operation, and what it reads by its place."""
     read = []
     for value in step.read():
@@ -269,13 +425,13 @@ def _fixed(step: Step) -> Iterator[Any]:
             yield word, None
         elif depends_on_input(value):
             sizes = over_symbols(value)
-            yield word, _identity(sizes)
+            yield word, identity_of(sizes)
 
 
-def _identity(sizes: Any) -> Any:
+def identity_of(sizes: Any) -> Any:
     """A key of sizes, of which an argument may have several, by which equal ones are the same."""
     if isinstance(sizes, tuple):
-        return tuple(map(_identity, sizes))
+        return tuple(map(identity_of, sizes))
     return identity(sizes)
 
 
@@ -284,19 +440,51 @@ def is_fixed(value: Any) -> bool:
     return isinstance(value, Value) or depends_on_input(value)
 
 
-def _differences(parts: Sequence[CalledPart]) -> dict[str, list[Any]]:
+FOLLOWERS = ("padding", "output_padding", "groups")
+"""Arguments that are chosen by another one, and named after it where they go together."""
+
+WIDTHS = frozenset(
+    ["out_channels", "out_features", "num_features", "num_channels", "in_channels", "groups"]
+)
+"""Arguments that count channels, which may be equal or multiples of each other for a reason."""
+
+ALIKE: Mapping[str, frozenset[str]] = {
+    "padding": frozenset(["dilation"]),
+    "kernel_size": frozenset(["stride"]),
+    "stride": frozenset(["kernel_size"]),
+    **dict.fromkeys(WIDTHS, WIDTHS),
+}
+"""For an argument the others that it may be equal to for a reason."""
+
+
+def _differences(parts: Sequence[CalledPart]) -> dict[str, Differing]:
     """The arguments that parts differ in, by a name each; those that go together are one."""
-    found: dict[str, list[Any]] = {}
+    found: dict[str, Differing] = {}
+    # Those that follow others come behind them.
+    for label, differing in sorted(_differing(parts), key=_is_follower):
+        word, values = differing
+        if expression_of(word, values, found) is None:
+            name = _argument_name(word, label, found)
+            found[name] = differing
+    return found
+
+
+def _is_follower(found: tuple[str, Differing]) -> bool:
+    return found[1].word in FOLLOWERS
+
+
+def _differing(parts: Sequence[CalledPart]) -> Iterator[tuple[str, Differing]]:
+    """Every argument of a step that parts differ in, with the step's label."""
     columns = [part.steps() for part in parts]
     for steps in zip(*columns):
-        words = [word for step in steps for word in step.arguments]
-        for word in dict.fromkeys(words):
+        words: dict[str, None] = {}
+        for step in steps:
+            words |= dict.fromkeys(step.arguments)
+
+        for word in words:
             values = [step.argument(word) for step in steps]
-            if is_one(values) or argument_of(values, found):
-                continue
-            name = _argument_name(word, steps[0].label, found)
-            found[name] = values
-    return found
+            if not is_one(values):
+                yield steps[0].label, Differing(word, values)
 
 
 def is_one(values: Sequence[Any]) -> bool:
@@ -304,24 +492,77 @@ def is_one(values: Sequence[Any]) -> bool:
     first = values[0]
     if is_fixed(first):
         return True
-    return all(_is_alike(value, first) for value in values)
+    return all(is_alike(value, first) for value in values)
 
 
-def argument_of(values: Sequence[Any], arguments: ByPart) -> str | None:
-    """The block's argument that has these values in its parts; None where none has."""
-    for word, known in arguments.items():
-        if all(map(_is_alike, values, known)):
-            return word
+def expression_of(
+    word: str,
+    values: Sequence[Any],
+    arguments: ByPart,
+) -> str | None:
+    """The expression of a block's arguments that has these values in its parts; None where none has."""
+    for name, known in arguments.items():
+        is_related = word == known.word or known.word in ALIKE.get(word, ())
+        if is_related and all(map(is_alike, values, known.values)):
+            return name
+    for name, known in arguments.items():
+        derived = _derived(word, values, known)
+        if derived is not None:
+            return derived.format(name)
     return None
 
 
-def _is_alike(a: Any, b: Any) -> bool:
+def _derived(
+    word: str,
+    values: Sequence[Any],
+    known: Differing,
+) -> str | None:
+    """How an argument's numbers follow from another one's, with ``{}`` for its name: ``{} // 2``."""
+    pairs = list(zip(values, known.values))
+    if not all(map(_are_counts, pairs)):
+        return None
+
+    if word == "padding" and known.word == "kernel_size":
+        is_half = all(n == kernel // 2 for n, kernel in pairs)
+        return "{} // 2" if is_half else None
+    if word in WIDTHS and known.word in WIDTHS:
+        return _multiple(pairs)
+    return None
+
+
+def _are_counts(pair: tuple[Any, Any]) -> bool:
+    first, second = pair
+    are_numbers = type(first) is int and type(second) is int
+    return are_numbers and min(pair) > 0
+
+
+def _multiple(pairs: Sequence[tuple[int, int]]) -> str | None:
+    """How the first numbers of pairs are a multiple of the second ones, or a part of them."""
+    first, second = pairs[0]
+    factor = first // second
+    if all(n == other * factor for n, other in pairs):
+        return f"{{}} * {factor}"
+
+    divisor = second // first
+    if all(n * divisor == other for n, other in pairs):
+        return f"{{}} // {divisor}"
+    return None
+
+
+def is_alike(
+    a: Any,
+    b: Any,
+) -> bool:
     # By class: True is no 1, and 1.0 is written otherwise.
     has_one_class = type(a) is type(b)
     return has_one_class and bool(a == b)
 
 
-def _argument_name(word: str, label: str, taken: Iterable[str]) -> str:
+def _argument_name(
+    word: str,
+    label: str,
+    taken: Iterable[str],
+) -> str:
     """The argument's own name, or one with its step's."""
     name = word
     if name in taken:

@@ -670,14 +670,23 @@ def _broken(op: Op, shapes: Sequence[Shape], operands: Arguments) -> Requirement
 
 
 def _without_inferred(op: Op, sources: Values, given: Arguments) -> Arguments:
-    """The arguments that have to be written: those that the operation does not infer from its inputs anyway."""
+    """The arguments that have to be written: those that the operation does not infer anyway."""
     shapes = [value.sizes for value in sources]
-    inferred = op.inferred(*shapes)
+    inferred = {**_by_others(op), **op.inferred(*shapes)}
     written = {}
     for word, value in given.items():
         if word not in inferred or not _is_inferred(value, inferred[word]):
             written[word] = value
     return written
+
+
+def _by_others(op: Op) -> Arguments:
+    """For each argument that is another one's where it is left out, that one's value: a pool's stride."""
+    found = {}
+    for word, auto in type(op).solvable.items():
+        if isinstance(auto.default, str):
+            found[word] = argument(op, auto.default)
+    return found
 
 
 def _is_inferred(value: Any, inferred: Any) -> bool:

@@ -23,7 +23,10 @@ def owners_of(steps: Sequence[Step]) -> Owners:
     return found
 
 
-def apart(steps: Sequence[Step], owners: Owners) -> Iterator[tuple[Step, Step]]:
+def apart(
+    steps: Sequence[Step],
+    owners: Owners,
+) -> Iterator[tuple[Step, Step]]:
     """Steps that share weights in the program and cannot in a config, each with an earlier one that has them."""
     seen: dict[object, Step] = {}
     for step in _weighted(steps):

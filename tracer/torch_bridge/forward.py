@@ -199,6 +199,10 @@ class Forward(TorchFunctionMode):
             raise Unrepresentable(
                 f"{type(self.module).__name__} returns no tensor that depends on its input"
             )
+        if not self.recording.steps:
+            # A config has a layer at least.
+            for name, value in outputs.items():
+                outputs[name] = self.recording.add("Identity", [value])
         self.recording.outputs = outputs
         self.recording.leave_out_unread()
 

@@ -19,8 +19,14 @@ DROPOUTS = (
     nn.AlphaDropout,
     nn.FeatureAlphaDropout,
 )
-handles_modules(nn.Identity, *DROPOUTS, sharing=Sharing.WHOLE)(with_tensors_only)
+handles_modules(*DROPOUTS, sharing=Sharing.WHOLE)(with_tensors_only)
 handles_modules(nn.Flatten, nn.Unflatten, sharing=Sharing.VIEW)(with_tensors_only)
+
+
+@handles_modules(nn.Identity)
+def _nothing(call: ModuleCall, arguments: dict[str, Any]) -> Any:
+    """What does nothing is no step."""
+    return call.bound("input").input
 
 
 @handles_modules(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)

@@ -1,0 +1,224 @@
+"""The text of an imported config: copies, blocks and their names, arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import tracer
+from tracer.torch_bridge.importing import read_module
+
+
+def text_of(module: nn.Module, *shape: int) -> str:
+    """The layers and the blocks of what comes of a module."""
+    text = tracer.from_module(module, shape or (1, 3, 32, 32)).to_yaml()
+    return text.partition("sizes: ")[2].partition("\n")[2]
+
+
+class Dilated(nn.Module):
+    """A convolution per channel, and what is behind it."""
+
+    def __init__(self, dilation: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(6, 6, 3, padding=dilation, dilation=dilation, groups=6)
+        self.act = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.act(self.conv(x))
+        return y
+
+
+def test_equal_blocks_are_repeated() -> None:
+    """Those behind each other are one line; arguments that go together are one, and those that never change none."""
+    rows = [Dilated(1) for _ in range(3)] + [Dilated(4) for _ in range(2)]
+    module = nn.Sequential()
+    module.add_module("first", nn.Conv2d(3, 6, 1))
+    module.add_module("rows", nn.Sequential(*rows))
+    assert (
+        text_of(module)
+        == """
+blocks:
+  Dilated:
+    args: {dilation: null}
+    layers:
+      conv: {op: Conv2d, out_channels: 6, kernel_size: 3, groups: 6, dilation: "${dilation}", padding: "${dilation}"}
+      act: ReLU
+
+layers:
+  first: {op: Conv2d, out_channels: 6, kernel_size: 1}
+  rows_0: {op: Dilated, dilation: 1, repeat: 3}  # rows.0 to rows.2
+  rows_3: {op: Dilated, dilation: 4, repeat: 2}  # rows.3 to rows.4
+output: rows_3
+"""
+    )
+
+
+def test_an_argument_may_follow_the_index() -> None:
+    """Where a row of three blocks and more has no two that are equal."""
+    module = nn.Sequential()
+    module.add_module("first", nn.Conv2d(3, 6, 1))
+    module.add_module("rows", nn.Sequential(*[Dilated(2**i) for i in range(4)]))
+    assert '  rows: {op: Dilated, dilation: "${2 ** index}", repeat: 4}\n' in text_of(module)
+
+
+class Residual(nn.Module):
+    """A convolution and a way around it, which has one of its own where the size changes."""
+
+    def __init__(self, before: int, width: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(before, width, 3, stride, 1)
+        around = nn.Sequential(nn.Conv2d(before, width, 1, stride), nn.BatchNorm2d(width))
+        self.around = around if stride > 1 else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.conv(x) + self.around(x))
+
+
+class Stages(nn.Module):
+    """Stages of copies, from two of which others read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        first = [Residual(3, 4, 2), *(Residual(4, 4) for _ in range(3))]
+        second = [Residual(4, 8, 2), *(Residual(8, 8) for _ in range(2))]
+        self.stages = nn.ModuleList([nn.ModuleList(first), nn.ModuleList(second)])
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        maps = []
+        for stage in self.stages:
+            for block in stage:  # type: ignore[attr-defined]
+                x = block(x)
+                maps.append(x)
+        return {"early": maps[1] * maps[2], "late": x}
+
+
+def test_a_first_copy_of_another_kind() -> None:
+    """It has its own line, blocks are named by what they do, nothing is an Identity, and copies are read by number."""
+    assert (
+        text_of(Stages())
+        == """
+blocks:
+  Around:
+    args: {out_channels: null}
+    layers:
+      0: {op: Conv2d, out_channels: "${out_channels}", kernel_size: 1, stride: 2}
+      1: BatchNorm2d
+  ResidualDown:
+    args: {out_channels: null}
+    layers:
+      conv: {op: Conv2d, out_channels: "${out_channels}", kernel_size: 3, stride: 2, padding: 1}
+      around: {op: Around, from: input, out_channels: "${out_channels}"}
+      add: {op: Add, from: [conv, around]}
+      relu: ReLU
+  Residual:
+    args: {out_channels: null}
+    layers:
+      conv: {op: Conv2d, out_channels: "${out_channels}", kernel_size: 3, padding: 1}
+      add: {op: Add, from: [conv, input]}
+      relu: ReLU
+
+layers:
+  stages_0_0: {op: ResidualDown, out_channels: 4}
+  stages_0_1: {op: Residual, out_channels: 4, repeat: 3}  # stages.0.1 to stages.0.3
+  stages_1_0: {op: ResidualDown, out_channels: 8}
+  stages_1_1: {op: Residual, out_channels: 8, repeat: 2}  # stages.1.1 to stages.1.2
+  mul: {op: Mul, from: [stages_0_1.0, stages_0_1.1]}
+output: {early: mul, late: stages_1_1}
+"""
+    )
+
+
+class Kernels(nn.Module):
+    """A block around one of two kinds, which differ in their kernels."""
+
+    def __init__(self, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(4, 4, kernel, stride, kernel // 2), nn.ReLU())
+        self.act = nn.Sigmoid()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.act(self.body(x))
+        return y
+
+
+class FittedTo(nn.Module):
+    """Resizes a map to one of its own."""
+
+    def __init__(self, before: int) -> None:
+        super().__init__()
+        self.side = nn.Sequential(nn.Conv2d(before, 4, 1), nn.ReLU())
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        side = self.side(skip)
+        return side + nn.functional.interpolate(x, size=side.shape[2:])
+
+
+class Pyramid(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.ModuleList([nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 4, 3, 2, 1)])
+        self.one, self.two = FittedTo(4), FittedTo(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        a = self.down[0](x)
+        y: Tensor = self.two(self.one(self.down[1](a), a), x)
+        return y
+
+
+class Again(nn.Module):
+    """Layers that are called again with their weights, and again and again without any."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.pool = nn.Conv2d(3, 3, 3, padding=1), nn.MaxPool2d(5, 1, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(self.conv(x))
+        maps = [x]
+        for _ in range(3):
+            maps.append(self.pool(maps[-1]))
+        return torch.cat(maps, 1)
+
+
+MODULES: dict[str, Callable[[], nn.Module]] = {
+    "stages": Stages,
+    "kernels": lambda: nn.Sequential(
+        nn.Conv2d(3, 4, 1), Kernels(3, 1), Kernels(5, 1), Kernels(3, 2), Kernels(5, 2)
+    ),
+    "pyramid": Pyramid,
+    "again": Again,
+    "nothing": nn.Identity,
+    "wide rows": lambda: nn.Sequential(
+        *(nn.Conv2d(n, n + 2, 3, padding=1) for n in (3, 5, 7, 9))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_what_is_built_is_the_module(name: str) -> None:
+    """The same numbers with the module's weights, and the same shapes at other sizes."""
+    torch.manual_seed(0)
+    module = MODULES[name]().eval()
+    imported = read_module(module, (1, 3, 32, 32))
+    built = tracer.build(tracer.loads(imported.net.to_yaml())).eval()
+    built.load_state_dict(imported.state_dict())
+
+    for shape in ((1, 3, 32, 32), (2, 3, 27, 41)):
+        x = torch.randn(shape)
+        with torch.no_grad():
+            mine, theirs = built(x), module(x)
+        if isinstance(theirs, Tensor):
+            mine, theirs = {"output": mine}, {"output": theirs}
+        assert mine.keys() == theirs.keys()
+        assert all(torch.allclose(mine[key], theirs[key], atol=1e-5) for key in mine)
+
+
+def test_places_reach_into_copies() -> None:
+    """Every node of a repeated layer knows the module that it was read from."""
+    net = tracer.from_module(Stages(), (1, 3, 32, 32))
+    places = net.read_from.places if net.read_from else {}
+    assert places["stages_0_1.2.conv"].module == "stages.0.3.conv"
+    assert places.keys() == {node.name for node in net.network.nodes if not node.is_input}
