@@ -42,14 +42,14 @@ def test_equal_blocks_are_repeated() -> None:
         == """
 blocks:
   Dilated:
-    args: {dilation: null}
+    args: {dilation: 1}
     layers:
       conv: {op: Conv2d, out_channels: 6, kernel_size: 3, groups: 6, dilation: "${dilation}", padding: "${dilation}"}
       act: ReLU
 
 layers:
   first: {op: Conv2d, out_channels: 6, kernel_size: 1}
-  rows_0: {op: Dilated, dilation: 1, repeat: 3}  # rows.0 to rows.2
+  rows_0: {op: Dilated, repeat: 3}  # rows.0 to rows.2
   rows_3: {op: Dilated, dilation: 4, repeat: 2}  # rows.3 to rows.4
 output: rows_3
 """
@@ -222,3 +222,82 @@ def test_places_reach_into_copies() -> None:
     places = net.read_from.places if net.read_from else {}
     assert places["stages_0_1.2.conv"].module == "stages.0.3.conv"
     assert places.keys() == {node.name for node in net.network.nodes if not node.is_input}
+
+
+class Twice(nn.Sequential):
+    """Two convolutions."""
+
+    def __init__(self, before: int, width: int) -> None:
+        super().__init__(nn.Conv2d(before, width, 3, padding=1), nn.Conv2d(width, width, 1))
+
+
+class DownAndUp(nn.Module):
+    """An encoder and a decoder of two levels; without skips only where told."""
+
+    def __init__(self, *, skips: bool = True) -> None:
+        super().__init__()
+        self.down1, self.down2, self.mid = Twice(3, 4), Twice(4, 8), Twice(8, 16)
+        self.pool, self.up = nn.MaxPool2d(2), nn.Upsample(scale_factor=2)
+        self.up2, self.up1 = Twice(24 if skips else 16, 8), Twice(12 if skips else 8, 4)
+        self.logits, self.skips = nn.Conv2d(4, 2, 1), skips
+
+    def forward(self, x: Tensor) -> Tensor:
+        a = self.down1(x)
+        b = self.down2(self.pool(a))
+        x = self.up(self.mid(self.pool(b)))
+        x = self.up(self.up2(torch.cat([x, b], 1) if self.skips else x))
+        y: Tensor = self.logits(self.up1(torch.cat([x, a], 1) if self.skips else x))
+        return torch.sigmoid(y)
+
+
+def test_sections_that_the_graph_shows() -> None:
+    """Maps get smaller, then larger, and skips lead across."""
+    _, _, sections = text_of(DownAndUp()).partition("\nencoder:\n")
+    assert (
+        sections
+        == """  down1: {op: Twice, out_channels: 4}
+  pool: {op: MaxPool2d, kernel_size: 2}
+  down2: {op: Twice, out_channels: 8}
+  pool_1: {op: MaxPool2d, kernel_size: 2}
+
+bottleneck:
+  mid: {op: Twice, out_channels: 16}
+
+decoder:
+  up: {op: Upsample, scale_factor: 2.0}
+  concat: {op: Concat, from: [up, down2]}
+  up2: {op: Twice, out_channels: 8}
+  up_1: {op: Upsample, scale_factor: 2.0}
+  concat_1: {op: Concat, from: [up_1, down1]}
+  up1: {op: Twice, out_channels: 4}
+
+head:
+  logits: {op: Conv2d, out_channels: 2, kernel_size: 1}
+  sigmoid: Sigmoid
+
+output: sigmoid
+"""
+    )
+
+
+@pytest.mark.parametrize("module", [DownAndUp(skips=False), Stages()])
+def test_no_sections_where_there_are_none(module: nn.Module) -> None:
+    """Without skips, or without a way up, there are layers only."""
+    text = text_of(module)
+    assert "\nlayers:\n" in text and "encoder:" not in text
+
+
+def test_long_lines_are_folded() -> None:
+    """The text says the same, at most 160 characters in a line."""
+
+    class Joined(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a_convolution_of_many = nn.ModuleList(nn.Conv2d(3, i + 1, 1) for i in range(9))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.cat([conv(x) for conv in self.a_convolution_of_many], 1)
+
+    net = tracer.from_module(Joined(), (1, 3, 8, 8))
+    assert max(map(len, net.to_yaml().splitlines())) <= 160
+    assert tracer.loads(net.to_yaml()).trace(H=9).outputs == {"concat": (1, 45, 9, 8)}

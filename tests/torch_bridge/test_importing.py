@@ -89,12 +89,16 @@ blocks:
       double_conv_1: {op: ReLU, inplace: true}
       double_conv_2: {op: Conv2d, out_channels: "${out_channels}", kernel_size: 1}
 
-layers:
+encoder:
   downs_0: {op: DoubleConv, out_channels: 4}
   pool: {op: MaxPool2d, kernel_size: 2}
   downs_1: {op: DoubleConv, out_channels: 8}
   pool_1: {op: MaxPool2d, kernel_size: 2}
+
+bottleneck:
   bottleneck: {op: DoubleConv, out_channels: 16}
+
+decoder:
   ups_0: {op: ConvTranspose2d, out_channels: 8, kernel_size: 2, stride: 2}
   interpolate: {op: Interpolate, size: downs_1}
   concat: {op: Concat, from: [downs_1, interpolate]}
@@ -103,6 +107,7 @@ layers:
   interpolate_1: {op: Interpolate, size: downs_0}
   concat_1: {op: Concat, from: [downs_0, interpolate_1]}
   ups_3: {op: DoubleConv, out_channels: 4}
+
 output: ups_3
 """
     )

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from msgspec import NODEFAULT
+
 from tracer.importing.names import FreeNames
 from tracer.importing.recording import Recording, Step, StepScope, Value
 from tracer.importing.run_time_sizes import depends_on_input, over_symbols
 from tracer.importing.sharing import Owners, owners_of
+from tracer.ops.base import fields_of
 from tracer.ops.registry import find_operation
 from tracer.sizing.symbol import identity
 
@@ -68,6 +71,8 @@ class Differing(NamedTuple):
     """Its name in the operation."""
     values: Sequence[Any]
     """Its value in every part."""
+    usual: Any
+    """The value that it has where a use does not say one; None where each has to."""
 
 
 ByPart = Mapping[str, Differing]
@@ -248,6 +253,8 @@ def _kind(parts: Sequence[CalledPart]) -> str:
     """The name of a block of such parts. That of a container is the one that all of them have in the program."""
     scopes = [part.scope for part in parts if part.scope is not None]
     kind = scopes[0].kind
+    if any(scope.kind != kind for scope in scopes):
+        kind = _family(kind)
     if kind in CONTAINERS:
         paths = [scope.name.split(".") for scope in scopes]
         name, *others = {path[-1] for path in paths}
@@ -255,6 +262,11 @@ def _kind(parts: Sequence[CalledPart]) -> str:
         if is_name and not others:
             kind = _capitalized(name)
     return re.sub(r"\W", "_", kind)
+
+
+def _family(kind: str) -> str:
+    """The name that numbered classes have in common: Stage for Stage1 and Stage2."""
+    return kind.rstrip("0123456789") or kind
 
 
 def _plainness(part: CalledPart) -> tuple[bool, int]:
@@ -395,7 +407,7 @@ def _structure_of(
 ) -> Any:
     """The key of a part or of one inside of it, which may be a block of its own: its kind tells which."""
     assert part.scope is not None
-    found: list[Any] = [part.scope.kind]
+    found: list[Any] = [_family(part.scope.kind)]
     for item in part.items:
         if isinstance(item, CalledPart):
             assert item.scope is not None
@@ -462,8 +474,8 @@ def _differences(parts: Sequence[CalledPart]) -> dict[str, Differing]:
     found: dict[str, Differing] = {}
     # Those that follow others come behind them.
     for label, differing in sorted(_differing(parts), key=_is_follower):
-        word, values = differing
-        if expression_of(word, values, found) is None:
+        word = differing.word
+        if expression_of(word, differing.values, found) is None:
             name = _argument_name(word, label, found)
             found[name] = differing
     return found
@@ -484,7 +496,22 @@ def _differing(parts: Sequence[CalledPart]) -> Iterator[tuple[str, Differing]]:
         for word in words:
             values = [step.argument(word) for step in steps]
             if not is_one(values):
-                yield steps[0].label, Differing(word, values)
+                usual = _usual(word, values, steps[0])
+                yield steps[0].label, Differing(word, values, usual)
+
+
+def _usual(word: str, values: Sequence[Any], step: Step) -> Any:
+    """torch's default of an argument where a part has it, or what most parts have; None for a number of channels."""
+    if word in WIDTHS or not all(isinstance(value, (int, float, str)) for value in values):
+        return None
+
+    (default,) = [one.default for one in fields_of(type(step.op)) if one.encode_name == word]
+    if default is not NODEFAULT:
+        is_there = any(is_alike(value, default) for value in values)
+        return default if is_there else None
+
+    (most, count), *_ = Counter(values).most_common(1)
+    return most if 2 * count >= len(values) else None
 
 
 def is_one(values: Sequence[Any]) -> bool:
@@ -518,22 +545,17 @@ def _derived(
     known: Differing,
 ) -> str | None:
     """How an argument's numbers follow from another one's, with ``{}`` for its name: ``{} // 2``."""
-    pairs = list(zip(values, known.values))
-    if not all(map(_are_counts, pairs)):
+    kinds = set(map(type, [*values, *known.values]))
+    if kinds != {int}:
         return None
 
+    pairs = list(zip(values, known.values))
     if word == "padding" and known.word == "kernel_size":
         is_half = all(n == kernel // 2 for n, kernel in pairs)
         return "{} // 2" if is_half else None
-    if word in WIDTHS and known.word in WIDTHS:
+    if word in WIDTHS and known.word in WIDTHS and min(map(min, pairs)) > 0:
         return _multiple(pairs)
     return None
-
-
-def _are_counts(pair: tuple[Any, Any]) -> bool:
-    first, second = pair
-    are_numbers = type(first) is int and type(second) is int
-    return are_numbers and min(pair) > 0
 
 
 def _multiple(pairs: Sequence[tuple[int, int]]) -> str | None:

@@ -12,6 +12,7 @@ from tracer.importing.blocks import (
     Item,
     SharedBlock,
     expression_of,
+    is_alike,
     is_one,
     layer_names,
 )
@@ -230,8 +231,24 @@ class _Layers:
         found: dict[str, Any] = {}
         for word in _words(run[0], self.block_of):
             copies = [[self._value(twin, word) for twin in twins] for twins in run]
+            if self._is_usual(run[0][0], word, copies):
+                continue
             found[word] = self._written(self._word(run[0][0], word), copies)
         return found
+
+    def _is_usual(
+        self,
+        item: Item,
+        word: str,
+        copies: Sequence[Sequence[Any]],
+    ) -> bool:
+        """True where a use of a block need not say an argument, as it is the usual one everywhere."""
+        if isinstance(item, Step):
+            return False
+        usual = self.block_of[item].arguments[word].usual
+        if usual is None:
+            return False
+        return all(is_alike(value, usual) for values in copies for value in values)
 
     def _word(
         self,

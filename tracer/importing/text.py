@@ -9,6 +9,7 @@ from typing import NamedTuple
 from tracer.importing.blocks import CalledPart, SharedBlock, find_blocks, part_of_all
 from tracer.importing.layers import Listed, ListedLayer, Listing
 from tracer.importing.recording import Recording
+from tracer.importing.sections import sections_of
 from tracer.importing.sharing import Owners, apart, owners_of
 from tracer.source.written import written_value
 
@@ -46,9 +47,15 @@ def config(
         lines += ["", "blocks:"]
     for block, inside in listed_blocks:
         lines += _indented(_block(block, inside))
-    lines += ["", "layers:", *_indented(layer_lines(listed.layers))]
+    sections = sections_of(listed.layers) if in_blocks else [("layers", listed.layers)]
+    for section, layers in sections:
+        lines += ["", f"{section}:", *_indented(layer_lines(layers))]
+    if len(sections) > 1:
+        lines.append("")
     lines.append(f"output: {_outputs(recording, listed)}")
-    text = "\n".join([*lines, ""])
+
+    folded = [part for line in lines for part in folded_line(line)]
+    text = "\n".join([*folded, ""])
     return Config(text, dict(listed.paths))
 
 
@@ -127,7 +134,10 @@ def _block(
     """A block with its layers."""
     lines = []
     if block.arguments:
-        arguments = [f"{word}: null" for word in block.arguments]
+        arguments = [
+            f"{word}: {written_value(differing.usual)}"
+            for word, differing in block.arguments.items()
+        ]
         listed = ", ".join(arguments)
         lines.append(f"args: {{{listed}}}")
     if block.inputs:
@@ -168,3 +178,39 @@ def _written(layer: ListedLayer) -> str:
     for word, value in layer.arguments.items():
         entries.append(f"{word}: {written_value(value)}")
     return f"{{{', '.join(entries)}}}"
+
+
+# --- long lines ------------------------------------------------------------------------------------------------------
+
+WIDTH = 160
+"""Characters of a line, at most, where it has a space to be folded at."""
+
+
+def folded_line(line: str) -> Iterator[str]:
+    """A line as several that are short enough. YAML reads a fold as the space that was there.
+
+    >>> len(list(folded_line("cat: {op: Concat, from: [" + ", ".join(["a_long_name"] * 20) + "]}")))
+    2
+    """
+    margin = re.match(r" *(?:# )?", line)
+    assert margin is not None
+    is_comment = margin[0].endswith("# ")
+    behind = margin[0] if is_comment else f"{margin[0]}    "
+
+    while len(line) > WIDTH:
+        cut = _place_to_fold(line, len(behind))
+        # A comment behind a value cannot go on in the next line.
+        in_comment = not is_comment and "  # " in line[:cut]
+        if cut < 0 or in_comment:
+            break
+        yield line[:cut]
+        line = behind + line[cut + 1 :]
+    yield line
+
+
+def _place_to_fold(line: str, start: int) -> int:
+    """The last space that can be a fold, behind a comma if there is one in the second half; -1 where there is none."""
+    behind_comma = line.rfind(", ", WIDTH // 2, WIDTH)
+    if behind_comma >= 0:
+        return behind_comma + 1
+    return line.rfind(" ", start, WIDTH)
