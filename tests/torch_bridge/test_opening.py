@@ -151,7 +151,8 @@ class EachSample(nn.Module):
 def test_a_batch_that_is_fixed() -> None:
     """The config's first line says why."""
     text = tracer.from_module(EachSample(), (2, 3, 8, 8)).to_yaml()
-    assert re.match(r"# the first dim is fixed: .*as many tensors as the input's size", text)
+    note = " ".join(line.removeprefix("# ") for line in text.splitlines() if line[0:1] == "#")
+    assert re.match(r"the first dim is fixed: .*as many tensors as the input's size", note)
     assert "input: [2, 3, H, W]" in text
 
 
