@@ -235,3 +235,102 @@ def test_what_works_is_told() -> None:
 
     (found,) = tracer.check(Forward(never), (1, 3, 64, 64))
     assert found.hint is None
+
+
+class Windows(nn.Module):
+    """Attention in windows, which are shifted along each dim that has more than one of them."""
+
+    def __init__(self, mask: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.project = nn.Linear(4, 12)
+        self.mask = mask
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.permute(0, 2, 3, 1)
+        _, height, width, channels = x.shape
+        x = nn.functional.pad(x, (0, 0, 0, -width % WINDOW, 0, -height % WINDOW))
+        padded = x.shape[1:3]
+        shifts = [0 if n <= WINDOW else SHIFT for n in padded]
+        if any(shifts):
+            x = torch.roll(x, [-n for n in shifts], (1, 2))
+
+        rows, columns = (n // WINDOW for n in padded)
+        x = x.view(-1, rows, WINDOW, columns, WINDOW, channels)
+        x = x.transpose(2, 3).reshape(-1, WINDOW**2, channels)
+        query, key, value = self.project(x).chunk(3, -1)
+        scores = query @ key.transpose(1, 2)
+        if any(shifts):
+            inside = x.new_zeros((rows * columns, WINDOW**2, WINDOW**2))
+            inside[-1] = 1
+            split = scores.view(-1, rows * columns, WINDOW**2, WINDOW**2)
+            scores = self.mask(split, inside).view(-1, WINDOW**2, WINDOW**2)
+
+        x = scores.softmax(-1) @ value
+        x = x.view(-1, rows, columns, WINDOW, WINDOW, channels)
+        x = x.transpose(2, 3).reshape(-1, *padded, channels)
+        if any(shifts):
+            x = torch.roll(x, shifts, (1, 2))
+        return x[:, :height, :width]
+
+
+WINDOW, SHIFT = 4, 2
+
+MASKS: list[Callable[[Tensor, Tensor], Tensor]] = [
+    lambda scores, mask: scores + mask,
+    lambda scores, mask: scores.masked_fill(mask == 1, -100.0),
+]
+
+
+@pytest.mark.parametrize("mask", MASKS, ids=["add", "fill"])
+@pytest.mark.parametrize("height, width", [(4, 4), (16, 4), (15, 9)])
+def test_windows_that_are_shifted_where_there_are_several(
+    mask: Callable[[Tensor, Tensor], Tensor], height: int, width: int
+) -> None:
+    """A roll by nothing, and a mask of nothing, stand for the way that has neither."""
+    module = Windows(mask).eval()
+    net = tracer.from_module(module, (1, 4, height, width))
+    rolls = [line for line in net.to_yaml().splitlines() if "op: Roll" in line]
+    assert len(rolls) == 2
+    for h, w in ((4, 4), (3, 4), (4, 9), (9, 4), (1, 1), (16, 12), (7, 21)):
+        found = net.trace(H=h, W=w)
+        assert not found.diagnostics
+        assert list(found.outputs.values()) == [(1, h, w, 4)]
+
+
+def test_windows_at_two_resolutions() -> None:
+    """The ways of one stage leave those of the other as they are."""
+
+    class Stages(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fine, self.coarse = Windows(MASKS[0]), Windows(MASKS[0])
+            self.down = nn.AvgPool2d(2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = self.fine(x).permute(0, 3, 1, 2)
+            return self.coarse(self.down(y))
+
+    module = Stages().eval()
+    for height, width in ((8, 8), (16, 4)):
+        net = tracer.from_module(module, (1, 4, height, width))
+        for h, w in ((8, 8), (3, 4), (4, 9), (24, 2), (1, 8), (17, 21)):
+            found = net.trace(H=h, W=w)
+            runs = None if found.diagnostics else list(found.outputs.values())
+            assert runs == shapes_of(module, 1, 4, h, w), (h, w)
+
+
+def test_what_a_mask_scales_is_no_way_without_it() -> None:
+    """Times a mask that is not said, it is not known to be the same."""
+    with pytest.raises(Unrepresentable, match="the forward runs other layers"):
+        tracer.from_module(Windows(lambda scores, mask: scores * mask), (1, 4, 4, 4))
+
+
+def test_a_roll_that_is_left_out_is_by_nothing() -> None:
+    """Where the shift is no nothing, the two ways are two networks."""
+
+    def run(module: nn.Module, x: Tensor) -> Tensor:
+        y = x.relu()
+        return torch.roll(y, 1, 2) if x.shape[2] > 8 else y
+
+    net = tracer.from_module(Forward(run), (1, 3, 8, 8))
+    assert "shifts: [(0 if H <= 8 else 1)]" in net.to_yaml()

@@ -1,7 +1,7 @@
 """Takes the recording of one more path into the steps so far, where it differs in numbers or in steps that do nothing.
 
 A step that only one of the two has is kept for both where it is proven to leave its input as it is wherever the other
-is the program's: a resize to the size that is there, padding by nothing, a slice of everything. A number that differs
+is the program's: a resize to the size that is there, padding by nothing, a mask of nothing. A number that differs
 becomes a size that is one of the two numbers where the one path is taken, and the other where the other is.
 """
 
@@ -14,6 +14,7 @@ from itertools import islice, product
 from typing import Any
 
 from tracer.importing.decisions import Decisions
+from tracer.importing.detours import detour, does_nothing, taken_by
 from tracer.importing.recording import (
     Arguments,
     Recording,
@@ -37,6 +38,7 @@ from tracer.importing.run_time_sizes import (
 from tracer.ops.base import Op, with_arguments
 from tracer.ops.creation import Full
 from tracer.ops.crop import Slice
+from tracer.ops.order import Roll
 from tracer.ops.padding import Padding
 from tracer.ops.pointwise import Parameter
 from tracer.ops.rearrange import Chunk
@@ -131,10 +133,10 @@ class _Alignment:
         while mine or theirs:
             if self._comes_in_both(mine, theirs):
                 self._keep(mine.popleft(), theirs.popleft())
-            elif _comes_in_one(theirs) and _can_wait(mine, theirs):
-                self._insert(theirs.popleft())
-            elif _comes_in_one(mine):
-                self._leave(mine.popleft())
+            elif (extra := detour(theirs)) and _can_wait(mine, theirs):
+                self._insert([theirs.popleft() for _ in range(extra)])
+            elif extra := detour(mine):
+                self._leave([mine.popleft() for _ in range(extra)])
             else:
                 mine_next, theirs_next = map(_next_op, (mine, theirs))
                 raise self._refused(
@@ -289,51 +291,65 @@ class _Alignment:
         sizes = tuple(map(self._run_time, made.value.sizes))
         return self._append(made, a.name, [], {**made.arguments, "size": sizes})
 
-    def _insert(self, b: Step) -> None:
-        """A step that only they have: where it is left out so far, it must do nothing."""
-        before = self._name_of(b.sources[0])
+    def _insert(self, steps: Sequence[Step]) -> None:
+        """Steps that only they have: where they are left out so far, they must do nothing."""
+        first = taken_by(steps)
+        before = self._name_of(first)
         if before is None:
             raise self._refused(OTHER_LAYERS)
         source = self._behind(before)
+        names = {first.name: source}
 
-        arguments = dict(b.arguments)
-        for word, node in nodes_of(b.arguments):
-            name = self._name_of(node)
-            if name is None:
-                raise self._refused(OTHER_LAYERS)
-            arguments[word] = self._value[name]
+        for b in steps:
+            sources = [names[one.name] for one in b.sources]
+            arguments = {word: self._here(value) for word, value in b.arguments.items()}
+            for word, node in nodes_of(b.arguments):
+                name = self._name_of(node)
+                if name is None:
+                    raise self._refused(OTHER_LAYERS)
+                arguments[word] = self._value[name]
 
-        fitted = self._fitted(b.op, arguments, source)
-        free = self.merged.free(b.name)
-        step = self._append(b, free, [source], fitted)
-        self._mine[b.name] = step.name
-        self._skip(step, before, source, self.mine_holds)
+            fitted = self._fitted(b.op, arguments, source)
+            free = self.merged.free(b.name)
+            step = self._append(b, free, sources, fitted)
+            self._mine[b.name] = step.name
+            names[b.name] = step.value
+        self._skip(steps, step, before, source, self.mine_holds)
 
-    def _leave(self, a: Step) -> None:
-        """A step that only the steps so far have: where they leave it out, it must do nothing."""
-        before = a.sources[0].name
+    def _leave(self, steps: Sequence[Step]) -> None:
+        """Steps that only those so far have: where they leave them out, they must do nothing."""
+        before = taken_by(steps).name
         source = self._behind(before)
+        names = {before: source}
 
-        arguments = dict(a.arguments)
-        for word, node in nodes_of(a.arguments):
-            arguments[word] = self._value[node.name]
+        for a in steps:
+            sources = [names[one.name] for one in a.sources]
+            arguments = dict(a.arguments)
+            for word, node in nodes_of(a.arguments):
+                arguments[word] = self._value[node.name]
 
-        step = self._append(a, a.name, [source], arguments)
-        self._skip(step, before, source, self.theirs_holds)
+            step = self._append(a, a.name, sources, arguments)
+            names[a.name] = step.value
+        self._skip(steps, step, before, source, self.theirs_holds)
 
     def _behind(self, name: str) -> Value:
         """The new value of one of mine, behind the steps that only one of the two has."""
         last = self._last.get(name, name)
         return self._value[last]
 
-    def _skip(self, step: Step, before: str, source: Value, held: Conditions) -> None:
-        """Note a step that one of the two leaves out. Refused unless it does nothing wherever ``held`` holds."""
+    def _skip(
+        self, steps: Sequence[Step], step: Step, before: str, source: Value, held: Conditions
+    ) -> None:
+        """Note steps that one of the two leaves out; ``step`` is the last of them as it is made now.
+
+        Refused unless they do nothing wherever ``held`` holds.
+        """
         self._skipped[step.name] = source.name
         self._last[before] = step.name
         self._last[source.name] = step.name
 
-        op_name = type(step.op).__name__
-        for condition in _does_nothing(step):
+        op_name = type(steps[0].op).__name__
+        for condition in does_nothing(step, source):
             if not self.decisions.follows(condition, held):
                 raise self._refused(
                     f"{op_name} is one step more, and changes something where it is left out"
@@ -438,6 +454,13 @@ class _Alignment:
         if step > 1:
             yield other + difference % step
 
+    def _here(self, argument: Any) -> Any:
+        """An argument of theirs, with the numbers that its sizes are in mine."""
+        if isinstance(argument, RunTimeSize) and argument.size is not None:
+            return self._run_time(argument.size)
+        is_several = type(argument) is tuple
+        return tuple(map(self._here, argument)) if is_several else argument
+
     def _run_time(self, size: SizeLike) -> Any:
         if isinstance(size, int):
             return size
@@ -451,6 +474,9 @@ class _Alignment:
         """Arguments such that the step does nothing where it is left out, and what they say where it is not."""
         if isinstance(op, Slice):
             return self._fitted_slice(op, arguments, source)
+        if isinstance(op, Roll):
+            shifts = self._combined(0, arguments["shifts"], op)
+            return {**arguments, "shifts": shifts}
         if isinstance(op, Padding):
             nothing = (0,) * (2 * op.axes)
             padding = self._combined(nothing, arguments["padding"], op)
@@ -477,11 +503,6 @@ class _Alignment:
 
 
 # --- steps that may do nothing ---------------------------------------------------------------------------------------
-
-
-def _comes_in_one(steps: Steps) -> bool:
-    """True where the other side may do without the next step: it can be a resize to its own size, or pad by nothing."""
-    return bool(steps) and _may_do_nothing(steps[0])
 
 
 SAYS_SIZES = ("size", "scale_factor", "recompute_scale_factor")
@@ -518,32 +539,9 @@ def _next_op(steps: Steps) -> str:
     return type(steps[0].op).__name__ if steps else "nothing more"
 
 
-def _may_do_nothing(step: Step) -> bool:
-    return isinstance(step.op, (Resizing, Padding, Slice))
-
-
-def _does_nothing(step: Step) -> Iterator[Condition | bool]:
-    """The conditions under which a step leaves its input as it is."""
-    (source,) = step.sources
-    for before, after in zip(source.sizes, step.value.sizes):
-        yield before == after
-
-    # Padding by 1 and -1 keeps the size as well, and moves everything.
-    if isinstance(step.op, Padding):
-        padding = over_symbols(step.arguments["padding"])
-        if not isinstance(padding, tuple):
-            padding = (padding,)
-        for n in padding:
-            yield n == 0
-
-    if isinstance(step.op, Slice) and "start" in step.arguments:
-        start = over_symbols(step.arguments["start"])
-        yield start == 0
-
-
 def _can_wait(mine: Steps, theirs: Steps) -> bool:
     """True where my next step may come after theirs: it must stay, or one like it follows theirs."""
-    if not _comes_in_one(mine):
+    if not detour(mine):
         return True
     following = islice(theirs, 1, AHEAD)
     return any(_is_like(mine[0], step) for step in following)

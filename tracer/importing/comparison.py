@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 from tracer.importing.recording import Recording, Unrepresentable
@@ -37,6 +38,9 @@ BY_ITSELF = 3
 
 BY_PATHS = 4
 """So many of the sizes that run may be those of the program's paths, which lie near the ones that were asked for."""
+
+COMBINED = 4
+"""So many times, the sizes of several symbols are those of paths that were read for one symbol alone."""
 
 SMALL = 48
 """Around it, as well as around the sizes that were asked for, others are drawn: a run there costs little."""
@@ -99,6 +103,8 @@ def compare(
     for other in (recording, *others):
         comparison.check_recording(other)
     comparison.compared = min(len(others), BY_PATHS)
+    for sizes in islice(together(recording.symbols, others), COMBINED):
+        comparison.check_recorded(sizes)
     comparison.run()
     return comparison.compared
 
@@ -127,13 +133,22 @@ class _Comparison:
         if found != self._outputs_of(answer):
             raise self._differs(recording.symbols, answer, found)
 
+    def check_recorded(self, sizes: Mapping[str, int]) -> None:
+        """Hold the config against one more recording, where both run."""
+        found = self._shapes_of_config(sizes)
+        answer = self.judges.recorded.answer(self._input_shapes(sizes))
+        if found is None or answer is None or answer.shapes is None:
+            return
+        if found != self._outputs_of(answer):
+            raise self._differs(sizes, answer, found)
+
     def run(self) -> None:
         """Compare until enough sizes were found."""
         asked = self.recording.symbols
         if self.counts is OF_MANY_SIZES:
             self._compare(asked)
         drawn = drawn_sizes(asked, lambda: sets_of(self.net, asked))
-        for sizes in itertools.islice(drawn, self.counts.drawn):
+        for sizes in islice(drawn, self.counts.drawn):
             if self.compared >= self.counts.run and self.refused >= self.counts.refused:
                 return
             self._compare(sizes)
@@ -234,6 +249,19 @@ def sets_of(net: Net, symbols: Mapping[str, int]) -> Mapping[str, SizeSet]:
     except TooLarge:
         return {}
     return {symbol: axes[symbol].runs for symbol in symbols if symbol in axes}
+
+
+def together(first: Mapping[str, int], others: Sequence[Recording]) -> Iterator[dict[str, int]]:
+    """Sizes for which several symbols together are as in recordings where one of them alone was otherwise."""
+    apart = {}
+    for symbol, n in first.items():
+        found = {other.symbols[symbol] for other in others} - {n}
+        if found:
+            apart[symbol] = sorted(found)
+    if len(apart) < 2:
+        return
+    for ns in zip(*apart.values()):
+        yield {**first, **dict(zip(apart, ns))}
 
 
 def drawn_sizes(

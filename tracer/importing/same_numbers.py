@@ -6,10 +6,11 @@ the program says another one at another size.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tracer.importing.detours import detour, is_optional
 from tracer.importing.recording import Recording, Step, Unrepresentable, Value
 from tracer.importing.run_time_sizes import over_symbols
 from tracer.ops.crop import Slice
@@ -20,19 +21,37 @@ from tracer.sizing.program import substitute
 
 
 def check_numbers(merged: Recording, other: Recording, unseen: str) -> None:
-    """Raise :class:`Unrepresentable` where a step would have another number than the program has in a recording."""
+    """Raise :class:`Unrepresentable` where a step would have another number than the program has in a recording.
+
+    So where the program has other operations there.
+    """
     sizes = other.symbols
+    parts = [f"{symbol}={n}" for symbol, n in sizes.items()]
+    at = f"at {' '.join(parts)}"
     for a, b in _side_by_side(merged, other):
         for word in a.arguments.keys() | b.arguments.keys():
             mine = _at(a.argument(word), sizes)
             theirs = _at(b.argument(word), sizes)
             if not _are_numbers(mine, theirs) or mine == theirs:
                 continue
-            parts = [f"{symbol}={n}" for symbol, n in sizes.items()]
             raise Unrepresentable(
-                f"at {' '.join(parts)} {word} of {a.name} is {theirs}, and its config would have {mine}: "
+                f"{at} {word} of {a.name} is {theirs}, and its config would have {mine}: "
                 f"some number follows the input's size unseen{unseen}"
             )
+
+    here, there = _counted(merged), _counted(other)
+    for name in sorted(here.keys() | there.keys()):
+        if here[name] != there[name]:
+            raise Unrepresentable(
+                f"{at} it runs {there[name]} times {name}, and its config would run it {here[name]} times: "
+                f"the forward runs other layers there, and one config cannot describe both"
+            )
+
+
+def _counted(recording: Recording) -> Counter[str]:
+    """How often each operation is run, those aside that the ways of one network may have or not."""
+    names = (type(step.op).__name__ for step in recording.steps if not is_optional(step))
+    return Counter(names)
 
 
 def _side_by_side(merged: Recording, other: Recording) -> Iterator[tuple[Step, Step]]:
@@ -40,10 +59,19 @@ def _side_by_side(merged: Recording, other: Recording) -> Iterator[tuple[Step, S
     mine = deque(_lasting(merged))
     theirs = deque(_lasting(other))
     while mine and theirs:
-        a, b = mine.popleft(), theirs.popleft()
-        if type(a.op) is not type(b.op) or a.label != b.label:
+        a, b = mine[0], theirs[0]
+        if type(a.op) is type(b.op) and a.label == b.label:
+            yield mine.popleft(), theirs.popleft()
+        elif not (_leave_out_detour(mine) or _leave_out_detour(theirs)):
             return
-        yield a, b
+
+
+def _leave_out_detour(steps: deque[Step]) -> bool:
+    """Leave out the next steps that only one of the two has; False where they do something."""
+    extra = detour(steps)
+    for _ in range(extra):
+        steps.popleft()
+    return extra > 0
 
 
 def _lasting(recording: Recording) -> Iterator[Step]:

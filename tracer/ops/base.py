@@ -119,6 +119,9 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Arguments that may name a node; that node's shape reaches the methods under the argument's name."""
     dim_fields: ClassVar[tuple[str, ...]] = ()
     """Arguments that are, or list, dims which may be written over the input's symbols, such as ``H // 2``."""
+
+    signed: ClassVar[tuple[str, ...]] = ()
+    """Those of them that are no sizes, and may be negative."""
     per_call: ClassVar[tuple[str, ...]] = ()
     """Arguments of a call, which the torch.nn module is not made with: nodes that share weights may differ in them."""
     solvable: ClassVar[Mapping[str, Auto]] = autos()
@@ -259,7 +262,7 @@ def default_value(op: Op, field: str, axis: int, open_fields: frozenset[str]) ->
 def may_be_negative(op: Op, field: str) -> bool:
     """True for an argument that takes negative numbers: an amount, and no size."""
     auto = op.solvable.get(field)
-    return auto is not None and auto.least < 0
+    return field in op.signed or (auto is not None and auto.least < 0)
 
 
 def per_axis(value: Ints, axes: int) -> tuple[int, ...]:

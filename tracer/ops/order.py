@@ -56,6 +56,7 @@ class Roll(Op, kw_only=True):
     """
 
     dim_fields = ("shifts",)
+    signed = ("shifts",)
 
     shifts: Ints
     dims: Ints | None = None
