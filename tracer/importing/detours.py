@@ -35,29 +35,38 @@ LONGEST = 8
 
 def detour(steps: Sequence[Step]) -> int:
     """How many of the next steps give back what they take, or can; 0 where they do something."""
-    if not steps:
-        return 0
-    if isinstance(steps[0].op, ALONE):
+    if steps and isinstance(steps[0].op, ALONE):
         return 1
 
-    start: Value | None = None
-    now: Value | None = None
-    masks: set[str] = set()
-    for count, step in enumerate(islice(steps, LONGEST), 1):
-        if _is_mask(step):
-            masks.add(step.name)
+    shapes: list[tuple[int, ...]] = []
+    for count, made in enumerate(_row(steps), 1):
+        if made is None:
             continue
-        sources = [one for one in step.sources if one.name not in masks]
-        if len(sources) != 1 or not _may_keep(step, masks):
-            return 0
-        if now is not None and sources[0].name != now.name:
-            return 0
-
-        start = start or sources[0]
-        now = step.value
-        if now.shape == start.shape:
+        taken, given = made
+        shapes = shapes or [taken.shape]
+        if given.shape == shapes[0]:
             return count
     return 0
+
+
+def _row(steps: Sequence[Step]) -> Iterator[tuple[Value, Value] | None]:
+    """What each of the next steps takes and gives, as long as it takes what the one before gives; None for a mask."""
+    now = ""
+    masks: set[str] = set()
+    for step in islice(steps, LONGEST):
+        if _is_mask(step):
+            masks.add(step.name)
+            yield None
+            continue
+
+        sources = [one for one in step.sources if one.name not in masks]
+        if len(sources) != 1 or not _may_keep(step, masks):
+            return
+        (taken,) = sources
+        if now not in ("", taken.name):
+            return
+        now = step.value.name
+        yield taken, step.value
 
 
 def is_optional(step: Step) -> bool:
