@@ -16,6 +16,7 @@ from tracer.ops.base import Shape
 from tracer.torch_bridge.copies import Restored, copy_of, shared, without_data
 from tracer.torch_bridge.forward import PLAIN, Reached, Way, tensors_by_name
 from tracer.torch_bridge.places import entrance, raised
+from tracer.torch_bridge.recurrences import OneStep
 
 SMALL = 2**18
 """Elements of inputs up to which a module is run with data, 3 x 295 x 295."""
@@ -79,7 +80,7 @@ class RealModule:
     def answer_without_data(self, shapes: Sequence[Shape]) -> Answer:
         """What it gives on the meta device, which lacks some functions, and where no tensor has values."""
         copied = copy_of(self.module, without_data).module
-        with META:
+        with META, OneStep():
             return self._run(copied, shapes, META)
 
     def _with_data(self, shapes: Sequence[Shape]) -> Answer:
