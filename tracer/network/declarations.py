@@ -133,12 +133,30 @@ def layers(node: YamlNode, what: str, faults: list[Fault]) -> Iterator[Declarati
 
     One that is at fault comes as a faulty one, and its fault goes to ``faults``.
     """
+    if isinstance(node, SequenceNode):
+        message = f"{what} must be a mapping, not {described(node)}"
+        raise Fault("T004", message, node, _names_for(node))
+
     for name, (key, value) in entries(mapping(node, what), faults).items():
         try:
             yield declaration(name, key, value)
         except Fault as fault:
             faults.append(fault)
             yield Declaration(name, key, value, key, {}, faulty=True)
+
+
+def _names_for(node: SequenceNode) -> str:
+    """The hint for a list of layers: the first of them with a name."""
+    first = node.value[0] if node.value else None
+    pairs = first.value if isinstance(first, MappingNode) else []
+    keys = {key.value: value for key, value in pairs if isinstance(key, ScalarNode)}
+    if len(keys) == 1 and "op" not in keys:
+        return f"leave the dashes out: `{next(iter(keys))}: ...`"
+
+    op = keys.get("op", first)
+    called = op.value if isinstance(op, ScalarNode) and op.value.isidentifier() else "Conv2d"
+    written = called if op is first else f"{{op: {called}, ...}}"
+    return f"give each layer a name in the place of its dash: `{called.lower()}: {written}`"
 
 
 def block(name: str, key: ScalarNode, value: YamlNode, faults: list[Fault]) -> Block:

@@ -18,11 +18,13 @@ from tracer.network.counting import BlockSizes
 from tracer.network.declarations import Block
 from tracer.network.dims import shape_pattern
 from tracer.network.faults import Faults, Uses
+from tracer.network.handed_in import where_it_is_written
 from tracer.network.making import Maker
 from tracer.network.names import Chunks, Names, Reference, Target
 from tracer.network.records import Declaration, Expectation, Node
 from tracer.network.sharing import SharedUse, WeightSharing, has_parameters, learned_of
-from tracer.network.values import did_you_mean, interpolated, value_of
+from tracer.network.spelling import spatial_axes, unknown_argument
+from tracer.network.values import interpolated, value_of
 from tracer.ops.base import with_arguments, written
 from tracer.ops.rearrange import Chunk
 from tracer.source import limits
@@ -66,7 +68,7 @@ class Expansion:
         self.block_uses = 0
         self._failures: Counter[Declaration] = Counter()
         """The number of times that each declaration was at fault."""
-        self._maker = Maker(blocks)
+        self._maker = Maker(blocks, self.nodes)
         self._sizes = BlockSizes(blocks, faults)
 
     def add(self, node: Node) -> None:
@@ -118,7 +120,10 @@ class Expansion:
                     previous = self._place_copies(declaration, name, around, inputs)
             except Fault as fault:
                 self._failures[declaration] += 1
-                self.faults.add(fault, around.uses, name)
+                fault, uses = where_it_is_written(
+                    fault, declaration, around.uses, around.scope, self.params
+                )
+                self.faults.add(fault, uses, name)
                 previous = self.add_faulty(name, around.section, declaration, around.uses)
         return previous
 
@@ -318,12 +323,11 @@ class Expansion:
         if use.learned is not None:
             message = "a block has no `learned`; its layers have"
             raise Fault("T003", message, use.learned)
-        for word, (key, _) in use.arguments.items():
-            if word not in block.arguments:
-                hint = did_you_mean(word, block.arguments)
-                raise Fault(
-                    "T003", f"the block {block.name} has no argument {word!r}", key, hint
-                )
+        owner = f"the block {block.name}"
+        axes = spatial_axes(self.nodes)
+        unknown = unknown_argument(owner, use, list(block.arguments), axes)
+        if unknown is not None:
+            raise unknown
 
         values = dict(self.params)
         for word, (key, default) in block.arguments.items():

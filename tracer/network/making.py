@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from yaml.nodes import Node as YamlNode
@@ -11,11 +11,12 @@ from yaml.nodes import ScalarNode, SequenceNode
 
 from tracer.memo import Memo
 from tracer.network.misfits import operation_record
-from tracer.network.records import Declaration, DimPattern, Unknown
-from tracer.network.values import did_you_mean, unknown_of, value_of
+from tracer.network.records import Declaration, DimPattern, Node, Unknown
+from tracer.network.spelling import operation_hint, spatial_axes, unknown_argument
+from tracer.network.values import unknown_of, value_of
 from tracer.ops.base import Op, Requirement, value_count, with_arguments
 from tracer.ops.rearrange import Chunk
-from tracer.ops.registry import find_operation, operation_names
+from tracer.ops.registry import find_operation
 from tracer.sizing.symbol import Condition, Size, Space
 from tracer.source import limits
 from tracer.source.expressions import ExpressionError, parse
@@ -58,8 +59,10 @@ _records: Memo[Op] = Memo(4096)
 class Maker:
     """Makes the operations of one network, each once for all uses of its block where no expression decides it."""
 
-    def __init__(self, blocks: Mapping[str, Any]) -> None:
+    def __init__(self, blocks: Mapping[str, Any], nodes: Sequence[Node]) -> None:
         self.blocks = blocks
+        self.nodes = nodes
+        """Those of the network that are made already, its inputs first."""
         self.fixed: dict[Declaration, Made] = {}
         """By declaration: its operation, the same in every use of its block."""
         self._literals: dict[Declaration, Literals] = {}
@@ -72,25 +75,37 @@ class Maker:
         cls = find_operation(op_name)
         if cls is None:
             message = f"unknown operation {op_name!r}"
-            raise Fault("T101", message, declaration.op, _known_operation(op_name, self.blocks))
+            hint = operation_hint(op_name, self.blocks, spatial_axes(self.nodes))
+            raise Fault("T101", message, declaration.op, hint)
 
         literals = self._literals.get(declaration)
         if literals is None:
             literals = self._literals[declaration] = _literals(declaration)
         texts, expressions = literals
         if texts is None:
+            self._refuse_unknown_arguments(cls, declaration)
             return _made(cls, declaration, scope)
 
         values = [_typed(value_of(node, scope)) for node in expressions]
         key = (cls, texts, *values)
         made = _by_text.get(key)
         if made is None:
+            self._refuse_unknown_arguments(cls, declaration)
             made = _made(cls, declaration, scope)
             if made.is_closed:
                 _by_text[key] = made
         if not expressions and "${" not in declaration.op.value:
             self.fixed[declaration] = made
         return made
+
+    def _refuse_unknown_arguments(self, cls: type[Op], declaration: Declaration) -> None:
+        """Raise the first argument that the operation does not have."""
+        fields = cls.__struct_encode_fields__
+        if not declaration.arguments.keys() <= set(fields):
+            axes = spatial_axes(self.nodes)
+            fault = unknown_argument(cls.__name__, declaration, fields, axes)
+            assert fault is not None
+            raise fault
 
 
 def _literals(declaration: Declaration) -> Literals:
@@ -114,15 +129,6 @@ def _typed(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple([_typed(item) for item in value])
     return (value.__class__, value)
-
-
-def _known_operation(name: str, blocks: Mapping[str, Any]) -> str:
-    """The hint for an unknown operation: its 1d, 2d and 3d forms, or the nearest name."""
-    known = operation_names()
-    forms = [form for form in known if form[:-2].lower() == name.lower() and form[-1] == "d"]
-    if forms:
-        return f"there are {', '.join(forms)}"
-    return did_you_mean(name, [*blocks, *known]) or "`tracer ops` lists the operations"
 
 
 def _made(cls: type[Op], declaration: Declaration, scope: Scope) -> Made:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,7 +12,8 @@ from yaml.nodes import ScalarNode, SequenceNode
 
 from tracer.diagnostics import shortened
 from tracer.network.records import Declaration
-from tracer.network.values import did_you_mean, nearest
+from tracer.network.spelling import list_written_as_tuple
+from tracer.network.values import nearest
 from tracer.ops.base import Op, written
 from tracer.source.tree import Fault, described
 
@@ -45,9 +47,9 @@ class Misfit(NamedTuple):
 
 
 def operation_record(cls: type[Op], arguments: dict[str, Any], declaration: Declaration) -> Op:
-    """The operation's record. Raises :class:`Fault` for an argument's name or type that it does not have.
+    """The operation's record, of arguments that it has. Raises :class:`Fault` for a type that one does not take.
 
-    A misspelled argument is T003, one that is missing T201, another word T202, a length T203, another type T004.
+    An argument that is missing is T201, another word T202, a length T203, another type T004.
     """
     try:
         return msgspec.convert(arguments, cls)
@@ -58,12 +60,6 @@ def operation_record(cls: type[Op], arguments: dict[str, Any], declaration: Decl
 def _record_fault(
     cls: type[Op], declaration: Declaration, problem: str, arguments: dict[str, Any]
 ) -> Fault:
-    fields = cls.__struct_encode_fields__
-    for name, (key, _) in declaration.arguments.items():
-        if name not in fields:
-            message = f"{cls.__name__} has no argument {name!r}"
-            return Fault("T003", message, key, did_you_mean(name, fields))
-
     missing = _MISSING.search(problem)
     if missing:
         message = f"{cls.__name__} needs {missing[1]}"
@@ -74,7 +70,7 @@ def _record_fault(
     field = match["field"] or ""
     at = _place(declaration, field, match["index"])
     given = _given(at, arguments.get(field))
-    return _misfit_fault(Misfit(cls, field, match["what"], at, given))
+    return _misfit_fault(Misfit(cls, field, match["what"], at, given), arguments)
 
 
 def _place(declaration: Declaration, field: str, index: str | None) -> YamlNode:
@@ -97,7 +93,7 @@ def _given(at: YamlNode, value: Any) -> str:
     return f"{shortened(shown, 80)}, the value of {shortened(at.value, 80)}"
 
 
-def _misfit_fault(found: Misfit) -> Fault:
+def _misfit_fault(found: Misfit, arguments: Mapping[str, Any]) -> Fault:
     expected = _TYPE.match(found.problem)
     choices = allowed_words(found.cls, found.field)
     is_other_word = found.problem.startswith("Invalid enum value")
@@ -105,7 +101,7 @@ def _misfit_fault(found: Misfit) -> Fault:
         takes_numbers = not is_other_word or _takes_numbers(found.cls, found.field)
         return _other_word(found, choices, takes_numbers)
     if expected:
-        return _other_type(found, expected[1])
+        return _other_type(found, expected[1], arguments)
 
     length = _LENGTH.match(found.problem)
     if length:
@@ -124,7 +120,7 @@ def _other_word(found: Misfit, choices: list[str], takes_numbers: bool) -> Fault
     return Fault("T202", message, found.at, f"did you mean {match!r}?" if match else None)
 
 
-def _other_type(found: Misfit, expected: str) -> Fault:
+def _other_type(found: Misfit, expected: str, arguments: Mapping[str, Any]) -> Fault:
     kinds = [kind.strip() for kind in expected.split("|")]
     wanted = " or ".join(_WORDS.get(kind, kind) for kind in kinds)
     message = f"{found.field} must be {wanted}, not {found.given}"
@@ -132,8 +128,20 @@ def _other_type(found: Misfit, expected: str) -> Fault:
     text = found.at.value.lower() if isinstance(found.at, ScalarNode) else ""
     means_bool = expected == "bool" and text in _YAML_1_1
     hint = "YAML 1.2 knows true and false only" if means_bool else None
+    hint = hint or _hint_of_text(found, arguments)
     code = "T203" if "length" in found.problem else "T004"
     return Fault(code, message, found.at, hint)
+
+
+def _hint_of_text(found: Misfit, arguments: Mapping[str, Any]) -> str | None:
+    """The value to write for a text of Python's or of another tool's."""
+    text = arguments.get(found.field)
+    if not isinstance(text, str):
+        return None
+    written = list_written_as_tuple(text)
+    if written is not None:
+        return f"write {written}"
+    return found.cls.meaning(found.field, text, arguments)
 
 
 def _kinds(cls: type[Op], field: str) -> tuple[Any, ...]:

@@ -18,6 +18,15 @@ from tracer.source.tree import Fault, span_of
 _CHUNK = re.compile(r"(.+)\[(\d{1,6})\]\Z")
 
 
+def names_in_text(text: str) -> list[str]:
+    """The names in a text that has several, between commas or spaces.
+
+    >>> names_in_text("up, enc.1"), names_in_text("(up skip)")
+    (['up', 'enc.1'], ['up', 'skip'])
+    """
+    return re.findall(r"[^\s,()\[\]'\"]+(?:\[\d+\])?", text)
+
+
 class Reference:
     """A name under ``from`` that is not resolved yet: it may stand later in the file."""
 
@@ -144,7 +153,10 @@ class Names:
         return Fault("T102", message, at.at)
 
     def _hint(self, at: Reference) -> str | None:
-        """The nearest of the names that can be read from there."""
+        """The list to write for several names in one text, or the nearest of the names that can be read from there."""
+        several = names_in_text(at.text)
+        if len(several) > 1:
+            return f"several names are a list: write [{', '.join(several)}]"
         if at.prefix and at.text in self.targets:
             return "a block sees its own layers and `input` only; pass the node in by `inputs`"
         local = [

@@ -22,6 +22,7 @@ from tracer.network.faults import Enough, Faults, LocatedFault, Uses
 from tracer.network.foreign import foreign
 from tracer.network.names import Reference, Target
 from tracer.network.records import Declaration, DimPattern, Expectation, Network, Node, Promise
+from tracer.network.spelling import top_level_hint
 from tracer.network.values import did_you_mean, mapping, value_of
 from tracer.ops.base import registry
 from tracer.source import limits
@@ -161,7 +162,7 @@ class _NetworkReader:
             self.faults.mute("T005", "T101", "T102")
         for word, (key, _) in top.items():
             if word not in TOP_LEVEL:
-                hint = did_you_mean(word, TOP_LEVEL)
+                hint = top_level_hint(word, TOP_LEVEL)
                 self.faults.add(Fault("T003", f"unknown key {word!r}", key, hint))
         return top
 

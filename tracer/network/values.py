@@ -66,6 +66,19 @@ def whole_value(node: ScalarNode, scope: Mapping[str, Any]) -> Any:
     return evaluate(match[1], scope, node) if match else None
 
 
+def name_alone(node: YamlNode) -> str | None:
+    """The name in a value that is one ``${name}``; None for another value.
+
+    >>> import yaml
+    >>> at = yaml.compose('"${channels}"')
+    >>> name_alone(at)
+    'channels'
+    """
+    match = _WHOLE.match(node.value) if isinstance(node, ScalarNode) else None
+    name = match[1].strip() if match else ""
+    return name if name.isidentifier() else None
+
+
 def evaluate(text: str, scope: Mapping[str, Any], at: YamlNode) -> Any:
     """The value of an expression's text."""
     try:

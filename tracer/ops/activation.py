@@ -100,6 +100,8 @@ class Inverting(Activation, kw_only=True):
 class Threshold(Copying, kw_only=True):
     """x where x > threshold, else value."""
 
+    positional = ("threshold", "value", "inplace")
+
     threshold: float
     value: float
     inplace: bool = False
@@ -121,6 +123,8 @@ class ReLU(Activation, kw_only=True):
 @operation
 class RReLU(Activation, kw_only=True):
     """x where x >= 0, else a·x with a random slope from lower..upper in training and their mean in eval."""
+
+    positional = ("lower", "upper", "inplace")
 
     lower: float = 1.0 / 8
     upper: float = 1.0 / 3
@@ -145,6 +149,8 @@ class RReLU(Activation, kw_only=True):
 @operation
 class Hardtanh(Copying, kw_only=True):
     """x clipped to min_val..max_val; min_value and max_value are torch's old names of these and go first."""
+
+    positional = ("min_val", "max_val", "inplace")
 
     min_val: float = -1.0
     max_val: float = 1.0
@@ -229,6 +235,8 @@ class Hardswish(Copying, kw_only=True):
 class ELU(Inverting, kw_only=True):
     """x where x > 0, else alpha · (exp(x) − 1)."""
 
+    positional = ("alpha", "inplace")
+
     alpha: float = 1.0
     inplace: bool = False
 
@@ -239,6 +247,8 @@ class ELU(Inverting, kw_only=True):
 @operation
 class CELU(Inverting, kw_only=True):
     """max(0, x) + min(0, alpha · (exp(x / alpha) − 1))."""
+
+    positional = ("alpha", "inplace")
 
     alpha: float = 1.0
     inplace: bool = False
@@ -322,6 +332,8 @@ class Hardshrink(Op, kw_only=True):
 @operation
 class LeakyReLU(Inverting, kw_only=True):
     """x where x > 0, else negative_slope · x."""
+
+    positional = ("negative_slope", "inplace")
 
     negative_slope: float = 1e-2
     inplace: bool = False

@@ -126,10 +126,17 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Arguments of a call, which the torch.nn module is not made with: nodes that share weights may differ in them."""
     solvable: ClassVar[Mapping[str, Auto]] = autos()
     """Arguments that may be ``auto``."""
+    positional: ClassVar[tuple[str, ...]] = ()
+    """The arguments in the order in which torch's class takes them; empty where that is the order of the fields."""
     fixed_window: ClassVar[bool] = False
     """``window`` needs no more of the inputs than the first one's number of dims."""
     keeps: ClassVar[Literal["nothing", "input", "output", "both"]] = "nothing"
     """The map that autograd keeps where the input needs a gradient; ``kept`` is for more than that."""
+
+    @classmethod
+    def meaning(cls, field: str, text: str, arguments: Mapping[str, Any]) -> str | None:
+        """What to write for a text that another tool takes for an argument; None where nothing is known of it."""
+        return None
 
     def legal(self) -> Requirements:
         """The conditions on the arguments alone: a value's range, a tuple's length."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import gcd
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from tracer.ops.base import (
     FROM_0,
@@ -136,6 +136,18 @@ class Convolving(Op, kw_only=True):
 
 class Conv(Convolving, kw_only=True):
     """Convolution: slides a kernel over the input, out = (n + 2·padding − dilation·(kernel − 1) − 1) // stride + 1."""
+
+    positional = (
+        "in_channels",
+        "out_channels",
+        "kernel_size",
+        "stride",
+        "padding",
+        "dilation",
+        "groups",
+        "bias",
+        "padding_mode",
+    )
 
     padding: Ints | Literal["same", "valid"] = 0
 
@@ -269,11 +281,55 @@ def conv_windows(
     return tuple((e, s, *side) for e, s, side in zip(extents, per_axis(stride, axes), sides))
 
 
+class SameSize(NamedTuple):
+    """The numbers of a transposed convolution whose output is as many times larger as its strides, per axis."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    output_padding: tuple[int, ...]
+
+
+def _same_size(arguments: Mapping[str, Any], axes: int) -> SameSize | None:
+    """The paddings that make the output stride times the input; None where none do, or a number is no number yet."""
+    try:
+        kernels, strides, dilations = (
+            [int(n) for n in per_axis(arguments.get(word, 1), axes)]
+            for word in ("kernel_size", "stride", "dilation")
+        )
+    except (TypeError, ValueError):
+        return None
+
+    # (n - 1)·stride + dilation·(kernel - 1) + 1 rows, of which all but n·stride are too many.
+    excess = [
+        dilation * (kernel - 1) + 1 - stride
+        for kernel, stride, dilation in zip(kernels, strides, dilations)
+    ]
+    paddings = [max((n + 1) // 2, 0) for n in excess]
+    extras = [2 * padding - n for padding, n in zip(paddings, excess)]
+    largest = [max(pair) for pair in zip(strides, dilations)]
+    if any(extra >= most for extra, most in zip(extras, largest)):
+        return None
+    return SameSize(tuple(strides), tuple(paddings), tuple(extras))
+
+
 class ConvTranspose(Convolving, kw_only=True):
     """Transposed convolution, the decoder's learned upsampling.
 
     out = (n − 1)·stride − 2·padding + dilation·(kernel − 1) + output_padding + 1.
     """
+
+    positional = (
+        "in_channels",
+        "out_channels",
+        "kernel_size",
+        "stride",
+        "padding",
+        "output_padding",
+        "groups",
+        "bias",
+        "dilation",
+        "padding_mode",
+    )
 
     node_fields = ("output_size",)
 
@@ -295,6 +351,27 @@ class ConvTranspose(Convolving, kw_only=True):
                 f"a transposed convolution takes padding_mode zeros only, not {self.padding_mode}"
             ),
         )
+
+    @classmethod
+    def meaning(cls, field: str, text: str, arguments: Mapping[str, Any]) -> str | None:
+        """Keras's words for the padding, which torch has for convolutions alone."""
+        if field != "padding" or text not in ("same", "valid"):
+            return None
+        if text == "valid":
+            return "write padding: 0"
+
+        numbers = _same_size(arguments, cls.axes)
+        if numbers is None:
+            return None
+        stride = numbers.stride if len(set(numbers.stride)) > 1 else numbers.stride[0]
+        larger = [32 * n for n in numbers.stride]
+        grown = " x ".join(map(str, larger)) + " from " + " x ".join(["32"] * cls.axes)
+        values = {"padding": numbers.padding, "output_padding": numbers.output_padding}
+        given = ", ".join(
+            f"{word}: {written(value if len(set(value)) > 1 else value[0])}"
+            for word, value in values.items()
+        )
+        return f"in Keras that is {written(stride)} times the size; write {given}: {grown}"
 
     def _size(self, n: Dim, i: int, output_padding: int) -> Dim:
         axes = self.axes

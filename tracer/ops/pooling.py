@@ -183,6 +183,15 @@ class Pooling(Op, kw_only=True):
 class MaxPool(Pooling, kw_only=True):
     """Max pooling: out = (n + 2·padding − dilation·(kernel − 1) − 1) // stride + 1; with ceil_mode rounded up."""
 
+    positional = (
+        "kernel_size",
+        "stride",
+        "padding",
+        "dilation",
+        "return_indices",
+        "ceil_mode",
+    )
+
     solvable = autos(**Pooling.solvable, padding=FROM_0, dilation=FROM_1)
 
     padding: Ints = 0
@@ -254,6 +263,8 @@ def is_zero(value: Dim) -> bool:
 class AvgPool(Pooling, kw_only=True):
     """Average pooling: out = (n + 2·padding − kernel) // stride + 1; with ceil_mode rounded up."""
 
+    positional = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
+
     keeps = "input"
     solvable = autos(**Pooling.solvable, padding=FROM_0)
 
@@ -286,6 +297,8 @@ class DividedAvgPool(AvgPool, kw_only=True):
 
 class LPPool(Pooling, kw_only=True):
     """Power-average pooling, (sum of x^p)^(1/p) over each window: out = (n − kernel) // stride + 1."""
+
+    positional = ("norm_type", "kernel_size", "stride", "ceil_mode")
 
     norm_type: float
 

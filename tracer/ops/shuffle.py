@@ -238,6 +238,8 @@ class Fold(Blocks, kw_only=True):
     The size may be written over the input's symbols.
     """
 
+    positional = ("output_size", "kernel_size", "dilation", "padding", "stride")
+
     dim_fields = ("output_size",)
 
     output_size: Ints
