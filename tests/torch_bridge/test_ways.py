@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import tracer
 from tests.torch_bridge.test_importing import shapes_of
-from tracer.torch_bridge.importing import Unrepresentable
+from tracer.torch_bridge.importing import Unrepresentable, read_module
 
 
 class Forward(nn.Module):
@@ -334,3 +334,111 @@ def test_a_roll_that_is_left_out_is_by_nothing() -> None:
 
     net = tracer.from_module(Forward(run), (1, 3, 8, 8))
     assert "shifts: [(0 if H <= 8 else 1)]" in net.to_yaml()
+
+
+# --- tables of positions ---------------------------------------------------------------------------------------------
+
+
+class Positions(nn.Module):
+    """Tokens and a table of their positions, used as it is at its own size and resized to others."""
+
+    def __init__(self, *, first: int = 1, turned: bool = False, offset: float = 0.0) -> None:
+        super().__init__()
+        self.first = first
+        self.turned = turned
+        self.offset = offset
+        self.patch = nn.Conv2d(3, 6, 4, 4)
+        self.table = nn.Parameter(torch.randn(1, first + 9, 6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.patch(x)
+        height, width = y.shape[2:]
+        return self.tokens(y) + self.positions(height, width)
+
+    def tokens(self, y: Tensor) -> Tensor:
+        """The places one after the other, and some tokens more before them."""
+        tokens = y.flatten(2).transpose(1, 2)
+        return torch.cat([tokens[:, : self.first] * 0, tokens], 1)
+
+    def is_own(self, height: int, width: int) -> bool:
+        """Whether the table is used as it is."""
+        return height * width + self.first == self.table.shape[1] and height == width
+
+    def positions(self, height: int, width: int) -> Tensor:
+        """The table for a map of this size."""
+        if self.is_own(height, width):
+            return self.table
+        first, others = self.table[:, : self.first], self.table[:, self.first :]
+        places = others.reshape(1, 3, 3, -1).permute(0, 3, 1, 2)
+        if self.turned:
+            places = places.transpose(2, 3)
+        places = self.resized(places, height, width)
+        places = places.permute(0, 2, 3, 1).reshape(1, height * width, -1)
+        return torch.cat([first, places], 1)
+
+    def resized(self, places: Tensor, height: int, width: int) -> Tensor:
+        """A map of the positions in another size."""
+        resize = nn.functional.interpolate
+        if self.offset:
+            factors = ((height + self.offset) / 3, (width + self.offset) / 3)
+            return resize(places, scale_factor=factors, mode="bicubic")
+        return resize(places, size=(height, width), mode="bicubic", antialias=True)
+
+
+class OfOneCount(Positions):
+    """It is used as it is for every map with as many places, a long one too."""
+
+    def is_own(self, height: int, width: int) -> bool:
+        return height * width + self.first == self.table.shape[1]
+
+
+class OfEachSide(Positions):
+    """The sides are compared one by one, and the tokens come behind the positions."""
+
+    def is_own(self, height: int, width: int) -> bool:
+        return height == 3 and width == 3
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.patch(x)
+        table = self.positions(*y.shape[2:])
+        return table + self.tokens(y)
+
+
+class Changed(Positions):
+    """The table is written into where it is resized."""
+
+    def resized(self, places: Tensor, height: int, width: int) -> Tensor:
+        return super().resized(places.mul_(2), height, width)
+
+
+@pytest.mark.parametrize("kind", [Positions, OfEachSide])
+@pytest.mark.parametrize("first", [1, 0])
+def test_a_table_of_positions(kind: type[Positions], first: int) -> None:
+    """A resize to the table's own size changes nothing: one config, the same from either size, with its elements."""
+    module = kind(first=first).eval()
+    texts = set()
+    for shape in ((1, 3, 12, 12), (1, 3, 20, 28)):
+        net = tracer.from_module(module, shape)
+        layers = net.to_yaml().partition("layers:")[2]
+        texts.add(layers)
+    assert len(texts) == 1 and "size: patch" in texts.pop()
+    imported = read_module(module, (1, 3, 20, 28))
+    built = tracer.build(imported.net)
+    built.load_state_dict(imported.state_dict())
+    count, expected = (sum(map(torch.numel, one.parameters())) for one in (built, module))
+    assert count == expected
+    for height, width in ((12, 12), (20, 28), (12, 13), (8, 16), (4, 36)):
+        x = torch.randn(2, 3, height, width)
+        assert torch.allclose(built(x), module(x), atol=1e-6), (height, width)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [Positions(turned=True), Positions(offset=0.1), OfOneCount(), Changed()],
+    ids=["turned", "offset", "of_one_count", "changed"],
+)
+def test_a_table_that_is_another_one_where_it_is_resized(module: Positions) -> None:
+    """What lies elsewhere at the table's own size, or is not itself there, is no one config."""
+    for shape in ((1, 3, 12, 12), (1, 3, 20, 28)):
+        with pytest.raises(Unrepresentable):
+            tracer.from_module(module, shape)

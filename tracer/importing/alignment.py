@@ -8,13 +8,14 @@ becomes a size that is one of the two numbers where the one path is taken, and t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice, product
+from itertools import chain, islice, product
 from typing import Any
 
 from tracer.importing.decisions import Decisions
 from tracer.importing.detours import detour, does_nothing, taken_by
+from tracer.importing.moved import REGROUPS, are_the_same
 from tracer.importing.recording import (
     Arguments,
     Recording,
@@ -41,7 +42,7 @@ from tracer.ops.crop import Slice
 from tracer.ops.order import Roll
 from tracer.ops.padding import Padding
 from tracer.ops.pointwise import Parameter
-from tracer.ops.rearrange import Chunk
+from tracer.ops.rearrange import Chunk, Reshape
 from tracer.ops.resize import Resizing
 from tracer.sizing.arithmetic import maximum, minimum
 from tracer.sizing.primitives import choose
@@ -50,6 +51,9 @@ from tracer.sizing.symbol import Condition, Size, SizeLike, identity
 
 AHEAD = 4
 """Among so many steps is one that comes later."""
+
+MOST_OF_WEIGHTS = 40
+"""Steps that read weights alone are looked for among so many that come."""
 
 OTHER_LAYERS = "the forward runs other layers; one config cannot describe both"
 
@@ -133,6 +137,8 @@ class _Alignment:
         while mine or theirs:
             if self._comes_in_both(mine, theirs):
                 self._keep(mine.popleft(), theirs.popleft())
+            elif self._take_moved(mine, theirs):
+                continue
             elif (extra := detour(theirs)) and _can_wait(mine, theirs):
                 self._insert([theirs.popleft() for _ in range(extra)])
             elif extra := detour(mine):
@@ -150,15 +156,30 @@ class _Alignment:
         a, b = mine[0], theirs[0]
         if _is_kept_tensor(a, b):
             return True
+        if _both_regroup(a, b):
+            a, b = map(self._reshaping, (a, b))
         if not _is_same_operation(a, b):
             return False
         if isinstance(a.op, Resizing) and not _says_the_same(a, b):
-            x = self._by_sizes(a, self.mine_holds)
-            y = self._by_sizes(b, self.theirs_holds)
-            if x is not None and y is not None:
-                mine[0] = a = x
-                theirs[0] = b = y
-        return self._has_same_inputs(a, b)
+            a, b = self._both_by_sizes(a, b)
+        if not self._has_same_inputs(a, b):
+            return False
+        mine[0], theirs[0] = a, b
+        return True
+
+    def _both_by_sizes(self, a: Step, b: Step) -> tuple[Step, Step]:
+        """Two resizes to the sizes that they make; as they are where one of them samples elsewhere then."""
+        x = self._by_sizes(a, self.mine_holds)
+        y = self._by_sizes(b, self.theirs_holds)
+        return (a, b) if x is None or y is None else (x, y)
+
+    def _reshaping(self, step: Step) -> Step:
+        """A step that keeps its elements in order as a Reshape to the sizes that it makes."""
+        sizes = tuple(map(self._run_time, step.value.sizes))
+        numbers = tuple(map(int, sizes))
+        return replace(
+            step, op=Reshape(shape_=numbers), arguments={"shape": sizes}, label="reshape"
+        )
 
     def _by_sizes(self, step: Step, held: Conditions) -> Step | None:
         """A resize to the sizes that it makes, whatever says them; None where by its factor it samples elsewhere."""
@@ -332,6 +353,56 @@ class _Alignment:
             names[a.name] = step.value
         self._skip(steps, step, before, source, self.theirs_holds)
 
+    # --- elements of weights in other places -------------------------------------------------------------------------
+
+    def _take_moved(self, mine: Steps, theirs: Steps) -> bool:
+        """Take in one tensor of weights that other steps make on either path, if it is one wherever one path is taken.
+
+        The steps that make it for the other path are those of both.
+        """
+        for a, b in _alternatives(mine, theirs):
+            if are_the_same(a, b, self.merged.symbols, self._known_by(self.mine_holds)):
+                self._take_theirs(a, b)
+            elif are_the_same(a, b, self.other.symbols, self._known_by(self.theirs_holds)):
+                self._stay_with_mine(a, b)
+            else:
+                continue
+            _leave_out(mine, a)
+            _leave_out(theirs, b)
+            return True
+        return False
+
+    def _known_by(self, held: Conditions) -> Callable[[Condition | bool], bool]:
+        return lambda condition: self.decisions.follows(condition, held)
+
+    def _take_theirs(self, a: Sequence[Step], b: Sequence[Step]) -> None:
+        """Their steps, in the place of mine."""
+        for step in b:
+            names = [self._mine[value.node] for value in step.sources]
+            sources = [self._value[name] for name in names]
+            free = self.merged.free(step.name)
+            made = self._append(step, free, sources, self._arguments_here(step))
+            self._mine[step.name] = made.name
+
+        mine, last = a[-1].name, self._mine[b[-1].name]
+        self._value[mine] = self._value[last]
+        self._skipped[mine] = last
+
+    def _stay_with_mine(self, a: Sequence[Step], b: Sequence[Step]) -> None:
+        """My steps, for theirs too."""
+        for step in a:
+            sources = [self._value[value.name] for value in step.sources]
+            self._append(step, step.name, sources, self._arguments_here(step))
+        self._mine[b[-1].name] = a[-1].name
+
+    def _arguments_here(self, step: Step) -> Arguments:
+        """A step's arguments with the numbers that they have at the sizes of the steps so far."""
+        found = {word: self._here(value) for word, value in step.arguments.items()}
+        if isinstance(step.op, Resizing) and step.argument("size") is not None:
+            sizes = tuple(map(self._run_time, step.value.sizes[2:]))
+            found["size"] = self._node_of(sizes, 2)
+        return found
+
     def _behind(self, name: str) -> Value:
         """The new value of one of mine, behind the steps that only one of the two has."""
         last = self._last.get(name, name)
@@ -502,6 +573,53 @@ class _Alignment:
         return found
 
 
+# --- steps that read weights alone -----------------------------------------------------------------------------------
+
+
+def _alternatives(
+    mine: Steps, theirs: Steps
+) -> Iterator[tuple[Sequence[Step], Sequence[Step]]]:
+    """Steps to come of both that may make one tensor of weights, the most first; it comes next in one of the two."""
+    pairs = [(a, b) for a, b in product(_of_weights(mine), _of_weights(theirs))]
+    for a, b in sorted(pairs, key=lambda pair: -len(pair[0]) - len(pair[1])):
+        comes_next = a[0] is mine[0] or b[0] is theirs[0]
+        if comes_next and len(a[-1].value.sizes) == len(b[-1].value.sizes):
+            yield a, b
+
+
+def _of_weights(steps: Steps) -> Iterator[Sequence[Step]]:
+    """Each of the steps to come that reads weights alone, behind those that make what it reads.
+
+    What these make nobody else reads.
+    """
+    made_by: dict[str, list[Step]] = {}
+    for place, step in enumerate(islice(steps, MOST_OF_WEIGHTS)):
+        sources = {value.node for value in step.sources}
+        reads_weights = bool(sources) and sources <= made_by.keys()
+        if not reads_weights and not isinstance(step.op, Parameter):
+            continue
+        before = set(chain.from_iterable(map(made_by.__getitem__, sources)))
+        in_order = filter(before.__contains__, islice(steps, place))
+        made_by[step.name] = [*in_order, step]
+
+    yield from (some for some in made_by.values() if _are_inner(some, steps))
+
+
+def _are_inner(some: Sequence[Step], steps: Steps) -> bool:
+    """True where what some of the steps to come make is read by them alone, the last one's aside."""
+    inner = {step.name for step in some[:-1]}
+    others = (step for step in steps if step not in some)
+    return not any(value.node in inner for step in others for value in step.read())
+
+
+def _leave_out(steps: Steps, some: Sequence[Step]) -> None:
+    """Take some of the steps to come out of them."""
+    names = {step.name for step in some}
+    kept = [step for step in steps if step.name not in names]
+    steps.clear()
+    steps.extend(kept)
+
+
 # --- steps that may do nothing ---------------------------------------------------------------------------------------
 
 
@@ -510,19 +628,10 @@ SAYS_SIZES = ("size", "scale_factor", "recompute_scale_factor")
 
 
 def _samples_by_sizes(step: Step) -> Iterator[Condition | bool]:
-    """The conditions under which a resize samples as one to the sizes that it makes: its factors are exact there."""
-    op = step.op
-    assert isinstance(op, Resizing)
-    factors = op.factors()
-    if factors is None or op.how().recompute:
-        return
+    """The conditions under which a resize samples as one to the sizes that it makes."""
+    assert isinstance(step.op, Resizing)
     (source,) = step.sources
-    before = source.sizes[2:]
-    after = step.value.sizes[2:]
-    each = factors if isinstance(factors, tuple) else (factors,) * len(after)
-    for n, made, factor in zip(before, after, each):
-        above, below = float(factor).as_integer_ratio()
-        yield n * above == made * below
+    return step.op.samples_by_sizes(source.sizes, step.value.sizes)
 
 
 def _says_the_same(a: Step, b: Step) -> bool:
@@ -562,10 +671,17 @@ def _is_same_operation(a: Step, b: Step) -> bool:
         return False
     if isinstance(a.op, Slice) and not _is_like(a, b):
         return False
+    if isinstance(a.op, Parameter) and a.value.shape != b.value.shape:
+        return False
 
     mine = [scope.name for scope in a.scopes]
     theirs = [scope.name for scope in b.scopes]
     return mine == theirs
+
+
+def _both_regroup(a: Step, b: Step) -> bool:
+    """True where two steps keep their elements in order, by other operations: a Squeeze where the size is known."""
+    return type(a.op) is not type(b.op) and all(isinstance(one.op, REGROUPS) for one in (a, b))
 
 
 def _is_kept_tensor(a: Step, b: Step) -> bool:

@@ -103,8 +103,9 @@ class Decisions:
     def follows(self, condition: Condition | bool, held: Sequence[Condition]) -> bool:
         """True where a condition is proven for all sizes from 1 on for which ``held`` holds.
 
-        What two symbols decide is known where it is one of ``held``, or where that makes them one symbol. The rest is
-        proven where it depends on a single symbol, from those of ``held`` that depend on it as well.
+        What two symbols decide is known where it is one of ``held``, or where that makes them one symbol, or parts of
+        them one size: ``H // 16 == W // 16``. The rest is proven where it depends on a single symbol, from those of
+        ``held`` that depend on it as well.
         """
         if isinstance(condition, bool):
             return condition
@@ -114,8 +115,9 @@ class Decisions:
         parts = _parts_of(held)
         if key in map(identity, parts):
             return True
-        if len(self.space.support(condition)) == 1:
-            return self._follows_for_one(condition, held)
+        is_about_one = len(self.space.support(condition)) == 1
+        if is_about_one and self._follows_for_one(condition, held):
+            return True
 
         known, others = self._with_what_is_known(condition, held)
         if isinstance(known, bool):
@@ -138,19 +140,19 @@ class Decisions:
     def _with_what_is_known(
         self, condition: Condition, held: Sequence[Condition]
     ) -> tuple[Condition | bool, Sequence[Condition]]:
-        """A condition and others that hold, written with them and with one symbol for two that are equal."""
+        """A condition and others that hold, written with them and with one size for two that are equal."""
         truths: dict[Any, bool] = {}
-        values: dict[str, SizeLike] = {}
+        atoms: dict[int, SizeLike] = {}
         parts = _parts_of(held)
         for part in _with_equalities(parts):
             truths[identity(part)] = True
             opposite = negated(part)
             if isinstance(opposite, Condition):
                 truths[identity(opposite)] = False
-            values = values or self._equal_symbols(part)
+            atoms = atoms or self._equal_atoms(part)
 
-        found = Substitution(self.space, values, truths).condition(condition)
-        replaced = Substitution(self.space, values)
+        found = Substitution(self.space, {}, truths, atoms).condition(condition)
+        replaced = Substitution(self.space, {}, atoms=atoms)
         others = []
         for other in held:
             rewritten = replaced.condition(other)
@@ -158,16 +160,19 @@ class Decisions:
                 others.append(rewritten)
         return found, others
 
-    def _equal_symbols(self, condition: Condition) -> dict[str, SizeLike]:
-        """For ``H == W`` the one symbol by the other; nothing for other conditions."""
+    def _equal_atoms(self, condition: Condition) -> dict[int, SizeLike]:
+        """For ``H == W`` or ``H // 16 == W // 16`` the one by the other; nothing for other conditions."""
         if condition.relation != "eq":
             return {}
-        for name in self.space.support(condition):
-            symbol = self.space.symbol(name)
-            (difference,) = condition.parts
-            for other in (symbol - difference, symbol + difference):
-                if name not in self.space.support(other):
-                    return {name: other}
+        (difference,) = condition.parts
+        for monomial, factor in difference.terms:
+            if len(monomial) != 1 or abs(factor) != 1:
+                continue
+            (index,) = monomial
+            alone = self.space.sum_of({monomial: 1}, ())
+            other = alone - factor * difference
+            if self.space.support(alone).isdisjoint(self.space.support(other)):
+                return {index: other}
         return {}
 
 
@@ -203,9 +208,18 @@ def either(a: Condition, b: Condition) -> Condition | bool:
 
 
 def _is_one_of_two(condition: Condition) -> bool:
+    """Whether one of two conditions always holds, as with ``H == W or H != W``."""
+    any_of = list(condition.disjuncts())
+    opposites = {identity(negated(one)) for one in any_of}
+    if any(identity(one) in opposites for one in any_of):
+        return True
+    return _is_one_of_two_natural(any_of)
+
+
+def _is_one_of_two_natural(any_of: Sequence[Condition]) -> bool:
     """Whether one of two sizes is always 0 or more, as with ``H >= W or W >= H``: both below 0 add up to -2 at most."""
     natural: list[Any] = []
-    for one in condition.disjuncts():
+    for one in any_of:
         if one.relation == "ge":
             natural += one.parts
     for a, b in combinations(natural, 2):

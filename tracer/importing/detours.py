@@ -109,6 +109,9 @@ def does_nothing(step: Step, taken: Value) -> Iterator[Condition | bool]:
     op = step.op
     if isinstance(op, Padding):
         yield from _zeros(step.argument("padding"))
+    # By a factor near 1 it may keep the size, and sample between its input's places.
+    if isinstance(op, Resizing):
+        yield from op.samples_by_sizes(taken.sizes, step.value.sizes)
     if isinstance(op, Roll):
         yield from _zeros(step.argument("shifts"))
     if isinstance(op, Slice):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import product
+from itertools import islice, product
 from typing import Any, NamedTuple
 
 from tracer.sizing.program import substitute
@@ -28,6 +28,12 @@ POWERS = (16, 32, 64, 4, 128, 256)
 
 COMBINATIONS = 4_000
 """So many sizes of all symbols together are tried."""
+
+LINE = 4_096
+"""All sizes of one symbol below are tried."""
+
+OF_OTHERS = 24
+"""So often: for so many sizes of the other symbols."""
 
 MOST_SYMBOLS = 4
 """Of conditions on more symbols, no size is looked for where they do not hold."""
@@ -62,6 +68,11 @@ def sizes_without(
         return
 
     for sizes in _near(condition, others, symbols, here):
+        if not is_left_out(sizes):
+            values = {**here, **sizes}
+            yield Found(sizes, _broken(others, values))
+
+    for sizes in _along(condition, symbols, here):
         if not is_left_out(sizes):
             values = {**here, **sizes}
             yield Found(sizes, _broken(others, values))
@@ -110,6 +121,24 @@ def _near(
     for place in order[fails[order]]:
         numbers = rows[place].tolist()
         yield dict(zip(symbols, numbers))
+
+
+def _along(
+    condition: Condition, symbols: Sequence[str], here: Sizes
+) -> Iterator[dict[str, int]]:
+    """For a few sizes of the other symbols, the least sizes of one for which the condition fails."""
+    import numpy
+
+    line = numpy.arange(1, LINE)
+    for symbol in symbols:
+        others = [one for one in symbols if one != symbol]
+        tried = [_tried(here[one])[:OF_OTHERS] for one in others]
+        for numbers in islice(product(*tried), OF_OTHERS):
+            sizes = dict(zip(others, numbers))
+            (holds,) = substitute([condition], {**here, **sizes, symbol: line})
+            fails = line[~numpy.broadcast_to(numpy.asarray(holds, bool), line.shape)]
+            if len(fails):
+                yield {**sizes, symbol: int(fails[0])}
 
 
 def _tried(here: int) -> list[int]:

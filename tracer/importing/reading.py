@@ -77,6 +77,7 @@ def network_of(
     """
     merged = one_of(run)
     recording, refused, demanded = merged.recording, merged.refused, merged.demanded
+    recording.get_a_layer()
     notes = [*notes, *map(str, merged.unread)]
     try:
         text, names = config(recording, title, notes)

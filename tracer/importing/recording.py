@@ -7,11 +7,11 @@ the symbols of the inputs.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -162,6 +162,16 @@ class StepScope(NamedTuple):
     """The number of the call: no two have the same."""
 
 
+class Elements(Protocol):
+    """The elements of weights in other places: which one of which weight lies where."""
+
+    def names(self) -> Iterable[str]:
+        """The names of the weights that they are elements of."""
+
+    def numbered(self, starts: Mapping[str, int]) -> Any:
+        """An array of the elements' numbers, those of a weight counted from its start."""
+
+
 class Weights(NamedTuple):
     """The weights of a step."""
 
@@ -173,6 +183,8 @@ class Weights(NamedTuple):
     """The memory that they lie in."""
     learned: bool
     """False where they are constants."""
+    elements: Elements | None = None
+    """Of a tensor that is used by itself, where its elements come from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -416,6 +428,13 @@ class Recording:
             read |= {value.node for value in step.read()}
             kept.append(step)
         self.steps = kept[::-1]
+
+    def get_a_layer(self) -> None:
+        """Let it have a step, as a config has a layer: where it has none, its outputs are what an Identity gives."""
+        if self.steps:
+            return
+        for name, value in self.outputs.items():
+            self.outputs[name] = self.add("Identity", [value])
 
     def require(self, sizes: Mapping[str, int], reason: Reason | None) -> None:
         """Let the first input with each of these symbols pass only where it has this size, for some reason."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from tracer.importing.moved import are_apart
 from tracer.importing.recording import Step
 from tracer.network.sharing import disagreement, has_parameters
 
@@ -35,7 +36,7 @@ def apart(
             continue
         for memory in step.weights.memory:
             earlier = seen.setdefault(memory, step)
-            if earlier is not step:
+            if earlier is not step and not are_apart(step, earlier):
                 yield step, earlier
                 break
 

@@ -7,7 +7,7 @@ There is no unbatched form: torch takes the second dim for channels whatever the
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
@@ -87,6 +87,17 @@ class Resizing(Op, kw_only=True):
     def factors(self) -> Factors | None:
         """The scale factor in use. torch's modules take the number 0 for none."""
         return None if self.scale_factor == 0 else self.scale_factor
+
+    def samples_by_sizes(self, x: Shape, y: Shape) -> Iterator[Holds]:
+        """The conditions under which it samples as one to the sizes that it makes: its factors are exact there."""
+        factors = self.factors()
+        if factors is None or self.how().recompute:
+            return
+        before, after = x[2:], y[2:]
+        each = factors if isinstance(factors, tuple) else (factors,) * len(after)
+        for n, made, factor in zip(before, after, each):
+            above, below = float(factor).as_integer_ratio()
+            yield n * above == made * below
 
     def legal(self) -> Requirements:
         how, factors = self.how(), self.factors()

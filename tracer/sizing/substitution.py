@@ -17,24 +17,29 @@ class Substitution:
         space: Space,
         values: Mapping[str, SizeLike],
         truths: Mapping[Any, bool] | None = None,
+        atoms: Mapping[int, SizeLike] | None = None,
     ) -> None:
         self.space = space
         self.values = values
         self.truths = truths or {}
         """What conditions are known to be, by their identity."""
-        self._of_atom: dict[int, SizeLike] = {}
-        self._replaced: set[int] = set()
-        """The atoms with a symbol that is replaced."""
+        self._of_atom: dict[int, SizeLike] = dict(atoms or {})
+        """What is put in the place of each atom; some are given as wholes: ``H // 16`` as ``W // 16``."""
+        self._replaced: set[int] = set(self._of_atom)
+        """The atoms in which something is replaced."""
+        given = map(space.support_of_atom, self._of_atom)
+        self._concerned = frozenset(values).union(*given)
+        """The symbols of all that is replaced."""
 
     def size(self, size: SizeLike) -> SizeLike:
         """The size with the symbols replaced."""
         if isinstance(size, int):
             return size
-        if not self.truths and self.space.support(size).isdisjoint(self.values):
+        if not self.truths and self.space.support(size).isdisjoint(self._concerned):
             return size
         for index in self.space.atoms_under(size, self._of_atom):
             self._of_atom[index] = self._atom(index)
-            if self.truths or not self.space.support_of_atom(index).isdisjoint(self.values):
+            if self.truths or not self.space.support_of_atom(index).isdisjoint(self._concerned):
                 self._replaced.add(index)
 
         stays: dict[Monomial, int] = {(): size.constant}

@@ -40,6 +40,7 @@ from tracer.torch_bridge.modules import (
     arguments_of,
     operation_of,
 )
+from tracer.torch_bridge.moved import Moves
 from tracer.torch_bridge.origins import ModuleOrigin, line_that_made
 from tracer.torch_bridge.places import CodePlace, entrance, place, running
 from tracer.torch_bridge.shadows import sizes_in_sight
@@ -174,6 +175,7 @@ class Forward(TorchFunctionMode):
         self.tensors = Tensors(self.module, self.recording)
         self.made = MadeOfSizes(self.tensors)
         self.numbers = TensorNumbers(self.tensors)
+        self.moves = Moves(self.module, self.tensors)
 
     @entrance
     def run(self, shapes: Sequence[Sequence[int]]) -> Recording:
@@ -199,10 +201,6 @@ class Forward(TorchFunctionMode):
             raise Unrepresentable(
                 f"{type(self.module).__name__} returns no tensor that depends on its input"
             )
-        if not self.recording.steps:
-            # A config has a layer at least.
-            for name, value in outputs.items():
-                outputs[name] = self.recording.add("Identity", [value])
         self.recording.outputs = outputs
         self.recording.leave_out_unread()
 
@@ -372,7 +370,7 @@ class Forward(TorchFunctionMode):
                 "torch.func runs functions on tensors of its own (vmap, grad, jvp), which no config can say"
             )
         if not self._is_made(call, given):
-            return self._computed(func, args, kwargs, given)
+            return self._computed(call, given)
 
         if self._is_step(call, given):
             return dispatch.call(self.tensors, func, args, kwargs)
@@ -396,11 +394,11 @@ class Forward(TorchFunctionMode):
         is_cut = not any(map(self.tensors.is_made, given)) and dispatch.has_handler(call.func)
         return is_cut or any(map(self.tensors.is_learned, given))
 
-    def _computed(
-        self, func: Any, args: Any, kwargs: Any, given: Sequence[torch.Tensor]
-    ) -> Any:
+    def _computed(self, call: MadeCall, given: Sequence[torch.Tensor]) -> Any:
         """The result of a function of parameters and constants, noted where a parameter is among them."""
-        result = func(*args, **kwargs)
+        result = call.func(*call.args, **call.kwargs)
+        if given:
+            self.moves.note(call, result)
         if any(map(self.tensors.is_learned, given)):
             for tensor in _tensors(result):
                 self.tensors.computed[tensor] = True

@@ -14,7 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 
-from tracer.importing.recording import Recording, Value, Weights
+from tracer.importing.recording import Elements, Recording, Value, Weights
 from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize, over_symbols
 from tracer.places import Origin
 from tracer.torch_bridge.places import numbered_place
@@ -43,6 +43,10 @@ class ByIdentity(Generic[Fact]):
 
     def __delitem__(self, thing: Any) -> None:
         del self._entries[id(thing)]
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._entries.clear()
 
     def things(self) -> list[Any]:
         """The objects of which something is known."""
@@ -125,6 +129,8 @@ class Tensors:
         """Those of them that hold nothing but zeros: their sizes."""
         self.computed: ByIdentity[bool] = ByIdentity()
         """Tensors that were computed from parameters alone."""
+        self.elements: ByIdentity[Elements] = ByIdentity()
+        """Where the elements of weights, and of some of what is computed from them, come from."""
         self.indices: ByIdentity[Value] = ByIdentity()
         """Indices of a max pooling: the pooled value."""
         self.memory: ByIdentity[SharedMemory] = ByIdentity()
@@ -265,7 +271,8 @@ class Tensors:
 
     def weights_of(self, owner: Any) -> Weights | None:
         """What is known of the weights of a module, of tensors by their words, or of one tensor."""
-        return weights_of(owner, self.is_learned)
+        found = weights_of(owner, self.is_learned)
+        return found and found._replace(elements=self.elements.get(owner))
 
     def is_learned(self, tensor: torch.Tensor) -> bool:
         """True for a parameter, and for what was computed from one."""
@@ -286,13 +293,15 @@ class Tensors:
         return known
 
     def _name(self, tensor: torch.Tensor) -> str:
-        """The name of a parameter or buffer in the module."""
+        """The name of a parameter or buffer in the module, or of the only one whose elements it has."""
         parameters = self.module.named_parameters()
         buffers = self.module.named_buffers()
         for name, known in itertools.chain(parameters, buffers):
             if known is tensor:
                 return name.replace(".", "_")
-        return "constant"
+        elements = self.elements.get(tensor)
+        names = set(elements.names()) if elements is not None else set()
+        return names.pop().replace(".", "_") if len(names) == 1 else "constant"
 
     # --- memory that tensors share -----------------------------------------------------------------------------------
 
