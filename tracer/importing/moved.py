@@ -61,6 +61,17 @@ def are_the_same(
         return False
 
 
+def without_tables(steps: Sequence[Step]) -> list[Step]:
+    """The steps but for those that read weights alone."""
+    made: set[str] = set()
+    for step in steps:
+        sources = {value.node for value in step.sources}
+        reads_weights = bool(sources) and sources <= made
+        if reads_weights or isinstance(step.op, Parameter):
+            made.add(step.name)
+    return [step for step in steps if step.name not in made]
+
+
 def are_apart(a: Step, b: Step) -> bool:
     """Whether two steps are known to have no element of a weight in common, though they lie in one memory."""
     import numpy

@@ -7,10 +7,11 @@ the program says another one at another size.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tracer.importing.detours import detour, is_optional
+from tracer.importing.moved import without_tables
 from tracer.importing.recording import Recording, Step, Unrepresentable, Value
 from tracer.importing.run_time_sizes import over_symbols
 from tracer.ops.crop import Slice
@@ -39,7 +40,7 @@ def check_numbers(merged: Recording, other: Recording, unseen: str) -> None:
                 f"some number follows the input's size unseen{unseen}"
             )
 
-    here, there = _counted(merged), _counted(other)
+    here, there = (_counted(without_tables(one.steps)) for one in (merged, other))
     for name in sorted(here.keys() | there.keys()):
         if here[name] != there[name]:
             raise Unrepresentable(
@@ -48,19 +49,20 @@ def check_numbers(merged: Recording, other: Recording, unseen: str) -> None:
             )
 
 
-def _counted(recording: Recording) -> Counter[str]:
+def _counted(steps: Sequence[Step]) -> Counter[str]:
     """How often each operation is run, those aside that the ways of one network may have or not."""
-    names = (type(step.op).__name__ for step in recording.steps if not is_optional(step))
+    names = (type(step.op).__name__ for step in steps if not is_optional(step))
     return Counter(names)
 
 
 def _side_by_side(merged: Recording, other: Recording) -> Iterator[tuple[Step, Step]]:
     """The steps that are in both, as far as they can be told apart; those that may do nothing are left out."""
-    mine = deque(_lasting(merged))
-    theirs = deque(_lasting(other))
+    mine, theirs = (deque(_lasting(one.steps)) for one in (merged, other))
+    if list(map(_kind, mine)) != list(map(_kind, theirs)):
+        mine, theirs = (deque(_lasting(without_tables(one.steps))) for one in (merged, other))
     while mine and theirs:
         a, b = mine[0], theirs[0]
-        if type(a.op) is type(b.op) and a.label == b.label:
+        if _kind(a) == _kind(b):
             yield mine.popleft(), theirs.popleft()
         elif not (_leave_out_detour(mine) or _leave_out_detour(theirs)):
             return
@@ -74,8 +76,12 @@ def _leave_out_detour(steps: deque[Step]) -> bool:
     return extra > 0
 
 
-def _lasting(recording: Recording) -> Iterator[Step]:
-    for step in recording.steps:
+def _kind(step: Step) -> tuple[type, str]:
+    return type(step.op), step.label
+
+
+def _lasting(steps: Sequence[Step]) -> Iterator[Step]:
+    for step in steps:
         if not isinstance(step.op, (Require, Slice, Padding, Resizing)):
             yield step
 
