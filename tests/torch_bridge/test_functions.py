@@ -95,6 +95,17 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "batch_norm of torch": lambda x: torch.batch_norm(
         x, WEIGHT[:, 0], WEIGHT[:, 1], WEIGHT[:, 2], WEIGHT[:, 3].abs(), False, 0.1, 1e-5, False
     ),
+    "group_norm by a weight alone": lambda x: F.group_norm(x, 2, WEIGHT[:, 0]),
+    "group_norm by a bias alone": lambda x: F.group_norm(x, 4, None, WEIGHT[:, 0]),
+    "copies of each row for a size": lambda x: x.repeat_interleave(x.shape[3] // 2, dim=2),
+    "a mask in windows of its own": lambda x: (
+        x
+        + torch.zeros(x.shape[2:])
+        .unsqueeze(0)
+        .transpose(1, 2)
+        .contiguous()
+        .view(1, *x.shape[2:])
+    ),
     "group_norm of torch": lambda x: torch.group_norm(x, 2, None, None, 1e-5, False),
 }
 

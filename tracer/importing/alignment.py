@@ -285,6 +285,8 @@ class _Alignment:
         words = [*a.arguments, *b.arguments]
         for word in dict.fromkeys(words):
             x, y = a.argument(word), b.argument(word)
+            if word == "padding":
+                x, y = _as_long(x, y)
             if isinstance(x, Value):
                 arguments[word] = self._merged_value(x, y)
             else:
@@ -330,7 +332,7 @@ class _Alignment:
                     raise self._refused(OTHER_LAYERS)
                 arguments[word] = self._value[name]
 
-            fitted = self._fitted(b.op, arguments, source)
+            fitted = self._fitted(b.op, arguments, source, theirs=True)
             free = self.merged.free(b.name)
             step = self._append(b, free, sources, fitted)
             self._mine[b.name] = step.name
@@ -349,7 +351,8 @@ class _Alignment:
             for word, node in nodes_of(a.arguments):
                 arguments[word] = self._value[node.name]
 
-            step = self._append(a, a.name, sources, arguments)
+            fitted = self._fitted(a.op, arguments, source, theirs=False)
+            step = self._append(a, a.name, sources, fitted)
             names[a.name] = step.value
         self._skip(steps, step, before, source, self.theirs_holds)
 
@@ -541,20 +544,30 @@ class _Alignment:
 
     # --- arguments of a step that is left out elsewhere --------------------------------------------------------------
 
-    def _fitted(self, op: Op, arguments: Arguments, source: Value) -> Arguments:
-        """Arguments such that the step does nothing where it is left out, and what they say where it is not."""
+    def _fitted(
+        self, op: Op, arguments: Arguments, source: Value, *, theirs: bool
+    ) -> Arguments:
+        """Arguments such that the step does nothing where it is left out, and what they say where it is not.
+
+        It is ``theirs`` where the steps so far leave it out, and else mine.
+        """
+
+        def fit(value: Any, nothing: Any) -> Any:
+            a, b = (nothing, value) if theirs else (value, nothing)
+            return self._combined(a, b, op)
+
         if isinstance(op, Slice):
-            return self._fitted_slice(op, arguments, source)
-        if isinstance(op, Roll):
-            shifts = self._combined(0, arguments["shifts"], op)
-            return {**arguments, "shifts": shifts}
-        if isinstance(op, Padding):
-            nothing = (0,) * (2 * op.axes)
-            padding = self._combined(nothing, arguments["padding"], op)
-            return {**arguments, "padding": padding}
+            return self._fitted_slice(arguments, source, fit)
+        if isinstance(op, (Padding, Roll)):
+            word = "padding" if isinstance(op, Padding) else "shifts"
+            value = arguments[word]
+            nothing = (0,) * len(value) if isinstance(value, tuple) else 0
+            return {**arguments, word: fit(value, nothing)}
         return arguments
 
-    def _fitted_slice(self, op: Slice, arguments: Arguments, source: Value) -> Arguments:
+    def _fitted_slice(
+        self, arguments: Arguments, source: Value, fit: Callable[[Any, Any], Any]
+    ) -> Arguments:
         """A slice that takes everything where it is left out."""
         dim = arguments["dim"]
         whole = self._run_time(source.sizes[dim])
@@ -565,11 +578,9 @@ class _Alignment:
 
         found = dict(arguments)
         if "start" in arguments:
-            start = from_start(arguments["start"])
-            found["start"] = self._combined(0, start, op)
+            found["start"] = fit(from_start(arguments["start"]), 0)
         if arguments.get("stop") is not None:
-            stop = from_start(arguments["stop"])
-            found["stop"] = self._combined(whole, stop, op)
+            found["stop"] = fit(from_start(arguments["stop"]), whole)
         return found
 
 
@@ -714,6 +725,14 @@ def _per_axis(a: Any, b: Any) -> Sequence[tuple[Any, Any]] | None:
         return None
     has_same_axes = len(a) == len(b)
     return list(zip(a, b)) if has_same_axes else None
+
+
+def _as_long(a: Any, b: Any) -> tuple[Any, Any]:
+    """Paddings with zeros for the first dims where the other one has more of them."""
+    if not isinstance(a, tuple) or not isinstance(b, tuple):
+        return a, b
+    length = max(len(a), len(b))
+    return a + (0,) * (length - len(a)), b + (0,) * (length - len(b))
 
 
 def _is_size(value: Any) -> bool:

@@ -368,7 +368,12 @@ class MaskedScatter(Op, kw_only=True):
 
 @operation
 class RepeatInterleave(Op, kw_only=True):
-    """Repeats each position of a dim, one copy behind the other; null repeats all elements as one dim."""
+    """Repeats each position of a dim, one copy behind the other; null repeats all elements as one dim.
+
+    ``repeats`` may be a dim over the input's symbols, such as ``H // 2``.
+    """
+
+    dim_fields = ("repeats",)
 
     repeats: int
     dim: int | None = None
@@ -392,7 +397,7 @@ class RepeatInterleave(Op, kw_only=True):
         return Call("torch.repeat_interleave", (x[0], self.repeats, self.dim))
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
-        if self.dim is None or self.repeats == 0:
+        if self.dim is None or not isinstance(self.repeats, int) or self.repeats == 0:
             return None
         is_along = wrapped(self.dim, len(x[0])) == dim
         return half_pixel(1, 1, self.repeats) if is_along else POINTWISE

@@ -10,7 +10,7 @@ import torch
 from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize
 from tracer.torch_bridge import dispatch
 
-ON_A_DEVICE = {"cpu", "cuda", "contiguous", "detach", "clone", "requires_grad_"}
+ON_A_DEVICE = {"cpu", "cuda", "detach", "clone", "requires_grad_"}
 """Functions that give a tensor with the sizes and the values of the first one."""
 
 

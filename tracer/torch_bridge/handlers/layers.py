@@ -301,9 +301,17 @@ def _channel_norm(call: TorchCall, name: str, words: Any, arguments: dict[str, A
 def _group_norm(call: TorchCall) -> Value:
     words = call.bound("input num_groups weight bias eps cudnn_enabled", **AFFINE)
     arguments = {"num_groups": words.num_groups, **_eps(words)}
-    if words.weight is None:
-        arguments["affine"] = False
-    return call.add("GroupNorm", words.input, owner=_weights(words), **arguments)
+    if words.weight is not None and words.bias is not None:
+        return call.add("GroupNorm", words.input, owner=_weights(words), **arguments)
+
+    # The module has both or none.
+    made = call.add("GroupNorm", words.input, affine=False, **arguments)
+    by_channel = (-1, *[1] * (len(made.shape) - 2))
+    for op_name, tensor in (("Mul", words.weight), ("Add", words.bias)):
+        if tensor is not None:
+            column = call.add("Reshape", tensor, shape=by_channel)
+            made = call.add(op_name, made, column)
+    return made
 
 
 @handles("layer_norm")
