@@ -308,7 +308,8 @@ def test_windows_at_two_resolutions() -> None:
 
         def forward(self, x: Tensor) -> Tensor:
             y: Tensor = self.fine(x).permute(0, 3, 1, 2)
-            return self.coarse(self.down(y))
+            made: Tensor = self.coarse(self.down(y))
+            return made
 
     module = Stages().eval()
     for height, width in ((8, 8), (16, 4)):
