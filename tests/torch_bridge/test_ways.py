@@ -97,6 +97,24 @@ def test_a_way_for_huge_sizes_is_not_read() -> None:
     assert found.path is not None and found.path.endswith("test_ways.py")
 
 
+def test_a_way_for_a_huge_size_is_not_read() -> None:
+    """One size decides far beyond those that are told one by one: read where the steps are the same, else left out."""
+
+    def run(module: nn.Module, x: Tensor) -> Tensor:
+        y = x.contiguous() if x.shape[2] > 2**33 else x
+        return torch.tanh(y) if y[0].numel() <= 2**40 else torch.relu(y)
+
+    net = tracer.from_module(Forward(run), (1, 3, 8, 8))
+    assert "2**33" not in net.to_yaml() and "the way where" in net.to_yaml()
+    assert not net.trace(H=2**20, W=7).diagnostics
+
+    def alone(module: nn.Module, x: Tensor) -> Tensor:
+        return torch.relu(x) if x.shape[2] > 2**33 else torch.tanh(x)
+
+    (found,) = tracer.check(Forward(alone), (1, 3, 8, 8))
+    assert found.code == "T604" and "H >= 8589934593 is not read" in found.message
+
+
 def test_ways_with_other_steps() -> None:
     """Both are named, with sizes for which the other one is taken."""
 

@@ -41,6 +41,7 @@ class Decisions:
         self.open: dict[Any, Decision] = {}
         """Those that must hold, by their identity. For sizes where one doesn't, nothing is recorded yet."""
         self._settled: set[Any] = set()
+        self._beyond: dict[Any, bool] = {}
 
     def note(self, guard: Guard) -> None:
         """Let a comparison hold for the steps so far, unless they are settled to be right where it does not."""
@@ -71,15 +72,33 @@ class Decisions:
         return [decision.holds for decision in self.open.values()]
 
     def about(self, symbol: str, conditions: Iterable[Condition]) -> list[Condition]:
-        """Those of the conditions that depend on this symbol alone."""
-        return [one for one in conditions if self.space.support(one) == {symbol}]
+        """Those of the conditions that depend on this symbol alone, and whose sizes can be told."""
+        own = (one for one in conditions if self.space.support(one) == {symbol})
+        return [one for one in own if not self.is_beyond(one)]
 
     def together(self) -> Decision | None:
-        """The first open decision that depends on several symbols."""
+        """The first open decision that depends on several symbols, or whose sizes cannot be told."""
         for decision in self.open.values():
-            if len(self.space.support(decision.holds)) > 1:
+            condition = decision.holds
+            if len(self.space.support(condition)) > 1 or self.is_beyond(condition):
                 return decision
         return None
+
+    def is_beyond(self, condition: Condition) -> bool:
+        """Whether a condition on one symbol changes at so large sizes that all of them cannot be told."""
+        symbol, *more = self.space.support(condition)
+        if more:
+            return False
+        key = identity(condition)
+        if key not in self._beyond:
+            try:
+                decide([[condition]], symbol, Analysis(self.space))
+                self._beyond[key] = False
+            except TooLarge:
+                self._beyond[key] = True
+            except Aperiodic:
+                self._beyond[key] = False
+        return self._beyond[key]
 
     def spot_of(self, condition: Condition) -> Spot:
         """The line where an open condition was compared."""
@@ -127,9 +146,11 @@ class Decisions:
     def _follows_for_one(self, condition: Condition, held: Sequence[Condition]) -> bool:
         """The same for a condition on one symbol; False for one on several."""
         support = self.space.support(condition)
+        if len(support) == 1 and self.is_beyond(condition):
+            return is_bound_to_hold(condition)
         either: Condition | bool = condition
         for other in held:
-            if self.space.support(other) == support:
+            if self.space.support(other) == support and not self.is_beyond(other):
                 either = either | negated(other)
 
         if isinstance(either, bool):

@@ -290,7 +290,7 @@ class _Paths:
         found: dict[str, Condition | bool] = {}
         for part in decision.holds.disjuncts():
             symbol, *more = self.decisions.space.support(part)
-            if more:
+            if more or self.decisions.is_beyond(part):
                 return None
             before = found.get(symbol, False)
             found[symbol] = before | part
@@ -303,7 +303,7 @@ class _Paths:
         except Unrepresentable as refused:
             if refused.by_operation:
                 return False
-            if refused.by_program:
+            if refused.by_program and not self.decisions.is_beyond(decision.holds):
                 self._demand(decision, refused)
             elif not self._stays_unread(sizes, flipped, refused):
                 raise refused.but(f"; that is for {_written(sizes)}") from None
@@ -337,7 +337,8 @@ class _Paths:
     def _decide_together(self, decision: Decision, why: str) -> Unrepresentable:
         symbols = sorted(self.decisions.space.support(decision.holds))
         names = " and ".join(symbols)
-        return refused_at(decision.spot, f"{names} decide together ({decision.holds!r}); {why}")
+        decide = "decide together" if len(symbols) > 1 else "decides at huge sizes"
+        return refused_at(decision.spot, f"{names} {decide} ({decision.holds!r}); {why}")
 
     def _take(self, sizes: SizeOf, flipped: Conditions) -> None:
         """Record the program at some sizes, where ``flipped`` do not hold, and merge that with what there is."""
