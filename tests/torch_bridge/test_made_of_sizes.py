@@ -231,6 +231,6 @@ def test_numbers_that_are_not_known_are_refused() -> None:
         written_numbers,
     ):
         with pytest.raises(
-            Unrepresentable, match="the values of a tensor decide here|8 is assigned"
+            Unrepresentable, match=r"the values of a tensor decide here|8 is assigned"
         ):
             tracer.from_module(Applied(function), SIZES[0])
