@@ -17,11 +17,8 @@ from tracer.torch_bridge.source import torch_source
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 
 LONGER = {
-    # Sizes of crops and resizes over the symbols, where a person wrote `align: crop`.
-    "unet_2015": 1.45,
-    "unet_bn_bilinear": 1.31,
-    "demucs": 1.45,
-    "wave_unet": 1.8,
+    # Sizes of resizes over the symbols.
+    "wave_unet": 1.5,
     # Parts of which several outputs are read are no blocks.
     "hrnet": 2.0,
     "conv_tasnet": 3.7,

@@ -640,6 +640,13 @@ def _demands(
             return
 
 
+def demanded_of(step: Step) -> list[Condition]:
+    """What a step's operation demands of sizes, over the symbols."""
+    symbolic = with_arguments(step.op, _over_symbols(step.arguments))
+    demands = _demands(symbolic, step.sources, step.arguments, lambda value: value.sizes)
+    return [one.holds for one in demands if isinstance(one.holds, Condition)]
+
+
 def part_of(step: Step, index: int) -> Value:
     """One of the several outputs of a step: ``chunk[1]``."""
     part = with_arguments(step.op, {"index": index})

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tracer.importing.blocks import CalledPart, SharedBlock, find_blocks, part_of_all
+from tracer.importing.centred import Centred, centred
 from tracer.importing.layers import Listed, ListedLayer, Listing
 from tracer.importing.recording import Recording
 from tracer.importing.sections import sections_of
@@ -28,6 +29,7 @@ def config(
     """The config of a recording, with notes at its beginning; without blocks each step has a line of its own.
 
     Raises :class:`Unrepresentable` for a size that is no expression of a config."""
+    recording, left_out = centred(recording) if in_blocks else Centred(recording, {})
     root = part_of_all(recording)
     blocks = find_blocks(recording, root) if in_blocks else []
     block_of: dict[CalledPart, SharedBlock] = {}
@@ -43,10 +45,7 @@ def config(
     told = [*notes, *_apart(recording, owners, listed.paths)]
     lines = [f"# {note}" for note in told]
     lines += [f"name: {written_value(name)}", *_head(recording)]
-    if blocks:
-        lines += ["", "blocks:"]
-    for block, inside in listed_blocks:
-        lines += _indented(_block(block, inside))
+    lines += _blocks(listed_blocks)
     sections = sections_of(listed.layers) if in_blocks else [("layers", listed.layers)]
     for section, layers in sections:
         lines += ["", f"{section}:", *_indented(layer_lines(layers))]
@@ -56,7 +55,12 @@ def config(
 
     folded = [part for line in lines for part in folded_line(line)]
     text = "\n".join([*folded, ""])
-    return Config(text, dict(listed.paths))
+    return Config(text, _with_those_inside(listed.paths, left_out))
+
+
+def _with_those_inside(paths: Mapping[str, str], inside: Mapping[str, str]) -> dict[str, str]:
+    """The nodes of the steps, and of those that others do the work of."""
+    return {**paths, **{step: paths[other] for step, other in inside.items()}}
 
 
 def _apart(
@@ -125,6 +129,14 @@ def _inputs(recording: Recording) -> list[str]:
     if len(entries) == 1:
         return [f"input: {{{entries[0]}}}"]
     return ["input:", *_indented(entries)]
+
+
+def _blocks(listed: Sequence[tuple[SharedBlock, Listed]]) -> Iterator[str]:
+    """The blocks, with what stands above them."""
+    if listed:
+        yield from ["", "blocks:"]
+    for block, inside in listed:
+        yield from _indented(_block(block, inside))
 
 
 def _block(

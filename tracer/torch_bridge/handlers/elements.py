@@ -436,7 +436,7 @@ def _concat(call: TorchCall) -> Value:
     dim = words.dim
     tensors = list(words.tensors)
     if len(tensors) == 1:
-        return call.add("Identity", *tensors)
+        return call.value(tensors[0])
 
     sizes_of_zeros = [call.tensors.zeros.get(tensor) for tensor in tensors]
 

@@ -36,7 +36,7 @@ def _turned(call: TorchCall) -> Value:
     first, second = words.dims
     turns = words.k % 4
     if turns == 0:
-        return call.add("Identity", words.input)
+        return call.value(words.input)
     if turns == 2:
         return call.add("Flip", words.input, dims=(first, second))
 
