@@ -96,19 +96,59 @@ def question(
     from tracer.torch_bridge.forward import Way
     from tracer.torch_bridge.opening import Question
 
-    positional = [_shape(shape) for shape in shapes]
-    by_keyword = {name: _shape(shape) for name, shape in inputs.items()}
+    laid_out = _Inputs()
+    args = [laid_out.add(one) for one in shapes]
+    kwargs = {name: laid_out.add(one, name) for name, one in inputs.items()}
+    is_plain = all(isinstance(one, int) for one in (*args, *kwargs.values()))
 
-    words = ["module", *map(repr, positional)]
-    words += [f"inputs={by_keyword}"] if by_keyword else []
+    words = ["module", *(repr(laid_out.given(one)) for one in args)]
+    words += [f"inputs={laid_out.given(kwargs)}"] if kwargs else []
     return Question(
         type(module).__name__,
-        [*positional, *by_keyword.values()],
-        Way(keywords=(*[""] * len(positional), *by_keyword)),
+        laid_out.shapes,
+        Way(keywords=tuple(laid_out.names), layout=None if is_plain else (args, kwargs)),
         plan=f"tracer.plan({', '.join(words)})",
         fixed=fixed,
-        how="a shape for each input: (1, 3, 512, 512); inputs={NAME: shape} for what is given by keyword",
+        how="a shape for each input: (1, 3, 512, 512); a list or dict of shapes for one of tensors; "
+        "inputs={NAME: shape} for what is given by keyword",
     )
+
+
+class _Inputs:
+    """The inputs of a module one after the other, also those that are given in lists and dicts."""
+
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, ...]] = []
+        self.names: list[str] = []
+        """The name of each; an empty one where it has none."""
+
+    def add(self, given: Any, name: str = "") -> Any:
+        """An argument with the number of each input in the place of its shape."""
+        if isinstance(given, Mapping):
+            return {word: self.add(one, _name(word)) for word, one in given.items()}
+        is_several = isinstance(given, (list, tuple)) and bool(given)
+        if is_several and all(isinstance(one, (list, tuple, Mapping)) for one in given):
+            parts = [self.add(one, _name(f"{name}_{i}")) for i, one in enumerate(given)]
+            return tuple(parts) if isinstance(given, tuple) else parts
+
+        self.shapes.append(_shape(given))
+        self.names.append(name)
+        return len(self.shapes) - 1
+
+    def given(self, layout: Any) -> Any:
+        """An argument with the shapes again."""
+        if isinstance(layout, dict):
+            return {word: self.given(one) for word, one in layout.items()}
+        if isinstance(layout, (list, tuple)):
+            parts = map(self.given, layout)
+            return tuple(parts) if isinstance(layout, tuple) else list(parts)
+        return self.shapes[layout]
+
+
+def _name(word: Any) -> str:
+    """A name for an input; an empty one where it is none, as of a part of what has no name."""
+    is_name = isinstance(word, str) and word.isidentifier() and not word.startswith("_")
+    return word if is_name else ""
 
 
 def _shape(given: Sequence[int]) -> tuple[int, ...]:

@@ -461,3 +461,29 @@ def test_a_table_that_is_another_one_where_it_is_resized(module: Positions) -> N
     for shape in ((1, 3, 12, 12), (1, 3, 20, 28)):
         with pytest.raises(Unrepresentable):
             tracer.from_module(module, shape)
+
+
+# --- inputs in lists and dicts ---------------------------------------------------------------------------------------
+
+
+class OfLevels(nn.Module):
+    """It takes a list of maps, and a dict with a mask."""
+
+    def forward(self, maps: list[Tensor], batch: dict[str, Tensor]) -> list[Tensor]:
+        fine, coarse = maps
+        y = fine + nn.functional.interpolate(coarse, size=fine.shape[2:])
+        y = y * batch["mask"]
+        return [y, y]
+
+
+def test_inputs_in_lists_and_dicts() -> None:
+    """Each tensor is an input, a dict's under its name; what is returned twice is there twice."""
+    maps, batch = [(1, 3, 16, 16), (1, 3, 9, 9)], {"mask": (1, 1, 16, 16)}
+    net = tracer.from_module(OfLevels(), maps, batch)
+    text = net.to_yaml()
+    assert "input2: [N, 3, H_input2, W_input2]" in text and "mask: [N, 1, H, W]" in text
+    assert list(net.trace(H=20, W=12).outputs.values()) == [(1, 3, 20, 12)] * 2
+    assert tracer.sizes(OfLevels(), maps, inputs={"batch": batch}).axes["H"].runs.least == 1
+
+    with pytest.raises(TypeError, match="a shape is a tuple of sizes"):
+        tracer.from_module(OfLevels(), [(1, 3, 16, 16), "a"], batch)

@@ -112,6 +112,12 @@ class Way(NamedTuple):
     symbols: tuple[Mapping[int, str], ...] | None = None
     """For each input its symbols by dim, the other dims being numbers; None: they are found."""
 
+    layout: tuple[Sequence[Any], Mapping[str, Any]] | None = None
+    """The positional and the keyword arguments, with lists and dicts, in which each input stands as its number from 0.
+
+    None: each input is an argument.
+    """
+
     def symbols_of(self, number: int, shape: Sequence[int]) -> Mapping[int, str]:
         """The symbols of an input that are given, by its number from 0."""
         given = self.symbols or ()
@@ -131,9 +137,21 @@ class Way(NamedTuple):
 
     def called_with(self, tensors: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
         """The inputs as positional and as keyword arguments."""
+        if self.layout is not None:
+            args, kwargs = _laid_out(self.layout, tensors)
+            return list(args), dict(kwargs)
         named = [(self.name_of(number), tensor) for number, tensor in enumerate(tensors)]
         args = [tensor for name, tensor in named if not name]
         return args, {name: tensor for name, tensor in named if name}
+
+
+def _laid_out(layout: Any, tensors: Sequence[Any]) -> Any:
+    """Lists and dicts with the inputs in the place of their numbers."""
+    if isinstance(layout, Mapping):
+        return {word: _laid_out(part, tensors) for word, part in layout.items()}
+    if isinstance(layout, (list, tuple)):
+        return type(layout)(_laid_out(part, tensors) for part in layout)
+    return tensors[layout]
 
 
 PLAIN = Way()

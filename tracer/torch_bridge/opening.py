@@ -233,9 +233,10 @@ def _numbered(given: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
     """The number of each input with the name that it has in a forward: ``image``, ``maps[1]`` of ``*maps``."""
     for name, value in given.items():
         if isinstance(value, dict):
-            yield from ((number, word) for word, number in value.items())
-        elif isinstance(value, tuple):
-            yield from ((number, f"{name}[{place}]") for place, number in enumerate(value))
+            yield from _numbered(value)
+        elif isinstance(value, (list, tuple)):
+            parts = {f"{name}[{place}]": part for place, part in enumerate(value)}
+            yield from _numbered(parts)
         else:
             yield value, name
 
