@@ -10,6 +10,7 @@ import tracer
 from tests.network.test_language import faults, one, place
 from tracer.network.spelling import operation_hint, operations_meant
 from tracer.ops.registry import find_operation, operation_names
+from tracer.views.report import summary
 
 
 def hint_of(layer: str, shape: str = "[1, 3, 64, 64]") -> str:
@@ -176,3 +177,24 @@ def test_same_of_keras_on_a_transposed_convolution(kernel: int, stride: int) -> 
     net = tracer.loads(f"input: [1, 8, 32, 32]\nlayers: {{t: {closed}}}\n")
     assert net.trace().shapes["t"] == (1, 4, 32 * stride, 32 * stride)
     assert hint.endswith(f"{32 * stride} x {32 * stride} from 32 x 32")
+
+
+def test_a_fault_in_a_block_names_the_use() -> None:
+    """A block is used in many lines: which of them is wrong stands in the message itself."""
+    text = """\
+        input: [1, 3, 50, 64]
+        blocks:
+          up:
+            inputs: [x, skip]
+            layers:
+              t: {op: ConvTranspose2d, from: x, out_channels: 8, kernel_size: 2, stride: 2}
+              cat: {op: Concat, from: [t, skip]}
+        layers:
+          e1: {op: MaxPool2d, kernel_size: 2}
+          e2: {op: MaxPool2d, kernel_size: 2}
+          u2: {op: up, from: [e2, e1]}
+        """
+    found = next(d for d in faults(text) if d.severity == "error")
+    assert place(found) == ("T301", 7, 17)
+    assert found.message.startswith("u2.cat (used in line 11): ")
+    assert summary([found], 1).endswith("`tracer plan` tries repairs")

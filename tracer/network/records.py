@@ -126,9 +126,14 @@ class Node:
         return self.name if place is None or place.name is None else place.name
 
     def said(self, message: str) -> str:
-        """A message about it, behind its name; without one for what has none in the program that it was read from."""
-        has_name = self.place is None or self.place.name is not None
-        return f"{self.shown}: {message}" if has_name else message
+        """A message about it, behind its name; without one for what has none in the program that it was read from.
+
+        Of a node in a block, the line of the file that uses the block stands there too.
+        """
+        if self.place is not None:
+            return f"{self.shown}: {message}" if self.place.name is not None else message
+        used = f" (used in line {span_of(self.uses[0].key).line})" if self.uses else ""
+        return f"{self.shown}{used}: {message}"
 
     @property
     def span(self) -> Span:

@@ -121,6 +121,10 @@ def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
+_REPAIRED = ("T3", "T4")
+"""The beginnings of codes about shapes that do not fit: a plan may have repairs."""
+
+
 def summary(found: Sequence[Diagnostic], files: int) -> str:
     """One line at the end: what was checked and found."""
     errors = sum(d.severity == "error" for d in found)
@@ -133,4 +137,6 @@ def summary(found: Sequence[Diagnostic], files: int) -> str:
         for n, word in ((errors, "error"), (warnings, "warning"))
         if n
     ]
-    return f"{checked}: {' and '.join(parts)}"
+    said = f"{checked}: {' and '.join(parts)}"
+    can_be_repaired = any(d.severity == "error" and d.code[:2] in _REPAIRED for d in found)
+    return f"{said}; `tracer plan` tries repairs" if can_be_repaired else said
