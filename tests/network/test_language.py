@@ -411,3 +411,36 @@ def test_a_wrong_number_of_inputs_in_a_block_is_told_once() -> None:
         """)
     assert place(found) == ("T106", 2, 44)
     assert [r.span.line for r in found.related] == [3]
+
+
+def test_copies_read_the_mirrored_copies() -> None:
+    """An expression under `from` is computed for each copy; the first input is the copy before."""
+    text = """\
+        params: {depth: 3}
+        input: [1, 8, L]
+        sizes: {L: 64}
+        blocks:
+          down:
+            layers:
+              c: {op: Conv1d, out_channels: 8, kernel_size: 4, stride: 2, padding: 1}
+          up:
+            inputs: [x, skip]
+            layers:
+              sum: {op: Add, from: [x, skip]}
+              t: {op: ConvTranspose1d, out_channels: 8, kernel_size: 4, stride: 2, padding: 1}
+        encoder:
+          e: {op: down, repeat: "${depth}"}
+        decoder:
+          d: {op: up, from: [e, "e.${depth - 1 - index}"], repeat: "${depth}"}
+        """
+    for depth in (1, 3, 5):
+        names = net(text, depth=depth).network.names
+        joined = [[n.name for n in names[f"d.{i}.sum"].inputs] for i in range(depth)]
+        before = [f"e.{depth - 1}.c", *[f"d.{i}.t" for i in range(depth - 1)]]
+        mirrored = [f"e.{i}.c" for i in reversed(range(depth))]
+        assert joined == [list(pair) for pair in zip(before, mirrored)]
+        assert net(text, depth=depth).trace().shapes["d"] == (1, 8, 64)
+
+    found = one(text.replace("depth - 1 - index", "depth - index"))
+    assert place(found) == ("T102", 16, 25) and "'e.3'" in found.message
+    assert place(one(text.replace("depth - 1 - index", "nowhere"))) == ("T005", 16, 25)

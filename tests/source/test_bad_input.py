@@ -415,7 +415,7 @@ CASES: dict[str, tuple[str | bytes, str]] = {
     "from: [a, [b]]": (node("op: Add, from: [input, [input]]"), "2:37 T004"),
     "from: {}": (node("op: Add, from: {}"), "2:29 T004"),
     "from: 5": (node("op: ReLU, from: 5"), "2:30 T102"),
-    "from an expression": (node('op: ReLU, from: "${x}"'), "2:30 T004"),
+    "from an expression": (node('op: ReLU, from: "${x}"'), "2:30 T005"),
     "from itself": (node("op: Add, from: [a, input]"), "2:10 T103"),
     "from itself, repeated": (node("op: Add, from: [input, a], repeat: 3"), "2:10 T103"),
     "from the block's own input": (f"{HEAD}blocks: {{b: {{layers: {{x: ReLU}}}}}}\nlayers: {{a: {{op: b, from: a.input}}}}\n", "3:27 T103"),

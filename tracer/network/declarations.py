@@ -50,7 +50,10 @@ def checked_name(key: ScalarNode, what: str) -> str:
 
 
 def references(node: YamlNode, key: str = "from") -> list[ScalarNode]:
-    """The names under ``from`` (or another key): one, or a list of them."""
+    """The names under ``from`` (or another key): one, or a list of them.
+
+    Those under ``from`` may have expressions in them, whose values the uses of a block and the copies decide.
+    """
     items = node.value if isinstance(node, SequenceNode) else [node]
     refuse_tag(node)
     if not items:
@@ -61,7 +64,7 @@ def references(node: YamlNode, key: str = "from") -> list[ScalarNode]:
         if not isinstance(item, ScalarNode) or not item.value:
             message = f"`{key}` takes a node's name or a list of names, not {described(item)}"
             raise Fault("T004", message, item)
-        if "${" in item.value:
+        if "${" in item.value and key != "from":
             raise Fault("T004", f"`{key}` takes names; no expression stands there", item)
         refuse_tag(item)
     return list(items)

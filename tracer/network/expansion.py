@@ -110,14 +110,13 @@ class Expansion:
             try:
                 if declaration.faulty or (self._failures and self._is_given_up(declaration)):
                     raise Follows(declaration.key)
-                names = declaration.inputs
-                inputs = [previous] if names is None else _references(names, around)
                 if declaration.repeat is None:
+                    inputs = _inputs(declaration, around, previous)
                     previous = self._place(
                         declaration, name, around, inputs, declaration.expect
                     )
                 else:
-                    previous = self._place_copies(declaration, name, around, inputs)
+                    previous = self._place_copies(declaration, name, around, previous)
             except Fault as fault:
                 self._failures[declaration] += 1
                 fault, uses = where_it_is_written(
@@ -148,9 +147,12 @@ class Expansion:
     # Nodes of one declaration
 
     def _place_copies(
-        self, declaration: Declaration, name: str, around: Around, inputs: Inputs
+        self, declaration: Declaration, name: str, around: Around, previous: Target | None
     ) -> Target:
-        """Add the nodes of a declaration with ``repeat``, in a chain."""
+        """Add the nodes of a declaration with ``repeat``, in a chain: each reads the copy before it first.
+
+        What else they read is named by each copy, which an expression over ``index`` may decide.
+        """
         assert declaration.repeat is not None
         times = _repeat(declaration.repeat, around.scope)
         inner = dict(around.scope)
@@ -159,12 +161,15 @@ class Expansion:
         last: Target | None = None
         for index in range(times):
             inner["index"] = index
+            inputs = _inputs(declaration, around, previous)
+            if last is not None:
+                inputs = [last, *inputs[1:]]
+
             is_last = index == times - 1
             copy = f"{name}.{index}"
             last = self._place(
                 declaration, copy, around, inputs, declaration.expect if is_last else None
             )
-            inputs = [last, *inputs[1:]]
 
         assert last is not None
         self.names.targets[name] = last
@@ -352,8 +357,19 @@ def _shared(declaration: Declaration, around: Around) -> SharedUse | None:
     return SharedUse(name, around.prefix, declaration.weights, is_repeated)
 
 
-def _references(names: list[ScalarNode], around: Around) -> Inputs:
-    return [Reference(around.prefix, at, around.uses) for at in names]
+def _inputs(declaration: Declaration, around: Around, previous: Target | None) -> Inputs:
+    """What a declaration reads: the nodes under ``from``, or the one before it."""
+    if declaration.inputs is None:
+        return [previous]
+    return [
+        Reference(around.prefix, at, around.uses, _name(at, around.scope))
+        for at in declaration.inputs
+    ]
+
+
+def _name(at: ScalarNode, scope: Scope) -> str:
+    """A name under ``from``, its expressions computed."""
+    return str(interpolated(at, scope)) if "${" in at.value else at.value
 
 
 def _repeat(node: YamlNode, scope: Scope) -> int:

@@ -32,10 +32,13 @@ class Reference:
 
     __slots__ = ("at", "prefix", "text", "uses")
 
-    def __init__(self, prefix: str, at: ScalarNode, uses: Uses) -> None:
+    def __init__(
+        self, prefix: str, at: ScalarNode, uses: Uses, text: str | None = None
+    ) -> None:
         self.prefix = prefix
         self.at = at
-        self.text: str = at.value
+        self.text: str = at.value if text is None else text
+        """The name, its expressions computed."""
         self.uses = uses
 
 
