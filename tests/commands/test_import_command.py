@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import tracer
-from tracer.commands import cli
+from tracer.commands import cli, sources
 
 NETS = '''\
 import torch
@@ -231,3 +232,17 @@ def test_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
         2,
         "this command needs torch: pip install 'tracer[torch]'\n",
     )
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_long_import_says_that_it_is_read(
+    is_terminal: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """From the second second on, on a terminal alone, and the line goes when it is done."""
+    monkeypatch.setattr(sources, "is_terminal", lambda stream: is_terminal)
+    with sources._progress("net.py:Net"):
+        time.sleep(2.4)
+    said = capsys.readouterr().err
+    assert said == ("\rnet.py:Net: is read, 2 s\r" if is_terminal else "")

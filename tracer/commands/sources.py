@@ -7,6 +7,8 @@ import contextlib
 import os
 import shlex
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -225,20 +227,30 @@ def _without_input() -> Iterator[None]:
             sys.stdin = before
 
 
+WAITED = 1.9
+"""Seconds after which a line says what is waited for."""
+
+
 class _Progress:
     """One line on a terminal, which goes when it is done."""
 
     def __init__(self, source: str) -> None:
         self.source = source
+        self.doing = "is read"
         self.is_shown = False
 
     def __call__(self, tried: int, seconds: float) -> None:
-        if seconds < 0.5 or not is_terminal(sys.stderr):
-            return
-        self.is_shown = True
-        click.echo(
-            f"\r{self.source}: {tried} sizes tried, {seconds:.0f} s\033[K", nl=False, err=True
-        )
+        self.doing = f"{tried} sizes tried"
+        if seconds >= 0.5:
+            self.show(seconds)
+
+    def show(self, seconds: float) -> None:
+        """Say what is done, and since when."""
+        if is_terminal(sys.stderr):
+            self.is_shown = True
+            click.echo(
+                f"\r{self.source}: {self.doing}, {seconds:.0f} s\033[K", nl=False, err=True
+            )
 
     def end(self) -> None:
         """Take the line away."""
@@ -248,10 +260,24 @@ class _Progress:
 
 @contextlib.contextmanager
 def _progress(source: str) -> Iterator[_Progress]:
+    """A line that is shown from the second second on, and whenever a size is tried."""
     line = _Progress(source)
+    done = threading.Event()
+    started = time.monotonic()
+
+    def each_second() -> None:
+        while not done.wait(1):
+            waited = time.monotonic() - started
+            if waited >= WAITED:
+                line.show(waited)
+
+    clock = threading.Thread(target=each_second, daemon=True)
+    clock.start()
     try:
         yield line
     finally:
+        done.set()
+        clock.join()
         line.end()
 
 
