@@ -19,9 +19,6 @@ CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 LONGER = {
     # Sizes of resizes over the symbols.
     "wave_unet": 1.5,
-    # Parts of which several outputs are read are no blocks.
-    "hrnet": 2.0,
-    "conv_tasnet": 3.7,
 }
 """The texts that are longer than 1.3 times what a person wrote, and how much longer they may be."""
 

@@ -152,7 +152,7 @@ class FittedTo(nn.Module):
         self.side = nn.Sequential(nn.Conv2d(before, 4, 1), nn.ReLU())
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        side = self.side(skip)
+        side: Tensor = self.side(skip)
         return side + nn.functional.interpolate(x, size=side.shape[2:])
 
 
@@ -301,3 +301,55 @@ def test_long_lines_are_folded() -> None:
     net = tracer.from_module(Joined(), (1, 3, 8, 8))
     assert max(map(len, net.to_yaml().splitlines())) <= 160
     assert tracer.loads(net.to_yaml()).trace(H=9).outputs == {"concat": (1, 45, 9, 8)}
+
+
+class Gated(nn.Module):
+    """A residual step that gives what it adds up beside its output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(6, 6, 3, padding=1)
+        self.skip = nn.Conv2d(6, 4, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        y = self.conv(x)
+        beside = self.skip(y)
+        return x + y, beside
+
+
+class Gathered(nn.Module):
+    """Steps behind each other, and the sum of what they give beside."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 6, 1)
+        self.rows = nn.ModuleList([Gated() for _ in range(count)])
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        x = self.stem(x)
+        beside = []
+        for row in self.rows:
+            x, more = row(x)
+            beside.append(more)
+        return {"last": x, "beside": torch.cat(beside, 1)}
+
+
+def test_a_block_of_which_several_nodes_are_read() -> None:
+    """They are read by their paths, in copies too."""
+    assert (
+        text_of(Gathered(3))
+        == """
+blocks:
+  Gated:
+    layers:
+      conv: {op: Conv2d, out_channels: 6, kernel_size: 3, padding: 1}
+      skip: {op: Conv2d, out_channels: 4, kernel_size: 1}
+      add: {op: Add, from: [input, conv]}
+
+layers:
+  stem: {op: Conv2d, out_channels: 6, kernel_size: 1}
+  rows: {op: Gated, repeat: 3}
+  concat: {op: Concat, from: [rows.0.skip, rows.1.skip, rows.2.skip]}
+output: {last: rows, beside: concat}
+"""
+    )

@@ -23,6 +23,9 @@ from tracer.sizing.symbol import identity
 MOST_ARGUMENTS = 8
 """A block with more arguments than this is no easier to read than its layers."""
 
+MOST_SHOWN = 4
+"""Nodes inside of a block that others read (``stage.out``), beside its last one."""
+
 
 @dataclass(frozen=True, eq=False)
 class CalledPart:
@@ -348,7 +351,7 @@ def _can_be_block(
     part: CalledPart,
     readers: Readers,
 ) -> bool:
-    """True where a part reads whole nodes only, and others read nothing of it but its last step."""
+    """True where a part reads whole nodes only, and others read few of its steps beside the last one."""
     read = part.read()
     if not read or any(value.part is not None for value in read):
         return False
@@ -356,7 +359,8 @@ def _can_be_block(
     names = [step.name for step in part.steps()]
     inside = set(names)
     nobody: set[str | None] = set()
-    return all(readers.get(name, nobody) <= inside for name in names[:-1])
+    shown = [name for name in names[:-1] if not readers.get(name, nobody) <= inside]
+    return len(shown) <= MOST_SHOWN
 
 
 def _is_worth_it(parts: Sequence[CalledPart]) -> bool:

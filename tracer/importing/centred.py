@@ -14,7 +14,13 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from tracer.importing.decisions import Decisions
-from tracer.importing.recording import Recording, Step, Unrepresentable, Value, demanded_of
+from tracer.importing.recording import (
+    Recording,
+    Step,
+    Unrepresentable,
+    Value,
+    demanded_of,
+)
 from tracer.importing.run_time_sizes import depends_on_input, over_symbols, same_size
 from tracer.ops.base import with_arguments
 from tracer.ops.crop import CenterCrop, Slice
@@ -60,7 +66,10 @@ class MovedMap(NamedTuple):
         written = [value for step in self.steps for value in step.arguments.values()]
         return any(map(depends_on_input, written))
 
-    def size(self, dim: int) -> SizeLike:
+    def size(
+        self,
+        dim: int,
+    ) -> SizeLike:
         """The size of a dim behind the steps, where they find as much as they cut."""
         return self.spans[dim].size if dim in self.spans else self.source.sizes[dim]
 
@@ -70,6 +79,7 @@ def centred(recording: Recording) -> Centred:
     work = _Centring(recording)
     for step in recording.steps:
         work.take(step)
+
     found = copy.copy(recording)
     found.steps = [step for step in work.steps if step.name not in work.inside]
     return Centred(found, work.inside)
@@ -78,7 +88,10 @@ def centred(recording: Recording) -> Centred:
 class _Centring:
     """The steps of a recording, one after the other."""
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+    ) -> None:
         self.recording = recording
         self.decisions = Decisions(recording.space)
         self.steps: list[Step] = []
@@ -89,7 +102,10 @@ class _Centring:
         self._moved: dict[str, MovedMap] = {}
         """By the name of the last step."""
 
-    def take(self, step: Step) -> None:
+    def take(
+        self,
+        step: Step,
+    ) -> None:
         """One more step, and what it makes of those before it."""
         moved = self._moved_by(step)
         if moved is not None:
@@ -102,38 +118,53 @@ class _Centring:
 
     # --- maps that are moved -----------------------------------------------------------------------------------------
 
-    def _moved_by(self, step: Step) -> MovedMap | None:
+    def _moved_by(
+        self,
+        step: Step,
+    ) -> MovedMap | None:
         """The map that a step cuts or pads, with the steps before it that do so along other dims."""
         spans = _spans_of(step)
         if spans is None:
             return None
-        (source,) = step.sources
 
+        (source,) = step.sources
         before = self._moved.get(source.name)
         if before is None or not self._is_read_once(before) or before.spans.keys() & spans:
             return MovedMap((step,), source, spans)
         return MovedMap((*before.steps, step), before.source, {**before.spans, **spans})
 
-    def _is_read_once(self, moved: MovedMap) -> bool:
+    def _is_read_once(
+        self,
+        moved: MovedMap,
+    ) -> bool:
         return self._is_read[moved.value.name] == 1
 
-    def _goes_on(self, moved: MovedMap) -> bool:
+    def _goes_on(
+        self,
+        moved: MovedMap,
+    ) -> bool:
         """True where a step or a merge behind may take the map as one that is moved."""
         readers = self._readers[moved.value.name]
         if not self._is_read_once(moved) or not readers:
             return False
+
         (reader,) = readers
         spans = _spans_of(reader)
         if spans is not None:
             return not moved.spans.keys() & spans
         return isinstance(reader.op, Merge) and self._aligned_by(reader, moved)
 
-    def _aligned_by(self, merge: Step, moved: MovedMap) -> bool:
+    def _aligned_by(
+        self,
+        merge: Step,
+        moved: MovedMap,
+    ) -> bool:
         """True where a merge fits a moved map to its first input, or this one to the others."""
         others = [value for value in merge.sources if value.name != moved.value.name]
         is_first = merge.sources[0].name == moved.value.name
         if not others or len(others) + 1 < len(merge.sources) or merge.op.align != "none":  # type: ignore[attr-defined]
             return False
+
         dims = merge.op.spatial(len(moved.source.sizes))  # type: ignore[attr-defined]
         if is_first:
             return self._is_padded(moved, others[0], dims, [merge])
@@ -141,7 +172,10 @@ class _Centring:
 
     # --- what they are -----------------------------------------------------------------------------------------------
 
-    def _aligned(self, merge: Step) -> Step | None:
+    def _aligned(
+        self,
+        merge: Step,
+    ) -> Step | None:
         """A merge that crops or pads what is moved before it; None where it joins them as they are."""
         first, *others = fitted = [self._fitted(merge, value) for value in merge.sources]
         are_others = any(others)
@@ -161,26 +195,36 @@ class _Centring:
         arguments = {**merge.arguments, **align}
         return replace(merge, op=op, sources=tuple(sources), arguments=arguments)
 
-    def _fitted(self, merge: Step, value: Value) -> MovedMap | None:
+    def _fitted(
+        self,
+        merge: Step,
+        value: Value,
+    ) -> MovedMap | None:
         """The moved map that an input of a merge is, where the merge can move it itself."""
         moved = self._moved.get(value.name)
         if moved is None or not self._is_read_once(moved):
             return None
         return moved if self._aligned_by(merge, moved) else None
 
-    def _cropped(self, moved: MovedMap) -> Step | None:
+    def _cropped(
+        self,
+        moved: MovedMap,
+    ) -> Step | None:
         """A CenterCrop in the place of steps; None where they cut by plain numbers, or something else."""
         last = moved.steps[-1]
         rank = len(moved.source.sizes)
         dims = range(2, rank)
+
         if not moved.follows_input:
             return None
+
         readers = self._readers[last.name]
         model = self._model_of(moved, dims)
         if model is None or not self._is_cropped(moved, model, dims, readers):
             return None
 
         self._put_inside(moved.steps[:-1], last)
+
         arguments = {"size": model}
         label = "crop" if last.label == "slice" else last.label
         op = CenterCrop(size=model.name)
@@ -188,7 +232,11 @@ class _Centring:
             last, op=op, sources=(moved.source,), arguments=arguments, label=label, told=""
         )
 
-    def _model_of(self, moved: MovedMap, dims: Iterable[int]) -> Value | None:
+    def _model_of(
+        self,
+        moved: MovedMap,
+        dims: Iterable[int],
+    ) -> Value | None:
         """The node that has the size that is cut to: the last one."""
         rank = len(moved.source.sizes)
         inputs = list(self.recording.inputs.values())
@@ -200,20 +248,32 @@ class _Centring:
                 return value
         return None
 
-    def _put_inside(self, steps: Iterable[Step], kept: Step) -> None:
+    def _put_inside(
+        self,
+        steps: Iterable[Step],
+        kept: Step,
+    ) -> None:
         for step in steps:
             self.inside[step.name] = kept.name
 
     # --- proofs ------------------------------------------------------------------------------------------------------
 
     def _is_cropped(
-        self, moved: MovedMap, model: Value, dims: Iterable[int], readers: Sequence[Step]
+        self,
+        moved: MovedMap,
+        model: Value,
+        dims: Iterable[int],
+        readers: Sequence[Step],
     ) -> bool:
         """True where a map is the middle of another, of a model's size, for every size that runs."""
         return self._is_centred(moved, model, dims, readers, are_cut=True)
 
     def _is_padded(
-        self, moved: MovedMap, model: Value, dims: Iterable[int], readers: Sequence[Step]
+        self,
+        moved: MovedMap,
+        model: Value,
+        dims: Iterable[int],
+        readers: Sequence[Step],
     ) -> bool:
         """True where a map is another in the middle of zeros, of a model's size, for every size that runs."""
         fills = [getattr(step.op, "value", None) or 0 for step in moved.steps]
@@ -241,6 +301,7 @@ class _Centring:
             fits = want <= have if are_cut else have <= want
             first = (have - want) // 2 if are_cut else -((want - have) // 2)
             filled = [have >= 0, want >= 0]
+
             # Where it fits it is the middle, and where it does not, nothing runs either way.
             if not self._follows([span.first == first, span.size == want], [*filled, fits]):
                 return False
@@ -249,7 +310,10 @@ class _Centring:
         return True
 
     def _demands_around(
-        self, moved: MovedMap, model: Value, readers: Sequence[Step]
+        self,
+        moved: MovedMap,
+        model: Value,
+        readers: Sequence[Step],
     ) -> list[Condition]:
         """What the steps demand that make the maps, that move one and that read it."""
         makers = {moved.source.node, model.node}
@@ -258,11 +322,14 @@ class _Centring:
         return [demand for step in steps for demand in demanded_of(step)]
 
     def _follows(
-        self, conditions: Sequence[Condition | bool], held: Sequence[Condition | bool]
+        self,
+        conditions: Sequence[Condition | bool],
+        held: Sequence[Condition | bool],
     ) -> bool:
         """True where conditions are proven for every size for which others hold; False where one never does."""
         if any(one is False for one in held):
             return False
+
         known = [one for one in held if isinstance(one, Condition)]
         try:
             return all(self.decisions.follows(one, known) for one in conditions)
@@ -286,16 +353,21 @@ def _span_of_slice(step: Step) -> dict[int, Stretch] | None:
     """The dim that a slice cuts, without a step between the positions that it takes."""
     if step.argument("step") != 1:
         return None
+
     (source,) = step.sources
     dim = wrapped(step.argument("dim"), len(source.sizes))
     n = source.sizes[dim]
+
     stop = step.argument("stop")
     first = _from_front(step.argument("start"), n)
     end = n if stop is None else _from_front(stop, n)
     return {dim: Stretch(first, end - first)}
 
 
-def _from_front(position: int, n: SizeLike) -> SizeLike:
+def _from_front(
+    position: int,
+    n: SizeLike,
+) -> SizeLike:
     """A position of a dim; a number below 0 counts from the end."""
     found: SizeLike = over_symbols(position)
     return n + found if isinstance(found, int) and found < 0 else found
@@ -306,21 +378,31 @@ def _spans_of_padding(step: Step) -> Iterator[tuple[int, Stretch]]:
     padding = over_symbols(step.argument("padding"))
     op = with_arguments(step.op, {"padding": padding})
     assert isinstance(op, ConstantPadding)
+
     amounts = op.amounts()
     for dim, (before, after) in enumerate(amounts, len(source.sizes) - len(amounts)):
         yield dim, Stretch(-before, source.sizes[dim] + before + after)
 
 
-def _fit_as_they_are(merge: Step, fitted: Sequence[MovedMap | None], model: Value) -> bool:
+def _fit_as_they_are(
+    merge: Step,
+    fitted: Sequence[MovedMap | None],
+    model: Value,
+) -> bool:
     """True where the inputs that are not moved have the size already: they would be aligned as well."""
     dims = merge.op.spatial(len(model.sizes))  # type: ignore[attr-defined]
     rest = [value for value, one in zip(merge.sources, fitted) if one is None]
     return all(_has_sizes(value, model.sizes, dims) for value in rest)
 
 
-def _has_sizes(value: Value, sizes: Sequence[SizeLike], dims: Iterable[int]) -> bool:
+def _has_sizes(
+    value: Value,
+    sizes: Sequence[SizeLike],
+    dims: Iterable[int],
+) -> bool:
     if len(value.sizes) != len(sizes):
         return False
+
     return all(same_size(value.sizes[dim], sizes[dim]) for dim in dims)
 
 
