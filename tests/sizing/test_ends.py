@@ -75,3 +75,16 @@ def test_a_deep_chain_of_floors() -> None:
     for _ in range(3_000):
         size = (size + 3) // 2 + 1
     assert ends_of(size).least >= 1
+
+
+@pytest.mark.parametrize("divisor", [2, 3, 7, 112])
+@pytest.mark.parametrize("constant", [-9, -1, 0, 1, 5])
+def test_a_floor_of_what_is_taken_away_is_a_ceiling(divisor: int, constant: int) -> None:
+    """-((-H) // 7) and (H + 6) // 7 are one size, and it is at least 1."""
+    ceiling = -((constant - H) // divisor)
+    assert ceiling is (H + (divisor - 1 - constant)) // divisor
+    sizes = range(1, 300)
+    assert [substitute([ceiling], {"H": n})[0] for n in sizes] == [
+        -((constant - n) // divisor) for n in sizes
+    ]
+    assert constant > 0 or ends_of(ceiling).least >= 1

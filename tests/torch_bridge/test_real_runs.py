@@ -18,7 +18,7 @@ from tracer.importing.comparison import Answer, Judges, compare, drawn_sizes
 from tracer.importing.recording import Recording
 from tracer.importing.run_time_sizes import RunTimeSize
 from tracer.sizing.symbol import Space
-from tracer.torch_bridge.forward import batch_and_spatial_dims
+from tracer.torch_bridge.forward import spatial_dims
 from tracer.torch_bridge.importing import Unrepresentable, record
 from tracer.torch_bridge.real_runs import RealModule
 
@@ -176,7 +176,7 @@ READ: dict[str, Callable[..., Any]] = {
 def test_sizes_are_read(name: str) -> None:
     """It is noted where the program has one in its hands, and not where torch alone looks at it."""
     module = Conv((NOT_READ | READ)[name])
-    recording = record(module, [SHAPE], batch_and_spatial_dims, {}, Space())
+    recording = record(module, [SHAPE], spatial_dims, {}, Space())
     assert recording.sizes_are_read == (name in READ)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -313,6 +314,42 @@ def test_windows_that_are_shifted_where_there_are_several(
         found = net.trace(H=h, W=w)
         assert not found.diagnostics
         assert list(found.outputs.values()) == [(1, h, w, 4)]
+
+
+class Reversed(nn.Module):
+    """Windows that are taken apart and put together, padded where that is needed; the batch is worked out of them."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = nn.functional.max_pool2d(x, 2)
+        height, width = y.shape[2:]
+        below, right = -height % WINDOW, -width % WINDOW
+        padded = nn.functional.pad(y, (0, right, 0, below)) if below or right else y
+        rows, columns = (n // WINDOW for n in padded.shape[2:])
+        parted = padded.permute(0, 2, 3, 1).view(-1, rows, WINDOW, columns, WINDOW, 4)
+        windows = parted.transpose(2, 3).reshape(-1, WINDOW**2, 4)
+
+        count, pixels, channels = windows.shape
+        windows = windows.reshape(count, pixels, 2, channels // 2).flatten(2)
+        batch = windows.shape[0] // (padded.shape[2] * padded.shape[3] // WINDOW**2)
+        whole = windows.view(batch, rows, columns, WINDOW, WINDOW, -1).transpose(2, 3)
+        z = whole.reshape(batch, rows * WINDOW, columns * WINDOW, -1).permute(0, 3, 1, 2)
+        return y + (z[:, :, :height, :width] if below or right else z)
+
+
+@pytest.mark.parametrize("height, width", [(16, 16), (18, 16), (18, 14)])
+def test_windows_that_are_put_together(height: int, width: int) -> None:
+    """What one way computes as the other does is written once, and the number of copies is the batch."""
+    module = Reversed().eval()
+    net = tracer.from_module(module, (1, 4, height, width))
+    text = net.to_yaml()
+    assert " if " not in text
+    assert "shape: [N*((H + 6) // 8)*((W + 6) // 8), 16, 2, 2]" in text
+    assert not tracer.sizes(net).couplings
+
+    for h, w in itertools.product([2, 3, 7, 8, 9, 15, 16, 17, 31, 33], repeat=2):
+        found = net.trace(N=3, H=h, W=w)
+        assert not found.diagnostics
+        assert list(found.outputs.values()) == shapes_of(module, 3, 4, h, w), (h, w)
 
 
 def test_windows_at_two_resolutions() -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Any, NamedTuple
 
 from tracer.importing.recording import Unrepresentable, refused_at
 from tracer.importing.run_time_sizes import Guard, negated
 from tracer.places import Spot
-from tracer.planning.search import Bounds
+from tracer.planning.search import holds_within
 from tracer.sizing.ends import ends_of
 from tracer.sizing.growth import Aperiodic
 from tracer.sizing.periodic import Analysis, decide
-from tracer.sizing.program import Program
+from tracer.sizing.program import substitute
 from tracer.sizing.size_set import SizeSet, TooLarge
 from tracer.sizing.substitution import Substitution
 from tracer.sizing.symbol import Condition, SizeLike, Space, identity
@@ -23,6 +23,12 @@ FILLED = SizeSet((), 1, 1, (0,))
 
 ANY_SIZE = range(1, 2**40)
 """The sizes over which bounds are taken."""
+
+WITNESSES = 8
+"""Sizes at which one size is a multiple of another before that is proven."""
+
+LARGE = 4_096
+"""They are no smaller than this: floors are 0 at small ones."""
 
 
 class Decision(NamedTuple):
@@ -139,6 +145,8 @@ class Decisions:
             return True
 
         known, others = self._with_what_is_known(condition, held)
+        if isinstance(known, Condition) and len(self.space.support(known)) > 1:
+            known = self._with_multiples(known, others)
         if isinstance(known, bool):
             return known
         return self._follows_for_one(known, others)
@@ -181,6 +189,44 @@ class Decisions:
                 others.append(rewritten)
         return found, others
 
+    def _with_multiples(
+        self, condition: Condition, held: Sequence[Condition]
+    ) -> Condition | bool:
+        """A condition in which sizes of one symbol are multiples of others wherever ``held`` holds."""
+        atoms: dict[int, SizeLike] = {}
+        for symbol in sorted(self.space.support(condition)):
+            about = self.about(symbol, held)
+            if about:
+                atoms |= self._multiples(condition, symbol, about)
+        return Substitution(self.space, {}, atoms=atoms).condition(condition)
+
+    def _multiples(
+        self, condition: Condition, symbol: str, held: Sequence[Condition]
+    ) -> dict[int, SizeLike]:
+        """For atoms of a condition that depend on one symbol: the multiple of a smaller one that they are."""
+        sizes = self.sizes_where([*held], symbol)
+        witnesses = list(islice(sizes.between(LARGE, ANY_SIZE.stop), WITNESSES))
+
+        values: dict[int, list[int]] = {}
+        for index in _atoms_of(condition):
+            if self.space.support_of_atom(index) == {symbol}:
+                alone = self.space.alone(index)
+                values[index] = [substitute([alone], {symbol: n})[0] for n in witnesses]
+
+        found: dict[int, SizeLike] = {}
+        smallest_first = sorted(values, key=lambda index: (values[index], index))
+        for place, index in enumerate(smallest_first):
+            for smaller in smallest_first[:place]:
+                factor = _factor(values[index], values[smaller])
+                if factor is None or smaller in found:
+                    continue
+                multiple = self.space.alone(smaller) * factor
+                is_equal = self.space.alone(index) == multiple
+                if self.follows(is_equal, held):
+                    found[index] = multiple
+                    break
+        return found
+
     def _equal_atoms(self, condition: Condition) -> dict[int, SizeLike]:
         """For ``H == W`` or ``H // 16 == W // 16`` the one by the other; nothing for other conditions."""
         if condition.relation != "eq":
@@ -195,6 +241,21 @@ class Decisions:
             if self.space.support(alone).isdisjoint(self.space.support(other)):
                 return {index: other}
         return {}
+
+
+def _atoms_of(condition: Condition) -> list[int]:
+    """The atoms that the sizes of a condition are made of."""
+    found: set[int] = set()
+    for size in condition.sizes():
+        found |= set(size.space.atoms_under(size, ()))
+    return sorted(found)
+
+
+def _factor(larger: Sequence[int], smaller: Sequence[int]) -> int | None:
+    """By what numbers are multiples of others, one by one; None where there is no such number."""
+    factor = max(larger, default=0) // max([*smaller, 1])
+    is_multiple = all(a == b * factor for a, b in zip(larger, smaller))
+    return factor if factor > 0 and is_multiple else None
 
 
 def _parts_of(conditions: Sequence[Condition]) -> list[Condition]:
@@ -254,14 +315,5 @@ def is_bound_to_hold(condition: Condition) -> bool:
     """Whether the bounds of its sizes show that a condition holds, for all sizes from 1 on: ``H*W >= 1``."""
     if condition.always() or _is_one_of_two(condition):
         return True
-    space = condition.space
-    symbols = sorted(space.support(condition))
-    program = Program(space, symbols)
-    program.watch(condition)
-
-    bounds = Bounds(program, [0] * program.length)
-    for slot in range(len(symbols)):
-        bounds.open(slot, ANY_SIZE)
-    for slot, kind, instruction in program.steps():
-        bounds.step(slot, kind, instruction)
-    return bounds.truth(condition) is True
+    domains = dict.fromkeys(condition.space.support(condition), ANY_SIZE)
+    return holds_within(condition, domains) is True

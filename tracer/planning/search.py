@@ -591,6 +591,20 @@ class Bounds:
         return equal if least == most else None
 
 
+def holds_within(condition: Condition, domains: Mapping[str, range]) -> bool | None:
+    """Whether the bounds of its sizes show that a condition always or never holds, for symbols in these ranges."""
+    names = sorted(domains)
+    program = Program(condition.space, names)
+    program.watch(condition)
+
+    bounds = Bounds(program, [0] * program.length)
+    for slot, name in enumerate(names):
+        bounds.open(slot, domains[name])
+    for slot, kind, instruction in program.steps():
+        bounds.step(slot, kind, instruction)
+    return bounds.truth(condition)
+
+
 def _corners(values: list[int]) -> tuple[int, int]:
     return min(values), max(values)
 

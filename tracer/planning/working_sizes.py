@@ -19,6 +19,7 @@ from tracer.geometry.grids import meetings, unpoolings
 from tracer.network.records import Network, Node
 from tracer.ops.base import LOSSES, Op, Shape
 from tracer.planning.built import Width
+from tracer.planning.search import holds_within
 from tracer.shapes.recipe import Recipe, recipe_of
 from tracer.shapes.trace import Trace, trace
 from tracer.shapes.traced import Ops
@@ -40,12 +41,15 @@ from tracer.sizing.symbol import Condition, Size, SizeLike, Writing, identity
 Ask = tuple[Condition | bool, Node, Collection[str]]
 """A condition, the node that it belongs to, and the symbols that it judges where it is decided."""
 
-NO_PERIOD = "a size has no period that could be shown, as where a resize multiplies by a factor such as 0.57"
+NO_PERIOD = "a size has no period that could be shown, as where a resize multiplies by 0.57 or sizes are divided"
 
 NO_SYMBOLS = "an expression or an operation takes numbers only"
 
 TRACED = 256
 """Sizes that are traced one by one, where formulas take no symbols."""
+
+ENDLESS = 2**40
+"""Above this, no size is asked for."""
 
 READABLE = 12
 """Atoms of a tie that are written out."""
@@ -452,13 +456,25 @@ class SizeConditions:
             return any(map(self._always, condition.parts))
         key = identity(condition)
         if key not in self._holds:
-            support = self.analysis.space.support(condition)
-            (symbol,) = support if len(support) == 1 else ("",)
-            self._holds[key] = bool(symbol) and (
-                always_from(condition, self._floor(symbol), self.analysis)
-                or always(condition, symbol, self.own(symbol), self.analysis)
-            )
+            self._holds[key] = self._holds_everywhere(condition)
         return self._holds[key]
+
+    def _holds_everywhere(self, condition: Condition) -> bool:
+        """Whether a comparison holds for every combination of sizes; by bounds where it is one of several symbols."""
+        support = self.analysis.space.support(condition)
+        if len(support) != 1:
+            domains = {symbol: self._filled(symbol) for symbol in support}
+            return holds_within(condition, domains) is True
+
+        (symbol,) = support
+        if always_from(condition, self._floor(symbol), self.analysis):
+            return True
+        return always(condition, symbol, self.own(symbol), self.analysis)
+
+    def _filled(self, symbol: str) -> range:
+        """A range with all sizes that a symbol takes by itself, those of no empty axis."""
+        least = max(self._floor(symbol), 1)
+        return range(least, max(least + 1, ENDLESS))
 
     def _floor(self, symbol: str) -> int:
         """A size below which a symbol takes none by itself: less than its set, and less work."""

@@ -118,7 +118,11 @@ class Space:
         if atom is None:
             atom = self._atom_of[key] = Atom(len(self.atoms), primitive, arguments)
             self.atoms.append(atom)
-        return self.interned((((atom.index,), 1),), 0)
+        return self.alone(atom.index)
+
+    def alone(self, index: int) -> Size:
+        """The size that is one atom."""
+        return self.interned((((index,), 1),), 0)
 
     def size(self, coefficients: dict[Monomial, int]) -> SizeLike:
         """The polynomial with these coefficients (the empty monomial is the constant)."""
@@ -266,7 +270,7 @@ class Size(Operand):
         for index in monomial:
             atom = self.space.atoms[index]
             if lengths[index] > how.most:
-                alone = self.space.interned((((index,), 1),), 0)
+                alone = self.space.alone(index)
                 text, is_tight = how.named(alone) or "...", True
                 count += 1
             else:
@@ -379,10 +383,15 @@ class Size(Operand):
         terms = tuple(sorted((monomial, factor // common) for monomial, factor in rest.items()))
         inner = self.space.interned(terms, remainder // common)
         divisor //= common
-        folded = inner._floor_of_floor(divisor)
-        if folded is None:
-            folded = self.space.atom(quotient, inner, divisor)
-        return folded + outside
+        return inner._floor(divisor) + outside
+
+    def _floor(self, divisor: int) -> SizeLike:
+        """self // divisor, where the divisor shares no factor with the terms."""
+        if all(factor < 0 for _, factor in self.terms):
+            # (-p) // d == -((p + d - 1) // d): one form for a ceiling, whose ends are seen.
+            return -((divisor - 1 - self) // divisor)
+        folded = self._floor_of_floor(divisor)
+        return self.space.atom(quotient, self, divisor) if folded is None else folded
 
     def _floor_of_floor(self, divisor: int) -> SizeLike | None:
         """self // divisor where self is a floor and a constant: (p // a + r) // d == (p + r*a) // (a*d)."""

@@ -72,19 +72,22 @@ def spatial_dims(number: int, shape: Sequence[int]) -> Mapping[int, str]:
     return spatial_symbols(len(shape))
 
 
-def batch_and_spatial_dims(number: int, shape: Sequence[int]) -> Mapping[int, str]:
+def sequence_dims(number: int, shape: Sequence[int]) -> Mapping[int, str]:
+    """The same, where an input of three dims is a sequence whose steps have features: its length is the symbol."""
+    return {1: "T"} if len(shape) == 3 else spatial_dims(number, shape)
+
+
+def batch_and_others(others: OpenDims, number: int, shape: Sequence[int]) -> Mapping[int, str]:
     """Its first dim is a symbol too."""
-    return {0: "N", **spatial_dims(number, shape)} if len(shape) >= 2 else {}
+    return {0: "N", **others(number, shape)} if len(shape) >= 2 else {}
 
 
-def all_batch_dims(batch: int) -> OpenDims:
-    """The same, and the only dim of an input that has one value for each sample of a batch of this size."""
-
-    def symbols(number: int, shape: Sequence[int]) -> Mapping[int, str]:
-        is_batch = tuple(shape) == (batch,)
-        return {0: "N"} if is_batch else batch_and_spatial_dims(number, shape)
-
-    return symbols
+def all_batch_dims(
+    batch: int, others: OpenDims, number: int, shape: Sequence[int]
+) -> Mapping[int, str]:
+    """Those of others, and the only dim of an input that has one value for each sample of a batch of this size."""
+    is_batch = tuple(shape) == (batch,)
+    return {0: "N"} if is_batch else others(number, shape)
 
 
 def no_dims(number: int, shape: Sequence[int]) -> Mapping[int, str]:

@@ -28,12 +28,14 @@ from tracer.torch_bridge.forward import (
     OpenDims,
     Way,
     all_batch_dims,
-    batch_and_spatial_dims,
+    batch_and_others,
     no_dims,
+    sequence_dims,
     spatial_dims,
 )
 from tracer.torch_bridge.places import gone_through, raised, users_code
 from tracer.torch_bridge.real_runs import RealModule
+from tracer.torch_bridge.sequences import are_sequences
 
 FIXED = "the first dim is fixed: with an open one, "
 """The beginning of what is said of a batch that could not be open, before the reason."""
@@ -129,10 +131,12 @@ def read_module(
     if way.symbols is not None:
         return read(way.symbols_of)
 
+    program = RealModule(module, way)
+    space_of = sequence_dims if are_sequences(program, shapes) else spatial_dims
     refusals: list[Unrepresentable] = []
-    for open_dims in _open_dims(shapes):
+    for open_dims in _open_dims(shapes, space_of):
         # A batch of one may be squeezed.
-        is_last = open_dims is spatial_dims
+        is_last = open_dims is space_of
         notes = [FIXED + legible(str(refusals[-1]))] if is_last else []
         try:
             found = read(open_dims, notes)
@@ -145,13 +149,14 @@ def read_module(
     raise refusals[-1]
 
 
-def _open_dims(shapes: Sequence[Sequence[int]]) -> Iterator[OpenDims]:
+def _open_dims(shapes: Sequence[Sequence[int]], space_of: OpenDims) -> Iterator[OpenDims]:
     """What may be open of inputs of these shapes, the most first."""
+    with_batch = partial(batch_and_others, space_of)
     batch = shapes[0][0] if shapes and len(shapes[0]) > 1 else None
     if batch is not None and any(tuple(shape) == (batch,) for shape in shapes):
-        yield all_batch_dims(batch)
-    yield batch_and_spatial_dims
-    yield spatial_dims
+        yield partial(all_batch_dims, batch, with_batch)
+    yield with_batch
+    yield space_of
 
 
 def _read(
