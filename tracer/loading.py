@@ -13,8 +13,10 @@ from tracer.net import Loading, Net, ReadFrom, put_places, unknown_symbol
 from tracer.network.graph import arrange
 from tracer.network.part import cut_behind
 from tracer.network.reading import read_network
-from tracer.network.records import Network, Node
+from tracer.network.records import DimPattern, Network, Node, as_written
 from tracer.shapes.recipe import recipe_of
+from tracer.shapes.trace import dim_value
+from tracer.source.expressions import Expression
 from tracer.source.tree import Fault, decode
 
 NONE: Mapping[str, Any] = {}
@@ -48,6 +50,7 @@ def load_text(
         if symbol not in network.symbols:
             raise unknown_symbol(network, symbol)
         network.sizes[symbol] = size
+    _refuse_untied(network, inputs)
     if until is not None:
         cut_behind(network, until)
     arrange(network)
@@ -120,12 +123,33 @@ def replace_input(network: Network, name: str, shape: tuple[int, ...]) -> None:
     symbols = [(dim, n) for dim, n in zip(node.pattern, shape) if isinstance(dim, str)]
     network.sizes.update(symbols)
     node.pattern = tuple(
-        dim if isinstance(dim, str) else n for dim, n in zip(node.pattern, shape)
+        n if isinstance(dim, int) else dim for dim, n in zip(node.pattern, shape)
     )
     if any(network.sizes[symbol] != n for symbol, n in symbols):
         raise ValueError(
             f"one symbol of the input would need two sizes in {','.join(map(str, shape))}"
         )
+
+
+def _refuse_untied(network: Network, inputs: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise ValueError where a dim of a replaced input is tied to a symbol, and another size is asked for."""
+    sizes = network.defaults()
+    for name, shape in inputs.items():
+        node = _input_called(network, name)
+        for number, (dim, n) in enumerate(zip(node.pattern, shape)):
+            tied = _tied_size(dim, sizes)
+            if tied is not None and tied != n:
+                message = (
+                    f"dim {number} of {node.name} is {as_written(dim)}, here {tied}, not {n}"
+                )
+                raise ValueError(message)
+
+
+def _tied_size(dim: DimPattern, sizes: Mapping[str, int]) -> Any:
+    """The size of a dim that is an expression; None for another, and where a size in it is not known."""
+    if not isinstance(dim, Expression) or not dim.names <= sizes.keys():
+        return None
+    return dim_value(dim, sizes)
 
 
 def _input_called(network: Network, name: str) -> Node:

@@ -15,6 +15,7 @@ from tracer.network.records import (
     Expectation,
     Network,
     Promise,
+    as_written,
     first_size,
     is_set,
 )
@@ -121,7 +122,7 @@ class Net:
         """The kind of network it is: ``<Net unet: 25 nodes, input [1, 3, H, W]>``."""
         network = self.network
         inputs = [
-            f"{node.name} [{', '.join(map(str, node.pattern))}]"
+            f"{node.name} [{', '.join(str(as_written(dim)) for dim in node.pattern)}]"
             for node in network.nodes
             if node.is_input
         ]

@@ -444,3 +444,40 @@ def test_copies_read_the_mirrored_copies() -> None:
     found = one(text.replace("depth - 1 - index", "depth - index"))
     assert place(found) == ("T102", 16, 25) and "'e.3'" in found.message
     assert place(one(text.replace("depth - 1 - index", "nowhere"))) == ("T005", 16, 25)
+
+
+def test_inputs_whose_sizes_are_tied() -> None:
+    """A dim over a symbol that stands alone elsewhere is no size of its own; it must be a whole number from 0 on."""
+    text = """\
+        input: {features: [1, 6, T], audio: [1, 6, 160*T]}
+        sizes: {T: 5}
+        layers:
+          up: {op: ConvTranspose1d, from: features, out_channels: 6, kernel_size: 160, stride: 160}
+          sum: {op: Add, from: [up, audio]}
+        """
+    assert faults(text) == []
+    tied = net(text)
+    assert tied.trace(T=7).shapes["audio"] == (1, 6, 1120)
+    axes = tracer.sizes(tied).axes
+    assert list(axes) == ["T"] and 1 in axes["T"].runs and 10_000 in axes["T"].runs
+    assert tracer.constraints(tied).runs(T=9)
+
+    less = "input: {features: [1, 6, T], audio: [1, 6, T - 8]}\nsizes: {T: 5}\n"
+    less += "layers:\n  a: {op: ReLU, from: audio}\noutput: [a, features]\n"
+    assert place(one(less)) == ("T202", 1, 44)
+    runs = tracer.sizes(net(less)).axes["T"].runs
+    assert 7 not in runs and 8 in runs and 9 in runs
+    assert place(one(less.replace("T - 8", "T / 2"))) == ("T202", 1, 44)
+    alone = text.replace("[1, 6, T]", "[1, 6, 5]").replace("sizes: {T: 5}", "")
+    assert place(one(alone)) == ("T005", 1, 44)
+
+
+def test_a_tied_input_takes_its_own_size_alone() -> None:
+    """A shape given from outside that its symbol denies is refused."""
+    from tracer.loading import load_text
+
+    text = 'input: {a: [1, T], b: [1, "2*T"]}\nlayers: {s: {op: Concat, from: [a, b]}}\n'
+    asked = {"a": (1, 3), "b": (1, 6)}
+    assert load_text(text, "n.yaml", {}, {}, asked).trace().shapes["s"] is not None
+    with pytest.raises(ValueError, match="dim 1 of b is 2\\*T, here 6, not 7"):
+        load_text(text, "n.yaml", {}, {}, asked | {"b": (1, 7)})

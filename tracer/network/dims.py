@@ -23,7 +23,7 @@ from tracer.source.tree import Fault, described, refuse_tag
 def shape_pattern(
     node: YamlNode, scope: Mapping[str, Any], what: str, *, any_dim: bool
 ) -> tuple[DimPattern, ...]:
-    """A declared shape. ``any_dim`` allows ``_`` and expressions over symbols, as an expectation has them."""
+    """A declared shape of numbers, symbols, expressions over symbols. ``any_dim`` allows ``_``, as expectations do."""
     dims = _interpolated_list(node, scope)
     if dims is not None:
         return tuple(_dim(value, node, any_dim) for value in dims)
@@ -85,9 +85,6 @@ def _symbolic_dim(text: str, node: YamlNode, any_dim: bool) -> DimPattern:
         raise Fault("T004", message, node)
     if text.isidentifier():
         return text
-    if not any_dim:
-        message = f"a dim of an input must be a number or a symbol, not {described(node)}"
-        raise Fault("T004", message, node)
     return _expression_dim(text, node)
 
 

@@ -243,4 +243,8 @@ def _input(node: YamlNode, what: str) -> PromisedInput:
             node,
         )
     dims: Any = shape_pattern(node, {}, what, any_dim=False)
+    for dim, place in zip(dims, node.value):
+        if isinstance(dim, Expression):
+            message = f"a dim of {what} must be a number or a symbol, not {described(place)}"
+            raise Fault("T004", message, place)
     return PromisedInput(dims, tuple(map(span_of, node.value)))

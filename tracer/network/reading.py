@@ -119,6 +119,8 @@ class _NetworkReader:
         inputs = inputs or [self._faulty_input(root)]
         symbols = _symbols(inputs)
         all_read = not any(node.is_faulty for node in inputs)
+        if all_read:
+            self._refuse_unknown_in_inputs(inputs, symbols)
         sizes = self.faults.guard(
             self._read_sizes, top.get("sizes"), symbols if all_read else None
         )
@@ -345,6 +347,16 @@ class _NetworkReader:
                 self._refuse_unknown_in(node.expect, symbols, node.uses, node.name)
         for expectation in outputs.values():
             self._refuse_unknown_in(expectation, symbols)
+
+    def _refuse_unknown_in_inputs(self, inputs: list[Node], symbols: Mapping[str, Any]) -> None:
+        """T005 for a dim over a symbol that is the size of no dim: nothing would say what it is."""
+        for node in inputs:
+            items = _items(node.declaration.value, len(node.pattern))
+            for dim, item in zip(node.pattern, items):
+                for name in sorted(_names_in(dim) - set(symbols)):
+                    message = f"{name!r} stands alone in no dim of an input, so nothing says what size it is"
+                    hint = did_you_mean(name, symbols)
+                    self.faults.add(Fault("T005", message, item, hint), (), node.name)
 
     def _refuse_unknown_in(
         self,

@@ -19,6 +19,13 @@ DimPattern = int | str | Expression | None
 """A dim as declared: a number, a symbol's name, an expression over symbols, or None for any (``_``)."""
 
 
+def as_written(dim: DimPattern) -> int | str:
+    """A dim as a config has it: a number, or the text of a symbol or an expression."""
+    if dim is None:
+        return "_"
+    return dim.text if isinstance(dim, Expression) else dim
+
+
 NOTHING: Mapping[str, Any] = {}
 
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tracer.diagnostics import legible
-from tracer.network.records import Network, Node
+from tracer.network.records import Network, Node, as_written
 from tracer.ops.base import Requirement
 from tracer.planning.constraints import (
     FORMAT_VERSION,
@@ -48,7 +48,7 @@ def constraints_of(
         format_version=FORMAT_VERSION,
         name=network.name,
         inputs={
-            node.name: [dim for dim in node.pattern if isinstance(dim, (int, str))]
+            node.name: [as_written(dim) for dim in node.pattern]
             for node in network.nodes
             if node.is_input
         },

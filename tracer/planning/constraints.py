@@ -417,6 +417,9 @@ class Constraints:
         )
         if not fits:
             raise ValueError(f"{name} has the shape {_shown(pattern)}, not {_shown(shape)}")
+        tied = [dim for dim in pattern if isinstance(dim, str) and not dim.isidentifier()]
+        if tied:
+            raise ValueError(f"{name} has the dim {tied[0]}: ask `nearest` for its sizes")
         return pattern
 
 
@@ -433,6 +436,12 @@ def _shown(shape: Sequence[int | str]) -> str:
     return f"[{', '.join(map(str, shape))}]"
 
 
+def _symbols_in(shapes: Iterable[list[int | str]]) -> set[str]:
+    """The symbols that stand alone in a dim; other texts are expressions over them."""
+    dims = [str(dim) for shape in shapes for dim in shape]
+    return {dim for dim in dims if dim.isidentifier()}
+
+
 def _check(record: ConstraintsAnswer) -> None:
     """Raise ValueError for a record that does not fit together."""
     if record.format_version.split(".")[0] != FORMAT_VERSION.split(".")[0]:
@@ -441,7 +450,7 @@ def _check(record: ConstraintsAnswer) -> None:
         raise ValueError("constraints have at least one case")
 
     symbols = set(record.symbols)
-    dims = {dim for shape in record.inputs.values() for dim in shape if isinstance(dim, str)}
+    dims = _symbols_in(record.inputs.values())
     if len(symbols) < len(record.symbols) or not dims | record.declared.keys() <= symbols:
         raise ValueError("constraints name each symbol once, and use no others")
     for symbol, n in record.declared.items():

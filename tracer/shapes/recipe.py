@@ -31,7 +31,7 @@ from tracer.sizing.program import Program
 from tracer.sizing.size_set import TooLarge
 from tracer.sizing.symbol import Condition, Size, Space, Terms
 from tracer.source import limits
-from tracer.source.expressions import ExpressionError
+from tracer.source.expressions import Expression, ExpressionError
 
 NO_SHAPE = -1
 """In place of the index of a shape."""
@@ -193,7 +193,21 @@ class _SymbolicTrace:
         return widths(op, inputs)  # type: ignore[arg-type]
 
     def _input(self, node: Node) -> int:
-        return self._interned(tuple(dim_value(dim, self.recipe.sizes) for dim in node.pattern))
+        try:
+            shape = tuple([self._input_dim(dim, node) for dim in node.pattern])
+        except (TypeError, ExpressionError, TooLarge, _Undecided):
+            self.recipe.undecided.append(node)
+            return NO_SHAPE
+        return self._interned(shape)
+
+    def _input_dim(self, dim: DimPattern, node: Node) -> Dim:
+        """The size of a dim of an input; an expression must not be negative."""
+        n = dim_value(dim, self.recipe.sizes)
+        if isinstance(dim, Expression) and (
+            isinstance(n, float) or not self._require(n >= 0, node)
+        ):
+            raise _Undecided
+        return n
 
     def _interned(self, shape: Shape) -> int:
         # Sizes over symbols are interned in their space, so that an id stands for one.

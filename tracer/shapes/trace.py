@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from yaml.nodes import SequenceNode
+
 from tracer.diagnostics import Diagnostic, Related, Span
 from tracer.memo import Memo
 from tracer.network.graph import digraph, sources
@@ -223,7 +225,7 @@ class _Tracer:
         for node, op in zip(self.network.nodes, tuple(self.ops)):
             accepted: Accepted | None = None
             if node.op_name == Node.INPUT:
-                y = None if missing else tuple(dim_value(d, self.sizes) for d in node.pattern)
+                y = None if missing else self._input_shape(node)
             else:
                 accepted = self._accepted_of(node, op)
                 y = None if accepted is None else accepted.shape
@@ -243,6 +245,24 @@ class _Tracer:
         for node in self.network.sharers:
             self._refuse_other_widths(node)
         return shapes
+
+    def _input_shape(self, node: Node) -> Shape | None:
+        """The shape of an input; None where an expression gives no size, which is reported at its place."""
+        at = node.declaration.value
+        places = at.value if isinstance(at, SequenceNode) else [at] * len(node.pattern)
+        found: list[Dim] = []
+        for dim, place in zip(node.pattern, places):
+            try:
+                n = dim_value(dim, self.sizes)
+            except ExpressionError as error:
+                self._report("T005", str(error), span_of(place), node)
+                return None
+            if isinstance(dim, Expression) and (n.__class__ is not int or n < 0):
+                message = f"the dim {dim.text} is {n}; it must be a whole number from 0 on"
+                self._report("T202", node.said(message), span_of(place), node)
+                return None
+            found.append(n)
+        return tuple(found)
 
     def _accepted_of(self, node: Node, op: Op | None) -> Accepted | None:
         """What is known of a node's operation on its inputs; None where it takes them not, or one has no shape."""

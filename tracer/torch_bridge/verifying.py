@@ -15,7 +15,7 @@ from torch import fx
 
 from tracer.costs.operations import costs, total
 from tracer.net import Net
-from tracer.shapes.trace import Trace, trace
+from tracer.shapes.trace import Trace, dim_value, trace
 from tracer.sizing.size_set import SizeSet, TooLarge
 from tracer.torch_bridge.building import NODE, OWNER, build
 from tracer.torch_bridge.verification import Mismatch, Verification
@@ -111,7 +111,7 @@ def _inputs(mine: Trace, device: str, sizes: Mapping[str, int]) -> list[torch.Te
     found = []
     for node in mine.network.nodes:
         if node.is_input:
-            shape: Any = [sizes.get(dim, dim) for dim in node.pattern]  # type: ignore[arg-type]
+            shape: Any = [dim_value(dim, sizes) for dim in node.pattern]
             found.append(torch.zeros(shape, device=device))
     return found
 
