@@ -454,7 +454,7 @@ def refusal_text(node: Node, requirement: Requirement, inputs: Sequence[Shape]) 
         message = requirement.text(names if len(names) > 1 else ())
     except TypeError:
         message = f"{node.op_name} does not take {', '.join(map(written, inputs))}"
-    return f"{node.name}: {message}"
+    return node.said(message) if node.place is None else f"{node.name}: {message}"
 
 
 def refusal(
