@@ -192,7 +192,8 @@ def _of_neighbour(
 ) -> Net | None:
     """The network of another tool's file; None where it is none, or names a module and no shapes are given."""
     if isinstance(found, ConfigFound):
-        return load_text(found.text, path, NONE, read_from=ReadFrom(path, {}))
+        program = ReadFrom(path, {}, data=found.places, advice=found.advice)
+        return load_text(found.text, path, NONE, read_from=program)
     if found is None or not (shapes or inputs):
         return None
     from tracer.torch_bridge.opening import open_module

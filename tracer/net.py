@@ -57,10 +57,16 @@ class ReadFrom(msgspec.Struct, frozen=True):
     """What was not read of it."""
     parameters: tuple[str, ...] = ()
     """The names that the inputs have in it; none where they are not known."""
+    data: Places = {}
+    """The places of what its layers follow from, by name, in a file that is no program."""
+    advice: str | None = None
+    """What can be done about an error there; None where a command lists repairs."""
 
     @property
     def hint(self) -> str | None:
         """What can be done about an error."""
+        if self.advice is not None:
+            return self.advice
         if self.plan is None or self.repairs == 0:
             return None
         some = {None: "repairs", 1: "1 repair"}.get(self.repairs, f"{self.repairs} repairs")
@@ -226,7 +232,13 @@ class Net:
             return list(found)
         elsewhere = self.network.elsewhere
         promised = None if elsewhere is None else elsewhere.path
-        return at_own_lines(found, program.places, self.network.path, program.hint, promised)
+        places = program.places or self._places_in_data(program.data)
+        return at_own_lines(found, places, self.network.path, program.hint, promised)
+
+    def _places_in_data(self, data: Places) -> Places:
+        """The place of each node, which is that of the layer that it is in."""
+        layers = {node.name: node.name.partition(".")[0] for node in self.network.nodes}
+        return {name: data[layer] for name, layer in layers.items() if layer in data}
 
     def differences(self, other: Net) -> dict[str, Differing]:
         """The values, here and as ``other`` is built, of every ``auto`` and inferred width that are not the same."""
@@ -398,6 +410,7 @@ def put_places(network: Network, places: Mapping[str, Place]) -> None:
     """Give each node its place in the program that a network was read from."""
     for node in network.nodes:
         node.place = places.get(node.name)
+        node.has_lines = False
 
 
 def check_sizes(network: Network, sizes: Mapping[str, int]) -> None:

@@ -426,3 +426,27 @@ def test_what_is_cut_off(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["check", str(path), "--format", "concise"])
     assert done.exit_code == 1
     assert f"{path}:2:1: error[T001] YAML syntax: " in done.stdout
+
+
+@pytest.mark.parametrize(("patch", "is_wrong"), [([96, 64], False), ([100, 64], True)])
+def test_findings_stand_in_the_plans(tmp_path: Path, patch: list[int], is_wrong: bool) -> None:
+    """At the patch, with the nearest ones that run; the shortcuts of residual encoders are meant."""
+    strides = [[1, 1], [2, 2], [2, 2], [2, 2]]
+    depths = [[3, 3]] * 4, [8, 16, 32, 32], [1, 2, 2, 2], [1, 1, 1]
+    plans = {
+        "configurations": {"2d": configuration("ResidualEncoderUNet", patch, strides, *depths)}
+    }
+    path = tmp_path / "plans.json"
+    path.write_text(json.dumps(plans, indent=1), "utf-8")
+    for command in ("check", "trace"):
+        done = CliRunner().invoke(cli, [command, str(path)])
+        told = done.stdout + done.stderr
+        assert (done.exit_code != 0) == is_wrong, told
+        assert not any(word in told for word in ("T503", "output_padding", "used in line"))
+        line = path.read_text("utf-8").splitlines().index('   "patch_size": [') + 1
+        assert (f"plans.json:{line}:4: error[T301]" in told) == is_wrong
+        assert (f'\n {line} |    "patch_size": [' in told) == is_wrong
+        assert ("hint: `patch_size` fits where" in told) == is_wrong
+    assert (
+        "nearest 96 x 64" in CliRunner().invoke(cli, ["check", str(path)]).stdout
+    ) == is_wrong

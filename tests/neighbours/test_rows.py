@@ -67,6 +67,29 @@ def test_up_to_a_part(rows: Path, scale: str | None, channels: int) -> None:
     assert list(trace.outputs.values()) == [(1, channels, 32, 32)]
 
 
+@pytest.mark.parametrize("until", [(), ("--until", "model.7")])
+def test_up_to_the_head(rows: Path, until: tuple[str, ...]) -> None:
+    """A head that makes anchors is left out; what it reads is what comes out, each under its row's name."""
+    pytest.importorskip("ultralytics", reason="needs pip install ultralytics")
+    done = run(rows, "--input", "1,3,64,64", *until)
+    assert done.exit_code == 0, done.output
+    assert "the head model.7 (Detect) makes anchors and is left out" in done.stderr
+    trace = tracer.loads(done.stdout).trace()
+    assert trace.outputs == {"model_6": (1, 8, 32, 32), "model_3": (1, 8, 16, 16)}
+
+
+def test_a_head_without_anchors(rows: Path) -> None:
+    """It is read as the rest is."""
+    pytest.importorskip("ultralytics", reason="needs pip install ultralytics")
+    rows.write_text(
+        ROWS.replace("[[6, 3], 1, Detect, [nc]]", "[-1, 1, Classify, [nc]]"), "utf-8"
+    )
+    done = run(rows, "--input", "1,3,64,64")
+    assert done.exit_code == 0, done.output
+    assert "is left out" not in done.stderr
+    assert (1, 4) in tracer.loads(done.stdout).trace().outputs.values()
+
+
 def test_what_does_not_build(rows: Path) -> None:
     """What the package says of rows that are wrong."""
     pytest.importorskip("ultralytics", reason="needs pip install ultralytics")

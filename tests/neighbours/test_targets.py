@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,7 +140,7 @@ class TestHydra:
     @pytest.mark.parametrize(
         ("key", "said"),
         [
-            ("model.nett", "error[T102] `model` has no 'nett'"),
+            ("model.nett", "any.yaml:3:1: error[T102] `model` has no 'nett'"),
             ("model", "error[T603] `model` is no network: it has no `_target_`"),
             ("model.lr", "error[T603] `model.lr` is no network"),
             ("model.net.act", None),
@@ -175,6 +177,13 @@ class TestHydra:
                 "`model.net`: nets_of_a_config.broken: ValueError: no such net",
             ),
             ("nets_of_a_config.Blocks", "builtins.dict", "gives "),
+            ("depth: 2", "dept: 2", "hint: no argument 'dept'; did you mean 'depth'?"),
+            ("config.Blocks", "config.Block", "hint: did you mean 'nets_of_a_config.Blocks'?"),
+            (
+                "nets_of_a_config.Blocks",
+                "nets_of_config.Block",
+                "hint: the working directory was searched too; did you mean 'nets_of_a_config.Blocks'?; where it is",
+            ),
         ],
     )
     def test_what_cannot_be_made(self, old: str, new: str, said: str) -> None:
@@ -201,8 +210,60 @@ def test_without_a_shape_nothing_runs() -> None:
     """The shape is asked for before the file's code is imported."""
     write("any.yaml", HYDRA)
     done = run("check", "any.yaml", "--key", "model.net")
-    assert done.exit_code == 2 and "say the input's shape" in done.stderr
+    assert done.exit_code == 2 and "is imported and run" not in done.stderr
+    assert (
+        "say the input's shape: tracer check any.yaml --key model.net --input 1,3,512,512"
+        in done.stderr
+    )
     assert "nets_of_a_config" not in sys.modules
+
+
+@pytest.mark.usefixtures("here")
+def test_keys_of_what_has_no_parts() -> None:
+    """A key is refused, not ignored."""
+    write("net.yaml", "input: [1, 3, 8, 8]\nlayers: {a: ReLU}\n")
+    for source in ("net.yaml", "nets_of_a_config.py:Blocks"):
+        done = run("check", source, "--key", "model", "--input", "1,3,8,8")
+        assert done.exit_code == 2
+        assert f"{source} has no parts that --key could pick" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("keys", "what"),
+    [
+        ("{services: {web: {image: nginx}}}", "a docker-compose file"),
+        ("{on: push, jobs: {a: {}}}", "a GitHub workflow"),
+        ('{"name": "a", "version": "1", "scripts": {}}', "a package.json"),
+        ("{apiVersion: v1, kind: Pod}", "a Kubernetes manifest"),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_files_that_are_met_often(keys: str, what: str) -> None:
+    """They are told by their keys, and what would be read is said."""
+    done = run("check", write("any.yaml", keys))
+    assert done.exit_code == 1
+    assert (
+        f"error[T603] no network: it has no `input` and no layers; this looks like {what}; keys: "
+        in done.stdout
+    )
+    assert "hint: what is read: a config (`input` and `layers`), nnU-Net plans" in done.stdout
+
+
+@pytest.mark.usefixtures("here")
+def test_a_search_enters_nothing_that_git_ignores() -> None:
+    """Neither folders nor files; a folder that is named is searched all the same."""
+    if shutil.which("git") is None:
+        pytest.skip("needs git")
+    subprocess.run(["git", "init", "-q", "."], check=True)
+    net = "input: [1, 3, 8, 8]\nlayers: {a: ReLU}\n"
+    Path("runs").mkdir()
+    for name in ("net.yaml", "skipped.yaml", "runs/net.yaml"):
+        write(name, net)
+    write(".gitignore", "runs/\nskipped.yaml\n")
+    assert "1 file checked" in run("check", ".").stderr
+    assert "1 file checked" in run("check", "runs").stderr
+    Path(".gitignore").unlink()
+    assert "3 files checked" in run("check", ".").stderr
 
 
 @pytest.mark.usefixtures("here")

@@ -26,7 +26,7 @@ ENDINGS = {".py": "torch", ".onnx": "onnx"}
 @click.option(
     "--to",
     type=click.Choice(["torch", "onnx", "nnunet"]),
-    help="torch: one Python file that needs only torch. onnx: a model. nnunet: plans (JSON).",
+    help="torch: one Python file that needs only torch. onnx: a model. nnunet: the architecture in plans (JSON).",
 )
 @click.option(
     "-o",
@@ -45,7 +45,8 @@ def command(
     An ONNX model keeps the config's symbols open where torch's exporter can. It is run at its own sizes and at others,
     and compared with the trace, as are what onnx infers of it and what is read of it again. Exit code 3 where they
     differ, 1 where it cannot be run; then nothing is written. Plans are written for U-Nets of stages, and read again:
-    where the network is another one, exit code 1 says what differs.
+    where the network is another one, exit code 1 says what differs. They have the `architecture` of a configuration,
+    its patch and batch, to paste into a plans.json; spacing, normalization and the like are nnU-Net's own.
     """
     kind = to or ENDINGS.get(Path(output or "").suffix)
     if kind is None:

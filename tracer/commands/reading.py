@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,9 @@ from tracer.source.tree import Fault, compose
 
 NO_CONFIG = "T603"
 """The code of a file that is no config."""
+
+GIT_SECONDS = 10
+"""Git has so long to say what it ignores."""
 
 COUNTING = 1.5
 """Seconds of the processor in which the repairs of a Python source are counted."""
@@ -57,13 +61,36 @@ def _configs_in(folder: str) -> list[str]:
 
 
 def _files_in(folder: str) -> Iterator[str]:
-    """The YAML files below a folder; hidden folders and those of installed packages are not entered."""
+    """The YAML files below a folder; hidden and ignored folders, and those of packages, are not entered."""
+    ignored = _ignored(folder)
+
+    def is_ignored(here: str, name: str) -> bool:
+        return os.path.normpath(os.path.join(here, name)) in ignored
+
     for here, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not _is_passed_over(here, name)]
+        folders[:] = [
+            name
+            for name in folders
+            if not _is_passed_over(here, name) and not is_ignored(here, name)
+        ]
         for file in files:
             path = os.path.join(here, file)
-            if file.endswith((".yaml", ".yml")) and os.path.isfile(path):
+            is_yaml = file.endswith((".yaml", ".yml")) and not is_ignored(here, file)
+            if is_yaml and os.path.isfile(path):
                 yield os.path.normpath(path)
+
+
+def _ignored(folder: str) -> frozenset[str]:
+    """The folders and files below a folder that git ignores; none where there is no git, or no repository."""
+    asked = ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory"]
+    # A repository may name a program for git to run; none is run here.
+    command = ["git", "-c", "core.fsmonitor=false", "-C", folder, *asked]
+    try:
+        answer = subprocess.run(command, capture_output=True, timeout=GIT_SECONDS, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return frozenset()
+    names = filter(None, os.fsdecode(answer.stdout).split("\0"))
+    return frozenset(os.path.normpath(os.path.join(folder, name)) for name in names)
 
 
 def _is_passed_over(folder: str, name: str) -> bool:
@@ -119,16 +146,21 @@ def open_net(
     it is.
     """
     try:
-        return _open_config(text, path, overrides, allow_argument_errors)
+        net = _open_config(text, path, overrides, allow_argument_errors)
     except TracerError as error:
         if not any(one.code == NO_CONFIG for one in error.diagnostics):
             raise
         from tracer.commands.sources import opened_text
 
-        net = opened_text(text, path, overrides)
-        if net is None:
+        other = opened_text(text, path, overrides)
+        if other is None:
             raise
-        return net
+        return other
+    if overrides.key is not None:
+        from tracer.commands.sources import refuse_key
+
+        refuse_key(path, overrides)
+    return net
 
 
 def _open_config(
@@ -208,7 +240,13 @@ def _with_count(net: Net) -> Net:
 def read_text(text: str, path: str, overrides: Overrides) -> Reading:
     """Judge the text of a config, as :func:`read` does."""
     net, found = judged(lambda: open_net(text, path, overrides))
-    return Reading(text if net is None else net.to_yaml(), net, found)
+    if net is None:
+        return Reading(text, None, found)
+    if net.read_from is None:
+        return Reading(net.to_yaml(), net, found)
+    from tracer.views.running_sizes import with_sizes_that_run
+
+    return Reading(text, net, with_sizes_that_run(net, found))
 
 
 def complain(found: list[Diagnostic], text: str, *, config: str) -> None:
@@ -254,7 +292,10 @@ def loaded(
     *,
     allow_argument_errors: bool = False,
 ) -> tuple[str, Net]:
-    """A network and its text. Where it cannot be loaded, ``complain`` gets what is wrong, and the command ends."""
+    """A network, and the text that its findings stand in.
+
+    Where it cannot be loaded, ``complain`` gets what is wrong, and the command ends.
+    """
     if not is_config(config):
         return _loaded_source(config, overrides, complain)
     text = text_of(config, complain)
@@ -264,7 +305,7 @@ def loaded(
         complain(error.diagnostics, text)
         raise click.exceptions.Exit(1) from None
     say_part(config, overrides)
-    return net.to_yaml(), net
+    return (net.to_yaml() if net.read_from is None else text), net
 
 
 def _loaded_source(

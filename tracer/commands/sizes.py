@@ -88,11 +88,8 @@ def command(
         return
     known = {symbol for symbol in net.symbols if symbol in net.network.sizes}
     if known == set(net.symbols):  # what stops it at the declared sizes, as one of the reasons
-        click.echo(
-            report.full(net.trace().diagnostics, texts(net.trace().diagnostics, text, config)),
-            nl=False,
-            err=True,
-        )
+        stops = net.told(net.trace().diagnostics)
+        click.echo(report.full(stops, texts(stops, text, config)), nl=False, err=True)
     raise click.exceptions.Exit(1)
 
 

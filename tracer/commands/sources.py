@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import os
 import shlex
@@ -16,6 +15,7 @@ import click
 
 from tracer.commands.options import Overrides, is_python, is_terminal, need, say_part, shown
 from tracer.diagnostics import Diagnostic, TracerError
+from tracer.importing.named import names_defined
 from tracer.importing.recording import NoSuchPart, Unrepresentable
 from tracer.loading import load_text
 from tracer.net import Net, ReadFrom
@@ -25,6 +25,7 @@ from tracer.source.edits import Edit, edited
 if TYPE_CHECKING:
     import torch
 
+    from tracer.neighbours.asked import ConfigFound
     from tracer.torch_bridge.opening import Opened
 
 MAKING = 60.0
@@ -38,6 +39,7 @@ def opened(
 
     Raises :class:`TracerError` with what keeps it from being read, and click.UsageError.
     """
+    refuse_key(source, overrides)
     if source.lower().endswith(".onnx"):
         net = _of_onnx(source, overrides, name)
     elif is_python(source):
@@ -46,6 +48,15 @@ def opened(
         raise _without_callable(source)
     say_part(source, overrides)
     return _sized(net, source, overrides)
+
+
+def refuse_key(source: str, overrides: Overrides) -> None:
+    """Raise click.UsageError where a part is picked of what has none."""
+    if overrides.key is not None:
+        raise click.UsageError(
+            f"{shown(source)} has no parts that --key could pick: that is for nnU-Net plans, MONAI bundles and Hydra "
+            "configs; --until NODE reads up to a part"
+        )
 
 
 def opened_text(
@@ -60,24 +71,39 @@ def opened_text(
 
     Raises as :func:`opened` does.
     """
-    from tracer.neighbours.asked import Asked, ConfigFound
+    from tracer.neighbours.asked import Asked, ConfigFound, ModuleFound
     from tracer.neighbours.reading import neighbour
 
-    asked = Asked(source, overrides.key, overrides.arguments, shown(source))
+    asked = Asked(
+        source,
+        overrides.key,
+        overrides.arguments,
+        shown(source),
+        overrides.until,
+        overrides.mode == "train",
+    )
     found = neighbour(text, asked)
     if found is None:
         return None
+    if isinstance(found, ModuleFound) and not overrides.shapes:
+        raise _without_shape(source, overrides)
     for line in found.told:
         click.echo(f"{shown(source)}: {line}", err=True)
     if isinstance(found, ConfigFound):
-        return _of_config(found.text, source, overrides, name)
+        return _of_config(found, source, overrides, name)
     return _sized(_of_module(found.make, source, overrides, name, fixed), source, overrides)
 
 
-def _of_config(text: str, source: str, overrides: Overrides, name: str | None) -> Net:
+def _of_config(found: ConfigFound, source: str, overrides: Overrides, name: str | None) -> Net:
     """The network of a config that was made of another tool's file."""
-    if name is not None:
-        text = edited(text, [Edit(("name",), name)])
+    text = found.text if name is None else edited(found.text, [Edit(("name",), name)])
+    program = ReadFrom(
+        shown(source),
+        {},
+        plan=_plan(source, overrides),
+        data=found.places,
+        advice=found.advice,
+    )
     try:
         return load_text(
             text,
@@ -85,7 +111,7 @@ def _of_config(text: str, source: str, overrides: Overrides, name: str | None) -
             overrides.params,
             overrides.sizes,
             overrides.inputs,
-            read_from=ReadFrom(shown(source), {}, plan=_plan(source, overrides)),
+            read_from=program,
             until=overrides.until,
         )
     except UnknownLayer as error:
@@ -140,9 +166,7 @@ def _of_module(
     if overrides.params:
         raise click.UsageError("--set is for a config; a Python source takes --arg NAME=VALUE")
     if not overrides.shapes:
-        raise click.UsageError(
-            "say the input's shape: --input 1,3,512,512 (again for each of several, NAME=1,10 for a keyword)"
-        )
+        raise _without_shape(source, overrides)
     need("torch", "torch")
     found = _read_module(make, source, overrides, name, fixed)
     if overrides.mode == "train":
@@ -154,6 +178,15 @@ def _of_module(
             f"{shown(source)} was read at {at}, near the size asked for ({tried})", err=True
         )
     return found.net
+
+
+def _without_shape(source: str, overrides: Overrides) -> click.UsageError:
+    """The error for a module whose input has no shape yet."""
+    words = f"tracer {click.get_current_context().info_name} {shlex.quote(source)}"
+    options = " ".join(filter(None, (overrides.command_line, "--input 1,3,512,512")))
+    return click.UsageError(
+        f"say the input's shape: {words} {options} (again for each of several, NAME=1,10 for a keyword)"
+    )
 
 
 def _read_module(
@@ -286,7 +319,7 @@ def _without_callable(source: str) -> click.UsageError:
     if source.endswith(".py"):
         if not os.path.isfile(source):
             return click.UsageError(f"{shown(source)}: there is no such file")
-        likely = _modules_in(source)
+        likely = names_defined(source)
         first = likely[0] if likely else "UNet"
         others = f"; it has {', '.join(likely)}" if likely else ""
         return click.UsageError(
@@ -296,18 +329,6 @@ def _without_callable(source: str) -> click.UsageError:
     return click.UsageError(
         f"there is no file {shown(source)}; a module of torch is written {module}:{name}"
     )
-
-
-def _modules_in(path: str) -> list[str]:
-    """The names in a Python file that may be a module or make one: classes first. The file is read, not run."""
-    try:
-        with open(path, "rb") as file:
-            tree = ast.parse(file.read(1_000_000))
-    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
-        return []
-    classes = [n.name for n in tree.body if isinstance(n, ast.ClassDef) and n.bases]
-    functions = [n.name for n in tree.body if isinstance(n, ast.FunctionDef)]
-    return [name for name in (*classes, *functions) if not name.startswith("_")]
 
 
 # --- ONNX ------------------------------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ def command(
     except TracerError as error:
         complain(error.diagnostics, text)
         raise click.exceptions.Exit(1) from None
-    _show(found, net.params, text, format_, use_colour(color))
+    _show(found, net.params, net.to_yaml(), format_, use_colour(color))
     raise click.exceptions.Exit(3 if any(one.differences for one in found) else 0)
 
 

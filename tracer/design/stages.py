@@ -283,7 +283,7 @@ class _Parts:
             layers += unit.behind("3", dropped=False, active=False)
             skip = layers[-1].name
 
-        layers.append(Layer("add", "Add", {}, (end, skip)))
+        layers.append(Layer("add", "Add", {}, (end, skip), _POOLED if strided else ""))
         if unit.activation is not None:
             layers.append(unit.activation.layer("act2"))
         arguments = {k: v for k, v in _STRIDED.items() if strided or k != "stride"}
@@ -322,5 +322,7 @@ def _output(
         output[head.name] = ("N", "${classes}", *(symbols if is_whole else "_" * len(symbols)))
     return output
 
+
+_POOLED = "tracer: ignore[T503]: the shortcut's pool has the stride's kernel, as nnU-Net has it"
 
 _IGNORED = "tracer: ignore[T503]: kernel 2 up, kernel 3 down, as nnU-Net has it"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tracer.places import Place
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +22,10 @@ class Asked(NamedTuple):
     """What the file leaves open, or is to have another value."""
     shown: str = ""
     """How findings name it."""
+    until: str | None = None
+    """The part up to which it is read."""
+    is_training: bool = False
+    """Whether it is read as it runs in training."""
 
 
 class ConfigFound(NamedTuple):
@@ -29,6 +35,10 @@ class ConfigFound(NamedTuple):
     """Its config."""
     told: Sequence[str] = ()
     """What was assumed."""
+    places: Mapping[str, Place] = {}
+    """What the nodes of the config follow from, in the file."""
+    advice: str | None = None
+    """What can be done there about an error."""
 
 
 class ModuleFound(NamedTuple):
@@ -36,5 +46,5 @@ class ModuleFound(NamedTuple):
 
     make: Callable[[], torch.nn.Module]
     """Runs it. Raises :class:`Fault` at the key that is at fault."""
-    told: Sequence[str] = ()
-    """What is run."""
+    told: Iterable[str] = ()
+    """What is run, to be told before it is."""

@@ -19,6 +19,8 @@ class Part(NamedTuple):
 
     node: YamlNode
     path: str = ""
+    key: YamlNode | None = None
+    """The key that it stands under; None for the whole file and for what is in a list."""
 
     @property
     def name(self) -> str:
@@ -28,10 +30,17 @@ class Part(NamedTuple):
     @property
     def parts(self) -> dict[str, Part]:
         """The values of a mapping by its keys; none where it is no mapping."""
+        pairs = self.node.value if isinstance(self.node, MappingNode) else []
         return {
-            key: Part(node, f"{self.path}.{key}" if self.path else key)
-            for key, node in keys_of(self.node).items()
+            key.value: Part(node, f"{self.path}.{key.value}" if self.path else key.value, key)
+            for key, node in pairs
+            if isinstance(key, ScalarNode)
         }
+
+    @property
+    def at_key(self) -> YamlNode:
+        """Where it begins: its key, where it has one."""
+        return self.node if self.key is None else self.key
 
     def get(self, key: str) -> Part | None:
         """The value of a key; None where it has none, or null."""
@@ -42,7 +51,7 @@ class Part(NamedTuple):
         """The value of a key. Raises :class:`Fault` where there is none."""
         found = self.get(key)
         if found is None:
-            raise Fault("T201", f"{self.name} has no `{key}`", self.node)
+            raise Fault("T201", f"{self.name} has no `{key}`", self.at_key)
         return found
 
     def at(self, path: str) -> Part:
@@ -53,7 +62,7 @@ class Part(NamedTuple):
             if isinstance(found.node, SequenceNode):
                 parts = {str(number): item for number, item in enumerate(found.items())}
             if word not in parts:
-                raise no_such_key(word, found.name, parts, found.node)
+                raise no_such_key(word, found.name, parts, found.at_key)
             found = parts[word]
         return found
 

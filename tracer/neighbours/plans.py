@@ -7,12 +7,14 @@ strides and numbers of convolutions itself, and the rest was the same for all.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 from yaml.nodes import SequenceNode
 
+from tracer.design.config_text import ConfigText
 from tracer.design.stages import Axes, LayerKind, Staged, Unit, config_of
 from tracer.design.style import by
 from tracer.diagnostics import TracerError
@@ -21,7 +23,8 @@ from tracer.neighbours.asked import Asked, ConfigFound
 from tracer.neighbours.parts import Part, no_such_key
 from tracer.network.foreign import listed
 from tracer.ops.base import registry
-from tracer.source.tree import Fault, compose
+from tracer.places import Line, Place
+from tracer.source.tree import Fault, compose, span_of
 
 CLASSES = {
     "PlainConvUNet": (False, False),
@@ -50,8 +53,13 @@ def read(root: Part, asked: Asked) -> ConfigFound:
     configuration = _inherited(name, configurations)
     ends = _ends(configuration, asked)
     heads = _heads(asked.arguments, root)
-    net = _staged(name, configuration, ends, heads)
-    return ConfigFound(config_of(net).text(), [f"{name}: {ends.told}"])
+    config = config_of(_staged(name, configuration, ends, heads))
+    return ConfigFound(
+        config.text(),
+        [f"{name}: {ends.told}"],
+        _places(config, configuration, asked.shown or asked.path),
+        "`patch_size` fits where each axis is a multiple of the product of its strides",
+    )
 
 
 def _name(root: Part, configurations: Mapping[str, Part], key: str | None) -> str:
@@ -98,6 +106,30 @@ def _inherited(name: str, configurations: Mapping[str, Part]) -> Configuration:
         names.append(name)
         chain.append(configurations[name])
     return Configuration(chain)
+
+
+# --- places ----------------------------------------------------------------------------------------------------------
+
+
+def _places(config: ConfigText, configuration: Configuration, path: str) -> dict[str, Place]:
+    """What each layer follows from: the strides on the way up, and the patch, which has to fit where ways meet."""
+    patch = configuration.need("patch_size")
+    architecture = configuration.get("architecture")
+    if architecture is None:
+        strides = configuration.need("pool_op_kernel_sizes")
+    else:
+        strides = architecture.need("arch_kwargs").need("strides")
+
+    layers = [layer.name for section in config.sections.values() for layer in section]
+    at_patch = _at_line(patch, path)
+    at_strides = _at_line(strides, path)
+    is_up = re.compile(r"up\d+")
+    found = {name: at_strides if is_up.fullmatch(name) else at_patch for name in layers}
+    return {"input": at_patch, **found}
+
+
+def _at_line(part: Part, path: str) -> Place:
+    return Place(Line(path, span_of(part.at_key), ""), None)
 
 
 # --- channels --------------------------------------------------------------------------------------------------------

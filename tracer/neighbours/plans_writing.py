@@ -55,7 +55,10 @@ def plans_of(net: Net) -> PlansText:
         name = None if error.node is None else error.node.name
         at = "" if name is None else f"{name}: "
         message = f"no form in nnU-Net plans: {at}{error}"
-        hint = f"plans have U-Nets of stages: {', '.join(CLASSES)}"
+        hint = (
+            f"plans have U-Nets of stages: {', '.join(CLASSES)}; each level goes up by a ConvTranspose (no "
+            "Interpolate) and is joined with its skip by a Concat"
+        )
         span = None
         if error.node is not None and net.read_from is None:
             span = error.node.span
@@ -88,7 +91,12 @@ def _written(net: Net) -> PlansText:
     if not arguments["deep_supervision"]:
         open_["deep_supervision"] = False
     words = " ".join(f"--arg {word}={json.dumps(value)}" for word, value in open_.items())
-    return PlansText(text, f"plans leave open what the data set and the trainer say: {words}")
+    told = (
+        "this is the `architecture` of a configuration, with its patch and batch, to paste into a plans.json: spacing, "
+        "normalization and the like are nnU-Net's own\n"
+        f"plans leave open what the data set and the trainer say: {words}"
+    )
+    return PlansText(text, told)
 
 
 # --- the graph -------------------------------------------------------------------------------------------------------
@@ -352,8 +360,19 @@ def _pair(graph: _Graph, join: Node) -> tuple[Node, Node]:
     """What a join reads: the transposed convolution and the skip."""
     up = join.inputs[0]
     if len(join.inputs) != 2 or not isinstance(graph.op(up), ConvTranspose):
-        raise OtherFamily("it joins no transposed convolution with a skip, in this order", join)
+        found = ", ".join(f"{one.name} ({_kind_of(graph, one)})" for one in join.inputs)
+        raise OtherFamily(
+            f"plans have `Concat` of [up, skip] here, in this order, where up is a transposed convolution; this "
+            f"joins {found}",
+            join,
+        )
     return up, join.inputs[1]
+
+
+def _kind_of(graph: _Graph, node: Node) -> str:
+    """The name of a node's operation."""
+    op = graph.op(node)
+    return "the input" if op is None else type(op).__name__
 
 
 def _arguments(graph: _Graph, node: Node) -> dict[str, Any]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from yaml.nodes import SequenceNode
 
 from tracer.diagnostics import TracerError, words_of
 from tracer.importing.recording import Unrepresentable
@@ -47,10 +50,85 @@ def read(root: Part, asked: Asked) -> ModuleFound:
     if scales is not None:
         told += _scaled(config, scales)
 
-    def make() -> torch.nn.Module:
-        return _made(config, root, asked)
+    head = _head(root)
+    is_whole = asked.is_training or (asked.until or "").startswith(f"{head.path}.")
+    is_asked_for = asked.until in (None, head.path)
 
-    return ModuleFound(make, told)
+    def lines() -> Iterator[str]:
+        yield from told
+        if not is_whole and is_asked_for and _makes_anchors(head.kind):
+            yield head.left_out()
+
+    def make() -> torch.nn.Module:
+        model = _made(config, root, asked)
+        return model if is_whole else _up_to(head, model)
+
+    return ModuleFound(make, lines())
+
+
+# --- the head --------------------------------------------------------------------------------------------------------
+
+
+class Head(NamedTuple):
+    """The last row."""
+
+    number: int
+    kind: str
+    """The class of its module."""
+    reads: Sequence[int]
+    """The numbers of the rows that it reads."""
+
+    @property
+    def path(self) -> str:
+        """The path of its module."""
+        return f"model.{self.number}"
+
+    def left_out(self) -> str:
+        """What is said where the network is read without it."""
+        maps = ", ".join(f"model.{number}" for number in self.reads)
+        return (
+            f"the head {self.path} ({self.kind}) makes anchors and is left out: the outputs are the maps that it "
+            f"reads, {maps} (--until model.{self.reads[-1]} reads one of them, --mode train the head as in training)"
+        )
+
+
+def _head(root: Part) -> Head:
+    """The last row. Raises :class:`Fault` where it does not say what it reads."""
+    rows = [row for word in ("backbone", "head") for row in root.need(word).items()]
+    number = len(rows) - 1
+    sources, _, kind, _ = rows[-1].items()
+    reads = sources.items() if isinstance(sources.node, SequenceNode) else [sources]
+    places = [one.integer() for one in reads]
+    return Head(number, kind.text(), [n if n >= 0 else number + n for n in places])
+
+
+def _makes_anchors(kind: str) -> bool:
+    """Whether the package's class of this name has anchors, which follow from sizes and are in no config."""
+    return hasattr(getattr(import_module("ultralytics.nn.tasks"), kind, None), "anchors")
+
+
+def _up_to(head: Head, model: Any) -> torch.nn.Module:
+    """The model; where its head makes anchors, the maps that the head reads are what it gives."""
+    import torch
+
+    class Maps(torch.nn.Module):
+        """Gives what it gets, by the names of the rows."""
+
+        def forward(self, maps: Any) -> dict[str, Any]:
+            several = maps if isinstance(maps, list) else [maps]
+            return {f"model_{number}": one for number, one in zip(head.reads, several)}
+
+    whole: torch.nn.Module = model
+    last = model.model[-1]
+    if hasattr(last, "anchors"):
+        model.model[-1] = Maps()
+        # The package's loop over rows looks at these.
+        for word in ("f", "i", "type"):
+            setattr(model.model[-1], word, getattr(last, word))
+    return whole
+
+
+# --- making ----------------------------------------------------------------------------------------------------------
 
 
 def _scaled(config: dict[str, Any], scales: Part) -> list[str]:

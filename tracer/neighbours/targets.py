@@ -7,14 +7,13 @@ its configs have most is done here: targets inside of targets, and interpolation
 from __future__ import annotations
 
 import functools
-import importlib
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from tracer.diagnostics import Diagnostic, TracerError, words_of
+from tracer.importing.named import hint_of_path, located, unknown_argument
 from tracer.importing.recording import Unrepresentable
 from tracer.neighbours.asked import Asked, ModuleFound
 from tracer.neighbours.parts import Part
@@ -63,9 +62,9 @@ def _part(root: Part, key: str | None, *, of_bundle: bool) -> Part:
     part = root.at(re.sub("::|#", ".", key))
     if part.get(TARGET) is not None or (of_bundle and not part.parts):
         return part
-    below = list(targets_in(part.node))
+    below = [f"{part.path}.{path}" for path in targets_in(part.node)]
     hint = f"it has one at {listed(below)}" if below else f"others: {listed(_paths(root))}"
-    raise Fault("T603", f"{part.name} is no network: it has no `{TARGET}`", part.node, hint)
+    raise Fault("T603", f"{part.name} is no network: it has no `{TARGET}`", part.at_key, hint)
 
 
 def _only_part(root: Part, *, of_bundle: bool) -> Part:
@@ -75,7 +74,7 @@ def _only_part(root: Part, *, of_bundle: bool) -> Part:
     paths = usual[:1] or _paths(root)
     if len(paths) == 1:
         return root.at(paths[0])
-    hint = f"`--key` picks the part that is the network: {listed(paths)}"
+    hint = f"`--key` picks the part that is the network: {listed(paths)}; `--input 1,3,512,512` is its input's shape"
     what = "a MONAI bundle" if of_bundle else "a Hydra config"
     at = root.node.value[0][0]
     raise Fault("T603", f"no config: this looks like {what}, of {len(paths)} parts", at, hint)
@@ -108,7 +107,8 @@ def _made(part: Part, make: Make, asked: Asked) -> torch.nn.Module:
             if error.__cause__ is not None:
                 culprit, cause = one, _innermost(error)
                 break
-    raise TracerError([_finding(culprit, refused, cause, asked)]) from None
+    given = asked.arguments if culprit is part else {}
+    raise TracerError([_finding(culprit, refused, cause, given, asked)]) from None
 
 
 def _inside(part: Part) -> Iterator[Part]:
@@ -126,7 +126,11 @@ def _innermost(error: Unrepresentable) -> BaseException | None:
 
 
 def _finding(
-    part: Part, refused: Unrepresentable, cause: BaseException | None, asked: Asked
+    part: Part,
+    refused: Unrepresentable,
+    cause: BaseException | None,
+    given: Mapping[str, Any],
+    asked: Asked,
 ) -> Diagnostic:
     """The finding at the key of the class that is at fault."""
     from tracer.neighbours.reading import told
@@ -141,16 +145,27 @@ def _finding(
     words = [] if named is None else [named.text()]
     who = ": ".join([part.name, *words] if part.path else words)
     message = f"{who}: {type(cause).__name__}: {words_of(cause)}"
-    return told(Fault("T602", message, at, _installing(cause)), asked)
+    return told(Fault("T602", message, at, _hint(part, cause, given)), asked)
 
 
-def _installing(cause: BaseException) -> str | None:
-    """The line that installs the package that was not found; None where it was another error."""
-    name = getattr(cause, "name", None) if isinstance(cause, ModuleNotFoundError) else None
-    package = (name or "").partition(".")[0]
-    if not package or package in sys.modules or find_spec(package) is not None:
+def _hint(part: Part, cause: BaseException, given: Mapping[str, Any]) -> str | None:
+    """What is to be done about an error of the class that a part names; None where nothing is known."""
+    named = part.get(TARGET)
+    if named is None:
         return None
-    return f"where it is a package: pip install {package}"
+    if not isinstance(cause, TypeError):
+        return hint_of_path(named.text(), cause)
+
+    try:
+        target = located(named.text())
+    except (ImportError, AttributeError):
+        return None
+    own = [word for word in part.parts if not _IS_KEY.fullmatch(word)]
+    return unknown_argument(target, [*given, *own])
+
+
+_IS_KEY = re.compile("_.*_")
+"""A key that is said to Hydra or to MONAI, and no argument."""
 
 
 def _bundle(root: Part) -> Make:
@@ -253,7 +268,7 @@ def _object(value: Mapping[str, Any]) -> Any:
     inner = _instantiated if value.get("_recursive_", True) else _as_it_is
     arguments = {key: inner(one) for key, one in value.items() if key not in _OWN_KEYS}
     positional = [inner(one) for one in value.get("_args_", ())]
-    target = _located(str(value[TARGET]))
+    target = located(str(value[TARGET]))
     if value.get("_partial_", False):
         return functools.partial(target, *positional, **arguments)
     return target(*positional, **arguments)
@@ -261,14 +276,3 @@ def _object(value: Mapping[str, Any]) -> Any:
 
 def _as_it_is(value: Any) -> Any:
     return value
-
-
-def _located(path: str) -> Any:
-    """What a dotted path names: the longest part of it that is a Python module, and attributes of that."""
-    words = path.split(".")
-    found = importlib.import_module(words[0])
-    for number, word in enumerate(words[1:], 2):
-        if not hasattr(found, word):
-            importlib.import_module(".".join(words[:number]))
-        found = getattr(found, word)
-    return found

@@ -22,6 +22,56 @@ LAYERS = ("blocks", *SECTIONS)
 TARGET = "_target_"
 """The key that names the class of an object, in Hydra's configs and in MONAI's."""
 
+READ = (
+    "what is read: a config (`input` and `layers`), nnU-Net plans, a MONAI bundle, a Hydra config with `_target_`, "
+    "a model of ultralytics"
+)
+"""What a file may be."""
+
+OTHERS = (
+    (
+        {"services"},
+        "a docker-compose file",
+    ),
+    (
+        {"on", "jobs"},
+        "a GitHub workflow",
+    ),
+    (
+        {"apiVersion", "kind"},
+        "a Kubernetes manifest",
+    ),
+    (
+        {"name", "scripts"},
+        "a package.json",
+    ),
+    (
+        {"name", "devDependencies"},
+        "a package.json",
+    ),
+    (
+        {"name", "version", "dependencies"},
+        "a package.json",
+    ),
+    (
+        {"channels", "dependencies"},
+        "a conda environment",
+    ),
+    (
+        {"repos"},
+        "a pre-commit config",
+    ),
+    (
+        {"defaults"},
+        "a Hydra config without `_target_`",
+    ),
+    (
+        {"channel_names", "labels"},
+        "a dataset.json, which lies beside nnU-Net plans",
+    ),
+)
+"""Keys that tell a file which is no network, and what it is; the first that fit count."""
+
 SHOWN = 8
 """So many keys are named."""
 
@@ -45,11 +95,11 @@ def foreign(root: YamlNode) -> Foreign | None:
 
     >>> from tracer.source.tree import compose
     >>> foreign(compose("services: {web: {image: nginx}}")).message
-    'no network: it has no `input` and no layers; keys: services'
+    'no network: it has no `input` and no layers; this looks like a docker-compose file; keys: services'
     """
     if not isinstance(root, MappingNode):
         what = described(root)
-        return Foreign(f"no network: it is {what}, without `input` and layers", root)
+        return Foreign(f"no network: it is {what}, without `input` and layers", root, READ)
 
     top = keys_of(root)
     found = _neighbour(root, top)
@@ -58,9 +108,17 @@ def foreign(root: YamlNode) -> Foreign | None:
     if is_config(top):
         return None
     at = root.value[0][0] if root.value else root
-    return Foreign(
-        f"no network: it has no `input` and no layers; keys: {listed(top) or 'none'}", at
+    known = _known_by(top)
+    looks = "" if known is None else f"this looks like {known}; "
+    message = (
+        f"no network: it has no `input` and no layers; {looks}keys: {listed(top) or 'none'}"
     )
+    return Foreign(message, at, READ)
+
+
+def _known_by(top: Mapping[str, YamlNode]) -> str | None:
+    """What the file is, where its keys are those of one that is met often."""
+    return next((what for keys, what in OTHERS if keys <= top.keys()), None)
 
 
 def is_config(top: Mapping[str, YamlNode]) -> bool:
@@ -94,7 +152,7 @@ def _neighbour(root: MappingNode, top: Mapping[str, YamlNode]) -> Foreign | None
         return Foreign("no config: this looks like nnU-Net plans", at, hint, "plans")
     if is_rows(top):
         message = "no config: this looks like a model of ultralytics, rows of [from, repeats, module, args]"
-        hint = "its package builds the network: `--input 1,3,640,640`; `--until model.N` leaves the head out"
+        hint = "its package builds the network: `--input 1,3,640,640`"
         return Foreign(message, at, hint, "rows")
     return _with_targets(root, top, at) if TARGET in top or "input" not in top else None
 
@@ -106,7 +164,7 @@ def _with_targets(
     paths = list(targets_in(root))
     if not paths:
         return None
-    hint = f"`--key` picks the part that is the network: {listed(paths)}"
+    hint = f"`--key` picks the part that is the network: {listed(paths)}; `--input 1,3,512,512` is its input's shape"
     if is_bundle(top):
         return Foreign("no config: this looks like a MONAI bundle", at, hint, "bundle")
     if TARGET in top:

@@ -68,8 +68,23 @@ class Node:
     """One node of the expanded network: an input or one operation."""
 
     __slots__ = (
-        "declaration", "dim_fields", "expect", "index", "inputs", "learned", "name", "op",
-        "op_name", "operands", "pattern", "place", "section", "unknowns", "uses", "weights",
+        "declaration",
+        "dim_fields",
+        "expect",
+        "has_lines",
+        "index",
+        "inputs",
+        "learned",
+        "name",
+        "op",
+        "op_name",
+        "operands",
+        "pattern",
+        "place",
+        "section",
+        "unknowns",
+        "uses",
+        "weights",
     )  # fmt: skip
 
     index: int
@@ -114,6 +129,8 @@ class Node:
         """Arguments with dims written as expressions over symbols."""
         self.place: Place | None = None
         """Its place in the program that the network was read from; None for a config of its own."""
+        self.has_lines = True
+        """Whether its text is the user's, rather than written from another source."""
 
     FAULTY: ClassVar[str] = "?"
     """The operation's name where the declaration is at fault."""
@@ -139,7 +156,8 @@ class Node:
         """
         if self.place is not None:
             return f"{self.shown}: {message}" if self.place.name is not None else message
-        used = f" (used in line {span_of(self.uses[0].key).line})" if self.uses else ""
+        is_told = self.uses and self.has_lines
+        used = f" (used in line {span_of(self.uses[0].key).line})" if is_told else ""
         return f"{self.shown}{used}: {message}"
 
     @property

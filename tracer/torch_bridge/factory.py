@@ -17,8 +17,9 @@ from typing import Any
 
 import torch
 
-from tracer.importing.recording import Unrepresentable
-from tracer.network.values import did_you_mean
+from tracer.importing.named import modules_here, unknown_argument
+from tracer.importing.recording import Reason, Unrepresentable
+from tracer.network.values import did_you_mean, nearest
 from tracer.torch_bridge.origins import constructions_noted
 from tracer.torch_bridge.places import INSTALLED, entrance, is_users, users_code
 
@@ -111,6 +112,10 @@ def _made(source: str, name: str, path: str, arguments: Mapping[str, Any]) -> to
             raise Unrepresentable(
                 f"{source} is {type(made).__name__}, neither a torch module nor what makes one"
             )
+        unknown = unknown_argument(made, arguments)
+        if unknown is not None:
+            message = f"{source} takes {unknown}"
+            raise Unrepresentable(message, fault=Reason("T602", message, None))
         return _module(made(**arguments), source)
 
 
@@ -143,8 +148,10 @@ def _imported(name: str) -> Any:
         cause = error.__cause__
         missing = cause.name if isinstance(cause, ModuleNotFoundError) else None
         if missing is not None and f"{name}.".startswith(f"{missing}."):
+            near = nearest(missing, modules_here())
+            meant = "" if near is None else f"; did you mean {near!r}?"
             raise Unrepresentable(
-                f"there is no Python module {missing}, here or installed"
+                f"there is no Python module {missing}, here or installed{meant}"
             ) from None
         raise
 
@@ -152,7 +159,11 @@ def _imported(name: str) -> Any:
 def _from_file(path: str) -> Any:
     """The Python module in a file; of a package's file, by its name in the package, so that its own imports work."""
     if not os.path.isfile(path):
-        raise Unrepresentable(f"there is no file {path}")
+        folder, file = os.path.split(path)
+        others = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
+        near = nearest(file, [other for other in others if other.endswith(".py")])
+        meant = "" if near is None else f"; did you mean {os.path.join(folder, near)!r}?"
+        raise Unrepresentable(f"there is no file {path}{meant}")
 
     _, name = _located(path)
     with users_code(f"the import of {path}"):
@@ -228,8 +239,17 @@ def _forget(name: str) -> None:
 def _attribute(found: Any, name: str, path: str) -> Any:
     for part in path.split("."):
         if not hasattr(found, part):
-            public = [word for word in dir(found) if not word.startswith("_")]
+            public = [
+                word
+                for word in dir(found)
+                if not word.startswith("_") and not _is_imported(found, word)
+            ]
             hint = did_you_mean(part, public)
             raise Unrepresentable(f"{name} has no {path!r}" + (f"; {hint}" if hint else ""))
         found = getattr(found, part)
     return found
+
+
+def _is_imported(found: Any, name: str) -> bool:
+    """Whether a name in a Python module is that of another one."""
+    return isinstance(getattr(found, "__dict__", {}).get(name), ModuleType)
