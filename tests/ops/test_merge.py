@@ -77,6 +77,7 @@ def cropped(x: torch.Tensor, want: dict[int, int]) -> torch.Tensor:
 def torch_merge(case: Case) -> Callable[..., torch.Tensor]:
     arguments = dict(case.arguments)
     align = arguments.pop("align", "none")
+    own = arguments.pop("decoder", None) or 0
     if align not in ("none", *ALIGN):
         raise ValueError(align)
 
@@ -89,7 +90,9 @@ def torch_merge(case: Case) -> Callable[..., torch.Tensor]:
     def call(*x: torch.Tensor) -> torch.Tensor:
         tensors = list(x)
         if align != "none" and len(x) > 1:
-            tensors = aligned(tensors, align, spatial(x[0].dim()))
+            first = tensors.pop(own)
+            first, *others = aligned([first, *tensors], align, spatial(x[0].dim()))
+            tensors = [*others[:own], first, *others[own:]]
         if case.op == "Concat":
             return torch.cat(tensors, arguments.get("dim", 1))
         if case.op == "Stack":
@@ -195,6 +198,11 @@ def aligned_case(draw: Draw, op: str, align: str) -> Case:
             lead[-1] = draw(dims)
         shape = (*lead, *(max(n, 0) for n in spatial))
         shapes.append(shape if draw(st.integers(0, 19)) else shape[1:])
+
+    own = draw(st.integers(0, len(shapes) - 1))
+    if own:
+        arguments["decoder"] = own
+        shapes.insert(own, shapes.pop(0))
     return Case(op, arguments, tuple(shapes))
 
 

@@ -276,12 +276,15 @@ def _touches(visit: Visit, owners: Sequence[int], pooled: set[int]) -> Iterator[
             yield Touch(node, [(owners[source.index], MAP)], {})
 
     if isinstance(visit.op, Merge):
-        enlarges = visit.op.enlarges_first(*visit.inputs)
+        enlarged = visit.op.enlarged(*visit.inputs)
         for number, size in enumerate(visit.op.made_first(visit.shape or (), *visit.inputs)):
             made: Storage = (node.index, f"{MADE} {number}")
-            taken = reads[:1] if number == 0 and enlarges else reads[:2]
-            yield Touch(node, taken, {made: Stored(size)})
-            reads = [made, *reads[len(taken) :]]
+            if number == 0 and enlarged is not None:
+                yield Touch(node, [reads[enlarged]], {made: Stored(size)})
+                reads[enlarged] = made
+                continue
+            yield Touch(node, reads[:2], {made: Stored(size)})
+            reads = [made, *reads[2:]]
 
     yield Touch(node, reads, _made(visit, owners, pooled))
 

@@ -246,8 +246,6 @@ def digraph(network: Network, shapes: Mapping[str, Any] | None = None) -> networ
     """
     import networkx
 
-    from tracer.ops.base import given_arguments
-
     shapes = {} if shapes is None else shapes
     graph: networkx.DiGraph[str] = networkx.DiGraph(name=network.name or "")
     for node in network.nodes:
@@ -256,7 +254,7 @@ def digraph(network: Network, shapes: Mapping[str, Any] | None = None) -> networ
             op=node.op_name,
             section=node.section,
             span=node.span,
-            args=given_arguments(node.op) if node.op is not None else {},
+            args=node.arguments(node.op) if node.op is not None else {},
             input_shapes=[shapes.get(source.name) for source in node.inputs],
             shape=shapes.get(node.name),
         )

@@ -171,6 +171,8 @@ class _Arguments:
 
     def read(self, word: str, value: Any, node: YamlNode) -> None:
         """Take one argument. Raises :class:`Fault` for a value that no operation takes."""
+        if word in self.cls.input_fields and not isinstance(value, str | None):
+            raise Fault("T004", f"{word} names one of the inputs, as `from` does", node)
         if isinstance(value, str):
             value = self._from_text(word, value, node)
         elif isinstance(value, tuple):
@@ -186,7 +188,7 @@ class _Arguments:
 
     def _from_text(self, word: str, text: str, node: YamlNode) -> Any:
         """The record's value for a text: itself, or a number in the place of one that is open."""
-        if word in self.cls.node_fields:
+        if word in self.cls.node_fields or word in self.cls.input_fields:
             self.operands[word] = ScalarNode(node.tag, text, node.start_mark, node.end_mark)
             return text
         if word in self.cls.dim_fields and not self._is_auto(word, text):

@@ -12,6 +12,7 @@ from tracer.diagnostics import Related
 from tracer.network.faults import Faults, Uses
 from tracer.network.records import Node
 from tracer.network.values import did_you_mean
+from tracer.ops.base import with_arguments
 from tracer.source import limits
 from tracer.source.tree import Fault, span_of
 
@@ -100,7 +101,33 @@ class Names:
             node.operands = {
                 word: source for word, source in given.items() if source is not None
             }
+            self._number_inputs(node, operands)
         return self._without_unused_chunks(nodes)
+
+    def _number_inputs(self, node: Node, written: Mapping[str, ScalarNode]) -> None:
+        """Give the operation the numbers of the inputs that its arguments name."""
+        if node.op is None:
+            return
+        numbers = {}
+        for word in node.op.input_fields:
+            named = node.operands.get(word)
+            if named is None:
+                continue
+            if named not in node.inputs:
+                message = f"{word} names {named.name}, which is no input of {node.name}"
+                names = ", ".join(source.name for source in node.inputs)
+                fault = Fault("T102", message, written[word], f"its inputs are {names}")
+                self.faults.add(fault, node.uses, node.name)
+                node.op = None
+                return
+            numbers[word] = node.inputs.index(named)
+
+        if not numbers:
+            return
+        node.op = with_arguments(node.op, numbers)
+        node.operands = {
+            word: source for word, source in node.operands.items() if word not in numbers
+        }
 
     def resolved(self, target: Target, reader: Node | None = None) -> Node | None:
         """The node that a target stands for at last; None where there is none, which is recorded.

@@ -10,7 +10,7 @@ from yaml.nodes import Node as YamlNode
 from yaml.nodes import ScalarNode
 
 from tracer.diagnostics import Diagnostic, Related, Span
-from tracer.ops.base import Op
+from tracer.ops.base import Op, given_arguments
 from tracer.places import Place
 from tracer.source.expressions import Expression
 from tracer.source.tree import Entries, span_of
@@ -134,6 +134,14 @@ class Node:
 
     FAULTY: ClassVar[str] = "?"
     """The operation's name where the declaration is at fault."""
+
+    def arguments(self, op: Op) -> dict[str, Any]:
+        """The arguments of its operation that differ from torch's defaults, nodes by their names."""
+        found = given_arguments(op)
+        for word in op.input_fields:
+            if isinstance(found.get(word), int):
+                found[word] = self.inputs[found[word]].name
+        return found
 
     @property
     def is_faulty(self) -> bool:

@@ -30,6 +30,9 @@ Ints = int | tuple[int, ...]
 NodeName = Annotated[str, msgspec.Meta(description="the name of a node")]
 """A size or indices taken from another node at run time: an edge of the graph too."""
 
+InputName = Annotated[str | int, msgspec.Meta(description="the name of an input")]
+"""One of the inputs: its name in a config, its number from 0 in a network."""
+
 MAX_INT = 2**31 - 1
 
 
@@ -117,6 +120,8 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Least and largest number of inputs (None: no limit). Node-valued arguments don't count."""
     node_fields: ClassVar[tuple[str, ...]] = ()
     """Arguments that may name a node; that node's shape reaches the methods under the argument's name."""
+    input_fields: ClassVar[tuple[str, ...]] = ()
+    """Arguments that name one of the inputs; the record has its number, from 0."""
     dim_fields: ClassVar[tuple[str, ...]] = ()
     """Arguments that are, or list, dims which may be written over the input's symbols, such as ``H // 2``."""
 

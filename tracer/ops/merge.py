@@ -1,6 +1,7 @@
 """Merges: where skips meet the decoder. Concatenation, stacking, broadcasting arithmetic, matrix products.
 
-The first input is the decoder's. Messages name the inputs that differ, so that the reader finds the producers.
+The first input is the decoder's, or the one that ``decoder`` names. Messages name the inputs that differ, so that the
+reader finds the producers.
 """
 
 from __future__ import annotations
@@ -10,7 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import ClassVar, Literal
 
-from tracer.ops.base import Kept, Op, Requirement, Requirements, Shape, operation, written
+from tracer.ops.base import (
+    InputName,
+    Kept,
+    Op,
+    Requirement,
+    Requirements,
+    Shape,
+    operation,
+    written,
+)
 from tracer.ops.calls import Call, Tensor, Term, centre_cropped, interpolated, zero_padded
 from tracer.ops.crop import cut, even_crop
 from tracer.ops.rearrange import in_rank, wrapped
@@ -136,14 +146,32 @@ def _advice(dim: int, plain: bool) -> str | None:
 class Merge(Op, kw_only=True):
     """A merge: the spatial sizes of its inputs (the dims from 2 on) are aligned where ``align`` says so.
 
-    ``align: crop`` cuts every other input to the first's size at (have - want) // 2; ``pad`` fills the first with
-    zeros to the others' size, diff // 2 before and the rest after; ``resize`` interpolates the first (nearest) to
-    the others' size. All need inputs of as many dims.
+    ``align: crop`` cuts every other input to the decoder's size at (have - want) // 2; ``pad`` fills the decoder's
+    with zeros to the others' size, diff // 2 before and the rest after; ``resize`` interpolates the decoder's
+    (nearest) to the others' size. All need inputs of as many dims. The decoder's input is the first, or the one that
+    ``decoder`` names.
     """
 
     arity: ClassVar[tuple[int, int | None]] = (1, None)
+    input_fields = ("decoder",)
 
     align: Literal["none", "crop", "pad", "resize"] = "none"
+    decoder: InputName | None = None
+
+    @property
+    def own(self) -> int:
+        """The number of the decoder's input."""
+        return self.decoder if isinstance(self.decoder, int) else 0
+
+    def model(self) -> int:
+        """The number of the input whose size the others get."""
+        if self.align == "crop":
+            return self.own
+        return 0 if self.own else 1
+
+    def others(self, count: int) -> list[int]:
+        """The numbers of all inputs but the decoder's."""
+        return [i for i in range(count) if i != self.own]
 
     def spatial(self, rank: int) -> tuple[int, ...]:
         """The dims that are aligned."""
@@ -161,8 +189,8 @@ class Merge(Op, kw_only=True):
         if self.align == "none" or len(x) == 1:
             return x
         axes = self.spatial(len(x[0]))
-        model = x[0] if self.align == "crop" else x[1]
-        changed = range(1, len(x)) if self.align == "crop" else range(1)
+        model = x[self.model()]
+        changed = self.others(len(x)) if self.align == "crop" else [self.own]
         return tuple(
             tuple(model[d] if d in axes else n for d, n in enumerate(shape))
             if i in changed
@@ -173,26 +201,30 @@ class Merge(Op, kw_only=True):
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         yield from self._structure(x)
         if self.align != "none" and len(x) > 1:
-            for i in range(1, len(x)):
-                yield same_rank(x, 0, i)
+            for i in self.others(len(x)):
+                yield same_rank(x, self.own, i)
             yield from self._alignable(x)
         yield from self._meet(self.aligned(*x))
 
     def placed(self, x: Sequence[Tensor]) -> list[Tensor]:
         """The inputs' tensors after the alignment."""
-        first, *others = x
-        if self.align == "none" or not others:
-            return [first, *others]
+        found = list(x)
+        if self.align == "none" or len(x) == 1:
+            return found
 
-        axes = self.spatial(first.rank)
+        own, model = x[self.own], x[self.model()]
+        axes = self.spatial(own.rank)
         if self.align == "crop":
-            sizes = {dim: first.size(dim) for dim in axes}
-            return [first, *(centre_cropped(other, sizes) for other in others)]
-        if self.align == "pad":
-            rest = {dim: others[0].size(dim) - first.size(dim) for dim in axes}
+            sizes = {dim: own.size(dim) for dim in axes}
+            for i in self.others(len(x)):
+                found[i] = centre_cropped(x[i], sizes)
+        elif self.align == "pad":
+            rest = {dim: model.size(dim) - own.size(dim) for dim in axes}
             amounts = {dim: (r // 2, r - r // 2) for dim, r in rest.items()}
-            return [zero_padded(first, amounts), *others]
-        return [_enlarged(first, others[0], axes), *others]
+            found[self.own] = zero_padded(own, amounts)
+        else:
+            found[self.own] = _enlarged(own, model, axes)
+        return found
 
     def _structure(self, x: tuple[Shape, ...]) -> Requirements:
         """The conditions on ranks, before dims are compared."""
@@ -203,33 +235,36 @@ class Merge(Op, kw_only=True):
         return iter(())
 
     def _alignable(self, x: tuple[Shape, ...]) -> Requirements:
+        own, model = self.own, self.model()
         for i, dim in self._pairs(x):
-            a, b = x[0][dim], x[i][dim]
+            a, b = x[own][dim], x[i][dim]
             if self.align == "crop":
                 yield agree(
                     dim,
                     (a, b),
-                    (0, i),
-                    "align: pad or resize enlarges the first input",
+                    (own, i),
+                    "align: pad or resize enlarges the decoder's input; `decoder: NAME` says which it is",
                     holds=a <= b,
                     field="align",
                     why="; align: crop does not enlarge",
                 )
                 continue
-            why = f"; align: {self.align} takes one size from all but the first"
-            yield agree(dim, (x[1][dim], b), (1, i), field="align", why=why)
+            if i != model:
+                why = f"; align: {self.align} takes one size from all but the decoder's input"
+                yield agree(dim, (x[model][dim], b), (model, i), field="align", why=why)
             if self.align == "pad":
                 yield agree(
                     dim,
                     (a, b),
-                    (0, i),
-                    "align: crop cuts the other inputs, align: resize takes any size",
+                    (own, i),
+                    "align: crop cuts the other inputs, align: resize takes any size; "
+                    "`decoder: NAME` says which it is",
                     holds=a <= b,
                     field="align",
-                    why="; align: pad does not shrink the first",
+                    why="; align: pad does not shrink the decoder's input",
                 )
         if self.align == "resize":
-            yield from self._resizable(x[0], x[1])
+            yield from self._resizable(x[own], x[model])
 
     def _resizable(self, first: Shape, model: Shape) -> Requirements:
         """torch's interpolate takes [N, C, spatial...]; [C, spatial...] gets a batch of 1 for it."""
@@ -241,7 +276,7 @@ class Merge(Op, kw_only=True):
             lambda name: (
                 f"align: resize takes 1 to 3 spatial dims; {name} {written(first)} has {len(first) - lead(axes)}"
             ),
-            inputs=(0,),
+            inputs=(self.own,),
         )
         for dim in range(lead(axes) - 1, len(first)):
             least_of = [first[dim], model[dim]] if dim in axes else [first[dim]]
@@ -254,24 +289,25 @@ class Merge(Op, kw_only=True):
                         f"align: resize cannot make {written(model)} from {written(first)}"
                     ),
                     dim=dim,
-                    inputs=(0, 1),
+                    inputs=(self.own, self.model()),
                 )
 
     def _pairs(self, x: tuple[Shape, ...]) -> Iterator[tuple[int, int]]:
-        """Every input but the first, with every dim that is aligned."""
+        """Every input but the decoder's, with every dim that is aligned."""
         for dim in self.spatial(len(x[0])):
-            for i in range(1, len(x)):
+            for i in self.others(len(x)):
                 yield i, dim
 
     def aligned_window(self, i: int, dim: int, *x: Shape) -> Window:
         """The placing of input ``i`` along one of its dims, before the inputs are merged."""
         if self.align == "none" or len(x) == 1 or dim not in self.spatial(len(x[0])):
             return POINTWISE
-        if self.align == "crop":
-            return cut((x[i][dim] - x[0][dim]) // 2) if i else POINTWISE
-        if i:
+        is_own = i == self.own
+        if is_own == (self.align == "crop"):
             return POINTWISE
-        have, want = x[0][dim], x[1][dim]
+        have, want = x[i][dim], x[self.model()][dim]
+        if self.align == "crop":
+            return cut((have - want) // 2)
         return (
             cut(-((want - have) // 2))
             if self.align == "pad"
@@ -280,22 +316,25 @@ class Merge(Op, kw_only=True):
 
     def aligned_sees(self, i: int, dim: int, *x: Shape) -> Seen | None:
         """The positions of input ``i`` that each position of its aligned map is made of."""
-        if self.align == "resize" and not i and len(x) > 1 and dim in self.spatial(len(x[0])):
-            return seen_resized(How("nearest"), x[0][dim], x[1][dim])
+        is_resized = self.align == "resize" and i == self.own and len(x) > 1
+        if is_resized and dim in self.spatial(len(x[0])):
+            return seen_resized(How("nearest"), x[i][dim], x[self.model()][dim])
         return seen_through(self.aligned_window(i, dim, *x))
 
     def remarks(self, *x: Shape, **sizes: Shape) -> Requirements:
         if self.align == "crop":
             for i, dim in self._pairs(x):
-                yield even_crop("align", x[i][dim], x[0][dim], dim, inputs=(i,))
+                yield even_crop("align", x[i][dim], x[self.own][dim], dim, inputs=(i,))
 
-    def enlarges_first(self, *x: Shape) -> bool:
-        """True where the alignment makes a new map of the first input: along some dims, of the others' size."""
-        return self.align in ("pad", "resize") and len(x) > 1 and bool(self.spatial(len(x[0])))
+    def enlarged(self, *x: Shape) -> int | None:
+        """The number of the input of which the alignment makes a new map, of the others' size; None: of none."""
+        makes = self.align in ("pad", "resize") and len(x) > 1 and bool(self.spatial(len(x[0])))
+        return self.own if makes else None
 
     def made_first(self, y: Shape, *x: Shape) -> list[Dim]:
-        """The sizes of the maps that are made on the way to the output, in order: an enlarged first input."""
-        return [math.prod(self.aligned(*x)[0])] if self.enlarges_first(*x) else []
+        """The sizes of the maps that are made on the way to the output, in order: an enlarged input first."""
+        enlarged = self.enlarged(*x)
+        return [] if enlarged is None else [math.prod(self.aligned(*x)[enlarged])]
 
 
 def _enlarged(x: Tensor, model: Tensor, axes: tuple[int, ...]) -> Tensor:
@@ -439,7 +478,8 @@ class Elementwise(Merge, kw_only=True):
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         shapes = self.aligned(*x)
-        left: int | None = None if self.enlarges_first(*x) else 0  # None: a map made on the way
+        enlarged = self.enlarged(*x)
+        left: int | None = None if enlarged == 0 else 0  # None: a map made on the way
         size, left_needs = math.prod(shapes[0]), needs[0]
         inputs: list[int] = []
         values: Dim = 0
@@ -449,7 +489,9 @@ class Elementwise(Merge, kw_only=True):
                 values = values + size
             elif keep_left and left is not None:
                 inputs.append(left)
-            if keep_right:
+            if keep_right and i == enlarged:
+                values = values + math.prod(shapes[i])
+            elif keep_right:
                 inputs.append(i)
             left, size, left_needs = (
                 None,

@@ -13,7 +13,6 @@ from tracer.design.largest import Largest
 from tracer.diagnostics import Diagnostic, Span, legible
 from tracer.geometry.receptive_field import Field, fields
 from tracer.network.records import Node
-from tracer.ops.base import given_arguments
 from tracer.places import Place
 from tracer.shapes.trace import Trace
 
@@ -223,7 +222,7 @@ def trace_answer(
 
     def answer(node: Node) -> NodeAnswer:
         cost, field, op = priced.get(node.name), seen.get(node.name), trace.ops[node.index]
-        args: dict[str, Any] = given_arguments(op) if op is not None else {}
+        args: dict[str, Any] = node.arguments(op) if op is not None else {}
         args.update({name: source.name for name, source in node.operands.items()})
         return NodeAnswer(
             name=node.name,

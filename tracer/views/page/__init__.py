@@ -24,7 +24,8 @@ from tracer.drawing.picture import Picture, picture
 from tracer.live import Live
 from tracer.live.sheets import LiveSheet
 from tracer.network.folding import deepest
-from tracer.ops.base import Op, given_arguments, written
+from tracer.network.records import Node
+from tracer.ops.base import Op, written
 from tracer.planning.working_sizes import Axis
 from tracer.shapes.trace import Trace
 from tracer.sizing.primitives import CONDITION, NUMBER, SIZE, Primitive
@@ -284,7 +285,7 @@ def _nodes(shown: LiveSheet) -> list[PageNode]:
             name=node.name,
             op=node.op_name,
             line=node.span.line,
-            args="" if op is None else _arguments(op),
+            args="" if op is None else _arguments(node, op),
             about="" if op is None else _about(op),
             inputs=[source.index for source in node.inputs],
             operands={field: source.index for field, source in node.operands.items()},
@@ -295,8 +296,8 @@ def _nodes(shown: LiveSheet) -> list[PageNode]:
     ]
 
 
-def _arguments(op: Op) -> str:
-    return ", ".join(f"{name}: {written(value)}" for name, value in given_arguments(op).items())
+def _arguments(node: Node, op: Op) -> str:
+    return ", ".join(f"{name}: {written(value)}" for name, value in node.arguments(op).items())
 
 
 @cache
