@@ -25,6 +25,8 @@ class Splice(NamedTuple):
     start: int
     end: int
     rank: int
+    number: int
+    """Of two of one rank, the one that was recorded first stands first."""
     text: str
 
 
@@ -41,8 +43,10 @@ class Editor:
         self.missing: dict[str, list[str]] = {}
         """New pairs of mappings that are missing at the top level."""
 
-    def change(self, path: Path, value: Value) -> None:
-        """Record one edit; paths are looked up in the text as it was."""
+    def change(
+        self, path: Path, value: Value, *, before: str | None = None, after: str | None = None
+    ) -> None:
+        """Record one edit; paths are looked up in the text as it was. A new key may come beside another one."""
         parent, step = self._parent(path), path[-1]
         if parent is not None and (
             parent.kind == "list" or isinstance(step, int) or step in parent.own()
@@ -50,11 +54,41 @@ class Editor:
             self._replace(self._child(parent, path, len(path) - 1), value)
             return
         pair = f"{written_value(step)}: {written_value(value)}"
-        if parent is None:
+        beside = before or after
+        if parent is not None and beside is not None:
+            self._refuse_unfit(parent, path)
+            self._insert(parent, path, pair, beside, is_before=before is not None)
+        elif parent is None:
             self.missing.setdefault(str(path[0]), []).append(pair)
         else:
             self._refuse_unfit(parent, path)
             self.added.setdefault(id(parent), (parent, []))[1].append(pair)
+
+    def remove(self, path: Path) -> None:
+        """Record that a key of a mapping and its value are taken out, with the comment behind them."""
+        parent, step = self._parent(path), path[-1]
+        if parent is None or parent.kind != "mapping" or len(parent.pairs) < 2:
+            raise EditError(f"{dotted(path)} cannot be taken out")
+        self._child(parent, path, len(path) - 1)
+
+        names = [key.target.value for key, _ in parent.pairs]
+        at = names.index(str(step))
+        key, value = parent.pairs[at]
+        if value.referred or key.referred:
+            raise EditError(f"{dotted(path)} has an anchor that is used elsewhere")
+        if not parent.flow:
+            self._cut(_line_start(self.source, key.start), self._next_line(value))
+        elif at + 1 < len(names):
+            self._cut(key.start, parent.pairs[at + 1][0].start)
+        else:
+            self._cut(parent.pairs[at - 1][1].end, value.end)
+
+    def _next_line(self, value: Piece) -> int:
+        """The beginning of the line behind a value."""
+        if value.until > value.end and self.source[value.until - 1] in BREAKS:
+            return value.until
+        end = line_end(self.source, value.until)
+        return end + len(self._line_break(end)) if end < len(self.source) else end
 
     def text(self) -> str:
         """The text with all changes made."""
@@ -139,7 +173,7 @@ class Editor:
     # Values
 
     def _splice(self, start: int, end: int, text: str, rank: int = _VALUE) -> None:
-        self.splices.append(Splice(start, end, rank, text))
+        self.splices.append(Splice(start, end, rank, len(self.splices), text))
 
     def _write(self, start: int, end: int, text: str) -> None:
         """Write a value, apart from what stands before it."""
@@ -199,6 +233,36 @@ class Editor:
             self._add_lines(given, self._indent(self.root), pairs)
         elif pairs:
             self.added.setdefault(id(self.root), (self.root, []))[1].extend(pairs)
+
+    def _insert(
+        self, mapping: Piece, path: Path, pair: str, beside: str, *, is_before: bool
+    ) -> None:
+        """A new pair before or after another one, on a line of its own where the mapping has lines."""
+        found = [(key, value) for key, value in mapping.pairs if key.target.value == beside]
+        if not found:
+            raise EditError(f"there is no {dotted((*path[:-1], beside))}")
+
+        key, value = found[0]
+        if mapping.flow:
+            if value.bare or value.is_empty:
+                raise EditError(f"{dotted((*path[:-1], beside))} has no value to stand beside")
+            at, text = (key.start, f"{pair}, ") if is_before else (value.end, f", {pair}")
+            self._splice(at, at, text, 0)
+        elif is_before:
+            at = self._with_comments(_line_start(self.source, key.start))
+            indent = " " * self._indent(mapping)
+            self._splice(at, at, f"{indent}{pair}{self._line_break(key.start)}", 0)
+        else:
+            self._add_lines(value, self._indent(mapping), [pair])
+
+    def _with_comments(self, start: int) -> int:
+        """The beginning of the comment lines right above a line; its own where there are none."""
+        while start:
+            above = _line_start(self.source, start - 1)
+            if not self.source[above:start].lstrip(" \t").startswith("#"):
+                break
+            start = above
+        return start
 
     def _make_mapping(self, piece: Piece, pairs: list[str]) -> None:
         """``{op: Concat, key: value}`` for an operation's name, ``{<<: *up, key: value}`` for an alias."""

@@ -6,7 +6,7 @@ Every edited text is composed again and compared with the one before, value by v
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 from yaml.nodes import Node, ScalarNode, SequenceNode
@@ -23,16 +23,23 @@ class Edit(msgspec.Struct, frozen=True):
     path: Path
     """Keys and list indices from the document's root: ("decoder", "up4", "output_padding"), or one more for an item."""
     value: Value
+    before: str | None = None
+    """The key of the same mapping that a new one comes before; None: it comes last."""
+    after: str | None = None
+    """The key that it comes behind."""
+    removes: bool = False
+    """The key and its value are taken out; the value is None."""
 
 
 def edited(text: str, edits: Sequence[Edit]) -> str:
     """The text with all edits made; each path is looked up in ``text`` as it is.
 
-    A value that is written at the place itself is replaced, its anchor, tag and comment kept; a list of as many items
-    as the new one is replaced item by item, so that its layout stays (of another block list or block mapping the
-    comments inside go with it). A key that is not there, or that a merge key brings in, is added to the mapping in its
-    style. ``cat: Concat`` becomes ``cat: {op: Concat, key: value}``, an alias ``*up`` ``{<<: *up, key: value}``. A
-    mapping that is missing at the top level is added behind ``input``.
+    A value that is written at the place itself is replaced, its anchor, tag and comment kept; a list of as many
+    items as the new one is replaced item by item, so that its layout stays (of another block list or block mapping
+    the comments inside go with it). A key that is not there, or that a merge key brings in, is added to the mapping
+    in its style, behind the others or beside the one that the edit names. ``cat: Concat`` becomes ``cat: {op:
+    Concat, key: value}``, an alias ``*up`` ``{<<: *up, key: value}``. A mapping that is missing at the top level is
+    added behind ``input``.
 
     Places that share a replaced text change with it: see :func:`shared_places`. Raises :class:`EditError` for two
     edits of one place, a path that is not there or leads through an alias, and wherever anything else would change.
@@ -44,7 +51,10 @@ def edited(text: str, edits: Sequence[Edit]) -> str:
     before = _leaves(composed(body))
     editor = Editor(body)
     for edit in edits:
-        editor.change(edit.path, edit.value)
+        if edit.removes:
+            editor.remove(edit.path)
+        else:
+            editor.change(edit.path, edit.value, before=edit.before, after=edit.after)
     new = editor.text()
     _compare(before, new, edits)
     return text[: len(text) - len(body)] + new
@@ -105,8 +115,9 @@ def _compare(before: Leaves, new: str, edits: Sequence[Edit]) -> None:
     except EditError as error:
         raise EditError(f"the edited text could not be read: {error}") from None
 
-    changed = _changed(new, edits)
-    kept = _kept(before, changed)
+    changed = _changed(new, [edit for edit in edits if not edit.removes])
+    removed = [edit.path for edit in edits if edit.removes]
+    kept = _kept(before, [*changed, *removed])
     wanted = {}
     for path, value in changed.items():
         for inner, leaf in _flat(value):
@@ -127,10 +138,11 @@ def _changed(new: str, edits: Sequence[Edit]) -> dict[Path, Value]:
     return {path: edits[i].value for path, i in places.sharing(edited_pieces)}
 
 
-def _kept(before: Leaves, changed: Mapping[Path, Value]) -> Leaves:
+def _kept(before: Leaves, changed: Iterable[Path]) -> Leaves:
     """The leaves that have to be as they were."""
     found = dict(before)
-    for path in changed:
+    places = set(changed)
+    for path in places:
         # An empty mapping, nothing, or an operation's name: now it has keys.
         around = path[:-1]
         stood = found.pop(around, None)
@@ -139,17 +151,22 @@ def _kept(before: Leaves, changed: Mapping[Path, Value]) -> Leaves:
             found[renamed] = stood
 
     def is_inside(path: Path) -> bool:
-        return any(path[: length + 1] in changed for length in range(len(path)))
+        return any(path[: length + 1] in places for length in range(len(path)))
 
     return {path: node for path, node in found.items() if not is_inside(path)}
 
 
 def _flat(value: Value) -> Iterator[tuple[Path, Value]]:
-    if isinstance(value, tuple) and value:
-        for i, one in enumerate(value):
-            yield from (((i, *inner), leaf) for inner, leaf in _flat(one))
-    else:
+    parts: Iterable[tuple[str | int, Value]] = ()
+    if isinstance(value, tuple):
+        parts = enumerate(value)
+    elif isinstance(value, dict):
+        parts = value.items()
+
+    if not parts or not value:
         yield (), value
+    for step, one in parts:
+        yield from (((step, *inner), leaf) for inner, leaf in _flat(one))
 
 
 def _says(node: Node | None, value: Value) -> bool:

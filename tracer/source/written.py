@@ -14,8 +14,8 @@ from yaml.nodes import ScalarNode
 from tracer.source import limits
 from tracer.source.tree import Fault, Scalar, scalar
 
-Value = int | float | bool | str | None | tuple["Value", ...]
-"""A value that an edit can write: a scalar, or a list as a tuple."""
+Value = int | float | bool | str | None | tuple["Value", ...] | dict[str, "Value"]
+"""A value that an edit can write: a scalar, a list as a tuple, or a mapping."""
 
 
 class EditError(Exception):
@@ -32,7 +32,7 @@ _MARKERS = ("---", "...")
 _PLAIN = re.compile(
     r"""(?:[^\s?:,\[\]{}#&*!|>'"%@`-]|-(?=[^\s,\[\]{}]))(?:[^\s:#,\[\]{}]|[ ]+(?=[^\s#])|:(?=[^\s,\[\]{}])|#)*\Z"""
 )
-_TYPES = (tuple, str, float, int, bool, type(None))
+_TYPES = (tuple, dict, str, float, int, bool, type(None))
 _WORDS = {None: "null", True: "true", False: "false"}
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}
 
@@ -42,6 +42,8 @@ def written_value(value: Value) -> str:
 
     >>> written_value((1, 0.5, True, None, "same", "no")), written_value("007")
     ('[1, 0.5, true, null, same, no]', '"007"')
+    >>> written_value({"op": "Upsample", "scale_factor": 2})
+    '{op: Upsample, scale_factor: 2}'
 
     Raises :class:`EditError` for what no config can say: NaN, numbers of too many digits, lone surrogates, lists
     nested too deeply, and other types.
@@ -58,6 +60,12 @@ def _written(value: Value, depth: int) -> str:
     if isinstance(value, tuple):
         items = [_written(one, depth + 1) for one in value]
         return f"[{', '.join(items)}]"
+    if isinstance(value, dict):
+        pairs = [
+            f"{_written(key, depth + 1)}: {_written(one, depth + 1)}"
+            for key, one in value.items()
+        ]
+        return f"{{{', '.join(pairs)}}}"
     if isinstance(value, str):
         return value if _is_plain(value) else quoted(value)
     if isinstance(value, float):
