@@ -153,7 +153,7 @@ def test_reported_sizes_are_repaired(levels: int, size: int) -> None:
     step = 2**levels
     below, above = size // step * step, -(-size // step) * step
     sizes = [title for title in titles if title.startswith("input sizes: ")]
-    assert sizes == [f"input sizes: H = {n}, W = {n}" for n in (below, above)]
+    assert sizes == [f"input sizes: H = {n}, W = {n}" for n in (above, below)]
     for repair in found:
         again = tracer.loads(repair.text)
         assert run(again, again.trace().sizes).shapes == dict(again.trace().shapes)

@@ -261,6 +261,9 @@ class _Telling:
         for one in self.fitted:
             line = None if one.node.place is None else one.node.place.line
             arms = arms_of(one.node, self.files.at(line), shapes)
+            if isinstance(one.node.op, Merge):
+                own = one.node.op.own
+                arms = [arms[own], *arms[:own], *arms[own + 1 :]]
             found.append(_at(one.node) + fitted(one.values["align"], arms))
         return map(ToldStep, dict.fromkeys(found))
 

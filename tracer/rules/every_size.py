@@ -8,7 +8,7 @@ from itertools import islice
 
 from tracer.diagnostics import Diagnostic
 from tracer.net import Net
-from tracer.network.records import Promise, SizeRange, is_set
+from tracer.network.records import Network, Promise, SizeRange, is_set
 from tracer.planning.promises import failing_together, first_missing, members, unkept
 from tracer.planning.working_sizes import promised_sizes
 from tracer.rules.rule import rule
@@ -54,11 +54,7 @@ def not_every_size(net: Net) -> Iterator[Diagnostic]:
     network = net.network
     defaults = network.defaults()
     ops = net.built.ops
-    sets = {
-        symbol: p
-        for symbol, p in network.sizes.items()
-        if symbol in network.symbols and is_set(p)
-    }
+    sets = _promised(network)
     failed = False
     for symbol, promise in sets.items():
         span = network.size_spans[symbol]
@@ -82,6 +78,29 @@ def not_every_size(net: Net) -> Iterator[Diagnostic]:
     together = None if failed else failing_together(network, ops, defaults, sets)
     if together is not None:
         yield from _unkept(net, ops, together)
+
+
+def failing_sizes(net: Net) -> dict[str, int] | None:
+    """The smallest promised sizes that the network does not take; None where it takes all, or that is not known."""
+    network, ops = net.network, net.built.ops
+    sets = _promised(network)
+    try:
+        for symbol, promise in sets.items():
+            size = _smallest_failing(net, ops, symbol, promise)
+            if size is not None:
+                return {symbol: size}
+        return failing_together(network, ops, network.defaults(), sets)
+    except TooLarge:
+        return None
+
+
+def _promised(network: Network) -> dict[str, Promise]:
+    """What is promised of symbols beyond a single size."""
+    return {
+        symbol: promise
+        for symbol, promise in network.sizes.items()
+        if symbol in network.symbols and is_set(promise)
+    }
 
 
 def first_fails(net: Net) -> list[Diagnostic]:

@@ -1,0 +1,254 @@
+"""What a person would write first stands among the first repairs, and every repair is what the built network does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import tracer
+from tests.drawn.torch_network import run
+from tracer.loading import load_text
+from tracer.repairing.repair import Repair
+from tracer.repairing.repairs import faults_of, repairs, repairs_of_warnings
+
+UP = "{op: ConvTranspose2d, out_channels: 6, kernel_size: 2, stride: 2}"
+RESIZE = "{op: Upsample, scale_factor: 2}"
+
+HEAD = "input: [1, 3, H, W]\nsizes: {H: 54, W: 42}\n"
+
+DOWN = """encoder:
+  a: {op: Conv2d, out_channels: 6, kernel_size: 3, padding: 1}
+  half: {op: MaxPool2d, kernel_size: 2}
+  b: {op: Conv2d, out_channels: 6, kernel_size: 3, padding: 1}
+  quarter: {op: MaxPool2d, kernel_size: 2}
+"""
+
+
+def unet(up: str, first: str = "{up}, {skip}") -> str:
+    """Two levels, whose merges have the up-layer or the skip first."""
+    joins = []
+    for name, skip in (("x", "b"), ("y", "a")):
+        merged = first.format(up=name, skip=skip)
+        joins.append(f"  {name}: {up}\n  {name}{skip}: {{op: Concat, from: [{merged}]}}\n")
+    end = "  out: {op: Conv2d, out_channels: 2, kernel_size: 1}\noutput: {out: [1, 2, H, W]}\n"
+    return HEAD + DOWN + "decoder:\n" + "".join(joins) + end
+
+
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "a resize takes the size of the skip": (
+        unet(RESIZE),
+        {"decoder.x.size": "b", "decoder.y.size": "a"},
+    ),
+    "a resize of the skip's partner, the skip first": (
+        unet(RESIZE, "{skip}, {up}"),
+        {"decoder.x.size": "b", "decoder.y.size": "a"},
+    ),
+    "the decoder's map is padded, the skip first": (
+        unet(UP, "{skip}, {up}"),
+        {"decoder.xb.align": "pad", "decoder.xb.decoder": "x"},
+    ),
+    "the decoder's input has no name": (
+        "input: [1, 1, H, H]\nsizes: {H: 61}\nlayers:\n"
+        "  a: {op: Conv2d, out_channels: 4, kernel_size: 3, padding: 1}\n"
+        "  p: {op: AvgPool2d, kernel_size: 2}\n"
+        "  u: {op: ConvTranspose2d, out_channels: 4, kernel_size: 2, stride: 2}\n"
+        "  j: {op: Concat, from: [a, u], align: pad}\n",
+        {"layers.j.decoder": "u"},
+    ),
+    "a padding that was forgotten": (
+        HEAD.replace("54", "52").replace("42", "44")
+        + DOWN.replace(
+            "b: {op: Conv2d, out_channels: 6, kernel_size: 3, padding: 1}",
+            "b: {op: Conv2d, out_channels: 6, kernel_size: 5}",
+        )
+        + f"decoder:\n  x: {UP}\n  xb: {{op: Concat, from: [x, b]}}\n  y: {UP}\n"
+        "  ya: {op: Concat, from: [y, a]}\n",
+        {"encoder.b.padding": 2},
+    ),
+    "a stride that was forgotten": (
+        "input: [1, 3, H, H]\nsizes: {H: 64}\nlayers:\n"
+        "  a: {op: Conv2d, out_channels: 4, kernel_size: 4, stride: 2, padding: 1}\n"
+        "  b: {op: Conv2d, out_channels: 4, kernel_size: 3, padding: 1}\n"
+        "  u: {op: Upsample, scale_factor: 2}\n"
+        "  j: {op: Concat, from: [u, a]}\n"
+        "  v: {op: Upsample, scale_factor: 2}\n"
+        "output: {v: [1, 8, H, H]}\n",
+        {"layers.b.stride": 2},
+    ),
+    "a value for each use of a block": (
+        "input: [1, 3, H, H]\nsizes: {H: 46}\nblocks:\n  grow:\n    args: {to: null}\n    layers:\n"
+        '      t: {op: ConvTranspose2d, out_channels: "${to}", kernel_size: 4, stride: 2, padding: 1}\n'
+        "layers:\n"
+        "  a: {op: Conv2d, out_channels: 4, kernel_size: 4, stride: 2, padding: 1}\n"
+        "  b: {op: Conv2d, out_channels: 8, kernel_size: 4, stride: 2, padding: 1}\n"
+        "  x: {op: grow, to: 4}\n  j: {op: Concat, from: [a, x]}\n  y: {op: grow, to: 2}\n"
+        "output: {y: [1, 2, H, H]}\n",
+        {
+            "blocks.grow.args.output_padding": 0,
+            "blocks.grow.layers.t.output_padding": "${output_padding}",
+            "layers.x.output_padding": 1,
+        },
+    ),
+    "a skip that is missing": (
+        "input: [1, 3, 32, 32]\nlayers:\n"
+        "  a: {op: Conv2d, out_channels: 6, kernel_size: 3, padding: 1}\n"
+        "  p: {op: MaxPool2d, kernel_size: 2}\n"
+        "  u: {op: ConvTranspose2d, out_channels: 10, kernel_size: 2, stride: 2}\n"
+        "  c: {op: Conv2d, in_channels: 16, out_channels: 4, kernel_size: 3, padding: 1}\n",
+        {"layers.c_joined": {"op": "Concat", "from": ["u", "a"]}, "layers.c.from": "c_joined"},
+    ),
+    "a factor that is missing": (
+        "input: [1, 3, H, H]\nsizes: {H: 96}\nlayers:\n"
+        "  a: {op: Conv2d, out_channels: 4, kernel_size: 2, stride: 2}\n"
+        "  b: {op: Conv2d, out_channels: 4, kernel_size: 2, stride: 2}\n"
+        "  c: {op: Conv2d, out_channels: 4, kernel_size: 2, stride: 2}\n"
+        "  j: {op: Concat, from: [a, b, c]}\n",
+        {
+            "layers.j_b": {"op": "Upsample", "from": "b", "scale_factor": 2},
+            "layers.j_c": {"op": "Upsample", "from": "c", "scale_factor": 4},
+            "layers.j.from": ["a", "j_b", "j_c"],
+        },
+    ),
+    "a skip of another level": (
+        HEAD.replace("54", "48").replace("42", "32")
+        + DOWN
+        + f"decoder:\n  x: {UP}\n  xb: {{op: Concat, from: [x, a]}}\n  y: {UP}\n"
+        "  ya: {op: Concat, from: [y, a]}\noutput: {ya: [1, 12, H, W]}\n",
+        {"decoder.xb.from": ["x", "b"]},
+    ),
+    "pad and cut": (
+        "input: [1, 4, H, W]\nsizes: {H: 33, W: 50}\nlayers:\n"
+        "  down: {op: PixelUnshuffle, downscale_factor: 4}\n"
+        "  mix: {op: Conv2d, out_channels: 32, kernel_size: 3, padding: 1}\n"
+        "  up: {op: PixelShuffle, upscale_factor: 4}\noutput: {up: [1, 2, H, W]}\n",
+        {
+            "layers.pad": {"op": "ZeroPad2d", "padding": [0, "-W % 4", 0, "-H % 4"]},
+            "layers.up_h": {"op": "Slice", "from": "up", "dim": 2, "start": 0, "stop": "H"},
+            "layers.up_w": {"op": "Slice", "from": "up_h", "dim": 3, "start": 0, "stop": "W"},
+            "output": {"up_w": [1, 2, "H", "W"]},
+        },
+    ),
+    "groups that divide": (
+        "input: [1, 1, 16, 16]\nlayers:\n"
+        "  a: {op: Conv2d, out_channels: 30, kernel_size: 3}\n  n: {op: GroupNorm, num_groups: 8}\n",
+        {"layers.n.num_groups": 6},
+    ),
+    "less padding": (
+        "input: [1, 3, H, W]\nsizes: {H: 60, W: 20}\nlayers:\n"
+        "  p: {op: ReflectionPad2d, padding: 24}\n  c: {op: Conv2d, out_channels: 2, kernel_size: 3}\n",
+        {"layers.p.padding": 19},
+    ),
+    "every promised size": (
+        "input: [1, 2, H, 8]\nsizes: {H: {min: 3}}\nlayers:\n  p: {op: MaxPool2d, kernel_size: 2}\n"
+        f"  u: {RESIZE}\n  j: {{op: Concat, from: [u, input]}}\n",
+        {"layers.u.size": "input"},
+    ),
+    "promised sizes that no values of autos serve": (
+        "input: [1, 1, H]\nsizes: {H: [20, 22, 27]}\nlayers:\n"
+        "  d: {op: Conv1d, out_channels: 1, kernel_size: 3, stride: 3}\n"
+        "  u: {op: ConvTranspose1d, out_channels: 1, kernel_size: 3, stride: 3, output_padding: auto}\n"
+        "  m: {op: Concat, from: [u, input]}\n",
+        {"layers.u.output_size": "input"},
+    ),
+    "a pool that leaves an axis out": (
+        "input: [1, 1, D, H]\nsizes: {D: 6, H: 64}\nencoder:\n"
+        "  a: {op: Conv2d, out_channels: 2, kernel_size: 3, padding: 1}\n  p: {op: MaxPool2d, kernel_size: 2}\n"
+        "  b: {op: Conv2d, out_channels: 2, kernel_size: 3, padding: 1}\n  q: {op: MaxPool2d, kernel_size: 2}\n"
+        "decoder:\n  x: {op: ConvTranspose2d, out_channels: 2, kernel_size: 2, stride: 2}\n"
+        "  xb: {op: Concat, from: [x, b]}\n"
+        "  y: {op: ConvTranspose2d, out_channels: 2, kernel_size: 2, stride: 2}\n"
+        "  ya: {op: Concat, from: [y, a]}\n",
+        {
+            "encoder.q.kernel_size": [1, 2],
+            "decoder.x.kernel_size": [1, 2],
+            "decoder.x.stride": [1, 2],
+        },
+    ),
+    "a level too many": (
+        "input: [1, 3, S, S]\nsizes: {S: 20}\nlayers:\n"
+        "  a: {op: Conv2d, out_channels: 4, kernel_size: 4, stride: 2, padding: 1}\n"
+        "  b: {op: Conv2d, out_channels: 8, kernel_size: 4, stride: 2, padding: 1}\n"
+        "  c: {op: Conv2d, out_channels: 8, kernel_size: 4, stride: 2, padding: 1}\n"
+        "  e: {op: Conv2d, out_channels: 1, kernel_size: 5}\noutput: {e: [1, 1, 1, 1]}\n",
+        {"layers.c": None},
+    ),
+}
+
+AMONG = {"a pool that leaves an axis out": 8, "a level too many": 8, "pad and cut": 5}
+"""Where it may stand, other than among the first three."""
+
+
+def plain(value: Any) -> Any:
+    """Lists in the place of tuples."""
+    if isinstance(value, tuple):
+        return [plain(one) for one in value]
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
+    return value
+
+
+def written(repair: Repair) -> dict[str, Any]:
+    """The edits of a repair by path, without what is taken out beside a new value."""
+    removed = {edit.path: None for edit in repair.edits if edit.removes}
+    kept = {edit.path: plain(edit.value) for edit in repair.edits if not edit.removes}
+    return kept or removed
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_first_repairs(name: str) -> None:
+    """The edits of a person stand among the first repairs."""
+    text, edits = CASES[name]
+    net = load_text(text, "net.yaml", {}, allow_argument_errors=True)
+    assert faults_of(net)
+    found = [written(repair) for repair in repairs(net).found]
+    assert edits in found[: AMONG.get(name, 3)], found
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_repair_runs_in_torch(name: str) -> None:
+    """What is offered is the edited text's network, and torch gives its shapes, at the declared sizes and at others."""
+    text, _ = CASES[name]
+    net = load_text(text, "net.yaml", {}, allow_argument_errors=True)
+    offered = repairs(net).found
+    assert offered
+    for repair in offered:
+        again = tracer.loads(repair.text)
+        assert not faults_of(again)
+        symbols = [s for s in again.symbols if s in again.sizes().axes]
+        tried = [again.network.defaults()]
+        for number in (5, 12):
+            runs = {s: list(again.sizes().axes[s].runs.between(1, 90)) for s in symbols}
+            if all(len(sizes) > number for sizes in runs.values()):
+                tried.append({s: sizes[number] for s, sizes in runs.items()})
+        for sizes in tried:
+            shapes = again.as_built().trace(**sizes)
+            if not shapes.diagnostics:
+                assert run(again, shapes.sizes, shapes.ops).shapes == dict(shapes.shapes)
+
+
+def test_repairs_of_warnings() -> None:
+    """A kernel that the stride divides takes the uneven overlap away, and brings nothing else."""
+    text = """
+input: [1, 4, 24, 24]
+layers:
+  a: {op: Conv2d, out_channels: 8, kernel_size: 4, stride: 2, padding: 1}
+  u: {op: ConvTranspose2d, out_channels: 4, kernel_size: 3, stride: 2, padding: 1, output_padding: 1}
+  c: {op: Concat, from: [u, input]}
+"""
+    net = tracer.loads(text)
+    assert {d.code for d in tracer.check(net)} == {"T503", "T504"}
+    found = repairs_of_warnings(net).found
+    edits = {"layers.u.kernel_size": 4, "layers.u.output_padding": 0}
+    assert edits in [written(repair) for repair in found[:2]]
+    for repair in found:
+        assert not tracer.check(tracer.loads(repair.text)) and not repair.warnings
+
+
+def test_a_repair_says_what_it_warns_of() -> None:
+    """A cut that makes the output smaller says so, and stands behind what keeps it."""
+    text, _ = CASES["a padding that was forgotten"]
+    found = tracer.plan(tracer.loads(text)).repairs
+    cut = next(repair for repair in found if repair.title.startswith("align: crop"))
+    assert "T505" in cut.warnings and found.index(cut) > 0
+    assert not found[0].warnings

@@ -1,0 +1,299 @@
+"""The bench on which changes of a network are tried: first in memory, then as edits of its text.
+
+Nothing is offered that was not loaded, traced and judged again. What a repair has to take away is the network's
+errors, or, where it has none and that is asked for, one of its warnings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+from tracer.diagnostics import Diagnostic, TracerError
+from tracer.loading import reloaded
+from tracer.net import Net
+from tracer.network.graph import consumers
+from tracer.network.records import Network, Node
+from tracer.ops.base import Op, Shape
+from tracer.ops.merge import Merge
+from tracer.repairing.writing import Path, path_of
+from tracer.rules import judge
+from tracer.shapes.trace import Trace, trace
+from tracer.source.edits import Edit, EditError, Value, edited
+from tracer.source.tree import Fault
+
+NODES = 6_000
+"""Nodes of edited texts that are traced at most; what would take more is not tried."""
+
+TRIALS = 8
+"""Texts that are tried at least, of a network of up to a quarter of these nodes."""
+
+IN_MEMORY = 60_000
+"""Nodes that are traced at most to see whether a change is worth an edited text."""
+
+OPENED = 25
+"""So many arguments that are opened for the planner cost as much as another trace."""
+
+LINTS = ("T105", "T501", "T502", "T503", "T504", "T505")
+"""Warnings that a repair may take away or bring."""
+
+
+class Group(NamedTuple):
+    """The nodes that one declaration makes: one, or a node for each use of its block."""
+
+    nodes: tuple[Node, ...]
+
+    @property
+    def first(self) -> Node:
+        """The first of them in the order of execution."""
+        return self.nodes[0]
+
+    @property
+    def path(self) -> Path:
+        """The place of its arguments in the document."""
+        return path_of(self.first, self.first.declaration)
+
+    def edit(self, field: str, value: Value) -> Edit:
+        """The edit that gives one of its arguments another value."""
+        path: Path = (*self.path, field)
+        return Edit(path, value)
+
+
+class Tried(NamedTuple):
+    """An edited text, its network, and what is found of it."""
+
+    text: str
+    net: Net
+    found: list[Diagnostic]
+
+    @property
+    def errors(self) -> list[Diagnostic]:
+        """The findings that are no warnings."""
+        return [one for one in self.found if one.severity == "error"]
+
+
+class Bench:
+    """One network that does not close (or that has a warning), and what is known of its faults."""
+
+    def __init__(self, net: Net, aim: Diagnostic | None = None) -> None:
+        self.net = net
+        self.network: Network = net.network
+        self.source = net.network.source
+        self.aim = aim
+        """The warning that is to be taken away; None: all errors."""
+        self.ops = net.solution().ops
+        self.trace = self._first_failing()
+        """Of the first promised sizes that fail; of the declared ones where those do."""
+        self.sizes = self.trace.sizes
+        self.readers = consumers(self.network)
+        count = len(net.network.nodes)
+        self.nodes_left = max(NODES, TRIALS * count) if count <= NODES // 4 else NODES
+        self.in_memory_left = IN_MEMORY
+        self.left_out = False
+        """Something was not tried, as it would take too long."""
+
+    @classmethod
+    def at(cls, net: Net, other: Bench) -> Bench:
+        """A bench of an edited network, with what is left to spend of another one."""
+        bench = cls(net, other.aim)
+        bench.nodes_left, bench.in_memory_left = other.nodes_left, other.in_memory_left
+        return bench
+
+    def _first_failing(self) -> Trace:
+        """The trace at the first promised sizes that fail."""
+        first = self.net.trace()
+        if first.diagnostics:
+            return first
+
+        from tracer.rules.every_size import failing_sizes
+
+        failing = failing_sizes(self.net)
+        if failing is None:
+            return first
+        return trace(self.network, {**self.network.defaults(), **failing}, self.net.built.ops)
+
+    @cached_property
+    def found(self) -> list[Diagnostic]:
+        """The findings of the network as it is."""
+        return judge(self.net)
+
+    @cached_property
+    def is_open(self) -> bool:
+        """Some argument is ``auto``: a change in memory would need a plan of its own."""
+        return any(node.unknowns for node in self.network.nodes)
+
+    # --- trying -------------------------------------------------------------------------------------------------------
+
+    def affords(self, traces: int = 1) -> bool:
+        """Whether so many traces of the network may still be made of texts; they are then taken off."""
+        nodes = traces * len(self.network.nodes)
+        if nodes > self.nodes_left:
+            self.left_out = True
+            return False
+
+        self.nodes_left -= nodes
+        return True
+
+    def loaded(self, edits: Sequence[Edit]) -> tuple[str, Net] | None:
+        """The edited text and its network; None where it cannot be edited or loaded, or takes too long."""
+        unknowns = sum(len(node.unknowns) for node in self.network.nodes)
+        opened = unknowns + sum(isinstance(edit.value, str) for edit in edits)
+        if not self.affords(1 + opened // OPENED):
+            return None
+        try:
+            text = edited(self.source, edits)
+            return text, reloaded(self.net, text, explain_plan=False)
+        except (EditError, TracerError, ValueError, Fault):
+            return None
+
+    def tried(self, edits: Sequence[Edit]) -> Tried | None:
+        """The edited text judged; None where it does not load."""
+        made = self.loaded(edits)
+        if made is None:
+            return None
+        text, net = made
+        return Tried(text, net, judge(net))
+
+    def reaches_aim(self, tried: Tried) -> bool:
+        """Whether nothing is left of what was to be taken away."""
+        if tried.errors:
+            return False
+        if self.aim is None:
+            return True
+        codes = [one.code for one in tried.found]
+        before = [one.code for one in self.found]
+        worse = any(codes.count(code) > before.count(code) for code in LINTS)
+        return not worse and codes.count(self.aim.code) < before.count(self.aim.code)
+
+    def closes(self, changed: Mapping[int, Op]) -> bool:
+        """Whether the network would close at the failing sizes with other operations, by their node's index.
+
+        True where that is not known without a text: an ``auto`` would have to be solved again.
+        """
+        if self.is_open or self.aim is not None:
+            return True
+        self.in_memory_left -= len(self.network.nodes)
+        if self.in_memory_left < 0:
+            self.left_out = True
+            return False
+        ops = list(self.ops)
+        for index, op in changed.items():
+            ops[index] = op
+        return not trace(self.network, self.sizes, ops).diagnostics
+
+    # --- the network --------------------------------------------------------------------------------------------------
+
+    def groups(self, nodes: Sequence[Node] | None = None) -> list[Group]:
+        """The nodes of some, or of the network, by their declarations."""
+        found: dict[int, list[Node]] = {}
+        for node in self.network.nodes if nodes is None else nodes:
+            if not node.is_input and node.op is not None:
+                found.setdefault(id(node.declaration), []).append(node)
+        return [Group(tuple(alike)) for alike in found.values()]
+
+    def all_of(self, node: Node) -> Group:
+        """The nodes of a node's declaration."""
+        alike = [one for one in self.network.nodes if one.declaration is node.declaration]
+        return Group(tuple(alike))
+
+    def is_at_fault(self, node: Node) -> bool:
+        """A finding is about the node, or it has no shape."""
+        if self.aim is not None:
+            return self.aim.node == node.name
+        if self.trace.by_index[node.index] is None:
+            return True
+        return any(d.node == node.name for d in self.trace.diagnostics)
+
+    def shape(self, node: Node) -> Shape | None:
+        """The shape of a node at the sizes that fail; None behind the fault."""
+        return self.trace.by_index[node.index]
+
+    def first_with(self, code: str) -> Node | None:
+        """The first node that a finding of this code is about, at the sizes that fail."""
+        names = [d.node for d in self.trace.diagnostics if d.code == code and d.node]
+        return self.network.names.get(names[0]) if names else None
+
+    @cached_property
+    def first_fault(self) -> int:
+        """The index of the first node that a finding is about; of the last node where none is."""
+        names = (
+            {d.node for d in self.trace.diagnostics} if self.aim is None else {self.aim.node}
+        )
+        found = [node.index for node in self.network.nodes if node.name in names]
+        return min(found, default=len(self.network.nodes) - 1)
+
+    @cached_property
+    def failing_merge(self) -> Node | None:
+        """The first merge of several inputs that refuses them, or that the warning is about."""
+        for visit in self.trace.walk():
+            if isinstance(visit.op, Merge) and len(visit.node.inputs) > 1:
+                refused = self.trace.is_refused(visit.node)
+                named = self.aim is not None and self.aim.node == visit.node.name
+                if refused or named:
+                    return visit.node
+        return None
+
+    def name_for(self, wanted: Node, reader: Node) -> str | None:
+        """The name of a node as another one can write it; None where no name reaches it."""
+        prefix = ""
+        if reader.uses:
+            prefix = reader.name.removesuffix(reader.declaration.name)
+
+        names = [name for name, node in self.network.names.items() if node is wanted]
+        local = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+        if prefix:
+            # From inside of a block only its own layers can be named.
+            local = [name for name in local if "." not in name]
+        return min(local, key=lambda name: (name.count("."), len(name)), default=None)
+
+    def written_names(self, node: Node) -> list[str]:
+        """The names of a node's inputs as it can write them; none where one has no name there."""
+        names = [self.name_for(source, node) for source in node.inputs]
+        return [] if None in names else [name for name in names if name is not None]
+
+    def before(self, node: Node) -> Iterator[Node]:
+        """The nodes that a node is not made into, which it may read."""
+        behind = {node.index}
+        for other in self.network.nodes:
+            if any(
+                source.index in behind for source in (*other.inputs, *other.operands.values())
+            ):
+                behind.add(other.index)
+        for other in self.network.nodes:
+            if other.index not in behind:
+                yield other
+
+    def passed(self) -> list[int]:
+        """For each node the fewest positions of a map that it was made through: small where it comes from below."""
+        found: list[int] = []
+        for visit in self.trace.walk():
+            shape = visit.shape or ()
+            own = _positions(shape)
+            before = [found[source.index] for source in visit.node.inputs]
+            found.append(min([own, *before]))
+        return found
+
+    def decoder_of(self, merge: Node) -> int:
+        """The number of the input of a merge that comes from below; the first where none does alone."""
+        passed = self.passed()
+        sizes = [passed[source.index] for source in merge.inputs]
+        least = min(sizes)
+        return sizes.index(least) if sizes.count(least) == 1 else 0
+
+
+def _positions(shape: Sequence[int]) -> int:
+    """The number of positions of a map, channels and batch aside."""
+    total = 1
+    for n in shape[2:]:
+        total *= n
+    return total
+
+
+def one_or_several(names: Sequence[str]) -> str | tuple[str, ...]:
+    """Names as ``from`` has them.
+
+    >>> one_or_several(["up"]), one_or_several(["up", "skip"])
+    ('up', ('up', 'skip'))
+    """
+    return names[0] if len(names) == 1 else tuple(names)

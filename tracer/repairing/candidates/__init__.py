@@ -1,0 +1,44 @@
+"""Changes that may repair a network, a module for each kind; whether one does is found out on the bench."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tracer.repairing.bench import Bench
+from tracer.repairing.candidate import Candidate
+from tracer.repairing.candidates import (
+    aligned,
+    enlarging,
+    input_sizes,
+    levels,
+    missing,
+    pad_and_cut,
+    per_use,
+    run_time_sizes,
+    slips,
+    solved,
+    widths,
+    wiring,
+)
+
+KINDS = (
+    solved,
+    input_sizes,
+    slips,
+    run_time_sizes,
+    widths,
+    aligned,
+    enlarging,
+    per_use,
+    missing,
+    wiring,
+    levels,
+    pad_and_cut,
+)
+"""In the order in which they are tried, so that what is likeliest comes before the time is spent."""
+
+
+def candidates(bench: Bench) -> Iterator[Candidate]:
+    """Every change that may repair the network."""
+    for kind in KINDS:
+        yield from kind.candidates(bench)

@@ -1,0 +1,146 @@
+"""A layer that is missing: one that enlarges by a whole factor, or the merge with a skip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from tracer.network.records import Declaration, Node
+from tracer.repairing.bench import Bench, one_or_several
+from tracer.repairing.candidate import Candidate, Kind
+from tracer.repairing.candidates.wiring import expectation
+from tracer.source.edits import Edit
+
+
+class _Resizing(NamedTuple):
+    """A layer that changes the size by a whole factor."""
+
+    op: str
+    argument: str
+    """The factor's."""
+    said: str
+
+
+ENLARGING = _Resizing("Upsample", "scale_factor", "enlarged")
+
+AXES = (1, 2, 3)
+"""Spatial axes that torch's layers have."""
+
+
+def candidates(bench: Bench) -> Iterator[Candidate]:
+    """A factor before a merge or before what is expected, a skip before a layer that is made for more channels."""
+    merge = bench.failing_merge
+    if merge is not None and not merge.uses:
+        yield from _factors_before(bench, merge)
+    unmet = bench.first_with("T304")
+    if unmet is not None:
+        yield from _factor_before(bench, unmet)
+    layer = bench.first_with("T204")
+    if layer is not None and not layer.uses:
+        yield from _skip_before(bench, layer)
+
+
+# --- a factor --------------------------------------------------------------------------------------------------------
+
+
+def _factors_before(bench: Bench, merge: Node) -> Iterator[Candidate]:
+    """Each input that is smaller by a whole factor is enlarged by it; or each larger one is pooled."""
+    spatial = [shape[2:] for shape in bench.trace.input_shapes(merge) if shape is not None]
+    axes = {len(sizes) for sizes in spatial}
+    if len(spatial) != len(merge.inputs) or len(axes) != 1:
+        return
+    count = axes.pop()
+    if count not in AXES:
+        return
+
+    pooling = _Resizing(f"MaxPool{count}d", "kernel_size", "pooled")
+    largest, least = max(spatial), min(spatial)
+    up = [_factor(one, largest) for one in spatial]
+    down = [_factor(least, one) for one in spatial]
+    yield from _inserted(bench, merge, up, ENLARGING)
+    yield from _inserted(bench, merge, down, pooling)
+
+
+def _inserted(
+    bench: Bench, merge: Node, factors: Sequence[int], resizing: _Resizing
+) -> Iterator[Candidate]:
+    """A new layer before each input whose factor is not 1; nothing where one has no factor."""
+    section, own = merge.section, merge.declaration.name
+    edits, told, after = [], [], []
+    for name, factor in zip(bench.written_names(merge), factors):
+        made = name
+        if factor > 1:
+            made = f"{own}_{name.replace('.', '_')}"
+            layer: dict[str, Any] = {
+                "op": resizing.op,
+                "from": name,
+                resizing.argument: factor,
+            }
+            edits.append(Edit((section, made), layer, before=own))
+            told.append(f"{name} by {factor}")
+        after.append(made)
+
+    if edits and 0 not in factors:
+        edits.append(Edit((section, own, "from"), one_or_several(after)))
+        title = f"a factor is missing before {own}: {', '.join(told)} {resizing.said}"
+        yield Candidate(title, edits, Kind.REBUILT)
+
+
+def _factor(small: Sequence[int], large: Sequence[int]) -> int:
+    """The whole number by which every size of one map is that of the other; 0 where there is none."""
+    if any(a < 1 or b % a for a, b in zip(small, large)):
+        return 0
+    found = {b // a for a, b in zip(small, large)}
+    return found.pop() if len(found) == 1 else 0
+
+
+def _factor_before(bench: Bench, node: Node) -> Iterator[Candidate]:
+    """The map that comes to a node is smaller than expected by a whole factor."""
+    shape = bench.shape(node) or ()
+    expected = expectation(bench, node) or ()
+    top = node.uses[0] if node.uses else node.declaration
+    is_alike = len(shape) == len(expected) and len(shape) in (3, 4, 5)
+    if not is_alike or None in expected[2:] or len(top.inputs or []) > 1:
+        return
+    factor = _factor(shape[2:], expected[2:])
+    if factor > 1:
+        title = f"a factor is missing before {top.name}: enlarged by {factor}"
+        yield Candidate(title, _enlarged(node.section, top, factor), Kind.REBUILT)
+
+
+def _enlarged(section: str, reader: Declaration, factor: int) -> list[Edit]:
+    """A new layer before a declaration, which reads it in the place of its input."""
+    made = f"{reader.name}_enlarged"
+    layer: dict[str, Any] = {"op": "Upsample", "scale_factor": factor}
+    edits = [Edit((section, made), layer, before=reader.name)]
+    if reader.inputs:
+        layer["from"] = reader.inputs[0].value
+        edits.append(Edit((section, reader.name, "from"), made))
+    return edits
+
+
+# --- a skip ----------------------------------------------------------------------------------------------------------
+
+
+def _skip_before(bench: Bench, layer: Node) -> Iterator[Candidate]:
+    """A Concat with a map of the same size that has the channels which a layer is made for and does not get."""
+    wanted = getattr(layer.op, "in_channels", None)
+    names = bench.written_names(layer)
+    shape = bench.trace.input_shapes(layer)[0] if len(names) == 1 else None
+    if wanted is None or shape is None or len(shape) < 3 or wanted <= shape[1]:
+        return
+
+    missing = wanted - shape[1]
+    model = (shape[0], missing, *shape[2:])
+    for other in bench.before(layer):
+        skip = bench.name_for(other, layer)
+        if skip is None or skip in names or bench.shape(other) != model:
+            continue
+        own = layer.declaration.name
+        joined: dict[str, Any] = {"op": "Concat", "from": (names[0], skip)}
+        edits = [
+            Edit((layer.section, f"{own}_joined"), joined, before=own),
+            Edit((layer.section, own, "from"), f"{own}_joined"),
+        ]
+        title = f"{own} reads {names[0]} and {skip}: {wanted} = {shape[1]} + {missing} channels"
+        yield Candidate(title, edits, Kind.FORGOTTEN)

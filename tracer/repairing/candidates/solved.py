@@ -1,0 +1,156 @@
+"""Arguments that are given to the planner: the values next to the present ones with which the network closes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from tracer.net import Net
+from tracer.network.records import Node
+from tracer.ops.base import per_axis
+from tracer.ops.convolution import ConvTranspose
+from tracer.ops.pooling import Pooling
+from tracer.ops.unpooling import MaxUnpool
+from tracer.repairing.bench import Bench
+from tracer.repairing.candidate import Candidate, Kind
+from tracer.repairing.writing import Path, path_of, written_plan
+from tracer.source.edits import Edit, EditError
+
+
+def candidates(bench: Bench) -> Iterator[Candidate]:
+    """Values of the layers that enlarge, those near the fault first."""
+    ups = list(filter(is_up_layer, bench.network.nodes))
+    near = [node for node in ups if leads_to_fault(bench, node)] or ups
+    yield from solved(bench, near, "output_padding", kind=Kind.SOLVED)
+    if near != ups:
+        yield from solved(bench, ups, "output_padding", kind=Kind.SOLVED)
+
+    pools = list(filter(_rounds_down, bench.network.nodes))
+    yield from solved(bench, pools, "ceil_mode")
+    for fields in (("padding",), ("kernel_size",), ("kernel_size", "padding"), ("stride",)):
+        yield from solved(bench, near, *fields, also="output_padding")
+
+
+def is_up_layer(node: Node) -> bool:
+    """A transposed convolution whose size is not given by another node."""
+    return isinstance(node.op, ConvTranspose) and not node.operands
+
+
+def is_unpooling(node: Node) -> bool:
+    """A max unpooling whose size is not given by another node."""
+    return isinstance(node.op, MaxUnpool) and "output_size" not in node.operands
+
+
+def _rounds_down(node: Node) -> bool:
+    """A pooling that leaves out a last window that is not full."""
+    return isinstance(node.op, Pooling) and not node.op.ceil_mode
+
+
+def leads_to_fault(bench: Bench, node: Node) -> bool:
+    """The first merge behind a layer is at fault, or a layer before it."""
+    if bench.is_at_fault(node):
+        return True
+    at, seen = node, {node.index}
+    while len(following := bench.readers.get(at.index, [])) == 1:
+        at = following[0]
+        if at.index in seen:
+            return False
+        seen.add(at.index)
+        if bench.is_at_fault(at):
+            return True
+        if len(at.inputs) > 1:
+            return False
+    return False
+
+
+class OpenedArgument(NamedTuple):
+    """An argument that is given to the planner, and the value that it has."""
+
+    node: Node
+    field: str
+    present: Any
+
+    @property
+    def path(self) -> Path:
+        """Its place in the document."""
+        return (*path_of(self.node, self.node.declaration), self.field)
+
+
+def solved(
+    bench: Bench,
+    layers: Sequence[Node],
+    *fields: str,
+    also: str | None = None,
+    kind: Kind = Kind.REBUILT,
+) -> Iterator[Candidate]:
+    """Open some arguments of some layers, and let the planner find the values next to the present ones."""
+    what = " and ".join(fields)
+    if also is not None:
+        fields = (*fields, also)
+    opened = [
+        OpenedArgument(node, field, getattr(node.op, field))
+        for node in layers
+        for field in fields
+        if _can_be_opened(node, field)
+    ]
+    edits = _planned(bench, opened) if opened else []
+    if edits:
+        yield Candidate(f"{what} of {named(edits)}", edits, kind)
+
+
+def _can_be_opened(node: Node, field: str) -> bool:
+    """The operation's argument may be solved, and is not an ``auto`` already."""
+    is_auto = any(unknown.field == field for unknown in node.unknowns)
+    return node.op is not None and field in node.op.solvable and not is_auto
+
+
+def _planned(bench: Bench, opened: list[OpenedArgument]) -> list[Edit]:
+    """The values that the planner finds next to the present ones, as far as they are others."""
+    edits = {one.path: Edit(one.path, _domain(one)) for one in opened}
+    made = bench.loaded(list(edits.values()))
+    if made is None:
+        return []
+
+    # What was auto before stays so, and so does what has its value already.
+    present = {one.path: one.present for one in opened}
+    found = [edit for edit in _solution(made[1], opened) if edit.path in present]
+    return [edit for edit in found if not is_alike(present[edit.path], edit.value)]
+
+
+def _solution(net: Net, opened: Sequence[OpenedArgument]) -> list[Edit]:
+    """The values of every ``auto`` as edits, next to the present ones; none where there is no plan."""
+    net.network.preferred = {(one.node.name, one.field): one.present for one in opened}
+    solution = Net(net.network, explain_plan=False).solution()
+    if not solution.solved:
+        return []
+    try:
+        return written_plan(net, solution.ops).edits
+    except EditError:
+        return []
+
+
+def _domain(opened: OpenedArgument) -> str:
+    """The values that are worth a try: those next to the present one."""
+    field = opened.field
+    if field in ("output_padding", "ceil_mode"):
+        return "auto"
+    op = opened.node.op
+    assert op is not None
+    values = per_axis(opened.present, int(getattr(op, "axes", 1)))
+    least = max(min(values) - 2, op.solvable[field].least)
+    return f"auto({least}..{max(values) + 3})"
+
+
+def is_alike(present: Any, value: Any) -> bool:
+    """The two values are the same, a number being one for every axis."""
+    if isinstance(present, tuple) and not isinstance(value, tuple):
+        return set(present) == {value}
+    if isinstance(value, tuple) and not isinstance(present, tuple):
+        return set(value) == {present}
+    return bool(present == value)
+
+
+def named(edits: Sequence[Edit]) -> str:
+    """The layers that edits are about, once each."""
+    names = [str(edit.path[-2]) for edit in edits]
+    return ", ".join(dict.fromkeys(names))

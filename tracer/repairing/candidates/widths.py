@@ -1,0 +1,137 @@
+"""Numbers that have to fit the channels or the map: groups that divide, widths, amounts of padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tracer.ops.base import Shape, argument, fields_of, per_axis
+from tracer.repairing.bench import Bench, Group
+from tracer.repairing.candidate import Candidate, Kind
+
+WIDTHS = ("in_channels", "in_features", "num_features", "num_channels", "normalized_shape")
+"""Arguments that the input gives where they are left out."""
+
+MOST = 4
+"""Values of one argument that are tried."""
+
+
+def candidates(bench: Bench) -> Iterator[Candidate]:
+    """Values that fit, for the layers that a finding names."""
+    for found in bench.trace.diagnostics:
+        node = bench.network.names.get(found.node or "")
+        if node is None or node.op is None or node.is_input:
+            continue
+        group = bench.all_of(node)
+        if found.code == "T204":
+            yield from _widths(bench, group)
+        elif found.code == "T205":
+            yield from _groups(bench, group)
+        elif found.code == "T306":
+            yield from _amounts(bench, group)
+        elif found.code == "T302":
+            yield from _smaller_kernel(bench, group)
+
+
+def _edit(group: Group, field: str, value: Any, title: str, kind: Kind) -> Candidate:
+    return Candidate(title, [group.edit(field, value)], kind)
+
+
+def _widths(bench: Bench, group: Group) -> Iterator[Candidate]:
+    """The width that the input has."""
+    node = group.first
+    op = node.op
+    shape = bench.trace.input_shapes(node)[0] if node.inputs else None
+    if op is None or shape is None:
+        return
+    names = {field.encode_name for field in fields_of(type(op))}
+    for word in WIDTHS:
+        if word not in names or argument(op, word) is None:
+            continue
+        have = shape[-1] if word in ("in_features", "normalized_shape") else shape[1]
+        name = node.declaration.name
+        yield _edit(group, word, have, f"{word} of {name}", Kind.SLIP)
+
+    yield from _producers(bench, group)
+
+
+def _producers(bench: Bench, group: Group) -> Iterator[Candidate]:
+    """The channels of the layer before, where it makes another number of them than this one takes."""
+    node = group.first
+    wanted = getattr(node.op, "in_channels", None)
+    at = node
+    while len(at.inputs) == 1 and wanted is not None:
+        at = at.inputs[0]
+        if at.op is not None and getattr(at.op, "out_channels", None) is not None:
+            other = bench.all_of(at)
+            yield _edit(
+                other,
+                "out_channels",
+                wanted,
+                f"out_channels of {at.declaration.name}",
+                Kind.SLIP,
+            )
+            return
+
+
+def _groups(bench: Bench, group: Group) -> Iterator[Candidate]:
+    """Numbers of groups that divide the channels, the nearest below first."""
+    node = group.first
+    shape = bench.trace.input_shapes(node)[0]
+    op = node.op
+    if shape is None or op is None:
+        return
+    names = {field.encode_name for field in fields_of(type(op))}
+    for word in ("num_groups", "groups", "upscale_factor", "downscale_factor"):
+        if word not in names:
+            continue
+        present = argument(op, word)
+        divisors = [n for n in range(1, shape[1] + 1) if shape[1] % n == 0]
+        divisors.sort(key=lambda n: (n > present, abs(n - present)))
+        for n in divisors[:MOST]:
+            yield _edit(group, word, n, f"{word} of {node.declaration.name}", Kind.SLIP)
+
+
+def _amounts(bench: Bench, group: Group) -> Iterator[Candidate]:
+    """Less padding, or a mode that takes any amount."""
+    node, op = group.first, group.first.op
+    shape = bench.trace.input_shapes(node)[0]
+    if shape is None or op is None:
+        return
+    name = node.declaration.name
+    fitted = _fitted(getattr(op, "padding", None), shape, "Reflection" in node.op_name)
+    if fitted is not None:
+        yield _edit(group, "padding", fitted, f"padding of {name}", Kind.SLIP)
+    if "Reflection" in node.op_name and node.declaration.arguments:
+        other = node.op_name.replace("Reflection", "Replication")
+        yield _edit(group, "op", other, f"{name} repeats the border", Kind.REBUILT)
+    if getattr(op, "padding_mode", "zeros") in ("reflect", "circular"):
+        yield _edit(group, "padding_mode", "replicate", f"padding_mode of {name}", Kind.REBUILT)
+
+
+def _fitted(padding: Any, shape: Shape, is_reflected: bool) -> Any:
+    """The largest amounts that a map of this shape takes; None where none are known."""
+    spare = 1 if is_reflected else 0
+    most = [n - spare for n in reversed(shape[2:]) for _ in range(2)]
+    if isinstance(padding, int):
+        return min([padding, *most]) if most and min(most) >= 0 else None
+    if isinstance(padding, tuple) and len(padding) == len(most):
+        return tuple(min(a, b) for a, b in zip(padding, most))
+    return None
+
+
+def _smaller_kernel(bench: Bench, group: Group) -> Iterator[Candidate]:
+    """A kernel that fits the map."""
+    node, op = group.first, group.first.op
+    shape = bench.trace.input_shapes(node)[0] if node.inputs else None
+    kernel = getattr(op, "kernel_size", None)
+    if shape is None or kernel is None or op is None:
+        return
+    axes = int(getattr(op, "axes", 1))
+    spatial = shape[-axes:]
+    fitted = tuple(min(k, n) for k, n in zip(per_axis(kernel, axes), spatial))
+    if all(n >= 1 for n in fitted):
+        value = fitted[0] if len(set(fitted)) == 1 else fitted
+        yield _edit(
+            group, "kernel_size", value, f"kernel_size of {node.declaration.name}", Kind.SLIP
+        )

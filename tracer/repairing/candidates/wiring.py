@@ -1,0 +1,110 @@
+"""Which nodes a layer reads: a skip that was taken from another level, a name that was mistyped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tracer.network.records import Node
+from tracer.ops.base import Shape
+from tracer.repairing.bench import Bench, one_or_several
+from tracer.repairing.candidate import Candidate, Kind
+from tracer.repairing.writing import path_of
+from tracer.shapes.trace import dim_value
+from tracer.source.edits import Edit
+from tracer.source.expressions import ExpressionError
+
+MOST = 6
+"""Other sources that are tried for one input."""
+
+
+def candidates(bench: Bench) -> Iterator[Candidate]:
+    """Another node in the place of one input, for the node at fault and the merges that lead to it."""
+    nodes: list[Node] = []
+    if bench.failing_merge is not None:
+        nodes.append(bench.failing_merge)
+    for code in ("T304", "T204"):
+        node = bench.first_with(code)
+        if node is not None:
+            nodes += _merges_before(bench, node) if code == "T304" else [node]
+    for node in dict.fromkeys(nodes):
+        if not node.uses:
+            yield from _other_sources(bench, node)
+
+
+def _merges_before(bench: Bench, node: Node) -> Iterator[Node]:
+    """The node where it is a merge, and the merges that lead to it by the decoder's inputs."""
+    at = node
+    while at.inputs:
+        is_merge = len(at.inputs) > 1
+        if is_merge:
+            yield at
+        at = at.inputs[bench.decoder_of(at) if is_merge else 0]
+
+
+def _other_sources(bench: Bench, node: Node) -> Iterator[Candidate]:
+    """Another node in the place of each input in turn."""
+    names = bench.written_names(node)
+    for position in range(len(names)):
+        for name in _fitting_names(bench, node, position):
+            changed = [*names[:position], name, *names[position + 1 :]]
+            edit = Edit((*path_of(node, node.declaration), "from"), one_or_several(changed))
+            yield Candidate(f"from of {node.declaration.name}: {name}", [edit], Kind.SLIP)
+
+
+def _fitting_names(bench: Bench, node: Node, position: int) -> list[str]:
+    """The names of nodes that one input could be: such as its siblings are, and that nothing reads yet, first."""
+    kinds = {sibling.op_name for sibling in node.inputs}
+    here = node.inputs[position].index
+
+    def key(other: Node) -> tuple[bool, bool, int]:
+        is_read = bool(bench.readers.get(other.index))
+        return other.op_name not in kinds, is_read, abs(other.index - here)
+
+    shapes = bench.trace.by_index
+    fitting = [
+        other
+        for other in bench.before(node)
+        if other not in node.inputs and _fits(bench, node, position, shapes[other.index])
+    ]
+    found = [bench.name_for(other, node) for other in sorted(fitting, key=key)]
+    names = [name for name in found if name is not None]
+
+    # The inside of a block is named only where nothing else fits.
+    outside = [name for name in names if "." not in name]
+    return (outside or names)[:MOST]
+
+
+def _fits(bench: Bench, node: Node, position: int, shape: Any) -> bool:
+    """Whether a node takes a map of this shape as one of its inputs, and gives what is expected of it."""
+    op = bench.ops[node.index]
+    inputs: list[Any] = list(bench.trace.input_shapes(node))
+    inputs[position] = shape
+    if op is None or None in inputs or node.operands or node.dim_fields:
+        return False
+    if not all(requirement.holds is True for requirement in op.requirements(*inputs)):
+        return False
+    return is_expected(bench, node, op.shape(*inputs))
+
+
+def is_expected(bench: Bench, node: Node, shape: Sequence[int]) -> bool:
+    """Whether a shape is the one that a node is expected to have; True where nothing is expected."""
+    expected = expectation(bench, node)
+    if expected is None:
+        return True
+    is_alike = all(a is None or a == b for a, b in zip(expected, shape))
+    return is_alike and len(expected) == len(shape)
+
+
+def expectation(bench: Bench, node: Node) -> Shape | None:
+    """The shape that a node is expected to have, None for any; None where nothing is said, or not as numbers."""
+    given = node.expect
+    for name, expected in bench.network.output_expect.items():
+        if bench.network.outputs.get(name) is node:
+            given = given or expected
+    if given is None:
+        return None
+    try:
+        return tuple(dim_value(dim, bench.sizes) for dim in given[0])
+    except ExpressionError:
+        return None
