@@ -32,7 +32,8 @@ from tracer.views import report
 
 if TYPE_CHECKING:
     from tracer.net import Net
-    from tracer.repairing.repairs import Plan, Repair
+    from tracer.repairing.repair import Repair
+    from tracer.repairing.repairs import Plan
 
 
 @click.command("plan")
@@ -50,6 +51,12 @@ if TYPE_CHECKING:
     metavar="N",
     help="Apply repair N of the list to the file.",
 )
+@click.option(
+    "--warnings",
+    "of_warnings",
+    is_flag=True,
+    help="Where the network closes, list what would take its warnings (T501 to T504) away.",
+)
 @click.option("--diff", is_flag=True, help="Show the edit as a diff; the file stays as it is.")
 @click.option(
     "--format",
@@ -65,6 +72,7 @@ def command(
     write: bool,
     fix: bool,
     repair: int | None,
+    of_warnings: bool,
     diff: bool,
     format_: str,
     color: str,
@@ -84,7 +92,7 @@ def command(
 
     from tracer.repairing.repairs import plan_of
 
-    plan = plan_of(_without_hint(net))
+    plan = plan_of(_without_hint(net), of_warnings=of_warnings)
     _refuse_needless(plan, repair)
     if is_python(config):
         chosen = _chosen_for(plan, write, fix, repair, diff)
@@ -134,7 +142,9 @@ def _chosen_for(
 ) -> Repair | None:
     """The repair that the options choose; None where they choose none."""
     is_wanted = write or fix or diff or number is not None
-    return _chosen(plan, fix, number) if is_wanted and not plan.feasible else None
+    if plan.feasible and (number is None or not plan.of_warnings):
+        return None
+    return _chosen(plan, fix, number) if is_wanted else None
 
 
 def _of_python(
@@ -185,7 +195,7 @@ def _refuse_other_files(net: Net, config: str, overrides: Overrides) -> None:
 
 def _refuse_needless(plan: Plan, repair: int | None) -> None:
     """End the command where a repair is chosen for a network that needs none."""
-    if plan.feasible and repair is not None:
+    if plan.feasible and repair is not None and not plan.of_warnings:
         values = "; --write writes the values" if plan.assignments else " as it is"
         raise click.UsageError(f"--repair {repair}: the network closes{values}")
 
@@ -199,7 +209,7 @@ class _Edited(NamedTuple):
 
 def _edited(plan: Plan, fix: bool, number: int | None, config: str) -> _Edited | None:
     """The text with the plan, or with a repair; None where there is neither."""
-    if plan.feasible:
+    if plan.feasible and (number is None or not plan.of_warnings):
         return _Edited(_written(plan, config), None)
 
     repair = _chosen(plan, fix, number)

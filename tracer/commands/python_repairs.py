@@ -20,7 +20,7 @@ from tracer.source.python_calls import with_edits
 from tracer.source.written import EditError
 
 if TYPE_CHECKING:
-    from tracer.repairing.repairs import Repair
+    from tracer.repairing.repair import Repair
 
 Contents = Mapping[str, tuple[bytes, bytes]]
 """What some files have, and what they are to have, by path."""

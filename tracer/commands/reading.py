@@ -242,11 +242,11 @@ def read_text(text: str, path: str, overrides: Overrides) -> Reading:
     net, found = judged(lambda: open_net(text, path, overrides))
     if net is None:
         return Reading(text, None, found)
-    if net.read_from is None:
-        return Reading(net.to_yaml(), net, found)
-    from tracer.views.running_sizes import with_sizes_that_run
+    if any(one.severity == "error" for one in found):
+        from tracer.views.running_sizes import with_sizes_that_run
 
-    return Reading(text, net, with_sizes_that_run(net, found))
+        found = with_sizes_that_run(net, found)
+    return Reading(net.to_yaml() if net.read_from is None else text, net, found)
 
 
 def complain(found: list[Diagnostic], text: str, *, config: str) -> None:

@@ -29,13 +29,7 @@ from tracer.ops.resize import Resizing
 from tracer.sizing.program import substitute
 from tracer.sizing.symbol import Condition
 
-REGROUPS = (
-    Flatten,
-    Reshape,
-    Squeeze,
-    Unflatten,
-    Unsqueeze,
-)
+REGROUPS = (Flatten, Reshape, Squeeze, Unflatten, Unsqueeze)
 """Operations that keep their elements in order."""
 
 APART = 2**40
@@ -75,11 +69,7 @@ def without_tables(steps: Sequence[Step]) -> list[Step]:
         reads_weights = bool(sources) and sources <= made
         if reads_weights or isinstance(step.op, Parameter):
             made.add(step.name)
-    kept = []
-    for step in steps:
-        if step.name not in made:
-            kept.append(step)
-    return kept
+    return [step for step in steps if step.name not in made]
 
 
 def are_apart(a: Step, b: Step) -> bool:
@@ -94,10 +84,7 @@ def are_apart(a: Step, b: Step) -> bool:
 
 def _starts(several: Sequence[Elements]) -> Mapping[str, int]:
     """A number for the first element of each weight."""
-    found: set[str] = set()
-    for one in several:
-        found.update(one.names())
-    names = sorted(found)
+    names = sorted({name for one in several for name in one.names()})
     return dict(zip(names, count(0, APART)))
 
 

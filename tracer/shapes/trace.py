@@ -27,6 +27,7 @@ from tracer.ops.base import (
     with_arguments,
     written,
 )
+from tracer.shapes.hints import hint_of
 from tracer.shapes.traced import Ops, Traced, Visit, requirements_of
 from tracer.sizing.arithmetic import Dim
 from tracer.source import limits
@@ -485,7 +486,7 @@ def refusal(
         node.said(message),
         node.span_for(requirement.field),
         path=path,
-        hint=requirement.hint,
+        hint=hint_of(node, requirement.dim, inputs, requirement.hint),
         related=(*dict.fromkeys(related), *node.use_places()),
         node=node.name,
     )

@@ -33,7 +33,6 @@ from tracer.torch_bridge import dispatch, handlers
 from tracer.torch_bridge.calls_made import MadeCall
 from tracer.torch_bridge.copies import Restored, copy_of, shared
 from tracer.torch_bridge.handlers.sizes import ABOUT_SIZES, VALUES
-from tracer.torch_bridge.index_bounds import IndexBounds
 from tracer.torch_bridge.made import LIKE_OTHERS, MadeOfSizes
 from tracer.torch_bridge.modules import (
     ModuleOperation,
@@ -198,7 +197,6 @@ class Forward(TorchFunctionMode):
         self.made = MadeOfSizes(self.tensors)
         self.numbers = TensorNumbers(self.tensors)
         self.moves = Moves(self.module, self.tensors)
-        self.index_bounds = IndexBounds(self.tensors, self.numbers)
 
     @entrance
     def run(self, shapes: Sequence[Sequence[int]]) -> Recording:
@@ -372,8 +370,6 @@ class Forward(TorchFunctionMode):
         arguments = arguments_of(module, found.operation)
         call = dispatch.ModuleCall(self.tensors, module, found.name, label, args, kwargs)
         with self.recording.in_torch():
-            if isinstance(module, torch.nn.Embedding) and args:
-                self.index_bounds.check_inside(args[0], module.num_embeddings)
             return dispatch.call_module(call, found.torch_class, arguments)
 
     def __torch_function__(
@@ -388,7 +384,6 @@ class Forward(TorchFunctionMode):
         call = self.numbers.given(MadeCall(func, name, args, kwargs))
         _, _, args, kwargs = call
         given = call.given()
-        self.index_bounds.check(call)
         if name not in LIKE_OTHERS and any(tensor in self.tensors.values for tensor in given):
             return dispatch.call(self.tensors, func, args, kwargs)
         if any(map(torch._C._functorch.is_functorch_wrapped_tensor, given)):
@@ -448,7 +443,6 @@ class Forward(TorchFunctionMode):
 
         result = self.made.result(call)
         self.numbers.note(call, result)
-        self.index_bounds.note(call, result)
         if is_zeros:
             self.tensors.zeros[result] = sizes
         return result

@@ -9,7 +9,9 @@ import msgspec
 
 from tracer.diagnostics import printable
 from tracer.ops.base import written
-from tracer.repairing.repairs import Changes, Plan, Repair, RepairEdit
+from tracer.repairing.repair import Changes, Repair, RepairEdit
+from tracer.repairing.repairs import Plan
+from tracer.source.written import written_value
 from tracer.views.answers import (
     FORMAT_VERSION,
     DiagnosticAnswer,
@@ -41,6 +43,8 @@ class RepairAnswer(msgspec.Struct, frozen=True):
     """Of Python files, all that the repair takes; empty where a part can only be told, and for configs."""
     steps: list[str]
     """What is to be done in a Python source, a sentence each."""
+    warnings: list[str]
+    """The codes of the warnings that it brings."""
     changes: Changes
 
 
@@ -109,6 +113,7 @@ def _repair_answer(repair: Repair) -> RepairAnswer:
             for edit in repair.source_edits
         ],
         steps=repair.steps,
+        warnings=repair.warnings,
         changes=repair.changes,
     )
 
@@ -121,6 +126,8 @@ def plan_text(
     With a ``chosen`` repair, no other is listed. ``notes`` says what else is to know of some, by their number.
     """
     lines = [*_solved(plan), *_served(plan)]
+    if plan.feasible and plan.of_warnings:
+        lines += _repairs(plan.repairs, chosen, notes or {}, of_warnings=True)
     if not plan.feasible:
         lines += _repairs(plan.repairs, chosen, notes or {})
     if not plan.feasible and not plan.repairs_complete:
@@ -160,12 +167,19 @@ def _served(plan: Plan) -> list[str]:
     return lines
 
 
-def _repairs(found: list[Repair], chosen: Repair | None, notes: Mapping[int, str]) -> list[str]:
+def _repairs(
+    found: list[Repair],
+    chosen: Repair | None,
+    notes: Mapping[int, str],
+    *,
+    of_warnings: bool = False,
+) -> list[str]:
     """The list of repairs, or the chosen one of it."""
+    what = "repairs of warnings" if of_warnings else "repairs"
     if not found:
-        return ["no repair was found"]
+        return ["no change takes a warning away" if of_warnings else "no repair was found"]
 
-    lines = ["repairs, the one that changes least first:"] if chosen is None else []
+    lines = [f"{what}, the best first:"] if chosen is None else []
     for number, repair in enumerate(found, 1):
         if chosen is None or repair is chosen:
             lines += _repair(number, repair, notes.get(number))
@@ -183,16 +197,29 @@ def _repair(number: int, repair: Repair, note: str | None) -> list[str]:
     lines = [f"  {number}. {title}"]
     if repair.steps:
         lines += [f"     {step}" for step in repair.steps]
-        return [*lines, f"     then: {_effect(repair.changes)}"]
+        return [*lines, f"     then: {_effect(repair)}"]
 
-    lines += [f"     {edit.path}: {written(edit.value)}" for edit in repair.edits]
+    lines += [f"     {_edit(edit)}" for edit in repair.edits]
     if len(repair.changes.nodes) > repair.changes.values:
         lines.append(f"     changes {', '.join(repair.changes.nodes)}")
-    lines.append(f"     then: {_effect(repair.changes)}")
+    lines.append(f"     then: {_effect(repair)}")
     return lines
 
 
-def _effect(changes: Changes) -> str:
+def _edit(edit: RepairEdit) -> str:
+    """One edit: a value, a layer that is put in beside another one, or a key that is taken out."""
+    if edit.removes:
+        return f"{edit.path} is taken out"
+    beside = ""
+    if edit.before is not None:
+        beside = f"  (before {edit.before})"
+    elif edit.after is not None:
+        beside = f"  (behind {edit.after})"
+    return f"{edit.path}: {written_value(edit.value)}{beside}"
+
+
+def _effect(repair: Repair) -> str:
+    changes = repair.changes
     parts = [f"{name} {written(shape)}" for name, shape in changes.outputs.items()]
     for what, value, difference in (
         ("params", changes.params, changes.params_difference),
@@ -207,4 +234,8 @@ def _effect(changes: Changes) -> str:
         )
         parts.append(f"{short(value)} {what}{sign}")
     sizes = [text for text in changes.sizes.values() if not text.startswith("any ")]
-    return ", ".join([*parts, *(["runs for " + "; ".join(sizes)] if sizes else [])])
+    if sizes:
+        parts.append("runs for " + "; ".join(sizes))
+    if repair.warnings:
+        parts.append(f"and warns: {', '.join(dict.fromkeys(repair.warnings))}")
+    return ", ".join(parts)
