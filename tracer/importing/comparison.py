@@ -147,6 +147,8 @@ class _Comparison:
         asked = self.recording.symbols
         if self.counts is OF_MANY_SIZES:
             self._compare(asked)
+        for sizes in self._refused_ones():
+            self._check_refused(sizes)
         drawn = drawn_sizes(asked, lambda: sets_of(self.net, asked))
         for sizes in islice(drawn, self.counts.drawn):
             if self.compared >= self.counts.run and self.refused >= self.counts.refused:
@@ -161,6 +163,39 @@ class _Comparison:
             raise Unrepresentable(
                 "no size was found at which the program and its config both run: nothing could be compared"
             )
+
+    def _refused_ones(self) -> Iterator[dict[str, int]]:
+        """For each symbol its smallest size, and the last one below the asked size, where the config refuses them.
+
+        A program that runs on after an error, or with fewer parts, does so there.
+        """
+        asked = self.recording.symbols
+
+        def is_refused(symbol: str, n: int) -> bool:
+            return self._shapes_of_config({**asked, symbol: n}) is None
+
+        for symbol, size in asked.items():
+            if size < 2 or not is_refused(symbol, 1):
+                continue
+            yield {**asked, symbol: 1}
+            refused, runs = 1, size
+            while runs - refused > 1:
+                middle = (refused + runs) // 2
+                if is_refused(symbol, middle):
+                    refused = middle
+                else:
+                    runs = middle
+            if refused > 1:
+                yield {**asked, symbol: refused}
+
+    def _check_refused(self, sizes: Mapping[str, int]) -> None:
+        """Raise where the program itself runs at sizes that the config refuses."""
+        answer = self._answer(self._input_shapes(sizes), runs=False)
+        if answer is None:
+            return
+        if answer.shapes is not None:
+            raise self._differs(sizes, answer, None)
+        self.refused += 1
 
     def _compare(self, sizes: Mapping[str, int], *, at_any_cost: bool = False) -> None:
         """Compare at some sizes, unless there are enough of their kind."""
@@ -225,9 +260,11 @@ class _Comparison:
 
         parts = [f"{symbol}={n}" for symbol, n in sizes.items()]
         at = f"at {' '.join(parts)} it" if parts else "it"
+        why = f"some number follows the input's size unseen{self.unseen}"
+        if found is None:
+            why = f"it goes on after an error that it catches, or with fewer parts, or {why}"
         return Unrepresentable(
-            f"{at} gives {gives}, and its config would give {_written(found)}: "
-            f"some number follows the input's size unseen{self.unseen}"
+            f"{at} gives {gives}, and its config would give {_written(found)}: {why}"
         )
 
 
