@@ -71,7 +71,8 @@ class Matched(msgspec.Struct, frozen=True):
 
 def matched(old: Trace, new: Trace) -> Matched:
     """The nodes of two networks, those that are the same in pairs."""
-    before, after = _described(old), _described(new)
+    before = _described(old)
+    after = _described(new)
     names = _new_names(before, after)
 
     pairs = []
@@ -171,13 +172,15 @@ class _Described:
 
     def changes(self, other: _Described, names: Mapping[str, str]) -> list[Difference]:
         """The differences from the node that it has become."""
-        a, b = self.state, other.state
+        a = self.state
+        b = other.state
         found = [
             *_compared("operation", a.operation, b.operation),
             *_compared("section", a.section, b.section),
         ]
         for name in dict.fromkeys((*a.arguments, *b.arguments)):
-            old, new = self.arguments.get(name, UNSET), other.arguments.get(name, UNSET)
+            old = self.arguments.get(name, UNSET)
+            new = other.arguments.get(name, UNSET)
             is_node = name in self.operands and name in other.operands
             if not is_node or names.get(self.operands[name]) != new:
                 found += _compared(f"arguments.{name}", old, new, always=is_node)
@@ -190,7 +193,9 @@ class _Described:
 
 
 def _compared(what: str, old: Any, new: Any, *, always: bool = False) -> list[Difference]:
-    return [Difference(what, old, new)] if always or not is_same(old, new) else []
+    if always or not is_same(old, new):
+        return [Difference(what, old, new)]
+    return []
 
 
 def is_same(old: Any, new: Any) -> bool:
@@ -237,7 +242,9 @@ def declared_dims(dims: DimPattern | tuple[DimPattern, ...], free: str | None = 
     """Dims as they are declared: numbers, symbols, expressions as texts; ``free`` is written for None."""
     if isinstance(dims, tuple):
         return [declared_dims(dim, free) for dim in dims]
-    return free if dims is None else dims.text if isinstance(dims, Expression) else dims
+    if dims is None:
+        return free
+    return dims.text if isinstance(dims, Expression) else dims
 
 
 def plain(value: Any) -> Any:
@@ -245,5 +252,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [plain(item) for item in value]
     if isinstance(value, float) and math.isinf(value):
-        return ".inf" if value > 0 else "-.inf"
+        if value > 0:
+            return ".inf"
+        return "-.inf"
     return value

@@ -33,7 +33,9 @@ INDEX_BYTES = 8
 Storage = tuple[int, str]
 """Whose it is: a node's index, and what of it."""
 
-MAP, INDICES, MADE = "map", "indices", "made"
+MAP = "map"
+INDICES = "indices"
+MADE = "made"
 
 
 class Memory(msgspec.Struct, frozen=True):
@@ -133,14 +135,18 @@ def _owners(visits: Sequence[Visit], *, training: bool) -> list[int]:
     owners: list[int] = []
     strides: list[Shape] = []
     for visit in visits:
-        node, op, shape = visit.node, visit.op, visit.shape or ()
-        owner, steps = node.index, contiguous(shape)
+        node = visit.node
+        op = visit.op
+        shape = visit.shape or ()
+        owner = node.index
+        steps = contiguous(shape)
 
         if op is not None and node.inputs:
             source = node.inputs[0].index
             view = op.viewed(visit.inputs[0], strides[source], shape, training)
             if view is not None:
-                owner, steps = owners[source], view
+                owner = owners[source]
+                steps = view
 
         owners.append(owner)
         strides.append(steps)
@@ -291,7 +297,9 @@ def _touches(visit: Visit, owners: Sequence[int], pooled: set[int]) -> Iterator[
 
 def _made(visit: Visit, owners: Sequence[int], pooled: set[int]) -> dict[Storage, Stored]:
     """What a node makes: its map where it has one of its own, indices that are read, and attention's weights."""
-    own, op, shape = visit.node.index, visit.op, visit.shape or ()
+    own = visit.node.index
+    op = visit.op
+    shape = visit.shape or ()
     made: dict[Storage, Stored] = {}
     if owners[own] == own and _makes_map(op):
         made[own, MAP] = Stored(prod(shape))

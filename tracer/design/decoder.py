@@ -183,7 +183,10 @@ class _Designer(msgspec.Struct, frozen=True):
     def _channels(self, place: int, deeper: Any, is_last: bool) -> Channels:
         if self.wish.channels:
             return self.wish.channels[place]
-        return max(deeper // 2, 8) if is_last else self.levels[place].channels
+        if is_last:
+            half: Channels = max(deeper // 2, 8)
+            return half
+        return self.levels[place].channels
 
     def _level(self, level: _Level, arriving: Arriving) -> tuple[list[Layer], MapAxes]:
         """The layers of one level, and where their map lies: up, onto the skip, merged with it, and convolutions."""
@@ -207,13 +210,16 @@ class _Designer(msgspec.Struct, frozen=True):
 
     def _merged(self, level: _Level, lifted: Lifted, channels: Channels) -> Iterator[Layer]:
         """The merge with the skip, behind its gate where there is one."""
-        number, last, skip = level.number, lifted.layers[-1].name, level.skip.name
+        number = level.number
+        last = lifted.layers[-1].name
+        skip = level.skip.name
         align: dict[str, Any] = {"align": "crop"} if lifted.cropped else {}
         if self.wish.merge == "attention":
             if lifted.cropped:
                 cropped = self.text.unused_node(f"crop{number}")
                 yield Layer(cropped, "CenterCrop", {"size": last}, (skip,))
-                skip, align = cropped, {}
+                skip = cropped
+                align = {}
             gate = self.text.unused_node(f"gate{number}")
             arguments = {"channels": divided(channels, 2)}
             yield Layer(gate, self.blocks.gate.name, arguments, (last, skip))
@@ -244,7 +250,8 @@ class _Designer(msgspec.Struct, frozen=True):
 
     def written(self, layers: Sequence[Layer], end: MapAxes, reasons: Reasons) -> Decoder:
         """The config with these layers and a head."""
-        text, style = self.text, self.lifter.style
+        text = self.text
+        style = self.lifter.style
         classes = text.param("classes", self.wish.classes)
         head_name = text.unused_node("logits")
         head = style.conv(head_name, classes, 1, **self.expect(classes, end))
@@ -266,7 +273,9 @@ def _expected(size: Dim) -> int | str:
     """A size as an expectation says it; ``_`` where it would be too long to read."""
     if isinstance(size, int):
         return size
-    return str(size) if writable(size, READABLE) else "_"
+    if writable(size, READABLE):
+        return str(size)
+    return "_"
 
 
 def _missing(source: MapAxes, end: MapAxes) -> str | None:

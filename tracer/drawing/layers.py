@@ -73,7 +73,8 @@ def _chains(
     chains: list[list[int] | None] = [None] * len(picture.arrows)
     by_length = sorted(range(len(picture.arrows)), key=lambda k: _span(picture, depth, k))
     for k in by_length:
-        arrow, span = picture.arrows[k], _span(picture, depth, k)
+        arrow = picture.arrows[k]
+        span = _span(picture, depth, k)
         if span < 1 or (span > 1 and count - len(picture.boxes) + span > STAND_INS):
             continue
         between = list(range(count, count + span - 1))
@@ -119,7 +120,9 @@ def _number(layer: list[int], place: dict[int, float]) -> None:
 
 
 def _mean(values: Sequence[float], otherwise: float) -> float:
-    return sum(values) / len(values) if values else otherwise
+    if values:
+        return sum(values) / len(values)
+    return otherwise
 
 
 def _centres(
@@ -158,7 +161,8 @@ def _spread(
     # Each pool is the sum and the number of what it wants; pools that would overlap become one.
     pools: list[tuple[float, int]] = []
     for at, before in zip(wanted, room):
-        total, count = at - before, 1
+        total = at - before
+        count = 1
         while pools and pools[-1][0] / pools[-1][1] >= total / count:
             more, others = pools.pop()
             total += more
@@ -188,7 +192,8 @@ def _stacked(
 ) -> tuple[list[Rectangle], list[int]]:
     """Every box's place, and the upper edge of every layer, with the end of the last."""
     places: dict[int, Rectangle] = {}
-    tops, y = [], GAP
+    tops = []
+    y = GAP
     for layer in layers:
         tops.append(y)
         height = max(extents[item][1] for item in layer)
@@ -217,7 +222,8 @@ def _routes(
 
     routes: list[Route] = []
     for arrow, chain in zip(picture.arrows, chains):
-        a, b = places[arrow.source], places[arrow.target]
+        a = places[arrow.source]
+        b = places[arrow.target]
         if chain is None:
             routes.append(_in_lane(a, b, width))
             width += LANE
@@ -229,7 +235,8 @@ def _routes(
 
 def _in_lane(a: Rectangle, b: Rectangle, lane: int) -> Route:
     """Out to a lane at the right, and back."""
-    start, end = a.middle[1], b.middle[1]
+    start = a.middle[1]
+    end = b.middle[1]
     return ((a.right, start), (lane, start), (lane, end), (b.right, end))
 
 

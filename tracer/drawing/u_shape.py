@@ -107,7 +107,8 @@ def _cells(picture: Picture, found: Sequence[Side]) -> Cells:
     """Each side's boxes of one stride, in rows by their longest path among them; between the sides, among all there."""
     before = defaultdict(list)
     for arrow in picture.arrows:
-        a, b = found[arrow.source], found[arrow.target]
+        a = found[arrow.source]
+        b = found[arrow.target]
         if (a == b or a[0] == b[0] == BETWEEN) and arrow.source < arrow.target:
             before[arrow.target].append(arrow.source)
     row_of: list[int] = []
@@ -166,7 +167,8 @@ def _columns(cells: Cells, extents: Sequence[tuple[int, int]]) -> _Columns:
     width = max(width for width, _ in extents) + CHANNEL
     pitch = max(height for _, height in extents) + GAP
 
-    left, between = 0, 1
+    left = 0
+    between = 1
     for (side, _), rows in cells.items():
         if side == LEFT:
             left = max(left, widest(rows))
@@ -200,7 +202,8 @@ def _placed(picture: Picture, cells: Cells, found: Sequence[Side]) -> list[Recta
 
 def _spots(picture: Picture, band: _Band, columns: _Columns) -> Iterator[tuple[int, int, int]]:
     """Every box of a band, with the left edge of its cell and its row in the band."""
-    height, width = band.height, columns.width
+    height = band.height
+    width = columns.width
 
     # The encoder reads downwards, and its columns go on to the left.
     first = _level_with_merge(picture, band)
@@ -278,7 +281,8 @@ class _Ends(NamedTuple):
 
 def _is_in_column(ends: _Ends) -> bool:
     """The boxes are one above the other."""
-    a, b = ends.a, ends.b
+    a = ends.a
+    b = ends.b
     if a.middle[0] // 8 == b.middle[0] // 8:
         return True
     distance = abs(a.middle[0] - b.middle[0])
@@ -288,31 +292,39 @@ def _is_in_column(ends: _Ends) -> bool:
 
 def _into_the_bottom(places: Sequence[Rectangle], ends: _Ends) -> Route | None:
     """Down from the encoder and in from the left; None where something is in the way."""
-    a, b = ends.a, ends.b
+    a = ends.a
+    b = ends.b
     if not (ends.side_a == LEFT and ends.side_b == BOTTOM and ends.is_down):
         return None
     corner = (a.middle[0], b.middle[1])
     start = (a.middle[0], a.bottom)
-    return (start, corner, (b.x, b.middle[1])) if _free(places, start, corner, (a, b)) else None
+    if _free(places, start, corner, (a, b)):
+        return (start, corner, (b.x, b.middle[1]))
+    return None
 
 
 def _out_of_the_bottom(places: Sequence[Rectangle], ends: _Ends) -> Route | None:
     """Out to the right and up to the decoder; None where something is in the way."""
-    a, b = ends.a, ends.b
+    a = ends.a
+    b = ends.b
     if not (ends.side_a == BOTTOM and ends.side_b == RIGHT and not ends.is_down):
         return None
     corner = (b.middle[0], a.middle[1])
     end = (b.middle[0], b.bottom)
-    return ((a.right, a.middle[1]), corner, end) if _free(places, corner, end, (a, b)) else None
+    if _free(places, corner, end, (a, b)):
+        return ((a.right, a.middle[1]), corner, end)
+    return None
 
 
 def _beside(places: Sequence[Rectangle], ends: _Ends, lanes: dict[int, int]) -> Route:
     """To a box further right, or back to one further left."""
-    a, b = ends.a, ends.b
+    a = ends.a
+    b = ends.b
     if b.middle[0] > a.middle[0]:
         return _across(places, a, b, lanes)
     turn = a.x - CHANNEL // 4 - _lane(lanes, a.x)
-    start, end = a.middle[1], b.middle[1]
+    start = a.middle[1]
+    end = b.middle[1]
     return ((a.x, start), (turn, start), (turn, end), (b.right, end))
 
 
@@ -324,13 +336,15 @@ def _lane(lanes: dict[int, int], x: int) -> int:
 
 def _in_column(places: Sequence[Rectangle], ends: _Ends, lanes: dict[int, int]) -> Route:
     """Between boxes one above the other: straight, or around what is between them."""
-    a, b = ends.a, ends.b
+    a = ends.a
+    b = ends.b
     start, end = (a.bottom, b.y) if ends.is_down else (a.y, b.bottom)
     x = b.middle[0]
     if a.x <= x <= a.right and _free(places, (x, start), (x, end), (a, b)):
         return ((x, start), (x, end))
 
-    left, right = min(a.x, b.x), max(a.right, b.right)
+    left = min(a.x, b.x)
+    right = max(a.right, b.right)
     side = max(p.right for p in places if p.x <= right and p.right >= left)
     turn = side + CHANNEL // 8 + _lane(lanes, side)
     return (
@@ -345,7 +359,8 @@ def _across(
     places: Sequence[Rectangle], a: Rectangle, b: Rectangle, lanes: dict[int, int]
 ) -> Route:
     """From a box to one further right: level where nothing is between, else above what is."""
-    ay, by = a.middle[1], b.middle[1]
+    ay = a.middle[1]
+    by = b.middle[1]
     turn = b.x - CHANNEL // 4 - _lane(lanes, b.x)
     if _free(places, (a.right, ay), (turn, ay), (a, b)):
         if ay == by:

@@ -115,15 +115,15 @@ def _through(place: Place, window: Window) -> Place | None:
 def reduced(numerator: Dim, denominator: Dim) -> tuple[Dim, Dim]:
     """A ratio in lowest terms; of sizes, without the integer factors that all of their terms have in common."""
     common = gcd(_content(numerator), _content(denominator))
-    return (
-        (numerator, denominator)
-        if common <= 1
-        else (numerator // common, denominator // common)
-    )
+    if common <= 1:
+        return (numerator, denominator)
+    return (numerator // common, denominator // common)
 
 
 def _content(n: Dim) -> int:
-    return n if n.__class__ is int else gcd(n.siblings.common, n.constant)
+    if n.__class__ is int:
+        return n
+    return gcd(n.siblings.common, n.constant)
 
 
 def grids(traced: Traced) -> list[Grids | None]:
@@ -215,7 +215,9 @@ def _places(traced: Traced, cache: GridCache, frame: Frame) -> list[Placed | Non
     found: list[Placed | None] = []
     symbols: dict[str, Dim] = {}
     for visit in traced.walk():
-        node, op, shape = visit.node, visit.op, visit.shape
+        node = visit.node
+        op = visit.op
+        shape = visit.shape
         if shape is None:
             found.append(None)
         elif op is not None:
@@ -258,7 +260,8 @@ def _behind(
     cache: GridCache,
 ) -> Placed:
     """Where the positions lie behind an operation. ``before``: where those of its inputs do."""
-    node, shape = visit.node, visit.shape or ()
+    node = visit.node
+    shape = visit.shape or ()
     if before and before[0] is NOWHERE and all(placed is NOWHERE for placed in before):
         return NOWHERE
     if len(before) == 1:
@@ -294,7 +297,9 @@ def leading_dims(traced: Traced) -> int:
         if type(op).leading_dims is not Op.leading_dims:
             dims = op.leading_dims(*visit.inputs)
             if dims is not None:
-                return 1 if dims == 1 else 2
+                if dims == 1:
+                    return 1
+                return 2
     return 2
 
 
@@ -338,14 +343,18 @@ def _fixed(op: Op, before: Placed, cache: GridCache) -> Placed:
         return before
 
     result: list[Place | None] = []
-    last, over, moved = None, None, None
+    last = None
+    over = None
+    moved = None
     for place, window in zip(own, windows):
         if place is None or window is None:
             result.append(None)
             continue
         # Height and width mostly are alike.
         if place is not last or window != over:
-            last, over, moved = place, window, _through(place, window)
+            last = place
+            over = window
+            moved = _through(place, window)
             enlarged = enlarged or not _is_one(window.up)
         result.append(moved)
     return cache.one((tuple(result), enlarged))
@@ -405,7 +414,8 @@ def meetings(traced: Traced) -> Iterator[Meeting]:
     seen: dict[tuple[int, int], list[Met]] = {}
     for found in _in_frames(traced, cache):
         for visit, placed in zip(traced.walk(), found):
-            node, op = visit.node, visit.op
+            node = visit.node
+            op = visit.op
             if placed is None or len(node.inputs) < 2 or not isinstance(op, Merge):
                 continue
             met = _met_at(visit, op, [found[source.index] for source in node.inputs], cache)
@@ -466,7 +476,8 @@ def unpoolings(traced: Traced) -> Iterator[Unpooling]:
     none at all.
     """
     for visit in traced.walk():
-        node, y = visit.node, visit.shape
+        node = visit.node
+        y = visit.shape
         pool = node.operands.get("indices") if node.operands else None
         if pool is None:
             continue

@@ -107,7 +107,8 @@ def fields(trace: Trace) -> dict[str, tuple[Field, ...]]:
             paths.append(paths[first])
             made.append(made[first])
         else:
-            own, grid = _paths_of(visit, lead, paths), placed[node.index]
+            own = _paths_of(visit, lead, paths)
+            grid = placed[node.index]
             paths.append(own)
             made.append(
                 tuple([_field(visit, lead + i, pair, grid, made) for i, pair in enumerate(own)])
@@ -118,7 +119,8 @@ def fields(trace: Trace) -> dict[str, tuple[Field, ...]]:
 
 def _sees_as_its_input(visit: Visit, lead: int, paths: Sequence[list[Paths]]) -> bool:
     """Whether every position of a node is made of the one at its place, in a map with the same axes."""
-    op, inputs = visit.op, visit.node.inputs
+    op = visit.op
+    inputs = visit.node.inputs
     if op is None or len(inputs) != 1 or isinstance(op, Merge):
         return False
     is_plain = type(op).window is Op.window and type(op).sees is Op.sees
@@ -127,18 +129,21 @@ def _sees_as_its_input(visit: Visit, lead: int, paths: Sequence[list[Paths]]) ->
 
 def _paths_of(visit: Visit, lead: int, paths: Sequence[list[Paths]]) -> list[Paths]:
     """What a node's positions see, per spatial axis."""
-    op, shape = visit.op, visit.shape or ()
+    op = visit.op
+    shape = visit.shape or ()
     spatial = max(len(shape) - lead, 0)
     if op is None:
         return [(PIXEL, PIXEL)] * spatial
 
     before = [paths[source.index] for source in visit.node.inputs]
     axes = min(spatial, *[len(own) for own in before]) if before else 0
-    inputs, sizes = visit.inputs, visit.sizes
+    inputs = visit.inputs
+    sizes = visit.sizes
     found = []
     for axis in range(axes):
         each = [own[axis] for own in before]
-        dim, n = lead + axis, shape[lead + axis]
+        dim = lead + axis
+        n = shape[lead + axis]
         if len(each) == 1:
             found.append(_behind_one(op, dim, inputs, sizes, each[0], n))
         else:
@@ -153,7 +158,9 @@ def _behind_one(
     seen = _seen_by(op, dim, x, sizes)
     key = (seen, *map(id, pair), n)
     known = _known.get(key)
-    return known if known is not None else _known.keep(key, _behind(seen, *pair, n), op, pair)
+    if known is not None:
+        return known
+    return _known.keep(key, _behind(seen, *pair, n), op, pair)
 
 
 def _behind_several(
@@ -258,7 +265,8 @@ def _explicit(paths: Sequence[tuple[Seen, Reach]], n: int) -> Reach:
     """What each of ``n`` positions sees along several paths together, position by position."""
     if n > TURN:
         return UNKNOWN
-    low, high = [], []
+    low = []
+    high = []
     for j in range(n):
         pairs = [_through_one(seen, reach, j) for seen, reach in paths]
         low.append(min(a for a, _ in pairs))
@@ -283,10 +291,15 @@ def _of(reach: Reach, position: int) -> tuple[int, int]:
     """The first and the last pixel that one position sees."""
     if reach.by is None:
         inside = 0 <= position < len(reach.low)
-        return (reach.low[position], reach.high[position]) if inside else (NOBODY, -NOBODY)
+        if inside:
+            return (reach.low[position], reach.high[position])
+        return (NOBODY, -NOBODY)
     turns, place = divmod(position, len(reach.low))
-    low, high = reach.low[place], reach.high[place]
-    return (low, high) if low == NOBODY else (low + turns * reach.by, high + turns * reach.by)
+    low = reach.low[place]
+    high = reach.high[place]
+    if low == NOBODY:
+        return (low, high)
+    return (low + turns * reach.by, high + turns * reach.by)
 
 
 def _single(seen: Seen, reach: Reach) -> Reach:

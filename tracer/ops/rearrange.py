@@ -32,7 +32,9 @@ Numeric = Literal[Floating, "bool", "uint8", "int8", "int16", "int32", "int64"]
 
 def wrapped(dim: int, rank: int) -> int:
     """The dim counted from the front. A scalar has the dims -1 and 0, as in torch."""
-    return dim + max(rank, 1) if dim < 0 else dim
+    if dim < 0:
+        return dim + max(rank, 1)
+    return dim
 
 
 def in_rank(
@@ -65,7 +67,9 @@ def distinct_dims(field: str, dims: tuple[int, ...], rank: int) -> Requirements:
 
 def dim_kept(dim: int, dims: set[int]) -> Window | None:
     """Pointwise along a dim unless it is one of ``dims``, which are reduced or moved to another place."""
-    return None if dim in dims else POINTWISE
+    if dim in dims:
+        return None
+    return POINTWISE
 
 
 @operation
@@ -135,7 +139,9 @@ class Chunk(Op, kw_only=True):
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         along = wrapped(self.dim, len(x[0])) == dim
-        return Window(1, first=(self._start(x[0][dim])[0], 1)) if along else POINTWISE
+        if along:
+            return Window(1, first=(self._start(x[0][dim])[0], 1))
+        return POINTWISE
 
     def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         return strides
@@ -163,11 +169,13 @@ class Flatten(Op, kw_only=True):
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         (x0,) = x
-        start, end = wrapped(self.start_dim, len(x0)), wrapped(self.end_dim, len(x0))
+        start = wrapped(self.start_dim, len(x0))
+        end = wrapped(self.end_dim, len(x0))
         return (*x0[:start], math.prod(x0[start : end + 1]), *x0[end + 1 :])
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
-        start, end = wrapped(self.start_dim, len(x[0])), wrapped(self.end_dim, len(x[0]))
+        start = wrapped(self.start_dim, len(x[0]))
+        end = wrapped(self.end_dim, len(x[0]))
         return dim_kept(dim, set(range(start, len(x[0]))) if start < end else set())
 
     def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
@@ -234,7 +242,9 @@ def fits(
 
 def divisor(known: Dim) -> Dim:
     """``known``, or 1 where it is 0 and a requirement has failed before. Symbols stay as they are, to cancel out."""
-    return known if isinstance(known, Size) else maximum(known, 1)
+    if isinstance(known, Size):
+        return known
+    return maximum(known, 1)
 
 
 def filled(sizes: tuple[Dim, ...], total: Dim) -> Shape:
@@ -472,7 +482,9 @@ class Squeeze(Op, kw_only=True):
     def _asked(self, rank: int) -> tuple[int, ...]:
         if self.dim is None:
             return tuple(range(rank))
-        return self.dim if isinstance(self.dim, tuple) else (self.dim,)
+        if isinstance(self.dim, tuple):
+            return self.dim
+        return (self.dim,)
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         (x0,) = x
@@ -543,7 +555,9 @@ class Reduction(Op, kw_only=True):
     def _dims(self, rank: int) -> tuple[int, ...]:
         if self.dim is None or self.dim == ():
             return tuple(range(rank))
-        return self.dim if isinstance(self.dim, tuple) else (self.dim,)
+        if isinstance(self.dim, tuple):
+            return self.dim
+        return (self.dim,)
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         yield from distinct_dims("dim", self._dims(len(x[0])), len(x[0]))

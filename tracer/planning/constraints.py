@@ -104,7 +104,8 @@ class SizeVariable(Variable):
 
     def cheapest_first(self) -> Iterator[int]:
         """The members in the domain, the nearest to the default first."""
-        first, last = self.domain.start, self.domain.stop - 1
+        first = self.domain.start
+        last = self.domain.stop - 1
         if self.default <= first:
             yield from self.members.between(first, min(last, self.below - 1))
             yield from range(max(first, self.below), last + 1)
@@ -195,11 +196,15 @@ class _Case:
 
         if wish.is_up:
             start = _next_up(asked, members, below)
-            return range(0) if start is None else range(start, MOST + 1)
+            if start is None:
+                return range(0)
+            return range(start, MOST + 1)
 
         # An empty batch is nobody's nearest size.
         end = asked if asked >= below else members.at_most(asked)
-        return range(0) if end is None else range(min(asked, 1), end + 1)
+        if end is None:
+            return range(0)
+        return range(min(asked, 1), end + 1)
 
     def _members(self, symbol: str) -> tuple[SizeSet, int]:
         """The sizes that a symbol takes by itself, and the size from which on they are not known."""
@@ -263,12 +268,16 @@ def _next_up(asked: int, members: SizeSet, below: int) -> int | None:
     if asked >= below:
         return asked
     found = members.at_least(asked)
-    return below if found is None and below <= MOST else found
+    if found is None and below <= MOST:
+        return below
+    return found
 
 
 def _narrowed(symbol: str, domains: Mapping[str, range], wish: _Wish, box: SearchBox) -> range:
     """A symbol's domain without the near end that meets no condition: pieces that double, then halve again."""
-    domain, count, grows = domains[symbol], 1, True
+    domain = domains[symbol]
+    count = 1
+    grows = True
     for _ in range(PIECES):
         if not domain:
             break
@@ -279,7 +288,8 @@ def _narrowed(symbol: str, domains: Mapping[str, range], wish: _Wish, box: Searc
         elif count == 1:
             break
         else:
-            grows, count = False, count // 2
+            grows = False
+            count //= 2
     return domain
 
 

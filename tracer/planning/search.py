@@ -370,7 +370,9 @@ class SearchGroup:
                 if holds is False:
                     return False
                 always = always and holds is True
-        return True if always else None
+        if always:
+            return True
+        return None
 
 
 def group_of(
@@ -393,7 +395,8 @@ class _Layout:
         self.program = group.program
         self.values = group.values
         self.variables = group.variables
-        count, computed = len(group.variables), group.program.computed
+        count = len(group.variables)
+        computed = group.program.computed
         self.depth = [*range(count), *[-1] * computed]
         """The level of every slot; -1 for one that no unknown decides."""
         self.last_use = [-1] * (count + computed)
@@ -526,7 +529,9 @@ class _Frame:
             self.choices.append(choice)
 
     def state(self) -> State | None:
-        return State(self.best, self.count, self.choices) if self.choices else None
+        if self.choices:
+            return State(self.best, self.count, self.choices)
+        return None
 
 
 class Bounds:
@@ -542,7 +547,8 @@ class Bounds:
 
     def step(self, slot: int, kind: int, instruction: Any) -> None:
         """The bounds of one more slot."""
-        lower, upper = self.lower, self.upper
+        lower = self.lower
+        upper = self.upper
         if kind in (AFFINE, FLOORDIV):
             ends = (
                 self.program.value(kind, instruction, lower),
@@ -564,14 +570,17 @@ class Bounds:
                 ends = _corners(
                     [a * b for a in ends for b in (self.lower[slot], self.upper[slot])]
                 )
-            least, most = least + ends[0], most + ends[1]
+            least += ends[0]
+            most += ends[1]
         return least, most
 
     def _known(self, takes: str, part: Any) -> Any:
         """What is known of an argument of a primitive: the ends of a size, the truth of a condition."""
         if takes == SIZE:
             return self.lower[part], self.upper[part]
-        return self.truth(part) if takes == CONDITION else part
+        if takes == CONDITION:
+            return self.truth(part)
+        return part
 
     def truth(self, condition: Condition) -> bool | None:
         """Whether a condition always or never holds; None where that is open."""
@@ -580,15 +589,24 @@ class Bounds:
             deciding = condition.relation == "or"
             if deciding in parts:
                 return deciding
-            return None if None in parts else not deciding
+            if None in parts:
+                return None
+            return not deciding
         slot = self.program.slot(condition.parts[0])
-        least, most = self.lower[slot], self.upper[slot]
+        least = self.lower[slot]
+        most = self.upper[slot]
         if condition.relation == "ge":
-            return True if least >= 0 else False if most < 0 else None
+            if least >= 0:
+                return True
+            if most < 0:
+                return False
+            return None
         equal = condition.relation == "eq"
         if not least <= 0 <= most:
             return not equal
-        return equal if least == most else None
+        if least == most:
+            return equal
+        return None
 
 
 def holds_within(condition: Condition, domains: Mapping[str, range]) -> bool | None:

@@ -61,7 +61,9 @@ def settled(problem: Problem) -> Settled:
     found = _Settling(problem).found()
     is_final = not found.refuted and not problem.recipe.refusals
     # Where operations require more of symbols than of numbers, what is refuted is tried on ints.
-    return settled_by_trying(problem) if problem.strict and not is_final else found
+    if problem.strict and not is_final:
+        return settled_by_trying(problem)
+    return found
 
 
 def demands_of(problem: Problem) -> Iterator[Demand]:
@@ -92,7 +94,8 @@ class _Settling:
     def found(self) -> Settled:
         while (result := self._solved(self.demands)).values is None:
             number = self._first_refuted()
-            before, demand = self.demands[:number], self.demands[number]
+            before = self.demands[:number]
+            demand = self.demands[number]
             broken = self._broken(before, demand)
             if broken is not None and self._is_of_values(demand):
                 self.refuted.append(broken)
@@ -113,7 +116,8 @@ class _Settling:
 
     def _first_refuted(self) -> int:
         """The number of the first demand that no values meet together with those before it."""
-        met, unmet = 0, len(self.demands)
+        met = 0
+        unmet = len(self.demands)
         while unmet - met > 1:
             middle = (met + unmet) // 2
             if self._solved(self.demands[:middle]).values is None:

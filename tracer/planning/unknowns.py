@@ -39,7 +39,9 @@ class ValuePlace(msgspec.Struct, frozen=True):
 
 def place_of(network: Network, node: Node, field: str) -> ValuePlace:
     """Where the ``auto`` of an argument is written: through arguments of blocks, as far out as it comes from."""
-    declaration, uses, argument = node.declaration, list(node.uses), field
+    declaration = node.declaration
+    uses = list(node.uses)
+    argument = field
     value: YamlNode = declaration.arguments[field][1]
     if uses and _has_expressions(value):
         return ValuePlace(declaration, argument, shared=False)
@@ -52,7 +54,8 @@ def place_of(network: Network, node: Node, field: str) -> ValuePlace:
         if name is None:
             return ValuePlace(declaration, argument, shared=False)
 
-        declaration, argument = uses.pop(), name[1]
+        declaration = uses.pop()
+        argument = name[1]
         if argument not in declaration.arguments:
             break  # the block's default; the use can give a value of its own
         value = declaration.arguments[argument][1]

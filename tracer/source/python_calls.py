@@ -101,7 +101,9 @@ class PythonFile:
         """
         found = self.expression_at(span)
         if isinstance(found, ast.Call):
-            return found if called_name(found) == name else None
+            if called_name(found) == name:
+                return found
+            return None
 
         calls = [
             node
@@ -109,7 +111,9 @@ class PythonFile:
             if isinstance(node, ast.Call) and called_name(node) == name
         ]
         on_line = [one for one in calls if one.lineno <= span.line <= (one.end_lineno or 0)]
-        return on_line[0] if len(on_line) == 1 else None
+        if len(on_line) == 1:
+            return on_line[0]
+        return None
 
     def means_the_same(self, name: str, first: Code, second: Code) -> bool:
         """Whether a name has a value at an expression, and the same one at a later one of the same function."""
@@ -117,7 +121,8 @@ class PythonFile:
         if function is None or function is not self._function_around(second):
             return False
 
-        start, end = self.bounds(first)[0], self.bounds(second)[1]
+        start = self.bounds(first)[0]
+        end = self.bounds(second)[1]
         bound = self._bound(name, function)
         is_given = name in _parameters(function) or any(place < start for place in bound)
         return is_given and not any(start <= place < end for place in bound)
@@ -145,7 +150,9 @@ class PythonFile:
         """An expression as it is quoted: its own text where it is one line."""
         start, end = self.bounds(node)
         text = self.text[start:end]
-        return ast.unparse(node) if BREAK.search(text) else text
+        if BREAK.search(text):
+            return ast.unparse(node)
+        return text
 
     def words_after(self, node: ast.expr, edit: SourceEdit) -> str:
         """An expression as it is quoted when an edit inside of it is made."""
@@ -153,7 +160,9 @@ class PythonFile:
         after = with_edits(self.text, [edit])
         text = after[start : end + len(after) - len(self.text)]
         is_long = BREAK.search(text) is not None
-        return ast.unparse(ast.parse(f"({text}\n)", mode="eval")) if is_long else text
+        if is_long:
+            return ast.unparse(ast.parse(f"({text}\n)", mode="eval"))
+        return text
 
     # --- edits -------------------------------------------------------------------------------------------------------
 
@@ -240,7 +249,9 @@ def called_name(call: ast.Call) -> str | None:
     function = call.func
     if isinstance(function, ast.Attribute):
         return function.attr
-    return function.id if isinstance(function, ast.Name) else None
+    if isinstance(function, ast.Name):
+        return function.id
+    return None
 
 
 def joined(node: Code | None) -> list[ast.expr]:
@@ -252,7 +263,9 @@ def joined(node: Code | None) -> list[ast.expr]:
     if not isinstance(node, ast.Call):
         return []
     first = node.args[0] if node.args else None
-    return list(first.elts) if isinstance(first, (ast.List, ast.Tuple)) else list(node.args)
+    if isinstance(first, (ast.List, ast.Tuple)):
+        return list(first.elts)
+    return list(node.args)
 
 
 def is_name(node: ast.expr) -> bool:
@@ -279,7 +292,8 @@ def with_edits(text: str, edits: Sequence[SourceEdit]) -> str:
         end = starts[span.end_line - 1] + span.end_column - 1
         splices.append((start, end, edit.text))
 
-    done, parts = 0, []
+    done = 0
+    parts = []
     for start, end, new in sorted(splices):
         if start < done:
             raise ValueError("two edits change the same text")
@@ -299,7 +313,9 @@ def _present(call: ast.Call, name: str, parameters: Sequence[str]) -> ast.expr |
         if keyword.arg == name:
             return keyword.value
     place = parameters.index(name) if name in parameters else len(call.args)
-    return call.args[place] if place < len(call.args) else None
+    if place < len(call.args):
+        return call.args[place]
+    return None
 
 
 def _is_literal(node: ast.expr) -> bool:

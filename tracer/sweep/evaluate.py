@@ -89,7 +89,9 @@ class _Rows:
             columns["receptive_field"][place] = np.ma.masked if seen is None else seen
 
         is_exact = self._is_exact(columns, found.unsaid)
-        return _Together(columns, found.unsaid) if is_exact else None
+        if is_exact:
+            return _Together(columns, found.unsaid)
+        return None
 
     def _vectorised(self) -> VectorisedRows | None:
         """The rows by the program; None where there is none."""
@@ -202,7 +204,9 @@ class _Rows:
         value = columns[name][i]
         if value is np.ma.masked:
             return None
-        return value if isinstance(value, str) else value.item()
+        if isinstance(value, str):
+            return value
+        return value.item()
 
     @staticmethod
     def _set(columns: Columns, i: int, row: Row) -> None:

@@ -170,7 +170,9 @@ class Vectorised(msgspec.Struct, frozen=True):
         return total
 
     def _value(self, size: Any, v: Sequence[Any]) -> Any:
-        return v[self.opened.program.slot(size)] if isinstance(size, Size) else size
+        if isinstance(size, Size):
+            return v[self.opened.program.slot(size)]
+        return size
 
     # The receptive field
 
@@ -192,7 +194,9 @@ class Vectorised(msgspec.Struct, frozen=True):
 def _larger(first: Any, second: Any) -> Any:
     """The larger of two numbers, however large, or of those of two arrays."""
     are_numbers = isinstance(first, int) and isinstance(second, int)
-    return max(first, second) if are_numbers else np.maximum(first, second)
+    if are_numbers:
+        return max(first, second)
+    return np.maximum(first, second)
 
 
 class _Verdicts:
