@@ -92,8 +92,11 @@ class Ledger(NamedTuple):
         def each(several: list[Stored]) -> list[Stored]:
             return [Stored(value(stored.count), stored.indices) for stored in several]
 
-        steps = [LedgerStep(node, each(made), each(freed)) for node, made, freed in self.steps]
-        return Ledger(each(self.kept), steps)
+        steps = []
+        for node, made, freed in self.steps:
+            steps.append(LedgerStep(node, each(made), each(freed)))
+        kept = each(self.kept)
+        return Ledger(kept, steps)
 
 
 def _bytes(stored: Stored, width: int) -> Any:
@@ -180,12 +183,15 @@ def _kept(visits: Sequence[Visit]) -> list[Stored]:
         own = visit.op.kept(visit.shape or (), needs, *visit.inputs)
         if _is_some(own.values):
             kept.append(Stored(own.values))
-        storages |= dict.fromkeys(_kept_storages(visit.node, own, any(needs), owners))
+        more = _kept_storages(visit.node, own, any(needs), owners)
+        storages |= dict.fromkeys(more)
 
     for index, what in storages:
         visit = visits[index]
-        if what == INDICES or _makes_map(visit.op):
-            kept.append(Stored(prod(visit.shape or ()), what == INDICES))
+        is_indices = what == INDICES
+        if is_indices or _makes_map(visit.op):
+            elements = prod(visit.shape or ())
+            kept.append(Stored(elements, is_indices))
     return kept
 
 
@@ -242,18 +248,32 @@ def _steps(
     ends = {touch.node.index: number for number, touch in enumerate(touches)}
     over: dict[int, list[Storage]] = defaultdict(list)
     for (index, what), until in held.items():
-        storage = (owners[index] if what == MAP else index, what)
+        owner = owners[index] if what == MAP else index
+        storage = (owner, what)
         last[storage] = max(last.get(storage, 0), ends[until])
         over[last[storage]].append(storage)
+    return list(_freeing(touches, last, over))
 
+
+def _freeing(
+    touches: Sequence[Touch],
+    last: Mapping[Storage, int],
+    over: Mapping[int, Sequence[Storage]],
+) -> Iterator[LedgerStep]:
+    """The steps with what each frees. ``over``: by step, the storages that are held until then."""
     alive: dict[Storage, Stored] = {}
-    steps = []
     for number, touch in enumerate(touches):
         alive |= touch.makes
-        touched = dict.fromkeys((*touch.reads, *touch.makes, *over.get(number, ())))
-        freed = [alive.pop(s) for s in touched if last[s] == number and s in alive]
-        steps.append(LedgerStep(touch.node.index, list(touch.makes.values()), freed))
-    return steps
+
+        held = over.get(number, ())
+        touched = dict.fromkeys((*touch.reads, *touch.makes, *held))
+        freed = []
+        for storage in touched:
+            if last[storage] == number and storage in alive:
+                freed.append(alive.pop(storage))
+
+        made = list(touch.makes.values())
+        yield LedgerStep(touch.node.index, made, freed)
 
 
 def _last_touches(
@@ -283,7 +303,8 @@ def _touches(visit: Visit, owners: Sequence[int], pooled: set[int]) -> Iterator[
 
     if isinstance(visit.op, Merge):
         enlarged = visit.op.enlarged(*visit.inputs)
-        for number, size in enumerate(visit.op.made_first(visit.shape or (), *visit.inputs)):
+        made_first = visit.op.made_first(visit.shape or (), *visit.inputs)
+        for number, size in enumerate(made_first):
             made: Storage = (node.index, f"{MADE} {number}")
             if number == 0 and enlarged is not None:
                 yield Touch(node, [reads[enlarged]], {made: Stored(size)})

@@ -46,7 +46,8 @@ def in_layers(picture: Picture) -> Layout:
     _order(layers, above, below)
 
     stand_ins = item_count - len(picture.boxes)
-    extents = [extent(box) for box in picture.boxes] + [(LANE, 0)] * stand_ins
+    extents = [extent(box) for box in picture.boxes]
+    extents += [(LANE, 0)] * stand_ins
     centres = _centres(layers, above, below, extents)
     places, tops = _stacked(picture, layers, extents, centres)
     routes, width = _routes(picture, depth, chains, places, centres, tops)
@@ -71,11 +72,13 @@ def _chains(
     """Each arrow's items from layer to layer, stand-ins added to the layers; None for one that runs in a lane."""
     count = len(picture.boxes)
     chains: list[list[int] | None] = [None] * len(picture.arrows)
-    by_length = sorted(range(len(picture.arrows)), key=lambda k: _span(picture, depth, k))
-    for k in by_length:
+    numbers = range(len(picture.arrows))
+    for k in sorted(numbers, key=lambda k: _span(picture, depth, k)):
         arrow = picture.arrows[k]
         span = _span(picture, depth, k)
-        if span < 1 or (span > 1 and count - len(picture.boxes) + span > STAND_INS):
+        stand_ins = count - len(picture.boxes)
+        is_too_many = span > 1 and stand_ins + span > STAND_INS
+        if span < 1 or is_too_many:
             continue
         between = list(range(count, count + span - 1))
         for layer, item in enumerate(between, depth[arrow.source] + 1):
@@ -107,9 +110,10 @@ def _order(layers: Layers, above: Neighbours, below: Neighbours) -> None:
         _number(layer, place)
 
     for layer, neighbours in _sweeps(layers, above, below, SWEEPS):
-        means = {
-            item: _mean([place[n] for n in neighbours[item]], place[item]) for item in layer
-        }
+        means = {}
+        for item in layer:
+            around = [place[n] for n in neighbours[item]]
+            means[item] = _mean(around, place[item])
         layer.sort(key=means.__getitem__)
         _number(layer, place)
 
@@ -137,12 +141,18 @@ def _centres(
         _spread(layer, [0.0] * len(layer), extents, centres)
 
     for layer, neighbours in _sweeps(layers, above, below, 2 * SWEEPS):
-        wanted = [
-            _mean([centres[n] for n in neighbours[item]], centres[item]) for item in layer
-        ]
+        wanted = []
+        for item in layer:
+            around = [centres[n] for n in neighbours[item]]
+            wanted.append(_mean(around, centres[item]))
         _spread(layer, wanted, extents, centres)
 
-    least = min(centres[item] - extents[item][0] / 2 for layer in layers for item in layer)
+    edges = []
+    for layer in layers:
+        for item in layer:
+            width, _ = extents[item]
+            edges.append(centres[item] - width / 2)
+    least = min(edges)
     return [centre - least + CHANNEL / 2 for centre in centres]
 
 
@@ -178,9 +188,11 @@ def _room_before(layer: Sequence[int], extents: Sequence[tuple[int, int]]) -> li
     """How far each item's middle is at least from the first one's."""
     room = [0.0] * len(layer)
     for k, (last, item) in enumerate(pairwise(layer), 1):
-        both_boxes = extents[last][1] and extents[item][1]
-        widths = extents[last][0] + extents[item][0]
-        room[k] = room[k - 1] + widths / 2 + (CHANNEL / 2 if both_boxes else LANE)
+        last_width, last_height = extents[last]
+        width, height = extents[item]
+        are_boxes = last_height and height
+        distance = CHANNEL / 2 if are_boxes else LANE
+        room[k] = room[k - 1] + (last_width + width) / 2 + distance
     return room
 
 
@@ -200,9 +212,9 @@ def _stacked(
         for item in layer:
             if item < len(picture.boxes):
                 w, h = extents[item]
-                places[item] = Rectangle(
-                    round(centres[item] - w / 2), y + (height - h) // 2, w, h
-                )
+                left = round(centres[item] - w / 2)
+                top = y + (height - h) // 2
+                places[item] = Rectangle(left, top, w, h)
         y += height + GAP
     tops.append(y - GAP)
     return [places[box] for box in range(len(picture.boxes))], tops
@@ -237,7 +249,12 @@ def _in_lane(a: Rectangle, b: Rectangle, lane: int) -> Route:
     """Out to a lane at the right, and back."""
     start = a.middle[1]
     end = b.middle[1]
-    return ((a.right, start), (lane, start), (lane, end), (b.right, end))
+    return (
+        (a.right, start),
+        (lane, start),
+        (lane, end),
+        (b.right, end),
+    )
 
 
 def _down_the_chain(

@@ -69,10 +69,11 @@ def _reached(picture: Picture, start: Iterable[int], *, forward: bool) -> set[in
     """The boxes that maps of these reach, or that lead to them."""
     following = defaultdict(list)
     for arrow in picture.arrows:
-        source, target = (
-            (arrow.source, arrow.target) if forward else (arrow.target, arrow.source)
-        )
-        following[source].append(target)
+        if forward:
+            following[arrow.source].append(arrow.target)
+        else:
+            following[arrow.target].append(arrow.source)
+
     seen = set(start)
     pending = list(seen)
     while pending:
@@ -88,12 +89,9 @@ def in_a_u(picture: Picture, found: Sequence[Side]) -> Layout:
     cells = _cells(picture, found)
     places = _placed(picture, cells, found)
     routes = _routes(picture, places, found)
-    return Layout(
-        max(place.right for place in places) + CHANNEL,
-        max(place.bottom for place in places) + GAP,
-        places,
-        routes,
-    )
+    right = max(place.right for place in places)
+    bottom = max(place.bottom for place in places)
+    return Layout(right + CHANNEL, bottom + GAP, places, routes)
 
 
 Rows = list[list[int]]
@@ -109,16 +107,19 @@ def _cells(picture: Picture, found: Sequence[Side]) -> Cells:
     for arrow in picture.arrows:
         a = found[arrow.source]
         b = found[arrow.target]
-        if (a == b or a[0] == b[0] == BETWEEN) and arrow.source < arrow.target:
+        are_together = a == b or a[0] == b[0] == BETWEEN
+        if are_together and arrow.source < arrow.target:
             before[arrow.target].append(arrow.source)
+
     row_of: list[int] = []
     cells: Cells = {}
     for i, side in enumerate(found):
-        row_of.append(max((row_of[source] + 1 for source in before[i]), default=0))
+        row = max((row_of[source] + 1 for source in before[i]), default=0)
+        row_of.append(row)
         rows = cells.setdefault(side, [])
-        while len(rows) <= row_of[i]:
+        while len(rows) <= row:
             rows.append([])
-        rows[row_of[i]].append(i)
+        rows[row].append(i)
     return cells
 
 
@@ -154,9 +155,12 @@ class _Columns(NamedTuple):
     def rectangle(self, x: int, row: int, extent: tuple[int, int]) -> Rectangle:
         """A box in the middle of its cell; ``x`` is the cell's left edge."""
         width, height = extent
+        room_beside = self.width - CHANNEL - width
+        room_above = self.pitch - GAP - height
+        top = row * self.pitch + GAP
         return Rectangle(
-            x=x + (self.width - CHANNEL - width) // 2,
-            y=row * self.pitch + GAP + (self.pitch - GAP - height) // 2,
+            x=x + room_beside // 2,
+            y=top + room_above // 2,
             width=width,
             height=height,
         )
@@ -223,7 +227,8 @@ def _spots(picture: Picture, band: _Band, columns: _Columns) -> Iterator[tuple[i
     # The bottom is in the middle between the sides.
     room = columns.right - columns.between
     for row, boxes in enumerate(band.bottom, height):
-        start = columns.between + (room - len(boxes) * width) // 2
+        room_beside = room - len(boxes) * width
+        start = columns.between + room_beside // 2
         for column, box in enumerate(boxes):
             yield box, start + column * width, row
 
@@ -231,8 +236,14 @@ def _spots(picture: Picture, band: _Band, columns: _Columns) -> Iterator[tuple[i
 def _level_with_merge(picture: Picture, band: _Band) -> int:
     """The row in which the left side begins: a skip and its merge are at one height where there is room."""
     room = band.height - len(band.left)
-    row_left = {i: row for row, boxes in enumerate(band.left) for i in boxes}
-    row_right = {i: band.height - row for row, boxes in enumerate(band.right, 1) for i in boxes}
+    row_left: dict[int, int] = {}
+    for row, boxes in enumerate(band.left):
+        row_left |= dict.fromkeys(boxes, row)
+
+    row_right: dict[int, int] = {}
+    for row, boxes in enumerate(band.right, 1):
+        row_right |= dict.fromkeys(boxes, band.height - row)
+
     for arrow in picture.arrows:
         if arrow.source in row_left and arrow.target in row_right:
             wanted = row_right[arrow.target] - row_left[arrow.source]
@@ -296,10 +307,12 @@ def _into_the_bottom(places: Sequence[Rectangle], ends: _Ends) -> Route | None:
     b = ends.b
     if not (ends.side_a == LEFT and ends.side_b == BOTTOM and ends.is_down):
         return None
-    corner = (a.middle[0], b.middle[1])
-    start = (a.middle[0], a.bottom)
+    x = a.middle[0]
+    level = b.middle[1]
+    start = (x, a.bottom)
+    corner = (x, level)
     if _free(places, start, corner, (a, b)):
-        return (start, corner, (b.x, b.middle[1]))
+        return (start, corner, (b.x, level))
     return None
 
 
@@ -309,10 +322,12 @@ def _out_of_the_bottom(places: Sequence[Rectangle], ends: _Ends) -> Route | None
     b = ends.b
     if not (ends.side_a == BOTTOM and ends.side_b == RIGHT and not ends.is_down):
         return None
-    corner = (b.middle[0], a.middle[1])
-    end = (b.middle[0], b.bottom)
+    x = b.middle[0]
+    level = a.middle[1]
+    corner = (x, level)
+    end = (x, b.bottom)
     if _free(places, corner, end, (a, b)):
-        return ((a.right, a.middle[1]), corner, end)
+        return ((a.right, level), corner, end)
     return None
 
 
@@ -325,7 +340,12 @@ def _beside(places: Sequence[Rectangle], ends: _Ends, lanes: dict[int, int]) -> 
     turn = a.x - CHANNEL // 4 - _lane(lanes, a.x)
     start = a.middle[1]
     end = b.middle[1]
-    return ((a.x, start), (turn, start), (turn, end), (b.right, end))
+    return (
+        (a.x, start),
+        (turn, start),
+        (turn, end),
+        (b.right, end),
+    )
 
 
 def _lane(lanes: dict[int, int], x: int) -> int:
@@ -338,10 +358,12 @@ def _in_column(places: Sequence[Rectangle], ends: _Ends, lanes: dict[int, int]) 
     """Between boxes one above the other: straight, or around what is between them."""
     a = ends.a
     b = ends.b
-    start, end = (a.bottom, b.y) if ends.is_down else (a.y, b.bottom)
     x = b.middle[0]
-    if a.x <= x <= a.right and _free(places, (x, start), (x, end), (a, b)):
-        return ((x, start), (x, end))
+    start = (x, a.bottom if ends.is_down else a.y)
+    end = (x, b.y if ends.is_down else b.bottom)
+    is_below = a.x <= x <= a.right
+    if is_below and _free(places, start, end, (a, b)):
+        return (start, end)
 
     left = min(a.x, b.x)
     right = max(a.right, b.right)
@@ -362,13 +384,23 @@ def _across(
     ay = a.middle[1]
     by = b.middle[1]
     turn = b.x - CHANNEL // 4 - _lane(lanes, b.x)
-    if _free(places, (a.right, ay), (turn, ay), (a, b)):
+    start = (a.right, ay)
+    end = (b.x, by)
+    if _free(places, start, (turn, ay), (a, b)):
         if ay == by:
-            return ((a.right, ay), (b.x, by))
-        return ((a.right, ay), (turn, ay), (turn, by), (b.x, by))
+            return (start, end)
+        return (start, (turn, ay), (turn, by), end)
+
     out = a.right + CHANNEL // 8 + _lane(lanes, a.right) // 2
     level = min(a.y, b.y) - GAP // 2
-    return ((a.right, ay), (out, ay), (out, level), (turn, level), (turn, by), (b.x, by))
+    return (
+        start,
+        (out, ay),
+        (out, level),
+        (turn, level),
+        (turn, by),
+        end,
+    )
 
 
 def _free(

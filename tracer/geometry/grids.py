@@ -225,7 +225,9 @@ def _places(traced: Traced, cache: GridCache, frame: Frame) -> list[Placed | Non
             before: list[Any] = [found[source.index] for source in node.inputs]
             found.append(_behind(visit, op, before, symbols, cache))
         elif node.is_input:
-            symbols |= {dim: n for dim, n in zip(node.pattern, shape) if isinstance(dim, str)}
+            for dim, n in zip(node.pattern, shape):
+                if isinstance(dim, str):
+                    symbols[dim] = n
             steps = frame.steps.get(node.index)
             placed = NOWHERE
             if steps is not None:
@@ -265,15 +267,9 @@ def _behind(
     if before and before[0] is NOWHERE and all(placed is NOWHERE for placed in before):
         return NOWHERE
     if len(before) == 1:
-        (only,) = before
-        if type(op).window is Op.window and len(only[0]) == len(shape):
-            return only
-        if op.fixed_window:
-            key: Any = (id(op), id(only))
-            known = cache.placed.get(key)
-            if known is None:
-                known = cache.placed.keep(key, _fixed(op, only, cache), op, before)
-            return known
+        placed = _behind_one(op, before[0], len(shape), cache)
+        if placed is not None:
+            return placed
 
     inputs = visit.inputs
     if node.dim_fields or node.operands:
@@ -288,6 +284,21 @@ def _behind(
     return known
 
 
+def _behind_one(op: Op, before: Placed, rank: int, cache: GridCache) -> Placed | None:
+    """Where the positions lie behind an operation with one input; None where that takes the input's sizes."""
+    if type(op).window is Op.window and len(before[0]) == rank:
+        return before
+    if not op.fixed_window:
+        return None
+
+    key = (id(op), id(before))
+    known = cache.placed.get(key)
+    if known is None:
+        placed = _fixed(op, before, cache)
+        known = cache.placed.keep(key, placed, op, before)
+    return known
+
+
 def leading_dims(traced: Traced) -> int:
     """The number of dims before the spatial ones: 2, batch and channels, or 1 for an unbatched input."""
     for visit in traced.walk():
@@ -297,9 +308,7 @@ def leading_dims(traced: Traced) -> int:
         if type(op).leading_dims is not Op.leading_dims:
             dims = op.leading_dims(*visit.inputs)
             if dims is not None:
-                if dims == 1:
-                    return 1
-                return 2
+                return 1 if dims == 1 else 2
     return 2
 
 
@@ -330,8 +339,12 @@ def _placed(
     for dim, out in enumerate(y):
         place, was_enlarged = _arriving(op, x, before, dim, rank, out)
         window = None if place is None else op.window(dim, *x, **given)
-        result.append(None if place is None or window is None else _through(place, window))
-        enlarged |= was_enlarged or (window is not None and not _is_one(window.up))
+        enlarged |= was_enlarged
+        if place is None or window is None:
+            result.append(None)
+            continue
+        result.append(_through(place, window))
+        enlarged |= not _is_one(window.up)
     return tuple(result), enlarged
 
 
@@ -385,7 +398,8 @@ def _arriving(
         if place is not None and isinstance(op, Merge):
             place = _through(place, op.aligned_window(i, at, *x))
         if place is not None:
-            found.append((_is_broadcast(x[i][at], out), enlarged, -i, place))
+            is_repeated = _is_broadcast(x[i][at], out)
+            found.append((is_repeated, enlarged, -i, place))
     if not found:
         return None, False
     _, enlarged, _, place = min(found, key=lambda one: one[:3])
@@ -418,7 +432,8 @@ def meetings(traced: Traced) -> Iterator[Meeting]:
             op = visit.op
             if placed is None or len(node.inputs) < 2 or not isinstance(op, Merge):
                 continue
-            met = _met_at(visit, op, [found[source.index] for source in node.inputs], cache)
+            before = [found[source.index] for source in node.inputs]
+            met = _met_at(visit, op, before, cache)
             # Places that two frames agree on are one object, and so is what is found of them.
             key = node.index, id(met)
             if key in seen:
@@ -449,15 +464,20 @@ def _met(op: Merge, x: list[Shape], before: list[tuple[Place | None, ...]]) -> I
         for i, own in enumerate(before):
             at = dim - rank + len(x[i])
             place = own[at] if 0 <= at < len(own) else None
-            place = None if place is None else _through(place, op.aligned_window(i, at, *x))
+            if place is not None:
+                place = _through(place, op.aligned_window(i, at, *x))
             if place is None:
                 continue
+
             grid = _grid(place)
+            size = sizes[i][at]
             if first is None:
-                first = i, grid, sizes[i][at]
+                first = i, grid, size
                 continue
+
             j, other, n = first
-            yield dim, j, i, (other, grid), other.equals(grid) & (n == sizes[i][at])
+            fits = other.equals(grid) & (n == size)
+            yield dim, j, i, (other, grid), fits
 
 
 class Unpooling(NamedTuple):
@@ -482,6 +502,10 @@ def unpoolings(traced: Traced) -> Iterator[Unpooling]:
         if pool is None:
             continue
         pooled = traced.by_index[pool.inputs[0].index]
-        if y is not None and pooled is not None:
-            for dim in range(len(y) - int(getattr(node.op, "axes", 0)), len(y)):
-                yield Unpooling(node, pool, dim, pooled[dim] == y[dim])
+        if y is None or pooled is None:
+            continue
+
+        axes = int(getattr(node.op, "axes", 0))
+        for dim in range(len(y) - axes, len(y)):
+            holds = pooled[dim] == y[dim]
+            yield Unpooling(node, pool, dim, holds)

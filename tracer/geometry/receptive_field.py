@@ -110,9 +110,10 @@ def fields(trace: Trace) -> dict[str, tuple[Field, ...]]:
             own = _paths_of(visit, lead, paths)
             grid = placed[node.index]
             paths.append(own)
-            made.append(
-                tuple([_field(visit, lead + i, pair, grid, made) for i, pair in enumerate(own)])
-            )
+            described = []
+            for dim, pair in enumerate(own, lead):
+                described.append(_field(visit, dim, pair, grid, made))
+            made.append(tuple(described))
         found[node.name] = made[-1]
     return found
 
@@ -123,8 +124,13 @@ def _sees_as_its_input(visit: Visit, lead: int, paths: Sequence[list[Paths]]) ->
     inputs = visit.node.inputs
     if op is None or len(inputs) != 1 or isinstance(op, Merge):
         return False
-    is_plain = type(op).window is Op.window and type(op).sees is Op.sees
-    return is_plain and len(visit.shape or ()) == lead + len(paths[inputs[0].index])
+    kind = type(op)
+    is_plain = kind.window is Op.window and kind.sees is Op.sees
+    if not is_plain:
+        return False
+
+    spatial = len(paths[inputs[0].index])
+    return len(visit.shape or ()) == lead + spatial
 
 
 def _paths_of(visit: Visit, lead: int, paths: Sequence[list[Paths]]) -> list[Paths]:
@@ -160,7 +166,8 @@ def _behind_one(
     known = _known.get(key)
     if known is not None:
         return known
-    return _known.keep(key, _behind(seen, *pair, n), op, pair)
+    found = _behind(seen, *pair, n)
+    return _known.keep(key, found, op, pair)
 
 
 def _behind_several(
@@ -170,9 +177,10 @@ def _behind_several(
     reaches = [id(reach) for pair in each for reach in pair]
     key = (id(op), dim, *reaches, *x, *sizes.values())
     known = _known.get(key)
-    if known is None:
-        known = _known.keep(key, _merged(op, dim, x, sizes, each, n), op, each)
-    return known
+    if known is not None:
+        return known
+    found = _merged(op, dim, x, sizes, each, n)
+    return _known.keep(key, found, op, each)
 
 
 def _seen_by(op: Op, dim: int, x: list[Shape], sizes: dict[str, Shape]) -> Seen | None:
@@ -180,33 +188,37 @@ def _seen_by(op: Op, dim: int, x: list[Shape], sizes: dict[str, Shape]) -> Seen 
         return op.sees(dim, *x, **sizes)
     key = (id(op), dim, len(x[0]))
     known: Seen | None = _seen.get(key, _MISSING)
-    if known is _MISSING:
-        known = _seen.keep(key, op.sees(dim, *x, **sizes), op)
-    return known
+    if known is not _MISSING:
+        return known
+    found = op.sees(dim, *x, **sizes)
+    return _seen.keep(key, found, op)
 
 
 def _behind(seen: Seen | None, whole: Reach | None, least: Reach | None, n: int) -> Paths:
     """What is seen through one operation of both kinds of paths."""
     behind = _composed(seen, whole, n)
-    return behind, behind if least is whole else _composed(seen, least, n)
+    if least is whole:
+        return behind, behind
+    return behind, _composed(seen, least, n)
 
 
 def _merged(
     op: Op, dim: int, x: list[Shape], sizes: dict[str, Shape], before: list[Paths], n: int
 ) -> Paths:
     """What is seen behind several inputs: their positions together, and those of the input that sees least."""
-    arriving = [
-        [
-            _composed(op.aligned_sees(i, dim, *x) if isinstance(op, Merge) else POINT, reach, n)
-            for reach in pair
-        ]
-        for i, pair in enumerate(before)
-    ]
-    known = [pair[1] for pair in arriving if pair[1] is not None and pair[1] is not UNKNOWN]
-    least = min(known, key=lambda reach: reach.extent(n), default=None)
-    return _behind(
-        op.sees(dim, *x, **sizes), _union([pair[0] for pair in arriving], n), least, n
-    )
+    wholes = []
+    known = []
+    for i, (whole, least) in enumerate(before):
+        aligned = op.aligned_sees(i, dim, *x) if isinstance(op, Merge) else POINT
+        wholes.append(_composed(aligned, whole, n))
+        reach = _composed(aligned, least, n)
+        if reach is not None and reach is not UNKNOWN:
+            known.append(reach)
+
+    seen = op.sees(dim, *x, **sizes)
+    together = _union(wholes, n)
+    sees_least = min(known, key=lambda reach: reach.extent(n), default=None)
+    return _behind(seen, together, sees_least, n)
 
 
 POINT = Seen((0,), (0,), 1)
@@ -233,32 +245,43 @@ def _composed(seen: Seen | None, reach: Reach | None, n: int) -> Reach | None:
 
 def _turn_by_turn(seen: Seen, reach: Reach, by: int, repeats: int) -> Reach:
     """What is seen through an operation in ``repeats`` of its turns; ``by``: what the input moves by in its turn."""
-    further = range(0, max(seen.by * repeats, 1), max(seen.by, 1))
-    spans = [(a + more, b + more) for more in further for a, b in zip(seen.first, seen.last)]
+    whole_step = seen.by * repeats
+    spans = []
+    for more in range(0, max(whole_step, 1), max(seen.by, 1)):
+        for first, last in zip(seen.first, seen.last):
+            spans.append((first + more, last + more))
 
-    start = min(a for a, _ in spans)
-    stop = max(max(b for _, b in spans), start) + 1
-    lows, highs = _stretch(reach, start, stop)
+    start = min(first for first, _ in spans)
+    end = max(last for _, last in spans)
+    lows, highs = _stretch(reach, start, max(end, start) + 1)
 
-    places = [slice(a - start, b - start + 1, seen.gap) for a, b in spans]
-    low = tuple([min(lows[place], default=NOBODY) for place in places])
-    high = tuple([max(highs[place], default=-NOBODY) for place in places])
-    return Reach(low, high, seen.by * repeats * by // len(reach.low))
+    low = []
+    high = []
+    for first, last in spans:
+        window = slice(first - start, last - start + 1, seen.gap)
+        low.append(min(lows[window], default=NOBODY))
+        high.append(max(highs[window], default=-NOBODY))
+    return Reach(tuple(low), tuple(high), whole_step * by // len(reach.low))
 
 
 def _stretch(reach: Reach, start: int, stop: int) -> tuple[list[int], list[int]]:
     """The first and the last pixels that the positions from ``start`` to before ``stop`` see."""
-    low, high, by = reach
+    by = reach.by
     assert by is not None
-    turn = len(low)
-    if turn == 1:
-        if low[0] == NOBODY:
-            return [NOBODY] * (stop - start), [-NOBODY] * (stop - start)
-        return [low[0] + i * by for i in range(start, stop)], [
-            high[0] + i * by for i in range(start, stop)
-        ]
-    pairs = [_of(reach, i) for i in range(start, stop)]
-    return [a for a, _ in pairs], [b for _, b in pairs]
+    positions = range(start, stop)
+    if len(reach.low) > 1:
+        pairs = [_of(reach, i) for i in positions]
+        return [low for low, _ in pairs], [high for _, high in pairs]
+
+    (low,) = reach.low
+    (high,) = reach.high
+    count = len(positions)
+    if low == NOBODY:
+        return [NOBODY] * count, [-NOBODY] * count
+
+    lows = [low + i * by for i in positions]
+    highs = [high + i * by for i in positions]
+    return lows, highs
 
 
 def _explicit(paths: Sequence[tuple[Seen, Reach]], n: int) -> Reach:
@@ -278,13 +301,13 @@ def _through_one(seen: Seen, reach: Reach, j: int) -> tuple[int, int]:
     """What output position j sees through one operation."""
     turns, place = divmod(j, len(seen.first))
     further = turns * seen.by
-    pairs = [
-        _of(reach, i)
-        for i in range(seen.first[place] + further, seen.last[place] + further + 1, seen.gap)
-    ]
-    return min((a for a, _ in pairs), default=NOBODY), max(
-        (b for _, b in pairs), default=-NOBODY
-    )
+    first = seen.first[place] + further
+    last = seen.last[place] + further
+    pairs = [_of(reach, i) for i in range(first, last + 1, seen.gap)]
+
+    low = min((low for low, _ in pairs), default=NOBODY)
+    high = max((high for _, high in pairs), default=-NOBODY)
+    return low, high
 
 
 def _of(reach: Reach, position: int) -> tuple[int, int]:
@@ -299,18 +322,25 @@ def _of(reach: Reach, position: int) -> tuple[int, int]:
     high = reach.high[place]
     if low == NOBODY:
         return (low, high)
-    return (low + turns * reach.by, high + turns * reach.by)
+    further = turns * reach.by
+    return (low + further, high + further)
 
 
 def _single(seen: Seen, reach: Reach) -> Reach:
     """The same where every position is treated alike."""
     if seen == POINT:
         return reach
-    ((first,), (last,), step, _), ((low,), (high,), by) = seen, reach
+    (first,) = seen.first
+    (last,) = seen.last
+    (low,) = reach.low
+    (high,) = reach.high
+    by = reach.by
     assert by is not None
+
+    step = seen.by * by
     if first > last:
-        return Reach((NOBODY,), (-NOBODY,), step * by)
-    return Reach((low + first * by,), (high + last * by,), step * by)
+        return Reach((NOBODY,), (-NOBODY,), step)
+    return Reach((low + first * by,), (high + last * by,), step)
 
 
 def _shortest(reach: Reach) -> Reach:
@@ -318,11 +348,15 @@ def _shortest(reach: Reach) -> Reach:
     turn = len(reach.low)
     if reach.by is None:
         return reach
+    pairs = list(zip(reach.low, reach.high))
     for part in range(1, turn // 2 + 1):
-        if turn % part == 0 and reach.by * part % turn == 0:
-            short = Reach(reach.low[:part], reach.high[:part], reach.by * part // turn)
-            if all(_of(short, j) == (reach.low[j], reach.high[j]) for j in range(part, turn)):
-                return short
+        by, rest = divmod(reach.by * part, turn)
+        if turn % part or rest:
+            continue
+
+        short = Reach(reach.low[:part], reach.high[:part], by)
+        if all(_of(short, j) == pairs[j] for j in range(part, turn)):
+            return short
     return reach
 
 
@@ -350,10 +384,16 @@ def _joined(first: Reach, other: Reach, n: int) -> Reach:
     if first.by * lengths[1] != other.by * lengths[0]:  # they drift apart
         return _explicit([(POINT, first), (POINT, other)], n)
 
-    both = [(_of(first, j), _of(other, j)) for j in range(turn)]
-    low = tuple([min(a[0], b[0]) for a, b in both])
-    high = tuple([max(a[1], b[1]) for a, b in both])
-    return _shortest(Reach(low, high, first.by * turn // lengths[0]))
+    low = []
+    high = []
+    for j in range(turn):
+        a = _of(first, j)
+        b = _of(other, j)
+        low.append(min(a[0], b[0]))
+        high.append(max(a[1], b[1]))
+
+    by = first.by * turn // lengths[0]
+    return _shortest(Reach(tuple(low), tuple(high), by))
 
 
 def _field(
@@ -370,12 +410,15 @@ def _field(
         axis = dim - len(shape)
         before = [made[source.index] for source in visit.node.inputs]
         strides = [fields[axis].stride for fields in before if len(fields) >= -axis]
-        return _described(pair, shape[dim], max(strides, default=Fraction(1)), None)
+        widest = max(strides, default=Fraction(1))
+        return _described(pair, shape[dim], widest, None)
 
     key = (own, *map(id, pair), shape[dim])
     known = _fields.get(key)
     if known is None:
-        field = _described(pair, shape[dim], Fraction(*own.stride), Fraction(*own.offset))
+        stride = Fraction(*own.stride)
+        offset = Fraction(*own.offset)
+        field = _described(pair, shape[dim], stride, offset)
         known = _fields.keep(key, field, pair)
     return known
 

@@ -131,17 +131,21 @@ class Chunk(Op, kw_only=True):
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         (x0,) = x
         dim = wrapped(self.dim, len(x0))
-        start, full = self._start(x0[dim])
-        return (*x0[:dim], minimum(full, x0[dim] - start), *x0[dim + 1 :])
+        n = x0[dim]
+        start, full = self._start(n)
+        size = minimum(full, n - start)
+        return (*x0[:dim], size, *x0[dim + 1 :])
 
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
-        return Item(Call("torch.chunk", (x[0], self.chunks, self.dim)), self.index or 0)
+        chunks = Call("torch.chunk", (x[0], self.chunks, self.dim))
+        return Item(chunks, self.index or 0)
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
-        along = wrapped(self.dim, len(x[0])) == dim
-        if along:
-            return Window(1, first=(self._start(x[0][dim])[0], 1))
-        return POINTWISE
+        (x0,) = x
+        if wrapped(self.dim, len(x0)) != dim:
+            return POINTWISE
+        start, _ = self._start(x0[dim])
+        return Window(1, first=(start, 1))
 
     def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         return strides
@@ -171,12 +175,16 @@ class Flatten(Op, kw_only=True):
         (x0,) = x
         start = wrapped(self.start_dim, len(x0))
         end = wrapped(self.end_dim, len(x0))
-        return (*x0[:start], math.prod(x0[start : end + 1]), *x0[end + 1 :])
+        joined = math.prod(x0[start : end + 1])
+        return (*x0[:start], joined, *x0[end + 1 :])
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
-        start = wrapped(self.start_dim, len(x[0]))
-        end = wrapped(self.end_dim, len(x[0]))
-        return dim_kept(dim, set(range(start, len(x[0]))) if start < end else set())
+        rank = len(x[0])
+        start = wrapped(self.start_dim, rank)
+        end = wrapped(self.end_dim, rank)
+        if start >= end:
+            return POINTWISE
+        return dim_kept(dim, set(range(start, rank)))
 
     def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         return regrouped(x, strides, y)
@@ -304,7 +312,8 @@ def contiguous(x: Shape) -> Shape:
     """The strides of a map of its own, the last dim first in memory. An empty dim counts as 1; a symbol is not 0."""
     strides: list[Dim] = [1]
     for n in reversed(x[1:]):
-        strides.append(strides[-1] * (n if isinstance(n, Size) else max(n, 1)))
+        elements = n if isinstance(n, Size) else max(n, 1)
+        strides.append(strides[-1] * elements)
     return tuple(reversed(strides))[: len(x)]
 
 
@@ -340,12 +349,15 @@ class Unflatten(Op, kw_only=True):
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         (x0,) = x
         dim = wrapped(self.dim, len(x0))
-        return (*x0[:dim], *filled(self.unflattened_size, x0[dim]), *x0[dim + 1 :])
+        split = filled(self.unflattened_size, x0[dim])
+        return (*x0[:dim], *split, *x0[dim + 1 :])
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
-        split = wrapped(self.dim, len(x[0]))
-        several = len(self.unflattened_size) > 1
-        return dim_kept(dim, set(range(split, len(x[0]))) if several else set())
+        if len(self.unflattened_size) <= 1:
+            return POINTWISE
+        rank = len(x[0])
+        split = wrapped(self.dim, rank)
+        return dim_kept(dim, set(range(split, rank)))
 
     def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         return regrouped(x, strides, y)
@@ -410,7 +422,8 @@ class Permute(Op, kw_only=True):
         return Call("torch.permute", (x[0], list(self.dims)))
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
-        moved = {i for i, dim in enumerate(self.dims) if wrapped(dim, len(x[0])) != i}
+        rank = len(x[0])
+        moved = {i for i, one in enumerate(self.dims) if wrapped(one, rank) != i}
         return dim_kept(dim, moved)
 
     def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
@@ -438,8 +451,12 @@ class Transpose(Op, kw_only=True):
         return Call("torch.transpose", (x[0], self.dim0, self.dim1))
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
-        pair = {wrapped(self.dim0, len(x[0])), wrapped(self.dim1, len(x[0]))}
-        return dim_kept(dim, pair if len(pair) == 2 else set())
+        rank = len(x[0])
+        first = wrapped(self.dim0, rank)
+        second = wrapped(self.dim1, rank)
+        if first == second:
+            return POINTWISE
+        return dim_kept(dim, {first, second})
 
     def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         moved = list(strides)
@@ -503,16 +520,15 @@ class Squeeze(Op, kw_only=True):
         return tuple(n for i, n in enumerate(x[0]) if i not in dropped)
 
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
-        dims = (
-            [list(self.dim) if isinstance(self.dim, tuple) else self.dim]
-            if self.dim is not None
-            else []
-        )
-        return Call("torch.squeeze", (x[0], *dims))
+        if self.dim is None:
+            return Call("torch.squeeze", (x[0],))
+        dims = list(self.dim) if isinstance(self.dim, tuple) else self.dim
+        return Call("torch.squeeze", (x[0], dims))
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
-        first = min(self._dropped(x[0]), default=len(x[0]))
-        return dim_kept(dim, set(range(first, len(x[0]))))
+        rank = len(x[0])
+        first = min(self._dropped(x[0]), default=rank)
+        return dim_kept(dim, set(range(first, rank)))
 
     def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         dropped = self._dropped(x)
@@ -537,11 +553,16 @@ class Unsqueeze(Op, kw_only=True):
         return Call("torch.unsqueeze", (x[0], self.dim))
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
-        return dim_kept(dim, set(range(wrapped(self.dim, len(x[0]) + 1), len(x[0]) + 1)))
+        rank = len(x[0]) + 1
+        inserted = wrapped(self.dim, rank)
+        return dim_kept(dim, set(range(inserted, rank)))
 
     def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         dim = wrapped(self.dim, len(x) + 1)
-        return (*strides[:dim], 1 if dim == len(x) else x[dim] * strides[dim], *strides[dim:])
+        own: Dim = 1
+        if dim < len(x):
+            own = x[dim] * strides[dim]
+        return (*strides[:dim], own, *strides[dim:])
 
 
 class Reduction(Op, kw_only=True):
@@ -572,13 +593,18 @@ class Reduction(Op, kw_only=True):
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
         dtype = getattr(self, "dtype", None)
         keywords = {} if dtype is None else {"dtype": Dtype(dtype)}
-        return Call(self.function, (x[0], list(self._dims(x[0].rank)), self.keepdim), keywords)
+        dims = list(self._dims(x[0].rank))
+        return Call(self.function, (x[0], dims, self.keepdim), keywords)
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
-        reduced = {wrapped(dim, len(x[0])) for dim in self._dims(len(x[0]))}
-        moved = (
-            set() if self.keepdim else set(range(min(reduced, default=len(x[0])), len(x[0])))
-        )
+        rank = len(x[0])
+        reduced = {wrapped(one, rank) for one in self._dims(rank)}
+        if self.keepdim:
+            return dim_kept(dim, reduced)
+
+        # The dims behind the first that is dropped come to other places.
+        first = min(reduced, default=rank)
+        moved = set(range(first, rank))
         return dim_kept(dim, reduced | moved)
 
 

@@ -170,9 +170,13 @@ class _Case:
     def broken(self, sizes: Mapping[str, int]) -> str | None:
         """The first requirement that does not hold, in words; None where all do."""
         v = self.program.run({"": 0, **sizes})
+
+        def value(slot: re.Match[str]) -> str:
+            return str(v[int(slot[1])])
+
         for requirement in self.stored.requirements:
             if not holds_at(requirement.holds, v):
-                return SLOT.sub(lambda slot: str(v[int(slot[1])]), requirement.message)
+                return SLOT.sub(value, requirement.message)
         return None
 
     def next(self, wish: _Wish) -> dict[str, int] | None:
@@ -189,7 +193,8 @@ class _Case:
 
     def _domain(self, symbol: str, wish: _Wish) -> range:
         """The sizes among which a symbol's is looked for, from the nearest that it takes by itself; empty for none."""
-        asked, (members, below) = wish.sizes[symbol], self._members(symbol)
+        asked = wish.sizes[symbol]
+        members, below = self._members(symbol)
         if symbol not in wish.moving:
             stays = asked >= below or asked in members
             return range(asked, asked + stays)
@@ -232,20 +237,23 @@ class _Case:
     ) -> dict[str, int] | None:
         found: dict[str, int] | None = None
         for window in WINDOWS:
-            near = {
-                symbol: wish.edge(domain, window + 1)[0] for symbol, domain in domains.items()
-            }
-            variables = {
-                symbol: SizeVariable(symbol, domain, wish.sizes[symbol], *self._members(symbol))
-                for symbol, domain in near.items()
-            }
+            near: dict[str, range] = {}
+            variables: dict[str, SizeVariable] = {}
+            for symbol, domain in domains.items():
+                near[symbol], _ = wish.edge(domain, window + 1)
+                asked = wish.sizes[symbol]
+                members, below = self._members(symbol)
+                variables[symbol] = SizeVariable(symbol, near[symbol], asked, members, below)
             found = solve(self.program.space, variables, asks, Effort(WORK)).values
             if found is None:
                 continue
 
             # Sizes outside of the window are further from its near end than all of these together.
-            ends = {symbol: wish.edge(domain, 1)[0][0] for symbol, domain in near.items()}
-            if sum(abs(found[symbol] - end) for symbol, end in ends.items()) <= window:
+            away = 0
+            for symbol, domain in near.items():
+                end, _ = wish.edge(domain, 1)
+                away += abs(found[symbol] - end[0])
+            if away <= window:
                 return found
         return found
 
@@ -346,7 +354,9 @@ class Constraints:
         below, above = (
             self._next(_Wish(asked, frozenset(sizes), is_up)) for is_up in (False, True)
         )
-        padding = above and {symbol: above[symbol] - n for symbol, n in sizes.items()}
+        padding = None
+        if above is not None:
+            padding = {symbol: above[symbol] - n for symbol, n in sizes.items()}
         return NearestSizes(_only(below, sizes), _only(above, sizes), padding)
 
     def pad_to(self, shape: Sequence[int], /) -> tuple[int, ...]:
@@ -372,10 +382,14 @@ class Constraints:
         if found is None:
             raise ValueError(f"no padding of {_shown(shape)} runs: {self.why(**asked)}")
 
-        grown = [found[d] - n if isinstance(d, str) else 0 for d, n in zip(pattern, shape)]
+        grown = []
+        for dim, n in zip(pattern, shape):
+            grown.append(found[dim] - n if isinstance(dim, str) else 0)
         first = next((i for i, more in enumerate(grown) if more), len(grown))
-        padded = grown[min(first, 2) :]
-        return tuple(n for more in reversed(padded) for n in (0, more))
+        pads: list[int] = []
+        for more in reversed(grown[min(first, 2) :]):
+            pads += (0, more)
+        return tuple(pads)
 
     def to_json(self) -> str:
         """The constraints as JSON, with a fixed order of keys; :meth:`from_json` reads it."""
@@ -422,10 +436,9 @@ class Constraints:
             raise ValueError("the network has several inputs: ask `nearest` for their sizes")
 
         ((name, pattern),) = self.record.inputs.items()
-        fits = len(pattern) == len(shape) and all(
-            isinstance(dim, str) or dim == n for dim, n in zip(pattern, shape)
-        )
-        if not fits:
+        dims = zip(pattern, shape)
+        fits = all(isinstance(dim, str) or dim == n for dim, n in dims)
+        if not fits or len(pattern) != len(shape):
             raise ValueError(f"{name} has the shape {_shown(pattern)}, not {_shown(shape)}")
         tied = [dim for dim in pattern if isinstance(dim, str) and not dim.isidentifier()]
         if tied:
@@ -460,8 +473,9 @@ def _check(record: ConstraintsAnswer) -> None:
         raise ValueError("constraints have at least one case")
 
     symbols = set(record.symbols)
-    dims = _symbols_in(record.inputs.values())
-    if len(symbols) < len(record.symbols) or not dims | record.declared.keys() <= symbols:
+    used = _symbols_in(record.inputs.values()) | record.declared.keys()
+    are_unlike = len(symbols) == len(record.symbols)
+    if not are_unlike or not used <= symbols:
         raise ValueError("constraints name each symbol once, and use no others")
     for symbol, n in record.declared.items():
         _check_size(symbol, n)
@@ -471,7 +485,8 @@ def _check(record: ConstraintsAnswer) -> None:
 
 def _check_case(case: CaseAnswer, symbols: set[str]) -> None:
     """Raise ValueError for a case whose sets are not those of the symbols."""
-    if case.sets.keys() != symbols or not case.where.keys() | case.below.keys() <= symbols:
+    used = case.where.keys() | case.below.keys()
+    if case.sets.keys() != symbols or not used <= symbols:
         raise ValueError("a case has one set for every symbol, and uses no others")
     for found in (*case.sets.values(), *case.where.values()):
         _check_set(found)
@@ -479,9 +494,12 @@ def _check_case(case: CaseAnswer, symbols: set[str]) -> None:
 
 def _check_set(found: SizeSet) -> None:
     """Raise ValueError for a set whose fields are not in order."""
-    for numbers, end in ((found.finite, found.start), (found.residues, found.modulus)):
+    members = (found.finite, found.start)
+    residues = (found.residues, found.modulus)
+    for numbers, end in (members, residues):
         in_order = all(a < b for a, b in pairwise(numbers))
-        if not in_order or not all(0 <= n < end for n in numbers):
+        in_range = all(0 <= n < end for n in numbers)
+        if not in_order or not in_range:
             raise ValueError("the numbers of a set of sizes are not in order")
     if not 1 <= found.modulus <= MODULUS or not 0 <= found.start <= MOST:
         raise ValueError("a set of sizes has no such modulus or start")

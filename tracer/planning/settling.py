@@ -75,7 +75,8 @@ def demands_of(problem: Problem) -> Iterator[Demand]:
         number, (_, node) = numbered
         return node.index, number in problem.recipe.promised
 
-    for (_, is_promise), group in itertools.groupby(enumerate(problem.recipe.conditions), kind):
+    conditions = enumerate(problem.recipe.conditions)
+    for (_, is_promise), group in itertools.groupby(conditions, kind):
         asks = [ask for _, ask in group]
         yield Demand(asks[0][1], asks, is_promise)
 
@@ -96,19 +97,20 @@ class _Settling:
             number = self._first_refuted()
             before = self.demands[:number]
             demand = self.demands[number]
+            rest = self.demands[number + 1 :]
             broken = self._broken(before, demand)
             if broken is not None and self._is_of_values(demand):
                 self.refuted.append(broken)
                 self._explain(demand)
 
-            rest = self.demands[number + 1 :] if len(self.refuted) < REFUTED else []
-            behind = _behind(self.problem.network, demand.node)
-            self.demands = [*before, *(d for d in rest if not _follows(d, demand, behind))]
+            self.demands = before
+            if len(self.refuted) < REFUTED:
+                behind = _behind(self.problem.network, demand.node)
+                self.demands = [*before, *(d for d in rest if not _follows(d, demand, behind))]
 
         capped = any(group.capped for group in result.groups)
-        return Settled(
-            result.values, result.solutions, capped, self.refuted, frozenset(self.explained)
-        )
+        explained = frozenset(self.explained)
+        return Settled(result.values, result.solutions, capped, self.refuted, explained)
 
     def _solved(self, demands: Iterable[Demand], *further: Ask) -> SearchResult:
         asks = [ask for demand in demands for ask in demand.asks]
@@ -139,8 +141,11 @@ class _Settling:
         if demand.is_legality or not alone:  # each can be met, and not all of them
             return Broken(*parts[-1], values)
 
-        each = [Broken(condition, node, values) for condition, node in alone]
-        return next((broken for broken in each if self._is_to_blame(broken, before)), None)
+        for condition, node in alone:
+            broken = Broken(condition, node, values)
+            if self._is_to_blame(broken, before):
+                return broken
+        return None
 
     def _is_to_blame(self, broken: Broken, before: list[Demand]) -> bool:
         """Whether a condition that the demands before rule out is one of the values."""
@@ -172,10 +177,9 @@ class _Settling:
     def _explain(self, demand: Demand) -> None:
         self.explained.add(demand.node.name)
         if demand.is_legality:
-            nodes = self.problem.network.nodes
-            self.explained |= {
-                nodes[index].name for index in _behind(self.problem.network, demand.node)
-            }
+            network = self.problem.network
+            for index in _behind(network, demand.node):
+                self.explained.add(network.nodes[index].name)
 
 
 def _parts(demand: Demand) -> Iterator[Ask]:
@@ -259,14 +263,16 @@ def _refuted_legality(problem: Problem, values: dict[str, int]) -> Settled:
     nodes = problem.network.nodes
     behind = {nodes[index].name for index in _behind(problem.network, node)}
     broken = Broken(None, node, values)
-    return Settled(values, 0, False, [broken], frozenset({node.name, *behind}))
+    explained = frozenset({node.name, *behind})
+    return Settled(values, 0, False, [broken], explained)
 
 
 def _values_matter(node: Node, left: Sequence[_Tried], tried: Sequence[_Tried]) -> bool:
     """Whether other values would do at a node, or those that are left fail there in several ways."""
     if len({one.faults[node.name] for one in left}) > 1:
         return True
-    return any(
-        node.name not in one.faults and one.trace.by_index[node.index] is not None
-        for one in tried
-    )
+    for one in tried:
+        has_shape = one.trace.by_index[node.index] is not None
+        if has_shape and node.name not in one.faults:
+            return True
+    return False
