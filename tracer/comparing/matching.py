@@ -112,7 +112,9 @@ def _renamed_in_order(mine: list[_Described], yours: list[_Described]) -> dict[s
 
 def _in_order(first: list[_Described], second: list[_Described]) -> list[tuple[str, str]]:
     """The names of a longest common subsequence, in both."""
-    places = common_subsequence([d.key for d in first], [d.key for d in second])
+    first_keys = [d.key for d in first]
+    second_keys = [d.key for d in second]
+    places = common_subsequence(first_keys, second_keys)
     return [(first[i].name, second[j].name) for i, j in places]
 
 
@@ -124,9 +126,12 @@ def _match_readers(
     free: dict[Any, list[str]] = {}
     for d in reversed(yours):
         if d.name not in taken:
-            free.setdefault((d.key[:-1], *d.sources), []).append(d.name)
+            reading = (d.key[:-1], *d.sources)
+            free.setdefault(reading, []).append(d.name)
+
     for d in mine:
-        found = free.get((d.key[:-1], *[names.get(source) for source in d.sources]))
+        sources = [names.get(source) for source in d.sources]
+        found = free.get((d.key[:-1], *sources))
         if found:
             names[d.name] = found.pop()
 
@@ -151,7 +156,9 @@ class _Described:
             self.operands["weights"] = node.weights.name
         written = _written(node)
         self.arguments = {**_recorded(node.op), **written}
-        given = {*given_arguments(node.op), *written} if node.op is not None else set(written)
+        given = set(written)
+        if node.op is not None:
+            given |= set(given_arguments(node.op))
         self.state = NodeState(
             name=node.name,
             operation=node.op_name,
@@ -188,7 +195,9 @@ class _Described:
             found.append(Difference("inputs", a.inputs, b.inputs))
         found += _compared("shape", a.shape, b.shape)
         for cost in dict.fromkeys((*a.costs, *b.costs)):
-            found += _compared(cost, a.costs.get(cost, UNSET), b.costs.get(cost, UNSET))
+            old = a.costs.get(cost, UNSET)
+            new = b.costs.get(cost, UNSET)
+            found += _compared(cost, old, new)
         return found
 
 
@@ -222,9 +231,9 @@ def _written(node: Node) -> dict[str, Any]:
         if unknown.axis is None:
             found[unknown.field] = text
         else:
-            found.setdefault(unknown.field, plain(getattr(node.op, unknown.field)))[
-                unknown.axis
-            ] = text
+            declared = plain(getattr(node.op, unknown.field))
+            axes = found.setdefault(unknown.field, declared)
+            axes[unknown.axis] = text
     found |= {field: declared_dims(dims, None) for field, dims in node.dim_fields.items()}
     found |= {field: source.name for field, source in node.operands.items()}
     if node.weights is not None:

@@ -64,9 +64,9 @@ def place_of(network: Network, node: Node, field: str) -> ValuePlace:
 
 def _has_expressions(value: YamlNode) -> bool:
     """Whether it is a list with an expression in it."""
-    return isinstance(value, SequenceNode) and any(
-        "${" in getattr(item, "value", "") for item in value.value
-    )
+    if not isinstance(value, SequenceNode):
+        return False
+    return any("${" in getattr(item, "value", "") for item in value.value)
 
 
 class OpenInteger(Variable):
@@ -128,9 +128,11 @@ class Unknowns:
         """A node's open arguments with their values."""
         op = self.ops[node.index]
         assert op is not None
-        return solved_arguments(
-            op, node.unknowns, lambda unknown, axis: values[self.name(node, unknown, axis)]
-        )
+
+        def value(unknown: Unknown, axis: int) -> int:
+            return values[self.name(node, unknown, axis)]
+
+        return solved_arguments(op, node.unknowns, value)
 
     def solved_ops(self, values: Mapping[str, int]) -> Ops:
         """Every node's operation with its values filled in."""
@@ -149,13 +151,19 @@ class Unknowns:
 
     def is_legal(self, ops: Ops) -> bool:
         """Whether torch makes the modules whose values were filled in."""
-        return all(r.holds for node in self.nodes() for r in ops[node.index].legal())  # type: ignore[union-attr]
+        for node in self.nodes():
+            op = ops[node.index]
+            assert op is not None
+            if not all(requirement.holds for requirement in op.legal()):
+                return False
+        return True
 
     def cost(self, values: Mapping[str, int]) -> int:
         """The sum of the distances from torch's defaults."""
-        return sum(
-            abs(values[name] - variable.default) for name, variable in self.variables.items()
-        )
+        total = 0
+        for name, variable in self.variables.items():
+            total += abs(values[name] - variable.default)
+        return total
 
 
 def unknowns_of(network: Network, ops: Ops, space: Space) -> Unknowns:
@@ -210,7 +218,9 @@ def domain_of(op: Op, unknown: Unknown, beside: tuple[Unknown, ...], axis: int) 
     if unknown.field == "ceil_mode":
         return range(2)
     if unknown.field == "output_padding":
-        return range(max(_largest(op, field, beside, axis) for field in ("stride", "dilation")))
+        stride = _largest(op, "stride", beside, axis)
+        dilation = _largest(op, "dilation", beside, axis)
+        return range(max(stride, dilation))
     least = max(op.solvable[unknown.field].least, 0)
     return range(least, least + WIDTH)
 
@@ -220,4 +230,6 @@ def _largest(op: Op, field: str, beside: tuple[Unknown, ...], axis: int) -> int:
     for other in beside:
         if other.field == field and other.axis in (None, axis):
             return domain_of(op, other, (), axis).stop - 1
-    return per_axis(getattr(op, field), int(getattr(op, "axes", 1)))[axis]
+    axes = int(getattr(op, "axes", 1))
+    values = per_axis(getattr(op, field), axes)
+    return values[axis]

@@ -91,8 +91,13 @@ class PythonFile:
 
     def expression_at(self, span: Span) -> Code | None:
         """The expression that fills a span, or ``x += skip``; None where none does."""
-        near = (node for node in self.expressions if node.lineno == span.line)
-        return next((node for node in near if self.span(*self.bounds(node)) == span), None)
+        for node in self.expressions:
+            if node.lineno != span.line:
+                continue
+            start, end = self.bounds(node)
+            if self.span(start, end) == span:
+                return node
+        return None
 
     def call_at(self, span: Span, name: str) -> ast.Call | None:
         """The call of a function of this name that fills a span.
@@ -124,8 +129,10 @@ class PythonFile:
         start = self.bounds(first)[0]
         end = self.bounds(second)[1]
         bound = self._bound(name, function)
-        is_given = name in _parameters(function) or any(place < start for place in bound)
-        return is_given and not any(start <= place < end for place in bound)
+        is_bound = any(place < start for place in bound)
+        if not is_bound and name not in _parameters(function):
+            return False
+        return not any(start <= place < end for place in bound)
 
     def _bound(self, name: str, function: FunctionNode) -> list[int]:
         """The places where a function gives a name another value."""
@@ -159,10 +166,10 @@ class PythonFile:
         start, end = self.bounds(node)
         after = with_edits(self.text, [edit])
         text = after[start : end + len(after) - len(self.text)]
-        is_long = BREAK.search(text) is not None
-        if is_long:
-            return ast.unparse(ast.parse(f"({text}\n)", mode="eval"))
-        return text
+        if BREAK.search(text) is None:
+            return text
+        tree = ast.parse(f"({text}\n)", mode="eval")
+        return ast.unparse(tree)
 
     # --- edits -------------------------------------------------------------------------------------------------------
 
@@ -229,16 +236,20 @@ class PythonFile:
         end: int,
     ) -> str | None:
         """The break and the indent of the last argument, where each of several has lines of its own."""
-        behind = (
-            self.text[end : self.starts[last.end_lineno or 0]] if self._has_next(last) else ""
-        )
-        before = self.line(last.lineno).encode()[: last.col_offset].decode(errors="replace")
         others = {one.end_lineno for one in arguments if one is not last}
+        if not others or last.lineno in others:
+            return None
 
-        stands_alone = not before.strip() and not behind.replace(",", "", 1).strip()
-        if stands_alone and others and last.lineno not in others:
-            return self.newline + before
-        return None
+        line = self.line(last.lineno).encode()
+        before = line[: last.col_offset].decode(errors="replace")
+        behind = ""
+        if self._has_next(last):
+            next_line = self.starts[last.end_lineno or 0]
+            behind = self.text[end:next_line].replace(",", "", 1)
+
+        if before.strip() or behind.strip():
+            return None
+        return self.newline + before
 
     def _has_next(self, last: ast.expr | ast.keyword) -> bool:
         return (last.end_lineno or 0) < len(self.starts)
@@ -312,7 +323,9 @@ def _present(call: ast.Call, name: str, parameters: Sequence[str]) -> ast.expr |
     for keyword in call.keywords:
         if keyword.arg == name:
             return keyword.value
-    place = parameters.index(name) if name in parameters else len(call.args)
+    if name not in parameters:
+        return None
+    place = parameters.index(name)
     if place < len(call.args):
         return call.args[place]
     return None

@@ -35,8 +35,11 @@ def evaluate(study: Study, number: int) -> Columns:
     """
     task = study.task(number)
     inner = _inner(study, task)
-    fixed = {name: _constant(shown(n), len(task)) for name, n in study.fixed(task).items()}
-    return {**fixed, **inner, **_Rows(study, task, inner).computed()}
+    fixed = {}
+    for name, n in study.fixed(task).items():
+        fixed[name] = _constant(shown(n), len(task))
+    computed = _Rows(study, task, inner).computed()
+    return {**fixed, **inner, **computed}
 
 
 class _Together(NamedTuple):
@@ -69,8 +72,10 @@ class _Rows:
         found = self._together()
         if found is None:
             found = _Together(_empty(self.count), np.ones(self.count, bool))
-        for i in np.flatnonzero(found.unsaid):
-            self._set(found.columns, int(i), self._exact(int(i)))
+        for place in np.flatnonzero(found.unsaid):
+            i = int(place)
+            row = self._exact(i)
+            self._set(found.columns, i, row)
         return found.columns
 
     # All at once
@@ -139,8 +144,9 @@ class _Rows:
             if unsaid[i]:
                 continue
             exact = self._exact(i)
-            if any(self._get(columns, i, name) != exact.get(name) for name in ROWS):
-                return False
+            for name in ROWS:
+                if self._get(columns, i, name) != exact.get(name):
+                    return False
         return True
 
     def _seen(self, i: int) -> int | None:
@@ -153,7 +159,8 @@ class _Rows:
         sizes = [n for symbol, n in self._sizes(i).items() if symbol in self.spatial]
         key = (*self.place, *sizes)
         if key not in _fields:
-            _fields[key] = (receptive_field(net.trace(**self._all_sizes(net, i))),)
+            trace = net.trace(**self._all_sizes(net, i))
+            _fields[key] = (receptive_field(trace),)
         return _fields[key][0]
 
     # One by one

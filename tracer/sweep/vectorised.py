@@ -82,7 +82,9 @@ class Vectorised(msgspec.Struct, frozen=True):
     def rows(self, values: Mapping[str, Array], count: int) -> VectorisedRows:
         """The columns for arrays of sizes, by symbol; those of open params are among them."""
         if self._is_too_large(values):
-            return VectorisedRows({}, np.ones(count, bool), np.zeros(count, bool))
+            every = np.ones(count, bool)
+            none = np.zeros(count, bool)
+            return VectorisedRows({}, every, none)
 
         v = self._run(values)
         verdicts = self._verdicts(v, count)
@@ -94,7 +96,8 @@ class Vectorised(msgspec.Struct, frozen=True):
 
         columns = verdicts.columns()
         for name, numbers in self._numbers(v).items():
-            columns[name] = np.ma.array(np.broadcast_to(numbers, count), mask=~valid)
+            column = np.broadcast_to(numbers, count)
+            columns[name] = np.ma.array(column, mask=~valid)
         columns["receptive_field"] = self._fields(valid)
         unseen = valid & ~unsaid & self._is_unseen(v, count)
         return VectorisedRows(columns, unsaid, unseen)
@@ -102,7 +105,8 @@ class Vectorised(msgspec.Struct, frozen=True):
     def _is_too_large(self, values: Mapping[str, Array]) -> bool:
         """True where a size or a cost of the largest values, or of the least, could overflow."""
         for end in (np.max, np.min):
-            v = self._run({name: int(end(array)) for name, array in values.items()})
+            ends = {name: int(end(array)) for name, array in values.items()}
+            v = self._run(ends)
             numbers = [*v, *self._numbers(v).values()]
             if any(abs(int(n)) > LARGEST for n in numbers):
                 return True
@@ -187,7 +191,8 @@ class Vectorised(msgspec.Struct, frozen=True):
             return np.ones(count, bool)
         unseen = np.zeros(count, bool)
         for one in self.field.least:
-            unseen |= np.broadcast_to(self._value(one.size, v) < one.least, count)
+            is_small = self._value(one.size, v) < one.least
+            unseen |= np.broadcast_to(is_small, count)
         return unseen
 
 
