@@ -310,5 +310,125 @@ def test_weights_that_no_config_can_share_are_told() -> None:
     """A line says which layers have weights of their own that were one's."""
     text = tracer.from_module(TwoKernels(), (1, 3, 16, 16)).to_yaml()
     assert text.startswith(
+        "# 168 parameters here, 84 in the module\n"
         "# conv2d has weights of its own here; in the module it shares some with conv\n"
     )
+
+
+class ComplexScale(nn.Module):
+    """Complex numbers, learned as such or as their two parts."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.factor = nn.Parameter(torch.randn(4, 1, 1, dtype=dtype))
+        self.register_buffer("shift", torch.arange(4).view(4, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.fft.fft2(self.conv(x))
+        return (x * self.factor).abs() + self.shift
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
+def test_parameters_keep_their_type(dtype: torch.dtype) -> None:
+    """What is built of the config has parameters and buffers of the module's types, and gives its numbers."""
+    module = ComplexScale(dtype)
+    built = rebuilt(module, (1, 3, 8, 10))
+    x = torch.randn(2, 3, 9, 7)
+    assert built.factor.dtype == dtype
+    assert built.shift.dtype == torch.int64
+    torch.testing.assert_close(built(x), module(x))
+
+
+def test_weights_that_hooks_compute() -> None:
+    """torch's older norms of weights: those of the next call in eval mode, though none has been made yet."""
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.utils.weight_norm(nn.Conv2d(3, 8, 3)), nn.utils.spectral_norm(nn.Conv2d(8, 4, 3))
+    )
+    for one in module:
+        for parameter in one.parameters():
+            nn.init.normal_(parameter)
+    kept = {name: value.clone() for name, value in module.state_dict().items()}
+    built = rebuilt(module, (1, 3, 8, 10))
+    for name, value in module.state_dict().items():
+        assert torch.equal(value, kept[name])
+    x = torch.randn(2, 3, 9, 7)
+    torch.testing.assert_close(built(x), module(x))
+
+
+class Counting(nn.Module):
+    """It adds how often it was called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("count", torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.count += 1
+        return x + self.count
+
+
+def test_a_buffer_that_each_run_changes() -> None:
+    """It is told with the line, and changed in copies only, which torch's count of its changes shows."""
+    module = Counting()
+    before = module.count._version
+    text = tracer.from_module(module, (1, 3, 8, 8)).to_yaml()
+    assert (module.count._version, module.count.item()) == (before, 0)
+    (line,) = [line for line in text.splitlines() if "count:" in line]
+    assert "# each run changes it, at tests/torch_bridge/test_imported_weights.py:" in line
+
+
+class Rearranged(nn.Module):
+    """Adds parts of a table, and multiplies by complex numbers that are kept as two."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.table = nn.Parameter(torch.randn(15, 8))
+        self.halves = nn.Parameter(torch.randn(8, 8, 2))
+        self.position = nn.Parameter(torch.randn(1, 5, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.fft.rfft2(self.conv(x))
+        x = torch.einsum("bi...,io->bo...", x, torch.view_as_complex(self.halves))
+        places = torch.arange(4)[:, None] + torch.arange(8)[None]
+        x = x + self.table[places.view(-1)].view(4, 8, 8).sum(0)[None, :, :1, None]
+        return torch.cat(
+            [x.real * self.position[:, :1], x.imag + self.position[:, 1:].mean()], 1
+        )
+
+
+def test_what_is_computed_of_parameters() -> None:
+    """Steps over the parameter itself: as many parameters as the module has, and its numbers."""
+    module = Rearranged()
+    built = rebuilt(module, (1, 3, 8, 10))
+    have = sum(p.numel() for p in module.parameters())
+    assert sum(p.numel() for p in built.parameters()) == have
+    x = torch.randn(2, 3, 9, 7)
+    torch.testing.assert_close(built(x), module(x))
+    text = tracer.from_module(module, (1, 3, 8, 10)).to_yaml()
+    assert "table: {op: Parameter, shape: [15, 8]}" in text
+    assert not text.startswith("#")
+
+
+class Mixed(nn.Module):
+    """Its kernel is computed of two, and a layer of it is used by nobody."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Parameter(torch.randn(4, 3, 3, 3))
+        self.b = nn.Parameter(torch.randn(4, 3, 3, 3))
+        self.head = nn.Conv2d(4, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.a + self.b)
+
+
+def test_another_number_of_parameters_is_told() -> None:
+    """The first line says how many the config and the module have, and which are in no layer."""
+    text = tracer.from_module(Mixed(), (1, 3, 16, 16)).to_yaml()
+    first = (
+        "# 108 parameters here, 226 in the module: in no layer as they are: a, b, head.weight"
+    )
+    assert text.startswith(f"{first} and 1 more\n")

@@ -62,6 +62,8 @@ FUNCTIONS: dict[str, Callable[[Tensor], Any]] = {
     "ones beside it": lambda x: torch.cat([x.new_ones(x.shape[0], 2, *x.shape[2:]), x], 1),
     "a mask": lambda x: x * (torch.rand(x.shape[0], 1, 1, 1, device=x.device) > 0.5),
     "a line": lambda x: x + torch.arange(x.shape[-1]).view(1, 1, 1, -1),
+    "a line backwards": lambda x: x + torch.arange(x.shape[-1] - 1, -1, -1),
+    "every third number backwards": lambda x: x[..., ::3] + torch.arange(x.shape[-1], 0, -3),
     "every other number": lambda x: x[..., ::2] + torch.arange(0, x.shape[-1], 2),
     "a grid": lambda x: (
         x + torch.meshgrid(torch.arange(x.size(2)), torch.arange(x.size(3)), indexing="ij")[1]

@@ -39,6 +39,13 @@ class ReadProgram(NamedTuple):
         net = load_text(text, network.path, {})
         return ReadProgram(net, _by_node(part, names), part, self.unread)
 
+    def noted(self, notes: Sequence[str]) -> ReadProgram:
+        """The same network, with other notes at the beginning of its text."""
+        network = self.net.network
+        told = [*notes, *map(str, self.unread)]
+        text, _ = config(self.recording, network.name or "network", told)
+        return self._replace(net=load_text(text, network.path, {}))
+
     def unrolled(self) -> UnrolledProgram:
         """The same network without blocks: each step has a line of its own."""
         title = self.net.network.name or "network"

@@ -83,8 +83,14 @@ class Own(Term):
 class Learned(Term):
     """A tensor that the module has: a parameter, or a buffer where the node's are constants."""
 
-    def __init__(self, shape: Sequence[int]) -> None:
+    def __init__(self, shape: Sequence[int], dtype: str = "float32") -> None:
         self.shape = tuple(shape)
+        self.dtype = dtype
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it holds whole numbers or truth values, which have no gradient."""
+        return not self.dtype.startswith(("float", "bfloat", "complex"))
 
 
 class Item(Term):

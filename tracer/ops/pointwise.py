@@ -501,6 +501,7 @@ class Parameter(Op, kw_only=True):
     arity = (0, 0)
 
     shape_: tuple[int, ...] = msgspec.field(name="shape")
+    dtype: Numeric = "float32"
 
     def legal(self) -> Requirements:
         yield in_range("shape", self.shape_, 0)
@@ -509,7 +510,7 @@ class Parameter(Op, kw_only=True):
         return self.shape_
 
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
-        return Learned(self.shape_)
+        return Learned(self.shape_, self.dtype)
 
     def parameters(self, *x: Shape) -> Dim:
         return math.prod(self.shape_)

@@ -304,9 +304,13 @@ def module_of(node: Node, op: Op, trace: Trace, unpooled: set[int]) -> torch.nn.
 
 
 def drawn(term: Learned, *, is_learned: bool) -> torch.Tensor:
-    """The tensor of a parameter or buffer, drawn as torch draws embeddings."""
-    made = torch.randn(term.shape) * 0.02
-    return torch.nn.Parameter(made) if is_learned else made
+    """The tensor of a parameter or buffer, drawn as torch draws embeddings; zeros where it is whole numbers."""
+    dtype = getattr(torch, term.dtype)
+    if term.is_whole:
+        made = torch.zeros(term.shape, dtype=dtype)
+    else:
+        made = torch.randn(term.shape, dtype=dtype) * 0.02
+    return torch.nn.Parameter(made, not term.is_whole) if is_learned else made
 
 
 def constant(module: torch.nn.Module) -> torch.nn.Module:

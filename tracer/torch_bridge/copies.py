@@ -58,8 +58,8 @@ def copy_of(module: nn.Module, tensor_copy: TensorCopy) -> ModuleCopy:
 
 
 def shared(tensor: Tensor) -> Tensor:
-    """A tensor with the memory of another one."""
-    return _of_the_kind(tensor, tensor.detach())
+    """A tensor with the memory of another one. What is written into it is counted by itself, as its version."""
+    return _of_the_kind(tensor, tensor.data)
 
 
 def without_data(tensor: Tensor) -> Tensor:

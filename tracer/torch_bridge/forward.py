@@ -22,6 +22,7 @@ from torch.overrides import TorchFunctionMode
 
 from tracer.importing.recording import (
     Recording,
+    Step,
     StepScope,
     Unrepresentable,
     Value,
@@ -31,6 +32,7 @@ from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize
 from tracer.sizing.symbol import Space
 from tracer.torch_bridge import dispatch, handlers
 from tracer.torch_bridge.calls_made import MadeCall
+from tracer.torch_bridge.computed import ComputedCall
 from tracer.torch_bridge.copies import Restored, copy_of, shared
 from tracer.torch_bridge.handlers.sizes import ABOUT_SIZES, VALUES
 from tracer.torch_bridge.made import LIKE_OTHERS, MadeOfSizes
@@ -42,10 +44,10 @@ from tracer.torch_bridge.modules import (
 )
 from tracer.torch_bridge.moved import Moves
 from tracer.torch_bridge.origins import ModuleOrigin, line_that_made
-from tracer.torch_bridge.places import CodePlace, entrance, place, running
+from tracer.torch_bridge.places import CodePlace, entrance, numbered_place, place, running
 from tracer.torch_bridge.shadows import sizes_in_sight
 from tracer.torch_bridge.tensor_numbers import TensorNumbers
-from tracer.torch_bridge.tensors import Tensors
+from tracer.torch_bridge.tensors import Tensors, memory_of
 from tracer.torch_bridge.time_limit import time_limit
 
 handlers.load()
@@ -197,6 +199,8 @@ class Forward(TorchFunctionMode):
         self.made = MadeOfSizes(self.tensors)
         self.numbers = TensorNumbers(self.tensors)
         self.moves = Moves(self.module, self.tensors)
+        self.written: dict[int, str] = {}
+        """The memory that was written into, and the line that did it first."""
 
     @entrance
     def run(self, shapes: Sequence[Sequence[int]]) -> Recording:
@@ -225,12 +229,18 @@ class Forward(TorchFunctionMode):
         self.recording.outputs = outputs
         self.recording.leave_out_unread()
 
-        for place_of_step, step in enumerate(self.recording.steps):
-            if step.weights is not None:
-                owner = self.copied.original(step.weights.owner)
-                weights = step.weights._replace(owner=owner)
-                self.recording.steps[place_of_step] = replace(step, weights=weights)
+        self.recording.steps[:] = map(self._of_the_module, self.recording.steps)
         return self.recording
+
+    def _of_the_module(self, step: Step) -> Step:
+        """A step with the module's own weights in the place of the copy's; that each run changes them is told."""
+        weights = step.weights
+        if weights is None:
+            return step
+        owner = self.copied.original(weights.owner)
+        made = replace(step, weights=weights._replace(owner=owner))
+        lines = [self.written[memory] for memory in weights.memory if memory in self.written]
+        return replace(made, told=f"each run changes it, at {lines[0]}") if lines else made
 
     def _input(
         self, name: str, shape: Sequence[int], symbols: Mapping[int, str]
@@ -384,6 +394,8 @@ class Forward(TorchFunctionMode):
         call = self.numbers.given(MadeCall(func, name, args, kwargs))
         _, _, args, kwargs = call
         given = call.given()
+        if call.changes_first() and given:
+            self.written.setdefault(memory_of(given[0]), numbered_place())
         if name not in LIKE_OTHERS and any(tensor in self.tensors.values for tensor in given):
             return dispatch.call(self.tensors, func, args, kwargs)
         if any(map(torch._C._functorch.is_functorch_wrapped_tensor, given)):
@@ -421,8 +433,9 @@ class Forward(TorchFunctionMode):
         if given:
             self.moves.note(call, result)
         if any(map(self.tensors.is_learned, given)):
-            for tensor in _tensors(result):
-                self.tensors.computed[tensor] = True
+            computed = ComputedCall(self.tensors, call)
+            for number, tensor in enumerate(_tensors(result)):
+                computed.note(number, tensor)
         return result
 
     def _made_of_sizes(self, call: MadeCall) -> Any:
@@ -495,10 +508,12 @@ def _follows_the_input(args: Any, kwargs: Any) -> bool:
 def has_hooks(module: torch.nn.Module) -> bool:
     """Whether it has hooks that do more than to compute its weights, as torch's weight_norm and spectral_norm do."""
     before = module._forward_pre_hooks.values()
-    computes_weights = all(
-        type(hook).__module__.startswith("torch.nn.utils.") for hook in before
-    )
-    return bool(module._forward_hooks) or not computes_weights
+    return bool(module._forward_hooks) or not all(map(computes_weights, before))
+
+
+def computes_weights(hook: Any) -> bool:
+    """Whether a hook computes weights of its module and does nothing else."""
+    return type(hook).__module__.startswith("torch.nn.utils.")
 
 
 def _flat(value: Any) -> Iterator[Any]:

@@ -22,6 +22,8 @@ from tracer.ops.base import written
 from tracer.places import Place
 from tracer.sizing.symbol import Space
 from tracer.torch_bridge.building import build, module_path
+from tracer.torch_bridge.copies import Restored, copy_of, shared
+from tracer.torch_bridge.counting import count_that_differs
 from tracer.torch_bridge.forward import (
     PLAIN,
     Forward,
@@ -29,6 +31,7 @@ from tracer.torch_bridge.forward import (
     Way,
     all_batch_dims,
     batch_and_others,
+    computes_weights,
     no_dims,
     sequence_dims,
     spatial_dims,
@@ -96,7 +99,18 @@ def _weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:
         name = getattr(hook, "name", "")
         found = {w: v for w, v in found.items() if not (name and w.startswith(f"{name}_"))}
         computed += [name] if name else []
-    return found | {word: getattr(module, word) for word in computed}
+    return found | (_computed(module, computed) if computed else {})
+
+
+def _computed(module: torch.nn.Module, words: Sequence[str]) -> dict[str, torch.Tensor]:
+    """What torch computes of a module's weights for a call in eval mode, by words. The module is left as it is."""
+    copied = copy_of(module, shared)
+    part = copied.module.eval()
+    with torch.no_grad(), Restored(copied.tensors):
+        for hook in part._forward_pre_hooks.values():
+            if computes_weights(hook):
+                hook(part, ())
+        return {word: getattr(part, word) for word in words}
 
 
 def from_module(
@@ -176,6 +190,8 @@ def _read(
     title = name or type(module).__name__
     path = source or "<module>"
     program = network_of(run, title, path, UNSEEN, RealModule(module, way), notes)
+    if way.until is None and (counted := count_that_differs(module, program)) is not None:
+        program = program.noted([*notes, counted])
     return _imported(program, ReadFrom(source or title, {}), notes)
 
 

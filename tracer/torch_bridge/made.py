@@ -198,7 +198,8 @@ class MadeOfSizes:
         """The sizes that fit where the function is tried at other sizes too; unknown ones where none fits."""
         trials = list(self._trials(call, len(shapes)))
         known = [n for n in followed if over_symbols(n) is not None]
-        candidates = list(_candidates(call, known))
+        made = _candidates(call, known)
+        candidates = [n for n in made if over_symbols(n) is not None]
         numbers = [self._at(candidates, sizes) for sizes, _ in trials]
 
         found = []
@@ -302,6 +303,9 @@ def _candidates(call: MadeCall, followed: Sequence[Any]) -> Iterator[Any]:
 def _counted(followed: Sequence[Any]) -> Iterator[Any]:
     """How many numbers there are from one to another, by steps."""
     start, stop, step = (0, *followed, 1) if len(followed) == 1 else (*followed, 1)[:3]
+    if type(step) is int and step < 0:
+        # Backwards, there are as many from the other end.
+        start, stop, step = stop, start, -step
     is_zero = type(step) is int and step == 0
     if not is_zero:
         yield -((start - stop) // step)

@@ -480,12 +480,28 @@ def _assignment(name: str, made: str) -> str:
 
 def _registered(name: str, term: Learned, *, is_learned: bool) -> str:
     """The line that makes a parameter or a buffer."""
-    drawn = f"torch.randn({_literal(term.shape)}) * 0.02"
+    drawn = _drawn(term)
     if not is_learned:
         return f"        self.register_buffer({attribute(name)!r}, {drawn})"
+    if term.is_whole:
+        drawn += ", requires_grad=False"
     if _plain(name):
         return f"        {_target(name)} = nn.Parameter({drawn})"
     return f"        self.register_parameter({attribute(name)!r}, nn.Parameter({drawn}))"
+
+
+def _drawn(term: Learned) -> str:
+    """The values that it begins with: small ones at random, zeros where they are whole numbers.
+
+    >>> _drawn(Learned((3,))), _drawn(Learned((3,), "complex64"))
+    ('torch.randn((3,)) * 0.02', 'torch.randn((3,), dtype=torch.complex64) * 0.02')
+    >>> _drawn(Learned((3,), "int64"))
+    'torch.zeros((3,), dtype=torch.int64)'
+    """
+    shape = _literal(term.shape)
+    dtype = "" if term.dtype == "float32" else f", dtype=torch.{term.dtype}"
+    zeros, small = f"torch.zeros({shape}{dtype})", f"torch.randn({shape}{dtype}) * 0.02"
+    return zeros if term.is_whole else small
 
 
 def _literal(value: Any) -> str:

@@ -7,7 +7,7 @@ time of the input's sizes. All that is known of one is found by its identity.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -107,6 +107,19 @@ class MadeTensor(NamedTuple):
     """The one number that it holds; None where it holds others."""
 
 
+class Computed(NamedTuple):
+    """A tensor that is computed from parameters alone."""
+
+    parameters: Mapping[int, torch.Tensor]
+    """The parameters, by their identity."""
+    steps: Callable[[], Value | None]
+    """Makes the steps that compute it; None where there are none."""
+
+    def is_counted(self, tensor: torch.Tensor) -> bool:
+        """Whether a parameter in its place counts as many numbers."""
+        return tensor.numel() == sum(one.numel() for one in self.parameters.values())
+
+
 class Tensors:
     """The tensors of one recorded forward of a module."""
 
@@ -127,7 +140,7 @@ class Tensors:
         """Those of them that a step gives, as it was read."""
         self.zeros: ByIdentity[tuple[Any, ...]] = ByIdentity()
         """Those of them that hold nothing but zeros: their sizes."""
-        self.computed: ByIdentity[bool] = ByIdentity()
+        self.computed: ByIdentity[Computed] = ByIdentity()
         """Tensors that were computed from parameters alone."""
         self.elements: ByIdentity[Elements] = ByIdentity()
         """Where the elements of weights, and of some of what is computed from them, come from."""
@@ -258,8 +271,7 @@ class Tensors:
         arguments: dict[str, Any] = {"size": made.sizes}
         if made.fill:
             arguments["fill_value"] = made.fill
-        if dtype != torch.float32:
-            arguments["dtype"] = str(dtype).removeprefix("torch.")
+        arguments |= _word_of(dtype)
 
         value = self.recording.add("Full", [], arguments)
         told = "" if made.fill is not None else f"values are made at run time at {made.place}"
@@ -282,15 +294,26 @@ class Tensors:
         """The value of a parameter, buffer or constant: one step, however often it is used."""
         known = self.constants.get(tensor)
         if known is None:
-            known = self.recording.add(
-                "Parameter",
-                [],
-                {"shape": tuple(tensor.shape)},
-                self._name(tensor),
-                weights=self.weights_of(tensor),
-            )
+            known = self._computed(tensor) or self._parameter(tensor)
             self.constants[tensor] = known
         return known
+
+    def _computed(self, tensor: torch.Tensor) -> Value | None:
+        """The value of what is computed from parameters and is another count of numbers; None for other tensors."""
+        computed = self.computed.get(tensor)
+        if computed is None or computed.is_counted(tensor):
+            return None
+        return computed.steps()
+
+    def _parameter(self, tensor: torch.Tensor) -> Value:
+        """A step that gives the tensor."""
+        return self.recording.add(
+            "Parameter",
+            [],
+            {"shape": tuple(tensor.shape), **_word_of(tensor.dtype)},
+            self._name(tensor),
+            weights=self.weights_of(tensor),
+        )
 
     def _name(self, tensor: torch.Tensor) -> str:
         """The name of a parameter or buffer in the module, or of the only one whose elements it has."""
@@ -336,6 +359,11 @@ class Tensors:
         if known is not None:
             return known
         return SharedMemory(whole={id(tensor): tensor}, views={})
+
+
+def _word_of(dtype: torch.dtype) -> dict[str, str]:
+    """The type as an argument of what makes a tensor; none where it is torch's default."""
+    return {} if dtype == torch.float32 else {"dtype": str(dtype).removeprefix("torch.")}
 
 
 def empty(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
