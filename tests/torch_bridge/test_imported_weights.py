@@ -316,7 +316,9 @@ def test_weights_that_no_config_can_share_are_told() -> None:
 
 
 class ComplexScale(nn.Module):
-    """Complex numbers, learned as such or as their two parts."""
+    """Complex numbers that are learned, and whole ones that are not."""
+
+    shift: Tensor
 
     def __init__(self, dtype: torch.dtype) -> None:
         super().__init__()
@@ -359,6 +361,8 @@ def test_weights_that_hooks_compute() -> None:
 
 class Counting(nn.Module):
     """It adds how often it was called."""
+
+    count: Tensor
 
     def __init__(self) -> None:
         super().__init__()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - the field's name for it
@@ -218,6 +219,24 @@ OF_NUMBERS: dict[str, Callable[[Tensor], Any]] = {
 }
 
 
+OF_NUMBERS |= {
+    "NumPy's whole numbers": lambda x: x[..., : numpy.int64(x.shape[3]) // 2 + 1],
+    "rounded by NumPy": lambda x: F.pad(
+        x, (0, 0, 0, int(numpy.ceil(x.shape[2] / 3)) * 3 - x.shape[2])
+    ),
+    "NumPy's arrays": lambda x: F.adaptive_avg_pool2d(
+        x, tuple(int(n) + 1 for n in numpy.array(x.shape[2:]) // 2)
+    ),
+    "NumPy's arrays of a type": lambda x: x[
+        ..., : (numpy.asarray(x.shape[2:], numpy.float32) / 2).astype(numpy.int64).max()
+    ],
+    "a product of NumPy's": lambda x: x.view(
+        *x.shape[:2], numpy.prod(numpy.array(x.shape[2:]))
+    ),
+    "NumPy's types": lambda x: x * float(numpy.zeros(3, dtype=numpy.int64).sum() + 1),
+}
+
+
 @pytest.mark.parametrize("name", OF_NUMBERS)
 def test_numbers_of_a_tensor_that_is_made_of_sizes(name: str) -> None:
     """They come back as the sizes that they are."""
@@ -236,3 +255,15 @@ def test_numbers_that_are_not_known_are_refused() -> None:
             Unrepresentable, match=r"the values of a tensor decide here|8 is assigned"
         ):
             tracer.from_module(Applied(function), SIZES[0])
+
+
+def test_what_numpy_takes_out_of_sight_is_named() -> None:
+    """Its functions that are not followed are refused where they are called, or where their number is used."""
+    with pytest.raises(Unrepresentable, match=r"numpy\.zeros of sizes is not followed"):
+        tracer.from_module(
+            Applied(lambda x: x + torch.from_numpy(numpy.zeros(x.shape[3]))), SIZES[0]
+        )
+    with pytest.raises(Unrepresentable, match=r"test_made_of_sizes\.py"):
+        tracer.from_module(
+            Applied(lambda x: x[..., : int(numpy.sqrt(x.shape[3] * 4.0))]), SIZES[0]
+        )

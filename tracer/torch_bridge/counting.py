@@ -42,7 +42,7 @@ def _unused(module: torch.nn.Module, program: ReadProgram) -> Iterator[str]:
 
 def _parameters(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     """The parameters by their names; those that have no shape yet are left out."""
-    found = {}
+    found: dict[str, torch.Tensor] = {}
     for name, parameter in module.named_parameters():
         if not torch.nn.parameter.is_lazy(parameter):
             found[name] = parameter

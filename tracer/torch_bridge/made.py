@@ -198,8 +198,7 @@ class MadeOfSizes:
         """The sizes that fit where the function is tried at other sizes too; unknown ones where none fits."""
         trials = list(self._trials(call, len(shapes)))
         known = [n for n in followed if over_symbols(n) is not None]
-        made = _candidates(call, known)
-        candidates = [n for n in made if over_symbols(n) is not None]
+        candidates = _known_candidates(call, known)
         numbers = [self._at(candidates, sizes) for sizes, _ in trials]
 
         found = []
@@ -281,6 +280,11 @@ def _values(result: Any) -> Iterator[Value]:
     elif isinstance(result, (tuple, list)):
         for one in result:
             yield from _values(one)
+
+
+def _known_candidates(call: MadeCall, followed: Sequence[Any]) -> list[Any]:
+    """The candidates that can be said over the symbols."""
+    return [n for n in _candidates(call, followed) if over_symbols(n) is not None]
 
 
 def _candidates(call: MadeCall, followed: Sequence[Any]) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""What takes a size out of sight, followed while a forward runs: ``int()``, ``float()``, ``range()``, math, lru_cache.
+"""What takes a size out of sight, followed while a forward runs: ``int()``, ``range()``, math, NumPy, lru_cache.
 
 Python's own give plain numbers. In the globals of the files that a forward may run through, they stand for others
 meanwhile, which do the same, and know a size when they see one.
@@ -15,9 +15,11 @@ from contextlib import contextmanager
 from types import BuiltinFunctionType, ModuleType
 from typing import Any, TypeVar
 
+import numpy
 import torch
 
 from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize
+from tracer.torch_bridge.numpy_sizes import NumPy
 
 ASIDE = {"torch", "numpy", "scipy", "sympy", "pandas", "tracer"}
 """Packages that are left alone: what they compute is no part of a forward, or is recorded by itself."""
@@ -141,7 +143,7 @@ for _name, _function in vars(math).items():
     if _is_function and _name not in FOLLOWED:
         OF_MATH[_name] = _of_math(_function)
 
-STAND_INS: dict[int, Any] = {}
+STAND_INS: dict[int, Any] = {id(numpy): NumPy()}
 for _name, _stand_in in OF_MATH.items():
     _function = getattr(math, _name)
     STAND_INS[id(_function)] = _stand_in
