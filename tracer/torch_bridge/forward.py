@@ -35,6 +35,7 @@ from tracer.torch_bridge.calls_made import MadeCall
 from tracer.torch_bridge.computed import ComputedCall
 from tracer.torch_bridge.copies import Restored, copy_of, shared
 from tracer.torch_bridge.handlers.sizes import ABOUT_SIZES, VALUES
+from tracer.torch_bridge.index_bounds import IndexBounds
 from tracer.torch_bridge.made import LIKE_OTHERS, MadeOfSizes
 from tracer.torch_bridge.modules import (
     ModuleOperation,
@@ -201,6 +202,7 @@ class Forward(TorchFunctionMode):
         self.moves = Moves(self.module, self.tensors)
         self.written: dict[int, str] = {}
         """The memory that was written into, and the line that did it first."""
+        self.index_bounds = IndexBounds(self.tensors, self.numbers)
 
     @entrance
     def run(self, shapes: Sequence[Sequence[int]]) -> Recording:
@@ -380,6 +382,8 @@ class Forward(TorchFunctionMode):
         arguments = arguments_of(module, found.operation)
         call = dispatch.ModuleCall(self.tensors, module, found.name, label, args, kwargs)
         with self.recording.in_torch():
+            if isinstance(module, torch.nn.Embedding) and args:
+                self.index_bounds.check_inside(args[0], module.num_embeddings)
             return dispatch.call_module(call, found.torch_class, arguments)
 
     def __torch_function__(
@@ -394,6 +398,7 @@ class Forward(TorchFunctionMode):
         call = self.numbers.given(MadeCall(func, name, args, kwargs))
         _, _, args, kwargs = call
         given = call.given()
+        self.index_bounds.check(call)
         if call.changes_first() and given:
             self.written.setdefault(memory_of(given[0]), numbered_place())
         if name not in LIKE_OTHERS and any(tensor in self.tensors.values for tensor in given):
@@ -456,6 +461,7 @@ class Forward(TorchFunctionMode):
 
         result = self.made.result(call)
         self.numbers.note(call, result)
+        self.index_bounds.note(call, result)
         if is_zeros:
             self.tensors.zeros[result] = sizes
         return result

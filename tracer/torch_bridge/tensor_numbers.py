@@ -39,7 +39,7 @@ MOVING = {
 """Functions that put numbers into other places."""
 
 
-def _larger(a: Any, b: Any) -> Any:
+def larger(a: Any, b: Any) -> Any:
     """The larger one of two numbers."""
     if isinstance(a, RunTimeSize) and isinstance(b, int):
         return a.at_least(b)
@@ -48,7 +48,7 @@ def _larger(a: Any, b: Any) -> Any:
     return a if a >= b else b
 
 
-def _smaller(a: Any, b: Any) -> Any:
+def smaller(a: Any, b: Any) -> Any:
     """The smaller one of two numbers."""
     if isinstance(a, RunTimeSize) and isinstance(b, int):
         return a.at_most(b)
@@ -81,8 +81,8 @@ OF_TWO: Mapping[str, Callable[[Any, Any], Any]] = {
     "le": operator.le,
     "eq": operator.eq,
     "ne": operator.ne,
-    "maximum": _larger,
-    "minimum": _smaller,
+    "maximum": larger,
+    "minimum": smaller,
 }
 """Functions of two numbers, by the name without underscores."""
 
