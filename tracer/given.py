@@ -125,7 +125,10 @@ class _Inputs:
     def add(self, given: Any, name: str = "") -> Any:
         """An argument with the number of each input in the place of its shape."""
         if isinstance(given, Mapping):
-            return {word: self.add(one, _name(word)) for word, one in given.items()}
+            named = {}
+            for word, one in given.items():
+                named[word] = self.add(one, _name(word))
+            return named
         is_several = isinstance(given, (list, tuple)) and bool(given)
         if is_several and all(isinstance(one, (list, tuple, Mapping)) for one in given):
             parts = [self.add(one, _name(f"{name}_{i}")) for i, one in enumerate(given)]
@@ -138,7 +141,10 @@ class _Inputs:
     def given(self, layout: Any) -> Any:
         """An argument with the shapes again."""
         if isinstance(layout, dict):
-            return {word: self.given(one) for word, one in layout.items()}
+            named = {}
+            for word, one in layout.items():
+                named[word] = self.given(one)
+            return named
         if isinstance(layout, (list, tuple)):
             parts = map(self.given, layout)
             return tuple(parts) if isinstance(layout, tuple) else list(parts)

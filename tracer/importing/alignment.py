@@ -626,7 +626,10 @@ def _are_inner(some: Sequence[Step], steps: Steps) -> bool:
 def _leave_out(steps: Steps, some: Sequence[Step]) -> None:
     """Take some of the steps to come out of them."""
     names = {step.name for step in some}
-    kept = [step for step in steps if step.name not in names]
+    kept = []
+    for step in steps:
+        if step.name not in names:
+            kept.append(step)
     steps.clear()
     steps.extend(kept)
 

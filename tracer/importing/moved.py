@@ -29,7 +29,13 @@ from tracer.ops.resize import Resizing
 from tracer.sizing.program import substitute
 from tracer.sizing.symbol import Condition
 
-REGROUPS = (Flatten, Reshape, Squeeze, Unflatten, Unsqueeze)
+REGROUPS = (
+    Flatten,
+    Reshape,
+    Squeeze,
+    Unflatten,
+    Unsqueeze,
+)
 """Operations that keep their elements in order."""
 
 APART = 2**40
@@ -69,7 +75,11 @@ def without_tables(steps: Sequence[Step]) -> list[Step]:
         reads_weights = bool(sources) and sources <= made
         if reads_weights or isinstance(step.op, Parameter):
             made.add(step.name)
-    return [step for step in steps if step.name not in made]
+    kept = []
+    for step in steps:
+        if step.name not in made:
+            kept.append(step)
+    return kept
 
 
 def are_apart(a: Step, b: Step) -> bool:
@@ -84,7 +94,10 @@ def are_apart(a: Step, b: Step) -> bool:
 
 def _starts(several: Sequence[Elements]) -> Mapping[str, int]:
     """A number for the first element of each weight."""
-    names = sorted({name for one in several for name in one.names()})
+    found: set[str] = set()
+    for one in several:
+        found.update(one.names())
+    names = sorted(found)
     return dict(zip(names, count(0, APART)))
 
 
