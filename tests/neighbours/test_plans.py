@@ -343,6 +343,18 @@ WRONG = [
         "`configurations.a.architecture.arch_kwargs.n_stages` must be an integer, not the text 'seven'",
     ),
     (
+        changed("architecture.arch_kwargs.norm_op_kwargs", {"eps": [1], "affine": True}),
+        "T004",
+        "`configurations.a.architecture.arch_kwargs.norm_op_kwargs.eps` must be a number, a text, true, false or "
+        "null, not a list",
+    ),
+    (
+        changed("architecture.arch_kwargs.nonlin_kwargs", {"else": {"x": 1}}),
+        "T004",
+        "`configurations.a.architecture.arch_kwargs.nonlin_kwargs.else` must be a number, a text, true, false or "
+        "null, not a mapping",
+    ),
+    (
         changed("architecture", ...),
         "T201",
         "`configurations.a` has no network: neither `architecture` nor `UNet_class_name`",

@@ -422,9 +422,22 @@ def _layer(arguments: Part, word: str) -> LayerKind | None:
         message = f"{part.name}: {part.text()} is no layer of torch that is known"
         raise Fault("T601", message, part.node)
 
-    given = arguments.get(f"{word}_kwargs")
     fields = {field.name: field.default for field in msgspec.structs.fields(registry[name])}
-    found = {} if given is None else given.mapping()
+    found = _scalars(arguments.get(f"{word}_kwargs"))
     return LayerKind(
         name, {word: value for word, value in found.items() if fields.get(word) != value}
     )
+
+
+def _scalars(given: Part | None) -> dict[str, Any]:
+    """The arguments of a layer, which are numbers, texts, true, false or null."""
+    if given is None:
+        return {}
+    given.mapping()
+    found = {}
+    for word, part in given.parts.items():
+        value = part.value
+        if isinstance(value, list | tuple | dict):
+            raise part.not_a("a number, a text, true, false or null")
+        found[word] = value
+    return found
