@@ -7,6 +7,7 @@ has no place in a config is named with its line; nothing is guessed.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -42,6 +43,9 @@ from tracer.torch_bridge.sequences import are_sequences
 
 FIXED = "the first dim is fixed: with an open one, "
 """The beginning of what is said of a batch that could not be open, before the reason."""
+
+SECONDS = 60
+"""The processor's time in which a module is read at sizes that take other ways."""
 
 UNSEEN = ", through int(), range() or a cache"
 """The ways in which Python takes a size out of sight."""
@@ -127,6 +131,20 @@ def from_module(
     return read_module(module, *shapes, name=name, fixed=fixed).net
 
 
+class Budget:
+    """The processor's time for one module: its ways at other sizes may be without end."""
+
+    def __init__(self) -> None:
+        self.begun = time.process_time()
+
+    def check(self) -> None:
+        """Raise :class:`Unrepresentable` where it is spent."""
+        if time.process_time() - self.begun > SECONDS:
+            raise Unrepresentable(
+                f"its forward goes other ways for other sizes, and they were not all read within {SECONDS} seconds"
+            )
+
+
 def read_module(
     module: torch.nn.Module,
     *shapes: Sequence[int],
@@ -139,7 +157,7 @@ def read_module(
 
     ``way`` says how it is run, and ``source`` how the user named it.
     """
-    read = partial(_read, module, shapes, name, way, source)
+    read = partial(_read, module, shapes, name, way, source, Budget())
     if fixed:
         return read(no_dims)
     if way.symbols is not None:
@@ -179,12 +197,15 @@ def _read(
     name: str | None,
     way: Way,
     source: str | None,
+    budget: Budget,
     open_dims: OpenDims,
     notes: Sequence[str] = (),
 ) -> Imported:
     space = Space()
 
     def run(sizes: Mapping[str, int]) -> Recording:
+        if sizes:
+            budget.check()
         return record(module, shapes, open_dims, sizes, space, way)
 
     title = name or type(module).__name__
