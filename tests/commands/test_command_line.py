@@ -161,7 +161,7 @@ def test_results_and_the_rest(here: Path) -> None:
     """Results go to standard output, everything else to standard error."""
     done = process("check", "wrong.yaml")
     assert "error[T301]" in done.stdout and "error[T301]" not in done.stderr
-    assert done.stderr == "1 file checked: 1 error\n"
+    assert done.stderr == "1 file checked: 1 error; `tracer plan` tries repairs\n"
     assert process("check", "clean.yaml").stdout == ""
     done = process("trace", "wrong.yaml")
     assert "does not fit" in done.stdout and "error[T301]" in done.stderr

@@ -352,7 +352,7 @@ CASES: dict[str, tuple[str | bytes, str]] = {
     "input: abc": (f"input: abc\n{RELU}", "1:8 T004"),
     "a thousand dims": (f"input: [{', '.join(['1'] * 1000)}]\n{RELU}", "1:8 T006"),
     "a negative dim": (f"input: [1, 3, -8, 8]\n{RELU}", "1:15 T202"),
-    "a dim that is a sum": (f"input: [1, 3, H + 1, 8]\n{RELU}", "1:15 T004"),
+    "a dim that is a sum": (f"input: [1, 3, H + 1, 8]\n{RELU}", "1:15 T005"),
     "a dim that is a list": (f"input: [1, 3, [8], 8]\n{RELU}", "1:15 T004"),
     "any dim of an input": (f"input: [_, 3, 8, 8]\n{RELU}", "1:9 T004"),
     "one faulty input of two": (

@@ -38,7 +38,19 @@ def config(module: nn.Module, *shape: int) -> str:
     return re.sub("^sizes:.*$", "", text, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("make", [PadsByAxis, ReplicatingUnet, PadIfNeeded])
+OTHER_WORDS = pytest.mark.xfail(
+    strict=True, reason="the same amounts of padding are another expression from another size"
+)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(PadsByAxis, marks=OTHER_WORDS),
+        ReplicatingUnet,
+        pytest.param(PadIfNeeded, marks=OTHER_WORDS),
+    ],
+)
 def test_an_import_does_not_depend_on_its_size(make: Callable[[], nn.Module]) -> None:
     """Where the module runs at several sizes, each gives the same config but for the declared ones."""
     sizes = [(64, 64), (100, 76), (61, 83), (47, 33)]

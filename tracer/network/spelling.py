@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 from tracer.network.records import Declaration, Node
@@ -190,7 +191,9 @@ def _without_axes(name: str) -> str:
 
 def spatial_axes(nodes: Sequence[Node]) -> int | None:
     """The number of spatial dims of the inputs, batched; None where they have several numbers of dims, or too few."""
-    ranks = {len(node.pattern) - 2 for node in nodes if node.is_input}
+    # The inputs stand first, and this is asked for every use of a block.
+    inputs = takewhile(lambda node: node.is_input, nodes)
+    ranks = {len(node.pattern) - 2 for node in inputs}
     return ranks.pop() if len(ranks) == 1 and ranks <= {1, 2, 3} else None
 
 

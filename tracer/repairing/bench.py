@@ -23,14 +23,14 @@ from tracer.shapes.trace import Trace, trace
 from tracer.source.edits import Edit, EditError, Value, edited
 from tracer.source.tree import Fault
 
-NODES = 6_000
+NODES = 3_000
 """Nodes of edited texts that are traced at most; what would take more is not tried."""
 
-TRIALS = 8
-"""Texts that are tried at least, of a network of up to a quarter of these nodes."""
-
-IN_MEMORY = 60_000
+IN_MEMORY = 8_000
 """Nodes that are traced at most to see whether a change is worth an edited text."""
+
+LARGE = 400
+"""Of networks with more nodes what is costly for each of them is not tried."""
 
 OPENED = 25
 """So many arguments that are opened for the planner cost as much as another trace."""
@@ -87,8 +87,7 @@ class Bench:
         """Of the first promised sizes that fail; of the declared ones where those do."""
         self.sizes = self.trace.sizes
         self.readers = consumers(self.network)
-        count = len(net.network.nodes)
-        self.nodes_left = max(NODES, TRIALS * count) if count <= NODES // 4 else NODES
+        self.nodes_left = NODES
         self.in_memory_left = IN_MEMORY
         self.left_out = False
         """Something was not tried, as it would take too long."""
@@ -100,10 +99,15 @@ class Bench:
         bench.nodes_left, bench.in_memory_left = other.nodes_left, other.in_memory_left
         return bench
 
+    @property
+    def is_large(self) -> bool:
+        """Whether what costs something for each node is left out."""
+        return len(self.network.nodes) > LARGE
+
     def _first_failing(self) -> Trace:
         """The trace at the first promised sizes that fail."""
         first = self.net.trace()
-        if first.diagnostics:
+        if first.diagnostics or self.is_large:
             return first
 
         from tracer.rules.every_size import failing_sizes

@@ -29,7 +29,8 @@ def candidates(bench: Bench) -> Iterator[Candidate]:
 def _may_go(bench: Bench, group: Group) -> bool:
     """A layer at the top level with one input, which changes the size, and whose name nobody writes."""
     node = group.first
-    if len(group.nodes) > 1 or node.uses or len(node.inputs) != 1 or node.operands:
+    is_plain = not (node.operands or node.dim_fields or node.uses)
+    if len(group.nodes) > 1 or not is_plain or len(node.inputs) != 1:
         return False
     shape, before = bench.shape(node), bench.shape(node.inputs[0])
     if before is None or (shape is not None and shape[2:] == before[2:]):

@@ -23,7 +23,7 @@ def candidates(bench: Bench) -> Iterator[Candidate]:
     network = bench.network
     inputs = [node for node in network.nodes if node.is_input]
     outputs = list(network.outputs.values())
-    if len(inputs) != 1 or len(outputs) != 1 or bench.aim is not None:
+    if len(inputs) != 1 or len(outputs) != 1 or bench.aim is not None or bench.is_large:
         return
     output = outputs[0]
     if output.is_input or output.uses:

@@ -17,11 +17,13 @@ from tracer.source.edits import Edit
 
 def candidates(bench: Bench) -> Iterator[Candidate]:
     """``output_size: NODE`` and ``size: NODE``, for the layers at the fault alone and for all of their kind."""
-    for is_of_kind in (is_up_layer, is_resize, is_enlarging):
+    kinds = (is_enlarging,) if bench.is_large else (is_up_layer, is_resize, is_enlarging)
+    for is_of_kind in kinds:
         layers = list(filter(is_of_kind, bench.network.nodes))
         near = [node for node in layers if leads_to_fault(bench, node)]
         yield from _sized(bench, near, "skip")
-        yield from _sized(bench, layers, "skip")
+        if near != layers:
+            yield from _sized(bench, layers, "skip")
 
     unpoolings = list(filter(is_unpooling, bench.network.nodes))
     failing = list(filter(bench.is_at_fault, unpoolings))
