@@ -91,7 +91,8 @@ def _values(op: Op, field: str) -> list[Any]:
 def _paddings(op: Op) -> list[Any]:
     """The padding with which a layer of stride 1 keeps the size; of layers that pad alone, none."""
     kernel = getattr(op, "kernel_size", None)
-    if kernel is None or isinstance(op.padding, str):  # type: ignore[attr-defined]
+    padding = getattr(op, "padding", None)
+    if kernel is None or padding is None or isinstance(padding, str):
         return []
     axes = int(getattr(op, "axes", 1))
     dilation = per_axis(getattr(op, "dilation", 1), axes)
