@@ -14,6 +14,7 @@ import numpy
 
 from tracer.importing.recording import refused_at
 from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize
+from tracer.torch_bridge.stand_ins import KindOfAnother
 
 OF_SIZES = (RunTimeSize, RunTimeQuotient)
 
@@ -46,28 +47,12 @@ class ArrayOfSizes(numpy.ndarray):
         return made
 
 
-class _NumberKind(type):
+class _NumberKind(KindOfAnother):
     """A class of NumPy's numbers that leaves sizes what they are, and is the class itself for whoever asks."""
 
-    kind: type
     dtype: numpy.dtype[Any]
 
-    def __instancecheck__(cls, instance: Any) -> bool:
-        return isinstance(instance, cls.kind)
-
-    def __subclasscheck__(cls, other: Any) -> bool:
-        return issubclass(other, cls.kind)
-
-    def __eq__(cls, other: object) -> bool:
-        return other is cls or other is cls.kind
-
-    def __hash__(cls) -> int:
-        return hash(cls.kind)
-
-    def __getattr__(cls, name: str) -> Any:
-        return getattr(cls.kind, name)
-
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 - of a metaclass
         if len(args) == 1 and isinstance(args[0], OF_SIZES):
             return _as_kind(args[0], cls.dtype.kind)
         return cls.kind(*args, **kwargs)

@@ -20,6 +20,7 @@ import torch
 
 from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize
 from tracer.torch_bridge.numpy_sizes import NumPy
+from tracer.torch_bridge.stand_ins import KindOfAnother
 
 ASIDE = {"torch", "numpy", "scipy", "sympy", "pandas", "tracer"}
 """Packages that are left alone: what they compute is no part of a forward, or is recorded by itself."""
@@ -38,28 +39,7 @@ INT = int
 RANGE = range
 
 
-class _Kind(type):
-    """A class that is another one for whoever asks, and makes its own numbers."""
-
-    kind: type
-
-    def __instancecheck__(cls, instance: Any) -> bool:
-        return isinstance(instance, cls.kind)
-
-    def __subclasscheck__(cls, other: Any) -> bool:
-        return issubclass(other, cls.kind)
-
-    def __eq__(cls, other: object) -> bool:
-        return other is cls or other is cls.kind
-
-    def __hash__(cls) -> int:
-        return hash(cls.kind)
-
-    def __getattr__(cls, name: str) -> Any:
-        return getattr(cls.kind, name)
-
-
-class _Int(metaclass=_Kind):
+class _Int(metaclass=KindOfAnother):
     kind = int
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -71,7 +51,7 @@ class _Int(metaclass=_Kind):
         return INT(number, **kwargs)
 
 
-class _Float(metaclass=_Kind):
+class _Float(metaclass=KindOfAnother):
     kind = float
 
     def __new__(cls, *args: Any) -> Any:
@@ -85,7 +65,7 @@ class _Float(metaclass=_Kind):
         return FLOAT(number)
 
 
-class _Range(metaclass=_Kind):
+class _Range(metaclass=KindOfAnother):
     kind = range
 
     def __new__(cls, *args: Any) -> Any:
