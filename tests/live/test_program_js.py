@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.sizing.test_periodic import sizes
@@ -98,6 +98,7 @@ def test_whole_programs(javascript: Runner) -> None:
     asked: list[Json] = []
     wanted: list[list[int]] = []
 
+    @settings(max_examples=600)  # so many that each kind is among them, the rarest one too
     @given(st.data())
     def collect(data: st.DataObject) -> None:
         space = Space()

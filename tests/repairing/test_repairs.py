@@ -31,7 +31,9 @@ CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 
 
 def difference(old: Any, new: Any, path: tuple[Any, ...] = ()) -> set[str]:
-    """The dotted places at which two documents differ."""
+    """The dotted places at which two documents differ; an entry of a list of the same length has its own."""
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        old, new = dict(enumerate(old)), dict(enumerate(new))
     if isinstance(old, dict) and isinstance(new, dict):
         return set().union(
             *[difference(old.get(k), new.get(k), (*path, k)) for k in {*old, *new}]
