@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -414,6 +415,69 @@ def test_what_is_computed_of_parameters() -> None:
     text = tracer.from_module(module, (1, 3, 8, 10)).to_yaml()
     assert "table: {op: Parameter, shape: [15, 8]}" in text
     assert not text.startswith("#")
+
+
+def _by_a_layer(table: Tensor) -> Tensor:
+    written: Tensor = nn.ReLU(inplace=True)(table)
+    return written
+
+
+def _by_a_function(table: Tensor) -> Tensor:
+    return F.relu(table, True)
+
+
+def _by_itself(table: Tensor) -> Tensor:
+    table += 1
+    table *= 2
+    return table
+
+
+def _by_a_view(table: Tensor) -> Tensor:
+    table.view(-1).add_(1)
+    return table
+
+
+def _by_an_index(table: Tensor) -> Tensor:
+    table[0] = 0
+    return table
+
+
+def _not_at_all(table: Tensor) -> Tensor:
+    return table.contiguous()
+
+
+WRITTEN = [_by_a_layer, _by_a_function, _by_itself, _by_a_view, _by_an_index, _not_at_all]
+
+
+class Written(nn.Module):
+    """Computes a table of a parameter and writes into it, read or not read before."""
+
+    def __init__(self, write: Callable[[Tensor], Tensor], is_read: bool) -> None:
+        super().__init__()
+        self.write = write
+        self.is_read = is_read
+        self.table = nn.Parameter(torch.randn(5, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        table = self.table[torch.tensor([1, 2, 3, 3, 1, 0, 2])]
+        if self.is_read:
+            x = x * table.mean(0)[:, None, None]
+        table = self.write(table)
+        return x + table.sum(0)[:, None, None]
+
+
+@pytest.mark.parametrize("write", WRITTEN)
+@pytest.mark.parametrize("is_read", [False, True])
+def test_what_is_computed_and_then_written_into(
+    write: Callable[[Tensor], Tensor], is_read: bool
+) -> None:
+    """Each reader has the numbers that were there when it read, every step standing there once."""
+    module = Written(write, is_read)
+    text = tracer.from_module(module, (1, 3, 8, 10)).to_yaml()
+    assert "repeat" not in text
+    built = rebuilt(module, (1, 3, 8, 10))
+    x = torch.randn(2, 3, 9, 7)
+    torch.testing.assert_close(built(x), module(x))
 
 
 class Mixed(nn.Module):

@@ -6,7 +6,9 @@ steps that compute it, from the parameter itself on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import torch
 
@@ -24,20 +26,47 @@ class ComputedCall:
         self.call = call
         self.scopes = tuple(tensors.recording.scopes)
         self.origin = tensors.recording.origin()
-        self.versions = self._versions()
+        self.before = self._versions()
         self.parameters = self._parameters()
 
-    def note(self, number: int, tensor: torch.Tensor) -> None:
-        """Note the tensor with this number among those that it gave."""
-        self.tensors.computed[tensor] = Computed(self.parameters, lambda: self.steps(number))
+    def made(self, result: Any) -> None:
+        """Note the tensors that it gave."""
+        given = {id(tensor): tensor for tensor in self.call.given()}
+        after = self._versions()
+        for number, tensor in enumerate(tensors_in(result)):
+            if id(tensor) not in given:
+                self._note(tensor, partial(self._steps, number, after))
+            elif after != self.before:
+                self._note_changed(tensor, after)
 
-    def steps(self, number: int) -> Value | None:
+    def _note(self, tensor: torch.Tensor, steps: Callable[[], Value | None]) -> None:
+        version = tensor._version
+
+        def unless_changed() -> Value | None:
+            return steps() if tensor._version == version else None
+
+        self.tensors.computed[tensor] = Computed(self.parameters, unless_changed, steps)
+
+    def _note_changed(self, tensor: torch.Tensor, after: Sequence[int]) -> None:
+        """Note a tensor that it was given, and has changed in place."""
+        known = self.tensors.computed.get(tensor)
+
+        def steps() -> Value | None:
+            value = known and known.before_a_change()
+            if value is None:
+                return None
+            self.tensors.note_constant(tensor, value)
+            return self._steps(0, after)
+
+        self._note(tensor, steps)
+
+    def _steps(self, number: int, versions: Sequence[int]) -> Value | None:
         """The value of what it gave, by a step of the config.
 
         None where it has no operation, or where what it was given has changed since.
         """
         call, recording = self.call, self.tensors.recording
-        if call.changes_first() or self._versions() != self.versions:
+        if call.name == "__setitem__" or self._versions() != versions:
             return None
 
         guards = recording.guards.made
@@ -45,7 +74,7 @@ class ComputedCall:
         with recording.back_at(self.scopes, self.origin), recording.in_torch():
             try:
                 given = dispatch.call(self.tensors, call.func, call.args, call.kwargs)
-                return self.tensors.value(tensors_in(given)[number])
+                return self.tensors.taken(tensors_in(given)[number])
             except Exception:  # no operation takes it so
                 del guards[before:]
                 return None

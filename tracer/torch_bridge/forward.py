@@ -434,13 +434,13 @@ class Forward(TorchFunctionMode):
 
     def _computed(self, call: MadeCall, given: Sequence[torch.Tensor]) -> Any:
         """The result of a function of parameters and constants, noted where a parameter is among them."""
+        is_learned = any(map(self.tensors.is_learned, given))
+        computed = ComputedCall(self.tensors, call) if is_learned else None
         result = call.func(*call.args, **call.kwargs)
         if given:
             self.moves.note(call, result)
-        if any(map(self.tensors.is_learned, given)):
-            computed = ComputedCall(self.tensors, call)
-            for number, tensor in enumerate(_tensors(result)):
-                computed.note(number, tensor)
+        if computed is not None:
+            computed.made(result)
         return result
 
     def _made_of_sizes(self, call: MadeCall) -> Any:

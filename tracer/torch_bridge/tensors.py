@@ -107,6 +107,14 @@ class MadeTensor(NamedTuple):
     """The one number that it holds; None where it holds others."""
 
 
+class Constant(NamedTuple):
+    """The value of a parameter, a buffer or a constant."""
+
+    value: Value
+    version: int
+    """How often it had been written into."""
+
+
 class Computed(NamedTuple):
     """A tensor that is computed from parameters alone."""
 
@@ -114,6 +122,8 @@ class Computed(NamedTuple):
     """The parameters, by their identity."""
     steps: Callable[[], Value | None]
     """Makes the steps that compute it; None where there are none."""
+    before_a_change: Callable[[], Value | None]
+    """Makes the steps that computed it before it was changed in place."""
 
     def is_counted(self, tensor: torch.Tensor) -> bool:
         """Whether a parameter in its place counts as many numbers."""
@@ -128,7 +138,7 @@ class Tensors:
         self.recording = recording
         self.values = Values()
         """The value that each tensor stands for, where it depends on the input."""
-        self.constants: ByIdentity[Value] = ByIdentity()
+        self.constants: ByIdentity[Constant] = ByIdentity()
         """The parameters, buffers and constants that were used so far."""
         self.unsaid: ByIdentity[str] = ByIdentity()
         """Tensors that were made at run time, and that no step gives: the line that made them."""
@@ -205,6 +215,13 @@ class Tensors:
         if not isinstance(source, torch.Tensor):
             raise self.recording.refused(f"{source!r} is no tensor")
         return self._constant(source)
+
+    def taken(self, tensor: torch.Tensor) -> Value | None:
+        """The value of a tensor, which from now on depends on parameters alone."""
+        value = self.values.get(tensor)
+        if value is not None:
+            del self.values[tensor]
+        return value
 
     def refuse_stale(self, source: Any) -> None:
         """Raise :class:`Unrepresentable` for a tensor whose memory was changed through another one."""
@@ -293,10 +310,19 @@ class Tensors:
     def _constant(self, tensor: torch.Tensor) -> Value:
         """The value of a parameter, buffer or constant: one step, however often it is used."""
         known = self.constants.get(tensor)
-        if known is None:
-            known = self._computed(tensor) or self._parameter(tensor)
-            self.constants[tensor] = known
-        return known
+        if known is not None and not self._is_computed_anew(tensor, known):
+            return known.value
+        value = self._computed(tensor) or self._parameter(tensor)
+        self.note_constant(tensor, value)
+        return value
+
+    def _is_computed_anew(self, tensor: torch.Tensor, known: Constant) -> bool:
+        """Whether what is computed from parameters was changed in place since it was used."""
+        return tensor in self.computed and tensor._version != known.version
+
+    def note_constant(self, tensor: torch.Tensor, value: Value) -> None:
+        """Let the value be that of a parameter or constant, as long as it stays as it is."""
+        self.constants[tensor] = Constant(value, tensor._version)
 
     def _computed(self, tensor: torch.Tensor) -> Value | None:
         """The value of what is computed from parameters and is another count of numbers; None for other tensors."""
