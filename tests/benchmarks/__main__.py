@@ -1,4 +1,4 @@
-"""How fast it is, as ratios measured in one run: ``python -m tests.benchmarks [whole|inside|again|tools|sweeps|...]``.
+"""How fast it is, as ratios measured in one run: ``python -m tests.benchmarks [whole|inside|tools|breakages|...]``.
 
 Nothing here is timed by a test: machines are noisy. Each comparison alternates A B A B and prints the median of the
 ratios, with the limit that the project sets itself where there is one.
@@ -24,6 +24,7 @@ from rich.table import Table
 
 import tracer
 from tests import ROOT
+from tests.benchmarks import breakages
 from tests.benchmarks.networks import CHAINS, UNETS, flat_unet, stacked_unets, unknowns
 
 COMPOSE = "import sys, yaml, networkx\nfor p in sys.argv[1:]:\n    yaml.compose(open(p), Loader=yaml.CSafeLoader)"
@@ -491,9 +492,26 @@ def sweeps(place: Path) -> Iterator[Row]:
     )
 
 
+def broken(place: Path) -> Iterator[Row]:
+    """(k) configs broken in one place: how often one of the first repairs undoes that, and the time."""
+    for seed in range(3):
+        found = list(breakages.outcomes(seed, each=4))
+        kinds = sorted({one.breakage.kind for one in found})
+        for kind in kinds:
+            own = [one for one in found if one.breakage.kind == kind]
+            undone = sum(one.is_undone for one in own)
+            slowest = max(own, key=lambda one: one.seconds)
+            yield (
+                f"seed {seed}, {kind}",
+                f"{undone} of {len(own)} undone ({undone / len(own):.0%}, limit 90 %)",
+                f"slowest: {slowest.config}, {slowest.seconds:.2f} s (limit 2)",
+            )
+
+
 GROUPS = {
     "whole": whole, "inside": inside, "again": again, "tools": tools, "many": many, "sets": sets, "plans": plans,
     "bridge": bridge, "drawing": drawing, "sweeps": sweeps,
+    "breakages": broken,
 }  # fmt: skip
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 import time
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -133,16 +132,3 @@ def _is_good(net: Net, broken: Net, repair: Repair) -> bool:
     if [op for op in other.ops if op] == [op for op in mine.ops if op] and shapes:
         return True
     return repair.safe or (shapes and not repair.warnings and not repair.reshapes)
-
-
-def summary(seed: int, each: int) -> tuple[Counter[str], Counter[str], list[Outcome]]:
-    """How many of each kind were broken and undone, and those that were not."""
-    tried: Counter[str] = Counter()
-    undone: Counter[str] = Counter()
-    left = []
-    for outcome in outcomes(seed, each):
-        tried[outcome.breakage.kind] += 1
-        undone[outcome.breakage.kind] += outcome.is_undone
-        if not outcome.is_undone:
-            left.append(outcome)
-    return tried, undone, left

@@ -165,6 +165,19 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
             "decoder.x.stride": [1, 2],
         },
     ),
+    "channels that a shuffle divides": (
+        "input: [1, 4, H, H]\nsizes: {H: 12}\nlayers:\n"
+        "  c: {op: Conv2d, out_channels: 20, kernel_size: 3, padding: 1}\n"
+        "  act: ReLU\n  up: {op: PixelShuffle, upscale_factor: 3}\n",
+        {"layers.c.out_channels": 27},
+    ),
+    "two faults that have nothing to do with each other": (
+        "input: [1, 3, L]\nsizes: {L: 30}\nlayers:\n"
+        "  fold: {op: Unflatten, dim: 2, unflattened_size: [4, -1]}\n"
+        "  c: {op: Conv2d, out_channels: 6, kernel_size: 3, padding: 1}\n"
+        "  n: {op: GroupNorm, num_groups: 4}\n",
+        {"sizes.L": 32, "layers.n.num_groups": 3},
+    ),
     "a level too many": (
         "input: [1, 3, S, S]\nsizes: {S: 20}\nlayers:\n"
         "  a: {op: Conv2d, out_channels: 4, kernel_size: 4, stride: 2, padding: 1}\n"

@@ -129,13 +129,39 @@ layers:
     run = CliRunner().invoke(
         cli, ["sizes", str(path), "--near", "H=50,W=61", "--format", "json"]
     )
-    axes = json.loads(run.output)["axes"]
+    axes = json.loads(run.stdout)["axes"]
     assert axes["H"]["declared"] == {"size": 50, "runs": False, "nearest": [48, 52]}
     assert axes["W"]["declared"] == {"size": 64, "runs": True, "nearest": [64]}
     assert axes["H"]["nearest"]["runs"] == [48, 52] and axes["W"]["nearest"]["runs"] == [60, 64]
 
     text = CliRunner().invoke(cli, ["sizes", str(path)])
-    assert text.exit_code == 0
+    assert text.exit_code == 1
     assert "the declared H = 50 does not run; nearest: 48 and 52" in text.output
+    assert "error[T301] c: sizes differ in dim 2" in text.output
+
+    text = CliRunner().invoke(cli, ["sizes", str(path), "--size", "H=48"])
+    assert text.exit_code == 0 and "does not run" not in text.output
+
     for wrong in ("H=", "X=3", "H", "-1"):
         assert CliRunner().invoke(cli, ["sizes", str(path), "--near", wrong]).exit_code == 2
+
+
+def test_sizes_that_are_promised_and_do_not_run_are_told(tmp_path: Path) -> None:
+    """Of a promised range the smallest size that does not run; a range that runs leaves the exit code 0."""
+    path = tmp_path / "net.yaml"
+    text = """
+input: [1, 3, H, 64]
+sizes: {H: {min: 8, step: 6}}
+layers:
+  p: {op: MaxPool2d, kernel_size: 4}
+  u: {op: ConvTranspose2d, out_channels: 3, kernel_size: 4, stride: 4}
+  c: {op: Concat, from: [u, input]}
+"""
+    path.write_text(text)
+    told = CliRunner().invoke(cli, ["sizes", str(path)])
+    assert told.exit_code == 1
+    assert "the declared H = 14 does not run; nearest: 12 and 16" in told.output
+    assert "error[T305] H = 14 does not work" in told.output
+
+    path.write_text(text.replace("step: 6", "step: 4"))
+    assert CliRunner().invoke(cli, ["sizes", str(path)]).exit_code == 0

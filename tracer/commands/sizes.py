@@ -57,7 +57,7 @@ def command(
 ) -> None:
     """The sizes of each symbol of CONFIG that run, that lose nothing, and whose skips are aligned; with proof.
 
-    Exit code 1 where some symbol has no size that runs; standard error then has what stops the declared ones.
+    Exit code 1 where a declared size does not run, or a symbol has none that does; standard error has what stops it.
     """
     complain = partial(_complain, config=config, format_=format_)
     # With every dim open, other sizes may make an argument right that is wrong for the numbers that are written.
@@ -84,13 +84,26 @@ def command(
         misaligned = _misaligned(net, found)
         for part in sizes_table(net, found, forms, wished, depth, misaligned):
             console.print(part)
-    if all(axis.runs for axis in found.axes.values()):
+    if not _is_left_out(net, found):
         return
+
     known = {symbol for symbol in net.symbols if symbol in net.network.sizes}
     if known == set(net.symbols):  # what stops it at the declared sizes, as one of the reasons
-        stops = net.told(net.trace().diagnostics)
+        from tracer.repairing.repairs import faults_of
+
+        stops = faults_of(net)
         click.echo(report.full(stops, texts(stops, text, config)), nl=False, err=True)
     raise click.exceptions.Exit(1)
+
+
+def _is_left_out(net: Net, found: WorkingSizes) -> bool:
+    """Whether a declared size does not run, or some symbol has no size that does."""
+    from tracer.views.sizes import first_outside
+
+    return any(
+        not axis.runs or first_outside(net.network, symbol, axis) is not None
+        for symbol, axis in found.axes.items()
+    )
 
 
 def _misaligned(net: Net, found: WorkingSizes) -> list[str]:

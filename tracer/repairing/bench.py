@@ -147,7 +147,8 @@ class Bench:
             return None
         try:
             text = edited(self.source, edits)
-            return text, reloaded(self.net, text, explain_plan=False)
+            again = reloaded(self.net, text, explain_plan=False, allow_argument_errors=True)
+            return text, again
         except (EditError, TracerError, ValueError, Fault):
             return None
 

@@ -52,7 +52,21 @@ def _note(net: Net, asked: Mapping[str, int]) -> str:
     sets = [_set_of(symbol, axes[symbol]) for symbol in asked]
     listed = ("; " if any(", " in text for text in sets) else ", ").join(sets)
     or_pad = "" if ends.above in (None, near) else f", or pad to {_written(ends.above)}"
-    return f"runs for {listed}: nearest {_written(near)}{or_pad}"
+    return f"runs for {listed}: nearest {_written(near)}{_lossless(constraints, near, axes)}{or_pad}"
+
+
+def _lossless(
+    constraints: Constraints, near: Mapping[str, int], axes: Mapping[str, Axis]
+) -> str:
+    """The sizes next to some that lose rows, which lose none: ``, lossless 56``; empty where these lose none."""
+    kept = {
+        symbol: min(axes[symbol].lossless.nearest(n) or (n,), key=lambda other: abs(other - n))
+        for symbol, n in near.items()
+    }
+    is_one_of_them = all(n in axes[symbol].lossless for symbol, n in kept.items())
+    if kept == near or not is_one_of_them or not constraints.runs(**kept):
+        return ""
+    return f", lossless {_written(kept)}"
 
 
 LARGEST = 2**16

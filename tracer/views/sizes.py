@@ -10,9 +10,11 @@ import msgspec
 from tracer.diagnostics import printable, shortened
 from tracer.net import Net
 from tracer.network.folding import folded
+from tracer.network.records import Network, is_set
 from tracer.planning.built import Width
+from tracer.planning.promises import first_missing
 from tracer.planning.working_sizes import Axis, Form, WorkingSizes, written_dim
-from tracer.sizing.size_set import SizeSet
+from tracer.sizing.size_set import SizeSet, TooLarge
 from tracer.views.answers import FORMAT_VERSION
 
 if TYPE_CHECKING:
@@ -178,7 +180,7 @@ def sizes_table(
 
     parts: list[RenderableType] = [_sets_table(net, found, near)]
     for symbol, axis in found.axes.items():
-        remark = _remark(symbol, axis, net.network.defaults().get(symbol))
+        remark = _remark(symbol, axis, first_outside(net.network, symbol, axis))
         if remark:
             parts.append(Text(printable(remark)))
     if misaligned:
@@ -198,13 +200,26 @@ def sizes_table(
     return [*parts, table] if table is not None else parts
 
 
-def _remark(symbol: str, axis: Axis, declared: int | None) -> str:
-    """That the declared size does not run, and with which sizes of others the sets are these."""
+def first_outside(network: Network, symbol: str, axis: Axis) -> int | None:
+    """The smallest declared size of a symbol that does not run; None where all run, or none is declared."""
+    declared = network.sizes.get(symbol)
+    if declared is None:
+        return None
+    if not is_set(declared):
+        return None if declared in axis.runs else int(declared)
+    try:
+        return first_missing(declared, axis.runs, axis.below)
+    except TooLarge:
+        return None
+
+
+def _remark(symbol: str, axis: Axis, outside: int | None) -> str:
+    """That a declared size does not run, and with which sizes of others the sets are these."""
     others = _listed(axis.others)
-    if declared is not None and declared not in axis.runs and axis.runs:
-        nearest = " and ".join(map(str, sorted(axis.runs.nearest(declared))))
+    if outside is not None and axis.runs:
+        nearest = " and ".join(map(str, sorted(axis.runs.nearest(outside))))
         given = f" with {others}" if others else ""
-        return f"the declared {symbol} = {declared} does not run{given}; nearest: {nearest}"
+        return f"the declared {symbol} = {outside} does not run{given}; nearest: {nearest}"
     return f"the sets of {symbol} are those with {others}" if others else ""
 
 

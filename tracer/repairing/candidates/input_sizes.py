@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from tracer.network.records import SizeRange, is_set
 from tracer.ops.base import written
 from tracer.planning.promises import first_missing
-from tracer.planning.working_sizes import Axis, promised_sizes, with_every_dim_open
+from tracer.planning.working_sizes import (
+    Axis,
+    promised_sizes,
+    with_every_dim_open,
+    working_sizes,
+)
 from tracer.repairing.bench import Bench
 from tracer.repairing.candidate import Candidate, Kind
 from tracer.repairing.padded_inputs import sizes_to_pad_to
@@ -64,7 +71,7 @@ class _Sizes:
     def nearest(self) -> Iterator[Candidate]:
         """The nearest sizes of all symbols together, above and below: of the best set first."""
         try:
-            self.axes = self.bench.net.working_sizes(every_dim=True, promises=True).axes
+            self.axes = self._found_axes()
         except TooLarge:
             return
         seen: set[tuple[Any, ...]] = set()
@@ -79,6 +86,21 @@ class _Sizes:
                 if edits and key not in seen:
                     seen.add(key)
                     yield Candidate(_title(edits), edits, kind)
+
+    def _found_axes(self) -> Mapping[str, Axis]:
+        """The sets of the network; where no size runs, those of the part that ends with the first fault.
+
+        Another fault behind it, which no size mends, is then left for a second change.
+        """
+        found = self.bench.net.working_sizes(every_dim=True, promises=True).axes
+        if any(axis.runs for axis in found.values()):
+            return found
+
+        end = self.bench.first_fault + 1
+        part = replace(
+            self.network, nodes=self.network.nodes[:end], outputs={}, output_expect={}
+        )
+        return working_sizes(part, self.bench.net.built.ops[:end], self.first).axes
 
     def _edits(self, choose: Any, is_above: bool) -> list[Edit]:
         """The edits to the next size of each symbol that its set lacks."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from tracer.network.records import Node
 from tracer.ops.base import Shape, argument, fields_of, per_axis
 from tracer.repairing.bench import Bench, Group
 from tracer.repairing.candidate import Candidate, Kind
@@ -14,6 +15,9 @@ WIDTHS = ("in_channels", "in_features", "num_features", "num_channels", "normali
 
 MOST = 4
 """Values of one argument that are tried."""
+
+FURTHEST = 64
+"""Numbers of channels beyond twice the present one that are looked at."""
 
 
 def candidates(bench: Bench) -> Iterator[Candidate]:
@@ -31,6 +35,8 @@ def candidates(bench: Bench) -> Iterator[Candidate]:
             yield from _amounts(bench, group)
         elif found.code == "T302":
             yield from _smaller_kernel(bench, group)
+        if found.code in ("T204", "T205"):
+            yield from _fitting_channels(bench, group)
 
 
 def _edit(group: Group, field: str, value: Any, title: str, kind: Kind) -> Candidate:
@@ -57,21 +63,43 @@ def _widths(bench: Bench, group: Group) -> Iterator[Candidate]:
 
 def _producers(bench: Bench, group: Group) -> Iterator[Candidate]:
     """The channels of the layer before, where it makes another number of them than this one takes."""
-    node = group.first
-    wanted = getattr(node.op, "in_channels", None)
+    wanted = getattr(group.first.op, "in_channels", None)
+    maker = _maker_of_channels(group.first)
+    if maker is not None and wanted is not None:
+        yield _of_channels(bench, maker, wanted)
+
+
+def _of_channels(bench: Bench, maker: Node, channels: int) -> Candidate:
+    other = bench.all_of(maker)
+    title = f"out_channels of {maker.declaration.name}"
+    return _edit(other, "out_channels", channels, title, Kind.SLIP)
+
+
+def _maker_of_channels(node: Node) -> Node | None:
+    """The nearest layer before a node that says how many channels it makes; None behind a merge."""
     at = node
-    while len(at.inputs) == 1 and wanted is not None:
+    while len(at.inputs) == 1:
         at = at.inputs[0]
         if at.op is not None and getattr(at.op, "out_channels", None) is not None:
-            other = bench.all_of(at)
-            yield _edit(
-                other,
-                "out_channels",
-                wanted,
-                f"out_channels of {at.declaration.name}",
-                Kind.SLIP,
-            )
-            return
+            return at
+    return None
+
+
+def _fitting_channels(bench: Bench, group: Group) -> Iterator[Candidate]:
+    """The nearest numbers of channels that a layer takes, above and below, made by the layer before."""
+    node = group.first
+    op, shape = bench.ops[node.index], bench.trace.input_shapes(node)[0]
+    maker = _maker_of_channels(node)
+    if maker is None or op is None or shape is None:
+        return
+
+    have = shape[1]
+    for numbers in (range(have + 1, 2 * have + FURTHEST), range(have - 1, 0, -1)):
+        for n in numbers:
+            changed = (shape[0], n, *shape[2:])
+            if all(requirement.holds for requirement in op.requirements(changed)):
+                yield _of_channels(bench, maker, n)
+                break
 
 
 def _groups(bench: Bench, group: Group) -> Iterator[Candidate]:
