@@ -534,3 +534,63 @@ def test_inputs_in_lists_and_dicts() -> None:
 
     with pytest.raises(TypeError, match="a shape is a tuple of sizes"):
         tracer.from_module(OfLevels(), [(1, 3, 16, 16), "a"], batch)
+
+
+# --- a resize by quotients of sizes ----------------------------------------------------------------------------------
+
+
+class ByQuotients(nn.Module):
+    """Meets its input by factors, each of them the size that is wanted over the one that is there."""
+
+    def __init__(self, mode: str = "nearest", recompute: bool | None = None) -> None:
+        super().__init__()
+        self.down = nn.Conv2d(3, 4, 3, stride=2, padding=1)
+        self.mode, self.recompute = mode, recompute
+
+    def factors(self, x: Tensor, y: Tensor) -> tuple[float, float]:
+        return x.shape[2] / y.shape[2], x.shape[3] / y.shape[3]
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.down(x)
+        factors = self.factors(x, y)
+        y = nn.functional.interpolate(
+            y, scale_factor=factors, mode=self.mode, recompute_scale_factor=self.recompute
+        )
+        return torch.cat([x, y], 1)
+
+
+class OfOneAxis(ByQuotients):
+    """Scales both axes as the first one."""
+
+    def factors(self, x: Tensor, y: Tensor) -> tuple[float, float]:
+        return x.shape[2] / y.shape[2], x.shape[2] / y.shape[2]
+
+
+class Halved(ByQuotients):
+    """Computes with the quotient."""
+
+    def factors(self, x: Tensor, y: Tensor) -> tuple[float, float]:
+        return x.shape[2] / y.shape[2] / 2 * 2, x.shape[3] / y.shape[3]
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
+@pytest.mark.parametrize("recompute", [None, True])
+def test_quotients_of_sizes_are_a_size(mode: str, recompute: bool | None) -> None:
+    """A factor of a wanted size over the one that is there asks for that size; that floats may round is told."""
+    module = ByQuotients(mode, recompute).eval()
+    imported = read_module(module, (1, 3, 50, 38))
+    text = imported.net.to_yaml()
+    assert "size: input" in text and "torch floors h * (H / h)" in text
+
+    built = tracer.build(imported.net)
+    built.load_state_dict(imported.state_dict())
+    for height, width in ((50, 38), (51, 64), (8, 9), (33, 100)):
+        x = torch.randn(2, 3, height, width)
+        assert torch.allclose(built(x), module(x), atol=1e-5), (height, width)
+
+
+@pytest.mark.parametrize("make", [OfOneAxis, Halved])
+def test_other_quotients_are_refused(make: type[nn.Module]) -> None:
+    """What is no quotient of the axis's own size is no size."""
+    with pytest.raises(Unrepresentable, match="quotient"):
+        tracer.from_module(make(), (1, 3, 50, 50))

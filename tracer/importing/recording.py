@@ -388,6 +388,10 @@ class Recording:
         self.steps.append(step)
         return value
 
+    def tell(self, told: str) -> None:
+        """Let a comment beside the last step say something."""
+        self.steps[-1] = replace(self.steps[-1], told=told)
+
     def shape_made(
         self, op_name: str, sources: Values, arguments: Arguments
     ) -> tuple[int, ...]:

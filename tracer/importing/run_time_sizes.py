@@ -200,7 +200,10 @@ class RunTimeSize(int):
         return self // other, self % other
 
     def __truediv__(self, other: Any) -> Any:
-        return self._quotient() / other
+        found = self._quotient() / other
+        if isinstance(other, RunTimeSize):
+            found.of = (self, other)
+        return found
 
     def __rtruediv__(self, other: Any) -> Any:
         number = int.__rtruediv__(self, other)
@@ -356,6 +359,8 @@ class RunTimeQuotient(float):
     """None where the fraction is not known."""
     denominator: int
     guards: Guards
+    of: tuple[RunTimeSize, RunTimeSize] | None = None
+    """The two sizes that were divided, until something is computed with it."""
 
     def __new__(
         cls, number: float, numerator: SizeLike | None, denominator: int, guards: Guards

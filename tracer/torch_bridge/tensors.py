@@ -291,9 +291,9 @@ class Tensors:
         arguments |= _word_of(dtype)
 
         value = self.recording.add("Full", [], arguments)
-        told = "" if made.fill is not None else f"values are made at run time at {made.place}"
-        step = replace(self.recording.steps[-1], told=told, origin=made.origin)
-        self.recording.steps[-1] = step
+        self.recording.steps[-1] = replace(self.recording.steps[-1], origin=made.origin)
+        if made.fill is None:
+            self.recording.tell(f"values are made at run time at {made.place}")
         return value
 
     # --- parameters and constants ------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tracer.importing.recording import Value
+from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize, same_size
 from tracer.torch_bridge.dispatch import TorchCall, handles, is_plain, uniform
 from tracer.torch_bridge.modules import defaults_of
 
@@ -381,16 +382,42 @@ def _resized(call: TorchCall, words: Any) -> Value:
     value = call.value(words.input)
     arguments: dict[str, Any] = {}
     axes = len(value.shape) - 2
-    if words.size is not None:
-        arguments["size"] = _wanted_size(call, words.size, axes)
-    if words.scale_factor is not None:
+    size = words.size
+    by_quotients = None if size is not None else _size_by_quotients(value, words.scale_factor)
+
+    if by_quotients is not None:
+        size, words.recompute_scale_factor = by_quotients, None
+    elif words.scale_factor is not None:
         arguments["scale_factor"] = _known(call, words.scale_factor)
+    if size is not None:
+        arguments["size"] = _wanted_size(call, size, axes)
 
     for word, default in RESIZE_DEFAULTS.items():
         given = getattr(words, word)
         if given is not None and given != default:
             arguments[word] = given
-    return call.add("Interpolate", value, **arguments)
+    made = call.add("Interpolate", value, **arguments)
+
+    if by_quotients is not None:
+        call.recording.tell("one less where floats round: torch floors h * (H / h)")
+    return made
+
+
+def _size_by_quotients(value: Value, factors: Any) -> list[RunTimeSize] | None:
+    """The sizes that are asked for by factors of each axis's wanted size over its own; None for other factors."""
+    own_sizes = value.sizes[2:]
+    if not isinstance(factors, (list, tuple)) or len(factors) != len(own_sizes):
+        return None
+
+    wanted = []
+    for factor, own in zip(factors, own_sizes):
+        if not isinstance(factor, RunTimeQuotient) or factor.of is None:
+            return None
+        size, divisor = factor.of
+        if divisor.size is None or not same_size(divisor, own):
+            return None
+        wanted.append(size)
+    return wanted
 
 
 def _wanted_size(call: TorchCall, size: Any, axes: int) -> Any:
