@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 import tracer.ops.shuffle
 from tests.drawn.arguments import Draw, ints, maybe
 from tests.drawn.oracle import Case, Refused, agree, nn_module, ours, parameters_agree, torchs
+from tests.ops.test_rearrange import dims, shape_of
 from tracer.ops import Window
 from tracer.ops.base import registry
 
@@ -141,6 +143,23 @@ def test_unfold_and_fold_undo_each_other() -> None:
     assert ours(Case("Fold", arguments, ((1, 60, 56),))) == (1, 3, 10, 12)
 
 
+@st.composite
+def sliding_case(draw: Draw) -> Case:
+    shape = shape_of(draw)
+    size, step = draw(st.integers(0, 5)), draw(steps)
+    return Case("SlidingWindow", {"dim": draw(dims), "size": size, "step": step}, (shape,))
+
+
+def slid(case: Case) -> Callable[..., Any]:
+    a = case.arguments
+    return lambda x: x.unfold(a["dim"], a["size"], a["step"])
+
+
+@given(sliding_case())
+def test_sliding_window(case: Case) -> None:
+    agree(case, slid)
+
+
 def test_messages() -> None:
     assert ours(Case("PixelShuffle", {"upscale_factor": 2}, ((1, 6, 4, 4),))) == Refused(
         "T204", "6 channels do not divide by upscale_factor² = 4"
@@ -161,3 +180,8 @@ def test_windows_and_losses() -> None:
     assert tracer.ops.shuffle.PixelUnshuffle(downscale_factor=3).window(1, x) == Window(1)
     unfold = msgspec.convert({"kernel_size": 3, "stride": 2}, registry["Unfold"])
     assert [loss.holds for loss in unfold.remarks((1, 1, 7, 8))] == [True, False]
+
+    slid = msgspec.convert({"dim": -1, "size": 4, "step": 2}, registry["SlidingWindow"])
+    windows = [slid.window(dim, x) for dim in (2, 3, 4)]
+    assert windows == [Window(1), Window(4, 2, first=(3, 2)), None]
+    assert [loss.holds for loss in slid.remarks((1, 1, 7, 9))] == [False]

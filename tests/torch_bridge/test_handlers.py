@@ -63,6 +63,8 @@ FUNCTIONS: dict[str, Callable[[Tensor], Any]] = {
     "addcmul": lambda x: torch.addcmul(x, x, x, value=2),
     "einsum": lambda x: torch.einsum("nchw,nchv->ncwv", x, x),
     "unfold": lambda x: F.unfold(x, 3, padding=1),
+    "windows along a dim": lambda x: x.unfold(-1, 3, 2).unfold(2, size=2, step=2).mean(4),
+    "windows by aten": lambda x: torch.ops.aten.unfold(x, 2, 3, 2),
     "softmax": lambda x: F.softmax(x, dim=1),
     "log_softmax": lambda x: F.log_softmax(x, dim=1),
     "changed through float": lambda x: changed_behind(x, lambda y: y.float()),
@@ -99,7 +101,10 @@ def test_a_function_gives_what_it_gave(name: str) -> None:
     ("function", "said"),
     [
         (lambda x: torch.rsub(x, x.relu(), alpha=2), "rsub with alpha or rounding_mode"),
-        (lambda x: x.unfold(2, 3, 1), "Tensor.unfold has no operation in a config"),
+        (
+            lambda x: x.unfold(2, x.shape[3] // 2, 1),
+            "SlidingWindow: size follows the input's size",
+        ),
         (
             lambda x: F.scaled_dot_product_attention(x, x, x, dropout_p=0.5),
             "attention with dropout draws at random in eval mode too",
@@ -124,7 +129,7 @@ def test_a_function_gives_what_it_gave(name: str) -> None:
     ],
     ids=[
         "rsub",
-        "Tensor.unfold",
+        "windows",
         "attention",
         "a kernel",
         "a scale",

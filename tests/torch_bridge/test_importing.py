@@ -243,6 +243,12 @@ SIZES = {
     "H - min(H, 32) + 32": lambda n: n >= 32,
     "min(H, 70)": lambda n: n <= 70,
     "8*((H + 4) // 8) - 4": lambda n: n % 8 == 4,
+    "min(H, 16*((H + 3) // 16))": lambda n: (n + 3) // 4 % 4 == 0,
+    "min(H, 8*((H + 7) // 8) - 4)": lambda n: n % 8 in (1, 2, 3, 4),
+    "min(H, 8*((H + 7) // 8) - 1)": lambda n: n % 8,
+    "min(H, 16*((H + 3) // 16)) - min(min(H, 16*((H + 3) // 16)), 31) + 31": lambda n: (
+        n > 30 and (n + 3) // 4 % 4 == 0
+    ),
 }
 
 
@@ -257,7 +263,8 @@ def test_sizes_that_a_module_refuses_itself(wanted: str) -> None:
             return super().forward(x)
 
     module = Strict().eval()
-    net = tracer.from_module(module, (1, 1, 68 if "+ 4)" in wanted else 64, 64))
+    height = next(n for n in (64, 68, 60) if SIZES[wanted](n))
+    net = tracer.from_module(module, (1, 1, height, 64))
     layer = f"checked: {{op: Require, shape: [-1, -1, {wanted}, -1], raises: ValueError}}"
     assert layer in net.to_yaml().replace('"', "")
     runs = tracer.sizes(net).axes["H"].runs

@@ -540,22 +540,34 @@ def _between(sizes: Sequence[int], symbol: Size) -> SizeLike | None:
 
 
 def _multiple(taken: SizeSet, symbol: Size) -> SizeLike | None:
-    """For one residue class from some size on: H // 8 * 8 + 4."""
-    residue, *others = taken.residues
+    """For one residue class from some size on: H // 8 * 8 + 4; for several in a row: min(H, H // 64 * 64 + 8)."""
     modulus, least = taken.modulus, taken.least
+    first = _first_in_a_row(taken)
     assert least is not None
-    if others or taken != FILLED & _class(modulus, residue, least):
+    if first is None or taken != FILLED & _classes(taken, least):
         return None
 
+    count = len(taken.residues)
     rounded: SizeLike = symbol
-    if modulus != 1:
-        rounded = (symbol - residue) // modulus * modulus + residue
-    is_whole_class = least <= (residue or modulus)
+    if count < modulus:
+        rounded = (symbol - first) // modulus * modulus + (first + count - 1)
+    if count > 1:
+        rounded = minimum(symbol, rounded)
+    is_whole_class = least <= min(residue or modulus for residue in taken.residues)
     return rounded if is_whole_class else maximum(rounded, least)
 
 
-def _class(modulus: int, residue: int, least: int) -> SizeSet:
-    """The sizes of a residue class from one on."""
+def _first_in_a_row(taken: SizeSet) -> int | None:
+    """The residue from which on those of a set follow each other, the last one before 0; None where they do not."""
+    found = set(taken.residues)
+    if len(found) == taken.modulus:
+        return 0
+    starts = [n for n in found if (n - 1) % taken.modulus not in found]
+    return starts[0] if len(starts) == 1 else None
+
+
+def _classes(taken: SizeSet, least: int) -> SizeSet:
+    """The sizes of a set's residue classes from one on."""
     smaller = tuple(range(least))
-    whole = SizeSet((), 0, modulus, (residue,))
+    whole = SizeSet((), 0, taken.modulus, taken.residues)
     return whole - SizeSet(smaller, least, 1, ())

@@ -24,7 +24,8 @@ from tracer.ops.base import (
     written,
 )
 from tracer.ops.calls import Call, Own, Tensor, Term
-from tracer.ops.windows import POINTWISE, Window, half_pixel
+from tracer.ops.rearrange import in_rank, wrapped
+from tracer.ops.windows import POINTWISE, Window, half_pixel, sliding
 from tracer.sizing.arithmetic import Dim, Holds, choose, conv_size, dilated
 from tracer.sizing.symbol import Size
 
@@ -229,6 +230,69 @@ class Unfold(Blocks, kw_only=True):
         for i, padding in enumerate(paddings):
             extent = dilated(kernels[i], dilations[i])
             yield no_dropped_rows(x0, len(x0) - 2 + i, extent, strides[i], (padding, padding))
+
+
+@operation
+class SlidingWindow(Op, kw_only=True):
+    """Windows of ``size`` positions along one dim, each a row behind all dims: torch.Tensor.unfold.
+
+    A dim of n has (n - size) // step + 1 of them. A scalar counts as one position.
+    """
+
+    dim: int
+    size: int
+    step: int
+
+    def legal(self) -> Requirements:
+        yield in_range("size", self.size, 0)
+        yield in_range("step", self.step, 1)
+
+    def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        yield in_rank("dim", self.dim, len(x0))
+        n = self._length(x0)
+        yield Requirement(
+            n >= self.size,
+            "T302",
+            "size",
+            lambda: f"size is {self.size}, but dim {self.dim} of {written(x0)} has {n}",
+            dim=wrapped(self.dim, len(x0)),
+        )
+
+    def shape(self, *x: Shape, **sizes: Shape) -> Shape:
+        (x0,) = x
+        if not x0:
+            return (self.size,)
+        windows = conv_size(self._length(x0), self.size, self.step, 0)
+        dim = wrapped(self.dim, len(x0))
+        return (*x0[:dim], windows, *x0[dim + 1 :], self.size)
+
+    def _length(self, x: Shape) -> Dim:
+        return x[wrapped(self.dim, len(x))] if x else 1
+
+    def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
+        return Call("torch.Tensor.unfold", (x[0], self.dim, self.size, self.step))
+
+    def remarks(self, *x: Shape, **sizes: Shape) -> Requirements:
+        (x0,) = x
+        if x0:
+            dim = wrapped(self.dim, len(x0))
+            yield no_dropped_rows(x0, dim, self.size, self.step, (0, 0))
+
+    def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
+        rank = len(x[0])
+        if dim >= rank:
+            return None
+        is_slid = dim == wrapped(self.dim, rank)
+        return sliding(self.size, self.step, 0) if is_slid else POINTWISE
+
+    def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
+        if not x:
+            return (1,)
+        dim = wrapped(self.dim, len(x))
+        found = list(strides)
+        found[dim] *= self.step
+        return (*found, strides[dim])
 
 
 @operation

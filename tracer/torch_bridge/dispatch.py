@@ -402,8 +402,12 @@ def _as_pythons(given: Any) -> Any:
     return operator.index(given) if is_other else given
 
 
-OTHER_ORDER = ("batch_norm", "instance_norm")
-"""Functions of torch whose arguments come in another order than those of torch.nn.functional."""
+OTHERS_OF_ATEN = {
+    "batch_norm": "torch.batch_norm",
+    "instance_norm": "torch.instance_norm",
+    "unfold": "Tensor.unfold",
+}
+"""Functions of torch.ops.aten that are others than those of torch.nn.functional with their names."""
 
 
 def name_of(func: Any) -> str:
@@ -413,7 +417,7 @@ def name_of(func: Any) -> str:
         func = func.overloadpacket
     if isinstance(func, OpOverloadPacket):
         of_torch: str = func.__name__
-        return f"torch.{of_torch}" if of_torch in OTHER_ORDER else of_torch
+        return OTHERS_OF_ATEN.get(of_torch, of_torch)
 
     # A method of that name that is another function than the one of torch.nn.functional.
     if func is torch.Tensor.unfold:

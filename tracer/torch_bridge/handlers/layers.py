@@ -7,7 +7,7 @@ from typing import Any
 
 from tracer.importing.recording import Value
 from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize, same_size
-from tracer.torch_bridge.dispatch import TorchCall, handles, is_plain, uniform
+from tracer.torch_bridge.dispatch import Sharing, TorchCall, handles, is_plain, uniform
 from tracer.torch_bridge.modules import defaults_of
 
 # --- windows ---------------------------------------------------------------------------------------------------------
@@ -32,6 +32,14 @@ WINDOWS = {
 @handles(*WINDOWS)
 def _window(call: TorchCall) -> Value:
     return _slid(call, call.name)
+
+
+@handles("Tensor.unfold", sharing=Sharing.VIEW)
+def _sliding(call: TorchCall) -> Value:
+    words = call.bound("input dimension size step")
+    given = (words.dimension, words.size, words.step)
+    dim, size, step = (_known(call, n) for n in given)
+    return call.add("SlidingWindow", words.input, dim=dim, size=size, step=step)
 
 
 WITH_INDICES = {f"max_pool{d}d_with_indices": f"max_pool{d}d" for d in (1, 2, 3)}
