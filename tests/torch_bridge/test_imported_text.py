@@ -353,3 +353,120 @@ layers:
 output: {last: rows, beside: concat}
 """
     )
+
+
+class Bottleneck(nn.Module):
+    """Two convolutions, to be added to what they read, with a weight for each channel."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.narrow = nn.Conv2d(width, 2, 1)
+        self.wide = nn.Conv2d(2, width, 3, padding=1)
+        self.gamma = nn.Parameter(torch.ones(width, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.gamma * self.wide(torch.relu(self.narrow(x)))
+        return y
+
+
+class Residuals(nn.Module):
+    """Loops over blocks in two stages, whose sums stand in the loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stems = nn.ModuleList([nn.Conv2d(3, 6, 2, 2), nn.Conv2d(6, 8, 2, 2)])
+        stages = [[Bottleneck(width) for _ in range(3)] for width in (6, 8)]
+        self.stages = nn.ModuleList(nn.ModuleList(stage) for stage in stages)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for stem, stage in zip(self.stems, self.stages):
+            x = stem(x)
+            for block in stage:  # type: ignore[attr-defined]
+                x = x + block(x)
+        return x
+
+
+def test_a_loop_around_blocks_is_a_repeat() -> None:
+    """What the loop does beside the module is in the block, and parameters have the names of their attributes."""
+    assert (
+        text_of(Residuals())
+        == """
+blocks:
+  Bottleneck:
+    args: {out_channels: null}
+    layers:
+      narrow: {op: Conv2d, out_channels: 2, kernel_size: 1}
+      relu: ReLU
+      wide: {op: Conv2d, out_channels: "${out_channels}", kernel_size: 3, padding: 1}
+      gamma: {op: Parameter, shape: ["${out_channels}", 1, 1]}
+      mul: {op: Mul, from: [gamma, wide]}
+      add: {op: Add, from: [input, mul]}
+
+layers:
+  stems_0: {op: Conv2d, out_channels: 6, kernel_size: 2, stride: 2}
+  stages_0: {op: Bottleneck, out_channels: 6, repeat: 3}
+  stems_1: {op: Conv2d, out_channels: 8, kernel_size: 2, stride: 2}
+  stages_1: {op: Bottleneck, out_channels: 8, repeat: 3}
+output: stages_1
+"""
+    )
+
+
+class Pairs(nn.Module):
+    """A loop over two lists, whose sum stands in the loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList([nn.BatchNorm2d(3) for _ in range(4)])
+        self.convs = nn.ModuleList([nn.Conv2d(3, 3, 3, padding=1) for _ in range(4)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        for norm, conv in zip(self.norms, self.convs):
+            x = x + conv(norm(x))
+        return x
+
+
+def test_a_loop_over_layers_is_a_repeat() -> None:
+    """Of a block that is no module's."""
+    assert (
+        text_of(Pairs())
+        == """
+blocks:
+  Convs:
+    layers:
+      norms: BatchNorm2d
+      convs: {op: Conv2d, out_channels: 3, kernel_size: 3, padding: 1}
+      add: {op: Add, from: [input, convs]}
+
+layers:
+  convs: {op: Convs, repeat: 4}
+output: convs
+"""
+    )
+
+
+class Growing(nn.Module):
+    """A dense block: each layer reads all maps before it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = nn.ModuleList([Twice(3 + 2 * i, 2) for i in range(4)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        for row in self.rows:
+            x = torch.cat([x, row(x)], 1)
+        return x
+
+
+MODULES |= {"residuals": Residuals, "pairs": Pairs, "growing": Growing}
+
+
+def test_a_dense_block_is_a_repeat() -> None:
+    """Its channels grow, and no line says how many they are."""
+    assert "  rows: {op: Twice, repeat: 4}\noutput: rows\n" in text_of(Growing())
+
+
+def test_one_module_again_and_again_is_no_loop_of_two() -> None:
+    """Copies are one repeat."""
+    module = nn.Sequential(nn.Conv2d(3, 4, 1), *(Residual(4, 4) for _ in range(8)))
+    assert "repeat: 8" in text_of(module)

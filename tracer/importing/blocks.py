@@ -144,7 +144,7 @@ def find_blocks(
     groups: dict[Any, list[CalledPart]] = {}
     for part in root.parts():
         if _can_be_block(part, readers):
-            key = _structure(part, owners)
+            key = structure(part, owners)
             groups.setdefault(key, []).append(part)
 
     wrapped = _wrapped(root)
@@ -380,7 +380,7 @@ def _input_names(part: CalledPart) -> list[str]:
 # --- what parts have in common ---------------------------------------------------------------------------------------
 
 
-def _structure(
+def structure(
     part: CalledPart,
     owners: Owners,
 ) -> Any:
@@ -456,11 +456,19 @@ def is_fixed(value: Any) -> bool:
     return isinstance(value, Value) or depends_on_input(value)
 
 
-FOLLOWERS = ("padding", "output_padding", "groups")
+FOLLOWERS = ("padding", "output_padding", "groups", "shape")
 """Arguments that are chosen by another one, and named after it where they go together."""
 
 WIDTHS = frozenset(
-    ["out_channels", "out_features", "num_features", "num_channels", "in_channels", "groups"]
+    [
+        "out_channels",
+        "out_features",
+        "num_features",
+        "num_channels",
+        "in_channels",
+        "groups",
+        "shape",
+    ]
 )
 """Arguments that count channels, which may be equal or multiples of each other for a reason."""
 
@@ -479,7 +487,7 @@ def _differences(parts: Sequence[CalledPart]) -> dict[str, Differing]:
     # Those that follow others come behind them.
     for label, differing in sorted(_differing(parts), key=_is_follower):
         word = differing.word
-        if expression_of(word, differing.values, found) is None:
+        if written_by(word, differing.values, found) is None:
             name = _argument_name(word, label, found)
             found[name] = differing
     return found
@@ -526,7 +534,28 @@ def is_one(values: Sequence[Any]) -> bool:
     return all(is_alike(value, first) for value in values)
 
 
-def expression_of(
+def written_by(
+    word: str,
+    values: Sequence[Any],
+    arguments: ByPart,
+) -> Any:
+    """What is written for an argument that has these values in a block's parts; None where no argument gives them."""
+    found = _expression_of(word, values, arguments)
+    if found is not None:
+        return f"${{{found}}}"
+    if not all(isinstance(value, tuple) for value in values):
+        return None
+    if len(set(map(len, values))) != 1:
+        return None
+
+    columns = []
+    for column in zip(*values):
+        is_told = is_one(column) and not is_fixed(column[0])
+        columns.append(column[0] if is_told else written_by(word, column, arguments))
+    return None if None in columns else tuple(columns)
+
+
+def _expression_of(
     word: str,
     values: Sequence[Any],
     arguments: ByPart,

@@ -11,10 +11,10 @@ from tracer.importing.blocks import (
     CalledPart,
     Item,
     SharedBlock,
-    expression_of,
     is_alike,
     is_one,
     layer_names,
+    written_by,
 )
 from tracer.importing.recording import Step, Unrepresentable, Value
 from tracer.importing.repeats import (
@@ -285,7 +285,7 @@ class _Layers:
             return f"${{{by_index(in_first_part)}}}"
         if self.block is None or is_one(values):
             return _plain(first)
-        return f"${{{expression_of(word, values, self.block.arguments)}}}"
+        return written_by(word, values, self.block.arguments)
 
 
 def _words(

@@ -399,6 +399,13 @@ class Recording:
         op = self._operation(op_name, arguments)
         return self._shape(op, sources, arguments)
 
+    def from_here(self, path: str) -> str:
+        """A dotted path as it is told in the innermost scope: below it, or its last word."""
+        around = "".join(f"{scope.name}." for scope in self.scopes)
+        if path.startswith(around):
+            return path.removeprefix(around)
+        return path.rpartition(".")[2]
+
     def _step_name(self, label: str) -> str:
         """A free name for a step: its label behind those of the scopes that it is in."""
         words = [scope.name for scope in self.scopes]

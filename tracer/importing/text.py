@@ -10,6 +10,7 @@ from tracer.importing.blocks import CalledPart, SharedBlock, find_blocks, part_o
 from tracer.importing.centred import Centred, centred
 from tracer.importing.layers import Listed, ListedLayer, Listing
 from tracer.importing.recording import Recording
+from tracer.importing.rounds import in_rounds
 from tracer.importing.sections import sections_of
 from tracer.importing.sharing import Owners, apart, owners_of
 from tracer.source.written import written_value
@@ -30,6 +31,7 @@ def config(
 
     Raises :class:`Unrepresentable` for a size that is no expression of a config."""
     recording, left_out = centred(recording) if in_blocks else Centred(recording, {})
+    recording = in_rounds(recording) if in_blocks else recording
     root = part_of_all(recording)
     blocks = find_blocks(recording, root) if in_blocks else []
     block_of: dict[CalledPart, SharedBlock] = {}

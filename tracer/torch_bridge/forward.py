@@ -368,11 +368,7 @@ class Forward(TorchFunctionMode):
         path = self.names.get(id(module))
         if not path:
             return type(module).__name__ if path is None else path
-
-        around = "".join(f"{scope.name}." for scope in self.recording.scopes)
-        if path.startswith(around):
-            return path.removeprefix(around)
-        return path.rpartition(".")[2]
+        return self.recording.from_here(path)
 
     def _operation(
         self, module: torch.nn.Module, found: ModuleOperation, args: Any, kwargs: Any

@@ -347,10 +347,10 @@ class Tensors:
         buffers = self.module.named_buffers()
         for name, known in itertools.chain(parameters, buffers):
             if known is tensor:
-                return name.replace(".", "_")
+                return self.recording.from_here(name)
         elements = self.elements.get(tensor)
         names = set(elements.names()) if elements is not None else set()
-        return names.pop().replace(".", "_") if len(names) == 1 else "constant"
+        return self.recording.from_here(names.pop()) if len(names) == 1 else "constant"
 
     # --- memory that tensors share -----------------------------------------------------------------------------------
 
