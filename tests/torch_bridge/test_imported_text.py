@@ -470,3 +470,13 @@ def test_one_module_again_and_again_is_no_loop_of_two() -> None:
     """Copies are one repeat."""
     module = nn.Sequential(nn.Conv2d(3, 4, 1), *(Residual(4, 4) for _ in range(8)))
     assert "repeat: 8" in text_of(module)
+
+
+def test_a_pool_between_blocks_is_none_of_theirs() -> None:
+    """Only what is done with a loop's own input makes it more than a chain."""
+    module = nn.Sequential()
+    for number, width in enumerate((4, 8, 16)):
+        module.add_module(f"block{number}", Twice(width // 2 if number else 3, width))
+        module.add_module(f"pool{number}", nn.MaxPool2d(2))
+    text = text_of(module)
+    assert "  Twice:\n" in text and "  pool0: {op: MaxPool2d, kernel_size: 2}\n" in text

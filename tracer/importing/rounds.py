@@ -45,13 +45,21 @@ class Loop(NamedTuple):
 
     @property
     def is_worth_it(self) -> bool:
-        """True where the text gets shorter: a module's block is there already."""
-        if self.module is not None:
+        """True where the text gets shorter: a module's block is there already, to which what is added belongs."""
+        if self.module is not None and self._adds_to_input:
             return True
         round_ = self.rounds[0]
         length = len(round_.items)
         saved = length * len(self.rounds) - length - ENTRY
         return saved >= SAVED and len(set(map(_numbers, self.rounds))) == 1
+
+    @property
+    def _adds_to_input(self) -> bool:
+        """True where a step beside modules reads what the round before gives, and something else."""
+        round_ = self.rounds[0]
+        carried = round_.read()[0]
+        steps = [item for item in round_.items if isinstance(item, Step)]
+        return any(carried in step.sources and len(step.sources) > 1 for step in steps)
 
 
 def in_rounds(recording: Recording) -> Recording:
