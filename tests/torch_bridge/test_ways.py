@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 import tracer
 from tests.torch_bridge.test_importing import shapes_of
+from tracer.torch_bridge.forward import Way
 from tracer.torch_bridge.importing import Unrepresentable, read_module
 
 
@@ -594,3 +595,40 @@ def test_other_quotients_are_refused(make: type[nn.Module]) -> None:
     """What is no quotient of the axis's own size is no size."""
     with pytest.raises(Unrepresentable, match="quotient"):
         tracer.from_module(make(), (1, 3, 50, 50))
+
+
+class WithTail(nn.Module):
+    """A body of layers, and what a function makes of it and of a list of heads."""
+
+    def __init__(self, tail: Callable[[Tensor, nn.ModuleList], Tensor]) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU())
+        self.heads = nn.ModuleList([nn.Conv2d(4, 4, 1) for _ in range(8)])
+        self.tail = tail
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.tail(self.body(x), self.heads)
+
+
+def _positive(x: Tensor, heads: nn.ModuleList) -> Tensor:
+    found: Tensor = heads[0](x)
+    return found[found > 0]
+
+
+def _as_many_as_rows(x: Tensor, heads: nn.ModuleList) -> Tensor:
+    for number in range(x.shape[2] // 4):
+        x = heads[number](x)
+    return x
+
+
+@pytest.mark.parametrize(("tail", "part"), [(_positive, "heads.0"), (_as_many_as_rows, "body")])
+def test_a_part_that_works_is_told(
+    tail: Callable[[Tensor, nn.ModuleList], Tensor], part: str
+) -> None:
+    """The last part of a module up to which it can be read."""
+    module = WithTail(tail)
+    (found,) = tracer.check(module, (1, 3, 32, 32))
+    assert found.hint is not None
+    assert found.hint.endswith(f"`tracer import --until {part}` reads it up to there")
+    way = Way(until=part)
+    assert read_module(module, (1, 3, 32, 32), way=way).net.trace(H=48).outputs

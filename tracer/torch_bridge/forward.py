@@ -190,6 +190,8 @@ class Forward(TorchFunctionMode):
         """The code that calls each of them."""
         self.failed_in: torch.nn.Module | None = None
         """The innermost module whose call raised an error."""
+        self.finished: list[str | None] = []
+        """The dotted paths of the modules whose calls have ended, in this order."""
         self.calls = itertools.count()
         self.names: dict[int, str] = {}
         # A function that the module keeps may call the parts that it knows, not their copies.
@@ -300,7 +302,9 @@ class Forward(TorchFunctionMode):
             self.inside.pop()
             self.callers.pop()
 
-        if self.way.until is not None and self.names.get(id(module)) == self.way.until:
+        path = self.names.get(id(module))
+        self.finished.append(path)
+        if self.way.until is not None and path == self.way.until:
             raise Reached(result)
         return result
 

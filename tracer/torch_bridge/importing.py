@@ -134,14 +134,16 @@ def from_module(
 class Budget:
     """The processor's time for one module: its ways at other sizes may be without end."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self.begun = time.process_time()
 
     def check(self) -> None:
         """Raise :class:`Unrepresentable` where it is spent."""
-        if time.process_time() - self.begun > SECONDS:
+        if time.process_time() - self.begun > self.seconds:
             raise Unrepresentable(
-                f"its forward goes other ways for other sizes, and they were not all read within {SECONDS} seconds"
+                "its forward goes other ways for other sizes, and they were not all read "
+                f"within {self.seconds:g} seconds"
             )
 
 
@@ -152,12 +154,13 @@ def read_module(
     fixed: bool = False,
     way: Way = PLAIN,
     source: str | None = None,
+    seconds: float = SECONDS,
 ) -> Imported:
     """The same, with where the module's weights are. The module is left as it is: copies of it run.
 
-    ``way`` says how it is run, and ``source`` how the user named it.
+    ``way`` says how it is run, ``source`` how the user named it, and ``seconds`` how long other sizes may take.
     """
-    read = partial(_read, module, shapes, name, way, source, Budget())
+    read = partial(_read, module, shapes, name, way, source, Budget(seconds))
     if fixed:
         return read(no_dims)
     if way.symbols is not None:

@@ -21,11 +21,14 @@ from tracer.network.values import did_you_mean
 from tracer.ops.base import Shape, written
 from tracer.source.edits import Edit, edited
 from tracer.torch_bridge.forward import Way
+from tracer.torch_bridge.importing import SECONDS as WAYS
 from tracer.torch_bridge.importing import Imported, read_module
 from tracer.torch_bridge.places import definition_of
 from tracer.torch_bridge.real_runs import RealModule
 from tracer.torch_bridge.time_limit import TooSlow
 from tracer.torch_bridge.trials import Progress, Trials
+from tracer.torch_bridge.ways_out import SECONDS as WAYS_OUT
+from tracer.torch_bridge.ways_out import way_out
 
 SECONDS = 20.0
 """For so long sizes are tried, unless told otherwise."""
@@ -172,18 +175,18 @@ def _read_elsewhere(
 def _with_a_way_out(
     refused: Unrepresentable, module: torch.nn.Module, asked: Question
 ) -> Diagnostic:
-    """What has no place in a config, with the hint that it has one for the asked sizes alone, where that is so."""
-    found = finding(refused, asked)
-    if asked.way.symbols is not None:
-        return found
-    try:
-        _read(module, asked._replace(fixed=True), asked.shapes)
-    except Unrepresentable:
-        return found
-    shapes = " and ".join(map(written, asked.shapes))
-    return replace(
-        found, hint=f"`tracer import --fixed` (fixed=True) reads it for {shapes} alone"
-    )
+    """What has no place in a config, with what can be read instead."""
+
+    def is_readable(way: Way, fixed: bool) -> bool:
+        tried = asked._replace(way=way, fixed=fixed)
+        try:
+            _read(module, tried, asked.shapes, WAYS_OUT)
+        except Unrepresentable:
+            return False
+        return True
+
+    hint = way_out(module, asked.shapes, asked.way, is_readable)
+    return replace(finding(refused, asked), hint=hint)
 
 
 def _up_to(found: Imported, node: str | None, module: torch.nn.Module) -> Imported:
@@ -241,7 +244,12 @@ def _numbered(given: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
             yield value, name
 
 
-def _read(module: torch.nn.Module, asked: Question, shapes: Sequence[Shape]) -> Imported:
+def _read(
+    module: torch.nn.Module,
+    asked: Question,
+    shapes: Sequence[Shape],
+    seconds: float = WAYS,
+) -> Imported:
     return read_module(
         module,
         *shapes,
@@ -249,6 +257,7 @@ def _read(module: torch.nn.Module, asked: Question, shapes: Sequence[Shape]) -> 
         fixed=asked.fixed,
         way=asked.way,
         source=asked.source,
+        seconds=seconds,
     )
 
 
