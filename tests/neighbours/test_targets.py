@@ -196,6 +196,24 @@ class TestHydra:
         assert ("pip install no_such_package" in done.stdout) == ("no_such_package" in new)
 
 
+CIRCLES = {
+    "a: ${b}\nb: ${a}\nwide: ${a}": ":7:4: error[T602] `b` refers to itself: a -> b -> a",
+    "wide: ${wide}": ":6:7: error[T602] `wide` refers to itself: wide -> wide",
+    "wide: 1${net.in_channels}": "`net.in_channels` refers to itself: wide -> net.in_channels -> wide",
+    "wide: {of: ['${net}']}": "`net.in_channels` refers to itself: wide -> net -> wide",
+}
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("keys", CIRCLES)
+def test_references_in_a_circle(keys: str) -> None:
+    """They are told at the place where the circle closes, whatever is installed."""
+    net = "net:\n  _target_: torch.nn.Conv2d\n  in_channels: ${wide}\n  out_channels: 3\n  kernel_size: 3\n"
+    write("any.yaml", f"{net}{keys}\n")
+    done = run("check", "any.yaml", "--key", "net", "--input", "1,3,8,8")
+    assert done.exit_code == 1 and CIRCLES[keys] in done.stdout, done.output
+
+
 @pytest.mark.usefixtures("here")
 def test_from_python() -> None:
     """The shapes stand behind the path, the part and arguments beside it; without shapes nothing runs."""

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 import tracer
 from tests.torch_bridge.test_handlers import Applied
 from tracer.ops.pointwise import Function
-from tracer.torch_bridge.importing import Unrepresentable, read_module
+from tracer.torch_bridge.importing import Unrepresentable
+from tracer.torch_bridge.opening import read_module
 
 
 def changed(x: Tensor, change: Callable[[Tensor], Any]) -> Tensor:

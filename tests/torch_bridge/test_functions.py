@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 import tracer
 from tests.torch_bridge.test_handlers import Applied
-from tracer.torch_bridge.importing import Unrepresentable, read_module
+from tracer.torch_bridge.importing import Unrepresentable
+from tracer.torch_bridge.opening import read_module
 
 WEIGHT = torch.randn(4, 5)
 SIZES = ((1, 4, 8, 8), (2, 4, 8, 12), (1, 4, 11, 7))

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 import tracer
 from tracer.torch_bridge.dispatch import handles, handles_modules
-from tracer.torch_bridge.importing import Unrepresentable, read_module
+from tracer.torch_bridge.importing import Unrepresentable
+from tracer.torch_bridge.opening import read_module
 
 
 class Applied(nn.Module):

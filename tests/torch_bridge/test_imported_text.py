@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import tracer
-from tracer.torch_bridge.importing import read_module
+from tracer.torch_bridge.opening import read_module
 
 
 def text_of(module: nn.Module, *shape: int) -> str:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import tracer
-from tracer.torch_bridge.importing import read_module
+from tracer.torch_bridge.opening import read_module
 
 
 class Plain(nn.Sequential):

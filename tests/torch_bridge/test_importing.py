@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 import tracer
 from tests.drawn.modules import MODULES, Unet
-from tracer.torch_bridge.importing import Unrepresentable, read_module
+from tracer.torch_bridge.importing import Unrepresentable
+from tracer.torch_bridge.opening import read_module
 
 
 def tensors(result: Any) -> list[Tensor]:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 import tracer
 from tests.torch_bridge.test_importing import shapes_of
 from tracer.torch_bridge.forward import Way
-from tracer.torch_bridge.importing import Unrepresentable, read_module
+from tracer.torch_bridge.importing import Unrepresentable
+from tracer.torch_bridge.opening import read_module
 
 
 class Forward(nn.Module):
@@ -226,6 +227,34 @@ def test_ways_that_are_one_expression(
             assert found == shapes_of(module, 1, 3, height, width), (first, height, width)
 
 
+ENDS: dict[str, Callable[[int, int], slice]] = {
+    "last of a few": lambda h, w: slice(-min(8, h), None),
+    "all but a few": lambda h, w: slice(None, -min(8, h)),
+    "both ends": lambda h, w: slice(h % 4, -(h % 4)),
+    "two of them": lambda h, w: slice(-(h // 8) - 3, -(h // 8)),
+    "from the start or the end": lambda h, w: slice(-max(h - 5, 1), None),
+    "numbers of both": lambda h, w: slice(-5 if h > 20 else 3, None),
+    "of another size": lambda h, w: slice(-w, None),
+    "on one way": lambda h, w: slice(-20 if h > 20 else None, None),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_ends_that_are_counted_from_the_last_position(name: str) -> None:
+    """What follows a size counts from either end: in a config it counts from the first position."""
+    ends = ENDS[name]
+
+    def run(module: nn.Module, x: Tensor) -> Tensor:
+        return x[:, :, ends(x.shape[2], x.shape[3])]
+
+    for first in ((64, 48), (6, 9)):
+        net = tracer.from_module(Forward(run), (1, 3, *first))
+        for height, width in itertools.product((1, 4, 7, 8, 9, 21, 64), (3, 48)):
+            (found,) = net.trace(H=height, W=width).outputs.values()
+            expected = run(nn.Identity(), torch.zeros(1, 3, height, width)).shape
+            assert found == tuple(expected), (first, height, width)
+
+
 def test_a_factor_that_samples_elsewhere() -> None:
     """Half of an odd size is no resize to the size that comes out: the two are not one."""
 
@@ -390,7 +419,7 @@ def test_a_roll_that_is_left_out_is_by_nothing() -> None:
         return torch.roll(y, 1, 2) if x.shape[2] > 8 else y
 
     net = tracer.from_module(Forward(run), (1, 3, 8, 8))
-    assert "shifts: [(0 if H <= 8 else 1)]" in net.to_yaml()
+    assert "shifts: [(1 if H >= 9 else 0)]" in net.to_yaml()
 
 
 # --- tables of positions ---------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from torch import nn
 import tracer
 from tests import extras
 from tests.torch_bridge.test_importing import shapes_of, tensors
-from tracer.torch_bridge.importing import read_module
+from tracer.torch_bridge.opening import read_module
 
 extras.needs("zoo")
 

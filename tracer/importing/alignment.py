@@ -287,6 +287,9 @@ class _Alignment:
             x, y = a.argument(word), b.argument(word)
             if word == "padding":
                 x, y = _as_long(x, y)
+            if isinstance(a.op, Slice) and word in ("start", "stop") and x != y:
+                whole = sources[0].sizes[a.arguments["dim"]]
+                x, y = (self._from_the_front(end, whole) for end in (x, y))
             if isinstance(x, Value):
                 arguments[word] = self._merged_value(x, y)
             else:
@@ -480,7 +483,7 @@ class _Alignment:
 
         # What decided says which of the two it is, whatever else is known of them.
         for condition in self._decided_otherwise():
-            return self._run_time(choose(condition, x, y))
+            return self._run_time(_chosen(condition, x, y))
         raise self._refused(f"{argument} is {int(b)} instead of {int(a)}")
 
     def _decided_otherwise(self) -> Iterator[Condition]:
@@ -494,19 +497,19 @@ class _Alignment:
                 yield condition
 
     def _candidates(self, a: SizeLike, b: SizeLike) -> Iterator[SizeLike]:
-        """Sizes that may be ``a`` on the one path and ``b`` on the other."""
-        yield b
-        yield a
+        """Sizes that may be ``a`` on the one path and ``b`` on the other, in one order whichever is read first."""
+        either = sorted((a, b), key=_by_text)
+        yield from either
         if isinstance(a, Size) or isinstance(b, Size):
-            yield minimum(a, b)
-            yield maximum(a, b)
-        yield from self._changed_by_decisions(a, b)
-        yield from self._rounded(b, a)
-        yield from self._rounded(a, b)
+            yield minimum(*either)
+            yield maximum(*either)
+        yield from self._changed_by_decisions(either)
+        for one, other in (either, either[::-1]):
+            yield from self._rounded(one, other)
         for condition in self.flipped:
-            yield choose(condition, a, b)
+            yield _chosen(condition, a, b)
 
-    def _changed_by_decisions(self, a: SizeLike, b: SizeLike) -> Iterator[SizeLike]:
+    def _changed_by_decisions(self, either: Sequence[SizeLike]) -> Iterator[SizeLike]:
         """More or less by what decides: padding of ``H % 2`` where ``H % 2 != 0``."""
         for condition in self.flipped:
             if condition.relation not in ("eq", "ne"):
@@ -514,19 +517,20 @@ class _Alignment:
             difference: Size = condition.parts[0]
             without_constant = difference - difference.constant
             changes = (difference, without_constant)
-            for base, change in product((a, b), changes):
+            for base, change in product(either, changes):
                 yield base + change
                 yield base - change
 
     def _rounded(self, one: SizeLike, other: SizeLike) -> Iterator[SizeLike]:
-        """The other size, up to a whole number of steps that is between them now."""
+        """The other size, up to a whole number of steps that is between them on one of the paths."""
         if not isinstance(one, Size):
             return
         difference = one - other
-        (here,) = substitute([difference], self.merged.symbols)
-        step = abs(here) if isinstance(here, int) else 0
-        if step > 1:
-            yield other + difference % step
+        for recording in (self.merged, self.other):
+            (found,) = substitute([difference], recording.symbols)
+            step = abs(found) if isinstance(found, int) else 0
+            if step > 1:
+                yield other + difference % step
 
     def _here(self, argument: Any) -> Any:
         """An argument of theirs, with the numbers that its sizes are in mine."""
@@ -570,18 +574,42 @@ class _Alignment:
     ) -> Arguments:
         """A slice that takes everything where it is left out."""
         dim = arguments["dim"]
-        whole = self._run_time(source.sizes[dim])
-
-        def from_start(n: Any) -> Any:
-            is_negative = not depends_on_input(n) and n < 0
-            return whole + n if is_negative else n
+        whole = source.sizes[dim]
 
         found = dict(arguments)
         if "start" in arguments:
-            found["start"] = fit(from_start(arguments["start"]), 0)
+            found["start"] = fit(self._from_the_front(arguments["start"], whole), 0)
         if arguments.get("stop") is not None:
-            found["stop"] = fit(from_start(arguments["stop"]), whole)
+            stop = self._from_the_front(arguments["stop"], whole)
+            found["stop"] = fit(stop, self._run_time(whole))
         return found
+
+    def _from_the_front(self, end: Any, whole: SizeLike) -> Any:
+        """The end of a slice of a dim of a size, where it is a number that counts from the last position."""
+        is_negative = isinstance(end, int) and not depends_on_input(end) and end < 0
+        return self._run_time(maximum(whole + end, 0)) if is_negative else end
+
+
+def _chosen(condition: Condition, a: SizeLike, b: SizeLike) -> Any:
+    """The one size where a condition holds, and else the other: the same words for its opposite, with the two changed.
+
+    An equality is said rather than that there is none, and ``H >= 8`` rather than ``H <= 7``.
+    """
+    opposite = negated(condition)
+    if not isinstance(opposite, Condition):
+        return choose(condition, a, b)
+    is_said = min((condition, opposite), key=_by_words) is condition
+    return choose(condition, a, b) if is_said else choose(opposite, b, a)
+
+
+def _by_words(condition: Condition) -> tuple[bool, int, str]:
+    text = repr(condition)
+    return "!=" in text or "<=" in text, len(text), text
+
+
+def _by_text(size: SizeLike) -> tuple[int, str]:
+    text = str(size)
+    return len(text), text
 
 
 # --- steps that read weights alone -----------------------------------------------------------------------------------

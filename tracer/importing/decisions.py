@@ -164,7 +164,10 @@ class Decisions:
         if isinstance(either, bool):
             return either
         symbol, *more = self.space.support(either)
-        return not more and self.sizes_where([either], symbol) >= FILLED
+        try:
+            return not more and self.sizes_where([either], symbol) >= FILLED
+        except Unrepresentable:
+            return False  # its sizes cannot be told
 
     def _with_what_is_known(
         self, condition: Condition, held: Sequence[Condition]

@@ -27,6 +27,8 @@ class ReadProgram(NamedTuple):
     steps: dict[str, Step]
     """The steps of its nodes, by the nodes' names."""
     recording: Recording
+    recorded: Recorded
+    """More recordings of it, for sizes that are asked later."""
     unread: Sequence[Unrepresentable] = ()
     """What of the program was not read: the ways that huge sizes take."""
 
@@ -37,7 +39,7 @@ class ReadProgram(NamedTuple):
         part = up_to(self.recording, step)
         text, names = config(part, network.name or "network", notes)
         net = load_text(text, network.path, {})
-        return ReadProgram(net, _by_node(part, names), part, self.unread)
+        return ReadProgram(net, _by_node(part, names), part, self.recorded, self.unread)
 
     def noted(self, notes: Sequence[str]) -> ReadProgram:
         """The same network, with other notes at the beginning of its text."""
@@ -101,13 +103,8 @@ def network_of(
 
         _check_refusals(net, refused)
         _check_failing(net, merged.failing)
-        compare(
-            net,
-            recording,
-            merged.others,
-            Judges(Recorded(run, recording, unseen), program),
-            unseen,
-        )
+        recorded = Recorded(run, recording, unseen)
+        compare(net, recording, merged.others, Judges(recorded, program), unseen)
     except TracerError as error:
         raise Unrepresentable(
             f"what comes out is no config: {legible(error.diagnostics[0].message)}"
@@ -115,7 +112,8 @@ def network_of(
     except TooLarge as error:
         raise Unrepresentable(str(error)) from error
 
-    return ReadProgram(net, _by_node(recording, names), recording, merged.unread)
+    steps = _by_node(recording, names)
+    return ReadProgram(net, steps, recording, recorded, merged.unread)
 
 
 def _taken(net: Net, refusal: Refusal) -> SizeSet:

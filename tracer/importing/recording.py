@@ -67,7 +67,7 @@ class Reason(NamedTuple):
     """The kind of error that the program raises itself."""
 
 
-class Unrepresentable(Exception):
+class Unrepresentable(RuntimeError):
     """Something in a network has no place in a config; the message names it and its place in the program.
 
     ``guards`` are the comparisons that the program made before. ``by_operation`` is set where an operation refuses
@@ -244,20 +244,28 @@ class Recording:
         space: Space | None = None,
         sizes: Mapping[str, int] | None = None,
         origin: Callable[[], Origin | None] = _nowhere,
+        is_handled: Callable[[], bool] = lambda: False,
     ) -> None:
         self.space = space or Space()
         self.origin = origin
         """The place of the program where it is now, for the steps."""
         self.place = place
         """The line of the program's source where it is now, for messages; an empty text where there is none."""
+        self.is_handled = is_handled
+        """Whether the program goes on after an error of an operation, where it is now."""
         self.guards = Guards(self.space, self.spot)
         self.symbols: dict[str, int] = {}
         """Every symbol's size in this recording."""
         self.inputs: dict[str, Value] = {}
         self.steps: list[Step] = []
         self.outputs: dict[str, Value] = {}
+        self.told: list[str] = []
+        """What a config says of it at its beginning."""
         self.beside: set[str] = set()
-        """Steps that a function makes beside others: they are left out where nothing reads them."""
+        """Steps that a function makes beside others, or before an error that is handled.
+
+        They are left out where nothing reads them.
+        """
         self.scopes: list[StepScope] = []
         """The parts of the program that it is in now, from the outermost one."""
         self.sizes_are_read = False
@@ -359,7 +367,9 @@ class Recording:
         given = dict(arguments or {})
         op = self._operation(op_name, given)
 
-        if self._is_aside:
+        # Behind an error that the program handles it goes another way.
+        is_tried = self.is_handled()
+        if self._is_aside or is_tried:
             self._note_demands(op, sources, given)
 
         # The numbers first: what is refused for them has the better message.
@@ -386,6 +396,8 @@ class Recording:
             origin=self.origin(),
         )
         self.steps.append(step)
+        if is_tried and weights is None:
+            self.beside.add(name)
         return value
 
     def tell(self, told: str) -> None:
@@ -518,17 +530,19 @@ class Recording:
 
     def _note_demands(self, op: Op, sources: Values, given: Arguments) -> None:
         """Note what an operation demands of sizes, as the program's own comparisons are."""
-        here = _demands(op, sources, given, lambda value: value.shape)
         symbolic = with_arguments(op, _over_symbols(given))
-        there = _demands(symbolic, sources, given, lambda value: value.sizes)
         try:
-            pairs = [(a.holds, b.holds) for a, b in zip(here, there)]
+            demands = [one.holds for one in _demands(symbolic, sources, given)]
         except (TypeError, ZeroDivisionError):
             return
-        for holds, condition in pairs:
-            is_open = isinstance(condition, Condition)
-            if is_open and (not holds or self._may_break(condition)):
+        for condition in demands:
+            if not isinstance(condition, Condition):
+                continue
+            (holds,) = substitute([condition], self.symbols)
+            if not holds or self._may_break(condition):
                 self.guards.note(condition, bool(holds))
+            if not holds:
+                return
 
     def _may_break(self, condition: Condition) -> bool:
         """Whether there are sizes for which a condition does not hold, of some hundred that are drawn."""
@@ -639,12 +653,10 @@ def _over_symbols(arguments: Arguments) -> dict[str, Any]:
     return found
 
 
-def _demands(
-    op: Op, sources: Values, given: Arguments, shape_of: Callable[[Value], Shape]
-) -> Iterator[Requirement]:
-    """What an operation demands of its arguments and inputs, up to what is broken for these numbers."""
-    shapes = list(map(shape_of, sources))
-    operands = {word: shape_of(value) for word, value in nodes_of(given)}
+def _demands(op: Op, sources: Values, given: Arguments) -> Iterator[Requirement]:
+    """What an operation over the symbols demands of its arguments and inputs, up to what is never so."""
+    shapes = [value.sizes for value in sources]
+    operands = {word: value.sizes for word, value in nodes_of(given)}
     for requirement in chain(op.legal(), op.requirements(*shapes, **operands)):
         yield requirement
         if requirement.holds is False:
@@ -654,7 +666,7 @@ def _demands(
 def demanded_of(step: Step) -> list[Condition]:
     """What a step's operation demands of sizes, over the symbols."""
     symbolic = with_arguments(step.op, _over_symbols(step.arguments))
-    demands = _demands(symbolic, step.sources, step.arguments, lambda value: value.sizes)
+    demands = _demands(symbolic, step.sources, step.arguments)
     return [one.holds for one in demands if isinstance(one.holds, Condition)]
 
 

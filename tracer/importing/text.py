@@ -30,6 +30,7 @@ def config(
     """The config of a recording, with notes at its beginning; without blocks each step has a line of its own.
 
     Raises :class:`Unrepresentable` for a size that is no expression of a config."""
+    notes = [*notes, *recording.told]
     recording, left_out = centred(recording) if in_blocks else Centred(recording, {})
     recording = in_rounds(recording) if in_blocks else recording
     root = part_of_all(recording)

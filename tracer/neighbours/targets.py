@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+
+from yaml.nodes import ScalarNode, SequenceNode
 
 from tracer.diagnostics import Diagnostic, TracerError, words_of
 from tracer.importing.named import hint_of_path, located, unknown_argument
@@ -18,6 +20,7 @@ from tracer.importing.recording import Unrepresentable
 from tracer.neighbours.asked import Asked, ModuleFound
 from tracer.neighbours.parts import Part
 from tracer.network.foreign import TARGET, is_bundle, keys_of, listed, targets_in
+from tracer.source import limits
 from tracer.source.tree import Fault
 
 if TYPE_CHECKING:
@@ -41,6 +44,9 @@ def read(root: Part, asked: Asked) -> ModuleFound:
             root.node,
             "pip install monai",
         )
+
+    if not of_bundle:
+        _Circles(root).check(part, ())
 
     named = part.get(TARGET)
     by = f" by {named.text()}" if named is not None else ""
@@ -201,10 +207,60 @@ def _hydra(root: Part) -> Make:
     return make_alone if find_spec("hydra") is None else make
 
 
-# --- without Hydra ---------------------------------------------------------------------------------------------------
+# --- references to values of the file --------------------------------------------------------------------------------
 
 _REFERENCE = re.compile(r"\$\{([^{}:]*)\}")
 """A reference to a value of the file: ``${model.width}``."""
+
+
+class _Circles:
+    """References that lead back to themselves: neither Hydra nor anybody else can follow them."""
+
+    def __init__(self, root: Part) -> None:
+        self.root = root
+        self.checked: set[str] = set()
+
+    def check(self, part: Part, before: Sequence[str]) -> None:
+        """Raise :class:`Fault` where a reference in a part leads to one of those before it."""
+        for one in _texts(part):
+            for path in _REFERENCE.findall(one.node.value):
+                self._follow(one, path, before)
+
+    def _follow(self, one: Part, path: str, before: Sequence[str]) -> None:
+        if path in before:
+            circle = " -> ".join([*before[before.index(path) :], path])
+            raise Fault("T602", f"{one.name} refers to itself: {circle}", one.node)
+        if len(before) > limits.DEPTH:
+            message = f"{one.name}: more than {limits.DEPTH} references behind each other"
+            raise Fault("T602", message, one.node)
+        if path in self.checked:
+            return
+        try:
+            found = self.root.at(path)
+        except Fault:
+            return  # a relative one, or none that there is
+        self.check(found, [*before, path])
+        self.checked.add(path)
+
+
+def _texts(part: Part) -> Iterator[Part]:
+    """The scalars in a part."""
+    seen: set[int] = set()
+    left = [part]
+    while left:
+        one = left.pop()
+        if id(one.node) in seen:
+            continue
+        seen.add(id(one.node))
+        if isinstance(one.node, ScalarNode):
+            yield one
+        elif isinstance(one.node, SequenceNode):
+            left += one.items()
+        else:
+            left += one.parts.values()
+
+
+# --- without Hydra ---------------------------------------------------------------------------------------------------
 
 DEEPEST = 20
 """So many references lead to one value at most."""

@@ -195,11 +195,10 @@ def is_bundle(top: Mapping[str, YamlNode]) -> bool:
     """Whether it has what a bundle has: a definition of the network, or references and expressions."""
     if TARGET in top:
         return False
-    marked = any(
-        isinstance(value, ScalarNode) and value.value[:1] in ("@", "$")
-        for value in top.values()
-    )
-    return "network_def" in top or marked
+    texts = [value.value for value in top.values() if isinstance(value, ScalarNode)]
+    # What stands in braces is an interpolation of Hydra's.
+    marked = [text for text in texts if text[:1] in ("@", "$") and text[:2] != "${"]
+    return "network_def" in top or bool(marked)
 
 
 def targets_in(root: YamlNode) -> Iterator[str]:

@@ -34,6 +34,7 @@ from tracer.torch_bridge import dispatch, handlers
 from tracer.torch_bridge.calls_made import MadeCall
 from tracer.torch_bridge.computed import ComputedCall
 from tracer.torch_bridge.copies import Restored, copy_of, shared
+from tracer.torch_bridge.handled import is_handled
 from tracer.torch_bridge.handlers.sizes import ABOUT_SIZES, VALUES
 from tracer.torch_bridge.index_bounds import IndexBounds
 from tracer.torch_bridge.made import LIKE_OTHERS, MadeOfSizes
@@ -46,6 +47,7 @@ from tracer.torch_bridge.modules import (
 from tracer.torch_bridge.moved import Moves
 from tracer.torch_bridge.origins import ModuleOrigin, line_that_made
 from tracer.torch_bridge.places import CodePlace, entrance, numbered_place, place, running
+from tracer.torch_bridge.remade import WeightsBefore
 from tracer.torch_bridge.shadows import sizes_in_sight
 from tracer.torch_bridge.tensor_numbers import TensorNumbers
 from tracer.torch_bridge.tensors import Tensors, memory_of
@@ -183,7 +185,9 @@ class Forward(TorchFunctionMode):
         self.module = way.prepared(self.copied.module)
         self.way = way
         self.open_dims = open_dims
-        self.recording = Recording(place, space, sizes, self._origin)
+        self.recording = Recording(place, space, sizes, self._origin, is_handled)
+        self.refused: Unrepresentable | None = None
+        """The first refusal of the importer's: the program may have gone on after it, as after any error."""
         self.inside: list[torch.nn.Module] = []
         """The modules whose calls run now, the innermost last."""
         self.callers: list[CodeType] = []
@@ -218,6 +222,7 @@ class Forward(TorchFunctionMode):
 
         no_grad: Any = torch.no_grad
         restored = Restored(self.copied.tensors)
+        before = WeightsBefore(self.module)
         limit = self.way.limit()
         with limit, sizes_in_sight(self.module), _calls_of(self), no_grad(), restored, self:
             try:
@@ -225,12 +230,20 @@ class Forward(TorchFunctionMode):
                 self._refuse_unreached()
             except Reached as reached:
                 result = reached.result
+            except Exception as error:
+                if self.refused is not None:
+                    raise self.refused from error
+                raise
+        if self.refused is not None:
+            raise self.refused
         outputs = self._outputs(result)
         if not outputs:
             raise Unrepresentable(
                 f"{type(self.module).__name__} returns no tensor that depends on its input"
             )
         self.recording.outputs = outputs
+        for name in before.remade():
+            self.recording.told.append(f"each run makes {name} anew: this is the first one")
         self.recording.leave_out_unread()
 
         self.recording.steps[:] = map(self._of_the_module, self.recording.steps)
@@ -295,8 +308,9 @@ class Forward(TorchFunctionMode):
                 result = self._part(module, original, args, kwargs)
             else:
                 result = self._layer(module, operation, original, args, kwargs)
-        except Exception:
+        except Exception as error:
             self.failed_in = self.failed_in or module
+            self._keep(error)
             raise
         finally:
             self.inside.pop()
@@ -389,8 +403,17 @@ class Forward(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        with self.recording.in_torch():
-            return self._called(func, args, kwargs or {})
+        try:
+            with self.recording.in_torch():
+                return self._called(func, args, kwargs or {})
+        except Unrepresentable as refused:
+            self._keep(refused)
+            raise
+
+    def _keep(self, error: Exception) -> None:
+        """Keep a refusal: no config says what comes behind it. An operation's is an error of torch's as well."""
+        if isinstance(error, Unrepresentable) and not error.by_operation:
+            self.refused = self.refused or error
 
     def _called(self, func: Any, args: Any, kwargs: Any) -> Any:
         """The result of a function of torch."""

@@ -50,7 +50,7 @@ SECONDS = 60
 UNSEEN = ", through int(), range() or a cache"
 """The ways in which Python takes a size out of sight."""
 
-__all__ = ["Imported", "Unrepresentable", "from_module", "read_module"]
+__all__ = ["Imported", "Unrepresentable", "read_at"]
 
 
 class Imported(NamedTuple):
@@ -117,20 +117,6 @@ def _computed(module: torch.nn.Module, words: Sequence[str]) -> dict[str, torch.
         return {word: getattr(part, word) for word in words}
 
 
-def from_module(
-    module: torch.nn.Module,
-    *shapes: Sequence[int],
-    name: str | None = None,
-    fixed: bool = False,
-) -> Net:
-    """The network of a module, for inputs of these shapes; its batch and its spatial dims become symbols.
-
-    With ``fixed`` they stay numbers, and the config says nothing of other sizes. Raises :class:`Unrepresentable` where
-    something cannot be represented.
-    """
-    return read_module(module, *shapes, name=name, fixed=fixed).net
-
-
 class Budget:
     """The processor's time for one module: its ways at other sizes may be without end."""
 
@@ -147,7 +133,7 @@ class Budget:
             )
 
 
-def read_module(
+def read_at(
     module: torch.nn.Module,
     *shapes: Sequence[int],
     name: str | None = None,
@@ -156,9 +142,11 @@ def read_module(
     source: str | None = None,
     seconds: float = SECONDS,
 ) -> Imported:
-    """The same, with where the module's weights are. The module is left as it is: copies of it run.
+    """The network of a module, read for inputs of these shapes; its batch and its spatial dims become symbols.
 
-    ``way`` says how it is run, ``source`` how the user named it, and ``seconds`` how long other sizes may take.
+    With ``fixed`` they stay numbers, and the config says nothing of other sizes. ``way`` says how it is run, ``source``
+    how the user named it, and ``seconds`` how long other sizes may take. The module is left as it is: copies of it run.
+    Raises :class:`Unrepresentable` where something cannot be represented.
     """
     read = partial(_read, module, shapes, name, way, source, Budget(seconds))
     if fixed:

@@ -22,7 +22,7 @@ from tracer.ops.base import Shape, written
 from tracer.source.edits import Edit, edited
 from tracer.torch_bridge.forward import Way
 from tracer.torch_bridge.importing import SECONDS as WAYS
-from tracer.torch_bridge.importing import Imported, read_module
+from tracer.torch_bridge.importing import Imported, read_at
 from tracer.torch_bridge.places import definition_of
 from tracer.torch_bridge.real_runs import RealModule
 from tracer.torch_bridge.time_limit import TooSlow
@@ -68,11 +68,16 @@ class SeveralSizes(Unrepresentable):
 class Opened(NamedTuple):
     """A module's network."""
 
-    net: Net
+    imported: Imported
     read_at: Sequence[Shape] | None
     """The shapes at which it was read, where they are not those that were asked for."""
     tried: int
     """The number of sizes that were tried."""
+
+    @property
+    def net(self) -> Net:
+        """The network for the shapes that were asked for."""
+        return self.imported.net
 
 
 def open_module(
@@ -115,13 +120,33 @@ def _opened(
 
 def net_of(module: torch.nn.Module, asked: Question) -> Net:
     """The network of a module that runs at the shapes that are asked for. Raises as :func:`open_module` does."""
+    return imported(module, asked).net
+
+
+def imported(module: torch.nn.Module, asked: Question) -> Imported:
+    """The same, with where its weights are."""
     asked = asked._replace(parameters=_parameters(module, asked))
     try:
         return _named(_read(module, asked, asked.shapes), asked)
     except Unrepresentable as error:
         if _is_importers(error):
-            return _read_elsewhere(module, asked, None, error, None).net
+            return _read_elsewhere(module, asked, None, error, None).imported
         raise NotRead([finding(error, asked)]) from error
+
+
+def read_module(
+    module: torch.nn.Module,
+    *shapes: Sequence[int],
+    name: str | None = None,
+    fixed: bool = False,
+) -> Imported:
+    """The network of a module for inputs of these shapes, as ``tracer.from_module`` reads it, and its weights.
+
+    Raises :class:`NotRead` where it cannot be represented.
+    """
+    given = [tuple(shape) for shape in shapes]
+    kind = name or type(module).__name__
+    return imported(module, Question(kind, given, name=name, fixed=fixed))
 
 
 def _read_elsewhere(
@@ -149,7 +174,7 @@ def _read_elsewhere(
     for shapes in trials.running():
         try:
             found = _read(module, asked, shapes)
-            net = _declared(found, found, asked)
+            whole = _declared(found, found, asked)
         except SeveralSizes as error:
             found_here = finding(first, asked)
             raise NotRead(
@@ -160,9 +185,9 @@ def _read_elsewhere(
             if len(refused) == READ:
                 break
             continue
-        if _agrees(net, program, first, asked):
-            net = _declared(found, _up_to(found, node, module), asked)
-            return Opened(net, shapes, len(trials.tried))
+        if _agrees(whole, program, first, asked):
+            part = _declared(found, _up_to(found, node, module), asked)
+            return Opened(part, shapes, len(trials.tried))
         break
 
     if is_importers:
@@ -250,7 +275,7 @@ def _read(
     shapes: Sequence[Shape],
     seconds: float = WAYS,
 ) -> Imported:
-    return read_module(
+    return read_at(
         module,
         *shapes,
         name=asked.name,
@@ -266,9 +291,11 @@ def _is_importers(refused: Unrepresentable) -> bool:
     return not refused.by_operation and not refused.by_program
 
 
-def _agrees(net: Net, program: RealModule, first: Unrepresentable, asked: Question) -> bool:
+def _agrees(
+    found: Imported, program: RealModule, first: Unrepresentable, asked: Question
+) -> bool:
     """Whether the network says of the asked sizes what the module itself does there."""
-    trace = net.trace()
+    trace = found.net.trace()
     refuses = bool(trace.diagnostics)
     if not _is_importers(first):
         return refuses
@@ -276,11 +303,21 @@ def _agrees(net: Net, program: RealModule, first: Unrepresentable, asked: Questi
     answer = program.answer(asked.shapes)
     if answer is None or answer.shapes is None or refuses:
         return answer is None or (answer.shapes is None) == refuses
-    return set(trace.outputs.values()) <= set(answer.shapes.values())
+    given = set(trace.outputs.values())
+    return given <= set(answer.shapes.values()) and _has_its_numbers(found, asked)
 
 
-def _named(found: Imported, asked: Question) -> Net:
-    return found.net.reading_of(_program(found, asked))
+def _has_its_numbers(found: Imported, asked: Question) -> bool:
+    """Whether the steps are those that the module makes at the asked sizes alone."""
+    try:
+        answer = found.program.recorded.answer(asked.shapes)
+    except Unrepresentable:
+        return False
+    return answer is not None and answer.shapes is not None
+
+
+def _named(found: Imported, asked: Question) -> Imported:
+    return found._replace(net=found.net.reading_of(_program(found, asked)))
 
 
 def _program(found: Imported, asked: Question) -> ReadFrom:
@@ -310,13 +347,14 @@ def _warnings(found: Imported, asked: Question) -> Iterator[Diagnostic]:
     yield replace(why, code="T604", message=message, severity="warning", hint=hint, notes=())
 
 
-def _declared(whole: Imported, part: Imported, asked: Question) -> Net:
-    """The network of a module or of a part with the asked sizes declared in its text."""
+def _declared(whole: Imported, part: Imported, asked: Question) -> Imported:
+    """A module or a part of it with the asked sizes declared in its network's text."""
     net = part.net
     sizes = _symbols_of(whole.net, asked.shapes)
     edits = [Edit(("sizes", symbol), n) for symbol, n in sizes.items() if symbol in net.symbols]
     text = edited(net.to_yaml(), edits)
-    return load_text(text, net.network.path, {}, read_from=_program(part, asked))
+    declared = load_text(text, net.network.path, {}, read_from=_program(part, asked))
+    return part._replace(net=declared)
 
 
 def _symbols_of(net: Net, shapes: Sequence[Shape]) -> Mapping[str, int]:

@@ -61,13 +61,16 @@ class CodePlace(NamedTuple):
 
 def running() -> list[CodePlace]:
     """The places in the user's code that run now, the innermost first; of installed packages where there are no own."""
+    return _own(list(every_place()))
+
+
+def every_place() -> Iterator[CodePlace]:
+    """The same, of the user's own code and of installed packages alike."""
     frame: FrameType | None = sys._getframe(1)
-    found = []
     while frame is not None and frame.f_code not in _entrances:
         if is_users(frame.f_code.co_filename):
-            found.append(CodePlace(frame.f_code, frame.f_lasti, frame.f_lineno))
+            yield CodePlace(frame.f_code, frame.f_lasti, frame.f_lineno)
         frame = frame.f_back
-    return _own(found)
 
 
 def gone_through(error: BaseException) -> list[CodePlace]:

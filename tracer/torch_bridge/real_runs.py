@@ -47,17 +47,24 @@ class RealModule:
         """How long runs with data took so far."""
 
     def answer(self, shapes: Sequence[Shape]) -> Answer | None:
-        """What the module gives; None where only a large run with data could tell."""
+        """What the module gives; None where only a large run with data could tell.
+
+        Raises :class:`Unrepresentable` where its second run gives something else.
+        """
         if self.needs_data:
             return self.sure_answer(shapes)
-        found = self.answer_without_data(shapes)
+        if self.has_run_without:
+            return self.answer_without_data(shapes)
+        found, again = self._without_data(shapes, runs=2)
+        if None not in (found.shapes, again.shapes) and found != again:
+            raise Unrepresentable(
+                "its second run for the same shapes gives others: what a run leaves behind decides in the next one"
+            )
         if found.shapes is not None:
             self.has_run_without = True
             return found
 
         # The meta device lacks some functions, and no tensor there has values.
-        if self.has_run_without:
-            return found
         sure = self.sure_answer(shapes)
         self.needs_data = sure is not None and sure.shapes is not None
         return sure
@@ -79,9 +86,14 @@ class RealModule:
 
     def answer_without_data(self, shapes: Sequence[Shape]) -> Answer:
         """What it gives on the meta device, which lacks some functions, and where no tensor has values."""
+        (found,) = self._without_data(shapes, runs=1)
+        return found
+
+    def _without_data(self, shapes: Sequence[Shape], runs: int) -> list[Answer]:
+        """The same for several runs of one copy."""
         copied = copy_of(self.module, without_data).module
         with META, OneStep():
-            return self._run(copied, shapes, META)
+            return [self._run(copied, shapes, META) for _ in range(runs)]
 
     def _with_data(self, shapes: Sequence[Shape]) -> Answer:
         copied = copy_of(self.module, shared)
