@@ -135,14 +135,16 @@ class _Alignment:
         theirs = deque(self.other.steps)
 
         while mine or theirs:
+            if self._take_table(mine, theirs):
+                continue
             if self._comes_in_both(mine, theirs):
                 self._keep(mine.popleft(), theirs.popleft())
             elif self._take_moved(mine, theirs):
                 continue
             elif (extra := detour(theirs)) and _can_wait(mine, theirs):
-                self._insert([theirs.popleft() for _ in range(extra)])
+                self._insert(_taken_off(theirs, extra))
             elif extra := detour(mine):
-                self._leave([mine.popleft() for _ in range(extra)])
+                self._leave(_taken_off(mine, extra))
             else:
                 mine_next, theirs_next = map(_next_op, (mine, theirs))
                 raise self._refused(
@@ -281,24 +283,29 @@ class _Alignment:
             return
         sources = list(map(self._merged_value, a.sources, b.sources))
 
-        arguments: dict[str, Any] = {}
+        arguments = {}
         words = [*a.arguments, *b.arguments]
         for word in dict.fromkeys(words):
-            x, y = a.argument(word), b.argument(word)
-            if word == "padding":
-                x, y = _as_long(x, y)
-            if isinstance(a.op, Slice) and word in ("start", "stop") and x != y:
-                whole = sources[0].sizes[a.arguments["dim"]]
-                x, y = (self._from_the_front(end, whole) for end in (x, y))
-            if isinstance(x, Value):
-                arguments[word] = self._merged_value(x, y)
-            else:
-                arguments[word] = self._combined(x, y, a.op)
+            arguments[word] = self._argument_of_both(word, a, b, sources)
         if isinstance(a.op, Resizing) and isinstance(arguments.get("size"), tuple):
             arguments["size"] = self._node_of(arguments["size"], 2)
 
         step = self._append(a, a.name, sources, arguments)
         self._mine[b.name] = step.name
+
+    def _argument_of_both(self, word: str, a: Step, b: Step, sources: Values) -> Any:
+        """An argument of one step of both."""
+        x, y = a.argument(word), b.argument(word)
+        if isinstance(x, Value):
+            return self._merged_value(x, y)
+        if word == "padding":
+            x, y = _as_long(x, y)
+
+        is_end = isinstance(a.op, Slice) and word in ("start", "stop")
+        if is_end and x != y:
+            whole = sources[0].sizes[a.arguments["dim"]]
+            x, y = (self._from_the_front(end, whole) for end in (x, y))
+        return self._combined(x, y, a.op)
 
     def _made_anew(self, a: Step, b: Step) -> Step:
         """A tensor that one of the two keeps from an earlier run, made for every size as the other makes it.
@@ -366,7 +373,24 @@ class _Alignment:
 
         The steps that make it for the other path are those of both.
         """
-        for a, b in _alternatives(mine, theirs):
+        return self._take_first(_alternatives(mine, theirs), mine, theirs)
+
+    def _take_table(self, mine: Steps, theirs: Steps) -> bool:
+        """The same for a table that comes next in both, used as it is on one path and in parts on the other."""
+        if not all(steps and isinstance(steps[0].op, Parameter) for steps in (mine, theirs)):
+            return False
+        pairs = _alternatives(mine, theirs)
+        as_it_is = ((a, b) for a, b in pairs if (len(a) == 1) != (len(b) == 1))
+        return self._take_first(as_it_is, mine, theirs)
+
+    def _take_first(
+        self,
+        pairs: Iterator[tuple[Sequence[Step], Sequence[Step]]],
+        mine: Steps,
+        theirs: Steps,
+    ) -> bool:
+        """Take in the first of some alternatives that make one tensor."""
+        for a, b in pairs:
             if are_the_same(a, b, self.merged.symbols, self._known_by(self.mine_holds)):
                 self._take_theirs(a, b)
             elif are_the_same(a, b, self.other.symbols, self._known_by(self.theirs_holds)):
@@ -684,6 +708,11 @@ def _says_the_same(a: Step, b: Step) -> bool:
         return step.argument("scale_factor") is None, type(size)
 
     return kind(a) == kind(b)
+
+
+def _taken_off(steps: Steps, count: int) -> list[Step]:
+    """So many of the steps to come, which are done with."""
+    return [steps.popleft() for _ in range(count)]
 
 
 def _next_op(steps: Steps) -> str:

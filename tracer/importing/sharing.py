@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from tracer.importing.moved import are_apart
 from tracer.importing.recording import Step
 from tracer.network.sharing import disagreement, has_parameters
+from tracer.ops.pointwise import Parameter
 
 Owners = Mapping[str, Step]
 """For each step that has the weights of an earlier one, that one, by the step's name."""
@@ -39,6 +40,16 @@ def apart(
             if earlier is not step and not are_apart(step, earlier):
                 yield step, earlier
                 break
+
+
+def used_twice(steps: Sequence[Step]) -> frozenset[int]:
+    """The memory of weights that two tensors have elements of, each used by itself as one of its own."""
+    found: frozenset[int] = frozenset()
+    for step, earlier in apart(steps, owners_of(steps)):
+        if isinstance(step.op, Parameter) and isinstance(earlier.op, Parameter):
+            assert step.weights is not None and earlier.weights is not None
+            found |= step.weights.memory & earlier.weights.memory
+    return found
 
 
 def _weighted(steps: Sequence[Step]) -> Iterator[Step]:

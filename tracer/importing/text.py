@@ -30,7 +30,6 @@ def config(
     """The config of a recording, with notes at its beginning; without blocks each step has a line of its own.
 
     Raises :class:`Unrepresentable` for a size that is no expression of a config."""
-    notes = [*notes, *recording.told]
     recording, left_out = centred(recording) if in_blocks else Centred(recording, {})
     recording = in_rounds(recording) if in_blocks else recording
     root = part_of_all(recording)
@@ -45,7 +44,7 @@ def config(
     inputs = list(recording.inputs)
     listed = listing.part(root, dict(zip(inputs, inputs)))
 
-    told = [*notes, *_apart(recording, owners, listed.paths)]
+    told = [*notes, *recording.told, *_apart(recording, owners, listed.paths)]
     lines = [f"# {note}" for note in told]
     lines += [f"name: {written_value(name)}", *_head(recording)]
     lines += _blocks(listed_blocks)

@@ -169,7 +169,8 @@ PLAIN = Way()
 class Forward(TorchFunctionMode):
     """One run of a module: :meth:`run` gives its steps.
 
-    ``open_dims`` are the symbols of the inputs' dims. ``sizes`` gives some symbols another size.
+    ``open_dims`` are the symbols of the inputs' dims. ``sizes`` gives some symbols another size, and ``in_parts`` is
+    the memory of parameters that are used as they are and in parts as well.
     """
 
     def __init__(
@@ -179,6 +180,7 @@ class Forward(TorchFunctionMode):
         space: Space,
         sizes: Mapping[str, int],
         way: Way = PLAIN,
+        in_parts: frozenset[int] = frozenset(),
     ) -> None:
         super().__init__()
         self.copied = copy_of(module, shared)
@@ -202,7 +204,7 @@ class Forward(TorchFunctionMode):
         for known in (module, self.module):
             for name, part in known.named_modules():
                 self.names[id(part)] = name
-        self.tensors = Tensors(self.module, self.recording)
+        self.tensors = Tensors(self.module, self.recording, in_parts)
         self.made = MadeOfSizes(self.tensors)
         self.numbers = TensorNumbers(self.tensors)
         self.moves = Moves(self.module, self.tensors)

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from tracer.diagnostics import legible, words_of
 from tracer.importing.reading import ReadProgram, network_of
 from tracer.importing.recording import Reason, Recording, Step, Unrepresentable
+from tracer.importing.sharing import used_twice
 from tracer.net import Net, ReadFrom, Unrolled
 from tracer.ops.base import written
 from tracer.places import Place
@@ -265,8 +266,19 @@ def record(
 
     Raises :class:`Unrepresentable` for what has no place in a config, and for what the module raises.
     """
-    with users_code(type(module).__name__):  # its copy
-        forward = Forward(module, open_dims, space, sizes, way)
+
+    def forward(in_parts: frozenset[int] = frozenset()) -> Forward:
+        with users_code(type(module).__name__):  # its copy
+            return Forward(module, open_dims, space, sizes, way, in_parts)
+
+    recording = _recorded(forward(), shapes)
+    # One table of which the config would have two is read once more.
+    in_parts = used_twice(recording.steps)
+    return _recorded(forward(in_parts), shapes) if in_parts else recording
+
+
+def _recorded(forward: Forward, shapes: Sequence[Sequence[int]]) -> Recording:
+    """The steps of one run. Raises as :func:`record` does."""
     try:
         return forward.run(shapes)
     except Unrepresentable as refused:
@@ -274,7 +286,7 @@ def record(
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a forward that ends the process included
-        message = raised(type(module).__name__, error)
+        message = raised(type(forward.module).__name__, error)
         guards = forward.recording.guards.made
         inside = forward.failed_in or forward.module
         origin = forward.origin_in(inside, gone_through(error))

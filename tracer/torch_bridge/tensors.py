@@ -133,8 +133,15 @@ class Computed(NamedTuple):
 class Tensors:
     """The tensors of one recorded forward of a module."""
 
-    def __init__(self, module: torch.nn.Module, recording: Recording) -> None:
+    def __init__(
+        self,
+        module: torch.nn.Module,
+        recording: Recording,
+        in_parts: frozenset[int] = frozenset(),
+    ) -> None:
         self.module = module
+        self.in_parts = in_parts
+        """The memory of parameters of which nothing that is computed is a parameter of its own."""
         self.recording = recording
         self.values = Values()
         """The value that each tensor stands for, where it depends on the input."""
@@ -325,9 +332,15 @@ class Tensors:
         self.constants[tensor] = Constant(value, tensor._version)
 
     def _computed(self, tensor: torch.Tensor) -> Value | None:
-        """The value of what is computed from parameters and is another count of numbers; None for other tensors."""
+        """The value of what is computed from parameters, as steps over them; None for other tensors.
+
+        So is what is another count of numbers, and what is computed of a parameter that is used otherwise too.
+        """
         computed = self.computed.get(tensor)
-        if computed is None or computed.is_counted(tensor):
+        if computed is None:
+            return None
+        used = map(memory_of, computed.parameters.values())
+        if computed.is_counted(tensor) and self.in_parts.isdisjoint(used):
             return None
         return computed.steps()
 
