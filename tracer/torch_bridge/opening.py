@@ -20,7 +20,7 @@ from tracer.net import Net, ReadFrom
 from tracer.network.values import did_you_mean
 from tracer.ops.base import Shape, written
 from tracer.source.edits import Edit, edited
-from tracer.torch_bridge.forward import Way
+from tracer.torch_bridge.forward import PLAIN, Way
 from tracer.torch_bridge.importing import SECONDS as WAYS
 from tracer.torch_bridge.importing import Imported, read_at
 from tracer.torch_bridge.places import definition_of
@@ -139,6 +139,7 @@ def read_module(
     *shapes: Sequence[int],
     name: str | None = None,
     fixed: bool = False,
+    way: Way = PLAIN,
 ) -> Imported:
     """The network of a module for inputs of these shapes, as ``tracer.from_module`` reads it, and its weights.
 
@@ -146,7 +147,7 @@ def read_module(
     """
     given = [tuple(shape) for shape in shapes]
     kind = name or type(module).__name__
-    return imported(module, Question(kind, given, name=name, fixed=fixed))
+    return imported(module, Question(kind, given, way, name=name, fixed=fixed))
 
 
 def _read_elsewhere(
