@@ -41,7 +41,7 @@ NODES = {
     "T103": "sum", "T105": "branch", "T106": "sum", "T107": "cat", "T204": "mix", "T205": "norm", "T206": "up",
     "T301": "cat", "T302": "conv", "T303": "norm", "T304": "conv", "T305": "sum", "T306": "pad",
     "T401": "sum", "T402": None, "T501": "pool", "T502": "crop", "T503": "cat1", "T504": "up",
-    "T505": "up", "T506": "up", "T507": "norm",
+    "T505": "up", "T506": "up", "T507": "norm", "T508": "cut",
 }  # fmt: skip
 """The node that each page's bad config is about; None where it is the promise under ``sizes``."""
 

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     "--warnings",
     "of_warnings",
     is_flag=True,
-    help="Where the network closes, list what would take its warnings (T501 to T504) away.",
+    help="Where the network closes, list what would take its warnings (T501 to T504, T508) away.",
 )
 @click.option("--diff", is_flag=True, help="Show the edit as a diff; the file stays as it is.")
 @click.option(

@@ -192,12 +192,24 @@ _of_ints = _fresh()
 
 def _cache_for(traced: Traced) -> GridCache:
     """The shared cache for integer shapes, or a fresh one for symbolic shapes, which belong to one network."""
-    # Symbols come in by what reads nothing; a walk would visit every node once more.
-    starts = [node.index for node in traced.network.nodes if not node.inputs]
-    for index in starts:
-        if any(isinstance(n, Size) for n in traced.by_index[index] or ()):
+    # Symbols come in by what reads nothing, or by what is open; a walk would visit every node once more.
+    for node in traced.network.nodes:
+        is_start = not node.inputs
+        if is_start and any(isinstance(n, Size) for n in traced.by_index[node.index] or ()):
+            return _fresh()
+        if node.unknowns and _has_symbols(traced.ops[node.index], node):
             return _fresh()
     return _of_ints
+
+
+def _has_symbols(op: Op | None, node: Node) -> bool:
+    """Whether an argument that is open is a symbol still."""
+    for unknown in node.unknowns:
+        value = getattr(op, unknown.field, None)
+        values = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(n, Size) for n in values):
+            return True
+    return False
 
 
 def _in_frames(traced: Traced, cache: GridCache) -> list[list[Placed | None]]:
@@ -266,7 +278,7 @@ def _behind(
     shape = visit.shape or ()
     if before and before[0] is NOWHERE and all(placed is NOWHERE for placed in before):
         return NOWHERE
-    if len(before) == 1:
+    if len(before) == 1 and not (node.unknowns and _has_symbols(op, node)):
         placed = _behind_one(op, before[0], len(shape), cache)
         if placed is not None:
             return placed

@@ -188,10 +188,11 @@ class _Arguments:
 
     def _from_text(self, word: str, text: str, node: YamlNode) -> Any:
         """The record's value for a text: itself, or a number in the place of one that is open."""
-        if word in self.cls.node_fields or word in self.cls.input_fields:
+        is_auto = self._is_auto(word, text)
+        if not is_auto and word in (*self.cls.node_fields, *self.cls.input_fields):
             self.operands[word] = ScalarNode(node.tag, text, node.start_mark, node.end_mark)
             return text
-        if word in self.cls.dim_fields and not self._is_auto(word, text):
+        if not is_auto and word in self.cls.dim_fields:
             self.dim_fields[word] = _dims((text,), node)[0]
             return 0
         if text.startswith("auto") and word in self.cls.__struct_encode_fields__:

@@ -102,6 +102,10 @@ class Auto(NamedTuple):
     """torch's default, or the argument whose value it is."""
     per_side: bool = False
     """Two values per axis, before and after, rather than one."""
+    is_free: bool = False
+    """No value is nearer to torch's than another: what a cut takes off."""
+    width: int = 16
+    """The number of values that are tried where the ``auto`` names none and torch does not bound them."""
 
 
 FROM_0 = Auto(least=0, default=0)

@@ -7,12 +7,14 @@ from typing import Any
 
 from tracer.ops.base import (
     MAX_INT,
+    Auto,
     Ints,
     NodeName,
     Op,
     Requirement,
     Requirements,
     Shape,
+    autos,
     in_range,
     operation,
     written,
@@ -22,6 +24,9 @@ from tracer.ops.rearrange import in_rank, wrapped
 from tracer.ops.windows import POINTWISE, Window
 from tracer.sizing.arithmetic import Dim, conv_size, maximum, minimum
 from tracer.sizing.symbol import Size
+
+CUT = Auto(least=0, default=0, is_free=True, width=128)
+"""Rows that are cut off: where a map is cut is its place over the input, and no amount is nearer to torch's."""
 
 
 def has_spatial_dims(x: Shape) -> Requirement:
@@ -117,6 +122,7 @@ class CenterCrop(Op, kw_only=True):
 
     node_fields = ("size",)
     dim_fields = ("size",)
+    solvable = autos(size=Auto(is_free=True, width=2048))
 
     size: Ints | NodeName
 
@@ -134,9 +140,9 @@ class CenterCrop(Op, kw_only=True):
         """The size wanted of each dim that is cropped."""
         if isinstance(self.size, tuple):
             return {len(x) - len(self.size) + i: n for i, n in enumerate(self.size)}
-        if isinstance(self.size, int):
-            return dict.fromkeys(range(2, len(x)), self.size)
-        return {dim: sizes["size"][dim] for dim in range(2, len(x))}
+        if isinstance(self.size, str):
+            return {dim: sizes["size"][dim] for dim in range(2, len(x))}
+        return dict.fromkeys(range(2, len(x)), self.size)
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         (x0,) = x
@@ -202,6 +208,8 @@ class Crop(Op, kw_only=True):
     bottom]. It is F.pad with the amounts negated.
     """
 
+    solvable = autos(crop=CUT)
+
     crop: Ints
 
     def legal(self) -> Requirements:
@@ -209,7 +217,7 @@ class Crop(Op, kw_only=True):
 
     def _amounts(self, axes: int) -> list[tuple[int, int]]:
         """(before, after) per axis."""
-        if isinstance(self.crop, int):
+        if not isinstance(self.crop, tuple):
             return [(self.crop, self.crop)] * axes
         if len(self.crop) == axes:
             return [(c, c) for c in self.crop]
@@ -220,7 +228,7 @@ class Crop(Op, kw_only=True):
         yield has_spatial_dims(x0)
         axes = len(x0) - 2
         yield Requirement(
-            isinstance(self.crop, int) or len(self.crop) in (axes, 2 * axes),
+            not isinstance(self.crop, tuple) or len(self.crop) in (axes, 2 * axes),
             "T203",
             "crop",
             lambda: (
@@ -258,6 +266,7 @@ class Slice(Op, kw_only=True):
     """
 
     dim_fields = ("start", "stop")
+    solvable = autos(start=CUT)
 
     dim: int
     start: int = 0

@@ -102,7 +102,8 @@ def seen_by_spreading(kernel: int, stride: int, left: int, dilation: int = 1) ->
 def sliding(extent: int, stride: int, left: int, gap: int = 1) -> Window:
     """A window that moves by ``stride`` and starts at -``left``: its middle is (extent - 1) / 2 further."""
     middle = extent - 1 - 2 * left
-    return Window(extent, stride, first=(middle, 2) if middle else (0, 1), gap=gap)
+    is_in_place = isinstance(middle, int) and middle == 0
+    return Window(extent, stride, first=(0, 1) if is_in_place else (middle, 2), gap=gap)
 
 
 def spreading(extent: int, stride: int, left: int, seen: int) -> Window:

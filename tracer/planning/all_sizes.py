@@ -26,6 +26,7 @@ from tracer.planning.promises import (
 from tracer.planning.search import SearchResult, TooManyValues
 from tracer.planning.solution import Served, Solution
 from tracer.planning.solving import enumerated, given_up, is_open, plan_one, solution_of
+from tracer.planning.wishes import with_wishes
 from tracer.planning.working_sizes import promised_sizes
 from tracer.shapes.trace import trace
 from tracer.shapes.traced import Ops
@@ -91,11 +92,19 @@ class _EverySize:
                 missing = self._missing(self.problem.unknowns.solved_ops(found.values))
                 if missing is None:
                     solutions, capped = self._counted(found)
-                    return solution_of(self.problem.unknowns, found.values, solutions, capped)
+                    values = self._with_wishes(found.values)
+                    return solution_of(self.problem.unknowns, values, solutions, capped)
                 self.samples.append(missing)
         except (TooManyValues, TooLarge):
             pass
         return given_up(self.problem)
+
+    def _with_wishes(self, values: dict[str, int]) -> dict[str, int]:
+        """Values that cost as much, serve every size as well, and make a better network; else those given."""
+        better = with_wishes(self.problem, values, self.samples)
+        if better == values or self._missing(self.problem.unknowns.solved_ops(better)):
+            return values
+        return better
 
     def _common(self) -> SearchResult:
         """Values that serve the samples; tried one by one where formulas take no symbols."""

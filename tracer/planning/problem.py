@@ -55,9 +55,14 @@ class Problem(msgspec.Struct):
         """The trace on ints with these values."""
         return trace(self.network, self.sizes, self.unknowns.solved_ops(values))
 
-    def solve(self, samples: Sequence[Mapping[str, int]] = ({},)) -> SearchResult:
-        """The least-cost values that serve every sample of the open sizes. Raises TooManyValues."""
-        asks: list[Ask] = list(self.legality or ())
+    def solve(
+        self, samples: Sequence[Mapping[str, int]] = ({},), further: Sequence[Ask] = ()
+    ) -> SearchResult:
+        """The least-cost values that serve every sample of the open sizes, and ``further`` conditions.
+
+        Raises TooManyValues.
+        """
+        asks: list[Ask] = [*(self.legality or ()), *further]
         for sample in samples:
             replaced = Substitution(self.space, sample)
             for condition, node in self.recipe.conditions:

@@ -61,6 +61,10 @@ class Variable(msgspec.Struct):
     default: int
     """torch's default, from which the cost of a value is its distance."""
 
+    def cost(self, value: int) -> int:
+        """The distance of a value from the default."""
+        return abs(value - self.default)
+
     def cheapest_first(self) -> Iterator[int]:
         """The values by their distance from the default, the lower of two first; a large domain is not built."""
         start = min(max(self.default, self.domain.start), self.domain.stop - 1)
@@ -336,7 +340,7 @@ class SearchGroup:
     def _free(self, depth: int) -> State:
         """What is known where no condition is left."""
         rest = self.variables[depth:]
-        cost = sum(abs(next(v.cheapest_first()) - v.default) for v in rest)
+        cost = sum(v.cost(next(v.cheapest_first())) for v in rest)
         return State(cost, math.prod(len(v.domain) for v in rest), None)
 
     def _meets(self, depth: int, asks: list[Ask]) -> bool:
@@ -512,13 +516,13 @@ class _Frame:
         """Whether a value of many costs more than the best solution that was found, so that it is not counted."""
         if len(self.variable.domain) <= COUNTED or not self.choices:
             return False
-        return abs(value - self.variable.default) > self.best
+        return self.variable.cost(value) > self.best
 
     def add(self, found: State | None) -> None:
         """What follows from the value last tried."""
         if found is None:
             return
-        cost = found.cost + abs(self.value - self.variable.default)
+        cost = found.cost + self.variable.cost(self.value)
         choice = (self.value, self.following)
         self.count += found.solutions
         # Of equal ones the earlier is nearer to the default.

@@ -11,6 +11,7 @@ from tracer.planning.search import TooManyValues
 from tracer.planning.settling import all_combinations, settled
 from tracer.planning.solution import Solution, solved_already
 from tracer.planning.unknowns import Unknowns
+from tracer.planning.wishes import with_wishes
 from tracer.shapes.trace import declared_ops, trace
 
 
@@ -34,7 +35,9 @@ def plan_one(network: Network, sizes: Mapping[str, int]) -> Solution:
 
     unknowns = problem.unknowns
     if not found.refuted:
-        return solution_of(unknowns, found.values, found.solutions, found.capped)
+        is_alone = found.solutions == 1 and not found.capped
+        values = found.values if is_alone else with_wishes(problem, found.values)
+        return solution_of(unknowns, values, found.solutions, found.capped)
     return Solution(
         solved=False,
         assignments={},

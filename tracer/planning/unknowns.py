@@ -22,9 +22,6 @@ from tracer.planning.search import Ask, Variable
 from tracer.shapes.traced import Ops
 from tracer.sizing.symbol import Condition, Size, Space
 
-WIDTH = 16
-"""Values of an argument whose ``auto`` names no domain and which torch does not bound."""
-
 _NAME = re.compile(r"\s*\$\{\s*([A-Za-z_]\w*)\s*\}\s*\Z")
 
 
@@ -77,6 +74,12 @@ class OpenInteger(Variable):
     axis: int
     nodes: list[Node]
     """The nodes that use it, in execution order."""
+    is_free: bool = False
+    """No value costs more than another."""
+
+    def cost(self, value: int) -> int:
+        """The distance from torch's default, where that is any better than another value."""
+        return 0 if self.is_free else abs(value - self.default)
 
 
 class Unknowns:
@@ -162,7 +165,7 @@ class Unknowns:
         """The sum of the distances from torch's defaults."""
         total = 0
         for name, variable in self.variables.items():
-            total += abs(values[name] - variable.default)
+            total += variable.cost(values[name])
         return total
 
 
@@ -188,7 +191,8 @@ def _joined(unknowns: Unknowns, node: Node, op: Op, unknown: Unknown, axis: int)
     shared = unknowns.variables.get(name)
     if shared is None:
         default = _default(unknowns.network, node, op, unknown, axis)
-        variable = OpenInteger(name, domain, default, unknown.field, axis, [node])
+        is_free = op.solvable[unknown.field].is_free
+        variable = OpenInteger(name, domain, default, unknown.field, axis, [node], is_free)
         unknowns.variables[name] = variable
         return variable
 
@@ -221,8 +225,9 @@ def domain_of(op: Op, unknown: Unknown, beside: tuple[Unknown, ...], axis: int) 
         stride = _largest(op, "stride", beside, axis)
         dilation = _largest(op, "dilation", beside, axis)
         return range(max(stride, dilation))
-    least = max(op.solvable[unknown.field].least, 0)
-    return range(least, least + WIDTH)
+    auto = op.solvable[unknown.field]
+    least = max(auto.least, 0)
+    return range(least, least + auto.width)
 
 
 def _largest(op: Op, field: str, beside: tuple[Unknown, ...], axis: int) -> int:

@@ -35,7 +35,7 @@ LARGE = 400
 OPENED = 25
 """So many arguments that are opened for the planner cost as much as another trace."""
 
-LINTS = ("T105", "T501", "T502", "T503", "T504", "T505")
+LINTS = ("T105", "T501", "T502", "T503", "T504", "T505", "T508")
 """Warnings that a repair may take away or bring."""
 
 

@@ -60,7 +60,7 @@ def repairs(net: Net) -> Repairs:
 
 
 def repairs_of_warnings(net: Net) -> Repairs:
-    """Repairs that take a warning away (T501 to T504), of a network that closes; they bring no other."""
+    """Repairs that take a warning away (T501 to T504, T508), of a network that closes; they bring no other."""
     found: list[Repair] = []
     complete = True
     warnings = [d for d in judge(net) if d.code in LINTS]

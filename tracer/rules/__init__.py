@@ -10,7 +10,7 @@ from tracer.diagnostics import Diagnostic, TracerError
 from tracer.net import Net
 from tracer.network.reading import ignored_codes
 from tracer.network.records import is_set
-from tracer.rules import lone_merges  # noqa: F401, importing it registers its rule
+from tracer.rules import lone_merges, shifted  # noqa: F401, importing them registers their rules
 from tracer.rules.design import design_rules
 
 
