@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 import click
 
 from tracer.commands.options import Overrides, is_python, is_terminal, need, say_part, shown
+from tracer.commands.reading import open_config
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.importing.named import names_defined
 from tracer.importing.recording import NoSuchPart, Unrepresentable
-from tracer.loading import load_text
 from tracer.net import Net, ReadFrom
-from tracer.network.part import UnknownLayer
 from tracer.source.edits import Edit, edited
 
 if TYPE_CHECKING:
@@ -104,21 +103,7 @@ def _of_config(found: ConfigFound, source: str, overrides: Overrides, name: str 
         data=found.places,
         advice=found.advice,
     )
-    try:
-        return load_text(
-            text,
-            shown(source),
-            overrides.params,
-            overrides.sizes,
-            overrides.inputs,
-            read_from=program,
-            until=overrides.until,
-        )
-    except UnknownLayer as error:
-        message = f"{shown(source)}: {error}"
-        raise click.BadParameter(message, param_hint="--until") from None
-    except ValueError as error:
-        raise click.UsageError(f"{shown(source)}: {error}") from None
+    return open_config(text, source, overrides, read_from=program)
 
 
 def _sized(net: Net, source: str, overrides: Overrides) -> Net:
