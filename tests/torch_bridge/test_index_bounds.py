@@ -112,6 +112,45 @@ def test_places_that_are_not_known_are_refused() -> None:
             tracer.from_module(Embedded(places), (1, 3, 8, 4))
 
 
+class Relative(nn.Module):
+    """A row of a table for each distance of two maps' columns, the smaller map's scaled up."""
+
+    def __init__(self, rows: int, stride: int, *, is_resized: bool, in_place: bool) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, stride, 1)
+        self.table = nn.Parameter(torch.randn(rows, 5))
+        self.is_resized, self.in_place = is_resized, in_place
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, k = x.shape[3], self.conv(x).shape[3]
+        table = self.table
+        count = int(2 * max(n, k) - 1)
+        if self.is_resized and table.shape[0] != count:
+            rows = table.T[None]
+            table = F.interpolate(rows, size=count, mode="linear")[0].T
+        distances = self._distances(n, k, max(k / n, 1.0), max(n / k, 1.0))
+        return x + table[distances.long()].mean()
+
+    def _distances(self, n: int, k: int, ratio: float, other_ratio: float) -> Tensor:
+        columns = torch.arange(n)[:, None] * ratio
+        others = torch.arange(k)[None] * other_ratio
+        if self.in_place:
+            columns = columns - others
+            columns += (k - 1) * other_ratio
+            return columns
+        return (columns - others) + (k - 1) * other_ratio
+
+
+@pytest.mark.parametrize("stride", [1, 3, 4])
+@pytest.mark.parametrize("in_place", [False, True])
+def test_distances_by_a_quotient_of_two_sizes(stride: int, in_place: bool) -> None:
+    """They lie from 0 to twice the larger size; a table of so many rows takes all of them."""
+    _same_sizes(Relative(15, stride, is_resized=False, in_place=in_place))
+    resized = Relative(99, stride, is_resized=True, in_place=in_place)
+    net = tracer.from_module(resized.eval(), (1, 3, 8, 16))
+    assert tracer.sizes(net).axes["W"].runs.written("W") == "W >= 1"
+
+
 def _same_sizes(module: nn.Module, shape: tuple[int, ...] = (1, 3, 8, 8)) -> None:
     """The widths that run are those at which the module does, some and not all of them."""
     net = tracer.from_module(module.eval(), shape)

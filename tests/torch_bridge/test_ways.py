@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812 - the field's name for it
 from torch import Tensor, nn
 
 import tracer
@@ -669,3 +671,46 @@ def test_a_part_that_works_is_told(
     assert found.hint.endswith(f"`tracer import --until {part}` reads it up to there")
     way = Way(until=part)
     assert read_module(module, (1, 3, 32, 32), way=way).net.trace(H=48).outputs
+
+
+def _windows_that_fill(x: Tensor, y: Tensor) -> Tensor:
+    window = min(y.shape[2], 5)
+    filled = math.ceil(y.shape[2] / window) * window
+    return F.pad(y, (0, 0, 0, filled - y.shape[2]))
+
+
+def _as_often(x: Tensor, y: Tensor) -> Tensor:
+    return F.pad(y, (0, math.ceil(x.shape[2] / y.shape[2]), 0, int(x.shape[2] / y.shape[3])))
+
+
+def _where_larger(x: Tensor, y: Tensor) -> Tensor:
+    is_exact = x.shape[2] / y.shape[2] >= 3
+    return F.pad(y, (0, 1 if is_exact else 0))
+
+
+def _rounded(x: Tensor, y: Tensor) -> Tensor:
+    return F.pad(y, (int(y.shape[2] * 0.5 + 0.5), math.ceil(9.5 - min(y.shape[3], 7) / 2)))
+
+
+class OfTwo(nn.Module):
+    """Pads a map by what is computed of its size and of the input's."""
+
+    def __init__(self, padded: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, 3, 1)
+        self.padded = padded
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.padded(x, self.conv(x))
+
+
+@pytest.mark.parametrize(
+    "padded", [_windows_that_fill, _as_often, _where_larger, _rounded], ids=lambda f: f.__name__
+)
+def test_one_size_over_another(padded: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """Its floor, its ceiling and its comparisons are those of the module for every size."""
+    module = OfTwo(padded).eval()
+    net = tracer.from_module(module, (1, 3, 24, 18))
+    for height, width in itertools.product(range(1, 40), (1, 7, 18, 31)):
+        want = module(torch.zeros(1, 3, height, width)).shape
+        assert tuple(net.trace(H=height, W=width).outputs.values()) == (tuple(want),)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from tracer.places import Spot
 from tracer.sizing.arithmetic import maximum, minimum
+from tracer.sizing.ends import ends_of
 from tracer.sizing.symbol import Condition, Size, SizeLike, Space
 
 Formula = Callable[..., Any]
@@ -200,10 +201,28 @@ class RunTimeSize(int):
         return self // other, self % other
 
     def __truediv__(self, other: Any) -> Any:
-        found = self._quotient() / other
         if isinstance(other, RunTimeSize):
-            found.of = (self, other)
-        return found
+            return self._over(other)
+        return self._quotient() / other
+
+    def _over(self, other: RunTimeSize) -> float:
+        """The quotient of two sizes: a plain number, a whole multiple of a size, or a fraction that floats round."""
+        number = int.__truediv__(self, other)
+        mine, others = self.size, _size_of(other, self.guards)
+        made = RunTimeQuotient(number, None, 1, self.guards)
+        if mine is not None and others is not None:
+            whole = mine // others
+            if whole * others is mine:
+                made = RunTimeQuotient(number, whole, 1, self.guards)
+            elif ends_of(others).least >= 0:
+                # Where it is 0, the program raises.
+                self.guards.note(others >= 1, True)
+                made = RunTimeQuotient(number, mine, others, self.guards)
+            if type(whole) is int and made.denominator == 1:
+                return number
+
+        made.of = (self, other)
+        return made
 
     def __rtruediv__(self, other: Any) -> Any:
         number = int.__rtruediv__(self, other)
@@ -352,18 +371,63 @@ def _size_of(value: Any, guards: Guards) -> SizeLike | None:
     return int(value) if isinstance(value, int) else None
 
 
+class Fractional(NamedTuple):
+    """A fraction of two sizes, the denominator above 0."""
+
+    numerator: SizeLike
+    denominator: SizeLike
+
+
+def _fraction_of(value: Any, guards: Guards) -> Fractional | None:
+    """A number as a fraction; None where that is not known."""
+    if isinstance(value, RunTimeQuotient):
+        return value.fraction() if value.guards is guards else None
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return None
+        numerator, denominator = value.as_integer_ratio()
+        is_short = max(abs(numerator), denominator) <= LARGEST_FACTOR
+        return Fractional(numerator, denominator) if is_short else None
+    size = _size_of(value, guards)
+    return None if size is None else Fractional(size, 1)
+
+
+def _times(a: Fractional, b: Fractional) -> Fractional:
+    return Fractional(a.numerator * b.numerator, a.denominator * b.denominator)
+
+
+def _over(a: Fractional, b: Fractional) -> Fractional | None:
+    """One over another that is known to be above 0."""
+    least = b.numerator if isinstance(b.numerator, int) else ends_of(b.numerator).least
+    if least <= 0:
+        return None
+    return Fractional(a.numerator * b.denominator, a.denominator * b.numerator)
+
+
+def _plus(a: Fractional, b: Fractional) -> Fractional:
+    if a.denominator is b.denominator:
+        return Fractional(a.numerator + b.numerator, a.denominator)
+    return Fractional(
+        a.numerator * b.denominator + b.numerator * a.denominator,
+        a.denominator * b.denominator,
+    )
+
+
 class RunTimeQuotient(float):
     """A size divided or scaled: a float for the program, and beside it a fraction of a size over the symbols."""
 
     numerator: SizeLike | None
     """None where the fraction is not known."""
-    denominator: int
+    denominator: SizeLike
+    """Above 0. One that is no power of two was rounded once: no more is computed with it."""
     guards: Guards
     of: tuple[RunTimeSize, RunTimeSize] | None = None
     """The two sizes that were divided, until something is computed with it."""
+    near: Fractional | None = None
+    """Where the fraction is not known: one that is off by no more than floats round."""
 
     def __new__(
-        cls, number: float, numerator: SizeLike | None, denominator: int, guards: Guards
+        cls, number: float, numerator: SizeLike | None, denominator: SizeLike, guards: Guards
     ) -> RunTimeQuotient:
         made = super().__new__(cls, number)
         made.numerator = numerator
@@ -375,6 +439,20 @@ class RunTimeQuotient(float):
         """A float whose fraction is not known."""
         return RunTimeQuotient(number, None, 1, self.guards)
 
+    def fraction(self) -> Fractional | None:
+        """The fraction, or one that is off by no more than floats round."""
+        if self.numerator is None:
+            return self.near
+        return Fractional(self.numerator, self.denominator)
+
+    def _near(self, number: float, compute: Formula, other: Any) -> RunTimeQuotient:
+        """A float of which it is known what it would be without rounding."""
+        made = self._lost(number)
+        mine, others = self.fraction(), _fraction_of(other, self.guards)
+        if mine is not None and others is not None:
+            made.near = compute(mine, others)
+        return made
+
     # --- arithmetic --------------------------------------------------------------------------------------------------
 
     def _scaled(self, number: Any, factor: Any, *, divide: bool) -> Any:
@@ -385,7 +463,7 @@ class RunTimeQuotient(float):
             return self._times(number, factor)
         ratio = self._exact_ratio(factor, divide=divide)
         if self.numerator is None or ratio is None:
-            return self._lost(number)
+            return self._near(number, _over if divide else _times, factor)
 
         numerator = self.numerator * ratio.numerator
         denominator = self.denominator * ratio.denominator
@@ -394,10 +472,10 @@ class RunTimeQuotient(float):
     def _times(self, number: float, other: RunTimeQuotient) -> RunTimeQuotient:
         """Times another quotient, where floats compute that exactly; ``number`` is what comes out."""
         denominator = self.denominator * other.denominator
-        is_exact = _is_power_of_two(denominator) and denominator <= LARGEST_FACTOR
+        is_exact = _is_power_of_two(denominator) and bool(denominator <= LARGEST_FACTOR)
         mine, others = self.numerator, other.numerator
         if not is_exact or mine is None or others is None or other.guards is not self.guards:
-            return self._lost(number)
+            return self._near(number, _times, other)
         return RunTimeQuotient(number, mine * others, denominator, self.guards)
 
     def _exact_ratio(self, factor: Any, *, divide: bool) -> Fraction | None:
@@ -444,11 +522,25 @@ class RunTimeQuotient(float):
         if number is NotImplemented:
             return number
 
-        size = _size_of(other, self.guards)
-        if self.numerator is None or size is None:
-            return self._lost(number)
-        numerator = self.numerator + size * self.denominator
-        return RunTimeQuotient(number, numerator, self.denominator, self.guards)
+        added = self._exact_sum(other)
+        if added is None:
+            return self._near(number, _plus, other)
+        return RunTimeQuotient(number, *added, self.guards)
+
+    def _exact_sum(self, other: Any) -> Fractional | None:
+        """The sum with a whole number, or with a fraction, where floats compute it exactly; None where they round."""
+        is_lost = isinstance(other, RunTimeQuotient) and other.numerator is None
+        others = None if is_lost else _fraction_of(other, self.guards)
+        if self.numerator is None or others is None:
+            return None
+        mine = Fractional(self.numerator, self.denominator)
+        is_whole = type(others.denominator) is int and others.denominator == 1
+        denominators = (mine.denominator, others.denominator)
+        return (
+            _plus(mine, others)
+            if is_whole or all(map(_is_power_of_two, denominators))
+            else None
+        )
 
     __radd__ = __add__
 
@@ -456,8 +548,7 @@ class RunTimeQuotient(float):
         return self + -other
 
     def __rsub__(self, other: Any) -> Any:
-        number = float.__rsub__(self, other)
-        return self._lost(number)
+        return -self + other
 
     def __rtruediv__(self, other: Any) -> Any:
         number = float.__rtruediv__(self, other)
@@ -465,7 +556,9 @@ class RunTimeQuotient(float):
 
     def __neg__(self) -> Any:
         number = float.__neg__(self)
-        return self._lost(number)
+        if self.numerator is None:
+            return self._near(number, _times, -1)
+        return RunTimeQuotient(number, -self.numerator, self.denominator, self.guards)
 
     def __pow__(self, other: Any, modulo: Any = None) -> Any:
         return self.followed_by(float.__pow__(self, other))
@@ -520,7 +613,7 @@ class RunTimeQuotient(float):
             number = float.__round__(self, digits)
             return self._lost(number)
         whole = float.__round__(self)
-        if self.numerator is None:
+        if self.numerator is None or not isinstance(self.denominator, int):
             return RunTimeSize(whole, None, self.guards)
         size = _rounded(self.numerator, self.denominator)
         return whole if type(size) is int else RunTimeSize(whole, size, self.guards)
@@ -561,7 +654,7 @@ class RunTimeQuotient(float):
         condition: Outcome = compare(mine, others)
         return condition
 
-    def _fraction_of(self, other: Any) -> tuple[SizeLike | None, int]:
+    def _fraction_of(self, other: Any) -> tuple[SizeLike | None, SizeLike]:
         """The numerator and the denominator of an operand; no numerator where they are not known."""
         if isinstance(other, RunTimeQuotient):
             return other.numerator, other.denominator
@@ -601,8 +694,8 @@ LARGEST_FACTOR = 2**20
 """Numerators and denominators above it leave too few of a float's 53 bits for the size."""
 
 
-def _is_power_of_two(n: int) -> bool:
-    return n & (n - 1) == 0
+def _is_power_of_two(n: SizeLike) -> bool:
+    return isinstance(n, int) and n & (n - 1) == 0
 
 
 # --- arguments that have such sizes ----------------------------------------------------------------------------------

@@ -7,13 +7,20 @@ to ``w - 2``: a table of 32 rows takes them where ``w`` is 33 at most.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import torch
 
 from tracer.importing.decisions import is_bound_to_hold
 from tracer.importing.recording import Recording
-from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize, over_symbols
+from tracer.importing.run_time_sizes import (
+    Fractional,
+    RunTimeQuotient,
+    RunTimeSize,
+    over_symbols,
+)
+from tracer.sizing.program import substitute
 from tracer.sizing.symbol import Condition
 from tracer.torch_bridge.calls_made import MadeCall, tensors_in
 from tracer.torch_bridge.tensor_numbers import TensorNumbers
@@ -110,6 +117,9 @@ ALL_OF_THEM = {
 
 EACH_BY_ITSELF = {"meshgrid", "broadcast_tensors"}
 """Those of them that give a tensor for each."""
+
+TO_WHOLE = {"floor", "ceil", "round", "trunc"}
+"""Functions that give whole numbers as floats."""
 
 CLAMPS = {"clamp", "clip", "clamp_min", "clamp_max"}
 
@@ -287,19 +297,33 @@ class IndexBounds:
         if call.name in EACH_BY_ITSELF and len(given) == len(made):
             each = list(map(self.of, given))
         for tensor, of_one in zip(made, each):
-            fitting = _of_type(of_one, tensor.dtype)
+            fitting = _of_type(of_one, tensor.dtype, call.name)
             if fitting is not None:
-                self.known[tensor] = fitting
+                self.known[tensor] = self._in_numbers(fitting)
+
+    def _in_numbers(self, ends: Between) -> Between:
+        """Ends with numbers as the program would see them in the place of fractions."""
+
+        def seen(end: Any) -> Any:
+            if not isinstance(end, Fractional):
+                return end
+            numerator, denominator = substitute(end, self.recording.symbols)
+            number = int(numerator) / int(denominator)
+            return RunTimeQuotient(number, *end, self.recording.guards)
+
+        return Between(*map(seen, ends))
 
     def _change(self, memory: int, ends: Ends) -> None:
         """The memory was written into: what lies in it has these values too."""
         for tensor in self.known.things():
             if memory_of(tensor) != memory:
                 continue
-            if ends is None:
-                del self.known[tensor]
-            else:
-                self.known[tensor] = _around([self.known[tensor], ends]) or ends
+            before = self.known[tensor]
+            del self.known[tensor]
+            with suppress(Undecided):
+                around = _around([before, ends]) if ends is not None else None
+                if around is not None:
+                    self.known[tensor] = around
 
     def _ends(self, call: MadeCall) -> Ends:
         """The ends of what a function gives; None for one that is not followed."""
@@ -411,9 +435,13 @@ def _product(a: Between, b: Between) -> Ends:
         return Between(a.least * b.least, a.most * b.most)
     for ends, by in ((a, b), (b, a)):
         factor = by.least
-        if by.least is by.most and type(factor) in (int, float):
-            products = (ends.least * factor, ends.most * factor)
-            return Between(*(products if factor >= 0 else products[::-1]))
+        if by.least is not by.most:
+            continue
+        products = (ends.least * factor, ends.most * factor)
+        if _is_bound(factor, lambda n: n >= 0):
+            return Between(*products)
+        if type(factor) in (int, float):
+            return Between(*products[::-1])
     return None
 
 
@@ -450,8 +478,10 @@ def _is_one_above_zero(ends: Between) -> bool:
 def _is_bound(number: Any, holds: Callable[[Any], Any]) -> bool:
     """Whether something holds of a number for every size; it is not noted, as the program does not ask."""
     if isinstance(number, RunTimeQuotient):
-        return False
-    size = over_symbols(number)
+        fraction = number.fraction()
+        size = None if fraction is None else fraction.numerator
+    else:
+        size = over_symbols(number)
     condition = None if size is None else holds(size)
     if isinstance(condition, Condition):
         return is_bound_to_hold(condition)
@@ -520,15 +550,50 @@ MADE: Mapping[str, Callable[[MadeCall], Ends]] = {
 }
 
 
-def _of_type(ends: Ends, dtype: torch.dtype) -> Ends:
-    """The ends as numbers of a type."""
+def _of_type(ends: Ends, dtype: torch.dtype, name: str) -> Ends:
+    """The ends as numbers of a type, where a function of this name gives it."""
     if ends is None or dtype.is_complex:
         return None
     if dtype == torch.bool:
         return Between(0, 1)
+    if any(map(_may_be_rounded, ends)):
+        return _rounded(ends, dtype, name)
     if dtype.is_floating_point or all(isinstance(n, int) for n in ends):
         return ends
     return Between(*(n.__trunc__() for n in ends))
+
+
+def _may_be_rounded(number: Any) -> bool:
+    """Whether it is a float that was computed of sizes, and not exactly."""
+    if not isinstance(number, RunTimeQuotient):
+        return False
+    return number.numerator is None or not isinstance(number.denominator, int)
+
+
+def _rounded(ends: Between, dtype: torch.dtype, name: str) -> Ends:
+    """Ends that floats may have rounded, as numbers of a type."""
+    if dtype.is_floating_point:
+        # A whole number may have become a little less.
+        return None if name in TO_WHOLE else ends
+    return _cut_off(ends) if name in CONVERTING else ends
+
+
+def _cut_off(ends: Between) -> Ends:
+    """The ends of what is cut off to whole numbers; those of fractions lie farther apart than floats round."""
+    fraction = _fraction(ends.most)
+    if fraction is None or not _is_natural(ends):
+        return None
+    return Between(0, fraction)
+
+
+def _fraction(number: Any) -> Fractional | None:
+    """A number as a fraction, off by no more than floats round; None where that is not known."""
+    if isinstance(number, RunTimeQuotient):
+        return number.fraction()
+    if isinstance(number, float):
+        return Fractional(int(number), 1) if number.is_integer() else None
+    size = over_symbols(number)
+    return None if size is None else Fractional(size, 1)
 
 
 MASKS = (torch.bool, torch.uint8)

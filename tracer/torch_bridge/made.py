@@ -256,8 +256,8 @@ class MadeOfSizes:
             if one.numerator is None:
                 # Mostly it decides values alone.
                 return _unknown(call, one)
-            (numerator,) = substitute([one.numerator], sizes)
-            return int(numerator) / one.denominator
+            numerator, denominator = substitute([one.numerator, one.denominator], sizes)
+            return int(numerator) / int(denominator)
         return one
 
     def _at(self, numbers: Iterable[Any], sizes: Mapping[str, int]) -> list[int]:
