@@ -13,8 +13,7 @@ from torch import Tensor
 
 import tracer
 from tests.torch_bridge.test_handlers import Applied
-from tracer.torch_bridge import importing
-from tracer.torch_bridge.importing import Unrepresentable
+from tracer.torch_bridge.importing import Unrepresentable, read_at
 
 
 def padded_somehow(x: Tensor) -> Tensor:
@@ -89,9 +88,8 @@ def test_a_refusal_that_is_caught(run: Callable[[Tensor], Tensor]) -> None:
         tracer.from_module(Applied(run), (1, 3, 16, 24))
 
 
-def test_ways_without_end_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ways_without_end_are_bounded() -> None:
     """A forward that goes another way for each of many sizes is refused when its time is spent."""
-    monkeypatch.setattr(importing, "SECONDS", 0)
 
     class Halving(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -101,7 +99,7 @@ def test_ways_without_end_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
             return x[..., :side]
 
     with pytest.raises(Unrepresentable, match="were not all read within 0 seconds"):
-        importing.read_at(Halving(), (1, 3, 16, 24))
+        read_at(Halving(), (1, 3, 16, 24), seconds=0)
 
 
 # --- what a run leaves behind ----------------------------------------------------------------------------------------

@@ -40,6 +40,7 @@ from tracer.torch_bridge.forward import (
 )
 from tracer.torch_bridge.places import gone_through, raised, users_code
 from tracer.torch_bridge.real_runs import RealModule
+from tracer.torch_bridge.scripted import in_python
 from tracer.torch_bridge.sequences import are_sequences
 
 FIXED = "the first dim is fixed: with an open one, "
@@ -149,6 +150,7 @@ def read_at(
     how the user named it, and ``seconds`` how long other sizes may take. The module is left as it is: copies of it run.
     Raises :class:`Unrepresentable` where something cannot be represented.
     """
+    module = in_python(module)
     read = partial(_read, module, shapes, name, way, source, Budget(seconds))
     if fixed:
         return read(no_dims)

@@ -75,6 +75,14 @@ def defaults_of(op_name: str) -> dict[str, Any]:
     return {field.encode_name: field.default for field in fields_of(cls)}
 
 
+def in_torchs_order(op_name: str) -> list[str]:
+    """The words of an operation's arguments, those first that torch takes by their position."""
+    cls = find_operation(op_name)
+    assert cls is not None
+    words = [*cls.positional, *defaults_of(op_name)]
+    return list(dict.fromkeys(words))
+
+
 def arguments_of(module: torch.nn.Module, cls: type[Op]) -> dict[str, Any]:
     """The arguments with which a module of torch.nn was made, where they are not torch's defaults."""
     found: dict[str, Any] = {}

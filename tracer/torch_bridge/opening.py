@@ -25,6 +25,7 @@ from tracer.torch_bridge.importing import SECONDS as WAYS
 from tracer.torch_bridge.importing import Imported, read_at
 from tracer.torch_bridge.places import definition_of
 from tracer.torch_bridge.real_runs import RealModule
+from tracer.torch_bridge.scripted import in_python
 from tracer.torch_bridge.time_limit import TooSlow
 from tracer.torch_bridge.trials import Progress, Trials
 from tracer.torch_bridge.ways_out import SECONDS as WAYS_OUT
@@ -89,6 +90,7 @@ def open_module(
     module runs at no size that was tried, what it raises at the asked one. Raises :class:`NoSuchPart` for a part that
     it is read up to and does not have.
     """
+    module = in_python(module)
     asked = asked._replace(parameters=_parameters(module, asked))
     until = asked.way.until
     parts = [name for name, _ in module.named_modules() if name]
@@ -125,6 +127,7 @@ def net_of(module: torch.nn.Module, asked: Question) -> Net:
 
 def imported(module: torch.nn.Module, asked: Question) -> Imported:
     """The same, with where its weights are."""
+    module = in_python(module)
     asked = asked._replace(parameters=_parameters(module, asked))
     try:
         return _named(_read(module, asked, asked.shapes), asked)

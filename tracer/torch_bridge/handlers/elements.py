@@ -13,7 +13,7 @@ from tracer.importing.recording import Value
 from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize
 from tracer.ops.pointwise import NUMBER, PLACES, TENSOR, Function, Joining
 from tracer.torch_bridge.dispatch import TorchCall, handles, is_size, number_of
-from tracer.torch_bridge.modules import defaults_of
+from tracer.torch_bridge.modules import defaults_of, in_torchs_order
 
 # --- one tensor ------------------------------------------------------------------------------------------------------
 
@@ -53,7 +53,7 @@ SAYS_NOTHING = ("_stacklevel", "dtype")
 def _activation(call: TorchCall) -> Value:
     op_name = ACTIVATIONS[call.registered]
     defaults = defaults_of(op_name)
-    names = " ".join(["input", *defaults])
+    names = " ".join(["input", *in_torchs_order(op_name)])
     aside = dict.fromkeys(SAYS_NOTHING)
     words = call.arguments(names, inplace=False, **aside)
 
