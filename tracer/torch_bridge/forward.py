@@ -295,7 +295,7 @@ class Forward(TorchFunctionMode):
         """A module is called: an operation, or a part with steps of its own."""
         if isinstance(module, torch.jit.ScriptModule):
             what = self.names.get(id(module)) or type(module).__name__
-            why = f"{what} is TorchScript that is no part of the module; make it an attribute of it, or a nn.ModuleList's"
+            why = f"{what} is TorchScript that is no part of the module; make it an attribute of it"
             raise self.recording.refused(why)
 
         given = _tensors((args, kwargs))

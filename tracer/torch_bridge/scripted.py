@@ -447,6 +447,9 @@ def _text(pattern: str, *values: Any) -> str:
     return pattern.format(*values)
 
 
+ATTRIBUTES = ("device", "is_nested", "is_cuda", "requires_grad")
+"""Attributes of tensors that are the same for every size."""
+
 AS_TORCH_DOES: Mapping[str, Callable[..., Any]] = {
     "batch_norm": _batch_norm,
     "instance_norm": _instance_norm,
@@ -464,9 +467,11 @@ AS_TORCH_DOES: Mapping[str, Callable[..., Any]] = {
     "index": _indexed,
     "index_put_": _put,
     "dict": dict,
+    "list": list,
+    "copy": list,
     "_set_item": _set_item,
     "dtype": _type_number,
-    "device": operator.attrgetter("device"),
+    **{name: operator.attrgetter(name) for name in ATTRIBUTES},
     "slice": _slice,
     "size": _size,
     "append": _appended,
