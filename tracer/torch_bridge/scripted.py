@@ -275,22 +275,27 @@ STEPS: Mapping[str, Callable[[GraphRun, Any, Inputs], Outputs]] = {
 
 def _operation(run: GraphRun, node: Any, inputs: Inputs) -> Outputs:
     """A function of torch's, or of Python's where no tensor is read."""
-    space, _, name = node.kind().partition("::")
-    schema = None if node.schema() == "(no schema)" else torch._C.parse_schema(node.schema())
-    plain = name.removesuffix("_") if not name.startswith("__") else name
-    has_tensor = any(map(_has_tensor, inputs))
-    function = None
-    if not has_tensor:
-        function = WITHOUT_TENSORS.get(plain)
-    function = function or AS_TORCH_DOES.get(name) or AS_TORCH_DOES.get(plain)
+    kind = node.kind()
+    function = _known(kind, has_tensor=any(map(_has_tensor, inputs)))
     if function is not None:
         found = function(*inputs)
-    elif space != "aten" or schema is None:
-        raise Unrepresentable(f"{node.kind()} of TorchScript is not known")
+    elif not kind.startswith("aten::") or node.schema() == "(no schema)":
+        raise Unrepresentable(f"{kind} of TorchScript is not known")
     else:
-        found = _called(name, schema, inputs)
+        schema = torch._C.parse_schema(node.schema())
+        found = _called(kind.removeprefix("aten::"), schema, inputs)
+
     several = len(list(node.outputs()))
     return [found] if several == 1 else list(found or [])
+
+
+def _known(kind: str, *, has_tensor: bool) -> Callable[..., Any] | None:
+    """The function for a kind of step that is not called under its own name in Python; None for others."""
+    _, _, name = kind.partition("::")
+    of_copy = name if name.endswith("__") else name.removesuffix("_")
+    if not has_tensor and of_copy in WITHOUT_TENSORS:
+        return WITHOUT_TENSORS[of_copy]
+    return AS_TORCH_DOES.get(name)
 
 
 def _called(name: str, schema: Any, inputs: Inputs) -> Any:
