@@ -458,12 +458,57 @@ class Growing(nn.Module):
         return x
 
 
-MODULES |= {"residuals": Residuals, "pairs": Pairs, "growing": Growing}
+class GrowingList(Growing):
+    """The same with a list of maps, which is joined anew before each layer and in the end."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = [x]
+        for row in self.rows:
+            maps.append(row(torch.cat(maps, 1)))
+        return torch.cat(maps, 1)
+
+
+class JoinedInside(nn.Module):
+    """A layer of a dense block that joins what it is given."""
+
+    def __init__(self, before: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(before, 2, 3, padding=1)
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        return torch.relu(self.conv(torch.cat(maps, 1)))
+
+
+class GrowingInside(nn.Module):
+    """A dense block of such layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = nn.ModuleList([JoinedInside(3 + 2 * i) for i in range(5)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = [x]
+        for row in self.rows:
+            maps.append(row(maps))
+        return torch.cat(maps, 1)
+
+
+MODULES |= {
+    "residuals": Residuals,
+    "pairs": Pairs,
+    "growing": Growing,
+    "growing list": GrowingList,
+    "growing inside": GrowingInside,
+}
 
 
 def test_a_dense_block_is_a_repeat() -> None:
     """Its channels grow, and no line says how many they are."""
-    assert "  rows: {op: Twice, repeat: 4}\noutput: rows\n" in text_of(Growing())
+    for module in (Growing(), GrowingList()):
+        assert "  rows: {op: Twice, repeat: 4}\noutput: rows\n" in text_of(module)
+    assert "  rows_4: {op: JoinedInside, from: [rows_3.concat, rows_3]}\n" in text_of(
+        GrowingInside()
+    )
 
 
 def test_one_module_again_and_again_is_no_loop_of_two() -> None:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from tracer.importing.blocks import CalledPart, Item, part_of_all, structure
+from tracer.importing.joined_in_turn import joined_in_turn
 from tracer.importing.recording import Recording, Step, StepScope
 from tracer.importing.sharing import Owners, owners_of
 
@@ -65,10 +66,10 @@ class Loop(NamedTuple):
 def in_rounds(recording: Recording) -> Recording:
     """The recording with the rounds of its loops as scopes of their steps."""
     found = copy.copy(recording)
-    found.steps = list(recording.steps)
-    root = part_of_all(recording)
-    owners = owners_of(recording.steps)
-    changed = _Changed(recording.steps)
+    found.steps = list(joined_in_turn(recording.steps))
+    root = part_of_all(found)
+    owners = owners_of(found.steps)
+    changed = _Changed(found.steps)
 
     # Inner ones first: a scope that is put around them leaves theirs in their order.
     for part in sorted([*root.parts(), root], key=lambda part: -part.depth):
