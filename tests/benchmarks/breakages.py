@@ -121,14 +121,21 @@ def _outcome(net: Net, text: str, name: str, breakage: Breakage) -> Outcome | No
     start = time.perf_counter()
     found = repairs(broken).found
     spent = time.perf_counter() - start
-    is_undone = any(_is_good(net, broken, repair) for repair in found[:FIRST])
+    is_new = breakage.kind == "up-layer"
+    is_undone = any(_is_good(net, broken, repair, is_new) for repair in found[:FIRST])
     return Outcome(name, breakage, is_undone, [one.title for one in found[:FIRST]], spent)
 
 
-def _is_good(net: Net, broken: Net, repair: Repair) -> bool:
-    """The network is as it was; or no worse: the same outputs, no new warning, no other parameters."""
-    mine, other = net.trace(), reloaded(broken, repair.text).trace()
+def _is_good(net: Net, broken: Net, repair: Repair, is_new: bool) -> bool:
+    """The network is as it was; or no worse: the same outputs at its sizes, no new warning, no other parameters.
+
+    A layer in the place of one that was taken out has parameters of its own.
+    """
+    again = reloaded(broken, repair.text)
+    other = again.trace()
+    mine = net.with_sizes(again.network.defaults()).trace()
     shapes = list(other.outputs.values()) == list(mine.outputs.values())
     if [op for op in other.ops if op] == [op for op in mine.ops if op] and shapes:
         return True
-    return repair.safe or (shapes and not repair.warnings and not repair.reshapes)
+    is_kept = is_new or not repair.reshapes
+    return repair.safe or (shapes and not repair.warnings and is_kept)

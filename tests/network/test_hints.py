@@ -198,3 +198,22 @@ def test_a_fault_in_a_block_names_the_use() -> None:
     assert place(found) == ("T301", 7, 17)
     assert found.message.startswith("u2.cat (used in line 11): ")
     assert summary([found], 1).endswith("`tracer plan` tries repairs")
+
+
+def test_kerass_same_of_what_is_solved_for_names_no_numbers() -> None:
+    """A kernel or a stride that is auto has no value yet; its paddings are solved for with it, and the plan doubles."""
+    layer = "{op: ConvTranspose2d, out_channels: 4, kernel_size: auto(2..5), stride: 2, padding: same}"
+    start = (
+        "in Keras that is the stride times the size; write padding: auto, output_padding: auto"
+    )
+    assert hint_of(layer).startswith(start)
+    assert hint_of(layer.replace("auto(2..5)", "3").replace("2, p", "[2, auto], p")).startswith(
+        start
+    )
+
+    written = layer.replace("same", "auto, output_padding: auto, expect: [1, 4, 128, 128]")
+    net = tracer.loads(f"input: [1, 3, 64, 64]\nlayers:\n  a: {written}\n")
+    assert net.trace().shapes["a"] == (1, 4, 128, 128)
+
+    without = layer.replace("kernel_size: auto(2..5), ", "")
+    assert hint_of(without) == ""

@@ -165,6 +165,37 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
             "decoder.x.stride": [1, 2],
         },
     ),
+    "a layer that enlarges and makes other channels": (
+        "input: [1, 3, H, H]\nsizes: {H: 32}\nlayers:\n"
+        "  a: {op: Conv2d, out_channels: 8, kernel_size: 4, stride: 2, padding: 1}\n"
+        "  n: BatchNorm2d\n  r: {op: ReLU, expect: [1, 4, H, H]}\n"
+        "  y: {op: Conv2d, out_channels: 2, kernel_size: 3, padding: 1}\n",
+        {
+            "layers.r_enlarged": {
+                "op": "ConvTranspose2d",
+                "out_channels": 4,
+                "kernel_size": 2,
+                "stride": 2,
+            },
+        },
+    ),
+    "a stride of eight": (
+        "input: [1, 3, L]\nsizes: {L: 256}\nlayers:\n"
+        "  a: {op: Conv1d, out_channels: 8, kernel_size: 16, stride: 8, padding: 4}\n"
+        "  y: {op: ConvTranspose1d, out_channels: 2, kernel_size: 16, stride: 2, padding: 4, expect: [1, 2, L]}\n",
+        {"layers.y.stride": 8},
+    ),
+    "one of a numbered series": (
+        "input: [1, 3, H, H]\nsizes: {H: 32}\nlayers:\n"
+        "  early: {op: Conv2d, out_channels: 4, kernel_size: 1}\n"
+        "  side1: {op: Conv2d, out_channels: 4, kernel_size: 1}\n"
+        "  side2: {op: Conv2d, out_channels: 4, kernel_size: 1}\n"
+        "  side3: {op: Conv2d, out_channels: 4, kernel_size: 1}\n"
+        "  late: {op: Conv2d, out_channels: 4, kernel_size: 1}\n"
+        "  half: {op: MaxPool2d, kernel_size: 2}\n"
+        "  all: {op: Concat, from: [side1, half, side3]}\noutput: {all: [1, 12, H, H], half: [1, 4, _, _]}\n",
+        {"layers.all.from": ["side1", "side2", "side3"]},
+    ),
     "channels that a shuffle divides": (
         "input: [1, 4, H, H]\nsizes: {H: 12}\nlayers:\n"
         "  c: {op: Conv2d, out_channels: 20, kernel_size: 3, padding: 1}\n"

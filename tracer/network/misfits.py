@@ -70,7 +70,18 @@ def _record_fault(
     field = match["field"] or ""
     at = _place(declaration, field, match["index"])
     given = _given(at, arguments.get(field))
-    return _misfit_fault(Misfit(cls, field, match["what"], at, given), arguments)
+    known = {w: "auto" if _is_open(declaration, w) else n for w, n in arguments.items()}
+    return _misfit_fault(Misfit(cls, field, match["what"], at, given), known)
+
+
+def _is_open(declaration: Declaration, word: str) -> bool:
+    """Whether an argument is ``auto``, wholly or in part: its value is not known yet."""
+    written_at = declaration.arguments.get(word)
+    if written_at is None:
+        return False
+    at = written_at[1]
+    items = at.value if isinstance(at, SequenceNode) else [at]
+    return any(str(getattr(item, "value", "")).startswith("auto") for item in items)
 
 
 def _place(declaration: Declaration, field: str, index: str | None) -> YamlNode:

@@ -144,7 +144,10 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @classmethod
     def meaning(cls, field: str, text: str, arguments: Mapping[str, Any]) -> str | None:
-        """What to write for a text that another tool takes for an argument; None where nothing is known of it."""
+        """What to write for a text that another tool takes for an argument; None where nothing is known of it.
+
+        ``arguments`` are those that are written; one that is solved for is the text ``auto``.
+        """
         return None
 
     def legal(self) -> Requirements:

@@ -293,10 +293,14 @@ def _same_size(arguments: Mapping[str, Any], axes: int) -> SameSize | None:
     """The paddings that make the output stride times the input; None where none do, or a number is no number yet."""
     try:
         kernels, strides, dilations = (
-            [int(n) for n in per_axis(arguments.get(word, 1), axes)]
-            for word in ("kernel_size", "stride", "dilation")
+            [int(n) for n in per_axis(value, axes)]
+            for value in (
+                arguments["kernel_size"],
+                arguments.get("stride", 1),
+                arguments.get("dilation", 1),
+            )
         )
-    except (TypeError, ValueError):
+    except (KeyError, TypeError, ValueError):
         return None
 
     # (n - 1)·stride + dilation·(kernel - 1) + 1 rows, of which all but n·stride are too many.
@@ -362,7 +366,7 @@ class ConvTranspose(Convolving, kw_only=True):
 
         numbers = _same_size(arguments, cls.axes)
         if numbers is None:
-            return None
+            return cls._solved_for(arguments)
         stride = numbers.stride if len(set(numbers.stride)) > 1 else numbers.stride[0]
         larger = [32 * n for n in numbers.stride]
         grown = " x ".join(map(str, larger)) + " from " + " x ".join(["32"] * cls.axes)
@@ -372,6 +376,18 @@ class ConvTranspose(Convolving, kw_only=True):
             for word, value in values.items()
         )
         return f"in Keras that is {written(stride)} times the size; write {given}: {grown}"
+
+    @staticmethod
+    def _solved_for(arguments: Mapping[str, Any]) -> str | None:
+        """The same where a number is solved for: the paddings are then, too."""
+        if "auto" not in [
+            arguments.get(word) for word in ("kernel_size", "stride", "dilation")
+        ]:
+            return None
+        return (
+            "in Keras that is the stride times the size; write padding: auto, output_padding: auto, "
+            "and `expect` with the size that is to come out"
+        )
 
     def _size(self, n: Dim, i: int, output_padding: int) -> Dim:
         axes = self.axes

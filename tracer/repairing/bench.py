@@ -23,7 +23,7 @@ from tracer.shapes.trace import Trace, trace
 from tracer.source.edits import Edit, EditError, Value, edited
 from tracer.source.tree import Fault
 
-NODES = 3_000
+NODES = 7_000
 """Nodes of edited texts that are traced at most; what would take more is not tried."""
 
 IN_MEMORY = 8_000

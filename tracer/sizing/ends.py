@@ -67,8 +67,9 @@ class Limits(NamedTuple):
 
 def _sum(a: Number, b: Number) -> Number:
     # An integer may be too long to be a float, which an infinity is.
-    infinite = [end for end in (a, b) if _is_infinite(end)]
-    return infinite[0] if infinite else a + b
+    if a.__class__ is float:
+        return a
+    return b if b.__class__ is float else a + b
 
 
 def _product(a: Number, b: Number) -> Number:
@@ -80,7 +81,7 @@ def _product(a: Number, b: Number) -> Number:
 
 
 def _is_infinite(end: Number) -> bool:
-    return end in (math.inf, -math.inf)
+    return end.__class__ is float  # no other number is one
 
 
 NOTHING = Fraction(0)

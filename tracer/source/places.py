@@ -20,6 +20,7 @@ from yaml.events import (
 )
 
 from tracer.diagnostics import printable, shortened
+from tracer.memo import Memo
 from tracer.source import limits
 from tracer.source.tree import Fault, compose
 from tracer.source.written import EditError
@@ -100,17 +101,29 @@ def skipped(text: str, index: int) -> int:
     return _SKIP.match(text, index).end()  # type: ignore[union-attr]
 
 
+_pieces: Memo[Piece] = Memo(8)
+_trees: Memo[yaml.Node] = Memo(8)
+"""Of the texts edited last, by the text: repairs edit one text many times."""
+
+
 def pieces(text: str) -> Piece:
     """The root of a document whose text is known to compose: see :func:`composed`."""
-    return _PieceReader(text).root()
+    root = _pieces.get(text)
+    if root is None:
+        root = _pieces[text] = _PieceReader(text).root()
+    return root
 
 
 def composed(text: str) -> yaml.Node:
     """The tree with merge keys expanded. Raises :class:`EditError`."""
+    root = _trees.get(text)
+    if root is not None:
+        return root
     try:
-        return compose(text)
+        root = _trees[text] = compose(text)
     except Fault as fault:
         raise EditError(fault.message) from None
+    return root
 
 
 class _PieceReader:

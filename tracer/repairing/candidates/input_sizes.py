@@ -27,7 +27,7 @@ from tracer.source.edits import Edit
 def candidates(bench: Bench) -> Iterator[Candidate]:
     """The sizes above, then those below; for promised ranges the class of sizes that all work."""
     yield from _padded(bench)
-    if not bench.affords(len(bench.network.symbols)):
+    if not bench.affords():
         return
     finder = _Sizes(bench)
     promised = finder.promised()

@@ -103,15 +103,25 @@ def _factor_before(bench: Bench, node: Node) -> Iterator[Candidate]:
     if not is_alike or None in expected[2:] or len(top.inputs or []) > 1:
         return
     factor = _factor(shape[2:], expected[2:])
-    if factor > 1:
-        title = f"a factor is missing before {top.name}: enlarged by {factor}"
-        yield Candidate(title, _enlarged(node.section, top, factor), Kind.REBUILT)
+    if factor < 2:
+        return
+
+    title = f"a factor is missing before {top.name}: enlarged by {factor}"
+    layer: dict[str, Any] = {"op": "Upsample", "scale_factor": factor}
+    channels = expected[1]
+    if channels not in (None, shape[1]):
+        layer = {
+            "op": f"ConvTranspose{len(shape) - 2}d",
+            "out_channels": channels,
+            "kernel_size": factor,
+            "stride": factor,
+        }
+    yield Candidate(title, _enlarged(node.section, top, layer), Kind.REBUILT)
 
 
-def _enlarged(section: str, reader: Declaration, factor: int) -> list[Edit]:
+def _enlarged(section: str, reader: Declaration, layer: dict[str, Any]) -> list[Edit]:
     """A new layer before a declaration, which reads it in the place of its input."""
     made = f"{reader.name}_enlarged"
-    layer: dict[str, Any] = {"op": "Upsample", "scale_factor": factor}
     edits = [Edit((section, made), layer, before=reader.name)]
     if reader.inputs:
         layer["from"] = reader.inputs[0].value

@@ -20,7 +20,7 @@ from tracer.source.tree import compose, entries
 MOST = 5
 """Changes of one kind that are tried as texts."""
 
-STRIDES = (1, 2, 3, 4)
+STRIDES = (1, 2, 3, 4, 8)
 
 FIELDS = ("padding", "stride", "kernel_size", "dilation", "scale_factor")
 """Arguments that decide a size."""

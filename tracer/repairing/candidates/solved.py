@@ -11,6 +11,8 @@ from tracer.ops.base import per_axis
 from tracer.ops.convolution import ConvTranspose
 from tracer.ops.pooling import Pooling
 from tracer.ops.unpooling import MaxUnpool
+from tracer.planning.problem import problem_of
+from tracer.planning.search import TooManyValues
 from tracer.repairing.bench import Bench
 from tracer.repairing.candidate import Candidate, Kind
 from tracer.repairing.writing import Path, path_of, written_plan
@@ -113,6 +115,8 @@ def _planned(bench: Bench, opened: list[OpenedArgument]) -> list[Edit]:
 
     # What was auto before stays so, and so does what has its value already.
     present = {one.path: one.present for one in opened}
+    if _is_refuted(bench, made[1]):
+        return []
     found = [edit for edit in _solution(made[1], opened) if edit.path in present]
     return [edit for edit in found if not is_alike(present[edit.path], edit.value)]
 
@@ -127,6 +131,21 @@ def _solution(net: Net, opened: Sequence[OpenedArgument]) -> list[Edit]:
         return written_plan(net, solution.ops).edits
     except EditError:
         return []
+
+
+def _is_refuted(bench: Bench, net: Net) -> bool:
+    """Whether no values take the first fault away: the planner would work out why, which nobody reads here."""
+    problem = problem_of(net.network, bench.sizes)
+    if not problem.symbolic or problem.strict:
+        return False
+
+    failed = problem.recipe.failed
+    if failed is not None:
+        return failed.index <= bench.first_fault
+    try:
+        return problem.solve().values is None
+    except TooManyValues:
+        return False
 
 
 def _domain(opened: OpenedArgument) -> str:

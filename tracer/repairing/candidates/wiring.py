@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -53,13 +54,21 @@ def _other_sources(bench: Bench, node: Node) -> Iterator[Candidate]:
 
 
 def _fitting_names(bench: Bench, node: Node, position: int) -> list[str]:
-    """The names of nodes that one input could be: such as its siblings are, and that nothing reads yet, first."""
-    kinds = {sibling.op_name for sibling in node.inputs}
+    """The names of nodes that one input could be, the likeliest first.
+
+    What nothing reads was probably meant, then what is called as its siblings are but for a number, then what does the
+    same as they do.
+    """
+    siblings = [other for i, other in enumerate(node.inputs) if i != position]
+    kinds = {sibling.op_name for sibling in siblings}
+    series = {_unnumbered(sibling.shown) for sibling in siblings}
+    outputs = {output.index for output in bench.network.outputs.values()}
     here = node.inputs[position].index
 
-    def key(other: Node) -> tuple[bool, bool, int]:
-        is_read = bool(bench.readers.get(other.index))
-        return other.op_name not in kinds, is_read, abs(other.index - here)
+    def key(other: Node) -> tuple[bool, bool, bool, int]:
+        is_used = bool(bench.readers.get(other.index)) or other.index in outputs
+        is_apart = _unnumbered(other.shown) not in series
+        return is_used, is_apart, other.op_name not in kinds, abs(other.index - here)
 
     shapes = bench.trace.by_index
     fitting = [
@@ -70,9 +79,15 @@ def _fitting_names(bench: Bench, node: Node, position: int) -> list[str]:
     found = [bench.name_for(other, node) for other in sorted(fitting, key=key)]
     names = [name for name in found if name is not None]
 
-    # The inside of a block is named only where nothing else fits.
+    # The inside of a block is named where its siblings are inside of one, or nothing else fits.
     outside = [name for name in names if "." not in name]
-    return (outside or names)[:MOST]
+    is_inside = any("." in sibling.shown for sibling in siblings)
+    return (names if is_inside else outside or names)[:MOST]
+
+
+def _unnumbered(name: str) -> str:
+    """A name without its numbers: of ``side1`` and ``side2`` the same."""
+    return re.sub(r"\d+", "", name)
 
 
 def _fits(bench: Bench, node: Node, position: int, shape: Any) -> bool:
