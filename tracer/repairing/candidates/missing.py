@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from tracer.network.records import Declaration, Node
+from tracer.ops.base import Shape
 from tracer.repairing.bench import Bench, one_or_several
 from tracer.repairing.candidate import Candidate, Kind
 from tracer.repairing.candidates.wiring import expectation
@@ -106,17 +107,22 @@ def _factor_before(bench: Bench, node: Node) -> Iterator[Candidate]:
     if factor < 2:
         return
 
+    layer = _enlarging(factor, shape, expected)
     title = f"a factor is missing before {top.name}: enlarged by {factor}"
-    layer: dict[str, Any] = {"op": "Upsample", "scale_factor": factor}
-    channels = expected[1]
-    if channels not in (None, shape[1]):
-        layer = {
-            "op": f"ConvTranspose{len(shape) - 2}d",
-            "out_channels": channels,
-            "kernel_size": factor,
-            "stride": factor,
-        }
     yield Candidate(title, _enlarged(node.section, top, layer), Kind.REBUILT)
+
+
+def _enlarging(factor: int, shape: Shape, expected: Shape) -> dict[str, Any]:
+    """A layer that enlarges by a factor, and makes other channels where others are expected."""
+    channels = expected[1]
+    if channels in (None, shape[1]):
+        return {"op": "Upsample", "scale_factor": factor}
+    return {
+        "op": f"ConvTranspose{len(shape) - 2}d",
+        "out_channels": channels,
+        "kernel_size": factor,
+        "stride": factor,
+    }
 
 
 def _enlarged(section: str, reader: Declaration, layer: dict[str, Any]) -> list[Edit]:
