@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import combinations, islice
 from typing import Any, NamedTuple
+
+import numpy
 
 from tracer.importing.recording import Unrepresentable, refused_at
 from tracer.importing.run_time_sizes import Guard, negated
@@ -26,6 +29,12 @@ ANY_SIZE = range(1, 2**40)
 
 WITNESSES = 8
 """Sizes at which one size is a multiple of another before that is proven."""
+
+LOOKED_AT = 1_024
+"""So many sizes are looked at for one at which a condition fails."""
+
+SOME = (64, 256)
+"""Those of several symbols lie between: at small ones, quotients by floors that are 0 are not what they are for."""
 
 LARGE = 4_096
 """They are no smaller than this: floors are 0 at small ones."""
@@ -140,16 +149,37 @@ class Decisions:
         parts = _parts_of(held)
         if key in map(identity, parts):
             return True
+        if self._is_refuted(condition, held):
+            return False
+
+        # What is held is put in first: mostly that is the whole proof, and the sizes of one symbol cost more.
+        known, others = self._with_what_is_known(condition, held)
+        if isinstance(known, bool):
+            return known
         is_about_one = len(self.space.support(condition)) == 1
         if is_about_one and self._follows_for_one(condition, held):
             return True
 
-        known, others = self._with_what_is_known(condition, held)
-        if isinstance(known, Condition) and len(self.space.support(known)) > 1:
+        if len(self.space.support(known)) > 1:
             known = self._with_multiples(known, others)
         if isinstance(known, bool):
             return known
         return self._follows_for_one(known, others)
+
+    def _is_refuted(self, condition: Condition, held: Sequence[Condition]) -> bool:
+        """Whether some sizes that are looked at have all that is held, and not the condition."""
+        support = self.space.support(condition)
+        about = [one for one in held if self.space.support(one) <= support]
+        others = [one for one in held if not self.space.support(one) <= support]
+        # Sizes of other symbols may leave nothing of what is looked at.
+        if any(self.space.support(one) & support for one in others):
+            return False
+
+        holds, *known = substitute([condition, *about], _looked_at(support))
+        fails = ~numpy.asarray(holds, bool)
+        for one in known:
+            fails = fails & numpy.asarray(one, bool)
+        return bool(fails.any())
 
     def _follows_for_one(self, condition: Condition, held: Sequence[Condition]) -> bool:
         """The same for a condition on one symbol; False for one on several."""
@@ -244,6 +274,15 @@ class Decisions:
             if self.space.support(alone).isdisjoint(self.space.support(other)):
                 return {index: other}
         return {}
+
+
+@lru_cache(64)
+def _looked_at(symbols: frozenset[str]) -> Mapping[str, Any]:
+    """Sizes at which a condition is looked at before a proof: the first ones of one symbol, drawn ones of several."""
+    if len(symbols) == 1:
+        return dict.fromkeys(symbols, numpy.arange(1, LOOKED_AT))
+    draw = numpy.random.default_rng(0)
+    return {symbol: draw.integers(*SOME, LOOKED_AT) for symbol in sorted(symbols)}
 
 
 def _atoms_of(condition: Condition) -> list[int]:
