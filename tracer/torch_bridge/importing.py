@@ -46,7 +46,7 @@ from tracer.torch_bridge.sequences import are_sequences
 FIXED = "the first dim is fixed: with an open one, "
 """The beginning of what is said of a batch that could not be open, before the reason."""
 
-SECONDS = 60
+SECONDS = 20
 """The processor's time in which a module is read at sizes that take other ways."""
 
 UNSEEN = ", through int(), range() or a cache"

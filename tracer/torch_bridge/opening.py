@@ -7,6 +7,7 @@ module, each at the user's own line.
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -175,9 +176,12 @@ def _read_elsewhere(
         round_first=is_importers,
     )
     refused: list[Unrepresentable] = []
+    begun = time.process_time()
     for shapes in trials.running():
+        # All of them together take no longer than the first one may.
+        left = max(WAYS + begun - time.process_time(), 0)
         try:
-            found = _read(module, asked, shapes)
+            found = _read(module, asked, shapes, left)
             whole = _declared(found, found, asked)
         except SeveralSizes as error:
             found_here = finding(first, asked)
