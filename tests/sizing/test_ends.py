@@ -88,3 +88,22 @@ def test_a_floor_of_what_is_taken_away_is_a_ceiling(divisor: int, constant: int)
         -((constant - n) // divisor) for n in sizes
     ]
     assert constant > 0 or ends_of(ceiling).least >= 1
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_quotients_of_several_terms(seed: int) -> None:
+    """Where one size is another one times a third, their quotient is the third; others stay as they are."""
+    draw = random.Random(seed)
+    atoms = [H, W, H // 16, H * W, draw.randint(1, 5)]
+
+    def of_terms(count: int) -> SizeLike:
+        return sum(draw.choice([-2, 1, 3]) * draw.choice(atoms) for _ in range(count))
+
+    a, b = of_terms(2) + 7 * W * W, of_terms(2) + 13 * H + 1
+    assert (a * b) // b is a
+    assert "//" in repr((a * b + 1) // b)
+
+    sizes = {"H": draw.randint(1, 99), "W": draw.randint(1, 99)}
+    for size in (a * b, a * b + H):
+        above, below, got = substitute([size, b, size // b], sizes)
+        assert below <= 0 or got == above // below

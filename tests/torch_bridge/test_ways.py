@@ -714,3 +714,43 @@ def test_one_size_over_another(padded: Callable[[Tensor, Tensor], Tensor]) -> No
     for height, width in itertools.product(range(1, 40), (1, 7, 18, 31)):
         want = module(torch.zeros(1, 3, height, width)).shape
         assert tuple(net.trace(H=height, W=width).outputs.values()) == (tuple(want),)
+
+
+class OnAMap(nn.Module):
+    """Adds a table of positions of each row and column, resized where the map has another size; and one of rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 4, 4)
+        self.table = nn.Parameter(torch.randn(1, 4, 8, 8))
+        self.rows = nn.Parameter(torch.randn(15, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        table = self.table
+        if x.shape[2] != table.shape[2] or x.shape[3] != table.shape[3]:
+            table = F.interpolate(table, size=x.shape[2:], mode="bicubic", antialias=True)
+        x = x + table
+
+        n, _, height, width = x.shape
+        y = x.flatten(2).transpose(1, 2).reshape(n, height, width, 4)
+        y = y + self.of_rows(height)[None, :, None]
+        return y.permute(0, 3, 1, 2)
+
+    def of_rows(self, height: int) -> Tensor:
+        count = 2 * height - 1
+        rows = self.rows
+        if rows.shape[0] != count:
+            rows = F.interpolate(rows.T[None], size=count, mode="linear")[0].T
+        places = torch.arange(height)[:, None] - torch.arange(height)[None] + height - 1
+        return rows[places].mean(1)
+
+
+@pytest.mark.parametrize("first", [(32, 32), (32, 40), (48, 32), (20, 56)])
+def test_behind_a_table_of_its_own_size(first: tuple[int, int]) -> None:
+    """What is computed of a map's size is so, too, where a table of that size was added as it is."""
+    module = OnAMap().eval()
+    net = tracer.from_module(module, (1, 3, *first))
+    for height, width in ((32, 32), (32, 44), (28, 32), (64, 48), (5, 33)):
+        want = module(torch.zeros(2, 3, height, width)).shape
+        assert tuple(net.trace(N=2, H=height, W=width).outputs.values()) == (tuple(want),)

@@ -26,10 +26,11 @@ from tracer.importing.run_time_sizes import (
     same_size,
 )
 from tracer.ops.base import Op, Requirement, Shape, argument, with_arguments
+from tracer.ops.merge import Elementwise
 from tracer.ops.registry import find_operation
 from tracer.places import Origin, Spot
 from tracer.sizing.program import substitute
-from tracer.sizing.symbol import Condition, SizeLike, Space
+from tracer.sizing.symbol import Condition, SizeLike, Space, identity
 
 Arguments = Mapping[str, Any]
 """Arguments of an operation by name: numbers, sizes over symbols, and values for nodes."""
@@ -374,7 +375,7 @@ class Recording:
 
         # The numbers first: what is refused for them has the better message.
         shape = self._shape(op, sources, given)
-        sizes = self._sizes(op, sources, given)
+        sizes = self._with_symbols(op, sources, self._sizes(op, sources, given))
         if len(sizes) != len(shape):
             raise self.refused(
                 f"the number of dims that {op_name} makes depends on the input's size"
@@ -527,6 +528,29 @@ class Recording:
             op_name = type(op).__name__
             raise self.refused(f"{op_name} cannot be followed for other sizes")
         return sizes
+
+    def _with_symbols(self, op: Op, sources: Values, sizes: Sizes) -> Sizes:
+        """The sizes made, with sizes over the symbols for numbers that the program has found them to be.
+
+        A table of positions is added where the map has its size; behind that, the map's size is still the input's.
+        """
+        found = list(sizes)
+        for value in sources if isinstance(op, Elementwise) else ():
+            for from_end, size in enumerate(reversed(value.sizes), 1):
+                if self._is_found_to_be(size, found[-from_end]):
+                    found[-from_end] = size
+        return tuple(found)
+
+    def _is_found_to_be(self, size: SizeLike, number: SizeLike) -> bool:
+        """Whether the program has compared a size over the symbols with a number, and they were equal."""
+        if isinstance(size, int) or not isinstance(number, int) or number == 1:
+            return False
+        condition = size == number
+        if not isinstance(condition, Condition):
+            return False
+        key = identity(condition)
+        held = (holds.conjuncts() for holds in self.guards.holding())
+        return any(identity(part) == key for part in chain.from_iterable(held))
 
     def _note_demands(self, op: Op, sources: Values, given: Arguments) -> None:
         """Note what an operation demands of sizes, as the program's own comparisons are."""

@@ -409,22 +409,24 @@ class Size(Operand):
         return whole // (first * divisor)
 
     def _exact_quotient(self, other: Size) -> SizeLike | None:
-        """self / other where other is one monomial that divides every term."""
+        """self / other where that is a size of a few terms, by long division; None for other quotients."""
         if self is other:
             return 1
-        if other.constant or len(other.terms) != 1:
-            return None
-
-        divisor, factor = other.terms[0]
-        total: dict[Monomial, int] = {}
-        for monomial, coefficient in self.coefficients():
-            if coefficient == 0:
-                continue
+        divisor, factor = _leading(other)
+        found: SizeLike = 0
+        rest: SizeLike = self
+        for _ in range(MOST_TERMS):
+            if isinstance(rest, int):
+                break
+            monomial, coefficient = _leading(rest)
             left = _without(monomial, divisor)
             if left is None or coefficient % factor:
                 return None
-            total[left] = coefficient // factor
-        return self.space.size(total)
+            part = self.space.size({left: coefficient // factor})
+            found = found + part
+            rest = rest - part * other
+        is_exact = isinstance(rest, int) and rest == 0
+        return found if is_exact else None
 
     def __mod__(self, other: SizeLike) -> SizeLike:
         return self - (self // other) * other
@@ -521,6 +523,15 @@ def _without_common_atom(size: Size) -> tuple[SizeLike, Size] | None:
         divided[rest] = factor
     alone = size.space.interned(((divisor, 1),), 0)
     return size.space.size(divided), alone
+
+
+MOST_TERMS = 8
+"""Terms of a quotient that is looked for."""
+
+
+def _leading(size: Size) -> tuple[Monomial, int]:
+    """The term that is divided first: the last one of the highest degree."""
+    return max(size.terms, key=lambda term: (len(term[0]), term[0]))
 
 
 def _without(monomial: Monomial, divisor: Monomial) -> Monomial | None:
