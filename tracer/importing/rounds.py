@@ -67,6 +67,7 @@ def in_rounds(recording: Recording) -> Recording:
     """The recording with the rounds of its loops as scopes of their steps."""
     found = copy.copy(recording)
     found.steps = list(joined_in_turn(recording.steps))
+    found.steps = list(_as_their_parts(found))
     root = part_of_all(found)
     owners = owners_of(found.steps)
     changed = _Changed(found.steps)
@@ -236,6 +237,24 @@ def _kind_of(items: Sequence[Item]) -> str:
         return word[:1].upper() + word[1:]
     kinds = [type(item.op).__name__ for item in items if isinstance(item, Step)]
     return "".join(kinds[:3]) or "Round"
+
+
+def _as_their_parts(recording: Recording) -> Iterator[Step]:
+    """The steps; a call of a function that is all that a module does has the module's name."""
+    alone: dict[str, CalledPart] = {}
+    for part in part_of_all(recording).parts():
+        first = part.items[0]
+        if len(part.items) == 1 and isinstance(first, Step):
+            alone[first.name] = part
+
+    for step in recording.steps:
+        around = alone.get(step.name)
+        is_named = step.label != type(step.op).__name__.lower()
+        if around is None or around.scope is None or is_named:
+            yield step
+            continue
+        scopes = step.scopes[: around.depth - 1]
+        yield replace(step, scopes=scopes, label=around.scope.name)
 
 
 # --- scopes of steps -------------------------------------------------------------------------------------------------
