@@ -38,6 +38,9 @@ SECONDS = 20.0
 READ = 3
 """At so many of the sizes that run it is tried to read a module."""
 
+AGAIN = 10
+"""The processor's seconds for all of them, where the importer has no words for the asked sizes."""
+
 
 class Question(NamedTuple):
     """What is asked of a module."""
@@ -178,10 +181,8 @@ def _read_elsewhere(
     refused: list[Unrepresentable] = []
     begun = time.process_time()
     for shapes in trials.running():
-        # All of them together take no longer than the first one may.
-        left = max(WAYS + begun - time.process_time(), 0)
         try:
-            found = _read(module, asked, shapes, left)
+            found = _read(module, asked, shapes, _time_left(begun, first))
             whole = _declared(found, found, asked)
         except SeveralSizes as error:
             found_here = finding(first, asked)
@@ -203,6 +204,12 @@ def _read_elsewhere(
     if refused:
         raise NotRead([finding(refused[0], asked)])
     raise NotRead([_runs_nowhere(first, asked, trials)])
+
+
+def _time_left(begun: float, first: Unrepresentable) -> float:
+    """The processor's seconds for other sizes since they were begun with, after the first refusal."""
+    seconds = AGAIN if _is_importers(first) else WAYS
+    return max(seconds + begun - time.process_time(), 0)
 
 
 def _with_a_way_out(
