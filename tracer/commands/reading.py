@@ -15,12 +15,12 @@ from typing import NamedTuple
 import click
 from msgspec.structs import replace
 
+from tracer.commands.configs import open_config
 from tracer.commands.options import Overrides, is_config, say_part, shown
 from tracer.diagnostics import Diagnostic, TracerError
-from tracer.loading import decoded, load_text, read_bytes, unreadable
-from tracer.net import Net, ReadFrom
+from tracer.loading import decoded, read_bytes, unreadable
+from tracer.net import Net
 from tracer.network.foreign import LAYERS, foreign
-from tracer.network.part import UnknownLayer
 from tracer.rules import judge, judged
 from tracer.source import limits
 from tracer.source.tree import Fault, compose
@@ -161,37 +161,6 @@ def open_net(
 
         refuse_key(path, overrides)
     return net
-
-
-def open_config(
-    text: str,
-    source: str,
-    overrides: Overrides,
-    *,
-    allow_argument_errors: bool = False,
-    read_from: ReadFrom | None = None,
-) -> Net:
-    """The network of a config's text with what the command line says of it; ``source`` is what the user named.
-
-    Raises :class:`click.UsageError` where the command line does not fit the config, and what
-    :func:`tracer.loading.load_text` raises of the text itself.
-    """
-    try:
-        return load_text(
-            text,
-            shown(source),
-            overrides.params,
-            overrides.sizes,
-            overrides.inputs,
-            allow_argument_errors=allow_argument_errors,
-            read_from=read_from,
-            until=overrides.until,
-        )
-    except UnknownLayer as error:
-        message = f"{shown(source)}: {error}"
-        raise click.BadParameter(message, param_hint="--until") from None
-    except ValueError as error:
-        raise click.UsageError(f"{shown(source)}: {error}") from None
 
 
 class Reading(NamedTuple):

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tracer.commands.configs import open_config
 from tracer.commands.options import Overrides, is_python, is_terminal, need, say_part, shown
-from tracer.commands.reading import open_config
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.importing.named import names_defined
 from tracer.importing.recording import NoSuchPart, Unrepresentable
