@@ -179,6 +179,69 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
             },
         },
     ),
+    "the mirror of the first layer": (
+        "input: [1, 1, L]\nsizes: {L: 320}\nlayers:\n"
+        "  a: {op: Conv1d, out_channels: 8, kernel_size: 16, stride: 8, bias: false}\n"
+        "  m: {op: Conv1d, out_channels: 16, kernel_size: 1}\n"
+        "  two: {op: Unflatten, dim: 1, unflattened_size: [2, 8]}\n"
+        "  each: {op: Flatten, start_dim: 0, end_dim: 1}\n"
+        "  y: {op: Reshape, shape: [1, 2, L]}\n",
+        {
+            "layers.y_enlarged": {
+                "op": "ConvTranspose1d",
+                "out_channels": 1,
+                "kernel_size": 16,
+                "stride": 8,
+            },
+        },
+    ),
+    "the mirror, with the channels that are taken apart": (
+        "input: [1, 2, H, W]\nsizes: {H: 57, W: 41}\nlayers:\n"
+        "  a: {op: Conv2d, out_channels: 8, kernel_size: [5, 3], stride: [4, 2]}\n"
+        "  y: {op: Unflatten, dim: 1, unflattened_size: [3, 2], expect: [1, 3, 2, H, W]}\n",
+        {
+            "layers.y_enlarged": {
+                "op": "ConvTranspose2d",
+                "out_channels": 6,
+                "kernel_size": [5, 3],
+                "stride": [4, 2],
+            },
+        },
+    ),
+    "the mirror before a merge, with a row that the stride leaves open": (
+        "input: [1, 3, H, H]\nsizes: {H: 30}\nencoder:\n"
+        "  a: {op: Conv2d, out_channels: 4, kernel_size: 3}\n"
+        "  b: {op: Conv2d, out_channels: 4, kernel_size: 3, stride: 2}\n"
+        "  c: {op: Conv2d, out_channels: 8, kernel_size: 3, padding: 1}\n"
+        "decoder:\n  j: {op: Concat, from: [c, a]}\noutput: {j: [1, 8, H - 2, H - 2]}\n",
+        {
+            "decoder.j_enlarged": {
+                "op": "ConvTranspose2d",
+                "from": "c",
+                "out_channels": 4,
+                "kernel_size": 3,
+                "stride": 2,
+                "output_padding": 1,
+            },
+            "decoder.j.from": ["j_enlarged", "a"],
+        },
+    ),
+    "as a sibling enlarges, by another stride": (
+        "input: [1, 3, H, H]\nsizes: {H: 64}\nlayers:\n"
+        "  p: {op: AvgPool2d, kernel_size: 8}\n  q: {op: MaxPool2d, kernel_size: 2}\n"
+        "  u: {op: ConvTranspose2d, out_channels: 5, kernel_size: 4, stride: 2, bias: false}\n"
+        "  v: {op: Conv2d, from: p, out_channels: 5, kernel_size: 1}\n"
+        "  s: {op: Add, from: [v, u], align: crop}\n"
+        "  y: {op: Crop, crop: 4, expect: [1, 5, H, H]}\n",
+        {
+            "layers.y_enlarged": {
+                "op": "ConvTranspose2d",
+                "out_channels": 5,
+                "kernel_size": 16,
+                "stride": 8,
+            },
+        },
+    ),
     "a stride of eight": (
         "input: [1, 3, L]\nsizes: {L: 256}\nlayers:\n"
         "  a: {op: Conv1d, out_channels: 8, kernel_size: 16, stride: 8, padding: 4}\n"

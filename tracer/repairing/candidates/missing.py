@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tracer.network.records import Declaration, Node
+from tracer.network.records import Node
 from tracer.ops.base import Shape
 from tracer.repairing.bench import Bench, one_or_several
 from tracer.repairing.candidate import Candidate, Kind
@@ -56,8 +56,8 @@ def _factors_before(bench: Bench, merge: Node) -> Iterator[Candidate]:
 
     pooling = _Resizing(f"MaxPool{count}d", "kernel_size", "pooled")
     largest, least = max(spatial), min(spatial)
-    up = [_factor(one, largest) for one in spatial]
-    down = [_factor(least, one) for one in spatial]
+    up = [factor_of(one, largest) for one in spatial]
+    down = [factor_of(least, one) for one in spatial]
     yield from _inserted(bench, merge, up, ENLARGING)
     yield from _inserted(bench, merge, down, pooling)
 
@@ -87,7 +87,7 @@ def _inserted(
         yield Candidate(title, edits, Kind.REBUILT)
 
 
-def _factor(small: Sequence[int], large: Sequence[int]) -> int:
+def factor_of(small: Sequence[int], large: Sequence[int]) -> int:
     """The whole number by which every size of one map is that of the other; 0 where there is none."""
     if any(a < 1 or b % a for a, b in zip(small, large)):
         return 0
@@ -103,13 +103,13 @@ def _factor_before(bench: Bench, node: Node) -> Iterator[Candidate]:
     is_alike = len(shape) == len(expected) and len(shape) in (3, 4, 5)
     if not is_alike or None in expected[2:] or len(top.inputs or []) > 1:
         return
-    factor = _factor(shape[2:], expected[2:])
+    factor = factor_of(shape[2:], expected[2:])
     if factor < 2:
         return
 
     layer = _enlarging(factor, shape, expected)
     title = f"a factor is missing before {top.name}: enlarged by {factor}"
-    yield Candidate(title, _enlarged(node.section, top, layer), Kind.REBUILT)
+    yield Candidate(title, put_before(node, 0, layer), Kind.REBUILT)
 
 
 def _enlarging(factor: int, shape: Shape, expected: Shape) -> dict[str, Any]:
@@ -125,14 +125,20 @@ def _enlarging(factor: int, shape: Shape, expected: Shape) -> dict[str, Any]:
     }
 
 
-def _enlarged(section: str, reader: Declaration, layer: dict[str, Any]) -> list[Edit]:
-    """A new layer before a declaration, which reads it in the place of its input."""
+def put_before(node: Node, position: int, layer: Mapping[str, Any]) -> list[Edit]:
+    """A new layer before a node, or the use of its block, which reads it in the place of one of its inputs."""
+    reader = node.uses[0] if node.uses else node.declaration
     made = f"{reader.name}_enlarged"
-    edits = [Edit((section, made), layer, before=reader.name)]
-    if reader.inputs:
-        layer["from"] = reader.inputs[0].value
-        edits.append(Edit((section, reader.name, "from"), made))
-    return edits
+    if not reader.inputs:
+        return [Edit((node.section, made), {**layer}, before=reader.name)]
+
+    names = [one.value for one in reader.inputs]
+    placed = {**layer, "from": names[position]}
+    names[position] = made
+    return [
+        Edit((node.section, made), placed, before=reader.name),
+        Edit((node.section, reader.name, "from"), one_or_several(names)),
+    ]
 
 
 # --- a skip ----------------------------------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def _fitting_names(bench: Bench, node: Node, position: int) -> list[str]:
     fitting = [
         other
         for other in bench.before(node)
-        if other not in node.inputs and _fits(bench, node, position, shapes[other.index])
+        if other not in node.inputs and takes(bench, node, position, shapes[other.index])
     ]
     found = [bench.name_for(other, node) for other in sorted(fitting, key=key)]
     names = [name for name in found if name is not None]
@@ -90,12 +90,12 @@ def _unnumbered(name: str) -> str:
     return re.sub(r"\d+", "", name)
 
 
-def _fits(bench: Bench, node: Node, position: int, shape: Any) -> bool:
+def takes(bench: Bench, node: Node, position: int, shape: Any) -> bool:
     """Whether a node takes a map of this shape as one of its inputs, and gives what is expected of it."""
-    op = bench.ops[node.index]
+    op = bench.trace.ops[node.index]
     inputs: list[Any] = list(bench.trace.input_shapes(node))
     inputs[position] = shape
-    if op is None or None in inputs or node.operands or node.dim_fields:
+    if op is None or None in inputs or node.operands:
         return False
     if not all(requirement.holds is True for requirement in op.requirements(*inputs)):
         return False
