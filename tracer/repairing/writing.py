@@ -50,6 +50,23 @@ def written_plan(net: Net, ops: Ops) -> Written:
     Raises :class:`EditError` where a value cannot be written in place, or the text would be read otherwise.
     """
     network = net.network
+    edits, notes = plan_edits(network, ops)
+    text = edited(network.source, edits)
+    try:
+        again = reloaded(net, text)
+    except TracerError as error:
+        raise EditError(
+            f"the edited text could not be read: {legible(error.diagnostics[0].message)}"
+        ) from None
+    _refuse_other_network(again, network, ops)
+    return Written(text, edits, notes)
+
+
+def plan_edits(network: Network, ops: Ops) -> tuple[list[Edit], list[str]]:
+    """The edits that replace every ``auto`` by its value, and what is told of texts that are shared.
+
+    Raises :class:`EditError` where a value cannot be written in place. The edited text is not read.
+    """
     wanted: dict[Path, Any] = {}
     users: dict[Path, list[str]] = {}
     lists: dict[Path, Any] = {}
@@ -68,16 +85,7 @@ def written_plan(net: Net, ops: Ops) -> Written:
                     lists[path[:-1]] = value
                 users.setdefault(path, []).append(node.name)
     edits, notes = _of_shared_texts(network.source, wanted, users)
-    edits = _with_whole_lists(network.source, edits, lists)
-    text = edited(network.source, edits)
-    try:
-        again = reloaded(net, text)
-    except TracerError as error:
-        raise EditError(
-            f"the edited text could not be read: {legible(error.diagnostics[0].message)}"
-        ) from None
-    _refuse_other_network(again, network, ops)
-    return Written(text, edits, notes)
+    return _with_whole_lists(network.source, edits, lists), notes
 
 
 def _parts(node: Node, place: ValuePlace, field: str, value: Any) -> list[tuple[Path, Any]]:

@@ -12,7 +12,16 @@ import msgspec
 from yaml.nodes import Node, ScalarNode, SequenceNode
 
 from tracer.source.editor import Editor
-from tracer.source.places import Path, Places, bounded, composed, dotted, pieces, shared_places
+from tracer.source.places import (
+    Path,
+    Places,
+    bounded,
+    composed,
+    dotted,
+    has_anchors,
+    pieces,
+    shared_places,
+)
 from tracer.source.tree import Fault, scalar
 from tracer.source.written import EditError, Value, written_value
 
@@ -133,6 +142,8 @@ def _compare(before: Leaves, new: str, edits: Sequence[Edit]) -> None:
 
 def _changed(new: str, edits: Sequence[Edit]) -> dict[Path, Value]:
     """The new values by their places, those included that share an edited text."""
+    if not has_anchors(new):
+        return {edit.path: edit.value for edit in edits}
     places = Places(pieces(new))
     edited_pieces = [places.at(edit.path) for edit in edits]
     return {path: edits[i].value for path, i in places.sharing(edited_pieces)}

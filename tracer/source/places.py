@@ -102,7 +102,6 @@ def skipped(text: str, index: int) -> int:
 
 
 _pieces: Memo[Piece] = Memo(8)
-_trees: Memo[yaml.Node] = Memo(8)
 """Of the texts edited last, by the text: repairs edit one text many times."""
 
 
@@ -116,14 +115,10 @@ def pieces(text: str) -> Piece:
 
 def composed(text: str) -> yaml.Node:
     """The tree with merge keys expanded. Raises :class:`EditError`."""
-    root = _trees.get(text)
-    if root is not None:
-        return root
     try:
-        root = _trees[text] = compose(text)
+        return compose(text)
     except Fault as fault:
         raise EditError(fault.message) from None
-    return root
 
 
 class _PieceReader:
@@ -270,6 +265,11 @@ class Places:
             ]
 
 
+def has_anchors(text: str) -> bool:
+    """Whether a text may have anchors, so that one piece of it stands at several places."""
+    return "&" in text
+
+
 def bounded(count: int, depth: int) -> None:
     """Refuse what aliases make larger than a file may be."""
     if count > limits.YAML_NODES:
@@ -291,7 +291,10 @@ def shared_places(text: str, path: Path) -> list[Path]:
     body = text.removeprefix("\ufeff")
     composed(body)
     places = Places(pieces(body))
-    return [place for place, _ in places.sharing([places.at(path)]) if place != path]
+    piece = places.at(path)
+    if not has_anchors(body):
+        return []
+    return [place for place, _ in places.sharing([piece]) if place != path]
 
 
 def dotted(path: Path) -> str:

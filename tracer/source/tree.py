@@ -19,6 +19,7 @@ from yaml.reader import Reader
 from yaml.scanner import Scanner
 
 from tracer.diagnostics import Related, Span
+from tracer.memo import Memo
 from tracer.source import limits
 
 Scalar = bool | int | float | str | None
@@ -138,8 +139,19 @@ def _place(text: str, index: int) -> Span:
     return Span(len(lines), len(lines[-1]), len(lines), len(lines[-1]) + 1)
 
 
+_trees: Memo[Node] = Memo(8)
+"""Of the texts that were composed last, by the text: an edited one is compared, and then read."""
+
+
 def compose(text: str) -> Node:
-    """The root node of a document. Raises :class:`Fault` (T001, T006)."""
+    """The root node of a document, which nobody changes. Raises :class:`Fault` (T001, T006)."""
+    root = _trees.get(text)
+    if root is None:
+        root = _trees[text] = _composed(text)
+    return root
+
+
+def _composed(text: str) -> Node:
     if len(text) > limits.FILE_BYTES:
         raise Fault(
             "T006", f"the text has more than {limits.FILE_BYTES >> 20} MiB", Span(1, 1, 1, 2)

@@ -88,7 +88,10 @@ def _filled(bench: Bench, gap: _Gap) -> Iterator[Candidate]:
     cls = find_operation(f"ConvTranspose{gap.axes}d")
     if cls is None:
         return
+    models: dict[Any, _Model] = {}
     for model in (*_mirrors(bench, gap), *_of_siblings(bench, gap)):
+        models.setdefault((model.channels, repr(model.arguments)), model)
+    for model in models.values():
         for arguments in _with_rest(model):
             layer = _fitting(bench, gap, cls, model, arguments)
             if layer is None:

@@ -15,7 +15,7 @@ from tracer.planning.problem import problem_of
 from tracer.planning.search import TooManyValues
 from tracer.repairing.bench import Bench
 from tracer.repairing.candidate import Candidate, Kind
-from tracer.repairing.writing import Path, path_of, written_plan
+from tracer.repairing.writing import Path, path_of, plan_edits
 from tracer.source.edits import Edit, EditError
 
 
@@ -128,7 +128,9 @@ def _solution(net: Net, opened: Sequence[OpenedArgument]) -> list[Edit]:
     if not solution.solved:
         return []
     try:
-        return written_plan(net, solution.ops).edits
+        # What they come to is tried on the bench.
+        edits, _ = plan_edits(net.network, solution.ops)
+        return edits
     except EditError:
         return []
 
