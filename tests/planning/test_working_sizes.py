@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -478,3 +479,50 @@ def test_a_loss_along_one_axis_is_none_along_others() -> None:
     text = f"input: [N, 1, H, W]\nsizes: {{N: 1, H: 20, W: 20}}\nlayers:\n  {odd}\n  {pool}\n"
     axes = tracer.sizes(tracer.loads(text)).axes
     assert [axes[s].lossless.written(s) for s in "NHW"] == ["any N", "no H", "W >= 1"]
+
+
+WINDOWS = """
+input: [N, 4, H, W]
+sizes: {N: 1, H: 20, W: 20}
+blocks:
+  Window:
+    layers:
+      pad: {op: ZeroPad2d, padding: [0, -W + 7*((W + 6) // 7), 0, -H + 7*((H + 6) // 7)]}
+      cut: {op: Reshape, shape: [N, 4, (H + 6) // 7, 7, (W + 6) // 7, 7]}
+      join: {op: Reshape, shape: [N, 4, 7*((H + 6) // 7), 7*((W + 6) // 7)]}
+      rows: {op: Slice, dim: 2, stop: H}
+      columns: {op: Slice, dim: 3, stop: W}
+      add: {op: Add, from: [input, columns]}
+layers:
+  a: {op: Window, repeat: 3}
+"""
+
+
+def test_windows_of_padded_maps_tie_nothing() -> None:
+    """What a broadcast may choose of a size of 1 is that size: every pair of sizes runs, as in torch."""
+    net = tracer.loads(WINDOWS)
+    found = tracer.sizes(net)
+    assert found.couplings == []
+    assert [found.axes[symbol].runs.written(symbol) for symbol in "HW"] == ["any H", "any W"]
+
+    module = tracer.build(net)
+    for h, w in ((0, 9), (1, 1), (1, 9), (6, 1), (7, 8), (15, 3)):
+        assert module(torch.zeros(1, 4, h, w)).shape == (1, 4, h, w)
+
+
+POSITIONS = """
+input: [N, 3, H, W]
+sizes: {N: 1, H: 32, W: 48}
+layers:
+  embed: {op: Conv2d, out_channels: 4, kernel_size: 16, stride: 16}
+  flat: {op: Flatten, start_dim: 2}
+  table: {op: Parameter, shape: [1, 4, 6]}
+  add: {op: Add, from: [flat, table]}
+"""
+
+
+def test_a_tie_has_no_alternative_that_cannot_be() -> None:
+    """A patch needs 16 rows: that there are none is no way to run."""
+    net = tracer.loads(POSITIONS)
+    (coupling,) = tracer.sizes(net).couplings
+    assert coupling.constraint == "((H // 16)*(W // 16) == 6 or (H // 16)*(W // 16) == 1)"

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 ENDINGS = {".py": "torch", ".onnx": "onnx"}
 """Formats by the ending of the file."""
 
+NAMED = 3
+"""So many buffers are named."""
+
 
 @click.command("export")
 @click.argument("config")
@@ -66,7 +69,20 @@ def command(
     except TracerError as error:
         complain(error.diagnostics, text, config=config)
         raise click.exceptions.Exit(1) from None
+    if kind != "nnunet":
+        _tell_unwritten(net)
     write_output(output, content)
+
+
+def _tell_unwritten(net: Net) -> None:
+    """A line on standard error where buffers have values that no config has."""
+    from tracer.torch_bridge.unwritten import unwritten_in
+
+    names = list(unwritten_in(net.network))
+    if names:
+        listed = ", ".join(names[:NAMED])
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        click.echo(f"values of buffers are not written, load them: {listed}{more}", err=True)
 
 
 def _source(net: Net) -> bytes:

@@ -163,6 +163,14 @@ class StepScope(NamedTuple):
     """The number of the call: no two have the same."""
 
 
+def from_scopes(scopes: Sequence[StepScope], path: str) -> str:
+    """A dotted path as it is told inside of scopes: below them, or its last word."""
+    around = "".join(f"{scope.name}." for scope in scopes)
+    if path.startswith(around):
+        return path.removeprefix(around)
+    return path.rpartition(".")[2]
+
+
 class Elements(Protocol):
     """The elements of weights in other places: which one of which weight lies where."""
 
@@ -414,10 +422,7 @@ class Recording:
 
     def from_here(self, path: str) -> str:
         """A dotted path as it is told in the innermost scope: below it, or its last word."""
-        around = "".join(f"{scope.name}." for scope in self.scopes)
-        if path.startswith(around):
-            return path.removeprefix(around)
-        return path.rpartition(".")[2]
+        return from_scopes(self.scopes, path)
 
     def _step_name(self, label: str) -> str:
         """A free name for a step: its label behind those of the scopes that it is in."""

@@ -93,6 +93,7 @@ class MultiheadAttention(Op, kw_only=True):
 
     arity = (1, 3)
     node_fields: ClassVar[tuple[str, ...]] = ("attn_mask", "key_padding_mask")
+    as_others: ClassVar[Mapping[str, str]] = {"kdim": "embed_dim", "vdim": "embed_dim"}
     per_call: ClassVar[tuple[str, ...]] = ("average_attn_weights", "result")
 
     embed_dim: int | None = None

@@ -124,6 +124,8 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Least and largest number of inputs (None: no limit). Node-valued arguments don't count."""
     node_fields: ClassVar[tuple[str, ...]] = ()
     """Arguments that may name a node; that node's shape reaches the methods under the argument's name."""
+    as_others: ClassVar[Mapping[str, str]] = {}
+    """Arguments that are as large as another one where they are not said, with that one."""
     input_fields: ClassVar[tuple[str, ...]] = ()
     """Arguments that name one of the inputs; the record has its number, from 0."""
     dim_fields: ClassVar[tuple[str, ...]] = ()

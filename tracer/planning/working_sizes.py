@@ -35,7 +35,7 @@ from tracer.sizing.periodic import (
 from tracer.sizing.primitives import SYMBOL
 from tracer.sizing.program import substitute
 from tracer.sizing.size_set import NONE, SizeSet, TooLarge, of_members
-from tracer.sizing.substitution import Substitution
+from tracer.sizing.substitution import FromLeast, Substitution
 from tracer.sizing.symbol import Condition, Size, SizeLike, Writing, identity
 
 Ask = tuple[Condition | bool, Node, Collection[str]]
@@ -417,6 +417,10 @@ class SizeConditions:
             support = space.support(kept)
             if len(support) < 2 or self._always(kept):
                 continue
+            kept = self._simpler(kept)
+            support = space.support(kept)
+            if len(support) < 2 or self._always(kept):
+                continue
             assert isinstance(kept, Condition)
             constraint = kept.written(self._writing())
             found.setdefault(
@@ -424,6 +428,15 @@ class SizeConditions:
                 Coupling(tuple(s for s in symbols if s in support), constraint, node.name),
             )
         return list(found.values())
+
+    def _simpler(self, condition: Condition | bool) -> Condition | bool:
+        """The condition without what the least sizes of its symbols decide."""
+        space = self.analysis.space
+        least = {symbol: self._filled(symbol).start for symbol in space.support(condition)}
+        try:
+            return FromLeast(space, least).condition(condition)
+        except TooLarge:
+            return condition
 
     def _writing(self) -> Writing:
         """Ties in words that can be read: a long expression is called by a node's dim that it is, ``enc1[2]``."""
@@ -727,9 +740,10 @@ def forms(
         assert least is not None
         least = (least + (residue - least) % found.modulus) // found.modulus
         replaced = Substitution(space, {symbol: k * found.modulus + residue})
+        known = FromLeast(space, {"k": least})
         written = []
         for shape in recipe.unique:
-            dims = [replaced.size(d) for d in shape]
+            dims = [known.size(replaced.size(d)) for d in shape]
             written.append(tuple(_affine(d, analysis) for d in dims))
             least = max(
                 [

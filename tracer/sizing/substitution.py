@@ -81,3 +81,42 @@ class Substitution:
             a, b = (self.condition(part) for part in condition.parts)
             return a & b if condition.relation == "and" else a | b
         return compare(condition.relation, self.size(condition.parts[0]))
+
+
+class FromLeast:
+    """Leaves out what the least sizes of symbols decide: choices, minima and alternatives.
+
+    >>> h, w = space.symbol("H"), space.symbol("W")
+    >>> FromLeast(space, {"H": 16, "W": 1}).condition((h // 16 == 0) | (w == h))
+    H == W
+    """
+
+    def __init__(self, space: Space, least: Mapping[str, int]) -> None:
+        counted: dict[str, SizeLike] = {}
+        back: dict[str, SizeLike] = {}
+        for symbol, n in least.items():
+            # What is counted from 1 has ends, which decide.
+            name = f"{symbol} - {n - 1}"
+            counted[symbol] = space.counts(name) + (n - 1)
+            back[name] = space.symbol(symbol) - (n - 1)
+        self._counted = Substitution(space, counted)
+        self._back = Substitution(space, back)
+
+    def size(self, size: SizeLike) -> SizeLike:
+        """The size in a form that is the same from the least sizes on."""
+        return self._back.size(self._counted.size(size))
+
+    def condition(self, condition: Condition | bool) -> Condition | bool:
+        """The condition in such a form; a bool where the ends of sizes decide it."""
+        return self._back.condition(_without_decided(self._counted.condition(condition)))
+
+
+def _without_decided(condition: Condition | bool) -> Condition | bool:
+    """The condition without the parts that the ends of sizes decide."""
+    if isinstance(condition, bool):
+        return condition
+    if condition.relation not in ("and", "or"):
+        always = condition.always()
+        return condition if always is None else always
+    a, b = map(_without_decided, condition.parts)
+    return a & b if condition.relation == "and" else a | b

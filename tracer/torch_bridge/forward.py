@@ -26,6 +26,7 @@ from tracer.importing.recording import (
     StepScope,
     Unrepresentable,
     Value,
+    Weights,
     spatial_symbols,
 )
 from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize
@@ -52,6 +53,7 @@ from tracer.torch_bridge.shadows import sizes_in_sight
 from tracer.torch_bridge.tensor_numbers import TensorNumbers
 from tracer.torch_bridge.tensors import Tensors, memory_of
 from tracer.torch_bridge.time_limit import time_limit
+from tracer.torch_bridge.unwritten import HOW_TO_LOAD, told_of_constant
 
 handlers.load()
 
@@ -247,19 +249,32 @@ class Forward(TorchFunctionMode):
         for name in before.remade():
             self.recording.told.append(f"each run makes {name} anew: this is the first one")
         self.recording.leave_out_unread()
-
-        self.recording.steps[:] = map(self._of_the_module, self.recording.steps)
+        self._give_back_weights()
         return self.recording
 
+    def _give_back_weights(self) -> None:
+        """The module's own weights in the place of the copy's, in every step."""
+        steps = self.recording.steps
+        steps[:] = map(self._of_the_module, steps)
+        if any(step.weights and not step.weights.learned for step in steps):
+            self.recording.told.append(HOW_TO_LOAD)
+
     def _of_the_module(self, step: Step) -> Step:
-        """A step with the module's own weights in the place of the copy's; that each run changes them is told."""
+        """A step with the module's own weights in the place of the copy's, and what is told of them."""
         weights = step.weights
         if weights is None:
             return step
         owner = self.copied.original(weights.owner)
-        made = replace(step, weights=weights._replace(owner=owner))
+        told = ", and ".join(self._told_of(step, weights)) or step.told
+        return replace(step, weights=weights._replace(owner=owner), told=told)
+
+    def _told_of(self, step: Step, weights: Weights) -> Iterator[str]:
+        """That each run changes the weights of a step, and that the values of constants are not written."""
         lines = [self.written[memory] for memory in weights.memory if memory in self.written]
-        return replace(made, told=f"each run changes it, at {lines[0]}") if lines else made
+        if lines:
+            yield f"each run changes it, at {lines[0]}"
+        if not weights.learned:
+            yield told_of_constant(step, weights, self.tensors.buffers)
 
     def _input(
         self, name: str, shape: Sequence[int], symbols: Mapping[int, str]

@@ -92,6 +92,8 @@ def arguments_of(module: torch.nn.Module, cls: type[Op]) -> dict[str, Any]:
             continue
 
         value = getattr(module, word)
+        if word in cls.as_others and value == getattr(module, cls.as_others[word]):
+            continue
         # What names a node in a config (a size, the indices) is given when the module is called.
         if word in cls.node_fields and not _is_size(value):
             continue

@@ -41,6 +41,7 @@ from tracer.torch_bridge.lowering import (
     unpooled_nodes,
 )
 from tracer.torch_bridge.module_tree import Key, Module, keys_read, symbols_of, tree_of
+from tracer.torch_bridge.unwritten import unwritten_in
 
 OPERATORS = {
     "add": "+",
@@ -108,12 +109,28 @@ def _docstring(net: Net, file: _File) -> str:
         axes = net.working_sizes().axes
     except TooLarge:
         axes = {}
+    lines += _unwritten_lines(net)
     if axes:
         lines.append("Input sizes that run:")
     for symbol, axis in axes.items():
         lines.append(f"    {axis.runs.written(symbol)}")
     lines += ["", *_memory_lines(file)] if axes else _memory_lines(file)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _unwritten_lines(net: Net) -> list[str]:
+    """The buffers whose values the file cannot have, and how to load them."""
+    names = list(unwritten_in(net.network))
+    if not names:
+        return []
+    return [
+        "Values of these buffers are not in this file; until they are loaded it computes with zeros or noise:",
+        *(f"    {name}" for name in names),
+        "The weights of a module that tracer has read have them under these names:",
+        "    from tracer.torch_bridge.opening import read_module",
+        "    Network().load_state_dict(read_module(module, shape).state_dict())",
+        "",
+    ]
 
 
 def _memory_lines(file: _File) -> list[str]:

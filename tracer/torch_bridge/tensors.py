@@ -6,6 +6,7 @@ time of the input's sizes. All that is known of one is found by its identity.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -363,7 +364,13 @@ class Tensors:
                 return self.recording.from_here(name)
         elements = self.elements.get(tensor)
         names = set(elements.names()) if elements is not None else set()
-        return self.recording.from_here(names.pop()) if len(names) == 1 else "constant"
+        found = names.pop() if len(names) == 1 else self.buffers.get(memory_of(tensor))
+        return "constant" if found is None else self.recording.from_here(found)
+
+    @functools.cached_property
+    def buffers(self) -> Mapping[int, str]:
+        """The names of the module's buffers, by their memory."""
+        return {memory_of(buffer): name for name, buffer in self.module.named_buffers()}
 
     # --- memory that tensors share -----------------------------------------------------------------------------------
 

@@ -26,6 +26,17 @@ MACS = 2e9
 BYTES = 2e9
 """What the feature maps of one forward on the CPU may take, all together."""
 
+INDICES: Mapping[Any, int] = {
+    torch.nn.functional.one_hot: 0,
+    torch.gather: 2,
+    torch.scatter: 2,
+    torch.scatter_reduce: 2,
+    torch.index_select: 2,
+    torch.index_fill: 2,
+    torch.index_add: 2,
+    torch.index_copy: 2,
+}
+"""Functions that take indices, with the place of these among their arguments."""
 
 Watch = Callable[[list[Any]], Iterator[Any]]
 
@@ -158,8 +169,10 @@ class _Recorder(fx.Interpreter):
         return result
 
     def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
-        result = super().call_module(target, args, kwargs)
         module = self.fetch_attr(target)
+        if isinstance(module, torch.nn.Embedding):
+            args = tuple(map(torch.zeros_like, args))
+        result = super().call_module(target, args, kwargs)
         if not getattr(module, "return_indices", False):
             return result
 
@@ -167,6 +180,13 @@ class _Recorder(fx.Interpreter):
         pooled, _ = result
         _, indices = module(_rising(args[0]))
         return pooled, indices
+
+    def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
+        place = INDICES.get(target)
+        if place is not None:
+            # Whether an index lies in a tensor is a matter of values, which a config has none of.
+            args = (*args[:place], torch.zeros_like(args[place]), *args[place + 1 :])
+        return super().call_function(target, args, kwargs)
 
 
 def _rising(x: torch.Tensor) -> torch.Tensor:
