@@ -430,13 +430,14 @@ class SizeConditions:
         return list(found.values())
 
     def _simpler(self, condition: Condition | bool) -> Condition | bool:
-        """The condition without what the least sizes of its symbols decide."""
+        """The condition without what the least sizes of its symbols decide; one that never holds as it is."""
         space = self.analysis.space
         least = {symbol: self._filled(symbol).start for symbol in space.support(condition)}
         try:
-            return FromLeast(space, least).condition(condition)
+            found = FromLeast(space, least).condition(condition)
         except TooLarge:
             return condition
+        return condition if found is False else found
 
     def _writing(self) -> Writing:
         """Ties in words that can be read: a long expression is called by a node's dim that it is, ``enc1[2]``."""
