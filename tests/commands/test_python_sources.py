@@ -860,3 +860,46 @@ def test_a_form_feed_ends_no_line_of_python(here: Path) -> None:
         f"{MEETING + 1} |             x = dec(torch.cat([skips.pop(), x], dim=1))"
         in done.stdout
     )
+
+
+SHARED = """\
+import torch
+from torch import nn
+
+ACT = nn.SiLU()
+
+
+class Conv(nn.Module):
+    def __init__(self, channels_in, stride):
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, 4, 3, stride, 1)
+        self.act = ACT
+
+    def forward(self, x):
+        return self.act(self.conv(x))
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = Conv(3, 1)
+        self.down = Conv(4, 2)
+        self.deep = nn.Sequential(Conv(4, 2), nn.Upsample(scale_factor=2))
+        self.last = ACT
+
+    def forward(self, x):
+        x = self.down(self.first(x))
+        return self.last(torch.cat([self.deep(x), x], 1))
+"""
+
+
+def test_a_shared_activation_is_named_where_it_is_called(here: Path) -> None:
+    """One instance that every block has is the layer of the block that calls it, not of the first that has it."""
+    (here / "shared.py").write_text(SHARED, "utf-8")
+    (found,) = errors(diagnostics("shared.py:Net", "--input", "1,3,62,64"))
+    assert found["message"] == "sizes differ in dim 2: 32 from deep.1, 31 from down.act"
+
+    done = run("trace", "shared.py:Net", "--input", "1,3,64,64", "--format", "json")
+    sources = [node["source"] or {} for node in json.loads(done.stdout)["nodes"]]
+    named = {source.get("module") for source in sources}
+    assert {"first.act", "down.act", "deep.0.act", "last"} <= named

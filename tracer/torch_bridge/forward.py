@@ -196,8 +196,8 @@ class Forward(TorchFunctionMode):
         """The modules whose calls run now, the innermost last."""
         self.callers: list[CodeType] = []
         """The code that calls each of them."""
-        self.failed_in: torch.nn.Module | None = None
-        """The innermost module whose call raised an error."""
+        self.failed_in: tuple[torch.nn.Module, str | None] | None = None
+        """The innermost module whose call raised an error, and its path there."""
         self.finished: list[str | None] = []
         """The dotted paths of the modules whose calls have ended, in this order."""
         self.calls = itertools.count()
@@ -206,6 +206,9 @@ class Forward(TorchFunctionMode):
         for known in (module, self.module):
             for name, part in known.named_modules():
                 self.names[id(part)] = name
+        self.shared = shared_paths(self.module)
+        self.paths: list[str | None] = []
+        """The dotted paths of the modules whose calls run now."""
         self.tensors = Tensors(self.module, self.recording, in_parts)
         self.made = MadeOfSizes(self.tensors)
         self.numbers = TensorNumbers(self.tensors)
@@ -316,7 +319,9 @@ class Forward(TorchFunctionMode):
         given = _tensors((args, kwargs))
         depends = any(map(self.tensors.is_known, given))
         operation = operation_of(module) if depends else None
+        path = self._path_of(module)
         self.inside.append(module)
+        self.paths.append(path)
         self.callers.append(sys._getframe(2).f_code)
         try:
             if operation is None:
@@ -324,16 +329,17 @@ class Forward(TorchFunctionMode):
             else:
                 result = self._layer(module, operation, original, args, kwargs)
         except Exception as error:
-            self.failed_in = self.failed_in or module
+            self.failed_in = self.failed_in or (module, path)
             self._keep(error)
             raise
         finally:
             self.inside.pop()
+            self.paths.pop()
             self.callers.pop()
 
-        path = self.names.get(id(module))
-        self.finished.append(path)
-        if self.way.until is not None and path == self.way.until:
+        known = self.names.get(id(module))
+        self.finished.append(known)
+        if self.way.until is not None and known == self.way.until:
             raise Reached(result)
         return result
 
@@ -381,11 +387,12 @@ class Forward(TorchFunctionMode):
         """Where the forward is now."""
         if not self.inside:
             return None
-        return self.origin_in(self.inside[-1], running())
+        return self.origin_in(self.inside[-1], self.paths[-1], running())
 
-    def origin_in(self, module: torch.nn.Module, seen: Sequence[CodePlace]) -> ModuleOrigin:
+    def origin_in(
+        self, module: torch.nn.Module, path: str | None, seen: Sequence[CodePlace]
+    ) -> ModuleOrigin:
         """Places of the user's code as those of a module's call."""
-        path = self.names.get(id(module))
         is_layer = operation_of(module) is not None
         original = self.copied.original(module)
         caller = self.callers[-1] if self.callers else None
@@ -393,12 +400,27 @@ class Forward(TorchFunctionMode):
             seen, path, is_layer, line_that_made(original), type(original), caller
         )
 
+    def _path_of(self, module: torch.nn.Module) -> str | None:
+        """The dotted path of a module that is called now; None where it has none.
+
+        One without weights that stands in several places has the path of the place that calls it.
+        """
+        places = self.shared.get(id(module), ())
+
+        # The nearest place in the innermost part that has one.
+        for around in reversed(self.paths):
+            prefix = f"{around}." if around else ""
+            inside = [place for place in places if place.startswith(prefix)]
+            if inside and around is not None:
+                return min(inside, key=lambda place: place.count("."))
+        return self.names.get(id(module))
+
     def _label_of(self, module: torch.nn.Module) -> str:
         """A module's name in the part that calls it: ``layers.0`` where no module is called between.
 
         Its class's where it has none: it was made while the forward runs.
         """
-        path = self.names.get(id(module))
+        path = self.paths[-1]
         if not path:
             return type(module).__name__ if path is None else path
         return self.recording.from_here(path)
@@ -503,6 +525,23 @@ class Forward(TorchFunctionMode):
         if is_zeros:
             self.tensors.zeros[result] = sizes
         return result
+
+
+def shared_paths(module: torch.nn.Module) -> dict[int, list[str]]:
+    """The dotted paths of each part without weights that stands in several places, by its identity."""
+    found: dict[int, list[str]] = {}
+    for name, part in module.named_modules():
+        prefix = f"{name}." if name else ""
+        for word, child in part._modules.items():
+            if child is not None and has_no_weights(child):
+                found.setdefault(id(child), []).append(prefix + word)
+    return {part: paths for part, paths in found.items() if len(paths) > 1}
+
+
+def has_no_weights(module: torch.nn.Module) -> bool:
+    """Whether neither it nor a part of it has a parameter or a buffer."""
+    weights = itertools.chain(module.parameters(), module.buffers())
+    return next(weights, None) is None
 
 
 def tensors_by_name(result: Any, name: str = "") -> dict[str, torch.Tensor]:

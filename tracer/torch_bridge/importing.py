@@ -290,8 +290,8 @@ def _recorded(forward: Forward, shapes: Sequence[Sequence[int]]) -> Recording:
     except BaseException as error:  # a forward that ends the process included
         message = raised(type(forward.module).__name__, error)
         guards = forward.recording.guards.made
-        inside = forward.failed_in or forward.module
-        origin = forward.origin_in(inside, gone_through(error))
+        inside, path = forward.failed_in or (forward.module, "")
+        origin = forward.origin_in(inside, path, gone_through(error))
         words = words_of(error)
         kind = type(error).__name__
         fault = Reason("T602", f"{kind}: {words}" if words else kind, origin, kind)
