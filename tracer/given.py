@@ -192,7 +192,9 @@ def _of_neighbour(
 ) -> Net | None:
     """The network of another tool's file; None where it is none, or names a module and no shapes are given."""
     if isinstance(found, ConfigFound):
-        program = ReadFrom(path, {}, data=found.places, advice=found.advice)
+        program = ReadFrom(
+            path, {}, data=found.places, advice=found.advice, size_key=found.size_key
+        )
         return load_text(found.text, path, NONE, read_from=program)
     if found is None or not (shapes or inputs):
         return None

@@ -59,6 +59,8 @@ class ReadFrom(msgspec.Struct, frozen=True):
     """The names that the inputs have in it; none where they are not known."""
     data: Places = {}
     """The places of what its layers follow from, by name, in a file that is no program."""
+    size_key: str | None = None
+    """The key there of the input's spatial sizes; no other value of its config has a place in the file."""
     advice: str | None = None
     """What can be done about an error there; None where a command lists repairs."""
 

@@ -6,13 +6,46 @@ findings there, instead of at lines of a config that nobody wrote.
 
 from __future__ import annotations
 
+import os
+import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 import msgspec
 from msgspec.structs import replace
 
 from tracer.diagnostics import Diagnostic, Related, Span
+
+FOREIGN = ("site-packages", "dist-packages")
+"""Folders of installed packages, wherever they are."""
+
+INSTALLED = tuple(
+    {
+        sysconfig.get_path(name) + os.sep
+        for name in ("stdlib", "platstdlib", "purelib", "platlib")
+    }
+)
+"""Folders of Python itself and of installed packages."""
+
+
+@lru_cache(4096)
+def is_installed(path: str) -> bool:
+    """Whether a file belongs to Python itself or to an installed package."""
+    place = os.path.realpath(path)
+    is_foreign = not set(FOREIGN).isdisjoint(place.split(os.sep))
+    return is_foreign or place.startswith(INSTALLED) or path.startswith(INSTALLED)
+
+
+def package_of(path: str) -> str:
+    """The name of the installed package that a file belongs to.
+
+    >>> package_of("/usr/lib/python3/site-packages/monai/networks/blocks.py")
+    'monai'
+    """
+    words = path.split(os.sep)
+    at = [number for number, word in enumerate(words[:-1]) if word in FOREIGN]
+    return words[at[-1] + 1].removesuffix(".py") if at else "package"
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -52,8 +85,15 @@ class Place(msgspec.Struct, frozen=True):
     """What made the layer there."""
     is_direct: bool = False
     """Whether the line calls the layer itself, rather than a part that calls it."""
+    inner: Line | None = None
+    """The line of an installed package that computes it, where ``line`` is one that names the package's code."""
     callers: tuple[Line, ...] = ()
     """The user's lines that led to it, from the outermost forward inwards."""
+
+    @property
+    def edited(self) -> Line | None:
+        """The line of the program that an edit of the node would change."""
+        return self.made or self.inner or self.line
 
     @property
     def name(self) -> str | None:
@@ -145,12 +185,14 @@ def _related(one: Diagnostic, place: Place, places: Places) -> Iterator[Related]
         origin = places.get(other.node or "")
         if origin is None:
             continue
-        at = origin.made or origin.line
+        at = origin.line if origin.inner is not None else origin.made or origin.line
         if at is not None:
             yield replace(other, span=at.span, path=at.path)
 
     if place.made is not None:
         name = place.name or "the layer"
         yield Related(f"{name} is made here", place.made.span, path=place.made.path)
+    if place.inner is not None:
+        yield Related("computed here", place.inner.span, path=place.inner.path)
     for caller in place.callers:
         yield Related("called from here", caller.span, path=caller.path)

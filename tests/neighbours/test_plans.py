@@ -377,10 +377,10 @@ def test_what_is_refused(text: str, code: str, message: str) -> None:
 def test_the_key() -> None:
     """One of several configurations has to be picked; of an unknown one the nearest is named."""
     text = plans(**{"2d": drawn(1), "3d_fullres": drawn(2), "3d_lowres": drawn(3)})
-    code, _, hint = refusal(text)
-    assert (code, hint) == (
-        "T603",
-        "`--key` picks a configuration: 2d, 3d_fullres, 3d_lowres",
+    code, message, hint = refusal(text)
+    assert (code, hint) == ("T603", None)
+    assert (
+        message == "nnU-Net plans: pick a configuration with --key (2d, 3d_fullres, 3d_lowres)"
     )
     assert refusal(text, "3d_fulres")[1:] == (
         "`configurations` has no '3d_fulres'",
@@ -462,3 +462,31 @@ def test_findings_stand_in_the_plans(tmp_path: Path, patch: list[int], is_wrong:
     assert (
         "nearest 96 x 64" in CliRunner().invoke(cli, ["check", str(path)]).stdout
     ) == is_wrong
+
+
+def test_repairs_are_told_in_the_words_of_plans(tmp_path: Path) -> None:
+    """What plans can say stands first, as the key's value; the rest is marked, and no text of a config is offered."""
+    strides = [[1, 1], [2, 2], [2, 2], [2, 2]]
+    depths = [[3, 3]] * 4, [8, 16, 32, 32], [2, 2, 2, 2], [2, 2, 2]
+    path = tmp_path / "plans.json"
+    patch = configuration("PlainConvUNet", [100, 64], strides, *depths)
+    path.write_text(json.dumps({"configurations": {"2d": patch}}, indent=1), "utf-8")
+
+    found = tracer.plan(tracer.load(path, key="2d")).repairs
+    own = [repair.title for repair in found if not repair.elsewhere]
+    assert own == ["patch_size: [104, 64]", "patch_size: [96, 64]"]
+    assert [repair.title for repair in found][: len(own)] == own
+    assert len(found) > len(own) and not any(repair.safe for repair in found)
+
+    line = path.read_text("utf-8").splitlines().index('   "patch_size": [') + 1
+    told = CliRunner().invoke(cli, ["plan", str(path)]).stdout
+    assert f"{path}:{line}: patch_size: [104, 64]\n" in told
+    assert f"(nothing that {path} can say)" in told
+    done = CliRunner().invoke(cli, ["plan", str(path), "--diff", "--repair", "1"])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "is no config that can be edited" in done.stderr
+
+    for repair in found[: len(own)]:
+        patch["patch_size"] = json.loads(repair.title.partition(": ")[2])
+        path.write_text(json.dumps({"configurations": {"2d": patch}}), "utf-8")
+        assert tracer.load(path, key="2d").trace().diagnostics == []

@@ -73,7 +73,9 @@ def test_up_to_the_head(rows: Path, until: tuple[str, ...]) -> None:
     pytest.importorskip("ultralytics", reason="needs pip install ultralytics")
     done = run(rows, "--input", "1,3,64,64", *until)
     assert done.exit_code == 0, done.output
-    assert "the head model.7 (Detect) makes anchors and is left out" in done.stderr
+    left_out = "the head model.7 (Detect) makes anchors and is left out" in done.stderr
+    assert left_out == (until == ())
+    assert "the outputs are the maps that it reads, model.6, model.3" in done.stderr
     trace = tracer.loads(done.stdout).trace()
     assert trace.outputs == {"model_6": (1, 8, 32, 32), "model_3": (1, 8, 16, 16)}
 

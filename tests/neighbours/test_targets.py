@@ -122,6 +122,35 @@ class TestHydra:
         done = run("import", "any.yaml", *options, "--arg", "width=4")
         assert list(tracer.loads(done.stdout).trace().outputs.values()) == [(1, 4, 18, 18)]
 
+    @pytest.mark.parametrize(
+        ("kernels", "sides"),
+        [
+            ("[3, 5]", 14),
+            ("['${..depth}', 1]", 19),
+            ("['${.1}', 3]", 16),
+            ("['${...wide}', 1]", 16),
+            ("'${.others}'", 12),
+            ("'${..lists.second}'", 8),
+        ],
+    )
+    def test_relative_references(self, kernels: str, sides: int) -> None:
+        """One dot is the part that a value is in, each other one the part around; as OmegaConf has it."""
+        text = HYDRA.replace("kernels: [3, 5]", f"kernels: {kernels}\n        others: [5, 5]")
+        text = text.replace("      lr: 0.1", "      lists: {second: ['${.1}', 7]}\n      wide: 5")
+        write("any.yaml", text.replace("depth: 2", "depth: 2\n        extra: 1"))
+        Path("nets_of_a_config.py").write_text(
+            NETS.replace("kernels=(3,))", "kernels=(3,), others=(), extra=0)"), "utf-8"
+        )
+        done = run("import", "any.yaml", "--key", "model.net", "--input", "1,3,20,20")
+        assert done.exit_code == 0, done.output
+        assert list(tracer.loads(done.stdout).trace().outputs.values()) == [(1, 6, sides, sides)]
+
+    def test_a_relative_reference_out_of_the_file(self) -> None:
+        """It leads nowhere."""
+        write("any.yaml", HYDRA.replace("${width}", "${......width}"))
+        done = run("check", "any.yaml", "--key", "model.net", "--input", "1,3,20,20")
+        assert done.exit_code == 1 and "any.yaml:" in done.stdout
+
     def test_the_whole_file(self) -> None:
         """A file with a target at its top needs no key."""
         write("any.json", '{"_target_": "torch.nn.Conv2d", "_args_": [3, 4, 3]}')
@@ -134,7 +163,7 @@ class TestHydra:
         done = run("check", "any.yaml", "--input", "1,3,20,20", "--format", "concise")
         assert done.exit_code == 1
         assert done.stdout.startswith(
-            "any.yaml:1:1: error[T603] no config: this looks like a Hydra config, of 4 parts"
+            "any.yaml:1:1: error[T603] a Hydra config of 4 parts: pick the network with --key (model.net, "
         )
 
     @pytest.mark.parametrize(
@@ -253,6 +282,10 @@ def test_keys_of_what_has_no_parts() -> None:
         ("{on: push, jobs: {a: {}}}", "a GitHub workflow"),
         ('{"name": "a", "version": "1", "scripts": {}}', "a package.json"),
         ("{apiVersion: v1, kind: Pod}", "a Kubernetes manifest"),
+        (
+            '{"architectures": ["BertModel"], "model_type": "bert", "hidden_size": 768}',
+            "a Hugging Face config.json, whose model is made in Python (tracer check file.py:make)",
+        ),
     ],
 )
 @pytest.mark.usefixtures("here")
@@ -385,3 +418,41 @@ def test_other_commands() -> None:
         "`tracer import any.yaml --input 1,3,4,4 --key model.net -o net.yaml` writes one"
         in (done.stderr.replace("\n", " "))
     )
+
+
+PACKAGE = """
+import torch
+
+
+class Net(torch.nn.Module):
+    def __init__(self, width=4):
+        super().__init__()
+        self.stem = torch.nn.Conv2d(3, width, 3, 2, 1)
+        self.up = torch.nn.ConvTranspose2d(width, 3, 2, stride=2)
+
+    def forward(self, x):
+        return torch.cat([x, self.up(self.stem(x))], 1)
+"""
+
+
+def test_findings_in_an_installed_package(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They stand at the line that names the class, with the package's as a note; its edits are the last repairs."""
+    folder = here / "site-packages"
+    folder.mkdir()
+    (folder / "package_of_others.py").write_text(PACKAGE, "utf-8")
+    monkeypatch.syspath_prepend(str(folder))
+    write("any.yaml", "model:\n  width: 8\n  _target_: package_of_others.Net\n")
+    options = ["any.yaml", "--key", "model", "--input", "1,3,17,16"]
+
+    told = run("check", *options).stdout
+    assert told.startswith("any.yaml:3:3: error[T301] sizes differ in dim 2: 17 from input")
+    assert "package_of_others.py:12: computed here: return torch.cat(" in told
+    assert "called from here" not in told
+
+    told = run("plan", *options).stdout
+    last = told.splitlines()
+    titles = [line for line in last if line[:5].strip().rstrip(".").isdigit()]
+    marked = ["(an edit of the installed package_of_others)" in line for line in titles]
+    assert any(marked) and not marked[0] and marked == sorted(marked)
+    assert "(safe)" not in told
+    sys.modules.pop("package_of_others", None)

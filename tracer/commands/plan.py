@@ -87,7 +87,7 @@ def command(
     complain = partial(_complain, config=config, format_=format_)
     # A wrong argument is something to repair, too.
     text, net = loaded(config, overrides, complain, allow_argument_errors=True)
-    if edits and not diff:
+    if edits or diff:
         _refuse_other_files(net, config, overrides)
 
     from tracer.repairing.repairs import plan_of

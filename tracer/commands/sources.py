@@ -19,6 +19,7 @@ from tracer.diagnostics import Diagnostic, TracerError
 from tracer.importing.named import names_defined
 from tracer.importing.recording import NoSuchPart, Unrepresentable
 from tracer.net import Net, ReadFrom
+from tracer.places import Line
 from tracer.source.edits import Edit, edited
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ def opened_text(
         click.echo(f"{shown(source)}: {line}", err=True)
     if isinstance(found, ConfigFound):
         return _of_config(found, source, overrides, name)
-    return _sized(_of_module(found.make, source, overrides, name, fixed), source, overrides)
+    net = _of_module(found.make, source, overrides, name, fixed, found.lines)
+    return _sized(net, source, overrides)
 
 
 def _of_config(found: ConfigFound, source: str, overrides: Overrides, name: str | None) -> Net:
@@ -102,6 +104,7 @@ def _of_config(found: ConfigFound, source: str, overrides: Overrides, name: str 
         plan=_plan(source, overrides),
         data=found.places,
         advice=found.advice,
+        size_key=found.size_key,
     )
     return open_config(text, source, overrides, read_from=program)
 
@@ -146,6 +149,7 @@ def _of_module(
     overrides: Overrides,
     name: str | None,
     fixed: bool,
+    lines: Mapping[str, Line] | None = None,
 ) -> Net:
     """The network of a module that the user's code makes."""
     if overrides.params:
@@ -153,7 +157,7 @@ def _of_module(
     if not overrides.shapes:
         raise _without_shape(source, overrides)
     need("torch", "torch")
-    found = _read_module(make, source, overrides, name, fixed)
+    found = _read_module(make, source, overrides, name, fixed, lines or {})
     if overrides.mode == "train":
         click.echo(f"{shown(source)} is read in training mode", err=True)
     if found.read_at is not None:
@@ -180,6 +184,7 @@ def _read_module(
     overrides: Overrides,
     name: str | None,
     fixed: bool,
+    lines: Mapping[str, Line],
 ) -> Opened:
     from tracer.torch_bridge.forward import Way
     from tracer.torch_bridge.opening import SECONDS, Question, finding, open_module
@@ -200,6 +205,7 @@ def _read_module(
         fixed=fixed,
         how="--input again for each input, NAME=1,10 for one that is given by keyword",
         others=overrides.others,
+        lines=lines,
     )
 
     # What the user's code prints is no part of an answer, and where it goes is no place for the output.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tracer.places import Place
+from tracer.places import Line, Place
 
 if TYPE_CHECKING:
     import torch
@@ -39,6 +39,8 @@ class ConfigFound(NamedTuple):
     """What the nodes of the config follow from, in the file."""
     advice: str | None = None
     """What can be done there about an error."""
+    size_key: str | None = None
+    """The key there of the input's spatial sizes."""
 
 
 class ModuleFound(NamedTuple):
@@ -48,3 +50,5 @@ class ModuleFound(NamedTuple):
     """Runs it. Raises :class:`Fault` at the key that is at fault."""
     told: Iterable[str] = ()
     """What is run, to be told before it is."""
+    lines: Mapping[str, Line] = {}
+    """The places in the file that name the module and its parts, by their dotted paths; the empty one is the whole."""

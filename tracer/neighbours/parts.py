@@ -10,8 +10,9 @@ from yaml.nodes import Node as YamlNode
 
 from tracer.network.foreign import keys_of, listed
 from tracer.network.values import nearest
+from tracer.places import Line
 from tracer.source import limits
-from tracer.source.tree import Fault, described, scalar
+from tracer.source.tree import Fault, described, scalar, span_of
 
 
 class Part(NamedTuple):
@@ -41,6 +42,10 @@ class Part(NamedTuple):
     def at_key(self) -> YamlNode:
         """Where it begins: its key, where it has one."""
         return self.node if self.key is None else self.key
+
+    def line(self, path: str) -> Line:
+        """Its place, in the file of this path."""
+        return Line(path, span_of(self.at_key), "")
 
     def get(self, key: str) -> Part | None:
         """The value of a key; None where it has none, or null."""

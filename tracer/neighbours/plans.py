@@ -21,10 +21,10 @@ from tracer.diagnostics import TracerError
 from tracer.loading import decoded, read_bytes
 from tracer.neighbours.asked import Asked, ConfigFound
 from tracer.neighbours.parts import Part, no_such_key
-from tracer.network.foreign import listed
+from tracer.network.foreign import listed, which_plans
 from tracer.ops.base import registry
-from tracer.places import Line, Place
-from tracer.source.tree import Fault, compose, span_of
+from tracer.places import Place
+from tracer.source.tree import Fault, compose
 
 CLASSES = {
     "PlainConvUNet": (False, False),
@@ -59,6 +59,7 @@ def read(root: Part, asked: Asked) -> ConfigFound:
         [f"{name}: {ends.told}"],
         _places(config, configuration, asked.shown or asked.path),
         "`patch_size` fits where each axis is a multiple of the product of its strides",
+        "patch_size",
     )
 
 
@@ -71,8 +72,7 @@ def _name(root: Part, configurations: Mapping[str, Part], key: str | None) -> st
         return name
     if len(configurations) == 1:
         return next(iter(configurations))
-    hint = f"`--key` picks a configuration: {listed(configurations)}"
-    raise Fault("T603", "no config: this looks like nnU-Net plans", _at(root), hint)
+    raise Fault("T603", which_plans(configurations), _at(root))
 
 
 def _at(root: Part) -> Any:
@@ -129,7 +129,7 @@ def _places(config: ConfigText, configuration: Configuration, path: str) -> dict
 
 
 def _at_line(part: Part, path: str) -> Place:
-    return Place(Line(path, span_of(part.at_key), ""), None)
+    return Place(part.line(path), None)
 
 
 # --- channels --------------------------------------------------------------------------------------------------------

@@ -52,18 +52,23 @@ def read(root: Part, asked: Asked) -> ModuleFound:
 
     head = _head(root)
     is_whole = asked.is_training or (asked.until or "").startswith(f"{head.path}.")
-    is_asked_for = asked.until in (None, head.path)
 
     def lines() -> Iterator[str]:
         yield from told
-        if not is_whole and is_asked_for and _makes_anchors(head.kind):
+        if is_whole or not _makes_anchors(head.kind):
+            return
+        if asked.until is None:
             yield head.left_out()
+        elif asked.until == head.path:
+            yield head.reached()
 
     def make() -> torch.nn.Module:
         model = _made(config, root, asked)
         return model if is_whole else _up_to(head, model)
 
-    return ModuleFound(make, lines())
+    path = asked.shown or asked.path
+    places = {f"model.{number}": row.line(path) for number, row in enumerate(_rows(root))}
+    return ModuleFound(make, lines(), places)
 
 
 # --- the head --------------------------------------------------------------------------------------------------------
@@ -83,18 +88,32 @@ class Head(NamedTuple):
         """The path of its module."""
         return f"model.{self.number}"
 
+    @property
+    def maps(self) -> str:
+        """The paths of the modules that it reads."""
+        return ", ".join(f"model.{number}" for number in self.reads)
+
+    def reached(self) -> str:
+        """What is said where the network is read up to it."""
+        return f"{self.path} ({self.kind}) makes anchors: the outputs are the maps that it reads, {self.maps}"
+
     def left_out(self) -> str:
         """What is said where the network is read without it."""
-        maps = ", ".join(f"model.{number}" for number in self.reads)
         return (
             f"the head {self.path} ({self.kind}) makes anchors and is left out: the outputs are the maps that it "
-            f"reads, {maps} (--until model.{self.reads[-1]} reads one of them, --mode train the head as in training)"
+            f"reads, {self.maps} (--until model.{self.reads[-1]} reads one of them, "
+            "--mode train the head as in training)"
         )
+
+
+def _rows(root: Part) -> list[Part]:
+    """All rows, in their order."""
+    return [row for word in ("backbone", "head") for row in root.need(word).items()]
 
 
 def _head(root: Part) -> Head:
     """The last row. Raises :class:`Fault` where it does not say what it reads."""
-    rows = [row for word in ("backbone", "head") for row in root.need(word).items()]
+    rows = _rows(root)
     number = len(rows) - 1
     sources, _, kind, _ = rows[-1].items()
     reads = sources.items() if isinstance(sources.node, SequenceNode) else [sources]

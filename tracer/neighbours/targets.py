@@ -57,7 +57,8 @@ def read(root: Part, asked: Asked) -> ModuleFound:
     def made() -> torch.nn.Module:
         return _made(part, make, asked)
 
-    return ModuleFound(made, [told])
+    at = part if named is None else named
+    return ModuleFound(made, [told], {"": at.line(asked.shown or asked.path)})
 
 
 def _part(root: Part, key: str | None, *, of_bundle: bool) -> Part:
@@ -80,10 +81,11 @@ def _only_part(root: Part, *, of_bundle: bool) -> Part:
     paths = usual[:1] or _paths(root)
     if len(paths) == 1:
         return root.at(paths[0])
-    hint = f"`--key` picks the part that is the network: {listed(paths)}; `--input 1,3,512,512` is its input's shape"
     what = "a MONAI bundle" if of_bundle else "a Hydra config"
+    message = f"{what} of {len(paths)} parts: pick the network with --key ({listed(paths)})"
+    hint = "`--input 1,3,512,512` is its input's shape"
     at = root.node.value[0][0]
-    raise Fault("T603", f"no config: this looks like {what}, of {len(paths)} parts", at, hint)
+    raise Fault("T603", message, at, hint)
 
 
 def _paths(root: Part) -> list[str]:
@@ -213,6 +215,22 @@ _REFERENCE = re.compile(r"\$\{([^{}:]*)\}")
 """A reference to a value of the file: ``${model.width}``."""
 
 
+def absolute(path: str, at: str) -> str:
+    """A reference's path from the document's root, where the reference stands at a path.
+
+    As in OmegaConf, one dot in front is the part that the value is in, and each one more the part around that.
+
+    >>> absolute(".width", "model.block.channels"), absolute("..width", "model.block.channels")
+    ('model.block.width', 'model.width')
+    """
+    rest = path.lstrip(".")
+    dots = len(path) - len(rest)
+    around = at.split(".")
+    if not 0 < dots <= len(around):
+        return path
+    return ".".join([*around[:-dots], rest])
+
+
 class _Circles:
     """References that lead back to themselves: neither Hydra nor anybody else can follow them."""
 
@@ -226,7 +244,8 @@ class _Circles:
             for path in _REFERENCE.findall(one.node.value):
                 self._follow(one, path, before)
 
-    def _follow(self, one: Part, path: str, before: Sequence[str]) -> None:
+    def _follow(self, one: Part, written: str, before: Sequence[str]) -> None:
+        path = absolute(written, one.path)
         if path in before:
             circle = " -> ".join([*before[before.index(path) :], path])
             raise Fault("T602", f"{one.name} refers to itself: {circle}", one.node)
@@ -238,7 +257,7 @@ class _Circles:
         try:
             found = self.root.at(path)
         except Fault:
-            return  # a relative one, or none that there is
+            return  # none that there is
         self.check(found, [*before, path])
         self.checked.add(path)
 
@@ -274,23 +293,34 @@ class _Interpolated:
 
     def value(self, part: Part) -> Any:
         """The value of a part. Raises :class:`Fault` for what only OmegaConf knows."""
-        return self._followed(part.value, part, 0)
+        return self._followed(part.value, part, part.path, 0)
 
-    def _followed(self, value: Any, part: Part, depth: int) -> Any:
+    def _followed(self, value: Any, part: Part, at: str, depth: int) -> Any:
+        """A value that stands at a path, with its references followed; ``part`` is the one that a fault names."""
         if isinstance(value, dict):
-            return {key: self._followed(one, part, depth) for key, one in value.items()}
-        if isinstance(value, list):
-            return [self._followed(one, part, depth) for one in value]
-        return self._text(value, part, depth) if isinstance(value, str) else value
+            pairs = value.items()
+        elif isinstance(value, list):
+            pairs = enumerate(value)
+        else:
+            return self._text(value, part, at, depth) if isinstance(value, str) else value
 
-    def _text(self, text: str, part: Part, depth: int) -> Any:
+        inner = {
+            key: self._followed(one, part, f"{at}.{key}" if at else str(key), depth)
+            for key, one in pairs
+        }
+        return inner if isinstance(value, dict) else list(inner.values())
+
+    def _text(self, text: str, part: Part, at: str, depth: int) -> Any:
         if "${" not in text:
             return text
         whole = _REFERENCE.fullmatch(text)
         if whole is not None and depth < DEEPEST:
-            return self._followed(self.root.at(whole[1]).value, part, depth + 1)
+            path = absolute(whole[1], at)
+            return self._followed(self.root.at(path).value, part, path, depth + 1)
 
-        found = _REFERENCE.sub(lambda match: str(self._text(match[0], part, depth + 1)), text)
+        found = _REFERENCE.sub(
+            lambda match: str(self._text(match[0], part, at, depth + 1)), text
+        )
         if "${" in found or depth >= DEEPEST:
             message = (
                 f"{part.name}: {text} is an interpolation for OmegaConf, which is not installed"

@@ -58,6 +58,10 @@ OTHERS = (
         "a conda environment",
     ),
     (
+        {"architectures", "model_type"},
+        "a Hugging Face config.json, whose model is made in Python (tracer check file.py:make)",
+    ),
+    (
         {"repos"},
         "a pre-commit config",
     ),
@@ -148,10 +152,10 @@ def _neighbour(root: MappingNode, top: Mapping[str, YamlNode]) -> Foreign | None
     """What the document is of a tool whose networks can be read."""
     at = root.value[0][0] if root.value else root
     if is_plans(top):
-        hint = f"`--key` picks a configuration: {listed(keys_of(top['configurations']))}"
-        return Foreign("no config: this looks like nnU-Net plans", at, hint, "plans")
+        message = which_plans(keys_of(top["configurations"]))
+        return Foreign(message, at, kind="plans")
     if is_rows(top):
-        message = "no config: this looks like a model of ultralytics, rows of [from, repeats, module, args]"
+        message = "a model of ultralytics: rows of [from, repeats, module, args], no config"
         hint = "its package builds the network: `--input 1,3,640,640`"
         return Foreign(message, at, hint, "rows")
     return _with_targets(root, top, at) if TARGET in top or "input" not in top else None
@@ -166,11 +170,20 @@ def _with_targets(
         return None
     hint = f"`--key` picks the part that is the network: {listed(paths)}; `--input 1,3,512,512` is its input's shape"
     if is_bundle(top):
-        return Foreign("no config: this looks like a MONAI bundle", at, hint, "bundle")
+        return Foreign("a MONAI bundle, no config", at, hint, "bundle")
     if TARGET in top:
         hint = f"`--input 1,3,512,512` imports and calls what `{TARGET}` names"
-    message = f"no config: this looks like a Hydra config, with `{TARGET}`"
+    message = f"a Hydra config, with `{TARGET}`"
     return Foreign(message, at, hint, "target")
+
+
+def which_plans(configurations: Sequence[str] | Mapping[str, object]) -> str:
+    """What is said of plans of which no configuration is picked.
+
+    >>> which_plans(["2d", "3d_fullres"])
+    'nnU-Net plans: pick a configuration with --key (2d, 3d_fullres)'
+    """
+    return f"nnU-Net plans: pick a configuration with --key ({listed(configurations)})"
 
 
 def is_plans(top: Mapping[str, YamlNode]) -> bool:

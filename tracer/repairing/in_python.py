@@ -16,7 +16,7 @@ from tracer.network.graph import consumers, merge_behind
 from tracer.network.records import Node
 from tracer.ops.base import Op, Shape
 from tracer.ops.merge import Merge
-from tracer.places import Constructor, Line
+from tracer.places import Constructor, Line, is_installed, package_of
 from tracer.repairing.fitted_in_python import arms_of, expressions_of, fitted
 from tracer.repairing.padded_inputs import cut_of
 from tracer.repairing.python_files import PythonFiles, is_own
@@ -48,6 +48,8 @@ class InPython(NamedTuple):
     """All of it as edits of files; empty where a part of it can only be told."""
     texts: dict[str, str]
     """The texts of the files with the edits made."""
+    elsewhere: str
+    """The installed package that it would edit; empty for the user's own files."""
 
 
 class ToldStep(NamedTuple):
@@ -87,9 +89,8 @@ def in_python(before: Net, after: Net, files: PythonFiles) -> InPython:
     is_whole = all(step.edits for step in steps) and all(is_own(edit.path) for edit in edits)
     if not is_whole:
         edits = []
-    return InPython(
-        telling.title(), [step.words for step in steps], edits, _texts(edits, files)
-    )
+    words = [step.words for step in steps]
+    return InPython(telling.title(), words, edits, _texts(edits, files), telling.elsewhere())
 
 
 def _texts(edits: Sequence[SourceEdit], files: PythonFiles) -> dict[str, str]:
@@ -133,6 +134,15 @@ class _Telling:
             )
             titles.append(f"{' and '.join(modes)} at {', '.join(lines)}")
         return "; ".join([*titles, *self._fed()])
+
+    def elsewhere(self) -> str:
+        """The installed package whose lines it would change; empty for lines of the user's own."""
+        places = [one.node.place for one in (*self.built, *self.sized, *self.fitted)]
+        lines = [place.edited for place in places if place is not None]
+        installed = [
+            line.path for line in lines if line is not None and is_installed(line.path)
+        ]
+        return f"an edit of the installed {package_of(installed[0])}" if installed else ""
 
     def _model(self) -> str:
         """The map whose size is taken, in words."""

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import io
 import os
-import sysconfig
 import tokenize
 
 from tracer.loading import read_bytes
-from tracer.places import Line
+from tracer.places import Line, is_installed
 from tracer.source.python_calls import PythonFile
-
-FOREIGN = ("site-packages", "dist-packages")
-"""Folders of installed packages, wherever they are."""
 
 
 class PythonFiles:
@@ -48,6 +44,4 @@ def is_own(path: str) -> bool:
     here, place = os.path.realpath(".") + os.sep, os.path.realpath(path)
     if not place.startswith(here):
         return False
-    installed = [sysconfig.get_path(name) + os.sep for name in ("purelib", "platlib", "stdlib")]
-    is_installed = place.startswith(tuple(installed))
-    return not is_installed and not set(FOREIGN) & set(place.split(os.sep))
+    return not is_installed(path)

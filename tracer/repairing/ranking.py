@@ -1,6 +1,7 @@
 """The order of repairs that a person would sign, and how many of them are worth reading.
 
-Safe ones stand first and other input sizes last. Between them: what keeps the size of the output, brings no warning,
+What the user cannot write stands last. Before that, safe ones stand first and other input sizes last. Between them:
+what keeps the size of the output, brings no warning,
 leaves the parameters as they are, was probably forgotten, and changes few numbers.
 """
 
@@ -85,6 +86,7 @@ class _Ranking:
         """Smaller for what a person would rather do."""
         changes = repair.changes
         return (
+            bool(repair.elsewhere),
             not repair.safe,
             repair.kind >= Kind.SIZES,
             self.is_other(repair),

@@ -64,6 +64,8 @@ class Repair(msgspec.Struct, frozen=True):
     """The size of the first output along its last dim, by that of the first input."""
     reshapes: bool = False
     """It changes the number of some layer's parameters, as far as that was known before."""
+    elsewhere: str = ""
+    """Why it is not the user's to write: it edits an installed package, or has no form in the file."""
     source_texts: dict[str, str] = {}
     """The texts of those files with the edits made, by path."""
 

@@ -25,6 +25,7 @@ from tracer.planning.solution import Solution
 from tracer.repairing.bench import LINTS, Bench, Tried
 from tracer.repairing.candidate import Candidate
 from tracer.repairing.candidates import candidates
+from tracer.repairing.in_data import in_data
 from tracer.repairing.in_python import InPython, in_python
 from tracer.repairing.python_files import PythonFiles
 from tracer.repairing.ranking import in_order, scale_of
@@ -190,11 +191,12 @@ class _Finder:
 
     def _repair(self, candidate: Candidate, tried: Tried) -> Repair:
         """What is told of a change that closes."""
-        told = self._in_python(tried.net)
+        told = self._told(candidate, tried.net)
         edits = candidate.edits
+        elsewhere = "" if told is None else told.elsewhere
         return Repair(
             title=candidate.title if told is None else told.title,
-            safe=all(map(self._is_safe, edits)),
+            safe=not elsewhere and all(map(self._is_safe, edits)),
             edits=list(map(_shown, edits)),
             changes=self._changes(edits, tried.net),
             text=tried.text,
@@ -204,6 +206,7 @@ class _Finder:
             kind=candidate.kind,
             scale=scale_of(tried.net.trace()),
             reshapes=self._reshapes(tried.net),
+            elsewhere=elsewhere,
             source_texts={} if told is None else told.texts,
         )
 
@@ -228,9 +231,12 @@ class _Finder:
                 return True
         return False
 
-    def _in_python(self, net: Net) -> InPython | None:
+    def _told(self, candidate: Candidate, net: Net) -> InPython | None:
         """The repair in the terms of the program that the network was read from; None for a config."""
-        return in_python(self.net, net, self.files) if self.is_python else None
+        if self.is_python:
+            return in_python(self.net, net, self.files)
+        program = self.net.read_from
+        return None if program is None else in_data(candidate, program, net)
 
     def _changes(self, edits: list[Edit], net: Net) -> Changes:
         """The effect of the edits; ``net`` is the network that they give."""

@@ -21,7 +21,7 @@ from tracer.importing.named import modules_here, unknown_argument
 from tracer.importing.recording import Reason, Unrepresentable
 from tracer.network.values import did_you_mean, nearest
 from tracer.torch_bridge.origins import constructions_noted
-from tracer.torch_bridge.places import INSTALLED, entrance, is_users, users_code
+from tracer.torch_bridge.places import entrance, is_own, users_code
 
 
 @entrance
@@ -70,7 +70,7 @@ def users_files() -> list[str]:
 def _note_files(names: Collection[str]) -> None:
     for name in names:
         path = getattr(sys.modules.get(name), "__file__", None)
-        if path is not None and is_users(path) and not path.startswith(INSTALLED):
+        if path is not None and is_own(path):
             _users_files[name] = (path, _changed(path))
 
 

@@ -7,6 +7,7 @@ module, each at the user's own line.
 from __future__ import annotations
 
 import inspect
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -20,11 +21,12 @@ from tracer.loading import load_text
 from tracer.net import Net, ReadFrom
 from tracer.network.values import did_you_mean
 from tracer.ops.base import Shape, written
+from tracer.places import Line, Origin, Place, Places
 from tracer.source.edits import Edit, edited
 from tracer.torch_bridge.forward import PLAIN, Way
 from tracer.torch_bridge.importing import SECONDS as WAYS
 from tracer.torch_bridge.importing import Imported, read_at
-from tracer.torch_bridge.places import definition_of
+from tracer.torch_bridge.places import definition_of, is_own
 from tracer.torch_bridge.real_runs import RealModule
 from tracer.torch_bridge.scripted import in_python
 from tracer.torch_bridge.time_limit import TooSlow
@@ -60,6 +62,28 @@ class Question(NamedTuple):
     """How the user says the inputs' shapes."""
     others: Sequence[Sequence[Shape]] = ()
     """Shapes at which it is tried to be read next, where it cannot be read at those."""
+    lines: Mapping[str, Line] = {}
+    """Lines of a file that name the module and its parts, by their paths: for what installed packages compute."""
+
+    def place_of(self, origin: Origin) -> Place:
+        """A place as the user sees it."""
+        return self.own(origin.place())
+
+    def own(self, place: Place) -> Place:
+        """A place in an installed package, at the line of the user's file that names its code."""
+        if place.line is None or is_own(os.path.abspath(place.line.path)):
+            return place
+
+        words = (place.module or "").split(".")
+        around = [".".join(words[:count]) for count in range(len(words), -1, -1)]
+        line = next((self.lines[path] for path in around if path in self.lines), None)
+        return (
+            place if line is None else replace(place, line=line, inner=place.line, callers=())
+        )
+
+    def own_places(self, places: Places) -> Places:
+        """The same of each."""
+        return {name: self.own(place) for name, place in places.items()}
 
 
 class NotRead(TracerError, Unrepresentable):
@@ -340,8 +364,13 @@ def _program(found: Imported, asked: Question) -> ReadFrom:
     program = found.net.read_from
     assert program is not None
     warnings = tuple(_warnings(found, asked))
+    unrolled = program.unrolled
+    if unrolled is not None:
+        unrolled = replace(unrolled, places=asked.own_places(unrolled.places))
     return replace(
         program,
+        places=asked.own_places(program.places),
+        unrolled=unrolled,
         source=asked.source,
         plan=asked.plan,
         warnings=warnings,
@@ -395,7 +424,7 @@ def finding(refused: Unrepresentable, asked: Question) -> Diagnostic:
         code = "T602" if refused.by_program else "T601"
         return Diagnostic(code, str(refused), path=asked.source)
 
-    place = None if fault.origin is None else fault.origin.place()
+    place = None if fault.origin is None else asked.place_of(fault.origin)
     if place is None or place.line is None:
         return Diagnostic(fault.code, fault.message, path=asked.source)
 
@@ -404,6 +433,8 @@ def finding(refused: Unrepresentable, asked: Question) -> Diagnostic:
         related.append(
             Related(f"{place.module} is made here", place.made.span, place.made.path)
         )
+    if place.inner is not None:
+        related.append(Related("computed here", place.inner.span, place.inner.path))
     for caller in place.callers:
         related.append(Related("called from here", caller.span, caller.path))
     within = f"{place.module}: " if place.module else ""

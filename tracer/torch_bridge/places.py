@@ -10,7 +10,6 @@ import importlib
 import linecache
 import os
 import sys
-import sysconfig
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from types import CodeType, FrameType, TracebackType
@@ -20,21 +19,13 @@ import torch
 
 from tracer.diagnostics import Span, words_of
 from tracer.importing.recording import Reason, Unrepresentable
-from tracer.places import Line, Origin, Place
+from tracer.places import Line, Origin, Place, is_installed
 
 OURS = tuple(
     os.path.dirname(path) + os.sep
     for path in (torch.__file__, os.path.dirname(__file__), importlib.__file__)
 )
 """Files whose lines are no place in the user's source."""
-
-INSTALLED = tuple(
-    {
-        sysconfig.get_path(name) + os.sep
-        for name in ("stdlib", "platstdlib", "purelib", "platlib")
-    }
-)
-"""Folders of Python itself and of installed packages."""
 
 MOST_CALLERS = 4
 """Lines that led to a place, as far as they are told."""
@@ -88,12 +79,12 @@ def gone_through(error: BaseException) -> list[CodePlace]:
 
 
 def _own(found: list[CodePlace]) -> list[CodePlace]:
-    return [seen for seen in found if _is_own(seen.code.co_filename)] or found
+    return [seen for seen in found if is_own(seen.code.co_filename)] or found
 
 
-def _is_own(path: str) -> bool:
+def is_own(path: str) -> bool:
     """Whether a file is the user's own, of no installed package."""
-    return is_users(path) and not path.startswith(INSTALLED)
+    return is_users(path) and not is_installed(path)
 
 
 def place() -> str:
@@ -162,7 +153,7 @@ def _origin_of(error: BaseException) -> Origin | None:
     if (
         isinstance(error, SyntaxError)
         and error.lineno
-        and _is_own(error.filename or "<unknown>")
+        and is_own(error.filename or "<unknown>")
     ):
         return UnreadableLine(error, seen)
     return Lines(seen) if seen else None

@@ -42,7 +42,9 @@ class RepairAnswer(msgspec.Struct, frozen=True):
     source_edits: list[SourceEditAnswer]
     """Of Python files, all that the repair takes; empty where a part can only be told, and for configs."""
     steps: list[str]
-    """What is to be done in a Python source, a sentence each."""
+    """What is to be done in a Python source or another tool's file, a sentence each."""
+    elsewhere: str
+    """Why it is not the user's to write: it edits an installed package, or has no form in the file; empty: it is."""
     warnings: list[str]
     """The codes of the warnings that it brings."""
     changes: Changes
@@ -113,6 +115,7 @@ def _repair_answer(repair: Repair) -> RepairAnswer:
             for edit in repair.source_edits
         ],
         steps=repair.steps,
+        elsewhere=repair.elsewhere,
         warnings=repair.warnings,
         changes=repair.changes,
     )
@@ -191,6 +194,8 @@ def _repair(number: int, repair: Repair, note: str | None) -> list[str]:
     title = repair.title
     if repair.safe:
         title += " (safe)"
+    if repair.elsewhere:
+        title += f" ({repair.elsewhere})"
     if note is not None:
         title += f" ({note})"
 
