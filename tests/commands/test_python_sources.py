@@ -14,6 +14,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
+import tracer
 from tracer.commands import cli
 from tracer.commands.following import files_of, followed
 from tracer.commands.options import Overrides
@@ -903,3 +904,96 @@ def test_a_shared_activation_is_named_where_it_is_called(here: Path) -> None:
     sources = [node["source"] or {} for node in json.loads(done.stdout)["nodes"]]
     named = {source.get("module") for source in sources}
     assert {"first.act", "down.act", "deep.0.act", "last"} <= named
+
+
+SLIPS = """\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, n=1):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.scale = nn.Parameter(torch.ones(4, 1, 1))
+
+
+class Attribute(Net):
+    def forward(self, x):
+        return self.missing(x)
+
+
+class Name(Net):
+    def forward(self, x):
+        return missing(self.conv(x))
+
+
+class Type(Net):
+    def forward(self, x):
+        return self.conv(x)[len(None)]
+
+
+class Needs(Net):
+    def __init__(self, n, *, kind, more=1):
+        super().__init__()
+
+
+class Moved(Net):
+    def forward(self, x):
+        return self.conv(x.cuda())
+
+
+class Made(Net):
+    def forward(self, x):
+        y = self.conv(x.to("cuda:0")).cpu()
+        grid = torch.zeros(y.shape[2], y.shape[3], device="cuda")
+        return y.to(device=torch.device("cuda"), dtype=torch.float32) * self.scale.cuda() + grid
+
+"""
+
+
+@pytest.mark.parametrize(("name", "line"), [("Attribute", 14), ("Name", 19), ("Type", 24)])
+def test_a_slip_is_told_without_sizes(here: Path, name: str, line: int) -> None:
+    """An error that has nothing to do with sizes is told alone, at its line."""
+    (here / "slips.py").write_text(SLIPS, "utf-8")
+    (found,) = errors(diagnostics(f"slips.py:{name}", "--input", "1,3,8,8"))
+    assert (found["code"], found["range"]["start"]["line"]) == ("T602", line)
+    assert f"{name}Error: " in found["message"] and found["notes"] == []
+
+
+def test_a_constructor_that_needs_arguments(here: Path) -> None:
+    """They are named as options."""
+    (here / "slips.py").write_text(SLIPS, "utf-8")
+    words = ("slips.py:Needs", "--input", "1,3,8,8")
+    (found,) = diagnostics(*words, "--arg", "kind=a")
+    assert found["message"].endswith("takes arguments that have no default: --arg n=...")
+    (found,) = diagnostics(*words)
+    assert found["message"].endswith(": --arg n=... --arg kind=...")
+
+
+@pytest.mark.parametrize("name", ["Moved", "Made"])
+@pytest.mark.parametrize("size", [(8, 8), (9, 7), (3, 30)])
+def test_moves_to_another_device_change_nothing(
+    here: Path, name: str, size: tuple[int, int]
+) -> None:
+    """A forward that moves to CUDA is read where there is none: a move has no step."""
+    (here / "slips.py").write_text(SLIPS, "utf-8")
+    done = run("import", f"slips.py:{name}", "--input", "1,3,8,8")
+    assert done.exit_code == 0, done.output
+    net = tracer.loads(done.stdout)
+    outputs = net.trace(H=size[0], W=size[1]).outputs
+    assert list(outputs.values()) == [(1, 4, size[0] - 2, size[1] - 2)]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("my_net.py:UNet", "there is no file my_net.py; did you mean 'my_nets.py'?"),
+        ("my_nets.py:UNat", "my_nets.py has no 'UNat'; did you mean 'UNet'?"),
+        ("my_nets.py:UNet", "say the input's shape"),
+    ],
+)
+def test_what_is_missing_is_told_before_the_shape(here: Path, source: str, said: str) -> None:
+    """A file or a name that is not there comes first."""
+    done = run("check", source)
+    assert done.exit_code == 2 and f"Error: {said}" in done.stderr

@@ -136,14 +136,18 @@ class TestHydra:
     def test_relative_references(self, kernels: str, sides: int) -> None:
         """One dot is the part that a value is in, each other one the part around; as OmegaConf has it."""
         text = HYDRA.replace("kernels: [3, 5]", f"kernels: {kernels}\n        others: [5, 5]")
-        text = text.replace("      lr: 0.1", "      lists: {second: ['${.1}', 7]}\n      wide: 5")
+        text = text.replace(
+            "      lr: 0.1", "      lists: {second: ['${.1}', 7]}\n      wide: 5"
+        )
         write("any.yaml", text.replace("depth: 2", "depth: 2\n        extra: 1"))
         Path("nets_of_a_config.py").write_text(
             NETS.replace("kernels=(3,))", "kernels=(3,), others=(), extra=0)"), "utf-8"
         )
         done = run("import", "any.yaml", "--key", "model.net", "--input", "1,3,20,20")
         assert done.exit_code == 0, done.output
-        assert list(tracer.loads(done.stdout).trace().outputs.values()) == [(1, 6, sides, sides)]
+        assert list(tracer.loads(done.stdout).trace().outputs.values()) == [
+            (1, 6, sides, sides)
+        ]
 
     def test_a_relative_reference_out_of_the_file(self) -> None:
         """It leads nowhere."""

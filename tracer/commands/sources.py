@@ -15,8 +15,8 @@ import click
 
 from tracer.commands.configs import open_config
 from tracer.commands.options import Overrides, is_python, is_terminal, need, say_part, shown
-from tracer.diagnostics import Diagnostic, TracerError
-from tracer.importing.named import names_defined
+from tracer.diagnostics import Diagnostic, TracerError, legible
+from tracer.importing.named import names_defined, nothing_there
 from tracer.importing.recording import NoSuchPart, Unrepresentable
 from tracer.net import Net, ReadFrom
 from tracer.places import Line
@@ -140,6 +140,10 @@ def _of_python(source: str, overrides: Overrides, name: str | None, fixed: bool)
 
         return module_from(source, overrides.arguments)
 
+    # What is not there is told before the input's shape is asked for.
+    missing = None if overrides.shapes else nothing_there(source)
+    if missing is not None:
+        raise click.UsageError(legible(missing))
     return _of_module(make, source, overrides, name, fixed)
 
 

@@ -7,6 +7,7 @@ import importlib
 import inspect
 import os
 import pkgutil
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
@@ -59,6 +60,55 @@ def unknown_argument(call: Callable[..., Any], words: Iterable[str]) -> str | No
         return None
     hint = did_you_mean(unknown, parameters) or "it takes none by name"
     return f"no argument {unknown!r}; {hint}"
+
+
+def missing_argument(call: Callable[..., Any], given: Iterable[str]) -> str | None:
+    """The arguments that a call needs and that are not given, as options; None where it has all, or is not known."""
+    try:
+        parameters = inspect.signature(call).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    words = [
+        one.name
+        for one in parameters
+        if one.kind in by_name and one.default is one.empty and one.name not in set(given)
+    ]
+    return " ".join(f"--arg {word}=..." for word in words) or None
+
+
+def nothing_there(source: str) -> str | None:
+    """What a Python source names that is not there: its file, or a name in it. Nothing is imported.
+
+    None where it is there, or may be.
+    """
+    name, _, path = source.rpartition(":")
+    if not name.endswith(".py"):
+        return None
+    if not os.path.isfile(name):
+        return f"there is no file {name}{meant_file(name)}"
+
+    word = path.partition(".")[0]
+    try:
+        with open(name, encoding="utf-8") as file:
+            text = file.read(1_000_000)
+    except (OSError, ValueError):
+        return None
+
+    # A name that comes from elsewhere is known when the file runs.
+    is_open = any(part in text for part in ("import *", "globals(", "exec(", "__getattr__"))
+    if is_open or re.search(rf"\b{re.escape(word)}\b", text):
+        return None
+    hint = did_you_mean(word, names_defined(name))
+    return f"{name} has no {word!r}" + (f"; {hint}" if hint else "")
+
+
+def meant_file(path: str) -> str:
+    """The Python file whose name is nearest to one that is not there, as the end of a sentence."""
+    folder, file = os.path.split(path)
+    others = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
+    near = nearest(file, [other for other in others if other.endswith(".py")])
+    return "" if near is None else f"; did you mean {os.path.join(folder, near)!r}?"
 
 
 def names_defined(path: str) -> list[str]:

@@ -55,12 +55,8 @@ def read(root: Part, asked: Asked) -> ModuleFound:
 
     def lines() -> Iterator[str]:
         yield from told
-        if is_whole or not _makes_anchors(head.kind):
-            return
-        if asked.until is None:
-            yield head.left_out()
-        elif asked.until == head.path:
-            yield head.reached()
+        if not is_whole:
+            yield from head.told(asked.until)
 
     def make() -> torch.nn.Module:
         model = _made(config, root, asked)
@@ -93,13 +89,15 @@ class Head(NamedTuple):
         """The paths of the modules that it reads."""
         return ", ".join(f"model.{number}" for number in self.reads)
 
-    def reached(self) -> str:
-        """What is said where the network is read up to it."""
-        return f"{self.path} ({self.kind}) makes anchors: the outputs are the maps that it reads, {self.maps}"
+    def told(self, until: str | None) -> Iterator[str]:
+        """What is said where the network is read without it, or up to it."""
+        if until not in (None, self.path) or not _makes_anchors(self.kind):
+            return
 
-    def left_out(self) -> str:
-        """What is said where the network is read without it."""
-        return (
+        if until is not None:
+            yield f"{self.path} ({self.kind}) makes anchors: the outputs are the maps that it reads, {self.maps}"
+            return
+        yield (
             f"the head {self.path} ({self.kind}) makes anchors and is left out: the outputs are the maps that it "
             f"reads, {self.maps} (--until model.{self.reads[-1]} reads one of them, "
             "--mode train the head as in training)"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -165,11 +165,23 @@ def _hint(part: Part, cause: BaseException, given: Mapping[str, Any]) -> str | N
         return hint_of_path(named.text(), cause)
 
     try:
-        target = located(named.text())
+        target = located(_path_of(named.text()))
     except (ImportError, AttributeError):
         return None
     own = [word for word in part.parts if not _IS_KEY.fullmatch(word)]
     return unknown_argument(target, [*given, *own])
+
+
+def _path_of(name: str) -> str:
+    """The dotted path of a class; MONAI finds its own by their last word."""
+    if "." in name or find_spec("monai") is None:
+        return name
+
+    from monai.bundle import ComponentLocator
+
+    found = ComponentLocator().get_component_module_name(name)
+    module = found[0] if isinstance(found, list) and found else found
+    return f"{module}.{name}" if isinstance(module, str) else name
 
 
 _IS_KEY = re.compile("_.*_")
@@ -297,6 +309,7 @@ class _Interpolated:
 
     def _followed(self, value: Any, part: Part, at: str, depth: int) -> Any:
         """A value that stands at a path, with its references followed; ``part`` is the one that a fault names."""
+        pairs: Iterable[tuple[Any, Any]]
         if isinstance(value, dict):
             pairs = value.items()
         elif isinstance(value, list):

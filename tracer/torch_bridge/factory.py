@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from tracer.importing.named import modules_here, unknown_argument
+from tracer.importing.named import meant_file, missing_argument, modules_here, unknown_argument
 from tracer.importing.recording import Reason, Unrepresentable
 from tracer.network.values import did_you_mean, nearest
 from tracer.torch_bridge.origins import constructions_noted
@@ -116,6 +116,10 @@ def _made(source: str, name: str, path: str, arguments: Mapping[str, Any]) -> to
         if unknown is not None:
             message = f"{source} takes {unknown}"
             raise Unrepresentable(message, fault=Reason("T602", message, None))
+        missing = missing_argument(made, arguments)
+        if missing is not None:
+            message = f"{source} takes arguments that have no default: {missing}"
+            raise Unrepresentable(message, fault=Reason("T602", message, None))
         return _module(made(**arguments), source)
 
 
@@ -159,11 +163,7 @@ def _imported(name: str) -> Any:
 def _from_file(path: str) -> Any:
     """The Python module in a file; of a package's file, by its name in the package, so that its own imports work."""
     if not os.path.isfile(path):
-        folder, file = os.path.split(path)
-        others = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
-        near = nearest(file, [other for other in others if other.endswith(".py")])
-        meant = "" if near is None else f"; did you mean {os.path.join(folder, near)!r}?"
-        raise Unrepresentable(f"there is no file {path}{meant}")
+        raise Unrepresentable(f"there is no file {path}{meant_file(path)}")
 
     _, name = _located(path)
     with users_code(f"the import of {path}"):

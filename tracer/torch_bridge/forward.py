@@ -46,6 +46,7 @@ from tracer.torch_bridge.modules import (
     operation_of,
 )
 from tracer.torch_bridge.moved import Moves
+from tracer.torch_bridge.one_device import OneDevice, device_of
 from tracer.torch_bridge.origins import ModuleOrigin, line_that_made
 from tracer.torch_bridge.places import CodePlace, entrance, numbered_place, place, running
 from tracer.torch_bridge.remade import WeightsBefore
@@ -231,7 +232,9 @@ class Forward(TorchFunctionMode):
         restored = Restored(self.copied.tensors)
         before = WeightsBefore(self.module)
         limit = self.way.limit()
-        with limit, sizes_in_sight(self.module), _calls_of(self), no_grad(), restored, self:
+        here = OneDevice(device_of(self.module))
+        seen, calls = sizes_in_sight(self.module), _calls_of(self)
+        with limit, seen, calls, no_grad(), restored, here, self:
             try:
                 result = self.module(*args, **kwargs)
                 self._refuse_unreached()

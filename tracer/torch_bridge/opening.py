@@ -40,6 +40,12 @@ SECONDS = 20.0
 READ = 3
 """At so many of the sizes that run it is tried to read a module."""
 
+SLIPS = ("AttributeError", "NameError", "TypeError", "UnboundLocalError", "ImportError")
+"""Errors that are the program's own slips, as a rule: other sizes change nothing."""
+
+SLIP_SECONDS = 2.0
+"""For so long sizes are tried all the same."""
+
 AGAIN = 10
 """The processor's seconds for all of them, where the importer has no words for the asked sizes."""
 
@@ -197,7 +203,7 @@ def _read_elsewhere(
     trials = Trials(
         program,
         asked.shapes,
-        asked.seconds,
+        SLIP_SECONDS if _is_slip(first) else asked.seconds,
         progress,
         asked.others,
         round_first=is_importers,
@@ -228,6 +234,11 @@ def _read_elsewhere(
     if refused:
         raise NotRead([finding(refused[0], asked)])
     raise NotRead([_runs_nowhere(first, asked, trials)])
+
+
+def _is_slip(refused: Unrepresentable) -> bool:
+    """Whether the program raised an error that has nothing to do with sizes, as a rule."""
+    return refused.fault is not None and refused.fault.raises in SLIPS
 
 
 def _time_left(begun: float, first: Unrepresentable) -> float:
@@ -451,6 +462,8 @@ def finding(refused: Unrepresentable, asked: Question) -> Diagnostic:
 def _runs_nowhere(first: Unrepresentable, asked: Question, trials: Trials) -> Diagnostic:
     """The finding at the asked size, with what was tried."""
     found = finding(first, asked)
+    if _is_slip(first):
+        return found
     if not trials.tried:
         note = "no other size was tried"
     else:

@@ -15,6 +15,7 @@ from tracer.importing.recording import Unrepresentable
 from tracer.ops.base import Shape
 from tracer.torch_bridge.copies import Restored, copy_of, shared, without_data
 from tracer.torch_bridge.forward import PLAIN, Reached, Way, tensors_by_name
+from tracer.torch_bridge.one_device import OneDevice, device_of
 from tracer.torch_bridge.places import entrance, raised
 from tracer.torch_bridge.recurrences import OneStep
 
@@ -37,7 +38,7 @@ class RealModule:
         self.module = module
         self.way = way
         tensors = [*module.parameters(), *module.buffers()]
-        self.device = tensors[0].device if tensors else torch.device("cpu")
+        self.device = device_of(module)
         floating = [t.dtype for t in tensors if t.is_floating_point()]
         self.dtype = floating[0] if floating else torch.float32
         self.needs_data = False
@@ -107,7 +108,8 @@ class RealModule:
         inputs = [torch.zeros(shape, dtype=self.dtype, device=device) for shape in shapes]
         try:
             args, kwargs = self.way.called_with(inputs)
-            with self.way.limit(), torch.no_grad(), self._until(module):
+            limit, here = self.way.limit(), OneDevice(device)
+            with limit, torch.no_grad(), self._until(module), here:
                 result = self.way.prepared(module)(*args, **kwargs)
             tensors = tensors_by_name(result)
         except Reached as reached:
