@@ -91,6 +91,11 @@ class Place(msgspec.Struct, frozen=True):
     """The user's lines that led to it, from the outermost forward inwards."""
 
     @property
+    def told(self) -> Line | None:
+        """The line that a finding elsewhere tells of it: the user's own, the one that made it first."""
+        return self.line if self.inner is not None else self.made or self.line
+
+    @property
     def edited(self) -> Line | None:
         """The line of the program that an edit of the node would change."""
         return self.made or self.inner or self.line
@@ -185,7 +190,7 @@ def _related(one: Diagnostic, place: Place, places: Places) -> Iterator[Related]
         origin = places.get(other.node or "")
         if origin is None:
             continue
-        at = origin.line if origin.inner is not None else origin.made or origin.line
+        at = origin.told
         if at is not None:
             yield replace(other, span=at.span, path=at.path)
 

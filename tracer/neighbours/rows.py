@@ -34,12 +34,7 @@ MODELS = {
 
 def read(root: Part, asked: Asked) -> ModuleFound:
     """The module that the package builds. Raises :class:`Fault`."""
-    if asked.key is not None:
-        hint = "--until picks a part: model.9"
-        raise Fault("T603", "the rows are one network; they take no --key", root.node, hint)
-    unknown = [word for word in asked.arguments if word not in ARGUMENTS]
-    if unknown:
-        raise no_such_key(unknown[0], "what rows leave open (--arg)", ARGUMENTS, None)
+    _check_asked(root, asked)
     if find_spec("ultralytics") is None:
         message = "the modules of these rows are those of ultralytics, which is not installed"
         raise Fault("T602", message, root.node, "pip install ultralytics")
@@ -65,6 +60,17 @@ def read(root: Part, asked: Asked) -> ModuleFound:
     path = asked.shown or asked.path
     places = {f"model.{number}": row.line(path) for number, row in enumerate(_rows(root))}
     return ModuleFound(make, lines(), places)
+
+
+def _check_asked(root: Part, asked: Asked) -> None:
+    """Raise :class:`Fault` for what rows have not: parts of several networks, and other arguments."""
+    if asked.key is not None:
+        hint = "--until picks a part: model.9"
+        raise Fault("T603", "the rows are one network; they take no --key", root.node, hint)
+
+    unknown = [word for word in asked.arguments if word not in ARGUMENTS]
+    if unknown:
+        raise no_such_key(unknown[0], "what rows leave open (--arg)", ARGUMENTS, None)
 
 
 # --- the head --------------------------------------------------------------------------------------------------------

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from tracer.net import Net, ReadFrom
+from tracer.network.records import Node
 from tracer.repairing.candidate import Candidate
 from tracer.repairing.in_python import InPython
+from tracer.repairing.python_words import line_of_place
 
 
 def in_data(candidate: Candidate, program: ReadFrom, after: Net) -> InPython | None:
@@ -14,15 +16,16 @@ def in_data(candidate: Candidate, program: ReadFrom, after: Net) -> InPython | N
         return None
 
     node = next(node for node in after.network.nodes if node.is_input)
-    symbols = {dim for dim in node.pattern[2:] if isinstance(dim, str)}
-    if not all(
-        edit.path[0] == "sizes" and edit.path[-1] in symbols for edit in candidate.edits
-    ):
+    if not _is_of_sizes(candidate, node):
         return InPython(candidate.title, [], [], {}, f"nothing that {program.source} can say")
 
     shape = after.trace().by_index[node.index] or ()
-    place = program.data.get(node.name)
-    line = None if place is None else place.line
     words = f"{key}: {list(shape[2:])}"
-    at = "" if line is None else f"{line.path}:{line.span.line}: "
-    return InPython(words, [at + words], [], {}, "")
+    at = line_of_place(program.data.get(node.name))
+    return InPython(words, [f"{at}: {words}"], [], {}, "")
+
+
+def _is_of_sizes(candidate: Candidate, node: Node) -> bool:
+    """Whether a change gives the spatial sizes of an input other values, and does nothing else."""
+    paths = [("sizes", dim) for dim in node.pattern[2:]]
+    return all(tuple(edit.path) in paths for edit in candidate.edits)

@@ -7,6 +7,7 @@ from typing import Any
 
 from tracer.diagnostics import shortened
 from tracer.network.records import Node
+from tracer.places import Place
 
 QUOTED = 90
 """Characters of the user's code that are quoted, at most."""
@@ -36,7 +37,12 @@ def arguments_in_python(values: Mapping[str, Any]) -> str:
 
 def line_of_node(node: Node) -> str:
     """The line that computes a node, ``net.py:12``; empty where none is known."""
-    line = None if node.place is None else node.place.line
+    return line_of_place(node.place)
+
+
+def line_of_place(place: Place | None) -> str:
+    """The line of a place, in the same words."""
+    line = None if place is None else place.line
     return "" if line is None else f"{line.path}:{line.span.line}"
 
 

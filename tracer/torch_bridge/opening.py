@@ -203,7 +203,7 @@ def _read_elsewhere(
     trials = Trials(
         program,
         asked.shapes,
-        SLIP_SECONDS if _is_slip(first) else asked.seconds,
+        _seconds_of_trials(first, asked),
         progress,
         asked.others,
         round_first=is_importers,
@@ -239,6 +239,11 @@ def _read_elsewhere(
 def _is_slip(refused: Unrepresentable) -> bool:
     """Whether the program raised an error that has nothing to do with sizes, as a rule."""
     return refused.fault is not None and refused.fault.raises in SLIPS
+
+
+def _seconds_of_trials(first: Unrepresentable, asked: Question) -> float:
+    """For so long sizes are tried, where the asked ones gave this error."""
+    return min(SLIP_SECONDS, asked.seconds) if _is_slip(first) else asked.seconds
 
 
 def _time_left(begun: float, first: Unrepresentable) -> float:
@@ -439,24 +444,25 @@ def finding(refused: Unrepresentable, asked: Question) -> Diagnostic:
     if place is None or place.line is None:
         return Diagnostic(fault.code, fault.message, path=asked.source)
 
-    related = []
-    if place.made is not None:
-        related.append(
-            Related(f"{place.module} is made here", place.made.span, place.made.path)
-        )
-    if place.inner is not None:
-        related.append(Related("computed here", place.inner.span, place.inner.path))
-    for caller in place.callers:
-        related.append(Related("called from here", caller.span, caller.path))
     within = f"{place.module}: " if place.module else ""
     return Diagnostic(
         fault.code,
         f"{within}{fault.message}",
         place.line.span,
         path=place.line.path,
-        related=tuple(related),
+        related=tuple(_related(place)),
         module=place.module or None,
     )
+
+
+def _related(place: Place) -> Iterator[Related]:
+    """The lines that led to a place."""
+    if place.made is not None:
+        yield Related(f"{place.module} is made here", place.made.span, place.made.path)
+    if place.inner is not None:
+        yield Related("computed here", place.inner.span, place.inner.path)
+    for caller in place.callers:
+        yield Related("called from here", caller.span, caller.path)
 
 
 def _runs_nowhere(first: Unrepresentable, asked: Question, trials: Trials) -> Diagnostic:
