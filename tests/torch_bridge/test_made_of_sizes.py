@@ -14,6 +14,7 @@ from torch import Tensor, nn
 import tracer
 from tests.torch_bridge.test_handlers import Applied
 from tracer.torch_bridge.importing import Unrepresentable
+from tracer.torch_bridge.source import torch_source
 
 SIZES = ((1, 3, 8, 8), (2, 3, 12, 20), (3, 3, 24, 4))
 
@@ -109,9 +110,13 @@ def test_its_values_are_told_to_be_made() -> None:
     first, _, second, _ = layers.splitlines()[:4]
     assert first == "  full: {op: Full, size: [H, W], fill_value: 1.0}"
     assert second.startswith(
-        "  full_1: {op: Full, size: [1, W]}  # values are made at run time at"
+        "  full_1: {op: Full, size: [1, W], fill_value: null}  # values are made at run time at"
     )
     assert "test_made_of_sizes.py:" in second
+
+    docstring = torch_source(net).split('"""')[1]
+    told = docstring.partition("Zeros stand for what the module makes of sizes")[2]
+    assert "\n    full_1\n" in told and "\n    full\n" not in told
 
 
 class Embedded(nn.Module):

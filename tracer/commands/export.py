@@ -75,14 +75,21 @@ def command(
 
 
 def _tell_unwritten(net: Net) -> None:
-    """A line on standard error where buffers have values that no config has."""
-    from tracer.torch_bridge.unwritten import unwritten_in
+    """Lines on standard error where a network has values that no config has."""
+    from tracer.torch_bridge.unwritten import made_at_run_time, unwritten_in
 
-    names = list(unwritten_in(net.network))
-    if names:
+    found = {
+        "values of buffers are not written, load them": unwritten_in(net.network),
+        "zeros stand for what the module makes at run time": made_at_run_time(
+            net.network, net.built.ops
+        ),
+    }
+    for what, several in found.items():
+        names = list(several)
         listed = ", ".join(names[:NAMED])
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        click.echo(f"values of buffers are not written, load them: {listed}{more}", err=True)
+        if names:
+            click.echo(f"{what}: {listed}{more}", err=True)
 
 
 def _source(net: Net) -> bytes:

@@ -78,7 +78,7 @@ def is_optional(step: Step) -> bool:
 
 def _is_mask(step: Step) -> bool:
     """Whether a step makes a tensor of sizes whose values are not said: they may be zeros where it is not made."""
-    return isinstance(step.op, Full) and bool(step.told)
+    return isinstance(step.op, Full) and step.op.fill_value is None
 
 
 def _may_keep(step: Step, masks: set[str]) -> bool:

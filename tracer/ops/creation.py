@@ -38,23 +38,29 @@ class Full(Op, kw_only=True):
     """A tensor of one number that no input gives: torch.full, torch.zeros, torch.ones. Nothing of it is learned.
 
     Its sizes may be dims over the input's symbols: `[N, 1, H // 2, W // 2]`. It stands for any tensor that a network
-    makes of its sizes alone, such as a mask, coordinates or noise; such a tensor's values are not described.
+    makes of its sizes alone, such as a mask, coordinates or noise; such a tensor's values are not described:
+    ``fill_value`` is null then, and what is built has zeros in their place.
     """
 
     arity = (0, 0)
     dim_fields = ("size",)
 
     size: tuple[int, ...]
-    fill_value: float = 0.0
+    fill_value: float | None = 0.0
     dtype: MadeDtype = "float32"
 
     def legal(self) -> Requirements:
         yield in_range("size", tuple(n for n in self.size if isinstance(n, int)), 0)
         yield self._fits()
 
+    @property
+    def number(self) -> float:
+        """What a built network fills it with."""
+        return 0.0 if self.fill_value is None else self.fill_value
+
     def _fits(self) -> Requirement:
         """The number can be one of the type."""
-        value, largest = self.fill_value, LARGEST.get(self.dtype)
+        value, largest = self.number, LARGEST.get(self.dtype)
         if largest is None or self.dtype == "bool":
             return fits_float32("fill_value", value)
         # torch counts a negative number from the end of those without a sign.
@@ -81,7 +87,7 @@ class Full(Op, kw_only=True):
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
         keywords = {"dtype": Dtype(self.dtype), "device": Device()}
         is_whole = self.dtype in LARGEST
-        value = int(self.fill_value) if is_whole else self.fill_value
+        value = int(self.number) if is_whole else self.number
         return Call("torch.full", (list(self.size), value), keywords)
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:

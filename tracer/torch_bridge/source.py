@@ -41,7 +41,7 @@ from tracer.torch_bridge.lowering import (
     unpooled_nodes,
 )
 from tracer.torch_bridge.module_tree import Key, Module, keys_read, symbols_of, tree_of
-from tracer.torch_bridge.unwritten import unwritten_in
+from tracer.torch_bridge.unwritten import made_at_run_time, unwritten_in
 
 OPERATORS = {
     "add": "+",
@@ -109,7 +109,7 @@ def _docstring(net: Net, file: _File) -> str:
         axes = net.working_sizes().axes
     except TooLarge:
         axes = {}
-    lines += _unwritten_lines(net)
+    lines += [*_unwritten_lines(net), *_made_lines(net)]
     if axes:
         lines.append("Input sizes that run:")
     for symbol, axis in axes.items():
@@ -129,6 +129,18 @@ def _unwritten_lines(net: Net) -> list[str]:
         "The weights of a module that tracer has read have them under these names:",
         "    from tracer.torch_bridge.opening import read_module",
         "    Network().load_state_dict(read_module(module, shape).state_dict())",
+        "",
+    ]
+
+
+def _made_lines(net: Net) -> list[str]:
+    """The tensors whose values the program makes while it runs, which the file cannot."""
+    names = list(made_at_run_time(net.network, net.built.ops))
+    if not names:
+        return []
+    return [
+        "Zeros stand for what the module makes of sizes at run time; write its own lines in their place:",
+        *(f"    {name}" for name in names),
         "",
     ]
 

@@ -294,7 +294,7 @@ class Tensors:
         """A Full for a tensor. Its values are said where they are one number; else where they are made."""
         self.recording.known(made.sizes)
         arguments: dict[str, Any] = {"size": made.sizes}
-        if made.fill:
+        if made.fill != 0.0:
             arguments["fill_value"] = made.fill
         arguments |= _word_of(dtype)
 

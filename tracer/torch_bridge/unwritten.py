@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from tracer.importing.recording import Step, Weights, from_scopes
 from tracer.network.records import Network
+from tracer.ops.creation import Full
+from tracer.shapes.traced import Ops
 from tracer.torch_bridge.building import module_path
 
 HOW_TO_LOAD = (
@@ -33,3 +35,10 @@ def unwritten_in(network: Network) -> Iterator[str]:
     for node in network.nodes:
         if node.weights is None and not node.learned:
             yield module_path(node.name)
+
+
+def made_at_run_time(network: Network, ops: Ops) -> Iterator[str]:
+    """The nodes in whose place the module makes tensors of its input's sizes, with values that no config has."""
+    for node, op in zip(network.nodes, ops):
+        if isinstance(op, Full) and op.fill_value is None:
+            yield node.name
