@@ -246,3 +246,18 @@ def test_a_long_import_says_that_it_is_read(
         time.sleep(2.4)
     said = capsys.readouterr().err
     assert said == ("\rnet.py:Net: is read, 2 s\r" if is_terminal else "")
+
+
+def test_what_is_waited_for_is_told_without_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A line now and then, with the modules that have run and the seconds; none for what is done soon."""
+    progress = sources._Progress("net.py:Net")
+    for seconds in (2, 9, 11, 12, 20, 22):
+        progress.called()
+        progress.show(seconds)
+    progress.end()
+    assert capsys.readouterr().err.splitlines() == [
+        "net.py:Net: is read, 3 modules run, 11 s",
+        "net.py:Net: is read, 6 modules run, 22 s",
+    ]

@@ -384,6 +384,8 @@ def test_wrong_bundles() -> None:
     done = run("check", "any.json", *options, "--format", "concise")
     assert done.exit_code == 1
     assert done.stdout.startswith("any.json:6:17: error[T602] `network_def`: UNet: TypeError:")
+    hint = "hint: no argument 'in_chanels'; did you mean 'in_channels'?"
+    assert hint in run("check", "any.json", *options).stdout
 
 
 @pytest.mark.usefixtures("here")

@@ -220,6 +220,7 @@ def _read_module(
         except Unrepresentable as error:
             raise TracerError([finding(error, asked)]) from None
         with _progress(asked.source) as progress:
+            asked = asked._replace(way=way._replace(called=progress.called))
             try:
                 return open_module(module, asked, progress)
             except NoSuchPart as error:
@@ -258,27 +259,40 @@ def _without_input() -> Iterator[None]:
 WAITED = 1.9
 """Seconds after which a line says what is waited for."""
 
+BETWEEN = 10
+"""Seconds between two such lines where no terminal shows them."""
+
 
 class _Progress:
-    """One line on a terminal, which goes when it is done."""
+    """One line on a terminal, which goes when it is done; elsewhere a line now and then."""
 
     def __init__(self, source: str) -> None:
         self.source = source
         self.doing = "is read"
+        self.run = 0
+        """The calls of modules that have ended."""
         self.is_shown = False
+        self.told = 0.0
+        """The second of the last line that is no terminal's."""
 
     def __call__(self, tried: int, seconds: float) -> None:
         self.doing = f"{tried} sizes tried"
         if seconds >= 0.5:
             self.show(seconds)
 
+    def called(self) -> None:
+        """Count a call of a module."""
+        self.run += 1
+
     def show(self, seconds: float) -> None:
         """Say what is done, and since when."""
+        line = f"{self.source}: {self.doing}, {self.run} modules run, {seconds:.0f} s"
         if is_terminal(sys.stderr):
             self.is_shown = True
-            click.echo(
-                f"\r{self.source}: {self.doing}, {seconds:.0f} s\033[K", nl=False, err=True
-            )
+            click.echo(f"\r{line}\033[K", nl=False, err=True)
+        elif seconds - self.told >= BETWEEN:
+            self.told = seconds
+            click.echo(line, err=True)
 
     def end(self) -> None:
         """Take the line away."""

@@ -128,6 +128,8 @@ class Way(NamedTuple):
 
     None: each input is an argument.
     """
+    called: Callable[[], None] | None = None
+    """Told of each call of a module that has ended, for whoever waits."""
 
     def symbols_of(self, number: int, shape: Sequence[int]) -> Mapping[int, str]:
         """The symbols of an input that are given, by its number from 0."""
@@ -342,6 +344,8 @@ class Forward(TorchFunctionMode):
 
         known = self.names.get(id(module))
         self.finished.append(known)
+        if self.way.called is not None:
+            self.way.called()
         if self.way.until is not None and known == self.way.until:
             raise Reached(result)
         return result
