@@ -18,7 +18,7 @@ CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 
 LONGER = {
     # Sizes of resizes over the symbols.
-    "wave_unet": 1.5,
+    "wave_unet": 1.55,
 }
 """The texts that are longer than 1.3 times what a person wrote, and how much longer they may be."""
 

@@ -255,24 +255,24 @@ def test_sections_that_the_graph_shows() -> None:
     _, _, sections = text_of(DownAndUp()).partition("\nencoder:\n")
     assert (
         sections
-        == """  down1: {op: Twice, out_channels: 4}
+        == """  down1: {op: Twice, out_channels: "${base}"}
   pool: {op: MaxPool2d, kernel_size: 2}
-  down2: {op: Twice, out_channels: 8}
+  down2: {op: Twice, out_channels: "${base * 2}"}
   pool_1: {op: MaxPool2d, kernel_size: 2}
 
 bottleneck:
-  mid: {op: Twice, out_channels: 16}
+  mid: {op: Twice, out_channels: "${base * 4}"}
 
 decoder:
   up: {op: Upsample, scale_factor: 2.0}
   concat: {op: Concat, from: [up, down2]}
-  up2: {op: Twice, out_channels: 8}
+  up2: {op: Twice, out_channels: "${base * 2}"}
   up_1: {op: Upsample, scale_factor: 2.0}
   concat_1: {op: Concat, from: [up_1, down1]}
-  up1: {op: Twice, out_channels: 4}
+  up1: {op: Twice, out_channels: "${base}"}
 
 head:
-  logits: {op: Conv2d, out_channels: 2, kernel_size: 1}
+  logits: {op: Conv2d, out_channels: "${classes}", kernel_size: 1}
   sigmoid: Sigmoid
 
 output: sigmoid

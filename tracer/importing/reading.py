@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tracer.diagnostics import TracerError, legible
 from tracer.importing.alignment import SizeOf
 from tracer.importing.comparison import Answer, Judges, ProgramRun, compare
+from tracer.importing.params import PARAMS
 from tracer.importing.part import up_to
 from tracer.importing.paths import Refusal, Run, checks_of, one_of
 from tracer.importing.recording import Recording, Step, Unrepresentable
 from tracer.importing.same_numbers import check_numbers
-from tracer.importing.text import config
+from tracer.importing.text import Config, config
 from tracer.loading import load_text
 from tracer.net import Net
 from tracer.network.part import layer_called
@@ -31,28 +32,31 @@ class ReadProgram(NamedTuple):
     """More recordings of it, for sizes that are asked later."""
     unread: Sequence[Unrepresentable] = ()
     """What of the program was not read: the ways that huge sizes take."""
+    params: Collection[str] = ()
+    """The params of its text."""
 
     def up_to(self, name: str, notes: Sequence[str] = ()) -> ReadProgram:
         """The part of it up to a node. Raises ValueError where no layer has the name."""
         network = self.net.network
         step = self.steps.get(name) or self.steps[layer_called(network, name).name]
         part = up_to(self.recording, step)
-        text, names = config(part, network.name or "network", notes)
-        net = load_text(text, network.path, {})
-        return ReadProgram(net, _by_node(part, names), part, self.recorded, self.unread)
+        written, net = _written(part, network.name or "network", network.path, notes)
+        steps = _by_node(part, written.names)
+        return ReadProgram(net, steps, part, self.recorded, self.unread, written.params)
 
     def noted(self, notes: Sequence[str]) -> ReadProgram:
         """The same network, with other notes at the beginning of its text."""
         network = self.net.network
         told = [*notes, *map(str, self.unread)]
-        text, _ = config(self.recording, network.name or "network", told)
-        return self._replace(net=load_text(text, network.path, {}))
+        title = network.name or "network"
+        written = config(self.recording, title, told, params=self.params)
+        return self._replace(net=load_text(written.text, network.path, {}))
 
     def unrolled(self) -> UnrolledProgram:
         """The same network without blocks: each step has a line of its own."""
         title = self.net.network.name or "network"
-        text, names = config(self.recording, title, in_blocks=False)
-        return UnrolledProgram(text, _by_node(self.recording, names))
+        written = config(self.recording, title, in_blocks=False)
+        return UnrolledProgram(written.text, _by_node(self.recording, written.names))
 
 
 class UnrolledProgram(NamedTuple):
@@ -89,8 +93,7 @@ def network_of(
     recording.get_a_layer()
     notes = [*notes, *map(str, merged.unread)]
     try:
-        text, names = config(recording, title, notes)
-        net = load_text(text, path, {})
+        written, net = _written(recording, title, path, notes)
 
         # The config refuses by an operation what the program refuses by itself, or has to be made to.
         unsaid = [one for one in refused if not one.by_operation and _taken(net, one)]
@@ -98,8 +101,7 @@ def network_of(
         for check in reversed(checks_of(recording, unsaid, demanded)):
             recording.require(check.sizes, check.reason)
         if unsaid or demanded:
-            text, names = config(recording, title, notes)
-            net = load_text(text, path, {})
+            written, net = _written(recording, title, path, notes)
 
         _check_refusals(net, refused)
         _check_failing(net, merged.failing)
@@ -112,8 +114,70 @@ def network_of(
     except TooLarge as error:
         raise Unrepresentable(str(error)) from error
 
-    steps = _by_node(recording, names)
-    return ReadProgram(net, steps, recording, recorded, merged.unread)
+    steps = _by_node(recording, written.names)
+    return ReadProgram(net, steps, recording, recorded, merged.unread, written.params)
+
+
+# --- the text --------------------------------------------------------------------------------------------------------
+
+
+def _written(
+    recording: Recording,
+    title: str,
+    path: str,
+    notes: Sequence[str],
+) -> tuple[Config, Net]:
+    """The config of a recording with those params that take other values, and its network."""
+    plain: Net | None = None
+    params: Collection[str] = PARAMS
+    while True:
+        written = config(recording, title, notes, params=params)
+        if not written.params:
+            return written, plain or load_text(written.text, path, {})
+
+        if plain is None:
+            without = config(recording, title, notes)
+            plain = load_text(without.text, path, {})
+        net = _loaded(written, path, {})
+        if net is None or not _is_same(net, plain):
+            params = ()
+            continue
+
+        failing = list(_failing_params(written, path))
+        if not failing:
+            return written, net
+        params = [name for name in written.params if name not in failing]
+
+
+def _failing_params(written: Config, path: str) -> Iterator[str]:
+    """The params of a config that cannot be twice or half of what they are."""
+    for name, n in written.params.items():
+        others = [_loaded(written, path, {name: value}) for value in (2 * n, n // 2)]
+        if not all(map(_runs, others)):
+            yield name
+
+
+def _loaded(written: Config, path: str, params: Mapping[str, int]) -> Net | None:
+    """The network of a config with other params; None where it is none."""
+    try:
+        return load_text(written.text, path, params)
+    except TracerError:
+        return None
+
+
+def _runs(net: Net | None) -> bool:
+    return net is not None and not any(
+        found.severity == "error" for found in net.trace().diagnostics
+    )
+
+
+def _is_same(a: Net, b: Net) -> bool:
+    """True where two networks have the same operations."""
+    mine, theirs = a.network.nodes, b.network.nodes
+    return [(node.name, node.op) for node in mine] == [(node.name, node.op) for node in theirs]
+
+
+# --- what is compared ------------------------------------------------------------------------------------------------
 
 
 def _taken(net: Net, refusal: Refusal) -> SizeSet:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from tracer.importing.blocks import CalledPart, SharedBlock, find_blocks, part_of_all
 from tracer.importing.centred import Centred, centred
 from tracer.importing.layers import Listed, ListedLayer, Listing
+from tracer.importing.params import with_params
 from tracer.importing.recording import Recording
 from tracer.importing.rounds import in_rounds
 from tracer.importing.sections import sections_of
@@ -22,13 +24,21 @@ class Config(NamedTuple):
     text: str
     names: dict[str, str]
     """The node's name for every step's, with the names of blocks before it."""
+    params: Mapping[str, int]
+    """Its params."""
 
 
 def config(
-    recording: Recording, name: str, notes: Sequence[str] = (), *, in_blocks: bool = True
+    recording: Recording,
+    name: str,
+    notes: Sequence[str] = (),
+    *,
+    in_blocks: bool = True,
+    params: Collection[str] = (),
 ) -> Config:
     """The config of a recording, with notes at its beginning; without blocks each step has a line of its own.
 
+    It has those ``params`` that its numbers show. Whether they take other values is to be tried.
     Raises :class:`Unrepresentable` for a size that is no expression of a config."""
     recording, left_out = centred(recording) if in_blocks else Centred(recording, {})
     recording = in_rounds(recording) if in_blocks else recording
@@ -45,19 +55,23 @@ def config(
     listed = listing.part(root, dict(zip(inputs, inputs)))
 
     told = [*notes, *recording.told, *_apart(recording, owners, listed.paths)]
-    lines = [f"# {note}" for note in told]
-    lines += [f"name: {written_value(name)}", *_head(recording)]
-    lines += _blocks(listed_blocks)
     sections = sections_of(listed.layers) if in_blocks else [("layers", listed.layers)]
+    shown = params if len(sections) > 1 else ()
+    chosen = with_params(recording, listed_blocks, listed.layers, shown)
+
+    lines = [f"# {note}" for note in told]
+    lines += [f"name: {written_value(name)}", *_params(chosen.values), *_head(recording)]
+    lines += _blocks(chosen.blocks)
+    written = iter(layer_lines(chosen.layers))
     for section, layers in sections:
-        lines += ["", f"{section}:", *_indented(layer_lines(layers))]
+        lines += ["", f"{section}:", *_indented(islice(written, len(layers)))]
     if len(sections) > 1:
         lines.append("")
     lines.append(f"output: {_outputs(recording, listed)}")
 
     folded = [part for line in lines for part in folded_line(line)]
     text = "\n".join([*folded, ""])
-    return Config(text, _with_those_inside(listed.paths, left_out))
+    return Config(text, _with_those_inside(listed.paths, left_out), chosen.values)
 
 
 def _with_those_inside(paths: Mapping[str, str], inside: Mapping[str, str]) -> dict[str, str]:
@@ -104,6 +118,13 @@ def _outputs(
 def quoted_name(name: str) -> str:
     """A name as it can stand in a config."""
     return written_value(re.sub(r"\W", "_", name) or "_1")
+
+
+def _params(values: Mapping[str, int]) -> Iterator[str]:
+    """The params with their own values."""
+    if values:
+        listed = ", ".join(f"{name}: {n}" for name, n in values.items())
+        yield f"params: {{{listed}}}"
 
 
 def _head(recording: Recording) -> list[str]:
