@@ -27,6 +27,7 @@ from tracer.repairing.python_words import (
     name_of,
     short,
     value_in_python,
+    within,
 )
 from tracer.source.python_calls import (
     Argument,
@@ -220,7 +221,7 @@ class _Telling:
         file = self.files.at(line)
         call = None if file is None else _call_of(file, line, changes[0].node)
         if file is None or call is None:
-            return ToldStep(f"{at}{_sizes_given(changes)} in `{short(line.text)}`")
+            return ToldStep(f"{at}{_sizes_given(changes)}{within(line.text)}")
 
         edit = self._size_edit(file, call, changes)
         if edit is None or self._is_called_otherwise(line, changes):
@@ -432,4 +433,4 @@ def _where_it_runs(one: Changed) -> str:
     given = arguments_in_python(one.values)
     if line is None:
         return f"{given} of {one.node.shown}"
-    return f"{_at(one.node)}{given} in `{short(line.text)}`"
+    return f"{_at(one.node)}{given}{within(line.text)}"

@@ -18,6 +18,11 @@ def short(text: str) -> str:
     return shortened(text, QUOTED)
 
 
+def within(text: str) -> str:
+    """The code in which something is to be changed, behind what is said of it; empty for lines that are no code."""
+    return f" in `{short(text)}`" if text else ""
+
+
 def value_in_python(value: Any) -> str:
     """A value of an argument as it is written in Python, one number for all axes where they are alike.
 
