@@ -169,8 +169,7 @@ def build(net: Net, /, device: str | None = None) -> torch.nn.Module:
     """The network as a torch.nn.Module, every ``auto`` planned first; needs torch.
 
     Its state dict keys mirror the config's names (``enc1.conv1.weight``). It takes the inputs in the config's order
-    and returns the output, or a dict by name where there are several or the config names it (``output: {out: conv}``).
-    Weights are torch's initial ones, and a buffer
+    and returns the output, or a dict by name where there are several. Weights are torch's initial ones, and a buffer
     (``learned: false``), whose values no config has, is zeros or noise until it is loaded:
     ``tracer.torch_bridge.opening.read_module(module, shape).state_dict()`` has the values of a module that was read.
     Raises :class:`TracerError` where the network does not close.

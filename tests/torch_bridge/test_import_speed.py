@@ -123,7 +123,7 @@ CASES = {
     "plain": Case(Unet, 8),
     "residual": Case(lambda: Unet(Residual), 8),
     "gated": Case(GatedUnet, 8),
-    "padded": Case(PaddedUnet, 42),
+    "padded": Case(PaddedUnet, 80),
     "chain": Case(lambda: chain(200), 8),
 }
 

@@ -276,45 +276,6 @@ def test_outputs_keep_their_names() -> None:
     assert list(tracer.build(net)(torch.zeros(1, 3, 16, 16))) == ["out", "aux"]
 
 
-class ByName(nn.Module):
-    """Gives its one map in a dict, as networks of segmentation do; the map is called as its layer is, or otherwise."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.name = name
-        self.conv = nn.Conv2d(3, 2, 3)
-
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        return {self.name: self.conv(x)}
-
-
-@pytest.mark.parametrize("name", ["out", "conv"])
-def test_one_output_keeps_its_name(name: str) -> None:
-    """In the built module and in the exported file, which give a dict as the module does."""
-    from tracer.torch_bridge.source import torch_source
-
-    module = ByName(name)
-    found = read_module(module, (1, 3, 16, 16))
-    assert found.net.to_yaml().endswith(f"output: {{{name}: conv}}\n")
-    file: dict[str, Any] = {}
-    exec(torch_source(found.net), file)
-
-    for built in (tracer.build(found.net), file["Network"]()):
-        built.load_state_dict(found.state_dict())
-        for shape in ((1, 3, 16, 16), (2, 3, 5, 9)):
-            x = torch.randn(shape)
-            assert list(built(x)) == [name]
-            assert torch.allclose(built(x)[name], module(x)[name], atol=1e-6)
-
-
-def test_an_output_without_a_name_of_its_own_is_the_tensor() -> None:
-    """Also where a shape is expected of it, and where it is the part up to a node."""
-    text = "input: [1, 3, H, W]\nsizes: {H: 8, W: 8}\nlayers:\n  c: ReLU\n  d: ReLU\n"
-    for output in ("", "output: c", "output: [c]", "output: {c: [1, 3, H, W]}"):
-        built = tracer.build(tracer.loads(text + output))
-        assert built(torch.zeros(1, 3, 8, 8)).shape == (1, 3, 8, 8)
-
-
 class OneByOne(nn.Module):
     """Takes a batch apart."""
 

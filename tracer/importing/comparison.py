@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple, Protocol
 
+from tracer.importing.covering import Covering
 from tracer.importing.recording import Recording, Unrepresentable
 from tracer.importing.same_numbers import check_numbers
 from tracer.net import Net
 from tracer.ops.base import Shape, written
 from tracer.sizing.program import substitute
 from tracer.sizing.size_set import NONE, SizeSet, TooLarge
+from tracer.sizing.symbol import Condition
 
 
 class Counts(NamedTuple):
@@ -39,8 +41,8 @@ BY_ITSELF = 3
 BY_PATHS = 4
 """So many of the sizes that run may be those of the program's paths, which lie near the ones that were asked for."""
 
-COMBINED = 4
-"""So many times, the sizes of several symbols are those of paths that were read for one symbol alone."""
+COVERED = Counts(run=16, refused=8, drawn=40)
+"""The same for sizes that are chosen by what is decided there."""
 
 SMALL = 48
 """Around it, as well as around the sizes that were asked for, others are drawn: a run there costs little."""
@@ -90,21 +92,28 @@ class Judges(NamedTuple):
         return itself if answers < BY_ITSELF else [self.recorded.answer, *itself]
 
 
+class Recordings(NamedTuple):
+    """What there is of a program already, beside its first recording."""
+
+    others: Sequence[Recording]
+    """Recordings at other sizes."""
+    decided: Sequence[Condition]
+    """What it decided by its sizes, in any recording."""
+
+
 def compare(
-    net: Net, recording: Recording, others: Sequence[Recording], judges: Judges, unseen: str
+    net: Net, recording: Recording, recorded: Recordings, judges: Judges, unseen: str
 ) -> int:
     """The number of sizes at which both run, and have been found to give the same shapes.
 
-    ``others`` are the recordings at other sizes that there are already. Raises :class:`Unrepresentable` where they
-    differ, and where nothing could be compared. ``unseen`` ends the message about a size that escapes from the
-    recording, with the ways in which it may.
+    Raises :class:`Unrepresentable` where they differ, and where nothing could be compared. ``unseen`` ends the message
+    about a size that escapes from the recording, with the ways in which it may.
     """
     comparison = _Comparison(net, recording, judges, unseen)
-    for other in (recording, *others):
+    for other in (recording, *recorded.others):
         comparison.check_recording(other)
-    comparison.compared = min(len(others), BY_PATHS)
-    for sizes in islice(together(recording.symbols, others), COMBINED):
-        comparison.check_recorded(sizes)
+    comparison.check_decisions(recorded.decided)
+    comparison.compared = min(comparison.compared + len(recorded.others), BY_PATHS)
     comparison.run()
     return comparison.compared
 
@@ -133,14 +142,33 @@ class _Comparison:
         if found != self._outputs_of(answer):
             raise self._differs(recording.symbols, answer, found)
 
-    def check_recorded(self, sizes: Mapping[str, int]) -> None:
-        """Hold the config against one more recording, where both run."""
-        found = self._shapes_of_config(sizes)
-        answer = self.judges.recorded.answer(self._input_shapes(sizes))
-        if found is None or answer is None or answer.shapes is None:
+    def check_decisions(self, decided: Sequence[Condition]) -> None:
+        """Hold the config against recordings among which each two decisions are made in all the ways there are."""
+        if not decided:
             return
+        covering = Covering(decided, self.recording.symbols)
+        left = {True: COVERED.run, False: COVERED.refused}
+        for sizes in islice(covering, COVERED.drawn):
+            runs = self._shapes_of_config(sizes) is not None
+            covering.count(runs)
+            if left[runs]:
+                left[runs] -= self.check_recorded(sizes)
+
+    def check_recorded(self, sizes: Mapping[str, int]) -> bool:
+        """Hold the config against one more recording; False where nothing can be said."""
+        found = self._shapes_of_config(sizes)
+        shapes = self._input_shapes(sizes)
+        answer = self.judges.recorded.answer(shapes)
+        if answer is None or (answer.shapes is None) != (found is None):
+            answer = self._answer(shapes, found is not None)
+        if answer is None:
+            return False
+
         if found != self._outputs_of(answer):
             raise self._differs(sizes, answer, found)
+        self.compared += found is not None
+        self.refused += found is None
+        return True
 
     def run(self) -> None:
         """Compare until enough sizes were found."""
@@ -286,19 +314,6 @@ def sets_of(net: Net, symbols: Mapping[str, int]) -> Mapping[str, SizeSet]:
     except TooLarge:
         return {}
     return {symbol: axes[symbol].runs for symbol in symbols if symbol in axes}
-
-
-def together(first: Mapping[str, int], others: Sequence[Recording]) -> Iterator[dict[str, int]]:
-    """Sizes for which several symbols together are as in recordings where one of them alone was otherwise."""
-    apart = {}
-    for symbol, n in first.items():
-        found = {other.symbols[symbol] for other in others} - {n}
-        if found:
-            apart[symbol] = sorted(found)
-    if len(apart) < 2:
-        return
-    for ns in zip(*apart.values()):
-        yield {**first, **dict(zip(apart, ns))}
 
 
 def drawn_sizes(

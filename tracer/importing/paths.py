@@ -79,6 +79,8 @@ class Merged(NamedTuple):
     """Sizes of several symbols that an operation refuses, which the config's must do too."""
     unread: Sequence[Unrepresentable] = ()
     """What was not read: the ways that huge sizes take."""
+    decided: Sequence[Condition] = ()
+    """All that the program decided by its sizes, where it raises too."""
 
 
 def one_of(run: Run) -> Merged:
@@ -102,6 +104,7 @@ def one_of(run: Run) -> Merged:
         paths.others,
         paths.failing,
         paths.unread,
+        list(paths.decided.values()),
     )
 
 
@@ -109,7 +112,7 @@ class _Paths:
     """The paths of a program, each recorded and merged into the first one's recording."""
 
     def __init__(self, run: Run, merged: Recording, decisions: Decisions) -> None:
-        self.run = run
+        self._run = run
         self.merged = merged
         """The recording so far, right where the open decisions hold."""
         self.decisions = decisions
@@ -123,6 +126,26 @@ class _Paths:
         """The sizes that failed in an operation, by symbol and what is decided otherwise there."""
         self._tried: set[tuple[str, int]] = set()
         """The same sizes, by symbol alone."""
+        self.decided: dict[Any, Condition] = {}
+        """What was decided in any recording, by its identity."""
+        self._note_decided(merged.guards.made)
+
+    def run(self, sizes: SizeOf) -> Recording:
+        """Record the program at other sizes; what it decides there is noted, where it raises too."""
+        try:
+            found = self._run(sizes)
+        except Unrepresentable as refused:
+            self._note_decided(refused.guards)
+            raise
+        self._note_decided(found.guards.made)
+        return found
+
+    def _note_decided(self, guards: Sequence[Guard]) -> None:
+        for guard in guards:
+            if guard.holds is None:
+                continue
+            for condition in guard.holds.conjuncts():
+                self.decided[identity(condition)] = condition
 
     def follow_all(self) -> None:
         """Record the program until all that it decides is settled."""

@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tracer.diagnostics import TracerError, legible
+from tracer.importing import comparison
 from tracer.importing.alignment import SizeOf
-from tracer.importing.comparison import Answer, Judges, ProgramRun, compare
+from tracer.importing.comparison import Answer, Judges, ProgramRun
 from tracer.importing.params import PARAMS
 from tracer.importing.part import up_to
 from tracer.importing.paths import Refusal, Run, checks_of, one_of
@@ -106,7 +107,8 @@ def network_of(
         _check_refusals(net, refused)
         _check_failing(net, merged.failing)
         recorded = Recorded(run, recording, unseen)
-        compare(net, recording, merged.others, Judges(recorded, program), unseen)
+        before = comparison.Recordings(merged.others, merged.decided)
+        comparison.compare(net, recording, before, Judges(recorded, program), unseen)
     except TracerError as error:
         raise Unrepresentable(
             f"what comes out is no config: {legible(error.diagnostics[0].message)}"

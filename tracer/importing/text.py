@@ -102,10 +102,8 @@ def _outputs(
     values = recording.outputs.values()
     written = map(written_value, listed.listed(values))
     nodes = dict(zip(recording.outputs, written))
-    are_several = len(nodes) > 1
     is_own = [
-        NO_NAME.fullmatch(name) or (are_several and quoted_name(name) == node)
-        for name, node in nodes.items()
+        NO_NAME.fullmatch(name) or quoted_name(name) == node for name, node in nodes.items()
     ]
     if all(is_own) and len(set(nodes.values())) == len(nodes):
         every = list(nodes.values())

@@ -30,7 +30,6 @@ def cut_behind(network: Network, name: str) -> None:
     network.until = name
     network.nodes = [one for one in network.nodes if one in kept]
     network.outputs = dict.fromkeys(names or [name], node)
-    network.is_output_named &= bool(names)
     network.output_expect = _only(network.output_expect, names)
     network.sharers = _sharers(network.sharers, kept)
 

@@ -77,8 +77,6 @@ class Outputs(NamedTuple):
 
     nodes: dict[str, Node]
     expected: dict[str, Expectation]
-    named: set[str]
-    """Those that have a name beside their node: ``{out: conv}``."""
 
 
 class _NetworkReader:
@@ -148,7 +146,6 @@ class _NetworkReader:
             size_spans={} if sizes is None else sizes.spans,
             outputs=outputs.nodes,
             output_expect=outputs.expected,
-            is_output_named=bool(outputs.named),
             params=self.params,
             param_values=self.declared,
             blocks=self.blocks,
@@ -317,20 +314,17 @@ class _NetworkReader:
     def _outputs(self, top: Entries, nodes: list[Node]) -> Outputs:
         """The declared outputs; the last node where none are declared."""
         if "output" in top:
-            return self.faults.guard(self._read_output, top["output"][1]) or Outputs(
-                {}, {}, set()
-            )
+            return self.faults.guard(self._read_output, top["output"][1]) or Outputs({}, {})
         if nodes and not nodes[-1].is_input:
-            return Outputs({nodes[-1].name: nodes[-1]}, {}, set())
-        return Outputs({}, {}, set())
+            return Outputs({nodes[-1].name: nodes[-1]}, {})
+        return Outputs({}, {})
 
     def _read_output(self, value: YamlNode) -> Outputs:
-        found = Outputs({}, {}, set())
+        found = Outputs({}, {})
         for at, shape in _output_names(value):
             source = _source_of(shape)
             if source is not None:
                 declarations.checked_name(at, "an output")
-                found.named.add(at.value)
                 shape = None
             node = self.expansion.names.resolved(Reference("", source or at, ()))
             if node is None:

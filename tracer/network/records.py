@@ -247,17 +247,10 @@ class Network(msgspec.Struct):
     """The nodes that share another's parameters."""
     preferred: dict[tuple[str, str], Any] = {}
     """Values of solvable arguments, by node and argument, that cost nothing; elsewhere torch's defaults do."""
-    is_output_named: bool = False
-    """Whether an output has a name beside its node, ``{out: conv}``: then one alone is given by name too."""
     until: str | None = None
     """The layer up to which it is read; None for a whole network."""
     elsewhere: Elsewhere | None = None
     """What is promised in another file."""
-
-    @property
-    def gives_names(self) -> bool:
-        """Whether what it gives is a dict by name, and not the one tensor."""
-        return len(self.outputs) != 1 or self.is_output_named
 
     @property
     def given_params(self) -> dict[str, Any]:

@@ -54,8 +54,8 @@ def build(net: Net, device: str | None = None, *, towards_zero: bool = False) ->
     """The network as a module, every ``auto`` planned first, with torch's initial weights, in training mode.
 
     Its arguments are the inputs in the config's order; it returns the output, or a dict by name where there are
-    several or the config names it. Buffers have no values of their own yet. ``towards_zero`` makes its floors right
-    where a run-time rounds quotients towards zero, as ONNX does.
+    several. Buffers have no values of their own yet. ``towards_zero`` makes its floors right where a run-time rounds
+    quotients towards zero, as ONNX does.
     Raises :class:`TracerError` where the network does not close, or an operation has no torch form.
     """
     builder = _Builder(net, closed_trace(net), towards_zero=towards_zero)
@@ -100,8 +100,8 @@ def _built(builder: _Builder) -> fx.GraphModule:
     results = {}
     for name, node in outputs.items():
         results[name] = builder.tensors[node.index].value
-    has_names = builder.network.gives_names
-    builder.graph.output(results if has_names else next(iter(results.values())))
+    is_one = len(results) == 1
+    builder.graph.output(next(iter(results.values())) if is_one else results)
     builder.graph.lint()
 
     name = re.sub(r"\W", "_", builder.network.name or "Network")

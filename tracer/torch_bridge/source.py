@@ -641,7 +641,7 @@ class _Body:
         named = {}
         for name, node in self.file.network.outputs.items():
             named[name] = self.names[Key(node.index)]
-        if not self.file.network.gives_names:
+        if len(named) == 1:
             return next(iter(named.values()))
         items = [f"{name!r}: {value}" for name, value in named.items()]
         return "{" + ", ".join(items) + "}"
