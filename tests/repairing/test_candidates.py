@@ -361,3 +361,60 @@ def test_a_repair_says_what_it_warns_of() -> None:
     cut = next(repair for repair in found if repair.title.startswith("align: crop"))
     assert "T505" in cut.warnings and found.index(cut) > 0
     assert not found[0].warnings
+
+
+TWO_SLIPS = """input: [1, 3, H, W]
+sizes: {H: 32, W: 48}
+encoder:
+  e1: {op: Conv2d, out_channels: 8, kernel_size: 3, padding: 1}
+  p1: {op: MaxPool2d, kernel_size: 2}
+  e2: {op: Conv2d, out_channels: 16, kernel_size: 3, padding: 1}
+  p2: {op: MaxPool2d, kernel_size: 2}
+  mid: {op: Conv2d, out_channels: 32, kernel_size: 3, padding: 1}
+decoder:
+  u2: {op: ConvTranspose2d, out_channels: 16, kernel_size: 2, stride: 2}
+  c2: {op: Concat, from: [u2, e2]}
+  d2: {op: Conv2d, in_channels: 16, out_channels: 16, kernel_size: 3, padding: 1}
+  u1: {op: ConvTranspose2d, out_channels: 8, kernel_size: 2, stride: 2}
+  c1: {op: Concat, from: [u1, e2]}
+  head: {op: Conv2d, out_channels: 1, kernel_size: 1}
+"""
+
+
+def test_a_change_that_cuts_layers_out_is_not_offered() -> None:
+    one = TWO_SLIPS.replace("in_channels: 16, ", "")
+    one = one.replace("from: [u1, e2]", "from: [u1, e1]").replace("H: 32", "H: 30")
+    found = repairs(load_text(one, "net.yaml", {})).found
+
+    assert found
+    for repair in found:
+        assert all(d.code != "T105" for d in tracer.checks(repair.text)), repair.title
+
+
+def test_two_slips_that_have_nothing_to_do_with_each_other_are_repaired_together() -> None:
+    best = repairs(load_text(TWO_SLIPS, "net.yaml", {}, allow_argument_errors=True)).found[0]
+
+    values = {edit.path: edit.value for edit in best.edits}
+    assert values["decoder.d2.in_channels"] == 32
+    assert list(values["decoder.c1.from"]) == ["u1", "e1"]
+    net = load_text(best.text, "net.yaml", {})
+    for sizes in ({}, {"H": 64, "W": 16}, {"H": 4, "W": 8}):
+        traced = net.trace(**sizes)
+        assert run(net, traced.sizes, traced.ops).shapes == dict(traced.shapes)
+
+
+def test_a_repair_of_a_warning_keeps_the_outputs_or_makes_them_as_large_as_the_input() -> None:
+    text = """input: [1, 1, 28, 28]
+layers:
+  a: {op: Conv2d, out_channels: 4, kernel_size: 3, stride: 2, padding: 1}
+  b: {op: Conv2d, out_channels: 8, kernel_size: 3, stride: 2, padding: 1}
+  t1: {op: ConvTranspose2d, out_channels: 4, kernel_size: 3, stride: 2, padding: 1, output_padding: 1}
+  t2: {op: ConvTranspose2d, out_channels: 1, kernel_size: 3, stride: 2, padding: 1}
+"""
+    net = load_text(text, "net.yaml", {})
+    assert net.trace().outputs["t2"] == (1, 1, 27, 27)
+
+    found = repairs_of_warnings(net).found
+    assert found
+    for repair in found:
+        assert repair.changes.outputs["t2"] in ([1, 1, 27, 27], [1, 1, 28, 28]), repair.title

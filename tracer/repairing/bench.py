@@ -162,7 +162,7 @@ class Bench:
 
     def reaches_aim(self, tried: Tried) -> bool:
         """Whether nothing is left of what was to be taken away."""
-        if tried.errors:
+        if tried.errors or self.leaves_unread(tried):
             return False
         if self.aim is None:
             return True
@@ -170,6 +170,11 @@ class Bench:
         before = [one.code for one in self.found]
         worse = any(codes.count(code) > before.count(code) for code in LINTS)
         return not worse and codes.count(self.aim.code) < before.count(self.aim.code)
+
+    def leaves_unread(self, tried: Tried) -> bool:
+        """Whether a layer that was in use is read by nothing then: such a change cuts out a part of the network."""
+        before = {one.node for one in self.found if one.code == "T105"}
+        return any(one.code == "T105" and one.node not in before for one in tried.found)
 
     def closes(self, changed: Mapping[int, Op]) -> bool:
         """Whether the network would close at the failing sizes with other operations, by their node's index.

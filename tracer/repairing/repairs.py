@@ -23,7 +23,7 @@ from tracer.network.records import Node
 from tracer.ops.base import Op
 from tracer.planning.solution import Solution
 from tracer.repairing.bench import LINTS, Bench, Tried
-from tracer.repairing.candidate import Candidate
+from tracer.repairing.candidate import Candidate, Kind
 from tracer.repairing.candidates import candidates
 from tracer.repairing.in_data import in_data
 from tracer.repairing.in_python import InPython, in_python
@@ -72,7 +72,17 @@ def repairs_of_warnings(net: Net) -> Repairs:
         complete &= some.complete
         known = {one.text for one in found}
         found += [one for one in some.found if one.text not in known]
-    return Repairs(in_order(found), complete)
+
+    outputs = [list(shape or ()) for shape in net.trace().outputs.values()]
+    kept = [one for one in found if _keeps(one, outputs)]
+    return Repairs(in_order(kept), complete)
+
+
+def _keeps(repair: Repair, outputs: list[list[int]]) -> bool:
+    """Whether the outputs are as before, or as large as the input; other input sizes may give others."""
+    if repair.kind >= Kind.SIZES or repair.scale == 1:
+        return True
+    return list(repair.changes.outputs.values()) == outputs
 
 
 def _found(finder: _Finder) -> Repairs:
