@@ -162,8 +162,12 @@ class _Finder:
             repair = self.tried(candidate)
             is_found |= repair is not None
             yield repair
-        if not is_found:
-            yield from self._together()
+        if is_found or not self.partial:
+            return
+        if self.bench.is_large:
+            self.bench.left_out = True
+            return
+        yield from self._together()
 
     def tried(self, candidate: Candidate) -> Repair | None:
         """The repair, where the edited text closes."""
