@@ -104,6 +104,32 @@ class Bench:
         """Whether what costs something for each node is left out."""
         return len(self.network.nodes) > LARGE
 
+    @cached_property
+    def unknowns(self) -> int:
+        """The number of arguments that the planner chooses."""
+        return sum(len(node.unknowns) for node in self.network.nodes)
+
+    def is_named(self, node: Node) -> bool:
+        """Whether some declaration names a node, or it is an output."""
+        return node.index in self._operands or node.declaration.name in self._names_written
+
+    @cached_property
+    def _operands(self) -> set[int]:
+        """The nodes that are an argument of another one, and the outputs, by their index."""
+        found = {node.index for node in self.network.outputs.values()}
+        for node in self.network.nodes:
+            found |= {operand.index for operand in node.operands.values()}
+        return found
+
+    @cached_property
+    def _names_written(self) -> set[str]:
+        """The names of layers and blocks that stand after a `from`."""
+        found: set[str] = set()
+        for node in self.network.nodes:
+            for declaration in (node.declaration, *node.uses):
+                found |= {one.value.partition(".")[0] for one in declaration.inputs or []}
+        return found
+
     def _first_failing(self) -> Trace:
         """The trace at the first promised sizes that fail."""
         first = self.net.trace()
@@ -141,8 +167,7 @@ class Bench:
 
     def loaded(self, edits: Sequence[Edit]) -> tuple[str, Net] | None:
         """The edited text and its network; None where it cannot be edited or loaded, or takes too long."""
-        unknowns = sum(len(node.unknowns) for node in self.network.nodes)
-        opened = unknowns + sum(isinstance(edit.value, str) for edit in edits)
+        opened = self.unknowns + sum(isinstance(edit.value, str) for edit in edits)
         if not self.affords(1 + opened // OPENED):
             return None
         try:

@@ -35,22 +35,7 @@ def _may_go(bench: Bench, group: Group) -> bool:
     shape, before = bench.shape(node), bench.shape(node.inputs[0])
     if before is None or (shape is not None and shape[2:] == before[2:]):
         return False
-    return node.declaration.repeat is None and not _is_named(bench, node)
-
-
-def _is_named(bench: Bench, node: Node) -> bool:
-    """Another declaration names it, or it is an output."""
-    if node in bench.network.outputs.values():
-        return True
-    name = node.declaration.name
-    for other in bench.network.nodes:
-        if node in other.operands.values():
-            return True
-        for declaration in (other.declaration, *other.uses):
-            written = [one.value.partition(".")[0] for one in declaration.inputs or []]
-            if name in written:
-                return True
-    return False
+    return node.declaration.repeat is None and not bench.is_named(node)
 
 
 def _closes_without(bench: Bench, node: Node) -> bool:
