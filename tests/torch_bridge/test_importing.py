@@ -79,6 +79,7 @@ def test_repeated_parts_are_blocks() -> None:
     assert (
         text
         == """name: ResizingUnet
+params: {base: 4}
 input: [N, 3, H, W]
 sizes: {N: 1, H: 64, W: 48}
 
@@ -91,20 +92,20 @@ blocks:
       double_conv_2: {op: Conv2d, out_channels: "${out_channels}", kernel_size: 1}
 
 encoder:
-  downs_0: {op: DoubleConv, out_channels: 4}
+  downs_0: {op: DoubleConv, out_channels: "${base}"}
   pool: {op: MaxPool2d, kernel_size: 2}
-  downs_1: {op: DoubleConv, out_channels: 8}
+  downs_1: {op: DoubleConv, out_channels: "${base * 2}"}
   pool_1: {op: MaxPool2d, kernel_size: 2}
 
 bottleneck:
-  bottleneck: {op: DoubleConv, out_channels: 16}
+  bottleneck: {op: DoubleConv, out_channels: "${base * 4}"}
 
 decoder:
-  ups_0: {op: ConvTranspose2d, out_channels: 8, kernel_size: 2, stride: 2}
+  ups_0: {op: ConvTranspose2d, out_channels: "${base * 2}", kernel_size: 2, stride: 2}
   interpolate: {op: Interpolate, size: downs_1}
   concat: {op: Concat, from: [downs_1, interpolate]}
-  ups_1: {op: DoubleConv, out_channels: 8}
-  ups_2: {op: ConvTranspose2d, out_channels: 4, kernel_size: 2, stride: 2}
+  ups_1: {op: DoubleConv, out_channels: "${base * 2}"}
+  ups_2: {op: ConvTranspose2d, out_channels: "${base}", kernel_size: 2, stride: 2}
   interpolate_1: {op: Interpolate, size: downs_0}
   concat_1: {op: Concat, from: [downs_0, interpolate_1]}
   ups_3: {op: DoubleConv, out_channels: 4}
