@@ -245,7 +245,7 @@ def test_a_long_import_says_that_it_is_read(
     with sources._progress("net.py:Net"):
         time.sleep(2.4)
     said = capsys.readouterr().err
-    assert said == ("\rnet.py:Net: is read, 2 s\r" if is_terminal else "")
+    assert said == ("\rnet.py:Net: is read, 0 modules run, 2 s\r" if is_terminal else "")
 
 
 def test_what_is_waited_for_is_told_without_a_terminal(

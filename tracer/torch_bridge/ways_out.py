@@ -8,9 +8,11 @@ from contextlib import suppress
 
 import torch
 
+from tracer.importing.recording import Unrepresentable
 from tracer.ops.base import Shape, written
 from tracer.sizing.symbol import Space
 from tracer.torch_bridge.forward import Forward, Way, no_dims
+from tracer.torch_bridge.places import users_code
 
 SECONDS = 10.0
 """For so long ways out are tried."""
@@ -44,10 +46,12 @@ def _parts_called(
     way: Way,
 ) -> list[str]:
     """The parts whose calls end before the forward does, or before it is refused."""
-    forward = Forward(module, no_dims, Space(), {}, way)
-    with suppress(Exception, SystemExit):
+    finished: list[str | None] = []
+    with suppress(Unrepresentable), users_code(type(module).__name__):
+        forward = Forward(module, no_dims, Space(), {}, way)
+        finished = forward.finished
         forward.run(shapes)
-    names = dict.fromkeys(forward.finished)
+    names = dict.fromkeys(finished)
     return [name for name in names if name]
 
 
