@@ -136,6 +136,11 @@ def centre_cropped(x: Tensor, wanted: Mapping[int, Any]) -> Tensor:
     return cropped
 
 
+def at_least_zero(size: Term) -> Term:
+    """A size, or 0 where it is negative."""
+    return Call("builtins.max", (size, 0))
+
+
 def zero_padded(x: Tensor, amounts: Mapping[int, tuple[Any, Any]]) -> Tensor:
     """Zeros before and after each dim; torch.nn.functional.pad lists the last dim first."""
     if not amounts:

@@ -21,7 +21,15 @@ from tracer.ops.base import (
     operation,
     written,
 )
-from tracer.ops.calls import Call, Tensor, Term, centre_cropped, interpolated, zero_padded
+from tracer.ops.calls import (
+    Call,
+    Tensor,
+    Term,
+    at_least_zero,
+    centre_cropped,
+    interpolated,
+    zero_padded,
+)
 from tracer.ops.crop import cut, even_crop
 from tracer.ops.rearrange import in_rank, wrapped
 from tracer.ops.resize import How, resized, seen_resized
@@ -219,7 +227,8 @@ class Merge(Op, kw_only=True):
             for i in self.others(len(x)):
                 found[i] = centre_cropped(x[i], sizes)
         elif self.align == "pad":
-            rest = {dim: model.size(dim) - own.size(dim) for dim in axes}
+            # Where the others are smaller it stays as it is, and torch refuses to merge them.
+            rest = {dim: at_least_zero(model.size(dim) - own.size(dim)) for dim in axes}
             amounts = {dim: (r // 2, r - r // 2) for dim, r in rest.items()}
             found[self.own] = zero_padded(own, amounts)
         else:
