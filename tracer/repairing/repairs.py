@@ -62,20 +62,27 @@ def repairs(net: Net) -> Repairs:
 
 def repairs_of_warnings(net: Net) -> Repairs:
     """Repairs that take a warning away (T501 to T504, T508), of a network that closes; they bring no other."""
-    found: list[Repair] = []
+    found: dict[str, Repair] = {}
     complete = True
     warnings = [d for d in judge(net) if d.code in LINTS]
     aims = {(d.code, d.node): d for d in warnings}
     for aim in aims.values():
-        finder = _Finder(_unrolled(net), list(net.network.outputs), aim)
-        some = _found(finder)
+        some = _found(_Finder(_unrolled(net), list(net.network.outputs), aim))
         complete &= some.complete
-        known = {one.text for one in found}
-        found += [one for one in some.found if one.text not in known]
+        found = _joined(found, some.found)
 
+    return Repairs(in_order(_that_keep_outputs(net, list(found.values()))), complete)
+
+
+def _joined(known: dict[str, Repair], more: Sequence[Repair]) -> dict[str, Repair]:
+    """Repairs by their text, the first of each."""
+    return known | {one.text: one for one in more if one.text not in known}
+
+
+def _that_keep_outputs(net: Net, found: Sequence[Repair]) -> list[Repair]:
+    """Those that leave the outputs' shapes as they are, or make them as large as the input."""
     outputs = [list(shape or ()) for shape in net.trace().outputs.values()]
-    kept = [one for one in found if _keeps(one, outputs)]
-    return Repairs(in_order(kept), complete)
+    return [one for one in found if _keeps(one, outputs)]
 
 
 def _keeps(repair: Repair, outputs: list[list[int]]) -> bool:
