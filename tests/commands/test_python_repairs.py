@@ -421,12 +421,80 @@ def test_parts_that_are_one_block_of_the_config(here: Path) -> None:
     )
 
 
+IN_A_LOOP = """\
+
+
+class UNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.downs = nn.ModuleList([nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 8, 3, padding=1)])
+        self.mid = nn.Conv2d(8, 16, 3, padding=1)
+        self.pool = nn.MaxPool2d(2)
+        self.ups = nn.ModuleList()
+        for i in (16, 8):
+            self.ups.append(nn.ConvTranspose2d(i, i // 2, 2, 2))
+            self.ups.append(nn.Conv2d(i, i // 2, 3, padding=1))
+
+    def forward(self, x):
+        skips = []
+        for down in self.downs:
+            skips.append(down(x))
+            x = self.pool(skips[-1])
+        x = self.mid(x)
+        for i in range(2):
+            skip = skips[1 - i]
+            x = self.ups[2 * i + 1](torch.cat((skip, ARM), dim=1))
+        return x
+"""
+
+
+@pytest.mark.parametrize(
+    "head, functional",
+    (
+        ("from torch import nn\nimport torch.nn.functional as F", "F"),
+        ("import torch.nn as nn", "nn.functional"),
+        ("from torch import nn\nfrom torch.nn import functional", "functional"),
+    ),
+)
+@pytest.mark.parametrize(
+    "arm", ("self.ups[2 * i](x)", "(\n                self.ups[2 * i](x)  # up\n            )")
+)
+def test_a_map_is_resized_where_it_meets_the_skip(
+    here: Path, head: str, functional: str, arm: str
+) -> None:
+    """The call stands around the map's expression, in a loop too, by the name that the file has for torch's module."""
+    text = f"import torch\n{head}\n{IN_A_LOOP.replace('ARM', arm)}"
+    file = saved(text)
+    words = ("my_net.py:UNet", "--input", "1,3,31,30")
+    found = json.loads(run("plan", *words, "--format", "json").stdout)["repairs"]
+    (number,) = [n for n, one in enumerate(found, 1) if one["title"].startswith("resize")]
+    assert run("plan", *words, "--repair", str(number), "--write").exit_code == 0
+
+    call = f"{functional}.interpolate(self.ups[2 * i](x), size=skip.shape[-2:])"
+    assert file.read_text("utf-8") == text.replace("self.ups[2 * i](x)", call)
+    module = module_of(file.read_text("utf-8")).eval()
+    for size in ((31, 30), (37, 45), (32, 32), (18, 7)):
+        assert module(torch.zeros(1, 3, *size)).shape[-2:] == size
+
+
+def test_a_skip_without_a_name_is_told(here: Path) -> None:
+    """An expression that would be computed twice is no edit."""
+    unnamed = "import torch\nfrom torch import nn\n" + IN_A_LOOP.replace("(skip,", "(skip * 2,")
+    saved(unnamed.replace("ARM", "self.ups[2 * i](x)"))
+    words = ("my_net.py:UNet", "--input", "1,3,31,30")
+    found = json.loads(run("plan", *words, "--format", "json").stdout)["repairs"]
+    (resized,) = [one for one in found if one["title"].startswith("resize")]
+    assert resized["source_edits"] == []
+
+
 def test_what_has_no_such_argument_is_told(here: Path) -> None:
     """A class of the user's that takes no output_padding, and a function that takes no output_size, are no edits."""
     saved(BLOCKS)
     words = ("my_net.py:Others", "--input", "1,3,31,30")
     found = json.loads(run("plan", *words, "--format", "json").stdout)["repairs"]
-    assert all(one["source_edits"] == [] for one in found)
+    assert all(
+        one["source_edits"] == [] for one in found if not one["title"].startswith("resize")
+    )
     steps = [step for one in found for step in one["steps"]]
     for said in (
         "my_net.py:51: output_padding=1 for up2, made by `Own(8, 4)`",

@@ -1,6 +1,7 @@
 """What ``align`` at a merge is in Python: a map is cropped, padded or resized before it meets the others.
 
-torch's merges have no such argument, so each is told in words, with the call where the maps have names.
+torch's merges have no such argument, so each is told in words, with the call where the maps have names. A map that is
+resized to one that has a name is an edit, too: the call stands around its expression then.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from typing import NamedTuple
 
 from tracer.network.records import Node
 from tracer.ops.base import Shape
+from tracer.ops.merge import Merge
 from tracer.repairing.python_words import map_of, short
-from tracer.source.python_calls import PythonFile, is_name, joined
+from tracer.source.python_calls import PythonFile, SourceEdit, is_name, joined
 
 
 class MeetingMap(NamedTuple):
@@ -61,6 +63,22 @@ def expressions_of(merge: Node, file: PythonFile | None) -> Mapping[int, ast.exp
     sources = [source.index for source in merge.inputs]
     is_clear = len(parts) == len(sources) == len(set(sources))
     return dict(zip(sources, parts)) if is_clear else {}
+
+
+def resizing(
+    merge: Node, arms: Sequence[MeetingMap], file: PythonFile | None
+) -> tuple[SourceEdit, ...]:
+    """The edits that resize the first of two arms where it meets the other; none where that is no edit."""
+    own = merge.op.own if isinstance(merge.op, Merge) else 0
+    arm = expressions_of(merge, file).get(merge.inputs[own].index)
+    if file is None or arm is None or len(arms) != 2 or not arms[1].has_name:
+        return ()
+
+    functional = file.module_called("torch.nn.functional")
+    is_value = isinstance(getattr(arm, "ctx", ast.Load()), ast.Load)
+    if functional is None or not is_value or isinstance(arm, ast.Starred):
+        return ()
+    return file.wrapped(arm, f"{functional}.interpolate(", f", size={arms[1].size})")
 
 
 def fitted(mode: str, arms: Sequence[MeetingMap]) -> str:

@@ -17,7 +17,7 @@ from tracer.network.records import Node
 from tracer.ops.base import Op, Shape
 from tracer.ops.merge import Merge
 from tracer.places import Constructor, Line, is_installed, package_of
-from tracer.repairing.fitted_in_python import arms_of, expressions_of, fitted
+from tracer.repairing.fitted_in_python import arms_of, expressions_of, fitted, resizing
 from tracer.repairing.padded_inputs import cut_of
 from tracer.repairing.python_files import PythonFiles, is_own
 from tracer.repairing.python_words import (
@@ -129,12 +129,14 @@ class _Telling:
             what = f"{' and '.join(fields)} of {_names(self.sized)}"
             titles.append(f"{what}, taken from {self._model()} at run time")
         if self.fitted:
-            modes = dict.fromkeys(one.values["align"] for one in self.fitted)
-            lines = dict.fromkeys(
-                line_of_node(one.node) or one.node.shown for one in self.fitted
-            )
-            titles.append(f"{' and '.join(modes)} at {', '.join(lines)}")
+            titles.append(self._fitted_in_words())
         return "; ".join([*titles, *self._fed()])
+
+    def _fitted_in_words(self) -> str:
+        """How maps are made to fit, and the lines where they meet."""
+        modes = dict.fromkeys(one.values["align"] for one in self.fitted)
+        lines = dict.fromkeys(line_of_node(one.node) or one.node.shown for one in self.fitted)
+        return f"{' and '.join(modes)} at {', '.join(lines)}"
 
     def elsewhere(self) -> str:
         """The installed package whose lines it would change; empty for lines of the user's own."""
@@ -271,12 +273,16 @@ class _Telling:
         found = []
         for one in self.fitted:
             line = None if one.node.place is None else one.node.place.line
-            arms = arms_of(one.node, self.files.at(line), shapes)
+            file = self.files.at(line)
+            arms = arms_of(one.node, file, shapes)
             if isinstance(one.node.op, Merge):
                 own = one.node.op.own
                 arms = [arms[own], *arms[:own], *arms[own + 1 :]]
-            found.append(_at(one.node) + fitted(one.values["align"], arms))
-        return map(ToldStep, dict.fromkeys(found))
+
+            mode = one.values["align"]
+            edits = resizing(one.node, arms, file) if mode == "resize" else ()
+            found.append(ToldStep(_at(one.node) + fitted(mode, arms), edits))
+        return iter(dict.fromkeys(found))
 
     # --- the input ---------------------------------------------------------------------------------------------------
 

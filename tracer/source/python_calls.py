@@ -153,6 +153,18 @@ class PythonFile:
     def _functions(self) -> list[FunctionNode]:
         return [one for one in ast.walk(self.tree) if isinstance(one, FunctionNode)]
 
+    def module_called(self, path: str) -> str | None:
+        """How a module is called in this file, by what its head imports; None where nothing names it.
+
+        >>> PythonFile("net.py", "from torch import nn").module_called("torch.nn.functional")
+        'nn.functional'
+        """
+        found = []
+        for name, module in _imported(self.tree):
+            if f"{path}.".startswith(f"{module}."):
+                found.append(name + path.removeprefix(module))
+        return min(found, key=len, default=None)
+
     def words_of(self, node: ast.expr) -> str:
         """An expression as it is quoted: its own text where it is one line."""
         start, end = self.bounds(node)
@@ -191,6 +203,13 @@ class PythonFile:
         if not _is_literal(present):
             return None
         return self._edit(*self.bounds(present), given.text)
+
+    def wrapped(
+        self, node: ast.expr, before: str, behind: str
+    ) -> tuple[SourceEdit, SourceEdit]:
+        """The edits that put text around an expression, which stays as it is written."""
+        start, end = self.bounds(node)
+        return self._edit(start, start, before), self._edit(end, end, behind)
 
     def _edit(self, start: int, end: int, text: str) -> SourceEdit:
         return SourceEdit(self.path, self.span(start, end), text)
@@ -311,6 +330,18 @@ def with_edits(text: str, edits: Sequence[SourceEdit]) -> str:
         parts += [text[done:start], new]
         done = end
     return "".join([*parts, text[done:]])
+
+
+def _imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """The names that a file's own lines import, each with the dotted path of what it is."""
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            for one in node.names:
+                yield one.asname or one.name, one.name
+
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            for one in node.names:
+                yield one.asname or one.name, f"{node.module}.{one.name}"
 
 
 def _parameters(function: FunctionNode) -> set[str]:
