@@ -120,11 +120,11 @@ class Case(NamedTuple):
 
 
 CASES = {
-    "plain": Case(Unet, 8),
-    "residual": Case(lambda: Unet(Residual), 8),
-    "gated": Case(GatedUnet, 8),
+    "plain": Case(Unet, 14),
+    "residual": Case(lambda: Unet(Residual), 14),
+    "gated": Case(GatedUnet, 14),
     "padded": Case(PaddedUnet, 80),
-    "chain": Case(lambda: chain(200), 8),
+    "chain": Case(lambda: chain(200), 12),
 }
 
 
