@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812 - the field's name for it
 from torch import Tensor, nn
 
 import tracer
-from tracer.importing.comparison import Answer, Judges, compare, drawn_sizes
+from tracer.importing.comparison import Answer, Judges, Recordings, compare, drawn_sizes
 from tracer.importing.recording import Recording
 from tracer.importing.run_time_sizes import RunTimeSize
 from tracer.sizing.symbol import Space
@@ -217,12 +217,12 @@ def test_so_many_sizes_are_compared(are_read: bool, by_itself: int, by_recording
     recording.sizes_are_read = are_read
     module = nn.Conv2d(3, 4, 1)
     judges = Judges(Counted(module), Counted(module))
-    assert compare(net, recording, [], judges, "") == by_itself + by_recordings
+    assert compare(net, recording, Recordings([], []), judges, "") == by_itself + by_recordings
     assert [judge.count for judge in judges] == [by_recordings, by_itself]
 
     halved = Counted(module, halved=True)
     with pytest.raises(Unrepresentable, match=r"it gives \[\d+, 3, .* its config would give"):
-        compare(net, recording, [], Judges(Counted(module), halved), "")
+        compare(net, recording, Recordings([], []), Judges(Counted(module), halved), "")
 
     runs = {symbol: axis.runs for symbol, axis in tracer.sizes(net).axes.items()}
     drawn = list(drawn_sizes(recording.symbols, lambda: runs))
