@@ -203,3 +203,21 @@ layers:
   a: {op: Conv1d, out_channels: 2, kernel_size: 5, padding: 4}
   chomp: {op: Slice, dim: 2, start: 0, stop: -4}
 """)
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+@pytest.mark.parametrize("start", [0, 4, -12])
+def test_a_slice_ends_where_its_length_is_the_wanted_one(start: int, step: int) -> None:
+    """The ends that serve are those with which torch takes as many; the least is written."""
+    wanted = 3
+    ends = [end for end in range(1, 61) if len(range(30)[start:end:step]) == wanted]
+    text = (
+        "input: [1, 2, 30]\nlayers:\n"
+        f"  s: {{op: Slice, dim: 2, start: {start}, stop: auto(1..60), step: {step}}}\n"
+        f"output: {{s: [1, 2, {wanted}]}}\n"
+    )
+    plan = tracer.plan(tracer.loads(text))
+    assert plan.feasible and plan.solutions == len(ends)
+    assert plan.assignments == {"s.stop": (ends[0],)}
+    net = tracer.loads(plan.written().text)
+    assert tracer.build(net)(torch.zeros(1, 2, 30)).shape == (1, 2, wanted)

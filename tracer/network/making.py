@@ -132,7 +132,7 @@ def _typed(value: Any) -> Any:
 
 
 def _made(cls: type[Op], declaration: Declaration, scope: Scope) -> Made:
-    found = _Arguments(cls)
+    found = _Arguments(cls, [one.value for one in declaration.inputs or []])
     for word, (_, node) in declaration.arguments.items():
         found.read(word, value_of(node, scope), node)
     if issubclass(cls, Chunk):
@@ -159,11 +159,21 @@ def _record(arguments: _Arguments, declaration: Declaration) -> Op:
     return known
 
 
+def _input_hint(word: str, value: Any, inputs: Sequence[str]) -> str:
+    """The text to write in the place of a value that is no name."""
+    if isinstance(value, tuple) and len(value) == 1 and value[0] in inputs:
+        return f"write `{word}: {value[0]}`"
+    names = ", ".join(f"`{name}`" for name in inputs)
+    return f"write its name: {names}" if names else "write the name of a node under `from`"
+
+
 class _Arguments:
     """The arguments of one operation while they are read: the record's values, and what is open in them."""
 
-    def __init__(self, cls: type[Op]) -> None:
+    def __init__(self, cls: type[Op], inputs: Sequence[str]) -> None:
         self.cls = cls
+        self.inputs = inputs
+        """The names under ``from``."""
         self.values: dict[str, Any] = {}
         self.unknowns: list[Unknown] = []
         self.dim_fields: dict[str, DimPattern | tuple[DimPattern, ...]] = {}
@@ -172,7 +182,8 @@ class _Arguments:
     def read(self, word: str, value: Any, node: YamlNode) -> None:
         """Take one argument. Raises :class:`Fault` for a value that no operation takes."""
         if word in self.cls.input_fields and not isinstance(value, str | None):
-            raise Fault("T004", f"{word} names one of the inputs, as `from` does", node)
+            hint = _input_hint(word, value, self.inputs)
+            raise Fault("T004", f"{word} names one of the inputs, as `from` does", node, hint)
         if isinstance(value, str):
             value = self._from_text(word, value, node)
         elif isinstance(value, tuple):

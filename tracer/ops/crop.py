@@ -25,6 +25,9 @@ from tracer.ops.windows import POINTWISE, Window
 from tracer.sizing.arithmetic import Dim, conv_size, maximum, minimum
 from tracer.sizing.symbol import Size
 
+EXTENT = Auto(is_free=True, width=2048)
+"""A size that is left, or where it ends."""
+
 CUT = Auto(least=0, default=0, is_free=True, width=128)
 """Rows that are cut off: where a map is cut is its place over the input, and no amount is nearer to torch's."""
 
@@ -122,7 +125,7 @@ class CenterCrop(Op, kw_only=True):
 
     node_fields = ("size",)
     dim_fields = ("size",)
-    solvable = autos(size=Auto(is_free=True, width=2048))
+    solvable = autos(size=EXTENT)
 
     size: Ints | NodeName
 
@@ -266,7 +269,7 @@ class Slice(Op, kw_only=True):
     """
 
     dim_fields = ("start", "stop")
-    solvable = autos(start=CUT)
+    solvable = autos(start=CUT, stop=EXTENT)
 
     dim: int
     start: int = 0
