@@ -7,10 +7,9 @@ from typing import Any
 
 from tracer.net import Net
 from tracer.network.records import Node
-from tracer.ops.base import per_axis
 from tracer.repairing.bench import Bench, Group
 from tracer.repairing.candidate import Candidate, Kind
-from tracer.repairing.candidates.solved import is_up_layer
+from tracer.repairing.candidates.solved import is_up_layer, single
 from tracer.repairing.writing import Path
 from tracer.source.edits import Edit
 
@@ -35,7 +34,7 @@ def _handed_in(bench: Bench, group: Group) -> Candidate | None:
     if not _is_one_number(node) or len(set(uses)) < len(uses):
         return None
 
-    default = _single(getattr(node.op, FIELD))
+    default = single(getattr(node.op, FIELD))
     structure = [
         Edit(("blocks", block, "args", FIELD), default),
         group.edit(FIELD, f"${{{FIELD}}}"),
@@ -70,12 +69,7 @@ def _use_of(node: Node) -> Path:
     return (node.section, node.uses[0].name, FIELD)
 
 
-def _single(value: Any) -> Any:
-    values = per_axis(value, 1) if not isinstance(value, tuple) else value
-    return values[0] if len(set(values)) == 1 else tuple(values)
-
-
 def _values(net: Net, nodes: Sequence[Node], ops: Sequence[Any]) -> list[Any]:
     """The value that the planner found for each of some nodes, by their names."""
     by_name = {node.name: op for node, op in zip(net.network.nodes, ops)}
-    return [_single(getattr(by_name[node.name], FIELD)) for node in nodes]
+    return [single(getattr(by_name[node.name], FIELD)) for node in nodes]

@@ -13,7 +13,7 @@ from tracer.ops.base import Op, fields_of, per_axis, value_count, with_arguments
 from tracer.ops.convolution import ConvTranspose
 from tracer.repairing.bench import Bench, Group
 from tracer.repairing.candidate import Candidate, Kind
-from tracer.repairing.candidates.solved import is_alike
+from tracer.repairing.candidates.solved import is_alike, single
 from tracer.source.edits import Edit
 from tracer.source.tree import compose, entries
 
@@ -98,7 +98,7 @@ def _paddings(op: Op) -> list[Any]:
     dilation = per_axis(getattr(op, "dilation", 1), axes)
     extents = [(k - 1) * d for k, d in zip(per_axis(kernel, axes), dilation)]
     same = tuple(extent // 2 for extent in extents)
-    return [same[0] if len(set(same)) == 1 else same]
+    return [single(same)]
 
 
 def _keeping(op: Op, field: str) -> list[int]:

@@ -164,11 +164,17 @@ def _domain(opened: OpenedArgument) -> str:
 
 def is_alike(present: Any, value: Any) -> bool:
     """The two values are the same, a number being one for every axis."""
-    if isinstance(present, tuple) and not isinstance(value, tuple):
-        return set(present) == {value}
-    if isinstance(value, tuple) and not isinstance(present, tuple):
-        return set(value) == {present}
-    return bool(present == value)
+    return bool(single(present) == single(value))
+
+
+def single(value: Any) -> Any:
+    """One number where every axis has the same.
+
+    >>> single((2, 2)), single((1, 2)), single(3)
+    (2, (1, 2), 3)
+    """
+    is_one = isinstance(value, tuple) and len(set(value)) == 1
+    return value[0] if is_one else value
 
 
 def named(edits: Sequence[Edit]) -> str:
