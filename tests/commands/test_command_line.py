@@ -795,14 +795,7 @@ def test_any_encoding(here: Path, encoding: str) -> None:
 
 def test_names_of_files(here: Path) -> None:
     """Spaces, markup, control characters and bytes that are no UTF-8 stay in one line, in every format."""
-    names = [
-        b"a b.yaml",
-        b"[red].yaml",
-        b"\x1b[31m.yaml",
-        b"new\nline.yaml",
-        b"\xff.yaml",
-        "日本.yaml".encode(),
-    ]
+    names = [b"a [red]\x1b[31mnew\nline\xff.yaml", "日本 [red].yaml".encode()]
     for name in names:
         (here / os.fsdecode(name)).write_text(UNLOADED)
         for format_ in FORMATS["check"]:

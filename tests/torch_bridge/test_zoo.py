@@ -6,11 +6,12 @@ They come with the extra ``zoo``; without it these tests are skipped.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 from torch import nn
 
 import tracer
@@ -152,6 +153,13 @@ def meta_shapes(module: nn.Module, *shape: int) -> list[tuple[int, ...]] | None:
         return None
 
 
+ALL_SIZES = range(32, 301)
+SWEPT_SIZES: Iterable[int] = sorted({*range(32, 65), *random.Random(0).sample(ALL_SIZES, 60)})
+"""Two periods of the deepest network and a draw of the others; all of them in the profile ``nightly``."""
+
+if settings().max_examples > 1000:
+    SWEPT_SIZES = ALL_SIZES
+
 SWEPT = [
     pytest.param(name, marks=pytest.mark.slow if dims > 1 else ())
     for name, (dims, _, _) in ZOO.items()
@@ -159,8 +167,8 @@ SWEPT = [
 
 
 @pytest.mark.parametrize("name", SWEPT)
-def test_every_size_from_32_to_300(name: str) -> None:
-    """Which sizes run, and the shape that comes out: of one axis all, of combinations some, and some on the CPU."""
+def test_sizes_from_32_to_300(name: str) -> None:
+    """Which sizes run, and the shape that comes out: along one axis, of combinations, and some on the CPU."""
     dims, channels, make = ZOO[name]
     side = SIDE[dims] if "odd" not in name else 36
     torch.manual_seed(0)
@@ -169,7 +177,7 @@ def test_every_size_from_32_to_300(name: str) -> None:
     symbols = [symbol for symbol in net.symbols if symbol != "N"]
     axes = tracer.sizes(net).axes
     on_meta = make().eval().to("meta")
-    for n in range(32, 301):
+    for n in SWEPT_SIZES:
         want = meta_shapes(on_meta, 1, channels, n, *[side] * (dims - 1))
         mine = net.trace(**{symbols[0]: n})
         found = None if mine.diagnostics else list(mine.outputs.values())
