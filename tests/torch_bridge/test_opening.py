@@ -189,13 +189,10 @@ class Guarded(nn.Module):
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         """The tensor of ones keeps the batch from being open, the guard keeps all from being read."""
         y = x + (t * torch.ones(x.shape[0]))[:, None, None, None]
-        return y.relu() if x.shape[2] > x.shape[3] else y
+        return y.relu() if x.shape[2] == 64 else y
 
 
 def test_the_reason_that_counts() -> None:
     """Not why an open batch is refused, where a fixed one is refused for another reason."""
     (found,) = tracer.check(Guarded(), (1, 3, 64, 64), (1,))
-    assert (
-        found.code == "T601"
-        and "for H = 65 W = 64 the forward runs other layers" in found.message
-    )
+    assert found.code == "T601" and "for H = 65 the forward runs other layers" in found.message

@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - the field's name for it
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 import tracer
 from tests.torch_bridge.test_importing import shapes_of
@@ -120,15 +122,125 @@ def test_a_way_for_a_huge_size_is_not_read() -> None:
     assert found.code == "T604" and "H >= 8589934593 is not read" in found.message
 
 
-def test_ways_with_other_steps() -> None:
-    """Both are named, with sizes for which the other one is taken."""
+def by_one_size(module: nn.Module, x: Tensor) -> Tensor:
+    """Another function for small maps."""
+    return torch.relu(x) if x.shape[2] > 56 else torch.tanh(x)
 
-    def run(module: nn.Module, x: Tensor) -> Tensor:
-        return torch.relu(x) if x.shape[2] * x.shape[3] > 4096 else torch.tanh(x)
 
-    said = r"for H = \d+ W = \d+ the forward runs other layers.*: ReLU there, Tanh for the first sizes"
-    with pytest.raises(Unrepresentable, match=said):
-        tracer.from_module(Forward(run), (1, 3, 64, 64))
+def by_both_sizes(module: nn.Module, x: Tensor) -> Tensor:
+    """Another function for large maps."""
+    return torch.relu(x) if x.shape[2] * x.shape[3] > 4096 else torch.tanh(x)
+
+
+def by_a_remainder(module: nn.Module, x: Tensor) -> Tensor:
+    """Another function for what is no multiple of 4."""
+    return torch.relu(x) if x.shape[3] % 4 else torch.tanh(x)
+
+
+def by_three_ways(module: nn.Module, x: Tensor) -> Tensor:
+    """Other functions for small and for large maps."""
+    if x.shape[2] < 24:
+        return torch.sigmoid(x)
+    return torch.relu(x) if x.shape[2] > 80 else torch.tanh(x)
+
+
+def of_no_size(module: nn.Module, x: Tensor) -> Tensor:
+    """What is done for large maps has no place in a config."""
+    return x[x > 0] if x.shape[2] > 56 else torch.tanh(x)
+
+
+OTHER_STEPS = [
+    (by_one_size, (64, 64), "H = 1..56"),
+    (by_one_size, (48, 64), "H >= 57"),
+    (by_both_sizes, (64, 64), "H*W >= 4097"),
+    (by_a_remainder, (16, 16), "W = 4k + 1..3, k >= 0"),
+    (by_three_ways, (64, 64), "H = 1..23"),
+    (by_three_ways, (64, 64), "H >= 81"),
+    (of_no_size, (48, 64), "H >= 57"),
+]
+
+AROUND = [
+    (20, 20),
+    (23, 9),
+    (24, 24),
+    (48, 17),
+    (56, 64),
+    (57, 64),
+    (64, 65),
+    (81, 50),
+    (99, 80),
+]
+
+
+@pytest.mark.parametrize(("run", "size", "left_out"), OTHER_STEPS)
+def test_a_way_with_other_steps_is_left_out(
+    run: Callable[[nn.Module, Tensor], Tensor], size: tuple[int, int], left_out: str
+) -> None:
+    """The config is the one of the asked sizes, says for which it is not, and refuses those."""
+    module = Forward(run)
+    net = tracer.from_module(module, (1, 3, *size))
+    said = told(net)
+    assert f"the way where {left_out} is not read, and refused: " in said
+
+    assert net.read_from is not None
+    warned = [one.message for one in net.read_from.warnings if one.code == "T604"]
+    assert any(f"the way where {left_out} is not read" in one for one in warned)
+
+    mine = steps_of(module, *size)
+    for height, width in AROUND:
+        trace = net.trace(H=height, W=width)
+        assert bool(trace.diagnostics) == (steps_of(module, height, width) != mine)
+        for one in trace.diagnostics:
+            assert (
+                one.code == "T302"
+                and "takes a way of the program that was not read" in one.message
+            )
+
+
+def told(net: tracer.Net) -> str:
+    """The first lines of a config as one."""
+    lines = net.to_yaml().splitlines()
+    return " ".join(line.removeprefix("# ") for line in lines if line.startswith("#"))
+
+
+class Calls(TorchFunctionMode):
+    """The names of the functions of torch that are called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        self.names.append(function.__name__)
+        return function(*args, **(kwargs or {}))
+
+
+def steps_of(module: nn.Module, height: int, width: int) -> list[str]:
+    """The functions of torch that a module calls for an input."""
+    calls = Calls()
+    with calls:
+        module(torch.ones(1, 3, height, width))
+    return [name for name in calls.names if name in ("relu", "tanh", "sigmoid", "__getitem__")]
+
+
+def test_a_way_for_one_size_alone_is_refused() -> None:
+    """What is right for few sizes only says nothing of others: `--fixed` is for that."""
+
+    def one(module: nn.Module, x: Tensor) -> Tensor:
+        return torch.relu(x) if x.shape[2] == 64 else torch.tanh(x)
+
+    def few(module: nn.Module, x: Tensor) -> Tensor:
+        return torch.relu(x) if 60 < x.shape[2] < 70 else torch.tanh(x)
+
+    def batch(module: nn.Module, x: Tensor) -> Tensor:
+        return torch.relu(x) if x.shape[0] * x.shape[2] > 64 else torch.tanh(x)
+
+    for run in (one, few):
+        with pytest.raises(Unrepresentable, match="the forward runs other layers"):
+            tracer.from_module(Forward(run), (1, 3, 64, 64))
+    assert "input: [1, 3, H, W]" in tracer.from_module(Forward(batch), (1, 3, 64, 64)).to_yaml()
 
 
 def test_an_area_that_is_demanded() -> None:
@@ -265,15 +377,16 @@ def test_a_factor_that_samples_elsewhere() -> None:
             return nn.functional.interpolate(x, size=(x.shape[2] // 2, x.shape[3] // 2))
         return nn.functional.interpolate(x, scale_factor=0.5)
 
-    with pytest.raises(Unrepresentable, match="for H = "):
-        tracer.from_module(Forward(run), (1, 3, 64, 64))
+    net = tracer.from_module(Forward(run), (1, 3, 64, 64))
+    assert "the way where H = 4k + 1..3, k >= 0 is not read" in told(net)
+    assert not net.trace(H=68).diagnostics and net.trace(H=65).diagnostics
 
 
 def test_what_works_is_told() -> None:
     """Where one size can be read, the refusal says so; where none can, it does not."""
 
     def by_area(module: nn.Module, x: Tensor) -> Tensor:
-        return torch.relu(x) if x.shape[2] * x.shape[3] > 4096 else torch.tanh(x)
+        return torch.relu(x) if x.shape[2] != 64 else torch.tanh(x)
 
     def never(module: nn.Module, x: Tensor) -> Tensor:
         return torch.relu(x) if x.sum() > 0 else torch.tanh(x)
@@ -409,8 +522,9 @@ def test_windows_at_two_resolutions() -> None:
 
 def test_what_a_mask_scales_is_no_way_without_it() -> None:
     """Times a mask that is not said, it is not known to be the same."""
-    with pytest.raises(Unrepresentable, match="the forward runs other layers"):
-        tracer.from_module(Windows(lambda scores, mask: scores * mask), (1, 4, 4, 4))
+    net = tracer.from_module(Windows(lambda scores, mask: scores * mask), (1, 4, 4, 4))
+    assert "is not read, and refused" in told(net)
+    assert not net.trace(H=4, W=4).diagnostics and net.trace(H=8, W=8).diagnostics
 
 
 def test_a_roll_that_is_left_out_is_by_nothing() -> None:
@@ -544,10 +658,15 @@ def test_a_table_of_positions(kind: type[Positions], first: int) -> None:
     ids=["turned", "offset", "of_one_count", "changed"],
 )
 def test_a_table_that_is_another_one_where_it_is_resized(module: Positions) -> None:
-    """What lies elsewhere at the table's own size, or is not itself there, is no one config."""
-    for shape in ((1, 3, 12, 12), (1, 3, 20, 28)):
-        with pytest.raises(Unrepresentable):
-            tracer.from_module(module, shape)
+    """What lies elsewhere at the table's own size, or is not itself there, is no one config for both."""
+    for own, other in (((12, 12), (20, 28)), ((20, 28), (12, 12))):
+        try:
+            net = tracer.from_module(module, (1, 3, *own))
+        except Unrepresentable:
+            continue
+        assert "is not read, and refused" in told(net)
+        height, width = other
+        assert not net.trace().diagnostics and net.trace(H=height, W=width).diagnostics
 
 
 # --- inputs in lists and dicts ---------------------------------------------------------------------------------------

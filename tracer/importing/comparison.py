@@ -9,6 +9,7 @@ from itertools import islice
 from typing import NamedTuple, Protocol
 
 from tracer.importing.covering import Covering
+from tracer.importing.left_out import LeftOut, is_left_out
 from tracer.importing.recording import Recording, Unrepresentable
 from tracer.importing.same_numbers import check_numbers
 from tracer.net import Net
@@ -83,6 +84,12 @@ class Judges(NamedTuple):
     """More recordings of it, which see the numbers of every step."""
     itself: ProgramRun | None
     """The program itself, where it can be run."""
+    left_out: Sequence[LeftOut] = ()
+    """The ways of it of which nothing is said."""
+
+    def say_nothing(self, sizes: Mapping[str, int]) -> bool:
+        """Whether sizes take a way that the config leaves out: whether the program runs there is not asked."""
+        return is_left_out(self.left_out, sizes)
 
     def asked(self, answers: int) -> list[Ask]:
         """Who is asked after so many answers, one after the other, those last who know best."""
@@ -156,6 +163,8 @@ class _Comparison:
 
     def check_recorded(self, sizes: Mapping[str, int]) -> bool:
         """Hold the config against one more recording; False where nothing can be said."""
+        if self.judges.say_nothing(sizes):
+            return False
         found = self._shapes_of_config(sizes)
         shapes = self._input_shapes(sizes)
         answer = self.judges.recorded.answer(shapes)
@@ -218,6 +227,8 @@ class _Comparison:
 
     def _check_refused(self, sizes: Mapping[str, int]) -> None:
         """Raise where the program itself runs at sizes that the config refuses."""
+        if self.judges.say_nothing(sizes):
+            return
         answer = self._answer(self._input_shapes(sizes), runs=False)
         if answer is None:
             return
@@ -227,6 +238,8 @@ class _Comparison:
 
     def _compare(self, sizes: Mapping[str, int], *, at_any_cost: bool = False) -> None:
         """Compare at some sizes, unless there are enough of their kind."""
+        if self.judges.say_nothing(sizes):
+            return
         found = self._shapes_of_config(sizes)
         count = self.compared if found is not None else self.refused
         enough = self.counts.run if found is not None else self.counts.refused

@@ -14,17 +14,14 @@ from typing import Any, NamedTuple
 
 from tracer.importing.alignment import Conditions, SizeOf, align
 from tracer.importing.decisions import FILLED, Decision, Decisions, either
-from tracer.importing.demands import (
-    demanded,
-    demanded_size,
-)
+from tracer.importing.demands import Check, demanded, demanded_size, size_only_for
+from tracer.importing.left_out import LeftOut, Ways, left_out_checks
 from tracer.importing.otherwise import Found, elements, sizes_without
 from tracer.importing.recording import Reason, Recording, Unrepresentable, refused_at
-from tracer.importing.run_time_sizes import Guard, RunTimeSize, negated
-from tracer.sizing.arithmetic import maximum, minimum
+from tracer.importing.run_time_sizes import Guard, negated
 from tracer.sizing.program import substitute
 from tracer.sizing.size_set import SizeSet
-from tracer.sizing.symbol import Condition, Size, SizeLike, identity
+from tracer.sizing.symbol import Condition, identity
 
 Run = Callable[[SizeOf], Recording]
 """Records the program, some symbols at other sizes than those it is read at."""
@@ -81,10 +78,15 @@ class Merged(NamedTuple):
     """What was not read: the ways that huge sizes take."""
     decided: Sequence[Condition] = ()
     """All that the program decided by its sizes, where it raises too."""
+    left_out: Sequence[LeftOut] = ()
+    """The ways that the config has to refuse, as they are not read."""
 
 
-def one_of(run: Run) -> Merged:
-    """The recording that is right for every size. Raises :class:`Unrepresentable` where there is none."""
+def one_of(run: Run, in_part: bool = False) -> Merged:
+    """The recording that is right for every size; with ``in_part``, but for those of ways that are left out.
+
+    Raises :class:`Unrepresentable` where there is none.
+    """
     first = run({})
     if not first.guards.made:
         return Merged(first)
@@ -95,7 +97,8 @@ def one_of(run: Run) -> Merged:
 
     # What it does for another size may read it.
     first.sizes_are_read = True
-    paths = _Paths(run, first, decisions)
+    ways = Ways(decisions, first.symbols, in_part)
+    paths = _Paths(run, first, decisions, ways)
     paths.follow_all()
     return Merged(
         first,
@@ -105,17 +108,19 @@ def one_of(run: Run) -> Merged:
         paths.failing,
         paths.unread,
         list(paths.decided.values()),
+        ways.left_out,
     )
 
 
 class _Paths:
     """The paths of a program, each recorded and merged into the first one's recording."""
 
-    def __init__(self, run: Run, merged: Recording, decisions: Decisions) -> None:
+    def __init__(self, run: Run, merged: Recording, decisions: Decisions, ways: Ways) -> None:
         self._run = run
         self.merged = merged
         """The recording so far, right where the open decisions hold."""
         self.decisions = decisions
+        self.ways = ways
         self.refusals: list[Refusal] = []
         self.demands: list[ProgramDemand] = []
         self.others: list[Recording] = []
@@ -211,7 +216,7 @@ class _Paths:
     def _left(self, symbol: str, conditions: Conditions) -> SizeSet:
         """The sizes where one of the conditions does not hold, and that the program is not known to refuse."""
         recorded = self.decisions.sizes_where(conditions, symbol)
-        left = FILLED - recorded
+        left = self.ways.without(symbol, FILLED - recorded)
         for refusal in self.refusals:
             if refusal.symbol == symbol:
                 left = left - refusal.sizes
@@ -267,6 +272,8 @@ class _Paths:
         failing: list[SizeOf] = []
 
         def is_left_out(sizes: SizeOf) -> bool:
+            if self.ways.has(sizes):
+                return True
             for one in self.refusals:
                 size = sizes.get(one.symbol)
                 if size is not None and size in one.sizes:
@@ -285,7 +292,11 @@ class _Paths:
                 break
 
         if not failing:
-            raise self._decide_together(decision, "no sizes were found where it is not so")
+            not_found = self._decide_together(
+                decision, "no sizes were found where it is not so"
+            )
+            self._leave_out([decision.holds], not_found)
+            return
         # So far they fail in an operation, which the config's has to do as well.
         self.failing += failing
         self.decisions.settle([decision.holds])
@@ -302,7 +313,8 @@ class _Paths:
         sizes: dict[str, int] = {}
         for symbol, any_of in alternatives.items():
             recorded = self.decisions.sizes_where([any_of], symbol)
-            near = (FILLED - recorded).nearest(self.merged.symbols[symbol])
+            left = self.ways.without(symbol, FILLED - recorded)
+            near = left.nearest(self.merged.symbols[symbol])
             if not near:
                 raise LookupError(symbol)
             sizes[symbol] = near[-1]
@@ -329,10 +341,12 @@ class _Paths:
             if refused.by_program and not self.decisions.is_beyond(decision.holds):
                 self._demand(decision, refused)
             elif not self._stays_unread(sizes, flipped, refused):
-                raise refused.but(f"; that is for {_written(sizes)}") from None
+                self._leave_out(
+                    [decision.holds], refused.but(f"; that is for {_written(sizes)}")
+                )
             return True
 
-        self._merge(other, flipped, sizes)
+        self._merge(other, flipped, sizes, [decision.holds])
         return True
 
     def _is_no_larger(self, sizes: SizeOf, failed: SizeOf) -> bool:
@@ -371,15 +385,17 @@ class _Paths:
             if not self._stays_unread(sizes, flipped, refused):
                 self._refuse(sizes, flipped, refused)
             return
-        self._merge(other, flipped, sizes)
+        self._merge(other, flipped, sizes, flipped)
 
-    def _merge(self, other: Recording, flipped: Conditions, sizes: SizeOf) -> None:
-        """Take in a recording at sizes where ``flipped`` do not hold."""
+    def _merge(
+        self, other: Recording, flipped: Conditions, sizes: SizeOf, any_of: Conditions
+    ) -> None:
+        """Take in a recording at sizes where ``flipped`` do not hold, or leave out those where none of some does."""
         try:
             align(self.merged, other, self.decisions, flipped, sizes)
         except Unrepresentable as refused:
             if not self._stays_unread(sizes, flipped, refused):
-                raise
+                self._leave_out(any_of, refused)
             return
         self.others.append(other)
         self._settle(flipped, other.guards.made)
@@ -404,6 +420,14 @@ class _Paths:
         self.decisions.settle(flipped)
         return True
 
+    def _leave_out(self, any_of: Conditions, refused: Unrepresentable) -> None:
+        """Leave the sizes unread for which none of these holds. Raises where no config can be for the others alone."""
+        self.ways.leave_out(any_of, refused)
+        is_apart = self.ways.left_out[-1].symbol is None
+        # Sizes of one symbol are left out of those that are tried; the steps stay as they are for the others.
+        if is_apart:
+            self.decisions.settle(any_of)
+
     def _settle(self, flipped: Conditions, others: Sequence[Guard]) -> None:
         """Note what one more path decides. Where the first of ``flipped`` holds, another one is taken."""
         self.decisions.settle(flipped)
@@ -426,7 +450,8 @@ class _Paths:
         names = _written(sizes)
         # The program may run there; it is the importer that has no words for what it does.
         if not refused.by_operation and not refused.by_program:
-            raise refused.but(f"; that is for {names}") from None
+            self._leave_out(flipped, refused.but(f"; that is for {names}"))
+            return
 
         held = [guard.holds for guard in refused.guards if guard.holds is not None]
         if len(held) < len(refused.guards):
@@ -471,16 +496,11 @@ def _is_all(guard: Guard, is_true: Callable[[Condition], bool]) -> bool:
 # --- what a program refuses, as the config's own requirement ---------------------------------------------------------
 
 
-class Check(NamedTuple):
-    """Sizes that an input must have, and why."""
-
-    sizes: dict[str, int]
-    """For each symbol the size that it must be, over itself: ``H // 32 * 32`` for multiples."""
-    reason: Reason | None
-
-
 def checks_of(
-    recording: Recording, refusals: Sequence[Refusal], demands: Sequence[ProgramDemand]
+    recording: Recording,
+    refusals: Sequence[Refusal],
+    demands: Sequence[ProgramDemand],
+    left_out: Sequence[LeftOut],
 ) -> list[Check]:
     """What the program demands of its sizes, in the order in which it does.
 
@@ -488,7 +508,8 @@ def checks_of(
     """
     found = [Check(demanded_size(recording, one.condition), one.reason) for one in demands]
     found += _refusal_checks(recording, refusals)
-    return sorted(found, key=lambda check: _place_of(check.reason))
+    in_order = sorted(found, key=lambda check: _place_of(check.reason))
+    return [*left_out_checks(recording, left_out), *in_order]
 
 
 def _refusal_checks(recording: Recording, refusals: Sequence[Refusal]) -> Iterator[Check]:
@@ -529,68 +550,9 @@ def _required(recording: Recording, refusals: Sequence[Refusal]) -> dict[str, in
 
     found: dict[str, int] = {}
     for symbol, sizes in taken.items():
-        size = _equal_only_for(sizes, recording.space.symbol(symbol))
-        if size is None:
+        size = size_only_for(recording, symbol, sizes)
+        if not size:
             first = next(one for one in refusals if one.symbol == symbol)
             raise first.refused(f"{first.message}; no config can say that of {symbol}")
-        if isinstance(size, Size):
-            number = recording.symbols[symbol]
-            size = RunTimeSize(number, size, recording.guards)
-        found[symbol] = size
+        found |= size
     return found
-
-
-def _equal_only_for(taken: SizeSet, symbol: Size) -> SizeLike | None:
-    """A size that the symbol equals for these sizes from 1 on, and for no others; None where none is known."""
-    if taken.residues:
-        return _multiple(taken, symbol)
-    return _between(taken.finite, symbol)
-
-
-def _between(sizes: Sequence[int], symbol: Size) -> SizeLike | None:
-    """For the sizes from one to another: 8, min(H, 8) or max(min(H, 8), 3)."""
-    if not sizes:
-        return None
-    first, last = sizes[0], sizes[-1]
-    between = range(first, last + 1)
-    if list(sizes) != list(between):
-        return None
-
-    if first == last:
-        return first
-    most: SizeLike = minimum(symbol, last)
-    return most if first == 1 else maximum(most, first)
-
-
-def _multiple(taken: SizeSet, symbol: Size) -> SizeLike | None:
-    """For one residue class from some size on: H // 8 * 8 + 4; for several in a row: min(H, H // 64 * 64 + 8)."""
-    modulus, least = taken.modulus, taken.least
-    first = _first_in_a_row(taken)
-    assert least is not None
-    if first is None or taken != FILLED & _classes(taken, least):
-        return None
-
-    count = len(taken.residues)
-    rounded: SizeLike = symbol
-    if count < modulus:
-        rounded = (symbol - first) // modulus * modulus + (first + count - 1)
-    if count > 1:
-        rounded = minimum(symbol, rounded)
-    is_whole_class = least <= min(residue or modulus for residue in taken.residues)
-    return rounded if is_whole_class else maximum(rounded, least)
-
-
-def _first_in_a_row(taken: SizeSet) -> int | None:
-    """The residue from which on those of a set follow each other, the last one before 0; None where they do not."""
-    found = set(taken.residues)
-    if len(found) == taken.modulus:
-        return 0
-    starts = [n for n in found if (n - 1) % taken.modulus not in found]
-    return starts[0] if len(starts) == 1 else None
-
-
-def _classes(taken: SizeSet, least: int) -> SizeSet:
-    """The sizes of a set's residue classes from one on."""
-    smaller = tuple(range(least))
-    whole = SizeSet((), 0, taken.modulus, taken.residues)
-    return whole - SizeSet(smaller, least, 1, ())

@@ -9,6 +9,7 @@ from tracer.diagnostics import TracerError, legible
 from tracer.importing import comparison
 from tracer.importing.alignment import SizeOf
 from tracer.importing.comparison import Answer, Judges, ProgramRun
+from tracer.importing.left_out import LeftOut, is_left_out
 from tracer.importing.params import PARAMS
 from tracer.importing.part import up_to
 from tracer.importing.paths import Refusal, Run, checks_of, one_of
@@ -32,9 +33,15 @@ class ReadProgram(NamedTuple):
     recorded: Recorded
     """More recordings of it, for sizes that are asked later."""
     unread: Sequence[Unrepresentable] = ()
-    """What of the program was not read: the ways that huge sizes take."""
+    """What of the program was not read: the ways that huge sizes take, and those that it refuses."""
     params: Collection[str] = ()
     """The params of its text."""
+    left_out: Sequence[LeftOut] = ()
+    """The ways that it refuses, as they are not read."""
+
+    def leaves_out(self, sizes: Mapping[str, int]) -> bool:
+        """Whether its config refuses these sizes as they take a way that was not read."""
+        return is_left_out(self.left_out, {**self.recording.symbols, **sizes})
 
     def up_to(self, name: str, notes: Sequence[str] = ()) -> ReadProgram:
         """The part of it up to a node. Raises ValueError where no layer has the name."""
@@ -43,7 +50,7 @@ class ReadProgram(NamedTuple):
         part = up_to(self.recording, step)
         written, net = _written(part, network.name or "network", network.path, notes)
         steps = _by_node(part, written.names)
-        return ReadProgram(net, steps, part, self.recorded, self.unread, written.params)
+        return self._replace(net=net, steps=steps, recording=part, params=written.params)
 
     def noted(self, notes: Sequence[str]) -> ReadProgram:
         """The same network, with other notes at the beginning of its text."""
@@ -80,35 +87,40 @@ def network_of(
     unseen: str = "",
     program: ProgramRun | None = None,
     notes: Sequence[str] = (),
+    in_part: bool = False,
 ) -> ReadProgram:
     """The network of a program; ``path`` is its file's in diagnostics.
 
     It is compared with the ``program`` itself, or with more recordings where that cannot be run. ``unseen`` ends the
     message about a size that escapes from the recording, with the ways in which it may. ``notes`` stand at the
-    beginning of its text.
+    beginning of its text. With ``in_part`` it may be for the sizes of some of its ways, which is told there.
 
     Raises :class:`Unrepresentable` where no config says what the program does, for every size.
     """
-    merged = one_of(run)
+    merged = one_of(run, in_part)
     recording, refused, demanded = merged.recording, merged.refused, merged.demanded
     recording.get_a_layer()
-    notes = [*notes, *map(str, merged.unread)]
+    left_out = merged.left_out
+    unread = [*merged.unread, *(one.why for one in left_out)]
+    notes = [*notes, *map(str, unread)]
     try:
         written, net = _written(recording, title, path, notes)
 
         # The config refuses by an operation what the program refuses by itself, or has to be made to.
         unsaid = [one for one in refused if not one.by_operation and _taken(net, one)]
         # Each stands before what was there: the first one last.
-        for check in reversed(checks_of(recording, unsaid, demanded)):
-            recording.require(check.sizes, check.reason)
-        if unsaid or demanded:
+        checks = checks_of(recording, unsaid, demanded, left_out)
+        for check in reversed(checks):
+            recording.require(check.sizes, check.reason, unread=check.unread)
+        if checks:
             written, net = _written(recording, title, path, notes)
 
         _check_refusals(net, refused)
         _check_failing(net, merged.failing)
         recorded = Recorded(run, recording, unseen)
         before = comparison.Recordings(merged.others, merged.decided)
-        comparison.compare(net, recording, before, Judges(recorded, program), unseen)
+        judges = Judges(recorded, program, left_out)
+        comparison.compare(net, recording, before, judges, unseen)
     except TracerError as error:
         raise Unrepresentable(
             f"what comes out is no config: {legible(error.diagnostics[0].message)}"
@@ -117,7 +129,7 @@ def network_of(
         raise Unrepresentable(str(error)) from error
 
     steps = _by_node(recording, written.names)
-    return ReadProgram(net, steps, recording, recorded, merged.unread, written.params)
+    return ReadProgram(net, steps, recording, recorded, unread, written.params, left_out)
 
 
 # --- the text --------------------------------------------------------------------------------------------------------

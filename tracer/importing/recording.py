@@ -98,7 +98,7 @@ class Unrepresentable(RuntimeError):
 
     def after(self, guards: Sequence[Guard]) -> Unrepresentable:
         """The same refusal, with the comparisons that the program made before it."""
-        return Unrepresentable(
+        return type(self)(
             str(self),
             guards,
             by_operation=self.by_operation,
@@ -111,7 +111,11 @@ class Unrepresentable(RuntimeError):
         fault = self.fault
         if fault is not None:
             fault = Reason("T601", fault.message + words, fault.origin)
-        return Unrepresentable(f"{self}{words}", fault=fault)
+        return type(self)(f"{self}{words}", fault=fault)
+
+
+class Late(Unrepresentable):
+    """The time is over: what is not read then is no way by itself."""
 
 
 def refused_at(spot: Spot, why: str) -> Unrepresentable:
@@ -465,17 +469,24 @@ class Recording:
         for name, value in self.outputs.items():
             self.outputs[name] = self.add("Identity", [value])
 
-    def require(self, sizes: Mapping[str, int], reason: Reason | None) -> None:
-        """Let the first input with each of these symbols pass only where it has this size, for some reason."""
+    def require(
+        self, sizes: Mapping[str, int], reason: Reason | None, *, unread: bool = False
+    ) -> None:
+        """Let the first input with each of these symbols pass only where it has this size, for some reason.
+
+        ``unread`` says that others are refused as they are not read, whatever the program does.
+        """
         left = dict(sizes)
         for value in list(self.inputs.values()):
             symbols = [str(size) for size in value.sizes]
             if left.keys().isdisjoint(symbols):
                 continue
             shape = [left.pop(symbol, -1) for symbol in symbols]
-            self._check(value, shape, reason)
+            self._check(value, shape, reason, unread)
 
-    def _check(self, value: Value, shape: Sequence[int], reason: Reason | None) -> None:
+    def _check(
+        self, value: Value, shape: Sequence[int], reason: Reason | None, unread: bool
+    ) -> None:
         """Put a Require before every step that reads an input."""
         steps = self.steps
         self.steps = []
@@ -483,7 +494,9 @@ class Recording:
         arguments: dict[str, Any] = {"shape": shape}
         if reason is not None and reason.raises is not None:
             arguments["raises"] = reason.raises
-        checked = self.add("Require", [value], arguments, "checked")
+        if unread:
+            arguments["unread"] = True
+        checked = self.add("Require", [value], arguments, "read_for" if unread else "checked")
         self.steps[-1] = replace(self.steps[-1], origin=reason and reason.origin)
 
         for step in steps:

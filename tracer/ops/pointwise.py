@@ -448,13 +448,15 @@ class Require(Op, kw_only=True):
 
     -1 stands for any size. Dims over the input's symbols say more: ``H // 32 * 32`` is a multiple of 32, and
     ``max(H, 32)`` is at least 32. In torch a cut to these sizes refuses smaller ones, and a reshape back larger ones.
-    ``raises`` is the error of the program that it was read from, which a refusal names.
+    ``raises`` is the error of the program that it was read from, which a refusal names. With ``unread`` the program
+    takes another way for the sizes that are refused, which was not read: what it does there is not known.
     """
 
     dim_fields = ("shape",)
 
     shape_: tuple[int, ...] = msgspec.field(name="shape")
     raises: str | None = None
+    unread: bool = False
 
     def legal(self) -> Requirements:
         yield in_range("shape", tuple(n for n in self.shape_ if isinstance(n, int)), -1)
@@ -474,6 +476,12 @@ class Require(Op, kw_only=True):
 
     def _has_size(self, x: Shape, dim: int, want: Dim) -> Requirement:
         found = _has_size(x, dim, want)
+        if self.unread:
+            return found._replace(
+                message=lambda: (
+                    f"{written(x)} takes a way of the program that was not read, by dim {dim}"
+                )
+            )
         if self.raises is None:
             return found
 

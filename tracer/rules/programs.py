@@ -90,11 +90,13 @@ page(
     found="importing",
     severity="warning",
     text="""
-    A program was read for one size of its first dim only: with an open one it does something that no config says, or
-    raises.
+    A program was read for some of its sizes only. For one size of its first dim: with an open one it does something
+    that no config says, or raises. Or for the sizes that go one of its ways: for others it runs other layers, of which
+    nothing is said.
 
-    It is read once more with the first dim as a number, and all that is said of other sizes is said for that batch
-    alone. What the user leaves out himself (`--until`, numbers in a promise) is no finding: a line on
+    The others are refused by the network, which is no word on what the program does there. Where it is
+    the first dim, it is read once more with that as a number, and all that is said of other sizes is said for that
+    batch alone. What the user leaves out himself (`--until`, numbers in a promise) is no finding: a line on
     standard error says up to where a network is read.
 
     Bad:

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from tracer.diagnostics import legible, words_of
 from tracer.importing.reading import ReadProgram, network_of
-from tracer.importing.recording import Reason, Recording, Step, Unrepresentable
+from tracer.importing.recording import Late, Reason, Recording, Step, Unrepresentable
 from tracer.importing.sharing import used_twice
 from tracer.net import Net, ReadFrom, Unrolled
 from tracer.ops.base import written
@@ -66,6 +66,11 @@ class Imported(NamedTuple):
     """What its text says at its beginning."""
     refused: Unrepresentable | None = None
     """What keeps its first dim from being open, where that is fixed."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of its ways are read, but for those of huge sizes."""
+        return not self.program.left_out
 
     def up_to(self, name: str) -> Imported:
         """The part of it up to a node of its network. Raises ValueError where no layer has the name."""
@@ -129,7 +134,7 @@ class Budget:
     def check(self) -> None:
         """Raise :class:`Unrepresentable` where it is spent."""
         if time.process_time() - self.begun > self.seconds:
-            raise Unrepresentable(
+            raise Late(
                 "its forward goes other ways for other sizes, and they were not all read "
                 f"within {self.seconds:g} seconds"
             )
@@ -160,6 +165,7 @@ def read_at(
     program = RealModule(module, way)
     space_of = sequence_dims if are_sequences(program, shapes) else spatial_dims
     refusals: list[Unrepresentable] = []
+    in_part: list[Imported] = []
     for open_dims in _open_dims(shapes, space_of):
         # A batch of one may be squeezed.
         is_last = open_dims is space_of
@@ -169,8 +175,16 @@ def read_at(
         except Unrepresentable as refused:
             refusals.append(refused)
             continue
-        return found._replace(refused=refusals[-1]) if is_last else found
+        if is_last:
+            found = found._replace(refused=refusals[-1])
+        if found.is_whole:
+            return found
+        in_part.append(found)
+        refusals.append(found.program.left_out[0].why)
 
+    # With an open batch rather, where both are for some sizes alone.
+    if in_part:
+        return in_part[0]
     # What is refused of a fixed batch too is what counts.
     raise refusals[-1]
 
@@ -204,7 +218,8 @@ def _read(
 
     title = name or type(module).__name__
     path = source or "<module>"
-    program = network_of(run, title, path, UNSEEN, RealModule(module, way), notes)
+    itself = RealModule(module, way)
+    program = network_of(run, title, path, UNSEEN, itself, notes, in_part=True)
     if way.until is None and (counted := count_that_differs(module, program)) is not None:
         program = program.noted([*notes, counted])
     return _imported(program, ReadFrom(source or title, {}), notes)

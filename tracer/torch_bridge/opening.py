@@ -144,14 +144,33 @@ def open_module(
 
 
 def _opened(
-    module: torch.nn.Module, asked: Question, node: str | None, progress: Progress | None
+    module: torch.nn.Module,
+    asked: Question,
+    node: str | None,
+    progress: Progress | None,
+    *,
+    must_run: bool = False,
 ) -> Opened:
-    """The network of a module, up to a node of it where one is named."""
+    """The network of a module, up to a node of it where one is named.
+
+    With ``must_run`` the module has to run at the asked shapes.
+    """
     try:
         found = _read(module, asked, asked.shapes)
-        return Opened(_named(_up_to(found, node, module), asked), None, 0)
+        here = Opened(_named(_up_to(found, node, module), asked), None, 0)
     except Unrepresentable as error:
+        if must_run and not _is_importers(error):
+            raise NotRead([finding(error, asked)]) from error
         return _read_elsewhere(module, asked, node, error, progress)
+    if found.is_whole:
+        return here
+
+    # Read at others, it may be one network for all sizes.
+    why = found.program.left_out[0].why
+    try:
+        return _read_elsewhere(module, asked, node, why, progress)
+    except NotRead:
+        return here
 
 
 def net_of(module: torch.nn.Module, asked: Question) -> Net:
@@ -163,12 +182,7 @@ def imported(module: torch.nn.Module, asked: Question) -> Imported:
     """The same, with where its weights are."""
     module = in_python(module)
     asked = asked._replace(parameters=_parameters(module, asked))
-    try:
-        return _named(_read(module, asked, asked.shapes), asked)
-    except Unrepresentable as error:
-        if _is_importers(error):
-            return _read_elsewhere(module, asked, None, error, None).imported
-        raise NotRead([finding(error, asked)]) from error
+    return _opened(module, asked, None, None, must_run=True).imported
 
 
 def read_module(
@@ -214,6 +228,7 @@ def _read_elsewhere(
         try:
             found = _read(module, asked, shapes, _time_left(begun, first))
             whole = _declared(found, found, asked)
+            _check_read(found, asked, is_importers)
         except SeveralSizes as error:
             found_here = finding(first, asked)
             raise NotRead(
@@ -246,6 +261,18 @@ def _seconds_of_trials(first: Unrepresentable, asked: Question) -> float:
     return min(SLIP_SECONDS, asked.seconds) if _is_slip(first) else asked.seconds
 
 
+def _check_read(found: Imported, asked: Question, is_importers: bool) -> None:
+    """Raise where a module that is read at other sizes takes a way that is not read at the asked ones.
+
+    Where it is the importer that cannot read it there, no way of it may be left out.
+    """
+    if found.is_whole:
+        return
+    sizes = _symbols_of(found.net, asked.shapes)
+    if is_importers or found.program.leaves_out(sizes):
+        raise found.program.left_out[0].why
+
+
 def _time_left(begun: float, first: Unrepresentable) -> float:
     """The processor's seconds for other sizes since they were begun with, after the first refusal."""
     seconds = AGAIN if _is_importers(first) else WAYS
@@ -260,10 +287,9 @@ def _with_a_way_out(
     def is_readable(way: Way, fixed: bool) -> bool:
         tried = asked._replace(way=way, fixed=fixed)
         try:
-            _read(module, tried, asked.shapes, WAYS_OUT)
+            return _read(module, tried, asked.shapes, WAYS_OUT).is_whole
         except Unrepresentable:
             return False
-        return True
 
     hint = way_out(module, asked.shapes, asked.way, is_readable)
     return replace(finding(refused, asked), hint=hint)

@@ -11,7 +11,7 @@ from types import FrameType
 
 import torch
 
-from tracer.importing.recording import Unrepresentable
+from tracer.importing.recording import Late
 
 STEP = 0.2
 POSTPONED = 300
@@ -24,7 +24,7 @@ class OutOfTime(KeyboardInterrupt):
     """The time is over: as an interrupt, it goes through what keeps the user's exceptions."""
 
 
-class TooSlow(Unrepresentable):
+class TooSlow(Late):
     """The user's code took longer than it may."""
 
 
@@ -40,7 +40,7 @@ def _is_importing_torch(frame: FrameType | None) -> bool:
 
 @contextlib.contextmanager
 def time_limit(seconds: float | None, what: str) -> Iterator[None]:
-    """Raise :class:`Unrepresentable` where the code inside takes longer; None is no limit.
+    """Raise :class:`TooSlow` where the code inside takes longer; None is no limit.
 
     ``what`` begins the message. Only Python's own steps are interrupted, and only in the main thread of a system that
     has timers; elsewhere there is no limit.
