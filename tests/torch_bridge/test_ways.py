@@ -522,9 +522,18 @@ def test_windows_at_two_resolutions() -> None:
 
 def test_what_a_mask_scales_is_no_way_without_it() -> None:
     """Times a mask that is not said, it is not known to be the same."""
-    net = tracer.from_module(Windows(lambda scores, mask: scores * mask), (1, 4, 4, 4))
-    assert "is not read, and refused" in told(net)
-    assert not net.trace(H=4, W=4).diagnostics and net.trace(H=8, W=8).diagnostics
+    module = Windows(lambda scores, mask: scores * mask).eval()
+    imported = read_module(module, (1, 4, 4, 4))
+    assert "the way where H >= 5 is not read, and refused" in told(imported.net)
+    built = tracer.build(imported.net)
+    built.load_state_dict(imported.state_dict())
+    for height, width in itertools.product(range(1, 10), repeat=2):
+        is_one_window = height <= WINDOW and width <= WINDOW
+        trace = imported.net.trace(H=height, W=width)
+        assert bool(trace.diagnostics) is not is_one_window
+        if is_one_window:
+            x = torch.randn(1, 4, height, width)
+            assert torch.allclose(built(x), module(x), atol=1e-6)
 
 
 def test_a_roll_that_is_left_out_is_by_nothing() -> None:
@@ -654,19 +663,35 @@ def test_a_table_of_positions(kind: type[Positions], first: int) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    [Positions(turned=True), Positions(offset=0.1), OfOneCount(), Changed()],
-    ids=["turned", "offset", "of_one_count", "changed"],
+    [Positions(turned=True), OfOneCount(), Changed()],
+    ids=["turned", "of_one_count", "changed"],
 )
 def test_a_table_that_is_another_one_where_it_is_resized(module: Positions) -> None:
-    """What lies elsewhere at the table's own size, or is not itself there, is no one config for both."""
+    """What lies elsewhere at the table's own size, or is not itself there, is no one config: each is for its sizes."""
+    module.eval()
     for own, other in (((12, 12), (20, 28)), ((20, 28), (12, 12))):
-        try:
-            net = tracer.from_module(module, (1, 3, *own))
-        except Unrepresentable:
-            continue
-        assert "is not read, and refused" in told(net)
+        imported = read_module(module, (1, 3, *own))
+        assert "is not read, and refused" in told(imported.net)
         height, width = other
-        assert not net.trace().diagnostics and net.trace(H=height, W=width).diagnostics
+        assert imported.net.trace(H=height, W=width).diagnostics
+
+        built = tracer.build(imported.net)
+        built.load_state_dict(imported.state_dict())
+        x = torch.randn(2, 3, *own)
+        with torch.no_grad():
+            found, expected = built(x), module(x)
+        is_changed = "each run changes it" in imported.net.to_yaml()
+        assert torch.allclose(found, expected, atol=1e-6) is not is_changed
+
+
+def test_a_table_that_is_resized_in_no_known_way() -> None:
+    """Its own size is read, and where others are asked for, nothing is."""
+    module = Positions(offset=0.1)
+    net = tracer.from_module(module, (1, 3, 12, 12))
+    assert "is not read, and refused" in told(net)
+    assert not net.trace().diagnostics and net.trace(H=20, W=28).diagnostics
+    with pytest.raises(Unrepresentable, match="is a quotient of the input's sizes"):
+        tracer.from_module(module, (1, 3, 20, 28))
 
 
 # --- inputs in lists and dicts ---------------------------------------------------------------------------------------
