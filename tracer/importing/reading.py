@@ -16,6 +16,7 @@ from tracer.importing.paths import Refusal, Run, checks_of, one_of
 from tracer.importing.recording import Recording, Step, Unrepresentable
 from tracer.importing.same_numbers import check_numbers
 from tracer.importing.text import Config, config
+from tracer.importing.widths import with_widths
 from tracer.loading import load_text
 from tracer.net import Net
 from tracer.network.part import layer_called
@@ -61,9 +62,9 @@ class ReadProgram(NamedTuple):
         return self._replace(net=load_text(written.text, network.path, {}))
 
     def unrolled(self) -> UnrolledProgram:
-        """The same network without blocks: each step has a line of its own."""
+        """The same network without blocks: each step has a line of its own, and each layer its widths."""
         title = self.net.network.name or "network"
-        written = config(self.recording, title, in_blocks=False)
+        written = config(with_widths(self.recording), title, in_blocks=False)
         return UnrolledProgram(written.text, _by_node(self.recording, written.names))
 
 

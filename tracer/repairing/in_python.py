@@ -120,10 +120,7 @@ class _Telling:
 
     def title(self) -> str:
         """What differs, in a few words."""
-        titles = []
-        if self.built:
-            fields = dict.fromkeys(field for one in self.built for field in one.values)
-            titles.append(f"{' and '.join(fields)} of {_names(self.built)}")
+        titles = list(_built_in_words(self.built))
         if self.sized:
             fields = dict.fromkeys(field for one in self.sized for field in one.operands)
             what = f"{' and '.join(fields)} of {_names(self.sized)}"
@@ -421,6 +418,15 @@ def _way_of(node: Node) -> str:
     if node.place is None or node.place.is_layer:
         return ", where it is called"
     return ", by a module: the function has no such argument"
+
+
+def _built_in_words(changes: Sequence[Changed]) -> Iterator[str]:
+    """The arguments that differ, with the layers that take them."""
+    alike: dict[tuple[str, ...], list[Changed]] = {}
+    for one in changes:
+        alike.setdefault(tuple(one.values), []).append(one)
+    for fields, some in alike.items():
+        yield f"{' and '.join(fields)} of {_names(some)}"
 
 
 def _names(changes: Sequence[Changed]) -> str:

@@ -161,9 +161,9 @@ class _Finder:
         yield None
         is_found = False
         seen: set[tuple[Any, ...]] = set()
-        for candidate in candidates(self.bench):
+        for candidate in self._told_candidates(self.bench):
             key = tuple(map(repr, candidate.edits))
-            if key in seen or (self.is_python and not _is_of_values(candidate)):
+            if key in seen:
                 continue
             seen.add(key)
             repair = self.tried(candidate)
@@ -175,6 +175,12 @@ class _Finder:
             self.bench.left_out = True
             return
         yield from self._together()
+
+    def _told_candidates(self, bench: Bench) -> Iterator[Candidate]:
+        """The changes that may help, as far as they can be told of what the network was read from."""
+        for candidate in candidates(bench):
+            if not self.is_python or _is_of_values(candidate):
+                yield candidate
 
     def tried(self, candidate: Candidate) -> Repair | None:
         """The repair, where the edited text closes."""
@@ -200,7 +206,7 @@ class _Finder:
         """Two changes, the second one of what the first leaves."""
         for first, tried in self.partial:
             rest = Bench.at(tried.net, self.bench)
-            for second in candidates(rest):
+            for second in self._told_candidates(rest):
                 both = Candidate(
                     f"{first.title}, and {second.title}",
                     [*first.edits, *second.edits],

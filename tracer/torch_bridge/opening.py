@@ -23,6 +23,13 @@ from tracer.network.values import did_you_mean
 from tracer.ops.base import Shape, written
 from tracer.places import Line, Origin, Place, Places
 from tracer.source.edits import Edit, edited
+from tracer.source.written import EditError
+from tracer.torch_bridge.fitted_layers import (
+    FittedLayer,
+    declared_widths,
+    made_to_fit,
+    unfitting,
+)
 from tracer.torch_bridge.forward import PLAIN, Way
 from tracer.torch_bridge.importing import SECONDS as WAYS
 from tracer.torch_bridge.importing import Imported, read_at
@@ -96,6 +103,24 @@ class NotRead(TracerError, Unrepresentable):
     """A module cannot be read, with the findings that say why; as the refusal that it is, it can be caught too."""
 
 
+class RunsNowhere(NotRead):
+    """A module runs at none of the sizes that were tried."""
+
+    def __init__(self, found: list[Diagnostic], trials: Trials) -> None:
+        super().__init__(found)
+        self.trials = trials
+
+    def fitting(self, asked: Question) -> tuple[Sequence[FittedLayer], Sequence[Shape]]:
+        """The layers that would have to fit their input for it to run, and where it does then; none: no layers."""
+        for shapes in (asked.shapes, *self.trials.tried):
+            if self.trials.took > self.trials.seconds:
+                break
+            layers = unfitting(self.trials.program, shapes)
+            if layers:
+                return layers, shapes
+        return [], asked.shapes
+
+
 class SeveralSizes(Unrepresentable):
     """One symbol would need two sizes."""
 
@@ -155,6 +180,21 @@ def _opened(
 
     With ``must_run`` the module has to run at the asked shapes.
     """
+    try:
+        return _with_other_sizes(module, asked, node, progress, must_run=must_run)
+    except RunsNowhere as nowhere:
+        return _read_with_fitting_layers(module, asked, node, nowhere)
+
+
+def _with_other_sizes(
+    module: torch.nn.Module,
+    asked: Question,
+    node: str | None,
+    progress: Progress | None,
+    *,
+    must_run: bool = False,
+) -> Opened:
+    """The same, read at the asked sizes or at others."""
     try:
         found = _read(module, asked, asked.shapes)
         here = Opened(_named(_up_to(found, node, module), asked), None, 0)
@@ -226,9 +266,9 @@ def _read_elsewhere(
     begun = time.process_time()
     for shapes in trials.running():
         try:
-            found = _read(module, asked, shapes, _time_left(begun, first))
-            whole = _declared(found, found, asked)
-            _check_read(found, asked, is_importers)
+            read = _read(module, asked, shapes, _time_left(begun, first))
+            whole = _declared(read, read, asked)
+            _check_read(read, asked, is_importers)
         except SeveralSizes as error:
             found_here = finding(first, asked)
             raise NotRead(
@@ -240,15 +280,67 @@ def _read_elsewhere(
                 break
             continue
         if _agrees(whole, program, first, asked):
-            part = _declared(found, _up_to(found, node, module), asked)
+            part = _declared(read, _up_to(read, node, module), asked)
             return Opened(part, shapes, len(trials.tried))
         break
 
     if is_importers:
         raise NotRead([_with_a_way_out(first, module, asked)])
-    if refused:
-        raise NotRead([finding(refused[0], asked)])
-    raise NotRead([_runs_nowhere(first, asked, trials)])
+    raise _not_read(first, refused, asked, trials)
+
+
+def _not_read(
+    first: Unrepresentable, refused: Sequence[Unrepresentable], asked: Question, trials: Trials
+) -> NotRead:
+    """The error for a module that was read at no size; ``refused`` says why at those where it runs."""
+    if not refused:
+        return RunsNowhere([_runs_nowhere(first, asked, trials)], trials)
+
+    # What runs without data may be refused by its operations all the same.
+    found = [finding(refused[0], asked)]
+    is_operations = all(one.by_operation for one in refused)
+    return RunsNowhere(found, trials) if is_operations else NotRead(found)
+
+
+def _read_with_fitting_layers(
+    module: torch.nn.Module, asked: Question, node: str | None, nowhere: RunsNowhere
+) -> Opened:
+    """The network of a module with layers for other widths than they get, which is why it runs at no size.
+
+    Raises the error that says so where there are no such layers, and where it cannot be read with layers that fit.
+    """
+    layers, shapes = nowhere.fitting(asked)
+    if not layers:
+        raise nowhere
+    try:
+        with made_to_fit(layers):
+            found = _with_other_sizes(module, asked._replace(others=[shapes]), node, None)
+        return found._replace(imported=_with_declared_widths(found.imported, module, layers))
+    except (Unrepresentable, TracerError, EditError):
+        raise nowhere from None
+
+
+def _with_declared_widths(
+    found: Imported, module: torch.nn.Module, layers: Sequence[FittedLayer]
+) -> Imported:
+    """What was read, each layer with the width that it was made for."""
+    net = found.net
+    program = net.read_from
+    assert program is not None and program.unrolled is not None
+
+    # In a block one text may stand for layers that fit and for others.
+    text, places = program.unrolled.text, program.unrolled.places
+    alone = replace(program, places=places, unrolled=None)
+    path, sizes = net.network.path, net.network.defaults()
+    plain = load_text(text, path, {}, read_from=alone)
+    edits = [*_sizes_written(sizes), *declared_widths(plain, module, layers)]
+    again = edited(text, edits)
+    unrolled = load_text(again, path, {}, allow_argument_errors=True, read_from=alone)
+    return found._replace(net=unrolled)
+
+
+def _sizes_written(sizes: Mapping[str, int]) -> list[Edit]:
+    return [Edit(("sizes", symbol), n) for symbol, n in sizes.items()]
 
 
 def _is_slip(refused: Unrepresentable) -> bool:
@@ -437,8 +529,8 @@ def _declared(whole: Imported, part: Imported, asked: Question) -> Imported:
     """A module or a part of it with the asked sizes declared in its network's text."""
     net = part.net
     sizes = _symbols_of(whole.net, asked.shapes)
-    edits = [Edit(("sizes", symbol), n) for symbol, n in sizes.items() if symbol in net.symbols]
-    text = edited(net.to_yaml(), edits)
+    known = {symbol: n for symbol, n in sizes.items() if symbol in net.symbols}
+    text = edited(net.to_yaml(), _sizes_written(known))
     declared = load_text(text, net.network.path, {}, read_from=_program(part, asked))
     return part._replace(net=declared)
 

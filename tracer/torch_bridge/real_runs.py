@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -29,6 +29,9 @@ SECONDS = 20
 """After so long no more is run with data."""
 
 META = torch.device("meta")
+
+BeforeCall = Callable[[torch.nn.Module, torch.nn.Module, Any], None]
+"""Takes a layer of a copy, the module's own layer, and the first thing that it is called with."""
 
 
 class RealModule:
@@ -89,6 +92,19 @@ class RealModule:
         """What it gives on the meta device, which lacks some functions, and where no tensor has values."""
         (found,) = self._without_data(shapes, runs=1)
         return found
+
+    def answer_where_each(self, shapes: Sequence[Shape], called: BeforeCall) -> Answer:
+        """The same of a run that calls a function before each layer, which may change the layer's copy."""
+        copied = copy_of(self.module, without_data)
+        for part in copied.module.modules():
+            original = copied.original(part)
+
+            def before(part: torch.nn.Module, args: Any, original: Any = original) -> None:
+                called(part, original, args[0] if args else None)
+
+            part.register_forward_pre_hook(before)
+        with META, OneStep():
+            return self._run(copied.module, shapes, META)
 
     def _without_data(self, shapes: Sequence[Shape], runs: int) -> list[Answer]:
         """The same for several runs of one copy."""

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from msgspec.structs import replace
+
 from tracer.network.records import Node
-from tracer.ops.base import Shape, argument, fields_of, per_axis
+from tracer.ops.base import Op, Shape, argument, fields_of, per_axis
 from tracer.repairing.bench import Bench, Group
 from tracer.repairing.candidate import Candidate, Kind
+from tracer.repairing.candidates.solved import named
+from tracer.repairing.writing import Path
+from tracer.shapes.trace import trace
+from tracer.source.edits import Edit
 
 WIDTHS = ("in_channels", "in_features", "num_features", "num_channels", "normalized_shape")
 """Arguments that the input gives where they are left out."""
@@ -21,7 +27,9 @@ FURTHEST = 64
 
 
 def candidates(bench: Bench) -> Iterator[Candidate]:
-    """Values that fit, for the layers that a finding names."""
+    """Values that fit, for the layers that a finding names, and for all that do not fit."""
+    if bench.first_with("T204") is not None:
+        yield from _every_width(bench)
     for found in bench.trace.diagnostics:
         node = bench.network.names.get(found.node or "")
         if node is None or node.op is None or node.is_input:
@@ -59,6 +67,35 @@ def _widths(bench: Bench, group: Group) -> Iterator[Candidate]:
         yield _edit(group, word, have, f"{word} of {name}", Kind.SLIP)
 
     yield from _producers(bench, group)
+
+
+def _every_width(bench: Bench) -> Iterator[Candidate]:
+    """The width of its input for each layer that was made for another one, where they are several."""
+    ops = list(bench.ops)
+    for node in bench.network.nodes:
+        op = ops[node.index]
+        declared = {} if op is None else dict.fromkeys(_declared_widths(op))
+        if op is not None and declared:
+            ops[node.index] = replace(op, **declared)
+
+    edits: dict[Path, Edit] = {}
+    for visit in trace(bench.network, bench.sizes, ops).walk():
+        own, shapes = bench.ops[visit.node.index], visit.inputs
+        if own is None or visit.shape is None or None in shapes:
+            continue
+        inferred = own.inferred(*shapes)
+        for word, width in inferred.items():
+            if word in _declared_widths(own) and getattr(own, word) != width:
+                edit = bench.all_of(visit.node).edit(word, width)
+                edits[edit.path] = edit
+    if len(edits) > 1:
+        found = list(edits.values())
+        yield Candidate(f"widths of {named(found)}", found, Kind.SLIP)
+
+
+def _declared_widths(op: Op) -> list[str]:
+    """The arguments that say how wide an operation's input is, as far as they are given."""
+    return [word for word in WIDTHS if getattr(op, word, None) is not None]
 
 
 def _producers(bench: Bench, group: Group) -> Iterator[Candidate]:
