@@ -272,6 +272,29 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         "  n: {op: GroupNorm, num_groups: 4}\n",
         {"sizes.L": 32, "layers.n.num_groups": 3},
     ),
+    "a kernel of a pool, which has its stride from it": (
+        "input: [1, 3, L]\nsizes: {L: 64}\nencoder:\n"
+        "  a: {op: Conv1d, out_channels: 4, kernel_size: 3, padding: 1}\n  p: {op: MaxPool1d, kernel_size: 3}\n"
+        "  b: {op: Conv1d, out_channels: 4, kernel_size: 3, padding: 1}\n  q: {op: MaxPool1d, kernel_size: 2}\n"
+        "decoder:\n  x: {op: Upsample, scale_factor: 2}\n  xb: {op: Concat, from: [x, b]}\n"
+        "  y: {op: Upsample, scale_factor: 2}\n  ya: {op: Concat, from: [y, a]}\n",
+        {"encoder.p.kernel_size": 2},
+    ),
+    "a kernel that its siblings have, where the shape is expected": (
+        "input: [1, 3, H, H]\nsizes: {H: 40}\nlayers:\n"
+        "  a: {op: Conv2d, out_channels: 4, kernel_size: 5, stride: 2, padding: 1, expect: [1, 4, H // 2, H // 2]}\n"
+        "  b: {op: Conv2d, out_channels: 8, kernel_size: 4, stride: 2, padding: 1}\n"
+        "  c: {op: Conv2d, out_channels: 8, kernel_size: 4, stride: 2, padding: 1}\n",
+        {"layers.a.kernel_size": 4},
+    ),
+    "a kernel that the use of a block hands in": (
+        "input: [1, 3, H, H]\nsizes: {H: 48}\nblocks:\n  conv:\n    args: {k: 3, p: 1, s: 1}\n    layers:\n"
+        '      c: {op: Conv2d, out_channels: 4, kernel_size: "${k}", padding: "${p}", stride: "${s}"}\n'
+        "      r: ReLU\n"
+        "layers:\n  a: {op: conv}\n  b: {op: conv, k: 5, s: 2}\n  c: {op: conv}\n"
+        "  u: {op: Upsample, scale_factor: 2}\n  j: {op: Concat, from: [u, a]}\n",
+        {"layers.b.k": 3},
+    ),
     "a level too many": (
         "input: [1, 3, S, S]\nsizes: {S: 20}\nlayers:\n"
         "  a: {op: Conv2d, out_channels: 4, kernel_size: 4, stride: 2, padding: 1}\n"

@@ -13,13 +13,13 @@ from typing import NamedTuple
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.loading import reloaded
 from tracer.net import Net
-from tracer.network.graph import consumers
+from tracer.network.graph import consumers, made_of
 from tracer.network.records import Network, Node
 from tracer.ops.base import Op, Shape
 from tracer.ops.merge import Merge
 from tracer.repairing.writing import Path, path_of
 from tracer.rules import judge
-from tracer.shapes.trace import Trace, trace
+from tracer.shapes.trace import Trace, again, trace
 from tracer.source.edits import Edit, EditError, Value, edited
 from tracer.source.tree import Fault
 
@@ -112,6 +112,10 @@ class Bench:
     def is_named(self, node: Node) -> bool:
         """Whether some declaration names a node, or it is an output."""
         return node.index in self._operands or node.declaration.name in self._names_written
+
+    def is_operand(self, node: Node) -> bool:
+        """Whether a node is an argument of another one, or an output."""
+        return node.index in self._operands
 
     @cached_property
     def _operands(self) -> set[int]:
@@ -208,14 +212,12 @@ class Bench:
         """
         if self.is_open or self.aim is not None:
             return True
-        self.in_memory_left -= len(self.network.nodes)
         if self.in_memory_left < 0:
             self.left_out = True
             return False
-        ops = list(self.ops)
-        for index, op in changed.items():
-            ops[index] = op
-        return not trace(self.network, self.sizes, ops).diagnostics
+        runs, asked = again(self.trace, self.ops, changed)
+        self.in_memory_left -= asked
+        return runs
 
     # --- the network --------------------------------------------------------------------------------------------------
 
@@ -257,6 +259,11 @@ class Bench:
         )
         found = [node.index for node in self.network.nodes if node.name in names]
         return min(found, default=len(self.network.nodes) - 1)
+
+    def before_fault(self) -> set[int]:
+        """The indices of the first node that a finding is about and of all that it is made of."""
+        fault = self.network.nodes[self.first_fault]
+        return {node.index for node in made_of([fault])}
 
     @cached_property
     def failing_merge(self) -> Node | None:

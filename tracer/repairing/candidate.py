@@ -31,9 +31,21 @@ class Kind(enum.IntEnum):
     """Other input sizes that merely run."""
 
 
+class Oddness(enum.IntEnum):
+    """How odd a layer is that a change makes."""
+
+    USUAL = 0
+    """Another layer of the network is the same."""
+    NATURAL = 1
+    """It changes the size by its stride alone."""
+    UNKNOWN = 2
+    ODD = 3
+
+
 class Candidate(NamedTuple):
     """Edits that belong together."""
 
     title: str
     edits: list[Edit]
     kind: Kind
+    oddness: Oddness = Oddness.UNKNOWN

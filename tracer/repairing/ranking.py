@@ -2,7 +2,7 @@
 
 What the user cannot write stands last. Before that, safe ones stand first and other input sizes last. Between them:
 what keeps the size of the output, brings no warning,
-leaves the parameters as they are, was probably forgotten, and changes few numbers.
+leaves the parameters as they are, was probably forgotten, makes a layer what others are, and changes few numbers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from tracer.repairing.candidate import Kind
+from tracer.repairing.candidate import Kind, Oddness
 from tracer.repairing.repair import Repair
 from tracer.shapes.trace import Trace
 
@@ -34,6 +34,7 @@ def in_order(found: Sequence[Repair]) -> list[Repair]:
     """The repairs that are worth reading, the best first."""
     ranking = _Ranking(found)
     ordered = sorted(found, key=ranking.key)
+    ordered = [one for one in ordered if not any(_does_more(one, other) for other in ordered)]
     clean = list(filter(ranking.is_clean, ordered))
     is_enough = sum(one.kind < Kind.SIZES for one in clean) >= ENOUGH
 
@@ -46,6 +47,16 @@ def in_order(found: Sequence[Repair]) -> list[Repair]:
             others += 1
         listed.append(ranking.without_own(repair))
     return listed
+
+
+def _does_more(repair: Repair, other: Repair) -> bool:
+    """Whether a repair takes sizes from nodes where another one does so for fewer layers, with the same outcome."""
+    if repair.kind != Kind.SIZED or other.kind != Kind.SIZED:
+        return False
+    theirs = [edit.path for edit in other.edits]
+    mine = [edit.path for edit in repair.edits]
+    is_same = repair.changes.outputs == other.changes.outputs
+    return is_same and set(theirs) < set(mine) and set(other.warnings) <= set(repair.warnings)
 
 
 class _Ranking:
@@ -91,8 +102,10 @@ class _Ranking:
             repair.kind >= Kind.SIZES,
             self.is_other(repair),
             len(self.warnings(repair)),
-            repair.reshapes,
+            # A layer with a number that was mistyped has other parameters than the one that was meant.
+            repair.reshapes and repair.oddness > Oddness.NATURAL,
             repair.kind,
+            repair.oddness,
             changes.values,
             abs(changes.params_difference or 0),
             abs(changes.macs_difference or 0),

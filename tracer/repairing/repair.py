@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tracer.repairing.candidate import Kind
+from tracer.repairing.candidate import Kind, Oddness
 from tracer.source.python_calls import SourceEdit
 
 
@@ -64,6 +64,8 @@ class Repair(msgspec.Struct, frozen=True):
     """The size of the first output along its last dim, by that of the first input."""
     reshapes: bool = False
     """It changes the number of some layer's parameters, as far as that was known before."""
+    oddness: Oddness = Oddness.UNKNOWN
+    """How odd the layer that it changes is then."""
     elsewhere: str = ""
     """Why it is not the user's to write: it edits an installed package, or has no form in the file."""
     source_texts: dict[str, str] = {}

@@ -211,6 +211,7 @@ class _Finder:
                     f"{first.title}, and {second.title}",
                     [*first.edits, *second.edits],
                     max(first.kind, second.kind),
+                    max(first.oddness, second.oddness),
                 )
                 closed = self.bench.tried(both.edits)
                 if closed is not None and self.bench.reaches_aim(closed):
@@ -233,6 +234,7 @@ class _Finder:
             kind=candidate.kind,
             scale=scale_of(tried.net.trace()),
             reshapes=self._reshapes(tried.net),
+            oddness=candidate.oddness,
             elsewhere=elsewhere,
             source_texts={} if told is None else told.texts,
         )

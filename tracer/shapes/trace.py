@@ -7,7 +7,7 @@ torch.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from yaml.nodes import SequenceNode
 
@@ -207,6 +207,33 @@ def trace(network: Network, sizes: Mapping[str, int], ops: Ops | None = None) ->
     return Trace(network, tracer.ops, tracer.sizes, shapes, tracer.diagnostics, tracer.accepted)
 
 
+class Again(NamedTuple):
+    """Whether a network runs with other operations, and how many of its nodes were asked for that."""
+
+    runs: bool
+    asked: int
+
+
+def again(before: Trace, ops: Ops, changed: Mapping[int, Op]) -> Again:
+    """Whether a traced network runs with its operations and some of them replaced, by their node's index.
+
+    What stands before the first of them is not asked again, and the first refusal ends it.
+    """
+    network = before.network
+    first = min(changed)
+    names = {found.node for found in before.diagnostics}
+    behind = {node.name for node in network.nodes[first:]}
+    if not names <= behind or None in before.by_index[:first]:
+        return Again(runs=False, asked=0)
+
+    replaced = list(ops)
+    for index, op in changed.items():
+        replaced[index] = op
+    tracer = _Tracer(network, before.sizes, replaced)
+    runs = tracer.runs_from(first, before.by_index)
+    return Again(runs, len(tracer.shapes) - first)
+
+
 class _Tracer:
     """One walk over the nodes on ints."""
 
@@ -221,31 +248,49 @@ class _Tracer:
         self.accepted: list[Accepted | None] = []
 
     def run(self) -> list[Shape | None]:
-        shapes = self.shapes
         missing = self._missing_sizes()
         for node, op in zip(self.network.nodes, tuple(self.ops)):
-            accepted: Accepted | None = None
-            if node.op_name == Node.INPUT:
-                y = None if missing else self._input_shape(node)
-            else:
-                accepted = self._accepted_of(node, op)
-                y = None if accepted is None else accepted.shape
-            shapes.append(y)
-            self.accepted.append(accepted)
+            self._take(node, op, missing)
+        self._judge_whole()
+        return self.shapes
 
-            if self.doubted and any(source.name in self.doubted for source in node.inputs):
-                self.doubted.add(node.name)  # what is unexpected here follows from there
-            elif y is not None and node.expect is not None:
-                self._expect(node, node.expect, y, None)
+    def runs_from(self, first: int, known: Sequence[Shape | None]) -> bool:
+        """Whether nothing is refused from a node on; the shapes before it are known. Stops where something is."""
+        self.shapes = list(known[:first])
+        self.accepted = [None] * first
+        for node in self.network.nodes[first:]:
+            self._take(node, self.ops[node.index], missing=False)
+            if self.diagnostics or self.shapes[-1] is None:
+                return False
 
+        self._judge_whole()
+        return not self.diagnostics
+
+    def _take(self, node: Node, op: Op | None, missing: bool) -> None:
+        """Add the shape of the next node."""
+        accepted: Accepted | None = None
+        if node.op_name == Node.INPUT:
+            y = None if missing else self._input_shape(node)
+        else:
+            accepted = self._accepted_of(node, op)
+            y = None if accepted is None else accepted.shape
+        self.shapes.append(y)
+        self.accepted.append(accepted)
+
+        if self.doubted and any(source.name in self.doubted for source in node.inputs):
+            self.doubted.add(node.name)  # what is unexpected here follows from there
+        elif y is not None and node.expect is not None:
+            self._expect(node, node.expect, y, None)
+
+    def _judge_whole(self) -> None:
+        """Hold the outputs against what is expected of them, and shared parameters against each other."""
         for name, expected in self.network.output_expect.items():
             node = self.network.outputs[name]
-            y = shapes[node.index]
+            y = self.shapes[node.index]
             if y is not None and node.name not in self.doubted:
                 self._expect(node, expected, y, name)
         for node in self.network.sharers:
             self._refuse_other_widths(node)
-        return shapes
 
     def _input_shape(self, node: Node) -> Shape | None:
         """The shape of an input; None where an expression gives no size, which is reported at its place."""

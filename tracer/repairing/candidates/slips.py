@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
 
 from yaml.nodes import MappingNode
 
 from tracer.network.records import Node
 from tracer.network.values import mapping
-from tracer.ops.base import Op, fields_of, per_axis, value_count, with_arguments
+from tracer.ops.base import Op, Shape, fields_of, per_axis, value_count, with_arguments
 from tracer.ops.convolution import ConvTranspose
 from tracer.repairing.bench import Bench, Group
-from tracer.repairing.candidate import Candidate, Kind
+from tracer.repairing.candidate import Candidate, Kind, Oddness
 from tracer.repairing.candidates.solved import is_alike, single
+from tracer.repairing.candidates.usual import Forms, is_natural
+from tracer.repairing.numbers import Number, numbers
 from tracer.source.edits import Edit
 from tracer.source.tree import compose, entries
 
@@ -22,6 +25,9 @@ MOST = 5
 
 STRIDES = (1, 2, 3, 4, 8)
 
+LARGEST = 11
+"""The largest kernel that is looked at; a present one may be larger."""
+
 FIELDS = ("padding", "stride", "kernel_size", "dilation", "scale_factor")
 """Arguments that decide a size."""
 
@@ -29,11 +35,12 @@ FIELDS = ("padding", "stride", "kernel_size", "dilation", "scale_factor")
 def candidates(bench: Bench) -> Iterator[Candidate]:
     """Every layer's padding, stride, kernel and dilation, one at a time: those that close in memory."""
     groups = [group for group in bench.groups() if _has_window(group.first)]
-    groups.sort(key=lambda group: _distance(bench, group))
+    groups.sort(key=lambda group: _distance(bench, group.nodes))
     yield from _first(_same_by_expression(bench, groups))
     yield from _first(_unused_arguments(bench, groups))
+    search = _Search(bench, groups)
     for field in FIELDS:
-        yield from _first(_of_field(bench, groups, field))
+        yield from search.of_field(field)
     yield from _first(_per_axis(bench, groups))
 
 
@@ -43,10 +50,10 @@ def _has_window(node: Node) -> bool:
     return bool(node.op.solvable) or hasattr(node.op, "scale_factor")
 
 
-def _distance(bench: Bench, group: Group) -> int:
+def _distance(bench: Bench, nodes: Sequence[Node]) -> int:
     """How far before the fault the nearest of the nodes stands in the order of execution; those behind it come last."""
     fault = bench.first_fault
-    before = [fault - node.index for node in group.nodes if node.index <= fault]
+    before = [fault - node.index for node in nodes if node.index <= fault]
     return min(before, default=len(bench.network.nodes))
 
 
@@ -55,17 +62,99 @@ def _first(found: Iterator[Candidate]) -> Iterator[Candidate]:
         yield candidate
 
 
-def _of_field(bench: Bench, groups: list[Group], field: str) -> Iterator[Candidate]:
-    """The values of one argument, those that keep the most networks' sizes first."""
-    for group in groups:
-        op = group.first.op
-        assert op is not None
-        if not _is_written(op, field):
-            continue
-        present = getattr(op, field)
-        for value in _values(op, field):
-            if not is_alike(present, value) and _closes(bench, group, {field: value}):
-                yield _candidate(group, {field: value})
+class _Slip(NamedTuple):
+    """Another value of one number, with which the network closes in memory."""
+
+    number: Number
+    value: Any
+    oddness: Oddness
+    distance: int
+
+    def key(self) -> tuple[Oddness, int]:
+        """Smaller for what is likelier."""
+        return self.oddness, self.distance
+
+    @property
+    def candidate(self) -> Candidate:
+        """The edit of one number; another kernel that makes an odd layer is more than a slip."""
+        is_rebuilt = self.number.field == "kernel_size" and self.oddness == Oddness.ODD
+        kind = Kind.REBUILT if is_rebuilt else Kind.SLIP
+        edit = self.number.edit(self.value)
+        return Candidate(self.number.title, [edit], kind, self.oddness)
+
+
+class _Search:
+    """Other values of the numbers of one network, held against its fault in memory."""
+
+    def __init__(self, bench: Bench, groups: list[Group]) -> None:
+        self.bench = bench
+        self.groups = groups
+        self.forms = Forms(bench)
+        self.is_blind = bench.is_open or bench.aim is not None
+        """Nothing is known of a change without its text."""
+        self.before_fault = bench.before_fault()
+        self.known: dict[tuple[int, Shape], bool] = {}
+        """Whether the network closes where one node has another shape, by its index."""
+
+    def of_field(self, field: str) -> Iterator[Candidate]:
+        """The values of one argument, those that other layers have first, then the nearest to the fault."""
+        best: dict[Number, _Slip] = {}
+        for slip in sorted(self._closing(field), key=_Slip.key):
+            best.setdefault(slip.number, slip)
+
+        for slip in islice(best.values(), MOST):
+            yield slip.candidate
+
+    def _closing(self, field: str) -> Iterator[_Slip]:
+        for number in numbers(self.bench, self.groups, field):
+            op = number.nodes[0].op
+            assert op is not None
+            if not _is_written(op, field) or not self._leads_to_fault(number):
+                continue
+            present = getattr(op, field)
+            distance = _distance(self.bench, number.nodes)
+            for value in _values(op, field):
+                if is_alike(present, value) or not self._closes(number, value):
+                    continue
+                after = with_arguments(op, {field: value})
+                slip = _Slip(number, value, self.forms.oddness(op, after), distance)
+                if slip.oddness < Oddness.ODD or not _is_sound(op, field):
+                    yield slip
+
+    def _leads_to_fault(self, number: Number) -> bool:
+        """Whether a change reaches the first fault: no other takes it away."""
+        return self.is_blind or any(node.index in self.before_fault for node in number.nodes)
+
+    def _closes(self, number: Number, value: Any) -> bool:
+        """Whether the network closes in memory with this value for all nodes that have it from there."""
+        changed = _changed(self.bench, number.nodes, {number.field: value})
+        if changed is None:
+            return False
+        shape = None if len(changed) > 1 else self._shape(number.nodes[0], changed)
+        if shape is None or self.is_blind:
+            return self.bench.closes(changed)
+
+        # Behind a layer nothing is known of it but its shape.
+        (index,) = changed
+        if shape == self.bench.trace.by_index[index]:
+            return False
+        if (index, shape) not in self.known:
+            self.known[index, shape] = self.bench.closes(changed)
+        return self.known[index, shape]
+
+    def _shape(self, node: Node, changed: Mapping[int, Op]) -> Shape | None:
+        """The shape that a node has then; None where more than its shape is asked for, or it takes its input not."""
+        op = changed[node.index]
+        inputs = [x for x in self.bench.trace.input_shapes(node) if x is not None]
+        if self.bench.is_operand(node) or node.operands or len(inputs) != len(node.inputs):
+            return None
+        is_taken = all(requirement.holds for requirement in op.requirements(*inputs))
+        return op.shape(*inputs) if is_taken else None
+
+
+def _is_sound(op: Op, field: str) -> bool:
+    """Whether a kernel is right as it is, so that no odd one takes its place."""
+    return field == "kernel_size" and is_natural(op)
 
 
 def _is_written(op: Op, field: str) -> bool:
@@ -78,13 +167,15 @@ def _is_written(op: Op, field: str) -> bool:
 
 
 def _values(op: Op, field: str) -> list[Any]:
-    """The values that a person would have meant: a stride, or what lets a layer keep the size."""
+    """The values that a person may have meant, the likeliest first: those that keep the size, then those nearby."""
     if field == "padding":
         return _paddings(op)
     if field == "stride":
         return list(STRIDES)
     if field == "scale_factor":
         return [2, 4] if getattr(op, "size", None) is None else []
+    if field == "kernel_size":
+        return [*_keeping(op, field), *_kernels(op)]
     return _keeping(op, field)
 
 
@@ -107,24 +198,46 @@ def _keeping(op: Op, field: str) -> list[int]:
         return []
     found = []
     for n in (3, 5, 7):
-        meant = with_arguments(op, {field: n})
-        padding = getattr(op, "padding", 0)
-        if _paddings(meant) and is_alike(padding, _paddings(meant)[0]):
+        if _keeps_size(with_arguments(op, {field: n})):
             found.append(n)
     return found
 
 
-def _closes(bench: Bench, group: Group, values: dict[str, Any]) -> bool:
-    """Whether the network closes in memory with these values for all nodes of a declaration."""
+def _keeps_size(op: Op) -> bool:
+    """Whether a layer keeps the size but for its stride."""
+    same = _paddings(op)
+    return bool(same) and is_alike(getattr(op, "padding", 0), same[0])
+
+
+def _kernels(op: Op) -> list[Any]:
+    """Other kernels along every axis, the nearest first; of a kernel for each axis, one of them is another."""
+    present = getattr(op, "kernel_size", None)
+    if isinstance(present, int):
+        found = range(1, max(LARGEST, present + 1))
+        return sorted(found, key=lambda n: abs(n - present))
+    if not isinstance(present, tuple):
+        return []
+    return [
+        (*present[:axis], n + step, *present[axis + 1 :])
+        for step in (1, -1, 2, -2)
+        for axis, n in enumerate(present)
+        if n + step > 0
+    ]
+
+
+def _changed(
+    bench: Bench, nodes: Sequence[Node], values: dict[str, Any]
+) -> dict[int, Op] | None:
+    """The operations of some nodes with other arguments; None where torch makes no such layer."""
     changed = {}
-    for node in group.nodes:
+    for node in nodes:
         if node.op is None:
-            return False
+            return None
         op = with_arguments(bench.ops[node.index] or node.op, values)
         if any(not one.holds for one in _decided(op)):
-            return False
+            return None
         changed[node.index] = op
-    return bench.closes(changed)
+    return changed
 
 
 def _decided(op: Op) -> Iterator[Any]:
@@ -132,13 +245,6 @@ def _decided(op: Op) -> Iterator[Any]:
         yield from op.legal()
     except (TypeError, ValueError):
         return
-
-
-def _candidate(group: Group, values: dict[str, Any], kind: Kind = Kind.SLIP) -> Candidate:
-    name = group.first.declaration.name
-    what = " and ".join(values)
-    edits = [group.edit(field, value) for field, value in values.items()]
-    return Candidate(f"{what} of {name}", edits, kind)
 
 
 # --- in blocks: what an expression says, and what nothing says any more ----------------------------------------------

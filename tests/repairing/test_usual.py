@@ -1,0 +1,124 @@
+"""A number that other layers have was probably meant, and a change in memory is judged as a whole trace judges it."""
+
+from __future__ import annotations
+
+import pytest
+
+import tracer
+from tests.benchmarks.networks import block_unet, flat_unet
+from tracer.loading import load_text
+from tracer.ops.base import with_arguments
+from tracer.ops.convolution import Conv2d, ConvTranspose2d
+from tracer.ops.pooling import MaxPool2d
+from tracer.repairing.candidates.usual import is_natural
+from tracer.repairing.repairs import repairs
+from tracer.shapes.trace import again, trace
+
+
+@pytest.mark.parametrize("text", [flat_unet(4), block_unet(4)], ids=["flat", "blocks"])
+def test_a_change_is_judged_as_a_whole_trace_judges_it(text: str) -> None:
+    """Of a network that runs and of one that does not, for another kernel, padding or stride of each layer."""
+    whole = load_text(text.replace("512", "64"), "net.yaml", {})
+    broken = whole.with_sizes({"H": 60, "W": 64})
+    verdicts = set()
+    for net in (whole, broken):
+        before, ops = net.trace(), net.solution().ops
+        for index, op in enumerate(ops):
+            if not isinstance(op, (Conv2d, ConvTranspose2d, MaxPool2d)):
+                continue
+            for values in ({"kernel_size": 2}, {"padding": 1}, {"stride": 1}):
+                changed = with_arguments(op, values)
+                others = [*ops[:index], changed, *ops[index + 1 :]]
+                expected = not trace(net.network, net.trace().sizes, others).diagnostics
+                found = again(before, ops, {index: changed})
+                assert found.runs == expected
+                assert found.asked <= len(ops) - index
+                verdicts.add((expected, found.asked > 0))
+    assert verdicts >= {(True, True), (False, True)}
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "rest"),
+    [(2, 2, 0, 0), (3, 2, 1, 1), (4, 2, 1, 0), (3, 1, 1, 0), (5, 3, 1, 0), (8, 4, 2, 0)],
+)
+def test_a_natural_layer_that_enlarges_multiplies_the_size(
+    kernel: int, stride: int, padding: int, rest: int
+) -> None:
+    import torch
+
+    arguments = {"kernel_size": kernel, "stride": stride, "padding": padding}
+    for more in (rest, rest + 1):
+        if more >= stride:
+            continue
+        op = ConvTranspose2d(out_channels=1, output_padding=more, **arguments)
+        layer = torch.nn.ConvTranspose2d(1, 1, output_padding=more, **arguments)
+        multiplies = all(
+            tuple(layer(torch.zeros(1, 1, n, n)).shape[2:]) == (n * stride, n * stride)
+            for n in (5, 8, 13)
+        )
+        assert is_natural(op) == multiplies
+
+
+@pytest.mark.parametrize("kernel", range(1, 6))
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_a_natural_layer_divides_sizes_that_are_multiples(kernel: int, stride: int) -> None:
+    import torch
+
+    for padding in range(kernel):
+        op = Conv2d(out_channels=1, kernel_size=kernel, stride=stride, padding=padding)
+        layer = torch.nn.Conv2d(1, 1, kernel, stride, padding)
+        if is_natural(op):
+            sizes = [layer(torch.zeros(1, 1, n, n)).shape[2] for n in (16, 24, 32)]
+            assert sizes == [n // stride for n in (16, 24, 32)]
+
+
+PYRAMID = """input: [1, 3, H, H]
+sizes: {H: 64}
+encoder:
+  a: {op: Conv2d, out_channels: 4, kernel_size: 4, stride: 2, padding: 1}
+  b: {op: Conv2d, out_channels: 8, kernel_size: 4, stride: 2, padding: 1}
+  c: {op: Conv2d, out_channels: 8, kernel_size: KERNEL, stride: 2, padding: 1}
+decoder:
+  x: {op: ConvTranspose2d, out_channels: 8, kernel_size: 4, stride: 2, padding: 1}
+  xb: {op: Concat, from: [x, b]}
+  y: {op: ConvTranspose2d, out_channels: 4, kernel_size: OTHER, stride: 2, padding: 1}
+  ya: {op: Concat, from: [y, a]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kernel", "other", "place"),
+    [
+        (5, 4, "encoder.c"),
+        (6, 4, "encoder.c"),
+        (4, 5, "decoder.y"),
+        (4, 3, "decoder.y"),
+    ],
+)
+def test_what_the_siblings_have_is_among_the_first(kernel: int, other: int, place: str) -> None:
+    text = PYRAMID.replace("KERNEL", str(kernel)).replace("OTHER", str(other))
+    net = load_text(text, "net.yaml", {})
+    if tracer.plan(net).feasible:
+        pytest.skip("it closes")
+
+    found = repairs(net).found
+    edits = [{edit.path: edit.value for edit in repair.edits} for repair in found[:3]]
+    assert {f"{place}.kernel_size": 4} in edits, [repair.title for repair in found]
+
+
+def test_no_layer_that_is_right_gets_an_odd_kernel() -> None:
+    """A size that does not fit is no reason for a kernel of 2 with a padding of 1."""
+    text = flat_unet(4).replace("H: 512, W: 512", "H: 36, W: 48")
+    found = repairs(load_text(text, "net.yaml", {})).found
+
+    assert found
+    kernels = [e.value for one in found for e in one.edits if e.path.endswith("kernel_size")]
+    assert not set(kernels) - {1, 3}
+
+
+def test_a_size_is_taken_from_a_node_for_no_more_layers_than_need_it() -> None:
+    text = PYRAMID.replace("KERNEL", "4").replace("OTHER", "4").replace("64", "68")
+    found = repairs(load_text(text, "net.yaml", {})).found
+
+    sized = [repair for repair in found if repair.title.startswith("output_size")]
+    assert len(sized) == 1
