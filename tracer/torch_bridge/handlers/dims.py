@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from tracer.importing.recording import Value
-from tracer.importing.run_time_sizes import RunTimeSize
+from tracer.importing.run_time_sizes import RunTimeSize, same_size
 from tracer.torch_bridge.dispatch import (
     Sharing,
     TorchCall,
@@ -552,19 +552,38 @@ MAX_COPIES = 256
 def _repeat(call: TorchCall) -> Value:
     value = call.x
     times = call.sizes(numbers_given(call))
-    if not is_plain(times):
-        raise call.refused("as many copies as the input's size gives")
-
     for _ in range(len(times) - len(value.shape)):
         value = call.add("Unsqueeze", value, dim=0)
 
     first = len(value.shape) - len(times)
     for dim, count in enumerate(times, first):
-        if not 1 <= count <= MAX_COPIES:
-            raise call.refused(f"{count} copies")
-        if count > 1:
-            value = _joined(call, [value] * count, dim)
+        # Noted where it follows the input's size: for other sizes there may be none.
+        if not count >= 1:
+            raise call.refused(f"{count:d} copies")
+        value = _copied(call, value, dim, count)
     return value
+
+
+def _copied(call: TorchCall, value: Value, dim: int, count: int) -> Value:
+    """So many copies of a value behind each other along a dim."""
+    if isinstance(count, RunTimeSize):
+        return _copied_by_size(call, value, dim, count)
+    if count > MAX_COPIES:
+        raise call.refused(f"{count} copies")
+    return value if count == 1 else _joined(call, [value] * count, dim)
+
+
+def _copied_by_size(call: TorchCall, value: Value, dim: int, count: int) -> Value:
+    """As many copies as the input's size gives: a dim of size 1 expanded, or one more before the dim."""
+    kept = [-1] * len(value.shape)
+    if same_size(value.sizes[dim], 1):
+        kept[dim] = count
+        return call.add("Expand", value, shape=tuple(kept))
+
+    above = call.add("Unsqueeze", value, dim=dim)
+    kept.insert(dim, count)
+    copies = call.add("Expand", above, shape=tuple(kept))
+    return call.add("Flatten", copies, start_dim=dim, end_dim=dim + 1)
 
 
 def _joined(call: TorchCall, values: Sequence[Value], dim: int) -> Value:
