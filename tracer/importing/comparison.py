@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple, Protocol
 
 from tracer.importing.covering import Covering
@@ -51,6 +51,9 @@ SMALL = 48
 
 SMALLEST = (1, 2, 3, 5, 7)
 """The smallest sizes are drawn near these."""
+
+SCALES = (2, 0.5)
+"""The asked sizes times these are asked for where the config refuses them."""
 
 
 class Answer(NamedTuple):
@@ -184,7 +187,7 @@ class _Comparison:
         asked = self.recording.symbols
         if self.counts is OF_MANY_SIZES:
             self._compare(asked)
-        for sizes in self._refused_ones():
+        for sizes in chain(self._refused_ones(), self._scaled()):
             self._check_refused(sizes)
         drawn = drawn_sizes(asked, lambda: sets_of(self.net, asked))
         for sizes in islice(drawn, self.counts.drawn):
@@ -224,6 +227,17 @@ class _Comparison:
                     runs = middle
             if refused > 1:
                 yield {**asked, symbol: refused}
+
+    def _scaled(self) -> Iterator[dict[str, int]]:
+        """The asked sizes, all of them doubled and halved, where the config refuses that.
+
+        A program whose sizes have to agree among each other runs there.
+        """
+        asked = self.recording.symbols
+        for factor in SCALES:
+            sizes = {symbol: max(int(n * factor), 1) for symbol, n in asked.items()}
+            if self._shapes_of_config(sizes) is None:
+                yield sizes
 
     def _check_refused(self, sizes: Mapping[str, int]) -> None:
         """Raise where the program itself runs at sizes that the config refuses."""

@@ -266,9 +266,9 @@ class Recording:
         """The line of the program's source where it is now, for messages; an empty text where there is none."""
         self.is_handled = is_handled
         """Whether the program goes on after an error of an operation, where it is now."""
-        self.guards = Guards(self.space, self.spot)
         self.symbols: dict[str, int] = {}
         """Every symbol's size in this recording."""
+        self.guards = Guards(self.space, self.spot, self.symbols)
         self.inputs: dict[str, Value] = {}
         self.steps: list[Step] = []
         self.outputs: dict[str, Value] = {}

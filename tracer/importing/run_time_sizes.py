@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from tracer.importing.roots import sides_of
 from tracer.places import Spot
 from tracer.sizing.arithmetic import maximum, minimum
 from tracer.sizing.ends import ends_of
+from tracer.sizing.program import substitute
 from tracer.sizing.symbol import Condition, Size, SizeLike, Space
 
 Formula = Callable[..., Any]
@@ -35,10 +37,14 @@ class Guard(NamedTuple):
 class Guards:
     """The comparisons made so far, in one space of symbols."""
 
-    def __init__(self, space: Space, spot: Callable[[], Spot]) -> None:
+    def __init__(
+        self, space: Space, spot: Callable[[], Spot], numbers: Mapping[str, int] | None = None
+    ) -> None:
         self.space = space
         self.spot = spot
         """Tells where the program is now."""
+        self.numbers = {} if numbers is None else numbers
+        """The size of every symbol that is known by now."""
         self.made: list[Guard] = []
 
     def holding(self) -> list[Condition]:
@@ -246,6 +252,10 @@ class RunTimeSize(int):
         """A number that was computed of it in a way that cannot be followed."""
         return _lost_number(number, self.guards)
 
+    def rooted(self, number: Any) -> Any:
+        """Its square root, which is this number."""
+        return _root(self.size, number, self.guards)
+
     def decides(self) -> None:
         """Note that the program takes this way for this size alone."""
         number = int.__int__(self)
@@ -425,6 +435,8 @@ class RunTimeQuotient(float):
     """The two sizes that were divided, until something is computed with it."""
     near: Fractional | None = None
     """Where the fraction is not known: one that is off by no more than floats round."""
+    square: SizeLike | None = None
+    """The size that it is the square root of, until something is computed with it."""
 
     def __new__(
         cls, number: float, numerator: SizeLike | None, denominator: SizeLike, guards: Guards
@@ -561,7 +573,8 @@ class RunTimeQuotient(float):
         return RunTimeQuotient(number, -self.numerator, self.denominator, self.guards)
 
     def __pow__(self, other: Any, modulo: Any = None) -> Any:
-        return self.followed_by(float.__pow__(self, other))
+        number = float.__pow__(self, other)
+        return self.rooted(number) if other == 0.5 else self.followed_by(number)
 
     def __rpow__(self, other: Any, modulo: Any = None) -> Any:
         return self.followed_by(float.__rpow__(self, other))
@@ -582,12 +595,17 @@ class RunTimeQuotient(float):
         """A number that was computed of it in a way that cannot be followed."""
         return _lost_number(number, self.guards)
 
+    def rooted(self, number: Any) -> Any:
+        """Its square root, which is this number."""
+        is_whole = isinstance(self.denominator, int) and self.denominator == 1
+        return _root(self.numerator if is_whole else None, number, self.guards)
+
     # --- conversions -------------------------------------------------------------------------------------------------
 
     def _whole(self, number: int, numerator: SizeLike | None) -> Any:
         """The size that is ``numerator`` over the denominator, rounded down."""
         if numerator is None:
-            return RunTimeSize(number, None, self.guards)
+            return _whole_root(self.square, number, self.guards)
         size = numerator // self.denominator
         return number if type(size) is int else RunTimeSize(number, size, self.guards)
 
@@ -603,7 +621,7 @@ class RunTimeQuotient(float):
         return self._whole(number, rounded_up)
 
     def __trunc__(self) -> Any:
-        if self >= 0:
+        if self.square is not None or self >= 0:
             return self.__floor__()
         number = float.__trunc__(self)
         return RunTimeSize(number, None, self.guards)
@@ -614,7 +632,7 @@ class RunTimeQuotient(float):
             return self._lost(number)
         whole = float.__round__(self)
         if self.numerator is None or not isinstance(self.denominator, int):
-            return RunTimeSize(whole, None, self.guards)
+            return self._whole(whole, None)
         size = _rounded(self.numerator, self.denominator)
         return whole if type(size) is int else RunTimeSize(whole, size, self.guards)
 
@@ -672,6 +690,28 @@ def _lost_number(number: Any, guards: Guards) -> Any:
     if isinstance(number, float):
         return RunTimeQuotient(number, None, 1, guards)
     return number
+
+
+def _root(square: SizeLike | None, number: Any, guards: Guards) -> Any:
+    """The square root of a size; a float is known as a size where a whole number is made of it."""
+    if isinstance(number, int):
+        return _whole_root(square, number, guards)
+    made = RunTimeQuotient(number, None, 1, guards)
+    made.square = square
+    return made
+
+
+def _whole_root(square: SizeLike | None, number: int, guards: Guards) -> RunTimeSize:
+    """The square root of a size as a whole number: one of two sides where they are equal, which is noted."""
+    sides = sides_of(square)
+    if sides is None:
+        return RunTimeSize(number, None, guards)
+
+    one, other = sides
+    n, m = substitute(sides, guards.numbers)
+    is_square = guards.note(one == other, n == m)
+    side = one if is_square and n == number else None
+    return RunTimeSize(number, side, guards)
 
 
 def _rounded(numerator: SizeLike, denominator: int) -> SizeLike:

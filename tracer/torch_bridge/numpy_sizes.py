@@ -91,6 +91,8 @@ class _Function:
             return result
         if isinstance(result, numpy.generic):
             result = result.item()
+        if self.name == "sqrt":
+            return first.rooted(result)
         if isinstance(result, (int, float)):
             return first.followed_by(result)
         raise _refused_at(first, f"numpy.{self.name}")

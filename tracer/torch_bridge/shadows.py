@@ -30,6 +30,8 @@ STDLIB = sysconfig.get_path("stdlib")
 FOLLOWED = {"floor", "ceil", "trunc", "prod"}
 """Functions of math that ask the number itself."""
 
+ROOTS = {"sqrt", "isqrt"}
+
 CACHE = type(functools.lru_cache(math.floor))
 
 Wrapped = TypeVar("Wrapped", bound=Callable[..., Any])
@@ -89,7 +91,8 @@ def _of_math(function: Any) -> Any:
         result = function(*args, **kwargs)
         for n in args:
             if isinstance(n, (RunTimeSize, RunTimeQuotient)):
-                return n.followed_by(result)
+                is_root = function.__name__ in ROOTS
+                return n.rooted(result) if is_root else n.followed_by(result)
         return result
 
     return followed
