@@ -295,6 +295,36 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         "  u: {op: Upsample, scale_factor: 2}\n  j: {op: Concat, from: [u, a]}\n",
         {"layers.b.k": 3},
     ),
+    "channels of one side of a sum": (
+        "input: [1, 3, H, W]\nsizes: {H: 24, W: 40}\nlayers:\n"
+        "  a: {op: Conv2d, out_channels: 6, kernel_size: 3, padding: 1}\n  n: BatchNorm2d\n"
+        "  b: {op: Conv2d, out_channels: 7, kernel_size: 3, padding: 1}\n  r: ReLU\n"
+        "  s: {op: Add, from: [r, n]}\n",
+        {"layers.b.out_channels": 6},
+    ),
+    "channels of one map of several that are joined": (
+        "input: [1, 3, H, H]\nsizes: {H: 20}\nlayers:\n"
+        "  a: {op: Conv2d, out_channels: 6, kernel_size: 1}\n"
+        "  b: {op: Conv2d, out_channels: 12, kernel_size: 1}\n"
+        "  j: {op: Concat, from: [b, a]}\n"
+        "  k: {op: Conv2d, from: input, out_channels: 10, kernel_size: 3, padding: 1}\n"
+        "  s: {op: Add, from: [k, j]}\n  y: {op: Conv2d, in_channels: 10, out_channels: 2, kernel_size: 1}\n",
+        {"layers.b.out_channels": 4},
+    ),
+    "channels before a shuffle, where they are expected": (
+        "params: {base: 3}\ninput: [1, 3, L]\nsizes: {L: 16}\nlayers:\n"
+        '  a: {op: Conv1d, out_channels: "${base * 8}", kernel_size: 3, padding: 1}\n'
+        "  p: {op: Unflatten, dim: 1, unflattened_size: [2, -1]}\n"
+        "  y: {op: Flatten, start_dim: 1, end_dim: 2, expect: [1, 12, L]}\n",
+        {"layers.a.out_channels": "${base * 4}"},
+    ),
+    "channels at the use of a block, where they are expected": (
+        "input: [1, 3, H, H]\nsizes: {H: 20}\nblocks:\n  conv:\n    args: {to: null}\n    layers:\n"
+        '      c: {op: Conv2d, out_channels: "${to}", kernel_size: 3, padding: 1}\n      r: ReLU\n'
+        "layers:\n  a: {op: conv, to: 8}\n  b: {op: conv, to: 15, expect: [1, 16, H, _]}\n"
+        "  c: {op: conv, to: 4}\n",
+        {"layers.b.to": 16},
+    ),
     "a level too many": (
         "input: [1, 3, S, S]\nsizes: {S: 20}\nlayers:\n"
         "  a: {op: Conv2d, out_channels: 4, kernel_size: 4, stride: 2, padding: 1}\n"

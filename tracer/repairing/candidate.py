@@ -37,7 +37,7 @@ class Oddness(enum.IntEnum):
     USUAL = 0
     """Another layer of the network is the same."""
     NATURAL = 1
-    """It changes the size by its stride alone."""
+    """It changes the size by its stride alone, or makes the channels that are taken."""
     UNKNOWN = 2
     ODD = 3
 

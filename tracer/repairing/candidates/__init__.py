@@ -8,6 +8,7 @@ from tracer.repairing.bench import Bench
 from tracer.repairing.candidate import Candidate
 from tracer.repairing.candidates import (
     aligned,
+    channels,
     enlarging,
     input_sizes,
     levels,
@@ -28,6 +29,7 @@ KINDS = (
     slips,
     run_time_sizes,
     widths,
+    channels,
     aligned,
     enlarging,
     per_use,

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from tracer.network.records import Node
 from tracer.ops.base import Op, Shape, argument, fields_of, per_axis
 from tracer.repairing.bench import Bench, Group
-from tracer.repairing.candidate import Candidate, Kind
+from tracer.repairing.candidate import Candidate, Kind, Oddness
 from tracer.repairing.candidates.solved import named
+from tracer.repairing.numbers import number_of
 from tracer.repairing.writing import Path
 from tracer.shapes.trace import trace
 from tracer.source.edits import Edit
@@ -43,7 +44,8 @@ def candidates(bench: Bench) -> Iterator[Candidate]:
             yield from _amounts(bench, group)
         elif found.code == "T302":
             yield from _smaller_kernel(bench, group)
-        if found.code in ("T204", "T205"):
+        is_shuffle = found.code == "T204" and not _declared_widths(node.op)
+        if is_shuffle or found.code == "T205":
             yield from _fitting_channels(bench, group)
 
 
@@ -64,9 +66,8 @@ def _widths(bench: Bench, group: Group) -> Iterator[Candidate]:
             continue
         have = shape[-1] if word in ("in_features", "normalized_shape") else shape[1]
         name = node.declaration.name
-        yield _edit(group, word, have, f"{word} of {name}", Kind.SLIP)
-
-    yield from _producers(bench, group)
+        title = f"{word} of {name}"
+        yield Candidate(title, [group.edit(word, have)], Kind.SLIP, Oddness.NATURAL)
 
 
 def _every_width(bench: Bench) -> Iterator[Candidate]:
@@ -98,18 +99,11 @@ def _declared_widths(op: Op) -> list[str]:
     return [word for word in WIDTHS if getattr(op, word, None) is not None]
 
 
-def _producers(bench: Bench, group: Group) -> Iterator[Candidate]:
-    """The channels of the layer before, where it makes another number of them than this one takes."""
-    wanted = getattr(group.first.op, "in_channels", None)
-    maker = _maker_of_channels(group.first)
-    if maker is not None and wanted is not None:
-        yield _of_channels(bench, maker, wanted)
-
-
-def _of_channels(bench: Bench, maker: Node, channels: int) -> Candidate:
-    other = bench.all_of(maker)
-    title = f"out_channels of {maker.declaration.name}"
-    return _edit(other, "out_channels", channels, title, Kind.SLIP)
+def _of_channels(bench: Bench, maker: Node, channels: int) -> Iterator[Candidate]:
+    number = number_of(bench, maker, "out_channels")
+    if number is not None:
+        edits = [number.edit(channels)]
+        yield Candidate(number.title, edits, Kind.SLIP, Oddness.NATURAL)
 
 
 def _maker_of_channels(node: Node) -> Node | None:
@@ -135,7 +129,7 @@ def _fitting_channels(bench: Bench, group: Group) -> Iterator[Candidate]:
         for n in numbers:
             changed = (shape[0], n, *shape[2:])
             if all(requirement.holds for requirement in op.requirements(changed)):
-                yield _of_channels(bench, maker, n)
+                yield from _of_channels(bench, maker, n)
                 break
 
 
