@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -47,34 +47,49 @@ def candidates(bench: Bench) -> Iterator[Candidate]:
     # One that does not close may take the first of several faults away.
     for made in sorted(found, key=lambda one: not found[one])[:MOST]:
         value = _as_written(bench, made)
-        edits = [made.number.edit(value)]
-        yield Candidate(made.number.title, edits, Kind.SLIP, Oddness.NATURAL)
+        yield Candidate(
+            made.number.title,
+            [made.number.edit(value)],
+            Kind.SLIP,
+            Oddness.NATURAL,
+        )
 
 
 def _wanted(bench: Bench) -> Iterator[_Wanted]:
     """The nodes at the first fault that make other channels than are taken there."""
     node = bench.network.nodes[bench.first_fault]
-    shape, expected = bench.shape(node), expectation(bench, node)
-    if shape is not None and expected is not None:
-        if len(shape) == len(expected) > 1 and expected[1] not in (None, shape[1]):
-            yield _Wanted(node, expected[1])
+    if bench.shape(node) is not None:
+        yield from _expected(bench, node)
         return
 
-    channels = [_channels(bench, source) for source in node.inputs]
-    if shape is not None or None in channels:
-        return
     width = _width(node.op)
     if width is not None:
         yield _Wanted(node.inputs[0], width)
-    yield from _unlike(node, [n for n in channels if n is not None])
+
+    channels = [_channels(bench, source) for source in node.inputs]
+    if None not in channels:
+        yield from _unlike(node, channels)
 
 
-def _unlike(node: Node, channels: list[int]) -> Iterator[_Wanted]:
-    """Each input of a merge with the channels that all others have."""
-    for position, source in enumerate(node.inputs):
-        others = {*channels[:position], *channels[position + 1 :]}
-        if len(others) == 1 and channels[position] not in others:
-            yield _Wanted(source, others.pop())
+def _expected(bench: Bench, node: Node) -> Iterator[_Wanted]:
+    """The node itself, where other channels are expected of it."""
+    expected = expectation(bench, node) or ()
+    channels = next(iter(expected[1:]), None)
+    have = _channels(bench, node)
+    if channels is not None and channels != have:
+        yield _Wanted(node, channels)
+
+
+def _unlike(node: Node, channels: Sequence[int | None]) -> Iterator[_Wanted]:
+    """The inputs of a merge whose channels are of two kinds, each with the channels of the other kind."""
+    kinds = set(channels)
+    if len(kinds) != 2:
+        return
+
+    for source, own in zip(node.inputs, channels):
+        (other,) = kinds - {own}
+        if other is not None:
+            yield _Wanted(source, other)
 
 
 def _width(op: Op | None) -> int | None:
@@ -130,26 +145,34 @@ def _closes(bench: Bench, made: _Made) -> bool:
 
 def _as_written(bench: Bench, made: _Made) -> int | str:
     """The number, or its multiple of a param where the number was one: ``${base * 4}``."""
-    params = bench.network.params
     try:
         names = parse(_text(made.number)).names
     except ExpressionError:
         return made.channels
 
-    name = next(iter(names), "")
-    unit = params.get(name)
-    if len(names) != 1 or not isinstance(unit, int) or unit < 2 or made.channels % unit:
+    name = "".join(names)
+    unit = bench.network.params.get(name)
+    if not isinstance(unit, int) or unit < 2:
         return made.channels
-    times = made.channels // unit
-    return f"${{{name}}}" if times == 1 else f"${{{name} * {times}}}"
+
+    times, rest = divmod(made.channels, unit)
+    if rest:
+        return made.channels
+    if times == 1:
+        return f"${{{name}}}"
+    return f"${{{name} * {times}}}"
 
 
 def _text(number: Number) -> str:
     """What stands in the ``${}`` of a number; empty where it is plain."""
     node = number.nodes[0]
+    owner, argument = number.path[-2:]
     for declaration in (*node.uses, node.declaration):
-        given = declaration.arguments.get(str(number.path[-1]))
-        if declaration.name == number.path[-2] and given is not None:
-            text = getattr(given[1], "value", "")
-            return text[2:-1] if isinstance(text, str) and text.startswith("${") else ""
+        given = declaration.arguments.get(str(argument))
+        if declaration.name != owner or given is None:
+            continue
+
+        text = getattr(given[1], "value", "")
+        if isinstance(text, str) and text.startswith("${"):
+            return text[2:-1]
     return ""
