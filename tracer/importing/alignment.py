@@ -643,11 +643,17 @@ def _alternatives(
     mine: Steps, theirs: Steps
 ) -> Iterator[tuple[Sequence[Step], Sequence[Step]]]:
     """Steps to come of both that may make one tensor of weights, the most first; it comes next in one of the two."""
-    pairs = [(a, b) for a, b in product(_of_weights(mine), _of_weights(theirs))]
-    for a, b in sorted(pairs, key=lambda pair: -len(pair[0]) - len(pair[1])):
+    pairs = list(product(_of_weights(mine), _of_weights(theirs)))
+    pairs.sort(key=_steps_in, reverse=True)
+    for a, b in pairs:
         comes_next = a[0] is mine[0] or b[0] is theirs[0]
         if comes_next and len(a[-1].value.sizes) == len(b[-1].value.sizes):
             yield a, b
+
+
+def _steps_in(pair: tuple[Sequence[Step], Sequence[Step]]) -> int:
+    """How many steps there are in two rows of them."""
+    return sum(map(len, pair))
 
 
 def _of_weights(steps: Steps) -> Iterator[Sequence[Step]]:

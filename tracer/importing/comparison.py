@@ -235,7 +235,10 @@ class _Comparison:
         """
         asked = self.recording.symbols
         for factor in SCALES:
-            sizes = {symbol: max(int(n * factor), 1) for symbol, n in asked.items()}
+            sizes = {}
+            for symbol, n in asked.items():
+                scaled = int(n * factor)
+                sizes[symbol] = max(scaled, 1)
             if self._shapes_of_config(sizes) is None:
                 yield sizes
 

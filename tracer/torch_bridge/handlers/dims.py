@@ -200,8 +200,12 @@ def _tensor_split(call: TorchCall) -> tuple[Value, ...]:
 def _split_along(call: TorchCall) -> tuple[Value, ...]:
     words = call.bound("input indices_or_sections")
     value = call.value(words.input)
-    dim = {"vsplit": 0, "hsplit": min(len(value.shape) - 1, 1), "dsplit": 2}[call.name]
-    return _split_between(call, value, words.indices_or_sections, dim)
+    dims = {
+        "vsplit": 0,
+        "hsplit": min(len(value.shape) - 1, 1),
+        "dsplit": 2,
+    }
+    return _split_between(call, value, words.indices_or_sections, dims[call.name])
 
 
 def _split_between(call: TorchCall, value: Value, given: Any, dim: int) -> tuple[Value, ...]:
@@ -217,8 +221,12 @@ def _split_between(call: TorchCall, value: Value, given: Any, dim: int) -> tuple
         places = [slice(place, None).indices(size)[0] for place in given]
 
     ends = [0, *places, size]
-    pairs = itertools.pairwise(ends)
-    return tuple(_narrowed(call, value, dim, a, max(b - a, 0)) for a, b in pairs)
+    parts = []
+    for start, stop in itertools.pairwise(ends):
+        length = max(stop - start, 0)
+        part = _narrowed(call, value, dim, start, length)
+        parts.append(part)
+    return tuple(parts)
 
 
 @handles("narrow", sharing=Sharing.VIEW)
@@ -266,7 +274,11 @@ def _unbind(call: TorchCall) -> tuple[Value, ...]:
         raise call.refused("as many tensors as the input's size gives")
 
     count = value.shape[words.dim]
-    return tuple(_selected(call, value, words.dim, index) for index in range(count))
+    parts = []
+    for index in range(count):
+        part = _selected(call, value, words.dim, index)
+        parts.append(part)
+    return tuple(parts)
 
 
 @handles("select", sharing=Sharing.VIEW)
@@ -535,10 +547,11 @@ def expanded(call: TorchCall, value: Value, sizes: tuple[Any, ...]) -> Value:
     if len(sizes) != len(value.shape):
         return call.add("Expand", value, shape=sizes)
 
-    changed = [
-        n for dim, n in enumerate(sizes) if not _is_minus_one(n) and not is_size(n, value, dim)
-    ]
-    return call.add("Expand", value, shape=sizes) if changed else value
+    for dim, n in enumerate(sizes):
+        is_kept = _is_minus_one(n) or is_size(n, value, dim)
+        if not is_kept:
+            return call.add("Expand", value, shape=sizes)
+    return value
 
 
 def _is_minus_one(n: Any) -> bool:
@@ -595,7 +608,12 @@ def _joined(call: TorchCall, values: Sequence[Value], dim: int) -> Value:
 
 # --- reductions ------------------------------------------------------------------------------------------------------
 
-REDUCTIONS = {"mean": "Mean", "sum": "Sum", "amax": "Amax", "amin": "Amin"}
+REDUCTIONS = {
+    "mean": "Mean",
+    "sum": "Sum",
+    "amax": "Amax",
+    "amin": "Amin",
+}
 
 
 NO_REDUCTION = {"dim": None, "keepdim": False}
@@ -776,7 +794,12 @@ def _product(call: TorchCall) -> Value:
     return _reduced(call, "Prod", words.input, words)
 
 
-OF_TRUTH = {"any": "Any", "all": "All", "argmax": "Argmax", "argmin": "Argmin"}
+OF_TRUTH = {
+    "any": "Any",
+    "all": "All",
+    "argmax": "Argmax",
+    "argmin": "Argmin",
+}
 
 
 @handles(*OF_TRUTH, typed=True)
@@ -796,7 +819,10 @@ WITH_PLACES = {
 @handles(*WITH_PLACES, typed=True)
 def _with_places(call: TorchCall) -> Any:
     is_kth = call.name == "kthvalue"
-    default = {"dim": None if call.name.endswith("median") else -1, "keepdim": False}
+    default = {
+        "dim": None if call.name.endswith("median") else -1,
+        "keepdim": False,
+    }
     words = call.bound("input k dim keepdim" if is_kth else "input dim keepdim", **default)
     more = {"k": words.k} if is_kth else {}
     if words.dim is None:
