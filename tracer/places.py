@@ -83,6 +83,8 @@ class Place(msgspec.Struct, frozen=True):
     """The line that made the layer."""
     constructor: Constructor | None = None
     """What made the layer there."""
+    made_for: Line | None = None
+    """The line that called the function or the constructor which that line stands in."""
     is_direct: bool = False
     """Whether the line calls the layer itself, rather than a part that calls it."""
     inner: Line | None = None

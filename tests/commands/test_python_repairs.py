@@ -228,7 +228,8 @@ def test_what_is_right_for_one_layer_only_is_told(here: Path) -> None:
     assert first["title"] == "output_padding of ups.0" and first["source_edits"] == []
     assert first["steps"] == [
         "my_net.py:12: output_padding=1 for ups.0, ups.1 as now, made by "
-        "`nn.ConvTranspose2d(c, c // 2, 2, stride=2)`"
+        "`nn.ConvTranspose2d(c, c // 2, 2, stride=2)`: one call makes them all, and one value does not serve them; "
+        "behind it, write `self.ups[0].output_padding = 1`"
     ]
     for number, repair in enumerate(found, 1):
         done = run(*words, "--repair", str(number))

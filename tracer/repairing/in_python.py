@@ -19,6 +19,7 @@ from tracer.ops.merge import Merge
 from tracer.places import Constructor, Line, is_installed, package_of
 from tracer.repairing.fitted_in_python import arms_of, expressions_of, fitted, resizing
 from tracer.repairing.padded_inputs import cut_of
+from tracer.repairing.passed_in import passed_in
 from tracer.repairing.python_files import PythonFiles, is_own
 from tracer.repairing.python_words import (
     arguments_in_python,
@@ -37,6 +38,9 @@ from tracer.source.python_calls import (
     is_name,
     with_edits,
 )
+
+READ_AT_CALLS = ("output_padding", "stride", "ceil_mode")
+"""Arguments that torch's layers keep as attributes and read at each call."""
 
 
 class InPython(NamedTuple):
@@ -174,31 +178,49 @@ class _Telling:
             return ToldStep(f"{at}{_by_layer(changes)}, made by `{short(made.text)}`")
 
         quoted = short(file.words_of(call))
-        others = self._others_made(made, constructor, changes)
-        if others:
-            given = f"{_by_layer(changes)}, {' and '.join(others)} as now"
-            return ToldStep(f"{at}{given}, made by `{quoted}`")
-
+        nodes = self._made_by(made, constructor)
         given = arguments_in_python(changes[0].values)
         is_one_for_all = all(arguments_in_python(one.values) == given for one in changes)
-        if not is_one_for_all or not set(changes[0].values) <= set(constructor.parameters):
+        is_known = all(set(one.values) <= set(constructor.parameters) for one in changes)
+        if not is_known:
             return ToldStep(f"{at}{_by_layer(changes)}, made by `{quoted}`")
+        if not is_one_for_all or len(nodes) > len(changes):
+            return self._for_each(at, quoted, file, call, nodes, changes)
+
         edits = _edits_of(file, call, changes[0].values, constructor.parameters)
         return ToldStep(f"{at}{given} in `{quoted}`", edits)
 
-    def _others_made(
-        self, made: Line, constructor: Constructor, changes: Sequence[Changed]
-    ) -> list[str]:
-        """The layers that are made there and stay as they are."""
-        changed = {one.node.index for one in changes}
-        others = [
-            node.shown
+    def _for_each(
+        self,
+        at: str,
+        quoted: str,
+        file: PythonFile,
+        call: ast.Call,
+        nodes: Sequence[Node],
+        changes: Sequence[Changed],
+    ) -> ToldStep:
+        """Values that layers of one call need each for itself: a parameter of the function around it, if that does."""
+        values = {self.before.network.names[one.node.name].index: one.values for one in changes}
+        passed = passed_in(file, call, nodes, values, self.files)
+        if passed is not None:
+            return ToldStep(f"{at}{passed.words}", passed.edits)
+
+        others = [node.shown for node in nodes if node.index not in values]
+        left = f", {' and '.join(dict.fromkeys(others))} as now" if others else ""
+        why = "one call makes them all, and one value does not serve them"
+        told = (
+            f"{at}{_by_layer(changes)}{left}, made by `{quoted}`: {why}{_set_behind(changes)}"
+        )
+        return ToldStep(told)
+
+    def _made_by(self, made: Line, constructor: Constructor) -> list[Node]:
+        """The layers that a line makes."""
+        return [
+            node
             for node in self.before.network.nodes
             if node.place is not None
             and (node.place.made, node.place.constructor) == (made, constructor)
-            and node.index not in changed
         ]
-        return list(dict.fromkeys(others))
 
     # --- arguments of calls ------------------------------------------------------------------------------------------
 
@@ -400,6 +422,20 @@ def _by_layer(changes: Sequence[Changed]) -> str:
     for one in changes:
         layers.setdefault(arguments_in_python(one.values), []).append(one.node.shown)
     return ", ".join(f"{given} for {' and '.join(names)}" for given, names in layers.items())
+
+
+def _set_behind(changes: Sequence[Changed]) -> str:
+    """The statements that give layers their values when they are made, for arguments that each call of them reads."""
+    statements = []
+    for one in changes:
+        path = None if one.node.place is None else one.node.place.name
+        if path is None or not set(one.values) <= set(READ_AT_CALLS):
+            return ""
+        words = path.split(".")
+        parts = [f"[{word}]" if word.isdigit() else f".{word}" for word in words]
+        for field, value in one.values.items():
+            statements.append(f"`self{''.join(parts)}.{field} = {value_in_python(value)}`")
+    return f"; behind it, write {', '.join(statements)}"
 
 
 def _sizes_given(changes: Sequence[Changed]) -> str:

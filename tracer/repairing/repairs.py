@@ -30,6 +30,7 @@ from tracer.repairing.in_python import InPython, in_python
 from tracer.repairing.python_files import PythonFiles
 from tracer.repairing.ranking import in_order, scale_of
 from tracer.repairing.repair import Changes, Repair, RepairEdit
+from tracer.repairing.shared_lines import for_whole_lines
 from tracer.repairing.writing import Path, Written, path_of, written_plan
 from tracer.rules import judge
 from tracer.shapes.trace import Trace
@@ -166,9 +167,9 @@ class _Finder:
             if key in seen:
                 continue
             seen.add(key)
-            repair = self.tried(candidate)
-            is_found |= repair is not None
-            yield repair
+            for repair in self.tried(candidate):
+                is_found |= repair is not None
+                yield repair
         if is_found or not self.partial:
             return
         if self.bench.is_large:
@@ -182,8 +183,16 @@ class _Finder:
             if not self.is_python or _is_of_values(candidate):
                 yield candidate
 
-    def tried(self, candidate: Candidate) -> Repair | None:
-        """The repair, where the edited text closes."""
+    def tried(self, candidate: Candidate) -> Iterator[Repair | None]:
+        """The repairs, where the edited text closes: an edit of a line that makes several layers is one of them all."""
+        wide = for_whole_lines(self.bench, candidate) if self.is_python else None
+        of_line = None if wide is None else self._tried(wide)
+        alone = self._tried(candidate)
+        yield of_line
+        if of_line is None or alone is None or of_line.changes.outputs != alone.changes.outputs:
+            yield alone
+
+    def _tried(self, candidate: Candidate) -> Repair | None:
         tried = self.bench.tried(candidate.edits)
         if tried is None:
             return None

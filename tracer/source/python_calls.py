@@ -122,8 +122,8 @@ class PythonFile:
 
     def means_the_same(self, name: str, first: Code, second: Code) -> bool:
         """Whether a name has a value at an expression, and the same one at a later one of the same function."""
-        function = self._function_around(first)
-        if function is None or function is not self._function_around(second):
+        function = self.function_around(first)
+        if function is None or function is not self.function_around(second):
             return False
 
         start = self.bounds(first)[0]
@@ -143,11 +143,24 @@ class PythonFile:
             if node.id == name and not isinstance(node.ctx, ast.Load)
         ]
 
-    def _function_around(self, node: Code) -> FunctionNode | None:
+    def function_around(self, node: Code) -> FunctionNode | None:
         """The innermost function that an expression stands in."""
         line = node.lineno
         around = [one for one in self._functions if one.lineno <= line <= (one.end_lineno or 0)]
         return max(around, key=lambda one: one.lineno, default=None)
+
+    def called_as(self, function: FunctionNode) -> str | None:
+        """The name by which a function is called, that of its class for ``__init__``; None where it is decorated."""
+        if function.decorator_list:
+            return None
+        if function.name != "__init__":
+            return function.name
+        around = [
+            one
+            for one in ast.walk(self.tree)
+            if isinstance(one, ast.ClassDef) and function in one.body
+        ]
+        return around[0].name if around else None
 
     @cached_property
     def _functions(self) -> list[FunctionNode]:
@@ -203,6 +216,17 @@ class PythonFile:
         if not _is_literal(present):
             return None
         return self._edit(*self.bounds(present), given.text)
+
+    def with_parameter(self, function: FunctionNode, given: Argument) -> SourceEdit | None:
+        """The edit that gives a function one more parameter with a default; None where it has stars or no parameter."""
+        takes = function.args
+        if takes.vararg or takes.kwonlyargs or takes.kwarg or not takes.args:
+            return None
+
+        last = takes.defaults[-1] if takes.defaults else takes.args[-1]
+        assert last.end_lineno is not None and last.end_col_offset is not None
+        end = self._place(last.end_lineno, last.end_col_offset)
+        return self._edit(end, end, f", {given.name}={given.text}")
 
     def wrapped(
         self, node: ast.expr, before: str, behind: str

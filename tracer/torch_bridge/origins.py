@@ -16,8 +16,18 @@ import torch
 from tracer.places import Constructor, Place
 from tracer.torch_bridge.places import MOST_CALLERS, CodePlace, line_of, running
 
-_made: MutableMapping[torch.nn.Module, CodePlace] = weakref.WeakKeyDictionary()
-"""The user's line that called the constructor of each module that was made while it was noted."""
+
+class Making(NamedTuple):
+    """The places that made a module."""
+
+    at: CodePlace
+    """The user's line that called its constructor."""
+    caller: CodePlace | None
+    """The line that called the function or the constructor which that line stands in."""
+
+
+_made: MutableMapping[torch.nn.Module, Making] = weakref.WeakKeyDictionary()
+"""Those of each module that was made while it was noted."""
 
 
 @contextlib.contextmanager
@@ -48,7 +58,7 @@ def constructions_noted() -> Iterator[None]:
         torch.nn.Module.__setstate__ = restored  # type: ignore[method-assign]
 
 
-def _line_of_copied(frame: FrameType | None) -> CodePlace | None:
+def _line_of_copied(frame: FrameType | None) -> Making | None:
     """The place that made the module of which a copy is made in this frame, or in those that called it."""
     making = getattr(copy, "_reconstruct", None)
     while frame is not None and making is not None:
@@ -60,7 +70,7 @@ def _line_of_copied(frame: FrameType | None) -> CodePlace | None:
     return None
 
 
-def _caller_of_constructor(module: torch.nn.Module) -> CodePlace | None:
+def _caller_of_constructor(module: torch.nn.Module) -> Making | None:
     """The place that makes a module: its own constructors, one calling another, are left out."""
     constructors = set()
     frame: FrameType | None = sys._getframe(2)
@@ -69,7 +79,9 @@ def _caller_of_constructor(module: torch.nn.Module) -> CodePlace | None:
         frame = frame.f_back
 
     outside = [seen for seen in running() if seen.code not in constructors]
-    return outside[0] if outside else None
+    if not outside:
+        return None
+    return Making(outside[0], outside[1] if len(outside) > 1 else None)
 
 
 def _is_constructor(frame: FrameType, module: torch.nn.Module) -> bool:
@@ -79,8 +91,8 @@ def _is_constructor(frame: FrameType, module: torch.nn.Module) -> bool:
     return frame.f_locals.get(code.co_varnames[0]) is module
 
 
-def line_that_made(module: torch.nn.Module) -> CodePlace | None:
-    """The place that made a module; None where nobody noted it."""
+def line_that_made(module: torch.nn.Module) -> Making | None:
+    """The places that made a module; None where nobody noted it."""
     with contextlib.suppress(TypeError):
         return _made.get(module)
     return None
@@ -105,8 +117,8 @@ class ModuleOrigin(NamedTuple):
     """The dotted path of the innermost module that runs."""
     is_layer: bool
     """Whether the step is that module itself."""
-    made: CodePlace | None
-    """The place that made the layer."""
+    made: Making | None
+    """The places that made the layer."""
     kind: type
     """The module's class."""
     caller: CodeType | None
@@ -116,14 +128,16 @@ class ModuleOrigin(NamedTuple):
         """The same as a record."""
         lines = [line_of(seen) for seen in self.seen]
         callers = lines[1:][::-1]
-        is_made = self.is_layer and self.made is not None
+        made = self.made if self.is_layer else None
+        caller = None if made is None else made.caller
         is_direct = self.is_layer and bool(self.seen) and self.seen[0].code is self.caller
         return Place(
             line=lines[0] if lines else None,
             module=self.module,
             is_layer=self.is_layer,
-            made=line_of(self.made) if is_made and self.made is not None else None,
-            constructor=constructor_of(self.kind) if is_made else None,
+            made=None if made is None else line_of(made.at),
+            constructor=None if made is None else constructor_of(self.kind),
+            made_for=None if caller is None else line_of(caller),
             is_direct=is_direct,
             callers=tuple(callers[-MOST_CALLERS:]),
         )

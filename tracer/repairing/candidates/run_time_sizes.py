@@ -55,7 +55,7 @@ def _sized(bench: Bench, layers: Sequence[Node], what: str) -> Iterator[Candidat
     found: dict[Path, Edit] = {}
     words = []
     for node in layers:
-        model = _model_of(bench, node)
+        model = model_of(bench, node)
         name = None if model is None else bench.name_for(model, node)
         if name is None:
             continue
@@ -76,7 +76,7 @@ def _sized(bench: Bench, layers: Sequence[Node], what: str) -> Iterator[Candidat
         )
 
 
-def _model_of(bench: Bench, node: Node) -> Node | None:
+def model_of(bench: Bench, node: Node) -> Node | None:
     """The node whose size a layer should have: the map that was pooled, or the skip that it meets.
 
     Of a layer that no merge follows, the input, where its output should be as large.

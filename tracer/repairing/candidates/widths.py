@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -15,6 +15,7 @@ from tracer.repairing.candidates.solved import named
 from tracer.repairing.numbers import number_of
 from tracer.repairing.writing import Path
 from tracer.shapes.trace import trace
+from tracer.shapes.traced import Ops
 from tracer.source.edits import Edit
 
 WIDTHS = ("in_channels", "in_features", "num_features", "num_channels", "normalized_shape")
@@ -35,18 +36,8 @@ def candidates(bench: Bench) -> Iterator[Candidate]:
         node = bench.network.names.get(found.node or "")
         if node is None or node.op is None or node.is_input:
             continue
-        group = bench.all_of(node)
-        if found.code == "T204":
-            yield from _widths(bench, group)
-        elif found.code == "T205":
-            yield from _groups(bench, group)
-        elif found.code == "T306":
-            yield from _amounts(bench, group)
-        elif found.code == "T302":
-            yield from _smaller_kernel(bench, group)
-        is_shuffle = found.code == "T204" and not _declared_widths(node.op)
-        if is_shuffle or found.code == "T205":
-            yield from _fitting_channels(bench, group)
+        for candidates_of in BY_CODE.get(found.code, ()):
+            yield from candidates_of(bench, bench.all_of(node))
 
 
 def _edit(group: Group, field: str, value: Any, title: str, kind: Kind) -> Candidate:
@@ -72,26 +63,34 @@ def _widths(bench: Bench, group: Group) -> Iterator[Candidate]:
 
 def _every_width(bench: Bench) -> Iterator[Candidate]:
     """The width of its input for each layer that was made for another one, where they are several."""
-    ops = list(bench.ops)
-    for node in bench.network.nodes:
-        op = ops[node.index]
-        declared = {} if op is None else dict.fromkeys(_declared_widths(op))
-        if op is not None and declared:
-            ops[node.index] = replace(op, **declared)
-
     edits: dict[Path, Edit] = {}
-    for visit in trace(bench.network, bench.sizes, ops).walk():
-        own, shapes = bench.ops[visit.node.index], visit.inputs
-        if own is None or visit.shape is None or None in shapes:
+    for visit in trace(bench.network, bench.sizes, _without_widths(bench.ops)).walk():
+        own = bench.ops[visit.node.index]
+        if own is None or visit.shape is None or None in visit.inputs:
             continue
-        inferred = own.inferred(*shapes)
-        for word, width in inferred.items():
-            if word in _declared_widths(own) and getattr(own, word) != width:
-                edit = bench.all_of(visit.node).edit(word, width)
-                edits[edit.path] = edit
+        for word, width in _other_widths(own, visit.inputs):
+            edit = bench.all_of(visit.node).edit(word, width)
+            edits[edit.path] = edit
     if len(edits) > 1:
         found = list(edits.values())
         yield Candidate(f"widths of {named(found)}", found, Kind.SLIP)
+
+
+def _without_widths(ops: Ops) -> list[Op | None]:
+    """Operations that take any width."""
+    found: list[Op | None] = []
+    for op in ops:
+        declared = [] if op is None else _declared_widths(op)
+        found.append(replace(op, **dict.fromkeys(declared)) if op and declared else op)
+    return found
+
+
+def _other_widths(op: Op, inputs: Sequence[Any]) -> Iterator[tuple[str, Any]]:
+    """The widths that an operation's inputs have, where others are declared."""
+    inferred = op.inferred(*inputs)
+    for word in _declared_widths(op):
+        if word in inferred and getattr(op, word) != inferred[word]:
+            yield word, inferred[word]
 
 
 def _declared_widths(op: Op) -> list[str]:
@@ -131,6 +130,13 @@ def _fitting_channels(bench: Bench, group: Group) -> Iterator[Candidate]:
             if all(requirement.holds for requirement in op.requirements(changed)):
                 yield from _of_channels(bench, maker, n)
                 break
+
+
+def _fitting_shuffle(bench: Bench, group: Group) -> Iterator[Candidate]:
+    """The same for a layer whose channels are no number of its own."""
+    op = group.first.op
+    if op is not None and not _declared_widths(op):
+        yield from _fitting_channels(bench, group)
 
 
 def _groups(bench: Bench, group: Group) -> Iterator[Candidate]:
@@ -194,3 +200,12 @@ def _smaller_kernel(bench: Bench, group: Group) -> Iterator[Candidate]:
         yield _edit(
             group, "kernel_size", value, f"kernel_size of {node.declaration.name}", Kind.SLIP
         )
+
+
+BY_CODE: Mapping[str, Sequence[Callable[[Bench, Group], Iterator[Candidate]]]] = {
+    "T204": (_widths, _fitting_shuffle),
+    "T205": (_groups, _fitting_channels),
+    "T306": (_amounts,),
+    "T302": (_smaller_kernel,),
+}
+"""What may fit a layer, by the code of the finding about it."""
