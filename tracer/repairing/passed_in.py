@@ -43,7 +43,11 @@ class _Given(NamedTuple):
 
 
 def passed_in(
-    made: PythonFile, call: ast.Call, nodes: Sequence[Node], values: Values, files: PythonFiles
+    made: PythonFile,
+    call: ast.Call,
+    nodes: Sequence[Node],
+    values: Values,
+    files: PythonFiles,
 ) -> PassedIn | None:
     """The edits that give each layer of a call its own values; None where that takes more than a parameter.
 
@@ -69,7 +73,11 @@ def passed_in(
 
 
 def _inside(
-    made: PythonFile, call: ast.Call, function: FunctionNode, node: Node, field: str
+    made: PythonFile,
+    call: ast.Call,
+    function: FunctionNode,
+    node: Node,
+    field: str,
 ) -> Iterator[_Given]:
     """The edits of the function: its parameter, and the call that takes it."""
     place = node.place
@@ -79,7 +87,11 @@ def _inside(
 
 
 def _outside(
-    name: str, nodes: Sequence[Node], values: Values, field: str, files: PythonFiles
+    name: str,
+    nodes: Sequence[Node],
+    values: Values,
+    field: str,
+    files: PythonFiles,
 ) -> Iterator[_Given]:
     """The edits of the calls that need another value."""
     present = _present(nodes[0], field)
@@ -106,7 +118,10 @@ def _has_names(function: ast.AST, names: Sequence[str]) -> bool:
 
 
 def _by_caller(
-    nodes: Sequence[Node], values: Values, field: str, present: str
+    nodes: Sequence[Node],
+    values: Values,
+    field: str,
+    present: str,
 ) -> dict[Line | None, str]:
     """The value that each call of the function needs; under None where one call would need several."""
     found: dict[Line | None, str] = {}
@@ -119,7 +134,12 @@ def _by_caller(
     return found
 
 
-def _given(line: Line | None, name: str, argument: Argument, files: PythonFiles) -> _Given:
+def _given(
+    line: Line | None,
+    name: str,
+    argument: Argument,
+    files: PythonFiles,
+) -> _Given:
     """The edit that gives the call of a function on a line one more argument."""
     file = files.at(line)
     if line is None or file is None:

@@ -50,7 +50,11 @@ def _of_its_line(bench: Bench, edit: Edit) -> Iterator[Edit | None]:
         yield None if is_missing else replace(edit, path=path, value=value)
 
 
-def _beside(bench: Bench, node: Node, field: str) -> list[Node]:
+def _beside(
+    bench: Bench,
+    node: Node,
+    field: str,
+) -> list[Node]:
     """The other nodes that the line of a node's argument makes or computes."""
     line = _line(node, field)
     if line is None:
@@ -59,7 +63,12 @@ def _beside(bench: Bench, node: Node, field: str) -> list[Node]:
     return [one for one in alike if one is not node and _line(one, field) == line]
 
 
-def _value(bench: Bench, edit: Edit, node: Node, other: Node) -> Value:
+def _value(
+    bench: Bench,
+    edit: Edit,
+    node: Node,
+    other: Node,
+) -> Value:
     """What another node of the line gets: the same value, or the name of the node that it has to meet itself."""
     if edit.path[-1] in SIZES and isinstance(edit.value, str):
         model = model_of(bench, other)

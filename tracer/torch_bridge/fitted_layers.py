@@ -46,7 +46,11 @@ def unfitting(program: RealModule, shapes: Sequence[Shape]) -> list[FittedLayer]
     """
     found: dict[nn.Module, FittedLayer] = {}
 
-    def fitted(copied: nn.Module, original: nn.Module, given: Any) -> None:
+    def fitted(
+        copied: nn.Module,
+        original: nn.Module,
+        given: Any,
+    ) -> None:
         layer = _fitted(original, given)
         if layer is not None and original not in found:
             found[original] = layer
@@ -117,7 +121,9 @@ def made_to_fit(layers: Sequence[FittedLayer]) -> Iterator[None]:
 
 
 def declared_widths(
-    net: Net, module: nn.Module, layers: Sequence[FittedLayer]
+    net: Net,
+    module: nn.Module,
+    layers: Sequence[FittedLayer],
 ) -> Iterator[Edit]:
     """The edits that give the nodes of a network the widths that their layers were made for."""
     known = {id(layer.module): layer for layer in layers}

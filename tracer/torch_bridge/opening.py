@@ -113,11 +113,11 @@ class RunsNowhere(NotRead):
     def fitting(self, asked: Question) -> tuple[Sequence[FittedLayer], Sequence[Shape]]:
         """The layers that would have to fit their input for it to run, and where it does then; none: no layers."""
         for shapes in (asked.shapes, *self.trials.tried):
-            if self.trials.took > self.trials.seconds:
-                break
             layers = unfitting(self.trials.program, shapes)
             if layers:
                 return layers, shapes
+            if self.trials.took > self.trials.seconds:
+                break
         return [], asked.shapes
 
 

@@ -55,7 +55,11 @@ def _is_one_number(node: Node) -> bool:
     return not is_auto and (not is_written or isinstance(getattr(node.op, FIELD, None), int))
 
 
-def _solved(bench: Bench, group: Group, edits: Sequence[Edit]) -> list[Any]:
+def _solved(
+    bench: Bench,
+    group: Group,
+    edits: Sequence[Edit],
+) -> list[Any]:
     """The values that the planner finds for the uses; none where there are none."""
     made = bench.loaded(edits)
     if made is None:
@@ -69,7 +73,11 @@ def _use_of(node: Node) -> Path:
     return (node.section, node.uses[0].name, FIELD)
 
 
-def _values(net: Net, nodes: Sequence[Node], ops: Sequence[Any]) -> list[Any]:
+def _values(
+    net: Net,
+    nodes: Sequence[Node],
+    ops: Sequence[Any],
+) -> list[Any]:
     """The value that the planner found for each of some nodes, by their names."""
     by_name = {node.name: op for node, op in zip(net.network.nodes, ops)}
     return [single(getattr(by_name[node.name], FIELD)) for node in nodes]

@@ -40,7 +40,13 @@ def candidates(bench: Bench) -> Iterator[Candidate]:
             yield from candidates_of(bench, bench.all_of(node))
 
 
-def _edit(group: Group, field: str, value: Any, title: str, kind: Kind) -> Candidate:
+def _edit(
+    group: Group,
+    field: str,
+    value: Any,
+    title: str,
+    kind: Kind,
+) -> Candidate:
     return Candidate(title, [group.edit(field, value)], kind)
 
 
@@ -98,7 +104,11 @@ def _declared_widths(op: Op) -> list[str]:
     return [word for word in WIDTHS if getattr(op, word, None) is not None]
 
 
-def _of_channels(bench: Bench, maker: Node, channels: int) -> Iterator[Candidate]:
+def _of_channels(
+    bench: Bench,
+    maker: Node,
+    channels: int,
+) -> Iterator[Candidate]:
     number = number_of(bench, maker, "out_channels")
     if number is not None:
         edits = [number.edit(channels)]
@@ -174,7 +184,11 @@ def _amounts(bench: Bench, group: Group) -> Iterator[Candidate]:
         yield _edit(group, "padding_mode", "replicate", f"padding_mode of {name}", Kind.REBUILT)
 
 
-def _fitted(padding: Any, shape: Shape, is_reflected: bool) -> Any:
+def _fitted(
+    padding: Any,
+    shape: Shape,
+    is_reflected: bool,
+) -> Any:
     """The largest amounts that a map of this shape takes; None where none are known."""
     spare = 1 if is_reflected else 0
     most = [n - spare for n in reversed(shape[2:]) for _ in range(2)]
