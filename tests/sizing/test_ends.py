@@ -26,6 +26,7 @@ def drawn(draw: random.Random, depth: int) -> SizeLike:
         lambda: a // draw.choice([2, 3, 4, 8]),
         lambda: a * draw.choice([-1, 2, 3]),
         lambda: a + b,
+        lambda: draw.choice([H, W, H // 2]) * draw.choice([H, W]),
         lambda: a - b,
         lambda: minimum(a, b),
         lambda: maximum(a, b),
@@ -63,6 +64,8 @@ def test_no_value_is_outside(seed: int) -> None:
         (choose(2 * (W // 2) > W, 5, W), "W"),
         ((6 * H + 3) // 4, "(3*H + 1) // 2"),
         (minimum(OPEN, 0), "min(P, 0)"),
+        (minimum(3 * H * W, H), "H"),
+        (maximum(H * W + 1, H + W), "H*W + 1"),
     ],
 )
 def test_what_the_ends_decide_is_not_written(size: SizeLike, written: str) -> None:

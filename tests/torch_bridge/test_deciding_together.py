@@ -78,9 +78,32 @@ def within_one_way(x: Tensor, h: int, w: int) -> Tensor:
     return x.roll(3, 3) if w >= 10 else x.roll(1, 3)
 
 
-CHANGES = [
+def tall_or_even(x: Tensor, h: int, w: int) -> Tensor:
+    assert h >= w or h % 2 == 0
+    return x
+
+
+def no_fewer_elements_than_rows(x: Tensor, h: int, w: int) -> Tensor:
+    assert x.numel() >= h
+    return x
+
+
+def halved_then_cut_where_tall(x: Tensor, h: int, w: int) -> Tensor:
+    x = x[..., : max(1, w // 2)]
+    return x[..., -x.shape[3] % 4 :] if h - x.shape[3] >= 5 else x
+
+
+DEMANDS = [
     taller_or_narrow,
     large_or_square,
+    tall_or_even,
+    no_fewer_elements_than_rows,
+]
+"""What only refuses sizes has a config, from whatever size it is read."""
+
+CHANGES = [
+    *DEMANDS,
+    halved_then_cut_where_tall,
     no_odd_row_there,
     three_that_refuse,
     rolled_but_for_a_ratio,
@@ -101,7 +124,8 @@ def test_right_at_every_size_or_refused(change: Change, shape: tuple[int, ...]) 
     try:
         module(torch.zeros(shape))
         net = tracer.from_module(module, shape)
-    except (Unrepresentable, AssertionError, ValueError):
+    except (Unrepresentable, AssertionError, ValueError) as refused:
+        assert change not in DEMANDS or not isinstance(refused, Unrepresentable), refused
         return
 
     built = tracer.build(net)

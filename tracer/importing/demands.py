@@ -23,9 +23,8 @@ def demanded(
 
     None where the failing ``condition`` is not what led there. Those that are ``known`` hold anyway.
     """
-    opposite = identity(negated(condition))
     any_of: Condition | bool = False
-    is_reason = False
+    said: set[object] = set()
 
     for guard in guards:
         if guard.holds is None:
@@ -33,8 +32,11 @@ def demanded(
         for part in guard.holds.conjuncts():
             if identity(part) in known or is_bound_to_hold(part):
                 continue
-            is_reason |= opposite in map(identity, part.disjuncts())
+            said.update(map(identity, part.disjuncts()))
             any_of = any_of | negated(part)
+
+    opposites = {identity(negated(one)) for one in condition.disjuncts()}
+    is_reason = identity(negated(condition)) in said or opposites <= said
     return any_of if is_reason and isinstance(any_of, Condition) else None
 
 

@@ -13,7 +13,7 @@ from itertools import chain, groupby
 from typing import Any, NamedTuple
 
 from tracer.importing.alignment import Conditions, SizeOf, align
-from tracer.importing.decisions import FILLED, Decision, Decisions, either
+from tracer.importing.decisions import FILLED, Decision, Decisions, either, is_bound_to_hold
 from tracer.importing.demands import Check, demanded, demanded_size, size_only_for
 from tracer.importing.left_out import LeftOut, Ways, left_out_checks
 from tracer.importing.otherwise import Found, elements, sizes_without
@@ -431,14 +431,20 @@ class _Paths:
     def _settle(self, flipped: Conditions, others: Sequence[Guard]) -> None:
         """Note what one more path decides. Where the first of ``flipped`` holds, another one is taken."""
         self.decisions.settle(flipped)
+        self._note_otherwise(flipped, self._fresh(flipped, others))
+
+    def _fresh(self, flipped: Conditions, guards: Sequence[Guard]) -> list[Guard]:
+        """Those of a path where ``flipped`` do not hold that nothing recorded says."""
         opposite = {identity(negated(condition)) for condition in flipped}
 
         def is_known(condition: Condition) -> bool:
             return self.decisions.knows(condition) or identity(condition) in opposite
 
-        # All of them first: what one of these notes is not known yet.
-        fresh = [guard for guard in others if not _is_all(guard, is_known)]
-        for guard in fresh:
+        return [guard for guard in guards if not _is_all(guard, is_known)]
+
+    def _note_otherwise(self, flipped: Conditions, guards: Sequence[Guard]) -> None:
+        """Note what the path decides that is taken where the first of ``flipped`` does not hold."""
+        for guard in guards:
             holds = None if guard.holds is None else either(flipped[0], guard.holds)
             if not isinstance(holds, bool):
                 self.decisions.note(Guard(holds, guard.spot))
@@ -458,14 +464,43 @@ class _Paths:
             raise refused
 
         ((symbol, size),) = sizes.items()
+        beside = self._decided_beside(symbol, flipped, refused.guards)
         if refused.by_operation:
+            if beside:
+                self.failing.append(sizes)
+            self._note_otherwise(flipped, beside)
             self._fail(symbol, size, flipped, str(refused))
+            return
+        if beside:
+            self._demand_of_path(flipped, refused)
             return
 
         conditions = self.decisions.about(symbol, held)
         alike = FILLED & self.decisions.sizes_where(conditions, symbol)
         refusal = Refusal(symbol, alike, str(refused), False, refused.fault)
         self.refusals.append(refusal)
+
+    def _decided_beside(
+        self, symbol: str, flipped: Conditions, guards: Sequence[Guard]
+    ) -> list[Guard]:
+        """What a path decides by other symbols too, which no other path does: there it may be refused alone."""
+        found = []
+        for guard in self._fresh(flipped, guards):
+            assert guard.holds is not None
+            for condition in guard.holds.conjuncts():
+                about = self.decisions.space.support(condition)
+                if about - {symbol} and not is_bound_to_hold(condition):
+                    found.append(Guard(condition, guard.spot))
+        return found
+
+    def _demand_of_path(self, flipped: Conditions, refused: Unrepresentable) -> None:
+        """Note what the program demands that raises where all that it decided before holds."""
+        demands = {identity(one.condition) for one in self.demands}
+        demand = demanded(flipped[0], refused.guards, demands)
+        if demand is None:
+            raise refused
+        self.demands.append(ProgramDemand(demand, refused.fault))
+        self._settle(flipped, refused.guards)
 
     def _fail(self, symbol: str, size: int, flipped: Conditions, message: str) -> None:
         """An operation refuses a size that decides otherwise: after some, all such sizes are taken to be refused."""

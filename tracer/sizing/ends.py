@@ -6,7 +6,9 @@ A floor lies less than 1 below its fraction. So a sum of floors is a sum of frac
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -167,7 +169,27 @@ class _Sum:
                 product = _ends_of_product(self.space, monomial)
                 term = product.scaled(factor)
                 found = found.plus(term)
-        return found
+
+        has_products = any(len(monomial) > 1 for monomial in self.factors)
+        return found.both(self._around_least()) if has_products else found
+
+    def _around_least(self) -> Limits:
+        """The ends of the sum, of each atom its least value taken out: ``H*W - H`` is 0 or more, each being 1 or more.
+
+        All that is left of an atom is 0 or more, so that no term that is added makes the sum smaller.
+        """
+        terms: dict[Monomial, Fraction] = {}
+        for monomial, factor in self.factors.items():
+            if not all(_has_least(self.space, index) for index in monomial):
+                return OPEN
+            for left, times in _expanded(self.space, monomial):
+                terms[left] = terms.get(left, NOTHING) + factor * times
+
+        start = terms.pop((), NOTHING)
+        factors = terms.values()
+        least = self.rest.least if all(factor >= 0 for factor in factors) else -math.inf
+        most = self.rest.most if all(factor <= 0 for factor in factors) else math.inf
+        return Limits(least, most).plus(Limits(start, start))
 
     def _copy(self) -> _Sum:
         made = object.__new__(_Sum)
@@ -210,6 +232,22 @@ class _Sum:
                 self.factors[monomial] = before + times * factor
         constant = number * factor
         self.rest = self.rest.plus(Limits(constant, constant))
+
+
+def _has_least(space: Space, index: int) -> bool:
+    return not _is_infinite(space.ends_of_atom[index].least)
+
+
+def _expanded(space: Space, monomial: Monomial) -> Iterator[tuple[Monomial, Number]]:
+    """A product of atoms as a sum, each being its least value and what is left: ``(1 + h)*(1 + w)`` for ``H*W``."""
+    for is_left in itertools.product((False, True), repeat=len(monomial)):
+        left = tuple(index for index, stays in zip(monomial, is_left) if stays)
+        leasts = [
+            space.ends_of_atom[index].least
+            for index, stays in zip(monomial, is_left)
+            if not stays
+        ]
+        yield left, math.prod(leasts)
 
 
 def _ends_of_product(space: Space, monomial: Monomial) -> Limits:
