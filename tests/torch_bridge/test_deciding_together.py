@@ -93,6 +93,17 @@ def halved_then_cut_where_tall(x: Tensor, h: int, w: int) -> Tensor:
     return x[..., -x.shape[3] % 4 :] if h - x.shape[3] >= 5 else x
 
 
+def rolled_within_windows(x: Tensor, h: int, w: int) -> Tensor:
+    """Two resolutions, each with windows of four rows and columns."""
+    for _ in range(2):
+        h, w = x.shape[2:]
+        x = nn.functional.pad(x, (0, -w % 4, 0, -h % 4))
+        if min(x.shape[2:]) > 4:
+            x = x.roll((-2, -2), (2, 3))
+        x = nn.functional.avg_pool2d(x[:, :, :h, :w], 2, ceil_mode=True)
+    return x
+
+
 DEMANDS = [
     taller_or_narrow,
     large_or_square,
@@ -104,6 +115,7 @@ DEMANDS = [
 CHANGES = [
     *DEMANDS,
     halved_then_cut_where_tall,
+    rolled_within_windows,
     no_odd_row_there,
     three_that_refuse,
     rolled_but_for_a_ratio,

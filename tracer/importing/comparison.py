@@ -42,7 +42,7 @@ BY_ITSELF = 3
 BY_PATHS = 4
 """So many of the sizes that run may be those of the program's paths, which lie near the ones that were asked for."""
 
-COVERED = Counts(run=16, refused=8, drawn=40)
+COVERED = Counts(run=24, refused=8, drawn=48)
 """The same for sizes that are chosen by what is decided there."""
 
 SMALL = 48

@@ -27,7 +27,7 @@ FEW_DECISIONS = 9
 """Of no more than these, each three are looked at as well."""
 
 TIMES = 2
-"""So often each combination is made: once, what depends on it may happen to be nothing."""
+"""So often each combination of two is made: once, what depends on it may happen to be nothing."""
 
 Sizes = Mapping[str, int]
 
@@ -51,7 +51,8 @@ class Covering:
         for place, group in enumerate(groups):
             for number, decision in enumerate(group):
                 self.made[:, place] += truths[decision] << number
-        missing = numpy.full((len(groups), 8), TIMES)
+        times = [TIMES if len(group) == 2 else 1 for group in groups]
+        missing = numpy.repeat(numpy.array(times, int)[:, None], 8, axis=1)
         self.missing = {True: missing, False: missing.copy()}
         """For each group, how often each combination is to be made yet: by sizes that run, and by others."""
 

@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tracer.importing.detours import detour, is_optional
+from tracer.importing.detours import detour, does_nothing, is_optional, taken_by
 from tracer.importing.moved import without_tables
 from tracer.importing.recording import Recording, Step, Unrepresentable, Value
 from tracer.importing.run_time_sizes import over_symbols
@@ -29,7 +29,8 @@ def check_numbers(merged: Recording, other: Recording, unseen: str) -> None:
     sizes = other.symbols
     parts = [f"{symbol}={n}" for symbol, n in sizes.items()]
     at = f"at {' '.join(parts)}"
-    for a, b in _side_by_side(merged, other):
+    beside = _SideBySide(merged, other)
+    for a, b in beside.pairs():
         for word in a.arguments.keys() | b.arguments.keys():
             mine = _at(a.argument(word), sizes)
             theirs = _at(b.argument(word), sizes)
@@ -37,6 +38,12 @@ def check_numbers(merged: Recording, other: Recording, unseen: str) -> None:
                 continue
             raise Unrepresentable(
                 f"{at} {word} of {a.name} is {theirs}, and its config would have {mine}: "
+                f"some number follows the input's size unseen{unseen}"
+            )
+    for steps in beside.left_out:
+        if not _does_nothing_at(steps, sizes):
+            raise Unrepresentable(
+                f"{at} it does without {steps[-1].name}, which would do something there in its config: "
                 f"some number follows the input's size unseen{unseen}"
             )
 
@@ -55,25 +62,41 @@ def _counted(steps: Sequence[Step]) -> Counter[str]:
     return Counter(names)
 
 
-def _side_by_side(merged: Recording, other: Recording) -> Iterator[tuple[Step, Step]]:
-    """The steps that are in both, as far as they can be told apart; those that may do nothing are left out."""
-    mine, theirs = (deque(_lasting(one.steps)) for one in (merged, other))
-    if list(map(_kind, mine)) != list(map(_kind, theirs)):
-        mine, theirs = (deque(_lasting(without_tables(one.steps))) for one in (merged, other))
-    while mine and theirs:
-        a, b = mine[0], theirs[0]
-        if _kind(a) == _kind(b):
-            yield mine.popleft(), theirs.popleft()
-        elif not (_leave_out_detour(mine) or _leave_out_detour(theirs)):
-            return
+class _SideBySide:
+    """The steps that are in both recordings, as far as they can be told apart, without those that may do nothing."""
+
+    def __init__(self, merged: Recording, other: Recording) -> None:
+        mine, theirs = (deque(_lasting(one.steps)) for one in (merged, other))
+        if list(map(_kind, mine)) != list(map(_kind, theirs)):
+            mine, theirs = (
+                deque(_lasting(without_tables(one.steps))) for one in (merged, other)
+            )
+        self._mine = mine
+        self._theirs = theirs
+        self.left_out: list[list[Step]] = []
+        """Rows of steps that the merged one alone has."""
+
+    def pairs(self) -> Iterator[tuple[Step, Step]]:
+        """Two steps that are one step of the program, one pair after the other."""
+        mine, theirs = self._mine, self._theirs
+        while mine and theirs:
+            if _kind(mine[0]) == _kind(theirs[0]):
+                yield mine.popleft(), theirs.popleft()
+            elif extra := _next_detour(mine):
+                self.left_out.append(extra)
+            elif not _next_detour(theirs):
+                return
 
 
-def _leave_out_detour(steps: deque[Step]) -> bool:
-    """Leave out the next steps that only one of the two has; False where they do something."""
-    extra = detour(steps)
-    for _ in range(extra):
-        steps.popleft()
-    return extra > 0
+def _next_detour(steps: deque[Step]) -> list[Step]:
+    """The next steps that only one of the two has, taken out of the row; none where they do something."""
+    return [steps.popleft() for _ in range(detour(steps))]
+
+
+def _does_nothing_at(steps: Sequence[Step], sizes: Mapping[str, int]) -> bool:
+    """Whether a detour gives back what it takes at some sizes."""
+    conditions = does_nothing(steps[-1], taken_by(steps))
+    return all(map(bool, substitute(list(conditions), sizes)))
 
 
 def _kind(step: Step) -> tuple[type, str]:

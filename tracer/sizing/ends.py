@@ -178,7 +178,7 @@ class _Sum:
 
         All that is left of an atom is 0 or more, so that no term that is added makes the sum smaller.
         """
-        terms: dict[Monomial, Fraction] = {}
+        terms: dict[Monomial, Any] = {}
         for monomial, factor in self.factors.items():
             if not all(_has_least(self.space, index) for index in monomial):
                 return OPEN
