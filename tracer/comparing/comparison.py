@@ -139,7 +139,9 @@ def compare(a: Net, b: Net) -> Comparison:
     >>> [(change.old_name, change.name) for change in compare(a, b).renamed]
     [('act', 'relu')]
     """
-    return compared(Given(a.network.path, a, judge(a)), Given(b.network.path, b, judge(b)))
+    old = Given(a.network.path, a, judge(a))
+    new = Given(b.network.path, b, judge(b))
+    return compared(old, new)
 
 
 def compared(a: Given, b: Given) -> Comparison:
@@ -149,9 +151,8 @@ def compared(a: Given, b: Given) -> Comparison:
 
     # Of a config that does not load, nodes and their new names are not known.
     gone, found = _finding_differences(a.findings, b.findings, None)
-    return Comparison(
-        a=_side(a), b=_side(b), totals=_totals(a.net, b.net), gone=gone, found=found
-    )
+    totals = _totals(a.net, b.net)
+    return Comparison(a=_side(a), b=_side(b), totals=totals, gone=gone, found=found)
 
 
 def _both_compared(a: Given, old: Net, b: Given, new: Net) -> Comparison:

@@ -241,7 +241,8 @@ class FractionalMaxPool(Op, kw_only=True):
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         (x0,) = x
         axes = self.axes
-        return (*x0[:-axes], *(self._size(x0[i - axes], i) for i in range(axes)))
+        pooled = [self._size(x0[i - axes], i) for i in range(axes)]
+        return (*x0[:-axes], *pooled)
 
     def leading_dims(self, *x: Shape) -> int | None:
         return len(x[0]) - self.axes

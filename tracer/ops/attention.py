@@ -137,8 +137,13 @@ class MultiheadAttention(Op, kw_only=True):
 
     def _sequence(self, x: Shape) -> tuple[Dim, Dim, Dim]:
         if len(x) == 2:
-            return x[0], 1, x[1]
-        return (x[1], x[0], x[2]) if self.batch_first else (x[0], x[1], x[2])
+            positions, features = x
+            return positions, 1, features
+
+        first, second, features = x
+        if self.batch_first:
+            return second, first, features
+        return first, second, features
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         yield has_rank(x[0], 2, 3)

@@ -244,7 +244,8 @@ class Crop(Op, kw_only=True):
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         (x0,) = x
         cut = self._amounts(len(x0) - 2)
-        return (*x0[:2], *(n - before - after for n, (before, after) in zip(x0[2:], cut)))
+        left = [n - before - after for n, (before, after) in zip(x0[2:], cut)]
+        return (*x0[:2], *left)
 
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
         amounts = self._amounts(x[0].rank - 2)

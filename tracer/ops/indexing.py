@@ -522,8 +522,9 @@ class Diagonal(Op, kw_only=True):
         return Call("torch.diagonal", (x[0], self.offset, self.dim1, self.dim2))
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
-        first = min(wrapped(self.dim1, len(x[0])), wrapped(self.dim2, len(x[0])))
-        return dim_kept(dim, set(range(first, len(x[0]))))
+        rank = len(x[0])
+        first = min(wrapped(self.dim1, rank), wrapped(self.dim2, rank))
+        return dim_kept(dim, set(range(first, rank)))
 
 
 @operation
@@ -548,7 +549,8 @@ class Cdist(Op, kw_only=True):
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         a, b = x
-        return (*broadcast_shape((a[:-2], b[:-2])), a[-2], b[-2])
+        leading = broadcast_shape((a[:-2], b[:-2]))
+        return (*leading, a[-2], b[-2])
 
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
         return Call("torch.cdist", (x[0], x[1], self.p))

@@ -337,8 +337,11 @@ class Merge(Op, kw_only=True):
 
     def enlarged(self, *x: Shape) -> int | None:
         """The number of the input of which the alignment makes a new map, of the others' size; None: of none."""
-        makes = self.align in ("pad", "resize") and len(x) > 1 and bool(self.spatial(len(x[0])))
-        return self.own if makes else None
+        if self.align not in ("pad", "resize") or len(x) < 2:
+            return None
+
+        has_axes = bool(self.spatial(len(x[0])))
+        return self.own if has_axes else None
 
     def made_first(self, y: Shape, *x: Shape) -> list[Dim]:
         """The sizes of the maps that are made on the way to the output, in order: an enlarged input first."""
@@ -595,7 +598,10 @@ class MatMul(Op, kw_only=True):
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         a, b = x
-        return (*broadcast_shape((a[:-2], b[:-2])), *a[-2:-1], *(b[-1:] if len(b) > 1 else ()))
+        leading = broadcast_shape((a[:-2], b[:-2]))
+        rows = a[-2:-1]
+        columns = b[-1:] if len(b) > 1 else ()
+        return (*leading, *rows, *columns)
 
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
         return Call("torch.matmul", x)

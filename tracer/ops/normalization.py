@@ -410,7 +410,9 @@ class LayerNorm(TrailingNorm, kw_only=True):
         return prod(self._normalized(x[0])) * (1 + self.bias) if self.elementwise_affine else 0
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
-        leading = prod(x[0][: len(x[0]) - len(self._normalized(x[0]))])
+        (x0, *_) = x
+        dims = len(x0) - len(self._normalized(x0))
+        leading = prod(x0[:dims])
         return (
             Kept((0,), values=2 * leading)
             if self.elementwise_affine or any(needs)
@@ -431,9 +433,14 @@ class RMSNorm(TrailingNorm, kw_only=True):
         return prod(self._normalized(x[0])) if self.elementwise_affine else 0
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
-        leading = prod(x[0][: len(x[0]) - len(self._normalized(x[0]))]) if any(needs) else 0
         normalized = prod(y) if self.elementwise_affine else 0
-        return Kept((0,) if any(needs) else (), values=leading + normalized)
+        if not any(needs):
+            return Kept((), values=normalized)
+
+        (x0, *_) = x
+        dims = len(x0) - len(self._normalized(x0))
+        leading = prod(x0[:dims])
+        return Kept((0,), values=leading + normalized)
 
 
 @operation

@@ -105,7 +105,9 @@ class Pooling(Op, kw_only=True):
 
     def _window(self, i: int) -> tuple[int, int, int, int]:
         """Kernel, stride, padding and dilation of one axis."""
-        return self.kernels()[i], self.strides()[i], self.paddings()[i], self.dilations()[i]
+        kernel, stride = self.kernels()[i], self.strides()[i]
+        padding, dilation = self.paddings()[i], self.dilations()[i]
+        return kernel, stride, padding, dilation
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         (x0,) = x
@@ -149,7 +151,8 @@ class Pooling(Op, kw_only=True):
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         (x0,) = x
         axes = self.axes
-        return (*x0[:-axes], *(self._size(x0[i - axes], i) for i in range(axes)))
+        pooled = [self._size(x0[i - axes], i) for i in range(axes)]
+        return (*x0[:-axes], *pooled)
 
     def remarks(self, *x: Shape, **sizes: Shape) -> Requirements:
         (x0,) = x

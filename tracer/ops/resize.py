@@ -407,7 +407,8 @@ def _corners_aligned(how: How, n: Dim, out: Dim) -> Window:
     With antialias, torch takes that step and still counts from the edge.
     """
     down, up = n - 1, maximum(out - 1, 1)
-    return Window(None, first=(down - up, 2 * up) if how.antialias else (0, 1), step=(down, up))
+    first = (down - up, 2 * up) if how.antialias else (0, 1)
+    return Window(None, first=first, step=(down, up))
 
 
 @operation

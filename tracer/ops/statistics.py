@@ -117,7 +117,8 @@ class OneDim(Op, kw_only=True):
         if self.dim is None:
             return (1,) * len(x0) if self.keepdim else ()
         dim = wrapped(self.dim, len(x0))
-        return (*x0[:dim], *((1,) if self.keepdim and x0 else ()), *x0[dim + 1 :])
+        kept = (1,) if self.keepdim and x0 else ()
+        return (*x0[:dim], *kept, *x0[dim + 1 :])
 
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
         return Call(self.function, (x[0], self.dim, self.keepdim))

@@ -146,7 +146,8 @@ class MaxUnpool(Op, kw_only=True):
         wanted = sizes.get("output_size")
         if wanted is not None:
             return (*x0[:-axes], *wanted[-axes:])
-        return (*x0[:-axes], *(self._default(x0[i - axes], i) for i in range(axes)))
+        usual = [self._default(x0[i - axes], i) for i in range(axes)]
+        return (*x0[:-axes], *usual)
 
     def leading_dims(self, *x: Shape) -> int | None:
         return len(x[0]) - self.axes

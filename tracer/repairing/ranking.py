@@ -118,5 +118,9 @@ def scale_of(trace: Trace) -> float | None:
     y = next((shape for shape in trace.outputs.values() if shape is not None), ())
     if len(x) < 3 or len(x) != len(y):
         return None
+    axes = len(x) - 2
     positions = math.prod(x[2:])
-    return math.pow(math.prod(y[2:]) / positions, 1 / len(x[2:])) if positions else None
+    if not positions:
+        return None
+    larger = math.prod(y[2:]) / positions
+    return math.pow(larger, 1 / axes)

@@ -323,7 +323,8 @@ class _SymbolicTrace:
         if dim is None or len(numbers) != 2:
             return
         rank = max(map(len, inputs))
-        first, second = [(1,) * (rank - len(inputs[i])) + tuple(inputs[i]) for i in numbers]
+        shapes = [tuple(inputs[i]) for i in numbers]
+        first, second = [(1,) * (rank - len(shape)) + shape for shape in shapes]
         self._differ(first[dim], second[dim], node)
 
     def _differ(self, a: Dim, b: Dim, node: Node) -> None:

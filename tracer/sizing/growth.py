@@ -110,9 +110,10 @@ def negated(a: Polynomial) -> Polynomial:
 def sum_of(a: Growth, b: Growth) -> Growth:
     """The growth of f + g."""
     period = None if a.period is None or b.period is None else math.lcm(a.period, b.period)
-    return Growth(
-        added(a.lower, b.lower), added(a.upper, b.upper), max(a.since, b.since), period
-    )
+    lower = added(a.lower, b.lower)
+    upper = added(a.upper, b.upper)
+    since = max(a.since, b.since)
+    return Growth(lower, upper, since, period)
 
 
 def scaled(a: Growth, factor: Fraction) -> Growth:
@@ -159,7 +160,9 @@ def either_of(a: Growth, b: Growth, period: int, what: Any) -> Growth:
         raise Aperiodic(f"{what!r} grows at two rates")
     lower = min(a.lower, b.lower, key=_constant_term)
     upper = max(a.upper, b.upper, key=_constant_term)
-    return Growth(lower, upper, max(a.since, b.since), math.lcm(period, a.period, b.period))
+    since = max(a.since, b.since)
+    together = math.lcm(period, a.period, b.period)
+    return Growth(lower, upper, since, together)
 
 
 def _constant_term(polynomial: Polynomial) -> Fraction:

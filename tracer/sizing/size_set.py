@@ -191,9 +191,10 @@ def _runs(residues: Sequence[int], modulus: int) -> list[tuple[int, int]]:
             runs = [*runs[1:-1], wrapped]
     found: list[tuple[int, int]] = []
     for first, last in runs:
-        found += (
-            [(first, last)] if last - first >= 2 else [(n, n) for n in range(first, last + 1)]
-        )
+        if last - first >= 2:
+            found.append((first, last))
+        else:
+            found += [(n, n) for n in range(first, last + 1)]
     return found
 
 
@@ -207,7 +208,9 @@ def _listed(numbers: Sequence[int], most: int = 12) -> str:
     texts: list[str] = []
     for first, last in _neighbours(numbers):
         texts += [f"{first}..{last}"] if last - first >= 2 else map(str, range(first, last + 1))
-    return ", ".join(texts if len(texts) <= most else [*texts[: most - 2], "...", texts[-1]])
+    if len(texts) > most:
+        texts = [*texts[: most - 2], "...", texts[-1]]
+    return ", ".join(texts)
 
 
 EVERY = SizeSet((), 0, 1, (0,))

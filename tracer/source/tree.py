@@ -136,7 +136,8 @@ def decode(raw: bytes) -> str:
 
 def _place(text: str, index: int) -> Span:
     lines = (text[:index] + "|").splitlines()
-    return Span(len(lines), len(lines[-1]), len(lines), len(lines[-1]) + 1)
+    line, column = len(lines), len(lines[-1])
+    return Span(line, column, line, column + 1)
 
 
 _trees: Memo[Node] = Memo(8)

@@ -306,7 +306,8 @@ def _candidates(call: MadeCall, followed: Sequence[Any]) -> Iterator[Any]:
 
 def _counted(followed: Sequence[Any]) -> Iterator[Any]:
     """How many numbers there are from one to another, by steps."""
-    start, stop, step = (0, *followed, 1) if len(followed) == 1 else (*followed, 1)[:3]
+    bounds = (0, *followed) if len(followed) == 1 else followed
+    start, stop, step = (*bounds, 1)[:3]
     if type(step) is int and step < 0:
         # Backwards, there are as many from the other end.
         start, stop, step = stop, start, -step

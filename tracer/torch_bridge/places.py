@@ -122,7 +122,9 @@ class Lines(NamedTuple):
     def place(self) -> Place:
         """The same as a record."""
         lines = [line_of(seen) for seen in self.seen]
-        return Place(lines[0], None, callers=tuple(lines[1:][::-1][-MOST_CALLERS:]))
+        here, *callers = lines
+        outermost_first = callers[::-1]
+        return Place(here, None, callers=tuple(outermost_first[-MOST_CALLERS:]))
 
 
 class UnreadableLine(NamedTuple):

@@ -86,12 +86,13 @@ def _snippet(span: Span, lines: list[str], paint: Paint) -> list[str]:
         return []
     width = 100
     start = span.column - 1
-    length = max(
-        (span.end_column if span.end_line == span.line else len(text) + 1) - span.column, 1
-    )
+    end = span.end_column if span.end_line == span.line else len(text) + 1
+    length = max(end - span.column, 1)
     shift = max(start - width // 2, 0) if len(text) > width else 0
     shown = text[shift : shift + width]
-    carets = " " * (start - shift) + "^" * max(min(length, len(shown) - (start - shift)), 1)
+    indent = start - shift
+    marked = min(length, len(shown) - indent)
+    carets = " " * indent + "^" * max(marked, 1)
     gutter = " " * len(str(span.line))
     bar = paint("|", "blue")
     return [f" {span.line} {bar} {shown}", f" {gutter} {bar} {paint(carets, 'red')}"]

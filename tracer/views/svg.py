@@ -179,8 +179,13 @@ def path(route: Route) -> str:
             parts.append(f"L{cx} {cy}")
             break
         nx, ny = rest[k + 1]
-        r = min(RADIUS, (abs(cx - x) + abs(cy - y)) // 2, (abs(nx - cx) + abs(ny - cy)) // 2)
-        parts.append(f"L{_towards(cx, cy, x, y, r)}Q{cx} {cy} {_towards(cx, cy, nx, ny, r)}")
+        before = abs(cx - x) + abs(cy - y)
+        behind = abs(nx - cx) + abs(ny - cy)
+        r = min(RADIUS, before // 2, behind // 2)
+
+        start = _towards(cx, cy, x, y, r)
+        end = _towards(cx, cy, nx, ny, r)
+        parts.append(f"L{start}Q{cx} {cy} {end}")
         x, y = cx, cy
     return "".join(parts)
 
