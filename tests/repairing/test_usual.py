@@ -10,7 +10,7 @@ from tracer.loading import load_text
 from tracer.ops.base import with_arguments
 from tracer.ops.convolution import Conv2d, ConvTranspose2d
 from tracer.ops.pooling import MaxPool2d
-from tracer.repairing.candidates.usual import is_natural
+from tracer.repairing.natural import is_natural
 from tracer.repairing.repairs import repairs
 from tracer.shapes.trace import again, trace
 
@@ -122,3 +122,42 @@ def test_a_size_is_taken_from_a_node_for_no_more_layers_than_need_it() -> None:
 
     sized = [repair for repair in found if repair.title.startswith("output_size")]
     assert len(sized) == 1
+
+
+STAIR = """input: [1, 2, L]
+sizes: {L: SIZE}
+encoder:
+  a: {op: Conv1d, out_channels: 4, kernel_size: 3, stride: 2, padding: 1}
+  b: {op: Conv1d, out_channels: 4, kernel_size: 3, stride: 2, padding: 1}
+  c: {op: Conv1d, out_channels: 4, kernel_size: 3, stride: 2, padding: 1}
+decoder:
+  x: {op: ConvTranspose1d, out_channels: 4, UP}
+  xb: {op: Add, from: [x, b]}
+  y: {op: ConvTranspose1d, out_channels: 4, UP}
+  ya: {op: Add, from: [y, a]}
+  z: {op: ConvTranspose1d, out_channels: 2, kernel_size: 3, stride: 2}
+"""
+
+
+def test_a_fixed_output_padding_stands_before_a_size_that_is_taken_at_run_time() -> None:
+    """The last layer meets no skip, and makes another size than the input's: it takes none."""
+    up = "kernel_size: 3, stride: 2, padding: 1, output_padding: 1"
+    net = load_text(STAIR.replace("SIZE", "74").replace("UP", up), "net.yaml", {})
+    found = [{edit.path: edit.value for edit in one.edits} for one in repairs(net).found]
+
+    assert found[0] == {"decoder.x.output_padding": 0, "decoder.y.output_padding": 0}
+    assert found[1] == {"decoder.x.output_size": "b", "decoder.y.output_size": "a"}
+
+
+def test_layers_that_become_natural_stand_before_a_resize() -> None:
+    """Of a kernel of 3 without padding, the padding or the kernel is what was meant."""
+    net = load_text(
+        STAIR.replace("SIZE", "64").replace("UP", "kernel_size: 3, stride: 2"), "", {}
+    )
+    found = repairs(net).found
+    changed = [{edit.path.rpartition(".")[2] for edit in one.edits} for one in found]
+
+    assert {"kernel_size"} in changed[:2] and {"padding", "output_padding"} in changed[:2]
+    titles = [one.title for one in found]
+    assert "padding and output_padding of x, y" in titles
+    assert any(title.startswith("align: resize") for title in titles[2:])

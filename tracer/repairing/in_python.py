@@ -111,7 +111,12 @@ def _texts(edits: Sequence[SourceEdit], files: PythonFiles) -> dict[str, str]:
 class _Telling:
     """The steps of one repair."""
 
-    def __init__(self, before: Net, after: Net, files: PythonFiles) -> None:
+    def __init__(
+        self,
+        before: Net,
+        after: Net,
+        files: PythonFiles,
+    ) -> None:
         self.before = before
         self.after = after
         self.files = files
@@ -271,7 +276,12 @@ class _Telling:
             return None
         return file.with_argument(call, argument, ("input", *changes[0].node.operands))
 
-    def _size_argument(self, file: PythonFile, call: ast.Call, one: Changed) -> Argument | None:
+    def _size_argument(
+        self,
+        file: PythonFile,
+        call: ast.Call,
+        one: Changed,
+    ) -> Argument | None:
         """The size as an expression, where the map that has it has a name at the call; None where it has none."""
         ((field, source), *more) = one.operands.items()
         merge = merge_behind(one.node, self.readers)
@@ -405,7 +415,12 @@ def _call_of(file: PythonFile, line: Line, node: Node) -> ast.Call | None:
     return file.call_at(line.span, node.shown.rpartition(".")[2])
 
 
-def _can_be_read(file: PythonFile, call: ast.Call, arm: ast.expr, merge: Node) -> bool:
+def _can_be_read(
+    file: PythonFile,
+    call: ast.Call,
+    arm: ast.expr,
+    merge: Node,
+) -> bool:
     """Whether an expression of a merge has the same value at a call before it, and reading it does nothing."""
     line = None if merge.place is None else merge.place.line
     meeting = None if line is None else file.expression_at(line.span)

@@ -106,6 +106,7 @@ class _Ranking:
             repair.reshapes and repair.oddness > Oddness.NATURAL,
             repair.kind,
             repair.oddness,
+            repair.reshapes,
             changes.values,
             abs(changes.params_difference or 0),
             abs(changes.macs_difference or 0),

@@ -143,7 +143,12 @@ def _unrolled(net: Net) -> Net:
 class _Finder:
     """Tries the changes of one network's text."""
 
-    def __init__(self, net: Net, outputs: Sequence[str], aim: Diagnostic | None = None) -> None:
+    def __init__(
+        self,
+        net: Net,
+        outputs: Sequence[str],
+        aim: Diagnostic | None = None,
+    ) -> None:
         self.net = net
         self.outputs = outputs
         """The names of the outputs as the user knows them."""

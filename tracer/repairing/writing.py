@@ -88,7 +88,12 @@ def plan_edits(network: Network, ops: Ops) -> tuple[list[Edit], list[str]]:
     return _with_whole_lists(network.source, edits, lists), notes
 
 
-def _parts(node: Node, place: ValuePlace, field: str, value: Any) -> list[tuple[Path, Any]]:
+def _parts(
+    node: Node,
+    place: ValuePlace,
+    field: str,
+    value: Any,
+) -> list[tuple[Path, Any]]:
     """The places that a value is written to: the argument, or the items of its list that are ``auto``."""
     path = (*path_of(node, place.declaration), place.argument)
     at = place.declaration.arguments.get(place.argument)

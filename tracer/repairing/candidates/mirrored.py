@@ -156,7 +156,12 @@ def _fitting(
     return None
 
 
-def _channels(bench: Bench, gap: _Gap, model: _Model, shape: Shape) -> list[int]:
+def _channels(
+    bench: Bench,
+    gap: _Gap,
+    model: _Model,
+    shape: Shape,
+) -> list[int]:
     """The channels that may be meant: the model's, those with as many elements as expected, the map's own."""
     found = [model.channels]
     expected = expectation(bench, gap.node)

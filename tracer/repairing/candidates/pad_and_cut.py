@@ -101,7 +101,12 @@ def _ratio(bench: Bench, output: Node, axes: list[_PaddedAxis]) -> int | None:
     return None if found else ratio
 
 
-def _ratio_at(bench: Bench, output: Node, axes: list[_PaddedAxis], turns: int) -> int | None:
+def _ratio_at(
+    bench: Bench,
+    output: Node,
+    axes: list[_PaddedAxis],
+    turns: int,
+) -> int | None:
     """The same at one size: so many turns of each axis's period."""
     sizes = {axis.symbol: axis.modulus * turns + axis.residue for axis in axes}
     every = {**bench.network.defaults(), **sizes}
@@ -150,7 +155,12 @@ def _declared(network: Network) -> list[tuple[str, Any]]:
     return list(found.values())
 
 
-def _cuts(network: Network, output: Node, axes: list[_PaddedAxis], ratio: int) -> list[Edit]:
+def _cuts(
+    network: Network,
+    output: Node,
+    axes: list[_PaddedAxis],
+    ratio: int,
+) -> list[Edit]:
     """A Slice for each padded axis behind the output, which takes the output's name and promise over."""
     edits: list[Edit] = []
     section, behind = output.section, output.name

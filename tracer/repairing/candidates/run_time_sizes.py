@@ -21,7 +21,10 @@ def candidates(bench: Bench) -> Iterator[Candidate]:
     for is_of_kind in kinds:
         layers = list(filter(is_of_kind, bench.network.nodes))
         near = [node for node in layers if leads_to_fault(bench, node)]
-        yield from _sized(bench, near, "skip")
+        meeting = [node for node in near if skip_of(node, bench.readers) is not None]
+        yield from _sized(bench, meeting, "skip")
+        if near != meeting:
+            yield from _sized(bench, near, "skip")
         if near != layers:
             yield from _sized(bench, layers, "skip")
 

@@ -15,7 +15,8 @@ from tracer.ops.convolution import ConvTranspose
 from tracer.repairing.bench import Bench, Group
 from tracer.repairing.candidate import Candidate, Kind, Oddness
 from tracer.repairing.candidates.solved import is_alike, single
-from tracer.repairing.candidates.usual import Forms, is_natural
+from tracer.repairing.candidates.usual import Forms
+from tracer.repairing.natural import is_natural
 from tracer.repairing.numbers import Number, numbers
 from tracer.source.edits import Edit
 from tracer.source.tree import compose, entries
@@ -367,7 +368,12 @@ def _failing_axes(bench: Bench) -> list[int]:
     return differing if len(differing) < rank - 2 else []
 
 
-def _without_axis(bench: Bench, pool: Group, up: Group, axis: int) -> Candidate | None:
+def _without_axis(
+    bench: Bench,
+    pool: Group,
+    up: Group,
+    axis: int,
+) -> Candidate | None:
     """Neither of the two changes the size along one axis."""
     values: dict[int, dict[str, Any]] = {}
     edits: list[Edit] = []

@@ -7,14 +7,15 @@ from typing import Any, NamedTuple
 
 from tracer.net import Net
 from tracer.network.records import Node
-from tracer.ops.base import per_axis
+from tracer.ops.base import per_axis, with_arguments
 from tracer.ops.convolution import ConvTranspose
 from tracer.ops.pooling import Pooling
 from tracer.ops.unpooling import MaxUnpool
 from tracer.planning.problem import problem_of
 from tracer.planning.search import TooManyValues
 from tracer.repairing.bench import Bench
-from tracer.repairing.candidate import Candidate, Kind
+from tracer.repairing.candidate import Candidate, Kind, Oddness
+from tracer.repairing.natural import is_natural
 from tracer.repairing.writing import Path, path_of, plan_edits
 from tracer.source.edits import Edit, EditError
 
@@ -86,7 +87,6 @@ def solved(
     kind: Kind = Kind.REBUILT,
 ) -> Iterator[Candidate]:
     """Open some arguments of some layers, and let the planner find the values next to the present ones."""
-    what = " and ".join(fields)
     if also is not None:
         fields = (*fields, also)
     opened = [
@@ -97,7 +97,28 @@ def solved(
     ]
     edits = _planned(bench, opened) if opened else []
     if edits:
-        yield Candidate(f"{what} of {named(edits)}", edits, kind)
+        what = " and ".join(dict.fromkeys(str(edit.path[-1]) for edit in edits))
+        oddness = _oddness(opened, edits)
+        if oddness == Oddness.NATURAL:
+            kind = min(kind, Kind.SLIP)
+        yield Candidate(f"{what} of {named(edits)}", edits, kind, oddness)
+
+
+def _oddness(opened: Sequence[OpenedArgument], edits: Sequence[Edit]) -> Oddness:
+    """Natural where odd layers become natural, all that are changed; else nothing is known of it."""
+    values = {edit.path: edit.value for edit in edits}
+    given: dict[Node, dict[str, Any]] = {}
+    for one in opened:
+        if one.path in values:
+            given.setdefault(one.node, {})[one.field] = values[one.path]
+
+    for node, arguments in given.items():
+        op = node.op
+        if op is None or is_natural(op):
+            return Oddness.UNKNOWN
+        if not is_natural(with_arguments(op, arguments)):
+            return Oddness.UNKNOWN
+    return Oddness.NATURAL if given else Oddness.UNKNOWN
 
 
 def _can_be_opened(node: Node, field: str) -> bool:

@@ -90,7 +90,12 @@ def _unnumbered(name: str) -> str:
     return re.sub(r"\d+", "", name)
 
 
-def takes(bench: Bench, node: Node, position: int, shape: Any) -> bool:
+def takes(
+    bench: Bench,
+    node: Node,
+    position: int,
+    shape: Any,
+) -> bool:
     """Whether a node takes a map of this shape as one of its inputs, and gives what is expected of it."""
     op = bench.trace.ops[node.index]
     inputs: list[Any] = list(bench.trace.input_shapes(node))
