@@ -161,3 +161,51 @@ def test_layers_that_become_natural_stand_before_a_resize() -> None:
     titles = [one.title for one in found]
     assert "padding and output_padding of x, y" in titles
     assert any(title.startswith("align: resize") for title in titles[2:])
+
+
+UNPADDED = """
+input: [1, 1, H, W]
+sizes: {H: 52, W: 52}
+layers:
+  e1: {op: Conv2d, out_channels: 4, kernel_size: 3}
+  p1: {op: MaxPool2d, kernel_size: 2}
+  e2: {op: Conv2d, out_channels: 8, kernel_size: 4}
+  u1: {op: ConvTranspose2d, out_channels: 4, kernel_size: 2, stride: 2}
+  c1: {op: Concat, from: [e1, u1], align: crop}
+  y: {op: Conv2d, out_channels: 2, kernel_size: 1}
+"""
+
+UNJOINED = """
+input: [1, 3, 32, 32]
+layers:
+  e1: {op: Conv2d, out_channels: 8, kernel_size: 3, padding: 1}
+  p1: {op: MaxPool2d, kernel_size: 2}
+  mid: {op: Conv2d, out_channels: 24, kernel_size: 3, padding: 1}
+  up: {op: ConvTranspose2d, out_channels: 12, kernel_size: 2, stride: 2}
+  d: {op: Conv2d, in_channels: 20, out_channels: 8, kernel_size: 3, padding: 1}
+"""
+
+GROUPED = """
+input: [1, 1, 32, 32]
+layers:
+  a: {op: Conv2d, out_channels: 20, kernel_size: 3, padding: 1}
+  n: {op: GroupNorm, num_groups: 16}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "edit"),
+    [
+        pytest.param(UNPADDED, ("c1", "decoder", "u1"), id="a merge is cut, no kernel is 1"),
+        pytest.param(
+            UNJOINED, ("d", "from", "d_joined"), id="the skip that the width asks for"
+        ),
+        pytest.param(
+            GROUPED, ("n", "num_groups", 10), id="the number at fault, not one before"
+        ),
+    ],
+)
+def test_what_stands_first(text: str, edit: tuple[object, ...]) -> None:
+    net = load_text(text, "net.yaml", {}, allow_argument_errors=True)
+    first, *_ = repairs(net)[0]
+    assert edit in [(*one.path[1:], one.value) for one in first.edits]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from tracer.network.records import Node
 from tracer.ops.base import Shape
 from tracer.repairing.bench import Bench, one_or_several
-from tracer.repairing.candidate import Candidate, Kind
+from tracer.repairing.candidate import Candidate, Kind, Oddness
 from tracer.repairing.candidates.wiring import expectation
 from tracer.source.edits import Edit
 
@@ -165,4 +165,4 @@ def _skip_before(bench: Bench, layer: Node) -> Iterator[Candidate]:
             Edit((layer.section, own, "from"), f"{own}_joined"),
         ]
         title = f"{own} reads {names[0]} and {skip}: {wanted} = {shape[1]} + {missing} channels"
-        yield Candidate(title, edits, Kind.FORGOTTEN)
+        yield Candidate(title, edits, Kind.FORGOTTEN, Oddness.NATURAL)

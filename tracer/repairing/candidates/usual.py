@@ -26,11 +26,18 @@ class Forms:
         self._counted = Counter(found)
 
     def oddness(self, before: Op, after: Op) -> Oddness:
-        """How odd a layer is after a change."""
+        """How odd a layer is after a change; one that sees a single position where it saw several is."""
+        if _sees_one(after) and not _sees_one(before):
+            return Oddness.ODD
+
         was_usual = self._counted[form_of(before)] > 1
         if self._counted[form_of(after)] and not was_usual:
             return Oddness.USUAL
         return Oddness.NATURAL if is_natural(after) else Oddness.ODD
+
+
+def _sees_one(op: Op) -> bool:
+    return single(getattr(op, "kernel_size", None)) == 1
 
 
 def form_of(op: Op | None) -> Form:

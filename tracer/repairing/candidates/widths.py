@@ -163,8 +163,9 @@ def _groups(bench: Bench, group: Group) -> Iterator[Candidate]:
         present = argument(op, word)
         divisors = [n for n in range(1, shape[1] + 1) if shape[1] % n == 0]
         divisors.sort(key=lambda n: (n > present, abs(n - present)))
+        title = f"{word} of {node.declaration.name}"
         for n in divisors[:MOST]:
-            yield _edit(group, word, n, f"{word} of {node.declaration.name}", Kind.SLIP)
+            yield Candidate(title, [group.edit(word, n)], Kind.SLIP, Oddness.NATURAL)
 
 
 def _amounts(bench: Bench, group: Group) -> Iterator[Candidate]:
