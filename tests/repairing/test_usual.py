@@ -196,16 +196,18 @@ layers:
 @pytest.mark.parametrize(
     ("text", "edit"),
     [
-        pytest.param(UNPADDED, ("c1", "decoder", "u1"), id="a merge is cut, no kernel is 1"),
         pytest.param(
-            UNJOINED, ("d", "from", "d_joined"), id="the skip that the width asks for"
+            UNPADDED, ("layers.c1.decoder", "u1"), id="a merge is cut, no kernel is 1"
         ),
         pytest.param(
-            GROUPED, ("n", "num_groups", 10), id="the number at fault, not one before"
+            UNJOINED, ("layers.d.from", "d_joined"), id="the skip that the width asks for"
+        ),
+        pytest.param(
+            GROUPED, ("layers.n.num_groups", 10), id="the number at fault, not one before"
         ),
     ],
 )
 def test_what_stands_first(text: str, edit: tuple[object, ...]) -> None:
     net = load_text(text, "net.yaml", {}, allow_argument_errors=True)
-    first, *_ = repairs(net)[0]
-    assert edit in [(*one.path[1:], one.value) for one in first.edits]
+    first = repairs(net).found[0]
+    assert edit in [(one.path, one.value) for one in first.edits]

@@ -37,7 +37,7 @@ class Forms:
 
 
 def _sees_one(op: Op) -> bool:
-    return single(getattr(op, "kernel_size", None)) == 1
+    return bool(single(getattr(op, "kernel_size", None)) == 1)
 
 
 def form_of(op: Op | None) -> Form:
