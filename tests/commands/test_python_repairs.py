@@ -250,7 +250,7 @@ def test_the_list_is_told_in_python(here: Path) -> None:
         "my_net.py:12: output_padding=1 in `nn.ConvTranspose2d(16, 8, kernel_size=2, stride=2, output_padding=0)`",
         "my_net.py:21: `self.up2(y, output_size=skip2.shape[-2:])`",
         "pad the input to 32 x 32",
-        "run `F.pad(x, (0, 2, 0, 2))`, and cut the output: `y[..., :30, :30]`",
+        "feed it `F.pad(x, (0, 2, 0, 2))`, and cut its output y: `y[..., :30, :30]`",
         "feed 28 x 28",
         "my_net.py:22: resize y to the size of skip2: `F.interpolate(y, size=skip2.shape[-2:])`",
     ):
@@ -278,7 +278,7 @@ def test_an_output_that_does_not_follow_the_input_is_not_cut(here: Path) -> None
     saved(text, "classifier.py")
     found = repairs(opened("classifier.py:UNet", Overrides(inputs=["1,3,30,30"]))).found
     (repair,) = [one for one in found if one.title == "pad the input to 32 x 32"]
-    assert repair.steps == ["run `F.pad(x, (0, 2, 0, 2))`"]
+    assert repair.steps == ["feed it `F.pad(x, (0, 2, 0, 2))`"]
 
 
 @pytest.mark.parametrize("name", ["carriage returns", "tabs"])
@@ -499,7 +499,7 @@ def test_what_has_no_such_argument_is_told(here: Path) -> None:
     steps = [step for one in found for step in one["steps"]]
     for said in (
         "my_net.py:51: output_padding=1 for up2, made by `Own(8, 4)`",
-        "by a module: the function has no such argument",
+        "the function takes no output_size",
     ):
         assert any(said in step for step in steps), steps
 

@@ -788,7 +788,7 @@ def test_a_repair_names_the_forwards_parameters(here: Path) -> None:
         UNET.replace("forward(self, x):", "forward(self, image):\n        x = image")
     )
     text = run("plan", "my_nets.py:UNet", "--input", "1,3,100,75").stdout
-    assert "run `F.pad(image, (0, 5, 0, 4))`" in text
+    assert "feed it `F.pad(image, (0, 5, 0, 4))`" in text
     assert "as image, not [1, 3, 100, 75]" in text
 
 

@@ -12,12 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tracer.net import Net
-from tracer.network.graph import consumers, merge_behind
+from tracer.network.graph import consumers
 from tracer.network.records import Node
 from tracer.ops.base import Op, Shape
 from tracer.ops.merge import Merge
 from tracer.places import Constructor, Line, is_installed, package_of
-from tracer.repairing.fitted_in_python import arms_of, expressions_of, fitted, resizing
+from tracer.repairing.candidates.run_time_sizes import size_argument
+from tracer.repairing.fitted_in_python import arms_of, fitted, resizing
 from tracer.repairing.padded_inputs import cut_of
 from tracer.repairing.passed_in import passed_in
 from tracer.repairing.python_files import PythonFiles, is_own
@@ -30,12 +31,16 @@ from tracer.repairing.python_words import (
     value_in_python,
     within,
 )
+from tracer.repairing.sized_calls import (
+    edit_of_size,
+    edits_of_function,
+    sized_node,
+    takes_size_at_call,
+)
 from tracer.source.python_calls import (
     Argument,
     PythonFile,
     SourceEdit,
-    is_inside,
-    is_name,
     with_edits,
 )
 
@@ -165,13 +170,44 @@ class _Telling:
         groups: dict[tuple[Line, Constructor], list[Changed]] = {}
         for one in self.built:
             place = one.node.place
-            if place is None or place.made is None or place.constructor is None:
-                yield ToldStep(_where_it_runs(one))
-                continue
-            groups.setdefault((place.made, place.constructor), []).append(one)
+            if place is not None and place.made is not None and place.constructor is not None:
+                groups.setdefault((place.made, place.constructor), []).append(one)
 
         for (made, constructor), changes in groups.items():
             yield self._of_constructor(made, constructor, changes)
+        yield from self._of_functions()
+
+    def _of_functions(self) -> Iterator[ToldStep]:
+        """Arguments of what is no layer, each at the line that computes it."""
+        groups: dict[tuple[Line | None, str], list[Changed]] = {}
+        for one in self.built:
+            place = one.node.place
+            if place is None or place.made is None or place.constructor is None:
+                line = None if place is None else place.line
+                groups.setdefault((line, one.node.op_name), []).append(one)
+
+        for (line, op_name), changes in groups.items():
+            told = ", ".join(dict.fromkeys(map(_where_it_runs, changes)))
+            yield ToldStep(told, self._edits_of_function(line, op_name, changes))
+
+    def _edits_of_function(
+        self,
+        line: Line | None,
+        op_name: str,
+        changes: Sequence[Changed],
+    ) -> tuple[SourceEdit, ...]:
+        """The edits of the call that computes some nodes, where it computes no others and all need the same."""
+        file = self.files.at(line)
+        is_all = len(self._computed_at(line, op_name)) == len(changes)
+        given = {arguments_in_python(one.values) for one in changes}
+        if file is None or line is None or not is_all or len(given) > 1:
+            return ()
+        return edits_of_function(file, line, op_name, changes[0].values)
+
+    def _computed_at(self, line: Line | None, op_name: str) -> list[Node]:
+        """The nodes of an operation that a line computes."""
+        nodes = [node for node in self.before.network.nodes if node.op_name == op_name]
+        return [node for node in nodes if node.place is not None and node.place.line == line]
 
     def _of_constructor(
         self, made: Line, constructor: Constructor, changes: Sequence[Changed]
@@ -234,7 +270,8 @@ class _Telling:
         groups: dict[Line, list[Changed]] = {}
         for one in self.sized:
             place = one.node.place
-            if place is None or place.line is None or not place.is_direct:
+            is_called = place is not None and takes_size_at_call(one.node)
+            if place is None or place.line is None or not is_called:
                 yield ToldStep(_at(one.node) + _sizes_given([one]) + _way_of(one.node))
                 continue
             groups.setdefault(place.line, []).append(one)
@@ -249,7 +286,10 @@ class _Telling:
         if file is None or call is None:
             return ToldStep(f"{at}{_sizes_given(changes)}{within(line.text)}")
 
-        edit = self._size_edit(file, call, changes)
+        sized = [
+            sized_node(one.node, list(one.operands.items()), self.readers) for one in changes
+        ]
+        edit = edit_of_size(file, call, sized)
         if edit is None or self._is_called_otherwise(line, changes):
             quoted = short(file.words_of(call))
             return ToldStep(f"{at}{_sizes_given(changes)} in `{quoted}`")
@@ -265,34 +305,6 @@ class _Telling:
             and node.index not in changed
             for node in self.before.network.nodes
         )
-
-    def _size_edit(
-        self, file: PythonFile, call: ast.Call, changes: Sequence[Changed]
-    ) -> SourceEdit | None:
-        """The edit that gives a call the size, by one name for all that it calls; None where there is none."""
-        arguments = {self._size_argument(file, call, one) for one in changes}
-        argument = arguments.pop()
-        if arguments or argument is None:
-            return None
-        return file.with_argument(call, argument, ("input", *changes[0].node.operands))
-
-    def _size_argument(
-        self,
-        file: PythonFile,
-        call: ast.Call,
-        one: Changed,
-    ) -> Argument | None:
-        """The size as an expression, where the map that has it has a name at the call; None where it has none."""
-        ((field, source), *more) = one.operands.items()
-        merge = merge_behind(one.node, self.readers)
-        if merge is None or more:
-            return None
-
-        arm = expressions_of(merge, file).get(source.index)
-        if arm is None or not _can_be_read(file, call, arm, merge):
-            return None
-        axes = int(getattr(one.node.op, "axes", 2))
-        return Argument(field, f"{file.words_of(arm)}.shape[-{axes}:]")
 
     # --- merges ------------------------------------------------------------------------------------------------------
 
@@ -327,8 +339,8 @@ class _Telling:
             for have, want in zip(old[:1:-1], new[:1:-1]):
                 pads += (0, want - have)
             cut = cut_of(self.after, node, old)
-            behind = f", and cut the output: `y[..., {cut}]`" if cut else ""
-            yield ToldStep(f"run `F.pad({name}, {pads})`{behind}")
+            behind = f", and cut its output y: `y[..., {cut}]`" if cut else ""
+            yield ToldStep(f"feed it `F.pad({name}, {pads})`{behind}")
 
     def _called(self, node: Node) -> str:
         """The name that an input has in the forward."""
@@ -375,9 +387,15 @@ def _changes(before: Net, after: Net) -> Iterator[Changed]:
             field: node for field, node in visit.node.operands.items() if field not in known
         }
         others = _other_values(was.op, visit.op)
-        values = {field: value for field, value in others.items() if field not in operands}
+        values = _without(others, operands)
         if values or operands:
             yield Changed(visit.node, values, operands)
+
+
+def _without(values: Mapping[str, Any], operands: Mapping[str, Node]) -> dict[str, Any]:
+    """The arguments that no node gives; a size that one gives stands in the place of a factor."""
+    left = {*operands, "scale_factor"} if "size" in operands else {*operands}
+    return {field: value for field, value in values.items() if field not in left}
 
 
 def _other_values(old: Op | None, new: Op | None) -> dict[str, Any]:
@@ -415,22 +433,6 @@ def _call_of(file: PythonFile, line: Line, node: Node) -> ast.Call | None:
     return file.call_at(line.span, node.shown.rpartition(".")[2])
 
 
-def _can_be_read(
-    file: PythonFile,
-    call: ast.Call,
-    arm: ast.expr,
-    merge: Node,
-) -> bool:
-    """Whether an expression of a merge has the same value at a call before it, and reading it does nothing."""
-    line = None if merge.place is None else merge.place.line
-    meeting = None if line is None else file.expression_at(line.span)
-    if meeting is None or not is_name(arm):
-        return False
-    if is_inside(call, meeting):
-        return True
-    return isinstance(arm, ast.Name) and file.means_the_same(arm.id, call, meeting)
-
-
 def _by_layer(changes: Sequence[Changed]) -> str:
     """The arguments, each with the layers that take it."""
     layers: dict[str, list[str]] = {}
@@ -465,10 +467,11 @@ def _sizes_given(changes: Sequence[Changed]) -> str:
 
 
 def _way_of(node: Node) -> str:
-    """How a size is given where no line of the user's calls a layer."""
-    if node.place is None or node.place.is_layer:
-        return ", where it is called"
-    return ", by a module: the function has no such argument"
+    """How a size is given where no line of the user's calls a layer itself."""
+    field = size_argument(node.op)
+    if node.place is not None and not node.place.is_layer:
+        return f"; the function takes no {field}, but output_padding for one size"
+    return f"; the part around it passes no {field} on: call its layers one after the other, this one with the size"
 
 
 def _built_in_words(changes: Sequence[Changed]) -> Iterator[str]:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -54,9 +55,9 @@ def passed_in(
     ``nodes`` are all layers that the call makes. Each call of the function around it has to make layers that need the
     same, and nothing may hide what it is given.
     """
+    fields = list(dict.fromkeys(itertools.chain.from_iterable(values.values())))
     function = made.function_around(call)
     name = None if function is None else made.called_as(function)
-    fields = list(dict.fromkeys(field for one in values.values() for field in one))
     if function is None or name is None or _has_names(function, fields):
         return None
 
@@ -65,10 +66,10 @@ def passed_in(
         given += _inside(made, call, function, nodes[0], field)
         given += _outside(name, nodes, values, field, files)
 
-    edits = tuple(one.edit for one in given if one.edit is not None)
-    if len(edits) < len(given) or not _is_python(edits, files):
+    edits = _all_edits(given)
+    if not edits or not _is_python(edits, files):
         return None
-    places = ", ".join(one.words for one in given if one.words)
+    places = ", ".join(filter(None, (one.words for one in given)))
     return PassedIn(f"{_becoming(fields)} of `{name}`, given at {places}", edits)
 
 
@@ -103,6 +104,12 @@ def _outside(
 def _present(node: Node, field: str) -> str:
     """The value that one line gives all of its layers now."""
     return value_in_python(getattr(node.op, field))
+
+
+def _all_edits(given: Sequence[_Given]) -> tuple[SourceEdit, ...]:
+    """The edits; none where one of them cannot be made."""
+    found = tuple(one.edit for one in given if one.edit is not None)
+    return found if len(found) == len(given) else ()
 
 
 def _becoming(fields: Sequence[str]) -> str:

@@ -217,6 +217,19 @@ class PythonFile:
             return None
         return self._edit(*self.bounds(present), given.text)
 
+    def with_keyword(self, call: ast.Call, name: str, given: Argument) -> SourceEdit | None:
+        """The edit that puts an argument in the place of one that a call gives by its name; None where it does not."""
+        for keyword in call.keywords:
+            if keyword.arg == name:
+                start = self._place(keyword.lineno, keyword.col_offset)
+                end = self.bounds(keyword.value)[1]
+                return self._edit(start, end, f"{given.name}={given.text}")
+        return None
+
+    def replaced(self, node: ast.expr, text: str) -> SourceEdit:
+        """The edit that puts text in the place of an expression."""
+        return self._edit(*self.bounds(node), text)
+
     def with_parameter(self, function: FunctionNode, given: Argument) -> SourceEdit | None:
         """The edit that gives a function one more parameter with a default; None where it has stars or no parameter."""
         takes = function.args
