@@ -148,6 +148,7 @@ FUNCTIONS: dict[str, Callable[[Tensor], Any]] = {
     "outer": lambda x: torch.outer(x.mean((0, 2, 3)), x.amax((0, 2, 3))),
     "tensor_split": lambda x: torch.cat(x.tensor_split(3, 1)[::-1], 1),
     "hsplit": lambda x: torch.hsplit(x, [1, 3])[1],
+    "tensor_split of rows": lambda x: torch.cat(x.tensor_split((1, -1), 2)[::-1], 2),
     "atleast_3d": lambda x: torch.atleast_3d(x.mean((0, 1))),
     "a part": put((slice(None), slice(0, 2)), 0.5),
     "a channel": put((slice(None), 1), 0),

@@ -29,10 +29,14 @@ from tracer.importing.repeats import (
 )
 from tracer.importing.run_time_sizes import RunTimeSize
 from tracer.importing.sharing import Owners
-from tracer.sizing.symbol import Size, SizeLike
+from tracer.sizing.symbol import Size, SizeLike, Writing
+from tracer.source import limits
 
-LONGEST = 100
-"""Atoms of an expression that is still written."""
+LONGEST = 1_000
+"""Atoms of an expression whose characters are counted: of more, it is too long for a config."""
+
+WHOLE = Writing(lambda _: None, LONGEST)
+"""Nothing of an expression is left out."""
 
 
 @dataclass(frozen=True)
@@ -352,12 +356,18 @@ def _plain(value: Any) -> Any:
 
 def expression(size: SizeLike | None) -> str:
     """A size over the symbols as a dim of a config: ``(H + 1) // 2``."""
-    if isinstance(size, Size) and size.length() > LONGEST:
+    text = _written_out(size) if isinstance(size, Size) else repr(size)
+    if size is None or "scale(" in text:
+        raise Unrepresentable(f"the size {text} is no expression that a config can have")
+    return text
+
+
+def _written_out(size: Size) -> str:
+    """The expression of a size, which is as long as a config may have it."""
+    is_short = size.length() <= LONGEST
+    text = size.written(WHOLE) if is_short else ""
+    if not is_short or len(text) > limits.EXPRESSION:
         support = sorted(size.space.support(size))
         symbols = " and ".join(support)
         raise Unrepresentable(f"a size is needed whose expression over {symbols} is too long")
-
-    text = repr(size)
-    if size is None or "scale(" in text:
-        raise Unrepresentable(f"the size {text} is no expression that a config can have")
     return text

@@ -210,23 +210,31 @@ def _split_along(call: TorchCall) -> tuple[Value, ...]:
 
 def _split_between(call: TorchCall, value: Value, given: Any, dim: int) -> tuple[Value, ...]:
     """A dim cut at places, or into so many parts, the first ones longer by one where it does not divide."""
-    size = value.sizes[dim]
-    if isinstance(given, torch.Tensor) or not isinstance(size, int):
-        raise call.refused(f"{call.name} of a dim of the input's size, or at a tensor's values")
-    if isinstance(given, int):
-        whole, rest = divmod(size, given)
-        places = [part * whole + min(part, rest) for part in range(1, given)]
-    else:
-        # As slices have them: from the end where they are negative, and none beyond it.
-        places = [slice(place, None).indices(size)[0] for place in given]
+    if isinstance(given, torch.Tensor):
+        raise call.refused(f"{call.name} at a tensor's values")
+    places = _places_between(call, value, given, dim) if isinstance(given, int) else given
 
-    ends = [0, *places, size]
+    # As slices have them: from the end where they are negative, and none beyond it.
+    ends = [None, *places, None]
     parts = []
     for start, stop in itertools.pairwise(ends):
-        length = max(stop - start, 0)
-        part = _narrowed(call, value, dim, start, length)
+        part = _sliced(call, value, dim, slice(start, stop))
         parts.append(part)
     return tuple(parts)
+
+
+def _places_between(call: TorchCall, value: Value, count: int, dim: int) -> list[int]:
+    """Where so many parts of a dim begin, but for the first one."""
+    size = value.sizes[dim]
+    if not isinstance(size, int):
+        raise call.refused(f"{call.name} of a dim of the input's size into {count} parts")
+
+    whole, rest = divmod(size, count)
+    places = []
+    for part in range(1, count):
+        longer = min(part, rest)
+        places.append(part * whole + longer)
+    return places
 
 
 @handles("narrow", sharing=Sharing.VIEW)
