@@ -54,6 +54,7 @@ def test_a_repair_that_breaks_the_file_is_marked_and_refused(tmp_path: Path) -> 
     listed = plan().output
     assert "1. output_padding of b (safe) (not at the declared H = 36, W = 36)" in listed
     assert "2. output_size of b, taken from the skip at run time\n" in listed
+    assert "--size H=37,W=37 --repair 2 --diff` shows it" in listed.splitlines()[-1]
 
     refused = plan("--repair", "1")
     assert refused.exit_code == 1 and "nothing is written" in refused.output

@@ -601,3 +601,16 @@ def test_a_network_that_closes_needs_no_repair(here: Path) -> None:
     assert run(*words, "--write").exit_code == 0
     assert run(*words, "--repair", "1").exit_code == 2
     assert file.read_text("utf-8") == MODULES["keywords"]
+
+
+def test_the_last_line_says_how_a_repair_is_written(here: Path) -> None:
+    """Its commands are those that do it; there is none for JSON, nor where a repair was chosen."""
+    saved(MODULES["keywords"])
+    words = ("plan", "my_net.py:UNet", "--input", "1,3,30,30")
+    last = run(*words).stdout.splitlines()[-1]
+    command = f"tracer {' '.join(words)} --repair 1"
+    assert last == f"`{command} --diff` shows it as an edit, `--repair 1` writes it"
+    assert "+++ b/my_net.py" in run(*words, "--repair", "1", "--diff").stdout
+    chosen = run(*words, "--repair", "1")
+    assert "written: my_net.py" in chosen.stderr
+    assert "shows it as an edit" not in chosen.stdout

@@ -126,6 +126,8 @@ def _of_config(
     else:
         notes = _notes(plan, text) if is_overridden and format_ == "text" else {}
         _show(plan, text, config, format_, colour, chosen, notes)
+        if chosen is None and format_ == "text":
+            _say_how(plan, config, overrides, notes)
         _replace(config, text, after)
     closes = plan.feasible or edited is not None
     raise click.exceptions.Exit(0 if closes else 1)
@@ -166,6 +168,8 @@ def _of_python(
 
     if not diff:
         _show(plan, plan.net.to_yaml(), source, format_, colour, repair, {})
+        if repair is None and format_ == "text":
+            _say_how(plan, source, overrides, {})
     elif contents is not None:
         python_repairs.show_diff(contents)
     if contents is not None and not diff:
@@ -342,6 +346,38 @@ def _show(
     if plan.diagnostics:
         click.echo()
     click.echo(plan_text(plan, chosen, notes), nl=False)
+
+
+def _say_how(
+    plan: Plan,
+    source: str,
+    overrides: Overrides,
+    notes: Mapping[int, str],
+) -> None:
+    """Say how the first repair that can be written is applied; nothing where there is none."""
+    command = _plan_command(plan, source, overrides)
+    is_listed = plan.of_warnings or not plan.feasible
+    if command is None or not is_listed:
+        return
+
+    for number, repair in enumerate(plan.repairs, 1):
+        is_edit = not is_python(source) or bool(repair.source_edits)
+        if is_edit and not repair.elsewhere and number not in notes:
+            click.echo(
+                f"`{command} --repair {number} --diff` shows it as an edit, `--repair {number}` writes it"
+            )
+            return
+
+
+def _plan_command(plan: Plan, source: str, overrides: Overrides) -> str | None:
+    """The command that was called; None where it edits no file of the user's."""
+    is_edited = plan.net.read_from is None or is_python(source)
+    is_said = overrides.command_line is not None and not overrides.params
+    if not is_edited or source == "-" or not is_said:
+        return None
+    warnings = "--warnings" if plan.of_warnings else ""
+    words = ("tracer plan", shlex.quote(source), overrides.command_line, warnings)
+    return " ".join(filter(None, words))
 
 
 def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) -> None:
