@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 import tracer
-from tests.benchmarks.networks import block_unet, flat_unet
+from tests.benchmarks.networks import block_unet, flat_unet, stacked_unets
 from tracer.loading import load_text
 from tracer.ops.base import with_arguments
 from tracer.ops.convolution import Conv2d, ConvTranspose2d
@@ -163,6 +165,7 @@ def test_layers_that_become_natural_stand_before_a_resize() -> None:
     assert any(title.startswith("align: resize") for title in titles[2:])
 
 
+<<<<<<< HEAD
 UNPADDED = """
 input: [1, 1, H, W]
 sizes: {H: 52, W: 52}
@@ -211,3 +214,48 @@ def test_what_stands_first(text: str, edit: tuple[object, ...]) -> None:
     net = load_text(text, "net.yaml", {}, allow_argument_errors=True)
     first = repairs(net).found[0]
     assert edit in [(one.path, one.value) for one in first.edits]
+=======
+def hourglasses(count: int, wrong: int) -> str:
+    """Networks of ten layers one behind the other, one of them with a pool of another kernel."""
+    lines = ["input: [1, 4, H, H]", "sizes: {H: 64}", "layers:"]
+    last = "input"
+    for i in range(count):
+        kernel = 3 if i == wrong else 2
+        lines += [
+            f"  a{i}: {{op: Conv2d, from: {last}, out_channels: 4, kernel_size: 3, padding: 1}}",
+            f"  p{i}: {{op: MaxPool2d, kernel_size: {kernel}}}",
+            f"  b{i}: {{op: Conv2d, out_channels: 8, kernel_size: 3, padding: 1}}",
+            f"  q{i}: {{op: MaxPool2d, kernel_size: 2}}",
+            f"  m{i}: {{op: Conv2d, out_channels: 8, kernel_size: 3, padding: 1}}",
+            f"  u{i}: {{op: ConvTranspose2d, out_channels: 8, kernel_size: 2, stride: 2}}",
+            f"  s{i}: {{op: Add, from: [u{i}, b{i}]}}",
+            f"  v{i}: {{op: ConvTranspose2d, out_channels: 4, kernel_size: 2, stride: 2}}",
+            f"  j{i}: {{op: Concat, from: [v{i}, a{i}]}}",
+            f"  d{i}: {{op: Conv2d, out_channels: 4, kernel_size: 1}}",
+        ]
+        last = f"d{i}"
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("wrong", [2, 44])
+def test_a_slip_in_a_large_network_is_found_in_a_bounded_time(wrong: int) -> None:
+    net = load_text(hourglasses(50, wrong), "net.yaml", {})
+    start = time.process_time()
+    answer = repairs(net)
+
+    assert time.process_time() - start < 6
+    edits = [{edit.path: edit.value for edit in one.edits} for one in answer.found[:2]]
+    assert {f"layers.p{wrong}.kernel_size": 2} in edits
+    assert not answer.complete
+
+
+def test_a_size_that_hundreds_of_layers_of_one_block_refuse_is_answered_in_a_bounded_time() -> (
+    None
+):
+    net = load_text(stacked_unets(500).replace("H: 512", "H: 502"), "net.yaml", {})
+    start = time.process_time()
+    answer = repairs(net)
+
+    assert time.process_time() - start < 8
+    assert answer.found and not answer.complete
+>>>>>>> 57892cd (Repairs of large networks: what closes in memory is tried before what the planner has to find, within a share for each argument)

@@ -26,14 +26,14 @@ from tracer.source.tree import Fault
 NODES = 7_000
 """Nodes of edited texts that are traced at most; what would take more is not tried."""
 
-IN_MEMORY = 8_000
+IN_MEMORY = 40_000
 """Nodes that are traced at most to see whether a change is worth an edited text."""
 
 LARGE = 400
 """Of networks with more nodes what is costly for each of them is not tried."""
 
-OPENED = 25
-"""So many arguments that are opened for the planner cost as much as another trace."""
+OPENED = 10
+"""So many arguments that are opened for the planner cost as much as another trace; twice as many as four."""
 
 LINTS = ("T105", "T501", "T502", "T503", "T504", "T505", "T508")
 """Warnings that a repair may take away or bring."""
@@ -172,7 +172,7 @@ class Bench:
     def loaded(self, edits: Sequence[Edit]) -> tuple[str, Net] | None:
         """The edited text and its network; None where it cannot be edited or loaded, or takes too long."""
         opened = self.unknowns + sum(isinstance(edit.value, str) for edit in edits)
-        if not self.affords(1 + opened // OPENED):
+        if not self.affords(1 + (opened // OPENED) ** 2):
             return None
         try:
             text = edited(self.source, edits)

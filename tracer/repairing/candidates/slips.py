@@ -24,6 +24,9 @@ from tracer.source.tree import compose, entries
 MOST = 5
 """Changes of one kind that are tried as texts."""
 
+FEW = 2
+"""Those of a large network."""
+
 STRIDES = (1, 2, 3, 4, 8)
 
 LARGEST = 11
@@ -96,6 +99,8 @@ class _Search:
         self.before_fault = bench.before_fault()
         self.known: dict[tuple[int, Shape], bool] = {}
         """Whether the network closes where one node has another shape, by its index."""
+        self.share = bench.in_memory_left // len(FIELDS)
+        """What may be traced in memory for one argument: that of the nearest layers is looked at first."""
 
     def of_field(self, field: str) -> Iterator[Candidate]:
         """The values of one argument, those that other layers have first, then the nearest to the fault."""
@@ -103,11 +108,16 @@ class _Search:
         for slip in sorted(self._closing(field), key=_Slip.key):
             best.setdefault(slip.number, slip)
 
-        for slip in islice(best.values(), MOST):
+        most = FEW if self.bench.is_large else MOST
+        for slip in islice(best.values(), most):
             yield slip.candidate
 
     def _closing(self, field: str) -> Iterator[_Slip]:
+        least = self.bench.in_memory_left - self.share
         for number in numbers(self.bench, self.groups, field):
+            if self.bench.in_memory_left < least:
+                self.bench.left_out = True
+                return
             op = number.nodes[0].op
             assert op is not None
             if not _is_written(op, field) or not self._leads_to_fault(number):
