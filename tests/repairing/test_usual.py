@@ -165,7 +165,6 @@ def test_layers_that_become_natural_stand_before_a_resize() -> None:
     assert any(title.startswith("align: resize") for title in titles[2:])
 
 
-<<<<<<< HEAD
 UNPADDED = """
 input: [1, 1, H, W]
 sizes: {H: 52, W: 52}
@@ -214,7 +213,8 @@ def test_what_stands_first(text: str, edit: tuple[object, ...]) -> None:
     net = load_text(text, "net.yaml", {}, allow_argument_errors=True)
     first = repairs(net).found[0]
     assert edit in [(one.path, one.value) for one in first.edits]
-=======
+
+
 def hourglasses(count: int, wrong: int) -> str:
     """Networks of ten layers one behind the other, one of them with a pool of another kernel."""
     lines = ["input: [1, 4, H, H]", "sizes: {H: 64}", "layers:"]
@@ -258,4 +258,3 @@ def test_a_size_that_hundreds_of_layers_of_one_block_refuse_is_answered_in_a_bou
 
     assert time.process_time() - start < 8
     assert answer.found and not answer.complete
->>>>>>> 57892cd (Repairs of large networks: what closes in memory is tried before what the planner has to find, within a share for each argument)
