@@ -199,3 +199,48 @@ def test_the_module_keeps_its_weights(here: Path) -> None:
     after = dict(module.named_parameters())
     assert all(after[name] is one for name, one in before.items()) and len(after) == len(before)
     assert module.get_submodule("out").in_channels == 8
+
+
+FORGOTTEN = (
+    HEAD.replace("self.one = nn.Conv2d(3, 8, 3, padding=1)", "self.one = STEM")
+    + "        self.out = nn.Conv2d(16, 2, 3, padding=1)\n"
+    + FORWARD.replace("torch.cat([skip, y], dim=1)", "y")
+)
+"""The layer behind was made for the skip, too."""
+
+STEMS = {
+    "a layer": "nn.Conv2d(3, 8, 3, padding=1)",
+    "layers": "nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())",
+}
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_a_skip_that_was_forgotten_is_joined(here: Path, stem: str) -> None:
+    """The layer is called with both; beside it stands the width of what it gets now."""
+    path = f"forgotten_{len(stem)}.py"
+    found = found_of(FORGOTTEN.replace("STEM", STEMS[stem]), path, "1,3,32,36")
+    written = [one for one in found if one.source_edits]
+    joined = [one for one in written if "too" in one.title]
+    assert "self.out(torch.cat([y, skip], dim=1))" in joined[0].source_texts[path]
+    assert any(one.title == "in_channels of out" for one in written)
+    for repair in written:
+        assert_true_in_torch(repair, path, (1, 3, 32, 36))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("skip = self.one(x)", "skip = self.one(x)\n        skip, kept = None, skip"),
+        ("skip = self.one(x)", "(skip := self.one(x))"),
+        ("self.out(y)", "[self.out(z) for z in (y, y)][0]"),
+    ],
+)
+def test_a_skip_without_a_name_is_told(here: Path, old: str, new: str) -> None:
+    """A name that means something else by then, one that no assignment gives, and a call that is made twice."""
+    text = FORGOTTEN.replace("STEM", STEMS["a layer"]).replace(old, new)
+    text = text.replace("self.two(skip)", "self.two(kept)") if "kept" in new else text
+    found = found_of(text, "unnamed.py", "1,3,32,36")
+    assert all(one.source_edits == [] for one in found if "too" in one.title)
+    for repair in found:
+        if repair.source_edits:
+            assert_true_in_torch(repair, "unnamed.py", (1, 3, 32, 36))

@@ -23,6 +23,7 @@ from tests.drawn.networks import Drawn, networks_to_solve
 from tests.drawn.torch_network import run
 from tests.shapes.test_networks import filled, has_empty_output, slots_of
 from tracer.costs.operations import costs, total
+from tracer.loading import load_text
 from tracer.repairing.repairs import faults_of, repairs
 from tracer.shapes.trace import trace
 from tracer.source.edits import EditError
@@ -485,3 +486,21 @@ def test_refusals_leave_the_file(tmp_path: Path) -> None:
     assert path.read_text() == text
     diff = command(tmp_path, "-", "--diff", text=SOLVABLE)
     assert diff.returncode == 0 and "+++ b/<stdin>" in diff.stdout
+
+
+def test_shared_weights_behind_the_fault() -> None:
+    """Layers that share weights behind a layer with wrong channels are no part of what ends there."""
+    text = """\
+input: [1, 3, H, W]
+sizes: {H: 16, W: 16}
+layers:
+  a: {op: Conv2d, out_channels: 8, kernel_size: 1}
+  b: {op: Conv2d, in_channels: 4, out_channels: 8, kernel_size: 1}
+  c: {op: Conv2d, out_channels: 8, kernel_size: 1}
+  d: {op: Conv2d, out_channels: 8, kernel_size: 1, weights: c}
+"""
+    found = repairs(load_text(text, "net.yaml", {}, allow_argument_errors=True)).found
+    edits = {(one.edits[0].path, one.edits[0].value) for one in found}
+    assert {("layers.b.in_channels", 8), ("layers.a.out_channels", 4)} <= edits
+    for one in found:
+        assert tracer.loads(one.text).trace().diagnostics == []

@@ -19,6 +19,7 @@ from tracer.ops.merge import Merge
 from tracer.places import Constructor, Line, is_installed, package_of
 from tracer.repairing.candidates.run_time_sizes import size_argument
 from tracer.repairing.fitted_in_python import arms_of, fitted, resizing
+from tracer.repairing.joined_skips import joined_skip
 from tracer.repairing.padded_inputs import cut_of
 from tracer.repairing.passed_in import passed_in
 from tracer.repairing.python_files import PythonFiles, is_own
@@ -92,6 +93,7 @@ def in_python(before: Net, after: Net, files: PythonFiles) -> InPython:
         *telling.constructors(),
         *telling.calls(),
         *telling.merges(),
+        *telling.joined(),
         *telling.inputs(),
     ]
 
@@ -141,6 +143,8 @@ class _Telling:
             titles.append(f"{what}, taken from {self._model()} at run time")
         if self.fitted:
             titles.append(self._fitted_in_words())
+        for reader, skip in self._new_joins():
+            titles.append(f"{name_of(reader)} takes {map_of(skip)} too")
         return "; ".join([*titles, *self._fed()])
 
     def _fitted_in_words(self) -> str:
@@ -324,6 +328,23 @@ class _Telling:
             edits = resizing(one.node, arms, file) if mode == "resize" else ()
             found.append(ToldStep(_at(one.node) + fitted(mode, arms), edits))
         return iter(dict.fromkeys(found))
+
+    def _new_joins(self) -> Iterator[tuple[Node, Node]]:
+        """The layers that get a skip beside their input, each with the skip."""
+        for node in self.after.network.nodes:
+            is_new = node.name not in self.before.network.names
+            readers = self.readers.get(node.index, [])
+            if is_new and len(readers) == 1 and len(node.inputs) == 2:
+                given, skip = node.inputs
+                reads = self.before.network.names[readers[0].name].inputs
+                if [one.name for one in reads] == [given.name]:
+                    yield readers[0], skip
+
+    def joined(self) -> Iterator[ToldStep]:
+        """Skips that are joined to what a layer is called with."""
+        for reader, skip in self._new_joins():
+            found = joined_skip(reader, skip, self.before.network.nodes, self.files)
+            yield ToldStep(found.words, found.edits)
 
     # --- the input ---------------------------------------------------------------------------------------------------
 

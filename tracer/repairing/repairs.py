@@ -185,7 +185,8 @@ class _Finder:
     def _told_candidates(self, bench: Bench) -> Iterator[Candidate]:
         """The changes that may help, as far as they can be told of what the network was read from."""
         for candidate in candidates(bench):
-            if not self.is_python or _is_of_values(candidate):
+            is_told = _is_of_values(candidate) or _is_join(candidate)
+            if is_told or not self.is_python:
                 yield candidate
 
     def tried(self, candidate: Candidate) -> Iterator[Repair | None]:
@@ -204,7 +205,8 @@ class _Finder:
         if not self.bench.reaches_aim(tried):
             self._note(candidate, tried)
             return None
-        return self._repair(candidate, tried)
+        repair = self._repair(candidate, tried)
+        return None if self.is_python and not repair.steps else repair
 
     def _note(self, candidate: Candidate, tried: Tried) -> None:
         """Keep a change that takes the first fault away and leaves another one behind it."""
@@ -322,6 +324,13 @@ def _is_of_values(candidate: Candidate) -> bool:
         or (edit.removes and edit.path[-1] != "scale_factor")
         for edit in candidate.edits
     )
+
+
+def _is_join(candidate: Candidate) -> bool:
+    """Whether a change joins a map to what one layer reads."""
+    made = [edit.value for edit in candidate.edits if isinstance(edit.value, dict)]
+    is_one = len(made) == 1 and len(candidate.edits) == 2
+    return is_one and made[0].get("op") == "Concat"
 
 
 def _arguments(trace: Trace) -> dict[str, tuple[Op | None, dict[str, str]]]:

@@ -97,8 +97,13 @@ class _Sizes:
             return found
 
         end = self.bench.first_fault + 1
+        network = self.network
         part = replace(
-            self.network, nodes=self.network.nodes[:end], outputs={}, output_expect={}
+            network,
+            nodes=network.nodes[:end],
+            outputs={},
+            output_expect={},
+            sharers=[node for node in network.sharers if node.index < end],
         )
         return working_sizes(part, self.bench.net.built.ops[:end], self.first).axes
 
