@@ -74,6 +74,41 @@ def test_calls_of_python_are_answered_by_the_mapping_to_write() -> None:
     assert hint_of(f'"{wide}"') == f"write {{op: Conv2d, {written}}}"
 
 
+@pytest.mark.parametrize(
+    ("call", "mapping"),
+    [
+        ("torch.cat([a, b], dim=1)", "{op: Concat, from: [a, b], dim: 1}"),
+        ("torch.cat((a, b), 1)", "{op: Concat, from: [a, b], dim: 1}"),
+        ("Concat(a, b)", "{op: Concat, from: [a, b]}"),
+        ("torch.add(a, b)", "{op: Add, from: [a, b]}"),
+        ("F.interpolate(a, scale_factor=2)", "{op: Interpolate, from: a, scale_factor: 2}"),
+        ("F.max_pool2d(a, 2)", "{op: MaxPool2d, from: a, kernel_size: 2}"),
+        ("F.relu(a)", "{op: ReLU, from: a}"),
+    ],
+)
+def test_the_maps_that_a_function_is_called_with_are_its_inputs(
+    call: str, mapping: str
+) -> None:
+    """What is to be written is a network that loads."""
+    assert operation_hint(call, [], 2) == f"write {mapping}"
+
+    layers = "  a: {op: Conv2d, out_channels: 4, kernel_size: 1}\n  b: ReLU\n"
+    tracer.loads(f"input: [1, 3, 8, 8]\nlayers:\n{layers}  c: {mapping}\n")
+
+
+def test_channels_that_stand_last_are_asked_after() -> None:
+    layer = "{op: Conv2d, in_channels: 3, out_channels: 4, kernel_size: 3}"
+    for shape, moved in (("[64, 48, 3]", "[3, 64, 48]"), ("[1, 64, 48, 3]", "[1, 3, 64, 48]")):
+        expected = f"are the channels last? torch takes them before the sizes: {moved}"
+        assert hint_of(layer, shape) == expected
+    assert hint_of(layer, "[1, 4, 64, 48]") == "leave in_channels out to take the input's"
+
+
+def test_other_words_for_a_pool_s_kernel_and_for_op() -> None:
+    assert hint_of("{op: MaxPool2d, size: 2}") == "did you mean 'kernel_size'?"
+    assert hint_of("{block: conv}") == "did you mean `op` instead of 'block'?"
+
+
 def test_arguments_by_position_are_in_the_order_of_torch() -> None:
     """What a call's hint names is what torch would have taken."""
     nn = pytest.importorskip("torch").nn

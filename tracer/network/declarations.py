@@ -19,7 +19,7 @@ TOP_LEVEL = ("name", "description", "params", "input", "sizes", "blocks", *SECTI
 BLOCK_KEYS = ("args", "inputs", "layers", "description")
 NODE_KEYS = ("op", "from", "expect", "repeat", "weights", "learned")
 
-_NOT_OP = ("type", "kind", "module", "layer", "class")
+_NOT_OP = ("type", "kind", "module", "layer", "class", "block")
 """Other tools' words for the operation."""
 
 _BAD_NAME = re.compile(r"[\s.\[\]{}$,\x00-\x1f\x7f]|\A_\Z|\A\Z")

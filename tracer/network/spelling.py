@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from typing import NamedTuple
 
 from tracer.network.records import Declaration, Node
 from tracer.network.values import did_you_mean, nearest
+from tracer.ops.base import Op
+from tracer.ops.merge import Merge
 from tracer.ops.registry import find_operation, operation_names
 from tracer.source.tree import Fault
 
@@ -90,6 +92,7 @@ ARGUMENTS = {
     "pool_size": ("kernel_size",),
     "rate": ("p", "dilation"),
     "scale": ("scale_factor",),
+    "size": ("kernel_size", "output_size"),
     "units": ("out_features", "out_channels"),
     "use_bias": ("bias",),
 }
@@ -131,6 +134,8 @@ def operation_hint(written: str, blocks: Iterable[str], axes: int | None) -> str
     ("did you mean 'ConvTranspose2d'?", "did you mean 'BatchNorm3d'?")
     >>> operation_hint("Conv", [], None), operation_hint("ReLU(inplace=True)", [], None)
     ('there are Conv1d, Conv2d, Conv3d', 'write {op: ReLU, inplace: true}')
+    >>> operation_hint("torch.cat([up, enc1], dim=1)", [], None)
+    'write {op: Concat, from: [up, enc1], dim: 1}'
     """
     call = _call_hint(written, axes)
     if call is not None:
@@ -210,12 +215,31 @@ def _call_hint(written: str, axes: int | None) -> str | None:
     if cls is None:
         return None
 
+    parts = [f"op: {meant[0]}", *_from(call, cls), *_arguments(call, cls)]
+    return f"write {{{', '.join(parts)}}}" if len(parts) > 1 else f"write {meant[0]}"
+
+
+def _from(call: PythonCall, cls: type[Op]) -> Iterator[str]:
+    """The ``from`` of the maps that a function or a merge is called with."""
+    groups = call.sources[: call.maps(cls)]
+    sources = [name for group in groups for name in group]
+    if len(sources) == 1:
+        yield f"from: {sources[0]}"
+    elif sources:
+        yield f"from: [{', '.join(sources)}]"
+
+
+def _arguments(call: PythonCall, cls: type[Op]) -> Iterator[str]:
+    """The other arguments of a call, but for those that the incoming shape gives."""
     names = cls.positional or cls.__struct_encode_fields__
-    values = {**dict(zip(names, call.positional)), **call.named}
-    parts = [f"{word}: {value}" for word, value in values.items() if word not in _INFERRED]
-    return (
-        f"write {{{', '.join([f'op: {meant[0]}', *parts])}}}" if parts else f"write {meant[0]}"
-    )
+    if issubclass(cls, Merge):
+        names = tuple(word for word in cls.__struct_encode_fields__ if word == "dim")
+
+    rest = call.positional[call.maps(cls) :]
+    values = {**dict(zip(names, rest)), **call.named}
+    for word, value in values.items():
+        if word not in _INFERRED:
+            yield f"{word}: {value}"
 
 
 class PythonCall(NamedTuple):
@@ -224,6 +248,15 @@ class PythonCall(NamedTuple):
     function: str
     positional: list[str]
     named: dict[str, str]
+    sources: list[list[str]]
+    """The names in each of the first positional arguments, as far as they are names or lists of names."""
+
+    def maps(self, cls: type[Op]) -> int:
+        """The number of its first arguments that are maps: all names of a merge, the first one of a function."""
+        if issubclass(cls, Merge):
+            return len(self.sources)
+        is_function = self.function.rpartition(".")[2][:1].islower()
+        return min(len(self.sources), 1) if is_function else 0
 
 
 def _call(written: str) -> PythonCall | None:
@@ -242,7 +275,17 @@ def _call(written: str) -> PythonCall | None:
     given = [value for value in call.args if not isinstance(value, ast.Starred)]
     positional = [_value_of_python(value) for value in given]
     named = {word.arg: _value_of_python(word.value) for word in call.keywords if word.arg}
-    return PythonCall(ast.unparse(call.func), positional, named)
+    sources = list(takewhile(bool, map(_names, given)))
+    return PythonCall(ast.unparse(call.func), positional, named, sources)
+
+
+def _names(value: object) -> list[str]:
+    """The names that an expression of Python's is: one, or a list of them; none where it is anything else."""
+    import ast
+
+    items = value.elts if isinstance(value, (ast.List, ast.Tuple)) else [value]
+    names = [item.id for item in items if isinstance(item, ast.Name)]
+    return names if len(names) == len(items) else []
 
 
 _INFERRED = frozenset(("in_channels", "in_features", "num_channels", "num_features"))

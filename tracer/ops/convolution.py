@@ -43,6 +43,14 @@ def product(values: tuple[Dim, ...]) -> Dim:
     return total
 
 
+def _width_hint(x: Shape, dim: int, declared: int) -> str:
+    """What to do about an input of other channels than a layer is made for."""
+    if (x[-1] == declared) is not True:
+        return "leave in_channels out to take the input's"
+    moved = (*x[:dim], x[-1], *x[dim:-1])
+    return f"are the channels last? torch takes them before the sizes: {written(moved)}"
+
+
 class Convolving(Op, kw_only=True):
     """A convolution or transposed convolution: channels, groups, kernel."""
 
@@ -113,7 +121,7 @@ class Convolving(Op, kw_only=True):
                 lambda: (
                     f"in_channels is {declared}, but the input {written(x)} has {channels} channels"
                 ),
-                "leave in_channels out to take the input's",
+                _width_hint(x, dim, declared),
                 dim=dim,
             )
 
