@@ -151,6 +151,30 @@ def test_a_fixed_output_padding_stands_before_a_size_that_is_taken_at_run_time()
     assert found[1] == {"decoder.x.output_size": "b", "decoder.y.output_size": "a"}
 
 
+PROMISED = """input: [1, 2, L]
+sizes: {L: 38}
+layers:
+  a: {op: Conv1d, out_channels: 4, kernel_size: 3, stride: 2, padding: 1}
+  b: {op: Conv1d, out_channels: 4, kernel_size: 3, stride: 2, padding: 1}
+  x: {op: Upsample, scale_factor: 2}
+  xa: {op: Add, from: [x, a]}
+  y: {op: Upsample, scale_factor: 2}
+output: {y: [1, 4, L]}
+"""
+
+
+def test_the_last_layer_takes_the_input_size_where_that_is_promised() -> None:
+    """It keeps the promise at the asked size without; at 39 it would not."""
+    first = repairs(load_text(PROMISED, "net.yaml", {})).found[0]
+    given = {edit.path: edit.value for edit in first.edits if not edit.removes}
+    assert given == {"layers.x.size": "a", "layers.y.size": "input"}
+
+    net = load_text(first.text, "net.yaml", {})
+    for size in (38, 39, 40, 41):
+        trace = net.trace(L=size)
+        assert not trace.diagnostics and trace.outputs["y"] == (1, 4, size)
+
+
 def test_layers_that_become_natural_stand_before_a_resize() -> None:
     """Of a kernel of 3 without padding, the padding or the kernel is what was meant."""
     net = load_text(

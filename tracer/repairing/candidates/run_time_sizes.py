@@ -22,7 +22,8 @@ def candidates(bench: Bench) -> Iterator[Candidate]:
         layers = list(filter(is_of_kind, bench.network.nodes))
         near = [node for node in layers if leads_to_fault(bench, node)]
         meeting = [node for node in near if skip_of(node, bench.readers) is not None]
-        yield from _sized(bench, meeting, "skip")
+        if near == meeting or not _is_promised_by_sizes(bench):
+            yield from _sized(bench, meeting, "skip")
         if near != meeting:
             yield from _sized(bench, near, "skip")
         if near != layers:
@@ -32,6 +33,13 @@ def candidates(bench: Bench) -> Iterator[Candidate]:
     failing = list(filter(bench.is_at_fault, unpoolings))
     yield from _sized(bench, failing, "map that is pooled")
     yield from _sized(bench, unpoolings, "map that is pooled")
+
+
+def _is_promised_by_sizes(bench: Bench) -> bool:
+    """Whether an output's size is promised over the input's: the last layer has to keep that at all sizes."""
+    promised = list(bench.network.output_expect.values())
+    promised += [node.expect for node in bench.network.outputs.values() if node.expect]
+    return any(isinstance(dim, str) for dims, _ in promised for dim in dims[2:])
 
 
 def is_enlarging(node: Node) -> bool:
