@@ -29,23 +29,10 @@ def check_numbers(merged: Recording, other: Recording, unseen: str) -> None:
     sizes = other.symbols
     parts = [f"{symbol}={n}" for symbol, n in sizes.items()]
     at = f"at {' '.join(parts)}"
-    beside = _SideBySide(merged, other)
-    for a, b in beside.pairs():
-        for word in a.arguments.keys() | b.arguments.keys():
-            mine = _at(a.argument(word), sizes)
-            theirs = _at(b.argument(word), sizes)
-            if not _are_numbers(mine, theirs) or mine == theirs:
-                continue
-            raise Unrepresentable(
-                f"{at} {word} of {a.name} is {theirs}, and its config would have {mine}: "
-                f"some number follows the input's size unseen{unseen}"
-            )
-    for steps in beside.left_out:
-        if not _does_nothing_at(steps, sizes):
-            raise Unrepresentable(
-                f"{at} it does without {steps[-1].name}, which would do something there in its config: "
-                f"some number follows the input's size unseen{unseen}"
-            )
+    for differs in _differences(_SideBySide(merged, other), sizes):
+        raise Unrepresentable(
+            f"{at} {differs}: some number follows the input's size unseen{unseen}"
+        )
 
     here, there = (_counted(without_tables(one.steps)) for one in (merged, other))
     for name in sorted(here.keys() | there.keys()):
@@ -54,6 +41,21 @@ def check_numbers(merged: Recording, other: Recording, unseen: str) -> None:
                 f"{at} it runs {there[name]} times {name}, and its config would run it {here[name]} times: "
                 f"the forward runs other layers there, and one config cannot describe both"
             )
+
+
+def _differences(beside: _SideBySide, sizes: Mapping[str, int]) -> Iterator[str]:
+    """What the program does at some sizes, and what its config would do."""
+    for a, b in beside.pairs():
+        for word in a.arguments.keys() | b.arguments.keys():
+            mine = _at(a.argument(word), sizes)
+            theirs = _at(b.argument(word), sizes)
+            if _are_numbers(mine, theirs) and mine != theirs:
+                yield f"{word} of {a.name} is {theirs}, and its config would have {mine}"
+
+    for steps in beside.left_out:
+        if not _does_nothing_at(steps, sizes):
+            name = steps[-1].name
+            yield f"it does without {name}, which would do something there in its config"
 
 
 def _counted(steps: Sequence[Step]) -> Counter[str]:

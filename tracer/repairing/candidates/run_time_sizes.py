@@ -21,11 +21,7 @@ def candidates(bench: Bench) -> Iterator[Candidate]:
     for is_of_kind in kinds:
         layers = list(filter(is_of_kind, bench.network.nodes))
         near = [node for node in layers if leads_to_fault(bench, node)]
-        meeting = [node for node in near if skip_of(node, bench.readers) is not None]
-        if near == meeting or not _is_promised_by_sizes(bench):
-            yield from _sized(bench, meeting, "skip")
-        if near != meeting:
-            yield from _sized(bench, near, "skip")
+        yield from _near_fault(bench, near)
         if near != layers:
             yield from _sized(bench, layers, "skip")
 
@@ -33,6 +29,15 @@ def candidates(bench: Bench) -> Iterator[Candidate]:
     failing = list(filter(bench.is_at_fault, unpoolings))
     yield from _sized(bench, failing, "map that is pooled")
     yield from _sized(bench, unpoolings, "map that is pooled")
+
+
+def _near_fault(bench: Bench, near: list[Node]) -> Iterator[Candidate]:
+    """Those that meet a skip, and all that lead to the fault."""
+    meeting = [node for node in near if skip_of(node, bench.readers) is not None]
+    if near == meeting or not _is_promised_by_sizes(bench):
+        yield from _sized(bench, meeting, "skip")
+    if near != meeting:
+        yield from _sized(bench, near, "skip")
 
 
 def _is_promised_by_sizes(bench: Bench) -> bool:
