@@ -471,3 +471,25 @@ layers:
     assert found
     for repair in found:
         assert repair.changes.outputs["t2"] in ([1, 1, 27, 27], [1, 1, 28, 28]), repair.title
+
+
+def test_a_row_that_is_missing_at_the_output_is_padded_by_the_last_layer() -> None:
+    text = """input: [1, 1, 28, 28]
+encoder:
+  a: {op: Conv2d, out_channels: 4, kernel_size: 3, stride: 2, padding: 1}
+  b: {op: Conv2d, out_channels: 8, kernel_size: 3, stride: 2, padding: 1}
+decoder:
+  t1: {op: ConvTranspose2d, out_channels: 4, kernel_size: 3, stride: 2, padding: 1, output_padding: 1}
+  t2: {op: ConvTranspose2d, out_channels: 1, kernel_size: 3, stride: 2, padding: 1}
+  y: Sigmoid
+"""
+    net = load_text(text, "net.yaml", {})
+    assert "T505" in {d.code for d in tracer.check(net)}
+
+    first = repairs_of_warnings(net).found[0]
+    assert written(first) == {"decoder.t2.output_padding": 1} and first.safe
+    again = tracer.loads(first.text)
+    assert "T505" not in {d.code for d in tracer.check(again)}
+    traced = again.trace()
+    assert traced.outputs["y"] == (1, 1, 28, 28)
+    assert run(again, traced.sizes, traced.ops).shapes == dict(traced.shapes)

@@ -34,10 +34,26 @@ def candidates(bench: Bench) -> Iterator[Candidate]:
     """Kernel, padding and output_padding of each transposed convolution near the fault, the nearest first."""
     ups = list(filter(is_up_layer, bench.network.nodes))
     near = [node for node in ups if leads_to_fault(bench, node)]
+    if bench.aim is not None and bench.aim.code == "T505":
+        yield from islice(_last_rows(bench, bench.groups(ups)), MOST)
     for group in bench.groups(near):
         present = _present(group)
         if present is not None and (bench.aim is not None or _keeps_size(group)):
             yield from islice(_others(bench, group, present), MOST)
+
+
+def _last_rows(bench: Bench, groups: list[Group]) -> Iterator[Candidate]:
+    """Another ``output_padding`` of the layers that enlarge, the nearest to the output first."""
+    for group in reversed(groups):
+        present = _present(group)
+        op = group.first.op
+        if present is None or not isinstance(op, ConvTranspose):
+            continue
+        for rest in range(min(per_axis(op.stride, op.axes))):
+            if rest != present.output_padding:
+                title = f"output_padding of {group.first.declaration.name}"
+                edits = [group.edit("output_padding", rest)]
+                yield Candidate(title, edits, Kind.SOLVED)
 
 
 def _keeps_size(group: Group) -> bool:

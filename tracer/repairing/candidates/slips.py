@@ -119,18 +119,21 @@ class _Search:
                 self.bench.left_out = True
                 return
             op = number.nodes[0].op
-            assert op is not None
-            if not _is_written(op, field) or not self._leads_to_fault(number):
+            if op is not None and _is_written(op, field) and self._leads_to_fault(number):
+                yield from self._of_number(number, op)
+
+    def _of_number(self, number: Number, op: Op) -> Iterator[_Slip]:
+        """The values of one number with which the network closes, for a layer that has it."""
+        field = number.field
+        present = getattr(op, field)
+        distance = _distance(self.bench, number.nodes)
+        for value in _values(op, field):
+            if is_alike(present, value) or not self._closes(number, value):
                 continue
-            present = getattr(op, field)
-            distance = _distance(self.bench, number.nodes)
-            for value in _values(op, field):
-                if is_alike(present, value) or not self._closes(number, value):
-                    continue
-                after = with_arguments(op, {field: value})
-                slip = _Slip(number, value, self.forms.oddness(op, after), distance)
-                if slip.oddness < Oddness.ODD or not _is_sound(op, field):
-                    yield slip
+            after = with_arguments(op, {field: value})
+            slip = _Slip(number, value, self.forms.oddness(op, after), distance)
+            if slip.oddness < Oddness.ODD or not _is_sound(op, field):
+                yield slip
 
     def _leads_to_fault(self, number: Number) -> bool:
         """Whether a change reaches the first fault: no other takes it away."""
