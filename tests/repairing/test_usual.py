@@ -219,6 +219,21 @@ layers:
 """
 
 
+ODD_MAPS = """
+input: [1, 3, H, W]
+sizes: {H: 100, W: 100}
+layers:
+  c1: {op: Conv2d, out_channels: 8, kernel_size: 7, stride: 4, padding: 3}
+  c3: {op: Conv2d, out_channels: 8, kernel_size: 3, stride: 2, padding: 1}
+  c4: {op: Conv2d, out_channels: 8, kernel_size: 3, stride: 2, padding: 1}
+  c5: {op: Conv2d, out_channels: 8, kernel_size: 3, stride: 2, padding: 1}
+  u4: {op: Upsample, scale_factor: 2}
+  p4: {op: Add, from: [c4, u4]}
+  u3: {op: Upsample, scale_factor: 2}
+  p3: {op: Add, from: [c3, u3]}
+"""
+
+
 @pytest.mark.parametrize(
     ("text", "edit"),
     [

@@ -132,7 +132,7 @@ class _Search:
                 continue
             after = with_arguments(op, {field: value})
             slip = _Slip(number, value, self.forms.oddness(op, after), distance)
-            if slip.oddness < Oddness.ODD or not _is_sound(op, field):
+            if slip.oddness == Oddness.USUAL or not _is_sound(op, field):
                 yield slip
 
     def _leads_to_fault(self, number: Number) -> bool:
@@ -167,7 +167,7 @@ class _Search:
 
 
 def _is_sound(op: Op, field: str) -> bool:
-    """Whether a kernel is right as it is, so that no odd one takes its place."""
+    """Whether a kernel is right as it is, so that none takes its place but one that other layers have."""
     return field == "kernel_size" and is_natural(op)
 
 
