@@ -123,7 +123,7 @@ CASES = {
     "plain": Case(Unet, 14),
     "residual": Case(lambda: Unet(Residual), 14),
     "gated": Case(GatedUnet, 14),
-    "padded": Case(PaddedUnet, 80),
+    "padded": Case(PaddedUnet, 110),
     "chain": Case(lambda: chain(200), 12),
 }
 

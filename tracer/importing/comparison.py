@@ -42,7 +42,7 @@ BY_ITSELF = 3
 BY_PATHS = 4
 """So many of the sizes that run may be those of the program's paths, which lie near the ones that were asked for."""
 
-COVERED = Counts(run=24, refused=8, drawn=48)
+COVERED = Counts(run=24, refused=8, drawn=100)
 """The same for sizes that are chosen by what is decided there."""
 
 SMALL = 48
@@ -160,8 +160,8 @@ class _Comparison:
         left = {True: COVERED.run, False: COVERED.refused}
         for sizes in islice(covering, COVERED.drawn):
             runs = self._shapes_of_config(sizes) is not None
-            covering.count(runs)
-            if left[runs]:
+            is_new = covering.count(runs)
+            if is_new and left[runs]:
                 left[runs] -= self.check_recorded(sizes)
 
     def check_recorded(self, sizes: Mapping[str, int]) -> bool:

@@ -24,10 +24,13 @@ MOST_DECISIONS = 40
 """Of more decisions, the first ones are looked at."""
 
 FEW_DECISIONS = 9
-"""Of no more than these, each three are looked at as well."""
+"""Of no more than these, each three are looked at as well, where some depend on several symbols."""
 
 TIMES = 2
-"""So often each combination of two is made: once, what depends on it may happen to be nothing."""
+"""So often each combination of two is made where some depend on several symbols.
+
+Once, what depends on it may happen to be nothing.
+"""
 
 Sizes = Mapping[str, int]
 
@@ -41,7 +44,8 @@ class Covering:
         self.columns = _drawn(here)
         truths = _truths(conditions, self.columns)
         """For each size that is looked at, what is decided there."""
-        together = range(2, 3 + (len(truths) <= FEW_DECISIONS))
+        are_tied = any(map(_is_of_several, conditions))
+        together = range(2, 4 if are_tied and len(truths) <= FEW_DECISIONS else 3)
         groups = [
             group for number in together for group in combinations(range(len(truths)), number)
         ]
@@ -51,7 +55,7 @@ class Covering:
         for place, group in enumerate(groups):
             for number, decision in enumerate(group):
                 self.made[:, place] += truths[decision] << number
-        times = [TIMES if len(group) == 2 else 1 for group in groups]
+        times = [TIMES if are_tied and len(group) == 2 else 1 for group in groups]
         missing = numpy.repeat(numpy.array(times, int)[:, None], 8, axis=1)
         self.missing = {True: missing, False: missing.copy()}
         """For each group, how often each combination is to be made yet: by sizes that run, and by others."""
@@ -75,10 +79,22 @@ class Covering:
             self._row = row
             yield {symbol: int(column[row]) for symbol, column in self.columns.items()}
 
-    def count(self, runs: bool) -> None:
-        """Let the sizes that were given last have made their combinations, as sizes that run or as others."""
-        for group, combination in enumerate(self.made[self._row]):
-            self.missing[runs][group, combination] -= 1
+    def count(self, runs: bool) -> bool:
+        """Let the sizes that were given last make their combinations, as sizes that run or as others.
+
+        False where none of them was missing.
+        """
+        made = self.made[self._row]
+        missing = self.missing[runs]
+        groups = range(len(made))
+        is_new = bool((missing[groups, made] > 0).any())
+        missing[groups, made] -= 1
+        return is_new
+
+
+def _is_of_several(condition: Condition) -> bool:
+    """Whether several symbols decide together, as with ``H >= W``; those that decide alone are followed one by one."""
+    return len(condition.space.support(condition)) > 1
 
 
 def _truths(conditions: Sequence[Condition], columns: Mapping[str, Any]) -> list[Any]:
