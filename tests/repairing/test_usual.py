@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from tracer.loading import load_text
 from tracer.ops.base import with_arguments
 from tracer.ops.convolution import Conv2d, ConvTranspose2d
 from tracer.ops.pooling import MaxPool2d
+from tracer.planning import problem, search
 from tracer.repairing.natural import is_natural
 from tracer.repairing.repairs import repairs
 from tracer.shapes.trace import again, trace
@@ -297,3 +299,35 @@ def test_a_size_that_hundreds_of_layers_of_one_block_refuse_is_answered_in_a_bou
 
     assert time.process_time() - start < 8
     assert answer.found and not answer.complete
+
+
+def _all_open(levels: int) -> str:
+    """An encoder and its decoder, with every padding left to the planner."""
+    lines = []
+    for i in range(levels):
+        lines.append(
+            f"  e{i}: {{op: Conv1d, out_channels: 4, kernel_size: 3, stride: 2, padding: auto}}"
+        )
+    for i in reversed(range(levels - 1)):
+        lines.append(
+            f"  u{i}: {{op: ConvTranspose1d, out_channels: 4, kernel_size: 3, stride: 2, "
+            "padding: auto, output_padding: auto}"
+        )
+        lines.append(f"  c{i}: {{op: Concat, from: [u{i}, e{i}]}}")
+    return "input: [1, 3, L]\nsizes: {L: 5003}\nlayers:\n" + "\n".join(lines) + "\n"
+
+
+def test_autos_that_are_too_many_are_not_searched_again_and_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    searches = []
+
+    def counted(*arguments: Any, **words: Any) -> Any:
+        searches.append(1)
+        return search.solve(*arguments, **words)
+
+    monkeypatch.setattr(problem, "solve", counted)
+    plan = tracer.plan(load_text(_all_open(10), "net.yaml", {}))
+    assert [one.code for one in plan.diagnostics] == ["T006"]
+    assert plan.repairs and not plan.repairs_complete
+    assert len(searches) <= 16

@@ -37,6 +37,9 @@ from tracer.shapes.trace import Trace
 from tracer.sizing.size_set import TooLarge
 from tracer.source.edits import Edit, EditError, edited
 
+GIVEN_UP = 2
+"""After so many changes whose autos have too many values to search, other input sizes alone are tried."""
+
 PARTIAL = 6
 """Changes that take one fault away and leave another, which are tried together with a second change."""
 
@@ -51,7 +54,7 @@ class Repairs(NamedTuple):
 
     found: list[Repair]
     complete: bool
-    """False where changes were left out that a network of so many nodes takes too long to try."""
+    """False where changes were left out that take too long to try in this network."""
 
 
 def repairs(net: Net) -> Repairs:
@@ -161,6 +164,8 @@ class _Finder:
         self.files = PythonFiles()
         self.partial: list[tuple[Candidate, Tried]] = []
         """Changes after which another fault is left."""
+        self.given_up = 0
+        """Changes after which the autos have too many values to search."""
 
     def closing(self) -> Iterator[Repair | None]:
         """What each candidate comes to: a repair, or nothing."""
@@ -199,8 +204,14 @@ class _Finder:
             yield alone
 
     def _tried(self, candidate: Candidate) -> Repair | None:
+        if self.given_up == GIVEN_UP and candidate.kind < Kind.SIZES:
+            self.bench.left_out = True
+            return None
         tried = self.bench.tried(candidate.edits)
         if tried is None:
+            return None
+        if any(found.code == "T006" for found in tried.net.trace().diagnostics):
+            self.given_up = min(self.given_up + 1, GIVEN_UP)
             return None
         if not self.bench.reaches_aim(tried):
             self._note(candidate, tried)
@@ -405,7 +416,7 @@ class Plan:
 
     @property
     def repairs_complete(self) -> bool:
-        """False where changes were left out that a network of so many nodes takes too long to try."""
+        """False where changes were left out that take too long to try in this network."""
         return self._searched.complete
 
     def written(self) -> Written:

@@ -75,7 +75,7 @@ class PlanAnswer(msgspec.Struct, frozen=True):
     """Where no assignment serves every size: which serves which."""
     repairs: list[RepairAnswer]
     repairs_complete: bool
-    """False where changes were left out that a network of so many nodes takes too long to try."""
+    """False where changes were left out that take too long to try in this network."""
     diagnostics: list[DiagnosticAnswer]
 
 
@@ -134,7 +134,7 @@ def plan_text(
     if not plan.feasible:
         lines += _repairs(plan.repairs, chosen, notes or {})
     if not plan.feasible and not plan.repairs_complete:
-        lines.append("some changes were not tried: a network of so many nodes takes too long")
+        lines.append("some changes were not tried: they take too long in this network")
     return "".join(printable(line) + "\n" for line in lines)
 
 

@@ -33,7 +33,13 @@ def _merges(bench: Bench) -> list[Node]:
     behind = [
         merge_behind(node, bench.readers) for node in bench.network.nodes if node.unknowns
     ]
-    return list(dict.fromkeys(merge for merge in behind if merge is not None))
+    merges = list(dict.fromkeys(merge for merge in behind if merge is not None))
+    if bench.first_with("T006") is None:
+        return merges
+
+    # Each is searched as long as the whole network was.
+    bench.left_out = len(merges) > 1
+    return merges[:1]
 
 
 def _aligned(bench: Bench, first: Node, mode: str) -> Iterator[Candidate]:
@@ -54,7 +60,10 @@ def _aligned(bench: Bench, first: Node, mode: str) -> Iterator[Candidate]:
         made = bench.loaded(list(edits.values()))
         if made is None:
             return
-        merge = _same(bench, Bench.at(made[1], bench).failing_merge)
+        edited = Bench.at(made[1], bench)
+        if edited.first_with("T006") is not None:
+            return
+        merge = _same(bench, edited.failing_merge)
     if edits:
         found = list(edits.values())
         is_named = all(edit.path[-1] == "decoder" for edit in found)
