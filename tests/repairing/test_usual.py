@@ -14,6 +14,7 @@ from tracer.ops.base import with_arguments
 from tracer.ops.convolution import Conv2d, ConvTranspose2d
 from tracer.ops.pooling import MaxPool2d
 from tracer.planning import problem, search
+from tracer.repairing.candidate import Kind
 from tracer.repairing.natural import is_natural
 from tracer.repairing.repairs import repairs
 from tracer.shapes.trace import again, trace
@@ -236,6 +237,46 @@ layers:
 """
 
 
+WIDE_HEAD = """
+input: [1, 3, H, W]
+sizes: {H: 32, W: 32}
+layers:
+  e: {op: Conv2d, out_channels: 16, kernel_size: 3, padding: 1}
+  p: {op: MaxPool2d, kernel_size: 2}
+  u: {op: ConvTranspose2d, out_channels: 16, kernel_size: 2, stride: 2}
+  c: {op: Concat, from: [u, e]}
+  d: {op: Conv2d, out_channels: 16, kernel_size: 3, padding: 1}
+  a: ReLU
+  head: {op: Conv2d, in_channels: 32, out_channels: 2, kernel_size: 1}
+"""
+
+UNPOOLED = """
+input: [1, 3, H, W]
+sizes: {H: 32, W: 32}
+encoder:
+  a: {op: Conv2d, out_channels: 8, kernel_size: 3, padding: 1}
+  b: {op: Conv2d, out_channels: 16, kernel_size: 3, padding: 1}
+  pool: {op: MaxPool2d, kernel_size: 2}
+  c: {op: Conv2d, out_channels: 32, kernel_size: 3, padding: 1}
+decoder:
+  ub: {op: ConvTranspose2d, out_channels: 16, kernel_size: 2, stride: 2}
+  cb: {op: Concat, from: [ub, b]}
+  ua: {op: ConvTranspose2d, out_channels: 8, kernel_size: 2, stride: 2}
+  ca: {op: Concat, from: [ua, a]}
+  y: {op: Conv2d, out_channels: 2, kernel_size: 1}
+"""
+
+KEPT = """
+input: [1, 8, H, W]
+sizes: {H: 20, W: 20}
+layers:
+  a: {op: Conv2d, out_channels: 8, kernel_size: 5, padding: 1}
+  b: {op: Conv2d, out_channels: 8, kernel_size: 5, padding: 2}
+  add: {op: Add, from: [b, input]}
+  y: {op: Conv2d, out_channels: 8, kernel_size: 5, padding: 2}
+"""
+
+
 @pytest.mark.parametrize(
     ("text", "edit"),
     [
@@ -331,3 +372,23 @@ def test_autos_that_are_too_many_are_not_searched_again_and_again(
     assert [one.code for one in plan.diagnostics] == ["T006"]
     assert plan.repairs and not plan.repairs_complete
     assert len(searches) <= 16
+
+
+def test_what_keeps_the_size_stands_before_what_does_not() -> None:
+    """Where the output is as large as the input at sizes that run."""
+    found = [
+        one for one in repairs(load_text(KEPT, "net.yaml", {})).found if one.kind < Kind.SIZES
+    ]
+    keep = [one.changes.outputs["y"][2:] == [20, 20] for one in found]
+    assert keep == sorted(keep, reverse=True) and len(set(keep)) == 2
+
+
+def test_no_kernel_is_smaller_than_its_padding() -> None:
+    text = KEPT.replace("kernel_size: 5, padding: 1", "kernel_size: 5, padding: 1, dilation: 2")
+    kernels = [
+        edit.value
+        for one in repairs(load_text(text, "net.yaml", {})).found
+        for edit in one.edits
+        if edit.path.endswith("kernel_size")
+    ]
+    assert 1 not in kernels

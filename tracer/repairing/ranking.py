@@ -68,7 +68,9 @@ class _Ranking:
         self.own: Set[str] = set()
         if sizes:
             self.own = set.intersection(*[set(one.warnings) for one in sizes])
-        scales = [repair.scale for repair in sizes if repair.scale is not None]
+        # What runs for single positions alone may be stretched over others.
+        larger = [one for one in sizes if any(edit.value != 1 for edit in one.edits)]
+        scales = [repair.scale for repair in larger if repair.scale is not None]
         self.scale = scales[0] if scales else None
         """How much larger the output is than the input, at sizes that run."""
 
@@ -102,6 +104,7 @@ class _Ranking:
             repair.kind >= Kind.SIZES,
             self.is_other(repair),
             len(self.warnings(repair)),
+            self.scale == 1 and repair.scale != 1,
             # A layer with a number that was mistyped has other parameters than the one that was meant.
             repair.reshapes and repair.oddness > Oddness.NATURAL,
             repair.kind,

@@ -61,14 +61,17 @@ def _aligned(bench: Bench, first: Node, mode: str) -> Iterator[Candidate]:
         if made is None:
             return
         edited = Bench.at(made[1], bench)
-        if edited.first_with("T006") is not None:
-            return
         merge = _same(bench, edited.failing_merge)
+        if merge is not None and edited.first_with("T006") is not None:
+            return
     if edits:
-        found = list(edits.values())
-        is_named = all(edit.path[-1] == "decoder" for edit in found)
-        kind = Kind.FORGOTTEN if is_named else Kind.ALIGNED
-        yield Candidate(f"align: {mode} at {named(found)}", found, kind)
+        yield _of_edits(list(edits.values()), mode)
+
+
+def _of_edits(edits: list[Edit], mode: str) -> Candidate:
+    is_named = all(edit.path[-1] == "decoder" for edit in edits)
+    kind = Kind.FORGOTTEN if is_named else Kind.ALIGNED
+    return Candidate(f"align: {mode} at {named(edits)}", edits, kind)
 
 
 def _is_factor_apart(bench: Bench, merge: Node) -> bool:

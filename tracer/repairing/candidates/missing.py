@@ -1,14 +1,17 @@
-"""A layer that is missing: one that enlarges by a whole factor, or the merge with a skip."""
+"""A layer that is missing: one that enlarges or shrinks by a whole factor, or the merge with a skip."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from tracer.network.records import Node
 from tracer.ops.base import Shape
+from tracer.ops.pooling import Pooling
 from tracer.repairing.bench import Bench, one_or_several
 from tracer.repairing.candidate import Candidate, Kind, Oddness
+from tracer.repairing.candidates.solved import single
 from tracer.repairing.candidates.wiring import expectation
 from tracer.source.edits import Edit
 
@@ -24,6 +27,9 @@ class _Resizing(NamedTuple):
 
 ENLARGING = _Resizing("Upsample", "scale_factor", "enlarged")
 
+MOST = 2
+"""Skips that are joined, and layers that a pool is put before, at most."""
+
 AXES = (1, 2, 3)
 """Spatial axes that torch's layers have."""
 
@@ -32,13 +38,14 @@ def candidates(bench: Bench) -> Iterator[Candidate]:
     """A factor before a merge or before what is expected, a skip before a layer that is made for more channels."""
     merge = bench.failing_merge
     if merge is not None and not merge.uses:
+        yield from islice(_pools_behind_skip(bench, merge), MOST)
         yield from _factors_before(bench, merge)
     unmet = bench.first_with("T304")
     if unmet is not None:
         yield from _factor_before(bench, unmet)
     layer = bench.first_with("T204")
     if layer is not None and not layer.uses:
-        yield from _skip_before(bench, layer)
+        yield from islice(_skip_before(bench, layer), MOST)
 
 
 # --- a factor --------------------------------------------------------------------------------------------------------
@@ -87,6 +94,45 @@ def _inserted(
         yield Candidate(title, edits, Kind.REBUILT)
 
 
+def _pools_behind_skip(bench: Bench, merge: Node) -> Iterator[Candidate]:
+    """A pool as the network has others, between a skip and the layer behind it: the decoder's map is larger by that."""
+    if len(merge.inputs) != 2:
+        return
+    own = bench.decoder_of(merge)
+    skip = merge.inputs[1 - own]
+    small, large = bench.shape(skip), bench.shape(merge.inputs[own])
+    if small is None or large is None or len(small) != len(large):
+        return
+
+    factor = factor_of(small[2:], large[2:])
+    pool = _pool_by(bench, factor)
+    if pool is None:
+        return
+    layer = {"op": pool.op_name, "kernel_size": factor}
+    for reader in bench.readers.get(skip.index, []):
+        if reader is merge:
+            continue
+        edits = put_before(reader, list(reader.inputs).index(skip), layer, "pooled")
+        name = reader.uses[0].name if reader.uses else reader.declaration.name
+        title = f"a pool is missing before {name}, as {pool.declaration.name} is"
+        yield Candidate(title, edits, Kind.FORGOTTEN, Oddness.USUAL)
+
+
+def _pool_by(bench: Bench, factor: int) -> Node | None:
+    """The first pool that shrinks by a factor, and does nothing else."""
+    if factor < 2:
+        return None
+    pools = (node for node in bench.network.nodes if isinstance(node.op, Pooling))
+    return next((pool for pool in pools if _is_plain(pool.op, factor)), None)
+
+
+def _is_plain(pool: Any, factor: int) -> bool:
+    """Whether the windows of a pool lie side by side, each of the factor's size."""
+    kernel, stride = single(pool.kernel_size), single(pool.stride)
+    padding = single(getattr(pool, "padding", 0))
+    return kernel == factor and stride in (None, factor) and not padding
+
+
 def factor_of(small: Sequence[int], large: Sequence[int]) -> int:
     """The whole number by which every size of one map is that of the other; 0 where there is none."""
     if any(a < 1 or b % a for a, b in zip(small, large)):
@@ -125,10 +171,12 @@ def _enlarging(factor: int, shape: Shape, expected: Shape) -> dict[str, Any]:
     }
 
 
-def put_before(node: Node, position: int, layer: Mapping[str, Any]) -> list[Edit]:
+def put_before(
+    node: Node, position: int, layer: Mapping[str, Any], said: str = "enlarged"
+) -> list[Edit]:
     """A new layer before a node, or the use of its block, which reads it in the place of one of its inputs."""
     reader = node.uses[0] if node.uses else node.declaration
-    made = f"{reader.name}_enlarged"
+    made = f"{reader.name}_{said}"
     if not reader.inputs:
         return [Edit((node.section, made), {**layer}, before=reader.name)]
 
@@ -154,9 +202,10 @@ def _skip_before(bench: Bench, layer: Node) -> Iterator[Candidate]:
 
     missing = wanted - shape[1]
     model = (shape[0], missing, *shape[2:])
-    for other in bench.before(layer):
+    alike = [one for one in bench.before(layer) if bench.shape(one) == model]
+    for other in alike:
         skip = bench.name_for(other, layer)
-        if skip is None or skip in names or bench.shape(other) != model:
+        if skip is None or skip in names or not _ends_a_level(bench, other):
             continue
         own = layer.declaration.name
         joined: dict[str, Any] = {"op": "Concat", "from": (names[0], skip)}
@@ -166,3 +215,12 @@ def _skip_before(bench: Bench, layer: Node) -> Iterator[Candidate]:
         ]
         title = f"{own} reads {names[0]} and {skip}: {wanted} = {shape[1]} + {missing} channels"
         yield Candidate(title, edits, Kind.FORGOTTEN, Oddness.NATURAL)
+
+
+def _ends_a_level(bench: Bench, node: Node) -> bool:
+    """Whether a node is the last of its size, and no merge reads it yet."""
+    readers = bench.readers.get(node.index, [])
+    if any(len(reader.inputs) > 1 for reader in readers):
+        return False
+    sizes = (bench.shape(node) or ())[2:]
+    return any((bench.shape(reader) or ())[2:] != sizes for reader in readers)

@@ -189,7 +189,8 @@ def _values(op: Op, field: str) -> list[Any]:
     if field == "scale_factor":
         return [2, 4] if getattr(op, "size", None) is None else []
     if field == "kernel_size":
-        return [*_keeping(op, field), *_kernels(op)]
+        kernels = [*_keeping(op, field), *_kernels(op)]
+        return [kernel for kernel in kernels if _is_over_padding(op, kernel)]
     return _keeping(op, field)
 
 
@@ -221,6 +222,17 @@ def _keeps_size(op: Op) -> bool:
     """Whether a layer keeps the size but for its stride."""
     same = _paddings(op)
     return bool(same) and is_alike(getattr(op, "padding", 0), same[0])
+
+
+def _is_over_padding(op: Op, kernel: Any) -> bool:
+    """Whether a kernel reaches over the padding: a smaller one makes rows of padding alone."""
+    padding = getattr(op, "padding", 0)
+    if isinstance(op, ConvTranspose) or not isinstance(padding, (int, tuple)):
+        return True
+    axes = int(getattr(op, "axes", 1))
+    dilation = per_axis(getattr(op, "dilation", 1), axes)
+    along = zip(per_axis(kernel, axes), per_axis(padding, axes), dilation)
+    return all(pad <= spread * (k - 1) for k, pad, spread in along)
 
 
 def _kernels(op: Op) -> list[Any]:
