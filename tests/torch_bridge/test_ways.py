@@ -898,3 +898,46 @@ def test_behind_a_table_of_its_own_size(first: tuple[int, int]) -> None:
     for height, width in ((32, 32), (32, 44), (28, 32), (64, 48), (5, 33)):
         want = module(torch.zeros(2, 3, height, width)).shape
         assert tuple(net.trace(N=2, H=height, W=width).outputs.values()) == (tuple(want),)
+
+
+class ResizedToSkips(nn.Module):
+    """Four levels; the decoder's map comes first, resized where it is smaller than the skip."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = [4, 8, 16, 32]
+        self.enc = nn.ModuleList(
+            [nn.Conv2d(i, o, 3, padding=1) for i, o in zip([3, *widths], widths, strict=False)]
+        )
+        self.ups = nn.ModuleList(
+            [nn.ConvTranspose2d(o, i, 2, stride=2) for i, o in itertools.pairwise(widths)]
+        )
+        self.dec = nn.ModuleList([nn.Conv2d(2 * i, i, 3, padding=1) for i in widths[:-1]])
+
+    def forward(self, x: Tensor) -> Tensor:
+        skips = []
+        for level, layer in enumerate(self.enc):
+            x = layer(F.max_pool2d(x, 2) if level else x)
+            skips.append(x)
+        for level in (2, 1, 0):
+            x, skip = self.ups[level](x), skips[level]
+            if x.shape != skip.shape:
+                x = F.interpolate(x, size=skip.shape[2:])
+            x = self.dec[level](torch.cat([x, skip], 1))
+        return x
+
+
+def test_resized_to_each_skip_where_the_map_comes_first() -> None:
+    """What is decided behind a merge is the same whether a map was resized or not: there are no ways of ways."""
+    module = ResizedToSkips().eval()
+    texts = set()
+    for shape in [(1, 3, 32, 40), (1, 3, 64, 64), (1, 3, 27, 35)]:
+        net = tracer.from_module(module, shape)
+        text = net.to_yaml()
+        texts.add(text[: text.index("sizes:")] + text[text.index("encoder:") :])
+        for height, width in [(8, 8), (9, 31), (17, 12), (30, 23), (64, 65)]:
+            x = torch.zeros(1, 3, height, width)
+            found = net.trace(H=height, W=width)
+            assert list(found.outputs.values()) == [tuple(module(x).shape)]
+    assert len(texts) == 1
+    assert texts.pop().count("Interpolate, size: ") == 3

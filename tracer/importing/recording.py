@@ -26,7 +26,7 @@ from tracer.importing.run_time_sizes import (
     same_size,
 )
 from tracer.ops.base import Op, Requirement, Shape, argument, with_arguments
-from tracer.ops.merge import Elementwise
+from tracer.ops.merge import Concat, Elementwise
 from tracer.ops.registry import find_operation
 from tracer.places import Origin, Spot
 from tracer.sizing.program import substitute
@@ -551,19 +551,29 @@ class Recording:
         """The sizes made, with sizes over the symbols for numbers that the program has found them to be.
 
         A table of positions is added where the map has its size; behind that, the map's size is still the input's.
+        Of two maps that were found to be as large, the size is the one that is said in fewer words, whichever comes
+        first: what is decided behind them is then the same where one of them was resized to the other.
         """
+        if not isinstance(op, (Concat, Elementwise)):
+            return sizes
         found = list(sizes)
-        for value in sources if isinstance(op, Elementwise) else ():
+        for value in sources:
             for from_end, size in enumerate(reversed(value.sizes), 1):
-                if self._is_found_to_be(size, found[-from_end]):
+                if from_end <= len(found) and self._is_found_to_be(size, found[-from_end]):
                     found[-from_end] = size
         return tuple(found)
 
-    def _is_found_to_be(self, size: SizeLike, number: SizeLike) -> bool:
-        """Whether the program has compared a size over the symbols with a number, and they were equal."""
-        if isinstance(size, int) or not isinstance(number, int) or number == 1:
+    def _is_found_to_be(self, size: SizeLike, other: SizeLike) -> bool:
+        """Whether the program has compared a size over the symbols with another one, and they were equal."""
+        if isinstance(size, int):
             return False
-        condition = size == number
+        if isinstance(other, int):
+            is_simpler = other != 1
+        else:
+            is_simpler = len(repr(size)) < len(repr(other))
+        if not is_simpler:
+            return False
+        condition = size == other
         if not isinstance(condition, Condition):
             return False
         key = identity(condition)
