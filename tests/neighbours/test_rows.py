@@ -9,6 +9,8 @@ from click.testing import CliRunner, Result
 
 import tracer
 from tracer.commands import cli
+from tracer.network.foreign import foreign
+from tracer.source.tree import compose
 
 ROWS = """
 nc: 4
@@ -99,3 +101,14 @@ def test_what_does_not_build(rows: Path) -> None:
     done = run(rows, "--input", "1,3,64,64")
     assert done.exit_code == 1
     assert "ultralytics does not build these rows: KeyError: 'NoSuchModule'" in done.stderr
+
+
+@pytest.mark.parametrize("backbone", ["[]", "{}", "[[-1, 1, Conv, [64]]]", "[5]"])
+@pytest.mark.parametrize("head", ["[]", "[[-1, 1, Conv]]"])
+def test_a_model_is_told_by_its_keys(backbone: str, head: str) -> None:
+    """Also where its rows are not such as the package reads: no list of unknown keys."""
+    found = foreign(compose(f"nc: 80\nbackbone: {backbone}\nhead: {head}\n"))
+    assert found is not None and found.kind == "rows"
+    assert (
+        foreign(compose(f"input: [1, 3, 8, 8]\nbackbone: {backbone}\nhead: {head}\n")) is None
+    )

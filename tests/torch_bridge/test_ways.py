@@ -941,3 +941,26 @@ def test_resized_to_each_skip_where_the_map_comes_first() -> None:
             assert list(found.outputs.values()) == [tuple(module(x).shape)]
     assert len(texts) == 1
     assert texts.pop().count("Interpolate, size: ") == 3
+
+
+class Letterbox(nn.Module):
+    """A square of zeros around a map."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[2:]
+        side = max(height, width)
+        square = torch.zeros(x.shape[0], 3, side, side)
+        top, left = (side - height) // 2, (side - width) // 2
+        square[:, :, top : top + height, left : left + width] = x
+        return square
+
+
+def test_an_argument_that_is_no_size_is_not_one_of_two() -> None:
+    """The map is written along other dims where it is taller: that way is not read, and told."""
+    net = tracer.from_module(Letterbox().eval(), (1, 3, 16, 24))
+    for height, width in [(8, 12), (15, 17), (1, 30)]:
+        found = net.trace(H=height, W=width)
+        assert list(found.outputs.values()) == [(1, 3, max(height, width), max(height, width))]
+    for height, width in [(12, 8), (31, 16)]:
+        refused, *_ = net.trace(H=height, W=width).diagnostics
+        assert "a way of the program that was not read" in refused.message

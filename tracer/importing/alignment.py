@@ -300,6 +300,8 @@ class _Alignment:
             return self._merged_value(x, y)
         if word == "padding":
             x, y = _as_long(x, y)
+        if word not in type(a.op).dim_fields and not _are_alike(x, y):
+            raise self._refused(f"{word} of {type(a.op).__name__} is {y!r} instead of {x!r}")
 
         is_end = isinstance(a.op, Slice) and word in ("start", "stop")
         if is_end and x != y:
@@ -799,6 +801,14 @@ def _as_long(a: Any, b: Any) -> tuple[Any, Any]:
         return a, b
     length = max(len(a), len(b))
     return a + (0,) * (length - len(a)), b + (0,) * (length - len(b))
+
+
+def _are_alike(a: Any, b: Any) -> bool:
+    """True where two arguments are the same for every axis."""
+    pairs = _per_axis(a, b)
+    if pairs is None:
+        return _is_equal(a, b)
+    return all(_are_alike(x, y) for x, y in pairs)
 
 
 def _is_size(value: Any) -> bool:

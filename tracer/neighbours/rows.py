@@ -110,6 +110,9 @@ class Head(NamedTuple):
         )
 
 
+ROW = "a row is [from, repeats, module, args]"
+
+
 def _rows(root: Part) -> list[Part]:
     """All rows, in their order."""
     return [row for word in ("backbone", "head") for row in root.need(word).items()]
@@ -118,8 +121,13 @@ def _rows(root: Part) -> list[Part]:
 def _head(root: Part) -> Head:
     """The last row. Raises :class:`Fault` where it does not say what it reads."""
     rows = _rows(root)
+    if not rows:
+        raise Fault("T603", "a model of ultralytics without rows", root.node, ROW)
     number = len(rows) - 1
-    sources, _, kind, _ = rows[-1].items()
+    last = rows[-1].items()
+    if len(last) != len(ROW.split(",")):
+        raise Fault("T603", f"a row of {len(last)} parts", rows[-1].node, ROW)
+    sources, _, kind, _ = last
     reads = sources.items() if isinstance(sources.node, SequenceNode) else [sources]
     places = [one.integer() for one in reads]
     return Head(number, kind.text(), [n if n >= 0 else number + n for n in places])

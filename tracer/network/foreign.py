@@ -194,8 +194,11 @@ def is_plans(top: Mapping[str, YamlNode]) -> bool:
 
 
 def is_rows(top: Mapping[str, YamlNode]) -> bool:
-    """Whether it has a backbone and a head of rows."""
-    return all(_has_rows(top.get(word)) for word in ("backbone", "head"))
+    """Whether it has a backbone and a head, one of them of rows, or classes beside them as ultralytics counts them."""
+    parts = ("backbone", "head")
+    if "input" in top or any(word not in top for word in parts):
+        return False
+    return "nc" in top or any(_has_rows(top[word]) for word in parts)
 
 
 def _has_rows(node: YamlNode | None) -> bool:
