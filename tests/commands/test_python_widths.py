@@ -244,3 +244,60 @@ def test_a_skip_without_a_name_is_told(here: Path, old: str, new: str) -> None:
     for repair in found:
         if repair.source_edits:
             assert_true_in_torch(repair, "unnamed.py", (1, 3, 32, 36))
+
+
+DECODER = """\
+import torch
+from torch import nn
+
+
+class UNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one = nn.Conv2d(3, 8, 3, padding=1)
+        self.two = nn.Conv2d(8, 16, 3, padding=1)
+        self.mid = nn.Conv2d(16, 16, 3, padding=1)
+        self.up2 = nn.ConvTranspose2d(16, 16, UP)
+        self.up1 = nn.ConvTranspose2d(16, 8, UP)
+        self.dec2 = nn.Conv2d(32, 16, 3, padding=1)
+        self.out = nn.Conv2d(16, 2, 1)
+        self.pool = nn.MaxPool2d(2)
+
+    def forward(self, x):
+        one = self.one(x)
+        two = self.two(self.pool(one))
+        y = self.up2(self.mid(self.pool(two)))
+        y = self.up1(self.dec2(torch.cat([y, two], dim=1)))
+        return self.out(torch.cat([y, one], dim=1))
+"""
+"""It runs at no size: what comes up never meets a skip."""
+
+
+@pytest.mark.parametrize(
+    ("up", "mended"),
+    [
+        ("3, stride=2, padding=1", "output_padding"),
+        ("4, stride=2", "padding"),
+        ("5, stride=2, padding=2", "output_padding"),
+    ],
+)
+def test_layers_that_do_not_enlarge_by_their_stride(here: Path, up: str, mended: str) -> None:
+    """The module is read as if they did, and its repairs are those of the layers as they are."""
+    text = DECODER.replace("UP", up)
+    for size in range(20, 60, 3):
+        with pytest.raises(RuntimeError, match="must match"):
+            module_of(text)(torch.zeros(1, 3, size, 32))
+
+    found = [one for one in found_of(text, "ups.py", "1,3,32,48") if one.source_texts]
+    assert any(mended in one.title for one in found[:2])
+    for repair in found:
+        assert_true_in_torch(repair, "ups.py", (1, 3, 32, 48))
+
+
+def test_the_layers_keep_their_paddings(here: Path) -> None:
+    saved(DECODER.replace("UP", "3, stride=2, padding=1"), "kept.py")
+    module = module_from("kept.py:UNet", {})
+    net = open_module(module, Question("drawn", [(1, 3, 32, 32)], seconds=5)).net
+    first, *_ = net.trace().diagnostics
+    assert first.code == "T301"
+    assert module.get_submodule("up2").output_padding == (0, 0)

@@ -7,6 +7,7 @@ module, each at the user's own line.
 from __future__ import annotations
 
 import inspect
+import itertools
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ from tracer.source.edits import Edit, edited
 from tracer.source.written import EditError
 from tracer.torch_bridge.fitted_layers import (
     FittedLayer,
-    declared_widths,
+    declared_values,
     made_to_fit,
     unfitting,
 )
@@ -112,8 +113,9 @@ class RunsNowhere(NotRead):
 
     def fitting(self, asked: Question) -> tuple[Sequence[FittedLayer], Sequence[Shape]]:
         """The layers that would have to fit their input for it to run, and where it does then; none: no layers."""
-        for shapes in (asked.shapes, *self.trials.tried):
-            layers = unfitting(self.trials.program, shapes)
+        sizes = [asked.shapes, *self.trials.tried]
+        for ups, shapes in itertools.product((False, True), sizes):
+            layers = unfitting(self.trials.program, shapes, ups=ups)
             if layers:
                 return layers, shapes
             if self.trials.took > self.trials.seconds:
@@ -315,12 +317,12 @@ def _read_with_fitting_layers(
     try:
         with made_to_fit(layers):
             found = _with_other_sizes(module, asked._replace(others=[shapes]), node, None)
-        return found._replace(imported=_with_declared_widths(found.imported, module, layers))
+        return found._replace(imported=_with_declared_values(found.imported, module, layers))
     except (Unrepresentable, TracerError, EditError):
         raise nowhere from None
 
 
-def _with_declared_widths(
+def _with_declared_values(
     found: Imported, module: torch.nn.Module, layers: Sequence[FittedLayer]
 ) -> Imported:
     """What was read, each layer with the width that it was made for."""
@@ -333,7 +335,7 @@ def _with_declared_widths(
     alone = replace(program, places=places, unrolled=None)
     path, sizes = net.network.path, net.network.defaults()
     plain = load_text(text, path, {}, read_from=alone)
-    edits = [*_sizes_written(sizes), *declared_widths(plain, module, layers)]
+    edits = [*_sizes_written(sizes), *declared_values(plain, module, layers)]
     again = edited(text, edits)
     unrolled = load_text(again, path, {}, allow_argument_errors=True, read_from=alone)
     return found._replace(net=unrolled)
