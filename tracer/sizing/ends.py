@@ -30,7 +30,7 @@ Number = int | float | Fraction
 MOST_ATOMS = 200
 """Of sizes that are made of more atoms, nothing is known."""
 
-MOST_BRANCHES = 6
+MOST_BRANCHES = 4
 """Choices of one size that are followed one by one."""
 
 
@@ -134,15 +134,16 @@ class _Sum:
         self.factors: dict[Monomial, Fraction] = {}
         self.rest = Limits(0, 0)
         """What is known of all that stands in no factor."""
-        self.left = MOST_ATOMS
+        self.left = [MOST_ATOMS]
+        """Atoms that may be exchanged yet, in all branches together."""
         self._add(size, Fraction(1))
         self.rest = Limits(0, 0)
 
     def ends(self, branches: int) -> Limits:
         """The ends of the sum, so many choices being followed."""
         while (index := self._last(branches)) is not None:
-            self.left -= 1
-            if not self.left:
+            self.left[0] -= 1
+            if self.left[0] < 0:
                 return OPEN
             atom = self.space.atoms[index]
             factor = self.factors.pop((index,))
