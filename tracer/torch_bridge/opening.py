@@ -307,7 +307,7 @@ def _not_read(
 def _read_with_fitting_layers(
     module: torch.nn.Module, asked: Question, node: str | None, nowhere: RunsNowhere
 ) -> Opened:
-    """The network of a module with layers for other widths than they get, which is why it runs at no size.
+    """The network of a module that runs at no size, as some layers do not fit what they get or meet.
 
     Raises the error that says so where there are no such layers, and where it cannot be read with layers that fit.
     """
@@ -325,7 +325,7 @@ def _read_with_fitting_layers(
 def _with_declared_values(
     found: Imported, module: torch.nn.Module, layers: Sequence[FittedLayer]
 ) -> Imported:
-    """What was read, each layer with the width that it was made for."""
+    """What was read, each layer with the values that it was made with."""
     net = found.net
     program = net.read_from
     assert program is not None and program.unrolled is not None

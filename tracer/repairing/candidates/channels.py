@@ -11,6 +11,7 @@ from tracer.ops.base import Op, with_arguments
 from tracer.ops.merge import Concat
 from tracer.repairing.bench import Bench
 from tracer.repairing.candidate import Candidate, Kind, Oddness
+from tracer.repairing.candidates.widths import CHANNELS
 from tracer.repairing.candidates.wiring import expectation
 from tracer.repairing.numbers import Number, number_of
 from tracer.source.expressions import ExpressionError, parse
@@ -19,8 +20,6 @@ MOST = 4
 """Layers whose channels are changed in a text."""
 
 FIELDS = ("out_channels", "out_features")
-
-WIDTHS = ("in_channels", "in_features", "num_features", "num_channels")
 
 
 class _Wanted(NamedTuple):
@@ -94,7 +93,7 @@ def _unlike(node: Node, channels: Sequence[int | None]) -> Iterator[_Wanted]:
 
 def _width(op: Op | None) -> int | None:
     """The channels that a layer says it takes; None where it says nothing."""
-    given = [getattr(op, word, None) for word in WIDTHS]
+    given = [getattr(op, word, None) for word in CHANNELS]
     return next((width for width in given if isinstance(width, int)), None)
 
 

@@ -18,7 +18,10 @@ from tracer.shapes.trace import trace
 from tracer.shapes.traced import Ops
 from tracer.source.edits import Edit
 
-WIDTHS = ("in_channels", "in_features", "num_features", "num_channels", "normalized_shape")
+CHANNELS = ("in_channels", "in_features", "num_features", "num_channels")
+"""Arguments that say how many channels a layer takes."""
+
+WIDTHS = (*CHANNELS, "normalized_shape")
 """Arguments that the input gives where they are left out."""
 
 MOST = 4
