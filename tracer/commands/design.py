@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,10 +17,10 @@ from tracer.commands.options import (
     shown,
     write_output,
 )
-from tracer.commands.reading import complain, loaded, read_text
+from tracer.commands.reading import Reading, complain, loaded, read_text
 from tracer.costs.operations import DTYPE_BYTES
 from tracer.design.style import ACTIVATIONS, MERGES, NORMS, UPS
-from tracer.diagnostics import Diagnostic, shortened
+from tracer.diagnostics import Diagnostic, TracerError, shortened
 
 if TYPE_CHECKING:
     from tracer.diagnostics import Diagnostic
@@ -226,6 +227,11 @@ class Spacing(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 @click.option("--in-channels", type=click.IntRange(1, 10**6), default=1, show_default=True)
 @click.option("--classes", type=click.IntRange(1, 10**6), default=2, show_default=True)
 @click.option(
+    "--to",
+    type=click.Choice(["config", "nnunet"]),
+    help="nnunet: nnU-Net's plans, as they are written to NAME.json; otherwise a config.",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False),
@@ -240,12 +246,14 @@ def nnunet_command(
     rule: Any,
     in_channels: int,
     classes: int,
+    to: str | None,
     output: str | None,
 ) -> None:
     """Write a plan in the way of nnU-Net, of the images' median shape and spacing.
 
     An axis is halved while it keeps 4 positions and its spacing is within a factor of 2 of the finest; kernels are 1
-    along an axis until then. The patch is shrunk until training fits in the memory.
+    along an axis until then. The patch is shrunk until training fits in the memory. It is written as a config, or
+    (-o NAME.json) as plans, which are read again and have to give the same network.
     """
     from tracer.design.nnunet import REFERENCE, NnunetWish, plan
 
@@ -262,7 +270,16 @@ def nnunet_command(
         found = plan(wish)
         return found.text, found.told
 
-    _write(designed, "nnunet: nothing is written", output)
+    def as_plans(net: Net) -> str:
+        from tracer.neighbours.plans_writing import plans_of
+
+        written = plans_of(net, wish.images)
+        click.echo(written.told, err=True)
+        return written.text
+
+    is_json = Path(output or "").suffix.lower() == ".json"
+    are_plans = to == "nnunet" or (to is None and is_json)
+    _write(designed, "nnunet: nothing is written", output, form=as_plans if are_plans else None)
 
 
 def _add_family(name: str) -> None:
@@ -367,11 +384,16 @@ def _encoder(encoder: str, overrides: Overrides) -> Net:
 
 
 def _write(
-    designed: Callable[[], tuple[str, list[str]]], otherwise: str, output: str | None
+    designed: Callable[[], tuple[str, list[str]]],
+    otherwise: str,
+    output: str | None,
+    *,
+    form: Callable[[Net], str] | None = None,
 ) -> None:
     """Have the checker judge a designed config, and write it; reasons and findings go to standard error.
 
-    The command ends with 1 where nothing can be designed, and where the checker finds errors.
+    ``form`` gives another text to write. The command ends with 1 where nothing can be designed, and where the checker
+    finds errors.
     """
     from tracer.design.skips import Undesignable
 
@@ -383,15 +405,34 @@ def _write(
     for line in told:
         click.echo(f"  {line}", err=True)
 
-    name = output or "<design>"
+    # The text that findings point into is in the output only where it is written as it is.
+    name = output if output is not None and form is None else "<design>"
     reading = read_text(text, name, Overrides())
-    write_output(output, text.encode("utf-8"))
+    if form is not None and reading.net is not None:
+        content = _formed(form, reading.net, text, name)
+    else:
+        content = text
+    write_output(output, content.encode("utf-8"))
+    _judge(reading, text, name)
+
+
+def _judge(reading: Reading, text: str, name: str) -> None:
+    """Say what the checker finds, and for which sizes the design is proven; errors end the command with 1."""
     if reading.found:
         complain(reading.found, text, config=name)
     if reading.net is None or any(d.severity == "error" for d in reading.found):
         raise click.exceptions.Exit(1)
     proof = _proof(reading.net)
     click.echo(proof if reading.found else f"{proof}; no problems found", err=True)
+
+
+def _formed(form: Callable[[Net], str], net: Net, text: str, name: str) -> str:
+    """A network in another form; where it has none, the command ends with 1."""
+    try:
+        return form(net)
+    except TracerError as error:
+        complain(error.diagnostics, text, config=name)
+        raise click.exceptions.Exit(1) from None
 
 
 def _proof(net: Net) -> str:

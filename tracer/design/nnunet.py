@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil, prod
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -69,6 +69,14 @@ class NnunetWish(msgspec.Struct, frozen=True, kw_only=True):
     in_channels: int = 1
     classes: int = 2
     rule: Rule = "memory"
+
+    @property
+    def images(self) -> dict[str, Any]:
+        """What nnU-Net's plans say of the images, by their keys."""
+        return {
+            "median_image_size_in_voxels": self.shape,
+            "spacing": self.spacing,
+        }
 
 
 class Planned(msgspec.Struct, frozen=True):
@@ -139,7 +147,14 @@ def channels(stage: int, dims: int) -> int:
 
 
 def estimate(found: Topology, classes: int) -> int:
-    """nnU-Net's own measure: values of the outputs of all convolutions, for one sample."""
+    """nnU-Net's own measure: values of the outputs of all convolutions, for one sample.
+
+    Its planner measures a network without deep supervision, so the finest level alone has a head.
+
+    >>> found = topology([128, 128, 128], [1.0, 1.0, 1.0])
+    >>> estimate(found, classes=2), estimate(found, classes=50)
+    (450699264, 551362560)
+    """
     dims = len(found.patch)
     sizes = list(found.patch)
     values, maps = 0, []
@@ -148,8 +163,10 @@ def estimate(found: Topology, classes: int) -> int:
         maps.append(prod(sizes))
         values += 2 * channels(stage, dims) * maps[-1]
     for stage in range(len(maps) - 1):
-        values += (3 * channels(stage, dims) + classes) * maps[stage]
-    return values
+        values += 3 * channels(stage, dims) * maps[stage]
+
+    head = classes * maps[0] if len(maps) > 1 else 0
+    return values + head
 
 
 def plan(wish: NnunetWish) -> Planned:

@@ -47,10 +47,14 @@ class PlansText(NamedTuple):
     told: str
 
 
-def plans_of(net: Net) -> PlansText:
-    """The plans of a network. Raises :class:`TracerError` where it is none that plans can say."""
+def plans_of(net: Net, images: Mapping[str, Any] | None = None) -> PlansText:
+    """The plans of a network, with what is known of the images that it was planned for.
+
+    ``images`` has keys of a configuration, such as ``spacing``. Raises :class:`TracerError` where the network is none
+    that plans can say.
+    """
     try:
-        return _written(net)
+        return _written(net, images or {})
     except OtherFamily as error:
         name = None if error.node is None else error.node.name
         at = "" if name is None else f"{name}: "
@@ -66,7 +70,7 @@ def plans_of(net: Net) -> PlansText:
         raise TracerError([found]) from None
 
 
-def _written(net: Net) -> PlansText:
+def _written(net: Net, images: Mapping[str, Any]) -> PlansText:
     graph = _Graph(net)
     if graph.trace.diagnostics:
         raise TracerError(graph.trace.diagnostics)
@@ -76,7 +80,7 @@ def _written(net: Net) -> PlansText:
     title = net.network.name or "network"
     plans = {
         "plans_name": title,
-        "configurations": {name: configuration},
+        "configurations": {name: {**images, **configuration}},
     }
     text = json.dumps(plans, indent=4) + "\n"
 
@@ -91,9 +95,10 @@ def _written(net: Net) -> PlansText:
     if not arguments["deep_supervision"]:
         open_["deep_supervision"] = False
     words = " ".join(f"--arg {word}={json.dumps(value)}" for word, value in open_.items())
+    open_words = ["normalization", "resampling"] if images else ["spacing", "normalization"]
     told = (
-        "this is the `architecture` of a configuration, with its patch and batch, to paste into a plans.json: spacing, "
-        "normalization and the like are nnU-Net's own\n"
+        "this is the `architecture` of a configuration, with its patch and batch, to paste into a plans.json: "
+        f"{', '.join(open_words)} and the like are nnU-Net's own\n"
         f"plans leave open what the data set and the trainer say: {words}"
     )
     return PlansText(text, told)
