@@ -218,7 +218,7 @@ class Crop(Op, kw_only=True):
     def legal(self) -> Requirements:
         yield in_range("crop", self.crop, 0)
 
-    def _amounts(self, axes: int) -> list[tuple[int, int]]:
+    def amounts(self, axes: int) -> list[tuple[int, int]]:
         """(before, after) per axis."""
         if not isinstance(self.crop, tuple):
             return [(self.crop, self.crop)] * axes
@@ -238,27 +238,27 @@ class Crop(Op, kw_only=True):
                 f"crop {written(self.crop)} takes an integer, {axes} values or {2 * axes} for {axes} spatial axes"
             ),
         )
-        for dim, (before, after) in enumerate(self._amounts(axes), 2):
+        for dim, (before, after) in enumerate(self.amounts(axes), 2):
             yield _has_rows(x0[dim], before, after, dim)
 
     def shape(self, *x: Shape, **sizes: Shape) -> Shape:
         (x0,) = x
-        cut = self._amounts(len(x0) - 2)
+        cut = self.amounts(len(x0) - 2)
         left = [n - before - after for n, (before, after) in zip(x0[2:], cut)]
         return (*x0[:2], *left)
 
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
-        amounts = self._amounts(x[0].rank - 2)
+        amounts = self.amounts(x[0].rank - 2)
         return zero_padded(
             x[0], {dim: (-before, -after) for dim, (before, after) in enumerate(amounts, 2)}
         )
 
     def remarks(self, *x: Shape, **sizes: Shape) -> Requirements:
-        for dim, (before, after) in enumerate(self._amounts(len(x[0]) - 2), 2):
+        for dim, (before, after) in enumerate(self.amounts(len(x[0]) - 2), 2):
             yield even_cut("crop", x[0][dim], before, after, dim)
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
-        return cut(self._amounts(len(x[0]) - 2)[dim - 2][0]) if dim >= 2 else POINTWISE
+        return cut(self.amounts(len(x[0]) - 2)[dim - 2][0]) if dim >= 2 else POINTWISE
 
 
 @operation

@@ -9,6 +9,7 @@ from tracer.repairing.candidate import Candidate
 from tracer.repairing.candidates import (
     aligned,
     channels,
+    cuts,
     enlarging,
     input_sizes,
     levels,
@@ -26,6 +27,7 @@ from tracer.repairing.candidates import (
 KINDS = (
     widths,
     channels,
+    cuts,
     slips,
     solved,
     input_sizes,

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from tracer.network.records import Expectation, Network, Node
-from tracer.network.values import mapping
+from tracer.network.records import Network, Node
 from tracer.planning.working_sizes import Axis
 from tracer.repairing.bench import Bench, one_or_several
 from tracer.repairing.candidate import Candidate, Kind
+from tracer.repairing.candidates.behind_outputs import Behind, put_behind
 from tracer.shapes.trace import trace
 from tracer.sizing.size_set import SizeSet, TooLarge
 from tracer.source.edits import Edit
-from tracer.source.tree import compose, entries
 
 PADS = {1: "ZeroPad1d", 2: "ZeroPad2d", 3: "ZeroPad3d"}
 
@@ -161,45 +160,15 @@ def _cuts(
     axes: list[_PaddedAxis],
     ratio: int,
 ) -> list[Edit]:
-    """A Slice for each padded axis behind the output, which takes the output's name and promise over."""
-    edits: list[Edit] = []
-    section, behind = output.section, output.name
-    padded = [axis for axis in axes if axis.modulus > 1]
-    for axis in padded:
-        name = f"{output.name}_{axis.symbol.lower()}"
-        stop = axis.symbol if ratio == 1 else f"{ratio}*{axis.symbol}"
-        cut: dict[str, Any] = {
-            "op": "Slice",
-            "from": behind,
-            "dim": axis.dim,
-            "start": 0,
-            "stop": stop,
-        }
-        if axis is padded[-1] and output.expect is not None:
-            cut["expect"] = _written_shape(output.expect)
-        edits.append(Edit((section, name), cut, after=output.name))
-        behind = name
-
-    if output.expect is not None:
-        edits.append(Edit((section, output.name, "expect"), None, removes=True))
-    return [*edits, *_renamed(network, output, behind)]
-
-
-def _written_shape(expected: Expectation) -> Any:
-    """A promised shape as a config has it."""
-    pattern, _ = expected
-    return tuple("_" if dim is None else getattr(dim, "text", dim) for dim in pattern)
-
-
-def _renamed(network: Network, output: Node, behind: str) -> list[Edit]:
-    """``output`` names the cut in the place of what is cut."""
-    (name,) = network.outputs
-    given = entries(mapping(compose(network.source), "the document")).get("output")
-    if given is None:
-        return []
-    if name != output.name:
-        return [Edit(("output", name), behind)]
-    expected = network.output_expect.get(name)
-    return [
-        Edit(("output",), behind if expected is None else {behind: _written_shape(expected)})
-    ]
+    """A Slice for each padded axis behind the output."""
+    layers = []
+    for axis in axes:
+        if axis.modulus > 1:
+            stop = axis.symbol if ratio == 1 else f"{ratio}*{axis.symbol}"
+            arguments = {
+                "dim": axis.dim,
+                "start": 0,
+                "stop": stop,
+            }
+            layers.append(Behind(axis.symbol.lower(), "Slice", arguments))
+    return put_behind(network, output, layers)

@@ -47,17 +47,6 @@ def _is_promised_by_sizes(bench: Bench) -> bool:
     return any(isinstance(dim, str) for dims, _ in promised for dim in dims[2:])
 
 
-def _of_skips(bench: Bench, layers: Sequence[Node]) -> Iterator[Candidate]:
-    """The sizes of the layers at the fault that meet a skip, of all at the fault, and of all."""
-    near = [node for node in layers if leads_to_fault(bench, node)]
-    meeting = [node for node in near if skip_of(node, bench.readers) is not None]
-    yield from _sized(bench, meeting, "skip")
-    if near != meeting:
-        yield from _sized(bench, near, "skip")
-    if near != layers:
-        yield from _sized(bench, layers, "skip")
-
-
 def is_enlarging(node: Node) -> bool:
     """A transposed convolution or a resize whose size is not given by another node."""
     return is_up_layer(node) or is_resize(node)
