@@ -18,6 +18,7 @@ MODULES = {
     "zoo": ("monai", "dynamic_network_architectures"),
     "lint": ("radon",),
     "judge": ("islpy",),
+    "bioimageio": ("bioimageio",),
 }
 """The modules that the tests import of each extra."""
 

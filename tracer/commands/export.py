@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracer.commands.options import Overrides, need, network_options, write_output
+from tracer.commands.options import Overrides, need, network_options, sizes_of, write_output
 from tracer.commands.reading import complain, loaded
 from tracer.diagnostics import TracerError
 
 if TYPE_CHECKING:
     from tracer.net import Net
+
+NEEDED = {
+    "torch": [("torch", "torch")],
+    "onnx": [("torch", "torch"), ("onnx", "onnx"), ("onnxscript", "onnx")],
+}
+"""The formats that torch writes, with the modules that they need and the extras that have these."""
 
 ENDINGS = {".py": "torch", ".onnx": "onnx"}
 """Formats by the ending of the file."""
@@ -28,8 +34,16 @@ NAMED = 3
 @network_options
 @click.option(
     "--to",
-    type=click.Choice(["torch", "onnx", "nnunet"]),
-    help="torch: one Python file that needs only torch. onnx: a model. nnunet: the architecture in plans (JSON).",
+    type=click.Choice(["torch", "onnx", "nnunet", "bioimageio"]),
+    help="torch: one Python file that needs only torch. onnx: a model. nnunet: the architecture in plans (JSON). "
+    "bioimageio: the inputs and outputs of a model description (YAML).",
+)
+@click.option(
+    "--residue",
+    "residues",
+    multiple=True,
+    metavar="SYMBOL=N,...",
+    help="For bioimageio: describe the class of sizes that N belongs to.",
 )
 @click.option(
     "-o",
@@ -41,37 +55,48 @@ def command(
     config: str,
     overrides: Overrides,
     to: str | None,
+    residues: tuple[str, ...],
     output: str | None,
 ) -> None:
-    """Write CONFIG as the source of a torch module, as an ONNX model with torch's initial weights, or as nnU-Net plans.
+    """Write CONFIG as a torch module, an ONNX model with torch's initial weights, nnU-Net plans, or a description.
 
     An ONNX model keeps the config's symbols open where torch's exporter can. It is run at its own sizes and at others,
     and compared with the trace, as are what onnx infers of it and what is read of it again. Exit code 3 where they
     differ, 1 where it cannot be run; then nothing is written. Plans are written for U-Nets of stages, and read again:
     where the network is another one, exit code 1 says what differs. They have the `architecture` of a configuration,
     its patch and batch, to paste into a plans.json; spacing, normalization and the like are nnU-Net's own.
+
+    A description of BioImage.IO (rdf.yaml) has the sizes of each input's axes as `min + step*k`, those of the outputs
+    by scale and offset, and the halo of each. Where sizes follow each other otherwise, exit code 1 says which node.
     """
-    kind = to or ENDINGS.get(Path(output or "").suffix)
-    if kind is None:
-        raise click.UsageError(
-            "say what to write: --to torch, --to nnunet, -o NAME.py or -o NAME.onnx"
-        )
-    if kind == "onnx" and output is None:
-        raise click.UsageError("say where to write the model: -o NAME.onnx")
-    if kind != "nnunet":
-        need("torch", "torch")
-    if kind == "onnx":
-        need("onnx", "onnx")
-        need("onnxscript", "onnx")
+    kind = _kind(to, output)
+    if residues and kind != "bioimageio":
+        raise click.UsageError("--residue is for --to bioimageio")
+    like = sizes_of(residues, "--residue")
+    for module, extra in NEEDED.get(kind, ()):
+        need(module, extra)
+
     text, net = loaded(config, overrides, partial(complain, config=config))
     try:
-        content = WRITERS[kind](net)
+        content = _description(net, like) if kind == "bioimageio" else WRITERS[kind](net)
     except TracerError as error:
         complain(error.diagnostics, text, config=config)
         raise click.exceptions.Exit(1) from None
-    if kind != "nnunet":
+    if kind in NEEDED:
         _tell_unwritten(net)
     write_output(output, content)
+
+
+def _kind(to: str | None, output: str | None) -> str:
+    """The format that is asked for."""
+    kind = to or ENDINGS.get(Path(output or "").suffix)
+    if kind is None:
+        raise click.UsageError(
+            "say what to write: --to torch, --to nnunet, --to bioimageio, -o NAME.py or -o NAME.onnx"
+        )
+    if kind == "onnx" and output is None:
+        raise click.UsageError("say where to write the model: -o NAME.onnx")
+    return kind
 
 
 def _tell_unwritten(net: Net) -> None:
@@ -127,6 +152,19 @@ def _plans(net: Net) -> bytes:
 
     written = plans_of(net)
     click.echo(written.told, err=True)
+    return written.text.encode("utf-8")
+
+
+def _description(net: Net, like: Mapping[str, int]) -> bytes:
+    """BioImage.IO's description; what was chosen goes to standard error."""
+    from tracer.neighbours.bioimageio_writing import description_of
+
+    try:
+        written = description_of(net, like)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--residue") from None
+    for line in written.told:
+        click.echo(line, err=True)
     return written.text.encode("utf-8")
 
 

@@ -39,7 +39,7 @@ class Overrides:
         key: str | None = None,
     ) -> None:
         self.params = params_of(sets, "--set", "PARAM=VALUE")
-        self.sizes = _once([pair for item in sizes for pair in self._sizes(item)], "--size")
+        self.sizes = sizes_of(sizes, "--size")
         self.shapes = [self.input_of(item) for item in inputs]
         """The inputs' names and shapes in the order in which they were given."""
         _once([named for named in self.shapes if named[0]], "--input")
@@ -92,18 +92,6 @@ class Overrides:
         return found
 
     @staticmethod
-    def _sizes(item: str) -> list[tuple[str, int]]:
-        found = []
-        for part in item.split(","):
-            name, sign, text = part.partition("=")
-            if not sign or not name or not is_size(text):
-                raise click.BadParameter(
-                    f"{shortened(part, 60)!r} is not SYMBOL=N", param_hint="--size"
-                )
-            found.append((name.strip(), int(text)))
-        return found
-
-    @staticmethod
     def input_of(item: str) -> tuple[str, tuple[int, ...]]:
         """An input's name (empty where none is given) and its shape."""
         name, _, text = item.rpartition("=")
@@ -114,6 +102,19 @@ class Overrides:
                 param_hint="--input",
             )
         return name, tuple(int(d) for d in dims)
+
+
+def sizes_of(items: Sequence[str], option: str) -> dict[str, int]:
+    """The sizes that an option gives to symbols: ``H=512,W=640``, again and again."""
+    found = []
+    for part in [part for item in items for part in item.split(",")]:
+        name, sign, text = part.partition("=")
+        if not sign or not name or not is_size(text):
+            raise click.BadParameter(
+                f"{shortened(part, 60)!r} is not SYMBOL=N", param_hint=option
+            )
+        found.append((name.strip(), int(text)))
+    return _once(found, option)
 
 
 def _options(

@@ -90,6 +90,23 @@ def fields(trace: Trace) -> dict[str, tuple[Field, ...]]:
     >>> fields(net.trace())["mix"][0].extent
     3
     """
+    return _followed(trace)[0]
+
+
+def reaches(trace: Trace) -> list[list[Reach | None]]:
+    """What every node's positions see along all paths, per spatial axis, by the node's index.
+
+    None: everything, or not computed. There are none for a node that is not traced.
+    """
+    found = []
+    for pairs in _followed(trace)[1]:
+        wholes = [whole for whole, _ in pairs]
+        found.append([None if whole is UNKNOWN else whole for whole in wholes])
+    return found
+
+
+def _followed(trace: Trace) -> tuple[dict[str, tuple[Field, ...]], list[list[Paths]]]:
+    """The fields by name, and the paths by index, of all nodes."""
     lead = leading_dims(trace)
     placed = grids(trace)
     found: dict[str, tuple[Field, ...]] = {}
@@ -115,7 +132,7 @@ def fields(trace: Trace) -> dict[str, tuple[Field, ...]]:
                 described.append(_field(visit, dim, pair, grid, made))
             made.append(tuple(described))
         found[node.name] = made[-1]
-    return found
+    return found, paths
 
 
 def _sees_as_its_input(visit: Visit, lead: int, paths: Sequence[list[Paths]]) -> bool:

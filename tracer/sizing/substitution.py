@@ -108,15 +108,15 @@ class FromLeast:
 
     def condition(self, condition: Condition | bool) -> Condition | bool:
         """The condition in such a form; a bool where the ends of sizes decide it."""
-        return self._back.condition(_without_decided(self._counted.condition(condition)))
+        return self._back.condition(without_decided(self._counted.condition(condition)))
 
 
-def _without_decided(condition: Condition | bool) -> Condition | bool:
+def without_decided(condition: Condition | bool) -> Condition | bool:
     """The condition without the parts that the ends of sizes decide."""
     if isinstance(condition, bool):
         return condition
     if condition.relation not in ("and", "or"):
         always = condition.always()
         return condition if always is None else always
-    a, b = map(_without_decided, condition.parts)
+    a, b = map(without_decided, condition.parts)
     return a & b if condition.relation == "and" else a | b
