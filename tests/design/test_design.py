@@ -329,7 +329,9 @@ def test_the_encoders_text_stays(tmp_path: Path) -> None:
     for line in SMALL.splitlines()[4:7]:
         assert line in text
     assert (
-        "unused" not in text and "Flatten" not in text and "sizes: {N: 1, H: 32, W: 41}" in text
+        "\n  unused" not in text
+        and "Flatten" not in text
+        and "sizes: {N: 1, H: 32, W: 41}" in text
     )
     net = tracer.load(out)
     assert net.trace().outputs == {"logits": (1, 2, 32, 41)}
@@ -369,7 +371,7 @@ def test_anchors_of_what_is_left_out(breaks: str) -> None:
         "side: &conv" in made
         and "old: &stage" in made
         and "unread" not in made
-        and "flat" not in made
+        and "\n  flat" not in made
     )
     assert net.trace().outputs == {"logits": (1, 2, 30, 40)}
     assert [d.code for d in judge(net)] == ["T105"]

@@ -147,7 +147,7 @@ def decoder_command(
     )
 
     def designed() -> tuple[str, list[str]]:
-        found = decoder(tapped(encoder_alone(net, names or ()), names), wish)
+        found = decoder(tapped(encoder_alone(net, names or ()), names, net), wish)
         return found.text, found.reasons
 
     _write(designed, f"{shown(encoder)}: no decoder is written", output)

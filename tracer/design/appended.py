@@ -11,7 +11,7 @@ from yaml.nodes import MappingNode, ScalarNode
 from yaml.nodes import Node as YamlNode
 
 from tracer.design.config_text import BlockText, Layer
-from tracer.design.skips import Undesignable
+from tracer.design.skips import Undesignable, entry_of
 from tracer.design.style import unused
 from tracer.diagnostics import TracerError
 from tracer.loading import reloaded
@@ -205,7 +205,7 @@ class Appended(msgspec.Struct):
 def appended(net: Net, wanted: Sequence[Node]) -> Appended:
     """The parts of a network's config that the wanted nodes need. Raises :class:`Undesignable`."""
     needed = made_of(wanted)
-    kept_nodes = {(node.uses[0] if node.uses else node.declaration).name for node in needed}
+    kept_nodes = {entry_of(node) for node in needed}
     kept_blocks = {use.op.value for node in needed for use in node.uses}
     chunks = _chunks(net.network.source.removeprefix("\ufeff"))
 

@@ -13,7 +13,7 @@ from tracer.design.appended import Appended, appended
 from tracer.design.config_text import BlockText, Layer
 from tracer.design.fit import READABLE, narrowed, writable
 from tracer.design.lifting import Arriving, Lifted, Lifter, MapAxes, Target, refuse_dims
-from tracer.design.skips import Encoder, FeatureMap, Undesignable
+from tracer.design.skips import Encoder, FeatureMap, Undesignable, left_out, readable
 from tracer.design.style import (
     Channels,
     Merge,
@@ -85,6 +85,7 @@ def decoder(found: Encoder, wish: Wish) -> Decoder:
     """The config of the encoder with a decoder. Raises :class:`Undesignable`."""
     style = Style(found.dims, wish.norm, wish.activation)
     text = appended(found.net, [feature.node for feature in found.maps])
+    found, read = readable(found, text.unused_node)
     refuse_dims(wish.up, found.dims)
     levels = _levels(found)
     kernels = _kernels(found, wish)
@@ -92,10 +93,13 @@ def decoder(found: Encoder, wish: Wish) -> Decoder:
     _refuse_misfit(found, wish, levels)
 
     reasons = Reasons()
+    left = left_out(found.whole, text.kept_nodes)
+    if left is not None:
+        reasons.say(*left)
     lifter = Lifter(style, wish.up, text.unused_node, reasons.say)
     designer = _Designer(found, wish, levels, kernels, blocks, text, lifter)
     layers, end = designer.layers()
-    return designer.written(layers, end, reasons)
+    return designer.written([*read, *layers], end, reasons)
 
 
 def _levels(found: Encoder) -> list[FeatureMap]:

@@ -5,16 +5,20 @@ They are one for each resolution, each with the grid on which its positions lie.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from fractions import Fraction
 from itertools import islice, pairwise
 from math import prod
 from typing import NamedTuple
 
-from tracer.design.fit import MapAxis
-from tracer.geometry.grids import Grid, Grids, grids, leading_dims
+from tracer.design.config_text import Layer
+from tracer.design.fit import LONGEST, MapAxis, writable
+from tracer.design.positions import AxisPlace, DimLayout, positions
+from tracer.design.reading import ReadingLayer, reading
+from tracer.design.taps import TracedMaps, channel_dim, maps_of, tapped
+from tracer.geometry.grids import leading_dims
 from tracer.net import Net
-from tracer.network.graph import made_of
 from tracer.network.records import Network, Node, is_set
 from tracer.network.values import nearest
 from tracer.planning.promises import members
@@ -24,6 +28,10 @@ from tracer.sizing.arithmetic import Dim
 
 LOOKED_AT = 128
 """Promised sizes of one symbol that are looked at; the checker has the last word on all of them."""
+
+
+NAMED = 4
+"""Entries left out that are named; of the others their number is."""
 
 
 class Undesignable(Exception):
@@ -40,6 +48,8 @@ class FeatureMap(NamedTuple):
     axes: tuple[MapAxis, ...] | None
     """Per spatial axis; None where it lies on no grid that is the same for all sizes."""
     strides: tuple[Fraction, ...]
+    reading: tuple[ReadingLayer, ...] = ()
+    """The layers that bring it into the input's layout; none where it has it."""
 
     @property
     def coarseness(self) -> Fraction:
@@ -58,12 +68,39 @@ class Encoder(NamedTuple):
     """From the finest to the coarsest, which is the decoder's beginning."""
     source: FeatureMap
     """The input."""
+    whole: Net
+    """The same with the sections that are left out already."""
 
 
-def encoder(net: Net, skips: Sequence[str] | None) -> Encoder:
+def readable(
+    found: Encoder,
+    name: Callable[[str], str],
+) -> tuple[Encoder, list[Layer]]:
+    """The encoder with maps in the input's layout, and the layers that bring them into it.
+
+    ``name`` gives a layer a name that none has.
+    """
+    layers: list[Layer] = []
+    maps: list[FeatureMap] = []
+    for number, feature in enumerate(found.maps, 1):
+        before = feature.name
+        for step in feature.reading:
+            layer = Layer(name(f"{step.word}{number}"), step.op, step.arguments, (before,))
+            layers.append(layer)
+            before = layer.name
+        maps.append(feature._replace(name=before, reading=()))
+    return found._replace(maps=maps), layers
+
+
+def encoder(
+    net: Net,
+    skips: Sequence[str] | None,
+    whole: Net | None = None,
+) -> Encoder:
     """The feature maps that a decoder for the network begins with.
 
-    ``skips`` names the nodes to read; otherwise it is the last node of each resolution on the way to the coarsest map.
+    ``skips`` names the nodes to read; otherwise it is the output of the last block of each resolution on the way to the
+    coarsest map. ``whole`` is the network of which sections are left out already.
     Raises :class:`Undesignable` where there is nothing to decode.
     """
     trace = net.trace()
@@ -78,21 +115,42 @@ def encoder(net: Net, skips: Sequence[str] | None) -> Encoder:
     maps = _feature_maps(net, lead, dims)
     source = maps.of(given)
     assert source is not None
-    spatial = [
-        feature
-        for feature in map(maps.of, net.network.nodes)
-        if feature is not None and not feature.node.is_input
-    ]
-    if not spatial:
+    found = _chosen(net, skips, maps)
+    if not found:
         raise Undesignable("no node of the encoder has a map over the input's axes")
-
-    found = _chosen(net, skips, maps, spatial)
     if len(found) < 2 and found[0].coarseness == 1:
         raise Undesignable("the encoder keeps its resolution: there is nothing to decode")
-    return Encoder(net, lead, dims, found, source)
+    return Encoder(net, lead, dims, found, source, whole or net)
 
 
-def _only_input(net: Net, trace: Trace) -> Node:
+def entry_of(node: Node) -> str:
+    """The name of a section's entry that a node comes from."""
+    declaration = node.uses[0] if node.uses else node.declaration
+    return declaration.name
+
+
+def left_out(whole: Net, kept: AbstractSet[str]) -> tuple[str, str] | None:
+    """The entries that are not kept, and how many nodes they are; None where there are none."""
+    left = [
+        node for node in whole.network.nodes if not node.is_input and entry_of(node) not in kept
+    ]
+    names = list(dict.fromkeys(map(entry_of, left)))
+    if not names:
+        return None
+
+    shown = ", ".join(names)
+    others = ""
+    if len(names) > NAMED + 1:
+        shown = ", ".join(names[:NAMED])
+        others = f" and {len(names) - NAMED} others"
+    count = "1 node" if len(left) == 1 else f"{len(left)} nodes"
+    return f"{shown}{others}", f"left out, {count} that no skip needs"
+
+
+def _only_input(
+    net: Net,
+    trace: Trace,
+) -> Node:
     if trace.diagnostics:
         message = f"the encoder does not trace: {trace.diagnostics[0].message}"
         raise Undesignable(message)
@@ -105,36 +163,27 @@ def _only_input(net: Net, trace: Trace) -> Node:
 
 
 def _chosen(
-    net: Net, skips: Sequence[str] | None, maps: _FeatureMaps, spatial: Sequence[FeatureMap]
+    net: Net,
+    skips: Sequence[str] | None,
+    maps: _FeatureMaps,
 ) -> list[FeatureMap]:
-    """The maps that the decoder reads, from the finest to the coarsest of all."""
-    coarsest = max(feature.coarseness for feature in spatial)
-    deepest = [feature for feature in spatial if feature.coarseness == coarsest][-1]
-    if skips is None:
-        return [*_last_of_each(deepest, spatial), deepest]
+    """The maps that the decoder reads, from the finest to the coarsest of all; none where there are none."""
+    features = [maps.of(node) for node in tapped(maps.maps)]
+    found = [feature for feature in features if feature is not None]
+    if skips is None or not found:
+        return found
 
-    found = _named(net, skips, maps)
-    is_deepest_named = deepest.coarseness <= found[-1].coarseness
-    return found if is_deepest_named else [*found, deepest]
-
-
-def _last_of_each(deepest: FeatureMap, spatial: Sequence[FeatureMap]) -> list[FeatureMap]:
-    """The last map of each finer resolution on the way to the coarsest."""
-    way = {node.index for node in made_of([deepest.node])}
-    last: dict[tuple[Fraction, ...], FeatureMap] = {}
-    for feature in spatial:
-        if feature.node.index in way and feature.strides != deepest.strides:
-            last.pop(feature.strides, None)
-            last[feature.strides] = feature
-
-    found: list[FeatureMap] = []
-    for feature in sorted(last.values(), key=lambda one: one.coarseness):
-        if not found or all(a <= b for a, b in zip(found[-1].strides, feature.strides)):
-            found.append(feature)
-    return found
+    deepest = found[-1]
+    named = _named(net, skips, maps)
+    is_deepest_named = deepest.coarseness <= named[-1].coarseness
+    return named if is_deepest_named else [*named, deepest]
 
 
-def _named(net: Net, skips: Sequence[str], maps: _FeatureMaps) -> list[FeatureMap]:
+def _named(
+    net: Net,
+    skips: Sequence[str],
+    maps: _FeatureMaps,
+) -> list[FeatureMap]:
     """The maps of the named nodes, each finer than the next along every axis."""
     found = [_skip(net, name, maps) for name in dict.fromkeys(skips)]
     found.sort(key=lambda feature: feature.coarseness)
@@ -148,7 +197,11 @@ def _named(net: Net, skips: Sequence[str], maps: _FeatureMaps) -> list[FeatureMa
     return found
 
 
-def _skip(net: Net, name: str, maps: _FeatureMaps) -> FeatureMap:
+def _skip(
+    net: Net,
+    name: str,
+    maps: _FeatureMaps,
+) -> FeatureMap:
     node = net.network.names.get(name)
     if node is None:
         close = nearest(name, net.network.names)
@@ -174,12 +227,13 @@ def settings(net: Net) -> list[dict[str, int]]:
 
 
 class _FeatureMaps(NamedTuple):
-    """The encoder's maps and their grids, for all sizes that are looked at."""
+    """The encoder's maps and where their positions stand, for all sizes that are looked at."""
 
-    lead: int
+    maps: TracedMaps
+    """At the first sizes."""
     dims: int
     traces: list[Trace]
-    grids: list[list[Grids | None]]
+    layouts: list[list[DimLayout | None]]
     """Per trace, by node."""
     recipe: Recipe | None
     """None where the sizes are no expressions over the symbols."""
@@ -188,52 +242,90 @@ class _FeatureMaps(NamedTuple):
 
     def of(self, node: Node) -> FeatureMap | None:
         """The node's map; None where it has other axes than the input, or sees all of it."""
-        shape = self.traces[0].by_index[node.index]
-        placed = self.grids[0][node.index]
-        if shape is None or placed is None or len(shape) != self.lead + self.dims:
+        layout = self.maps.layout(node)
+        if layout is None:
             return None
-        own = [grid for grid in placed[self.lead :] if grid is not None]
-        if len(own) < self.dims:
+        written = [self._written(place) for place in layout.places]
+        reading = self._reading(node, layout, written)
+        if reading is None:
             return None
 
-        axes = self._axes(node, own) if self._is_steady(node) else None
-        strides = tuple(Fraction(*grid.stride) for grid in own)
+        axes = self._axes(node, layout, written) if self._is_steady(node) else None
         name = self.names.get(node.index, node.name)
-        return FeatureMap(node, name, shape[self.lead - 1], axes, strides)
+        channels = self.maps.channels(node)
+        return FeatureMap(node, name, channels, axes, layout.strides, reading)
 
     def _is_steady(self, node: Node) -> bool:
         """True where the node has a shape at all sizes, on one grid."""
-        first = self.grids[0][node.index]
+        first = self.layouts[0][node.index]
         has_shapes = all(trace.by_index[node.index] is not None for trace in self.traces)
-        return has_shapes and all(own[node.index] == first for own in self.grids)
+        return has_shapes and all(own[node.index] == first for own in self.layouts)
 
-    def _axes(self, node: Node, own: Sequence[Grid]) -> tuple[MapAxis, ...]:
+    def _axes(
+        self,
+        node: Node,
+        layout: DimLayout,
+        written: Sequence[Dim],
+    ) -> tuple[MapAxis, ...]:
         found = []
-        for axis, grid in enumerate(own):
-            dim = self.lead + axis
-            sizes = tuple((trace.by_index[node.index] or ())[dim] for trace in self.traces)
-            written = self._written(node, dim, sizes)
-            found.append(
-                MapAxis(Fraction(*grid.stride), Fraction(*grid.offset), sizes, written)
-            )
+        for place, size in zip(layout.places, written):
+            sizes = tuple(_size(trace, place) for trace in self.traces)
+            found.append(MapAxis(place.stride, place.offset, sizes, size))
         return tuple(found)
 
-    def _written(self, node: Node, dim: int, sizes: tuple[int, ...]) -> Dim:
+    def _written(self, place: AxisPlace) -> Dim:
         """A size as an expression over the symbols, where there is one."""
         if self.recipe is None:
-            return sizes[0]
-        size: Dim = self.recipe.unique[self.recipe.shape_of[node.index]][dim]
+            return _size(self.traces[0], place)
+        size: Dim = self.recipe.unique[self.recipe.shape_of[place.node]][place.dim]
         return size
 
+    def _reading(
+        self,
+        node: Node,
+        layout: DimLayout,
+        written: Sequence[Dim],
+    ) -> tuple[ReadingLayer, ...] | None:
+        """The layers that bring a map of another layout into that of the input; None where its sizes are too long."""
+        lead = self.maps.lead
+        channel = channel_dim(layout, lead)
+        assert channel is not None
+        has_rows = any(held.is_row for held in layout.held)
+        if has_rows and not all(writable(size, LONGEST) for size in written):
+            return None
 
-def _feature_maps(net: Net, lead: int, dims: int) -> _FeatureMaps:
+        batch = [dim if isinstance(dim, str | int) else -1 for dim in self._batch(lead)]
+        sizes = [size if isinstance(size, int) else str(size) for size in written]
+        shape = (*batch, self.maps.channels(node), *sizes)
+        return tuple(reading(layout, channel, shape))
+
+    def _batch(self, lead: int) -> Sequence[object]:
+        source = self.maps.trace.network.nodes[0]
+        return source.pattern[: lead - 1]
+
+
+def _size(
+    trace: Trace,
+    place: AxisPlace,
+) -> int:
+    n = (trace.by_index[place.node] or ())[place.dim]
+    assert isinstance(n, int)
+    return n
+
+
+def _feature_maps(
+    net: Net,
+    lead: int,
+    dims: int,
+) -> _FeatureMaps:
     traces = [net.trace(**sizes) for sizes in settings(net)]
     recipe = recipe_of(net.network, net.solution().ops, contracts=False)
+    layouts = [positions(trace) for trace in traces]
     return _FeatureMaps(
-        lead,
+        maps_of(traces[0], layouts[0], lead),
         dims,
         traces,
-        [grids(trace) for trace in traces],
+        layouts,
         recipe if recipe.sound else None,
         _shortest_names(net.network),
     )

@@ -285,7 +285,7 @@ def _behind(
 
     inputs = visit.inputs
     if node.dim_fields or node.operands:
-        numbered = _with_numbers(node, op, symbols)
+        numbered = with_numbers(node, op, symbols)
         return cache.one(_placed(numbered, visit.sizes, inputs, before, shape))
 
     key = (id(op), *map(id, before), *inputs)
@@ -333,7 +333,7 @@ def spatial_symbols(trace: Trace) -> list[str]:
     )
 
 
-def _with_numbers(node: Node, op: Op, symbols: Mapping[str, Dim]) -> Op:
+def with_numbers(node: Node, op: Op, symbols: Mapping[str, Dim]) -> Op:
     """The operation with its dims over symbols computed."""
     if not node.dim_fields:
         return op
