@@ -304,6 +304,37 @@ def swin() -> Family:
     return Family(config(layers), [(8, 4), (16, 8), (32, 16)], (64, 96))
 
 
+def vit() -> Family:
+    """Tokens of one resolution beside a class token: blocks inside are resized to the finer levels."""
+    layers = [
+        "patch: {op: Conv2d, out_channels: 32, kernel_size: 16, stride: 16}",
+        "row: {op: Flatten, start_dim: 2}",
+        "last: {op: Transpose, dim0: 1, dim1: 2}",
+        "token: {op: Parameter, shape: [1, 1, 32]}",
+        "tokens: {op: Expand, shape: [N, -1, -1]}",
+        "all: {op: Concat, from: [tokens, last], dim: 1}",
+    ]
+    before = "all"
+    for number in range(3):
+        layers += [
+            f"norm{number}: {{op: LayerNorm, from: {before}}}",
+            f"attention{number}: {{op: MultiheadAttention, num_heads: 2, batch_first: true}}",
+            f"seen{number}: {{op: Add, from: [attention{number}, {before}]}}",
+            f"wide{number}: {{op: Linear, out_features: 64}}",
+            f"act{number}: GELU",
+            f"narrow{number}: {{op: Linear, out_features: 32}}",
+            f"out{number}: {{op: Add, from: [narrow{number}, seen{number}]}}",
+        ]
+        before = f"out{number}"
+    layers += [
+        "norm: LayerNorm",
+        "first: {op: Slice, dim: 1, stop: 1}",
+        "one: {op: Squeeze, dim: 1}",
+        "classes: {op: Linear, out_features: 10}",
+    ]
+    return Family(config(layers), [(8, 4), (16, 8), (32, 16)])
+
+
 FAMILIES = {
     made.__name__: made()
     for made in (
@@ -317,5 +348,6 @@ FAMILIES = {
         densenet,
         hrnet,
         swin,
+        vit,
     )
 }

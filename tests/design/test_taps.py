@@ -119,3 +119,62 @@ def test_an_input_that_is_only_scaled_is_no_skip() -> None:
     """A resolution where nothing is learned from the input has nothing to tell the decoder."""
     text = BETWEEN_PERMUTES.replace("encoder:\n", "encoder:\n  norm0: BatchNorm2d\n")
     assert named(text) == [("same", 6), ("down", 8)]
+
+
+def test_a_transformers_levels_are_told() -> None:
+    """What is resized is named, with the reason; the tokens of other kinds are cut off."""
+    found = taps_of(tracer.loads(FAMILIES["vit"].text))
+    assert [one.name for one in found.maps] == ["out0", "out1", "norm"]
+    made = decoder(found, Wish())
+    assert "tokens3: {op: Slice, from: norm, dim: 1, start: 1}" in made.text
+    assert (
+        "resized1, resized2: the encoder has one resolution, so the map of a block inside it is resized for this level"
+        in made.reasons
+    )
+
+
+ANISOTROPIC = """
+input: [N, 1, D, H, W]
+sizes: {N: 1, D: 8, H: 32, W: 32}
+encoder:
+  a: {op: Conv3d, out_channels: 4, kernel_size: [1, 3, 3], padding: [0, 1, 1]}
+  b: {op: Conv3d, out_channels: 8, kernel_size: [1, 3, 3], stride: [1, 2, 2], padding: [0, 1, 1]}
+  b_norm: InstanceNorm3d
+  b_act: LeakyReLU
+  c: {op: Conv3d, out_channels: 16, kernel_size: 3, stride: 2, padding: 1}
+  c_act: LeakyReLU
+"""
+
+AUDIO = """
+input: [N, 2, T]
+sizes: {N: 1, T: 256}
+encoder:
+  a: {op: Conv1d, out_channels: 8, kernel_size: 8, stride: 4, padding: 2}
+  a_act: ReLU
+  a_gate: {op: Conv1d, out_channels: 16, kernel_size: 1}
+  a_glu: {op: GLU, dim: 1}
+  b: {op: Conv1d, out_channels: 16, kernel_size: 8, stride: 4, padding: 2}
+  b_act: ReLU
+  last: {op: Permute, dims: [0, 2, 1]}
+  norm: LayerNorm
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "taps", "shape"),
+    [
+        (ANISOTROPIC, ["a", "b_act", "c_act"], (1, 1, 8, 32, 32)),
+        (ANISOTROPIC, ["a", "b_act", "c_act"], (1, 1, 12, 64, 16)),
+        (AUDIO, ["a_glu", "norm"], (1, 2, 256)),
+        (AUDIO, ["a_glu", "norm"], (1, 2, 1024)),
+    ],
+    ids=["3-D", "3-D, another size", "1-D", "1-D, another size"],
+)
+def test_other_dims(text: str, taps: list[str], shape: tuple[int, ...]) -> None:
+    """Axes of unlike strides, and one axis; the last map may have its channels last."""
+    found = taps_of(tracer.loads(text))
+    assert [one.name for one in found.maps] == taps
+    made = tracer.loads(decoder(found, Wish()).text)
+    symbols = [dim for dim in made.network.nodes[0].pattern[2:] if isinstance(dim, str)]
+    there = reloaded(made, made.to_yaml(), sizes=dict(zip(symbols, shape[2:])))
+    assert tracer.build(there).eval()(torch.zeros(shape)).shape == (1, 2, *shape[2:])

@@ -13,7 +13,8 @@ from tracer.design.appended import Appended, appended
 from tracer.design.config_text import BlockText, Layer
 from tracer.design.fit import READABLE, narrowed, writable
 from tracer.design.lifting import Arriving, Lifted, Lifter, MapAxes, Target, refuse_dims
-from tracer.design.skips import Encoder, FeatureMap, Undesignable, left_out, readable
+from tracer.design.reading import FeatureMap
+from tracer.design.skips import Encoder, Undesignable, left_out, readable
 from tracer.design.style import (
     Channels,
     Merge,
@@ -85,17 +86,18 @@ def decoder(found: Encoder, wish: Wish) -> Decoder:
     """The config of the encoder with a decoder. Raises :class:`Undesignable`."""
     style = Style(found.dims, wish.norm, wish.activation)
     text = appended(found.net, [feature.node for feature in found.maps])
-    found, read = readable(found, text.unused_node)
+    reasons = Reasons()
+    left = left_out(found.whole, text.kept_nodes)
+    if left is not None:
+        reasons.say(*left)
+    found, read = readable(found, text.unused_node, reasons.say)
+
     refuse_dims(wish.up, found.dims)
     levels = _levels(found)
     kernels = _kernels(found, wish)
     blocks = _blocks(style, wish, kernels, text)
     _refuse_misfit(found, wish, levels)
 
-    reasons = Reasons()
-    left = left_out(found.whole, text.kept_nodes)
-    if left is not None:
-        reasons.say(*left)
     lifter = Lifter(style, wish.up, text.unused_node, reasons.say)
     designer = _Designer(found, wish, levels, kernels, blocks, text, lifter)
     layers, end = designer.layers()

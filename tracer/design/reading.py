@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from math import prod
 from typing import Any, NamedTuple
 
+from tracer.design.fit import MapAxis
 from tracer.design.positions import DimLayout
+from tracer.network.records import Node
 
 
 class ReadingLayer(NamedTuple):
@@ -14,6 +18,27 @@ class ReadingLayer(NamedTuple):
     word: str
     op: str
     arguments: Mapping[str, Any]
+    reason: str = ""
+    """Why it is there, where that is not plain."""
+
+
+class FeatureMap(NamedTuple):
+    """A map of the encoder that the decoder can read."""
+
+    node: Node
+    name: str
+    """The shortest name for it."""
+    channels: int
+    axes: tuple[MapAxis, ...] | None
+    """Per spatial axis; None where it lies on no grid that is the same for all sizes."""
+    strides: tuple[Fraction, ...]
+    reading: tuple[ReadingLayer, ...] = ()
+    """The layers that bring it into the input's layout; none where it has it."""
+
+    @property
+    def coarseness(self) -> Fraction:
+        """The number of input positions for one of its own."""
+        return Fraction(prod(self.strides))
 
 
 def reading(

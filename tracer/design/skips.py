@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from fractions import Fraction
 from itertools import islice, pairwise
-from math import prod
 from typing import NamedTuple
 
 from tracer.design.config_text import Layer
 from tracer.design.fit import LONGEST, MapAxis, writable
 from tracer.design.positions import AxisPlace, DimLayout, positions
-from tracer.design.reading import ReadingLayer, reading
+from tracer.design.pyramid import of_one_resolution
+from tracer.design.reading import FeatureMap, ReadingLayer, reading
 from tracer.design.taps import TracedMaps, channel_dim, maps_of, tapped
 from tracer.geometry.grids import leading_dims
 from tracer.net import Net
@@ -38,25 +37,6 @@ class Undesignable(Exception):
     """No design is what is wanted; the message says why, and by how much the closest misses."""
 
 
-class FeatureMap(NamedTuple):
-    """A map of the encoder that the decoder can read."""
-
-    node: Node
-    name: str
-    """The shortest name for it."""
-    channels: int
-    axes: tuple[MapAxis, ...] | None
-    """Per spatial axis; None where it lies on no grid that is the same for all sizes."""
-    strides: tuple[Fraction, ...]
-    reading: tuple[ReadingLayer, ...] = ()
-    """The layers that bring it into the input's layout; none where it has it."""
-
-    @property
-    def coarseness(self) -> Fraction:
-        """The number of input positions for one of its own."""
-        return Fraction(prod(self.strides))
-
-
 class Encoder(NamedTuple):
     """A traced encoder."""
 
@@ -75,10 +55,11 @@ class Encoder(NamedTuple):
 def readable(
     found: Encoder,
     name: Callable[[str], str],
+    say: Callable[[str, str], None],
 ) -> tuple[Encoder, list[Layer]]:
     """The encoder with maps in the input's layout, and the layers that bring them into it.
 
-    ``name`` gives a layer a name that none has.
+    ``name`` gives a layer a name that none has, and ``say`` takes a layer and the reason for it.
     """
     layers: list[Layer] = []
     maps: list[FeatureMap] = []
@@ -87,6 +68,8 @@ def readable(
         for step in feature.reading:
             layer = Layer(name(f"{step.word}{number}"), step.op, step.arguments, (before,))
             layers.append(layer)
+            if step.reason:
+                say(layer.name, step.reason)
             before = layer.name
         maps.append(feature._replace(name=before, reading=()))
     return found._replace(maps=maps), layers
@@ -170,8 +153,10 @@ def _chosen(
     """The maps that the decoder reads, from the finest to the coarsest of all; none where there are none."""
     features = [maps.of(node) for node in tapped(maps.maps)]
     found = [feature for feature in features if feature is not None]
-    if skips is None or not found:
-        return found
+    if not found:
+        return []
+    if skips is None:
+        return [*of_one_resolution(maps.maps, found, maps.of), *found]
 
     deepest = found[-1]
     named = _named(net, skips, maps)

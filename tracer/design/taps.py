@@ -116,6 +116,18 @@ def tapped(maps: TracedMaps) -> list[Node]:
     return [*ends, _block_output(maps, deepest, is_deepest=True)]
 
 
+def sums_before(maps: TracedMaps, deepest: Node) -> list[Node]:
+    """The sums of the deepest map's resolution that every way to it goes through: the ends of residual blocks."""
+    way = _way(maps, deepest)
+    always = _passed_by_all(way)
+    strides = maps.strides(deepest)
+    return [
+        node
+        for node in way
+        if node.index in always and maps.strides(node) == strides and _is_sum(maps, node)
+    ]
+
+
 def _deepest(maps: TracedMaps) -> Node | None:
     """The last of the coarsest maps."""
     found: Node | None = None
