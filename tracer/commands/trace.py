@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from tracer.commands.options import (
-    Bytes,
     Overrides,
     colour_option,
     console_for,
@@ -19,7 +18,13 @@ from tracer.commands.options import (
     use_colour,
 )
 from tracer.commands.reading import loaded, open_net, texts
-from tracer.costs.operations import DTYPE_BYTES
+from tracer.commands.training import (
+    StepWish,
+    fitting,
+    largest_fitting,
+    training_options,
+    with_batch,
+)
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.net import Differing, Net
 from tracer.ops.base import written
@@ -27,7 +32,6 @@ from tracer.rules import judge
 from tracer.views import report
 
 if TYPE_CHECKING:
-    from tracer.design.largest import Largest
     from tracer.views.answers import BuiltAnswer
 
 
@@ -42,20 +46,7 @@ if TYPE_CHECKING:
     default="table",
     help="How to show it.",
 )
-@click.option(
-    "--dtype",
-    type=click.Choice(list(DTYPE_BYTES)),
-    default="float32",
-    show_default=True,
-    help="The type of the maps.",
-)
-@click.option(
-    "--memory",
-    "budget",
-    type=Bytes(),
-    metavar="BYTES",
-    help="Also show the largest sizes that fit: 8GiB, 500MB.",
-)
+@training_options
 @click.option(
     "--as-built",
     is_flag=True,
@@ -69,7 +60,7 @@ def command(
     strict: bool,
     format_: str,
     dtype: str,
-    budget: int | None,
+    asked: StepWish,
     as_built: bool,
     depth: int | None,
     color: str,
@@ -79,29 +70,32 @@ def command(
     With --size or --input every auto is solved for those sizes. Where the module that build and export make for the
     declared ones has other values, a line says so; --as-built shows what that module does.
 
-    Below the table follow what training keeps for the backward pass and where a run peaks; with --memory the largest
-    sizes, of those that run, with which the network fits.
+    Below the table follow what training keeps for the backward pass and where a run peaks; with --optimizer, --amp or
+    --checkpoint what a whole training step takes, and what for; with --memory whether that fits, and the largest
+    sizes, of those that run, that do.
     """
     colour = use_colour(color)
     text, net = loaded(config, overrides, partial(_complain, config=config, format_=format_))
     declared = _declared(net, text, config, overrides)
+    net = with_batch(net, asked.batch)
     if as_built:
         net = _built_as(net, declared)
     differing = None if declared is None else net.differences(declared)
     found = judge(net)
     trace = net.trace()
-    fitting = None if budget is None else _largest(net, budget, dtype)
+    step = fitting(net, asked)
+    largest = largest_fitting(net, asked)
     if format_ == "json":
         from tracer.views.answers import to_json, trace_answer
 
         built = _built_answer(declared, differing)
         assignments = net.solution().assignments
-        answer = trace_answer(trace, found, dtype, fitting, assignments, built)
+        answer = trace_answer(trace, found, dtype, largest, assignments, built, step)
         click.echo(to_json(answer), nl=False)
     elif format_ == "table":
         from tracer.views.table import memory_text, table
 
-        below = memory_text(trace, dtype, budget, fitting)
+        below = memory_text(trace, dtype, step, largest)
         console_for(colour).print(
             table(trace, depth, net.solution().assignments, dtype),
             *[below] * bool(below),
@@ -165,16 +159,6 @@ def _unlike_built(net: Net, declared: Net, differing: Mapping[str, Differing]) -
 
 def _sizes_text(net: Net) -> str:
     return ", ".join(f"{symbol}={n}" for symbol, n in net.network.defaults().items())
-
-
-def _largest(net: Net, budget: int, dtype: str) -> Largest:
-    from tracer.design.largest import largest
-    from tracer.sizing.size_set import TooLarge
-
-    try:
-        return largest(net, budget, dtype)
-    except TooLarge as error:
-        raise click.UsageError(f"--memory: {error}") from None
 
 
 def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) -> None:

@@ -133,7 +133,7 @@ def ledger(traced: Traced, held: Mapping[Storage, int] = NOTHING) -> Ledger:
     return Ledger(_kept(visits), _steps(traced.network, visits, held))
 
 
-def _owners(visits: Sequence[Visit], *, training: bool) -> list[int]:
+def owners_of(visits: Sequence[Visit], *, training: bool) -> list[int]:
     """For every map the index of the node in whose storage it lies."""
     owners: list[int] = []
     strides: list[Shape] = []
@@ -171,8 +171,8 @@ def _makes_map(op: Op | None) -> bool:
 
 def _kept(visits: Sequence[Visit]) -> list[Stored]:
     """What autograd keeps: each storage once, and what an operation keeps besides."""
-    owners = _owners(visits, training=True)
-    learns = _learns(visits)
+    owners = owners_of(visits, training=True)
+    learns = learns_of(visits)
 
     kept: list[Stored] = []
     storages: dict[Storage, None] = {}
@@ -195,7 +195,7 @@ def _kept(visits: Sequence[Visit]) -> list[Stored]:
     return kept
 
 
-def _learns(visits: Sequence[Visit]) -> list[bool]:
+def learns_of(visits: Sequence[Visit]) -> list[bool]:
     """Whether a gradient is needed for each map: behind the first parameter."""
     found: list[bool] = []
     for visit in visits:
@@ -239,7 +239,7 @@ def _steps(
     network: Network, visits: Sequence[Visit], held: Mapping[Storage, int]
 ) -> list[LedgerStep]:
     """The steps, with what is freed after each: what no later one reads, the caller's inputs and outputs excepted."""
-    owners = _owners(visits, training=False)
+    owners = owners_of(visits, training=False)
     pooled = {
         node.operands["indices"].index for node in network.nodes if "indices" in node.operands
     }

@@ -1,20 +1,22 @@
 """The largest input that fits in a given memory, among the sizes that run.
 
-A run needs its parameters and the most that is alive at once; training needs the parameters, their gradients and what
-autograd keeps, but no optimizer's state.
+A run needs its parameters and the most that is alive at once; training needs the most that a step takes. To both comes
+a margin for what no formula has: workspaces of kernels, and what an allocator cannot use.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 
 import msgspec
 
 from tracer.costs.memory import memory
 from tracer.costs.operations import DTYPE_BYTES, costs, total
+from tracer.costs.training_step import Training, step_memory
 from tracer.geometry.grids import spatial_symbols
 from tracer.net import Net
-from tracer.shapes.trace import trace
+from tracer.shapes.trace import Trace, trace
 from tracer.sizing.size_set import SizeSet
 
 MOST = 2**31 - 1
@@ -33,7 +35,12 @@ class Largest(msgspec.Struct, frozen=True):
     training: dict[str, int | None]
 
 
-def largest(net: Net, budget: int, dtype: str = "float32") -> Largest:
+def largest(
+    net: Net,
+    budget: int,
+    training: Training = Training(),  # noqa: B008 - a frozen record
+    margin: Fraction = Fraction(0),
+) -> Largest:
     """The largest sizes of each symbol, the others at theirs, with which the network fits in ``budget`` bytes.
 
     Exact where the memory does not fall behind the next 64 sizes. Raises
@@ -48,26 +55,37 @@ def largest(net: Net, budget: int, dtype: str = "float32") -> Largest:
             together = together & axes[symbol].runs
         asked[" = ".join(spatial)] = (spatial, together)
     ops = net.solution().ops
+    allowed = budget / (1 + margin)
 
-    def fits(symbols: list[str], training: bool) -> Fits:
+    def fits(symbols: list[str], needed: Callable[[Trace, Training], int]) -> Fits:
         def at(n: int) -> bool:
             traced = trace(net.network, {**now, **dict.fromkeys(symbols, n)}, ops)
-            found = memory(traced, dtype)
-            if found is None:
-                return False
-            params = total(costs(traced, dtype)).params * DTYPE_BYTES[dtype]
-            return (
-                found.training + 2 * params if training else found.inference + params
-            ) <= budget
+            return traced.is_complete and needed(traced, training) <= allowed
 
         return at
 
-    return Largest(
-        *(
-            {name: _last(runs, fits(s, mode)) for name, (s, runs) in asked.items()}
-            for mode in (False, True)
+    found = []
+    for needed in (run_needs, training_needs):
+        found.append(
+            {
+                name: _last(runs, fits(symbols, needed))
+                for name, (symbols, runs) in asked.items()
+            }
         )
-    )
+    return Largest(*found)
+
+
+def run_needs(traced: Trace, training: Training) -> int:
+    """The bytes of the parameters and of a run without autograd, of a network whose every node has a shape."""
+    held = memory(traced, training.dtype)
+    assert held is not None
+    params = total(costs(traced, training.dtype)).params
+    return held.inference + params * DTYPE_BYTES[training.dtype]
+
+
+def training_needs(traced: Trace, training: Training) -> int:
+    """The bytes of a training step."""
+    return step_memory(traced, training).peak
 
 
 def _last(sizes: SizeSet, fits: Fits) -> int | None:

@@ -354,6 +354,7 @@ class LogSigmoid(Op):
 class Softplus(Op, kw_only=True):
     """log(1 + exp(beta · x)) / beta, and x itself where beta · x > threshold."""
 
+    autocast = "float32"
     keeps = "input"
 
     beta: float = 1.0
@@ -384,6 +385,8 @@ class Softshrink(Op, kw_only=True):
 @operation
 class PReLU(Op, kw_only=True):
     """x where x > 0, else a·x with a learnable slope, one for all or one for each channel (dim 1)."""
+
+    autocast = "lower"
 
     num_parameters: int = 1
     init: float = 0.25
@@ -419,6 +422,9 @@ class PReLU(Op, kw_only=True):
     def parameters(self, *x: Shape) -> Dim:
         return self.num_parameters
 
+    def summed(self, y: Shape, *x: Shape) -> Dim:
+        return prod(y)
+
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         return Kept((0,))  # for the slopes' gradient, whatever the input needs
 
@@ -445,6 +451,7 @@ class SoftmaxAlong(Op, kw_only=True):
     Without a dim torch takes the first for inputs of 0, 1 and 3 dims and the second for others, and warns.
     """
 
+    autocast = "float32"
     keeps = "output"
 
     dim: int | None = None
@@ -472,6 +479,7 @@ class Softmax(SoftmaxAlong):
 class Softmax2d(Op):
     """Softmax over the channels of [N, C, H, W] or [C, H, W]."""
 
+    autocast = "float32"
     keeps = "output"
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:

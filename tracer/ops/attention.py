@@ -91,6 +91,7 @@ class MultiheadAttention(Op, kw_only=True):
     kernel for batch-first self-attention with an even number of heads, for which FlopCounterMode counts nothing.
     """
 
+    autocast = "lower"
     arity = (1, 3)
     node_fields: ClassVar[tuple[str, ...]] = ("attn_mask", "key_padding_mask")
     as_others: ClassVar[Mapping[str, str]] = {"kdim": "embed_dim", "vdim": "embed_dim"}
@@ -269,6 +270,7 @@ class ScaledDotProductAttention(Op, kw_only=True):
     MACs are the two products of every query and key; FlopCounterMode counts nothing in torch's fused kernel.
     """
 
+    autocast = "lower"
     arity = (3, 3)
     node_fields: ClassVar[tuple[str, ...]] = ("attn_mask",)
 

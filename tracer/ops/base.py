@@ -33,6 +33,8 @@ NodeName = Annotated[str, msgspec.Meta(description="the name of a node")]
 InputName = Annotated[str | int, msgspec.Meta(description="the name of an input")]
 """One of the inputs: its name in a config, its number from 0 in a network."""
 
+Autocast = Literal["widest", "lower", "float32"]
+
 MAX_INT = 2**31 - 1
 
 
@@ -143,6 +145,10 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``window`` needs no more of the inputs than the first one's number of dims."""
     keeps: ClassVar[Literal["nothing", "input", "output", "both"]] = "nothing"
     """The map that autograd keeps where the input needs a gradient; ``kept`` is for more than that."""
+    hands_on: ClassVar[Literal["nothing", "first", "all"]] = "nothing"
+    """The inputs whose gradient lies in the memory of the output's gradient: none is made for them."""
+    autocast: ClassVar[Autocast] = "widest"
+    """The type in which torch.autocast runs it on a GPU: the inputs' widest, the lower one, or float32."""
 
     @classmethod
     def meaning(cls, field: str, text: str, arguments: Mapping[str, Any]) -> str | None:
@@ -206,6 +212,14 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Number of learnable parameters."""
         return 0
 
+    def runs_in(self) -> Autocast:
+        """The type in which torch.autocast runs it with these arguments."""
+        return self.autocast
+
+    def buffers(self, *x: Shape) -> Dim:
+        """Number of elements that it has besides, and that are not learned: running statistics."""
+        return 0
+
     def macs(self, y: Shape, *x: Shape) -> Dim:
         """Multiply-accumulate operations of one forward pass: torch's FlopCounterMode counts two FLOPs each."""
         return 0
@@ -213,6 +227,10 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         """The maps and numbers that autograd keeps on the CPU; ``needs``: whether each input needs a gradient."""
         return KEPT[self.keeps] if any(needs) else NOTHING_KEPT
+
+    def summed(self, y: Shape, *x: Shape) -> Dim:
+        """The count of numbers that its backward makes only to sum them up for its weights."""
+        return 0
 
     def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         """The strides of the output, in elements, where it lies in the input's memory; None where it is a new map.

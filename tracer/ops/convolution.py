@@ -54,6 +54,8 @@ def _width_hint(x: Shape, dim: int, declared: int) -> str:
 class Convolving(Op, kw_only=True):
     """A convolution or transposed convolution: channels, groups, kernel."""
 
+    autocast = "lower"
+
     axes: ClassVar[int]
     fixed_window = True
     solvable = autos(

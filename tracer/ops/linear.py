@@ -67,6 +67,8 @@ def window_of_last_dim(dim: int, x: Shape) -> Window | None:
 class Identity(Op):
     """Returns its input: a place to hang a name or a skip on."""
 
+    hands_on = "first"
+
     def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         return strides
 
@@ -74,6 +76,8 @@ class Identity(Op):
 @operation
 class Linear(Op, kw_only=True):
     """Linear map of the last dim, y = x·Wᵀ + b: [..., in_features] to [..., out_features]."""
+
+    autocast = "lower"
 
     in_features: int | None = None
     out_features: int

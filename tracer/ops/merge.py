@@ -373,6 +373,8 @@ class Concat(Merge, kw_only=True):
     2. The joined dim itself is never aligned. As in torch, an input of shape [0] beside others is left out.
     """
 
+    hands_on = "all"
+
     dim: int = 1
 
     def joined(self, rank: int) -> int | None:
@@ -432,6 +434,8 @@ def _not_vectors(x: tuple[Shape, ...]) -> list[int]:
 @operation
 class Stack(Merge, kw_only=True):
     """Puts its inputs side by side along a new dim ``dim``: torch.stack. All shapes must agree."""
+
+    hands_on = "all"
 
     dim: int = 0
 
@@ -517,6 +521,7 @@ class Elementwise(Merge, kw_only=True):
 class Add(Elementwise):
     """The sum of its inputs, the skip of a residual block."""
 
+    hands_on = "all"
     function = "operator.add"
 
 
@@ -524,6 +529,7 @@ class Add(Elementwise):
 class Sub(Elementwise):
     """The first input less the second."""
 
+    hands_on = "first"
     function = "operator.sub"
     arity = (2, 2)
 
@@ -577,6 +583,7 @@ class MatMul(Op, kw_only=True):
     FlopCounterMode, ``macs`` leaves out products with a vector on the right (mv and dot).
     """
 
+    autocast = "lower"
     arity = (2, 2)
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:

@@ -92,6 +92,10 @@ class ChannelNorm(Op, kw_only=True):
         channels = self._channels(x[0]) if self.num_features is None else self.num_features
         return channels * (1 + self.bias) if self.affine else 0
 
+    def buffers(self, *x: Shape) -> Dim:
+        channels = self._channels(x[0]) if self.num_features is None else self.num_features
+        return 2 * channels if self.track_running_stats else 0
+
 
 class BatchNorm(ChannelNorm, kw_only=True):
     """Batch normalization: (x − mean) / sqrt(var + eps) · weight + bias, by channel over batch and space."""
@@ -286,6 +290,8 @@ class InstanceNorm3d(InstanceNorm):
 class GroupNorm(Op, kw_only=True):
     """Group normalization: statistics by sample and group of num_channels / num_groups channels, over [N, C, ...]."""
 
+    autocast = "float32"
+
     num_groups: int
     num_channels: int | None = None
     eps: float = 1e-5
@@ -349,6 +355,8 @@ class TrailingNorm(Op, kw_only=True):
 
     Without a ``normalized_shape`` it is the input's last dim.
     """
+
+    autocast = "float32"
 
     normalized_shape: Ints | None = None
 
@@ -446,6 +454,8 @@ class RMSNorm(TrailingNorm, kw_only=True):
 @operation
 class LocalResponseNorm(Op, kw_only=True):
     """Local response normalization: divides by the squares of ``size`` neighbouring channels, over [N, C, ...]."""
+
+    autocast = "float32"
 
     size: int
     alpha: float = 1e-4

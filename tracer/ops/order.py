@@ -111,6 +111,7 @@ class AlongDim(Op, kw_only=True):
 class Cumsum(AlongDim):
     """The sum of a dim up to each position."""
 
+    autocast = "float32"
     function = "torch.cumsum"
 
 
@@ -118,6 +119,7 @@ class Cumsum(AlongDim):
 class Cumprod(AlongDim):
     """The product of a dim up to each position."""
 
+    autocast = "float32"
     function = "torch.cumprod"
     keeps = "both"
 

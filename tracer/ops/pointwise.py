@@ -11,6 +11,7 @@ import msgspec
 from tracer.ops.activation import fits_float32
 from tracer.ops.base import (
     NOTHING_KEPT,
+    Autocast,
     Kept,
     Op,
     Requirement,
@@ -266,6 +267,9 @@ class Pointwise(Op, kw_only=True):
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
         return Call(f"torch.{self.function}", self._placed().arguments(x))
 
+    def runs_in(self) -> Autocast:
+        return "float32" if self.function in IN_FLOAT32 else self.autocast
+
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         if not any(needs) or self.function in KEEP_NOTHING:
             return NOTHING_KEPT
@@ -302,6 +306,25 @@ KEEP_NOTHING = {
     "signbit",
     "trunc",
 }
+IN_FLOAT32 = {
+    "acos",
+    "asin",
+    "cosh",
+    "erfinv",
+    "exp",
+    "expm1",
+    "log",
+    "log10",
+    "log1p",
+    "log2",
+    "pow",
+    "reciprocal",
+    "rsqrt",
+    "sinh",
+    "tan",
+}
+"""What torch.autocast runs in float32 on a GPU."""
+
 KEEP_OUTPUT = {"exp", "exp2", "expm1", "reciprocal", "rsqrt", "sqrt", "tan"}
 
 
@@ -452,6 +475,7 @@ class Require(Op, kw_only=True):
     takes another way for the sizes that are refused, which was not read: what it does there is not known.
     """
 
+    hands_on = "first"
     dim_fields = ("shape",)
 
     shape_: tuple[int, ...] = msgspec.field(name="shape")

@@ -155,6 +155,8 @@ class Chunk(Op, kw_only=True):
 class Flatten(Op, kw_only=True):
     """Joins the dims start_dim..end_dim into their product: from feature maps to a classifier. A scalar gives [1]."""
 
+    hands_on = "first"
+
     start_dim: int = 1
     end_dim: int = -1
 
@@ -321,6 +323,8 @@ def contiguous(x: Shape) -> Shape:
 class Unflatten(Op, kw_only=True):
     """Splits one dim into several whose product it is; one of them may be -1: tokens back to a map."""
 
+    hands_on = "first"
+
     dim: int
     unflattened_size: tuple[int, ...]
 
@@ -371,6 +375,7 @@ class Reshape(Op, kw_only=True):
     the literal -1 is open.
     """
 
+    hands_on = "first"
     dim_fields = ("shape",)
 
     shape_: tuple[int, ...] = msgspec.field(name="shape")
@@ -400,6 +405,8 @@ class Reshape(Op, kw_only=True):
 @operation
 class Permute(Op, kw_only=True):
     """Puts the dims in another order: output dim i is input dim dims[i]."""
+
+    hands_on = "first"
 
     dims: tuple[int, ...]
 
@@ -433,6 +440,8 @@ class Permute(Op, kw_only=True):
 @operation
 class Transpose(Op, kw_only=True):
     """Exchanges two dims."""
+
+    hands_on = "first"
 
     dim0: int
     dim1: int
@@ -486,6 +495,8 @@ class Squeeze(Op, kw_only=True):
     operation is refused.
     """
 
+    hands_on = "first"
+
     dim: int | tuple[int, ...] | None = None
 
     def symbols_restrict(self, *x: Shape) -> bool:
@@ -538,6 +549,8 @@ class Squeeze(Op, kw_only=True):
 @operation
 class Unsqueeze(Op, kw_only=True):
     """Inserts a dim of size 1 before dim ``dim`` of the input (a negative one counts from the result's end)."""
+
+    hands_on = "first"
 
     dim: int
 
@@ -621,6 +634,7 @@ class Mean(Reduction, kw_only=True):
 class Sum(Reduction, kw_only=True):
     """The sum over dims."""
 
+    autocast = "float32"
     function = "torch.sum"
 
     dtype: Numeric | None = None

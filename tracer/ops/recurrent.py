@@ -58,6 +58,8 @@ def is_state(x: Sequence[Shape], number: int, wanted: Shape) -> Requirement:
 class Recurrent(Op, kw_only=True):
     """What all of them have in common."""
 
+    autocast = "lower"
+
     gates: ClassVar[int]
     """How many times the weights of a state there are."""
     states: ClassVar[int] = 1

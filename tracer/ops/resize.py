@@ -71,6 +71,7 @@ class How(NamedTuple):
 class Resizing(Op, kw_only=True):
     """out = size, or floor(n · scale_factor); exactly one of the two is given."""
 
+    autocast = "float32"
     node_fields = ("size",)
     dim_fields = ("size",)
 

@@ -52,6 +52,7 @@ class Std(Spread):
 class Logsumexp(Reduction):
     """The logarithm of the sum of exponentials over dims."""
 
+    autocast = "float32"
     function = "torch.logsumexp"
     keeps = "both"
 
@@ -68,6 +69,7 @@ class Logsumexp(Reduction):
 class VectorNorm(Reduction, kw_only=True):
     """The norm of all elements over dims, whatever their order: torch.linalg.vector_norm."""
 
+    autocast = "float32"
     function = "torch.linalg.vector_norm"
     keeps = "both"
 
@@ -145,6 +147,7 @@ class OfAllPlain(OneDim):
 class Prod(OfAllPlain):
     """The product over one dim, or of all elements."""
 
+    autocast = "float32"
     function = "torch.prod"
     keeps = "both"
 

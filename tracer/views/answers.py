@@ -9,6 +9,7 @@ import msgspec
 
 from tracer.costs.memory import memory
 from tracer.costs.operations import costs, total
+from tracer.design.fitting import Fit
 from tracer.design.largest import Largest
 from tracer.diagnostics import Diagnostic, Span, legible
 from tracer.geometry.receptive_field import Field, fields
@@ -158,6 +159,8 @@ class TraceAnswer(msgspec.Struct, frozen=True):
     """The value of every ``auto`` in this trace."""
     built: BuiltAnswer | None = None
     """With ``--size`` or ``--input``: what the module for the declared sizes has instead; null where it is the same."""
+    training_step: Fit | None = None
+    """With ``--memory``, ``--optimizer``, ``--amp`` or ``--checkpoint``: what a training step takes."""
 
 
 def range_of(span: Span) -> Range:
@@ -215,6 +218,7 @@ def trace_answer(
     largest: Largest | None = None,
     assignments: Mapping[str, Sequence[int]] | None = None,
     built: BuiltAnswer | None = None,
+    step: Fit | None = None,
 ) -> TraceAnswer:
     """The JSON answer for one trace; ``found`` are the findings about the network."""
     network = trace.network
@@ -262,6 +266,7 @@ def trace_answer(
         largest=largest,
         assignments={name: list(value) for name, value in (assignments or {}).items()},
         built=built,
+        training_step=step,
     )
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from tracer.design.fitting import Fit
     from tracer.design.largest import Largest
 
 
@@ -239,8 +240,8 @@ def _texts(row: Row, shape: str) -> Iterator[Text | str]:
     yield field_text(row.field) if row.field and not is_input else ""
 
 
-def memory_text(trace: Trace, dtype: str, budget: int | None, fitting: Largest | None) -> str:
-    """The lines below the table: the bytes that training keeps, the peak of a run, and the largest sizes that fit."""
+def memory_text(trace: Trace, dtype: str, step: Fit | None, fitting: Largest | None) -> str:
+    """The lines below the table: what training keeps, the peak of a run, a training step, and the largest sizes."""
     held = memory(trace, dtype)
     if held is None:
         return ""
@@ -248,15 +249,59 @@ def memory_text(trace: Trace, dtype: str, budget: int | None, fitting: Largest |
         f"training keeps {short_bytes(held.training)} for the backward pass; "
         f"a run without it peaks at {short_bytes(held.inference)}, at {printable(held.peak)}"
     ]
-    if fitting is not None and budget is not None:
-        for what, sizes in (("a run", fitting.inference), ("training", fitting.training)):
-            found = ", ".join(
-                f"{name} = {'none' if n is None else n}" for name, n in sizes.items()
-            )
-            lines.append(
-                f"in {short_bytes(budget)}, parameters included, {what} takes at most {found or 'these sizes'}"
-            )
+    if step is not None:
+        lines += _step_lines(step)
+    if step is not None and step.memory is not None and fitting is not None:
+        lines += _largest_lines(fitting, step.memory)
     return "\n".join(f" {line}" for line in lines)
+
+
+def _largest_lines(fitting: Largest, budget: int) -> Iterator[str]:
+    """The largest sizes of a run and of training."""
+    for what, sizes in (("a run", fitting.inference), ("training", fitting.training)):
+        found = ", ".join(f"{name} = {n or 'none'}" for name, n in sizes.items())
+        yield (
+            f"in {short_bytes(budget)}, parameters and margin included, {what} takes at most "
+            f"{found or 'these sizes'}"
+        )
+
+
+PARTS = {
+    "weights": "weights",
+    "gradients": "their gradients",
+    "optimizer": "optimizer's state",
+    "copies": "autocast's copies of weights",
+    "kept": "kept maps",
+    "passing": "maps and gradients in flight",
+    "temporaries": "the update's temporaries",
+}
+"""What the parts of a training step are called."""
+
+
+def _step_lines(fit: Fit) -> Iterator[str]:
+    """What a training step takes, what for, whether it fits, and what would save most."""
+    step = fit.step
+    where = "in the update"
+    if step.node:
+        where = f"at {printable(step.node)} in the {step.phase} pass"
+    types = "" if fit.amp is None else f" and autocast to {fit.amp}"
+    yield f"a training step with {fit.optimizer}{types} peaks at {short_bytes(step.peak)}, {where}:"
+    for part, size in step.parts.items():
+        if size:
+            yield f"  {short_bytes(size):>8}  {PARTS[part]}"
+
+    percent = f"{fit.margin * 100:.4g} %"
+    sentence = (
+        f"with a margin of {percent} for workspaces and fragmentation {short_bytes(fit.needed)}"
+    )
+    if fit.memory is not None:
+        verdict = "fits" if fit.fits else "does not fit"
+        sentence += f", which {verdict} in {short_bytes(fit.memory)}"
+    yield sentence
+    if fit.saving is not None:
+        saved = short_bytes(step.peak - fit.saving.peak)
+        name = printable(fit.saving.checkpoint)
+        yield f"a checkpoint of {name} would save most: {saved} of the peak"
 
 
 HEADER = (
