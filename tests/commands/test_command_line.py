@@ -832,8 +832,9 @@ def test_an_unknown_command_names_the_nearest(typed: str, meant: str) -> None:
     assert "Commands: check, trace" in run("frobnicate").stderr
 
 
-def test_a_command_without_configs() -> None:
-    """Is bad usage."""
+def test_a_command_without_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is bad usage, where there is nothing to check."""
+    monkeypatch.chdir(tmp_path)
     assert run("check").exit_code == run("trace").exit_code == 2
 
 

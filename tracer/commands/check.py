@@ -9,8 +9,17 @@ from typing import Any, NamedTuple
 
 import click
 
-from tracer.commands.options import Overrides, colour_option, network_options, use_colour
-from tracer.commands.reading import find_configs, read, texts
+from tracer.commands.options import (
+    Overrides,
+    colour_option,
+    network_options,
+    use_colour,
+    write_output,
+)
+from tracer.commands.project import Project, nearest_project
+from tracer.commands.reading import read, texts
+from tracer.commands.scope import CheckScope, ScopeAsked, scope_options
+from tracer.commands.searching import find_configs, networks_in
 from tracer.diagnostics import Diagnostic
 
 PARALLEL = 48
@@ -20,17 +29,19 @@ Checked = tuple[list[Diagnostic], str, bool]
 """Diagnostics, the source if there are any, and false where the file could not be read."""
 
 
-def check_one(path: str, overrides: Overrides) -> Checked:
+def check_one(path: str, overrides: Overrides, called: str | None = None) -> Checked:
     """Check one file; bad input is among the diagnostics. The source of a clean file stays in its process."""
-    reading = read(path, overrides)
+    reading = read(path, overrides, called)
     return reading.found, reading.text if reading.found else "", reading.is_readable
 
 
-def _check_many(paths: list[str], overrides: Overrides) -> Iterator[Checked]:
+def _check_many(
+    paths: list[str], overrides: Overrides, stdin_filename: str | None
+) -> Iterator[Checked]:
     workers = _cores()
     if len(paths) < PARALLEL or workers < 2 or "-" in paths:
         for path in paths:
-            yield check_one(path, overrides)
+            yield check_one(path, overrides, _called(path, stdin_filename))
         return
 
     import multiprocessing
@@ -41,6 +52,11 @@ def _check_many(paths: list[str], overrides: Overrides) -> Iterator[Checked]:
     check = partial(check_one, overrides=overrides)
     with context.Pool(workers) as pool:
         yield from pool.imap(check, paths, chunksize=max(1, min(32, len(paths) // 16)))
+
+
+def _called(path: str, stdin_filename: str | None) -> str:
+    """What the report calls a file."""
+    return stdin_filename if path == "-" and stdin_filename else path
 
 
 def _cores() -> int:
@@ -66,7 +82,8 @@ def _with_progress(results: Iterator[Checked], count: int) -> Iterator[Checked]:
 @click.command("check")
 @click.argument("configs", nargs=-1)
 @network_options
-@click.option("--strict", is_flag=True, help="Warnings count as findings.")
+@click.option("--strict/--no-strict", default=None, help="Warnings count as findings.")
+@scope_options
 @click.option(
     "--format",
     "format_",
@@ -74,29 +91,54 @@ def _with_progress(results: Iterator[Checked], count: int) -> Iterator[Checked]:
     default="full",
     help="How to report.",
 )
+@click.option(
+    "--statistics", is_flag=True, help="Count the findings by code, and show nothing else."
+)
+@click.option(
+    "-o",
+    "--output-file",
+    metavar="PATH",
+    help="Write the report there, not to standard output.",
+)
+@click.option("--exit-zero", is_flag=True, help="Exit with 0 even if there are findings.")
+@click.option(
+    "--stdin-filename", metavar="PATH", help="What standard input is called in the report."
+)
 @colour_option
 def command(
     configs: tuple[str, ...],
     overrides: Overrides,
-    strict: bool,
+    strict: bool | None,
+    asked: ScopeAsked,
     format_: str,
+    statistics: bool,
+    output_file: str | None,
+    exit_zero: bool,
+    stdin_filename: str | None,
     color: str,
 ) -> None:
-    """Validate CONFIGS: files, directories (searched for *.yaml and *.yml), or - for standard input.
+    """Validate CONFIGS: files, directories (searched for networks), or - for standard input.
 
-    Without CONFIGS, what the nearest pyproject.toml promises is checked: every [[tool.tracer.source]] in it.
+    Without CONFIGS, the working directory is searched, and what the nearest pyproject.toml promises is checked: every
+    [[tool.tracer.source]] in it. [tool.tracer] there has include, exclude, select, ignore, per-file-ignores and strict.
     """
-    outcome = _promised(overrides) if not configs else _given(configs, overrides)
-    found = sorted(outcome.found, key=lambda d: d.order)
+    project = nearest_project()
+    scope = asked.within(project)
+    outcome = _checked(configs, overrides, project, scope, stdin_filename)
+    found = sorted(filter(scope.counts, outcome.found), key=lambda d: d.order)
 
-    colour = use_colour(color)
-    click.echo(_report(found, outcome.texts, format_, colour), nl=False, color=colour)
+    colour = output_file is None and use_colour(color)
+    report = _report(found, outcome.texts, format_, colour)
+    if statistics:
+        report = _statistics(found, format_)
+    _give(report, output_file, colour)
     if format_ in ("full", "concise"):
         from tracer.views.report import summary
 
         click.echo(summary(found, outcome.networks), err=True)
 
-    failing = any(d.severity == "error" or strict for d in found)
+    is_strict = scope.settings.strict if strict is None else strict
+    failing = any(d.severity == "error" or is_strict for d in found) and not exit_zero
     raise click.exceptions.Exit(2 if not outcome.all_readable else 1 if failing else 0)
 
 
@@ -107,46 +149,100 @@ class AllChecked(NamedTuple):
     texts: dict[str, str]
     """The texts that findings quote, by path."""
     networks: int
-    all_readable: bool
+    all_readable: bool = True
+
+    def with_(self, other: AllChecked) -> AllChecked:
+        """This and what was found elsewhere."""
+        return AllChecked(
+            self.found + other.found,
+            self.texts | other.texts,
+            self.networks + other.networks,
+            self.all_readable and other.all_readable,
+        )
 
 
-def _given(configs: tuple[str, ...], overrides: Overrides) -> AllChecked:
-    """What is found in the networks of the command line."""
-    paths = find_configs(configs)
-    results = _with_progress(_check_many(paths, overrides), len(paths))
+def _checked(
+    configs: tuple[str, ...],
+    overrides: Overrides,
+    project: Project | None,
+    scope: CheckScope,
+    stdin_filename: str | None,
+) -> AllChecked:
+    """What is found in the networks of the command line, or in those of the project; and in its file."""
+    faults = [] if project is None else project.faults
+    wrong = AllChecked(list(faults), {}, 0, not faults)
+    if project is not None:
+        wrong.texts[project.path] = project.text
+
+    if configs:
+        paths = find_configs(configs, scope.search, stdin_filename)
+        return _given(paths, overrides, stdin_filename).with_(wrong)
+    if overrides.is_of_a_network:
+        raise click.UsageError("say which network these options are for: tracer check SOURCE")
+
+    searched = _searched(overrides, project, scope)
+    promised = _promised(overrides, project)
+    if not searched.networks and not promised.networks and not faults:
+        raise click.UsageError(
+            "there is nothing to check: name a network, or promise something of one under [[tool.tracer.source]] in "
+            "pyproject.toml"
+        )
+    return searched.with_(promised).with_(wrong)
+
+
+def _given(
+    paths: list[str], overrides: Overrides, stdin_filename: str | None = None
+) -> AllChecked:
+    """What is found in these networks."""
+    results = _with_progress(_check_many(paths, overrides, stdin_filename), len(paths))
 
     found: list[Diagnostic] = []
     quoted: dict[str, str] = {}
     all_readable = True
     for path, (diagnostics, text, is_readable) in zip(paths, results):
         found += diagnostics
-        quoted |= texts(diagnostics, text, path)
+        quoted |= texts(diagnostics, text, _called(path, stdin_filename))
         all_readable = all_readable and is_readable
     return AllChecked(found, quoted, len(paths), all_readable)
 
 
-def _promised(overrides: Overrides) -> AllChecked:
-    """What is found in the networks of the nearest pyproject.toml."""
-    from tracer.commands.promises import nearest_promises, read_promised
+def _searched(overrides: Overrides, project: Project | None, scope: CheckScope) -> AllChecked:
+    """What is found in the networks below the working directory of which the project promises nothing."""
+    sources = [] if project is None else project.named_sources()
+    named = {os.path.normpath(name) for name, _ in sources}
+    paths = networks_in(".", scope.search)
+    return _given([path for path in paths if path not in named], overrides)
 
-    if overrides.is_of_a_network:
-        raise click.UsageError("say which network these options are for: tracer check SOURCE")
-    promises = nearest_promises()
-    if promises is None:
-        raise click.UsageError(
-            "there is nothing to check: name a network, or promise something of one under [[tool.tracer.source]] in "
-            "pyproject.toml"
-        )
 
-    found = list(promises.faults)
-    quoted = {promises.path: promises.text}
-    all_readable = not promises.faults
-    for source in promises.sources:
-        reading = read_promised(source, promises, overrides.seconds)
-        found += reading.found
-        quoted = texts(reading.found, reading.text, source.named(promises.folder)) | quoted
-        all_readable = all_readable and reading.is_readable
-    return AllChecked(found, quoted, len(promises.sources), all_readable)
+def _promised(overrides: Overrides, project: Project | None) -> AllChecked:
+    """What is found in the networks that the project promises something of."""
+    from tracer.commands.promises import read_promised
+
+    outcome = AllChecked([], {}, 0)
+    if project is None:
+        return outcome
+    for name, source in project.named_sources():
+        reading = read_promised(source, project, overrides.seconds)
+        quoted = texts(reading.found, reading.text, name)
+        outcome = outcome.with_(AllChecked(reading.found, quoted, 1, reading.is_readable))
+    return outcome
+
+
+def _give(report: str, output_file: str | None, colour: bool) -> None:
+    """Write the report where it is wanted."""
+    if output_file is None:
+        click.echo(report, nl=False, color=colour)
+    else:
+        write_output(output_file, report.encode())
+
+
+def _statistics(found: list[Diagnostic], format_: str) -> str:
+    """How often each code was found."""
+    from tracer.views import statistics
+
+    if format_ == "json":
+        return statistics.as_json(found)
+    return statistics.as_text(found)
 
 
 def _report(

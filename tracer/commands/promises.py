@@ -6,118 +6,61 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from pathlib import Path
-from typing import NamedTuple
 
 import click
 from msgspec.structs import replace
 
 from tracer.commands.options import Overrides, is_config, is_python, shown
+from tracer.commands.project import Project, told
 from tracer.commands.reading import Reading, open_net, source_of
 from tracer.diagnostics import Diagnostic, Span, TracerError
-from tracer.loading import decoded, read_bytes, unreadable
+from tracer.loading import unreadable
 from tracer.neighbours.reading import is_neighbour
 from tracer.net import Net
-from tracer.network.promised import PromisedInput, PromisedSource, promised_sources, symbols_in
+from tracer.network.promised import PromisedInput, PromisedSource, symbols_in
 from tracer.network.records import Expectation, Node
 from tracer.network.values import did_you_mean
 from tracer.planning.promises import members
 from tracer.rules import judge
 from tracer.source.tree import Fault
 
-FILE = "pyproject.toml"
-
 TRIED = 8
 """So many promised sizes of each symbol are the first at which a module is tried to be read."""
-
-
-class Promises(NamedTuple):
-    """What the nearest ``pyproject.toml`` promises."""
-
-    path: str
-    text: str
-    sources: list[PromisedSource]
-    faults: list[Diagnostic]
-    """What is wrong in its tables."""
-
-    @property
-    def folder(self) -> str:
-        """The folder that paths in it start from."""
-        return os.path.dirname(self.path)
-
-
-def nearest_promises() -> Promises | None:
-    """What is promised in the nearest ``pyproject.toml``; None where there is none, or it promises nothing."""
-    path = _nearest_file()
-    if path is None:
-        return None
-    try:
-        text = decoded(read_bytes(path), path)
-    except OSError as error:
-        return Promises(path, "", [], [unreadable(path, error)])
-    except TracerError as error:
-        return Promises(path, "", [], error.diagnostics)
-
-    if "tracer" not in text:
-        return None
-    sources, faults = promised_sources(text)
-    if not sources and not faults:
-        return None
-    return Promises(path, text, sources, [_told(fault, path) for fault in faults])
-
-
-def _nearest_file() -> str | None:
-    """The path of the file, as it is seen from the working directory."""
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / FILE).is_file():
-            return os.path.relpath(folder / FILE)
-    return None
-
-
-def _told(fault: Fault, path: str) -> Diagnostic:
-    return Diagnostic(
-        fault.code, fault.message, fault.span, path=path, hint=fault.hint, related=fault.related
-    )
 
 
 # --- one network -----------------------------------------------------------------------------------------------------
 
 
-def read_promised(source: PromisedSource, promises: Promises, seconds: float | None) -> Reading:
+def read_promised(source: PromisedSource, project: Project, seconds: float | None) -> Reading:
     """Read a network and judge it with what is promised of it.
 
     What is wrong in its table stands there, and makes it unreadable.
     """
     from tracer.views.running_sizes import with_sizes_that_run
 
-    name = source.named(promises.folder)
+    name = source.named(project.folder)
     try:
-        net = _promised(_opened(source, name, promises, seconds), source, promises.path)
+        net = _promised(_opened(source, name, project, seconds), source, project.path)
     except Fault as fault:
-        return Reading("", None, [_told(fault, promises.path)], is_readable=False)
+        return Reading("", None, [told(fault, project.path)], is_readable=False)
     except OSError as error:
-        missing = replace(unreadable(promises.path, error), span=source.place)
+        missing = replace(unreadable(project.path, error), span=source.place)
         return Reading("", None, [missing], is_readable=False)
     except TracerError as error:
-        refused = [_placed(one, name, source, promises) for one in error.diagnostics]
+        refused = [_placed(one, name, source, project) for one in error.diagnostics]
         return Reading("", None, refused)
     found = with_sizes_that_run(net, judge(net))
-    return Reading(net.to_yaml(), net, [_placed(one, name, source, promises) for one in found])
+    return Reading(net.to_yaml(), net, [_placed(one, name, source, project) for one in found])
 
 
-def _placed(
-    one: Diagnostic, name: str, source: PromisedSource, promises: Promises
-) -> Diagnostic:
+def _placed(one: Diagnostic, name: str, source: PromisedSource, project: Project) -> Diagnostic:
     """A finding about the whole network stands where that is named."""
     if one.span is not None or one.path != shown(name):
         return one
-    return replace(one, path=promises.path, span=source.place)
+    return replace(one, path=project.path, span=source.place)
 
 
-def _opened(
-    source: PromisedSource, name: str, promises: Promises, seconds: float | None
-) -> Net:
+def _opened(source: PromisedSource, name: str, project: Project, seconds: float | None) -> Net:
     """The network that a table names.
 
     Raises :class:`Fault` for what makes the table unusable, :class:`TracerError` and OSError.
@@ -130,7 +73,7 @@ def _opened(
         if is_config(name):
             return _of_text(source_of(name), name, overrides, source)
         if is_python(name):
-            _search(promises.folder)
+            _search(project.folder)
             _give_sizes(overrides, source)
         else:
             shapes = source.sizes_at(source.first_sizes())

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import errno
-import os
-import re
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import click
@@ -20,109 +16,14 @@ from tracer.commands.options import Overrides, is_config, say_part, shown
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.loading import decoded, read_bytes, unreadable
 from tracer.net import Net
-from tracer.network.foreign import LAYERS, foreign
 from tracer.rules import judge, judged
 from tracer.source import limits
-from tracer.source.tree import Fault, compose
 
 NO_CONFIG = "T603"
 """The code of a file that is no config."""
 
-GIT_SECONDS = 10
-"""Git has so long to say what it ignores."""
-
 COUNTING = 1.5
 """Seconds of the processor in which the repairs of a Python source are counted."""
-
-
-def find_configs(paths: tuple[str, ...]) -> list[str]:
-    """Files as given, directories searched for *.yaml and *.yml with a network; ``-`` is standard input."""
-    found: list[str] = []
-    for path in paths:
-        if path not in ("", "-") and Path(path).is_dir():
-            found += _configs_in(path)
-        else:
-            found.append(path)
-    return list(dict.fromkeys(found))
-
-
-def _configs_in(folder: str) -> list[str]:
-    """The configs below a folder, in order. Raises click.UsageError where there are none."""
-    files = sorted(_files_in(folder))
-    configs = [path for path in files if _may_be_config(path)]
-    if not files:
-        raise click.UsageError(f"no *.yaml or *.yml in {shown(folder)}")
-    if not configs:
-        count = f"{len(files)} file{'s' * (len(files) != 1)}"
-        raise click.UsageError(
-            f"no network in {shown(folder)}: of {count} (*.yaml, *.yml) none has an `input` and layers"
-        )
-    return configs
-
-
-def _files_in(folder: str) -> Iterator[str]:
-    """The YAML files below a folder; hidden and ignored folders, and those of packages, are not entered."""
-    ignored = _ignored(folder)
-
-    def is_ignored(here: str, name: str) -> bool:
-        return os.path.normpath(os.path.join(here, name)) in ignored
-
-    for here, folders, files in os.walk(folder):
-        folders[:] = [
-            name
-            for name in folders
-            if not _is_passed_over(here, name) and not is_ignored(here, name)
-        ]
-        for file in files:
-            path = os.path.join(here, file)
-            is_yaml = file.endswith((".yaml", ".yml")) and not is_ignored(here, file)
-            if is_yaml and os.path.isfile(path):
-                yield os.path.normpath(path)
-
-
-def _ignored(folder: str) -> frozenset[str]:
-    """The folders and files below a folder that git ignores; none where there is no git, or no repository."""
-    asked = ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory"]
-    # A repository may name a program for git to run; none is run here.
-    command = ["git", "-c", "core.fsmonitor=false", "-C", folder, *asked]
-    try:
-        answer = subprocess.run(command, capture_output=True, timeout=GIT_SECONDS, check=False)
-    except (OSError, subprocess.SubprocessError):
-        return frozenset()
-    names = filter(None, os.fsdecode(answer.stdout).split("\0"))
-    return frozenset(os.path.normpath(os.path.join(folder, name)) for name in names)
-
-
-def _is_passed_over(folder: str, name: str) -> bool:
-    is_vendored = name in ("node_modules", "site-packages", "__pycache__")
-    is_environment = os.path.exists(os.path.join(folder, name, "pyvenv.cfg"))
-    return name.startswith(".") or is_vendored or is_environment
-
-
-_WORDS = "|".join(LAYERS)
-
-_HAS_WORDS = re.compile(rf"""["']?(?:input|{_WORDS})["']?\s*:""")
-"""A key of a config, wherever it stands."""
-
-_HAS_NETWORK = re.compile(rf"^input[ ]*:(?s:.*)^(?:{_WORDS})[ ]*:", re.MULTILINE)
-"""The input and, behind it, layers, each at the beginning of a line."""
-
-
-def _may_be_config(path: str) -> bool:
-    """Whether a file is to be read as a config: its text is one, or has its keys and is broken."""
-    try:
-        text = source_of(path)
-    except (OSError, TracerError):
-        return True
-    if _HAS_NETWORK.search(text) is not None:
-        return True
-    if _HAS_WORDS.search(text) is None:
-        return False
-
-    try:
-        return foreign(compose(text)) is None
-    except Fault:
-        return True
 
 
 def source_of(path: str) -> str:
@@ -172,8 +73,11 @@ class Reading(NamedTuple):
     is_readable: bool = True
 
 
-def read(config: str, overrides: Overrides) -> Reading:
-    """Read and judge a network. Raises click.UsageError where an override has no place in it, and nothing else."""
+def read(config: str, overrides: Overrides, called: str | None = None) -> Reading:
+    """Read and judge a network, which findings name as ``called`` where that is given.
+
+    Raises click.UsageError where an override has no place in it, and nothing else.
+    """
     if not is_config(config):
         return _read_source(config, overrides)
     try:
@@ -182,7 +86,7 @@ def read(config: str, overrides: Overrides) -> Reading:
         return Reading("", None, [unreadable(shown(config), error)], is_readable=False)
     except TracerError as error:
         return Reading("", None, error.diagnostics)
-    reading = read_text(text, config, overrides)
+    reading = read_text(text, called or config, overrides)
     if reading.net is not None:
         say_part(config, overrides)
     return reading

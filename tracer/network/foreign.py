@@ -131,6 +131,30 @@ def is_config(top: Mapping[str, YamlNode]) -> bool:
     return any(word in own for word in top) or any(nearest(word, own) for word in top)
 
 
+def has_network(root: YamlNode) -> bool:
+    """Whether a document has a network, to all appearances: the shape of an input, and layers with arguments.
+
+    Of files that nobody named this is more than the two words, which tables of numbers have as well.
+
+    >>> from tracer.source.tree import compose
+    >>> has_network(compose("{input: [1, 3, H, W], layers: {a: ReLU}}"))
+    True
+    >>> has_network(compose("{input: 784, layers: 3}"))
+    False
+    """
+    top = keys_of(root)
+    if not isinstance(top.get("input"), (SequenceNode, MappingNode)):
+        return False
+    return any(_are_layers(top[word]) for word in LAYERS if word in top)
+
+
+def _are_layers(node: YamlNode) -> bool:
+    """Whether these are layers: a mapping, or a list of mappings, which is a frequent slip."""
+    if isinstance(node, SequenceNode):
+        return any(isinstance(one, MappingNode) for one in node.value)
+    return isinstance(node, MappingNode) and bool(node.value)
+
+
 def keys_of(node: YamlNode) -> dict[str, YamlNode]:
     """The values of a mapping by its keys; none where it is no mapping."""
     if not isinstance(node, MappingNode):

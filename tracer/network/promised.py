@@ -16,10 +16,7 @@ from tracer.network.dims import shape_pattern
 from tracer.network.records import DimPattern, Expectation, Promise, first_size
 from tracer.network.values import did_you_mean, mapping, text, value_of
 from tracer.source.expressions import Expression
-from tracer.source.toml import compose_toml
 from tracer.source.tree import Entries, Fault, described, entries, span_of
-
-PATH = ("tool", "tracer", "source")
 
 KEYS = ("module", "path", "args", "input", "sizes", "output", "until", "key")
 """The keys of a table."""
@@ -71,12 +68,8 @@ class PromisedSource(msgspec.Struct):
         return {symbol: first_size(promise) for symbol, promise in self.sizes.items()}
 
 
-def promised_sources(text: str) -> tuple[list[PromisedSource], list[Fault]]:
-    """The tables of a ``pyproject.toml`` that are right, and what is wrong with others."""
-    try:
-        root = compose_toml(text, PATH)
-    except Fault as fault:
-        return [], [fault]
+def promised_sources(root: YamlNode | None) -> tuple[list[PromisedSource], list[Fault]]:
+    """The tables of a list that are right, and what is wrong with others."""
     if root is None:
         return [], []
     if not isinstance(root, SequenceNode):

@@ -1,0 +1,107 @@
+"""The nearest ``pyproject.toml``: the settings of a project, and what it promises of networks."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from yaml.nodes import MappingNode
+from yaml.nodes import Node as YamlNode
+
+from tracer.diagnostics import Diagnostic, TracerError
+from tracer.loading import decoded, read_bytes, unreadable
+from tracer.network.promised import PromisedSource, promised_sources
+from tracer.rules.settings import Settings, read_settings
+from tracer.source.tree import Fault
+
+FILE = "pyproject.toml"
+
+TABLE = ("tool", "tracer")
+
+_MAY_HAVE_TABLE = re.compile(
+    r"""^\s*\[+\s*["']?tool["']?\s*(\]|\.\s*["']?tracer\b)|^\s*["']?tool["']?\s*[.=]""",
+    re.MULTILINE,
+)
+"""The head of our table, or of one that may have it: a file without either is another tool's, whatever is in it."""
+
+
+class Project(NamedTuple):
+    """What a ``pyproject.toml`` says."""
+
+    path: str
+    """The file, as it is seen from the working directory."""
+    text: str
+    settings: Settings
+    sources: list[PromisedSource]
+    faults: list[Diagnostic]
+    """What is wrong in its tables."""
+
+    @property
+    def folder(self) -> str:
+        """The folder that paths in it start from."""
+        return os.path.dirname(self.path)
+
+    def named_sources(self) -> list[tuple[str, PromisedSource]]:
+        """The networks that are promised something of, as they are named from the working directory."""
+        return [(source.named(self.folder), source) for source in self.sources]
+
+
+def nearest_project() -> Project | None:
+    """What the nearest ``pyproject.toml`` says; None where there is none, or it says nothing to us."""
+    path = _nearest_file()
+    if path is None:
+        return None
+    try:
+        text = decoded(read_bytes(path), path)
+    except OSError as error:
+        return _unusable(path, "", [unreadable(path, error)])
+    except TracerError as error:
+        return _unusable(path, "", error.diagnostics)
+
+    if "tracer" not in text or _MAY_HAVE_TABLE.search(text) is None:
+        return None
+    return _read(path, text)
+
+
+def _read(path: str, text: str) -> Project | None:
+    """What a file's text says; None where it has no table of ours."""
+    from tracer.source.toml import compose_toml
+
+    try:
+        root = compose_toml(text, TABLE)
+        if root is None:
+            return None
+        settings, faults = read_settings(root)
+        sources, wrong = promised_sources(_sources(root))
+    except Fault as fault:
+        return _unusable(path, text, [told(fault, path)])
+    return Project(path, text, settings, sources, [told(one, path) for one in faults + wrong])
+
+
+def _sources(root: YamlNode) -> YamlNode | None:
+    """The list of promised networks in our table."""
+    if not isinstance(root, MappingNode):
+        return None
+    return next((value for key, value in root.value if key.value == "source"), None)
+
+
+def _unusable(path: str, text: str, faults: list[Diagnostic]) -> Project:
+    return Project(path, text, Settings(), [], faults)
+
+
+def _nearest_file() -> str | None:
+    """The path of the file, as it is seen from the working directory."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / FILE).is_file():
+            return os.path.relpath(folder / FILE)
+    return None
+
+
+def told(fault: Fault, path: str) -> Diagnostic:
+    """A fault as a finding in the file."""
+    return Diagnostic(
+        fault.code, fault.message, fault.span, path=path, hint=fault.hint, related=fault.related
+    )
