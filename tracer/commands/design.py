@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +13,11 @@ import msgspec
 
 from tracer.commands.options import (
     Bytes,
+    F,
     Overrides,
     is_size,
-    network_options,
     shown,
+    source_options,
     write_output,
 )
 from tracer.commands.reading import Reading, complain, loaded, read_text
@@ -24,6 +27,7 @@ from tracer.diagnostics import Diagnostic, TracerError, shortened
 
 if TYPE_CHECKING:
     from tracer.diagnostics import Diagnostic
+from tracer.geometry.grids import spatial_symbols
 from tracer.net import Net
 
 
@@ -45,112 +49,6 @@ class Whole(click.ParamType):  # type: ignore[type-arg, unused-ignore]
                 ctx,
             )
         return tuple(map(int, parts))
-
-
-@click.group("design", context_settings={"help_option_names": ["-h", "--help"]})
-def command() -> None:
-    """Write a config: the decoder for an encoder, or a whole network of a known family."""
-
-
-def style_options(function: Any) -> Any:
-    """The options of every design: output, classes, activation, norm, up-layers."""
-    for option in (
-        click.option(
-            "-o",
-            "--output",
-            type=click.Path(dir_okay=False),
-            help="The file to write; or standard output.",
-        ),
-        click.option(
-            "--classes",
-            type=click.IntRange(1, 10**6),
-            default=2,
-            show_default=True,
-            help="Of the head.",
-        ),
-        click.option(
-            "--activation",
-            type=click.Choice(ACTIVATIONS, case_sensitive=False),
-            default="ReLU",
-            show_default=True,
-        ),
-        click.option("--norm", type=click.Choice(NORMS), default="batch", show_default=True),
-        click.option(
-            "--up",
-            type=click.Choice(UPS),
-            default="transpose",
-            show_default=True,
-            help="The decoder's up-layers.",
-        ),
-    ):
-        function = option(function)
-    return function
-
-
-@command.command("decoder")
-@click.argument("encoder")
-@click.option(
-    "--skips",
-    metavar="NODE,...",
-    help="The nodes to tap; otherwise the last node of each resolution.",
-)
-@click.option(
-    "--merge",
-    type=click.Choice(MERGES),
-    default="concat",
-    show_default=True,
-    help="How skips are joined.",
-)
-@click.option(
-    "--channels",
-    type=Whole(),
-    metavar="N,...",
-    help="Per level, the coarsest first; otherwise the skips'.",
-)
-@click.option(
-    "--convs",
-    type=click.IntRange(1, 8),
-    default=2,
-    show_default=True,
-    help="Convolutions of each level.",
-)
-@style_options
-@network_options
-def decoder_command(
-    encoder: str,
-    skips: str | None,
-    merge: Any,
-    channels: tuple[int, ...] | None,
-    convs: int,
-    up: Any,
-    norm: str,
-    activation: str,
-    classes: int,
-    output: str | None,
-    overrides: Overrides,
-) -> None:
-    """Write ENCODER with a decoder behind it whose every merge closes, for all of the encoder's sizes.
-
-    ENCODER is a config, a torch module as package.module:callable (with --input), or an ONNX file. What was chosen and
-    why goes to standard error, and so does what the checker says of the result.
-    """
-    from tracer.design.appended import encoder_alone
-    from tracer.design.decoder import Wish, decoder
-    from tracer.design.skips import encoder as tapped
-
-    net = _encoder(encoder, overrides)
-    wish = Wish(
-        up, merge, channels or (), convs, norm=norm, activation=activation, classes=classes
-    )
-    names = (
-        None if skips is None else [name.strip() for name in skips.split(",") if name.strip()]
-    )
-
-    def designed() -> tuple[str, list[str]]:
-        found = decoder(tapped(encoder_alone(net, names or ()), names, net), wish)
-        return found.text, found.reasons
-
-    _write(designed, f"{shown(encoder)}: no decoder is written", output)
 
 
 class SizePerAxis(click.ParamType):  # type: ignore[type-arg, unused-ignore]
@@ -177,6 +75,176 @@ class SizePerAxis(click.ParamType):  # type: ignore[type-arg, unused-ignore]
                 )
             found[symbol.strip()] = int(text)
         return found
+
+
+class Count(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """A number of things: 5M, 10G, 1.5M, 20000."""
+
+    name = "count"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        match = _COUNT.fullmatch(str(value).strip())
+        found = (
+            int(Decimal(match[1]) * 1000 ** " KMGT".index(match[2].upper() or " "))
+            if match
+            else 0
+        )
+        if not found:
+            message = f"{shortened(str(value), 60)!r} is no number such as 5M or 10G"
+            return self.fail(message, param, ctx)
+        return found
+
+
+_COUNT = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*([kKMGT]?)")
+
+
+@click.group("design", context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """Write a config: the decoder for an encoder, or a whole network of a known family."""
+
+
+def style_options(function: Any) -> Any:
+    """The options of every design: output, classes, activation, norm."""
+    for option in (
+        click.option(
+            "-o",
+            "--output",
+            type=click.Path(dir_okay=False),
+            help="The file to write; or standard output.",
+        ),
+        click.option(
+            "--classes",
+            type=click.IntRange(1, 10**6),
+            default=2,
+            show_default=True,
+            help="Of the head.",
+        ),
+        click.option(
+            "--activation",
+            type=click.Choice(ACTIVATIONS, case_sensitive=False),
+            default="ReLU",
+            show_default=True,
+        ),
+        click.option("--norm", type=click.Choice(NORMS), default="batch", show_default=True),
+    ):
+        function = option(function)
+    return function
+
+
+def up_option(kinds: Sequence[str]) -> Callable[[F], F]:
+    """``--up``: one of these kinds, the first if nothing is said."""
+    return click.option(
+        "--up",
+        type=click.Choice(kinds),
+        default=kinds[0],
+        show_default=True,
+        help="The decoder's up-layers.",
+    )
+
+
+@command.command("decoder")
+@click.argument("encoder")
+@click.option(
+    "--skips",
+    metavar="NODE,...",
+    help="The nodes to tap; otherwise the last node of each resolution.",
+)
+@click.option(
+    "--merge",
+    type=click.Choice(MERGES),
+    default="concat",
+    show_default=True,
+    help="How skips are joined.",
+)
+@click.option(
+    "--channels",
+    type=Whole(),
+    metavar="N,...",
+    help="Per level, the coarsest first; otherwise as most decoders have them.",
+)
+@click.option(
+    "--params", type=Count(), metavar="N", help="Choose the channels for at most so many: 5M."
+)
+@click.option(
+    "--macs", type=Count(), metavar="N", help="The same for multiply-accumulates: 10G."
+)
+@click.option(
+    "--convs",
+    type=click.IntRange(1, 8),
+    default=2,
+    show_default=True,
+    help="Convolutions of each level.",
+)
+@click.option(
+    "--aligned",
+    is_flag=True,
+    help="Bring every map onto its skip's grid, by a convolution more where that is needed.",
+)
+@click.option(
+    "--fixed", is_flag=True, help="Serve the declared sizes alone, with paddings for these."
+)
+@click.option(
+    "--size",
+    "sizes",
+    type=SizePerAxis(),
+    multiple=True,
+    metavar="N|SYMBOL=N,...",
+    help="The input's size: H=500,W=375; a single 256 is that along every axis, and fixed.",
+)
+@up_option(UPS)
+@style_options
+@source_options
+def decoder_command(
+    encoder: str,
+    skips: str | None,
+    channels: tuple[int, ...] | None,
+    params: int | None,
+    macs: int | None,
+    fixed: bool,
+    sizes: tuple[dict[str, int], ...],
+    output: str | None,
+    overrides: Overrides,
+    **style: Any,
+) -> None:
+    """Write ENCODER with a decoder behind it whose every merge closes, for all sizes from some least on.
+
+    ENCODER is a config, a torch module as package.module:callable (with --input), or an ONNX file. What was chosen and
+    why goes to standard error, and so does what the checker says of the result.
+    """
+    from tracer.design.appended import encoder_alone
+    from tracer.design.budget import DecoderBudget, told_cost, widest
+    from tracer.design.decoder import Wish, decoder
+    from tracer.design.skips import encoder as tapped
+
+    if channels and (params or macs):
+        raise click.UsageError("--channels says the widths, which a budget would choose")
+    size = _merged(sizes)
+    net = _encoder(encoder, overrides, size)
+    wish = Wish(channels=channels or (), **style)
+    budget = DecoderBudget(params, macs)
+    names = (
+        None if skips is None else [name.strip() for name in skips.split(",") if name.strip()]
+    )
+
+    def designed() -> tuple[str, list[str]]:
+        any_size = not fixed and "" not in size
+        maps = tapped(encoder_alone(net, names or ()), names, net, any_size=any_size)
+        found = widest(maps, wish, budget) if params or macs else decoder(maps, wish)
+        return found.text, [*found.reasons, told_cost(found)]
+
+    _write(designed, f"{shown(encoder)}: no decoder is written", output)
+
+
+def _merged(sizes: Sequence[dict[str, int]]) -> dict[str, int]:
+    """The sizes of all options in one: per symbol, or one for every axis under the empty name."""
+    found: dict[str, int] = {}
+    for own in sizes:
+        if set(own) & set(found) or (found and "" in {*own, *found}):
+            raise click.BadParameter("say each size once", param_hint="--size")
+        found.update(own)
+    return found
 
 
 class Spacing(click.ParamType):  # type: ignore[type-arg, unused-ignore]
@@ -327,6 +395,7 @@ def _add_family(name: str) -> None:
         metavar="N|SYMBOL=N,...",
         help="The output's; the input's is found for it.",
     )
+    @up_option(UPS[1:])
     @style_options
     def design(
         dims: int,
@@ -374,12 +443,21 @@ def _per_symbol(sizes: dict[str, int], symbols: tuple[str, ...], option: str) ->
     return {symbol: sizes[symbol] for symbol in symbols}
 
 
-def _encoder(encoder: str, overrides: Overrides) -> Net:
-    """The encoder's network; where it cannot be had, the command ends."""
+def _encoder(encoder: str, overrides: Overrides, sizes: dict[str, int]) -> Net:
+    """The encoder's network at these sizes; where it cannot be had, the command ends."""
 
     def told(found: list[Diagnostic], text: str) -> None:
         complain(found, text, config=encoder)
 
+    if "" not in sizes:
+        overrides.sizes = sizes
+        return loaded(encoder, overrides, told)[1]
+
+    net = loaded(encoder, overrides, told)[1]
+    symbols = spatial_symbols(net.trace())
+    if not symbols:
+        raise click.BadParameter("the input's sizes are numbers", param_hint="--size")
+    overrides.sizes = dict.fromkeys(symbols, sizes[""])
     return loaded(encoder, overrides, told)[1]
 
 
@@ -437,7 +515,6 @@ def _formed(form: Callable[[Net], str], net: Net, text: str, name: str) -> str:
 
 def _proof(net: Net) -> str:
     """The sizes for which the design is proven, one sentence a symbol."""
-    from tracer.geometry.grids import spatial_symbols
     from tracer.sizing.size_set import TooLarge
 
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from math import prod
 from textwrap import wrap
 from typing import Any, NamedTuple
@@ -11,8 +12,9 @@ import msgspec
 
 from tracer.design.appended import Appended, appended
 from tracer.design.config_text import BlockText, Layer
-from tracer.design.fit import READABLE, narrowed, writable
+from tracer.design.fit import READABLE, MapAxis, narrowed, writable
 from tracer.design.lifting import Arriving, Lifted, Lifter, MapAxes, Target, refuse_dims
+from tracer.design.plain import PlainLifter
 from tracer.design.reading import FeatureMap
 from tracer.design.skips import Encoder, Undesignable, left_out, readable
 from tracer.design.style import (
@@ -25,16 +27,18 @@ from tracer.design.style import (
     gate_block,
     one_or_all,
 )
-from tracer.sizing.arithmetic import Dim
+from tracer.rules.misaligned import number
 
 
 class Wish(msgspec.Struct, frozen=True):
     """The decoder that is wanted."""
 
-    up: Up = "transpose"
+    up: Up = "auto"
     merge: Merge = "concat"
     channels: tuple[Channels, ...] = ()
-    """Per level, from the coarsest on; the skips' own where it is empty."""
+    """Per level, from the coarsest on; as in the literature where it is empty."""
+    why: str = ""
+    """The reason for these channels, where there is one to say."""
     convs: int = 2
     kernel: int = 3
     norm: str = "batch"
@@ -44,6 +48,8 @@ class Wish(msgspec.Struct, frozen=True):
     """The encoder's block that each level ends with, in place of one of ``convs`` convolutions."""
     padded: bool = True
     """True where they keep the size."""
+    aligned: bool = False
+    """True where every map has to lie on its skip's grid, though it takes a layer more."""
 
 
 class Decoder(msgspec.Struct, frozen=True):
@@ -84,7 +90,6 @@ class Reasons:
 
 def decoder(found: Encoder, wish: Wish) -> Decoder:
     """The config of the encoder with a decoder. Raises :class:`Undesignable`."""
-    style = Style(found.dims, wish.norm, wish.activation)
     text = appended(found.net, [feature.node for feature in found.maps])
     reasons = Reasons()
     left = left_out(found.whole, text.kept_nodes)
@@ -93,18 +98,31 @@ def decoder(found: Encoder, wish: Wish) -> Decoder:
     found, read = readable(found, text.unused_node, reasons.say)
 
     refuse_dims(wish.up, found.dims)
-    levels = _levels(found)
+    lifter = _lifter(found, wish, text, reasons)
+    levels = levels_of(found)
     kernels = _kernels(found, wish)
-    blocks = _blocks(style, wish, kernels, text)
+    blocks = _blocks(lifter.style, wish, kernels, text)
     _refuse_misfit(found, wish, levels)
 
-    lifter = Lifter(style, wish.up, text.unused_node, reasons.say)
-    designer = _Designer(found, wish, levels, kernels, blocks, text, lifter)
+    channels = wish.channels or usual_widths(found, levels)
+    designer = _Designer(found, wish, levels, channels, kernels, blocks, text, lifter, [])
     layers, end = designer.layers()
     return designer.written([*read, *layers], end, reasons)
 
 
-def _levels(found: Encoder) -> list[FeatureMap]:
+def _lifter(found: Encoder, wish: Wish, text: Appended, reasons: Reasons) -> Lifter:
+    """What chooses the up-layers."""
+    style = Style(found.dims, wish.norm, wish.activation)
+
+    # torch resizes no map without a batch; convolutions take it.
+    if not wish.aligned and found.lead == 2:
+        sums = wish.merge == "add"
+        return PlainLifter(style, wish.up, text.unused_node, reasons.say, sums)
+    up: Up = "transpose" if wish.up == "auto" else wish.up
+    return Lifter(style, up, text.unused_node, reasons.say)
+
+
+def levels_of(found: Encoder) -> list[FeatureMap]:
     """The skips, from the coarsest on, and the input where none has its resolution."""
     *skips, _ = found.maps
     levels = skips[::-1]
@@ -119,6 +137,32 @@ def _kernels(found: Encoder, wish: Wish) -> list[int]:
     if not axes:
         return [wish.kernel] * found.dims
     return [1 if all(n == 1 for n in axis.sizes) else wish.kernel for axis in axes]
+
+
+_REMEDY = "--aligned adds the convolutions that bring them onto the skips"
+_IGNORED = "tracer: ignore[T503]: how far they lie apart is said above"
+
+MOST, LEAST = 256, 16
+"""Channels of the coarsest level, and of the finest ones."""
+
+
+USUAL = f"{MOST} at the coarsest level, halved where the resolution doubles, at least {LEAST}, no more than the skip's"
+
+
+def usual_widths(found: Encoder, levels: Sequence[FeatureMap]) -> list[int]:
+    """The channels of the levels as most published decoders have them.
+
+    They are 256 at the coarsest level and halved wherever the resolution doubles, at least 16, but never more than the
+    skip has.
+    """
+    widths: list[int] = []
+    for level in levels:
+        ratio = max(a / b for a, b in zip(levels[0].strides, level.strides))
+        width = max(LEAST, int(MOST / ratio))
+        if level is not found.source:
+            width = min(width, level.channels)
+        widths.append(min([width, *widths[-1:]]))
+    return widths
 
 
 class _Blocks(NamedTuple):
@@ -167,10 +211,13 @@ class _Designer(msgspec.Struct, frozen=True):
     encoder: Encoder
     wish: Wish
     levels: list[FeatureMap]
+    channels: Sequence[Channels]
     kernels: list[int]
     blocks: _Blocks
     text: Appended
     lifter: Lifter
+    beside: list[tuple[str, str, Fraction]]
+    """Maps that lie beside their skips: the map, the skip, and how many input pixels at most."""
 
     def layers(self) -> tuple[list[Layer], MapAxes]:
         """The layers of all levels, and where the last map lies."""
@@ -179,20 +226,12 @@ class _Designer(msgspec.Struct, frozen=True):
         layers: list[Layer] = []
         for place, skip in enumerate(self.levels):
             is_last = skip is self.encoder.source
-            channels = self._channels(place, arriving.channels, is_last)
+            channels = self.channels[place]
             level = _Level(len(self.levels) - place, skip, channels, is_last)
             own, axes = self._level(level, arriving)
             layers += own
             arriving = Arriving(layers[-1].name, axes, channels)
         return layers, arriving.axes
-
-    def _channels(self, place: int, deeper: Any, is_last: bool) -> Channels:
-        if self.wish.channels:
-            return self.wish.channels[place]
-        if is_last:
-            half: Channels = max(deeper // 2, 8)
-            return half
-        return self.levels[place].channels
 
     def _level(self, level: _Level, arriving: Arriving) -> tuple[list[Layer], MapAxes]:
         """The layers of one level, and where their map lies: up, onto the skip, merged with it, and convolutions."""
@@ -208,6 +247,8 @@ class _Designer(msgspec.Struct, frozen=True):
         if not level.is_last:
             layers += self._merged(level, lifted, lifted_channels)
 
+        if lifted.beside:
+            self.beside.append((lifted.layers[-1].name, skip.name, lifted.beside))
         axes = self._behind_convs(lifted.axes)
         name = self.text.unused_node(f"dec{level.number}")
         arguments = {"channels": level.channels, **self.expect(level.channels, axes)}
@@ -218,7 +259,7 @@ class _Designer(msgspec.Struct, frozen=True):
         """The merge with the skip, behind its gate where there is one."""
         number = level.number
         last = lifted.layers[-1].name
-        skip = level.skip.name
+        skip = lifted.skip
         align: dict[str, Any] = {"align": "crop"} if lifted.cropped else {}
         if self.wish.merge == "attention":
             if lifted.cropped:
@@ -232,11 +273,42 @@ class _Designer(msgspec.Struct, frozen=True):
             skip = gate
 
         name = self.text.unused_node(f"merge{number}")
+        comment = _IGNORED if lifted.beside else ""
         if self.wish.merge == "add":
-            yield Layer(name, "Add", align, (last, skip))
+            yield Layer(name, "Add", align, (last, skip), comment)
         else:
             unbatched = {"dim": 0} if self.encoder.lead == 1 else {}
-            yield Layer(name, "Concat", {**unbatched, **align}, (last, skip))
+            yield Layer(name, "Concat", {**unbatched, **align}, (last, skip), comment)
+
+    def _gate(self) -> BlockText:
+        """The gate's block, which adds maps that may lie beside each other."""
+        gate = self.blocks.gate
+        comment = _IGNORED if self.beside else ""
+        layers = [
+            msgspec.structs.replace(layer, comment=comment) if layer.op == "Add" else layer
+            for layer in gate.layers
+        ]
+        return msgspec.structs.replace(gate, layers=layers)
+
+    def _say_beside(self, reasons: Reasons) -> None:
+        """Say which maps lie beside their skips, and by how much."""
+        if not self.beside:
+            return
+        first, *others = [
+            (name, number(*distance.as_integer_ratio()), skip)
+            for name, skip, distance in self.beside
+        ]
+        each = [f"{first[0]} lies up to {first[1]} input pixels beside {first[2]}"]
+        each += [f"{name} {distance} beside {skip}" for name, distance, skip in others]
+        reasons.say("misaligned", f"{', '.join(each)}; {_REMEDY}")
+
+    def _say_channels(self, reasons: Reasons) -> None:
+        """Say why the levels have the channels that they have."""
+        widths = ", ".join(map(str, self.channels))
+        if self.wish.why:
+            reasons.say(f"channels {widths}", self.wish.why)
+        elif not self.wish.channels:
+            reasons.say(f"channels {widths}", USUAL)
 
     def _behind_convs(self, axes: MapAxes) -> MapAxes:
         """The place of a map behind the convolutions of a level."""
@@ -251,7 +323,7 @@ class _Designer(msgspec.Struct, frozen=True):
             return {}
         batch = self.encoder.source.node.pattern[: self.encoder.lead - 1]
         kept = [dim if isinstance(dim, str | int) else "_" for dim in batch]
-        spatial = [_expected(axis.written) for axis in axes]
+        spatial = [_expected(axis) for axis in axes]
         return {"expect": (*kept, channels, *spatial)}
 
     def written(self, layers: Sequence[Layer], end: MapAxes, reasons: Reasons) -> Decoder:
@@ -262,9 +334,11 @@ class _Designer(msgspec.Struct, frozen=True):
         head_name = text.unused_node("logits")
         head = style.conv(head_name, classes, 1, **self.expect(classes, end))
 
+        self._say_beside(reasons)
+        self._say_channels(reasons)
         blocks = [] if self.wish.block else [self.blocks.convs]
         if any(layer.op == self.blocks.gate.name for layer in layers):
-            blocks.append(self.blocks.gate)
+            blocks.append(self._gate())
         missing = _missing(self.encoder.source.axes, end)
         if missing:
             reason = (
@@ -275,10 +349,11 @@ class _Designer(msgspec.Struct, frozen=True):
         return Decoder(whole, reasons.sentences())
 
 
-def _expected(size: Dim) -> int | str:
-    """A size as an expectation says it; ``_`` where it would be too long to read."""
+def _expected(axis: MapAxis) -> int | str:
+    """A size as an expectation says it; ``_`` where it would be too long to read, or is known at single sizes alone."""
+    size = axis.written
     if isinstance(size, int):
-        return size
+        return size if set(axis.sizes) == {size} else "_"
     if writable(size, READABLE):
         return str(size)
     return "_"

@@ -247,6 +247,7 @@ def _decoded(
         activation=options.activation,
         classes=options.classes,
         padded=options.padded,
+        aligned=True,
     )
     skips = [_name(level, options) for level in range(options.depth + 1)]
     return decoder(encoder(net, skips), wish)

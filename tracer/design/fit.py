@@ -94,6 +94,48 @@ def narrowed(axis: MapAxis, cut: int) -> MapAxis:
     return MapAxis(axis.stride, offset, sizes, axis.written - 2 * cut)
 
 
+def spread_out(coarse: MapAxis, ratio: int) -> MapAxis:
+    """A map whose every position becomes as many as the ratio says."""
+    stride = coarse.stride / ratio
+    sizes = tuple(n * ratio for n in coarse.sizes)
+    offset = coarse.offset - (coarse.stride - stride) / 2
+    return MapAxis(stride, offset, sizes, coarse.written * ratio)
+
+
+def padded_out(axis: MapAxis, left: int, right: int) -> MapAxis:
+    """A map with so many positions more at its sides, or fewer where they are negative."""
+    sizes = tuple(n + left + right for n in axis.sizes)
+    offset = axis.offset - left * axis.stride
+    return MapAxis(axis.stride, offset, sizes, axis.written + left + right)
+
+
+def sides(taken: AxisLift) -> tuple[int, int]:
+    """The positions that a plain spreading needs at its sides, so that it has the finer map's size and lies nearest."""
+    left = round(taken.aside)
+    whole = int(2 * taken.aside) + taken.rest[0]
+    return left, whole - left
+
+
+def resized_beside(coarse: MapAxis, fine: MapAxis) -> Fraction:
+    """How far a map that is resized to a finer one's size lies from that one at most, in input pixels.
+
+    It is true of the sizes that are looked at, and of those that leave the same remainders and are larger. The resize
+    puts the finer position j at (j + 1/2) · m/n - 1/2 of the m coarse ones; the distance is linear in j, and what it is
+    at the ends goes to a limit as the maps grow.
+    """
+    found = Fraction(0)
+    ahead = coarse.offset - fine.offset
+    for m, n in zip(coarse.sizes, fine.sizes):
+        for j in (0, n - 1):
+            place = (j + Fraction(1, 2)) * Fraction(m, n) - Fraction(1, 2)
+            found = max(found, abs(ahead + coarse.stride * place - fine.stride * j))
+
+        first = ahead - (coarse.stride - fine.stride) / 2
+        last = first + coarse.stride * m - fine.stride * n
+        found = max(found, abs(first), abs(last))
+    return found
+
+
 def spreading(taken: AxisLift) -> Spreading | None:
     """The least kernel that the stride divides and that stands where it should; None where there is none.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import msgspec
@@ -52,9 +53,13 @@ class Lifted(NamedTuple):
     cropped: bool
     """True where the target has to be cropped to it."""
     axes: MapAxes
+    skip: str
+    """What is merged with it: the target, or what is cropped of it."""
+    beside: Fraction | None = Fraction(0)
+    """How far its positions lie from the target's at most, in input pixels; None where that is not known."""
 
 
-class _Lift(NamedTuple):
+class Lift(NamedTuple):
     """One map to bring onto a target along axes whose needs are known."""
 
     name: str
@@ -86,7 +91,7 @@ class _Lift(NamedTuple):
 
 
 class Lifter(msgspec.Struct, frozen=True):
-    """Chooses up-layers of one kind."""
+    """Chooses up-layers of one kind, and brings every map onto the target's grid."""
 
     style: Style
     up: Up
@@ -103,12 +108,12 @@ class Lifter(msgspec.Struct, frozen=True):
         Raises :class:`Undesignable` for a kind that does not enlarge axes by different factors.
         """
         name = self.name(f"up{number}")
-        steps = _steps(arriving.axes, target)
-        if steps is None:
+        steps = steps_between(arriving.axes, target)
+        if steps is None or not _are_sayable(steps):
             return self._resized(name, target, arriving, channels, number)
         assert target.axes is not None
 
-        lift = _Lift(name, number, arriving, channels, steps)
+        lift = Lift(name, number, arriving, channels, steps)
         if lift.is_cropped:
             cut = ", ".join(str(step.crop) for step in steps)
             reason = (
@@ -116,10 +121,10 @@ class Lifter(msgspec.Struct, frozen=True):
             )
             self.say(name, reason)
 
-        transposed = self._transposed(lift, target.name) if self.up == "transpose" else None
+        transposed = self.transposed(lift, target.name) if self.up == "transpose" else None
         layers = list(self._shifted(lift)) if transposed is None else [transposed]
         axes = tuple(narrowed(axis, step.crop) for axis, step in zip(target.axes, steps))
-        return Lifted(layers, lift.is_cropped, axes)
+        return Lifted(layers, lift.is_cropped, axes, target.name)
 
     def _resized(
         self, name: str, target: Target, arriving: Arriving, channels: Channels, number: object
@@ -133,11 +138,11 @@ class Lifter(msgspec.Struct, frozen=True):
         arguments = {"size": target.name, "mode": self.style.smooth}
         resize = Layer(name, "Interpolate", arguments, (arriving.node,))
         conv = self.style.conv(self.name(f"onto{number}"), channels, 3, padding=1)
-        return Lifted([resize, conv], False, target.axes)
+        return Lifted([resize, conv], False, target.axes, target.name)
 
     # One transposed convolution that does it all
 
-    def _transposed(self, lift: _Lift, skip: str) -> Layer | None:
+    def transposed(self, lift: Lift, skip: str) -> Layer | None:
         """A transposed convolution that lies on the skip by itself; None where there is none."""
         found = [one for one in map(spreading, lift.steps) if one is not None]
         if len(found) < len(lift.steps) or (lift.is_cropped and not lift.is_steady):
@@ -164,9 +169,9 @@ class Lifter(msgspec.Struct, frozen=True):
 
     # A plain spreading, and a convolution behind it
 
-    def _shifted(self, lift: _Lift) -> Iterator[Layer]:
+    def _shifted(self, lift: Lift) -> Iterator[Layer]:
         """A plain spreading, and where that lies beside the skip a convolution that brings it there."""
-        yield from self._spread(lift)
+        yield from self.spread(lift, self.up)
 
         # Only these up-layers keep the channels that arrive.
         keeps = self.up not in ("transpose", "pixelshuffle")
@@ -180,14 +185,14 @@ class Lifter(msgspec.Struct, frozen=True):
         yield from self._onto(lift, shifts)
         self.say(lift.name, _shift_reason(lift, shifts))
 
-    def _spread(self, lift: _Lift) -> Iterator[Layer]:
+    def spread(self, lift: Lift, up: Up) -> Iterator[Layer]:
         """Every position spread to as many as the ratio says."""
         before = (lift.arriving.node,)
         ratio = lift.ratio
-        if self.up == "transpose":
+        if up == "transpose":
             arguments = {"out_channels": lift.channels, "kernel_size": ratio, "stride": ratio}
             yield Layer(lift.name, f"ConvTranspose{self.style.dims}d", arguments, before)
-        elif self.up == "pixelshuffle":
+        elif up == "pixelshuffle":
             if not isinstance(ratio, int):
                 reason = (
                     f"PixelShuffle enlarges both axes alike; {lift.name} has to by {by(ratio)}"
@@ -197,11 +202,11 @@ class Lifter(msgspec.Struct, frozen=True):
             yield self.style.conv(self.name(f"wide{lift.number}"), wide, 3, before, padding=1)
             yield Layer(lift.name, "PixelShuffle", {"upscale_factor": ratio})
         else:
-            mode = "nearest" if self.up == "nearest" else self.style.smooth
+            mode = "nearest" if up == "nearest" else self.style.smooth
             factor = ratio if isinstance(ratio, int) else tuple(float(n) for n in ratio)
             yield Layer(lift.name, "Upsample", {"scale_factor": factor, "mode": mode}, before)
 
-    def _onto(self, lift: _Lift, shifts: Sequence[Shift]) -> Iterator[Layer]:
+    def _onto(self, lift: Lift, shifts: Sequence[Shift]) -> Iterator[Layer]:
         """The convolution that brings a spread map onto the skip, and the padding before it."""
         own, amounts = padded(shifts)
         if amounts is not None:
@@ -220,17 +225,21 @@ def refuse_dims(up: Up, dims: int) -> None:
         raise Undesignable(f"PixelShuffle takes maps of 2 spatial dims; these have {dims}")
 
 
-def _steps(axes: MapAxes, target: Target) -> list[AxisLift] | None:
-    """The way along every axis; None where one has no whole stride, or needs what no config can say."""
+def steps_between(axes: MapAxes, target: Target) -> list[AxisLift] | None:
+    """The way along every axis; None where one has no whole stride."""
     if axes is None or target.axes is None:
         return None
     found = [axis_lift(a, b, may_crop=target.may_crop) for a, b in zip(axes, target.axes)]
     steps = [step for step in found if step is not None]
-    sayable = [step for step in steps if step.is_steady or writable(step.written, LONGEST)]
-    return sayable if len(sayable) == len(found) else None
+    return steps if len(steps) == len(found) else None
 
 
-def _rest_arguments(lift: _Lift, skip: str) -> tuple[dict[str, Any], str]:
+def _are_sayable(steps: Sequence[AxisLift]) -> bool:
+    """False where one needs what no config can say."""
+    return all(step.is_steady or writable(step.written, LONGEST) for step in steps)
+
+
+def _rest_arguments(lift: Lift, skip: str) -> tuple[dict[str, Any], str]:
     """The arguments that give back what the encoder's strides round away, and the reason for them."""
     if not lift.is_steady:
         reason = "what the encoder's strides round away differs from size to size: output_size takes it from the skip"
@@ -245,7 +254,7 @@ def _rest_arguments(lift: _Lift, skip: str) -> tuple[dict[str, Any], str]:
     return {"output_padding": "auto"}, reason
 
 
-def _shift_reason(lift: _Lift, shifts: Sequence[Shift]) -> str:
+def _shift_reason(lift: Lift, shifts: Sequence[Shift]) -> str:
     """Why a convolution comes behind a plain spreading."""
     spread = f"spread by {by(lift.ratio)}"
     if is_plain(lift.steps):

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from fractions import Fraction
 from itertools import islice, pairwise
+from math import ceil, gcd
 from typing import NamedTuple
 
 from tracer.design.config_text import Layer
@@ -16,7 +18,7 @@ from tracer.design.positions import AxisPlace, DimLayout, positions
 from tracer.design.pyramid import of_one_resolution
 from tracer.design.reading import FeatureMap, ReadingLayer, reading
 from tracer.design.taps import TracedMaps, channel_dim, maps_of, tapped
-from tracer.geometry.grids import leading_dims
+from tracer.geometry.grids import leading_dims, spatial_symbols
 from tracer.net import Net
 from tracer.network.records import Network, Node, is_set
 from tracer.network.values import nearest
@@ -79,11 +81,14 @@ def encoder(
     net: Net,
     skips: Sequence[str] | None,
     whole: Net | None = None,
+    *,
+    any_size: bool = False,
 ) -> Encoder:
     """The feature maps that a decoder for the network begins with.
 
     ``skips`` names the nodes to read; otherwise it is the output of the last block of each resolution on the way to the
     coarsest map. ``whole`` is the network of which sections are left out already.
+    With ``any_size`` maps are looked at for other sizes than the declared ones too, so that the decoder serves those.
     Raises :class:`Undesignable` where there is nothing to decode.
     """
     trace = net.trace()
@@ -95,7 +100,7 @@ def encoder(
         message = f"the input has {count} spatial dims; a decoder is designed for 1 to 3"
         raise Undesignable(message)
 
-    maps = _feature_maps(net, lead, dims)
+    maps = _feature_maps(net, lead, dims, any_size=any_size)
     source = maps.of(given)
     assert source is not None
     found = _chosen(net, skips, maps)
@@ -211,6 +216,25 @@ def settings(net: Net) -> list[dict[str, int]]:
     return found
 
 
+def _other_sizes(net: Net, maps: TracedMaps) -> list[dict[str, int]]:
+    """Larger sizes than the declared ones, along all axes at once: all remainders by the coarsest stride, or many."""
+    declared = net.network.defaults()
+    symbols = spatial_symbols(net.trace())
+    layouts = [maps.layout(node) for node in net.network.nodes]
+    strides = [stride for layout in layouts if layout is not None for stride in layout.strides]
+    period = ceil(max(strides, default=Fraction(1)))
+
+    # Multiples of what has no factor in common with the period are spread evenly over it.
+    step = next(
+        n for n in range(int(0.618 * period) + 1, 2 * period + 2) if gcd(n, period) == 1
+    )
+    found = []
+    for number in range(1, min(period, LOOKED_AT) + 1) if symbols else ():
+        more = number * step % period + 1
+        found.append({**declared, **{symbol: declared[symbol] + more for symbol in symbols}})
+    return found
+
+
 class _FeatureMaps(NamedTuple):
     """The encoder's maps and where their positions stand, for all sizes that are looked at."""
 
@@ -302,12 +326,20 @@ def _feature_maps(
     net: Net,
     lead: int,
     dims: int,
+    *,
+    any_size: bool,
 ) -> _FeatureMaps:
     traces = [net.trace(**sizes) for sizes in settings(net)]
-    recipe = recipe_of(net.network, net.solution().ops, contracts=False)
     layouts = [positions(trace) for trace in traces]
+    maps = maps_of(traces[0], layouts[0], lead)
+    if any_size:
+        # Expectations that the encoder has of its sizes do not keep it from running at others.
+        others = [net.trace(**sizes) for sizes in _other_sizes(net, maps)]
+        traces += [one for one in others if None not in one.by_index]
+        layouts += [positions(one) for one in traces[len(layouts) :]]
+    recipe = recipe_of(net.network, net.solution().ops, contracts=False)
     return _FeatureMaps(
-        maps_of(traces[0], layouts[0], lead),
+        maps,
         dims,
         traces,
         layouts,

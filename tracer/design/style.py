@@ -13,7 +13,7 @@ from tracer.design.config_text import BlockText, Layer
 NORMS = ("batch", "instance", "group", "none")
 ACTIVATIONS = ("ReLU", "LeakyReLU", "PReLU", "ELU", "GELU", "SiLU", "Mish")
 
-Up = Literal["transpose", "bilinear", "nearest", "pixelshuffle"]
+Up = Literal["auto", "transpose", "bilinear", "nearest", "pixelshuffle"]
 Merge = Literal["concat", "add", "attention"]
 UPS, MERGES = get_args(Up), get_args(Merge)
 Channels = int | str
