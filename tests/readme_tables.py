@@ -86,6 +86,7 @@ def answer_records() -> dict[str, type[msgspec.Struct]]:
         importlib.import_module(f"tracer.{name}")
         for name in (
             *("views.answers", "views.plan", "views.sizes", "views.verify", "views.comparison"),
+            "views.tiling",
             "planning.constraints",
         )
     ]

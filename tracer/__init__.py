@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         loads,
         plan,
         sizes,
+        tile,
     )
     from tracer.diagnostics import Diagnostic, Span, TracerError
     from tracer.net import Net
@@ -44,6 +45,7 @@ _HOME = {
             "loads",
             "plan",
             "sizes",
+            "tile",
         ),
         "tracer.api",
     ),
@@ -57,6 +59,7 @@ _HOME = {
 __all__ = [
     "Constraints", "Diagnostic", "Net", "Plan", "SizeSet", "Span", "TracerError",
     "build", "check", "checks", "compare", "constraints", "draw", "from_module", "load", "loads", "plan", "sizes",
+    "tile",
 ]  # fmt: skip
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from tracer.comparing.comparison import Comparison
+    from tracer.design.tiling.plan import Tiling
     from tracer.planning.constraints import Constraints
 
 
@@ -86,6 +87,35 @@ def sizes(
     n = 2k, k >= 1
     """
     return network_of(network, shapes, inputs).sizes(every_dim=all)
+
+
+def tile(
+    network: Given,
+    /,
+    *shapes: Sequence[int],
+    picture: Mapping[str, int] | None = None,
+    tile: Mapping[str, int] | None = None,
+    memory: int | None = None,
+    inputs: Named = NONE,
+) -> Tiling:
+    """The tiles of a picture, with the overlap that makes tiled inference equal to inference on the whole picture.
+
+    ``picture`` and ``tile`` have sizes by axis, the symbols of the inputs' spatial dims (``input[2]`` for one that is a
+    number); what ``picture`` leaves out has the network's own size, and what ``tile`` leaves out is not cut. With
+    ``memory``, in bytes, in the place of ``tile``, they are the largest whose run fits. The other arguments are those
+    of :func:`sizes`, and so is what is raised; :class:`tracer.design.tiling.plan.Untileable`, a ValueError, where the
+    picture or a tile does not run or is too small.
+
+    >>> import tracer
+    >>> found = tracer.tile("configs/unet_padded.yaml", picture={"H": 2048, "W": 2048}, tile={"H": 512, "W": 512})
+    >>> found.exact, found.step["H"], found.halo["H"], found.tiles
+    (True, 320, Halo(left=94, right=94), 36)
+    """
+    from tracer.design.tiling.plan import tiling
+
+    if (tile is None) == (memory is None):
+        raise ValueError("say the tile, or the memory that it has to fit in")
+    return tiling(network_of(network, shapes, inputs), picture or {}, tile, memory)
 
 
 def constraints(network: Given, /, *shapes: Sequence[int], inputs: Named = NONE) -> Constraints:

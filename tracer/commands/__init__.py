@@ -21,6 +21,7 @@ COMMANDS = {
     "trace": "The shape of every node, with parameters, MACs, memory and receptive field.",
     "plan": "Solve every auto; where skips cannot meet, say why and what would repair it.",
     "sizes": "The exact set of input sizes that run, run losslessly, and run aligned.",
+    "tile": "Tiles, overlap and halo that make tiled inference equal to whole-picture inference.",
     "design": "Write a config: the decoder for an encoder, or a network of a known family.",
     "sweep": "Every combination of params and sizes, checked and costed; their Pareto front.",
     "draw": "The picture of a network: SVG, PNG, mermaid, dot, or an interactive page.",

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-ANSWERS = ("trace", "check", "plan", "sizes", "verify", "compare", "constraints")
+ANSWERS = ("trace", "check", "plan", "sizes", "verify", "compare", "constraints", "tile")
 
 
 @click.command("schema")
@@ -19,6 +19,7 @@ def command(which: str) -> None:
     from tracer.views.plan import PlanAnswer
     from tracer.views.schema import answer_schema, language_schema
     from tracer.views.sizes import SizesAnswer
+    from tracer.views.tiling import TileAnswer
     from tracer.views.verify import VerifyAnswer
 
     records: tuple[Any, ...] = (
@@ -29,6 +30,7 @@ def command(which: str) -> None:
         VerifyAnswer,
         CompareAnswer,
         ConstraintsAnswer,
+        TileAnswer,
     )
     schema = (
         language_schema()

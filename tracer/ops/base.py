@@ -254,6 +254,17 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         window = self.window(dim, *x, **sizes)
         return None if window is None else seen_through(window)
 
+    def is_local(self, dim: int, *x: Shape, **sizes: Shape) -> bool:
+        """Whether a position along a dim follows from what it sees alone, wherever in the map it lies.
+
+        Not so where the map's statistics, its other end, or the position's number come in. Asked with ints only.
+        """
+        return True
+
+    def source_dim(self, dim: int, *x: Shape) -> int | None:
+        """The dim of ``x[0]`` that is a dim of the output, where dims are moved; None for a new one."""
+        return dim
+
     def grid_needs_numbers(self) -> bool:
         """True where the grid behind it is exact for numbers only, and for symbols where their sizes divide."""
         return False

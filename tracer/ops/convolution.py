@@ -243,6 +243,13 @@ class Conv(Convolving, kw_only=True):
         extent, stride, left, _ = self._windows()[axis]
         return sliding(extent, stride, left, per_axis(self.dilation, self.axes)[axis])
 
+    def is_local(self, dim: int, *x: Shape, **sizes: Shape) -> bool:
+        axis = dim - len(x[0]) + self.axes
+        if axis < 0 or self.padding_mode != "circular":
+            return True
+        _, _, left, right = self._windows()[axis]
+        return max(left, right) == 0
+
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         # What it slides over: torch pads into a map of its own, except with as many zeros on either side.
         x0, sides = x[0], [(left, right) for _, _, left, right in self._windows()]

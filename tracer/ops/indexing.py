@@ -343,6 +343,9 @@ class SliceScatter(Op, kw_only=True):
         arguments = (x[0], x[1], self.dim, self.start, self.end, self.step)
         return Call("torch.slice_scatter", arguments)
 
+    def is_local(self, dim: int, *x: Shape, **sizes: Shape) -> bool:
+        return dim != wrapped(self.dim, len(x[0]))
+
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         return POINTWISE
 
@@ -470,6 +473,9 @@ class Band(Op, kw_only=True):
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         yield has_matrices(x, 0)
+
+    def is_local(self, dim: int, *x: Shape, **sizes: Shape) -> bool:
+        return dim < len(x[0]) - 2
 
 
 @operation

@@ -31,7 +31,7 @@ from tracer.ops.calls import (
     zero_padded,
 )
 from tracer.ops.crop import cut, even_crop
-from tracer.ops.rearrange import in_rank, wrapped
+from tracer.ops.rearrange import dim_before, in_rank, wrapped
 from tracer.ops.resize import How, resized, seen_resized
 from tracer.ops.windows import POINTWISE, Seen, Window, seen_through
 from tracer.sizing.arithmetic import Dim, Holds, broadcast_size, choose
@@ -459,6 +459,9 @@ class Stack(Merge, kw_only=True):
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         return POINTWISE if wrapped(self.dim, len(x[0]) + 1) > dim else None
+
+    def source_dim(self, dim: int, *x: Shape) -> int | None:
+        return dim_before(dim, wrapped(self.dim, len(x[0]) + 1))
 
 
 class Elementwise(Merge, kw_only=True):

@@ -154,6 +154,9 @@ class BatchNorm(ChannelNorm, kw_only=True):
             self.eps != 0, "T507", "eps", "eps is 0, which torch refuses in training"
         )
 
+    def is_local(self, dim: int, *x: Shape, **sizes: Shape) -> bool:
+        return self.track_running_stats or dim == 1
+
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         # Its input, and each channel's mean and deviation.
         return Kept((0,), values=2 * x[0][1]) if self.affine or any(needs) else NOTHING_KEPT
@@ -256,6 +259,9 @@ class InstanceNorm(ChannelNorm, kw_only=True):
             "train with a larger input, or normalize before the last pooling",
         )
 
+    def is_local(self, dim: int, *x: Shape, **sizes: Shape) -> bool:
+        return self.track_running_stats or dim < len(x[0]) - self.axes
+
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         # As a batch norm over samples and channels together, for which torch repeats weights and statistics.
         if not self.affine and not any(needs):
@@ -342,6 +348,9 @@ class GroupNorm(Op, kw_only=True):
         channels = x[0][1] if self.num_channels is None else self.num_channels
         return channels * (1 + self.bias) if self.affine else 0
 
+    def is_local(self, dim: int, *x: Shape, **sizes: Shape) -> bool:
+        return dim == 0
+
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         return (
             Kept((0,), values=2 * x[0][0] * self.num_groups)
@@ -371,6 +380,9 @@ class TrailingNorm(Op, kw_only=True):
             if isinstance(self.normalized_shape, tuple)
             else (self.normalized_shape,)
         )
+
+    def is_local(self, dim: int, *x: Shape, **sizes: Shape) -> bool:
+        return dim < len(x[0]) - len(self._normalized(x[0]))
 
     def legal(self) -> Requirements:
         if self.normalized_shape is None:

@@ -238,6 +238,11 @@ class CircularPadding(BorderPadding, kw_only=True):
 
     dim_fields: ClassVar[tuple[str, ...]] = ()
 
+    def is_local(self, dim: int, *x: Shape, **sizes: Shape) -> bool:
+        amounts = self.amounts()
+        axis = dim - len(x[0]) + len(amounts)
+        return axis < 0 or max(amounts[axis]) <= 0
+
     def legal(self) -> Requirements:
         yield from super().legal()
         pairs = len(self.amounts())

@@ -72,6 +72,30 @@ def dim_kept(dim: int, dims: set[int]) -> Window | None:
     return POINTWISE
 
 
+def regrouped_dim(dim: int, x: Shape, y: Shape) -> int | None:
+    """The dim of ``x`` that a dim of ``y`` is, where both have the same elements row by row; None where it is none.
+
+    >>> regrouped_dim(3, (1, 8, 500), (1, 4, 2, 500)), regrouped_dim(1, (1, 8, 500), (1, 4, 2, 500))
+    (2, None)
+    """
+    before = math.prod(y[:dim])
+    for own, n in enumerate(x):
+        if n == y[dim] and math.prod(x[:own]) == before:
+            return own
+    return None
+
+
+def dim_before(dim: int, inserted: int) -> int | None:
+    """The dim that had another number before one was inserted; None for that one.
+
+    >>> dim_before(0, inserted=1), dim_before(1, inserted=1), dim_before(2, inserted=1)
+    (0, None, 1)
+    """
+    if dim == inserted:
+        return None
+    return dim - (dim > inserted)
+
+
 @operation
 class Chunk(Op, kw_only=True):
     """One chunk of torch.chunk, written ``NODE[i]``: splits channels into branches (channel split, q/k/v).
@@ -187,6 +211,9 @@ class Flatten(Op, kw_only=True):
         if start >= end:
             return POINTWISE
         return dim_kept(dim, set(range(start, rank)))
+
+    def source_dim(self, dim: int, *x: Shape) -> int | None:
+        return regrouped_dim(dim, x[0], self.shape(*x))
 
     def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         return regrouped(x, strides, y)
@@ -363,6 +390,9 @@ class Unflatten(Op, kw_only=True):
         split = wrapped(self.dim, rank)
         return dim_kept(dim, set(range(split, rank)))
 
+    def source_dim(self, dim: int, *x: Shape) -> int | None:
+        return regrouped_dim(dim, x[0], self.shape(*x))
+
     def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         return regrouped(x, strides, y)
 
@@ -397,6 +427,9 @@ class Reshape(Op, kw_only=True):
 
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         return None
+
+    def source_dim(self, dim: int, *x: Shape) -> int | None:
+        return regrouped_dim(dim, x[0], self.shape(*x))
 
     def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         return regrouped(x, strides, y)
@@ -433,6 +466,9 @@ class Permute(Op, kw_only=True):
         moved = {i for i, one in enumerate(self.dims) if wrapped(one, rank) != i}
         return dim_kept(dim, moved)
 
+    def source_dim(self, dim: int, *x: Shape) -> int | None:
+        return wrapped(self.dims[dim], len(x[0]))
+
     def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         return tuple(strides[dim] for dim in self.dims)
 
@@ -466,6 +502,12 @@ class Transpose(Op, kw_only=True):
         if first == second:
             return POINTWISE
         return dim_kept(dim, {first, second})
+
+    def source_dim(self, dim: int, *x: Shape) -> int | None:
+        rank = len(x[0])
+        first = wrapped(self.dim0, rank)
+        second = wrapped(self.dim1, rank)
+        return {first: second, second: first}.get(dim, dim)
 
     def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         moved = list(strides)
@@ -541,6 +583,11 @@ class Squeeze(Op, kw_only=True):
         first = min(self._dropped(x[0]), default=rank)
         return dim_kept(dim, set(range(first, rank)))
 
+    def source_dim(self, dim: int, *x: Shape) -> int | None:
+        dropped = self._dropped(x[0])
+        kept = [i for i in range(len(x[0])) if i not in dropped]
+        return kept[dim]
+
     def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         dropped = self._dropped(x)
         return tuple(stride for i, stride in enumerate(strides) if i not in dropped)
@@ -569,6 +616,9 @@ class Unsqueeze(Op, kw_only=True):
         rank = len(x[0]) + 1
         inserted = wrapped(self.dim, rank)
         return dim_kept(dim, set(range(inserted, rank)))
+
+    def source_dim(self, dim: int, *x: Shape) -> int | None:
+        return dim_before(dim, wrapped(self.dim, len(x[0]) + 1))
 
     def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         dim = wrapped(self.dim, len(x) + 1)
@@ -619,6 +669,13 @@ class Reduction(Op, kw_only=True):
         first = min(reduced, default=rank)
         moved = set(range(first, rank))
         return dim_kept(dim, reduced | moved)
+
+    def source_dim(self, dim: int, *x: Shape) -> int | None:
+        rank = len(x[0])
+        reduced = {wrapped(one, rank) for one in self._dims(rank)}
+        if self.keepdim:
+            return None if dim in reduced else dim
+        return [own for own in range(rank) if own not in reduced][dim]
 
 
 @operation

@@ -259,6 +259,18 @@ class Resizing(Op, kw_only=True):
         ratio = _meant(factors, dim)
         return seen_resized(how, ratio.denominator, ratio.numerator) if ratio > 0 else None
 
+    def is_local(self, dim: int, *x: Shape, **sizes: Shape) -> bool:
+        how = self.how()
+        if dim < 2 or how.mode not in ("nearest", "nearest-exact"):
+            return True
+        n = x[0][dim]
+        out = self._spatial(x[0], **sizes)[dim - 2]
+        factors = self.factors()
+        if factors is None or how.recompute:
+            return copies_as_meant(how.mode, Fraction(n, out), n / out, out)
+        ratio = _meant(factors, dim)
+        return copies_as_meant(how.mode, 1 / ratio, float(1 / ratio), out)
+
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         # Areas are an adaptive average pooling, of which torch keeps nothing where it is the mean of all.
         spatial = y[2:]
@@ -346,6 +358,34 @@ def seen_resized(how: How, n: int, out: int) -> Seen | None:
 
 
 HALF = Fraction(1, 2)
+
+LONGEST = 2**24
+"""Whole numbers up to here are exact in single precision."""
+
+
+def copies_as_meant(mode: str, step: Fraction, rounded: float, out: int) -> bool:
+    """Whether each of ``out`` positions copies the position that exact numbers give; torch multiplies floats.
+
+    Source: ATen/native/UpSample.h, nearest_neighbor_compute_source_index.
+
+    >>> copies_as_meant("nearest", Fraction(1, 3), 1 / 3, 300), copies_as_meant("nearest", Fraction(1, 41), 1 / 41, 410)
+    (True, False)
+    """
+    is_power = step.numerator & (step.numerator - 1) == 0
+    is_power &= step.denominator & (step.denominator - 1) == 0
+    if is_power:
+        return True
+    if out * max(step.numerator, step.denominator) >= 2**62 or out > LONGEST:
+        return False
+
+    import numpy as np
+
+    place = np.arange(out)
+    middle = 0 if mode == "nearest" else 1
+    exact = (2 * place + middle) * step.numerator // (2 * step.denominator)
+    begun = place.astype(np.float32) + np.float32(middle / 2)
+    found = np.floor(begun * np.float32(rounded)).astype(np.int64)
+    return bool((exact == found).all())
 
 
 def _nearest(how: How, j: int, step: Fraction) -> tuple[int, int]:
