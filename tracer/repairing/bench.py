@@ -17,9 +17,10 @@ from tracer.network.graph import consumers, made_of
 from tracer.network.records import Network, Node
 from tracer.ops.base import Op, Shape
 from tracer.ops.merge import Merge
+from tracer.repairing.progress import Progress, progress, progress_of
 from tracer.repairing.writing import Path, path_of
 from tracer.rules import judge
-from tracer.shapes.trace import Trace, again, trace
+from tracer.shapes.trace import Again, Trace, again, trace
 from tracer.source.edits import Edit, EditError, Value, edited
 from tracer.source.tree import Fault
 
@@ -91,6 +92,8 @@ class Bench:
         self.in_memory_left = IN_MEMORY
         self.left_out = False
         """Something was not tried, as it would take too long."""
+        self.is_first_of_two = False
+        """Changes are worth an edited text that take the first fault away and leave others behind it."""
 
     @classmethod
     def at(cls, net: Net, other: Bench) -> Bench:
@@ -98,6 +101,11 @@ class Bench:
         bench = cls(net, other.aim)
         bench.nodes_left, bench.in_memory_left = other.nodes_left, other.in_memory_left
         return bench
+
+    @cached_property
+    def progress(self) -> Progress:
+        """How far the network comes as it is."""
+        return progress_of(self.trace)
 
     @property
     def is_large(self) -> bool:
@@ -215,9 +223,22 @@ class Bench:
         if self.in_memory_left < 0:
             self.left_out = True
             return False
-        runs, asked = again(self.trace, self.ops, changed)
-        self.in_memory_left -= asked
-        return runs
+        found = again(self.trace, self.ops, changed)
+        self.in_memory_left -= found.asked
+        return found.runs or (self.is_first_of_two and self._comes_further(found))
+
+    def _comes_further(self, found: Again) -> bool:
+        """Whether the network is refused later than as it is, or for less."""
+        if not found.found:
+            return False
+
+        came = progress(
+            self.network,
+            self.sizes,
+            found.shapes,
+            found.found,
+        )
+        return came > self.progress
 
     # --- the network --------------------------------------------------------------------------------------------------
 

@@ -49,3 +49,8 @@ class Candidate(NamedTuple):
     edits: list[Edit]
     kind: Kind
     oddness: Oddness = Oddness.UNKNOWN
+
+    @property
+    def key(self) -> str:
+        """What tells its edits from others."""
+        return repr(self.edits)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -31,6 +31,7 @@ from tracer.repairing.python_files import PythonFiles
 from tracer.repairing.ranking import in_order, scale_of
 from tracer.repairing.repair import Changes, Repair, RepairEdit
 from tracer.repairing.shared_lines import for_whole_lines
+from tracer.repairing.two_changes import FirstChange, first_change, pairs
 from tracer.repairing.writing import Path, Written, path_of, written_plan
 from tracer.rules import judge
 from tracer.shapes.trace import Trace
@@ -39,9 +40,6 @@ from tracer.source.edits import Edit, EditError, edited
 
 GIVEN_UP = 2
 """After so many changes whose autos have too many values to search, other input sizes alone are tried."""
-
-PARTIAL = 6
-"""Changes that take one fault away and leave another, which are tried together with a second change."""
 
 
 def faults_of(net: Net) -> list[Diagnostic]:
@@ -162,7 +160,7 @@ class _Finder:
         program = net.read_from
         self.is_python = program is not None and bool(program.places)
         self.files = PythonFiles()
-        self.partial: list[tuple[Candidate, Tried]] = []
+        self.partial: list[FirstChange] = []
         """Changes after which another fault is left."""
         self.given_up = 0
         """Changes after which the autos have too many values to search."""
@@ -171,28 +169,24 @@ class _Finder:
         """What each candidate comes to: a repair, or nothing."""
         yield None
         is_found = False
-        seen: set[tuple[Any, ...]] = set()
-        for candidate in self._told_candidates(self.bench):
-            key = tuple(map(repr, candidate.edits))
-            if key in seen:
+        seen: set[str] = set()
+        for candidate in filter(self._is_told, candidates(self.bench)):
+            if candidate.key in seen:
                 continue
-            seen.add(key)
+            seen.add(candidate.key)
             for repair in self.tried(candidate):
                 is_found |= repair is not None
                 yield repair
-        if is_found or not self.partial:
+        if is_found:
             return
         if self.bench.is_large:
             self.bench.left_out = True
             return
-        yield from self._together()
+        yield from self._together(seen)
 
-    def _told_candidates(self, bench: Bench) -> Iterator[Candidate]:
-        """The changes that may help, as far as they can be told of what the network was read from."""
-        for candidate in candidates(bench):
-            is_told = _is_of_values(candidate) or _is_join(candidate)
-            if is_told or not self.is_python:
-                yield candidate
+    def _is_told(self, candidate: Candidate) -> bool:
+        """Whether a change can be told of what the network was read from."""
+        return not self.is_python or _is_of_values(candidate) or _is_join(candidate)
 
     def tried(self, candidate: Candidate) -> Iterator[Repair | None]:
         """The repairs, where the edited text closes: an edit of a line that makes several layers is one of them all."""
@@ -221,28 +215,14 @@ class _Finder:
 
     def _note(self, candidate: Candidate, tried: Tried) -> None:
         """Keep a change that takes the first fault away and leaves another one behind it."""
-        if len(self.partial) == PARTIAL:
-            return
-        left = tried.net.trace().diagnostics
-        name = left[0].node if left else None
-        node = self.bench.network.names.get(name or "")
-        if node is not None and node.index > self.bench.first_fault:
-            self.partial.append((candidate, tried))
+        first = first_change(self.bench, candidate, tried)
+        if first is not None:
+            self.partial.append(first)
 
-    def _together(self) -> Iterator[Repair | None]:
-        """Two changes, the second one of what the first leaves."""
-        for first, tried in self.partial:
-            rest = Bench.at(tried.net, self.bench)
-            for second in self._told_candidates(rest):
-                both = Candidate(
-                    f"{first.title}, and {second.title}",
-                    [*first.edits, *second.edits],
-                    max(first.kind, second.kind),
-                    max(first.oddness, second.oddness),
-                )
-                closed = self.bench.tried(both.edits)
-                if closed is not None and self.bench.reaches_aim(closed):
-                    yield self._repair(both, closed)
+    def _together(self, seen: Set[str]) -> Iterator[Repair | None]:
+        """Two changes, the second one of what the first leaves; ``seen`` are the keys of those tried alone."""
+        for pair in pairs(self.bench, self.partial, seen, self._is_told):
+            yield self._repair(pair.candidate, pair.tried)
 
     def _repair(self, candidate: Candidate, tried: Tried) -> Repair:
         """What is told of a change that closes."""
@@ -281,7 +261,9 @@ class _Finder:
             mine, other = before.get(name), after.get(name)
             if mine is None or other is None:
                 only = mine or other
-                if only is not None and only.params:
+                is_new = name not in self.net.network.names
+                is_gone = name not in net.network.names
+                if only is not None and only.params and (is_new or is_gone):
                     return True
             elif self.trace.shapes[name] is not None and mine.params != other.params:
                 return True

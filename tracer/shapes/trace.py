@@ -208,10 +208,15 @@ def trace(network: Network, sizes: Mapping[str, int], ops: Ops | None = None) ->
 
 
 class Again(NamedTuple):
-    """Whether a network runs with other operations, and how many of its nodes were asked for that."""
+    """Whether a network runs with other operations, and what is known where it does not."""
 
     runs: bool
     asked: int
+    """The number of nodes that were asked for that."""
+    found: Sequence[Diagnostic]
+    """The first refusal; none where it runs, and where nothing was asked."""
+    shapes: Sequence[Shape | None]
+    """Those of the nodes up to it."""
 
 
 def again(before: Trace, ops: Ops, changed: Mapping[int, Op]) -> Again:
@@ -224,14 +229,24 @@ def again(before: Trace, ops: Ops, changed: Mapping[int, Op]) -> Again:
     names = {found.node for found in before.diagnostics}
     behind = {node.name for node in network.nodes[first:]}
     if not names <= behind or None in before.by_index[:first]:
-        return Again(runs=False, asked=0)
+        return Again(
+            runs=False,
+            asked=0,
+            found=(),
+            shapes=(),
+        )
 
     replaced = list(ops)
     for index, op in changed.items():
         replaced[index] = op
     tracer = _Tracer(network, before.sizes, replaced)
     runs = tracer.runs_from(first, before.by_index)
-    return Again(runs, len(tracer.shapes) - first)
+    return Again(
+        runs,
+        len(tracer.shapes) - first,
+        tracer.diagnostics,
+        tracer.shapes,
+    )
 
 
 class _Tracer:

@@ -44,6 +44,41 @@ KINDS = (
 """In the order in which they are tried: what closes in memory before the time is spent on what the planner finds."""
 
 
+FIRST = (
+    widths,
+    channels,
+    cuts,
+    slips,
+    missing,
+    mirrored,
+    wiring,
+)
+"""What may be the first of two changes: each takes one fault away, and not whatever comes behind it."""
+
+
+SECOND = (
+    *FIRST,
+    solved,
+    input_sizes,
+    run_time_sizes,
+    aligned,
+    per_use,
+)
+"""What may be the second one."""
+
+
+def first_changes(bench: Bench) -> Iterator[Candidate]:
+    """Every change that may take the first of two faults away."""
+    for kind in FIRST:
+        yield from kind.candidates(bench)
+
+
+def second_changes(bench: Bench) -> Iterator[Candidate]:
+    """Every change that may repair what the first of two leaves, the cheapest to find first."""
+    for kind in SECOND:
+        yield from kind.candidates(bench)
+
+
 def candidates(bench: Bench) -> Iterator[Candidate]:
     """Every change that may repair the network."""
     for kind in KINDS:

@@ -74,15 +74,22 @@ def _fitting_names(bench: Bench, node: Node, position: int) -> list[str]:
     fitting = [
         other
         for other in bench.before(node)
-        if other not in node.inputs and takes(bench, node, position, shapes[other.index])
+        if other not in node.inputs and not _is_of_one_block(other, siblings)
+        if takes(bench, node, position, shapes[other.index])
     ]
     found = [bench.name_for(other, node) for other in sorted(fitting, key=key)]
     names = [name for name in found if name is not None]
 
-    # The inside of a block is named where its siblings are inside of one, or nothing else fits.
+    # The inside of a block is named where its siblings' names are inside of one, or nothing else fits.
     outside = [name for name in names if "." not in name]
-    is_inside = any("." in sibling.shown for sibling in siblings)
+    is_inside = any("." in (bench.name_for(sibling, node) or "") for sibling in siblings)
     return (names if is_inside else outside or names)[:MOST]
+
+
+def _is_of_one_block(node: Node, siblings: Sequence[Node]) -> bool:
+    """Whether a node is made on the way to another input, by the same use of a block."""
+    uses = [sibling.uses[0] for sibling in siblings if sibling.uses]
+    return bool(node.uses) and any(node.uses[0] is use for use in uses)
 
 
 def _unnumbered(name: str) -> str:
@@ -96,7 +103,10 @@ def takes(
     position: int,
     shape: Any,
 ) -> bool:
-    """Whether a node takes a map of this shape as one of its inputs, and gives what is expected of it."""
+    """Whether a node takes a map of this shape as one of its inputs, and gives what is expected of it.
+
+    What comes first of two changes may leave another shape than expected.
+    """
     op = bench.trace.ops[node.index]
     inputs: list[Any] = list(bench.trace.input_shapes(node))
     inputs[position] = shape
@@ -104,7 +114,7 @@ def takes(
         return False
     if not all(requirement.holds is True for requirement in op.requirements(*inputs)):
         return False
-    return is_expected(bench, node, op.shape(*inputs))
+    return bench.is_first_of_two or is_expected(bench, node, op.shape(*inputs))
 
 
 def is_expected(bench: Bench, node: Node, shape: Sequence[int]) -> bool:
