@@ -508,10 +508,23 @@ def broken(place: Path) -> Iterator[Row]:
             )
 
 
+def broken_twice(place: Path) -> Iterator[Row]:
+    """(l) configs broken in two places: how often one of the first repairs undoes both, and the time."""
+    for seed in range(3):
+        found = list(breakages.outcomes(seed, each=2, places=2))
+        undone = sum(one.is_undone for one in found)
+        slowest = max(found, key=lambda one: one.seconds)
+        yield (
+            f"seed {seed}, two places",
+            f"{undone} of {len(found)} undone ({undone / len(found):.0%})",
+            f"slowest: {slowest.config}, {slowest.seconds:.2f} s (limit 2)",
+        )
+
+
 GROUPS = {
     "whole": whole, "inside": inside, "again": again, "tools": tools, "many": many, "sets": sets, "plans": plans,
     "bridge": bridge, "drawing": drawing, "sweeps": sweeps,
-    "breakages": broken,
+    "breakages": broken, "pairs": broken_twice,
 }  # fmt: skip
 
 

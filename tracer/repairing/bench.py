@@ -17,7 +17,7 @@ from tracer.network.graph import consumers, made_of
 from tracer.network.records import Network, Node
 from tracer.ops.base import Op, Shape
 from tracer.ops.merge import Merge
-from tracer.repairing.progress import Progress, progress, progress_of
+from tracer.repairing.progress import Progress, end_of, progress, progress_of
 from tracer.repairing.writing import Path, path_of
 from tracer.rules import judge
 from tracer.shapes.trace import Again, Trace, again, trace
@@ -214,23 +214,31 @@ class Bench:
         return any(one.code == "T105" and one.node not in before for one in tried.found)
 
     def closes(self, changed: Mapping[int, Op]) -> bool:
-        """Whether the network would close at the failing sizes with other operations, by their node's index.
+        """Whether other operations, by their node's index, are worth an edited text: see :meth:`comes_to`."""
+        return self.comes_to(changed) is not None
 
-        True where that is not known without a text: an ``auto`` would have to be solved again.
+    def comes_to(self, changed: Mapping[int, Op]) -> Progress | None:
+        """How far the network would come at the failing sizes with other operations, by their node's index.
+
+        None where it would not close; of first changes, where it would come no further than as it is. What is not known
+        without a text, as an ``auto`` would have to be solved again, is the best.
         """
         if self.is_open or self.aim is not None:
-            return True
+            return end_of(self.network)
         if self.in_memory_left < 0:
             self.left_out = True
-            return False
+            return None
+
         found = again(self.trace, self.ops, changed)
         self.in_memory_left -= found.asked
-        return found.runs or (self.is_first_of_two and self._comes_further(found))
+        if found.runs:
+            return end_of(self.network)
+        return self._further(found) if self.is_first_of_two else None
 
-    def _comes_further(self, found: Again) -> bool:
-        """Whether the network is refused later than as it is, or for less."""
+    def _further(self, found: Again) -> Progress | None:
+        """How far the network came, where it is refused later than as it is, or for less."""
         if not found.found:
-            return False
+            return None
 
         came = progress(
             self.network,
@@ -238,7 +246,7 @@ class Bench:
             found.shapes,
             found.found,
         )
-        return came > self.progress
+        return came if came > self.progress else None
 
     # --- the network --------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,11 @@ class Progress(NamedTuple):
     """By how much they are wrong altogether, negative."""
 
 
+def end_of(network: Network) -> Progress:
+    """That of a network in which nothing is refused."""
+    return Progress(len(network.nodes), 0, 0)
+
+
 def progress_of(trace: Trace) -> Progress:
     """That of a traced network."""
     return progress(
@@ -43,7 +48,7 @@ def progress(
     """How far a network comes, of which some shapes and findings are known."""
     nodes = [network.names[one.node] for one in found if one.node in network.names]
     if not nodes:
-        return Progress(len(network.nodes), 0, 0)
+        return end_of(network)
 
     node = min(nodes, key=lambda one: one.index)
     apart = [n for n in _apart(network, node, sizes, shapes) if n]
@@ -59,7 +64,7 @@ def _apart(
     """By how much a node's inputs differ in each dim, or its shape from what is expected."""
     shape = shapes[node.index]
     if shape is None:
-        yield from _differing(node, [shapes[source.index] for source in node.inputs])
+        yield from differing(node, [shapes[source.index] for source in node.inputs])
         return
 
     for pattern in _expected(network, node):
@@ -68,8 +73,8 @@ def _apart(
                 yield _beside(dim, n, sizes)
 
 
-def _differing(node: Node, inputs: Sequence[Shape | None]) -> Iterator[int]:
-    """By how much some maps differ in each dim, but for that in which they are joined."""
+def differing(node: Node, inputs: Sequence[Shape | None]) -> Iterator[int]:
+    """By how much the maps that a node would read differ in each dim, but for that in which it joins them."""
     known = [shape for shape in inputs if shape is not None]
     joined = node.op.dim if isinstance(node.op, Concat) else None
 

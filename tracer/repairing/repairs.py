@@ -23,7 +23,7 @@ from tracer.network.records import Node
 from tracer.ops.base import Op
 from tracer.planning.solution import Solution
 from tracer.repairing.bench import LINTS, Bench, Tried
-from tracer.repairing.candidate import Candidate, Kind
+from tracer.repairing.candidate import Candidate, Kind, Oddness
 from tracer.repairing.candidates import candidates
 from tracer.repairing.in_data import in_data
 from tracer.repairing.in_python import InPython, in_python
@@ -40,6 +40,13 @@ from tracer.source.edits import Edit, EditError, edited
 
 GIVEN_UP = 2
 """After so many changes whose autos have too many values to search, other input sizes alone are tried."""
+
+
+BENT = {"T503", "T504", "T505"}
+"""Warnings of a map that was made to fit where another one was meant."""
+
+MOST_NODES = 1_200
+"""Of networks with more nodes no two changes are tried together."""
 
 
 def faults_of(net: Net) -> list[Diagnostic]:
@@ -168,7 +175,7 @@ class _Finder:
     def closing(self) -> Iterator[Repair | None]:
         """What each candidate comes to: a repair, or nothing."""
         yield None
-        is_found = False
+        is_found = is_enough = False
         seen: set[str] = set()
         for candidate in filter(self._is_told, candidates(self.bench)):
             if candidate.key in seen:
@@ -176,13 +183,14 @@ class _Finder:
             seen.add(candidate.key)
             for repair in self.tried(candidate):
                 is_found |= repair is not None
+                is_enough |= repair is not None and _is_enough(repair)
                 yield repair
-        if is_found:
+        if is_enough:
             return
-        if self.bench.is_large:
+        if len(self.net.network.nodes) > MOST_NODES:
             self.bench.left_out = True
             return
-        yield from self._together(seen)
+        yield from self._together(seen, is_found)
 
     def _is_told(self, candidate: Candidate) -> bool:
         """Whether a change can be told of what the network was read from."""
@@ -219,10 +227,15 @@ class _Finder:
         if first is not None:
             self.partial.append(first)
 
-    def _together(self, seen: Set[str]) -> Iterator[Repair | None]:
-        """Two changes, the second one of what the first leaves; ``seen`` are the keys of those tried alone."""
+    def _together(self, seen: Set[str], is_found: bool) -> Iterator[Repair | None]:
+        """Two changes, the second one of what the first leaves; ``seen`` are the keys of those tried alone.
+
+        Beside repairs that were found they are slips, and what they make is not odd.
+        """
         for pair in pairs(self.bench, self.partial, seen, self._is_told):
-            yield self._repair(pair.candidate, pair.tried)
+            is_slip = pair.candidate.oddness <= Oddness.NATURAL
+            if is_slip or not is_found:
+                yield self._repair(pair.candidate, pair.tried)
 
     def _repair(self, candidate: Candidate, tried: Tried) -> Repair:
         """What is told of a change that closes."""
@@ -257,17 +270,15 @@ class _Finder:
     def _reshapes(self, net: Net) -> bool:
         """Whether some layer has other parameters than before, as far as that is known, or one that has some is new."""
         before, after = costs(self.trace), costs(net.trace())
-        for name in {*before, *after}:
-            mine, other = before.get(name), after.get(name)
-            if mine is None or other is None:
-                only = mine or other
-                is_new = name not in self.net.network.names
-                is_gone = name not in net.network.names
-                if only is not None and only.params and (is_new or is_gone):
-                    return True
-            elif self.trace.shapes[name] is not None and mine.params != other.params:
+        for name in before.keys() & after.keys():
+            is_known = self.trace.shapes[name] is not None
+            if is_known and before[name].params != after[name].params:
                 return True
-        return False
+
+        # Behind the fault nothing was known of a layer that is there still.
+        kept = self.net.network.names.keys() & net.network.names.keys()
+        others = (before.keys() ^ after.keys()) - kept
+        return any((before.get(name) or after[name]).params for name in others)
 
     def _told(self, candidate: Candidate, net: Net) -> InPython | None:
         """The repair in the terms of the program that the network was read from; None for a config."""
@@ -307,6 +318,12 @@ class _Finder:
                 if edit.path in _paths(node, unknown.field):
                     return True
         return False
+
+
+def _is_enough(repair: Repair) -> bool:
+    """Whether no two changes are looked for beside it: no map is bent to fit, unless it takes the size of another."""
+    is_bent = repair.kind != Kind.SIZED and bool(BENT & set(repair.warnings))
+    return not is_bent
 
 
 def _is_of_values(candidate: Candidate) -> bool:

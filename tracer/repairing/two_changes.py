@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Set
 from typing import Any, NamedTuple
 
 from tracer.repairing.bench import Bench, Tried
-from tracer.repairing.candidate import Candidate
+from tracer.repairing.candidate import Candidate, Oddness
 from tracer.repairing.candidates import first_changes, second_changes
 from tracer.repairing.progress import Progress, progress_of
 
-FIRST = 6
+FIRST = 8
 """First changes that are followed by a second."""
+
+OF_PLACE = 4
+"""Those that change one place."""
+
+LIKELY = 2
+"""Those that are followed by what takes long to find as well: values of the planner, other input sizes."""
+
+SMALL = 600
+"""Nodes of a network at most in which that is asked for."""
 
 ENOUGH = 8
 """Pairs after which no other first change is tried."""
@@ -37,9 +47,10 @@ class FirstChange(NamedTuple):
     def key(self) -> tuple[Any, ...]:
         """Smaller for what is likelier to be a part of the repair."""
         return (
-            self.candidate.oddness,
             self.candidate.kind,
+            self.candidate.oddness == Oddness.ODD,
             *(-n for n in self.progress),
+            self.candidate.oddness,
         )
 
 
@@ -73,20 +84,22 @@ def pairs(
     ``known`` are first changes, ``seen`` the keys of all that were tried alone.
     """
     firsts = [*known, *_first_changes(bench, seen, is_told)]
-    firsts.sort(key=lambda one: one.key)
+    firsts = _likeliest(firsts)
 
     count = 0
     left = NODES
-    for first in firsts[:FIRST]:
+    likely = LIKELY if len(bench.network.nodes) <= SMALL else 0
+    for position, first in enumerate(firsts):
         share = min(left, NODES // SHARES)
         bench.nodes_left = share
         bench.in_memory_left = IN_MEMORY
 
-        for pair in _closed(bench, first, is_told):
+        seconds = second_changes if position < likely else first_changes
+        for pair in _closed(bench, first, seconds, is_told):
             count += 1
             yield pair
         left -= share - bench.nodes_left
-        if count >= ENOUGH:
+        if count >= ENOUGH and position + 1 >= LIKELY:
             return
 
 
@@ -111,14 +124,27 @@ def _first_changes(
             yield first
 
 
+def _likeliest(firsts: list[FirstChange]) -> list[FirstChange]:
+    """The likeliest first changes, few of one place."""
+    counted: Counter[tuple[Any, ...]] = Counter()
+    found = []
+    for first in sorted(firsts, key=lambda one: one.key):
+        place = tuple(edit.path for edit in first.candidate.edits)
+        counted[place] += 1
+        if counted[place] <= OF_PLACE:
+            found.append(first)
+    return found[:FIRST]
+
+
 def _closed(
     bench: Bench,
     first: FirstChange,
+    seconds: Callable[[Bench], Iterator[Candidate]],
     is_told: Callable[[Candidate], bool],
 ) -> Iterator[Pair]:
     """A first change with each second one that closes the network."""
     rest = Bench.at(first.tried.net, bench)
-    for second in filter(is_told, second_changes(rest)):
+    for second in filter(is_told, seconds(rest)):
         both = _together(first.candidate, second)
         bench.nodes_left = rest.nodes_left
         closed = bench.tried(both.edits)

@@ -70,11 +70,19 @@ class _Sizes:
 
     def nearest(self) -> Iterator[Candidate]:
         """The nearest sizes of all symbols together, above and below: of the best set first."""
+        seen: set[str] = set()
         try:
-            self.axes = self._found_axes()
+            for axes in self._found_axes():
+                self.axes = axes
+                for candidate in self._nearest_of_axes():
+                    if candidate.key not in seen:
+                        seen.add(candidate.key)
+                        yield candidate
         except TooLarge:
             return
-        seen: set[tuple[Any, ...]] = set()
+
+    def _nearest_of_axes(self) -> Iterator[Candidate]:
+        """The same of the sets at hand."""
         for kind, choose in (
             (Kind.SIZES, _multiples),
             (Kind.SIZES, _keeps),
@@ -82,19 +90,19 @@ class _Sizes:
         ):
             for is_above in (True, False):
                 edits = self._edits(choose, is_above)
-                key = tuple((edit.path, edit.value) for edit in edits)
-                if edits and key not in seen:
-                    seen.add(key)
+                if edits:
                     yield Candidate(_title(edits), edits, kind)
 
-    def _found_axes(self) -> Mapping[str, Axis]:
-        """The sets of the network; where no size runs, those of the part that ends with the first fault.
+    def _found_axes(self) -> Iterator[Mapping[str, Axis]]:
+        """The sets of the network; where only some size runs or none, those of the part that ends with the first fault.
 
         Another fault behind it, which no size mends, is then left for a second change.
         """
         found = self.bench.net.working_sizes(every_dim=True, promises=True).axes
         if any(axis.runs for axis in found.values()):
-            return found
+            yield found
+        if all(found[symbol].runs.residues for symbol in self.bench.network.defaults()):
+            return
 
         end = self.bench.first_fault + 1
         network = self.network
@@ -105,7 +113,8 @@ class _Sizes:
             output_expect={},
             sharers=[node for node in network.sharers if node.index < end],
         )
-        return working_sizes(part, self.bench.net.built.ops[:end], self.first).axes
+        ops = self.bench.net.built.ops[:end]
+        yield working_sizes(part, ops, self.first, promises=True).axes
 
     def _edits(self, choose: Any, is_above: bool) -> list[Edit]:
         """The edits to the next size of each symbol that its set lacks."""

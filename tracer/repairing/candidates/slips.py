@@ -18,6 +18,7 @@ from tracer.repairing.candidates.solved import is_alike, single
 from tracer.repairing.candidates.usual import Forms
 from tracer.repairing.natural import is_natural
 from tracer.repairing.numbers import Number, numbers
+from tracer.repairing.progress import Progress
 from tracer.source.edits import Edit
 from tracer.source.tree import compose, entries
 
@@ -73,10 +74,12 @@ class _Slip(NamedTuple):
     value: Any
     oddness: Oddness
     distance: int
+    progress: Progress
 
-    def key(self) -> tuple[Oddness, int]:
-        """Smaller for what is likelier."""
-        return self.oddness, self.distance
+    def key(self) -> tuple[Any, ...]:
+        """Smaller for what is likelier; of what comes not to the end, for what comes further."""
+        further = [-n for n in self.progress]
+        return (*further, self.oddness, self.distance)
 
     @property
     def candidate(self) -> Candidate:
@@ -97,8 +100,8 @@ class _Search:
         self.is_blind = bench.is_open or bench.aim is not None
         """Nothing is known of a change without its text."""
         self.before_fault = bench.before_fault()
-        self.known: dict[tuple[int, Shape], bool] = {}
-        """Whether the network closes where one node has another shape, by its index."""
+        self.known: dict[tuple[int, Shape], Progress | None] = {}
+        """How far the network comes where one node has another shape, by its index."""
         self.share = bench.in_memory_left // len(FIELDS)
         """What may be traced in memory for one argument: that of the nearest layers is looked at first."""
 
@@ -128,10 +131,17 @@ class _Search:
         present = getattr(op, field)
         distance = _distance(self.bench, number.nodes)
         for value in _values(op, field):
-            if is_alike(present, value) or not self._closes(number, value):
+            came = None if is_alike(present, value) else self._comes_to(number, value)
+            if came is None:
                 continue
             after = with_arguments(op, {field: value})
-            slip = _Slip(number, value, self.forms.oddness(op, after), distance)
+            slip = _Slip(
+                number,
+                value,
+                self.forms.oddness(op, after),
+                distance,
+                came,
+            )
             if slip.oddness == Oddness.USUAL or not _is_sound(op, field):
                 yield slip
 
@@ -139,21 +149,21 @@ class _Search:
         """Whether a change reaches the first fault: no other takes it away."""
         return self.is_blind or any(node.index in self.before_fault for node in number.nodes)
 
-    def _closes(self, number: Number, value: Any) -> bool:
-        """Whether the network closes in memory with this value for all nodes that have it from there."""
+    def _comes_to(self, number: Number, value: Any) -> Progress | None:
+        """How far the network comes in memory with this value for all nodes that have it from there."""
         changed = _changed(self.bench, number.nodes, {number.field: value})
         if changed is None:
-            return False
+            return None
         shape = None if len(changed) > 1 else self._shape(number.nodes[0], changed)
         if shape is None or self.is_blind:
-            return self.bench.closes(changed)
+            return self.bench.comes_to(changed)
 
         # Behind a layer nothing is known of it but its shape.
         (index,) = changed
         if shape == self.bench.trace.by_index[index]:
-            return False
+            return None
         if (index, shape) not in self.known:
-            self.known[index, shape] = self.bench.closes(changed)
+            self.known[index, shape] = self.bench.comes_to(changed)
         return self.known[index, shape]
 
     def _shape(self, node: Node, changed: Mapping[int, Op]) -> Shape | None:

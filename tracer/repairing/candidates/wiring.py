@@ -8,8 +8,10 @@ from typing import Any
 
 from tracer.network.records import Node
 from tracer.ops.base import Shape
+from tracer.ops.merge import Merge
 from tracer.repairing.bench import Bench, one_or_several
 from tracer.repairing.candidate import Candidate, Kind
+from tracer.repairing.progress import differing
 from tracer.repairing.writing import path_of
 from tracer.shapes.trace import dim_value
 from tracer.source.edits import Edit
@@ -53,13 +55,46 @@ def _other_sources(bench: Bench, node: Node) -> Iterator[Candidate]:
             yield Candidate(f"from of {node.declaration.name}: {name}", [edit], Kind.SLIP)
 
 
-def _fitting_names(bench: Bench, node: Node, position: int) -> list[str]:
-    """The names of nodes that one input could be, the likeliest first.
+def _fitting_names(
+    bench: Bench,
+    node: Node,
+    position: int,
+) -> list[str]:
+    """The names of nodes that one input could be, the likeliest first."""
+    siblings = [other for i, other in enumerate(node.inputs) if i != position]
+    fitting = _fitting(bench, node, position, siblings)
+    if bench.is_first_of_two and not fitting:
+        fitting = _nearer(bench, node, position)
+
+    names = _names(bench, node, fitting)
+    outside = [name for name in names if "." not in name]
+    if not outside or any("." in name for name in _names(bench, node, siblings)):
+        # The inside of a block is named where its siblings' names are inside of one, or nothing else fits.
+        return names[:MOST]
+    return outside[:MOST]
+
+
+def _names(
+    bench: Bench,
+    reader: Node,
+    nodes: Sequence[Node],
+) -> list[str]:
+    """The names of those nodes that a node can name."""
+    found = [bench.name_for(node, reader) for node in nodes]
+    return [name for name in found if name is not None]
+
+
+def _fitting(
+    bench: Bench,
+    node: Node,
+    position: int,
+    siblings: Sequence[Node],
+) -> list[Node]:
+    """The nodes whose map is taken in the place of one input, the likeliest first.
 
     What nothing reads was probably meant, then what is called as its siblings are but for a number, then what does the
     same as they do.
     """
-    siblings = [other for i, other in enumerate(node.inputs) if i != position]
     kinds = {sibling.op_name for sibling in siblings}
     series = {_unnumbered(sibling.shown) for sibling in siblings}
     outputs = {output.index for output in bench.network.outputs.values()}
@@ -70,26 +105,49 @@ def _fitting_names(bench: Bench, node: Node, position: int) -> list[str]:
         is_apart = _unnumbered(other.shown) not in series
         return is_used, is_apart, other.op_name not in kinds, abs(other.index - here)
 
-    shapes = bench.trace.by_index
-    fitting = [
-        other
-        for other in bench.before(node)
-        if other not in node.inputs and not _is_of_one_block(other, siblings)
-        if takes(bench, node, position, shapes[other.index])
-    ]
-    found = [bench.name_for(other, node) for other in sorted(fitting, key=key)]
-    names = [name for name in found if name is not None]
-
-    # The inside of a block is named where its siblings' names are inside of one, or nothing else fits.
-    outside = [name for name in names if "." not in name]
-    is_inside = any("." in (bench.name_for(sibling, node) or "") for sibling in siblings)
-    return (names if is_inside else outside or names)[:MOST]
+    fitting = []
+    for other in bench.before(node):
+        is_new = other not in node.inputs and not _is_of_one_block(other, siblings)
+        if is_new and takes(bench, node, position, bench.shape(other)):
+            fitting.append(other)
+    return sorted(fitting, key=key)
 
 
 def _is_of_one_block(node: Node, siblings: Sequence[Node]) -> bool:
     """Whether a node is made on the way to another input, by the same use of a block."""
     uses = [sibling.uses[0] for sibling in siblings if sibling.uses]
     return bool(node.uses) and any(node.uses[0] is use for use in uses)
+
+
+def _nearer(
+    bench: Bench,
+    node: Node,
+    position: int,
+) -> list[Node]:
+    """The nodes whose maps fit better in the place of one input of a merge than what stands there, the best first."""
+    inputs: list[Shape | None] = list(bench.trace.input_shapes(node))
+    if not isinstance(node.op, Merge) or None in inputs:
+        return []
+
+    present = _unlikeness(node, inputs)
+    rank = len(inputs[position] or ())
+    found = []
+    for other in bench.before(node):
+        shape = bench.shape(other) or ()
+        if len(shape) != rank or other in node.inputs:
+            continue
+
+        inputs[position] = shape
+        unlikeness = _unlikeness(node, inputs)
+        if unlikeness < present:
+            found.append((unlikeness, other.index, other))
+    return [other for _, _, other in sorted(found)]
+
+
+def _unlikeness(node: Node, inputs: Sequence[Shape | None]) -> tuple[int, int]:
+    """The number of dims in which the inputs of a merge differ, and by how much altogether."""
+    apart = [n for n in differing(node, inputs) if n]
+    return len(apart), sum(apart)
 
 
 def _unnumbered(name: str) -> str:
