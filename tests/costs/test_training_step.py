@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import tracer
 from tests import ROOT
 from tests.costs.allocations import Runner, peak_of_step
-from tests.costs.test_memory import CONFIGS, inputs
+from tests.costs.test_memory import CONFIGS, comparable, inputs, saved
+from tests.drawn.networks import networks
 from tracer.costs.calls import calls_of
 from tracer.costs.memory import memory
 from tracer.costs.optimizers import OPTIMIZERS
 from tracer.costs.regions import members
-from tracer.costs.training_step import Training, step_memory
+from tracer.costs.training_step import Training, step_memory, unknown_in_training
+from tracer.design.fitting import fit
+from tracer.design.largest import largest
+from tracer.diagnostics import TracerError
+from tracer.ops.base import registry
+from tracer.ops.pointwise import IN_FLOAT32, Function, Joining
 from tracer.shapes.trace import Trace
 from tracer.torch_bridge.building import build
 
@@ -187,3 +197,202 @@ def test_checkpoints(name: str, checkpoints: tuple[str, ...]) -> None:
     run = Runner(module, regions).run
     theirs = peak_of_step(run, module, inputs(traced, "cpu"))
     assert within(found.before_update, theirs), (found.before_update / theirs, found.node)
+
+
+MIXED = ["unet_padded", "unetpp", "srresnet", "attention_unet", "fsrcnn", "pix2pix_unet256"]
+"""Configs of operations that autocast runs in the same type on the CPU as on a GPU."""
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_autocast(name: str) -> None:
+    """Under autocast to bfloat16 what is kept and the peak are torch's, and copies have 2 bytes for each weight."""
+    traced, module = small(name), built(name)
+    found = step_memory(traced, Training(amp="bfloat16"))
+    theirs = peak_of_step(module, module, inputs(traced, "cpu"), amp=torch.bfloat16)
+    assert within(found.before_update, theirs)
+
+    with torch.autocast("cpu", torch.bfloat16):
+        assert within(found.kept, saved(module, inputs(traced, "cpu")), 0.002)
+
+    cast = [m for m in module.modules() if type(m).__name__ in LOWER]
+    weights = sum(p.numel() for m in cast for p in m.parameters(recurse=False))
+    calls = calls_of(traced, Training(amp="bfloat16").types)
+    assert sum(call.weights_size for call in calls if call.is_cast) == 4 * weights
+
+
+LOWER = {
+    "Conv1d": "conv1d",
+    "Conv2d": "conv2d",
+    "Conv3d": "conv3d",
+    "ConvTranspose1d": "conv_transpose1d",
+    "ConvTranspose2d": "conv_transpose2d",
+    "ConvTranspose3d": "conv_transpose3d",
+    "Linear": "linear",
+    "MatMul": "matmul",
+    "PReLU": "prelu",
+    "ScaledDotProductAttention": "scaled_dot_product_attention",
+}
+FLOAT32 = {
+    "Cumprod": "cumprod",
+    "Cumsum": "cumsum",
+    "GroupNorm": "group_norm",
+    "Interpolate": "upsample_bilinear2d",
+    "LayerNorm": "layer_norm",
+    "LogSoftmax": "log_softmax",
+    "Logsumexp": "logsumexp",
+    "Prod": "prod",
+    "RMSNorm": "rms_norm",
+    "Softmax": "softmax",
+    "Softplus": "softplus",
+    "Sum": "sum",
+    "Upsample": "upsample_nearest2d",
+    "UpsamplingBilinear2d": "upsample_bilinear2d",
+    "VectorNorm": "linalg_vector_norm",
+}
+WIDEST = {
+    "Add": "add",
+    "AvgPool2d": "avg_pool2d",
+    "BatchNorm2d": "batch_norm",
+    "Concat": "cat",
+    "Dropout": "dropout",
+    "GELU": "gelu",
+    "InstanceNorm2d": "instance_norm",
+    "MaxPool2d": "max_pool2d",
+    "MaxUnpool2d": "max_unpool2d",
+    "Mean": "mean",
+    "Mul": "mul",
+    "ReLU": "relu",
+    "Sigmoid": "sigmoid",
+    "SiLU": "silu",
+    "Tanh": "tanh",
+}
+
+
+def test_autocast_runs_on_a_gpu_what_torch_lists() -> None:
+    """The types in which torch.autocast runs each operation are those of torch's own header."""
+    header = Path(torch.__file__).parent / "include" / "ATen" / "autocast_mode.h"
+    text = header.read_text("utf-8")
+    lower = listed(text, "AT_FORALL_LOWER_PRECISION_FP(")
+    float32 = listed(text, "AT_FORALL_FP32(") | listed(text, "AT_FORALL_FP32_SET_OPT_DTYPE(")
+    assert len(lower) > 20 and len(float32) > 40
+
+    assert set(LOWER.values()) <= lower and set(FLOAT32.values()) <= float32
+    assert not set(WIDEST.values()) & (lower | float32)
+    kinds = {"lower": LOWER, "float32": FLOAT32, "widest": WIDEST}
+    for kind, names in kinds.items():
+        assert {name: registry[name].autocast for name in names} == dict.fromkeys(names, kind)
+
+    functions = set(get_args(Function)) | set(get_args(Joining))
+    assert functions & float32 == IN_FLOAT32
+
+
+def listed(text: str, macro: str) -> set[str]:
+    """The names of one list of the header."""
+    start = text.index(f"#define {macro}")
+    found = []
+    for line in text[start:].splitlines()[1:]:
+        match = re.match(r"\s*_\((\w+)", line)
+        if match is None:
+            break
+        found.append(match[1])
+    return set(found)
+
+
+OPERATIONS = """
+ReLU; ReLU, inplace: true; LeakyReLU; ELU; GELU; SiLU; Mish; Hardswish; Hardsigmoid; Hardtanh; ReLU6; Sigmoid; Tanh
+Softplus; Softsign; Tanhshrink; Hardshrink; Softshrink; LogSigmoid; PReLU; PReLU, num_parameters: 4; RReLU
+Softmax, dim: 1; LogSoftmax, dim: 1; Softmin, dim: 1; Softmax2d; GLU, dim: 1; Dropout; Dropout, p: 1; Dropout2d
+BatchNorm2d; InstanceNorm2d; InstanceNorm2d, affine: true; GroupNorm, num_groups: 2; LayerNorm; RMSNorm
+LocalResponseNorm, size: 3; CrossMapLRN2d, size: 3; MaxPool2d, kernel_size: 2; AvgPool2d, kernel_size: 2
+LPPool2d, kernel_size: 2, norm_type: 2; AdaptiveAvgPool2d, output_size: 5; AdaptiveMaxPool2d, output_size: 5
+FractionalMaxPool2d, kernel_size: 2, output_size: 12; ZeroPad2d, padding: 2; ZeroPad2d, padding: -2
+ReflectionPad2d, padding: 2; ReplicationPad2d, padding: 2; CircularPad2d, padding: 2
+Upsample, scale_factor: 2; Upsample, scale_factor: 2, mode: bilinear; Interpolate, size: 50, mode: nearest-exact
+PixelShuffle, upscale_factor: 2; PixelUnshuffle, downscale_factor: 2; ChannelShuffle, groups: 2; Flatten
+Permute, dims: [0, 2, 3, 1]; Transpose, dim0: 1, dim1: 2; Unsqueeze, dim: 1; Reshape, shape: [2, 4, 1024]
+Mean, dim: [2, 3]; Sum, dim: [2, 3]; Amax, dim: [2, 3]; Var, dim: [2, 3]; Std, dim: [2, 3]; Logsumexp, dim: 1
+VectorNorm, dim: 1; Prod, dim: 1; Cumsum, dim: 1; Cumprod, dim: 1; Cummax, dim: 1; Sort, dim: 1
+Topk, k: 2, dim: 1; Flip, dims: [2]; Roll, shifts: [3], dims: [2]; Crop, crop: 3; CenterCrop, size: 20
+Slice, dim: 2, start: 3, stop: 20; Chunk, chunks: 2, dim: 1; Unfold, kernel_size: 2; Scale, factor: 2.0
+Conv2d, out_channels: 4, kernel_size: 3, padding: 1, padding_mode: reflect; Conv2d, out_channels: 4, kernel_size: 4
+ConvTranspose2d, out_channels: 4, kernel_size: 2, stride: 2; Linear, out_features: 32; Median, dim: 1
+Pointwise, function: exp; Pointwise, function: sqrt; Pointwise, function: erf; Pointwise, function: atan
+Pointwise, function: pow, arguments: [null, 3]; Pointwise, function: abs; Pointwise, function: log
+Pointwise, function: tan; Pointwise, function: rsqrt; Pointwise, function: sinc; Pointwise, function: acos
+Add, from: [a, b]; Sub, from: [a, b]; Mul, from: [a, b]; Div, from: [a, b]; Maximum, from: [a, b]
+Minimum, from: [a, b]; Concat, from: [a, b]; Stack, from: [a, b]; MatMul, from: [a, b]; Add, from: [a, c]
+Sub, from: [a, c]; Mul, from: [a, c]; Div, from: [a, c]; Maximum, from: [a, c]; Mul, from: [a, b, a]
+Concat, from: [a, b, a]; Concat, from: [d, a], align: pad; Mul, from: [d, a], align: resize
+Add, from: [d, a], align: crop; Concat, from: [d, a], align: crop
+Broadcast, function: atan2, from: [a, b]; Broadcast, function: hypot, from: [a, b]
+Broadcast, function: logaddexp, from: [a, b]; Broadcast, function: pow, from: [a, b]
+"""
+
+BESIDE = """\
+input: [2, 4, 32, 32]
+layers:
+  a: {op: Conv2d, out_channels: 4, kernel_size: 1}
+  b: {op: Conv2d, from: input, out_channels: 4, kernel_size: 1}
+  c: {op: Conv2d, from: input, out_channels: 1, kernel_size: 1}
+  d: {op: Conv2d, from: input, out_channels: 4, kernel_size: 3}
+"""
+
+
+def test_operations() -> None:
+    """The backward of each operation takes what torch's takes, or a little more, and never less."""
+    written = [
+        one.strip() for line in OPERATIONS.splitlines() for one in line.split(";") if one
+    ]
+    exact = 0
+    for text in filter(None, written):
+        source = "" if "from:" in text else ", from: a"
+        net = tracer.loads(f"{BESIDE}  y: {{op: {text}{source}}}\n")
+        traced, module = net.trace(), build(net).train()
+        assert traced.is_complete and not traced.diagnostics, text
+        theirs = peak_of_step(module, module, inputs(traced, "cpu"))
+        ours = step_memory(traced, Training()).before_update
+        assert 0.97 * theirs <= ours <= 1.2 * theirs, (text, ours, theirs)
+        exact += within(ours, theirs, 0.005)
+    assert exact >= 0.85 * len(written)
+
+
+@settings(max_examples=max(40, settings().max_examples // 4))
+@given(st.data())
+def test_drawn_networks(data: st.DataObject) -> None:
+    """Networks of any operations: kept maps exactly, and the peak within 5 %, or above it by little."""
+    case = data.draw(networks())
+    try:
+        net = tracer.loads(case.declared)
+    except TracerError:
+        return
+    # On the CPU zeros are no indices, and a transposed convolution in 3-D may take more room than its output has.
+    ops = {node.op_name for node in net.network.nodes}
+    if not comparable(net) or any(
+        op.startswith(("MaxUnpool", "ConvTranspose3d")) for op in ops
+    ):
+        return
+
+    traced = net.trace()
+    found = step_memory(traced, Training())
+    held = memory(traced)
+    assert held is not None and found.kept == held.training
+
+    module = build(net).train()
+    calls = calls_of(traced, Training().types)
+    outputs = [calls[node.index] for node in traced.network.outputs.values()]
+    if not all(call.learns for call in outputs):
+        return  # there is nothing to differentiate
+    theirs = peak_of_step(module, module, inputs(traced, "cpu"))
+    assert 0.95 * theirs - 64 <= found.before_update <= 1.35 * theirs, case
+
+
+def test_what_is_not_known_is_said() -> None:
+    """What a recurrent layer keeps is not counted: no figure of training is given for a network that has one."""
+    net = tracer.loads(
+        "input: [N, 9, 8]\nsizes: {N: 2}\nlayers:\n  a: {op: LSTM, hidden_size: 8}\n"
+    )
+    assert unknown_in_training(net.trace()) == "a"
+    found = fit(net.trace(), Training(), budget=10**9)
+    assert found is not None and found.unknown == "a"
+    assert found.step is None and found.needed is None and found.fits is None
+    assert largest(net, 10**9).training == {}

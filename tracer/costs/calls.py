@@ -37,6 +37,8 @@ class Gradient(NamedTuple):
     """Its bytes as the backward makes it; ``size`` are those of the map's type."""
     on_the_way: tuple[int, ...]
     """Bytes of what is made before it, each for the next: a crop's is enlarged dim by dim."""
+    is_summed: bool
+    """It is summed up over what was broadcast."""
     is_handed_on: bool
     """It lies in the output's gradient."""
     is_dense: bool
@@ -71,8 +73,8 @@ class StepCall(msgspec.Struct, frozen=True, eq=False):
     saves_read_indices: bool
     learns: bool
     gradients: tuple[Gradient, ...]
-    summed: int
-    """What its backward makes only to sum it up for its weights."""
+    extra: int
+    """What its backward makes beside the gradients."""
     weights: int
     """Whose weights it has: the node's own index, or that of the node that it shares them with."""
     weights_size: int
@@ -134,6 +136,7 @@ class _Maker:
         needs = [self.learns[source.index] for source in node.inputs]
         kept = op.kept(shape, needs, *visit.inputs)
         weights = self._weights(visit, op)
+        extra: Any = op.backward_extra(shape, *visit.inputs)
         sources = (*node.inputs, *node.operands.values())
 
         return StepCall(
@@ -153,7 +156,7 @@ class _Maker:
             saves_read_indices="indices" in node.operands and any(needs),
             learns=self.learns[node.index],
             gradients=tuple(self._gradients(visit, op, width)),
-            summed=int(op.summed(shape, *visit.inputs)) * width if weights else 0,
+            extra=int(extra) * width,
             weights=node.index if node.weights is None else node.weights.index,
             weights_size=weights,
             is_cast=self.types.lower is not None and op.runs_in() == "lower",
@@ -201,7 +204,7 @@ class _Maker:
             saves_read_indices=False,
             learns=False,
             gradients=(),
-            summed=0,
+            extra=0,
             weights=node.index,
             weights_size=0,
             is_cast=False,
@@ -246,6 +249,7 @@ class _Maker:
                     size=prod(shape) * self.widths[source.index],
                     made=prod(made) * width,
                     on_the_way=tuple(prod(one) * width for one in _enlarged(op, visit, number)),
+                    is_summed=prod(made) != prod(shape),
                     is_handed_on=_is_handed_on(op, visit, number),
                     is_dense=is_dense,
                 )

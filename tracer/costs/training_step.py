@@ -66,6 +66,14 @@ class StepMemory(msgspec.Struct, frozen=True):
     """What autograd keeps when the forward pass is over."""
 
 
+def unknown_in_training(traced: Traced) -> str | None:
+    """The first node of which it is not known what training keeps; None where all is known."""
+    for visit in traced.walk():
+        if visit.op is not None and not visit.op.memory_is_known:
+            return visit.node.name
+    return None
+
+
 def step_memory(traced: Traced, training: Training) -> StepMemory:
     """The memory of a training step of a network whose every node has a shape.
 
@@ -296,10 +304,11 @@ class _Step:
             return
         made = [(one, self._made(one, arrived)) for one in call.gradients]
         of_weights = self._made_of_weights(call)
-        summed = heap.make(call.summed)
+        extra = heap.make(call.extra)
+        made = [(one, self._summed(one, block)) for one, block in made]
         heap.release(arrived)
         self._forget(call)
-        heap.release(summed)
+        heap.release(extra)
 
         if of_weights is not None:
             self._add_to_weights(call, of_weights)
@@ -343,8 +352,11 @@ class _Step:
         else:
             self.heap.release(arrived)
 
+    def _summed(self, one: Gradient, block: HeapBlock) -> HeapBlock:
+        return self._in_own_type(one, block) if one.is_summed else block
+
     def _in_own_type(self, one: Gradient, block: HeapBlock) -> HeapBlock:
-        if one.made == one.size:
+        if one.made == one.size or block.size == one.size:
             return block
         cast = self.heap.make(one.size)
         self.heap.release(block)

@@ -6,12 +6,13 @@ from collections import Counter
 from fractions import Fraction
 from itertools import accumulate
 from math import ceil
+from typing import Any
 
 import msgspec
 
 from tracer.costs.calls import StepCall, calls_of
 from tracer.costs.regions import NoRegion, members, units_of
-from tracer.costs.training_step import StepMemory, Training, run_step
+from tracer.costs.training_step import StepMemory, Training, run_step, unknown_in_training
 from tracer.shapes.trace import Trace
 
 MOST_TRIED = 64
@@ -40,14 +41,17 @@ class Fit(msgspec.Struct, frozen=True):
     checkpoints: tuple[str, ...]
     margin: float
     """The part of the peak that is added for workspaces and fragmentation."""
-    step: StepMemory
-    needed: int
+    step: StepMemory | None
+    """Null where it is not known."""
+    needed: int | None
     """Bytes of the peak, the margin included."""
     memory: int | None
     """The bytes that there are, where they were given."""
     fits: bool | None
     saving: Saving | None
     """The checkpoint that would lower the peak most; null where none does."""
+    unknown: str | None = None
+    """A node of which it is not known what training keeps."""
 
 
 def fit(
@@ -63,19 +67,27 @@ def fit(
     if not traced.is_complete:
         return None
 
-    calls = calls_of(traced, training.types)
-    step = run_step(traced, calls, units_of(calls, training.checkpoints), training)
-    needed = ceil(step.peak * (1 + margin))
+    known: dict[str, Any] = dict.fromkeys(("step", "needed", "fits", "saving"))
+    unknown = unknown_in_training(traced)
+    if unknown is None:
+        calls = calls_of(traced, training.types)
+        step = run_step(traced, calls, units_of(calls, training.checkpoints), training)
+        needed = ceil(step.peak * (1 + margin))
+        known = {
+            "step": step,
+            "needed": needed,
+            "fits": None if budget is None else needed <= budget,
+            "saving": _best(traced, calls, training, step.peak),
+        }
+
     return Fit(
         optimizer=training.optimizer,
         amp=training.amp,
         checkpoints=training.checkpoints,
         margin=float(margin),
-        step=step,
-        needed=needed,
         memory=budget,
-        fits=None if budget is None else needed <= budget,
-        saving=_best(traced, calls, training, step.peak),
+        unknown=unknown,
+        **known,
     )
 
 

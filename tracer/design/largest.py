@@ -13,7 +13,7 @@ import msgspec
 
 from tracer.costs.memory import memory
 from tracer.costs.operations import DTYPE_BYTES, costs, total
-from tracer.costs.training_step import Training, step_memory
+from tracer.costs.training_step import Training, step_memory, unknown_in_training
 from tracer.geometry.grids import spatial_symbols
 from tracer.net import Net
 from tracer.shapes.trace import Trace, trace
@@ -29,7 +29,10 @@ Fits = Callable[[int], bool]
 
 
 class Largest(msgspec.Struct, frozen=True):
-    """By symbol, and ``H = W`` for the spatial ones together; None where no size fits."""
+    """By symbol, and ``H = W`` for the spatial ones together; None where no size fits.
+
+    ``training`` is empty where it is not known what training keeps.
+    """
 
     inference: dict[str, int | None]
     training: dict[str, int | None]
@@ -64,15 +67,18 @@ def largest(
 
         return at
 
-    found = []
-    for needed in (run_needs, training_needs):
+    wanted = [run_needs, training_needs]
+    if unknown_in_training(net.trace()) is not None:
+        wanted.pop()
+    found: list[dict[str, int | None]] = []
+    for needed in wanted:
         found.append(
             {
                 name: _last(runs, fits(symbols, needed))
                 for name, (symbols, runs) in asked.items()
             }
         )
-    return Largest(*found)
+    return Largest(found[0], found[1] if len(found) > 1 else {})
 
 
 def run_needs(traced: Trace, training: Training) -> int:

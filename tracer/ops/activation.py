@@ -422,7 +422,7 @@ class PReLU(Op, kw_only=True):
     def parameters(self, *x: Shape) -> Dim:
         return self.num_parameters
 
-    def summed(self, y: Shape, *x: Shape) -> Dim:
+    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
         return prod(y)
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
@@ -436,6 +436,9 @@ class Softsign(Op):
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         return Kept((0,), values=prod(y)) if any(needs) else NOTHING_KEPT  # 1 + |x|
 
+    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
+        return 3 * prod(y)
+
 
 @operation
 class Tanhshrink(Op):
@@ -443,6 +446,9 @@ class Tanhshrink(Op):
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         return Kept(values=prod(y)) if any(needs) else NOTHING_KEPT  # tanh(x)
+
+    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
+        return prod(y)
 
 
 class SoftmaxAlong(Op, kw_only=True):

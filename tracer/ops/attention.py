@@ -259,6 +259,9 @@ class MultiheadAttention(Op, kw_only=True):
             )
         return Kept(values=made + turned)
 
+    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
+        return 3 * prod(y)
+
 
 @operation
 class ScaledDotProductAttention(Op, kw_only=True):
@@ -353,6 +356,9 @@ class ScaledDotProductAttention(Op, kw_only=True):
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         # The fused kernel keeps the sum of each row beside its inputs and output.
         return Kept((0, 1, 2), output=True, values=prod(y[:-1]))
+
+    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
+        return 2 * prod(y)
 
 
 def _has_dims(x: Sequence[Shape], i: int, least: int) -> Requirement:

@@ -150,6 +150,9 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     autocast: ClassVar[Autocast] = "widest"
     """The type in which torch.autocast runs it on a GPU: the inputs' widest, the lower one, or float32."""
 
+    memory_is_known: ClassVar[bool] = True
+    """Whether ``kept`` and ``backward_extra`` say what training keeps and makes."""
+
     @classmethod
     def meaning(cls, field: str, text: str, arguments: Mapping[str, Any]) -> str | None:
         """What to write for a text that another tool takes for an argument; None where nothing is known of it.
@@ -228,8 +231,8 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The maps and numbers that autograd keeps on the CPU; ``needs``: whether each input needs a gradient."""
         return KEPT[self.keeps] if any(needs) else NOTHING_KEPT
 
-    def summed(self, y: Shape, *x: Shape) -> Dim:
-        """The count of numbers that its backward makes only to sum them up for its weights."""
+    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
+        """The count of numbers, of its map's type, that its backward makes beside the gradients, at most at once."""
         return 0
 
     def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:

@@ -557,6 +557,9 @@ class Div(Elementwise):
     def operands_kept(self, first: bool, second: bool) -> tuple[bool, bool]:
         return second, first or second
 
+    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
+        return 2 * math.prod(y)
+
 
 @operation
 class Maximum(Elementwise):
@@ -567,6 +570,9 @@ class Maximum(Elementwise):
     def operands_kept(self, first: bool, second: bool) -> tuple[bool, bool]:
         return (first or second,) * 2
 
+    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
+        return math.prod(y) + math.prod(y) // 2
+
 
 @operation
 class Minimum(Elementwise):
@@ -576,6 +582,9 @@ class Minimum(Elementwise):
 
     def operands_kept(self, first: bool, second: bool) -> tuple[bool, bool]:
         return (first or second,) * 2
+
+    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
+        return math.prod(y) + math.prod(y) // 2
 
 
 @operation

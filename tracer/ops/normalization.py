@@ -462,6 +462,9 @@ class RMSNorm(TrailingNorm, kw_only=True):
         leading = prod(x0[:dims])
         return Kept((0,), values=leading + normalized)
 
+    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
+        return 2 * prod(y)
+
 
 @operation
 class LocalResponseNorm(Op, kw_only=True):
@@ -492,6 +495,9 @@ class LocalResponseNorm(Op, kw_only=True):
         n, channels, *space = x[0]
         return Kept((0,), values=2 * prod(y) + n * (channels + self.size - 1) * prod(space))
 
+    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
+        return 3 * prod(y)
+
 
 @operation
 class CrossMapLRN2d(Op, kw_only=True):
@@ -521,3 +527,6 @@ class CrossMapLRN2d(Op, kw_only=True):
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         return Kept((0,), output=True) if any(needs) else NOTHING_KEPT
+
+    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
+        return 2 * prod(y)

@@ -26,6 +26,7 @@ from tracer.ops.rearrange import (
     wrapped,
 )
 from tracer.ops.windows import Window
+from tracer.sizing.arithmetic import Dim
 from tracer.sizing.symbol import Size
 
 
@@ -114,6 +115,9 @@ class Cumsum(AlongDim):
     autocast = "float32"
     function = "torch.cumsum"
 
+    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
+        return 2 * math.prod(y)
+
 
 @operation
 class Cumprod(AlongDim):
@@ -155,12 +159,18 @@ class Cummax(Ordered):
 
     function = "torch.cummax"
 
+    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
+        return 2 * math.prod(y)
+
 
 @operation
 class Cummin(Ordered):
     """The smallest element of a dim up to each position."""
 
     function = "torch.cummin"
+
+    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
+        return 2 * math.prod(y)
 
 
 @operation

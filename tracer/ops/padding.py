@@ -298,6 +298,9 @@ class CircularPadding(BorderPadding, kw_only=True):
         overlong = cropped >= 2 * n - 1 if before > 0 else 2 * out[dim] <= padded
         return ((left >= 0) & apart) | ((left < 0) & overlong)
 
+    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
+        return math.prod(y)
+
 
 def _can_wrap(x: Shape, dim: int, largest: int) -> Requirement:
     """There are as many rows as are wrapped around."""

@@ -275,6 +275,9 @@ class Pointwise(Op, kw_only=True):
             return NOTHING_KEPT
         return Kept(output=True) if self.function in KEEP_OUTPUT else Kept((0,))
 
+    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
+        return BACKWARD_MAPS.get(self.function, 0) * math.prod(y)
+
 
 KEEP_NOTHING = {
     "bitwise_and",
@@ -306,6 +309,57 @@ KEEP_NOTHING = {
     "signbit",
     "trunc",
 }
+BACKWARD_MAPS: Mapping[str, int] = {
+    "abs": 1,
+    "acos": 5,
+    "acosh": 3,
+    "asin": 4,
+    "asinh": 3,
+    "atan": 2,
+    "atan2": 5,
+    "atanh": 3,
+    "clamp_max": 1,
+    "clamp_min": 1,
+    "copysign": 1,
+    "cos": 2,
+    "cosh": 1,
+    "digamma": 1,
+    "erf": 4,
+    "erfc": 4,
+    "erfinv": 4,
+    "exp2": 1,
+    "expm1": 1,
+    "float_power": 15,
+    "fmax": 1,
+    "fmin": 1,
+    "fmod": 1,
+    "hypot": 1,
+    "i0": 1,
+    "ldexp": 1,
+    "lgamma": 1,
+    "log10": 1,
+    "log1p": 1,
+    "log2": 1,
+    "logaddexp": 3,
+    "logaddexp2": 3,
+    "nan_to_num": 1,
+    "pow": 2,
+    "reciprocal": 2,
+    "remainder": 1,
+    "rsqrt": 2,
+    "sin": 1,
+    "sinc": 7,
+    "sinh": 1,
+    "sqrt": 1,
+    "square": 2,
+    "tan": 2,
+    "xlogy": 2,
+}
+"""Maps that the backward of a function makes beside the gradients, at most at once, rounded up."""
+
+POWERS_OF_MAPS = 5
+"""The same of a power whose base and exponent are maps."""
+
 IN_FLOAT32 = {
     "acos",
     "asin",
@@ -365,6 +419,11 @@ class Broadcast(Elementwise, kw_only=True):
         return Kept(
             tuple(range(len(x))), output=self.function_ in ("pow", "float_power", "hypot")
         )
+
+    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
+        return (
+            POWERS_OF_MAPS if self.function_ == "pow" else BACKWARD_MAPS.get(self.function_, 0)
+        ) * math.prod(y)
 
 
 KEEP_NOTHING_OF_SEVERAL = KEEP_NOTHING - {"fmod", "remainder"} | {

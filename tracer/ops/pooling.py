@@ -329,6 +329,9 @@ class LPPool(Pooling, kw_only=True):
         # The powers, and of their means: the signs, what is positive, that times the kernel's size, and themselves.
         return Kept((0,), values=prod(x[0]) + 4 * prod(y))
 
+    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
+        return 3 * prod(y)
+
 
 @operation
 class MaxPool1d(MaxPool):

@@ -174,6 +174,9 @@ class Chunk(Op, kw_only=True):
     def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         return strides
 
+    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
+        return math.prod(y)
+
 
 @operation
 class Flatten(Op, kw_only=True):
@@ -718,6 +721,9 @@ class Extreme(Reduction, kw_only=True):
         for dim in self._dims(len(x[0])):
             if x[0]:
                 yield has_elements(x[0], dim)
+
+    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
+        return math.prod(x[0]) // 2
 
 
 @operation

@@ -59,6 +59,7 @@ class Recurrent(Op, kw_only=True):
     """What all of them have in common."""
 
     autocast = "lower"
+    memory_is_known = False
 
     gates: ClassVar[int]
     """How many times the weights of a state there are."""

@@ -6,6 +6,7 @@ put them together again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from tracer.ops.base import (
@@ -230,6 +231,9 @@ class Unfold(Blocks, kw_only=True):
         for i, padding in enumerate(paddings):
             extent = dilated(kernels[i], dilations[i])
             yield no_dropped_rows(x0, len(x0) - 2 + i, extent, strides[i], (padding, padding))
+
+    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
+        return math.prod(y)
 
 
 @operation

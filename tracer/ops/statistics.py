@@ -19,6 +19,7 @@ from tracer.ops.base import (
 from tracer.ops.calls import Call, Item, Tensor, Term
 from tracer.ops.rearrange import Reduction, has_elements, in_rank, wrapped
 from tracer.ops.windows import Window
+from tracer.sizing.arithmetic import Dim
 
 
 class Spread(Reduction, kw_only=True):
@@ -30,6 +31,9 @@ class Spread(Reduction, kw_only=True):
         dims = list(self._dims(x[0].rank))
         keywords = {"correction": self.correction, "keepdim": self.keepdim}
         return Call(self.function, (x[0], dims), keywords)
+
+    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
+        return math.prod(x[0])
 
 
 @operation
@@ -64,6 +68,9 @@ class Logsumexp(Reduction):
             "dim is empty; torch needs a dim",
         )
 
+    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
+        return 2 * math.prod(x[0])
+
 
 @operation
 class VectorNorm(Reduction, kw_only=True):
@@ -86,6 +93,9 @@ class VectorNorm(Reduction, kw_only=True):
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
         dims = list(self._dims(x[0].rank))
         return Call(self.function, (x[0], self.ord, dims, self.keepdim))
+
+    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
+        return math.prod(x[0]) + math.prod(y)
 
 
 @operation
@@ -155,6 +165,9 @@ class Prod(OfAllPlain):
         if self.dim is None:
             return Call(self.function, (x[0],))
         return super().call(x, given)
+
+    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
+        return 2 * math.prod(x[0])
 
 
 class WithPlaces(OfAllPlain, kw_only=True):

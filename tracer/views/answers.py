@@ -9,6 +9,7 @@ import msgspec
 
 from tracer.costs.memory import memory
 from tracer.costs.operations import costs, total
+from tracer.costs.training_step import unknown_in_training
 from tracer.design.fitting import Fit
 from tracer.design.largest import Largest
 from tracer.diagnostics import Diagnostic, Span, legible
@@ -127,7 +128,7 @@ class Totals(msgspec.Struct, frozen=True):
     macs: int
     memory: int
     training_memory: int | None
-    """Bytes that autograd keeps from forward to backward; null where a node has no shape."""
+    """Bytes that autograd keeps from forward to backward; null where a node has no shape, or it is not known."""
     inference_peak: int | None
     """The most bytes of maps that are alive at once without autograd."""
     peak_node: str | None
@@ -250,6 +251,8 @@ def trace_answer(
     kept, peak, at = (
         (None, None, None) if held is None else (held.training, held.inference, held.peak)
     )
+    if unknown_in_training(trace) is not None:
+        kept = None
     return TraceAnswer(
         format_version=FORMAT_VERSION,
         name=network.name,

@@ -15,6 +15,7 @@ import msgspec
 
 from tracer.costs.memory import memory
 from tracer.costs.operations import Cost, costs, total
+from tracer.costs.training_step import unknown_in_training
 from tracer.diagnostics import printable
 from tracer.geometry.receptive_field import Field, fields
 from tracer.network.folding import groups, label
@@ -245,20 +246,26 @@ def memory_text(trace: Trace, dtype: str, step: Fit | None, fitting: Largest | N
     held = memory(trace, dtype)
     if held is None:
         return ""
+    unknown = unknown_in_training(trace)
+    kept = f"training keeps {short_bytes(held.training)} for the backward pass"
+    if unknown is not None:
+        kept = f"what training keeps of {printable(unknown)} is not known"
     lines = [
-        f"training keeps {short_bytes(held.training)} for the backward pass; "
-        f"a run without it peaks at {short_bytes(held.inference)}, at {printable(held.peak)}"
+        f"{kept}; a run without it peaks at {short_bytes(held.inference)}, at {printable(held.peak)}"
     ]
     if step is not None:
         lines += _step_lines(step)
     if step is not None and step.memory is not None and fitting is not None:
-        lines += _largest_lines(fitting, step.memory)
+        lines += _largest_lines(fitting, step.memory, is_known=step.step is not None)
     return "\n".join(f" {line}" for line in lines)
 
 
-def _largest_lines(fitting: Largest, budget: int) -> Iterator[str]:
-    """The largest sizes of a run and of training."""
-    for what, sizes in (("a run", fitting.inference), ("training", fitting.training)):
+def _largest_lines(fitting: Largest, budget: int, *, is_known: bool) -> Iterator[str]:
+    """The largest sizes of a run, and of training where that is known."""
+    several = [("a run", fitting.inference)]
+    if is_known:
+        several.append(("training", fitting.training))
+    for what, sizes in several:
         found = ", ".join(f"{name} = {n or 'none'}" for name, n in sizes.items())
         yield (
             f"in {short_bytes(budget)}, parameters and margin included, {what} takes at most "
@@ -281,6 +288,10 @@ PARTS = {
 def _step_lines(fit: Fit) -> Iterator[str]:
     """What a training step takes, what for, whether it fits, and what would save most."""
     step = fit.step
+    if step is None or fit.needed is None:
+        yield "so it is not known what a training step takes"
+        return
+
     where = "in the update"
     if step.node:
         where = f"at {printable(step.node)} in the {step.phase} pass"
