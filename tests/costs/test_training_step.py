@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +18,7 @@ import tracer
 from tests import ROOT
 from tests.costs.allocations import Runner, peak_of_step
 from tests.costs.test_memory import CONFIGS, comparable, inputs, saved
+from tests.drawn.counted import counted
 from tests.drawn.networks import networks
 from tracer.costs.calls import calls_of
 from tracer.costs.memory import memory
@@ -356,9 +358,10 @@ def test_operations() -> None:
     assert exact >= 0.85 * len(written)
 
 
-@settings(max_examples=max(40, settings().max_examples // 4))
+@counted(lambda seen: seen["exact"] >= 8 and seen["exact"] >= 4 * seen["near"])
+@settings(max_examples=max(60, settings().max_examples // 4))
 @given(st.data())
-def test_drawn_networks(data: st.DataObject) -> None:
+def test_drawn_networks(seen: Counter[str], data: st.DataObject) -> None:
     """Networks of any operations: kept maps exactly, and the peak within 5 %, or above it by little."""
     case = data.draw(networks())
     try:
@@ -377,13 +380,15 @@ def test_drawn_networks(data: st.DataObject) -> None:
     held = memory(traced)
     assert held is not None and found.kept == held.training
 
-    module = build(net).train()
     calls = calls_of(traced, Training().types)
     outputs = [calls[node.index] for node in traced.network.outputs.values()]
     if not all(call.learns for call in outputs):
         return  # there is nothing to differentiate
+
+    module = build(net).train()
     theirs = peak_of_step(module, module, inputs(traced, "cpu"))
-    assert 0.95 * theirs - 64 <= found.before_update <= 1.35 * theirs, case
+    assert 0.93 * theirs - 512 <= found.before_update <= 1.35 * theirs + 512, case
+    seen["exact" if within(found.before_update, theirs, 0.005) else "near"] += 1
 
 
 def test_what_is_not_known_is_said() -> None:

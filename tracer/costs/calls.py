@@ -73,8 +73,10 @@ class StepCall(msgspec.Struct, frozen=True, eq=False):
     saves_read_indices: bool
     learns: bool
     gradients: tuple[Gradient, ...]
-    extra: int
-    """What its backward makes beside the gradients."""
+    forward_extra: int
+    """What it makes beside its map and frees."""
+    backward_extra: int
+    """What its backward makes beside the gradients, and frees."""
     weights: int
     """Whose weights it has: the node's own index, or that of the node that it shares them with."""
     weights_size: int
@@ -136,7 +138,8 @@ class _Maker:
         needs = [self.learns[source.index] for source in node.inputs]
         kept = op.kept(shape, needs, *visit.inputs)
         weights = self._weights(visit, op)
-        extra: Any = op.backward_extra(shape, *visit.inputs)
+        forward: Any = op.forward_extra(shape, *visit.inputs)
+        backward: Any = op.backward_extra(shape, *visit.inputs)
         sources = (*node.inputs, *node.operands.values())
 
         return StepCall(
@@ -156,7 +159,8 @@ class _Maker:
             saves_read_indices="indices" in node.operands and any(needs),
             learns=self.learns[node.index],
             gradients=tuple(self._gradients(visit, op, width)),
-            extra=int(extra) * width,
+            forward_extra=int(forward) * width,
+            backward_extra=int(backward) * width,
             weights=node.index if node.weights is None else node.weights.index,
             weights_size=weights,
             is_cast=self.types.lower is not None and op.runs_in() == "lower",
@@ -204,7 +208,8 @@ class _Maker:
             saves_read_indices=False,
             learns=False,
             gradients=(),
-            extra=0,
+            forward_extra=0,
+            backward_extra=0,
             weights=node.index,
             weights_size=0,
             is_cast=False,

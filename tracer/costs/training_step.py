@@ -194,6 +194,7 @@ class _Step:
             frame.maps[call.index] = heap.make(call.owned)
         if call.indices:
             frame.maps[key_of_indices(call.index)] = heap.make(call.indices)
+        heap.release(heap.make(call.forward_extra))
         heap.release(before)
         if saving and call.saves:
             self.saved[call.index] = self._save(frame, call, copies)
@@ -304,7 +305,7 @@ class _Step:
             return
         made = [(one, self._made(one, arrived)) for one in call.gradients]
         of_weights = self._made_of_weights(call)
-        extra = heap.make(call.extra)
+        extra = heap.make(call.backward_extra)
         made = [(one, self._summed(one, block)) for one, block in made]
         heap.release(arrived)
         self._forget(call)

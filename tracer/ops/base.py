@@ -231,6 +231,10 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The maps and numbers that autograd keeps on the CPU; ``needs``: whether each input needs a gradient."""
         return KEPT[self.keeps] if any(needs) else NOTHING_KEPT
 
+    def forward_extra(self, y: Shape, *x: Shape) -> Dim:
+        """The count of numbers that its call makes on the way to the map and frees, where it is several of torch's."""
+        return 0
+
     def backward_extra(self, y: Shape, *x: Shape) -> Dim:
         """The count of numbers, of its map's type, that its backward makes beside the gradients, at most at once."""
         return 0

@@ -250,6 +250,11 @@ class Conv(Convolving, kw_only=True):
         _, _, left, right = self._windows()[axis]
         return max(left, right) == 0
 
+    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
+        # The gradient of what it slides over, where that is a map of its own; a circular pad is undone in two steps.
+        padded = self.kept(y, [True], *x).values
+        return 2 * padded if self.padding_mode == "circular" else padded
+
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
         # What it slides over: torch pads into a map of its own, except with as many zeros on either side.
         x0, sides = x[0], [(left, right) for _, _, left, right in self._windows()]

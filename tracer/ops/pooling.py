@@ -329,8 +329,11 @@ class LPPool(Pooling, kw_only=True):
         # The powers, and of their means: the signs, what is positive, that times the kernel's size, and themselves.
         return Kept((0,), values=prod(x[0]) + 4 * prod(y))
 
+    def forward_extra(self, y: Shape, *x: Shape) -> Dim:
+        return prod(x[0]) + 2 * prod(y)
+
     def backward_extra(self, y: Shape, *x: Shape) -> Dim:
-        return 3 * prod(y)
+        return prod(x[0]) + 3 * prod(y)
 
 
 @operation
