@@ -16,7 +16,7 @@ import tracer
 from tests import ROOT
 from tests.design.test_design import encoders, said
 from tracer.commands.design import command
-from tracer.design.budget import DecoderBudget, cost_of, scaled, widest
+from tracer.design.budget import DecoderBudget, cost_of, widest
 from tracer.design.decoder import Wish, decoder
 from tracer.design.fit import MapAxis, resized_beside
 from tracer.design.skips import Undesignable, encoder
@@ -169,6 +169,18 @@ def test_fixed_sizes(narrow: tuple[str, ...], tmp_path: Path) -> None:
         assert height in runs and height + 16 in runs and height + 7 not in runs
 
 
+def test_the_sizes_with_the_expected_shapes(tmp_path: Path) -> None:
+    """Paddings for one size give the input's size at some of those that run, which are told."""
+    source, out = tmp_path / "strided.yaml", tmp_path / "out.yaml"
+    source.write_text(STRIDED, "utf-8")
+    done = run_design(str(source), "--size", "48", "-o", str(out))
+    told = "H: runs for H = 16k, k >= 1, or H = 16k + 15, k >= 0, with the expected shapes for H = 16k, k >= 1,"
+    assert told in done.output
+    module = tracer.build(tracer.load(out))
+    assert forward(module, 32, 31)[2:] == (32, 32)
+    assert forward(module, 64, 32)[2:] == (64, 32)
+
+
 @pytest.mark.parametrize(("n", "m"), [(40, 20), (37, 19), (21, 9), (6, 5)])
 def test_the_distance_is_what_torch_does(n: int, m: int) -> None:
     """A map of its own places, resized by torch, lies beside the finer places by as much as is said."""
@@ -230,9 +242,15 @@ def test_budgets(params: int | None, macs: int | None) -> None:
     assert cost.params == counted["all"] - counted["encoder"]
 
     (line,) = [reason for reason in found.reasons if reason.startswith("channels ")]
-    coarsest = int(line.removeprefix("channels ").split(",")[0])
-    wider = scaled([256, 80, 40, 32], coarsest + (8 if coarsest >= 8 else 1))
+    widths = [int(width) for width in line.removeprefix("channels ").split(":")[0].split(",")]
+    wider = tuple(width + 8 for width in widths)
     assert not budget.is_kept(cost_of(decoder(maps, Wish(channels=wider))))
+    shares = [(cost.params, params), (cost.macs, macs)]
+    assert max(own / most for own, most in shares if most is not None) > 0.8
+    usual = (256, 80, 40, 32)
+    assert all(
+        abs(width / widths[0] - own / usual[0]) < 0.06 for width, own in zip(widths, usual)
+    )
 
 
 def test_budgets_on_the_command_line(tmp_path: Path) -> None:
@@ -242,13 +260,14 @@ def test_budgets_on_the_command_line(tmp_path: Path) -> None:
     done = run_design(str(source), "--params", "0.5M", "--macs", "1G", "-o", str(out))
     assert done.exit_code == 0, done.output
     assert (
-        "the widest, in the usual proportions, that keep 500,000 parameters and" in done.output
+        "the widest up to 4096, in the usual proportions, that keep 500,000 parameters and"
+        in done.output
     )
 
     out.unlink()
     least = run_design(str(source), "--params", "100", "-o", str(out))
     assert least.exit_code == 1 and not out.exists()
-    told = "no decoder has at most 100 parameters; the narrowest, of 1 channel at every level, has "
+    told = "no channels keep 100 parameters; the narrowest decoder, of 1 channel at every level, has "
     assert told in least.output
     for bad in ("0", "5X", "-3", "M", "1" * 5000):
         refused = run_design(str(source), "--params", bad)

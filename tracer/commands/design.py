@@ -518,13 +518,15 @@ def _proof(net: Net) -> str:
     from tracer.sizing.size_set import TooLarge
 
     try:
-        axes = net.working_sizes().axes
+        axes = net.working_sizes(promises=True).axes
     except TooLarge:
         return "checked for its sizes"
     told = []
     for symbol in spatial_symbols(net.trace()):
         own = axes[symbol]
         runs = f"{symbol}: runs for {own.runs.written(symbol)}"
+        if own.kept is not None and own.kept != own.runs:
+            runs += f", with the expected shapes for {own.kept.written(symbol)}"
         if own.aligned == own.runs:
             told.append(f"{runs}, aligned")
         elif not own.lossless:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import msgspec
@@ -12,8 +13,8 @@ from tracer.design.decoder import Decoder, Wish, decoder, levels_of, usual_width
 from tracer.design.skips import Encoder, Undesignable
 from tracer.loading import load_text
 
-STEP = 8
-"""Channels are multiples of it, from it on."""
+UNITS = {64: 8, 16: 4}
+"""From so many channels on they are multiples of a unit."""
 
 WIDEST = 4096
 """Channels of the coarsest level, whatever the budget."""
@@ -42,43 +43,49 @@ def widest(found: Encoder, wish: Wish, budget: DecoderBudget) -> Decoder:
     Raises :class:`Undesignable` where the narrowest one has more.
     """
     usual = usual_widths(found, levels_of(found))
-    why = f"the widest, in the usual proportions, that keep {budget}"
+    why = f"the widest up to {WIDEST}, in the usual proportions, that keep {budget}"
 
-    def made(scale: int) -> Decoder:
-        channels = scaled(usual, scale)
+    def made(channels: tuple[int, ...]) -> Decoder:
         return decoder(found, msgspec.structs.replace(wish, channels=channels, why=why))
 
-    best = made(1)
-    least = cost_of(best)
+    def is_kept(channels: tuple[int, ...]) -> bool:
+        return budget.is_kept(cost_of(made(channels)))
+
+    least = cost_of(made(scaled(usual, 1)))
     if not budget.is_kept(least):
         raise Undesignable(
-            f"no decoder has at most {budget}; the narrowest, of 1 channel at every level, has {least.params:,} "
+            f"no channels keep {budget}; the narrowest decoder, of 1 channel at every level, has {least.params:,} "
             f"parameters and {least.macs:,} MACs"
         )
 
     # A wider decoder never costs less, so the widest is found by halving what is left.
-    scales = [*range(2, STEP), *range(STEP, WIDEST + 1, STEP)]
-    low, high = 0, len(scales)
-    while low < high:
-        middle = (low + high) // 2
-        tried = made(scales[middle])
-        if budget.is_kept(cost_of(tried)):
-            best, low = tried, middle + 1
-        else:
-            high = middle
-    return best
+    scales = sorted({_rounded(width) for width in range(1, WIDEST + 1)})
+    place = bisect_left(scales, True, key=lambda scale: not is_kept(scaled(usual, scale)))
+    widths = scaled(usual, scales[place - 1])
+
+    # What is left of the budget widens single levels as far as the next scale, the coarsest first.
+    for level, wider in enumerate(scaled(usual, scales[min(place, len(scales) - 1)])):
+        grown = (*widths[:level], wider, *widths[level + 1 :])
+        if grown != widths and is_kept(grown):
+            widths = grown
+    return made(widths)
 
 
 def scaled(widths: Sequence[int], coarsest: int) -> tuple[int, ...]:
-    """The widths in proportion, the coarsest as wide as is said: multiples of 8, or less than 8.
+    """The widths in proportion, the coarsest as wide as is said, in numbers that are usual.
 
     >>> scaled([256, 128, 64, 32, 16], 328)
-    (328, 160, 80, 40, 16)
-    >>> scaled([256, 128, 64, 32, 16], 64)
-    (64, 32, 16, 8, 4)
+    (328, 160, 80, 40, 20)
+    >>> scaled([256, 128, 64, 32, 16], 30)
+    (28, 15, 7, 3, 1)
     """
-    exact = [max(1, width * coarsest // widths[0]) for width in widths]
-    return tuple(width if width < STEP else width // STEP * STEP for width in exact)
+    return tuple(_rounded(max(1, width * coarsest // widths[0])) for width in widths)
+
+
+def _rounded(width: int) -> int:
+    """The next usual number that is not larger."""
+    unit = next((unit for least, unit in UNITS.items() if width >= least), 1)
+    return width // unit * unit
 
 
 def cost_of(designed: Decoder) -> Cost:

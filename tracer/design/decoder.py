@@ -27,7 +27,7 @@ from tracer.design.style import (
     gate_block,
     one_or_all,
 )
-from tracer.rules.misaligned import number
+from tracer.rules.misaligned import number, pixels
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -294,12 +294,10 @@ class _Designer(msgspec.Struct, frozen=True):
         """Say which maps lie beside their skips, and by how much."""
         if not self.beside:
             return
-        first, *others = [
-            (name, number(*distance.as_integer_ratio()), skip)
-            for name, skip, distance in self.beside
-        ]
-        each = [f"{first[0]} lies up to {first[1]} input pixels beside {first[2]}"]
-        each += [f"{name} {distance} beside {skip}" for name, distance, skip in others]
+        (first, skip, most), *others = self.beside
+        each = [f"{first} lies up to {pixels(most)} beside {skip}"]
+        for name, skip, distance in others:
+            each.append(f"{name} {number(*distance.as_integer_ratio())} beside {skip}")
         reasons.say("misaligned", f"{', '.join(each)}; {_REMEDY}")
 
     def _say_channels(self, reasons: Reasons) -> None:
