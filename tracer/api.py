@@ -102,7 +102,7 @@ def tile(
 
     ``picture`` and ``tile`` have sizes by axis, the symbols of the inputs' spatial dims (``input[2]`` for one that is a
     number); what ``picture`` leaves out has the network's own size, and what ``tile`` leaves out is not cut. With
-    ``memory``, in bytes, in the place of ``tile``, they are the largest whose run fits. The other arguments are those
+    ``memory``, in bytes, in the place of ``tile``, they are the fewest whose run fits. The other arguments are those
     of :func:`sizes`, and so is what is raised; :class:`tracer.design.tiling.plan.Untileable`, a ValueError, where the
     picture or a tile does not run or is too small.
 

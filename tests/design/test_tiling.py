@@ -427,8 +427,8 @@ def test_a_tile_as_large_as_the_picture() -> None:
     assert is_equal(net, found)
 
 
-def test_memory_gives_the_largest_tile() -> None:
-    """Its run fits, and a tile larger by a period does not."""
+def test_memory_gives_the_fewest_tiles() -> None:
+    """A run fits, with fewer tiles none does, and with as many no smaller one would do."""
     from tracer.costs.memory import memory
 
     net = tracer.load(ROOT / "configs/unet_padded.yaml", base=8)
@@ -443,7 +443,12 @@ def test_memory_gives_the_largest_tile() -> None:
     found = tracer.tile(net, picture={"H": 2048, "W": 2048}, memory=budget)
     n = found.tile["H"]
     assert found.exact and found.tile == {"H": n, "W": n} and n % 16 == 0
-    assert needs(n) <= budget < needs(n + 16)
+    count = len(found.starts["H"])
+    (overlap,) = set(found.overlap.values())
+    assert overlap is not None and needs(n) <= budget
+    fewer = -(-(2048 - overlap) // (count - 1)) + overlap
+    assert needs(-(-fewer // 16) * 16) > budget
+    assert count * (n - 16 - overlap) + overlap < 2048
     with pytest.raises(Untileable, match="the least tile, H = 208, W = 208, needs"):
         tracer.tile(net, picture={"H": 2048, "W": 2048}, memory=1_000_000)
     whole = tracer.tile(net, picture={"H": 64, "W": 64}, memory=10**9)
@@ -469,6 +474,53 @@ def test_what_has_no_tiles(picture: dict[str, int], tile: dict[str, int], said: 
         tracer.tile(net, picture=picture, tile=tile)
     assert said in str(error.value)
     assert tracer.tile(net, picture={"H": 2048}, tile={"H": 208}).exact
+
+
+BY_SKIP = """
+input: [1, 1, H, W]
+sizes: {H: 64, W: 64}
+layers:
+  a: {op: Conv2d, out_channels: 2, kernel_size: 3, padding: 1}
+  p: {op: MaxPool2d, kernel_size: 2}
+  b: {op: Conv2d, out_channels: 2, kernel_size: 3, padding: 1}
+  u: {op: Interpolate, size: a, mode: bilinear}
+  j: {op: Concat, from: [u, a]}
+"""
+
+
+def test_the_picture_to_pad_to() -> None:
+    """Maps that are resized to their skips lie alike in tiles of an even picture, and that is said of an odd one."""
+    net = tracer.loads(BY_SKIP)
+    odd = tiling(net, {"H": 63, "W": 80}, {"H": 32, "W": 32})
+    assert not odd.exact and {one.node for one in odd.because} == {"u"}
+    assert odd.padded == {"H": 64, "W": 80}
+    even = tiling(net, odd.padded, {"H": 32, "W": 32})
+    assert even.exact and even.padded is None
+    assert is_equal(net, even)
+    norm = tiling(tracer.loads(ONE_LAYER.format("InstanceNorm2d")), {"H": 63}, {"H": 32})
+    assert not norm.exact and norm.padded is None
+
+
+ATTENTION = """
+input: [1, 3, H, W]
+sizes: {H: 64, W: 64}
+layers:
+  stem: {op: Conv2d, out_channels: 16, kernel_size: 8, stride: 8}
+  flat: {op: Flatten, start_dim: 2}
+  tokens: {op: Transpose, dim0: 1, dim1: 2}
+  wide: {op: Linear, out_features: 16}
+  mix: {op: MultiheadAttention, num_heads: 2, embed_dim: 16, batch_first: true}
+  y: {op: Add, from: [mix, tokens]}
+"""
+
+
+def test_attention_is_named() -> None:
+    """Tokens are no dims of the picture any more; the attention over them is named beside what makes them."""
+    found = tiling(tracer.loads(ATTENTION), {"H": 128, "W": 64}, {"H": 64})
+    assert [one.node for one in found.because] == ["flat", "mix"]
+    assert found.step["H"] is None and found.tiles is None
+    with pytest.raises(Untileable, match="no tiles give the outputs along H: flat, mix"):
+        torch_loop(found)
 
 
 def test_a_symbol_that_is_none() -> None:

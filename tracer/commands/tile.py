@@ -67,7 +67,7 @@ class Sizes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     "--memory",
     type=Bytes(),
     metavar="BYTES",
-    help="Take the largest tiles whose run fits: 8GiB, 500MB.",
+    help="Take the fewest tiles whose run fits: 8GiB, 500MB.",
 )
 @click.option(
     "--format",
@@ -108,6 +108,8 @@ def command(
     format_ = format_ or ENDINGS.get(Path(output or "").suffix, "text")
     if format_ == "text" and output is not None:
         raise click.UsageError("say what to write: --format json, or -o NAME.py or NAME.json")
+    if overrides.mode == "train":
+        raise click.UsageError("tiles are of inference: --mode eval")
     _, net = loaded(config, overrides, partial(complain, config=config))
     from tracer.api import tile as tiles_of
     from tracer.design.tiling.plan import Untileable

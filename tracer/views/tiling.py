@@ -39,6 +39,8 @@ class TileAnswer(msgspec.Struct, frozen=True):
     """Whether every output has the value of a run on the whole picture at every position, to float rounding."""
     because: list[Because]
     """The nodes that differ; none where ``exact``."""
+    padded: dict[str, int] | None
+    """The next larger picture of which the same tiles would be exact; null where it is, or none nearby is."""
 
 
 def tile_answer(found: Tiling) -> TileAnswer:
@@ -55,6 +57,7 @@ def tile_answer(found: Tiling) -> TileAnswer:
         recomputed=found.recomputed,
         exact=found.exact,
         because=found.because,
+        padded=found.padded,
     )
 
 
@@ -71,6 +74,9 @@ def tile_text(found: Tiling) -> list[RenderableType]:
 
     lines = ["", *_cost(found), _claim(found)]
     lines += _nodes(found)
+    if found.padded is not None:
+        larger = [f"{printable(axis)} = {n}" for axis, n in found.padded.items()]
+        lines.append(f"equal where the picture is padded to {', '.join(larger)}")
     return [table, Text("\n".join(lines))]
 
 

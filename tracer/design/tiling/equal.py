@@ -98,6 +98,9 @@ OTHER_DIMS = "puts it into other dims"
 TOGETHER = "reads several maps at once"
 UNLIKE_POOL = "is not the reverse of its pooling"
 
+OF_THE_SIZE = frozenset({BY_SIZE, OFF_GRID, UNLIKE})
+"""Causes that another size of the picture may do without."""
+
 
 class Rights(NamedTuple):
     """Two runs, compared."""
@@ -292,6 +295,14 @@ class _Comparing:
         for source, own in enumerate(dims):
             if isinstance(own, Right) and source not in used:
                 self.refuse(both.node, own.axis[0], EVERYWHERE)
+            elif isinstance(own, Gone) and self.reads_all(both, source):
+                for symbol in {symbol for _, symbol in self.reasons}:
+                    self.refuse(both.node, symbol, EVERYWHERE)
+
+    def reads_all(self, both: _Both, dim: int) -> bool:
+        """Whether each position of a dim is made of all of them."""
+        is_moved = type(both.op).source_dim is not Op.source_dim
+        return not is_moved and both.op.window(dim, *both.x, **both.sizes) is None
 
     def left(self, both: _Both) -> tuple[Along, ...]:
         """The dims of a node of which nothing is known: those of other sizes are lost."""

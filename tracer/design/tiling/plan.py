@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from fractions import Fraction
 
 import msgspec
+from msgspec.structs import replace
 
 from tracer.costs.memory import memory
 from tracer.costs.operations import DTYPE_BYTES, costs, total
-from tracer.design.tiling.equal import Cause, Right, Rights, rights
+from tracer.design.tiling.equal import OF_THE_SIZE, Cause, Right, Rights, rights
 from tracer.geometry.grids import leading_dims
 from tracer.net import Net, check_sizes
 from tracer.network.records import Network
@@ -83,6 +84,8 @@ class Tiling(msgspec.Struct, frozen=True):
     """Whether every output has, at every position, the value of a run on the whole picture."""
     because: list[Because]
     """The nodes that differ; none where ``exact``."""
+    padded: dict[str, int] | None
+    """The next larger picture of which the same tiles would be exact; None where it is, or none nearby is."""
     starts: dict[str, list[int]]
     """Where the tiles begin; the last one ends with the picture."""
     inputs: list[list[Cut]]
@@ -99,16 +102,18 @@ def tiling(
     tile: Mapping[str, int] | None = None,
     memory_budget: int | None = None,
 ) -> Tiling:
-    """Tiles of a picture: of a size that is given, or of the largest that fits in so many bytes.
+    """Tiles of a picture: of a size that is given, or the fewest whose run fits in so many bytes.
 
     A symbol of ``picture`` that ``tile`` does not name is not cut. Raises :class:`Untileable` where the picture or a
     tile does not run, or where a tile is too small; ValueError for a symbol that no spatial dim of an input has.
     """
     asked = _Asked.of(net, picture)
     if tile is None:
-        tile = _fitting(asked, memory_budget or 0)
+        largest = _fitting(asked, memory_budget or 0)
+        return _with_smallest(asked, _planned(asked, largest))
     asked.check_axes(tile)
-    return _planned(asked, tile)
+    found = _planned(asked, tile)
+    return replace(found, padded=_padded(asked, found, tile))
 
 
 class _Asked:
@@ -218,6 +223,24 @@ def _planned(asked: _Asked, tile: Mapping[str, int]) -> Tiling:
     return _written(asked, tiles, {symbol: _Along(tiles, symbol) for symbol in cut})
 
 
+def _padded(asked: _Asked, found: Tiling, tile: Mapping[str, int]) -> dict[str, int] | None:
+    """The next larger picture of which the tiles are exact, where the picture's size alone prevents it."""
+    if not any(one.why in OF_THE_SIZE for one in found.because):
+        return None
+    for power in range(1, 8):
+        larger = {symbol: -(-n // 2**power) * 2**power for symbol, n in asked.picture.items()}
+        whole = asked.traced(larger)
+        if whole is None or larger == asked.picture:
+            continue
+        try:
+            other = _planned(_Asked(asked.net, whole, asked.axes), tile)
+        except Untileable:
+            continue
+        if other.exact and other.tiles != 1:
+            return larger
+    return None
+
+
 def _written(asked: _Asked, tiles: _Tiles, along: Mapping[str, _Along]) -> Tiling:
     """The record of a tiling."""
     reasons = _reasons(asked, along)
@@ -233,6 +256,7 @@ def _written(asked: _Asked, tiles: _Tiles, along: Mapping[str, _Along]) -> Tilin
         recomputed=None if computed is None else float(computed - 1),
         exact=not reasons,
         because=reasons,
+        padded=None,
         starts={symbol: own.starts for symbol, own in along.items()},
         inputs=_cut_inputs(asked, along),
         outputs=_cut_outputs(asked, along),
@@ -652,6 +676,26 @@ def _fitting(asked: _Asked, budget: int) -> dict[str, int]:
             f"needs {_bytes(smallest):,} bytes"
         )
     return tile
+
+
+def _with_smallest(asked: _Asked, found: Tiling) -> Tiling:
+    """The tiling with tiles as small as their number lets them be, so that less is computed again."""
+    smaller = dict(found.tile)
+    for symbol, starts in found.starts.items():
+        overlap = found.overlap[symbol]
+        if overlap is None:
+            return found
+        n = asked.picture[symbol]
+        period = found.period[symbol]
+        share = math.ceil(Fraction(n - overlap, len(starts))) + overlap
+        smaller[symbol] = min(found.tile[symbol], share + (n - share) % period)
+
+    try:
+        other = _planned(asked, smaller)
+    except Untileable:
+        return found
+    is_better = other.tiles == found.tiles and other.exact == found.exact
+    return other if is_better else found
 
 
 def _bytes(run: Trace) -> int:
