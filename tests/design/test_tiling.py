@@ -523,6 +523,27 @@ def test_attention_is_named() -> None:
         torch_loop(found)
 
 
+CROPPED = """
+input: [1, 1, H, W]
+sizes: {H: 64, W: 64}
+layers:
+  a: {op: Conv2d, out_channels: 2, kernel_size: 2}
+  j: {op: Concat, from: [a, input], align: crop}
+  b: {op: MaxPool2d, kernel_size: 2}
+  u: {op: Upsample, scale_factor: 2}
+  k: {op: Concat, from: [u, j], align: pad}
+  y: {op: Conv2d, out_channels: 1, kernel_size: 3, padding: 1}
+"""
+
+
+def test_alignments_that_cut_at_the_end() -> None:
+    """A crop that takes nothing before, and a pad that puts nothing there, change the size all the same."""
+    net = tracer.loads(CROPPED)
+    found = tiling(net, {"H": 64, "W": 48}, {"H": 32, "W": 32})
+    assert found.exact and found.tiles == 6
+    assert is_equal(net, found)
+
+
 def test_a_symbol_that_is_none() -> None:
     """Batches and channels are no axes; an input's fixed dims have names of their own."""
     net = tracer.load(ROOT / "configs/unet_padded.yaml", base=4)

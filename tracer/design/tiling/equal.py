@@ -478,12 +478,13 @@ class _Comparing:
         tile = _Placing(
             op.aligned_window(i, at, *both.x_tile), op.aligned_sees(i, at, *both.x_tile)
         )
-        if tile.window == whole.window == POINTWISE:
+        n = op.aligned(*both.x)[i][at]
+        n_tile = op.aligned(*both.x_tile)[i][at]
+        stays = tile.window == whole.window == POINTWISE
+        if stays and (n, n_tile) == (own.whole, own.size):
             return own
         if tile.window is not None and not _is_power_of_two(_step(tile.window)):
             self.refuse(both.node, own.axis[0], ROUNDED)
-        n = op.aligned(*both.x)[i][at]
-        n_tile = op.aligned(*both.x_tile)[i][at]
         return self.moved(both.node, own, whole, tile, n, n_tile) or GONE
 
     def joined(self, node: Node, rights: Sequence[Right], fixed: Sequence[int]) -> Along:
