@@ -247,10 +247,8 @@ def test_budgets(params: int | None, macs: int | None) -> None:
     assert not budget.is_kept(cost_of(decoder(maps, Wish(channels=wider))))
     shares = [(cost.params, params), (cost.macs, macs)]
     assert max(own / most for own, most in shares if most is not None) > 0.8
-    usual = (256, 80, 40, 32)
-    assert all(
-        abs(width / widths[0] - own / usual[0]) < 0.06 for width, own in zip(widths, usual)
-    )
+    usual = [own * widths[0] / 256 for own in (256, 80, 40, 32)]
+    assert all(abs(width - own) <= 8 for width, own in zip(widths, usual))
 
 
 def test_budgets_on_the_command_line(tmp_path: Path) -> None:
