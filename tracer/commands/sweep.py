@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
 import click
 
@@ -30,8 +30,10 @@ from tracer.neighbours.reading import is_neighbour
 
 if TYPE_CHECKING:
     from tracer.sweep.axes import SweepAxis
+    from tracer.sweep.finding import FrontPart, FrontSearch
     from tracer.sweep.journal import Columns, Journal
     from tracer.sweep.study import Study
+    from tracer.sweep.wishes import RowWish
 
 Report = Callable[[list[Diagnostic], str], None]
 """Reports what is wrong with a text."""
@@ -80,6 +82,17 @@ OBJECTIVES = "macs,memory,params,receptive_field"
     help='Which rows are compared at the end: "macs < 5e9 and aligned".',
 )
 @click.option(
+    "--find",
+    metavar="CONDITIONS",
+    help='Keep nothing but the Pareto front of the rows that meet these: "H=512, field >= 300, fits 8GiB".',
+)
+@click.option(
+    "--write-front",
+    metavar="DIR",
+    type=click.Path(file_okay=False),
+    help="With --find: write the config of each row that is shown.",
+)
+@click.option(
     "--objectives",
     metavar="COLUMN,...",
     help=f"What they are compared in; otherwise {OBJECTIVES} and the varied sizes.",
@@ -120,6 +133,8 @@ def command(
     output: str | None,
     overwrite: bool,
     where: str | None,
+    find: str | None,
+    write_front: str | None,
     objectives: str | None,
     top: int,
     plot: str | None,
@@ -134,35 +149,23 @@ def command(
     Rows go to the output, params that decide the structure turning slowest, sizes fastest. A sweep that is interrupted
     goes on where it was when the same command is given again. At the end comes their Pareto front.
     """
-    from tracer.sweep.axes import Unvaried
-    from tracer.sweep.study import config_study, family_study
-
     if (config is None) == (family is None):
         raise click.UsageError("give a CONFIG, or --family NAME")
+    if find is None and write_front is not None:
+        raise click.UsageError("--write-front is for --find")
     axes = _axes(varied, sizes)
-    params = overrides.params
+    swept = Swept(config, family, axes, overrides, dtype)
+    if dask is not None:
+        need("distributed", "sweep")
+    if find is not None:
+        _refuse_beside_find(output, where, plot)
+        search(find, swept, objectives, top, write_front, workers, dask, yes, use_colour(color))
+        return
 
-    def report(found: list[Diagnostic], text: str) -> None:
-        complain(found, text, config=str(config))
-
-    text = "" if config is None else _text(config, overrides, report)
-    try:
-        if family is not None:
-            study = family_study(_family(family), params, {}, axes, dtype)
-        else:
-            study = config_study(text, shown(str(config)), params, {}, axes, dtype)
-    except Unvaried as error:
-        raise click.UsageError(str(error)) from None
-    except TracerError as error:
-        report(error.diagnostics, text)
-        _tell_first(axes)
-        raise click.exceptions.Exit(1) from None
-
+    study = _study(swept, text_of_swept(swept))
     condition = _condition(where, study)
     measures = _objectives(objectives, study)
     _check_output(output, plot, overwrite)
-    if dask is not None:
-        need("distributed", "sweep")
     _confirm(study, yes)
 
     with _journal(output, study, overwrite) as journal:
@@ -171,6 +174,216 @@ def command(
             _write(Path(output), study, journal)
         _end(study, journal, condition, measures, top, plot, use_colour(color))
         journal.remove()
+
+
+class Swept(NamedTuple):
+    """What is swept, as the command line says it."""
+
+    config: str | None
+    family: str | None
+    axes: list[SweepAxis]
+    overrides: Overrides
+    dtype: str
+
+    def report(self, found: list[Diagnostic], text: str) -> None:
+        """Say what is wrong with the config."""
+        complain(found, text, config=str(self.config))
+
+
+def text_of_swept(swept: Swept) -> str:
+    """The config's text; an empty one for a family."""
+    if swept.config is None:
+        return ""
+    return _text(swept.config, swept.overrides, swept.report)
+
+
+def _study(swept: Swept, text: str) -> Study:
+    """The sweep; where there is none, the command ends."""
+    from tracer.sweep.axes import Unvaried
+    from tracer.sweep.study import config_study, family_study
+
+    params = swept.overrides.params
+    axes = swept.axes
+    try:
+        if swept.family is not None:
+            return family_study(_family(swept.family), params, {}, axes, swept.dtype)
+        return config_study(text, shown(str(swept.config)), params, {}, axes, swept.dtype)
+    except Unvaried as error:
+        raise click.UsageError(str(error)) from None
+    except TracerError as error:
+        swept.report(error.diagnostics, text)
+        _tell_first(axes)
+        raise click.exceptions.Exit(1) from None
+
+
+# --- searching -------------------------------------------------------------------------------------------------------
+
+
+def _refuse_beside_find(output: str | None, where: str | None, plot: str | None) -> None:
+    given = {"--output": output, "--where": where, "--plot": plot}
+    for option, value in given.items():
+        if value is not None:
+            raise click.UsageError(
+                f"{option} is for a sweep that keeps every row; --find keeps its front alone"
+            )
+
+
+def search(
+    find: str,
+    swept: Swept,
+    objectives: str | None,
+    top: int,
+    directory: str | None,
+    workers: int | None,
+    dask: str | None,
+    yes: bool,
+    colour: bool,
+) -> None:
+    """Show the Pareto front of the rows that meet some conditions, and write its configs."""
+    from msgspec.structs import replace
+
+    from tracer.sweep.finding import CHUNK, FrontSearch, misses
+    from tracer.sweep.table_files import kinds
+    from tracer.sweep.wishes import Misread, check, wishes
+
+    text = text_of_swept(swept)
+    try:
+        asked = wishes(find)
+        symbols = _symbols(swept, text)
+        swept.axes.extend(_sizes_asked(asked, swept.axes, symbols))
+        study = replace(_study(swept, text), chunk=CHUNK)
+        check(asked, kinds(study), symbols)
+    except Misread as error:
+        raise click.BadParameter(str(error), param_hint="--find") from None
+
+    measures = _objectives(objectives, study)
+    _check_directory(directory)
+    _confirm(study, yes)
+    larger = study.larger_is_better & set(measures)
+    wanted = FrontSearch(tuple(asked), tuple(measures), frozenset(larger))
+    found = _searched(study, wanted, workers or os.cpu_count() or 1, dask)
+    if not found.meeting:
+        for line in misses(wanted, found.nearest):
+            click.echo(line, err=True)
+        click.echo(f"no row of {study.rows:,} meets --find", err=True)
+        raise click.exceptions.Exit(1)
+
+    _show_front(study, wanted, found, top, colour)
+    if directory is not None:
+        _write_front(Path(directory), study, found, top)
+
+
+def _symbols(swept: Swept, text: str) -> list[str]:
+    """The symbols whose sizes can be asked for."""
+    from tracer.network.reading import read_network
+
+    params = swept.overrides.params
+    if swept.family is not None:
+        return _symbols_of_family(swept)
+    try:
+        return list(read_network(text, str(swept.config), params).symbols)
+    except (TracerError, ValueError):
+        return []  # what is wrong is said when the sweep is made
+
+
+def _symbols_of_family(swept: Swept) -> list[str]:
+    """The symbols of a family's inputs, whatever its dims."""
+    from tracer.design.families import FamilyOptions
+
+    varied = [axis for axis in swept.axes if axis.names == ("dims",)]
+    known = [axis[i] for axis in varied for i in range(len(axis))]
+    known.append(swept.overrides.params.get("dims", FamilyOptions().dims))
+    options = [FamilyOptions(dims=n) for n in known if n in (1, 2, 3)]
+    return ["N", *dict.fromkeys(symbol for one in options for symbol in one.symbols)]
+
+
+def _sizes_asked(
+    asked: Sequence[RowWish], axes: Sequence[SweepAxis], symbols: Sequence[str]
+) -> list[SweepAxis]:
+    """An axis of one size for each symbol that has to have one and is not varied."""
+    from tracer.sweep.axes import names_of
+
+    varied = set(names_of(axes))
+    found: dict[str, SweepAxis] = {}
+    for wish in asked:
+        is_size = wish.name in symbols and wish.name not in varied
+        if is_size and wish.sign == "=" and wish.value.__class__ is int:
+            text = str(wish.value)
+            found.setdefault(wish.name, _axis("size", wish.text, [wish.name], text))
+    return list(found.values())
+
+
+def _searched(study: Study, wanted: FrontSearch, workers: int, dask: str | None) -> FrontPart:
+    """The front, computed here or by Dask's workers."""
+    from functools import partial
+
+    from tracer.sweep.axes import Unvaried
+    from tracer.sweep.finding import TooMany, part_of, together
+    from tracer.sweep.running import Lost, locally, on_dask
+
+    work = partial(part_of, search=wanted)
+    numbers = range(study.task_count)
+    if dask:
+        made = on_dask(study, numbers, dask, work, f"-{wanted.key()}")
+    else:
+        made = locally(study, numbers, min(workers, max(study.task_count, 1)), work)
+    try:
+        with contextlib.closing(made):
+            return together((part for _, part in _shown(made, study, 0)), wanted)
+    except (Unvaried, Lost, TooMany) as error:
+        _fail(str(error))
+
+
+def _show_front(
+    study: Study, wanted: FrontSearch, found: FrontPart, top: int, colour: bool
+) -> None:
+    """The table of the front, and how many rows it was chosen of."""
+    from tracer.sweep.finding import places, rows_of
+    from tracer.views import sweep as view
+
+    count = len(places(found))
+    rows = rows_of(found, top)
+    title = (
+        f"{count:,} of {found.meeting:,} rows that meet it, of {study.rows:,}, are on the Pareto front of "
+        f"{', '.join(wanted.measures)}"
+    )
+    if count > top:
+        title += f"; the first {top} of them"
+    names = dict.fromkeys([*study.names, *wanted.measures, "lossless", "aligned"])
+    console_for(colour).print(view.table(title, list(names), rows))
+
+
+def _check_directory(directory: str | None) -> None:
+    """Refuse a directory that has something in it."""
+    if directory is None:
+        return
+    path = Path(directory)
+    if path.is_dir() and any(path.iterdir()):
+        raise click.UsageError(f"{shown(directory)} is not empty; give --write-front a new one")
+
+
+def _write_front(directory: Path, study: Study, found: FrontPart, top: int) -> None:
+    """The configs of the rows that are shown, in their order."""
+    from tracer.source.written import EditError
+    from tracer.sweep.finding import places
+
+    own = places(found)[:top]
+    width = len(str(len(own)))
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for number, (task, row) in enumerate(own, 1):
+            text = study.config(study.task(task), row)
+            name = f"front-{number:0{width}}.yaml"
+            (directory / name).write_text(text, "utf-8")
+    except EditError as error:
+        click.echo(f"no config is written: {error}", err=True)
+        raise click.exceptions.Exit(1) from None
+    except OSError as error:
+        _fail(f"{shown(str(directory))}: cannot write: {error.strerror or error}")
+    click.echo(f"written: {shown(str(directory))}, {len(own)} configs", err=True)
+
+
+# --- the config ------------------------------------------------------------------------------------------------------
 
 
 def _text(config: str, overrides: Overrides, report: Report) -> str:
@@ -411,7 +624,7 @@ def _run(
 ) -> None:
     """Compute what is not done yet. However that ends, what is done stays."""
     from tracer.sweep.axes import Unvaried
-    from tracer.sweep.running import Lost, locally, on_dask
+    from tracer.sweep.running import Lost, locally, on_dask, rows
 
     done = journal.done
     before = sum(len(study.task(number)) for number in done)
@@ -420,14 +633,14 @@ def _run(
     pending = (task.number for task in study.tasks() if task.number not in done)
     left = study.task_count - len(done)
     made = (
-        on_dask(study, pending, dask)
+        on_dask(study, pending, dask, rows)
         if dask
-        else locally(study, pending, min(workers, max(left, 1)))
+        else locally(study, pending, min(workers, max(left, 1)), rows)
     )
     finished = before
     try:
         with contextlib.closing(made):
-            for number, columns in _shown(made, study.rows, before):
+            for number, columns in _shown(made, study, before):
                 journal.add(number, columns)
                 finished += len(study.task(number))
     except Unvaried as error:
@@ -444,11 +657,9 @@ def _run(
 
 
 def _shown(
-    made: Iterator[tuple[int, Columns]], rows: int, before: int
-) -> Iterator[tuple[int, Columns]]:
+    made: Iterator[tuple[int, Any]], study: Study, before: int
+) -> Iterator[tuple[int, Any]]:
     """The same, with a bar on a terminal that says how far it is."""
-    from tracer.sweep.table_files import rows_in
-
     if not is_terminal(sys.stderr):
         yield from made
         return
@@ -466,10 +677,10 @@ def _shown(
         console=Console(stderr=True), transient=True,
     )  # fmt: skip
     with bar:
-        task = bar.add_task("rows", total=rows, completed=before)
-        for number, columns in made:
-            yield number, columns
-            bar.advance(task, rows_in(columns))
+        task = bar.add_task("rows", total=study.rows, completed=before)
+        for number, part in made:
+            yield number, part
+            bar.advance(task, len(study.task(number)))
 
 
 def _write(output: Path, study: Study, journal: Journal) -> None:

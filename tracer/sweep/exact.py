@@ -10,7 +10,7 @@ from typing import Any
 
 from tracer.costs.memory import memory
 from tracer.costs.operations import costs, total
-from tracer.geometry.grids import meetings
+from tracer.geometry.grids import leading_dims, meetings
 from tracer.geometry.receptive_field import fields
 from tracer.net import Net
 from tracer.shapes.trace import Trace
@@ -37,6 +37,7 @@ def exact_row(net: Net, sizes: Mapping[str, int], dtype: str) -> Row:
         "training": held.training,
         "inference": held.inference,
         "receptive_field": receptive_field(trace),
+        "output_size": output_size(trace),
     }
 
 
@@ -53,6 +54,13 @@ def receptive_field(trace: Trace) -> int | None:
     extents = [field.extent for field in fields(trace).get(first.name, ())]
     known = [extent for extent in extents if extent is not None]
     return max(known) if known and len(known) == len(extents) else None
+
+
+def output_size(trace: Trace) -> int | None:
+    """The least spatial size of the first output; None where it has no axis in space."""
+    first = next(iter(trace.network.outputs.values()))
+    shape = trace.shapes[first.name] or ()
+    return min(shape[leading_dims(trace) :], default=None)
 
 
 def turns(trace: Trace) -> list[int] | None:

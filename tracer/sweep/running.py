@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
@@ -36,7 +36,10 @@ _LOGGERS = (
     "distributed.core",
 )
 
-Done = tuple[int, Columns]
+Work = Callable[[Study, int], Any]
+"""What is computed of a task by its number, in any process."""
+
+Done = tuple[int, Any]
 
 
 class Lost(Exception):
@@ -48,19 +51,21 @@ def rows(study: Study, number: int) -> Columns:
     return packed(evaluate(study, number))
 
 
-def locally(study: Study, tasks: Iterable[int], workers: int) -> Generator[Done, None, None]:
-    """The tasks' rows as they are done, computed by so many processes. Raises :class:`Lost`."""
+def locally(
+    study: Study, tasks: Iterable[int], workers: int, work: Work
+) -> Generator[Done, None, None]:
+    """What is made of the tasks as they are done, computed by so many processes. Raises :class:`Lost`."""
     if workers == 1:
-        yield from ((number, rows(study, number)) for number in tasks)
+        yield from ((number, work(study, number)) for number in tasks)
         return
     pending = iter(tasks)
     others = set(active_children())
     pool = ProcessPoolExecutor(workers, initializer=_begin)
     try:
-        running: dict[Future[Columns], int] = {}
+        running: dict[Future[Any], int] = {}
         while True:
             for number in islice(pending, AHEAD * workers - len(running)):
-                running[pool.submit(rows, study, number)] = number
+                running[pool.submit(work, study, number)] = number
             if not running:
                 return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -88,9 +93,12 @@ def _end_with(parent: Any) -> None:
         os._exit(1)
 
 
-def on_dask(study: Study, tasks: Iterable[int], address: str) -> Generator[Done, None, None]:
-    """The tasks' rows as they are done, by the workers of a running scheduler.
+def on_dask(
+    study: Study, tasks: Iterable[int], address: str, work: Work, name: str = ""
+) -> Generator[Done, None, None]:
+    """What is made of the tasks as they are done, by the workers of a running scheduler.
 
+    ``name`` tells this work from others of the same sweep.
     Raises :class:`Lost`, and what a task raises of its rows: :class:`Unvaried`.
     """
     import logging
@@ -98,22 +106,22 @@ def on_dask(study: Study, tasks: Iterable[int], address: str) -> Generator[Done,
     import distributed
 
     dask: Any = distributed  # its functions have no types
-    for name in _LOGGERS:
-        logging.getLogger(name).setLevel(
+    for logger in _LOGGERS:
+        logging.getLogger(logger).setLevel(
             logging.CRITICAL
         )  # what is wrong is in the message below
     try:
         client = dask.Client(address, timeout=CONNECT, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         raise Lost(f"no scheduler answers at {address}: {_said(error)}") from None
-    pending, sweep = iter(tasks), study.key()
+    pending, sweep = iter(tasks), study.key() + name
     try:
         ahead = AHEAD * max(len(client.nthreads()), 1)
 
         def submitted() -> list[Any]:
             return [
                 client.submit(
-                    rows, study, number, key=f"tracer-{sweep}-{number}", retries=RETRIES
+                    work, study, number, key=f"tracer-{sweep}-{number}", retries=RETRIES
                 )
                 for number in islice(pending, ahead)
             ]

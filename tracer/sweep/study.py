@@ -18,6 +18,7 @@ from tracer.net import Net
 from tracer.ops.base import argument, written
 from tracer.sizing.size_set import TooLarge
 from tracer.sizing.symbol import Size
+from tracer.source.edits import Edit, edited
 from tracer.source.tree import Fault
 from tracer.source.written import EditError
 from tracer.sweep.axes import Kind, SweepAxis, Unvaried, count, digits, names_of
@@ -42,6 +43,7 @@ ROWS = (
     "training",
     "inference",
     "receptive_field",
+    "output_size",
 )
 """The columns behind what is varied."""
 
@@ -73,6 +75,8 @@ class Study(msgspec.Struct, frozen=True):
     numeric: tuple[SweepAxis, ...]
     """Axes whose values are numbers of one network: params that are open, and sizes."""
     dtype: str = "float32"
+    chunk: int = CHUNK
+    """Rows of one task, at most."""
 
     @property
     def axes(self) -> tuple[SweepAxis, ...]:
@@ -100,7 +104,7 @@ class Study(msgspec.Struct, frozen=True):
 
     def key(self) -> str:
         """A text that no other sweep has."""
-        return hashlib.sha256(msgspec.json.encode((3, self))).hexdigest()[:24]
+        return hashlib.sha256(msgspec.json.encode((4, self))).hexdigest()[:24]
 
     @property
     def task_count(self) -> int:
@@ -108,14 +112,14 @@ class Study(msgspec.Struct, frozen=True):
         return count(self.structural) * self._chunks()
 
     def _chunks(self) -> int:
-        return -(-count(self.numeric) // CHUNK)
+        return -(-count(self.numeric) // self.chunk)
 
     def task(self, number: int) -> Task:
         """A task by its number."""
         inner = count(self.numeric)
         outer, chunk = divmod(number, self._chunks())
-        start, stop = chunk * CHUNK, min(chunk * CHUNK + CHUNK, inner)
-        return Task(number, outer, start, stop)
+        start = chunk * self.chunk
+        return Task(number, outer, start, min(start + self.chunk, inner))
 
     def tasks(self) -> Iterator[Task]:
         """All tasks, in the order of their rows."""
@@ -138,6 +142,29 @@ class Study(msgspec.Struct, frozen=True):
             return family_net(self.source, given, self.sizes, self.numeric)
         return load_text(self.source, self.path, given, {**self.sizes, **sizes})
 
+    def config(self, task: Task, row: int) -> str:
+        """The config of one row of a task, whose network has the row's sizes declared.
+
+        Raises :class:`EditError` where the text has no place for a value.
+        """
+        sizes = self._numbers("size", task, row)
+        given = {**self.params, **self.fixed(task), **self._numbers("param", task, row)}
+        if self.is_family:
+            text = family_text(self.source, given, self.sizes, self.numeric)
+            given = {}
+        else:
+            text = self.source
+
+        edits = [Edit(("params", name), value) for name, value in given.items()]
+        edits += [Edit(("sizes", symbol), n) for symbol, n in sizes.items()]
+        return edited(text, edits)
+
+    def _numbers(self, kind: Kind, task: Task, row: int) -> dict[str, int]:
+        """The values of the numeric axes of one kind in a row of a task."""
+        chosen = digits(self.numeric, task.start + row)
+        pairs = [(axis, axis[i]) for axis, i in zip(self.numeric, chosen) if axis.kind == kind]
+        return {name: n for axis, n in pairs for name in axis.names}
+
 
 def family_net(
     name: str,
@@ -146,6 +173,19 @@ def family_net(
     numeric: tuple[SweepAxis, ...],
 ) -> Net:
     """A network of a family that serves all sizes of the sweep.
+
+    Raises TracerError, ValueError and Undesignable for what no such network has.
+    """
+    return load_text(family_text(name, params, sizes, numeric), f"<{name}>", {})
+
+
+def family_text(
+    name: str,
+    params: Mapping[str, Any],
+    sizes: Mapping[str, int],
+    numeric: tuple[SweepAxis, ...],
+) -> str:
+    """The config of a network of a family that serves all sizes of the sweep.
 
     Raises TracerError, ValueError and Undesignable for what no such network has.
     """
@@ -164,8 +204,7 @@ def family_net(
         raise ValueError(f"the input has no symbol {unknown[0]!r}; its symbols: N, {known}")
 
     defaults = dict.fromkeys(symbols, DEFAULT_SIZE[options.dims])
-    designed = families[name](replace(options, sizes=defaults | promised))
-    return load_text(designed.text, f"<{name}>", {})
+    return families[name](replace(options, sizes=defaults | promised)).text
 
 
 def _promised(axis: SweepAxis) -> Any:

@@ -52,6 +52,8 @@ class CostFormulas(NamedTuple):
     """By operation."""
     macs: list[Any]
     ledger: Ledger
+    output: Sequence[Any] = ()
+    """The spatial sizes of the first output."""
 
 
 class LeastSize(NamedTuple):
@@ -153,13 +155,17 @@ class Vectorised(msgspec.Struct, frozen=True):
         held = self.costs.ledger.evaluated(lambda count: self._value(count, v))
         alive = [total for _, total in held.alive(self.width)]
         volumes = [self._volume(shape or (), v) for shape in self.opened.shapes]
-        return {
+        found = {
             "macs": self._total(self.costs.macs, v),
             "params": self._total(self.costs.parameters, v),
             "memory": sum(volumes) * self.width,
             "training": held.training(self.width),
             "inference": reduce(_larger, alive) if alive else 0,
         }
+        if self.costs.output:
+            sizes = [self._value(size, v) for size in self.costs.output]
+            found["output_size"] = reduce(_smaller, sizes)
+        return found
 
     def _volume(self, shape: Iterable[Any], v: Sequence[Any]) -> Any:
         volume: Any = 1
@@ -202,6 +208,11 @@ def _larger(first: Any, second: Any) -> Any:
     if are_numbers:
         return max(first, second)
     return np.maximum(first, second)
+
+
+def _smaller(first: Any, second: Any) -> Any:
+    """The smaller of two numbers, or of those of two arrays."""
+    return -_larger(-first, -second)
 
 
 class _Verdicts:
@@ -258,7 +269,7 @@ def vectorised(net: Net, params: Mapping[str, int], dtype: str) -> Vectorised:
         raise NotOpen(str(error)) from None
 
     # The program computes what has a slot.
-    for size in (*costs.parameters, *costs.macs):
+    for size in (*costs.parameters, *costs.macs, *costs.output):
         opened.program.slot(size)
     costs.ledger.evaluated(opened.program.slot)
     return Vectorised(opened, costs, DTYPE_BYTES[dtype])
@@ -273,7 +284,12 @@ def _costs(opened: OpenedNetwork) -> CostFormulas:
         macs.append(applied.op.macs(applied.shape, *applied.inputs))
 
     is_broken = None in opened.shapes  # whatever the numbers are
-    return CostFormulas(parameters, macs, Ledger([], []) if is_broken else ledger(traced))
+    if is_broken:
+        return CostFormulas(parameters, macs, Ledger([], []))
+
+    output = next(iter(opened.network.outputs.values()))
+    spatial = (opened.shapes[output.index] or ())[leading_dims(traced) :]
+    return CostFormulas(parameters, macs, ledger(traced), spatial)
 
 
 def with_field(program: Vectorised, example: Trace) -> Vectorised:
