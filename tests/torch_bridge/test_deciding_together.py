@@ -104,6 +104,17 @@ def rolled_within_windows(x: Tensor, h: int, w: int) -> Tensor:
     return x
 
 
+def rolled_at_one_size(x: Tensor, h: int, w: int) -> Tensor:
+    """Each of the two is compared, whatever the other one is."""
+    both = [h == 23, w == 9]
+    return x.roll(1, 3) if all(both) else x
+
+
+def cut_between(x: Tensor, h: int, w: int) -> Tensor:
+    both = [19 <= h < 21, w in (15, 16)]
+    return x[:, :, 1:] if both == [True, True] else x
+
+
 DEMANDS = [
     taller_or_narrow,
     large_or_square,
@@ -123,6 +134,8 @@ CHANGES = [
     turned_or_narrowed,
     cut_by_what_was_cut,
     within_one_way,
+    rolled_at_one_size,
+    cut_between,
 ]
 
 SIZES = [(h, w) for h, w in product(range(1, 28, 2), (1, 2, 4, 9, 15, 16, 20, 24, 25))]
@@ -152,6 +165,21 @@ def test_right_at_every_size_or_refused(change: Change, shape: tuple[int, ...]) 
             continue
         assert list(trace.outputs.values()) == [tuple(wanted.shape)], (height, width)
         assert torch.allclose(built(x), wanted, atol=1e-5), (height, width)
+
+
+@pytest.mark.parametrize("h, w", [(23, 21), (1, 90), (60, 3)])
+def test_sizes_meet_at_every_two_numbers(h: int, w: int) -> None:
+    """Numbers that a symbol is compared with come with those of the other one, though few sizes have both."""
+    space = Space()
+    conditions = [space.symbol("H") == h, space.symbol("W") == w]
+    covering = Covering(conditions, {"N": 1, "H": 32, "W": 24})
+    found = []
+    for sizes in covering:
+        covering.count(runs=True)
+        covering.count(runs=False)
+        found.append((sizes["H"], sizes["W"]))
+    assert (h, w) in found
+    assert len(found) < 10
 
 
 def test_sizes_make_every_two_decisions_in_all_ways() -> None:

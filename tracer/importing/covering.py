@@ -7,8 +7,9 @@ the program at a few sizes among which each two decisions are made in all the wa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, islice, product
 from typing import Any
 
 from tracer.sizing.program import substitute
@@ -20,8 +21,23 @@ DRAWN = 3_000
 SMALL = 48
 """A quarter of them are no larger."""
 
+CHOSEN = 600
+"""So many are beside them, of sizes at which what a symbol decides alone is made in all the ways there are."""
+
+LINE = 2_048
+"""Those are looked for among so many sizes of the symbol."""
+
 MOST_DECISIONS = 40
 """Of more decisions, the first ones are looked at."""
+
+RARE = 0.1
+"""What two decisions of one symbol leave is a decision of its own where it is so much of all sizes."""
+
+MOST_RARE = 8
+"""So many of them are looked at for a symbol."""
+
+MOST_WAYS = 24
+"""Two symbols that decide in no more ways together do so in each of them."""
 
 FEW_DECISIONS = 9
 """Of no more than these, each three are looked at as well, where some depend on several symbols."""
@@ -41,37 +57,41 @@ class Covering:
     def __init__(self, conditions: Sequence[Condition], here: Sizes) -> None:
         import numpy
 
-        self.columns = _drawn(here)
-        truths = _truths(conditions, self.columns)
+        self.columns = _looked_at(conditions, here)
+        self.rows = len(next(iter(self.columns.values()), ()))
+        alone = _alone(conditions, self.columns)
+        truths = _truths(conditions, self.columns, alone)
         """For each size that is looked at, what is decided there."""
         are_tied = any(map(_is_of_several, conditions))
         together = range(2, 4 if are_tied and len(truths) <= FEW_DECISIONS else 3)
-        groups = [
-            group for number in together for group in combinations(range(len(truths)), number)
-        ]
 
-        self.made = numpy.zeros((DRAWN, len(groups)), int)
+        columns: list[Any] = []
+        times: list[int] = []
+        for number in together:
+            for group in combinations(truths, number):
+                columns.append(sum(truth << place for place, truth in enumerate(group)))
+                times.append(TIMES if are_tied and number == 2 else 1)
+        of_two = list(_of_two_symbols(alone))
+        columns += of_two
+        times += [1] * len(of_two)
+
+        self.made = numpy.zeros((self.rows, len(columns)), int)
         """For each size and each group of decisions, the number of the combination that it makes of them."""
-        for place, group in enumerate(groups):
-            for number, decision in enumerate(group):
-                self.made[:, place] += truths[decision] << number
-        times = [TIMES if are_tied and len(group) == 2 else 1 for group in groups]
-        missing = numpy.repeat(numpy.array(times, int)[:, None], 8, axis=1)
+        for place, column in enumerate(columns):
+            self.made[:, place] = column
+        missing = numpy.repeat(numpy.array(times, int)[:, None], MOST_WAYS, axis=1)
         self.missing = {True: missing, False: missing.copy()}
         """For each group, how often each combination is to be made yet: by sizes that run, and by others."""
+        self.new = numpy.full(self.rows, len(columns) * len(self.missing))
+        """For each size, how many of its combinations are missing."""
 
     def __iter__(self) -> Iterator[dict[str, int]]:
         """The sizes one after the other, until those that are left make nothing new."""
         import numpy
 
-        groups = numpy.arange(self.made.shape[1])
-        is_left = numpy.ones(DRAWN, bool)
-        while len(groups):
-            new = sum(
-                (of_kind[groups, self.made] > 0).sum(axis=1)
-                for of_kind in self.missing.values()
-            )
-            new = new * is_left
+        is_left = numpy.ones(self.rows, bool)
+        while True:
+            new = self.new * is_left
             row = int(new.argmax())
             if not new[row]:
                 return
@@ -87,9 +107,12 @@ class Covering:
         made = self.made[self._row]
         missing = self.missing[runs]
         groups = range(len(made))
-        is_new = bool((missing[groups, made] > 0).any())
+        before = missing[groups, made]
         missing[groups, made] -= 1
-        return is_new
+
+        done = before == 1
+        self.new -= (self.made[:, done] == made[done]).sum(axis=1)
+        return bool((before > 0).any())
 
 
 def _is_of_several(condition: Condition) -> bool:
@@ -97,17 +120,122 @@ def _is_of_several(condition: Condition) -> bool:
     return len(condition.space.support(condition)) > 1
 
 
-def _truths(conditions: Sequence[Condition], columns: Mapping[str, Any]) -> list[Any]:
+def _truths(
+    conditions: Sequence[Condition],
+    columns: Mapping[str, Any],
+    alone: Mapping[frozenset[str], Sequence[Any]],
+) -> list[Any]:
     """For each condition that is decided both ways, where it holds; no two that always decide alike."""
+    found = _both_ways(substitute(conditions, columns), columns)
+    # What one symbol decides twice is of no use where no other one decides.
+    several = alone.values() if len(alone) > 1 else ()
+    for own in several:
+        for rare in islice(_rare_ones(own), MOST_RARE):
+            found.setdefault((rare ^ rare[0]).tobytes(), rare)
+    return [holds.astype(int) for holds in found.values()][:MOST_DECISIONS]
+
+
+def _alone(
+    conditions: Sequence[Condition], columns: Mapping[str, Any]
+) -> dict[frozenset[str], list[Any]]:
+    """The same for what each symbol decides alone."""
+    own: dict[frozenset[str], list[Condition]] = {}
+    for condition in conditions:
+        if not _is_of_several(condition):
+            own.setdefault(condition.space.support(condition), []).append(condition)
+    return {
+        symbol: list(_both_ways(substitute(some, columns), columns).values())
+        for symbol, some in own.items()
+    }
+
+
+def _both_ways(truths: Sequence[Any], columns: Mapping[str, Any]) -> dict[bytes, Any]:
+    """Truths that are made both ways, by what they decide."""
     import numpy
 
+    shape = next(iter(columns.values())).shape
     found: dict[bytes, Any] = {}
-    for truth in substitute(conditions, columns):
-        holds = numpy.broadcast_to(numpy.asarray(truth, bool), (DRAWN,))
+    for truth in truths:
+        holds = numpy.broadcast_to(numpy.asarray(truth, bool), shape)
         if holds.any() and not holds.all():
             first = holds ^ holds[0]
-            found.setdefault(first.tobytes(), holds.astype(int))
-    return list(found.values())[:MOST_DECISIONS]
+            found.setdefault(first.tobytes(), holds)
+    return found
+
+
+def _of_two_symbols(alone: Mapping[frozenset[str], Sequence[Any]]) -> Iterator[Any]:
+    """For two symbols that decide in few ways each, the number of the two ways at each size."""
+    import numpy
+
+    ways = []
+    for own in alone.values():
+        if own:
+            _, way = numpy.unique(numpy.stack(own), axis=1, return_inverse=True)
+            ways.append(way.reshape(-1))
+    for a, b in combinations(ways, 2):
+        count = int(b.max()) + 1
+        if (int(a.max()) + 1) * count <= MOST_WAYS:
+            yield a * count + b
+
+
+def _rare_ones(truths: Sequence[Any]) -> Iterator[Any]:
+    """Where two decisions of one symbol are made in a way that few sizes make: ``19 <= h < 21``."""
+    for a, b in combinations(truths, 2):
+        for one, other in product((a, ~a), (b, ~b)):
+            rare = one & other
+            if 0 < rare.mean() < RARE:
+                yield rare
+
+
+def _looked_at(conditions: Sequence[Condition], here: Sizes) -> dict[str, Any]:
+    """Sizes of all symbols: drawn ones, and those at which single symbols decide otherwise, put together."""
+    import numpy
+
+    drawn, chosen = _drawn(here), _chosen(conditions, here)
+    return {symbol: numpy.concatenate([drawn[symbol], chosen[symbol]]) for symbol in here}
+
+
+def _chosen(conditions: Sequence[Condition], here: Sizes) -> dict[str, Any]:
+    """For each symbol sizes at which it decides alone in all its ways, each with each of the others, and squares.
+
+    ``h == 23 and w == 21`` holds at one of five hundred drawn sizes, or at none.
+    """
+    import numpy
+
+    own: dict[str, list[Condition]] = {symbol: [] for symbol in here}
+    for condition in conditions:
+        symbol, *more = condition.space.support(condition)
+        if not more and symbol in own:
+            own[symbol].append(condition)
+    ways = {symbol: _one_of_each_way(own[symbol], symbol, n) for symbol, n in here.items()}
+
+    draw = numpy.random.default_rng(0)
+    count = math.prod(map(len, ways.values()))
+    numbers = numpy.arange(count) if count <= CHOSEN else draw.integers(0, count, CHOSEN)
+    squares = numpy.unique(numpy.concatenate(list(ways.values())))
+
+    columns: dict[str, Any] = {}
+    for symbol, sizes in ways.items():
+        numbers, place = numpy.divmod(numbers, len(sizes))
+        is_batch = symbol.startswith("N")
+        same = numpy.full(len(squares), here[symbol]) if is_batch else squares
+        columns[symbol] = numpy.concatenate([sizes[place], same])
+    return columns
+
+
+def _one_of_each_way(conditions: Sequence[Condition], symbol: str, here: int) -> Any:
+    """The sizes nearest to ``here`` among those at which conditions on one symbol are alike."""
+    import numpy
+
+    line = numpy.arange(1, LINE + min(here, LINE))
+    line = line[numpy.argsort(numpy.abs(line - here), kind="stable")]
+    draw = numpy.random.default_rng(0)
+    key = numpy.zeros(len(line), numpy.int64)
+    for truth in substitute(conditions, {symbol: line}):
+        key += numpy.asarray(truth, numpy.int64) * draw.integers(1, 2**40)
+
+    _, first = numpy.unique(key, return_index=True)
+    return line[numpy.sort(first)]
 
 
 def _drawn(here: Sizes) -> dict[str, Any]:

@@ -56,6 +56,10 @@ def _differences(beside: _SideBySide, sizes: Mapping[str, int]) -> Iterator[str]
         if not _does_nothing_at(steps, sizes):
             name = steps[-1].name
             yield f"it does without {name}, which would do something there in its config"
+    for steps in beside.added:
+        if not _does_nothing_at(steps, sizes):
+            name = type(steps[-1].op).__name__
+            yield f"it has a {name} that does something there, and its config does without"
 
 
 def _counted(steps: Sequence[Step]) -> Counter[str]:
@@ -77,6 +81,8 @@ class _SideBySide:
         self._theirs = theirs
         self.left_out: list[list[Step]] = []
         """Rows of steps that the merged one alone has."""
+        self.added: list[list[Step]] = []
+        """Rows of steps that the other one alone has."""
 
     def pairs(self) -> Iterator[tuple[Step, Step]]:
         """Two steps that are one step of the program, one pair after the other."""
@@ -86,8 +92,17 @@ class _SideBySide:
                 yield mine.popleft(), theirs.popleft()
             elif extra := _next_detour(mine):
                 self.left_out.append(extra)
-            elif not _next_detour(theirs):
+            elif extra := _next_detour(theirs):
+                self.added.append(extra)
+            else:
                 return
+        self._add_the_rest()
+
+    def _add_the_rest(self) -> None:
+        """What is left in one of the two behind the other's last step."""
+        for steps, rows in ((self._mine, self.left_out), (self._theirs, self.added)):
+            while extra := _next_detour(steps):
+                rows.append(extra)
 
 
 def _next_detour(steps: deque[Step]) -> list[Step]:
