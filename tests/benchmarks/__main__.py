@@ -508,6 +508,13 @@ def broken(place: Path) -> Iterator[Row]:
             )
 
 
+def gpu_memory(place: Path) -> Iterator[Row]:
+    """(m) a training step on a CUDA card against what `trace` tells, in five minutes at most."""
+    from tests.benchmarks import gpu_memory as measures
+
+    yield from measures.rows()
+
+
 def broken_twice(place: Path) -> Iterator[Row]:
     """(l) configs broken in two places: how often one of the first repairs undoes both, and the time."""
     for seed in range(3):
@@ -524,7 +531,7 @@ def broken_twice(place: Path) -> Iterator[Row]:
 GROUPS = {
     "whole": whole, "inside": inside, "again": again, "tools": tools, "many": many, "sets": sets, "plans": plans,
     "bridge": bridge, "drawing": drawing, "sweeps": sweeps,
-    "breakages": broken, "pairs": broken_twice,
+    "breakages": broken, "pairs": broken_twice, "gpu_memory": gpu_memory,
 }  # fmt: skip
 
 

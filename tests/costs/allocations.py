@@ -19,12 +19,14 @@ class Loss(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, *outputs: torch.Tensor) -> torch.Tensor:
-        ctx.like = [(y.shape, y.dtype) for y in outputs]
+        ctx.like = [(y.shape, y.dtype, y.device) for y in outputs]
         return outputs[0].new_zeros(())
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        return tuple(torch.ones(shape, dtype=dtype) for shape, dtype in ctx.like)
+        return tuple(
+            torch.ones(shape, dtype=dtype, device=device) for shape, dtype, device in ctx.like
+        )
 
 
 class Runner:

@@ -18,7 +18,7 @@ from tracer.shapes.trace import Trace
 MOST_TRIED = 64
 """Checkpoints that are tried, those that keep most first."""
 
-MOST_CALLS = 400_000
+MOST_CALLS = 200_000
 """Calls that are followed for them all."""
 
 DEFAULT_MARGIN = Fraction(1, 10)
