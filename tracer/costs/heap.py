@@ -5,8 +5,6 @@ A storage is alive while anything holds it: a name of the caller's, a node of au
 
 from __future__ import annotations
 
-from collections import Counter
-
 WEIGHTS = "weights"
 GRADIENTS = "gradients"
 STATE = "optimizer"
@@ -42,10 +40,10 @@ class Heap:
     """All storages of a run, with the most that was alive at once."""
 
     def __init__(self) -> None:
-        self.held: Counter[str] = Counter()
+        self.held = dict.fromkeys(KINDS, 0)
         self.total = 0
         self.peak = 0
-        self.at_peak: Counter[str] = Counter()
+        self.at_peak = dict(self.held)
         self.peak_at = ("", "")
         self.now = ("", "")
         """The phase of the run, and the node that is at work."""
@@ -58,7 +56,7 @@ class Heap:
 
         if self.total > self.peak:
             self.peak = self.total
-            self.at_peak = Counter(self.held)
+            self.at_peak = self.held.copy()
             self.peak_at = self.now
         return block
 

@@ -18,7 +18,6 @@ from tracer.costs.calls import Gradient, StepCall, Types, calls_of, key_of_indic
 from tracer.costs.heap import (
     COPIES,
     GRADIENTS,
-    KINDS,
     STATE,
     TEMPORARIES,
     WEIGHTS,
@@ -98,8 +97,7 @@ def run_step(
     step.update()
 
     phase, node = heap.peak_at
-    parts = {kind: heap.at_peak[kind] for kind in KINDS}
-    return StepMemory(heap.peak, phase, node, parts, before_update, kept)
+    return StepMemory(heap.peak, phase, node, heap.at_peak, before_update, kept)
 
 
 class _Names:

@@ -25,6 +25,9 @@ MOST = 2**31 - 1
 BEHIND = 64
 """Sizes behind the largest that are tried too: where sizes round up and down, a larger input may need less."""
 
+NODES_BEHIND = 100_000
+"""Nodes that are followed for those sizes, at most: of large networks fewer sizes are tried."""
+
 Fits = Callable[[int], bool]
 
 
@@ -46,7 +49,7 @@ def largest(
 ) -> Largest:
     """The largest sizes of each symbol, the others at theirs, with which the network fits in ``budget`` bytes.
 
-    Exact where the memory does not fall behind the next 64 sizes. Raises
+    Exact where the memory does not fall behind the next 64 sizes (10 of a network of 10,000 nodes). Raises
     :class:`tracer.sizing.size_set.TooLarge` where the set of sizes that run repeats later than is computed.
     """
     axes, now = net.working_sizes().axes, net.network.defaults()
@@ -59,6 +62,7 @@ def largest(
         asked[" = ".join(spatial)] = (spatial, together)
     ops = net.solution().ops
     allowed = budget / (1 + margin)
+    behind = max(1, min(BEHIND, NODES_BEHIND // len(net.network.nodes)))
 
     def fits(symbols: list[str], needed: Callable[[Trace, Training], int]) -> Fits:
         def at(n: int) -> bool:
@@ -74,7 +78,7 @@ def largest(
     for needed in wanted:
         found.append(
             {
-                name: _last(runs, fits(symbols, needed))
+                name: _last(runs, fits(symbols, needed), behind)
                 for name, (symbols, runs) in asked.items()
             }
         )
@@ -94,7 +98,7 @@ def training_needs(traced: Trace, training: Training) -> int:
     return step_memory(traced, training).peak
 
 
-def _last(sizes: SizeSet, fits: Fits) -> int | None:
+def _last(sizes: SizeSet, fits: Fits, behind: int) -> int | None:
     """The largest member that fits."""
     low = sizes.at_least(1)
     if low is None or not fits(low):
@@ -114,7 +118,7 @@ def _last(sizes: SizeSet, fits: Fits) -> int | None:
         else:
             high = middle - 1
     n = low
-    for _ in range(BEHIND):
+    for _ in range(behind):
         following = sizes.at_least(n + 1)
         if following is None or following > MOST:
             break
