@@ -178,3 +178,23 @@ def test_other_dims(text: str, taps: list[str], shape: tuple[int, ...]) -> None:
     symbols = [dim for dim in made.network.nodes[0].pattern[2:] if isinstance(dim, str)]
     there = reloaded(made, made.to_yaml(), sizes=dict(zip(symbols, shape[2:])))
     assert tracer.build(there).eval()(torch.zeros(shape)).shape == (1, 2, *shape[2:])
+
+
+def test_fully_connected_by_a_convolution() -> None:
+    """A convolution over all positions is the classifier's, as a pool over them is."""
+    whole = "  whole: {op: Conv2d, out_channels: 64, kernel_size: 4}\n  act: ReLU\n"
+    assert named(BETWEEN_PERMUTES + whole) == [("same", 6), ("down", 8)]
+
+
+def test_a_shortcut_beside_a_way_without_positions() -> None:
+    """A sum with a map whose positions are not followed is the block's end all the same."""
+    block = """
+  mixed: {op: Conv2d, out_channels: 8, kernel_size: 1}
+  rolled: {op: Roll, shifts: [1, 1], dims: [2, 3]}
+  short: {op: Conv2d, from: down, out_channels: 8, kernel_size: 1}
+  sum: {op: Add, from: [rolled, short]}
+  pool: {op: AdaptiveAvgPool2d, output_size: 1}
+"""
+    assert named(BETWEEN_PERMUTES + block)[-1] == ("sum", 8)
+    wider = block.replace("out_channels: 8", "out_channels: 16")
+    assert named(BETWEEN_PERMUTES + wider)[-1] == ("sum", 16)

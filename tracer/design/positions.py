@@ -15,6 +15,7 @@ from typing import NamedTuple
 from tracer.geometry.grids import leading_dims, with_numbers
 from tracer.ops.adaptive import AdaptivePool
 from tracer.ops.base import Op, Shape
+from tracer.ops.convolution import Conv
 from tracer.ops.merge import Merge
 from tracer.ops.pooling import AvgPool
 from tracer.ops.rearrange import (
@@ -29,6 +30,9 @@ from tracer.ops.rearrange import (
 from tracer.ops.windows import Window
 from tracer.shapes.trace import Trace
 from tracer.shapes.traced import Visit
+
+FEW = 3
+"""Positions that a layer may make one of without being a classifier's."""
 
 REGROUPING = (Flatten, Reshape, Squeeze, Unflatten, Unsqueeze)
 """They keep the elements' order, so that sizes say which dims are joined and split."""
@@ -142,7 +146,7 @@ def _behind(
     if isinstance(op, Permute | Transpose):
         held = _reordered(op, layout.held)
     elif isinstance(op, REGROUPING):
-        held = _regrouped(visit, layout, found)
+        return _regrouped(visit, layout)
     else:
         numbered = with_numbers(visit.node, op, symbols)
         return _through(visit, numbered, number, found)
@@ -202,20 +206,18 @@ Piece = tuple[int, int | None]
 """A size, and its axis."""
 
 
-def _regrouped(
-    visit: Visit,
-    layout: DimLayout,
-    found: Sequence[DimLayout | None],
-) -> tuple[Held, ...]:
+def _regrouped(visit: Visit, layout: DimLayout) -> DimLayout | None:
     """What the dims hold behind a reshape."""
     pieces = list(_pieces(visit, layout))
+    places = list(layout.places)
     held: list[Held] = []
     for n in visit.shape or ():
-        own = _taken(pieces, n)
+        assert isinstance(n, int)
+        own = _taken(pieces, n, places)
         axes = tuple(axis for _, axis in own if axis is not None)
         is_mixed = any(axis is None and size != 1 for size, axis in own)
         held.append(Held() if is_mixed else Held(axes))
-    return tuple(held)
+    return _seen_here(visit, DimLayout(tuple(held), tuple(places), layout.enlarged))
 
 
 def _pieces(
@@ -244,29 +246,40 @@ def _size(
 
 def _taken(
     pieces: list[Piece],
-    n: object,
+    n: int,
+    places: list[AxisPlace],
 ) -> list[Piece]:
-    """The pieces that a dim of this size is made of, which are taken away; a piece in several dims loses its axis."""
-    assert isinstance(n, int)
+    """The pieces that a dim of this size is made of, which are taken away.
+
+    An axis in several dims has its patches in the first one, and what is inside of a patch in the others.
+    """
     taken: list[Piece] = []
     left = n
     while pieces and (left > 1 or (n == 1 and pieces[0][0] == 1 and not taken)):
-        size, _ = pieces[0]
+        size, axis = pieces[0]
         if left % size == 0:
             taken.append(pieces.pop(0))
             left //= size
             continue
 
-        # A piece that reaches into the next dim: what is left of this one, and of that one.
-        shared = math.gcd(size, left)
-        if shared == 1:
+        if size % left:
+            # The dim ends inside of a piece, and so does the next one.
             rest = math.prod(n for n, _ in pieces) // left
             pieces[:] = [(rest, None)]
             return [(n, None)]
-        pieces[0] = (size // shared, None)
-        taken.append((shared, None))
-        left //= shared
+        inside = size // left
+        pieces[0] = (inside, None)
+        taken.append((left, axis))
+        if axis is not None:
+            places[axis] = _patches(places[axis], inside)
+        left = 1
     return taken
+
+
+def _patches(place: AxisPlace, length: int) -> AxisPlace:
+    """The places of patches of so many positions each: their middles."""
+    middle = place.offset + place.stride * (length - 1) / 2
+    return place._replace(stride=place.stride * length, offset=middle)
 
 
 # --- through windows -----------------------------------------------------------------------------------------------
@@ -351,16 +364,25 @@ def ends_positions(
     shape: Shape,
     y: Shape,
 ) -> bool:
-    """Whether an operation is a classifier's pooling: to sizes that are fixed, or of all positions to one."""
+    """Whether an operation is a classifier's: a pooling to sizes that are fixed, or what makes one of all positions."""
     if isinstance(op, AdaptivePool):
         asked = op.output_size
         sizes = asked if isinstance(asked, tuple) else (asked,)
         return None not in sizes
-    if not isinstance(op, AvgPool):
+    if not isinstance(op, AvgPool | Conv):
         return False
 
-    behind = [(n, m) for n, m, held in zip(shape, y, layout.held) if held.axes]
-    return all(m == 1 for _, m in behind) and any(n > 3 for n, _ in behind)
+    axes = [dim for dim, held in enumerate(layout.held) if held.axes]
+    sees_all = all(y[dim] == 1 and _extent(op, dim, shape) == shape[dim] for dim in axes)
+    return sees_all and any(shape[dim] > FEW for dim in axes)
+
+
+def _extent(op: Op, dim: int, shape: Shape) -> int:
+    """The positions from the first to the last that one sees; 0 for all."""
+    window = op.window(dim, shape)
+    if window is None or window.extent is None:
+        return 0
+    return (window.extent - 1) * window.gap + 1
 
 
 def _source_dim(

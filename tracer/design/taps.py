@@ -313,8 +313,24 @@ def _is_pointwise(
     if isinstance(op, REORDERING):
         return True
     if isinstance(op, Merge):
-        return maps.strides(node) == maps.strides(before[0])
+        return not _joins(maps, node)
     return _sees_one(maps, op, node)
+
+
+def _joins(maps: TracedMaps, node: Node) -> bool:
+    """Whether a node merges maps as large as its own, and not one with what is repeated over its positions."""
+    layout = maps.layout(node)
+    if layout is None or not isinstance(maps.op(node), Merge):
+        return False
+    y = maps.shape(node)
+    axes = [dim - len(y) for dim, held in enumerate(layout.held) if held.axes]
+    shapes = [maps.shape(source) for source in node.inputs]
+    whole = [
+        shape
+        for shape in shapes
+        if len(shape) == len(y) and all(shape[dim] == y[dim] for dim in axes)
+    ]
+    return len(whole) > 1
 
 
 def _sees_one(
@@ -345,8 +361,7 @@ def _cut(
     start = 1
     while start < len(run) and _only_reorders(maps, run[start]):
         start += 1
-    is_merge = len(maps.sources(run[0])) > 1
-    if is_merge and not is_deepest and _is_norm(maps, run[start:]):
+    if _joins(maps, run[0]) and not is_deepest and _is_norm(maps, run[start:]):
         return start
 
     last = len(run) - 1
