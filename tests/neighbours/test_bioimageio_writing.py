@@ -298,6 +298,22 @@ layers: {a: {op: Conv1d, out_channels: 1, kernel_size: 4, stride: 4}}
     assert found.told
 
 
+def test_norms_of_whole_maps_are_told() -> None:
+    """A halo stands beside the node whose statistics it does not take back; a norm of one position has none."""
+    text = "input: [N, 2, L]\nsizes: {N: 1, L: 40}\nlayers:\n"
+    text += "  c: {op: Conv1d, out_channels: 2, kernel_size: 3, padding: 1}\n"
+    for norm, is_told in [("InstanceNorm1d", True), ("BatchNorm1d", False)]:
+        _, found, record = described(f"{text}  n: {norm}\n")
+        (out,) = [axis for axis in record["outputs"][0]["axes"] if axis["type"] == "space"]
+        assert out["halo"] == 1
+        assert (
+            any(
+                "n (InstanceNorm1d): what comes out follows more" in line for line in found.told
+            )
+            == is_told
+        )
+
+
 FIXED = """
 input: [N, 1, L]
 sizes: {N: 1, L: 40}

@@ -167,6 +167,8 @@ class _Describing:
 
         references = self._untied(self._references([*inputs, *outputs]))
         halos = self._halos(outputs, references)
+        if halos:
+            self._tell_statistics(references)
         references = _with_room(references, outputs, halos)
 
         record = {
@@ -493,6 +495,24 @@ class _Describing:
                 f"no halo for {', '.join(unknown)}: positions see the whole map, or its size decides what they see"
             )
         return found
+
+    def _tell_statistics(self, references: Mapping[str, _Reference]) -> None:
+        """Say which nodes make of positions what no crop takes back, as norms of whole maps do."""
+        names = []
+        for visit in self._trace_at(references, 1, 0).walk():
+            op = visit.op
+            if op is None or visit.shape is None or not visit.inputs:
+                continue
+            rank = min(len(visit.shape), len(visit.inputs[0]))
+            dims = range(self.lead, rank)
+            if not all(op.is_local(dim, *visit.inputs, **visit.sizes) for dim in dims):
+                names.append(f"{visit.node.name} ({type(op).__name__})")
+
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            self.told.append(
+                f"{names[0]}{more}: what comes out follows more of the map than positions see, which no halo takes back"
+            )
 
     def _following(
         self,
