@@ -137,6 +137,29 @@ def test_families_are_searched() -> None:
     assert holds(study, found) >= 5
 
 
+@pytest.mark.parametrize("norm", ["batch", "group"])
+def test_numbers_of_a_family_are_computed_together(norm: str) -> None:
+    """Widths turn fastest where designs differ in them alone, and rows and configs are the same either way."""
+    axes = [
+        axis("param", ["depth"], "1,2"),
+        axis("param", ["base"], "4..20"),
+        axis("size", ["H"], "32,48"),
+    ]
+    study = family_study("unet", {"norm": norm}, {}, axes, "float32", opens=True)
+    apart = family_study("unet", {"norm": norm}, {}, axes, "float32")
+    assert study.numeric_names("param") == (
+        ["base"] if norm == "batch" else study.numeric_names("param")
+    )
+
+    measures = ("macs", "params", "receptive_field", "H")
+    for text in ("base > 6, fits 40MiB", "field > 20"):
+        own = [rows_of(found_in(one, text, measures), 1000) for one in (study, apart)]
+        assert own[0] and [dict(sorted(row.items())) for row in own[0]] == [
+            dict(sorted(row.items())) for row in own[1]
+        ]
+    assert holds(study, found_in(study, "base > 6", ("macs", "base", "H"))) > 0
+
+
 def test_the_command(tmp_path: Path) -> None:
     """The table, the configs of the rows that are shown, and a size that is not varied."""
     front = tmp_path / "front"

@@ -197,8 +197,8 @@ def text_of_swept(swept: Swept) -> str:
     return _text(swept.config, swept.overrides, swept.report)
 
 
-def _study(swept: Swept, text: str) -> Study:
-    """The sweep; where there is none, the command ends."""
+def _study(swept: Swept, text: str, *, opens: bool = False) -> Study:
+    """The sweep; where there is none, the command ends. ``opens``: a family's numbers are computed together."""
     from tracer.sweep.axes import Unvaried
     from tracer.sweep.study import config_study, family_study
 
@@ -206,7 +206,8 @@ def _study(swept: Swept, text: str) -> Study:
     axes = swept.axes
     try:
         if swept.family is not None:
-            return family_study(_family(swept.family), params, {}, axes, swept.dtype)
+            name = _family(swept.family)
+            return family_study(name, params, {}, axes, swept.dtype, opens=opens)
         return config_study(text, shown(str(swept.config)), params, {}, axes, swept.dtype)
     except Unvaried as error:
         raise click.UsageError(str(error)) from None
@@ -251,7 +252,7 @@ def search(
         asked = wishes(find)
         symbols = _symbols(swept, text)
         swept.axes.extend(_sizes_asked(asked, swept.axes, symbols))
-        study = replace(_study(swept, text), chunk=CHUNK)
+        study = replace(_study(swept, text, opens=True), chunk=CHUNK)
         check(asked, kinds(study), symbols)
     except Misread as error:
         raise click.BadParameter(str(error), param_hint="--find") from None

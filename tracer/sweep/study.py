@@ -10,10 +10,13 @@ import msgspec
 from msgspec.structs import replace
 
 from tracer.design.families import DEFAULT_SIZE, FamilyOptions, families
+from tracer.design.skips import Undesignable
+from tracer.diagnostics import TracerError
 from tracer.live.opened import OpenedNetwork
 from tracer.live.opening import live
 from tracer.live.walk import open_network
 from tracer.loading import load_text
+from tracer.memo import Memo
 from tracer.net import Net
 from tracer.ops.base import argument, written
 from tracer.sizing.size_set import TooLarge
@@ -23,8 +26,14 @@ from tracer.source.tree import Fault
 from tracer.source.written import EditError
 from tracer.sweep.axes import Kind, SweepAxis, Unvaried, count, digits, names_of
 
+COMBINATIONS = 64
+"""Combinations of the structural axes of which every design is compared, at most."""
+
 CHUNK = 8192
 """Rows of one task, at most."""
+
+_designs: Memo[str] = Memo(64)
+"""Configs of families by study and structural combination."""
 
 CHANNELS = {
     *("in_channels", "out_channels", "in_features", "out_features"),
@@ -88,6 +97,10 @@ class Study(msgspec.Struct, frozen=True):
         """The columns of what is varied."""
         return names_of(self.axes)
 
+    def numeric_of(self, kind: Kind) -> tuple[SweepAxis, ...]:
+        """The numeric axes of one kind."""
+        return tuple(axis for axis in self.numeric if axis.kind == kind)
+
     def numeric_names(self, kind: Kind) -> list[str]:
         """The params, or the symbols, of the numeric axes."""
         return names_of(self.numeric, kind)
@@ -137,10 +150,23 @@ class Study(msgspec.Struct, frozen=True):
 
         Raises TracerError, ValueError and Undesignable for values that it does not take.
         """
-        given = {**self.params, **self.fixed(task), **params}
         if self.is_family:
-            return family_net(self.source, given, self.sizes, self.numeric)
+            return load_text(self._design(task), self.path, params)
+        given = {**self.params, **self.fixed(task), **params}
         return load_text(self.source, self.path, given, {**self.sizes, **sizes})
+
+    def _design(self, task: Task) -> str:
+        """The config of a family that is designed for the first numbers of a task: others are put in their place."""
+        key = (self.key(), task.outer)
+        known = _designs.get(key)
+        if known is not None:
+            return known
+
+        axes = self.numeric_of("param")
+        first = {name: axis[0] for axis in axes for name in axis.names}
+        given = {**self.params, **self.fixed(task), **first}
+        text = family_text(self.source, given, self.sizes, self.numeric_of("size"))
+        return _designs.keep(key, text)
 
     def config(self, task: Task, row: int) -> str:
         """The config of one row of a task, whose network has the row's sizes declared.
@@ -148,12 +174,12 @@ class Study(msgspec.Struct, frozen=True):
         Raises :class:`EditError` where the text has no place for a value.
         """
         sizes = self._numbers("size", task, row)
-        given = {**self.params, **self.fixed(task), **self._numbers("param", task, row)}
+        given = self._numbers("param", task, row)
         if self.is_family:
-            text = family_text(self.source, given, self.sizes, self.numeric)
-            given = {}
+            text = self._design(task)
         else:
             text = self.source
+            given = {**self.params, **self.fixed(task), **given}
 
         edits = [Edit(("params", name), value) for name, value in given.items()]
         edits += [Edit(("sizes", symbol), n) for symbol, n in sizes.items()]
@@ -164,19 +190,6 @@ class Study(msgspec.Struct, frozen=True):
         chosen = digits(self.numeric, task.start + row)
         pairs = [(axis, axis[i]) for axis, i in zip(self.numeric, chosen) if axis.kind == kind]
         return {name: n for axis, n in pairs for name in axis.names}
-
-
-def family_net(
-    name: str,
-    params: Mapping[str, Any],
-    sizes: Mapping[str, int],
-    numeric: tuple[SweepAxis, ...],
-) -> Net:
-    """A network of a family that serves all sizes of the sweep.
-
-    Raises TracerError, ValueError and Undesignable for what no such network has.
-    """
-    return load_text(family_text(name, params, sizes, numeric), f"<{name}>", {})
 
 
 def family_text(
@@ -258,14 +271,19 @@ def family_study(
     sizes: Mapping[str, int],
     axes: list[SweepAxis],
     dtype: str,
+    *,
+    opens: bool = False,
 ) -> Study:
-    """The sweep of a family. Raises :class:`Unvaried` for what is no option of it."""
+    """The sweep of a family. Raises :class:`Unvaried` for what is no option of it.
+
+    With ``opens`` options that are numbers of one network are computed together, as a config's params are.
+    """
     known = [field for field in FamilyOptions.__struct_fields__ if field != "sizes"]
     for word in (*params, *names_of(axes, "param")):
         if word not in known:
             raise Unvaried(f"a family has no {word!r}; it has {', '.join(known)}")
 
-    return Study(
+    study = Study(
         source=name,
         path=f"<{name}>",
         is_family=True,
@@ -275,6 +293,46 @@ def family_study(
         numeric=tuple(axis for axis in axes if axis.kind == "size"),
         dtype=dtype,
     )
+    return _with_numbers(study) if opens else study
+
+
+def _with_numbers(study: Study) -> Study:
+    """The sweep of a family whose options that are numbers of one network turn fastest, where that can be shown."""
+    whole = [axis for axis in study.structural if axis.is_whole]
+    try:
+        net = study.network(study.task(0), {}, {})
+    except (TracerError, ValueError, Undesignable):
+        return study
+
+    opened = _open(net, whole)
+    found = replace(
+        study,
+        structural=tuple(axis for axis in study.structural if axis not in opened),
+        numeric=(*opened, *study.numeric),
+    )
+    combinations = count(found.structural)
+    if combinations > COMBINATIONS:
+        return study
+    each = count(found.numeric)
+    tasks = [Task(0, outer, 0, each) for outer in range(combinations)]
+    return found if all(_is_one_text(found, task) for task in tasks) else study
+
+
+def _is_one_text(study: Study, task: Task) -> bool:
+    """Whether a family's designs differ in the numbers of their params alone: the first, a middle and the last one."""
+    axes = study.numeric_of("param")
+    sizes = study.numeric_of("size")
+    texts = []
+    for part in (0, 1, 2):
+        own = {name: axis[(len(axis) - 1) * part // 2] for axis in axes for name in axis.names}
+        given = {**study.params, **study.fixed(task), **own}
+        try:
+            text = family_text(study.source, given, study.sizes, sizes)
+            first = {("params", name): axis[0] for axis in axes for name in axis.names}
+            texts.append(edited(text, [Edit(path, n) for path, n in first.items()]))
+        except (TracerError, ValueError, Undesignable, EditError):
+            return False
+    return texts[0] == texts[1] == texts[2]
 
 
 def _first_values(axes: list[SweepAxis], kind: Kind) -> dict[str, Any]:
