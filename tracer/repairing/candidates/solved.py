@@ -27,7 +27,10 @@ def candidates(bench: Bench) -> Iterator[Candidate]:
         return
     ups = list(filter(is_up_layer, bench.network.nodes))
     near = [node for node in ups if leads_to_fault(bench, node)] or ups
-    yield from solved(bench, near, "output_padding", kind=Kind.SOLVED)
+    is_solved = False
+    for candidate in solved(bench, near, "output_padding", kind=Kind.SOLVED):
+        is_solved = True
+        yield candidate
     if bench.is_large:
         bench.left_out = True
         return
@@ -36,6 +39,9 @@ def candidates(bench: Bench) -> Iterator[Candidate]:
 
     pools = list(filter(_rounds_down, bench.network.nodes))
     yield from solved(bench, pools, "ceil_mode")
+    if is_solved:
+        # Nothing that changes more arguments of the same layers is nearer to what they have.
+        return
     for fields in (("padding",), ("kernel_size",), ("kernel_size", "padding"), ("stride",)):
         yield from solved(bench, near, *fields, also="output_padding")
 
