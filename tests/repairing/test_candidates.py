@@ -325,6 +325,13 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         "  c: {op: conv, to: 4}\n",
         {"layers.b.to": 16},
     ),
+    "one channel of weights that a map is multiplied by": (
+        "input: [1, 3, H, H]\nsizes: {H: 12}\nlayers:\n"
+        "  g: {op: Conv2d, out_channels: 8, kernel_size: 1}\n"
+        "  psi: {op: Conv2d, out_channels: 2, kernel_size: 1}\n  act: Sigmoid\n"
+        "  m: {op: Mul, from: [act, g]}\n  y: {op: Conv2d, in_channels: 8, out_channels: 2, kernel_size: 1}\n",
+        {"layers.psi.out_channels": 1},
+    ),
     "a level too many": (
         "input: [1, 3, S, S]\nsizes: {S: 20}\nlayers:\n"
         "  a: {op: Conv2d, out_channels: 4, kernel_size: 4, stride: 2, padding: 1}\n"

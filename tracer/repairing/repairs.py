@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -176,6 +176,7 @@ class _Finder:
         """What each candidate comes to: a repair, or nothing."""
         yield None
         is_found = is_enough = False
+        declared = self.net.network.defaults()
         seen: set[str] = set()
         for candidate in filter(self._is_told, candidates(self.bench)):
             if candidate.key in seen:
@@ -183,7 +184,7 @@ class _Finder:
             seen.add(candidate.key)
             for repair in self.tried(candidate):
                 is_found |= repair is not None
-                is_enough |= repair is not None and _is_enough(repair)
+                is_enough |= repair is not None and _is_enough(repair, declared)
                 yield repair
         if is_enough:
             return
@@ -320,10 +321,13 @@ class _Finder:
         return False
 
 
-def _is_enough(repair: Repair) -> bool:
-    """Whether no two changes are looked for beside it: no map is bent to fit, unless it takes the size of another."""
-    is_bent = repair.kind != Kind.SIZED and bool(BENT & set(repair.warnings))
-    return not is_bent
+def _is_enough(repair: Repair, declared: Mapping[str, int]) -> bool:
+    """Whether no two changes are looked for beside it: no map is bent to fit, and a size is none of few rows alone."""
+    for edit in repair.edits:
+        size = declared.get(edit.path.removeprefix("sizes."))
+        if size is not None and isinstance(edit.value, int) and 2 * edit.value < size:
+            return False
+    return repair.kind == Kind.SIZED or not BENT & set(repair.warnings)
 
 
 def _is_of_values(candidate: Candidate) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from tracer.repairing.bench import Bench, Tried
 from tracer.repairing.candidate import Candidate, Oddness
-from tracer.repairing.candidates import first_changes, second_changes
+from tracer.repairing.candidates import first_changes, slow_changes
 from tracer.repairing.progress import Progress, progress_of
 
 FIRST = 8
@@ -23,9 +23,6 @@ LIKELY = 2
 SMALL = 600
 """Nodes of a network at most in which that is asked for."""
 
-ENOUGH = 8
-"""Pairs after which no other first change is tried."""
-
 NODES = 7_000
 """Nodes of edited texts that are traced at most for second changes, a share for each first one."""
 
@@ -34,6 +31,9 @@ SHARES = 3
 
 IN_MEMORY = 20_000
 """Nodes that are traced at most in memory for the second changes of one first."""
+
+Changes = Callable[[Bench], Iterator[Candidate]]
+"""What finds changes of a network."""
 
 
 class FirstChange(NamedTuple):
@@ -49,8 +49,10 @@ class FirstChange(NamedTuple):
         return (
             self.candidate.kind,
             self.candidate.oddness == Oddness.ODD,
-            *(-n for n in self.progress),
+            -self.progress.node,
+            -self.progress.right,
             self.candidate.oddness,
+            -self.progress.near,
         )
 
 
@@ -59,6 +61,11 @@ class Pair(NamedTuple):
 
     candidate: Candidate
     tried: Tried
+
+    @property
+    def is_natural(self) -> bool:
+        """Whether no layer is odd then, so that nothing else is looked for which takes long to find."""
+        return self.candidate.oddness <= Oddness.NATURAL
 
 
 def first_change(
@@ -83,24 +90,50 @@ def pairs(
 
     ``known`` are first changes, ``seen`` the keys of all that were tried alone.
     """
-    firsts = [*known, *_first_changes(bench, seen, is_told)]
-    firsts = _likeliest(firsts)
+    firsts = _likeliest([*known, *_first_changes(bench, seen, is_told)])
+    budget = _Budget(bench)
 
-    count = 0
-    left = NODES
-    likely = LIKELY if len(bench.network.nodes) <= SMALL else 0
+    is_natural = False
     for position, first in enumerate(firsts):
-        share = min(left, NODES // SHARES)
-        bench.nodes_left = share
-        bench.in_memory_left = IN_MEMORY
-
-        seconds = second_changes if position < likely else first_changes
-        for pair in _closed(bench, first, seconds, is_told):
-            count += 1
+        for pair in budget.closed(first, _told(first_changes, is_told)):
+            is_natural |= pair.is_natural
             yield pair
-        left -= share - bench.nodes_left
-        if count >= ENOUGH and position + 1 >= LIKELY:
+        if is_natural and position + 1 >= LIKELY:
             return
+
+    if is_natural or len(bench.network.nodes) > SMALL:
+        return
+    for first in firsts[:LIKELY]:
+        yield from budget.closed(first, _told(slow_changes, is_told))
+
+
+def _told(changes: Changes, is_told: Callable[[Candidate], bool]) -> Changes:
+    """Those changes that can be told."""
+    return lambda bench: filter(is_told, changes(bench))
+
+
+class _Budget:
+    """What is left to try second changes with."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.left = NODES
+
+    def closed(self, first: FirstChange, seconds: Changes) -> Iterator[Pair]:
+        """A first change with each second one that closes the network."""
+        share = min(self.left, NODES // SHARES)
+        rest = Bench(first.tried.net, self.bench.aim)
+        rest.nodes_left = share
+        rest.in_memory_left = IN_MEMORY
+
+        for second in seconds(rest):
+            both = _together(first.candidate, second)
+            self.bench.nodes_left = rest.nodes_left
+            closed = self.bench.tried(both.edits)
+            rest.nodes_left = self.bench.nodes_left
+            if closed is not None and self.bench.reaches_aim(closed):
+                yield Pair(both, closed)
+        self.left -= share - rest.nodes_left
 
 
 def _first_changes(
@@ -134,23 +167,6 @@ def _likeliest(firsts: list[FirstChange]) -> list[FirstChange]:
         if counted[place] <= OF_PLACE:
             found.append(first)
     return found[:FIRST]
-
-
-def _closed(
-    bench: Bench,
-    first: FirstChange,
-    seconds: Callable[[Bench], Iterator[Candidate]],
-    is_told: Callable[[Candidate], bool],
-) -> Iterator[Pair]:
-    """A first change with each second one that closes the network."""
-    rest = Bench.at(first.tried.net, bench)
-    for second in filter(is_told, seconds(rest)):
-        both = _together(first.candidate, second)
-        bench.nodes_left = rest.nodes_left
-        closed = bench.tried(both.edits)
-        rest.nodes_left = bench.nodes_left
-        if closed is not None and bench.reaches_aim(closed):
-            yield Pair(both, closed)
 
 
 def _together(first: Candidate, second: Candidate) -> Candidate:

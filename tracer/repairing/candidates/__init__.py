@@ -56,15 +56,14 @@ FIRST = (
 """What may be the first of two changes: each takes one fault away, and not whatever comes behind it."""
 
 
-SECOND = (
-    *FIRST,
+SLOW = (
     solved,
     input_sizes,
     run_time_sizes,
     aligned,
     per_use,
 )
-"""What may be the second one."""
+"""What takes longer to find, and may be the second one."""
 
 
 def first_changes(bench: Bench) -> Iterator[Candidate]:
@@ -73,9 +72,9 @@ def first_changes(bench: Bench) -> Iterator[Candidate]:
         yield from kind.candidates(bench)
 
 
-def second_changes(bench: Bench) -> Iterator[Candidate]:
-    """Every change that may repair what the first of two leaves, the cheapest to find first."""
-    for kind in SECOND:
+def slow_changes(bench: Bench) -> Iterator[Candidate]:
+    """What else may repair what the first of two leaves."""
+    for kind in SLOW:
         yield from kind.candidates(bench)
 
 

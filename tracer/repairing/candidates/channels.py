@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tracer.network.records import Node
 from tracer.ops.base import Op, with_arguments
-from tracer.ops.merge import Concat
+from tracer.ops.merge import Concat, Mul
 from tracer.repairing.bench import Bench
 from tracer.repairing.candidate import Candidate, Kind, Oddness
 from tracer.repairing.candidates.widths import CHANNELS
@@ -89,6 +89,12 @@ def _unlike(node: Node, channels: Sequence[int | None]) -> Iterator[_Wanted]:
         (other,) = kinds - {own}
         if other is not None:
             yield _Wanted(source, other)
+
+    # A map of weights has one channel, which every other is multiplied by.
+    least = min(kinds, key=lambda one: one or 0)
+    is_product = isinstance(node.op, Mul) and least is not None and least > 1
+    if is_product:
+        yield _Wanted(node.inputs[channels.index(least)], 1)
 
 
 def _width(op: Op | None) -> int | None:
