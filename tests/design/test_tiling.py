@@ -556,8 +556,26 @@ def test_the_picture_to_pad_to() -> None:
     even = tiling(net, odd.padded, {"H": 32, "W": 32})
     assert even.exact and even.padded is None
     assert is_equal(net, even)
+    cropped = tiling(small("unet_2015"), {"H": 1000, "W": 1003}, {"H": 572, "W": 572})
+    assert not cropped.exact and cropped.padded == {"H": 1004, "W": 1004}
+    assert tiling(small("unet_2015"), cropped.padded, {"H": 572, "W": 572}).exact
     norm = tiling(tracer.loads(ONE_LAYER.format("InstanceNorm2d")), {"H": 63}, {"H": 32})
     assert not norm.exact and norm.padded is None
+
+
+TURNED = """
+input: [1, 1, S, S]
+sizes: {S: 64}
+layers:
+  t: {op: Transpose, dim0: 2, dim1: 3}
+  y: {op: Add, from: [input, t]}
+"""
+
+
+def test_a_map_beside_itself_turned() -> None:
+    """Two dims of one symbol are two axes: what lies on the diagonal is no proof for the other tiles."""
+    found = tiling(tracer.loads(TURNED), {"S": 64}, {"S": 32})
+    assert not found.exact and {one.node for one in found.because} == {"y"}
 
 
 ATTENTION = """

@@ -28,6 +28,9 @@ FEW = 256
 MOST = 1_000_000
 """Tiles along an axis."""
 
+WORK = 10_000
+"""Nodes that are compared at most, in pictures that are tried for one that is exact."""
+
 DTYPE = "float32"
 
 
@@ -227,16 +230,32 @@ def _padded(asked: _Asked, found: Tiling, tile: Mapping[str, int]) -> dict[str, 
     """The next larger picture of which the tiles are exact, where the picture's size alone prevents it."""
     if not any(one.why in OF_THE_SIZE for one in found.because):
         return None
-    for power in range(1, 8):
-        larger = {symbol: -(-n // 2**power) * 2**power for symbol, n in asked.picture.items()}
-        whole = asked.traced(larger)
-        if whole is None or larger == asked.picture:
+    larger = dict(asked.picture)
+    for symbol in dict.fromkeys(one.axis for one in found.because):
+        n = _padded_axis(asked, symbol, tile[symbol])
+        if n is None:
+            return None
+        larger[symbol] = n
+    whole = asked.traced(larger)
+    return None if whole is None else larger
+
+
+def _padded_axis(asked: _Asked, symbol: str, tile: int) -> int | None:
+    """The next larger size of one axis with which it is exact."""
+    n = asked.picture[symbol]
+    multiples = [2, 4, 8, 16, 32, 64, 128]
+    rounded = [-(-n // multiple) * multiple for multiple in multiples]
+    sizes: list[int] = sorted({*range(n + 1, n + 17), *rounded} - {n})
+    most = WORK // len(asked.whole.network.nodes)
+    for larger in sizes[:most]:
+        whole = asked.traced({symbol: larger})
+        if whole is None:
             continue
         try:
-            other = _planned(_Asked(asked.net, whole, asked.axes), tile)
+            other = _planned(_Asked(asked.net, whole, asked.axes), {symbol: tile})
         except Untileable:
             continue
-        if other.exact and other.tiles != 1:
+        if other.exact:
             return larger
     return None
 
