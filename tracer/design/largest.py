@@ -25,7 +25,7 @@ MOST = 2**31 - 1
 BEHIND = 64
 """Sizes behind the largest that are tried too: where sizes round up and down, a larger input may need less."""
 
-NODES_BEHIND = 100_000
+NODES_BEHIND = 20_000
 """Nodes that are followed for those sizes, at most: of large networks fewer sizes are tried."""
 
 Fits = Callable[[int], bool]
@@ -49,7 +49,7 @@ def largest(
 ) -> Largest:
     """The largest sizes of each symbol, the others at theirs, with which the network fits in ``budget`` bytes.
 
-    Exact where the memory does not fall behind the next 64 sizes (10 of a network of 10,000 nodes). Raises
+    Exact where the memory does not fall behind the next 64 sizes (10 of a network of 2,000 nodes). Raises
     :class:`tracer.sizing.size_set.TooLarge` where the set of sizes that run repeats later than is computed.
     """
     axes, now = net.working_sizes().axes, net.network.defaults()
