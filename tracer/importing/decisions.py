@@ -19,7 +19,7 @@ from tracer.sizing.periodic import Analysis, decide
 from tracer.sizing.program import substitute
 from tracer.sizing.size_set import SizeSet, TooLarge
 from tracer.sizing.substitution import Substitution
-from tracer.sizing.symbol import Condition, SizeLike, Space, identity
+from tracer.sizing.symbol import Condition, Size, SizeLike, Space, identity
 
 FILLED = SizeSet((), 1, 1, (0,))
 """Every size but 0."""
@@ -74,6 +74,10 @@ class Decisions:
             key = identity(condition)
             self._settled.add(key)
             self.open.pop(key, None)
+
+    def is_settled(self, condition: Condition) -> bool:
+        """True where the steps are right where a condition doesn't hold, too."""
+        return identity(condition) in self._settled
 
     def knows(self, condition: Condition) -> bool:
         """True where a condition is open or settled."""
@@ -349,6 +353,38 @@ def _is_one_of_two_natural(any_of: Sequence[Condition]) -> bool:
     for a, b in combinations(natural, 2):
         total = ends_of(a + b)
         if total.least >= -1:
+            return True
+    return False
+
+
+def is_implied(condition: Condition, held: Iterable[Condition]) -> bool:
+    """Whether one of some conditions implies another: one of its alternatives has to hold, or a symbol is bound by it.
+
+    >>> space = Space()
+    >>> h, w = space.counts("H"), space.counts("W")
+    >>> is_implied((w - h) // 2 >= 0, [h < w])
+    True
+    """
+    alternatives = set(map(identity, condition.disjuncts()))
+    for one in held:
+        if alternatives.issuperset(map(identity, one.disjuncts())):
+            return True
+        if one.relation == "ge" and _is_bound_by(one, condition):
+            return True
+    return False
+
+
+def _is_bound_by(least: Condition, condition: Condition) -> bool:
+    """Whether a condition holds where a symbol is no smaller than others say: with ``H + more`` for it."""
+    space = condition.space
+    (size,) = least.parts
+    for symbol in sorted(space.support(condition) & space.support(least)):
+        rest = space.counts(symbol) - size
+        if isinstance(rest, Size) and symbol in space.support(rest):
+            continue
+        above = rest + (space.counts(f"{symbol} above") - 1)
+        found = Substitution(space, {symbol: above}).condition(condition)
+        if found is True or (isinstance(found, Condition) and is_bound_to_hold(found)):
             return True
     return False
 

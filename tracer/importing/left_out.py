@@ -56,6 +56,11 @@ class Ways:
         self.first: Unrepresentable | None = None
         """Why the first one is not read."""
 
+    @property
+    def may_be_more(self) -> bool:
+        """Whether so few are left out that some can be told in several."""
+        return self.is_allowed and len(self.left_out) < MOST // 2
+
     def leave_out(self, any_of: Sequence[Condition], refused: Unrepresentable) -> None:
         """Leave the sizes out for which none of some open conditions holds.
 
@@ -72,6 +77,19 @@ class Ways:
 
         if any(map(self._is_of_few, self.here)):
             raise self.first
+
+    def that_may_be(
+        self, any_of: Sequence[Condition], refused: Unrepresentable
+    ) -> LeftOut | None:
+        """The way that is taken where none of some open conditions holds, for a config that does not refuse it itself.
+
+        None where no config can be for the others alone.
+        """
+        way = self._way(any_of, refused) if self.is_allowed else None
+        if way is None or way.symbol is None:
+            return None
+        left = self.without(way.symbol, FILLED) - way.sizes
+        return None if _are_few(left) else way
 
     def _way(self, any_of: Sequence[Condition], refused: Unrepresentable) -> LeftOut | None:
         """The way that is taken where none of some conditions holds; None where no config can be for the others."""
@@ -113,10 +131,7 @@ class Ways:
 
     def _is_of_few(self, symbol: str) -> bool:
         """Whether too few sizes of a symbol are left."""
-        left = self.without(symbol, FILLED)
-        if left.residues:
-            return False
-        return left.finite[-1] < REACH * left.finite[0]
+        return _are_few(self.without(symbol, FILLED))
 
     def without(self, symbol: str, sizes: SizeSet) -> SizeSet:
         """Sizes of a symbol that are not left out."""
@@ -128,6 +143,13 @@ class Ways:
     def has(self, sizes: Sizes) -> bool:
         """Whether sizes are left out."""
         return is_left_out(self.left_out, {**self.here, **sizes})
+
+
+def _are_few(left: SizeSet) -> bool:
+    """Whether sizes are near one number, or there are none."""
+    if left.residues:
+        return False
+    return not left.finite or left.finite[-1] < REACH * left.finite[0]
 
 
 def is_left_out(ways: Sequence[LeftOut], sizes: Sizes) -> bool:

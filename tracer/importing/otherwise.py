@@ -7,7 +7,7 @@ those of the first recording are tried, smaller and larger ones by a factor, and
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice, product
 from typing import Any, NamedTuple
 
@@ -57,33 +57,68 @@ def sizes_without(
     others: Sequence[Condition],
     here: Sizes,
     is_left_out: Callable[[Sizes], bool],
+    more_symbols: Iterable[str] = (),
 ) -> Iterator[Found]:
     """Sizes for which a condition does not hold, those first where the fewest of the others do not either.
 
-    ``here`` are the sizes of all symbols; only those that the condition depends on are changed. None is given that is
-    left out, which is asked when the next one is needed.
+    ``here`` are the sizes of all symbols; only those that the condition depends on are changed, and ``more_symbols``.
+    None is given that is left out, which is asked when the next one is needed.
     """
-    symbols = sorted(condition.space.support(condition))
+    symbols = sorted(condition.space.support(condition).union(more_symbols))
     if len(symbols) > MOST_SYMBOLS:
         return
 
     for sizes in _near(condition, others, symbols, here):
         if not is_left_out(sizes):
             values = {**here, **sizes}
-            yield Found(sizes, _broken(others, values))
+            yield Found(sizes, broken_of(others, values))
 
     for sizes in _along(condition, symbols, here):
         if not is_left_out(sizes):
             values = {**here, **sizes}
-            yield Found(sizes, _broken(others, values))
+            yield Found(sizes, broken_of(others, values))
 
     enlarged = _enlarged(condition, symbols, here)
     if enlarged is not None and not is_left_out(enlarged):
         values = {**here, **enlarged}
-        yield Found(enlarged, _broken(others, values))
+        yield Found(enlarged, broken_of(others, values))
 
 
-def _broken(conditions: Sequence[Condition], sizes: Sizes) -> list[Condition]:
+def sizes_with(
+    symbol: str, size: int, conditions: Sequence[Condition], here: Sizes
+) -> dict[str, int]:
+    """A size of a symbol, with sizes of others at which conditions hold: none where they do or none were found.
+
+    ``if h < w`` is as it was for fewer columns where there are fewer rows too.
+    """
+    wanted = {symbol: size}
+    if not broken_of(conditions, {**here, **wanted}):
+        return wanted
+    tied = set[str]().union(*(one.space.support(one) for one in conditions))
+    others = sorted(tied - {symbol})
+    if not others or len(others) >= MOST_SYMBOLS:
+        return wanted
+
+    import numpy
+
+    of_each = int(COMBINATIONS ** (1 / len(others)))
+    tried = [dict.fromkeys([*_tried(here[one]), *_tried(size)]) for one in others]
+    rows = numpy.array(list(product(*(list(sizes)[:of_each] for sizes in tried))))
+    columns = dict(zip(others, rows.T))
+    holds = numpy.ones(len(rows), bool)
+    for truth in substitute(conditions, {**here, **wanted, **columns}):
+        holds = holds & numpy.asarray(truth, bool)
+    if not holds.any():
+        return wanted
+
+    asked = [here[one] for one in others]
+    distance = numpy.abs(numpy.log2(rows / asked)).sum(axis=1)
+    nearest = rows[numpy.where(holds, distance, numpy.inf).argmin()].tolist()
+    return wanted | dict(zip(others, nearest))
+
+
+def broken_of(conditions: Sequence[Condition], sizes: Sizes) -> list[Condition]:
+    """Those of the conditions that do not hold for the sizes of all symbols."""
     truths = substitute(conditions, sizes)
     return [condition for condition, holds in zip(conditions, truths) if not holds]
 

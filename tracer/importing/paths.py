@@ -9,14 +9,21 @@ every size.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, groupby
+from itertools import chain, groupby, islice
 from typing import Any, NamedTuple
 
 from tracer.importing.alignment import Conditions, SizeOf, align
-from tracer.importing.decisions import FILLED, Decision, Decisions, either, is_bound_to_hold
+from tracer.importing.decisions import (
+    FILLED,
+    Decision,
+    Decisions,
+    either,
+    is_bound_to_hold,
+    is_implied,
+)
 from tracer.importing.demands import Check, demanded, demanded_size, size_only_for
 from tracer.importing.left_out import LeftOut, Ways, left_out_checks
-from tracer.importing.otherwise import Found, elements, sizes_without
+from tracer.importing.otherwise import Found, broken_of, elements, sizes_with, sizes_without
 from tracer.importing.recording import Reason, Recording, Unrepresentable, refused_at
 from tracer.importing.run_time_sizes import Guard, negated
 from tracer.sizing.program import substitute
@@ -31,6 +38,9 @@ MOST_PATHS = 100
 
 FAILURES = 4
 """Sizes that fail in an operation, until all that decide alike are taken to."""
+
+OTHER_WAYS = 3
+"""So many other ways are tried where one that a condition leads to is not read."""
 
 NEAR = 160
 """Sizes are looked at up to so far from those of the first recording."""
@@ -49,6 +59,8 @@ class Refusal(NamedTuple):
     """An operation refuses them, which the config's must do too."""
     reason: Reason | None = None
     """Why and where the program does."""
+    unread: LeftOut | None = None
+    """Where an operation does, that of a way that the config may not have: then it leaves out these sizes."""
 
     def refused(self, message: str) -> Unrepresentable:
         """The error that no config says so, at the place of the program."""
@@ -62,6 +74,21 @@ class ProgramDemand(NamedTuple):
     condition: Condition
     reason: Reason | None
     """Why and where it does."""
+
+
+class UnreadWay(NamedTuple):
+    """A way of the program that is not read."""
+
+    sizes: SizeOf
+    """Some that take it."""
+    guards: Sequence[Guard]
+    """What it decides."""
+
+    def conditions(self) -> list[Condition] | None:
+        """The conditions that hold for all sizes that take it; None where some are not known."""
+        held = [guard.holds for guard in self.guards]
+        known = [one for one in held if one is not None]
+        return known if len(known) == len(held) else None
 
 
 class Merged(NamedTuple):
@@ -254,11 +281,12 @@ class _Paths:
     # --- one more recording ------------------------------------------------------------------------------------------
 
     def _record(self, symbol: str, size: int) -> None:
-        """Record one more size, and take it in."""
-        sizes = {symbol: size}
+        """Record one more size, and take it in: where it can be, with all that this symbol does not decide alone."""
+        here = self.merged.symbols
         conditions = self._open_about(symbol)
-        truths = substitute(conditions, sizes)
-        flipped = [one for one, holds in zip(conditions, truths) if not holds]
+        flipped = broken_of(conditions, {**here, symbol: size})
+        others = [*self._open_but_for(conditions), *(one.holds for one in self.ways.left_out)]
+        sizes = sizes_with(symbol, size, others, here)
         self._take(sizes, flipped)
 
     def _record_together(self, decision: Decision) -> None:
@@ -272,17 +300,15 @@ class _Paths:
         failing: list[SizeOf] = []
 
         def is_left_out(sizes: SizeOf) -> bool:
-            if self.ways.has(sizes):
-                return True
-            for one in self.refusals:
-                size = sizes.get(one.symbol)
-                if size is not None and size in one.sizes:
-                    return True
-            return any(self._is_no_larger(sizes, failed) for failed in failing)
+            is_known = any(self._is_no_larger(sizes, failed) for failed in failing)
+            return is_known or self._is_out(sizes)
 
-        others = [one for one in self.decisions.holding() if one is not decision.holds]
-        found = sizes_without(decision.holds, others, self.merged.symbols, is_left_out)
-        first = [] if apart is None else [Found(apart, ())]
+        here = self.merged.symbols
+        others = self._open_but_for([decision.holds])
+        first: list[Found] = []
+        if apart is not None and not is_left_out(apart):
+            first = [Found(apart, broken_of(others, {**here, **apart}))]
+        found = sizes_without(decision.holds, others, here, is_left_out)
         for sizes, broken in chain(first, found):
             flipped = [decision.holds, *broken]
             if self._take_together(decision, sizes, flipped):
@@ -291,6 +317,9 @@ class _Paths:
             if len(failing) == FAILURES:
                 break
 
+        if not failing and self._is_left_out_anyway(decision.holds):
+            self.decisions.settle([decision.holds])
+            return
         if not failing:
             not_found = self._decide_together(
                 decision, "no sizes were found where it is not so"
@@ -300,6 +329,26 @@ class _Paths:
         # So far they fail in an operation, which the config's has to do as well.
         self.failing += failing
         self.decisions.settle([decision.holds])
+
+    def _open_but_for(self, conditions: Conditions) -> list[Condition]:
+        known = set(map(identity, conditions))
+        return [one for one in self.decisions.holding() if identity(one) not in known]
+
+    def _is_out(self, sizes: SizeOf) -> bool:
+        """Whether sizes are left out or known to be refused."""
+        if self.ways.has(sizes):
+            return True
+        for one in self.refusals:
+            size = sizes.get(one.symbol)
+            if size is not None and size in one.sizes:
+                return True
+        return False
+
+    def _is_left_out_anyway(self, condition: Condition) -> bool:
+        """Whether all sizes for which a condition does not hold are left out, or refused by the program."""
+        held = [one.holds for one in self.ways.left_out]
+        held += [one.condition for one in self.demands]
+        return is_implied(condition, held)
 
     def _sizes_apart(self, decision: Decision) -> dict[str, int] | None:
         """Sizes for which a decision is otherwise where each symbol is enough for it; None where they decide together.
@@ -341,9 +390,8 @@ class _Paths:
             if refused.by_program and not self.decisions.is_beyond(decision.holds):
                 self._demand(decision, refused)
             elif not self._stays_unread(sizes, flipped, refused):
-                self._leave_out(
-                    [decision.holds], refused.but(f"; that is for {_written(sizes)}")
-                )
+                why = refused.but(f"; that is for {_written(sizes)}")
+                self._leave_out([decision.holds], why, UnreadWay(sizes, refused.guards))
             return True
 
         self._merge(other, flipped, sizes, [decision.holds])
@@ -395,7 +443,7 @@ class _Paths:
             align(self.merged, other, self.decisions, flipped, sizes)
         except Unrepresentable as refused:
             if not self._stays_unread(sizes, flipped, refused):
-                self._leave_out(any_of, refused)
+                self._leave_out(any_of, refused, UnreadWay(sizes, other.guards.made))
             return
         self.others.append(other)
         self._settle(flipped, other.guards.made)
@@ -420,13 +468,88 @@ class _Paths:
         self.decisions.settle(flipped)
         return True
 
-    def _leave_out(self, any_of: Conditions, refused: Unrepresentable) -> None:
-        """Leave the sizes unread for which none of these holds. Raises where no config can be for the others alone."""
+    def _leave_out(
+        self, any_of: Conditions, refused: Unrepresentable, way: UnreadWay | None = None
+    ) -> None:
+        """Leave the sizes unread for which none of these holds. Raises where no config can be for the others alone.
+
+        Where a way that is not read is not the only one there, they stay to be decided by what tells it from another.
+        """
+        if way is not None and self._has_another_way(any_of, way):
+            return
         self.ways.leave_out(any_of, refused)
         is_apart = self.ways.left_out[-1].symbol is None
         # Sizes of one symbol are left out of those that are tried; the steps stay as they are for the others.
         if is_apart:
             self.decisions.settle(any_of)
+
+    def _has_another_way(self, flipped: Conditions, way: UnreadWay) -> bool:
+        """Take in another way than one that is not read, where these conditions do not hold either, if there is one.
+
+        What it decides is noted, so that what is left out in the end has all that leads to the way that is not read.
+        """
+        if not self.ways.may_be_more:
+            return False
+        for sizes in islice(self._sizes_of_other_ways(flipped, way), OTHER_WAYS):
+            try:
+                other = self.run(sizes)
+                align(self.merged, other, self.decisions, flipped, sizes)
+            except Unrepresentable:
+                continue
+            fresh = self._telling_apart(flipped, other.guards.made, way)
+            if fresh:
+                self.others.append(other)
+                self.decisions.settle(flipped)
+                self._note_otherwise(flipped, fresh)
+                return True
+        return False
+
+    def _sizes_of_other_ways(self, flipped: Conditions, way: UnreadWay) -> Iterator[SizeOf]:
+        """Sizes at which the program does not take a way that other symbols decide too, all else as it is here."""
+        taken = way.conditions()
+        if taken is None:
+            return
+        here = self.merged.symbols
+        holds: Condition | bool = False
+        for one in flipped:
+            holds = holds | one
+        if not isinstance(holds, Condition):
+            return
+
+        symbols = set[str]().union(*map(self.decisions.space.support, taken))
+        # By the same symbols alone, it would be one size after the other.
+        if symbols <= self.decisions.space.support(holds):
+            return
+        others = self._open_but_for(flipped)
+        for sizes, broken in sizes_without(holds, others, here, self._is_out, symbols):
+            if broken:
+                return
+            if broken_of(taken, {**here, **sizes}):
+                yield sizes
+
+    def _telling_apart(
+        self, flipped: Conditions, guards: Sequence[Guard], way: UnreadWay
+    ) -> list[Guard]:
+        """What one more way decides, where that is open and the way that is not read decides otherwise; else nothing.
+
+        What was settled is not known here: it may be what leads to the one and not to the other.
+        """
+        opposite = {identity(negated(condition)) for condition in flipped}
+
+        def is_known(condition: Condition) -> bool:
+            return identity(condition) in (self.decisions.open.keys() | opposite)
+
+        fresh = [guard for guard in guards if not _is_all(guard, is_known)]
+        noted = [
+            part
+            for guard in fresh
+            if guard.holds is not None
+            for part in _parts(either(flipped[0], guard.holds))
+            if not self.decisions.is_settled(part)
+            and len(self.decisions.space.support(part)) > 1
+        ]
+        at = {**self.merged.symbols, **way.sizes}
+        return fresh if broken_of(noted, at) else []
 
     def _settle(self, flipped: Conditions, others: Sequence[Guard]) -> None:
         """Note what one more path decides. Where the first of ``flipped`` holds, another one is taken."""
@@ -456,20 +579,22 @@ class _Paths:
         names = _written(sizes)
         # The program may run there; it is the importer that has no words for what it does.
         if not refused.by_operation and not refused.by_program:
-            self._leave_out(flipped, refused.but(f"; that is for {names}"))
+            why = refused.but(f"; that is for {names}")
+            self._leave_out(flipped, why, UnreadWay(sizes, refused.guards))
             return
 
         held = [guard.holds for guard in refused.guards if guard.holds is not None]
         if len(held) < len(refused.guards):
             raise refused
 
-        ((symbol, size),) = sizes.items()
+        (symbol,) = self.decisions.space.support(flipped[0])
+        size = sizes[symbol]
         beside = self._decided_beside(symbol, flipped, refused.guards)
         if refused.by_operation:
             if beside:
                 self.failing.append(sizes)
             self._note_otherwise(flipped, beside)
-            self._fail(symbol, size, flipped, str(refused))
+            self._fail(symbol, size, flipped, refused)
             return
         if beside:
             self._demand_of_path(flipped, refused)
@@ -502,7 +627,9 @@ class _Paths:
         self.demands.append(ProgramDemand(demand, refused.fault))
         self._settle(flipped, refused.guards)
 
-    def _fail(self, symbol: str, size: int, flipped: Conditions, message: str) -> None:
+    def _fail(
+        self, symbol: str, size: int, flipped: Conditions, refused: Unrepresentable
+    ) -> None:
         """An operation refuses a size that decides otherwise: after some, all such sizes are taken to be refused."""
         key = (symbol, *map(identity, flipped))
         failed = self._failed.setdefault(key, set())
@@ -512,12 +639,17 @@ class _Paths:
         if len(failed) >= FAILURES:
             otherwise = [negated(condition) for condition in flipped]
             sizes = FILLED & self.decisions.sizes_where(otherwise, symbol)
-            refusal = Refusal(symbol, sizes, message, by_operation=True)
+            unread = self.ways.that_may_be(flipped, refused)
+            refusal = Refusal(symbol, sizes, str(refused), by_operation=True, unread=unread)
             self.refusals.append(refusal)
 
 
 def _written(sizes: SizeOf) -> str:
     return " and ".join(f"{name} = {n}" for name, n in sizes.items())
+
+
+def _parts(condition: Condition | bool) -> list[Condition]:
+    return [] if isinstance(condition, bool) else list(condition.conjuncts())
 
 
 def _is_all(guard: Guard, is_true: Callable[[Condition], bool]) -> bool:

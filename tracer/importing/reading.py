@@ -101,14 +101,19 @@ def network_of(
     merged = one_of(run, in_part)
     recording, refused, demanded = merged.recording, merged.refused, merged.demanded
     recording.get_a_layer()
-    left_out = merged.left_out
+    left_out = list(merged.left_out)
     unread = [*merged.unread, *(one.why for one in left_out)]
     notes = [*notes, *map(str, unread)]
     try:
         written, net = _written(recording, title, path, notes)
 
         # The config refuses by an operation what the program refuses by itself, or has to be made to.
-        unsaid = [one for one in refused if not one.by_operation and _taken(net, one)]
+        taken = [one for one in refused if _taken(net, one)]
+        unsaid = [one for one in taken if not one.by_operation]
+        not_read = [one.unread for one in taken if one.by_operation and one.unread]
+        left_out += not_read
+        unread += [one.why for one in not_read]
+        notes = [*notes, *(str(one.why) for one in not_read)]
         # Each stands before what was there: the first one last.
         checks = checks_of(recording, unsaid, demanded, left_out)
         for check in reversed(checks):
