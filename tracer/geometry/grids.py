@@ -17,7 +17,9 @@ from tracer.geometry.frames import Frame, frames
 from tracer.memo import Memo
 from tracer.network.records import Node
 from tracer.ops.base import Op, Shape, with_arguments
+from tracer.ops.crop import Slice
 from tracer.ops.merge import Merge
+from tracer.ops.rearrange import Permute, Squeeze, Transpose, Unsqueeze
 from tracer.ops.windows import POINTWISE, Window
 from tracer.shapes.trace import Trace, dims_value
 from tracer.shapes.traced import Traced, Visit
@@ -47,6 +49,9 @@ class Grid(NamedTuple):
         """Whether every position lies at the same place in both."""
         return self.stride.equals(other.stride) & self.offset.equals(other.offset)
 
+
+MOVING = (Permute, Transpose, Squeeze, Unsqueeze)
+"""Operations behind which positions lie as before, in other dims."""
 
 Grids = tuple[Grid | None, ...]
 """One for each dim of a shape; None where there is no grid."""
@@ -345,6 +350,9 @@ def _placed(
     op: Op, given: dict[str, Shape], x: list[Shape], before: list[Placed], y: Shape
 ) -> Placed:
     """Where an operation's output lies."""
+    if isinstance(op, MOVING):
+        return _moved(op, x[0], before[0], y)
+
     rank = max(map(len, x)) if isinstance(op, Merge) else 0
     result: list[Place | None] = []
     enlarged = False
@@ -358,6 +366,14 @@ def _placed(
         result.append(_through(place, window))
         enlarged |= not _is_one(window.up)
     return tuple(result), enlarged
+
+
+def _moved(op: Op, x: Shape, before: Placed, y: Shape) -> Placed:
+    """Where the output lies of an operation that puts dims in another order, adds or drops some."""
+    own, enlarged = before
+    sources = [op.source_dim(dim, x) for dim in range(len(y))]
+    places = [own[at] if at is not None and at < len(own) else None for at in sources]
+    return tuple(places), enlarged
 
 
 def _fixed(op: Op, before: Placed, cache: GridCache) -> Placed:
@@ -444,6 +460,8 @@ def meetings(traced: Traced) -> Iterator[Meeting]:
             op = visit.op
             if placed is None or len(node.inputs) < 2 or not isinstance(op, Merge):
                 continue
+            if op.joined(len(visit.shape or ())) is not None and _are_phases(node):
+                continue
             before = [found[source.index] for source in node.inputs]
             met = _met_at(visit, op, before, cache)
             # Places that two frames agree on are one object, and so is what is found of them.
@@ -453,6 +471,25 @@ def meetings(traced: Traced) -> Iterator[Meeting]:
             seen[key] = met
             for meeting in met:
                 yield Meeting(node, *meeting)
+
+
+def _are_phases(node: Node) -> bool:
+    """Whether all inputs are one map's rows and columns of equal steps, which are put beside each other on purpose.
+
+    So is a patch merged, or every second position of either axis moved to channels: a pixel unshuffle in other words.
+    """
+    found = {_phase_of(source) for source in node.inputs}
+    ((_, steps), *others) = found
+    return not others and bool(steps)
+
+
+def _phase_of(node: Node) -> tuple[int, tuple[tuple[int, int], ...]]:
+    """The map that a chain of slices starts from, and the steps that it takes along dims, those of 1 left out."""
+    steps: dict[int, int] = {}
+    while isinstance(node.op, Slice) and len(node.inputs) == 1:
+        steps[node.op.dim] = steps.get(node.op.dim, 1) * node.op.step
+        (node,) = node.inputs
+    return node.index, tuple(sorted((dim, step) for dim, step in steps.items() if step != 1))
 
 
 def _met_at(visit: Visit, op: Merge, before: list[Any], cache: GridCache) -> list[Met]:
