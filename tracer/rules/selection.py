@@ -12,8 +12,8 @@ ALL = "ALL"
 class Selection(NamedTuple):
     """Codes, or beginnings of codes, that are selected and ignored; of two that fit one code the longer counts.
 
-    >>> selection = Selection(select=("T5",), ignore=("T50", "T501"))
-    >>> selection.has("T510"), selection.has("T502"), selection.has("T301")
+    >>> selection = Selection(select=("T3", "T5"), ignore=("T50",))
+    >>> selection.has("T301"), selection.has("T501"), selection.has("T401")
     (True, False, False)
     >>> Selection(select=("T501",), ignore=("T5",)).has("T501")
     True
