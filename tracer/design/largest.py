@@ -6,8 +6,11 @@ a margin for what no formula has: workspaces of kernels, and what an allocator c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import count
+from typing import NamedTuple
 
 import msgspec
 
@@ -28,7 +31,8 @@ BEHIND = 64
 NODES_BEHIND = 20_000
 """Nodes that are followed for those sizes, at most: of large networks fewer sizes are tried."""
 
-Fits = Callable[[int], bool]
+Missing = Callable[[int], float]
+"""The bytes that are missing at a size: none where it fits, without end where it does not run."""
 
 
 class Largest(msgspec.Struct, frozen=True):
@@ -61,13 +65,13 @@ def largest(
             together = together & axes[symbol].runs
         asked[" = ".join(spatial)] = (spatial, together)
     ops = net.solution().ops
-    allowed = budget / (1 + margin)
+    allowed = int(budget / (1 + margin))
     behind = max(1, min(BEHIND, NODES_BEHIND // len(net.network.nodes)))
 
-    def fits(symbols: list[str], needed: Callable[[Trace, Training], int]) -> Fits:
-        def at(n: int) -> bool:
+    def missing(symbols: list[str], needed: Callable[[Trace, Training], int]) -> Missing:
+        def at(n: int) -> float:
             traced = trace(net.network, {**now, **dict.fromkeys(symbols, n)}, ops)
-            return traced.is_complete and needed(traced, training) <= allowed
+            return needed(traced, training) - allowed if traced.is_complete else math.inf
 
         return at
 
@@ -78,7 +82,7 @@ def largest(
     for needed in wanted:
         found.append(
             {
-                name: _last(runs, fits(symbols, needed), behind)
+                name: _last(runs, missing(symbols, needed), behind)
                 for name, (symbols, runs) in asked.items()
             }
         )
@@ -98,31 +102,83 @@ def training_needs(traced: Trace, training: Training) -> int:
     return step_memory(traced, training).peak
 
 
-def _last(sizes: SizeSet, fits: Fits, behind: int) -> int | None:
+class _SizeTried(NamedTuple):
+    """A size, and the bytes that are missing at it."""
+
+    size: int
+    missing: float
+
+    @property
+    def fits(self) -> bool:
+        return self.missing <= 0
+
+
+def _last(sizes: SizeSet, missing: Missing, behind: int) -> int | None:
     """The largest member that fits."""
-    low = sizes.at_least(1)
-    if low is None or not fits(low):
+
+    def tried(size: int) -> _SizeTried:
+        return _SizeTried(size, missing(size))
+
+    least = sizes.at_least(1)
+    if least is None:
         return None
-    high = 2 * low
-    while high <= MOST and (n := sizes.at_least(high)) is not None and fits(n):
-        low, high = n, 2 * n
-    high = min(high, MOST)
-    while True:  # low fits; nothing known above high does
-        middle = sizes.at_least((low + high) // 2)
-        if middle is None or middle > high:
-            middle = sizes.at_most(high)
-        if middle is None or middle <= low:
-            break
-        if fits(middle):
-            low = middle
-        else:
-            high = middle - 1
-    n = low
+    low = tried(least)
+    if not low.fits:
+        return None
+
+    low, high = _around(sizes, tried, low)
+    if high is not None:
+        low = _narrowed(sizes, tried, low, high)
+
+    last = n = low.size
     for _ in range(behind):
         following = sizes.at_least(n + 1)
-        if following is None or following > MOST:
+        if following is None or following > min(MOST, low.size + BEHIND):
             break
         n = following
-        if fits(n):
-            low = n
+        if missing(n) <= 0:
+            last = n
+    return last
+
+
+def _around(
+    sizes: SizeSet, tried: Callable[[int], _SizeTried], low: _SizeTried
+) -> tuple[_SizeTried, _SizeTried | None]:
+    """A member that fits and a larger one that does not; None for that where every member fits."""
+    while True:
+        following = sizes.at_least(2 * low.size)
+        if following is None or following > MOST:
+            following = sizes.at_most(MOST)
+        if following is None or following <= low.size:
+            return low, None
+        one = tried(following)
+        if not one.fits:
+            return low, one
+        low = one
+
+
+def _narrowed(
+    sizes: SizeSet, tried: Callable[[int], _SizeTried], low: _SizeTried, high: _SizeTried
+) -> _SizeTried:
+    """The last member that fits between one that does and one that does not.
+
+    Memory grows nearly evenly, so that the size at which nothing is missing is near a line between the two; every third
+    step halves what is left, whatever the memory does.
+    """
+    for step in count(1):
+        middle = (low.size + high.size) // 2
+        if step % 3 and math.isfinite(high.missing):
+            share = low.missing / (low.missing - high.missing)
+            middle = low.size + int((high.size - low.size) * share)
+
+        following = sizes.at_most(middle)
+        if following is None or following <= low.size:
+            following = sizes.at_least(low.size + 1)
+        if following is None or following >= high.size:
+            break
+        one = tried(following)
+        if one.fits:
+            low = one
+        else:
+            high = one
     return low
