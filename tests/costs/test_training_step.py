@@ -392,3 +392,42 @@ def test_what_is_not_known_is_said() -> None:
     assert found is not None and found.unknown == "a"
     assert found.step is None and found.needed is None and found.fits is None
     assert largest(net, 10**9).training == {}
+
+
+THIN = """
+input: [1, 3, H, W]
+sizes: {H: 64, W: 64}
+layers:
+  a: {op: Conv2d, out_channels: 8, kernel_size: 3, padding: 1}
+  relu: ReLU
+  b: {op: Conv2d, out_channels: 4, kernel_size: 3, padding: 1}
+"""
+
+
+def test_what_a_checkpoint_changes_is_said() -> None:
+    """Beside the peak stands the one without the checkpoints, lower or higher; without any there is nothing to say."""
+    trace = tracer.loads(THIN).trace()
+    plain = fit(trace, Training())
+    assert plain is not None and plain.step is not None and plain.without_checkpoints is None
+    for name in ("a", "relu", "b"):
+        told = fit(trace, Training(checkpoints=(name,)))
+        assert told is not None and told.without_checkpoints == plain.step.peak
+
+
+COUPLED = """
+input: [1, 1, D, H]
+sizes: {D: 8, H: 8}
+layers:
+  p: {op: MaxPool2d, kernel_size: 2}
+  n: InstanceNorm2d
+"""
+
+
+def test_sizes_that_are_too_small_together() -> None:
+    """One position alone is refused; larger sizes of both axes run, and the largest that fits is one of them."""
+    net = tracer.loads(COUPLED)
+    found = largest(net, 100_000)
+    size = found.inference["D = H"]
+    assert size is not None
+    assert tracer.loads(COUPLED).trace(D=size, H=size).is_complete
+    assert found.training["D = H"] is not None

@@ -16,11 +16,11 @@ from msgspec.structs import replace
 import tracer
 from tests import ROOT
 from tracer.commands.design import command
-from tracer.costs.memory import memory
-from tracer.costs.operations import costs, total
+from tracer.costs.training_step import Training
 from tracer.design.appended import encoder_alone
 from tracer.design.decoder import Wish, decoder
 from tracer.design.families import FamilyOptions, families, sizes_for
+from tracer.design.fitting import fit
 from tracer.design.nnunet import REFERENCE, NnunetWish, Planned, plan
 from tracer.design.skips import Undesignable, encoder
 from tracer.design.style import MERGES, UPS
@@ -256,17 +256,15 @@ def test_anisotropy() -> None:
 
 
 def test_a_budget_is_met() -> None:
-    """The patch shrinks until what training keeps fits, and no further; what nothing meets is said by how much."""
+    """The patch shrinks until a training step fits, and no further; what nothing meets is said by how much."""
     for budget in (2**28, 2**30, 3 * 2**30):
         found = planned(*LUNG, memory=budget)
         net = tracer.loads(found.text)
-        held = memory(net.trace(), "float16")
-        assert held is not None
-        assert (
-            0.6 * budget
-            < held.training + 12 * total(costs(net.trace(), "float16")).params
-            <= budget
+        told = fit(
+            net.trace(), Training(optimizer="sgd-momentum", amp="float16"), budget=budget
         )
+        assert told is not None and told.needed is not None
+        assert told.fits and told.needed > 0.6 * budget
         assert [d for d in judge(net) if d.severity == "error"] == []
     with pytest.raises(
         Undesignable, match=r"no patch fits: even .* takes .* GiB, .* GiB more than there is"

@@ -70,6 +70,43 @@ def test_random_networks(drawn: Drawn) -> None:
     assert torch.allclose(found, want, equal_nan=True), drawn
 
 
+DIFFERENT = {
+    "parameter": "g: {op: Parameter, shape: ['${channels}', 1, 1]}",
+    "buffer": "g: {op: Parameter, shape: ['${channels}', 1, 1], learned: false}",
+    "made": "g: {op: Full, size: ['${channels}', 1, 1], fill_value: 2.0}",
+    "cut": "g: {op: Slice, from: input, dim: 1, stop: '${channels // 16}'}",
+    "grouped": "g: {op: Reshape, from: conv, shape: [1, '${channels}', 16, 16]}",
+    "sized": "g: {op: Interpolate, from: conv, size: '${channels - channels + 16}'}",
+}
+"""Layers of a block whose uses differ in a number, and what is multiplied with its convolution."""
+
+
+@pytest.mark.parametrize("layer", DIFFERENT.values(), ids=DIFFERENT)
+def test_uses_that_differ_in_what_is_no_module(layer: str) -> None:
+    """Each has its own number, in one class or in two."""
+    text = f"""
+input: [1, 3, 16, 16]
+blocks:
+  b:
+    args: {{channels: null}}
+    layers:
+      conv: {{op: Conv2d, out_channels: "${{channels}}", kernel_size: 3, padding: 1}}
+      {layer}
+      one: {{op: Mean, dim: 1, keepdim: true}}
+      y: {{op: Mul, from: [conv, one]}}
+layers:
+  first: {{op: b, channels: 16}}
+  second: {{op: b, channels: 32}}
+"""
+    net = tracer.loads(text)
+    built: Any = build(net).eval()
+    module = module_of(torch_source(net)).eval()
+    module.load_state_dict(built.state_dict())
+    x = torch.rand(1, 3, 16, 16)
+    with torch.no_grad():
+        assert torch.allclose(module(x), built(x))
+
+
 def test_the_file_is_what_a_person_would_write(tmp_path: Path) -> None:
     """The U-Net of 2015: one class for its block with two arguments, one line for each node, sizes in the docstring."""
     command = [

@@ -146,7 +146,7 @@ MOST, LEAST = 256, 16
 """Channels of the coarsest level, and of the finest ones."""
 
 
-USUAL = f"{MOST} at the coarsest level, halved where the resolution doubles, at least {LEAST}, no more than the skip's"
+USUAL = f"at most {MOST} and the skip's, halved where the resolution doubles, at least {LEAST}"
 
 
 def usual_widths(found: Encoder, levels: Sequence[FeatureMap]) -> list[int]:

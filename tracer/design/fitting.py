@@ -48,6 +48,8 @@ class Fit(msgspec.Struct, frozen=True):
     memory: int | None
     """The bytes that there are, where they were given."""
     fits: bool | None
+    without_checkpoints: int | None
+    """The peak without the checkpoints, where there are some."""
     saving: Saving | None
     """The checkpoint that would lower the peak most; null where none does."""
     unknown: str | None = None
@@ -67,7 +69,9 @@ def fit(
     if not traced.is_complete:
         return None
 
-    known: dict[str, Any] = dict.fromkeys(("step", "needed", "fits", "saving"))
+    known: dict[str, Any] = dict.fromkeys(
+        ("step", "needed", "fits", "without_checkpoints", "saving")
+    )
     unknown = unknown_in_training(traced)
     if unknown is None:
         calls = calls_of(traced, training.types)
@@ -77,6 +81,7 @@ def fit(
             "step": step,
             "needed": needed,
             "fits": None if budget is None else needed <= budget,
+            "without_checkpoints": _without_checkpoints(traced, calls, training),
             "saving": _best(traced, calls, training, step.peak),
         }
 
@@ -89,6 +94,15 @@ def fit(
         unknown=unknown,
         **known,
     )
+
+
+def _without_checkpoints(
+    traced: Trace, calls: list[StepCall], training: Training
+) -> int | None:
+    """The peak without checkpoints; None where there are none."""
+    if not training.checkpoints:
+        return None
+    return run_step(traced, calls, units_of(calls, ()), training).peak
 
 
 def _best(traced: Trace, calls: list[StepCall], training: Training, peak: int) -> Saving | None:

@@ -119,11 +119,8 @@ def _last(sizes: SizeSet, missing: Missing, behind: int) -> int | None:
     def tried(size: int) -> _SizeTried:
         return _SizeTried(size, missing(size))
 
-    least = sizes.at_least(1)
-    if least is None:
-        return None
-    low = tried(least)
-    if not low.fits:
+    low = _first_running(sizes, tried)
+    if low is None or not low.fits:
         return None
 
     low, high = _around(sizes, tried, low)
@@ -139,6 +136,17 @@ def _last(sizes: SizeSet, missing: Missing, behind: int) -> int | None:
         if missing(n) <= 0:
             last = n
     return last
+
+
+def _first_running(sizes: SizeSet, tried: Callable[[int], _SizeTried]) -> _SizeTried | None:
+    """A small member that runs: where several axes are that small together, one alone may and all of them may not."""
+    size = sizes.at_least(1)
+    while size is not None and size <= MOST:
+        one = tried(size)
+        if math.isfinite(one.missing):
+            return one
+        size = sizes.at_least(2 * size)
+    return None
 
 
 def _around(

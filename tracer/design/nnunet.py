@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from tracer.costs.memory import memory
-from tracer.costs.operations import costs, total
+from tracer.costs.training_step import StepMemory, Training, step_memory
 from tracer.design.config_text import ConfigText
+from tracer.design.fitting import DEFAULT_MARGIN
 from tracer.design.skips import Undesignable
 from tracer.design.stages import LayerKind, Staged, Unit, config_of
 from tracer.design.style import by
@@ -31,9 +31,6 @@ BEGIN = {2: 2048, 3: 256}
 REFERENCE = {2: (85_000_000, 12), 3: (560_000_000, 2)}
 """nnU-Net's estimate that fits in 8 GB: values of the convolutions' outputs for one sample, and the batch of it."""
 REFERENCE_BYTES = 8 * 10**9
-OPTIMIZER = 12
-"""Bytes for each parameter in training: itself, its gradient and its momentum, in float32."""
-
 Rule = Literal["memory", "nnunet"]
 
 
@@ -69,6 +66,13 @@ class NnunetWish(msgspec.Struct, frozen=True, kw_only=True):
     in_channels: int = 1
     classes: int = 2
     rule: Rule = "memory"
+
+    @property
+    def training(self) -> Training:
+        """How nnU-Net trains: SGD with momentum, maps of half the bytes by autocast."""
+        if self.dtype in ("float16", "bfloat16"):
+            return Training(optimizer="sgd-momentum", amp=self.dtype)
+        return Training(optimizer="sgd-momentum", dtype=self.dtype)
 
     @property
     def images(self) -> dict[str, Any]:
@@ -205,14 +209,18 @@ def _fits(found: Topology, wish: NnunetWish) -> bool:
 
 
 def _training(found: Topology, wish: NnunetWish) -> int:
-    """Bytes in training: what autograd keeps, and the parameters with gradient and momentum."""
+    """Bytes of a training step, with the margin that ``tracer trace --memory`` adds."""
+    return ceil(_step(found, wish).peak * (1 + DEFAULT_MARGIN))
+
+
+def _step(found: Topology, wish: NnunetWish) -> StepMemory:
+    """What a training step takes: of SGD with momentum, as nnU-Net trains."""
     trace = load_text(_config(found, wish).text(), "<nnunet>", {}).trace()
-    held = memory(trace, wish.dtype)
-    if held is None:
+    if not trace.is_complete:
         raise Undesignable(
             f"a patch of {by(found.patch)} does not trace: {legible(trace.diagnostics[0].message)}"
         )
-    return held.training + OPTIMIZER * total(costs(trace, wish.dtype)).params
+    return step_memory(trace, wish.training)
 
 
 def _told(found: Topology, wish: NnunetWish, shrunk: int) -> list[str]:
@@ -224,12 +232,14 @@ def _told(found: Topology, wish: NnunetWish, shrunk: int) -> list[str]:
         if theirs <= allowed
         else "there the patch would be shrunk further"
     )
+    training = wish.training
+    amp = "" if training.amp is None else f" and autocast to {training.amp}"
     strides = ", ".join(map(by, found.strides[1:]))
     return [
         f"patch {by(found.patch)}, strides {strides or 'none'}, bottleneck {by(found.bottleneck)}"
         + (f"; shrunk {shrunk} times to fit" if shrunk else ""),
-        f"training keeps {_amount(own)} with a batch of {wish.batch} in {wish.dtype}, of {_amount(wish.memory)}: "
-        "the maps that autograd keeps, and 12 bytes for each parameter (weight, gradient, momentum)",
+        f"a training step with {training.optimizer}{amp} takes {_amount(own)} with a batch of {wish.batch}, of "
+        f"{_amount(wish.memory)}: its peak and a margin of {float(DEFAULT_MARGIN):.0%}, as `tracer trace` counts",
         f"nnU-Net does not count bytes but the values that its convolutions put out for one sample, {theirs:,} here, "
         f"and takes {reference:,} with a batch of {batch} for 8 GB: norms, activations, concatenations and parameters "
         f"are not among them; for this memory and batch its limit is {int(allowed):,}, so {verdict}",

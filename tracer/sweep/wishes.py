@@ -213,7 +213,7 @@ def _unknown(wish: RowWish, kinds: Mapping[str, type], sizes: Collection[str]) -
     if wish.name in sizes:
         return f"{wish.name} has one size; vary it (--size {wish.name}=...), or write {wish.name}=N"
     known = {**kinds, **dict.fromkeys(OTHER_NAMES), FITS: None}
-    hint = did_you_mean(wish.name, known)
+    hint = did_you_mean(wish.name, known) or f"columns: {', '.join(known)}"
     return f"no column is called {wish.name!r}; {hint}"
 
 

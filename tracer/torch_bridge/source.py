@@ -232,9 +232,10 @@ def _nameless(file: _File, source: Node) -> Tensor:
 
 
 def _arguments(file: _File, node: Node) -> dict[str, Any]:
-    """The constructor arguments of a node's torch.nn module."""
+    """The constructor arguments of a node's torch.nn module; of a parameter or a buffer its shape."""
     if not _makes_module(file, node):
-        return {}
+        term = _term(file, node)
+        return {"shape": term.shape} if isinstance(term, Learned) else {}
     op = file.op(node)
     arguments = module_arguments(node, op, file.trace, file.unpooled)
     if isinstance(arguments.get("dtype"), str):
@@ -294,7 +295,8 @@ def _made(file: _File, name: str, child: Module | Node, named: Named) -> list[st
         return [_assignment(name, made)]
     term = _term(file, child)
     if isinstance(term, Learned):
-        return [_registered(name, term, is_learned=child.learned)]
+        shape = named.get(f"{name}.shape", _literal(term.shape))
+        return [_registered(name, _drawn(term, shape), term, is_learned=child.learned)]
     return []
 
 
@@ -408,19 +410,28 @@ def _structure(file: _File, module: Module) -> Any:
     rows = []
     for node in nodes:
         arguments = _arguments(file, node)
-        is_module = bool(arguments) or hasattr(torch.nn, node.op_name)
-        # A module's numbers may differ between uses; a function's stand in its line.
-        op = None if is_module and not node.operands else file.op(node)
+        op = _kept_alike(file, node)
         local_name = node.name[len(module.name) + 1 :]
         reads = tuple(number[key] for key in keys_read(node))
         fields = repr(node.dim_fields)
         shared = _owner_inside(module, node)
         weights = (shared and shared.name.removeprefix(module.name), node.learned)
-        row = (local_name, node.op_name, tuple(arguments), reads, repr(op), fields, weights)
+        row = (local_name, node.op_name, tuple(arguments), reads, op, fields, weights)
         rows.append(row)
 
     results = tuple(number[key] for key in module.results)
     return (module.title, tuple(rows), results)
+
+
+def _kept_alike(file: _File, node: Node) -> str:
+    """What of an operation has to be the same in all uses that share a class.
+
+    A module's numbers and a parameter's shape may differ between uses; a function's numbers stand in its line.
+    """
+    if _makes_module(file, node) and not node.operands:
+        return ""
+    term = _term(file, node)
+    return term.dtype if isinstance(term, Learned) else repr(file.op(node))
 
 
 def _parameters(file: _File, module: Module, structure: Any) -> dict[str, str]:
@@ -507,9 +518,8 @@ def _assignment(name: str, made: str) -> str:
     return f"        self.add_module({attribute(name)!r}, {made})"
 
 
-def _registered(name: str, term: Learned, *, is_learned: bool) -> str:
+def _registered(name: str, drawn: str, term: Learned, *, is_learned: bool) -> str:
     """The line that makes a parameter or a buffer."""
-    drawn = _drawn(term)
     if not is_learned:
         return f"        self.register_buffer({attribute(name)!r}, {drawn})"
     if term.is_whole:
@@ -519,15 +529,14 @@ def _registered(name: str, term: Learned, *, is_learned: bool) -> str:
     return f"        self.register_parameter({attribute(name)!r}, nn.Parameter({drawn}))"
 
 
-def _drawn(term: Learned) -> str:
+def _drawn(term: Learned, shape: str) -> str:
     """The values that it begins with: small ones at random, zeros where they are whole numbers.
 
-    >>> _drawn(Learned((3,))), _drawn(Learned((3,), "complex64"))
-    ('torch.randn((3,)) * 0.02', 'torch.randn((3,), dtype=torch.complex64) * 0.02')
-    >>> _drawn(Learned((3,), "int64"))
+    >>> _drawn(Learned((3,)), "(3,)"), _drawn(Learned((3,), "complex64"), "shape")
+    ('torch.randn((3,)) * 0.02', 'torch.randn(shape, dtype=torch.complex64) * 0.02')
+    >>> _drawn(Learned((3,), "int64"), "(3,)")
     'torch.zeros((3,), dtype=torch.int64)'
     """
-    shape = _literal(term.shape)
     dtype = "" if term.dtype == "float32" else f", dtype=torch.{term.dtype}"
     zeros, small = f"torch.zeros({shape}{dtype})", f"torch.randn({shape}{dtype}) * 0.02"
     return zeros if term.is_whole else small

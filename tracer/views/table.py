@@ -309,6 +309,10 @@ def _step_lines(fit: Fit) -> Iterator[str]:
         verdict = "fits" if fit.fits else "does not fit"
         sentence += f", which {verdict} in {short_bytes(fit.memory)}"
     yield sentence
+    if fit.without_checkpoints is not None:
+        change = fit.without_checkpoints - step.peak
+        verb = "lower" if change >= 0 else "raise"
+        yield f"the checkpoints {verb} the peak by {short_bytes(abs(change))}"
     if fit.saving is not None:
         saved = short_bytes(step.peak - fit.saving.peak)
         name = printable(fit.saving.checkpoint)
