@@ -113,8 +113,10 @@ def tile(
     """
     from tracer.design.tiling.plan import tiling
 
-    if (tile is None) == (memory is None):
+    if tile is None and memory is None:
         raise ValueError("say the tile, or the memory that it has to fit in")
+    if tile is not None and memory is not None:
+        raise ValueError("give one of tile and memory: the memory chooses the tile")
     return tiling(network_of(network, shapes, inputs), picture or {}, tile, memory)
 
 

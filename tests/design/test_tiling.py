@@ -563,6 +563,34 @@ def test_the_picture_to_pad_to() -> None:
     assert not norm.exact and norm.padded is None
 
 
+RESIZED = """
+input: [1, 1, X]
+sizes: {{X: 41}}
+layers:
+  a: {{op: Conv1d, out_channels: 1, kernel_size: {k}, stride: {k}}}
+  {rest}
+"""
+
+ALIGNED = "y: {op: Concat, from: [a, input], align: resize}"
+
+BY_INPUT = (
+    "u: {op: Interpolate, size: input, mode: nearest}\n  y: {op: Concat, from: [u, input]}"
+)
+
+
+@pytest.mark.parametrize("k", [2, 3, 6, 7, 41])
+def test_a_resize_in_a_merge_is_judged_like_one_before_it(k: int) -> None:
+    """Copies by a factor that torch rounds as meant are equal, in both ways of writing them."""
+    verdicts = []
+    for rest in (ALIGNED, BY_INPUT):
+        net = tracer.loads(RESIZED.format(k=k, rest=rest))
+        found = tiling(net, {"X": 20 * k}, {"X": 8 * k})
+        verdicts.append(found.exact)
+        if found.exact:
+            assert found.tiles == 3 and is_equal(net, found)
+    assert verdicts == [k != 41] * 2
+
+
 TURNED = """
 input: [1, 1, S, S]
 sizes: {S: 64}
@@ -628,9 +656,18 @@ def test_a_symbol_that_is_none() -> None:
         tracer.tile(net, tile={"N": 1})
     with pytest.raises(ValueError, match="say the tile, or the memory"):
         tracer.tile(net)
+    with pytest.raises(ValueError, match="give one of tile and memory"):
+        tracer.tile(net, tile={"H": 256}, memory=10**9)
     fixed = tracer.loads(SKIPPED.replace("H, W]", "64, W]").replace("H: 64, ", ""))
     found = tracer.tile(fixed, picture={"input[2]": 64}, tile={"input[2]": 24})
     assert found.exact and found.starts == {"input[2]": [0, 14, 28, 40]}
+    # The picture's sizes that are not given are the network's own.
+    own = tracer.tile(fixed, picture={"W": 64}, tile={"input[2]": 24})
+    assert own == found and is_equal(fixed, own)
+    with pytest.raises(
+        ValueError, match=r"Q is no spatial dim of an input; those are: input\[2\], W"
+    ):
+        tracer.tile(fixed, tile={"Q": 24})
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -674,6 +711,7 @@ def test_the_command(tmp_path: Path) -> None:
     [
         ((*UNET, "--tile", "H=500"), 1, "does not run"),
         ((*UNET,), 2, "say the tile"),
+        ((*UNET, "--tile", "H=512", "--memory", "8GiB"), 2, "give one of --tile and --memory"),
         ((*UNET, "--tile", "H=x"), 2, "is not AXIS=N"),
         ((*UNET, "--tile", "H=1,H=2"), 2, "given twice"),
         ((*UNET, "--tile", "N=1"), 2, "no spatial dim"),

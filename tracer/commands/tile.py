@@ -103,8 +103,7 @@ def command(
 
     Exit code 1 where the picture or the tiles do not run, or are too small.
     """
-    if (tile is None) == (memory is None):
-        raise click.UsageError("say the tile: --tile H=512,W=512, or --memory 8GiB")
+    _check_given(tile, memory)
     format_ = format_ or ENDINGS.get(Path(output or "").suffix, "text")
     if format_ == "text" and output is not None:
         raise click.UsageError("say what to write: --format json, or -o NAME.py or NAME.json")
@@ -122,6 +121,14 @@ def command(
         raise click.exceptions.Exit(1) from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+
+
+def _check_given(tile: dict[str, int] | None, memory: int | None) -> None:
+    """End the command unless one of the tile and the memory is given."""
+    if tile is None and memory is None:
+        raise click.UsageError("say the tile: --tile H=512,W=512, or --memory 8GiB")
+    if tile is not None and memory is not None:
+        raise click.UsageError("give one of --tile and --memory: the memory chooses the tile")
 
 
 def _show(found: Tiling, format_: str, output: str | None, color: str) -> None:

@@ -32,7 +32,7 @@ from tracer.ops.calls import (
 )
 from tracer.ops.crop import cut, even_crop
 from tracer.ops.rearrange import dim_before, in_rank, wrapped
-from tracer.ops.resize import How, resized, seen_resized
+from tracer.ops.resize import How, copies_between, resized, seen_resized
 from tracer.ops.windows import POINTWISE, Seen, Window, seen_through
 from tracer.sizing.arithmetic import Dim, Holds, broadcast_size, choose
 from tracer.sizing.symbol import Size
@@ -329,6 +329,12 @@ class Merge(Op, kw_only=True):
         if is_resized and dim in self.spatial(len(x[0])):
             return seen_resized(How("nearest"), x[i][dim], x[self.model()][dim])
         return seen_through(self.aligned_window(i, dim, *x))
+
+    def is_local(self, dim: int, *x: Shape, **sizes: Shape) -> bool:
+        is_resized = self.align == "resize" and len(x) > 1
+        if not is_resized or dim not in self.spatial(len(x[0])):
+            return True
+        return copies_between(How("nearest"), x[self.own][dim], x[self.model()][dim])
 
     def remarks(self, *x: Shape, **sizes: Shape) -> Requirements:
         if self.align == "crop":

@@ -267,7 +267,7 @@ class Resizing(Op, kw_only=True):
         out = self._spatial(x[0], **sizes)[dim - 2]
         factors = self.factors()
         if factors is None or how.recompute:
-            return copies_as_meant(how.mode, Fraction(n, out), n / out, out)
+            return copies_between(how, n, out)
         ratio = _meant(factors, dim)
         return copies_as_meant(how.mode, 1 / ratio, float(1 / ratio), out)
 
@@ -361,6 +361,11 @@ HALF = Fraction(1, 2)
 
 LONGEST = 2**24
 """Whole numbers up to here are exact in single precision."""
+
+
+def copies_between(how: How, n: int, out: int) -> bool:
+    """Whether each position copies the one that exact numbers give, where ``n`` become ``out`` by a nearest mode."""
+    return copies_as_meant(how.mode, Fraction(n, out), n / out, out)
 
 
 def copies_as_meant(mode: str, step: Fraction, rounded: float, out: int) -> bool:

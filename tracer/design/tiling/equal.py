@@ -339,7 +339,7 @@ class _Comparing:
         op = both.op
         for shapes, sizes in ((both.x, both.sizes), (both.x_tile, both.sizes_tile)):
             if not op.is_local(source, *shapes, **sizes):
-                why = ROUNDED if isinstance(op, Resizing) else EVERYWHERE
+                why = ROUNDED if isinstance(op, Resizing | Merge) else EVERYWHERE
                 self.refuse(both.node, own.axis[0], why)
 
     def through(
@@ -483,8 +483,8 @@ class _Comparing:
         stays = tile.window == whole.window == POINTWISE
         if stays and (n, n_tile) == (own.whole, own.size):
             return own
-        if tile.window is not None and not _is_power_of_two(_step(tile.window)):
-            self.refuse(both.node, own.axis[0], ROUNDED)
+        if i == op.own:
+            self.judge(both, at, own)
         return self.moved(both.node, own, whole, tile, n, n_tile) or GONE
 
     def joined(self, node: Node, rights: Sequence[Right], fixed: Sequence[int]) -> Along:
@@ -528,16 +528,6 @@ def _step(window: Window) -> Fraction:
     """From an output position to the next, in input positions."""
     down, up = window.step or (window.down, window.up)
     return Fraction(down, up)
-
-
-def _is_power_of_two(step: Fraction) -> bool:
-    """Whether floats make such steps without rounding.
-
-    >>> _is_power_of_two(Fraction(1, 4)), _is_power_of_two(Fraction(2, 3))
-    (True, False)
-    """
-    n, d = step.as_integer_ratio()
-    return n & (n - 1) == 0 and d & (d - 1) == 0
 
 
 def _reads_alike(seen: Seen, whole: Seen, moved: int, shift: Fraction) -> bool:

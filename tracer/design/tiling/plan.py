@@ -110,7 +110,7 @@ def tiling(
     A symbol of ``picture`` that ``tile`` does not name is not cut. Raises :class:`Untileable` where the picture or a
     tile does not run, or where a tile is too small; ValueError for a symbol that no spatial dim of an input has.
     """
-    asked = _Asked.of(net, picture)
+    asked = _Asked.of(net, picture, tile or {})
     if tile is None:
         largest = _fitting(asked, memory_budget or 0)
         return _with_smallest(asked, _planned(asked, largest))
@@ -130,9 +130,12 @@ class _Asked:
         self.picture = {symbol: whole.sizes[symbol] for symbol in axes}
 
     @classmethod
-    def of(cls, net: Net, picture: Mapping[str, int]) -> _Asked:
-        """The network at the sizes of a picture, as it is built. Raises :class:`Untileable` where it does not run."""
-        is_open = any(symbol not in net.symbols for symbol in picture)
+    def of(cls, net: Net, picture: Mapping[str, int], tile: Collection[str]) -> _Asked:
+        """The network at the sizes of a picture, as it is built. Raises :class:`Untileable` where it does not run.
+
+        ``tile``: the symbols of its sizes. Where a dim that is a number is named, such dims have symbols.
+        """
+        is_open = any(symbol not in net.symbols for symbol in (*picture, *tile))
         network = with_every_dim_open(net.network) if is_open else net.network
         check_sizes(network, picture)
 
