@@ -230,7 +230,7 @@ def test_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     result = run("nets_of_a_user:Net", "--input", "1,3,8,8")
     assert (result.exit_code, result.stderr) == (
         2,
-        "this command needs torch: pip install 'tracer[torch]'\n",
+        "this command needs torch: pip install 'shape-tracer[torch]'\n",
     )
 
 

@@ -380,7 +380,7 @@ def test_no_onnx_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = CliRunner().invoke(cli, ["import", "net.onnx"])
     assert (result.exit_code, result.stderr) == (
         2,
-        "this command needs onnx: pip install 'tracer[onnx]'\n",
+        "this command needs onnx: pip install 'shape-tracer[onnx]'\n",
     )
 
 

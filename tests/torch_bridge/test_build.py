@@ -209,7 +209,7 @@ def test_verify_on_the_command_line(tmp_path: Path) -> None:
     )
     done = run(code=without)
     assert (done.returncode, done.stdout, done.stderr) == (
-        2, "", "this command needs torch: pip install 'tracer[torch]'\n",
+        2, "", "this command needs torch: pip install 'shape-tracer[torch]'\n",
     )  # fmt: skip
     (tmp_path / "net.yaml").write_text(text.replace("expect: [", "expect: [1, "))
     assert run().returncode == 1
