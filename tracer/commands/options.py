@@ -275,7 +275,9 @@ def need(package: str, extra: str) -> None:
 
     try:
         if package not in sys.modules and find_spec(package) is None:
-            click.echo(f"this command needs {package}: pip install 'shape-tracer[{extra}]'", err=True)
+            click.echo(
+                f"this command needs {package}: pip install 'shape-tracer[{extra}]'", err=True
+            )
             raise click.exceptions.Exit(2)
         import_module(package)
     except click.exceptions.Exit:

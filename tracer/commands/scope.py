@@ -137,9 +137,11 @@ def _codes(items: tuple[str, ...], option: str) -> tuple[str, ...]:
 
 
 def _files(items: tuple[str, ...]) -> tuple[str, ...]:
+    found = _listed(items)
+    if not found:
+        return found
     from tracer.source.patterns import fits_none
 
-    found = _listed(items)
     for word in found:
         if fits_none(word):
             message = f"{word[:60]!r} is no pattern of files"

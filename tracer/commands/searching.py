@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -119,6 +118,8 @@ def _files_in(folder: str, search: Search) -> Iterator[str]:
 
 def _ignored(folder: str) -> frozenset[str]:
     """The folders and files below a folder that git ignores; none where there is no git, or no repository."""
+    import subprocess
+
     asked = ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory"]
     # A repository may name a program for git to run; none is run here.
     command = ["git", "-c", "core.fsmonitor=false", "-C", folder, *asked]
