@@ -12,10 +12,12 @@ from typing import Any
 import jsonschema
 import pytest
 import torch
+from click.testing import CliRunner
 
 import tracer
 from tests import ROOT
 from tests.design.generated import drawn
+from tracer.commands import cli
 from tracer.design.tiling.loop import torch_loop
 from tracer.design.tiling.plan import Tiling, Untileable, tiling
 from tracer.torch_bridge.building import build
@@ -267,7 +269,81 @@ def test_generated_networks(first: int) -> None:
         if found.exact:
             compared += found.tiles != 1
             assert is_equal(net, found), seed
+        elif found.tiles is not None and not found.apart:
+            assert has_the_shapes(net, found), seed
     assert compared >= 8
+
+
+def has_the_shapes(net: tracer.Net, found: Tiling) -> bool:
+    """Whether the loop that is written gives maps of the whole picture's shapes, here and in a larger picture."""
+    module = module_of(net)
+    names: dict[str, Any] = {}
+    exec(torch_loop(found), names)
+    for periods in (0, 3):
+        larger = {axis: n + periods * found.period[axis] for axis, n in found.picture.items()}
+        pictures = inputs_of(net.with_sizes(larger), {})
+        with torch.no_grad():
+            whole = module(*pictures)
+        tiled = names["tiled"](module, *pictures)
+        if shapes_of(whole) != shapes_of(tiled):
+            return False
+    return True
+
+
+def shapes_of(given: torch.Tensor | dict[str, torch.Tensor]) -> list[torch.Size]:
+    """The shapes of a network's outputs."""
+    return [y.shape for y in (given.values() if isinstance(given, dict) else [given])]
+
+
+BESIDE = """
+input: [1, 2, X]
+sizes: {{X: 64}}
+layers:
+  a: {{op: Conv1d, out_channels: 3, kernel_size: 3}}
+  b: {{op: AvgPool1d, kernel_size: 4, stride: 3, padding: 1}}
+  c: {}
+output: [c, b]
+"""
+
+TOO_FEW = {
+    "{op: Interpolate, mode: nearest-exact, size: a}": True,
+    "{op: Interpolate, mode: nearest, size: input}": True,
+    "{op: AdaptiveAvgPool1d, output_size: 8}": False,
+    "{op: Interpolate, mode: linear, size: 70}": False,
+    "InstanceNorm1d": False,
+    "{op: CircularPad1d, padding: 1}": False,
+}
+"""Layers that give other positions in tiles, and whether tiles do not make up their maps."""
+
+
+@pytest.mark.parametrize("layer", TOO_FEW)
+def test_a_loop_gives_the_shape_of_the_whole_picture(layer: str, tmp_path: Path) -> None:
+    """Where tiles make up every output, a loop is written with a warning; otherwise none is, and the map is named."""
+    net = tracer.loads(BESIDE.format(layer))
+    written = loops = 0
+    for picture, tile in ((100, 52), (101, 52), (99, 40), (150, 61), (288, 152)):
+        found = tiling(net.with_sizes({"X": picture}), {"X": picture}, {"X": tile})
+        assert not found.exact
+        loops += 1
+        if found.apart:
+            assert found.apart == ["c"]
+            with pytest.raises(
+                Untileable, match="do not make up the whole picture's shape of c"
+            ):
+                torch_loop(found)
+        else:
+            written += 1
+            assert has_the_shapes(net, found)
+    assert (written < loops) is TOO_FEW[layer]
+
+    source = tmp_path / "net.yaml"
+    source.write_text(BESIDE.format(layer), "utf-8")
+    loop = tmp_path / "loop.py"
+    words = (str(source), "--picture", "X=288", "--tile", "X=152", "-o", str(loop))
+    done = CliRunner().invoke(cli, ["tile", *words])
+    assert "c" in done.stderr and not done.stdout
+    assert (done.exit_code, loop.exists()) == ((1, False) if TOO_FEW[layer] else (0, True))
+    assert ("not equal to a run" in done.stderr) is loop.exists()
 
 
 @pytest.mark.parametrize("first", range(0, 60, 20))

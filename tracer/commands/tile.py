@@ -133,14 +133,16 @@ def _check_given(tile: dict[str, int] | None, memory: int | None) -> None:
 
 def _show(found: Tiling, format_: str, output: str | None, color: str) -> None:
     """Print or write the answer. Raises :class:`Untileable` where there is no loop to write."""
+    from tracer.views.tiling import tile_answer, tile_text, tile_warning
+
     if format_ == "torch":
         from tracer.design.tiling.loop import torch_loop
 
         write_output(output, torch_loop(found).encode("utf-8"))
+        warning = tile_warning(found)
+        if warning:
+            click.echo(warning, err=True)
         return
-
-    from tracer.views.tiling import tile_answer, tile_text
-
     if format_ == "json":
         from tracer.views.answers import to_json
 

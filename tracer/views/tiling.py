@@ -61,6 +61,11 @@ def tile_answer(found: Tiling) -> TileAnswer:
     )
 
 
+def tile_warning(found: Tiling) -> str:
+    """What is said of a loop that is written though its result is not equal; nothing where it is."""
+    return "" if found.exact else "\n".join([_claim(found), *_nodes(found)])
+
+
 def tile_text(found: Tiling) -> list[RenderableType]:
     """The tiles as a table, with what they cost and whether they are equal."""
     from rich.table import Table
@@ -74,6 +79,11 @@ def tile_text(found: Tiling) -> list[RenderableType]:
 
     lines = ["", *_cost(found), _claim(found)]
     lines += _nodes(found)
+    if found.apart:
+        maps = ", ".join(map(printable, found.apart))
+        lines.append(
+            f"tiles do not make up the whole picture's shape of {maps}: there is no loop"
+        )
     if found.padded is not None:
         larger = [f"{printable(axis)} = {n}" for axis, n in found.padded.items()]
         lines.append(f"equal where the picture is padded to {', '.join(larger)}")

@@ -105,12 +105,15 @@ def put(whole, name, y, cuts, begin, sizes, device):
 def torch_loop(tiling: Tiling) -> str:
     """The text of a Python file with the function ``tiled(model, *pictures)``.
 
-    Raises :class:`Untileable` where no step is known.
+    Raises :class:`Untileable` where no step is known, and where tiles do not make up the whole picture's shapes.
     """
     unknown = [axis for axis in tiling.starts if tiling.step[axis] is None]
     if unknown:
         nodes = ", ".join(_nodes(tiling))
         raise Untileable(f"no tiles give the outputs along {', '.join(unknown)}: {nodes}")
+
+    if tiling.apart:
+        raise Untileable(_no_loop(tiling))
 
     axes = _axes(tiling)
     claim = EQUAL if tiling.exact else UNEQUAL.format(", ".join(_nodes(tiling)))
@@ -128,6 +131,13 @@ def torch_loop(tiling: Tiling) -> str:
         inputs=_inputs(tiling),
         outputs=_outputs(tiling),
     )
+
+
+def _no_loop(tiling: Tiling) -> str:
+    """That tiles do not make up the whole picture's shapes, with the nodes because of which."""
+    maps = ", ".join(map(_plain, tiling.apart))
+    nodes = ", ".join(_nodes(tiling))
+    return f"no loop is written: tiles do not make up the whole picture's shape of {maps}, because of {nodes}"
 
 
 def _nodes(tiling: Tiling) -> list[str]:

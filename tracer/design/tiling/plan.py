@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
 import msgspec
@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from tracer.costs.memory import memory
 from tracer.costs.operations import DTYPE_BYTES, costs, total
 from tracer.design.tiling.equal import OF_THE_SIZE, Cause, Right, Rights, rights
+from tracer.design.tiling.together import Corner, Pieces, Places, apart
 from tracer.geometry.grids import leading_dims
 from tracer.net import Net, check_sizes
 from tracer.network.records import Network
@@ -97,6 +98,8 @@ class Tiling(msgspec.Struct, frozen=True):
     """For every output, by name."""
     network: str
     """What the network is called."""
+    apart: list[str]
+    """The inputs and outputs whose maps in tiles do not make up the whole picture's shape: there is no loop then."""
 
 
 def tiling(
@@ -267,6 +270,8 @@ def _written(asked: _Asked, tiles: _Tiles, along: Mapping[str, _Along]) -> Tilin
     """The record of a tiling."""
     reasons = _reasons(asked, along)
     computed = _product(own.computed() for own in along.values())
+    inputs = _cut_inputs(asked, along)
+    outputs = _cut_outputs(asked, along)
     found = Tiling(
         picture=dict(asked.picture),
         tile={**asked.picture, **tiles.cut},
@@ -280,9 +285,10 @@ def _written(asked: _Asked, tiles: _Tiles, along: Mapping[str, _Along]) -> Tilin
         because=reasons,
         padded=None,
         starts={symbol: own.starts for symbol, own in along.items()},
-        inputs=_cut_inputs(asked, along),
-        outputs=_cut_outputs(asked, along),
+        inputs=inputs,
+        outputs=outputs,
         network=asked.net.name or "the network",
+        apart=_apart(asked, tiles, along, _pieces(asked, inputs, outputs)),
     )
     for symbol, own in along.items():
         found.step[symbol] = own.step
@@ -353,9 +359,8 @@ class _Tiles:
 
     def require_runs(self) -> None:
         """Raises :class:`Untileable` where a tile has a size that does not run."""
-        each = [sorted({0, self.last(symbol)}) for symbol in self.cut]
-        for corner in itertools.product(*each):
-            self.traced(dict(zip(self.cut, corner)))
+        for corner in self.corners():
+            self.traced(corner)
 
         for symbol, n in self.cut.items():
             is_square = self.asked.axes[symbol] > 1
@@ -364,6 +369,12 @@ class _Tiles:
                     f"{symbol} stands for several dims, so its tiles are square; "
                     f"the picture has to exceed them by a multiple of {self.period[symbol]}"
                 )
+
+    def corners(self) -> Iterator[dict[str, int]]:
+        """Where the tiles begin that lie at the beginning or at the end of every axis."""
+        each = [sorted({0, self.last(symbol)}) for symbol in self.cut]
+        for corner in itertools.product(*each):
+            yield dict(zip(self.cut, corner))
 
     def traced(self, starts: Mapping[str, int]) -> Trace:
         """The trace of the tile that begins there. Raises :class:`Untileable` where it does not run."""
@@ -621,6 +632,29 @@ def _cut_outputs(asked: _Asked, along: Mapping[str, _Along]) -> dict[str, list[C
             rate = own.rate.as_integer_ratio()
             found[name].append(Cut(dim, symbol, own.axis[1], rate, own.low, own.whole))
     return {name: sorted(cuts, key=lambda cut: cut.dim) for name, cuts in found.items()}
+
+
+def _pieces(
+    asked: _Asked, inputs: Sequence[Sequence[Cut]], outputs: Mapping[str, Sequence[Cut]]
+) -> list[Pieces]:
+    """The maps that a loop cuts and puts together."""
+    nodes = [node for node in asked.whole.network.nodes if node.is_input]
+    made = asked.whole.network.outputs
+    return [
+        *map(Pieces, nodes, inputs),
+        *(Pieces(made[name], cuts) for name, cuts in outputs.items()),
+    ]
+
+
+def _apart(
+    asked: _Asked, tiles: _Tiles, along: Mapping[str, _Along], pieces: Sequence[Pieces]
+) -> list[str]:
+    """The inputs and outputs that no loop cuts or puts together; none where no tiles are known."""
+    starts = {symbol: own.starts for symbol, own in along.items()}
+    if not all(starts.values()):
+        return []
+    corners = [Corner(corner, tiles.traced(corner)) for corner in tiles.corners()]
+    return apart(asked.whole, corners, Places(starts, tiles.cut), pieces)
 
 
 # --- which tile -------------------------------------------------------------------------------------------------------
