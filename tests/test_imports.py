@@ -109,7 +109,7 @@ def loaded_by(*arguments: str) -> set[str]:
 
 
 def test_check_imports_only_what_it_uses() -> None:
-    """No torch, numpy, rich or networkx for a config that doesn't need them; no manual pages or patterns of files either."""
+    """No torch, numpy, rich or networkx for a config that doesn't need them; no manual, no patterns of files."""
     loaded = loaded_by("check", "configs/unet_2015.yaml")
     assert "tracer.shapes.trace" in loaded
     assert not loaded & {

@@ -458,9 +458,7 @@ def meetings(traced: Traced) -> Iterator[Meeting]:
         for visit, placed in zip(traced.walk(), found):
             node = visit.node
             op = visit.op
-            if placed is None or len(node.inputs) < 2 or not isinstance(op, Merge):
-                continue
-            if op.joined(len(visit.shape or ())) is not None and _are_phases(node):
+            if placed is None or not isinstance(op, Merge) or not _is_meeting(node, op):
                 continue
             before = [found[source.index] for source in node.inputs]
             met = _met_at(visit, op, before, cache)
@@ -471,6 +469,14 @@ def meetings(traced: Traced) -> Iterator[Meeting]:
             seen[key] = met
             for meeting in met:
                 yield Meeting(node, *meeting)
+
+
+def _is_meeting(node: Node, op: Merge) -> bool:
+    """Whether maps meet at a merge whose positions are to be compared."""
+    if len(node.inputs) < 2:
+        return False
+    is_joining = op.joined(1) is not None
+    return not (is_joining and _are_phases(node))
 
 
 def _are_phases(node: Node) -> bool:

@@ -309,12 +309,18 @@ def _step_lines(fit: Fit) -> Iterator[str]:
         verdict = "fits" if fit.fits else "does not fit"
         sentence += f", which {verdict} in {short_bytes(fit.memory)}"
     yield sentence
+    yield from _checkpoint_lines(fit, step.peak)
+
+
+def _checkpoint_lines(fit: Fit, peak: int) -> Iterator[str]:
+    """What the checkpoints change, and which one more would save most."""
     if fit.without_checkpoints is not None:
-        change = fit.without_checkpoints - step.peak
+        change = fit.without_checkpoints - peak
         verb = "lower" if change >= 0 else "raise"
         yield f"the checkpoints {verb} the peak by {short_bytes(abs(change))}"
+
     if fit.saving is not None:
-        saved = short_bytes(step.peak - fit.saving.peak)
+        saved = short_bytes(peak - fit.saving.peak)
         name = printable(fit.saving.checkpoint)
         yield f"a checkpoint of {name} would save most: {saved} of the peak"
 
