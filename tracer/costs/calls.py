@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tracer.costs.memory import INDEX_BYTES, learns_of, owners_of
+from tracer.costs.memory import INDEX_BYTES, MapPlaces, learns_of, places_of
 from tracer.network.records import Node
 from tracer.ops.base import Op, Shape
 from tracer.ops.merge import Concat, Elementwise, Merge, Stack
@@ -75,6 +75,8 @@ class StepCall(msgspec.Struct, frozen=True, eq=False):
     gradients: tuple[Gradient, ...]
     forward_extra: int
     """What it makes beside its map and frees."""
+    backward_first: int
+    """What its backward makes before the gradients, and frees."""
     backward_extra: int
     """What its backward makes beside the gradients, and frees."""
     weights: int
@@ -105,9 +107,9 @@ def key_of_indices(pool: int) -> int:
 def calls_of(traced: Traced, types: Types) -> list[StepCall]:
     """The calls of a network whose every node has a shape, inputs included, in order."""
     visits = list(traced.walk())
-    owners = owners_of(visits, training=True)
+    places = places_of(visits, training=True)
     learns = learns_of(visits)
-    maker = _Maker(visits, owners, learns, types)
+    maker = _Maker(visits, places, learns, types)
     return [maker.call(visit) for visit in visits]
 
 
@@ -115,10 +117,11 @@ class _Maker:
     """Follows the types of the maps from call to call."""
 
     def __init__(
-        self, visits: Sequence[Visit], owners: list[int], learns: list[bool], types: Types
+        self, visits: Sequence[Visit], places: MapPlaces, learns: list[bool], types: Types
     ) -> None:
         self.visits = visits
-        self.owners = owners
+        self.places = places
+        self.owners = places.owners
         self.learns = learns
         self.types = types
         self.widths: list[int] = []
@@ -136,10 +139,12 @@ class _Maker:
         is_parameter = isinstance(op, Parameter)
         size = prod(shape) * width
         needs = [self.learns[source.index] for source in node.inputs]
-        kept = op.kept(shape, needs, *visit.inputs)
+        read = self.places.read(node)
+        kept = op.kept(shape, needs, *read)
         weights = self._weights(visit, op)
-        forward: Any = op.forward_extra(shape, *visit.inputs)
-        backward: Any = op.backward_extra(shape, *visit.inputs)
+        forward: Any = op.forward_extra(shape, *read)
+        first: Any = op.backward_first(shape, needs, *read)
+        backward: Any = op.backward_extra(shape, *read)
         sources = (*node.inputs, *node.operands.values())
 
         return StepCall(
@@ -160,6 +165,7 @@ class _Maker:
             learns=self.learns[node.index],
             gradients=tuple(self._gradients(visit, op, width)),
             forward_extra=int(forward) * width,
+            backward_first=int(first) * width,
             backward_extra=int(backward) * width,
             weights=node.index if node.weights is None else node.weights.index,
             weights_size=weights,
@@ -209,6 +215,7 @@ class _Maker:
             learns=False,
             gradients=(),
             forward_extra=0,
+            backward_first=0,
             backward_extra=0,
             weights=node.index,
             weights_size=0,

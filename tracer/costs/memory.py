@@ -17,10 +17,10 @@ import msgspec
 from tracer.costs.operations import DTYPE_BYTES
 from tracer.network.records import Network, Node
 from tracer.ops.attention import MultiheadAttention
-from tracer.ops.base import Kept, Op, Shape
+from tracer.ops.base import Kept, Op
 from tracer.ops.merge import Merge
 from tracer.ops.pointwise import Parameter
-from tracer.ops.rearrange import contiguous
+from tracer.ops.rearrange import LaidShape, strides_of
 from tracer.shapes.trace import Trace
 from tracer.shapes.traced import Traced, Visit
 from tracer.sizing.arithmetic import Dim
@@ -133,27 +133,40 @@ def ledger(traced: Traced, held: Mapping[Storage, int] = NOTHING) -> Ledger:
     return Ledger(_kept(visits), _steps(traced.network, visits, held))
 
 
-def owners_of(visits: Sequence[Visit], *, training: bool) -> list[int]:
-    """For every map the index of the node in whose storage it lies."""
+class MapPlaces(NamedTuple):
+    """Where every map lies."""
+
+    owners: list[int]
+    """The indices of the nodes in whose storage they lie."""
+    shapes: list[LaidShape]
+    """Their shapes, with the strides of views."""
+
+    def read(self, node: Node) -> list[LaidShape]:
+        """The shapes of a node's inputs."""
+        return [self.shapes[source.index] for source in node.inputs]
+
+
+def places_of(visits: Sequence[Visit], *, training: bool) -> MapPlaces:
+    """Where every map lies, in order."""
     owners: list[int] = []
-    strides: list[Shape] = []
+    shapes: list[LaidShape] = []
     for visit in visits:
         node = visit.node
         op = visit.op
         shape = visit.shape or ()
         owner = node.index
-        steps = contiguous(shape)
+        view = None
 
         if op is not None and node.inputs:
             source = node.inputs[0].index
-            view = op.viewed(visit.inputs[0], strides[source], shape, training)
+            strides = strides_of(shapes[source])
+            view = op.viewed(visit.inputs[0], strides, shape, training)
             if view is not None:
                 owner = owners[source]
-                steps = view
 
         owners.append(owner)
-        strides.append(steps)
-    return owners
+        shapes.append(LaidShape(shape, node.index, view))
+    return MapPlaces(owners, shapes)
 
 
 def _is_some(count: Dim) -> bool:
@@ -171,7 +184,7 @@ def _makes_map(op: Op | None) -> bool:
 
 def _kept(visits: Sequence[Visit]) -> list[Stored]:
     """What autograd keeps: each storage once, and what an operation keeps besides."""
-    owners = owners_of(visits, training=True)
+    places = places_of(visits, training=True)
     learns = learns_of(visits)
 
     kept: list[Stored] = []
@@ -180,10 +193,10 @@ def _kept(visits: Sequence[Visit]) -> list[Stored]:
         if visit.op is None:
             continue
         needs = [learns[source.index] for source in visit.node.inputs]
-        own = visit.op.kept(visit.shape or (), needs, *visit.inputs)
+        own = visit.op.kept(visit.shape or (), needs, *places.read(visit.node))
         if _is_some(own.values):
             kept.append(Stored(own.values))
-        more = _kept_storages(visit.node, own, any(needs), owners)
+        more = _kept_storages(visit.node, own, any(needs), places.owners)
         storages |= dict.fromkeys(more)
 
     for index, what in storages:
@@ -239,7 +252,7 @@ def _steps(
     network: Network, visits: Sequence[Visit], held: Mapping[Storage, int]
 ) -> list[LedgerStep]:
     """The steps, with what is freed after each: what no later one reads, the caller's inputs and outputs excepted."""
-    owners = owners_of(visits, training=False)
+    owners = places_of(visits, training=False).owners
     pooled = {
         node.operands["indices"].index for node in network.nodes if "indices" in node.operands
     }

@@ -301,6 +301,7 @@ class _Step:
         if call.is_parameter:
             self._is_gradient(call, arrived)
             return
+        heap.release(heap.make(call.backward_first))
         made = [(one, self._made(one, arrived)) for one in call.gradients]
         of_weights = self._made_of_weights(call)
         extra = heap.make(call.backward_extra)

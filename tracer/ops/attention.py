@@ -7,6 +7,7 @@ from math import prod
 from typing import Any, ClassVar, Literal
 
 from tracer.ops.base import (
+    NOTHING_KEPT,
     Kept,
     NodeName,
     Op,
@@ -20,8 +21,9 @@ from tracer.ops.base import (
 )
 from tracer.ops.calls import Call, Item, Own, Tensor, Term
 from tracer.ops.merge import broadcast_shape, broadcastable
+from tracer.ops.rearrange import is_one_map, regrouped, strides_of
 from tracer.ops.windows import Window
-from tracer.sizing.arithmetic import Dim, Holds
+from tracer.sizing.arithmetic import Dim, Holds, maximum
 
 
 def _as_many_dims(x: Sequence[Shape], i: int) -> Requirement:
@@ -242,22 +244,40 @@ class MultiheadAttention(Op, kw_only=True):
         return samples * queries * (keys + self.add_bias_kv + self.add_zero_attn)
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
-        # The inputs in torch's order of dims, the projections, the scaled query, the weights, and what they make.
-        (queries, samples, features), (keys, _, key_features), (_, _, value_features) = (
-            self._sequences(x)
-        )
+        # The projections, the scaled query, the weights, and what they make.
+        (queries, samples, features), (keys, _, _), _ = self._sequences(x)
         seen = keys + self.add_bias_kv + self.add_zero_attn
-        projected = samples * features * (queries + 2 * seen)
-        weights = samples * self.num_heads * queries * seen
-        made = projected + samples * queries * features * 2 + weights * (1 + (self.dropout > 0))
+        projected = 2 * samples * features * seen
+        if is_one_map(x) and not (self.add_bias_kv or self.add_zero_attn):
+            projected = projected + samples * features * queries  # all in one map
+
+        # With dropout a mask, and what it leaves; where nothing is left, that and a zero.
+        copies = 1 + 2 * (self.dropout > 0) - (self.dropout == 1)
+        weights = samples * self.num_heads * queries * seen * copies
+        made = projected + samples * queries * features * 2 + weights + (self.dropout == 1)
+        return self._kept_inputs(x, made)
+
+    def _kept_inputs(self, x: tuple[Shape, ...], made: Dim) -> Kept:
+        """The inputs beside what is made of them; as copies where torch's order of dims is another one."""
         if not self.batch_first or len(x[0]) == 2:
             return Kept(tuple(range(len(x))), values=made)
-        turned = samples * queries * x[0][-1]
-        if len(x) > 1:
-            turned = turned + samples * keys * (
-                key_features + (value_features if len(x) == 3 else 0)
-            )
-        return Kept(values=made + turned)
+        copied = x[:1] if is_one_map(x) else x
+        return Kept(values=made + sum(prod(one) for one in copied))
+
+    def backward_first(
+        self,
+        y: Shape,
+        needs: Sequence[bool],
+        *x: Shape,
+    ) -> Dim:
+        # The gradient of the softmax, and that of the scores, where the output's and what it was made of are gone.
+        (queries, samples, features), (keys, _, _), _ = self._sequences(x)
+        seen = keys + self.add_bias_kv + self.add_zero_attn
+        scores = samples * self.num_heads * queries * seen
+        projection = features * (features + self.bias)
+        if self.dropout > 0:  # a mask and what it left are kept besides, and are gone too
+            return scores + projection
+        return maximum(2 * scores + projection - samples * queries * features, 0)
 
     def backward_extra(self, y: Shape, *x: Shape) -> Dim:
         return 3 * prod(y)
@@ -353,12 +373,84 @@ class ScaledDotProductAttention(Op, kw_only=True):
     def window(self, dim: int, *x: Shape, **sizes: Shape) -> Window | None:
         return None
 
-    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
-        # The fused kernel keeps the sum of each row beside its inputs and output.
-        return Kept((0, 1, 2), output=True, values=prod(y[:-1]))
+    def _is_fused(self, *x: Shape) -> bool:
+        """Whether torch has one kernel for it; it computes products and softmax one by one otherwise.
 
-    def backward_extra(self, y: Shape, *x: Shape) -> Dim:
-        return 2 * prod(y)
+        Source: ATen/native/transformers/sdp_utils_cpp.cpp.
+        """
+        if any(len(shape) != 4 for shape in x):
+            return False
+        if any(strides_of(shape)[-1] != 1 for shape in x):
+            return False
+
+        query, key, value = x
+        heads = key[1] if self.enable_gqa else query[1]
+        alike = (query[0], heads, key[2], query[3])
+        return key == alike and value == alike
+
+    def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
+        if not any(needs):
+            return NOTHING_KEPT
+        if self._is_fused(*x):
+            # The sum of each row beside its inputs and output.
+            return Kept((0, 1, 2), output=True, values=prod(y[:-1]))
+
+        # The softmax, and the scaled query and key for each other's gradient.
+        outer = self._outer(*x)
+        weights = prod(self._logits(*x))
+        query = _kept_elements(x[0], outer[0], broadcast_shape(outer[:2]))
+        key = _kept_elements(x[1], outer[1], broadcast_shape(outer[:2]))
+        made = weights + query * needs[1] + key * needs[0]
+        if not (needs[0] or needs[1]):
+            return Kept(values=made)
+
+        value = _kept_elements(x[2], outer[2], broadcast_shape(outer))
+        if _is_read_in_place(x[2], outer[2], broadcast_shape(outer)):
+            return Kept((2,), values=made)
+        return Kept(values=made + value)
+
+    def backward_first(
+        self,
+        y: Shape,
+        needs: Sequence[bool],
+        *x: Shape,
+    ) -> Dim:
+        if self._is_fused(*x):
+            return sum(prod(one) for one in x)  # all gradients, whatever is needed
+        if not (needs[0] or needs[1]):
+            return 0
+        # The gradient of the softmax, then that of the scores, where the output's is gone.
+        weights = prod(self._logits(*x))
+        value = prod(y[:-2]) * prod(x[2][-2:]) * needs[2]
+        return value + maximum(2 * weights - prod(y), weights)
+
+
+def _is_read_in_place(
+    x: Shape,
+    have: Shape,
+    outer: Shape,
+) -> bool:
+    """Whether the product takes a factor as it lies in memory, its dims before the last two taken together."""
+    if len(x) <= 2:
+        return True
+    if have != x[:-2]:
+        return False
+    strides = strides_of(x)
+    missing = len(outer) - len(have)
+    spread = tuple(step if n == m else 0 for step, n, m in zip(strides, have, outer[missing:]))
+    laid = ((0,) * missing) + spread + strides[-2:]
+    return regrouped((*outer, *x[-2:]), laid, (prod(outer), *x[-2:])) is not None
+
+
+def _kept_elements(
+    x: Shape,
+    have: Shape,
+    outer: Shape,
+) -> Dim:
+    """The elements that are kept of a factor whose dims before the last two are broadcast."""
+    if _is_read_in_place(x, have, outer):
+        return prod(x)
+    return prod(outer) * prod(x[-2:])
 
 
 def _has_dims(x: Sequence[Shape], i: int, least: int) -> Requirement:

@@ -228,11 +228,23 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return 0
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
-        """The maps and numbers that autograd keeps on the CPU; ``needs``: whether each input needs a gradient."""
+        """The maps and numbers that autograd keeps on the CPU; ``needs``: whether each input needs a gradient.
+
+        The inputs' shapes have the strides of views: see :class:`tracer.ops.rearrange.LaidShape`.
+        """
         return KEPT[self.keeps] if any(needs) else NOTHING_KEPT
 
     def forward_extra(self, y: Shape, *x: Shape) -> Dim:
         """The count of numbers that its call makes on the way to the map and frees, where it is several of torch's."""
+        return 0
+
+    def backward_first(
+        self,
+        y: Shape,
+        needs: Sequence[bool],
+        *x: Shape,
+    ) -> Dim:
+        """The count of numbers that its backward makes at most at once before its inputs' gradients, and frees."""
         return 0
 
     def backward_extra(self, y: Shape, *x: Shape) -> Dim:

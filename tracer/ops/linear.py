@@ -16,6 +16,7 @@ from tracer.ops.base import (
     operation,
     written,
 )
+from tracer.ops.rearrange import has_rows
 from tracer.ops.windows import POINTWISE, Window
 from tracer.sizing.arithmetic import Dim
 
@@ -109,7 +110,8 @@ class Linear(Op, kw_only=True):
         return window_of_last_dim(dim, x[0])
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
-        return Kept((0,))
+        # A map whose rows do not lie one behind the other is copied first.
+        return Kept((0,)) if has_rows(x[0]) else Kept(values=prod(x[0]))
 
 
 @operation

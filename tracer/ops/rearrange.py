@@ -340,6 +340,54 @@ def _groups(x: Shape, strides: Shape) -> Iterator[tuple[Dim, Dim]]:
             elements = 1
 
 
+class LaidShape(tuple[Dim, ...]):
+    """The shape of a node's map, with what is known of the map beside it."""
+
+    node: int
+    """The index of the node."""
+    view: Shape | None
+    """The strides, in elements, where it is a view; None where it is a map of its own."""
+
+    def __new__(
+        cls,
+        x: Shape,
+        node: int,
+        view: Shape | None,
+    ) -> LaidShape:
+        made = super().__new__(cls, x)
+        made.node = node
+        made.view = view
+        return made
+
+
+def strides_of(x: Shape) -> Shape:
+    """The strides of a map, in elements; of a shape alone those of a map of its own."""
+    if isinstance(x, LaidShape) and x.view is not None:
+        return x.view
+    return contiguous(x)
+
+
+def is_one_map(x: Sequence[Shape]) -> bool:
+    """Whether an operation reads one map by all its inputs."""
+    first = x[0]
+    for other in x[1:]:
+        if not isinstance(first, LaidShape):
+            return False
+        if not isinstance(other, LaidShape):
+            return False
+        if first.node != other.node:
+            return False
+    return True
+
+
+def has_rows(x: Shape) -> bool:
+    """Whether a map is a matrix of its last dim without a copy: all dims before it taken together."""
+    if not isinstance(x, LaidShape) or x.view is None or len(x) <= 2:
+        return True
+    rows = (math.prod(x[:-1]), x[-1])
+    return regrouped(x, x.view, rows) is not None
+
+
 def contiguous(x: Shape) -> Shape:
     """The strides of a map of its own, the last dim first in memory. An empty dim counts as 1; a symbol is not 0."""
     strides: list[Dim] = [1]
