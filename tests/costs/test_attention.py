@@ -1,7 +1,8 @@
-"""What a training step keeps of attention and makes for it, against torch on the CPU."""
+"""What a training step keeps of attention and of turned maps, and makes for them, against torch on the CPU."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 import tracer
 from tests.costs.allocations import peak_of_step
 from tests.costs.test_memory import inputs, saved
+from tests.drawn.counted import counted
 from tracer.costs.memory import memory
 from tracer.costs.training_step import Training, step_memory
+from tracer.diagnostics import TracerError
 from tracer.net import Net
 from tracer.torch_bridge.building import build
 
@@ -267,3 +270,96 @@ def test_linear_of_a_turned_map(turned: str, samples: int, bias: str) -> None:
     """A linear map keeps a copy of a map whose rows do not lie one behind the other, beside what made that keeps."""
     net = tracer.loads(MAPS.format(samples=samples, length=40, turned=turned, bias=bias))
     holds(net, 1.05)
+
+
+VIEWS = """
+Identity; Transpose, dim0: 2, dim1: 3; Permute, dims: [0, 3, 1, 2]; Permute, dims: [0, 2, 3, 1]
+Permute, dims: [1, 0, 2, 3]; Chunk, chunks: 2, dim: 1; Slice, dim: 2, start: 1, stop: 7
+Slice, dim: 3, start: 0, stop: 8, step: 2; Slice, dim: 0, start: 0, stop: 1; Reshape, shape: [-1, 2, 8, 4]
+"""
+
+READERS = """
+InstanceNorm2d; InstanceNorm2d, affine: true; GroupNorm, num_groups: 2; GroupNorm, num_groups: 1, affine: false
+Bilinear, out_features: 3, from: [v, v]; MatMul, from: [v, v]; Linear, out_features: 3; LayerNorm; RMSNorm; BatchNorm2d
+Conv2d, out_channels: 2, kernel_size: 3; ConvTranspose2d, out_channels: 3, kernel_size: 2
+MaxPool2d, kernel_size: 2; AvgPool2d, kernel_size: 2; LPPool2d, norm_type: 2, kernel_size: 2
+AdaptiveAvgPool2d, output_size: 2; AdaptiveMaxPool2d, output_size: 2; Upsample, scale_factor: 2
+PReLU; GLU, dim: 1; Softmax, dim: 1; Std, dim: [1]; Logsumexp, dim: 2; Amax, dim: [3]; Unfold, kernel_size: 2
+ScaledDotProductAttention, from: [v, v, v]
+"""
+
+
+def listed(text: str) -> list[str]:
+    return [one.strip() for line in text.splitlines() for one in line.split(";") if one]
+
+
+READ = """
+input: [{samples}, 4, 8, 8]
+layers:
+  a: {{op: Conv2d, out_channels: 4, kernel_size: 1}}
+  s: Sigmoid
+  v: {{op: {view}}}
+  y: {{op: {reader}}}
+"""
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+def test_what_reads_a_view(samples: int) -> None:
+    """An operation that puts its input's elements in order keeps a copy beside the map that another one keeps."""
+    compared = 0
+    for view in listed(VIEWS):
+        for reader in listed(READERS):
+            try:
+                net = tracer.loads(READ.format(samples=samples, view=view, reader=reader))
+            except TracerError:
+                continue
+            traced = net.trace()
+            if traced.is_complete and not traced.diagnostics:
+                found = step_memory(traced, Training())
+                theirs = saved(build(net).train(), inputs(traced, "cpu"))
+                assert found.kept == theirs, (view, reader)
+                compared += 1
+    assert compared > 200
+
+
+@st.composite
+def factor(draw: st.DrawFn, outer: Sizes, last: Sizes) -> tuple[list[int], list[int], str]:
+    """A factor as the map that it is made of, the order of its dims, and the layer behind which it learns or not."""
+    broadcast = tuple(n if draw(st.integers(0, 3)) else 1 for n in outer)
+    fewer = draw(st.sampled_from([0, 0, 0, len(outer), draw(st.integers(0, len(outer)))]))
+    shape = broadcast[fewer:] + last
+    dims = list(range(len(shape)))
+    if draw(st.booleans()):
+        dims = draw(st.permutations(dims))
+    made = [0] * len(shape)
+    for n, dim in zip(shape, dims):
+        made[dim] = n
+    layer = draw(st.sampled_from([f"Linear, out_features: {made[-1]}", "Sigmoid"]))
+    return made, dims, layer
+
+
+@counted(lambda seen: seen["compared"] >= 30)
+@settings(max_examples=max(60, settings().max_examples // 2))
+@given(st.data())
+def test_drawn_factors(seen: Counter[str], data: st.DataObject) -> None:
+    """A matrix product keeps factors as they lie in memory, or copies of them."""
+    outer = tuple(data.draw(st.lists(st.integers(1, 3), max_size=3)))
+    maps, layers = [], []
+    for name, last in (("a", (4, 5)), ("b", (5, 6))):
+        made, dims, layer = data.draw(factor(outer, last))
+        maps.append(f"{name}: {made}")
+        layers.append(
+            f"  {name}l: {{op: {layer}, from: {name}}}\n  {name}s: Sigmoid\n"
+            f"  {name}v: {{op: Permute, dims: {list(dims)}}}\n"
+        )
+    if not any("Linear" in layer for layer in layers):
+        return
+
+    net = tracer.loads(
+        f"input: {{{', '.join(maps)}}}\nlayers:\n{''.join(layers)}  y: {{op: MatMul, from: [av, bv]}}\n"
+    )
+    traced = net.trace()
+    assert traced.is_complete
+    found = step_memory(traced, Training())
+    assert found.kept == saved(build(net).train(), inputs(traced, "cpu"))
+    seen["compared"] += 1

@@ -20,8 +20,8 @@ from tracer.ops.base import (
     written,
 )
 from tracer.ops.calls import Call, Item, Own, Tensor, Term
-from tracer.ops.merge import broadcast_shape, broadcastable
-from tracer.ops.rearrange import is_one_map, regrouped, strides_of
+from tracer.ops.merge import broadcast_shape, broadcastable, lies_in_rows
+from tracer.ops.rearrange import is_one_map, strides_of
 from tracer.ops.windows import Window
 from tracer.sizing.arithmetic import Dim, Holds, maximum
 
@@ -405,7 +405,7 @@ class ScaledDotProductAttention(Op, kw_only=True):
             return Kept(values=made)
 
         value = _kept_elements(x[2], outer[2], broadcast_shape(outer))
-        if _is_read_in_place(x[2], outer[2], broadcast_shape(outer)):
+        if lies_in_rows(x[2], outer[2], broadcast_shape(outer)):
             return Kept((2,), values=made)
         return Kept(values=made + value)
 
@@ -425,30 +425,13 @@ class ScaledDotProductAttention(Op, kw_only=True):
         return value + maximum(2 * weights - prod(y), weights)
 
 
-def _is_read_in_place(
-    x: Shape,
-    have: Shape,
-    outer: Shape,
-) -> bool:
-    """Whether the product takes a factor as it lies in memory, its dims before the last two taken together."""
-    if len(x) <= 2:
-        return True
-    if have != x[:-2]:
-        return False
-    strides = strides_of(x)
-    missing = len(outer) - len(have)
-    spread = tuple(step if n == m else 0 for step, n, m in zip(strides, have, outer[missing:]))
-    laid = ((0,) * missing) + spread + strides[-2:]
-    return regrouped((*outer, *x[-2:]), laid, (prod(outer), *x[-2:])) is not None
-
-
 def _kept_elements(
     x: Shape,
     have: Shape,
     outer: Shape,
 ) -> Dim:
     """The elements that are kept of a factor whose dims before the last two are broadcast."""
-    if _is_read_in_place(x, have, outer):
+    if lies_in_rows(x, have, outer):
         return prod(x)
     return prod(outer) * prod(x[-2:])
 

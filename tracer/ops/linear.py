@@ -177,4 +177,12 @@ class Bilinear(Op, kw_only=True):
         return window_of_last_dim(dim, x[0])
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
-        return Kept((0, 1))
+        # As the linear map, of each input.
+        kept: list[int] = []
+        copied: Dim = 0
+        for number, one in enumerate(x):
+            if has_rows(one):
+                kept.append(number)
+            else:
+                copied = copied + prod(one)
+        return Kept(tuple(kept), values=copied)

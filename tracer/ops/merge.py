@@ -31,7 +31,17 @@ from tracer.ops.calls import (
     zero_padded,
 )
 from tracer.ops.crop import cut, even_crop
-from tracer.ops.rearrange import dim_before, in_rank, wrapped
+from tracer.ops.pooling import is_one
+from tracer.ops.rearrange import (
+    LaidShape,
+    dim_before,
+    has_rows,
+    in_rank,
+    is_view,
+    regrouped,
+    strides_of,
+    wrapped,
+)
 from tracer.ops.resize import How, copies_between, resized, seen_resized
 from tracer.ops.windows import POINTWISE, Seen, Window, seen_through
 from tracer.sizing.arithmetic import Dim, Holds, broadcast_size, choose
@@ -639,4 +649,81 @@ class MatMul(Op, kw_only=True):
         return None
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
-        return Kept((0,) * needs[1] + (1,) * needs[0])
+        # A factor is copied first where the dims before its last two cannot be taken together as it lies in memory.
+        kept: list[int] = []
+        copied: Dim = 0
+        for number, needed in ((0, needs[1]), (1, needs[0])):
+            if not needed:
+                continue
+            if self._is_in_place(number, *x):
+                kept.append(number)
+            else:
+                copied = copied + self._factor_elements(number, *x)
+        return Kept(tuple(kept), values=copied)
+
+    def _is_in_place(self, number: int, *x: Shape) -> bool:
+        """Whether the product takes a factor as it lies in memory."""
+        own = x[number]
+        if len(own) <= 2:
+            return True
+
+        if not self._is_by_matrix(number, *x):
+            return lies_in_rows(own, own[:-2], self._outer(*x))
+        return has_rows(own) if number == 0 else has_rows(turned(own))
+
+    def _is_by_matrix(self, number: int, *x: Shape) -> bool:
+        """Whether all rows of a factor are multiplied at once, by a factor that is one matrix or vector."""
+        own = x[number]
+        other = x[1 - number]
+        if len(other) <= 2:
+            return True
+        if len(own) != 3 or len(other) != 3:
+            return False
+        return is_one(other[0]) and not is_one(own[0])
+
+    def _factor_elements(self, number: int, *x: Shape) -> Dim:
+        own = x[number]
+        if self._is_by_matrix(number, *x):
+            return math.prod(own)
+        return math.prod(self._outer(*x)) * math.prod(own[-2:])
+
+    def _outer(self, *x: Shape) -> Shape:
+        a, b = x
+        return broadcast_shape((a[:-2], b[:-2]))
+
+
+def turned(x: Shape) -> Shape:
+    """The shape of a map whose last two dims have changed their places."""
+    strides = strides_of(x)
+    shape = (*x[:-2], x[-1], x[-2])
+    view = (*strides[:-2], strides[-1], strides[-2])
+    return LaidShape(shape, 0, view)
+
+
+def lies_in_rows(
+    x: Shape,
+    have: Shape,
+    outer: Shape,
+) -> bool:
+    """Whether a product takes a factor as it lies in memory, the dims before its last two broadcast and taken together.
+
+    ``have``: what stands for these dims of it.
+    """
+    if len(x) <= 2:
+        return True
+    if have != x[:-2]:
+        return False
+    if not is_view(x) and have == outer:
+        return True
+
+    strides = strides_of(x)
+    missing = len(outer) - len(have)
+    spread: list[Dim] = [0] * missing
+    for step, n, wanted in zip(strides, have, outer[missing:]):
+        is_broadcast = n != wanted
+        spread.append(0 if is_broadcast else step)
+
+    last = x[-2:]
+    laid = (*spread, *strides[-2:])
+    matrices = (math.prod(outer), *last)
+    return regrouped((*outer, *last), laid, matrices) is not None

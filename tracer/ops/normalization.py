@@ -28,6 +28,7 @@ from tracer.ops.base import (
     operation,
     written,
 )
+from tracer.ops.rearrange import is_contiguous
 from tracer.sizing.arithmetic import Dim, Holds
 
 
@@ -268,7 +269,8 @@ class InstanceNorm(ChannelNorm, kw_only=True):
             return NOTHING_KEPT
         samples = x[0][0] if len(x[0]) == self.axes + 2 else 1
         rows = 2 + self.affine + 2 * self.track_running_stats
-        return Kept((0,), values=rows * samples * self._channels(x[0]))
+        values = rows * samples * self._channels(x[0])
+        return _kept_in_order(x[0], values, is_in_order=is_contiguous(x[0]))
 
 
 @operation
@@ -352,11 +354,21 @@ class GroupNorm(Op, kw_only=True):
         return dim == 0
 
     def kept(self, y: Shape, needs: Sequence[bool], *x: Shape) -> Kept:
-        return (
-            Kept((0,), values=2 * x[0][0] * self.num_groups)
-            if self.affine or any(needs)
-            else NOTHING_KEPT
-        )
+        if not self.affine and not any(needs):
+            return NOTHING_KEPT
+        values = 2 * x[0][0] * self.num_groups
+        is_in_order = is_contiguous(x[0])
+        if not is_in_order and len(x[0]) in (4, 5):
+            is_in_order = is_contiguous(x[0], last=1)
+        return _kept_in_order(x[0], values, is_in_order=is_in_order)
+
+
+def _kept_in_order(x: Shape, values: Dim, *, is_in_order: bool) -> Kept:
+    """What is kept of a map that is copied first where its elements lie in another order, and some values."""
+    if is_in_order:
+        return Kept((0,), values=values)
+    copied = prod(x)
+    return Kept(values=values + copied)
 
 
 class TrailingNorm(Op, kw_only=True):

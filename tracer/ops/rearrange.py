@@ -367,6 +367,13 @@ def strides_of(x: Shape) -> Shape:
     return contiguous(x)
 
 
+def is_view(x: Shape) -> bool:
+    """Whether a map is known to lie in another one."""
+    if not isinstance(x, LaidShape):
+        return False
+    return x.view is not None
+
+
 def is_one_map(x: Sequence[Shape]) -> bool:
     """Whether an operation reads one map by all its inputs."""
     first = x[0]
@@ -382,10 +389,29 @@ def is_one_map(x: Sequence[Shape]) -> bool:
 
 def has_rows(x: Shape) -> bool:
     """Whether a map is a matrix of its last dim without a copy: all dims before it taken together."""
-    if not isinstance(x, LaidShape) or x.view is None or len(x) <= 2:
+    if not is_view(x) or len(x) <= 2:
         return True
-    rows = (math.prod(x[:-1]), x[-1])
-    return regrouped(x, x.view, rows) is not None
+
+    count = math.prod(x[:-1])
+    rows = (count, x[-1])
+    strides = strides_of(x)
+    return regrouped(x, strides, rows) is not None
+
+
+def is_contiguous(x: Shape, last: int | None = None) -> bool:
+    """Whether a map has its elements in order and without gaps; with ``last``, once that dim is the last one."""
+    strides = strides_of(x)
+    if last is None:
+        if not is_view(x):
+            return True
+        elements = math.prod(x)
+        return regrouped(x, strides, (elements,)) == (1,)
+
+    order = [dim for dim in range(len(x)) if dim != last]
+    order.append(last)
+    moved = tuple(x[dim] for dim in order)
+    view = tuple(strides[dim] for dim in order)
+    return is_contiguous(LaidShape(moved, 0, view))
 
 
 def contiguous(x: Shape) -> Shape:
