@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from tracer.commands import cli
 from tracer.design.tiling.loop import torch_loop
 from tracer.design.tiling.plan import Tiling, Untileable, tiling
 from tracer.torch_bridge.building import build
+from tracer.views.tiling import tile_text
 
 SKIPPED = """
 input: [1, 1, H, W]
@@ -665,6 +667,66 @@ def test_a_resize_in_a_merge_is_judged_like_one_before_it(k: int) -> None:
         if found.exact:
             assert found.tiles == 3 and is_equal(net, found)
     assert verdicts == [k != 41] * 2
+
+
+def next_to(picture: int, tile: int, *kernels: int) -> Tiling:
+    """Tiles of such a network."""
+    return tiling(strided(*kernels), {"X": picture}, {"X": tile})
+
+
+def strided(*kernels: int) -> tracer.Net:
+    """Convolutions of these kernels at an eighth of the size, resized to the input's."""
+    layers = "".join(
+        f"  b{i}: {{op: Conv1d, out_channels: 2, kernel_size: {k}, padding: {k // 2}}}\n"
+        for i, k in enumerate(kernels)
+    )
+    return tracer.loads(STRIDED.format(layers))
+
+
+STRIDED = """
+input: [1, 2, X]
+sizes: {{X: 64}}
+layers:
+  p: {{op: Conv1d, out_channels: 2, kernel_size: 3, stride: 8, padding: 1}}
+{}
+  u: {{op: Interpolate, size: input, mode: linear}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("picture", "tile", "kernels", "padded", "larger"),
+    [
+        (250, 128, (3, 5, 5), 256, 128),
+        (250, 72, (3, 5, 5), 256, 104),
+        (256, 100, (3,), 256, 104),
+        (250, 40, (9,), 256, 88),
+    ],
+)
+def test_the_next_picture_that_is_exact_with_its_tile(
+    picture: int, tile: int, kernels: tuple[int, ...], padded: int, larger: int
+) -> None:
+    """Where no picture nearby is exact in the tiles that are asked for, one is named with larger tiles, the least."""
+    found = next_to(picture, tile, *kernels)
+    assert not found.exact
+    assert (found.padded, found.padded_tile) == ({"X": padded}, {"X": larger})
+    other = next_to(padded, larger, *kernels)
+    assert other.exact
+    assert is_equal(strided(*kernels).with_sizes({"X": padded}), other)
+
+    words = "".join(f"{part}" for part in tile_text(found)[1:])
+    said = f" where the picture is padded to X = {padded}" if padded != picture else ""
+    said += f" with tiles of X = {larger}" if larger != tile else ""
+    assert words.endswith(f"\nequal{said}")
+    for n in range(max(tile, larger - 16), larger):
+        with contextlib.suppress(Untileable):
+            assert not next_to(padded, n, *kernels).exact
+
+
+def test_no_picture_is_named_where_none_is_exact() -> None:
+    """Where even a tile as large as a picture nearby sees beyond it, nothing is advised."""
+    found = next_to(250, 128, 41)
+    assert not found.exact and found.padded is found.padded_tile is None
+    assert "equal where" not in str(tile_text(found)[1])
 
 
 TURNED = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -40,7 +41,9 @@ class TileAnswer(msgspec.Struct, frozen=True):
     because: list[Because]
     """The nodes that differ; none where ``exact``."""
     padded: dict[str, int] | None
-    """The next larger picture of which the same tiles would be exact; null where it is, or none nearby is."""
+    """The next picture that would be exact, this one or a larger; null where it is, or none nearby is."""
+    padded_tile: dict[str, int] | None
+    """The tile with which ``padded`` is exact: the same where there is one for it, or a larger one."""
 
 
 def tile_answer(found: Tiling) -> TileAnswer:
@@ -58,12 +61,16 @@ def tile_answer(found: Tiling) -> TileAnswer:
         exact=found.exact,
         because=found.because,
         padded=found.padded,
+        padded_tile=found.padded_tile,
     )
 
 
 def tile_warning(found: Tiling) -> str:
     """What is said of a loop that is written though its result is not equal; nothing where it is."""
-    return "" if found.exact else "\n".join([_claim(found), *_nodes(found)])
+    if found.exact:
+        return ""
+    lines = [_claim(found), *_nodes(found)]
+    return "\n".join(lines)
 
 
 def tile_text(found: Tiling) -> list[RenderableType]:
@@ -84,9 +91,7 @@ def tile_text(found: Tiling) -> list[RenderableType]:
         lines.append(
             f"tiles do not make up the whole picture's shape of {maps}: there is no loop"
         )
-    if found.padded is not None:
-        larger = [f"{printable(axis)} = {n}" for axis, n in found.padded.items()]
-        lines.append(f"equal where the picture is padded to {', '.join(larger)}")
+    lines += _advice(found)
     return [table, Text("\n".join(lines))]
 
 
@@ -137,6 +142,24 @@ def _nodes(found: Tiling) -> list[str]:
     lines = [_line(*key, along) for key, along in list(axes.items())[:MOST]]
     more = len(axes) - MOST
     return [*lines, f"  and {more} more nodes"] if more > 0 else lines
+
+
+def _advice(found: Tiling) -> list[str]:
+    """The picture and the tiles that would be equal, where there are some."""
+    if found.padded is None or found.padded_tile is None:
+        return []
+
+    said = "equal"
+    if found.padded != found.picture:
+        said += f" where the picture is padded to {_sizes(found.padded)}"
+    if found.padded_tile != found.tile:
+        said += f" with tiles of {_sizes(found.padded_tile)}"
+    return [said]
+
+
+def _sizes(sizes: Mapping[str, int]) -> str:
+    """Sizes by axis."""
+    return ", ".join(f"{printable(axis)} = {n}" for axis, n in sizes.items())
 
 
 def _line(node: str, op: str, why: str, axes: list[str]) -> str:

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -13,7 +14,7 @@ from msgspec.structs import replace
 from tracer.costs.memory import memory
 from tracer.costs.operations import DTYPE_BYTES, costs, total
 from tracer.design.tiling.equal import OF_THE_SIZE, Cause, Right, Rights, rights
-from tracer.design.tiling.together import Corner, Pieces, Places, apart
+from tracer.design.tiling.together import Corner, Cut, LaidOut, Pieces, apart
 from tracer.geometry.grids import leading_dims
 from tracer.net import Net, check_sizes
 from tracer.network.records import Network
@@ -31,6 +32,9 @@ MOST = 1_000_000
 
 WORK = 10_000
 """Nodes that are compared at most, in pictures that are tried for one that is exact."""
+
+TRIES = 4
+"""Tiles that are tried for a picture, a period apart."""
 
 DTYPE = "float32"
 
@@ -55,21 +59,6 @@ class Because(msgspec.Struct, frozen=True):
     why: str
 
 
-class Cut(msgspec.Struct, frozen=True):
-    """A dim of an input or an output that is cut along an axis."""
-
-    dim: int
-    axis: str
-    place: int
-    """Which of an input's dims of that axis it is, from 0: more than one where a symbol stands for several."""
-    rate: tuple[int, int]
-    """Positions per pixel, as a ratio."""
-    first: int
-    """The first position of a tile that is right, where the tile does not begin at the picture's border."""
-    whole: int
-    """The size for the whole picture."""
-
-
 class Tiling(msgspec.Struct, frozen=True):
     """A picture in tiles. Sizes are by symbol, in pixels."""
 
@@ -89,7 +78,9 @@ class Tiling(msgspec.Struct, frozen=True):
     because: list[Because]
     """The nodes that differ; none where ``exact``."""
     padded: dict[str, int] | None
-    """The next larger picture of which the same tiles would be exact; None where it is, or none nearby is."""
+    """The next picture that would be exact, this one or a larger; None where it is, or none nearby is."""
+    padded_tile: dict[str, int] | None
+    """The tile with which ``padded`` is exact: the same where there is one for it, or a larger one."""
     starts: dict[str, list[int]]
     """Where the tiles begin; the last one ends with the picture."""
     inputs: list[list[Cut]]
@@ -115,11 +106,12 @@ def tiling(
     """
     asked = _Asked.of(net, picture, tile or {})
     if tile is None:
-        largest = _fitting(asked, memory_budget or 0)
-        return _with_smallest(asked, _planned(asked, largest))
+        budget = memory_budget or 0
+        largest = _fitting(asked, budget)
+        found = _with_smallest(asked, _planned(asked, largest))
+        return _with_advice(asked, found, found.tile, budget)
     asked.check_axes(tile)
-    found = _planned(asked, tile)
-    return replace(found, padded=_padded(asked, found, tile))
+    return _with_advice(asked, _planned(asked, tile), tile)
 
 
 class _Asked:
@@ -164,6 +156,11 @@ class _Asked:
                 raise ValueError(f"{symbol} is no spatial dim of an input; those are: {known}")
             if n < 1:
                 raise ValueError(f"the size of {symbol} must be at least 1, not {n}")
+
+    def at(self, picture: Mapping[str, int]) -> _Asked | None:
+        """The network at another picture; None where that does not run."""
+        whole = self.traced(picture)
+        return None if whole is None else _Asked(self.net, whole, self.axes)
 
     def traced(self, sizes: Mapping[str, int]) -> Trace | None:
         """The trace with some sizes replaced; None where that does not run."""
@@ -232,38 +229,117 @@ def _planned(asked: _Asked, tile: Mapping[str, int]) -> Tiling:
     return _written(asked, tiles, {symbol: _Along(tiles, symbol) for symbol in cut})
 
 
-def _padded(asked: _Asked, found: Tiling, tile: Mapping[str, int]) -> dict[str, int] | None:
-    """The next larger picture of which the tiles are exact, where the picture's size alone prevents it."""
+class _Other(NamedTuple):
+    """A picture and a tile that are exact, by symbol."""
+
+    picture: dict[str, int]
+    tile: dict[str, int]
+
+
+def _with_advice(
+    asked: _Asked, found: Tiling, tile: Mapping[str, int], budget: int | None = None
+) -> Tiling:
+    """The tiling with the picture and the tile that would be exact, where sizes alone prevent it.
+
+    With a ``budget`` in bytes, only where the tile fits.
+    """
+    other = _exact_near(asked, found, tile)
+    if other is None:
+        return found
+
+    tile = {**other.picture, **other.tile}
+    if budget is not None:
+        run = asked.traced(tile)
+        if run is None or _bytes(run) > budget:
+            return found
+    return replace(found, padded=other.picture, padded_tile=tile)
+
+
+def _exact_near(asked: _Asked, found: Tiling, tile: Mapping[str, int]) -> _Other | None:
+    """The next picture that is exact, with the same tiles or with larger ones; None where none nearby is."""
     if not any(one.why in OF_THE_SIZE for one in found.because):
         return None
-    larger = dict(asked.picture)
+
+    other = _Other(dict(asked.picture), dict(tile))
     for symbol in dict.fromkeys(one.axis for one in found.because):
-        n = _padded_axis(asked, symbol, tile[symbol])
-        if n is None:
+        sizes = _with_same_tile(asked, symbol, tile[symbol])
+        sizes = sizes or _with_larger_tile(asked, symbol, tile[symbol])
+        if sizes is None:
             return None
-        larger[symbol] = n
-    whole = asked.traced(larger)
-    return None if whole is None else larger
+        other.picture[symbol], other.tile[symbol] = sizes
+    return other if _is_exact(asked, other.picture, other.tile) else None
 
 
-def _padded_axis(asked: _Asked, symbol: str, tile: int) -> int | None:
-    """The next larger size of one axis with which it is exact."""
+def _is_exact(asked: _Asked, picture: Mapping[str, int], tile: Mapping[str, int]) -> bool:
+    """Whether a picture is exact in such tiles."""
+    other = asked.at(picture)
+    run = None if other is None else other.traced(tile)
+    if other is None or run is None:
+        return False
+    begin = dict.fromkeys(tile, 0)
+    first = rights(other.whole, run, begin)
+    if first.reasons:
+        return False
+
+    try:
+        return _planned(other, tile).exact
+    except Untileable:
+        return False
+
+
+def _larger_sizes(asked: _Asked, symbol: str) -> list[int]:
+    """The next sizes of an axis, and rounder ones behind them, as many as there is time for."""
     n = asked.picture[symbol]
     multiples = [2, 4, 8, 16, 32, 64, 128]
     rounded = [-(-n // multiple) * multiple for multiple in multiples]
     sizes: list[int] = sorted({*range(n + 1, n + 17), *rounded} - {n})
     most = WORK // len(asked.whole.network.nodes)
-    for larger in sizes[:most]:
-        whole = asked.traced({symbol: larger})
-        if whole is None:
-            continue
-        try:
-            other = _planned(_Asked(asked.net, whole, asked.axes), {symbol: tile})
-        except Untileable:
-            continue
-        if other.exact:
-            return larger
+    return sizes[:most]
+
+
+def _with_same_tile(asked: _Asked, symbol: str, tile: int) -> tuple[int, int] | None:
+    """The next larger size of one axis with which it is exact, and the tile."""
+    for larger in _larger_sizes(asked, symbol):
+        if _is_exact(asked, {symbol: larger}, {symbol: tile}):
+            return larger, tile
     return None
+
+
+def _with_larger_tile(asked: _Asked, symbol: str, tile: int) -> tuple[int, int] | None:
+    """The next size of one axis, its own included, that is exact in some larger tile, and the least such."""
+    for n in (asked.picture[symbol], *_larger_sizes(asked, symbol)):
+        other = asked.at({symbol: n})
+        least = None if other is None else _least_exact(other, symbol, tile)
+        if least is not None:
+            return n, least
+    return None
+
+
+def _least_exact(asked: _Asked, symbol: str, above: int) -> int | None:
+    """The least tile of an axis, of those above a size, that is exact; None where none is found."""
+    n = asked.picture[symbol]
+    period = _own_periods(asked)[symbol]
+    compared = _as_tile(asked, symbol, period)
+    if compared is None or compared.reasons:
+        return None
+
+    least = _least_by(asked, symbol, period, compared)
+    lowest = above + (n - above) % period
+    first = max(least, lowest)
+
+    def is_exact(tile: int) -> bool:
+        return _is_exact(asked, {symbol: n}, {symbol: tile})
+
+    most = first + TRIES * period
+    tried = range(first, min(most, n), period)
+    found = next(filter(is_exact, tried), None)
+    if found is None or found != first:
+        return found
+
+    least_tried = max(lowest, found - TRIES * period)
+    lower = range(found, least_tried - 1, -period)
+    exact = itertools.takewhile(is_exact, lower)
+    return min(exact)
 
 
 def _written(asked: _Asked, tiles: _Tiles, along: Mapping[str, _Along]) -> Tiling:
@@ -284,6 +360,7 @@ def _written(asked: _Asked, tiles: _Tiles, along: Mapping[str, _Along]) -> Tilin
         exact=not reasons,
         because=reasons,
         padded=None,
+        padded_tile=None,
         starts={symbol: own.starts for symbol, own in along.items()},
         inputs=inputs,
         outputs=outputs,
@@ -638,12 +715,13 @@ def _pieces(
     asked: _Asked, inputs: Sequence[Sequence[Cut]], outputs: Mapping[str, Sequence[Cut]]
 ) -> list[Pieces]:
     """The maps that a loop cuts and puts together."""
-    nodes = [node for node in asked.whole.network.nodes if node.is_input]
-    made = asked.whole.network.outputs
-    return [
-        *map(Pieces, nodes, inputs),
-        *(Pieces(made[name], cuts) for name, cuts in outputs.items()),
-    ]
+    network = asked.whole.network
+    nodes = [node for node in network.nodes if node.is_input]
+    found = list(map(Pieces, nodes, inputs))
+    for name, cuts in outputs.items():
+        node = network.outputs[name]
+        found.append(Pieces(node, cuts))
+    return found
 
 
 def _apart(
@@ -653,27 +731,37 @@ def _apart(
     starts = {symbol: own.starts for symbol, own in along.items()}
     if not all(starts.values()):
         return []
-    corners = [Corner(corner, tiles.traced(corner)) for corner in tiles.corners()]
-    return apart(asked.whole, corners, Places(starts, tiles.cut), pieces)
+
+    corners = []
+    for corner in tiles.corners():
+        run = tiles.traced(corner)
+        corners.append(Corner(corner, run))
+    laid = LaidOut(starts, tiles.cut)
+    return apart(asked.whole, corners, laid, pieces)
 
 
 # --- which tile -------------------------------------------------------------------------------------------------------
 
 
 def least_tile(asked: _Asked, symbol: str, period: int) -> int | None:
-    """The least tile along an axis that gives something right; None where even one as large as the picture does not.
+    """The least tile along an axis that gives something right; None where even one as large as the picture does not."""
+    compared = _as_tile(asked, symbol, period)
+    return None if compared is None else _least_by(asked, symbol, period, compared)
 
-    The picture is taken for a tile of a larger one.
-    """
+
+def _as_tile(asked: _Asked, symbol: str, period: int) -> Rights | None:
+    """The picture taken for a tile of a larger one, away from its border; None where that does not run."""
     n = asked.picture[symbol]
     start = -(-n // period) * period
     whole = asked.traced({symbol: n + 2 * start})
-    if whole is None:
-        return None
-    compared = rights(whole, asked.whole, {symbol: start})
+    return None if whole is None else rights(whole, asked.whole, {symbol: start})
 
+
+def _least_by(asked: _Asked, symbol: str, period: int, compared: Rights) -> int:
+    """The least tile that gives something right, by what is right of the picture as a tile of a larger one."""
+    n = asked.picture[symbol]
     least = period
-    for node in whole.network.outputs.values():
+    for node in asked.whole.network.outputs.values():
         for own in compared.by_index[node.index]:
             if isinstance(own, Right) and own.axis[0] == symbol:
                 reach = n - (own.high - own.low) / own.rate

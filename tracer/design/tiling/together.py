@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+import msgspec
+
+from tracer.network.records import Node
 from tracer.shapes.trace import Trace
 
-if TYPE_CHECKING:
-    from tracer.design.tiling.plan import Cut
-    from tracer.network.records import Node
+
+class Cut(msgspec.Struct, frozen=True):
+    """A dim of an input or an output that is cut along an axis."""
+
+    dim: int
+    axis: str
+    place: int
+    """Which of an input's dims of that axis it is, from 0: more than one where a symbol stands for several."""
+    rate: tuple[int, int]
+    """Positions per pixel, as a ratio."""
+    first: int
+    """The first position of a tile that is right, where the tile does not begin at the picture's border."""
+    whole: int
+    """The size for the whole picture."""
 
 
 class Corner(NamedTuple):
@@ -27,7 +41,7 @@ class Pieces(NamedTuple):
     cuts: Sequence[Cut]
 
 
-class Places(NamedTuple):
+class LaidOut(NamedTuple):
     """The tiles along every axis that is cut, at least two of them."""
 
     starts: Mapping[str, Sequence[int]]
@@ -37,60 +51,73 @@ class Places(NamedTuple):
 
 
 def apart(
-    whole: Trace, corners: Sequence[Corner], places: Places, pieces: Iterable[Pieces]
+    whole: Trace, corners: Sequence[Corner], laid: LaidOut, pieces: Iterable[Pieces]
 ) -> list[str]:
     """The names of the nodes whose maps in tiles do not make up that of the whole picture."""
     return [
         one.node.name
         for one in pieces
-        if not all(_fits(one, whole, corner, places) for corner in corners)
+        if not all(_fits(one, whole, corner, laid) for corner in corners)
     ]
 
 
-def _fits(one: Pieces, whole: Trace, corner: Corner, places: Places) -> bool:
+def _fits(one: Pieces, whole: Trace, corner: Corner, laid: LaidOut) -> bool:
     """Whether the map of a tile is a part of the whole one, and lies where the loop takes it from or puts it."""
     shape = whole.by_index[one.node.index]
     own = corner.trace.by_index[one.node.index]
-    if shape is None or own is None or len(shape) != len(own):
+    if shape is None or own is None:
+        return False
+    if len(shape) != len(own):
         return False
 
+    is_part = _is_taken if one.node.is_input else _is_written
     cuts = {cut.dim: cut for cut in one.cuts}
     for dim, n in enumerate(own):
         cut = cuts.get(dim)
         if cut is None:
-            is_part = n == shape[dim]
-        elif one.node.is_input:
-            is_part = _is_taken(cut, int(n), corner, places)
+            fits = n == shape[dim]
         else:
-            is_part = _is_written(cut, int(n), corner, places)
-        if not is_part:
+            fits = is_part(cut, int(n), corner, laid)
+        if not fits:
             return False
     return True
 
 
-def _is_taken(cut: Cut, size: int, corner: Corner, places: Places) -> bool:
+def _is_taken(cut: Cut, size: int, corner: Corner, laid: LaidOut) -> bool:
     """Whether the loop takes so many positions of an input, at whole positions."""
-    starts = places.starts[cut.axis]
-    if corner.starts[cut.axis] == starts[-1]:
-        return _place(cut, starts[-1]) + size == cut.whole
-    return _place(cut, places.tile[cut.axis]) == size and _begins_whole(cut, starts)
+    starts = laid.starts[cut.axis]
+    last = starts[-1]
+    if corner.starts[cut.axis] == last:
+        end = _place(cut, last) + size
+        return end == cut.whole
+
+    pixels = laid.tile[cut.axis]
+    is_taken = _place(cut, pixels) == size
+    return is_taken and _begins_whole(cut, starts)
 
 
-def _is_written(cut: Cut, size: int, corner: Corner, places: Places) -> bool:
+def _is_written(cut: Cut, size: int, corner: Corner, laid: LaidOut) -> bool:
     """Whether so many positions of an output end with the whole map, or reach what the next tile writes."""
-    starts = places.starts[cut.axis]
-    if corner.starts[cut.axis] == starts[-1]:
-        return cut.first <= size and _place(cut, starts[-1]) + size == cut.whole
+    starts = laid.starts[cut.axis]
+    before, last = starts[-2:]
+    if corner.starts[cut.axis] == last:
+        end = _place(cut, last) + size
+        return cut.first <= size and end == cut.whole
 
-    widest = max(starts[1], starts[-1] - starts[-2])
-    is_met = _place(cut, widest) + cut.first <= size
-    is_inside = _place(cut, starts[-2]) + size <= cut.whole
+    widest = max(starts[1], last - before)
+    next_begins = _place(cut, widest)
+    is_met = next_begins + cut.first <= size
+
+    end = _place(cut, before) + size
+    is_inside = end <= cut.whole
     return is_met and is_inside and _begins_whole(cut, starts)
 
 
 def _begins_whole(cut: Cut, starts: Sequence[int]) -> bool:
     """Whether tiles begin at whole positions."""
-    return all(_place(cut, start).denominator == 1 for start in (starts[1], starts[-1]))
+    ends = starts[1], starts[-1]
+    places = [_place(cut, start) for start in ends]
+    return all(place.denominator == 1 for place in places)
 
 
 def _place(cut: Cut, pixel: int) -> Fraction:
