@@ -144,7 +144,7 @@ def _behind(
 
     number, layout = before
     if isinstance(op, Permute | Transpose):
-        held = _reordered(op, layout.held)
+        held = _reordered(op, visit.inputs[number], layout.held)
     elif isinstance(op, REGROUPING):
         return _regrouped(visit, layout)
     else:
@@ -191,15 +191,10 @@ def _is_repeated(
 # --- dims in another order, joined and split -----------------------------------------------------------------------
 
 
-def _reordered(
-    op: Permute | Transpose,
-    held: tuple[Held, ...],
-) -> tuple[Held, ...]:
-    if isinstance(op, Permute):
-        return tuple(held[dim] for dim in op.dims)
-    moved = list(held)
-    moved[op.dim0], moved[op.dim1] = moved[op.dim1], moved[op.dim0]
-    return tuple(moved)
+def _reordered(op: Op, x: Shape, held: tuple[Held, ...]) -> tuple[Held, ...]:
+    """What the dims hold in another order."""
+    sources = [op.source_dim(dim, x) for dim in range(len(held))]
+    return tuple(held[dim] for dim in sources if dim is not None)
 
 
 Piece = tuple[int, int | None]

@@ -12,14 +12,15 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from tracer.geometry.frames import tie_of
+from tracer.geometry.grids import with_numbers
 from tracer.network.records import DimPattern, Node
-from tracer.ops.base import Ints, Op, Shape, per_axis, with_arguments
+from tracer.ops.base import Ints, Op, Shape, per_axis
 from tracer.ops.creation import Full
 from tracer.ops.merge import Merge
 from tracer.ops.resize import Resizing
 from tracer.ops.unpooling import MaxUnpool
 from tracer.ops.windows import POINTWISE, Seen, Window
-from tracer.shapes.trace import Trace, dims_value
+from tracer.shapes.trace import Trace
 from tracer.shapes.traced import Visit
 from tracer.sizing.arithmetic import Dim
 from tracer.source.expressions import Expression
@@ -171,8 +172,8 @@ class _Comparing:
 
         both = _Both(
             node,
-            _with_numbers(node, whole.op, self.whole.sizes),
-            _with_numbers(node, tile.op, self.tile.sizes),
+            with_numbers(node, whole.op, self.whole.sizes),
+            with_numbers(node, tile.op, self.tile.sizes),
             whole.inputs,
             y,
             whole.sizes,
@@ -509,14 +510,6 @@ def _common(rights: Sequence[Right]) -> Along:
     low = max(own.low for own in rights)
     high = min(own.high for own in rights)
     return first._replace(low=low, high=high)
-
-
-def _with_numbers(node: Node, op: Op, sizes: Mapping[str, int]) -> Op:
-    """The operation with its dims over symbols computed."""
-    if not node.dim_fields:
-        return op
-    values = {field: dims_value(dims, sizes) for field, dims in node.dim_fields.items()}
-    return with_arguments(op, values)
 
 
 def _place(window: Window) -> Fraction:
