@@ -1,9 +1,23 @@
 """How long something may take, in seconds of this process."""
 
 import gc
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+
+def least(measure: Callable[[], float], enough: float, times: int = 4) -> float:
+    """The least of several measures, of which the first that is small enough is the last.
+
+    What else the machine does makes a measure larger, never smaller.
+    """
+    found = math.inf
+    for _ in range(times):
+        found = min(found, measure())
+        if found <= enough:
+            break
+    return found
 
 
 @contextmanager

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.timing import least
+
 NODES = 1000
 
 MEASURED = """
@@ -117,15 +119,18 @@ def test_a_thousand_nodes_are_answered_or_refused_at_once(kind: str, tmp_path: P
     plain.write_text(PLAIN, "utf-8")
     path.write_text(KINDS[kind], "utf-8")
 
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURED, str(plain), str(path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
-    )
-    assert done.returncode == 0, done.stderr
-    usual, found, mib = json.loads(done.stdout)
+    def slowest() -> float:
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURED, str(plain), str(path)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        )
+        assert done.returncode == 0, done.stderr
+        usual, found, mib = json.loads(done.stdout)
+        assert mib < MIB, (found, mib)
+        slowest: float = max(found.values()) / usual
+        return slowest
 
-    slow = {command: taken / usual for command, taken in found.items() if taken > TIMES * usual}
-    assert not slow and mib < MIB, (usual, found, mib)
+    assert least(slowest, TIMES) <= TIMES

@@ -141,7 +141,14 @@ CHANGES = [
 SIZES = [(h, w) for h, w in product(range(1, 28, 2), (1, 2, 4, 9, 15, 16, 20, 24, 25))]
 
 
-@pytest.mark.parametrize("shape", [(1, 3, 16, 24), (1, 3, 24, 16), (1, 3, 32, 32)])
+ASKED = [
+    (1, 3, 24, 16),
+    pytest.param((1, 3, 16, 24), marks=pytest.mark.long),
+    pytest.param((1, 3, 32, 32), marks=pytest.mark.long),
+]
+
+
+@pytest.mark.parametrize("shape", ASKED)
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 def test_right_at_every_size_or_refused(change: Change, shape: tuple[int, ...]) -> None:
     """What one size decides may count only where another one decides so too."""

@@ -123,7 +123,7 @@ def answer(module: nn.Module, size: tuple[int, int]) -> tuple[Net | None, list[D
 
 
 @pytest.mark.parametrize(
-    "seed", [*range(12), *(pytest.param(n, marks=pytest.mark.slow) for n in range(12, 32))]
+    "seed", [*range(8), *(pytest.param(n, marks=pytest.mark.long) for n in range(8, 32))]
 )
 def test_the_line_is_that_of_torchs_traceback(seed: int, tmp_path: Path) -> None:
     """At drawn sizes: a finding where torch raises and only there, at its line; nearest sizes run."""

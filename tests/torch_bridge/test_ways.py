@@ -151,11 +151,11 @@ def of_no_size(module: nn.Module, x: Tensor) -> Tensor:
 
 OTHER_STEPS = [
     (by_one_size, (64, 64), "H = 1..56"),
-    (by_one_size, (48, 64), "H >= 57"),
+    pytest.param(by_one_size, (48, 64), "H >= 57", marks=pytest.mark.long),
     (by_both_sizes, (64, 64), "H*W >= 4097"),
     (by_a_remainder, (16, 16), "W = 4k + 1..3, k >= 0"),
     (by_three_ways, (64, 64), "H = 1..23"),
-    (by_three_ways, (64, 64), "H >= 81"),
+    pytest.param(by_three_ways, (64, 64), "H >= 81", marks=pytest.mark.long),
     (of_no_size, (48, 64), "H >= 57"),
 ]
 
@@ -663,8 +663,11 @@ def test_a_table_of_positions(kind: type[Positions], first: int) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    [Positions(turned=True), OfOneCount(), Changed()],
-    ids=["turned", "of_one_count", "changed"],
+    [
+        pytest.param(Positions(turned=True), id="turned"),
+        pytest.param(OfOneCount(), id="of_one_count", marks=pytest.mark.long),
+        pytest.param(Changed(), id="changed"),
+    ],
 )
 def test_a_table_that_is_another_one_where_it_is_resized(module: Positions) -> None:
     """What lies elsewhere at the table's own size, or is not itself there, is no one config: each is for its sizes."""

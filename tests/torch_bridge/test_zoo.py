@@ -160,8 +160,14 @@ SWEPT_SIZES: Iterable[int] = sorted({*range(32, 65), *random.Random(0).sample(AL
 if settings().max_examples > 1000:
     SWEPT_SIZES = ALL_SIZES
 
+MARKS = {1: [pytest.mark.long], 2: [pytest.mark.slow], 3: [pytest.mark.long]}
+"""Those of so many spatial dims: one way of each network is enough for every run."""
+
+ONLY = {"UNet 1d", "PlainConvUNet 1d", "DynUNet 3d", "ResidualEncoderUNet 3d"}
+"""Some of others, for their layers."""
+
 SWEPT = [
-    pytest.param(name, marks=pytest.mark.slow if dims > 1 else ())
+    pytest.param(name, marks=[pytest.mark.slow] if name in ONLY else MARKS[dims])
     for name, (dims, _, _) in ZOO.items()
 ]
 

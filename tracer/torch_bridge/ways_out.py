@@ -15,7 +15,7 @@ from tracer.torch_bridge.forward import Forward, Way, no_dims
 from tracer.torch_bridge.places import users_code
 
 SECONDS = 10.0
-"""For so long ways out are tried."""
+"""So much of the processor's time ways out may take."""
 
 Readable = Callable[[Way, bool], bool]
 """Whether a module can be read in a way, with its sizes as numbers or not."""
@@ -28,7 +28,7 @@ def way_out(
     is_readable: Readable,
 ) -> str | None:
     """A hint with what reads a module or a part of it, each of which was tried; None where nothing does."""
-    until = time.monotonic() + SECONDS
+    until = time.process_time() + SECONDS
     found = []
     if way.symbols is None and is_readable(way, True):
         listed = " and ".join(map(written, shapes))
@@ -68,7 +68,7 @@ def _last_readable(
     found = None
     first, end = 0, len(parts)
     number = end - 1
-    while first < end and time.monotonic() < until:
+    while first < end and time.process_time() < until:
         part = parts[number]
         if is_readable(way._replace(until=part), False):
             found = part
