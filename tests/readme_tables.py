@@ -87,6 +87,7 @@ def answer_records() -> dict[str, type[msgspec.Struct]]:
         for name in (
             *("views.answers", "views.plan", "views.sizes", "views.verify", "views.comparison"),
             "views.tiling",
+            "views.examples",
             "planning.constraints",
         )
     ]

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.7.0"
 
+DISTRIBUTION = "shape-tracer"
+"""What installs this package, by which it is told from another project's of the same name."""
+
 _HOME = {
     **dict.fromkeys(
         (

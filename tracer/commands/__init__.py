@@ -31,6 +31,7 @@ COMMANDS = {
     "verify": "Build the network with torch and compare every node, for several sizes.",
     "export": "The network as the source of a torch module, or as an ONNX model.",
     "import": "A config from a torch module or an ONNX file.",
+    "examples": "The networks that come with the package, to print or to copy.",
     "explain": "A diagnostic's manual page.",
     "ops": "The operations and their arguments.",
     "schema": "The JSON Schemas of the language and of the answers.",
@@ -76,8 +77,34 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+def _show_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:
+    """Print the version, and whose files lie beside the package's."""
+    if not is_asked or ctx.resilient_parsing:
+        return
+    click.echo(f"tracer, version {__version__}")
+    _tell_other()
+    ctx.exit()
+
+
+def _tell_other() -> None:
+    """Say whether another project's package of the same name is installed: its files lie among these."""
+    import shape_tracer
+
+    other = shape_tracer.other_distribution()
+    if other is not None:
+        told = f"another project's {other} is installed too, and its package has the same name"
+        click.echo(f"{told}: {shape_tracer.CURE}", err=True)
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="tracer")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 def cli() -> None:
     """Shapes of encoder/decoder networks, from YAML, by PyTorch's formulas, without torch."""
 
@@ -89,6 +116,21 @@ def _print_any_character() -> None:
             stream.reconfigure(
                 encoding=None if stream.isatty() else "utf-8", errors="backslashreplace"
             )
+
+
+def _failed(error: Exception) -> int:
+    """Say what nobody has caught, and give the exit code."""
+    from tracer.ops.registry import NotImportable
+
+    if isinstance(error, NotImportable):
+        click.echo(str(error), err=True)
+        return 2
+
+    click.echo(f"internal error: {type(error).__name__}: {words_of(error)}", err=True)
+    click.echo("this is a bug in tracer; set TRACER_DEBUG=1 for the traceback", err=True)
+    if isinstance(error, ImportError):
+        _tell_other()
+    return 3
 
 
 def main() -> None:
@@ -116,12 +158,5 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("TRACER_DEBUG"):
             raise
-        from tracer.ops.registry import NotImportable
-
-        if isinstance(error, NotImportable):
-            click.echo(str(error), err=True)
-            sys.exit(2)
-        click.echo(f"internal error: {type(error).__name__}: {words_of(error)}", err=True)
-        click.echo("this is a bug in tracer; set TRACER_DEBUG=1 for the traceback", err=True)
-        code = 3
+        code = _failed(error)
     sys.exit(code if isinstance(code, int) else 0)

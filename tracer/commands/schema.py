@@ -6,7 +6,17 @@ from typing import Any
 
 import click
 
-ANSWERS = ("trace", "check", "plan", "sizes", "verify", "compare", "constraints", "tile")
+ANSWERS = (
+    "trace",
+    "check",
+    "plan",
+    "sizes",
+    "verify",
+    "compare",
+    "constraints",
+    "tile",
+    "examples",
+)
 
 
 @click.command("schema")
@@ -16,6 +26,7 @@ def command(which: str) -> None:
     from tracer.planning.constraints import ConstraintsAnswer
     from tracer.views.answers import CheckAnswer, TraceAnswer, to_json
     from tracer.views.comparison import CompareAnswer
+    from tracer.views.examples import ExamplesAnswer
     from tracer.views.plan import PlanAnswer
     from tracer.views.schema import answer_schema, language_schema
     from tracer.views.sizes import SizesAnswer
@@ -31,6 +42,7 @@ def command(which: str) -> None:
         CompareAnswer,
         ConstraintsAnswer,
         TileAnswer,
+        ExamplesAnswer,
     )
     schema = (
         language_schema()
