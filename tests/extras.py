@@ -13,6 +13,7 @@ MODULES = {
     "onnx": ("onnx", "onnxscript"),
     "serve": ("starlette", "uvicorn", "watchfiles"),
     "png": ("resvg_py",),
+    "notebook": ("pandas",),
     "sweep": ("pyarrow", "matplotlib", "distributed"),
     "page": ("playwright",),
     "zoo": ("monai", "dynamic_network_architectures"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import pydoc
+import rlcompleter
 from importlib.resources import files
 
 import pytest
@@ -31,7 +32,17 @@ layers:
 """
 
 
-@pytest.mark.parametrize("module", ["tracer.api", "tracer.net", "tracer.planning.constraints"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "tracer.api.functions",
+        "tracer.net",
+        "tracer.planning.constraints",
+        "tracer.sizing.size_set",
+        "tracer.views.notebook",
+        "tracer.views.strip",
+    ],
+)
 def test_examples_run(module: str) -> None:
     """The examples in the docstrings give what they show."""
     result = doctest.testmod(importlib.import_module(module))
@@ -60,8 +71,17 @@ def test_a_plan_for_other_sizes() -> None:
     other = tracer.plan(net, {symbol: 31})
     assert other.feasible and other.assignments == net.solution({symbol: 31}).assignments != own
     assert tracer.plan(net).assignments == own
-    with pytest.raises(ValueError, match="no symbol 'X'"):
-        net.plan({"X": 3})
+    for given in ({symbol: 31}, {symbol: 5}):
+        by_keyword = tracer.plan(net, **given).assignments
+        assert (
+            by_keyword
+            == net.plan(**given).assignments
+            == tracer.plan(net, sizes=given).assignments
+        )
+    assert tracer.plan(net, sizes={symbol: 5}, **{symbol: 31}).assignments == other.assignments
+    for ask in (lambda: net.plan({"X": 3}), lambda: tracer.plan(net, X=3)):
+        with pytest.raises(ValueError, match="no symbol 'X'"):
+            ask()
 
 
 def test_a_set_that_cannot_be_computed_is_refused_alike() -> None:
@@ -77,11 +97,25 @@ def test_a_set_that_cannot_be_computed_is_refused_alike() -> None:
 
 
 def test_public_names_are_seen() -> None:
-    """``dir`` lists every public name before it is used, ``help`` documents them, and types reach other packages."""
-    assert set(tracer.__all__) <= set(dir(tracer))
+    """``help`` documents every public name before it is used, and types reach other packages."""
     text = pydoc.plain(pydoc.render_doc(tracer))
     assert all(f"{name}(" in text for name in tracer.__all__ if name[0].islower())
     assert files("tracer").joinpath("py.typed").is_file()
+
+
+def test_completion_shows_the_interface() -> None:
+    """``dir`` and a prompt's completion have the public names and no others, whatever was imported before."""
+    tracer.sizes(tracer.loads(OPEN_SKIP))
+    assert {name for name in dir(tracer) if not name.startswith("_")} == set(tracer.__all__)
+    assert hasattr(tracer, "sizing") and "sizing" not in dir(tracer)
+
+    completer = rlcompleter.Completer({"tracer": tracer})
+    found = []
+    while (text := completer.complete("tracer.", len(found))) is not None:
+        found.append(text.partition(".")[2].partition("(")[0])
+    assert set(found) == set(tracer.__all__)
+    assert all(getattr(tracer, name).__doc__ for name in tracer.__all__)
+    assert not hasattr(tracer, "no_such_name")
 
 
 def test_what_is_printed() -> None:
@@ -93,9 +127,19 @@ def test_what_is_printed() -> None:
 
 
 def test_a_symbol_may_be_called_self() -> None:
-    """Any symbol's size can be given to a trace."""
-    net = tracer.loads("input: [1, 3, self, 8]\nsizes: {self: 8}\nlayers: {a: ReLU}\n")
-    assert net.trace(self=16).outputs == {"a": (1, 3, 16, 8)}
+    """Any symbol's size can be given to a trace, a plan and the constraints; one called as an argument in a mapping."""
+    text = "input: [1, 3, self, sizes]\nsizes: {self: 8, sizes: 4}\n"
+    net = tracer.loads(text + "layers: {a: {op: MaxPool2d, kernel_size: 2}}\n")
+    assert net.trace(self=16, sizes=6).outputs == {"a": (1, 3, 8, 3)}
+    assert net.plan(self=16).feasible and not net.plan(self=1).feasible
+    assert not tracer.plan(net, self=1).feasible
+    assert not tracer.plan(net, {"sizes": 1}).feasible and not net.plan({"sizes": 1}).feasible
+    assert 2 in tracer.sizes(net).axes["self"].runs
+
+    ready = tracer.constraints(net)
+    assert ready.runs(self=2) and not ready.runs(self=1)
+    assert ready.nearest(self=1).above == {"self": 2}
+    assert ready.why(self=1) and not ready.why(self=2)
 
 
 def test_an_edited_text_is_loaded_alike() -> None:

@@ -32,7 +32,7 @@ ORDER = """
     rules
     repairing
     comparing
-    design
+    designing
     live
     importing
     sweep
@@ -41,7 +41,6 @@ ORDER = """
     neighbours
     drawing
     views
-    given
     api
     commands
 """

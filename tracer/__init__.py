@@ -9,7 +9,7 @@ tracer.check("configs/unet_2015.yaml")      # a list of diagnostics; empty is go
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tracer.api import (
+    from tracer.api.functions import (
         build,
         check,
         checks,
@@ -23,18 +23,28 @@ if TYPE_CHECKING:
         sizes,
         tile,
     )
+    from tracer.comparing.comparison import Comparison
     from tracer.diagnostics import Diagnostic, Span, TracerError
     from tracer.net import Net
     from tracer.planning.constraints import Constraints
+    from tracer.planning.working_sizes import WorkingSizes
     from tracer.repairing.repairs import Plan
+    from tracer.shapes.trace import Trace
     from tracer.sizing.size_set import SizeSet
+    from tracer.views.notebook import Drawing as Drawing
+    from tracer.views.notebook import Printed as Printed
+    from tracer.views.notebook import data_frame as data_frame
+    from tracer.views.notebook import drawing_of as drawing_of
+    from tracer.views.notebook import html_of as html_of
+    from tracer.views.notebook import printed_table as printed_table
+    from tracer.views.notebook import svg_of as svg_of
 
 __version__ = "0.7.0"
 
 DISTRIBUTION = "shape-tracer"
 """What installs this package, by which it is told from another project's of the same name."""
 
-_HOME = {
+_PUBLIC = {
     **dict.fromkeys(
         (
             "build",
@@ -50,31 +60,42 @@ _HOME = {
             "sizes",
             "tile",
         ),
-        "tracer.api",
+        "tracer.api.functions",
     ),
+    **dict.fromkeys(("Diagnostic", "Span", "TracerError"), "tracer.diagnostics"),
+    "Comparison": "tracer.comparing.comparison",
     "Constraints": "tracer.planning.constraints",
     "Net": "tracer.net",
     "Plan": "tracer.repairing.repairs",
     "SizeSet": "tracer.sizing.size_set",
-    **dict.fromkeys(("Diagnostic", "Span", "TracerError"), "tracer.diagnostics"),
+    "Trace": "tracer.shapes.trace",
+    "WorkingSizes": "tracer.planning.working_sizes",
 }
+"""The module of each public name."""
+
+_SHOWN = dict.fromkeys(
+    ("Drawing", "Printed", "data_frame", "drawing_of", "html_of", "printed_table", "svg_of"),
+    "tracer.views.notebook",
+)
+"""How the answers show themselves: their methods find it here, and need no module above their own."""
 
 __all__ = [
-    "Constraints", "Diagnostic", "Net", "Plan", "SizeSet", "Span", "TracerError",
+    "Comparison", "Constraints", "Diagnostic", "Net", "Plan", "SizeSet", "Span", "Trace", "TracerError", "WorkingSizes",
     "build", "check", "checks", "compare", "constraints", "draw", "from_module", "load", "loads", "plan", "sizes",
     "tile",
 ]  # fmt: skip
 
 
 def __dir__() -> list[str]:
-    """The public names, whether they are imported yet or not."""
-    return [*globals(), *__all__]
+    """The public names, whether they are imported yet or not, and none besides them."""
+    return [*__all__, "__doc__", "__file__", "__name__", "__path__", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that ``import tracer`` costs nothing."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'tracer' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOME[name]), name)
+    home = _PUBLIC.get(name) or _SHOWN.get(name)
+    if home is None:
+        raise AttributeError(f"module 'tracer' has no attribute {name!r}")
+    return getattr(import_module(home), name)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
-from tracer.diagnostics import Diagnostic, Span, TracerError
+from tracer.diagnostics import Diagnostic, Span, TracerError, legible
 from tracer.network.records import (
     Elsewhere,
     Expectation,
@@ -26,7 +26,7 @@ from tracer.shapes.trace import Trace, declared_ops, trace
 from tracer.sizing.size_set import SizeSet, TooLarge
 
 if TYPE_CHECKING:
-    from tracer import Plan
+    from tracer import Drawing, Plan
     from tracer.planning.built import AsBuilt
     from tracer.planning.constraints import Constraints
     from tracer.planning.working_sizes import Form, WorkingSizes
@@ -134,7 +134,26 @@ class Net:
             for node in network.nodes
             if node.is_input
         ]
-        return f"<Net {network.name or network.path}: {len(network.nodes)} nodes, {', '.join(inputs)}>"
+        name, shapes = legible(network.name or network.path), legible(", ".join(inputs))
+        return f"<Net {name}: {len(network.nodes)} nodes, {shapes}>"
+
+    def _repr_html_(self) -> str | None:
+        """The table that a notebook shows."""
+        import tracer
+
+        return tracer.html_of(self)
+
+    def _repr_svg_(self) -> str | None:
+        """The picture that a notebook shows; None where it is large."""
+        import tracer
+
+        return tracer.svg_of(self)
+
+    def draw(self, *, depth: int | None = 1) -> Drawing:
+        """The picture, as :func:`tracer.draw` gives it as SVG; a notebook shows it."""
+        import tracer
+
+        return tracer.draw(self, depth=depth)
 
     @property
     def name(self) -> str | None:
@@ -268,11 +287,14 @@ class Net:
 
     # --- values of `auto` ---------------------------------------------------------------------------------------------
 
-    def plan(self, sizes: Mapping[str, int] | None = None) -> Plan:
-        """The plan, as :func:`tracer.plan` gives it; ``sizes`` gives some symbols one size instead of the declared."""
+    def plan(self, /, sizes: Mapping[str, int] | None = None, **others: int) -> Plan:
+        """The plan, as :func:`tracer.plan` gives it: ``net.plan(H=500)``.
+
+        ``sizes`` gives some symbols one size instead of the declared, and so do keywords.
+        """
         import tracer
 
-        return tracer.plan(self, sizes=sizes)
+        return tracer.plan(self, sizes={**(sizes or {}), **others})
 
     def solution(self, sizes: Mapping[str, int] | None = None) -> Solution:
         """The values of every ``auto``: one assignment for all sizes that the config promises.
@@ -389,6 +411,13 @@ class Net:
         if not sizes:
             self._first = found
         return found
+
+    def quick_trace(self, most: int) -> Trace | None:
+        """The trace at the declared sizes where it is there, or costs no search and visits at most so many nodes."""
+        is_costly = self._is_open or len(self.network.nodes) > most
+        if self._first is None and is_costly:
+            return None
+        return self.trace()
 
     def _applied(self, values: dict[str, int], solution: Solution) -> Trace | None:
         """The trace by the recipe, compiled once; None where the ints must decide."""

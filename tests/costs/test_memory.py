@@ -17,7 +17,7 @@ from tests.drawn.networks import networks
 from tracer.costs.memory import memory
 from tracer.costs.operations import costs, total
 from tracer.costs.training_step import Training, step_memory
-from tracer.design.largest import largest
+from tracer.designing.largest import largest
 from tracer.diagnostics import TracerError
 from tracer.net import Net
 from tracer.shapes.trace import Trace, trace

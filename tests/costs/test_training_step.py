@@ -25,8 +25,8 @@ from tracer.costs.memory import memory
 from tracer.costs.optimizers import OPTIMIZERS
 from tracer.costs.regions import members
 from tracer.costs.training_step import Training, step_memory, unknown_in_training
-from tracer.design.fitting import fit
-from tracer.design.largest import largest
+from tracer.designing.fitting import fit
+from tracer.designing.largest import largest
 from tracer.diagnostics import TracerError
 from tracer.ops.base import registry
 from tracer.ops.pointwise import IN_FLOAT32, Function, Joining

@@ -16,11 +16,11 @@ import tracer
 from tests import ROOT
 from tests.design.test_design import encoders, said
 from tracer.commands.design import command
-from tracer.design.budget import DecoderBudget, cost_of, widest
-from tracer.design.decoder import Wish, decoder
-from tracer.design.fit import MapAxis, resized_beside
-from tracer.design.skips import Undesignable, encoder
-from tracer.design.style import MERGES, UPS
+from tracer.designing.budget import DecoderBudget, cost_of, widest
+from tracer.designing.decoder import Wish, decoder
+from tracer.designing.fit import MapAxis, resized_beside
+from tracer.designing.skips import Undesignable, encoder
+from tracer.designing.style import MERGES, UPS
 from tracer.net import Net
 from tracer.rules import judge
 

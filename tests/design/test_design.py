@@ -17,13 +17,13 @@ import tracer
 from tests import ROOT
 from tracer.commands.design import command
 from tracer.costs.training_step import Training
-from tracer.design.appended import encoder_alone
-from tracer.design.decoder import Wish, decoder
-from tracer.design.families import FamilyOptions, families, sizes_for
-from tracer.design.fitting import fit
-from tracer.design.nnunet import REFERENCE, NnunetWish, Planned, plan
-from tracer.design.skips import Undesignable, encoder
-from tracer.design.style import MERGES, UPS
+from tracer.designing.appended import encoder_alone
+from tracer.designing.decoder import Wish, decoder
+from tracer.designing.families import FamilyOptions, families, sizes_for
+from tracer.designing.fitting import fit
+from tracer.designing.nnunet import REFERENCE, NnunetWish, Planned, plan
+from tracer.designing.skips import Undesignable, encoder
+from tracer.designing.style import MERGES, UPS
 from tracer.loading import reloaded
 from tracer.net import Net
 from tracer.rules import judge

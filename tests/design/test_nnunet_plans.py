@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from tests import extras
 from tracer.commands import cli
-from tracer.design.nnunet import Topology, channels, estimate, topology
+from tracer.designing.nnunet import Topology, channels, estimate, topology
 
 SHAPES = {
     "anisotropic": ("40,320,320", "5,1,1", "6GiB"),

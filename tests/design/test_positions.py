@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tracer
-from tracer.design.config_text import Layer
-from tracer.design.positions import DimLayout, positions
-from tracer.design.reading import reading
-from tracer.design.taps import channel_dim
+from tracer.designing.config_text import Layer
+from tracer.designing.positions import DimLayout, positions
+from tracer.designing.reading import reading
+from tracer.designing.taps import channel_dim
 
 SIZE = 48
 

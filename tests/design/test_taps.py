@@ -7,9 +7,9 @@ import torch
 
 import tracer
 from tests.design.encoders import FAMILIES
-from tracer.design.appended import encoder_alone
-from tracer.design.decoder import Wish, decoder
-from tracer.design.skips import Encoder, encoder
+from tracer.designing.appended import encoder_alone
+from tracer.designing.decoder import Wish, decoder
+from tracer.designing.skips import Encoder, encoder
 from tracer.loading import reloaded
 from tracer.net import Net
 from tracer.rules import judge

@@ -19,8 +19,8 @@ import tracer
 from tests import ROOT
 from tests.design.generated import drawn
 from tracer.commands import cli
-from tracer.design.tiling.loop import torch_loop
-from tracer.design.tiling.plan import Tiling, Untileable, tiling
+from tracer.designing.tiling.loop import torch_loop
+from tracer.designing.tiling.plan import Tiling, Untileable, tiling
 from tracer.torch_bridge.building import build
 from tracer.views.tiling import tile_text
 

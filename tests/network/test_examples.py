@@ -9,7 +9,7 @@ import pytest
 
 from tests import ROOT
 
-PACKAGES = ("network", "source", "sweep", "design")
+PACKAGES = ("network", "source", "sweep", "designing")
 MODULES = [
     f"tracer.{package}.{path.stem}"
     for package in PACKAGES

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tracer
-from tracer.api import checks
+from tracer.api.functions import checks
 
 SHIFTING = ("T503", "T504", "T508")
 

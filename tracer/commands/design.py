@@ -22,7 +22,7 @@ from tracer.commands.options import (
 )
 from tracer.commands.reading import Reading, complain, loaded, read_text
 from tracer.costs.operations import DTYPE_BYTES
-from tracer.design.style import ACTIVATIONS, MERGES, NORMS, UPS
+from tracer.designing.style import ACTIVATIONS, MERGES, NORMS, UPS
 from tracer.diagnostics import Diagnostic, TracerError, shortened
 
 if TYPE_CHECKING:
@@ -213,10 +213,10 @@ def decoder_command(
     ENCODER is a config, a torch module as package.module:callable (with --input), or an ONNX file. What was chosen and
     why goes to standard error, and so does what the checker says of the result.
     """
-    from tracer.design.appended import encoder_alone
-    from tracer.design.budget import DecoderBudget, told_cost, widest
-    from tracer.design.decoder import Wish, decoder
-    from tracer.design.skips import encoder as tapped
+    from tracer.designing.appended import encoder_alone
+    from tracer.designing.budget import DecoderBudget, told_cost, widest
+    from tracer.designing.decoder import Wish, decoder
+    from tracer.designing.skips import encoder as tapped
 
     if channels and (params or macs):
         raise click.UsageError("--channels says the widths, which a budget would choose")
@@ -323,7 +323,7 @@ def nnunet_command(
     along an axis until then. The patch is shrunk until training fits in the memory. It is written as a config, or
     (-o NAME.json) as plans, which are read again and have to give the same network.
     """
-    from tracer.design.nnunet import REFERENCE, NnunetWish, plan
+    from tracer.designing.nnunet import REFERENCE, NnunetWish, plan
 
     if len(shape) not in (2, 3) or len(spacing) != len(shape):
         raise click.UsageError(
@@ -351,7 +351,13 @@ def nnunet_command(
 
 
 def _add_family(name: str) -> None:
-    from tracer.design.families import DEFAULT_SIZE, Family, FamilyOptions, families, sizes_for
+    from tracer.designing.families import (
+        DEFAULT_SIZE,
+        Family,
+        FamilyOptions,
+        families,
+        sizes_for,
+    )
 
     function: Family = families[name]
     summary = " ".join((function.__doc__ or "").split())
@@ -473,7 +479,7 @@ def _write(
     ``form`` gives another text to write. The command ends with 1 where nothing can be designed, and where the checker
     finds errors.
     """
-    from tracer.design.skips import Undesignable
+    from tracer.designing.skips import Undesignable
 
     try:
         text, told = designed()
@@ -537,7 +543,7 @@ def _proof(net: Net) -> str:
 
 
 def _add_families() -> None:
-    from tracer.design.families import families
+    from tracer.designing.families import families
 
     for name in families:
         _add_family(name)

@@ -280,7 +280,7 @@ def _notes(plan: Plan, text: str) -> dict[int, str]:
     if plan.feasible or _errors(text):
         return {}
 
-    from tracer.api import loads
+    from tracer.api.functions import loads
 
     others = plan.net.network.defaults()
     declared = loads(text).network.defaults().items()
@@ -298,7 +298,7 @@ def _notes(plan: Plan, text: str) -> dict[int, str]:
 
 def _errors(text: str) -> list[str]:
     """The errors of a config's text by itself, at the sizes, inputs and params that it declares."""
-    from tracer.api import checks
+    from tracer.api.functions import checks
 
     return [legible(d.message) for d in checks(text) if d.severity == "error"]
 

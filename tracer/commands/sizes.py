@@ -62,7 +62,7 @@ def command(
     complain = partial(_complain, config=config, format_=format_)
     # With every dim open, other sizes may make an argument right that is wrong for the numbers that are written.
     text, net = loaded(config, overrides, complain, allow_argument_errors=every_dim)
-    from tracer.api import sizes as sizes_of
+    from tracer.api.functions import sizes as sizes_of
     from tracer.views.sizes import narrowest, sizes_answer, sizes_table
 
     try:

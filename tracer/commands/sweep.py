@@ -289,7 +289,7 @@ def _symbols(swept: Swept, text: str) -> list[str]:
 
 def _symbols_of_family(swept: Swept) -> list[str]:
     """The symbols of a family's inputs, whatever its dims."""
-    from tracer.design.families import FamilyOptions
+    from tracer.designing.families import FamilyOptions
 
     varied = [axis for axis in swept.axes if axis.names == ("dims",)]
     known = [axis[i] for axis in varied for i in range(len(axis))]
@@ -483,7 +483,7 @@ def _fail(message: str) -> NoReturn:
 
 
 def _family(name: str) -> str:
-    from tracer.design.families import families
+    from tracer.designing.families import families
     from tracer.network.values import did_you_mean
 
     if name not in families:

@@ -20,7 +20,7 @@ from tracer.commands.options import (
 from tracer.commands.reading import complain, loaded
 
 if TYPE_CHECKING:
-    from tracer.design.tiling.plan import Tiling
+    from tracer.designing.tiling.plan import Tiling
 
 ENDINGS = {".py": "torch", ".json": "json"}
 """Formats by the ending of the file."""
@@ -110,8 +110,8 @@ def command(
     if overrides.mode == "train":
         raise click.UsageError("tiles are of inference: --mode eval")
     _, net = loaded(config, overrides, partial(complain, config=config))
-    from tracer.api import tile as tiles_of
-    from tracer.design.tiling.plan import Untileable
+    from tracer.api.functions import tile as tiles_of
+    from tracer.designing.tiling.plan import Untileable
 
     try:
         found = tiles_of(net, picture=picture, tile=tile, memory=memory)
@@ -136,7 +136,7 @@ def _show(found: Tiling, format_: str, output: str | None, color: str) -> None:
     from tracer.views.tiling import tile_answer, tile_text, tile_warning
 
     if format_ == "torch":
-        from tracer.design.tiling.loop import torch_loop
+        from tracer.designing.tiling.loop import torch_loop
 
         write_output(output, torch_loop(found).encode("utf-8"))
         warning = tile_warning(found)

@@ -15,8 +15,8 @@ from tracer.costs.operations import DTYPE_BYTES
 from tracer.costs.optimizers import OPTIMIZERS
 from tracer.costs.regions import NoRegion
 from tracer.costs.training_step import Training
-from tracer.design.fitting import DEFAULT_MARGIN, Fit, fit
-from tracer.design.largest import Largest, largest
+from tracer.designing.fitting import DEFAULT_MARGIN, Fit, fit
+from tracer.designing.largest import Largest, largest
 from tracer.diagnostics import shortened
 from tracer.net import Net
 from tracer.sizing.size_set import TooLarge

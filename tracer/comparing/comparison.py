@@ -23,7 +23,7 @@ from tracer.comparing.matching import (
     plain,
 )
 from tracer.costs.operations import costs, total
-from tracer.diagnostics import Diagnostic
+from tracer.diagnostics import Diagnostic, printable, shortened
 from tracer.net import Net
 from tracer.network.records import Promise, SizeRange
 from tracer.planning.working_sizes import Axis, WorkingSizes
@@ -107,8 +107,30 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         if self.a.loaded != self.b.loaded or any(t.old != t.new for t in self.totals):
             return True
 
-        lists = [f for f in self.__struct_fields__ if f not in ("a", "b", "totals")]
-        return any(getattr(self, field) for field in lists)
+        return any(getattr(self, field) for field in self._listed)
+
+    @property
+    def _listed(self) -> list[str]:
+        """The fields that list differences."""
+        return [field for field in self.__struct_fields__ if field not in ("a", "b", "totals")]
+
+    def __repr__(self) -> str:
+        """How much differs: ``<Comparison unet to wide: added 2, changed 3, params 1>``."""
+        names = [printable(side.name or side.path) for side in (self.a, self.b)]
+        counts = {"totals": sum(one.old != one.new for one in self.totals)}
+        for field in self._listed:
+            counts[field] = len(getattr(self, field))
+        texts = [f"{field} {count}" for field, count in counts.items() if count]
+        told = ", ".join(texts) or (
+            "no difference" if not self.differs else "one does not load"
+        )
+        return f"<Comparison {shortened(' to '.join(names))}: {told}>"
+
+    def _repr_html_(self) -> str | None:
+        """The table that a notebook shows."""
+        import tracer
+
+        return tracer.html_of(self)
 
     @property
     def new_errors(self) -> list[Diagnostic]:

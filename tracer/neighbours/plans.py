@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import msgspec
 from yaml.nodes import SequenceNode
 
-from tracer.design.config_text import ConfigText
-from tracer.design.stages import Axes, LayerKind, Staged, Unit, config_of
-from tracer.design.style import by
+from tracer.designing.config_text import ConfigText
+from tracer.designing.stages import Axes, LayerKind, Staged, Unit, config_of
+from tracer.designing.style import by
 from tracer.diagnostics import TracerError
 from tracer.loading import decoded, read_bytes
 from tracer.neighbours.asked import Asked, ConfigFound

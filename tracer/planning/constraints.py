@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tracer.diagnostics import printable, shortened
 from tracer.planning.search import Effort, SearchBox, TooManyValues, Variable, solve
 from tracer.sizing.size_set import MODULUS, SizeSet, TooLarge
 from tracer.sizing.stored import Truth, check_truth, holds_at, read_program
@@ -319,20 +320,30 @@ class Constraints:
         self._cases = [_Case(stored, record.symbols) for stored in record.cases]
 
     def __repr__(self) -> str:
-        """The network's name and inputs."""
-        return f"<Constraints {self.record.name or ''}: {self.record.inputs}>"
+        """The network's name, its inputs, and the sizes that each symbol takes by itself."""
+        record = self.record
+        inputs = [f"{name} {_shown(dims)}" for name, dims in record.inputs.items()]
+        sets = [found.told(symbol) for symbol, found in record.cases[0].sets.items()]
+        text = "; ".join([f"{record.name or ''}: {', '.join(inputs)}", *sets])
+        return f"<Constraints {shortened(printable(text))}>"
+
+    def _repr_html_(self) -> str | None:
+        """The table that a notebook shows."""
+        import tracer
+
+        return tracer.html_of(self)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Constraints) and self.record == other.record
 
     __hash__ = None  # type: ignore[assignment]
 
-    def runs(self, **sizes: int) -> bool:
+    def runs(self, /, **sizes: int) -> bool:
         """Whether torch raises nothing at these sizes, with the module as it is built for the declared ones."""
         asked = self._sizes(sizes)
         return any(case.runs(asked) for case in self._cases)
 
-    def why(self, **sizes: int) -> str | None:
+    def why(self, /, **sizes: int) -> str | None:
         """What fails first at these sizes, with the node and the numbers; None where they run."""
         asked = self._sizes(sizes)
         if any(case.runs(asked) for case in self._cases):
@@ -342,7 +353,7 @@ class Constraints:
         own = [case for case in self._cases[1:] if case.is_about(asked)]
         return [self._cases[0], *own][-1].broken(asked)
 
-    def nearest(self, **sizes: int) -> NearestSizes:
+    def nearest(self, /, **sizes: int) -> NearestSizes:
         """The sizes next to these that run, below and above, and the padding up to those above.
 
         All symbols that are given are decided together: those above have the least sum of differences with no symbol

@@ -11,10 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tracer.diagnostics import printable, shortened
 from tracer.geometry.grids import meetings, unpoolings
 from tracer.network.records import Network, Node
 from tracer.ops.base import LOSSES, Op, Shape
@@ -37,6 +38,9 @@ from tracer.sizing.program import substitute
 from tracer.sizing.size_set import NONE, SizeSet, TooLarge, of_members
 from tracer.sizing.substitution import FromLeast, Substitution
 from tracer.sizing.symbol import Condition, Size, SizeLike, Writing, identity
+
+if TYPE_CHECKING:
+    from tracer import Drawing
 
 Ask = tuple[Condition | bool, Node, Collection[str]]
 """A condition, the node that it belongs to, and the symbols that it judges where it is decided."""
@@ -96,6 +100,29 @@ class WorkingSizes(msgspec.Struct, frozen=True):
     couplings: list[Coupling]
     widths: list[Width] = []
     """The widths that layers infer from the input's size: the sets are those of a module with these."""
+
+    def __repr__(self) -> str:
+        """The sizes that run: ``<WorkingSizes H = 16k + 12, k >= 11; W = 16k + 12, k >= 11>``."""
+        texts = [axis.runs.told(printable(symbol)) for symbol, axis in self.axes.items()]
+        return f"<WorkingSizes {shortened('; '.join(texts) or 'no symbols')}>"
+
+    def _repr_html_(self) -> str | None:
+        """The table that a notebook shows."""
+        import tracer
+
+        return tracer.html_of(self)
+
+    def _repr_svg_(self) -> str | None:
+        """The picture that a notebook shows; None where it is large."""
+        import tracer
+
+        return tracer.svg_of(self)
+
+    def draw(self) -> Drawing:
+        """The picture: of every symbol the sizes from 0 on, those that run filled."""
+        import tracer
+
+        return tracer.drawing_of(self)
 
 
 def working_sizes(

@@ -11,12 +11,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec.structs import replace
 
 from tracer.costs.operations import costs, total
-from tracer.diagnostics import Diagnostic, TracerError
+from tracer.diagnostics import Diagnostic, TracerError, legible, shortened
 from tracer.loading import load_text
 from tracer.net import Net
 from tracer.network.records import Node
@@ -37,6 +37,9 @@ from tracer.rules import judge
 from tracer.shapes.trace import Trace
 from tracer.sizing.size_set import TooLarge
 from tracer.source.edits import Edit, EditError, edited
+
+if TYPE_CHECKING:
+    from tracer import Drawing
 
 GIVEN_UP = 2
 """After so many changes whose autos have too many values to search, other input sizes alone are tried."""
@@ -429,9 +432,28 @@ class Plan:
     def __repr__(self) -> str:
         """``<Plan feasible: up4.output_padding (1, 0)>``."""
         if not self.feasible:
-            return f"<Plan not feasible: {', '.join(d.code for d in self.diagnostics)}>"
+            codes = ", ".join(d.code for d in self.diagnostics)
+            return f"<Plan not feasible: {shortened(codes)}>"
         values = ", ".join(f"{place} {value}" for place, value in self.assignments.items())
-        return f"<Plan feasible: {values or 'nothing is open'}>"
+        return f"<Plan feasible: {legible(values) or 'nothing is open'}>"
+
+    def _repr_html_(self) -> str | None:
+        """The table that a notebook shows."""
+        import tracer
+
+        return tracer.html_of(self)
+
+    def _repr_svg_(self) -> str | None:
+        """The picture that a notebook shows; None where it is large."""
+        import tracer
+
+        return tracer.svg_of(self)
+
+    def draw(self, *, depth: int | None = 1) -> Drawing:
+        """The picture of the network, with what is wrong in red; blocks are unfolded to this depth."""
+        import tracer
+
+        return tracer.drawing_of(self, depth)
 
 
 def plan_of(net: Net, *, of_warnings: bool = False) -> Plan:

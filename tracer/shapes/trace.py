@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from yaml.nodes import SequenceNode
 
-from tracer.diagnostics import Diagnostic, Related, Span
+from tracer.diagnostics import Diagnostic, Related, Span, legible
 from tracer.memo import Memo
 from tracer.network.graph import digraph, sources
 from tracer.network.records import DimPattern, Network, Node
@@ -36,6 +36,9 @@ from tracer.source.tree import span_of
 
 if TYPE_CHECKING:
     import networkx
+    import pandas
+
+    from tracer import Drawing, Printed
 
 
 INFERRED = (
@@ -108,6 +111,55 @@ class Trace(Traced):
         """What torch refuses and which expectations are not met; empty where the network runs."""
         self._accepted = accepted
         self._remarks: list[tuple[Node, Requirement]] | None = None
+
+    def __repr__(self) -> str:
+        """The sizes and what comes out: ``<Trace unet-2015: H=572 W=572, logits (1, 2, 388, 388)>``."""
+        network = self.network
+        texts = [
+            f"{symbol}={self.sizes[symbol]}"
+            for symbol in network.symbols
+            if symbol in self.sizes
+        ]
+        outputs = [f"{name} {shape or '?'}" for name, shape in self.outputs.items()]
+        found = ", ".join(filter(None, [" ".join(texts), *outputs]))
+        wrong = f", errors {len(self.diagnostics)}" if self.diagnostics else ""
+        return f"<Trace {legible(network.name or network.path)}: {legible(found)}{wrong}>"
+
+    def _repr_html_(self) -> str | None:
+        """The table that a notebook shows."""
+        import tracer
+
+        return tracer.html_of(self)
+
+    def _repr_svg_(self) -> str | None:
+        """The picture that a notebook shows; None where it is large."""
+        import tracer
+
+        return tracer.svg_of(self)
+
+    def draw(self, *, depth: int | None = 1) -> Drawing:
+        """The picture, with what is wrong in red; blocks are unfolded to this depth, with None all of them."""
+        import tracer
+
+        return tracer.drawing_of(self, depth)
+
+    def table(self, *, depth: int | None = 1) -> Printed:
+        """The table of ``tracer trace``: shapes, parameters, MACs, bytes of outputs (KiB, MiB), fields in input pixels.
+
+        Blocks are unfolded to this depth, with None all of them.
+        """
+        import tracer
+
+        return tracer.printed_table(self, depth)
+
+    def to_pandas(self, *, depth: int | None = None) -> pandas.DataFrame:
+        """The table with a row for each node and numbers in full: memory in bytes, fields as a tuple of input pixels.
+
+        Needs pandas, and raises ImportError with the command that installs it. ``depth`` is that of :meth:`table`.
+        """
+        import tracer
+
+        return tracer.data_frame(self, depth)
 
     @property
     def graph(self) -> networkx.DiGraph[str]:

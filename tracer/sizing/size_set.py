@@ -10,15 +10,20 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 if TYPE_CHECKING:
     import numpy
 
+    from tracer import Drawing
+
 MODULUS = 8_000_000
 """The largest modulus that is computed."""
+
+WRITTEN = 20_000
+"""Sizes and residues of a set that is shown as it is written; of a larger one they are counted."""
 
 
 class TooLarge(Exception):
@@ -140,26 +145,90 @@ class SizeSet(msgspec.Struct, frozen=True):
         """As a person writes it: ``H = 16k + 12, k >= 11``."""
         if not self:
             return f"no {symbol}"
+        return ", or ".join(part.of(symbol) for part in self._parts())
+
+    def __repr__(self) -> str:
+        """The sizes without a symbol.
+
+        >>> SizeSet((), 188, 16, (12,)), SizeSet((3,), 8, 1, (0,)), EVERY, NONE
+        (16k + 12, k >= 11, 3, or >= 8, any size, no size)
+        """
+        if self._is_long:
+            count = len(self.residues)
+            below = f" and {len(self.finite)} below" if self.finite else ""
+            return f"{count} residues of {self.modulus} from {self.start} on{below}"
+        if not self:
+            return "no size"
+        return ", or ".join(part.alone for part in self._parts())
+
+    def told(self, symbol: str) -> str:
+        """As :meth:`written`, and of a set with many sizes their number."""
+        return f"{symbol}: {self!r}" if self._is_long else self.written(symbol)
+
+    @property
+    def _is_long(self) -> bool:
+        return len(self.finite) + len(self.residues) > WRITTEN
+
+    def _repr_html_(self) -> str | None:
+        """The table that a notebook shows."""
+        import tracer
+
+        return tracer.html_of(self)
+
+    def _repr_svg_(self) -> str | None:
+        """The picture that a notebook shows; None where it is large."""
+        import tracer
+
+        return tracer.svg_of(self)
+
+    def draw(self) -> Drawing:
+        """The picture: the sizes from 0 on, those that belong to it filled."""
+        import tracer
+
+        return tracer.drawing_of(self)
+
+    def _parts(self) -> Iterator[_Part]:
+        """The sizes that are listed, then those of each form."""
         if self.modulus == 1 and self.residues:
-            forms = [f"{symbol} >= {self.start}" if self.start else f"any {symbol}"]
-            return ", or ".join(
-                [f"{symbol} = {_listed(self.finite)}", *forms] if self.finite else forms
-            )
+            if self.finite:
+                yield _Part("=", _listed(self.finite))
+            yield _Part(">=", str(self.start)) if self.start else _Part("any", "")
+            return
+
         single, classes = list(self.finite), dict[int, list[str]]()
         for first, last in _runs(self.residues, self.modulus):
             k = -(-(self.start - first) // self.modulus)
             classes.setdefault(k, []).append(_form(self.modulus, first, last))
             # A run that the start cuts is listed as far as it belongs to the set.
             single += range(self.start, self.modulus * (k - 1) + last + 1)
-        texts = [f"{symbol} = {_listed(sorted(single))}"] if single else []
+
+        if single:
+            yield _Part("=", _listed(sorted(single)))
         for k, found in classes.items():
-            shown = (
-                found
-                if len(found) <= 8
-                else [*found[:4], f"... {found[-1]} ({len(self.residues)} in all)"]
-            )
-            texts.append(f"{symbol} = {' or '.join(shown)}, k >= {k}")
-        return ", or ".join(texts)
+            shown = found
+            if len(found) > 8:
+                shown = [*found[:4], f"... {found[-1]} ({len(self.residues)} in all)"]
+            yield _Part("=", f"{' or '.join(shown)}, k >= {k}")
+
+
+class _Part(NamedTuple):
+    """Some sizes of a set, and what they are to a symbol."""
+
+    relation: str
+    sizes: str
+
+    def of(self, symbol: str) -> str:
+        """``H = 16k, k >= 2``, ``H >= 8``, ``any H``."""
+        if self.relation == "any":
+            return f"any {symbol}"
+        return f"{symbol} {self.relation} {self.sizes}"
+
+    @property
+    def alone(self) -> str:
+        """``16k, k >= 2``, ``>= 8``, ``any size``."""
+        if self.relation == "=":
+            return self.sizes
+        return "any size" if self.relation == "any" else f"{self.relation} {self.sizes}"
 
 
 def _within(value: int, numbers: Sequence[int]) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tracer.design.skips import Undesignable
+from tracer.designing.skips import Undesignable
 from tracer.diagnostics import TracerError
 from tracer.geometry.grids import spatial_symbols
 from tracer.memo import Memo

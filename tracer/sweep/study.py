@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from tracer.design.families import DEFAULT_SIZE, FamilyOptions, families
-from tracer.design.skips import Undesignable
+from tracer.designing.families import DEFAULT_SIZE, FamilyOptions, families
+from tracer.designing.skips import Undesignable
 from tracer.diagnostics import TracerError
 from tracer.live.opened import OpenedNetwork
 from tracer.live.opening import live

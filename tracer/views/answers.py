@@ -10,8 +10,8 @@ import msgspec
 from tracer.costs.memory import memory
 from tracer.costs.operations import costs, total
 from tracer.costs.training_step import unknown_in_training
-from tracer.design.fitting import Fit
-from tracer.design.largest import Largest
+from tracer.designing.fitting import Fit
+from tracer.designing.largest import Largest
 from tracer.diagnostics import Diagnostic, Span, legible
 from tracer.geometry.receptive_field import Field, fields
 from tracer.network.records import Node

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from tracer.design.fitting import Fit
-    from tracer.design.largest import Largest
+    from tracer.designing.fitting import Fit
+    from tracer.designing.largest import Largest
 
 
 class Row(msgspec.Struct, frozen=True):

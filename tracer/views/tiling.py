@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tracer.design.tiling.plan import Because, Halo, Tiling
+from tracer.designing.tiling.plan import Because, Halo, Tiling
 from tracer.diagnostics import printable
 from tracer.views.answers import FORMAT_VERSION
 

@@ -12,12 +12,12 @@ from itertools import islice, pairwise
 from math import ceil, gcd
 from typing import NamedTuple
 
-from tracer.design.config_text import Layer
-from tracer.design.fit import LONGEST, MapAxis, writable
-from tracer.design.positions import AxisPlace, DimLayout, positions
-from tracer.design.pyramid import of_one_resolution
-from tracer.design.reading import FeatureMap, ReadingLayer, reading
-from tracer.design.taps import TracedMaps, channel_dim, maps_of, tapped
+from tracer.designing.config_text import Layer
+from tracer.designing.fit import LONGEST, MapAxis, writable
+from tracer.designing.positions import AxisPlace, DimLayout, positions
+from tracer.designing.pyramid import of_one_resolution
+from tracer.designing.reading import FeatureMap, ReadingLayer, reading
+from tracer.designing.taps import TracedMaps, channel_dim, maps_of, tapped
 from tracer.geometry.grids import leading_dims, spatial_symbols
 from tracer.net import Net
 from tracer.network.records import Network, Node, is_set

@@ -11,13 +11,13 @@ from typing import Any
 
 import msgspec
 
-from tracer.design.appended import Appended, appended, encoder_alone
-from tracer.design.config_text import BlockText, ConfigText, Layer
-from tracer.design.decoder import Decoder, Reasons, Wish, decoder
-from tracer.design.lifting import Arriving, Lifter, Target, refuse_dims
-from tracer.design.reading import FeatureMap
-from tracer.design.skips import Undesignable, encoder
-from tracer.design.style import Channels, Merge, Style, Up, conv_block, residual_block
+from tracer.designing.appended import Appended, appended, encoder_alone
+from tracer.designing.config_text import BlockText, ConfigText, Layer
+from tracer.designing.decoder import Decoder, Reasons, Wish, decoder
+from tracer.designing.lifting import Arriving, Lifter, Target, refuse_dims
+from tracer.designing.reading import FeatureMap
+from tracer.designing.skips import Undesignable, encoder
+from tracer.designing.style import Channels, Merge, Style, Up, conv_block, residual_block
 from tracer.loading import load_text
 from tracer.net import Net
 from tracer.sizing.size_set import SizeSet, TooLarge

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tracer.design.tiling.plan import Tiling, Untileable
-from tracer.design.tiling.together import Cut
+from tracer.designing.tiling.plan import Tiling, Untileable
+from tracer.designing.tiling.together import Cut
 from tracer.diagnostics import printable
 
 EQUAL = "The outputs are those of a run on the whole picture, to float rounding."

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tracer.design.config_text import Layer
-from tracer.design.fit import (
+from tracer.designing.config_text import Layer
+from tracer.designing.fit import (
     LONGEST,
     AxisLift,
     MapAxis,
@@ -22,8 +22,8 @@ from tracer.design.fit import (
     spreading,
     writable,
 )
-from tracer.design.skips import Undesignable
-from tracer.design.style import Channels, Style, Up, by, one_or_all, times
+from tracer.designing.skips import Undesignable
+from tracer.designing.style import Channels, Style, Up, by, one_or_all, times
 
 MapAxes = tuple[MapAxis, ...] | None
 """Per spatial axis; None where a map lies on no grid that is known."""

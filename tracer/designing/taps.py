@@ -12,7 +12,7 @@ from fractions import Fraction
 from math import prod
 from typing import NamedTuple
 
-from tracer.design.positions import REGROUPING, DimLayout
+from tracer.designing.positions import REGROUPING, DimLayout
 from tracer.network.graph import consumers, made_of
 from tracer.network.records import Node
 from tracer.ops.base import Op, Shape, per_axis

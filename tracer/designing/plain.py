@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from tracer.design.config_text import Layer
-from tracer.design.fit import (
+from tracer.designing.config_text import Layer
+from tracer.designing.fit import (
     MapAxis,
     narrowed,
     padded_out,
@@ -17,8 +17,16 @@ from tracer.design.fit import (
     sides,
     spread_out,
 )
-from tracer.design.lifting import Arriving, Lift, Lifted, Lifter, MapAxes, Target, steps_between
-from tracer.design.style import Channels, Up, by
+from tracer.designing.lifting import (
+    Arriving,
+    Lift,
+    Lifted,
+    Lifter,
+    MapAxes,
+    Target,
+    steps_between,
+)
+from tracer.designing.style import Channels, Up, by
 
 _UNEVEN = "tracer: ignore[T502]: the rows that it has and the skip has not"
 

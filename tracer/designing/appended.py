@@ -10,9 +10,9 @@ import msgspec
 from yaml.nodes import MappingNode, ScalarNode
 from yaml.nodes import Node as YamlNode
 
-from tracer.design.config_text import BlockText, Layer
-from tracer.design.skips import Undesignable, entry_of
-from tracer.design.style import unused
+from tracer.designing.config_text import BlockText, Layer
+from tracer.designing.skips import Undesignable, entry_of
+from tracer.designing.style import unused
 from tracer.diagnostics import TracerError
 from tracer.loading import reloaded
 from tracer.net import Net

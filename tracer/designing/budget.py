@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import msgspec
 
 from tracer.costs.operations import Cost, costs, total
-from tracer.design.appended import AFTER
-from tracer.design.decoder import Decoder, Wish, decoder, levels_of, usual_widths
-from tracer.design.skips import Encoder, Undesignable
+from tracer.designing.appended import AFTER
+from tracer.designing.decoder import Decoder, Wish, decoder, levels_of, usual_widths
+from tracer.designing.skips import Encoder, Undesignable
 from tracer.loading import load_text
 
 UNITS = {64: 8, 16: 4}

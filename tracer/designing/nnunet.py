@@ -14,11 +14,11 @@ from typing import Any, Literal
 import msgspec
 
 from tracer.costs.training_step import StepMemory, Training, step_memory
-from tracer.design.config_text import ConfigText
-from tracer.design.fitting import DEFAULT_MARGIN
-from tracer.design.skips import Undesignable
-from tracer.design.stages import LayerKind, Staged, Unit, config_of
-from tracer.design.style import by
+from tracer.designing.config_text import ConfigText
+from tracer.designing.fitting import DEFAULT_MARGIN
+from tracer.designing.skips import Undesignable
+from tracer.designing.stages import LayerKind, Staged, Unit, config_of
+from tracer.designing.style import by
 from tracer.diagnostics import legible
 from tracer.loading import load_text
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from tracer.design.config_text import BlockText, Layer
+from tracer.designing.config_text import BlockText, Layer
 
 NORMS = ("batch", "instance", "group", "none")
 ACTIVATIONS = ("ReLU", "LeakyReLU", "PReLU", "ELU", "GELU", "SiLU", "Mish")

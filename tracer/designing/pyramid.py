@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
-from tracer.design.fit import MapAxis
-from tracer.design.reading import FeatureMap, ReadingLayer
-from tracer.design.taps import TracedMaps, sums_before
+from tracer.designing.fit import MapAxis
+from tracer.designing.reading import FeatureMap, ReadingLayer
+from tracer.designing.taps import TracedMaps, sums_before
 from tracer.network.records import Node
 
 RESIZED = (

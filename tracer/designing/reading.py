@@ -7,8 +7,8 @@ from fractions import Fraction
 from math import prod
 from typing import Any, NamedTuple
 
-from tracer.design.fit import MapAxis
-from tracer.design.positions import DimLayout
+from tracer.designing.fit import MapAxis
+from tracer.designing.positions import DimLayout
 from tracer.network.records import Node
 
 

@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from tracer.costs.memory import memory
 from tracer.costs.operations import DTYPE_BYTES, costs, total
-from tracer.design.tiling.equal import OF_THE_SIZE, Cause, Right, Rights, rights
-from tracer.design.tiling.together import Corner, Cut, LaidOut, Pieces, apart
+from tracer.designing.tiling.equal import OF_THE_SIZE, Cause, Right, Rights, rights
+from tracer.designing.tiling.together import Corner, Cut, LaidOut, Pieces, apart
 from tracer.geometry.grids import leading_dims
 from tracer.net import Net, check_sizes
 from tracer.network.records import Network

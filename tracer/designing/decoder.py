@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tracer.design.appended import Appended, appended
-from tracer.design.config_text import BlockText, Layer
-from tracer.design.fit import READABLE, MapAxis, narrowed, writable
-from tracer.design.lifting import Arriving, Lifted, Lifter, MapAxes, Target, refuse_dims
-from tracer.design.plain import PlainLifter
-from tracer.design.reading import FeatureMap
-from tracer.design.skips import Encoder, Undesignable, left_out, readable
-from tracer.design.style import (
+from tracer.designing.appended import Appended, appended
+from tracer.designing.config_text import BlockText, Layer
+from tracer.designing.fit import READABLE, MapAxis, narrowed, writable
+from tracer.designing.lifting import Arriving, Lifted, Lifter, MapAxes, Target, refuse_dims
+from tracer.designing.plain import PlainLifter
+from tracer.designing.reading import FeatureMap
+from tracer.designing.skips import Encoder, Undesignable, left_out, readable
+from tracer.designing.style import (
     Channels,
     Merge,
     Style,

@@ -9,8 +9,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from tracer.api.given import Given, Named, findings, network_of, question
 from tracer.diagnostics import Diagnostic, TracerError
-from tracer.given import Given, Named, findings, network_of, question
 from tracer.loading import NONE, load_text, unreadable
 from tracer.net import Net
 from tracer.planning.working_sizes import WorkingSizes
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     import torch
 
     from tracer.comparing.comparison import Comparison
-    from tracer.design.tiling.plan import Tiling
+    from tracer.designing.tiling.plan import Tiling
     from tracer.planning.constraints import Constraints
+    from tracer.views.notebook import Drawing
 
 
 def loads(text: str, path: str = "<string>", /, **params: Any) -> Net:
@@ -49,24 +50,25 @@ def plan(
     *shapes: Sequence[int] | Mapping[str, int],
     sizes: Mapping[str, int] | None = None,
     inputs: Named = NONE,
+    **symbols: int,
 ) -> Plan:
     """Values for every ``auto``: one assignment for every size that is promised; also ``net.plan()``.
 
-    ``sizes`` gives some symbols one size instead; so does a mapping in the place of a shape. Never raises on a wrong
-    network: ``feasible`` is false then, ``diagnostics`` say why, ``repairs`` what would help. Raises ValueError for a
-    symbol that the input doesn't have, and otherwise as :func:`sizes` does.
+    Some symbols have one size instead where it is given: ``plan(net, H=500)``, ``sizes={"H": 500}``, or a mapping in
+    the place of a shape. Never raises on a wrong network: ``feasible`` is false then, ``diagnostics`` say why,
+    ``repairs`` what would help. Raises ValueError for a symbol that the input doesn't have, and otherwise as
+    :func:`sizes` does.
 
     >>> import tracer
     >>> tracer.plan("configs/conv_autoencoder.yaml").assignments["dec2.conv.output_padding"]
     (1, 1)
     """
     of_inputs = [shape for shape in shapes if not isinstance(shape, Mapping)]
-    for given in shapes:
-        if isinstance(given, Mapping):
-            sizes = {**(sizes or {}), **given}
+    given = [sizes or {}, *(one for one in shapes if isinstance(one, Mapping)), symbols]
+    asked = {symbol: size for one in given for symbol, size in one.items()}
 
     net = network_of(network, of_inputs, inputs, allow_argument_errors=True)
-    return plan_of(net if sizes is None else net.with_sizes(sizes))
+    return plan_of(net.with_sizes(asked) if asked else net)
 
 
 def sizes(
@@ -103,15 +105,15 @@ def tile(
     ``picture`` and ``tile`` have sizes by axis, the symbols of the inputs' spatial dims (``input[2]`` for one that is a
     number); what ``picture`` leaves out has the network's own size, and what ``tile`` leaves out is not cut. With
     ``memory``, in bytes, in the place of ``tile``, they are the fewest whose run fits. The other arguments are those
-    of :func:`sizes`, and so is what is raised; :class:`tracer.design.tiling.plan.Untileable`, a ValueError, where the
-    picture or a tile does not run or is too small.
+    of :func:`sizes`, and so is what is raised; :class:`tracer.designing.tiling.plan.Untileable`, a ValueError, where
+    the picture or a tile does not run or is too small.
 
     >>> import tracer
     >>> found = tracer.tile("configs/unet_padded.yaml", picture={"H": 2048, "W": 2048}, tile={"H": 512, "W": 512})
     >>> found.exact, found.step["H"], found.halo["H"], found.tiles
     (True, 320, Halo(left=94, right=94), 36)
     """
-    from tracer.design.tiling.plan import tiling
+    from tracer.designing.tiling.plan import tiling
 
     if tile is None and memory is None:
         raise ValueError("say the tile, or the memory that it has to fit in")
@@ -148,7 +150,16 @@ def draw(
     /,
     *shapes: Sequence[int],
     inputs: Named = NONE,
-    to: Literal["svg", "html", "mermaid", "dot"] = "svg",
+    to: Literal["svg"] = "svg",
+    depth: int | None = 1,
+) -> Drawing: ...
+@overload
+def draw(
+    network: Given,
+    /,
+    *shapes: Sequence[int],
+    inputs: Named = NONE,
+    to: Literal["html", "mermaid", "dot"],
     depth: int | None = 1,
 ) -> str: ...
 @overload
@@ -170,6 +181,7 @@ def draw(
 ) -> str | bytes:
     """The picture of a network in a format of ``tracer draw``, as a text; of ``png`` as bytes.
 
+    A notebook shows the text of ``svg`` as the picture.
     What is wrong is red where it is. Blocks are unfolded to this depth, with None all of them. The other arguments are
     those of :func:`sizes`. Raises as that does, and ValueError for a format that there is not.
 
@@ -177,6 +189,7 @@ def draw(
     >>> tracer.draw("configs/unet_2015.yaml", to="mermaid").startswith("flowchart TD")
     True
     """
+    from tracer.views.notebook import Drawing
     from tracer.views.pictures import formats, picture_format
 
     if to not in formats():
@@ -184,6 +197,8 @@ def draw(
     net = network_of(network, shapes, inputs)
     drawing = picture_format(to)
     content: bytes = drawing.content(net, findings(net), depth)
+    if to == "svg":
+        return Drawing(content.decode())
     return content.decode() if drawing.IS_TEXT else content
 
 

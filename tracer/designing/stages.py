@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from tracer.design.config_text import BlockText, ConfigText, Layer
-from tracer.design.style import one_or_all
+from tracer.designing.config_text import BlockText, ConfigText, Layer
+from tracer.designing.style import one_or_all
 
 Axes = tuple[int, ...]
 """A number for each axis."""
