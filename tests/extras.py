@@ -20,6 +20,7 @@ MODULES = {
     "lint": ("radon",),
     "judge": ("islpy",),
     "bioimageio": ("bioimageio",),
+    "lsp": ("pygls",),
 }
 """The modules that the tests import of each extra."""
 

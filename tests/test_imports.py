@@ -19,7 +19,7 @@ ENTRY = {PACKAGE / "__init__.py", PACKAGE / "__main__.py"}
 
 
 ORDER = """
-    diagnostics places memo
+    diagnostics memo
     sizing
     source
     ops
@@ -42,6 +42,7 @@ ORDER = """
     drawing
     views
     api
+    editors
     commands
 """
 """The packages and files of the first level, each above those that it may import."""

@@ -19,11 +19,11 @@ from tracer.network.records import (
     first_size,
     is_set,
 )
-from tracer.places import Place, Places, at_own_lines
 from tracer.planning.solution import Solution, solved_already
 from tracer.shapes.recipe import CompiledRecipe, compiled, recipe_of
 from tracer.shapes.trace import Trace, declared_ops, trace
 from tracer.sizing.size_set import SizeSet, TooLarge
+from tracer.source.python_places import Place, Places, at_own_lines
 
 if TYPE_CHECKING:
     from tracer import Drawing, Plan

@@ -12,9 +12,9 @@ import pytest
 
 from tracer.importing.names import FreeNames
 from tracer.importing.run_time_sizes import Guards, RunTimeQuotient, RunTimeSize
-from tracer.places import Spot
 from tracer.sizing.program import substitute
 from tracer.sizing.symbol import Size, Space
+from tracer.source.python_places import Spot
 
 OPERATORS: dict[str, Callable[..., Any]] = {
     name: getattr(operator, name)

@@ -26,6 +26,7 @@ COMMANDS = {
     "sweep": "Every combination of params and sizes, checked and costed; their Pareto front.",
     "draw": "The picture of a network: SVG, PNG, mermaid, dot, or an interactive page.",
     "serve": "The interactive page, following the file as it is edited.",
+    "lsp": "The language server for editors: findings as one types, shapes, completion.",
     "watch": "Table and diagnostics in the terminal, following the file.",
     "compare": "What differs between two configs, or two revisions of one.",
     "verify": "Build the network with torch and compare every node, for several sizes.",

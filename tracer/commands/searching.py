@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,9 +12,8 @@ import click
 from tracer.commands.options import is_config, shown
 from tracer.commands.reading import source_of
 from tracer.diagnostics import TracerError
-from tracer.network.foreign import LAYERS, has_network
+from tracer.network.foreign import may_be_network
 from tracer.rules.settings import INCLUDE
-from tracer.source.tree import Fault, compose
 
 if TYPE_CHECKING:
     from tracer.source.patterns import Patterns
@@ -137,18 +135,6 @@ def _is_passed_over(folder: str, name: str) -> bool:
     return name.startswith(".") or is_vendored or is_environment
 
 
-_LAYERS = "|".join(LAYERS)
-
-_HAS_NETWORK = re.compile(
-    rf"^input[ ]*:[ ]*[\[{{](?s:.*)^(?:{_LAYERS})[ ]*:[ ]*(?:#.*)?\n+[ ]+[^\s:#-][^\n:]*:",
-    re.MULTILINE,
-)
-"""A shape and, behind it, a mapping of layers, as nearly every config has them: no other file is read twice for it."""
-
-_HAS_INPUT = re.compile(r"""["']?input["']?\s*:""")
-_HAS_LAYERS = re.compile(rf"""["']?(?:{_LAYERS})["']?\s*:""")
-
-
 def may_be_config(path: str) -> bool:
     """Whether a file is to be read as a config: it has an input's shape and layers, or their keys and is broken.
 
@@ -158,12 +144,4 @@ def may_be_config(path: str) -> bool:
         text = source_of(path)
     except (OSError, TracerError):
         return True
-    if _HAS_NETWORK.search(text) is not None:
-        return True
-    if _HAS_INPUT.search(text) is None or _HAS_LAYERS.search(text) is None:
-        return False
-
-    try:
-        return has_network(compose(text))
-    except Fault:
-        return True
+    return may_be_network(text)

@@ -19,8 +19,8 @@ from tracer.diagnostics import Diagnostic, TracerError, legible
 from tracer.importing.named import names_defined, nothing_there
 from tracer.importing.recording import NoSuchPart, Unrepresentable
 from tracer.net import Net, ReadFrom
-from tracer.places import Line
 from tracer.source.edits import Edit, edited
+from tracer.source.python_places import Line
 
 if TYPE_CHECKING:
     import torch

@@ -11,7 +11,6 @@ import numpy
 
 from tracer.importing.recording import Unrepresentable, refused_at
 from tracer.importing.run_time_sizes import Guard, negated
-from tracer.places import Spot
 from tracer.planning.search import holds_within
 from tracer.sizing.ends import ends_of
 from tracer.sizing.growth import Aperiodic
@@ -20,6 +19,7 @@ from tracer.sizing.program import substitute
 from tracer.sizing.size_set import SizeSet, TooLarge
 from tracer.sizing.substitution import Substitution
 from tracer.sizing.symbol import Condition, Size, SizeLike, Space, identity
+from tracer.source.python_places import Spot
 
 FILLED = SizeSet((), 1, 1, (0,))
 """Every size but 0."""

@@ -14,10 +14,10 @@ from tracer.importing.decisions import FILLED, Decisions
 from tracer.importing.demands import Check, demanded_size, size_only_for
 from tracer.importing.recording import Late, Recording, Unrepresentable, refused_at
 from tracer.importing.run_time_sizes import negated
-from tracer.places import Spot
 from tracer.sizing.program import substitute
 from tracer.sizing.size_set import SizeSet
 from tracer.sizing.symbol import Condition
+from tracer.source.python_places import Spot
 
 MOST = 12
 """So many ways are left out at most."""

@@ -28,9 +28,9 @@ from tracer.importing.run_time_sizes import (
 from tracer.ops.base import Op, Requirement, Shape, argument, with_arguments
 from tracer.ops.merge import Concat, Elementwise
 from tracer.ops.registry import find_operation
-from tracer.places import Origin, Spot
 from tracer.sizing.program import substitute
 from tracer.sizing.symbol import Condition, SizeLike, Space, identity
+from tracer.source.python_places import Origin, Spot
 
 Arguments = Mapping[str, Any]
 """Arguments of an operation by name: numbers, sizes over symbols, and values for nodes."""

@@ -13,11 +13,11 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from tracer.importing.roots import sides_of
-from tracer.places import Spot
 from tracer.sizing.arithmetic import maximum, minimum
 from tracer.sizing.ends import ends_of
 from tracer.sizing.program import substitute
 from tracer.sizing.symbol import Condition, Size, SizeLike, Space
+from tracer.source.python_places import Spot
 
 Formula = Callable[..., Any]
 

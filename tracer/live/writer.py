@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tracer.costs.memory import Stored, ledger
@@ -10,14 +11,13 @@ from tracer.geometry.grids import Grid, grids
 from tracer.live.claims import slot_text
 from tracer.live.opened import OpenedNetwork
 from tracer.live.records import Ask, Live, LiveNode, LiveStep, Memories
-from tracer.ops.base import Op, argument, with_arguments
 from tracer.shapes.traced import Applied
+from tracer.shapes.working import working
 from tracer.sizing.arithmetic import Dim
 from tracer.sizing.program import Program
 from tracer.sizing.size_set import TooLarge
 from tracer.sizing.stored import written_truth
-from tracer.sizing.symbol import Condition, Size
-from tracer.sizing.worked import Worked
+from tracer.sizing.symbol import Condition
 
 GridSlots = list[list[int] | None]
 """Per dim: the slots of the stride's numerator and denominator, and the offset's."""
@@ -69,7 +69,7 @@ def _node(
         params=_count(program, lambda: applied.parameters),
         macs=_count(program, lambda: op.macs(applied.shape, *x)),
         grid=placed,
-        working=_working(program, applied),
+        working=working(applied, partial(slot_text, program)),
         unknown=False,
     )
 
@@ -129,41 +129,3 @@ def _part_slots(program: Program, parts: list[Stored]) -> list[int]:
         slot = program.slot(part.count)
         slots.append(-slot - 1 if part.indices else slot)
     return slots
-
-
-def _working(program: Program, applied: Applied) -> list[str | None]:
-    """The arithmetic of every dim that is more than a number or an input's dim."""
-    inputs = [_worked_shape(program, shape) for shape in applied.inputs]
-    given = {field: _worked_shape(program, shape) for field, shape in applied.sizes.items()}
-    for arguments in (_worked_arguments(program, applied.op), {}):
-        try:
-            found = with_arguments(applied.op, arguments).shape(*inputs, **given)
-        except (TypeError, ValueError, AttributeError):
-            # A number that is only written down cannot do everything that a number can.
-            continue
-        return [_arithmetic(n) for n in found]
-    return []
-
-
-def _arithmetic(n: Any) -> str | None:
-    """The text of a dim; None where it is a single number."""
-    text = str(n)
-    return text if isinstance(n, Worked) and " " in text else None
-
-
-def _worked_shape(program: Program, shape: Any) -> tuple[Worked, ...]:
-    return tuple(Worked(slot_text(program, n)) for n in shape)
-
-
-def _worked_arguments(program: Program, op: Op) -> dict[str, Any]:
-    """The arguments that decide sizes, as they are written."""
-    fields = [field for field in op.solvable if field in op.__struct_encode_fields__]
-    return {field: _worked_argument(program, argument(op, field)) for field in fields}
-
-
-def _worked_argument(program: Program, value: Any) -> Any:
-    if isinstance(value, tuple):
-        return tuple([_worked_argument(program, item) for item in value])
-    if isinstance(value, Size):
-        return Worked(slot_text(program, value))
-    return Worked(value) if type(value) is int else value  # a bool is no number here

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tracer.places import Line, Place
+from tracer.source.python_places import Line, Place
 
 if TYPE_CHECKING:
     import torch

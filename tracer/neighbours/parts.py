@@ -10,8 +10,8 @@ from yaml.nodes import Node as YamlNode
 
 from tracer.network.foreign import keys_of, listed
 from tracer.network.values import nearest
-from tracer.places import Line
 from tracer.source import limits
+from tracer.source.python_places import Line
 from tracer.source.tree import Fault, described, scalar, span_of
 
 

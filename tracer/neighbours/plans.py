@@ -23,7 +23,7 @@ from tracer.neighbours.asked import Asked, ConfigFound
 from tracer.neighbours.parts import Part, no_such_key
 from tracer.network.foreign import listed, which_plans
 from tracer.ops.base import registry
-from tracer.places import Place
+from tracer.source.python_places import Place
 from tracer.source.tree import Fault, compose
 
 CLASSES = {

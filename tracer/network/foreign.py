@@ -5,6 +5,7 @@ Files of neighbouring tools that hold a network have a kind; :mod:`tracer.neighb
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
@@ -13,7 +14,7 @@ from yaml.nodes import Node as YamlNode
 
 from tracer.network.declarations import SECTIONS
 from tracer.network.values import nearest
-from tracer.source.tree import Fault, described
+from tracer.source.tree import Fault, compose, described
 
 Kind = Literal["plans", "bundle", "target", "rows"]
 
@@ -146,6 +147,37 @@ def has_network(root: YamlNode) -> bool:
     if not isinstance(top.get("input"), (SequenceNode, MappingNode)):
         return False
     return any(_are_layers(top[word]) for word in LAYERS if word in top)
+
+
+_LAYERS = "|".join(LAYERS)
+
+_SHAPE = re.compile(r"^input[ ]*:[ ]*[\[{]", re.MULTILINE)
+_MAPPING = re.compile(
+    rf"^(?:{_LAYERS})[ ]*:[ ]*(?:#.*)?\n+[ ]+[^\s:#-][^\n:]*:",
+    re.MULTILINE,
+)
+"""A shape and, behind it, a mapping of layers, as nearly every config has them: no other file is read twice for it."""
+
+_HAS_INPUT = re.compile(r"""["']?input["']?\s*:""")
+_HAS_LAYERS = re.compile(rf"""["']?(?:{_LAYERS})["']?\s*:""")
+
+
+def may_be_network(text: str) -> bool:
+    """Whether a text is to be read as a config: it has an input's shape and layers, or their keys and is broken.
+
+    >>> may_be_network("input: [1, 3, H, W]\\nlayers: {a: {op: ReLU}"), may_be_network("services: {}")
+    (True, False)
+    """
+    shape = _SHAPE.search(text)
+    if shape is not None and _MAPPING.search(text, shape.end()) is not None:
+        return True
+    if _HAS_INPUT.search(text) is None or _HAS_LAYERS.search(text) is None:
+        return False
+
+    try:
+        return has_network(compose(text))
+    except Fault:
+        return True
 
 
 def _are_layers(node: YamlNode) -> bool:

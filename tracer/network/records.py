@@ -11,8 +11,8 @@ from yaml.nodes import ScalarNode
 
 from tracer.diagnostics import Diagnostic, Related, Span
 from tracer.ops.base import Op, given_arguments
-from tracer.places import Place
 from tracer.source.expressions import Expression
+from tracer.source.python_places import Place
 from tracer.source.tree import Entries, span_of
 
 DimPattern = int | str | Expression | None

@@ -16,7 +16,6 @@ from tracer.network.graph import consumers
 from tracer.network.records import Node
 from tracer.ops.base import Op, Shape
 from tracer.ops.merge import Merge
-from tracer.places import Constructor, Line, is_installed, package_of
 from tracer.repairing.candidates.run_time_sizes import size_argument
 from tracer.repairing.fitted_in_python import arms_of, fitted, resizing
 from tracer.repairing.joined_skips import joined_skip
@@ -44,6 +43,7 @@ from tracer.source.python_calls import (
     SourceEdit,
     with_edits,
 )
+from tracer.source.python_places import Constructor, Line, is_installed, package_of
 
 READ_AT_CALLS = ("output_padding", "stride", "ceil_mode")
 """Arguments that torch's layers keep as attributes and read at each call."""

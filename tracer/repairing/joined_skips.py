@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from tracer.network.records import Node
-from tracer.places import Line
 from tracer.repairing.python_files import PythonFiles
 from tracer.repairing.python_words import line_of_node, map_of, name_of, short
 from tracer.source.python_calls import Code, PythonFile, SourceEdit
+from tracer.source.python_places import Line
 
 
 class JoinedSkip(NamedTuple):

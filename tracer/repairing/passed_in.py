@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tracer.network.records import Node
-from tracer.places import Line
 from tracer.repairing.python_files import PythonFiles
 from tracer.repairing.python_words import short, value_in_python
 from tracer.source.python_calls import (
@@ -22,6 +21,7 @@ from tracer.source.python_calls import (
     SourceEdit,
     with_edits,
 )
+from tracer.source.python_places import Line
 
 Values = Mapping[int, Mapping[str, Any]]
 """The arguments of some layers that differ, by the index of their node."""

@@ -7,8 +7,8 @@ import os
 import tokenize
 
 from tracer.loading import read_bytes
-from tracer.places import Line, is_installed
 from tracer.source.python_calls import PythonFile
+from tracer.source.python_places import Line, is_installed
 
 
 class PythonFiles:

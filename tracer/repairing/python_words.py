@@ -7,7 +7,7 @@ from typing import Any
 
 from tracer.diagnostics import shortened
 from tracer.network.records import Node
-from tracer.places import Place
+from tracer.source.python_places import Place
 
 QUOTED = 90
 """Characters of the user's code that are quoted, at most."""

@@ -14,7 +14,6 @@ from tracer.network.graph import merge_behind
 from tracer.network.records import Node
 from tracer.ops.base import Op, Shape
 from tracer.ops.resize import Interpolate, Upsample
-from tracer.places import Line
 from tracer.repairing.fitted_in_python import expressions_of
 from tracer.repairing.python_words import value_in_python
 from tracer.sizing.symbol import Space, identity
@@ -27,6 +26,7 @@ from tracer.source.python_calls import (
     is_inside,
     is_name,
 )
+from tracer.source.python_places import Line
 
 POSITIONAL = 2
 """Arguments that calls of functions give by place: the input, and the weights or the size of a window."""

@@ -21,8 +21,8 @@ from tracer.importing.recording import Late, Reason, Recording, Step, Unrepresen
 from tracer.importing.sharing import used_twice
 from tracer.net import Net, ReadFrom, Unrolled
 from tracer.ops.base import written
-from tracer.places import Place
 from tracer.sizing.symbol import Space
+from tracer.source.python_places import Place
 from tracer.torch_bridge.building import build, module_path
 from tracer.torch_bridge.copies import Restored, copy_of, shared
 from tracer.torch_bridge.counting import count_that_differs

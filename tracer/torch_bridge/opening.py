@@ -22,8 +22,8 @@ from tracer.loading import load_text
 from tracer.net import Net, ReadFrom
 from tracer.network.values import did_you_mean
 from tracer.ops.base import Shape, written
-from tracer.places import Line, Origin, Place, Places
 from tracer.source.edits import Edit, edited
+from tracer.source.python_places import Line, Origin, Place, Places
 from tracer.source.written import EditError
 from tracer.torch_bridge.fitted_layers import (
     FittedLayer,

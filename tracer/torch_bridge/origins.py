@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from tracer.places import Constructor, Place
+from tracer.source.python_places import Constructor, Place
 from tracer.torch_bridge.places import MOST_CALLERS, CodePlace, line_of, running
 
 

@@ -19,7 +19,7 @@ import torch
 
 from tracer.diagnostics import Span, words_of
 from tracer.importing.recording import Reason, Unrepresentable
-from tracer.places import Line, Origin, Place, is_installed
+from tracer.source.python_places import Line, Origin, Place, is_installed
 
 OURS = tuple(
     os.path.dirname(path) + os.sep

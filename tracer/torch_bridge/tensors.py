@@ -17,7 +17,7 @@ import torch
 
 from tracer.importing.recording import Elements, Recording, Value, Weights
 from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize, over_symbols
-from tracer.places import Origin
+from tracer.source.python_places import Origin
 from tracer.torch_bridge.places import numbered_place
 from tracer.torch_bridge.weights import weights_of
 

@@ -15,8 +15,8 @@ from tracer.designing.largest import Largest
 from tracer.diagnostics import Diagnostic, Span, legible
 from tracer.geometry.receptive_field import Field, fields
 from tracer.network.records import Node
-from tracer.places import Place
 from tracer.shapes.trace import Trace
+from tracer.source.python_places import Place
 
 FORMAT_VERSION = "1.0"
 

@@ -101,6 +101,18 @@ def _documentation(cls: type[Op]) -> list[str]:
     return lines
 
 
+def sentence(cls: type[Op]) -> str:
+    """The first sentence about an operation: its own, or that of its family; empty where there is none.
+
+    >>> from tracer.ops.pooling import MaxPool2d
+    >>> sentence(MaxPool2d).startswith("The maximum")
+    True
+    """
+    lines = _documentation(cls)
+    text = " ".join(" ".join(lines).split())
+    return re.split(r"(?<=\.)\s", text, maxsplit=1)[0]
+
+
 def _arguments(rows: list[tuple[str, str, str]]) -> list[str]:
     """The arguments in columns: name, type, default."""
     if not rows:

@@ -1,0 +1,264 @@
+"""The language server: the messages of an editor, each to the function that answers it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any, BinaryIO, TypeVar
+
+from lsprotocol import types as lsp
+from pygls.lsp.server import LanguageServer
+from pygls.protocol import LanguageServerProtocol, lsp_method
+
+from tracer import __version__
+from tracer.diagnostics import Diagnostic, words_of
+from tracer.editors.analysis import OpenText
+from tracer.editors.documents import Document, Documents
+from tracer.editors.findings import shown_findings
+from tracer.editors.hovering import hover
+
+T = TypeVar("T")
+
+PAUSE = 0.02
+"""Seconds after the last change in which another one may come, before a text is judged."""
+
+LONGEST_MESSAGE = 64 * 2**20
+"""Bytes of one message: a text of the largest size, each of its characters escaped."""
+
+LONGEST_HEADER = 4096
+"""Bytes of one line of a message's head."""
+
+Counts = Callable[[str, Diagnostic], bool]
+"""Whether a finding in a file counts in the project."""
+
+
+class Protocol(LanguageServerProtocol):
+    """The protocol, with texts of our own: a line ends where the protocol says, and nowhere else."""
+
+    @lsp_method(lsp.TEXT_DOCUMENT_DID_OPEN)
+    def lsp_text_document__did_open(self, params: lsp.DidOpenTextDocumentParams) -> None:
+        server_of(self).opened(params.text_document)
+
+    @lsp_method(lsp.TEXT_DOCUMENT_DID_CHANGE)
+    def lsp_text_document__did_change(self, params: lsp.DidChangeTextDocumentParams) -> None:
+        server_of(self).changed(params)
+
+    @lsp_method(lsp.TEXT_DOCUMENT_DID_CLOSE)
+    def lsp_text_document__did_close(self, params: lsp.DidCloseTextDocumentParams) -> None:
+        server_of(self).closed(params.text_document.uri)
+
+
+class TracerServer(LanguageServer):
+    """The server of the configs that an editor has open."""
+
+    def __init__(self, counts: Counts) -> None:
+        super().__init__(
+            "tracer",
+            __version__,
+            protocol_cls=Protocol,
+        )
+        self.counts = counts
+        self.documents = Documents()
+        self._waiting: dict[str, asyncio.TimerHandle] = {}
+        self._judging: set[asyncio.Task[None]] = set()
+
+    def report_server_error(
+        self,
+        error: Exception,
+        source: Any,
+    ) -> None:
+        """A message that cannot be read or answered is one line of the editor's log."""
+        message = f"tracer: {type(error).__name__}: {words_of(error)}"
+        self.window_log_message(lsp.LogMessageParams(lsp.MessageType.Warning, message[:400]))
+
+    # --- texts --------------------------------------------------------------------------------------------------------
+
+    def opened(self, item: lsp.TextDocumentItem) -> None:
+        """A document was opened."""
+        self.documents.encoding = self.encoding
+        document = self.documents.open(
+            item.uri,
+            item.language_id,
+            item.text,
+            item.version,
+        )
+        self._judge_soon(document, 0)
+
+    def changed(self, params: lsp.DidChangeTextDocumentParams) -> None:
+        """A document was changed."""
+        item = params.text_document
+        document = self.documents.change(
+            item.uri,
+            item.version,
+            params.content_changes,
+        )
+        if document is not None:
+            self._judge_soon(document, PAUSE)
+
+    def closed(self, uri: str) -> None:
+        """A document was closed: nothing is wrong in it any more."""
+        self.documents.close(uri)
+        waiting = self._waiting.pop(uri, None)
+        if waiting is not None:
+            waiting.cancel()
+        self.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(uri, []))
+
+    @property
+    def encoding(self) -> str:
+        """What the editor counts columns in."""
+        chosen = self.server_capabilities.position_encoding
+        return str(
+            getattr(
+                chosen,
+                "value",
+                chosen,
+            )
+            or lsp.PositionEncodingKind.Utf16.value
+        )
+
+    def _judge_soon(
+        self,
+        document: Document,
+        pause: float,
+    ) -> None:
+        """Judge a text unless another one takes its place."""
+        waiting = self._waiting.pop(document.uri, None)
+        if waiting is not None:
+            waiting.cancel()
+        loop = asyncio.get_running_loop()
+        self._waiting[document.uri] = loop.call_later(
+            pause,
+            self._begin,
+            document,
+        )
+
+    def _begin(self, document: Document) -> None:
+        self._waiting.pop(document.uri, None)
+        task = asyncio.ensure_future(self._judge(document))
+        self._judging.add(task)
+        task.add_done_callback(self._judging.discard)
+
+    async def _judge(self, document: Document) -> None:
+        """Publish the findings about a text, where it is still the document's."""
+        opened, version = document.opened, document.version
+
+        def found() -> list[lsp.Diagnostic] | None:
+            if document.opened is not opened:
+                return None
+            counted = [one for one in opened.loaded.found if self.counts(opened.path, one)]
+            return shown_findings(
+                counted,
+                opened.text,
+                document.uri,
+            )
+
+        try:
+            findings = await self.documents.work(found)
+        except Exception as error:
+            self.report_server_error(error, None)
+            findings = []
+        is_open = self.documents.get(document.uri) is document
+        if findings is not None and is_open and document.opened is opened:
+            params = lsp.PublishDiagnosticsParams(
+                document.uri,
+                findings,
+                version,
+            )
+            self.text_document_publish_diagnostics(params)
+
+    async def answer(
+        self,
+        uri: str,
+        question: Callable[[OpenText], T | None],
+    ) -> T | None:
+        """The answer to a question about an open text; None where it is none of ours."""
+        document = self.documents.get(uri)
+        if document is None:
+            return None
+        opened = document.opened
+
+        def task() -> T | None:
+            return question(opened) if opened.is_network else None
+
+        return await self.documents.work(task)
+
+
+def server_of(protocol: Protocol) -> TracerServer:
+    """The server of a protocol."""
+    server = protocol._server
+    assert isinstance(server, TracerServer)
+    return server
+
+
+# --- questions --------------------------------------------------------------------------------------------------------
+
+
+async def on_hover(
+    server: TracerServer,
+    params: lsp.HoverParams,
+) -> lsp.Hover | None:
+    """The text for what is under the cursor."""
+
+    def question(opened: OpenText) -> lsp.Hover | None:
+        text = hover(opened, opened.text.index(params.position))
+        if text is None:
+            return None
+        return lsp.Hover(lsp.MarkupContent(lsp.MarkupKind.Markdown, text))
+
+    return await server.answer(params.text_document.uri, question)
+
+
+QUESTIONS: tuple[tuple[str, Any, Any], ...] = ((lsp.TEXT_DOCUMENT_HOVER, on_hover, None),)
+"""The messages that are answered, with what answers them and what the editor is told of that."""
+
+
+def make_server(counts: Counts) -> TracerServer:
+    """A server that answers every question."""
+    server = TracerServer(counts)
+    for message, answer, options in QUESTIONS:
+        server.feature(message, options)(_bound(server, answer))
+    return server
+
+
+def _bound(
+    server: TracerServer,
+    answer: Any,
+) -> Any:
+    """The answer of one server, as a coroutine function."""
+
+    async def bound(params: Any) -> Any:
+        return await answer(server, params)
+
+    return bound
+
+
+def serve(counts: Counts) -> None:
+    """Talk to the editor over standard input and output until it hangs up."""
+    logging.getLogger("pygls").setLevel(logging.CRITICAL + 1)
+    server = make_server(counts)
+    server.start_io(Bounded(sys.stdin.buffer), sys.stdout.buffer)  # type: ignore[arg-type]
+
+
+class Bounded:
+    """Standard input, of which no line and no message is read that is longer than any has to be."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def readline(self) -> bytes:
+        """A line of a message's head, or its beginning."""
+        return self._stream.readline(LONGEST_HEADER)
+
+    def read(self, count: int) -> bytes:
+        """The bytes of a message; of one that is too long those of an empty one."""
+        if count <= LONGEST_MESSAGE:
+            return self._stream.read(count)
+        left = count
+        while left > 0:
+            passed = len(self._stream.read(min(left, 2**20)))
+            if not passed:
+                return b""
+            left -= passed
+        return b"null"
