@@ -18,6 +18,7 @@ import pytest
 
 from tests import ROOT, extras
 from tests.drawn.texts import BROKEN
+from tests.views.packs import unpacked
 
 extras.needs("serve")
 
@@ -122,7 +123,7 @@ def test_a_change_is_told_at_once(server: Server, how: str) -> None:
             server.config.write_text(text)
         next_change(answer)
         deadline = time.monotonic() + 5
-        while f"layer{k}" not in server.get("/")[2] and time.monotonic() < deadline:
+        while f"layer{k}" not in unpacked(server.get("/")[2]) and time.monotonic() < deadline:
             pass
         took.append(time.monotonic() - start)
         time.sleep(0.15)
@@ -164,7 +165,7 @@ def test_a_broken_file_shows_the_last_picture(server: Server) -> None:
 def wait_for(server: Server, text: str) -> str:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        page = server.get("/")[2]
+        page = unpacked(server.get("/")[2])
         if text in page:
             return page
         time.sleep(0.03)
@@ -258,7 +259,7 @@ def test_a_broken_file_in_a_scrolled_page(server: Server, browser: Any) -> None:
 
     replaced(server.config, GOOD.replace("Conv2d", "Konv2d"))
     tab.wait_for_selector(".told", timeout=10_000)
-    tab.wait_for_function(f"window.scrollY === {before[0]}", timeout=10_000)
+    tab.wait_for_function(f"() => window.scrollY === {before[0]}", timeout=10_000)
     assert tab.evaluate(top) == before[1]
     box = tab.locator(".told").bounding_box()
     assert box["y"] >= 0 and box["y"] + box["height"] <= 600

@@ -13,6 +13,8 @@ import tracer
 from tests import ROOT, extras
 from tests.drawn.texts import BROKEN, HOSTILE
 from tests.live.test_live import OPEN
+from tests.timing import at_most
+from tests.views.packs import PACK
 from tracer.costs.memory import Memory, memory
 from tracer.live.sheets import sheets
 from tracer.net import Net
@@ -49,6 +51,8 @@ class Opened:
         self.tab.on("pageerror", lambda e: self.faults.append(str(e)))
         self.tab.on("request", lambda r: self.requests.append(r.url))
         self.tab.goto(path.as_uri())
+        if PACK.search(html):
+            self.tab.wait_for_function("() => window.tracer")
 
     def shapes(self, values: dict[str, int]) -> list[list[int] | None]:
         """Every node's shape as the page's program computes it."""
@@ -124,6 +128,9 @@ def test_params_that_decide_the_layers(browser: Any, tmp_path: Path) -> None:
     for doublings in (1, 3, 2):
         tab.get_by_label("doublings", exact=True).select_option(label=str(doublings))
         other = tracer.load(path, doublings=doublings).trace(W=20)
+        tab.wait_for_function(
+            "n => tracer.nodes.length === n", arg=len(other.network.nodes), timeout=5_000
+        )
         shapes = tab.evaluate("tracer.trace().nodes.map(one => one.shape)")
         assert shapes == [list(y or ()) for y in other.by_index]
         assert tab.locator("tbody tr").count() >= len(shapes)
@@ -315,7 +322,8 @@ def test_hostile_texts_stay_texts(browser: Any, tmp_path: Path) -> None:
         box.focus()
     assert tab.evaluate("window.hacked") is None
     assert tab.locator("img, iframe, object, embed, a").count() == 0
-    assert tab.locator("script").count() == 2
+    assert tab.locator("script").count() == 3
+    assert tab.locator("script:not([type])").count() == 1
     assert tab.locator("#title").inner_text() == HOSTILE
     assert tab.locator("td", has_text="<img/src=x/onerror=alert(1)>").count() >= 1
     shown.close()
@@ -337,3 +345,36 @@ def test_without_a_network(browser: Any, tmp_path: Path) -> None:
     assert "T101" in stale.tab.locator(".told").inner_text()
     assert stale.tab.locator(".box").count() == len(net.network.nodes)
     stale.close()
+
+
+def flat(count: int) -> str:
+    """A network of so many nodes, none of them in a block: every one is a box at first sight."""
+    lines = ["input: [N, 3, H, W]", "sizes: {N: 1, H: 64, W: 64}", "layers:"]
+    for number in range(count // 2):
+        lines.append(
+            f"  conv{number}: {{op: Conv2d, out_channels: 8, kernel_size: 3, padding: 1}}"
+        )
+        lines.append(f"  relu{number}: ReLU")
+    return "\n".join(lines)
+
+
+def test_weight_and_time(browser: Any, tmp_path: Path) -> None:
+    """Pages stay small, and what a browser does until one is seen stays short."""
+    net = tracer.loads(flat(500))
+    html = page(sheets(net, judge(net)), judge(net))
+    assert len(html.encode()) < 400_000
+    shown = Opened(browser, tmp_path / "flat.html", html)
+    assert shown.tab.locator("#viewport svg .box").count() == 501
+    took = shown.tab.evaluate("tracer.took")
+    assert 0 < took < 500, f"{took} ms of the browser until a net of 500 nodes was shown"
+    shown.close()
+
+
+@pytest.mark.parametrize("name", ["hrnet", "conv_tasnet"])
+def test_the_largest_pages(name: str) -> None:
+    """The configs with the most nodes and the most sheets."""
+    net = tracer.load(CONFIGS / f"{name}.yaml")
+    found = judge(net)
+    with at_most(4):
+        html = page(sheets(net, found), found)
+    assert len(html.encode()) < 600_000

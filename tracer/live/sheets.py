@@ -6,7 +6,7 @@ of its values near the present one is a sheet of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -52,7 +52,7 @@ class LiveSheet(NamedTuple):
     sets: dict[str, Axis]
     """By symbol: the sizes that run, run losslessly and run aligned; empty where they repeat too late to compute."""
     repairs: list[str]
-    """The titles of the repairs of what is wrong."""
+    """The titles of the repairs of what is wrong with the config as it is."""
 
 
 def sheets(net: Net, found: Sequence[Diagnostic]) -> list[LiveSheet]:
@@ -62,20 +62,24 @@ def sheets(net: Net, found: Sequence[Diagnostic]) -> list[LiveSheet]:
 
 
 def sheet(
-    net: Net, found: Sequence[Diagnostic], param: str | None, value: int | None
+    net: Net,
+    found: Sequence[Diagnostic],
+    param: str | None,
+    value: int | None,
+    known: Mapping[str, str] | None = None,
 ) -> LiveSheet:
-    """The sheet of one network."""
+    """The sheet of one network. ``known``: the params that are not open in the first one."""
     trace = net.trace()
     return LiveSheet(
         param=param,
         value=value,
         trace=trace,
         found=found,
-        live=live(net),
+        live=live(net, known),
         seen=_seen(trace),
         steady=_steady(trace),
         sets=_sets(net),
-        repairs=_repairs(net, found),
+        repairs=[] if param else _repairs(net, found),
     )
 
 
@@ -92,7 +96,7 @@ def _other_layers(net: Net, own: Live) -> Iterator[LiveSheet]:
             except TracerError:
                 continue
             if len(other.network.nodes) <= LARGEST:
-                yield sheet(other, judge(other), name, value)
+                yield sheet(other, judge(other), name, value, own.fixed)
 
 
 def _near(now: int) -> Iterator[int]:

@@ -399,17 +399,16 @@ class PReLU(Op, kw_only=True):
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         (x0,) = x
-        if isinstance(self.num_parameters, int) and self.num_parameters == 1:
-            return
+        is_one = self.num_parameters == 1
         yield Requirement(
-            len(x0) >= 1,
+            is_one | (len(x0) >= 1),
             "T303",
             "num_parameters",
             lambda: f"num_parameters is {self.num_parameters}, but the input is a scalar, []",
         )
         channels = x0[1] if len(x0) >= 2 else 1
         yield Requirement(
-            channels == self.num_parameters,
+            is_one | (channels == self.num_parameters),
             "T204",
             "num_parameters",
             lambda: (

@@ -1,8 +1,9 @@
 """The interactive page of a network: one HTML file that asks nothing of the network.
 
 The page holds the program of :mod:`tracer.live`, pictures, and the texts that do not change with sizes; ``program.js``
-runs the program, ``page.js`` shows what comes out. Text from a config reaches the page escaped or as JSON in a block
-that no browser runs, and the content security policy allows the page's own script and style alone.
+runs the program, ``page.js`` shows what comes out. Every sheet is packed, and unpacked when it is shown: so a page of
+a thousand nodes is a tenth of what it says. Text from a config reaches the page escaped or as JSON in a block that no
+browser runs, and the content security policy allows the page's own script and style alone.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import inspect
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -27,7 +29,6 @@ from tracer.network.folding import deepest
 from tracer.network.records import Node
 from tracer.ops.base import Op, written
 from tracer.planning.working_sizes import Axis
-from tracer.shapes.trace import Trace
 from tracer.sizing.primitives import CONDITION, NUMBER, SIZE, Primitive
 from tracer.sizing.program import KIND_OF
 from tracer.sizing.size_set import SizeSet
@@ -39,6 +40,12 @@ FLOAT = DTYPE_BYTES["float32"]
 
 DRAWN = 1200
 """Boxes that one picture of a page may have; what unfolds to more is folded."""
+
+UNFOLDED = 4800
+"""Boxes of all pictures of the first sheet behind the folded one."""
+
+UNFOLDED_ELSEWHERE = 1200
+"""The same of all other sheets together."""
 
 
 class PageNode(msgspec.Struct, frozen=True):
@@ -61,6 +68,7 @@ class PageNode(msgspec.Struct, frozen=True):
 class PagePicture(msgspec.Struct, frozen=True):
     """One drawing: the nodes of its boxes, and what its arrows connect."""
 
+    svg: str
     depth: int
     boxes: list[list[int]]
     names: list[str]
@@ -103,14 +111,21 @@ class Sheet(msgspec.Struct, frozen=True):
     remarks: list[Remark]
 
 
+class SheetName(msgspec.Struct, frozen=True):
+    """What a sheet is of, for a page that has not unpacked it."""
+
+    param: str | None
+    value: int | None
+
+
 class PageData(msgspec.Struct, frozen=True):
-    """Everything that the script reads."""
+    """What the script reads at first."""
 
     title: str
     path: str
     numbers: dict[str, int]
     """The params that are whole numbers, as the config has them."""
-    sheets: list[Sheet]
+    sheets: list[SheetName]
     element: int
     """Bytes of one value."""
     events: str | None
@@ -134,25 +149,36 @@ def page(
         data = PageData("tracer", "", {}, [], FLOAT, events)
         return _document(data, f'<main class="alone">{told}</main>')
 
-    drawings = [_drawings(sheet.trace, sheet.found) for sheet in sheets]
-    first, *others = map(_svgs, drawings)
-    body = told + asset("page.html").replace("<!-- pictures -->", first)
-    for number, svgs in enumerate(others, 1):
-        body += f'<template data-sheet="{number}">{svgs}</template>'
-
     network = sheets[0].trace.network
     data = PageData(
         title=network.name or "network",
         path=network.path,
         numbers={name: n for name, n in network.params.items() if type(n) is int},
-        sheets=[_sheet(sheet, own) for sheet, own in zip(sheets, drawings)],
+        sheets=[SheetName(sheet.param, sheet.value) for sheet in sheets],
         element=FLOAT,
         events=events,
     )
-    return _document(data, body)
+    return _document(data, told + asset("page.html"), list(_packed_sheets(sheets)))
 
 
-def _document(data: PageData, body: str) -> str:
+def _packed_sheets(sheets: Sequence[LiveSheet]) -> Iterator[str]:
+    """Every sheet as the page unpacks it. The pictures of other layers are unfolded as far as there is room."""
+    first, *others = sheets
+    yield packed(_sheet(first, _drawings(first, UNFOLDED)))
+
+    room = UNFOLDED_ELSEWHERE
+    for sheet in others:
+        drawings = _drawings(sheet, room)
+        room -= sum(len(drawing.boxes) for _, drawing in drawings[1:])
+        yield packed(_sheet(sheet, drawings))
+
+
+def packed(sheet: Sheet) -> str:
+    """A sheet as the page has it: JSON, deflated, as text."""
+    return base64.b64encode(zlib.compress(msgspec.json.encode(sheet), 9)).decode()
+
+
+def _document(data: PageData, body: str, packs: Sequence[str] = ()) -> str:
     sheet = asset("page.css") + style("svg")
     script = program_script() + asset("page.js")
     policy = (
@@ -163,12 +189,17 @@ def _document(data: PageData, body: str) -> str:
     inert = (
         inert.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     )
+    blocks = "".join(
+        f'<script type="text/plain" data-sheet="{number}">{pack}</script>\n'
+        for number, pack in enumerate(packs)
+    )
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(printable(data.title))}</title>\n<style>{sheet}</style>\n</head>\n<body>\n{body}\n"
-        f'<script type="application/json" id="data">{inert}</script>\n<script>{script}</script>\n</body>\n</html>\n'
+        f'{blocks}<script type="application/json" id="data">{inert}</script>\n'
+        f"<script>{script}</script>\n</body>\n</html>\n"
     )
 
 
@@ -221,29 +252,28 @@ def _place(diagnostic: Diagnostic) -> str:
     return f"line {span.line}: " if span is not None else ""
 
 
-def _drawings(trace: Trace, found: Sequence[Diagnostic]) -> list[tuple[int, Picture]]:
-    """The pictures at every depth that has few enough boxes, at least the first."""
+def _drawings(sheet: LiveSheet, room: int) -> list[tuple[int, Picture]]:
+    """The folded picture, and the unfolded ones for whose boxes there is room."""
     drawings: list[tuple[int, Picture]] = []
-    for depth in range(1, deepest(trace.network) + 1):
-        one = picture(trace, found, depth)
-        if drawings and (
-            len(one.boxes) > DRAWN or len(one.boxes) == len(drawings[-1][1].boxes)
-        ):
-            break
+    for depth in range(1, deepest(sheet.trace.network) + 1):
+        one = picture(sheet.trace, sheet.found, depth)
+        count = len(one.boxes)
+        if drawings:
+            is_new = count != len(drawings[-1][1].boxes)
+            if not is_new or count > min(room, DRAWN):
+                break
+            room -= count
         drawings.append((depth, one))
     return drawings
 
 
-def _svgs(drawings: list[tuple[int, Picture]]) -> str:
-    pictures = []
-    for number, (depth, one) in enumerate(drawings):
-        placed = layout(one)
-        pictures.append(
-            f'<svg data-picture="{number}" viewBox="0 0 {placed.width} {placed.height}" width="{placed.width}" '
-            f'height="{placed.height}" role="group" aria-label="the network, blocks unfolded {depth - 1} times"'
-            f"{' hidden' if number else ''}>{drawn(one, placed)}</svg>"
-        )
-    return "".join(pictures)
+def _svg(number: int, depth: int, drawing: Picture) -> str:
+    placed = layout(drawing)
+    return (
+        f'<svg data-picture="{number}" viewBox="0 0 {placed.width} {placed.height}" width="{placed.width}" '
+        f'height="{placed.height}" role="group" aria-label="the network, blocks unfolded {depth - 1} times">'
+        f"{drawn(drawing, placed)}</svg>"
+    )
 
 
 def _sheet(shown: LiveSheet, drawings: list[tuple[int, Picture]]) -> Sheet:
@@ -252,15 +282,19 @@ def _sheet(shown: LiveSheet, drawings: list[tuple[int, Picture]]) -> Sheet:
         value=shown.value,
         live=shown.live,
         nodes=_nodes(shown),
-        pictures=[_page_picture(depth, drawing) for depth, drawing in drawings],
+        pictures=[
+            _page_picture(number, depth, drawing)
+            for number, (depth, drawing) in enumerate(drawings)
+        ],
         sets={symbol: _sets(symbol, axis) for symbol, axis in shown.sets.items()},
         repairs=shown.repairs,
         remarks=[_remark(diagnostic) for diagnostic in shown.found],
     )
 
 
-def _page_picture(depth: int, drawing: Picture) -> PagePicture:
+def _page_picture(number: int, depth: int, drawing: Picture) -> PagePicture:
     return PagePicture(
+        svg=_svg(number, depth, drawing),
         depth=depth,
         boxes=[list(box.nodes) for box in drawing.boxes],
         names=[box.name for box in drawing.boxes],

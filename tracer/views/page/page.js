@@ -4,6 +4,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   let keep = () => {};
   if (data.events) {
+    history.scrollRestoration = "manual";
     new EventSource(data.events).addEventListener("change", () => { keep(); location.reload(); });
   }
   if (!data.sheets.length) return;
@@ -30,20 +31,40 @@
   const bytes = (n) => short(n, [" B", " KiB", " MiB", " GiB", " TiB"], 1024);
   const size = (shape) => (shape === null ? 0 : shape.reduce((a, b) => a * b, 1) * data.element);
 
-  // The drawings of each sheet: the first stands in the page, the others in templates.
-  const viewport = $("#viewport");
-  const drawings = data.sheets.map((_, n) => (n ? [...$(`template[data-sheet="${n}"]`).content.children] : [...viewport.children]));
+  // Every sheet stands deflated in the page, and is unpacked when it is shown for the first time.
+  const viewport = $("#viewport"), sheets = new Map();
+  async function unpack(number) {
+    const packed = atob($(`script[data-sheet="${number}"]`).textContent);
+    const bytes = Uint8Array.from(packed, (letter) => letter.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    const sheet = JSON.parse(await new Response(stream).text());
+    // Markup of the picture's own writer, in which every text of the config is escaped.
+    const inside = make("template");
+    inside.innerHTML = sheet.pictures.map((one) => one.svg).join("");
+    return { sheet, pictures: [...inside.content.children] };
+  }
+  function unpacked(number) {
+    if (!sheets.has(number)) sheets.set(number, unpack(number));
+    return sheets.get(number);
+  }
   $("#title").textContent = data.title;
-  let stop = () => {};
+  let stop = () => {}, wanted = 0;
 
   // Shows one sheet, with the values of another carried over where they have the same names.
-  function start(number, carried, viewed) {
+  async function start(number, carried, viewed) {
+    const mine = ++wanted;
+    const [first, found] = await Promise.all([unpacked(0), unpacked(number)]);
+    if (mine === wanted) begin(number, found, first.sheet, carried, viewed);
+  }
+
+  function begin(number, { sheet, pictures }, firstSheet, carried, viewed) {
+    const began = performance.now();
     stop();
     const life = new AbortController(), { signal } = life;
     stop = () => life.abort();
     for (const place of ["#controls", "#listing tbody", "#depth"]) $(place).replaceChildren();
-    viewport.replaceChildren(...drawings[number]);
-    const sheet = data.sheets[number], program = new Program(sheet.live), nodes = sheet.nodes;
+    viewport.replaceChildren(...pictures);
+    const program = new Program(sheet.live), nodes = sheet.nodes;
     const at = { ...sheet.live.symbols, ...sheet.live.params }, values = { ...at };
     for (const [name, value] of Object.entries(carried)) if (name in values) values[name] = value;
     const view = { picture: 0, x: 0, y: 0, width: 0, height: 0, chosen: null, ...viewed };
@@ -60,7 +81,7 @@
       if (!queued) { queued = true; requestAnimationFrame(update); }
     }
     keep = () => {
-      try { sessionStorage.setItem(KEPT, JSON.stringify({ number, values, at, view })); } catch { /* no storage here */ }
+      try { sessionStorage.setItem(KEPT, JSON.stringify({ number, values, at, view, scrolled: scrollY })); } catch { /* no storage here */ }
     };
 
     // --- controls ---------------------------------------------------------------------------------------------------
@@ -85,7 +106,7 @@
     for (const name of program.symbols) addControl(name, false);
     for (const name of program.params) addControl(name, true);
     // A param that decides what layers there are: its values are sheets.
-    const fixed = { ...data.sheets[0].live.fixed, ...sheet.live.fixed };
+    const fixed = { ...firstSheet.live.fixed, ...sheet.live.fixed };
     for (const [name, why] of Object.entries(fixed)) {
       const own = data.sheets.map((one, n) => [one, n]).filter(([one]) => one.param === name);
       const label = make("label", { textContent: name });
@@ -96,7 +117,7 @@
         const choices = [[data.numbers[name], 0], ...own.map(([one, n]) => [one.value, n])].sort(([a], [b]) => a - b);
         for (const [value, n] of choices) select.append(make("option", { value: n, textContent: value }));
         select.value = sheet.param === name ? number : 0;
-        on(select, "change", () => { start(+select.value, values, {}); $(`#value-${CSS.escape(name)}`).focus(); });
+        on(select, "change", async () => { await start(+select.value, values, {}); $(`#value-${CSS.escape(name)}`).focus(); });
         box.append(select);
       }
       box.append(make("small", { textContent: own.length ? why : `fixed here: ${why}`, title: why }));
@@ -190,7 +211,6 @@
     }
 
     // --- the picture ------------------------------------------------------------------------------------------------
-    const pictures = drawings[number];
     const drawn = pictures.map((svg, number) => {
       const of = sheet.pictures[number];
       const boxes = $$("[data-box]", svg).map((group) => ({ group, number: +group.dataset.box }))
@@ -438,16 +458,24 @@
     update();
     if (view.chosen !== null) show(view.chosen);
     on(window, "resize", () => { view.height = view.width * (viewport.clientHeight / viewport.clientWidth); place(); });
-    window.tracer = { program, nodes, values, set, trace: () => traced, update };
+    window.tracer = { program, nodes, values, set, trace: () => traced, update, took: performance.now() - began };
   }
 
   // After a change of the file: what was set and seen stays, where the config did not change it itself.
-  let kept = null;
-  if (data.events) try { kept = JSON.parse(sessionStorage.getItem(KEPT)); } catch { /* no storage here */ }
-  const first = kept !== null && kept.number < data.sheets.length ? kept.number : 0, before = {};
-  if (kept !== null) {
-    const { symbols, params } = data.sheets[first].live, now = { ...symbols, ...params };
-    for (const [name, value] of Object.entries(kept.values)) if (kept.at[name] === now[name]) before[name] = value;
+  async function open() {
+    let kept = null;
+    if (data.events) try { kept = JSON.parse(sessionStorage.getItem(KEPT)); } catch { /* no storage here */ }
+    const number = kept !== null && kept.number < data.sheets.length ? kept.number : 0, before = {};
+    if (kept !== null) {
+      const { symbols, params } = (await unpacked(number)).sheet.live, now = { ...symbols, ...params };
+      for (const [name, value] of Object.entries(kept.values)) if (kept.at[name] === now[name]) before[name] = value;
+    }
+    await start(number, before, kept?.view ?? {});
+    // Only now is the page as long as it was.
+    if (kept !== null) scrollTo(0, kept.scrolled);
   }
-  start(first, before, kept?.view ?? {});
+  open().catch((fault) => {
+    $("#verdict").textContent = typeof DecompressionStream === "undefined" ? "this browser is too old to unpack the page" : String(fault);
+    throw fault;
+  });
 })();
