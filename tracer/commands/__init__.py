@@ -55,7 +55,9 @@ class Commands(click.Group):
         command: click.Command = import_module(
             f"tracer.commands.{MODULES.get(cmd_name, cmd_name)}"
         ).command
-        return command
+        from tracer.commands.help_examples import with_examples
+
+        return with_examples(command, cmd_name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -97,6 +99,16 @@ def _tell_other() -> None:
         click.echo(f"{told}: {shape_tracer.CURE}", err=True)
 
 
+def _install_completion(ctx: click.Context, _: click.Parameter, shell: str | None) -> None:
+    """Add the shell's line for completion to its file, and end."""
+    if shell is None or ctx.resilient_parsing:
+        return
+    from tracer.commands.completion import install
+
+    install(shell)
+    ctx.exit()
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--version",
@@ -105,6 +117,14 @@ def _tell_other() -> None:
     expose_value=False,
     callback=_show_version,
     help="Show the version and exit.",
+)
+@click.option(
+    "--install-completion",
+    type=click.Choice(["bash", "zsh", "fish"]),
+    is_eager=True,
+    expose_value=False,
+    callback=_install_completion,
+    help="Add the line to the shell's file by which it completes commands and options, and exit.",
 )
 def cli() -> None:
     """Shapes of encoder/decoder networks, from YAML, by PyTorch's formulas, without torch."""

@@ -12,6 +12,7 @@ import click
 from tracer.commands.options import (
     Overrides,
     colour_option,
+    files,
     network_options,
     use_colour,
     write_output,
@@ -80,7 +81,7 @@ def _with_progress(results: Iterator[Checked], count: int) -> Iterator[Checked]:
 
 
 @click.command("check")
-@click.argument("configs", nargs=-1)
+@click.argument("configs", nargs=-1, shell_complete=files)
 @network_options
 @click.option("--strict/--no-strict", default=None, help="Warnings count as findings.")
 @scope_options

@@ -11,6 +11,7 @@ from tracer.commands.options import (
     Overrides,
     colour_option,
     console_for,
+    files,
     is_config,
     is_python,
     network_options,
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
 
 @click.command("compare")
-@click.argument("a", metavar="A")
-@click.argument("b", metavar="[B]", required=False)
+@click.argument("a", metavar="A", shell_complete=files)
+@click.argument("b", metavar="[B]", required=False, shell_complete=files)
 @network_options
 @click.option("--strict", is_flag=True, help="New warnings count as findings.")
 @click.option(

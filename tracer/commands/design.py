@@ -15,6 +15,7 @@ from tracer.commands.options import (
     Bytes,
     F,
     Overrides,
+    files,
     is_size,
     shown,
     source_options,
@@ -145,7 +146,7 @@ def up_option(kinds: Sequence[str]) -> Callable[[F], F]:
 
 
 @command.command("decoder")
-@click.argument("encoder")
+@click.argument("encoder", shell_complete=files)
 @click.option(
     "--skips",
     metavar="NODE,...",

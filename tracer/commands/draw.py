@@ -6,14 +6,21 @@ from functools import partial
 
 import click
 
-from tracer.commands.options import Overrides, depth_option, need, network_options, write_output
+from tracer.commands.options import (
+    Overrides,
+    depth_option,
+    files,
+    need,
+    network_options,
+    write_output,
+)
 from tracer.commands.reading import complain, loaded
 from tracer.rules import judge
 from tracer.views.pictures import endings, format_by_ending, formats, picture_format
 
 
 @click.command("draw")
-@click.argument("config")
+@click.argument("config", shell_complete=files)
 @network_options
 @click.option(
     "--to",

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from tracer.commands.options import shown, write_output
+from tracer.commands.options import completed, shown, write_output
 from tracer.diagnostics import shortened
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
+def _names(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return completed(examples(), incomplete)
+
+
 @click.command("examples")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=_names)
 @click.option(
     "-o",
     "--output",

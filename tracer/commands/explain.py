@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 import click
 
+from tracer.commands.options import completed
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+
+def _codes(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from tracer.rules.manual import manual
+
+    return completed(manual(), incomplete)
+
 
 @click.command("explain")
-@click.argument("code", required=False)
+@click.argument("code", required=False, shell_complete=_codes)
 def command(code: str | None) -> None:
     """Show the manual page of CODE, with a bad and a good config; without CODE, list all codes."""
     from tracer.rules.manual import manual

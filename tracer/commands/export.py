@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracer.commands.options import Overrides, need, network_options, sizes_of, write_output
+from tracer.commands.options import (
+    Overrides,
+    files,
+    need,
+    network_options,
+    sizes_of,
+    write_output,
+)
 from tracer.commands.reading import complain, loaded
 from tracer.diagnostics import TracerError
 
@@ -30,7 +37,7 @@ NAMED = 3
 
 
 @click.command("export")
-@click.argument("config")
+@click.argument("config", shell_complete=files)
 @network_options
 @click.option(
     "--to",

@@ -7,7 +7,14 @@ from functools import partial
 
 import click
 
-from tracer.commands.options import Overrides, is_config, network_options, shown, write_output
+from tracer.commands.options import (
+    Overrides,
+    files,
+    is_config,
+    network_options,
+    shown,
+    write_output,
+)
 from tracer.commands.reading import complain, open_net, text_of
 from tracer.diagnostics import TracerError
 from tracer.net import Net
@@ -15,7 +22,7 @@ from tracer.rules import judge
 
 
 @click.command("import")
-@click.argument("source")
+@click.argument("source", shell_complete=files)
 @network_options
 @click.option(
     "--fixed",

@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -18,6 +18,7 @@ from tracer.ops.base import Shape, written
 from tracer.source.tree import Fault, compose
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
     from rich.console import Console
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -163,6 +164,21 @@ def _once(pairs: list[tuple[str, Any]], option: str) -> dict[str, Any]:
             )
         found[name] = value
     return found
+
+
+def files(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """What a shell proposes for a network: files."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
+def completed(known: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    """What a shell proposes where one of these words is meant."""
+    from click.shell_completion import CompletionItem
+
+    begun = incomplete.lower()
+    return [CompletionItem(word) for word in known if word.lower().startswith(begun)]
 
 
 def is_size(text: str) -> bool:

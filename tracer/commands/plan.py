@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from tracer.commands.options import (
     Overrides,
     colour_option,
+    files,
     is_python,
     network_options,
     shown,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @click.command("plan")
-@click.argument("config")
+@click.argument("config", shell_complete=files)
 @network_options
 @click.option("--write", is_flag=True, help="Write the solved values into the file.")
 @click.option(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tracer.commands.following import changes_of, followed, refuse_unfollowable
-from tracer.commands.options import Overrides, need, network_options, shown
+from tracer.commands.options import Overrides, files, need, network_options, shown
 from tracer.net import Net
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ ALIVE = 15.0
 
 
 @click.command("serve")
-@click.argument("config")
+@click.argument("config", shell_complete=files)
 @network_options
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="The port; 0 takes a free one."

@@ -13,6 +13,7 @@ from tracer.commands.options import (
     colour_option,
     console_for,
     depth_option,
+    files,
     network_options,
     use_colour,
 )
@@ -29,7 +30,7 @@ LARGEST = 10**9
 
 
 @click.command("sizes")
-@click.argument("config")
+@click.argument("config", shell_complete=files)
 @network_options
 @click.option(
     "--near",

@@ -16,6 +16,7 @@ from tracer.commands.options import (
     Overrides,
     colour_option,
     console_for,
+    files,
     is_config,
     is_terminal,
     need,
@@ -50,7 +51,7 @@ OBJECTIVES = "macs,memory,params,receptive_field"
 
 
 @click.command("sweep")
-@click.argument("config", required=False)
+@click.argument("config", required=False, shell_complete=files)
 @click.option(
     "--family", help="Design the networks of a family in place of CONFIG: unet, linknet, ..."
 )

@@ -13,6 +13,7 @@ from tracer.commands.options import (
     Overrides,
     colour_option,
     console_for,
+    files,
     network_options,
     use_colour,
     write_output,
@@ -54,7 +55,7 @@ class Sizes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 
 
 @click.command("tile")
-@click.argument("config")
+@click.argument("config", shell_complete=files)
 @network_options
 @click.option(
     "--picture",

@@ -13,6 +13,7 @@ from tracer.commands.options import (
     colour_option,
     console_for,
     depth_option,
+    files,
     network_options,
     shown,
     use_colour,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @click.command("trace")
-@click.argument("config")
+@click.argument("config", shell_complete=files)
 @network_options
 @click.option("--strict", is_flag=True, help="Warnings count as findings.")
 @click.option(

@@ -13,6 +13,7 @@ from tracer.commands.options import (
     Overrides,
     colour_option,
     console_for,
+    files,
     is_terminal,
     need_torch,
     network_options,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @click.command("verify")
-@click.argument("config")
+@click.argument("config", shell_complete=files)
 @network_options
 @click.option(
     "--count",

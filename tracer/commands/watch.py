@@ -13,6 +13,7 @@ from tracer.commands.options import (
     colour_option,
     console_for,
     depth_option,
+    files,
     is_terminal,
     need,
     network_options,
@@ -24,7 +25,7 @@ from tracer.views import report
 
 
 @click.command("watch")
-@click.argument("config")
+@click.argument("config", shell_complete=files)
 @network_options
 @depth_option
 @colour_option
