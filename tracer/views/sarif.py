@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
 from tracer import __version__
-from tracer.diagnostics import Diagnostic, Span, legible
+from tracer.diagnostics import Diagnostic, Related, Span, legible
 from tracer.rules.manual import manual
+from tracer.views.manual import explained
+
+ROOT = "%SRCROOT%"
+"""The name of the directory that relative paths start from: the one in which the command ran."""
+
+BASE = "The directory in which tracer ran."
+
+CALLABLE = re.compile(r"(?P<place>.+):[^\W\d][\w.]*")
+"""A Python source as it is named where no line is known: ``nets.py:UNet``, ``package.nets:UNet``."""
 
 
 def sarif(found: Sequence[Diagnostic]) -> dict[str, Any]:
@@ -28,6 +38,7 @@ def sarif(found: Sequence[Diagnostic]) -> dict[str, Any]:
                     }
                 },
                 "columnKind": "unicodeCodePoints",
+                "originalUriBaseIds": {ROOT: {"description": {"text": BASE}}},
                 "results": [_result(d, codes.index(d.code)) for d in found],
             }
         ],
@@ -42,6 +53,8 @@ def _rule(code: str) -> dict[str, Any]:
         "id": code,
         "shortDescription": {"text": rule.title},
         "fullDescription": {"text": rule.page.split("\n\n")[0]},
+        "helpUri": _page_uri(explained(rule)),
+        "help": {"text": explained(rule), "markdown": rule.page},
         "defaultConfiguration": {"level": rule.severity},
     }
 
@@ -55,19 +68,38 @@ def _result(d: Diagnostic, index: int) -> dict[str, Any]:
         "level": d.severity,
         "message": {"text": legible(d.message) + notes + hint},
     }
-    if is_made_up(d.path):
+    where = _location(d.path, d.span)
+    if where is None:
         return result
-    result["locations"] = [_location(d.path, d.span)]
-    if d.related:
-        result["relatedLocations"] = [
-            {**_location(r.path or d.path, r.span), "id": i, "message": {"text": r.message}}
-            for i, r in enumerate(d.related)
-        ]
+
+    result["locations"] = [where]
+    related = [_related(d, r) for r in d.related]
+    placed = [place for place in related if place is not None]
+    if placed:
+        result["relatedLocations"] = [{**place, "id": i} for i, place in enumerate(placed)]
     return result
 
 
-def _location(path: str, span: Span | None) -> dict[str, Any]:
-    place: dict[str, Any] = {"artifactLocation": {"uri": uri(path)}}
+def _related(d: Diagnostic, other: Related) -> dict[str, Any] | None:
+    """The other end of a problem; None where it is in no file."""
+    place = _location(other.path or d.path, other.span)
+    return None if place is None else {**place, "message": {"text": other.message}}
+
+
+def _location(path: str, span: Span | None) -> dict[str, Any] | None:
+    """Where something is; None where that is in no file.
+
+    A callable whose lines are not known is in its file, or has its dotted name where no file is known.
+    """
+    if is_made_up(path):
+        return None
+    match = CALLABLE.fullmatch(path) if span is None else None
+    if match is not None and match["place"].endswith(".py"):
+        path = match["place"]
+    elif match is not None and not path.endswith((".yaml", ".yml")):
+        return {"logicalLocations": [{"fullyQualifiedName": path}]}
+
+    place: dict[str, Any] = {"artifactLocation": artifact(path)}
     if span:
         place["region"] = {
             "startLine": span.line,
@@ -87,14 +119,22 @@ def is_made_up(path: str) -> bool:
     return path.startswith("<") and path.endswith(">")
 
 
-def uri(path: str) -> str:
-    """A path as a reference that may have letters, digits and little else (RFC 3986).
+def artifact(path: str, kind: type[PurePath] = PurePath) -> dict[str, str]:
+    """A file by its URI: an absolute one, or one from the directory in which the command ran.
 
-    >>> uri("dir with space/ü #1.yaml"), uri("/home/me/net.yaml")
-    ('dir%20with%20space/%C3%BC%20%231.yaml', 'file:///home/me/net.yaml')
+    ``kind`` is the system's: Windows has other separators, and drives.
+
+    >>> artifact("dir with space/ü #1.yaml")
+    {'uri': 'dir%20with%20space/%C3%BC%20%231.yaml', 'uriBaseId': '%SRCROOT%'}
+    >>> artifact("/home/me/net.yaml")
+    {'uri': 'file:///home/me/net.yaml'}
     """
-    path = path.replace(os.sep, "/")
-    drive = len(path) > 2 and path[1:3] == ":/" and path[0].isalpha()
-    if drive:
-        return f"file:///{path[:2]}{quote(path[2:])}"
-    return f"file://{quote(path)}" if path.startswith("/") else quote(path)
+    place = kind(path)
+    if place.is_absolute():
+        return {"uri": place.as_uri()}
+    return {"uri": quote(place.as_posix()), "uriBaseId": ROOT}
+
+
+def _page_uri(page: str) -> str:
+    """A rule's manual page as an address that carries it (RFC 2397), which needs no server."""
+    return f"data:text/plain;charset=utf-8,{quote(page)}"
