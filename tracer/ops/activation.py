@@ -71,6 +71,7 @@ class Activation(Op, kw_only=True):
     """A function of each element; ``inplace: true`` writes over the input."""
 
     inplace: bool = False
+    """The result is written over the input; shapes do not depend on it."""
 
     def viewed(self, x: Shape, strides: Shape, y: Shape, training: bool) -> Shape | None:
         return strides if self.inplace else None
@@ -103,8 +104,11 @@ class Threshold(Copying, kw_only=True):
     positional = ("threshold", "value", "inplace")
 
     threshold: float
+    """Up to this value the input is replaced."""
     value: float
+    """The value that replaces the input."""
     inplace: bool = False
+    """The result is written over the input; shapes do not depend on it."""
 
     def legal(self) -> Requirements:
         yield fits_float32("threshold", self.threshold)
@@ -118,6 +122,7 @@ class ReLU(Activation, kw_only=True):
     keeps = "output"
 
     inplace: bool = False
+    """The result is written over the input; shapes do not depend on it."""
 
 
 @operation
@@ -127,8 +132,11 @@ class RReLU(Activation, kw_only=True):
     positional = ("lower", "upper", "inplace")
 
     lower: float = 1.0 / 8
+    """The least slope below zero."""
     upper: float = 1.0 / 3
+    """The largest slope below zero."""
     inplace: bool = False
+    """The result is written over the input; shapes do not depend on it."""
 
     def legal(self) -> Requirements:
         if not self.inplace:  # torch's in-place form takes infinite slopes
@@ -153,10 +161,15 @@ class Hardtanh(Copying, kw_only=True):
     positional = ("min_val", "max_val", "inplace")
 
     min_val: float = -1.0
+    """The least value."""
     max_val: float = 1.0
+    """The largest value."""
     inplace: bool = False
+    """The result is written over the input; shapes do not depend on it."""
     min_value: float | None = None
+    """The least value, under an older name."""
     max_value: float | None = None
+    """The largest value, under an older name."""
 
     def legal(self) -> Requirements:
         low, least = (
@@ -187,6 +200,7 @@ class ReLU6(Copying, kw_only=True):
     """x clipped to 0..6."""
 
     inplace: bool = False
+    """The result is written over the input; shapes do not depend on it."""
 
 
 @operation
@@ -201,6 +215,7 @@ class Hardsigmoid(Copying, kw_only=True):
     """x / 6 + 1/2 clipped to 0..1."""
 
     inplace: bool = False
+    """The result is written over the input; shapes do not depend on it."""
 
 
 @operation
@@ -215,6 +230,7 @@ class SiLU(Copying, kw_only=True):
     """x · sigmoid(x), also known as swish."""
 
     inplace: bool = False
+    """The result is written over the input; shapes do not depend on it."""
 
 
 @operation
@@ -222,6 +238,7 @@ class Mish(Copying, kw_only=True):
     """x · tanh(softplus(x))."""
 
     inplace: bool = False
+    """The result is written over the input; shapes do not depend on it."""
 
 
 @operation
@@ -229,6 +246,7 @@ class Hardswish(Copying, kw_only=True):
     """x · hardsigmoid(x)."""
 
     inplace: bool = False
+    """The result is written over the input; shapes do not depend on it."""
 
 
 @operation
@@ -238,7 +256,9 @@ class ELU(Inverting, kw_only=True):
     positional = ("alpha", "inplace")
 
     alpha: float = 1.0
+    """The scale below zero."""
     inplace: bool = False
+    """The result is written over the input; shapes do not depend on it."""
 
     def legal(self) -> Requirements:
         yield fits_float32("alpha", self.alpha)
@@ -251,7 +271,9 @@ class CELU(Inverting, kw_only=True):
     positional = ("alpha", "inplace")
 
     alpha: float = 1.0
+    """The scale below zero."""
     inplace: bool = False
+    """The result is written over the input; shapes do not depend on it."""
 
     def legal(self) -> Requirements:
         yield Requirement(self.alpha != 0, "T202", "alpha", "alpha is 0; torch divides by it")
@@ -276,6 +298,7 @@ class SELU(Inverting, kw_only=True):
     """ELU with the scale and alpha that keep mean 0 and variance 1."""
 
     inplace: bool = False
+    """The result is written over the input; shapes do not depend on it."""
 
 
 @operation
@@ -285,6 +308,7 @@ class GLU(Op, kw_only=True):
     keeps = "input"
 
     dim: int = -1
+    """The dim that is halved: one half gates the other."""
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         (x0,) = x
@@ -315,6 +339,7 @@ class GELU(Op, kw_only=True):
     keeps = "input"
 
     approximate: Literal["none", "tanh"] = "none"
+    """`tanh` computes it approximately."""
 
 
 @operation
@@ -324,6 +349,7 @@ class Hardshrink(Op, kw_only=True):
     keeps = "input"
 
     lambd: float = 0.5
+    """Values up to this far from zero become zero."""
 
     def legal(self) -> Requirements:
         yield fits_float32("lambd", self.lambd)
@@ -336,7 +362,9 @@ class LeakyReLU(Inverting, kw_only=True):
     positional = ("negative_slope", "inplace")
 
     negative_slope: float = 1e-2
+    """The slope below zero."""
     inplace: bool = False
+    """The result is written over the input; shapes do not depend on it."""
 
     def legal(self) -> Requirements:
         yield fits_float32("negative_slope", self.negative_slope)
@@ -358,7 +386,9 @@ class Softplus(Op, kw_only=True):
     keeps = "input"
 
     beta: float = 1.0
+    """How sharply it bends."""
     threshold: float = 20.0
+    """Where beta times the input is above it, the input is handed on."""
 
     def legal(self) -> Requirements:
         yield fits_float32("beta", self.beta)
@@ -372,6 +402,7 @@ class Softshrink(Op, kw_only=True):
     keeps = "input"
 
     lambd: float = 0.5
+    """Values up to this far from zero become zero."""
 
     def legal(self) -> Requirements:
         yield Requirement(
@@ -389,9 +420,13 @@ class PReLU(Op, kw_only=True):
     autocast = "lower"
 
     num_parameters: int = 1
+    """The number of learned slopes: 1, or one for each channel."""
     init: float = 0.25
+    """The first value of the learned slopes."""
     device: str | None = None
+    """Where torch makes the parameters; shapes do not depend on it."""
     dtype: str | None = None
+    """The type of the numbers; shapes do not depend on it."""
 
     def legal(self) -> Requirements:
         yield in_range("num_parameters", self.num_parameters, 0)
@@ -460,6 +495,7 @@ class SoftmaxAlong(Op, kw_only=True):
     keeps = "output"
 
     dim: int | None = None
+    """The dim along which the values sum to one."""
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         if self.dim is not None:

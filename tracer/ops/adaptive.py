@@ -40,6 +40,7 @@ class AdaptivePool(Op, kw_only=True):
     """torch's function of the input and the output size, where that is known when the network runs only."""
 
     output_size: int | tuple[int | None, ...]
+    """The output's size, one number or one for each axis; null keeps the input's."""
 
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
         wanted = self._wanted()
@@ -96,6 +97,7 @@ class AdaptiveMaxPool(AdaptivePool, kw_only=True):
     function = "adaptive_max"
 
     return_indices: bool = False
+    """The places of the largest values are given too, for an unpooling."""
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         (x0,) = x
@@ -167,10 +169,15 @@ class FractionalMaxPool(Op, kw_only=True):
     solvable = autos(kernel_size=FROM_1, output_size=FROM_1)
 
     kernel_size: Ints
+    """The size of the window, one number or one for each axis."""
     output_size: Ints | None = None
+    """The output's size, one number or one for each axis."""
     output_ratio: float | tuple[float, ...] | None = None
+    """The output's size as a share of the input's, one number or one for each axis."""
     return_indices: bool = False
+    """The places of the largest values are given too, for an unpooling."""
     _random_samples: None = None
+    """Random numbers that say where the windows lie, in place of drawn ones."""
 
     def legal(self) -> Requirements:
         yield Requirement(
@@ -275,6 +282,7 @@ class AdaptiveMaxPool1d(AdaptiveMaxPool):
     axes = 1
 
     output_size: Ints
+    """The output's size, one number or one for each axis."""
 
 
 @operation
@@ -298,6 +306,7 @@ class AdaptiveAvgPool1d(AdaptiveAvgPool):
     axes = 1
 
     output_size: Ints
+    """The output's size, one number or one for each axis."""
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         yield has_rank(x[0], 2, 3)

@@ -100,19 +100,33 @@ class MultiheadAttention(Op, kw_only=True):
     per_call: ClassVar[tuple[str, ...]] = ("average_attn_weights", "result")
 
     embed_dim: int | None = None
+    """Features of the query and of the output."""
     num_heads: int
+    """The number of heads; it divides the features."""
     dropout: float = 0.0
+    """The share of weights that training sets to zero."""
     bias: bool = True
+    """Learned summands are added."""
     add_bias_kv: bool = False
+    """A learned position is added behind those of key and value."""
     add_zero_attn: bool = False
+    """A position of zeros is added behind those of key and value."""
     kdim: int | None = None
+    """Features of the key; left out: those of the query."""
     vdim: int | None = None
+    """Features of the value; left out: those of the query."""
     batch_first: bool = False
+    """Samples come before positions in the shapes."""
     device: str | None = None
+    """Where torch makes the parameters; shapes do not depend on it."""
     dtype: str | None = None
+    """The type of the numbers; shapes do not depend on it."""
     attn_mask: NodeName | None = None
+    """The input that says which positions are not seen, or what is added to their scores."""
     key_padding_mask: NodeName | None = None
+    """The input that says which positions of the key are padding."""
     average_attn_weights: bool = True
+    """The weights of all heads come as their mean."""
     result: Literal["attn_output", "attn_output_weights"] = "attn_output"
     """Which part of what torch gives."""
 
@@ -298,8 +312,11 @@ class ScaledDotProductAttention(Op, kw_only=True):
     node_fields: ClassVar[tuple[str, ...]] = ("attn_mask",)
 
     attn_mask: NodeName | None = None
+    """The input that says which positions are not seen, or what is added to their scores."""
     is_causal: bool = False
+    """No position sees a later one."""
     scale: float | None = None
+    """What the products are multiplied by; left out: one by the root of the features."""
     enable_gqa: bool = False
     """Query heads, in the third dim from the end, share the heads of keys and values in groups."""
 

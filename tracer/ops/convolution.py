@@ -67,15 +67,25 @@ class Convolving(Op, kw_only=True):
     )
 
     in_channels: int | None = None
+    """Channels of the input; left out: as many as it has."""
     out_channels: int
+    """Channels of the output."""
     kernel_size: Ints
+    """The size of the kernel, one number or one for each axis."""
     stride: Ints = 1
+    """The distance from one position of the kernel to the next, one number or one for each axis."""
     groups: int = 1
+    """The number of groups that channels are split into, each convolved by itself; it divides both."""
     bias: bool = True
+    """Learned summands are added."""
     dilation: Ints = 1
+    """The distance between the positions that the kernel reads, one number or one for each axis."""
     padding_mode: PaddingMode = "zeros"
+    """What stands in the padding: zeros, a reflection, copies of the edge, or the other side."""
     device: str | None = None
+    """Where torch makes the parameters; shapes do not depend on it."""
     dtype: str | None = None
+    """The type of the numbers; shapes do not depend on it."""
 
     def legal(self) -> Requirements:
         yield has_length("kernel_size", self.kernel_size, self.axes)
@@ -160,6 +170,7 @@ class Conv(Convolving, kw_only=True):
     )
 
     padding: Ints | Literal["same", "valid"] = 0
+    """Positions added on both sides, one number or one for each axis; `same` keeps the size, `valid` adds none."""
 
     def legal(self) -> Requirements:
         yield from super().legal()
@@ -360,8 +371,11 @@ class ConvTranspose(Convolving, kw_only=True):
     node_fields = ("output_size",)
 
     padding: Ints = 0
+    """Positions taken from both ends of the output, one number or one for each axis."""
     output_padding: Ints = 0
+    """Rows added at the output's end, fewer than stride or dilation: they pick the size that the stride left open."""
     output_size: NodeName | None = None
+    """The node whose size comes out: it picks the output padding at run time."""
 
     def legal(self) -> Requirements:
         yield from super().legal()

@@ -46,8 +46,11 @@ class Full(Op, kw_only=True):
     dim_fields = ("size",)
 
     size: tuple[int, ...]
+    """The shape, a dim each."""
     fill_value: float | None = 0.0
+    """The value of every element."""
     dtype: MadeDtype = "float32"
+    """The type of the numbers; shapes do not depend on it."""
 
     def legal(self) -> Requirements:
         yield in_range("size", tuple(n for n in self.size if isinstance(n, int)), 0)

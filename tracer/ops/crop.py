@@ -128,6 +128,7 @@ class CenterCrop(Op, kw_only=True):
     solvable = autos(size=EXTENT)
 
     size: Ints | NodeName
+    """The output's size: one number, one for each axis, or a node that has it."""
 
     def legal(self) -> Requirements:
         if not isinstance(self.size, str):
@@ -214,6 +215,7 @@ class Crop(Op, kw_only=True):
     solvable = autos(crop=CUT)
 
     crop: Ints
+    """Positions cut off: one number, one for each axis, or before and behind for each, the last axis first."""
 
     def legal(self) -> Requirements:
         yield in_range("crop", self.crop, 0)
@@ -273,9 +275,13 @@ class Slice(Op, kw_only=True):
     solvable = autos(start=CUT, stop=EXTENT)
 
     dim: int
+    """The dim along which it works; a negative one counts from the end."""
     start: int = 0
+    """The first position; a negative one counts from the end."""
     stop: int | None = None
+    """The first position behind the slice; a negative one counts from the end, null: to the end."""
     step: int = 1
+    """The distance from one position to the next."""
 
     def legal(self) -> Requirements:
         yield in_range("step", self.step, 1)

@@ -24,7 +24,9 @@ class Dropping(Op, kw_only=True):
     """A dropout: ``p`` is the probability of a zero."""
 
     p: float = 0.5
+    """The share of values that training sets to zero."""
     inplace: bool = False
+    """The result is written over the input; shapes do not depend on it."""
 
     def legal(self) -> Requirements:
         yield Requirement(

@@ -90,6 +90,7 @@ class Gather(Op, kw_only=True):
     arity = (2, 2)
 
     dim: int
+    """The dim along which it works; a negative one counts from the end."""
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         values, index = x
@@ -122,9 +123,13 @@ class Scatter(Op, kw_only=True):
     arity = (2, 3)
 
     dim: int
+    """The dim along which it works; a negative one counts from the end."""
     value: float | None = None
+    """The number that is put there, in place of a third input."""
     reduce: Literal["sum", "prod", "mean", "amax", "amin"] | None = None
+    """How several values for one place are joined; left out: one of them stays."""
     include_self: bool = True
+    """What stood at a place counts in what is put there."""
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         is_of_tensor = len(x) == 3
@@ -173,7 +178,9 @@ class IndexSelect(Op, kw_only=True):
     arity = (1, 2)
 
     dim: int
+    """The dim along which it works; a negative one counts from the end."""
     index: tuple[int, ...] | None = None
+    """The positions that are taken; left out: those that the second input has."""
 
     def legal(self) -> Requirements:
         if self.index is not None:
@@ -255,6 +262,7 @@ class AtPlaces(Op, kw_only=True):
     """Replaces positions of a dim, which the second input, a vector, has."""
 
     dim: int
+    """The dim along which it works; a negative one counts from the end."""
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         yield in_rank("dim", self.dim, len(x[0]))
@@ -271,6 +279,7 @@ class IndexFill(AtPlaces, kw_only=True):
     arity = (2, 2)
 
     value: float
+    """The number that is put there."""
 
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
         return Call("torch.index_fill", (x[0], self.dim, whole_numbers(x[1]), self.value))
@@ -322,9 +331,13 @@ class SliceScatter(Op, kw_only=True):
     dim_fields = ("start", "end")
 
     dim: int
+    """The dim along which it works; a negative one counts from the end."""
     start: int = 0
+    """The first position that is written."""
     end: int | None = None
+    """The first position behind the slice; a negative one counts from the end."""
     step: int = 1
+    """The distance from one position to the next."""
 
     def _slice(self) -> Slice:
         return Slice(dim=self.dim, start=self.start, stop=self.end, step=self.step)
@@ -379,7 +392,9 @@ class RepeatInterleave(Op, kw_only=True):
     dim_fields = ("repeats",)
 
     repeats: int
+    """How often each position is repeated."""
     dim: int | None = None
+    """The dim whose positions are repeated; left out: those of all elements, as one dim."""
 
     def legal(self) -> Requirements:
         yield in_range("repeats", self.repeats, 0)
@@ -411,6 +426,7 @@ class OneHot(Op, kw_only=True):
     """One more dim behind the others, 1 at the place that the element names: torch.nn.functional.one_hot."""
 
     num_classes: int
+    """The length of a one-hot vector."""
 
     def legal(self) -> Requirements:
         yield in_range("num_classes", self.num_classes, 1)
@@ -426,7 +442,9 @@ class Table(Op, kw_only=True):
     """A learned vector for each number."""
 
     num_embeddings: int
+    """The number of entries."""
     embedding_dim: int
+    """Features of each entry."""
 
     def legal(self) -> Requirements:
         yield in_range("num_embeddings", self.num_embeddings, 0)
@@ -447,10 +465,15 @@ class Embedding(Table, kw_only=True):
     """A learned vector for each number, as one more dim behind the others."""
 
     padding_idx: int | None = None
+    """The entry that stays as it is in training."""
     max_norm: float | None = None
+    """Entries with a larger norm are scaled down to it."""
     norm_type: float = 2.0
+    """The exponent of the norm that `max_norm` bounds."""
     scale_grad_by_freq: bool = False
+    """An entry's gradient is divided by how often it is read."""
     sparse: bool = False
+    """The gradient is a sparse tensor."""
 
     def legal(self) -> Requirements:
         yield from super().legal()
@@ -470,6 +493,7 @@ class Band(Op, kw_only=True):
     """Keeps one side of a diagonal of the last two dims; the rest is 0."""
 
     diagonal: int = 0
+    """The diagonal up to which elements are kept: 0 is the main one, 1 that above it."""
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         yield has_matrices(x, 0)
@@ -499,8 +523,11 @@ class Diagonal(Op, kw_only=True):
     """The diagonal of two dims, as one dim behind the others."""
 
     offset: int = 0
+    """The diagonal: 0 is the main one, 1 that above it."""
     dim1: int = 0
+    """The first of the two dims."""
     dim2: int = 1
+    """The second of the two dims."""
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         rank = len(x[0])
@@ -540,6 +567,7 @@ class Cdist(Op, kw_only=True):
     arity = (2, 2)
 
     p: float = 2.0
+    """The exponent of the distance."""
 
     def legal(self) -> Requirements:
         yield Requirement(

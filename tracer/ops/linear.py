@@ -81,10 +81,15 @@ class Linear(Op, kw_only=True):
     autocast = "lower"
 
     in_features: int | None = None
+    """Features of the input, its last dim; left out: as many as it has."""
     out_features: int
+    """Features of the output, its last dim."""
     bias: bool = True
+    """Learned summands are added."""
     device: str | None = None
+    """Where torch makes the parameters; shapes do not depend on it."""
     dtype: str | None = None
+    """The type of the numbers; shapes do not depend on it."""
 
     def legal(self) -> Requirements:
         if self.in_features is not None:
@@ -124,11 +129,17 @@ class Bilinear(Op, kw_only=True):
     arity = (2, 2)
 
     in1_features: int | None = None
+    """Features of the first input; left out: as many as it has."""
     in2_features: int | None = None
+    """Features of the second input; left out: as many as it has."""
     out_features: int
+    """Features of the output, its last dim."""
     bias: bool = True
+    """Learned summands are added."""
     device: str | None = None
+    """Where torch makes the parameters; shapes do not depend on it."""
     dtype: str | None = None
+    """The type of the numbers; shapes do not depend on it."""
 
     def legal(self) -> Requirements:
         for field, declared in (

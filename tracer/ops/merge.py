@@ -174,7 +174,9 @@ class Merge(Op, kw_only=True):
     input_fields = ("decoder",)
 
     align: Literal["none", "crop", "pad", "resize"] = "none"
+    """How inputs of other sizes are made to fit the first: cropped, padded or resized; `none` refuses them."""
     decoder: InputName | None = None
+    """The input of the decoder's map, where it is not the first."""
 
     @property
     def own(self) -> int:
@@ -392,6 +394,7 @@ class Concat(Merge, kw_only=True):
     hands_on = "all"
 
     dim: int = 1
+    """The dim along which the inputs are put one behind the other: 1 are the channels."""
 
     def joined(self, rank: int) -> int | None:
         return wrapped(self.dim, rank)
@@ -454,6 +457,7 @@ class Stack(Merge, kw_only=True):
     hands_on = "all"
 
     dim: int = 0
+    """The place of the new dim."""
 
     def _structure(self, x: tuple[Shape, ...]) -> Requirements:
         for i in range(1, len(x)):

@@ -70,13 +70,21 @@ class ChannelNorm(Op, kw_only=True):
     """A batch or instance norm: a scale, a shift and running statistics per channel."""
 
     num_features: int | None = None
+    """Channels of the input; left out: as many as it has."""
     eps: float = 1e-5
+    """Added to the variance, so that nothing is divided by zero."""
     momentum: float | None = 0.1
+    """The share of each new batch in the running statistics; null: all batches count alike."""
     affine: bool = True
+    """Channels have learned factors and summands."""
     track_running_stats: bool = True
+    """Running statistics are kept, and used in evaluation."""
     device: str | None = None
+    """Where torch makes the parameters; shapes do not depend on it."""
     dtype: str | None = None
+    """The type of the numbers; shapes do not depend on it."""
     bias: bool = True
+    """Learned summands are added."""
 
     def legal(self) -> Requirements:
         # With neither weights nor statistics torch never looks at num_features, not even at its sign.
@@ -206,7 +214,9 @@ class InstanceNorm(ChannelNorm, kw_only=True):
     axes: ClassVar[int]
 
     affine: bool = False
+    """Channels have learned factors and summands."""
     track_running_stats: bool = False
+    """Running statistics are kept, and used in evaluation."""
 
     def _channels(self, x: Shape) -> Dim:
         return x[-self.axes - 1]
@@ -301,12 +311,19 @@ class GroupNorm(Op, kw_only=True):
     autocast = "float32"
 
     num_groups: int
+    """The number of groups, each of which is normalized by itself; it divides the channels."""
     num_channels: int | None = None
+    """Channels of the input; left out: as many as it has."""
     eps: float = 1e-5
+    """Added to the variance, so that nothing is divided by zero."""
     affine: bool = True
+    """Channels have learned factors and summands."""
     device: str | None = None
+    """Where torch makes the parameters; shapes do not depend on it."""
     dtype: str | None = None
+    """The type of the numbers; shapes do not depend on it."""
     bias: bool = True
+    """Learned summands are added."""
 
     def legal(self) -> Requirements:
         yield in_range("num_groups", self.num_groups, 1)
@@ -380,6 +397,7 @@ class TrailingNorm(Op, kw_only=True):
     autocast = "float32"
 
     normalized_shape: Ints | None = None
+    """The last dims, which are normalized together; left out: the input's last one."""
 
     def inferred(self, *x: Shape) -> dict[str, Any]:
         return {"normalized_shape": x[0][-1]}
@@ -433,10 +451,15 @@ class LayerNorm(TrailingNorm, kw_only=True):
     """Layer normalization: (x − mean) / sqrt(var + eps) · weight + bias over the last dims."""
 
     eps: float = 1e-5
+    """Added to the variance, so that nothing is divided by zero."""
     elementwise_affine: bool = True
+    """Every element of the normalized dims has a learned factor."""
     bias: bool = True
+    """Learned summands are added."""
     device: str | None = None
+    """Where torch makes the parameters; shapes do not depend on it."""
     dtype: str | None = None
+    """The type of the numbers; shapes do not depend on it."""
 
     def parameters(self, *x: Shape) -> Dim:
         return prod(self._normalized(x[0])) * (1 + self.bias) if self.elementwise_affine else 0
@@ -457,9 +480,13 @@ class RMSNorm(TrailingNorm, kw_only=True):
     """Root-mean-square normalization: x / sqrt(mean(x²) + eps) · weight over the last dims."""
 
     eps: float | None = None
+    """Added to the mean of the squares; left out: the type's smallest step."""
     elementwise_affine: bool = True
+    """Every element of the normalized dims has a learned factor."""
     device: str | None = None
+    """Where torch makes the parameters; shapes do not depend on it."""
     dtype: str | None = None
+    """The type of the numbers; shapes do not depend on it."""
 
     def parameters(self, *x: Shape) -> Dim:
         return prod(self._normalized(x[0])) if self.elementwise_affine else 0
@@ -485,9 +512,13 @@ class LocalResponseNorm(Op, kw_only=True):
     autocast = "float32"
 
     size: int
+    """Neighbouring channels that are summed."""
     alpha: float = 1e-4
+    """What the mean of the squares is multiplied by."""
     beta: float = 0.75
+    """The exponent of the sum."""
     k: float = 1.0
+    """Added to the sum before it is raised to a power."""
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         (x0,) = x
@@ -516,9 +547,13 @@ class CrossMapLRN2d(Op, kw_only=True):
     """Local response normalization over [N, C, H, W], as Caffe and Torch7 computed it."""
 
     size: int
+    """Neighbouring channels that are summed."""
     alpha: float = 1e-4
+    """What the mean of the squares is multiplied by."""
     beta: float = 0.75
+    """The exponent of the sum."""
     k: float = 1.0
+    """Added to the sum before it is raised to a power."""
 
     def legal(self) -> Requirements:
         yield in_range("size", self.size, -MAX_INT)

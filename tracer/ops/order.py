@@ -35,6 +35,7 @@ class Flip(Op, kw_only=True):
     """Turns dims round: the last position comes first."""
 
     dims: Ints
+    """The dims that are reversed."""
 
     def _dims(self) -> tuple[int, ...]:
         return self.dims if isinstance(self.dims, tuple) else (self.dims,)
@@ -60,7 +61,9 @@ class Roll(Op, kw_only=True):
     signed = ("shifts",)
 
     shifts: Ints
+    """By how many positions each dim is rolled."""
     dims: Ints | None = None
+    """The dims that are rolled."""
 
     def _dims(self) -> tuple[int, ...]:
         if self.dims is None:
@@ -97,6 +100,7 @@ class AlongDim(Op, kw_only=True):
     function: ClassVar[str]
 
     dim: int
+    """The dim along which it works; a negative one counts from the end."""
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         yield in_rank("dim", self.dim, len(x[0]))
@@ -140,6 +144,7 @@ class Ordered(AlongDim, kw_only=True):
     """Elements of a dim, or with ``indices`` their places in it."""
 
     indices: bool = False
+    """The places in the dim come out, not the values."""
 
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
         return Item(self._pair(x[0]), int(self.indices))
@@ -180,7 +185,9 @@ class Sort(Ordered, kw_only=True):
     function = "torch.sort"
 
     dim: int = -1
+    """The dim along which it works; a negative one counts from the end."""
     descending: bool = False
+    """The largest comes first."""
 
     def _pair(self, x: Tensor) -> Term:
         return Call(self.function, (x, self.dim, self.descending))
@@ -194,9 +201,13 @@ class Topk(Ordered, kw_only=True):
     dim_fields = ("k",)
 
     k: int
+    """How many are taken."""
     dim: int = -1
+    """The dim along which it works; a negative one counts from the end."""
     largest: bool = True
+    """The largest are taken; otherwise the smallest."""
     sorted: bool = True
+    """They come in order."""
 
     def legal(self) -> Requirements:
         if not isinstance(self.k, Size):

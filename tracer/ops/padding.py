@@ -46,6 +46,7 @@ class Padding(Op, kw_only=True):
     solvable = autos(padding=Auto(least=-MAX_INT, default=0, per_side=True))  # below 0 it crops
 
     padding: Ints
+    """Positions added: before and behind, the last dim first; or one number for all sides. Negative ones crop."""
 
     def legal(self) -> Requirements:
         yield in_range("padding", self.padding, -MAX_INT)
@@ -319,6 +320,7 @@ class ConstantPad(ConstantPadding, kw_only=True):
     """Pads with ``value``; null is 0."""
 
     value: float | None
+    """The value of the added positions."""
 
     def keywords(self) -> dict[str, Any]:
         return {"value": self.value}

@@ -170,7 +170,9 @@ class Scale(Op, kw_only=True):
     """x · factor + offset, with numbers that are not learned: q / sqrt(d), 2x - 1."""
 
     factor: float = 1.0
+    """What the map is multiplied by."""
     offset: float = 0.0
+    """What is added to the map."""
 
     def legal(self) -> Requirements:
         yield fits_float32("factor", self.factor)
@@ -245,7 +247,9 @@ class Pointwise(Op, kw_only=True):
     """
 
     function: Function | Joining
+    """The name of torch's function."""
     arguments: Numbers | None = None
+    """Further arguments of the function, in its order."""
 
     def _placed(self) -> Placed:
         return Placed(self.function, self.arguments or (None,))
@@ -394,7 +398,9 @@ class Broadcast(Elementwise, kw_only=True):
     function = ""
 
     function_: Joining = msgspec.field(name="function")
+    """The name of torch's function."""
     arguments: Numbers | None = None
+    """Further arguments of the function, in its order."""
 
     def _placed(self) -> Placed:
         places = (None,) * len(PLACES[self.function_])
@@ -439,6 +445,7 @@ class To(Op, kw_only=True):
     """The elements as another type: whole numbers, truth values, or numbers of another precision."""
 
     dtype: Numeric
+    """The type of the numbers; shapes do not depend on it."""
 
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
         return Call("torch.Tensor.to", (x[0], Dtype(self.dtype)))
@@ -478,6 +485,7 @@ class Expand(Op, kw_only=True):
     dim_fields = ("shape",)
 
     shape_: tuple[int, ...] = msgspec.field(name="shape")
+    """The shape, a dim each; -1 keeps the input's."""
 
     def legal(self) -> Requirements:
         yield in_range("shape", tuple(n for n in self.shape_ if isinstance(n, int)), -1)
@@ -538,8 +546,11 @@ class Require(Op, kw_only=True):
     dim_fields = ("shape",)
 
     shape_: tuple[int, ...] = msgspec.field(name="shape")
+    """The shape that the input needs to have."""
     raises: str | None = None
+    """The error of the program that it was read from, which a refusal names."""
     unread: bool = False
+    """The program takes another way for the refused sizes, which was not read."""
 
     def legal(self) -> Requirements:
         yield in_range("shape", tuple(n for n in self.shape_ if isinstance(n, int)), -1)
@@ -592,7 +603,9 @@ class Parameter(Op, kw_only=True):
     arity = (0, 0)
 
     shape_: tuple[int, ...] = msgspec.field(name="shape")
+    """The shape of the learned tensor."""
     dtype: Numeric = "float32"
+    """The type of the numbers; shapes do not depend on it."""
 
     def legal(self) -> Requirements:
         yield in_range("shape", self.shape_, 0)

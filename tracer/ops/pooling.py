@@ -60,8 +60,11 @@ class Pooling(Op, kw_only=True):
     solvable = autos(kernel_size=FROM_1, stride=Auto(default="kernel_size"), ceil_mode=FROM_0)
 
     kernel_size: Ints
+    """The size of the window, one number or one for each axis."""
     stride: Ints | None = None
+    """The distance from one window to the next, one number or one for each axis; left out: the window's size."""
     ceil_mode: bool = False
+    """A window that leaves the input at its end counts: sizes are rounded up."""
 
     def kernels(self) -> tuple[int, ...]:
         return per_axis(self.kernel_size, self.axes)
@@ -198,8 +201,11 @@ class MaxPool(Pooling, kw_only=True):
     solvable = autos(**Pooling.solvable, padding=FROM_0, dilation=FROM_1)
 
     padding: Ints = 0
+    """Positions added on both sides, one number or one for each axis."""
     dilation: Ints = 1
+    """The distance between the positions that a window reads, one number or one for each axis."""
     return_indices: bool = False
+    """The places of the largest values are given too, for an unpooling."""
 
     def paddings(self) -> tuple[int, ...]:
         return per_axis(self.padding, self.axes)
@@ -272,7 +278,9 @@ class AvgPool(Pooling, kw_only=True):
     solvable = autos(**Pooling.solvable, padding=FROM_0)
 
     padding: Ints = 0
+    """Positions added on both sides, one number or one for each axis."""
     count_include_pad: bool = True
+    """Zeros of the padding count in the mean."""
 
     def paddings(self) -> tuple[int, ...]:
         return per_axis(self.padding, self.axes)
@@ -286,6 +294,7 @@ class DividedAvgPool(AvgPool, kw_only=True):
     """Average pooling whose divisor may be given."""
 
     divisor_override: int | None = None
+    """The number that a window's sum is divided by, in place of its size."""
 
     def legal(self) -> Requirements:
         yield from super().legal()
@@ -304,6 +313,7 @@ class LPPool(Pooling, kw_only=True):
     positional = ("norm_type", "kernel_size", "stride", "ceil_mode")
 
     norm_type: float
+    """The exponent of the norm."""
 
     def legal(self) -> Requirements:
         yield from super().legal()

@@ -105,7 +105,9 @@ class Chunk(Op, kw_only=True):
     """
 
     chunks: int
+    """The number of parts."""
     dim: int = 0
+    """The dim that is split."""
     index: int | None = None
     """The chunk that this node is, from 0."""
 
@@ -185,7 +187,9 @@ class Flatten(Op, kw_only=True):
     hands_on = "first"
 
     start_dim: int = 1
+    """The first dim that is joined."""
     end_dim: int = -1
+    """The last dim that is joined."""
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         rank = len(x[0])
@@ -430,7 +434,9 @@ class Unflatten(Op, kw_only=True):
     hands_on = "first"
 
     dim: int
+    """The dim that is split."""
     unflattened_size: tuple[int, ...]
+    """The dims that the dim is split into; one of them may be -1."""
 
     def legal(self) -> Requirements:
         yield Requirement(
@@ -519,6 +525,7 @@ class Permute(Op, kw_only=True):
     hands_on = "first"
 
     dims: tuple[int, ...]
+    """The dims of the input in the order of the output."""
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         rank = len(x[0])
@@ -557,7 +564,9 @@ class Transpose(Op, kw_only=True):
     hands_on = "first"
 
     dim0: int
+    """The first of the two dims that change places."""
     dim1: int
+    """The second of the two dims that change places."""
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         yield in_rank("dim0", self.dim0, len(x[0]))
@@ -617,6 +626,7 @@ class Squeeze(Op, kw_only=True):
     hands_on = "first"
 
     dim: int | tuple[int, ...] | None = None
+    """The dims that are taken out where their size is 1; left out: all of them."""
 
     def symbols_restrict(self, *x: Shape) -> bool:
         (x0,) = x
@@ -677,6 +687,7 @@ class Unsqueeze(Op, kw_only=True):
     hands_on = "first"
 
     dim: int
+    """The place of the new dim, of size 1."""
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         yield in_rank("dim", self.dim, len(x[0]) + 1, "the result")
@@ -711,7 +722,9 @@ class Reduction(Op, kw_only=True):
     function: ClassVar[str]
 
     dim: int | tuple[int, ...] | None = None
+    """The dims that are reduced; left out or empty: all of them."""
     keepdim: bool = False
+    """The dim stays, with size 1."""
 
     def _dims(self, rank: int) -> tuple[int, ...]:
         if self.dim is None or self.dim == ():
@@ -762,6 +775,7 @@ class Mean(Reduction, kw_only=True):
     function = "torch.mean"
 
     dtype: Floating | None = None
+    """The type of the numbers; shapes do not depend on it."""
 
 
 @operation
@@ -772,6 +786,7 @@ class Sum(Reduction, kw_only=True):
     function = "torch.sum"
 
     dtype: Numeric | None = None
+    """The type of the numbers; shapes do not depend on it."""
 
 
 def has_elements(x: Shape, dim: int) -> Requirement:

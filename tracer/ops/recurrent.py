@@ -69,10 +69,15 @@ class Recurrent(Op, kw_only=True):
     least_state: ClassVar[int] = 1
 
     input_size: int | None = None
+    """Features of the input; left out: as many as it has."""
     hidden_size: int
+    """Features of a state."""
     bias: bool = True
+    """Learned summands are added."""
     device: str | None = None
+    """Where torch makes the parameters; shapes do not depend on it."""
     dtype: str | None = None
+    """The type of the numbers; shapes do not depend on it."""
 
     def legal(self) -> Requirements:
         yield in_range("hidden_size", self.hidden_size, self.least_state)
@@ -119,9 +124,13 @@ class RecurrentLayers(Recurrent, kw_only=True):
     per_call: ClassVar[tuple[str, ...]] = ("result",)
 
     num_layers: int = 1
+    """The number of layers, each of which reads the states of the one before."""
     batch_first: bool = False
+    """Samples come before positions in the shapes."""
     dropout: float = 0.0
+    """The share of a layer's states that training sets to zero before the next layer reads them."""
     bidirectional: bool = False
+    """A second pass reads the positions backwards; features double."""
     result: Literal["output", "h_n"] = "output"
     """Which part of what torch gives: the last layer's states at all positions, or all layers' last ones."""
 
@@ -235,6 +244,7 @@ class RNN(RecurrentLayers, kw_only=True):
     gates = 1
 
     nonlinearity: Literal["tanh", "relu"] = "tanh"
+    """The function of each step: `tanh` or `relu`."""
 
 
 @operation
@@ -259,6 +269,7 @@ class LSTM(RecurrentLayers, kw_only=True):
     states = 2
 
     proj_size: int = 0
+    """Features that each state is projected to; 0: none is."""
     result: Literal["output", "h_n", "c_n"] = "output"  # type: ignore[assignment]
     """Which part of what torch gives: the last layer's states at all positions, or all layers' last ones."""
 
@@ -312,6 +323,7 @@ class RNNCell(RecurrentCell, kw_only=True):
     gates = 1
 
     nonlinearity: Literal["tanh", "relu"] = "tanh"
+    """The function of each step: `tanh` or `relu`."""
 
 
 @operation

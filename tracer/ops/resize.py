@@ -76,7 +76,9 @@ class Resizing(Op, kw_only=True):
     dim_fields = ("size",)
 
     size: Ints | NodeName | None = None
+    """The output's size: one number, one for each axis, or a node that has it."""
     scale_factor: Factors | None = None
+    """By how much each axis grows, one number or one for each."""
 
     def how(self) -> How:
         """The settings of this interpolation."""
@@ -462,8 +464,11 @@ class Upsample(Resizing, kw_only=True):
     """Resizes [N, C, ...] by interpolation: out = floor(n · scale_factor), or size, which may name a node."""
 
     mode: Mode = "nearest"
+    """How values between positions are found: `nearest`, `linear`, `bilinear`, `bicubic`, `trilinear`, `area`."""
     align_corners: bool | None = None
+    """The corners' centres stay where they are, in place of the corners themselves."""
     recompute_scale_factor: bool | None = None
+    """The factor is computed anew from the sizes, which are whole numbers."""
 
     def how(self) -> How:
         return How(self.mode, self.align_corners, self.recompute_scale_factor)
@@ -474,9 +479,13 @@ class Interpolate(Resizing, kw_only=True):
     """torch.nn.functional.interpolate: out = floor(n · scale_factor), or size, which may name a node."""
 
     mode: Mode | Literal["lanczos"] = "nearest"
+    """How values between positions are found: `nearest`, `linear`, `bilinear`, `bicubic`, `trilinear`, `area`."""
     align_corners: bool | None = None
+    """The corners' centres stay where they are, in place of the corners themselves."""
     recompute_scale_factor: bool | None = None
+    """The factor is computed anew from the sizes, which are whole numbers."""
     antialias: bool = False
+    """Smooths before it reduces, as image libraries do."""
 
     def how(self) -> How:
         return How(self.mode, self.align_corners, self.recompute_scale_factor, self.antialias)

@@ -30,8 +30,11 @@ class GridSample(Op, kw_only=True):
     arity = (2, 2)
 
     mode: Literal["bilinear", "nearest", "bicubic"] = "bilinear"
+    """How values between positions are found: `bilinear`, `nearest` or `bicubic`."""
     padding_mode: Literal["zeros", "border", "reflection"] = "zeros"
+    """What stands outside of the map: zeros, the edge, or a reflection."""
     align_corners: bool | None = None
+    """The corners' centres stay where they are, in place of the corners themselves."""
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         x0, grid = x
@@ -103,7 +106,9 @@ class AffineGrid(Op, kw_only=True):
     dim_fields = ("size",)
 
     size: tuple[int, ...]
+    """The shape of the map that the grid is for."""
     align_corners: bool | None = None
+    """The corners' centres stay where they are, in place of the corners themselves."""
 
     def legal(self) -> Requirements:
         yield Requirement(

@@ -46,6 +46,7 @@ class PixelShuffle(Op, kw_only=True):
     """Channels to space, the sub-pixel upsampling: [C·r², H, W] to [C, H·r, W·r]."""
 
     upscale_factor: int
+    """By how much height and width grow; channels are divided by its square."""
 
     def legal(self) -> Requirements:
         yield in_range("upscale_factor", self.upscale_factor, 1)
@@ -77,6 +78,7 @@ class PixelUnshuffle(Op, kw_only=True):
     """Space to channels, PixelShuffle undone: [C, H, W] to [C·r², H / r, W / r]."""
 
     downscale_factor: int
+    """By how much height and width are divided; channels grow by its square."""
 
     def symbols_restrict(self, *x: Shape) -> bool:
         return any(isinstance(n, Size) for n in x[0])
@@ -134,6 +136,7 @@ class ChannelShuffle(Op, kw_only=True):
     """Interleaves the channels of groups, so that grouped convolutions see each other's: the shape stays."""
 
     groups: int
+    """The number of groups whose channels are mixed; it divides the channels."""
 
     def legal(self) -> Requirements:
         yield in_range("groups", self.groups, 1)
@@ -155,9 +158,13 @@ class Blocks(Op, kw_only=True):
     """A grid of sliding blocks, as Unfold and Fold have it."""
 
     kernel_size: Ints
+    """The size of the window, one number or one for each axis."""
     dilation: Ints = 1
+    """The distance between the positions that a window reads, one number or one for each axis."""
     padding: Ints = 0
+    """Positions added on both sides, one number or one for each axis."""
     stride: Ints = 1
+    """The distance from one window to the next, one number or one for each axis."""
 
     def legal(self) -> Requirements:
         for field, value, least in (
@@ -244,8 +251,11 @@ class SlidingWindow(Op, kw_only=True):
     """
 
     dim: int
+    """The dim along which it works; a negative one counts from the end."""
     size: int
+    """The length of a window."""
     step: int
+    """The distance from one window to the next."""
 
     def legal(self) -> Requirements:
         yield in_range("size", self.size, 0)
@@ -311,6 +321,7 @@ class Fold(Blocks, kw_only=True):
     dim_fields = ("output_size",)
 
     output_size: Ints
+    """The height and width that the blocks are put together to."""
 
     def legal(self) -> Requirements:
         yield has_length("output_size", self.output_size, 2)

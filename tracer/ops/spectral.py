@@ -36,6 +36,7 @@ class Transform(Op, kw_only=True):
     """It takes that half."""
 
     norm: Norm | None = None
+    """How the result is scaled: `backward`, `forward` or `ortho`."""
 
     def dims(self, rank: int) -> tuple[int, ...]:
         """The dims that are transformed, from 0."""
@@ -133,7 +134,9 @@ class LineTransform(Transform, kw_only=True):
     dim_fields: ClassVar[tuple[str, ...]] = ("n",)
 
     n: int | None = None
+    """The length of the transform; the input is cut or padded with zeros to it."""
     dim: int = -1
+    """The dim along which it works; a negative one counts from the end."""
 
     def dims(self, rank: int) -> tuple[int, ...]:
         return (self.dim,)
@@ -148,7 +151,9 @@ class PlaneTransform(Transform, kw_only=True):
     dim_fields: ClassVar[tuple[str, ...]] = ("s",)
 
     s: tuple[int, ...] | None = None
+    """The lengths of the transform along its axes; the input is cut or padded with zeros to them."""
     dim: tuple[int, ...] = (-2, -1)
+    """The two dims of the transform."""
 
     def dims(self, rank: int) -> tuple[int, ...]:
         return self.dim
@@ -163,7 +168,9 @@ class SpaceTransform(Transform, kw_only=True):
     dim_fields: ClassVar[tuple[str, ...]] = ("s",)
 
     s: tuple[int, ...] | None = None
+    """The lengths of the transform along its axes; the input is cut or padded with zeros to them."""
     dim: tuple[int, ...] | None = None
+    """The dims of the transform; left out: as many of the last ones as sizes are given, or all."""
 
     def dims(self, rank: int) -> tuple[int, ...]:
         if self.dim is not None:
@@ -251,6 +258,7 @@ class Shifted(Op, kw_only=True):
     """Halves of dims in each other's place; null is all dims."""
 
     dim: Ints | None = None
+    """The dims whose halves change places; left out: all of them."""
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         given = () if self.dim is None else self.dim
@@ -335,6 +343,7 @@ class ComplexPart(Op, kw_only=True):
     """A number of each complex one: torch.real, torch.imag, torch.angle, torch.conj_physical."""
 
     function: Literal["real", "imag", "angle", "conj_physical"]
+    """The name of torch's function."""
 
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
         return Call(f"torch.{self.function}", x)

@@ -26,6 +26,7 @@ class Spread(Reduction, kw_only=True):
     """The sum of squares around the mean is divided by the elements less ``correction``."""
 
     correction: int | float = 1
+    """Taken from the number of elements that the squares' sum is divided by."""
 
     def call(self, x: Sequence[Tensor], given: Mapping[str, Tensor]) -> Term:
         dims = list(self._dims(x[0].rank))
@@ -81,6 +82,7 @@ class VectorNorm(Reduction, kw_only=True):
     keeps = "both"
 
     ord: float = 2.0
+    """The exponent of the norm."""
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         yield from super().requirements(*x, **sizes)
@@ -118,7 +120,9 @@ class OneDim(Op, kw_only=True):
     function: ClassVar[str]
 
     dim: int | None = None
+    """The dim that is reduced; left out: all elements are."""
     keepdim: bool = False
+    """The dim stays, with size 1."""
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         if self.dim is not None:
@@ -174,6 +178,7 @@ class WithPlaces(OfAllPlain, kw_only=True):
     """One element of a dim, or with ``indices`` its place in the dim."""
 
     indices: bool = False
+    """The place in the dim comes out, not the value."""
 
     def legal(self) -> Requirements:
         yield from super().legal()
@@ -223,6 +228,7 @@ class Mode(WithPlaces, kw_only=True):
     function = "torch.mode"
 
     dim: int = -1
+    """The dim along which it works; a negative one counts from the end."""
 
 
 @operation
@@ -233,7 +239,9 @@ class Kthvalue(WithPlaces, kw_only=True):
     dim_fields = ("k",)
 
     k: int
+    """Which of the smallest values is taken, from 1."""
     dim: int = -1
+    """The dim along which it works; a negative one counts from the end."""
 
     def requirements(self, *x: Shape, **sizes: Shape) -> Requirements:
         yield from super().requirements(*x, **sizes)

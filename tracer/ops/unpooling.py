@@ -38,10 +38,15 @@ class MaxUnpool(Op, kw_only=True):
     solvable = autos(kernel_size=FROM_1, stride=FROM_1, padding=FROM_0)
 
     kernel_size: Ints
+    """The window of the pooling that it inverts."""
     stride: Ints | None = None
+    """The stride of the pooling that it inverts; left out: the window's size."""
     padding: Ints = 0
+    """The padding of the pooling that it inverts."""
     indices: NodeName
+    """The pooling that gives the places of its largest values."""
     output_size: NodeName | None = None
+    """The node whose size comes out: it picks one of the sizes that the pooling maps to one."""
 
     def legal(self) -> Requirements:
         # torch takes any numbers whose output is not negative.

@@ -2,82 +2,140 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from tracer.network.declarations import BLOCK_KEYS, SECTIONS
 from tracer.ops.base import Op
+from tracer.ops.meanings import meanings
 from tracer.ops.registry import find_operation, operation_names
+from tracer.views.operations import sentence
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 SHARED: dict[str, Any] = {
-    "expression": {
-        "type": "string",
-        "pattern": r"\$\{.*\}",
-        "description": "an expression, ${...}",
-    },
-    "auto": {
-        "type": "string",
-        "pattern": r"^auto(\(-?\d+\.\.-?\d+\))?$",
-        "description": "solved by the planner",
-    },
-    "reference": {
-        "type": "string",
-        "description": "a node's name, enc1.conv1 inside a block, name[i] of a Chunk",
-    },
+    "expression": {"type": "string", "pattern": r"\$\{.*\}"},
+    "auto": {"type": "string", "pattern": r"^auto(\(-?\d+\.\.-?\d+\))?$"},
+    "reference": {"type": "string"},
     "autos": {"type": "array", "items": {"anyOf": [{"type": "integer"}, {"type": "string"}]}},
     "values": {
         "type": "array",
         "items": {"anyOf": [{"type": ["number", "null"]}, {"type": "string"}]},
     },
 }
+"""What several places take. What an editor shows there is described where it is used, not here."""
+
 EXPRESSION: dict[str, Any] = {"$ref": "#/$defs/expression"}
 AUTO: dict[str, Any] = {"$ref": "#/$defs/auto"}
 REFERENCE: dict[str, Any] = {"$ref": "#/$defs/reference"}
 NAME = {"type": "string", "pattern": r"^[^\s.\[\]{}$,]+$"}
 
 
+TOLD = {
+    "name": "What the network is called.",
+    "description": "What it is, in a sentence.",
+    "params": "Values that ${...} uses, and that --set replaces: base: 64.",
+    "input": "The input's shape as torch has it, [N, C, H, W], or a shape for each of several inputs.",
+    "sizes": "What each symbol stands for: a size, a list of sizes, or {min, max, step}: each has to work.",
+    "blocks": "Groups of layers with arguments, which layers use by their names.",
+    "encoder": "Layers one after the other, on the way down.",
+    "bottleneck": "Layers at the lowest resolution.",
+    "decoder": "Layers on the way up.",
+    "head": "Layers that make the output.",
+    "layers": "Layers one after the other.",
+    "output": "The layers that are the outputs, with the shapes that have to come out.",
+}
+"""The keys of a config, each in a line."""
+
+TOLD_OF_BLOCKS = {
+    "args": "The block's arguments with their defaults; null: there is none.",
+    "inputs": "The names of its inputs, where it has several.",
+    "layers": "Its layers; the last one is its output, and `input` what it reads.",
+    "description": "What it is, in a sentence.",
+}
+"""The keys of a block."""
+
+VERSION = "1.0"
+"""The version of the language and of the answers, in the schemas' names."""
+
+
 def answer_schema(record: type[msgspec.Struct]) -> dict[str, Any]:
     """The JSON Schema of one command's JSON answer."""
-    return {"$schema": DIALECT, **msgspec.json.schema(record)}
+    name = record.__name__.removesuffix("Answer").lower()
+    identity = f"urn:shape-tracer:answer:{name}:{VERSION}"
+    return {"$schema": DIALECT, "$id": identity, **msgspec.json.schema(record)}
 
 
 def language_schema() -> dict[str, Any]:
-    """The JSON Schema of a config, for editors: keys, sections, and every operation's arguments."""
+    """The JSON Schema of a config, for editors: keys, sections, and every operation's arguments.
+
+    What is at the cursor is described in a line: an operation by its docstring, an argument by the text under its
+    field.
+    """
     records = [cls for name in operation_names() if (cls := find_operation(name)) is not None]
     _, components = msgspec.json.schema_components(records, ref_template="#/$defs/{name}")
-    conditions = []
-    for cls in records:
-        schema = components[cls.__name__]
-        properties: dict[str, Any] = {
-            name: {"anyOf": [_described(prop), EXPRESSION, *_also(cls, name)]}
-            for name, prop in schema["properties"].items()
-        }
-        properties.update({"op": True, **dict.fromkeys(_common(), True)})
-        conditions.append(
-            {
-                "if": {"properties": {"op": {"const": cls.__name__}}, "required": ["op"]},
-                "then": {
-                    "description": schema.get("description", ""),
-                    "properties": properties,
-                    "required": ["op", *schema.get("required", [])],
-                    "additionalProperties": False,
-                },
-            }
-        )
+    conditions = [_condition(cls, components[cls.__name__]) for cls in records]
     return {
         "$schema": DIALECT,
+        "$id": f"urn:shape-tracer:config:{VERSION}",
         "title": "tracer config",
         **_top(),
-        "$defs": _definitions(conditions),
+        "$defs": _definitions(records, conditions),
     }
 
 
-def _described(schema: dict[str, Any]) -> dict[str, Any]:
-    """A record's property; a list is torch's tuple."""
-    return {key: value for key, value in schema.items() if key != "default"}
+def _condition(cls: type[Op], schema: dict[str, Any]) -> dict[str, Any]:
+    """What a layer of one operation may have."""
+    told = meanings(cls)
+    properties: dict[str, Any] = {}
+    for name, prop in schema["properties"].items():
+        own = {key: value for key, value in prop.items() if key != "default"}
+        kinds = [*own.get("anyOf", [own]), EXPRESSION, *_also(cls, name)]
+        properties[name] = _either(name, told.get(name, ""), kinds)
+    properties |= {"op": {"description": sentence(cls)}, **dict.fromkeys(_common(), True)}
+
+    return {
+        "if": {"properties": {"op": {"const": cls.__name__}}, "required": ["op"]},
+        "then": {
+            "title": cls.__name__,
+            "description": sentence(cls),
+            "properties": properties,
+            "required": ["op", *schema.get("required", [])],
+            "additionalProperties": False,
+        },
+    }
+
+
+def _either(name: str, description: str, kinds: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One key's schema: its description, and each kind of value that it takes.
+
+    Each kind has a title of its own: an editor that cannot tell two of them apart shows all of them at once, and no
+    description.
+    """
+    titled = []
+    for number, kind in enumerate(kinds):
+        title = name if number == 0 else f"{name}: {_kind(kind)}"
+        titled.append({"title": title, **kind})
+    told = {"description": description} if description else {}
+    return {**told, "anyOf": titled}
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """A kind of value in a word or two."""
+    if "$ref" in schema:
+        return str(schema["$ref"]).rpartition("/")[2]
+    return str(schema.get("type", "values"))
+
+
+def _operations(records: Sequence[type[Op]]) -> list[dict[str, Any]]:
+    """The names of all operations with a line each, and any other: blocks have names of their own."""
+    known = []
+    for cls in records:
+        name = cls.__name__
+        known.append({"title": name, "const": name, "description": sentence(cls)})
+    return [*known, {"type": "string"}]
 
 
 def _also(cls: type[Op], name: str) -> list[dict[str, Any]]:
@@ -95,30 +153,39 @@ def _also(cls: type[Op], name: str) -> list[dict[str, Any]]:
 
 
 def _common() -> dict[str, Any]:
-    return {
-        "from": {"anyOf": [REFERENCE, {"type": "array", "items": REFERENCE, "minItems": 1}]},
-        "expect": {"$ref": "#/$defs/shape"},
-        "repeat": {"anyOf": [{"type": "integer", "minimum": 1}, EXPRESSION]},
-        "weights": REFERENCE,
-        "learned": {"anyOf": [{"type": "boolean"}, EXPRESSION]},
+    """The keys that every layer may have."""
+    several = {"type": "array", "items": REFERENCE, "minItems": 1}
+    shape = {"$ref": "#/$defs/shape"}
+    keys: dict[str, tuple[str, list[dict[str, Any]]]] = {
+        "from": (
+            "The layers that it reads; left out: the one before it.",
+            [REFERENCE, several],
+        ),
+        "expect": ("The shape that has to come out; _ is any size.", [shape]),
+        "repeat": (
+            "So many copies, one behind the other.",
+            [{"type": "integer", "minimum": 1}, EXPRESSION],
+        ),
+        "weights": ("The layer whose parameters it shares.", [REFERENCE]),
+        "learned": ("false: its parameters are constants.", [{"type": "boolean"}, EXPRESSION]),
     }
+    return {name: _either(name, text, kinds) for name, (text, kinds) in keys.items()}
 
 
-def _definitions(conditions: list[dict[str, Any]]) -> dict[str, Any]:
-    words = [find_operation(name) for name in operation_names()]
+def _definitions(
+    records: Sequence[type[Op]], conditions: list[dict[str, Any]]
+) -> dict[str, Any]:
     return {
         **SHARED,
+        "operation": {"type": "string", "anyOf": _operations(records)},
         "dim": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string"}]},
         "shape": {"anyOf": [{"type": "array", "items": {"$ref": "#/$defs/dim"}}, EXPRESSION]},
         "node": {
             "anyOf": [
-                {
-                    "type": "string",
-                    "anyOf": [{"enum": [cls.__name__ for cls in words if cls]}, {}],
-                },
+                {"type": "string", "$ref": "#/$defs/operation"},
                 {
                     "type": "object",
-                    "properties": {"op": {"type": "string"}, **_common()},
+                    "properties": {"op": {"$ref": "#/$defs/operation"}, **_common()},
                     "required": ["op"],
                     "allOf": conditions,
                 },
@@ -131,12 +198,17 @@ def _definitions(conditions: list[dict[str, Any]]) -> dict[str, Any]:
         },
         "block": {
             "type": "object",
-            "properties": {
-                "args": {"type": ["object", "null"]},
-                "inputs": {"anyOf": [NAME, {"type": "array", "items": NAME, "minItems": 1}]},
-                "layers": {"$ref": "#/$defs/layers"},
-                "description": {"type": "string"},
-            },
+            "properties": _told(
+                TOLD_OF_BLOCKS,
+                {
+                    "args": {"type": ["object", "null"]},
+                    "inputs": {
+                        "anyOf": [NAME, {"type": "array", "items": NAME, "minItems": 1}]
+                    },
+                    "layers": {"$ref": "#/$defs/layers"},
+                    "description": {"type": "string"},
+                },
+            ),
             "required": ["layers"],
             "propertyNames": {"enum": list(BLOCK_KEYS)},
         },
@@ -156,45 +228,55 @@ def _top() -> dict[str, Any]:
         "required": ["min"],
         "additionalProperties": False,
     }
-    return {
-        "type": "object",
-        "properties": {
-            "name": {"type": "string"},
-            "description": {"type": "string"},
-            "params": {"type": "object", "propertyNames": {"pattern": r"^[A-Za-z_]\w*$"}},
-            "input": {
-                "anyOf": [
-                    shape,
-                    {"type": "object", "additionalProperties": shape, "minProperties": 1},
-                ]
-            },
-            "sizes": {
-                "type": "object",
-                "additionalProperties": {
-                    "anyOf": [size, {"type": "array", "items": size, "minItems": 1}, interval]
-                },
-            },
-            "blocks": {
-                "type": "object",
-                "propertyNames": NAME,
-                "additionalProperties": {"$ref": "#/$defs/block"},
-            },
-            **{
-                section: {"anyOf": [{"$ref": "#/$defs/layers"}, {"type": "null"}]}
-                for section in SECTIONS
-            },
-            "output": {
-                "anyOf": [
-                    REFERENCE,
-                    {"type": "array", "items": REFERENCE, "minItems": 1},
-                    {
-                        "type": "object",
-                        "additionalProperties": {"anyOf": [shape, REFERENCE, {"type": "null"}]},
-                    },
-                ]
+    properties: dict[str, Any] = {
+        "name": {"type": "string"},
+        "description": {"type": "string"},
+        "params": {"type": "object", "propertyNames": {"pattern": r"^[A-Za-z_]\w*$"}},
+        "input": {
+            "anyOf": [
+                shape,
+                {"type": "object", "additionalProperties": shape, "minProperties": 1},
+            ]
+        },
+        "sizes": {
+            "type": "object",
+            "additionalProperties": {
+                "anyOf": [size, {"type": "array", "items": size, "minItems": 1}, interval]
             },
         },
+        "blocks": {
+            "type": "object",
+            "propertyNames": NAME,
+            "additionalProperties": {"$ref": "#/$defs/block"},
+        },
+        **{
+            section: {"anyOf": [{"$ref": "#/$defs/layers"}, {"type": "null"}]}
+            for section in SECTIONS
+        },
+        "output": {
+            "anyOf": [
+                REFERENCE,
+                {"type": "array", "items": REFERENCE, "minItems": 1},
+                {
+                    "type": "object",
+                    "additionalProperties": {"anyOf": [shape, REFERENCE, {"type": "null"}]},
+                },
+            ]
+        },
+    }
+    return {
+        "type": "object",
+        "properties": _told(TOLD, properties),
         "required": ["input"],
         "anyOf": [{"required": [section]} for section in SECTIONS],
         "additionalProperties": False,
     }
+
+
+def _told(texts: Mapping[str, str], schemas: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """The schemas of keys, each with its line; of several kinds of value, each with a title."""
+    found = {}
+    for name, schema in schemas.items():
+        kinds = schema.get("anyOf", [schema])
+        found[name] = _either(name, texts[name], kinds)
+    return found
