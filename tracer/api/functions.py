@@ -152,6 +152,7 @@ def draw(
     inputs: Named = NONE,
     to: Literal["svg"] = "svg",
     depth: int | None = 1,
+    style: Literal["maps", "boxes"] | None = None,
 ) -> Drawing: ...
 @overload
 def draw(
@@ -161,6 +162,7 @@ def draw(
     inputs: Named = NONE,
     to: Literal["html", "mermaid", "dot"],
     depth: int | None = 1,
+    style: Literal["maps", "boxes"] | None = None,
 ) -> str: ...
 @overload
 def draw(
@@ -170,6 +172,7 @@ def draw(
     inputs: Named = NONE,
     to: Literal["png"],
     depth: int | None = 1,
+    style: Literal["maps", "boxes"] | None = None,
 ) -> bytes: ...
 def draw(
     network: Given,
@@ -178,12 +181,14 @@ def draw(
     inputs: Named = NONE,
     to: str = "svg",
     depth: int | None = 1,
+    style: Literal["maps", "boxes"] | None = None,
 ) -> str | bytes:
     """The picture of a network in a format of ``tracer draw``, as a text; of ``png`` as bytes.
 
     A notebook shows the text of ``svg`` as the picture.
-    What is wrong is red where it is. Blocks are unfolded to this depth, with None all of them. The other arguments are
-    those of :func:`sizes`. Raises as that does, and ValueError for a format that there is not.
+    What is wrong is red where it is. Blocks are unfolded to this depth, with None all of them. ``svg`` and ``png`` show
+    maps with their extents and channels, or boxes as the others do. The other arguments are those of :func:`sizes`.
+    Raises as that does, and ValueError for a format that there is not, or one that has not that style.
 
     >>> import tracer
     >>> tracer.draw("configs/unet_2015.yaml", to="mermaid").startswith("flowchart TD")
@@ -194,9 +199,11 @@ def draw(
 
     if to not in formats():
         raise ValueError(f"there is no format {to!r}; formats: {', '.join(formats())}")
-    net = network_of(network, shapes, inputs)
     drawing = picture_format(to)
-    content: bytes = drawing.content(net, findings(net), depth)
+    if style not in (None, *drawing.STYLES):
+        raise ValueError(f"{to} has no style {style!r}; styles: {', '.join(drawing.STYLES)}")
+    net = network_of(network, shapes, inputs)
+    content: bytes = drawing.content(net, findings(net), depth, style)
     if to == "svg":
         return Drawing(content.decode())
     return content.decode() if drawing.IS_TEXT else content

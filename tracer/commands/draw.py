@@ -33,15 +33,24 @@ from tracer.views.pictures import endings, format_by_ending, formats, picture_fo
     type=click.Path(dir_okay=False),
     help="The file to write; otherwise standard output.",
 )
+@click.option(
+    "--style",
+    type=click.Choice(["maps", "boxes"]),
+    help="maps: each map as high as its extent and as thick as its channels, the usual one of svg and png. "
+    "boxes: a box for each layer or block, the one of the others.",
+)
 @depth_option
 def command(
     config: str,
     overrides: Overrides,
     to: str | None,
     output: str | None,
+    style: str | None,
     depth: int | None,
 ) -> None:
     """Draw CONFIG (- for standard input): the encoder down the left, the decoder up the right, skips across.
+
+    The maps of each stride stand in a band of their own, as high as their extent and as thick as their channels.
 
     What is wrong is red where it is. Exit code 1 where there are errors; the picture is written all the same.
     """
@@ -51,6 +60,8 @@ def command(
         raise click.UsageError(f"say what to draw: -o NAME with one of {known}, or --to")
 
     drawing = picture_format(kind)
+    if style not in (None, *drawing.STYLES):
+        raise click.UsageError(f"{kind} is drawn as {drawing.STYLES[0]} only")
     if output is None and not drawing.IS_TEXT:
         raise click.UsageError(f"say where to write the pixels: -o NAME.{kind}")
     if drawing.NEEDS:
@@ -58,5 +69,5 @@ def command(
     text, net = loaded(config, overrides, partial(complain, config=config))
     found = judge(net)
     complain(found, text, config=config)
-    write_output(output, drawing.content(net, found, depth))
+    write_output(output, drawing.content(net, found, depth, style))
     raise click.exceptions.Exit(1 if any(d.severity == "error" for d in found) else 0)

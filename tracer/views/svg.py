@@ -65,24 +65,25 @@ def svg(picture: Picture) -> str:
     ]
     height = placed.height + (len(notes) + 1) * LINE * bool(notes)
     width = (
-        max(placed.width, *(CHARACTER * len(_note(*note)) + 32 for note in notes))
+        max(placed.width, *(CHARACTER * len(note(*one)) + 32 for one in notes))
         if notes
         else placed.width
     )
     body = drawn(picture, placed)
     lines = "".join(
-        f'<text class="note" x="16" y="{placed.height + LINE * (n + 1)}">{_text(_note(*note))}</text>'
-        for n, note in enumerate(notes)
+        f'<text class="note" x="16" y="{placed.height + LINE * (n + 1)}">{escaped(note(*one))}</text>'
+        for n, one in enumerate(notes)
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f'font-family="{FONT}" font-size="12" role="img" aria-labelledby="title">\n'
-        f'<title id="title">{_text(picture.title)}</title>\n<style>\n{style()}</style>\n'
+        f'<title id="title">{escaped(picture.title)}</title>\n<style>\n{style()}</style>\n'
         f'<rect class="ground" width="{width}" height="{height}"/>\n{body}{lines}</svg>\n'
     )
 
 
-def _note(code: str, message: str) -> str:
+def note(code: str, message: str) -> str:
+    """The line of a finding under a picture."""
     return f"{code} {shortened(message, 160)}"
 
 
@@ -143,7 +144,7 @@ def _box(number: int, box: Box, place: Rectangle) -> str:
     ]
     first = y + height // 2 - 11
     return (
-        f'<g class="{classes}" data-box="{number}"><title>{_text(chr(10).join(map(printable, details)))}</title>'
+        f'<g class="{classes}" data-box="{number}"><title>{escaped(chr(10).join(map(printable, details)))}</title>'
         f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="5"/>'
         f'<text class="name" x="{middle}" y="{first}">{_fitted(box.name, width)}</text>'
         f'<text class="op" x="{middle}" y="{first + 14}">{_fitted(box.op, width)}</text>'
@@ -163,10 +164,10 @@ def _arrow(number: int, picture: Picture, arrow: Arrow, route: Route) -> str:
     arm = ""
     if arrow.wrong:
         x, y, anchor = _beside_end(route)
-        arm = f'<text class="arm" x="{x}" y="{y}" text-anchor="{anchor}">{_text(shape_text(arrow.shape))}</text>'
+        arm = f'<text class="arm" x="{x}" y="{y}" text-anchor="{anchor}">{escaped(shape_text(arrow.shape))}</text>'
     return (
-        f'<g data-arrow="{number}"><title>{_text(said)}</title><path class="arrow {kind}" d="{path(route)}"/>'
-        f'<path class="head {kind}" d="{_head(route)}"/>{arm}</g>\n'
+        f'<g data-arrow="{number}"><title>{escaped(said)}</title><path class="arrow {kind}" d="{path(route)}"/>'
+        f'<path class="head {kind}" d="{head(route)}"/>{arm}</g>\n'
     )
 
 
@@ -199,7 +200,7 @@ def _sign(n: int) -> int:
     return (n > 0) - (n < 0)
 
 
-def _head(route: Route) -> str:
+def head(route: Route) -> str:
     """The arrow's tip."""
     (x0, y0), (x, y) = route[-2:]
     dx, dy = _sign(x - x0), _sign(y - y0)
@@ -223,12 +224,13 @@ def shape_text(shape: Sequence[int] | None) -> str:
     return " × ".join(map(str, shape[1:] if len(shape) > 1 else shape)) or "scalar"
 
 
-def _fitted(text: str, width: int) -> str:
+def _fitted(name: str, width: int) -> str:
     """A text that is cut where it would leave its box."""
     room = max((width - 8) // CHARACTER, 3)
-    text = printable(text)
-    return _text(text if len(text) <= room else text[: room - 1] + "…")
+    whole = printable(name)
+    return escaped(whole if len(whole) <= room else whole[: room - 1] + "…")
 
 
-def _text(text: str) -> str:
-    return escape("".join(c if c == "\n" or c.isprintable() else "�" for c in text))
+def escaped(raw: str) -> str:
+    """A text as SVG has it: nothing in it is markup."""
+    return escape("".join(c if c == "\n" or c.isprintable() else "�" for c in raw))

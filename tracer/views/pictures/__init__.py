@@ -1,9 +1,10 @@
 """Pictures of a network as files: a format is one file of this folder, called as ``draw --to`` calls it.
 
 Its file has ``ENDINGS``, the endings of files in that format beside ``.NAME``; ``IS_TEXT``, False for
-pixels, which no terminal shows; ``content(net, found, depth)``,
-the picture as bytes, with the findings and the depth at which blocks are folded; and ``NEEDS``, the
-module and the extra that it needs beside the package, or None. Such a file is imported where it is used.
+pixels, which no terminal shows; ``STYLES``, the ways in which it can draw a network, the usual one first;
+``content(net, found, depth, style)``, the picture as bytes, with the findings, the depth at which blocks are
+folded, and a style or None; and ``NEEDS``, the module and the extra that it needs beside the package, or None.
+Such a file is imported where it is used.
 """
 
 from __future__ import annotations

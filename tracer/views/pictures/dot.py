@@ -9,10 +9,11 @@ from tracer.views.svg import LIGHT, shape_text
 
 ENDINGS = (".gv",)
 IS_TEXT = True
+STYLES = ("boxes",)
 NEEDS = None
 
 
-def content(net: Net, found: list[Diagnostic], depth: int | None) -> bytes:
+def content(net: Net, found: list[Diagnostic], depth: int | None, style: str | None) -> bytes:
     """The picture as text."""
     return dot(picture(net.trace(), found, depth)).encode()
 

@@ -9,9 +9,10 @@ from tracer.views.page import page
 
 ENDINGS = (".htm",)
 IS_TEXT = True
+STYLES = ("boxes",)
 NEEDS = None
 
 
-def content(net: Net, found: list[Diagnostic], depth: int | None) -> bytes:
+def content(net: Net, found: list[Diagnostic], depth: int | None, style: str | None) -> bytes:
     """The page; it folds and unfolds blocks itself."""
     return page(sheets(net, found), found).encode()

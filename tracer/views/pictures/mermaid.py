@@ -11,10 +11,11 @@ from tracer.views.svg import LIGHT, shape_text
 
 ENDINGS = (".mmd",)
 IS_TEXT = True
+STYLES = ("boxes",)
 NEEDS = None
 
 
-def content(net: Net, found: list[Diagnostic], depth: int | None) -> bytes:
+def content(net: Net, found: list[Diagnostic], depth: int | None, style: str | None) -> bytes:
     """The picture as text."""
     return mermaid(picture(net.trace(), found, depth)).encode()
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from tracer.diagnostics import Diagnostic
+from tracer.drawing.maps.scene import has_maps, scene
 from tracer.drawing.picture import picture
 from tracer.net import Net
+from tracer.views.maps import maps_svg
 from tracer.views.svg import svg
 
 ENDINGS: tuple[str, ...] = ()
 IS_TEXT = True
+STYLES = ("maps", "boxes")
 NEEDS = None
 
 
-def content(net: Net, found: list[Diagnostic], depth: int | None) -> bytes:
-    """The picture as the text of an SVG file."""
-    return svg(picture(net.trace(), found, depth)).encode()
+def content(net: Net, found: list[Diagnostic], depth: int | None, style: str | None) -> bytes:
+    """The picture as the text of an SVG file: maps, or boxes where there are too many or the style says so."""
+    trace = net.trace()
+    drawn = picture(trace, found, depth)
+    if style == "boxes" or not has_maps(drawn):
+        return svg(drawn).encode()
+    return maps_svg(scene(trace, drawn)).encode()

@@ -1,0 +1,183 @@
+"""The cells of a picture of maps: each unit with its maps side by side and its labels above and below them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from tracer.diagnostics import printable
+from tracer.drawing.maps.columns import MapOrder
+from tracer.drawing.maps.sizes import (
+    BESIDE,
+    DOTS,
+    MapScale,
+    MapSpacing,
+    channels_text,
+    extent_text,
+    scale,
+    slab_width,
+    text_width,
+)
+from tracer.drawing.maps.units import MapUnit
+from tracer.drawing.picture import Box
+
+ABOVE, LINE = 16, 14
+"""Room for the channels above a map, and for each line below it."""
+
+MARGIN = 14
+"""Around a row, and around the picture."""
+
+GATE = 24
+"""The size of the circle that stands for a gate."""
+
+
+class UnitCell(NamedTuple):
+    """A unit, placed from the left edge of its cell; heights are from the middle of its row."""
+
+    width: int
+    slabs: tuple[tuple[int, int, int], ...]
+    """Left edge, width and height of each map."""
+    above: tuple[tuple[int, str], ...]
+    """The middle of each map, and its channels."""
+    below: tuple[tuple[str, str], ...]
+    """Kind and text of the lines under it."""
+    dots: int | None
+    """Where maps are left out."""
+
+    @property
+    def height(self) -> int:
+        """The height of its highest map."""
+        return max(height for _, _, height in self.slabs)
+
+    @property
+    def left(self) -> int:
+        """The left edge of its first map."""
+        return self.slabs[0][0]
+
+    @property
+    def right(self) -> int:
+        """The right edge of its last map."""
+        x, width, _ = self.slabs[-1]
+        return x + width
+
+
+def unit_cells(
+    given: MapOrder,
+    boxes: Sequence[Box],
+    spacing: MapSpacing,
+) -> list[UnitCell]:
+    """Every unit in a cell of its own."""
+    sizes = scale(given.units, spacing.highest)
+    cells = []
+    for number, unit in enumerate(given.units):
+        below = list(_below(unit, boxes, spacing))
+        if number in given.gates:
+            cells.append(_gate(unit, below[:2]))
+        else:
+            marks = [given.units[mark] for mark in given.marks.get(number, ())]
+            below += [("mark", _mark_text(mark, boxes, spacing)) for mark in marks]
+            cells.append(_cell(unit, below, sizes))
+    return cells
+
+
+def _mark_text(
+    mark: MapUnit,
+    boxes: Sequence[Box],
+    spacing: MapSpacing,
+) -> str:
+    return f"◂ {short_name(boxes[mark.boxes[0]].name, spacing.letters)}"
+
+
+def _gate(
+    unit: MapUnit,
+    below: Sequence[tuple[str, str]],
+) -> UnitCell:
+    """A gate is a circle: it weighs a map rather than making one."""
+    text = channels_text(unit.last)
+    widest = max(text_width(line) for _, line in below)
+    width = max(GATE, widest, text_width(text))
+    middle = width // 2
+    return UnitCell(
+        width=width,
+        slabs=((middle - GATE // 2, GATE, GATE),),
+        above=((middle, text),),
+        below=tuple(below),
+        dots=None,
+    )
+
+
+def _cell(
+    unit: MapUnit,
+    below: Sequence[tuple[str, str]],
+    sizes: MapScale,
+) -> UnitCell:
+    x = 0
+    slabs: list[tuple[int, int, int]] = []
+    above: list[tuple[int, str]] = []
+    dots = None
+    for slab in unit.slabs:
+        if slab.hidden:
+            dots = x + DOTS // 2 - BESIDE // 2
+            x += DOTS
+        width = slab_width(slab)
+        text = channels_text(slab)
+        room = max(width, text_width(text))
+        left = x + (room - width) // 2
+        slabs.append((left, width, sizes.height(slab)))
+        above.append((left + width // 2, text))
+        x += room + BESIDE
+    x -= BESIDE
+
+    # Labels that are wider than the maps stand in their middle.
+    widest = max(text_width(text) for _, text in below)
+    shift = max((widest - x) // 2, 0)
+    return UnitCell(
+        width=max(x, widest),
+        slabs=tuple((left + shift, width, height) for left, width, height in slabs),
+        above=tuple((middle + shift, text) for middle, text in above),
+        below=tuple(below),
+        dots=None if dots is None else dots + shift,
+    )
+
+
+def _below(
+    unit: MapUnit,
+    boxes: Sequence[Box],
+    spacing: MapSpacing,
+) -> Iterator[tuple[str, str]]:
+    """The lines under a unit: its name, its extent, and how many maps it has where some are not shown."""
+    kind = "output" if unit.output else "name"
+    yield kind, unit_name(unit, boxes, spacing)
+    texts = dict.fromkeys(extent_text(slab.shape) for slab in (unit.slabs[0], unit.last))
+    extents = [text for text in texts if text]
+    if extents:
+        yield "extent", " → ".join(extents) if spacing.counts else extents[-1]
+    hidden = sum(slab.hidden for slab in unit.slabs)
+    if hidden and spacing.counts:
+        yield "extent", f"{hidden + len(unit.slabs)} maps"
+
+
+def unit_name(
+    unit: MapUnit,
+    boxes: Sequence[Box],
+    spacing: MapSpacing,
+) -> str:
+    """The name of a unit's box; of an output the one of the box that hands it out."""
+    own = [boxes[number] for number in unit.boxes]
+    handed_out = [box.name for box in own if box.output]
+    if handed_out:
+        return f"{short_name(handed_out[-1], spacing.letters)} ▸"
+    return short_name(own[0].name, spacing.letters)
+
+
+def short_name(
+    name: str,
+    most: int,
+) -> str:
+    """A name that is cut where it is long.
+
+    >>> short_name("features_of_the_whole", 14)
+    'features_of_t…'
+    """
+    text = printable(name)
+    return text if len(text) <= most else text[: most - 1] + "…"

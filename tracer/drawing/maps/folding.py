@@ -1,0 +1,79 @@
+"""Long runs, folded: units that only lead from one to the next become one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from tracer.drawing.maps.units import MapUnit
+from tracer.drawing.maps.ways import MapWay
+
+
+def with_folded_runs(
+    all_units: Sequence[MapUnit],
+    all_ways: Sequence[MapWay],
+) -> tuple[list[MapUnit], list[MapWay]]:
+    """The units, those of one level that lead to the next alone taken together, and the arrows between them."""
+    follower = _followers(all_units, all_ways)
+    head_of: list[int] = []
+    groups: dict[int, list[int]] = {}
+    before = {target: source for source, target in follower.items()}
+    for unit in range(len(all_units)):
+        source = before.get(unit)
+        head = unit if source is None else head_of[source]
+        head_of.append(head)
+        groups.setdefault(head, []).append(unit)
+
+    number_of = {head: number for number, head in enumerate(groups)}
+    folded = [_together([all_units[unit] for unit in group]) for group in groups.values()]
+    shown = []
+    for way in all_ways:
+        source = number_of[head_of[way.source]]
+        target = number_of[head_of[way.target]]
+        if source != target:
+            shown.append(way._replace(source=source, target=target))
+    return folded, shown
+
+
+def _followers(
+    all_units: Sequence[MapUnit],
+    all_ways: Sequence[MapWay],
+) -> dict[int, int]:
+    """The one unit of the same level that each leads to, which reads no other."""
+    after: dict[int, set[int]] = defaultdict(set)
+    before: dict[int, set[int]] = defaultdict(set)
+    for way in all_ways:
+        after[way.source].add(way.target)
+        before[way.target].add(way.source)
+
+    found = {}
+    for source, targets in after.items():
+        target = next(iter(targets))
+        is_chain = len(targets) == len(before[target]) == 1 and source < target
+        if is_chain and _may_join(all_units[source], all_units[target]):
+            found[source] = target
+    return found
+
+
+def _may_join(
+    source: MapUnit,
+    target: MapUnit,
+) -> bool:
+    """Whether two are of one level, and neither is to be seen by itself."""
+    is_plain = not (source.wrong or target.wrong or source.output)
+    is_given = source.last.made == "input"
+    return is_plain and not is_given and source.level == target.level
+
+
+def _together(group: Sequence[MapUnit]) -> MapUnit:
+    """Several units as one, which shows the last map."""
+    if len(group) == 1:
+        return group[0]
+    last = group[-1].last
+    count = sum(len(unit.slabs) + _left_out(unit) for unit in group)
+    boxes = tuple(box for unit in group for box in unit.boxes)
+    return group[-1]._replace(boxes=boxes, slabs=(last._replace(hidden=count - 1),))
+
+
+def _left_out(unit: MapUnit) -> int:
+    return sum(slab.hidden for slab in unit.slabs)

@@ -1,0 +1,180 @@
+"""Which map each node holds, and at which level it lies: what a picture of maps is made of.
+
+A node that moves no values between positions or channels (an activation, a norm, dropout) holds the map that it reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from math import prod
+from typing import NamedTuple
+
+from tracer.drawing.picture import Picture
+from tracer.geometry.grids import Grids, grids
+from tracer.network.graph import sources
+from tracer.network.records import Node
+from tracer.shapes.trace import Trace
+
+NO_POSITIONS = Fraction(0)
+"""The level of a vector that comes of no map with positions."""
+
+Steps = tuple[Fraction, ...]
+"""Input pixels per position, along each spatial axis."""
+
+
+class Holding(NamedTuple):
+    """What a picture of maps reads of a trace; everything is by the nodes' indexes."""
+
+    trace: Trace
+    picture: Picture
+    box_of: list[int]
+    level_of: list[Fraction]
+    steps_of: list[Steps | None]
+    map_of: list[int]
+    """The node that made the map that a node holds: itself, or one that it reads."""
+    refines: list[bool]
+    """Whether a node's values are those of the map that it reads, position by position and channel by channel."""
+    readers: list[list[int]]
+    """The nodes that read each node, sizes and indices included."""
+
+    def shape(self, node: int) -> tuple[int, ...] | None:
+        """The shape of a node's map."""
+        return self.trace.by_index[node]
+
+    def node(self, index: int) -> Node:
+        """A node by its index."""
+        return self.trace.network.nodes[index]
+
+    def has_weights(self, index: int) -> bool:
+        """Whether a node multiplies: a convolution, a linear map, attention."""
+        return _products(self.trace, self.node(index)) > 0
+
+    def is_output(self, index: int) -> bool:
+        """Whether a node is an output of the network."""
+        outputs = self.trace.network.outputs.values()
+        return any(output.index == index for output in outputs)
+
+
+def holding(
+    trace: Trace,
+    picture: Picture,
+) -> Holding:
+    """What each node of a trace holds."""
+    nodes = trace.network.nodes
+    box_of = [0] * len(nodes)
+    for number, box in enumerate(picture.boxes):
+        for index in box.nodes:
+            box_of[index] = number
+
+    readers: list[list[int]] = [[] for _ in nodes]
+    for node in nodes:
+        for source in sources(node):
+            readers[source.index].append(node.index)
+
+    found = grids(trace)
+    steps_of = [_steps(own) for own in found]
+    refines = [_only_refines(trace, node) for node in nodes]
+    return Holding(
+        trace=trace,
+        picture=picture,
+        box_of=box_of,
+        level_of=_levels(nodes, steps_of),
+        steps_of=steps_of,
+        map_of=_maps(nodes, refines, box_of, readers),
+        refines=refines,
+        readers=readers,
+    )
+
+
+def _steps(own: Grids | None) -> Steps | None:
+    found = [
+        Fraction(grid.stride.numerator, grid.stride.denominator)
+        for grid in own or ()
+        if grid is not None
+    ]
+    return tuple(found) or None
+
+
+def _levels(
+    nodes: Sequence[Node],
+    steps_of: Sequence[Steps | None],
+) -> list[Fraction]:
+    """Every node's stride over its axes together; where a map lies on no grid, its first input's."""
+    levels: list[Fraction] = []
+    for node in nodes:
+        steps = steps_of[node.index]
+        if steps is not None:
+            levels.append(prod(steps, start=Fraction(1)))
+        elif node.inputs:
+            levels.append(levels[node.inputs[0].index])
+        else:
+            levels.append(NO_POSITIONS)
+    return levels
+
+
+def _maps(
+    nodes: Sequence[Node],
+    refines: Sequence[bool],
+    box_of: Sequence[int],
+    readers: Sequence[list[int]],
+) -> list[int]:
+    """The maker of the map that each node holds; a box of its own that refines what others read too has a map."""
+    map_of: list[int] = []
+    for node in nodes:
+        holder = node.index
+        if refines[node.index]:
+            source = node.inputs[0].index
+            is_inside = box_of[source] == box_of[node.index]
+            is_alone = len(readers[source]) == 1
+            if is_inside or is_alone:
+                holder = map_of[source]
+        map_of.append(holder)
+    return map_of
+
+
+def _only_refines(
+    trace: Trace,
+    node: Node,
+) -> bool:
+    """Whether its map is the one that it reads, position by position and channel by channel."""
+    is_single = len(node.inputs) == 1 and not node.operands
+    if not is_single or node.inputs[0].is_input:
+        return False
+
+    before = trace.by_index[node.inputs[0].index]
+    after = trace.by_index[node.index]
+    if after is None or before != after or _products(trace, node):
+        return False
+    return not _looks_around(trace, node)
+
+
+def _looks_around(
+    trace: Trace,
+    node: Node,
+) -> bool:
+    """Whether a position is made of its neighbours."""
+    op = trace.ops[node.index]
+    shape = trace.by_index[node.inputs[0].index]
+    if op is None or shape is None:
+        return False
+    windows = [op.window(dim, shape) for dim in range(2, len(shape))]
+    extents = [window.extent for window in windows if window is not None]
+    return any(extent is not None and extent > 1 for extent in extents)
+
+
+def _products(
+    trace: Trace,
+    node: Node,
+) -> int:
+    """The multiply-adds of a node; 0 where they are unknown."""
+    op = trace.ops[node.index]
+    after = trace.by_index[node.index]
+    before = trace.input_shapes(node)
+    if op is None or after is None:
+        return 0
+    known = [shape for shape in before if shape is not None]
+    if len(known) < len(before):
+        return 0
+    products: int = op.macs(after, *known)
+    return products

@@ -1,0 +1,144 @@
+"""How large the maps of a picture are drawn: height by extent, thickness by channels, both by the logarithm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import log2, prod
+from typing import NamedTuple
+
+from tracer.drawing.maps.units import MapUnit, Slab
+from tracer.drawing.placed import CHARACTER
+
+LOWEST = 20
+"""The height of the maps of the least extent, in pixels."""
+
+OCTAVE = 24
+"""Height for each doubling of the extent, at most."""
+
+THINNEST = 4
+THICKER = 2.4
+"""Thickness for each doubling of the channels."""
+
+
+class MapSpacing(NamedTuple):
+    """How close things stand."""
+
+    highest: int
+    """The height of the largest map."""
+    in_run: int
+    """Between the units of a run, where an arrow is."""
+    gap: int
+    """Between columns, at least."""
+    letters: int
+    """Of a name, at most; the whole of it is in the unit's title."""
+    counts: bool
+    """Whether it is told how many maps are left out."""
+
+
+LOOSE = MapSpacing(highest=132, in_run=20, gap=24, letters=14, counts=True)
+TIGHT = MapSpacing(highest=132, in_run=15, gap=18, letters=9, counts=False)
+
+UNKNOWN = (14, 44)
+"""Thickness and height of a map without a shape."""
+
+BESIDE = 5
+"""Between the maps of a block."""
+
+DOTS = 16
+"""Room for what stands for maps that are left out."""
+
+LETTER = CHARACTER - 0.5
+"""An upper bound of a digit's width at the size of the labels."""
+
+
+class MapScale(NamedTuple):
+    """The logarithm's scale."""
+
+    least: float
+    octave: float
+
+    def height(self, slab: Slab) -> int:
+        """The height of a map."""
+        if slab.shape is None:
+            return UNKNOWN[1]
+        doublings = _doublings(slab.shape) - self.least
+        return _even(LOWEST + self.octave * doublings)
+
+
+def scale(
+    all_units: Iterable[MapUnit],
+    highest: int,
+) -> MapScale:
+    """The scale for the maps of a picture of which the largest is to have a height."""
+    found = [
+        _doublings(slab.shape)
+        for unit in all_units
+        for slab in unit.slabs
+        if slab.shape is not None
+    ]
+    least = min(found, default=0.0)
+    span = max(max(found, default=0.0) - least, 1.0)
+    return MapScale(least, min(OCTAVE, (highest - LOWEST) / span))
+
+
+def _doublings(shape: Sequence[int]) -> float:
+    """The logarithm of a map's extent: the mean over its axes."""
+    extents = [max(n, 1) for n in shape[2:]]
+    return log2(prod(extents)) / len(extents) if extents else 0.0
+
+
+def thickness(channels: int) -> int:
+    """The thickness of this many channels."""
+    return _even(THINNEST + THICKER * log2(max(channels, 1)))
+
+
+def slab_width(slab: Slab) -> int:
+    """The thickness of a map; of a concatenation that of its parts together."""
+    if slab.shape is None:
+        return UNKNOWN[0]
+    if slab.parts:
+        return sum(thickness(channels) for channels, _ in slab.parts)
+    return thickness(channels_of(slab.shape))
+
+
+def channels_of(shape: Sequence[int]) -> int:
+    """The channels of a map; the features of a vector, and 1 of a number."""
+    if not shape:
+        return 1
+    return shape[1] if len(shape) > 1 else shape[0]
+
+
+def channels_text(slab: Slab) -> str:
+    """What stands above a map: its channels, of a concatenation those that its inputs bring.
+
+    >>> from tracer.drawing.maps.units import Slab
+    >>> channels_text(Slab(0, (1, 128, 8, 8), "merge", ((64, "up"), (64, "skip"))))
+    '64+64'
+    """
+    if slab.shape is None:
+        return "?"
+    if len(slab.parts) == 2:
+        return "+".join(str(channels) for channels, _ in slab.parts)
+    return str(channels_of(slab.shape))
+
+
+def extent_text(shape: Sequence[int] | None) -> str:
+    """What stands below a map: its extent; of equal axes one, with their number.
+
+    >>> extent_text((1, 64, 568, 568)), extent_text((1, 64, 64, 48)), extent_text((1, 10))
+    ('568²', '64×48', '')
+    """
+    extents = list(shape or ())[2:]
+    power = {2: "²", 3: "³"}.get(len(extents))
+    if power and len(set(extents)) == 1:
+        return f"{extents[0]}{power}"
+    return "×".join(map(str, extents))
+
+
+def text_width(text: str) -> int:
+    """An upper bound of a label's width."""
+    return round(LETTER * len(text))
+
+
+def _even(n: float) -> int:
+    return round(n) // 2 * 2

@@ -1,0 +1,310 @@
+"""A picture of maps as SVG: slabs, arrows by the kind of operation, levels in bands, and a legend.
+
+Colours follow the reader's light or dark scheme. Text from a config is escaped everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+from tracer.diagnostics import legible, printable
+from tracer.drawing.maps.columns import MapOrder
+from tracer.drawing.maps.holding import NO_POSITIONS, Holding
+from tracer.drawing.maps.placing import Label
+from tracer.drawing.maps.scene import FONT, MapScene, arm_text
+from tracer.drawing.maps.sizes import text_width, thickness
+from tracer.drawing.maps.units import MapUnit, Slab, sign_of
+from tracer.drawing.maps.ways import MapWay
+from tracer.drawing.picture import Picture
+from tracer.drawing.placed import Rectangle, Route
+from tracer.views.svg import FONT as FAMILY
+from tracer.views.svg import LINE, escaped, head, note, path, shape_text
+
+LIGHT = {
+    "ground": "#ffffff",
+    "band": "#f4f6f8",
+    "text": "#17202b",
+    "muted": "#505c6a",
+    "conv": "#3c4858",
+    "pass": "#5d6875",
+    "skip": "#0060a8",
+    "down": "#a04a00",
+    "up": "#00705c",
+    "size": "#8a3a86",
+    "wrong": "#c4001a",
+    "input-fill": "#e9ecf0",
+    "conv-fill": "#cbd6e4",
+    "pass-fill": "#e3e8ee",
+    "merge-fill": "#e3e8ee",
+    "skip-fill": "#ffffff",
+    "down-fill": "#f3d3b3",
+    "up-fill": "#b5e0d4",
+    "wrong-fill": "#fde0e0",
+}
+DARK = {
+    "ground": "#13171c",
+    "band": "#1a2027",
+    "text": "#e8edf2",
+    "muted": "#a5b1be",
+    "conv": "#b9c4d0",
+    "pass": "#94a1af",
+    "skip": "#6cb4f0",
+    "down": "#f0a259",
+    "up": "#4cc7a8",
+    "size": "#d58fd0",
+    "wrong": "#ff8f8f",
+    "input-fill": "#2c343e",
+    "conv-fill": "#37475b",
+    "pass-fill": "#2b343f",
+    "merge-fill": "#2b343f",
+    "skip-fill": "#13171c",
+    "down-fill": "#5b3c1e",
+    "up-fill": "#1d4d43",
+    "wrong-fill": "#4d2026",
+}
+
+SAYS = {
+    "conv": "convolution, linear",
+    "pass": "handed on, joined",
+    "down": "down: pooling, stride",
+    "up": "up: resize, transposed",
+    "skip": "skip past coarser maps",
+    "size": "only size or indices",
+    "wrong": "sizes do not fit",
+}
+"""What the colours of arrows mean."""
+
+TITLE = 34
+"""The height of the title's line."""
+
+SAMPLE = 30
+"""The length of an arrow in the legend."""
+
+
+def maps_svg(scene: MapScene) -> str:
+    """The picture as an SVG file, with its legend, and what is wrong written under it."""
+    picture = scene.held.picture
+    layout = scene.layout
+    notes = list(_notes(picture))
+    legend = _legend(scene)
+    widest = max((text_width(line) + 40 for line in notes), default=0)
+    width = max(layout.width, 640, widest)
+    legend_text, legend_height = _laid(legend, width, TITLE + layout.height)
+    height = TITLE + layout.height + legend_height + LINE * len(notes) + 8
+
+    lines = "".join(
+        f'<text class="note" x="16" y="{height - 8 - LINE * (len(notes) - n - 1)}">{escaped(line)}</text>\n'
+        for n, line in enumerate(notes)
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        f'font-family="{FAMILY}" font-size="{FONT}" role="img" aria-labelledby="title">\n'
+        f'<title id="title">{escaped(picture.title)}</title>\n<style>\n{maps_style()}</style>\n'
+        f'<rect class="ground" width="{width}" height="{height}"/>\n'
+        f'<text class="title" x="16" y="23">{escaped(printable(picture.title))}</text>\n'
+        f'<g transform="translate(0 {TITLE})">\n{maps_drawn(scene, width)}</g>\n{legend_text}{lines}</svg>\n'
+    )
+
+
+def _notes(picture: Picture) -> Iterator[str]:
+    for box in picture.boxes:
+        for problem in box.problems:
+            if problem.severity == "error":
+                yield note(problem.code, legible(problem.message))
+
+
+def maps_style() -> str:
+    """The style sheet of the picture's elements, in both schemes."""
+    return (
+        f"{_rules(LIGHT)}{_fixed()}@media (prefers-color-scheme: dark) {{\n{_rules(DARK)}}}\n"
+    )
+
+
+def _fixed() -> str:
+    return """\
+.way, .head, .unit rect { vector-effect: non-scaling-stroke }
+.way { fill: none; stroke-width: 1.4 }
+.way.size { stroke-dasharray: 4 3 }
+.way.wrong { stroke-width: 2.4 }
+.unit text, .sample { text-anchor: middle }
+.name, .output { font-weight: 600 }
+.title { font-size: 16px; font-weight: 600 }
+.sign { font-size: 15px; font-weight: 600 }
+.arm { font-weight: 600; text-anchor: end; paint-order: stroke; stroke-width: 3px }
+"""
+
+
+def _rules(c: dict[str, str]) -> str:
+    rules = {
+        ".ground": f"fill: {c['ground']}",
+        ".band": f"fill: {c['band']}",
+        ".title, .name, .output, .channels, .sign": f"fill: {c['text']}",
+        ".extent, .level, .legend": f"fill: {c['muted']}",
+        ".mark": f"fill: {c['size']}",
+        ".dots": f"fill: {c['muted']}",
+        ".unit rect": f"stroke: {c['conv']}; fill: {c['conv-fill']}",
+        ".unit circle": f"stroke: {c['skip']}; stroke-width: 1.6; fill: {c['ground']}",
+        ".unit.wrong rect": f"stroke: {c['wrong']}; stroke-width: 2; fill: {c['wrong-fill']}",
+        ".unit.unknown rect": f"stroke: {c['pass']}; stroke-dasharray: 3 3; fill: none",
+        ".note": f"fill: {c['wrong']}",
+        ".arm": f"fill: {c['wrong']}; stroke: {c['ground']}",
+    }
+    for made in ("input", "pass", "merge", "skip", "down", "up"):
+        rules[f".unit rect.{made}"] = f"fill: {c[f'{made}-fill']}"
+    for kind in ("conv", "pass", "skip", "down", "up", "size", "wrong"):
+        rules[f".way.{kind}"] = f"stroke: {c[kind]}"
+        rules[f".head.{kind}"] = f"fill: {c[kind]}"
+    return "".join(f"{selector} {{ {rule} }}\n" for selector, rule in rules.items())
+
+
+def maps_drawn(scene: MapScene, width: int) -> str:
+    """The bands, arrows and maps, without the file around them."""
+    order = scene.order
+    parts = list(_bands(scene, width))
+    parts.append("<g>\n")
+    numbered = list(enumerate(zip(order.ways, scene.layout.routes)))
+    numbered.sort(key=lambda one: (one[1][0].wrong, one[1][0].kind == "skip"))
+    for number, (way, route) in numbered:
+        parts.append(_way(scene, number, way, route))
+    parts.append("</g>\n<g>\n")
+    for number, unit in enumerate(order.units):
+        parts.append(_unit(scene, number, unit))
+    parts.append("</g>\n")
+    return "".join(parts)
+
+
+def _bands(scene: MapScene, width: int) -> Iterator[str]:
+    """The levels; every second one is shaded."""
+    bands = scene.layout.bands
+    if len(bands) < 2:
+        return
+    for number, (place, level) in enumerate(bands):
+        if number % 2 == 0:
+            yield (
+                f'<rect class="band" x="0" y="{place.y}" width="{width}" height="{place.height}"/>\n'
+            )
+        first, second = _level_text(scene.held, scene.order, level)
+        y = place.y + place.height // 2
+        yield f'<text class="level" x="14" y="{y - 2}">{escaped(first)}</text>'
+        yield f'<text class="level" x="14" y="{y + 13}">{escaped(second)}</text>\n'
+
+
+def _level_text(held: Holding, order: MapOrder, level: Fraction) -> tuple[str, str]:
+    if level == NO_POSITIONS:
+        return "vectors", ""
+    nodes = (unit.last.node for unit in order.units if unit.level == level)
+    steps = next((held.steps_of[node] for node in nodes if held.steps_of[node]), None)
+    if steps is None:
+        return "stride", str(level)
+    same = len(set(steps)) == 1
+    return "stride", str(steps[0]) if same else "×".join(map(str, steps))
+
+
+def _way(scene: MapScene, number: int, way: MapWay, route: Route) -> str:
+    kind = "wrong" if way.wrong else way.kind
+    boxes = scene.held.picture.boxes
+    units = scene.order.units
+    source = boxes[units[way.source].boxes[-1]].name
+    target = boxes[units[way.target].boxes[0]].name
+    said = f"{source} to {target}: {SAYS[kind]}"
+    arm = ""
+    if way.wrong:
+        x, y = route[-1]
+        shape = scene.held.shape(way.node)
+        arm = f'<text class="arm" x="{x - 10}" y="{y - 5}">{escaped(arm_text(shape))}</text>'
+    return (
+        f'<g data-way="{number}"><title>{escaped(printable(said))}</title>'
+        f'<path class="way {kind}" d="{path(_short_of_the_tip(route))}"/>'
+        f'<path class="head {kind}" d="{head(route)}"/>{arm}</g>\n'
+    )
+
+
+def _short_of_the_tip(route: Route) -> Route:
+    """The line without what its tip covers."""
+    (x0, y0), (x, y) = route[-2:]
+    if y0 != y or abs(x - x0) <= 8:
+        return route
+    return (*route[:-1], (x - 5 if x > x0 else x + 5, y))
+
+
+def _unit(scene: MapScene, number: int, unit: MapUnit) -> str:
+    boxes = scene.held.picture.boxes
+    own = [boxes[box] for box in unit.boxes]
+    said = [f"{box.name}: {box.op} {shape_text(box.shape)}" for box in own]
+    said += [f"{d.code} {legible(d.message)}" for box in own for d in box.problems]
+    state = " wrong" if unit.wrong else " unknown" if unit.last.shape is None else ""
+    places = scene.layout.slabs[number]
+    if number in scene.order.gates:
+        slabs = _gate(sign_of(scene.held.trace.ops[unit.last.node]), places[0])
+    else:
+        slabs = "".join(_slab(slab, place) for slab, place in zip(unit.slabs, places))
+    labels = "".join(map(_label, scene.layout.labels[number]))
+    dots = scene.layout.dots[number]
+    left_out = ""
+    if dots is not None:
+        x, y = dots
+        left_out = f'<text class="dots" x="{x}" y="{y + 4}">⋯</text>'
+    return (
+        f'<g class="unit{state}" data-unit="{number}"><title>{escaped(chr(10).join(map(printable, said)))}</title>'
+        f"{slabs}{left_out}{labels}</g>\n"
+    )
+
+
+def _gate(sign: str, place: Rectangle) -> str:
+    """A circle with the sign of what it does."""
+    x, y = place.middle
+    circle = f'<circle cx="{x}" cy="{y}" r="{place.width // 2}"/>'
+    return f'{circle}<text class="sign" x="{x}" y="{y + 5}">{sign}</text>'
+
+
+def _slab(slab: Slab, place: Rectangle) -> str:
+    """A map; of a concatenation a part for each of its inputs."""
+    x, y, width, height = place
+    if not slab.parts:
+        return f'<rect class="{slab.made}" x="{x}" y="{y}" width="{width}" height="{height}"/>'
+    found = []
+    for channels, made in slab.parts:
+        own = thickness(channels)
+        found.append(f'<rect class="{made}" x="{x}" y="{y}" width="{own}" height="{height}"/>')
+        x += own
+    return "".join(found)
+
+
+def _label(label: Label) -> str:
+    return (
+        f'<text class="{label.kind}" x="{label.x}" y="{label.y}">{escaped(label.text)}</text>'
+    )
+
+
+def _legend(scene: MapScene) -> list[tuple[str, str]]:
+    """What the colours of the arrows that there are mean, and what height and thickness do."""
+    kinds = {"wrong" if way.wrong else way.kind for way in scene.order.ways}
+    told = [(kind, words) for kind, words in SAYS.items() if kind in kinds]
+    told.append(("", "height: extent, thickness: channels (both log); number above: channels"))
+    if any(unit.output for unit in scene.order.units):
+        told.append(("", "▸ output"))
+    if scene.order.marks:
+        told.append(("", "◂ reads the named map as well"))
+    return told
+
+
+def _laid(legend: Sequence[tuple[str, str]], width: int, top: int) -> tuple[str, int]:
+    """The legend in as many lines as it takes, and its height."""
+    x = 16
+    y = top + 22
+    parts = ['<g class="legend">\n']
+    for kind, words in legend:
+        sample = SAMPLE + 8 if kind else 0
+        room = sample + text_width(words) + 20
+        if x + room > width and x > 16:
+            x = 16
+            y += LINE
+        if kind:
+            route = ((x, y - 4), (x + SAMPLE, y - 4))
+            parts.append(f'<path class="way {kind}" d="{path(_short_of_the_tip(route))}"/>')
+            parts.append(f'<path class="head {kind}" d="{head(route)}"/>')
+        parts.append(f'<text x="{x + sample}" y="{y}">{escaped(words)}</text>\n')
+        x += room
+    parts.append("</g>\n")
+    return "".join(parts), y - top + 14
