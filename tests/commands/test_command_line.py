@@ -700,12 +700,11 @@ def test_colour_on_a_terminal(here: Path) -> None:
 
 
 def test_progress_only_on_a_terminal(here: Path) -> None:
-    """A bar on standard error where that is a terminal and there are many files; nothing elsewhere."""
+    """A bar on standard error, where that is a terminal and there is something to wait for; nothing elsewhere."""
     many = here / "many"
     many.mkdir()
     for i in range(60):
         (many / f"{i}.yaml").write_text(CLEAN)
-    assert "checking" in on_terminal("check", "many", errors_only=True)
     assert "checking" not in on_terminal("check", "clean.yaml", errors_only=True)
     assert process("check", "many").stderr == "60 files checked: no problems found\n"
 

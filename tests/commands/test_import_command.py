@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 import tracer
 from tracer.commands import cli, sources
+from tracer.commands.waiting import Waited
 
 NETS = '''\
 import torch
@@ -234,29 +235,18 @@ def test_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-@pytest.mark.parametrize("is_terminal", [True, False])
-def test_a_long_import_says_that_it_is_read(
-    is_terminal: bool,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """From the second second on, on a terminal alone, and the line goes when it is done."""
-    monkeypatch.setattr(sources, "is_terminal", lambda stream: is_terminal)
-    with sources._progress("net.py:Net"):
-        time.sleep(2.4)
-    said = capsys.readouterr().err
-    assert said == ("\rnet.py:Net: is read, 0 modules run, 2 s\r" if is_terminal else "")
-
-
 def test_what_is_waited_for_is_told_without_a_terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A line now and then, with the modules that have run and the seconds; none for what is done soon."""
-    progress = sources._Progress("net.py:Net")
-    for seconds in (2, 9, 11, 12, 20, 22):
-        progress.called()
-        progress.show(seconds)
-    progress.end()
+    with sources._progress("net.py:Net") as reading:
+        work = Waited("net.py:Net")
+        work.words = reading.words
+        for seconds in (2, 9, 11, 12, 20, 22):
+            reading.called()
+            work.since = time.monotonic() - seconds
+            work.tell()
+        work.end()
     assert capsys.readouterr().err.splitlines() == [
         "net.py:Net: is read, 3 modules run, 11 s",
         "net.py:Net: is read, 6 modules run, 22 s",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -67,17 +66,13 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _with_progress(results: Iterator[Checked], count: int) -> Iterator[Checked]:
-    """A progress bar on standard error, where that is a terminal and there is something to wait for."""
-    if count < PARALLEL or not sys.stderr.isatty():
-        yield from results
-        return
-    from rich.console import Console
-    from rich.progress import track
+def _counted(results: Iterator[Checked], count: int) -> Iterator[Checked]:
+    """The results; where there are many, a person at a terminal sees how far they are."""
+    if count < PARALLEL:
+        return results
+    from tracer.commands.waiting import counted
 
-    yield from track(
-        results, "checking", total=count, console=Console(stderr=True), transient=True
-    )
+    return counted(results, "checking", count)
 
 
 @click.command("check")
@@ -195,7 +190,7 @@ def _given(
     paths: list[str], overrides: Overrides, stdin_filename: str | None = None
 ) -> AllChecked:
     """What is found in these networks."""
-    results = _with_progress(_check_many(paths, overrides, stdin_filename), len(paths))
+    results = _counted(_check_many(paths, overrides, stdin_filename), len(paths))
 
     found: list[Diagnostic] = []
     quoted: dict[str, str] = {}

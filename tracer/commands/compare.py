@@ -19,6 +19,7 @@ from tracer.commands.options import (
     use_colour,
 )
 from tracer.commands.reading import open_net, read, source_of
+from tracer.commands.waiting import waiting
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.loading import decoded
 from tracer.rules import judged
@@ -65,7 +66,8 @@ def command(
 
     from tracer.comparing.comparison import compared
 
-    found = compared(old, new)
+    with waiting(f"{shown(a)}: is compared"):
+        found = compared(old, new)
     is_read = old_is_read and new_is_read
     if is_read or format_ == "json":
         _show(found, format_, use_colour(color))

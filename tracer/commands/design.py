@@ -22,6 +22,7 @@ from tracer.commands.options import (
     write_output,
 )
 from tracer.commands.reading import Reading, complain, loaded, read_text
+from tracer.commands.waiting import waiting
 from tracer.costs.operations import DTYPE_BYTES
 from tracer.designing.style import ACTIVATIONS, MERGES, NORMS, UPS
 from tracer.diagnostics import Diagnostic, TracerError, shortened
@@ -483,7 +484,8 @@ def _write(
     from tracer.designing.skips import Undesignable
 
     try:
-        text, told = designed()
+        with waiting("the network is designed"):
+            text, told = designed()
     except Undesignable as error:
         click.echo(f"{otherwise}: {error}", err=True)
         raise click.exceptions.Exit(1) from None

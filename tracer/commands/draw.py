@@ -12,9 +12,11 @@ from tracer.commands.options import (
     files,
     need,
     network_options,
+    shown,
     write_output,
 )
 from tracer.commands.reading import complain, loaded
+from tracer.commands.waiting import waiting
 from tracer.rules import judge
 from tracer.views.pictures import endings, format_by_ending, formats, picture_format
 
@@ -69,5 +71,7 @@ def command(
     text, net = loaded(config, overrides, partial(complain, config=config))
     found = judge(net)
     complain(found, text, config=config)
-    write_output(output, drawing.content(net, found, depth, style))
+    with waiting(f"{shown(config)}: is drawn"):
+        content = drawing.content(net, found, depth, style)
+    write_output(output, content)
     raise click.exceptions.Exit(1 if any(d.severity == "error" for d in found) else 0)

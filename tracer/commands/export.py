@@ -18,6 +18,7 @@ from tracer.commands.options import (
     write_output,
 )
 from tracer.commands.reading import complain, loaded
+from tracer.commands.waiting import waiting
 from tracer.diagnostics import TracerError
 
 if TYPE_CHECKING:
@@ -127,14 +128,16 @@ def _tell_unwritten(net: Net) -> None:
 def _source(net: Net) -> bytes:
     from tracer.torch_bridge.source import torch_source
 
-    return torch_source(net).encode("utf-8")
+    with waiting("the module is written"):
+        return torch_source(net).encode("utf-8")
 
 
 def _onnx(net: Net) -> bytes:
     """The model; warnings go to standard error. Where it is not what the trace says, the command ends."""
     from tracer.torch_bridge.onnx_export import onnx_export
 
-    exported = onnx_export(net)
+    with waiting("the model is exported and compared"):
+        exported = onnx_export(net)
     if exported.fixed:
         click.echo(
             f"its sizes are fixed, as torch's exporter does not keep them open: {exported.fixed}",
@@ -157,7 +160,8 @@ def _plans(net: Net) -> bytes:
     """nnU-Net's plans; what they leave open goes to standard error."""
     from tracer.neighbours.plans_writing import plans_of
 
-    written = plans_of(net)
+    with waiting("the plans are written and read again"):
+        written = plans_of(net)
     click.echo(written.told, err=True)
     return written.text.encode("utf-8")
 
@@ -167,7 +171,8 @@ def _description(net: Net, like: Mapping[str, int]) -> bytes:
     from tracer.neighbours.bioimageio_writing import description_of
 
     try:
-        written = description_of(net, like)
+        with waiting("the sizes are described"):
+            written = description_of(net, like)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--residue") from None
     for line in written.told:

@@ -25,6 +25,7 @@ from tracer.commands.options import (
     use_colour,
 )
 from tracer.commands.reading import loaded, texts
+from tracer.commands.waiting import waiting
 from tracer.diagnostics import Diagnostic, legible
 from tracer.loading import read_bytes
 from tracer.source.files import encoded, replace_file, unified_diff
@@ -93,7 +94,9 @@ def command(
 
     from tracer.repairing.repairs import plan_of
 
-    plan = plan_of(_without_hint(net), of_warnings=of_warnings)
+    with waiting(f"{shown(config)}: repairs are tried"):
+        plan = plan_of(_without_hint(net), of_warnings=of_warnings)
+        len(plan.repairs)  # they are found when somebody asks for them
     _refuse_needless(plan, repair)
     if is_python(config):
         chosen = _chosen_for(plan, write, fix, repair, diff)

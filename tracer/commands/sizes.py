@@ -15,9 +15,11 @@ from tracer.commands.options import (
     depth_option,
     files,
     network_options,
+    shown,
     use_colour,
 )
 from tracer.commands.reading import loaded, texts
+from tracer.commands.waiting import waiting
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.views import report
 
@@ -67,7 +69,8 @@ def command(
     from tracer.views.sizes import narrowest, sizes_answer, sizes_table
 
     try:
-        found = sizes_of(net, all=every_dim)
+        with waiting(f"{shown(config)}: its sizes are solved"):
+            found = sizes_of(net, all=every_dim)
     except TracerError as error:
         complain(error.diagnostics, text)
         raise click.exceptions.Exit(1) from None

@@ -6,15 +6,13 @@ import contextlib
 import os
 import shlex
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import click
 
 from tracer.commands.configs import open_config
-from tracer.commands.options import Overrides, is_python, is_terminal, need, say_part, shown
+from tracer.commands.options import Overrides, is_python, need, say_part, shown
 from tracer.diagnostics import Diagnostic, TracerError, legible
 from tracer.importing.named import names_defined, nothing_there
 from tracer.importing.recording import NoSuchPart, Unrepresentable
@@ -256,71 +254,36 @@ def _without_input() -> Iterator[None]:
             sys.stdin = before
 
 
-WAITED = 1.9
-"""Seconds after which a line says what is waited for."""
-
-BETWEEN = 10
-"""Seconds between two such lines where no terminal shows them."""
-
-
-class _Progress:
-    """One line on a terminal, which goes when it is done; elsewhere a line now and then."""
+class _Reading:
+    """What is done with a Python source now, in words."""
 
     def __init__(self, source: str) -> None:
         self.source = source
         self.doing = "is read"
         self.run = 0
         """The calls of modules that have ended."""
-        self.is_shown = False
-        self.told = 0.0
-        """The second of the last line that is no terminal's."""
 
     def __call__(self, tried: int, seconds: float) -> None:
         self.doing = f"{tried} sizes tried"
-        if seconds >= 0.5:
-            self.show(seconds)
 
     def called(self) -> None:
         """Count a call of a module."""
         self.run += 1
 
-    def show(self, seconds: float) -> None:
-        """Say what is done, and since when."""
-        line = f"{self.source}: {self.doing}, {self.run} modules run, {seconds:.0f} s"
-        if is_terminal(sys.stderr):
-            self.is_shown = True
-            click.echo(f"\r{line}\033[K", nl=False, err=True)
-        elif seconds - self.told >= BETWEEN:
-            self.told = seconds
-            click.echo(line, err=True)
-
-    def end(self) -> None:
-        """Take the line away."""
-        if self.is_shown:
-            click.echo("\r\033[K", nl=False, err=True)
+    def words(self) -> str:
+        """The words."""
+        return f"{self.source}: {self.doing}, {self.run} modules run"
 
 
 @contextlib.contextmanager
-def _progress(source: str) -> Iterator[_Progress]:
-    """A line that is shown from the second second on, and whenever a size is tried."""
-    line = _Progress(source)
-    done = threading.Event()
-    started = time.monotonic()
+def _progress(source: str) -> Iterator[_Reading]:
+    """Show what is done with a source that takes its time."""
+    from tracer.commands.waiting import waiting
 
-    def each_second() -> None:
-        while not done.wait(1):
-            waited = time.monotonic() - started
-            if waited >= WAITED:
-                line.show(waited)
-
-    clock = threading.Thread(target=each_second, daemon=True)
-    clock.start()
-    try:
-        yield line
-    finally:
-        done.set()
-        clock.join()
-        line.end()
+    reading = _Reading(source)
+    with waiting(source, tells=True) as work:
+        work.words = reading.words
+        yield reading
 
 
 def _without_callable(source: str) -> click.UsageError:
@@ -347,10 +310,12 @@ def _of_onnx(source: str, overrides: Overrides, name: str | None) -> Net:
     if overrides.arguments:
         raise click.UsageError("an ONNX file takes no --arg")
     need("onnx", "onnx")
+    from tracer.commands.waiting import waiting
     from tracer.onnx_bridge.reading import read_onnx
 
     try:
-        return read_onnx(source, dict(overrides.inputs), name, overrides.until)
+        with waiting(f"{shown(source)}: is read"):
+            return read_onnx(source, dict(overrides.inputs), name, overrides.until)
     except NoSuchPart as error:
         raise click.BadParameter(str(error), param_hint="--until") from None
     except OSError as error:

@@ -18,7 +18,6 @@ from tracer.commands.options import (
     console_for,
     files,
     is_config,
-    is_terminal,
     need,
     shown,
     source_options,
@@ -661,28 +660,13 @@ def _run(
 def _shown(
     made: Iterator[tuple[int, Any]], study: Study, before: int
 ) -> Iterator[tuple[int, Any]]:
-    """The same, with a bar on a terminal that says how far it is."""
-    if not is_terminal(sys.stderr):
-        yield from made
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    """The same; a person at a terminal sees how many rows there are."""
+    from tracer.commands.waiting import counted
 
-    bar = Progress(
-        TextColumn("rows"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-        console=Console(stderr=True), transient=True,
-    )  # fmt: skip
-    with bar:
-        task = bar.add_task("rows", total=study.rows, completed=before)
-        for number, part in made:
-            yield number, part
-            bar.advance(task, len(study.task(number)))
+    def rows_of(item: tuple[int, Any]) -> int:
+        return len(study.task(item[0]))
+
+    return counted(made, "rows", study.rows, done=before, size=rows_of)
 
 
 def _write(output: Path, study: Study, journal: Journal) -> None:

@@ -15,10 +15,12 @@ from tracer.commands.options import (
     console_for,
     files,
     network_options,
+    shown,
     use_colour,
     write_output,
 )
 from tracer.commands.reading import complain, loaded
+from tracer.commands.waiting import waiting
 
 if TYPE_CHECKING:
     from tracer.designing.tiling.plan import Tiling
@@ -115,7 +117,8 @@ def command(
     from tracer.designing.tiling.plan import Untileable
 
     try:
-        found = tiles_of(net, picture=picture, tile=tile, memory=memory)
+        with waiting(f"{shown(config)}: tiles are tried"):
+            found = tiles_of(net, picture=picture, tile=tile, memory=memory)
         _show(found, format_, output, color)
     except Untileable as error:
         click.echo(str(error), err=True)

@@ -26,6 +26,7 @@ from tracer.commands.training import (
     training_options,
     with_batch,
 )
+from tracer.commands.waiting import waiting
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.net import Differing, Net
 from tracer.ops.base import written
@@ -82,10 +83,11 @@ def command(
     if as_built:
         net = _built_as(net, declared)
     differing = None if declared is None else net.differences(declared)
-    found = judge(net)
-    trace = net.trace()
-    step = fitting(net, asked)
-    largest = largest_fitting(net, asked)
+    with waiting(f"{shown(config)}: is traced"):
+        found = judge(net)
+        trace = net.trace()
+        step = fitting(net, asked)
+        largest = largest_fitting(net, asked)
     if format_ == "json":
         from tracer.views.answers import to_json, trace_answer
 

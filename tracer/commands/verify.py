@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,12 +13,13 @@ from tracer.commands.options import (
     colour_option,
     console_for,
     files,
-    is_terminal,
     need_torch,
     network_options,
+    shown,
     use_colour,
 )
 from tracer.commands.reading import loaded, texts
+from tracer.commands.waiting import Waited, waiting
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.views import report
 
@@ -62,7 +62,8 @@ def command(
     from tracer.torch_bridge.verifying import verify
 
     try:
-        found = list(verify(net, count, _with_progress))
+        with waiting(f"{shown(config)}: is compared with torch") as work:
+            found = list(verify(net, count, partial(_counted, work)))
     except TracerError as error:
         complain(error.diagnostics, text)
         raise click.exceptions.Exit(1) from None
@@ -70,14 +71,12 @@ def command(
     raise click.exceptions.Exit(3 if any(one.differences for one in found) else 0)
 
 
-def _with_progress(forwards: list[Any]) -> Iterator[Any]:
-    """A progress bar on standard error, where that is a terminal."""
-    if not is_terminal(sys.stderr):
-        return iter(forwards)
-    from rich.console import Console
-    from rich.progress import track
-
-    return iter(track(forwards, "comparing", console=Console(stderr=True), transient=True))
+def _counted(work: Waited, forwards: list[Any]) -> Iterator[Any]:
+    """The forwards, which are counted as they are run."""
+    work.total = len(forwards)
+    for one in forwards:
+        yield one
+        work.step()
 
 
 def _show(
