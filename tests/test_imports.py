@@ -42,6 +42,7 @@ ORDER = """
     drawing
     views
     api
+    testing
     editors
     commands
 """

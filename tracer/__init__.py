@@ -9,6 +9,7 @@ tracer.check("configs/unet_2015.yaml")      # a list of diagnostics; empty is go
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tracer import testing
     from tracer.api.functions import (
         build,
         check,
@@ -82,7 +83,7 @@ _SHOWN = dict.fromkeys(
 __all__ = [
     "Comparison", "Constraints", "Diagnostic", "Net", "Plan", "SizeSet", "Span", "Trace", "TracerError", "WorkingSizes",
     "build", "check", "checks", "compare", "constraints", "draw", "from_module", "load", "loads", "plan", "sizes",
-    "tile",
+    "testing", "tile",
 ]  # fmt: skip
 
 
@@ -95,6 +96,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that ``import tracer`` costs nothing."""
     from importlib import import_module
 
+    if name == "testing":
+        return import_module("tracer.testing")
     home = _PUBLIC.get(name) or _SHOWN.get(name)
     if home is None:
         raise AttributeError(f"module 'tracer' has no attribute {name!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tracer.diagnostics import Diagnostic, TracerError
@@ -203,6 +203,23 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         if hasattr(os, "set_blocking"):
             os.set_blocking(file.fileno(), True)
         return start + file.read(FILE_BYTES + 1 - len(start))
+
+
+def quoted_texts(found: Sequence[Diagnostic], known: Mapping[str, str]) -> dict[str, str]:
+    """The texts that findings quote, by path: those that are known, and those of Python files that they stand in."""
+    texts = dict(known)
+    for one in found:
+        for path in (one.path, *(related.path for related in one.related)):
+            if path is not None and path not in texts and path.endswith(".py"):
+                texts[path] = _python_text(path)
+    return texts
+
+
+def _python_text(path: str) -> str:
+    try:
+        return read_bytes(path).decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def _opened_at_once(path: str, flags: int) -> int:

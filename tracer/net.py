@@ -195,22 +195,25 @@ class Net:
 
     def promising(
         self,
-        path: str,
+        path: str | None,
         sizes: Mapping[str, Promise],
         places: Mapping[str, Span],
         outputs: Mapping[str, Expectation],
     ) -> Net:
         """The network with what another file promises of it: sizes with their places there, and outputs' shapes.
 
-        The symbols and the outputs are the network's own.
+        The symbols and the outputs are the network's own. Without a ``path`` the places are in its own file.
         """
         network = self.network
+        elsewhere = None
+        if path is not None:
+            elsewhere = Elsewhere(path, frozenset(sizes), frozenset(outputs))
         promised = replace(
             network,
             sizes={**network.sizes, **sizes},
             size_spans={**network.size_spans, **places},
             output_expect={**network.output_expect, **outputs},
-            elsewhere=Elsewhere(path, frozenset(sizes), frozenset(outputs)),
+            elsewhere=elsewhere,
         )
         return Net(promised, self.loading, explain_plan=self.explain_plan)
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from tracer.commands.configs import open_config
 from tracer.commands.options import Overrides, is_config, say_part, shown
 from tracer.diagnostics import Diagnostic, TracerError
-from tracer.loading import decoded, read_bytes, unreadable
+from tracer.loading import decoded, quoted_texts, read_bytes, unreadable
 from tracer.net import Net
 from tracer.rules import judge, judged
 from tracer.source import limits
@@ -142,19 +142,7 @@ def complain(found: list[Diagnostic], text: str, *, config: str) -> None:
 
 def texts(found: Sequence[Diagnostic], text: str, config: str) -> dict[str, str]:
     """The texts that findings quote, by path: the config's, and those of the Python files that they stand in."""
-    known = {shown(config): text}
-    for one in found:
-        for path in (one.path, *(related.path for related in one.related)):
-            if path is not None and path not in known and path.endswith(".py"):
-                known[path] = _python_text(path)
-    return known
-
-
-def _python_text(path: str) -> str:
-    try:
-        return read_bytes(path).decode("utf-8", "replace")
-    except OSError:
-        return ""
+    return quoted_texts(found, {shown(config): text})
 
 
 def text_of(config: str, complain: Callable[[list[Diagnostic], str], None]) -> str:
