@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import sys
 from collections.abc import Coroutine
 from typing import Any
@@ -105,6 +106,40 @@ class Editor:
         params = lsp.HoverParams(**self.at(uri, index))
         answer = self.run(self.client.text_document_hover_async(params))
         return None if answer is None else answer.contents.value
+
+    def ask(self, question: str, uri: str, index: int, **others: Any) -> Any:
+        """The answer to a question about a character; raises what the server refuses with."""
+        kind = "".join(word.title() for word in question.removesuffix("s").split("_"))
+        params = getattr(lsp, f"{kind}Params")(**self.at(uri, index), **others)
+        return self.run(getattr(self.client, f"text_document_{question}_async")(params))
+
+    def ask_about(self, question: str, uri: str, **others: Any) -> Any:
+        """The answer to a question about a document."""
+        kind = "".join(word.title() for word in question.removesuffix("s").split("_"))
+        item = lsp.TextDocumentIdentifier(uri)
+        params = getattr(lsp, f"{kind}Params")(text_document=item, **others)
+        return self.run(getattr(self.client, f"text_document_{question}_async")(params))
+
+
+def applied(text: str, edits: list[lsp.TextEdit]) -> str:
+    """A text with the edits that a server gives."""
+    for edit in sorted(edits, key=lambda one: spot(one.range.start), reverse=True):
+        start, end = index_of(text, edit.range.start), index_of(text, edit.range.end)
+        text = text[:start] + edit.new_text + text[end:]
+    return text
+
+
+def spot(at: lsp.Position) -> tuple[int, int]:
+    """A place that can be compared."""
+    return at.line, at.character
+
+
+def index_of(text: str, at: lsp.Position) -> int:
+    """The character at a line and a column, in code units of UTF-16."""
+    lines = re.split("(?<=\n)|(?<=\r)(?!\n)", text)
+    before = "".join(lines[: at.line])
+    units = lines[at.line].encode("utf-16-le", "surrogatepass")[: 2 * at.character]
+    return len(before) + len(units.decode("utf-16-le"))
 
 
 def place(text: str, index: int) -> lsp.Position:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from lsprotocol import types as lsp
 
 import tracer
 from tests.editors.editor import Editor, place
+from tests.timing import least
 from tracer.diagnostics import Span, legible
 from tracer.editors.documents import Documents
 from tracer.editors.positions import EditorText
@@ -185,3 +187,33 @@ def test_closing_takes_the_findings_away(editor: Editor) -> None:
     other = editor.open("input: [1, 3, 8, 8]\nlayers: {a: ReLU}\n")
     assert editor.found(other) == []
     assert not editor.published[uri].diagnostics
+
+
+def test_findings_come_soon(editor: Editor) -> None:
+    """Of 500 nodes, behind the last of several keys: little longer than judging the text takes."""
+    lines = [
+        f"  c{n}: {{op: Conv2d, out_channels: 8, kernel_size: 3, padding: 1}}"
+        for n in range(500)
+    ]
+    text = "input: [1, 8, 64, 64]\nlayers:\n" + "\n".join(lines) + "\n"
+    uri = editor.open(text)
+    assert editor.found(uri) == []
+    at = text.index("kernel_size: 3", len(text) // 2) + len("kernel_size: ")
+
+    def waited() -> float:
+        start = time.perf_counter()
+        for key in ("30", "3", "", "99"):
+            now = editor.texts[uri]
+            end = now.index(",", at)
+            editor.replace(uri, at, end, key)
+        assert [one.code for one in editor.found(uri)] == ["T302"]
+        return time.perf_counter() - start
+
+    def judged() -> float:
+        start = time.perf_counter()
+        tracer.checks(editor.texts[uri] + f"# {random.random()}\n")
+        return time.perf_counter() - start
+
+    alone = least(judged, 0)
+    enough = 0.1 + 2 * alone
+    assert least(waited, enough, 8) <= max(enough, 1.0)

@@ -21,4 +21,5 @@ def command(stdio: bool) -> None:
     need("pygls", "lsp")
     from tracer.editors.server import serve
 
-    serve(lambda path, one: True)
+    took_leave = serve(lambda path, one: True)
+    raise click.exceptions.Exit(0 if took_leave else 1)

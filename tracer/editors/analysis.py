@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+import re
+import time
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 from functools import cached_property
 from typing import NamedTuple
 
@@ -16,10 +19,13 @@ from tracer.editors.positions import EditorText
 from tracer.geometry.receptive_field import Field, fields
 from tracer.loading import NONE, load_text
 from tracer.net import Net
+from tracer.network.declarations import TOP_LEVEL
 from tracer.network.folding import levels
 from tracer.network.foreign import may_be_network
 from tracer.network.records import Node
 from tracer.ops.base import Shape
+from tracer.repairing.repair import Repair
+from tracer.repairing.repairs import repairs_while
 from tracer.rules import judge
 from tracer.shapes.recipe import Recipe, recipe_of
 from tracer.shapes.trace import Trace
@@ -36,6 +42,11 @@ class Loaded(NamedTuple):
 
 
 NOTHING = Loaded(None, [])
+
+_AT_MARGIN = re.compile(r"^([^\s#:][^\s:]*)\s*:(?=\s|$)", re.MULTILINE)
+
+SEARCHING = 2.0
+"""Seconds of the processor in which repairs are looked for."""
 
 MOST_NODES = 2_000
 """Of a network with more nodes no sizes over symbols are known."""
@@ -54,17 +65,30 @@ class OpenText:
         self.path = path
         """How findings name the file."""
         self.is_yaml = is_yaml
+        self.is_replaced = False
+        """Whether the editor has another text by now, so that nobody waits for an answer about this one."""
 
     @cached_property
     def is_network(self) -> bool:
         """Whether it is one of ours: of another document nothing is said."""
         return self.is_yaml and may_be_network(self.text.body)
 
-    @cached_property
+    def is_begun(self, index: int) -> bool:
+        """Whether it may become one of ours: beside the word at a place it has no key that a config does not have."""
+        if self.is_network or not self.is_yaml:
+            return self.is_network
+        keys = _AT_MARGIN.finditer(self.text.body)
+        others = [key[1] for key in keys if not key.start() <= index <= key.end()]
+        return set(others) <= set(TOP_LEVEL)
+
+    @property
     def root(self) -> YamlNode | None:
         """The text's tree; None where it is no network, or cannot be read."""
-        if not self.is_network:
-            return None
+        return self.tree if self.is_network else None
+
+    @cached_property
+    def tree(self) -> YamlNode | None:
+        """The same, of whatever the text is."""
         try:
             return compose(self.text.body)
         except Fault:
@@ -135,6 +159,33 @@ class OpenText:
         """The shape of a node over the symbols; None where it has none, or it is not known."""
         return None if self._recipe is None else self._recipe.shape(node)
 
+    # --- changes ------------------------------------------------------------------------------------------------------
+
+    def _has_time(self) -> Callable[[], bool]:
+        """Whether a search may go on: for so long, and while somebody waits for it."""
+        end = time.process_time() + SEARCHING
+        return lambda: not self.is_replaced and time.process_time() < end
+
+    @cached_property
+    def repairs(self) -> list[Repair]:
+        """The repairs of what is wrong that are found in a short time, the best first."""
+        if self.net is None:
+            return []
+        return repairs_while(self.net, self._has_time()).found
+
+    def repairs_of(self, warning: Diagnostic) -> list[Repair]:
+        """Those that take a warning away."""
+        if self.net is None:
+            return []
+        if warning not in self._repairs_of:
+            found = repairs_while(self.net, self._has_time(), warning).found
+            self._repairs_of[warning] = found
+        return self._repairs_of[warning]
+
+    @cached_property
+    def _repairs_of(self) -> dict[Diagnostic, list[Repair]]:
+        return {}
+
     # --- names --------------------------------------------------------------------------------------------------------
 
     @cached_property
@@ -147,15 +198,25 @@ class OpenText:
         """The declarations, by their place."""
         return sorted(self.mentions.layers(), key=lambda one: start_of(one.key))
 
+    @cached_property
+    def _starts(self) -> list[int]:
+        """The places of the declarations."""
+        return [start_of(one.key) for one in self._declared]
+
     def declared_at(self, index: int) -> Declared | None:
         """The declaration that a place stands in."""
-        starts = [start_of(one.key) for one in self._declared]
-        number = bisect_right(starts, index) - 1
+        number = bisect_right(self._starts, index) - 1
         if number < 0:
             return None
         one = self._declared[number]
         end = max(one.value.end_mark.index, one.key.end_mark.index)
         return one if index <= end else None
+
+    def declared_between(self, first: int, last: int) -> list[Declared]:
+        """The declarations that begin in a stretch of the text."""
+        start = bisect_left(self._starts, first)
+        end = bisect_right(self._starts, last)
+        return self._declared[start:end]
 
     def argument_at(
         self,

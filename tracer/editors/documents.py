@@ -45,6 +45,7 @@ class Document:
         version: int,
     ) -> None:
         """Take another text in the place of this one."""
+        self.opened.is_replaced = True
         self.version = version
         self.opened = OpenText(
             text,
@@ -80,6 +81,7 @@ class Documents:
         version: int,
     ) -> Document:
         """Take a document that was opened; one that is open already is replaced."""
+        self.close(uri)
         document = Document(
             uri,
             language,
@@ -110,7 +112,9 @@ class Documents:
 
     def close(self, uri: str) -> None:
         """Forget a document."""
-        self._open.pop(uri, None)
+        document = self._open.pop(uri, None)
+        if document is not None:
+            document.opened.is_replaced = True
 
     async def work(self, task: Callable[[], T]) -> T:
         """What a task gives, run behind all tasks that came before."""

@@ -101,7 +101,11 @@ class Mentions:
     ) -> None:
         self.text = text
         top = {} if root is None else keys_of(root)
+        self.keys = tuple(top)
+        """The keys of the file."""
         self.params = _given(top.get("params"))
+        self.symbols = _symbols(top.get("input"))
+        """The names of sizes in the inputs' shapes, in order."""
         self.scopes = {FILE: _file_scope(top), **_blocks(top.get("blocks"))}
         self.all: list[Mention] = sorted(set(self._found(top)))
 
@@ -460,6 +464,20 @@ def _blocks(node: YamlNode | None) -> dict[str, Namespace]:
             ),
         )
     return found
+
+
+def _symbols(node: YamlNode | None) -> list[str]:
+    """The dims of inputs that are names."""
+    words = [str(one.value) for one in _values(node)]
+    return [word for word in dict.fromkeys(words) if word.isidentifier()]
+
+
+def _values(node: YamlNode | None) -> Iterator[ScalarNode]:
+    """The dims of a shape, or of the shapes of a mapping."""
+    shapes = [value for _, value in _pairs(node)] if isinstance(node, MappingNode) else [node]
+    for shape in shapes:
+        items = shape.value if isinstance(shape, SequenceNode) else []
+        yield from (item for item in items if isinstance(item, ScalarNode))
 
 
 def _block_inputs(node: YamlNode | None) -> dict[str, ScalarNode | None]:

@@ -5,19 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO, TypeVar
 
 from lsprotocol import types as lsp
+from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol, lsp_method
 
 from tracer import __version__
-from tracer.diagnostics import Diagnostic, words_of
+from tracer.diagnostics import Diagnostic, legible, words_of
 from tracer.editors.analysis import OpenText
+from tracer.editors.completing import completions
 from tracer.editors.documents import Document, Documents
 from tracer.editors.findings import shown_findings
+from tracer.editors.hinting import shape_hints
 from tracer.editors.hovering import hover
+from tracer.editors.mentions import Mention
+from tracer.editors.outlining import outline
+from tracer.editors.renaming import NotRenamed, renamable, renamed
+from tracer.editors.repairing import actions
 
 T = TypeVar("T")
 
@@ -36,6 +43,16 @@ Counts = Callable[[str, Diagnostic], bool]
 
 class Protocol(LanguageServerProtocol):
     """The protocol, with texts of our own: a line ends where the protocol says, and nowhere else."""
+
+    def structure_message(self, data: dict[str, Any]) -> Any:
+        """The record of a message; who asks something that cannot be read gets that as the answer."""
+        try:
+            return super().structure_message(data)
+        except JsonRpcException as error:
+            number = data.get("id")
+            if "method" in data and isinstance(number, int | str):
+                self._send_response(number, error=error.to_response_error())
+            raise
 
     @lsp_method(lsp.TEXT_DOCUMENT_DID_OPEN)
     def lsp_text_document__did_open(self, params: lsp.DidOpenTextDocumentParams) -> None:
@@ -109,14 +126,8 @@ class TracerServer(LanguageServer):
     def encoding(self) -> str:
         """What the editor counts columns in."""
         chosen = self.server_capabilities.position_encoding
-        return str(
-            getattr(
-                chosen,
-                "value",
-                chosen,
-            )
-            or lsp.PositionEncodingKind.Utf16.value
-        )
+        default = lsp.PositionEncodingKind.Utf16.value
+        return str(getattr(chosen, "value", chosen) or default)
 
     def _judge_soon(
         self,
@@ -180,7 +191,7 @@ class TracerServer(LanguageServer):
         opened = document.opened
 
         def task() -> T | None:
-            return question(opened) if opened.is_network else None
+            return question(opened) if opened.is_yaml else None
 
         return await self.documents.work(task)
 
@@ -195,22 +206,174 @@ def server_of(protocol: Protocol) -> TracerServer:
 # --- questions --------------------------------------------------------------------------------------------------------
 
 
-async def on_hover(
-    server: TracerServer,
+def on_hover(
+    opened: OpenText,
     params: lsp.HoverParams,
 ) -> lsp.Hover | None:
     """The text for what is under the cursor."""
-
-    def question(opened: OpenText) -> lsp.Hover | None:
-        text = hover(opened, opened.text.index(params.position))
-        if text is None:
-            return None
-        return lsp.Hover(lsp.MarkupContent(lsp.MarkupKind.Markdown, text))
-
-    return await server.answer(params.text_document.uri, question)
+    text = hover(opened, opened.text.index(params.position))
+    if text is None:
+        return None
+    return lsp.Hover(lsp.MarkupContent(lsp.MarkupKind.Markdown, text))
 
 
-QUESTIONS: tuple[tuple[str, Any, Any], ...] = ((lsp.TEXT_DOCUMENT_HOVER, on_hover, None),)
+def on_completion(
+    opened: OpenText,
+    params: lsp.CompletionParams,
+) -> list[lsp.CompletionItem]:
+    """What may stand at the cursor."""
+    return completions(opened, opened.text.index(params.position))
+
+
+def on_hints(
+    opened: OpenText,
+    params: lsp.InlayHintParams,
+) -> list[lsp.InlayHint]:
+    """The shapes of the nodes that are in view."""
+    return shape_hints(opened, params.range)
+
+
+def on_definition(
+    opened: OpenText,
+    params: lsp.DefinitionParams,
+) -> list[lsp.Location]:
+    """Where the name at the cursor is given."""
+    return [
+        _location(opened, params.text_document.uri, one)
+        for one in _mentions(opened, params.position)
+        if one.defines
+    ]
+
+
+def on_references(
+    opened: OpenText,
+    params: lsp.ReferenceParams,
+) -> list[lsp.Location]:
+    """Where the name at the cursor is used; where it is given, if that is asked for."""
+    is_all = params.context.include_declaration
+    return [
+        _location(opened, params.text_document.uri, one)
+        for one in _mentions(opened, params.position)
+        if is_all or not one.defines
+    ]
+
+
+def on_highlight(
+    opened: OpenText,
+    params: lsp.DocumentHighlightParams,
+) -> list[lsp.DocumentHighlight]:
+    """Every place of the name at the cursor."""
+    return [
+        lsp.DocumentHighlight(opened.text.range(one.start, one.end))
+        for one in _mentions(opened, params.position)
+    ]
+
+
+def _mentions(opened: OpenText, position: lsp.Position) -> list[Mention]:
+    """Every place of the name at a position."""
+    mention = opened.mentions.at(opened.text.index(position))
+    return [] if mention is None else opened.mentions.of(mention.meaning)
+
+
+def _location(
+    opened: OpenText,
+    uri: str,
+    mention: Mention,
+) -> lsp.Location:
+    return lsp.Location(uri, opened.text.range(mention.start, mention.end))
+
+
+def on_prepare_rename(
+    opened: OpenText,
+    params: lsp.PrepareRenameParams,
+) -> lsp.PrepareRenamePlaceholder | None:
+    """The name that would be changed; None where none stands."""
+    mention = renamable(opened, opened.text.index(params.position))
+    if mention is None:
+        return None
+    where = opened.text.range(mention.start, mention.end)
+    return lsp.PrepareRenamePlaceholder(where, mention.meaning.name)
+
+
+def on_rename(
+    opened: OpenText,
+    params: lsp.RenameParams,
+) -> lsp.WorkspaceEdit:
+    """The edits that give a name another one."""
+    index = opened.text.index(params.position)
+    try:
+        mentions = renamed(opened, index, params.new_name).mentions
+    except NotRenamed as error:
+        raise JsonRpcException(legible(str(error)), REFUSED) from None
+
+    edits = [
+        lsp.TextEdit(opened.text.range(one.start, one.end), params.new_name) for one in mentions
+    ]
+    return lsp.WorkspaceEdit(changes={params.text_document.uri: edits})
+
+
+def on_symbols(
+    opened: OpenText,
+    params: lsp.DocumentSymbolParams,
+) -> list[lsp.DocumentSymbol]:
+    """The outline of the text."""
+    return outline(opened)
+
+
+def on_code_action(
+    opened: OpenText,
+    params: lsp.CodeActionParams,
+) -> list[lsp.CodeAction]:
+    """The repairs of what is wrong in a range."""
+    found = actions(opened, params.range, params.text_document.uri)
+    only = params.context.only
+    if only is None:
+        return found
+    return [one for one in found if _is_wanted(_word(one.kind), only)]
+
+
+def _is_wanted(kind: str, only: Sequence[lsp.CodeActionKind | str]) -> bool:
+    """Whether an action is of a kind that is asked for, or of a kind inside of one."""
+    wanted = map(_word, only)
+    return any(kind == one or kind.startswith(f"{one}.") for one in wanted)
+
+
+def _word(kind: lsp.CodeActionKind | str | None) -> str:
+    return str(getattr(kind, "value", kind) or "")
+
+
+REFUSED = -32803
+"""The protocol's code of a request that is refused for a reason."""
+
+TRIGGERS = ["{", "[", ",", ":", " ", '"', "$"]
+"""Characters behind which an editor asks what may come."""
+
+QUESTIONS: tuple[tuple[str, Callable[[OpenText, Any], Any], Any], ...] = (
+    (lsp.TEXT_DOCUMENT_HOVER, on_hover, None),
+    (
+        lsp.TEXT_DOCUMENT_COMPLETION,
+        on_completion,
+        lsp.CompletionOptions(trigger_characters=TRIGGERS),
+    ),
+    (lsp.TEXT_DOCUMENT_INLAY_HINT, on_hints, None),
+    (lsp.TEXT_DOCUMENT_DEFINITION, on_definition, None),
+    (lsp.TEXT_DOCUMENT_REFERENCES, on_references, None),
+    (lsp.TEXT_DOCUMENT_DOCUMENT_HIGHLIGHT, on_highlight, None),
+    (lsp.TEXT_DOCUMENT_PREPARE_RENAME, on_prepare_rename, None),
+    (
+        lsp.TEXT_DOCUMENT_RENAME,
+        on_rename,
+        lsp.RenameOptions(prepare_provider=True),
+    ),
+    (lsp.TEXT_DOCUMENT_DOCUMENT_SYMBOL, on_symbols, None),
+    (
+        lsp.TEXT_DOCUMENT_CODE_ACTION,
+        on_code_action,
+        lsp.CodeActionOptions(
+            [lsp.CodeActionKind.QuickFix, lsp.CodeActionKind.RefactorRewrite],
+        ),
+    ),
+)
 """The messages that are answered, with what answers them and what the editor is told of that."""
 
 
@@ -224,21 +387,24 @@ def make_server(counts: Counts) -> TracerServer:
 
 def _bound(
     server: TracerServer,
-    answer: Any,
-) -> Any:
+    answer: Callable[[OpenText, Any], Any],
+) -> Callable[[Any], Any]:
     """The answer of one server, as a coroutine function."""
 
     async def bound(params: Any) -> Any:
-        return await answer(server, params)
+        uri = params.text_document.uri
+        return await server.answer(uri, lambda opened: answer(opened, params))
 
     return bound
 
 
-def serve(counts: Counts) -> None:
-    """Talk to the editor over standard input and output until it hangs up."""
+def serve(counts: Counts) -> bool:
+    """Talk to the editor over standard input and output until it hangs up; whether it took leave before."""
     logging.getLogger("pygls").setLevel(logging.CRITICAL + 1)
     server = make_server(counts)
     server.start_io(Bounded(sys.stdin.buffer), sys.stdout.buffer)  # type: ignore[arg-type]
+    server.documents.stop()
+    return server.protocol._shutdown
 
 
 class Bounded:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -104,12 +104,37 @@ def _keeps(repair: Repair, outputs: list[list[int]]) -> bool:
     return list(repair.changes.outputs.values()) == outputs
 
 
-def _found(finder: _Finder) -> Repairs:
+def repairs_while(
+    net: Net,
+    goes_on: Callable[[], bool],
+    warning: Diagnostic | None = None,
+) -> Repairs:
+    """The repairs that are found while ``goes_on`` says so: of the errors, or of one warning where there are none."""
+    if warning is None and not _may_be_repaired(net):
+        return Repairs([], complete=True)
+
+    finder = _Finder(_unrolled(net), list(net.network.outputs), warning)
+    some = _found(finder, goes_on)
+    if warning is None:
+        return some
+    kept = _that_keep_outputs(net, some.found)
+    return Repairs(in_order(kept), some.complete)
+
+
+def _found(
+    finder: _Finder,
+    goes_on: Callable[[], bool] = lambda: True,
+) -> Repairs:
     found: dict[str, Repair] = {}
+    is_all = True
     for repair in finder.closing():
         if repair is not None:
             found.setdefault(repair.text, repair)
-    return Repairs(in_order(list(found.values())), not finder.bench.left_out)
+        if not goes_on():
+            is_all = False
+            break
+    complete = is_all and not finder.bench.left_out
+    return Repairs(in_order(list(found.values())), complete)
 
 
 def count_repairs(net: Net, seconds: float) -> int | None:
