@@ -16,7 +16,10 @@ extras.needs("lsp")
 from tests.editors.editor import Editor, applied
 from tracer.network.declarations import SECTIONS, TOP_LEVEL
 from tracer.network.foreign import keys_of
+from tracer.ops.convolution import Conv2d
+from tracer.ops.meanings import meanings
 from tracer.source.tree import compose
+from tracer.views.schema import TOLD_OF_LAYERS
 
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 
@@ -132,3 +135,13 @@ def test_a_file_that_begins(editor: Editor) -> None:
 def test_nothing_in_a_comment(editor: Editor) -> None:
     """A comment is the author's."""
     assert labels(editor, HEAD + "  a: ReLU  # fr|") == []
+
+
+def test_each_argument_has_its_line(editor: Editor) -> None:
+    """What an argument means stands beside it, and its type and default."""
+    text = HEAD + "  a: {op: Conv2d, "
+    uri = editor.open(text)
+    items = {one.label: one for one in editor.ask("completion", uri, len(text))}
+    assert items["stride"].documentation.value == meanings(Conv2d)["stride"]
+    assert items["stride"].detail == "int | list of int, default 1"
+    assert items["from"].documentation.value == TOLD_OF_LAYERS["from"]

@@ -18,6 +18,8 @@ import tracer
 from tests.editors.editor import Editor, index_of
 from tracer.diagnostics import Span
 from tracer.geometry.receptive_field import fields
+from tracer.ops.convolution import ConvTranspose2d
+from tracer.ops.meanings import meanings
 from tracer.views.answers import trace_answer
 from tracer.views.table import field_text, short
 
@@ -104,6 +106,7 @@ def test_hover_of_words(editor: Editor) -> None:
     found = editor.hover(uri, at + 2)
     assert "**output_padding** of `ConvTranspose2d`" in found
     assert "default `0`" in found
+    assert meanings(ConvTranspose2d)["output_padding"] in found
     assert "here `" in found
 
     broken = editor.open("input: [1, 3, 8, 8]\nlayers:\n  a: {op: Conv2d, kernel_size: 3}\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import NoneType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
@@ -14,8 +14,10 @@ from tracer.editors.mentions import FILE, Mentions, Namespace
 from tracer.editors.positions import EditorText
 from tracer.network.declarations import BLOCK_KEYS, NODE_KEYS, SECTIONS, TOP_LEVEL
 from tracer.ops.base import Op
+from tracer.ops.meanings import meanings
 from tracer.ops.registry import find_operation, operation_names
 from tracer.views.operations import sentence, signature
+from tracer.views.schema import TOLD, TOLD_OF_BLOCKS, TOLD_OF_LAYERS
 
 Kind = lsp.CompletionItemKind
 
@@ -104,17 +106,26 @@ class _Offers:
         """The keys of the file, of ``sizes``, and of a block."""
         path = self.cursor.path
         if not path:
-            yield from self._keys(word for word in TOP_LEVEL if word not in self.names.keys)
+            missing = [word for word in TOP_LEVEL if word not in self.names.keys]
+            yield from self._keys(missing, TOLD)
         elif path == ("sizes",):
             yield from self._symbols()
         elif path[0] == "blocks" and len(path) == 2:
-            yield from self._keys(BLOCK_KEYS)
+            yield from self._keys(BLOCK_KEYS, TOLD_OF_BLOCKS)
 
-    def _keys(self, words: Iterable[str]) -> Iterator[Offer]:
+    def _keys(
+        self,
+        words: Iterable[str],
+        told: Mapping[str, str],
+    ) -> Iterator[Offer]:
         """The keys that are not there yet."""
         for word in words:
             if word not in self.cursor.beside:
-                yield Offer(f"{word}: ", Kind.Keyword)
+                yield Offer(
+                    f"{word}: ",
+                    Kind.Keyword,
+                    about=told.get(word),
+                )
 
     def _of_layers(self) -> Iterator[Offer]:
         """What may stand in a section, or in the layers of a block."""
@@ -144,11 +155,11 @@ class _Offers:
         """The arguments of the operation or block, then the keys that each layer may have."""
         called = self._called()
         if not called:
-            yield from self._keys(("op",))
+            yield from self._keys(("op",), {})
         for offer in (*self._of_block(called), *self._of_operation(called)):
             if offer.text.removesuffix(": ") not in self.cursor.beside:
                 yield offer
-        yield from self._keys(NODE_KEYS)
+        yield from self._keys(NODE_KEYS, TOLD_OF_LAYERS)
 
     def _of_block(self, called: str) -> Iterator[Offer]:
         """The arguments of a block."""
@@ -159,9 +170,17 @@ class _Offers:
     def _of_operation(self, called: str) -> Iterator[Offer]:
         """The arguments of an operation."""
         cls = find_operation(called) if called else None
-        for word, kind, default in [] if cls is None else signature(cls):
+        if cls is None:
+            return
+        told = meanings(cls)
+        for word, kind, default in signature(cls):
             what = default if default == "required" else f"default {default}"
-            yield Offer(f"{word}: ", Kind.Property, f"{kind}, {what}")
+            yield Offer(
+                f"{word}: ",
+                Kind.Property,
+                f"{kind}, {what}",
+                told.get(word),
+            )
 
     # --- values -------------------------------------------------------------------------------------------------------
 

@@ -12,9 +12,11 @@ from tracer.editors.mentions import FILE, Declared, Meaning
 from tracer.network.folding import label
 from tracer.network.records import Node
 from tracer.ops.base import Op, Shape, registry, written
+from tracer.ops.meanings import meanings
 from tracer.shapes.traced import Applied
 from tracer.shapes.working import working
 from tracer.views.operations import sentence, signature
+from tracer.views.schema import TOLD_OF_LAYERS
 from tracer.views.table import field_text, short
 
 MOST_USES = 6
@@ -179,19 +181,13 @@ def _of_argument(
             ),
         )
 
+    if word in TOLD_OF_LAYERS:
+        return f"**{word}**: {TOLD_OF_LAYERS[word]}"
     for name, kind, default in signature(cls):
         if name == word:
             text = f"**{name}** of `{cls.__name__}`: {kind}, {_default(default)}"
-            return "\n\n".join(
-                [
-                    text,
-                    *_solved(
-                        opened,
-                        declared,
-                        word,
-                    ),
-                ]
-            )
+            told = [meanings(cls)[word]] if word in meanings(cls) else []
+            return "\n\n".join([text, *told, *_solved(opened, declared, word)])
     return None
 
 

@@ -152,24 +152,28 @@ def _also(cls: type[Op], name: str) -> list[dict[str, Any]]:
     return found
 
 
+TOLD_OF_LAYERS = {
+    "from": "The layers that it reads; left out: the one before it.",
+    "expect": "The shape that has to come out; _ is any size.",
+    "repeat": "So many copies, one behind the other.",
+    "weights": "The layer whose parameters it shares.",
+    "learned": "false: its parameters are constants.",
+}
+"""The keys that every layer may have, each in a line."""
+
+
 def _common() -> dict[str, Any]:
-    """The keys that every layer may have."""
+    """The schemas of the keys that every layer may have."""
     several = {"type": "array", "items": REFERENCE, "minItems": 1}
     shape = {"$ref": "#/$defs/shape"}
-    keys: dict[str, tuple[str, list[dict[str, Any]]]] = {
-        "from": (
-            "The layers that it reads; left out: the one before it.",
-            [REFERENCE, several],
-        ),
-        "expect": ("The shape that has to come out; _ is any size.", [shape]),
-        "repeat": (
-            "So many copies, one behind the other.",
-            [{"type": "integer", "minimum": 1}, EXPRESSION],
-        ),
-        "weights": ("The layer whose parameters it shares.", [REFERENCE]),
-        "learned": ("false: its parameters are constants.", [{"type": "boolean"}, EXPRESSION]),
+    kinds: dict[str, list[dict[str, Any]]] = {
+        "from": [REFERENCE, several],
+        "expect": [shape],
+        "repeat": [{"type": "integer", "minimum": 1}, EXPRESSION],
+        "weights": [REFERENCE],
+        "learned": [{"type": "boolean"}, EXPRESSION],
     }
-    return {name: _either(name, text, kinds) for name, (text, kinds) in keys.items()}
+    return {name: _either(name, text, kinds[name]) for name, text in TOLD_OF_LAYERS.items()}
 
 
 def _definitions(
