@@ -10,6 +10,7 @@ import io
 import os
 import sys
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -45,6 +46,14 @@ MODULES = {"import": "import_"}
 
 class Commands(click.Group):
     """Finds a command's module when it is called for, so that each imports only what it uses."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; where the reader of its output has gone (``| head``), nothing is left to say."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -167,10 +176,6 @@ def main() -> None:
     except click.Abort:
         click.echo("interrupted", err=True)
         code = 130
-    except BrokenPipeError:
-        # The reader has gone (`tracer trace ... | head`): nothing is left to say.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     except OSError as error:
         # Errors of reading are reported where files are read; what is left is an output that takes no more.
         click.echo(f"cannot write: {error.strerror or error}", err=True)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["table", "json", "markdown"]),
+    type=click.Choice(["table", "json", "jsonl", "markdown"]),
     default="table",
     help="How to show it.",
 )
@@ -69,7 +69,7 @@ def command(
     with waiting(f"{shown(a)}: is compared"):
         found = compared(old, new)
     is_read = old_is_read and new_is_read
-    if is_read or format_ == "json":
+    if is_read or format_ in ("json", "jsonl"):
         _show(found, format_, use_colour(color))
     if not is_read:
         raise click.exceptions.Exit(2)
@@ -130,11 +130,11 @@ def _text(config: str, label: str, is_committed: bool) -> str:
 
 
 def _show(found: Comparison, format_: str, colour: bool) -> None:
-    if format_ == "json":
-        from tracer.views.answers import to_json
+    if format_ in ("json", "jsonl"):
+        from tracer.views.answers import in_json
         from tracer.views.comparison import compare_answer
 
-        click.echo(to_json(compare_answer(found)), nl=False)
+        click.echo(in_json(compare_answer(found), format_), nl=False)
     elif format_ == "markdown":
         from tracer.views.pull_request import compare_markdown
 

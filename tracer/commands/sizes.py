@@ -19,6 +19,7 @@ from tracer.commands.options import (
     use_colour,
 )
 from tracer.commands.reading import loaded, texts
+from tracer.commands.several import show_each
 from tracer.commands.waiting import waiting
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.views import report
@@ -32,7 +33,7 @@ LARGEST = 10**9
 
 
 @click.command("sizes")
-@click.argument("config", shell_complete=files)
+@click.argument("configs", nargs=-1, required=True, shell_complete=files)
 @network_options
 @click.option(
     "--near",
@@ -43,14 +44,14 @@ LARGEST = 10**9
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["text", "json"]),
+    type=click.Choice(["text", "json", "jsonl"]),
     default="text",
-    help="How to show it.",
+    help="How to show it; jsonl has a line for each CONFIG, which it gets as soon as it is there.",
 )
 @depth_option
 @colour_option
 def command(
-    config: str,
+    configs: tuple[str, ...],
     overrides: Overrides,
     near: str | None,
     every_dim: bool,
@@ -58,10 +59,33 @@ def command(
     depth: int | None,
     color: str,
 ) -> None:
-    """The sizes of each symbol of CONFIG that run, that lose nothing, and whose skips are aligned; with proof.
+    """The sizes of each symbol of CONFIGS that run, that lose nothing, and whose skips are aligned; with proof.
 
     Exit code 1 where a declared size does not run, or a symbol has none that does; standard error has what stops it.
     """
+    show = partial(
+        _show,
+        overrides=overrides,
+        near=near,
+        every_dim=every_dim,
+        format_=format_,
+        depth=depth,
+        colour=use_colour(color),
+    )
+    show_each(configs, format_, show)
+
+
+def _show(
+    config: str,
+    *,
+    overrides: Overrides,
+    near: str | None,
+    every_dim: bool,
+    format_: str,
+    depth: int | None,
+    colour: bool,
+) -> None:
+    """Show the sizes of one network; the command ends with 1 where one is left out."""
     complain = partial(_complain, config=config, format_=format_)
     # With every dim open, other sizes may make an argument right that is wrong for the numbers that are written.
     text, net = loaded(config, overrides, complain, allow_argument_errors=every_dim)
@@ -78,13 +102,14 @@ def command(
     forms = net.forms(
         {symbol: narrowest(axis)[1] for symbol, axis in found.axes.items()}, every_dim=every_dim
     )
-    if format_ == "json":
-        from tracer.views.answers import to_json
+    if format_ != "text":
+        from tracer.views.answers import in_json
 
-        answer = sizes_answer(found, forms, wished, net.network.defaults())
-        click.echo(to_json(answer), nl=False)
+        declared = net.network.defaults()
+        answer = sizes_answer(found, forms, wished, declared, shown(config))
+        click.echo(in_json(answer, format_), nl=False)
     else:
-        console = console_for(use_colour(color))
+        console = console_for(colour)
         misaligned = _misaligned(net, found)
         for part in sizes_table(net, found, forms, wished, depth, misaligned):
             console.print(part)
@@ -137,9 +162,10 @@ def _near(text: str | None, symbols: Collection[str]) -> dict[str, int]:
 
 def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) -> None:
     """A config that could not be loaded: the answer in JSON has no axes."""
-    if format_ == "json":
-        from tracer.views.answers import to_json
+    if format_ != "text":
+        from tracer.views.answers import FORMAT_VERSION, in_json
         from tracer.views.sizes import SizesAnswer
 
-        click.echo(to_json(SizesAnswer("1.0", {}, [], [])), nl=False)
+        answer = SizesAnswer(FORMAT_VERSION, {}, [], [], shown(config))
+        click.echo(in_json(answer, format_), nl=False)
     click.echo(report.full(found, texts(found, text, config)), nl=False, err=True)

@@ -75,6 +75,14 @@ OBJECTIVES = "macs,memory,params,receptive_field"
     type=click.Path(dir_okay=False),
     help="rows.parquet, .csv or .jsonl; otherwise none.",
 )
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "jsonl"]),
+    default="table",
+    show_default=True,
+    help="What standard output gets: the Pareto front, or every row, as it is computed (with --find the front's).",
+)
 @click.option("--overwrite", is_flag=True, help="Replace the output where it is there already.")
 @click.option(
     "--where",
@@ -131,6 +139,7 @@ def command(
     sizes: tuple[str, ...],
     overrides: Overrides,
     output: str | None,
+    format_: str,
     overwrite: bool,
     where: str | None,
     find: str | None,
@@ -159,9 +168,24 @@ def command(
         need("distributed", "sweep")
     if find is not None:
         _refuse_beside_find(output, where, plot)
-        search(find, swept, objectives, top, write_front, workers, dask, yes, use_colour(color))
+        search(
+            find,
+            swept,
+            objectives,
+            top,
+            write_front,
+            workers,
+            dask,
+            yes,
+            use_colour(color),
+            is_lines=format_ == "jsonl",
+        )
         return
 
+    if format_ == "jsonl" and where is not None and plot is None:
+        raise click.UsageError(
+            "--where is for the table and --plot; --format jsonl has every row"
+        )
     study = _study(swept, text_of_swept(swept))
     condition = _condition(where, study)
     measures = _objectives(objectives, study)
@@ -169,10 +193,19 @@ def command(
     _confirm(study, yes)
 
     with _journal(output, study, overwrite) as journal:
-        _run(study, journal, workers or os.cpu_count() or 1, dask, keeps=output is not None)
+        _run(
+            study,
+            journal,
+            workers or os.cpu_count() or 1,
+            dask,
+            keeps=output is not None,
+            streamed=Streamed(study, journal) if format_ == "jsonl" else None,
+        )
         if output is not None:
             _write(Path(output), study, journal)
-        _end(study, journal, condition, measures, top, plot, use_colour(color))
+        if format_ == "table" or plot is not None:
+            shown_rows = top if format_ == "table" else 0
+            _end(study, journal, condition, measures, shown_rows, plot, use_colour(color))
         journal.remove()
 
 
@@ -239,6 +272,8 @@ def search(
     dask: str | None,
     yes: bool,
     colour: bool,
+    *,
+    is_lines: bool = False,
 ) -> None:
     """Show the Pareto front of the rows that meet some conditions, and write its configs."""
     from msgspec.structs import replace
@@ -269,7 +304,10 @@ def search(
         click.echo(f"no row of {study.rows:,} meets --find", err=True)
         raise click.exceptions.Exit(1)
 
-    _show_front(study, wanted, found, top, colour)
+    if is_lines:
+        _front_lines(found, top)
+    else:
+        _show_front(study, wanted, found, top, colour)
     if directory is not None:
         _write_front(Path(directory), study, found, top)
 
@@ -352,6 +390,15 @@ def _show_front(
         title += f"; the first {top} of them"
     names = dict.fromkeys([*study.names, *wanted.measures, "lossless", "aligned"])
     console_for(colour).print(view.table(title, list(names), rows))
+
+
+def _front_lines(found: FrontPart, top: int) -> None:
+    """The rows of the front, each on its line."""
+    from tracer.sweep.finding import rows_of
+    from tracer.views.answers import to_line
+
+    for row in rows_of(found, top):
+        click.echo(to_line(row), nl=False)
 
 
 def _check_directory(directory: str | None) -> None:
@@ -621,7 +668,13 @@ def _confirm(study: Study, yes: bool) -> None:
 
 
 def _run(
-    study: Study, journal: Journal, workers: int, dask: str | None, *, keeps: bool
+    study: Study,
+    journal: Journal,
+    workers: int,
+    dask: str | None,
+    *,
+    keeps: bool,
+    streamed: Streamed | None,
 ) -> None:
     """Compute what is not done yet. However that ends, what is done stays."""
     from tracer.sweep.axes import Unvaried
@@ -643,6 +696,8 @@ def _run(
         with contextlib.closing(made):
             for number, columns in _shown(made, study, before):
                 journal.add(number, columns)
+                if streamed is not None:
+                    streamed.add(number, columns)
                 finished += len(study.task(number))
     except Unvaried as error:
         _fail(str(error))
@@ -655,6 +710,29 @@ def _run(
         if isinstance(end, Lost):
             _fail(str(end))
         raise click.Abort from None
+
+
+class Streamed:
+    """Rows on standard output as they are computed, in the sweep's order whoever computes them."""
+
+    def __init__(self, study: Study, journal: Journal) -> None:
+        from tracer.sweep.table_files import kinds
+
+        self._columns = kinds(study)
+        self._waiting: dict[int, Columns] = {}
+        self._next = 0
+        for record in journal.records():
+            self.add(record.task, record.columns)
+
+    def add(self, number: int, columns: Columns) -> None:
+        """Write the rows of a task, and those that have waited for them."""
+        from tracer.sweep.table_files import json_lines
+
+        self._waiting[number] = columns
+        while self._next in self._waiting:
+            lines = json_lines(self._columns, self._waiting.pop(self._next))
+            click.echo(b"".join(lines), nl=False)
+            self._next += 1
 
 
 def _shown(
@@ -712,7 +790,8 @@ def _end(
     if best > top:
         title += f"; the first {top} of them"
     names = dict.fromkeys([*study.names, *measures, "lossless", "aligned"])
-    console_for(colour).print(view.table(title, list(names), found.rows[:top]))
+    if top:
+        console_for(colour).print(view.table(title, list(names), found.rows[:top]))
     if plot is not None:
         try:
             view.plot(Path(plot), found.measures, found.best, larger)

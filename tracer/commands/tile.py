@@ -20,12 +20,14 @@ from tracer.commands.options import (
     write_output,
 )
 from tracer.commands.reading import complain, loaded
+from tracer.commands.several import refuse_one_document, show_each
 from tracer.commands.waiting import waiting
 
 if TYPE_CHECKING:
     from tracer.designing.tiling.plan import Tiling
+    from tracer.net import Net
 
-ENDINGS = {".py": "torch", ".json": "json"}
+ENDINGS = {".py": "torch", ".json": "json", ".jsonl": "jsonl"}
 """Formats by the ending of the file."""
 
 MOST = 10**9
@@ -57,7 +59,7 @@ class Sizes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 
 
 @click.command("tile")
-@click.argument("config", shell_complete=files)
+@click.argument("configs", nargs=-1, required=True, shell_complete=files)
 @network_options
 @click.option(
     "--picture",
@@ -76,8 +78,9 @@ class Sizes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     "--format",
     "--to",
     "format_",
-    type=click.Choice(["text", "json", "torch"]),
-    help="How to show it: text, unless -o says otherwise; torch is the code of the loop, one function to paste.",
+    type=click.Choice(["text", "json", "jsonl", "torch"]),
+    help="How to show it: text, unless -o says otherwise; jsonl has a line for each CONFIG; torch is the code of the "
+    "loop, one function to paste.",
 )
 @click.option(
     "-o",
@@ -87,7 +90,7 @@ class Sizes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 )
 @colour_option
 def command(
-    config: str,
+    configs: tuple[str, ...],
     overrides: Overrides,
     picture: dict[str, int] | None,
     tile: dict[str, int] | None,
@@ -96,7 +99,7 @@ def command(
     output: str | None,
     color: str,
 ) -> None:
-    """The tiles of a picture for CONFIG, with the overlap that makes the result equal to a run on the whole picture.
+    """The tiles of a picture for CONFIGS, with the overlap that makes the result equal to a run on the whole picture.
 
     Each tile is compared with the whole picture by the places that every node reads. Where that is not equal whatever
     the overlap, as behind a normalization over positions or attention, the nodes are named. Axes are the symbols of
@@ -112,14 +115,35 @@ def command(
         raise click.UsageError("say what to write: --format json, or -o NAME.py or NAME.json")
     if overrides.mode == "train":
         raise click.UsageError("tiles are of inference: --mode eval")
-    _, net = loaded(config, overrides, partial(complain, config=config))
+    refuse_one_document(configs, format_)
+    if len(configs) > 1 and output is not None:
+        raise click.UsageError("-o is for the answer of one network")
+
+    def show(config: str) -> None:
+        _, net = loaded(config, overrides, partial(complain, config=config))
+        _tile(net, config, picture, tile, memory, format_, output, color)
+
+    show_each(configs, format_, show)
+
+
+def _tile(
+    net: Net,
+    config: str,
+    picture: dict[str, int] | None,
+    tile: dict[str, int] | None,
+    memory: int | None,
+    format_: str,
+    output: str | None,
+    color: str,
+) -> None:
+    """Show the tiles for one network."""
     from tracer.api.functions import tile as tiles_of
     from tracer.designing.tiling.plan import Untileable
 
     try:
         with waiting(f"{shown(config)}: tiles are tried"):
             found = tiles_of(net, picture=picture, tile=tile, memory=memory)
-        _show(found, format_, output, color)
+        _show(found, config, format_, output, color)
     except Untileable as error:
         click.echo(str(error), err=True)
         raise click.exceptions.Exit(1) from None
@@ -135,7 +159,7 @@ def _check_given(tile: dict[str, int] | None, memory: int | None) -> None:
         raise click.UsageError("give one of --tile and --memory: the memory chooses the tile")
 
 
-def _show(found: Tiling, format_: str, output: str | None, color: str) -> None:
+def _show(found: Tiling, config: str, format_: str, output: str | None, color: str) -> None:
     """Print or write the answer. Raises :class:`Untileable` where there is no loop to write."""
     from tracer.views.tiling import tile_answer, tile_text, tile_warning
 
@@ -147,10 +171,11 @@ def _show(found: Tiling, format_: str, output: str | None, color: str) -> None:
         if warning:
             click.echo(warning, err=True)
         return
-    if format_ == "json":
-        from tracer.views.answers import to_json
+    if format_ != "text":
+        from tracer.views.answers import in_json
 
-        write_output(output, to_json(tile_answer(found)).encode("utf-8"))
+        answer = tile_answer(found, shown(config))
+        write_output(output, in_json(answer, format_).encode("utf-8"))
         return
     console = console_for(use_colour(color))
     for part in tile_text(found):

@@ -87,12 +87,17 @@ def write_json_lines(
     path: Path, of: Mapping[str, ColumnType], tables: Iterator[Columns]
 ) -> None:
     """One JSON object to a line."""
-    encode = msgspec.json.Encoder().encode
     with open(path, "wb") as file:
         for columns in tables:
-            own = typed(columns, of)
-            for row in zip(*(own[name] for name in of)):
-                file.write(encode(dict(zip(of, row))) + b"\n")
+            file.writelines(json_lines(of, columns))
+
+
+def json_lines(of: Mapping[str, ColumnType], columns: Columns) -> Iterator[bytes]:
+    """The rows, an object and its line end for each."""
+    encode = msgspec.json.Encoder().encode
+    own = typed(columns, of)
+    for row in zip(*(own[name] for name in of)):
+        yield encode(dict(zip(of, row))) + b"\n"
 
 
 Writer = Callable[[Path, Mapping[str, ColumnType], Iterator[Columns]], None]

@@ -283,3 +283,17 @@ def _source(place: Place) -> SourcePlace | None:
 def to_json(answer: Any) -> str:
     """Indented JSON with a fixed order of keys."""
     return msgspec.json.format(msgspec.json.encode(answer), indent=2).decode() + "\n"
+
+
+def to_line(answer: Any) -> str:
+    """The same on one line, for JSON Lines.
+
+    >>> to_line({"a": [1, 2]})
+    '{"a":[1,2]}\\n'
+    """
+    return msgspec.json.encode(answer).decode() + "\n"
+
+
+def in_json(answer: Any, format_: str) -> str:
+    """An answer in ``json`` or ``jsonl``."""
+    return to_line(answer) if format_ == "jsonl" else to_json(answer)

@@ -99,6 +99,8 @@ class SizesAnswer(msgspec.Struct, frozen=True):
     axes: dict[str, AxisAnswer]
     coupled: list[CouplingAnswer]
     widths: list[WidthAnswer]
+    path: str
+    """The network, as it was named."""
 
 
 def _kinds(axis: Axis) -> tuple[str, ...]:
@@ -128,6 +130,7 @@ def sizes_answer(
     forms: Mapping[str, list[Form]],
     near: Mapping[str, int],
     declared: Mapping[str, int],
+    path: str,
 ) -> SizesAnswer:
     """The JSON answer; ``near`` and ``declared`` have sizes of some symbols."""
     axes = {
@@ -147,7 +150,7 @@ def sizes_answer(
     }
     coupled = [CouplingAnswer(list(c.symbols), c.constraint, c.node) for c in found.couplings]
     widths = [WidthAnswer(w.node, w.argument, w.value, w.formula) for w in found.widths]
-    return SizesAnswer(FORMAT_VERSION, axes, coupled, widths)
+    return SizesAnswer(FORMAT_VERSION, axes, coupled, widths, path)
 
 
 def _declared(axis: Axis, size: int | None) -> DeclaredAnswer | None:

@@ -44,9 +44,11 @@ class TileAnswer(msgspec.Struct, frozen=True):
     """The next picture that would be exact, this one or a larger; null where it is, or none nearby is."""
     padded_tile: dict[str, int] | None
     """The tile with which ``padded`` is exact: the same where there is one for it, or a larger one."""
+    path: str
+    """The network, as it was named."""
 
 
-def tile_answer(found: Tiling) -> TileAnswer:
+def tile_answer(found: Tiling, path: str) -> TileAnswer:
     """The JSON answer of ``tracer tile``."""
     return TileAnswer(
         format_version=FORMAT_VERSION,
@@ -62,6 +64,7 @@ def tile_answer(found: Tiling) -> TileAnswer:
         because=found.because,
         padded=found.padded,
         padded_tile=found.padded_tile,
+        path=path,
     )
 
 
