@@ -59,11 +59,18 @@ class Editor:
 
     # --- texts --------------------------------------------------------------------------------------------------------
 
-    def open(self, text: str, language: str = "yaml", name: str | None = None) -> str:
-        """Open a new document; its address."""
-        uri = f"file:///nets/{name or f'net{next(self._numbers)}.yaml'}"
-        self.texts[uri], self.versions[uri] = text, 1
-        item = lsp.TextDocumentItem(uri, language, 1, text)
+    def open(
+        self,
+        text: str,
+        language: str = "yaml",
+        name: str | None = None,
+        uri: str | None = None,
+    ) -> str:
+        """Open a document; its address."""
+        uri = uri or f"file:///nets/{name or f'net{next(self._numbers)}.yaml'}"
+        self.texts[uri] = text
+        self.versions[uri] = self.versions.get(uri, 0) + 1
+        item = lsp.TextDocumentItem(uri, language, self.versions[uri], text)
         self.client.text_document_did_open(lsp.DidOpenTextDocumentParams(item))
         return uri
 

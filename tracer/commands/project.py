@@ -50,7 +50,11 @@ class Project(NamedTuple):
 
 def nearest_project() -> Project | None:
     """What the nearest ``pyproject.toml`` says; None where there is none, or it says nothing to us."""
-    path = _nearest_file()
+    return project_of(nearest_file(Path.cwd()))
+
+
+def project_of(path: str | None) -> Project | None:
+    """What a ``pyproject.toml`` says; None where it says nothing to us."""
     if path is None:
         return None
     try:
@@ -91,9 +95,8 @@ def _unusable(path: str, text: str, faults: list[Diagnostic]) -> Project:
     return Project(path, text, Settings(), [], faults)
 
 
-def _nearest_file() -> str | None:
-    """The path of the file, as it is seen from the working directory."""
-    here = Path.cwd()
+def nearest_file(here: Path) -> str | None:
+    """The path of the file that is nearest to a folder, as it is seen from the working directory."""
     for folder in (here, *here.parents):
         if (folder / FILE).is_file():
             return os.path.relpath(folder / FILE)

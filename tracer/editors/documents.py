@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
-from urllib.parse import unquote, urlsplit
 
 from lsprotocol import types as lsp
+from pygls.uris import to_fs_path
 
 from tracer.editors.analysis import OpenText
 from tracer.editors.positions import UTF16, EditorText
@@ -56,8 +56,8 @@ class Document:
 
 def path_of(uri: str) -> str:
     """The path of a file's address; of another address all of it."""
-    parts = urlsplit(uri)
-    return unquote(parts.path) if parts.scheme == "file" else uri
+    path = to_fs_path(uri) if uri.startswith("file:") else None
+    return path or uri
 
 
 class Documents:
