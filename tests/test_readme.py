@@ -13,9 +13,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from tests import ROOT
 from tests.readme_tables import TABLES
+from tracer.commands import cli
 
 READMES = [
     ROOT / "README.md",
@@ -179,14 +181,15 @@ def test_pictures_are_fresh(place: Path, request: pytest.FixtureRequest) -> None
         for readme in READMES
         for path, name in PICTURE.findall(readme.read_text("utf-8"))
     }
-    assert len(pictures) == 2
+    assert len(pictures) == 9
     for picture, name in pictures.items():
         config = f"{name}.yaml" if (place / f"{name}.yaml").exists() else f"configs/{name}.yaml"
-        done = run(f"tracer draw {config} -o drawn.svg", place)
-        assert done.returncode in (0, 1), done.stderr
+        drawn = place / "drawn.svg"
+        done = CliRunner().invoke(cli, ["draw", str(place / config), "-o", str(drawn)])
+        assert done.exit_code in (0, 1), done.stderr
         if request.config.getoption("--refresh"):
-            picture.write_bytes((place / "drawn.svg").read_bytes())
-        assert picture.read_bytes() == (place / "drawn.svg").read_bytes()
+            picture.write_bytes(drawn.read_bytes())
+        assert picture.read_bytes() == drawn.read_bytes()
 
 
 @every_readme

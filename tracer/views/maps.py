@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from tracer.diagnostics import legible, printable
+from tracer.drawing.maps.cells import short_name
 from tracer.drawing.maps.columns import MapOrder
 from tracer.drawing.maps.holding import NO_POSITIONS, Holding
 from tracer.drawing.maps.placing import Label
 from tracer.drawing.maps.scene import FONT, MapScene, arm_text
-from tracer.drawing.maps.sizes import text_width, thickness
+from tracer.drawing.maps.sizes import BEHIND, text_width, thickness
 from tracer.drawing.maps.units import MapUnit, Slab, sign_of
 from tracer.drawing.maps.ways import MapWay
 from tracer.drawing.picture import Picture
@@ -33,6 +34,7 @@ LIGHT = {
     "up": "#00705c",
     "size": "#8a3a86",
     "wrong": "#c4001a",
+    "unknown": "#66707c",
     "input-fill": "#e9ecf0",
     "conv-fill": "#cbd6e4",
     "pass-fill": "#e3e8ee",
@@ -54,6 +56,7 @@ DARK = {
     "up": "#4cc7a8",
     "size": "#d58fd0",
     "wrong": "#ff8f8f",
+    "unknown": "#8b97a4",
     "input-fill": "#2c343e",
     "conv-fill": "#37475b",
     "pass-fill": "#2b343f",
@@ -72,8 +75,15 @@ SAYS = {
     "skip": "skip past coarser maps",
     "size": "only size or indices",
     "wrong": "sizes do not fit",
+    "unknown": "behind a fault",
 }
 """What the colours of arrows mean."""
+
+STANDING = "height: extent, thickness: channels (both log); above: channels, below: extent"
+LYING = "length: extent, thickness: channels (both log); channels × extent beside"
+
+LETTERS, FEW_NAMES = 24, 4
+"""Of names in the legend."""
 
 TITLE = 34
 """The height of the title's line."""
@@ -126,6 +136,7 @@ def _fixed() -> str:
 .way, .head, .unit rect { vector-effect: non-scaling-stroke }
 .way { fill: none; stroke-width: 1.4 }
 .way.size { stroke-dasharray: 4 3 }
+.way.unknown { stroke-dasharray: 1.5 3 }
 .way.wrong { stroke-width: 2.4 }
 .unit text, .sample { text-anchor: middle }
 .name, .output { font-weight: 600 }
@@ -152,7 +163,7 @@ def _rules(c: dict[str, str]) -> str:
     }
     for made in ("input", "pass", "merge", "skip", "down", "up"):
         rules[f".unit rect.{made}"] = f"fill: {c[f'{made}-fill']}"
-    for kind in ("conv", "pass", "skip", "down", "up", "size", "wrong"):
+    for kind in ("conv", "pass", "skip", "down", "up", "size", "wrong", "unknown"):
         rules[f".way.{kind}"] = f"stroke: {c[kind]}"
         rules[f".head.{kind}"] = f"fill: {c[kind]}"
     return "".join(f"{selector} {{ {rule} }}\n" for selector, rule in rules.items())
@@ -202,7 +213,7 @@ def _level_text(held: Holding, order: MapOrder, level: Fraction) -> tuple[str, s
 
 
 def _way(scene: MapScene, number: int, way: MapWay, route: Route) -> str:
-    kind = "wrong" if way.wrong else way.kind
+    kind = _shown_kind(scene, way)
     boxes = scene.held.picture.boxes
     units = scene.order.units
     source = boxes[units[way.source].boxes[-1]].name
@@ -210,9 +221,7 @@ def _way(scene: MapScene, number: int, way: MapWay, route: Route) -> str:
     said = f"{source} to {target}: {SAYS[kind]}"
     arm = ""
     if way.wrong:
-        x, y = route[-1]
-        shape = scene.held.shape(way.node)
-        arm = f'<text class="arm" x="{x - 10}" y="{y - 5}">{escaped(arm_text(shape))}</text>'
+        arm = _arm(arm_text(scene.held.shape(way.node)), route)
     return (
         f'<g data-way="{number}"><title>{escaped(printable(said))}</title>'
         f'<path class="way {kind}" d="{path(_short_of_the_tip(route))}"/>'
@@ -220,12 +229,31 @@ def _way(scene: MapScene, number: int, way: MapWay, route: Route) -> str:
     )
 
 
+def _shown_kind(scene: MapScene, way: MapWay) -> str:
+    """The kind of an arrow; what leads to a map that a fault before it prevents is told from the others."""
+    if way.wrong:
+        return "wrong"
+    target = scene.order.units[way.target]
+    return "unknown" if target.last.shape is None else way.kind
+
+
+def _arm(words: str, route: Route) -> str:
+    """What an arrow brings, at its end."""
+    (_, y0), (x, y) = route[-2:]
+    if y0 == y:
+        return f'<text class="arm" x="{x - 10}" y="{y - 5}">{escaped(words)}</text>'
+    middle = (y0 + y) // 2 + 4
+    return f'<text class="arm" x="{x + 8}" y="{middle}" style="text-anchor: start">{escaped(words)}</text>'
+
+
 def _short_of_the_tip(route: Route) -> Route:
     """The line without what its tip covers."""
     (x0, y0), (x, y) = route[-2:]
-    if y0 != y or abs(x - x0) <= 8:
+    if abs(x - x0) + abs(y - y0) <= 8:
         return route
-    return (*route[:-1], (x - 5 if x > x0 else x + 5, y))
+    back = 5 if x + y > x0 + y0 else -5
+    end = (x - back, y) if y0 == y else (x, y - back)
+    return (*route[:-1], end)
 
 
 def _unit(scene: MapScene, number: int, unit: MapUnit) -> str:
@@ -238,7 +266,11 @@ def _unit(scene: MapScene, number: int, unit: MapUnit) -> str:
     if number in scene.order.gates:
         slabs = _gate(sign_of(scene.held.trace.ops[unit.last.node]), places[0])
     else:
-        slabs = "".join(_slab(slab, place) for slab, place in zip(unit.slabs, places))
+        lies = scene.layout.lies
+        slabs = _behind(unit.slabs[0], places[0])
+        slabs += "".join(
+            _slab(slab, place, lies=lies) for slab, place in zip(unit.slabs, places)
+        )
     labels = "".join(map(_label, scene.layout.labels[number]))
     dots = scene.layout.dots[number]
     left_out = ""
@@ -258,35 +290,73 @@ def _gate(sign: str, place: Rectangle) -> str:
     return f'{circle}<text class="sign" x="{x}" y="{y + 5}">{sign}</text>'
 
 
-def _slab(slab: Slab, place: Rectangle) -> str:
-    """A map; of a concatenation a part for each of its inputs."""
+def _behind(slab: Slab, place: Rectangle) -> str:
+    """The edge of what stands for maps that are left out before the first."""
+    if not slab.hidden:
+        return ""
     x, y, width, height = place
+    return _rect(slab.made, Rectangle(x - BEHIND, y - BEHIND, width, height))
+
+
+def _slab(slab: Slab, place: Rectangle, *, lies: bool) -> str:
+    """A map; of a concatenation a part for each of its inputs, as thick as its channels."""
     if not slab.parts:
-        return f'<rect class="{slab.made}" x="{x}" y="{y}" width="{width}" height="{height}"/>'
+        return _rect(slab.made, place)
+    x, y, width, height = place
+    whole = sum(thickness(channels) for channels, _ in slab.parts)
     found = []
+    before = 0
     for channels, made in slab.parts:
         own = thickness(channels)
-        found.append(f'<rect class="{made}" x="{x}" y="{y}" width="{own}" height="{height}"/>')
-        x += own
+        if lies:
+            start = height * before // whole
+            end = height * (before + own) // whole
+            found.append(_rect(made, Rectangle(x, y + start, width, end - start)))
+        else:
+            found.append(_rect(made, Rectangle(x + before, y, own, height)))
+        before += own
     return "".join(found)
 
 
+def _rect(made: str, place: Rectangle) -> str:
+    x, y, width, height = place
+    return f'<rect class="{made}" x="{x}" y="{y}" width="{width}" height="{height}"/>'
+
+
 def _label(label: Label) -> str:
-    return (
-        f'<text class="{label.kind}" x="{label.x}" y="{label.y}">{escaped(label.text)}</text>'
-    )
+    anchor = "" if label.anchor == "middle" else f' style="text-anchor: {label.anchor}"'
+    place = f'x="{label.x}" y="{label.y}"'
+    return f'<text class="{label.kind}" {place}{anchor}>{escaped(label.text)}</text>'
 
 
 def _legend(scene: MapScene) -> list[tuple[str, str]]:
     """What the colours of the arrows that there are mean, and what height and thickness do."""
-    kinds = {"wrong" if way.wrong else way.kind for way in scene.order.ways}
+    kinds = {_shown_kind(scene, way) for way in scene.order.ways}
     told = [(kind, words) for kind, words in SAYS.items() if kind in kinds]
-    told.append(("", "height: extent, thickness: channels (both log); number above: channels"))
-    if any(unit.output for unit in scene.order.units):
-        told.append(("", "▸ output"))
-    if scene.order.marks:
-        told.append(("", "◂ reads the named map as well"))
-    return told
+    signs = [LYING if scene.layout.lies else STANDING, *_signs(scene)]
+    return told + [("", words) for words in signs]
+
+
+def _signs(scene: MapScene) -> Iterator[str]:
+    """What the signs mean that there are."""
+    order = scene.order
+    slabs = [slab for unit in order.units for slab in unit.slabs]
+    if any(slab.hidden for slab in slabs):
+        yield "⋯, one behind another: more maps"
+    if any(unit.output for unit in order.units):
+        yield "▸ output"
+    if order.marks:
+        yield f"◂ reads {_marked(scene)} as well"
+
+
+def _marked(scene: MapScene) -> str:
+    """The names of what is only named where it is read."""
+    order = scene.order
+    boxes = scene.held.picture.boxes
+    units = dict.fromkeys(unit for sources in order.marks.values() for unit in sources)
+    names = [short_name(boxes[order.units[unit].boxes[-1]].name, LETTERS) for unit in units]
+    more = " …" if len(names) > FEW_NAMES else ""
+    return ", ".join(names[:FEW_NAMES]) + more
 
 
 def _laid(legend: Sequence[tuple[str, str]], width: int, top: int) -> tuple[str, int]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from tracer.diagnostics import printable
 from tracer.drawing.maps.columns import MapOrder
 from tracer.drawing.maps.sizes import (
+    BEHIND,
     BESIDE,
     DOTS,
     MapScale,
     MapSpacing,
     channels_text,
     extent_text,
+    name_width,
     scale,
     slab_width,
     text_width,
@@ -21,11 +24,16 @@ from tracer.drawing.maps.sizes import (
 from tracer.drawing.maps.units import MapUnit
 from tracer.drawing.picture import Box
 
-ABOVE, LINE = 16, 14
+ABOVE, LINE = 18, 14
 """Room for the channels above a map, and for each line below it."""
 
 MARGIN = 14
 """Around a row, and around the picture."""
+
+ARM = 18
+"""Between the arrows that do not fit, each of which has a text."""
+
+MOST_ARMS = 6
 
 GATE = 24
 """The size of the circle that stands for a gate."""
@@ -68,15 +76,17 @@ def unit_cells(
 ) -> list[UnitCell]:
     """Every unit in a cell of its own."""
     sizes = scale(given.units, spacing.highest)
+    wrong_into = Counter(way.target for way in given.ways if way.wrong)
     cells = []
     for number, unit in enumerate(given.units):
         below = list(_below(unit, boxes, spacing))
+        arms = wrong_into[number]
         if number in given.gates:
             cells.append(_gate(unit, below[:2]))
         else:
             marks = [given.units[mark] for mark in given.marks.get(number, ())]
             below += [("mark", _mark_text(mark, boxes, spacing)) for mark in marks]
-            cells.append(_cell(unit, below, sizes))
+            cells.append(_cell(unit, below, sizes, room_for_arms(arms)))
     return cells
 
 
@@ -85,7 +95,20 @@ def _mark_text(
     boxes: Sequence[Box],
     spacing: MapSpacing,
 ) -> str:
+    """That a unit reads another; where there is little room the legend alone names it."""
+    if not spacing.counts:
+        return "◂"
     return f"◂ {short_name(boxes[mark.boxes[0]].name, spacing.letters)}"
+
+
+def _line_width(kind: str, text: str) -> int:
+    is_bold = kind in ("name", "output")
+    return name_width(text) if is_bold else text_width(text)
+
+
+def room_for_arms(count: int) -> int:
+    """The height that this many arrows with texts need, wherever they come from."""
+    return 2 * ARM * min(count, MOST_ARMS) + 8 if count else 0
 
 
 def _gate(
@@ -94,7 +117,7 @@ def _gate(
 ) -> UnitCell:
     """A gate is a circle: it weighs a map rather than making one."""
     text = channels_text(unit.last)
-    widest = max(text_width(line) for _, line in below)
+    widest = max(_line_width(kind, line) for kind, line in below)
     width = max(GATE, widest, text_width(text))
     middle = width // 2
     return UnitCell(
@@ -110,26 +133,29 @@ def _cell(
     unit: MapUnit,
     below: Sequence[tuple[str, str]],
     sizes: MapScale,
+    least: int,
 ) -> UnitCell:
     x = 0
     slabs: list[tuple[int, int, int]] = []
     above: list[tuple[int, str]] = []
     dots = None
     for slab in unit.slabs:
-        if slab.hidden:
+        if slab.hidden and slabs:
             dots = x + DOTS // 2 - BESIDE // 2
             x += DOTS
+        elif slab.hidden:
+            x += BEHIND
         width = slab_width(slab)
         text = channels_text(slab)
         room = max(width, text_width(text))
         left = x + (room - width) // 2
-        slabs.append((left, width, sizes.height(slab)))
+        slabs.append((left, width, max(sizes.height(slab), least)))
         above.append((left + width // 2, text))
         x += room + BESIDE
     x -= BESIDE
 
     # Labels that are wider than the maps stand in their middle.
-    widest = max(text_width(text) for _, text in below)
+    widest = max(_line_width(kind, text) for kind, text in below)
     shift = max((widest - x) // 2, 0)
     return UnitCell(
         width=max(x, widest),

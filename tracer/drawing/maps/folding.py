@@ -71,7 +71,9 @@ def _together(group: Sequence[MapUnit]) -> MapUnit:
         return group[0]
     last = group[-1].last
     count = sum(len(unit.slabs) + _left_out(unit) for unit in group)
-    boxes = tuple(box for unit in group for box in unit.boxes)
+    # The last one's name stands for all.
+    order = [group[-1], *group[:-1]]
+    boxes = tuple(box for unit in order for box in unit.boxes)
     return group[-1]._replace(boxes=boxes, slabs=(last._replace(hidden=count - 1),))
 
 

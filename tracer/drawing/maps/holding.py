@@ -14,6 +14,9 @@ from tracer.drawing.picture import Picture
 from tracer.geometry.grids import Grids, grids
 from tracer.network.graph import sources
 from tracer.network.records import Node
+from tracer.ops.convolution import Convolving
+from tracer.ops.pooling import Pooling
+from tracer.ops.resize import Resizing
 from tracer.shapes.trace import Trace
 
 NO_POSITIONS = Fraction(0)
@@ -79,7 +82,7 @@ def holding(
         trace=trace,
         picture=picture,
         box_of=box_of,
-        level_of=_levels(nodes, steps_of),
+        level_of=_levels(trace, steps_of),
         steps_of=steps_of,
         map_of=_maps(nodes, refines, box_of, readers),
         refines=refines,
@@ -97,20 +100,54 @@ def _steps(own: Grids | None) -> Steps | None:
 
 
 def _levels(
-    nodes: Sequence[Node],
+    trace: Trace,
     steps_of: Sequence[Steps | None],
 ) -> list[Fraction]:
-    """Every node's stride over its axes together; where a map lies on no grid, its first input's."""
+    """Every node's stride over its axes together.
+
+    Where a map lies on no grid it is its first input's; behind a fault, that as the operation changes it.
+    """
     levels: list[Fraction] = []
-    for node in nodes:
+    for node in trace.network.nodes:
         steps = steps_of[node.index]
         if steps is not None:
             levels.append(prod(steps, start=Fraction(1)))
         elif node.inputs:
-            levels.append(levels[node.inputs[0].index])
+            before = levels[node.inputs[0].index]
+            levels.append(before * _change(trace, node))
         else:
             levels.append(NO_POSITIONS)
     return levels
+
+
+SUPPOSED = 64
+"""The extent of a map behind a fault, where it matters for its level alone."""
+
+
+def _change(
+    trace: Trace,
+    node: Node,
+) -> Fraction:
+    """The stride of a node behind a fault, over its axes together; 1 where it is unknown."""
+    op = trace.ops[node.index]
+    changes = isinstance(op, (Convolving, Pooling, Resizing))
+    is_behind = trace.by_index[node.index] is None and not trace.is_refused(node)
+    if op is None or not changes or not is_behind or node.operands:
+        return Fraction(1)
+
+    axes = _axes(trace)
+    shape = (1, 1, *[SUPPOSED] * axes)
+    windows = [op.window(dim, shape) for dim in range(2, 2 + axes)]
+    return prod(
+        (Fraction(window.down, window.up) for window in windows if window is not None),
+        start=Fraction(1),
+    )
+
+
+def _axes(trace: Trace) -> int:
+    """The spatial axes of a network: those of its input of the most dims."""
+    shapes = [trace.by_index[node.index] or () for node in trace.network.nodes if node.is_input]
+    return max(max(map(len, shapes), default=0) - 2, 0)
 
 
 def _maps(

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from tracer.drawing.maps.cells import (
     ABOVE,
+    ARM,
     LINE,
     MARGIN,
     UnitCell,
@@ -27,7 +28,7 @@ from tracer.drawing.maps.routing import (
     planned,
     row_key,
 )
-from tracer.drawing.maps.sizes import MapSpacing, text_width
+from tracer.drawing.maps.sizes import MapSpacing, name_width, text_width
 from tracer.drawing.picture import Box
 from tracer.drawing.placed import Rectangle, Route
 
@@ -51,6 +52,14 @@ class Label(NamedTuple):
     kind: str
     anchor: str = "middle"
 
+    @property
+    def place(self) -> Rectangle:
+        """Its room."""
+        is_bold = self.kind in ("name", "output")
+        width = name_width(self.text) if is_bold else text_width(self.text)
+        left = self.x if self.anchor == "start" else self.x - width // 2
+        return Rectangle(left, self.y - 9, width, 11)
+
 
 class MapsLayout(NamedTuple):
     """A picture of maps, placed."""
@@ -69,6 +78,8 @@ class MapsLayout(NamedTuple):
     """The room of each level, where they are told apart."""
     routes: list[Route]
     """One for each arrow."""
+    lies: bool = False
+    """Whether maps are bars that lie: their length is the extent, and their height the channels."""
 
 
 class _Row(NamedTuple):
@@ -169,13 +180,9 @@ def _ports(
     middles: Sequence[int],
 ) -> _Ports:
     """What comes from above arrives above the middle, what comes from below under it; straight arrows in the middle."""
-    leaves = []
-    for number, way in enumerate(given.ways):
-        side = _leaving_side(given, plans, middles, number)
-        _, _, height = cells[way.source].slabs[-1]
-        aside = min(height // 4, PORT)
-        leaves.append(middles[way.source] + side * aside)
-
+    leaves = [
+        _leaving(given, plans, cells, middles, number) for number in range(len(given.ways))
+    ]
     into: dict[int, list[int]] = defaultdict(list)
     for number, way in enumerate(given.ways):
         into[way.target].append(number)
@@ -183,15 +190,41 @@ def _ports(
     arrives = [middles[way.target] for way in given.ways]
     for target, arriving in into.items():
         _, _, height = cells[target].slabs[0]
-        half = height // 2 - 4
+        is_wrong = any(given.ways[number].wrong for number in arriving)
         for side in (-1, 1):
             numbers = [
                 number for number in arriving if _side(given, plans, middles, number) == side
             ]
-            step = min(PORT, half // max(len(numbers), 1))
+            step = _step(height, len(numbers), is_wrong=is_wrong)
             for place, number in enumerate(numbers, 1):
                 arrives[number] += side * step * place
     return _Ports(leaves, arrives)
+
+
+def _step(
+    height: int,
+    count: int,
+    *,
+    is_wrong: bool,
+) -> int:
+    """How far arrows on one side of the middle are from each other; those with texts have more room."""
+    apart = ARM if is_wrong else PORT
+    half = height // 2 - 4
+    return min(apart, half // max(count, 1))
+
+
+def _leaving(
+    given: MapOrder,
+    plans: Sequence[CoursePlan],
+    cells: Sequence[UnitCell],
+    middles: Sequence[int],
+    number: int,
+) -> int:
+    """The height at which an arrow leaves."""
+    source = given.ways[number].source
+    _, _, height = cells[source].slabs[-1]
+    aside = min(height // 4, PORT)
+    return middles[source] + aside * _leaving_side(given, plans, middles, number)
 
 
 def _side(
@@ -315,7 +348,7 @@ def _across(
     for column, width in enumerate(widths):
         found.gaps.append(x)
         lane_count = gaps[column].number if column in gaps else 0
-        room = (lane_count + 2) * LANE if lane_count else 0
+        room = (lane_count + 1) * LANE + 4 if lane_count else 0
         least = spacing.gap if column else 0
         x += max(room, least) + room_for.get(column, 0)
         found.columns.append(x)
@@ -392,7 +425,7 @@ class _RouteFrame(NamedTuple):
     ) -> int:
         """The place of an arrow in a gap."""
         lane = self.gaps[gap].of_way[number]
-        return self.gap_lefts[gap] + LANE + LANE * lane
+        return self.gap_lefts[gap] + LANE * (lane + 1) - 2
 
     def exit(self, unit: int) -> int:
         """The right edge of a unit's last map."""
@@ -499,7 +532,7 @@ def _labels(
     middle: int,
 ) -> Iterator[Label]:
     for (x, text), (_, _, height) in zip(cell.above, cell.slabs):
-        yield Label(left + x, middle - height // 2 - 5, text, "channels")
+        yield Label(left + x, middle - height // 2 - 6, text, "channels")
 
     start = middle + cell.height // 2
     centre = left + cell.width // 2

@@ -7,8 +7,9 @@ from typing import NamedTuple
 from tracer.drawing.maps.columns import MapOrder, ordered
 from tracer.drawing.maps.folding import with_folded_runs
 from tracer.drawing.maps.holding import Holding, holding
+from tracer.drawing.maps.ladder import ladder, sides_of
 from tracer.drawing.maps.placing import MapsLayout, placed
-from tracer.drawing.maps.sizes import LOOSE, TIGHT, MapSpacing
+from tracer.drawing.maps.sizes import LOOSE, TIGHT, TIGHTEST, MapSpacing
 from tracer.drawing.maps.units import MapUnit, units
 from tracer.drawing.maps.ways import MapWay, ways, with_parts
 from tracer.drawing.picture import Picture
@@ -62,6 +63,7 @@ FOLDS = (
     MapFold(2, TIGHT),
     MapFold(1, TIGHT),
     MapFold(1, TIGHT, folds_runs=True),
+    MapFold(1, TIGHTEST, folds_runs=True),
 )
 """From the fullest picture on."""
 
@@ -119,8 +121,12 @@ def _scene(
     order: MapOrder,
     spacing: MapSpacing,
 ) -> MapScene:
+    boxes = held.picture.boxes
     arms = [_arm(held, way) for way in order.ways]
-    return MapScene(held, order, placed(order, held.picture.boxes, arms, spacing))
+    sides = sides_of(order)
+    if sides is not None:
+        return MapScene(held, order, ladder(order, boxes, sides, arms))
+    return MapScene(held, order, placed(order, boxes, arms, spacing))
 
 
 def arm_text(shape: tuple[int, ...] | None) -> str:

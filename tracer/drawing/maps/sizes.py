@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import log2, prod
+from functools import cache
+from math import ceil, log2, prod
 from typing import NamedTuple
 
 from tracer.drawing.maps.units import MapUnit, Slab
-from tracer.drawing.placed import CHARACTER
 
 LOWEST = 20
 """The height of the maps of the least extent, in pixels."""
@@ -18,6 +18,10 @@ OCTAVE = 24
 THINNEST = 4
 THICKER = 2.4
 """Thickness for each doubling of the channels."""
+
+
+BEHIND = 3
+"""How far a map looks out from behind another, where those before it are left out."""
 
 
 class MapSpacing(NamedTuple):
@@ -37,6 +41,7 @@ class MapSpacing(NamedTuple):
 
 LOOSE = MapSpacing(highest=132, in_run=20, gap=24, letters=14, counts=True)
 TIGHT = MapSpacing(highest=132, in_run=15, gap=18, letters=9, counts=False)
+TIGHTEST = MapSpacing(highest=132, in_run=11, gap=10, letters=5, counts=False)
 
 UNKNOWN = (14, 44)
 """Thickness and height of a map without a shape."""
@@ -47,8 +52,18 @@ BESIDE = 5
 DOTS = 16
 """Room for what stands for maps that are left out."""
 
-LETTER = CHARACTER - 0.5
-"""An upper bound of a digit's width at the size of the labels."""
+WIDTHS = {
+    "ijltfr.,:;/\\|!()[]-'`²³ IJ": 5.0,
+    "+<=>^~×→#&": 10.2,
+    "ABCDEFGHKLNOPQRSTUVXYZw": 9.6,
+    "◂▸_*?": 6.4,
+}
+"""Upper bounds of letters' widths at the size of the labels, in a wide font; others below."""
+
+DIGIT, WIDEST = 7.7, 12.1
+
+BOLD = 1.13
+"""How much wider bold letters are."""
 
 
 class MapScale(NamedTuple):
@@ -136,8 +151,26 @@ def extent_text(shape: Sequence[int] | None) -> str:
 
 
 def text_width(text: str) -> int:
-    """An upper bound of a label's width."""
-    return round(LETTER * len(text))
+    """An upper bound of a label's width.
+
+    >>> text_width("64×48") < text_width("1024×768") < text_width("m" * 10)
+    True
+    """
+    return ceil(sum(map(_letter_width, text)))
+
+
+def name_width(text: str) -> int:
+    """An upper bound of a name's width, which is bold."""
+    return ceil(BOLD * sum(map(_letter_width, text)))
+
+
+@cache
+def _letter_width(letter: str) -> float:
+    for letters, width in WIDTHS.items():
+        if letter in letters:
+            return width
+    is_usual = letter.isascii() and letter.isalnum() and letter not in "mMW"
+    return DIGIT if is_usual else WIDEST
 
 
 def _even(n: float) -> int:

@@ -55,6 +55,8 @@ class Units(NamedTuple):
     all: list[MapUnit]
     of_box: dict[int, list[int]]
     """The units of each box that has any."""
+    parallel: set[int]
+    """The units of boxes that hand on maps of several levels beside each other."""
     taken_in: dict[int, int]
     """Boxes that a concatenation shows as its part, with the node of it."""
 
@@ -79,7 +81,20 @@ def units(
 
     for number, holder in joined.items():
         of_box[number] = of_box[_first_holder(joined, holder)]
-    return Units(found, of_box, taken_in)
+    return Units(found, of_box, _parallel(held, of_box), taken_in)
+
+
+def _parallel(
+    held: Holding,
+    of_box: dict[int, list[int]],
+) -> set[int]:
+    """The units of boxes that have several, and are no chain."""
+    found: set[int] = set()
+    for number, own in of_box.items():
+        nodes = held.picture.boxes[number].nodes
+        if len(own) > 1 and not _is_chain(held, nodes):
+            found.update(own)
+    return found
 
 
 def _first_holder(

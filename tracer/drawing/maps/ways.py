@@ -196,18 +196,12 @@ def _with_skips(
     found: Units,
 ) -> list[MapWay]:
     """The arrows, those that are skips marked as such; streams that run in parallel are none."""
-    streams = {
-        number
-        for own in found.of_box.values()
-        for number in own
-        if len({found.all[other].level for other in own}) > 1
-    }
     passing = _past_coarser(all_ways, found.all)
     inside = _of_a_skip(all_ways, found.all, passing)
     shown = []
     for number, way in enumerate(all_ways):
         is_skip = number in passing or number in inside
-        is_stream = way.target in streams
+        is_stream = way.target in found.parallel
         shown.append(way._replace(kind="skip") if is_skip and not is_stream else way)
     return shown
 
