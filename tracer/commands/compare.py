@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tracer.commands.options import (
+    DRIVE,
     Overrides,
     colour_option,
     console_for,
@@ -90,7 +91,7 @@ def _refuse_one_sided(a: str, b: str | None) -> None:
 
 def _is_revision(config: str) -> bool:
     """True for REV:PATH, where no file is called so: where git knows the one, a callable of that name is not run."""
-    if ":" not in config or os.path.lexists(config.replace("\0", "")):
+    if ":" not in config or DRIVE.match(config) or os.path.lexists(config.replace("\0", "")):
         return False
     return not is_python(config) or is_revision(config.split(":", 1)[0])
 

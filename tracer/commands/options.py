@@ -54,8 +54,8 @@ class Overrides:
         """For each input of a Python source its symbols by dim; None: they are found."""
         self.others: Sequence[Sequence[Shape]] = ()
         """Shapes at which a Python source is tried next."""
-        self.command_line: str | None = shlex.join(
-            _options(arguments, inputs, sizes, mode, until, key)
+        self.command_line: str | None = quoted(
+            *_options(arguments, inputs, sizes, mode, until, key)
         )
         """The options again, for a command that is proposed; None where no command line says the same."""
 
@@ -116,6 +116,15 @@ def sizes_of(items: Sequence[str], option: str) -> dict[str, int]:
             )
         found.append((name.strip(), int(text)))
     return _once(found, option)
+
+
+def quoted(*words: str) -> str:
+    """Words as the shell of the system takes them."""
+    if os.name == "nt":
+        from subprocess import list2cmdline
+
+        return list2cmdline(words)
+    return shlex.join(words)
 
 
 def _options(
@@ -384,6 +393,9 @@ def console_for(colour: bool) -> Console:
 
 CALLABLE = re.compile(r"(?P<place>.+):(?P<name>[^\W\d]\w*(\.[^\W\d]\w*)*)", re.DOTALL)
 """What is written behind a Python module or file: ``:UNet``, ``:models.UNet``."""
+
+DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+"""The beginning of a path on one of Windows' drives: its colon separates nothing."""
 
 DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 

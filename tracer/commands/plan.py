@@ -5,7 +5,6 @@ For a Python source the file is the user's, and an edit of it is proven before i
 
 from __future__ import annotations
 
-import shlex
 from codecs import BOM_UTF8
 from collections.abc import Mapping
 from functools import partial
@@ -21,6 +20,7 @@ from tracer.commands.options import (
     files,
     is_python,
     network_options,
+    quoted,
     shown,
     use_colour,
 )
@@ -195,7 +195,7 @@ def _refuse_other_files(net: Net, config: str, overrides: Overrides) -> None:
     """End the command for an edit of what is neither a config nor Python."""
     if net.read_from is None or is_python(config):
         return
-    importing = f"tracer import {shlex.quote(config)} {overrides.command_line or ''}".strip()
+    importing = f"tracer import {quoted(config)} {overrides.command_line or ''}".strip()
     raise click.UsageError(
         f"{shown(config)} is no config that can be edited; `{importing} -o net.yaml` writes one"
     )
@@ -380,7 +380,7 @@ def _plan_command(plan: Plan, source: str, overrides: Overrides) -> str | None:
     if not is_edited or source == "-" or not is_said:
         return None
     warnings = "--warnings" if plan.of_warnings else ""
-    words = ("tracer plan", shlex.quote(source), overrides.command_line, warnings)
+    words = ("tracer plan", quoted(source), overrides.command_line, warnings)
     return " ".join(filter(None, words))
 
 

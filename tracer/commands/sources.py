@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tracer.commands.configs import open_config
-from tracer.commands.options import Overrides, is_python, need, say_part, shown
+from tracer.commands.options import Overrides, is_python, need, quoted, say_part, shown
 from tracer.diagnostics import Diagnostic, TracerError, legible
 from tracer.importing.named import names_defined, nothing_there
 from tracer.importing.recording import NoSuchPart, Unrepresentable
@@ -173,7 +172,7 @@ def _of_module(
 
 def _without_shape(source: str, overrides: Overrides) -> click.UsageError:
     """The error for a module whose input has no shape yet."""
-    words = f"tracer {click.get_current_context().info_name} {shlex.quote(source)}"
+    words = f"tracer {click.get_current_context().info_name} {quoted(source)}"
     options = " ".join(filter(None, (overrides.command_line, "--input 1,3,512,512")))
     return click.UsageError(
         f"say the input's shape: {words} {options} (again for each of several, NAME=1,10 for a keyword)"
@@ -229,7 +228,7 @@ def _plan(source: str, overrides: Overrides) -> str | None:
     """The command that lists repairs."""
     if overrides.command_line is None:
         return None
-    return f"tracer plan {shlex.quote(source)} {overrides.command_line}".strip()
+    return f"tracer plan {quoted(source)} {overrides.command_line}".strip()
 
 
 @contextlib.contextmanager

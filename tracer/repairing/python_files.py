@@ -8,7 +8,7 @@ import tokenize
 
 from tracer.loading import read_bytes
 from tracer.source.python_calls import PythonFile
-from tracer.source.python_places import Line, is_installed
+from tracer.source.python_places import Line, is_below, is_installed
 
 
 class PythonFiles:
@@ -41,7 +41,6 @@ def _read(path: str) -> PythonFile | None:
 
 def is_own(path: str) -> bool:
     """Whether a file lies below the working directory and belongs to no installed package."""
-    here, place = os.path.realpath(".") + os.sep, os.path.realpath(path)
-    if not place.startswith(here):
+    if not is_below(os.path.realpath(path), os.path.realpath(".")):
         return False
     return not is_installed(path)

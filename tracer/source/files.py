@@ -29,7 +29,7 @@ def unified_diff(old: str, new: str, path: str) -> str:
 
     Lines end at a line feed only, so that carriage returns stay part of them.
     """
-    name = printable(path).lstrip("/")
+    name = printable(path).replace(os.sep, "/").lstrip("/")
     behind = "\t" if " " in name else ""  # else a name would end at its first space
     found = difflib.unified_diff(
         _lines(old), _lines(new), f"a/{name}{behind}", f"b/{name}{behind}"

@@ -27,7 +27,10 @@ class Patterns:
 
     def fits(self, path: str, *, is_folder: bool = False) -> bool:
         """Whether a path, as seen from the working directory, fits one of them; none outside of the folder does."""
-        below = os.path.relpath(os.path.abspath(path), self._folder)
+        try:
+            below = os.path.relpath(os.path.abspath(path), self._folder)
+        except ValueError:  # it lies on another drive
+            return False
         if below == os.pardir or below.startswith(os.pardir + os.sep):
             return False
         words = below.replace(os.sep, "/")

@@ -22,11 +22,21 @@ FOREIGN = ("site-packages", "dist-packages")
 
 INSTALLED = tuple(
     {
-        sysconfig.get_path(name) + os.sep
+        os.path.normcase(sysconfig.get_path(name)) + os.sep
         for name in ("stdlib", "platstdlib", "purelib", "platlib")
     }
 )
 """Folders of Python itself and of installed packages."""
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Whether a path lies below a folder, both of them whole, by the letters that differ to the system.
+
+    >>> is_below("/home/me/net.py", "/home/me"), is_below("/home/me/net.py", "/"), is_below("/home/men.py", "/home/me")
+    (True, True, False)
+    """
+    start = os.path.join(os.path.normcase(folder), "")
+    return os.path.normcase(path).startswith(start)
 
 
 @lru_cache(4096)
@@ -34,7 +44,10 @@ def is_installed(path: str) -> bool:
     """Whether a file belongs to Python itself or to an installed package."""
     place = os.path.realpath(path)
     is_foreign = not set(FOREIGN).isdisjoint(place.split(os.sep))
-    return is_foreign or place.startswith(INSTALLED) or path.startswith(INSTALLED)
+    if is_foreign:
+        return True
+    names = map(os.path.normcase, (place, path))
+    return any(name.startswith(INSTALLED) for name in names)
 
 
 def package_of(path: str) -> str:

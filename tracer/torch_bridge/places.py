@@ -19,7 +19,7 @@ import torch
 
 from tracer.diagnostics import Span, words_of
 from tracer.importing.recording import Reason, Unrepresentable
-from tracer.source.python_places import Line, Origin, Place, is_installed
+from tracer.source.python_places import Line, Origin, Place, is_below, is_installed
 
 OURS = tuple(
     os.path.dirname(path) + os.sep
@@ -218,5 +218,7 @@ def _column(text: str, offset: int) -> int:
 
 def shown_path(path: str) -> str:
     """A file's path as it is told: from the working directory on, for a file below it."""
-    here = os.getcwd() + os.sep
-    return path.removeprefix(here)
+    here = os.getcwd()
+    if not is_below(path, here):
+        return path
+    return path[len(os.path.join(here, "")) :]

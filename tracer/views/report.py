@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 
@@ -102,7 +103,7 @@ def github(found: Sequence[Diagnostic]) -> str:
     """GitHub's workflow commands, which annotate a pull request."""
     lines = []
     for d in found:
-        where = f"file={_property(d.path)}"
+        where = f"file={_property(d.path.replace(os.sep, '/'))}"
         if d.span:
             where += f",line={d.span.line},col={d.span.column},endLine={d.span.end_line}"
             if d.span.end_line == d.span.line:
