@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from functools import cache
 from itertools import combinations, pairwise
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -347,6 +349,38 @@ def test_two_inputs_and_several_outputs() -> None:
     assert {name for name, unit in zip(called, order.units) if unit.output} == {"one", "two"}
 
 
+def test_sequences_are_a_ladder() -> None:
+    """Bars: the encoder goes down the left, the decoder up the right, the coarsest maps between, skips across."""
+    found = maps_of("wave_unet")
+    layout, called = found.layout, names(found)
+    assert layout.lies
+    place = {name: layout.slabs[n][0] for n, name in enumerate(called)}
+    encoder = [place[f"enc{k}"] for k in range(1, 13)]
+    decoder = [place[f"dec{k}"] for k in range(1, 13)]
+    assert [bar.y for bar in encoder] == sorted(bar.y for bar in encoder)
+    assert (
+        len({bar.middle[0] for bar in encoder}) == len({bar.middle[0] for bar in decoder}) == 1
+    )
+    assert encoder[0].right < place["mid"].x and place["mid"].right < decoder[0].x
+    assert all(a.width > b.width for a, b in pairwise(encoder))
+    assert all(a.height <= b.height for a, b in pairwise(encoder))
+    told = kinds(found)
+    assert all(told[f"enc{k}", f"dec{k}"] == "skip" for k in range(1, 13))
+    for way, route in zip(found.order.ways, layout.routes):
+        if called[way.source].startswith("enc") and way.kind == "skip":
+            assert route[0][0] == layout.slabs[way.source][-1].right
+            assert abs(route[0][1] - route[-1][1]) < 40
+
+
+def test_unfolded_shows_as_much() -> None:
+    """A level of blocks unfolded shows their maps one by one, under the blocks' names."""
+    folded, unfolded = maps_of("unet_2015"), drawn(config("unet_2015"), 2)
+    count = [sum(len(unit.slabs) for unit in found.order.units) for found in (folded, unfolded)]
+    assert count[0] == count[1]
+    texts = {text for text, _ in text_places(unfolded)}
+    assert {"enc1", "dec4", "568²", "570²"} <= texts
+
+
 # --- faults, names, colours ------------------------------------------------------------------------------------
 
 
@@ -366,6 +400,37 @@ def test_errors_stand_where_they_are() -> None:
     assert sorted(map(str, arms)) == ["32 × 26 × 24", "64 × 25 × 24"]
     notes = [e.text for e in root.iter(f"{SVG}text") if e.get("class") == "note"]
     assert notes == ["T301 cat2: sizes differ in dim 2: 26 from up2, 25 from down2"]
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_what_lies_behind_a_fault_keeps_its_place(axes: int) -> None:
+    """Layers that have no shape stand at the level that they would have; arrows into them are dashed."""
+    ops = {name: f"{name}{axes}d" for name in ("Conv", "MaxPool", "ConvTranspose")}
+    size = ", ".join(["100"] * axes)
+    net = tracer.loads(
+        f"input: [1, 1, {size}]\nlayers:\n"
+        f"  e1: {{op: {ops['Conv']}, out_channels: 8, kernel_size: 3, padding: 1}}\n"
+        f"  p1: {{op: {ops['MaxPool']}, kernel_size: 2}}\n"
+        f"  e2: {{op: {ops['Conv']}, out_channels: 16, kernel_size: 3, padding: 1}}\n"
+        f"  p2: {{op: {ops['MaxPool']}, kernel_size: 4}}\n"
+        f"  u2: {{op: {ops['ConvTranspose']}, out_channels: 16, kernel_size: 4, stride: 4}}\n"
+        "  c2: {op: Concat, from: [u2, e2]}\n"
+        f"  u1: {{op: {ops['ConvTranspose']}, out_channels: 8, kernel_size: 2, stride: 2}}\n"
+        "  c1: {op: Concat, from: [u1, e1]}\n"
+    )
+    found = drawn(net)
+    sound(found)
+    level = {name: unit.level for name, unit in zip(names(found), found.order.units)}
+    assert level["c1"] == level["u1"] == level["e1"] == 1
+    assert level["c2"] == level["e2"] == 2**axes
+    text = maps_svg(found)
+    assert text.count('class="way wrong"') == 3 and text.count('class="way unknown"') >= 4
+    arms = [
+        e.text
+        for e in ElementTree.fromstring(text).iter(f"{SVG}text")
+        if e.get("class") == "arm"
+    ]
+    assert len(arms) == 2
 
 
 def test_hostile_names() -> None:
@@ -455,6 +520,24 @@ def test_styles(tmp_path: Path) -> None:
     large.write_text(f"input: [1, 2, 8, 8]\nlayers:\n{layers}", "utf-8")
     done = CliRunner().invoke(cli, ["draw", str(large)])
     assert done.exit_code == 0 and 'data-box="0"' in done.stdout
+
+
+def test_dense_graphs() -> None:
+    """As many boxes as maps are drawn of, each reading several at random, take a bounded time."""
+    drawn_at_random = random.Random(5)
+    layers = ["  n0: {op: Conv2d, out_channels: 4, kernel_size: 1}"]
+    for k in range(1, MOST - 1):
+        others = {"input", *(f"n{drawn_at_random.randrange(k)}" for _ in range(4))}
+        others -= {f"n{k - 1}"}
+        layers.append(
+            f"  n{k}: {{op: Add, from: [{', '.join([f'n{k - 1}', *sorted(others)])}]}}"
+        )
+    net = tracer.loads("input: [1, 4, 8, 8]\nlayers:\n" + "\n".join(layers) + "\n")
+    shown = picture(net.trace())
+    assert has_maps(shown)
+    start = process_time()
+    maps_svg(scene(net.trace(), shown))
+    assert process_time() - start < 20
 
 
 # --- in a browser ----------------------------------------------------------------------------------------------

@@ -80,6 +80,8 @@ def unit_cells(
     cells = []
     for number, unit in enumerate(given.units):
         below = list(_below(unit, boxes, spacing))
+        if not spacing.counts:
+            below = _of_its_block(given, boxes, number, below, spacing)
         arms = wrong_into[number]
         if number in given.gates:
             cells.append(_gate(unit, below[:2]))
@@ -88,6 +90,48 @@ def unit_cells(
             below += [("mark", _mark_text(mark, boxes, spacing)) for mark in marks]
             cells.append(_cell(unit, below, sizes, room_for_arms(arms)))
     return cells
+
+
+def _of_its_block(
+    given: MapOrder,
+    boxes: Sequence[Box],
+    number: int,
+    below: list[tuple[str, str]],
+    spacing: MapSpacing,
+) -> list[tuple[str, str]]:
+    """The lines under a unit where there is little room: its block's name stands under the block's first map alone."""
+    unit = given.units[number]
+    block = _block_of(unit, boxes)
+    if not block or unit.output:
+        return below
+
+    before = _before(given, number)
+    if before is None or _block_of(given.units[before], boxes) != block:
+        return [("name", short_name(block, spacing.letters)), *below[1:]]
+    is_same = _extent(given.units[before]) == _extent(unit)
+    return below[2:] if is_same else below[1:]
+
+
+def _block_of(
+    unit: MapUnit,
+    boxes: Sequence[Box],
+) -> str:
+    """The name of the block in which a unit's box is; empty for none."""
+    return boxes[unit.boxes[0]].name.rpartition(".")[0]
+
+
+def _before(
+    given: MapOrder,
+    number: int,
+) -> int | None:
+    """The unit before one in its run."""
+    units = given.runs[given.run_of[number]].units
+    place = units.index(number)
+    return units[place - 1] if place else None
+
+
+def _extent(unit: MapUnit) -> str:
+    return extent_text(unit.last.shape)
 
 
 def _mark_text(
@@ -117,7 +161,7 @@ def _gate(
 ) -> UnitCell:
     """A gate is a circle: it weighs a map rather than making one."""
     text = channels_text(unit.last)
-    widest = max(_line_width(kind, line) for kind, line in below)
+    widest = max((_line_width(kind, line) for kind, line in below), default=0)
     width = max(GATE, widest, text_width(text))
     middle = width // 2
     return UnitCell(
@@ -155,7 +199,7 @@ def _cell(
     x -= BESIDE
 
     # Labels that are wider than the maps stand in their middle.
-    widest = max(_line_width(kind, text) for kind, text in below)
+    widest = max((_line_width(kind, text) for kind, text in below), default=0)
     shift = max((widest - x) // 2, 0)
     return UnitCell(
         width=max(x, widest),

@@ -215,23 +215,31 @@ def _rails(
     bands: dict[Fraction, tuple[int, int]] = {}
     y = 0
     for band in given.bands:
-        heights = []
-        for side in (LEFT, MIDDLE, RIGHT):
-            units = stacks.get((band, side), [])
+        inside = {side: stacks.get((band, side), []) for side in (LEFT, MIDDLE, RIGHT)}
+        tall = [_stack_height(units, thick) for units in inside.values()]
+        bottom = y + AROUND + max(tall)
+
+        # The last of the encoder and the first of the decoder stand level, as the rungs are to be.
+        for side, units in inside.items():
+            top = bottom - _stack_height(units, thick)
             # The decoder reads upwards.
-            if side == RIGHT:
-                units = units[::-1]
-            top = y + AROUND
-            for number in units:
+            for number in reversed(units) if side == RIGHT else units:
                 height = _unit_height(thick[number])
                 placed[number] = _Rail(side, top, height)
                 top += height + BETWEEN_UNITS
-            below = BELOW if side == MIDDLE and units else 0
-            heights.append(top - BETWEEN_UNITS + below)
-        bottom = max(heights) + AROUND
-        bands[band] = (y, bottom - y)
-        y = bottom
+
+        below = BELOW if inside[MIDDLE] else 0
+        bands[band] = (y, bottom + below + AROUND - y)
+        y = bottom + below + AROUND
     return [placed[number] for number in range(len(given.units))], bands, y
+
+
+def _stack_height(
+    units: Sequence[int],
+    thick: Sequence[Sequence[int]],
+) -> int:
+    between = BETWEEN_UNITS * max(len(units) - 1, 0)
+    return sum(_unit_height(thick[number]) for number in units) + between
 
 
 def _is_adjacent(given: MapOrder, rails: Sequence[_Rail], number: int) -> bool:

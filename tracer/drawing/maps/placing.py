@@ -532,7 +532,7 @@ def _labels(
     middle: int,
 ) -> Iterator[Label]:
     for (x, text), (_, _, height) in zip(cell.above, cell.slabs):
-        yield Label(left + x, middle - height // 2 - 6, text, "channels")
+        yield Label(left + x, middle - height // 2 - 7, text, "channels")
 
     start = middle + cell.height // 2
     centre = left + cell.width // 2

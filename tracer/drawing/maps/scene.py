@@ -71,6 +71,10 @@ HEIGHTS = (LOOSE.highest, 96, 64, 40)
 """The heights of the largest map that are tried."""
 
 
+HOPELESS = 3
+"""Times the room: how wide a picture is that does not fit, whatever is left out."""
+
+
 def has_maps(picture: Picture) -> bool:
     """Whether a picture has few enough boxes to show their maps."""
     return len(picture.boxes) <= MOST
@@ -87,6 +91,8 @@ def scene(
         found = _of_height(held, fold)
         if found.is_legible:
             return found
+        if found.layout.width > HOPELESS * ROOM[0]:
+            break
     return _of_height(held, last)
 
 

@@ -216,21 +216,29 @@ def _past_coarser(
     """
     after = _following(all_ways)
     before = _single_sources(all_ways)
+    depths = _depths_of(all_units)
     found = set()
     reached_of: dict[int, set[int]] = {}
     for number, way in enumerate(all_ways):
-        level = all_units[way.source].level
-        if way.is_only_size or all_units[way.target].level != level:
+        depth = depths[way.source]
+        if way.is_only_size or depths[way.target] != depth:
             continue
         start: int | None = way.source
-        while start is not None and all_units[start].level == level:
+        while start is not None and depths[start] == depth:
             if start not in reached_of:
-                reached_of[start] = _below(after, all_units, start)
+                reached_of[start] = _below(after, depths, start)
             if way.target in reached_of[start]:
                 found.add(number)
                 break
             start = before.get(start)
     return found
+
+
+def _depths_of(all_units: Sequence[MapUnit]) -> list[int]:
+    """The number of each unit's level, from the finest on."""
+    levels = sorted({unit.level for unit in all_units})
+    number_of = {level: number for number, level in enumerate(levels)}
+    return [number_of[unit.level] for unit in all_units]
 
 
 def _single_sources(all_ways: Iterable[MapWay]) -> dict[int, int]:
@@ -256,17 +264,19 @@ def _following(all_ways: Iterable[MapWay]) -> dict[int, list[int]]:
 
 def _below(
     after: dict[int, list[int]],
-    all_units: Sequence[MapUnit],
+    depths: Sequence[int],
     start: int,
 ) -> set[int]:
     """The units that maps of this one reach by way of a coarser level."""
-    level = all_units[start].level
+    depth = depths[start]
+    if depth == max(depths):
+        return set()
     seen: set[tuple[int, bool]] = set()
     pending = [(start, False)]
     while pending:
         unit, was_below = pending.pop()
         for target in after.get(unit, ()):
-            is_below = was_below or all_units[target].level > level
+            is_below = was_below or depths[target] > depth
             if (target, is_below) not in seen:
                 seen.add((target, is_below))
                 pending.append((target, is_below))
