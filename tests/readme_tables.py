@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import itertools
+import re
 import textwrap
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -13,6 +14,7 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 
+import tracer
 from tests import ROOT
 from tests.test_imports import ORDER
 from tracer.commands import COMMANDS
@@ -175,7 +177,42 @@ def meanings_of(record: type[msgspec.Struct]) -> dict[str, str]:
     return found
 
 
+def notebook() -> str:
+    """What each object of the Python interface shows: its line, its table's columns and rows, and its picture."""
+    net = tracer.load(ROOT / "configs" / "unet_2015.yaml")
+    sizes = tracer.sizes(net)
+    shown = {
+        "net": net,
+        "net.trace()": net.trace(),
+        "net.trace(H=100)": net.trace(H=100),
+        "net.plan()": net.plan(),
+        "net.plan(H=100)": net.plan(H=100),
+        "tracer.sizes(net)": sizes,
+        'tracer.sizes(net).axes["H"].lossless': sizes.axes["H"].lossless,
+        "tracer.constraints(net)": tracer.constraints(net),
+        "tracer.compare(net, narrow)": tracer.compare(
+            net, tracer.load(ROOT / "configs" / "unet_2015.yaml", base=32)
+        ),
+    }
+    rows = [(f"`{name}`", *_displayed(one)) for name, one in shown.items()]
+    return table(("object", "line", "table", "picture"), rows)
+
+
+def _displayed(shown: Any) -> tuple[str, str, str]:
+    """An object's line, the columns of its table, and the size of its picture."""
+    html = shown._repr_html_()
+    columns = re.findall(r"<th[^>]*>([^<]+)</th>", html)
+    count = html.count("<tr>") - bool(columns)
+    told = f"{count} rows: {', '.join(columns)}" if columns else "a sentence"
+    picture = "-"
+    if hasattr(shown, "draw"):
+        width, height = re.findall(r' (?:width|height)="(\d+)"', shown.draw())[:2]
+        picture = f"{width} × {height}"
+    return f"`{shown!r}`", told, picture
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "notebook": notebook,
     "operations": markdown_table,
     "diagnostics": diagnostics_table,
     "packages": packages,

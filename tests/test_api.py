@@ -35,6 +35,7 @@ layers:
 @pytest.mark.parametrize(
     "module",
     [
+        "tracer.api.designs",
         "tracer.api.functions",
         "tracer.net",
         "tracer.planning.constraints",

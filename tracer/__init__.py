@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tracer import testing
+    from tracer.api.designs import design
     from tracer.api.functions import (
         build,
         check,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         sizes,
         tile,
     )
+    from tracer.api.imports import from_onnx, import_
     from tracer.comparing.comparison import Comparison
     from tracer.diagnostics import Diagnostic, Span, TracerError
     from tracer.net import Net
@@ -64,6 +66,7 @@ _PUBLIC = {
         "tracer.api.functions",
     ),
     **dict.fromkeys(("Diagnostic", "Span", "TracerError"), "tracer.diagnostics"),
+    **dict.fromkeys(("from_onnx", "import_"), "tracer.api.imports"),
     "Comparison": "tracer.comparing.comparison",
     "Constraints": "tracer.planning.constraints",
     "Net": "tracer.net",
@@ -71,6 +74,7 @@ _PUBLIC = {
     "SizeSet": "tracer.sizing.size_set",
     "Trace": "tracer.shapes.trace",
     "WorkingSizes": "tracer.planning.working_sizes",
+    "design": "tracer.api.designs",
 }
 """The module of each public name."""
 
@@ -82,8 +86,8 @@ _SHOWN = dict.fromkeys(
 
 __all__ = [
     "Comparison", "Constraints", "Diagnostic", "Net", "Plan", "SizeSet", "Span", "Trace", "TracerError", "WorkingSizes",
-    "build", "check", "checks", "compare", "constraints", "draw", "from_module", "load", "loads", "plan", "sizes",
-    "testing", "tile",
+    "build", "check", "checks", "compare", "constraints", "design", "draw", "from_module", "from_onnx", "import_",
+    "load", "loads", "plan", "sizes", "testing", "tile",
 ]  # fmt: skip
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from tracer.commands.options import (
     Bytes,
@@ -215,10 +214,9 @@ def decoder_command(
     ENCODER is a config, a torch module as package.module:callable (with --input), or an ONNX file. What was chosen and
     why goes to standard error, and so does what the checker says of the result.
     """
-    from tracer.designing.appended import encoder_alone
-    from tracer.designing.budget import DecoderBudget, told_cost, widest
-    from tracer.designing.decoder import Wish, decoder
-    from tracer.designing.skips import encoder as tapped
+    from tracer.designing.asked import decoder_for
+    from tracer.designing.budget import DecoderBudget
+    from tracer.designing.decoder import Wish
 
     if channels and (params or macs):
         raise click.UsageError("--channels says the widths, which a budget would choose")
@@ -232,9 +230,7 @@ def decoder_command(
 
     def designed() -> tuple[str, list[str]]:
         any_size = not fixed and "" not in size
-        maps = tapped(encoder_alone(net, names or ()), names, net, any_size=any_size)
-        found = widest(maps, wish, budget) if params or macs else decoder(maps, wish)
-        return found.text, [*found.reasons, told_cost(found)]
+        return decoder_for(net, wish, budget, names, any_size=any_size)
 
     _write(designed, f"{shown(encoder)}: no decoder is written", output)
 
@@ -353,12 +349,12 @@ def nnunet_command(
 
 
 def _add_family(name: str) -> None:
+    from tracer.designing.asked import NUMBERS, family
     from tracer.designing.families import (
         DEFAULT_SIZE,
         Family,
         FamilyOptions,
         families,
-        sizes_for,
     )
 
     function: Family = families[name]
@@ -368,18 +364,22 @@ def _add_family(name: str) -> None:
         name, help=f"Write a {summary}", short_help=summary.partition(":")[2].strip()
     )
     @click.option(
-        "--dims", type=click.IntRange(1, 3), default=2, show_default=True, help="Spatial axes."
+        "--dims",
+        type=click.IntRange(*NUMBERS["dims"]),
+        default=2,
+        show_default=True,
+        help="Spatial axes.",
     )
     @click.option(
         "--depth",
-        type=click.IntRange(1, 12),
+        type=click.IntRange(*NUMBERS["depth"]),
         default=4,
         show_default=True,
         help="Halvings of the size.",
     )
     @click.option(
         "--base",
-        type=click.IntRange(1, 4096),
+        type=click.IntRange(*NUMBERS["base"]),
         default=64,
         show_default=True,
         help="First channels.",
@@ -431,12 +431,7 @@ def _add_family(name: str) -> None:
         sizes = _per_symbol(wanted or {"": DEFAULT_SIZE[dims]}, plan.symbols, option)
 
         def designed() -> tuple[str, list[str]]:
-            if output_size is None:
-                found = function(msgspec.structs.replace(plan, sizes=sizes))
-                return found.text, found.reasons
-            whole, told = sizes_for(name, plan, sizes)
-            found = function(whole)
-            return found.text, [*found.reasons, *told]
+            return family(name, plan, sizes, of_output=output_size is not None)
 
         _write(designed, f"{name}: nothing is written", output)
 

@@ -35,7 +35,7 @@ NAMED = 4
 """Entries left out that are named; of the others their number is."""
 
 
-class Undesignable(Exception):
+class Undesignable(ValueError):
     """No design is what is wanted; the message says why, and by how much the closest misses."""
 
 
