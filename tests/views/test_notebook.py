@@ -264,7 +264,7 @@ def test_a_display_never_raises(monkeypatch: pytest.MonkeyPatch) -> None:
 
     trace = tracer.load("configs/unet_2015.yaml").trace()
     monkeypatch.setattr("tracer.views.notebook.rows", broken)
-    monkeypatch.setattr("tracer.views.notebook.picture", broken)
+    monkeypatch.setattr("tracer.views.notebook.svg_of_trace", broken)
     assert trace._repr_html_() is None and trace._repr_svg_() is None
 
 

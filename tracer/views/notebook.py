@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracer.comparing.comparison import Comparison
 from tracer.diagnostics import Diagnostic, legible, printable, shortened
-from tracer.drawing.picture import picture
 from tracer.net import Net
 from tracer.network.folding import groups, label
 from tracer.network.records import Network
@@ -25,9 +24,9 @@ from tracer.repairing.repairs import Plan
 from tracer.shapes.trace import Trace
 from tracer.sizing.size_set import SizeSet
 from tracer.views.comparison import both, headline, signed, state_cells, title, value_text
+from tracer.views.pictures.svg import svg_of_trace
 from tracer.views.report import concise
 from tracer.views.strip import strip
-from tracer.views.svg import svg
 from tracer.views.table import Row, field_text, rows, short, short_bytes, table
 
 if TYPE_CHECKING:
@@ -287,12 +286,12 @@ def _declared(network: Network, trace: Trace | None) -> str:
 @drawing_of.register
 def _drawing_of_net(shown: Net, depth: int | None = 1) -> Drawing:
     found = shown.trace()
-    return Drawing(svg(picture(found, found.diagnostics, depth)))
+    return Drawing(svg_of_trace(found, found.diagnostics, depth))
 
 
 @drawing_of.register
 def _drawing_of_trace(shown: Trace, depth: int | None = 1) -> Drawing:
-    return Drawing(svg(picture(shown, shown.diagnostics, depth)))
+    return Drawing(svg_of_trace(shown, shown.diagnostics, depth))
 
 
 def printed_table(trace: Trace, depth: int | None) -> Printed:
@@ -367,7 +366,7 @@ def _of_plan(shown: Plan) -> Iterator[str]:
 
 @drawing_of.register
 def _drawing_of_plan(shown: Plan, depth: int | None = 1) -> Drawing:
-    return Drawing(svg(picture(shown.net.trace(), shown.diagnostics, depth)))
+    return Drawing(svg_of_trace(shown.net.trace(), shown.diagnostics, depth))
 
 
 # --- sets of sizes ---------------------------------------------------------------------------------------------------
