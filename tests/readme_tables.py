@@ -199,15 +199,16 @@ def notebook() -> str:
 
 
 def _displayed(shown: Any) -> tuple[str, str, str]:
-    """An object's line, the columns of its table, and the size of its picture."""
+    """An object's line, the columns of its table, and what its picture shows."""
     html = shown._repr_html_()
     columns = re.findall(r"<th[^>]*>([^<]+)</th>", html)
     count = html.count("<tr>") - bool(columns)
     told = f"{count} rows: {', '.join(columns)}" if columns else "a sentence"
     picture = "-"
     if hasattr(shown, "draw"):
-        width, height = re.findall(r' (?:width|height)="(\d+)"', shown.draw())[:2]
-        picture = f"{width} × {height}"
+        drawn = shown.draw()
+        assert drawn.startswith("<svg")
+        picture = "the sizes from 0 on" if "sizes-in" in drawn else "the network"
     return f"`{shown!r}`", told, picture
 
 

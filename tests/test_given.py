@@ -100,7 +100,7 @@ def test_a_size_at_which_the_module_fails() -> None:
     ready = tracer.constraints(module, FAILS)
     padded = nn.functional.pad(torch.zeros(FAILS), ready.pad_to(FAILS))
     assert module(padded).shape == (1, 6, 10, 8)
-    assert "sizes differ" in tracer.draw(module, FAILS, to="html")
+    assert "sizes differ" in tracer.draw(module, FAILS)
 
 
 def test_inputs_by_keyword() -> None:
