@@ -298,3 +298,18 @@ def test_the_option_of_a_mistake() -> None:
         "3",
     )
     assert done.returncode == 2 and "for --arg: '3' is not NAME=VALUE" in done.stderr
+
+
+def test_the_language_server_without_its_library() -> None:
+    """One line says what installs it."""
+    script = """
+import importlib.util, sys
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *more: None if name == "pygls" else found(name, *more)
+sys.argv = ["tracer", "lsp"]
+from tracer.commands import main
+main()
+"""
+    done = python(script)
+    message = "this command needs pygls: pip install 'shape-tracer[lsp]'\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", message)

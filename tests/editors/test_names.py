@@ -204,6 +204,73 @@ def test_a_name_that_an_expression_makes_stays(editor: Editor, name: str) -> Non
         editor.ask("rename", uri, MADE.index(f"  {name}:") + 2, new_name="other")
 
 
+HANDED = """\
+params: {skip: enc}
+input: [1, 3, 8, 8]
+blocks:
+  join:
+    args: {what: first, mode: null}
+    inputs: [low, high]
+    layers:
+      first: {op: Identity, from: high}
+      up: {op: Interpolate, size: "${what}", mode: "${mode}", from: low}
+      sum: {op: Add, from: [up, "${what}"]}
+layers:
+  enc: ReLU
+  nearest: {op: MaxPool2d, kernel_size: 2}
+  near: {op: join, from: [nearest, enc], mode: nearest}
+  again: {op: join, from: [nearest, "${skip}"], what: first, mode: nearest}
+  total: {op: Add, from: [near, again]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("  enc:", 3), ("first: {op", 3), ("nearest: {op", 3)],
+)
+def test_a_name_that_is_handed_on(editor: Editor, name: str, count: int) -> None:
+    """A param, or an argument with its default, has the name as its value; a word that is no name stays."""
+    uri = editor.open(HANDED)
+    before = tracer.loads(HANDED)
+    assert tracer.checks(HANDED) == []
+    at = HANDED.index(name) + name.count(" ")
+    edits = editor.ask("rename", uri, at, new_name="other").changes[uri]
+    again = tracer.loads(applied(HANDED, edits))
+    assert len(edits) == count
+    assert facts(again) == facts(before)
+    assert [node.op_name for node in again.network.nodes].count("Interpolate") == 2
+
+
+SHARED = """\
+input: [1, 3, 8, 8]
+layers:
+  enc: &made {op: Conv2d, out_channels: 3, kernel_size: 1}
+  low: {<<: *made, stride: 2}
+  wide: &both {op: Add, from: [&first enc, input]}
+  last: {<<: *both, from: [*first, wide]}
+"""
+
+
+def test_aliases_and_merge_keys(editor: Editor) -> None:
+    """A name that an alias repeats stands in the text once."""
+    uri = editor.open(SHARED)
+    assert not [
+        one for one in editor.found(uri) if one.severity == lsp.DiagnosticSeverity.Error
+    ]
+    edits = editor.ask("rename", uri, SHARED.index("enc:"), new_name="other").changes[uri]
+    text = applied(SHARED, edits)
+    assert text == SHARED.replace("enc", "other")
+    assert facts(tracer.loads(text)) == facts(tracer.loads(SHARED))
+
+
+def test_a_param_does_not_take_an_argument_s_name(editor: Editor) -> None:
+    """In the block the argument would hide it, whatever their values are."""
+    uri = editor.open(TEXT)
+    for new in ("channels", "index", "enc"):
+        with pytest.raises(JsonRpcException, match="is taken"):
+            editor.ask("rename", uri, TEXT.index("base: 4"), new_name=new)
+
+
 def test_where_there_is_no_name(editor: Editor) -> None:
     """Numbers, comments, an input without a name, a text that cannot be read."""
     uri = editor.open(TEXT)

@@ -48,6 +48,9 @@ _AT_MARGIN = re.compile(r"^([^\s#:][^\s:]*)\s*:(?=\s|$)", re.MULTILINE)
 SEARCHING = 2.0
 """Seconds of the processor in which repairs are looked for."""
 
+MOST_FIELDS = 20_000
+"""Of a network with more nodes no receptive fields are known."""
+
 MOST_NODES = 2_000
 """Of a network with more nodes no sizes over symbols are known."""
 
@@ -139,7 +142,10 @@ class OpenText:
     @cached_property
     def fields(self) -> dict[str, tuple[Field, ...]]:
         """The receptive field of each node, by its name."""
-        return {} if self.trace is None else fields(self.trace)
+        trace = self.trace
+        if trace is None or len(trace.network.nodes) > MOST_FIELDS:
+            return {}
+        return fields(trace)
 
     @cached_property
     def _recipe(self) -> Recipe | None:

@@ -101,6 +101,7 @@ class Mentions:
     ) -> None:
         self.text = text
         top = {} if root is None else keys_of(root)
+        self._top = top
         self.keys = tuple(top)
         """The keys of the file."""
         self.params = _given(top.get("params"))
@@ -122,6 +123,27 @@ class Mentions:
         """Every declaration, in the order of the text's scopes."""
         for scope in self.scopes.values():
             yield from scope.layers.values()
+
+    def handed_on(self, meaning: Meaning) -> list[Mention]:
+        """The values of params and of blocks' arguments that are a node's name: an expression may name it by them."""
+        found = []
+        for node in self._handed():
+            start = self._inside(node)
+            first = _SEGMENT.match(node.value)
+            if start is not None and first is not None and first[0] == meaning.name:
+                found.append(Mention(start, start + first.end(), meaning))
+        return sorted(set(found))
+
+    def _handed(self) -> Iterator[ScalarNode]:
+        """Every value of a param and of a block's argument."""
+        yield from _values_of(self._top.get("params"))
+        for _, block in _pairs(self._top.get("blocks")):
+            yield from _values_of(keys_of(block).get("args"))
+        for declared in self.layers():
+            op = declared.op
+            used = None if op is None else self.scopes.get(op.value)
+            for word in () if used is None else used.arguments:
+                yield from _scalars(declared.arguments.get(word))
 
     # --- walks over the document --------------------------------------------------------------------------------------
 
@@ -366,6 +388,12 @@ def _pairs(node: YamlNode | None) -> Iterator[tuple[ScalarNode, YamlNode]]:
         for key, value in node.value:
             if isinstance(key, ScalarNode):
                 yield key, value
+
+
+def _values_of(node: YamlNode | None) -> Iterator[ScalarNode]:
+    """The scalars in the values of a mapping."""
+    for _, value in _pairs(node):
+        yield from _scalars(value)
 
 
 def _given(node: YamlNode | None) -> dict[str, ScalarNode]:

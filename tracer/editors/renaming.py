@@ -6,7 +6,7 @@ an expression makes the name, or something else stands for it, and nothing is re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tracer.diagnostics import legible
@@ -63,8 +63,17 @@ def renamed(
 
     mentions = opened.mentions.of(meaning)
     text = with_name(opened.text.body, mentions, name)
-    _refuse_other(opened, text, meaning, name)
-    return Renamed(mentions, text)
+    why = _why_other(opened, text, meaning, name)
+    if why is None:
+        return Renamed(mentions, text)
+
+    # A param or a block's argument may have the name as its value, which an expression hands on.
+    handed = opened.mentions.handed_on(meaning) if meaning.kind == "node" else []
+    all_of_them = [*mentions, *handed]
+    text = with_name(opened.text.body, all_of_them, name)
+    if not handed or _why_other(opened, text, meaning, name) is not None:
+        raise NotRenamed(why)
+    return Renamed(all_of_them, text)
 
 
 def with_name(
@@ -103,27 +112,41 @@ def _refuse_taken(
     names: dict[str, Iterable[str]] = {
         "node": (*scope.layers, *scope.inputs),
         "block": opened.mentions.scopes,
-        "param": opened.mentions.params,
-        "argument": (*scope.arguments, *opened.mentions.params),
+        "param": (INDEX, *opened.mentions.params, *_arguments(opened)),
+        "argument": (INDEX, *scope.arguments, *opened.mentions.params),
     }
     if name in names[meaning.kind]:
         raise NotRenamed(f"the name {name!r} is taken")
 
 
+INDEX = "index"
+"""What an expression calls the number of a copy."""
+
+
+def _arguments(opened: OpenText) -> Iterator[str]:
+    """The arguments of all blocks: in a block they hide the params of the same name."""
+    for scope in opened.mentions.scopes.values():
+        yield from scope.arguments
+
+
 # --- the proof --------------------------------------------------------------------------------------------------------
 
 
-def _refuse_other(
+def _why_other(
     opened: OpenText,
     text: str,
     meaning: Meaning,
     name: str,
-) -> None:
-    """Refuse a text that is not the same network, under other names."""
-    changed = OpenText(EditorText(text), opened.path, opened.is_yaml)
+) -> str | None:
+    """Why a text is not the same network under other names; None where it is."""
+    changed = OpenText(
+        EditorText(text),
+        opened.path,
+        opened.is_yaml,
+    )
     if changed.net is None:
-        why = _first_fault(changed)
-        raise NotRenamed(f"{name!r} cannot name a {WORDS[meaning.kind]} here: {why}")
+        fault = _first_fault(changed)
+        return f"{name!r} cannot name a {WORDS[meaning.kind]} here: {fault}"
 
     difference = first_difference(
         opened,
@@ -131,10 +154,9 @@ def _refuse_other(
         meaning,
         name,
     )
-    if difference is not None:
-        raise NotRenamed(
-            f"{meaning.name!r} is also named in another way, by an expression or an alias: {difference} would differ"
-        )
+    if difference is None:
+        return None
+    return f"{meaning.name!r} is also named in another way, by an expression or an alias: {difference} would differ"
 
 
 def first_difference(
@@ -155,7 +177,11 @@ def first_difference(
             return one.name
 
     facts = (
-        (_params(before.params, meaning, name), dict(after.params), "a param"),
+        (
+            _params(before.params, after.params, meaning, name),
+            list(after.params.items()),
+            "a param",
+        ),
         (before.sizes, after.sizes, "a size"),
         (list(before.symbols), list(after.symbols), "a symbol"),
         (_indices(before.outputs), _indices(after.outputs), "an output"),
@@ -229,14 +255,21 @@ def _part(
 
 
 def _params(
-    params: Mapping[str, Any],
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
     meaning: Meaning,
     name: str,
-) -> dict[str, Any]:
-    """The params by the names that they have then."""
-    if meaning.kind != "param":
-        return dict(params)
-    return {name if word == meaning.name else word: value for word, value in params.items()}
+) -> list[tuple[str, Any]]:
+    """The params by the names that they have then; one whose value is a node's name may have the new one."""
+    found = []
+    for word, value in before.items():
+        is_renamed = meaning.kind == "param" and word == meaning.name
+        key = name if is_renamed else word
+        new = after.get(key)
+        if isinstance(value, str) and isinstance(new, str):
+            value = _path(value, new, meaning, name)
+        found.append((key, value))
+    return found
 
 
 def _indices(nodes: Mapping[str, Node], like: Mapping[str, Node] | None = None) -> list[int]:

@@ -80,6 +80,7 @@ class TracerServer(LanguageServer):
         self.documents = Documents()
         self._waiting: dict[str, asyncio.TimerHandle] = {}
         self._judging: set[asyncio.Task[None]] = set()
+        self._is_told = False
 
     def report_server_error(
         self,
@@ -193,7 +194,14 @@ class TracerServer(LanguageServer):
         def task() -> T | None:
             return question(opened) if opened.is_yaml else None
 
-        return await self.documents.work(task)
+        try:
+            return await self.documents.work(task)
+        except JsonRpcException:
+            raise
+        except Exception as error:
+            # An answer that fails is a line of the log: the next one may not.
+            self.report_server_error(error, None)
+            return None
 
 
 def server_of(protocol: Protocol) -> TracerServer:
