@@ -181,7 +181,8 @@ def test_what_cannot_be_imported(module_file: Path, tmp_path: Path) -> None:
         assert error.value.diagnostics[0].code in ("T601", "T602")
     with pytest.raises(tracer.TracerError):
         tracer.import_(f"{module_file}:Down", (1, 4, 16, 16))
-    for missing in ("no_such_file.yaml", tmp_path / "no_such_file.json"):
+    drive = r"C:\nets\no_such_file.yaml"
+    for missing in ("no_such_file.yaml", tmp_path / "no_such_file.json", drive):
         with pytest.raises(OSError, match="no_such_file"):
             tracer.import_(missing)
 

@@ -38,9 +38,10 @@ def import_(
         return _of_module(source, shapes, inputs, fixed, name)
 
     path = os.fspath(source)  # type: ignore[arg-type]
-    place, colon, callable_name = path.rpartition(":")
-    is_place = bool(place and colon and callable_name) and not os.path.lexists(path)
-    if is_place:
+    place, _, called = path.rpartition(":")
+    # Behind the colon of a drive stands no name.
+    is_name = all(word.isidentifier() for word in called.split("."))
+    if place and is_name and not os.path.lexists(path):
         return _of_module(_made(path, args), shapes, inputs, fixed, name)
     if path.lower().endswith(".onnx"):
         return from_onnx(path, *shapes, inputs=inputs, name=name)
