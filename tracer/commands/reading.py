@@ -134,10 +134,12 @@ def read_text(text: str, path: str, overrides: Overrides) -> Reading:
 
 
 def complain(found: list[Diagnostic], text: str, *, config: str) -> None:
-    """Report what is wrong with a network on standard error."""
+    """Report what is wrong with a network on standard error, and name the command that may repair it."""
     from tracer.views import report
 
     click.echo(report.full(found, texts(found, text, config)), nl=False, err=True)
+    if report.can_be_repaired(found):
+        click.echo("`tracer plan` tries repairs", err=True)
 
 
 def texts(found: Sequence[Diagnostic], text: str, config: str) -> dict[str, str]:

@@ -18,11 +18,11 @@ from tracer.commands.options import (
     shown,
     use_colour,
 )
-from tracer.commands.reading import loaded, texts
+from tracer.commands.reading import complain as tell
+from tracer.commands.reading import loaded
 from tracer.commands.several import show_each
 from tracer.commands.waiting import waiting
 from tracer.diagnostics import Diagnostic, TracerError
-from tracer.views import report
 
 if TYPE_CHECKING:
     from tracer.net import Net
@@ -121,7 +121,7 @@ def _show(
         from tracer.repairing.repairs import faults_of
 
         stops = faults_of(net)
-        click.echo(report.full(stops, texts(stops, text, config)), nl=False, err=True)
+        tell(stops, text, config=config)
     raise click.exceptions.Exit(1)
 
 
@@ -168,4 +168,4 @@ def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) 
 
         answer = SizesAnswer(FORMAT_VERSION, {}, [], [], shown(config))
         click.echo(in_json(answer, format_), nl=False)
-    click.echo(report.full(found, texts(found, text, config)), nl=False, err=True)
+    tell(found, text, config=config)

@@ -18,7 +18,8 @@ from tracer.commands.options import (
     shown,
     use_colour,
 )
-from tracer.commands.reading import loaded, open_net, texts
+from tracer.commands.reading import complain as tell
+from tracer.commands.reading import loaded, open_net
 from tracer.commands.training import (
     StepWish,
     fitting,
@@ -104,7 +105,7 @@ def command(
             *[below] * bool(below),
             sep="",
         )
-        click.echo(report.full(found, texts(found, text, config)), nl=False, err=True)
+        tell(found, text, config=config)
     else:
         from tracer.views.table import to_csv, to_markdown
 
@@ -188,4 +189,4 @@ def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) 
         )
         click.echo(to_json(answer), nl=False)
     else:
-        click.echo(report.full(found, texts(found, text, config)), nl=False, err=True)
+        tell(found, text, config=config)

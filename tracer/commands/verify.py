@@ -18,10 +18,10 @@ from tracer.commands.options import (
     shown,
     use_colour,
 )
-from tracer.commands.reading import loaded, texts
+from tracer.commands.reading import complain as tell
+from tracer.commands.reading import loaded
 from tracer.commands.waiting import Waited, waiting
 from tracer.diagnostics import Diagnostic, TracerError
-from tracer.views import report
 
 if TYPE_CHECKING:
     from tracer.torch_bridge.verification import Verification
@@ -101,4 +101,4 @@ def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) 
         from tracer.views.verify import verify_answer
 
         click.echo(to_json(verify_answer([])), nl=False)
-    click.echo(report.full(found, texts(found, text, config)), nl=False, err=True)
+    tell(found, text, config=config)

@@ -127,6 +127,11 @@ _REPAIRED = ("T3", "T4")
 """The beginnings of codes about shapes that do not fit: a plan may have repairs."""
 
 
+def can_be_repaired(found: Sequence[Diagnostic]) -> bool:
+    """Whether shapes do not fit, for which a plan may have repairs."""
+    return any(d.severity == "error" and d.code[:2] in _REPAIRED for d in found)
+
+
 def summary(found: Sequence[Diagnostic], files: int) -> str:
     """One line at the end: what was checked and found."""
     errors = sum(d.severity == "error" for d in found)
@@ -140,5 +145,4 @@ def summary(found: Sequence[Diagnostic], files: int) -> str:
         if n
     ]
     said = f"{checked}: {' and '.join(parts)}"
-    can_be_repaired = any(d.severity == "error" and d.code[:2] in _REPAIRED for d in found)
-    return f"{said}; `tracer plan` tries repairs" if can_be_repaired else said
+    return f"{said}; `tracer plan` tries repairs" if can_be_repaired(found) else said
