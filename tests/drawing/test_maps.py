@@ -229,6 +229,15 @@ def test_height_and_thickness() -> None:
     )
 
 
+def test_solids() -> None:
+    """Maps of three axes show their upper and right faces."""
+    for name, is_solid in (("unet3d", True), ("unet_2015", False)):
+        root = ElementTree.fromstring(maps_svg(maps_of(name)))
+        for unit in root.iter(f"{SVG}g"):
+            if "data-unit" in unit.attrib:
+                assert (unit.find(f"{SVG}path") is not None) == is_solid
+
+
 GATED = """\
 input: [1, 3, 64, 64]
 encoder:

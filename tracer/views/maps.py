@@ -82,6 +82,12 @@ SAYS = {
 STANDING = "height: extent, thickness: channels (both log); above: channels, below: extent"
 LYING = "length: extent, thickness: channels (both log); channels × extent beside"
 
+SOLID = 5
+"""The dims of a map of three axes."""
+
+FACE = 4
+"""How far its upper and right faces go back."""
+
 LETTERS, FEW_NAMES = 24, 4
 """Of names in the legend."""
 
@@ -133,7 +139,7 @@ def maps_style() -> str:
 
 def _fixed() -> str:
     return """\
-.way, .head, .unit rect { vector-effect: non-scaling-stroke }
+.way, .head, .unit rect, .unit path { vector-effect: non-scaling-stroke }
 .way { fill: none; stroke-width: 1.4 }
 .way.size { stroke-dasharray: 4 3 }
 .way.unknown { stroke-dasharray: 1.5 3 }
@@ -154,15 +160,17 @@ def _rules(c: dict[str, str]) -> str:
         ".extent, .level, .legend": f"fill: {c['muted']}",
         ".mark": f"fill: {c['size']}",
         ".dots": f"fill: {c['muted']}",
-        ".unit rect": f"stroke: {c['conv']}; fill: {c['conv-fill']}",
+        ".unit rect, .unit path": f"stroke-linejoin: round; stroke: {c['conv']}; fill: {c['conv-fill']}",
         ".unit circle": f"stroke: {c['skip']}; stroke-width: 1.6; fill: {c['ground']}",
-        ".unit.wrong rect": f"stroke: {c['wrong']}; stroke-width: 2; fill: {c['wrong-fill']}",
-        ".unit.unknown rect": f"stroke: {c['pass']}; stroke-dasharray: 3 3; fill: none",
         ".note": f"fill: {c['wrong']}",
         ".arm": f"fill: {c['wrong']}; stroke: {c['ground']}",
     }
     for made in ("input", "pass", "merge", "skip", "down", "up"):
-        rules[f".unit rect.{made}"] = f"fill: {c[f'{made}-fill']}"
+        rules[f".unit .{made}"] = f"fill: {c[f'{made}-fill']}"
+    rules[".unit.wrong rect"] = (
+        f"stroke: {c['wrong']}; stroke-width: 2; fill: {c['wrong-fill']}"
+    )
+    rules[".unit.unknown rect"] = f"stroke: {c['pass']}; stroke-dasharray: 3 3; fill: none"
     for kind in ("conv", "pass", "skip", "down", "up", "size", "wrong", "unknown"):
         rules[f".way.{kind}"] = f"stroke: {c[kind]}"
         rules[f".head.{kind}"] = f"fill: {c[kind]}"
@@ -300,22 +308,34 @@ def _behind(slab: Slab, place: Rectangle) -> str:
 
 def _slab(slab: Slab, place: Rectangle, *, lies: bool) -> str:
     """A map; of a concatenation a part for each of its inputs, as thick as its channels."""
+    is_solid = len(slab.shape or ()) == SOLID and not lies
     if not slab.parts:
-        return _rect(slab.made, place)
+        return _drawn_map(slab.made, place, is_solid=is_solid)
     x, y, width, height = place
     whole = sum(thickness(channels) for channels, _ in slab.parts)
     found = []
     before = 0
     for channels, made in slab.parts:
         own = thickness(channels)
+        part = Rectangle(x + before, y, own, height)
         if lies:
             start = height * before // whole
             end = height * (before + own) // whole
-            found.append(_rect(made, Rectangle(x, y + start, width, end - start)))
-        else:
-            found.append(_rect(made, Rectangle(x + before, y, own, height)))
+            part = Rectangle(x, y + start, width, end - start)
+        found.append(_drawn_map(made, part, is_solid=is_solid))
         before += own
     return "".join(found)
+
+
+def _drawn_map(made: str, place: Rectangle, *, is_solid: bool) -> str:
+    """The front of a map, and of a solid its upper and right faces."""
+    front = _rect(made, place)
+    if not is_solid:
+        return front
+    x, y, width, _ = place
+    upper = f"M{x} {y}l{FACE} -{FACE}h{width}l-{FACE} {FACE}Z"
+    side = f"M{place.right} {y}l{FACE} -{FACE}v{place.height}l-{FACE} {FACE}Z"
+    return f'<path class="{made}" d="{upper}{side}"/>{front}'
 
 
 def _rect(made: str, place: Rectangle) -> str:

@@ -88,7 +88,8 @@ def _gates(drawn: Sequence[MapWay]) -> set[int]:
     out = {way.source for way in drawn if way.kind == "skip"}
     skipped = {way.target for way in drawn if way.kind == "skip"}
     own = {way.target for way in drawn if way.kind not in ("skip", "size")}
-    return out & skipped & own
+    refusing = {way.target for way in drawn if way.wrong}
+    return (out & skipped & own) - refusing
 
 
 def _marked(

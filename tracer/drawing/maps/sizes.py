@@ -40,7 +40,7 @@ class MapSpacing(NamedTuple):
 
 
 LOOSE = MapSpacing(highest=132, in_run=20, gap=24, letters=14, counts=True)
-TIGHT = MapSpacing(highest=132, in_run=15, gap=18, letters=9, counts=False)
+TIGHT = MapSpacing(highest=132, in_run=12, gap=14, letters=9, counts=False)
 TIGHTEST = MapSpacing(highest=132, in_run=11, gap=10, letters=5, counts=False)
 
 UNKNOWN = (14, 44)

@@ -5,7 +5,7 @@ A block that hands on maps of several levels is a unit in each of them, so that 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from itertools import groupby, pairwise
 from typing import Literal, NamedTuple
@@ -49,6 +49,15 @@ class MapUnit(NamedTuple):
         return self.slabs[-1]
 
 
+class TakenIn(NamedTuple):
+    """What a box that a concatenation shows as its part stands between."""
+
+    reader: int
+    """The node of the concatenation."""
+    source: int
+    """The node whose map it reads."""
+
+
 class Units(NamedTuple):
     """All units, in execution order, and where to find them."""
 
@@ -57,8 +66,8 @@ class Units(NamedTuple):
     """The units of each box that has any."""
     parallel: set[int]
     """The units of boxes that hand on maps of several levels beside each other."""
-    taken_in: dict[int, int]
-    """Boxes that a concatenation shows as its part, with the node of it."""
+    taken_in: dict[int, TakenIn]
+    """The boxes that a concatenation shows as its parts."""
 
 
 def units(
@@ -66,8 +75,9 @@ def units(
     most: int,
 ) -> Units:
     """The units of a picture; each shows at most this many of its maps."""
-    taken_in = _taken_in(held)
     joined = _joined(held)
+    taken_in = _taken_in(held, joined)
+    joined = {number: holder for number, holder in joined.items() if number not in taken_in}
     found: list[MapUnit] = []
     of_box: dict[int, list[int]] = {}
     for number in range(len(held.picture.boxes)):
@@ -75,7 +85,7 @@ def units(
             continue
         for level, nodes in _maps_by_level(held, number):
             others = _joined_with(held, joined, nodes)
-            others += [box for box, reader in taken_in.items() if reader in nodes]
+            others += [box for box, taken in taken_in.items() if taken.reader in nodes]
             of_box.setdefault(number, []).append(len(found))
             found.append(_unit(held, (number, *others), level, nodes, most))
 
@@ -127,18 +137,39 @@ def _joined_with(
     ]
 
 
-def _taken_in(held: Holding) -> dict[int, int]:
-    """The boxes whose map comes from another level and is read by one concatenation alone."""
-    found: dict[int, int] = {}
+def _taken_in(
+    held: Holding,
+    joined: Mapping[int, int],
+) -> dict[int, TakenIn]:
+    """The boxes whose map comes from another level and is read by one concatenation alone, and those that refine it."""
+    found: dict[int, TakenIn] = {}
     for number, box in enumerate(held.picture.boxes):
-        last = box.nodes[-1]
-        readers = held.readers[last]
-        if len(readers) != 1 or box.problems or box.kind == "input":
+        if number in joined or box.problems or box.kind == "input":
             continue
-        reader = readers[0]
-        if _is_open_concat(held, reader) and _comes_to(held, box.nodes, reader):
-            found[number] = reader
+        together = _with_refining(held, joined, number)
+        readers = held.readers[held.picture.boxes[together[-1]].nodes[-1]]
+        if len(readers) != 1 or not _is_open_concat(held, readers[0]):
+            continue
+        if _comes_to(held, box.nodes, readers[0]):
+            (source,) = outer_sources(held, box.nodes)
+            found |= dict.fromkeys(together, TakenIn(readers[0], source))
     return found
+
+
+def _with_refining(
+    held: Holding,
+    joined: Mapping[int, int],
+    number: int,
+) -> list[int]:
+    """A box, and those that only refine its map, as long as nothing else reads it."""
+    together = [number]
+    while True:
+        box = held.picture.boxes[together[-1]]
+        readers = {held.box_of[reader] for reader in held.readers[box.nodes[-1]]}
+        following = [reader for reader in readers if reader in joined]
+        if len(readers) != 1 or not following or following[0] in together:
+            return together
+        together += following
 
 
 def _is_open_concat(

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Literal, NamedTuple
 
 from tracer.drawing.maps.holding import NO_POSITIONS, Holding
-from tracer.drawing.maps.units import Made, MapUnit, Part, Units, between, outer_sources
+from tracer.drawing.maps.units import Made, MapUnit, Part, Units, between
 from tracer.network.graph import sources
 from tracer.network.records import Node
 
@@ -84,7 +84,7 @@ def _into(
     through = None
     if number in found.taken_in:
         through = source
-        (source,) = outer_sources(held, held.picture.boxes[number].nodes)
+        source = found.taken_in[number].source
 
     start = _unit_of(held, found, source)
     for target in _reading(held, found, node.index):
@@ -387,22 +387,12 @@ def _parts(
         number = held.box_of[source.index]
         taken = found.taken_in.get(number)
         if taken is not None:
-            change = _change_of(held, number, index)
-            yield channels, change
+            before = held.level_of[taken.source]
+            yield channels, between(before, held.level_of[index]) or "pass"
         else:
             start = _unit_of(held, found, source.index)
             kind = kind_of.get((start, index), "pass")
             yield channels, "skip" if kind == "skip" else _own_change(held, source)
-
-
-def _change_of(
-    held: Holding,
-    number: int,
-    index: int,
-) -> Made:
-    """The change of level by a box that a concatenation takes in."""
-    (source,) = outer_sources(held, held.picture.boxes[number].nodes)
-    return between(held.level_of[source], held.level_of[index]) or "pass"
 
 
 def _own_change(
