@@ -1,6 +1,6 @@
 """A minute's proof that an installation works: what each extra is for, once, without pytest.
 
-``python tests/smoke.py base onnx png sweep serve torch`` runs the installed command. ``.ci/versions`` does so with
+``python tests/smoke.py base onnx png sweep serve lsp torch`` runs the installed command. ``.ci/versions`` does so with
 other interpreters, with the lowest versions of all dependencies, and with other releases of torch.
 """
 
@@ -208,6 +208,63 @@ def read_soon(address: str) -> bytes:
         except OSError:
             time.sleep(0.2)
     raise TimeoutError(address)
+
+
+@check("lsp")
+def an_editor_is_served() -> None:
+    """The language server finds what is wrong, says a shape on hover, and ends when it is told."""
+    text = Path("unet_2015.yaml").read_text("utf-8")
+    at = {"line": text[: text.index("pool1:")].count("\n"), "character": 4}
+    document = {"uri": "file:///n.yaml", "languageId": "yaml", "version": 1, "text": text}
+    wrong = {"version": 2, "uri": "file:///n.yaml"}
+    said = [
+        {
+            "id": 1,
+            "method": "initialize",
+            "params": {"processId": None, "rootUri": None, "capabilities": {}},
+        },
+        {"method": "initialized", "params": {}},
+        {"method": "textDocument/didOpen", "params": {"textDocument": document}},
+        {
+            "id": 2,
+            "method": "textDocument/hover",
+            "params": {"textDocument": document, "position": at},
+        },
+        {
+            "method": "textDocument/didChange",
+            "params": {
+                "textDocument": wrong,
+                "contentChanges": [{"text": text.replace("MaxPool2d", "Pool")}],
+            },
+        },
+    ]
+    code = "from shape_tracer import main; main()"
+    server = subprocess.Popen(
+        [sys.executable, "-c", code, "lsp"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert server.stdin is not None and server.stdout is not None
+        for message in said:
+            server.stdin.write(framed(message))
+        server.stdin.flush()
+        told = b""
+        while b"T101" not in told:
+            more = server.stdout.read1(2**16)
+            assert more, told
+            told += more
+        assert b"[1, 64, 284, 284]" in told
+        server.stdin.write(framed({"id": 3, "method": "shutdown"}) + framed({"method": "exit"}))
+        server.stdin.flush()
+        assert server.wait(30) == 0
+    finally:
+        server.kill()
+        server.wait(30)
+
+
+def framed(message: dict[str, object]) -> bytes:
+    """A message of the protocol."""
+    body = json.dumps({"jsonrpc": "2.0", **message}).encode()
+    return b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
 def main(extras: list[str]) -> int:

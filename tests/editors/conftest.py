@@ -1,4 +1,4 @@
-"""One server for each file of tests."""
+"""One server for all tests: what one of them does to it must not reach another."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests import extras
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def editor() -> Iterator[Any]:
     """An editor with a server that is running; it ends well."""
     extras.needs("lsp")

@@ -56,7 +56,7 @@ def test_what_stands_there_is_offered(editor: Editor, path: Any) -> None:
     text = path.read_text("utf-8")
     random_ = random.Random(path.stem)
     nodes = list(words(text))
-    chosen = random_.sample(nodes, min(len(nodes), 14))
+    chosen = random_.sample(nodes, min(len(nodes), 8))
     for node in chosen:
         start, word = node.start_mark.index, node.value
         typed = start + random_.randrange(min(3, len(word)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import re
+from pathlib import Path
 
 import pytest
 
@@ -47,18 +49,30 @@ def facts(net: tracer.Net) -> list[object]:
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_another_name_is_the_same_network(path) -> None:  # type: ignore[no-untyped-def]
+def test_another_name_is_the_same_network(path: Path) -> None:
     """Nodes, layers, blocks, params and arguments: shapes, edges and findings stay, and the names are mapped."""
     text = path.read_text("utf-8")
+    meanings = given(open_text(text))
+    tops = {one.name for one in meanings if one.kind == "node" and not one.scope}
+    network = tracer.loads(text).network
+    assert tops >= {re.split(r"[.\[]", node.name)[0] for node in network.nodes} - {"input"}
+    rename_each(text, random.Random(path.stem).sample(meanings, min(len(meanings), 3)))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_another_name_for_everything(path: Path) -> None:
+    """The same of every name that a config gives."""
+    text = path.read_text("utf-8")
+    rename_each(text, given(open_text(text)))
+
+
+def rename_each(text: str, meanings: list[Meaning]) -> None:
+    """Give each of several names another one, and compare the networks."""
     opened, net = open_text(text), tracer.loads(text)
     before = facts(net)
-    meanings = given(opened)
-    assert {one.name for one in meanings if one.kind == "node" and not one.scope} >= {
-        node.name.partition(".")[0].partition("[")[0] for node in net.network.nodes
-    } - {"input"}
-
-    chosen = random.Random(path.stem).sample(meanings, min(len(meanings), 5))
-    for meaning in chosen:
+    assert meanings
+    for meaning in meanings:
         first = opened.mentions.of(meaning)[0]
         again = tracer.loads(renamed(opened, first.start, NEW).text)
         assert facts(again) == before, meaning
