@@ -26,9 +26,9 @@ NET = "input: [1, 3, 8, 8]\nlayers: {a: Relo}\n"
 class Raw:
     """A server to which bytes are written."""
 
-    def __init__(self) -> None:
+    def __init__(self, *words: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tracer", "lsp"],
+            [sys.executable, *(words or ("-m", "tracer", "lsp"))],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -219,6 +219,38 @@ def test_the_editor_is_gone() -> None:
     assert raw.process.stdin is not None
     raw.process.stdin.close()
     assert raw.process.wait(30) == 1
+
+
+BROKEN_PACKAGE = """
+import importlib.metadata as metadata
+from tracer.editors.server import serve
+found = metadata.entry_points
+broken = metadata.EntryPoint("mine", "no_such_module_of_mine", "tracer.ops")
+metadata.entry_points = lambda **asked: [broken] if asked == {"group": "tracer.ops"} else found(**asked)
+serve(lambda path, one: True)
+"""
+
+
+def test_an_operation_s_package_that_cannot_be_imported() -> None:
+    """It is shown once, and networks without an unknown operation are judged."""
+    raw = Raw("-c", BROKEN_PACKAGE)
+    raw.answer("initialize", processId=None, rootUri=None, capabilities={})
+    for version in range(3):
+        raw.send(method="textDocument/didOpen", params=opening(f"file:///{version}.yaml", NET))
+    text = NET.replace("Relo", "{op: ReLU, a: 1}")
+    raw.send(method="textDocument/didOpen", params=opening("file:///last.yaml", text))
+    shown = []
+    while True:
+        message = raw.read()
+        if message["method"] == "window/showMessage":
+            shown.append(message["params"]["message"])
+        if message["params"].get("uri") == "file:///last.yaml":
+            break
+    assert [one["code"] for one in message["params"]["diagnostics"]] == ["T003"]
+    assert len(shown) == 1
+    assert "no_such_module_of_mine" in shown[0]
+    raw.process.kill()
+    raw.process.wait(30)
 
 
 def test_a_text_of_the_largest_size(editor: Editor) -> None:

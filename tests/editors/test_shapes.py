@@ -71,7 +71,7 @@ def _plain(record: Any) -> Any:
 
 def over_symbols(net: tracer.Net, found: str) -> list[int] | None:
     """The shape over the symbols, at the declared sizes."""
-    written = re.search(r"over the symbols: `\[(.*)\]`", found)
+    written = re.search(r"over the symbols[^`]*: `\[(.*)\]`", found)
     if written is None or "..." in written[1]:
         return None
     names = {"min": min, "max": max, "ceil": None, **net.network.defaults()}
@@ -140,6 +140,32 @@ def test_hints_are_the_trace(editor: Editor, path: Any) -> None:
         rest = text[index_of(text, one.position) :].partition("\n")[0]
         assert line.strip()
         assert not rest.strip()
+
+
+def test_no_values_that_are_not_solved(editor: Editor) -> None:
+    """An ``auto`` that has a value for the declared sizes is said to be built for them; without one nothing is said."""
+    text = """\
+input: [1, 3, H, H]
+sizes: {H: 33}
+layers:
+  down: {op: Conv2d, out_channels: 4, kernel_size: 3, stride: 2, padding: 1}
+  up: {op: ConvTranspose2d, out_channels: 4, kernel_size: 3, stride: 2, padding: 1, output_padding: auto}
+  sum: {op: Concat, from: [up, input]}
+"""
+    uri = editor.open(text)
+    at = text.index("up:")
+    found = editor.hover(uri, at)
+    assert (
+        "over the symbols, as it is built for the declared sizes: `[1, 4, 2*((H + 1) // 2) - 1,"
+        in found
+    )
+    assert "here `[0, 0]`" in editor.hover(uri, text.index("output_padding"))
+
+    broken = text.replace("stride: 2, padding: 1, output", "stride: 4, padding: 1, output")
+    uri = editor.open(broken)
+    assert "T401" in [one.code for one in editor.found(uri)]
+    assert "symbols" not in editor.hover(uri, at)
+    assert "here" not in editor.hover(uri, broken.index("output_padding"))
 
 
 def test_hints_of_what_is_in_view(editor: Editor) -> None:

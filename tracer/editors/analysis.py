@@ -150,7 +150,7 @@ class OpenText:
     @cached_property
     def _recipe(self) -> Recipe | None:
         net = self.net
-        if net is None or len(net.network.nodes) > MOST_NODES:
+        if net is None or len(net.network.nodes) > MOST_NODES or not net.solution().solved:
             return None
         try:
             return recipe_of(

@@ -88,7 +88,7 @@ def _of_node(
 
     over = _over_symbols(opened, node)
     if over is not None:
-        yield f"over the symbols: `{over}`"
+        yield f"over the symbols{_as_built(opened)}: `{over}`"
 
     applied = next((one for one in trace.applied() if one.node is node), None)
     if applied is not None:
@@ -120,6 +120,13 @@ def _over_symbols(
     if shape is None or all(isinstance(n, int) for n in shape):
         return None
     return f"[{', '.join(shortened(str(n), LONGEST) for n in shape)}]"
+
+
+def _as_built(opened: OpenText) -> str:
+    """What is said where other sizes get other values of an ``auto``."""
+    net = opened.net
+    is_solved = net is not None and any(node.unknowns for node in net.network.nodes)
+    return ", as it is built for the declared sizes" if is_solved else ""
 
 
 def _formula(applied: Applied) -> Iterator[str]:
@@ -202,7 +209,7 @@ def _solved(
 ) -> Iterator[str]:
     """The values of an argument in the nodes of a declaration, where they are not what is written."""
     net = opened.net
-    if net is None:
+    if net is None or not net.solution().solved:
         return
     values = []
     for node in opened.nodes_declared(declared).values():

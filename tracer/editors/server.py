@@ -25,6 +25,7 @@ from tracer.editors.mentions import Mention
 from tracer.editors.outlining import outline
 from tracer.editors.renaming import NotRenamed, renamable, renamed
 from tracer.editors.repairing import actions
+from tracer.ops.registry import NotImportable
 
 T = TypeVar("T")
 
@@ -87,7 +88,14 @@ class TracerServer(LanguageServer):
         error: Exception,
         source: Any,
     ) -> None:
-        """A message that cannot be read or answered is one line of the editor's log."""
+        """A message that cannot be read or answered is one line of the editor's log.
+
+        A package that registers operations and cannot be imported is shown, once.
+        """
+        if isinstance(error, NotImportable) and not self._is_told:
+            self._is_told = True
+            shown = lsp.ShowMessageParams(lsp.MessageType.Error, legible(str(error)))
+            self.window_show_message(shown)
         message = f"tracer: {type(error).__name__}: {words_of(error)}"
         self.window_log_message(lsp.LogMessageParams(lsp.MessageType.Warning, message[:400]))
 
