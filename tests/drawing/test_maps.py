@@ -238,6 +238,25 @@ def test_solids() -> None:
                 assert (unit.find(f"{SVG}path") is not None) == is_solid
 
 
+def test_channels_are_those_of_the_layout() -> None:
+    """Channels that stand last are channels; of tokens, whose positions lie on no grid, the shape is told whole."""
+    net = tracer.loads(
+        "input: [1, 3, 64, 48]\nlayers:\n"
+        "  stem: {op: Conv2d, out_channels: 8, kernel_size: 4, stride: 4}\n"
+        "  last: {op: Permute, dims: [0, 2, 3, 1]}\n"
+        "  more: {op: Linear, out_features: 24}\n"
+        "  flat: {op: Flatten, start_dim: 1, end_dim: 2}\n"
+        "  mean: {op: Mean, dim: 1}\n"
+    )
+    found = drawn(net)
+    sound(found)
+    size = {name: unit.last.size for name, unit in zip(names(found), found.order.units)}
+    assert size["stem"] == size["last"] == ((8,), (16, 12))
+    assert size["more"] == ((24,), (16, 12))
+    assert size["flat"] == ((), (192, 24)) and size["mean"] == ((24,), ())
+    assert "nothing above: the whole shape below" in maps_svg(found)
+
+
 GATED = """\
 input: [1, 3, 64, 64]
 encoder:

@@ -82,8 +82,8 @@ SAYS = {
 STANDING = "height: extent, thickness: channels (both log); above: channels, below: extent"
 LYING = "length: extent, thickness: channels (both log); channels × extent beside"
 
-SOLID = 5
-"""The dims of a map of three axes."""
+SOLID = 3
+"""The axes of a map that is a solid."""
 
 FACE = 4
 """How far its upper and right faces go back."""
@@ -242,7 +242,7 @@ def _shown_kind(scene: MapScene, way: MapWay) -> str:
     if way.wrong:
         return "wrong"
     target = scene.order.units[way.target]
-    return "unknown" if target.last.shape is None else way.kind
+    return "unknown" if target.last.size is None else way.kind
 
 
 def _arm(words: str, route: Route) -> str:
@@ -269,7 +269,7 @@ def _unit(scene: MapScene, number: int, unit: MapUnit) -> str:
     own = [boxes[box] for box in unit.boxes]
     said = [f"{box.name}: {box.op} {shape_text(box.shape)}" for box in own]
     said += [f"{d.code} {legible(d.message)}" for box in own for d in box.problems]
-    state = " wrong" if unit.wrong else " unknown" if unit.last.shape is None else ""
+    state = " wrong" if unit.wrong else " unknown" if unit.last.size is None else ""
     places = scene.layout.slabs[number]
     if number in scene.order.gates:
         slabs = _gate(sign_of(scene.held.trace.ops[unit.last.node]), places[0])
@@ -308,7 +308,7 @@ def _behind(slab: Slab, place: Rectangle) -> str:
 
 def _slab(slab: Slab, place: Rectangle, *, lies: bool) -> str:
     """A map; of a concatenation a part for each of its inputs, as thick as its channels."""
-    is_solid = len(slab.shape or ()) == SOLID and not lies
+    is_solid = slab.size is not None and len(slab.size.extent) == SOLID and not lies
     if not slab.parts:
         return _drawn_map(slab.made, place, is_solid=is_solid)
     x, y, width, height = place
@@ -363,6 +363,8 @@ def _signs(scene: MapScene) -> Iterator[str]:
     slabs = [slab for unit in order.units for slab in unit.slabs]
     if any(slab.hidden for slab in slabs):
         yield "⋯, one behind another: more maps"
+    if any(slab.size is not None and not slab.size.channels for slab in slabs):
+        yield "nothing above: the whole shape below"
     if any(unit.output for unit in order.units):
         yield "▸ output"
     if order.marks:

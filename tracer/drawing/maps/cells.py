@@ -131,7 +131,7 @@ def _before(
 
 
 def _extent(unit: MapUnit) -> str:
-    return extent_text(unit.last.shape)
+    return extent_text(unit.last.size)
 
 
 def _mark_text(
@@ -218,7 +218,7 @@ def _below(
     """The lines under a unit: its name, its extent, and how many maps it has where some are not shown."""
     kind = "output" if unit.output else "name"
     yield kind, unit_name(unit, boxes, spacing)
-    texts = dict.fromkeys(extent_text(slab.shape) for slab in (unit.slabs[0], unit.last))
+    texts = dict.fromkeys(extent_text(slab.size) for slab in (unit.slabs[0], unit.last))
     extents = [text for text in texts if text]
     if extents:
         yield "extent", " → ".join(extents) if spacing.counts else extents[-1]

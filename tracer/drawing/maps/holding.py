@@ -26,6 +26,15 @@ Steps = tuple[Fraction, ...]
 """Input pixels per position, along each spatial axis."""
 
 
+class MapSize(NamedTuple):
+    """The size of a map: its channels, and its extent along the axes on which positions lie."""
+
+    channels: tuple[int, ...]
+    """Several where channels are in groups; none where it is unknown which dims they are."""
+    extent: tuple[int, ...]
+    """Empty for a vector."""
+
+
 class Holding(NamedTuple):
     """What a picture of maps reads of a trace; everything is by the nodes' indexes."""
 
@@ -34,6 +43,8 @@ class Holding(NamedTuple):
     box_of: list[int]
     level_of: list[Fraction]
     steps_of: list[Steps | None]
+    places_of: list[tuple[int, ...]]
+    """The dims along which positions lie."""
     map_of: list[int]
     """The node that made the map that a node holds: itself, or one that it reads."""
     refines: list[bool]
@@ -44,6 +55,11 @@ class Holding(NamedTuple):
     def shape(self, node: int) -> tuple[int, ...] | None:
         """The shape of a node's map."""
         return self.trace.by_index[node]
+
+    def size(self, index: int) -> MapSize | None:
+        """The size of a node's map; None without a shape."""
+        shape = self.shape(index)
+        return None if shape is None else map_size(shape, self.places_of[index])
 
     def node(self, index: int) -> Node:
         """A node by its index."""
@@ -84,10 +100,41 @@ def holding(
         box_of=box_of,
         level_of=_levels(trace, steps_of),
         steps_of=steps_of,
+        places_of=[_places(own) for own in found],
         map_of=_maps(nodes, refines, box_of, readers),
         refines=refines,
         readers=readers,
     )
+
+
+def map_size(
+    shape: tuple[int, ...],
+    places: Sequence[int],
+) -> MapSize:
+    """The size of a map of which positions lie along some dims; the first of the others is the batch.
+
+    >>> map_size((1, 56, 48, 96), (1, 2))
+    MapSize(channels=(96,), extent=(56, 48))
+    >>> map_size((1, 10), ())
+    MapSize(channels=(10,), extent=())
+    """
+    others = [dim for dim in range(len(shape)) if dim not in places]
+    if places:
+        # A map without a batch has its channels first.
+        channels = others[1:] or others
+        return MapSize(
+            tuple(shape[dim] for dim in channels),
+            tuple(shape[dim] for dim in places),
+        )
+
+    has_one_position = all(n == 1 for n in shape[2:])
+    if has_one_position:
+        return MapSize(shape[1:2] or shape, shape[2:])
+    return MapSize((), shape[1:])
+
+
+def _places(own: Grids | None) -> tuple[int, ...]:
+    return tuple(dim for dim, grid in enumerate(own or ()) if grid is not None)
 
 
 def _steps(own: Grids | None) -> Steps | None:

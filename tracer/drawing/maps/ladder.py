@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from math import log2
+from math import log2, prod
 from typing import NamedTuple
 
 from tracer.drawing.maps.cells import ARM, room_for_arms, unit_name
@@ -17,7 +17,7 @@ from tracer.drawing.maps.columns import MapOrder
 from tracer.drawing.maps.holding import NO_POSITIONS
 from tracer.drawing.maps.placing import Label, MapsLayout
 from tracer.drawing.maps.routing import Lanes, lanes
-from tracer.drawing.maps.sizes import LOOSE, channels_of, name_width, text_width
+from tracer.drawing.maps.sizes import LOOSE, name_width, text_width
 from tracer.drawing.maps.units import MapUnit, Slab
 from tracer.drawing.picture import Box
 from tracer.drawing.placed import Rectangle, Route
@@ -100,7 +100,8 @@ def _is_of_sequences(given: MapOrder) -> bool:
 def _is_sequence(unit: MapUnit) -> bool:
     """Whether its maps have one axis; what is only rearranged may have others."""
     return all(
-        slab.shape is None or len(slab.shape) == 3 or slab.made == "pass" for slab in unit.slabs
+        slab.size is None or len(slab.size.extent) == 1 or slab.made == "pass"
+        for slab in unit.slabs
     )
 
 
@@ -165,9 +166,9 @@ def _label_texts(
     boxes: Sequence[Box],
 ) -> tuple[str, str]:
     """Name, and channels and length of a unit's last map."""
-    shape = unit.last.shape
-    size = "?" if shape is None else " × ".join(map(str, shape[1:]))
-    return unit_name(unit, boxes, LOOSE), size
+    size = unit.last.size
+    told = "?" if size is None else " × ".join(map(str, size.channels + size.extent))
+    return unit_name(unit, boxes, LOOSE), told
 
 
 def _width_of(texts: tuple[str, str]) -> int:
@@ -189,7 +190,7 @@ def _bar_heights(given: MapOrder) -> list[list[int]]:
 def _bar_height(slab: Slab) -> int:
     if slab.parts:
         return sum(_thickness(channels) for channels, _ in slab.parts)
-    return _thickness(1 if slab.shape is None else channels_of(slab.shape))
+    return _thickness(1 if slab.size is None else prod(slab.size.channels))
 
 
 def _thickness(channels: int) -> int:
@@ -378,19 +379,19 @@ class _Lengths(NamedTuple):
     def of(cls, given: MapOrder) -> _Lengths:
         """The scale for a picture."""
         found = [
-            log2(max(slab.shape[-1], 1))
+            log2(max(slab.size.extent[-1], 1))
             for unit in given.units
             for slab in unit.slabs
-            if slab.shape
+            if slab.size is not None and slab.size.extent
         ]
         span = max(max(found) - min(found), 1.0)
         return cls(min(found), (LONGEST - SHORTEST) / span)
 
     def length(self, slab: Slab) -> int:
         """The length of a bar."""
-        if not slab.shape:
+        if slab.size is None or not slab.size.extent:
             return SHORTEST * 2
-        doublings = log2(max(slab.shape[-1], 1)) - self.least
+        doublings = log2(max(slab.size.extent[-1], 1)) - self.least
         return round(SHORTEST + self.octave * doublings) // 2 * 2
 
 

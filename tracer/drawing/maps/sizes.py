@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cache
 from math import ceil, log2, prod
 from typing import NamedTuple
 
+from tracer.drawing.maps.holding import MapSize
 from tracer.drawing.maps.units import MapUnit, Slab
 
 LOWEST = 20
@@ -74,9 +75,9 @@ class MapScale(NamedTuple):
 
     def height(self, slab: Slab) -> int:
         """The height of a map."""
-        if slab.shape is None:
+        if slab.size is None:
             return UNKNOWN[1]
-        doublings = _doublings(slab.shape) - self.least
+        doublings = _doublings(slab.size) - self.least
         return _even(LOWEST + self.octave * doublings)
 
 
@@ -86,20 +87,20 @@ def scale(
 ) -> MapScale:
     """The scale for the maps of a picture of which the largest is to have a height."""
     found = [
-        _doublings(slab.shape)
+        _doublings(slab.size)
         for unit in all_units
         for slab in unit.slabs
-        if slab.shape is not None
+        if slab.size is not None
     ]
     least = min(found, default=0.0)
     span = max(max(found, default=0.0) - least, 1.0)
     return MapScale(least, min(OCTAVE, (highest - LOWEST) / span))
 
 
-def _doublings(shape: Sequence[int]) -> float:
+def _doublings(size: MapSize) -> float:
     """The logarithm of a map's extent: the mean over its axes."""
-    extents = [max(n, 1) for n in shape[2:]]
-    return log2(prod(extents)) / len(extents) if extents else 0.0
+    extent = [max(n, 1) for n in size.extent]
+    return log2(prod(extent)) / len(extent) if extent else 0.0
 
 
 def thickness(channels: int) -> int:
@@ -109,45 +110,41 @@ def thickness(channels: int) -> int:
 
 def slab_width(slab: Slab) -> int:
     """The thickness of a map; of a concatenation that of its parts together."""
-    if slab.shape is None:
+    if slab.size is None:
         return UNKNOWN[0]
     if slab.parts:
         return sum(thickness(channels) for channels, _ in slab.parts)
-    return thickness(channels_of(slab.shape))
-
-
-def channels_of(shape: Sequence[int]) -> int:
-    """The channels of a map; the features of a vector, and 1 of a number."""
-    if not shape:
-        return 1
-    return shape[1] if len(shape) > 1 else shape[0]
+    return thickness(prod(slab.size.channels))
 
 
 def channels_text(slab: Slab) -> str:
     """What stands above a map: its channels, of a concatenation those that its inputs bring.
 
-    >>> from tracer.drawing.maps.units import Slab
-    >>> channels_text(Slab(0, (1, 128, 8, 8), "merge", ((64, "up"), (64, "skip"))))
-    '64+64'
+        >>> from tracer.drawing.maps.holding import MapSize
+        >>> from tracer.drawing.maps.holding import MapSize
+    from tracer.drawing.maps.units import Slab
+        >>> channels_text(Slab(0, MapSize((128,), (8, 8)), "merge", ((64, "up"), (64, "skip"))))
+        '64+64'
     """
-    if slab.shape is None:
+    if slab.size is None:
         return "?"
     if len(slab.parts) == 2:
         return "+".join(str(channels) for channels, _ in slab.parts)
-    return str(channels_of(slab.shape))
+    return "×".join(map(str, slab.size.channels))
 
 
-def extent_text(shape: Sequence[int] | None) -> str:
+def extent_text(size: MapSize | None) -> str:
     """What stands below a map: its extent; of equal axes one, with their number.
 
-    >>> extent_text((1, 64, 568, 568)), extent_text((1, 64, 64, 48)), extent_text((1, 10))
+    >>> from tracer.drawing.maps.holding import MapSize
+    >>> extent_text(MapSize((64,), (568, 568))), extent_text(MapSize((64,), (64, 48))), extent_text(None)
     ('568²', '64×48', '')
     """
-    extents = list(shape or ())[2:]
-    power = {2: "²", 3: "³"}.get(len(extents))
-    if power and len(set(extents)) == 1:
-        return f"{extents[0]}{power}"
-    return "×".join(map(str, extents))
+    extent = () if size is None else size.extent
+    power = {2: "²", 3: "³"}.get(len(extent))
+    if power and len(set(extent)) == 1:
+        return f"{extent[0]}{power}"
+    return "×".join(map(str, extent))
 
 
 def text_width(text: str) -> int:

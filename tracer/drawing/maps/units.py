@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from itertools import groupby, pairwise
+from math import prod
 from typing import Literal, NamedTuple
 
-from tracer.drawing.maps.holding import Holding
+from tracer.drawing.maps.holding import Holding, MapSize
 from tracer.ops.merge import Add, Concat, Mul
 
 Made = Literal["input", "conv", "down", "up", "skip", "merge", "pass"]
 """How a map comes about: it is given; multiplied; made coarser or finer; copied across; joined; or handed on."""
+
+PASS: Made = "pass"
 
 Part = tuple[int, Made]
 """The channels that one input brings to a concatenation, and how they come there."""
@@ -25,7 +28,8 @@ class Slab(NamedTuple):
 
     node: int
     """The node that made it."""
-    shape: tuple[int, ...] | None
+    size: MapSize | None
+    """None where it has no shape."""
     made: Made
     parts: tuple[Part, ...] = ()
     """Of a concatenation, what each of its inputs brings."""
@@ -178,14 +182,21 @@ def _is_open_concat(
 ) -> bool:
     """Whether a node joins channels, in a box of its own, without fault."""
     box = held.picture.boxes[held.box_of[index]]
-    op = held.trace.ops[index]
     is_alone = len(box.nodes) == 1 and not box.problems
-    return is_alone and joins_channels(op) and held.shape(index) is not None
+    return is_alone and joins_channels(held, index)
 
 
-def joins_channels(op: object) -> bool:
-    """Whether an operation is a concatenation along the channels."""
-    return isinstance(op, Concat) and op.dim == 1
+def joins_channels(
+    held: Holding,
+    index: int,
+) -> bool:
+    """Whether a node is a concatenation along its map's channels."""
+    op = held.trace.ops[index]
+    shape = held.shape(index)
+    if not isinstance(op, Concat) or shape is None:
+        return False
+    dim = op.dim % len(shape)
+    return dim > 0 and dim not in held.places_of[index]
 
 
 def _comes_to(
@@ -332,7 +343,7 @@ def _slab(
 ) -> Slab:
     return Slab(
         node=index,
-        shape=held.shape(index),
+        size=held.size(index),
         made=made_by(held, index),
         parts=_parts(held, index),
     )
@@ -370,16 +381,13 @@ def _parts(
     held: Holding,
     index: int,
 ) -> tuple[Part, ...]:
-    """What the inputs of a concatenation bring; nothing where a shape is unknown."""
-    node = held.node(index)
-    if not joins_channels(held.trace.ops[index]) or held.shape(index) is None:
+    """What the inputs of a concatenation bring; nothing where it is unknown which dims are channels."""
+    if not joins_channels(held, index):
         return ()
-    return tuple((_channels(held, source.index), "pass") for source in node.inputs)
-
-
-def _channels(
-    held: Holding,
-    index: int,
-) -> int:
-    shape = held.shape(index) or ()
-    return shape[1] if len(shape) > 1 else 1
+    parts = []
+    for source in held.node(index).inputs:
+        size = held.size(source.index)
+        if size is None or not size.channels:
+            return ()
+        parts.append((prod(size.channels), PASS))
+    return tuple(parts)
