@@ -190,6 +190,17 @@ def test_our_package_over_theirs(built: Built, tmp_path: Path) -> None:
     assert tracer(built.wheel, "--version").stderr == ""
 
 
+def test_installed_for_editing_by_an_older_release(built: Built) -> None:
+    """Its script starts the package without the module that looks whose it is."""
+    code = "import sys; sys.modules['shape_tracer'] = None; from tracer.commands import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--version"],
+        env={**os.environ, "PYTHONPATH": str(built.wheel)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"tracer, version \S+\n", done.stdout)
+
+
 def test_theirs_is_uninstalled(built: Built, tmp_path: Path) -> None:
     """The files of one name went with it."""
     place = installed_beside(built, tmp_path, last="theirs")

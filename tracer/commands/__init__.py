@@ -100,7 +100,10 @@ def _show_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> Non
 
 def _tell_other() -> None:
     """Say whether another project's package of the same name is installed: its files lie among these."""
-    import shape_tracer
+    try:
+        import shape_tracer
+    except ImportError:  # installed for editing before that module was there
+        return
 
     other = shape_tracer.other_distribution()
     if other is not None:
