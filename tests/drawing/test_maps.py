@@ -357,6 +357,7 @@ def test_vectors_that_everything_reads_are_named() -> None:
     assert vectors and len(order.marks) > 10
     assert {source for sources in order.marks.values() for source in sources} <= set(vectors)
     assert not any(way.source in vectors and way.target not in vectors for way in order.ways)
+    assert "◂ reads time2 as well" in maps_svg(found)
 
 
 def test_two_inputs_and_several_outputs() -> None:

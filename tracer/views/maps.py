@@ -222,10 +222,10 @@ def _level_text(held: Holding, order: MapOrder, level: Fraction) -> tuple[str, s
 
 def _way(scene: MapScene, number: int, way: MapWay, route: Route) -> str:
     kind = _shown_kind(scene, way)
-    boxes = scene.held.picture.boxes
-    units = scene.order.units
-    source = boxes[units[way.source].boxes[-1]].name
-    target = boxes[units[way.target].boxes[0]].name
+    held = scene.held
+    boxes = held.picture.boxes
+    source = boxes[held.box_of[way.node]].name
+    target = boxes[held.box_of[way.reader]].name
     said = f"{source} to {target}: {SAYS[kind]}"
     arm = ""
     if way.wrong:
@@ -363,7 +363,7 @@ def _signs(scene: MapScene) -> Iterator[str]:
     slabs = [slab for unit in order.units for slab in unit.slabs]
     if any(slab.hidden for slab in slabs):
         yield "⋯, one behind another: more maps"
-    if any(slab.size is not None and not slab.size.channels for slab in slabs):
+    if any(map(_has_unknown_channels, slabs)):
         yield "nothing above: the whole shape below"
     if any(unit.output for unit in order.units):
         yield "▸ output"
@@ -371,12 +371,16 @@ def _signs(scene: MapScene) -> Iterator[str]:
         yield f"◂ reads {_marked(scene)} as well"
 
 
+def _has_unknown_channels(slab: Slab) -> bool:
+    return slab.size is not None and not slab.size.channels
+
+
 def _marked(scene: MapScene) -> str:
     """The names of what is only named where it is read."""
     order = scene.order
     boxes = scene.held.picture.boxes
     units = dict.fromkeys(unit for sources in order.marks.values() for unit in sources)
-    names = [short_name(boxes[order.units[unit].boxes[-1]].name, LETTERS) for unit in units]
+    names = [short_name(boxes[order.units[unit].boxes[0]].name, LETTERS) for unit in units]
     more = " …" if len(names) > FEW_NAMES else ""
     return ", ".join(names[:FEW_NAMES]) + more
 

@@ -49,6 +49,8 @@ class Holding(NamedTuple):
     """The node that made the map that a node holds: itself, or one that it reads."""
     refines: list[bool]
     """Whether a node's values are those of the map that it reads, position by position and channel by channel."""
+    multiplies: list[bool]
+    """Whether a node weighs values: a convolution, a linear map, attention."""
     readers: list[list[int]]
     """The nodes that read each node, sizes and indices included."""
 
@@ -64,10 +66,6 @@ class Holding(NamedTuple):
     def node(self, index: int) -> Node:
         """A node by its index."""
         return self.trace.network.nodes[index]
-
-    def has_weights(self, index: int) -> bool:
-        """Whether a node multiplies: a convolution, a linear map, attention."""
-        return _products(self.trace, self.node(index)) > 0
 
     def is_output(self, index: int) -> bool:
         """Whether a node is an output of the network."""
@@ -103,6 +101,7 @@ def holding(
         places_of=[_places(own) for own in found],
         map_of=_maps(nodes, refines, box_of, readers),
         refines=refines,
+        multiplies=[_products(trace, node) > 0 for node in nodes],
         readers=readers,
     )
 

@@ -364,7 +364,7 @@ def made_by(
     change = between(held.level_of[node.inputs[0].index], held.level_of[index])
     if change is not None:
         return change
-    return "conv" if held.has_weights(index) else "pass"
+    return "conv" if held.multiplies[index] else "pass"
 
 
 def between(

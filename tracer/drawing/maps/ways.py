@@ -129,7 +129,8 @@ def _kind(
         return change
     if through is not None or len(node.inputs) > 1:
         return "pass"
-    return "conv" if held.has_weights(node.index) else "pass"
+    box = held.picture.boxes[held.box_of[node.index]]
+    return "conv" if any(held.multiplies[index] for index in box.nodes) else "pass"
 
 
 def _unit_of(
