@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import json
 import re
 from typing import Any
@@ -176,3 +178,13 @@ def test_hints_of_what_is_in_view(editor: Editor) -> None:
     assert [(one.position.line, one.label) for one in found] == [(2, "→ 1 × 3 × 8 × 8")]
     part = lsp.Range(lsp.Position(3, 0), lsp.Position(5, 0))
     assert not editor.ask_about("inlay_hint", uri, range=part)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["tracer.editors.positions", "tracer.shapes.working", "tracer.views.operations"],
+)
+def test_examples(name: str) -> None:
+    """What an example prints is what it shows."""
+    failed, tried = doctest.testmod(importlib.import_module(name))
+    assert tried and not failed

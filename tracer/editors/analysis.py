@@ -167,29 +167,30 @@ class OpenText:
 
     # --- changes ------------------------------------------------------------------------------------------------------
 
-    def _has_time(self) -> Callable[[], bool]:
-        """Whether a search may go on: for so long, and while somebody waits for it."""
+    def while_waited_for(self) -> Callable[[], bool]:
+        """Whether a search may go on: for so long from now, and while somebody waits for it."""
         end = time.process_time() + SEARCHING
         return lambda: not self.is_replaced and time.process_time() < end
 
-    @cached_property
-    def repairs(self) -> list[Repair]:
-        """The repairs of what is wrong that are found in a short time, the best first."""
+    def repairs_of(
+        self,
+        warning: Diagnostic | None,
+        goes_on: Callable[[], bool],
+    ) -> list[Repair]:
+        """The repairs of the errors, or of one warning, that are found while a search goes on, the best first."""
         if self.net is None:
             return []
-        return repairs_while(self.net, self._has_time()).found
-
-    def repairs_of(self, warning: Diagnostic) -> list[Repair]:
-        """Those that take a warning away."""
-        if self.net is None:
-            return []
-        if warning not in self._repairs_of:
-            found = repairs_while(self.net, self._has_time(), warning).found
-            self._repairs_of[warning] = found
-        return self._repairs_of[warning]
+        known = self._repairs.get(warning)
+        if known is not None:
+            return known
+        found = repairs_while(self.net, goes_on, warning).found
+        if goes_on():
+            self._repairs[warning] = found
+        return found
 
     @cached_property
-    def _repairs_of(self) -> dict[Diagnostic, list[Repair]]:
+    def _repairs(self) -> dict[Diagnostic | None, list[Repair]]:
+        """What was found in searches that came to their end."""
         return {}
 
     # --- names --------------------------------------------------------------------------------------------------------

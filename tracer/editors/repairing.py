@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 
 from lsprotocol import types as lsp
@@ -34,24 +34,31 @@ def actions(
     text = opened.text
     lines = (where.start.line, where.end.line)
     found: list[lsp.CodeAction] = []
+    goes_on = opened.while_waited_for()
     for one in opened.loaded.found:
         shown = text.range_of(one.span or TOP)
         if shown.start.line <= lines[1] and shown.end.line >= lines[0]:
-            found += _repairing(opened, one, uri)
+            found += _repairing(
+                opened,
+                one,
+                goes_on,
+                uri,
+            )
     return [*found, *_solving(opened, lines, uri)]
 
 
 def _repairing(
     opened: OpenText,
     one: Diagnostic,
+    goes_on: Callable[[], bool],
     uri: str,
 ) -> Iterator[lsp.CodeAction]:
     """The repairs of one finding."""
     repairs: Sequence[Repair] = ()
     if one.severity == "error":
-        repairs = opened.repairs
+        repairs = opened.repairs_of(None, goes_on)
     elif one.code in REPAIRED_WARNINGS and not _has_errors(opened):
-        repairs = opened.repairs_of(one)
+        repairs = opened.repairs_of(one, goes_on)
 
     shown = shown_findings([one], opened.text, uri)
     for number, repair in enumerate(repairs[:MOST]):
