@@ -286,6 +286,31 @@ def test_the_skip_goes_through_the_gate(order: str) -> None:
     assert [names(found)[unit] for unit in found.order.gates] == ["gate"]
 
 
+SKIPS = {
+    "linknet": "enc3>dec4 enc2>dec3 enc1>dec2 pool1>dec1",
+    "resnet34_unet": "layer3>dec5 layer2>dec4 layer1>dec3 conv1>dec2",
+    "resnet50_fpn": "c4>top4 c3>top3 c2>top2",
+    "deeplabv3plus": "low>cat4",
+    "fcn8s": "crop_pool4>fuse_pool4 crop_pool3>fuse_pool3",
+    "demucs": "enc5>dec5 enc4>dec4 enc3>dec3 enc2>dec2 enc1>widen1",
+    "unet3d": "enc3>cat3 enc2>cat2 enc1>cat1",
+    "pix2pix_unet256": " ".join(f"enc{k}>cat{k}" for k in range(1, 8)),
+    "u2net_small": " ".join(f"enc{k}>cat{k}" for k in range(1, 6)),
+    "segnet": "",
+    "srresnet": "",
+    "conv_tasnet": "",
+}
+"""The skips of published networks, as their papers draw them."""
+
+
+@pytest.mark.parametrize("name", SKIPS)
+def test_skips(name: str) -> None:
+    """Ways past coarser maps are skips, and no others."""
+    told = kinds(maps_of(name))
+    skips = {f"{source}>{target}" for (source, target), kind in told.items() if kind == "skip"}
+    assert len(told) > 5 and skips == set(SKIPS[name].split())
+
+
 def test_attention_gates() -> None:
     """Gates are circles above the decoder's own way, which is straight."""
     found = maps_of("attention_unet")
