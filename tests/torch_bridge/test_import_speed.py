@@ -121,11 +121,11 @@ class Case(NamedTuple):
 
 
 CASES = {
-    "plain": Case(Unet, 14),
-    "residual": Case(lambda: Unet(Residual), 14),
-    "gated": Case(GatedUnet, 14),
+    "plain": Case(Unet, 10),
+    "residual": Case(lambda: Unet(Residual), 10),
+    "gated": Case(GatedUnet, 10),
     "padded": Case(PaddedUnet, 110),
-    "chain": Case(lambda: chain(200), 12),
+    "chain": Case(lambda: chain(200), 9),
 }
 
 

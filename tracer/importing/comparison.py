@@ -187,10 +187,17 @@ class _Comparison:
         asked = self.recording.symbols
         if self.counts is OF_MANY_SIZES:
             self._compare(asked)
-        for sizes in chain(self._refused_ones(), self._scaled()):
-            self._check_refused(sizes)
-        drawn = drawn_sizes(asked, lambda: sets_of(self.net, asked))
-        for sizes in islice(drawn, self.counts.drawn):
+        sizes_drawn = drawn_sizes(asked, lambda: sets_of(self.net, asked))
+        drawn = islice(sizes_drawn, self.counts.drawn)
+
+        # What has run once without data is believed where it raises, too.
+        for sizes in drawn:
+            self._compare(sizes)
+            if self.compared:
+                break
+        for refused in self._refused_ones_to_ask():
+            self._check_refused(refused)
+        for sizes in drawn:
             if self.compared >= self.counts.run and self.refused >= self.counts.refused:
                 return
             self._compare(sizes)
@@ -203,6 +210,19 @@ class _Comparison:
             raise Unrepresentable(
                 "no size was found at which the program and its config both run: nothing could be compared"
             )
+
+    def _refused_ones_to_ask(self) -> Iterator[Mapping[str, int]]:
+        """Sizes that the config refuses.
+
+        A program that has no size in its hands does the same until an operation raises: one that raises for one
+        symbol and for another is asked for once.
+        """
+        refusing: set[tuple[str | None, ...]] = set()
+        for sizes in chain(self._refused_ones(), self._scaled()):
+            nodes = tuple(one.node for one in self.net.trace(**sizes).diagnostics)
+            if self.counts is OF_MANY_SIZES or nodes not in refusing:
+                refusing.add(nodes)
+                yield sizes
 
     def _refused_ones(self) -> Iterator[dict[str, int]]:
         """For each symbol its smallest size, and the last one below the asked size, where the config refuses them.

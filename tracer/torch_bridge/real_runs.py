@@ -59,11 +59,7 @@ class RealModule:
             return self.sure_answer(shapes)
         if self.has_run_without:
             return self.answer_without_data(shapes)
-        found, again = self._without_data(shapes, runs=2)
-        if None not in (found.shapes, again.shapes) and found != again:
-            raise Unrepresentable(
-                "its second run for the same shapes gives others: what a run leaves behind decides in the next one"
-            )
+        found = self._twice_without_data(shapes)
         if found.shapes is not None:
             self.has_run_without = True
             return found
@@ -90,8 +86,8 @@ class RealModule:
 
     def answer_without_data(self, shapes: Sequence[Shape]) -> Answer:
         """What it gives on the meta device, which lacks some functions, and where no tensor has values."""
-        (found,) = self._without_data(shapes, runs=1)
-        return found
+        copied = copy_of(self.module, without_data).module
+        return self._run_without_data(copied, shapes)
 
     def answer_where_each(self, shapes: Sequence[Shape], called: BeforeCall) -> Answer:
         """The same of a run that calls a function before each layer, which may change the layer's copy."""
@@ -103,14 +99,25 @@ class RealModule:
                 called(part, original, args[0] if args else None)
 
             part.register_forward_pre_hook(before)
-        with META, OneStep():
-            return self._run(copied.module, shapes, META)
+        return self._run_without_data(copied.module, shapes)
 
-    def _without_data(self, shapes: Sequence[Shape], runs: int) -> list[Answer]:
-        """The same for several runs of one copy."""
+    def _twice_without_data(self, shapes: Sequence[Shape]) -> Answer:
+        """The same, where two runs of one copy agree. Raises :class:`Unrepresentable` where they do not."""
         copied = copy_of(self.module, without_data).module
+        found = self._run_without_data(copied, shapes)
+        if found.shapes is None:
+            return found
+
+        again = self._run_without_data(copied, shapes)
+        if again.shapes is not None and found != again:
+            raise Unrepresentable(
+                "its second run for the same shapes gives others: what a run leaves behind decides in the next one"
+            )
+        return found
+
+    def _run_without_data(self, module: torch.nn.Module, shapes: Sequence[Shape]) -> Answer:
         with META, OneStep():
-            return [self._run(copied, shapes, META) for _ in range(runs)]
+            return self._run(module, shapes, META)
 
     def _with_data(self, shapes: Sequence[Shape]) -> Answer:
         copied = copy_of(self.module, shared)
