@@ -6,6 +6,7 @@ mixed. This module has a name of its own, so it is here whatever lies there.
 
 from __future__ import annotations
 
+import gc
 import sys
 
 TYPE_CHECKING = False  # without an import of typing, which takes longer than all of this
@@ -20,11 +21,13 @@ CURE = f"pip uninstall tracer, then pip install --force-reinstall --no-deps {DIS
 
 def main() -> None:
     """Run the command line; where the package is not this project's, say so and exit with 2."""
+    # What a command imports and makes is in use until its end: the collector of cycles would go through it in vain.
+    gc.set_threshold(50_000)
     found = misplaced()
     if found is not None:
         _end(found)
     try:
-        from tracer.commands import main as run
+        from tracer.commands import process as run
     except ImportError as error:
         if str(error.name).partition(".")[0] != "tracer":
             raise

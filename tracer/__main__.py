@@ -1,6 +1,6 @@
 """``python -m tracer`` and the ``tracer`` command."""
 
-from tracer.commands import main
+from shape_tracer import main
 
 if __name__ == "__main__":
     main()

@@ -6,11 +6,13 @@ output, everything else to standard error. A command's module is imported when t
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import sys
+import threading
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -166,19 +168,33 @@ def _failed(error: Exception) -> int:
     return 3
 
 
+def process() -> NoReturn:
+    """Run the command line as a process of its own, and end it.
+
+    Nothing is left for Python to clear up behind a command that has registered nothing for its end, and clearing up
+    takes as long as the check of a small network.
+    """
+    code = exit_code()
+    if atexit._ncallbacks() or threading.active_count() > 1:
+        sys.exit(code)
+    os._exit(code)
+
+
 def main() -> None:
     """Run the command line and exit with its code."""
+    sys.exit(exit_code())
+
+
+def exit_code() -> int:
+    """Run the command line; its exit code. All that it has printed is written."""
     _print_any_character()
     try:
-        code = cli.main(standalone_mode=False)
-    except click.exceptions.Exit as exit_:
-        code = exit_.exit_code
-    except click.ClickException as error:
-        error.show()
-        code = 2
-    except click.Abort:
-        click.echo("interrupted", err=True)
-        code = 130
+        code = _outcome()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has gone (`tracer trace ... | head`): nothing is left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
     except OSError as error:
         # Errors of reading are reported where files are read; what is left is an output that takes no more.
         click.echo(f"cannot write: {error.strerror or error}", err=True)
@@ -188,4 +204,22 @@ def main() -> None:
         if os.environ.get("TRACER_DEBUG"):
             raise
         code = _failed(error)
-    sys.exit(code if isinstance(code, int) else 0)
+        sys.stdout.flush()
+
+    sys.stderr.flush()
+    return code
+
+
+def _outcome() -> int:
+    """Run the command line; its exit code, where it is not a fault of the machine or of this program."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        return 130
+    return code if isinstance(code, int) else 0
