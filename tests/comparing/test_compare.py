@@ -367,12 +367,13 @@ def test_ties_and_sets_that_repeat_too_late() -> None:
     ties = of(NET, flat).ties
     assert len(ties) == 1 and ties[0].what == "H and W" and ties[0].old is msgspec.UNSET
     assert [(d.what, d.new) for d in of(flat, NET).ties] == [("H and W", msgspec.UNSET)]
-    late = "input: [1, 3, H, 8]\nsizes: {H: 10000000}\nlayers:\n" + "".join(
-        f"  p{n}: {{op: AvgPool2d, kernel_size: [{n}, 1], from: input}}\n"
-        for n in (997, 991, 983)
+    late = (
+        "input: [1, 3, H, 8]\nsizes: {H: 20000000}\nlayers:\n"
+        "  p: {op: AvgPool2d, kernel_size: [10000000, 1]}\n"
+        "  u: {op: Upsample, scale_factor: [10000000, 1]}\n"
+        "  m: {op: Add, from: [u, input]}\n"
     )
-    late += "output: [p997, p991, p983]\n"
-    found = of(late, late.replace("997, 1]", "997, 1], ceil_mode: true"))
+    found = of(late, late.replace("10000000, 1]}\n  u", "10000000, 1], ceil_mode: true}\n  u"))
     assert found.sizes == [] and found.a.sizes_unknown and "8000000" in found.a.sizes_unknown
     assert "are not compared" in compare_markdown(found)
 

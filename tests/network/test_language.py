@@ -8,6 +8,7 @@ import pytest
 
 import tracer
 from tracer.diagnostics import Diagnostic
+from tracer.source import limits
 
 
 def net(text: str, **params: object) -> tracer.Net:
@@ -481,3 +482,26 @@ def test_a_tied_input_takes_its_own_size_alone() -> None:
     assert load_text(text, "n.yaml", {}, {}, asked).trace().shapes["s"] is not None
     with pytest.raises(ValueError, match="dim 1 of b is 2\\*T, here 6, not 7"):
         load_text(text, "n.yaml", {}, {}, asked | {"b": (1, 7)})
+
+
+def test_layers_that_a_file_may_write() -> None:
+    """A file at the limit is checked; one layer more is told at its line, in layers."""
+
+    def chain(count: int) -> str:
+        lines = [
+            f"  c{i}: {{op: Conv2d, out_channels: 3, kernel_size: 3, padding: 1}}\n"
+            for i in range(count)
+        ]
+        return (
+            "input: [1, 3, H, W]\nsizes: {H: 64, W: 64}\nencoder:\n  first: ReLU\ndecoder:\n"
+            + "".join(lines)
+        )
+
+    assert tracer.checks(chain(limits.LAYERS - 1), "net.yaml") == []
+    (found,) = tracer.checks(chain(limits.LAYERS + 1), "net.yaml")
+    assert found.code == "T006"
+    assert found.span is not None and found.span.line == limits.LAYERS + 5
+    assert found.message == (
+        f"the config writes {limits.LAYERS + 2} layers, and the limit is {limits.LAYERS}; "
+        "blocks and `repeat` write many as one"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from pathlib import Path
 
@@ -388,6 +389,34 @@ def test_large_periods(numbers: tuple[int, ...]) -> None:
     for s in numbers:
         product *= s
     assert axis_of(strides(*numbers)) == SizeSet((), 1, product, (0,))
+
+
+@given(
+    numbers=st.lists(
+        st.sampled_from([2, 3, 4, 5, 7, 11, 13, 17, 19]), min_size=1, max_size=8, unique=True
+    ),
+    offset=st.integers(0, 3),
+)
+def test_periods_that_are_products(numbers: list[int], offset: int) -> None:
+    """Branches of strides that have nothing in common: sizes of the set run, and their neighbours do not."""
+    lines = [f"  low: {{op: ConstantPad1d, padding: [{offset}, 0]}}\n"]
+    for s in numbers:
+        lines += [
+            f"  d{s}: {{op: AvgPool1d, kernel_size: {s}, from: low}}\n",
+            f"  u{s}: {{op: Upsample, scale_factor: {s}}}\n",
+            f"  m{s}: {{op: Add, from: [u{s}, low]}}\n",
+        ]
+    ends = ", ".join(f"m{s}" for s in numbers)
+    net = tracer.loads(
+        f"input: [1, 1, n]\nsizes: {{n: 64}}\nlayers:\n{''.join(lines)}output: [{ends}]\n"
+    )
+    runs = tracer.sizes(net).axes["n"].runs
+    modulus = math.lcm(*numbers)
+    assert (runs.modulus, runs.residues) == (modulus, (-offset % modulus,))
+    for n in (runs.at_least(1), runs.at_least(10**6)):
+        assert n is not None
+        assert net.trace(n=n).diagnostics == []
+        assert net.trace(n=n + 1).diagnostics != []
 
 
 def test_a_period_out_of_bounds() -> None:

@@ -53,6 +53,22 @@ def test_members_and_their_canonical_form(drawn: tuple[numpy.ndarray, int]) -> N
 
 
 @given(members(), members())
+def test_few_of_a_large_modulus(
+    a: tuple[numpy.ndarray, int], b: tuple[numpy.ndarray, int]
+) -> None:
+    """Whether remainders are kept as a list or as truths, the sets are the same."""
+
+    def made() -> list[SizeSet]:
+        x, y = of_members(*a), of_members(*b)
+        return [x, x & y, x | y, x - y]
+
+    wanted = made()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tracer.sizing.size_set.DENSE", 0)
+        assert made() == wanted
+
+
+@given(members(), members())
 def test_set_algebra(a: tuple[numpy.ndarray, int], b: tuple[numpy.ndarray, int]) -> None:
     """Intersection, union and difference are those of the members; equal sets have equal fields."""
     x, y = of_members(*a), of_members(*b)
@@ -136,7 +152,10 @@ def test_texts_say_the_set(drawn: tuple[numpy.ndarray, int]) -> None:
 
 
 def test_what_repeats_too_late_is_refused() -> None:
-    """Of coprime moduli the common one may be out of bounds."""
-    parts = [SizeSet((), 0, m, (0,)) for m in (997, 991, 983)]
+    """Of coprime moduli the common one may have too many remainders; of a few it does not matter how large it is."""
+    few = reduce(lambda a, b: a & b, [SizeSet((), 0, m, (0,)) for m in (997, 991, 983)])
+    assert few == SizeSet((), 0, 997 * 991 * 983, (0,))
+
+    parts = [SizeSet((), 0, m, tuple(range(m - 1))) for m in (997, 991, 983)]
     with pytest.raises(TooLarge, match=f"at most {MODULUS}"):
         reduce(lambda a, b: a & b, parts)

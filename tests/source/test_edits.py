@@ -372,7 +372,7 @@ def test_alias_bombs_are_refused() -> None:
         "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 10))
         + "b: 1\n"
     )
-    message = "the text has more than 200000 values, aliases followed"
+    message = "the text has more than 400000 values, aliases followed"
     with at_most(seconds=2):
         assert refusal(text, (("b",), 2)) == message
         with pytest.raises(EditError, match=message):

@@ -232,3 +232,13 @@ def test_unpooling_is_verified_by_real_indices() -> None:
     refused = [one for one in found if not one.runs and min(one.sizes.values()) > 1]
     assert len(refused) >= 3
     assert sum(one.runs for one in found) >= 5
+
+
+def test_the_device_is_torchs_own() -> None:
+    """A module is made where torch's own modules are."""
+    net = tracer.loads(UNPOOLED)
+    with torch.device("meta"):
+        assert {weight.device.type for weight in tracer.build(net).parameters()} == {"meta"}
+        on_cpu = tracer.build(net, "cpu")
+    assert {weight.device.type for weight in on_cpu.parameters()} == {"cpu"}
+    assert {weight.device.type for weight in tracer.build(net).parameters()} == {"cpu"}

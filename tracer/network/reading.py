@@ -88,6 +88,8 @@ class _NetworkReader:
         self.blocks: dict[str, Block] = {}
         self.params: dict[str, Any] = {}
         self.declared: dict[str, YamlNode] = {}
+        self.written = 0
+        """The layers that the sections have so far, as they are written."""
         """The params' values as they are written, where nothing overrides them."""
         self.expansion = Expansion(self.faults, self.blocks, self.params)
 
@@ -306,10 +308,24 @@ class _NetworkReader:
         if is_nothing(value):
             return previous
         faults: list[Fault] = []
+        self._refuse_too_many_layers(value)
         declared = list(declarations.layers(value, f"`{section}`", faults))
         self._add_all(faults)
         self.expansion.refuse_too_many(declared)
         return self.expansion.expand(declared, Around(section, self.params), previous)
+
+    def _refuse_too_many_layers(self, section: YamlNode) -> None:
+        """Stop at the layer that is one too many, before any of the section is read."""
+        if not isinstance(section, MappingNode):
+            return
+        left = limits.LAYERS - self.written
+        self.written += len(section.value)
+        if self.written > limits.LAYERS:
+            message = (
+                f"the config writes {self.written} layers, and the limit is {limits.LAYERS}; "
+                "blocks and `repeat` write many as one"
+            )
+            self.faults.stop(Fault("T006", message, section.value[left][0]))
 
     def _outputs(self, top: Entries, nodes: list[Node]) -> Outputs:
         """The declared outputs; the last node where none are declared."""

@@ -16,7 +16,7 @@ import msgspec
 
 from tracer.diagnostics import printable, shortened
 from tracer.planning.search import Effort, SearchBox, TooManyValues, Variable, solve
-from tracer.sizing.size_set import MODULUS, SizeSet, TooLarge
+from tracer.sizing.size_set import LARGEST, SizeSet, TooLarge
 from tracer.sizing.stored import Truth, check_truth, holds_at, read_program
 from tracer.sizing.symbol import Condition
 
@@ -512,5 +512,5 @@ def _check_set(found: SizeSet) -> None:
         in_range = all(0 <= n < end for n in numbers)
         if not in_order or not in_range:
             raise ValueError("the numbers of a set of sizes are not in order")
-    if not 1 <= found.modulus <= MODULUS or not 0 <= found.start <= MOST:
+    if not 1 <= found.modulus <= LARGEST or not 0 <= found.start <= MOST:
         raise ValueError("a set of sizes has no such modulus or start")

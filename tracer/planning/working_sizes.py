@@ -35,7 +35,7 @@ from tracer.sizing.periodic import (
 )
 from tracer.sizing.primitives import SYMBOL
 from tracer.sizing.program import substitute
-from tracer.sizing.size_set import NONE, SizeSet, TooLarge, of_members
+from tracer.sizing.size_set import NONE, SizeSet, TooLarge, of_members, of_residues
 from tracer.sizing.substitution import FromLeast, Substitution
 from tracer.sizing.symbol import Condition, Size, SizeLike, Writing, identity
 
@@ -139,10 +139,12 @@ def working_sizes(
     without contracts, where it is at hand.
     Raises :class:`tracer.sizing.size_set.TooLarge` where a set repeats later than is computed.
     """
-    found = _of_recipe(recipe or recipe_of(network, ops, contracts=False), ops, sizes)
+    if recipe is None:
+        recipe = recipe_of(network, ops, contracts=False)
+    found = _of_recipe(recipe, ops, sizes)
     if not promises or not promises_something(network):
         return found
-    kept = _kept(network, ops, sizes)
+    kept = _kept(recipe, ops, sizes)
     axes = {symbol: _with_kept(axis, kept[symbol]) for symbol, axis in found.axes.items()}
     return msgspec.structs.replace(found, axes=axes)
 
@@ -161,9 +163,11 @@ def _with_kept(axis: Axis, kept: Decided) -> Axis:
     return msgspec.structs.replace(found, below=below, because=axis.because or NO_PERIOD)
 
 
-def _kept(network: Network, ops: Ops, sizes: Mapping[str, int]) -> dict[str, Decided]:
-    """The sizes of every symbol that run and keep every promise."""
-    recipe = recipe_of(network, ops)
+def _kept(plain: Recipe, ops: Ops, sizes: Mapping[str, int]) -> dict[str, Decided]:
+    """The sizes of every symbol that run and keep every promise; ``plain`` is the recipe without them."""
+    network = plain.network
+    # The sizes are those of the plain one, which has worked them out.
+    recipe = recipe_of(network, ops, space=plain.program.space)
     if recipe.undecided or _runs_as_numbers_only(recipe, ops, sizes):
         return {symbol: _kept_alone(network, ops, sizes, symbol) for symbol in network.symbols}
     if recipe.failed is not None:
@@ -657,9 +661,7 @@ def _widened(
             f"the sizes of {symbol} below {until} would have to be traced one by one"
         )
     taken = runs.mask(numpy.arange(until))
-    truths = [
-        d.sizes.mask(numpy.arange(max(until, d.sizes.start) + d.sizes.modulus)) for d in found
-    ]
+    truths = [d.sizes.mask(numpy.arange(max(until, d.sizes.start))) for d in found]
     for n in range(until):
         if not taken[n]:
             traced = trace(network, {**sizes, symbol: n}, ops)
@@ -667,9 +669,7 @@ def _widened(
                 continue
             for truth, holds in zip(truths, _judged(traced)):
                 truth[n] = holds
-    return [
-        Decided(of_members(truth, d.sizes.modulus), d.below) for truth, d in zip(truths, found)
-    ]
+    return [Decided(d.sizes.with_first(truth), d.below) for truth, d in zip(truths, found)]
 
 
 def _judged(found: Trace) -> Iterator[bool]:
@@ -695,19 +695,19 @@ def _confirmed(
     recipe = recipe_of(
         network, ops, {s: n for s, n in sizes.items() if s != symbol}, contracts=False
     )
-    members, (finite, start, modulus, residues) = (
-        found.sizes,
-        msgspec.structs.astuple(found.sizes),
-    )
-    if not recipe.sound or len(finite) + len(residues) > TRACED:
+    members = found.sizes
+    if not recipe.sound or len(members.finite) + len(members.residues) > TRACED:
         return found
-    truth = members.mask(numpy.arange(start + modulus))
-    for n in finite:
+
+    truth = numpy.zeros(members.start, bool)
+    for n in members.finite:
         truth[n] = not differs(n)
-    for residue in residues:
-        first = start + (residue - start) % modulus
-        truth[first] = not differs(first + modulus)
-    return Decided(of_members(truth, modulus), found.below)
+
+    start, modulus = members.start, members.modulus
+    firsts = {r: start + (r - start) % modulus for r in members.residues}
+    same = [r for r, first in firsts.items() if not differs(first + modulus)]
+    kept = of_residues(truth, modulus, numpy.array(same, numpy.int64))
+    return Decided(kept, found.below)
 
 
 def _judges(meeting: Any, recipe: Recipe, symbol: str) -> bool:

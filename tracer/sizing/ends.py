@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 from tracer.sizing.primitives import SYMBOL, Application, choose, floor_scale, minimum, quotient
@@ -24,8 +23,8 @@ Space = Any
 
 Monomial = tuple[int, ...]
 
-Number = int | float | Fraction
-"""A fraction, or an infinity."""
+Number = int | float
+"""A whole number, or an infinity."""
 
 MOST_ATOMS = 200
 """Of sizes that are made of more atoms, nothing is known."""
@@ -86,8 +85,6 @@ def _is_infinite(end: Number) -> bool:
     return end.__class__ is float  # no other number is one
 
 
-NOTHING = Fraction(0)
-
 OPEN = Limits(-math.inf, math.inf)
 
 NATURAL = Limits(0, math.inf)
@@ -109,34 +106,37 @@ def ends_of(size: SizeLike) -> Limits:
         alone = _Sum(size)
         apart = alone.apart()
         together = alone.ends(MOST_BRANCHES)
-        found = _whole(apart.both(together))
+        found = apart.both(together)
         space.ends[id(size.siblings)] = found
     return found.plus(Limits(size.constant, size.constant))
 
 
-def _whole(ends: Limits) -> Limits:
+def _divided(ends: Limits, divisor: int) -> Limits:
+    """The whole numbers between the ends of a size times a positive number."""
     least, most = ends
     if not _is_infinite(least):
-        least = math.ceil(least)
+        least = -(-least // divisor)
     if not _is_infinite(most):
-        most = math.floor(most)
+        most = most // divisor
     return Limits(least, most)
 
 
 class _Sum:
     """A sum of atoms, in which one after the other is exchanged for what it is made of, the last one made first.
 
-    All that one atom adds to the sum stands together then, so that it cancels where it does.
+    All that one atom adds to the sum stands together then, so that it cancels where it does. The factors are fractions
+    of one denominator, of which the numerators are kept: there are many, and whole numbers are quick.
     """
 
     def __init__(self, size: Size) -> None:
         self.space: Space = size.space
-        self.factors: dict[Monomial, Fraction] = {}
+        self.factors: dict[Monomial, int] = {}
         self.rest = Limits(0, 0)
-        """What is known of all that stands in no factor."""
+        """What is known of all that stands in no factor, times the denominator."""
+        self.denominator = 1
         self.left = [MOST_ATOMS]
         """Atoms that may be exchanged yet, in all branches together."""
-        self._add(size, Fraction(1))
+        self._add(size, 1)
         self.rest = Limits(0, 0)
 
     def ends(self, branches: int) -> Limits:
@@ -163,7 +163,7 @@ class _Sum:
         return self.apart()
 
     def apart(self) -> Limits:
-        """The ends of the sum, each atom being any value that it can have."""
+        """The whole ends of the sum, each atom being any value that it can have."""
         found = self.rest
         for monomial, factor in self.factors.items():
             if factor:
@@ -171,11 +171,12 @@ class _Sum:
                 term = product.scaled(factor)
                 found = found.plus(term)
 
-        has_products = any(len(monomial) > 1 for monomial in self.factors)
-        return found.both(self._around_least()) if has_products else found
+        if any(len(monomial) > 1 for monomial in self.factors):
+            found = found.both(self._around_least())
+        return _divided(found, self.denominator)
 
     def _around_least(self) -> Limits:
-        """The ends of the sum, of each atom its least value taken out: ``H*W - H`` is 0 or more, each being 1 or more.
+        """The same of the numerators, each atom less its least value: ``H*W - H`` is 0 or more, each being 1 or more.
 
         All that is left of an atom is 0 or more, so that no term that is added makes the sum smaller.
         """
@@ -184,9 +185,9 @@ class _Sum:
             if not all(_has_least(self.space, index) for index in monomial):
                 return OPEN
             for left, times in _expanded(self.space, monomial):
-                terms[left] = terms.get(left, NOTHING) + factor * times
+                terms[left] = terms.get(left, 0) + factor * times
 
-        start = terms.pop((), NOTHING)
+        start = terms.pop((), 0)
         factors = terms.values()
         least = self.rest.least if all(factor >= 0 for factor in factors) else -math.inf
         most = self.rest.most if all(factor <= 0 for factor in factors) else math.inf
@@ -197,6 +198,7 @@ class _Sum:
         made.space = self.space
         made.rest = self.rest
         made.left = self.left
+        made.denominator = self.denominator
         made.factors = dict(self.factors)
         return made
 
@@ -215,21 +217,32 @@ class _Sum:
             return isinstance(atom.arguments[1], int)
         return branches > 0 and atom.primitive in (minimum, choose)
 
-    def _floor(self, atom: Application, factor: Fraction) -> None:
+    def _floor(self, atom: Application, factor: int) -> None:
         """Exchange a floor for its fraction, of which it is less than 1 below."""
         numerator, divisor = atom.arguments
-        self._add(numerator, factor / divisor)
-        below = Limits(Fraction(1 - divisor, divisor), 0)
-        term = below.scaled(factor)
-        self.rest = self.rest.plus(term)
+        times = abs(divisor) // math.gcd(factor, divisor)
+        if times > 1:
+            self._refine(times)
+        part = factor * times // divisor
+        self._add(numerator, part)
+        below = Limits(1 - divisor, 0) if divisor > 0 else Limits(0, -1 - divisor)
+        self.rest = self.rest.plus(below.scaled(part))
 
-    def _add(self, size: SizeLike, factor: Fraction) -> None:
+    def _refine(self, times: int) -> None:
+        """Make the denominator so many times as large."""
+        self.denominator *= times
+        self.rest = self.rest.scaled(times)
+        for monomial in self.factors:
+            self.factors[monomial] *= times
+
+    def _add(self, size: SizeLike, factor: int) -> None:
+        """Add a size times a factor, which is a numerator."""
         if isinstance(size, int):
             number = size
         else:
             number = size.constant
             for monomial, times in size.terms:
-                before = self.factors.get(monomial, NOTHING)
+                before = self.factors.get(monomial, 0)
                 self.factors[monomial] = before + times * factor
         constant = number * factor
         self.rest = self.rest.plus(Limits(constant, constant))
@@ -287,19 +300,18 @@ def _ends_of_atom(atom: Application, space: Space) -> Limits:
         return Limits(smaller, most)
     if atom.primitive is quotient:
         if isinstance(second, int):
-            return _whole_below(a.scaled(Fraction(1, second)))
+            return _whole_below(a, second)
         return NATURAL if min(a.least, b.least) >= 0 else OPEN
     return a.either(b) if atom.primitive is choose else OPEN
 
 
-def _whole_below(ends: Limits) -> Limits:
-    """The ends of the floor of a fraction."""
-    least, most = map(_floored, ends)
-    return Limits(least, most)
-
-
-def _floored(end: Number) -> Number:
-    return end if _is_infinite(end) else math.floor(end)
+def _whole_below(ends: Limits, divisor: int) -> Limits:
+    """The ends of the floor of a quotient."""
+    floors = [
+        end * (1 if divisor > 0 else -1) if _is_infinite(end) else end // divisor
+        for end in ends
+    ]
+    return Limits(min(floors), max(floors))
 
 
 def holds(relation: str, ends: Limits) -> bool | None:

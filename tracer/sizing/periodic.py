@@ -31,7 +31,15 @@ from tracer.sizing.growth import (
     sum_of,
 )
 from tracer.sizing.program import Program
-from tracer.sizing.size_set import NONE, SizeSet, TooLarge, of_members, refuse_large
+from tracer.sizing.size_set import (
+    NONE,
+    SizeSet,
+    TooLarge,
+    lifted,
+    of_members,
+    of_residues,
+    refuse_large,
+)
 from tracer.sizing.symbol import Condition, Size, SizeLike, Space, Terms, identity
 
 if TYPE_CHECKING:
@@ -144,7 +152,7 @@ def _decided(asked: list[Group], symbol: str, analysis: Analysis) -> list[Decide
             raise
     except Aperiodic:
         pass
-    truth = _truth(asked, symbol, 0, BOUND, analysis)[-1]
+    truth = _truth(asked, symbol, range(BOUND), analysis)[-1]
     return [*found, Decided(of_members(_behind(truth, [False]), 1), BOUND)]
 
 
@@ -160,11 +168,6 @@ class Foreseen(NamedTuple):
         return max((e.since for e in self.eventually), default=0)
 
     @property
-    def period(self) -> int:
-        """After which everything repeats."""
-        return math.lcm(*[e.period for e in self.eventually])
-
-    @property
     def never_before(self) -> int:
         """No smaller size meets the group."""
         return max((e.never_before for e in self.eventually), default=0)
@@ -175,30 +178,67 @@ class Foreseen(NamedTuple):
         return any(e.holds is False for e in self.eventually)
 
     @property
-    def periodic(self) -> Group:
-        """The conditions that depend on the remainder."""
-        return [c for c, e in zip(self.conditions, self.eventually) if e.holds is None]
+    def periodic(self) -> dict[int, Group]:
+        """The conditions that depend on a remainder, by its modulus; the least comes first."""
+        found: dict[int, Group] = {}
+        for condition, eventual in zip(self.conditions, self.eventually):
+            if eventual.holds is None:
+                found.setdefault(eventual.period, []).append(condition)
+        return dict(sorted(found.items()))
 
 
 def _together(asked: list[Group], symbol: str, analysis: Analysis) -> list[Decided]:
-    """All groups over one range of sizes: those before everything repeats, and one period."""
+    """All groups over one range of sizes before everything repeats, and the remainders of each from there on."""
     groups = [Foreseen(group, [analysis.eventually(c) for c in group]) for group in asked]
     start = max((group.since for group in groups), default=0)
-    period = math.lcm(*[group.period for group in groups])
-    refuse_large(period, start)
+    refuse_large(1, start)
 
     first = min(groups[0].never_before, start)
-    before = _truth(asked, symbol, first, start, analysis)
-    depending = [group.periodic for group in groups]
-    after = _truth(depending, symbol, start, start + period, analysis)
+    before = _truth(asked, symbol, range(first, start), analysis)
+    sieve = _Sieve(symbol, start, analysis)
 
     found = []
-    never = False
-    for group, early, late in zip(groups, before, after):
-        never = never or group.fails
-        truth = _behind(_behind([False] * first, early), late & False if never else late)
-        found.append(Decided(of_members(truth, period), None))
+    for group, early in zip(groups, before):
+        if group.fails:
+            sieve.drop_all()
+        for period, conditions in group.periodic.items():
+            sieve.narrow(conditions, period)
+        truth = _behind([False] * first, early)
+        found.append(Decided(of_residues(truth, sieve.modulus, sieve.residues), None))
     return found
+
+
+class _Sieve:
+    """The remainders of the sizes from ``start`` on that meet conditions.
+
+    Those with a short period come first: of their remainders few are left as a rule, and those alone are looked at
+    modulo a longer one. So a set whose period is the product of many small ones is made of small sets.
+    """
+
+    def __init__(self, symbol: str, start: int, analysis: Analysis) -> None:
+        import numpy
+
+        self.symbol = symbol
+        self.start = start
+        self.analysis = analysis
+        self.modulus = 1
+        self.residues: numpy.ndarray[Any, Any] = numpy.zeros(1, numpy.int64)
+
+    def drop_all(self) -> None:
+        """Keep no size."""
+        self.modulus, self.residues = 1, self.residues[:0]
+
+    def narrow(self, conditions: Group, period: int) -> None:
+        """Keep the sizes that meet these conditions too, which have this period."""
+        if not len(self.residues):
+            return
+        modulus = math.lcm(self.modulus, period)
+        residues = lifted(self.residues, self.modulus, modulus, self.start)
+
+        # The first size from the start on with each remainder.
+        sizes = self.start + (residues - self.start) % modulus
+        (holds,) = _truth([conditions], self.symbol, sizes, self.analysis)
+        self.modulus, self.residues = modulus, residues[holds]
 
 
 def _behind(first: Any, second: Any) -> numpy.ndarray[Any, Any]:
@@ -208,30 +248,34 @@ def _behind(first: Any, second: Any) -> numpy.ndarray[Any, Any]:
 
 
 def _truth(
-    asked: Sequence[Group], symbol: str, first: int, end: int, analysis: Analysis
+    asked: Sequence[Group],
+    symbol: str,
+    sizes: range | numpy.ndarray[Any, Any],
+    analysis: Analysis,
 ) -> list[numpy.ndarray[Any, Any]]:
-    """For each group whether its conditions and those of the groups before hold, from ``first`` to below ``end``."""
+    """For each group whether its conditions and those of the groups before hold at each of the sizes."""
     import numpy
 
-    truth = [numpy.ones(end - first, bool) for _ in asked]
+    truth = [numpy.ones(len(sizes), bool) for _ in asked]
     space = next((c.space for group in asked for c in group), None)
-    if space is None or end == first:
+    if space is None or not len(sizes):
         return truth
+
     program = Program(space, [symbol])
     watched = [[program.watch(condition) for condition in group] for group in asked]
+    end = 1 + int(sizes[-1] if isinstance(sizes, range) else sizes.max())
     number = _number_type(program, symbol, end)
     weight = program.length * (PYTHON if number is object else 1)
-    if not analysis.affords((end - first) * weight):
+    if not analysis.affords(len(sizes) * weight):
         raise TooLarge(
             f"the sizes of {symbol} up to {end} would have to be computed, through {program.length} formulas"
         )
+
     chunk = max(min(CHUNK, VALUES // weight), 1)
-    for least in range(first, end, chunk):
-        sizes: numpy.ndarray[Any, Any] = numpy.arange(least, min(least + chunk, end)).astype(
-            number
-        )
-        place = slice(least - first, least - first + len(sizes))
-        for part, holds in zip(truth, _truths(program, watched, {symbol: sizes}, len(sizes))):
+    for least in range(0, len(sizes), chunk):
+        place = slice(least, least + chunk)
+        some: numpy.ndarray[Any, Any] = numpy.asarray(sizes[place]).astype(number)
+        for part, holds in zip(truth, _truths(program, watched, {symbol: some}, len(some))):
             part[place] = holds
     return truth
 

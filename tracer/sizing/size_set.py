@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from tracer import Drawing
 
 MODULUS = 8_000_000
-"""The largest modulus that is computed."""
+"""Remainders that are computed at most, and sizes before they repeat."""
+
+LARGEST = 2**40
+"""The largest modulus of which a few remainders are looked at."""
+
+DENSE = 1 << 20
+"""Of a modulus up to this one every remainder is kept as one of an array of truths."""
 
 WRITTEN = 20_000
 """Sizes and residues of a set that is shown as it is written; of a larger one they are counted."""
@@ -108,15 +114,19 @@ class SizeSet(msgspec.Struct, frozen=True):
         """Which sizes of an array (integers from 0 on) belong to it, all at once."""
         import numpy
 
-        pattern = numpy.zeros(self.modulus, bool)
-        pattern[list(self.residues)] = True
-        found: numpy.ndarray[Any, Any] = pattern[sizes % self.modulus]
+        found = _in_classes(sizes, self.modulus, numpy.array(self.residues, numpy.int64))
         if self.start:
             small = numpy.zeros(self.start, bool)
             small[list(self.finite)] = True
             below = sizes < self.start
             found[below] = small[sizes[below]]
         return found
+
+    def with_first(self, truth: numpy.ndarray[Any, Any]) -> SizeSet:
+        """The set with other first members: those where ``truth`` holds, which says it of all below ``start``."""
+        import numpy
+
+        return of_residues(truth, self.modulus, numpy.array(self.residues, numpy.int64))
 
     def between(self, least: int, most: int) -> Iterator[int]:
         """The members from ``least`` to ``most``, both included, in order."""
@@ -294,52 +304,145 @@ def of_members(truth: numpy.ndarray[Any, Any], period: int) -> SizeSet:
     import numpy
 
     start = len(truth) - period
-    pattern = _least_period(numpy.roll(truth[start:], start % period))
-    modulus = len(pattern)
-    if not pattern.any():
-        finite = numpy.flatnonzero(truth)
+    pattern = numpy.roll(truth[start:], start % period)
+    return of_residues(truth[:start], period, numpy.flatnonzero(pattern))
+
+
+def of_residues(
+    before: numpy.ndarray[Any, Any], modulus: int, residues: numpy.ndarray[Any, Any]
+) -> SizeSet:
+    """The set whose first members are where ``before`` holds, and from its end on those with these remainders."""
+    import numpy
+
+    if not len(residues):
+        finite = numpy.flatnonzero(before)
         last = int(finite[-1]) + 1 if len(finite) else 0
         return SizeSet(tuple(finite.tolist()), last, 1, ())
-    different = numpy.flatnonzero(truth[:start] != pattern[numpy.arange(start) % modulus])
+
+    modulus, residues = _least_modulus(modulus, residues)
+    classes = _in_classes(numpy.arange(len(before)), modulus, residues)
+    different = numpy.flatnonzero(before != classes)
     start = int(different[-1]) + 1 if len(different) else 0
     return SizeSet(
-        tuple(numpy.flatnonzero(truth[:start]).tolist()),
+        tuple(numpy.flatnonzero(before[:start]).tolist()),
         start,
         modulus,
-        tuple(numpy.flatnonzero(pattern).tolist()),
+        tuple(residues.tolist()),
     )
+
+
+def lifted(
+    residues: numpy.ndarray[Any, Any], modulus: int, multiple: int, start: int = 0
+) -> numpy.ndarray[Any, Any]:
+    """All remainders of a multiple of the modulus that are these of the modulus. Raises :class:`TooLarge` for many."""
+    import numpy
+
+    times = multiple // modulus
+    refuse_large(multiple, start, len(residues) * times)
+    steps = modulus * numpy.arange(times, dtype=numpy.int64)
+    found: numpy.ndarray[Any, Any] = numpy.add.outer(steps, residues).ravel()
+    return found
+
+
+def _in_classes(
+    sizes: numpy.ndarray[Any, Any], modulus: int, residues: numpy.ndarray[Any, Any]
+) -> numpy.ndarray[Any, Any]:
+    """Which sizes have one of the remainders, which are in order."""
+    import numpy
+
+    found: numpy.ndarray[Any, Any]
+    remainders = sizes % modulus
+    if modulus <= DENSE:
+        pattern = numpy.zeros(modulus, bool)
+        pattern[residues] = True
+        found = pattern[remainders]
+        return found
+    if not len(residues):
+        return numpy.zeros(len(sizes), bool)
+    place = numpy.searchsorted(residues, remainders)
+    found = residues[numpy.minimum(place, len(residues) - 1)] == remainders
+    return found
+
+
+def _least_modulus(
+    modulus: int, residues: numpy.ndarray[Any, Any]
+) -> tuple[int, numpy.ndarray[Any, Any]]:
+    """The least modulus of which these classes are classes, and their remainders in order."""
+    import numpy
+
+    if modulus <= DENSE:
+        pattern = numpy.zeros(modulus, bool)
+        pattern[residues] = True
+        pattern = _least_period(pattern)
+        return len(pattern), numpy.flatnonzero(pattern)
+
+    residues = numpy.sort(residues)
+    for prime in _primes_of(modulus):
+        while modulus % prime == 0:
+            # Each class of the smaller modulus is this many of the larger one, or it is not all there.
+            fewer = numpy.unique(residues % (modulus // prime))
+            if len(fewer) * prime != len(residues):
+                break
+            modulus, residues = modulus // prime, fewer
+    return modulus, residues
+
+
+def _primes_of(number: int) -> list[int]:
+    """The primes that divide a number.
+
+    >>> _primes_of(360)
+    [2, 3, 5]
+    """
+    found, prime = [], 2
+    while number > 1:
+        if prime * prime > number:
+            prime = number
+        if number % prime == 0:
+            found.append(prime)
+        while number % prime == 0:
+            number //= prime
+        prime += 1
+    return found
 
 
 def _least_period(pattern: numpy.ndarray[Any, Any]) -> numpy.ndarray[Any, Any]:
     """The shortest pattern that repeats to this one, whose length is divided by prime after prime."""
-    rest, prime = len(pattern), 2
-    while rest > 1:
-        if prime * prime > rest:
-            prime = rest
-        while rest % prime == 0:
-            rest //= prime
+    for prime in _primes_of(len(pattern)):
+        while len(pattern) % prime == 0:
             parts = pattern.reshape(prime, -1)
-            if (parts == parts[0]).all():
-                pattern = parts[0]
-        prime += 1
+            if not (parts == parts[0]).all():
+                break
+            pattern = parts[0]
     return pattern
 
 
 def _combined(a: SizeSet, b: SizeSet, join: Any) -> SizeSet:
     if a == b and join(True, True):
         return a
-    modulus = math.lcm(a.modulus, b.modulus)
-    start = max(a.start, b.start)
-    refuse_large(modulus, start)
     import numpy
 
-    sizes = numpy.arange(start + modulus)
-    return of_members(join(a.mask(sizes), b.mask(sizes)), modulus)
+    modulus = math.lcm(a.modulus, b.modulus)
+    start = max(a.start, b.start)
+    refuse_large(1, start)
+    residues = [
+        lifted(numpy.array(one.residues, numpy.int64), one.modulus, modulus, start)
+        for one in (a, b)
+    ]
+    candidates = numpy.unique(numpy.concatenate(residues))
+    mine, theirs = (numpy.isin(candidates, one) for one in residues)
+    sizes = numpy.arange(start)
+    before = join(a.mask(sizes), b.mask(sizes))
+    return of_residues(before, modulus, candidates[join(mine, theirs)])
 
 
-def refuse_large(modulus: int, start: int) -> None:
-    """Raise :class:`TooLarge` where a set would be decided beyond what is computed."""
-    if modulus + start > MODULUS:
+def refuse_large(modulus: int, start: int, count: int | None = None) -> None:
+    """Raise :class:`TooLarge` where a set would be decided beyond what is computed.
+
+    ``count`` remainders of the modulus have to be looked at; None for all.
+    """
+    if count is None:
+        count = modulus
+    if count + start > MODULUS or modulus > LARGEST:
         raise TooLarge(
             f"the sizes repeat every {modulus}, from {start} on; at most {MODULUS} are computed"
         )

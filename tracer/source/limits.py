@@ -6,8 +6,11 @@ FILE_BYTES = 8 * 2**20
 DEPTH = 40
 """Nesting of YAML collections."""
 
-YAML_NODES = 200_000
-"""Scalars and collections in one file."""
+LAYERS = 20_000
+"""Layers that one file writes in its sections; blocks and ``repeat`` make more of them, up to ``GRAPH_NODES``."""
+
+YAML_NODES = 20 * LAYERS
+"""Scalars and collections in one file, some 8 for a layer: more are no network."""
 
 SEPARATORS = 1_000_000
 """Commas, colons, line ends and openings in one file: so many stand between more values than a file may have."""

@@ -106,10 +106,15 @@ class _GuardedComposer(_Composer):
         if self.depth > limits.DEPTH:
             raise Fault("T006", f"nested deeper than {limits.DEPTH} levels", parent)
         if self.count > limits.YAML_NODES:
-            raise Fault("T006", f"more than {limits.YAML_NODES} values in one file", parent)
+            raise Fault("T006", _too_many_values(), parent)
 
     def ascend_resolver(self) -> None:
         self.depth -= 1
+
+
+def _too_many_values() -> str:
+    most, layers = limits.YAML_NODES, limits.LAYERS
+    return f"more than {most} values in one file; a network has at most {layers} layers, of some 8 values each"
 
 
 SAFE_OPENINGS = 900

@@ -54,12 +54,13 @@ def build(net: Net, device: str | None = None, *, towards_zero: bool = False) ->
     """The network as a module, every ``auto`` planned first, with torch's initial weights, in training mode.
 
     Its arguments are the inputs in the config's order; it returns the output, or a dict by name where there are
-    several. Buffers have no values of their own yet. ``towards_zero`` makes its floors right where a run-time rounds
+    several. Its parameters are on the device, by default on torch's own, which ``with torch.device("meta"):`` sets.
+    Buffers have no values of their own yet. ``towards_zero`` makes its floors right where a run-time rounds
     quotients towards zero, as ONNX does.
     Raises :class:`TracerError` where the network does not close, or an operation has no torch form.
     """
     builder = _Builder(net, closed_trace(net), towards_zero=towards_zero)
-    with torch.device(device or "cpu"):
+    with torch.device(device or torch.get_default_device()):
         return _built(builder)
 
 
