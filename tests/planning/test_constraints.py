@@ -393,7 +393,7 @@ def _squares(record: Any) -> None:
         lambda r: r["cases"][0]["sets"].pop("H"),
         lambda r: r["cases"][0]["sets"]["H"].update(modulus=0),
         lambda r: r["cases"][0]["sets"]["H"].update(residues=[5, 3], modulus=8),
-        lambda r: r["cases"][0]["sets"]["H"].update(modulus=10**12),
+        lambda r: r["cases"][0]["sets"]["H"].update(modulus=10**13),
         lambda r: r["cases"][0]["where"].update(D=r["cases"][0]["sets"]["H"]),
         lambda r: r["cases"][0]["steps"].append(["affine", 10**6, 1, 0]),
         lambda r: r["cases"][0]["steps"].append(["affine", 0, 10**40, 0]),

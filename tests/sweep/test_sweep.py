@@ -23,12 +23,12 @@ import tracer
 from tests import ROOT, extras
 from tracer.commands.sweep import command
 from tracer.sweep.axes import Unvaried, axis, count, digits
+from tracer.sweep.columns import as_lists, packed
 from tracer.sweep.evaluate import evaluate
 from tracer.sweep.exact import exact_row
 from tracer.sweep.journal import Journal, OtherSweep
 from tracer.sweep.pareto import front
 from tracer.sweep.study import ROWS, Study, config_study, family_study
-from tracer.sweep.table_files import packed
 
 CONFIGS = ROOT / "configs"
 PADDED = str(CONFIGS / "unet_padded.yaml")
@@ -46,7 +46,7 @@ def columns_of(study: Study) -> dict[str, list[Any]]:
     """All rows of a study, computed here."""
     found: dict[str, list[Any]] = {}
     for task in study.tasks():
-        for name, values in packed(evaluate(study, task.number)).items():
+        for name, values in as_lists(evaluate(study, task.number)).items():
             found.setdefault(name, []).extend(values)
     return found
 
@@ -241,19 +241,25 @@ def test_interrupted_and_resumed(tmp_path: Path, end: signal.Signals) -> None:
     assert not partial.exists()
 
 
+def two_rows(task: int) -> bytes:
+    """Columns of numbers and of objects, one of which is not known."""
+    numbers = np.ma.array([task, 0], mask=[False, True])
+    return packed({"a": numbers, "b": np.array(["x", True], object)})
+
+
 def test_a_torn_journal(tmp_path: Path) -> None:
     """A record that is not whole is cut off, and its task is done again; another sweep's file is refused."""
     journal = Journal(tmp_path / "j", "key")
     for task in (0, 2, 1):
-        journal.add(task, {"a": [task, None], "b": ["x", True]})
-    journal.add(2, {"a": []})
+        journal.add(task, two_rows(task))
+    journal.add(2, packed({"a": np.array([])}))
     journal.close()
     size = (tmp_path / "j").stat().st_size
     for cut in (1, 9, 20):
         os.truncate(tmp_path / "j", size - cut)
         journal = Journal(tmp_path / "j", "key")
         assert journal.done == {0, 2}
-        journal.add(1, {"a": [1, None], "b": ["x", True]})
+        journal.add(1, two_rows(1))
         assert [record.columns["a"][0] for record in journal.records()] == [0, 1, 2]
         journal.close()
         assert (tmp_path / "j").stat().st_size == size
@@ -264,7 +270,8 @@ def test_a_torn_journal(tmp_path: Path) -> None:
 def test_a_journal_torn_anywhere(tmp_path: Path) -> None:
     """Cut after any byte, with or without a tail of zeros or of noise: what is whole is kept as it was, and goes on."""
     path, draw = tmp_path / "j", random.Random(0)
-    columns = {task: {"a": [task, None], "b": ["x", True]} for task in range(4)}
+    columns = {task: two_rows(task) for task in range(4)}
+    lists = {task: {"a": [task, None], "b": ["x", True]} for task in range(4)}
     journal = Journal(path, "key")
     ends = [path.stat().st_size]
     for task, own in columns.items():
@@ -286,7 +293,8 @@ def test_a_journal_torn_anywhere(tmp_path: Path) -> None:
         assert journal.begins_anew == (cut + len(tail) > 0 and cut < ends[0])
         for task, own in columns.items():
             journal.add(task, own)
-        assert {record.task: record.columns for record in journal.records()} == columns
+        found = {record.task: as_lists(record.columns) for record in journal.records()}
+        assert found == lists
         journal.close()
         assert path.read_bytes() == whole
         opened += 1

@@ -30,8 +30,9 @@ from tracer.neighbours.reading import is_neighbour
 
 if TYPE_CHECKING:
     from tracer.sweep.axes import SweepAxis
+    from tracer.sweep.columns import Columns
     from tracer.sweep.finding import FrontPart, FrontSearch
-    from tracer.sweep.journal import Columns, Journal
+    from tracer.sweep.journal import Journal
     from tracer.sweep.study import Study
     from tracer.sweep.wishes import RowWish
 
@@ -276,9 +277,8 @@ def search(
     is_lines: bool = False,
 ) -> None:
     """Show the Pareto front of the rows that meet some conditions, and write its configs."""
-    from msgspec.structs import replace
 
-    from tracer.sweep.finding import CHUNK, FrontSearch, misses
+    from tracer.sweep.finding import FrontSearch, misses
     from tracer.sweep.table_files import kinds
     from tracer.sweep.wishes import Misread, check, wishes
 
@@ -287,7 +287,7 @@ def search(
         asked = wishes(find)
         symbols = _symbols(swept, text)
         swept.axes.extend(_sizes_asked(asked, swept.axes, symbols))
-        study = replace(_study(swept, text, opens=True), chunk=CHUNK)
+        study = _study(swept, text, opens=True)
         check(asked, kinds(study), symbols)
     except Misread as error:
         raise click.BadParameter(str(error), param_hint="--find") from None

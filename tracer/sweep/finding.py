@@ -9,14 +9,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from tracer.sweep.columns import as_lists
 from tracer.sweep.evaluate import evaluate
 from tracer.sweep.pareto import front
 from tracer.sweep.study import Study
-from tracer.sweep.table_files import packed
 from tracer.sweep.wishes import LARGEST, SIGNS, RowWish, meeting, nearest
-
-CHUNK = 32_768
-"""Rows of one task: a task costs three traces besides, and memory for each of its rows."""
 
 KEPT = 20_000
 """Rows beside those that were kept last time that come together before they are compared."""
@@ -206,6 +203,6 @@ def places(found: FrontPart) -> list[tuple[int, int]]:
 
 def rows_of(found: FrontPart, most: int) -> list[dict[str, Any]]:
     """The first rows with all their columns."""
-    columns = packed({name: values[:most] for name, values in found.rows.items()})
+    columns = as_lists({name: values[:most] for name, values in found.rows.items()})
     names = [name for name in columns if name not in PLACE]
     return [dict(zip(names, values)) for values in zip(*(columns[name] for name in names))]

@@ -1,8 +1,8 @@
 """The finished tasks of a sweep in one file that survives any end: appended one by one, read back whole.
 
-A record is its length and checksum, and the task's columns. What is torn at the end of the file is cut off when it is
-opened again, and its task counts as not done; a file that is torn within its head begins anew. One process at a time
-has the file.
+A record is its length and checksum, the task's number, and its columns as bytes. What is torn at the end of the file
+is cut off when it is opened again, and its task counts as not done; a file that is torn within its head begins anew.
+One process at a time has the file.
 """
 
 from __future__ import annotations
@@ -13,21 +13,22 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import msgspec
+import numpy as np
 
+from tracer.sweep.columns import Columns, packed, unpacked
 from tracer.sweep.locking import is_locked
 
 HEAD = struct.Struct("<II")
-MAGIC = b"tracer sweep 1\n"
+TASK = struct.Struct("<q")
+MAGIC = b"tracer sweep 2\n"
 
 OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 SEAL = -1
 """In place of a task: the record of the file to which all rows went."""
-
-Columns = dict[str, list[Any]]
 
 
 class OtherSweep(Exception):
@@ -57,8 +58,8 @@ class Journal:
         """True where the file was there, torn within its head."""
         self._places: dict[int, int] = {}
         """The beginning of each finished task's record."""
-        self._seals: list[Columns] = []
-        """The files to which all rows went, as they were then."""
+        self._seals: list[dict[str, int]] = []
+        """What tells the files to which all rows went from others."""
         self._file = _locked(path)
         try:
             self._begin(MAGIC + key.encode() + b"\n")
@@ -82,7 +83,7 @@ class Journal:
         end = len(head)
         for record, place, stop in self._scanned(end):
             if record.task == SEAL:
-                self._seals.append(record.columns)
+                self._seals.append({word: int(n[0]) for word, n in record.columns.items()})
             else:
                 self._places[record.task] = place
             end = stop
@@ -114,8 +115,9 @@ class Journal:
         if zlib.crc32(body) != checksum:
             return None
         try:
-            return Record(*msgspec.msgpack.decode(body, type=tuple[int, Columns]))
-        except msgspec.MsgspecError:
+            (task,) = TASK.unpack(body[: TASK.size])
+            return Record(task, unpacked(body[TASK.size :]))
+        except (struct.error, msgspec.MsgspecError):
             return None
 
     @property
@@ -123,8 +125,8 @@ class Journal:
         """The finished tasks."""
         return set(self._places)
 
-    def add(self, task: int, columns: Columns) -> None:
-        """Append a finished task. One that is there already is not written again."""
+    def add(self, task: int, columns: bytes) -> None:
+        """Append a finished task, its columns packed. One that is there already is not written again."""
         if task in self._places:
             return
         self._places[task] = self._append(task, columns)
@@ -132,7 +134,7 @@ class Journal:
     def seal(self, file: Path) -> None:
         """Note that all rows are in this file, whatever name it gets."""
         seal = _looks(file)
-        self._append(SEAL, seal)
+        self._append(SEAL, packed({word: np.array([n]) for word, n in seal.items()}))
         self._seals.append(seal)
 
     def is_sealed(self, file: Path) -> bool:
@@ -142,9 +144,9 @@ class Journal:
         except OSError:
             return False
 
-    def _append(self, task: int, columns: Columns) -> int:
+    def _append(self, task: int, columns: bytes) -> int:
         """Write a record; its beginning."""
-        body = msgspec.msgpack.encode((task, columns))
+        body = TASK.pack(task) + columns
         place = self._file.seek(0, os.SEEK_END)
         self._file.write(HEAD.pack(len(body), zlib.crc32(body)) + body)
         self._file.flush()
@@ -197,7 +199,7 @@ def _is_named(file: BinaryIO, path: Path) -> bool:
         return False
 
 
-def _looks(file: Path) -> Columns:
+def _looks(file: Path) -> dict[str, int]:
     """What tells a file from others, and stays when it is renamed."""
     status = os.stat(file)
-    return {"bytes": [status.st_size], "time": [status.st_mtime_ns]}
+    return {"bytes": status.st_size, "time": status.st_mtime_ns}

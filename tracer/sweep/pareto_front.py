@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tracer.source.expressions import Expression, ExpressionError
-from tracer.sweep.journal import Columns
+from tracer.sweep.columns import Columns, as_lists
 from tracer.sweep.pareto import front
 
 WHOLE = 2**62
@@ -48,30 +48,41 @@ def pareto_front(
     rows of the front.
     """
     condition = _Condition(where)
-    measures: dict[str, list[Any]] = {name: [] for name in by}
-    places: list[RowPlace] = []
+    parts: dict[str, list[Any]] = {name: [] for name in by}
+    meeting: list[Any] = []
+    """Of each table the rows that meet the condition."""
 
-    for number, columns in enumerate(tables()):
-        meeting = condition.rows_that_meet(columns)
-        places += [RowPlace(number, row) for row in meeting]
-        for name, found in measures.items():
-            values = columns[name]
-            found += [values[row] for row in meeting]
+    for columns in tables():
+        rows = condition.rows_that_meet(columns)
+        meeting.append(rows)
+        for name, found in parts.items():
+            found.append(columns[name][rows])
 
-    if not places:
+    joined: Any = np.ma.concatenate  # it has no types
+    values = {name: joined(found) for name, found in parts.items()}
+    measures = as_lists(values)
+    if not any(map(len, meeting)):
         return ParetoFront(measures, [], [], [*condition.failures(), *condition.misses()])
 
-    best = _best(measures, larger)
-    rows = _rows(tables(), [places[i] for i in best])
-    return ParetoFront(measures, best, rows, condition.failures())
+    best = _best(values, larger)
+    best_rows = _rows(tables(), _places(meeting, best))
+    return ParetoFront(measures, best, best_rows, condition.failures())
 
 
-def _best(measures: dict[str, list[Any]], larger: Container[str]) -> list[int]:
+def _places(meeting: Sequence[Any], numbers: Sequence[int]) -> list[RowPlace]:
+    """The places of rows by their numbers among all that meet the condition."""
+    ends = np.cumsum([len(rows) for rows in meeting])
+    found = []
+    for number in numbers:
+        table = int(np.searchsorted(ends, number, side="right"))
+        first = int(ends[table]) - len(meeting[table])
+        found.append(RowPlace(table, int(meeting[table][number - first])))
+    return found
+
+
+def _best(measures: dict[str, Any], larger: Container[str]) -> list[int]:
     """The places of the front, ordered by the measures."""
-    costs = {
-        name: np.array([_cost(value, name in larger) for value in values])
-        for name, values in measures.items()
-    }
+    costs = {name: _cost(values, name in larger) for name, values in measures.items()}
 
     # Sizes, of which larger is better, are shared by many rows: comparing them first is faster.
     shared_first = sorted(costs, key=lambda name: name not in larger)
@@ -80,11 +91,9 @@ def _best(measures: dict[str, list[Any]], larger: Container[str]) -> list[int]:
     return best
 
 
-def _cost(value: Any, larger: bool) -> Any:
-    """A measure turned so that smaller is better."""
-    if not larger:
-        return value
-    return -WHOLE if value is None else -value
+def _cost(values: Any, larger: bool) -> Any:
+    """A measure turned so that smaller is better; what is not known is the largest value there is."""
+    return -values.filled(WHOLE) if larger else values.filled(WHOLE)
 
 
 def _rows(tables: Iterator[Columns], places: Sequence[RowPlace]) -> list[dict[str, Any]]:
@@ -95,8 +104,12 @@ def _rows(tables: Iterator[Columns], places: Sequence[RowPlace]) -> list[dict[st
 
     found: list[dict[str, Any]] = [{}] * len(places)
     for number, columns in enumerate(tables):
-        for order, row in wanted.get(number, ()):
-            found[order] = {name: values[row] for name, values in columns.items()}
+        if number not in wanted:
+            continue
+        orders, rows = zip(*wanted[number])
+        own = as_lists({name: values[list(rows)] for name, values in columns.items()})
+        for order, values in zip(orders, zip(*own.values())):
+            found[order] = dict(zip(own, values))
     return found
 
 
@@ -128,13 +141,14 @@ class _Condition:
         self.reason = ""
         """Of the last of them."""
 
-    def rows_that_meet(self, columns: Columns) -> list[int]:
-        """The valid rows that meet it. One for which it cannot be computed does not."""
-        valid = [row for row, is_valid in enumerate(columns["valid"]) if is_valid]
+    def rows_that_meet(self, columns: Columns) -> Any:
+        """The valid rows that meet it, in an array. One for which it cannot be computed does not."""
+        valid = np.flatnonzero(np.ma.filled(columns["valid"], False))
         if self.where is None:
             return valid
-        own = [columns[name] for name in self.names]
-        return [row for row in valid if self._is_met(tuple([values[row] for values in own]))]
+        own = [columns[name][valid].tolist() for name in self.names]
+        met = [self._is_met(row) for row in zip(*own)] if own else self._is_met(())
+        return valid[np.broadcast_to(np.array(met, bool), len(valid))]
 
     def _is_met(self, values: tuple[Any, ...]) -> bool:
         assert self.where is not None

@@ -14,10 +14,9 @@ from typing import Any
 
 from tracer.diagnostics import words_of
 from tracer.sweep.axes import Unvaried
+from tracer.sweep.columns import packed
 from tracer.sweep.evaluate import evaluate
-from tracer.sweep.journal import Columns
 from tracer.sweep.study import Study
-from tracer.sweep.table_files import packed
 
 AHEAD = 4
 """Tasks that wait for each worker."""
@@ -46,8 +45,8 @@ class Lost(Exception):
     """Nobody is left to compute; what is done is done."""
 
 
-def rows(study: Study, number: int) -> Columns:
-    """The rows of a task, as lists. Raises :class:`Unvaried`."""
+def rows(study: Study, number: int) -> bytes:
+    """The rows of a task, packed. Raises :class:`Unvaried`."""
     return packed(evaluate(study, number))
 
 

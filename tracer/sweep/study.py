@@ -29,7 +29,7 @@ from tracer.sweep.axes import Kind, SweepAxis, Unvaried, count, digits, names_of
 COMBINATIONS = 64
 """Combinations of the structural axes of which every design is compared, at most."""
 
-CHUNK = 8192
+CHUNK = 32_768
 """Rows of one task, at most."""
 
 _designs: Memo[str] = Memo(64)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from tracer.sweep.axes import SweepAxis
-from tracer.sweep.journal import Columns
+from tracer.sweep.columns import Columns
 from tracer.sweep.study import ROWS, Study, shown
 
 BATCH = 1 << 17
@@ -40,11 +41,11 @@ def _kind(axis: SweepAxis) -> ColumnType:
     return bool if types == {bool} else str
 
 
-def typed(columns: Columns, of: Mapping[str, ColumnType]) -> Columns:
-    """Columns with the values of a mixed one as texts."""
-    found: Columns = {}
+def typed(columns: Columns, of: Mapping[str, ColumnType]) -> dict[str, list[Any]]:
+    """The columns as lists, with the values of a mixed one as texts."""
+    found: dict[str, list[Any]] = {}
     for name, kind in of.items():
-        values = columns[name]
+        values = columns[name].tolist()
         if kind in (str, float):
             values = [None if value is None else kind(value) for value in values]
         found[name] = values
@@ -61,12 +62,30 @@ def write_parquet(path: Path, of: Mapping[str, ColumnType], tables: Iterator[Col
     with pq.ParquetWriter(path, schema) as writer:
         waiting: list[Any] = []
         for columns in tables:
-            waiting.append(pa.table(typed(columns, of), schema=schema))
+            waiting.append(_arrow_table(columns, schema))
             if sum(len(one) for one in waiting) >= BATCH:
                 writer.write_table(pa.concat_tables(waiting).combine_chunks())
                 waiting = []
         if waiting:
             writer.write_table(pa.concat_tables(waiting).combine_chunks())
+
+
+def _arrow_table(columns: Columns, schema: Any) -> Any:
+    """The columns as a table of Arrow; numbers stay arrays on the way."""
+    import pyarrow as pa
+
+    made = []
+    for field in schema:
+        values = columns[field.name]
+        known, unknown = np.ma.getdata(values), np.ma.getmaskarray(values)
+        if pa.types.is_string(field.type):
+            texts = [None if one is None else str(one) for one in values.tolist()]
+            made.append(pa.array(texts, field.type))
+        elif known.dtype == object:
+            made.append(pa.array(values.tolist(), field.type))
+        else:
+            made.append(pa.array(known, mask=unknown).cast(field.type))
+    return pa.table(made, schema=schema)
 
 
 def write_csv(path: Path, of: Mapping[str, ColumnType], tables: Iterator[Columns]) -> None:
@@ -147,13 +166,3 @@ def _is_alive(process: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def packed(columns: Mapping[str, Any]) -> Columns:
-    """Columns of arrays as lists, None where nothing is known."""
-    return {name: values.tolist() for name, values in columns.items()}
-
-
-def rows_in(columns: Columns) -> int:
-    """The number of rows."""
-    return len(next(iter(columns.values()), ()))
