@@ -370,7 +370,7 @@ def test_ties_and_sets_that_repeat_too_late() -> None:
     late = (
         "input: [1, 3, H, 8]\nsizes: {H: 20000000}\nlayers:\n"
         "  p: {op: AvgPool2d, kernel_size: [10000000, 1]}\n"
-        "  u: {op: Upsample, scale_factor: [10000000, 1]}\n"
+        "  u: {op: ConvTranspose2d, out_channels: 3, kernel_size: [10000000, 1], stride: [10000000, 1]}\n"
         "  m: {op: Add, from: [u, input]}\n"
     )
     found = of(late, late.replace("10000000, 1]}\n  u", "10000000, 1], ceil_mode: true}\n  u"))

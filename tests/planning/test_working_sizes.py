@@ -399,7 +399,7 @@ def test_large_periods(numbers: tuple[int, ...]) -> None:
 )
 def test_periods_that_are_products(numbers: list[int], offset: int) -> None:
     """Branches of strides that have nothing in common: sizes of the set run, and their neighbours do not."""
-    lines = [f"  low: {{op: ConstantPad1d, padding: [{offset}, 0]}}\n"]
+    lines = [f"  low: {{op: ZeroPad1d, padding: [{offset}, 0]}}\n"]
     for s in numbers:
         lines += [
             f"  d{s}: {{op: AvgPool1d, kernel_size: {s}, from: low}}\n",
@@ -555,3 +555,11 @@ def test_a_tie_has_no_alternative_that_cannot_be() -> None:
     net = tracer.loads(POSITIONS)
     (coupling,) = tracer.sizes(net).couplings
     assert coupling.constraint == "((H // 16)*(W // 16) == 6 or (H // 16)*(W // 16) == 1)"
+
+
+def test_what_is_known_below_a_size_only_says_so() -> None:
+    """A set of a resize that has no period is none of all sizes."""
+    net = tracer.loads(
+        "input: [1, 1, n]\nsizes: {n: 64}\nlayers:\n  u: {op: Upsample, scale_factor: 0.57}\n"
+    )
+    assert repr(tracer.sizes(net)) == "<WorkingSizes n >= 2 (known below 65536)>"

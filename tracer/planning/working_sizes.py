@@ -103,7 +103,10 @@ class WorkingSizes(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         """The sizes that run: ``<WorkingSizes H = 16k + 12, k >= 11; W = 16k + 12, k >= 11>``."""
-        texts = [axis.runs.told(printable(symbol)) for symbol, axis in self.axes.items()]
+        texts = []
+        for symbol, axis in self.axes.items():
+            text = axis.runs.told(printable(symbol))
+            texts.append(text if axis.below is None else f"{text} (known below {axis.below})")
         return f"<WorkingSizes {shortened('; '.join(texts) or 'no symbols')}>"
 
     def _repr_html_(self) -> str | None:

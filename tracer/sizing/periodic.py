@@ -191,7 +191,8 @@ def _together(asked: list[Group], symbol: str, analysis: Analysis) -> list[Decid
     """All groups over one range of sizes before everything repeats, and the remainders of each from there on."""
     groups = [Foreseen(group, [analysis.eventually(c) for c in group]) for group in asked]
     start = max((group.since for group in groups), default=0)
-    refuse_large(1, start)
+    period = math.lcm(*[e.period for group in groups for e in group.eventually])
+    refuse_large(period, start, count=0)
 
     first = min(groups[0].never_before, start)
     before = _truth(asked, symbol, range(first, start), analysis)
