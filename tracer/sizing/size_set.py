@@ -165,6 +165,8 @@ class SizeSet(msgspec.Struct, frozen=True):
         """
         if self._is_long:
             count = len(self.residues)
+            if not count:
+                return f"{len(self.finite)} sizes below {self.start}"
             below = f" and {len(self.finite)} below" if self.finite else ""
             return f"{count} residues of {self.modulus} from {self.start} on{below}"
         if not self:
