@@ -562,4 +562,7 @@ def test_what_is_known_below_a_size_only_says_so() -> None:
     net = tracer.loads(
         "input: [1, 1, n]\nsizes: {n: 64}\nlayers:\n  u: {op: Upsample, scale_factor: 0.57}\n"
     )
-    assert repr(tracer.sizes(net)) == "<WorkingSizes n: 65534 sizes below 65536 (known below 65536)>"
+    assert (
+        repr(tracer.sizes(net))
+        == "<WorkingSizes n: 65534 sizes below 65536 (known below 65536)>"
+    )

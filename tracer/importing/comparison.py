@@ -191,16 +191,10 @@ class _Comparison:
         drawn = islice(sizes_drawn, self.counts.drawn)
 
         # What has run once without data is believed where it raises, too.
-        for sizes in drawn:
-            self._compare(sizes)
-            if self.compared:
-                break
+        self._compare_until(drawn, run=1, refused=0)
         for refused in self._refused_ones_to_ask():
             self._check_refused(refused)
-        for sizes in drawn:
-            if self.compared >= self.counts.run and self.refused >= self.counts.refused:
-                return
-            self._compare(sizes)
+        self._compare_until(drawn, self.counts.run, self.counts.refused)
 
         if not self.compared:
             self._compare(asked)
@@ -210,6 +204,16 @@ class _Comparison:
             raise Unrepresentable(
                 "no size was found at which the program and its config both run: nothing could be compared"
             )
+
+    def _compare_until(
+        self, drawn: Iterator[Mapping[str, int]], run: int, refused: int
+    ) -> None:
+        """Compare at drawn sizes until so many of each kind were found, or none is left."""
+        while self.compared < run or self.refused < refused:
+            sizes = next(drawn, None)
+            if sizes is None:
+                return
+            self._compare(sizes)
 
     def _refused_ones_to_ask(self) -> Iterator[Mapping[str, int]]:
         """Sizes that the config refuses.
