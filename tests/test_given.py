@@ -155,7 +155,11 @@ def test_a_module_is_left_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("given", "error", "said"),
     [
-        ((Skip, (1, 3, 8, 8)), TypeError, "the class Skip is no Net, no path"),
+        (
+            (Skip, (1, 3, 8, 8)),
+            TypeError,
+            "the class Skip is no Net, .*: a module is an object",
+        ),
         ((5,), TypeError, "int is no Net, no path and no torch module"),
         ((Skip(), 1, 3, 8, 8), TypeError, "a shape is a tuple of sizes"),
         ((Skip(), "1,3,8,8"), TypeError, "a shape is a tuple of sizes"),
@@ -170,6 +174,46 @@ def test_what_is_no_network(given: Any, error: type[Exception], said: str) -> No
     """A mistake of the program that calls is its own exception, which says what is taken."""
     with pytest.raises(error, match=said):
         tracer.check(*given)
+
+
+def test_a_mistake_is_told_by_each_function() -> None:
+    """What is no network, and what is no text, is told in words of the interface."""
+    with pytest.raises(TypeError, match="the class Skip is no Net"):
+        tracer.import_(Skip, (1, 3, 8, 8))  # type: ignore[arg-type]
+    for text in (None, b"input: [1]", 5):
+        with pytest.raises(TypeError, match="a config's text is a str"):
+            tracer.loads(text)  # type: ignore[arg-type]
+
+
+def test_two_paths_are_compared(tmp_path: Path) -> None:
+    """A path is compared as the network that it has."""
+    nets = [tracer.load(CONFIG), tracer.load(CONFIG, base=8)]
+    other = tmp_path / "other.yaml"
+    text = Path(CONFIG).read_text("utf-8")
+    other.write_text(text.replace("base: 64", "base: 8"), "utf-8")
+
+    found = tracer.compare(CONFIG, other)
+    assert found.differs and not tracer.compare(CONFIG, nets[0]).differs
+    assert found.totals == tracer.compare(*nets).totals
+    with pytest.raises(FileNotFoundError):
+        tracer.compare(CONFIG, "none.yaml")
+
+
+@pytest.mark.parametrize("size", [-4, 2**63, 10**30, 10**4000])
+def test_a_size_that_no_tensor_has(size: int) -> None:
+    """It is a finding before torch is asked."""
+    (found,) = tracer.check(Skip(), (1, 3, size, 8))
+    assert (found.code, found.path) == ("T202", "Skip")
+
+
+@pytest.mark.parametrize("shape", [(10**9, 3, 10**9, 10**9), (1, 3, 10**18, 8)])
+def test_more_elements_than_a_tensor_has(shape: tuple[int, ...]) -> None:
+    """Torch makes no such input, not even one without data: an error with torch's words."""
+    with pytest.raises(RuntimeError) as refused:
+        torch.empty(shape, device="meta")
+    (found,) = tracer.check(Skip(), shape)
+    assert found.severity == "error"
+    assert str(refused.value).splitlines()[0] in found.message
 
 
 def test_check_never_raises_on_bad_input(tmp_path: Path) -> None:

@@ -211,3 +211,31 @@ def test_every_size_of_a_sweep_is_one(tmp_path: Path) -> None:
     table = str(tmp_path / "x.csv")
     found = CliRunner().invoke(cli, ["sweep", str(path), "--size", "H=32,-1", "-o", table])
     assert found.exit_code == 2 and "a size of H is -1" in found.output
+
+
+INFERRING = {
+    "Conv3d": "out_channels: 4, kernel_size: 1",
+    "ConvTranspose2d": "out_channels: 4, kernel_size: 1",
+    "MultiheadAttention": "num_heads: 1",
+    "Linear": "out_features: 4",
+}
+
+
+@pytest.mark.parametrize("weights", ["", ", weights: a"])
+@pytest.mark.parametrize("op", INFERRING)
+def test_an_input_without_the_dim_of_a_width(op: str, weights: str) -> None:
+    """A layer that refuses its input infers nothing from it, alone and where it shares another's weights."""
+    layer = f"{{op: {op}, {INFERRING[op]}, from"
+    lines = [
+        "input: {x: [], y: [1, 8, H, 8]}",
+        "sizes: {H: 8}",
+        "layers:",
+        f"  a: {layer}: y}}",
+        f"  b: {layer}: x{weights}}}",
+        "output: [a, b]",
+    ]
+    net = tracer.loads("\n".join(lines))
+    found = net.trace().diagnostics
+    assert "T303" in {one.code for one in found}
+    assert len(net.plan().diagnostics) == len(found)
+    assert net.plan().repairs == [] and net.sizes().axes.keys() <= {"H"}

@@ -468,6 +468,10 @@ CASES: dict[str, tuple[str | bytes, str]] = {
     "an auto where none is": (conv("kernel_size: 1, groups: auto"), "3:60 T004"),
     # Long texts, of which a message shows the beginning and the end.
     "a long name of an operation": (f"{HEAD}layers: {{a: {'Conv2d' * 100_000}}}\n", "2:13 T101"),
+    "an underscore behind a number": (conv("kernel_size: 3_"), "3:49 T004"),
+    "two underscores in a number": (conv("kernel_size: 1__1"), "3:49 T004"),
+    "an underscore in a number": (conv("kernel_size: 1_1, padding: 1_0"), ""),
+    "an underscore behind a dim": ("input: [1, 3_, 8, 8]\nlayers: {a: ReLU}\n", "1:12 T005"),
     "a long word for a number": (conv(f"kernel_size: {'a' * 100_000}"), "3:49 T004"),
     "a long name under from": (node(f"op: ReLU, from: {'a' * 100_000}"), "2:30 T102"),
     "a long expression": (conv(f"kernel_size: '${{{'1+' * 50_000}1}}'"), "3:49 T005"),

@@ -31,6 +31,8 @@ def loads(text: str, path: str = "<string>", /, **params: Any) -> Net:
 
     Raises :class:`TracerError` with every T0xx to T2xx error.
     """
+    if not isinstance(text, str):
+        raise TypeError(f"a config's text is a str, not {type(text).__name__}")
     return load_text(text, path, params)
 
 
@@ -209,14 +211,17 @@ def draw(
     return content.decode() if drawing.IS_TEXT else content
 
 
-def compare(a: Net, b: Net, /) -> Comparison:
+def compare(a: Given, b: Given, /) -> Comparison:
     """What differs between two networks: nodes, shapes, costs, sets of sizes, findings, each traced at its own sizes.
 
-    Never raises on a wrong network: it is compared as far as it goes. ``differs`` is false where nothing does.
+    Each is a :class:`Net` or a config's path. A wrong network is compared as far as it goes. ``differs`` is false where
+    nothing does. Raises :class:`TracerError` for one that cannot be read, and OSError for a file.
     """
     from tracer.comparing.comparison import compare
 
-    return compare(a, b)
+    old = network_of(a, allow_argument_errors=True)
+    new = network_of(b, allow_argument_errors=True)
+    return compare(old, new)
 
 
 def build(net: Net, /, device: str | None = None) -> torch.nn.Module:

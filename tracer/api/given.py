@@ -17,6 +17,7 @@ from tracer.neighbours.asked import Asked, ConfigFound, ModuleFound
 from tracer.neighbours.reading import is_neighbour, neighbour
 from tracer.net import Net, ReadFrom
 from tracer.rules import judge
+from tracer.source import limits
 
 if TYPE_CHECKING:
     import torch
@@ -65,6 +66,18 @@ def network_of(
     return _with_inputs(net, shapes, inputs, allow_argument_errors) if has_shapes else net
 
 
+def no_network(given: object) -> TypeError:
+    """The error for what is none of the things that are taken.
+
+    >>> no_network(5).args[0]
+    'int is no Net, no path and no torch module'
+    """
+    takes = "is no Net, no path and no torch module"
+    if isinstance(given, type):
+        return TypeError(f"the class {given.__name__} {takes}: a module is an object of it")
+    return TypeError(f"{type(given).__name__} {takes}")
+
+
 def findings(net: Net) -> list[Diagnostic]:
     """Everything wrong with a network; of one that was read from a program, with the sizes that run."""
     found = judge(net)
@@ -100,11 +113,13 @@ def question(
     args = [laid_out.add(one) for one in shapes]
     kwargs = {name: laid_out.add(one, name) for name, one in inputs.items()}
     is_plain = all(isinstance(one, int) for one in (*args, *kwargs.values()))
+    kind = type(module).__name__
+    _refuse_sizes(laid_out.shapes, kind)
 
     words = ["module", *(repr(laid_out.given(one)) for one in args)]
     words += [f"inputs={laid_out.given(kwargs)}"] if kwargs else []
     return Question(
-        type(module).__name__,
+        kind,
         laid_out.shapes,
         Way(keywords=tuple(laid_out.names), layout=None if is_plain else (args, kwargs)),
         plan=f"tracer.plan({', '.join(words)})",
@@ -112,6 +127,15 @@ def question(
         how="a shape for each input: (1, 3, 512, 512); a list or dict of shapes for one of tensors; "
         "inputs={NAME: shape} for what is given by keyword",
     )
+
+
+def _refuse_sizes(shapes: Shapes, path: str) -> None:
+    """Raise :class:`TracerError` (T202) where a size is none that a tensor has."""
+    for shape in shapes:
+        if all(0 <= n <= limits.INTEGER for n in shape):
+            continue
+        message = "a size of an input is between 0 and 2**63 - 1"
+        raise TracerError([Diagnostic("T202", message, path=path)])
 
 
 class _Inputs:
@@ -214,10 +238,7 @@ def _loaded(given: object, params: Mapping[str, Any], allow_argument_errors: boo
         return reloaded(given, given.to_yaml(), params=params)
 
     if not isinstance(given, (str, os.PathLike)):
-        what = (
-            f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
-        )
-        raise TypeError(f"{what} is no Net, no path and no torch module")
+        raise no_network(given)
 
     path = str(given)
     text = decoded(read_bytes(given), path)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tracer.api.given import Named, is_module, network_of, question
+from tracer.api.given import Named, is_module, network_of, no_network, question
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.importing.recording import Unrepresentable
 from tracer.loading import NONE
@@ -37,7 +37,10 @@ def import_(
     if is_module(source):
         return _of_module(source, shapes, inputs, fixed, name)
 
-    path = os.fspath(source)  # type: ignore[arg-type]
+    if not isinstance(source, (str, os.PathLike)):
+        raise no_network(source)
+
+    path = os.fspath(source)
     place, _, called = path.rpartition(":")
     # Behind the colon of a drive stands no name.
     is_name = all(word.isidentifier() for word in called.split("."))

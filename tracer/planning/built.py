@@ -83,8 +83,10 @@ def _trace_of_all(network: Network, sizes: Mapping[str, int], ops: Ops) -> Trace
 
 def _inferring(recipe: Recipe) -> Iterator[tuple[Node, dict[str, Any]]]:
     """The nodes whose inferred arguments depend on sizes: by argument the size, None where it is not known."""
+    # An input that a layer refuses at every size may lack the dim that it is inferred from.
+    refused = {refusal.node.name for refusal in recipe.refusals}
     for node, op in zip(recipe.network.nodes, recipe.ops):
-        if op is None or type(op).inferred is Op.inferred:
+        if op is None or type(op).inferred is Op.inferred or node.name in refused:
             continue
         inputs = [recipe.shape(source) for source in node.inputs]
         known = [shape for shape in inputs if shape is not None]

@@ -186,9 +186,10 @@ class _SymbolicTrace:
                     self.recipe.refusals.append(FailedNode(node, None))
 
     def _widths(self, node: Node) -> dict[str, Any]:
+        """How wide a node's input is; nothing of a node that has no shape: its input may lack the dim."""
         recipe = self.recipe
         op, inputs = recipe.ops[node.index], [recipe.shape(source) for source in node.inputs]
-        if op is None or None in inputs:
+        if op is None or recipe.shape(node) is None or None in inputs:
             return {}
         return widths(op, inputs)  # type: ignore[arg-type]
 

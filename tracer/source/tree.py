@@ -239,7 +239,7 @@ def _problem(error: yaml.MarkedYAMLError) -> str:
     return f"{problem} {context}".strip()
 
 
-_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9_]*)\Z")
+_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*(?:_[0-9]+)*)\Z")
 _BASED = re.compile(r"0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
 _SPECIAL: dict[str, Scalar] = {

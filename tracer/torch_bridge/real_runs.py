@@ -128,8 +128,9 @@ class RealModule:
     def _run(
         self, module: torch.nn.Module, shapes: Sequence[Shape], device: torch.device
     ) -> Answer:
-        inputs = [torch.zeros(shape, dtype=self.dtype, device=device) for shape in shapes]
         try:
+            # An input may be too large for torch to say so much as its shape.
+            inputs = [torch.zeros(shape, dtype=self.dtype, device=device) for shape in shapes]
             args, kwargs = self.way.called_with(inputs)
             limit, here = self.way.limit(), OneDevice(device)
             with limit, torch.no_grad(), self._until(module), here:
