@@ -14,10 +14,9 @@ from tests import ROOT, extras
 from tests.drawn.texts import BROKEN, HOSTILE
 from tests.live.test_live import OPEN
 from tests.timing import at_most
-from tests.views.packs import PACK
-from tracer.costs.memory import Memory, memory
+from tests.views.in_browser import Opened, opened
+from tracer.costs.memory import memory
 from tracer.live.sheets import sheets
-from tracer.net import Net
 from tracer.rules import judge
 from tracer.views.page import page
 
@@ -35,56 +34,6 @@ SHOWN = [
     "fcn8s",
     "vnet",
 ]
-
-
-class Opened:
-    """A page in the browser, and what went wrong in it."""
-
-    def __init__(self, browser: Any, path: Path, html: str, **options: Any) -> None:
-        path.write_text(html, "utf-8")
-        self.faults: list[str] = []
-        self.requests: list[str] = []
-        self.tab = browser.new_page(viewport={"width": 1400, "height": 1000}, **options)
-        self.tab.on(
-            "console", lambda m: self.faults.append(m.text) if m.type == "error" else None
-        )
-        self.tab.on("pageerror", lambda e: self.faults.append(str(e)))
-        self.tab.on("request", lambda r: self.requests.append(r.url))
-        self.tab.goto(path.as_uri())
-        if PACK.search(html):
-            self.tab.wait_for_function("() => window.tracer")
-
-    def shapes(self, values: dict[str, int]) -> list[list[int] | None]:
-        """Every node's shape as the page's program computes it."""
-        return self.tab.evaluate(  # type: ignore[no-any-return]
-            "values => tracer.program.trace({...tracer.values, ...values}, tracer.nodes).nodes.map(one => one.shape)",
-            values,
-        )
-
-    def memory(self, values: dict[str, int]) -> Memory | None:
-        """What the page says of the network's memory, where every node has a shape."""
-        found = self.tab.evaluate(
-            """values => {
-                const traced = tracer.program.trace({...tracer.values, ...values}, tracer.nodes);
-                const fits = traced.nodes.every(one => one.state === "ok");
-                const held = fits ? tracer.program.memory(traced.v, 4) : null;
-                return held && [held.training, held.peak, tracer.nodes[held.at].name];
-            }""",
-            values,
-        )
-        return None if found is None else Memory(*found)
-
-    def close(self) -> None:
-        """Nothing was asked of the network, and no fault was said."""
-        self.tab.close()
-        assert self.faults == []
-        assert len(self.requests) == 1, self.requests
-
-
-def opened(browser: Any, tmp_path: Path, net: Net, **options: Any) -> Opened:
-    return Opened(
-        browser, tmp_path / "page.html", page(sheets(net, judge(net)), judge(net)), **options
-    )
 
 
 @pytest.mark.parametrize("name", SHOWN)
@@ -133,7 +82,10 @@ def test_params_that_decide_the_layers(browser: Any, tmp_path: Path) -> None:
         )
         shapes = tab.evaluate("tracer.trace().nodes.map(one => one.shape)")
         assert shapes == [list(y or ()) for y in other.by_index]
-        assert tab.locator("tbody tr").count() >= len(shapes)
+        folded = tab.evaluate(
+            "document.querySelectorAll('#viewport svg:not([hidden]) .box').length"
+        )
+        assert tab.locator("#listing tbody tr").count() == folded
     shown.close()
 
 
@@ -297,7 +249,7 @@ def test_light_dark_and_print(browser: Any, tmp_path: Path, scheme: str) -> None
     assert (luminance[0] > luminance[1]) == (scheme == "light")
     assert abs(luminance[0] - luminance[1]) > 150
     shown.tab.emulate_media(media="print")
-    assert not shown.tab.locator(".tools").is_visible()
+    assert not any(one.is_visible() for one in shown.tab.locator(".tools").all())
     assert shown.tab.locator("#listing").is_visible()
     shown.close()
 

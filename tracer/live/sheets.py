@@ -50,7 +50,10 @@ class LiveSheet(NamedTuple):
     steady: set[int]
     """The numbers of the nodes whose receptive field is the same for every size."""
     sets: dict[str, Axis]
-    """By symbol: the sizes that run, run losslessly and run aligned; empty where they repeat too late to compute."""
+    """By symbol: the sizes that run, run losslessly, run aligned and keep what is promised.
+
+    Empty where they repeat too late to compute.
+    """
     repairs: list[str]
     """The titles of the repairs of what is wrong with the config as it is."""
 
@@ -134,7 +137,7 @@ def _sees_alike(op: Op | None) -> bool:
 
 def _sets(net: Net) -> dict[str, Axis]:
     try:
-        return dict(net.working_sizes().axes)
+        return dict(net.working_sizes(promises=True).axes)
     except TooLarge:
         return {}
 

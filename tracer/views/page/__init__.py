@@ -1,7 +1,8 @@
 """The interactive page of a network: one HTML file that asks nothing of the network.
 
 The page holds the program of :mod:`tracer.live`, pictures, and the texts that do not change with sizes; ``program.js``
-runs the program, ``page.js`` shows what comes out. Every sheet is packed, and unpacked when it is shown: so a page of
+runs the program, ``sizes.js`` looks for sizes that work, ``view.js`` moves the picture, ``table.js`` has the table, and
+``page.js`` shows what comes out. Every sheet is packed, and unpacked when it is shown: so a page of
 a thousand nodes is a tenth of what it says. Text from a config reaches the page escaped or as JSON in a block that no
 browser runs, and the content security policy allows the page's own script and style alone.
 """
@@ -12,7 +13,7 @@ import base64
 import hashlib
 import inspect
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -34,6 +35,9 @@ from tracer.sizing.program import KIND_OF
 from tracer.sizing.size_set import SizeSet
 from tracer.views.sizes import SETS
 from tracer.views.svg import drawn, style
+
+SCRIPTS = ("sizes.js", "view.js", "table.js", "page.js")
+"""What is run behind ``program.js``, in this order."""
 
 FLOAT = DTYPE_BYTES["float32"]
 """Bytes of one value."""
@@ -72,6 +76,7 @@ class PagePicture(msgspec.Struct, frozen=True):
     depth: int
     boxes: list[list[int]]
     names: list[str]
+    ops: list[str]
     arrows: list[list[int]]
     """Source box, target box, the node that makes the map, the node that reads it."""
 
@@ -84,6 +89,8 @@ class Remark(msgspec.Struct, frozen=True):
     message: str
     hint: str | None
     line: int | None
+    node: int | None
+    """The number of the node that it is about; None where it is about none."""
 
 
 class PageSet(msgspec.Struct, frozen=True):
@@ -106,7 +113,10 @@ class Sheet(msgspec.Struct, frozen=True):
     nodes: list[PageNode]
     pictures: list[PagePicture]
     sets: dict[str, dict[str, PageSet]]
-    """Per symbol: the sizes that run, run losslessly and run aligned, with the params as they stand."""
+    """Per symbol: the sizes that run, run losslessly and run aligned, with the params as they stand.
+
+    Where something is promised (``expect``), ``wanted`` are those that run losslessly and keep it.
+    """
     repairs: list[str]
     remarks: list[Remark]
 
@@ -180,7 +190,7 @@ def packed(sheet: Sheet) -> str:
 
 def _document(data: PageData, body: str, packs: Sequence[str] = ()) -> str:
     sheet = asset("page.css") + style("svg")
-    script = program_script() + asset("page.js")
+    script = program_script() + "".join(map(asset, SCRIPTS))
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(sheet)}'; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'"
@@ -211,8 +221,11 @@ def asset(name: str) -> str:
 
 @cache
 def program_script() -> str:
-    """``program.js`` with the JavaScript of every size primitive."""
-    return asset("program.js").replace("/* primitives */", ", ".join(map(_javascript, KIND_OF)))
+    """``program.js`` with the JavaScript of every size primitive, and with what each of them takes."""
+    functions = ", ".join(map(_javascript, KIND_OF))
+    takes = ", ".join(f"{kind}: {list(primitive.takes)}" for primitive, kind in KIND_OF.items())
+    script = asset("program.js").replace("/* primitives */", functions)
+    return script.replace("/* takes */", takes)
 
 
 def _javascript(primitive: Primitive) -> str:
@@ -288,7 +301,7 @@ def _sheet(shown: LiveSheet, drawings: list[tuple[int, Picture]]) -> Sheet:
         ],
         sets={symbol: _sets(symbol, axis) for symbol, axis in shown.sets.items()},
         repairs=shown.repairs,
-        remarks=[_remark(diagnostic) for diagnostic in shown.found],
+        remarks=_remarks(shown),
     )
 
 
@@ -298,17 +311,24 @@ def _page_picture(number: int, depth: int, drawing: Picture) -> PagePicture:
         depth=depth,
         boxes=[list(box.nodes) for box in drawing.boxes],
         names=[box.name for box in drawing.boxes],
+        ops=[box.op for box in drawing.boxes],
         arrows=[[a.source, a.target, a.node, a.reader] for a in drawing.arrows],
     )
 
 
-def _remark(d: Diagnostic) -> Remark:
+def _remarks(shown: LiveSheet) -> list[Remark]:
+    numbers = {node.name: node.index for node in shown.trace.network.nodes}
+    return [_remark(diagnostic, numbers) for diagnostic in shown.found]
+
+
+def _remark(d: Diagnostic, numbers: Mapping[str, int]) -> Remark:
     return Remark(
         code=d.code,
         severity=d.severity,
         message=legible(d.message),
         hint=None if d.hint is None else legible(d.hint),
         line=d.span.line if d.span else None,
+        node=numbers.get(d.node or ""),
     )
 
 
@@ -348,7 +368,10 @@ def _about(op: Op) -> str:
 
 
 def _sets(symbol: str, axis: Axis) -> dict[str, PageSet]:
-    return {kind: _set(symbol, getattr(axis, kind)) for kind in SETS}
+    found = {kind: _set(symbol, getattr(axis, kind)) for kind in SETS}
+    if axis.kept is not None:
+        found["wanted"] = _set(symbol, axis.lossless & axis.kept)
+    return found
 
 
 def _set(symbol: str, found: SizeSet) -> PageSet:

@@ -9,7 +9,7 @@
   }
   if (!data.sheets.length) return;
 
-  const KEPT = `tracer ${data.path}`, LOSS = new Set(["T304", "T501", "T502"]);
+  const KEPT = `tracer ${data.path}`, isNarrow = matchMedia("(max-width: 900px)");
   // --- small things -----------------------------------------------------------------------------------------------
   function make(tag, properties = {}, ...children) {
     const element = document.createElement(tag);
@@ -48,6 +48,21 @@
     return sheets.get(number);
   }
   $("#title").textContent = data.title;
+  $("#settings").open = !isNarrow.matches;
+
+  async function copied(text, said) {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {  // a page without leave to write there
+      const box = make("textarea", { value: text, readOnly: true });
+      document.body.append(box);
+      box.select();
+      document.execCommand("copy");
+      box.remove();
+    }
+    said.textContent = "copied";
+    setTimeout(() => { said.textContent = ""; }, 2000);
+  }
   let stop = () => {}, wanted = 0;
 
   // Shows one sheet, with the values of another carried over where they have the same names.
@@ -55,6 +70,7 @@
     const mine = ++wanted;
     const [first, found] = await Promise.all([unpacked(0), unpacked(number)]);
     if (mine === wanted) begin(number, found, first.sheet, carried, viewed);
+    return mine === wanted;
   }
 
   function begin(number, { sheet, pictures }, firstSheet, carried, viewed) {
@@ -62,12 +78,12 @@
     stop();
     const life = new AbortController(), { signal } = life;
     stop = () => life.abort();
-    for (const place of ["#controls", "#listing tbody", "#depth"]) $(place).replaceChildren();
+    for (const place of ["#controls", "#depth"]) $(place).replaceChildren();
     viewport.replaceChildren(...pictures);
-    const program = new Program(sheet.live), nodes = sheet.nodes;
+    const program = new Program(sheet.live), nodes = sheet.nodes, nearby = new Nearby(program, nodes);
     const at = { ...sheet.live.symbols, ...sheet.live.params }, values = { ...at };
     for (const [name, value] of Object.entries(carried)) if (name in values) values[name] = value;
-    const view = { picture: 0, x: 0, y: 0, width: 0, height: 0, chosen: null, ...viewed };
+    const view = { picture: 0, x: 0, y: 0, width: 0, height: 0, fitted: null, chosen: null, ...viewed };
     if (!(view.picture < sheet.pictures.length)) view.picture = 0;
     if (view.chosen !== null && view.chosen >= nodes.length) view.chosen = null;
     let traced = null, queued = false;
@@ -94,10 +110,7 @@
       const marks = make("canvas", { width: most, height: 1, "aria-hidden": "true" });
       const near = make("div", { className: "near" });
       const label = make("label", { htmlFor: id, textContent: name });
-      const texts = sheet.sets[name];
       const box = make("div", { className: "control" }, label, number, make("div", { className: "range" }, range, marks), near);
-      if (texts) box.append(make("small", { textContent: `runs: ${texts.runs.text}`,
-        title: `runs: ${texts.runs.text}\nlossless: ${texts.lossless.text}\naligned: ${texts.aligned.text}` }));
       number.addEventListener("input", () => set(name, number.valueAsNumber));
       range.addEventListener("input", () => set(name, range.valueAsNumber));
       $("#controls").append(box);
@@ -124,107 +137,80 @@
       $("#controls").append(box);
     }
 
-    // How far a value of one symbol or param works, with the others as they are, by running the program:
-    // 2: nothing is lost and every expectation is met, 1: it runs, 0: it does not, or nobody knows.
-    function works(name, value) {
-      const found = program.trace({ ...values, [name]: value }, nodes, false);
-      if (found.unknown || found.nodes.some((one) => one.state === "wrong")) return 0;
-      return found.nodes.some((one) => one.problems.some((problem) => LOSS.has(problem.code))) ? 1 : 2;
-    }
+    // What works of every symbol and param, value by value, while the browser has nothing else to do.
+    const isDeclared = (name) => Object.keys(values).every((other) => other === name || values[other] === at[other]);
     let scan = 0;
     function mark() {
       const mine = ++scan, style = getComputedStyle(document.documentElement);
       const colours = [null, style.getPropertyValue("--faint"), style.getPropertyValue("--mark")];
-      const jobs = [...controls].map(([name, control]) => ({ name, control, n: 0, pen: control.marks.getContext("2d") }));
+      const jobs = [...controls].map(([name, control]) => ({ name, control, levels: new Map(), left: scanned(control.most, values[name]).reverse(), pen: control.marks.getContext("2d") }));
       for (const { control, pen } of jobs) pen.clearRect(0, 0, control.most, 1);
       const step = (deadline) => {
         if (mine !== scan) return;
         while (jobs.length && deadline.timeRemaining() > 2) {
-          const job = jobs[0];
-          if (++job.n > job.control.most) { jobs.shift(); continue; }
-          const level = works(job.name, job.n);
-          job.pen.fillStyle = colours[level] ?? "";
-          if (level) job.pen.fillRect(job.n - 1, 0, 1, 1);
+          const { name, control, levels, left, pen } = jobs[0];
+          if (!left.length) {
+            control.near.firstChild.textContent = sentence(answers[name], worthwhile(answers[name], values), setText(levels, sheet.sets[name], isDeclared(name)));
+            jobs.shift();
+            continue;
+          }
+          const n = left.pop(), level = nearby.level({ ...values, [name]: n });
+          levels.set(n, level);
+          pen.fillStyle = colours[level] ?? "";
+          if (level) pen.fillRect(n - 1, 0, 1, 1);
         }
         if (jobs.length) requestIdleCallback(step);
       };
       requestIdleCallback(step);
     }
-    // The nearest values of a level, below and above.
-    function nearest(name, level) {
-      const found = [null, null];
-      for (let away = 1; away <= 256 && (found[0] === null || found[1] === null); away += 1) {
-        const below = values[name] - away, above = values[name] + away;
-        if (found[0] === null && below >= 1 && works(name, below) >= level) found[0] = below;
-        if (found[1] === null && works(name, above) >= level) found[1] = above;
-      }
-      return found.filter((n) => n !== null);
+
+    // A button that goes to other values of some symbols.
+    function offer(values) {
+      const text = Object.entries(values).map(([name, n]) => `${name} = ${n}`).join(", ");
+      const said = Object.values(values).join(" × ");
+      return make("button", { type: "button", textContent: said, title: text, "aria-label": text, onclick: () => {
+        for (const [name, n] of Object.entries(values)) set(name, n);
+      } });
     }
+    let answers = {};
     function showNear() {
-      for (const name of program.symbols) {
-        const { near } = controls.get(name), focused = near.contains(document.activeElement);
-        const now = works(name, values[name]), full = nearest(name, 2), level = full.length ? 2 : 1;
-        const found = full.length ? full : nearest(name, 1);
-        const buttons = found.map((n) => make("button", {
-          type: "button", textContent: String(n), title: `${name} = ${n}`, onclick: () => set(name, n),
-        }));
-        const text = buttons.length ? (level === 2 ? "nearest without loss:" : "nearest that run:") : "no size near runs";
-        near.replaceChildren(text, ...buttons);
-        near.classList.toggle("wrong", now === 0);
+      answers = nearby.answers(values);
+      for (const [name, { near }] of controls) {
+        const answer = answers[name], focused = near.contains(document.activeElement);
+        const offers = worthwhile(answer, values), buttons = offers.map(offer);
+        near.replaceChildren(make("span", { textContent: sentence(answer, offers, "") }), ...buttons);
+        near.classList.toggle("wrong", answer.now === REFUSED && answer.kind !== "others");
         if (focused && buttons.length) buttons[0].focus();
       }
-    }
-    // Where no single symbol makes it run: the nearest sizes of all of them together, by their sets.
-    const member = (set, n) => (n < set.start ? set.finite.includes(n) : set.residues.includes(n % set.modulus));
-    function together() {
-      for (const kind of ["lossless", "runs"]) {
-        const found = {};
-        for (const name of program.symbols) {
-          const own = sheet.sets[name]?.[kind];
-          for (let away = 0; own && away <= 1024 && !(name in found); away += 1) {
-            if (values[name] - away >= 1 && member(own, values[name] - away)) found[name] = values[name] - away;
-            else if (member(own, values[name] + away)) found[name] = values[name] + away;
-          }
-        }
-        const all = { ...values, ...found };
-        const traced = program.trace(all, nodes, false);
-        if (Object.keys(found).length && !traced.unknown && traced.nodes.every((one) => one.state !== "wrong")) return found;
-      }
-      return null;
-    }
-    const offer = make("div", { className: "control", id: "together", hidden: true });
-    $("#controls").append(offer);
-    function showTogether() {
-      const found = works(program.symbols[0] ?? program.params[0], values[program.symbols[0] ?? program.params[0]]) ? null : together();
-      offer.hidden = found === null;
-      if (found === null) return;
-      const text = Object.entries(found).filter(([name, n]) => n !== values[name]).map(([name, n]) => `${name} = ${n}`).join(", ");
-      offer.hidden = text === "";
-      offer.replaceChildren(make("label", { textContent: "runs" }), make("div", { className: "near" }, make("button", {
-        type: "button", textContent: text, onclick: () => { for (const [name, n] of Object.entries(found)) set(name, n); },
-      })));
+      showBeside();
     }
     let later = 0;
     function afterwards() {
       clearTimeout(later);
-      later = setTimeout(() => { showNear(); showTogether(); mark(); }, 120);
+      later = setTimeout(() => { showNear(); mark(); }, 120);
     }
 
     // --- the picture ------------------------------------------------------------------------------------------------
+    // Where a box is drawn, as its rectangles say.
+    function placed(group) {
+      const all = $$("rect", group).map((one) => Object.fromEntries(["x", "y", "width", "height"].map((name) => [name, +one.getAttribute(name)])));
+      return around(all);
+    }
     const drawn = pictures.map((svg, number) => {
       const of = sheet.pictures[number];
       const boxes = $$("[data-box]", svg).map((group) => ({ group, number: +group.dataset.box }))
         .sort((a, b) => a.number - b.number)
-        .map(({ group, number: n }) => ({ group, of: of.boxes[n], name: of.names[n], shape: $(".shape", group), title: $("title", group) }));
+        .map(({ group, number: n }) => ({ group, of: of.boxes[n], name: of.names[n], shape: $(".shape", group), title: $("title", group), ...placed(group) }));
       const arrows = $$("[data-arrow]", svg).map((group) => {
         const [source, target, node, reader] = of.arrows[+group.dataset.arrow];
         return { group, source, target, node, reader, paths: $$("path", group), arm: $(".arm", group) };
       });
-      boxes.forEach((box) => {
-        box.group.setAttribute("tabindex", "0");
+      boxes.forEach((box, n) => {
+        box.group.setAttribute("tabindex", n ? "-1" : "0");
         box.group.setAttribute("role", "button");
-        on(box.group, "pointerenter", () => show(box.of.at(-1)));
-        on(box.group, "focus", () => show(box.of.at(-1)));
+        on(box.group, "pointerenter", () => { if (!isNarrow.matches) show(box.of.at(-1)); });
+        on(box.group, "click", () => { show(box.of.at(-1)); read(); });
+        on(box.group, "focus", () => focused(boxes, n));
       });
       return { svg, boxes, arrows };
     });
@@ -233,78 +219,149 @@
       $("#depth").append(make("option", { value: number, textContent: name }));
     });
     $("#folding").hidden = sheet.pictures.length < 2;
-    on($("#depth"), "change", (event) => { view.picture = +event.target.value; view.width = 0; turn(); update(); });
+    on($("#depth"), "change", (event) => { view.picture = +event.target.value; view.width = 0; turn(); update(); firstView(); });
 
+    const picture = new View(viewport, view, () => placeBeside());
+    picture.listen(on);
     function turn() {
       pictures.forEach((svg, number) => svg.toggleAttribute("hidden", number !== view.picture));
       $("#depth").value = view.picture;
-      if (!view.width) fit(); else place();
+      picture.turn(pictures[view.picture], drawn[view.picture].boxes);
+      table.turn(drawn[view.picture].boxes.map((box, n) => ({ ...box, op: sheet.pictures[view.picture].ops[n], from: sources(n) })));
     }
-    function fit() {
-      const svg = pictures[view.picture], { width, height } = viewport.getBoundingClientRect();
-      const w = +svg.getAttribute("width"), h = +svg.getAttribute("height");
-      const scale = Math.max(Math.min(width / w, height / h), 0.05);
-      Object.assign(view, { width: width / scale, height: height / scale, x: (w - width / scale) / 2, y: (h - height / scale) / 2 });
-      if (scale < 0.45) {  // tall: begin at the top, at a size that can be read
-        const own = Math.min(width / w, 0.9);
-        Object.assign(view, { width: width / own, height: height / own, x: (w - width / own) / 2, y: 0 });
-      }
-      place();
+    // The first view: all of it, or what is wrong; after a change of the file what was seen before.
+    function firstView() {
+      inWindow();
+      picture.fault = fault();
+      if (view.width) picture.resize(); else picture.fit();
     }
-    function place() {
-      pictures[view.picture].setAttribute("viewBox", `${view.x} ${view.y} ${view.width} ${view.height}`);
+
+    // The picture ends where the window does, as far as it is large enough then.
+    function inWindow() {
+      if (isNarrow.matches) { viewport.style.height = ""; return; }
+      const top = viewport.getBoundingClientRect().top + scrollY, height = Math.max(innerHeight - top - 16, 360);
+      if (viewport.style.height === `${height}px`) return;
+      viewport.style.height = `${height}px`;
+      $("aside").style.maxHeight = `${height + viewport.offsetTop + 34}px`;
     }
-    function zoom(factor, x = 0.5, y = 0.5) {
-      const width = Math.min(Math.max(view.width * factor, 60), 2e5), height = view.height * (width / view.width);
-      view.x += (view.width - width) * x;
-      view.y += (view.height - height) * y;
-      Object.assign(view, { width, height });
-      place();
+
+    // The boxes that a row reads, besides the row before it.
+    function sources(n) {
+      const { arrows, boxes } = drawn[view.picture];
+      const found = [...new Set(arrows.filter((arrow) => arrow.target === n).map((arrow) => arrow.source))];
+      return found.length === 1 && found[0] === n - 1 ? "" : found.map((source) => boxes[source].name).join(", ");
     }
-    on(viewport, "wheel", (event) => {
+
+    // What is wrong and the boxes that it reads, where they are near.
+    function fault() {
+      const { boxes, arrows } = drawn[view.picture], n = boxes.findIndex((box) => box.of.some((i) => isWrong(traced.nodes[i])));
+      if (n < 0) return null;
+      const read = arrows.filter((arrow) => arrow.target === n), arms = read.filter((arrow) => arrow.arm).map((arrow) => arrow.arm.getBBox());
+      const own = around([boxes[n], ...arms]), all = around([own, ...read.map((arrow) => boxes[arrow.source])]);
+      const { width, height } = picture.room;
+      const fits = Math.min(width / (all.width + 2 * ROOM), height / (all.height + 2 * ROOM)) >= LEGIBLE;
+      return fits ? all : own;
+    }
+
+    // The focus goes from box to box: the picture moves, and never the page.
+    function focused(boxes, n) {
+      for (const [k, box] of boxes.entries()) box.group.setAttribute("tabindex", k === n ? "0" : "-1");
+      picture.reveal(boxes[n]);
+      show(boxes[n].of.at(-1));
+    }
+    function step(event) {
+      const { boxes } = drawn[view.picture], now = boxes.findIndex((box) => box.group === document.activeElement);
+      const next = now < 0 && !event.shiftKey ? boxes.findIndex((box) => box.group.getAttribute("tabindex") === "0") : now + (event.shiftKey ? -1 : 1);
+      if (now < 0 && event.shiftKey) return;
       event.preventDefault();
-      const room = viewport.getBoundingClientRect();
-      zoom(Math.exp(event.deltaY / 500), (event.clientX - room.left) / room.width, (event.clientY - room.top) / room.height);
-    }, { passive: false });
-    on(viewport, "pointerdown", (event) => {
-      const scale = view.width / viewport.clientWidth, start = { x: view.x, y: view.y, px: event.clientX, py: event.clientY };
-      const move = (e) => { view.x = start.x - (e.clientX - start.px) * scale; view.y = start.y - (e.clientY - start.py) * scale; place(); };
-      const end = () => { removeEventListener("pointermove", move); removeEventListener("pointerup", end); };
-      addEventListener("pointermove", move);
-      addEventListener("pointerup", end);
-    });
+      if (next < 0) { viewport.focus({ preventScroll: true }); return; }
+      if (next < boxes.length) { boxes[next].group.focus({ preventScroll: true }); return; }
+      $("#details").focus({ preventScroll: true });
+    }
     on(viewport, "keydown", (event) => {
-      const step = view.width / 12;
-      const moves = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] };
-      if (moves[event.key]) { view.x += moves[event.key][0]; view.y += moves[event.key][1]; place(); event.preventDefault(); }
-      else if (event.key === "+" || event.key === "=") zoom(0.8);
-      else if (event.key === "-") zoom(1.25);
-      else if (event.key === "0") fit();
+      if (event.key === "Tab" && !event.ctrlKey && !event.altKey) step(event);
+      else if ((event.key === "Enter" || event.key === " ") && event.target !== viewport) { event.preventDefault(); read(); }
+      else if (!event.ctrlKey && !event.metaKey && picture.key(event.key)) event.preventDefault();
     });
     for (const button of $$("[data-zoom]")) {
-      on(button, "click", () => ({ in: () => zoom(0.8), out: () => zoom(1.25), fit })[button.dataset.zoom]());
+      const zooms = { in: () => picture.zoom(0.8), out: () => picture.zoom(1.25), fit: () => { picture.fault = fault(); picture.fit(); } };
+      on(button, "click", zooms[button.dataset.zoom]);
+    }
+
+    // Beside what is wrong: what meets there, and the sizes that would work.
+    const note = $("#beside");
+    function showBeside() {
+      const index = traced.nodes.findIndex(isWrong), said = index < 0 ? null : traced.nodes[index].problems.find((one) => one.severity === "error");
+      note.hidden = !said;
+      if (!said) return;
+      const { now } = Object.values(answers)[0] ?? { now: FULL };
+      const offers = new Map(Object.values(answers).flatMap((one) => one.offers).map((one) => [JSON.stringify(one), one]));
+      const parts = [make("b", { textContent: nodes[index].name }), make("p", { textContent: said.message })];
+      if (offers.size && now !== FULL) {
+        const names = (one) => Object.entries(one).map(([name, n]) => `${name} = ${n}`).join(", ");
+        const buttons = [...offers.values()].slice(0, 4).map((one) => { const button = offer(one); button.textContent = names(one); return button; });
+        parts.push(make("div", { className: "near" }, now === REFUSED ? "runs with" : "as wanted with", ...buttons));
+      }
+      note.replaceChildren(...parts);
+      placeBeside();
+    }
+    // The sizes on the arms of a box and the lines that bring them, as rectangles.
+    function arms(n) {
+      const found = [];
+      for (const arrow of drawn[view.picture].arrows.filter((one) => one.target === n)) {
+        if (arrow.arm) found.push(arrow.arm.getBBox());
+        const line = arrow.paths[0], length = line.getTotalLength();
+        for (let along = 0; along <= length; along += Math.max(24, length / 40)) {
+          const { x, y } = line.getPointAtLength(along);
+          found.push({ x: x - 6, y: y - 6, width: 12, height: 12 });
+        }
+      }
+      return found;
+    }
+    function placeBeside() {
+      if (note.hidden || !traced) return;
+      const { boxes } = drawn[view.picture], n = boxes.findIndex((box) => box.of.some((i) => isWrong(traced.nodes[i])));
+      if (n < 0) { note.hidden = true; return; }
+      const target = picture.onScreen(boxes[n]), room = picture.room;
+      const isSeen = meets(target, { x: 0, y: 0, ...room });
+      note.style.visibility = isSeen ? "visible" : "hidden";
+      if (!isSeen) return;
+      const others = [...boxes.filter((_, k) => k !== n), ...arms(n)].map((box) => picture.onScreen(box)).filter((box) => meets(box, { x: 0, y: 0, ...room }));
+      const { x, y } = beside({ width: note.offsetWidth, height: note.offsetHeight }, target, others, room);
+      note.style.left = `${x}px`;
+      note.style.top = `${y}px`;
     }
 
     // --- the table --------------------------------------------------------------------------------------------------
-    const rows = nodes.map((node, index) => {
-      const cells = Array.from({ length: 8 }, (_, n) => make("td", { className: n > 3 ? "number" : "" }));
-      const row = make("tr", { tabIndex: 0 }, ...cells);
-      cells[0].textContent = node.name;
-      cells[1].textContent = node.op;
-      const previous = index ? [index - 1] : [];
-      cells[3].textContent = String(node.inputs) === String(previous) ? "" : node.inputs.map((i) => nodes[i].name).join(", ");
-      row.addEventListener("pointerenter", () => show(index));
-      row.addEventListener("focus", () => show(index));
-      $("#listing tbody").append(row);
-      return { row, cells };
-    });
+    const table = new Table($("#listing"), (index) => show(index), on);
+    const said = $("#listing .said");
+    on($("#copy-markdown"), "click", () => copied(table.markdown(), said));
+    on($("#copy-csv"), "click", () => copied(table.csv(), said));
 
     // --- details ----------------------------------------------------------------------------------------------------
     function show(index) {
       view.chosen = index;
       for (const { boxes } of drawn) for (const box of boxes) box.group.classList.toggle("chosen", box.of.includes(index));
-      rows.forEach(({ row }, n) => row.classList.toggle("chosen", n === index));
+      table.choose(index);
       describe();
+    }
+    // On a narrow window the details are a sheet over the page, which a tap opens.
+    function read() {
+      if (isNarrow.matches) { document.body.classList.add("reading"); $("#details").focus({ preventScroll: true }); }
+    }
+    // Shows a node in the picture, in the table and in the config.
+    function goTo(index, line) {
+      if (index !== null) {
+        const { boxes } = drawn[view.picture], box = boxes.find((one) => one.of.includes(index));
+        if (box) { picture.reveal(box); box.group.focus({ preventScroll: true }); }
+        show(index);
+      }
+      const text = line === null ? null : $(`#config [data-line="${line}"]`);
+      for (const one of $$("#config .here")) one.classList.remove("here");
+      if (!text) return;
+      text.classList.add("here");
+      const box = $("#config pre");
+      box.scrollTop = text.offsetTop - box.offsetTop - box.clientHeight / 3;
     }
     function describe() {
       const index = view.chosen;
@@ -333,7 +390,8 @@
         say("memory", bytes(size(now.shape)));
       }
       for (const problem of now.problems) say(`${problem.code}`, problem.message + (problem.hint ? ` — ${problem.hint}` : ""));
-      $("#details").replaceChildren(make("h2", { textContent: node.name }), list);
+      const close = make("button", { type: "button", className: "close", textContent: "close", onclick: () => document.body.classList.remove("reading") });
+      $("#details").replaceChildren(make("h2", { textContent: node.name }), close, list);
     }
     function field(index) {
       const node = nodes[index];
@@ -362,10 +420,6 @@
           parts.push(make("div", { className: "scroll" }, table));
         }
       }
-      if (sheet.repairs.length) {
-        parts.push(make("h2", { textContent: "Repairs of the config as it stands" }));
-        parts.push(make("ul", {}, ...sheet.repairs.map((text) => make("li", { textContent: text }))));
-      }
       box.replaceChildren(...parts);
     }
     function planNow() {
@@ -383,7 +437,9 @@
         if (number.valueAsNumber !== values[name]) number.value = values[name];
         if (range.valueAsNumber !== values[name]) range.value = values[name];
       }
+      if (!traced.nodes.some(isWrong)) note.hidden = true;
       updatePicture();
+      updateTotals();
       updateTable();
       updateProblems();
       planNow();
@@ -404,7 +460,10 @@
       }
       for (const arrow of arrows) {
         const wrong = traced.nodes[arrow.reader].state === "wrong";
-        for (const path of arrow.paths) path.classList.toggle("wrong", wrong);
+        for (const path of arrow.paths) {
+          path.classList.toggle("wrong", wrong);
+          path.classList.toggle("after", traced.nodes[arrow.node].shape === null);
+        }
         if (wrong) arm(arrow).textContent = map(traced.nodes[arrow.node].shape);
         else if (arrow.arm) arrow.arm.textContent = "";
       }
@@ -425,30 +484,69 @@
       return text;
     }
     function updateTable() {
-      let params = 0, macs = 0, memory = 0;
-      rows.forEach(({ row, cells }, index) => {
-        const own = sheet.live.nodes[index], now = traced.nodes[index], known = now.shape !== null;
-        const p = known ? slot(own.params) ?? 0 : 0, m = known ? slot(own.macs) ?? 0 : 0, b = size(now.shape);
-        params += p; macs += m; memory += b;
-        const texts = [dims(now.shape), p ? short(p) : "", m ? short(m) : "", b ? bytes(b) : "", known ? field(index) : ""];
-        [2, 4, 5, 6, 7].forEach((cell, n) => { if (cells[cell].textContent !== texts[n]) cells[cell].textContent = texts[n]; });
-        row.className = `${isWrong(now) ? "wrong" : now.state === "ok" ? "" : "blocked"}${index === view.chosen ? " chosen" : ""}`;
-      });
-      const held = traced.nodes.every((one) => one.state === "ok") ? program.memory(traced.v, data.element) : null;
-      $("#totals").textContent = `${nodes.length} nodes, ${short(params)} params, ${short(macs)} MACs, ${bytes(memory)} of feature maps`
-        + (held === null ? "" : `; training keeps ${bytes(held.training)}, a run without it peaks at ${bytes(held.peak)}, at ${nodes[held.at].name}`);
+      table.update((box) => {
+        const last = box.of.at(-1), now = traced.nodes[last], sum = { params: 0, macs: 0, memory: 0 };
+        let isRead = false;
+        for (const index of box.of) {
+          const own = costs[index];
+          if (own === null) continue;
+          isRead = true;
+          for (const name of Object.keys(sum)) sum[name] += own[name];
+        }
+        const wrong = box.of.some((index) => isWrong(traced.nodes[index]));
+        const state = wrong ? "wrong" : now.state === "ok" ? "" : "blocked", seen = now.shape === null ? "" : field(last);
+        const count = (n) => [n, n && isRead ? short(n) : ""];
+        return {
+          state, output: [now.shape === null ? -1 : now.shape.reduce((a, b) => a * b, 1), dims(now.shape)], params: count(sum.params), macs: count(sum.macs),
+          memory: [sum.memory, sum.memory ? bytes(sum.memory) : ""], field: [parseInt(seen, 10) || (seen ? Infinity : -1), seen],
+        };
+      }, view.chosen);
     }
+    // By node: parameters, MACs and bytes, where it has a shape.
+    let costs = [];
+    function updateTotals() {
+      const sum = { params: 0, macs: 0, memory: 0 };
+      costs = traced.nodes.map((now, index) => {
+        const own = sheet.live.nodes[index];
+        return now.shape === null ? null : { params: slot(own.params) ?? 0, macs: slot(own.macs) ?? 0, memory: size(now.shape) };
+      });
+      for (const own of costs) if (own !== null) for (const name of Object.keys(sum)) sum[name] += own[name];
+      const stops = traced.nodes.findIndex((one) => one.shape === null);
+      const held = stops < 0 ? program.memory(traced.v, data.element) : null;
+      const least = stops < 0 ? sum.params : sum.params + behind(), params = short(sum.params);
+      const all = stops < 0 ? `${params} params` : least > sum.params ? `${params} of at least ${short(least)} params` : `${params} params at least`;
+      $("#totals").textContent = `${nodes.length} nodes, ${all}, ${short(sum.macs)} MACs, ${bytes(sum.memory)} of feature maps`
+        + (stops < 0 ? "" : ` up to ${nodes[stops].name}`)
+        + (held === null ? "" : `; training keeps ${bytes(held.training)}, a run without it peaks at ${bytes(held.peak)}, at ${nodes[held.at].name}`);
+      $("#totals").classList.toggle("partial", stops >= 0);
+    }
+    // The parameters of nodes without a shape that follow from nothing that is wrong.
+    function behind() {
+      const wrong = nearby.broken(values, REFUSED).reduce((all, ask) => all | ask.on, 0);
+      return sheet.live.nodes.reduce((sum, own, index) => {
+        const isKnown = costs[index] === null && own.params !== null && !(nearby.slots[own.params] & wrong);
+        return sum + (isKnown ? slot(own.params) : 0);
+      }, 0);
+    }
+    const order = { error: 0, warning: 1 };
     function updateProblems() {
-      const found = traced.nodes.flatMap((one) => one.problems);
+      const found = traced.nodes.flatMap((one) => one.problems.map((problem) => ({ ...problem, line: nodes[problem.node].line })));
       const same = Object.keys(values).every((name) => values[name] === at[name]);
-      const all = same ? sheet.remarks : found;  // for the config's own sizes, what `tracer check` says
+      const all = [...(same ? sheet.remarks : found)];  // for the config's own sizes, what `tracer check` says
+      all.sort((a, b) => (order[a.severity] ?? 2) - (order[b.severity] ?? 2));
       const errors = all.filter((problem) => problem.severity === "error").length;
       const verdict = $("#verdict"), unknown = traced.unknown;
       verdict.className = errors ? "wrong" : unknown ? "" : "good";
       const text = errors ? `${errors} error${errors > 1 ? "s" : ""}` : unknown ? "not known for these sizes" : "runs";
       if (verdict.textContent !== text) verdict.textContent = text;
-      const items = all.slice(0, 60).map((problem) => make("li", { className: problem.severity, title: problem.hint ?? "" },
-        make("b", { textContent: problem.code }), ` ${problem.message}`));
+      const items = all.slice(0, 60).map((problem) => {
+        const where = problem.line === null ? "" : ` line ${problem.line}:`;
+        const button = make("button", { type: "button", onclick: () => goTo(problem.node, problem.line) }, make("b", { textContent: problem.code }), `${where} ${problem.message}`);
+        const item = make("li", { className: problem.severity }, button);
+        if (problem.hint) item.append(make("small", { textContent: problem.hint }));
+        return item;
+      });
+      if (all.length > 60) items.push(make("li", { className: "muted", textContent: `and ${all.length - 60} more` }));
       if (!items.length) items.push(make("li", { textContent: "none" }));
       $("#problems ul").replaceChildren(...items);
     }
@@ -456,9 +554,13 @@
     plan();
     turn();
     update();
+    firstView();
     if (view.chosen !== null) show(view.chosen);
-    on(window, "resize", () => { view.height = view.width * (viewport.clientHeight / viewport.clientWidth); place(); });
-    window.tracer = { program, nodes, values, set, trace: () => traced, update, took: performance.now() - began };
+    on(window, "resize", () => { inWindow(); picture.resize(); });
+    const watching = new ResizeObserver(() => { inWindow(); picture.resize(); });
+    watching.observe($("#controls"));
+    signal.addEventListener("abort", () => watching.disconnect());
+    window.tracer = { program, nodes, values, set, trace: () => traced, update, answers: (other) => nearby.answers(other), view, took: performance.now() - began };
   }
 
   // After a change of the file: what was set and seen stays, where the config did not change it itself.

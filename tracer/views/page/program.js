@@ -5,6 +5,9 @@
 // By the kind of an instruction; written from the table of tracer/sizing/primitives.py when the page is made.
 const PRIMITIVES = {/* primitives */};
 
+// By the same kind: what every part of an instruction is, "size", "number" or "condition".
+const TAKES = {/* takes */};
+
 // A ratio as people write it.
 function ratio(n, d) {
   const exact = n / d;

@@ -1,0 +1,155 @@
+"""What a symbol's card says of sizes is what Python says of them: one message, for the others as they are."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tracer
+from tests import extras
+from tests.drawn.texts import BROKEN
+from tests.live.test_live import OPEN
+from tests.views.in_browser import Opened, opened
+from tracer.net import Net
+
+extras.needs("page")
+from playwright import sync_api as playwright
+
+TWO = """
+input: [N, 3, H, W]
+sizes: {N: 1, H: 50, W: 75}
+encoder:
+  e1: {op: Conv2d, out_channels: 4, kernel_size: 3, padding: 1}
+  p1: {op: MaxPool2d, kernel_size: 2}
+  e2: {op: Conv2d, out_channels: 4, kernel_size: 3, padding: 1}
+  p2: {op: MaxPool2d, kernel_size: 2}
+decoder:
+  u2: {op: ConvTranspose2d, out_channels: 4, kernel_size: 2, stride: 2}
+  c2: {op: Concat, from: [u2, e2]}
+  u1: {op: ConvTranspose2d, out_channels: 4, kernel_size: 2, stride: 2}
+  c1: {op: Concat, from: [u1, e1]}
+"""
+TIED = """
+input: {a: [N, 3, H, W], b: [N, 3, h, W]}
+sizes: {N: 1, H: 32, W: 20, h: 15}
+layers:
+  half: {op: Conv2d, from: a, out_channels: 4, kernel_size: 2, stride: 2}
+  same: {op: Conv2d, from: b, out_channels: 4, kernel_size: [1, 2], stride: [1, 2]}
+  sum: {op: Add, from: [half, same]}
+"""
+PROMISED = """
+input: [N, 3, H, W]
+sizes: {N: 1, H: 30, W: 32}
+layers:
+  down: {op: Conv2d, out_channels: 4, kernel_size: 3, stride: 4, padding: 1, expect: [N, 4, H // 4, W // 4]}
+  up: {op: Upsample, scale_factor: 4, expect: [N, 4, H, W]}
+"""
+NETS = {"broken": BROKEN, "two": TWO, "tied": TIED, "open": OPEN, "promised": PROMISED}
+
+REFUSED, RUNS, FULL = range(3)
+LOSS = {"T501", "T502"}
+
+FAR = 40
+"""How far the long way looks."""
+
+
+def level(net: Net, sizes: Mapping[str, int]) -> int:
+    """How well a network works, as Python traces it: the long way."""
+    trace = net.trace(**sizes)
+    errors = [d for d in trace.diagnostics if d.severity == "error"]
+    if None in trace.by_index or any(d.code != "T304" for d in errors):
+        return REFUSED
+    return RUNS if errors or trace.lost() else FULL
+
+
+def card(shown: Opened, symbol: str) -> Any:
+    label = shown.tab.get_by_label(symbol, exact=True)
+    return shown.tab.locator(".control", has=label).locator(".near")
+
+
+def nearest(net: Net, sizes: dict[str, int], symbol: str, least: int) -> list[int]:
+    """The nearest size below and above that works so well, one by one."""
+    found = []
+    for sign in (-1, 1):
+        for away in range(1, FAR + 1):
+            n = sizes[symbol] + sign * away
+            if n >= 1 and level(net, {**sizes, symbol: n}) >= least:
+                found.append(n)
+                break
+    return found
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_every_answer_is_pythons(browser: Any, tmp_path: Path, name: str) -> None:
+    """At drawn sizes: what is said to run runs, nothing nearer does, and where nothing is offered nothing works."""
+    net = tracer.loads(NETS[name])
+    shown = opened(browser, tmp_path, net)
+    draw = random.Random(name)
+    met: Counter[str] = Counter()
+    symbols = [symbol for symbol in net.network.symbols if symbol != "N"]
+    for _ in range(14):
+        sizes = {symbol: draw.randint(6, 90) for symbol in symbols}
+        sizes["N"] = 1
+        now = level(net, sizes)
+        answers = shown.tab.evaluate(
+            "values => tracer.answers({...tracer.values, ...values})", sizes
+        )
+        for symbol in symbols:
+            answer = answers[symbol]
+            assert answer["now"] == now, (sizes, answer)
+            met[answer["kind"]] += 1
+            alone = {least: nearest(net, sizes, symbol, least) for least in (FULL, RUNS)}
+            if answer["kind"] == "alone":
+                offers = [offer[symbol] for offer in answer["offers"]]
+                near = [n for n in offers if abs(n - sizes[symbol]) <= FAR]
+                assert near == alone[answer["level"]], (sizes, symbol, answer)
+                continue
+
+            # No other size of this symbol alone makes it better.
+            better = FULL if now else RUNS
+            assert alone[better] == [], (sizes, symbol, answer)
+            for offer in answer["offers"]:
+                assert level(net, {**sizes, **offer}) == answer["level"], (sizes, offer)
+                met["pairs"] += 1
+                signs = {(n > sizes[s]) - (n < sizes[s]) for s, n in offer.items()}
+                assert len(signs - {0}) == 1
+    assert met["alone"] + met["together"] > 3
+    if name in ("two", "broken"):
+        assert met["pairs"] > 3 and met["together"] > 3
+    shown.close()
+
+
+def test_two_symbols_that_are_wrong_together(browser: Any, tmp_path: Path) -> None:
+    """The nearest pair, padding up first; the card of a symbol that has no part in it says so; a click goes there."""
+    shown = opened(browser, tmp_path, tracer.loads(TWO))
+    near = card(shown, "H").locator("button")
+    playwright.expect(near).to_have_text(["52 × 76", "48 × 72"])
+    assert "with W too loses nothing" in card(shown, "H").inner_text()
+    assert card(shown, "W").locator("button").all_inner_texts() == ["52 × 76", "48 × 72"]
+    assert card(shown, "N").inner_text() == "what is wrong follows from H and W"
+    assert "no size" not in shown.tab.locator("#controls").inner_text()
+    near.first.click()
+    playwright.expect(shown.tab.locator("#verdict")).to_have_text("runs")
+    assert shown.tab.evaluate("[tracer.values.H, tracer.values.W]") == [52, 76]
+    shown.close()
+
+
+def test_a_card_has_one_message(browser: Any, tmp_path: Path) -> None:
+    """The set that Python proves where it is what the program finds, and otherwise what was looked at."""
+    net = tracer.loads(BROKEN)
+    shown = opened(browser, tmp_path, net)
+    text = tracer.sizes(net).axes["H"].lossless.written("H")
+    playwright.expect(card(shown, "H")).to_contain_text(f"does not run; loses nothing: {text}:")
+    assert shown.tab.locator(".control .near").count() == shown.tab.locator(".control").count()
+    shown.tab.get_by_label("H", exact=True).fill("96")
+    playwright.expect(card(shown, "N")).to_have_text("loses nothing: any N (up to 16)")
+
+    # With another width the same set holds, as far as it was looked at.
+    shown.tab.get_by_label("W", exact=True).fill("104")
+    playwright.expect(card(shown, "H")).to_contain_text(f"{text} (up to 512):")
+    shown.close()
