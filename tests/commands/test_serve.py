@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ from typing import IO, Any
 
 import pytest
 
+import tracer
 from tests import ROOT, extras
 from tests.drawn.texts import BROKEN
 from tests.views.packs import unpacked
@@ -39,9 +41,9 @@ def started(*arguments: str) -> subprocess.Popen[str]:
 class Server:
     """A running server of one config."""
 
-    def __init__(self, config: Path) -> None:
+    def __init__(self, config: Path, *options: str) -> None:
         self.config = config
-        self.process = started("serve", str(config))
+        self.process = started("serve", str(config), *options)
         assert self.process.stderr is not None
         line = self.process.stderr.readline()
         match = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
@@ -362,3 +364,75 @@ def test_watch(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     assert process.wait(10) == 0
     assert process.stderr.read() == ""
+
+
+def wished(page: str, repair: int) -> dict[str, Any]:
+    """What the page sends to have a repair written."""
+    match = re.search(r'"writing":(\{[^}]*\})', page)
+    assert match
+    writing = json.loads(match[1])
+    return {"token": writing["token"], "seen": writing["seen"], "repair": repair}
+
+
+def posted(server: Server, wish: Any, **headers: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    body = wish if isinstance(wish, bytes) else json.dumps(wish).encode()
+    connection.request("POST", "/edit", body, {"Content-Type": "application/json", **headers})
+    answer = connection.getresponse()
+    found = answer.status, answer.read().decode()
+    connection.close()
+    return found
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "marked"])
+def test_a_repair_is_written(tmp_path: Path, browser: Any, mark: bytes) -> None:
+    """With ``--edit`` a button of the page writes the plan's own text; what is no wish of its page writes nothing."""
+    config = tmp_path / "net.yaml"
+    text = f"# kept\r\n{BROKEN}"
+    config.write_bytes(mark + text.encode())
+    repairs = tracer.plan(tracer.loads(text)).repairs
+    running = Server(config, "--edit")
+    try:
+        page = running.get("/")[2]
+        wish = wished(page, 0)
+        refused = {
+            403: [{**wish, "token": "x"}, {**wish, "token": ""}],
+            409: [
+                {**wish, "seen": 7},
+                {**wish, "repair": len(repairs)},
+                {**wish, "repair": -1},
+            ],
+            400: [b"", b"{", b"\xff", {"repair": 0}, {**wish, "repair": "0"}, [wish]],
+            413: [b" " * 5000],
+        }
+        for status, wishes in refused.items():
+            for one in wishes:
+                assert posted(running, one)[0] == status, one
+        assert posted(running, wish, Origin="http://elsewhere.example")[0] == 403
+        assert posted(running, wish, Host="elsewhere.example")[0] == 403
+        assert running.get("/edit")[0] == 405
+        assert config.read_bytes() == mark + text.encode()
+
+        tab = browser.new_page()
+        tab.goto(f"http://127.0.0.1:{running.port}/")
+        tab.get_by_role("button", name="write repair 1", exact=True).click()
+        tab.wait_for_function("() => document.querySelector('#verdict').textContent === 'runs'")
+        assert config.read_bytes() == mark + repairs[0].text.encode()
+        assert tab.get_by_role("button", name="write repair 1", exact=True).count() == 0
+        tab.close()
+
+        # The page that asked has seen an earlier file.
+        assert posted(running, wish)[0] == 409
+        assert config.read_bytes() == mark + repairs[0].text.encode()
+    finally:
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(10) == 0
+
+
+def test_nothing_is_written_without_being_asked_for(server: Server) -> None:
+    """Without ``--edit`` there is no button, no token and no address."""
+    replaced(server.config, BROKEN)
+    page = wait_for(server, "cat2")
+    assert '"writing":null' in page
+    assert posted(server, {"token": "", "seen": 1, "repair": 0})[0] == 404
+    assert server.config.read_text() == BROKEN

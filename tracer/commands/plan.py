@@ -8,12 +8,12 @@ from __future__ import annotations
 from codecs import BOM_UTF8
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import click
 from msgspec.structs import replace
 
+from tracer.commands.editing import breaks, errors, put
 from tracer.commands.options import (
     Overrides,
     colour_option,
@@ -26,9 +26,9 @@ from tracer.commands.options import (
 )
 from tracer.commands.reading import loaded, texts
 from tracer.commands.waiting import waiting
-from tracer.diagnostics import Diagnostic, legible
+from tracer.diagnostics import Diagnostic
 from tracer.loading import read_bytes
-from tracer.source.files import encoded, replace_file, unified_diff
+from tracer.source.files import unified_diff
 from tracer.source.written import EditError
 from tracer.views import report
 
@@ -269,11 +269,11 @@ def _show_diff(config: str, before: str, after: str) -> None:
 
 def _refuse_broken(text: str, edited: str, config: str) -> None:
     """End the command where values for other sizes than the file's would break the file at its own."""
-    broken = _errors(edited) if edited != text else []
-    if broken and not _errors(text):
+    broken = breaks(text, edited)
+    if broken is not None:
         click.echo(
             f"{shown(config)}: nothing is written: the file would not close by itself any more, at the sizes, inputs "
-            f"and params that it declares: {broken[0]}",
+            f"and params that it declares: {broken}",
             err=True,
         )
         raise click.exceptions.Exit(1)
@@ -281,7 +281,7 @@ def _refuse_broken(text: str, edited: str, config: str) -> None:
 
 def _notes(plan: Plan, text: str) -> dict[int, str]:
     """What to know of repairs for other sizes than the file's, by their number: those that break the file itself."""
-    if plan.feasible or _errors(text):
+    if plan.feasible or errors(text):
         return {}
 
     from tracer.api.functions import loads
@@ -295,16 +295,9 @@ def _notes(plan: Plan, text: str) -> dict[int, str]:
 
     found = {}
     for number, repair in enumerate(plan.repairs, 1):
-        if _errors(repair.text):
+        if errors(repair.text):
             found[number] = note
     return found
-
-
-def _errors(text: str) -> list[str]:
-    """The errors of a config's text by itself, at the sizes, inputs and params that it declares."""
-    from tracer.api.functions import checks
-
-    return [legible(d.message) for d in checks(text) if d.severity == "error"]
 
 
 def _replace(config: str, text: str, edited: str) -> None:
@@ -312,11 +305,8 @@ def _replace(config: str, text: str, edited: str) -> None:
     if edited == text:
         return
     try:
-        raw = read_bytes(config)
-        if raw.decode("utf-8-sig") != text:
-            raise EditError("the file has changed meanwhile")
-        replace_file(Path(config), raw, encoded(edited, raw))
-    except (EditError, UnicodeDecodeError) as error:
+        put(config, text, edited)
+    except EditError as error:
         click.echo(f"{shown(config)}: nothing is written: {error}", err=True)
         raise click.exceptions.Exit(1) from None
     except OSError as error:

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+import msgspec
 
+from tracer.commands.editing import breaks, put
 from tracer.commands.following import changes_of, followed, refuse_unfollowable
-from tracer.commands.options import Overrides, files, need, network_options, shown
+from tracer.commands.options import (
+    Overrides,
+    files,
+    is_config,
+    need,
+    network_options,
+    shown,
+)
 from tracer.net import Net
+from tracer.source.written import EditError
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -31,6 +42,9 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
+MOST_WISHED = 4096
+"""Bytes of a request to write."""
+
 ALIVE = 15.0
 """Seconds after which a waiting client hears that the server is still there."""
 
@@ -42,20 +56,30 @@ ALIVE = 15.0
     "--port", type=click.IntRange(0, 65535), default=0, help="The port; 0 takes a free one."
 )
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
+@click.option(
+    "--edit",
+    is_flag=True,
+    help="Let the page write a repair into CONFIG; otherwise it shows the text.",
+)
 def command(
     config: str,
     overrides: Overrides,
     port: int,
     opens: bool,
+    edit: bool,
 ) -> None:
     """Show CONFIG as a page that follows the file: save it in any editor, and the page is new.
 
     A file that is broken shows what is wrong beside the last good picture. The page is for this machine: the server
-    listens on the loopback address, and answers to its own names alone. Ctrl-C ends it.
+    listens on the loopback address, answers to its own names alone, and writes nothing without --edit. Ctrl-C ends it.
     """
     for package in ("starlette", "uvicorn", "watchfiles"):
         need(package, "serve")
     refuse_unfollowable(config)
+    if edit and not is_config(config):
+        raise click.UsageError(
+            "--edit is for configs; `tracer plan SOURCE --repair N` edits Python"
+        )
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -67,7 +91,7 @@ def command(
     click.echo(f"{shown(config)}: {address}", err=True)
     if opens:
         click.launch(address)
-    _run(Page(config, overrides), listening)
+    _run(Page(config, overrides, edits=edit), listening)
 
 
 def _run(page: Page, listening: socket.socket) -> None:
@@ -90,12 +114,32 @@ def _run(page: Page, listening: socket.socket) -> None:
         server.run(sockets=[listening])
 
 
+class Made(NamedTuple):
+    """What a page was made of."""
+
+    version: int
+    text: str
+    repairs: list[str]
+    """The text with each repair."""
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What a page asks to have written."""
+
+    token: str
+    seen: int
+    repair: int
+    """Its number, from 0 on."""
+
+
 class Page:
     """The page of the present file, made when a client wants it."""
 
-    def __init__(self, path: str, overrides: Overrides) -> None:
+    def __init__(self, path: str, overrides: Overrides, *, edits: bool = False) -> None:
         self.path = path
         self.overrides = overrides
+        self.token = secrets.token_urlsafe(32) if edits else None
+        """What a page has to show that writes a repair; None where none does."""
         self.changed = asyncio.Event()
         """Set and replaced at each change: who waits needs no queue."""
         self.version = 0
@@ -103,6 +147,7 @@ class Page:
         self.waiting = 0
         """The number of clients that wait for a change."""
         self._good: Net | None = None
+        self._made_of: Made | None = None
         self._html: str | None = None
         self._lock = asyncio.Lock()
 
@@ -125,15 +170,37 @@ class Page:
 
     def _made(self, version: int) -> str:
         from tracer.live.sheets import sheets
-        from tracer.views.page import page
+        from tracer.views.page import Writing, page
 
         reading = followed(self.path, self.overrides)
         if reading.net is not None:
             self._good = reading.net
         shown = [] if self._good is None else sheets(self._good, reading.found)
+
+        is_stale = reading.net is None
+        repairs = [] if is_stale else [repair.text for repair in shown[0].repairs]
+        self._made_of = Made(version, reading.text, repairs)
         return page(
-            shown, reading.found, events=f"/events?seen={version}", stale=reading.net is None
+            shown,
+            reading.found,
+            events=f"/events?seen={version}",
+            stale=is_stale,
+            writing=None if self.token is None else Writing("/edit", self.token, version),
         )
+
+    def write(self, wish: Wish) -> None:
+        """Write a repair into the file. Raises :class:`EditError` where it is none of the file's, and OSError."""
+        made = self._made_of
+        if made is None or wish.seen != made.version or wish.seen != self.version:
+            raise EditError("the file has changed meanwhile")
+        if not 0 <= wish.repair < len(made.repairs):
+            raise EditError("there is no such repair")
+
+        edited = made.repairs[wish.repair]
+        broken = breaks(made.text, edited) if self.overrides.replaces else None
+        if broken is not None:
+            raise EditError(f"the file would not close with what it declares: {broken}")
+        put(self.path, made.text, edited)
 
     async def follow(self) -> None:
         """Announce changes until the server ends; a folder that is gone is looked for again."""
@@ -162,10 +229,10 @@ class Page:
 
 
 def application(page: Page, port: int, once: Once) -> Starlette:
-    """The server's two addresses, / and /events."""
+    """The server's addresses: /, /events and, where the page may write, /edit."""
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
-    from starlette.responses import HTMLResponse, StreamingResponse
+    from starlette.responses import HTMLResponse, PlainTextResponse, StreamingResponse
     from starlette.routing import Route
 
     from tracer.commands.serving import quiet
@@ -189,10 +256,40 @@ def application(page: Page, port: int, once: Once) -> Starlette:
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
+    async def edit(request: Request) -> Response:
+        status, said = await _written(page, request)
+        return PlainTextResponse(f"{said}\n", status, HEADERS)
+
     routes = [Route("/", root), Route("/events", events)]
+    if page.token is not None:
+        routes.append(Route("/edit", edit, methods=["POST"]))
     return Starlette(
         routes=routes, middleware=[Middleware(Loopback, port=port)], lifespan=following
     )
+
+
+async def _written(page: Page, request: Request) -> tuple[int, str]:
+    """Write what a page asks for: the status of the answer, and what it says."""
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MOST_WISHED:
+            return 413, "that is no repair"
+    try:
+        wish = msgspec.json.decode(body, type=Wish)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return 400, "that is no repair"
+
+    # Another page, or another program of this machine, has not read the token.
+    if not secrets.compare_digest(wish.token.encode(), (page.token or "").encode()):
+        return 403, "the page is not this server's"
+    try:
+        await asyncio.to_thread(page.write, wish)
+    except EditError as error:
+        return 409, f"nothing is written: {error}"
+    except OSError as error:
+        return 500, f"nothing is written: {error.strerror or error}"
+    return 200, f"written: {shown(page.path)}"
 
 
 Message = dict[str, Any]

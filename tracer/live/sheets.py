@@ -18,6 +18,7 @@ from tracer.loading import reloaded
 from tracer.net import Net
 from tracer.ops.base import Op
 from tracer.planning.working_sizes import Axis
+from tracer.repairing.repair import Repair
 from tracer.repairing.repairs import repairs
 from tracer.rules import judge
 from tracer.shapes.trace import Trace
@@ -31,6 +32,12 @@ SHEETS = 8
 
 LARGEST = 600
 """The most nodes of a network that has more than one sheet."""
+
+REPAIRED_SHEETS = 4
+"""How many repairs have a sheet of their own: the network with them."""
+
+REPAIRED_NODES = 1_200
+"""The most nodes of these sheets in all."""
 
 REPAIRED = ("T301", "T304", "T401", "T402")
 """Errors that a change of the config may repair."""
@@ -54,14 +61,17 @@ class LiveSheet(NamedTuple):
 
     Empty where they repeat too late to compute.
     """
-    repairs: list[str]
-    """The titles of the repairs of what is wrong with the config as it is."""
+    repairs: list[Repair]
+    """The repairs of what is wrong with the config as it is."""
+    repair: int | None = None
+    """The number of the repair, from 0 on, that the network has and the config has not."""
 
 
 def sheets(net: Net, found: Sequence[Diagnostic]) -> list[LiveSheet]:
-    """The sheet of a network, for what is wrong with it, then those of other layers."""
+    """The sheet of a network, for what is wrong with it, then those of other layers and those of its repairs."""
     first = sheet(net, found, None, None)
-    return [first, *islice(_other_layers(net, first.live), SHEETS)]
+    others = islice(_other_layers(net, first.live), SHEETS)
+    return [first, *others, *_repaired(net, first)]
 
 
 def sheet(
@@ -100,6 +110,21 @@ def _other_layers(net: Net, own: Live) -> Iterator[LiveSheet]:
                 continue
             if len(other.network.nodes) <= LARGEST:
                 yield sheet(other, judge(other), name, value, own.fixed)
+
+
+def _repaired(net: Net, first: LiveSheet) -> Iterator[LiveSheet]:
+    """The sheets of the network with each of the best repairs."""
+    room = REPAIRED_NODES
+    for number, repair in enumerate(first.repairs[:REPAIRED_SHEETS]):
+        try:
+            other = reloaded(net, repair.text)
+        except TracerError:
+            continue
+        room -= len(other.network.nodes)
+        if room < 0:
+            return
+        own = sheet(other, judge(other), None, None, first.live.fixed)
+        yield own._replace(repairs=[], repair=number)
 
 
 def _near(now: int) -> Iterator[int]:
@@ -142,7 +167,7 @@ def _sets(net: Net) -> dict[str, Axis]:
         return {}
 
 
-def _repairs(net: Net, found: Sequence[Diagnostic]) -> list[str]:
+def _repairs(net: Net, found: Sequence[Diagnostic]) -> list[Repair]:
     if not any(d.severity == "error" and d.code in REPAIRED for d in found):
         return []
-    return [repair.title for repair in repairs(net).found]
+    return repairs(net).found

@@ -202,16 +202,16 @@ def _repair(number: int, repair: Repair, note: str | None) -> list[str]:
     lines = [f"  {number}. {title}"]
     if repair.steps:
         lines += [f"     {step}" for step in repair.steps]
-        return [*lines, f"     then: {_effect(repair)}"]
+        return [*lines, f"     then: {effect_text(repair)}"]
 
-    lines += [f"     {_edit(edit)}" for edit in repair.edits]
+    lines += [f"     {edit_text(edit)}" for edit in repair.edits]
     if len(repair.changes.nodes) > repair.changes.values:
         lines.append(f"     changes {', '.join(repair.changes.nodes)}")
-    lines.append(f"     then: {_effect(repair)}")
+    lines.append(f"     then: {effect_text(repair)}")
     return lines
 
 
-def _edit(edit: RepairEdit) -> str:
+def edit_text(edit: RepairEdit) -> str:
     """One edit: a value, a layer that is put in beside another one, or a key that is taken out."""
     if edit.removes:
         return f"{edit.path} is taken out"
@@ -223,7 +223,8 @@ def _edit(edit: RepairEdit) -> str:
     return f"{edit.path}: {written_value(edit.value)}{beside}"
 
 
-def _effect(repair: Repair) -> str:
+def effect_text(repair: Repair) -> str:
+    """What a repair gives: outputs, costs, sizes that run, and the warnings that it brings."""
     changes = repair.changes
     parts = [f"{name} {written(shape)}" for name, shape in changes.outputs.items()]
     for what, value, difference in (

@@ -10,6 +10,7 @@ browser runs, and the content security policy allows the page's own script and s
 from __future__ import annotations
 
 import base64
+import difflib
 import hashlib
 import inspect
 import zlib
@@ -30,9 +31,11 @@ from tracer.network.folding import deepest
 from tracer.network.records import Node
 from tracer.ops.base import Op, written
 from tracer.planning.working_sizes import Axis
+from tracer.repairing.repair import Repair
 from tracer.sizing.primitives import CONDITION, NUMBER, SIZE, Primitive
 from tracer.sizing.program import KIND_OF
 from tracer.sizing.size_set import SizeSet
+from tracer.views.plan import edit_text, effect_text
 from tracer.views.sizes import SETS
 from tracer.views.svg import drawn, style
 
@@ -41,6 +44,9 @@ SCRIPTS = ("sizes.js", "view.js", "table.js", "page.js")
 
 FLOAT = DTYPE_BYTES["float32"]
 """Bytes of one value."""
+
+SHOWN_SOURCE = 100_000
+"""Characters of a config whose text is shown."""
 
 DRAWN = 1200
 """Boxes that one picture of a page may have; what unfolds to more is folded."""
@@ -103,6 +109,26 @@ class PageSet(msgspec.Struct, frozen=True):
     residues: list[int]
 
 
+class PageRepair(msgspec.Struct, frozen=True):
+    """One repair of the config as it stands."""
+
+    title: str
+    safe: bool
+    values: list[str]
+    """Its edits; what is to be done by hand where it is none of the config."""
+    effect: str
+    lines: list[LineChange]
+    """How it changes the config's text; none where that is not shown."""
+
+
+class LineChange(msgspec.Struct, frozen=True, array_like=True):
+    """Lines of a text, from one on and up to another, and what stands in their place."""
+
+    start: int
+    stop: int
+    lines: list[str]
+
+
 class Sheet(msgspec.Struct, frozen=True):
     """A network with its layers: the config's as it stands, or those of another value of a param that decides them."""
 
@@ -117,8 +143,10 @@ class Sheet(msgspec.Struct, frozen=True):
 
     Where something is promised (``expect``), ``wanted`` are those that run losslessly and keep it.
     """
-    repairs: list[str]
+    repairs: list[PageRepair]
     remarks: list[Remark]
+    source: str | None
+    """The config's text, in the first sheet; None where it is no config's, or too long."""
 
 
 class SheetName(msgspec.Struct, frozen=True):
@@ -126,6 +154,17 @@ class SheetName(msgspec.Struct, frozen=True):
 
     param: str | None
     value: int | None
+    repair: int | None
+    """The number of the repair that it has."""
+
+
+class Writing(msgspec.Struct, frozen=True):
+    """Where a server takes repairs to write, and what shows that they come from its own page."""
+
+    address: str
+    token: str
+    seen: int
+    """The number of the file's changes that the page knows of."""
 
 
 class PageData(msgspec.Struct, frozen=True):
@@ -140,6 +179,8 @@ class PageData(msgspec.Struct, frozen=True):
     """Bytes of one value."""
     events: str | None
     """Where a server tells of changes."""
+    writing: Writing | None = None
+    """None where nothing is written."""
 
 
 def page(
@@ -148,11 +189,12 @@ def page(
     *,
     events: str | None = None,
     stale: bool = False,
+    writing: Writing | None = None,
 ) -> str:
     """The page of a network's sheets and of what is wrong with its config now.
 
     Without sheets it shows the diagnostics alone. ``events``: where a server tells when to load again; ``stale``: the
-    picture is that of an earlier text.
+    picture is that of an earlier text. ``writing``: where it takes repairs.
     """
     told = _told(found, has_picture=bool(sheets)) if stale or not sheets else ""
     if not sheets:
@@ -164,9 +206,10 @@ def page(
         title=network.name or "network",
         path=network.path,
         numbers={name: n for name, n in network.params.items() if type(n) is int},
-        sheets=[SheetName(sheet.param, sheet.value) for sheet in sheets],
+        sheets=[SheetName(sheet.param, sheet.value, sheet.repair) for sheet in sheets],
         element=FLOAT,
         events=events,
+        writing=writing,
     )
     return _document(data, told + asset("page.html"), list(_packed_sheets(sheets)))
 
@@ -290,6 +333,7 @@ def _svg(number: int, depth: int, drawing: Picture) -> str:
 
 
 def _sheet(shown: LiveSheet, drawings: list[tuple[int, Picture]]) -> Sheet:
+    source = _source(shown)
     return Sheet(
         param=shown.param,
         value=shown.value,
@@ -300,9 +344,43 @@ def _sheet(shown: LiveSheet, drawings: list[tuple[int, Picture]]) -> Sheet:
             for number, (depth, drawing) in enumerate(drawings)
         ],
         sets={symbol: _sets(symbol, axis) for symbol, axis in shown.sets.items()},
-        repairs=shown.repairs,
+        repairs=[_repair(repair, source) for repair in shown.repairs],
         remarks=_remarks(shown),
+        source=source,
     )
+
+
+def _source(shown: LiveSheet) -> str | None:
+    """The text of the config, where that is what the user wrote."""
+    is_first = shown.param is None and shown.repair is None
+    text = shown.trace.network.source
+    is_own = all(node.has_lines for node in shown.trace.network.nodes)
+    return text if is_first and is_own and 0 < len(text) <= SHOWN_SOURCE else None
+
+
+def _repair(repair: Repair, source: str | None) -> PageRepair:
+    return PageRepair(
+        title=legible(repair.title),
+        safe=repair.safe,
+        values=[legible(text) for text in repair.steps or map(edit_text, repair.edits)],
+        effect=legible(effect_text(repair)),
+        lines=[] if source is None else _line_changes(source, repair.text),
+    )
+
+
+def _line_changes(before: str, after: str) -> list[LineChange]:
+    """How a text becomes another one.
+
+    >>> _line_changes("a\nb\nc", "a\nB\nc")
+    [LineChange(start=1, stop=2, lines=['B'])]
+    """
+    old, new = before.split("\n"), after.split("\n")
+    matcher = difflib.SequenceMatcher(None, old, new)
+    return [
+        LineChange(start, stop, new[first:last])
+        for kind, start, stop, first, last in matcher.get_opcodes()
+        if kind != "equal"
+    ]
 
 
 def _page_picture(number: int, depth: int, drawing: Picture) -> PagePicture:

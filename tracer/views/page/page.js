@@ -50,7 +50,10 @@
   $("#title").textContent = data.title;
   $("#settings").open = !isNarrow.matches;
 
+  const fading = new WeakMap();
   async function copied(text, said) {
+    clearTimeout(fading.get(said));
+    said.textContent = "";
     try {
       await navigator.clipboard.writeText(text);
     } catch {  // a page without leave to write there
@@ -61,9 +64,69 @@
       box.remove();
     }
     said.textContent = "copied";
-    setTimeout(() => { said.textContent = ""; }, 2000);
+    fading.set(said, setTimeout(() => { said.textContent = ""; }, 2000));
   }
   let stop = () => {}, wanted = 0;
+
+  // What a repair makes of the config: its lines, and which of them are new or gone.
+  function changed(source, changes) {
+    const lines = source.split("\n"), found = [];
+    let at = 0;
+    for (const [start, stop, others] of [...changes, [lines.length, lines.length, []]]) {
+      for (; at < start; at += 1) found.push({ text: lines[at], kind: "", number: at + 1 });
+      for (; at < stop; at += 1) found.push({ text: lines[at], kind: "gone", number: at + 1 });
+      for (const text of others) found.push({ text, kind: "new", number: "+" });
+    }
+    return found;
+  }
+  const MOST_REPAIRS = 12;
+
+  // The config's text as it is, or with a repair; and what applies, copies or writes a repair.
+  function showConfig(first, repair) {
+    const box = $("#config"), { source, repairs } = first;
+    box.hidden = source === null;
+    if (source === null) return;
+    const lines = changed(source, repair === null ? [] : repairs[repair].lines);
+    $("h2", box).textContent = repair === null ? "Config" : `Config with repair ${repair + 1}`;
+    $("pre", box).replaceChildren(...lines.map(({ text, kind, number }) => make("span", { className: kind, "data-line": number, textContent: text })));
+    $("#copy-config").onclick = () => copied(lines.filter(({ kind }) => kind !== "gone").map(({ text }) => text).join("\n"), $(".said", box));
+    if (repair !== null) {
+      const line = $(".new, .gone", box), pre = $("pre", box);
+      if (line) pre.scrollTop = line.offsetTop - pre.offsetTop - pre.clientHeight / 3;
+    }
+  }
+  function showRepairs(first, shown) {
+    const box = $("#repairs"), { repairs } = first, applied = $("#applied");
+    box.hidden = !repairs.length;
+    applied.hidden = shown === null;
+    if (shown !== null) {
+      const back = make("button", { type: "button", textContent: "back to the file", onclick: () => start(0, {}, {}) });
+      applied.replaceChildren(`This is the network with repair ${shown + 1}; the file is as it was. `, back);
+    }
+    const items = repairs.slice(0, MOST_REPAIRS).map((repair, n) => {
+      const number = data.sheets.findIndex((one) => one.repair === n), said = make("span", { className: "said", role: "status" });
+      const tools = make("div", { className: "tools" });
+      const add = (text, label, action) => tools.append(make("button", { type: "button", textContent: text, "aria-label": `${label} ${n + 1}`, onclick: action }));
+      if (number > 0) add("apply here", "apply repair", () => start(number, {}, {}));
+      if (first.source !== null) add("show the text", "show the text with repair", () => showConfig(first, n));
+      if (data.writing) add("write into the file", "write repair", () => write(n, said));
+      tools.append(said);
+      const title = make("b", { textContent: `${n + 1}. ${repair.title}${repair.safe ? " (safe)" : ""}` });
+      const values = repair.values.map((text) => make("code", { textContent: text }));
+      const item = make("li", { className: n === shown ? "applied" : "" }, title, ...values, make("small", { textContent: `then: ${repair.effect}` }), tools);
+      if (n === shown) item.setAttribute("aria-current", "true");
+      return item;
+    });
+    if (repairs.length > MOST_REPAIRS) items.push(make("li", { className: "muted", textContent: `and ${repairs.length - MOST_REPAIRS} more: see \`tracer plan\`` }));
+    $("ol", box).replaceChildren(...items);
+  }
+  async function write(repair, said) {
+    const { address, token, seen } = data.writing;
+    try {
+      const answer = await fetch(address, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ token, seen, repair }) });
+      said.textContent = (await answer.text()).trim();
+    } catch { said.textContent = "the server does not answer"; }
+  }
 
   // Shows one sheet, with the values of another carried over where they have the same names.
   async function start(number, carried, viewed) {
@@ -552,6 +615,9 @@
     }
 
     plan();
+    const { repair } = data.sheets[number];
+    showRepairs(firstSheet, repair);
+    showConfig(firstSheet, repair);
     turn();
     update();
     firstView();
@@ -567,7 +633,7 @@
   async function open() {
     let kept = null;
     if (data.events) try { kept = JSON.parse(sessionStorage.getItem(KEPT)); } catch { /* no storage here */ }
-    const number = kept !== null && kept.number < data.sheets.length ? kept.number : 0, before = {};
+    const number = kept !== null && kept.number < data.sheets.length && data.sheets[kept.number].repair === null ? kept.number : 0, before = {};
     if (kept !== null) {
       const { symbols, params } = (await unpacked(number)).sheet.live, now = { ...symbols, ...params };
       for (const [name, value] of Object.entries(kept.values)) if (kept.at[name] === now[name]) before[name] = value;
