@@ -317,9 +317,24 @@ def test_weight_and_time(browser: Any, tmp_path: Path) -> None:
     assert len(html.encode()) < 400_000
     shown = Opened(browser, tmp_path / "flat.html", html)
     assert shown.tab.locator("#viewport svg .box").count() == 501
-    took = shown.tab.evaluate("tracer.took")
-    assert 0 < took < 500, f"{took} ms of the browser until a net of 500 nodes was shown"
-    shown.close()
+
+    # As often as it takes on a machine that does other things, against the picture alone in the same browser.
+    alone = """() => {
+      const box = document.createElement("div"), text = document.querySelector("#viewport svg").outerHTML;
+      document.body.append(box);
+      const start = performance.now();
+      box.innerHTML = text;
+      box.getBoundingClientRect();
+      return performance.now() - start;
+    }"""
+    took, picture = [], []
+    for _ in range(4):
+        shown.tab.reload()
+        shown.tab.wait_for_function("() => window.tracer")
+        took.append(shown.tab.evaluate("tracer.took"))
+        picture.append(shown.tab.evaluate(alone))
+    assert min(took) < 8 * min(picture) + 100, f"{took} ms; the picture alone {picture} ms"
+    shown.tab.close()
 
 
 @pytest.mark.parametrize("name", ["hrnet", "conv_tasnet"])

@@ -184,7 +184,7 @@ def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) 
             {},
             [],
             {},
-            Totals(0, 0, 0, 0, None, None, None),
+            Totals(0, 0, 0, 0, None, None, None, None, 0),
             answers,
         )
         click.echo(to_json(answer), nl=False)

@@ -15,6 +15,7 @@ from tracer.designing.largest import Largest
 from tracer.diagnostics import Diagnostic, Span, legible
 from tracer.geometry.receptive_field import Field, fields
 from tracer.network.records import Node
+from tracer.planning.stopped import stopped
 from tracer.shapes.trace import Trace
 from tracer.source.python_places import Place
 
@@ -132,6 +133,10 @@ class Totals(msgspec.Struct, frozen=True):
     inference_peak: int | None
     """The most bytes of maps that are alive at once without autograd."""
     peak_node: str | None
+    stops_at: str | None
+    """The first node without a shape, whose costs are in no sum, as those behind it; null where all have one."""
+    params_at_least: int
+    """``params``, and those of nodes without a shape that no size decides."""
 
 
 class BuiltAnswer(msgspec.Struct, frozen=True):
@@ -253,6 +258,7 @@ def trace_answer(
     )
     if unknown_in_training(trace) is not None:
         kept = None
+    stop = stopped(trace)
     return TraceAnswer(
         format_version=FORMAT_VERSION,
         name=network.name,
@@ -263,7 +269,15 @@ def trace_answer(
         nodes=[answer(node) for node in network.nodes],
         outputs={name: _list(shape) for name, shape in trace.outputs.items()},
         totals=Totals(
-            len(network.nodes), whole.params, whole.macs, whole.memory, kept, peak, at
+            nodes=len(network.nodes),
+            params=whole.params,
+            macs=whole.macs,
+            memory=whole.memory,
+            training_memory=kept,
+            inference_peak=peak,
+            peak_node=at,
+            stops_at=None if stop is None else stop.at,
+            params_at_least=whole.params + (0 if stop is None else stop.params),
         ),
         diagnostics=[diagnostic_answer(d) for d in found],
         largest=largest,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,6 +21,7 @@ from tracer.geometry.receptive_field import Field, fields
 from tracer.network.folding import groups, label
 from tracer.network.records import Node
 from tracer.ops.base import written
+from tracer.planning.stopped import stopped
 from tracer.shapes.trace import Trace
 
 if TYPE_CHECKING:
@@ -213,16 +214,28 @@ def _grid(trace: Trace, dtype: str) -> Table:
         show_footer=True,
     )
 
-    whole = total(costs(trace, dtype))
+    params, macs, held = _footers(trace, dtype)
     grid.add_column("node", footer=f"{len(network.nodes)} nodes", no_wrap=True)
     grid.add_column("operation", no_wrap=True)
     grid.add_column("output", no_wrap=True)
     grid.add_column("from", style="cyan", overflow="fold")
-    grid.add_column("params", justify="right", footer=short(whole.params), no_wrap=True)
-    grid.add_column("MACs", justify="right", footer=short(whole.macs), no_wrap=True)
-    grid.add_column("memory", justify="right", footer=short_bytes(whole.memory), no_wrap=True)
+    grid.add_column("params", justify="right", footer=params, no_wrap=True)
+    grid.add_column("MACs", justify="right", footer=macs, no_wrap=True)
+    grid.add_column("memory", justify="right", footer=held, no_wrap=True)
     grid.add_column("field", justify="right", no_wrap=True)
     return grid
+
+
+def _footers(trace: Trace, dtype: str) -> tuple[str, str, str]:
+    """The totals of parameters, MACs and memory; of a network that stops they are only those up to there."""
+    whole, stop = total(costs(trace, dtype)), stopped(trace)
+    params, macs, held = short(whole.params), short(whole.macs), short_bytes(whole.memory)
+    if stop is None:
+        return params, macs, held
+
+    least = short(whole.params + stop.params)
+    params = f"{params} of\nat least {least}" if stop.params else f"at least\n{params}"
+    return params, f"at least\n{macs}", f"at least\n{held}"
 
 
 def _texts(row: Row, shape: str) -> Iterator[Text | str]:
@@ -366,8 +379,18 @@ def to_markdown(trace: Trace, depth: int | None, dtype: str = "float32") -> str:
         "| " + " | ".join(cell(c) for c in _cells(row)) + " |"
         for row in rows(trace, depth, dtype)
     ]
-    whole = total(costs(trace, dtype))
-    lines.append(
-        f"| total | {len(trace.network.nodes)} nodes | | | | {whole.params} | {whole.macs} | {whole.memory} | |"
-    )
+    lines.append(_total_line(trace, total(costs(trace, dtype)), cell))
     return "\n".join(lines) + "\n"
+
+
+def _total_line(trace: Trace, whole: Cost, cell: Callable[[Any], str]) -> str:
+    """The last line of the markdown table."""
+    nodes = f"{len(trace.network.nodes)} nodes"
+    stop = stopped(trace)
+    if stop is None:
+        return f"| total | {nodes} | | | | {whole.params} | {whole.macs} | {whole.memory} | |"
+
+    where = f"{nodes}, up to {cell(stop.at)}"
+    params = f"{whole.params} of at least {whole.params + stop.params}"
+    rest = f"at least {whole.macs} | at least {whole.memory}"
+    return f"| total | {where} | | | | {params} | {rest} | |"
