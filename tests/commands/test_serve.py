@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
+from click.testing import CliRunner
 
 import tracer
 from tests import ROOT, extras
 from tests.drawn.texts import BROKEN
 from tests.views.packs import unpacked
+from tracer.commands.serve import command
 
 extras.needs("serve")
 
@@ -41,7 +43,7 @@ def started(*arguments: str) -> subprocess.Popen[str]:
 class Server:
     """A running server of one config."""
 
-    def __init__(self, config: Path, *options: str) -> None:
+    def __init__(self, config: Any, *options: str) -> None:
         self.config = config
         self.process = started("serve", str(config), *options)
         assert self.process.stderr is not None
@@ -49,7 +51,7 @@ class Server:
         match = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
         assert match, line
         self.port = int(match[1])
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while time.monotonic() < deadline:
             try:
                 if self.get("/")[0] == 200:
@@ -61,7 +63,7 @@ class Server:
     def get(
         self, path: str, method: str = "GET", **headers: str
     ) -> tuple[int, dict[str, str], str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         connection.request(method, path, headers=headers)
         answer = connection.getresponse()
         found = answer.status, dict(answer.getheaders()), answer.read().decode()
@@ -165,7 +167,7 @@ def test_a_broken_file_shows_the_last_picture(server: Server) -> None:
 
 
 def wait_for(server: Server, text: str) -> str:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         page = unpacked(server.get("/")[2])
         if text in page:
@@ -258,6 +260,8 @@ def test_a_broken_file_in_a_scrolled_page(server: Server, browser: Any) -> None:
     tab.evaluate("window.scrollTo(0, 150)")
     before = tab.evaluate("window.scrollY"), tab.evaluate(top)
     assert before[0] > 50 and tab.evaluate(mark) == "none"
+    tab.evaluate("window.isTheSame = true")
+    tab.get_by_label("W", exact=True).evaluate("one => one.focus({ preventScroll: true })")
 
     replaced(server.config, GOOD.replace("Conv2d", "Konv2d"))
     tab.wait_for_selector(".told", timeout=10_000)
@@ -267,6 +271,26 @@ def test_a_broken_file_in_a_scrolled_page(server: Server, browser: Any) -> None:
     assert box["y"] >= 0 and box["y"] + box["height"] <= 600
     assert "line 4: unknown operation 'Konv2d'" in tab.locator(".told").inner_text()
     assert "last picture" in tab.evaluate(mark)
+    dated = tab.locator("#drawing").get_attribute("data-dated")
+    assert re.fullmatch(r"\d\d:\d\d:\d\d", dated)
+    assert f"could be made, of {dated}" in tab.locator(".told").inner_text()
+    assert (
+        tab.locator("#viewport svg").first.evaluate("e => getComputedStyle(e).opacity") < "0.7"
+    )
+
+    # It is the same document, in which a field has the focus that it had, and so it is when all is well again.
+    for text, count in ((GOOD.replace("Conv2d", "Konv3d"), 1), (GOOD, 0)):
+        replaced(server.config, text)
+        tab.wait_for_function(
+            "([count, text]) => document.querySelectorAll('.told').length === count"
+            " && (!count || document.querySelector('.told').textContent.includes(text))",
+            arg=[count, "Konv3d"],
+            timeout=10_000,
+        )
+    tab.wait_for_function(f"() => {mark} === 'none'")
+    assert tab.evaluate("window.isTheSame") and tab.evaluate("scrollY") == before[0]
+    assert tab.evaluate("document.activeElement.labels[0].textContent") == "W"
+    assert tab.evaluate(top) == before[1]
     tab.close()
 
 
@@ -436,3 +460,55 @@ def test_nothing_is_written_without_being_asked_for(server: Server) -> None:
     assert '"writing":null' in page
     assert posted(server, {"token": "", "seen": 1, "repair": 0})[0] == 404
     assert server.config.read_text() == BROKEN
+
+
+MODULE = """
+from torch import nn
+import parts
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = parts.block(3)
+
+    def forward(self, x):
+        return self.body(x)
+"""
+PARTS = """
+from torch import nn
+
+def block(width):
+    return nn.Conv2d(width, 4, 3, padding=1)
+"""
+
+
+def test_a_python_source_and_what_it_imports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page follows every file of the user's that the module imports, those that fail for a while too."""
+    (tmp_path / "net.py").write_text(MODULE)
+    parts = tmp_path / "parts.py"
+    parts.write_text(PARTS)
+    monkeypatch.chdir(tmp_path)
+    running = Server("net.py:Net", "--input", "1,3,16,16")
+    try:
+        assert "out_channels: 4" in wait_for(running, "body")
+        for text, said in (
+            (PARTS.replace("4", "6"), "out_channels: 6"),
+            (PARTS.replace("return", "return ("), 'class="told stale"'),
+            (PARTS.replace("4", "7"), "out_channels: 7"),
+        ):
+            time.sleep(0.6)
+            replaced(parts, text)
+            wait_for(running, said.replace("\\", ""))
+        assert 'class="told' not in running.get("/")[2]
+    finally:
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(10) == 0
+
+
+def test_only_configs_are_written() -> None:
+    """A repair of Python is another command's."""
+    done = CliRunner().invoke(command, ["net.py:Net", "--edit"])
+    assert done.exit_code == 2
+    assert "--edit is for configs; `tracer plan SOURCE --repair N` edits Python" in done.output

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.views.packs import PACK
 from tracer.costs.memory import Memory
@@ -11,6 +11,13 @@ from tracer.live.sheets import sheets
 from tracer.net import Net
 from tracer.rules import judge
 from tracer.views.page import page
+
+
+class Traced(NamedTuple):
+    """What the page's program computes."""
+
+    shapes: list[list[int] | None]
+    memory: Memory | None
 
 
 class Opened:
@@ -33,23 +40,27 @@ class Opened:
 
     def shapes(self, values: dict[str, int]) -> list[list[int] | None]:
         """Every node's shape as the page's program computes it."""
-        return self.tab.evaluate(  # type: ignore[no-any-return]
-            "values => tracer.program.trace({...tracer.values, ...values}, tracer.nodes).nodes.map(one => one.shape)",
-            values,
-        )
+        return self.traced([values])[0][0]
 
     def memory(self, values: dict[str, int]) -> Memory | None:
         """What the page says of the network's memory, where every node has a shape."""
+        return self.traced([values])[0][1]
+
+    def traced(self, all_values: list[dict[str, int]]) -> list[Traced]:
+        """Shapes and memory for each of some values."""
         found = self.tab.evaluate(
-            """values => {
+            """all => all.map(values => {
                 const traced = tracer.program.trace({...tracer.values, ...values}, tracer.nodes);
                 const fits = traced.nodes.every(one => one.state === "ok");
                 const held = fits ? tracer.program.memory(traced.v, 4) : null;
-                return held && [held.training, held.peak, tracer.nodes[held.at].name];
-            }""",
-            values,
+                const shapes = traced.nodes.map(one => one.shape);
+                return [shapes, held && [held.training, held.peak, tracer.nodes[held.at].name]];
+            })""",
+            all_values,
         )
-        return None if found is None else Memory(*found)
+        return [
+            Traced(shapes, None if held is None else Memory(*held)) for shapes, held in found
+        ]
 
     def close(self) -> None:
         """Nothing was asked of the network, and no fault was said."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 QUIET = {"debounce": 60, "step": 20, "recursive": False}
 """Milliseconds for which writes in pieces are awaited; the folder alone is watched."""
+
+
+LOOK_AGAIN = 400
+"""Milliseconds after which a server looks whether a source takes other files."""
 
 
 def followed(path: str, overrides: Overrides) -> Reading:
@@ -49,25 +54,52 @@ def changes(source: str) -> Iterator[None]:
     """One step for each change of the files, editors that replace them included; ends with the process."""
     from watchfiles import watch
 
+    files = files_of(source)
     while True:
-        files = files_of(source)
         for _ in watch(*_folders(files), watch_filter=_only(files), **QUIET):  # type: ignore[arg-type]
             yield
-            if files_of(source) != files:
+            if not files_of(source) <= files:
+                files |= files_of(source)
                 break
         else:
             return
 
 
 async def changes_of(source: str) -> AsyncIterator[None]:
-    """The same, for a server."""
+    """The same, for a server: it may read the source later, and find then which files that takes."""
     from watchfiles import awatch
 
     files = files_of(source)
-    async for _ in awatch(*_folders(files), watch_filter=_only(files), **QUIET):  # type: ignore[arg-type]
-        yield
-        if files_of(source) != files:
+    while True:
+        began = time.time()
+        folders, only = _folders(files), _only(files)
+        async for changed in awatch(
+            *folders,
+            watch_filter=only,
+            rust_timeout=LOOK_AGAIN,
+            yield_on_timeout=True,
+            **QUIET,  # type: ignore[arg-type]
+        ):
+            if changed:
+                yield
+            if not files_of(source) <= files:
+                break
+        else:
             return
+
+        # A file that cannot be imported any more is one of them still. One that is new may have changed meanwhile.
+        new = files_of(source) - files
+        files |= new
+        if any(_written_at(file) >= began for file in new):
+            yield
+
+
+def _written_at(file: str) -> float:
+    """When a file was written last; 0 for one that is gone."""
+    try:
+        return os.stat(file).st_mtime
+    except OSError:
+        return 0.0
 
 
 def files_of(source: str) -> frozenset[str]:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import secrets
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -147,6 +148,8 @@ class Page:
         self.waiting = 0
         """The number of clients that wait for a change."""
         self._good: Net | None = None
+        self._good_at = ""
+        """When that was read."""
         self._made_of: Made | None = None
         self._html: str | None = None
         self._lock = asyncio.Lock()
@@ -175,6 +178,7 @@ class Page:
         reading = followed(self.path, self.overrides)
         if reading.net is not None:
             self._good = reading.net
+            self._good_at = time.strftime("%H:%M:%S")
         shown = [] if self._good is None else sheets(self._good, reading.found)
 
         is_stale = reading.net is None
@@ -184,7 +188,7 @@ class Page:
             shown,
             reading.found,
             events=f"/events?seen={version}",
-            stale=is_stale,
+            stale=self._good_at if is_stale else None,
             writing=None if self.token is None else Writing("/edit", self.token, version),
         )
 

@@ -181,6 +181,8 @@ class PageData(msgspec.Struct, frozen=True):
     """Where a server tells of changes."""
     writing: Writing | None = None
     """None where nothing is written."""
+    dated: str | None = None
+    """When the text of the picture was read, where there is a later one."""
 
 
 def page(
@@ -188,15 +190,16 @@ def page(
     found: Sequence[Diagnostic],
     *,
     events: str | None = None,
-    stale: bool = False,
+    stale: str | None = None,
     writing: Writing | None = None,
 ) -> str:
     """The page of a network's sheets and of what is wrong with its config now.
 
-    Without sheets it shows the diagnostics alone. ``events``: where a server tells when to load again; ``stale``: the
-    picture is that of an earlier text. ``writing``: where it takes repairs.
+    Without sheets it shows the diagnostics alone. ``events``: where a server tells when to load again; ``stale``: when
+    the text was read that has the picture, where it is an earlier one. ``writing``: where it takes repairs.
     """
-    told = _told(found, has_picture=bool(sheets)) if stale or not sheets else ""
+    is_told = stale is not None or not sheets
+    told = _told(found, stale if sheets else None) if is_told else ""
     if not sheets:
         data = PageData("tracer", "", {}, [], FLOAT, events)
         return _document(data, f'<main class="alone">{told}</main>')
@@ -210,6 +213,7 @@ def page(
         element=FLOAT,
         events=events,
         writing=writing,
+        dated=stale,
     )
     return _document(data, told + asset("page.html"), list(_packed_sheets(sheets)))
 
@@ -288,10 +292,12 @@ def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _told(found: Sequence[Diagnostic], *, has_picture: bool) -> str:
+def _told(found: Sequence[Diagnostic], dated: str | None) -> str:
     """What is wrong with a text of which there is no picture; over that of an earlier one, which keeps its place."""
-    last = "<p>The picture is the last one that could be made.</p>" if has_picture else ""
-    kind = "told stale" if has_picture else "told"
+    last, kind = "", "told"
+    if dated is not None:
+        last = f"<p>The picture is the last one that could be made, of {escape(dated)}.</p>"
+        kind = "told stale"
     items = "".join(
         f"<li><b>{escape(d.severity)} {escape(d.code)}</b> {_place(d)}{escape(legible(d.message))}"
         f"{f'<br><small>{escape(legible(d.hint))}</small>' if d.hint else ''}</li>"

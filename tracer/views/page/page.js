@@ -1,15 +1,36 @@
 // Shows what the program computes: one state (the sizes and params), one update that writes everything anew.
 
 (() => {
-  const data = JSON.parse(document.getElementById("data").textContent);
-  let keep = () => {};
-  if (data.events) {
-    history.scrollRestoration = "manual";
-    new EventSource(data.events).addEventListener("change", () => { keep(); location.reload(); });
-  }
+  let data = JSON.parse(document.getElementById("data").textContent);
+  let keep = () => null;
+  if (data.events) listen();
   if (!data.sheets.length) return;
 
-  const KEPT = `tracer ${data.path}`, isNarrow = matchMedia("(max-width: 900px)");
+  // Of a server: whatever changes in the file takes the place of what is here, and nothing else moves.
+  function listen() {
+    const events = new EventSource(data.events);
+    events.addEventListener("change", async () => {
+      events.close();
+      try { await refresh(); } catch { location.reload(); }
+    });
+  }
+  async function refresh() {
+    const text = await (await fetch(location.pathname)).text();
+    const page = new DOMParser().parseFromString(text, "text/html"), next = JSON.parse($("#data", page).textContent);
+    if (!data.sheets.length || !next.sheets.length) { location.reload(); return; }
+    const kept = keep(), focused = document.activeElement?.id, top = scrollY;
+    for (const old of $$(".told, script[data-sheet]")) old.remove();
+    document.body.prepend(...$$(".told", page).map((one) => document.adoptNode(one)));
+    document.body.append(...$$("script[data-sheet]", page).map((one) => document.adoptNode(one)));
+    data = next;
+    sheets.clear();
+    await open(kept);
+    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+    scrollTo(0, top);
+    listen();
+  }
+
+  const isNarrow = matchMedia("(max-width: 900px)");
   // --- small things -----------------------------------------------------------------------------------------------
   function make(tag, properties = {}, ...children) {
     const element = document.createElement(tag);
@@ -47,7 +68,6 @@
     if (!sheets.has(number)) sheets.set(number, unpack(number));
     return sheets.get(number);
   }
-  $("#title").textContent = data.title;
   $("#settings").open = !isNarrow.matches;
 
   const fading = new WeakMap();
@@ -159,9 +179,7 @@
       values[name] = value;
       if (!queued) { queued = true; requestAnimationFrame(update); }
     }
-    keep = () => {
-      try { sessionStorage.setItem(KEPT, JSON.stringify({ number, values, at, view, scrolled: scrollY })); } catch { /* no storage here */ }
-    };
+    keep = () => ({ number, values, at, view });
 
     // --- controls ---------------------------------------------------------------------------------------------------
     const controls = new Map();
@@ -630,19 +648,18 @@
   }
 
   // After a change of the file: what was set and seen stays, where the config did not change it itself.
-  async function open() {
-    let kept = null;
-    if (data.events) try { kept = JSON.parse(sessionStorage.getItem(KEPT)); } catch { /* no storage here */ }
-    const number = kept !== null && kept.number < data.sheets.length && data.sheets[kept.number].repair === null ? kept.number : 0, before = {};
+  async function open(kept) {
+    document.title = $("#title").textContent = data.title;
+    $("#drawing").dataset.dated = data.dated ?? "";
+    const isThere = kept !== null && kept.number < data.sheets.length && data.sheets[kept.number].repair === null;
+    const number = isThere ? kept.number : 0, before = {};
     if (kept !== null) {
       const { symbols, params } = (await unpacked(number)).sheet.live, now = { ...symbols, ...params };
       for (const [name, value] of Object.entries(kept.values)) if (kept.at[name] === now[name]) before[name] = value;
     }
     await start(number, before, kept?.view ?? {});
-    // Only now is the page as long as it was.
-    if (kept !== null) scrollTo(0, kept.scrolled);
   }
-  open().catch((fault) => {
+  open(null).catch((fault) => {
     $("#verdict").textContent = typeof DecompressionStream === "undefined" ? "this browser is too old to unpack the page" : String(fault);
     throw fault;
   });
