@@ -69,6 +69,7 @@
     return sheets.get(number);
   }
   $("#settings").open = !isNarrow.matches;
+  isNarrow.addEventListener("change", () => { $("#settings").open = !isNarrow.matches; });
 
   const fading = new WeakMap();
   async function copied(text, said) {
@@ -359,6 +360,7 @@
       if (next < boxes.length) { boxes[next].group.focus({ preventScroll: true }); return; }
       $("#details").focus({ preventScroll: true });
     }
+    on(document, "keydown", (event) => { if (event.key === "Escape") document.body.classList.remove("reading"); });
     on(viewport, "keydown", (event) => {
       if (event.key === "Tab" && !event.ctrlKey && !event.altKey) step(event);
       else if ((event.key === "Enter" || event.key === " ") && event.target !== viewport) { event.preventDefault(); read(); }
@@ -435,6 +437,7 @@
       if (index !== null) {
         const { boxes } = drawn[view.picture], box = boxes.find((one) => one.of.includes(index));
         if (box) { picture.reveal(box); box.group.focus({ preventScroll: true }); }
+        if (isNarrow.matches) $("#drawing").scrollIntoView({ block: "start" });
         show(index);
       }
       const text = line === null ? null : $(`#config [data-line="${line}"]`);
