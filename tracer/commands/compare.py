@@ -18,6 +18,7 @@ from tracer.commands.options import (
     network_options,
     shown,
     use_colour,
+    write_output,
 )
 from tracer.commands.reading import open_net, read, source_of
 from tracer.commands.waiting import waiting
@@ -28,6 +29,10 @@ from tracer.source.revisions import NoRevision, committed, is_revision, show
 
 if TYPE_CHECKING:
     from tracer.comparing.comparison import Comparison, Given
+
+
+FORMATS = {".html": "html", ".htm": "html", ".md": "markdown", ".json": "json"}
+"""What is written to a file, by its ending."""
 
 
 @click.command("compare")
@@ -41,9 +46,14 @@ if TYPE_CHECKING:
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["table", "json", "jsonl", "markdown"]),
-    default="table",
-    help="How to show it.",
+    type=click.Choice(["table", "json", "jsonl", "markdown", "html"]),
+    help="How to show it; html: a page with both networks side by side.  [default: table]",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False),
+    help="Write it to this file: NAME.html, NAME.md or NAME.json.",
 )
 @colour_option
 def command(
@@ -52,7 +62,8 @@ def command(
     overrides: Overrides,
     strict: bool,
     as_diff: bool,
-    format_: str,
+    format_: str | None,
+    output: str | None,
     color: str,
 ) -> None:
     """What differs between the configs A and B: nodes, shapes, costs, sizes that work, findings.
@@ -62,6 +73,7 @@ def command(
     doesn't have.
     """
     _refuse_one_sided(a, b)
+    format_ = format_ or _format_of(output)
     old, old_is_read = _given(a, overrides, is_committed=b is None)
     new, new_is_read = _given(a if b is None else b, overrides)
 
@@ -71,7 +83,7 @@ def command(
         found = compared(old, new)
     is_read = old_is_read and new_is_read
     if is_read or format_ in ("json", "jsonl"):
-        _show(found, format_, use_colour(color))
+        _show(found, (old, new), format_, output, use_colour(color))
     if not is_read:
         raise click.exceptions.Exit(2)
 
@@ -130,21 +142,50 @@ def _text(config: str, label: str, is_committed: bool) -> str:
     return decoded(raw, label)
 
 
-def _show(found: Comparison, format_: str, colour: bool) -> None:
+def _format_of(output: str | None) -> str:
+    """The format that a file's name asks for; a table where none is written."""
+    if output is None:
+        return "table"
+    ending = os.path.splitext(output)[1].lower()
+    if ending not in FORMATS:
+        raise click.UsageError(f"say what to write: -o NAME with one of {', '.join(FORMATS)}")
+    return FORMATS[ending]
+
+
+def _show(
+    found: Comparison,
+    both: tuple[Given, Given],
+    format_: str,
+    output: str | None,
+    colour: bool,
+) -> None:
+    if format_ == "table":
+        if output is not None:
+            raise click.UsageError("a table is for the terminal; --format markdown writes one")
+        _show_table(found, colour)
+        return
+
     if format_ in ("json", "jsonl"):
         from tracer.views.answers import in_json
         from tracer.views.comparison import compare_answer
 
-        click.echo(in_json(compare_answer(found), format_), nl=False)
+        text = in_json(compare_answer(found), format_)
     elif format_ == "markdown":
         from tracer.views.pull_request import compare_markdown
 
-        click.echo(compare_markdown(found), nl=False)
+        text = compare_markdown(found)
     else:
-        from rich.text import Text
+        from tracer.views.side_by_side import side_by_side
 
-        from tracer.views.comparison import compare_table
+        text = side_by_side(found, *both)
+    write_output(output, text.encode())
 
-        console = console_for(colour)
-        for part in compare_table(found):
-            console.print(part, soft_wrap=isinstance(part, Text))
+
+def _show_table(found: Comparison, colour: bool) -> None:
+    from rich.text import Text
+
+    from tracer.views.comparison import compare_table
+
+    console = console_for(colour)
+    for part in compare_table(found):
+        console.print(part, soft_wrap=isinstance(part, Text))

@@ -461,12 +461,12 @@ DIFFERENCES = (Column("what"), Column("old"), Column("new"), Column("difference"
 def _of_comparison(shown: Comparison) -> Iterator[str]:
     sides = [side.name or side.path for side in (shown.a, shown.b)]
     yield _sentence(headline(shown), f"{sides[0]} → {sides[1]}")
-    cells = [[_text(cell) for cell in one] for one in _differences(shown)]
+    cells = [[_text(cell) for cell in one] for one in difference_rows(shown)]
     yield _table(DIFFERENCES, cells, ".added, .removed, .renamed, .changed, .params, .sizes")
     yield from _findings(shown.found)
 
 
-def _differences(found: Comparison) -> Iterable[Sequence[str]]:
+def difference_rows(found: Comparison) -> Iterable[Sequence[str]]:
     """What differs, a row each: sums, what is declared, nodes, sets of sizes."""
     for one in found.totals:
         if one.old != one.new:
