@@ -115,7 +115,7 @@ def _run(page: Page, listening: socket.socket) -> None:
         server.run(sockets=[listening])
 
 
-class Made(NamedTuple):
+class PageText(NamedTuple):
     """What a page was made of."""
 
     version: int
@@ -124,7 +124,7 @@ class Made(NamedTuple):
     """The text with each repair."""
 
 
-class Wish(msgspec.Struct, frozen=True):
+class WriteRequest(msgspec.Struct, frozen=True):
     """What a page asks to have written."""
 
     token: str
@@ -150,7 +150,7 @@ class Page:
         self._good: Net | None = None
         self._good_at = ""
         """When that was read."""
-        self._made_of: Made | None = None
+        self._made_of: PageText | None = None
         self._html: str | None = None
         self._lock = asyncio.Lock()
 
@@ -173,7 +173,7 @@ class Page:
 
     def _made(self, version: int) -> str:
         from tracer.live.sheets import sheets
-        from tracer.views.page import Writing, page
+        from tracer.views.page import WriteAccess, page
 
         reading = followed(self.path, self.overrides)
         if reading.net is not None:
@@ -183,16 +183,16 @@ class Page:
 
         is_stale = reading.net is None
         repairs = [] if is_stale else [repair.text for repair in shown[0].repairs]
-        self._made_of = Made(version, reading.text, repairs)
+        self._made_of = PageText(version, reading.text, repairs)
         return page(
             shown,
             reading.found,
             events=f"/events?seen={version}",
             stale=self._good_at if is_stale else None,
-            writing=None if self.token is None else Writing("/edit", self.token, version),
+            writing=None if self.token is None else WriteAccess("/edit", self.token, version),
         )
 
-    def write(self, wish: Wish) -> None:
+    def write(self, wish: WriteRequest) -> None:
         """Write a repair into the file. Raises :class:`EditError` where it is none of the file's, and OSError."""
         made = self._made_of
         if made is None or wish.seen != made.version or wish.seen != self.version:
@@ -280,7 +280,7 @@ async def _written(page: Page, request: Request) -> tuple[int, str]:
         if len(body) > MOST_WISHED:
             return 413, "that is no repair"
     try:
-        wish = msgspec.json.decode(body, type=Wish)
+        wish = msgspec.json.decode(body, type=WriteRequest)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return 400, "that is no repair"
 

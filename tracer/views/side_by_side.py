@@ -69,7 +69,7 @@ EDGES = {
 """The line around a box of each kind."""
 
 
-class Side(NamedTuple):
+class Marked(NamedTuple):
     """One of the two, and the kind of what changed by its nodes' names."""
 
     given: Given
@@ -79,8 +79,8 @@ class Side(NamedTuple):
 def side_by_side(found: Comparison, old: Given, new: Given) -> str:
     """The page of a comparison; of a config that does not load, what is wrong with it stands in its picture's place."""
     sides = {
-        "old": Side(old, _kinds(found, is_old=True)),
-        "new": Side(new, _kinds(found, is_old=False)),
+        "old": Marked(old, _kinds(found, is_old=True)),
+        "new": Marked(new, _kinds(found, is_old=False)),
     }
     figures: list[str] = []
     rules: list[str] = []
@@ -147,12 +147,12 @@ def _kind(change: NodeChange) -> str:
     return "changed" if is_own else "follows"
 
 
-def _figure(word: str, side: Side) -> str:
+def _figure(word: str, side: Marked) -> str:
     caption = f"{word}: {printable(side.given.path)}"
     return f'<figure class="{word}"><figcaption>{escape(caption)}</figcaption>{_shown(side)}</figure>\n'
 
 
-def _shown(side: Side) -> str:
+def _shown(side: Marked) -> str:
     """The picture, folded; what is wrong where there is none."""
     net = side.given.net
     if net is None:
@@ -171,7 +171,7 @@ def _lines(found: Sequence[Diagnostic]) -> str:
     return "\n".join(f"{d.severity} {d.code} {legible(d.message)}" for d in found)
 
 
-def _rules(word: str, side: Side) -> Iterator[str]:
+def _rules(word: str, side: Marked) -> Iterator[str]:
     """The edge of every box in which something changed: of several kinds the most important one's."""
     net = side.given.net
     if net is None:

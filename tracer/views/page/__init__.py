@@ -158,7 +158,7 @@ class SheetName(msgspec.Struct, frozen=True):
     """The number of the repair that it has."""
 
 
-class Writing(msgspec.Struct, frozen=True):
+class WriteAccess(msgspec.Struct, frozen=True):
     """Where a server takes repairs to write, and what shows that they come from its own page."""
 
     address: str
@@ -179,7 +179,7 @@ class PageData(msgspec.Struct, frozen=True):
     """Bytes of one value."""
     events: str | None
     """Where a server tells of changes."""
-    writing: Writing | None = None
+    writing: WriteAccess | None = None
     """None where nothing is written."""
     dated: str | None = None
     """When the text of the picture was read, where there is a later one."""
@@ -191,7 +191,7 @@ def page(
     *,
     events: str | None = None,
     stale: str | None = None,
-    writing: Writing | None = None,
+    writing: WriteAccess | None = None,
 ) -> str:
     """The page of a network's sheets and of what is wrong with its config now.
 
