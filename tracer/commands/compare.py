@@ -73,7 +73,7 @@ def command(
     doesn't have.
     """
     _refuse_one_sided(a, b)
-    format_ = format_ or _format_of(output)
+    kind = _format_of(format_, output)
     old, old_is_read = _given(a, overrides, is_committed=b is None)
     new, new_is_read = _given(a if b is None else b, overrides)
 
@@ -82,8 +82,8 @@ def command(
     with waiting(f"{shown(a)}: is compared"):
         found = compared(old, new)
     is_read = old_is_read and new_is_read
-    if is_read or format_ in ("json", "jsonl"):
-        _show(found, (old, new), format_, output, use_colour(color))
+    if is_read or kind in ("json", "jsonl"):
+        _show(found, (old, new), kind, output, use_colour(color))
     if not is_read:
         raise click.exceptions.Exit(2)
 
@@ -142,8 +142,10 @@ def _text(config: str, label: str, is_committed: bool) -> str:
     return decoded(raw, label)
 
 
-def _format_of(output: str | None) -> str:
-    """The format that a file's name asks for; a table where none is written."""
+def _format_of(format_: str | None, output: str | None) -> str:
+    """The format that is asked for, by word or by a file's name; a table where none is."""
+    if format_ is not None:
+        return format_
     if output is None:
         return "table"
     ending = os.path.splitext(output)[1].lower()

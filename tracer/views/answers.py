@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from tracer.costs.memory import memory
-from tracer.costs.operations import costs, total
+from tracer.costs.operations import Cost, costs, total
 from tracer.costs.training_step import unknown_in_training
 from tracer.designing.fitting import Fit
 from tracer.designing.largest import Largest
@@ -252,13 +252,6 @@ def trace_answer(
             source=None if node.place is None else _source(node.place),
         )
 
-    whole, held = total(priced), memory(trace, dtype)
-    kept, peak, at = (
-        (None, None, None) if held is None else (held.training, held.inference, held.peak)
-    )
-    if unknown_in_training(trace) is not None:
-        kept = None
-    stop = stopped(trace)
     return TraceAnswer(
         format_version=FORMAT_VERSION,
         name=network.name,
@@ -268,22 +261,33 @@ def trace_answer(
         },
         nodes=[answer(node) for node in network.nodes],
         outputs={name: _list(shape) for name, shape in trace.outputs.items()},
-        totals=Totals(
-            nodes=len(network.nodes),
-            params=whole.params,
-            macs=whole.macs,
-            memory=whole.memory,
-            training_memory=kept,
-            inference_peak=peak,
-            peak_node=at,
-            stops_at=None if stop is None else stop.at,
-            params_at_least=whole.params + (0 if stop is None else stop.params),
-        ),
+        totals=_totals(trace, total(priced), dtype),
         diagnostics=[diagnostic_answer(d) for d in found],
         largest=largest,
         assignments={name: list(value) for name, value in (assignments or {}).items()},
         built=built,
         training_step=step,
+    )
+
+
+def _totals(trace: Trace, whole: Cost, dtype: str) -> Totals:
+    held, stop = memory(trace, dtype), stopped(trace)
+    kept, peak, at = (
+        (None, None, None) if held is None else (held.training, held.inference, held.peak)
+    )
+    if unknown_in_training(trace) is not None:
+        kept = None
+
+    return Totals(
+        nodes=len(trace.network.nodes),
+        params=whole.params,
+        macs=whole.macs,
+        memory=whole.memory,
+        training_memory=kept,
+        inference_peak=peak,
+        peak_node=at,
+        stops_at=None if stop is None else stop.at,
+        params_at_least=whole.params + (0 if stop is None else stop.params),
     )
 
 
