@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -163,6 +164,24 @@ def test_the_text_is_what_check_prints() -> None:
     assert failure(path) and done.stdout.startswith(failure(path))
     assert holds("tests/golden/T504.yaml")
     assert "warning[T504]" in failure("tests/golden/T504.yaml", strict=True)
+
+
+def test_the_plan_that_is_named_has_repairs() -> None:
+    """That of the size that fails; where several are asked for, none: at the shape of the module nothing is wrong."""
+    module = Skip()
+    text = failure(module, (1, 3, 8, 8), sizes=[(8, 8), (7, 8)])
+    (named,) = re.findall(r"hint: `(.*)` lists", text)
+    assert named == "tracer.plan(module, (1, 3, 8, 8), sizes={'H': 7, 'W': 8})"
+    plan = eval(named, {"tracer": tracer, "module": module})
+    assert plan.repairs and not plan.feasible
+
+    for several in ({"min": 2, "step": 1}, [8, 7], range(2, 9)):
+        assert "lists" not in failure(module, (1, 3, 8, 8), sizes=several)
+
+    net = tracer.from_module(module, (1, 3, 8, 8))
+    before = net.read_from
+    failure(net, sizes=[7])
+    assert net.read_from == before
 
 
 def test_a_module_that_cannot_be_read_fails_at_its_line() -> None:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeAlias, TypeGuard
 
+from msgspec.structs import replace
+
 from tracer.api.given import Given, Named, findings, network_of
 from tracer.diagnostics import Diagnostic, TracerError, shortened
 from tracer.geometry.grids import spatial_symbols
@@ -109,7 +111,21 @@ def _promising(net: Net, promises: Mapping[str, Promise]) -> Net:
     network = net.network
     places = {symbol: network.symbols[symbol] for symbol in promises}
     promising = net.promising(None, promises, places, {})
+    _plan_at(promising, promises)
     return promising.built_as(net) if net.built.widths else promising
+
+
+def _plan_at(net: Net, asked: Mapping[str, Promise]) -> None:
+    """Let errors name the plan of these sizes; none where several are asked for, as nothing is wrong at its own."""
+    program = net.read_from
+    if program is None or program.plan is None:
+        return
+
+    plan = None
+    if all(isinstance(one, int) for one in asked.values()):
+        sizes = ", ".join(f"{symbol!r}: {one}" for symbol, one in asked.items())
+        plan = f"{program.plan.removesuffix(')')}, sizes={{{sizes}}})"
+    net.reading_of(replace(program, plan=plan))
 
 
 def _promises(net: Net, sizes: Any) -> dict[str, Promise]:

@@ -103,6 +103,22 @@ def test_a_network_that_is_broken_is_told(here: Path) -> None:
     assert {path for path, _ in found("slips")} == {f"slips/{name}" for name in slips}
 
 
+def test_files_in_other_encodings(here: Path) -> None:
+    """What is no UTF-8, or too long to be read, is told where it has a network's keys, and is left alone otherwise."""
+    slip = "# gr\u00fcn\n" + NETWORK
+    (here / "latin.yaml").write_bytes("name: gr\u00fcn\n".encode("latin-1"))
+    (here / "wide.yaml").write_bytes("name: gr\u00fcn\n".encode("utf-16"))
+    (here / "nulls.yaml").write_bytes(bytes(100))
+    (here / "long.yaml").write_bytes(b"- a\n" * (2 * 2**20 + 1))
+    assert found(".") == [WARNING, ERROR]
+
+    (here / "latin.yaml").write_bytes(slip.encode("latin-1"))
+    (here / "wide.yaml").write_bytes(slip.encode("utf-16"))
+    (here / "long.yaml").write_bytes(NETWORK.encode() + b"#\n" * (4 * 2**20 + 1))
+    others = [("latin.yaml", "T001"), ("long.yaml", "T006"), ("wide.yaml", "T001")]
+    assert sorted(found(".")) == sorted([WARNING, ERROR, *others])
+
+
 def test_what_git_ignores_is_not_read(here: Path) -> None:
     subprocess.run(["git", "init", "-q", "."], check=True)
     write(

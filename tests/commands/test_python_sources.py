@@ -841,6 +841,20 @@ def test_several_demands_stand_at_their_lines(here: Path, size: str, line: int |
     assert [one["range"]["start"]["line"] for one in found] == [line] * (line is not None)
 
 
+def test_a_size_that_runs_is_not_called_the_nearest(here: Path) -> None:
+    """Where a contract alone is broken, nothing else runs that this one does not."""
+    lines = [
+        "input: [1, 3, H, W]",
+        "sizes: {H: 50, W: 64}",
+        "layers:",
+        "  pool: {op: MaxPool2d, kernel_size: 4, expect: [1, 3, 13, 16]}",
+    ]
+    (here / "net.yaml").write_text("\n".join(lines), "utf-8")
+    found = json.loads(run("check", "--format", "json", "net.yaml").stdout)["diagnostics"]
+    (broken,) = (one for one in found if one["code"] == "T304")
+    assert broken["notes"] == ["runs for H >= 4, W >= 4: also at 50 x 64, lossless 48 x 64"]
+
+
 def test_the_nearest_sizes_may_lie_on_both_sides(here: Path) -> None:
     """One size larger, another smaller, where that is nearest; a set keeps its lower bound."""
     (here / "odd.py").write_text(

@@ -98,6 +98,25 @@ def test_a_rule_carries_its_page() -> None:
         assert unquote(page) == rule["help"]["text"] == explained(manual()[rule["id"]])
 
 
+def test_a_page_as_markdown_has_its_configs_as_code() -> None:
+    """An indented line behind a line of text is none; what a block has is the page's, line by line."""
+    blocks = 0
+    for code, rule in manual().items():
+        found = [Diagnostic(code, "no", None, path="x.yaml")]
+        (told,) = sarif(found)["runs"][0]["tool"]["driver"]["rules"]
+        outside, *inside = re.split(
+            "^```(?:yaml)?$", told["help"]["markdown"], flags=re.MULTILINE
+        )
+        configs, texts = inside[::2], [outside, *inside[1::2]]
+
+        lines = [line.strip() for text in inside for line in text.splitlines()]
+        assert not any(re.search("^ {4}", text, re.MULTILINE) for text in texts)
+        indented = re.findall("^ {4}(.*)$", rule.page, re.MULTILINE)
+        assert indented and {line.strip() for line in indented} <= set(lines)
+        blocks += len(configs)
+    assert blocks >= 2 * len(manual())
+
+
 NAMES = st.text(
     st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=12
 ).filter(lambda name: name not in (".", "..") and not re.fullmatch("<.*>", name, re.DOTALL))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,8 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from tracer.commands.options import is_config, shown
-from tracer.commands.reading import source_of
-from tracer.diagnostics import TracerError
+from tracer.loading import read_bytes
 from tracer.network.foreign import may_be_network
 from tracer.rules.settings import INCLUDE
 
@@ -138,10 +138,13 @@ def _is_passed_over(folder: str, name: str) -> bool:
 def may_be_config(path: str) -> bool:
     """Whether a file is to be read as a config: it has an input's shape and layers, or their keys and is broken.
 
-    A file that cannot be read is to be told.
+    A file that cannot be read is to be told. What is no UTF-8, or too long, is another tool's unless it has a
+    network's keys all the same.
     """
     try:
-        text = source_of(path)
-    except (OSError, TracerError):
+        content = read_bytes(path)
+    except OSError:
         return True
-    return may_be_network(text)
+    is_wide = content.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
+    encoding = "utf-16" if is_wide else "utf-8-sig"
+    return may_be_network(content.decode(encoding, "replace"))

@@ -52,7 +52,10 @@ def _note(net: Net, asked: Mapping[str, int]) -> str:
     sets = [_set_of(symbol, axes[symbol]) for symbol in asked]
     listed = ("; " if any(", " in text for text in sets) else ", ").join(sets)
     or_pad = "" if ends.above in (None, near) else f", or pad to {_written(ends.above)}"
-    return f"runs for {listed}: nearest {_written(near)}{_lossless(constraints, near, axes)}{or_pad}"
+    # A shape that is not expected is no reason not to run.
+    which = "also at" if near == asked else "nearest"
+    lossless = _lossless(constraints, near, axes)
+    return f"runs for {listed}: {which} {_written(near)}{lossless}{or_pad}"
 
 
 def _lossless(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import PurePath
+from textwrap import dedent
 from typing import Any
 from urllib.parse import quote
 
@@ -54,9 +55,33 @@ def _rule(code: str) -> dict[str, Any]:
         "shortDescription": {"text": rule.title},
         "fullDescription": {"text": rule.page.split("\n\n")[0]},
         "helpUri": _page_uri(explained(rule)),
-        "help": {"text": explained(rule), "markdown": rule.page},
+        "help": {"text": explained(rule), "markdown": _markdown(rule.page)},
         "defaultConfiguration": {"level": rule.severity},
     }
+
+
+EXAMPLE = re.compile(r"(?:^ {4}.*\n?)+", re.MULTILINE)
+"""The lines of a config in a rule's page."""
+
+
+def _markdown(page: str) -> str:
+    """A rule's page with its configs as blocks of code: indented ones behind a line of text are none.
+
+    >>> print(_markdown("Bad:\\n    layers:\\n      a: ReLU\\n\\nGood: none"))
+    Bad:
+    ```yaml
+    layers:
+      a: ReLU
+    ```
+    <BLANKLINE>
+    Good: none
+    """
+
+    def fenced(found: re.Match[str]) -> str:
+        config = dedent(found[0]).rstrip("\n")
+        return f"```yaml\n{config}\n```\n"
+
+    return EXAMPLE.sub(fenced, page)
 
 
 def _result(d: Diagnostic, index: int) -> dict[str, Any]:
