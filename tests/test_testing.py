@@ -6,7 +6,7 @@ import itertools
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +141,7 @@ def failure(*given: Any, **named: Any) -> str:
         ({"H": 32}, {"H": 33}),
         ({"H": [32, 64], "W": SIXTEENTHS}, {"H": [32, 64], "W": {"min": 17, "step": 16}}),
     ],
-    ids=str,
+    ids=lambda given: "generator" if isinstance(given, Generator) else str(given),
 )
 def test_the_forms_of_sizes(good: Any, bad: Any) -> None:
     """Ranges without end and with one, lists, pictures, and sizes by name."""
