@@ -188,6 +188,40 @@ def test_a_network_that_closes_has_no_repairs() -> None:
         assert repairs(tracer.load(path)).found == []
 
 
+@pytest.mark.parametrize("rank", range(5))
+def test_a_promise_of_any_number_of_dims(rank: int) -> None:
+    """An output that can never be as promised is told, and other repairs are looked for all the same."""
+    text = f"""
+input: [1, 3, 31, 31]
+layers:
+  down: {{op: Conv2d, out_channels: 8, kernel_size: 3, stride: 2, padding: 1}}
+  up: {{op: ConvTranspose2d, out_channels: 3, kernel_size: 3, stride: 2}}
+output: {{up: {[1, 3, 31, 31][:rank]}}}
+"""
+    plan = tracer.loads(text).plan()
+    assert [one.code for one in plan.diagnostics] == ["T304"]
+    assert bool(plan.repairs) == (rank == 4)
+
+
+@pytest.mark.parametrize("sizes", ["{}", "{H: 45}", "{W: 45}"])
+@pytest.mark.parametrize("padding", ["0", "auto"])
+def test_a_symbol_without_a_size(sizes: str, padding: str) -> None:
+    """No change of layers gives it one, so that none is tried; with a size there are some."""
+    text = f"""
+input: [1, 3, H, W]
+sizes: {sizes}
+layers:
+  enc: {{op: Conv2d, out_channels: 8, kernel_size: 3, padding: 1}}
+  down: {{op: Conv2d, out_channels: 8, kernel_size: 3, stride: 2, padding: 1}}
+  up: {{op: ConvTranspose2d, out_channels: 8, kernel_size: 4, stride: 2, output_padding: {padding}}}
+  cat: {{op: Concat, from: [up, enc]}}
+"""
+    plan = tracer.loads(text).plan()
+    assert not plan.feasible and plan.repairs == []
+    assert {one.code for one in plan.diagnostics} == {"T201"}
+    assert tracer.loads(text.replace(sizes, "{H: 45, W: 45}")).plan().repairs
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_configs_with_their_values_written(path: Path) -> None:
     """The planned config is read again as the same network, and differs in the autos' lines only."""

@@ -154,7 +154,11 @@ def count_repairs(net: Net, seconds: float) -> int | None:
 
 
 def _may_be_repaired(net: Net) -> bool:
-    return bool(net.network.source and faults_of(net))
+    """Whether something is wrong, and a change of layers may take it away: a symbol without a size stays."""
+    network = net.network
+    known = network.defaults()
+    has_sizes = all(symbol in known for symbol in network.symbols)
+    return bool(network.source and has_sizes and faults_of(net))
 
 
 def _unrolled(net: Net) -> Net:

@@ -167,5 +167,5 @@ def _channels(
     expected = expectation(bench, gap.node)
     if expected is not None and None not in expected:
         rest = math.prod(expected) // max(math.prod(shape), 1)
-        found += [rest, expected[1]]
+        found += [rest, *expected[1:2]]
     return [n for n in (*found, gap.shape[1]) if n > 0]
