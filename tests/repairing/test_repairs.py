@@ -188,6 +188,29 @@ def test_a_network_that_closes_has_no_repairs() -> None:
         assert repairs(tracer.load(path)).found == []
 
 
+@pytest.mark.parametrize("written", ["3", "[3]", "[3, 3]"])
+def test_one_value_for_all_axes(written: str) -> None:
+    """A stride that is written once for all axes is repaired as the same one that is written otherwise."""
+    text = """
+input: [1, 3, 30, 30]
+layers:
+  down: {op: MaxPool2d, kernel_size: 2}
+  up: {op: ConvTranspose2d, out_channels: 3, kernel_size: 4, padding: 1, stride: 3}
+output: {up: [1, 3, 30, 30]}
+"""
+    found = tracer.loads(text.replace("stride: 3", f"stride: {written}")).plan().repairs
+    usual = tracer.loads(text).plan().repairs
+    assert any("stride" in one.title for one in found)
+    assert [one.changes.outputs for one in found] == [one.changes.outputs for one in usual]
+
+
+def test_an_input_without_channels() -> None:
+    """Torch takes it, and no width of a layer before makes more of none."""
+    text = "input: [1, 0, 8, 8]\nlayers: {flat: {op: Flatten, expect: [1, 3, 8, 8]}}\n"
+    plan = tracer.loads(text).plan()
+    assert [one.code for one in plan.diagnostics] == ["T304"] and plan.repairs == []
+
+
 @pytest.mark.parametrize("rank", range(5))
 def test_a_promise_of_any_number_of_dims(rank: int) -> None:
     """An output that can never be as promised is told, and other repairs are looked for all the same."""

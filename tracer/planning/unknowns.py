@@ -210,9 +210,9 @@ def _default(network: Network, node: Node, op: Op, unknown: Unknown, axis: int) 
     if preferred is None:
         open_fields = frozenset(other.field for other in node.unknowns)
         return default_value(op, unknown.field, axis, open_fields)
-    if isinstance(preferred, tuple) and axis < len(preferred):
-        return int(preferred[axis])
-    return int(preferred)
+    # A tuple of one is for all axes.
+    several = preferred if isinstance(preferred, tuple) else (preferred,)
+    return int(several[min(axis, len(several) - 1)])
 
 
 def domain_of(op: Op, unknown: Unknown, beside: tuple[Unknown, ...], axis: int) -> range:

@@ -112,7 +112,7 @@ def _channels(bench: Bench, node: Node) -> int | None:
 def _makers(bench: Bench, wanted: _Wanted) -> Iterator[_Made]:
     """The layers that give a node its channels: behind a Concat, each of its inputs."""
     node, have = wanted.node, _channels(bench, wanted.node)
-    if have is None or wanted.channels < 1:
+    if not have or wanted.channels < 1:
         return
     field = next((word for word in FIELDS if hasattr(node.op, word)), None)
     if field is not None:
