@@ -175,7 +175,8 @@ def process() -> NoReturn:
     takes as long as the check of a small network.
     """
     code = exit_code()
-    if atexit._ncallbacks() or threading.active_count() > 1:
+    waiting = getattr(atexit, "_ncallbacks", None)  # not every Python has it
+    if waiting is None or waiting() or threading.active_count() > 1:
         sys.exit(code)
     os._exit(code)
 
