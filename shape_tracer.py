@@ -6,7 +6,6 @@ mixed. This module has a name of its own, so it is here whatever lies there.
 
 from __future__ import annotations
 
-import gc
 import sys
 
 TYPE_CHECKING = False  # without an import of typing, which takes longer than all of this
@@ -21,18 +20,17 @@ CURE = f"pip uninstall tracer, then pip install --force-reinstall --no-deps {DIS
 
 def main() -> None:
     """Run the command line; where the package is not this project's, say so and exit with 2."""
-    # What a command imports and makes is in use until its end: the collector of cycles would go through it in vain.
-    gc.set_threshold(50_000)
     found = misplaced()
     if found is not None:
         _end(found)
     try:
-        from tracer.commands import process as run
+        from tracer.__main__ import main as run
+
+        run()
     except ImportError as error:
         if str(error.name).partition(".")[0] != "tracer":
             raise
         _end(_advice(f"the package tracer has files of others among its own: {error}"))
-    run()
 
 
 def _end(message: str) -> NoReturn:
@@ -67,11 +65,27 @@ def _advice(problem: str) -> str:
     )
 
 
+def _may_be_installed() -> bool:
+    """Whether a folder that Python imports from has a distribution called tracer: reading all of them takes longer."""
+    import os
+
+    for folder in sys.path:
+        try:
+            names = os.listdir(folder or ".")
+        except OSError:
+            continue
+        if any(name.lower().startswith(("tracer-", "tracer.egg")) for name in names):
+            return True
+    return False
+
+
 def other_distribution() -> str | None:
     """The other project's distribution where it is installed, with its version.
 
     Releases of this project that had that name are not another project.
     """
+    if not _may_be_installed():
+        return None
     from importlib.metadata import PackageNotFoundError, distribution
 
     try:

@@ -6,13 +6,11 @@ output, everything else to standard error. A command's module is imported when t
 
 from __future__ import annotations
 
-import atexit
 import io
 import os
 import sys
-import threading
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any, TextIO
 
 import click
 
@@ -168,19 +166,6 @@ def _failed(error: Exception) -> int:
     return 3
 
 
-def process() -> NoReturn:
-    """Run the command line as a process of its own, and end it.
-
-    Nothing is left for Python to clear up behind a command that has registered nothing for its end, and clearing up
-    takes as long as the check of a small network.
-    """
-    code = exit_code()
-    waiting = getattr(atexit, "_ncallbacks", None)  # not every Python has it
-    if waiting is None or waiting() or threading.active_count() > 1:
-        sys.exit(code)
-    os._exit(code)
-
-
 def main() -> None:
     """Run the command line and exit with its code."""
     sys.exit(exit_code())
@@ -191,7 +176,7 @@ def exit_code() -> int:
     _print_any_character()
     try:
         code = _outcome()
-        sys.stdout.flush()
+        _flush(sys.stdout)
     except BrokenPipeError:
         # The reader has gone (`tracer trace ... | head`): nothing is left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -205,10 +190,16 @@ def exit_code() -> int:
         if os.environ.get("TRACER_DEBUG"):
             raise
         code = _failed(error)
-        sys.stdout.flush()
+        _flush(sys.stdout)
 
-    sys.stderr.flush()
+    _flush(sys.stderr)
     return code
+
+
+def _flush(stream: TextIO | None) -> None:
+    """Write what a stream holds. A server has closed its own, and a process without a terminal may have none."""
+    if stream is not None and not stream.closed:
+        stream.flush()
 
 
 def _outcome() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,18 +12,12 @@ from yaml.nodes import Node as YamlNode
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.loading import decoded, read_bytes, unreadable
 from tracer.network.promised import PromisedSource, promised_sources
-from tracer.rules.settings import Settings, read_settings
+from tracer.rules.settings import Settings, may_have_settings, read_settings
 from tracer.source.tree import Fault
 
 FILE = "pyproject.toml"
 
 TABLE = ("tool", "tracer")
-
-_MAY_HAVE_TABLE = re.compile(
-    r"""^\s*\[+\s*["']?tool["']?\s*(\]|\.\s*["']?tracer\b)|^\s*["']?tool["']?\s*[.=]""",
-    re.MULTILINE,
-)
-"""The head of our table, or of one that may have it: a file without either is another tool's, whatever is in it."""
 
 
 class Project(NamedTuple):
@@ -64,7 +57,7 @@ def project_of(path: str | None) -> Project | None:
     except TracerError as error:
         return _unusable(path, "", error.diagnostics)
 
-    if "tracer" not in text or _MAY_HAVE_TABLE.search(text) is None:
+    if not may_have_settings(text):
         return None
     return _read(path, text)
 

@@ -678,6 +678,7 @@ def _run(
 ) -> None:
     """Compute what is not done yet. However that ends, what is done stays."""
     from tracer.sweep.axes import Unvaried
+    from tracer.sweep.columns import unpacked
     from tracer.sweep.running import Lost, locally, on_dask, rows
 
     done = journal.done
@@ -697,7 +698,7 @@ def _run(
             for number, columns in _shown(made, study, before):
                 journal.add(number, columns)
                 if streamed is not None:
-                    streamed.add(number, columns)
+                    streamed.add(number, unpacked(columns))
                 finished += len(study.task(number))
     except Unvaried as error:
         _fail(str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,22 @@ INCLUDE = ("*.yaml", "*.yml")
 """The files of a folder that may be networks, where the project does not say."""
 
 KEYS = ("include", "exclude", "select", "ignore", "per-file-ignores", "strict", "source")
+
+
+_MAY_HAVE_TABLE = re.compile(
+    r"""^\s*\[+\s*["']?tool["']?\s*(\]|\.\s*["']?tracer\b)|^\s*["']?tool["']?\s*[.=]""",
+    re.MULTILINE,
+)
+"""The head of our table, or of one that may have it: a file without either is another tool's, whatever is in it."""
+
+
+def may_have_settings(text: str) -> bool:
+    """Whether a ``pyproject.toml`` may say something to us.
+
+    >>> may_have_settings("[tool.tracer]"), may_have_settings("[project]\\nname = 'tracer'")
+    (True, False)
+    """
+    return "tracer" in text and _MAY_HAVE_TABLE.search(text) is not None
 
 
 class Settings(msgspec.Struct):
