@@ -5,7 +5,6 @@ Every function raises :class:`tracer.source.tree.Fault` with the place of what i
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -45,6 +44,8 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     # Comparing them would take longer than reading the config.
     if len(name) > 80 or len(words) > 2000:
         return None
+
+    import difflib  # where nothing is wrong, it is not needed
 
     found = difflib.get_close_matches(name, words, 1, 0.6)
     found = found or difflib.get_close_matches(name.lower(), list(lower), 1, 0.6)

@@ -9,7 +9,6 @@ text is read, expanded, arranged, traced or planned has its page as text (:func:
 
 from __future__ import annotations
 
-import inspect
 import textwrap
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -55,7 +54,9 @@ def page(
     """Register a code with its page. A second one with the same code is refused."""
     if code in rules:
         raise ValueError(f"the rule {code} is registered twice")
-    rules[code] = Rule(code, title, severity, found, inspect.cleandoc(text))
+    first, _, others = text.partition("\n")
+    lines = f"{first.strip()}\n{textwrap.dedent(others)}"
+    rules[code] = Rule(code, title, severity, found, lines.strip())
 
 
 F = TypeVar("F", bound=Callable[..., Any])
