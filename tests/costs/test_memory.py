@@ -151,7 +151,7 @@ def comparable(net: Net) -> bool:
         "unet_padded",
         "unet_2015",
         "conv_autoencoder",
-        pytest.param("u2net_small", marks=pytest.mark.slow),
+        pytest.param("u2net_small", marks=pytest.mark.long),
         "resnet34_unet",
     ],
 )

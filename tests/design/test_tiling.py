@@ -231,7 +231,16 @@ def seen_within(net: tracer.Net, found: Tiling, outside: slice) -> dict[str, tup
     return answers
 
 
-@pytest.mark.parametrize("name", sorted(LIBRARY.keys() - HEAVY))
+SLOW = {"enet", "u2net_small", "unet3plus", "unetpp", "mobilenetv2_unet"}
+"""Networks of many branches, of which others have the same operations."""
+
+IN_TILES = [
+    pytest.param(name, marks=pytest.mark.long if name in SLOW else ())
+    for name in sorted(LIBRARY.keys() - HEAVY)
+]
+
+
+@pytest.mark.parametrize("name", IN_TILES)
 def test_the_library_in_tiles(name: str) -> None:
     """The code that is written gives what torch gives for the whole picture, to rounding."""
     picture, n = LIBRARY[name]
@@ -258,7 +267,9 @@ def test_the_library_is_whole() -> None:
         assert tiled_first(small(name), picture, n).exact
 
 
-@pytest.mark.parametrize("first", range(0, 160, 20))
+@pytest.mark.parametrize(
+    "first", [0, 20, 40, *(pytest.param(n, marks=pytest.mark.long) for n in range(60, 160, 20))]
+)
 def test_generated_networks(first: int) -> None:
     """What is claimed of generated networks, pictures and tiles is so in torch."""
     compared = 0
