@@ -6,7 +6,9 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -30,14 +32,22 @@ main()
 
 def on_terminal(code: str, *arguments: str, folder: Path | None = None) -> tuple[str, str]:
     """What a program prints, and what a terminal gets that has its standard error."""
+    # A pipe that nobody reads meanwhile takes no page of more than 64 KiB.
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as printed:
+        told = told_to_terminal([sys.executable, "-c", code, *arguments], folder, printed)
+        printed.seek(0)
+        return printed.read(), told
+
+
+def told_to_terminal(command: list[str], folder: Path | None, printed: IO[str]) -> str:
+    """What a terminal gets that has a program's standard error; what the program prints goes to a file."""
     ours, theirs = pty.openpty()
     running = subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
+        command,
         cwd=folder,
-        stdout=subprocess.PIPE,
+        stdout=printed,
         stderr=theirs,
         env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "100"},
-        text=True,
     )
     os.close(theirs)
     told = b""
@@ -50,9 +60,8 @@ def on_terminal(code: str, *arguments: str, folder: Path | None = None) -> tuple
             break
         told += part
     os.close(ours)
-    printed = running.communicate(timeout=60)[0]
-    assert running.returncode in (0, 1), told
-    return printed, told.decode()
+    assert running.wait(60) in (0, 1), told
+    return told.decode()
 
 
 @pytest.fixture(scope="module")
