@@ -165,8 +165,10 @@ def _origin_of(error: BaseException) -> Origin | None:
 def users_code(who: str) -> Iterator[None]:
     """Code that a user names: whatever it raises, the end of the process included, is why nothing is imported.
 
+    What it takes from the folders of imports is put back: torch imports some of its parts when they are needed.
     Raises :class:`Unrepresentable` with a sentence of what ``who`` raised; an interrupt by the user goes on.
     """
+    folders = list(sys.path)
     try:
         yield
     except (Unrepresentable, KeyboardInterrupt):
@@ -174,6 +176,8 @@ def users_code(who: str) -> Iterator[None]:
     except BaseException as error:
         fault = Reason("T602", raised_words(who, error), _origin_of(error))
         raise Unrepresentable(raised(who, error), fault=fault) from error
+    finally:
+        sys.path += [folder for folder in folders if folder not in sys.path]
 
 
 def is_users(path: str) -> bool:
