@@ -17,10 +17,10 @@ def main() -> NoReturn:
     try:
         answer = _known_at_once(sys.argv[1:])
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print("interrupted", file=sys.stderr, flush=True)
         _leave(130)
     if answer is not None:
-        print(answer, file=sys.stderr)
+        print(answer, file=sys.stderr, flush=True)
         _leave(0)
 
     from tracer.commands import exit_code
@@ -54,8 +54,6 @@ def _leave(code: int) -> NoReturn:
     if waiting is None or waiting() or has_threads:
         sys.exit(code)
 
-    if sys.stderr is not None and not sys.stderr.closed:
-        sys.stderr.flush()
     os._exit(code)
 
 

@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from tracer.diagnostics import TracerError
 from tracer.loading import decoded, load_text, read_bytes
 from tracer.rules import judged
+from tracer.rules.settings import may_have_settings, nearest_file
 
 MOST = 8
 """Of more files, the command checks several at once."""
-
-PROJECT = "pyproject.toml"
 
 
 def are_clean(words: Sequence[str]) -> bool:
@@ -37,22 +36,9 @@ def _is_config(word: str) -> bool:
 
 def _has_settings() -> bool:
     """Whether the nearest ``pyproject.toml`` may say something to us."""
-    folder = os.getcwd()
-    while True:
-        path = os.path.join(folder, PROJECT)
-        if os.path.isfile(path):
-            return _may_have_settings(path)
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            return False
-        folder = parent
-
-
-def _may_have_settings(path: str) -> bool:
-    from tracer.rules.settings import may_have_settings
-
     try:
-        return may_have_settings(decoded(read_bytes(path), path))
+        path = nearest_file(os.curdir)
+        return path is not None and may_have_settings(decoded(read_bytes(path), path))
     except (OSError, TracerError):  # the command says why
         return True
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -48,11 +47,11 @@ class Scopes:
 
     def _of(self, path: str) -> CheckScope | None:
         """The choice of the project that a file is in; None where it is in none."""
-        from tracer.commands.project import nearest_file
+        from tracer.rules.settings import nearest_file
 
         if not os.path.isabs(path):
             return None
-        file = nearest_file(Path(path).parent)
+        file = nearest_file(os.path.dirname(path))
         if file is None:
             return None
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import NamedTuple
 
 from yaml.nodes import MappingNode
@@ -12,10 +11,8 @@ from yaml.nodes import Node as YamlNode
 from tracer.diagnostics import Diagnostic, TracerError
 from tracer.loading import decoded, read_bytes, unreadable
 from tracer.network.promised import PromisedSource, promised_sources
-from tracer.rules.settings import Settings, may_have_settings, read_settings
+from tracer.rules.settings import Settings, may_have_settings, nearest_file, read_settings
 from tracer.source.tree import Fault
-
-FILE = "pyproject.toml"
 
 TABLE = ("tool", "tracer")
 
@@ -43,7 +40,7 @@ class Project(NamedTuple):
 
 def nearest_project() -> Project | None:
     """What the nearest ``pyproject.toml`` says; None where there is none, or it says nothing to us."""
-    return project_of(nearest_file(Path.cwd()))
+    return project_of(nearest_file(os.curdir))
 
 
 def project_of(path: str | None) -> Project | None:
@@ -86,14 +83,6 @@ def _sources(root: YamlNode) -> YamlNode | None:
 
 def _unusable(path: str, text: str, faults: list[Diagnostic]) -> Project:
     return Project(path, text, Settings(), [], faults)
-
-
-def nearest_file(here: Path) -> str | None:
-    """The path of the file that is nearest to a folder, as it is seen from the working directory."""
-    for folder in (here, *here.parents):
-        if (folder / FILE).is_file():
-            return os.path.relpath(folder / FILE)
-    return None
 
 
 def told(fault: Fault, path: str) -> Diagnostic:

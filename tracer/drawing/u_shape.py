@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from tracer.drawing.picture import Picture
 from tracer.drawing.placed import CHANNEL, GAP, Layout, Rectangle, Route, extent
@@ -34,8 +34,8 @@ def sides(picture: Picture) -> list[Side] | None:
     if coarsest <= min(strides) or 0 in bottom:
         return None
 
-    above = _reached(picture, bottom, forward=False) - bottom
-    below = _reached(picture, bottom, forward=True) - bottom
+    above = reached(picture.arrows, bottom, forward=False) - bottom
+    below = reached(picture.arrows, bottom, forward=True) - bottom
     comes_up_again = any(strides[i] < coarsest for i in below)
     if not above or above & below or not comes_up_again:
         return None
@@ -65,22 +65,36 @@ def _strides(picture: Picture) -> list[Fraction]:
     return found
 
 
-def _reached(picture: Picture, start: Iterable[int], *, forward: bool) -> set[int]:
-    """The boxes that maps of these reach, or that lead to them."""
-    following = defaultdict(list)
-    for arrow in picture.arrows:
-        if forward:
-            following[arrow.source].append(arrow.target)
-        else:
-            following[arrow.target].append(arrow.source)
+class Directed(Protocol):
+    """What leads from one place to another."""
+
+    @property
+    def source(self) -> int: ...
+
+    @property
+    def target(self) -> int: ...
+
+
+def reached(
+    ways: Iterable[Directed],
+    start: Iterable[int],
+    *,
+    forward: bool,
+) -> set[int]:
+    """The places that are reached from some, or that lead to them."""
+    following: dict[int, list[int]] = defaultdict(list)
+    for way in ways:
+        ends = (way.source, way.target)
+        source, target = ends if forward else reversed(ends)
+        following[source].append(target)
 
     seen = set(start)
     pending = list(seen)
     while pending:
-        for box in following[pending.pop()]:
-            if box not in seen:
-                seen.add(box)
-                pending.append(box)
+        for place in following[pending.pop()]:
+            if place not in seen:
+                seen.add(place)
+                pending.append(place)
     return seen
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,21 @@ INCLUDE = ("*.yaml", "*.yml")
 """The files of a folder that may be networks, where the project does not say."""
 
 KEYS = ("include", "exclude", "select", "ignore", "per-file-ignores", "strict", "source")
+
+
+FILE = "pyproject.toml"
+
+
+def nearest_file(folder: str) -> str | None:
+    """The path of the ``pyproject.toml`` that is nearest to a folder, as it is seen from the working directory."""
+    here = os.path.abspath(folder)
+    while True:
+        path = os.path.join(here, FILE)
+        if os.path.isfile(path):
+            return os.path.relpath(path)
+        here, below = os.path.dirname(here), here
+        if here == below:
+            return None
 
 
 _MAY_HAVE_TABLE = re.compile(

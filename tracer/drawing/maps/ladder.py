@@ -7,7 +7,7 @@ skips are the rungs. So many levels as sequences have take little room.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from math import log2, prod
 from typing import NamedTuple
@@ -21,6 +21,7 @@ from tracer.drawing.maps.sizes import LOOSE, name_width, text_width
 from tracer.drawing.maps.units import MapUnit, Slab
 from tracer.drawing.picture import Box
 from tracer.drawing.placed import Rectangle, Route
+from tracer.drawing.u_shape import reached
 
 LEFT, MIDDLE, RIGHT = range(3)
 
@@ -78,8 +79,8 @@ def sides_of(given: MapOrder) -> list[int] | None:
     coarsest = given.bands[-1]
     numbers = range(len(given.units))
     bottom = {number for number in numbers if given.units[number].level == coarsest}
-    above = _reached(given, bottom, forward=False) - bottom
-    below = _reached(given, bottom, forward=True) - bottom
+    above = reached(given.ways, bottom, forward=False) - bottom
+    below = reached(given.ways, bottom, forward=True) - bottom
     if not above or not below or above & below:
         return None
 
@@ -103,29 +104,6 @@ def _is_sequence(unit: MapUnit) -> bool:
         slab.size is None or len(slab.size.extent) == 1 or slab.made == "pass"
         for slab in unit.slabs
     )
-
-
-def _reached(
-    given: MapOrder,
-    start: Iterable[int],
-    *,
-    forward: bool,
-) -> set[int]:
-    """The units that maps of these reach, or that lead to them."""
-    following: dict[int, list[int]] = defaultdict(list)
-    for way in given.ways:
-        ends = (way.source, way.target)
-        source, target = ends if forward else reversed(ends)
-        following[source].append(target)
-
-    seen = set(start)
-    pending = list(seen)
-    while pending:
-        for unit in following[pending.pop()]:
-            if unit not in seen:
-                seen.add(unit)
-                pending.append(unit)
-    return seen
 
 
 def ladder(
