@@ -342,7 +342,12 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 
-AMONG = {"a pool that leaves an axis out": 8, "a level too many": 8, "pad and cut": 5}
+AMONG = {
+    "a pool that leaves an axis out": 8,
+    "a level too many": 8,
+    "pad and cut": 5,
+    "a factor that is missing": 1,
+}
 """Where it may stand, other than among the first three."""
 
 
@@ -370,6 +375,28 @@ def test_the_first_repairs(name: str) -> None:
     assert faults_of(net)
     found = [written(repair) for repair in repairs(net).found]
     assert edits in found[: AMONG.get(name, 3)], found
+
+
+def test_parameters_behind_the_fault_count_as_those_before_it() -> None:
+    """The level at which an axis is short comes before the others: which layers the trace reached does not matter."""
+    net = load_text(
+        "input: [1, 1, D, 64]\nsizes: {D: 12}\nencoder:\n"
+        "  e1: {op: Conv2d, out_channels: 8, kernel_size: 3, padding: 1}\n  p1: {op: MaxPool2d, kernel_size: 2}\n"
+        "  e2: {op: Conv2d, out_channels: 8, kernel_size: 3, padding: 1}\n  p2: {op: MaxPool2d, kernel_size: 2}\n"
+        "  e3: {op: Conv2d, out_channels: 8, kernel_size: 3, padding: 1}\n  p3: {op: MaxPool2d, kernel_size: 2}\n"
+        "decoder:\n"
+        "  u3: {op: ConvTranspose2d, out_channels: 8, kernel_size: 2, stride: 2}\n  c3: {op: Add, from: [u3, e3]}\n"
+        "  u2: {op: ConvTranspose2d, out_channels: 8, kernel_size: 2, stride: 2}\n  c2: {op: Add, from: [u2, e2]}\n"
+        "  u1: {op: ConvTranspose2d, out_channels: 8, kernel_size: 2, stride: 2}\n  c1: {op: Add, from: [u1, e1]}\n",
+        "net.yaml",
+        {},
+        allow_argument_errors=True,
+    )
+    levels = [one for one in repairs(net).found if "along axis" in one.title]
+    assert [one.edits[0].path for one in levels] == [
+        f"encoder.{pool}.kernel_size" for pool in ("p3", "p2", "p1")
+    ]
+    assert all(one.reshapes for one in levels)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -1,7 +1,7 @@
 """The order of repairs that a person would sign, and how many of them are worth reading.
 
-What the user cannot write stands last. Before that, safe ones stand first and other input sizes last. Between them:
-what keeps the size of the output, brings no warning,
+What the user cannot write stands last. Before that, safe ones stand first and other input sizes last, unless a layer
+was made for a width that the sizes decide. Between them: what keeps the size of the output, brings no warning,
 leaves the parameters as they are, was probably forgotten, makes a layer what others are, and changes few numbers.
 """
 
@@ -101,6 +101,7 @@ class _Ranking:
         return (
             bool(repair.elsewhere),
             not repair.safe,
+            not repair.is_made_for,
             repair.kind >= Kind.SIZES,
             self.is_other(repair),
             len(self.warnings(repair)),

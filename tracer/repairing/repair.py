@@ -60,6 +60,8 @@ class Repair(msgspec.Struct, frozen=True):
     warnings: list[str] = []
     """The codes of warnings that it brings, T5xx."""
     kind: Kind = Kind.REBUILT
+    is_made_for: bool = False
+    """Other input sizes, where a layer was made for a width that they alone decide."""
     scale: float | None = None
     """The size of the first output along its last dim, by that of the first input."""
     reshapes: bool = False

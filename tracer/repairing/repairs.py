@@ -285,12 +285,20 @@ class _Finder:
             source_edits=[] if told is None else told.source_edits,
             warnings=self._brings(tried),
             kind=candidate.kind,
+            is_made_for=self._is_made_for(candidate),
             scale=scale_of(tried.net.trace()),
             reshapes=self._reshapes(tried.net),
             oddness=candidate.oddness,
             elsewhere=elsewhere,
             source_texts={} if told is None else told.texts,
         )
+
+    def _is_made_for(self, candidate: Candidate) -> bool:
+        """Whether a layer takes another width than its input has, and other input sizes alone give it that."""
+        if candidate.kind != Kind.SIZES or self.bench.aim is not None:
+            return False
+        first = next(iter(self.bench.trace.diagnostics), None)
+        return first is not None and first.code == "T204"
 
     def _brings(self, tried: Tried) -> list[str]:
         """The warnings of the edited network that are new, by their codes."""
@@ -301,17 +309,26 @@ class _Finder:
         return sorted(code for code in codes if code in LINTS)
 
     def _reshapes(self, net: Net) -> bool:
-        """Whether some layer has other parameters than before, as far as that is known, or one that has some is new."""
-        before, after = costs(self.trace), costs(net.trace())
-        for name in before.keys() & after.keys():
-            is_known = self.trace.shapes[name] is not None
-            if is_known and before[name].params != after[name].params:
-                return True
+        """Whether some layer has other parameters than it would have as it is, or one that has some is new."""
+        names = self.net.network.names
+        for applied in net.trace().applied():
+            node = names.get(applied.node.name)
+            if node is None:
+                if applied.parameters:
+                    return True
+                continue
 
-        # Behind the fault nothing was known of a layer that is there still.
-        kept = self.net.network.names.keys() & net.network.names.keys()
-        others = (before.keys() ^ after.keys()) - kept
-        return any((before.get(name) or after[name]).params for name in others)
+            before = self.bench.ops[node.index]
+            # Behind the fault a layer's input is known from the repaired network alone.
+            visit = self.trace.walk()[node.index]
+            inputs = applied.inputs if visit.shape is None else visit.inputs
+            if before is None:
+                continue
+            if before.parameters(*inputs) != applied.op.parameters(*applied.inputs):
+                return True
+        left_out = names.keys() - net.network.names.keys()
+        found = costs(self.trace)
+        return any(name in found and found[name].params for name in left_out)
 
     def _told(self, candidate: Candidate, net: Net) -> InPython | None:
         """The repair in the terms of the program that the network was read from; None for a config."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Set
 from typing import Any, NamedTuple
 
 from tracer.repairing.bench import Bench, Tried
-from tracer.repairing.candidate import Candidate, Oddness
+from tracer.repairing.candidate import Candidate, Kind, Oddness
 from tracer.repairing.candidates import first_changes, slow_changes
 from tracer.repairing.progress import Progress, progress_of
 
@@ -174,6 +174,6 @@ def _together(first: Candidate, second: Candidate) -> Candidate:
     return Candidate(
         f"{first.title}, and {second.title}",
         [*first.edits, *second.edits],
-        max(first.kind, second.kind),
+        max(first.kind, second.kind, Kind.REBUILT),
         max(first.oddness, second.oddness),
     )

@@ -91,7 +91,10 @@ def _inserted(
     if edits and 0 not in factors:
         edits.append(Edit((section, own, "from"), one_or_several(after)))
         title = f"a factor is missing before {own}: {', '.join(told)} {resizing.said}"
-        yield Candidate(title, edits, Kind.REBUILT)
+        # Maps of three and more strides in one merge are those of a pyramid.
+        is_pyramid = resizing is ENLARGING and len(told) > 1
+        kind = Kind.FORGOTTEN if is_pyramid else Kind.REBUILT
+        yield Candidate(title, edits, kind)
 
 
 def _pools_behind_skip(bench: Bench, merge: Node) -> Iterator[Candidate]:
