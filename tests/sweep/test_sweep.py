@@ -613,7 +613,7 @@ def test_the_picture(tmp_path: Path, ending: str) -> None:
         ((PADDED, "--where", "flops < 3"), 2, "no column is called 'flops'"),
         ((PADDED, "--objectives", "error"), 2, "'error' is no number"),
         ((PADDED, "-o", "rows.xlsx"), 2, "rows are written as .parquet, .csv, .jsonl"),
-        ((PADDED, "--plot", "front.gif"), 2, "a picture is .svg, .png or .pdf"),
+        ((PADDED, "--plot", "front.gif"), 2, "a picture is .svg, .png or .pdf, a page .html"),
         (
             (PADDED, "--dask", "tcp://127.0.0.1:9"),
             2,

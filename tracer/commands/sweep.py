@@ -23,6 +23,7 @@ from tracer.commands.options import (
     source_options,
     use_colour,
 )
+from tracer.commands.plotting import Plotted, check_plot, others_of, write_plot
 from tracer.commands.reading import complain, loaded, open_net, text_of
 from tracer.costs.operations import DTYPE_BYTES
 from tracer.diagnostics import Diagnostic, TracerError, shortened
@@ -114,7 +115,9 @@ OBJECTIVES = "macs,memory,params,receptive_field"
     help="Rows of the table.",
 )
 @click.option(
-    "--plot", type=click.Path(dir_okay=False), help="A picture of the rows: .svg, .png or .pdf."
+    "--plot",
+    type=click.Path(dir_okay=False),
+    help="A picture of the rows: .svg, .png or .pdf. A page of their front, with configs and pictures: .html.",
 )
 @click.option(
     "--dtype",
@@ -163,10 +166,12 @@ def command(
         raise click.UsageError("give a CONFIG, or --family NAME")
     if find is None and write_front is not None:
         raise click.UsageError("--write-front is for --find")
-    axes = _axes(varied, sizes)
-    swept = Swept(config, family, axes, overrides, dtype)
+    swept = Swept(config, family, _axes(varied, sizes), overrides, dtype)
     if dask is not None:
         need("distributed", "sweep")
+
+    is_lines = format_ == "jsonl"
+    colour = use_colour(color)
     if find is not None:
         _refuse_beside_find(output, where, plot)
         search(
@@ -178,12 +183,12 @@ def command(
             workers,
             dask,
             yes,
-            use_colour(color),
-            is_lines=format_ == "jsonl",
+            colour,
+            is_lines=is_lines,
         )
         return
 
-    if format_ == "jsonl" and where is not None and plot is None:
+    if is_lines and where is not None and plot is None:
         raise click.UsageError(
             "--where is for the table and --plot; --format jsonl has every row"
         )
@@ -193,6 +198,32 @@ def command(
     _check_output(output, plot, overwrite)
     _confirm(study, yes)
 
+    shown_rows = 0 if is_lines else top
+    ending = FrontWanted(condition, measures, shown_rows, plot, colour)
+    _every_row(study, output, overwrite, workers, dask, is_lines, ending)
+
+
+class FrontWanted(NamedTuple):
+    """What is said of the rows when they are there."""
+
+    condition: Any
+    measures: list[str]
+    top: int
+    """Rows of the table; none for 0."""
+    plot: str | None
+    colour: bool
+
+
+def _every_row(
+    study: Study,
+    output: str | None,
+    overwrite: bool,
+    workers: int | None,
+    dask: str | None,
+    is_lines: bool,
+    wanted: FrontWanted,
+) -> None:
+    """Compute every row, write them, and show their front."""
     with _journal(output, study, overwrite) as journal:
         _run(
             study,
@@ -200,13 +231,12 @@ def command(
             workers or os.cpu_count() or 1,
             dask,
             keeps=output is not None,
-            streamed=Streamed(study, journal) if format_ == "jsonl" else None,
+            streamed=Streamed(study, journal) if is_lines else None,
         )
         if output is not None:
             _write(Path(output), study, journal)
-        if format_ == "table" or plot is not None:
-            shown_rows = top if format_ == "table" else 0
-            _end(study, journal, condition, measures, shown_rows, plot, use_colour(color))
+        if wanted.top or wanted.plot is not None:
+            _end(study, journal, wanted)
         journal.remove()
 
 
@@ -650,10 +680,7 @@ def _check_output(output: str | None, plot: str | None, overwrite: bool) -> None
             raise click.UsageError(f"{shown(output)}: there is no such folder")
         if ending == ".parquet":
             need("pyarrow", "sweep")
-    if plot is not None:
-        if Path(plot).suffix.lower() not in (".svg", ".png", ".pdf"):
-            raise click.UsageError(f"{shown(plot)}: a picture is .svg, .png or .pdf")
-        need("matplotlib", "sweep")
+    check_plot(plot)
 
 
 def _confirm(study: Study, yes: bool) -> None:
@@ -761,15 +788,7 @@ def _write(output: Path, study: Study, journal: Journal) -> None:
     click.echo(f"written: {shown(str(output))}, {study.rows:,} rows", err=True)
 
 
-def _end(
-    study: Study,
-    journal: Journal,
-    condition: Any,
-    measures: list[str],
-    top: int,
-    plot: str | None,
-    colour: bool,
-) -> None:
+def _end(study: Study, journal: Journal, wanted: FrontWanted) -> None:
     """The table of the Pareto front, and the picture."""
     from tracer.sweep.pareto_front import pareto_front
     from tracer.views import sweep as view
@@ -777,25 +796,33 @@ def _end(
     def tables() -> Iterator[Columns]:
         return (record.columns for record in journal.records())
 
+    measures = wanted.measures
     larger = study.larger_is_better
-    found = pareto_front(tables, condition, measures, larger)
+    others = others_of(wanted.plot)
+    found = pareto_front(tables, wanted.condition, measures, larger, others)
     for line in found.notes:
         click.echo(line, err=True)
     if not found.best:
-        click.echo(
-            "no row meets --where" if condition is not None else "no row is valid", err=True
-        )
+        is_asked = wanted.condition is not None
+        click.echo("no row meets --where" if is_asked else "no row is valid", err=True)
         return
+
     count, best = len(found.measures[measures[0]]), len(found.best)
-    title = f"{best:,} of {count:,} rows are on the Pareto front of {', '.join(measures)}"
-    if best > top:
-        title += f"; the first {top} of them"
-    names = dict.fromkeys([*study.names, *measures, "lossless", "aligned"])
-    if top:
-        console_for(colour).print(view.table(title, list(names), found.rows[:top]))
-    if plot is not None:
-        try:
-            view.plot(Path(plot), found.measures, found.best, larger)
-        except OSError as error:
-            _fail(f"{shown(plot)}: cannot write: {error.strerror or error}")
-        click.echo(f"written: {shown(plot)}", err=True)
+    headline = f"{best:,} of {count:,} rows are on the Pareto front of {', '.join(measures)}"
+    if wanted.top:
+        top = wanted.top
+        title = f"{headline}; the first {top} of them" if best > top else headline
+        names = dict.fromkeys([*study.names, *measures, "lossless", "aligned"])
+        table = view.table(title, list(names), found.rows[:top])
+        console_for(wanted.colour).print(table)
+    if wanted.plot is not None:
+        tasks = sorted(journal.done)
+        _plot(wanted.plot, Plotted(study, tasks, found, measures, headline))
+
+
+def _plot(plot: str, plotted: Plotted) -> None:
+    try:
+        write_plot(plot, plotted)
+    except OSError as error:
+        _fail(f"{shown(plot)}: cannot write: {error.strerror or error}")
+    click.echo(f"written: {shown(plot)}", err=True)

@@ -34,6 +34,10 @@ class ParetoFront(NamedTuple):
     """The front's rows with all columns, in the order of ``best``."""
     notes: list[str]
     """Sentences for the user: where the condition could not be computed, and by how much all rows miss it."""
+    places: Sequence[RowPlace] = ()
+    """Of the front's rows, in the order of ``best``."""
+    others: Sequence[dict[str, Any]] = ()
+    """Some of the rows that meet the condition and are not on the front, evenly spaced, with all columns."""
 
 
 def pareto_front(
@@ -41,8 +45,9 @@ def pareto_front(
     where: Expression | None,
     by: Sequence[str],
     larger: Container[str],
+    others: int = 0,
 ) -> ParetoFront:
-    """The Pareto front of all valid rows that meet ``where``, in the measures ``by``.
+    """The Pareto front of all valid rows that meet ``where``, in the measures ``by``, and at most so many ``others``.
 
     Smaller is better, of the measures in ``larger`` larger. ``tables`` is called twice: once to compare, once for the
     rows of the front.
@@ -65,8 +70,40 @@ def pareto_front(
         return ParetoFront(measures, [], [], [*condition.failures(), *condition.misses()])
 
     best = _best(values, larger)
-    best_rows = _rows(tables(), _places(meeting, best))
-    return ParetoFront(measures, best, best_rows, condition.failures())
+    beside = _others(sum(map(len, meeting)), best, others)
+    places = _places(meeting, [*best, *beside])
+    rows = _rows(tables(), places)
+    count = len(best)
+    return ParetoFront(
+        measures,
+        best,
+        rows[:count],
+        condition.failures(),
+        places[:count],
+        rows[count:],
+    )
+
+
+def _others(count: int, best: Sequence[int], most: int) -> list[int]:
+    """The numbers of rows beside the front, at most so many and evenly spaced."""
+    is_other = np.ones(count, bool)
+    is_other[best] = False
+    numbers = np.flatnonzero(is_other)
+    chosen: list[int] = numbers[spaced(len(numbers), most)].tolist()
+    return chosen
+
+
+def spaced(count: int, most: int) -> list[int]:
+    """At most so many of the numbers below ``count``, evenly spaced, the first and the last among them.
+
+    >>> spaced(100, 4), spaced(3, 4), spaced(9, 1), spaced(9, 0)
+    ([0, 33, 66, 99], [0, 1, 2], [0], [])
+    """
+    if count <= most:
+        return list(range(count))
+    if most < 2:
+        return [0] * most
+    return [i * (count - 1) // (most - 1) for i in range(most)]
 
 
 def _places(meeting: Sequence[Any], numbers: Sequence[int]) -> list[RowPlace]:

@@ -5,8 +5,6 @@ The file has no script and loads nothing. Colours come with an edge of their own
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import NamedTuple
@@ -17,6 +15,7 @@ from tracer.diagnostics import Diagnostic, legible, printable, shortened
 from tracer.drawing.layout import layout
 from tracer.drawing.picture import picture
 from tracer.views.comparison import headline
+from tracer.views.document import html_document
 from tracer.views.notebook import difference_rows
 from tracer.views.svg import drawn, style
 
@@ -89,20 +88,14 @@ def side_by_side(found: Comparison, old: Given, new: Given) -> str:
         figures.append(_figure(word, side))
 
     sheet = SHEET + style("svg") + "\n".join(rules) + "\n" + "\n".join(_legend_rules())
-    digest = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
-    policy = (
-        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    )
     title = f"{found.a.name or found.a.path} → {found.b.name or found.b.path}"
     legend = "".join(f'<li class="{kind}">{escape(text)}</li>' for kind, text in MARKS.items())
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(printable(title))}</title>\n<style>{sheet}</style>\n</head>\n<body>\n"
+    return html_document(
+        title,
+        sheet,
         f"<h1>{escape(printable(title))}</h1>\n<p>{escape(legible(headline(found)))}</p>\n"
         f'<ul class="legend" aria-label="What the edges say">{legend}</ul>\n'
-        f'<div class="both">\n{"".join(figures)}</div>\n{_listed(found)}</body>\n</html>\n'
+        f'<div class="both">\n{"".join(figures)}</div>\n{_listed(found)}',
     )
 
 
