@@ -38,6 +38,7 @@ from tracer.torch_bridge.forward import (
     sequence_dims,
     spatial_dims,
 )
+from tracer.torch_bridge.in_training import other_in_training
 from tracer.torch_bridge.places import gone_through, raised, users_code
 from tracer.torch_bridge.real_runs import RealModule
 from tracer.torch_bridge.scripted import in_python
@@ -220,8 +221,12 @@ def _read(
     path = source or "<module>"
     itself = RealModule(module, way)
     program = network_of(run, title, path, UNSEEN, itself, notes, in_part=True)
-    if way.until is None and (counted := count_that_differs(module, program)) is not None:
-        program = program.noted([*notes, counted])
+    counted = count_that_differs(module, program) if way.until is None else None
+    read = list(program.net.trace().outputs.values())
+    trained = other_in_training(module, way, shapes, read)
+    more = [note for note in (counted, trained) if note is not None]
+    if more:
+        program = program.noted([*notes, *more])
     return _imported(program, ReadFrom(source or title, {}), notes)
 
 
