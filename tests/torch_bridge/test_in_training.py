@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tracer.torch_bridge.forward import Way
+from tracer.torch_bridge.forward import PLAIN, Way
 from tracer.torch_bridge.importing import read_at
 
 
@@ -29,7 +29,7 @@ class Supervised(nn.Module):
         return {"out": y, "aux": y[:, :2]}
 
 
-def said(module: nn.Module, way: Way = Way()) -> str:
+def said(module: nn.Module, way: Way = PLAIN) -> str:
     """The comments at the beginning of its config."""
     lines = read_at(module, (2, 3, 16, 24), way=way).program.net.network.source.splitlines()
     return "\n".join(line for line in lines if line.startswith("# its evaluation"))

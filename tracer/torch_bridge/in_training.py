@@ -15,17 +15,18 @@ from tracer.torch_bridge.real_runs import RealModule
 def other_in_training(
     module: torch.nn.Module,
     way: Way,
-    shapes: Sequence[Shape],
+    sizes: Sequence[Sequence[int]],
     read: Sequence[Shape | None],
 ) -> str | None:
     """A sentence where a module that is in training mode gives other shapes there than in evaluation; None otherwise.
 
-    It is run for that where its own code reads the mode, without data. ``read`` are the shapes of the outputs of the
-    network that was read: where those come out, evaluation is not run again.
+    It is run for that where its own code reads the mode, without data. ``sizes`` are its inputs' shapes, ``read`` those
+    of the outputs of the network that was read: where they come out, evaluation is not run again.
     """
     if way.training or not module.training or not _reads_mode(module):
         return None
 
+    shapes = [tuple(one) for one in sizes]
     trained = RealModule(module, way._replace(training=True)).answer_without_data(shapes).shapes
     if trained is None or list(trained.values()) == list(read):
         return None

@@ -176,7 +176,7 @@ def _changes(
 
     if isinstance(op, Crop):
         for amounts in _amounts(bench, cutting, op):
-            yield [_Change(last, "crop", _written_crop(amounts))]
+            yield [_Change(last, "crop", written_crop(amounts))]
     elif isinstance(op, Slice):
         yield _slices(bench, cutting)
     elif not last.operands:
@@ -243,10 +243,10 @@ def _begins(
     yield [total - behind for total, (_, behind) in zip(totals, present)]
 
 
-def _written_crop(amounts: Amounts) -> int | tuple[int, ...]:
+def written_crop(amounts: Amounts) -> int | tuple[int, ...]:
     """The amounts as a Crop has them, in as few numbers as serve.
 
-    >>> _written_crop(((5, 5), (5, 5))), _written_crop(((5, 5), (4, 4))), _written_crop(((1, 2), (3, 4)))
+    >>> written_crop(((5, 5), (5, 5))), written_crop(((5, 5), (4, 4))), written_crop(((1, 2), (3, 4)))
     (5, (5, 4), (3, 4, 1, 2))
     """
     if any(before != behind for before, behind in amounts):
