@@ -29,6 +29,7 @@ from tracer.drawing.maps.routing import (
     row_key,
 )
 from tracer.drawing.maps.sizes import MapSpacing, name_width, text_width
+from tracer.drawing.maps.ways import MapWay
 from tracer.drawing.picture import Box
 from tracer.drawing.placed import Rectangle, Route
 
@@ -180,9 +181,7 @@ def _ports(
     middles: Sequence[int],
 ) -> _Ports:
     """What comes from above arrives above the middle, what comes from below under it; straight arrows in the middle."""
-    leaves = [
-        _leaving(given, plans, cells, middles, number) for number in range(len(given.ways))
-    ]
+    sides = [_sides(given, plan, middles, way) for plan, way in zip(plans, given.ways)]
     into: dict[int, list[int]] = defaultdict(list)
     for number, way in enumerate(given.ways):
         into[way.target].append(number)
@@ -192,13 +191,26 @@ def _ports(
         _, _, height = cells[target].slabs[0]
         is_wrong = any(given.ways[number].wrong for number in arriving)
         for side in (-1, 1):
-            numbers = [
-                number for number in arriving if _side(given, plans, middles, number) == side
-            ]
+            numbers = [number for number in arriving if sides[number].arrives == side]
             step = _step(height, len(numbers), is_wrong=is_wrong)
             for place, number in enumerate(numbers, 1):
                 arrives[number] += side * step * place
-    return _Ports(leaves, arrives)
+    return _Ports(_leaving(given, sides, cells, middles), arrives)
+
+
+def _leaving(
+    given: MapOrder,
+    sides: Sequence[_Sides],
+    cells: Sequence[UnitCell],
+    middles: Sequence[int],
+) -> list[int]:
+    """The height at which each arrow leaves."""
+    found = []
+    for way, side in zip(given.ways, sides):
+        _, _, height = cells[way.source].slabs[-1]
+        aside = min(height // 4, PORT)
+        found.append(middles[way.source] + aside * side.leaves)
+    return found
 
 
 def _step(
@@ -213,50 +225,31 @@ def _step(
     return min(apart, half // max(count, 1))
 
 
-def _leaving(
+class _Sides(NamedTuple):
+    """Whether an arrow leaves and arrives above the middle of a map (-1), below it (1) or in it (0)."""
+
+    leaves: int
+    arrives: int
+
+
+def _sides(
     given: MapOrder,
-    plans: Sequence[CoursePlan],
-    cells: Sequence[UnitCell],
+    plan: CoursePlan,
     middles: Sequence[int],
-    number: int,
-) -> int:
-    """The height at which an arrow leaves."""
-    source = given.ways[number].source
-    _, _, height = cells[source].slabs[-1]
-    aside = min(height // 4, PORT)
-    return middles[source] + aside * _leaving_side(given, plans, middles, number)
+    way: MapWay,
+) -> _Sides:
+    """The sides of an arrow: towards the map that it leads to, or towards the corridor that it goes through."""
+    if plan.course == "straight":
+        return _Sides(0, 0)
 
-
-def _side(
-    given: MapOrder,
-    plans: Sequence[CoursePlan],
-    middles: Sequence[int],
-    number: int,
-) -> int:
-    """Whether an arrow arrives from above (-1), from below (1) or straight (0)."""
-    way = given.ways[number]
-    if plans[number].course == "straight":
-        return 0
-    from_above = middles[way.source] < middles[way.target]
-    is_row = middles[way.source] == middles[way.target]
-    corridor = plans[number].corridor
-    if corridor is not None and corridor == row_key(given, way.target):
-        return -1
-    return -1 if from_above or is_row else 1
-
-
-def _leaving_side(
-    given: MapOrder,
-    plans: Sequence[CoursePlan],
-    middles: Sequence[int],
-    number: int,
-) -> int:
-    """Whether an arrow leaves upwards, downwards or straight."""
-    way = given.ways[number]
-    if plans[number].course == "straight":
-        return 0
-    is_above = not is_last(given, way.source) or middles[way.target] <= middles[way.source]
-    return -1 if is_above else 1
+    start = middles[way.source]
+    end = middles[way.target]
+    is_inside = not is_last(given, way.source)
+    comes_along = plan.corridor == row_key(given, way.target)
+    return _Sides(
+        leaves=-1 if is_inside or end <= start else 1,
+        arrives=-1 if comes_along or start <= end else 1,
+    )
 
 
 class _Stretch(NamedTuple):
