@@ -315,7 +315,9 @@ print(answers.count("200"), answers.count("503"), answers.count("gone"))
 """
 
 
-@pytest.mark.parametrize(("files", "count"), [(128, 200), (64, 300)])
+@pytest.mark.parametrize(
+    ("files", "count"), [(128, 200), pytest.param(64, 300, marks=pytest.mark.long)]
+)
 def test_more_clients_than_files(tmp_path: Path, files: int, count: int) -> None:
     """They are sent away with an answer, in one line of the server's, and when they are gone it answers as before."""
     resource = pytest.importorskip("resource")

@@ -180,7 +180,13 @@ WEIGHS_NOTHING = {"wave_unet"}
 
 
 @pytest.mark.filterwarnings("ignore:TF32 acceleration")
-@pytest.mark.parametrize("name", LIBRARY)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.long if name == "u2net_small" else ())
+        for name in LIBRARY
+    ],
+)
 def test_the_library_sees_as_far_as_its_halo(name: str) -> None:
     """With NaN in the place of the pixels outside of a tile, the positions stay that are said to be right.
 
@@ -268,7 +274,8 @@ def test_the_library_is_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    "first", [0, 20, 40, *(pytest.param(n, marks=pytest.mark.long) for n in range(60, 160, 20))]
+    "first",
+    [0, 40, *(pytest.param(n, marks=pytest.mark.long) for n in (20, *range(60, 160, 20)))],
 )
 def test_generated_networks(first: int) -> None:
     """What is claimed of generated networks, pictures and tiles is so in torch."""

@@ -403,7 +403,7 @@ def test_weights_in_another_file(tmp_path: Path) -> None:
     ("config", "params", "dims"),
     [
         ("unet_padded", ["base=2"], ["N", 1, "16*_H", "16*_W"]),
-        pytest.param("unet_2015", ["base=2"], ["N", 1, "H", "W"], marks=pytest.mark.slow),
+        pytest.param("unet_2015", ["base=2"], ["N", 1, "H", "W"], marks=pytest.mark.long),
         ("conv_autoencoder", [], ["N", 1, "H", "W"]),
         ("espcn", [], ["N", 1, "H", "W"]),
     ],

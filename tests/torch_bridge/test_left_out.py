@@ -62,7 +62,14 @@ def _compared(module: nn.Module, shape: tuple[int, ...]) -> Iterator[tuple[int, 
         assert torch.allclose(built(x), wanted, atol=1e-5), (height, width)
 
 
-@pytest.mark.parametrize("rows, columns", [(8, 8), (4, 7), (12, 9)])
+@pytest.mark.parametrize(
+    "rows, columns",
+    [
+        (4, 7),
+        pytest.param(8, 8, marks=pytest.mark.long),
+        pytest.param(12, 9, marks=pytest.mark.long),
+    ],
+)
 def test_what_two_sizes_decide_is_left_out_for_both_together(rows: int, columns: int) -> None:
     """Neither the rows nor the columns alone are a way of their own."""
     module = Forward(_flipped_beside(rows, columns)).eval()

@@ -44,7 +44,10 @@ class Tokens(nn.Module):
         return self.head(y.transpose(1, 2).reshape(x.shape[0], -1, side, side))
 
 
-@pytest.mark.parametrize("name", ROOTS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.long if name == "rounded" else ()) for name in ROOTS],
+)
 def test_a_map_by_the_root_of_its_places(name: str) -> None:
     """Right for square maps of all sizes; others are not read, also where they have as many places as a square one."""
     module = Tokens(ROOTS[name]).eval()

@@ -666,7 +666,7 @@ def test_a_table_of_positions(kind: type[Positions], first: int) -> None:
     [
         pytest.param(Positions(turned=True), id="turned"),
         pytest.param(OfOneCount(), id="of_one_count", marks=pytest.mark.long),
-        pytest.param(Changed(), id="changed"),
+        pytest.param(Changed(), id="changed", marks=pytest.mark.long),
     ],
 )
 def test_a_table_that_is_another_one_where_it_is_resized(module: Positions) -> None:

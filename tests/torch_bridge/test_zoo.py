@@ -166,10 +166,17 @@ MARKS = {1: [pytest.mark.long], 2: [pytest.mark.slow], 3: [pytest.mark.long]}
 ONLY = {"UNet 1d", "PlainConvUNet 1d", "DynUNet 3d", "ResidualEncoderUNet 3d"}
 """Some of others, for their layers."""
 
-SWEPT = [
-    pytest.param(name, marks=[pytest.mark.slow] if name in ONLY else MARKS[dims])
-    for name, (dims, _, _) in ZOO.items()
-]
+LARGE = {"FlexibleUNet 2d", "BasicUNet, resizing 2d", "BasicUNet, shuffling 2d"}
+"""Those of two dims of which others have the same layers, and take less."""
+
+
+def _marks(name: str, dims: int) -> list[pytest.MarkDecorator]:
+    if name in ONLY:
+        return [pytest.mark.slow]
+    return [pytest.mark.long] if name in LARGE else MARKS[dims]
+
+
+SWEPT = [pytest.param(name, marks=_marks(name, dims)) for name, (dims, _, _) in ZOO.items()]
 
 
 @pytest.mark.parametrize("name", SWEPT)
@@ -199,7 +206,14 @@ def test_sizes_from_32_to_300(name: str) -> None:
         )
 
 
-@pytest.mark.parametrize("name", [name for name, (dims, _, _) in ZOO.items() if dims == 2])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.long if name in LARGE else ())
+        for name, (dims, _, _) in ZOO.items()
+        if dims == 2
+    ],
+)
 def test_outputs_with_the_same_weights(name: str) -> None:
     """Built from the imported config, the network computes what the real one does."""
     _, channels, make = ZOO[name]
