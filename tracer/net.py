@@ -10,6 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tracer.diagnostics import Diagnostic, Span, TracerError, legible
+from tracer.memo import Memo
 from tracer.network.records import (
     Elsewhere,
     Expectation,
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
     from tracer import Drawing, Plan
     from tracer.planning.built import AsBuilt
     from tracer.planning.constraints import Constraints
+    from tracer.planning.recurring import Recurring
     from tracer.planning.working_sizes import Form, WorkingSizes
+
+
+OPERATIONS = 500_000
+"""Operations that are kept with plans: so many of all sizes together."""
 
 
 class Unrolled(msgspec.Struct, frozen=True):
@@ -120,11 +126,14 @@ class Net:
         self.planned = planned
         """The values of every ``auto`` and of inferred widths, where they stay for all sizes; None: they are solved."""
         self._is_open = any(node.unknowns for node in network.nodes)
-        self._solutions: dict[tuple[tuple[str, int], ...], Solution] = {}
+        self._solutions: Memo[Solution] = Memo(1 + OPERATIONS // max(len(network.nodes), 1))
+        """By the sizes that were given."""
         self._compiled: CompiledRecipe | None = None
         self._is_compiled = False
         self._traces = 0
         self._first: Trace | None = None
+        self._recurring: Recurring | None = None
+        """What its plans have in common, where that was looked for and found."""
 
     def __repr__(self) -> str:
         """The kind of network it is: ``<Net unet: 25 nodes, input [1, 3, H, W]>``."""
@@ -312,9 +321,10 @@ class Net:
 
         fixed = sizes or {}
         key = tuple(sorted(fixed.items()))
-        if key not in self._solutions:
-            self._solutions[key] = self._solved(fixed)
-        return self._solutions[key]
+        known = self._solutions.get(key)
+        if known is None:
+            known = self._solutions[key] = self._solved(fixed)
+        return known
 
     def _solved(self, fixed: Mapping[str, int]) -> Solution:
         from tracer.planning.all_sizes import plan_all
@@ -400,19 +410,30 @@ class Net:
 
         check_sizes(self.network, sizes)
         values = {**self.network.defaults(), **sizes}
-        solution = self.solution(sizes)
+        has_one_size = self._has_one_size(sizes)
+        again = self._known(values) if has_one_size else None
+        if again is not None:
+            return again
 
+        solution = self.solution(sizes)
         again = self._applied(values, solution)
         if again is not None:
             return again
 
+        found = self._on_ints(values, solution)
+        if has_one_size and solution.assignments and not found.diagnostics:
+            self._learn(found, solution)
+        if not sizes:
+            self._first = found
+        return found
+
+    def _on_ints(self, values: dict[str, int], solution: Solution) -> Trace:
+        """The trace of every node by itself, which has words for what is wrong."""
         found = trace(self.network, values, solution.ops)
         if not solution.solved:
             others = [d for d in found.diagnostics if d.node not in solution.explained]
             found.diagnostics = [*solution.diagnostics, *others]
         found.diagnostics = self.told(found.diagnostics)
-        if not sizes:
-            self._first = found
         return found
 
     def quick_trace(self, most: int) -> Trace | None:
@@ -421,6 +442,34 @@ class Net:
         if self._first is None and is_costly:
             return None
         return self.trace()
+
+    def _has_one_size(self, given: Mapping[str, int]) -> bool:
+        """Whether every symbol has one size with these: where one has several, one assignment serves them all."""
+        declared = self.network.sizes
+        for symbol in self.network.symbols:
+            if symbol not in given and (symbol not in declared or is_set(declared[symbol])):
+                return False
+        return True
+
+    def _known(self, values: dict[str, int]) -> Trace | None:
+        """The trace at sizes like those that were planned before; None where there are none."""
+        if self._recurring is None:
+            return None
+        found = self._recurring.at(values)
+        return None if found is None else Trace(self.network, found[0], values, found[1], [])
+
+    def _learn(self, found: Trace, solution: Solution) -> None:
+        """Keep what was planned for sizes like these, from the second trace on: one alone would not pay."""
+        if self._traces == 1 or self.planned is not None:
+            return
+
+        if not self._is_compiled:
+            from tracer.planning.recurring import recurring
+
+            self._is_compiled = True
+            self._recurring = recurring(self.network)
+        if self._recurring is not None:
+            self._recurring.learn(found.sizes, solution, found.by_index)
 
     def _applied(self, values: dict[str, int], solution: Solution) -> Trace | None:
         """The trace by the recipe, compiled once; None where the ints must decide."""

@@ -25,7 +25,14 @@ from rich.table import Table
 import tracer
 from tests import ROOT
 from tests.benchmarks import breakages
-from tests.benchmarks.networks import CHAINS, UNETS, flat_unet, stacked_unets, unknowns
+from tests.benchmarks.networks import (
+    CHAINS,
+    UNETS,
+    flat_unet,
+    stacked_unets,
+    unet_of_autos,
+    unknowns,
+)
 
 COMPOSE = "import sys, yaml, networkx\nfor p in sys.argv[1:]:\n    yaml.compose(open(p), Loader=yaml.CSafeLoader)"
 COMPOSE_ONLY = COMPOSE.replace(", networkx", "")
@@ -135,6 +142,39 @@ def again(place: Path) -> Iterator[Row]:
                 f"{micro:.3f} us a node (limit 1)",
                 f"reading every shape: {read / count * 1e6:.3f} us a node",
             )
+    yield from _again_with_autos()
+
+
+def _again_with_autos() -> Iterator[Row]:
+    """Autos that other sizes have other values of, beside a forward of the same network on the meta device."""
+    text = unet_of_autos()
+    net = tracer.loads(text)
+    for n in range(512, 552):
+        net.trace(H=n, W=n)
+    plan = statistics.median(
+        seconds(lambda n=n: tracer.Net(net.network).trace(H=n)) for n in range(512, 532)
+    )  # type: ignore[misc]
+
+    sizes = iter(range(600, 10**9))
+    nodes = len(net.network.nodes)
+    try:
+        import torch
+    except ImportError:
+        yield "again with autos", "torch is not installed", ""
+        return
+    with torch.device("meta"):
+        module = tracer.build(tracer.loads(text)).eval()
+
+    def forward() -> None:
+        with torch.no_grad():
+            module(torch.empty(1, 3, 512, 512, device="meta"))
+
+    ratio, a, b = ratios(forward, lambda: net.trace(H=next(sizes), W=next(sizes)).shapes, 101)
+    yield (
+        f"again with autos, {nodes} nodes",
+        f"a meta forward is {ratio:.0f} x that (limit 350)",
+        f"{a * 1e6 / nodes:.1f} / {b * 1e6 / nodes:.2f} us a node; {b * 1e3:.3f} ms, planned anew {plan * 1e3:.2f}",
+    )
 
 
 TORCH_UNET = """

@@ -14,7 +14,7 @@ def _double(name: str, channels: int) -> Iterator[str]:
         yield f"  {name}_relu{i}: {{op: ReLU, inplace: true}}"
 
 
-def flat_unet(base: int = 64, name: str = "unet") -> str:
+def flat_unet(base: int = 64, name: str = "unet", levels: int = LEVELS) -> str:
     """The padded U-Net with batch normalization, 67 layers, one line each."""
     lines = [
         f"name: {name}",
@@ -22,13 +22,13 @@ def flat_unet(base: int = 64, name: str = "unet") -> str:
         "sizes: {N: 1, H: 512, W: 512}",
         "encoder:",
     ]
-    for level in range(LEVELS):
+    for level in range(levels):
         lines += _double(f"enc{level}", base << level)
         lines.append(f"  pool{level}: {{op: MaxPool2d, kernel_size: 2}}")
     lines.append("bottleneck:")
-    lines += _double("mid", base << LEVELS)
+    lines += _double("mid", base << levels)
     lines.append("decoder:")
-    for level in reversed(range(LEVELS)):
+    for level in reversed(range(levels)):
         lines += [
             f"  up{level}: {{op: ConvTranspose2d, out_channels: {base << level}, kernel_size: 2, stride: 2}}",
             f"  cat{level}: {{op: Concat, from: [up{level}, enc{level}_relu2]}}",
@@ -36,6 +36,14 @@ def flat_unet(base: int = 64, name: str = "unet") -> str:
         lines += _double(f"dec{level}", base << level)
     lines += ["head:", "  logits: {op: Conv2d, out_channels: 2, kernel_size: 1}"]
     return "\n".join(lines) + "\n"
+
+
+def unet_of_autos(base: int = 64, levels: int = LEVELS) -> str:
+    """The same U-Net at any size: each of its transposed convolutions has an ``output_padding`` to be solved."""
+    up = "kernel_size: 2, stride: 2}\n  cat"
+    return flat_unet(base, levels=levels).replace(
+        up, up.replace("}", ", output_padding: auto}")
+    )
 
 
 _DOUBLE_CONV = """\

@@ -114,6 +114,9 @@ def test_the_search_finds_what_trying_finds(
     assert found.values is not None and distances(found.values)[0] == min(
         distances(f)[0] for f in fit
     )
+    costs = [distances(f)[0] for f in fit]
+    is_only = costs.count(min(costs)) == 1
+    assert all(group.is_unrivalled() for group in found.groups) == is_only
     every = [tuple(sorted(values.items())) for values in found.assignments()]
     assert sorted(every) == sorted(tuple(sorted(f.items())) for f in fit)
 

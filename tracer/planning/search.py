@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -64,6 +65,12 @@ class Variable(msgspec.Struct):
     def cost(self, value: int) -> int:
         """The distance of a value from the default."""
         return abs(value - self.default)
+
+    @property
+    def has_rival(self) -> bool:
+        """Whether another value costs as little as the cheapest."""
+        first, *others = islice(self.cheapest_first(), 2)
+        return any(self.cost(other) == self.cost(first) for other in others)
 
     def cheapest_first(self) -> Iterator[int]:
         """The values by their distance from the default, the lower of two first; a large domain is not built."""
@@ -170,7 +177,7 @@ def _independent(
         supports.append(sorted(rank[name] for name in symbols))
 
     asks_of: dict[int, list[Ask]] = {}
-    groups = _connected(len(in_order), supports)
+    groups = connected(len(in_order), supports)
     group_of_rank = {i: number for number, ranks in enumerate(groups) for i in ranks}
     for ask, support in zip(asks, supports):
         if support:
@@ -180,7 +187,7 @@ def _independent(
         yield [in_order[i] for i in ranks], asks_of.get(number, [])
 
 
-def _connected(count: int, supports: Sequence[Sequence[int]]) -> list[list[int]]:
+def connected(count: int, supports: Sequence[Sequence[int]]) -> list[list[int]]:
     """Groups of unknowns that share conditions, each in order."""
     leader = list(range(count))
 
@@ -252,6 +259,30 @@ class SearchGroup:
             return None
         self.solutions = root.solutions
         return next(self.assignments(), None)
+
+    def is_unrivalled(self) -> bool:
+        """Whether every other solution costs more than the least-cost one. After :meth:`solve`."""
+        key: Key = ()
+        for depth, states in enumerate(self.states):
+            state = states[key]
+            assert state is not None
+            if state.choices is None:
+                return not any(variable.has_rival for variable in self.variables[depth:])
+
+            costs = [self._cost(depth, *choice) for choice in state.choices]
+            if costs.count(state.cost) > 1:
+                return False
+            _, key = state.choices[0]
+        return True
+
+    def _cost(self, depth: int, value: int, following: Key) -> int:
+        """The cost of a value with the best of what follows."""
+        own = self.variables[depth].cost(value)
+        if depth + 1 == len(self.variables):
+            return own
+        state = self.states[depth + 1][following]
+        assert state is not None
+        return own + state.cost
 
     def assignments(self) -> Iterator[dict[str, int]]:
         """Every solution, the least-cost one first; the others in no order of cost. After :meth:`solve`."""

@@ -133,15 +133,16 @@ class Program:
     def groups(self) -> list[Group]:
         """The instructions in order, as runs of one kind; affine ones also of one source and factor."""
         if self._groups is None:
-            self._groups = []
-            for (kind, source, factor), run in groupby(self._instructions, _run_of):
-                instructions = [instruction for _, instruction in run]
-                if kind == AFFINE:
-                    instructions = [
-                        (source, factor, [constant for _, _, constant in instructions])
-                    ]
-                self._groups.append((kind, instructions))
+            # Another thread may run the program meanwhile: it sees all groups or none.
+            self._groups = list(self._grouped())
         return self._groups
+
+    def _grouped(self) -> Iterator[Group]:
+        for (kind, source, factor), run in groupby(self._instructions, _run_of):
+            instructions = [instruction for _, instruction in run]
+            if kind == AFFINE:
+                instructions = [(source, factor, [constant for _, _, constant in instructions])]
+            yield kind, instructions
 
     def run(self, values: Mapping[str, Dim]) -> list[Dim]:
         """The value of every slot, for the given values of the symbols (ints or arrays)."""
