@@ -205,7 +205,7 @@ def draw(
     if style not in (None, *drawing.STYLES):
         raise ValueError(f"{to} has no style {style!r}; styles: {', '.join(drawing.STYLES)}")
     net = network_of(network, shapes, inputs)
-    content: bytes = drawing.content(net, findings(net), depth, style)
+    content: bytes = drawing.content(net, findings(net), depth, style).content
     if to == "svg":
         return Drawing(content.decode())
     return content.decode() if drawing.IS_TEXT else content

@@ -72,6 +72,8 @@ def command(
     found = judge(net)
     complain(found, text, config=config)
     with waiting(f"{shown(config)}: is drawn"):
-        content = drawing.content(net, found, depth, style)
-    write_output(output, content)
+        drawn = drawing.content(net, found, depth, style)
+    for note in drawn.notes:
+        click.echo(note, err=True)
+    write_output(output, drawn.content)
     raise click.exceptions.Exit(1 if any(d.severity == "error" for d in found) else 0)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from math import prod
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -73,26 +74,47 @@ class Picture(msgspec.Struct, frozen=True):
     arrows: tuple[Arrow, ...]
 
 
+class BoxNodes(NamedTuple):
+    """What becomes one box."""
+
+    name: str
+    op: str
+    nodes: list[Node]
+    """In execution order."""
+
+
+def box_nodes(network: Network, depth: int | None) -> list[BoxNodes]:
+    """The nodes of each box where blocks are folded at a depth (None: unfolded)."""
+    members = groups(network, depth)
+    return [BoxNodes(name, label(nodes, name), nodes) for name, nodes in members.items()]
+
+
 def picture(trace: Trace, found: Sequence[Diagnostic] = (), depth: int | None = 1) -> Picture:
     """The picture of a traced network, its blocks folded at a depth (None: unfolded).
 
     ``found`` are its findings, each of which is a problem of the box of the node that it is about.
     """
+    return picture_of(trace, found, box_nodes(trace.network, depth))
+
+
+def picture_of(
+    trace: Trace,
+    found: Sequence[Diagnostic],
+    members: Sequence[BoxNodes],
+) -> Picture:
+    """The picture of a traced network with these boxes."""
     network = trace.network
-    members = groups(network, depth)
-    box_of = {
-        node.index: number for number, nodes in enumerate(members.values()) for node in nodes
-    }
+    box_of = {node.index: number for number, box in enumerate(members) for node in box.nodes}
     problems = _by_box(network, found, box_of)
     strides = [_stride(own) for own in grids(trace)]
     outputs = {node.index for node in network.outputs.values()}
 
     boxes = []
-    for number, (name, nodes) in enumerate(members.items()):
+    for number, (name, op, nodes) in enumerate(members):
         last = nodes[-1]
         box = Box(
             name=name,
-            op=label(nodes, name),
+            op=op,
             section=last.section,
             kind=_kind(nodes, strides),
             nodes=tuple(node.index for node in nodes),
@@ -156,9 +178,17 @@ def _by_box(
 def _stride(own: Grids | None) -> Fraction | None:
     """The stride over the axes together, of those that lie on a grid."""
     steps = [
-        Fraction(g.stride.numerator, g.stride.denominator) for g in own or () if g is not None
+        (grid.stride.numerator, grid.stride.denominator)
+        for grid in own or ()
+        if grid is not None
     ]
-    return prod(steps, start=Fraction(1)) if steps else None
+    return _product(tuple(steps)) if steps else None
+
+
+@lru_cache(maxsize=1024)
+def _product(steps: tuple[tuple[int, int], ...]) -> Fraction:
+    """The product of fractions; a network has few strides, and many maps of each."""
+    return prod((Fraction(*step) for step in steps), start=Fraction(1))
 
 
 def _kind(nodes: list[Node], strides: Sequence[Fraction | None]) -> Kind:

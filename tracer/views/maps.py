@@ -17,10 +17,9 @@ from tracer.drawing.maps.scene import FONT, MapScene, arm_text
 from tracer.drawing.maps.sizes import BEHIND, text_width, thickness
 from tracer.drawing.maps.units import MapUnit, Slab, sign_of
 from tracer.drawing.maps.ways import MapWay
-from tracer.drawing.picture import Picture
 from tracer.drawing.placed import Rectangle, Route
 from tracer.views.svg import FONT as FAMILY
-from tracer.views.svg import LINE, escaped, head, note, path, shape_text
+from tracer.views.svg import LINE, escaped, head, path, problem_lines, shape_text
 
 LIGHT = {
     "ground": "#ffffff",
@@ -98,21 +97,22 @@ SAMPLE = 30
 """The length of an arrow in the legend."""
 
 
-def maps_svg(scene: MapScene) -> str:
-    """The picture as an SVG file, with its legend, and what is wrong written under it."""
+def maps_svg(scene: MapScene, said: Sequence[str] = ()) -> str:
+    """The picture as an SVG file, with its legend, and what is said of it and what is wrong written under it."""
     picture = scene.held.picture
     layout = scene.layout
-    notes = list(_notes(picture))
+    notes = [*said, *problem_lines(picture)]
     legend = _legend(scene)
     widest = max((text_width(line) + 40 for line in notes), default=0)
     width = max(layout.width, 640, widest)
     legend_text, legend_height = _laid(legend, width, TITLE + layout.height)
     height = TITLE + layout.height + legend_height + LINE * len(notes) + 8
 
-    lines = "".join(
-        f'<text class="note" x="16" y="{height - 8 - LINE * (len(notes) - n - 1)}">{escaped(line)}</text>\n'
-        for n, line in enumerate(notes)
-    )
+    lines = ""
+    for number, line in enumerate(notes):
+        kind = "said" if number < len(said) else "note"
+        y = height - 8 - LINE * (len(notes) - number - 1)
+        lines += f'<text class="{kind}" x="16" y="{y}">{escaped(line)}</text>\n'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f'font-family="{FAMILY}" font-size="{FONT}" role="img" aria-labelledby="title">\n'
@@ -121,13 +121,6 @@ def maps_svg(scene: MapScene) -> str:
         f'<text class="title" x="16" y="23">{escaped(printable(picture.title))}</text>\n'
         f'<g transform="translate(0 {TITLE})">\n{maps_drawn(scene, width)}</g>\n{legend_text}{lines}</svg>\n'
     )
-
-
-def _notes(picture: Picture) -> Iterator[str]:
-    for box in picture.boxes:
-        for problem in box.problems:
-            if problem.severity == "error":
-                yield note(problem.code, legible(problem.message))
 
 
 def maps_style() -> str:
@@ -157,7 +150,7 @@ def _rules(c: dict[str, str]) -> str:
         ".ground": f"fill: {c['ground']}",
         ".band": f"fill: {c['band']}",
         ".title, .name, .output, .channels, .sign": f"fill: {c['text']}",
-        ".extent, .level, .legend": f"fill: {c['muted']}",
+        ".extent, .level, .legend, .said": f"fill: {c['muted']}",
         ".mark": f"fill: {c['size']}",
         ".dots": f"fill: {c['muted']}",
         ".unit rect, .unit path": f"stroke-linejoin: round; stroke: {c['conv']}; fill: {c['conv-fill']}",

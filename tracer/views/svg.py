@@ -6,7 +6,7 @@ script, no font, no image.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 
 from tracer.diagnostics import legible, printable, shortened
@@ -54,25 +54,18 @@ LINE = 18
 """The height of a line of the notes under a picture."""
 
 
-def svg(picture: Picture) -> str:
-    """The picture as an SVG file, with what is wrong written under it."""
+def svg(picture: Picture, said: Sequence[str] = ()) -> str:
+    """The picture as an SVG file, with what is said of it and what is wrong written under it."""
     placed = layout(picture)
-    notes = [
-        (d.code, legible(d.message))
-        for box in picture.boxes
-        for d in box.problems
-        if d.severity == "error"
-    ]
+    notes = [("said", line) for line in said]
+    notes += [("note", line) for line in problem_lines(picture)]
     height = placed.height + (len(notes) + 1) * LINE * bool(notes)
-    width = (
-        max(placed.width, *(CHARACTER * len(note(*one)) + 32 for one in notes))
-        if notes
-        else placed.width
-    )
+    widths = [CHARACTER * len(line) + 32 for _, line in notes]
+    width = max([placed.width, *widths])
     body = drawn(picture, placed)
     lines = "".join(
-        f'<text class="note" x="16" y="{placed.height + LINE * (n + 1)}">{escaped(note(*one))}</text>'
-        for n, one in enumerate(notes)
+        f'<text class="{kind}" x="16" y="{placed.height + LINE * number}">{escaped(line)}</text>'
+        for number, (kind, line) in enumerate(notes, 1)
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
@@ -82,9 +75,12 @@ def svg(picture: Picture) -> str:
     )
 
 
-def note(code: str, message: str) -> str:
-    """The line of a finding under a picture."""
-    return f"{code} {shortened(message, 160)}"
+def problem_lines(picture: Picture) -> Iterator[str]:
+    """The line of each error, as it stands under a picture."""
+    for box in picture.boxes:
+        for problem in box.problems:
+            if problem.severity == "error":
+                yield f"{problem.code} {shortened(legible(problem.message), 160)}"
 
 
 def style(root: str = "", dark: str | None = None) -> str:
@@ -113,6 +109,7 @@ def _rules(c: dict[str, str], root: str) -> str:
         ".head.wrong": f"fill: {c['wrong']}",
         ".arm": f"fill: {c['wrong']}; font-weight: 600; paint-order: stroke; stroke: {c['ground']}; stroke-width: 3px",
         ".note": f"fill: {c['wrong']}",
+        ".said": f"fill: {c['muted']}",
     }
     return "".join(
         f"{root} {selector} {{ {rule} }}\n".lstrip() for selector, rule in rules.items()

@@ -2,7 +2,7 @@
 
 Its file has ``ENDINGS``, the endings of files in that format beside ``.NAME``; ``IS_TEXT``, False for
 pixels, which no terminal shows; ``STYLES``, the ways in which it can draw a network, the usual one first;
-``content(net, found, depth, style)``, the picture as bytes, with the findings, the depth at which blocks are
+``content(net, found, depth, style)``, the :class:`PictureFile`, with the findings, the depth at which blocks are
 folded, and a style or None; and ``NEEDS``, the module and the extra that it needs beside the package, or None.
 Such a file is imported where it is used.
 """
@@ -12,7 +12,15 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import PurePath
 from pkgutil import iter_modules
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class PictureFile(NamedTuple):
+    """A picture as a file."""
+
+    content: bytes
+    notes: tuple[str, ...] = ()
+    """Sentences on how it differs from what was asked, and on what is not legible in it."""
 
 
 def formats() -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tracer.diagnostics import Diagnostic, printable
 from tracer.drawing.picture import Box, Picture, picture
 from tracer.net import Net
+from tracer.views.pictures import PictureFile
 from tracer.views.svg import LIGHT, shape_text
 
 ENDINGS = (".gv",)
@@ -13,9 +14,11 @@ STYLES = ("boxes",)
 NEEDS = None
 
 
-def content(net: Net, found: list[Diagnostic], depth: int | None, style: str | None) -> bytes:
+def content(
+    net: Net, found: list[Diagnostic], depth: int | None, style: str | None
+) -> PictureFile:
     """The picture as text."""
-    return dot(picture(net.trace(), found, depth)).encode()
+    return PictureFile(dot(picture(net.trace(), found, depth)).encode())
 
 
 def dot(drawn: Picture) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from tracer.diagnostics import Diagnostic, printable
 from tracer.drawing.picture import Box, Picture, picture
 from tracer.net import Net
+from tracer.views.pictures import PictureFile
 from tracer.views.svg import LIGHT, shape_text
 
 ENDINGS = (".mmd",)
@@ -15,9 +16,11 @@ STYLES = ("boxes",)
 NEEDS = None
 
 
-def content(net: Net, found: list[Diagnostic], depth: int | None, style: str | None) -> bytes:
+def content(
+    net: Net, found: list[Diagnostic], depth: int | None, style: str | None
+) -> PictureFile:
     """The picture as text."""
-    return mermaid(picture(net.trace(), found, depth)).encode()
+    return PictureFile(mermaid(picture(net.trace(), found, depth)).encode())
 
 
 def mermaid(drawn: Picture) -> str:
