@@ -514,14 +514,37 @@ def test_a_scheduler_that_dies(tmp_path: Path, scheduler: Any) -> None:
 def test_pareto_against_all_pairs() -> None:
     """The front is what comparing every row with every other gives."""
     draw = np.random.default_rng(0)
-    for rows, measures in ((1, 1), (50, 1), (200, 2), (300, 3), (200, 4)):
-        table = draw.integers(0, 12, (rows, measures))
+    kinds = [(1, 1, 12), (50, 1, 12), (200, 2, 12), (300, 3, 12), (200, 4, 12)]
+    # Few values and many rows are divided by measures that have no middle; of large ones nothing is rounded.
+    kinds += [(700, 3, 2), (700, 5, 3), (600, 4, 50), (600, 3, 2**62)]
+    for rows, measures, values in kinds:
+        table = draw.integers(0, values, (rows, measures))
         expected = [
             i
             for i in range(rows)
             if not any((row <= table[i]).all() and (row < table[i]).any() for row in table)
         ]
         assert front(list(table.T)).tolist() == expected
+
+
+def test_a_front_of_all_rows_is_found_at_once() -> None:
+    """Of two sizes of which larger is better, and costs that grow with them, every pair is on the front.
+
+    Each compared with each would be a billion pairs.
+    """
+    side = np.arange(1, 181) * 16
+    height, width = (sizes.ravel() for sizes in np.meshgrid(side, side))
+    area = height * width
+    costs = [13 * area + 7 * height, 5 * area, np.minimum(height, 204), np.full(len(area), 9)]
+
+    begun = time.process_time()
+    best = front([-height, -width, *costs])
+    assert len(best) == len(area) == 32_400
+    assert time.process_time() - begun < 20
+
+    # One row that is worse than a neighbour in every measure is not.
+    worse = [np.append(values, values[100] + 1) for values in (-height, -width, *costs)]
+    assert front(worse).tolist() == list(range(32_400))
 
 
 def test_the_pareto_front_of_the_rows_that_meet_where() -> None:

@@ -18,7 +18,7 @@ from tracer.sweep.wishes import LARGEST, SIGNS, RowWish, meeting, nearest
 KEPT = 20_000
 """Rows beside those that were kept last time that come together before they are compared."""
 
-COMPARED = 25_000
+COMPARED = 500_000
 """Rows that are compared with each other at most: it takes some ten seconds."""
 
 
@@ -161,9 +161,7 @@ def _ordered(rows: Mapping[str, Any], search: FrontSearch) -> Mapping[str, Any]:
     """The rows that no other beats, ordered by the measures."""
     costs = {name: _costs(rows, name, search) for name in search.measures}
 
-    # Sizes, of which larger is better, are shared by many rows: comparing them first is faster.
-    shared_first = sorted(search.measures, key=lambda name: name not in search.larger)
-    best = front([costs[name] for name in shared_first])
+    best = front(list(costs.values()))
 
     # The last key is the first to decide.
     keys = [costs[name][best] for name in reversed(search.measures)]

@@ -119,13 +119,12 @@ def _places(meeting: Sequence[Any], numbers: Sequence[int]) -> list[RowPlace]:
 
 def _best(measures: dict[str, Any], larger: Container[str]) -> list[int]:
     """The places of the front, ordered by the measures."""
-    costs = {name: _cost(values, name in larger) for name, values in measures.items()}
-
-    # Sizes, of which larger is better, are shared by many rows: comparing them first is faster.
-    shared_first = sorted(costs, key=lambda name: name not in larger)
-    best: list[int] = front([costs[name] for name in shared_first]).tolist()
-    best.sort(key=lambda i: tuple(values[i] for values in costs.values()))
-    return best
+    costs = [_cost(values, name in larger) for name, values in measures.items()]
+    best = front(costs)
+    # The last key is the first to decide.
+    order = np.lexsort([values[best] for values in reversed(costs)])
+    ordered: list[int] = best[order].tolist()
+    return ordered
 
 
 def _cost(values: Any, larger: bool) -> Any:
