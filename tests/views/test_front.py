@@ -21,11 +21,12 @@ from tests.views.in_browser import Opened
 from tests.views.test_first_view import contrast
 from tracer.commands import cli
 from tracer.sweep.axes import axis
-from tracer.sweep.designs import CONFIGS, TRACED, Design, designs
+from tracer.sweep.designs import SHOWN, TRACED, Design, designs
 from tracer.sweep.evaluate import evaluate
 from tracer.sweep.exact import exact_row
+from tracer.sweep.pareto_front import spaced
 from tracer.sweep.study import ROWS, Study, config_study, family_study
-from tracer.views.front import FRONT_ROWS, OTHER_ROWS, SweepFront, front_page
+from tracer.views.front import OTHER_ROWS, SweepFront, front_page
 
 extras.needs("page")
 playwright = pytest.importorskip("playwright.sync_api")
@@ -384,7 +385,7 @@ def made(rows: int, others: int, cell: int) -> SweepFront:
         rows=[row() for _ in range(rows)],
         others=[row() for _ in range(others)],
         other_count=others * 10,
-        designs={n: Design(text, trace) for n in range(0, rows, max(rows // 100, 1))},
+        designs={n: Design(text, trace) for n in spaced(rows, SHOWN)},
     )  # fmt: skip
 
 
@@ -398,7 +399,7 @@ def test_of_too_many_some_are_drawn(browser: Any, tmp_path: Path) -> None:
     tab = shown.tab
     said = tab.locator("#said").inner_text()
     counts = tab.evaluate("[front.rows.length, front.others.length]")
-    assert 0 < counts[0] <= FRONT_ROWS + CONFIGS and 0 < counts[1] <= OTHER_ROWS
+    assert 0 < counts[0] <= SHOWN and 0 < counts[1] <= OTHER_ROWS
     assert f"{counts[0]:,} of the 5,000 rows of the front are drawn" in said
     assert f"{counts[1]:,} of the 30,000 other rows are drawn" in said
     assert "of the 5,000 rows of the front have their config here" in said
@@ -462,7 +463,7 @@ def test_designs_are_the_rows(number: int) -> None:
             places.append((task.number, row))
             rows.append({name: values[row] for name, values in columns.items()})
     found = designs(study, places)
-    assert 0 < len(found) <= CONFIGS
+    assert 0 < len(found) <= SHOWN
     traced = [design for design in found.values() if design.trace is not None]
     assert 0 < len(traced) <= TRACED
     for place, design in found.items():

@@ -13,13 +13,16 @@ from tracer.source.written import EditError
 from tracer.sweep.pareto_front import spaced
 from tracer.sweep.study import Study
 
-CONFIGS = 100
-"""Rows whose config is written, at most."""
+SHOWN = 400
+"""Rows of a front that are shown, at most."""
+
+WRITTEN = 600_000
+"""Characters of all configs that are written, where there are several."""
 
 TRACED = 24
 """Rows whose network is traced, at most."""
 
-NODES = 3_000
+NODES = 5_000
 """Nodes of all networks that are traced, where there are several."""
 
 LARGEST = 20_000
@@ -43,14 +46,26 @@ class Design(NamedTuple):
 
 
 def designs(study: Study, places: Sequence[tuple[int, int]]) -> dict[int, Design]:
-    """By number, some rows of the front, evenly spaced; ``places`` are the task of each row and its number in there."""
-    chosen = spaced(len(places), CONFIGS)
-    found = {number: _written(study, *places[number]) for number in chosen}
+    """By number, the designs of some rows of a front, whose places are a task and a row in it each."""
+    shown = spaced(len(places), SHOWN)
+    found: dict[int, Design] = {}
+    for number in _chosen(study, places, shown):
+        found[number] = _written(study, *places[number])
 
     written = [number for number, design in found.items() if design.text is not None]
     if written:
         found |= _drawn(study, found, written)
     return found
+
+
+def _chosen(study: Study, places: Sequence[tuple[int, int]], shown: Sequence[int]) -> list[int]:
+    """Of the rows that are shown, as many as the first one's length allows, evenly spaced."""
+    if not shown:
+        return []
+    first = _written(study, *places[shown[0]])
+    length = len(first.text or study.source)
+    most = max(WRITTEN // max(length, 1), 1)
+    return [shown[i] for i in spaced(len(shown), most)]
 
 
 def _drawn(

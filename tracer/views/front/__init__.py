@@ -15,16 +15,13 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import msgspec
 
 from tracer.diagnostics import printable, shortened
-from tracer.sweep.designs import Design
+from tracer.sweep.designs import SHOWN, Design
 from tracer.sweep.pareto_front import spaced
 from tracer.views.document import deflated, html_document
 from tracer.views.pictures.svg import svg_of_trace
 from tracer.views.sweep import BYTES
 
 T = TypeVar("T")
-
-FRONT_ROWS = 400
-"""Rows of the front that are drawn, and those that have a config."""
 
 OTHER_ROWS = 1_500
 """Rows beside the front that are drawn."""
@@ -115,9 +112,8 @@ class SweepFront(NamedTuple):
 def front_page(front: SweepFront) -> str:
     """The page of a front. It has at most some 600 KB, however many rows there are."""
     names = _names(front)
-    spread = spaced(len(front.rows), FRONT_ROWS)
-    wanted = sorted({*spread, *front.designs})
-    numbers, rows = _fitted("rows", wanted, lambda n: _cells(front.rows[n], names))
+    spread = spaced(len(front.rows), SHOWN)
+    numbers, rows = _fitted("rows", spread, lambda n: _cells(front.rows[n], names))
 
     drawn = [front.others[i] for i in spaced(len(front.others), OTHER_ROWS)]
     drawn, others = _fitted("others", drawn, lambda row: _cells(row, names))

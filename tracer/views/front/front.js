@@ -173,7 +173,7 @@
       }
       for (const [number, row] of rows.entries()) {
         const point = { row, x: across.at(row[x]), y: up.at(row[y]), number };
-        point.mark = draw("circle", { class: "front", cx: point.x, cy: point.y, r: 6, role: "option",
+        point.mark = draw("circle", { class: "front", cx: point.x, cy: point.y, r: rows.length > 120 ? 4.5 : 6, role: "option",
           "data-row": number, tabindex: number === current ? 0 : -1, "aria-selected": number === chosen, "aria-label": words(row) });
         point.mark.addEventListener("focus", () => { current = number; tabs(); show(point); });
         point.mark.addEventListener("blur", () => show(null));
@@ -331,6 +331,7 @@
       $("#rows tbody").append(line);
     }
 
+    $(".key.other").hidden = others.length === 0;
     place();
     choose(0);
     let width = svg.clientWidth;
