@@ -158,7 +158,7 @@ def _copied(value: Any, memo: dict[int, Any]) -> Any:
 
     if kind is dict or (kind is OrderedDict and not vars(value)):
         return _copied_dict(value, memo)
-    if isinstance(value, nn.Module) and _is_copied_by_attributes(kind):
+    if isinstance(value, nn.Module) and is_copied_by_attributes(kind):
         return _copied_part(value, memo)
     return copy.deepcopy(value, memo)
 
@@ -199,7 +199,7 @@ COPYING = (
 
 
 @functools.lru_cache(maxsize=1000)
-def _is_copied_by_attributes(cls: type) -> bool:
+def is_copied_by_attributes(cls: type) -> bool:
     """Whether a class of modules leaves it to torch how it is copied."""
     return all(getattr(cls, word, None) is getattr(nn.Module, word, None) for word in COPYING)
 

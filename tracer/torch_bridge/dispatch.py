@@ -72,7 +72,8 @@ class TorchCall:
         """The type of the tensors that it makes, as far as its own tensors say it."""
         if self.made_dtype is not None:
             return self.made_dtype
-        found = [*self._floating(self.args), *self._floating(self.kwargs.values())]
+        given = (*self.args, *self.kwargs.values())
+        found = list(self._floating(given))
         return functools.reduce(torch.promote_types, found) if found else torch.float32
 
     @property
@@ -85,10 +86,10 @@ class TorchCall:
         for one in given:
             if isinstance(one, (list, tuple)):
                 yield from self._floating(one)
-            elif isinstance(one, torch.Tensor) and (
-                one.is_floating_point() or one.is_complex()
-            ):
-                yield one.dtype
+            elif isinstance(one, torch.Tensor):
+                dtype = type_of(one)
+                if dtype.is_floating_point or dtype.is_complex:
+                    yield dtype
 
     @property
     def x(self) -> Value:
@@ -292,6 +293,7 @@ def call(tensors: Tensors, func: Any, args: Sequence[Any], kwargs: Mapping[str, 
 
     is_made = isinstance(result, (Value, tuple)) and _is_torchs(made, handler)
     own = without_data(func, args, kwargs) if is_made else None
+    tensors.torch_was_asked |= is_made
     given = as_tensors(tensors, result, own, dtype=made.dtype)
     _share(tensors, made.first, given, handler.sharing)
     return given
@@ -304,6 +306,12 @@ def _is_torchs(call: TorchCall, handler: Handler) -> bool:
     type of what is made.
     """
     return handler.sharing is Sharing.VIEW or handler.typed or not call.is_floating
+
+
+def type_of(tensor: torch.Tensor) -> torch.dtype:
+    """The type of a tensor, asked behind the back of the recording."""
+    with torch._C.DisableTorchFunction():
+        return tensor.dtype
 
 
 def without_data(func: Any, args: Any, kwargs: Any) -> Any:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from types import CodeType
 from typing import Any, NamedTuple
@@ -34,10 +34,12 @@ from tracer.sizing.symbol import Space
 from tracer.torch_bridge import dispatch, handlers
 from tracer.torch_bridge.calls_made import MadeCall
 from tracer.torch_bridge.computed import ComputedCall
-from tracer.torch_bridge.copies import Restored, copy_of, shared
+from tracer.torch_bridge.copies import ModuleCopy, Restored, shared
+from tracer.torch_bridge.followed_calls import followed_by
 from tracer.torch_bridge.handled import is_handled
 from tracer.torch_bridge.handlers.sizes import ABOUT_SIZES, VALUES
 from tracer.torch_bridge.index_bounds import IndexBounds
+from tracer.torch_bridge.kept_copies import Copies
 from tracer.torch_bridge.made import LIKE_OTHERS, MadeOfSizes
 from tracer.torch_bridge.modules import (
     ModuleOperation,
@@ -51,6 +53,7 @@ from tracer.torch_bridge.origins import ModuleOrigin, line_that_made
 from tracer.torch_bridge.places import CodePlace, entrance, numbered_place, place, running
 from tracer.torch_bridge.remade import WeightsBefore
 from tracer.torch_bridge.shadows import sizes_in_sight
+from tracer.torch_bridge.tape import Retold, Tape, ToldCall
 from tracer.torch_bridge.tensor_numbers import TensorNumbers
 from tracer.torch_bridge.tensors import Tensors, memory_of
 from tracer.torch_bridge.time_limit import time_limit
@@ -171,6 +174,35 @@ PLAIN = Way()
 """To its end, in eval mode, with inputs by their positions."""
 
 
+class Parts(NamedTuple):
+    """What is known of a copy's parts before it is run."""
+
+    names: Mapping[int, str]
+    """Their dotted paths, by the identity of each part of the copy and of the module."""
+    shared: Mapping[int, Sequence[str]]
+    """The paths of those without weights that stand in several places."""
+    before: WeightsBefore
+
+
+class Recordable:
+    """A module as it is recorded: the way that it is run, and its copies."""
+
+    def __init__(self, module: torch.nn.Module, way: Way = PLAIN) -> None:
+        self.module = module
+        self.way = way
+        self.copies: Copies[Parts] = Copies(module, shared, self._parts)
+
+    def _parts(self, copied: ModuleCopy) -> Parts:
+        """A copy is made ready to be run."""
+        made = self.way.prepared(copied.module)
+        names: dict[int, str] = {}
+        # A function that the module keeps may call the parts that it knows, not their copies.
+        for known in (self.module, made):
+            for name, part in known.named_modules():
+                names[id(part)] = name
+        return Parts(names, shared_paths(made), WeightsBefore(made))
+
+
 class Forward(TorchFunctionMode):
     """One run of a module: :meth:`run` gives its steps.
 
@@ -180,17 +212,17 @@ class Forward(TorchFunctionMode):
 
     def __init__(
         self,
-        module: torch.nn.Module,
+        recorded: Recordable,
         open_dims: OpenDims,
         space: Space,
         sizes: Mapping[str, int],
-        way: Way = PLAIN,
         in_parts: frozenset[int] = frozenset(),
     ) -> None:
         super().__init__()
-        self.copied = copy_of(module, shared)
-        self.module = way.prepared(self.copied.module)
-        self.way = way
+        self.kept = recorded.copies.take()
+        self.copied = self.kept.copied
+        self.module = self.copied.module
+        self.way = recorded.way
         self.open_dims = open_dims
         self.recording = Recording(place, space, sizes, self._origin, is_handled)
         self.refused: Unrepresentable | None = None
@@ -204,12 +236,7 @@ class Forward(TorchFunctionMode):
         self.finished: list[str | None] = []
         """The dotted paths of the modules whose calls have ended, in this order."""
         self.calls = itertools.count()
-        self.names: dict[int, str] = {}
-        # A function that the module keeps may call the parts that it knows, not their copies.
-        for known in (module, self.module):
-            for name, part in known.named_modules():
-                self.names[id(part)] = name
-        self.shared = shared_paths(self.module)
+        self.names, self.shared, self.before = self.kept.fact
         self.paths: list[str | None] = []
         """The dotted paths of the modules whose calls run now."""
         self.tensors = Tensors(self.module, self.recording, in_parts)
@@ -219,6 +246,10 @@ class Forward(TorchFunctionMode):
         self.written: dict[int, str] = {}
         """The memory that was written into, and the line that did it first."""
         self.index_bounds = IndexBounds(self.tensors, self.numbers)
+        self.tape = Tape(self.recording, self.tensors, self.kept)
+        """What it asks torch for."""
+        self.how = Retold.TOLD
+        """How the last call's result was found."""
 
     @entrance
     def run(self, shapes: Sequence[Sequence[int]]) -> Recording:
@@ -232,10 +263,9 @@ class Forward(TorchFunctionMode):
 
         no_grad: Any = torch.no_grad
         restored = Restored(self.copied.tensors)
-        before = WeightsBefore(self.module)
         limit = self.way.limit()
         here = OneDevice(device_of(self.module))
-        seen, calls = sizes_in_sight(self.module), _calls_of(self)
+        seen, calls = sizes_in_sight(self.module), followed_by(self)
         with limit, seen, calls, no_grad(), restored, here, self:
             try:
                 result = self.module(*args, **kwargs)
@@ -248,17 +278,26 @@ class Forward(TorchFunctionMode):
                 raise
         if self.refused is not None:
             raise self.refused
-        outputs = self._outputs(result)
+        given = tensors_by_name(result)
+        outputs = self._outputs(given)
         if not outputs:
             raise Unrepresentable(
                 f"{type(self.module).__name__} returns no tensor that depends on its input"
             )
         self.recording.outputs = outputs
-        for name in before.remade():
-            self.recording.told.append(f"each run makes {name} anew: this is the first one")
+        made = list(self.recording.steps)
+        self._tell_what_is_remade()
         self.recording.leave_out_unread()
         self._give_back_weights()
+        self.tape.end(given, made)
         return self.recording
+
+    def _tell_what_is_remade(self) -> None:
+        """Let the config say which weights each run makes anew."""
+        if self.kept.is_as_it_was():
+            return
+        for name in self.before.remade():
+            self.recording.told.append(f"each run makes {name} anew: this is the first one")
 
     def _give_back_weights(self) -> None:
         """The module's own weights in the place of the copy's, in every step."""
@@ -288,7 +327,7 @@ class Forward(TorchFunctionMode):
         self, name: str, shape: Sequence[int], symbols: Mapping[int, str]
     ) -> torch.Tensor:
         value = self.recording.input(name, shape, symbols)
-        return self.tensors.tensor(value)
+        return self.tape.input(self.tensors.tensor(value))
 
     def _refuse_unreached(self) -> None:
         """Raise :class:`Unrepresentable` where it was to run up to a part that it does not call."""
@@ -300,10 +339,10 @@ class Forward(TorchFunctionMode):
         kind = type(self.module).__name__
         raise Unrepresentable(f"the forward of {kind} does not call {until}{hint}")
 
-    def _outputs(self, result: Any) -> dict[str, Value]:
-        """The values in what the module returns, under the names of the parts that they are in."""
+    def _outputs(self, given: Mapping[str, torch.Tensor]) -> dict[str, Value]:
+        """The values of what the module returns, under the names of the parts that they are in."""
         found = {}
-        for name, tensor in tensors_by_name(result).items():
+        for name, tensor in given.items():
             if tensor in self.tensors.values:
                 found[name] = self.tensors.operand(tensor)
             elif tensor in self.tensors.made:
@@ -325,15 +364,20 @@ class Forward(TorchFunctionMode):
         depends = any(map(self.tensors.is_known, given))
         operation = operation_of(module) if depends else None
         path = self._path_of(module)
+        depth = len(self.inside)
         self.inside.append(module)
         self.paths.append(path)
         self.callers.append(sys._getframe(2).f_code)
         try:
             if operation is None:
+                self.tape.note(ToldCall(module, Retold.PART, depth))
                 result = self._part(module, original, args, kwargs)
             else:
+                self.how = Retold.TOLD
                 result = self._layer(module, operation, original, args, kwargs)
+                self.tape.note(ToldCall(module, self.how, depth, args, kwargs, result))
         except Exception as error:
+            self.tape.is_whole = False
             self.failed_in = self.failed_in or (module, path)
             self._keep(error)
             raise
@@ -367,6 +411,9 @@ class Forward(TorchFunctionMode):
             )
         if not has_hooks(module):
             return self._operation(module, operation, args, kwargs)
+
+        # What hooks do beside it is not told again.
+        self.tape.is_whole = False
 
         def step(*args: Any, **kwargs: Any) -> Any:
             return self._operation(module, operation, args, kwargs)
@@ -447,12 +494,20 @@ class Forward(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
+        named = kwargs or {}
+        is_programs = not self.recording.is_in_torch
         try:
             with self.recording.in_torch():
-                return self._called(func, args, kwargs or {})
-        except Unrepresentable as refused:
-            self._keep(refused)
+                result = self._called(func, args, named)
+        except Exception as error:
+            self.tape.is_whole = False
+            if isinstance(error, Unrepresentable):
+                self._keep(error)
             raise
+        if is_programs:
+            depth = len(self.inside)
+            self.tape.note(ToldCall(func, self.how, depth, args, named, result))
+        return result
 
     def _keep(self, error: Exception) -> None:
         """Keep a refusal: no config says what comes behind it. An operation's is an error of torch's as well."""
@@ -463,13 +518,12 @@ class Forward(TorchFunctionMode):
         """The result of a function of torch."""
         name = dispatch.name_of(func)
         call = self.numbers.given(MadeCall(func, name, args, kwargs))
-        _, _, args, kwargs = call
         given = call.given()
         self.index_bounds.check(call)
         if call.changes_first() and given:
             self.written.setdefault(memory_of(given[0]), numbered_place())
         if name not in LIKE_OTHERS and any(tensor in self.tensors.values for tensor in given):
-            return dispatch.call(self.tensors, func, args, kwargs)
+            return self._dispatched(call)
         if any(map(torch._C._functorch.is_functorch_wrapped_tensor, given)):
             raise self.recording.refused(
                 "torch.func runs functions on tensors of its own (vmap, grad, jvp), which no config can say"
@@ -478,8 +532,17 @@ class Forward(TorchFunctionMode):
             return self._computed(call, given)
 
         if self._is_step(call, given):
-            return dispatch.call(self.tensors, func, args, kwargs)
+            return self._dispatched(call)
         return self._made_of_sizes(call)
+
+    def _dispatched(self, call: MadeCall) -> Any:
+        """The result of a function that is an operation, or that asks for sizes."""
+        self.tensors.torch_was_asked = False
+        result = dispatch.call(self.tensors, call.func, call.args, call.kwargs)
+        self.how = Retold.AND_TORCH if self.tensors.torch_was_asked else Retold.TOLD
+        if call.name in dispatch.PLAIN_OF_SIZES:
+            self.how = Retold.RUN
+        return result
 
     def _is_made(self, call: MadeCall, given: Sequence[torch.Tensor]) -> bool:
         """Whether a function of no tensor that depends on the input follows its sizes, or draws at random."""
@@ -501,6 +564,7 @@ class Forward(TorchFunctionMode):
 
     def _computed(self, call: MadeCall, given: Sequence[torch.Tensor]) -> Any:
         """The result of a function of parameters and constants, noted where a parameter is among them."""
+        self.how = Retold.RUN
         is_learned = any(map(self.tensors.is_learned, given))
         computed = ComputedCall(self.tensors, call) if is_learned else None
         result = call.func(*call.args, **call.kwargs)
@@ -512,6 +576,7 @@ class Forward(TorchFunctionMode):
 
     def _made_of_sizes(self, call: MadeCall) -> Any:
         """The result of a function of the input's sizes alone."""
+        self.how = Retold.TOLD if call.name in VALUES else Retold.MADE
         if call.name in VALUES:
             if read := self.numbers.read(call):
                 self.recording.sizes_are_read = True
@@ -625,18 +690,3 @@ def _flat(value: Any) -> Iterator[Any]:
 
 def _tensors(value: Any) -> Iterator[torch.Tensor]:
     return (part for part in _flat(value) if isinstance(part, torch.Tensor))
-
-
-@contextmanager
-def _calls_of(forward: Forward) -> Iterator[None]:
-    """Calls of modules go to the forward while it runs."""
-    original = torch.nn.Module.__call__
-
-    def call(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
-        return forward.called(module, original, args, kwargs)
-
-    torch.nn.Module.__call__ = call  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        torch.nn.Module.__call__ = original  # type: ignore[method-assign]

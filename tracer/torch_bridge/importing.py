@@ -8,7 +8,7 @@ has no place in a config is named with its line; nothing is guessed.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -26,10 +26,12 @@ from tracer.source.python_places import Place
 from tracer.torch_bridge.building import build, module_path
 from tracer.torch_bridge.copies import Restored, copy_of, shared
 from tracer.torch_bridge.counting import count_that_differs
+from tracer.torch_bridge.followed_calls import calls_caught
 from tracer.torch_bridge.forward import (
     PLAIN,
     Forward,
     OpenDims,
+    Recordable,
     Way,
     all_batch_dims,
     batch_and_others,
@@ -41,8 +43,10 @@ from tracer.torch_bridge.forward import (
 from tracer.torch_bridge.in_training import other_in_training
 from tracer.torch_bridge.places import gone_through, raised, users_code
 from tracer.torch_bridge.real_runs import RealModule
+from tracer.torch_bridge.replay import Replay
 from tracer.torch_bridge.scripted import in_python
 from tracer.torch_bridge.sequences import are_sequences
+from tracer.torch_bridge.tape import Tape
 
 FIXED = "the first dim is fixed: with an open one, "
 """The beginning of what is said of a batch that could not be open, before the reason."""
@@ -157,13 +161,21 @@ def read_at(
     Raises :class:`Unrepresentable` where something cannot be represented.
     """
     module = in_python(module)
-    read = partial(_read, module, shapes, name, way, source, Budget(seconds))
-    if fixed:
-        return read(no_dims)
-    if way.symbols is not None:
-        return read(way.symbols_of)
+    recorded = Recordable(module, way)
+    read = partial(_read, recorded, shapes, name, source, Budget(seconds))
+    with calls_caught():
+        if fixed:
+            return read(no_dims)
+        if way.symbols is not None:
+            return read(way.symbols_of)
+        return _read_with_open_dims(recorded, shapes, read)
 
-    program = RealModule(module, way)
+
+def _read_with_open_dims(
+    recorded: Recordable, shapes: Sequence[Sequence[int]], read: Callable[..., Imported]
+) -> Imported:
+    """The network of a module with as many open dims as it can have."""
+    program = RealModule(recorded.module, recorded.way)
     space_of = sequence_dims if are_sequences(program, shapes) else spatial_dims
     refusals: list[Unrepresentable] = []
     in_part: list[Imported] = []
@@ -201,26 +213,20 @@ def _open_dims(shapes: Sequence[Sequence[int]], space_of: OpenDims) -> Iterator[
 
 
 def _read(
-    module: torch.nn.Module,
+    recorded: Recordable,
     shapes: Sequence[Sequence[int]],
     name: str | None,
-    way: Way,
     source: str | None,
     budget: Budget,
     open_dims: OpenDims,
     notes: Sequence[str] = (),
 ) -> Imported:
-    space = Space()
-
-    def run(sizes: Mapping[str, int]) -> Recording:
-        if sizes:
-            budget.check()
-        return record(module, shapes, open_dims, sizes, space, way)
-
+    module, way = recorded.module, recorded.way
+    runs = RecordedRuns(recorded, shapes, open_dims, budget)
     title = name or type(module).__name__
     path = source or "<module>"
-    itself = RealModule(module, way)
-    program = network_of(run, title, path, UNSEEN, itself, notes, in_part=True)
+    itself = RealModule(module, way, runs.repeat_themselves)
+    program = network_of(runs.run, title, path, UNSEEN, itself, notes, in_part=True)
     counted = count_that_differs(module, program) if way.until is None else None
     read = list(program.net.trace().outputs.values())
     trained = other_in_training(module, way, shapes, read)
@@ -288,21 +294,62 @@ def record(
 
     Raises :class:`Unrepresentable` for what has no place in a config, and for what the module raises.
     """
-
-    def forward(in_parts: frozenset[int] = frozenset()) -> Forward:
-        with users_code(type(module).__name__):  # its copy
-            return Forward(module, open_dims, space, sizes, way, in_parts)
-
-    recording = _recorded(forward(), shapes)
-    # One table of which the config would have two is read once more.
-    in_parts = used_twice(recording.steps)
-    return _recorded(forward(in_parts), shapes) if in_parts else recording
+    runs = RecordedRuns(Recordable(module, way), shapes, open_dims, Budget(SECONDS), space)
+    return runs.run(sizes)
 
 
-def _recorded(forward: Forward, shapes: Sequence[Sequence[int]]) -> Recording:
-    """The steps of one run. Raises as :func:`record` does."""
+class RecordedRuns:
+    """The runs of a module that are recorded, for inputs of some shapes with some open dims."""
+
+    def __init__(
+        self,
+        recorded: Recordable,
+        shapes: Sequence[Sequence[int]],
+        open_dims: OpenDims,
+        budget: Budget,
+        space: Space | None = None,
+    ) -> None:
+        self.recorded = recorded
+        self.shapes = shapes
+        self.open_dims = open_dims
+        self.budget = budget
+        self.space = space or Space()
+        self.first: Tape | None = None
+        """What the first of them asked torch for."""
+
+    def run(self, sizes: Mapping[str, int]) -> Recording:
+        """Record the module, some symbols at other sizes. Raises as :func:`record` does."""
+        if sizes:
+            self.budget.check()
+        first = self._recorded(sizes)
+        # One table of which the config would have two is read once more.
+        in_parts = used_twice(first.recording.steps)
+        found = self._recorded(sizes, in_parts) if in_parts else first
+        self.first = self.first or found.tape
+        return found.recording
+
+    def _recorded(
+        self, sizes: Mapping[str, int], in_parts: frozenset[int] = frozenset()
+    ) -> Forward:
+        """One run that has ended."""
+        with users_code(type(self.recorded.module).__name__):  # its copy
+            forward = Forward(self.recorded, self.open_dims, self.space, sizes, in_parts)
+        _run(forward, self.shapes)
+        return forward
+
+    def repeat_themselves(self) -> bool:
+        """Whether one more run for the sizes of the first one is known to be the same."""
+        tape = None if self.first is None else self.first.read
+        if tape is None:
+            return False
+        numbers = tape.at(tape.symbols)
+        return numbers is not None and Replay(self.recorded, tape, numbers).is_the_same()
+
+
+def _run(forward: Forward, shapes: Sequence[Sequence[int]]) -> None:
+    """Let a forward run. Raises as :func:`record` does."""
     try:
-        return forward.run(shapes)
+        forward.run(shapes)
     except Unrepresentable as refused:
         raise refused.after(forward.recording.guards.made) from refused
     except KeyboardInterrupt:

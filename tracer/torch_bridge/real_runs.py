@@ -13,8 +13,9 @@ import torch
 from tracer.importing.comparison import Answer
 from tracer.importing.recording import Unrepresentable
 from tracer.ops.base import Shape
-from tracer.torch_bridge.copies import Restored, copy_of, shared, without_data
+from tracer.torch_bridge.copies import ModuleCopy, Restored, copy_of, shared, without_data
 from tracer.torch_bridge.forward import PLAIN, Reached, Way, tensors_by_name
+from tracer.torch_bridge.kept_copies import Copies
 from tracer.torch_bridge.one_device import OneDevice, device_of
 from tracer.torch_bridge.places import entrance, raised
 from tracer.torch_bridge.recurrences import OneStep
@@ -35,15 +36,24 @@ BeforeCall = Callable[[torch.nn.Module, torch.nn.Module, Any], None]
 
 
 class RealModule:
-    """A module as a program that answers with shapes. Each run is a fresh copy's."""
+    """A module as a program that answers with shapes. Each run is that of a copy which no other one has changed."""
 
-    def __init__(self, module: torch.nn.Module, way: Way = PLAIN) -> None:
+    def __init__(
+        self,
+        module: torch.nn.Module,
+        way: Way = PLAIN,
+        repeats: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.module = module
         self.way = way
+        self.repeats = repeats
+        """Whether one more run is known to do the same as the one before, but for what the module itself keeps."""
         tensors = [*module.parameters(), *module.buffers()]
         self.device = device_of(module)
         floating = [t.dtype for t in tensors if t.is_floating_point()]
         self.dtype = floating[0] if floating else torch.float32
+        self.with_data = Copies(module, shared, self._prepare)
+        self.without_data = Copies(module, without_data, self._prepare)
         self.needs_data = False
         """Set where a run without data raised, and one with data did not."""
         self.has_run_without = False
@@ -86,8 +96,8 @@ class RealModule:
 
     def answer_without_data(self, shapes: Sequence[Shape]) -> Answer:
         """What it gives on the meta device, which lacks some functions, and where no tensor has values."""
-        copied = copy_of(self.module, without_data).module
-        return self._run_without_data(copied, shapes)
+        copied = self.without_data.take()
+        return self._run_without_data(copied.module, shapes)
 
     def answer_where_each(self, shapes: Sequence[Shape], called: BeforeCall) -> Answer:
         """The same of a run that calls a function before each layer, which may change the layer's copy."""
@@ -99,16 +109,26 @@ class RealModule:
                 called(part, original, args[0] if args else None)
 
             part.register_forward_pre_hook(before)
+        self._prepare(copied)
         return self._run_without_data(copied.module, shapes)
 
+    def _prepare(self, copied: ModuleCopy) -> torch.nn.Module:
+        """The copy in the mode in which it is run."""
+        return self.way.prepared(copied.module)
+
     def _twice_without_data(self, shapes: Sequence[Shape]) -> Answer:
-        """The same, where two runs of one copy agree. Raises :class:`Unrepresentable` where they do not."""
-        copied = copy_of(self.module, without_data).module
-        found = self._run_without_data(copied, shapes)
-        if found.shapes is None:
+        """The same, where two runs of one copy agree. Raises :class:`Unrepresentable` where they do not.
+
+        A run that leaves nothing behind in the copy is followed by one that begins as it did, and what is kept
+        elsewhere, or drawn, shows where one more run asks torch for something else.
+        """
+        copied = self.without_data.take()
+        found = self._run_without_data(copied.module, shapes)
+        is_known = copied.is_as_it_was() and self.repeats()
+        if found.shapes is None or is_known:
             return found
 
-        again = self._run_without_data(copied, shapes)
+        again = self._run_without_data(self._prepare(copied.copied), shapes)
         if again.shapes is not None and found != again:
             raise Unrepresentable(
                 "its second run for the same shapes gives others: what a run leaves behind decides in the next one"
@@ -120,7 +140,8 @@ class RealModule:
             return self._run(module, shapes, META)
 
     def _with_data(self, shapes: Sequence[Shape]) -> Answer:
-        copied = copy_of(self.module, shared)
+        kept = self.with_data.take()
+        copied = kept.copied
         with Restored(copied.tensors):
             return self._run(copied.module, shapes, self.device)
 
@@ -134,7 +155,7 @@ class RealModule:
             args, kwargs = self.way.called_with(inputs)
             limit, here = self.way.limit(), OneDevice(device)
             with limit, torch.no_grad(), self._until(module), here:
-                result = self.way.prepared(module)(*args, **kwargs)
+                result = module(*args, **kwargs)
             tensors = tensors_by_name(result)
         except Reached as reached:
             tensors = tensors_by_name(reached.result)

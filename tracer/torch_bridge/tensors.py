@@ -70,6 +70,10 @@ class Values(ByIdentity[Value]):
         """Let a tensor stand for what is made when it is asked for the first time."""
         self._waiting[tensor] = make
 
+    def made_by_now(self, tensor: Any) -> Value | None:
+        """The value of a tensor; None where it is not made yet, too."""
+        return super().get(tensor)
+
     def __contains__(self, thing: Any) -> bool:
         return super().__contains__(thing) or thing in self._waiting
 
@@ -165,6 +169,8 @@ class Tensors:
         self.indices: ByIdentity[Value] = ByIdentity()
         """Indices of a max pooling: the pooled value."""
         self.memory: ByIdentity[SharedMemory] = ByIdentity()
+        self.torch_was_asked = False
+        """Whether torch itself gave something of the last call: it may give another thing at other sizes."""
         self.stale: ByIdentity[str] = ByIdentity()
         """Tensors whose memory was changed through another one: the line that did it."""
 

@@ -11,7 +11,7 @@ import torch
 from tracer.importing.recording import Unrepresentable
 from tracer.ops.base import Shape, written
 from tracer.sizing.symbol import Space
-from tracer.torch_bridge.forward import Forward, Way, no_dims
+from tracer.torch_bridge.forward import Forward, Recordable, Way, no_dims
 from tracer.torch_bridge.places import users_code
 
 SECONDS = 10.0
@@ -48,7 +48,7 @@ def _parts_called(
     """The parts whose calls end before the forward does, or before it is refused."""
     finished: list[str | None] = []
     with suppress(Unrepresentable), users_code(type(module).__name__):
-        forward = Forward(module, no_dims, Space(), {}, way)
+        forward = Forward(Recordable(module, way), no_dims, Space(), {})
         finished = forward.finished
         forward.run(shapes)
     names = dict.fromkeys(finished)

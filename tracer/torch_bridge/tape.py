@@ -1,0 +1,225 @@
+"""What one recorded run of a module asked torch for, call by call, and what it was told.
+
+Whoever runs the module again, at other sizes, can hold that run against the tape: where each call is the same one, with
+the same numbers over the symbols, a recording would have the same steps.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+from tracer.importing.recording import Recording, Sizes, Step, demanded_of
+from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize, over_symbols
+from tracer.sizing.program import Program
+from tracer.sizing.symbol import Condition, Size
+from tracer.torch_bridge.kept_copies import UNCHANGING
+from tracer.torch_bridge.tensors import Tensors
+
+
+class Retold(enum.Enum):
+    """How the result of a call is found when the module is run again."""
+
+    TOLD = "it is known over the symbols"
+    AND_TORCH = "the same, and torch itself gives its tensors"
+    MADE = "torch makes it of sizes, on tensors without data"
+    RUN = "torch runs it: it follows no size, or is none that could be followed"
+    PART = "a part of the module runs, and asks for more"
+
+
+class ToldCall(NamedTuple):
+    """A call of a function of torch, or of a module."""
+
+    what: Any
+    """The function, or the module."""
+    how: Retold
+    depth: int
+    """How many modules run around it."""
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = {}
+    result: Any = None
+
+
+class Tape:
+    """The calls of one run, in their order."""
+
+    def __init__(self, recording: Recording, tensors: Tensors, kept: Any) -> None:
+        self.recording = recording
+        self.tensors = tensors
+        self.kept = kept
+        """The copy that was run."""
+        self.calls: list[ToldCall] = []
+        self.inputs: list[torch.Tensor] = []
+        self.outputs: dict[str, torch.Tensor] = {}
+        self.sizes: dict[int, Sizes] = {}
+        """The sizes over the symbols of each tensor that stands for something, by its identity."""
+        self.is_whole = True
+        """False where something happened of which it is not known whether it happens again."""
+
+    def input(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Note an input."""
+        self.inputs.append(tensor)
+        self._note_tensor(tensor, Retold.TOLD)
+        return tensor
+
+    def note(self, call: ToldCall) -> None:
+        """Note a call that has ended, or that of a part which begins."""
+        self.calls.append(call)
+        for tensor in _tensors_in(call.result):
+            self._note_tensor(tensor, call.how)
+
+    def _note_tensor(self, tensor: torch.Tensor, how: Retold) -> None:
+        sizes = self._sizes_of(tensor)
+        if sizes is None:
+            self.is_whole &= how is Retold.RUN
+            return
+        before = self.sizes.setdefault(id(tensor), sizes)
+        # Changed in its place, it may have got another shape.
+        self.is_whole &= len(before) == len(sizes) and all(map(_is_one, before, sizes))
+
+    def _sizes_of(self, tensor: torch.Tensor) -> Sizes | None:
+        """Its sizes over the symbols; None where it stands for nothing, or for what is made when it is asked for."""
+        known = self.tensors
+        value = known.values.made_by_now(tensor) or known.indices.get(tensor)
+        if value is not None:
+            return value.sizes
+        made = known.made.get(tensor)
+        return None if made is None else tuple(map(over_symbols, made.sizes))
+
+    def end(self, outputs: Mapping[str, torch.Tensor], made: Sequence[Step]) -> None:
+        """Note what the module returns, and the recording as it is by now; ``made`` are the steps of all calls."""
+        self.outputs = dict(outputs)
+        self.made = list(made)
+        self.values = list(self.recording.outputs.values())
+        self.guards = [guard.holds for guard in self.recording.guards.made]
+
+    @functools.cached_property
+    def read(self) -> ReadTape | None:
+        """The same with what it says over the symbols; None where it does not say all."""
+        if not self.is_whole:
+            return None
+        asked = [*self.guards, *_demands_of(self.made)]
+        told = list(_numbers_of(self))
+        conditions = [one for one in asked if one is not None]
+        numbers = [one for one in told if one is not None]
+        is_known = len(conditions) == len(asked) and len(numbers) == len(told)
+        return ReadTape(self, conditions, numbers) if is_known else None
+
+
+def _demands_of(steps: Sequence[Step]) -> Iterator[Condition | None]:
+    """What the operations of some steps demand of sizes; None where that is not known."""
+    for step in steps:
+        try:
+            yield from demanded_of(step)
+        except (TypeError, ZeroDivisionError):
+            yield None
+
+
+class ReadTape:
+    """A tape of which all is known over the symbols."""
+
+    def __init__(
+        self, tape: Tape, conditions: Sequence[Condition], numbers: Sequence[Any]
+    ) -> None:
+        self.calls = tape.calls
+        self.inputs = tape.inputs
+        self.outputs = tape.outputs
+        self.sizes = tape.sizes
+        self.kept = tape.kept
+        self.symbols = dict(tape.recording.symbols)
+        """The sizes of the tape's own run."""
+        self._program = Program(tape.recording.space, list(tape.recording.symbols))
+        self._conditions = list({id(one): one for one in conditions}.values())
+        for condition in self._conditions:
+            self._program.watch(condition)
+        for number in numbers:
+            self._program.slot(number)
+
+    def at(self, sizes: Mapping[str, int]) -> Numbers | None:
+        """Its numbers at some sizes; None where a run takes another way there, or an operation refuses."""
+        try:
+            values = self._program.run(sizes)
+            is_there = all(self._program.truth(one, values) for one in self._conditions)
+        except ZeroDivisionError:
+            return None
+        return Numbers(self._program, values) if is_there else None
+
+
+class Numbers:
+    """The numbers of a tape at some sizes."""
+
+    def __init__(self, program: Program, values: Sequence[Any]) -> None:
+        self._program = program
+        self._values = values
+
+    def of(self, size: Any) -> int:
+        """The number of a size over the symbols."""
+        found: int = self._program.result(size, self._values)
+        return found
+
+
+def _is_one(a: Any, b: Any) -> bool:
+    return a is b or (type(a) is type(b) is int and a == b)
+
+
+# --- what a tape says ------------------------------------------------------------------------------------------------
+
+
+def _tensors_in(result: Any) -> Iterator[torch.Tensor]:
+    if isinstance(result, torch.Tensor):
+        yield result
+    elif isinstance(result, (tuple, list)):
+        for part in tuple.__iter__(result) if isinstance(result, tuple) else result:
+            yield from _tensors_in(part)
+
+
+def _numbers_of(tape: Tape) -> Iterator[Size | None]:
+    """The sizes over the symbols that it says; None for what it does not say."""
+    for call in tape.calls:
+        yield from _given(call.args)
+        yield from _given(tuple(call.kwargs.values()))
+        if call.how is not Retold.RUN:
+            yield from _told(call.result)
+    for sizes in tape.sizes.values():
+        yield from _symbolic(sizes)
+    for value in tape.values:
+        yield from _symbolic(value.sizes)
+
+
+def _symbolic(sizes: Sequence[Any]) -> Iterator[Size | None]:
+    for size in sizes:
+        if not isinstance(size, int):
+            yield size
+
+
+def _given(value: Any) -> Iterator[Size | None]:
+    """The sizes in an argument. What is no number is the same thing in another run, or not."""
+    if isinstance(value, RunTimeSize):
+        yield from _symbolic([value.size])
+    elif isinstance(value, RunTimeQuotient):
+        yield None
+    elif isinstance(value, tuple):
+        for part in tuple.__iter__(value):
+            yield from _given(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _given(part)
+    elif isinstance(value, dict):
+        yield from _given(tuple(value.values()))
+    elif isinstance(value, slice):
+        yield from _given((value.start, value.stop, value.step))
+
+
+def _told(value: Any) -> Iterator[Size | None]:
+    """The sizes in a result; nothing is known of what is no tensor, no number and no list of them."""
+    if isinstance(value, RunTimeSize):
+        yield from _symbolic([value.size])
+    elif isinstance(value, tuple) or type(value) is list:
+        for part in tuple.__iter__(value) if isinstance(value, tuple) else value:
+            yield from _told(part)
+    elif not isinstance(value, torch.Tensor) and type(value) not in UNCHANGING:
+        yield None
