@@ -482,7 +482,7 @@ def test_what_lies_behind_a_fault_keeps_its_place(axes: int) -> None:
     arms = [
         e.text
         for e in ElementTree.fromstring(text).iter(f"{SVG}text")
-        if e.get("class") == "arm"
+        if "arm" in e.get("class", "").split()
     ]
     assert len(arms) == 2
 

@@ -69,7 +69,8 @@ class Opened:
         assert len(self.requests) == 1, self.requests
 
 
-def opened(browser: Any, tmp_path: Path, net: Net, **options: Any) -> Opened:
-    return Opened(
-        browser, tmp_path / "page.html", page(sheets(net, judge(net)), judge(net)), **options
-    )
+def opened(
+    browser: Any, tmp_path: Path, net: Net, style: str | None = None, **options: Any
+) -> Opened:
+    html = page(sheets(net, judge(net)), judge(net), style=style)
+    return Opened(browser, tmp_path / "page.html", html, **options)

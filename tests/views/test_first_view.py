@@ -25,10 +25,10 @@ SEEN = """() => {
   const svg = document.querySelector("#viewport svg:not([hidden])");
   return {
     window: rectangle(document.querySelector("#viewport")),
-    boxes: [...svg.querySelectorAll(".box rect")].map(rectangle),
-    wrong: [...svg.querySelectorAll(".box.wrong rect")].map(rectangle),
+    boxes: [...svg.querySelectorAll(".box, .unit")].map(rectangle),
+    wrong: [...svg.querySelectorAll(".box.wrong, .unit.wrong")].map(rectangle),
     arms: [...svg.querySelectorAll(".arm")].filter((one) => one.textContent).map(rectangle),
-    texts: [...svg.querySelectorAll(".box .name")].map((one) => one.getBoundingClientRect().height),
+    texts: [...svg.querySelectorAll(".box .name, .unit .name")].map((one) => one.getBoundingClientRect().height),
     note: rectangle(document.querySelector("#beside")),
     scrolled: [scrollX, scrollY],
     size: [innerWidth, innerHeight],
@@ -72,11 +72,21 @@ def long_net(levels: int, height: int) -> str:
     return "\n".join(lines)
 
 
-@pytest.mark.parametrize("name", ["unet_2015", "unetpp", "attention_unet", "fcn8s"])
-def test_all_of_a_network_is_in_view(browser: Any, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "style"),
+    [
+        ("unet_2015", None),
+        ("unetpp", None),
+        ("attention_unet", None),
+        ("fcn8s", "boxes"),
+    ],
+)
+def test_all_of_a_network_is_in_view(
+    browser: Any, tmp_path: Path, name: str, style: str | None
+) -> None:
     """Every box is in the picture's window, that is in the browser's, and no box covers another one."""
     net = tracer.load(CONFIGS / f"{name}.yaml")
-    shown = opened(browser, tmp_path, net, viewport=WIDE)
+    shown = opened(browser, tmp_path, net, style, viewport=WIDE)
     for size in (WIDE, NARROW):
         shown.tab.set_viewport_size(size)
         shown.tab.wait_for_timeout(300)  # the cards have their messages
@@ -113,13 +123,14 @@ def test_what_is_wrong_is_in_view(browser: Any, tmp_path: Path, size: dict[str, 
     assert tab.locator("#beside button").all_inner_texts() == ["H = 480", "H = 512"]
 
     # What comes after it is grey, and legible.
-    for box in tab.locator("svg:not([hidden]) .box.blocked").all():
-        ground, text = (
-            box.locator(part).first.evaluate("e => getComputedStyle(e).fill")
-            for part in ("rect", "text")
-        )
+    ground = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    behind = tab.locator("svg:not([hidden]) .unit.unknown")
+    for unit in behind.all():
+        text = unit.locator("text").first.evaluate("e => getComputedStyle(e).fill")
         assert contrast(ground, text) >= 4.5
-    assert tab.locator("svg:not([hidden]) .box.blocked").count() == 1 + 3 * 4
+        assert unit.locator("rect").first.evaluate("e => getComputedStyle(e).fill") == "none"
+    names = [unit.get_attribute("aria-label").split(":")[0] for unit in behind.all()]
+    assert names == ["mix4", "cat3", "mix3", "cat2", "mix2", "cat1", "mix1", "cat0", "mix0"]
 
     # The same by the button: all of it, and again what is wrong.
     fit = tab.get_by_role("button", name="fit")
@@ -157,8 +168,8 @@ def test_the_focus_moves_the_picture_alone(browser: Any, tmp_path: Path) -> None
     viewport.evaluate("one => one.focus({ preventScroll: true })")
     for _ in range(8):
         tab.keyboard.press("+")
-    count = tab.locator("svg:not([hidden]) .box").count()
-    focused = """() => { const box = document.activeElement.closest(".box");
+    count = tab.locator("svg:not([hidden]) .unit").count()
+    focused = """() => { const box = document.activeElement.closest(".unit");
       if (!box) return null;
       const { x, y, width, height } = box.querySelector("rect").getBoundingClientRect();
       return { name: box.getAttribute("aria-label"), x, y, width, height }; }"""
@@ -175,10 +186,10 @@ def test_the_focus_moves_the_picture_alone(browser: Any, tmp_path: Path) -> None
     assert names[:count] == names[count - 1 :][::-1]
 
     # Keys that move the picture do not move the page either.
-    before = tab.locator("svg:not([hidden])").get_attribute("viewBox")
+    before = tab.locator("#viewport svg:not([hidden])").get_attribute("viewBox")
     for key in ("ArrowDown", "ArrowRight", "ArrowUp"):
         tab.keyboard.press(key)
-        after = tab.locator("svg:not([hidden])").get_attribute("viewBox")
+        after = tab.locator("#viewport svg:not([hidden])").get_attribute("viewBox")
         assert after != before
         before = after
     assert tab.evaluate("[scrollX, scrollY]") == [0, 40]

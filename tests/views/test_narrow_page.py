@@ -40,7 +40,7 @@ def test_a_phone(browser: Any, tmp_path: Path) -> None:
     name = tab.locator("text.name", has_text="enc2")
     for end in ("close", "Escape"):
         assert not details.is_visible()
-        tab.locator("svg:not([hidden]) .box", has=name).tap()
+        tab.locator("svg:not([hidden]) .unit", has=name).tap()
         box = details.bounding_box()
         assert box["x"] == 0 and box["y"] + box["height"] == 844 and box["y"] > 844 / 3
         assert "128 × 280 × 280" in details.inner_text()

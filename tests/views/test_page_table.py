@@ -29,7 +29,7 @@ HEAD = ["node", "operation", "output", "from", "params", "MACs", "memory", "fiel
 def test_rows_fold_with_the_picture(browser: Any, tmp_path: Path) -> None:
     """At every depth a row for each box, with the sums that ``tracer trace`` gives at that depth."""
     net = tracer.load(CONFIGS / "u2net_small.yaml")
-    shown = opened(browser, tmp_path, net)
+    shown = opened(browser, tmp_path, net, "boxes")
     tab = shown.tab
     depths = tab.locator("#depth option").count()
     assert depths > 2

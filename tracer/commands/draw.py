@@ -38,7 +38,7 @@ from tracer.views.pictures import endings, format_by_ending, formats, picture_fo
 @click.option(
     "--style",
     type=click.Choice(["maps", "boxes"]),
-    help="maps: each map as high as its extent and as thick as its channels, the usual one of svg and png. "
+    help="maps: each map as high as its extent and as thick as its channels, the usual one of svg, png and html. "
     "boxes: a box for each layer or block, the one of the others.",
 )
 @depth_option

@@ -63,6 +63,8 @@ class LiveSheet(NamedTuple):
     """
     repairs: list[Repair]
     """The repairs of what is wrong with the config as it is."""
+    running: Trace
+    """The trace at the nearest sizes at which it runs; ``trace`` where it does, and where none are known."""
     repair: int | None = None
     """The number of the repair, from 0 on, that the network has and the config has not."""
 
@@ -83,6 +85,7 @@ def sheet(
 ) -> LiveSheet:
     """The sheet of one network. ``known``: the params that are not open in the first one."""
     trace = net.trace()
+    sets = _sets(net)
     return LiveSheet(
         param=param,
         value=value,
@@ -91,8 +94,9 @@ def sheet(
         live=live(net, known),
         seen=_seen(trace),
         steady=_steady(trace),
-        sets=_sets(net),
+        sets=sets,
         repairs=[] if param else _repairs(net, found),
+        running=_running(net, trace, sets),
     )
 
 
@@ -165,6 +169,21 @@ def _sets(net: Net) -> dict[str, Axis]:
         return dict(net.working_sizes(promises=True).axes)
     except TooLarge:
         return {}
+
+
+def _running(net: Net, trace: Trace, sets: Mapping[str, Axis]) -> Trace:
+    """The trace at the next sizes that every symbol takes, where a network does not run at its own."""
+    if None not in trace.by_index:
+        return trace
+    sizes = dict(net.network.defaults())
+    for symbol, axis in sets.items():
+        larger = axis.runs.at_least(sizes[symbol])
+        near = axis.runs.nearest(sizes[symbol])
+        if larger is None and not near:
+            return trace
+        sizes[symbol] = near[0] if larger is None else larger
+    found = net.trace(**sizes)
+    return trace if None in found.by_index else found
 
 
 def _repairs(net: Net, found: Sequence[Diagnostic]) -> list[Repair]:

@@ -5,7 +5,7 @@ Colours follow the reader's light or dark scheme. Text from a config is escaped 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
 from tracer.diagnostics import legible, printable
@@ -102,7 +102,7 @@ def maps_svg(scene: MapScene, said: Sequence[str] = ()) -> str:
     picture = scene.held.picture
     layout = scene.layout
     notes = [*said, *problem_lines(picture)]
-    legend = _legend(scene)
+    legend = legend_of(scene)
     widest = max((text_width(line) + 40 for line in notes), default=0)
     width = max(layout.width, 640, widest)
     legend_text, legend_height = _laid(legend, width, TITLE + layout.height)
@@ -123,29 +123,47 @@ def maps_svg(scene: MapScene, said: Sequence[str] = ()) -> str:
     )
 
 
-def maps_style() -> str:
-    """The style sheet of the picture's elements, in both schemes."""
-    return (
-        f"{_rules(LIGHT)}{_fixed()}@media (prefers-color-scheme: dark) {{\n{_rules(DARK)}}}\n"
+def maps_style(root: str = "") -> str:
+    """The style sheet of the picture's elements, in both schemes; ``root`` is what they are inside of."""
+    light = _written(_colours(LIGHT), root)
+    fixed = _written(FIXED, root)
+    dark = _written(_colours(DARK), root)
+    return f"{light}{fixed}@media (prefers-color-scheme: dark) {{\n{dark}}}\n"
+
+
+FIXED = {
+    ".way, .head, .unit rect, .unit path": "vector-effect: non-scaling-stroke",
+    ".way": "fill: none; stroke-width: 1.4",
+    ".way.size": "stroke-dasharray: 4 3",
+    ".way.unknown": "stroke-dasharray: 1.5 3",
+    ".way.wrong": "stroke-width: 2.4",
+    ".unit text, .sample": "text-anchor: middle",
+    ".name, .output": "font-weight: 600",
+    ".title": "font-size: 16px; font-weight: 600",
+    ".sign": "font-size: 15px; font-weight: 600",
+    ".arm": "font-weight: 600; text-anchor: end; paint-order: stroke; stroke-width: 3px",
+    ".unit .start, .arm.start": "text-anchor: start",
+}
+"""What is the same in both schemes."""
+
+
+def _written(rules: Mapping[str, str], root: str) -> str:
+    return "".join(
+        f"{_inside(selector, root)} {{ {rule} }}\n" for selector, rule in rules.items()
     )
 
 
-def _fixed() -> str:
-    return """\
-.way, .head, .unit rect, .unit path { vector-effect: non-scaling-stroke }
-.way { fill: none; stroke-width: 1.4 }
-.way.size { stroke-dasharray: 4 3 }
-.way.unknown { stroke-dasharray: 1.5 3 }
-.way.wrong { stroke-width: 2.4 }
-.unit text, .sample { text-anchor: middle }
-.name, .output { font-weight: 600 }
-.title { font-size: 16px; font-weight: 600 }
-.sign { font-size: 15px; font-weight: 600 }
-.arm { font-weight: 600; text-anchor: end; paint-order: stroke; stroke-width: 3px }
-"""
+def _inside(selector: str, root: str) -> str:
+    """A selector of elements inside of another.
+
+    >>> _inside(".way, .head", "svg.maps")
+    'svg.maps .way, svg.maps .head'
+    """
+    parts = selector.split(", ")
+    return ", ".join(f"{root} {part}".lstrip() for part in parts)
 
 
-def _rules(c: dict[str, str]) -> str:
+def _colours(c: dict[str, str]) -> dict[str, str]:
     rules = {
         ".ground": f"fill: {c['ground']}",
         ".band": f"fill: {c['band']}",
@@ -167,21 +185,23 @@ def _rules(c: dict[str, str]) -> str:
     for kind in ("conv", "pass", "skip", "down", "up", "size", "wrong", "unknown"):
         rules[f".way.{kind}"] = f"stroke: {c[kind]}"
         rules[f".head.{kind}"] = f"fill: {c[kind]}"
-    return "".join(f"{selector} {{ {rule} }}\n" for selector, rule in rules.items())
+    return rules
 
 
-def maps_drawn(scene: MapScene, width: int) -> str:
-    """The bands, arrows and maps, without the file around them."""
+def maps_drawn(scene: MapScene, width: int, *, titled: bool = True) -> str:
+    """The bands, arrows and maps, without the file around them; ``titled``: with what a pointer that rests is told."""
     order = scene.order
     parts = list(_bands(scene, width))
     parts.append("<g>\n")
     numbered = list(enumerate(zip(order.ways, scene.layout.routes)))
     numbered.sort(key=lambda one: (one[1][0].wrong, one[1][0].kind == "skip"))
     for number, (way, route) in numbered:
-        parts.append(_way(scene, number, way, route))
+        title = _way_title(scene, way) if titled else ""
+        parts.append(_way(scene, number, way, route, title))
     parts.append("</g>\n<g>\n")
     for number, unit in enumerate(order.units):
-        parts.append(_unit(scene, number, unit))
+        title = _unit_title(scene, unit) if titled else ""
+        parts.append(_unit(scene, number, unit, title))
     parts.append("</g>\n")
     return "".join(parts)
 
@@ -213,21 +233,25 @@ def _level_text(held: Holding, order: MapOrder, level: Fraction) -> tuple[str, s
     return "stride", str(steps[0]) if same else "×".join(map(str, steps))
 
 
-def _way(scene: MapScene, number: int, way: MapWay, route: Route) -> str:
+def _way(scene: MapScene, number: int, way: MapWay, route: Route, title: str) -> str:
     kind = _shown_kind(scene, way)
-    held = scene.held
-    boxes = held.picture.boxes
-    source = boxes[held.box_of[way.node]].name
-    target = boxes[held.box_of[way.reader]].name
-    said = f"{source} to {target}: {SAYS[kind]}"
     arm = ""
     if way.wrong:
         arm = _arm(arm_text(scene.held.shape(way.node)), route)
     return (
-        f'<g data-way="{number}"><title>{escaped(printable(said))}</title>'
+        f'<g data-way="{number}">{title}'
         f'<path class="way {kind}" d="{path(_short_of_the_tip(route))}"/>'
         f'<path class="head {kind}" d="{head(route)}"/>{arm}</g>\n'
     )
+
+
+def _way_title(scene: MapScene, way: MapWay) -> str:
+    held = scene.held
+    boxes = held.picture.boxes
+    source = boxes[held.box_of[way.node]].name
+    target = boxes[held.box_of[way.reader]].name
+    said = f"{source} to {target}: {SAYS[_shown_kind(scene, way)]}"
+    return f"<title>{escaped(printable(said))}</title>"
 
 
 def _shown_kind(scene: MapScene, way: MapWay) -> str:
@@ -244,7 +268,7 @@ def _arm(words: str, route: Route) -> str:
     if y0 == y:
         return f'<text class="arm" x="{x - 10}" y="{y - 5}">{escaped(words)}</text>'
     middle = (y0 + y) // 2 + 4
-    return f'<text class="arm" x="{x + 8}" y="{middle}" style="text-anchor: start">{escaped(words)}</text>'
+    return f'<text class="arm start" x="{x + 8}" y="{middle}">{escaped(words)}</text>'
 
 
 def _short_of_the_tip(route: Route) -> Route:
@@ -257,11 +281,7 @@ def _short_of_the_tip(route: Route) -> Route:
     return (*route[:-1], end)
 
 
-def _unit(scene: MapScene, number: int, unit: MapUnit) -> str:
-    boxes = scene.held.picture.boxes
-    own = [boxes[box] for box in unit.boxes]
-    said = [f"{box.name}: {box.op} {shape_text(box.shape)}" for box in own]
-    said += [f"{d.code} {legible(d.message)}" for box in own for d in box.problems]
+def _unit(scene: MapScene, number: int, unit: MapUnit, title: str) -> str:
     state = " wrong" if unit.wrong else " unknown" if unit.last.size is None else ""
     places = scene.layout.slabs[number]
     if number in scene.order.gates:
@@ -278,10 +298,16 @@ def _unit(scene: MapScene, number: int, unit: MapUnit) -> str:
     if dots is not None:
         x, y = dots
         left_out = f'<text class="dots" x="{x}" y="{y + 4}">⋯</text>'
-    return (
-        f'<g class="unit{state}" data-unit="{number}"><title>{escaped(chr(10).join(map(printable, said)))}</title>'
-        f"{slabs}{left_out}{labels}</g>\n"
-    )
+    return f'<g class="unit{state}" data-unit="{number}">{title}{slabs}{left_out}{labels}</g>\n'
+
+
+def _unit_title(scene: MapScene, unit: MapUnit) -> str:
+    boxes = scene.held.picture.boxes
+    own = [boxes[box] for box in unit.boxes]
+    said = [f"{box.name}: {box.op} {shape_text(box.shape)}" for box in own]
+    said += [f"{d.code} {legible(d.message)}" for box in own for d in box.problems]
+    lines = "\n".join(map(printable, said))
+    return f"<title>{escaped(lines)}</title>"
 
 
 def _gate(sign: str, place: Rectangle) -> str:
@@ -337,17 +363,22 @@ def _rect(made: str, place: Rectangle) -> str:
 
 
 def _label(label: Label) -> str:
-    anchor = "" if label.anchor == "middle" else f' style="text-anchor: {label.anchor}"'
+    anchor = "" if label.anchor == "middle" else f" {label.anchor}"
     place = f'x="{label.x}" y="{label.y}"'
-    return f'<text class="{label.kind}" {place}{anchor}>{escaped(label.text)}</text>'
+    return f'<text class="{label.kind}{anchor}" {place}>{escaped(label.text)}</text>'
 
 
-def _legend(scene: MapScene) -> list[tuple[str, str]]:
+def legend_of(scene: MapScene) -> list[tuple[str, str]]:
     """What the colours of the arrows that there are mean, and what height and thickness do."""
     kinds = {_shown_kind(scene, way) for way in scene.order.ways}
     told = [(kind, words) for kind, words in SAYS.items() if kind in kinds]
-    signs = [LYING if scene.layout.lies else STANDING, *_signs(scene)]
-    return told + [("", words) for words in signs]
+    return told + [("", words) for words in signs_of(scene)]
+
+
+def signs_of(scene: MapScene) -> list[str]:
+    """What height and thickness mean, and the signs that there are."""
+    extents = LYING if scene.layout.lies else STANDING
+    return [extents, *_signs(scene)]
 
 
 def _signs(scene: MapScene) -> Iterator[str]:

@@ -116,8 +116,11 @@ def _rules(c: dict[str, str], root: str) -> str:
     )
 
 
-def drawn(picture: Picture, placed: Layout) -> str:
-    """The arrows and boxes, without the file around them; each carries its number, for a page to find it."""
+def drawn(picture: Picture, placed: Layout, *, titled: bool = True) -> str:
+    """The arrows and boxes, without the file around them; each carries its number, for a page to find it.
+
+    ``titled``: with what a pointer that rests is told.
+    """
     arrows = [
         _arrow(n, picture, arrow, route)
         for n, (arrow, route) in enumerate(zip(picture.arrows, placed.routes))
@@ -126,22 +129,26 @@ def drawn(picture: Picture, placed: Layout) -> str:
         key=lambda one: " wrong" in one.split(">", 1)[0]
     )  # those at fault above the others
     boxes = [
-        _box(n, box, place) for n, (box, place) in enumerate(zip(picture.boxes, placed.places))
+        _box(n, box, place, _box_title(box) if titled else "")
+        for n, (box, place) in enumerate(zip(picture.boxes, placed.places))
     ]
     return "".join(("<g>\n", *arrows, "</g>\n<g>\n", *boxes, "</g>\n"))
 
 
-def _box(number: int, box: Box, place: Rectangle) -> str:
+def _box_title(box: Box) -> str:
+    said = [f"{box.name}: {box.op} {shape_text(box.shape)}"]
+    said += [f"{d.code} {legible(d.message)}" for d in box.problems]
+    lines = "\n".join(map(printable, said))
+    return f"<title>{escaped(lines)}</title>"
+
+
+def _box(number: int, box: Box, place: Rectangle, title: str) -> str:
     x, y, width, height = place
     middle = x + width // 2
     classes = f"box {box.kind}{' wrong' if box.wrong else ''}{' output' if box.output else ''}"
-    details = [
-        f"{box.name}: {box.op} {shape_text(box.shape)}",
-        *(f"{d.code} {legible(d.message)}" for d in box.problems),
-    ]
     first = y + height // 2 - 11
     return (
-        f'<g class="{classes}" data-box="{number}"><title>{escaped(chr(10).join(map(printable, details)))}</title>'
+        f'<g class="{classes}" data-box="{number}">{title}'
         f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="5"/>'
         f'<text class="name" x="{middle}" y="{first}">{_fitted(box.name, width)}</text>'
         f'<text class="op" x="{middle}" y="{first + 14}">{_fitted(box.op, width)}</text>'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -14,8 +15,11 @@ from tracer.drawing.maps.sizes import (
     DOTS,
     MapScale,
     MapSpacing,
+    channels_of,
     channels_text,
+    every_extent,
     extent_text,
+    extents_text,
     name_width,
     scale,
     slab_width,
@@ -35,8 +39,39 @@ ARM = 18
 
 MOST_ARMS = 6
 
+NUMBER = re.compile(r"[0-9]+[a-z]?$")
+"""What tells a name from others like it."""
+
 GATE = 24
 """The size of the circle that stands for a gate."""
+
+
+class MapAbove(NamedTuple):
+    """What stands above a map."""
+
+    middle: int
+    """The map's."""
+    text: str
+    of: tuple[int, ...]
+    """The nodes whose channels it tells."""
+
+
+class MapLine(NamedTuple):
+    """A line under a unit."""
+
+    kind: str
+    text: str
+    of: tuple[int, ...] = ()
+    """The nodes whose extents it tells."""
+    longest: str = ""
+    """A text that has room in its place."""
+
+    @property
+    def width(self) -> int:
+        """An upper bound of its width."""
+        if self.kind in ("name", "output"):
+            return name_width(self.text)
+        return max(text_width(self.text), text_width(self.longest))
 
 
 class UnitCell(NamedTuple):
@@ -45,10 +80,9 @@ class UnitCell(NamedTuple):
     width: int
     slabs: tuple[tuple[int, int, int], ...]
     """Left edge, width and height of each map."""
-    above: tuple[tuple[int, str], ...]
-    """The middle of each map, and its channels."""
-    below: tuple[tuple[str, str], ...]
-    """Kind and text of the lines under it."""
+    above: tuple[MapAbove, ...]
+    """The channels of each map."""
+    below: tuple[MapLine, ...]
     dots: int | None
     """Where maps are left out."""
 
@@ -87,7 +121,7 @@ def unit_cells(
             cells.append(_gate(unit, below[:2]))
         else:
             marks = [given.units[mark] for mark in given.marks.get(number, ())]
-            below += [("mark", _mark_text(mark, boxes, spacing)) for mark in marks]
+            below += [MapLine("mark", _mark_text(mark, boxes, spacing)) for mark in marks]
             cells.append(_cell(unit, below, sizes, room_for_arms(arms)))
     return cells
 
@@ -96,20 +130,22 @@ def _of_its_block(
     given: MapOrder,
     boxes: Sequence[Box],
     number: int,
-    below: list[tuple[str, str]],
+    below: list[MapLine],
     spacing: MapSpacing,
-) -> list[tuple[str, str]]:
+) -> list[MapLine]:
     """The lines under a unit where there is little room: its block's name stands under the block's first map alone."""
     unit = given.units[number]
     block = _block_of(unit, boxes)
-    if not block or unit.output:
-        return below
-
     before = _before(given, number)
+    is_same = before is not None and _extent(given.units[before]) == _extent(unit)
+    is_told = is_same and bool(_extent(unit))
+    rest = below[2:] if is_told else below[1:]
+    if not block or unit.output:
+        return below if spacing.repeats else [below[0], *rest]
+
     if before is None or _block_of(given.units[before], boxes) != block:
-        return [("name", short_name(block, spacing.letters)), *below[1:]]
-    is_same = _extent(given.units[before]) == _extent(unit)
-    return below[2:] if is_same else below[1:]
+        return [MapLine("name", short_name(block, spacing.letters)), *below[1:]]
+    return rest
 
 
 def _block_of(
@@ -145,11 +181,6 @@ def _mark_text(
     return f"◂ {short_name(boxes[mark.boxes[0]].name, spacing.letters)}"
 
 
-def _line_width(kind: str, text: str) -> int:
-    is_bold = kind in ("name", "output")
-    return name_width(text) if is_bold else text_width(text)
-
-
 def room_for_arms(count: int) -> int:
     """The height that this many arrows with texts need, wherever they come from."""
     return 2 * ARM * min(count, MOST_ARMS) + 8 if count else 0
@@ -157,17 +188,17 @@ def room_for_arms(count: int) -> int:
 
 def _gate(
     unit: MapUnit,
-    below: Sequence[tuple[str, str]],
+    below: Sequence[MapLine],
 ) -> UnitCell:
     """A gate is a circle: it weighs a map rather than making one."""
     text = channels_text(unit.last)
-    widest = max((_line_width(kind, line) for kind, line in below), default=0)
+    widest = max((line.width for line in below), default=0)
     width = max(GATE, widest, text_width(text))
     middle = width // 2
     return UnitCell(
         width=width,
         slabs=((middle - GATE // 2, GATE, GATE),),
-        above=((middle, text),),
+        above=(MapAbove(middle, text, channels_of(unit.last)),),
         below=tuple(below),
         dots=None,
     )
@@ -175,13 +206,13 @@ def _gate(
 
 def _cell(
     unit: MapUnit,
-    below: Sequence[tuple[str, str]],
+    below: Sequence[MapLine],
     sizes: MapScale,
     least: int,
 ) -> UnitCell:
     x = 0
     slabs: list[tuple[int, int, int]] = []
-    above: list[tuple[int, str]] = []
+    above: list[MapAbove] = []
     dots = None
     for slab in unit.slabs:
         if slab.hidden and slabs:
@@ -194,17 +225,17 @@ def _cell(
         room = max(width, text_width(text))
         left = x + (room - width) // 2
         slabs.append((left, width, max(sizes.height(slab), least)))
-        above.append((left + width // 2, text))
+        above.append(MapAbove(left + width // 2, text, channels_of(slab)))
         x += room + BESIDE
     x -= BESIDE
 
     # Labels that are wider than the maps stand in their middle.
-    widest = max((_line_width(kind, text) for kind, text in below), default=0)
+    widest = max((line.width for line in below), default=0)
     shift = max((widest - x) // 2, 0)
     return UnitCell(
         width=max(x, widest),
         slabs=tuple((left + shift, width, height) for left, width, height in slabs),
-        above=tuple((middle + shift, text) for middle, text in above),
+        above=tuple(one._replace(middle=one.middle + shift) for one in above),
         below=tuple(below),
         dots=None if dots is None else dots + shift,
     )
@@ -214,17 +245,27 @@ def _below(
     unit: MapUnit,
     boxes: Sequence[Box],
     spacing: MapSpacing,
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[MapLine]:
     """The lines under a unit: its name, its extent, and how many maps it has where some are not shown."""
     kind = "output" if unit.output else "name"
-    yield kind, unit_name(unit, boxes, spacing)
-    texts = dict.fromkeys(extent_text(slab.size) for slab in (unit.slabs[0], unit.last))
-    extents = [text for text in texts if text]
-    if extents:
-        yield "extent", " → ".join(extents) if spacing.counts else extents[-1]
+    yield MapLine(kind, unit_name(unit, boxes, spacing))
+    yield from _extents(unit, spacing)
     hidden = sum(slab.hidden for slab in unit.slabs)
     if hidden and spacing.counts:
-        yield "extent", f"{hidden + len(unit.slabs)} maps"
+        yield MapLine("extent", f"{hidden + len(unit.slabs)} maps")
+
+
+def _extents(
+    unit: MapUnit,
+    spacing: MapSpacing,
+) -> Iterator[MapLine]:
+    """The line that tells the extent of a unit's first map and of its last, where there is any."""
+    ends = [unit.slabs[0], unit.last] if spacing.counts else [unit.last]
+    extents = extents_text(extent_text(slab.size) for slab in ends)
+    if extents:
+        nodes = dict.fromkeys(slab.node for slab in ends)
+        longest = extents_text(every_extent(slab.size) for slab in ends)
+        yield MapLine("extent", extents, tuple(nodes), longest if spacing.reserves else "")
 
 
 def unit_name(
@@ -244,10 +285,14 @@ def short_name(
     name: str,
     most: int,
 ) -> str:
-    """A name that is cut where it is long.
+    """A name that is cut where it is long; a number at its end stays.
 
-    >>> short_name("features_of_the_whole", 14)
-    'features_of_t…'
+    >>> short_name("features_of_the_whole", 14), short_name("stage12b", 6)
+    ('features_of_t…', 'st…12b')
     """
     text = printable(name)
-    return text if len(text) <= most else text[: most - 1] + "…"
+    if len(text) <= most:
+        return text
+    number = NUMBER.search(text[-most // 2 :])
+    end = number.group() if number else ""
+    return text[: most - 1 - len(end)] + "…" + end

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from tracer.drawing.maps.holding import NO_POSITIONS
 from tracer.drawing.maps.units import MapUnit
 from tracer.drawing.maps.ways import MapWay
 
@@ -12,9 +13,15 @@ from tracer.drawing.maps.ways import MapWay
 def with_folded_runs(
     all_units: Sequence[MapUnit],
     all_ways: Sequence[MapWay],
+    *,
+    past_skips: bool = False,
 ) -> tuple[list[MapUnit], list[MapWay]]:
-    """The units, those of one level that lead to the next alone taken together, and the arrows between them."""
-    follower = _followers(all_units, all_ways)
+    """The units, those of one level that lead to the next alone taken together, and the arrows between them.
+
+    ``past_skips``: also where they hand on or read skips, so that a level has one of them.
+    """
+    leading = _leading(all_units, all_ways) if past_skips else all_ways
+    follower = _followers(all_units, leading)
     head_of: list[int] = []
     groups: dict[int, list[int]] = {}
     before = {target: source for source, target in follower.items()}
@@ -26,13 +33,26 @@ def with_folded_runs(
 
     number_of = {head: number for number, head in enumerate(groups)}
     folded = [_together([all_units[unit] for unit in group]) for group in groups.values()]
-    shown = []
+    shown: dict[tuple[int, int, str, bool], MapWay] = {}
     for way in all_ways:
         source = number_of[head_of[way.source]]
         target = number_of[head_of[way.target]]
         if source != target:
-            shown.append(way._replace(source=source, target=target))
-    return folded, shown
+            own = way._replace(source=source, target=target)
+            shown.setdefault((source, target, way.kind, way.wrong), own)
+    return folded, list(shown.values())
+
+
+def _leading(
+    all_units: Sequence[MapUnit],
+    all_ways: Sequence[MapWay],
+) -> list[MapWay]:
+    """The arrows that are no skips and bring maps with positions."""
+    return [
+        way
+        for way in all_ways
+        if way.kind not in ("skip", "size") and all_units[way.source].level != NO_POSITIONS
+    ]
 
 
 def _followers(

@@ -53,6 +53,8 @@ class Holding(NamedTuple):
     """Whether a node weighs values: a convolution, a linear map, attention."""
     readers: list[list[int]]
     """The nodes that read each node, sizes and indices included."""
+    refuses: list[bool]
+    """Whether a node's inputs do not fit."""
 
     def shape(self, node: int) -> tuple[int, ...] | None:
         """The shape of a node's map."""
@@ -76,19 +78,13 @@ class Holding(NamedTuple):
 def holding(
     trace: Trace,
     picture: Picture,
+    now: Trace | None = None,
 ) -> Holding:
-    """What each node of a trace holds."""
+    """What each node of a trace holds; ``now``: the one that says what is refused, where that is another."""
+    judged = trace if now is None else now
     nodes = trace.network.nodes
-    box_of = [0] * len(nodes)
-    for number, box in enumerate(picture.boxes):
-        for index in box.nodes:
-            box_of[index] = number
-
-    readers: list[list[int]] = [[] for _ in nodes]
-    for node in nodes:
-        for source in sources(node):
-            readers[source.index].append(node.index)
-
+    box_of = _boxes(picture, len(nodes))
+    readers = _readers(nodes)
     found = grids(trace)
     steps_of = [_steps(own) for own in found]
     refines = [_only_refines(trace, node) for node in nodes]
@@ -98,12 +94,30 @@ def holding(
         box_of=box_of,
         level_of=_levels(trace, steps_of),
         steps_of=steps_of,
-        places_of=[_places(own) for own in found],
+        places_of=[places_of(own) for own in found],
         map_of=_maps(nodes, refines, box_of, readers),
         refines=refines,
         multiplies=[_products(trace, node) > 0 for node in nodes],
         readers=readers,
+        refuses=[judged.is_refused(node) for node in nodes],
     )
+
+
+def _boxes(picture: Picture, count: int) -> list[int]:
+    """The number of the box of each node."""
+    box_of = [0] * count
+    for number, box in enumerate(picture.boxes):
+        for index in box.nodes:
+            box_of[index] = number
+    return box_of
+
+
+def _readers(nodes: Sequence[Node]) -> list[list[int]]:
+    readers: list[list[int]] = [[] for _ in nodes]
+    for node in nodes:
+        for source in sources(node):
+            readers[source.index].append(node.index)
+    return readers
 
 
 def map_size(
@@ -132,7 +146,8 @@ def map_size(
     return MapSize((), shape[1:])
 
 
-def _places(own: Grids | None) -> tuple[int, ...]:
+def places_of(own: Grids | None) -> tuple[int, ...]:
+    """The dims of a map along which positions lie."""
     return tuple(dim for dim, grid in enumerate(own or ()) if grid is not None)
 
 

@@ -417,7 +417,7 @@ class _Ladder(NamedTuple):
         behind = left + name_width(name) + APART
         return [
             Label(left, y, name, kind, "start"),
-            Label(behind, y, size, "extent", "start"),
+            Label(behind, y, size, "extent", "start", (self.given.units[number].last.node,)),
         ]
 
     def _ends(self, number: int) -> tuple[int, int]:

@@ -52,6 +52,8 @@ class Label(NamedTuple):
     text: str
     kind: str
     anchor: str = "middle"
+    of: tuple[int, ...] = ()
+    """The nodes whose sizes it tells; none where no size changes it."""
 
     @property
     def place(self) -> Rectangle:
@@ -524,10 +526,12 @@ def _labels(
     left: int,
     middle: int,
 ) -> Iterator[Label]:
-    for (x, text), (_, _, height) in zip(cell.above, cell.slabs):
-        yield Label(left + x, middle - height // 2 - 7, text, "channels")
+    for above, (_, _, height) in zip(cell.above, cell.slabs):
+        top = middle - height // 2
+        yield Label(left + above.middle, top - 7, above.text, "channels", of=above.of)
 
     start = middle + cell.height // 2
     centre = left + cell.width // 2
-    for number, (kind, text) in enumerate(cell.below, 1):
-        yield Label(centre, start + number * LINE - 2, text, kind)
+    for number, line in enumerate(cell.below, 1):
+        y = start + number * LINE - 2
+        yield Label(centre, y, line.text, line.kind, of=line.of)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from tracer.drawing.maps.columns import MapOrder, ordered
@@ -24,9 +25,6 @@ FONT = 12
 LEGIBLE = 9
 """The least size of a text where the picture is shown whole."""
 
-ROOM = tuple(side * FONT // LEGIBLE for side in WINDOW)
-"""Width and height of a picture that is legible in the window."""
-
 OTHERS = 90
 """The height of the title and the legend."""
 
@@ -34,17 +32,22 @@ MOST = 400
 """Boxes of a picture of maps; no larger one is legible, folded or not."""
 
 
-class MapScene(NamedTuple):
-    """A picture of maps, ordered and placed."""
+class MapRoom(NamedTuple):
+    """The largest picture whose texts can be read where it is shown whole."""
 
-    held: Holding
-    order: MapOrder
-    layout: MapsLayout
+    width: int
+    height: int
 
-    @property
-    def is_legible(self) -> bool:
-        """Whether it fits the window with texts that can be read."""
-        return self.layout.width <= ROOM[0] and self.layout.height + OTHERS <= ROOM[1]
+    @classmethod
+    def of(cls, width: int, height: int) -> MapRoom:
+        """The one for a window of so many pixels."""
+        return cls(width * FONT // LEGIBLE, height * FONT // LEGIBLE)
+
+
+_WINDOW = MapRoom.of(*WINDOW)
+
+ROOM = MapRoom(_WINDOW.width, _WINDOW.height - OTHERS)
+"""What a file has beside its title and legend."""
 
 
 class MapFold(NamedTuple):
@@ -54,6 +57,23 @@ class MapFold(NamedTuple):
     """The maps that a block shows at most."""
     spacing: MapSpacing
     folds_runs: bool = False
+    folds_levels: bool = False
+    """Whether runs go on where skips leave or arrive."""
+
+
+class MapScene(NamedTuple):
+    """A picture of maps, ordered and placed."""
+
+    held: Holding
+    order: MapOrder
+    layout: MapsLayout
+    fold: MapFold
+
+    def fits(self, room: MapRoom) -> bool:
+        """Whether texts can be read where it is shown whole."""
+        is_narrow = self.layout.width <= room.width
+        is_low = self.layout.height <= room.height
+        return is_narrow and is_low
 
 
 FOLDS = (
@@ -64,6 +84,7 @@ FOLDS = (
     MapFold(1, TIGHT),
     MapFold(1, TIGHT, folds_runs=True),
     MapFold(1, TIGHTEST, folds_runs=True),
+    MapFold(1, TIGHTEST, folds_runs=True, folds_levels=True),
 )
 """From the fullest picture on."""
 
@@ -80,32 +101,73 @@ def has_maps(picture: Picture) -> bool:
     return len(picture.boxes) <= MOST
 
 
+def too_many(picture: Picture) -> str:
+    """Why a picture has boxes and no maps."""
+    count = len(picture.boxes)
+    return f"drawn as boxes, for {count:,} are more than the {MOST} of which maps are drawn"
+
+
 def scene(
     trace: Trace,
     picture: Picture,
+    room: MapRoom = ROOM,
+    *,
+    now: Trace | None = None,
+    reserves: bool = False,
 ) -> MapScene:
-    """The fullest picture that is legible in the window; the smallest where none is."""
-    held = holding(trace, picture)
-    *fuller, last = FOLDS
+    """The fullest picture that is legible in its room; the smallest where none is.
+
+    ``now``: the trace that says what is refused, where the maps are drawn as they are at other sizes. ``reserves``:
+    where it is legible so, each extent has room for axes that differ.
+    """
+    held = holding(trace, picture, now)
+    *fuller, last = list(_reserving(FOLDS)) if reserves and _has_squares(held) else FOLDS
     for fold in fuller:
-        found = _of_height(held, fold)
-        if found.is_legible:
+        found = _of_height(held, fold, room)
+        if found.fits(room):
             return found
-        if found.layout.width > HOPELESS * ROOM[0]:
+        if found.layout.width > HOPELESS * room.width:
             break
-    return _of_height(held, last)
+    return _of_height(held, last, room)
+
+
+def _reserving(folds: Iterable[MapFold]) -> Iterator[MapFold]:
+    """Each fold with more room for extents, and then without."""
+    for fold in folds:
+        yield fold._replace(spacing=fold.spacing._replace(reserves=True))
+        yield fold
+
+
+def _has_squares(held: Holding) -> bool:
+    """Whether a map's axes are equal, so that its extent is written short."""
+    sizes = [held.size(node.index) for node in held.trace.network.nodes]
+    extents = [size.extent for size in sizes if size is not None]
+    return any(len(extent) > 1 and len(set(extent)) == 1 for extent in extents)
+
+
+def full_scene(
+    trace: Trace,
+    picture: Picture,
+    room: MapRoom,
+    *,
+    now: Trace | None = None,
+) -> MapScene:
+    """The fullest picture, whether it is legible in its room or not."""
+    (fold, *_) = _reserving(FOLDS)
+    return _of_height(holding(trace, picture, now), fold, room)
 
 
 def _of_height(
     held: Holding,
     fold: MapFold,
+    room: MapRoom,
 ) -> MapScene:
     """The picture with the highest maps that fit; too wide a one is not tried again."""
     order = _ordered(held, fold)
     for highest in HEIGHTS:
-        spacing = fold.spacing._replace(highest=highest)
-        found = _scene(held, order, spacing)
-        if found.is_legible or found.layout.width > ROOM[0]:
+        own = fold._replace(spacing=fold.spacing._replace(highest=highest))
+        found = _scene(held, order, own)
+        if found.fits(room) or found.layout.width > room.width:
             break
     return found
 
@@ -118,21 +180,25 @@ def _ordered(
     all_ways = ways(held, found)
     all_units: list[MapUnit] = with_parts(held, found, all_ways)
     if fold.folds_runs:
-        all_units, all_ways = with_folded_runs(all_units, all_ways)
+        all_units, all_ways = with_folded_runs(
+            all_units, all_ways, past_skips=fold.folds_levels
+        )
     return ordered(all_units, all_ways)
 
 
 def _scene(
     held: Holding,
     order: MapOrder,
-    spacing: MapSpacing,
+    fold: MapFold,
 ) -> MapScene:
     boxes = held.picture.boxes
     arms = [_arm(held, way) for way in order.ways]
     sides = sides_of(order)
-    if sides is not None:
-        return MapScene(held, order, ladder(order, boxes, sides, arms))
-    return MapScene(held, order, placed(order, boxes, arms, spacing))
+    if sides is None:
+        layout = placed(order, boxes, arms, fold.spacing)
+    else:
+        layout = ladder(order, boxes, sides, arms)
+    return MapScene(held, order, layout, fold)
 
 
 def arm_text(shape: tuple[int, ...] | None) -> str:

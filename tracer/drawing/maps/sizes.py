@@ -38,11 +38,15 @@ class MapSpacing(NamedTuple):
     """Of a name, at most; the whole of it is in the unit's title."""
     counts: bool
     """Whether it is told how many maps are left out."""
+    repeats: bool = True
+    """Whether an extent is told again where it goes on along a run."""
+    reserves: bool = False
+    """Whether an extent has the room that it takes where its axes differ: sizes of a page change."""
 
 
 LOOSE = MapSpacing(highest=132, in_run=20, gap=24, letters=14, counts=True)
 TIGHT = MapSpacing(highest=132, in_run=12, gap=14, letters=9, counts=False)
-TIGHTEST = MapSpacing(highest=132, in_run=11, gap=10, letters=5, counts=False)
+TIGHTEST = MapSpacing(highest=132, in_run=11, gap=10, letters=5, counts=False, repeats=False)
 
 UNKNOWN = (14, 44)
 """Thickness and height of a map without a shape."""
@@ -133,6 +137,20 @@ def channels_text(slab: Slab) -> str:
     return "×".join(map(str, slab.size.channels))
 
 
+def channels_of(slab: Slab) -> tuple[int, ...]:
+    """The nodes whose channels stand above a map: its own, or those that two inputs bring to a concatenation."""
+    return slab.brought if len(slab.parts) == 2 else (slab.node,)
+
+
+def extents_text(extents: Iterable[str]) -> str:
+    """From the first of several maps to the last.
+
+    >>> extents_text(["572²", "570²"]), extents_text(["64²", "64²"]), extents_text(["", "7"])
+    ('572² → 570²', '64²', '7')
+    """
+    return " → ".join(dict.fromkeys(text for text in extents if text))
+
+
 def extent_text(size: MapSize | None) -> str:
     """What stands below a map: its extent; of equal axes one, with their number.
 
@@ -144,6 +162,12 @@ def extent_text(size: MapSize | None) -> str:
     power = {2: "²", 3: "³"}.get(len(extent))
     if power and len(set(extent)) == 1:
         return f"{extent[0]}{power}"
+    return every_extent(size)
+
+
+def every_extent(size: MapSize | None) -> str:
+    """The extent along each axis, equal or not."""
+    extent = () if size is None else size.extent
     return "×".join(map(str, extent))
 
 

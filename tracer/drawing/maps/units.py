@@ -33,6 +33,8 @@ class Slab(NamedTuple):
     made: Made
     parts: tuple[Part, ...] = ()
     """Of a concatenation, what each of its inputs brings."""
+    brought: tuple[int, ...] = ()
+    """The nodes of these inputs."""
     hidden: int = 0
     """The maps before it that are left out."""
 
@@ -346,6 +348,7 @@ def _slab(
         size=held.size(index),
         made=made_by(held, index),
         parts=_parts(held, index),
+        brought=tuple(source.index for source in held.node(index).inputs),
     )
 
 

@@ -27,6 +27,8 @@ class MapWay(NamedTuple):
     kind: WayKind
     node: int
     """The node whose map is handed on."""
+    brought: int
+    """The node that the reader reads: that one, or a layer that the arrow stands for."""
     reader: int
     """The node that reads it."""
     wrong: bool
@@ -96,8 +98,9 @@ def _into(
             target=target,
             kind=kind,
             node=source,
+            brought=source if through is None else through,
             reader=node.index,
-            wrong=held.trace.is_refused(node),
+            wrong=held.refuses[node.index],
         )
 
 

@@ -1,10 +1,10 @@
 """The interactive page of a network: one HTML file that asks nothing of the network.
 
 The page holds the program of :mod:`tracer.live`, pictures, and the texts that do not change with sizes; ``program.js``
-runs the program, ``sizes.js`` looks for sizes that work, ``view.js`` moves the picture, ``table.js`` has the table, and
-``page.js`` shows what comes out. Every sheet is packed, and unpacked when it is shown: so a page of
-a thousand nodes is a tenth of what it says. Text from a config reaches the page escaped or as JSON in a block that no
-browser runs, and the content security policy allows the page's own script and style alone.
+runs the program, ``sizes.js`` looks for sizes that work, ``view.js`` moves the picture, ``maps.js`` writes its texts,
+``table.js`` has the table, and ``page.js`` shows what comes out. Every sheet is packed, and unpacked when it is shown:
+so a page of a thousand nodes is a tenth of what it says. Text from a config reaches the page escaped or as JSON in a
+block that no browser runs, and the content security policy allows the page's own script and style alone.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ import msgspec
 
 from tracer.costs.operations import DTYPE_BYTES
 from tracer.diagnostics import Diagnostic, legible, printable
-from tracer.drawing.layout import layout
-from tracer.drawing.picture import Picture, picture
+from tracer.drawing.maps.holding import places_of
+from tracer.geometry.grids import grids
 from tracer.live import Live
 from tracer.live.sheets import LiveSheet
-from tracer.network.folding import deepest
 from tracer.network.records import Node
 from tracer.ops.base import Op, written
 from tracer.planning.working_sizes import Axis
@@ -35,11 +34,19 @@ from tracer.repairing.repair import Repair
 from tracer.sizing.primitives import CONDITION, NUMBER, SIZE, Primitive
 from tracer.sizing.program import KIND_OF
 from tracer.sizing.size_set import SizeSet
+from tracer.views.maps import SAYS, maps_style
+from tracer.views.page.pictures import (
+    UNFOLDED,
+    UNFOLDED_ELSEWHERE,
+    PagePicture,
+    drawings,
+    page_pictures,
+)
 from tracer.views.plan import edit_text, effect_text
 from tracer.views.sizes import SETS
-from tracer.views.svg import drawn, style
+from tracer.views.svg import style as boxes_style
 
-SCRIPTS = ("sizes.js", "view.js", "table.js", "page.js")
+SCRIPTS = ("sizes.js", "view.js", "maps.js", "table.js", "page.js")
 """What is run behind ``program.js``, in this order."""
 
 FLOAT = DTYPE_BYTES["float32"]
@@ -47,15 +54,6 @@ FLOAT = DTYPE_BYTES["float32"]
 
 SHOWN_SOURCE = 100_000
 """Characters of a config whose text is shown."""
-
-DRAWN = 1200
-"""Boxes that one picture of a page may have; what unfolds to more is folded."""
-
-UNFOLDED = 4800
-"""Boxes of all pictures of the first sheet behind the folded one."""
-
-UNFOLDED_ELSEWHERE = 1200
-"""The same of all other sheets together."""
 
 
 class PageNode(msgspec.Struct, frozen=True):
@@ -73,18 +71,8 @@ class PageNode(msgspec.Struct, frozen=True):
     """The receptive field per spatial axis, in input pixels; None: the whole input, -1: not computed."""
     steady: bool
     """Whether the receptive field is the same for every size."""
-
-
-class PagePicture(msgspec.Struct, frozen=True):
-    """One drawing: the nodes of its boxes, and what its arrows connect."""
-
-    svg: str
-    depth: int
-    boxes: list[list[int]]
-    names: list[str]
-    ops: list[str]
-    arrows: list[list[int]]
-    """Source box, target box, the node that makes the map, the node that reads it."""
+    places: list[int]
+    """The dims along which positions lie."""
 
 
 class Remark(msgspec.Struct, frozen=True):
@@ -177,6 +165,8 @@ class PageData(msgspec.Struct, frozen=True):
     sheets: list[SheetName]
     element: int
     """Bytes of one value."""
+    ways: dict[str, str]
+    """What the colours of arrows mean."""
     events: str | None
     """Where a server tells of changes."""
     writing: WriteAccess | None = None
@@ -192,16 +182,18 @@ def page(
     events: str | None = None,
     stale: str | None = None,
     writing: WriteAccess | None = None,
+    style: str | None = None,
 ) -> str:
     """The page of a network's sheets and of what is wrong with its config now.
 
     Without sheets it shows the diagnostics alone. ``events``: where a server tells when to load again; ``stale``: when
     the text was read that has the picture, where it is an earlier one. ``writing``: where it takes repairs.
+    ``style``: boxes for pictures of boxes; otherwise they are of maps.
     """
     is_told = stale is not None or not sheets
     told = _told(found, stale if sheets else None) if is_told else ""
     if not sheets:
-        data = PageData("tracer", "", {}, [], FLOAT, events)
+        data = PageData("tracer", "", {}, [], FLOAT, {}, events)
         return _document(data, f'<main class="alone">{told}</main>')
 
     network = sheets[0].trace.network
@@ -211,23 +203,25 @@ def page(
         numbers={name: n for name, n in network.params.items() if type(n) is int},
         sheets=[SheetName(sheet.param, sheet.value, sheet.repair) for sheet in sheets],
         element=FLOAT,
+        ways=SAYS,
         events=events,
         writing=writing,
         dated=stale,
     )
-    return _document(data, told + asset("page.html"), list(_packed_sheets(sheets)))
+    return _document(data, told + asset("page.html"), list(_packed_sheets(sheets, style)))
 
 
-def _packed_sheets(sheets: Sequence[LiveSheet]) -> Iterator[str]:
+def _packed_sheets(sheets: Sequence[LiveSheet], style: str | None) -> Iterator[str]:
     """Every sheet as the page unpacks it. The pictures of other layers are unfolded as far as there is room."""
     first, *others = sheets
-    yield packed(_sheet(first, _drawings(first, UNFOLDED)))
+    pictures = page_pictures(first, drawings(first, UNFOLDED), style)
+    yield packed(_sheet(first, pictures))
 
     room = UNFOLDED_ELSEWHERE
     for sheet in others:
-        drawings = _drawings(sheet, room)
-        room -= sum(len(drawing.boxes) for _, drawing in drawings[1:])
-        yield packed(_sheet(sheet, drawings))
+        planned = drawings(sheet, room)
+        room -= sum(len(drawing.picture.boxes) for drawing in planned[1:])
+        yield packed(_sheet(sheet, page_pictures(sheet, planned, style)))
 
 
 def packed(sheet: Sheet) -> str:
@@ -236,7 +230,7 @@ def packed(sheet: Sheet) -> str:
 
 
 def _document(data: PageData, body: str, packs: Sequence[str] = ()) -> str:
-    sheet = asset("page.css") + style("svg")
+    sheet = asset("page.css") + boxes_style("svg.boxes") + maps_style("svg.maps")
     script = program_script() + "".join(map(asset, SCRIPTS))
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(sheet)}'; connect-src 'self'; "
@@ -314,41 +308,14 @@ def _place(diagnostic: Diagnostic) -> str:
     return f"line {span.line}: " if span is not None else ""
 
 
-def _drawings(sheet: LiveSheet, room: int) -> list[tuple[int, Picture]]:
-    """The folded picture, and the unfolded ones for whose boxes there is room."""
-    drawings: list[tuple[int, Picture]] = []
-    for depth in range(1, deepest(sheet.trace.network) + 1):
-        one = picture(sheet.trace, sheet.found, depth)
-        count = len(one.boxes)
-        if drawings:
-            is_new = count != len(drawings[-1][1].boxes)
-            if not is_new or count > min(room, DRAWN):
-                break
-            room -= count
-        drawings.append((depth, one))
-    return drawings
-
-
-def _svg(number: int, depth: int, drawing: Picture) -> str:
-    placed = layout(drawing)
-    return (
-        f'<svg data-picture="{number}" viewBox="0 0 {placed.width} {placed.height}" width="{placed.width}" '
-        f'height="{placed.height}" role="group" aria-label="the network, blocks unfolded {depth - 1} times">'
-        f"{drawn(drawing, placed)}</svg>"
-    )
-
-
-def _sheet(shown: LiveSheet, drawings: list[tuple[int, Picture]]) -> Sheet:
+def _sheet(shown: LiveSheet, pictures: list[PagePicture]) -> Sheet:
     source = _source(shown)
     return Sheet(
         param=shown.param,
         value=shown.value,
         live=shown.live,
         nodes=_nodes(shown),
-        pictures=[
-            _page_picture(number, depth, drawing)
-            for number, (depth, drawing) in enumerate(drawings)
-        ],
+        pictures=pictures,
         sets={symbol: _sets(symbol, axis) for symbol, axis in shown.sets.items()},
         repairs=[_repair(repair, source) for repair in shown.repairs],
         remarks=_remarks(shown),
@@ -389,17 +356,6 @@ def _line_changes(before: str, after: str) -> list[LineChange]:
     ]
 
 
-def _page_picture(number: int, depth: int, drawing: Picture) -> PagePicture:
-    return PagePicture(
-        svg=_svg(number, depth, drawing),
-        depth=depth,
-        boxes=[list(box.nodes) for box in drawing.boxes],
-        names=[box.name for box in drawing.boxes],
-        ops=[box.op for box in drawing.boxes],
-        arrows=[[a.source, a.target, a.node, a.reader] for a in drawing.arrows],
-    )
-
-
 def _remarks(shown: LiveSheet) -> list[Remark]:
     numbers = {node.name: node.index for node in shown.trace.network.nodes}
     return [_remark(diagnostic, numbers) for diagnostic in shown.found]
@@ -418,6 +374,7 @@ def _remark(d: Diagnostic, numbers: Mapping[str, int]) -> Remark:
 
 def _nodes(shown: LiveSheet) -> list[PageNode]:
     trace = shown.trace
+    places = [places_of(own) for own in grids(shown.running)]
     return [
         PageNode(
             name=node.name,
@@ -429,6 +386,7 @@ def _nodes(shown: LiveSheet) -> list[PageNode]:
             operands={field: source.index for field, source in node.operands.items()},
             field=shown.seen[node.index],
             steady=node.index in shown.steady,
+            places=list(places[node.index]),
         )
         for node, op in zip(trace.network.nodes, trace.ops)
     ]

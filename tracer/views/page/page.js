@@ -278,30 +278,43 @@
       const all = $$("rect", group).map((one) => Object.fromEntries(["x", "y", "width", "height"].map((name) => [name, +one.getAttribute(name)])));
       return around(all);
     }
-    const drawn = pictures.map((svg, number) => {
-      const of = sheet.pictures[number];
-      const boxes = $$("[data-box]", svg).map((group) => ({ group, number: +group.dataset.box }))
-        .sort((a, b) => a.number - b.number)
-        .map(({ group, number: n }) => ({ group, of: of.boxes[n], name: of.names[n], shape: $(".shape", group), title: $("title", group), ...placed(group) }));
+    // Of every picture the rows of its table, its boxes or units of maps, and its arrows.
+    const sizeOf = (node) => mapSize(traced.nodes[node].shape, nodes[node].places);
+    function boxesOf(svg, of) {
+      const boxes = $$("[data-box]", svg).sort((a, b) => a.dataset.box - b.dataset.box).map((group, n) => {
+        return { group, of: of.boxes[n], main: of.boxes[n].at(-1), name: of.names[n], shape: $(".shape", group), ...placed(group) };
+      });
       const arrows = $$("[data-arrow]", svg).map((group) => {
         const [source, target, node, reader] = of.arrows[+group.dataset.arrow];
-        return { group, source, target, node, reader, paths: $$("path", group), arm: $(".arm", group) };
+        return { group, source, target, node, brought: node, reader, paths: $$("path", group), arm: $(".arm", group) };
       });
+      return { boxes, arrows };
+    }
+    const drawn = pictures.map((svg, number) => {
+      const of = sheet.pictures[number], maps = of.maps && new MapPicture(svg, of.maps, sizeOf);
+      const { boxes, arrows } = maps ?? boxesOf(svg, of);
       boxes.forEach((box, n) => {
+        const pointed = (event) => maps?.pointed(box, event.target) ?? box.main;
         box.group.setAttribute("tabindex", n ? "-1" : "0");
         box.group.setAttribute("role", "button");
-        on(box.group, "pointerenter", () => { if (!isNarrow.matches) show(box.of.at(-1)); });
-        on(box.group, "click", () => { show(box.of.at(-1)); read(); });
+        on(box.group, "pointerover", (event) => { if (!isNarrow.matches) show(pointed(event)); });
+        on(box.group, "click", (event) => { show(pointed(event)); read(); });
         on(box.group, "focus", () => focused(boxes, n));
       });
-      return { svg, boxes, arrows };
+      return { svg, of, maps, boxes, arrows };
     });
     sheet.pictures.forEach((one, number) => {
-      const name = number === 0 ? "folded" : number === sheet.pictures.length - 1 ? "unfolded" : `${one.depth - 1} unfolded`;
-      $("#depth").append(make("option", { value: number, textContent: name }));
+      const isLast = number > 0 && number === sheet.pictures.length - 1 && one.depth > 1;
+      $("#depth").append(make("option", { value: number, textContent: isLast ? "unfolded" : one.label }));
     });
     $("#folding").hidden = sheet.pictures.length < 2;
     on($("#depth"), "change", (event) => { view.picture = +event.target.value; view.width = 0; turn(); update(); firstView(); });
+
+    // The boxes that have a node: the units that show its map, where there are any.
+    function holders({ boxes }, index) {
+      const found = boxes.filter((box) => box.of.includes(index)), exact = found.filter((box) => box.maps?.includes(index));
+      return exact.length ? exact : found;
+    }
 
     const picture = new View(viewport, view, () => placeBeside());
     picture.listen(on);
@@ -309,7 +322,10 @@
       pictures.forEach((svg, number) => svg.toggleAttribute("hidden", number !== view.picture));
       $("#depth").value = view.picture;
       picture.turn(pictures[view.picture], drawn[view.picture].boxes);
-      table.turn(drawn[view.picture].boxes.map((box, n) => ({ ...box, op: sheet.pictures[view.picture].ops[n], from: sources(n) })));
+      const { of } = drawn[view.picture];
+      $("#drawn-as").textContent = of.said;
+      $("#legend").hidden = !of.maps;
+      table.turn(of.boxes.map((own, n) => ({ of: own, name: of.names[n], op: of.ops[n], from: sources(of, n) })));
     }
     // The first view: all of it, or what is wrong; after a change of the file what was seen before.
     function firstView() {
@@ -320,18 +336,17 @@
 
     // The picture ends where the window does, as far as it is large enough then.
     function inWindow() {
-      if (isNarrow.matches) { viewport.style.height = ""; return; }
-      const top = viewport.getBoundingClientRect().top + scrollY, height = Math.max(innerHeight - top - 16, 360);
-      if (viewport.style.height === `${height}px`) return;
-      viewport.style.height = `${height}px`;
-      $("aside").style.maxHeight = `${height + viewport.offsetTop + 34}px`;
+      const aside = $("aside"), legend = $("#legend"), topOf = (one) => one.getBoundingClientRect().top + scrollY;
+      if (isNarrow.matches) { viewport.style.height = aside.style.maxHeight = ""; return; }
+      const below = legend.hidden ? 0 : legend.offsetHeight + 4;
+      viewport.style.height = `${Math.max(innerHeight - topOf(viewport) - below - 12, 360)}px`;
+      aside.style.maxHeight = `${Math.max(innerHeight - topOf(aside) - 12, 240)}px`;
     }
 
     // The boxes that a row reads, besides the row before it.
-    function sources(n) {
-      const { arrows, boxes } = drawn[view.picture];
-      const found = [...new Set(arrows.filter((arrow) => arrow.target === n).map((arrow) => arrow.source))];
-      return found.length === 1 && found[0] === n - 1 ? "" : found.map((source) => boxes[source].name).join(", ");
+    function sources(of, n) {
+      const found = [...new Set(of.arrows.filter(([, target]) => target === n).map(([source]) => source))];
+      return found.length === 1 && found[0] === n - 1 ? "" : found.map((source) => of.names[source]).join(", ");
     }
 
     // What is wrong and the boxes that it reads, where they are near.
@@ -349,7 +364,7 @@
     function focused(boxes, n) {
       for (const [k, box] of boxes.entries()) box.group.setAttribute("tabindex", k === n ? "0" : "-1");
       picture.reveal(boxes[n]);
-      show(boxes[n].of.at(-1));
+      show(boxes[n].main);
     }
     function step(event) {
       const { boxes } = drawn[view.picture], now = boxes.findIndex((box) => box.group === document.activeElement);
@@ -424,7 +439,13 @@
     // --- details ----------------------------------------------------------------------------------------------------
     function show(index) {
       view.chosen = index;
-      for (const { boxes } of drawn) for (const box of boxes) box.group.classList.toggle("chosen", box.of.includes(index));
+      for (const one of drawn) {
+        const chosen = new Set(holders(one, index));
+        for (const box of one.boxes) {
+          box.group.classList.toggle("chosen", chosen.has(box));
+          box.rects?.forEach((rect, n) => rect.classList.toggle("at", box.drawn[n] === index && box.maps.length > 1));
+        }
+      }
       table.choose(index);
       describe();
     }
@@ -435,7 +456,7 @@
     // Shows a node in the picture, in the table and in the config.
     function goTo(index, line) {
       if (index !== null) {
-        const { boxes } = drawn[view.picture], box = boxes.find((one) => one.of.includes(index));
+        const [box] = holders(drawn[view.picture], index);
         if (box) { picture.reveal(box); box.group.focus({ preventScroll: true }); }
         if (isNarrow.matches) $("#drawing").scrollIntoView({ block: "start" });
         show(index);
@@ -532,25 +553,39 @@
     }
     const isWrong = (one) => one.state === "wrong" || one.problems.some((problem) => problem.severity === "error");
     function updatePicture() {
-      const { boxes, arrows } = drawn[view.picture];
+      const { boxes, arrows, maps, of } = drawn[view.picture];
       for (const box of boxes) {
-        const last = traced.nodes[box.of.at(-1)], text = map(last.shape);
-        const wrong = box.of.some((i) => isWrong(traced.nodes[i]));
-        if (box.shape.textContent !== text) box.shape.textContent = text;
+        const last = traced.nodes[box.main], text = map(last.shape);
+        const wrong = box.of.some((i) => isWrong(traced.nodes[i])), isBehind = !wrong && (last.state === "blocked" || last.state === "unknown");
+        if (maps) maps.label(box); else if (box.shape.textContent !== text) box.shape.textContent = text;
         box.group.classList.toggle("wrong", wrong);
-        box.group.classList.toggle("blocked", !wrong && (last.state === "blocked" || last.state === "unknown"));
+        box.group.classList.toggle(maps ? "unknown" : "blocked", isBehind);
         const said = `${box.name}: ${text}${wrong ? ", wrong" : ""}`;
         if (box.group.getAttribute("aria-label") !== said) box.group.setAttribute("aria-label", said);
       }
+      const kinds = new Set(), isRefused = (index) => traced.nodes[index].state === "wrong";
       for (const arrow of arrows) {
-        const wrong = traced.nodes[arrow.reader].state === "wrong";
-        for (const path of arrow.paths) {
-          path.classList.toggle("wrong", wrong);
-          path.classList.toggle("after", traced.nodes[arrow.node].shape === null);
+        // A layer that an arrow stands for may be what refuses the map.
+        const wrong = isRefused(arrow.reader) || (arrow.brought !== arrow.node && isRefused(arrow.brought));
+        const brings = isRefused(arrow.reader) ? arrow.brought : arrow.node;
+        if (maps) {
+          const kind = wrong ? "wrong" : traced.nodes[boxes[arrow.target].main].shape === null ? "unknown" : arrow.kind;
+          maps.colour(arrow, kind, data.ways);
+          kinds.add(kind);
+        } else {
+          for (const path of arrow.paths) {
+            path.classList.toggle("wrong", wrong);
+            path.classList.toggle("after", traced.nodes[arrow.node].shape === null);
+          }
         }
-        if (wrong) arm(arrow).textContent = map(traced.nodes[arrow.node].shape);
+        if (wrong) arm(arrow).textContent = map(traced.nodes[brings].shape);
         else if (arrow.arm) arrow.arm.textContent = "";
       }
+      if (!maps) return;
+      const gridOf = (node) => sheet.live.nodes[node].grid.filter((grid) => grid !== null);
+      maps.level((node) => gridOf(node).map(([n, d]) => [slot(n), slot(d)]));
+      const colours = Object.entries(data.ways).filter(([kind]) => kinds.has(kind));
+      legend($("#legend"), [...colours, ...of.maps.signs.map((words) => ["", words])]);
     }
     // Where the size that an arrow brings is written: beside its tip.
     function arm(arrow) {
@@ -645,7 +680,7 @@
     if (view.chosen !== null) show(view.chosen);
     on(window, "resize", () => { inWindow(); picture.resize(); });
     const watching = new ResizeObserver(() => { inWindow(); picture.resize(); });
-    watching.observe($("#controls"));
+    for (const place of ["#controls", "#legend"]) watching.observe($(place));
     signal.addEventListener("abort", () => watching.disconnect());
     window.tracer = { program, nodes, values, set, trace: () => traced, update, answers: (other) => nearby.answers(other), view, took: performance.now() - began };
   }

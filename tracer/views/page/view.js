@@ -1,7 +1,7 @@
 // The picture in its window: what is in view, and how keys, the wheel and fingers move it.
 
 // A text of 12 pixels is at least 9 high at this scale. Nothing is enlarged beyond the second.
-const LEGIBLE = 0.75, LARGEST = 1.5, ROOM = 14;
+const LEGIBLE = 0.75, LARGEST = 1.5, ROOM = 10;
 
 class View {
   // `view` is kept over changes of the file: {x, y, width, height, fitted}. `moved` is told of every change.

@@ -7,7 +7,15 @@ from collections.abc import Iterator, Sequence
 
 from tracer.diagnostics import Diagnostic
 from tracer.drawing.folded import depth_of_few, folded_picture
-from tracer.drawing.maps.scene import FONT, LEGIBLE, MOST, WINDOW, has_maps, scene
+from tracer.drawing.maps.scene import (
+    FONT,
+    LEGIBLE,
+    MOST,
+    WINDOW,
+    has_maps,
+    scene,
+    too_many,
+)
 from tracer.drawing.picture import Picture
 from tracer.net import Net
 from tracer.shapes.trace import Trace
@@ -69,8 +77,7 @@ def _drawn(
 def _why_boxes(trace: Trace, drawn: Picture, depth: int | None) -> str:
     few = depth_of_few(trace.network, depth, MOST)
     instead = f"; it has maps where it is folded: --depth {few}" if few else ""
-    count = f"{len(drawn.boxes):,} are more than the {MOST} of which maps are drawn"
-    return f"drawn as boxes, for {count}{instead}"
+    return too_many(drawn) + instead
 
 
 def _too_small(text: str, depth: int | None) -> Iterator[str]:

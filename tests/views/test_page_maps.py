@@ -1,0 +1,298 @@
+"""The page's pictures of maps: texts, colours and cards are what Python says, at the page's sizes and at others."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tracer
+from tests import ROOT, extras
+from tests.drawn.texts import BROKEN
+from tests.views.in_browser import Opened, opened
+from tests.views.test_cards import TWO
+from tests.views.test_page import flat
+from tracer.drawing.maps.holding import MapSize, map_size
+from tracer.drawing.maps.scene import LEGIBLE, MapScene, scene
+from tracer.drawing.maps.sizes import channels_text, extent_text, extents_text
+from tracer.drawing.maps.units import Slab
+from tracer.drawing.picture import picture
+from tracer.live.sheets import sheets
+from tracer.net import Net
+from tracer.rules import judge
+from tracer.shapes.trace import Trace
+from tracer.views.page.pictures import ROOM, PlannedPicture, drawings, page_pictures, scene_of
+
+extras.needs("page")
+from playwright import sync_api as playwright
+
+CONFIGS = ROOT / "configs"
+WIDE = {"width": 1400, "height": 900}
+SHOWN = [
+    "unet_2015",
+    "attention_unet",
+    "unetpp",
+    "hrnet",
+    "ddpm_unet",
+    "nnunet_anisotropic",
+    "wave_unet",
+    "resnet34",
+    "resnet50_fpn",
+]
+
+TEXTS = """all => all.map(values => {
+  Object.assign(tracer.values, values);
+  tracer.update();
+  const units = [...document.querySelectorAll("#viewport svg:not([hidden]) .unit")];
+  return units.map(unit => [...unit.querySelectorAll("[data-whole]")].map(text => text.dataset.whole));
+})"""
+
+STATES = """() => [...document.querySelectorAll("#viewport svg:not([hidden]) .unit")].map(
+  unit => unit.classList.contains("wrong") ? "wrong" : unit.classList.contains("unknown") ? "unknown" : "ok")"""
+
+ARMS = """() => [...document.querySelectorAll("#viewport svg:not([hidden]) .arm")]
+  .map(arm => arm.textContent).filter(Boolean).sort()"""
+
+
+def shown_first(net: Net) -> MapScene:
+    """The maps that a page shows at first."""
+    (own, *_) = sheets(net, judge(net))
+    return scene_of(own, drawings(own, 0)[0])
+
+
+def sizes_of(net: Net, name: str, count: int) -> Iterator[dict[str, int]]:
+    """Sizes near the declared ones and far from them."""
+    draw = random.Random(name)
+    for number in range(count):
+        yield {
+            symbol: max(1, n + draw.randint(-9, 9)) if number % 2 else draw.randint(1, 2 * n)
+            for symbol, n in net.network.defaults().items()
+        }
+
+
+def texts(found: MapScene, trace: Trace) -> list[list[str]]:
+    """The texts of every unit that tell sizes, at the sizes of a trace."""
+    held = found.held
+
+    def size(node: int) -> MapSize | None:
+        shape = trace.by_index[node]
+        return None if shape is None else map_size(shape, held.places_of[node])
+
+    everything = []
+    for unit, labels in zip(found.order.units, found.layout.labels):
+        own = []
+        above = iter(unit.slabs)
+        for label in labels:
+            sizes = [size(node) for node in label.of]
+            if label.kind == "channels":
+                own.append(above_text(next(above), sizes, size))
+            elif label.of and found.layout.lies:
+                numbers = [] if sizes[0] is None else sizes[0].channels + sizes[0].extent
+                own.append(" × ".join(map(str, numbers)) or "?")
+            elif label.of:
+                own.append(extents_text(map(extent_text, sizes)))
+        everything.append(own)
+    return everything
+
+
+def above_text(slab: Slab, sizes: list[MapSize | None], size: Any) -> str:
+    own = size(slab.node)
+    known = [one for one in sizes if one is not None and one.channels]
+    if own is not None and len(sizes) == len(known) == 2:
+        return "+".join(channels_text(Slab(0, one, "pass")) for one in known)
+    return channels_text(slab._replace(size=own, parts=()))
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_every_text_is_pythons(browser: Any, tmp_path: Path, name: str) -> None:
+    """Channels and extents of every map, at dozens of sizes, those that do not run included."""
+    net = tracer.load(CONFIGS / f"{name}.yaml")
+    found = shown_first(net)
+    shown = opened(browser, tmp_path, net)
+    tried = list(sizes_of(net, name, 16))
+    theirs = shown.tab.evaluate(TEXTS, tried)
+    compared = 0
+    for sizes, said in zip(tried, theirs, strict=True):
+        ours = texts(found, net.trace(**sizes))
+        assert said == ours, sizes
+        compared += sum(map(len, ours))
+    assert compared >= 16 * len(found.order.units)
+    shown.close()
+
+
+@pytest.mark.parametrize("text", [BROKEN, TWO], ids=["broken", "two"])
+def test_what_is_wrong_is_marked_at_every_size(browser: Any, tmp_path: Path, text: str) -> None:
+    """Red where Python refuses, with the sizes that meet there; grey where it knows no shape; and back again."""
+    net = tracer.loads(text)
+    found = shown_first(net)
+    shown = opened(browser, tmp_path, net)
+    seen = set()
+    for sizes in sizes_of(net, "wrong", 40):
+        shown.tab.evaluate(TEXTS, [sizes])
+        trace = net.trace(**sizes)
+        refused = {node.index for node in trace.network.nodes if trace.is_refused(node)}
+        boxes = found.held.picture.boxes
+        expected = []
+        for unit in found.order.units:
+            inside = {index for box in unit.boxes for index in boxes[box].nodes}
+            behind = trace.by_index[unit.last.node] is None
+            expected.append("wrong" if refused & inside else "unknown" if behind else "ok")
+        assert shown.tab.evaluate(STATES) == expected, sizes
+        arms = sorted(
+            " × ".join(map(str, (trace.by_index[source.index] or ())[1:]))
+            for node in trace.network.nodes
+            if node.index in refused
+            for source in node.inputs
+        )
+        assert shown.tab.evaluate(ARMS) == arms, sizes
+        seen.update(expected)
+    assert seen == {"ok", "wrong", "unknown"}
+    shown.close()
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_network_is_legible(path: Path) -> None:
+    """What a page shows at first fits its window with letters of at least nine pixels."""
+    net = tracer.load(path)
+    trace = net.trace()
+    found = scene(trace, picture(trace, judge(net)), ROOM, reserves=True)
+    assert found.fits(ROOM)
+
+
+@pytest.mark.parametrize("name", ["unet_padded", "hrnet", "wave_unet"])
+def test_letters_in_the_window(browser: Any, tmp_path: Path, name: str) -> None:
+    """At first no letter is below nine pixels, and no text covers another one, whatever sizes are chosen then."""
+    net = tracer.load(CONFIGS / f"{name}.yaml")
+    shown = opened(browser, tmp_path, net, viewport=WIDE)
+    scale = shown.tab.evaluate(
+        "document.querySelector('#viewport').clientWidth / tracer.view.width"
+    )
+    assert 12 * scale >= LEGIBLE
+    for sizes in ({}, *sizes_of(net, name, 4), {"H": 1111, "W": 77, "L": 99999}):
+        own = {symbol: n for symbol, n in sizes.items() if symbol in net.network.defaults()}
+        assert shown.tab.evaluate(OVERLAPS, own) == []
+    shown.close()
+
+
+OVERLAPS = """values => {
+  Object.assign(tracer.values, values);
+  tracer.update();
+  const texts = [...document.querySelectorAll("#viewport svg:not([hidden]) .unit text")].filter(one => one.textContent);
+  const found = [], places = texts.map(one => one.getBBox());
+  places.forEach((a, k) => places.slice(k + 1).forEach((b, n) => {
+    const across = Math.min(a.x + a.width, b.x + b.width) - Math.max(a.x, b.x);
+    const down = Math.min(a.y + a.height, b.y + b.height) - Math.max(a.y, b.y);
+    if (across > 1 && down > 4) found.push([texts[k].textContent, texts[k + 1 + n].textContent]);
+  }));
+  return found;
+}"""
+
+
+def test_a_map_has_its_own_card(browser: Any, tmp_path: Path) -> None:
+    """Pointing at one of several maps of a block shows that map's card; the focus shows the one that is handed on."""
+    net = tracer.load(CONFIGS / "unet_2015.yaml")
+    shown = opened(browser, tmp_path, net, viewport=WIDE)
+    tab = shown.tab
+    unit = tab.locator("svg:not([hidden]) .unit", has=tab.locator("text.name", has_text="enc2"))
+    rectangles = unit.locator("rect")
+    names = []
+    for number in range(rectangles.count()):
+        rectangles.nth(number).hover()
+        names.append(tab.locator("#details h2").inner_text().lower())
+    assert names == ["enc2.conv1", "enc2.conv2"]
+    unit.focus()
+    assert tab.locator("#details h2").inner_text().lower() == "enc2.conv2"
+    assert unit.get_attribute("class") == "unit chosen"
+    shown.close()
+
+
+def test_folded_and_whole(browser: Any, tmp_path: Path) -> None:
+    """Where maps are left out the page says so, and shows all of them on request; deeper pictures have every layer."""
+    net = tracer.load(CONFIGS / "vnet.yaml")
+    shown = opened(browser, tmp_path, net, viewport=WIDE)
+    tab = shown.tab
+    assert "9 pixels" in tab.locator("#drawn-as").inner_text()
+    choices = tab.locator("#depth option").all_inner_texts()
+    assert choices[:2] == ["folded", "all maps"] and choices[-1] == "unfolded"
+    counts = []
+    for choice in choices:
+        tab.locator("#depth").select_option(label=choice)
+        counts.append(tab.locator("#viewport svg:not([hidden]) .unit rect").count())
+        assert tab.locator("#legend li").count() > 4
+    assert counts[0] < min(counts[1:])
+    assert tab.locator("#drawn-as").inner_text() == ""
+    shown.close()
+
+
+def test_too_many_for_maps(browser: Any, tmp_path: Path) -> None:
+    """A network of more boxes than are drawn as maps has boxes, and the page says why."""
+    net = tracer.loads(flat(420))
+    shown = opened(browser, tmp_path, net)
+    tab = shown.tab
+    assert tab.locator("#viewport .box").count() == 421
+    said = tab.locator("#drawn-as").inner_text()
+    assert "boxes" in said and "400" in said and "421" in said
+    assert not tab.locator("#legend").is_visible()
+    shown.close()
+
+
+def test_boxes_on_request(browser: Any, tmp_path: Path) -> None:
+    """``boxes`` are drawn where they are asked for, without a word about it."""
+    net = tracer.load(CONFIGS / "unet_padded.yaml")
+    shown = opened(browser, tmp_path, net, "boxes")
+    assert shown.tab.locator(".unit").count() == 0 < shown.tab.locator(".box").count()
+    assert shown.tab.locator("#drawn-as").inner_text() == ""
+    shown.close()
+
+
+def test_a_fault_of_a_layer_that_an_arrow_stands_for(browser: Any, tmp_path: Path) -> None:
+    """An up-layer is drawn as a part of the concatenation that reads it: the sizes on the arms are those that meet."""
+    net = tracer.load(CONFIGS / "unet_padded.yaml")
+    shown = opened(browser, tmp_path, net)
+    tab = shown.tab
+    tab.get_by_label("H", exact=True).fill("500")
+    playwright.expect(tab.locator("#verdict")).to_have_text("1 error")
+    assert tab.evaluate(ARMS) == ["256 × 124 × 128", "256 × 125 × 128"]
+    assert tab.locator("#legend").inner_text().count("sizes do not fit") == 1
+    tab.get_by_label("H", exact=True).fill("512")
+    playwright.expect(tab.locator("#verdict")).to_have_text("runs")
+    assert tab.evaluate(ARMS) == []
+    assert "sizes do not fit" not in tab.locator("#legend").inner_text()
+    shown.close()
+
+
+def test_a_sheets_pictures() -> None:
+    """No picture is planned twice, and each has a record for every unit and arrow that it draws."""
+    net = tracer.load(CONFIGS / "unet3plus.yaml")
+    (own, *_) = sheets(net, judge(net))
+    planned: list[PlannedPicture] = drawings(own, 4000)
+    found = page_pictures(own, planned, None)
+    assert len({(one.depth, one.label) for one in found}) == len(found) > 1
+    for one in found:
+        assert one.maps is not None
+        assert one.svg.count("data-unit=") == len(one.maps.units)
+        assert one.svg.count("data-way=") == len(one.maps.ways)
+        assert "<title>" not in one.svg
+
+
+def first_paint(shown: Opened) -> float:
+    """Milliseconds from the navigation to the first content."""
+    shown.tab.reload()
+    shown.tab.wait_for_function("() => window.tracer")
+    return float(
+        shown.tab.evaluate(
+            "performance.getEntriesByType('paint').find(one => one.name === 'first-contentful-paint').startTime"
+        )
+    )
+
+
+def test_the_first_paint(browser: Any, tmp_path: Path) -> None:
+    """A network of 500 nodes is seen soon: 100 ms on a machine that does nothing else, here with room for others."""
+    net = tracer.loads(flat(500))
+    shown = opened(browser, tmp_path, net)
+    took = min(first_paint(shown) for _ in range(4))
+    assert took < 400, took
+    shown.tab.close()
