@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 import tracer
 from tests import ROOT, extras
-from tests.drawn.texts import HOSTILE
+from tests.drawn.texts import BROKEN, HOSTILE
 from tests.timing import at_most
 from tests.views.in_browser import Opened
 from tests.views.test_first_view import contrast
@@ -358,6 +358,37 @@ def test_hostile_texts(browser: Any, tmp_path: Path) -> None:
     assert shown.faults == []
 
 
+def test_a_front_that_is_found(browser: Any, tmp_path: Path) -> None:
+    """With ``--find``: the page has the rows that standard output has, each with its config; a picture is refused."""
+    page = tmp_path / "found.html"
+    options = ("--vary", "base=4..7", "--size", "W=32..128:16", "--find", "H=48, W >= 64")
+    lines = run("sweep", str(PADDED), *options, "--plot", str(page), "--format", "jsonl")
+    assert lines.exit_code == 0, lines.output
+    expected = [json.loads(line) for line in lines.stdout.splitlines()]
+    shown = open_page(browser, tmp_path, page.read_text("utf-8"))
+    summary, rows = shown.tab.evaluate("[front.summary, front.rows]")
+    names = [column["name"].replace(" ", "_") for column in summary["columns"]]
+    assert [dict(zip(names, row)) for row in rows] == [
+        {name: row[name] for name in names} for row in expected
+    ]
+    assert len(rows) > 1 and "rows that meet it, of 28" in summary["headline"]
+    assert not shown.tab.locator(".key.other").is_visible()
+    for number, row in enumerate(rows):
+        shown.tab.locator("#rows button").nth(number).click()
+        text = shown.tab.locator("#config pre").inner_text()
+        net = tracer.loads(text)
+        expected_row = exact_row(net, net.network.defaults(), "float32")
+        own = dict(zip(names, row))
+        assert {name: own[name] for name in names if name in expected_row} == {
+            name: expected_row[name] for name in names if name in expected_row
+        }
+    shown.tab.close()
+    assert shown.faults == []
+
+    refused = run("sweep", str(PADDED), *options, "--plot", str(tmp_path / "found.svg"))
+    assert refused.exit_code == 2 and "--plot with a picture is for a sweep" in refused.output
+
+
 BIG = 2**62
 
 
@@ -444,7 +475,17 @@ def studies() -> list[Study]:
     depth = [axis("param", ["depth"], "1..3"), *sizes]
     up = [axis("param", ["up"], "transpose,bilinear"), axis("param", ["base"], "4..6"), *sizes]
     heights = [axis("size", ["H"], "17..60")]
+    autos = [axis("size", ["H"], "97..104"), axis("size", ["W"], "96,97")]
+    solved = BROKEN.replace("stride: 2}\n  cat", "stride: 2, output_padding: auto}\n  cat")
     return [
+        config_study(
+            solved.replace("kernel_size: 2", "kernel_size: 3, padding: 1"),
+            "auto",
+            {},
+            {},
+            autos,
+            "float32",
+        ),
         config_study(padded, "padded", {"classes": 5}, {}, base, "float32"),
         config_study(espcn, "espcn", {}, {}, heights, "float16"),
         family_study("resunet", {"base": 4}, {}, depth, "float32"),
@@ -452,14 +493,14 @@ def studies() -> list[Study]:
     ]
 
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(5))
 def test_designs_are_the_rows(number: int) -> None:
     """Each config, loaded by itself, has the row's figures; and the trace that is drawn is the config's."""
     study = studies()[number]
     places, rows = [], []
     for task in study.tasks():
         columns = evaluate(study, task.number)
-        for row in range(len(task)):
+        for row in columns["valid"].filled(False).nonzero()[0].tolist():
             places.append((task.number, row))
             rows.append({name: values[row] for name, values in columns.items()})
     found = designs(study, places)

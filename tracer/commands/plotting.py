@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -33,7 +33,7 @@ def check_plot(plot: str | None) -> None:
 
 def others_of(plot: str | None) -> int:
     """How many rows beside the front a plot shows with all their columns."""
-    if plot is None or _ending(plot) != PAGE:
+    if plot is None or not is_page(plot):
         return 0
 
     from tracer.views.front import OTHER_ROWS
@@ -41,52 +41,54 @@ def others_of(plot: str | None) -> int:
     return OTHER_ROWS
 
 
-class Plotted(NamedTuple):
-    """A front, and what it is the front of."""
+class FrontRows(NamedTuple):
+    """The rows of a front, and what it is the front of."""
 
     study: Study
-    tasks: Sequence[int]
-    """The task of each table, by the tables' numbers."""
-    found: ParetoFront
     measures: Sequence[str]
     headline: str
+    rows: Sequence[Mapping[str, Any]]
+    places: Sequence[tuple[int, int]]
+    """The task of each row, and its number in there."""
+    others: Sequence[Mapping[str, Any]]
+    """Some beside the front."""
+    other_count: int
+    """So many there are."""
 
 
-def write_plot(plot: str, plotted: Plotted) -> None:
-    """Write the picture or the page; OSError where that cannot be done."""
-    path = Path(plot)
-    if _ending(plot) == PAGE:
-        path.write_text(_page(plotted), "utf-8")
-        return
+def is_page(plot: str) -> bool:
+    """Whether a plot is a page of the front."""
+    return _ending(plot) == PAGE
 
+
+def write_picture(plot: str, study: Study, found: ParetoFront) -> None:
+    """Write a picture of the rows; OSError where that cannot be done."""
     from tracer.views.sweep import plot as draw
 
-    found = plotted.found
-    draw(path, found.measures, found.best, plotted.study.larger_is_better)
+    draw(Path(plot), found.measures, found.best, study.larger_is_better)
 
 
-def _page(plotted: Plotted) -> str:
+def write_page(plot: str, front: FrontRows) -> None:
+    """Write a page of a front; OSError where that cannot be done."""
     from tracer.sweep.designs import designs
     from tracer.sweep.table_files import kinds
     from tracer.views.front import SweepFront, front_page
 
-    study, found = plotted.study, plotted.found
-    places = [(plotted.tasks[place.table], place.row) for place in found.places]
-    compared = len(found.measures[plotted.measures[0]])
-    front = SweepFront(
+    study = front.study
+    shown_front = SweepFront(
         title=study.source if study.is_family else study.path,
-        headline=plotted.headline,
+        headline=front.headline,
         kinds=kinds(study),
         varied=study.names,
-        measures=plotted.measures,
+        measures=front.measures,
         larger=study.larger_is_better,
         dtype=study.dtype,
-        rows=found.rows,
-        others=found.others,
-        other_count=compared - len(found.best),
-        designs=designs(study, places),
+        rows=front.rows,
+        others=front.others,
+        other_count=front.other_count,
+        designs=designs(study, front.places),
     )
-    return front_page(front)
+    Path(plot).write_text(front_page(shown_front), "utf-8")
 
 
 def _ending(plot: str) -> str:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
@@ -23,7 +23,14 @@ from tracer.commands.options import (
     source_options,
     use_colour,
 )
-from tracer.commands.plotting import Plotted, check_plot, others_of, write_plot
+from tracer.commands.plotting import (
+    FrontRows,
+    check_plot,
+    is_page,
+    others_of,
+    write_page,
+    write_picture,
+)
 from tracer.commands.reading import complain, loaded, open_net, text_of
 from tracer.costs.operations import DTYPE_BYTES
 from tracer.diagnostics import Diagnostic, TracerError, shortened
@@ -184,6 +191,7 @@ def command(
             dask,
             yes,
             colour,
+            plot,
             is_lines=is_lines,
         )
         return
@@ -285,7 +293,10 @@ def _study(swept: Swept, text: str, *, opens: bool = False) -> Study:
 
 
 def _refuse_beside_find(output: str | None, where: str | None, plot: str | None) -> None:
-    given = {"--output": output, "--where": where, "--plot": plot}
+    if plot is not None:
+        check_plot(plot)
+    picture = None if plot is None or is_page(plot) else plot
+    given = {"--output": output, "--where": where, "--plot with a picture": picture}
     for option, value in given.items():
         if value is not None:
             raise click.UsageError(
@@ -303,10 +314,11 @@ def search(
     dask: str | None,
     yes: bool,
     colour: bool,
+    plot: str | None = None,
     *,
     is_lines: bool = False,
 ) -> None:
-    """Show the Pareto front of the rows that meet some conditions, and write its configs."""
+    """Show the Pareto front of the rows that meet some conditions, and write its configs, or a page of it."""
 
     from tracer.sweep.finding import FrontSearch, misses
     from tracer.sweep.table_files import kinds
@@ -340,6 +352,35 @@ def search(
         _show_front(study, wanted, found, top, colour)
     if directory is not None:
         _write_front(Path(directory), study, found, top)
+    if plot is not None:
+        front = _found_rows(study, wanted, found)
+        _plot(plot, lambda path: write_page(path, front))
+
+
+def _found_rows(study: Study, wanted: FrontSearch, found: FrontPart) -> FrontRows:
+    """The front that was found, for its page; the rows beside it were dropped."""
+    from tracer.sweep.finding import places, rows_of
+
+    own = places(found)
+    return FrontRows(
+        study=study,
+        measures=wanted.measures,
+        headline=_found_headline(study, wanted, found),
+        rows=rows_of(found, len(own)),
+        places=own,
+        others=[],
+        other_count=0,
+    )
+
+
+def _found_headline(study: Study, wanted: FrontSearch, found: FrontPart) -> str:
+    from tracer.sweep.finding import places
+
+    count = len(places(found))
+    return (
+        f"{count:,} of {found.meeting:,} rows that meet it, of {study.rows:,}, are on the Pareto front of "
+        f"{', '.join(wanted.measures)}"
+    )
 
 
 def _symbols(swept: Swept, text: str) -> list[str]:
@@ -412,10 +453,7 @@ def _show_front(
 
     count = len(places(found))
     rows = rows_of(found, top)
-    title = (
-        f"{count:,} of {found.meeting:,} rows that meet it, of {study.rows:,}, are on the Pareto front of "
-        f"{', '.join(wanted.measures)}"
-    )
+    title = _found_headline(study, wanted, found)
     if count > top:
         title += f"; the first {top} of them"
     names = dict.fromkeys([*study.names, *wanted.measures, "lossless", "aligned"])
@@ -646,19 +684,25 @@ def _objectives(text: str | None, study: Study) -> list[str]:
     """The columns that the Pareto front is of; without --objectives the costs and the varied sizes."""
     from tracer.sweep.table_files import kinds
 
-    names = [name.strip() for name in (text or OBJECTIVES).split(",") if name.strip()]
+    names = _names(text or OBJECTIVES)
     if text is None:
         names += _varied_sizes(study)
     if not names:
         raise click.BadParameter("name at least one column", param_hint="--objectives")
 
     known = [name for name, kind in kinds(study).items() if kind in (int, float)]
-    unknown = next((name for name in names if name not in known), None)
-    if unknown is not None:
-        raise click.BadParameter(
-            f"{unknown!r} is no number; columns: {', '.join(known)}", param_hint="--objectives"
-        )
+    for name in names:
+        if name not in known:
+            columns = ", ".join(known)
+            raise click.BadParameter(
+                f"{name!r} is no number; columns: {columns}", param_hint="--objectives"
+            )
     return list(dict.fromkeys(names))
+
+
+def _names(text: str) -> list[str]:
+    """Names with commas between them."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _varied_sizes(study: Study) -> list[str]:
@@ -706,19 +750,13 @@ def _run(
     """Compute what is not done yet. However that ends, what is done stays."""
     from tracer.sweep.axes import Unvaried
     from tracer.sweep.columns import unpacked
-    from tracer.sweep.running import Lost, locally, on_dask, rows
+    from tracer.sweep.running import Lost
 
     done = journal.done
     before = sum(len(study.task(number)) for number in done)
     if before:
         click.echo(f"{before:,} of {study.rows:,} rows are done already", err=True)
-    pending = (task.number for task in study.tasks() if task.number not in done)
-    left = study.task_count - len(done)
-    made = (
-        on_dask(study, pending, dask, rows)
-        if dask
-        else locally(study, pending, min(workers, max(left, 1)), rows)
-    )
+    made = _pending(study, done, workers, dask)
     finished = before
     try:
         with contextlib.closing(made):
@@ -738,6 +776,19 @@ def _run(
         if isinstance(end, Lost):
             _fail(str(end))
         raise click.Abort from None
+
+
+def _pending(
+    study: Study, done: Set[int], workers: int, dask: str | None
+) -> Generator[tuple[int, Any], None, None]:
+    """The tasks that are not done, computed here or by Dask's workers."""
+    from tracer.sweep.running import locally, on_dask, rows
+
+    pending = (task.number for task in study.tasks() if task.number not in done)
+    left = study.task_count - len(done)
+    if dask:
+        return on_dask(study, pending, dask, rows)
+    return locally(study, pending, min(workers, max(left, 1)), rows)
 
 
 class Streamed:
@@ -815,14 +866,28 @@ def _end(study: Study, journal: Journal, wanted: FrontWanted) -> None:
         names = dict.fromkeys([*study.names, *measures, "lossless", "aligned"])
         table = view.table(title, list(names), found.rows[:top])
         console_for(wanted.colour).print(table)
-    if wanted.plot is not None:
-        tasks = sorted(journal.done)
-        _plot(wanted.plot, Plotted(study, tasks, found, measures, headline))
+    if wanted.plot is None:
+        return
+    if not is_page(wanted.plot):
+        _plot(wanted.plot, lambda plot: write_picture(plot, study, found))
+        return
+
+    tasks = sorted(journal.done)
+    front = FrontRows(
+        study=study,
+        measures=measures,
+        headline=headline,
+        rows=found.rows,
+        places=[(tasks[place.table], place.row) for place in found.places],
+        others=found.others,
+        other_count=count - best,
+    )
+    _plot(wanted.plot, lambda plot: write_page(plot, front))
 
 
-def _plot(plot: str, plotted: Plotted) -> None:
+def _plot(plot: str, write: Callable[[str], None]) -> None:
     try:
-        write_plot(plot, plotted)
+        write(plot)
     except OSError as error:
         _fail(f"{shown(plot)}: cannot write: {error.strerror or error}")
     click.echo(f"written: {shown(plot)}", err=True)
