@@ -19,6 +19,7 @@ from tracer.torch_bridge.kept_copies import Copies
 from tracer.torch_bridge.one_device import OneDevice, device_of
 from tracer.torch_bridge.places import entrance, raised
 from tracer.torch_bridge.recurrences import OneStep
+from tracer.torch_bridge.same_shapes import SameShapes
 
 SMALL = 2**18
 """Elements of inputs up to which a module is run with data, 3 x 295 x 295."""
@@ -136,7 +137,7 @@ class RealModule:
         return found
 
     def _run_without_data(self, module: torch.nn.Module, shapes: Sequence[Shape]) -> Answer:
-        with META, OneStep():
+        with META, OneStep(), SameShapes():
             return self._run(module, shapes, META)
 
     def _with_data(self, shapes: Sequence[Shape]) -> Answer:
