@@ -280,7 +280,20 @@ output: sigmoid
     )
 
 
-@pytest.mark.parametrize("module", [DownAndUp(skips=False), Stages()])
+class Scaled(nn.Module):
+    """A map whose channels are multiplied by what their means say: that is no decoder, though maps get larger."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Conv2d(3, 8, 3, padding=1)
+        self.scale = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 8, 1), nn.Sigmoid())
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.body(x)
+        return y * self.scale(y)
+
+
+@pytest.mark.parametrize("module", [DownAndUp(skips=False), Stages(), Scaled()])
 def test_no_sections_where_there_are_none(module: nn.Module) -> None:
     """Without skips, or without a way up, there are layers only."""
     text = text_of(module)

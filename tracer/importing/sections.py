@@ -34,7 +34,7 @@ def sections_of(layers: Sequence[ListedLayer]) -> list[Section]:
     decoder = layers[last + 1 :]
     if not _falls(positions[:first]) or not _rises(positions[last + 1 :]):
         return whole
-    if not _has_skip(encoder, decoder):
+    if not _has_skip(encoder, decoder) or not any(map(_enlarges, decoder)):
         return whole
 
     cut = len(decoder) - _head(decoder, positions[last + 1 :])
@@ -86,6 +86,17 @@ def _has_skip(encoder: Sequence[ListedLayer], decoder: Sequence[ListedLayer]) ->
             skips = sources & made
             if skips and sources > skips:
                 return True
+    return False
+
+
+def _enlarges(layer: ListedLayer) -> bool:
+    """Whether some step gives a map with more positions than the one it is made of; a merge repeats a small one."""
+    for step in layer.steps:
+        shapes = [value.shape for value in step.sources]
+        positions = [math.prod(shape[2:]) for shape in shapes]
+        is_merge = len(shapes) > 1
+        if not is_merge and positions and math.prod(step.value.shape[2:]) > positions[0]:
+            return True
     return False
 
 
