@@ -156,14 +156,14 @@ def test_a_broken_file_shows_the_last_picture(server: Server) -> None:
     ):
         replaced(server.config, wrong)
         page = wait_for(server, code)
-        assert 'class="told stale"' in page and ">first<" in page
+        assert 'class="told stale"' in page and ">first ▸<" in page
     server.config.unlink()
-    assert ">first<" in wait_for(server, "cannot be read")
+    assert ">first ▸<" in wait_for(server, "cannot be read")
     server.config.mkdir()
     assert server.get("/")[0] == 200
     server.config.rmdir()
     replaced(server.config, GOOD.replace("first", "again"))
-    assert 'class="told' not in wait_for(server, ">again<")
+    assert 'class="told' not in wait_for(server, ">again ▸<")
 
 
 def wait_for(server: Server, text: str) -> str:
@@ -242,11 +242,11 @@ def test_the_page_follows(server: Server, browser: Any) -> None:
     replaced(server.config, GOOD.replace("first", "renamed"))
     tab.wait_for_selector("text=renamed >> visible=true", timeout=30_000)
     assert tab.get_by_label("H", exact=True).input_value() == "40"
-    assert "8 × 38 × 30" in tab.locator("svg").first.text_content()
+    assert "38×30" in tab.locator("#viewport svg").first.text_content()
     replaced(server.config, BROKEN.replace("MaxPool2d", "Pool").replace("Conv2d", "Konv2d"))
     tab.wait_for_selector(".told", timeout=30_000)
     assert "T101" in tab.locator(".told").inner_text()
-    assert tab.locator("svg .box").count() == 2
+    assert tab.locator("svg .unit").count() == 2
     tab.close()
 
 
@@ -254,7 +254,7 @@ def test_a_broken_file_in_a_scrolled_page(server: Server, browser: Any) -> None:
     """Nothing moves: what is wrong is told within the window, with its line, and the old picture is marked as such."""
     tab = browser.new_page(viewport={"width": 1000, "height": 600})
     tab.goto(f"http://127.0.0.1:{server.port}/")
-    tab.wait_for_selector("svg .box")
+    tab.wait_for_selector("svg .unit")
     top = "document.querySelector('#viewport').getBoundingClientRect().top"
     mark = "getComputedStyle(document.querySelector('#drawing'), '::after').content"
     tab.evaluate("window.scrollTo(0, 150)")
