@@ -510,7 +510,13 @@ def test_a_python_source_and_what_it_imports(
 
 
 def test_only_configs_are_written() -> None:
-    """A repair of Python is another command's."""
-    done = CliRunner().invoke(command, ["net.py:Net", "--edit"])
-    assert done.exit_code == 2
-    assert "--edit is for configs; `tracer plan SOURCE --repair N` edits Python" in done.output
+    """A repair of Python is another command's, and an ONNX file has nothing to edit: both are said before all else."""
+    for source, said in (
+        ("net.py:Net", "net.py:Net is a program"),
+        ("my_nets.UNet", "`tracer plan my_nets.UNet --repair N --diff` shows it"),
+        ("net.onnx", "net.onnx has none"),
+    ):
+        done = CliRunner().invoke(command, [source, "--edit"])
+        assert done.exit_code == 2
+        assert said in " ".join(done.output.split())
+        assert "http://" not in done.output

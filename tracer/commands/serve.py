@@ -21,6 +21,7 @@ from tracer.commands.options import (
     is_config,
     need,
     network_options,
+    quoted,
     shown,
 )
 from tracer.net import Net
@@ -74,13 +75,11 @@ def command(
     A file that is broken shows what is wrong beside the last good picture. The page is for this machine: the server
     listens on the loopback address, answers to its own names alone, and writes nothing without --edit. Ctrl-C ends it.
     """
+    if edit and not is_config(config):
+        raise click.UsageError(_why_not_edited(config))
     for package in ("starlette", "uvicorn", "watchfiles"):
         need(package, "serve")
     refuse_unfollowable(config)
-    if edit and not is_config(config):
-        raise click.UsageError(
-            "--edit is for configs; `tracer plan SOURCE --repair N` edits Python"
-        )
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -93,6 +92,17 @@ def command(
     if opens:
         click.launch(address)
     _run(Page(config, overrides, edits=edit), listening)
+
+
+def _why_not_edited(source: str) -> str:
+    """Why the page writes nothing into what is no config, and what does."""
+    if source.lower().endswith(".onnx"):
+        return f"--edit writes values of a config, and {shown(source)} has none that could be edited"
+    plan = f"tracer plan {quoted(source)} --repair N"
+    return (
+        f"--edit writes values of a config, and {shown(source)} is a program, of which an edit is to be read first: "
+        f"`{plan} --diff` shows it, and `{plan}` writes it; without --edit the page follows the program"
+    )
 
 
 def _run(page: Page, listening: socket.socket) -> None:

@@ -33,10 +33,10 @@ SHEETS = 8
 LARGEST = 600
 """The most nodes of a network that has more than one sheet."""
 
-REPAIRED_SHEETS = 4
-"""How many repairs have a sheet of their own: the network with them."""
+REPAIRED_SHEETS = 12
+"""How many repairs have a sheet of their own, the network with them: all that there are, of most networks."""
 
-REPAIRED_NODES = 1_200
+REPAIRED_NODES = 1_500
 """The most nodes of these sheets in all."""
 
 REPAIRED = ("T301", "T304", "T401", "T402")
@@ -117,8 +117,10 @@ def _other_layers(net: Net, own: Live) -> Iterator[LiveSheet]:
 
 
 def _repaired(net: Net, first: LiveSheet) -> Iterator[LiveSheet]:
-    """The sheets of the network with each of the best repairs."""
+    """The sheets of the network with each repair, the best first, as long as there is room."""
     room = REPAIRED_NODES
+    if len(first.trace.network.nodes) > LARGEST:
+        return
     for number, repair in enumerate(first.repairs[:REPAIRED_SHEETS]):
         try:
             other = reloaded(net, repair.text)

@@ -14,7 +14,7 @@ import difflib
 import hashlib
 import inspect
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -54,6 +54,10 @@ FLOAT = DTYPE_BYTES["float32"]
 
 SHOWN_SOURCE = 100_000
 """Characters of a config whose text is shown."""
+
+
+PACKED = 480_000
+"""Bytes of all sheets, at most; the first one is there whatever it has."""
 
 
 class PageNode(msgspec.Struct, frozen=True):
@@ -196,19 +200,34 @@ def page(
         data = PageData("tracer", "", {}, [], FLOAT, {}, events)
         return _document(data, f'<main class="alone">{told}</main>')
 
+    packs = _with_room(_packed_sheets(sheets, style))
     network = sheets[0].trace.network
     data = PageData(
         title=network.name or "network",
         path=network.path,
         numbers={name: n for name, n in network.params.items() if type(n) is int},
-        sheets=[SheetName(sheet.param, sheet.value, sheet.repair) for sheet in sheets],
+        sheets=[
+            SheetName(sheet.param, sheet.value, sheet.repair) for sheet, _ in zip(sheets, packs)
+        ],
         element=FLOAT,
         ways=SAYS,
         events=events,
         writing=writing,
         dated=stale,
     )
-    return _document(data, told + asset("page.html"), list(_packed_sheets(sheets, style)))
+    return _document(data, told + asset("page.html"), packs)
+
+
+def _with_room(packs: Iterable[str]) -> list[str]:
+    """The first sheet, and of the others as many as a page has room for."""
+    found: list[str] = []
+    room = PACKED
+    for pack in packs:
+        room -= len(pack)
+        if found and room < 0:
+            break
+        found.append(pack)
+    return found
 
 
 def _packed_sheets(sheets: Sequence[LiveSheet], style: str | None) -> Iterator[str]:

@@ -129,6 +129,7 @@
       const tools = make("div", { className: "tools" });
       const add = (text, label, action) => tools.append(make("button", { type: "button", textContent: text, "aria-label": `${label} ${n + 1}`, onclick: action }));
       if (number > 0) add("apply here", "apply repair", () => start(number, {}, {}));
+      else tools.append(make("small", { textContent: "the network with it is too large for this page" }));
       if (first.source !== null) add("show the text", "show the text with repair", () => showConfig(first, n));
       if (data.writing) add("write into the file", "write repair", () => write(n, said));
       tools.append(said);
