@@ -26,7 +26,7 @@ from tracer.views.pictures import png, svg
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 SAID = re.compile(r'<text class="said"[^>]*>([^<]*)</text>')
 SMALL = re.compile(
-    r"letters have (\d+) pixels where 1400 × 900 show all of it: zoom in, or fold it: --depth 1$"
+    r"letters have (\d+) pixels where 1400 × 900 show all of it: zoom in, or fold it: --depth (\d+)$"
 )
 PAIRS = (
     "input: [1, 4, 8, 8]\nblocks:\n  pair:\n    layers:\n"
@@ -76,6 +76,7 @@ def test_where_it_has_maps() -> None:
 def test_what_is_too_small_to_read_says_so(path: Path) -> None:
     """At every depth: there is a note where letters are too small in the window, and none otherwise."""
     net = tracer.load(path)
+    legible: dict[int, bool] = {}
     for depth in range(1, deepest(net.network) + 1):
         text, notes = svg.content(net, [], depth, None)
         said = SAID.findall(text.decode())
@@ -88,8 +89,11 @@ def test_what_is_too_small_to_read_says_so(path: Path) -> None:
         assert bool(notes) == (letters < LEGIBLE)
         assert depth > 1 or not notes
         if notes:
-            number = SMALL.match(notes[0])
-            assert number is not None and abs(int(number[1]) - letters) < 1
+            said_so = SMALL.match(notes[0])
+            assert said_so is not None and abs(int(said_so[1]) - letters) <= 1
+            assert 0 < int(said_so[2]) < depth
+            assert legible[int(said_so[2])]
+        legible[depth] = not notes
 
 
 @settings(max_examples=max(40, settings().max_examples // 3))

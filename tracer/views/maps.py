@@ -376,9 +376,9 @@ def legend_of(scene: MapScene) -> list[tuple[str, str]]:
 
 
 def signs_of(scene: MapScene) -> list[str]:
-    """What height and thickness mean, and the signs that there are."""
+    """The signs that there are, and what height and thickness mean: the longest sentence comes last."""
     extents = LYING if scene.layout.lies else STANDING
-    return [extents, *_signs(scene)]
+    return [*_signs(scene), extents]
 
 
 def _signs(scene: MapScene) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from tracer.diagnostics import Diagnostic
 from tracer.drawing.folded import depth_of_few, folded_picture
@@ -18,6 +18,7 @@ from tracer.drawing.maps.scene import (
 )
 from tracer.drawing.picture import Picture
 from tracer.net import Net
+from tracer.network.folding import deepest
 from tracer.shapes.trace import Trace
 from tracer.views.maps import maps_svg
 from tracer.views.pictures import PictureFile
@@ -67,10 +68,10 @@ def _drawn(
 
     placed = scene(trace, drawn)
     text = maps_svg(placed, notes)
-    small = tuple(_too_small(text, depth))
-    if not small:
+    letters = _letters(text)
+    if letters >= LEGIBLE:
         return text, notes
-    notes += small
+    notes += (_too_small(letters, _legible_depth(trace, depth)),)
     return maps_svg(placed, notes), notes
 
 
@@ -80,15 +81,27 @@ def _why_boxes(trace: Trace, drawn: Picture, depth: int | None) -> str:
     return too_many(drawn) + instead
 
 
-def _too_small(text: str, depth: int | None) -> Iterator[str]:
-    """A sentence where letters cannot be read in a window that shows all of the picture."""
+def _letters(text: str) -> float:
+    """The height of letters where a window shows all of a picture."""
     factors = [room / side for room, side in zip(WINDOW, sides(text))]
-    letters = FONT * min(factors)
-    if letters >= LEGIBLE:
-        return
+    return FONT * min(factors)
+
+
+def _too_small(letters: float, legible_depth: int) -> str:
     window = " × ".join(map(str, WINDOW))
-    folds = "" if depth == 1 else ", or fold it: --depth 1"
-    yield f"letters have {letters:.0f} pixels where {window} show all of it: zoom in{folds}"
+    folds = f", or fold it: --depth {legible_depth}" if legible_depth else ""
+    return f"letters have {int(letters)} pixels where {window} show all of it: zoom in{folds}"
+
+
+def _legible_depth(trace: Trace, depth: int | None) -> int:
+    """The largest smaller depth up to which pictures are legible; 0 where none is."""
+    end = deepest(trace.network) if depth is None else depth
+    for smaller in range(1, end):
+        drawn, _ = folded_picture(trace, (), smaller)
+        is_legible = has_maps(drawn) and _letters(maps_svg(scene(trace, drawn))) >= LEGIBLE
+        if not is_legible:
+            return smaller - 1
+    return end - 1
 
 
 def sides(text: str) -> tuple[int, int]:
