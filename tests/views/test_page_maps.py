@@ -167,14 +167,17 @@ def test_letters_in_the_window(browser: Any, tmp_path: Path, name: str) -> None:
     """At first no letter is below nine pixels, and no text covers another one, whatever sizes are chosen then."""
     net = tracer.load(CONFIGS / f"{name}.yaml")
     shown = opened(browser, tmp_path, net, viewport=WIDE)
-    scale = shown.tab.evaluate(
-        "document.querySelector('#viewport').clientWidth / tracer.view.width"
-    )
-    assert 12 * scale >= LEGIBLE
+    assert letters(shown) >= LEGIBLE
     for sizes in ({}, *sizes_of(net, name, 4), {"H": 1111, "W": 77, "L": 99999}):
         own = {symbol: n for symbol, n in sizes.items() if symbol in net.network.defaults()}
         assert shown.tab.evaluate(OVERLAPS, own) == []
     shown.close()
+
+
+def letters(shown: Opened) -> float:
+    """The size of letters, in pixels of the window."""
+    scale = "document.querySelector('#viewport').clientWidth / tracer.view.width"
+    return 12 * float(shown.tab.evaluate(scale))
 
 
 OVERLAPS = """values => {
@@ -214,7 +217,7 @@ def test_folded_and_whole(browser: Any, tmp_path: Path) -> None:
     net = tracer.load(CONFIGS / "vnet.yaml")
     shown = opened(browser, tmp_path, net, viewport=WIDE)
     tab = shown.tab
-    assert "9 pixels" in tab.locator("#drawn-as").inner_text()
+    assert "fewer maps" in tab.locator("#drawn-as").inner_text()
     choices = tab.locator("#depth option").all_inner_texts()
     assert choices[:2] == ["folded", "all maps"] and choices[-1] == "unfolded"
     counts = []
@@ -236,6 +239,12 @@ def test_too_many_for_maps(browser: Any, tmp_path: Path) -> None:
     said = tab.locator("#drawn-as").inner_text()
     assert "boxes" in said and "400" in said and "421" in said
     assert not tab.locator("#legend").is_visible()
+
+    # In all of it nothing can be read: at first its beginning is seen, and then all of it.
+    assert letters(shown) >= LEGIBLE
+    assert tab.locator("#viewport .box").first.bounding_box()["y"] >= 0
+    tab.get_by_role("button", name="fit").click()
+    assert letters(shown) < 1
     shown.close()
 
 

@@ -335,10 +335,17 @@
       if (view.width) picture.resize(); else picture.fit();
     }
 
-    // The picture ends where the window does, as far as it is large enough then.
+    // The picture ends where the window does, as far as it is large enough then; in a narrow one it is no higher than it has to be.
     function inWindow() {
       const aside = $("aside"), legend = $("#legend"), topOf = (one) => one.getBoundingClientRect().top + scrollY;
-      if (isNarrow.matches) { viewport.style.height = aside.style.maxHeight = ""; return; }
+      if (isNarrow.matches) {
+        // As high as the picture is where it is as wide as the window.
+        const { width, height } = picture.whole, own = ((height + 2 * ROOM) * viewport.clientWidth) / (width + 2 * ROOM);
+        const high = traced.nodes.some(isWrong) ? Infinity : Math.max(own, 240);
+        viewport.style.height = `${Math.min(high, 0.56 * innerHeight)}px`;
+        aside.style.maxHeight = "";
+        return;
+      }
       const below = legend.hidden ? 0 : legend.offsetHeight + 4;
       viewport.style.height = `${Math.max(innerHeight - topOf(viewport) - below - 12, 360)}px`;
       aside.style.maxHeight = `${Math.max(innerHeight - topOf(aside) - 12, 240)}px`;

@@ -18,7 +18,7 @@ from tracer.drawing.maps.columns import MapOrder
 from tracer.drawing.maps.placing import Label
 from tracer.drawing.maps.scene import (
     FOLDS,
-    LEGIBLE,
+    WINDOW,
     MapRoom,
     MapScene,
     full_scene,
@@ -200,7 +200,8 @@ def _of_maps(drawing: PlannedPicture, shown: MapScene) -> PagePicture:
     width, height = shown.layout.width, shown.layout.height
     notes = notes_of(drawing, None)
     if leaves_out(shown):
-        notes += (f"folded so far that no letter is below {LEGIBLE} pixels",)
+        window = " × ".join(map(str, WINDOW))
+        notes += (f"fewer maps, to be legible in a window of {window}",)
     body = maps_drawn(shown, width, titled=False)
     found = _page_picture(drawing, _svg("maps", drawing, width, height, body), "; ".join(notes))
     return msgspec.structs.replace(found, maps=_page_maps(shown))

@@ -1,7 +1,8 @@
 // The picture in its window: what is in view, and how keys, the wheel and fingers move it.
 
-// A text of 12 pixels is at least 9 high at this scale. Nothing is enlarged beyond the second.
-const LEGIBLE = 0.75, LARGEST = 1.5, ROOM = 10;
+// A text of 12 pixels is at least 9 high at this scale, and nothing is recognised below the second. Nothing is enlarged
+// beyond the third.
+const LEGIBLE = 0.75, SEEN = 0.15, LARGEST = 1.5, ROOM = 10;
 
 class View {
   // `view` is kept over changes of the file: {x, y, width, height, fitted}. `moved` is told of every change.
@@ -37,17 +38,25 @@ class View {
     return Math.min(width / (rectangle.width + 2 * ROOM), height / (rectangle.height + 2 * ROOM), LARGEST);
   }
 
-  // All of the picture, both ways. Where something is wrong in a picture that is not legible so: that, and all of it
-  // the next time.
+  // What is seen before all of the picture: what is wrong where letters are too small in all of it, and its beginning where
+  // nothing is to be seen in all of it.
+  get first() {
+    const scale = this.scaleOf(this.whole);
+    if (this.fault !== null && scale < LEGIBLE) return this.fault;
+    return scale < SEEN && this.boxes.length ? this.boxes[0] : null;
+  }
+
+  // All of the picture, both ways; where a part of it comes first, that, and all of it the next time.
   fit() {
-    const opens = this.fault !== null && this.scaleOf(this.whole) < LEGIBLE && this.view.fitted !== "fault";
-    this.view.fitted = opens ? "fault" : "all";
+    this.view.fitted = this.first !== null && this.view.fitted !== "part" ? "part" : "all";
     this.refit();
   }
 
   refit() {
-    const isFault = this.view.fitted === "fault" && this.fault !== null;
-    Object.assign(this.view, isFault ? this.best(this.fault) : this.around(this.whole, this.scaleOf(this.whole)));
+    const part = this.view.fitted === "part" ? this.first : null;
+    if (part === null) Object.assign(this.view, this.around(this.whole, this.scaleOf(this.whole)));
+    else if (part === this.fault) Object.assign(this.view, this.best(part));
+    else Object.assign(this.view, this.around(part, 1), { y: part.y - ROOM });
     this.place();
   }
 
