@@ -51,8 +51,8 @@ SAYS = {
 }
 """The units of the columns that every sweep has."""
 
-NONE = {"receptive_field": "whole input"}
-"""What it says where a column is empty; of others it is not known."""
+NONE = {"receptive_field": "whole or unknown"}
+"""What it says where a column is empty: the field is the whole input, or was not computed; others are not known."""
 
 
 class FrontColumn(msgspec.Struct, frozen=True):
@@ -205,18 +205,23 @@ def _told(front: SweepFront) -> list[str]:
 def _column(front: SweepFront, name: str) -> FrontColumn:
     kind = _kind(front, name)
     says = SAYS.get(name, "")
-    if kind == "bytes":
+    if kind == "bytes" and front.dtype != "float32":
         says = f"{says}, {front.dtype}"
     better = ""
     if name in front.measures:
         better = "more" if name in front.larger else "less"
     return FrontColumn(
-        name=shortened(printable(name), CELL).replace("_", " ") if name in SAYS else name,
+        name=_shown_name(name),
         says=says,
         kind=kind,
         better=better,
         none=NONE.get(name, "not known"),
     )
+
+
+def _shown_name(name: str) -> str:
+    """A column's name; those that every sweep has are words, others are the config's own."""
+    return name.replace("_", " ") if name in SAYS else shortened(printable(name), CELL)
 
 
 def _kind(front: SweepFront, name: str) -> Kind:

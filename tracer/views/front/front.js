@@ -67,7 +67,7 @@
     if (isWhole) step = Math.max(1, step);
     const ticks = [];
     for (let n = Math.ceil(low / step); n * step <= high * (1 + 1e-12); n += 1) ticks.push(n * step);
-    return ticks;
+    return ticks.length < 2 && most < 8 && (!isWhole || step > 1) ? evenTicks(low, high, column, isWhole, most + 2) : ticks;
   }
 
   // Powers, of bytes those of two; where there are few, what lies between them too.
@@ -83,7 +83,7 @@
   function scaleOf(column, values, from, to, most) {
     const numbers = values.filter((value) => value !== null).map(Number).filter(Number.isFinite);
     const isBeside = values.length > numbers.length;
-    const lane = isBeside && numbers.length ? Math.sign(to - from) * 64 : 0;
+    const lane = isBeside && numbers.length ? Math.sign(to - from) * (to > from ? 124 : 56) : 0;
     const end = to - lane;
     let low = Math.min(...numbers), high = Math.max(...numbers);
     if (!numbers.length) [low, high] = [0, 1];
@@ -103,7 +103,12 @@
     let found = [];
     if (numbers.length && low === high) found = [low];
     else if (numbers.length) found = isLog ? logTicks(lowest, highest, column) : evenTicks(lowest, highest, column, isWhole, most);
-    const ticks = found.map((n) => ({ at: place(n), text: inShort(column, isWhole ? Math.round(n) : Number(n.toPrecision(6))), isRound: isPower(n, column.kind === "bytes" ? 16 : 10) }));
+    const numbersAt = found.map((n) => (isWhole ? Math.round(n) : Number(n.toPrecision(6))));
+    // Ticks that are close to each other are told with all of their digits.
+    const areTold = new Set(numbersAt.map((n) => inShort(column, n))).size === numbersAt.length;
+    const text = areTold ? (n) => inShort(column, n) : exact;
+    const isRound = (n) => isPower(n, column.kind === "bytes" ? 16 : 10);
+    const ticks = numbersAt.map((n, k) => ({ at: place(found[k]), text: text(n), isRound: isRound(n) }));
     if (isBeside) ticks.unshift({ at: at(null), text: column.none, isRound: true });
     return { at, ticks };
   }
@@ -133,10 +138,18 @@
 
     const axis = () => [pick.x, pick.y].map((select) => Number(select.value));
     const words = (row) => summary.told.map((i) => `${columns[i].name} ${said(columns[i], row[i])}`).join(", ");
+    const better = (column) => (column.better ? `${column.better} is better` : "");
     const label = (column) => {
-      const inside = [column.says, column.better && `${column.better} is better`].filter(Boolean).join("; ");
+      const inside = [column.says, better(column)].filter(Boolean).join("; ");
       return inside ? `${column.name} (${inside})` : column.name;
     };
+
+    // What stands at an axis, in two lines where it is long.
+    function titled(column, room) {
+      const whole = label(column);
+      if (widthOf(whole) * 1.1 <= room || !column.better) return [cut(whole, room)];
+      return [cut(label({ ...column, better: "" }), room), better(column)];
+    }
 
     // --- points
 
@@ -144,7 +157,9 @@
       const [x, y] = axis();
       const width = Math.max(svg.clientWidth, 280), height = width < 600 ? 320 : 360;
       const all = [...rows, ...others];
-      const left = 66, right = width - 18, top = 34, bottom = height - 46;
+      const room = width - 20, titles = { x: titled(columns[x], room), y: titled(columns[y], room) };
+      const left = 66, right = width - 18;
+      const top = 18 + 16 * titles.y.length, bottom = height - 30 - 16 * titles.x.length;
       const across = scaleOf(columns[x], all.map((row) => row[x]), left, right, Math.floor((right - left) / 80));
       const up = scaleOf(columns[y], all.map((row) => row[y]), bottom, top, 6);
       svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -160,8 +175,9 @@
         grid.append(...tickLines(tick.text).map((line, k, lines) => draw("text",
           { class: "tick", x: left - 8, y: tick.at + 4 + (k - (lines.length - 1) / 2) * 12, "text-anchor": "end" }, line)));
       }
-      grid.append(draw("text", { class: "measure", x: 10, y: 17 }, cut(label(columns[y]), width - 20)));
-      grid.append(draw("text", { class: "measure", x: right, y: height - 8, "text-anchor": "end" }, cut(label(columns[x]), width - 20)));
+      for (const [k, line] of titles.y.entries()) grid.append(draw("text", { class: "measure", x: 10, y: 17 + 16 * k }, line));
+      for (const [k, line] of titles.x.entries())
+        grid.append(draw("text", { class: "measure", x: right, y: bottom + 38 + 16 * k, "text-anchor": "end" }, line));
 
       points = [];
       const marks = { others: draw("g", {}), front: draw("g", { role: "listbox", "aria-label": "Rows of the front" }) };
