@@ -24,6 +24,9 @@ WORK = 2_000_000
 """Nodes that are walked at most, over all frames; further inputs have no frame of their own."""
 
 
+ONE = Fraction(1)
+
+
 class Tie(NamedTuple):
     """A declared size as a multiple of another."""
 
@@ -74,7 +77,7 @@ def _frame(own: list[Tie], ties: Mapping[Node, list[Tie]], lead: int) -> Frame:
         for tie in others:
             known = times.get(tie.of)
             if others is own:
-                sizes.append(Fraction(1))
+                sizes.append(ONE)
             elif known is None:
                 sizes.append(None)
             else:
@@ -92,13 +95,13 @@ def tie_of(dim: DimPattern) -> Tie:
     (Tie(of='H', times=Fraction(1, 1)), Tie(of='H', times=Fraction(1, 2)), Tie(of='H + 6', times=Fraction(1, 1)))
     """
     if not isinstance(dim, Expression):
-        return Tie("" if dim is None else dim, Fraction(1))
+        return Tie("" if dim is None else dim, ONE)
 
     times = None
     if len(dim.names) == 1:
         times = _times(dim)
     if times is None:
-        return Tie(dim.text, Fraction(1))
+        return Tie(dim.text, ONE)
 
     (symbol,) = dim.names
     return Tie(symbol, times)

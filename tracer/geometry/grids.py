@@ -231,16 +231,16 @@ def _places(traced: Traced, cache: GridCache, frame: Frame) -> list[Placed | Non
     """Where the positions of every node lie; None for a node without a shape."""
     found: list[Placed | None] = []
     symbols: dict[str, Dim] = {}
-    for visit in traced.walk():
-        node = visit.node
-        op = visit.op
-        shape = visit.shape
+    for node, op, shape in zip(traced.network.nodes, traced.ops, traced.by_index):
         if shape is None:
             found.append(None)
         elif op is not None:
-            # What has a shape reads only what has one, and so a place.
-            before: list[Any] = [found[source.index] for source in node.inputs]
-            found.append(_behind(visit, op, before, symbols, cache))
+            placed = _behind_only(node, op, found, len(shape), cache)
+            if placed is None:
+                # What has a shape reads only what has one, and so a place.
+                before: list[Any] = [found[source.index] for source in node.inputs]
+                placed = _behind(traced.visit(node), op, before, symbols, cache)
+            found.append(placed)
         elif node.is_input:
             for dim, n in zip(node.pattern, shape):
                 if isinstance(dim, str):
@@ -283,10 +283,6 @@ def _behind(
     shape = visit.shape or ()
     if before and before[0] is NOWHERE and all(placed is NOWHERE for placed in before):
         return NOWHERE
-    if len(before) == 1 and not (node.unknowns and _has_symbols(op, node)):
-        placed = _behind_one(op, before[0], len(shape), cache)
-        if placed is not None:
-            return placed
 
     inputs = visit.inputs
     if node.dim_fields or node.operands:
@@ -299,6 +295,23 @@ def _behind(
         placed = cache.one(_placed(op, {}, inputs, before, shape))
         known = cache.placed.keep(key, placed, op, before)
     return known
+
+
+def _behind_only(
+    node: Node,
+    op: Op,
+    found: list[Placed | None],
+    rank: int,
+    cache: GridCache,
+) -> Placed | None:
+    """Where the positions lie behind a node with one input; None where that takes more than the input's places."""
+    sources = node.inputs
+    if len(sources) != 1 or (node.unknowns and _has_symbols(op, node)):
+        return None
+    before = found[sources[0].index]
+    if before is None or before is NOWHERE:
+        return before
+    return _behind_one(op, before, rank, cache)
 
 
 def _behind_one(op: Op, before: Placed, rank: int, cache: GridCache) -> Placed | None:
@@ -318,12 +331,11 @@ def _behind_one(op: Op, before: Placed, rank: int, cache: GridCache) -> Placed |
 
 def leading_dims(traced: Traced) -> int:
     """The number of dims before the spatial ones: 2, batch and channels, or 1 for an unbatched input."""
-    for visit in traced.walk():
-        op = visit.op
-        if op is None or visit.shape is None:
+    for node, op, shape in zip(traced.network.nodes, traced.ops, traced.by_index):
+        if op is None or shape is None:
             continue
         if type(op).leading_dims is not Op.leading_dims:
-            dims = op.leading_dims(*visit.inputs)
+            dims = op.leading_dims(*traced.visit(node).inputs)
             if dims is not None:
                 return 1 if dims == 1 else 2
     return 2
@@ -455,13 +467,11 @@ def meetings(traced: Traced) -> Iterator[Meeting]:
     cache = _cache_for(traced)
     seen: dict[tuple[int, int], list[Met]] = {}
     for found in _in_frames(traced, cache):
-        for visit, placed in zip(traced.walk(), found):
-            node = visit.node
-            op = visit.op
-            if placed is None or not isinstance(op, Merge) or not _is_meeting(node, op):
+        for node, op, placed in zip(traced.network.nodes, traced.ops, found):
+            if not isinstance(op, Merge) or placed is None or not _is_meeting(node, op):
                 continue
             before = [found[source.index] for source in node.inputs]
-            met = _met_at(visit, op, before, cache)
+            met = _met_at(traced.visit(node), op, before, cache)
             # Places that two frames agree on are one object, and so is what is found of them.
             key = node.index, id(met)
             if key in seen:
@@ -484,6 +494,8 @@ def _are_phases(node: Node) -> bool:
 
     So is a patch merged, or every second position of either axis moved to channels: a pixel unshuffle in other words.
     """
+    if not isinstance(node.inputs[0].op, Slice):
+        return False
     found = {_phase_of(source) for source in node.inputs}
     ((_, steps), *others) = found
     return not others and bool(steps)
@@ -550,9 +562,7 @@ def unpoolings(traced: Traced) -> Iterator[Unpooling]:
     Indices count positions of the pooled map, row by row: in an output of another size they are other positions, or
     none at all.
     """
-    for visit in traced.walk():
-        node = visit.node
-        y = visit.shape
+    for node, y in zip(traced.network.nodes, traced.by_index):
         pool = node.operands.get("indices") if node.operands else None
         if pool is None:
             continue

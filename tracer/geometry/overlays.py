@@ -36,7 +36,9 @@ def overlays(traced: Traced) -> Iterator[Overlay]:
     """Every output behind a cut of an enlarged map, per spatial dim, compared with the first input."""
     first = traced.by_index[traced.network.nodes[0].index] or ()
     outputs = {node.index: node for node in traced.network.outputs.values()}
-    if not any(_is_cut(op) for op in traced.ops):
+    # Equal layers have one operation.
+    distinct = {id(op): op for op in traced.ops}
+    if not any(map(_is_cut, distinct.values())):
         return
 
     found = grids(traced)

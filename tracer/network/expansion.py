@@ -19,9 +19,9 @@ from tracer.network.declarations import Block
 from tracer.network.dims import shape_pattern
 from tracer.network.faults import Faults, Uses
 from tracer.network.handed_in import where_it_is_written
-from tracer.network.making import Maker
+from tracer.network.making import Made, Maker, typed
 from tracer.network.names import Chunks, Names, Reference, Target
-from tracer.network.records import Declaration, Expectation, Node
+from tracer.network.records import NOTHING, Declaration, Expectation, Node
 from tracer.network.sharing import SharedUse, WeightSharing, has_parameters, learned_of
 from tracer.network.spelling import spatial_axes, unknown_argument
 from tracer.network.values import interpolated, value_of
@@ -38,6 +38,14 @@ TRIES = 8
 """A declaration that was at fault so often, in as many uses of its block, is not tried again."""
 
 
+class Prepared(NamedTuple):
+    """The operations of declarations, with the values that the names in their expressions have."""
+
+    made: dict[Declaration, Made]
+    plain: dict[Declaration, Made]
+    """Those of declarations that read the node before them, and say nothing but their operation."""
+
+
 class Around(NamedTuple):
     """The surroundings of the declarations of a section or of a block's use."""
 
@@ -49,6 +57,8 @@ class Around(NamedTuple):
     uses: Uses = ()
     shared: SharedUse | None = None
     """The innermost use around that shares another's parameters."""
+    prepared: Prepared | None = None
+    """Of all uses of the block with the same arguments; None where each declaration is placed once."""
 
 
 class Expansion:
@@ -69,6 +79,10 @@ class Expansion:
         self._failures: Counter[Declaration] = Counter()
         """The number of times that each declaration was at fault."""
         self._maker = Maker(blocks, self.nodes)
+        self._fixed = Prepared(self._maker.fixed, {})
+        """Operations that are the same in every use of their block."""
+        self._prepared: dict[Any, Prepared] = {}
+        """By block and the values of its arguments: uses that have them in common are made once."""
         self._sizes = BlockSizes(blocks, faults)
 
     def add(self, node: Node) -> None:
@@ -102,16 +116,24 @@ class Expansion:
         self, declared: list[Declaration], around: Around, previous: Target | None
     ) -> Target | None:
         """Add the nodes of a section or block; returns what its last name stands for."""
+        fixed, varying = self._plain_in(around)
         for declaration in declared:
             name = around.prefix + declaration.name
             if name in self.names.targets:
                 self.faults.add(self._taken(declaration, name), around.uses)
                 continue
+
+            made = fixed.get(declaration) or varying.get(declaration)
+            if made is not None and isinstance(previous, Node) and not self._failures:
+                previous = self._place_plain(made, declaration, name, around, previous)
+                continue
             try:
                 if declaration.faulty or (self._failures and self._is_given_up(declaration)):
                     raise Follows(declaration.key)
                 if declaration.repeat is None:
-                    inputs = _inputs(declaration, around, previous)
+                    inputs = [previous]
+                    if declaration.inputs is not None:
+                        inputs = _inputs(declaration, around, previous)
                     previous = self._place(
                         declaration, name, around, inputs, declaration.expect
                     )
@@ -156,7 +178,7 @@ class Expansion:
         assert declaration.repeat is not None
         times = _repeat(declaration.repeat, around.scope)
         inner = dict(around.scope)
-        around = around._replace(scope=inner)
+        around = around._replace(scope=inner, prepared=None)
 
         last: Target | None = None
         for index in range(times):
@@ -184,7 +206,8 @@ class Expansion:
         expect: YamlNode | None,
     ) -> Target:
         """Add one declaration's nodes: an operation's or a block's. ``expect`` is the shape that its last node has."""
-        made = self._maker.fixed.get(declaration)
+        prepared = around.prepared or NONE_PREPARED
+        made = self._maker.fixed.get(declaration) or prepared.made.get(declaration)
         if made is None:
             op_name: str = declaration.op.value
             if "${" in op_name:
@@ -195,6 +218,8 @@ class Expansion:
             if op_name in self.faulty_blocks:
                 raise Follows(declaration.op)
             made = self._maker.make(op_name, declaration, around.scope)
+            if around.prepared is not None:
+                self._keep(made, declaration, around.prepared)
 
         op, cls = made.op, type(made.op)
         if declaration.inputs is None and cls.arity[1] == 0:
@@ -215,12 +240,55 @@ class Expansion:
             made.unknowns,
             made.dim_fields,
         )
-        self._set_weights(node, declaration, around)
+        if declaration.weights or declaration.learned or around.shared:
+            self._set_weights(node, declaration, around)
         if isinstance(op, Chunk) and "index" not in declaration.arguments:
             return self._place_chunks(node, op, inputs, around.prefix)
 
         self.add(node)
         self.names.connect(node, inputs, made.operands, around.prefix)  # type: ignore[arg-type]
+        self.names.targets[name] = node
+        return node
+
+    def _keep(self, made: Made, declaration: Declaration, prepared: Prepared) -> None:
+        """Keep the operation of a declaration for the other uses of its block."""
+        if declaration in self._maker.fixed:
+            prepared = self._fixed
+        prepared.made[declaration] = made
+        if _is_plain(declaration, made):
+            prepared.plain[declaration] = made
+
+    def _plain_in(
+        self, around: Around
+    ) -> tuple[dict[Declaration, Made], dict[Declaration, Made]]:
+        """The plain declarations whose operations are known: those of any use, and those of this one's arguments."""
+        if around.prepared is None or around.shared is not None:
+            return NONE_PREPARED
+        return self._fixed.plain, around.prepared.plain
+
+    def _place_plain(
+        self,
+        made: Made,
+        declaration: Declaration,
+        name: str,
+        around: Around,
+        previous: Node,
+    ) -> Node:
+        """Add the node of a plain declaration whose operation is known."""
+        node = Node(
+            name,
+            made.op.__class__.__name__,
+            around.section,
+            declaration,
+            around.uses,
+            made.op,
+            (),
+            None,
+            made.unknowns,
+            made.dim_fields,
+        )
+        self.add(node)
+        self.names.connect(node, [previous], NOTHING, around.prefix)
         self.names.targets[name] = node
         return node
 
@@ -277,12 +345,14 @@ class Expansion:
         self._refuse_nesting(block, use, around.uses)
         self._refuse_inputs(block, use, inputs)
 
+        scope = self._block_scope(block, use, around.scope)
         inside = Around(
             around.section,
-            self._block_scope(block, use, around.scope),
+            scope,
             name + ".",
             (*around.uses, use),
             _shared(use, around),
+            self._prepared_for(block, scope),
         )
         for inner, target in zip(block.inputs, inputs):
             self.names.targets[inside.prefix + inner] = target  # type: ignore[assignment]
@@ -297,11 +367,19 @@ class Expansion:
         self.names.targets[name] = last
         return last
 
+    def _prepared_for(self, block: Block, scope: Scope) -> Prepared:
+        """What is known of a block's layers with these values of its arguments: params are the same everywhere."""
+        key = (block.name, *[typed(scope[word]) for word in block.arguments])
+        prepared = self._prepared.get(key)
+        if prepared is None:
+            prepared = self._prepared[key] = Prepared({}, {})
+        return prepared
+
     def _refuse_nesting(self, block: Block, use: Declaration, uses: Uses) -> None:
         """A block does not use itself, and blocks are not nested without bound."""
         if block.name in self._sizes.circular:
             raise Follows(use.op)
-        if any(outer.op.value == use.op.value for outer in uses):
+        if uses and any(outer.op.value == use.op.value for outer in uses):
             chain = " -> ".join([*(outer.op.value for outer in uses), block.name])
             raise Fault("T103", f"the block {block.name} uses itself: {chain}", use.op)
         if len(uses) >= limits.BLOCK_DEPTH:
@@ -328,10 +406,11 @@ class Expansion:
         if use.learned is not None:
             message = "a block has no `learned`; its layers have"
             raise Fault("T003", message, use.learned)
-        owner = f"the block {block.name}"
-        axes = spatial_axes(self.nodes)
-        unknown = unknown_argument(owner, use, list(block.arguments), axes)
-        if unknown is not None:
+        if not use.arguments.keys() <= block.arguments.keys():
+            owner = f"the block {block.name}"
+            axes = spatial_axes(self.nodes)
+            unknown = unknown_argument(owner, use, list(block.arguments), axes)
+            assert unknown is not None
             raise unknown
 
         values = dict(self.params)
@@ -346,6 +425,28 @@ class Expansion:
                 message = f"the block {block.name} needs {word}"
                 raise Fault("T201", message, use.op, f"add `{word}: ...`", related)
         return values
+
+
+NONE_PREPARED = Prepared({}, {})
+"""Where each declaration is placed once, and where nodes share others' parameters."""
+
+
+def _is_plain(declaration: Declaration, made: Made) -> bool:
+    """Whether a declaration's node reads the one before it, and nothing is said but its operation."""
+    cls = type(made.op)
+    if made.operands or cls.arity[1] == 0 or issubclass(cls, Chunk):
+        return False
+    others = (
+        declaration.inputs,
+        declaration.expect,
+        declaration.repeat,
+        declaration.weights,
+        declaration.learned,
+    )
+    return others == NOTHING_ELSE
+
+
+NOTHING_ELSE = (None,) * 5
 
 
 def _shared(declaration: Declaration, around: Around) -> SharedUse | None:

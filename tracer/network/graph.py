@@ -25,7 +25,7 @@ def arrange(network: Network) -> None:
     """
     _number(network.nodes)
     unused, in_order = _reads(network)
-    suspect = [node for node in network.nodes if _is_suspect(node)]
+    suspect = list(filter(_is_suspect, network.nodes))
     if not in_order:
         network.nodes = _sorted(network)
         _number(network.nodes)
@@ -67,8 +67,11 @@ def _is_suspect(node: Node) -> bool:
     """True for a node that may have a wrong number of inputs, or inputs of the wrong kind."""
     if node.op is None:
         return False
-    least, most = node.op.arity
+    arity = node.op.arity
     count = len(node.inputs)
+    if not node.operands and arity == (count, count):  # as most layers have it
+        return False
+    least, most = arity
     return bool(node.operands) or count < least or (most is not None and count > most)
 
 

@@ -86,7 +86,7 @@ class Maker:
             self._refuse_unknown_arguments(cls, declaration)
             return _made(cls, declaration, scope)
 
-        values = [_typed(value_of(node, scope)) for node in expressions]
+        values = [typed(value_of(node, scope)) for node in expressions]
         key = (cls, texts, *values)
         made = _by_text.get(key)
         if made is None:
@@ -124,10 +124,10 @@ def _literals(declaration: Declaration) -> Literals:
     return Literals(tuple(texts), expressions)
 
 
-def _typed(value: Any) -> Any:
+def typed(value: Any) -> Any:
     """A value with its types, so that 1, 1.0 and true are three keys."""
     if isinstance(value, tuple):
-        return tuple([_typed(item) for item in value])
+        return tuple([typed(item) for item in value])
     return (value.__class__, value)
 
 
@@ -150,7 +150,7 @@ def _record(arguments: _Arguments, declaration: Declaration) -> Op:
         _refuse_illegal(_with_symbols(op, unknowns), declaration)
         return op
 
-    key = (cls, *[(word, _typed(value)) for word, value in arguments.values.items()])
+    key = (cls, *[(word, typed(value)) for word, value in arguments.values.items()])
     known = _records.get(key)
     if known is None:
         known = operation_record(cls, arguments.values, declaration)

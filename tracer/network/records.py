@@ -26,7 +26,11 @@ def as_written(dim: DimPattern) -> int | str:
     return dim.text if isinstance(dim, Expression) else dim
 
 
-NOTHING: Mapping[str, Any] = {}
+class Nothing(dict[str, Any]):
+    """A mapping without keys that all nodes share: records make a copy of a plain dict for each."""
+
+
+NOTHING: Mapping[str, Any] = Nothing()
 
 
 class Declaration(msgspec.Struct, frozen=True, eq=False):
@@ -64,73 +68,37 @@ Expectation = tuple[tuple[DimPattern, ...], YamlNode]
 """A shape that is expected, and where it is written."""
 
 
-class Node:
+class Node(msgspec.Struct, eq=False):
     """One node of the expanded network: an input or one operation."""
-
-    __slots__ = (
-        "declaration",
-        "dim_fields",
-        "expect",
-        "has_lines",
-        "index",
-        "inputs",
-        "learned",
-        "name",
-        "op",
-        "op_name",
-        "operands",
-        "pattern",
-        "place",
-        "section",
-        "unknowns",
-        "uses",
-        "weights",
-    )  # fmt: skip
-
-    index: int
-    __hash__ = object.__hash__
 
     INPUT: ClassVar[str] = "Input"
 
-    def __init__(
-        self,
-        name: str,
-        op_name: str,
-        section: str,
-        declaration: Declaration,
-        uses: tuple[Declaration, ...],
-        op: Op | None = None,
-        pattern: tuple[DimPattern, ...] = (),
-        expect: Expectation | None = None,
-        unknowns: tuple[Unknown, ...] = (),
-        dim_fields: Mapping[str, DimPattern | tuple[DimPattern, ...]] = NOTHING,
-    ):
-        self.index = -1
-        self.name = name
-        self.op_name = op_name
-        self.section = section
-        self.declaration = declaration
-        self.uses = uses
-        """The block uses around it, outermost first."""
-        self.op = op
-        """None for an input, and where the declaration is at fault."""
-        self.inputs: list[Node] = []
-        self.operands: Mapping[str, Node] = NOTHING
-        """Nodes that give an argument at run time (``output_size``, ``size``, ``indices``)."""
-        self.expect = expect
-        self.pattern = pattern
-        """An input's declared shape."""
-        self.unknowns = unknowns
-        self.weights: Node | None = None
-        """The node whose parameters it shares, which has its own."""
-        self.learned = True
-        """False where its parameters are constants."""
-        self.dim_fields = dim_fields
-        """Arguments with dims written as expressions over symbols."""
-        self.place: Place | None = None
-        """Its place in the program that the network was read from; None for a config of its own."""
-        self.has_lines = True
-        """Whether its text is the user's, rather than written from another source."""
+    name: str
+    op_name: str
+    section: str
+    declaration: Declaration
+    uses: tuple[Declaration, ...]
+    """The block uses around it, outermost first."""
+    op: Op | None = None
+    """None for an input, and where the declaration is at fault."""
+    pattern: tuple[DimPattern, ...] = ()
+    """An input's declared shape."""
+    expect: Expectation | None = None
+    unknowns: tuple[Unknown, ...] = ()
+    dim_fields: Mapping[str, DimPattern | tuple[DimPattern, ...]] = NOTHING
+    """Arguments with dims written as expressions over symbols."""
+    inputs: list[Node] = []
+    operands: Mapping[str, Node] = NOTHING
+    """Nodes that give an argument at run time (``output_size``, ``size``, ``indices``)."""
+    index: int = -1
+    weights: Node | None = None
+    """The node whose parameters it shares, which has its own."""
+    learned: bool = True
+    """False where its parameters are constants."""
+    place: Place | None = None
+    """Its place in the program that the network was read from; None for a config of its own."""
+    has_lines: bool = True
+    """Whether its text is the user's, rather than written from another source."""
 
     FAULTY: ClassVar[str] = "?"
     """The operation's name where the declaration is at fault."""

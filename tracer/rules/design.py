@@ -219,8 +219,7 @@ def checkerboard(trace: Trace) -> Iterator[Diagnostic]:
           up: {op: ConvTranspose2d, out_channels: 4, kernel_size: 4, stride: 2, padding: 1}
     """
     seen: set[int] = set()
-    for visit in trace.walk():
-        node, op = visit.node, visit.op
+    for node, op in zip(trace.network.nodes, trace.ops):
         if not isinstance(op, ConvTranspose) or id(node.declaration) in seen:
             continue
 

@@ -186,12 +186,13 @@ class Trace(Traced):
         """The operations' remarks that do not hold."""
         if self._remarks is None:
             self._remarks = []
-            for visit, accepted in zip(self.walk(), self._accepted or self._looked_up()):
+            all_accepted = self._accepted or self._looked_up()
+            for node, accepted in zip(self.network.nodes, all_accepted):
                 if accepted is None:
                     continue
                 if accepted.remarks is None:
-                    accepted.remarks = _remarks_of(visit, accepted.op)
-                self._remarks += [(visit.node, requirement) for requirement in accepted.remarks]
+                    accepted.remarks = _remarks_of(self.visit(node), accepted.op)
+                self._remarks += [(node, requirement) for requirement in accepted.remarks]
         return self._remarks
 
     def _looked_up(self) -> Iterator[Accepted | None]:
@@ -317,9 +318,22 @@ class _Tracer:
     def run(self) -> list[Shape | None]:
         missing = self._missing_sizes()
         for node, op in zip(self.network.nodes, tuple(self.ops)):
-            self._take(node, op, missing)
+            known = self._known(node, op)
+            if known is None:
+                self._take(node, op, missing)
+            else:
+                self.shapes.append(known.shape)
+                self.accepted.append(known)
         self._judge_whole()
         return self.shapes
+
+    def _known(self, node: Node, op: Op | None) -> Accepted | None:
+        """What is known of a node of which nothing else is to be judged; None for others."""
+        if node.expect is not None or node.dim_fields or node.operands or self.doubted:
+            return None
+        shapes = self.shapes
+        key = (id(op), *[shapes[source.index] for source in node.inputs])
+        return _accepted.get(key)
 
     def runs_from(self, first: int, known: Sequence[Shape | None]) -> bool:
         """Whether nothing is refused from a node on; the shapes before it are known. Stops where something is."""

@@ -96,6 +96,11 @@ class Traced:
 
         return self._visits
 
+    def visit(self, node: Node) -> Visit:
+        """One node as it is met on the walk, for those who look at few."""
+        index = node.index
+        return Visit(node, self.ops[index], self.by_index[index], self.by_index)
+
     def applied(self) -> Iterator[Applied]:
         """Every operation that has a shape, in execution order."""
         for visit in self.walk():

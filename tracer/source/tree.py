@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import operator
 import re
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -19,7 +20,6 @@ from yaml.reader import Reader
 from yaml.scanner import Scanner
 
 from tracer.diagnostics import Related, Span
-from tracer.memo import Memo
 from tracer.source import limits
 
 Scalar = bool | int | float | str | None
@@ -145,19 +145,11 @@ def _place(text: str, index: int) -> Span:
     return Span(line, column, line, column + 1)
 
 
-_trees: Memo[Node] = Memo(8)
-"""Of the texts that were composed last, by the text: an edited one is compared, and then read."""
-
-
+# A text and its edited one are compared, and then read. More trees than those cost more than they save: they outlive
+# the garbage collector's first generations, and a new one finds no memory that is still in the processor's cache.
+@lru_cache(maxsize=2)
 def compose(text: str) -> Node:
     """The root node of a document, which nobody changes. Raises :class:`Fault` (T001, T006)."""
-    root = _trees.get(text)
-    if root is None:
-        root = _trees[text] = _composed(text)
-    return root
-
-
-def _composed(text: str) -> Node:
     if len(text) > limits.FILE_BYTES:
         raise Fault(
             "T006", f"the text has more than {limits.FILE_BYTES >> 20} MiB", Span(1, 1, 1, 2)
