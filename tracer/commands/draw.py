@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import click
 
@@ -61,13 +62,7 @@ def command(
         known = ", ".join(endings())
         raise click.UsageError(f"say what to draw: -o NAME with one of {known}, or --to")
 
-    drawing = picture_format(kind)
-    if style not in (None, *drawing.STYLES):
-        raise click.UsageError(f"{kind} is drawn as {drawing.STYLES[0]} only")
-    if output is None and not drawing.IS_TEXT:
-        raise click.UsageError(f"say where to write the pixels: -o NAME.{kind}")
-    if drawing.NEEDS:
-        need(*drawing.NEEDS)
+    drawing = _format(kind, output, style)
     text, net = loaded(config, overrides, partial(complain, config=config))
     found = judge(net)
     complain(found, text, config=config)
@@ -77,3 +72,15 @@ def command(
         click.echo(note, err=True)
     write_output(output, drawn.content)
     raise click.exceptions.Exit(1 if any(d.severity == "error" for d in found) else 0)
+
+
+def _format(kind: str, output: str | None, style: str | None) -> Any:
+    """The format of what is drawn; a usage error where it cannot be drawn so."""
+    drawing = picture_format(kind)
+    if style not in (None, *drawing.STYLES):
+        raise click.UsageError(f"{kind} is drawn as {drawing.STYLES[0]} only")
+    if output is None and not drawing.IS_TEXT:
+        raise click.UsageError(f"say where to write the pixels: -o NAME.{kind}")
+    if drawing.NEEDS:
+        need(*drawing.NEEDS)
+    return drawing
