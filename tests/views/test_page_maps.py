@@ -209,23 +209,37 @@ def test_a_map_has_its_own_card(browser: Any, tmp_path: Path) -> None:
     unit.focus()
     assert tab.locator("#details h2").inner_text().lower() == "enc2.conv2"
     assert unit.get_attribute("class") == "unit chosen"
+
+    # The arrows from and to it are the thick ones.
+    near = tab.locator("svg:not([hidden]) .near title").all_text_contents()
+    assert sorted(text.split(":")[0] for text in near) == [
+        "enc2 to cat2",
+        "enc2 to pool2",
+        "pool1 to enc2",
+    ]
     shown.close()
 
 
 def test_folded_and_whole(browser: Any, tmp_path: Path) -> None:
-    """Where maps are left out the page says so, and shows all of them on request; deeper pictures have every layer."""
+    """Where maps are left out the page says so, and shows more of them on request; deeper pictures have every layer."""
     net = tracer.load(CONFIGS / "vnet.yaml")
     shown = opened(browser, tmp_path, net, viewport=WIDE)
     tab = shown.tab
     assert "fewer maps" in tab.locator("#drawn-as").inner_text()
     choices = tab.locator("#depth option").all_inner_texts()
-    assert choices[:2] == ["folded", "all maps"] and choices[-1] == "unfolded"
+    assert choices[:2] == ["folded", "more maps"] and choices[-1] == "unfolded"
     counts = []
     for choice in choices:
         tab.locator("#depth").select_option(label=choice)
         counts.append(tab.locator("#viewport svg:not([hidden]) .unit rect").count())
         assert tab.locator("#legend li").count() > 4
     assert counts[0] < min(counts[1:])
+
+    # What is unfolded cannot be read as a whole, and the page says that instead, until one looks closer.
+    tab.locator("#depth").select_option(label="1 unfolded")
+    said = tab.locator("#drawn-as").inner_text()
+    assert said == f"letters have {letters(shown):.0f} pixels: zoom in"
+    tab.get_by_role("button", name="+", exact=True).click()
     assert tab.locator("#drawn-as").inner_text() == ""
     shown.close()
 
@@ -253,7 +267,7 @@ def test_boxes_on_request(browser: Any, tmp_path: Path) -> None:
     net = tracer.load(CONFIGS / "unet_padded.yaml")
     shown = opened(browser, tmp_path, net, "boxes")
     assert shown.tab.locator(".unit").count() == 0 < shown.tab.locator(".box").count()
-    assert shown.tab.locator("#drawn-as").inner_text() == ""
+    assert "boxes" not in shown.tab.locator("#drawn-as").inner_text()
     shown.close()
 
 

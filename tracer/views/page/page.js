@@ -317,16 +317,21 @@
       return exact.length ? exact : found;
     }
 
-    const picture = new View(viewport, view, () => placeBeside());
+    const picture = new View(viewport, view, () => { placeBeside(); sayHow(); });
     picture.listen(on);
     function turn() {
       pictures.forEach((svg, number) => svg.toggleAttribute("hidden", number !== view.picture));
       $("#depth").value = view.picture;
       picture.turn(pictures[view.picture], drawn[view.picture].boxes);
       const { of } = drawn[view.picture];
-      $("#drawn-as").textContent = of.said;
       $("#legend").hidden = !of.maps;
       table.turn(of.boxes.map((own, n) => ({ of: own, name: of.names[n], op: of.ops[n], from: sources(of, n) })));
+    }
+    // How the picture is drawn, and that it cannot be read as a whole where that is so.
+    function sayHow() {
+      const letters = FONT * picture.scale, isSmall = view.fitted === "all" && letters < FONT * LEGIBLE - 0.05;
+      const said = [drawn[view.picture].of.said, isSmall ? `letters have ${letters.toFixed(letters < 2 ? 1 : 0)} pixels: zoom in` : ""].filter(Boolean).join("; ");
+      if ($("#drawn-as").textContent !== said) $("#drawn-as").textContent = said;
     }
     // The first view: all of it, or what is wrong; after a change of the file what was seen before.
     function firstView() {
@@ -449,6 +454,10 @@
       view.chosen = index;
       for (const one of drawn) {
         const chosen = new Set(holders(one, index));
+        for (const arrow of one.arrows) {
+          const isNear = chosen.has(one.boxes[arrow.source]) || chosen.has(one.boxes[arrow.target]);
+          arrow.group.classList.toggle("near", isNear);
+        }
         for (const box of one.boxes) {
           box.group.classList.toggle("chosen", chosen.has(box));
           box.rects?.forEach((rect, n) => rect.classList.toggle("at", box.drawn[n] === index && box.maps.length > 1));

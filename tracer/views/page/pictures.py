@@ -151,7 +151,7 @@ def drawings(sheet: LiveSheet, room: int) -> list[PlannedPicture]:
 def page_pictures(
     sheet: LiveSheet, planned: list[PlannedPicture], style: str | None
 ) -> list[PagePicture]:
-    """The pictures of a sheet: where the first one leaves out maps to be legible, one with all of them behind it."""
+    """The pictures of a sheet: where the first one leaves out maps to be legible, one with more of them behind it."""
     found = []
     for drawing in planned:
         if style == "boxes" or not has_maps(drawing.picture):
@@ -232,7 +232,7 @@ def _page_picture(drawing: PlannedPicture, svg: str, said: str) -> PagePicture:
 def _label(drawing: PlannedPicture) -> str:
     if drawing.depth > 1:
         return f"{drawing.depth - 1} unfolded"
-    return "all maps" if drawing.is_whole else "folded"
+    return "more maps" if drawing.is_whole else "folded"
 
 
 def _page_maps(shown: MapScene) -> PageMaps:

@@ -1,8 +1,8 @@
 // The picture in its window: what is in view, and how keys, the wheel and fingers move it.
 
-// A text of 12 pixels is at least 9 high at this scale, and nothing is recognised below the second. Nothing is enlarged
-// beyond the third.
-const LEGIBLE = 0.75, SEEN = 0.15, LARGEST = 1.5, ROOM = 10;
+// The size of a picture's letters, the scale at which they have 9 pixels, the one below which nothing is recognised, and
+// the largest.
+const FONT = 12, LEGIBLE = 0.75, SEEN = 0.25, LARGEST = 1.5, ROOM = 10;
 
 class View {
   // `view` is kept over changes of the file: {x, y, width, height, fitted}. `moved` is told of every change.
