@@ -319,3 +319,54 @@ def test_the_first_paint(browser: Any, tmp_path: Path) -> None:
     took = min(first_paint(shown) for _ in range(4))
     assert took < 400, took
     shown.tab.close()
+
+
+def test_params_move_every_text(browser: Any, tmp_path: Path) -> None:
+    """Channels follow the params, wherever they stand, and so do the two parts of a concatenation."""
+    path = CONFIGS / "unet_padded.yaml"
+    net = tracer.load(path)
+    found = shown_first(net)
+    shown = opened(browser, tmp_path, net)
+    for base in (1, 24, 96):
+        (theirs,) = shown.tab.evaluate(TEXTS, [{"base": base}])
+        assert theirs == texts(found, tracer.load(path, base=base).trace())
+    assert any("768+768" in own for own in theirs)
+    shown.close()
+
+
+STRIDES = """
+params: {step: 2}
+input: [N, 1, H, W]
+sizes: {N: 1, H: 48, W: 96}
+layers:
+  top: {op: Conv2d, out_channels: 4, kernel_size: 3, padding: 1}
+  down: {op: Conv2d, out_channels: 8, kernel_size: "${step}", stride: ["${step}", 2]}
+  up: {op: ConvTranspose2d, out_channels: 4, kernel_size: "${step}", stride: ["${step}", 2], padding: 0}
+  cat: {op: Concat, from: [up, top]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "moved", "said"),
+    [
+        (STRIDES, {"step": 3}, "?"),
+        (STRIDES.replace('"${step}"', "3"), {"H": 60}, "3×2"),
+    ],
+    ids=["of a param", "fixed"],
+)
+def test_the_levels_follow(
+    browser: Any, tmp_path: Path, text: str, moved: dict[str, int], said: str
+) -> None:
+    """The stride beside a level is the present one; where a param decides it, it is told for its first value alone."""
+    net = tracer.loads(text)
+    shown = opened(browser, tmp_path, net)
+    levels = "[...document.querySelectorAll('#viewport .level')].map(one => one.textContent)"
+    first = shown.tab.evaluate(levels)
+    assert first in (["stride", "1", "stride", "2"], ["stride", "1", "stride", "3×2"])
+    shown.tab.evaluate(TEXTS, [moved])
+    assert shown.tab.evaluate(levels)[3] == said
+    told = "the config's own params" in shown.tab.locator("#drawn-as").inner_text()
+    assert told == (said == "?")
+    shown.tab.evaluate(TEXTS, [net.network.defaults() | {"step": 2}])
+    assert shown.tab.evaluate(levels) == first
+    shown.close()

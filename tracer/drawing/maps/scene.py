@@ -121,14 +121,15 @@ def scene(
     where it is legible so, each extent has room for axes that differ.
     """
     held = holding(trace, picture, now)
+    orders = MapOrders(held)
     *fuller, last = list(_reserving(FOLDS)) if reserves and _has_squares(held) else FOLDS
     for fold in fuller:
-        found = _of_height(held, fold, room)
+        found = _of_height(orders, fold, room)
         if found.fits(room):
             return found
         if found.layout.width > HOPELESS * room.width:
             break
-    return _of_height(held, last, room)
+    return _of_height(orders, last, room)
 
 
 def _reserving(folds: Iterable[MapFold]) -> Iterator[MapFold]:
@@ -154,19 +155,34 @@ def full_scene(
 ) -> MapScene:
     """The fullest picture, whether it is legible in its room or not."""
     (fold, *_) = _reserving(FOLDS)
-    return _of_height(holding(trace, picture, now), fold, room)
+    return _of_height(MapOrders(holding(trace, picture, now)), fold, room)
+
+
+class MapOrders:
+    """The orders of one picture, each made once: several folds differ in their spacing alone."""
+
+    def __init__(self, held: Holding) -> None:
+        self.held = held
+        self._known: dict[tuple[int, bool, bool], MapOrder] = {}
+
+    def of(self, fold: MapFold) -> MapOrder:
+        """The one that a fold has."""
+        key = (fold.most, fold.folds_runs, fold.folds_levels)
+        if key not in self._known:
+            self._known[key] = _ordered(self.held, fold)
+        return self._known[key]
 
 
 def _of_height(
-    held: Holding,
+    orders: MapOrders,
     fold: MapFold,
     room: MapRoom,
 ) -> MapScene:
     """The picture with the highest maps that fit; too wide a one is not tried again."""
-    order = _ordered(held, fold)
+    order = orders.of(fold)
     for highest in HEIGHTS:
         own = fold._replace(spacing=fold.spacing._replace(highest=highest))
-        found = _scene(held, order, own)
+        found = _scene(orders.held, order, own)
         if found.fits(room) or found.layout.width > room.width:
             break
     return found

@@ -47,7 +47,7 @@ class MapPicture {
       return { group, source, target, node, brought, reader, kind, paths: [...group.querySelectorAll("path")], arm: group.querySelector(".arm"), title: null };
     });
     const levels = [...svg.querySelectorAll(".level")];
-    this.bands = maps.bands.map((node, n) => ({ node, text: levels[2 * n + 1] }));
+    this.bands = maps.bands.map((node, n) => ({ node, text: levels[2 * n + 1], first: levels[2 * n + 1].textContent }));
   }
 
   // The node that is pointed at: the map's of a rectangle, or the one that a unit hands on.
@@ -86,12 +86,14 @@ class MapPicture {
     } else element.removeAttribute("textLength");
   }
 
-  // The strides beside the levels. `step(node)`: ratios along the axes, as [n, d]; none where they are unknown.
-  level(step) {
-    for (const { node, text } of this.bands) {
-      const steps = node < 0 ? [] : step(node).map(fraction);
-      const said = new Set(steps).size === 1 ? steps[0] : steps.join("×");
-      if (steps.length && text.textContent !== said) text.textContent = said;
+  // The strides beside the levels. `step(node)`: ratios along the axes, as [n, d]; none where they are unknown, so that
+  // the ones of the picture hold for its own sizes alone. `moved`: whether others are shown.
+  level(step, moved) {
+    for (const { node, text, first } of this.bands) {
+      if (node < 0) continue;
+      const steps = step(node).map(fraction), known = new Set(steps).size === 1 ? steps[0] : steps.join("×");
+      const said = steps.length ? known : moved ? "?" : first;
+      if (text.textContent !== said) text.textContent = said;
     }
   }
 

@@ -330,7 +330,10 @@
     // How the picture is drawn, and that it cannot be read as a whole where that is so.
     function sayHow() {
       const letters = FONT * picture.scale, isSmall = view.fitted === "all" && letters < FONT * LEGIBLE - 0.05;
-      const said = [drawn[view.picture].of.said, isSmall ? `letters have ${letters.toFixed(letters < 2 ? 1 : 0)} pixels: zoom in` : ""].filter(Boolean).join("; ");
+      const { of, maps } = drawn[view.picture], isOpen = maps && nodes.some((one) => one.places.length) && sheet.live.nodes.every((one) => !one.grid.length);
+      const isMoved = isOpen && program.params.some((name) => values[name] !== at[name]);
+      const others = isMoved ? "levels and colours are those of the config's own params" : "";
+      const said = [of.said, others, isSmall ? `letters have ${letters.toFixed(letters < 2 ? 1 : 0)} pixels: zoom in` : ""].filter(Boolean).join("; ");
       if ($("#drawn-as").textContent !== said) $("#drawn-as").textContent = said;
     }
     // The first view: all of it, or what is wrong; after a change of the file what was seen before.
@@ -600,7 +603,9 @@
       }
       if (!maps) return;
       const gridOf = (node) => sheet.live.nodes[node].grid.filter((grid) => grid !== null);
-      maps.level((node) => gridOf(node).map(([n, d]) => [slot(n), slot(d)]));
+      const moved = Object.keys(values).some((name) => values[name] !== at[name]);
+      sayHow();
+      maps.level((node) => gridOf(node).map(([n, d]) => [slot(n), slot(d)]), moved);
       const colours = Object.entries(data.ways).filter(([kind]) => kinds.has(kind));
       legend($("#legend"), [...colours, ...of.maps.signs.map((words) => ["", words])]);
     }

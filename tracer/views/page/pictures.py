@@ -180,7 +180,9 @@ def notes_of(drawing: PlannedPicture, style: str | None) -> tuple[str, ...]:
 def scene_of(sheet: LiveSheet, drawing: PlannedPicture) -> MapScene:
     """What is laid out are the maps of a network that runs: the page says of which there are none as things are."""
     trace = sheet.running
-    shown, _ = folded_picture(trace, sheet.found, drawing.depth)
+    shown = drawing.picture
+    if trace is not sheet.trace:
+        shown, _ = folded_picture(trace, sheet.found, drawing.depth)
     if drawing.is_whole:
         return full_scene(trace, shown, ROOM, now=sheet.trace)
     return scene(trace, shown, ROOM, now=sheet.trace, reserves=True)
