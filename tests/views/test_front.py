@@ -439,7 +439,8 @@ def made(rows: int, others: int, cell: int) -> SweepFront:
         measures=["macs", "receptive_field", "H"],
         larger={"receptive_field", "H"},
         dtype="float16",
-        rows=[row() for _ in range(rows)],
+        size=rows,
+        rows={number: row() for number in range(rows)},
         others=[row() for _ in range(others)],
         other_count=others * 10,
         designs={n: Design(text, trace if n < 300 else None) for n in spaced(rows, SHOWN)},
@@ -474,7 +475,7 @@ def test_of_too_many_some_are_drawn(browser: Any, tmp_path: Path) -> None:
 def test_nothing_known(browser: Any, tmp_path: Path) -> None:
     """Values that are not there, one row alone, and a measure that all rows share have their places and words."""
     front = made(1, 0, 3)
-    rows = [{**front.rows[0], "receptive_field": None, "memory": None}]
+    rows = {0: {**front.rows[0], "receptive_field": None, "memory": None}}
     shown = open_page(
         browser, tmp_path, front_page(front._replace(rows=rows, other_count=0, designs={}))
     )

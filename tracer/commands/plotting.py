@@ -31,14 +31,23 @@ def check_plot(plot: str | None) -> None:
         need("matplotlib", "sweep")
 
 
-def others_of(plot: str | None) -> int:
-    """How many rows beside the front a plot shows with all their columns."""
-    if plot is None or not is_page(plot):
-        return 0
+class Room(NamedTuple):
+    """How many rows a plot shows with all their columns."""
 
+    front: int = 0
+    others: int = 0
+    """Beside the front."""
+
+
+def room_of(plot: str | None) -> Room:
+    """How many rows a plot shows with all their columns; none where it is a picture."""
+    if plot is None or not is_page(plot):
+        return Room()
+
+    from tracer.sweep.designs import SHOWN
     from tracer.views.front import OTHER_ROWS
 
-    return OTHER_ROWS
+    return Room(SHOWN, OTHER_ROWS)
 
 
 class FrontRows(NamedTuple):
@@ -47,7 +56,8 @@ class FrontRows(NamedTuple):
     study: Study
     measures: Sequence[str]
     headline: str
-    rows: Sequence[Mapping[str, Any]]
+    rows: Mapping[int, Mapping[str, Any]]
+    """By number, those that are shown."""
     places: Sequence[tuple[int, int]]
     """The task of each row, and its number in there."""
     others: Sequence[Mapping[str, Any]]
@@ -83,6 +93,7 @@ def write_page(plot: str, front: FrontRows) -> None:
         measures=front.measures,
         larger=study.larger_is_better,
         dtype=study.dtype,
+        size=len(front.places),
         rows=front.rows,
         others=front.others,
         other_count=front.other_count,

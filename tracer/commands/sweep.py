@@ -27,7 +27,7 @@ from tracer.commands.plotting import (
     FrontRows,
     check_plot,
     is_page,
-    others_of,
+    room_of,
     write_page,
     write_picture,
 )
@@ -359,14 +359,17 @@ def search(
 
 def _found_rows(study: Study, wanted: FrontSearch, found: FrontPart) -> FrontRows:
     """The front that was found, for its page; the rows beside it were dropped."""
-    from tracer.sweep.finding import places, rows_of
+    from tracer.sweep.designs import SHOWN
+    from tracer.sweep.finding import places, rows_at
+    from tracer.sweep.pareto_front import spaced
 
     own = places(found)
+    numbers = spaced(len(own), SHOWN)
     return FrontRows(
         study=study,
         measures=wanted.measures,
         headline=_found_headline(study, wanted, found),
-        rows=rows_of(found, len(own)),
+        rows=dict(zip(numbers, rows_at(found, numbers))),
         places=own,
         others=[],
         other_count=0,
@@ -849,8 +852,16 @@ def _end(study: Study, journal: Journal, wanted: FrontWanted) -> None:
 
     measures = wanted.measures
     larger = study.larger_is_better
-    others = others_of(wanted.plot)
-    found = pareto_front(tables, wanted.condition, measures, larger, others)
+    room = room_of(wanted.plot)
+    found = pareto_front(
+        tables,
+        wanted.condition,
+        measures,
+        larger,
+        first=wanted.top,
+        spread=room.front,
+        others=room.others,
+    )
     for line in found.notes:
         click.echo(line, err=True)
     if not found.best:
@@ -864,7 +875,8 @@ def _end(study: Study, journal: Journal, wanted: FrontWanted) -> None:
         top = wanted.top
         title = f"{headline}; the first {top} of them" if best > top else headline
         names = dict.fromkeys([*study.names, *measures, "lossless", "aligned"])
-        table = view.table(title, list(names), found.rows[:top])
+        rows = [found.rows[number] for number in range(min(top, best))]
+        table = view.table(title, list(names), rows)
         console_for(wanted.colour).print(table)
     if wanted.plot is None:
         return

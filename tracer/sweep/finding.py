@@ -201,6 +201,11 @@ def places(found: FrontPart) -> list[tuple[int, int]]:
 
 def rows_of(found: FrontPart, most: int) -> list[dict[str, Any]]:
     """The first rows with all their columns."""
-    columns = as_lists({name: values[:most] for name, values in found.rows.items()})
+    return rows_at(found, range(min(most, len(places(found)))))
+
+
+def rows_at(found: FrontPart, numbers: Sequence[int]) -> list[dict[str, Any]]:
+    """The rows of these numbers with all their columns."""
+    columns = as_lists({name: values[list(numbers)] for name, values in found.rows.items()})
     names = [name for name in columns if name not in PLACE]
     return [dict(zip(names, values)) for values in zip(*(columns[name] for name in names))]

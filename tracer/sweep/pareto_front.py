@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,8 +30,8 @@ class ParetoFront(NamedTuple):
     """Of all rows that meet the condition."""
     best: list[int]
     """The places of the front in the measures, ordered by the first measure."""
-    rows: list[dict[str, Any]]
-    """The front's rows with all columns, in the order of ``best``."""
+    rows: Mapping[int, dict[str, Any]]
+    """By number, rows of the front with all columns: the first ones, and some evenly spaced."""
     notes: list[str]
     """Sentences for the user: where the condition could not be computed, and by how much all rows miss it."""
     places: Sequence[RowPlace] = ()
@@ -45,12 +45,14 @@ def pareto_front(
     where: Expression | None,
     by: Sequence[str],
     larger: Container[str],
+    first: int = 0,
+    spread: int = 0,
     others: int = 0,
 ) -> ParetoFront:
     """The Pareto front of all valid rows that meet ``where``, in the measures ``by``, and at most so many ``others``.
 
-    Smaller is better, of the measures in ``larger`` larger. ``tables`` is called twice: once to compare, once for the
-    rows of the front.
+    All columns are there of so many ``first`` rows of the front, and of so many that are ``spread`` over it. Smaller is
+    better, of the measures in ``larger`` larger. ``tables`` is called twice: once to compare, once for those rows.
     """
     condition = _Condition(where)
     parts: dict[str, list[Any]] = {name: [] for name in by}
@@ -67,20 +69,20 @@ def pareto_front(
     values = {name: joined(found) for name, found in parts.items()}
     measures = as_lists(values)
     if not any(map(len, meeting)):
-        return ParetoFront(measures, [], [], [*condition.failures(), *condition.misses()])
+        return ParetoFront(measures, [], {}, [*condition.failures(), *condition.misses()])
 
     best = _best(values, larger)
     beside = _others(sum(map(len, meeting)), best, others)
-    places = _places(meeting, [*best, *beside])
-    rows = _rows(tables(), places)
-    count = len(best)
+    numbers = sorted({*range(min(first, len(best))), *spaced(len(best), spread)})
+    wanted = [*(best[number] for number in numbers), *beside]
+    rows = _rows(tables(), _places(meeting, wanted))
     return ParetoFront(
         measures,
         best,
-        rows[:count],
+        dict(zip(numbers, rows)),
         condition.failures(),
-        places[:count],
-        rows[count:],
+        _places(meeting, best),
+        rows[len(numbers) :],
     )
 
 

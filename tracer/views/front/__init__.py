@@ -99,8 +99,10 @@ class SweepFront(NamedTuple):
     measures: Sequence[str]
     larger: Container[str]
     dtype: str
-    rows: Sequence[Mapping[str, Any]]
-    """The front's, with all columns."""
+    size: int
+    """So many rows it has."""
+    rows: Mapping[int, Mapping[str, Any]]
+    """By number, those that are shown, with all columns."""
     others: Sequence[Mapping[str, Any]]
     """Some beside it."""
     other_count: int
@@ -112,7 +114,7 @@ class SweepFront(NamedTuple):
 def front_page(front: SweepFront) -> str:
     """The page of a front. It has at most some 600 KB, however many rows there are."""
     names = _names(front)
-    spread = spaced(len(front.rows), SHOWN)
+    spread = spaced(front.size, SHOWN)
     numbers, rows = _fitted("rows", spread, lambda n: _cells(front.rows[n], names))
 
     drawn = [front.others[i] for i in spaced(len(front.others), OTHER_ROWS)]
@@ -268,7 +270,7 @@ def _start(front: SweepFront, names: Sequence[str], axes: Sequence[str]) -> tupl
 
 
 def _differs(front: SweepFront, name: str) -> bool:
-    values = {row[name] for row in (*front.rows, *front.others)}
+    values = {row[name] for row in (*front.rows.values(), *front.others)}
     return len(values) > 1
 
 
@@ -277,7 +279,7 @@ def _differs(front: SweepFront, name: str) -> bool:
 
 def _said(front: SweepFront, drawn: int, others: int, written: int, pictured: int) -> list[str]:
     """A sentence for each kind of thing of which some are left out."""
-    count = len(front.rows)
+    count = front.size
     found = []
     if front.dtype != "float32":
         found.append(
