@@ -268,12 +268,14 @@ def test_both_measures_are_chosen(shown: Opened) -> None:
 def test_ticks_differ(browser: Any, tmp_path: Path) -> None:
     """Of values that are close to each other no two ticks along an axis say the same."""
     front = made(6, 20, 3)
-    close = [
-        {**row, "macs": 7_390_000 + n * 37, "params": 10**6 + n}
-        for n, row in enumerate(front.rows)
-    ]
+    close = {
+        n: {**row, "macs": 7_390_000 + n * 37, "params": 10**6 + n}
+        for n, row in front.rows.items()
+    }
     shown = open_page(
-        browser, tmp_path, front_page(front._replace(rows=close, others=close, designs={}))
+        browser,
+        tmp_path,
+        front_page(front._replace(rows=close, others=[*close.values()], designs={})),
     )
     tab = shown.tab
     for name in ("macs", "params"):
