@@ -121,11 +121,11 @@ class Case(NamedTuple):
 
 
 CASES = {
-    "plain": Case(Unet, 10),
-    "residual": Case(lambda: Unet(Residual), 10),
-    "gated": Case(GatedUnet, 10),
-    "padded": Case(PaddedUnet, 110),
-    "chain": Case(lambda: chain(200), 9),
+    "plain": Case(Unet, 7),
+    "residual": Case(lambda: Unet(Residual), 7),
+    "gated": Case(GatedUnet, 7),
+    "padded": Case(PaddedUnet, 60),
+    "chain": Case(lambda: chain(200), 8),
 }
 
 

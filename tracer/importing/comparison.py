@@ -89,10 +89,17 @@ class Judges(NamedTuple):
     """The program itself, where it can be run."""
     left_out: Sequence[LeftOut] = ()
     """The ways of it of which nothing is said."""
+    known: ProgramRun | None = None
+    """The recordings that are known without being made, as the program takes a way that was recorded."""
 
     def say_nothing(self, sizes: Mapping[str, int]) -> bool:
         """Whether sizes take a way that the config leaves out: whether the program runs there is not asked."""
         return is_left_out(self.left_out, sizes)
+
+    def of_recording(self, shapes: Sequence[Shape]) -> Answer | None:
+        """What a recording says for inputs of these shapes, made anew where it has to be."""
+        known = self.known and self.known.answer(shapes)
+        return known or self.recorded.answer(shapes)
 
     def asked(self, answers: int) -> list[Ask]:
         """Who is asked after so many answers, one after the other, those last who know best."""
@@ -170,7 +177,7 @@ class _Comparison:
             return False
         found = self._shapes_of_config(sizes)
         shapes = self._input_shapes(sizes)
-        answer = self.judges.recorded.answer(shapes)
+        answer = self.judges.of_recording(shapes)
         if answer is None or (answer.shapes is None) != (found is None):
             answer = self._answer(shapes, found is not None)
         if answer is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tracer.diagnostics import TracerError, legible
@@ -15,7 +15,7 @@ from tracer.importing.part import up_to
 from tracer.importing.paths import Refusal, Run, checks_of, one_of
 from tracer.importing.recording import Recording, Step, Unrepresentable
 from tracer.importing.same_numbers import check_numbers
-from tracer.importing.text import Config, config
+from tracer.importing.text import Config, arranged, config, written_config
 from tracer.importing.widths import with_widths
 from tracer.loading import load_text
 from tracer.net import Net
@@ -68,6 +68,15 @@ class ReadProgram(NamedTuple):
         return UnrolledProgram(written.text, _by_node(self.recording, written.names))
 
 
+Again = Callable[[SizeOf], Recording | None]
+"""Gives a recording at some sizes, or nothing where it is not known what it would be."""
+
+
+def _is_unknown(sizes: SizeOf) -> Recording | None:
+    """Nothing is known before the program is recorded."""
+    return None
+
+
 class UnrolledProgram(NamedTuple):
     """A program's network as a text without blocks."""
 
@@ -89,12 +98,14 @@ def network_of(
     program: ProgramRun | None = None,
     notes: Sequence[str] = (),
     in_part: bool = False,
+    again: Again = _is_unknown,
 ) -> ReadProgram:
     """The network of a program; ``path`` is its file's in diagnostics.
 
     It is compared with the ``program`` itself, or with more recordings where that cannot be run. ``unseen`` ends the
     message about a size that escapes from the recording, with the ways in which it may. ``notes`` stand at the
-    beginning of its text. With ``in_part`` it may be for the sizes of some of its ways, which is told there.
+    beginning of its text. With ``in_part`` it may be for the sizes of some of its ways, which is told there. ``again``
+    gives what a recording would be, where that is known without one.
 
     Raises :class:`Unrepresentable` where no config says what the program does, for every size.
     """
@@ -125,7 +136,8 @@ def network_of(
         _check_failing(net, merged.failing)
         recorded = Recorded(run, recording, unseen)
         before = comparison.Recordings(merged.others, merged.decided)
-        judges = Judges(recorded, program, left_out)
+        known = Recorded(again, recording, unseen)
+        judges = Judges(recorded, program, left_out, known)
         comparison.compare(net, recording, before, judges, unseen)
     except TracerError as error:
         raise Unrepresentable(
@@ -150,13 +162,14 @@ def _written(
     """The config of a recording with those params that take other values, and its network."""
     plain: Net | None = None
     params: Collection[str] = PARAMS
+    order = arranged(recording)
     while True:
-        written = config(recording, title, notes, params=params)
+        written = written_config(order, title, notes, params)
         if not written.params:
             return written, plain or load_text(written.text, path, {})
 
         if plain is None:
-            without = config(recording, title, notes)
+            without = written_config(order, title, notes, ())
             plain = load_text(without.text, path, {})
         net = _loaded(written, path, {})
         if net is None or not _is_same(net, plain):
@@ -226,7 +239,7 @@ def _check_failing(net: Net, failing: Sequence[SizeOf]) -> None:
 class Recorded:
     """A program as its recordings know it: its shapes, and the numbers of its steps."""
 
-    def __init__(self, run: Run, recording: Recording, unseen: str) -> None:
+    def __init__(self, run: Again, recording: Recording, unseen: str) -> None:
         self.run = run
         self.recording = recording
         self.unseen = unseen
@@ -241,6 +254,8 @@ class Recorded:
             found = self.run(sizes)
         except Unrepresentable as refused:
             return Answer(None, str(refused))
+        if found is None:
+            return None
         check_numbers(self.recording, found, self.unseen)
         return Answer({name: value.shape for name, value in found.outputs.items()})
 

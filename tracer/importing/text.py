@@ -28,19 +28,24 @@ class Config(NamedTuple):
     """Its params."""
 
 
-def config(
-    recording: Recording,
-    name: str,
-    notes: Sequence[str] = (),
-    *,
-    in_blocks: bool = True,
-    params: Collection[str] = (),
-) -> Config:
-    """The config of a recording, with notes at its beginning; without blocks each step has a line of its own.
+class Arranged(NamedTuple):
+    """A recording as it is written: its layers in the order and with the blocks of a config."""
 
-    It has those ``params`` that its numbers show. Whether they take other values is to be tried.
-    Raises :class:`Unrepresentable` for a size that is no expression of a config."""
-    recording, left_out = centred(recording) if in_blocks else Centred(recording, {})
+    recording: Recording
+    inside: Mapping[str, str]
+    """The steps that others do the work of, by name."""
+    owners: Owners
+    blocks: Sequence[tuple[SharedBlock, Listed]]
+    listed: Listed
+    in_blocks: bool
+
+
+def arranged(recording: Recording, *, in_blocks: bool = True) -> Arranged:
+    """The recording in the order of its text; without blocks each step has a line of its own.
+
+    Raises :class:`Unrepresentable` for a size that is no expression of a config.
+    """
+    recording, inside = centred(recording) if in_blocks else Centred(recording, {})
     recording = in_rounds(recording) if in_blocks else recording
     root = part_of_all(recording)
     blocks = find_blocks(recording, root) if in_blocks else []
@@ -53,11 +58,33 @@ def config(
     listed_blocks = [(block, listing.block(block)) for block in blocks]
     inputs = list(recording.inputs)
     listed = listing.part(root, dict(zip(inputs, inputs)))
+    return Arranged(recording, inside, owners, listed_blocks, listed, in_blocks)
 
-    told = [*notes, *recording.told, *_apart(recording, owners, listed.paths)]
-    sections = sections_of(listed.layers) if in_blocks else [("layers", listed.layers)]
+
+def config(
+    recording: Recording,
+    name: str,
+    notes: Sequence[str] = (),
+    *,
+    in_blocks: bool = True,
+    params: Collection[str] = (),
+) -> Config:
+    """The config of a recording, as :func:`written_config` writes it."""
+    return written_config(arranged(recording, in_blocks=in_blocks), name, notes, params)
+
+
+def written_config(
+    order: Arranged, name: str, notes: Sequence[str], params: Collection[str]
+) -> Config:
+    """The config of what is arranged, with notes at its beginning.
+
+    It has those ``params`` that its numbers show. Whether they take other values is to be tried.
+    """
+    recording, listed = order.recording, order.listed
+    told = [*notes, *recording.told, *_apart(recording, order.owners, listed.paths)]
+    sections = sections_of(listed.layers) if order.in_blocks else [("layers", listed.layers)]
     shown = params if len(sections) > 1 else ()
-    chosen = with_params(recording, listed_blocks, listed.layers, shown)
+    chosen = with_params(recording, order.blocks, listed.layers, shown)
 
     lines = [f"# {note}" for note in told]
     lines += [f"name: {written_value(name)}", *_params(chosen.values), *_head(recording)]
@@ -71,7 +98,7 @@ def config(
 
     folded = [part for line in lines for part in folded_line(line)]
     text = "\n".join([*folded, ""])
-    return Config(text, _with_those_inside(listed.paths, left_out), chosen.values)
+    return Config(text, _with_those_inside(listed.paths, order.inside), chosen.values)
 
 
 def _with_those_inside(paths: Mapping[str, str], inside: Mapping[str, str]) -> dict[str, str]:

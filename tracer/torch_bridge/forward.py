@@ -53,7 +53,7 @@ from tracer.torch_bridge.origins import ModuleOrigin, line_that_made
 from tracer.torch_bridge.places import CodePlace, entrance, numbered_place, place, running
 from tracer.torch_bridge.remade import WeightsBefore
 from tracer.torch_bridge.shadows import sizes_in_sight
-from tracer.torch_bridge.tape import Retold, Tape, ToldCall
+from tracer.torch_bridge.tape import Retold, Tape
 from tracer.torch_bridge.tensor_numbers import TensorNumbers
 from tracer.torch_bridge.tensors import Tensors, memory_of
 from tracer.torch_bridge.time_limit import time_limit
@@ -364,18 +364,18 @@ class Forward(TorchFunctionMode):
         depends = any(map(self.tensors.is_known, given))
         operation = operation_of(module) if depends else None
         path = self._path_of(module)
-        depth = len(self.inside)
+        asked = self.tape.asked(module, self.inside, args, kwargs)
         self.inside.append(module)
         self.paths.append(path)
         self.callers.append(sys._getframe(2).f_code)
         try:
             if operation is None:
-                self.tape.note(ToldCall(module, Retold.PART, depth))
+                self.tape.part(asked)
                 result = self._part(module, original, args, kwargs)
             else:
                 self.how = Retold.TOLD
                 result = self._layer(module, operation, original, args, kwargs)
-                self.tape.note(ToldCall(module, self.how, depth, args, kwargs, result))
+                self.tape.told(asked, self.how, result)
         except Exception as error:
             self.tape.is_whole = False
             self.failed_in = self.failed_in or (module, path)
@@ -496,6 +496,7 @@ class Forward(TorchFunctionMode):
     ) -> Any:
         named = kwargs or {}
         is_programs = not self.recording.is_in_torch
+        asked = self.tape.asked(func, self.inside, args, named) if is_programs else None
         try:
             with self.recording.in_torch():
                 result = self._called(func, args, named)
@@ -504,9 +505,8 @@ class Forward(TorchFunctionMode):
             if isinstance(error, Unrepresentable):
                 self._keep(error)
             raise
-        if is_programs:
-            depth = len(self.inside)
-            self.tape.note(ToldCall(func, self.how, depth, args, named, result))
+        if asked is not None:
+            self.tape.told(asked, self.how, result)
         return result
 
     def _keep(self, error: Exception) -> None:

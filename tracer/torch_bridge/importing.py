@@ -41,6 +41,7 @@ from tracer.torch_bridge.forward import (
     spatial_dims,
 )
 from tracer.torch_bridge.in_training import other_in_training
+from tracer.torch_bridge.known_calls import KnownCalls, Retelling
 from tracer.torch_bridge.places import gone_through, raised, users_code
 from tracer.torch_bridge.real_runs import RealModule
 from tracer.torch_bridge.replay import Replay
@@ -226,7 +227,9 @@ def _read(
     title = name or type(module).__name__
     path = source or "<module>"
     itself = RealModule(module, way, runs.repeat_themselves)
-    program = network_of(runs.run, title, path, UNSEEN, itself, notes, in_part=True)
+    program = network_of(
+        runs.run, title, path, UNSEEN, itself, notes, in_part=True, again=runs.again
+    )
     counted = count_that_differs(module, program) if way.until is None else None
     read = list(program.net.trace().outputs.values())
     trained = other_in_training(module, way, shapes, read)
@@ -316,6 +319,8 @@ class RecordedRuns:
         self.space = space or Space()
         self.first: Tape | None = None
         """What the first of them asked torch for."""
+        self.known = KnownCalls()
+        """What all of them asked torch for."""
 
     def run(self, sizes: Mapping[str, int]) -> Recording:
         """Record the module, some symbols at other sizes. Raises as :func:`record` does."""
@@ -326,6 +331,7 @@ class RecordedRuns:
         in_parts = used_twice(first.recording.steps)
         found = self._recorded(sizes, in_parts) if in_parts else first
         self.first = self.first or found.tape
+        self.known.add(found.tape)
         return found.recording
 
     def _recorded(
@@ -336,6 +342,12 @@ class RecordedRuns:
             forward = Forward(self.recorded, self.open_dims, self.space, sizes, in_parts)
         _run(forward, self.shapes)
         return forward
+
+    def again(self, sizes: Mapping[str, int]) -> Recording | None:
+        """What :meth:`run` gives, where the module asks torch for nothing but what it asked for in earlier runs."""
+        self.budget.check()
+        known = self.known.at(sizes)
+        return None if known is None else Retelling(self.recorded, known).recording()
 
     def repeat_themselves(self) -> bool:
         """Whether one more run for the sizes of the first one is known to be the same."""

@@ -13,7 +13,7 @@ import operator
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from types import MethodType, SimpleNamespace
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -33,28 +33,62 @@ SEQUENCES = {list, tuple, set, frozenset, deque, torch.Size}
 
 MAPPINGS = {dict, OrderedDict}
 
-EMPTY_AT_FIRST = {dict, OrderedDict, list, set}
-"""Most of what hangs on a layer are such: places for hooks."""
-
 FIXED = {complex, range, slice, torch.dtype, torch.device, torch.memory_format, torch.layout}
 """More classes of what nobody changes."""
 
 UNCHANGING = ATOMS | FIXED
 
 
-class ModuleState(NamedTuple):
-    """What hangs on a module."""
+class ModuleState:
+    """All that hangs on a module, as it is now. Raises :class:`UnknownParts` where something is not known."""
 
-    things: list[Any]
-    """The objects, in the order in which they were come to; they are kept, so that none gets another's identity."""
-    facts: list[Any]
-    """What is known of them: the lengths of lists, the keys of dicts, the memory of tensors."""
+    def __init__(self, module: nn.Module) -> None:
+        self._empty: list[Any] = []
+        """Containers in which nothing is."""
+        self._dicts: list[tuple[dict[Any, Any], list[Any], list[Any]]] = []
+        """Dicts with their keys and values."""
+        self._others: list[tuple[Any, Sequence[Any], Sequence[Any]]] = []
+        """Things with their parts, and what else is known of them."""
+        seen: set[int] = set()
+        waiting: list[Any] = [module]
+        while waiting:
+            thing = waiting.pop()
+            if type(thing) not in UNCHANGING and id(thing) not in seen:
+                seen.add(id(thing))
+                waiting += self._note(thing)
 
-    def is_same(self, other: ModuleState) -> bool:
-        """Whether the same objects hang on it, none of which was changed."""
-        if self.facts != other.facts or len(self.things) != len(other.things):
+    def _note(self, thing: Any) -> Sequence[Any]:
+        """The parts of a thing, which are noted."""
+        attributes = _attributes_of(thing)
+        if attributes is None:
+            parts, facts = _parts_of(thing)
+            self._others.append((thing, parts, facts))
+            return parts
+        if not attributes:
+            self._empty.append(attributes)
+            return ()
+        keys, values = list(attributes), list(attributes.values())
+        if not UNCHANGING.issuperset(map(type, keys)):
+            raise UnknownParts
+        self._dicts.append((attributes, keys, values))
+        return values
+
+    def is_still_so(self) -> bool:
+        """Whether the same objects hang on it, none of which was changed: nothing else has come in then."""
+        if any(self._empty):
             return False
-        return all(map(operator.is_, self.things, other.things))
+        for thing, keys, values in self._dicts:
+            if list(thing) != keys or not _are_those(list(thing.values()), values):
+                return False
+        for other, parts, facts in self._others:
+            now, facts_now = _parts_of(other)
+            if facts_now != facts or not _are_those(now, parts):
+                return False
+        return True
+
+
+def _are_those(now: Sequence[Any], before: Sequence[Any]) -> bool:
+    return len(now) == len(before) and all(map(operator.is_, now, before))
 
 
 class KeptCopy(Generic[Fact]):
@@ -65,6 +99,7 @@ class KeptCopy(Generic[Fact]):
         self.fact = fact
         """What is known of the copy before it is run."""
         self._before = state_of(copied.module)
+        """What hangs on it; None where that is not known."""
         self._is_fresh = True
 
     @property
@@ -79,8 +114,8 @@ class KeptCopy(Generic[Fact]):
     def is_as_it_was(self) -> bool:
         """Whether the runs so far have left it as it was before the first one."""
         if not self._is_fresh and self._before is not None:
-            now = state_of(self.module)
-            self._is_fresh = now is not None and now.is_same(self._before)
+            with torch._C.DisableTorchFunction():
+                self._is_fresh = self._before.is_still_so()
         return self._is_fresh
 
 
@@ -113,74 +148,48 @@ class Copies(Generic[Fact]):
 # --- what hangs on a module ------------------------------------------------------------------------------------------
 
 
-class _Unknown(Exception):
+class UnknownParts(Exception):
     """It is not known what an object consists of."""
 
 
 def state_of(module: nn.Module) -> ModuleState | None:
     """All that hangs on a module; None where it is not known of something what it consists of."""
-    state = ModuleState([module], [])
-    seen: set[int] = set()
-    waiting: list[Any] = [module]
     try:
         with torch._C.DisableTorchFunction():
-            while waiting:
-                thing = waiting.pop()
-                if id(thing) in seen:
-                    continue
-                seen.add(id(thing))
-                parts = _parts_of(thing, state.facts)
-                state.things.extend(parts)
-                waiting += [part for part in parts if _may_change(part)]
-    except _Unknown:
+            return ModuleState(module)
+    except UnknownParts:
         return None
-    return state
 
 
-def _may_change(thing: Any) -> bool:
-    """Whether there is something to look at in a thing; one that gets something is come to then."""
-    kind = type(thing)
-    if kind in UNCHANGING:
-        return False
-    return bool(thing) if kind in EMPTY_AT_FIRST else True
-
-
-def _parts_of(thing: Any, facts: list[Any]) -> Sequence[Any]:
-    """The objects that a thing consists of; what else there is to know of it is noted."""
+def _attributes_of(thing: Any) -> dict[Any, Any] | None:
+    """The dict that a thing is, or that has all that it consists of; None for another thing."""
     kind: Any = type(thing)
     if kind in MAPPINGS:
-        return _parts_of_dict(thing, facts)
+        found: dict[Any, Any] = thing
+        return found
+    return vars(thing) if has_attributes_alone(kind) else None
+
+
+def _parts_of(thing: Any) -> tuple[Sequence[Any], Sequence[Any]]:
+    """The objects that a thing consists of, and what else there is to know of it."""
+    kind: Any = type(thing)
     if kind in SEQUENCES:
-        facts.append(len(thing))
-        return tuple(thing)
+        return tuple(thing), ()
     if isinstance(thing, Tensor):
-        return _parts_of_tensor(thing, facts)
+        return _parts_of_tensor(thing)
     if kind is MethodType:
-        return (thing.__self__, thing.__func__)
+        return (thing.__self__, thing.__func__), ()
     if isinstance(thing, enum.Enum):
-        return ()
-    if has_attributes_alone(kind):
-        return _parts_of_dict(vars(thing), facts)
-    raise _Unknown
+        return (), ()
+    raise UnknownParts
 
 
-def _parts_of_dict(thing: dict[Any, Any], facts: list[Any]) -> Sequence[Any]:
-    keys = list(thing)
-    if not UNCHANGING.issuperset(map(type, keys)):
-        raise _Unknown
-    facts.append(keys)
-    return list(thing.values())
-
-
-def _parts_of_tensor(thing: Tensor, facts: list[Any]) -> Sequence[Any]:
+def _parts_of_tensor(thing: Tensor) -> tuple[Sequence[Any], Sequence[Any]]:
     if nn.parameter.is_lazy(thing) or thing.layout != torch.strided:
-        raise _Unknown
-    facts.append(thing._version)
-    facts.append(thing.shape)
-    facts.append(thing.stride())
-    facts.append(thing.requires_grad)
-    facts.append(thing.untyped_storage()._cdata)
-    return (thing.grad, vars(thing))
+        raise UnknownParts
+    memory = thing.untyped_storage()._cdata
+    facts = (thing._version, thing.shape, thing.stride(), thing.requires_grad, memory)
+    return (thing.grad, vars(thing)), facts
 
 
 @functools.lru_cache(maxsize=1000)

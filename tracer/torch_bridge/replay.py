@@ -7,12 +7,13 @@ nothing, and the module is recorded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
 
+from tracer.importing.recording import Sizes
 from tracer.importing.run_time_sizes import RunTimeSize
 from tracer.torch_bridge.calls_made import MadeCall, mapped, tensors_in
 from tracer.torch_bridge.copies import Restored
@@ -23,7 +24,7 @@ from tracer.torch_bridge.handlers.sizes import RunTimeShape
 from tracer.torch_bridge.kept_copies import UNCHANGING
 from tracer.torch_bridge.one_device import OneDevice, device_of
 from tracer.torch_bridge.places import entrance
-from tracer.torch_bridge.tape import Numbers, ReadTape, Retold, ToldCall
+from tracer.torch_bridge.tape import Numbers, ReadTape, Retold, Tape, ToldCall
 from tracer.torch_bridge.tensors import empty
 
 
@@ -34,11 +35,13 @@ class Differs(BaseException):
 class Replay(TorchFunctionMode):
     """One run of a module beside a tape, at the sizes that the tape's numbers are for."""
 
-    def __init__(self, recorded: Recordable, tape: ReadTape, numbers: Numbers) -> None:
+    def __init__(self, recorded: Recordable, tape: Tape | ReadTape, numbers: Numbers) -> None:
         super().__init__()
         self.way = recorded.way
         self.kept = recorded.copies.take()
         self.tape = tape
+        self.sizes: Mapping[int, Sizes] = tape.sizes
+        """The sizes of the tape's tensors, by their identity."""
         self.numbers = numbers
         self.differs = self.kept is not tape.kept
         """Set where it asked for something else, whatever it did then."""
@@ -46,15 +49,15 @@ class Replay(TorchFunctionMode):
         """The tensor of this run by the identity of the tape's in its place."""
         self.place = 0
         """So many of the tape's calls were made."""
-        self.depth = 0
-        """How many modules run."""
+        self.around: list[torch.nn.Module] = []
+        """The modules that run."""
 
     @entrance
     def is_the_same(self) -> bool:
         """Whether the run asks for the same, and returns the same."""
         if self.differs:
             return False
-        given = [self._tensor(tensor) for tensor in self.tape.inputs]
+        given = list(self._inputs())
         args, kwargs = self.way.called_with(given)
         no_grad: Any = torch.no_grad
         restored = Restored(self.kept.copied.tensors)
@@ -70,6 +73,10 @@ class Replay(TorchFunctionMode):
             return False
         return self._is_end(result)
 
+    def _inputs(self) -> Iterator[torch.Tensor]:
+        for tensor in self.tape.inputs:
+            yield self._tensor(tensor)
+
     def _is_end(self, result: Any) -> bool:
         """Whether the run is over where the tape is, with the same result."""
         if self.differs or self.place != len(self.tape.calls):
@@ -83,12 +90,12 @@ class Replay(TorchFunctionMode):
 
     def called(self, module: torch.nn.Module, original: Any, args: Any, kwargs: Any) -> Any:
         """The next call is that of a module."""
-        call = self._next(module)
+        call = self._found(module, args, kwargs)
         if call.how is Retold.PART:
             result = self._part(module, original, args, kwargs)
         else:
-            self._check(call, args, kwargs)
             result = self._told(call.result)
+            self._end(call)
 
         known = self.kept.fact.names.get(id(module))
         if self.way.called is not None:
@@ -98,38 +105,48 @@ class Replay(TorchFunctionMode):
         return result
 
     def _part(self, module: torch.nn.Module, original: Any, args: Any, kwargs: Any) -> Any:
-        self.depth += 1
+        self.around.append(module)
         try:
             return original(module, *args, **kwargs)
         finally:
-            self.depth -= 1
+            self.around.pop()
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         named = kwargs or {}
-        call = self._next(func)
-        self._check(call, args, named)
+        call = self._found(func, args, named)
         if call.how is Retold.TOLD:
-            return self._told(call.result)
-        if call.how is Retold.RUN:
-            return self._run(call, func(*args, **named))
-        if call.how is Retold.MADE:
-            return self._made(call, MadeCall(func, name_of(func), args, named))
-        return self._by_torch(call, without_data(func, args, named))
+            result = self._told(call.result)
+        elif call.how is Retold.RUN:
+            result = self._run(call, func(*args, **named))
+        elif call.how is Retold.MADE:
+            result = self._made(call, MadeCall(func, name_of(func), args, named))
+        else:
+            result = self._by_torch(call, without_data(func, args, named))
+        self._end(call)
+        return result
 
-    def _next(self, what: Any) -> ToldCall:
-        """The tape's next call, where it is one of this function or module."""
+    def _found(self, what: Any, args: Any, kwargs: Mapping[str, Any]) -> ToldCall:
+        """The tape's next call, where it is this one."""
         calls = self.tape.calls
         call = calls[self.place] if self.place < len(calls) else None
-        if call is None or call.depth != self.depth or not _is_function(call.what, what):
+        if call is None or not self._is_call(call, what, args, kwargs):
             raise self._other()
         self.place += 1
         return call
 
-    def _check(self, call: ToldCall, args: Any, kwargs: Mapping[str, Any]) -> None:
-        if not self._is(tuple(call.args), tuple(args)) or not self._is(call.kwargs, kwargs):
-            raise self._other()
+    def _is_call(self, call: ToldCall, what: Any, args: Any, kwargs: Mapping[str, Any]) -> bool:
+        """Whether a call of the tape is this one; how a part is called is seen by what it asks for."""
+        asked = call.asked
+        if list(asked.around) != self.around or not _is_function(asked.what, what):
+            return False
+        if call.how is Retold.PART:
+            return True
+        return self._is(tuple(asked.args), tuple(args)) and self._is(asked.kwargs, kwargs)
+
+    def _end(self, call: ToldCall) -> None:
+        """A call has ended."""
 
     def _other(self) -> Differs:
         """The error that ends the run, which the module may not keep from being told."""
@@ -141,7 +158,7 @@ class Replay(TorchFunctionMode):
     def _is(self, told: Any, given: Any) -> bool:
         """Whether an argument is the one that the tape says."""
         if isinstance(told, torch.Tensor):
-            return self.now.get(id(told), told) is given
+            return self._is_tensor(told, given)
         if isinstance(told, RunTimeSize):
             is_plain = type(given) is int
             return is_plain and given == self.numbers.of(told.size)
@@ -153,6 +170,9 @@ class Replay(TorchFunctionMode):
         if kind in UNCHANGING:
             return type(given) is kind and bool(told == given)
         return told is given
+
+    def _is_tensor(self, told: torch.Tensor, given: Any) -> bool:
+        return self.now.get(id(told), told) is given
 
     def _are(self, told: Sequence[Any], given: Sequence[Any]) -> bool:
         return len(told) == len(given) and all(map(self._is, told, given))
@@ -174,7 +194,7 @@ class Replay(TorchFunctionMode):
         """The tensor in the place of the tape's: one without data, or the module's own."""
         found = self.now.get(id(told))
         if found is None:
-            sizes = self.tape.sizes.get(id(told))
+            sizes = self.sizes.get(id(told))
             if sizes is None:
                 return told
             shape = tuple(map(self.numbers.of, sizes))
@@ -223,7 +243,7 @@ class Replay(TorchFunctionMode):
                 raise self._other()
 
     def _shape(self, told: torch.Tensor) -> tuple[int, ...] | None:
-        sizes = self.tape.sizes.get(id(told))
+        sizes = self.sizes.get(id(told))
         return None if sizes is None else tuple(map(self.numbers.of, sizes))
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from tracer.importing.recording import Recording, Sizes, Step, demanded_of
+from tracer.importing.recording import Recording, Sizes, Step, Value, demanded_of
 from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize, over_symbols
 from tracer.sizing.program import Program
 from tracer.sizing.symbol import Condition, Size
@@ -31,17 +31,33 @@ class Retold(enum.Enum):
     PART = "a part of the module runs, and asks for more"
 
 
-class ToldCall(NamedTuple):
-    """A call of a function of torch, or of a module."""
+class BegunCall(NamedTuple):
+    """A call of a function of torch, or of a module, before there is a result."""
 
     what: Any
     """The function, or the module."""
+    around: Sequence[torch.nn.Module]
+    """The modules that run around it."""
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    sources: Mapping[int, Value]
+    """What the tensors among its arguments stand for, by their identity."""
+    first_step: int
+    first_guard: int
+
+
+class ToldCall(NamedTuple):
+    """The same, with what it came to."""
+
+    asked: BegunCall
     how: Retold
-    depth: int
-    """How many modules run around it."""
-    args: Sequence[Any] = ()
-    kwargs: Mapping[str, Any] = {}
     result: Any = None
+    values: Mapping[int, Value] = {}
+    """What the tensors of its result stand for."""
+    steps: Sequence[Step] = ()
+    """The steps that it made."""
+    guards: Sequence[Condition | None] = ()
+    """What it was decided by."""
 
 
 class Tape:
@@ -66,11 +82,45 @@ class Tape:
         self._note_tensor(tensor, Retold.TOLD)
         return tensor
 
-    def note(self, call: ToldCall) -> None:
-        """Note a call that has ended, or that of a part which begins."""
+    def asked(
+        self,
+        what: Any,
+        around: Sequence[torch.nn.Module],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+    ) -> BegunCall:
+        """A call that begins."""
+        sources = self._values_of((*args, *kwargs.values()))
+        steps, guards = self.recording.steps, self.recording.guards.made
+        return BegunCall(what, tuple(around), args, kwargs, sources, len(steps), len(guards))
+
+    def part(self, asked: BegunCall) -> None:
+        """Note that a part begins."""
+        self.calls.append(ToldCall(asked, Retold.PART))
+
+    def told(self, asked: BegunCall, how: Retold, result: Any) -> None:
+        """Note what a call came to."""
+        guards = self.recording.guards.made[asked.first_guard :]
+        call = ToldCall(
+            asked,
+            how,
+            result,
+            values=self._values_of((result,)),
+            steps=self.recording.steps[asked.first_step :],
+            guards=[guard.holds for guard in guards],
+        )
         self.calls.append(call)
-        for tensor in _tensors_in(call.result):
-            self._note_tensor(tensor, call.how)
+        for tensor in _tensors_in(result):
+            self._note_tensor(tensor, how)
+
+    def _values_of(self, given: Any) -> dict[int, Value]:
+        """What the tensors in it stand for, where their steps are made by now."""
+        found: dict[int, Value] = {}
+        for tensor in _tensors_in(given):
+            value = self.tensors.values.made_by_now(tensor)
+            if value is not None:
+                found[id(tensor)] = value
+        return found
 
     def _note_tensor(self, tensor: torch.Tensor, how: Retold) -> None:
         sizes = self._sizes_of(tensor)
@@ -175,19 +225,27 @@ def _tensors_in(result: Any) -> Iterator[torch.Tensor]:
     elif isinstance(result, (tuple, list)):
         for part in tuple.__iter__(result) if isinstance(result, tuple) else result:
             yield from _tensors_in(part)
+    elif isinstance(result, dict):
+        for part in result.values():
+            yield from _tensors_in(part)
 
 
 def _numbers_of(tape: Tape) -> Iterator[Size | None]:
     """The sizes over the symbols that it says; None for what it does not say."""
     for call in tape.calls:
-        yield from _given(call.args)
-        yield from _given(tuple(call.kwargs.values()))
-        if call.how is not Retold.RUN:
-            yield from _told(call.result)
+        yield from numbers_of_call(call)
     for sizes in tape.sizes.values():
         yield from _symbolic(sizes)
     for value in tape.values:
         yield from _symbolic(value.sizes)
+
+
+def numbers_of_call(call: ToldCall) -> Iterator[Size | None]:
+    """The sizes over the symbols that a call and its result say; None for what they do not say."""
+    yield from _given(tuple(call.asked.args))
+    yield from _given(tuple(call.asked.kwargs.values()))
+    if call.how is not Retold.RUN:
+        yield from _told(call.result)
 
 
 def _symbolic(sizes: Sequence[Any]) -> Iterator[Size | None]:

@@ -421,7 +421,8 @@ def _word_of(dtype: torch.dtype) -> dict[str, str]:
 def empty(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
     """A tensor without data, made behind the back of the recording."""
     numbers = tuple(map(int, shape))
-    with torch._C.DisableTorchFunction():
+    # Nothing is written: who watches that need not be asked.
+    with torch._C.DisableTorchFunction(), torch._C._DisableTorchDispatch():
         return torch.empty(numbers, device="meta", dtype=dtype)
 
 

@@ -1,0 +1,268 @@
+"""Recordings that are known without being made: put together of the calls that earlier runs of the module made.
+
+A module with a branch at each of eight places takes 256 ways, of which a few were recorded. On another way it asks
+torch for what it asked on those, each call being one of theirs: of tensors as large, of the same numbers over the
+symbols. Its own Python decides, on plain numbers, which calls those are. A call that no run made, or whose steps depend
+on more than its arguments, leaves nothing known: then the module is recorded.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import itertools
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from tracer.importing.recording import Recording, Step, Unrepresentable, Value, demanded_of
+from tracer.ops.creation import Full
+from tracer.ops.pointwise import Parameter
+from tracer.sizing.program import Program
+from tracer.sizing.symbol import Condition
+from tracer.torch_bridge.dispatch import type_of
+from tracer.torch_bridge.forward import Recordable, tensors_by_name
+from tracer.torch_bridge.handled import is_handled
+from tracer.torch_bridge.replay import Differs, Replay
+from tracer.torch_bridge.tape import Numbers, Tape, ToldCall, numbers_of_call
+
+
+class KnownCall:
+    """A call of an earlier run, and what it takes to be made by another one."""
+
+    def __init__(self, tape: Tape, call: ToldCall) -> None:
+        self.tape = tape
+        self.call = call
+
+    @functools.cached_property
+    def is_by_itself(self) -> bool:
+        """Whether its steps are told by its arguments: they read nothing else, and are there whatever reads them."""
+        known = {value.name for value in self.call.asked.sources.values()}
+        for step in self.call.steps:
+            is_once = isinstance(step.op, (Full, Parameter))
+            is_beside = step.name in self.tape.recording.beside
+            if is_once or is_beside or any(one.name not in known for one in step.sources):
+                return False
+            known.add(step.value.name)
+        return all(value.name in known for value in self.call.values.values())
+
+    @functools.cached_property
+    def guards(self) -> list[Condition] | None:
+        """What it was decided by; None where that is not known."""
+        found = [one for one in self.call.guards if one is not None]
+        return found if len(found) == len(self.call.guards) else None
+
+    @functools.cached_property
+    def demands(self) -> list[Condition] | None:
+        """What its operations demand of sizes; None where that is not known."""
+        try:
+            return [one for step in self.call.steps for one in demanded_of(step)]
+        except (TypeError, ZeroDivisionError):
+            return None
+
+
+class KnownCalls:
+    """The calls of all runs of a module so far."""
+
+    def __init__(self) -> None:
+        self._fresh: list[Tape] = []
+        self._known: dict[Hashable, list[KnownCall]] = defaultdict(list)
+        self._program: Program | None = None
+        self.first: Tape | None = None
+
+    def add(self, tape: Tape) -> None:
+        """Take in the calls of one more run."""
+        if tape.is_whole:
+            self._fresh.append(tape)
+
+    def at(self, sizes: Mapping[str, int]) -> KnownCallsThere | None:
+        """The calls with their numbers at some sizes; None before a run has ended."""
+        for tape in self._fresh:
+            self._take(tape)
+        self._fresh = []
+        if self.first is None or self._program is None:
+            return None
+        return KnownCallsThere(self._program, self._known, self.first, dict(sizes))
+
+    def _take(self, tape: Tape) -> None:
+        if self._program is None:
+            self.first = tape
+            recording = tape.recording
+            self._program = Program(recording.space, list(recording.symbols))
+        for call in tape.calls:
+            numbers = list(numbers_of_call(call))
+            known = [one for one in numbers if one is not None]
+            if len(known) == len(numbers):
+                self._known[_key(call)].append(KnownCall(tape, call))
+                for number in known:
+                    self._program.slot(number)
+        for sizes in tape.sizes.values():
+            for size in sizes:
+                self._program.slot(size)
+
+
+def _key(call: ToldCall) -> Hashable:
+    return key_of(call.asked.what, call.asked.around)
+
+
+def key_of(what: Any, around: Sequence[torch.nn.Module]) -> Hashable:
+    """A key for the calls of a function, or of a module, inside of the same modules."""
+    is_module = isinstance(what, torch.nn.Module)
+    return (id(what) if is_module else what, *map(id, around))
+
+
+class KnownCallsThere:
+    """Calls with their numbers at some sizes."""
+
+    def __init__(
+        self,
+        program: Program,
+        known: Mapping[Hashable, Sequence[KnownCall]],
+        first: Tape,
+        sizes: Mapping[str, int],
+    ) -> None:
+        self.first = first
+        self.sizes = sizes
+        self._program = program
+        self._known = known
+        self._values = program.run(sizes)
+        self.numbers = Numbers(program, self._values)
+
+    def like(self, what: Any, around: Sequence[torch.nn.Module]) -> Sequence[KnownCall]:
+        """The calls of a function, or of a module, that were made inside of the same modules."""
+        return self._known.get(key_of(what, around), ())
+
+    def holds(self, conditions: Sequence[Condition]) -> bool:
+        """Whether all conditions hold there."""
+        for condition in conditions:
+            self._program.watch(condition)
+        if self._program.length > len(self._values):
+            self._values = self._program.run(self.sizes)
+        return all(self._program.truth(one, self._values) for one in conditions)
+
+
+class Retelling(Replay):
+    """One run of a module that is told by calls of earlier runs."""
+
+    def __init__(self, recorded: Recordable, known: KnownCallsThere) -> None:
+        super().__init__(recorded, known.first, known.numbers)
+        self.known = known
+        self.live: dict[int, torch.Tensor] = {}
+        """The tensors of this run that depend on its inputs."""
+        self.values: dict[int, Value] = {}
+        """What they stand for, by their identity."""
+        self.sources: Mapping[int, Value] = {}
+        """What the tensors stand for that an earlier call was given."""
+        self.steps: list[Step] = []
+        self.outputs: dict[str, Value] = {}
+        self.names = itertools.count()
+        self.is_refused = False
+        """Set where an operation refuses what it is given, as it would in a recording."""
+
+    def recording(self) -> Recording | None:
+        """The recording of this run; None where it is not known.
+
+        Raises :class:`Unrepresentable` where an operation refuses what it is given.
+        """
+        is_known = self.is_the_same()
+        if self.is_refused and not self.differs:
+            raise Unrepresentable("an operation refuses its input", by_operation=True)
+        if not is_known:
+            return None
+        found = copy.copy(self.known.first.recording)
+        found.symbols = dict(self.known.sizes)
+        found.steps = self.steps
+        found.outputs = self.outputs
+        return found
+
+    def _inputs(self) -> Iterator[torch.Tensor]:
+        values = self.known.first.recording.inputs.values()
+        for tensor, value in zip(super()._inputs(), values):
+            self.live[id(tensor)] = tensor
+            self.values[id(tensor)] = value
+            yield tensor
+
+    def _found(self, what: Any, args: Any, kwargs: Mapping[str, Any]) -> ToldCall:
+        """The call of an earlier run that is this one."""
+        for one in self.known.like(what, self.around):
+            self.now = {}
+            self.sizes = one.tape.sizes
+            self.sources = one.call.asked.sources
+            if not self._is_call(one.call, what, args, kwargs):
+                continue
+            guards, demands = one.guards, one.demands
+            if guards is None or demands is None or not one.is_by_itself:
+                break
+            if not self.known.holds(guards):
+                continue
+            if not self.known.holds(demands):
+                raise self._refusal()
+            return one.call
+        raise self._other()
+
+    def _refusal(self) -> BaseException:
+        """The error that ends a run in which an operation refuses what it is given."""
+        if is_handled():
+            return self._other()
+        self.is_refused = True
+        return Differs()
+
+    def _is_tensor(self, told: torch.Tensor, given: Any) -> bool:
+        """Whether a tensor is as large as that of the earlier run, and is given wherever that was."""
+        sizes = self.sizes.get(id(told))
+        if sizes is None:
+            return told is given
+        is_value = id(told) in self.sources
+        if id(given) not in self.live or is_value is not (id(given) in self.values):
+            return False
+        known = self.now.get(id(told))
+        if known is None:
+            is_new = all(one is not given for one in self.now.values())
+            self.now[id(told)] = given
+            return is_new and self._is_as_large(told, given)
+        return known is given
+
+    def _is_as_large(self, told: torch.Tensor, given: torch.Tensor) -> bool:
+        with torch._C.DisableTorchFunction():
+            shape, dtype = tuple(given.shape), given.dtype
+        return shape == self._shape(told) and dtype == type_of(told)
+
+    def _end(self, call: ToldCall) -> None:
+        """Note the steps of a call, and what its results stand for."""
+        renamed: dict[str, Value] = {}
+        for key, value in call.asked.sources.items():
+            mine = self.values.get(id(self.now.get(key)))
+            if mine is not None:
+                renamed[value.name] = mine
+        for step in call.steps:
+            self.steps.append(self._renamed(step, renamed))
+        for told, tensor in self.now.items():
+            if told in self.sizes:
+                self.live[id(tensor)] = tensor
+        for told, value in call.values.items():
+            tensor = self.now[told]
+            self.values[id(tensor)] = renamed[value.name]
+
+    def _renamed(self, step: Step, renamed: dict[str, Value]) -> Step:
+        """A step that reads the tensors of this run, with a name of its own."""
+        name = f"{step.label}_{next(self.names)}"
+        value = step.value._replace(node=name)
+        renamed[step.value.name] = value
+        sources = tuple([renamed[one.name] for one in step.sources])
+        return replace(step, name=name, sources=sources, value=value)
+
+    def _is_end(self, result: Any) -> bool:
+        """Whether what is returned is known."""
+        if self.differs:
+            return False
+        for name, tensor in tensors_by_name(result).items():
+            value = self.values.get(id(tensor))
+            if value is not None:
+                shape = tuple(map(self.numbers.of, value.sizes))
+                self.outputs[name] = value._replace(shape=shape)
+            elif id(tensor) in self.live:
+                return False
+        return bool(self.outputs)
