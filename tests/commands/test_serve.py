@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -21,8 +22,9 @@ from click.testing import CliRunner
 import tracer
 from tests import ROOT, extras
 from tests.drawn.texts import BROKEN
-from tests.views.packs import unpacked
-from tracer.commands.serve import command
+from tests.views.packs import sheets_of, unpacked
+from tracer.commands.options import Overrides
+from tracer.commands.serve import Page, command
 
 extras.needs("serve")
 
@@ -507,6 +509,24 @@ def test_a_python_source_and_what_it_imports(
     finally:
         running.process.send_signal(signal.SIGINT)
         assert running.process.wait(10) == 0
+
+
+def test_boxes_on_request(tmp_path: Path) -> None:
+    """The page of a server draws maps, or boxes where they are asked for."""
+    config = tmp_path / "net.yaml"
+    config.write_text(GOOD)
+    for style, drawn, other in (
+        ("maps", "data-unit", "data-box"),
+        ("boxes", "data-box", "data-unit"),
+    ):
+        page = Page(str(config), Overrides(), style=style)
+        text = pictures_of(asyncio.run(page.html()))
+        assert drawn in text and other not in text
+
+
+def pictures_of(html: str) -> str:
+    """The pictures of a page's sheets."""
+    return "".join(one["svg"] for sheet in sheets_of(html) for one in sheet["pictures"])
 
 
 def test_only_configs_are_written() -> None:

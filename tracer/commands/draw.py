@@ -14,6 +14,7 @@ from tracer.commands.options import (
     need,
     network_options,
     shown,
+    style_option,
     write_output,
 )
 from tracer.commands.reading import complain, loaded
@@ -36,12 +37,7 @@ from tracer.views.pictures import endings, format_by_ending, formats, picture_fo
     type=click.Path(dir_okay=False),
     help="The file to write; otherwise standard output.",
 )
-@click.option(
-    "--style",
-    type=click.Choice(["maps", "boxes"]),
-    help="maps: each map as high as its extent and as thick as its channels, the usual one of svg, png and html. "
-    "boxes: a box for each layer or block, the one of the others.",
-)
+@style_option
 @depth_option
 def command(
     config: str,

@@ -313,6 +313,16 @@ def need(package: str, extra: str) -> None:
         raise click.exceptions.Exit(2) from None
 
 
+def style_option(command: F) -> F:
+    """``--style maps|boxes``."""
+    return click.option(
+        "--style",
+        type=click.Choice(["maps", "boxes"]),
+        help="maps: each map as high as its extent and as thick as its channels, the usual one of svg, png and html. "
+        "boxes: a box for each layer or block, the one of the others.",
+    )(command)
+
+
 def depth_option(command: F) -> F:
     """``--depth N|all``."""
     return click.option(

@@ -23,6 +23,7 @@ from tracer.commands.options import (
     network_options,
     quoted,
     shown,
+    style_option,
 )
 from tracer.net import Net
 from tracer.source.written import EditError
@@ -63,12 +64,14 @@ ALIVE = 15.0
     is_flag=True,
     help="Let the page write a repair into CONFIG; otherwise it shows the text.",
 )
+@style_option
 def command(
     config: str,
     overrides: Overrides,
     port: int,
     opens: bool,
     edit: bool,
+    style: str | None,
 ) -> None:
     """Show CONFIG as a page that follows the file: save it in any editor, and the page is new.
 
@@ -91,7 +94,7 @@ def command(
     click.echo(f"{shown(config)}: {address}", err=True)
     if opens:
         click.launch(address)
-    _run(Page(config, overrides, edits=edit), listening)
+    _run(Page(config, overrides, edits=edit, style=style), listening)
 
 
 def _why_not_edited(source: str) -> str:
@@ -146,9 +149,17 @@ class WriteRequest(msgspec.Struct, frozen=True):
 class Page:
     """The page of the present file, made when a client wants it."""
 
-    def __init__(self, path: str, overrides: Overrides, *, edits: bool = False) -> None:
+    def __init__(
+        self,
+        path: str,
+        overrides: Overrides,
+        *,
+        edits: bool = False,
+        style: str | None = None,
+    ) -> None:
         self.path = path
         self.overrides = overrides
+        self.style = style
         self.token = secrets.token_urlsafe(32) if edits else None
         """What a page has to show that writes a repair; None where none does."""
         self.changed = asyncio.Event()
@@ -200,6 +211,7 @@ class Page:
             events=f"/events?seen={version}",
             stale=self._good_at if is_stale else None,
             writing=None if self.token is None else WriteAccess("/edit", self.token, version),
+            style=self.style,
         )
 
     def write(self, wish: WriteRequest) -> None:
