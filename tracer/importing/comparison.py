@@ -39,6 +39,9 @@ OF_ALL_SIZES = Counts(run=1, refused=1, drawn=20)
 BY_ITSELF = 3
 """So many sizes of each kind are asked of the program itself, the others of recordings, which cost less."""
 
+BY_RECORDINGS = 2
+"""So many of the others are asked of recordings that are made for it: what is known without one comes after them."""
+
 BY_PATHS = 4
 """So many of the sizes that run may be those of the program's paths, which lie near the ones that were asked for."""
 
@@ -106,7 +109,11 @@ class Judges(NamedTuple):
         if self.itself is None:
             return [self.recorded.answer]
         itself: list[Ask] = [self.itself.answer, self.itself.sure_answer]
-        return itself if answers < BY_ITSELF else [self.recorded.answer, *itself]
+        if answers < BY_ITSELF:
+            return itself
+        is_made = answers < BY_ITSELF + BY_RECORDINGS
+        recorded = self.recorded.answer if is_made else self.of_recording
+        return [recorded, *itself]
 
 
 class Recordings(NamedTuple):
