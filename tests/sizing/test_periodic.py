@@ -122,6 +122,25 @@ def test_bounds_hold_and_periods_repeat(data: st.DataObject) -> None:
 
 
 @given(st.data())
+def test_what_one_analysis_knows_serves_another(data: st.DataObject) -> None:
+    """At single sizes a condition is what a program says, and a further analysis decides it as a new one does."""
+    space = Space()
+    asked = [data.draw(conditions(space)) for _ in range(3)]
+    first = Analysis(space)
+    further = first.afresh()
+    for n in (0, 1, data.draw(st.integers(2, 40)), data.draw(st.integers(0, 10**6))):
+        at = first.at({"n": n})
+        assert [at.truth(condition) for condition in asked] == substitute(asked, {"n": n})
+
+    try:
+        decide([asked[:2]], "n", first)
+        alone = decide([asked], "n", Analysis(space))
+    except TooLarge:
+        return
+    assert decide([asked], "n", further) == alone
+
+
+@given(st.data())
 def test_shortcuts_are_right(data: st.DataObject) -> None:
     """``always``, ``always_from`` and ``none_below`` claim nothing that a size contradicts."""
     space = Space()

@@ -144,10 +144,11 @@ def working_sizes(
     """
     if recipe is None:
         recipe = recipe_of(network, ops, contracts=False)
-    found = _of_recipe(recipe, ops, sizes)
+    analysis = Analysis(recipe.program.space)
+    found = _of_recipe(recipe, ops, sizes, analysis)
     if not promises or not promises_something(network):
         return found
-    kept = _kept(recipe, ops, sizes)
+    kept = _kept(recipe, ops, sizes, analysis.afresh())
     axes = {symbol: _with_kept(axis, kept[symbol]) for symbol, axis in found.axes.items()}
     return msgspec.structs.replace(found, axes=axes)
 
@@ -166,7 +167,9 @@ def _with_kept(axis: Axis, kept: Decided) -> Axis:
     return msgspec.structs.replace(found, below=below, because=axis.because or NO_PERIOD)
 
 
-def _kept(plain: Recipe, ops: Ops, sizes: Mapping[str, int]) -> dict[str, Decided]:
+def _kept(
+    plain: Recipe, ops: Ops, sizes: Mapping[str, int], analysis: Analysis
+) -> dict[str, Decided]:
     """The sizes of every symbol that run and keep every promise; ``plain`` is the recipe without them."""
     network = plain.network
     # The sizes are those of the plain one, which has worked them out.
@@ -176,7 +179,7 @@ def _kept(plain: Recipe, ops: Ops, sizes: Mapping[str, int]) -> dict[str, Decide
     if recipe.failed is not None:
         return dict.fromkeys(network.symbols, Decided(NONE, None))
 
-    keeps = SizeConditions(recipe, sizes).with_conditions(
+    keeps = SizeConditions(recipe, sizes, analysis).with_conditions(
         (condition, node, ()) for condition, node in recipe.conditions
     )
     found = {}
@@ -200,23 +203,29 @@ def _kept_alone(network: Network, ops: Ops, sizes: Mapping[str, int], symbol: st
     return Decided(of_members(truth, 1), TRACED)
 
 
-def _of_recipe(recipe: Recipe, ops: Ops, sizes: Mapping[str, int]) -> WorkingSizes:
+def _of_recipe(
+    recipe: Recipe, ops: Ops, sizes: Mapping[str, int], analysis: Analysis
+) -> WorkingSizes:
     """The sets of every symbol, whatever is promised."""
     network = recipe.network
     if _runs_as_numbers_only(recipe, ops, sizes):
         axes: dict[str, Axis] = {}
         for symbol in network.symbols:
             others = {name: n for name, n in sizes.items() if name != symbol}
-            axes |= _sets(
-                recipe_of(network, ops, others, contracts=False), ops, sizes, [symbol]
-            ).axes
+            alone = recipe_of(network, ops, others, contracts=False)
+            own = Analysis(alone.program.space)
+            axes |= _sets(alone, ops, sizes, [symbol], own).axes
             axes[symbol] = msgspec.structs.replace(axes[symbol], others=others)
-        return WorkingSizes(axes, _sets(recipe, ops, sizes, []).couplings)
-    return _sets(recipe, ops, sizes, network.symbols)
+        return WorkingSizes(axes, _sets(recipe, ops, sizes, [], analysis).couplings)
+    return _sets(recipe, ops, sizes, network.symbols, analysis)
 
 
 def _sets(
-    recipe: Recipe, ops: Ops, sizes: Mapping[str, int], symbols: Collection[str]
+    recipe: Recipe,
+    ops: Ops,
+    sizes: Mapping[str, int],
+    symbols: Collection[str],
+    analysis: Analysis,
 ) -> WorkingSizes:
     """The sets of some symbols of a recipe."""
     network = recipe.network
@@ -234,7 +243,7 @@ def _sets(
             {symbol: _traced(network, ops, sizes, symbol, len(symbols)) for symbol in symbols},
             [],
         )
-    run = SizeConditions(recipe, sizes).with_conditions(
+    run = SizeConditions(recipe, sizes, analysis).with_conditions(
         (condition, node, ()) for condition, node in recipe.conditions
     )
     asks = [run, run.with_conditions(_losses(recipe)), run.with_conditions(_alignments(recipe))]
@@ -398,8 +407,9 @@ class SizeConditions:
         """For each symbol the size next to the declared one that it takes by itself: at which others are asked."""
         if self._fixed is None:
             self._fixed = dict(self.declared)
+            at = self.analysis.at(self.declared)
             for symbol, declared in self.declared.items():
-                if not all(substitute(self.alone.get(symbol, ()), {symbol: declared})):
+                if not all(map(at.truth, self.alone.get(symbol, ()))):
                     self._fixed[symbol] = next(
                         iter(self.own(symbol).nearest(declared)), declared
                     )
@@ -418,7 +428,8 @@ class SizeConditions:
         sizes = self.fixed()
         others = {name: n for name, n in sizes.items() if name != symbol}
         tied = [one for one in self.tied if symbol in one[2] and one[2] <= {symbol, *others}]
-        if not tied or symbol not in sizes or all(substitute([c for c, _, _ in tied], sizes)):
+        at = self.analysis.at(sizes)
+        if not tied or symbol not in sizes or all(at.truth(c) for c, _, _ in tied):
             return others
         if (self._with_others(symbol, sizes).at_least(1)) is not None:
             return others

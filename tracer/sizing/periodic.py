@@ -30,6 +30,7 @@ from tracer.sizing.growth import (
     scaled,
     sum_of,
 )
+from tracer.sizing.primitives import CONDITION, SIZE, SYMBOL
 from tracer.sizing.program import Program
 from tracer.sizing.size_set import (
     NONE,
@@ -40,7 +41,7 @@ from tracer.sizing.size_set import (
     of_residues,
     refuse_large,
 )
-from tracer.sizing.symbol import Condition, Size, SizeLike, Space, Terms, identity
+from tracer.sizing.symbol import Atom, Condition, Size, SizeLike, Space, Terms, identity
 
 if TYPE_CHECKING:
     import numpy
@@ -306,6 +307,45 @@ def _number_type(program: Program, symbol: str, end: int) -> type:
     return object
 
 
+class SizesAt:
+    """Sizes of one space as numbers, for one number of each symbol; each part of them is computed once."""
+
+    def __init__(self, space: Space, symbols: Mapping[str, int]) -> None:
+        self.space = space
+        self.symbols = symbols
+        self._of_atom: dict[int, int] = {}
+
+    def truth(self, condition: Condition | bool) -> bool:
+        """Whether a condition holds."""
+        if isinstance(condition, bool):
+            return condition
+        return bool(condition.evaluate(self.size))
+
+    def size(self, size: SizeLike) -> int:
+        """The number that a size is."""
+        if isinstance(size, int):
+            return size
+        for index in self.space.atoms_under(size, self._of_atom):
+            self._of_atom[index] = self._atom(self.space.atoms[index])
+
+        total = size.constant
+        for monomial, factor in size.terms:
+            total += factor * math.prod([self._of_atom[index] for index in monomial])
+        return total
+
+    def _atom(self, atom: Atom) -> int:
+        if atom.primitive is SYMBOL:
+            return self.symbols[atom.arguments[0]]
+        parts = zip(atom.primitive.takes, atom.arguments)
+        arguments = [self._argument(*part) for part in parts]
+        return int(atom.primitive.value(*arguments))
+
+    def _argument(self, takes: str, argument: Any) -> Any:
+        if takes == SIZE:
+            return self.size(argument)
+        return self.truth(argument) if takes == CONDITION else argument
+
+
 class Analysis:
     """Growth of the sizes of one space, worked out once for each atom."""
 
@@ -313,7 +353,25 @@ class Analysis:
         self.space = space
         self._of_atom: dict[int, Growth] = {}
         self._of_terms: dict[Terms, Growth] = {}
+        self._of_comparison: dict[Any, Eventually] = {}
         self._work = WORK
+        self._at: dict[Any, SizesAt] = {}
+
+    def at(self, symbols: Mapping[str, int]) -> SizesAt:
+        """The sizes of the space for these numbers."""
+        key = tuple(symbols.items())
+        known = self._at.get(key)
+        if known is None:
+            known = self._at[key] = SizesAt(self.space, symbols)
+        return known
+
+    def afresh(self) -> Analysis:
+        """An analysis that may compute as much as a new one, and knows the growths that this one knows."""
+        other = Analysis(self.space)
+        other._of_atom, other._of_terms = self._of_atom, self._of_terms
+        other._of_comparison = self._of_comparison
+        other._at = self._at
+        return other
 
     def affords(self, numbers: int) -> bool:
         """Whether so many numbers may still be computed; they are then taken off."""
@@ -328,7 +386,13 @@ class Analysis:
             return Eventually(0, 1, condition)
         if condition.relation in ("and", "or"):
             return self._joined(condition)
-        return _compared(condition, self.growth(condition.parts[0]))
+
+        key = identity(condition)
+        known = self._of_comparison.get(key)
+        if known is None:
+            known = _compared(condition, self.growth(condition.parts[0]))
+            self._of_comparison[key] = known
+        return known
 
     def _joined(self, condition: Condition) -> Eventually:
         """Of conditions that are joined by ``and`` or ``or``."""

@@ -163,8 +163,11 @@ class Space:
 
     def atoms_under(self, size: Size, known: Container[int]) -> list[int]:
         """The atoms that a size is made of and that are not known yet, each behind those it is made of."""
+        pending = [a for monomial, _ in size.terms for a in monomial if a not in known]
+        if not pending:
+            return []
+
         missing: set[int] = set()
-        pending = [a for monomial, _ in size.terms for a in monomial]
         while pending:
             index = pending.pop()
             if index in known or index in missing:
