@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from functools import cache
 from itertools import combinations, pairwise
+from math import prod
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -23,7 +24,16 @@ from tests.drawn.texts import BROKEN, HOSTILE
 from tracer.commands import cli
 from tracer.diagnostics import TracerError
 from tracer.drawing.maps.holding import NO_POSITIONS
-from tracer.drawing.maps.scene import FONT, LEGIBLE, MOST, WINDOW, MapScene, has_maps, scene
+from tracer.drawing.maps.scene import (
+    FONT,
+    LEGIBLE,
+    MOST,
+    WINDOW,
+    MapRoom,
+    MapScene,
+    has_maps,
+    scene,
+)
 from tracer.drawing.picture import picture
 from tracer.drawing.placed import Rectangle
 from tracer.net import Net
@@ -640,3 +650,35 @@ def test_both_schemes_in_a_browser(browser: Any) -> None:
         assert tab.eval_on_selector(".name", colour) not in grounds
         tab.close()
     assert len(grounds) == 2
+
+
+def in_room(name: str, room: MapRoom) -> MapScene:
+    """A config as it is drawn where there is so much room: a page has less than a file."""
+    trace = config(name).trace()
+    return scene(trace, picture(trace, [], 1), room)
+
+
+@pytest.mark.parametrize(
+    ("name", "widest"), [("fcn8s", 4096), ("resnet50_fpn", 2048), ("unet_2015", 1024)]
+)
+def test_folding_leaves_out_no_map_that_is_wider_than_what_is_shown(
+    name: str, widest: int
+) -> None:
+    """A run of layers ends before fewer channels, also where it is shown in a page's smaller room."""
+    found = in_room(name, MapRoom.of(1020, 720))
+    assert found.fold.folds_runs or name == "unet_2015"
+    channels = [
+        prod(unit.last.size.channels)
+        for unit in found.order.units
+        if unit.last.size is not None
+    ]
+    assert max(channels) == widest
+
+
+def test_what_circles_mean_is_said() -> None:
+    """A circle has the sign of how it joins its inputs; one of layers that do more has none."""
+    gated, nested = (
+        maps_svg(in_room(name, MapRoom.of(1020, 720))) for name in ("attention_unet", "unetpp")
+    )
+    assert "× product" in gated and '<text class="sign"' in gated and "○" not in gated
+    assert "○ layers on a skip" in nested and '<text class="sign"' not in nested

@@ -93,6 +93,9 @@ LETTERS, FEW_NAMES = 24, 4
 TITLE = 34
 """The height of the title's line."""
 
+GATES = {"×": "× product", "+": "+ sum", "∪": "∪ joined", "": "○ layers on a skip"}
+"""What the signs of gates mean."""
+
 SAMPLE = 30
 """The length of an arrow in the legend."""
 
@@ -314,6 +317,8 @@ def _gate(sign: str, place: Rectangle) -> str:
     """A circle with the sign of what it does."""
     x, y = place.middle
     circle = f'<circle cx="{x}" cy="{y}" r="{place.width // 2}"/>'
+    if not sign:
+        return circle
     return f'{circle}<text class="sign" x="{x}" y="{y + 5}">{sign}</text>'
 
 
@@ -391,6 +396,9 @@ def _signs(scene: MapScene) -> Iterator[str]:
         yield "nothing above: the whole shape below"
     if any(unit.output for unit in order.units):
         yield "▸ output"
+    ops = scene.held.trace.ops
+    signs = {sign_of(ops[order.units[gate].last.node]) for gate in order.gates}
+    yield from (said for sign, said in GATES.items() if sign in signs)
     if order.marks:
         yield f"◂ reads {_marked(scene)} as well"
 

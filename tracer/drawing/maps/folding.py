@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from math import prod
 
 from tracer.drawing.maps.holding import NO_POSITIONS
 from tracer.drawing.maps.units import MapUnit
@@ -15,13 +16,15 @@ def with_folded_runs(
     all_ways: Sequence[MapWay],
     *,
     past_skips: bool = False,
+    keeps_widest: bool = False,
 ) -> tuple[list[MapUnit], list[MapWay]]:
     """The units, those of one level that lead to the next alone taken together, and the arrows between them.
 
-    ``past_skips``: also where they hand on or read skips, so that a level has one of them.
+    ``past_skips``: also where they hand on or read skips, so that a level has one of them. ``keeps_widest``: not into one
+    with fewer channels, so that no map is left out that is wider than what is shown.
     """
     leading = _leading(all_units, all_ways) if past_skips else all_ways
-    follower = _followers(all_units, leading)
+    follower = _followers(all_units, leading, keeps_widest=keeps_widest)
     head_of: list[int] = []
     groups: dict[int, list[int]] = {}
     before = {target: source for source, target in follower.items()}
@@ -58,6 +61,8 @@ def _leading(
 def _followers(
     all_units: Sequence[MapUnit],
     all_ways: Sequence[MapWay],
+    *,
+    keeps_widest: bool,
 ) -> dict[int, int]:
     """The one unit of the same level that each leads to, which reads no other."""
     after: dict[int, set[int]] = defaultdict(set)
@@ -70,7 +75,9 @@ def _followers(
     for source, targets in after.items():
         target = next(iter(targets))
         is_chain = len(targets) == len(before[target]) == 1 and source < target
-        if is_chain and _may_join(all_units[source], all_units[target]):
+        if not is_chain or not _may_join(all_units[source], all_units[target]):
+            continue
+        if not keeps_widest or _width(all_units[source]) <= _width(all_units[target]):
             found[source] = target
     return found
 
@@ -83,6 +90,12 @@ def _may_join(
     is_plain = not (source.wrong or target.wrong or source.output)
     is_given = source.last.made == "input"
     return is_plain and not is_given and source.level == target.level
+
+
+def _width(unit: MapUnit) -> int:
+    """The channels of the map that it hands on; 0 where they are unknown."""
+    size = unit.last.size
+    return 0 if size is None or not size.channels else prod(size.channels)
 
 
 def _together(group: Sequence[MapUnit]) -> MapUnit:

@@ -59,6 +59,8 @@ class MapFold(NamedTuple):
     folds_runs: bool = False
     folds_levels: bool = False
     """Whether runs go on where skips leave or arrive."""
+    keeps_widest: bool = False
+    """Whether runs end before fewer channels."""
 
 
 class MapScene(NamedTuple):
@@ -82,8 +84,11 @@ FOLDS = (
     MapFold(4, TIGHT),
     MapFold(2, TIGHT),
     MapFold(1, TIGHT),
+    MapFold(1, TIGHT, folds_runs=True, keeps_widest=True),
+    MapFold(1, TIGHTEST, folds_runs=True, keeps_widest=True),
     MapFold(1, TIGHT, folds_runs=True),
     MapFold(1, TIGHTEST, folds_runs=True),
+    MapFold(1, TIGHTEST, folds_runs=True, folds_levels=True, keeps_widest=True),
     MapFold(1, TIGHTEST, folds_runs=True, folds_levels=True),
 )
 """From the fullest picture on."""
@@ -163,11 +168,11 @@ class MapOrders:
 
     def __init__(self, held: Holding) -> None:
         self.held = held
-        self._known: dict[tuple[int, bool, bool], MapOrder] = {}
+        self._known: dict[tuple[int, bool, bool, bool], MapOrder] = {}
 
     def of(self, fold: MapFold) -> MapOrder:
         """The one that a fold has."""
-        key = (fold.most, fold.folds_runs, fold.folds_levels)
+        key = (fold.most, fold.folds_runs, fold.folds_levels, fold.keeps_widest)
         if key not in self._known:
             self._known[key] = _ordered(self.held, fold)
         return self._known[key]
@@ -197,7 +202,10 @@ def _ordered(
     all_units: list[MapUnit] = with_parts(held, found, all_ways)
     if fold.folds_runs:
         all_units, all_ways = with_folded_runs(
-            all_units, all_ways, past_skips=fold.folds_levels
+            all_units,
+            all_ways,
+            past_skips=fold.folds_levels,
+            keeps_widest=fold.keeps_widest,
         )
     return ordered(all_units, all_ways)
 

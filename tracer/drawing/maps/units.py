@@ -295,9 +295,9 @@ def _handed_on(
 
 
 def sign_of(op: object) -> str:
-    """What stands in a gate: how it joins its inputs."""
+    """What stands in a gate: how it joins its inputs; nothing where layers do more than that."""
     signs: list[tuple[type, str]] = [(Mul, "×"), (Add, "+"), (Concat, "∪")]
-    return next((sign for kind, sign in signs if isinstance(op, kind)), "•")
+    return next((sign for kind, sign in signs if isinstance(op, kind)), "")
 
 
 def _is_chain(
