@@ -20,8 +20,8 @@ def with_folded_runs(
 ) -> tuple[list[MapUnit], list[MapWay]]:
     """The units, those of one level that lead to the next alone taken together, and the arrows between them.
 
-    ``past_skips``: also where they hand on or read skips, so that a level has one of them. ``keeps_widest``: not into one
-    with fewer channels, so that no map is left out that is wider than what is shown.
+    ``past_skips``: also where they hand on or read skips, so that a level has one of them. ``keeps_widest``: not into
+    one with fewer channels, so that no map is left out that is wider than what is shown.
     """
     leading = _leading(all_units, all_ways) if past_skips else all_ways
     follower = _followers(all_units, leading, keeps_widest=keeps_widest)
