@@ -17,7 +17,7 @@ from tracer.torch_bridge.copies import ModuleCopy, Restored, copy_of, shared, wi
 from tracer.torch_bridge.forward import PLAIN, Reached, Way, tensors_by_name
 from tracer.torch_bridge.kept_copies import Copies
 from tracer.torch_bridge.one_device import OneDevice, device_of
-from tracer.torch_bridge.places import entrance, raised
+from tracer.torch_bridge.places import entrance, raised, users_code
 from tracer.torch_bridge.recurrences import OneStep
 from tracer.torch_bridge.same_shapes import SameShapes
 
@@ -55,6 +55,8 @@ class RealModule:
         self.dtype = floating[0] if floating else torch.float32
         self.with_data = Copies(module, shared, self._prepare)
         self.without_data = Copies(module, without_data, self._prepare)
+        self.unready: Answer | None = None
+        """What is answered where no copy can be made ready to be run."""
         self.needs_data = False
         """Set where a run without data raised, and one with data did not."""
         self.has_run_without = False
@@ -114,8 +116,13 @@ class RealModule:
         return self._run_without_data(copied.module, shapes)
 
     def _prepare(self, copied: ModuleCopy) -> torch.nn.Module:
-        """The copy in the mode in which it is run."""
-        return self.way.prepared(copied.module)
+        """The copy in the mode in which it is run; where its own code refuses that, it is not run."""
+        try:
+            with users_code(type(copied.module).__name__):
+                return self.way.prepared(copied.module)
+        except Unrepresentable as refused:
+            self.unready = Answer(None, str(refused))
+            return copied.module
 
     def _twice_without_data(self, shapes: Sequence[Shape]) -> Answer:
         """The same, where two runs of one copy agree. Raises :class:`Unrepresentable` where they do not.
@@ -150,6 +157,8 @@ class RealModule:
     def _run(
         self, module: torch.nn.Module, shapes: Sequence[Shape], device: torch.device
     ) -> Answer:
+        if self.unready is not None:
+            return self.unready
         try:
             # An input may be too large for torch to say so much as its shape.
             inputs = [torch.zeros(shape, dtype=self.dtype, device=device) for shape in shapes]
