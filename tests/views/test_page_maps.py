@@ -371,3 +371,55 @@ def test_the_levels_follow(
     shown.tab.evaluate(TEXTS, [net.network.defaults() | {"step": 2}])
     assert shown.tab.evaluate(levels) == first
     shown.close()
+
+
+ARM_BOXES = """values => {
+  Object.assign(tracer.values, values);
+  tracer.update();
+  const arms = [...document.querySelectorAll("#viewport svg:not([hidden]) .arm")].filter(arm => arm.textContent);
+  return arms.map(arm => { const {x, y, width, height} = arm.getBBox(); return [x, y, x + width, y + height]; });
+}"""
+
+THREE_ARMS = """
+input: [N, 3, H]
+sizes: {N: 1, H: 16}
+layers:
+  top: {op: Conv1d, out_channels: 24, kernel_size: 3, padding: 1}
+  two: {op: Conv1d, out_channels: 24, kernel_size: 2, stride: 2}
+  up: {op: ConvTranspose1d, out_channels: 24, kernel_size: 2, stride: 2}
+  four: {op: Conv1d, from: two, out_channels: 24, kernel_size: 2, stride: 2}
+  far: {op: ConvTranspose1d, out_channels: 24, kernel_size: 4, stride: 4}
+  cat: {op: Concat, from: [far, up, top]}
+"""
+
+
+@pytest.mark.parametrize("style", ["maps", "boxes"])
+@pytest.mark.parametrize(
+    ("text", "moved"),
+    [
+        (TWO, [{"H": 52, "W": 77}, {"H": 50, "W": 76}, {"H": 53, "W": 76}]),
+        (THREE_ARMS, [{"H": 16_383}, {"H": 19}, {"H": 17}]),
+    ],
+    ids=["two", "three"],
+)
+def test_the_arms_of_a_merge_stand_apart(
+    browser: Any, tmp_path: Path, style: str, text: str, moved: list[dict[str, int]]
+) -> None:
+    """The sizes that meet where sizes of the page do not fit cover neither each other nor, later, their own places."""
+    shown = opened(browser, tmp_path, tracer.loads(text), style=style)
+    compared = 0
+    before = None
+    for sizes in [*moved, moved[0]]:
+        boxes = shown.tab.evaluate(ARM_BOXES, sizes)
+        assert len(boxes) >= 2
+        for number, (left, top, right, low) in enumerate(boxes):
+            for x, y, end, bottom in boxes[:number]:
+                apart = right <= x + 0.01 or end <= left + 0.01
+                assert apart or low <= y + 0.01 or bottom <= top + 0.01, (sizes, boxes)
+                compared += 1
+        before = before or boxes
+    assert [x for one in boxes for x in one] == pytest.approx(
+        [x for one in before or () for x in one], abs=0.1
+    )
+    assert compared >= 4
+    shown.close()

@@ -601,6 +601,7 @@
         if (wrong) arm(arrow).textContent = map(traced.nodes[brings].shape);
         else if (arrow.arm) arrow.arm.textContent = "";
       }
+      standApart(arrows.filter((arrow) => arrow.arm?.textContent).map((arrow) => arrow.arm));
       if (!maps) return;
       const gridOf = (node) => sheet.live.nodes[node].grid.filter((grid) => grid !== null);
       const moved = Object.keys(values).some((name) => values[name] !== at[name]);
@@ -619,7 +620,7 @@
       text.setAttribute("class", "arm");
       text.setAttribute("x", level ? tip.x - 9 * Math.sign(tip.x - before.x) : tip.x + 8);
       text.setAttribute("y", level ? tip.y - 6 : tip.y - 14 * Math.sign(tip.y - before.y));
-      text.setAttribute("text-anchor", level && tip.x > before.x ? "end" : "start");
+      text.style.textAnchor = level && tip.x > before.x ? "end" : "start";  // before what the picture's style says
       arrow.group.append(text);
       arrow.arm = text;
       return text;

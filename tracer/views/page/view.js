@@ -184,6 +184,29 @@ function around(rectangles) {
   return { x, y, width: right - x, height: low - y };
 }
 
+// Texts that would cover each other stand in lines: the lowest keeps its place, and the others move up.
+const MOST_LINES = 24;
+
+function standApart(texts) {
+  for (const text of texts) {
+    text.dataset.y ??= text.getAttribute("y");
+    text.setAttribute("y", text.dataset.y);
+  }
+  const found = texts.map((text) => ({ text, box: text.getBBox(), up: 0 }));
+  found.sort((a, b) => b.box.y - a.box.y);
+  found.forEach((one, n) => {
+    const { x, y, width, height } = one.box, before = found.slice(0, n);
+    const place = () => ({ x, y: y - one.up, width, height });
+    for (let line = 0; line < MOST_LINES; line += 1) {
+      const met = before.find((other) => meets(place(), other.box));
+      if (!met) break;
+      one.up = y + height - met.box.y;
+    }
+    one.box = place();
+    if (one.up) one.text.setAttribute("y", +one.text.dataset.y - one.up);
+  });
+}
+
 // Where a note of this size stands near a rectangle and covers least of it and of others, all in one room.
 function beside(note, target, others, room) {
   const gap = 12, { width, height } = note, most = { x: Math.max(room.width - width - 4, 4), y: Math.max(room.height - height - 4, 4) };
