@@ -150,3 +150,33 @@ def check_nearest(net: Net, module: nn.Module, size: tuple[int, int], path: Path
     for found in (nearest.below, nearest.above):
         if found is not None:
             assert failure(module, (found["H"], found["W"]), path) is None, found
+
+
+SLIPPED = """\
+import torch
+from torch import nn
+
+
+class Drawn(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.down = nn.Sequential(nn.MaxPool2d(2), nn.MaxPool2d(2))
+        self.up = nn.Upsample(scale_factor=4)
+        self.head = nn.Conv2d(6, 2, 1)
+
+    def forward(self, x):
+        y = torch.cat([x, self.up(self.down(x))], 1)
+        return self.hed(y)
+"""
+
+
+@pytest.mark.parametrize("size", [(50, 38), (48, 36), (7, 200)])
+def test_a_slip_behind_sizes_that_do_not_fit(tmp_path: Path, size: tuple[int, int]) -> None:
+    """What no size mends is told, at its line, and not the sizes that keep the program from reaching it."""
+    path = tmp_path / "slipped.py"
+    path.write_text(SLIPPED)
+    module = loaded(path)
+    net, found = answer(module, size)
+    assert net is None
+    assert [(one.code, one.span.line if one.span else None) for one in found] == [("T602", 14)]
+    assert "has no attribute 'hed'" in found[0].message

@@ -256,10 +256,11 @@ def _read_elsewhere(
 
     program = RealModule(module, asked.way)
     is_importers = _is_importers(first)
+    slip = first if is_importers or _is_slip(first) else _slip_at_round_sizes(module, asked)
     trials = Trials(
         program,
         asked.shapes,
-        _seconds_of_trials(first, asked),
+        _seconds_of_trials(slip or first, asked),
         progress,
         asked.others,
         round_first=is_importers,
@@ -288,7 +289,20 @@ def _read_elsewhere(
 
     if is_importers:
         raise NotRead([_with_a_way_out(first, module, asked)])
-    raise _not_read(first, refused, asked, trials)
+    raise _not_read(slip or first, refused, asked, trials)
+
+
+def _slip_at_round_sizes(module: torch.nn.Module, asked: Question) -> Unrepresentable | None:
+    """A slip of the program behind what its sizes keep it from reaching: where they are round it goes further."""
+    program = RealModule(module, asked.way)
+    shapes = next(Trials(program, asked.shapes, 0, round_first=True).candidates(), None)
+    if shapes is None or program.answer_without_data(shapes).shapes is not None:
+        return None
+    try:
+        _read(module, asked, shapes)
+    except Unrepresentable as error:
+        return error if _is_slip(error) else None
+    return None
 
 
 def _not_read(

@@ -62,7 +62,7 @@ class Trials:
     def running(self) -> Iterator[list[Shape]]:
         """The shapes at which the module runs, in the order in which they are tried, until the time is over."""
         any_without_data = False
-        for shapes in self._candidates():
+        for shapes in self.candidates():
             if self.took > self.seconds:
                 return
             self.tried.append(shapes)
@@ -91,7 +91,8 @@ class Trials:
         with_data = self.program.sure_answer(shapes)
         return with_data is None or with_data == self.program.answer_without_data(shapes)
 
-    def _candidates(self) -> Iterator[list[Shape]]:
+    def candidates(self) -> Iterator[list[Shape]]:
+        """The shapes that are tried, in their order."""
         seen = [self.asked]
         for first in self.first:
             shapes = [tuple(shape) for shape in first]
