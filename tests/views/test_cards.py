@@ -113,7 +113,10 @@ def test_every_answer_is_pythons(browser: Any, tmp_path: Path, name: str) -> Non
             # No other size of this symbol alone makes it better.
             better = FULL if now else RUNS
             assert alone[better] == [], (sizes, symbol, answer)
+            changed = {name for offer in answer["offers"] for name in offer}
+            assert not changed or symbol in changed, (sizes, symbol, answer)
             for offer in answer["offers"]:
+                assert all(n != sizes[name] for name, n in offer.items())
                 assert level(net, {**sizes, **offer}) == answer["level"], (sizes, offer)
                 met["pairs"] += 1
                 signs = {(n > sizes[s]) - (n < sizes[s]) for s, n in offer.items()}
@@ -152,4 +155,44 @@ def test_a_card_has_one_message(browser: Any, tmp_path: Path) -> None:
     # With another width the same set holds, as far as it was looked at.
     shown.tab.get_by_label("W", exact=True).fill("104")
     playwright.expect(card(shown, "H")).to_contain_text(f"{text} (up to 512):")
+    shown.close()
+
+
+SHORT = """
+input: [N, 2, T]
+sizes: {N: 4, T: 64}
+layers:
+  down: {op: Conv1d, out_channels: 8, kernel_size: 4, stride: 4}
+  again: {op: Conv1d, out_channels: 8, kernel_size: 4, stride: 4}
+  flat: {op: Flatten}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "sizes", "symbol", "nearest_size"),
+    [(SHORT, {"T": 10}, "T", 16), (TWO, {"H": 2, "W": 76}, "H", 4)],
+    ids=["one symbol", "two symbols"],
+)
+def test_a_symbol_that_need_not_change(
+    browser: Any,
+    tmp_path: Path,
+    text: str,
+    sizes: dict[str, int],
+    symbol: str,
+    nearest_size: int,
+) -> None:
+    """The others say whose size it is, and the sizes beside what is wrong name that one alone."""
+    net = tracer.loads(text)
+    shown = opened(browser, tmp_path, net)
+    for name, n in sizes.items():
+        shown.tab.get_by_label(name, exact=True).fill(str(n))
+    playwright.expect(card(shown, symbol)).to_contain_text("does not run; loses nothing")
+    beside = shown.tab.locator("#beside button")
+    playwright.expect(beside).to_have_text([f"{symbol} = {nearest_size}"])
+    others = [name for name in net.network.symbols if name != symbol]
+    assert "N" in others
+    for name in others:
+        assert card(shown, name).inner_text() == f"what is wrong follows from {symbol}"
+    beside.click()
+    playwright.expect(shown.tab.locator("#verdict")).to_have_text("runs")
     shown.close()

@@ -247,10 +247,10 @@
       requestIdleCallback(step);
     }
 
-    // A button that goes to other values of some symbols.
-    function offer(values) {
+    // A button that goes to other values of some symbols; `all`: the names of which it says the numbers alone.
+    function offer(values, all = []) {
       const text = Object.entries(values).map(([name, n]) => `${name} = ${n}`).join(", ");
-      const said = Object.values(values).join(" × ");
+      const said = all.length === Object.keys(values).length ? Object.values(values).join(" × ") : text;
       return make("button", { type: "button", textContent: said, title: text, "aria-label": text, onclick: () => {
         for (const [name, n] of Object.entries(values)) set(name, n);
       } });
@@ -260,7 +260,7 @@
       answers = nearby.answers(values);
       for (const [name, { near }] of controls) {
         const answer = answers[name], focused = near.contains(document.activeElement);
-        const offers = worthwhile(answer, values), buttons = offers.map(offer);
+        const offers = worthwhile(answer, values), buttons = offers.map((one) => offer(one, [name, ...answer.with]));
         near.replaceChildren(make("span", { textContent: sentence(answer, offers, "") }), ...buttons);
         near.classList.toggle("wrong", answer.now === REFUSED && answer.kind !== "others");
         if (focused && buttons.length) buttons[0].focus();
@@ -412,8 +412,7 @@
       const offers = new Map(Object.values(answers).flatMap((one) => one.offers).map((one) => [JSON.stringify(one), one]));
       const parts = [make("b", { textContent: nodes[index].name }), make("p", { textContent: said.message })];
       if (offers.size && now !== FULL) {
-        const names = (one) => Object.entries(one).map(([name, n]) => `${name} = ${n}`).join(", ");
-        const buttons = [...offers.values()].slice(0, 4).map((one) => { const button = offer(one); button.textContent = names(one); return button; });
+        const buttons = [...offers.values()].slice(0, 4).map((one) => offer(one));
         parts.push(make("div", { className: "near" }, now === REFUSED ? "runs with" : "as wanted with", ...buttons));
       }
       note.replaceChildren(...parts);

@@ -8,6 +8,13 @@ const FAR = 512, TOGETHER = 6, TRIED = 300;
 // 2: nothing is lost and every expectation is met, 1: it runs, 0: it does not, or nobody knows.
 const FULL = 2, RUNS = 1, REFUSED = 0;
 
+const NOTHING = { level: REFUSED, offers: [] };
+
+// Of values to go to those that are others than now.
+function changes(offer, values) {
+  return Object.fromEntries(Object.entries(offer).filter(([name, n]) => n !== values[name]));
+}
+
 class Nearby {
   constructor(program, nodes) {
     this.program = program;
@@ -117,24 +124,35 @@ class Nearby {
     const blamed = broken.map((ask) => ask.on), state = { now, isPromise: broken.some((ask) => ask.isPromise) };
     const levels = now === REFUSED ? [FULL, RUNS] : [FULL];
     const wrong = this.names.filter((name) => blamed.some((on) => on & this.bit(name)));
-    const symbols = wrong.filter((name) => this.program.symbols.includes(name));
-    let shared = null;
-    const all = () => {
-      const names = symbols.length ? symbols : wrong;
-      shared ??= levels.map((level) => ({ level, offers: this.together(names, values, level) })).find((one) => one.offers.length) ?? null;
-      return shared ?? { level: REFUSED, offers: [] };
-    };
+    const symbols = wrong.filter((name) => this.program.symbols.includes(name)), tried = symbols.length ? symbols : wrong;
     for (const name of this.names) {
-      const bit = this.bit(name);
-      if (blamed.every((on) => on & bit)) {
-        const answer = this.alone(name, values, levels);
-        if (answer.offers.length || now === FULL) { found[name] = { ...state, ...answer, kind: "alone", with: [] }; continue; }
-      }
-      const others = (symbols.length ? symbols : wrong).filter((one) => one !== name);
-      if (blamed.some((on) => on & bit)) found[name] = { ...state, ...all(), kind: "together", with: others };
-      else found[name] = { ...state, kind: "others", level: REFUSED, offers: [], with: others };
+      if (!blamed.every((on) => on & this.bit(name))) continue;
+      const answer = this.alone(name, values, levels);
+      if (answer.offers.length || now === FULL) found[name] = { ...state, ...answer, kind: "alone", with: [] };
+    }
+
+    // Where one name alone mends it, no other has to change; of several only those that do in what was found.
+    const able = Object.keys(found);
+    const shared = able.length || now === FULL ? NOTHING : this.shared(tried, values, levels);
+    const changed = tried.filter((name) => shared.offers.some((offer) => name in offer));
+    const needed = able.length ? able : changed.length ? changed : tried;
+    for (const name of this.names) {
+      if (found[name]) continue;
+      const others = needed.filter((one) => one !== name);
+      const isTried = !able.length && wrong.includes(name) && (!changed.length || changed.includes(name) || !tried.includes(name));
+      if (isTried) found[name] = { ...state, ...shared, kind: "together", with: others };
+      else found[name] = { ...state, ...NOTHING, kind: "others", with: others };
     }
     return found;
+  }
+
+  // What several names together make better: the first level that is reached, and what changes for it.
+  shared(names, values, levels) {
+    for (const level of levels) {
+      const offers = this.together(names, values, level);
+      if (offers.length) return { level, offers: offers.map((offer) => changes(offer, values)) };
+    }
+    return NOTHING;
   }
 
   alone(name, values, levels) {
@@ -143,7 +161,7 @@ class Nearby {
       const offers = [below, above].filter((n) => n !== null).map((n) => ({ [name]: n }));
       if (offers.length) return { level, offers };
     }
-    return { level: REFUSED, offers: [] };
+    return NOTHING;
   }
 }
 
