@@ -178,7 +178,7 @@ def test_arithmetic_comes_out(path: Path) -> None:
     net = tracer.load(path)
     found = live(net)
     opened = open_network(net, found.params)
-    written(opened)
+    written(opened, list)
     choices = [choice.value(found.symbols) for choice in opened.choices]
     v = opened.program.run(
         dict(

@@ -8,6 +8,7 @@ from typing import Any
 from tracer.diagnostics import legible
 from tracer.geometry.grids import Grid, Meeting, Ratio, meetings
 from tracer.live.opened import Claim, OpenedNetwork
+from tracer.network.handed_in import handed_in
 from tracer.network.records import DimPattern, Node
 from tracer.ops.base import Op, Requirement, may_be_negative, written
 from tracer.shapes.trace import dim_pairs, dim_value, refusal_text
@@ -15,6 +16,7 @@ from tracer.sizing.program import Program
 from tracer.sizing.size_set import TooLarge
 from tracer.sizing.symbol import Condition, Size
 from tracer.source.expressions import ExpressionError
+from tracer.source.tree import span_of
 
 MEANT = {"T501": "a stride drops rows at the end", "T502": "a crop is uneven"}
 """What is lost, where the exact words depend on numbers."""
@@ -46,16 +48,29 @@ def whole_dims(node: Node, op: Op, values: Mapping[str, Any]) -> Iterator[Claim]
                 message = (
                     f"{node.name}: the dim {text} is {n}; it must be a whole number from 0 on"
                 )
-                yield Claim(n >= 0, "T202", "error", message)
+                span = node.span_for(field)
+                yield Claim(n >= 0, "T202", "error", message, span=span)
 
 
 def required(
-    opened: OpenedNetwork, node: Node, requirement: Requirement, narrow: bool = False
+    opened: OpenedNetwork, node: Node, requirement: Requirement, narrow: bool
 ) -> Claim:
-    """A requirement of a node's operation."""
+    """A requirement of a node's operation on its inputs."""
     message = legible(refusal_text(node, requirement, opened.inputs(node)))
     hint = None if requirement.hint is None else legible(requirement.hint)
-    return Claim(requirement.holds, requirement.code, "error", message, hint, narrow)
+    span = node.span_for(requirement.field)
+    return Claim(requirement.holds, requirement.code, "error", message, hint, narrow, span)
+
+
+def legal(opened: OpenedNetwork, node: Node, requirement: Requirement, narrow: bool) -> Claim:
+    """A requirement on the arguments alone, at the place where the value is written."""
+    claim = required(opened, node, requirement, narrow)
+    given = node.declaration.arguments.get(requirement.field or "")
+    if given is None:
+        return claim
+
+    *_, place = handed_in(node.declaration, given, node.uses)
+    return claim._replace(span=span_of(place.at))
 
 
 def remarks(opened: OpenedNetwork, node: Node, op: Op) -> list[Claim]:
@@ -66,7 +81,11 @@ def remarks(opened: OpenedNetwork, node: Node, op: Op) -> list[Claim]:
         for remark in op.remarks(*x, **given):
             if _is_open(remark.holds):
                 text = f"{node.name}: {_remark_text(remark)}"
-                found.append(Claim(remark.holds, remark.code, "warning", text, remark.hint))
+                span = node.span_for(remark.field)
+                claim = Claim(
+                    remark.holds, remark.code, "warning", text, remark.hint, span=span
+                )
+                found.append(claim)
     except TypeError:  # what is lost depends on numbers
         pass
     return found
@@ -80,9 +99,15 @@ def _remark_text(remark: Requirement) -> str:
 
 
 def expected(
-    opened: OpenedNetwork, node: Node, pattern: tuple[DimPattern, ...], at: Any, what: str
+    opened: OpenedNetwork,
+    node: Node,
+    pattern: tuple[DimPattern, ...],
+    at: Any,
+    what: str,
+    path: str | None = None,
 ) -> Iterator[Claim]:
-    """T304: a node's shape must be as the config expects it."""
+    """T304: a node's shape must be as it is expected, in the config or in the file ``path``."""
+    span = span_of(at)
     y = opened.shapes[node.index]
     if y is None:
         return
@@ -94,14 +119,14 @@ def expected(
         message = (
             f"{what} has the shape {written(y)}; {len(dims)} dims are expected, not {len(y)}"
         )
-        yield Claim(False, "T304", "error", message)
+        yield Claim(False, "T304", "error", message, span=span, path=path)
         return
     for position, (dim, n) in enumerate(zip(dims, y)):
         want = _expected_size(opened, dim)
         holds = True if want is None else want == n
         if _is_open(holds):
             message = f"{what} has the shape {written(y)}; dim {position} is expected to be {want}, not {n}"
-            yield Claim(holds, "T304", "error", message)
+            yield Claim(holds, "T304", "error", message, span=span, path=path)
 
 
 def _expected_size(opened: OpenedNetwork, dim: Any) -> Any:
@@ -125,7 +150,10 @@ def misaligned(opened: OpenedNetwork) -> Iterator[tuple[int, Claim]]:
         for holds, text in _meeting_facts(meeting):
             if _is_open(holds):
                 message = text(opened.program, meeting)
-                yield meeting.node.index, Claim(holds, "T503", "warning", message)
+                node = meeting.node
+                aligns = getattr(node.op, "align", "none") != "none"
+                span = node.span_for("align" if aligns else None)
+                yield node.index, Claim(holds, "T503", "warning", message, span=span)
 
 
 Text = Callable[[Program, Meeting], str]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from tracer.diagnostics import Span
 from tracer.live.records import Choice
 from tracer.network.open_params import OpenParam, OpenParams
 from tracer.network.records import Network, Node
@@ -26,6 +27,10 @@ class Claim(NamedTuple):
     hint: str | None = None
     narrow: bool = False
     """Where it does not hold, symbols cannot say whether torch takes the sizes."""
+    span: Span | None = None
+    """The place that a check names."""
+    path: str | None = None
+    """The file of that place, where it is not the network's own."""
 
 
 class Outcome(NamedTuple):

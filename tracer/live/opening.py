@@ -69,7 +69,7 @@ def _live(
     """The program as records; that with no param open where none can be."""
     if opened is None:
         opened = open_network(net, {}, table)
-    return msgspec.structs.replace(written(opened), fixed=fixed)
+    return msgspec.structs.replace(written(opened, net.told), fixed=fixed)
 
 
 def _best_attempt(net: Net, numbers: Mapping[str, int], table: ChoiceTable | None) -> Opening:

@@ -23,6 +23,8 @@ class Ask(msgspec.Struct, frozen=True):
     hint: str | None
     narrow: bool = False
     """Where it does not hold, symbols cannot say whether torch takes the sizes."""
+    line: int | None = None
+    """The line that a check names."""
 
 
 class LiveNode(msgspec.Struct, frozen=True):

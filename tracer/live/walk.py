@@ -7,7 +7,15 @@ from itertools import chain
 from typing import Any
 
 from tracer.live.choices import ChoiceTable, choices, is_planned
-from tracer.live.claims import expected, misaligned, remarks, required, slot_text, whole_dims
+from tracer.live.claims import (
+    expected,
+    legal,
+    misaligned,
+    remarks,
+    required,
+    slot_text,
+    whole_dims,
+)
 from tracer.live.opened import Claim, OpenedNetwork
 from tracer.net import Net
 from tracer.network.open_params import NotOpen, OpenParams, open_param
@@ -39,7 +47,8 @@ def open_network(
         _add(opened, node, op)
     for name, (pattern, at) in net.network.output_expect.items():
         node = net.network.outputs[name]
-        claims = expected(opened, node, pattern, at, f"the output {name}")
+        path = net.network.file_of_output(name)
+        claims = expected(opened, node, pattern, at, f"the output {name}", path)
         opened.claims[node.index] += claims
     for number, claim in misaligned(opened):
         opened.claims[number].append(claim)
@@ -155,14 +164,14 @@ def _applied(opened: OpenedNetwork, node: Node, op: Op, claims: list[Claim]) -> 
         return None
     inputs, given = opened.inputs(node), opened.operands(node)
     narrow = op.symbols_restrict(*inputs)
-    legal = op.legal() if opened.params else ()
-    for requirement in chain(
-        legal, requirements_of(node, op, opened.ops, opened.shapes, given)
-    ):
+    own = op.legal() if opened.params else ()
+    shapes = requirements_of(node, op, opened.ops, opened.shapes, given)
+    asked = chain(((legal, one) for one in own), ((required, one) for one in shapes))
+    for claim, requirement in asked:
         if isinstance(requirement.holds, Condition):
-            claims.append(required(opened, node, requirement, narrow))
+            claims.append(claim(opened, node, requirement, narrow))
         elif not requirement.holds:
-            claims.append(required(opened, node, requirement))
+            claims.append(claim(opened, node, requirement, False))
             return None
     return op.shape(*inputs, **given)
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from tracer.costs.memory import Stored, ledger
+from tracer.diagnostics import Diagnostic
 from tracer.geometry.grids import Grid, grids
 from tracer.live.claims import slot_text
-from tracer.live.opened import OpenedNetwork
+from tracer.live.opened import Claim, OpenedNetwork
 from tracer.live.records import Ask, Live, LiveNode, LiveStep, Memories
 from tracer.shapes.traced import Applied
 from tracer.shapes.working import working
@@ -23,13 +24,18 @@ GridSlots = list[list[int] | None]
 """Per dim: the slots of the stride's numerator and denominator, and the offset's."""
 
 
-def written(opened: OpenedNetwork) -> Live:
+Told = Callable[[Sequence[Diagnostic]], list[Diagnostic]]
+"""Findings at the places where the user sees them."""
+
+
+def written(opened: OpenedNetwork, told: Told) -> Live:
     """The whole program as records."""
     program = opened.program
+    lines = iter(_lines(opened, told))
     applied = {one.node.index: one for one in opened.traced.applied()}
     nodes = []
     for index, placed in enumerate(_grids(opened)):
-        node = _node(opened, index, applied.get(index), placed)
+        node = _node(opened, index, applied.get(index), placed, lines)
         nodes.append(node)
     memories = _memories(opened)
 
@@ -50,13 +56,27 @@ def written(opened: OpenedNetwork) -> Live:
     )
 
 
+def _lines(opened: OpenedNetwork, told: Told) -> list[int | None]:
+    """The line that a check names for each claim, node by node."""
+    own = opened.network.path
+    found = []
+    for node, claims in zip(opened.network.nodes, opened.claims):
+        for claim in claims:
+            path = claim.path or own
+            one = Diagnostic(claim.code, "", claim.span, path=path, node=node.name)
+            found.append(one)
+    return [one.span.line if one.span else None for one in told(found)]
+
+
 def _node(
-    opened: OpenedNetwork, index: int, applied: Applied | None, placed: GridSlots
+    opened: OpenedNetwork,
+    index: int,
+    applied: Applied | None,
+    placed: GridSlots,
+    lines: Iterator[int | None],
 ) -> LiveNode:
     program, y = opened.program, opened.shapes[index]
-    asks = [
-        Ask(written_truth(program, claim.holds), *claim[1:]) for claim in opened.claims[index]
-    ]
+    asks = [_ask(program, claim, next(lines)) for claim in opened.claims[index]]
     shape = None if y is None else [program.slot(n) for n in y]
     if applied is None:
         unknown = index in opened.unknown
@@ -71,6 +91,18 @@ def _node(
         grid=placed,
         working=working(applied, partial(slot_text, program)),
         unknown=False,
+    )
+
+
+def _ask(program: Program, claim: Claim, line: int | None) -> Ask:
+    return Ask(
+        holds=written_truth(program, claim.holds),
+        code=claim.code,
+        severity=claim.severity,
+        message=claim.message,
+        hint=claim.hint,
+        narrow=claim.narrow,
+        line=line,
     )
 
 

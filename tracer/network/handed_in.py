@@ -6,7 +6,7 @@ value is at fault there, not in the block.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from yaml.nodes import Node as YamlNode
@@ -42,14 +42,12 @@ def where_it_is_written(
     if argument is None or isinstance(fault, Follows):
         return Handed(fault, uses)
 
-    word, at = argument
-    related: list[Related] = []
-    while uses:
-        given = uses[-1].arguments.get(name_alone(at) or "")
-        if given is None:
-            break
-        related.append(Related(f"taken here, as {word} of {declaration.name}", span_of(at)))
-        word, at, declaration, uses = given[0].value, given[1], uses[-1], uses[:-1]
+    *taken, last = handed_in(declaration, argument, uses)
+    related = [
+        Related(f"taken here, as {one.key.value} of {one.declaration.name}", span_of(one.at))
+        for one in taken
+    ]
+    at, uses = last.at, last.uses
 
     names = params if related else scope
     hint = fault.hint or _with_braces(fault, at, names)
@@ -59,13 +57,37 @@ def where_it_is_written(
     return Handed(moved, uses)
 
 
-def _argument_at(fault: Fault, declaration: Declaration) -> tuple[str, YamlNode] | None:
+class HandedIn(NamedTuple):
+    """A value on its way to a layer."""
+
+    declaration: Declaration
+    key: ScalarNode
+    at: YamlNode
+    uses: Uses
+    """The block uses around the declaration."""
+
+
+def handed_in(
+    declaration: Declaration, argument: tuple[ScalarNode, YamlNode], uses: Uses
+) -> Iterator[HandedIn]:
+    """An argument, and those of the uses around it that hand its value in; last where it is written."""
+    given: tuple[ScalarNode, YamlNode] | None = argument
+    while given is not None:
+        key, at = given
+        yield HandedIn(declaration, key, at, uses)
+        if not uses:
+            return
+        declaration, uses = uses[-1], uses[:-1]
+        given = declaration.arguments.get(name_alone(at) or "")
+
+
+def _argument_at(fault: Fault, declaration: Declaration) -> tuple[ScalarNode, YamlNode] | None:
     """The argument whose value is at fault; None where it is something else."""
     if fault.span is None:
         return None
-    for word, (_, value) in declaration.arguments.items():
+    for key, value in declaration.arguments.values():
         if span_of(value) == fault.span:
-            return word, value
+            return key, value
     return None
 
 

@@ -671,7 +671,7 @@
     }
     const order = { error: 0, warning: 1 };
     function updateProblems() {
-      const found = traced.nodes.flatMap((one) => one.problems.map((problem) => ({ ...problem, line: nodes[problem.node].line })));
+      const found = traced.nodes.flatMap((one) => one.problems);
       const same = Object.keys(values).every((name) => values[name] === at[name]);
       const all = [...(same ? sheet.remarks : found)];  // for the config's own sizes, what `tracer check` says
       all.sort((a, b) => (order[a.severity] ?? 2) - (order[b.severity] ?? 2));

@@ -112,7 +112,7 @@ class Program {
   }
 
   problem(node, ask, v, words) {
-    return { node, code: ask.code, severity: ask.severity, message: words ? this.text(ask.message, v) : "", hint: ask.hint };
+    return { node, code: ask.code, severity: ask.severity, line: ask.line, message: words ? this.text(ask.message, v) : "", hint: ask.hint };
   }
 
   // A text with the values of its slots in their places.
