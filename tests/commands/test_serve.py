@@ -297,6 +297,35 @@ def test_a_broken_file_in_a_scrolled_page(server: Server, browser: Any) -> None:
     tab.close()
 
 
+def test_a_server_that_is_gone(server: Server, browser: Any) -> None:
+    """The page says so over the dimmed picture, and follows the file again when a server is back, with what was set."""
+    tab = browser.new_page()
+    tab.goto(f"http://127.0.0.1:{server.port}/")
+    tab.get_by_label("H", exact=True).fill("40")
+    assert tab.locator(".told").count() == 0
+    ended = server.process
+    ended.kill()
+    assert ended.wait(10) != 0
+
+    tab.wait_for_selector(".told.silent", timeout=15_000)
+    assert "server does not answer" in tab.locator(".told").text_content()
+    opacity = "one => getComputedStyle(one).opacity"
+    assert tab.locator("#viewport svg").first.evaluate(opacity) < "0.7"
+
+    # Another one, of a file that has changed meanwhile.
+    server.config.write_text(GOOD.replace("first", "afterwards"))
+    server.process = Server(server.config, "--port", str(server.port)).process
+    tab.wait_for_selector("text=afterwards >> visible=true", timeout=15_000)
+    assert tab.locator(".told").count() == 0
+    assert tab.locator("#viewport svg").first.evaluate(opacity) == "1"
+    assert tab.get_by_label("H", exact=True).input_value() == "40"
+
+    # It is listened to once, and followed.
+    replaced(server.config, GOOD.replace("first", "followed"))
+    tab.wait_for_selector("text=followed >> visible=true", timeout=15_000)
+    tab.close()
+
+
 CLIENTS = """
 import socket, sys, time
 

@@ -2,20 +2,54 @@
 
 (() => {
   let data = JSON.parse(document.getElementById("data").textContent);
-  let keep = () => null;
+  let keep = () => null, silence = null;
+  const SILENT = 3000, AGAIN = 1000;  // milliseconds
   if (data.events) listen();
   if (!data.sheets.length) return;
 
   // Of a server: whatever changes in the file takes the place of what is here, and nothing else moves.
   function listen() {
     const events = new EventSource(data.events);
-    events.addEventListener("change", async () => {
+    let isTaken = false;
+    const take = () => {
+      if (isTaken) return;
+      isTaken = true;
       events.close();
-      try { await refresh(); } catch { location.reload(); }
+      load();
+    };
+    events.addEventListener("change", take);
+    events.addEventListener("open", () => { if (silence !== null) take(); });
+    events.addEventListener("error", () => {
+      miss();
+      if (events.readyState === EventSource.CLOSED && !isTaken) setTimeout(listen, AGAIN);
     });
   }
-  async function refresh() {
-    const text = await (await fetch(location.pathname)).text();
+  async function load() {
+    let text;
+    try {
+      text = await (await fetch(location.pathname)).text();
+    } catch {
+      miss();
+      setTimeout(listen, AGAIN);
+      return;
+    }
+    clearTimeout(silence);
+    silence = null;
+    try { await refresh(text); } catch { location.reload(); }
+  }
+
+  // A server that does not answer is said not to, and asked again; what it says then is new, for it may be another one.
+  function miss() {
+    silence ??= setTimeout(() => {
+      const told = document.createElement("section"), head = document.createElement("h2");
+      told.className = "told stale silent";
+      told.setAttribute("role", "alert");
+      head.textContent = "The server does not answer";
+      told.append(head, "The page follows the file again when the server is back.");
+      document.body.prepend(told);
+    }, SILENT);
+  }
+  async function refresh(text) {
     const page = new DOMParser().parseFromString(text, "text/html"), next = JSON.parse($("#data", page).textContent);
     if (!data.sheets.length || !next.sheets.length) { location.reload(); return; }
     const kept = keep(), focused = document.activeElement?.id, top = scrollY;
