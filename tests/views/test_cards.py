@@ -196,3 +196,31 @@ def test_a_symbol_that_need_not_change(
     beside.click()
     playwright.expect(shown.tab.locator("#verdict")).to_have_text("runs")
     shown.close()
+
+
+@pytest.mark.parametrize("typed", ["-5", "", "2.5", "10000001"])
+def test_what_is_no_size_is_said_to_be_none(browser: Any, tmp_path: Path, typed: str) -> None:
+    """The field is marked, and says of which size the picture is; another size, or another control, ends that."""
+    shown = opened(browser, tmp_path, tracer.loads(TWO))
+    field, other = (shown.tab.get_by_label(name, exact=True) for name in "HW")
+    said = shown.tab.locator(".control", has=field).locator(".refused")
+    field.fill("52")
+    colour = "one => getComputedStyle(one).borderTopColor"
+    before = field.evaluate(colour)
+    field.fill(typed)
+    playwright.expect(field).to_have_attribute("aria-invalid", "true")
+    assert field.evaluate(colour) != before
+    text = "a size is a whole number from 0 to 10000000; the picture is that of H = 52"
+    playwright.expect(said).to_have_text(text)
+    assert field.get_attribute("aria-describedby") == said.get_attribute("id")
+    assert shown.tab.evaluate("tracer.values.H") == 52
+    assert other.get_attribute("aria-invalid") is None
+
+    field.fill("0")
+    playwright.expect(said).to_be_hidden()
+    assert shown.tab.evaluate("tracer.values.H") == 0
+    field.fill(typed)
+    other.fill("76")
+    playwright.expect(field).to_have_value("0")
+    assert field.get_attribute("aria-invalid") is None
+    shown.close()

@@ -4,6 +4,7 @@
   let data = JSON.parse(document.getElementById("data").textContent);
   let keep = () => null, silence = null;
   const SILENT = 3000, AGAIN = 1000;  // milliseconds
+  const MOST = 1e7;  // the largest size or param that a page takes
   if (data.events) listen();
   if (!data.sheets.length) return;
 
@@ -210,8 +211,9 @@
     const on = (target, event, action, options = {}) => target.addEventListener(event, action, { ...options, signal });
 
     // --- state ------------------------------------------------------------------------------------------------------
+    const isValue = (value) => Number.isInteger(value) && value >= 0 && value <= MOST;
     function set(name, value) {
-      if (!Number.isInteger(value) || value < 0 || value > 1e7 || values[name] === value) return;
+      if (!isValue(value) || values[name] === value) return;
       values[name] = value;
       if (!queued) { queued = true; requestAnimationFrame(update); }
     }
@@ -222,16 +224,23 @@
     function addControl(name, isParam) {
       const now = at[name], most = isParam ? Math.max(2 * now, 16) : Math.max(2 * now, name === "N" ? 16 : 512);
       const id = `value-${controls.size}`;
-      const number = make("input", { type: "number", id, min: 0, max: 10000000, step: 1 });
+      const number = make("input", { type: "number", id, min: 0, max: MOST, step: 1, "aria-describedby": `${id}-refused` });
       const range = make("input", { type: "range", min: 1, max: most, step: 1, "aria-label": `${name}, slider` });
       const marks = make("canvas", { width: most, height: 1, "aria-hidden": "true" });
       const near = make("div", { className: "near" });
       const label = make("label", { htmlFor: id, textContent: name });
-      const box = make("div", { className: "control" }, label, number, make("div", { className: "range" }, range, marks), near);
-      number.addEventListener("input", () => set(name, number.valueAsNumber));
+      const refused = make("small", { id: `${id}-refused`, className: "refused", role: "status" });
+      const box = make("div", { className: "control" }, label, number, make("div", { className: "range" }, range, marks), refused, near);
+      // What is no value stays in its field, and is said to be none.
+      const judge = () => {
+        const isGood = isValue(number.valueAsNumber), what = isParam ? "a param is here" : "a size is";
+        if (isGood) number.removeAttribute("aria-invalid"); else number.setAttribute("aria-invalid", "true");
+        refused.textContent = isGood ? "" : `${what} a whole number from 0 to ${MOST}; the picture is that of ${name} = ${values[name]}`;
+      };
+      number.addEventListener("input", () => { judge(); set(name, number.valueAsNumber); });
       range.addEventListener("input", () => set(name, range.valueAsNumber));
       $("#controls").append(box);
-      controls.set(name, { number, range, marks, near, most });
+      controls.set(name, { number, range, marks, near, most, judge });
     }
     for (const name of program.symbols) addControl(name, false);
     for (const name of program.params) addControl(name, true);
@@ -591,8 +600,10 @@
     function update() {
       queued = false;
       traced = program.trace(values, nodes);
-      for (const [name, { number, range }] of controls) {
-        if (number.valueAsNumber !== values[name]) number.value = values[name];
+      for (const [name, { number, range, judge }] of controls) {
+        const isTyped = number === document.activeElement && !isValue(number.valueAsNumber);
+        if (number.valueAsNumber !== values[name] && !isTyped) number.value = values[name];
+        judge();
         if (range.valueAsNumber !== values[name]) range.value = values[name];
       }
       if (!traced.nodes.some(isWrong)) note.hidden = true;
