@@ -117,3 +117,27 @@ def test_the_lines_of_every_repair(tmp_path: Path) -> None:
             assert "\n".join(lines) == repair.text
             count += 1
     assert count > 5
+
+
+@pytest.mark.parametrize("width", [1400, 400])
+def test_the_text_of_a_repair_is_seen(browser: Any, tmp_path: Path, width: int) -> None:
+    """What the button changes comes into view, wherever the button stands, and has the focus."""
+    viewport = {"width": width, "height": 640}
+    shown = opened(browser, tmp_path, tracer.loads(BROKEN), viewport=viewport)
+    tab = shown.tab
+    buttons = tab.get_by_role("button", name="show the text with repair")
+    assert buttons.count() > 2
+    for number in (0, 2):
+        buttons.nth(number).click()
+        said = tab.locator("#config h2")
+        assert said.text_content() == f"Config with repair {number + 1}"
+        pre = tab.locator("#config pre")
+        assert pre.evaluate("one => one === document.activeElement")
+        changed = tab.locator("#config .new, #config .gone").first
+        box = changed.bounding_box()
+        assert box["y"] >= 0 and box["y"] + box["height"] <= 640
+        assert changed.evaluate(
+            "one => { const { x, y, height } = one.getBoundingClientRect();"
+            " return document.elementFromPoint(x + 20, y + height / 2) === one; }"
+        )
+    shown.close()

@@ -151,6 +151,10 @@
       if (line) pre.scrollTop = line.offsetTop - pre.offsetTop - pre.clientHeight / 3;
     }
   }
+  function goToConfig() {
+    for (const place of ["#config", "#config .new, #config .gone"]) $(place)?.scrollIntoView({ block: "nearest" });
+    $("#config pre").focus({ preventScroll: true });
+  }
   function showRepairs(first, shown) {
     const box = $("#repairs"), { repairs } = first, applied = $("#applied");
     box.hidden = !repairs.length;
@@ -165,7 +169,7 @@
       const add = (text, label, action) => tools.append(make("button", { type: "button", textContent: text, "aria-label": `${label} ${n + 1}`, onclick: action }));
       if (number > 0) add("apply here", "apply repair", () => start(number, {}, {}));
       else tools.append(make("small", { textContent: "the network with it is too large for this page" }));
-      if (first.source !== null) add("show the text", "show the text with repair", () => showConfig(first, n));
+      if (first.source !== null) add("show the text", "show the text with repair", () => { showConfig(first, n); goToConfig(); });
       if (data.writing) add("write into the file", "write repair", () => write(n, said));
       tools.append(said);
       const title = make("b", { textContent: `${n + 1}. ${repair.title}${repair.safe ? " (safe)" : ""}` });
