@@ -573,3 +573,9 @@ def test_only_configs_are_written() -> None:
         assert done.exit_code == 2
         assert said in " ".join(done.output.split())
         assert "http://" not in done.output
+
+    options = ["--input", "1,1,250,198", "--edit"]
+    done = CliRunner().invoke(command, ["net.py:Net", *options])
+    said = " ".join(done.output.split())
+    assert "`tracer plan net.py:Net --input 1,1,250,198 --repair N --diff` shows it" in said
+    assert "`tracer plan net.py:Net --input 1,1,250,198 --repair N` writes it" in said

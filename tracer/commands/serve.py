@@ -79,7 +79,7 @@ def command(
     listens on the loopback address, answers to its own names alone, and writes nothing without --edit. Ctrl-C ends it.
     """
     if edit and not is_config(config):
-        raise click.UsageError(_why_not_edited(config))
+        raise click.UsageError(_why_not_edited(config, overrides))
     for package in ("starlette", "uvicorn", "watchfiles"):
         need(package, "serve")
     refuse_unfollowable(config)
@@ -97,11 +97,12 @@ def command(
     _run(Page(config, overrides, edits=edit, style=style), listening)
 
 
-def _why_not_edited(source: str) -> str:
+def _why_not_edited(source: str, overrides: Overrides) -> str:
     """Why the page writes nothing into what is no config, and what does."""
     if source.lower().endswith(".onnx"):
         return f"--edit writes values of a config, and {shown(source)} has none that could be edited"
-    plan = f"tracer plan {quoted(source)} --repair N"
+    words = ("tracer plan", quoted(source), overrides.command_line, "--repair N")
+    plan = " ".join(filter(None, words))
     return (
         f"--edit writes values of a config, and {shown(source)} is a program, of which an edit is to be read first: "
         f"`{plan} --diff` shows it, and `{plan}` writes it; without --edit the page follows the program"
