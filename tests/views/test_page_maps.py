@@ -25,6 +25,7 @@ from tracer.net import Net
 from tracer.rules import judge
 from tracer.shapes.trace import Trace
 from tracer.views.page.pictures import ROOM, PlannedPicture, drawings, page_pictures, scene_of
+from tracer.views.pictures import html
 
 extras.needs("page")
 from playwright import sync_api as playwright
@@ -423,3 +424,48 @@ def test_the_arms_of_a_merge_stand_apart(
     )
     assert compared >= 4
     shown.close()
+
+
+DEPTHS = """
+input: [N, 3, H]
+sizes: {N: 1, H: 32}
+blocks:
+  inner:
+    layers:
+      one: {op: Conv1d, out_channels: 4, kernel_size: 3, padding: 1}
+      two: ReLU
+  outer:
+    layers:
+      first: inner
+      second: inner
+layers:
+  a: outer
+  b: outer
+"""
+
+
+@pytest.mark.parametrize(("depth", "chosen"), [(1, 1), (2, 2), (3, 3), (9, 3), (None, 3)])
+def test_a_page_opens_at_a_depth(
+    browser: Any, tmp_path: Path, depth: int | None, chosen: int
+) -> None:
+    """The picture that is shown first is unfolded as far as was asked, and the others are still there."""
+    net = tracer.loads(DEPTHS)
+    made = html.content(net, judge(net), depth, None)
+    assert made.notes == ()
+    shown = Opened(browser, tmp_path / "page.html", made.content.decode())
+    label = f"blocks unfolded {chosen - 1} times"
+    assert label in shown.tab.locator("#viewport svg:not([hidden])").get_attribute("aria-label")
+    assert shown.tab.locator("#depth option").count() == 3
+    shown.tab.locator("#depth").select_option(label="folded")
+    assert "unfolded 0" in shown.tab.locator("#viewport svg:not([hidden])").get_attribute(
+        "aria-label"
+    )
+    shown.close()
+
+
+def test_a_depth_without_room_is_told() -> None:
+    """Where a level has more boxes than a page takes, the command says how far the page unfolds."""
+    many = "".join(f"  b{number}: outer\n" for number in range(330))
+    net = tracer.loads(DEPTHS.split("  a: outer")[0] + many)
+    made = html.content(net, [], None, "boxes")
+    assert any("the page unfolds 1 of 2 levels" in note for note in made.notes), made.notes

@@ -175,6 +175,8 @@ class PageData(msgspec.Struct, frozen=True):
     """Where a server tells of changes."""
     writing: WriteAccess | None = None
     """None where nothing is written."""
+    depth: int = 1
+    """How far the picture is unfolded at first."""
     dated: str | None = None
     """When the text of the picture was read, where there is a later one."""
 
@@ -187,12 +189,14 @@ def page(
     stale: str | None = None,
     writing: WriteAccess | None = None,
     style: str | None = None,
+    depth: int = 1,
 ) -> str:
     """The page of a network's sheets and of what is wrong with its config now.
 
     Without sheets it shows the diagnostics alone. ``events``: where a server tells when to load again; ``stale``: when
     the text was read that has the picture, where it is an earlier one. ``writing``: where it takes repairs.
-    ``style``: boxes for pictures of boxes; otherwise they are of maps.
+    ``style``: boxes for pictures of boxes; otherwise they are of maps. ``depth``: how far the first picture is
+    unfolded, as far as there is a picture of that.
     """
     is_told = stale is not None or not sheets
     told = _told(found, stale if sheets else None) if is_told else ""
@@ -213,6 +217,7 @@ def page(
         ways=SAYS,
         events=events,
         writing=writing,
+        depth=depth,
         dated=stale,
     )
     return _document(data, told + asset("page.html"), packs)

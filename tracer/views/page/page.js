@@ -207,7 +207,8 @@
     const program = new Program(sheet.live), nodes = sheet.nodes, nearby = new Nearby(program, nodes);
     const at = { ...sheet.live.symbols, ...sheet.live.params }, values = { ...at };
     for (const [name, value] of Object.entries(carried)) if (name in values) values[name] = value;
-    const view = { picture: 0, x: 0, y: 0, width: 0, height: 0, fitted: null, chosen: null, ...viewed };
+    const unfolded = data.depth > 1 ? sheet.pictures.findLastIndex((one) => one.depth <= data.depth) : 0;
+    const view = { picture: unfolded, x: 0, y: 0, width: 0, height: 0, fitted: null, chosen: null, ...viewed };
     if (!(view.picture < sheet.pictures.length)) view.picture = 0;
     if (view.chosen !== null && view.chosen >= nodes.length) view.chosen = null;
     let traced = null, queued = false;
