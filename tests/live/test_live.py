@@ -17,6 +17,7 @@ from tests import ROOT
 from tests.drawn.networks import Drawn, networks, networks_to_solve
 from tracer.diagnostics import TracerError
 from tracer.live import live
+from tracer.live.choices import choices
 from tracer.live.opened import OpenedNetwork
 from tracer.live.walk import open_network
 from tracer.live.writer import written
@@ -236,3 +237,18 @@ def test_choices_follow_the_planner() -> None:
         ours = [choice.value(sizes) for choice in found.choices]
         assert planned.solved
         assert ours == [n for values in planned.assignments.values() for n in values]
+
+
+def test_sizes_at_which_nothing_runs_say_nothing_of_values() -> None:
+    """Where a pool is too large the planner's values mean nothing: by residue they follow all sizes that run."""
+    net = tracer.loads(
+        "input: [1, 4, H, W]\nsizes: {H: 61, W: 33}\nlayers:\n"
+        "  e: {op: Conv2d, out_channels: 4, kernel_size: 3, padding: 1}\n"
+        "  p: {op: MaxPool2d, kernel_size: 3, stride: 2}\n"
+        "  u: {op: ConvTranspose2d, out_channels: 4, kernel_size: 3, stride: 2, output_padding: auto}\n"
+        "  c: {op: Concat, from: [u, e]}\n"
+    )
+    found = choices(net)
+    assert found.follows_sizes
+    assert [(one.symbol, one.values) for one in found.choices] == [("H", [1, 0]), ("W", [1, 0])]
+    assert not net.trace(H=64, W=64).diagnostics and net.trace(H=2).diagnostics

@@ -51,7 +51,8 @@ def command(
 
     The maps of each stride stand in a band of their own, as high as their extent and as thick as their channels.
 
-    What is wrong is red where it is. Exit code 1 where there are errors; the picture is written all the same.
+    What is wrong is red where it is. Exit code 1 where there are errors; where shapes do not fit the picture is written
+    all the same, and nothing where an argument is refused and there is no network.
     """
     kind = to or ("svg" if output is None else format_by_ending(output))
     if kind is None:

@@ -118,21 +118,20 @@ def _are_planned(network: Network, found: list[Choice], start: Sizes, period: in
     for sizes in chain(small, islice(_elsewhere(start, period), TRIED)):
         planned = _planned(network, sizes)
         chosen = {choice.name: choice.value(sizes) for choice in found}
-        if planned.values == chosen:
-            continue
-        if planned.solved or not _alike(network, sizes, planned.values, chosen):
+        if planned.values != chosen and not _is_one(network, sizes, planned, chosen):
             return False
     return True
 
 
-def _alike(network: Network, sizes: Sizes, values: Values, others: Values) -> bool:
-    """True where all shapes are the same with two lists of values."""
+def _is_one(network: Network, sizes: Sizes, planned: _Planned, chosen: Values) -> bool:
+    """True where nothing runs whose values the planner chose, and all shapes are the same with others."""
     unknowns = unknowns_of(network, declared_ops(network), Space())
-    both = [
+    with_planned, with_chosen = [
         trace(network, sizes, unknowns.solved_ops(dict(zip(unknowns.variables, each.values()))))
-        for each in (values, others)
+        for each in (planned.values, chosen)
     ]
-    return both[0].by_index == both[1].by_index
+    runs = planned.solved and not with_planned.diagnostics
+    return not runs and with_planned.by_index == with_chosen.by_index
 
 
 def _only_rests(network: Network) -> bool:

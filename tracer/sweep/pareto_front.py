@@ -174,6 +174,7 @@ class _Condition:
         self.names = sorted(where.names) if where is not None else []
         self.known: dict[tuple[Any, ...], bool] = {}
         """By the values of its names: True where it is met."""
+        self.rows = self.invalid = 0
         self.failed = 0
         """For how many kinds of rows it could not be computed."""
         self.reason = ""
@@ -181,7 +182,10 @@ class _Condition:
 
     def rows_that_meet(self, columns: Columns) -> Any:
         """The valid rows that meet it, in an array. One for which it cannot be computed does not."""
-        valid = np.flatnonzero(np.ma.filled(columns["valid"], False))
+        is_valid = np.ma.filled(columns["valid"], False)
+        valid = np.flatnonzero(is_valid)
+        self.rows += len(is_valid)
+        self.invalid += len(is_valid) - len(valid)
         if self.where is None:
             return valid
         own = [columns[name][valid].tolist() for name in self.names]
@@ -201,10 +205,18 @@ class _Condition:
         return met
 
     def failures(self) -> list[str]:
-        """A sentence where it could not be computed for some rows."""
+        """Sentences where some rows are not valid, and where it could not be computed for some."""
+        found = []
+        if 0 < self.invalid < self.rows:
+            found.append(
+                f"{self.invalid:,} of {self.rows:,} rows are not valid: `error` says why"
+            )
         if not self.failed:
-            return []
-        return [f"--where cannot be asked of {self.failed:,} kinds of rows: {self.reason}"]
+            return found
+        return [
+            *found,
+            f"--where cannot be asked of {self.failed:,} kinds of rows: {self.reason}",
+        ]
 
     def misses(self) -> list[str]:
         """A sentence for each of its bounds that all rows miss."""

@@ -138,7 +138,10 @@ class Tape:
         if value is not None:
             return value.sizes
         made = known.made.get(tensor)
-        return None if made is None else tuple(map(over_symbols, made.sizes))
+        if made is None:
+            return None
+        sizes = tuple(map(over_symbols, made.sizes))
+        return None if any(size is None for size in sizes) else sizes
 
     def end(self, outputs: Mapping[str, torch.Tensor], made: Sequence[Step]) -> None:
         """Note what the module returns, and the recording as it is by now; ``made`` are the steps of all calls."""
