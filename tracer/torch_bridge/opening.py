@@ -37,6 +37,7 @@ from tracer.torch_bridge.importing import Imported, read_at
 from tracer.torch_bridge.places import definition_of, is_own
 from tracer.torch_bridge.real_runs import RealModule
 from tracer.torch_bridge.scripted import in_python
+from tracer.torch_bridge.surroundings import surroundings_kept
 from tracer.torch_bridge.time_limit import TooSlow
 from tracer.torch_bridge.trials import Progress, Trials
 from tracer.torch_bridge.ways_out import SECONDS as WAYS_OUT
@@ -182,10 +183,11 @@ def _opened(
 
     With ``must_run`` the module has to run at the asked shapes.
     """
-    try:
-        return _with_other_sizes(module, asked, node, progress, must_run=must_run)
-    except RunsNowhere as nowhere:
-        return _read_with_fitting_layers(module, asked, node, nowhere)
+    with surroundings_kept(module):
+        try:
+            return _with_other_sizes(module, asked, node, progress, must_run=must_run)
+        except RunsNowhere as nowhere:
+            return _read_with_fitting_layers(module, asked, node, nowhere)
 
 
 def _with_other_sizes(
