@@ -16,7 +16,7 @@ MOST = 64
 """Keys of a container that sizes are compared with."""
 
 
-class Loaded(NamedTuple):
+class LoadedValue(NamedTuple):
     """How a program loads a value."""
 
     kind: str
@@ -56,7 +56,7 @@ def _is_plain(value: Any) -> bool:
 
 
 @lru_cache(1000)
-def _loaded_before(code: CodeType, place: int) -> Loaded | None:
+def _loaded_before(code: CodeType, place: int) -> LoadedValue | None:
     """What is loaded right before a place, where that asks whether it has something."""
     steps = list(dis.get_instructions(code))
     offsets = [step.offset for step in steps]
@@ -70,18 +70,18 @@ def _loaded_before(code: CodeType, place: int) -> Loaded | None:
     return _loaded(before[-1], tuple(attributes)) if before else None
 
 
-def _loaded(step: dis.Instruction, attributes: tuple[str, ...]) -> Loaded | None:
+def _loaded(step: dis.Instruction, attributes: tuple[str, ...]) -> LoadedValue | None:
     if step.opname == "LOAD_CONST":
-        return Loaded("const", step.argval, attributes)
+        return LoadedValue("const", step.argval, attributes)
     if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-        return Loaded("global", step.argval, attributes)
+        return LoadedValue("global", step.argval, attributes)
     if step.opname.startswith(("LOAD_FAST", "LOAD_DEREF")):
         name = step.argval[-1] if isinstance(step.argval, tuple) else step.argval
-        return Loaded("local", name, attributes)
+        return LoadedValue("local", name, attributes)
     return None
 
 
-def _value_of(loaded: Loaded, frame: FrameType) -> Any:
+def _value_of(loaded: LoadedValue, frame: FrameType) -> Any:
     """The value itself; None where it is not found."""
     value = loaded.value
     if loaded.kind == "global":
