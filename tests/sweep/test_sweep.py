@@ -700,3 +700,19 @@ def test_values_that_a_network_does_not_take() -> None:
     assert rows["error"] == [None] * 3 + ["T202"] * 3 + ["T302"] * 3
     with pytest.raises(Unvaried, match="no param is called 'missing'"):
         config_study(net, "x", {}, {}, [axis("param", ["missing"], "1")], "float32")
+
+
+@pytest.mark.parametrize("values", ["0,4,-1", "4,-1,0"])
+def test_the_first_row_need_not_be_a_network(tmp_path: Path, values: str) -> None:
+    """The rows are the same in any order: those that are no network say why."""
+    config = tmp_path / "net.yaml"
+    config.write_text(
+        "params: {base: 8}\ninput: [1, 3, H, 8]\nsizes: {H: 8}\nlayers:\n"
+        '  a: {op: Conv2d, out_channels: "${base}", kernel_size: 3}\n'
+    )
+    out = tmp_path / "rows.csv"
+    done = run(str(config), "--vary", f"base={values}", "-o", str(out), "--workers", "1")
+    assert done.exit_code == 0 and "2 of 3 rows are not valid: `error` says why" in done.output
+    with out.open(newline="") as table:
+        rows = {row["base"]: (row["valid"], row["error"]) for row in csv.DictReader(table)}
+    assert rows == {"0": ("false", "T202"), "4": ("true", ""), "-1": ("false", "T202")}

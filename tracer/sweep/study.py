@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -241,8 +242,10 @@ def config_study(
     """The sweep of a config. Raises TracerError where it cannot be loaded, :class:`Unvaried` for an unknown name."""
     given = {**params, **_first_values(axes, "param")}
     starts = {**sizes, **_first_values(axes, "size")}
+    has_others = count([axis for axis in axes if axis.kind == "param"]) > 1
+    tried = (given, params) if has_others else (given,)
     try:
-        net = load_text(text, path, given, starts)
+        net = _first_net(text, path, tried, starts)
     except ValueError as error:
         raise Unvaried(str(error)) from None
 
@@ -263,6 +266,20 @@ def config_study(
         numeric=tuple(numeric),
         dtype=dtype,
     )
+
+
+def _first_net(
+    text: str, path: str, tried: Sequence[Mapping[str, Any]], starts: Mapping[str, int]
+) -> Net:
+    """The network of the first row, or as the config says it where that row has none: others may have one."""
+    first, *others = tried
+    try:
+        return load_text(text, path, first, starts)
+    except TracerError:
+        for params in others:
+            with suppress(TracerError, ValueError):
+                return load_text(text, path, params, starts)
+        raise
 
 
 def family_study(
