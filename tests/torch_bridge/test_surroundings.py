@@ -97,6 +97,16 @@ def test_a_module_runs_after_its_import_as_before(where: str, is_used: bool) -> 
         assert y.shape == (1, 4, height, width) and not y.is_meta
 
 
+class Missing:
+    """In the place of a package that is not installed."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise ImportError(f"no {name}")
+
+
+MISSING = Missing()
+
+
 def test_what_holds_no_tensors_is_the_programs() -> None:
     """A count goes on: nothing is put back but what would break the next call."""
     before = COUNT["calls"]

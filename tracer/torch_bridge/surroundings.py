@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import random
 import sys
-from collections import deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import ModuleType
@@ -26,6 +26,8 @@ DEEP = 3
 
 LARGE = 20_000
 """A container of more values is left alone."""
+
+CONTAINERS = {dict, OrderedDict, defaultdict, list, set, deque}
 
 CACHE = type(functools.lru_cache(lambda: None))
 
@@ -67,10 +69,12 @@ class _Surroundings:
                 self._note(value)
 
     def _note(self, value: Any) -> None:
-        function = getattr(value, "__func__", value)
+        # A stand-in for a package that is missing may raise whatever it is asked for.
+        kind = type(value)
+        function = value.__func__ if kind in (staticmethod, classmethod) else value
         if isinstance(function, CACHE):
             self.caches[function] = function.cache_info().misses
-        elif isinstance(value, (dict, list, set, deque)) and len(value) <= LARGE:
+        elif kind in CONTAINERS and len(value) <= LARGE:
             self.containers[id(value)] = KeptContainer(value, value.copy())
 
     def put_back(self) -> None:
@@ -103,17 +107,18 @@ def _owners(module: torch.nn.Module) -> Iterator[Any]:
 
 
 def _is_users(file: ModuleType) -> bool:
-    path = getattr(file, "__file__", None)
+    path = vars(file).get("__file__")
     return file.__name__ == "__main__" if path is None else is_users(path)
 
 
 def _has_no_data(value: Any, deep: int = DEEP) -> bool:
     """Whether a value is a tensor without data, or holds one."""
-    if isinstance(value, torch.Tensor):
-        return value.is_meta
-    if not deep or not isinstance(value, (dict, list, tuple, set, deque)) or len(value) > LARGE:
+    kind = type(value)
+    if issubclass(kind, torch.Tensor):
+        return bool(value.is_meta)
+    if not deep or (kind not in CONTAINERS and kind is not tuple) or len(value) > LARGE:
         return False
-    parts = value.values() if isinstance(value, dict) else value
+    parts = value.values() if issubclass(kind, dict) else value
     return any(_has_no_data(part, deep - 1) for part in list(parts))
 
 
