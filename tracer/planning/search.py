@@ -620,13 +620,7 @@ class Bounds:
     def truth(self, condition: Condition) -> bool | None:
         """Whether a condition always or never holds; None where that is open."""
         if condition.relation in ("and", "or"):
-            parts = [self.truth(part) for part in condition.parts]
-            deciding = condition.relation == "or"
-            if deciding in parts:
-                return deciding
-            if None in parts:
-                return None
-            return not deciding
+            return condition.joined([self.truth(part) for part in condition.parts])
         slot = self.program.slot(condition.parts[0])
         least = self.lower[slot]
         most = self.upper[slot]

@@ -143,11 +143,7 @@ class Course:
     def truth(self, condition: Condition) -> bool | None:
         """Whether a condition always or never holds at these sizes; None where that is open."""
         if condition.relation in ("and", "or"):
-            parts = [self.truth(part) for part in condition.parts]
-            deciding = condition.relation == "or"
-            if deciding in parts:
-                return deciding
-            return None if None in parts else not deciding
+            return condition.joined([self.truth(part) for part in condition.parts])
 
         least, most = self.size(condition.parts[0]).ends
         if condition.relation == "ge":

@@ -11,7 +11,7 @@ This file knows nothing of operations or networks. :mod:`tracer.sizing.program` 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Union
 
 from tracer.sizing.ends import Limits, ends_of, holds
@@ -576,6 +576,13 @@ class Condition(Operand):
         return True if other else self
 
     __ror__ = __or__
+
+    def joined(self, parts: Sequence[bool | None]) -> bool | None:
+        """Its truth where it joins parts, by theirs; None where that is open."""
+        deciding = self.relation == "or"
+        if deciding in parts:
+            return deciding
+        return None if None in parts else not deciding
 
     def __invert__(self) -> Condition | bool:
         if self.relation in ("and", "or"):

@@ -38,10 +38,21 @@ def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def leaves(value: Any) -> Iterator[Any]:
-    """The numbers and tensors in an argument."""
-    found: list[Any] = []
-    mapped(value, found.append)
-    return iter(found)
+    """The numbers and tensors in an argument, and what else is no container."""
+    if isinstance(value, tuple):
+        # As it is: a shape notes who iterates over it.
+        for part in tuple.__iter__(value):
+            yield from leaves(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from leaves(part)
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from leaves(part)
+    elif isinstance(value, slice):
+        yield from (value.start, value.stop, value.step)
+    else:
+        yield value
 
 
 def tensors_in(value: Any) -> list[torch.Tensor]:

@@ -32,7 +32,7 @@ from tracer.importing.recording import (
 from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize
 from tracer.sizing.symbol import Space
 from tracer.torch_bridge import dispatch, handlers
-from tracer.torch_bridge.calls_made import MadeCall
+from tracer.torch_bridge.calls_made import MadeCall, leaves, tensors_in
 from tracer.torch_bridge.computed import ComputedCall
 from tracer.torch_bridge.copies import ModuleCopy, Restored, shared
 from tracer.torch_bridge.followed_calls import followed_by
@@ -360,7 +360,7 @@ class Forward(TorchFunctionMode):
             why = f"{what} is TorchScript that is no part of the module; make it an attribute of it"
             raise self.recording.refused(why)
 
-        given = _tensors((args, kwargs))
+        given = tensors_in((args, kwargs))
         depends = any(map(self.tensors.is_known, given))
         operation = operation_of(module) if depends else None
         path = self._path_of(module)
@@ -657,7 +657,7 @@ def _sizes_given(args: Sequence[Any]) -> tuple[Any, ...]:
 def _follows_the_input(args: Any, kwargs: Any) -> bool:
     """Whether a number among the arguments is computed from the input's sizes."""
     of_sizes = (RunTimeSize, RunTimeQuotient)
-    return any(isinstance(n, of_sizes) for n in _flat((args, kwargs)))
+    return any(isinstance(n, of_sizes) for n in leaves((args, kwargs)))
 
 
 def has_hooks(module: torch.nn.Module) -> bool:
@@ -669,24 +669,3 @@ def has_hooks(module: torch.nn.Module) -> bool:
 def computes_weights(hook: Any) -> bool:
     """Whether a hook computes weights of its module and does nothing else."""
     return type(hook).__module__.startswith("torch.nn.utils.")
-
-
-def _flat(value: Any) -> Iterator[Any]:
-    if isinstance(value, tuple):
-        # As it is: a shape notes who iterates over it.
-        for part in tuple.__iter__(value):
-            yield from _flat(part)
-    elif isinstance(value, list):
-        for part in value:
-            yield from _flat(part)
-    elif isinstance(value, dict):
-        for part in value.values():
-            yield from _flat(part)
-    elif isinstance(value, slice):
-        yield from (value.start, value.stop, value.step)
-    else:
-        yield value
-
-
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    return (part for part in _flat(value) if isinstance(part, torch.Tensor))

@@ -17,6 +17,7 @@ from tracer.importing.recording import Recording, Sizes, Step, Value, demanded_o
 from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize, over_symbols
 from tracer.sizing.program import Program
 from tracer.sizing.symbol import Condition, Size
+from tracer.torch_bridge.calls_made import leaves, tensors_in
 from tracer.torch_bridge.kept_copies import UNCHANGING
 from tracer.torch_bridge.tensors import Tensors
 
@@ -110,13 +111,13 @@ class Tape:
             guards=[guard.holds for guard in guards],
         )
         self.calls.append(call)
-        for tensor in _tensors_in(result):
+        for tensor in tensors_in(result):
             self._note_tensor(tensor, how)
 
     def _values_of(self, given: Any) -> dict[int, Value]:
         """What the tensors in it stand for, where their steps are made by now."""
         found: dict[int, Value] = {}
-        for tensor in _tensors_in(given):
+        for tensor in tensors_in(given):
             value = self.tensors.values.made_by_now(tensor)
             if value is not None:
                 found[id(tensor)] = value
@@ -222,17 +223,6 @@ def _is_one(a: Any, b: Any) -> bool:
 # --- what a tape says ------------------------------------------------------------------------------------------------
 
 
-def _tensors_in(result: Any) -> Iterator[torch.Tensor]:
-    if isinstance(result, torch.Tensor):
-        yield result
-    elif isinstance(result, (tuple, list)):
-        for part in tuple.__iter__(result) if isinstance(result, tuple) else result:
-            yield from _tensors_in(part)
-    elif isinstance(result, dict):
-        for part in result.values():
-            yield from _tensors_in(part)
-
-
 def _numbers_of(tape: Tape) -> Iterator[Size | None]:
     """The sizes over the symbols that it says; None for what it does not say."""
     for call in tape.calls:
@@ -259,20 +249,11 @@ def _symbolic(sizes: Sequence[Any]) -> Iterator[Size | None]:
 
 def _given(value: Any) -> Iterator[Size | None]:
     """The sizes in an argument. What is no number is the same thing in another run, or not."""
-    if isinstance(value, RunTimeSize):
-        yield from _symbolic([value.size])
-    elif isinstance(value, RunTimeQuotient):
-        yield None
-    elif isinstance(value, tuple):
-        for part in tuple.__iter__(value):
-            yield from _given(part)
-    elif isinstance(value, list):
-        for part in value:
-            yield from _given(part)
-    elif isinstance(value, dict):
-        yield from _given(tuple(value.values()))
-    elif isinstance(value, slice):
-        yield from _given((value.start, value.stop, value.step))
+    for part in leaves(value):
+        if isinstance(part, RunTimeSize):
+            yield from _symbolic([part.size])
+        elif isinstance(part, RunTimeQuotient):
+            yield None
 
 
 def _told(value: Any) -> Iterator[Size | None]:

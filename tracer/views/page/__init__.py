@@ -9,11 +9,8 @@ block that no browser runs, and the content security policy allows the page's ow
 
 from __future__ import annotations
 
-import base64
 import difflib
-import hashlib
 import inspect
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from html import escape
@@ -34,6 +31,7 @@ from tracer.repairing.repair import Repair
 from tracer.sizing.primitives import CONDITION, NUMBER, SIZE, Primitive
 from tracer.sizing.program import KIND_OF
 from tracer.sizing.size_set import SizeSet
+from tracer.views.document import deflated, policy_hash
 from tracer.views.maps import SAYS, maps_style
 from tracer.views.page.pictures import (
     UNFOLDED,
@@ -250,15 +248,15 @@ def _packed_sheets(sheets: Sequence[LiveSheet], style: str | None) -> Iterator[s
 
 def packed(sheet: Sheet) -> str:
     """A sheet as the page has it: JSON, deflated, as text."""
-    return base64.b64encode(zlib.compress(msgspec.json.encode(sheet), 9)).decode()
+    return deflated(msgspec.json.encode(sheet))
 
 
 def _document(data: PageData, body: str, packs: Sequence[str] = ()) -> str:
     sheet = asset("page.css") + boxes_style("svg.boxes") + maps_style("svg.maps")
     script = program_script() + "".join(map(asset, SCRIPTS))
     policy = (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(sheet)}'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; script-src '{policy_hash(script)}'; style-src '{policy_hash(sheet)}'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'"
     )
     inert = msgspec.json.encode(data).decode()
     inert = (
@@ -304,10 +302,6 @@ def _javascript(primitive: Primitive) -> str:
     arguments = [forms[takes].format(n) for n, takes in enumerate(primitive.takes, 1)]
     body = primitive.javascript.format(*arguments)
     return f"{KIND_OF[primitive]}: (step, v, program) => {body}"
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _told(found: Sequence[Diagnostic], dated: str | None) -> str:
