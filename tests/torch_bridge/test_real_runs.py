@@ -166,7 +166,7 @@ READ: dict[str, Callable[..., Any]] = {
     "a key": lambda y, x: [y, {x.shape: 1}.popitem()],
     "a text": lambda y, x: [y, f"{x.shape}"],
     "copied": lambda y, x: [y, copy.copy(x.shape)],
-    "a length": lambda y, x: [y, len(x)],
+    "a length": lambda y, x: [y, len(x[0, 0])],
     "how many parts": lambda y, x: list(y.chunk(2, dim=2)),
     "a tensor's text": lambda y, x: [y, repr(x)],
 }

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 import operator
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
+from types import FrameType
 from typing import Any, NamedTuple
 
-from tracer.importing.membership import numbers_asked_for
+from tracer.importing.looked_up import asked_by_hash
+from tracer.importing.named_numbers import numbers_written_beside
 from tracer.importing.roots import sides_of
 from tracer.sizing.arithmetic import maximum, minimum
 from tracer.sizing.ends import ends_of
@@ -36,6 +38,14 @@ class Guard(NamedTuple):
     """Where the program made it."""
 
 
+class Hashed(NamedTuple):
+    """The sizes that a program has hashed at one place."""
+
+    place: tuple[int, int]
+    """The frame and the instruction."""
+    sizes: list[RunTimeSize]
+
+
 class Guards:
     """The comparisons made so far, in one space of symbols."""
 
@@ -48,6 +58,17 @@ class Guards:
         self.numbers = {} if numbers is None else numbers
         """The size of every symbol that is known by now."""
         self.made: list[Guard] = []
+        self.hashed: Hashed | None = None
+        """What was hashed last."""
+
+    def hashed_at(self, frame: FrameType, size: RunTimeSize) -> list[RunTimeSize]:
+        """The sizes that were hashed before this one where a frame is: of equal ones, a set holds one."""
+        place = id(frame), frame.f_lasti
+        if self.hashed is None or self.hashed.place != place:
+            self.hashed = Hashed(place, [])
+        before = list(self.hashed.sizes)
+        self.hashed.sizes.append(size)
+        return before
 
     def holding(self) -> list[Condition]:
         """The conditions that were true, without the comparisons that are not known."""
@@ -200,6 +221,9 @@ class RunTimeSize(int):
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, float):
             return self._quotient() * other
+        if isinstance(other, (list, tuple, str, bytes)):
+            # How many parts there are is decided by the size, as in a loop.
+            self.decides()
         return self._times(other)
 
     def __rmul__(self, other: Any) -> Any:
@@ -328,16 +352,48 @@ class RunTimeSize(int):
     __trunc__ = __floor__
 
     def __round__(self, digits: Any = None) -> Any:
-        return self
+        if digits is None or digits >= 0:
+            return self
+        return self._lost(int.__round__(self, digits))
+
+    def bit_length(self) -> Any:
+        """How many bits it has."""
+        return self._lost(int.bit_length(self))
+
+    def bit_count(self) -> Any:
+        """How many of them are set."""
+        return self._lost(int.bit_count(self))
 
     def __bool__(self) -> bool:
         return bool(self != 0)
 
     def __hash__(self) -> int:
-        for number in numbers_asked_for(sys._getframe(1)):
-            # What a set answers depends on it, and the set itself compares nothing.
-            _ = self == number
+        # What a set answers depends on its numbers, and the set itself compares nothing.
+        frame = sys._getframe(1)
+        asked = asked_by_hash(frame)
+        self.meets(asked.numbers)
+        if asked.meets_others:
+            self.meets(self.guards.hashed_at(frame, self))
         return int.__hash__(self)
+
+    def meets(self, numbers: Iterable[int]) -> None:
+        """Note how it compares with numbers with which the program may compare it unseen."""
+        for number in numbers:
+            _ = self == number
+
+    # --- texts -------------------------------------------------------------------------------------------------------
+
+    def __str__(self) -> str:
+        self.meets(numbers_written_beside(sys._getframe(1)))
+        return int.__repr__(self)
+
+    def __repr__(self) -> str:
+        self.meets(numbers_written_beside(sys._getframe(1)))
+        return int.__repr__(self)
+
+    def __format__(self, how: str) -> str:
+        self.meets(numbers_written_beside(sys._getframe(1)))
+        return int.__format__(self, how)
 
     def __reduce__(self) -> Any:
         number = int(self)

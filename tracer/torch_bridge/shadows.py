@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import math
 import sys
-import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import BuiltinFunctionType, ModuleType
@@ -18,14 +17,10 @@ from typing import Any, TypeVar
 import numpy
 import torch
 
+from tracer.importing.named_numbers import ASIDE, is_part_of_python, numbers_written_beside
 from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize
 from tracer.torch_bridge.numpy_sizes import NumPy
 from tracer.torch_bridge.stand_ins import KindOfAnother
-
-ASIDE = {"torch", "numpy", "scipy", "sympy", "pandas", "tracer"}
-"""Packages that are left alone: what they compute is no part of a forward, or is recorded by itself."""
-
-STDLIB = sysconfig.get_path("stdlib")
 
 FOLLOWED = {"floor", "ceil", "trunc", "prod"}
 """Functions of math that ask the number itself."""
@@ -38,6 +33,7 @@ Wrapped = TypeVar("Wrapped", bound=Callable[..., Any])
 
 FLOAT = float
 INT = int
+LEN = len
 RANGE = range
 
 
@@ -79,6 +75,23 @@ class _Range(metaclass=KindOfAnother):
         return RANGE(*args)
 
 
+def _len(value: Any) -> Any:
+    """How many parts something has: of a tensor, the size of its first dim."""
+    is_map = isinstance(value, torch.Tensor) and value.ndim > 0
+    return value.shape[0] if is_map else LEN(value)
+
+
+def _as_text(function: Any) -> Any:
+    """A function that writes a number: what the text is compared with is not seen."""
+
+    def followed(number: Any) -> Any:
+        if isinstance(number, RunTimeSize):
+            number.meets(numbers_written_beside(sys._getframe(1)))
+        return function(number)
+
+    return followed
+
+
 def _item(number: Any) -> Any:
     """The number that a tensor holds; anything else as it is."""
     return number.item() if isinstance(number, torch.Tensor) else number
@@ -118,7 +131,15 @@ def _has_sizes(value: Any) -> bool:
     return isinstance(value, (RunTimeSize, RunTimeQuotient))
 
 
-BUILT_IN: dict[str, Any] = {"int": _Int, "float": _Float, "range": _Range}
+BUILT_IN: dict[str, Any] = {
+    "int": _Int,
+    "float": _Float,
+    "range": _Range,
+    "len": _len,
+    "bin": _as_text(bin),
+    "hex": _as_text(hex),
+    "oct": _as_text(oct),
+}
 
 OF_MATH: dict[str, Any] = {}
 for _name, _function in vars(math).items():
@@ -178,7 +199,7 @@ def _is_aside(names: dict[str, Any]) -> bool:
     path = names.get("__file__")
     if package == "__main__" or not isinstance(path, str):
         return package in sys.builtin_module_names
-    return path.startswith(STDLIB) and "site-packages" not in path
+    return is_part_of_python(path)
 
 
 def _replace_all(replaced: _Replaced, names: dict[str, Any]) -> None:

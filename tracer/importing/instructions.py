@@ -1,0 +1,68 @@
+"""The instructions of a function around the place where it is: what they load, and what becomes of it."""
+
+from __future__ import annotations
+
+import dis
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from types import CodeType
+from typing import Any, NamedTuple
+
+
+class Step(NamedTuple):
+    """An instruction, those that are two in one apart."""
+
+    name: str
+    value: Any
+    effect: int
+    """By how much more lies on the stack behind it."""
+
+
+@lru_cache(1000)
+def steps_up_to(code: CodeType, place: int) -> Sequence[Step]:
+    """The instructions up to the one at a place."""
+    return [step for offset, steps in _steps(code) if offset <= place for step in steps]
+
+
+@lru_cache(1000)
+def steps_behind(code: CodeType, place: int) -> Sequence[Step]:
+    """The instructions behind the one at a place."""
+    return [step for offset, steps in _steps(code) if offset > place for step in steps]
+
+
+@lru_cache(1000)
+def _steps(code: CodeType) -> Sequence[tuple[int, Sequence[Step]]]:
+    """The instructions with their places."""
+    return [(step.offset, list(_split(step))) for step in dis.get_instructions(code)]
+
+
+def _split(step: dis.Instruction) -> Iterator[Step]:
+    """An instruction; one that loads two names as two."""
+    if isinstance(step.argval, tuple) and step.opname.startswith("LOAD_FAST"):
+        for name in step.argval:
+            yield Step("LOAD_FAST", name, 1)
+        return
+    if step.opname == "STORE_FAST_LOAD_FAST":
+        yield Step("STORE_FAST", step.argval[0], -1)
+        yield Step("LOAD_FAST", step.argval[1], 1)
+        return
+    value = step.argrepr if step.opname == "BINARY_OP" else step.argval
+    yield Step(step.opname, value, _effect(step))
+
+
+def _effect(step: dis.Instruction) -> int:
+    arg = step.arg if step.opcode >= dis.HAVE_ARGUMENT else None
+    try:
+        return dis.stack_effect(step.opcode, arg, jump=False)
+    except ValueError:  # a marker that no program runs
+        return 0
+
+
+def without_value(steps: Sequence[Step]) -> Sequence[Step]:
+    """The instructions before those that give the last value."""
+    height = 0
+    for place in range(len(steps) - 1, -1, -1):
+        height += steps[place].effect
+        if height >= 1:
+            return steps[:place]
+    return []

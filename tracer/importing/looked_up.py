@@ -1,0 +1,167 @@
+"""The numbers that a size is compared with where a program looks it up in a set or a dict.
+
+Both are asked by the hash of a size, so that nothing is compared where the size is not in them, and nobody sees what
+the answer depends on. The container is found in the frame that asks: its instructions say what was loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+from tracer.importing.instructions import Step, steps_up_to, without_value
+from tracer.importing.named_numbers import numbers_named
+
+MOST = 64
+"""Keys of a container that sizes are compared with."""
+
+METHODS = {"get", "pop", "setdefault", "__getitem__", "__contains__"}
+"""Methods of a dict that look up their first argument."""
+
+STORES = {"STORE_SUBSCR", "DELETE_SUBSCR", "BUILD_MAP", "MAP_ADD"}
+"""What puts a size into a dict asks nothing of it."""
+
+
+class LoadedValue(NamedTuple):
+    """How a program loads a value."""
+
+    kind: str
+    """``const``, ``global`` or ``local``."""
+    value: Any
+    """The constant, or the name."""
+    attributes: tuple[str, ...]
+    """Of what is loaded, one of the other."""
+
+
+class Lookup(NamedTuple):
+    """What an instruction asks for."""
+
+    stores: bool
+    """Whether it puts something in, and asks for nothing."""
+    container: LoadedValue | None
+    """Where it looks something up; None where that is not known."""
+
+
+class Asked(NamedTuple):
+    """What a size meets where it is hashed."""
+
+    numbers: Sequence[int]
+    """The whole numbers that it is compared with."""
+    meets_others: bool
+    """Whether it is compared with other sizes that are hashed at the same place, as in a set of them."""
+
+
+def asked_by_hash(frame: FrameType) -> Asked:
+    """What is compared where a frame asks for the hash of a size.
+
+    These are the keys of the set or the dict in which it looks something up. Where it is not known in which, they are
+    the numbers that the program names.
+
+    >>> import sys
+    >>> class Size(int):
+    ...     def __hash__(self):
+    ...         print(asked_by_hash(sys._getframe(1)).numbers)
+    ...         return int.__hash__(self)
+    >>> def stride(size, strides):
+    ...     return strides.get(size, 1)
+    >>> Size(3) in {5, 7}, stride(Size(3), {96: 2, 192: 4})
+    [5, 7]
+    [96, 192]
+    (False, 1)
+    """
+    lookup = _lookup(frame.f_code, frame.f_lasti)
+    if lookup.stores:
+        return NOTHING
+
+    container = None if lookup.container is None else _value_of(lookup.container, frame)
+    if not isinstance(container, (set, frozenset, dict)):
+        numbers = numbers_named(frame)
+        return Asked(numbers, meets_others=True)
+    if len(container) > MOST or _is_kept_by_size(container):
+        return NOTHING
+    return Asked(list(_numbers_in(container)), meets_others=False)
+
+
+NOTHING = Asked((), meets_others=False)
+
+
+def _is_kept_by_size(container: Any) -> bool:
+    """True for a dict of what is made anew for another size, such as tensors."""
+    return isinstance(container, dict) and not all(map(_is_plain, container.values()))
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_plain, value))
+    return isinstance(value, (int, float, str, bool, type(None))) or callable(value)
+
+
+def _numbers_in(container: Any) -> Iterator[int]:
+    for key in list(container):
+        parts = key if isinstance(key, tuple) else (key,)
+        yield from (part for part in parts if type(part) is int)
+
+
+@lru_cache(1000)
+def _lookup(code: CodeType, place: int) -> Lookup:
+    """What the instruction at a place looks up, and where."""
+    before = list(steps_up_to(code, place))
+    asks = before.pop() if before else None
+    # Before Python 3.12, two instructions make a call.
+    if asks is not None and asks.name == "CALL" and before and before[-1].name == "PRECALL":
+        before.pop()
+
+    found = None
+    if asks is None or asks.name in STORES:
+        return Lookup(asks is not None, None)
+    if asks.name == "CONTAINS_OP":
+        found = _loaded(before)
+    elif asks.name == "BINARY_SUBSCR" or (asks.name, asks.value) == ("BINARY_OP", "[]"):
+        found = _loaded(without_value(before))
+    elif asks.name in ("CALL", "PRECALL", "CALL_METHOD"):
+        found = _method_of(before, asks.value)
+    return Lookup(False, found)
+
+
+def _method_of(steps: Sequence[Step], arguments: Any) -> LoadedValue | None:
+    """Whose method is called, where that looks something up."""
+    for _ in range(arguments):
+        steps = without_value(steps)
+    is_known = steps and steps[-1].name in ("LOAD_METHOD", "LOAD_ATTR")
+    return _loaded(steps[:-1]) if is_known and steps[-1].value in METHODS else None
+
+
+KINDS: tuple[tuple[str, str], ...] = (
+    ("LOAD_CONST", "const"),
+    ("LOAD_GLOBAL", "global"),
+    ("LOAD_NAME", "global"),
+    ("LOAD_FAST", "local"),
+    ("LOAD_DEREF", "local"),
+)
+
+
+def _loaded(steps: Sequence[Step]) -> LoadedValue | None:
+    """What the last instructions load: a name or a constant, or an attribute of it."""
+    attributes: list[str] = []
+    while steps and steps[-1].name == "LOAD_ATTR":
+        attributes.insert(0, steps[-1].value)
+        steps = steps[:-1]
+    for start, kind in KINDS:
+        if steps and steps[-1].name.startswith(start):
+            return LoadedValue(kind, steps[-1].value, tuple(attributes))
+    return None
+
+
+def _value_of(loaded: LoadedValue, frame: FrameType) -> Any:
+    """The value itself; None where it is not found."""
+    names: dict[str, Callable[[], Any]] = {
+        "const": lambda: loaded.value,
+        "global": lambda: frame.f_globals.get(loaded.value),
+        "local": lambda: frame.f_locals.get(loaded.value),
+    }
+    value = names[loaded.kind]()
+    for name in loaded.attributes:
+        value = getattr(value, "__dict__", {}).get(name, getattr(type(value), name, None))
+    return value
