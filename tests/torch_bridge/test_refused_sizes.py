@@ -170,7 +170,7 @@ def test_other_steps_at_the_asked_size_alone_are_refused() -> None:
     """What is read at another size is held against the steps that the module makes at the asked one."""
 
     def run(x: Tensor) -> Tensor:
-        return torch.tanh(x) if "%d" % x.shape[3] == "24" else torch.relu(x)
+        return torch.tanh(x) if "%d" % x.shape[3] == "24" else torch.relu(x)  # noqa: UP031
 
     with pytest.raises(Unrepresentable, match="runs other layers there"):
         tracer.from_module(Applied(run), (1, 3, 16, 24))

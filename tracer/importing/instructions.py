@@ -9,7 +9,7 @@ from types import CodeType
 from typing import Any, NamedTuple
 
 
-class Step(NamedTuple):
+class Instruction(NamedTuple):
     """An instruction, those that are two in one apart."""
 
     name: str
@@ -19,35 +19,35 @@ class Step(NamedTuple):
 
 
 @lru_cache(1000)
-def steps_up_to(code: CodeType, place: int) -> Sequence[Step]:
+def steps_up_to(code: CodeType, place: int) -> Sequence[Instruction]:
     """The instructions up to the one at a place."""
     return [step for offset, steps in _steps(code) if offset <= place for step in steps]
 
 
 @lru_cache(1000)
-def steps_behind(code: CodeType, place: int) -> Sequence[Step]:
+def steps_behind(code: CodeType, place: int) -> Sequence[Instruction]:
     """The instructions behind the one at a place."""
     return [step for offset, steps in _steps(code) if offset > place for step in steps]
 
 
 @lru_cache(1000)
-def _steps(code: CodeType) -> Sequence[tuple[int, Sequence[Step]]]:
+def _steps(code: CodeType) -> Sequence[tuple[int, Sequence[Instruction]]]:
     """The instructions with their places."""
     return [(step.offset, list(_split(step))) for step in dis.get_instructions(code)]
 
 
-def _split(step: dis.Instruction) -> Iterator[Step]:
+def _split(step: dis.Instruction) -> Iterator[Instruction]:
     """An instruction; one that loads two names as two."""
     if isinstance(step.argval, tuple) and step.opname.startswith("LOAD_FAST"):
         for name in step.argval:
-            yield Step("LOAD_FAST", name, 1)
+            yield Instruction("LOAD_FAST", name, 1)
         return
     if step.opname == "STORE_FAST_LOAD_FAST":
-        yield Step("STORE_FAST", step.argval[0], -1)
-        yield Step("LOAD_FAST", step.argval[1], 1)
+        yield Instruction("STORE_FAST", step.argval[0], -1)
+        yield Instruction("LOAD_FAST", step.argval[1], 1)
         return
     value = step.argrepr if step.opname == "BINARY_OP" else step.argval
-    yield Step(step.opname, value, _effect(step))
+    yield Instruction(step.opname, value, _effect(step))
 
 
 def _effect(step: dis.Instruction) -> int:
@@ -58,7 +58,7 @@ def _effect(step: dis.Instruction) -> int:
         return 0
 
 
-def without_value(steps: Sequence[Step]) -> Sequence[Step]:
+def without_value(steps: Sequence[Instruction]) -> Sequence[Instruction]:
     """The instructions before those that give the last value."""
     height = 0
     for place in range(len(steps) - 1, -1, -1):

@@ -11,7 +11,7 @@ from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-from tracer.importing.instructions import Step, steps_up_to, without_value
+from tracer.importing.instructions import Instruction, steps_up_to, without_value
 from tracer.importing.named_numbers import numbers_named
 
 MOST = 64
@@ -107,25 +107,28 @@ def _numbers_in(container: Any) -> Iterator[int]:
 @lru_cache(1000)
 def _lookup(code: CodeType, place: int) -> Lookup:
     """What the instruction at a place looks up, and where."""
-    before = list(steps_up_to(code, place))
-    asks = before.pop() if before else None
+    before = steps_up_to(code, place)
+    asks, before = before[-1], before[:-1]
+    if asks.name in STORES:
+        return Lookup(True, None)
     # Before Python 3.12, two instructions make a call.
-    if asks is not None and asks.name == "CALL" and before and before[-1].name == "PRECALL":
-        before.pop()
+    if before and before[-1].name == "PRECALL":
+        before = before[:-1]
+    return Lookup(False, _container(asks, before))
 
-    found = None
-    if asks is None or asks.name in STORES:
-        return Lookup(asks is not None, None)
+
+def _container(asks: Instruction, before: Sequence[Instruction]) -> LoadedValue | None:
+    """Where an instruction looks something up."""
     if asks.name == "CONTAINS_OP":
-        found = _loaded(before)
-    elif asks.name == "BINARY_SUBSCR" or (asks.name, asks.value) == ("BINARY_OP", "[]"):
-        found = _loaded(without_value(before))
-    elif asks.name in ("CALL", "PRECALL", "CALL_METHOD"):
-        found = _method_of(before, asks.value)
-    return Lookup(False, found)
+        return _loaded(before)
+    if asks.name == "BINARY_SUBSCR" or (asks.name, asks.value) == ("BINARY_OP", "[]"):
+        return _loaded(without_value(before))
+    if asks.name in ("CALL", "PRECALL", "CALL_METHOD"):
+        return _method_of(before, asks.value)
+    return None
 
 
-def _method_of(steps: Sequence[Step], arguments: Any) -> LoadedValue | None:
+def _method_of(steps: Sequence[Instruction], arguments: Any) -> LoadedValue | None:
     """Whose method is called, where that looks something up."""
     for _ in range(arguments):
         steps = without_value(steps)
@@ -142,7 +145,7 @@ KINDS: tuple[tuple[str, str], ...] = (
 )
 
 
-def _loaded(steps: Sequence[Step]) -> LoadedValue | None:
+def _loaded(steps: Sequence[Instruction]) -> LoadedValue | None:
     """What the last instructions load: a name or a constant, or an attribute of it."""
     attributes: list[str] = []
     while steps and steps[-1].name == "LOAD_ATTR":

@@ -59,6 +59,7 @@ def numbers_named(frame: FrameType) -> list[int]:
     A package counts where a module of its own is run.
 
     >>> import sys
+    >>> __name__ = "net"
     >>> LAYERS = {"s384": "large"}
     >>> def layer(size):
     ...     return LAYERS.get(f"s{size}", numbers_named(sys._getframe()))
