@@ -44,7 +44,7 @@ class Lookup(NamedTuple):
     """Where it looks something up; None where that is not known."""
 
 
-class Asked(NamedTuple):
+class Met(NamedTuple):
     """What a size meets where it is hashed."""
 
     numbers: Sequence[int]
@@ -53,7 +53,7 @@ class Asked(NamedTuple):
     """Whether it is compared with other sizes that are hashed at the same place, as in a set of them."""
 
 
-def asked_by_hash(frame: FrameType) -> Asked:
+def asked_by_hash(frame: FrameType) -> Met:
     """What is compared where a frame asks for the hash of a size.
 
     These are the keys of the set or the dict in which it looks something up. Where it is not known in which, they are
@@ -78,13 +78,13 @@ def asked_by_hash(frame: FrameType) -> Asked:
     container = None if lookup.container is None else _value_of(lookup.container, frame)
     if not isinstance(container, (set, frozenset, dict)):
         numbers = numbers_named(frame)
-        return Asked(numbers, meets_others=True)
+        return Met(numbers, meets_others=True)
     if len(container) > MOST or _is_kept_by_size(container):
         return NOTHING
-    return Asked(list(_numbers_in(container)), meets_others=False)
+    return Met(list(_numbers_in(container)), meets_others=False)
 
 
-NOTHING = Asked((), meets_others=False)
+NOTHING = Met((), meets_others=False)
 
 
 def _is_kept_by_size(container: Any) -> bool:
