@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -174,3 +175,18 @@ def test_other_steps_at_the_asked_size_alone_are_refused() -> None:
 
     with pytest.raises(Unrepresentable, match="runs other layers there"):
         tracer.from_module(Applied(run), (1, 3, 16, 24))
+
+
+def test_the_line_that_decides_too_often_is_told() -> None:
+    """A range is asked size by size: more ways than an expression holds, all of them of one line."""
+
+    def run(x: Tensor) -> Tensor:
+        side = 7 if x.shape[2] in range(380, 400) else 5
+        return torch.nn.functional.adaptive_avg_pool2d(x, side)
+
+    with pytest.raises(Unrepresentable, match="another way for each of too many sizes") as told:
+        tracer.from_module(Applied(run), (1, 3, 16, 24))
+    (finding,) = told.value.diagnostics
+    assert finding.span is not None
+    line = Path(__file__).read_text("utf-8").splitlines()[finding.span.line - 1]
+    assert "range(380, 400)" in line

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from tracer.diagnostics import TracerError, legible
+from tracer.diagnostics import Diagnostic, TracerError, legible
 from tracer.importing import comparison
 from tracer.importing.alignment import SizeOf
 from tracer.importing.comparison import Answer, Judges, ProgramRun
@@ -13,7 +14,7 @@ from tracer.importing.left_out import LeftOut, is_left_out
 from tracer.importing.params import PARAMS
 from tracer.importing.part import up_to
 from tracer.importing.paths import Refusal, Run, checks_of, one_of
-from tracer.importing.recording import Recording, Step, Unrepresentable
+from tracer.importing.recording import Recording, Step, Unrepresentable, refused_at
 from tracer.importing.same_numbers import check_numbers
 from tracer.importing.text import Config, arranged, config, written_config
 from tracer.importing.widths import with_widths
@@ -140,14 +141,27 @@ def network_of(
         judges = Judges(recorded, program, left_out, known)
         comparison.compare(net, recording, before, judges, unseen)
     except TracerError as error:
-        raise Unrepresentable(
-            f"what comes out is no config: {legible(error.diagnostics[0].message)}"
-        ) from error
+        raise _no_config(error.diagnostics[0], merged.recording) from error
     except TooLarge as error:
         raise Unrepresentable(str(error)) from error
 
     steps = _by_node(recording, written.names)
     return ReadProgram(net, steps, recording, recorded, unread, written.params, left_out)
+
+
+MANY = 5
+"""So many decisions at one line are what makes an expression too long."""
+
+
+def _no_config(fault: Diagnostic, recording: Recording) -> Unrepresentable:
+    """The error that what comes out is none, at the line that decides for too many sizes by itself."""
+    why = f"what comes out is no config: {legible(fault.message)}"
+    spots = {guard.spot.text: guard.spot for guard in recording.guards.made}
+    places = Counter(guard.spot.text for guard in recording.guards.made)
+    for place, times in places.most_common(1):
+        if times >= MANY:
+            return refused_at(spots[place], f"another way for each of too many sizes; {why}")
+    return Unrepresentable(why)
 
 
 # --- the text --------------------------------------------------------------------------------------------------------
