@@ -190,6 +190,8 @@ class Foreseen(NamedTuple):
 
 def _together(asked: list[Group], symbol: str, analysis: Analysis) -> list[Decided]:
     """All groups over one range of sizes before everything repeats, and the remainders of each from there on."""
+    import numpy
+
     groups = [Foreseen(group, [analysis.eventually(c) for c in group]) for group in asked]
     start = max((group.since for group in groups), default=0)
     period = math.lcm(*[e.period for group in groups for e in group.eventually])
@@ -205,7 +207,7 @@ def _together(asked: list[Group], symbol: str, analysis: Analysis) -> list[Decid
             sieve.drop_all()
         for period, conditions in group.periodic.items():
             sieve.narrow(conditions, period)
-        truth = _behind([False] * first, early)
+        truth = _behind(numpy.zeros(first, bool), early)
         found.append(Decided(of_residues(truth, sieve.modulus, sieve.residues), None))
     return found
 
@@ -276,10 +278,17 @@ def _truth(
     chunk = max(min(CHUNK, VALUES // weight), 1)
     for least in range(0, len(sizes), chunk):
         place = slice(least, least + chunk)
-        some: numpy.ndarray[Any, Any] = numpy.asarray(sizes[place]).astype(number)
+        some: numpy.ndarray[Any, Any] = _array(sizes[place]).astype(number)
         for part, holds in zip(truth, _truths(program, watched, {symbol: some}, len(some))):
             part[place] = holds
     return truth
+
+
+def _array(sizes: range | numpy.ndarray[Any, Any]) -> numpy.ndarray[Any, Any]:
+    """Sizes as an array. NumPy makes one of a range size by size, which takes longer than what is asked of them."""
+    import numpy
+
+    return numpy.arange(sizes.start, sizes.stop) if isinstance(sizes, range) else sizes
 
 
 def _truths(
