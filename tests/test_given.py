@@ -164,6 +164,11 @@ def test_a_module_is_left_as_it_is() -> None:
         ((Skip(), 1, 3, 8, 8), TypeError, "a shape is a tuple of sizes"),
         ((Skip(), "1,3,8,8"), TypeError, "a shape is a tuple of sizes"),
         (
+            (Skip(), torch.zeros(1, 3, 8, 8)),
+            TypeError,
+            r"not a Tensor: give its shape, \(1, 3, 8, 8\)$",
+        ),
+        (
             (CONFIG, (1, 1, 8, 8), (1, 1, 8, 8)),
             ValueError,
             "2 shapes are given; the inputs are",

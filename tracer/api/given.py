@@ -185,7 +185,11 @@ def _shape(given: Sequence[int]) -> tuple[int, ...]:
     try:
         return tuple(operator.index(n) for n in given)
     except TypeError:
-        what = shortened(repr(given), 60)
+        shape = getattr(given, "shape", None)
+        if isinstance(shape, tuple):
+            what = f"a {type(given).__name__}: give its shape, {tuple(shape)}"
+        else:
+            what = shortened(repr(given), 60)
         raise TypeError(
             f"a shape is a tuple of sizes such as (1, 3, 512, 512), not {what}"
         ) from None
