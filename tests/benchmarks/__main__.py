@@ -6,6 +6,7 @@ ratios, with the limit that the project sets itself where there is one.
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import importlib.util
 import itertools
@@ -583,9 +584,14 @@ GROUPS = {
 
 
 def main() -> None:
-    chosen = sys.argv[1:] or list(GROUPS)
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("groups", nargs="*", help=f"of {', '.join(GROUPS)}; all, if none")
+    chosen = parser.parse_args().groups
+    for name in set(chosen) - GROUPS.keys():
+        parser.error(f"there is no group {name}; there are {', '.join(GROUPS)}")
+
     console = Console()
-    for name in chosen:
+    for name in chosen or GROUPS:
         group = GROUPS[name]
         table = Table(
             "what",
