@@ -49,7 +49,7 @@ def frames(network: Network, lead: int) -> list[Frame]:
     """
     ties: dict[Node, list[Tie]] = {}
     for node in network.nodes:
-        if node.is_input and len(node.pattern) > lead:
+        if len(node.pattern) > lead:
             ties[node] = [tie_of(dim) for dim in node.pattern[lead:]]
 
     found: list[Frame] = []

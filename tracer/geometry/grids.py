@@ -176,7 +176,9 @@ class GridCache(NamedTuple):
     windows: Memo[tuple[list[Window | None], bool]]
     """By operation and rank, of those whose windows are fixed; and whether they leave everything in its place."""
     placed: Memo[Placed]
-    """By operation, inputs and, where the windows are not fixed, their shapes."""
+    """By operation, inputs and their shapes."""
+    behind: Memo[Placed]
+    """By operation, its only input and the output's rank, where the places follow from these."""
     met: Memo[list[Met]]
     distinct: Memo[Placed]
 
@@ -189,7 +191,7 @@ class GridCache(NamedTuple):
 
 
 def _fresh() -> GridCache:
-    return GridCache(Memo(4096), Memo(4096), Memo(4096), Memo(4096))
+    return GridCache(Memo(4096), Memo(4096), Memo(4096), Memo(4096), Memo(4096))
 
 
 _of_ints = _fresh()
@@ -231,29 +233,40 @@ def _places(traced: Traced, cache: GridCache, frame: Frame) -> list[Placed | Non
     """Where the positions of every node lie; None for a node without a shape."""
     found: list[Placed | None] = []
     symbols: dict[str, Dim] = {}
+    known = cache.behind
     for node, op, shape in zip(traced.network.nodes, traced.ops, traced.by_index):
         if shape is None:
             found.append(None)
-        elif op is not None:
-            placed = _behind_only(node, op, found, len(shape), cache)
-            if placed is None:
-                # What has a shape reads only what has one, and so a place.
-                before: list[Any] = [found[source.index] for source in node.inputs]
-                placed = _behind(traced.visit(node), op, before, symbols, cache)
-            found.append(placed)
-        elif node.is_input:
-            for dim, n in zip(node.pattern, shape):
-                if isinstance(dim, str):
-                    symbols[dim] = n
-            steps = frame.steps.get(node.index)
-            placed = NOWHERE
-            if steps is not None:
-                dims = tuple(map(_pixels, steps))
-                placed = cache.one((dims, False))
-            found.append(placed)
-        else:
-            found.append(None)
+            continue
+        if op is None:
+            found.append(_of_input(node, shape, symbols, frame, cache))
+            continue
+
+        placed = None
+        if len(node.inputs) == 1:
+            # What has a shape reads only what has one, and so a place.
+            before: Any = found[node.inputs[0].index]
+            placed = known.get((id(op), id(before), len(shape)))
+            placed = placed or _behind_only(node, op, before, len(shape), cache)
+        if placed is None:
+            all_before: list[Any] = [found[source.index] for source in node.inputs]
+            placed = _behind(traced.visit(node), op, all_before, symbols, cache)
+        found.append(placed)
     return found
+
+
+def _of_input(
+    node: Node, shape: Shape, symbols: dict[str, Dim], frame: Frame, cache: GridCache
+) -> Placed | None:
+    """Where the positions of an input lie, whose symbols are noted; None for a node that is at fault."""
+    if not node.is_input:
+        return None
+    for dim, n in zip(node.pattern, shape):
+        if isinstance(dim, str):
+            symbols[dim] = n
+
+    steps = frame.steps.get(node.index)
+    return NOWHERE if steps is None else cache.one((tuple(map(_pixels, steps)), False))
 
 
 def _pixels(step: Fraction | None) -> Place | None:
@@ -300,33 +313,27 @@ def _behind(
 def _behind_only(
     node: Node,
     op: Op,
-    found: list[Placed | None],
+    before: Placed,
     rank: int,
     cache: GridCache,
 ) -> Placed | None:
     """Where the positions lie behind a node with one input; None where that takes more than the input's places."""
-    sources = node.inputs
-    if len(sources) != 1 or (node.unknowns and _has_symbols(op, node)):
-        return None
-    before = found[sources[0].index]
-    if before is None or before is NOWHERE:
+    if before is NOWHERE:
         return before
-    return _behind_one(op, before, rank, cache)
+    if node.unknowns and _has_symbols(op, node):
+        return None
+
+    placed = _behind_one(op, before, rank, cache)
+    if placed is not None:
+        cache.behind.keep((id(op), id(before), rank), placed, op, before)
+    return placed
 
 
 def _behind_one(op: Op, before: Placed, rank: int, cache: GridCache) -> Placed | None:
     """Where the positions lie behind an operation with one input; None where that takes the input's sizes."""
     if type(op).window is Op.window and len(before[0]) == rank:
         return before
-    if not op.fixed_window:
-        return None
-
-    key = (id(op), id(before))
-    known = cache.placed.get(key)
-    if known is None:
-        placed = _fixed(op, before, cache)
-        known = cache.placed.keep(key, placed, op, before)
-    return known
+    return _fixed(op, before, cache) if op.fixed_window else None
 
 
 def leading_dims(traced: Traced) -> int:
@@ -464,11 +471,14 @@ def meetings(traced: Traced) -> Iterator[Meeting]:
     A map of one row that is repeated over several does not lie where they do, unless it has no grid, as behind a global
     pooling. The dim along which a concatenation joins is left out.
     """
+    merges = [(node, op) for node, op in traced.merges if _is_meeting(node, op)]
+    if not merges:
+        return
     cache = _cache_for(traced)
     seen: dict[tuple[int, int], list[Met]] = {}
     for found in _in_frames(traced, cache):
-        for node, op, placed in zip(traced.network.nodes, traced.ops, found):
-            if not isinstance(op, Merge) or placed is None or not _is_meeting(node, op):
+        for node, op in merges:
+            if found[node.index] is None:
                 continue
             before = [found[source.index] for source in node.inputs]
             met = _met_at(traced.visit(node), op, before, cache)

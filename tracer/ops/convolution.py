@@ -585,11 +585,13 @@ class ConvTranspose(Convolving, kw_only=True):
 
     def _spread(self, axis: int) -> tuple[int, int, int, int]:
         """Kernel, stride, padding and dilation of one axis."""
-        kernel, stride, padding, dilation = (
-            per_axis(argument, self.axes)[axis]
-            for argument in (self.kernel_size, self.stride, self.padding, self.dilation)
+        axes = self.axes
+        return (
+            per_axis(self.kernel_size, axes)[axis],
+            per_axis(self.stride, axes)[axis],
+            per_axis(self.padding, axes)[axis],
+            per_axis(self.dilation, axes)[axis],
         )
-        return kernel, stride, padding, dilation
 
     def is_even(self, axis: int) -> bool:
         """Whether every output position gets as many taps, borders aside: torch's kernel spread over its turn.

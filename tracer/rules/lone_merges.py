@@ -60,14 +60,14 @@ def lone_merge(trace: Trace) -> Iterator[Diagnostic]:
           cat: {op: Concat, from: [up, enc]}
     """
     seen: set[int] = set()
-    for node in trace.network.nodes:
+    for node, op in trace.merges:
         declaration = node.declaration
-        if not isinstance(node.op, Merge) or len(node.inputs) != 1 or id(declaration) in seen:
+        if len(node.inputs) != 1 or id(declaration) in seen:
             continue
 
         seen.add(id(declaration))
         message = f"a {node.op_name} of one input, {node.inputs[0].shown}, joins nothing"
-        likely = _written(trace, node, node.op) if len(seen) <= SOUGHT else None
+        likely = _written(trace, node, op) if len(seen) <= SOUGHT else None
         hint = likely or "name all of its inputs under `from`, or leave it out"
         found = warning(trace, node, "T107", message, None, hint)
         if declaration.inputs:

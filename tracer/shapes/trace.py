@@ -192,7 +192,8 @@ class Trace(Traced):
                     continue
                 if accepted.remarks is None:
                     accepted.remarks = _remarks_of(self.visit(node), accepted.op)
-                self._remarks += [(node, requirement) for requirement in accepted.remarks]
+                if accepted.remarks:
+                    self._remarks += [(node, requirement) for requirement in accepted.remarks]
         return self._remarks
 
     def _looked_up(self) -> Iterator[Accepted | None]:

@@ -7,10 +7,12 @@ take a :class:`Traced`: they read the same records, whether shapes are of ints o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from tracer.network.records import Network, Node
 from tracer.ops.base import Op, Requirements, Shape
+from tracer.ops.merge import Merge
 from tracer.sizing.arithmetic import Dim
 
 Ops = list[Op | None]
@@ -100,6 +102,12 @@ class Traced:
         """One node as it is met on the walk, for those who look at few."""
         index = node.index
         return Visit(node, self.ops[index], self.by_index[index], self.by_index)
+
+    @cached_property
+    def merges(self) -> list[tuple[Node, Merge]]:
+        """Every merge with its operation, in execution order."""
+        nodes = zip(self.network.nodes, self.ops)
+        return [(node, op) for node, op in nodes if isinstance(op, Merge)]
 
     def applied(self) -> Iterator[Applied]:
         """Every operation that has a shape, in execution order."""
