@@ -108,13 +108,19 @@ def whole(place: Path) -> Iterator[Row]:
 
 
 def inside(place: Path) -> Iterator[Row]:
-    """(b) in process: load and check against yaml.compose with the C loader alone, of a text again and of new ones."""
+    """(b) in process: load and check against yaml.compose with the C loader alone, of a text again and of new ones.
+
+    A text that is edited at its end stands where it stood; behind an edit at its beginning all of it has moved.
+    """
     for name, make in UNETS.items():
         text = make()
         number = itertools.count()
         texts = {
             "again": lambda text=text: text,  # type: ignore[misc]
             "each time edited": lambda text=text, number=number: f"{text}# {next(number)}\n",  # type: ignore[misc]
+            "each time moved": lambda text=text, number=number: (
+                f"#{'-' * (next(number) % 97)}\n{text}"
+            ),  # type: ignore[misc]
         }
         for which, given in texts.items():
             ratio, a, b = ratios(

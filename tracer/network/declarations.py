@@ -18,6 +18,7 @@ SECTIONS = ("encoder", "bottleneck", "decoder", "head", "layers")
 TOP_LEVEL = ("name", "description", "params", "input", "sizes", "blocks", *SECTIONS, "output")
 BLOCK_KEYS = ("args", "inputs", "layers", "description")
 NODE_KEYS = ("op", "from", "expect", "repeat", "weights", "learned")
+BESIDE_OP = frozenset(NODE_KEYS) - {"op"}
 
 _NOT_OP = ("type", "kind", "module", "layer", "class", "block")
 """Other tools' words for the operation."""
@@ -86,6 +87,8 @@ def declaration(name: str, key: ScalarNode, value: YamlNode) -> Declaration:
     if op is None:
         raise _without_op(name, key, found)
     text(op[1], "`op`")
+    if BESIDE_OP.isdisjoint(found):
+        return Declaration(name, key, value, op[1], found, is_plain=True)  # type: ignore[arg-type]
 
     source = found.pop("from", None)
     inputs = references(source[1]) if source else None
@@ -122,7 +125,7 @@ def _plain(name: str, key: ScalarNode, op: ScalarNode) -> Declaration:
         hint = f"write `{name}: ReLU` or `{name}: {{op: ..., ...}}`"
         raise Fault("T201", f"{name} needs an operation", key, hint)
     text(op, "an operation")
-    return Declaration(name, key, op, op, {})
+    return Declaration(name, key, op, op, {}, is_plain=True)
 
 
 def _without_op(name: str, key: ScalarNode, found: Entries) -> Fault:

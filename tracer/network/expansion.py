@@ -19,7 +19,8 @@ from tracer.network.declarations import Block
 from tracer.network.dims import shape_pattern
 from tracer.network.faults import Faults, Uses
 from tracer.network.handed_in import where_it_is_written
-from tracer.network.making import Made, Maker, typed
+from tracer.network.kept import KeptLayers, Prepared, Values, values_of
+from tracer.network.making import Made, Maker
 from tracer.network.names import Chunks, Names, Reference, Target
 from tracer.network.records import NOTHING, Declaration, Expectation, Node
 from tracer.network.sharing import SharedUse, WeightSharing, has_parameters, learned_of
@@ -38,27 +39,21 @@ TRIES = 8
 """A declaration that was at fault so often, in as many uses of its block, is not tried again."""
 
 
-class Prepared(NamedTuple):
-    """The operations of declarations, with the values that the names in their expressions have."""
-
-    made: dict[Declaration, Made]
-    plain: dict[Declaration, Made]
-    """Those of declarations that read the node before them, and say nothing but their operation."""
-
-
 class Around(NamedTuple):
     """The surroundings of the declarations of a section or of a block's use."""
 
     section: str
     scope: Scope
     """The values of the names in expressions."""
+    fixed: Prepared
+    """The operations that are the same for all values of these names."""
+    prepared: Prepared | None = None
+    """Those that are the same for these values; None where each copy has others."""
     prefix: str = ""
     """The beginning of the nodes' names."""
     uses: Uses = ()
     shared: SharedUse | None = None
     """The innermost use around that shares another's parameters."""
-    prepared: Prepared | None = None
-    """Of all uses of the block with the same arguments; None where each declaration is placed once."""
 
 
 class Expansion:
@@ -79,11 +74,24 @@ class Expansion:
         self._failures: Counter[Declaration] = Counter()
         """The number of times that each declaration was at fault."""
         self._maker = Maker(blocks, self.nodes)
-        self._fixed = Prepared(self._maker.fixed, {})
-        """Operations that are the same in every use of their block."""
-        self._prepared: dict[Any, Prepared] = {}
-        """By block and the values of its arguments: uses that have them in common are made once."""
+        self._in_blocks = KeptLayers([])
+        """The operations of the blocks' layers."""
         self._sizes = BlockSizes(blocks, faults)
+
+    def declare(self, kept: KeptLayers) -> None:
+        """Take the blocks of the file."""
+        self.blocks.update(kept.blocks)
+        self._in_blocks = kept
+
+    def expand_section(
+        self, section: str, kept: KeptLayers, previous: Target | None
+    ) -> Target | None:
+        """Add the nodes of a section; returns what its last name stands for."""
+        # An operation may be called as a block that is at fault.
+        known = KeptLayers([]) if self.faulty_blocks else kept
+        prepared = known.prepared(values_of(self.params))
+        around = Around(section, self.params, known.fixed, prepared)
+        return self.expand(kept.declarations, around, previous)
 
     def add(self, node: Node) -> None:
         """Add a node. Raises :class:`Enough` where there are too many."""
@@ -116,7 +124,7 @@ class Expansion:
         self, declared: list[Declaration], around: Around, previous: Target | None
     ) -> Target | None:
         """Add the nodes of a section or block; returns what its last name stands for."""
-        fixed, varying = self._plain_in(around)
+        fixed, varying = _plain_in(around)
         for declaration in declared:
             name = around.prefix + declaration.name
             if name in self.names.targets:
@@ -206,21 +214,30 @@ class Expansion:
         expect: YamlNode | None,
     ) -> Target:
         """Add one declaration's nodes: an operation's or a block's. ``expect`` is the shape that its last node has."""
-        prepared = around.prepared or NONE_PREPARED
-        made = self._maker.fixed.get(declaration) or prepared.made.get(declaration)
+        made = _known(declaration, around)
         if made is None:
-            op_name: str = declaration.op.value
-            if "${" in op_name:
-                op_name = _computed_name(declaration.op, around.scope)
+            op_name = _op_name(declaration.op, around.scope)
             block = self.blocks.get(op_name)
             if block is not None:
                 return self._place_block(block, declaration, name, around, inputs, expect)
-            if op_name in self.faulty_blocks:
-                raise Follows(declaration.op)
-            made = self._maker.make(op_name, declaration, around.scope)
-            if around.prepared is not None:
-                self._keep(made, declaration, around.prepared)
+            made = self._make(op_name, declaration, around)
 
+        if declaration.is_plain and made.is_plain and around.shared is None:
+            before = inputs[0]
+            if isinstance(before, Node):
+                return self._place_plain(made, declaration, name, around, before)
+        return self._place_node(made, declaration, name, around, inputs, expect)
+
+    def _place_node(
+        self,
+        made: Made,
+        declaration: Declaration,
+        name: str,
+        around: Around,
+        inputs: Inputs,
+        expect: YamlNode | None,
+    ) -> Target:
+        """Add the node of an operation, or the nodes of a Chunk."""
         op, cls = made.op, type(made.op)
         if declaration.inputs is None and cls.arity[1] == 0:
             inputs = []
@@ -250,21 +267,16 @@ class Expansion:
         self.names.targets[name] = node
         return node
 
-    def _keep(self, made: Made, declaration: Declaration, prepared: Prepared) -> None:
-        """Keep the operation of a declaration for the other uses of its block."""
-        if declaration in self._maker.fixed:
-            prepared = self._fixed
-        prepared.made[declaration] = made
-        if _is_plain(declaration, made):
-            prepared.plain[declaration] = made
-
-    def _plain_in(
-        self, around: Around
-    ) -> tuple[dict[Declaration, Made], dict[Declaration, Made]]:
-        """The plain declarations whose operations are known: those of any use, and those of this one's arguments."""
-        if around.prepared is None or around.shared is not None:
-            return NONE_PREPARED
-        return self._fixed.plain, around.prepared.plain
+    def _make(self, op_name: str, declaration: Declaration, around: Around) -> Made:
+        """The operation of a declaration, kept for others with the same values of the names in its expressions."""
+        if op_name in self.faulty_blocks:
+            raise Follows(declaration.op)
+        made, is_fixed = self._maker.make(op_name, declaration, around.scope)
+        if is_fixed:
+            around.fixed.keep(declaration, made)
+        elif around.prepared is not None:
+            around.prepared.keep(declaration, made)
+        return made
 
     def _place_plain(
         self,
@@ -349,10 +361,11 @@ class Expansion:
         inside = Around(
             around.section,
             scope,
+            self._in_blocks.fixed,
+            self._in_blocks.prepared(self._values_in(block, scope)),
             name + ".",
             (*around.uses, use),
             _shared(use, around),
-            self._prepared_for(block, scope),
         )
         for inner, target in zip(block.inputs, inputs):
             self.names.targets[inside.prefix + inner] = target  # type: ignore[assignment]
@@ -367,13 +380,10 @@ class Expansion:
         self.names.targets[name] = last
         return last
 
-    def _prepared_for(self, block: Block, scope: Scope) -> Prepared:
-        """What is known of a block's layers with these values of its arguments: params are the same everywhere."""
-        key = (block.name, *[typed(scope[word]) for word in block.arguments])
-        prepared = self._prepared.get(key)
-        if prepared is None:
-            prepared = self._prepared[key] = Prepared({}, {})
-        return prepared
+    def _values_in(self, block: Block, scope: Scope) -> Values | None:
+        """The values that decide what the layers of a block are in one use of it."""
+        values = values_of(scope)
+        return None if values is None else (block.name, *values)
 
     def _refuse_nesting(self, block: Block, use: Declaration, uses: Uses) -> None:
         """A block does not use itself, and blocks are not nested without bound."""
@@ -427,26 +437,22 @@ class Expansion:
         return values
 
 
-NONE_PREPARED = Prepared({}, {})
-"""Where each declaration is placed once, and where nodes share others' parameters."""
+NOTHING_KNOWN: Mapping[Declaration, Made] = {}
 
 
-def _is_plain(declaration: Declaration, made: Made) -> bool:
-    """Whether a declaration's node reads the one before it, and nothing is said but its operation."""
-    cls = type(made.op)
-    if made.operands or cls.arity[1] == 0 or issubclass(cls, Chunk):
-        return False
-    others = (
-        declaration.inputs,
-        declaration.expect,
-        declaration.repeat,
-        declaration.weights,
-        declaration.learned,
-    )
-    return others == NOTHING_ELSE
+def _known(declaration: Declaration, around: Around) -> Made | None:
+    """The operation of a declaration where it was made before."""
+    made = around.fixed.made.get(declaration)
+    if made is None and around.prepared is not None:
+        made = around.prepared.made.get(declaration)
+    return made
 
 
-NOTHING_ELSE = (None,) * 5
+def _plain_in(around: Around) -> tuple[Mapping[Declaration, Made], Mapping[Declaration, Made]]:
+    """The plain declarations whose operations are known: those of any values, and those of the values here."""
+    if around.prepared is None or around.shared is not None:
+        return NOTHING_KNOWN, NOTHING_KNOWN
+    return around.fixed.plain, around.prepared.plain
 
 
 def _shared(declaration: Declaration, around: Around) -> SharedUse | None:
@@ -486,8 +492,10 @@ def _repeat(node: YamlNode, scope: Scope) -> int:
     return times
 
 
-def _computed_name(at: ScalarNode, scope: Scope) -> str:
-    """The name of an operation or block that an expression gives."""
+def _op_name(at: ScalarNode, scope: Scope) -> str:
+    """The name of an operation or block: as it is written, or as an expression gives it."""
+    if "${" not in at.value:
+        return str(at.value)
     name = interpolated(at, scope)
     if isinstance(name, str):
         return name

@@ -35,6 +35,8 @@ class Made(NamedTuple):
     """Arguments with dims over symbols; the record holds ones meanwhile."""
     operands: Mapping[str, ScalarNode] = {}
     """Arguments that name a node."""
+    is_plain: bool = False
+    """Whether it becomes one node, which reads the node before it and no other where nothing says what it reads."""
 
     @property
     def is_closed(self) -> bool:
@@ -63,12 +65,10 @@ class Maker:
         self.blocks = blocks
         self.nodes = nodes
         """Those of the network that are made already, its inputs first."""
-        self.fixed: dict[Declaration, Made] = {}
-        """By declaration: its operation, the same in every use of its block."""
         self._literals: dict[Declaration, Literals] = {}
 
-    def make(self, op_name: str, declaration: Declaration, scope: Scope) -> Made:
-        """The operation of a declaration, called ``op_name`` in this use of its block.
+    def make(self, op_name: str, declaration: Declaration, scope: Scope) -> tuple[Made, bool]:
+        """The operation of a declaration, called ``op_name`` in this use of its block; whether it is so in every use.
 
         Raises :class:`Fault` (T003 to T006, T101, T2xx) at the argument at fault.
         """
@@ -84,7 +84,7 @@ class Maker:
         texts, expressions = literals
         if texts is None:
             self._refuse_unknown_arguments(cls, declaration)
-            return _made(cls, declaration, scope)
+            return _made(cls, declaration, scope), False
 
         values = [typed(value_of(node, scope)) for node in expressions]
         key = (cls, texts, *values)
@@ -94,9 +94,8 @@ class Maker:
             made = _made(cls, declaration, scope)
             if made.is_closed:
                 _by_text[key] = made
-        if not expressions and "${" not in declaration.op.value:
-            self.fixed[declaration] = made
-        return made
+        is_fixed = not expressions and "${" not in declaration.op.value
+        return made, is_fixed
 
     def _refuse_unknown_arguments(self, cls: type[Op], declaration: Declaration) -> None:
         """Raise the first argument that the operation does not have."""
@@ -139,7 +138,8 @@ def _made(cls: type[Op], declaration: Declaration, scope: Scope) -> Made:
         found.values.setdefault("index", 0)
 
     op = _record(found, declaration)
-    return Made(op, tuple(found.unknowns), found.dim_fields, found.operands)
+    is_plain = not found.operands and cls.arity[1] != 0 and not issubclass(cls, Chunk)
+    return Made(op, tuple(found.unknowns), found.dim_fields, found.operands, is_plain)
 
 
 def _record(arguments: _Arguments, declaration: Declaration) -> Op:

@@ -223,6 +223,9 @@ class Names:
 
     def finals(self) -> dict[str, Node]:
         """The node that each name stands for, without recording a fault."""
+        if set(map(type, self.targets.values())) == {Node}:
+            return dict(self.targets)  # type: ignore[arg-type]
+
         found = {}
         for name, target in self.targets.items():
             node = target if isinstance(target, Node) else self._final(target)
@@ -237,9 +240,9 @@ class Names:
 
     def _without_unused_chunks(self, nodes: list[Node]) -> list[Node]:
         """torch may return fewer chunks than asked for; only those that are used must exist."""
-        families = [target for target in self.targets.values() if isinstance(target, Chunks)]
-        if not families:
+        if Chunks not in set(map(type, self.targets.values())):
             return nodes
+        families = [target for target in self.targets.values() if isinstance(target, Chunks)]
 
         read = {source for node in nodes for source in (*node.inputs, *node.operands.values())}
         unused: set[Node] = set()

@@ -17,9 +17,10 @@ from tracer.network import declarations
 from tracer.network.declarations import SECTIONS, TOP_LEVEL, Block, Entry
 from tracer.network.declared_sizes import declared_size
 from tracer.network.dims import shape_pattern
-from tracer.network.expansion import Around, Expansion
+from tracer.network.expansion import Expansion
 from tracer.network.faults import Enough, Faults, LocatedFault, Uses
 from tracer.network.foreign import foreign
+from tracer.network.kept import KeptLayers, kept_under
 from tracer.network.names import Reference, Target
 from tracer.network.records import Declaration, DimPattern, Expectation, Network, Node, Promise
 from tracer.network.spelling import top_level_hint
@@ -216,16 +217,26 @@ class _NetworkReader:
             self.faults.add(fault)
 
     def _read_blocks(self, entry: Entry | None) -> None:
+        if entry is None or is_nothing(entry[1]):
+            return
         found: list[Fault] = []
-        for name, (key, value) in self._entries(entry, "`blocks`").items():
+        self.expansion.declare(kept_under(entry[0], lambda: self._blocks(entry, found), found))
+        self._add_all(found)
+
+    def _blocks(self, entry: Entry, found: list[Fault]) -> KeptLayers:
+        """The blocks of the file; the faults in them go to ``found``, those inside of a block last."""
+        blocks: dict[str, Block] = {}
+        inside: list[Fault] = []
+        for name, (key, value) in entries(mapping(entry[1], "`blocks`"), found).items():
             try:
                 if name in registry:
                     raise Fault("T104", f"the block {name!r} has the name of an operation", key)
-                self.blocks[name] = declarations.block(name, key, value, found)
+                blocks[name] = declarations.block(name, key, value, inside)
             except Fault as fault:
-                self.faults.add(fault)
+                found.append(fault)
                 self.expansion.faulty_blocks.add(name)
-        self._add_all(found)
+        found += inside
+        return KeptLayers([], blocks)
 
     def _faulty_input(self, root: YamlNode) -> Node:
         """In place of inputs that could not be read, so that nothing that follows from that is reported."""
@@ -307,12 +318,16 @@ class _NetworkReader:
         value = entry[1]
         if is_nothing(value):
             return previous
-        faults: list[Fault] = []
+        found: list[Fault] = []
         self._refuse_too_many_layers(value)
-        declared = list(declarations.layers(value, f"`{section}`", faults))
-        self._add_all(faults)
-        self.expansion.refuse_too_many(declared)
-        return self.expansion.expand(declared, Around(section, self.params), previous)
+        kept = kept_under(
+            entry[0],
+            lambda: KeptLayers(list(declarations.layers(value, f"`{section}`", found))),
+            found,
+        )
+        self._add_all(found)
+        self.expansion.refuse_too_many(kept.declarations)
+        return self.expansion.expand_section(section, kept, previous)
 
     def _refuse_too_many_layers(self, section: YamlNode) -> None:
         """Stop at the layer that is one too many, before any of the section is read."""

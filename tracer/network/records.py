@@ -51,6 +51,8 @@ class Declaration(msgspec.Struct, frozen=True, eq=False):
     learned: YamlNode | None = None
     faulty: bool = False
     """Its fault is reported; it makes a node without an operation."""
+    is_plain: bool = False
+    """It says nothing but its operation, with the arguments, and so reads the node before it."""
 
 
 class Unknown(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ from yaml.scanner import Scanner
 
 from tracer.diagnostics import Related, Span
 from tracer.source import limits
+from tracer.source.parts import TreeParts
 
 Scalar = bool | int | float | str | None
 Entries = dict[str, tuple[ScalarNode, Node]]
@@ -112,6 +113,21 @@ class _GuardedComposer(_Composer):
         self.depth -= 1
 
 
+def _unguarded(text: str) -> Node | None:
+    """The root of a text that cannot nest or grow without bound. Raises ``yaml.YAMLError``."""
+    return _Composer(text).get_single_node()  # type: ignore[no-any-return]
+
+
+_parts = TreeParts(_unguarded)
+
+
+def _root(text: str, is_safe: bool) -> Node | None:
+    """The root of a text, None where it is empty. Raises ``yaml.YAMLError``."""
+    if is_safe:
+        return _parts.composed(text) or _unguarded(text)
+    return _GuardedComposer(text).get_single_node()  # type: ignore[no-any-return]
+
+
 def _too_many_values() -> str:
     most, layers = limits.YAML_NODES, limits.LAYERS
     return f"more than {most} values in one file; a network has at most {layers} layers, of some 8 values each"
@@ -168,7 +184,7 @@ def compose(text: str) -> Node:
         )
     safe = openings + (2 * len(text)) ** 0.5 < SAFE_OPENINGS and values < limits.YAML_NODES
     try:
-        root = (_Composer if safe else _GuardedComposer)(text).get_single_node()
+        root = _root(text, safe)
     except yaml.MarkedYAMLError as error:
         _refuse_unprintable(text)
         raise _syntax_fault(text, error) from None
@@ -189,7 +205,7 @@ def compose(text: str) -> Node:
         )
     if "<<" in text:
         _expand_merge_keys(root)
-    return root  # type: ignore[no-any-return]
+    return root
 
 
 def _refuse_unprintable(text: str) -> None:
@@ -318,13 +334,14 @@ def entries(node: MappingNode, faults: list[Fault] | None = None) -> Entries:
     """
     refuse_tag(node)
     found: Entries = {}
-    for key, value in node.value:
-        if isinstance(key, ScalarNode) and (
-            not isinstance(key.tag, str) or key.tag == _TEXT_TAG
+    for pair in node.value:
+        key = pair[0]
+        if key.__class__ is ScalarNode and (
+            key.tag.__class__ is not str or key.tag == _TEXT_TAG
         ):
             name = key.value
             if name not in found and (name not in _SPECIAL or key.style):
-                found[name] = (key, value)
+                found[name] = pair
                 continue
         fault = _wrong_key(key, found)
         if faults is None:
