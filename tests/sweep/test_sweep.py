@@ -177,10 +177,10 @@ from tracer.sweep import running
 rows = running.rows
 go = sys.argv.pop()
 
-def held(study, number):
+def held(study, number, known, makers):
     while number >= 12 and not os.path.exists(go):
         time.sleep(0.02)
-    return rows(study, number)
+    return rows(study, number, known, makers)
 
 if __name__ == "__main__":
     from tracer.commands import main

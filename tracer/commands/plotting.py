@@ -11,7 +11,6 @@ import click
 from tracer.commands.options import need, shown
 
 if TYPE_CHECKING:
-    from tracer.sweep.pareto_front import ParetoFront
     from tracer.sweep.study import Study
 
 PICTURES = (".svg", ".png", ".pdf")
@@ -29,25 +28,6 @@ def check_plot(plot: str | None) -> None:
         )
     if ending != PAGE:
         need("matplotlib", "sweep")
-
-
-class Room(NamedTuple):
-    """How many rows a plot shows with all their columns."""
-
-    front: int = 0
-    others: int = 0
-    """Beside the front."""
-
-
-def room_of(plot: str | None) -> Room:
-    """How many rows a plot shows with all their columns; none where it is a picture."""
-    if plot is None or not is_page(plot):
-        return Room()
-
-    from tracer.sweep.designs import SHOWN
-    from tracer.views.front import OTHER_ROWS
-
-    return Room(SHOWN, OTHER_ROWS)
 
 
 class FrontRows(NamedTuple):
@@ -71,11 +51,13 @@ def is_page(plot: str) -> bool:
     return _ending(plot) == PAGE
 
 
-def write_picture(plot: str, study: Study, found: ParetoFront) -> None:
-    """Write a picture of the rows; OSError where that cannot be done."""
+def write_picture(
+    plot: str, study: Study, measures: Mapping[str, Sequence[Any]], best: Sequence[int]
+) -> None:
+    """Write a picture of the rows, by their measures; OSError where that cannot be done."""
     from tracer.views.sweep import plot as draw
 
-    draw(Path(plot), found.measures, found.best, study.larger_is_better)
+    draw(Path(plot), measures, best, study.larger_is_better)
 
 
 def write_page(plot: str, front: FrontRows) -> None:

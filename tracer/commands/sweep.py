@@ -27,7 +27,6 @@ from tracer.commands.plotting import (
     FrontRows,
     check_plot,
     is_page,
-    room_of,
     write_page,
     write_picture,
 )
@@ -38,10 +37,12 @@ from tracer.neighbours.reading import is_neighbour
 
 if TYPE_CHECKING:
     from tracer.sweep.axes import SweepAxis
-    from tracer.sweep.columns import Columns
     from tracer.sweep.finding import FrontPart, FrontSearch
+    from tracer.sweep.in_order import Taker
     from tracer.sweep.journal import Journal
+    from tracer.sweep.pareto_front import FrontSoFar, ParetoFront
     from tracer.sweep.study import Study
+    from tracer.sweep.table_files import TableFile
     from tracer.sweep.wishes import RowWish
 
 Report = Callable[[list[Diagnostic], str], None]
@@ -214,12 +215,17 @@ def command(
 class FrontWanted(NamedTuple):
     """What is said of the rows when they are there."""
 
-    condition: Any
+    condition: str | None
     measures: list[str]
     top: int
     """Rows of the table; none for 0."""
     plot: str | None
     colour: bool
+
+    @property
+    def is_asked(self) -> bool:
+        """True where the front is shown."""
+        return self.top > 0 or self.plot is not None
 
 
 def _every_row(
@@ -233,19 +239,49 @@ def _every_row(
 ) -> None:
     """Compute every row, write them, and show their front."""
     with _journal(output, study, overwrite) as journal:
-        _run(
-            study,
-            journal,
-            workers or os.cpu_count() or 1,
-            dask,
-            keeps=output is not None,
-            streamed=Streamed(study, journal) if is_lines else None,
-        )
+        with _table_file(output, study, journal) as table:
+            front = _front_of(study, wanted)
+            takers = list(_takers(table, is_lines, front))
+            keeps = output is not None
+            _run(study, journal, workers or os.cpu_count() or 1, dask, takers, keeps=keeps)
+            if table is not None:
+                _finish(table, journal)
         if output is not None:
-            _write(Path(output), study, journal)
-        if wanted.top or wanted.plot is not None:
-            _end(study, journal, wanted)
+            click.echo(f"written: {shown(output)}, {study.rows:,} rows", err=True)
+        if front is not None:
+            _end(study, journal, front, wanted)
         journal.remove()
+
+
+def _front_of(study: Study, wanted: FrontWanted) -> FrontSoFar | None:
+    """The front of the tasks that are done, where it is shown."""
+    from tracer.sweep.candidates import RowComparison
+    from tracer.sweep.pareto_front import FrontSoFar, FrontWish
+
+    if not wanted.is_asked:
+        return None
+    measures = wanted.measures
+    larger = study.larger_is_better & set(measures)
+    comparison = RowComparison(tuple(measures), frozenset(larger))
+    return FrontSoFar(FrontWish(wanted.condition, comparison, wanted.plot is not None))
+
+
+def _takers(
+    table: TableFile | None, is_lines: bool, front: FrontSoFar | None
+) -> Iterator[Taker]:
+    """Who takes the rows: the file, standard output, and the front."""
+    from functools import partial
+
+    from tracer.sweep.in_order import Taker
+    from tracer.sweep.table_files import table_part
+
+    if table is not None:
+        yield Taker(partial(table_part, ending=table.ending), partial(_add, table))
+    if is_lines:
+        # Whoever computes them, they come in the sweep's order.
+        yield Taker(partial(table_part, ending=".jsonl"), partial(click.echo, nl=False))
+    if front is not None:
+        yield front.taker
 
 
 class Swept(NamedTuple):
@@ -435,14 +471,14 @@ def _searched(study: Study, wanted: FrontSearch, workers: int, dask: str | None)
     from tracer.sweep.running import Lost, locally, on_dask
 
     work = partial(part_of, search=wanted)
-    numbers = range(study.task_count)
+    tasks = ((number,) for number in range(study.task_count))
     if dask:
-        made = on_dask(study, numbers, dask, work, f"-{wanted.key()}")
+        made = on_dask(study, tasks, dask, work, f"-{wanted.key()}")
     else:
-        made = locally(study, numbers, min(workers, max(study.task_count, 1)), work)
+        made = locally(study, tasks, min(workers, max(study.task_count, 1)), work)
     try:
         with contextlib.closing(made):
-            return together((part for _, part in _shown(made, study, 0)), wanted)
+            return together((part for _, part in _shown(made, study, set())), wanted)
     except (Unvaried, Lost, TooMany) as error:
         _fail(str(error))
 
@@ -663,8 +699,8 @@ def _axis(
         raise click.UsageError(str(error)) from None
 
 
-def _condition(where: str | None, study: Study) -> Any:
-    """The parsed expression of --where, its names checked."""
+def _condition(where: str | None, study: Study) -> str | None:
+    """The expression of --where, its names checked."""
     from tracer.source.expressions import ExpressionError, parse
     from tracer.sweep.table_files import kinds
 
@@ -680,7 +716,7 @@ def _condition(where: str | None, study: Study) -> Any:
         raise click.BadParameter(
             f"no column is called {unknown[0]!r}; columns: {columns}", param_hint="--where"
         )
-    return found
+    return where
 
 
 def _objectives(text: str | None, study: Study) -> list[str]:
@@ -715,12 +751,12 @@ def _varied_sizes(study: Study) -> list[str]:
 
 
 def _check_output(output: str | None, plot: str | None, overwrite: bool) -> None:
-    from tracer.sweep.table_files import WRITERS
+    from tracer.sweep.table_files import FORMATS, ending_of
 
     if output is not None:
-        ending = Path(output).suffix.lower()
-        if ending not in WRITERS:
-            raise click.UsageError(f"{shown(output)}: rows are written as {', '.join(WRITERS)}")
+        ending = ending_of(Path(output))
+        if ending not in FORMATS:
+            raise click.UsageError(f"{shown(output)}: rows are written as {', '.join(FORMATS)}")
         if Path(output).exists() and not overwrite and not _partial(output).exists():
             raise click.UsageError(f"{shown(output)} is there already; --overwrite replaces it")
         if not Path(output).absolute().parent.is_dir():
@@ -746,28 +782,28 @@ def _run(
     journal: Journal,
     workers: int,
     dask: str | None,
+    takers: Sequence[Taker],
     *,
     keeps: bool,
-    streamed: Streamed | None,
 ) -> None:
-    """Compute what is not done yet. However that ends, what is done stays."""
+    """Compute what is not done yet, and give the takers what they take. However that ends, what is done stays."""
     from tracer.sweep.axes import Unvaried
-    from tracer.sweep.columns import unpacked
+    from tracer.sweep.in_order import InOrder
     from tracer.sweep.running import Lost
 
-    done = journal.done
-    before = sum(len(study.task(number)) for number in done)
-    if before:
-        click.echo(f"{before:,} of {study.rows:,} rows are done already", err=True)
-    made = _pending(study, done, workers, dask)
-    finished = before
+    before = journal.done
+    finished = sum(len(study.task(number)) for number in before)
+    if finished:
+        click.echo(f"{finished:,} of {study.rows:,} rows are done already", err=True)
+    order = InOrder(takers)
+    made = _made(study, journal, workers, dask, takers)
     try:
         with contextlib.closing(made):
-            for number, columns in _shown(made, study, before):
-                journal.add(number, columns)
-                if streamed is not None:
-                    streamed.add(number, unpacked(columns))
-                finished += len(study.task(number))
+            for number, found in _shown(made, study, before):
+                if number not in before:
+                    journal.add(number, found.columns)
+                    finished += len(study.task(number))
+                order.add(number, found.parts)
     except Unvaried as error:
         _fail(str(error))
     except (Lost, KeyboardInterrupt) as end:
@@ -781,120 +817,155 @@ def _run(
         raise click.Abort from None
 
 
-def _pending(
-    study: Study, done: Set[int], workers: int, dask: str | None
+def _made(
+    study: Study, journal: Journal, workers: int, dask: str | None, takers: Sequence[Taker]
 ) -> Generator[tuple[int, Any], None, None]:
-    """The tasks that are not done, computed here or by Dask's workers."""
+    """The rows of the tasks and what is made of them, by processes here or by Dask's workers."""
+    from functools import partial
+    from uuid import uuid4
+
     from tracer.sweep.running import locally, on_dask, rows
 
-    pending = (task.number for task in study.tasks() if task.number not in done)
-    left = study.task_count - len(done)
+    work = partial(rows, makers=[taker.make for taker in takers])
+    tasks = _given(study, journal)
     if dask:
-        return on_dask(study, pending, dask, rows)
-    return locally(study, pending, min(workers, max(left, 1)), rows)
+        # What is known and what is made differs from one run of the same sweep to another.
+        return on_dask(study, tasks, dask, work, f"-{uuid4().hex}")
+    return locally(study, tasks, min(workers, max(study.task_count, 1)), work)
 
 
-class Streamed:
-    """Rows on standard output as they are computed, in the sweep's order whoever computes them."""
-
-    def __init__(self, study: Study, journal: Journal) -> None:
-        from tracer.sweep.table_files import kinds
-
-        self._columns = kinds(study)
-        self._waiting: dict[int, Columns] = {}
-        self._next = 0
-        for record in journal.records():
-            self.add(record.task, record.columns)
-
-    def add(self, number: int, columns: Columns) -> None:
-        """Write the rows of a task, and those that have waited for them."""
-        from tracer.sweep.table_files import json_lines
-
-        self._waiting[number] = columns
-        while self._next in self._waiting:
-            lines = json_lines(self._columns, self._waiting.pop(self._next))
-            click.echo(b"".join(lines), nl=False)
-            self._next += 1
+def _given(study: Study, journal: Journal) -> Iterator[tuple[int, bytes | None]]:
+    """Each task, with its rows where they are known."""
+    done = journal.done
+    for task in study.tasks():
+        known = journal.record(task.number).packed if task.number in done else None
+        yield task.number, known
 
 
 def _shown(
-    made: Iterator[tuple[int, Any]], study: Study, before: int
+    made: Iterator[tuple[int, Any]], study: Study, before: Set[int]
 ) -> Iterator[tuple[int, Any]]:
-    """The same; a person at a terminal sees how many rows there are."""
+    """The same; a person at a terminal sees how many rows there are. Those of ``before`` are there already."""
     from tracer.commands.waiting import counted
 
     def rows_of(item: tuple[int, Any]) -> int:
-        return len(study.task(item[0]))
+        number, _ = item
+        return 0 if number in before else len(study.task(number))
 
-    return counted(made, "rows", study.rows, done=before, size=rows_of)
-
-
-def _write(output: Path, study: Study, journal: Journal) -> None:
-    """Write the rows, unless an earlier run of the sweep has written them."""
-    from tracer.sweep.table_files import write_rows
-
-    tables = (record.columns for record in journal.records())
-    if not journal.is_sealed(output):
-        try:
-            write_rows(output, study, tables, journal.seal)
-        except OSError as error:
-            _fail(f"{shown(str(output))}: cannot write: {error.strerror or error}")
-    click.echo(f"written: {shown(str(output))}, {study.rows:,} rows", err=True)
+    done = sum(len(study.task(number)) for number in before)
+    return counted(made, "rows", study.rows, done=done, size=rows_of)
 
 
-def _end(study: Study, journal: Journal, wanted: FrontWanted) -> None:
+@contextlib.contextmanager
+def _table_file(
+    output: str | None, study: Study, journal: Journal
+) -> Iterator[TableFile | None]:
+    """The file that gets the rows; None where there is none, or where an earlier run of the sweep has written it."""
+    from tracer.sweep.table_files import TableFile
+
+    if output is None or journal.is_sealed(Path(output)):
+        yield None
+        return
+    with _told(output):
+        table = TableFile(Path(output), study)
+    try:
+        yield table
+    finally:
+        table.discard()
+
+
+@contextlib.contextmanager
+def _told(file: str) -> Iterator[None]:
+    """End the command where a file cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        _fail(f"{shown(file)}: cannot write: {error.strerror or error}")
+
+
+def _add(table: TableFile, part: Any) -> None:
+    """Write a part of the rows."""
+    with _told(str(table.path)):
+        table.add(part)
+
+
+def _finish(table: TableFile, journal: Journal) -> None:
+    """Name the file of all rows."""
+    with _told(str(table.path)):
+        table.finish(journal.seal)
+
+
+def _end(study: Study, journal: Journal, front: FrontSoFar, wanted: FrontWanted) -> None:
     """The table of the Pareto front, and the picture."""
-    from tracer.sweep.pareto_front import pareto_front
-    from tracer.views import sweep as view
-
-    def tables() -> Iterator[Columns]:
-        return (record.columns for record in journal.records())
-
-    measures = wanted.measures
-    larger = study.larger_is_better
-    room = room_of(wanted.plot)
-    found = pareto_front(
-        tables,
-        wanted.condition,
-        measures,
-        larger,
-        first=wanted.top,
-        spread=room.front,
-        others=room.others,
-    )
+    found = front.found()
     for line in found.notes:
         click.echo(line, err=True)
-    if not found.best:
+    if not found.meeting:
         is_asked = wanted.condition is not None
         click.echo("no row meets --where" if is_asked else "no row is valid", err=True)
         return
 
-    count, best = len(found.measures[measures[0]]), len(found.best)
-    headline = f"{best:,} of {count:,} rows are on the Pareto front of {', '.join(measures)}"
     if wanted.top:
-        top = wanted.top
-        title = f"{headline}; the first {top} of them" if best > top else headline
-        names = dict.fromkeys([*study.names, *measures, "lossless", "aligned"])
-        rows = [found.rows[number] for number in range(min(top, best))]
-        table = view.table(title, list(names), rows)
-        console_for(wanted.colour).print(table)
+        _show_best(study, journal, found, wanted)
     if wanted.plot is None:
         return
-    if not is_page(wanted.plot):
-        _plot(wanted.plot, lambda plot: write_picture(plot, study, found))
+    if is_page(wanted.plot):
+        rows = _front_rows(study, journal, front, found, wanted)
+        _plot(wanted.plot, lambda plot: write_page(plot, rows))
         return
 
-    tasks = sorted(journal.done)
-    front = FrontRows(
+    from tracer.sweep.pareto_front import MeetingRows
+
+    meeting = MeetingRows(front.met)
+    measures = meeting.measures(journal.columns, wanted.measures)
+    best = meeting.numbers(found.places)
+    _plot(wanted.plot, lambda plot: write_picture(plot, study, measures, best))
+
+
+def _headline(found: ParetoFront, wanted: FrontWanted) -> str:
+    best = len(found.places)
+    names = ", ".join(wanted.measures)
+    return f"{best:,} of {found.meeting:,} rows are on the Pareto front of {names}"
+
+
+def _show_best(study: Study, journal: Journal, found: ParetoFront, wanted: FrontWanted) -> None:
+    """The table of the first rows of the front."""
+    from tracer.sweep.pareto_front import rows_at
+    from tracer.views import sweep as view
+
+    title = _headline(found, wanted)
+    if len(found.places) > wanted.top:
+        title += f"; the first {wanted.top} of them"
+    names = dict.fromkeys([*study.names, *wanted.measures, "lossless", "aligned"])
+    rows = rows_at(journal.columns, found.places[: wanted.top])
+    console_for(wanted.colour).print(view.table(title, list(names), rows))
+
+
+def _front_rows(
+    study: Study,
+    journal: Journal,
+    front: FrontSoFar,
+    found: ParetoFront,
+    wanted: FrontWanted,
+) -> FrontRows:
+    """The front, and some of the rows beside it, for its page."""
+    from tracer.sweep.designs import SHOWN
+    from tracer.sweep.pareto_front import MeetingRows, rows_at, spaced
+    from tracer.views.front import OTHER_ROWS
+
+    first = range(min(wanted.top, len(found.places)))
+    numbers = sorted({*first, *spaced(len(found.places), SHOWN)})
+    shown_rows = rows_at(journal.columns, [found.places[number] for number in numbers])
+    others = MeetingRows(front.met).beside(found.places, OTHER_ROWS)
+    return FrontRows(
         study=study,
-        measures=measures,
-        headline=headline,
-        rows=found.rows,
-        places=[(tasks[place.table], place.row) for place in found.places],
-        others=found.others,
-        other_count=count - best,
+        measures=wanted.measures,
+        headline=_headline(found, wanted),
+        rows=dict(zip(numbers, shown_rows)),
+        places=found.places,
+        others=rows_at(journal.columns, others),
+        other_count=found.meeting - len(found.places),
     )
-    _plot(wanted.plot, lambda plot: write_page(plot, front))
 
 
 def _plot(plot: str, write: Callable[[str], None]) -> None:

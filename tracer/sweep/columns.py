@@ -20,12 +20,17 @@ class _Packed(msgspec.Struct, array_like=True, frozen=True):
 
     kind: str
     """The type of its values as numpy writes it; an empty one for objects."""
+    stored: str
+    """The type of the values in the bytes: of integers the narrowest that holds them all."""
     data: bytes
-    """The values, one behind the other; of objects a list of those that are known, as msgpack."""
+    """The values that are known, one behind the other; one where all are the same; of objects a list, as msgpack."""
     unknown: bytes
     """A bit for each row, 1 where nothing is known; empty where all is."""
     rows: int
 
+
+NARROW = tuple(np.iinfo(kind) for kind in (np.int8, np.int16, np.int32))
+"""The types that integers are stored in where they fit."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(dict[str, _Packed]).decode
@@ -47,11 +52,30 @@ def unpacked(data: bytes) -> Columns:
 
 def _packed(values: Any) -> _Packed:
     mask = np.ma.getmaskarray(values)
-    unknown = np.packbits(mask).tobytes() if mask.any() else b""
     plain = np.ma.getdata(values)
+    unknown = b""
+    known = plain
+    if mask.any():
+        unknown = np.packbits(mask).tobytes()
+        known = plain[~mask]
+
     if plain.dtype == object:
-        return _Packed("", _encode(plain[~mask].tolist()), unknown, len(plain))
-    return _Packed(plain.dtype.str, np.ascontiguousarray(plain).tobytes(), unknown, len(plain))
+        return _Packed("", "", _encode(known.tolist()), unknown, len(plain))
+    stored = _narrowed(known)
+    return _Packed(plain.dtype.str, stored.dtype.str, stored.tobytes(), unknown, len(plain))
+
+
+def _narrowed(known: Any) -> Any:
+    """Integers in the narrowest type that holds them, and one where all are the same; others as they are."""
+    if known.dtype.kind != "i" or not len(known):
+        return known
+    low, high = known.min(), known.max()
+    if low == high:
+        return known[:1]
+    for kind in NARROW:
+        if kind.min <= low and high <= kind.max:
+            return known.astype(kind.dtype)
+    return known
 
 
 def _unpacked(column: _Packed) -> Any:
@@ -59,11 +83,15 @@ def _unpacked(column: _Packed) -> Any:
     if column.unknown:
         bits = np.frombuffer(column.unknown, np.uint8)
         mask = np.unpackbits(bits, count=column.rows).astype(bool)
-    if column.kind:
-        return np.ma.array(np.frombuffer(column.data, column.kind), mask=mask)
 
-    values = np.empty(column.rows, object)
-    values[~mask] = msgspec.msgpack.decode(column.data)
+    known: Any
+    if column.kind:
+        known = np.frombuffer(column.data, column.stored)
+    else:
+        known = msgspec.msgpack.decode(column.data)
+    values = np.zeros(column.rows, column.kind or object)
+    # One that all have fills every place.
+    values[~mask] = known
     return np.ma.array(values, mask=mask)
 
 

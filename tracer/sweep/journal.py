@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-import msgspec
 import numpy as np
 
 from tracer.sweep.columns import Columns, packed, unpacked
@@ -23,7 +22,7 @@ from tracer.sweep.locking import is_locked
 
 HEAD = struct.Struct("<II")
 TASK = struct.Struct("<q")
-MAGIC = b"tracer sweep 2\n"
+MAGIC = b"tracer sweep 3\n"
 
 OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
@@ -43,7 +42,12 @@ class Record(NamedTuple):
     """A finished task."""
 
     task: int
-    columns: Columns
+    packed: bytes
+
+    @property
+    def columns(self) -> Columns:
+        """Its columns."""
+        return unpacked(self.packed)
 
 
 class Journal:
@@ -114,11 +118,10 @@ class Journal:
         body = self._file.read(length)
         if zlib.crc32(body) != checksum:
             return None
-        try:
-            (task,) = TASK.unpack(body[: TASK.size])
-            return Record(task, unpacked(body[TASK.size :]))
-        except (struct.error, msgspec.MsgspecError):
+        if len(body) < TASK.size:
             return None
+        (task,) = TASK.unpack_from(body)
+        return Record(task, body[TASK.size :])
 
     @property
     def done(self) -> set[int]:
@@ -154,13 +157,18 @@ class Journal:
 
     def records(self) -> Iterator[Record]:
         """The finished tasks in the order of their rows. Raises OSError where somebody else has changed the file."""
-        for task in sorted(self._places):
-            record = self._record(self._places[task])
-            if record is None or record.task != task:
-                raise OSError(
-                    errno.EIO, "its rows were changed by someone else", str(self.path)
-                )
-            yield record
+        return map(self.record, sorted(self._places))
+
+    def columns(self, task: int) -> Columns:
+        """The columns of a finished task."""
+        return self.record(task).columns
+
+    def record(self, task: int) -> Record:
+        """A finished task. Raises OSError where somebody else has changed the file."""
+        record = self._record(self._places[task])
+        if record is None or record.task != task:
+            raise OSError(errno.EIO, "its rows were changed by someone else", str(self.path))
+        return record
 
     def close(self) -> None:
         """Close the file; what is in it stays."""

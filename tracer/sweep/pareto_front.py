@@ -1,98 +1,120 @@
-"""The rows of a sweep that meet a condition, and which of them are on the Pareto front."""
+"""The rows of a sweep that meet a condition, and which of them are on the Pareto front.
+
+Each task is looked at where its rows are computed; here the candidates of all come together.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
-from tracer.source.expressions import Expression, ExpressionError
-from tracer.sweep.columns import Columns, as_lists
-from tracer.sweep.pareto import front
-
-WHOLE = 2**62
-"""In place of a receptive field that is the whole input while rows are compared."""
+from tracer.source.expressions import Expression, ExpressionError, parse
+from tracer.sweep.candidates import Gathered, RowComparison, candidates, row_places
+from tracer.sweep.columns import Columns, as_lists, packed, unpacked
+from tracer.sweep.in_order import Taker
+from tracer.sweep.study import Study
 
 
 class RowPlace(NamedTuple):
-    """A row by its table and its place in there."""
+    """A row by its task and its place in there."""
 
-    table: int
+    task: int
     row: int
 
 
 class ParetoFront(NamedTuple):
-    """The measures of the rows that meet the condition, and those of them that no other beats."""
+    """The rows that meet a condition, and those of them that no other beats."""
 
-    measures: dict[str, list[Any]]
-    """Of all rows that meet the condition."""
-    best: list[int]
-    """The places of the front in the measures, ordered by the first measure."""
-    rows: Mapping[int, dict[str, Any]]
-    """By number, rows of the front with all columns: the first ones, and some evenly spaced."""
-    notes: list[str]
+    meeting: int
+    """So many meet it."""
+    places: Sequence[RowPlace]
+    """Of the front's rows, ordered by the measures."""
+    notes: Sequence[str]
     """Sentences for the user: where the condition could not be computed, and by how much all rows miss it."""
-    places: Sequence[RowPlace] = ()
-    """Of the front's rows, in the order of ``best``."""
-    others: Sequence[dict[str, Any]] = ()
-    """Some of the rows that meet the condition and are not on the front, evenly spaced, with all columns."""
 
 
-def pareto_front(
-    tables: Callable[[], Iterator[Columns]],
-    where: Expression | None,
-    by: Sequence[str],
-    larger: Container[str],
-    first: int = 0,
-    spread: int = 0,
-    others: int = 0,
-) -> ParetoFront:
-    """The Pareto front of all valid rows that meet ``where``, in the measures ``by``, and at most so many ``others``.
+class FrontWish(msgspec.Struct, frozen=True):
+    """Which rows are compared, and by what."""
 
-    All columns are there of so many ``first`` rows of the front, and of so many that are ``spread`` over it. Smaller is
-    better, of the measures in ``larger`` larger. ``tables`` is called twice: once to compare, once for those rows.
-    """
-    condition = _Condition(where)
-    parts: dict[str, list[Any]] = {name: [] for name in by}
-    meeting: list[Any] = []
-    """Of each table the rows that meet the condition."""
-
-    for columns in tables():
-        rows = condition.rows_that_meet(columns)
-        meeting.append(rows)
-        for name, found in parts.items():
-            found.append(columns[name][rows])
-
-    joined: Any = np.ma.concatenate  # it has no types
-    values = {name: joined(found) for name, found in parts.items()}
-    measures = as_lists(values)
-    if not any(map(len, meeting)):
-        return ParetoFront(measures, [], {}, [*condition.failures(), *condition.misses()])
-
-    best = _best(values, larger)
-    beside = _others(sum(map(len, meeting)), best, others)
-    numbers = sorted({*range(min(first, len(best))), *spaced(len(best), spread)})
-    wanted = [*(best[number] for number in numbers), *beside]
-    rows = _rows(tables(), _places(meeting, wanted))
-    return ParetoFront(
-        measures,
-        best,
-        dict(zip(numbers, rows)),
-        condition.failures(),
-        _places(meeting, best),
-        rows[len(numbers) :],
-    )
+    where: str | None
+    """An expression over the columns."""
+    comparison: RowComparison
+    needs_all: bool = False
+    """True where the rows are wanted that are not on the front."""
 
 
-def _others(count: int, best: Sequence[int], most: int) -> list[int]:
-    """The numbers of rows beside the front, at most so many and evenly spaced."""
-    is_other = np.ones(count, bool)
-    is_other[best] = False
-    numbers = np.flatnonzero(is_other)
-    chosen: list[int] = numbers[spaced(len(numbers), most)].tolist()
-    return chosen
+class TaskFront(NamedTuple):
+    """What is known of a task's rows where they are computed."""
+
+    task: int
+    rows: int
+    invalid: int
+    meeting: int
+    candidates: bytes
+    """Those that may be on the front, packed; none where no row meets the condition."""
+    met: bytes
+    """A bit for each row, 1 where it meets the condition; none where nobody asks."""
+    verdict: Verdict
+
+
+def task_front(study: Study, number: int, columns: Columns, wish: FrontWish) -> TaskFront:
+    """The rows of a task that may be on the front."""
+    valid = np.flatnonzero(np.ma.filled(columns["valid"], False))
+    holds, verdict = _judged(columns, valid, wish.where)
+    rows = valid[holds]
+    own = b""
+    if len(rows):
+        comparison = wish.comparison
+        search = (study.key(), wish)
+        found = candidates(columns, comparison.measures, number, rows, comparison, search)
+        own = packed(found)
+
+    count = len(columns["valid"])
+    met = b""
+    if wish.needs_all:
+        is_met = np.zeros(count, bool)
+        is_met[rows] = True
+        met = np.packbits(is_met).tobytes()
+    return TaskFront(number, count, count - len(valid), len(rows), own, met, verdict)
+
+
+class FrontSoFar:
+    """The front of the tasks that were looked at."""
+
+    def __init__(self, wish: FrontWish) -> None:
+        self._gathered = Gathered(wish.comparison)
+        self._condition = _Condition(wish.where)
+        self._rows = self._invalid = self._meeting = 0
+        self.met: dict[int, bytes] = {}
+        """By task, where all rows are asked for: a bit for each row, 1 where it meets the condition."""
+        self.taker = Taker(partial(task_front, wish=wish), self._take)
+
+    def _take(self, found: TaskFront) -> None:
+        self._rows += found.rows
+        self._invalid += found.invalid
+        self._meeting += found.meeting
+        self._condition.add(found.verdict)
+        if found.met:
+            self.met[found.task] = found.met
+        if found.candidates:
+            self._gathered.add(unpacked(found.candidates))
+
+    def found(self) -> ParetoFront:
+        """The front of all."""
+        notes = self._condition.failures()
+        if 0 < self._invalid < self._rows:
+            invalid = f"{self._invalid:,} of {self._rows:,} rows"
+            notes.insert(0, f"{invalid} are not valid: `error` says why")
+        if not self._meeting:
+            return ParetoFront(0, [], [*notes, *self._condition.misses()])
+
+        places = row_places(self._gathered.front())
+        return ParetoFront(self._meeting, [RowPlace(*place) for place in places], notes)
 
 
 def spaced(count: int, most: int) -> list[int]:
@@ -108,48 +130,79 @@ def spaced(count: int, most: int) -> list[int]:
     return [i * (count - 1) // (most - 1) for i in range(most)]
 
 
-def _places(meeting: Sequence[Any], numbers: Sequence[int]) -> list[RowPlace]:
-    """The places of rows by their numbers among all that meet the condition."""
-    ends = np.cumsum([len(rows) for rows in meeting])
-    found = []
-    for number in numbers:
-        table = int(np.searchsorted(ends, number, side="right"))
-        first = int(ends[table]) - len(meeting[table])
-        found.append(RowPlace(table, int(meeting[table][number - first])))
-    return found
+# --- rows by their places --------------------------------------------------------------------------------------------
+
+Table = Callable[[int], Columns]
+"""The columns of a task by its number."""
 
 
-def _best(measures: dict[str, Any], larger: Container[str]) -> list[int]:
-    """The places of the front, ordered by the measures."""
-    costs = [_cost(values, name in larger) for name, values in measures.items()]
-    best = front(costs)
-    # The last key is the first to decide.
-    order = np.lexsort([values[best] for values in reversed(costs)])
-    ordered: list[int] = best[order].tolist()
-    return ordered
-
-
-def _cost(values: Any, larger: bool) -> Any:
-    """A measure turned so that smaller is better; what is not known is the largest value there is."""
-    return -values.filled(WHOLE) if larger else values.filled(WHOLE)
-
-
-def _rows(tables: Iterator[Columns], places: Sequence[RowPlace]) -> list[dict[str, Any]]:
+def rows_at(table: Table, places: Sequence[RowPlace]) -> list[dict[str, Any]]:
     """Rows with all their columns, in the order of their places as given."""
     wanted: dict[int, list[tuple[int, int]]] = {}
     for order, place in enumerate(places):
-        wanted.setdefault(place.table, []).append((order, place.row))
+        wanted.setdefault(place.task, []).append((order, place.row))
 
     found: list[dict[str, Any]] = [{}] * len(places)
-    for number, columns in enumerate(tables):
-        if number not in wanted:
-            continue
-        orders, rows = zip(*wanted[number])
-        own = as_lists({name: values[list(rows)] for name, values in columns.items()})
+    for task, several in wanted.items():
+        orders, rows = zip(*several)
+        own = as_lists({name: values[list(rows)] for name, values in table(task).items()})
         for order, values in zip(orders, zip(*own.values())):
             found[order] = dict(zip(own, values))
     return found
 
+
+class MeetingRows:
+    """The rows that meet a condition, numbered in the order of the sweep."""
+
+    def __init__(self, met: Mapping[int, bytes]) -> None:
+        self._met = met
+        self._tasks = sorted(met)
+        counts = [len(self._rows(task)) for task in self._tasks]
+        self._ends = np.cumsum(counts)
+        self._begins = dict(zip(self._tasks, (self._ends - counts).tolist()))
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def _rows(self, task: int) -> Any:
+        return np.flatnonzero(np.unpackbits(np.frombuffer(self._met[task], np.uint8)))
+
+    def numbers(self, places: Iterable[RowPlace]) -> list[int]:
+        """The numbers of rows."""
+        wanted: dict[int, list[int]] = {}
+        order = list(places)
+        for place in order:
+            wanted.setdefault(place.task, []).append(place.row)
+
+        found: dict[RowPlace, int] = {}
+        for task, rows in wanted.items():
+            own = self._begins[task] + np.searchsorted(self._rows(task), rows)
+            found.update(zip((RowPlace(task, row) for row in rows), own.tolist()))
+        return [found[place] for place in order]
+
+    def beside(self, places: Iterable[RowPlace], most: int) -> list[RowPlace]:
+        """Other rows than these, at most so many and evenly spaced."""
+        is_other = np.ones(len(self), bool)
+        is_other[self.numbers(places)] = False
+        others = np.flatnonzero(is_other)
+        return [self._place(int(number)) for number in others[spaced(len(others), most)]]
+
+    def _place(self, number: int) -> RowPlace:
+        task = self._tasks[int(np.searchsorted(self._ends, number, side="right"))]
+        return RowPlace(task, int(self._rows(task)[number - self._begins[task]]))
+
+    def measures(self, table: Table, names: Iterable[str]) -> dict[str, list[Any]]:
+        """Columns of all of them."""
+        found: dict[str, list[Any]] = {name: [] for name in names}
+        for task in self._tasks:
+            rows = self._rows(task)
+            columns = table(task)
+            for name, values in found.items():
+                values += columns[name][rows].tolist()
+        return found
+
+
+# --- the condition ---------------------------------------------------------------------------------------------------
 
 _BOUND = re.compile(r"\b([^\W\d]\w*)\s*(<=?|>=?)\s*(\d[\d.]*(?:e[-+]?\d+)?)", re.IGNORECASE)
 
@@ -166,81 +219,96 @@ class Bound(NamedTuple):
         return self.sign.startswith("<")
 
 
+class Verdict(NamedTuple):
+    """What a condition says of the valid rows of a task, beside whether each meets it."""
+
+    failed: frozenset[tuple[Any, ...]] = frozenset()
+    """The values of its names for which it could not be computed."""
+    reason: str = ""
+    """Of the last of them."""
+    nearest: Sequence[Any] = ()
+    """For each of its bounds the number that comes nearest; None where there is none."""
+
+
+def _judged(columns: Columns, valid: Any, where: str | None) -> tuple[Any, Verdict]:
+    """For each of the valid rows whether it meets the condition. One for which it cannot be computed does not."""
+    if where is None:
+        return np.ones(len(valid), bool), Verdict()
+    condition = parse(where)
+    names = sorted(condition.names)
+    own = {name: columns[name][valid].tolist() for name in names}
+    rows = list(zip(*own.values())) if own else [()] * len(valid)
+
+    known: dict[tuple[Any, ...], bool] = {}
+    failed = set()
+    reason = ""
+    for row in dict.fromkeys(rows):
+        try:
+            known[row] = bool(condition(dict(zip(names, row))))
+        except ExpressionError as error:
+            known[row] = False
+            failed.add(row)
+            reason = str(error)
+
+    holds = np.fromiter(map(known.__getitem__, rows), bool, len(rows))
+    nearest = [_nearest(bound, own[bound.name]) for bound in _bounds(condition)]
+    return holds, Verdict(frozenset(failed), reason, nearest)
+
+
+def _bounds(condition: Expression) -> list[Bound]:
+    """The comparisons of its names with numbers."""
+    found = [Bound(match[1], match[2], match[3]) for match in _BOUND.finditer(condition.text)]
+    return [bound for bound in found if bound.name in condition.names]
+
+
+def _nearest(bound: Bound, values: Iterable[Any]) -> Any:
+    """Of some values the one that comes nearest to a bound."""
+    numbers = [value for value in values if isinstance(value, int | float)]
+    if not numbers:
+        return None
+    return min(numbers) if bound.is_upper else max(numbers)
+
+
 class _Condition:
-    """A condition on rows, and how near they come to the bounds in it."""
+    """A condition on rows: where it could not be computed, and how near all rows come to the bounds in it."""
 
-    def __init__(self, where: Expression | None) -> None:
-        self.where = where
-        self.names = sorted(where.names) if where is not None else []
-        self.known: dict[tuple[Any, ...], bool] = {}
-        """By the values of its names: True where it is met."""
-        self.rows = self.invalid = 0
-        self.failed = 0
-        """For how many kinds of rows it could not be computed."""
-        self.reason = ""
-        """Of the last of them."""
+    def __init__(self, where: str | None) -> None:
+        self._bounds = [] if where is None else _bounds(parse(where))
+        self._nearest: list[Any] = [None] * len(self._bounds)
+        """For each bound the number that comes nearest."""
+        self._failed: set[tuple[Any, ...]] = set()
+        self._reason = ""
 
-    def rows_that_meet(self, columns: Columns) -> Any:
-        """The valid rows that meet it, in an array. One for which it cannot be computed does not."""
-        is_valid = np.ma.filled(columns["valid"], False)
-        valid = np.flatnonzero(is_valid)
-        self.rows += len(is_valid)
-        self.invalid += len(is_valid) - len(valid)
-        if self.where is None:
-            return valid
-        own = [columns[name][valid].tolist() for name in self.names]
-        met = [self._is_met(row) for row in zip(*own)] if own else self._is_met(())
-        return valid[np.broadcast_to(np.array(met, bool), len(valid))]
-
-    def _is_met(self, values: tuple[Any, ...]) -> bool:
-        assert self.where is not None
-        met = self.known.get(values)
-        if met is None:
-            try:
-                met = bool(self.where(dict(zip(self.names, values))))
-            except ExpressionError as error:
-                met, self.reason = False, str(error)
-                self.failed += 1
-            self.known[values] = met
-        return met
+    def add(self, verdict: Verdict) -> None:
+        """Add what it says of a task."""
+        self._failed |= verdict.failed
+        self._reason = verdict.reason or self._reason
+        pairs = zip(self._nearest, verdict.nearest)
+        self._nearest = [_nearest(bound, pair) for bound, pair in zip(self._bounds, pairs)]
 
     def failures(self) -> list[str]:
-        """Sentences where some rows are not valid, and where it could not be computed for some."""
-        found = []
-        if 0 < self.invalid < self.rows:
-            found.append(
-                f"{self.invalid:,} of {self.rows:,} rows are not valid: `error` says why"
-            )
-        if not self.failed:
-            return found
+        """A sentence where it could not be computed for some rows."""
+        if not self._failed:
+            return []
         return [
-            *found,
-            f"--where cannot be asked of {self.failed:,} kinds of rows: {self.reason}",
+            f"--where cannot be asked of {len(self._failed):,} kinds of rows: {self._reason}"
         ]
 
     def misses(self) -> list[str]:
         """A sentence for each of its bounds that all rows miss."""
-        found = [self._miss(bound) for bound in self._bounds() if bound.name in self.names]
+        pairs = zip(self._bounds, self._nearest)
+        found = [_miss(bound, number) for bound, number in pairs if number is not None]
         return [sentence for sentence in found if sentence is not None]
 
-    def _bounds(self) -> list[Bound]:
-        text = "" if self.where is None else self.where.text
-        return [Bound(match[1], match[2], match[3]) for match in _BOUND.finditer(text)]
 
-    def _miss(self, bound: Bound) -> str | None:
-        """By how much all rows miss a bound; None where some meets it."""
-        place = self.names.index(bound.name)
-        values = [key[place] for key in self.known if isinstance(key[place], int | float)]
-        if not values:
-            return None
+def _miss(bound: Bound, nearest: float) -> str | None:
+    """By how much all rows miss a bound; None where some meets it."""
+    limit = float(bound.number)
+    over = nearest - limit if bound.is_upper else limit - nearest
+    includes_limit = bound.sign.endswith("=")
+    if over < 0 or (over == 0 and includes_limit):
+        return None
 
-        nearest = min(values) if bound.is_upper else max(values)
-        limit = float(bound.number)
-        over = nearest - limit if bound.is_upper else limit - nearest
-        includes_limit = bound.sign.endswith("=")
-        if over < 0 or (over == 0 and includes_limit):
-            return None
-
-        most = "least" if bound.is_upper else "largest"
-        condition = f"{bound.name} {bound.sign} {bound.number}"
-        return f"{condition}: the {most} of the valid rows is {nearest:,}, off by {over:,.6g}"
+    most = "least" if bound.is_upper else "largest"
+    condition = f"{bound.name} {bound.sign} {bound.number}"
+    return f"{condition}: the {most} of the valid rows is {nearest:,}, off by {over:,.6g}"

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
 from multiprocessing import active_children, parent_process
 from threading import Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 from tracer.diagnostics import words_of
 from tracer.sweep.axes import Unvaried
-from tracer.sweep.columns import packed
+from tracer.sweep.columns import packed, unpacked
 from tracer.sweep.evaluate import evaluate
+from tracer.sweep.in_order import Maker
 from tracer.sweep.study import Study
 
 AHEAD = 4
 """Tasks that wait for each worker."""
+
+SPREAD = 16
+"""Tasks for each worker that may be done before one that was given out earlier."""
 
 CONNECT = 10
 """Seconds to wait for a scheduler."""
@@ -35,8 +38,11 @@ _LOGGERS = (
     "distributed.core",
 )
 
-Work = Callable[[Study, int], Any]
-"""What is computed of a task by its number, in any process."""
+Given = tuple[Any, ...]
+"""What is known of a task where it is computed: its number first."""
+
+Work = Callable[..., Any]
+"""What is computed of a task, in any process: of the study, and of what is given."""
 
 Done = tuple[int, Any]
 
@@ -45,30 +51,74 @@ class Lost(Exception):
     """Nobody is left to compute; what is done is done."""
 
 
-def rows(study: Study, number: int) -> bytes:
-    """The rows of a task, packed. Raises :class:`Unvaried`."""
-    return packed(evaluate(study, number))
+class MadeRows(NamedTuple):
+    """The rows of a task, and what is made of them."""
+
+    columns: bytes
+    """Packed; none where they were known already."""
+    parts: Sequence[Any]
+
+
+def rows(study: Study, number: int, known: bytes | None, makers: Sequence[Maker]) -> MadeRows:
+    """The rows of a task, and what is made of them. Those that are known are not computed. Raises :class:`Unvaried`."""
+    if known is None:
+        columns = evaluate(study, number)
+        own = packed(columns)
+    else:
+        columns = unpacked(known)
+        own = b""
+    return MadeRows(own, [make(study, number, columns) for make in makers])
+
+
+class _Waiting:
+    """The tasks that nobody has begun. None begins long before an earlier one is done."""
+
+    def __init__(self, tasks: Iterable[Given]) -> None:
+        self._tasks = enumerate(tasks)
+        self._begun: dict[int, int] = {}
+        """By number, the places of those that are not done, the earliest first."""
+        self._count = 0
+
+    def begin(self, most: int, spread: int) -> Iterator[Given]:
+        """So many tasks at most, which begin now. ``spread``: so far behind the earliest one that is not done."""
+        for _ in range(most):
+            earliest = next(iter(self._begun.values()), self._count)
+            if self._count - earliest >= spread:
+                return
+            following = next(self._tasks, None)
+            if following is None:
+                return
+            place, given = following
+            self._begun[given[0]] = place
+            self._count += 1
+            yield given
+
+    def done(self, number: int) -> None:
+        """A task is done."""
+        del self._begun[number]
 
 
 def locally(
-    study: Study, tasks: Iterable[int], workers: int, work: Work
+    study: Study, tasks: Iterable[Given], workers: int, work: Work
 ) -> Generator[Done, None, None]:
     """What is made of the tasks as they are done, computed by so many processes. Raises :class:`Lost`."""
     if workers == 1:
-        yield from ((number, work(study, number)) for number in tasks)
+        yield from ((given[0], work(study, *given)) for given in tasks)
         return
-    pending = iter(tasks)
+    waiting = _Waiting(tasks)
     others = set(active_children())
     pool = ProcessPoolExecutor(workers, initializer=_begin)
     try:
         running: dict[Future[Any], int] = {}
         while True:
-            for number in islice(pending, AHEAD * workers - len(running)):
-                running[pool.submit(work, study, number)] = number
+            for given in waiting.begin(AHEAD * workers - len(running), SPREAD * workers):
+                running[pool.submit(work, study, *given)] = given[0]
             if not running:
                 return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                yield running.pop(future), future.result()
+                number = running.pop(future)
+                waiting.done(number)
+                yield number, future.result()
     except BrokenProcessPool:
         raise Lost("a worker process was killed") from None
     except BaseException:
@@ -93,7 +143,7 @@ def _end_with(parent: Any) -> None:
 
 
 def on_dask(
-    study: Study, tasks: Iterable[int], address: str, work: Work, name: str = ""
+    study: Study, tasks: Iterable[Given], address: str, work: Work, name: str = ""
 ) -> Generator[Done, None, None]:
     """What is made of the tasks as they are done, by the workers of a running scheduler.
 
@@ -113,24 +163,24 @@ def on_dask(
         client = dask.Client(address, timeout=CONNECT, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         raise Lost(f"no scheduler answers at {address}: {_said(error)}") from None
-    pending, sweep = iter(tasks), study.key() + name
+    waiting, sweep = _Waiting(tasks), study.key() + name
     try:
-        ahead = AHEAD * max(len(client.nthreads()), 1)
+        workers = max(len(client.nthreads()), 1)
 
-        def submitted() -> list[Any]:
+        def submitted(most: int) -> list[Any]:
             return [
                 client.submit(
-                    work, study, number, key=f"tracer-{sweep}-{number}", retries=RETRIES
+                    work, study, *given, key=f"tracer-{sweep}-{given[0]}", retries=RETRIES
                 )
-                for number in islice(pending, ahead)
+                for given in waiting.begin(most, SPREAD * workers)
             ]
 
-        running = dask.as_completed(submitted(), loop=client.loop)
-        ahead = 1
+        running = dask.as_completed(submitted(AHEAD * workers), loop=client.loop)
         for future in running:
             number = int(str(future.key).rpartition("-")[2])
+            waiting.done(number)
             yield number, future.result()
-            running.update(submitted())
+            running.update(submitted(AHEAD * workers - running.count()))
             future.release()
     except Unvaried:
         raise

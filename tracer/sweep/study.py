@@ -118,22 +118,25 @@ class Study(msgspec.Struct, frozen=True):
 
     def key(self) -> str:
         """A text that no other sweep has."""
-        return hashlib.sha256(msgspec.json.encode((4, self))).hexdigest()[:24]
+        return hashlib.sha256(msgspec.json.encode((5, self))).hexdigest()[:24]
 
     @property
     def task_count(self) -> int:
         """The number of tasks."""
-        return count(self.structural) * self._chunks()
+        return count(self.structural) * self._parts()
 
-    def _chunks(self) -> int:
+    def _parts(self) -> int:
+        """The number of tasks of each structural combination."""
         return -(-count(self.numeric) // self.chunk)
 
     def task(self, number: int) -> Task:
-        """A task by its number."""
+        """A task by its number. Those of one structural combination have equally many rows, but for the last."""
         inner = count(self.numeric)
-        outer, chunk = divmod(number, self._chunks())
-        start = chunk * self.chunk
-        return Task(number, outer, start, min(start + self.chunk, inner))
+        parts = self._parts()
+        outer, part = divmod(number, parts)
+        rows = -(-inner // parts)
+        start = part * rows
+        return Task(number, outer, start, min(start + rows, inner))
 
     def tasks(self) -> Iterator[Task]:
         """All tasks, in the order of their rows."""

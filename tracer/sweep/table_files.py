@@ -1,23 +1,28 @@
-"""The rows of a sweep as a file: Parquet, CSV or JSON lines, by the name's ending; no part of it is ever there."""
+"""The rows of a sweep as a file: Parquet, CSV or JSON lines, by the name's ending; no part of it is ever there.
+
+Who computes rows makes of them what stands in the file; who writes it puts the parts behind each other.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
 
 from tracer.sweep.axes import SweepAxis
-from tracer.sweep.columns import Columns
-from tracer.sweep.study import ROWS, Study, shown
+from tracer.sweep.columns import Columns, packed, unpacked
+from tracer.sweep.row_groups import RowGroup, RowGroupFile, row_group
+from tracer.sweep.study import CHUNK, ROWS, Study, shown
 
-BATCH = 1 << 17
-"""Rows of one group in a Parquet file."""
+FEW = CHUNK // 4
+"""Rows that are too few for a group of a Parquet file: they are put together with those that follow."""
 
 ColumnType = type[int] | type[float] | type[bool] | type[str]
 
@@ -52,22 +57,40 @@ def typed(columns: Columns, of: Mapping[str, ColumnType]) -> dict[str, list[Any]
     return found
 
 
-def write_parquet(path: Path, of: Mapping[str, ColumnType], tables: Iterator[Columns]) -> None:
-    """One Parquet file of all rows."""
+def table_part(study: Study, number: int, columns: Columns, ending: str) -> Any:
+    """The rows of a task as a part of a file of this ending."""
+    return FORMATS[ending].part(kinds(study), columns)
+
+
+class TableWriter(Protocol):
+    """What puts the parts of a file behind each other."""
+
+    def add(self, part: Any) -> None:
+        """Write a part."""
+
+    def finish(self) -> None:
+        """Write what stands behind the last one."""
+
+
+# --- Parquet ---------------------------------------------------------------------------------------------------------
+
+
+def parquet_part(of: Mapping[str, ColumnType], columns: Columns) -> RowGroup | bytes:
+    """A group of rows of a Parquet file; where they are too few for one, the columns, packed."""
+    rows = len(next(iter(columns.values())))
+    return packed(columns) if rows < FEW else _row_group(of, [columns])
+
+
+def _row_group(of: Mapping[str, ColumnType], tables: list[Columns]) -> RowGroup:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     types = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string()}
     schema = pa.schema([(name, types[kind]) for name, kind in of.items()])
-    with pq.ParquetWriter(path, schema) as writer:
-        waiting: list[Any] = []
-        for columns in tables:
-            waiting.append(_arrow_table(columns, schema))
-            if sum(len(one) for one in waiting) >= BATCH:
-                writer.write_table(pa.concat_tables(waiting).combine_chunks())
-                waiting = []
-        if waiting:
-            writer.write_table(pa.concat_tables(waiting).combine_chunks())
+    rows = pa.concat_tables([_arrow_table(columns, schema) for columns in tables])
+    file = pa.BufferOutputStream()
+    pq.write_table(rows.combine_chunks(), file)
+    return row_group(file.getvalue().to_pybytes())
 
 
 def _arrow_table(columns: Columns, schema: Any) -> Any:
@@ -88,61 +111,133 @@ def _arrow_table(columns: Columns, schema: Any) -> Any:
     return pa.table(made, schema=schema)
 
 
-def write_csv(path: Path, of: Mapping[str, ColumnType], tables: Iterator[Columns]) -> None:
-    """Comma-separated, a header first; what is not known is empty."""
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(of)
-        for columns in tables:
-            own = typed(columns, of)
-            writer.writerows(zip(*(map(_cell, own[name]) for name in of)))
+class ParquetWriter:
+    """A Parquet file. Of parts that are too few rows for a group, several become one."""
+
+    def __init__(self, file: BinaryIO, of: Mapping[str, ColumnType]) -> None:
+        self._file = RowGroupFile(file)
+        self._of = of
+        self._few: list[Columns] = []
+        self._count = 0
+        """Of these the rows."""
+
+    def add(self, part: RowGroup | bytes) -> None:
+        """Write a part."""
+        if isinstance(part, RowGroup):
+            self._end_few()
+            self._file.add(part)
+            return
+
+        columns = unpacked(part)
+        self._few.append(columns)
+        self._count += len(next(iter(columns.values())))
+        if self._count >= CHUNK:
+            self._end_few()
+
+    def _end_few(self) -> None:
+        """Write the rows that are waiting."""
+        if self._few:
+            self._file.add(_row_group(self._of, self._few))
+        self._few = []
+        self._count = 0
+
+    def finish(self) -> None:
+        """Write the rows that are left, and the metadata."""
+        self._end_few()
+        self._file.finish()
+
+
+# --- texts -----------------------------------------------------------------------------------------------------------
+
+
+def csv_part(of: Mapping[str, ColumnType], columns: Columns) -> bytes:
+    """Comma-separated lines; what is not known is empty."""
+    own = typed(columns, of)
+    return _csv(zip(*(map(_cell, own[name]) for name in of)))
+
+
+def csv_head(of: Mapping[str, ColumnType]) -> bytes:
+    """The first line."""
+    return _csv([of])
+
+
+def _csv(rows: Iterable[Iterable[Any]]) -> bytes:
+    lines = io.StringIO(newline="")
+    csv.writer(lines, lineterminator="\n").writerows(rows)
+    return lines.getvalue().encode("utf-8")
 
 
 def _cell(value: Any) -> Any:
     return ("true" if value else "false") if isinstance(value, bool) else value
 
 
-def write_json_lines(
-    path: Path, of: Mapping[str, ColumnType], tables: Iterator[Columns]
-) -> None:
-    """One JSON object to a line."""
-    with open(path, "wb") as file:
-        for columns in tables:
-            file.writelines(json_lines(of, columns))
-
-
-def json_lines(of: Mapping[str, ColumnType], columns: Columns) -> Iterator[bytes]:
+def json_lines(of: Mapping[str, ColumnType], columns: Columns) -> bytes:
     """The rows, an object and its line end for each."""
-    encode = msgspec.json.Encoder().encode
     own = typed(columns, of)
-    for row in zip(*(own[name] for name in of)):
-        yield encode(dict(zip(of, row))) + b"\n"
+    rows = (dict(zip(of, row)) for row in zip(*(own[name] for name in of)))
+    return msgspec.json.Encoder().encode_lines(rows)
 
 
-Writer = Callable[[Path, Mapping[str, ColumnType], Iterator[Columns]], None]
+class TextWriter:
+    """A text, part by part."""
 
-WRITERS: dict[str, Writer] = {
-    ".parquet": write_parquet,
-    ".csv": write_csv,
-    ".jsonl": write_json_lines,
+    def __init__(self, file: BinaryIO, head: bytes) -> None:
+        self._file = file
+        file.write(head)
+
+    def add(self, part: bytes) -> None:
+        """Write a part."""
+        self._file.write(part)
+
+    def finish(self) -> None:
+        """Nothing stands behind the last line."""
+
+
+class TableFormat(NamedTuple):
+    """How rows are written."""
+
+    part: Callable[[Mapping[str, ColumnType], Columns], Any]
+    writer: Callable[[BinaryIO, Mapping[str, ColumnType]], TableWriter]
+
+
+FORMATS = {
+    ".parquet": TableFormat(parquet_part, ParquetWriter),
+    ".csv": TableFormat(csv_part, lambda file, of: TextWriter(file, csv_head(of))),
+    ".jsonl": TableFormat(json_lines, lambda file, of: TextWriter(file, b"")),
 }
 """By the ending of the file's name."""
 
 
-def write_rows(
-    path: Path, study: Study, tables: Iterator[Columns], whole: Callable[[Path], None]
-) -> None:
-    """Write all rows; the file is there when it is whole: ``whole`` is called before it gets its name.
+class TableFile:
+    """The file of all rows while it is written: it gets its name when it is whole. Raises OSError."""
 
-    Raises OSError.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        WRITERS[path.suffix.lower()](beside, kinds(study), tables)
-        whole(beside)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    def __init__(self, path: Path, study: Study) -> None:
+        self.ending = ending_of(path)
+        self.path = path
+        self._beside = path.with_name(f".{path.name}.{os.getpid()}")
+        self._file = open(self._beside, "wb")  # noqa: SIM115
+        self._writer = FORMATS[self.ending].writer(self._file, kinds(study))
+
+    def add(self, part: Any) -> None:
+        """Write a part: those of all tasks come in the order of their rows."""
+        self._writer.add(part)
+
+    def finish(self, whole: Callable[[Path], None]) -> None:
+        """Name the file, in which all rows are. ``whole`` is called before."""
+        self._writer.finish()
+        self._file.close()
+        whole(self._beside)
+        os.replace(self._beside, self.path)
+
+    def discard(self) -> None:
+        """Remove what has no name yet."""
+        self._file.close()
+        self._beside.unlink(missing_ok=True)
+
+
+def ending_of(path: Path) -> str:
+    """What says how a file is written."""
+    return path.suffix.lower()
 
 
 def remove_leftovers(path: Path) -> None:
