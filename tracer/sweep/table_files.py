@@ -94,21 +94,46 @@ def _row_group(of: Mapping[str, ColumnType], tables: list[Columns]) -> RowGroup:
 
 
 def _arrow_table(columns: Columns, schema: Any) -> Any:
-    """The columns as a table of Arrow; numbers stay arrays on the way."""
+    """The columns as a table of Arrow.
+
+    Its arrays are made of their buffers: for lists and arrays Arrow would first import pandas, where that is installed.
+    """
     import pyarrow as pa
 
-    made = []
-    for field in schema:
-        values = columns[field.name]
-        known, unknown = np.ma.getdata(values), np.ma.getmaskarray(values)
-        if pa.types.is_string(field.type):
-            texts = [None if one is None else str(one) for one in values.tolist()]
-            made.append(pa.array(texts, field.type))
-        elif known.dtype == object:
-            made.append(pa.array(values.tolist(), field.type))
-        else:
-            made.append(pa.array(known, mask=unknown).cast(field.type))
-    return pa.table(made, schema=schema)
+    made = [_arrow_array(columns[field.name], field.type) for field in schema]
+    return pa.Table.from_arrays(made, schema=schema)
+
+
+def _arrow_array(values: Any, kind: Any) -> Any:
+    """A column as an array of Arrow: a bit for each row that is known, and the values."""
+    import pyarrow as pa
+
+    known = ~np.ma.getmaskarray(values)
+    plain = np.ma.getdata(values)
+    if plain.dtype == object:
+        known &= np.not_equal(plain, None)
+    if pa.types.is_string(kind):
+        own = _text_buffers(plain, known)
+    elif pa.types.is_boolean(kind):
+        own = [_bits(np.where(known, plain, False).astype(bool))]
+    else:
+        own = [np.where(known, plain, 0).astype(kind.to_pandas_dtype())]
+    bits = None if known.all() else pa.py_buffer(_bits(known))
+    buffers = [bits, *map(pa.py_buffer, own)]
+    return pa.Array.from_buffers(kind, len(plain), buffers)
+
+
+def _bits(values: Any) -> Any:
+    """Eight truth values in each byte, as Arrow has them."""
+    return np.packbits(values, bitorder="little")
+
+
+def _text_buffers(values: Any, known: Any) -> list[Any]:
+    """Where each text ends, behind a first 0; and the texts, one behind the other."""
+    texts = [str(one).encode("utf-8") for one in values[known].tolist()]
+    lengths = np.zeros(len(values) + 1, np.int32)
+    lengths[1:][known] = list(map(len, texts))
+    return [np.cumsum(lengths, dtype=np.int32), b"".join(texts)]
 
 
 class ParquetWriter:
