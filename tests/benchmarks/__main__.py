@@ -546,6 +546,13 @@ def sweeps(place: Path) -> Iterator[Row]:
     )
 
 
+def sweep_workers(place: Path) -> Iterator[Row]:
+    """(n) two workers of a sweep against one, in rows per second, on two cores that nobody else uses."""
+    from tests.benchmarks import sweep_workers as measures
+
+    yield from measures.rows(place)
+
+
 def broken(place: Path) -> Iterator[Row]:
     """(k) configs broken in one place: how often one of the first repairs undoes that, and the time."""
     for seed in range(3):
@@ -584,7 +591,7 @@ def broken_twice(place: Path) -> Iterator[Row]:
 
 GROUPS = {
     "whole": whole, "inside": inside, "again": again, "tools": tools, "many": many, "sets": sets, "plans": plans,
-    "bridge": bridge, "drawing": drawing, "sweeps": sweeps,
+    "bridge": bridge, "drawing": drawing, "sweeps": sweeps, "sweep_workers": sweep_workers,
     "breakages": broken, "pairs": broken_twice, "gpu_memory": gpu_memory,
 }  # fmt: skip
 

@@ -191,11 +191,11 @@ if __name__ == "__main__":
 """The command, whose later tasks wait until a file is there: until then it is in the middle, on any machine."""
 
 
-def held(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
+def held(tmp_path: Path, *arguments: str, script: str = HELD) -> subprocess.Popen[str]:
     """A sweep that stays in the middle until ``tmp_path / "go"`` is there."""
-    script = tmp_path / "held.py"
-    script.write_text(HELD)
-    return started(script, "sweep", *arguments, str(tmp_path / "go"))
+    file = tmp_path / "held.py"
+    file.write_text(script)
+    return started(file, "sweep", *arguments, str(tmp_path / "go"))
 
 
 def started(script: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -239,6 +239,27 @@ def test_interrupted_and_resumed(tmp_path: Path, end: signal.Signals) -> None:
     assert done.exit_code == 0 and "rows are done already" in done.output
     assert broken.read_bytes() == whole.read_bytes()
     assert not partial.exists()
+
+
+DYING = HELD.replace("time.sleep(0.02)", "os.kill(os.getpid(), 9)")
+"""The command, whose workers are killed at its later tasks."""
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_worker_that_is_killed(tmp_path: Path, ending: str) -> None:
+    """It is said, what is done is kept, and the same command goes on: the file is that of a sweep in one go."""
+    extras.needs("sweep")
+    whole, broken = tmp_path / f"whole.{ending}", tmp_path / f"broken.{ending}"
+    assert run(*SLOW, "-o", str(whole), "--workers", "1").exit_code == 0
+    running = held(tmp_path, *SLOW, "-o", str(broken), "--workers", "2", script=DYING)
+    _, said = running.communicate(timeout=300)
+    assert running.returncode == 2, said
+    assert "a worker process was killed" in said and "Traceback" not in said
+    assert not broken.exists()
+    done = run(*SLOW, "-o", str(broken), "--workers", "2")
+    assert done.exit_code == 0 and "rows are done already" in done.output
+    assert broken.read_bytes() == whole.read_bytes()
+    assert os.listdir(tmp_path).count(broken.name) == 1 and len(os.listdir(tmp_path)) == 3
 
 
 def two_rows(task: int) -> bytes:

@@ -111,7 +111,8 @@ def _arrow_array(values: Any, kind: Any) -> Any:
     known = ~np.ma.getmaskarray(values)
     plain = np.ma.getdata(values)
     if plain.dtype == object:
-        known &= np.not_equal(plain, None)
+        nothing: Any = None
+        known &= np.not_equal(plain, nothing)
     if pa.types.is_string(kind):
         own = _text_buffers(plain, known)
     elif pa.types.is_boolean(kind):
