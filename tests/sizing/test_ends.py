@@ -7,9 +7,9 @@ import random
 import pytest
 
 from tracer.sizing.arithmetic import choose, maximum, minimum
-from tracer.sizing.ends import ends_of
+from tracer.sizing.ends import MOST_BRANCHES, _Sum, ends_of
 from tracer.sizing.program import substitute
-from tracer.sizing.symbol import SizeLike, Space
+from tracer.sizing.symbol import Size, SizeLike, Space
 
 SPACE = Space()
 H = SPACE.counts("H")
@@ -50,6 +50,20 @@ def test_no_value_is_outside(seed: int) -> None:
             }
             (value,) = substitute([size], values)
             assert least <= value <= most, (size, values)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_of_one_product_nothing_more_is_known(seed: int) -> None:
+    """What a sum is made of tells something only where several terms cancel."""
+    draw = random.Random(seed)
+    terms = 0
+    while terms < 40:
+        size = drawn(draw, draw.randint(2, 5))
+        for term in size.terms if isinstance(size, Size) else ():
+            terms += 1
+            product = SPACE.interned((term,), 0)
+            known = ends_of(product)
+            assert known == known.both(_Sum(product).ends(MOST_BRANCHES)), product
 
 
 @pytest.mark.parametrize(

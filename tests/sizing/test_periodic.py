@@ -140,6 +140,30 @@ def test_what_one_analysis_knows_serves_another(data: st.DataObject) -> None:
     assert decide([asked], "n", further) == alone
 
 
+@counted(lambda seen: seen["alike"] > 20)
+@given(st.data())
+def test_symbols_alike_are_decided_once(seen: Counter[str], data: st.DataObject) -> None:
+    """What is kept of one symbol's conditions is what another's have by themselves, and no other condition's."""
+    space = Space()
+    first, second = data.draw(conditions(space)), data.draw(conditions(space))
+    assume(isinstance(first, Condition) and isinstance(second, Condition))
+    renamed = Substitution(space, {"n": space.symbol("m")})
+    asked = [
+        ("n", [[first], [second]]),
+        ("m", [[renamed.condition(first)], [renamed.condition(second)]]),
+        ("m", [[renamed.condition(second)], [renamed.condition(first)]]),
+        ("n", [[first, second]]),
+    ]
+    analysis = Analysis(space)
+    try:
+        for symbol, groups in asked:
+            assert decide(groups, symbol, analysis) == decide(groups, symbol, Analysis(space))
+    except TooLarge:
+        return
+    assert len(analysis.decided) < len(asked)
+    seen["alike"] += 1
+
+
 @given(st.data())
 def test_shortcuts_are_right(data: st.DataObject) -> None:
     """``always``, ``always_from`` and ``none_below`` claim nothing that a size contradicts."""

@@ -21,7 +21,7 @@ from tracer.network.records import Network, Node
 from tracer.ops.base import LOSSES, Op, Shape
 from tracer.planning.built import Width
 from tracer.planning.search import holds_within
-from tracer.shapes.recipe import Recipe, recipe_of
+from tracer.shapes.recipe import Recipe, recipe_of, with_contracts
 from tracer.shapes.trace import Trace, trace
 from tracer.shapes.traced import Ops
 from tracer.sizing.growth import Aperiodic
@@ -172,8 +172,7 @@ def _kept(
 ) -> dict[str, Decided]:
     """The sizes of every symbol that run and keep every promise; ``plain`` is the recipe without them."""
     network = plain.network
-    # The sizes are those of the plain one, which has worked them out.
-    recipe = recipe_of(network, ops, space=plain.program.space)
+    recipe = with_contracts(plain)
     if recipe.undecided or _runs_as_numbers_only(recipe, ops, sizes):
         return {symbol: _kept_alone(network, ops, sizes, symbol) for symbol in network.symbols}
     if recipe.failed is not None:

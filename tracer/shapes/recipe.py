@@ -133,6 +133,23 @@ def recipe_of(
     return recipe
 
 
+def with_contracts(plain: Recipe) -> Recipe:
+    """What the config expects, beside what torch takes; ``plain`` is the recipe without it.
+
+    It is :func:`recipe_of` with contracts, in another order: the conditions of expectations come last.
+    """
+    recipe = msgspec.structs.replace(
+        plain,
+        conditions=list(plain.conditions),
+        promised=set(),
+        impossible=set(plain.impossible),
+        refusals=list(plain.refusals),
+        undecided=list(plain.undecided),
+    )
+    _SymbolicTrace(recipe, contracts=True).expect()
+    return recipe
+
+
 class _Undecided(Exception):
     """A formula takes no symbols."""
 
@@ -158,15 +175,25 @@ class _SymbolicTrace:
         for node, op in zip(recipe.network.nodes, recipe.ops):
             index = self._input(node) if node.is_input else self._applied(node, op)
             recipe.shape_of.append(index)
-            if self._doubted and any(source.index in self._doubted for source in node.inputs):
-                self._doubted.add(node.index)  # what is unexpected here follows from there
-            elif self.contracts and node.expect is not None:
-                self._expect(node, node.expect[0])
+            if self.contracts:
+                self._expect_of_node(node)
 
         if self.contracts:
             self._expect_outputs()
         for node in recipe.network.sharers:
             self._require_same_widths(node)
+
+    def expect(self) -> None:
+        """Add what is expected of shapes that are known."""
+        for node in self.recipe.network.nodes:
+            self._expect_of_node(node)
+        self._expect_outputs()
+
+    def _expect_of_node(self, node: Node) -> None:
+        if self._doubted and any(source.index in self._doubted for source in node.inputs):
+            self._doubted.add(node.index)  # what is unexpected here follows from there
+        elif node.expect is not None:
+            self._expect(node, node.expect[0])
 
     def _expect_outputs(self) -> None:
         network = self.recipe.network

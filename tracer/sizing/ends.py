@@ -104,9 +104,11 @@ def ends_of(size: SizeLike) -> Limits:
     found: Limits | None = space.ends.get(id(size.siblings))
     if found is None:
         alone = _Sum(size)
-        apart = alone.apart()
-        together = alone.ends(MOST_BRANCHES)
-        found = apart.both(together)
+        found = alone.apart()
+        # In a single product nothing cancels.
+        if len(size.terms) > 1:
+            together = alone.ends(MOST_BRANCHES)
+            found = found.both(together)
         space.ends[id(size.siblings)] = found
     return found.plus(Limits(size.constant, size.constant))
 

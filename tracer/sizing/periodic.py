@@ -122,8 +122,18 @@ def decide(
     """
     asked = [_distinct(group) for group in groups]
     possible = next((i for i, group in enumerate(asked) if NEVER in group), len(asked))
-    found = _decided(asked[:possible], symbol, analysis) if possible else []
+    found = _decided_once(asked[:possible], symbol, analysis) if possible else []
     return [*found, *[Decided(NONE, None)] * (len(asked) - possible)]
+
+
+def _decided_once(asked: list[Group], symbol: str, analysis: Analysis) -> list[Decided]:
+    """The sizes that meet the groups: once for symbols whose conditions are alike, as height and width mostly are."""
+    of = analysis.forms.of
+    key = tuple([frozenset([of(condition) for condition in group]) for group in asked])
+    found = analysis.decided.get(key)
+    if found is None:
+        found = analysis.decided[key] = _decided(asked, symbol, analysis)
+    return found
 
 
 def _distinct(conditions: Iterable[Condition | bool]) -> Group:
@@ -355,6 +365,40 @@ class SizesAt:
         return self.truth(argument) if takes == CONDITION else argument
 
 
+class NamelessForms:
+    """The forms of the conditions on one symbol, whatever its name is: of equal ones the same sizes meet both."""
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self._of_atom: dict[int, int] = {}
+        self._numbers: dict[Any, int] = {}
+        """By form: its number, which stands for it in the forms of what is made of it."""
+
+    def of(self, condition: Condition) -> Any:
+        """The form of a condition on a single symbol."""
+        return (condition.relation, *[self._part(part) for part in condition.parts])
+
+    def _part(self, part: Any) -> Any:
+        """The form of a part of a condition, or of an argument of an atom."""
+        if isinstance(part, Condition):
+            return self.of(part)
+        return self._size(part) if isinstance(part, Size) else part
+
+    def _size(self, size: Size) -> Any:
+        of_atom = self._of_atom
+        for index in self.space.atoms_under(size, of_atom):
+            atom = self.space.atoms[index]
+            form = (atom.primitive, *map(self._part, atom.arguments))
+            if atom.primitive is SYMBOL:
+                form = (SYMBOL, self.space.least.get(atom.arguments[0]))
+            of_atom[index] = self._numbers.setdefault(form, len(self._numbers))
+
+        terms = [
+            (sorted([of_atom[i] for i in monomial]), factor) for monomial, factor in size.terms
+        ]
+        return (*[(*atoms, factor) for atoms, factor in sorted(terms)], size.constant)
+
+
 class Analysis:
     """Growth of the sizes of one space, worked out once for each atom."""
 
@@ -365,6 +409,9 @@ class Analysis:
         self._of_comparison: dict[Any, Eventually] = {}
         self._work = WORK
         self._at: dict[Any, SizesAt] = {}
+        self.forms = NamelessForms(space)
+        self.decided: dict[Any, list[Decided]] = {}
+        """By the forms of conditions: the sizes that meet them."""
 
     def at(self, symbols: Mapping[str, int]) -> SizesAt:
         """The sizes of the space for these numbers."""
@@ -380,6 +427,7 @@ class Analysis:
         other._of_atom, other._of_terms = self._of_atom, self._of_terms
         other._of_comparison = self._of_comparison
         other._at = self._at
+        other.forms, other.decided = self.forms, self.decided
         return other
 
     def affords(self, numbers: int) -> bool:

@@ -150,6 +150,11 @@ class Space:
             return NOTHING
         if isinstance(of, Condition):
             return NOTHING.union(*[self.support(part) for part in of.parts])
+        if of.siblings.support is None:
+            of.siblings.support = self._support_of(of)
+        return of.siblings.support
+
+    def _support_of(self, of: Size) -> frozenset[str]:
         known = self._support
         for index in self.atoms_under(of, known):
             atom = self.atoms[index]
@@ -211,14 +216,14 @@ def sizes_in(arguments: Iterable[Any]) -> Iterable[Size]:
 def identity(value: Any) -> Any:
     """What makes two arguments of an atom the same: sizes are interned, conditions are not."""
     if isinstance(value, Condition):
-        return (value.relation, *map(identity, value.parts))
+        return value.identity()
     return id(value) if isinstance(value, Size) else value
 
 
 class Siblings(dict[int, "Size"]):
     """The sizes of the same terms by their constant: adding a number to a size is one look-up."""
 
-    __slots__ = ("common", "space", "terms")
+    __slots__ = ("common", "space", "support", "terms")
 
     def __init__(self, space: Space, terms: Terms) -> None:
         super().__init__()
@@ -226,6 +231,8 @@ class Siblings(dict[int, "Size"]):
         self.terms = terms
         self.common = math.gcd(*[factor for _, factor in terms])
         """The greatest common divisor of the factors."""
+        self.support: frozenset[str] | None = None
+        """The symbols that they depend on, once that is asked."""
 
     def size(self, constant: int) -> Size:
         """The one with this constant, made once."""
@@ -557,11 +564,18 @@ def _sign(factor: int, follows: bool) -> str:
 class Condition(Operand):
     """A comparison of sizes, or several joined by ``&`` and ``|``."""
 
-    __slots__ = ("parts", "relation")
+    __slots__ = ("_identity", "parts", "relation")
 
     def __init__(self, relation: str, parts: tuple[Any, ...]) -> None:
         self.relation = relation  # ge | eq | ne | and | or
         self.parts = parts
+        self._identity: tuple[Any, ...] | None = None
+
+    def identity(self) -> tuple[Any, ...]:
+        """What makes it the same condition as another one: its relation and its parts."""
+        if self._identity is None:
+            self._identity = (self.relation, *map(identity, self.parts))
+        return self._identity
 
     def __and__(self, other: Condition | bool) -> Condition | bool:
         if isinstance(other, Condition):
