@@ -168,7 +168,12 @@ class Space:
 
     def atoms_under(self, size: Size, known: Container[int]) -> list[int]:
         """The atoms that a size is made of and that are not known yet, each behind those it is made of."""
-        pending = [a for monomial, _ in size.terms for a in monomial if a not in known]
+        # Nearly always they are known.
+        pending = []
+        for monomial, _ in size.terms:
+            for index in monomial:
+                if index not in known:
+                    pending.append(index)
         if not pending:
             return []
 
