@@ -14,7 +14,7 @@ from tracer.sweep.pareto import front
 from tracer.sweep.wishes import LARGEST
 
 KEPT = 20_000
-"""Rows beside those that were kept last time that come together before they are compared."""
+"""Rows beside twice those that were kept last time that come together before they are compared."""
 
 EARLIER = 10_000
 """Candidates of earlier tasks, at most, with which those of a task are compared where they are found."""
@@ -104,7 +104,7 @@ class Gathered:
         rows = {name: values[best] for name, values in together.items()}
         self._waiting = [rows]
         self._count = length(rows)
-        self._limit = self._count + KEPT
+        self._limit = 2 * self._count + KEPT
 
     def __len__(self) -> int:
         """The rows that are left of a comparison of all."""

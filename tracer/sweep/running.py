@@ -74,10 +74,11 @@ class _Waiting:
     """The tasks that nobody has begun. None begins long before an earlier one is done."""
 
     def __init__(self, tasks: Iterable[Given]) -> None:
-        self._tasks = enumerate(tasks)
+        self._tasks = iter(tasks)
         self._begun: dict[int, int] = {}
         """By number, the places of those that are not done, the earliest first."""
         self._count = 0
+        """So many have begun."""
 
     def begin(self, most: int, spread: int) -> Iterator[Given]:
         """So many tasks at most, which begin now. ``spread``: so far behind the earliest one that is not done."""
@@ -85,11 +86,10 @@ class _Waiting:
             earliest = next(iter(self._begun.values()), self._count)
             if self._count - earliest >= spread:
                 return
-            following = next(self._tasks, None)
-            if following is None:
+            given = next(self._tasks, None)
+            if given is None:
                 return
-            place, given = following
-            self._begun[given[0]] = place
+            self._begun[given[0]] = self._count
             self._count += 1
             yield given
 
