@@ -84,6 +84,10 @@ class Asks(nn.Module):
         """The same by a method."""
         return "{}".format(x.size(2)) in LAYERS  # noqa: UP032 - as people write it
 
+    def of_all(self, x: Tensor) -> bool:
+        """A text of the whole shape."""
+        return str(tuple(x.shape)) == "(1, 3, 384, 384)"
+
     def of_bits(self, x: Tensor) -> bool:
         """Its bits."""
         return bin(x.shape[2]) == bin(384)
@@ -122,7 +126,7 @@ class Asks(nn.Module):
         return x.size(-1) in found
 
 
-REFUSED = {"of_pairs", "of_a_list", "of_rounded", "of_a_length"}
+REFUSED = {"of_pairs", "of_all", "of_a_list", "of_rounded", "of_a_length"}
 """Ways that depend on several sizes together, on too many of them, or on a number that is not followed."""
 
 
@@ -178,6 +182,29 @@ def test_what_is_kept_by_size_is_one_way() -> None:
         (shape,) = net.trace(H=height, W=width).outputs.values()
         assert shape == (1, 3, height, width)
     assert KEPT == {}
+
+
+class Demands(nn.Module):
+    """A size that is demanded in words, as libraries do it: the words are made at each size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size = (96, 64)
+        self.conv = nn.Conv2d(3, 4, 16, stride=16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Only for its own size."""
+        height, width = x.shape[2:]
+        torch._assert(height == self.size[0], f"height {height} is not {self.size[0]} x 16")
+        torch._assert(width == self.size[1], f"width {width} is not {self.size[1]} x 16")
+        return self.conv(x).flatten(2)
+
+
+def test_a_demand_in_words_is_a_demand() -> None:
+    """What is written of a size that fails decides nothing."""
+    sizes = tracer.sizes(Demands().eval(), (1, 3, 96, 64))
+    assert sizes.axes["H"].runs.written("H") == "H = 96"
+    assert sizes.axes["W"].runs.written("W") == "W = 64"
 
 
 class Prints(nn.Module):

@@ -6,9 +6,9 @@ import itertools
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, islice
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from tracer.importing.covering import Covering
+from tracer.importing.covering import Covering, where_each_is_otherwise
 from tracer.importing.left_out import LeftOut, is_left_out
 from tracer.importing.recording import Recording, Unrepresentable
 from tracer.importing.same_numbers import check_numbers
@@ -16,7 +16,7 @@ from tracer.net import Net
 from tracer.ops.base import Shape, written
 from tracer.sizing.program import substitute
 from tracer.sizing.size_set import NONE, SizeSet, TooLarge
-from tracer.sizing.symbol import Condition
+from tracer.sizing.symbol import Condition, identity
 
 
 class Counts(NamedTuple):
@@ -48,6 +48,9 @@ BY_PATHS = 4
 COVERED = Counts(run=24, refused=8, drawn=100)
 """The same for sizes that are chosen by what is decided there."""
 
+UNSURE = 32
+"""So many sizes are asked for where it is not known whether they decide."""
+
 SMALL = 48
 """Around it, as well as around the sizes that were asked for, others are drawn: a run there costs little."""
 
@@ -57,6 +60,10 @@ SMALLEST = (1, 2, 3, 5, 7)
 
 SCALES = (2, 0.5)
 """The asked sizes times these are asked for where the config refuses them."""
+
+
+class DecidesUnseen(Unrepresentable):
+    """The program decides by a comparison that is not seen, of a size with a number that it names."""
 
 
 class Answer(NamedTuple):
@@ -124,6 +131,13 @@ class Recordings(NamedTuple):
     decided: Sequence[Condition]
     """What it decided by its sizes, in any recording."""
 
+    def unsure(self, first: Recording) -> list[Condition]:
+        """What it may have decided unseen, each once."""
+        found: dict[Any, Condition] = {}
+        for recording in (first, *self.others):
+            found.update((identity(one), one) for one in recording.guards.unsure)
+        return list(found.values())
+
 
 def compare(
     net: Net, recording: Recording, recorded: Recordings, judges: Judges, unseen: str
@@ -137,6 +151,7 @@ def compare(
     for other in (recording, *recorded.others):
         comparison.check_recording(other)
     comparison.check_decisions(recorded.decided)
+    comparison.check_unsure(recorded.unsure(recording))
     comparison.compared = min(comparison.compared + len(recorded.others), BY_PATHS)
     comparison.run()
     return comparison.compared
@@ -177,6 +192,21 @@ class _Comparison:
             is_new = covering.count(runs)
             if is_new and left[runs]:
                 left[runs] -= self.check_recorded(sizes)
+
+    def check_unsure(self, unsure: Sequence[Condition]) -> None:
+        """Hold the config against recordings where what the program may have decided unseen is otherwise.
+
+        Raises :class:`DecidesUnseen` where it did.
+        """
+        asked: list[dict[str, int]] = []
+        for sizes in where_each_is_otherwise(unsure, self.recording.symbols):
+            if sizes not in asked and len(asked) < UNSURE:
+                asked.append(sizes)
+        for sizes in asked:
+            try:
+                self.check_recorded(sizes)
+            except Unrepresentable as refused:
+                raise DecidesUnseen(str(refused), fault=refused.fault) from refused
 
     def check_recorded(self, sizes: Mapping[str, int]) -> bool:
         """Hold the config against one more recording; False where nothing can be said."""

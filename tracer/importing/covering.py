@@ -227,8 +227,7 @@ def _one_of_each_way(conditions: Sequence[Condition], symbol: str, here: int) ->
     """The sizes nearest to ``here`` among those at which conditions on one symbol are alike."""
     import numpy
 
-    line = numpy.arange(1, LINE + min(here, LINE))
-    line = line[numpy.argsort(numpy.abs(line - here), kind="stable")]
+    line = _line(here)
     draw = numpy.random.default_rng(0)
     key = numpy.zeros(len(line), numpy.int64)
     for truth in substitute(conditions, {symbol: line}):
@@ -236,6 +235,33 @@ def _one_of_each_way(conditions: Sequence[Condition], symbol: str, here: int) ->
 
     _, first = numpy.unique(key, return_index=True)
     return line[numpy.sort(first)]
+
+
+def where_each_is_otherwise(
+    conditions: Sequence[Condition], here: Sizes
+) -> Iterator[dict[str, int]]:
+    """For each condition the nearest sizes at which it is decided otherwise, by one symbol and by all spatial ones."""
+    import numpy
+
+    spatial = [symbol for symbol in here if not symbol.startswith("N")]
+    for condition in conditions:
+        (is_so,) = substitute([condition], here)
+        for symbol in sorted(condition.space.support(condition)):
+            line = _line(here[symbol])
+            (truth,) = substitute([condition], {**here, symbol: line})
+            others = line[numpy.flatnonzero(numpy.broadcast_to(truth, len(line)) != is_so)]
+            for n in map(int, others[:1]):
+                yield {**here, symbol: n}
+                if symbol in spatial:
+                    yield {**here, **dict.fromkeys(spatial, n)}
+
+
+def _line(here: int) -> Any:
+    """The sizes of a symbol that are looked at, the nearest to ``here`` first."""
+    import numpy
+
+    line = numpy.arange(1, LINE + min(here, LINE))
+    return line[numpy.argsort(numpy.abs(line - here), kind="stable")]
 
 
 def _drawn(here: Sizes) -> dict[str, Any]:

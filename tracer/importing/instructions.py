@@ -66,3 +66,48 @@ def without_value(steps: Sequence[Instruction]) -> Sequence[Instruction]:
         if height >= 1:
             return steps[:place]
     return []
+
+
+BRANCHES = ("POP_JUMP", "JUMP", "FOR_ITER", "SEND", "YIELD")
+"""How the instructions begin that go elsewhere."""
+
+ENDS = ("POP_TOP", "RAISE_VARARGS", "STORE", "RETURN", *BRANCHES)
+"""Those that leave nothing on the stack for what they take."""
+
+
+def is_dropped(steps: Sequence[Instruction]) -> bool:
+    """Whether the value on the stack before these instructions is only handed on to calls whose results are dropped.
+
+    A text that is printed is, and so is the message of an assertion.
+
+    >>> def told(size): print(f"{size} of {[size][0]}")
+    >>> def kept(size): return f"{size}" == "384"
+    >>> starts = [[step.name.startswith("FORMAT") for step in steps_behind(f.__code__, -1)] for f in (told, kept)]
+    >>> [is_dropped(steps_behind(f.__code__, -1)[start.index(True) + 1:]) for f, start in zip((told, kept), starts)]
+    [True, False]
+    """
+    above = 0
+    for step in steps:
+        leaves = 0 if step.name.startswith(ENDS) else 1
+        takes = 0 if step.name.startswith("LOAD_") and step.effect > 0 else leaves - step.effect
+        if takes <= above:
+            above += step.effect
+        elif step.name.startswith(("POP_TOP", "RAISE_VARARGS")):
+            return True
+        elif step.name.startswith(HANDED_ON):
+            above = 0
+        else:
+            return False
+    return False
+
+
+HANDED_ON = (
+    "CALL",
+    "PRECALL",
+    "BUILD_",
+    "FORMAT_",
+    "CONVERT_VALUE",
+    "LIST_EXTEND",
+    "DICT_MERGE",
+)
+"""How the instructions begin whose result stands for what they take."""

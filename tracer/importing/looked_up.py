@@ -49,8 +49,8 @@ class Met(NamedTuple):
 
     numbers: Sequence[int]
     """The whole numbers that it is compared with."""
-    meets_others: bool
-    """Whether it is compared with other sizes that are hashed at the same place, as in a set of them."""
+    is_known: bool
+    """Whether it is known where it is looked up. Else it may be in a set, with others that are hashed there."""
 
 
 def asked_by_hash(frame: FrameType) -> Met:
@@ -78,13 +78,13 @@ def asked_by_hash(frame: FrameType) -> Met:
     container = None if lookup.container is None else _value_of(lookup.container, frame)
     if not isinstance(container, (set, frozenset, dict)):
         numbers = numbers_named(frame)
-        return Met(numbers, meets_others=True)
+        return Met(numbers, is_known=False)
     if len(container) > MOST or _is_kept_by_size(container):
         return NOTHING
-    return Met(list(_numbers_in(container)), meets_others=False)
+    return Met(list(_numbers_in(container)), is_known=True)
 
 
-NOTHING = Met((), meets_others=False)
+NOTHING = Met((), is_known=True)
 
 
 def _is_kept_by_size(container: Any) -> bool:

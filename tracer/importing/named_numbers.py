@@ -14,7 +14,7 @@ from itertools import islice
 from types import CodeType, FrameType
 from typing import Any
 
-from tracer.importing.instructions import steps_behind
+from tracer.importing.instructions import is_dropped, steps_behind
 from tracer.source.python_places import is_installed
 
 MOST = 64
@@ -39,18 +39,10 @@ def is_part_of_python(path: str) -> bool:
     return path.startswith(STDLIB) and "site-packages" not in path
 
 
-ENDS = ("STORE", "RETURN", "COMPARE", "CONTAINS", "BINARY_SUBSCR", "POP_JUMP", "JUMP", "IS_OP")
-"""How the instructions begin that do something with a text."""
-
-
 def numbers_written_beside(frame: FrameType) -> list[int]:
     """The numbers that a frame's program names where it writes a size into a text; none where that is printed alone."""
-    for step in steps_behind(frame.f_code, frame.f_lasti):
-        if step.name in ("POP_TOP", "RAISE_VARARGS"):
-            return []
-        if step.name.startswith(ENDS):
-            break
-    return numbers_named(frame)
+    behind = steps_behind(frame.f_code, frame.f_lasti)
+    return [] if is_dropped(behind) else numbers_named(frame)
 
 
 def numbers_named(frame: FrameType) -> list[int]:

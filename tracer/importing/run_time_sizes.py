@@ -58,6 +58,10 @@ class Guards:
         self.numbers = {} if numbers is None else numbers
         """The size of every symbol that is known by now."""
         self.made: list[Guard] = []
+        self.unsure: list[Condition] = []
+        """Comparisons that the program may have made unseen, of whatever outcome."""
+        self.unsure_decide = False
+        """Whether they are noted as if it had."""
         self.hashed: Hashed | None = None
         """What was hashed last."""
 
@@ -371,28 +375,37 @@ class RunTimeSize(int):
         # What a set answers depends on its numbers, and the set itself compares nothing.
         frame = sys._getframe(1)
         asked = asked_by_hash(frame)
-        self.meets(asked.numbers)
-        if asked.meets_others:
-            self.meets(self.guards.hashed_at(frame, self))
+        if asked.is_known:
+            self.meets(asked.numbers)
+        else:
+            self.may_meet([*asked.numbers, *self.guards.hashed_at(frame, self)])
         return int.__hash__(self)
 
     def meets(self, numbers: Iterable[int]) -> None:
-        """Note how it compares with numbers with which the program may compare it unseen."""
+        """Note how it compares with numbers with which the program compares it unseen."""
         for number in numbers:
             _ = self == number
+
+    def may_meet(self, numbers: Iterable[int]) -> None:
+        """The same of numbers with which the program may compare it: whether it does is seen where they are equal."""
+        if self.guards.unsure_decide:
+            self.meets(numbers)
+            return
+        conditions = [self._condition(operator.eq, number) for number in numbers]
+        self.guards.unsure += [one for one in conditions if isinstance(one, Condition)]
 
     # --- texts -------------------------------------------------------------------------------------------------------
 
     def __str__(self) -> str:
-        self.meets(numbers_written_beside(sys._getframe(1)))
+        self.may_meet(numbers_written_beside(sys._getframe(1)))
         return int.__repr__(self)
 
     def __repr__(self) -> str:
-        self.meets(numbers_written_beside(sys._getframe(1)))
+        self.may_meet(numbers_written_beside(sys._getframe(1)))
         return int.__repr__(self)
 
     def __format__(self, how: str) -> str:
-        self.meets(numbers_written_beside(sys._getframe(1)))
+        self.may_meet(numbers_written_beside(sys._getframe(1)))
         return int.__format__(self, how)
 
     def __reduce__(self) -> Any:

@@ -16,6 +16,7 @@ import torch
 from msgspec.structs import replace
 
 from tracer.diagnostics import legible, words_of
+from tracer.importing.comparison import DecidesUnseen
 from tracer.importing.reading import ReadProgram, network_of
 from tracer.importing.recording import Late, Reason, Recording, Step, Unrepresentable
 from tracer.importing.sharing import used_twice
@@ -226,10 +227,11 @@ def _read(
     runs = RecordedRuns(recorded, shapes, open_dims, budget)
     title = name or type(module).__name__
     path = source or "<module>"
-    itself = RealModule(module, way, runs.repeat_themselves)
-    program = network_of(
-        runs.run, title, path, UNSEEN, itself, notes, in_part=True, again=runs.again
-    )
+    try:
+        program = runs.network(title, path, notes)
+    except DecidesUnseen:
+        runs = RecordedRuns(recorded, shapes, open_dims, budget, unsure_decide=True)
+        program = runs.network(title, path, notes)
     counted = count_that_differs(module, program) if way.until is None else None
     read = list(program.net.trace().outputs.values())
     trained = other_in_training(module, way, shapes, read)
@@ -311,16 +313,28 @@ class RecordedRuns:
         open_dims: OpenDims,
         budget: Budget,
         space: Space | None = None,
+        *,
+        unsure_decide: bool = False,
     ) -> None:
         self.recorded = recorded
         self.shapes = shapes
         self.open_dims = open_dims
         self.budget = budget
         self.space = space or Space()
+        self.unsure_decide = unsure_decide
+        """Whether what the program may compare unseen decides."""
         self.first: Tape | None = None
         """What the first of them asked torch for."""
         self.known = KnownCalls()
         """What all of them asked torch for."""
+
+    def network(self, title: str, path: str, notes: Sequence[str]) -> ReadProgram:
+        """The network of the module. Raises as :func:`network_of` does."""
+        module, way = self.recorded.module, self.recorded.way
+        itself = RealModule(module, way, self.repeat_themselves)
+        return network_of(
+            self.run, title, path, UNSEEN, itself, notes, in_part=True, again=self.again
+        )
 
     def run(self, sizes: Mapping[str, int]) -> Recording:
         """Record the module, some symbols at other sizes. Raises as :func:`record` does."""
@@ -340,6 +354,7 @@ class RecordedRuns:
         """One run that has ended."""
         with users_code(type(self.recorded.module).__name__):  # its copy
             forward = Forward(self.recorded, self.open_dims, self.space, sizes, in_parts)
+        forward.recording.guards.unsure_decide = self.unsure_decide
         _run(forward, self.shapes)
         return forward
 

@@ -86,7 +86,7 @@ def _as_text(function: Any) -> Any:
 
     def followed(number: Any) -> Any:
         if isinstance(number, RunTimeSize):
-            number.meets(numbers_written_beside(sys._getframe(1)))
+            number.may_meet(numbers_written_beside(sys._getframe(1)))
         return function(number)
 
     return followed
