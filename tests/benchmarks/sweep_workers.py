@@ -39,7 +39,7 @@ finally:
 SIZES = "H=64..1024:8,W=64..1500:8"
 """121 times 180 of them."""
 
-LENGTHS = {"start": (1, "H=64,W=64"), "million": (3, SIZES), "three million": (9, SIZES)}
+LENGTHS = {"start": (1, "H=64,W=64"), "million": (3, SIZES), "two million": (6, SIZES)}
 """Numbers of classes, and sizes; each with 15 widths."""
 
 
