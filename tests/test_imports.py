@@ -126,6 +126,16 @@ def test_check_imports_only_what_it_uses() -> None:
     }
 
 
+def test_the_sizes_that_run_need_no_arrays(tmp_path: Path) -> None:
+    """Beside a finding about a size stand those that run; importing NumPy would take longer than all of the check."""
+    text = (ROOT / "configs" / "unet_padded.yaml").read_text("utf-8")
+    config = tmp_path / "net.yaml"
+    config.write_text(text.replace("H: 512", "H: 500"), "utf-8")
+    loaded = loaded_by("check", str(config))
+    assert "tracer.sizing.periodic" in loaded
+    assert "numpy" not in loaded
+
+
 def test_trace_imports_no_torch() -> None:
     """The table needs rich; nothing needs torch."""
     loaded = loaded_by("trace", "configs/unet_2015.yaml")

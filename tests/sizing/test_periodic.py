@@ -13,11 +13,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.drawn.counted import counted
+from tracer.sizing import periodic, size_set
 from tracer.sizing.arithmetic import choose, floor_scale, maximum, minimum
 from tracer.sizing.growth import Aperiodic, exact_ratio
-from tracer.sizing.periodic import Analysis, always, always_from, decide, none_below
+from tracer.sizing.periodic import Analysis, Decided, always, always_from, decide, none_below
 from tracer.sizing.program import substitute
-from tracer.sizing.size_set import EVERY, TooLarge
+from tracer.sizing.size_set import EVERY, SizeSet, TooLarge
 from tracer.sizing.substitution import Substitution
 from tracer.sizing.symbol import Condition, Size, Space
 
@@ -162,6 +163,30 @@ def test_symbols_alike_are_decided_once(seen: Counter[str], data: st.DataObject)
         return
     assert len(analysis.decided) < len(asked)
     seen["alike"] += 1
+
+
+@counted(lambda seen: seen["exact"] > 50)
+@given(st.data())
+def test_few_sizes_are_decided_as_many_are(seen: Counter[str], data: st.DataObject) -> None:
+    """Size by size and by arrays the sets are the same, and so are those that are made of two."""
+    space = Space()
+    groups = [[data.draw(conditions(space))] for _ in range(2)]
+
+    def decided() -> tuple[list[Decided], list[SizeSet]]:
+        found = decide(groups, "n", Analysis(space))
+        a, b = (one.sizes for one in found)
+        return found, [a & b, a | b, a - b, b - a]
+
+    try:
+        few = decided()
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(periodic, "FEW", 0)
+            patched.setattr(size_set, "FEW", 0)
+            many = decided()
+    except TooLarge:
+        return
+    assert few == many
+    seen["exact" if few[0][0].below is None else "bounded"] += 1
 
 
 @given(st.data())

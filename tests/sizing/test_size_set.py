@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracer.sizing.size_set import EVERY, MODULUS, NONE, SizeSet, TooLarge, of_members
+from tracer.sizing.size_set import EVERY, MODULUS, NONE, SizeSet, TooLarge, of_few, of_members
 
 FAR = 400
 
@@ -50,6 +50,12 @@ def test_members_and_their_canonical_form(drawn: tuple[numpy.ndarray, int]) -> N
     if found.start:
         n = found.start - 1
         assert (n in found) != (n % found.modulus in found.residues), f"{n} would do as start"
+
+
+@given(members())
+def test_few_sizes_make_the_set_that_arrays_make(drawn: tuple[numpy.ndarray, int]) -> None:
+    truth, period = drawn
+    assert of_few(truth.tolist(), period) == of_members(truth, period)
 
 
 @given(members(), members())

@@ -661,12 +661,12 @@ def _widened(
     They stand below the size from which *runs* repeats: behind it, a dim that may be 1 has grown. With ``contracts``
     they have to meet every expectation. Raises TooLarge where those are too many to trace.
     """
-    import numpy
-
     if not _is_narrower(recipe) or any(
         name not in sizes for name in recipe.network.symbols if name != symbol
     ):
         return list(found)
+    import numpy
+
     network, runs = recipe.network, found[0].sizes
     until = max(runs.start, TRACED)
     if until * len(network.nodes) > STEPS:

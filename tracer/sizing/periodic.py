@@ -11,6 +11,7 @@ point), :class:`Aperiodic` is raised, and sizes can be decided up to a bound onl
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
@@ -37,6 +38,7 @@ from tracer.sizing.size_set import (
     SizeSet,
     TooLarge,
     lifted,
+    of_few,
     of_members,
     of_residues,
     refuse_large,
@@ -54,6 +56,9 @@ CHUNK = 65_536
 
 VALUES = 2**23
 """Numbers that are held at once: of long programs, fewer sizes are computed at once."""
+
+FEW = 10_000
+"""So many conditions are asked size by size: arrays would take as long, and all of NumPy to be imported."""
 
 WORK = 200_000_000
 """Numbers that are computed for the sets of one network at most."""
@@ -200,15 +205,52 @@ class Foreseen(NamedTuple):
 
 def _together(asked: list[Group], symbol: str, analysis: Analysis) -> list[Decided]:
     """All groups over one range of sizes before everything repeats, and the remainders of each from there on."""
-    import numpy
-
     groups = [Foreseen(group, [analysis.eventually(c) for c in group]) for group in asked]
     start = max((group.since for group in groups), default=0)
     period = math.lcm(*[e.period for group in groups for e in group.eventually])
     refuse_large(period, start, count=0)
 
     first = min(groups[0].never_before, start)
-    before = _truth(asked, symbol, range(first, start), analysis)
+    if (start + period - first) * sum(map(len, asked)) <= FEW:
+        truths = _one_by_one(asked, symbol, range(first, start + period))
+        return [Decided(of_few([False] * first + truth, period), None) for truth in truths]
+    return _by_arrays(groups, symbol, range(first, start), analysis)
+
+
+def _space_of(asked: Sequence[Group]) -> Space | None:
+    """The space of the conditions; None where there are none."""
+    return next((condition.space for group in asked for condition in group), None)
+
+
+def _one_by_one(asked: list[Group], symbol: str, sizes: range) -> list[list[bool]]:
+    """For each group whether its conditions and those of the groups before hold at each of the sizes."""
+    space = _space_of(asked)
+    if space is None:
+        return [[True] * len(sizes) for _ in asked]
+
+    program = Program(space, [symbol])
+    for condition in itertools.chain(*asked):
+        program.watch(condition)
+
+    truths: list[list[bool]] = [[] for _ in asked]
+    for n in sizes:
+        v = program.run({symbol: n})
+        holds = True
+        for truth, group in zip(truths, asked):
+            holds = holds and all(program.truth(condition, v) for condition in group)
+            truth.append(holds)
+    return truths
+
+
+def _by_arrays(
+    groups: list[Foreseen], symbol: str, sizes: range, analysis: Analysis
+) -> list[Decided]:
+    """The same by arrays of sizes, those before everything repeats being these."""
+    import numpy
+
+    asked = [group.conditions for group in groups]
+    first, start = sizes.start, sizes.stop
+    before = _truth(asked, symbol, sizes, analysis)
     sieve = _Sieve(symbol, start, analysis)
 
     found = []
@@ -271,7 +313,7 @@ def _truth(
     import numpy
 
     truth = [numpy.ones(len(sizes), bool) for _ in asked]
-    space = next((c.space for group in asked for c in group), None)
+    space = _space_of(asked)
     if space is None or not len(sizes):
         return truth
 

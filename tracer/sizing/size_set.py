@@ -28,6 +28,9 @@ LARGEST = 2**40
 DENSE = 1 << 20
 """Of a modulus up to this one every remainder is kept as one of an array of truths."""
 
+FEW = 1_000
+"""Sizes that are looked at one by one: NumPy takes longer to be imported."""
+
 WRITTEN = 20_000
 """Sizes and residues of a set that is shown as it is written; of a larger one they are counted."""
 
@@ -142,7 +145,7 @@ class SizeSet(msgspec.Struct, frozen=True):
         return _combined(self, other, lambda a, b: a | b)
 
     def __sub__(self, other: SizeSet) -> SizeSet:
-        return _combined(self, other, lambda a, b: a & ~b)
+        return _combined(self, other, lambda a, b: a & (b ^ True))
 
     def __le__(self, other: SizeSet) -> bool:
         return not self - other
@@ -301,6 +304,33 @@ NONE = SizeSet((), 0, 1, ())
 """No size."""
 
 
+def of_few(truth: Sequence[bool], period: int) -> SizeSet:
+    """The same set as :func:`of_members` gives, of few sizes, which are looked at one by one.
+
+    >>> of_few([False, True, True, False, True, False], 2)
+    SizeSet({1}, 2k, k >= 1)
+    """
+    start = len(truth) - period
+    members = [n for n in range(start, len(truth)) if truth[n]]
+    modulus, residues = _least_classes(period, {n % period for n in members})
+
+    others = [n for n in range(start) if truth[n] != (n % modulus in residues)]
+    start = max(others, default=-1) + 1
+    finite = tuple([n for n in range(start) if truth[n]])
+    return SizeSet(finite, start, modulus, tuple(sorted(residues)))
+
+
+def _least_classes(modulus: int, residues: set[int]) -> tuple[int, set[int]]:
+    """The least modulus of which these classes are classes, and their remainders; 1 where there are none."""
+    for prime in _primes_of(modulus):
+        while modulus % prime == 0:
+            fewer = {n % (modulus // prime) for n in residues}
+            if len(fewer) * prime != len(residues):
+                break
+            modulus, residues = modulus // prime, fewer
+    return modulus, residues
+
+
 def of_members(truth: numpy.ndarray[Any, Any], period: int) -> SizeSet:
     """The set whose first members are where ``truth`` holds, and whose last ``period`` entries repeat for ever."""
     import numpy
@@ -431,11 +461,14 @@ def _least_period(pattern: numpy.ndarray[Any, Any]) -> numpy.ndarray[Any, Any]:
 def _combined(a: SizeSet, b: SizeSet, join: Any) -> SizeSet:
     if a == b and join(True, True):
         return a
-    import numpy
-
     modulus = math.lcm(a.modulus, b.modulus)
     start = max(a.start, b.start)
     refuse_large(1, start)
+    if start + modulus <= FEW:
+        return of_few([bool(join(n in a, n in b)) for n in range(start + modulus)], modulus)
+
+    import numpy
+
     residues = [
         lifted(numpy.array(one.residues, numpy.int64), one.modulus, modulus, start)
         for one in (a, b)

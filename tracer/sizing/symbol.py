@@ -168,12 +168,7 @@ class Space:
 
     def atoms_under(self, size: Size, known: Container[int]) -> list[int]:
         """The atoms that a size is made of and that are not known yet, each behind those it is made of."""
-        # Nearly always they are known.
-        pending = []
-        for monomial, _ in size.terms:
-            for index in monomial:
-                if index not in known:
-                    pending.append(index)
+        pending = _not_in(known, size.terms)
         if not pending:
             return []
 
@@ -201,6 +196,16 @@ class Space:
         if siblings is None:
             siblings = self._siblings[terms] = Siblings(self, terms)
         return siblings.size(constant)
+
+
+def _not_in(known: Container[int], terms: Terms) -> list[int]:
+    """The atoms of a polynomial that are not known yet: nearly always none."""
+    found = []
+    for monomial, _ in terms:
+        for index in monomial:
+            if index not in known:
+                found.append(index)
+    return found
 
 
 NOTHING: frozenset[str] = frozenset()
