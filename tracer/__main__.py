@@ -19,8 +19,7 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr, flush=True)
         _leave(130)
-    if answer is not None:
-        print(answer, file=sys.stderr, flush=True)
+    if answer is not None and _is_told(*answer):
         _leave(0)
 
     from tracer.commands import exit_code
@@ -28,15 +27,33 @@ def main() -> NoReturn:
     _leave(exit_code())
 
 
-def _known_at_once(words: list[str]) -> str | None:
-    """What is said of configs in which nothing is wrong, without reading a command line; None where that has to be."""
+def _known_at_once(words: list[str]) -> tuple[str, str] | None:
+    """What is said of configs in which nothing is wrong, without click; None where the command has to say it.
+
+    It is for standard output, and for standard error.
+    """
     if words[:1] != ["check"]:
         return None
+    from tracer.api.check_line import line_of
     from tracer.api.clean import are_clean
-    from tracer.views.report import summary
 
-    paths = words[1:]
-    return summary([], len(set(paths))) if are_clean(paths) else None
+    line = line_of(words[1:])
+    if line is None or not are_clean(line.configs):
+        return None
+    from tracer.views.reports import beside, reported
+
+    report = reported([], {}, line.format_)
+    return report, beside([], len(set(line.configs)), line.format_)
+
+
+def _is_told(report: str, beside: str) -> bool:
+    """Print an answer; False where the report cannot be written, which the command says."""
+    try:
+        print(report, end="", flush=True)
+    except OSError:
+        return False
+    print(beside, end="", file=sys.stderr, flush=True)
+    return True
 
 
 def _leave(code: int) -> NoReturn:

@@ -107,6 +107,23 @@ def whole(place: Path) -> Iterator[Row]:
         )
 
 
+def cold(place: Path) -> Iterator[Row]:
+    """(n) a whole process of check, beside a Python process that does nothing."""
+    clean, wrong = place / "clean.yaml", place / "wrong.yaml"
+    clean.write_text(flat_unet())
+    wrong.write_text(flat_unet().replace("H: 512", "H: 510"))
+    cases = {
+        "check, 67 layers": (6, (str(clean),)),
+        "check --strict --format json": (6, ("--strict", "--format", "json", str(clean))),
+        "check of a size that does not run": (8, ("--exit-zero", str(wrong))),
+    }
+    for name, (limit, words) in cases.items():
+        ratio, a, b = ratios(
+            process("-m", "tracer", "check", *words), process("-c", "pass"), 15
+        )
+        yield name, f"{ratio:.1f} x python -c pass (limit {limit})", f"{a:.3f} s / {b:.3f} s"
+
+
 def inside(place: Path) -> Iterator[Row]:
     """(b) in process: load and check against yaml.compose with the C loader alone, of a text again and of new ones.
 
@@ -601,9 +618,9 @@ def broken_twice(place: Path) -> Iterator[Row]:
 
 
 GROUPS = {
-    "whole": whole, "inside": inside, "again": again, "tools": tools, "many": many, "sets": sets, "plans": plans,
-    "bridge": bridge, "drawing": drawing, "sweeps": sweeps, "sweep_workers": sweep_workers,
-    "breakages": broken, "pairs": broken_twice, "gpu_memory": gpu_memory,
+    "whole": whole, "cold": cold, "inside": inside, "again": again, "tools": tools, "many": many,
+    "sets": sets, "plans": plans, "bridge": bridge, "drawing": drawing,
+    "sweeps": sweeps, "sweep_workers": sweep_workers, "breakages": broken, "pairs": broken_twice, "gpu_memory": gpu_memory,
 }  # fmt: skip
 
 

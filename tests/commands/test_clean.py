@@ -11,6 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from tests import ROOT
+from tracer.__main__ import _known_at_once
+from tracer.api.check_line import line_of
 from tracer.api.clean import MOST, are_clean
 from tracer.commands.check import command
 from tracer.rules.manual import manual
@@ -59,12 +61,58 @@ def test_the_answer_is_the_commands(here: Path) -> None:
     assert at_once == (0, "", "2 files checked: no problems found\n")
     assert said(CLEAN, str(CONFIGS[1]), CLEAN, "--format", "full") == at_once
 
-    script = f"import sys; sys.argv = ['tracer', 'check', {CLEAN!r}]\nfrom tracer.__main__ import _known_at_once as f\n"
-    script += "print(f(sys.argv[1:]), 'click' in sys.modules)"
+    script = f"from tracer.__main__ import _known_at_once as f\nf(['check', '--format', 'json', {CLEAN!r}])\n"
+    script += "import sys; print('tracer.net' in sys.modules, 'click' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    assert done.stdout == "1 file checked: no problems found False\n"
+    assert done.stdout == "True False\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--strict"],
+        ["--no-strict", "--exit-zero"],
+        ["--strict", "--no-strict"],
+        ["--format", "concise", "--color", "always"],
+        ["--format=json"],
+        ["--format", "github"],
+        ["--format=sarif", "--color=never"],
+        ["--format", "json", "--format", "full"],
+    ],
+    ids=" ".join,
+)
+def test_options_of_the_report(here: Path, words: list[str]) -> None:
+    """Before a config, behind it and between two: what is said at once is what the command says."""
+    for line in ([*words, CLEAN], [CLEAN, *words], [CLEAN, *words, str(CONFIGS[1])]):
+        done = CliRunner().invoke(command, line)
+        assert done.exit_code == 0
+        assert _known_at_once(["check", *line]) == (done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--format", "xml"],
+        ["--format"],
+        ["--format="],
+        ["--strict=1"],
+        ["--colour", "never"],
+        ["--color", "Never"],
+        ["--help"],
+        ["-h"],
+        ["--", "--strict"],
+        ["--statistics"],
+        ["--size", "H=64"],
+        ["-o", "report.txt"],
+    ],
+    ids=" ".join,
+)
+def test_other_options_are_read_by_click(words: list[str]) -> None:
+    """Those that are wrong, and those that change what is asked."""
+    assert line_of([CLEAN, *words]) is None
 
 
 def test_all_else_is_left_to_the_command(here: Path) -> None:

@@ -31,8 +31,8 @@ from tracer.net import Net
 from tracer.rules import judge
 from tracer.rules.manual import manual
 from tracer.source import limits
-from tracer.views.answers import to_json
 from tracer.views.comparison import CompareAnswer, compare_answer
+from tracer.views.found import to_json
 from tracer.views.pull_request import compare_markdown
 from tracer.views.schema import answer_schema
 

@@ -28,7 +28,8 @@ from tracer.diagnostics import legible
 from tracer.ops.registry import find_operation, operation_names
 from tracer.rules import judge
 from tracer.rules.manual import manual
-from tracer.views.answers import CheckAnswer, TraceAnswer, check_answer, to_json, trace_answer
+from tracer.views.answers import TraceAnswer, trace_answer
+from tracer.views.found import CheckAnswer, check_answer, to_json
 from tracer.views.report import concise, full, github
 from tracer.views.sarif import sarif
 from tracer.views.schema import answer_schema

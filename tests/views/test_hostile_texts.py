@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from tracer.diagnostics import LONGEST, Diagnostic, Span, TracerError, legible
-from tracer.views.answers import check_answer, to_json
 from tracer.views.comparison import finding_text
+from tracer.views.found import check_answer, to_json
 from tracer.views.report import concise, full, github
 from tracer.views.sarif import sarif
 

@@ -19,7 +19,8 @@ from tracer.ops.base import Op
 from tracer.ops.meanings import meanings
 from tracer.ops.registry import find_operation, operation_names
 from tracer.rules import judge
-from tracer.views.answers import CheckAnswer, TraceAnswer, check_answer, trace_answer
+from tracer.views.answers import TraceAnswer, trace_answer
+from tracer.views.found import CheckAnswer, check_answer
 from tracer.views.schema import answer_schema, language_schema
 
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))

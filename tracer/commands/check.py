@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 
 import click
 
+from tracer.api.check_line import EXIT_ZERO, FORMAT, STRICT
 from tracer.commands.options import (
     Overrides,
     colour_option,
     files,
     network_options,
+    report_option,
     use_colour,
     write_output,
 )
@@ -21,6 +23,7 @@ from tracer.commands.reading import read, texts
 from tracer.commands.scope import CheckScope, ScopeAsked, scope_options
 from tracer.commands.searching import find_configs, networks_in
 from tracer.diagnostics import Diagnostic
+from tracer.views.reports import beside, reported
 
 PARALLEL = 48
 """From this many files on, several processes pay for their start."""
@@ -78,15 +81,9 @@ def _counted(results: Iterator[Checked], count: int) -> Iterator[Checked]:
 @click.command("check")
 @click.argument("configs", nargs=-1, shell_complete=files)
 @network_options
-@click.option("--strict/--no-strict", default=None, help="Warnings count as findings.")
+@report_option(STRICT)
 @scope_options
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["full", "concise", "json", "sarif", "github"]),
-    default="full",
-    help="How to report.",
-)
+@report_option(FORMAT, "format_")
 @click.option(
     "--statistics", is_flag=True, help="Count the findings by code, and show nothing else."
 )
@@ -96,7 +93,7 @@ def _counted(results: Iterator[Checked], count: int) -> Iterator[Checked]:
     metavar="PATH",
     help="Write the report there, not to standard output.",
 )
-@click.option("--exit-zero", is_flag=True, help="Exit with 0 even if there are findings.")
+@report_option(EXIT_ZERO)
 @click.option(
     "--stdin-filename", metavar="PATH", help="What standard input is called in the report."
 )
@@ -124,14 +121,11 @@ def command(
     found = sorted(filter(scope.counts, outcome.found), key=lambda d: d.order)
 
     colour = output_file is None and use_colour(color)
-    report = _report(found, outcome.texts, format_, colour)
+    report = reported(found, outcome.texts, format_, colour=colour)
     if statistics:
         report = _statistics(found, format_)
     _give(report, output_file, colour)
-    if format_ in ("full", "concise"):
-        from tracer.views.report import summary
-
-        click.echo(summary(found, outcome.networks), err=True)
+    click.echo(beside(found, outcome.networks, format_), nl=False, err=True)
 
     is_strict = scope.settings.strict if strict is None else strict
     failing = any(d.severity == "error" or is_strict for d in found) and not exit_zero
@@ -239,27 +233,3 @@ def _statistics(found: list[Diagnostic], format_: str) -> str:
     if format_ == "json":
         return statistics.as_json(found)
     return statistics.as_text(found)
-
-
-def _report(
-    found: list[Diagnostic], sources: dict[str, str], format_: str, colour: bool
-) -> str:
-    if format_ == "json":
-        from tracer.views.answers import check_answer, to_json
-
-        return to_json(check_answer(found))
-    if format_ == "sarif":
-        from tracer.views.answers import to_json
-        from tracer.views.sarif import sarif
-
-        return to_json(sarif(found))
-    from tracer.views import report
-
-    if format_ == "github":
-        return report.github(found)
-    paint = report.painted if colour else report.plain
-    return (
-        report.concise(found, paint)
-        if format_ == "concise"
-        else report.full(found, sources, paint)
-    )

@@ -168,8 +168,8 @@ def _show(
         return
 
     if format_ in ("json", "jsonl"):
-        from tracer.views.answers import in_json
         from tracer.views.comparison import compare_answer
+        from tracer.views.found import in_json
 
         text = in_json(compare_answer(found), format_)
     elif format_ == "markdown":

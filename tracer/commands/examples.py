@@ -89,7 +89,7 @@ def _list(paths: dict[str, Path], format_: str | None) -> None:
     texts = {name: path.read_text("utf-8") for name, path in paths.items()}
     answer = examples_answer(texts)
     if format_ == "json":
-        from tracer.views.answers import to_json
+        from tracer.views.found import to_json
 
         click.echo(to_json(answer), nl=False)
     else:

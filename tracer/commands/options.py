@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
+from tracer.api.check_line import COLOR, ReportOption
 from tracer.diagnostics import printable, shortened, words_of
 from tracer.network.values import value_of
 from tracer.ops.base import Shape, written
@@ -280,12 +281,17 @@ def _with_overrides(command: F, options: Sequence[Callable[[Any], Any]]) -> F:
 
 def colour_option(command: F) -> F:
     """``--color auto|always|never``."""
-    return click.option(
-        "--color",
-        type=click.Choice(["auto", "always", "never"]),
-        default="auto",
-        help="Colours in the output.",
-    )(command)
+    return report_option(COLOR)(command)
+
+
+def report_option(one: ReportOption, *name: str) -> Callable[[F], F]:
+    """Click's option for a declared one, under another name where one is given."""
+    if one.values:
+        kind = click.Choice(one.values)
+        return click.option(*one.words, *name, type=kind, default=one.default, help=one.help)
+    if len(one.words) > 1:
+        return click.option("/".join(one.words), default=None, help=one.help)
+    return click.option(*one.words, is_flag=True, help=one.help)
 
 
 def need_torch() -> None:

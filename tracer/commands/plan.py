@@ -327,7 +327,7 @@ def _show(
     from tracer.views.plan import plan_answer, plan_text
 
     if format_ == "json":
-        from tracer.views.answers import to_json
+        from tracer.views.found import to_json
 
         click.echo(to_json(plan_answer(plan)), nl=False)
         return
@@ -377,7 +377,7 @@ def _plan_command(plan: Plan, source: str, overrides: Overrides) -> str | None:
 def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) -> None:
     """A config that could not be loaded: in JSON the answer still has its diagnostics."""
     if format_ == "json":
-        from tracer.views.answers import diagnostic_answer, to_json
+        from tracer.views.found import diagnostic_answer, to_json
         from tracer.views.plan import PlanAnswer
 
         answers = [diagnostic_answer(d) for d in found]

@@ -24,9 +24,10 @@ ANSWERS = (
 def command(which: str) -> None:
     """Print a JSON Schema: of the config language (for editors), or of a JSON answer."""
     from tracer.planning.constraints import ConstraintsAnswer
-    from tracer.views.answers import CheckAnswer, TraceAnswer, to_json
+    from tracer.views.answers import TraceAnswer
     from tracer.views.comparison import CompareAnswer
     from tracer.views.examples import ExamplesAnswer
+    from tracer.views.found import CheckAnswer, to_json
     from tracer.views.plan import PlanAnswer
     from tracer.views.schema import answer_schema, language_schema
     from tracer.views.sizes import SizesAnswer

@@ -103,7 +103,7 @@ def _show(
         {symbol: narrowest(axis)[1] for symbol, axis in found.axes.items()}, every_dim=every_dim
     )
     if format_ != "text":
-        from tracer.views.answers import in_json
+        from tracer.views.found import in_json
 
         declared = net.network.defaults()
         answer = sizes_answer(found, forms, wished, declared, shown(config))
@@ -163,7 +163,7 @@ def _near(text: str | None, symbols: Collection[str]) -> dict[str, int]:
 def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) -> None:
     """A config that could not be loaded: the answer in JSON has no axes."""
     if format_ != "text":
-        from tracer.views.answers import FORMAT_VERSION, in_json
+        from tracer.views.found import FORMAT_VERSION, in_json
         from tracer.views.sizes import SizesAnswer
 
         answer = SizesAnswer(FORMAT_VERSION, {}, [], [], shown(config))

@@ -502,7 +502,7 @@ def _show_front(
 def _front_lines(found: FrontPart, top: int) -> None:
     """The rows of the front, each on its line."""
     from tracer.sweep.finding import rows_of
-    from tracer.views.answers import to_line
+    from tracer.views.found import to_line
 
     for row in rows_of(found, top):
         click.echo(to_line(row), nl=False)

@@ -172,7 +172,7 @@ def _show(found: Tiling, config: str, format_: str, output: str | None, color: s
             click.echo(warning, err=True)
         return
     if format_ != "text":
-        from tracer.views.answers import in_json
+        from tracer.views.found import in_json
 
         answer = tile_answer(found, shown(config))
         write_output(output, in_json(answer, format_).encode("utf-8"))

@@ -90,7 +90,8 @@ def command(
         step = fitting(net, asked)
         largest = largest_fitting(net, asked)
     if format_ == "json":
-        from tracer.views.answers import to_json, trace_answer
+        from tracer.views.answers import trace_answer
+        from tracer.views.found import to_json
 
         built = _built_answer(declared, differing)
         assignments = net.solution().assignments
@@ -168,13 +169,8 @@ def _sizes_text(net: Net) -> str:
 def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) -> None:
     """A config that could not be loaded: in JSON the answer still has its diagnostics."""
     if format_ == "json":
-        from tracer.views.answers import (
-            FORMAT_VERSION,
-            Totals,
-            TraceAnswer,
-            diagnostic_answer,
-            to_json,
-        )
+        from tracer.views.answers import Totals, TraceAnswer
+        from tracer.views.found import FORMAT_VERSION, diagnostic_answer, to_json
 
         answers = [diagnostic_answer(d) for d in found]
         answer = TraceAnswer(

@@ -85,7 +85,7 @@ def _show(
     from tracer.views.verify import disagreement, verify_answer, verify_table
 
     if format_ == "json":
-        from tracer.views.answers import to_json
+        from tracer.views.found import to_json
 
         click.echo(to_json(verify_answer(found)), nl=False)
     else:
@@ -97,7 +97,7 @@ def _show(
 def _complain(found: list[Diagnostic], text: str, *, config: str, format_: str) -> None:
     """A config that could not be loaded, or does not close: the answer in JSON compares nothing."""
     if format_ == "json":
-        from tracer.views.answers import to_json
+        from tracer.views.found import to_json
         from tracer.views.verify import verify_answer
 
         click.echo(to_json(verify_answer([])), nl=False)

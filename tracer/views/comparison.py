@@ -12,7 +12,7 @@ from tracer.comparing.matching import Difference, NodeChange, NodeState
 from tracer.diagnostics import Diagnostic, legible, printable
 from tracer.ops.base import written
 from tracer.sizing.size_set import SizeSet
-from tracer.views.answers import FORMAT_VERSION, DiagnosticAnswer, diagnostic_answer
+from tracer.views.found import FORMAT_VERSION, DiagnosticAnswer, diagnostic_answer
 from tracer.views.sizes import SetAnswer
 from tracer.views.table import short, short_bytes
 

@@ -11,7 +11,7 @@ import msgspec
 from tracer.network.reading import read_network
 from tracer.network.records import Network
 from tracer.shapes.trace import dim_value
-from tracer.views.answers import FORMAT_VERSION
+from tracer.views.found import FORMAT_VERSION
 
 WIDEST = 90
 """Characters of what an example is."""

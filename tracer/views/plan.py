@@ -12,7 +12,7 @@ from tracer.ops.base import written
 from tracer.repairing.repair import Changes, Repair, RepairEdit
 from tracer.repairing.repairs import Plan
 from tracer.source.written import written_value
-from tracer.views.answers import (
+from tracer.views.found import (
     FORMAT_VERSION,
     DiagnosticAnswer,
     Range,

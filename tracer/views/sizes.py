@@ -15,7 +15,7 @@ from tracer.planning.built import Width
 from tracer.planning.promises import first_missing
 from tracer.planning.working_sizes import Axis, Form, WorkingSizes, written_dim
 from tracer.sizing.size_set import SizeSet, TooLarge
-from tracer.views.answers import FORMAT_VERSION
+from tracer.views.found import FORMAT_VERSION
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

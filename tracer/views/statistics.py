@@ -9,7 +9,7 @@ import msgspec
 
 from tracer.diagnostics import Diagnostic
 from tracer.rules.manual import manual
-from tracer.views.answers import to_json
+from tracer.views.found import to_json
 
 
 class CodeCount(msgspec.Struct):

@@ -9,7 +9,7 @@ import msgspec
 
 from tracer.designing.tiling.plan import Because, Halo, Tiling
 from tracer.diagnostics import printable
-from tracer.views.answers import FORMAT_VERSION
+from tracer.views.found import FORMAT_VERSION
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -10,7 +10,7 @@ import msgspec
 from tracer import __version__
 from tracer.ops.base import written
 from tracer.torch_bridge.verification import Verification
-from tracer.views.answers import FORMAT_VERSION
+from tracer.views.found import FORMAT_VERSION
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
