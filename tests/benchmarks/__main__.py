@@ -620,7 +620,8 @@ def broken_twice(place: Path) -> Iterator[Row]:
 GROUPS = {
     "whole": whole, "cold": cold, "inside": inside, "again": again, "tools": tools, "many": many,
     "sets": sets, "plans": plans, "bridge": bridge, "drawing": drawing,
-    "sweeps": sweeps, "sweep_workers": sweep_workers, "breakages": broken, "pairs": broken_twice, "gpu_memory": gpu_memory,
+    "sweeps": sweeps, "sweep_workers": sweep_workers,
+    "breakages": broken, "pairs": broken_twice, "gpu_memory": gpu_memory,
 }  # fmt: skip
 
 
