@@ -25,7 +25,7 @@ COMMAND = """
 import sys
 from tracer.commands import main, waiting
 waiting.PATIENCE = {patience}
-waiting.TICK = 0.01
+waiting.TICK = 0.0005
 main()
 """
 

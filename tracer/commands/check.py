@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import click
@@ -53,8 +55,18 @@ def _check_many(
     methods = multiprocessing.get_all_start_methods()
     context: Any = multiprocessing.get_context("fork" if "fork" in methods else None)
     check = partial(check_one, overrides=overrides)
-    with context.Pool(workers) as pool:
+    with _left_alone(), context.Pool(workers) as pool:
         yield from pool.imap(check, paths, chunksize=max(1, min(32, len(paths) // 16)))
+
+
+@contextmanager
+def _left_alone() -> Iterator[None]:
+    """Keep the collector of cycles off what is there already, so that no forked process copies it to mark it."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _called(path: str, stdin_filename: str | None) -> str:
