@@ -6,7 +6,7 @@ torch bridge turns the same terms into a graph and into the source of a module; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 
@@ -121,6 +121,23 @@ class Dtype(Term):
 
 class Device(Term):
     """The device of the network's tensors when it runs."""
+
+
+def inner_terms(term: Any) -> Iterator[Term]:
+    """A term and all terms that it consists of, those in lists too; none of a number.
+
+    >>> [type(one).__name__ for one in inner_terms(Call("torch.relu", [Tensor(Own([]), 4)]))]
+    ['Call', 'Tensor', 'Own']
+    """
+    if isinstance(term, (list, tuple)):
+        for one in term:
+            yield from inner_terms(one)
+    elif isinstance(term, Term):
+        yield term
+        for part in vars(term).values():
+            yield from inner_terms(part)
+    elif isinstance(term, dict):
+        yield from inner_terms(list(term.values()))
 
 
 def narrow(x: Tensor, dim: int, start: Any, length: Any) -> Tensor:

@@ -18,7 +18,7 @@ import torch
 from torch import fx
 
 from tracer.net import Net
-from tracer.network.records import Node
+from tracer.network.records import Network, Node
 from tracer.ops.base import Op
 from tracer.ops.calls import (
     Call,
@@ -267,11 +267,9 @@ class _Lowering:
         self.made = True
 
         builder = self.builder
-        module = module_of(self.node, self.op, builder.trace, builder.unpooled)
-        if module is None:
-            raise self._refused(
-                f"{op_name} is no module of torch.nn; its class has no method `call`"
-            )
+        cls = class_of(builder.network, self.node, self.op)
+        arguments = module_arguments(self.node, self.op, builder.trace, builder.unpooled)
+        module = module_made(cls, arguments)
         self._place(module if self.node.learned else constant(module))
 
     def _place(self, module: torch.nn.Module | torch.Tensor) -> None:
@@ -294,15 +292,23 @@ class _Lowering:
         return refused(self.builder.network, self.node, message)
 
 
-def module_of(node: Node, op: Op, trace: Trace, unpooled: set[int]) -> torch.nn.Module | None:
-    """The torch.nn module of an operation, its inferred arguments taken from the traced shapes; None for a function."""
-    cls = getattr(torch.nn, type(op).__name__, None)
-    if cls is None:
-        return None
-    arguments = module_arguments(node, op, trace, unpooled)
-    if isinstance(arguments.get("dtype"), str):
-        arguments["dtype"] = getattr(torch, arguments["dtype"])
-    return cls(**arguments)  # type: ignore[no-any-return]
+def class_of(network: Network, node: Node, op: Op) -> type[torch.nn.Module]:
+    """The class of torch.nn that an operation is. Raises :class:`TracerError` where it is none of them."""
+    found: type[torch.nn.Module] | None = getattr(torch.nn, type(op).__name__, None)
+    if found is None:
+        message = f"{node.op_name} is no module of torch.nn; its class has no method `call`"
+        raise refused(network, node, message)
+    return found
+
+
+def module_made(
+    cls: type[torch.nn.Module], arguments: Mapping[str, Any]
+) -> torch.nn.Module:
+    """A module of torch.nn, made with the arguments of its operation."""
+    given = dict(arguments)
+    if isinstance(given.get("dtype"), str):
+        given["dtype"] = getattr(torch, given["dtype"])
+    return cls(**given)
 
 
 def drawn(term: Learned, *, is_learned: bool) -> torch.Tensor:

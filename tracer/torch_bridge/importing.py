@@ -24,7 +24,8 @@ from tracer.net import Net, ReadFrom, Unrolled
 from tracer.ops.base import written
 from tracer.sizing.symbol import Space
 from tracer.source.python_places import Place
-from tracer.torch_bridge.building import build, module_path
+from tracer.torch_bridge.building import module_path
+from tracer.torch_bridge.built_weights import weights_built
 from tracer.torch_bridge.copies import Restored, copy_of, shared
 from tracer.torch_bridge.counting import count_that_differs
 from tracer.torch_bridge.followed_calls import calls_caught
@@ -267,21 +268,20 @@ def _places(steps: Mapping[str, Step]) -> dict[str, Place]:
 
 def _check_weights(imported: Imported) -> None:
     """Raise :class:`Unrepresentable` where the module's weights do not fit what is built from the config."""
-    built = build(imported.net, "meta")
     given = imported.weights()
-    takes = built.state_dict(keep_vars=True)
+    takes = weights_built(imported.net)
 
     for name, weight in given.items():
         if name not in takes:
             raise Unrepresentable(f"the weights {name} have no place in what its config builds")
-        shape, wanted = tuple(weight.shape), tuple(takes[name].shape)
+        shape, wanted = tuple(weight.shape), takes[name].shape
         if shape != wanted:
             raise Unrepresentable(
                 f"the weights {name} are {written(shape)}, and its config would build {written(wanted)}"
             )
 
-    for name, _ in built.named_parameters():
-        if name not in given:
+    for name, weight in takes.items():
+        if weight.is_parameter and name not in given:
             raise Unrepresentable(
                 f"its config would build weights {name}, which the module has not"
             )
