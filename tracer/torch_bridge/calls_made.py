@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -37,22 +37,28 @@ def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
     return change(value)
 
 
-def leaves(value: Any) -> Iterator[Any]:
+CONTAINERS = (tuple, list, dict, slice)
+
+
+def leaves(value: Any) -> list[Any]:
     """The numbers and tensors in an argument, and what else is no container."""
-    if isinstance(value, tuple):
+    found: list[Any] = []
+    _add_leaves(value, found)
+    return found
+
+
+def _add_leaves(value: Any, found: list[Any]) -> None:
+    if not isinstance(value, CONTAINERS):
+        found.append(value)
+    elif isinstance(value, tuple):
         # As it is: a shape notes who iterates over it.
         for part in tuple.__iter__(value):
-            yield from leaves(part)
-    elif isinstance(value, list):
-        for part in value:
-            yield from leaves(part)
-    elif isinstance(value, dict):
-        for part in value.values():
-            yield from leaves(part)
+            _add_leaves(part, found)
     elif isinstance(value, slice):
-        yield from (value.start, value.stop, value.step)
+        found += (value.start, value.stop, value.step)
     else:
-        yield value
+        for part in value.values() if isinstance(value, dict) else value:
+            _add_leaves(part, found)
 
 
 def tensors_in(value: Any) -> list[torch.Tensor]:

@@ -52,7 +52,7 @@ from tracer.torch_bridge.one_device import OneDevice, device_of
 from tracer.torch_bridge.origins import ModuleOrigin, line_that_made
 from tracer.torch_bridge.places import CodePlace, entrance, numbered_place, place, running
 from tracer.torch_bridge.remade import WeightsBefore
-from tracer.torch_bridge.shadows import sizes_in_sight
+from tracer.torch_bridge.shadows import FilesInSight
 from tracer.torch_bridge.tape import Retold, Tape
 from tracer.torch_bridge.tensor_numbers import TensorNumbers
 from tracer.torch_bridge.tensors import Tensors, memory_of
@@ -191,6 +191,7 @@ class Recordable:
         self.module = module
         self.way = way
         self.copies: Copies[Parts] = Copies(module, shared, self._parts)
+        self.files = FilesInSight()
 
     def _parts(self, copied: ModuleCopy) -> Parts:
         """A copy is made ready to be run."""
@@ -223,6 +224,7 @@ class Forward(TorchFunctionMode):
         self.copied = self.kept.copied
         self.module = self.copied.module
         self.way = recorded.way
+        self.files = recorded.files
         self.open_dims = open_dims
         self.recording = Recording(place, space, sizes, self._origin, is_handled)
         self.refused: Unrepresentable | None = None
@@ -265,7 +267,7 @@ class Forward(TorchFunctionMode):
         restored = Restored(self.copied.tensors)
         limit = self.way.limit()
         here = OneDevice(device_of(self.module))
-        seen, calls = sizes_in_sight(self.module), followed_by(self)
+        seen, calls = self.files.followed(self.module), followed_by(self)
         with limit, seen, calls, no_grad(), restored, here, self:
             try:
                 result = self.module(*args, **kwargs)

@@ -15,6 +15,8 @@ from tracer.ops.registry import find_operation
 UNSAID = ("device", "dtype")
 """Arguments that say where a module is, not what it is."""
 
+MISSING = object()
+
 
 class ModuleOperation(NamedTuple):
     """The operation that a module is."""
@@ -57,8 +59,9 @@ def _keeps_forward(module: torch.nn.Module, cls: type) -> bool:
     own = vars(module).get("forward")
     if own is not None and not isinstance(own, StandIn):
         return False
-    return all(
-        getattr(type(module), name, None) is getattr(cls, name, None) for name in FORWARD
+    kind = type(module)
+    return kind is cls or all(
+        getattr(kind, name, None) is getattr(cls, name, None) for name in FORWARD
     )
 
 
@@ -86,19 +89,19 @@ def in_torchs_order(op_name: str) -> list[str]:
 def arguments_of(module: torch.nn.Module, cls: type[Op]) -> dict[str, Any]:
     """The arguments with which a module of torch.nn was made, where they are not torch's defaults."""
     found: dict[str, Any] = {}
+    axes = getattr(cls, "axes", 0)
     for field in fields_of(cls):
         word = field.encode_name
-        if word in UNSAID or not hasattr(module, word):
+        value = MISSING if word in UNSAID else getattr(module, word, MISSING)
+        if value is MISSING:
             continue
-
-        value = getattr(module, word)
         if word in cls.as_others and value == getattr(module, cls.as_others[word]):
             continue
         # What names a node in a config (a size, the indices) is given when the module is called.
         if word in cls.node_fields and not _is_size(value):
             continue
 
-        value = _as_written(value, field.default, getattr(cls, "axes", 0))
+        value = _as_written(value, field.default, axes)
         if field.default is msgspec.NODEFAULT or value != field.default:
             found[word] = value
     return found

@@ -93,9 +93,10 @@ def _is_constructor(frame: FrameType, module: torch.nn.Module) -> bool:
 
 def line_that_made(module: torch.nn.Module) -> Making | None:
     """The places that made a module; None where nobody noted it."""
-    with contextlib.suppress(TypeError):
+    try:
         return _made.get(module)
-    return None
+    except TypeError:  # one that cannot be a key
+        return None
 
 
 def constructor_of(kind: type) -> Constructor:

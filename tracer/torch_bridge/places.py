@@ -32,13 +32,14 @@ MOST_CALLERS = 4
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_entrances: set[CodeType] = set()
-"""Functions of ours that call the user's code: what stands outside of them is not of the user's network."""
+_entrances: dict[int, CodeType] = {}
+"""Functions of ours that call the user's code, by identity: what stands outside is not of the user's network."""
 
 
 def entrance(function: Function) -> Function:
     """Mark a function that calls the user's code."""
-    _entrances.add(function.__code__)
+    code = function.__code__
+    _entrances[id(code)] = code
     return function
 
 
@@ -47,20 +48,27 @@ class CodePlace(NamedTuple):
 
     code: CodeType
     lasti: int
-    number: int
+
+    @property
+    def number(self) -> int:
+        """The number of its line."""
+        for first, end, number in self.code.co_lines():
+            if first <= self.lasti < end and number is not None:
+                return number
+        return self.code.co_firstlineno
 
 
 def running() -> list[CodePlace]:
     """The places in the user's code that run now, the innermost first; of installed packages where there are no own."""
-    return _own(list(every_place()))
+    return _own([CodePlace(frame.f_code, frame.f_lasti) for frame in users_frames()])
 
 
-def every_place() -> Iterator[CodePlace]:
-    """The same, of the user's own code and of installed packages alike."""
+def users_frames() -> Iterator[FrameType]:
+    """The frames of the code that runs now, the innermost first: of the user's and of installed packages alike."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code not in _entrances:
+    while frame is not None and id(frame.f_code) not in _entrances:
         if is_users(frame.f_code.co_filename):
-            yield CodePlace(frame.f_code, frame.f_lasti, frame.f_lineno)
+            yield frame
         frame = frame.f_back
 
 
@@ -70,10 +78,10 @@ def gone_through(error: BaseException) -> list[CodePlace]:
     found: list[CodePlace] = []
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        if code in _entrances:
+        if id(code) in _entrances:
             found = []
         elif is_users(code.co_filename):
-            found.append(CodePlace(code, traceback.tb_lasti, traceback.tb_lineno))
+            found.append(CodePlace(code, traceback.tb_lasti))
         traceback = traceback.tb_next
     return _own(found[::-1])
 
@@ -82,6 +90,7 @@ def _own(found: list[CodePlace]) -> list[CodePlace]:
     return [seen for seen in found if is_own(seen.code.co_filename)] or found
 
 
+@lru_cache(4096)
 def is_own(path: str) -> bool:
     """Whether a file is the user's own, of no installed package."""
     return is_users(path) and not is_installed(path)
@@ -180,6 +189,7 @@ def users_code(who: str) -> Iterator[None]:
         sys.path += [folder for folder in folders if folder not in sys.path]
 
 
+@lru_cache(4096)
 def is_users(path: str) -> bool:
     """Whether a file is the user's: neither torch's, nor Python's imports, nor this package's, nor made-up."""
     return not path.startswith(OURS) and not path.startswith("<")
@@ -197,7 +207,7 @@ def definition_of(module: torch.nn.Module) -> Line | None:
     code = getattr(type(module).forward, "__code__", None)
     if code is None or not is_users(code.co_filename):
         return None
-    return line_of(CodePlace(code, -2, code.co_firstlineno))  # no step of it: the whole line
+    return line_of(CodePlace(code, -2))  # no step of it: the whole line
 
 
 @lru_cache(4096)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ FOLLOWED = {"floor", "ceil", "trunc", "prod"}
 ROOTS = {"sqrt", "isqrt"}
 
 CACHE = type(functools.lru_cache(math.floor))
+
+CACHES = frozenset({CACHE})
 
 Wrapped = TypeVar("Wrapped", bound=Callable[..., Any])
 
@@ -154,18 +157,49 @@ for _name, _stand_in in OF_MATH.items():
 """By the identity of what they stand for."""
 
 
-@contextmanager
-def sizes_in_sight(module: torch.nn.Module) -> Iterator[None]:
-    """Python's own functions follow sizes, in all files that the module's forward may run through."""
-    replaced = _Replaced()
-    try:
-        for name, stand_in in OF_MATH.items():
-            replaced.replace(vars(math), name, stand_in)
-        for names in _globals_about(module):
-            _replace_all(replaced, names)
-        yield
-    finally:
-        replaced.put_back()
+class FilesInSight:
+    """The files that a module's forward may run through, as they were in the runs so far."""
+
+    def __init__(self) -> None:
+        self._plain: dict[int, list[Any]] = {}
+        """What stands in the globals of a file in which nothing takes sizes out of sight, by their identity."""
+
+    @contextmanager
+    def followed(self, module: torch.nn.Module) -> Iterator[None]:
+        """While it lasts, Python's own functions follow sizes in all of them."""
+        replaced = _Replaced()
+        try:
+            for name, stand_in in OF_MATH.items():
+                replaced.replace(vars(math), name, stand_in)
+            for names in _globals_about(module):
+                self._replace_all(replaced, names)
+            yield
+        finally:
+            replaced.put_back()
+
+    def _replace_all(self, replaced: _Replaced, names: dict[str, Any]) -> None:
+        """Replace what takes sizes out of sight in the globals of a file."""
+        for name, value in list(names.items()) if self._has_some(names) else ():
+            stand_in = STAND_INS.get(id(value))
+            if type(value) is CACHE:
+                stand_in = _uncached(value)
+            if stand_in is not None:
+                replaced.replace(names, name, stand_in)
+        replaced.replace_built_in(names)
+
+    def _has_some(self, names: dict[str, Any]) -> bool:
+        """Whether something in the globals of a file takes sizes out of sight; most have none, and there are hundreds."""
+        values = names.values()
+        known = self._plain.get(id(names))
+        if known is not None and len(known) == len(names):
+            if all(map(operator.is_, values, known)):
+                return False
+
+        found = not STAND_INS.keys().isdisjoint(map(id, values))
+        found = found or not CACHES.isdisjoint(map(type, values))
+        if not found:
+            self._plain[id(names)] = list(values)
+        return found
 
 
 def _globals_about(module: torch.nn.Module) -> Iterator[dict[str, Any]]:
@@ -202,23 +236,6 @@ def _is_aside(names: dict[str, Any]) -> bool:
     return is_part_of_python(path)
 
 
-def _replace_all(replaced: _Replaced, names: dict[str, Any]) -> None:
-    """Replace what takes sizes out of sight in the globals of a file."""
-    # Most files have none of them, and there are hundreds.
-    values = names.values()
-    has_some = not STAND_INS.keys().isdisjoint(map(id, values)) or CACHE in map(type, values)
-    for name, value in list(names.items()) if has_some else ():
-        stand_in = STAND_INS.get(id(value))
-        if type(value) is CACHE:
-            stand_in = _uncached(value)
-        if stand_in is not None:
-            replaced.replace(names, name, stand_in)
-
-    for name, stand_in in BUILT_IN.items():
-        if name not in names:
-            replaced.replace(names, name, stand_in)
-
-
 MISSING = object()
 
 
@@ -228,14 +245,28 @@ class _Replaced:
     def __init__(self) -> None:
         self.made: list[tuple[dict[str, Any], str, Any, Any]] = []
         """The globals of a file, the name in them, what it meant and what it means now."""
+        self.added: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        """The globals of a file, and what was put in them where nothing was."""
 
     def replace(self, names: dict[str, Any], name: str, stand_in: Any) -> None:
         """Let a name mean something else."""
         self.made.append((names, name, names.get(name, MISSING), stand_in))
         names[name] = stand_in
 
+    def replace_built_in(self, names: dict[str, Any]) -> None:
+        """Let Python's own functions mean something else, those that the file has no others of."""
+        missing = BUILT_IN
+        if not names.keys().isdisjoint(BUILT_IN):
+            missing = {word: one for word, one in BUILT_IN.items() if word not in names}
+        names.update(missing)
+        self.added.append((names, missing))
+
     def put_back(self) -> None:
         """Let every name mean what it did; what the forward has put there itself stays."""
+        for names, added in self.added:
+            for name, stand_in in added.items():
+                if names.get(name) is stand_in:
+                    del names[name]
         for names, name, before, stand_in in reversed(self.made):
             if names.get(name) is not stand_in:
                 continue
