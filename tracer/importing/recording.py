@@ -413,6 +413,34 @@ class Recording:
             self.beside.add(name)
         return value
 
+    def add_again(
+        self, known: Step, source: Value, label: str, weights: Weights | None
+    ) -> Value | None:
+        """The value of one more step like one of a source with the same sizes over the symbols.
+
+        None where :meth:`add` has more to say: the operation refuses, or its errors are handled.
+        """
+        op = known.op
+        is_taken = all(one.holds for one in op.requirements(source.shape))
+        if self._is_aside or not is_taken or self.is_handled():
+            return None
+
+        name = self._step_name(label)
+        value = Value(name, op.shape(source.shape), known.value.sizes)
+        step = Step(
+            name=name,
+            op=op,
+            sources=(source,),
+            arguments=known.arguments,
+            value=value,
+            scopes=tuple(self.scopes),
+            label=label,
+            weights=weights,
+            origin=self.origin(),
+        )
+        self.steps.append(step)
+        return value
+
     def tell(self, told: str) -> None:
         """Let a comment beside the last step say something."""
         self.steps[-1] = replace(self.steps[-1], told=told)

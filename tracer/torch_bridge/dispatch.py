@@ -329,6 +329,12 @@ def without_data(func: Any, args: Any, kwargs: Any) -> Any:
         return func(*on_meta(tuple(args)), **{word: on_meta(v) for word, v in kwargs.items()})
 
 
+def gives_views(cls: type[torch.nn.Module]) -> bool:
+    """Whether what a module of a class gives may have the memory of what it is given."""
+    handler = MODULE_HANDLERS.get(cls)
+    return handler is not None and handler.sharing is not Sharing.NONE
+
+
 def call_module(made: ModuleCall, cls: type[torch.nn.Module], arguments: dict[str, Any]) -> Any:
     """The result of a module of this class of torch.nn, which was made with the arguments."""
     default = ModuleHandler(with_tensors_only, Sharing.NONE)

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 import torch
@@ -36,10 +36,11 @@ from tracer.torch_bridge.calls_made import MadeCall, leaves, tensors_in
 from tracer.torch_bridge.computed import ComputedCall
 from tracer.torch_bridge.copies import ModuleCopy, Restored, shared
 from tracer.torch_bridge.followed_calls import followed_by
-from tracer.torch_bridge.handled import is_handled
+from tracer.torch_bridge.handled import is_handled_at
 from tracer.torch_bridge.handlers.sizes import ABOUT_SIZES, VALUES
 from tracer.torch_bridge.index_bounds import IndexBounds
 from tracer.torch_bridge.kept_copies import Copies
+from tracer.torch_bridge.known_layers import KnownLayer, KnownLayers, parts_of
 from tracer.torch_bridge.made import LIKE_OTHERS, MadeOfSizes
 from tracer.torch_bridge.modules import (
     ModuleOperation,
@@ -50,7 +51,14 @@ from tracer.torch_bridge.modules import (
 from tracer.torch_bridge.moved import Moves
 from tracer.torch_bridge.one_device import OneDevice, device_of
 from tracer.torch_bridge.origins import ModuleOrigin, line_that_made
-from tracer.torch_bridge.places import CodePlace, entrance, numbered_place, place, running
+from tracer.torch_bridge.places import (
+    CodePlace,
+    entrance,
+    every_place,
+    numbered_place,
+    own_places,
+    place,
+)
 from tracer.torch_bridge.remade import WeightsBefore
 from tracer.torch_bridge.shadows import FilesInSight
 from tracer.torch_bridge.tape import Retold, Tape
@@ -182,6 +190,17 @@ class Parts(NamedTuple):
     shared: Mapping[int, Sequence[str]]
     """The paths of those without weights that stand in several places."""
     before: WeightsBefore
+    layers: KnownLayers
+    """Those of its layers that were recorded."""
+
+
+class Outside(NamedTuple):
+    """What runs outside of a call of a module."""
+
+    frame: FrameType
+    """That of the call itself."""
+    places: list[CodePlace]
+    """The places in the user's code, the innermost first."""
 
 
 class Recordable:
@@ -201,7 +220,7 @@ class Recordable:
         for known in (self.module, made):
             for name, part in known.named_modules():
                 names[id(part)] = name
-        return Parts(names, shared_paths(made), WeightsBefore(made))
+        return Parts(names, shared_paths(made), WeightsBefore(made), KnownLayers())
 
 
 class Forward(TorchFunctionMode):
@@ -226,19 +245,23 @@ class Forward(TorchFunctionMode):
         self.way = recorded.way
         self.files = recorded.files
         self.open_dims = open_dims
-        self.recording = Recording(place, space, sizes, self._origin, is_handled)
+        self.recording = Recording(place, space, sizes, self._origin, self._is_handled)
         self.refused: Unrepresentable | None = None
         """The first refusal of the importer's: the program may have gone on after it, as after any error."""
         self.inside: list[torch.nn.Module] = []
         """The modules whose calls run now, the innermost last."""
         self.callers: list[CodeType] = []
         """The code that calls each of them."""
+        self.outside: list[Outside] = []
+        """What runs outside of each of them."""
+        self.is_in_layer = False
+        """Whether torch's own code alone runs in the innermost of them."""
         self.failed_in: tuple[torch.nn.Module, str | None] | None = None
         """The innermost module whose call raised an error, and its path there."""
         self.finished: list[str | None] = []
         """The dotted paths of the modules whose calls have ended, in this order."""
         self.calls = itertools.count()
-        self.names, self.shared, self.before = self.kept.fact
+        self.names, self.shared, self.before, self.layers = self.kept.fact
         self.paths: list[str | None] = []
         """The dotted paths of the modules whose calls run now."""
         self.tensors = Tensors(self.module, self.recording, in_parts)
@@ -367,9 +390,12 @@ class Forward(TorchFunctionMode):
         operation = operation_of(module) if depends else None
         path = self._path_of(module)
         asked = self.tape.asked(module, self.inside, args, kwargs)
+        frame = sys._getframe(2)
+        outside = Outside(sys._getframe(), self._places_from(frame))
         self.inside.append(module)
         self.paths.append(path)
-        self.callers.append(sys._getframe(2).f_code)
+        self.callers.append(frame.f_code)
+        self.outside.append(outside)
         try:
             if operation is None:
                 self.tape.part(asked)
@@ -387,6 +413,7 @@ class Forward(TorchFunctionMode):
             self.inside.pop()
             self.paths.pop()
             self.callers.pop()
+            self.outside.pop()
 
         known = self.names.get(id(module))
         self.finished.append(known)
@@ -412,7 +439,11 @@ class Forward(TorchFunctionMode):
                 f"{label} ({kind}) has no weights yet; call the module once with a tensor before it is read"
             )
         if not has_hooks(module):
-            return self._operation(module, operation, args, kwargs)
+            self.is_in_layer = True
+            try:
+                return self._plain_layer(module, operation, args, kwargs)
+            finally:
+                self.is_in_layer = False
 
         # What hooks do beside it is not told again.
         self.tape.is_whole = False
@@ -425,6 +456,51 @@ class Forward(TorchFunctionMode):
             return original(module, *args, **kwargs)
         finally:
             del vars(module)["forward"]
+
+    def _plain_layer(
+        self, module: torch.nn.Module, operation: ModuleOperation, args: Any, kwargs: Any
+    ) -> Any:
+        """A layer around which nothing else runs: one that an earlier run has recorded is told again."""
+        x = args[0] if len(args) == 1 and not kwargs else None
+        source = self.tensors.plain_value(x)
+        if source is None or not may_be_told_again(module, operation):
+            return self._operation(module, operation, args, kwargs)
+
+        dtype = dispatch.type_of(x)
+        known = self.layers.like(module, source, dtype)
+        result = None if known is None else self._layer_again(known, x, source)
+        if result is not None:
+            return result
+
+        parts = parts_of(module)
+        first_step, first_guard = len(self.recording.steps), len(self.recording.guards.made)
+        result = self._operation(module, operation, args, kwargs)
+        made = self.recording.steps[first_step:]
+        is_plain = len(made) == 1 and len(self.recording.guards.made) == first_guard
+        if is_plain and self._is_made_by(made[0], source, result):
+            kind = dispatch.type_of(result)
+            step = made[0]
+            layer = KnownLayer(module, parts, source.sizes, dtype, step, kind, result is x)
+            self.layers.note(layer)
+        return result
+
+    def _is_made_by(self, step: Step, source: Value, result: Any) -> bool:
+        """Whether a tensor is what a step makes of a source."""
+        if not isinstance(result, torch.Tensor) or step.name in self.recording.beside:
+            return False
+        is_all = len(step.sources) == 1 and step.sources[0] is source
+        return is_all and self.tensors.plain_value(result) is step.value
+
+    def _layer_again(self, known: KnownLayer, x: torch.Tensor, source: Value) -> Any:
+        """What a layer gives that makes the same step as before; None where more has to be found out."""
+        label = self._label_of(known.module)
+        weights = self.tensors.weights_of(known.module)
+        value = self.recording.add_again(known.step, source, label, weights)
+        if value is None:
+            return None
+        if known.is_in_place:
+            return self.tensors.become(x, value)
+        return self.tensors.tensor(value, known.made)
 
     def _part(self, module: torch.nn.Module, original: Any, args: Any, kwargs: Any) -> Any:
         """A module with steps of its own."""
@@ -443,7 +519,21 @@ class Forward(TorchFunctionMode):
         """Where the forward is now."""
         if not self.inside:
             return None
-        return self.origin_in(self.inside[-1], self.paths[-1], running())
+        return self.origin_in(self.inside[-1], self.paths[-1], own_places(self._places()))
+
+    def _is_handled(self) -> bool:
+        """Whether the code that runs now handles an error of torch itself."""
+        return is_handled_at(self._places())
+
+    def _places(self) -> list[CodePlace]:
+        """The places in the user's code that run now, the innermost first."""
+        return self.outside[-1].places if self.is_in_layer else self._places_from(sys._getframe(1))
+
+    def _places_from(self, frame: FrameType) -> list[CodePlace]:
+        """Those that run in a frame and outside of it."""
+        if not self.outside:
+            return every_place(frame)
+        return every_place(frame, *self.outside[-1])
 
     def origin_in(
         self, module: torch.nn.Module, path: str | None, seen: Sequence[CodePlace]
@@ -660,6 +750,13 @@ def _follows_the_input(args: Any, kwargs: Any) -> bool:
     """Whether a number among the arguments is computed from the input's sizes."""
     of_sizes = (RunTimeSize, RunTimeQuotient)
     return any(isinstance(n, of_sizes) for n in leaves((args, kwargs)))
+
+
+def may_be_told_again(module: torch.nn.Module, operation: ModuleOperation) -> bool:
+    """Whether a layer is one of torch's own, does no more than its step, and gives no view of what it is given."""
+    cls = operation.torch_class
+    looks_inside = issubclass(cls, torch.nn.Embedding)
+    return type(module) is cls and not looks_inside and not dispatch.gives_views(cls)
 
 
 def has_hooks(module: torch.nn.Module) -> bool:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import ast
 import builtins
 import linecache
+import sys
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from types import FrameType
 
-from tracer.torch_bridge.places import users_frames
+from tracer.torch_bridge.places import CodePlace, every_place
 
 BY_TORCH = (RuntimeError, ValueError, IndexError, TypeError)
 """The errors that functions of torch raise for the tensors that they are given."""
@@ -22,13 +22,18 @@ BY_TORCH = (RuntimeError, ValueError, IndexError, TypeError)
 
 def is_handled() -> bool:
     """Whether the code that runs now handles an error of torch itself, at any of the places that led here."""
-    return any(map(_is_inside, users_frames()))
+    return is_handled_at(every_place(sys._getframe(1)))
 
 
-def _is_inside(frame: FrameType) -> bool:
-    lines = _handled_lines(frame.f_code.co_filename)
-    # To find out the number of a frame's line takes longer than all else here.
-    return bool(lines) and any(frame.f_lineno in one for one in lines)
+def is_handled_at(seen: Sequence[CodePlace]) -> bool:
+    """The same of some places."""
+    return any(map(_is_inside, seen))
+
+
+def _is_inside(seen: CodePlace) -> bool:
+    lines = _handled_lines(seen.code.co_filename)
+    # To find out the number of a line takes longer than all else here.
+    return bool(lines) and any(seen.number in one for one in lines)
 
 
 @lru_cache(512)

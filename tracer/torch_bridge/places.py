@@ -60,16 +60,28 @@ class CodePlace(NamedTuple):
 
 def running() -> list[CodePlace]:
     """The places in the user's code that run now, the innermost first; of installed packages where there are no own."""
-    return _own([CodePlace(frame.f_code, frame.f_lasti) for frame in users_frames()])
+    return own_places(every_place(sys._getframe(1)))
 
 
-def users_frames() -> Iterator[FrameType]:
-    """The frames of the code that runs now, the innermost first: of the user's and of installed packages alike."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and id(frame.f_code) not in _entrances:
-        if is_users(frame.f_code.co_filename):
-            yield frame
+def every_place(
+    innermost: FrameType | None,
+    until: FrameType | None = None,
+    outside: Sequence[CodePlace] = (),
+) -> list[CodePlace]:
+    """The same from a frame on, of the user's own code and of installed packages alike.
+
+    The places ``outside`` of the frame ``until`` are known.
+    """
+    found: list[CodePlace] = []
+    frame = innermost
+    while frame is not None and frame is not until:
+        code = frame.f_code
+        if id(code) in _entrances:
+            return found
+        if is_users(code.co_filename):
+            found.append(CodePlace(code, frame.f_lasti))
         frame = frame.f_back
+    return found if frame is None else [*found, *outside]
 
 
 def gone_through(error: BaseException) -> list[CodePlace]:
@@ -83,10 +95,11 @@ def gone_through(error: BaseException) -> list[CodePlace]:
         elif is_users(code.co_filename):
             found.append(CodePlace(code, traceback.tb_lasti))
         traceback = traceback.tb_next
-    return _own(found[::-1])
+    return own_places(found[::-1])
 
 
-def _own(found: list[CodePlace]) -> list[CodePlace]:
+def own_places(found: list[CodePlace]) -> list[CodePlace]:
+    """Those of the user's own code; all of them where there are none."""
     return [seen for seen in found if is_own(seen.code.co_filename)] or found
 
 

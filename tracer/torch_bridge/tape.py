@@ -130,7 +130,7 @@ class Tape:
             return
         before = self.sizes.setdefault(id(tensor), sizes)
         # Changed in its place, it may have got another shape.
-        self.is_whole &= len(before) == len(sizes) and all(map(_is_one, before, sizes))
+        self.is_whole &= are_same(before, sizes)
 
     def _sizes_of(self, tensor: torch.Tensor) -> Sizes | None:
         """Its sizes over the symbols; None where it stands for nothing, or for what is made when it is asked for."""
@@ -216,7 +216,12 @@ class Numbers:
         return found
 
 
-def _is_one(a: Any, b: Any) -> bool:
+def are_same(some: Sizes, others: Sizes) -> bool:
+    """Whether shapes over the symbols are the same for all sizes of the inputs."""
+    return len(some) == len(others) and all(map(_is_same, some, others))
+
+
+def _is_same(a: Any, b: Any) -> bool:
     return a is b or (type(a) is type(b) is int and a == b)
 
 

@@ -209,6 +209,10 @@ class Tensors:
         """The value that a tensor stands for; None where it does not depend on the input."""
         return self.values.get(tensor)
 
+    def plain_value(self, tensor: Any) -> Value | None:
+        """The value of a tensor whose step is made and whose memory nobody else has changed; None for others."""
+        return None if tensor in self.stale else self.values.made_by_now(tensor)
+
     def operand(self, source: Any) -> Value:
         """The value of a step's source: a tensor of the forward, or a parameter or constant of the module.
 
