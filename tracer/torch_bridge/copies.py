@@ -155,7 +155,12 @@ def _copied(value: Any, memo: dict[int, Any]) -> Any:
         return value
     if id(value) in memo:
         return memo[id(value)]
+    if kind is tuple and ATOMS.issuperset(map(type, value)):
+        return value
 
+    if kind is set and ATOMS.issuperset(map(type, value)):
+        made = memo[id(value)] = set(value)
+        return made
     if kind is dict or (kind is OrderedDict and not vars(value)):
         return _copied_dict(value, memo)
     if isinstance(value, nn.Module) and is_copied_by_attributes(kind):
@@ -168,7 +173,8 @@ def _copied_dict(value: dict[Any, Any], memo: dict[int, Any]) -> dict[Any, Any]:
     made: dict[Any, Any] = type(value)()
     memo[id(value)] = made
     for key, one in value.items():
-        made[_copied(key, memo)] = _copied(one, memo)
+        copied = key if type(key) in ATOMS else _copied(key, memo)
+        made[copied] = one if type(one) in ATOMS else _copied(one, memo)
     return made
 
 

@@ -12,6 +12,7 @@ import functools
 import operator
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
+from itertools import chain
 from types import MethodType, SimpleNamespace
 from typing import Any, Generic, TypeVar
 
@@ -31,6 +32,9 @@ Fact = TypeVar("Fact")
 
 SEQUENCES = {list, tuple, set, frozenset, deque, torch.Size}
 
+FINAL = {tuple, frozenset, torch.Size}
+"""Those of which the parts are always the same."""
+
 MAPPINGS = {dict, OrderedDict}
 
 FIXED = {complex, range, slice, torch.dtype, torch.device, torch.memory_format, torch.layout}
@@ -44,47 +48,69 @@ class ModuleState:
 
     def __init__(self, module: nn.Module) -> None:
         self._empty: list[Any] = []
-        """Containers in which nothing is."""
-        self._dicts: list[tuple[dict[Any, Any], list[Any], list[Any]]] = []
-        """Dicts with their keys and values."""
+        """Dicts in which nothing is."""
+        self._dicts: list[dict[Any, Any]] = []
+        self._keys: list[Any] = []
+        """The keys of all dicts, one behind the other."""
+        self._values: list[Any] = []
+        """Their values."""
         self._others: list[tuple[Any, Sequence[Any], Sequence[Any]]] = []
         """Things with their parts, and what else is known of them."""
         seen: set[int] = set()
         waiting: list[Any] = [module]
         while waiting:
             thing = waiting.pop()
-            if type(thing) not in UNCHANGING and id(thing) not in seen:
+            if id(thing) not in seen:
                 seen.add(id(thing))
-                waiting += self._note(thing)
+                waiting += self._changing(self._note(thing))
+        self._lengths = list(map(len, self._dicts))
+
+    def _changing(self, parts: Sequence[Any]) -> list[Any]:
+        """Those of some parts that are to be looked at; most are empty dicts, or what nobody changes."""
+        found = []
+        for part in parts:
+            kind: Any = type(part)
+            if kind in MAPPINGS and not part:
+                self._empty.append(part)
+            elif kind not in UNCHANGING:
+                found.append(part)
+        return found
 
     def _note(self, thing: Any) -> Sequence[Any]:
         """The parts of a thing, which are noted."""
         attributes = _attributes_of(thing)
         if attributes is None:
             parts, facts = _parts_of(thing)
-            self._others.append((thing, parts, facts))
+            if type(thing) not in FINAL:
+                self._others.append((thing, parts, facts))
             return parts
-        if not attributes:
-            self._empty.append(attributes)
-            return ()
-        keys, values = list(attributes), list(attributes.values())
-        if not UNCHANGING.issuperset(map(type, keys)):
+        if not UNCHANGING.issuperset(map(type, attributes)):
             raise UnknownParts
-        self._dicts.append((attributes, keys, values))
+        values = list(attributes.values())
+        self._dicts.append(attributes)
+        self._keys += attributes
+        self._values += values
         return values
 
     def is_still_so(self) -> bool:
         """Whether the same objects hang on it, none of which was changed: nothing else has come in then."""
-        if any(self._empty):
+        if any(self._empty) or list(map(len, self._dicts)) != self._lengths:
             return False
-        for thing, keys, values in self._dicts:
-            if list(thing) != keys or not _are_those(list(thing.values()), values):
-                return False
-        for other, parts, facts in self._others:
-            now, facts_now = _parts_of(other)
-            if facts_now != facts or not _are_those(now, parts):
-                return False
-        return True
+        values = chain.from_iterable(map(_values_of, self._dicts))
+        keys = chain.from_iterable(self._dicts)
+        if not all(map(operator.is_, values, self._values)):
+            return False
+        return all(map(operator.is_, keys, self._keys)) and all(map(_is_as_noted, self._others))
+
+
+_values_of = operator.methodcaller("values")
+
+
+def _is_as_noted(noted: tuple[Any, Sequence[Any], Sequence[Any]]) -> bool:
+    """Whether a thing consists of the same parts as when it was noted."""
+    thing, parts, facts = noted
+    now, facts_now = _parts_of(thing)
+    return bool(facts_now == facts) and _are_those(now, parts)
 
 
 def _are_those(now: Sequence[Any], before: Sequence[Any]) -> bool:
