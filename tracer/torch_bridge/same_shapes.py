@@ -21,7 +21,7 @@ Given = Mapping[str, Any]
 
 
 class KeptShape(NamedTuple):
-    """A function that gives a tensor of the shape of its first one."""
+    """A function that gives a tensor of the shape of its first one, or of one that its arguments tell."""
 
     names: str
     """Its arguments, in torch's order."""
@@ -29,6 +29,9 @@ class KeptShape(NamedTuple):
     """Whether the others are such that torch takes them."""
     in_order: bool = False
     """Whether what comes out lies in memory dim by dim, however the first one lies there."""
+    shape: Callable[[Tensor, Given], tuple[int, ...]] = lambda x, given: tuple(x.shape)
+    in_place: bool = False
+    """Whether it gives its first tensor itself."""
 
 
 class SameShapes(TorchFunctionMode):
@@ -47,21 +50,27 @@ class SameShapes(TorchFunctionMode):
         if func is F.interpolate:
             return _resized(args, named)
         kept = KEPT.get(func)
-        found = None if kept is None else _kept(kept, args, named)
+        found = None
+        if kept is not None:
+            # Behind the back of other modes, which would look at each question.
+            with torch._C.DisableTorchFunction():
+                found = _kept(kept, args, named)
         return func(*args, **named) if found is None else found
 
 
 def _kept(kept: KeptShape, args: Sequence[Any], kwargs: Given) -> Tensor | None:
     """What a function gives; None where torch has to say it."""
     given = _by_name(kept.names, args, kwargs)
-    x: Any = given.get("input")
+    x: Any = given.get(kept.names.partition(" ")[0])
     if not _is_plain(x) or not kept.fits(x, given):
         return None
-    if given.get("inplace"):
-        found: Tensor | None = x if x.is_contiguous() else None
+    is_in_order = x.is_contiguous()
+    if kept.in_place or given.get("inplace"):
+        found: Tensor | None = x if is_in_order else None
         return found
-    layout = torch.contiguous_format if kept.in_order else torch.preserve_format
-    return torch.empty_like(x, memory_format=layout)
+    if kept.in_order or is_in_order:
+        return torch.empty(kept.shape(x, given), dtype=x.dtype, device="meta")
+    return torch.empty_like(x)
 
 
 def _by_name(names: str, args: Sequence[Any], kwargs: Given) -> Given:
@@ -147,7 +156,60 @@ def _always(x: Tensor, given: Given) -> bool:
     return True
 
 
+def _prelu(x: Tensor, given: Given) -> bool:
+    weight = given["weight"]
+    is_vector = isinstance(weight, Tensor) and weight.dim() <= 1 and weight.dtype == x.dtype
+    if not is_vector or x.dim() == 0 or not x.is_contiguous():
+        return False
+    channels = x.shape[1] if x.dim() > 1 else 1
+    return weight.numel() in (1, channels)
+
+
+def _with_another(x: Tensor, given: Given) -> bool:
+    """Whether two tensors have one shape and type, or the second one is a plain number."""
+    other = given["other"]
+    if type(other) in (int, float):
+        return x.is_contiguous()
+    is_alike = _is_plain(other) and other.shape == x.shape and other.dtype == x.dtype
+    return is_alike and x.is_contiguous() and other.is_contiguous()
+
+
+def _linear(x: Tensor, given: Given) -> bool:
+    weight, bias = given["weight"], given["bias"]
+    is_map = isinstance(weight, Tensor) and weight.dim() == 2 and weight.dtype == x.dtype
+    if not is_map or not weight.numel() or x.dim() == 0 or x.shape[-1] != weight.shape[1]:
+        return False
+    is_bias = isinstance(bias, Tensor) and bias.shape == weight.shape[:1]
+    return bias is None or (is_bias and bias.dtype == x.dtype)
+
+
+def _features(x: Tensor, given: Given) -> tuple[int, ...]:
+    return (*x.shape[:-1], given["weight"].shape[0])
+
+
 OF_NORM = "running_mean running_var weight bias"
+
+def _attention(x: Tensor, given: Given) -> bool:
+    others = (given["key"], given["value"])
+    is_plain = all(_is_plain(one) and one.dtype == x.dtype for one in others)
+    is_usual = given["attn_mask"] is None and not given["dropout_p"] and not given["enable_gqa"]
+    if not is_plain or not is_usual or x.dim() < 3:
+        return False
+    key, value = (tuple(one.shape) for one in others)
+    return key == (*x.shape[:-2], *key[-2:]) and key[-1] == x.shape[-1] and key[:-1] == value[:-1]
+
+
+def _attended(x: Tensor, given: Given) -> tuple[int, ...]:
+    return (*x.shape[:-1], given["value"].shape[-1])
+
+
+POINTWISE = KeptShape("input", _always)
+"""A function of each number by itself."""
+
+OF_TWO = KeptShape("input other", _with_another)
+"""A function of two numbers in the same place."""
+
+INTO_FIRST = OF_TWO._replace(in_place=True)
 
 KEPT: Mapping[Any, KeptShape] = {
     F.batch_norm: KeptShape(f"input {OF_NORM} training momentum eps", _batch_norm),
@@ -156,11 +218,33 @@ KEPT: Mapping[Any, KeptShape] = {
     F.layer_norm: KeptShape(
         "input normalized_shape weight bias eps", _layer_norm, in_order=True
     ),
+    F.scaled_dot_product_attention: KeptShape(
+        "query key value attn_mask dropout_p is_causal scale enable_gqa",
+        _attention,
+        in_order=True,
+        shape=_attended,
+    ),
+    F.linear: KeptShape("input weight bias", _linear, in_order=True, shape=_features),
+    F.prelu: KeptShape("input weight", _prelu),
     F.relu: KeptShape("input inplace", _always),
     F.relu6: KeptShape("input inplace", _always),
     F.leaky_relu: KeptShape("input negative_slope inplace", _always),
     F.elu: KeptShape("input alpha inplace", _always),
+    F.silu: KeptShape("input inplace", _always),
     F.gelu: KeptShape("input approximate", _always),
-    torch.relu: KeptShape("input", _always),
-    Tensor.relu: KeptShape("input", _always),
+    F.sigmoid: POINTWISE,
+    torch.relu: POINTWISE,
+    torch.sigmoid: POINTWISE,
+    torch.tanh: POINTWISE,
+    Tensor.relu: POINTWISE,
+    Tensor.sigmoid: POINTWISE,
+    Tensor.tanh: POINTWISE,
+    torch.add: OF_TWO,
+    torch.mul: OF_TWO,
+    torch.sub: OF_TWO,
+    Tensor.add: OF_TWO,
+    Tensor.mul: OF_TWO,
+    Tensor.sub: OF_TWO,
+    Tensor.add_: INTO_FIRST,
+    Tensor.mul_: INTO_FIRST,
 }
