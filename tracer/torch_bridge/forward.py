@@ -60,7 +60,7 @@ from tracer.torch_bridge.places import (
     place,
 )
 from tracer.torch_bridge.remade import WeightsBefore
-from tracer.torch_bridge.shadows import FilesInSight
+from tracer.torch_bridge.shadows import sizes_in_sight
 from tracer.torch_bridge.tape import Retold, Tape
 from tracer.torch_bridge.tensor_numbers import TensorNumbers
 from tracer.torch_bridge.tensors import Tensors, memory_of
@@ -210,7 +210,6 @@ class Recordable:
         self.module = module
         self.way = way
         self.copies: Copies[Parts] = Copies(module, shared, self._parts)
-        self.files = FilesInSight()
 
     def _parts(self, copied: ModuleCopy) -> Parts:
         """A copy is made ready to be run."""
@@ -243,7 +242,6 @@ class Forward(TorchFunctionMode):
         self.copied = self.kept.copied
         self.module = self.copied.module
         self.way = recorded.way
-        self.files = recorded.files
         self.open_dims = open_dims
         self.recording = Recording(place, space, sizes, self._origin, self._is_handled)
         self.refused: Unrepresentable | None = None
@@ -290,7 +288,7 @@ class Forward(TorchFunctionMode):
         restored = Restored(self.copied.tensors)
         limit = self.way.limit()
         here = OneDevice(device_of(self.module))
-        seen, calls = self.files.followed(self.module), followed_by(self)
+        seen, calls = sizes_in_sight(self.module), followed_by(self)
         with limit, seen, calls, no_grad(), restored, here, self:
             try:
                 result = self.module(*args, **kwargs)

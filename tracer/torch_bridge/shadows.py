@@ -10,16 +10,18 @@ import functools
 import math
 import operator
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from types import BuiltinFunctionType, ModuleType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy
 import torch
 
 from tracer.importing.named_numbers import ASIDE, is_part_of_python, numbers_written_beside
 from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize
+from tracer.source.python_places import is_installed
 from tracer.torch_bridge.numpy_sizes import NumPy
 from tracer.torch_bridge.stand_ins import KindOfAnother
 
@@ -31,6 +33,9 @@ ROOTS = {"sqrt", "isqrt"}
 CACHE = type(functools.lru_cache(math.floor))
 
 CACHES = frozenset({CACHE})
+
+StandIn = tuple[dict[str, Any], str, Any]
+"""The globals of a file, a name in them, and what stands for what it means."""
 
 Wrapped = TypeVar("Wrapped", bound=Callable[..., Any])
 
@@ -157,72 +162,83 @@ for _name, _stand_in in OF_MATH.items():
 """By the identity of what they stand for."""
 
 
-class FilesInSight:
-    """The files that a module's forward may run through, as they were in the runs so far."""
+@contextmanager
+def sizes_in_sight(module: torch.nn.Module) -> Iterator[None]:
+    """Python's own functions follow sizes, in all files that the module's forward may run through."""
+    replaced = _Replaced()
+    try:
+        for name, stand_in in OF_MATH.items():
+            replaced.replace(vars(math), name, stand_in)
 
-    def __init__(self) -> None:
-        self._plain: dict[int, list[Any]] = {}
-        """What stands in the globals of a file in which nothing takes sizes out of sight, by their identity."""
-
-    @contextmanager
-    def followed(self, module: torch.nn.Module) -> Iterator[None]:
-        """While it lasts, Python's own functions follow sizes in all of them."""
-        replaced = _Replaced()
-        try:
-            for name, stand_in in OF_MATH.items():
-                replaced.replace(vars(math), name, stand_in)
-            for names in _globals_about(module):
-                self._replace_all(replaced, names)
-            yield
-        finally:
-            replaced.put_back()
-
-    def _replace_all(self, replaced: _Replaced, names: dict[str, Any]) -> None:
-        """Replace what takes sizes out of sight in the globals of a file."""
-        for name, value in list(names.items()) if self._has_some(names) else ():
-            stand_in = STAND_INS.get(id(value))
-            if type(value) is CACHE:
-                stand_in = _uncached(value)
-            if stand_in is not None:
-                replaced.replace(names, name, stand_in)
-        replaced.replace_built_in(names)
-
-    def _has_some(self, names: dict[str, Any]) -> bool:
-        """Whether something in the globals of a file takes sizes out of sight; most have none, and there are hundreds."""
-        values = names.values()
-        known = self._plain.get(id(names))
-        if known is not None and len(known) == len(names):
-            if all(map(operator.is_, values, known)):
-                return False
-
-        found = not STAND_INS.keys().isdisjoint(map(id, values))
-        found = found or not CACHES.isdisjoint(map(type, values))
-        if not found:
-            self._plain[id(names)] = list(values)
-        return found
+        files = tuple(one for one in list(sys.modules.values()) if isinstance(one, ModuleType))
+        loaded = _loaded(files)
+        replaced.replace_all(loaded.packages.files, loaded.packages.stand_ins())
+        own = list(_globals_about(module, loaded))
+        replaced.replace_all(own, chain.from_iterable(map(_stand_ins, own)))
+        yield
+    finally:
+        replaced.put_back()
 
 
-def _globals_about(module: torch.nn.Module) -> Iterator[dict[str, Any]]:
+class LoadedFiles(NamedTuple):
+    """The globals of the loaded files that are not left alone."""
+
+    own: Sequence[dict[str, Any]]
+    """Those of the user's."""
+    packages: PackageFiles
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(files: tuple[ModuleType, ...]) -> LoadedFiles:
+    own, packages = [], []
+    every = {id(file): vars(file) for file in files}
+    for names in every.values():
+        if not _is_aside(names):
+            path = names.get("__file__")
+            is_package = isinstance(path, str) and is_installed(path)
+            (packages if is_package else own).append(names)
+    return LoadedFiles(own, PackageFiles(packages))
+
+
+class PackageFiles:
+    """The globals of the files of installed packages: there are hundreds, which hardly ever change."""
+
+    def __init__(self, files: Sequence[dict[str, Any]]) -> None:
+        self.files = files
+        self.keys = set(map(id, files))
+        """Their identities."""
+        self._look()
+
+    def _look(self) -> None:
+        """See what in them takes sizes out of sight."""
+        self._counts = list(map(len, self.files))
+        self._values = list(self._values_now())
+        self._stand_ins = list(chain.from_iterable(map(_stand_ins, self.files)))
+
+    def _values_now(self) -> Iterator[Any]:
+        return chain.from_iterable(names.values() for names in self.files)
+
+    def stand_ins(self) -> Sequence[StandIn]:
+        """What stands for what takes sizes out of sight in them now."""
+        is_as_seen = list(map(len, self.files)) == self._counts
+        if not is_as_seen or not all(map(operator.is_, self._values_now(), self._values)):
+            self._look()
+        return self._stand_ins
+
+
+def _globals_about(
+    module: torch.nn.Module, loaded: LoadedFiles
+) -> Iterator[dict[str, Any]]:
     """The globals of the user's files, each once."""
-    found: dict[int, dict[str, Any]] = {}
+    found = {id(names): names for names in loaded.own}
     classes = {cls for kind in set(map(type, module.modules())) for cls in kind.__mro__}
     for cls in classes:
         function = vars(cls).get("forward")
         names = getattr(function, "__globals__", None)
-        if names is not None and not _is_aside(names):
+        is_known = names is None or id(names) in found or id(names) in loaded.packages.keys
+        if not is_known and not _is_aside(names):
             found[id(names)] = names
-
-    files = tuple(file for file in list(sys.modules.values()) if isinstance(file, ModuleType))
-    for file in _users_files(files):
-        names = vars(file)
-        found[id(names)] = names
     yield from found.values()
-
-
-@functools.lru_cache(maxsize=1)
-def _users_files(files: tuple[ModuleType, ...]) -> list[ModuleType]:
-    """Those of the loaded files that are not left alone."""
-    return [file for file in files if not _is_aside(vars(file))]
 
 
 def _is_aside(names: dict[str, Any]) -> bool:
@@ -234,6 +250,22 @@ def _is_aside(names: dict[str, Any]) -> bool:
     if package == "__main__" or not isinstance(path, str):
         return package in sys.builtin_module_names
     return is_part_of_python(path)
+
+
+def _stand_ins(names: dict[str, Any]) -> list[StandIn]:
+    """What stands for what takes sizes out of sight in the globals of a file."""
+    # Most files have none of them, and there are hundreds.
+    values = names.values()
+    has_some = not STAND_INS.keys().isdisjoint(map(id, values))
+    if not has_some and CACHES.isdisjoint(map(type, values)):
+        return []
+
+    found = []
+    for name, value in names.items():
+        stand_in = _uncached(value) if type(value) is CACHE else STAND_INS.get(id(value))
+        if stand_in is not None:
+            found.append((names, name, stand_in))
+    return found
 
 
 MISSING = object()
@@ -252,6 +284,15 @@ class _Replaced:
         """Let a name mean something else."""
         self.made.append((names, name, names.get(name, MISSING), stand_in))
         names[name] = stand_in
+
+    def replace_all(
+        self, files: Sequence[dict[str, Any]], stand_ins: Iterable[StandIn]
+    ) -> None:
+        """Let names and Python's own functions mean something else in the globals of some files."""
+        for names, name, stand_in in stand_ins:
+            self.replace(names, name, stand_in)
+        for names in files:
+            self.replace_built_in(names)
 
     def replace_built_in(self, names: dict[str, Any]) -> None:
         """Let Python's own functions mean something else, those that the file has no others of."""
