@@ -11,7 +11,7 @@ import copy
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tracer.importing.decisions import Decisions
 from tracer.importing.recording import (
@@ -27,7 +27,7 @@ from tracer.ops.crop import CenterCrop, Slice
 from tracer.ops.merge import Merge
 from tracer.ops.padding import ConstantPadding
 from tracer.ops.rearrange import wrapped
-from tracer.sizing.symbol import Condition, SizeLike
+from tracer.sizing.symbol import Condition, SizeLike, identity
 
 
 class Centred(NamedTuple):
@@ -99,6 +99,8 @@ class _Centring:
         self.inside: dict[str, str] = {}
         self._readers = _readers_of(recording)
         self._is_read = Counter(value.name for value in _read(recording))
+        self._proven: dict[Any, bool] = {}
+        """What was asked already: one map may fit what is before the merge, and the merge itself."""
         self._moved: dict[str, MovedMap] = {}
         """By the name of the last step."""
 
@@ -302,10 +304,11 @@ class _Centring:
             first = (have - want) // 2 if are_cut else -((want - have) // 2)
             filled = [have >= 0, want >= 0]
 
-            # Where it fits it is the middle, and where it does not, nothing runs either way.
-            if not self._follows([span.first == first, span.size == want], [*filled, fits]):
-                return False
+            # Where it fits it is the middle, and where it does not, nothing runs either way. A map that does not fit
+            # is found at once among some sizes.
             if not self._follows([fits], [*filled, *demands]):
+                return False
+            if not self._follows([span.first == first, span.size == want], [*filled, fits]):
                 return False
         return True
 
@@ -331,8 +334,16 @@ class _Centring:
             return False
 
         known = [one for one in held if isinstance(one, Condition)]
+        key = (*map(identity, conditions), None, *map(identity, known))
+        if key not in self._proven:
+            self._proven[key] = self._is_proven(conditions, known)
+        return self._proven[key]
+
+    def _is_proven(
+        self, conditions: Sequence[Condition | bool], held: Sequence[Condition]
+    ) -> bool:
         try:
-            return all(self.decisions.follows(one, known) for one in conditions)
+            return all(self.decisions.follows(one, held) for one in conditions)
         except Unrepresentable:
             return False
 

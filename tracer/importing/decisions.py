@@ -172,18 +172,25 @@ class Decisions:
 
     def _is_refuted(self, condition: Condition, held: Sequence[Condition]) -> bool:
         """Whether some sizes that are looked at have all that is held, and not the condition."""
-        support = self.space.support(condition)
-        about = [one for one in held if self.space.support(one) <= support]
-        others = [one for one in held if not self.space.support(one) <= support]
-        # Sizes of other symbols may leave nothing of what is looked at.
-        if any(self.space.support(one) & support for one in others):
-            return False
-
-        holds, *known = substitute([condition, *about], _looked_at(support))
+        about, symbols = self._about_what(condition, held)
+        holds, *known = substitute([condition, *about], _looked_at(*symbols))
         fails = ~numpy.asarray(holds, bool)
         for one in known:
             fails = fails & numpy.asarray(one, bool)
         return bool(fails.any())
+
+    def _about_what(
+        self, condition: Condition, held: Sequence[Condition]
+    ) -> tuple[list[Condition], tuple[frozenset[str], frozenset[str]]]:
+        """What is held of the symbols of a condition, and of all others that it is about; and these symbols."""
+        support = self.space.support(condition)
+        about: list[Condition] = []
+        others, symbols = list(held), support
+        while related := [one for one in others if self.space.support(one) & symbols]:
+            about += related
+            others = [one for one in others if not self.space.support(one) & symbols]
+            symbols = symbols.union(*map(self.space.support, related))
+        return about, (support, symbols - support)
 
     def _follows_for_one(self, condition: Condition, held: Sequence[Condition]) -> bool:
         """The same for a condition on one symbol; False for one on several."""
@@ -281,12 +288,16 @@ class Decisions:
 
 
 @lru_cache(64)
-def _looked_at(symbols: frozenset[str]) -> Mapping[str, Any]:
-    """Sizes at which a condition is looked at before a proof: the first ones of one symbol, drawn ones of several."""
-    if len(symbols) == 1:
-        return dict.fromkeys(symbols, numpy.arange(1, LOOKED_AT))
+def _looked_at(symbols: frozenset[str], others: frozenset[str]) -> Mapping[str, Any]:
+    """Sizes at which a condition is looked at before a proof: the first ones of one symbol, drawn ones of several.
+
+    Those of other symbols, of which something is held, are drawn.
+    """
     draw = numpy.random.default_rng(0)
-    return {symbol: draw.integers(*SOME, LOOKED_AT) for symbol in sorted(symbols)}
+    drawn = {symbol: draw.integers(*SOME, LOOKED_AT) for symbol in sorted(symbols | others)}
+    if len(symbols) == 1:
+        drawn |= dict.fromkeys(symbols, numpy.arange(1, LOOKED_AT + 1))
+    return drawn
 
 
 def _atoms_of(condition: Condition) -> list[int]:
