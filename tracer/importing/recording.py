@@ -234,6 +234,21 @@ class Step:
             if isinstance(value, Value):
                 yield value
 
+    def renamed(self, name: str, sources: tuple[Value, ...], value: Value) -> Step:
+        """The same step under another name, of other tensors."""
+        return Step(
+            name,
+            self.op,
+            sources,
+            self.arguments,
+            value,
+            self.scopes,
+            self.label,
+            self.weights,
+            self.origin,
+            self.told,
+        )
+
     def reading(self, new: Value, old: Value) -> Step:
         """The same step with another tensor in the place of one."""
 

@@ -273,6 +273,8 @@ class Forward(TorchFunctionMode):
         """What it asks torch for."""
         self.how = Retold.TOLD
         """How the last call's result was found."""
+        self.layer: KnownLayer | None = None
+        """The layer that was called last, where it is told by its tensor's sizes."""
 
     @entrance
     def run(self, shapes: Sequence[Sequence[int]]) -> Recording:
@@ -399,9 +401,9 @@ class Forward(TorchFunctionMode):
                 self.tape.part(asked)
                 result = self._part(module, original, args, kwargs)
             else:
-                self.how = Retold.TOLD
+                self.how, self.layer = Retold.TOLD, None
                 result = self._layer(module, operation, original, args, kwargs)
-                self.tape.told(asked, self.how, result)
+                self.tape.told(asked, self.how, result, self.layer)
         except Exception as error:
             self.tape.is_whole = False
             self.failed_in = self.failed_in or (module, path)
@@ -468,6 +470,7 @@ class Forward(TorchFunctionMode):
         known = self.layers.like(module, source, dtype)
         result = None if known is None else self._layer_again(known, x, source)
         if result is not None:
+            self.layer = known
             return result
 
         parts = parts_of(module)
@@ -479,7 +482,7 @@ class Forward(TorchFunctionMode):
             kind = dispatch.type_of(result)
             step = made[0]
             layer = KnownLayer(module, parts, source.sizes, dtype, step, kind, result is x)
-            self.layers.note(layer)
+            self.layer = self.layers.noted(layer)
         return result
 
     def _is_made_by(self, step: Step, source: Value, result: Any) -> bool:

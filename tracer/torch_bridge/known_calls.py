@@ -13,12 +13,11 @@ import functools
 import itertools
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
 
-from tracer.importing.recording import Recording, Step, Unrepresentable, Value, demanded_of
+from tracer.importing.recording import Recording, Sizes, Step, Unrepresentable, Value, demanded_of
 from tracer.ops.creation import Full
 from tracer.ops.pointwise import Parameter
 from tracer.sizing.program import Program
@@ -70,6 +69,10 @@ class KnownCalls:
     def __init__(self) -> None:
         self._fresh: list[Tape] = []
         self._known: dict[Hashable, list[KnownCall]] = defaultdict(list)
+        self._layers: dict[Hashable, Any] = {}
+        """The layers that are among them."""
+        self._sizes: dict[int, Sizes] = {}
+        """The shapes of which the program has all sizes, by their identity."""
         self._program: Program | None = None
         self.first: Tape | None = None
 
@@ -93,15 +96,28 @@ class KnownCalls:
             recording = tape.recording
             self._program = Program(recording.space, list(recording.symbols))
         for call in tape.calls:
-            numbers = list(numbers_of_call(call))
-            known = [one for one in numbers if one is not None]
-            if len(known) == len(numbers):
-                self._known[_key(call)].append(KnownCall(tape, call))
-                for number in known:
-                    self._program.slot(number)
+            self._take_call(tape, call, self._program)
         for sizes in tape.sizes.values():
-            for size in sizes:
-                self._program.slot(size)
+            if id(sizes) not in self._sizes:
+                self._sizes[id(sizes)] = sizes
+                for size in sizes:
+                    self._program.slot(size)
+
+    def _take_call(self, tape: Tape, call: ToldCall, program: Program) -> None:
+        key = _key(call)
+        # One layer is called by each run, mostly with what it was called with before.
+        if call.layer is not None:
+            layer = (key, id(call.layer))
+            if layer in self._layers:
+                return
+            self._layers[layer] = call.layer
+
+        numbers = list(numbers_of_call(call))
+        known = [one for one in numbers if one is not None]
+        if len(known) == len(numbers):
+            self._known[key].append(KnownCall(tape, call))
+            for number in known:
+                program.slot(number)
 
 
 def _key(call: ToldCall) -> Hashable:
@@ -152,6 +168,8 @@ class Retelling(Replay):
         self.known = known
         self.live: dict[int, torch.Tensor] = {}
         """The tensors of this run that depend on its inputs."""
+        self.facts: dict[int, tuple[tuple[int, ...], torch.dtype]] = {}
+        """Shapes and types of those of them that were looked at: no call that is known changes them."""
         self.values: dict[int, Value] = {}
         """What they stand for, by their identity."""
         self.sources: Mapping[int, Value] = {}
@@ -191,7 +209,8 @@ class Retelling(Replay):
             self.now = {}
             self.sizes = one.tape.sizes
             self.sources = one.call.asked.sources
-            if not self._is_call(one.call, what, args, kwargs):
+            is_this = self._is_layer if one.call.layer is not None else self._is_call
+            if not is_this(one.call, what, args, kwargs):
                 continue
             guards, demands = one.guards, one.demands
             if guards is None or demands is None or not one.is_by_itself:
@@ -202,6 +221,18 @@ class Retelling(Replay):
                 raise self._refusal()
             return one.call
         raise self._other()
+
+    def _is_layer(
+        self, call: ToldCall, what: Any, args: Any, kwargs: Mapping[str, Any]
+    ) -> bool:
+        """The same as :meth:`_is_call` for a layer, which is told by the one tensor that it is given."""
+        if kwargs or len(args) != 1:
+            return False
+        (told,), (given,) = call.asked.args, args
+        if id(given) not in self.live or id(given) not in self.values:
+            return False
+        self.now[id(told)] = given
+        return self._is_as_large(told, given)
 
     def _refusal(self) -> BaseException:
         """The error that ends a run in which an operation refuses what it is given."""
@@ -226,9 +257,11 @@ class Retelling(Replay):
         return known is given
 
     def _is_as_large(self, told: torch.Tensor, given: torch.Tensor) -> bool:
-        with torch._C.DisableTorchFunction():
-            shape, dtype = tuple(given.shape), given.dtype
-        return shape == self._shape(told) and dtype == type_of(told)
+        known = self.facts.get(id(given))
+        if known is None:
+            with torch._C.DisableTorchFunction():
+                known = self.facts[id(given)] = tuple(given.shape), given.dtype
+        return known == (self._shape(told), type_of(told))
 
     def _end(self, call: ToldCall) -> None:
         """Note the steps of a call, and what its results stand for."""
@@ -249,10 +282,11 @@ class Retelling(Replay):
     def _renamed(self, step: Step, renamed: dict[str, Value]) -> Step:
         """A step that reads the tensors of this run, with a name of its own."""
         name = f"{step.label}_{next(self.names)}"
-        value = step.value._replace(node=name)
+        made = step.value
+        value = Value(name, made.shape, made.sizes, made.part)
         renamed[step.value.name] = value
         sources = tuple([renamed[one.name] for one in step.sources])
-        return replace(step, name=name, sources=sources, value=value)
+        return step.renamed(name, sources, value)
 
     def _is_end(self, result: Any) -> bool:
         """Whether what is returned is known."""

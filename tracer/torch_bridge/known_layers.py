@@ -45,10 +45,12 @@ class KnownLayers:
     def __init__(self) -> None:
         self._known: dict[int, list[KnownLayer]] = {}
 
-    def note(self, layer: KnownLayer) -> None:
-        """Keep a layer whose step depends on nothing but what it is, and on its tensor's sizes."""
-        if _is_plain(layer):
-            self._known.setdefault(id(layer.module), []).append(layer)
+    def noted(self, layer: KnownLayer) -> KnownLayer | None:
+        """A layer, which is kept where its step depends on nothing but what it is, and on its tensor's sizes."""
+        if not _is_plain(layer):
+            return None
+        self._known.setdefault(id(layer.module), []).append(layer)
+        return layer
 
     def like(
         self, module: torch.nn.Module, source: Value, dtype: torch.dtype

@@ -197,8 +197,7 @@ class Replay(TorchFunctionMode):
             sizes = self.sizes.get(id(told))
             if sizes is None:
                 return told
-            shape = tuple(map(self.numbers.of, sizes))
-            found = empty(shape, type_of(told))
+            found = empty(self.numbers.shape(sizes), type_of(told))
             self.now[id(told)] = found
         return found
 
@@ -244,7 +243,7 @@ class Replay(TorchFunctionMode):
 
     def _shape(self, told: torch.Tensor) -> tuple[int, ...] | None:
         sizes = self.sizes.get(id(told))
-        return None if sizes is None else tuple(map(self.numbers.of, sizes))
+        return None if sizes is None else self.numbers.shape(sizes)
 
 
 def _is_function(told: Any, given: Any) -> bool:

@@ -59,6 +59,8 @@ class ToldCall(NamedTuple):
     """The steps that it made."""
     guards: Sequence[Condition | None] = ()
     """What it was decided by."""
+    layer: Any = None
+    """The same for all calls of one layer with tensors of the same sizes over the symbols; None where not known."""
 
 
 class Tape:
@@ -99,8 +101,8 @@ class Tape:
         """Note that a part begins."""
         self.calls.append(ToldCall(asked, Retold.PART))
 
-    def told(self, asked: BegunCall, how: Retold, result: Any) -> None:
-        """Note what a call came to."""
+    def told(self, asked: BegunCall, how: Retold, result: Any, layer: Any = None) -> None:
+        """Note what a call came to; ``layer`` is the same for all calls of one layer with tensors of the same sizes."""
         guards = self.recording.guards.made[asked.first_guard :]
         call = ToldCall(
             asked,
@@ -109,6 +111,7 @@ class Tape:
             values=self._values_of((result,)),
             steps=self.recording.steps[asked.first_step :],
             guards=[guard.holds for guard in guards],
+            layer=layer,
         )
         self.calls.append(call)
         for tensor in tensors_in(result):
@@ -209,6 +212,15 @@ class Numbers:
     def __init__(self, program: Program, values: Sequence[Any]) -> None:
         self._program = program
         self._values = values
+        self._shapes: dict[int, tuple[Sizes, tuple[int, ...]]] = {}
+        """Shapes over the symbols with their numbers, by their identity."""
+
+    def shape(self, sizes: Sizes) -> tuple[int, ...]:
+        """The numbers of a shape over the symbols."""
+        known = self._shapes.get(id(sizes))
+        if known is None:
+            known = self._shapes[id(sizes)] = sizes, tuple(map(self.of, sizes))
+        return known[1]
 
     def of(self, size: Any) -> int:
         """The number of a size over the symbols."""
