@@ -126,7 +126,15 @@ def _attention(draw: Draw) -> Any:
         return x.mT.contiguous().mT if draw.random() < 0.3 else x
 
     mask = torch.empty(steps, others, device="meta", dtype=kind)
-    more = [{}, {}, {}, {"is_causal": True}, {"attn_mask": mask}, {"scale": 0.5}, {"dropout_p": 0.1}]
+    more = [
+        {},
+        {},
+        {},
+        {"is_causal": True},
+        {"attn_mask": mask},
+        {"scale": 0.5},
+        {"dropout_p": 0.1},
+    ]
     value = made(others, draw.choice([width, 2]))
     return (made(steps, width), made(others, width), value), draw.choice(more)
 

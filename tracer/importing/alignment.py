@@ -7,6 +7,7 @@ becomes a size that is one of the two numbers where the one path is taken, and t
 
 from __future__ import annotations
 
+import operator
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -23,6 +24,7 @@ from tracer.importing.recording import (
     Unrepresentable,
     Value,
     Values,
+    are_same,
     nodes_of,
     numbers_of,
     part_of,
@@ -282,6 +284,11 @@ class _Alignment:
             self._mine[b.name] = step.name
             return
         sources = list(map(self._merged_value, a.sources, b.sources))
+        # A layer that was told again has the arguments of the earlier one.
+        if a.arguments is b.arguments and all(map(operator.is_, sources, a.sources)):
+            self._add(a)
+            self._mine[b.name] = a.name
+            return
 
         arguments = {}
         words = [*a.arguments, *b.arguments]
@@ -471,6 +478,8 @@ class _Alignment:
         operands = {word: node.shape for word, node in nodes_of(arguments)}
         shape = op.shape(*shapes, **operands)
         value = Value(name, tuple(shape), sizes)
+        if _is_one_value(value, step.value):
+            value = step.value
 
         made = replace(
             step,
@@ -480,11 +489,15 @@ class _Alignment:
             arguments=arguments,
             value=value,
         )
+        self._add(made)
+        return made
+
+    def _add(self, made: Step) -> None:
+        """One more of the new steps."""
         self.steps.append(made)
-        self._value[name] = value
+        self._value[made.name] = made.value
         for part in _parts(made):
             self._value[part.name] = part
-        return made
 
     # --- numbers -----------------------------------------------------------------------------------------------------
 
@@ -770,6 +783,12 @@ def _is_kept_tensor(a: Step, b: Step) -> bool:
         return False
     constant = a if isinstance(a.op, Parameter) else b
     return constant.weights is None or not constant.weights.learned
+
+
+def _is_one_value(a: Value, b: Value) -> bool:
+    """True where two values have one name, and the same sizes for all sizes of the input."""
+    is_named_alike = a.node == b.node and a.part == b.part
+    return is_named_alike and a.shape == b.shape and are_same(a.sizes, b.sizes)
 
 
 def _parts(step: Step) -> Iterator[Value]:

@@ -132,6 +132,15 @@ Sizes = tuple[SizeLike, ...]
 """A shape over the symbols."""
 
 
+def are_same(some: Sizes, others: Sizes) -> bool:
+    """Whether shapes over the symbols are the same for all sizes of the inputs."""
+    return len(some) == len(others) and all(map(_is_same, some, others))
+
+
+def _is_same(a: Any, b: Any) -> bool:
+    return a is b or (type(a) is type(b) is int and a == b)
+
+
 class Value(NamedTuple):
     """A tensor: the output of a step, or an input."""
 

@@ -301,9 +301,7 @@ def class_of(network: Network, node: Node, op: Op) -> type[torch.nn.Module]:
     return found
 
 
-def module_made(
-    cls: type[torch.nn.Module], arguments: Mapping[str, Any]
-) -> torch.nn.Module:
+def module_made(cls: type[torch.nn.Module], arguments: Mapping[str, Any]) -> torch.nn.Module:
     """A module of torch.nn, made with the arguments of its operation."""
     given = dict(arguments)
     if isinstance(given.get("dtype"), str):

@@ -528,7 +528,9 @@ class Forward(TorchFunctionMode):
 
     def _places(self) -> list[CodePlace]:
         """The places in the user's code that run now, the innermost first."""
-        return self.outside[-1].places if self.is_in_layer else self._places_from(sys._getframe(1))
+        return (
+            self.outside[-1].places if self.is_in_layer else self._places_from(sys._getframe(1))
+        )
 
     def _places_from(self, frame: FrameType) -> list[CodePlace]:
         """Those that run in a frame and outside of it."""

@@ -17,7 +17,14 @@ from typing import Any
 
 import torch
 
-from tracer.importing.recording import Recording, Sizes, Step, Unrepresentable, Value, demanded_of
+from tracer.importing.recording import (
+    Recording,
+    Sizes,
+    Step,
+    Unrepresentable,
+    Value,
+    demanded_of,
+)
 from tracer.ops.creation import Full
 from tracer.ops.pointwise import Parameter
 from tracer.sizing.program import Program

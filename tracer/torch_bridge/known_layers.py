@@ -13,11 +13,10 @@ from typing import Any, NamedTuple
 
 import torch
 
-from tracer.importing.recording import Sizes, Step, Value
+from tracer.importing.recording import Sizes, Step, Value, are_same
 from tracer.importing.run_time_sizes import depends_on_input
 from tracer.ops.merge import Concat, Elementwise
 from tracer.torch_bridge.kept_copies import UNCHANGING
-from tracer.torch_bridge.tape import are_same
 
 CONTAINERS = {dict, OrderedDict, set}
 """The classes of what torch keeps in a layer beside its arguments."""

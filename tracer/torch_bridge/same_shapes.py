@@ -189,6 +189,7 @@ def _features(x: Tensor, given: Given) -> tuple[int, ...]:
 
 OF_NORM = "running_mean running_var weight bias"
 
+
 def _attention(x: Tensor, given: Given) -> bool:
     others = (given["key"], given["value"])
     is_plain = all(_is_plain(one) and one.dtype == x.dtype for one in others)
@@ -196,7 +197,9 @@ def _attention(x: Tensor, given: Given) -> bool:
     if not is_plain or not is_usual or x.dim() < 3:
         return False
     key, value = (tuple(one.shape) for one in others)
-    return key == (*x.shape[:-2], *key[-2:]) and key[-1] == x.shape[-1] and key[:-1] == value[:-1]
+    return (
+        key == (*x.shape[:-2], *key[-2:]) and key[-1] == x.shape[-1] and key[:-1] == value[:-1]
+    )
 
 
 def _attended(x: Tensor, given: Given) -> tuple[int, ...]:

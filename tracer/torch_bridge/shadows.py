@@ -226,9 +226,7 @@ class PackageFiles:
         return self._stand_ins
 
 
-def _globals_about(
-    module: torch.nn.Module, loaded: LoadedFiles
-) -> Iterator[dict[str, Any]]:
+def _globals_about(module: torch.nn.Module, loaded: LoadedFiles) -> Iterator[dict[str, Any]]:
     """The globals of the user's files, each once."""
     found = {id(names): names for names in loaded.own}
     classes = {cls for kind in set(map(type, module.modules())) for cls in kind.__mro__}

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from tracer.importing.recording import Recording, Sizes, Step, Value, demanded_of
+from tracer.importing.recording import Recording, Sizes, Step, Value, are_same, demanded_of
 from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize, over_symbols
 from tracer.sizing.program import Program
 from tracer.sizing.symbol import Condition, Size
@@ -226,15 +226,6 @@ class Numbers:
         """The number of a size over the symbols."""
         found: int = self._program.result(size, self._values)
         return found
-
-
-def are_same(some: Sizes, others: Sizes) -> bool:
-    """Whether shapes over the symbols are the same for all sizes of the inputs."""
-    return len(some) == len(others) and all(map(_is_same, some, others))
-
-
-def _is_same(a: Any, b: Any) -> bool:
-    return a is b or (type(a) is type(b) is int and a == b)
 
 
 # --- what a tape says ------------------------------------------------------------------------------------------------
