@@ -208,6 +208,10 @@ class Weights(NamedTuple):
     elements: Elements | None = None
     """Of a tensor that is used by itself, where its elements come from."""
 
+    def of(self, owner: Any) -> Weights:
+        """The same weights of another object."""
+        return Weights(owner, self.key, self.memory, self.learned, self.elements)
+
 
 @dataclass(frozen=True, eq=False)
 class Step:
@@ -256,6 +260,21 @@ class Step:
             self.weights,
             self.origin,
             self.told,
+        )
+
+    def telling(self, told: str, weights: Weights) -> Step:
+        """The same step with a comment beside it, and with other weights."""
+        return Step(
+            self.name,
+            self.op,
+            self.sources,
+            self.arguments,
+            self.value,
+            self.scopes,
+            self.label,
+            weights,
+            self.origin,
+            told,
         )
 
     def reading(self, new: Value, old: Value) -> Step:
@@ -617,7 +636,7 @@ class Recording:
 
     def _is_found_to_be(self, size: SizeLike, other: SizeLike) -> bool:
         """Whether the program has compared a size over the symbols with another one, and they were equal."""
-        if isinstance(size, int):
+        if isinstance(size, int) or size is other:
             return False
         if isinstance(other, int):
             is_simpler = other != 1

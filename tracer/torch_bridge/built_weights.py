@@ -111,7 +111,7 @@ class _Layers:
         return {word: one._replace(is_parameter=False) for word, one in found.items()}
 
 
-def _weights_made(cls: type[torch.nn.Module], arguments: Mapping[str, Any]) -> BuiltWeights:
+def _weights_made(cls: Any, arguments: Mapping[str, Any]) -> BuiltWeights:
     """The weights of a module of torch.nn that is made with these arguments."""
     try:
         return _known_weights(cls, tuple(arguments.items()))
@@ -120,9 +120,7 @@ def _weights_made(cls: type[torch.nn.Module], arguments: Mapping[str, Any]) -> B
 
 
 @lru_cache(KEPT_MODULES)
-def _known_weights(
-    cls: type[torch.nn.Module], arguments: Sequence[tuple[str, Hashable]]
-) -> BuiltWeights:
+def _known_weights(cls: Any, arguments: Sequence[tuple[str, Hashable]]) -> BuiltWeights:
     return dict(_weights_of_one(cls, dict(arguments)))
 
 

@@ -63,7 +63,20 @@ def _add_leaves(value: Any, found: list[Any]) -> None:
 
 def tensors_in(value: Any) -> list[torch.Tensor]:
     """The tensors in an argument or a result."""
-    return [one for one in leaves(value) if isinstance(one, torch.Tensor)]
+    found: list[torch.Tensor] = []
+    _add_tensors(value, found)
+    return found
+
+
+def _add_tensors(value: Any, found: list[torch.Tensor]) -> None:
+    if isinstance(value, torch.Tensor):
+        found.append(value)
+    elif isinstance(value, (tuple, list)):
+        # As it is: a shape notes who iterates over it.
+        for part in tuple.__iter__(value) if isinstance(value, tuple) else value:
+            _add_tensors(part, found)
+    elif isinstance(value, (dict, slice)):
+        found += [one for one in leaves(value) if isinstance(one, torch.Tensor)]
 
 
 class MadeCall(NamedTuple):

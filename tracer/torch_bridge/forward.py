@@ -12,7 +12,6 @@ import itertools
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import replace
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
@@ -48,7 +47,7 @@ from tracer.torch_bridge.modules import (
     arguments_of,
     operation_of,
 )
-from tracer.torch_bridge.moved import Moves
+from tracer.torch_bridge.moved import Moves, floating_weights
 from tracer.torch_bridge.one_device import OneDevice, device_of
 from tracer.torch_bridge.origins import ModuleOrigin, line_that_made
 from tracer.torch_bridge.places import (
@@ -60,7 +59,7 @@ from tracer.torch_bridge.places import (
     place,
 )
 from tracer.torch_bridge.remade import WeightsBefore
-from tracer.torch_bridge.shadows import sizes_in_sight
+from tracer.torch_bridge.shadows import FilesInSight
 from tracer.torch_bridge.tape import Retold, Tape
 from tracer.torch_bridge.tensor_numbers import TensorNumbers
 from tracer.torch_bridge.tensors import Tensors, memory_of
@@ -192,6 +191,8 @@ class Parts(NamedTuple):
     before: WeightsBefore
     layers: KnownLayers
     """Those of its layers that were recorded."""
+    weights: Mapping[str, torch.Tensor]
+    """Its parameters and buffers that float, by their names."""
 
 
 class Outside(NamedTuple):
@@ -201,6 +202,8 @@ class Outside(NamedTuple):
     """That of the call itself."""
     places: list[CodePlace]
     """The places in the user's code, the innermost first."""
+    caller: CodeType
+    """The code that calls the module."""
 
 
 class Recordable:
@@ -210,6 +213,7 @@ class Recordable:
         self.module = module
         self.way = way
         self.copies: Copies[Parts] = Copies(module, shared, self._parts)
+        self.files = FilesInSight()
 
     def _parts(self, copied: ModuleCopy) -> Parts:
         """A copy is made ready to be run."""
@@ -219,7 +223,13 @@ class Recordable:
         for known in (self.module, made):
             for name, part in known.named_modules():
                 names[id(part)] = name
-        return Parts(names, shared_paths(made), WeightsBefore(made), KnownLayers())
+        return Parts(
+            names,
+            shared_paths(made),
+            WeightsBefore(made),
+            KnownLayers(),
+            floating_weights(made),
+        )
 
 
 class Forward(TorchFunctionMode):
@@ -242,14 +252,13 @@ class Forward(TorchFunctionMode):
         self.copied = self.kept.copied
         self.module = self.copied.module
         self.way = recorded.way
+        self.files = recorded.files
         self.open_dims = open_dims
         self.recording = Recording(place, space, sizes, self._origin, self._is_handled)
         self.refused: Unrepresentable | None = None
         """The first refusal of the importer's: the program may have gone on after it, as after any error."""
         self.inside: list[torch.nn.Module] = []
         """The modules whose calls run now, the innermost last."""
-        self.callers: list[CodeType] = []
-        """The code that calls each of them."""
         self.outside: list[Outside] = []
         """What runs outside of each of them."""
         self.is_in_layer = False
@@ -259,13 +268,13 @@ class Forward(TorchFunctionMode):
         self.finished: list[str | None] = []
         """The dotted paths of the modules whose calls have ended, in this order."""
         self.calls = itertools.count()
-        self.names, self.shared, self.before, self.layers = self.kept.fact
+        self.names, self.shared, self.before, self.layers, _ = self.kept.fact
         self.paths: list[str | None] = []
         """The dotted paths of the modules whose calls run now."""
         self.tensors = Tensors(self.module, self.recording, in_parts)
         self.made = MadeOfSizes(self.tensors)
         self.numbers = TensorNumbers(self.tensors)
-        self.moves = Moves(self.module, self.tensors)
+        self.moves = Moves(self.kept.fact.weights, self.tensors)
         self.written: dict[int, str] = {}
         """The memory that was written into, and the line that did it first."""
         self.index_bounds = IndexBounds(self.tensors, self.numbers)
@@ -290,7 +299,7 @@ class Forward(TorchFunctionMode):
         restored = Restored(self.copied.tensors)
         limit = self.way.limit()
         here = OneDevice(device_of(self.module))
-        seen, calls = sizes_in_sight(self.module), followed_by(self)
+        seen, calls = self.files.followed(self.module), followed_by(self)
         with limit, seen, calls, no_grad(), restored, here, self:
             try:
                 result = self.module(*args, **kwargs)
@@ -338,7 +347,7 @@ class Forward(TorchFunctionMode):
             return step
         owner = self.copied.original(weights.owner)
         told = ", and ".join(self._told_of(step, weights)) or step.told
-        return replace(step, weights=weights._replace(owner=owner), told=told)
+        return step.telling(told, weights.of(owner))
 
     def _told_of(self, step: Step, weights: Weights) -> Iterator[str]:
         """That each run changes the weights of a step, and that the values of constants are not written."""
@@ -389,12 +398,11 @@ class Forward(TorchFunctionMode):
         depends = any(map(self.tensors.is_known, given))
         operation = operation_of(module) if depends else None
         path = self._path_of(module)
-        asked = self.tape.asked(module, self.inside, args, kwargs)
+        asked = self.tape.asked(module, self.inside, args, kwargs, given)
         frame = sys._getframe(2)
-        outside = Outside(sys._getframe(), self._places_from(frame))
+        outside = Outside(sys._getframe(), self._places_from(frame), frame.f_code)
         self.inside.append(module)
         self.paths.append(path)
-        self.callers.append(frame.f_code)
         self.outside.append(outside)
         try:
             if operation is None:
@@ -412,7 +420,6 @@ class Forward(TorchFunctionMode):
         finally:
             self.inside.pop()
             self.paths.pop()
-            self.callers.pop()
             self.outside.pop()
 
         known = self.names.get(id(module))
@@ -461,7 +468,7 @@ class Forward(TorchFunctionMode):
         self, module: torch.nn.Module, operation: ModuleOperation, args: Any, kwargs: Any
     ) -> Any:
         """A layer around which nothing else runs: one that an earlier run has recorded is told again."""
-        x = args[0] if len(args) == 1 and not kwargs else None
+        x: Any = args[0] if len(args) == 1 and not kwargs else None
         source = self.tensors.plain_value(x)
         if source is None or not may_be_told_again(module, operation):
             return self._operation(module, operation, args, kwargs)
@@ -536,15 +543,16 @@ class Forward(TorchFunctionMode):
         """Those that run in a frame and outside of it."""
         if not self.outside:
             return every_place(frame)
-        return every_place(frame, *self.outside[-1])
+        around = self.outside[-1]
+        return every_place(frame, around.frame, around.places)
 
     def origin_in(
         self, module: torch.nn.Module, path: str | None, seen: Sequence[CodePlace]
     ) -> ModuleOrigin:
         """Places of the user's code as those of a module's call."""
-        is_layer = operation_of(module) is not None
+        is_layer = self.is_in_layer or operation_of(module) is not None
         original = self.copied.original(module)
-        caller = self.callers[-1] if self.callers else None
+        caller = self.outside[-1].caller if self.outside else None
         return ModuleOrigin(
             seen, path, is_layer, line_that_made(original), type(original), caller
         )
@@ -591,7 +599,10 @@ class Forward(TorchFunctionMode):
     ) -> Any:
         named = kwargs or {}
         is_programs = not self.recording.is_in_torch
-        asked = self.tape.asked(func, self.inside, args, named) if is_programs else None
+        asked = None
+        if is_programs:
+            given = tensors_in((args, named))
+            asked = self.tape.asked(func, self.inside, args, named, given)
         try:
             with self.recording.in_torch():
                 result = self._called(func, args, named)

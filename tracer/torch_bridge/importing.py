@@ -280,8 +280,8 @@ def _check_weights(imported: Imported) -> None:
                 f"the weights {name} are {written(shape)}, and its config would build {written(wanted)}"
             )
 
-    for name, weight in takes.items():
-        if weight.is_parameter and name not in given:
+    for name, taken in takes.items():
+        if taken.is_parameter and name not in given:
             raise Unrepresentable(
                 f"its config would build weights {name}, which the module has not"
             )

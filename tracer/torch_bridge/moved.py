@@ -7,6 +7,7 @@ is kept, so that it can be done again with the elements' numbers.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import torch
@@ -96,15 +97,19 @@ class WeightItself(Moved):
         return torch.arange(first, first + self.weight.numel()).reshape(self.weight.shape)
 
 
+def floating_weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The parameters and buffers of a module whose numbers float, by their names."""
+    named = chain(module.named_parameters(), module.named_buffers())
+    return {name: tensor for name, tensor in named if tensor.is_floating_point()}
+
+
 class Moves:
     """Notes where the elements of the tensors come from that one recorded forward computes from weights."""
 
-    def __init__(self, module: torch.nn.Module, tensors: Tensors) -> None:
+    def __init__(self, weights: Mapping[str, torch.Tensor], tensors: Tensors) -> None:
         self.elements = tensors.elements
-        for named in (module.named_parameters(), module.named_buffers()):
-            for name, tensor in named:
-                if tensor.is_floating_point():
-                    self.elements[tensor] = WeightItself(name, tensor)
+        for name, tensor in weights.items():
+            self.elements[tensor] = WeightItself(name, tensor)
 
     def note(self, call: MadeCall, result: Any) -> None:
         """A function was called with weights, or with what is computed from them alone."""

@@ -162,22 +162,47 @@ for _name, _stand_in in OF_MATH.items():
 """By the identity of what they stand for."""
 
 
-@contextmanager
-def sizes_in_sight(module: torch.nn.Module) -> Iterator[None]:
-    """Python's own functions follow sizes, in all files that the module's forward may run through."""
-    replaced = _Replaced()
-    try:
-        for name, stand_in in OF_MATH.items():
-            replaced.replace(vars(math), name, stand_in)
+class FilesInSight:
+    """The files that the forwards of one import may run through.
 
-        files = tuple(one for one in list(sys.modules.values()) if isinstance(one, ModuleType))
-        loaded = _loaded(files)
-        replaced.replace_all(loaded.packages.files, loaded.packages.stand_ins())
-        own = list(_globals_about(module, loaded))
-        replaced.replace_all(own, chain.from_iterable(map(_stand_ins, own)))
-        yield
-    finally:
-        replaced.put_back()
+    Those of installed packages are looked at once: there are hundreds, and a forward loads files rather than that it
+    changes what they know.
+    """
+
+    def __init__(self) -> None:
+        self._every: Sequence[Any] = ()
+        self._loaded: LoadedFiles | None = None
+        self._stand_ins: Sequence[StandIn] = ()
+        """What stands for what takes sizes out of sight in those of packages."""
+
+    @contextmanager
+    def followed(self, module: torch.nn.Module) -> Iterator[None]:
+        """While it lasts, Python's own functions follow sizes in all of them."""
+        replaced = _Replaced()
+        try:
+            for name, stand_in in OF_MATH.items():
+                replaced.replace(vars(math), name, stand_in)
+
+            loaded = self._look()
+            replaced.replace_all(loaded.packages.files, self._stand_ins)
+            own = list(_globals_about(module, loaded))
+            replaced.replace_all(own, chain.from_iterable(map(_stand_ins, own)))
+            yield
+        finally:
+            replaced.put_back()
+
+    def _look(self) -> LoadedFiles:
+        """The files that are loaded now."""
+        every = list(sys.modules.values())
+        if self._loaded is None or not _are_those(every, self._every):
+            files = tuple(file for file in every if isinstance(file, ModuleType))
+            self._every, self._loaded = every, _loaded(files)
+            self._stand_ins = self._loaded.packages.stand_ins()
+        return self._loaded
+
+
+def _are_those(now: Sequence[Any], before: Sequence[Any]) -> bool:
+    return len(now) == len(before) and all(map(operator.is_, now, before))
 
 
 class LoadedFiles(NamedTuple):
@@ -190,7 +215,8 @@ class LoadedFiles(NamedTuple):
 
 @functools.lru_cache(maxsize=1)
 def _loaded(files: tuple[ModuleType, ...]) -> LoadedFiles:
-    own, packages = [], []
+    own: list[dict[str, Any]] = []
+    packages: list[dict[str, Any]] = []
     every = {id(file): vars(file) for file in files}
     for names in every.values():
         if not _is_aside(names):
@@ -233,8 +259,7 @@ def _globals_about(module: torch.nn.Module, loaded: LoadedFiles) -> Iterator[dic
     for cls in classes:
         function = vars(cls).get("forward")
         names = getattr(function, "__globals__", None)
-        is_known = names is None or id(names) in found or id(names) in loaded.packages.keys
-        if not is_known and not _is_aside(names):
+        if names is not None and id(names) not in loaded.packages.keys and not _is_aside(names):
             found[id(names)] = names
     yield from found.values()
 

@@ -91,9 +91,10 @@ class Tape:
         around: Sequence[torch.nn.Module],
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
+        given: Sequence[torch.Tensor],
     ) -> BegunCall:
-        """A call that begins."""
-        sources = self._values_of((*args, *kwargs.values()))
+        """A call that begins; ``given`` are the tensors among its arguments."""
+        sources = self._values_of(given)
         steps, guards = self.recording.steps, self.recording.guards.made
         return BegunCall(what, tuple(around), args, kwargs, sources, len(steps), len(guards))
 
@@ -104,23 +105,24 @@ class Tape:
     def told(self, asked: BegunCall, how: Retold, result: Any, layer: Any = None) -> None:
         """Note what a call came to; ``layer`` is the same for all calls of one layer with tensors of the same sizes."""
         guards = self.recording.guards.made[asked.first_guard :]
+        made = tensors_in(result)
         call = ToldCall(
             asked,
             how,
             result,
-            values=self._values_of((result,)),
+            values=self._values_of(made),
             steps=self.recording.steps[asked.first_step :],
             guards=[guard.holds for guard in guards],
             layer=layer,
         )
         self.calls.append(call)
-        for tensor in tensors_in(result):
+        for tensor in made:
             self._note_tensor(tensor, how)
 
-    def _values_of(self, given: Any) -> dict[int, Value]:
-        """What the tensors in it stand for, where their steps are made by now."""
+    def _values_of(self, given: Sequence[torch.Tensor]) -> dict[int, Value]:
+        """What tensors stand for, where their steps are made by now."""
         found: dict[int, Value] = {}
-        for tensor in tensors_in(given):
+        for tensor in given:
             value = self.tensors.values.made_by_now(tensor)
             if value is not None:
                 found[id(tensor)] = value

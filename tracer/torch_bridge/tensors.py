@@ -318,8 +318,7 @@ class Tensors:
 
     def weights_of(self, owner: Any) -> Weights | None:
         """What is known of the weights of a module, of tensors by their words, or of one tensor."""
-        found = weights_of(owner, self.is_learned)
-        return found and found._replace(elements=self.elements.get(owner))
+        return weights_of(owner, self.is_learned, self.elements.get(owner))
 
     def is_learned(self, tensor: torch.Tensor) -> bool:
         """True for a parameter, and for what was computed from one."""

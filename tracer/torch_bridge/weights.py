@@ -8,16 +8,20 @@ from typing import Any
 
 import torch
 
-from tracer.importing.recording import Weights
+from tracer.importing.recording import Elements, Weights
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 """Buffers that torch's norms keep beside their weights."""
 
 
-def weights_of(owner: Any, is_learned: Callable[[torch.Tensor], bool]) -> Weights | None:
+def weights_of(
+    owner: Any,
+    is_learned: Callable[[torch.Tensor], bool],
+    elements: Elements | None = None,
+) -> Weights | None:
     """What is known of the weights of a step; None where it has none.
 
-    ``owner`` is a module, tensors by their words, or one tensor.
+    ``owner`` is a module, tensors by their words, or one tensor, of which the ``elements`` may be known.
     """
     tensors = list(_tensors(owner))
     if not tensors:
@@ -29,7 +33,7 @@ def weights_of(owner: Any, is_learned: Callable[[torch.Tensor], bool]) -> Weight
     with torch._C.DisableTorchFunction():
         memory = frozenset([tensor.untyped_storage()._cdata for tensor in weights])
     key = frozenset([(word, id(tensor)) for word, tensor in tensors if word != STATISTICS[-1]])
-    return Weights(owner, key, memory, learned)
+    return Weights(owner, key, memory, learned, elements)
 
 
 def _tensors(owner: Any) -> Iterator[tuple[str, torch.Tensor]]:
