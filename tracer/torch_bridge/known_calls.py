@@ -25,15 +25,17 @@ from tracer.importing.recording import (
     Value,
     demanded_of,
 )
+from tracer.importing.run_time_sizes import RunTimeSize
 from tracer.ops.creation import Full
 from tracer.ops.pointwise import Parameter
 from tracer.sizing.program import Program
-from tracer.sizing.symbol import Condition
+from tracer.sizing.symbol import Condition, Size, identity
 from tracer.torch_bridge.dispatch import type_of
 from tracer.torch_bridge.forward import Recordable, tensors_by_name
 from tracer.torch_bridge.handled import is_handled
+from tracer.torch_bridge.kept_copies import UNCHANGING
 from tracer.torch_bridge.replay import Differs, Replay
-from tracer.torch_bridge.tape import Numbers, Tape, ToldCall, numbers_of_call
+from tracer.torch_bridge.tape import Numbers, Retold, Tape, ToldCall, numbers_of_call
 
 
 class KnownCall:
@@ -42,6 +44,12 @@ class KnownCall:
     def __init__(self, tape: Tape, call: ToldCall) -> None:
         self.tape = tape
         self.call = call
+
+    @functools.cached_property
+    def first(self) -> Sizes:
+        """The sizes of the first tensor that it is given; none where they are not known."""
+        given = _first_of(self.call.asked.args)
+        return self.tape.sizes.get(id(given), ()) if isinstance(given, torch.Tensor) else ()
 
     @functools.cached_property
     def is_by_itself(self) -> bool:
@@ -70,14 +78,21 @@ class KnownCall:
             return None
 
 
+def _first_of(args: Sequence[Any]) -> Any:
+    """The first argument, or the first of the list that it is."""
+    first = args[0] if args else None
+    is_list = type(first) in (list, tuple) and bool(first)
+    return first[0] if is_list else first
+
+
 class KnownCalls:
     """The calls of all runs of a module so far."""
 
     def __init__(self) -> None:
         self._fresh: list[Tape] = []
         self._known: dict[Hashable, list[KnownCall]] = defaultdict(list)
-        self._layers: dict[Hashable, Any] = {}
-        """The layers that are among them."""
+        self._words: dict[Hashable, ToldCall] = {}
+        """One call for each of the words that calls are known by."""
         self._sizes: dict[int, Sizes] = {}
         """The shapes of which the program has all sizes, by their identity."""
         self._program: Program | None = None
@@ -112,19 +127,23 @@ class KnownCalls:
 
     def _take_call(self, tape: Tape, call: ToldCall, program: Program) -> None:
         key = _key(call)
-        # One layer is called by each run, mostly with what it was called with before.
-        if call.layer is not None:
-            layer = (key, id(call.layer))
-            if layer in self._layers:
-                return
-            self._layers[layer] = call.layer
-
+        if self._is_known(key, tape, call):
+            return
         numbers = list(numbers_of_call(call))
         known = [one for one in numbers if one is not None]
         if len(known) == len(numbers):
             self._known[key].append(KnownCall(tape, call))
             for number in known:
                 program.slot(number)
+
+    def _is_known(self, key: Hashable, tape: Tape, call: ToldCall) -> bool:
+        """Whether there is one that is this one wherever the call is: each run makes most calls of the others."""
+        # Of a layer that was told again, it is known without a look at what it is given.
+        words = (id(call.layer),) if call.layer is not None else _words_of(tape, call)
+        if words is None or (key, words) in self._words:
+            return words is not None
+        self._words[key, words] = call
+        return False
 
 
 def _key(call: ToldCall) -> Hashable:
@@ -135,6 +154,57 @@ def key_of(what: Any, around: Sequence[torch.nn.Module]) -> Hashable:
     """A key for the calls of a function, or of a module, inside of the same modules."""
     is_module = isinstance(what, torch.nn.Module)
     return (id(what) if is_module else what, *map(id, around))
+
+
+# --- the words of a call ---------------------------------------------------------------------------------------------
+
+
+class NotSaid(Exception):
+    """Something is given that is the same thing in another run, or not."""
+
+
+def _words_of(tape: Tape, call: ToldCall) -> Hashable | None:
+    """What a call is given and decided by: those of the same words are made by the same runs; None where not known."""
+    if call.how is Retold.PART:
+        return ()
+    asked = call.asked
+    given = (tuple(asked.args), dict(asked.kwargs))
+    try:
+        words = _words(given, tape, asked.sources, {})
+        hash(words)
+    except (NotSaid, TypeError):  # a slice has no hash
+        return None
+    return words, tuple(map(identity, call.guards))
+
+
+def _words(
+    value: Any, tape: Tape, sources: Mapping[int, Value], seen: dict[int, int]
+) -> Hashable:
+    """An argument in words that are the same in each run."""
+    if isinstance(value, torch.Tensor):
+        sizes = tape.sizes.get(id(value))
+        if sizes is None:
+            raise NotSaid
+        place = seen.setdefault(id(value), len(seen))
+        words = tuple(map(_size_word, sizes))
+        return place, words, type_of(value), id(value) in sources
+    if isinstance(value, RunTimeSize):
+        return _size_word(value.size)
+    if isinstance(value, (tuple, list)):
+        parts = tuple.__iter__(value) if isinstance(value, tuple) else value
+        return type(value), *[_words(part, tape, sources, seen) for part in parts]
+    if isinstance(value, dict):
+        return tuple((word, _words(part, tape, sources, seen)) for word, part in value.items())
+    if type(value) not in UNCHANGING:
+        raise NotSaid
+    return type(value), value
+
+
+def _size_word(size: Any) -> Hashable:
+    """A size over the symbols, of which there is one object."""
+    if size is None:
+        raise NotSaid
+    return (int, size) if isinstance(size, int) else (Size, id(size))
 
 
 class KnownCallsThere:
@@ -212,7 +282,10 @@ class Retelling(Replay):
 
     def _found(self, what: Any, args: Any, kwargs: Mapping[str, Any]) -> ToldCall:
         """The call of an earlier run that is this one."""
+        shape = self._shape_given(args)
         for one in self.known.like(what, self.around):
+            if shape and one.first and self.numbers.shape(one.first) != shape:
+                continue
             self.now = {}
             self.sizes = one.tape.sizes
             self.sources = one.call.asked.sources
@@ -228,6 +301,11 @@ class Retelling(Replay):
                 raise self._refusal()
             return one.call
         raise self._other()
+
+    def _shape_given(self, args: Sequence[Any]) -> tuple[int, ...]:
+        """The shape of the first tensor, where it depends on the inputs: it tells most calls from the others."""
+        given = _first_of(args)
+        return self._facts_of(given)[0] if id(given) in self.live else ()
 
     def _is_layer(
         self, call: ToldCall, what: Any, args: Any, kwargs: Mapping[str, Any]
@@ -264,11 +342,15 @@ class Retelling(Replay):
         return known is given
 
     def _is_as_large(self, told: torch.Tensor, given: torch.Tensor) -> bool:
+        return self._facts_of(given) == (self._shape(told), type_of(told))
+
+    def _facts_of(self, given: torch.Tensor) -> tuple[tuple[int, ...], torch.dtype]:
+        """The shape and the type of a tensor that depends on the inputs."""
         known = self.facts.get(id(given))
         if known is None:
             with torch._C.DisableTorchFunction():
                 known = self.facts[id(given)] = tuple(given.shape), given.dtype
-        return known == (self._shape(told), type_of(told))
+        return known
 
     def _end(self, call: ToldCall) -> None:
         """Note the steps of a call, and what its results stand for."""
