@@ -80,7 +80,7 @@ class KnownCall:
 
 def _first_of(args: Sequence[Any]) -> Any:
     """The first argument, or the first of the list that it is."""
-    first = args[0] if args else None
+    first: Any = args[0] if args else None
     is_list = type(first) in (list, tuple) and bool(first)
     return first[0] if is_list else first
 
