@@ -37,6 +37,8 @@ FINAL = {tuple, frozenset, torch.Size}
 
 MAPPINGS = {dict, OrderedDict}
 
+CONTAINERS = MAPPINGS | (SEQUENCES - FINAL)
+
 FIXED = {complex, range, slice, torch.dtype, torch.device, torch.memory_format, torch.layout}
 """More classes of what nobody changes."""
 
@@ -48,7 +50,7 @@ class ModuleState:
 
     def __init__(self, module: nn.Module) -> None:
         self._empty: list[Any] = []
-        """Dicts in which nothing is."""
+        """Containers in which nothing is."""
         self._dicts: list[dict[Any, Any]] = []
         self._keys: list[Any] = []
         """The keys of all dicts, one behind the other."""
@@ -56,6 +58,8 @@ class ModuleState:
         """Their values."""
         self._others: list[tuple[Any, Sequence[Any], Sequence[Any]]] = []
         """Things with their parts, and what else is known of them."""
+        self._tensors: list[tuple[Tensor, Any, Sequence[Any]]] = []
+        """Tensors with their gradients, and what else is known of them."""
         seen: set[int] = set()
         waiting: list[Any] = [module]
         while waiting:
@@ -66,11 +70,11 @@ class ModuleState:
         self._lengths = list(map(len, self._dicts))
 
     def _changing(self, parts: Sequence[Any]) -> list[Any]:
-        """Those of some parts that are to be looked at; most are empty dicts, or what nobody changes."""
+        """Those of some parts that are to be looked at; most are empty, or what nobody changes."""
         found = []
         for part in parts:
             kind: Any = type(part)
-            if kind in MAPPINGS and not part:
+            if kind in CONTAINERS and not part:
                 self._empty.append(part)
             elif kind not in UNCHANGING:
                 found.append(part)
@@ -79,6 +83,11 @@ class ModuleState:
     def _note(self, thing: Any) -> Sequence[Any]:
         """The parts of a thing, which are noted."""
         attributes = _attributes_of(thing)
+        if isinstance(thing, Tensor):
+            if nn.parameter.is_lazy(thing) or thing.layout != torch.strided:
+                raise UnknownParts
+            self._tensors.append((thing, thing.grad, _facts_of(thing)))
+            return thing.grad, vars(thing)
         if attributes is None:
             parts, facts = _parts_of(thing)
             if type(thing) not in FINAL:
@@ -100,7 +109,13 @@ class ModuleState:
         keys = chain.from_iterable(self._dicts)
         if not all(map(operator.is_, values, self._values)):
             return False
-        return all(map(operator.is_, keys, self._keys)) and all(map(_is_as_noted, self._others))
+        if not all(map(operator.is_, keys, self._keys)):
+            return False
+        are_tensors_same = all(
+            _facts_of(tensor) == facts and tensor.grad is grad
+            for tensor, grad, facts in self._tensors
+        )
+        return are_tensors_same and all(map(_is_as_noted, self._others))
 
 
 _values_of = operator.methodcaller("values")
@@ -201,8 +216,6 @@ def _parts_of(thing: Any) -> tuple[Sequence[Any], Sequence[Any]]:
     kind: Any = type(thing)
     if kind in SEQUENCES:
         return tuple(thing), ()
-    if isinstance(thing, Tensor):
-        return _parts_of_tensor(thing)
     if kind is MethodType:
         return (thing.__self__, thing.__func__), ()
     if isinstance(thing, enum.Enum):
@@ -210,12 +223,10 @@ def _parts_of(thing: Any) -> tuple[Sequence[Any], Sequence[Any]]:
     raise UnknownParts
 
 
-def _parts_of_tensor(thing: Tensor) -> tuple[Sequence[Any], Sequence[Any]]:
-    if nn.parameter.is_lazy(thing) or thing.layout != torch.strided:
-        raise UnknownParts
-    memory = thing.untyped_storage()._cdata
-    facts = (thing._version, thing.shape, thing.stride(), thing.requires_grad, memory)
-    return (thing.grad, vars(thing)), facts
+def _facts_of(tensor: Tensor) -> Sequence[Any]:
+    """What is known of a tensor beside its gradient and its attributes."""
+    memory = tensor.untyped_storage()._cdata
+    return tensor._version, tensor.shape, tensor.stride(), tensor.requires_grad, memory
 
 
 @functools.lru_cache(maxsize=1000)
