@@ -49,10 +49,9 @@ class Loop(NamedTuple):
         """True where the text gets shorter: a module's block is there already, to which what is added belongs."""
         if self.module is not None and self._adds_to_input:
             return True
-        round_ = self.rounds[0]
-        length = len(round_.items)
-        saved = length * len(self.rounds) - length - ENTRY
-        return saved >= SAVED and len(set(map(_numbers, self.rounds))) == 1
+        length = len(self.rounds[0].items)
+        is_shorter = _saved(length, len(self.rounds)) >= SAVED
+        return is_shorter and len(set(map(_numbers, self.rounds))) == 1
 
     @property
     def _adds_to_input(self) -> bool:
@@ -61,6 +60,11 @@ class Loop(NamedTuple):
         carried = round_.read()[0]
         steps = [item for item in round_.items if isinstance(item, Step)]
         return any(carried in step.sources and len(step.sources) > 1 for step in steps)
+
+
+def _saved(length: int, count: int) -> int:
+    """The lines that a part saves for so many rounds of so many items."""
+    return length * count - length - ENTRY
 
 
 def in_rounds(recording: Recording) -> Recording:
@@ -110,6 +114,11 @@ def _loop_at(
         round_ = kinds[start:end]
         # One item again and again is no loop of several.
         if len(set(round_)) == 1 or round_ != kinds[end : end + length]:
+            continue
+        # Without a module, all that may come has to save lines.
+        most_rounds = (len(kinds) - start) // length
+        has_module = any(isinstance(item, CalledPart) for item in part.items[start:end])
+        if not has_module and _saved(length, most_rounds) < SAVED:
             continue
 
         rounds = _rounds(part, start, length)
