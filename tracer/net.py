@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -38,12 +38,33 @@ OPERATIONS = 500_000
 """Operations that are kept with plans: so many of all sizes together."""
 
 
-class Unrolled(msgspec.Struct, frozen=True):
-    """The text of a network without blocks, in which each node can be changed by itself."""
+class Unrolled:
+    """A network without blocks, in which each node can be changed by itself; it is written when it is asked for."""
 
-    text: str
-    places: Places
-    """The places of its nodes in the program, by the names that they have there."""
+    def __init__(self, write: Callable[[], tuple[str, Places]]) -> None:
+        self._write = write
+
+    @cached_property
+    def _written(self) -> tuple[str, Places]:
+        return self._write()
+
+    @property
+    def text(self) -> str:
+        """The text of the network."""
+        return self._written[0]
+
+    @property
+    def places(self) -> Places:
+        """The places of its nodes in the program, by the names that they have there."""
+        return self._written[1]
+
+    def seen_by(self, own: Callable[[Places], Places]) -> Unrolled:
+        """The same network with other places."""
+
+        def write() -> tuple[str, Places]:
+            return self.text, own(self.places)
+
+        return Unrolled(write)
 
 
 class ReadFrom(msgspec.Struct, frozen=True):

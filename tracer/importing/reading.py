@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from tracer.diagnostics import Diagnostic, TracerError, legible
 from tracer.importing import comparison
 from tracer.importing.alignment import SizeOf
@@ -19,10 +21,11 @@ from tracer.importing.same_numbers import check_numbers
 from tracer.importing.text import Config, arranged, config, written_config
 from tracer.importing.widths import with_widths
 from tracer.loading import load_text
-from tracer.net import Net
+from tracer.net import Net, ReadFrom, Unrolled
 from tracer.network.part import layer_called
 from tracer.ops.base import Shape
 from tracer.sizing.size_set import SizeSet, TooLarge
+from tracer.source.python_places import Place, Places
 
 
 class ReadProgram(NamedTuple):
@@ -62,11 +65,25 @@ class ReadProgram(NamedTuple):
         written = config(self.recording, title, told, params=self.params)
         return self._replace(net=load_text(written.text, network.path, {}))
 
-    def unrolled(self) -> UnrolledProgram:
-        """The same network without blocks: each step has a line of its own, and each layer its widths."""
+    def placed(self, read_from: ReadFrom) -> ReadFrom:
+        """The program with the places of the nodes, and of those of the same network without blocks.
+
+        There each step has a line of its own, and each layer its widths.
+        """
         title = self.net.network.name or "network"
-        written = config(with_widths(self.recording), title, in_blocks=False)
-        return UnrolledProgram(written.text, _by_node(self.recording, written.names))
+        places = self.recording.places()
+        alone = self.recording.by_itself()
+
+        def write() -> tuple[str, Places]:
+            written = config(with_widths(alone), title, in_blocks=False)
+            return written.text, _named(places, _by_node(alone, written.names))
+
+        return replace(read_from, places=_named(places, self.steps), unrolled=Unrolled(write))
+
+
+def _named(places: Places, steps: Mapping[str, Step]) -> dict[str, Place]:
+    """The places of steps by the names of their nodes."""
+    return {name: places[step.name] for name, step in steps.items() if step.name in places}
 
 
 Again = Callable[[SizeOf], Recording | None]
@@ -76,14 +93,6 @@ Again = Callable[[SizeOf], Recording | None]
 def _is_unknown(sizes: SizeOf) -> Recording | None:
     """Nothing is known before the program is recorded."""
     return None
-
-
-class UnrolledProgram(NamedTuple):
-    """A program's network as a text without blocks."""
-
-    text: str
-    steps: dict[str, Step]
-    """The steps of its nodes, by the names that they have there."""
 
 
 def _by_node(recording: Recording, names: Mapping[str, str]) -> dict[str, Step]:

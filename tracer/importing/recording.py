@@ -30,7 +30,7 @@ from tracer.ops.merge import Concat, Elementwise
 from tracer.ops.registry import find_operation
 from tracer.sizing.program import substitute
 from tracer.sizing.symbol import Condition, SizeLike, Space, identity
-from tracer.source.python_places import Origin, Spot
+from tracer.source.python_places import Origin, Place, Spot
 
 Arguments = Mapping[str, Any]
 """Arguments of an operation by name: numbers, sizes over symbols, and values for nodes."""
@@ -208,6 +208,10 @@ class Weights(NamedTuple):
     elements: Elements | None = None
     """Of a tensor that is used by itself, where its elements come from."""
 
+    def by_itself(self) -> Weights:
+        """What steps with the same weights have in common, without the object that has them."""
+        return self._replace(owner=None, elements=None)
+
     def of(self, owner: Any) -> Weights:
         """The same weights of another object."""
         return Weights(owner, self.key, self.memory, self.learned, self.elements)
@@ -383,6 +387,34 @@ class Recording:
             yield
         finally:
             self.scopes, self.origin = before
+
+    def places(self) -> dict[str, Place]:
+        """The places of the steps in the program, by name, where they are known."""
+        found = {}
+        for step in self.steps:
+            if step.origin is not None:
+                found[step.name] = step.origin.place()
+        return found
+
+    def by_itself(self) -> Recording:
+        """The same steps, with nothing that keeps the program in memory."""
+        found = Recording(space=self.space)
+        found.symbols.update(self.symbols)
+        found.inputs = dict(self.inputs)
+        found.outputs = dict(self.outputs)
+        found.told = list(self.told)
+
+        def alone(value: Any) -> Any:
+            if type(value) in (tuple, list):
+                return type(value)(map(alone, value))
+            is_size = isinstance(value, RunTimeSize)
+            return RunTimeSize(int(value), value.size, found.guards) if is_size else value
+
+        for step in self.steps:
+            arguments = {word: alone(value) for word, value in step.arguments.items()}
+            weights = step.weights and step.weights.by_itself()
+            found.steps.append(replace(step, arguments=arguments, weights=weights, origin=None))
+        return found
 
     # --- what is added -----------------------------------------------------------------------------------------------
 

@@ -13,17 +13,15 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
-from msgspec.structs import replace
 
 from tracer.diagnostics import legible, words_of
 from tracer.importing.comparison import DecidesUnseen
 from tracer.importing.reading import ReadProgram, network_of
 from tracer.importing.recording import Late, Reason, Recording, Step, Unrepresentable
 from tracer.importing.sharing import used_twice
-from tracer.net import Net, ReadFrom, Unrolled
+from tracer.net import Net, ReadFrom
 from tracer.ops.base import written
 from tracer.sizing.symbol import Space
-from tracer.source.python_places import Place
 from tracer.torch_bridge.building import module_path
 from tracer.torch_bridge.built_weights import weights_built
 from tracer.torch_bridge.copies import Restored, copy_of, shared
@@ -248,22 +246,11 @@ def _imported(
     """A program's network with the places and the weights of the module."""
     assert read_from is not None
     net, steps = program.net, program.steps
-    text, unrolled_steps = program.unrolled()
-    unrolled = Unrolled(text, _places(unrolled_steps))
-    net.reading_of(replace(read_from, places=_places(steps), unrolled=unrolled))
+    net.reading_of(program.placed(read_from))
     with_weights = {name: step for name, step in steps.items() if step.weights is not None}
     imported = Imported(net, with_weights, program, notes)
     _check_weights(imported)
     return imported
-
-
-def _places(steps: Mapping[str, Step]) -> dict[str, Place]:
-    """The places of the nodes in the user's program."""
-    found = {}
-    for name, step in steps.items():
-        if step.origin is not None:
-            found[name] = step.origin.place()
-    return found
 
 
 def _check_weights(imported: Imported) -> None:

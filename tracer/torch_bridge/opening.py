@@ -516,9 +516,7 @@ def _program(found: Imported, asked: Question) -> ReadFrom:
     program = found.net.read_from
     assert program is not None
     warnings = tuple(_warnings(found, asked))
-    unrolled = program.unrolled
-    if unrolled is not None:
-        unrolled = replace(unrolled, places=asked.own_places(unrolled.places))
+    unrolled = program.unrolled and program.unrolled.seen_by(asked.own_places)
     return replace(
         program,
         places=asked.own_places(program.places),
