@@ -708,12 +708,16 @@ class Forward(TorchFunctionMode):
 def shared_paths(module: torch.nn.Module) -> dict[int, list[str]]:
     """The dotted paths of each part without weights that stands in several places, by its identity."""
     found: dict[int, list[str]] = {}
+    parts: dict[int, torch.nn.Module] = {}
     for name, part in module.named_modules():
         prefix = f"{name}." if name else ""
         for word, child in part._modules.items():
-            if child is not None and has_no_weights(child):
+            if child is not None:
+                parts[id(child)] = child
                 found.setdefault(id(child), []).append(prefix + word)
-    return {part: paths for part, paths in found.items() if len(paths) > 1}
+
+    several = {part: paths for part, paths in found.items() if len(paths) > 1}
+    return {part: paths for part, paths in several.items() if has_no_weights(parts[part])}
 
 
 def has_no_weights(module: torch.nn.Module) -> bool:

@@ -226,6 +226,9 @@ def _loaded(files: tuple[ModuleType, ...]) -> LoadedFiles:
     return LoadedFiles(own, PackageFiles(packages))
 
 
+_values_of = operator.methodcaller("values")
+
+
 class PackageFiles:
     """The globals of the files of installed packages: there are hundreds, which hardly ever change."""
 
@@ -242,7 +245,7 @@ class PackageFiles:
         self._stand_ins = list(chain.from_iterable(map(_stand_ins, self.files)))
 
     def _values_now(self) -> Iterator[Any]:
-        return chain.from_iterable(names.values() for names in self.files)
+        return chain.from_iterable(map(_values_of, self.files))
 
     def stand_ins(self) -> Sequence[StandIn]:
         """What stands for what takes sizes out of sight in them now."""
