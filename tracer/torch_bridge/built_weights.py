@@ -43,7 +43,7 @@ def weights_built(net: Net) -> dict[str, BuiltWeight]:
     A weight that several nodes share is a parameter at the place of its owner alone. Raises :class:`TracerError` where
     the network does not close, or an operation has no torch form.
     """
-    layers = _Layers(net.network, closed_trace(net))
+    layers = _BuiltLayers(net.network, closed_trace(net))
     found: dict[str, BuiltWeight] = {}
     by_node: dict[int, BuiltWeights] = {}
     for visit in layers.trace.walk():
@@ -66,7 +66,7 @@ def _at(node: Node, weights: BuiltWeights) -> dict[str, BuiltWeight]:
     return {f"{path}.{word}" if word else path: one for word, one in weights.items()}
 
 
-class _Layers:
+class _BuiltLayers:
     """The layers of a network."""
 
     def __init__(self, network: Network, trace: Trace) -> None:

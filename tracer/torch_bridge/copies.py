@@ -155,17 +155,14 @@ def _copied(value: Any, memo: dict[int, Any]) -> Any:
         return value
     if id(value) in memo:
         return memo[id(value)]
-    if kind is tuple and ATOMS.issuperset(map(type, value)):
-        return value
 
-    if kind is set and ATOMS.issuperset(map(type, value)):
-        made = memo[id(value)] = set(value)
-        return made
+    if kind in (tuple, set) and ATOMS.issuperset(map(type, value)):
+        memo[id(value)] = kind(value)
+        return memo[id(value)]
     if kind is dict or (kind is OrderedDict and not vars(value)):
         return _copied_dict(value, memo)
-    if isinstance(value, nn.Module) and is_copied_by_attributes(kind):
-        return _copied_part(value, memo)
-    return copy.deepcopy(value, memo)
+    is_part = isinstance(value, nn.Module) and is_copied_by_attributes(kind)
+    return _copied_part(value, memo) if is_part else copy.deepcopy(value, memo)
 
 
 def _copied_dict(value: dict[Any, Any], memo: dict[int, Any]) -> dict[Any, Any]:

@@ -282,16 +282,7 @@ class Retelling(Replay):
 
     def _found(self, what: Any, args: Any, kwargs: Mapping[str, Any]) -> ToldCall:
         """The call of an earlier run that is this one."""
-        shape = self._shape_given(args)
-        for one in self.known.like(what, self.around):
-            if shape and one.first and self.numbers.shape(one.first) != shape:
-                continue
-            self.now = {}
-            self.sizes = one.tape.sizes
-            self.sources = one.call.asked.sources
-            is_this = self._is_layer if one.call.layer is not None else self._is_call
-            if not is_this(one.call, what, args, kwargs):
-                continue
+        for one in self._alike(what, args, kwargs):
             guards, demands = one.guards, one.demands
             if guards is None or demands is None or not one.is_by_itself:
                 break
@@ -301,6 +292,19 @@ class Retelling(Replay):
                 raise self._refusal()
             return one.call
         raise self._other()
+
+    def _alike(self, what: Any, args: Any, kwargs: Mapping[str, Any]) -> Iterator[KnownCall]:
+        """The calls of earlier runs that are given what this one is."""
+        shape = self._shape_given(args)
+        for one in self.known.like(what, self.around):
+            if shape and one.first and self.numbers.shape(one.first) != shape:
+                continue
+            self.now = {}
+            self.sizes = one.tape.sizes
+            self.sources = one.call.asked.sources
+            is_this = self._is_layer if one.call.layer is not None else self._is_call
+            if is_this(one.call, what, args, kwargs):
+                yield one
 
     def _shape_given(self, args: Sequence[Any]) -> tuple[int, ...]:
         """The shape of the first tensor, where it depends on the inputs: it tells most calls from the others."""

@@ -191,15 +191,13 @@ OF_NORM = "running_mean running_var weight bias"
 
 
 def _attention(x: Tensor, given: Given) -> bool:
-    others = (given["key"], given["value"])
-    is_plain = all(_is_plain(one) and one.dtype == x.dtype for one in others)
     is_usual = given["attn_mask"] is None and not given["dropout_p"] and not given["enable_gqa"]
-    if not is_plain or not is_usual or x.dim() < 3:
+    others = (given["key"], given["value"])
+    if not is_usual or x.dim() < 3 or not all(map(_is_plain, others)):
         return False
     key, value = (tuple(one.shape) for one in others)
-    return (
-        key == (*x.shape[:-2], *key[-2:]) and key[-1] == x.shape[-1] and key[:-1] == value[:-1]
-    )
+    are_alike = all(one.dtype == x.dtype for one in others) and key[:-1] == value[:-1]
+    return are_alike and key == (*x.shape[:-2], key[-2], x.shape[-1])
 
 
 def _attended(x: Tensor, given: Given) -> tuple[int, ...]:
