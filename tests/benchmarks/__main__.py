@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import yaml
 from rich.console import Console
@@ -480,6 +481,56 @@ def _imported(name: str, module: object, channels: int) -> Iterator[Row]:
     )
 
 
+def imports(place: Path) -> Iterator[Row]:
+    """(n) an import against one forward of the same module on the meta device, after others of its kind."""
+    if importlib.util.find_spec("torch") is None:
+        yield "import", "torch is not installed", ""
+        return
+    import torch
+
+    from tests.torch_bridge.test_import_speed import SHAPE
+
+    for name, make, limit in _imported_modules():
+        # What is kept from import to import is there by then.
+        tracer.from_module(make(), SHAPE)
+        module = make().to("meta")
+        x = torch.empty(SHAPE, device="meta")
+
+        def forward(module: torch.nn.Module = module, x: torch.Tensor = x) -> None:
+            with torch.no_grad():
+                module(x)
+
+        ratio, a, b = ratios(
+            lambda module=module: tracer.from_module(module, SHAPE),  # type: ignore[misc]
+            forward,
+            15,
+        )
+        yield (
+            f"import, {name}",
+            f"{ratio:.1f} x a meta forward (limit {limit:g})",
+            f"{a * 1e3:.0f} / {b * 1e3:.1f} ms",
+        )
+
+
+def _imported_modules() -> Iterator[tuple[str, Callable[[], Any], float]]:
+    """Modules that are imported, and how many forwards that may cost."""
+    from tests.torch_bridge.test_import_speed import CASES
+
+    for name, case in CASES.items():
+        yield name, lambda case=case: case.make().eval(), case.goal  # type: ignore[misc]
+    try:
+        from monai.networks.nets import BasicUNet, UNet
+    except ImportError:
+        return
+    widths = (16, 32, 64, 128, 256)
+    yield (
+        "MONAI's UNet",
+        lambda: UNet(2, 3, 2, widths, (2, 2, 2, 2), num_res_units=2).eval(),
+        3,
+    )
+    yield "MONAI's BasicUNet", lambda: BasicUNet(2, 3, 2).eval(), 12
+
+
 def drawing(place: Path) -> Iterator[Row]:
     """(i) pictures and pages of loaded networks, against loading and tracing their texts."""
     from tracer.drawing.picture import picture
@@ -619,7 +670,7 @@ def broken_twice(place: Path) -> Iterator[Row]:
 
 GROUPS = {
     "whole": whole, "cold": cold, "inside": inside, "again": again, "tools": tools, "many": many,
-    "sets": sets, "plans": plans, "bridge": bridge, "drawing": drawing,
+    "sets": sets, "plans": plans, "bridge": bridge, "imports": imports, "drawing": drawing,
     "sweeps": sweeps, "sweep_workers": sweep_workers,
     "breakages": broken, "pairs": broken_twice, "gpu_memory": gpu_memory,
 }  # fmt: skip

@@ -329,12 +329,6 @@ def without_data(func: Any, args: Any, kwargs: Any) -> Any:
         return func(*on_meta(tuple(args)), **{word: on_meta(v) for word, v in kwargs.items()})
 
 
-def gives_views(cls: type[torch.nn.Module]) -> bool:
-    """Whether what a module of a class gives may have the memory of what it is given."""
-    handler = MODULE_HANDLERS.get(cls)
-    return handler is not None and handler.sharing is not Sharing.NONE
-
-
 def call_module(made: ModuleCall, cls: type[torch.nn.Module], arguments: dict[str, Any]) -> Any:
     """The result of a module of this class of torch.nn, which was made with the arguments."""
     default = ModuleHandler(with_tensors_only, Sharing.NONE)
@@ -343,6 +337,15 @@ def call_module(made: ModuleCall, cls: type[torch.nn.Module], arguments: dict[st
     given = as_tensors(made.tensors, result, dtype=made.dtype)
     _share(made.tensors, made.first, given, handler.sharing)
     return given
+
+
+def share_as(
+    cls: type[torch.nn.Module], tensors: Tensors, first: torch.Tensor, result: torch.Tensor
+) -> None:
+    """Note that what a module of a class gives has the memory of what it is given, if it has."""
+    handler = MODULE_HANDLERS.get(cls)
+    if handler is not None:
+        _share(tensors, first, result, handler.sharing)
 
 
 def with_tensors_only(call: ModuleCall, arguments: dict[str, Any]) -> Any:

@@ -508,7 +508,9 @@ class Forward(TorchFunctionMode):
             return None
         if known.is_in_place:
             return self.tensors.become(x, value)
-        return self.tensors.tensor(value, known.made)
+        made = self.tensors.tensor(value, known.made)
+        dispatch.share_as(type(known.module), self.tensors, x, made)
+        return made
 
     def _part(self, module: torch.nn.Module, original: Any, args: Any, kwargs: Any) -> Any:
         """A module with steps of its own."""
@@ -771,10 +773,9 @@ def _follows_the_input(args: Any, kwargs: Any) -> bool:
 
 
 def may_be_told_again(module: torch.nn.Module, operation: ModuleOperation) -> bool:
-    """Whether a layer is one of torch's own, does no more than its step, and gives no view of what it is given."""
+    """Whether a layer is one of torch's own, and does no more than its step."""
     cls = operation.torch_class
-    looks_inside = issubclass(cls, torch.nn.Embedding)
-    return type(module) is cls and not looks_inside and not dispatch.gives_views(cls)
+    return type(module) is cls and not issubclass(cls, torch.nn.Embedding)
 
 
 def has_hooks(module: torch.nn.Module) -> bool:
