@@ -482,7 +482,7 @@ def _imported(name: str, module: object, channels: int) -> Iterator[Row]:
 
 
 def imports(place: Path) -> Iterator[Row]:
-    """(n) an import against one forward of the same module on the meta device, after others of its kind."""
+    """(o) an import against one forward of the same module on the meta device, after others of its kind."""
     if importlib.util.find_spec("torch") is None:
         yield "import", "torch is not installed", ""
         return
