@@ -36,6 +36,7 @@ from tracer.torch_bridge.handled import is_handled
 from tracer.torch_bridge.kept_copies import UNCHANGING
 from tracer.torch_bridge.replay import Differs, Replay
 from tracer.torch_bridge.tape import Numbers, Retold, Tape, ToldCall, numbers_of_call
+from tracer.torch_bridge.tensors import empty
 
 
 class KnownCall:
@@ -132,9 +133,12 @@ class KnownCalls:
         numbers = list(numbers_of_call(call))
         known = [one for one in numbers if one is not None]
         if len(known) == len(numbers):
-            self._known[key].append(KnownCall(tape, call))
+            one = KnownCall(tape, call)
+            self._known[key].append(one)
             for number in known:
                 program.slot(number)
+            for condition in (*(one.guards or ()), *(one.demands or ())):
+                program.watch(condition)
 
     def _is_known(self, key: Hashable, tape: Tape, call: ToldCall) -> bool:
         """Whether there is one that is this one wherever the call is: each run makes most calls of the others."""
@@ -229,11 +233,7 @@ class KnownCallsThere:
         return self._known.get(key_of(what, around), ())
 
     def holds(self, conditions: Sequence[Condition]) -> bool:
-        """Whether all conditions hold there."""
-        for condition in conditions:
-            self._program.watch(condition)
-        if self._program.length > len(self._values):
-            self._values = self._program.run(self.sizes)
+        """Whether all conditions of a call hold there."""
         return all(self._program.truth(one, self._values) for one in conditions)
 
 
@@ -280,6 +280,46 @@ class Retelling(Replay):
             self.values[id(tensor)] = value
             yield tensor
 
+    def called(self, module: torch.nn.Module, original: Any, args: Any, kwargs: Any) -> Any:
+        """A layer is told by what it is given, any other part by its calls."""
+        given: Any = args[0] if len(args) == 1 and not kwargs else None
+        source = self.values.get(id(given))
+        known = None if source is None else self._layer(module, given)
+        if known is None or source is None:
+            return super().called(module, original, args, kwargs)
+        return self._called(module, self._told_again(known, given, source))
+
+    def _layer(self, module: torch.nn.Module, given: torch.Tensor) -> KnownCall | None:
+        """The call of a layer with a tensor of the same sizes; None where more tells which it is, or there is none."""
+        facts = self._facts_of(given)
+        for one in self.known.like(module, self.around):
+            layer = one.call.layer
+            if layer is None or one.demands is None or not one.is_by_itself:
+                return None
+            if facts != (self.numbers.shape(layer.sizes), layer.dtype):
+                continue
+            if not self.known.holds(one.demands):
+                raise self._refusal()
+            return one
+        return None
+
+    def _told_again(self, known: KnownCall, given: torch.Tensor, source: Value) -> torch.Tensor:
+        """What a layer gives; its step is noted."""
+        (step,) = known.call.steps
+        layer, made = known.call.layer, step.value
+        name = f"{step.label}_{next(self.names)}"
+        value = Value(name, made.shape, made.sizes, made.part)
+        self.steps.append(step.renamed(name, (source,), value))
+
+        result = given
+        if not layer.is_in_place:
+            facts = self.numbers.shape(made.sizes), layer.made
+            result = empty(*facts)
+            self.live[id(result)] = result
+            self.facts[id(result)] = facts
+        self.values[id(result)] = value
+        return result
+
     def _found(self, what: Any, args: Any, kwargs: Mapping[str, Any]) -> ToldCall:
         """The call of an earlier run that is this one."""
         for one in self._alike(what, args, kwargs):
@@ -302,26 +342,13 @@ class Retelling(Replay):
             self.now = {}
             self.sizes = one.tape.sizes
             self.sources = one.call.asked.sources
-            is_this = self._is_layer if one.call.layer is not None else self._is_call
-            if is_this(one.call, what, args, kwargs):
+            if self._is_call(one.call, what, args, kwargs):
                 yield one
 
     def _shape_given(self, args: Sequence[Any]) -> tuple[int, ...]:
         """The shape of the first tensor, where it depends on the inputs: it tells most calls from the others."""
         given = _first_of(args)
         return self._facts_of(given)[0] if id(given) in self.live else ()
-
-    def _is_layer(
-        self, call: ToldCall, what: Any, args: Any, kwargs: Mapping[str, Any]
-    ) -> bool:
-        """The same as :meth:`_is_call` for a layer, which is told by the one tensor that it is given."""
-        if kwargs or len(args) != 1:
-            return False
-        (told,), (given,) = call.asked.args, args
-        if id(given) not in self.live or id(given) not in self.values:
-            return False
-        self.now[id(told)] = given
-        return self._is_as_large(told, given)
 
     def _refusal(self) -> BaseException:
         """The error that ends a run in which an operation refuses what it is given."""

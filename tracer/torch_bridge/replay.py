@@ -96,7 +96,10 @@ class Replay(TorchFunctionMode):
         else:
             result = self._told(call.result)
             self._end(call)
+        return self._called(module, result)
 
+    def _called(self, module: torch.nn.Module, result: Any) -> Any:
+        """The result of a module whose call has ended."""
         known = self.kept.fact.names.get(id(module))
         if self.way.called is not None:
             self.way.called()
