@@ -75,10 +75,10 @@ class Covering:
         columns += of_two
         times += [1] * len(of_two)
 
-        self.made = numpy.zeros((self.rows, len(columns)), int)
-        """For each size and each group of decisions, the number of the combination that it makes of them."""
+        self.made = numpy.zeros((len(columns), self.rows), numpy.int8)
+        """For each group of decisions and each size, the number of the combination that it makes of them."""
         for place, column in enumerate(columns):
-            self.made[:, place] = column
+            self.made[place] = column
         missing = numpy.repeat(numpy.array(times, int)[:, None], MOST_WAYS, axis=1)
         self.missing = {True: missing, False: missing.copy()}
         """For each group, how often each combination is to be made yet: by sizes that run, and by others."""
@@ -104,14 +104,14 @@ class Covering:
 
         False where none of them was missing.
         """
-        made = self.made[self._row]
+        made = self.made[:, self._row]
         missing = self.missing[runs]
         groups = range(len(made))
         before = missing[groups, made]
         missing[groups, made] -= 1
 
         done = before == 1
-        self.new -= (self.made[:, done] == made[done]).sum(axis=1)
+        self.new -= (self.made[done] == made[done, None]).sum(axis=0)
         return bool((before > 0).any())
 
 
@@ -165,17 +165,27 @@ def _both_ways(truths: Sequence[Any], columns: Mapping[str, Any]) -> dict[bytes,
 
 def _of_two_symbols(alone: Mapping[frozenset[str], Sequence[Any]]) -> Iterator[Any]:
     """For two symbols that decide in few ways each, the number of the two ways at each size."""
-    import numpy
 
     ways = []
     for own in alone.values():
         if own:
-            _, way = numpy.unique(numpy.stack(own), axis=1, return_inverse=True)
-            ways.append(way.reshape(-1))
+            ways.append(_numbered(own))
     for a, b in combinations(ways, 2):
         count = int(b.max()) + 1
         if (int(a.max()) + 1) * count <= MOST_WAYS:
             yield a * count + b
+
+
+def _numbered(truths: Sequence[Any]) -> Any:
+    """The number of the way at each size in which some decisions are made, the ways in the order of the truths."""
+    import numpy
+
+    key = numpy.zeros(len(truths[0]), numpy.int64)
+    for truth in truths:
+        # The number of the way so far is small, so that many decisions fit.
+        _, key = numpy.unique(2 * key + truth, return_inverse=True)
+        key = key.reshape(-1)
+    return key
 
 
 def _rare_ones(truths: Sequence[Any]) -> Iterator[Any]:

@@ -50,8 +50,10 @@ def _differences(beside: _SideBySide, sizes: Mapping[str, int]) -> Iterator[str]
         if a.arguments is b.arguments:
             continue
         for word in a.arguments.keys() | b.arguments.keys():
-            mine = _at(a.argument(word), sizes)
-            theirs = _at(b.argument(word), sizes)
+            x, y = a.argument(word), b.argument(word)
+            if _is_one_size(over_symbols(x), over_symbols(y)):
+                continue
+            mine, theirs = _at(x, sizes), _at(y, sizes)
             if _are_numbers(mine, theirs) and mine != theirs:
                 yield f"{word} of {a.name} is {theirs}, and its config would have {mine}"
 
@@ -127,6 +129,13 @@ def _lasting(steps: Sequence[Step]) -> Iterator[Step]:
     for step in steps:
         if not isinstance(step.op, (Require, Slice, Padding, Resizing)):
             yield step
+
+
+def _is_one_size(x: Any, y: Any) -> bool:
+    """True for two arguments with one number, or size over the symbols, for each axis: they are the same everywhere."""
+    if type(x) is tuple and type(y) is tuple:
+        return len(x) == len(y) and all(map(_is_one_size, x, y))
+    return x is y or (type(x) is type(y) is int and x == y)
 
 
 def _at(value: Any, sizes: Mapping[str, int]) -> Any:
