@@ -99,6 +99,12 @@ def _resize(draw: Draw) -> Any:
     return (x,), {**to, "mode": mode, **corners}
 
 
+def _dropout(draw: Draw) -> Any:
+    training = {"training": draw.choice([True, False, False, False])}
+    more = draw.choice([{}, {"inplace": True}, {"p": 0.3}, {"p": 2.0}])
+    return (_map(draw, 3),), training | more
+
+
 def _prelu(draw: Draw) -> Any:
     x = _map(draw)
     weight = _vector(draw, x) if draw.random() < 0.7 else None
@@ -160,6 +166,7 @@ DRAWN: dict[Any, Callable[[Draw], Any]] = {
     F.leaky_relu: _pointwise,
     F.elu: _pointwise,
     F.scaled_dot_product_attention: _attention,
+    F.dropout: _dropout,
     F.linear: _linear,
     F.prelu: _prelu,
     F.silu: _pointwise,

@@ -7,6 +7,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -39,11 +40,17 @@ class CalledPart:
 
     def steps(self) -> Iterator[Step]:
         """All of its steps, those of inner parts included."""
+        return iter(self._steps)
+
+    @cached_property
+    def _steps(self) -> Sequence[Step]:
+        found: list[Step] = []
         for item in self.items:
             if isinstance(item, CalledPart):
-                yield from item.steps()
+                found += item.steps()
             else:
-                yield item
+                found.append(item)
+        return found
 
     def parts(self) -> Iterator[CalledPart]:
         """Every part inside of it, inner ones first."""
@@ -54,14 +61,17 @@ class CalledPart:
 
     def read(self) -> list[Value]:
         """The tensors that it reads and doesn't make, in the order in which it reads them."""
-        steps = list(self.steps())
-        inside = {step.name for step in steps}
+        return list(self._read.values())
+
+    @cached_property
+    def _read(self) -> Mapping[str, Value]:
+        inside = {step.name for step in self.steps()}
         found: dict[str, Value] = {}
-        for step in steps:
+        for step in self.steps():
             for value in step.read():
                 if value.node not in inside:
                     found.setdefault(value.name, value)
-        return list(found.values())
+        return found
 
 
 Item = CalledPart | Step

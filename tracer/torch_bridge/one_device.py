@@ -36,6 +36,8 @@ class OneDevice(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if name in MOVES and args:
             return args[0]
+        if not kwargs and name != "to":
+            return func(*args)
 
         named = dict(kwargs or {})
         if self._is_elsewhere(named.get("device")):

@@ -156,6 +156,11 @@ def _always(x: Tensor, given: Given) -> bool:
     return True
 
 
+def _without_drops(x: Tensor, given: Given) -> bool:
+    p = given["p"]
+    return given["training"] is False and type(p) in (int, float) and 0 <= p <= 1
+
+
 def _prelu(x: Tensor, given: Given) -> bool:
     weight = given["weight"]
     is_vector = isinstance(weight, Tensor) and weight.dim() <= 1 and weight.dtype == x.dtype
@@ -212,7 +217,11 @@ OF_TWO = KeptShape("input other", _with_another)
 
 INTO_FIRST = OF_TWO._replace(in_place=True)
 
+DROPPED = KeptShape("input p training inplace", _without_drops, in_place=True)
+"""Nothing is dropped in eval mode: the map is given back."""
+
 KEPT: Mapping[Any, KeptShape] = {
+    F.dropout: DROPPED,
     F.batch_norm: KeptShape(f"input {OF_NORM} training momentum eps", _batch_norm),
     F.instance_norm: KeptShape(f"input {OF_NORM} use_input_stats momentum eps", _instance_norm),
     F.group_norm: KeptShape("input num_groups weight bias eps", _group_norm, in_order=True),
