@@ -47,15 +47,8 @@ def _differences(beside: _SideBySide, sizes: Mapping[str, int]) -> Iterator[str]
     """What the program does at some sizes, and what its config would do."""
     for a, b in beside.pairs():
         # Those of a layer that was told again are the same.
-        if a.arguments is b.arguments:
-            continue
-        for word in a.arguments.keys() | b.arguments.keys():
-            x, y = a.argument(word), b.argument(word)
-            if _is_one_size(over_symbols(x), over_symbols(y)):
-                continue
-            mine, theirs = _at(x, sizes), _at(y, sizes)
-            if _are_numbers(mine, theirs) and mine != theirs:
-                yield f"{word} of {a.name} is {theirs}, and its config would have {mine}"
+        if a.arguments is not b.arguments:
+            yield from _other_numbers(a, b, sizes)
 
     for steps in beside.left_out:
         if not _does_nothing_at(steps, sizes):
@@ -65,6 +58,17 @@ def _differences(beside: _SideBySide, sizes: Mapping[str, int]) -> Iterator[str]
         if not _does_nothing_at(steps, sizes):
             name = type(steps[-1].op).__name__
             yield f"it has a {name} that does something there, and its config does without"
+
+
+def _other_numbers(a: Step, b: Step, sizes: Mapping[str, int]) -> Iterator[str]:
+    """The numbers of one step of the config that the program has others of."""
+    for word in a.arguments.keys() | b.arguments.keys():
+        x, y = a.argument(word), b.argument(word)
+        if _is_one_size(over_symbols(x), over_symbols(y)):
+            continue
+        mine, theirs = _at(x, sizes), _at(y, sizes)
+        if _are_numbers(mine, theirs) and mine != theirs:
+            yield f"{word} of {a.name} is {theirs}, and its config would have {mine}"
 
 
 def _counted(steps: Sequence[Step]) -> Counter[str]:

@@ -332,8 +332,9 @@ class _Replaced:
         """Let every name mean what it did; what the forward has put there itself stays."""
         for names, added in self.added:
             for name, stand_in in added.items():
-                if names.get(name) is stand_in:
-                    del names[name]
+                now = names.pop(name, MISSING)
+                if now is not stand_in and now is not MISSING:
+                    names[name] = now
         for names, name, before, stand_in in reversed(self.made):
             if names.get(name) is not stand_in:
                 continue
