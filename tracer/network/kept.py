@@ -56,6 +56,8 @@ class KeptLayers:
         """The operations where the names in expressions have these values; None for values that cannot be compared."""
         if values is None:
             return Prepared()
+        if not values:  # nothing decides an expression
+            return self.fixed
         found = self._prepared.get(values)
         if found is None:
             found = self._prepared[values] = Prepared()
