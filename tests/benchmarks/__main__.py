@@ -626,7 +626,7 @@ def sweeps(place: Path) -> Iterator[Row]:
 
 
 def sweep_workers(place: Path) -> Iterator[Row]:
-    """(n) two workers of a sweep against one, in rows per second, on two cores that nobody else uses."""
+    """(p) two workers of a sweep against one, in rows per second, on two cores that nobody else uses."""
     from tests.benchmarks import sweep_workers as measures
 
     yield from measures.rows(place)
