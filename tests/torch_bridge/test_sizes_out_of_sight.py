@@ -88,6 +88,14 @@ class Asks(nn.Module):
         """A text of the whole shape."""
         return str(tuple(x.shape)) == "(1, 3, 384, 384)"
 
+    def of_a_shape(self, x: Tensor) -> bool:
+        """What a dict has for the whole shape."""
+        return {(1, 3, 384, 384): True}.get(x.shape, False)
+
+    def of_a_shapes_text(self, x: Tensor) -> bool:
+        """A text of what torch gives."""
+        return str(x.shape) == "torch.Size([1, 3, 384, 384])"
+
     def of_bits(self, x: Tensor) -> bool:
         """Its bits."""
         return bin(x.shape[2]) == bin(384)
@@ -126,7 +134,15 @@ class Asks(nn.Module):
         return x.size(-1) in found
 
 
-REFUSED = {"of_pairs", "of_all", "of_a_list", "of_rounded", "of_a_length"}
+REFUSED = {
+    "of_pairs",
+    "of_all",
+    "of_a_shape",
+    "of_a_shapes_text",
+    "of_a_list",
+    "of_rounded",
+    "of_a_length",
+}
 """Ways that depend on several sizes together, on too many of them, or on a number that is not followed."""
 
 
@@ -153,6 +169,7 @@ def test_no_shape_is_wrong(how: str) -> None:
         (100, 7),
         (64, 77),
         (9, 31),
+        (384, 384),
         (70, 70),
         (65, 66),
     ):

@@ -63,7 +63,12 @@ SCALES = (2, 0.5)
 
 
 class DecidesUnseen(Unrepresentable):
-    """The program decides by a comparison that is not seen, of a size with a number that it names."""
+    """The program decides by a comparison that is not seen, of a size with a number that it names.
+
+    ``by`` are those that it may be: they come out otherwise where the program does something else.
+    """
+
+    by: Sequence[Condition] = ()
 
 
 class Answer(NamedTuple):
@@ -206,7 +211,17 @@ class _Comparison:
             try:
                 self.check_recorded(sizes)
             except Unrepresentable as refused:
-                raise DecidesUnseen(str(refused), fault=refused.fault) from refused
+                unseen = DecidesUnseen(str(refused), fault=refused.fault)
+                unseen.by = self._otherwise(unsure, sizes)
+                raise unseen from refused
+
+    def _otherwise(
+        self, conditions: Sequence[Condition], sizes: Mapping[str, int]
+    ) -> list[Condition]:
+        """The conditions that come out otherwise at some sizes."""
+        here = substitute(conditions, self.recording.symbols)
+        there = substitute(conditions, sizes)
+        return [one for one, a, b in zip(conditions, here, there) if a != b]
 
     def check_recorded(self, sizes: Mapping[str, int]) -> bool:
         """Hold the config against one more recording; False where nothing can be said."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import operator
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from fractions import Fraction
 from types import FrameType
 from typing import Any, NamedTuple
@@ -60,8 +60,8 @@ class Guards:
         self.made: list[Guard] = []
         self.unsure: list[Condition] = []
         """Comparisons that the program may have made unseen, of whatever outcome."""
-        self.unsure_decide = False
-        """Whether they are noted as if it had."""
+        self.sure: Set[Any] = frozenset()
+        """The identities of those of which it is known that it does: they are noted."""
         self.hashed: Hashed | None = None
         """What was hashed last."""
 
@@ -373,7 +373,7 @@ class RunTimeSize(int):
 
     def __hash__(self) -> int:
         # What a set answers depends on its numbers, and the set itself compares nothing.
-        frame = sys._getframe(1)
+        frame = _programs_frame()
         asked = asked_by_hash(frame)
         if asked.is_known:
             self.meets(asked.numbers)
@@ -388,24 +388,26 @@ class RunTimeSize(int):
 
     def may_meet(self, numbers: Iterable[int]) -> None:
         """The same of numbers with which the program may compare it: whether it does is seen where they are equal."""
-        if self.guards.unsure_decide:
-            self.meets(numbers)
-            return
-        conditions = [self._condition(operator.eq, number) for number in numbers]
-        self.guards.unsure += [one for one in conditions if isinstance(one, Condition)]
+        for number in numbers:
+            condition = self._condition(operator.eq, number)
+            if not isinstance(condition, Condition):
+                continue
+            self.guards.unsure.append(condition)
+            if condition.identity() in self.guards.sure:
+                self.meets([number])
 
     # --- texts -------------------------------------------------------------------------------------------------------
 
     def __str__(self) -> str:
-        self.may_meet(numbers_written_beside(sys._getframe(1)))
+        self.may_meet(numbers_written_beside(_programs_frame()))
         return int.__repr__(self)
 
     def __repr__(self) -> str:
-        self.may_meet(numbers_written_beside(sys._getframe(1)))
+        self.may_meet(numbers_written_beside(_programs_frame()))
         return int.__repr__(self)
 
     def __format__(self, how: str) -> str:
-        self.may_meet(numbers_written_beside(sys._getframe(1)))
+        self.may_meet(numbers_written_beside(_programs_frame()))
         return int.__format__(self, how)
 
     def __reduce__(self) -> Any:
@@ -428,6 +430,18 @@ class RunTimeSize(int):
             return None
         condition: Outcome = compare(self.size, others)
         return condition
+
+
+def _programs_frame() -> FrameType:
+    """Where the program is that asks for the hash or the text of a size, or of a shape with it."""
+    frame = sys._getframe(2)
+    while frame.f_back is not None and _is_tracers(frame):
+        frame = frame.f_back
+    return frame
+
+
+def _is_tracers(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).startswith("tracer.")
 
 
 LARGEST_POWER = 4

@@ -308,7 +308,7 @@ def of_few(truth: Sequence[bool], period: int) -> SizeSet:
     """The same set as :func:`of_members` gives, of few sizes, which are looked at one by one.
 
     >>> of_few([False, True, True, False, True, False], 2)
-    SizeSet({1}, 2k, k >= 1)
+    1, or 2k, k >= 1
     """
     start = len(truth) - period
     members = [n for n in range(start, len(truth)) if truth[n]]

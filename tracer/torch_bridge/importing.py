@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -21,7 +21,7 @@ from tracer.importing.recording import Late, Reason, Recording, Step, Unrepresen
 from tracer.importing.sharing import used_twice
 from tracer.net import Net, ReadFrom
 from tracer.ops.base import written
-from tracer.sizing.symbol import Space
+from tracer.sizing.symbol import Condition, Space
 from tracer.torch_bridge.building import module_path
 from tracer.torch_bridge.built_weights import weights_built
 from tracer.torch_bridge.copies import Restored, copy_of, shared
@@ -226,11 +226,7 @@ def _read(
     runs = RecordedRuns(recorded, shapes, open_dims, budget)
     title = name or type(module).__name__
     path = source or "<module>"
-    try:
-        program = runs.network(title, path, notes)
-    except DecidesUnseen:
-        runs = RecordedRuns(recorded, shapes, open_dims, budget, unsure_decide=True)
-        program = runs.network(title, path, notes)
+    program = _network(runs, title, path, notes)
     counted = count_that_differs(module, program) if way.until is None else None
     read = list(program.net.trace().outputs.values())
     trained = other_in_training(module, way, shapes, read)
@@ -238,6 +234,17 @@ def _read(
     if more:
         program = program.noted([*notes, *more])
     return _imported(program, ReadFrom(source or title, {}), notes)
+
+
+def _network(runs: RecordedRuns, title: str, path: str, notes: Sequence[str]) -> ReadProgram:
+    """The network of the runs; where something unseen decides, they are made again, and that is noted."""
+    while True:
+        try:
+            return runs.network(title, path, notes)
+        except DecidesUnseen as found:
+            # What is noted already decides together with something else.
+            if not runs.note(found.by):
+                raise
 
 
 def _imported(
@@ -300,20 +307,26 @@ class RecordedRuns:
         open_dims: OpenDims,
         budget: Budget,
         space: Space | None = None,
-        *,
-        unsure_decide: bool = False,
     ) -> None:
         self.recorded = recorded
         self.shapes = shapes
         self.open_dims = open_dims
         self.budget = budget
         self.space = space or Space()
-        self.unsure_decide = unsure_decide
-        """Whether what the program may compare unseen decides."""
+        self.sure: set[Any] = set()
+        """The comparisons that are noted though they are not seen, by their identity."""
         self.first: Tape | None = None
         """What the first of them asked torch for."""
         self.known = KnownCalls()
         """What all of them asked torch for."""
+
+    def note(self, comparisons: Sequence[Condition]) -> bool:
+        """Let what is compared unseen decide in the runs from now on; False where all of it does already."""
+        found = {one.identity() for one in comparisons}
+        is_new = not found <= self.sure
+        self.sure |= found
+        self.first, self.known = None, KnownCalls()
+        return is_new
 
     def network(self, title: str, path: str, notes: Sequence[str]) -> ReadProgram:
         """The network of the module. Raises as :func:`network_of` does."""
@@ -341,7 +354,7 @@ class RecordedRuns:
         """One run that has ended."""
         with users_code(type(self.recorded.module).__name__):  # its copy
             forward = Forward(self.recorded, self.open_dims, self.space, sizes, in_parts)
-        forward.recording.guards.unsure_decide = self.unsure_decide
+        forward.recording.guards.sure = self.sure
         _run(forward, self.shapes)
         return forward
 

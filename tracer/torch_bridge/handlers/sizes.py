@@ -52,7 +52,8 @@ class RunTimeShape(tuple[Any, ...]):
         return self._read(super().__hash__())  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
-        return self._read(super().__repr__())  # type: ignore[no-any-return]
+        written = ", ".join(map(repr, super().__iter__()))
+        return self._read(f"torch.Size([{written}])")  # type: ignore[no-any-return]
 
     def __reduce__(self) -> Any:
         return tuple, (list(self),)
