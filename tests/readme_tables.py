@@ -87,7 +87,8 @@ def answer_records() -> dict[str, type[msgspec.Struct]]:
     modules: list[ModuleType] = [
         importlib.import_module(f"tracer.{name}")
         for name in (
-            *("views.answers", "views.plan", "views.sizes", "views.verify", "views.comparison"),
+            *("views.answers", "views.found", "views.plan", "views.sizes", "views.verify"),
+            "views.comparison",
             "views.tiling",
             "views.examples",
             "planning.constraints",
