@@ -15,6 +15,8 @@ HEIGHTS = {224, 384}
 STRIDES = {224: 2, 384: 2}
 LAYERS = {"s224": True, "384": True}
 SIZES = {(512, 512): 1, (48, 40): 2}
+TABLES = {224: [1], 384: [2]}
+NESTED = {384: {9: True, 384: True}}
 KEPT: dict[Any, Tensor] = {}
 
 
@@ -22,6 +24,8 @@ class Asks(nn.Module):
     """Halves what comes where a set has its size."""
 
     of_class = {100: 2}  # noqa: RUF012 - as people write it
+    names = {"224": True, "384": True}  # noqa: RUF012
+    is_224 = True
 
     def __init__(self, how: str) -> None:
         super().__init__()
@@ -96,6 +100,42 @@ class Asks(nn.Module):
         """A text of what torch gives."""
         return str(x.shape) == "torch.Size([1, 3, 384, 384])"
 
+    def of_a_list_by_size(self, x: Tensor) -> bool:
+        """A table of more than numbers."""
+        return bool(TABLES.get(x.shape[2], [0])[0])
+
+    def of_a_table_in_a_table(self, x: Tensor) -> bool:
+        """By both sizes, one after the other."""
+        return NESTED.get(x.shape[2], {}).get(x.shape[3], False)
+
+    def of_a_class(self, x: Tensor) -> bool:
+        """Names that the class has."""
+        return self.names.get(f"{x.shape[2]}", False)
+
+    def of_an_attribute(self, x: Tensor) -> bool:
+        """An attribute with the size in its name."""
+        return getattr(self, f"is_{x.shape[2]}", False)
+
+    def of_a_quotient(self, x: Tensor) -> bool:
+        """What a dict has for a number that is no size."""
+        return {3.5: True, 6.0: True}.get(x.shape[2] / 64, False)
+
+    def of_a_ratio(self, x: Tensor) -> bool:
+        """A comparison of the sides."""
+        return x.shape[2] / x.shape[3] > 1.25
+
+    def of_own_keys(self, x: Tensor) -> bool:
+        """A dict that has the size as its key."""
+        return 384 in {x.shape[2]: "a"}
+
+    def of_two_in_a_text(self, x: Tensor) -> bool:
+        """Both in one text."""
+        return f"{x.shape[2]}x{x.shape[3]}" == "384x9"
+
+    def of_hex(self, x: Tensor) -> bool:
+        """As a programmer writes it."""
+        return hex(x.shape[2]) == "0x180"
+
     def of_bits(self, x: Tensor) -> bool:
         """Its bits."""
         return bin(x.shape[2]) == bin(384)
@@ -137,6 +177,8 @@ class Asks(nn.Module):
 REFUSED = {
     "of_pairs",
     "of_all",
+    "of_a_table_in_a_table",
+    "of_two_in_a_text",
     "of_a_shape",
     "of_a_shapes_text",
     "of_a_list",
@@ -147,7 +189,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(
-    "how", sorted(vars(Asks).keys() - vars(nn.Module).keys() - {"forward"})
+    "how", sorted(vars(Asks).keys() - vars(nn.Module).keys() - {"forward", "names", "is_224"})
 )
 def test_no_shape_is_wrong(how: str) -> None:
     """Each is read for the sizes that are not named, or refused."""

@@ -48,7 +48,7 @@ BY_PATHS = 4
 COVERED = Counts(run=24, refused=8, drawn=100)
 """The same for sizes that are chosen by what is decided there."""
 
-UNSURE = 32
+UNSURE = 48
 """So many sizes are asked for where it is not known whether they decide."""
 
 SMALL = 48
@@ -205,7 +205,9 @@ class _Comparison:
         """
         asked: list[dict[str, int]] = []
         for sizes in where_each_is_otherwise(unsure, self.recording.symbols):
-            if sizes not in asked and len(asked) < UNSURE:
+            if len(asked) == UNSURE:
+                break
+            if sizes not in asked:
                 asked.append(sizes)
         for sizes in asked:
             try:

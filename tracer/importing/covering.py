@@ -250,20 +250,25 @@ def _one_of_each_way(conditions: Sequence[Condition], symbol: str, here: int) ->
 def where_each_is_otherwise(
     conditions: Sequence[Condition], here: Sizes
 ) -> Iterator[dict[str, int]]:
-    """For each condition the nearest sizes at which it is decided otherwise, by one symbol and by all spatial ones."""
+    """The nearest sizes at which a condition is decided otherwise, by one symbol, in squares, and by all together."""
     import numpy
 
     spatial = [symbol for symbol in here if not symbol.startswith("N")]
+    others: dict[str, list[int]] = {symbol: [] for symbol in here}
     for condition in conditions:
         (is_so,) = substitute([condition], here)
         for symbol in sorted(condition.space.support(condition)):
             line = _line(here[symbol])
             (truth,) = substitute([condition], {**here, symbol: line})
-            others = line[numpy.flatnonzero(numpy.broadcast_to(truth, len(line)) != is_so)]
-            for n in map(int, others[:1]):
-                yield {**here, symbol: n}
-                if symbol in spatial:
-                    yield {**here, **dict.fromkeys(spatial, n)}
+            found = line[numpy.flatnonzero(numpy.broadcast_to(truth, len(line)) != is_so)]
+            others[symbol] += map(int, found[:1])
+
+    for symbol, sizes in others.items():
+        yield from ({**here, symbol: n} for n in sizes)
+    for n in dict.fromkeys(n for symbol in spatial for n in others[symbol]):
+        yield {**here, **dict.fromkeys(spatial, n)}
+    for pairs in product(*(others[symbol] for symbol in spatial)):
+        yield {**here, **dict(zip(spatial, pairs))}
 
 
 def _line(here: int) -> Any:

@@ -6,6 +6,7 @@ the answer depends on. The container is found in the frame that asks: its instru
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from types import CodeType, FrameType
@@ -20,7 +21,7 @@ MOST = 64
 METHODS = {"get", "pop", "setdefault", "__getitem__", "__contains__"}
 """Methods of a dict that look up their first argument."""
 
-STORES = {"STORE_SUBSCR", "DELETE_SUBSCR", "BUILD_MAP", "MAP_ADD"}
+STORES = {"STORE_SUBSCR", "MAP_ADD"}
 """What puts a size into a dict asks nothing of it."""
 
 
@@ -47,8 +48,10 @@ class Lookup(NamedTuple):
 class Met(NamedTuple):
     """What a size meets where it is hashed."""
 
-    numbers: Sequence[int]
-    """The whole numbers that it is compared with."""
+    numbers: Sequence[float]
+    """The numbers that it is compared with."""
+    is_alone: bool
+    """Whether each is compared with it alone, not as a part of a pair."""
     is_known: bool
     """Whether it is known where it is looked up. Else it may be in a set, with others that are hashed there."""
 
@@ -78,30 +81,39 @@ def asked_by_hash(frame: FrameType) -> Met:
     container = None if lookup.container is None else _value_of(lookup.container, frame)
     if not isinstance(container, (set, frozenset, dict)):
         numbers = numbers_named(frame)
-        return Met(numbers, is_known=False)
+        return Met(numbers, is_alone=False, is_known=False)
     if len(container) > MOST or _is_kept_by_size(container):
         return NOTHING
-    return Met(list(_numbers_in(container)), is_known=True)
+    keys = list(container)
+    numbers = [number for key in keys for number in _numbers_in(key)]
+    is_alone = not any(isinstance(key, (tuple, frozenset)) for key in keys)
+    return Met(numbers, is_alone=is_alone, is_known=True)
 
 
-NOTHING = Met((), is_known=True)
+NOTHING = Met((), is_alone=True, is_known=True)
 
 
 def _is_kept_by_size(container: Any) -> bool:
-    """True for a dict of what is made anew for another size, such as tensors."""
-    return isinstance(container, dict) and not all(map(_is_plain, container.values()))
+    """True for a dict of tensors: they are made anew for another size."""
+    return isinstance(container, dict) and any(map(_has_tensors, container.values()))
 
 
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, tuple):
-        return all(map(_is_plain, value))
-    return isinstance(value, (int, float, str, bool, type(None))) or callable(value)
+def _has_tensors(value: Any, depth: int = 2) -> bool:
+    """Whether it is a tensor or an array, or a container of some."""
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        return True
+    parts = value.values() if isinstance(value, dict) else value
+    is_container = isinstance(value, (dict, list, tuple))
+    return depth > 0 and is_container and any(_has_tensors(part, depth - 1) for part in parts)
 
 
-def _numbers_in(container: Any) -> Iterator[int]:
-    for key in list(container):
-        parts = key if isinstance(key, tuple) else (key,)
-        yield from (part for part in parts if type(part) is int)
+def _numbers_in(key: Any) -> Iterator[float]:
+    """The numbers of a key: itself, or those that it is made of."""
+    if isinstance(key, (tuple, frozenset)):
+        for part in key:
+            yield from _numbers_in(part)
+    elif type(key) is int or (type(key) is float and math.isfinite(key)):
+        yield key
 
 
 @lru_cache(1000)
@@ -121,7 +133,10 @@ def _container(asks: Instruction, before: Sequence[Instruction]) -> LoadedValue 
     """Where an instruction looks something up."""
     if asks.name == "CONTAINS_OP":
         return _loaded(before)
-    if asks.name == "BINARY_SUBSCR" or (asks.name, asks.value) == ("BINARY_OP", "[]"):
+    if asks.name in ("BINARY_SUBSCR", "DELETE_SUBSCR") or (asks.name, asks.value) == (
+        "BINARY_OP",
+        "[]",
+    ):
         return _loaded(without_value(before))
     if asks.name in ("CALL", "PRECALL", "CALL_METHOD"):
         return _method_of(before, asks.value)

@@ -1,4 +1,4 @@
-"""The whole numbers that a program names: those of its lines, and those of the names and attributes in them.
+"""The numbers that a program names: those of its lines, and those of the names and attributes in them.
 
 Where a size goes out of sight (as a text, into a set), what the program compares it with is not seen. A number that
 decides anything there is most often one that the program names, so its ways are looked for at those.
@@ -6,6 +6,7 @@ decides anything there is most often one that the program names, so its ways are
 
 from __future__ import annotations
 
+import math
 import re
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +29,9 @@ FRAMES = 8
 
 DIGITS = re.compile(rf"(?<!\d)\d{{1,{LONGEST}}}(?!\d)")
 
+PREFIXED = re.compile(r"0(?:x[0-9a-f]{1,5}|o[0-7]{1,7}|b[01]{1,20})")
+"""Numbers as ``hex``, ``oct`` and ``bin`` write them."""
+
 ASIDE = {"torch", "numpy", "scipy", "sympy", "pandas", "tracer"}
 """Packages whose code is no part of a forward."""
 
@@ -39,14 +43,14 @@ def is_part_of_python(path: str) -> bool:
     return path.startswith(STDLIB) and "site-packages" not in path
 
 
-def numbers_written_beside(frame: FrameType) -> list[int]:
+def numbers_written_beside(frame: FrameType) -> list[float]:
     """The numbers that a frame's program names where it writes a size into a text; none where that is printed alone."""
     behind = steps_behind(frame.f_code, frame.f_lasti)
     return [] if is_dropped(behind) else numbers_named(frame)
 
 
-def numbers_named(frame: FrameType) -> list[int]:
-    """The whole numbers that a frame's program names, and those that its callers in the same file do.
+def numbers_named(frame: FrameType) -> list[float]:
+    """The numbers that a frame's program names, and those that its callers in the same file do.
 
     A package counts where a module of its own is run.
 
@@ -58,7 +62,7 @@ def numbers_named(frame: FrameType) -> list[int]:
     >>> layer(224)
     [384]
     """
-    found: dict[int, None] = {}
+    found: dict[float, None] = {}
     for caller in _frames(frame):
         for value in _values(caller):
             found.update(dict.fromkeys(_numbers_in(value)))
@@ -81,43 +85,72 @@ def _frames(frame: FrameType) -> Sequence[FrameType]:
     return found if is_run else ()
 
 
+def _first(frame: FrameType) -> Any:
+    """A frame's first argument."""
+    code = frame.f_code
+    return frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+
+
 def _own(frame: FrameType) -> Mapping[str, Any]:
     """The attributes of a frame's first argument, by names."""
-    code = frame.f_code
-    first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
-    return getattr(first, "__dict__", {})
+    return getattr(_first(frame), "__dict__", {})
 
 
 def _values(frame: FrameType) -> Iterator[Any]:
-    """What a frame's lines name: constants, globals, and attributes of its first argument."""
-    own = _own(frame)
+    """What a frame's lines name: constants, globals, and attributes of its first argument and of its class."""
     yield from _constants(frame.f_code)
-    for name in frame.f_code.co_names:
-        for names in (frame.f_globals, own, own.get("_modules", {})):
-            if name in names:
-                yield names[name]
+    names = frame.f_code.co_names
+    own = _own(frame)
+    modules = own.get("_modules", {})
+    of_class = [vars(cls) for cls in type(_first(frame)).__mro__]
+    for name in names:
+        for known in (frame.f_globals, own, modules, *of_class):
+            if name in known:
+                yield known[name]
+    if not BY_NAME.isdisjoint(names):
+        # An attribute may have the size in its name.
+        for known in (
+            own,
+            modules,
+            own.get("_parameters", {}),
+            own.get("_buffers", {}),
+            *of_class,
+        ):
+            yield from known
+
+
+BY_NAME = {"getattr", "hasattr", "get_submodule", "get_parameter", "get_buffer", "named_buffers",
+           "named_parameters", "named_children", "named_modules", "state_dict"}  # fmt: skip
+"""Functions that find an attribute by its name."""
 
 
 @lru_cache(1000)
 def _constants(code: CodeType) -> tuple[Any, ...]:
     """The constants of the lines, without the text that describes them."""
-    described = code.co_consts[:1] if isinstance(code.co_consts[0], str) else ()
+    described = [value for value in code.co_consts[:1] if isinstance(value, str)]
     return tuple(value for value in code.co_consts if value not in described)
 
 
-def _numbers_in(value: Any, depth: int = 2) -> Iterator[int]:
-    """The whole numbers in a number, a text, or a container of them; the keys of a dict."""
-    if type(value) is int:
+def _numbers_in(value: Any, depth: int = 3) -> Iterator[float]:
+    """The numbers in a number, a text, or a container of them; of a dict, in its keys and its own dicts."""
+    if type(value) is int or (type(value) is float and math.isfinite(value)):
         yield value
     elif isinstance(value, str):
         yield from map(int, DIGITS.findall(value))
-    elif depth and (isinstance(value, (tuple, list, set, frozenset)) or _has_keys(value)):
-        parts = value.keys() if _has_keys(value) else value
-        for part in islice(list(parts), MOST):
+        yield from (int(found, 0) for found in PREFIXED.findall(value))
+    elif isinstance(value, bytes):
+        yield from _numbers_in(value.decode("latin-1"))
+    elif depth:
+        for part in islice(_parts(value), MOST):
             yield from _numbers_in(part, depth - 1)
 
 
-def _has_keys(value: Any) -> bool:
-    """True for a dict, and for a module that is one."""
-    is_dict = isinstance(value, dict)
-    return is_dict or type(value).__name__ in ("ModuleDict", "ParameterDict")
+def _parts(value: Any) -> Iterator[Any]:
+    """What a container holds; of a dict, or a module that is one, the keys, and the dicts among the values."""
+    if isinstance(value, dict):
+        yield from list(value)
+        yield from (part for part in list(value.values()) if isinstance(part, dict))
+    elif type(value).__name__ in ("ModuleDict", "ParameterDict"):
+        yield from value.keys()
+    elif isinstance(value, (tuple, list, set, frozenset)):
+        yield from list(value)

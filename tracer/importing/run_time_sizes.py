@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import operator
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from fractions import Fraction
 from types import FrameType
 from typing import Any, NamedTuple
@@ -377,24 +377,19 @@ class RunTimeSize(int):
         asked = asked_by_hash(frame)
         if asked.is_known:
             self.meets(asked.numbers)
-        else:
-            self.may_meet([*asked.numbers, *self.guards.hashed_at(frame, self)])
+        if not asked.is_alone:
+            others = [] if asked.is_known else self.guards.hashed_at(frame, self)
+            self.may_meet([*asked.numbers, *others])
         return int.__hash__(self)
 
-    def meets(self, numbers: Iterable[int]) -> None:
+    def meets(self, numbers: Iterable[float]) -> None:
         """Note how it compares with numbers with which the program compares it unseen."""
-        for number in numbers:
+        for number in _whole(numbers):
             _ = self == number
 
-    def may_meet(self, numbers: Iterable[int]) -> None:
+    def may_meet(self, numbers: Iterable[float]) -> None:
         """The same of numbers with which the program may compare it: whether it does is seen where they are equal."""
-        for number in numbers:
-            condition = self._condition(operator.eq, number)
-            if not isinstance(condition, Condition):
-                continue
-            self.guards.unsure.append(condition)
-            if condition.identity() in self.guards.sure:
-                self.meets([number])
+        _note_unsure(self, _whole(numbers))
 
     # --- texts -------------------------------------------------------------------------------------------------------
 
@@ -430,6 +425,27 @@ class RunTimeSize(int):
             return None
         condition: Outcome = compare(self.size, others)
         return condition
+
+
+def _whole(numbers: Iterable[float]) -> Iterator[Any]:
+    """Those that a size may be: whole ones, sizes among them as they are."""
+    for number in numbers:
+        if isinstance(number, int):
+            yield number
+        elif number.is_integer():
+            yield int(number)
+
+
+def _note_unsure(number: RunTimeSize | RunTimeQuotient, others: Iterable[Any]) -> None:
+    """Note numbers with which the program may compare one unseen; those decide of which it is known that it does."""
+    guards = number.guards
+    for other in others:
+        condition = number._condition(operator.eq, other)
+        if not isinstance(condition, Condition):
+            continue
+        guards.unsure.append(condition)
+        if condition.identity() in guards.sure:
+            _ = number == other
 
 
 def _programs_frame() -> FrameType:
@@ -737,7 +753,22 @@ class RunTimeQuotient(float):
         return bool(self != 0)
 
     def __hash__(self) -> int:
+        asked = asked_by_hash(_programs_frame())
+        if not asked.is_known:
+            _note_unsure(self, asked.numbers)
+        for number in asked.numbers if asked.is_known else ():
+            _ = self == number
         return float.__hash__(self)
+
+    def __repr__(self) -> str:
+        _note_unsure(self, numbers_written_beside(_programs_frame()))
+        return float.__repr__(self)
+
+    __str__ = __repr__
+
+    def __format__(self, how: str) -> str:
+        _note_unsure(self, numbers_written_beside(_programs_frame()))
+        return float.__format__(self, how)
 
     # --- comparisons -------------------------------------------------------------------------------------------------
 
@@ -764,8 +795,9 @@ class RunTimeQuotient(float):
         """The numerator and the denominator of an operand; no numerator where they are not known."""
         if isinstance(other, RunTimeQuotient):
             return other.numerator, other.denominator
-        if isinstance(other, float) and other == other // 1:
-            return int(other), 1
+        if isinstance(other, float):
+            fraction = _fraction_of(other, self.guards)
+            return fraction or (None, 1)
         return _size_of(other, self.guards), 1
 
 

@@ -124,10 +124,11 @@ def _literals(declaration: Declaration) -> Literals:
 
 
 def typed(value: Any) -> Any:
-    """A value with its types, so that 1, 1.0 and true are three keys."""
+    """A value with its types, so that 1, 1.0 and true are three keys, and 0.0 and -0.0 are two."""
     if isinstance(value, tuple):
         return tuple([typed(item) for item in value])
-    return (value.__class__, value)
+    is_zero = value.__class__ is float and value == 0
+    return (value.__class__, str(value) if is_zero else value)
 
 
 def _made(cls: type[Op], declaration: Declaration, scope: Scope) -> Made:
