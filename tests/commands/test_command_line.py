@@ -750,6 +750,22 @@ def test_a_full_disk(here: Path) -> None:
     assert done.stderr == "cannot write: No space left on device\n"
 
 
+def test_a_table_that_takes_no_more(here: Path) -> None:
+    """A sweep whose file may not grow says so once: what is left in memory cannot be written either."""
+    varied = "--vary k=1..70 --vary s=1..5 --vary d=1..3 --size H=60..70 --size W=61,64"
+    (here / "k.yaml").write_text(
+        "params: {k: 3, s: 1, d: 1}\ninput: [1, 3, H, W]\nsizes: {H: 64, W: 64}\nlayers:\n"
+        '  a: {op: Conv2d, out_channels: 8, kernel_size: "${k}", stride: "${s}", dilation: "${d}"}\n'
+    )
+    sweep = f'ulimit -f 300; exec "$0" -m tracer sweep k.yaml {varied} -o rows.csv --workers 2'
+    done = subprocess.run(
+        ["bash", "-c", sweep, sys.executable],
+        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.count("cannot write: ") == 1 and "Traceback" not in done.stderr
+
+
 def test_closed_streams(here: Path) -> None:
     """Standard input, output or error that is closed is no internal error."""
     for closed, code in (("<&-", 0), (">&-", 1), ("2>&-", 1)):

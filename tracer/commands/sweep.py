@@ -591,9 +591,11 @@ def _journal(output: str | None, study: Study, overwrite: bool) -> Iterator[Jour
             remove_leftovers(Path(output))
         yield journal
     finally:
-        if output is None or not journal.done:
-            journal.remove()
-        journal.close()
+        # What cannot be written has been told where it was.
+        with contextlib.suppress(OSError):
+            if output is None or not journal.done:
+                journal.remove()
+            journal.close()
 
 
 def _hidden() -> Path:

@@ -257,7 +257,9 @@ class TableFile:
 
     def discard(self) -> None:
         """Remove what has no name yet."""
-        self._file.close()
+        # What could not be written is not wanted any more.
+        with contextlib.suppress(OSError):
+            self._file.close()
         self._beside.unlink(missing_ok=True)
 
 
