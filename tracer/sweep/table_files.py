@@ -118,7 +118,8 @@ def _arrow_array(values: Any, kind: Any) -> Any:
     elif pa.types.is_boolean(kind):
         own = [_bits(np.where(known, plain, False).astype(bool))]
     else:
-        own = [np.where(known, plain, 0).astype(kind.to_pandas_dtype())]
+        number = np.int64 if pa.types.is_integer(kind) else np.float64
+        own = [np.where(known, plain, 0).astype(number)]
     bits = None if known.all() else pa.py_buffer(_bits(known))
     buffers = [bits, *map(pa.py_buffer, own)]
     return pa.Array.from_buffers(kind, len(plain), buffers)
