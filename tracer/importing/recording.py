@@ -469,14 +469,28 @@ class Recording:
             )
 
         label = label or op_name.lower()
-        name = self._step_name(label)
-        value = Value(name, shape, sizes)
+        value = Value(self._step_name(label), shape, sizes)
+        written = _without_inferred(op, sources, given)
+        self._add(op, tuple(sources), written, value, label, weights)
+        if is_tried and weights is None:
+            self.beside.add(value.node)
+        return value
 
+    def _add(
+        self,
+        op: Op,
+        sources: tuple[Value, ...],
+        arguments: Arguments,
+        value: Value,
+        label: str,
+        weights: Weights | None,
+    ) -> None:
+        """Add a step that gives a value, where the program is now."""
         step = Step(
-            name=name,
+            name=value.node,
             op=op,
-            sources=tuple(sources),
-            arguments=_without_inferred(op, sources, given),
+            sources=sources,
+            arguments=arguments,
             value=value,
             scopes=tuple(self.scopes),
             label=label,
@@ -484,9 +498,6 @@ class Recording:
             origin=self.origin(),
         )
         self.steps.append(step)
-        if is_tried and weights is None:
-            self.beside.add(name)
-        return value
 
     def add_again(
         self, known: Step, source: Value, label: str, weights: Weights | None
@@ -502,18 +513,7 @@ class Recording:
 
         name = self._step_name(label)
         value = Value(name, op.shape(source.shape), known.value.sizes)
-        step = Step(
-            name=name,
-            op=op,
-            sources=(source,),
-            arguments=known.arguments,
-            value=value,
-            scopes=tuple(self.scopes),
-            label=label,
-            weights=weights,
-            origin=self.origin(),
-        )
-        self.steps.append(step)
+        self._add(op, (source,), known.arguments, value, label, weights)
         return value
 
     def tell(self, told: str) -> None:

@@ -125,10 +125,11 @@ def _is_as_noted(noted: tuple[Any, Sequence[Any], Sequence[Any]]) -> bool:
     """Whether a thing consists of the same parts as when it was noted."""
     thing, parts, facts = noted
     now, facts_now = _parts_of(thing)
-    return bool(facts_now == facts) and _are_those(now, parts)
+    return bool(facts_now == facts) and are_those(now, parts)
 
 
-def _are_those(now: Sequence[Any], before: Sequence[Any]) -> bool:
+def are_those(now: Sequence[Any], before: Sequence[Any]) -> bool:
+    """Whether some objects are those that were there before, each in its place."""
     return len(now) == len(before) and all(map(operator.is_, now, before))
 
 

@@ -6,7 +6,6 @@ numbers; its arguments, its operation and its formula over the symbols are not w
 
 from __future__ import annotations
 
-import operator
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ import torch
 from tracer.importing.recording import Sizes, Step, Value, are_same
 from tracer.importing.run_time_sizes import depends_on_input
 from tracer.ops.merge import Concat, Elementwise
-from tracer.torch_bridge.kept_copies import UNCHANGING
+from tracer.torch_bridge.kept_copies import UNCHANGING, are_those
 
 CONTAINERS = {dict, OrderedDict, set}
 """The classes of what torch keeps in a layer beside its arguments."""
@@ -59,7 +58,7 @@ class KnownLayers:
         now = parts_of(module) if known else ()
         for layer in known:
             is_same = layer.dtype is dtype and are_same(layer.sizes, source.sizes)
-            if is_same and _are_those(layer.parts, now):
+            if is_same and are_those(layer.parts, now):
                 return layer
         return None
 
@@ -68,10 +67,6 @@ def parts_of(module: torch.nn.Module) -> list[Any]:
     """What hangs on a layer, and its weights."""
     own, weights, buffers = vars(module), module._parameters, module._buffers
     return [*own.values(), *weights.values(), *buffers.values()]
-
-
-def _are_those(now: Sequence[Any], before: Sequence[Any]) -> bool:
-    return len(now) == len(before) and all(map(operator.is_, now, before))
 
 
 def _is_plain(layer: KnownLayer) -> bool:

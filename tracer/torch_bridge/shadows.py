@@ -22,6 +22,7 @@ import torch
 from tracer.importing.named_numbers import ASIDE, is_part_of_python, numbers_written_beside
 from tracer.importing.run_time_sizes import RunTimeQuotient, RunTimeSize
 from tracer.source.python_places import is_installed
+from tracer.torch_bridge.kept_copies import are_those
 from tracer.torch_bridge.numpy_sizes import NumPy
 from tracer.torch_bridge.stand_ins import KindOfAnother
 
@@ -194,15 +195,11 @@ class FilesInSight:
     def _look(self) -> LoadedFiles:
         """The files that are loaded now."""
         every = list(sys.modules.values())
-        if self._loaded is None or not _are_those(every, self._every):
+        if self._loaded is None or not are_those(every, self._every):
             files = tuple(file for file in every if isinstance(file, ModuleType))
             self._every, self._loaded = every, _loaded(files)
             self._stand_ins = self._loaded.packages.stand_ins()
         return self._loaded
-
-
-def _are_those(now: Sequence[Any], before: Sequence[Any]) -> bool:
-    return len(now) == len(before) and all(map(operator.is_, now, before))
 
 
 class LoadedFiles(NamedTuple):
