@@ -165,7 +165,34 @@ def _comparison(name: str) -> Any:
     return method
 
 
-class RunTimeSize(int):
+class UnseenComparisons:
+    """A number that the program may compare unseen: with what, is known where its hash or its text is asked for."""
+
+    guards: Guards
+    _condition: Callable[[Formula, Any], Outcome]
+
+    def may_meet(self, numbers: Iterable[Any]) -> None:
+        """Note numbers with which the program may compare it; those decide of which it is known that it does."""
+        for number in numbers:
+            condition = self._condition(operator.eq, number)
+            if not isinstance(condition, Condition):
+                continue
+            self.guards.unsure.append(condition)
+            if condition.identity() in self.guards.sure:
+                _ = self == number
+
+    def __repr__(self) -> str:
+        self.may_meet(numbers_written_beside(_programs_frame()))
+        return super().__repr__()
+
+    __str__ = __repr__
+
+    def __format__(self, how: str) -> str:
+        self.may_meet(numbers_written_beside(_programs_frame()))
+        return super().__format__(how)
+
+
+class RunTimeSize(UnseenComparisons, int):
     """A size that depends on the input's: its number, and the size over the symbols (None: not known)."""
 
     size: SizeLike | None
@@ -387,23 +414,9 @@ class RunTimeSize(int):
         for number in _whole(numbers):
             _ = self == number
 
-    def may_meet(self, numbers: Iterable[float]) -> None:
-        """The same of numbers with which the program may compare it: whether it does is seen where they are equal."""
-        _note_unsure(self, _whole(numbers))
-
-    # --- texts -------------------------------------------------------------------------------------------------------
-
-    def __str__(self) -> str:
-        self.may_meet(numbers_written_beside(_programs_frame()))
-        return int.__repr__(self)
-
-    def __repr__(self) -> str:
-        self.may_meet(numbers_written_beside(_programs_frame()))
-        return int.__repr__(self)
-
-    def __format__(self, how: str) -> str:
-        self.may_meet(numbers_written_beside(_programs_frame()))
-        return int.__format__(self, how)
+    def may_meet(self, numbers: Iterable[Any]) -> None:
+        """Note numbers with which the program may compare it unseen, those that a size may be."""
+        super().may_meet(_whole(numbers))
 
     def __reduce__(self) -> Any:
         number = int(self)
@@ -434,18 +447,6 @@ def _whole(numbers: Iterable[float]) -> Iterator[Any]:
             yield number
         elif number.is_integer():
             yield int(number)
-
-
-def _note_unsure(number: RunTimeSize | RunTimeQuotient, others: Iterable[Any]) -> None:
-    """Note numbers with which the program may compare one unseen; those decide of which it is known that it does."""
-    guards = number.guards
-    for other in others:
-        condition = number._condition(operator.eq, other)
-        if not isinstance(condition, Condition):
-            continue
-        guards.unsure.append(condition)
-        if condition.identity() in guards.sure:
-            _ = number == other
 
 
 def _programs_frame() -> FrameType:
@@ -527,7 +528,7 @@ def _plus(a: Fractional, b: Fractional) -> Fractional:
     )
 
 
-class RunTimeQuotient(float):
+class RunTimeQuotient(UnseenComparisons, float):
     """A size divided or scaled: a float for the program, and beside it a fraction of a size over the symbols."""
 
     numerator: SizeLike | None
@@ -755,20 +756,10 @@ class RunTimeQuotient(float):
     def __hash__(self) -> int:
         asked = asked_by_hash(_programs_frame())
         if not asked.is_known:
-            _note_unsure(self, asked.numbers)
+            self.may_meet(asked.numbers)
         for number in asked.numbers if asked.is_known else ():
             _ = self == number
         return float.__hash__(self)
-
-    def __repr__(self) -> str:
-        _note_unsure(self, numbers_written_beside(_programs_frame()))
-        return float.__repr__(self)
-
-    __str__ = __repr__
-
-    def __format__(self, how: str) -> str:
-        _note_unsure(self, numbers_written_beside(_programs_frame()))
-        return float.__format__(self, how)
 
     # --- comparisons -------------------------------------------------------------------------------------------------
 
